@@ -1,0 +1,20 @@
+"""Entry point that the Functions host indexes: registers the triggers and does nothing else."""
+
+import azure.functions as func
+
+from functions import (
+    health,
+    manual_runs,
+    on_trained_model,
+    on_training_data,
+    poll_jobs,
+    start_scheduled_runs,
+)
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+app.register_functions(on_training_data.bp)
+app.register_functions(poll_jobs.bp)
+app.register_functions(on_trained_model.bp)
+app.register_functions(start_scheduled_runs.bp)
+app.register_functions(manual_runs.bp)
+app.register_functions(health.bp)

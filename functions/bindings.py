@@ -1,0 +1,34 @@
+"""What the decorators need at import: names of settings, never their values.
+
+The host resolves `%NAME%` and refuses an app whose setting is missing, so a setting with a
+default is named only where it is set (contract azure-functions §1, binding expressions).
+"""
+
+import os
+from typing import Final
+
+import azure.functions as func
+
+from shared.settings import (
+    DEFAULT_CONNECTION,
+    POLL_DEFAULT,
+    SCHEDULE_TICK_DEFAULT,
+    connection_name,
+)
+
+
+def _schedule(setting: str, default: str) -> str:
+    return f"%{setting}%" if os.environ.get(setting) else default
+
+
+def _source() -> func.BlobSource:
+    scan = os.environ.get("BLOB_SOURCE") == "LogsAndContainerScan"
+    return func.BlobSource.LOGS_AND_CONTAINER_SCAN if scan else func.BlobSource.EVENT_GRID
+
+
+#: An unknown source is reported by /api/health; importing must not fail for it (rule 15).
+BLOB_SOURCE: Final = _source()
+DATA_CONNECTION: Final = connection_name(os.environ, "DataStorage") or DEFAULT_CONNECTION
+MODELS_CONNECTION: Final = connection_name(os.environ, "ModelsStorage") or DEFAULT_CONNECTION
+POLL_SCHEDULE: Final = _schedule("POLL_SCHEDULE", POLL_DEFAULT)
+SCHEDULE_TICK: Final = _schedule("SCHEDULE_TICK", SCHEDULE_TICK_DEFAULT)

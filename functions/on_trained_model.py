@@ -1,0 +1,26 @@
+"""Blob trigger: a trained model advances the run that owns it; the update follows."""
+
+import azure.functions as func
+from azurefunctions.extensions.bindings import blob
+
+from functions.bindings import BLOB_SOURCE, MODELS_CONNECTION
+from shared.wiring import app
+
+bp = func.Blueprint()
+
+
+@bp.function_name("on_trained_model")
+@bp.blob_trigger(
+    arg_name="client",
+    path="%MODELS_CONTAINER%/{name}",
+    connection=MODELS_CONNECTION,
+    source=BLOB_SOURCE,
+)
+def on_trained_model(client: blob.BlobClient) -> None:
+    """Look again at the run whose job wrote the blob, or promote what a person put there.
+
+    An event is only a hint: should it be lost, the poll does the same.
+    """
+    built = app()
+    if client.container_name == built.context.models_container:
+        built.intake.model_landed(client.blob_name)

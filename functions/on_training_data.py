@@ -1,0 +1,28 @@
+"""Blob trigger: new training data opens a run, once."""
+
+import azure.functions as func
+from azurefunctions.extensions.bindings import blob
+
+from functions.bindings import BLOB_SOURCE, DATA_CONNECTION
+from shared.wiring import app
+
+bp = func.Blueprint()
+
+
+@bp.function_name("on_training_data")
+@bp.blob_trigger(
+    arg_name="client",
+    path="%TRAINING_DATA_CONTAINER%/{name}",
+    connection=DATA_CONNECTION,
+    source=BLOB_SOURCE,
+)
+def on_training_data(client: blob.BlobClient) -> None:
+    """Record the version of the blob and take the first steps of its run.
+
+    The client is used for the names only: the content never comes here (rule 13). With
+    Event Grid any container's events may arrive, so the container is checked (rule 14).
+    """
+    built = app()
+    built.require_no_problems()
+    if client.container_name == built.context.data_container:
+        built.intake.blob_landed(client.blob_name)

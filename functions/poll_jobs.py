@@ -1,0 +1,16 @@
+"""Timer: looks at every open run that is due, so that none depends on an event."""
+
+import azure.functions as func
+
+from functions.bindings import POLL_SCHEDULE
+from shared.wiring import app
+
+bp = func.Blueprint()
+
+
+@bp.function_name("poll_jobs")
+@bp.timer_trigger(arg_name="timer", schedule=POLL_SCHEDULE, run_on_startup=False)
+def poll_jobs(timer: func.TimerRequest) -> None:
+    """Bring open runs forward, each by the configuration it was opened with."""
+    del timer  # a late tick does what an early one does
+    app().poll.tick()

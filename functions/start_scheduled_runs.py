@@ -1,0 +1,18 @@
+"""Timer: starts the runs whose time has come."""
+
+import azure.functions as func
+
+from functions.bindings import SCHEDULE_TICK
+from shared.wiring import app
+
+bp = func.Blueprint()
+
+
+@bp.function_name("start_scheduled_runs")
+@bp.timer_trigger(arg_name="timer", schedule=SCHEDULE_TICK, run_on_startup=False)
+def start_scheduled_runs(timer: func.TimerRequest) -> None:
+    """Open at most one run for each due time of each pipeline's schedule."""
+    del timer  # due times are counted from the ledger, not from the tick
+    built = app()
+    built.require_no_problems()
+    built.poll.start_scheduled()

@@ -1,0 +1,142 @@
+"""The `Documents` port over a blob container: one blob a document, every write conditional.
+
+The storage SDK repeats a PUT whose answer was lost, and the second one then fails its own
+condition. So each write carries a `write_id`, drawn once above those repeats, and is read
+back before anyone is told of a conflict (docs/decisions/0003).
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+from azure.core import MatchConditions
+from azure.core.exceptions import (
+    AzureError,
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+from azure.storage.blob import ContainerClient
+
+from shared.clients.blob_errors import classify
+from shared.errors import Conflict, OutcomeUnknown
+from shared.ports import Document, ETag, Listed
+
+_WRITE_ID: Final = "write_id"
+#: Azure Storage answers 409 to a create that lost, 412 to a replace that did.
+_LOST: Final = (ResourceExistsError, ResourceModifiedError)
+
+
+class BlobDocuments:
+    """Documents in one container, which is created on first use."""
+
+    def __init__(self, container: ContainerClient, new_id: Callable[[], str]) -> None:
+        self._container = container
+        self._new_id = new_id
+        self._made = False
+
+    def read(self, name: str) -> Document | None:
+        """Return the document, or None."""
+        served: list[str] = []
+
+        def keep_date(answer: Any) -> None:
+            served.append(answer.http_response.headers.get("Date", ""))
+
+        try:
+            got = self._container.download_blob(name, raw_response_hook=keep_date)
+            body = got.readall()
+        except ResourceNotFoundError:
+            return None
+        except AzureError as exc:
+            raise classify(exc, f"read {name}", write=False) from exc
+        modified = got.properties.last_modified
+        return Document(name, body, _etag(got.properties.etag), modified, _date(served, modified))
+
+    def create(self, name: str, body: bytes, metadata: Mapping[str, str] | None = None) -> ETag:
+        """Store a document that must not exist yet."""
+        return self._put(name, body, metadata, {"overwrite": False})
+
+    def replace(
+        self, name: str, body: bytes, expected: ETag, metadata: Mapping[str, str] | None = None
+    ) -> ETag:
+        """Store `body` over version `expected`."""
+        return self._put(name, body, metadata, {"overwrite": True, **_only(expected)})
+
+    def delete(self, name: str, expected: ETag) -> None:
+        """Delete version `expected`; one that is gone already is fine."""
+        try:
+            self._container.delete_blob(name, **_only(expected))
+        except ResourceNotFoundError:
+            return
+        except ResourceModifiedError as exc:
+            raise Conflict(f"{name} was changed by somebody else") from exc
+        except AzureError as exc:
+            raise classify(exc, f"delete {name}", write=True) from exc
+
+    def listing(self, prefix: str) -> Iterator[Listed]:
+        """Yield the documents whose names start with `prefix`, with their metadata."""
+        try:
+            for blob in self._container.list_blobs(name_starts_with=prefix, include=["metadata"]):
+                metadata = {k: v for k, v in (blob.metadata or {}).items() if k != _WRITE_ID}
+                yield Listed(blob.name, _etag(blob.etag), blob.last_modified, metadata)
+        except ResourceNotFoundError:
+            return  # no container yet: nothing was ever written
+        except AzureError as exc:
+            raise classify(exc, f"list {prefix}", write=False) from exc
+
+    def _put(
+        self, name: str, body: bytes, metadata: Mapping[str, str] | None, condition: dict[str, Any]
+    ) -> ETag:
+        self._make_container()
+        write_id = self._new_id()
+        try:
+            answer = self._container.get_blob_client(name).upload_blob(
+                body, metadata={**(metadata or {}), _WRITE_ID: write_id}, **condition
+            )
+        except AzureError as exc:
+            if mine := self._landed(name, write_id, exc):
+                return mine
+            if isinstance(exc, _LOST):
+                raise Conflict(f"{name} was written by somebody else") from exc
+            raise classify(exc, f"write {name}", write=True) from exc
+        return _etag(answer["etag"])
+
+    def _landed(self, name: str, write_id: str, why: AzureError) -> ETag | None:
+        try:
+            found = self._container.get_blob_client(name).get_blob_properties()
+        except ResourceNotFoundError:
+            return None
+        except AzureError as exc:
+            if isinstance(why, _LOST):
+                raise OutcomeUnknown(f"{name}: written by us or by somebody else") from exc
+            return None  # the first error tells what is known
+        mine = (found.metadata or {}).get(_WRITE_ID) == write_id
+        return _etag(found.etag) if mine else None
+
+    def _make_container(self) -> None:
+        if self._made:
+            return
+        try:
+            self._container.create_container()
+        except ResourceExistsError:
+            pass
+        except AzureError as exc:
+            raise classify(exc, "create the ledger container", write=False) from exc
+        self._made = True
+
+
+def _only(expected: ETag) -> dict[str, Any]:
+    return {"etag": f'"{expected}"', "match_condition": MatchConditions.IfNotModified}
+
+
+def _etag(raw: object) -> ETag:
+    return ETag(str(raw).strip('"'))
+
+
+def _date(served: list[str], otherwise: datetime) -> datetime:
+    try:
+        at = parsedate_to_datetime(served[-1]) if served else otherwise
+    except ValueError:  # a proxy dropped the header: no claim can then grow old by mistake
+        return otherwise
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

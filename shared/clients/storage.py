@@ -1,0 +1,142 @@
+"""The `Blobs` port over a storage account: looks, listings, copies and signed URLs."""
+
+from base64 import b64encode
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.storage.blob import (
+    BlobProperties,
+    BlobSasPermissions,
+    BlobServiceClient,
+    UserDelegationKey,
+    generate_blob_sas,
+)
+
+from shared.clients.blob_errors import classify
+from shared.core.blobs import BlobVersion
+from shared.errors import TransientError
+from shared.ports import Access, Clock, SignedBlob
+
+_PERMISSIONS: Final = {
+    Access.READ: BlobSasPermissions(read=True),
+    Access.WRITE: BlobSasPermissions(create=True, write=True),
+}
+_SERVER_ERROR: Final = 500
+_SKEW: Final = timedelta(minutes=5)
+
+
+class AccountBlobs:
+    """Blobs of one storage account.
+
+    Args:
+        account: a client with an account key, or with a credential that may ask for a
+            user delegation key.
+        clock: the time that signatures start and end by.
+        https_only: whether signed URLs work over https alone; False for loopback only.
+    """
+
+    def __init__(self, account: BlobServiceClient, clock: Clock, *, https_only: bool) -> None:
+        self._account = account
+        self._clock = clock
+        self._https_only = https_only
+        self._delegation: tuple[UserDelegationKey, datetime] | None = None
+
+    def head(self, container: str, name: str) -> BlobVersion | None:
+        """Return what the blob is now, or None when there is none."""
+        try:
+            found = self._account.get_blob_client(container, name).get_blob_properties()
+        except ResourceNotFoundError:
+            return None
+        except AzureError as exc:
+            raise classify(exc, f"look at {container}/{name}", write=False) from exc
+        return _version(container, name, found)
+
+    def listing(self, container: str, prefix: str) -> Iterator[BlobVersion]:
+        """Yield the blobs whose names start with `prefix`."""
+        try:
+            client = self._account.get_container_client(container)
+            for blob in client.list_blobs(name_starts_with=prefix):
+                yield _version(container, blob.name, blob)
+        except ResourceNotFoundError:
+            return
+        except AzureError as exc:
+            raise classify(exc, f"list {container}/{prefix}", write=False) from exc
+
+    def sign(self, container: str, name: str, access: Access, valid: timedelta) -> SignedBlob:
+        """Return the blob with a SAS for `access` to it alone, for `valid` from now."""
+        now = self._clock.now()
+        credential = self._account.credential
+        key = getattr(credential, "account_key", None)
+        token = generate_blob_sas(
+            account_name=str(self._account.account_name),
+            container_name=container,
+            blob_name=name,
+            account_key=key,
+            user_delegation_key=None if key else self._delegation_key(now, valid),
+            permission=_PERMISSIONS[access],
+            start=now - _SKEW,
+            expiry=now + valid,
+            protocol="https" if self._https_only else "https,http",
+        )
+        return SignedBlob(f"{self._account.url.rstrip('/')}/", f"{container}/{name}", f"?{token}")
+
+    def adopt(self, source: str, container: str, name: str) -> BlobVersion | None:
+        """Copy the blob at URL `source` here, on the storage's side."""
+        blob = self._account.get_blob_client(container, name)
+        try:
+            if not blob.exists():
+                blob.start_copy_from_url(source)
+            copied = blob.get_blob_properties().copy.status
+        except HttpResponseError as exc:
+            if exc.status_code and exc.status_code < _SERVER_ERROR:
+                return None  # the source's own refusal comes back as ours
+            raise classify(exc, f"copy to {container}/{name}", write=False) from None
+        except AzureError as exc:
+            raise classify(exc, f"copy to {container}/{name}", write=False) from None
+        if copied == "pending":
+            raise TransientError(f"the copy to {container}/{name} is under way")
+        return self.head(container, name) if copied == "success" else None
+
+    def located(self, base_location: str, relative_location: str) -> BlobVersion | None:
+        """Return the blob at this location when it lies in this account, else None."""
+        base, mine = urlsplit(base_location), urlsplit(self._account.url)
+        if base.netloc.lower() != mine.netloc.lower():
+            return None
+        if base.path.strip("/") != mine.path.strip("/"):
+            return None
+        container, _, name = relative_location.lstrip("/").partition("/")
+        return self.head(container, name) or self.head(container, unquote(name)) if name else None
+
+    def _delegation_key(self, now: datetime, valid: timedelta) -> UserDelegationKey:
+        # A key is good for 7 days; one that outlives what it signs serves many signatures.
+        if self._delegation is None or self._delegation[1] < now + valid:
+            until = now + max(valid, timedelta(days=1))
+            try:
+                key = self._account.get_user_delegation_key(now - _SKEW, until)
+            except AzureError as exc:
+                raise classify(exc, "get a user delegation key", write=False) from exc
+            self._delegation = (key, until)
+        return self._delegation[0]
+
+
+def _version(container: str, name: str, found: BlobProperties) -> BlobVersion:
+    created: datetime | None = found.creation_time  # older servers leave it out
+    settings = found.content_settings
+    md5 = settings.content_md5 if settings else None
+    return BlobVersion(
+        container=container,
+        name=name,
+        etag=str(found.etag).strip('"'),
+        size=int(found.size or 0),
+        created=found.last_modified if created is None else created,
+        modified=found.last_modified,
+        content_md5=None if md5 is None else _base64(md5),
+    )
+
+
+def _base64(md5: bytes | bytearray | str) -> str:
+
+    return md5 if isinstance(md5, str) else b64encode(bytes(md5)).decode()

@@ -1,0 +1,64 @@
+"""One authorised call to a Studio service: JSON out, a read answer or a sorted error back."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from shared.clients.http import Answer, Http
+from shared.clients.studio_errors import sort_refusal
+from shared.errors import OutcomeUnknown, TransientError
+
+#: Gives the value behind a text with `${NAME}` in it. Raises ConfigError.
+Secrets = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class StudioCall:
+    """Calls one service with one key."""
+
+    http: Http
+    secrets: Secrets = field(repr=False)
+    api_key: str  #: as `${NAME}`
+
+    def read(self, method: str, url: str, what: str, body: object = None) -> Answer:
+        """Return a 2xx answer to a request without effect.
+
+        Raises:
+            TransientError: no usable answer now; safe to repeat.
+            PermanentError: the service refuses.
+        """
+        answer = self.any_answer(method, url, body)
+        if not answer.ok:
+            raise sort_refusal(answer, what, self.secrets(self.api_key), write=False)
+        return answer
+
+    def write(self, method: str, url: str, what: str, body: object = None) -> Answer:
+        """Return a 2xx answer to a request with an effect.
+
+        Raises:
+            TransientError: the effect did not happen.
+            OutcomeUnknown: it may have.
+            PermanentError: the service refuses.
+        """
+        answer = self._send(method, url, body)
+        if not answer.ok:
+            raise sort_refusal(answer, what, self.secrets(self.api_key), write=True)
+        return answer
+
+    def any_answer(self, method: str, url: str, body: object = None) -> Answer:
+        """Return the answer to a request without effect, whatever it says.
+
+        Raises:
+            TransientError: none came.
+        """
+        try:
+            return self._send(method, url, body)
+        except OutcomeUnknown as exc:
+            raise TransientError(str(exc)) from exc
+
+    def _send(self, method: str, url: str, body: object) -> Answer:
+        headers: Mapping[str, str] = {"Authorization": f"Bearer {self.secrets(self.api_key)}"}
+        if method in ("GET", "DELETE"):
+            return self.http.send(method, url, headers)
+        content = b"" if body is None else json.dumps(body).encode()
+        return self.http.send(method, url, {**headers, "Content-Type": "application/json"}, content)

@@ -1,0 +1,345 @@
+"""Reads pipelines.yaml: every mistake at once, each with its line, its path and a cure."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from shared.core.pipeline import Pipeline, Strict, secret_names
+from shared.settings import Problem
+
+Path_ = tuple[str | int, ...]
+
+_LATER: Final = "not supported yet"
+#: What the design promises and this version does not do: refused, never ignored.
+_NOT_YET: Final[Mapping[tuple[str, ...], str]] = {
+    ("data", "settle_at_most"): "remove it",
+    ("data", "marker"): "remove it",
+    ("key",): "remove it",
+    ("max_parallel",): "remove it",
+    ("catch_up",): "remove it",
+    ("skip_if_no_new_data",): "remove it",
+    ("wait_for_data",): "remove it",
+    ("roll_out",): "remove it: a pipeline has one endpoint for now",
+    ("gate", "metrics"): "remove it",
+    ("gate", "rules"): "remove it",
+    ("gate", "approval"): "remove it",
+    ("gate", "expires"): "remove it",
+    ("endpoints", "*", "create"): "create the endpoint by hand",
+    ("endpoints", "*", "workspace_token"): "give the endpoint's own key as api_key",
+}
+#: Values that are known words and mean something this version does not do.
+_NOT_YET_VALUES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
+    ("data", "backfill"): ("none", "write `backfill: none`"),
+    ("when_busy",): ("parallel", "write `when_busy: parallel`"),
+    ("endpoints", "*", "kind"): ("classic", "only Studio Classic endpoints, `kind: classic`"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What the pipelines file says, as far as `problems` does not say otherwise."""
+
+    pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+
+def load_pipelines(
+    file: Path, environment: Mapping[str, str], *, development: bool
+) -> Configuration:
+    """Return the pipelines of `file`, or every problem that is in it and none of them.
+
+    Args:
+        file: the YAML file; files it names are found relative to it.
+        environment: the app settings that `${NAME}` refers to.
+        development: whether plain http on loopback is allowed.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as exc:
+        cure = "set PIPELINES_FILE, or copy pipelines.example.yaml"
+        return _refused(Problem(file.name, f"cannot be read ({exc.strerror})", cure))
+    except UnicodeDecodeError:
+        return _refused(Problem(file.name, "is not UTF-8 text"))
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as exc:
+        return _refused(Problem(file.name, f"is not YAML: {_one_line(exc)}"))
+    source = _Source(file, node)
+    problems = list(source.duplicates())
+    tree = yaml.safe_load(text)
+    listed = tree.get("pipelines") if isinstance(tree, dict) else None
+    if not isinstance(listed, dict) or not listed:
+        return _refused(Problem(file.name, "has no `pipelines:`", "see pipelines.example.yaml"))
+    problems += [
+        source.problem((key,), "unknown key", _suggest(str(key), ["pipelines"]))
+        for key in tree
+        if key != "pipelines"
+    ]
+    pipelines: dict[str, Pipeline] = {}
+    for name, raw in listed.items():
+        reader = _PipelineReader(source, str(name), environment, development=development)
+        pipeline = reader.read(raw)
+        problems += reader.problems
+        if pipeline is not None:
+            pipelines[pipeline.name] = pipeline
+    return Configuration(problems=tuple(problems)) if problems else Configuration(pipelines)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the pipelines file, for editors."""
+    pipeline = Pipeline.model_json_schema(by_alias=True)
+    definitions = pipeline.pop("$defs")
+    pipeline["properties"].pop("name")  # the key of the mapping
+    pipeline["required"].remove("name")
+    definitions["Pipeline"] = pipeline
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Relearn pipelines",
+        "type": "object",
+        "required": ["pipelines"],
+        "additionalProperties": False,
+        "properties": {
+            "pipelines": {
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": {"$ref": "#/$defs/Pipeline"},
+            }
+        },
+        "$defs": definitions,
+    }
+
+
+class _Source:
+    """The file as it was written: where each path stands in it."""
+
+    def __init__(self, file: Path, node: yaml.Node | None) -> None:
+        self.file = file
+        self._node = node
+
+    def problem(self, path: Path_, what: str, cure: str = "") -> Problem:
+        """Return a problem at `path`, or at the nearest part of it that is written."""
+        shown = ".".join(map(str, path))
+        return Problem(f"{self.file.name}:{self._line(path)}: {shown}", what, cure)
+
+    def duplicates(self) -> Iterator[Problem]:
+        """Yield every key that stands twice in one mapping; YAML would keep the last."""
+        yield from self._duplicates(self._node, ())
+
+    def _duplicates(self, node: yaml.Node | None, path: Path_) -> Iterator[Problem]:
+        if isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                yield from self._duplicates(item, (*path, index))
+        if not isinstance(node, yaml.MappingNode):
+            return
+        seen: set[str] = set()
+        for key, value in node.value:
+            here = (*path, str(key.value))
+            if key.value in seen:
+                kind = "pipeline" if path == ("pipelines",) else "key"
+                line = key.start_mark.line + 1
+                where = f"{self.file.name}:{line}: {'.'.join(map(str, here))}"
+                yield Problem(where, f"a {kind} of this name stands above already", "rename one")
+            seen.add(key.value)
+            yield from self._duplicates(value, here)
+
+    def _line(self, path: Path_) -> int:
+        node, line = self._node, 1
+        for part in path:
+            if isinstance(node, yaml.MappingNode):
+                found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+                if found is None:
+                    break
+                line, node = found[0].start_mark.line + 1, found[1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+                node = node.value[part]
+                line = node.start_mark.line + 1
+            else:
+                break
+        return line
+
+
+class _PipelineReader:
+    """Reads one pipeline; whatever is wrong with it is in `problems`."""
+
+    def __init__(
+        self, source: _Source, name: str, environment: Mapping[str, str], *, development: bool
+    ) -> None:
+        self.problems: list[Problem] = []
+        self._source = source
+        self._name = name
+        self._environment = environment
+        self._development = development
+
+    def read(self, raw: Any) -> Pipeline | None:
+        """Return the pipeline when nothing is wrong with it."""
+        if not isinstance(raw, dict):
+            self._add((), "must be a mapping", "see pipelines.example.yaml")
+            return None
+        tree = {"when_busy": None, **json.loads(json.dumps(raw, default=str))}
+        self._refuse_later(tree)
+        self._read_probes(tree)
+        for path, name in _references(tree):
+            if not self._environment.get(name):
+                cure = "add it to the app settings (locally: Values in local.settings.json)"
+                self._add(path, f"app setting {name} is not set", cure)
+        try:
+            pipeline = Pipeline.model_validate(
+                {"name": self._name, **tree}, context={"development": self._development}
+            )
+        except ValidationError as exc:
+            for error in exc.errors(include_url=False, include_input=False):
+                self._add_error(error)
+            return None
+        return None if self.problems else pipeline
+
+    def _refuse_later(self, tree: dict[str, Any]) -> None:
+        for pattern, cure in _NOT_YET.items():
+            for path, holder in list(_find(tree, pattern)):
+                del holder[path[-1]]
+                self._add(path, _LATER, cure)
+        for pattern, (allowed, cure) in _NOT_YET_VALUES.items():
+            for path, holder in list(_find(tree, pattern)):
+                if holder[path[-1]] != allowed:
+                    missing = holder[path[-1]] is None
+                    holder[path[-1]] = allowed
+                    self._add(path, "must be written out" if missing else _LATER, cure)
+        self._refuse_later_values(tree)
+
+    def _refuse_later_values(self, tree: dict[str, Any]) -> None:
+        data = tree.get("data")
+        if isinstance(data, dict) and str(data.get("settle", "0s")) not in ("0s", "0"):
+            data["settle"] = "0s"
+            self._add(("data", "settle"), _LATER, "write `settle: 0s` or remove it")
+        if isinstance(tree.get("schedule"), dict):
+            tree["schedule"] = None
+            self._add(("schedule",), f"a schedule by frequency is {_LATER}", "write NCRONTAB")
+        endpoints = tree.get("endpoints")
+        if isinstance(endpoints, list) and len(endpoints) > 1:
+            self._add(("endpoints", 1), f"a second endpoint is {_LATER}", "keep one")
+            del endpoints[1:]
+        for path, value in _texts(tree):
+            if "{data.manifest}" in value or (path[0] == "endpoints" and "{" in _plain(value)):
+                self._add(path, f"{{tokens}} here are {_LATER}", "write the name out")
+
+    def _read_probes(self, tree: dict[str, Any]) -> None:
+        for path, holder in list(_find(tree, ("endpoints", "*", "verify", "rows"))):
+            if not isinstance(holder["rows"], str):
+                self._add(path, "must name a file", "a JSON file with the request body to score")
+                holder["rows"] = _HARMLESS_PROBE
+                continue
+            file = self._source.file.parent / holder["rows"]
+            try:
+                holder["rows"] = json.loads(file.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as exc:
+                reason = exc.strerror if isinstance(exc, OSError) else "not JSON"
+                self._add(path, f"{holder['rows']} cannot be read ({reason})", "see its path")
+                holder["rows"] = _HARMLESS_PROBE
+
+    def _add(self, path: Path_, what: str, cure: str = "") -> None:
+        self.problems.append(self._source.problem(("pipelines", self._name, *path), what, cure))
+
+    def _add_error(self, error: ErrorDetails) -> None:
+        path = tuple(part for part in error["loc"] if part != "[key]")
+        what, cure = error["msg"].removeprefix("Value error, "), ""
+        if error["type"] == "extra_forbidden":
+            what, cure = "unknown key", _suggest(str(path[-1]), _known_keys(path[:-1]))
+        elif error["type"] == "missing":
+            what = "is missing"
+        elif path == ("name",):
+            path, what = (), "not a pipeline name"
+            cure = "use up to 40 lower-case letters, digits and dashes"
+        elif ": " in what:
+            what, _, cure = what.partition(": ")
+        self._add(path, what, cure)
+
+
+#: Stands for a probe file that is already reported as unreadable.
+_HARMLESS_PROBE: Final = {"Inputs": {"input1": {"ColumnNames": ["x"], "Values": [["0"]]}}}
+
+
+def _refused(problem: Problem) -> Configuration:
+    return Configuration(problems=(problem,))
+
+
+def _find(tree: Any, pattern: tuple[str, ...]) -> Iterator[tuple[Path_, dict[Any, Any]]]:
+    """Yield the place of each key that `pattern` names; `*` stands for each item of a list."""
+    heads: list[tuple[Path_, Any]] = [((), tree)]
+    for part in pattern[:-1]:
+        if part == "*":
+            heads = [
+                ((*path, index), item)
+                for path, node in heads
+                if isinstance(node, list)
+                for index, item in enumerate(node)
+            ]
+        else:
+            heads = [
+                ((*path, part), node[part])
+                for path, node in heads
+                if isinstance(node, dict) and part in node
+            ]
+    for path, node in heads:
+        if isinstance(node, dict) and pattern[-1] in node:
+            yield (*path, pattern[-1]), node
+
+
+def _texts(node: Any, path: Path_ = ()) -> Iterator[tuple[Path_, str]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key != "rows":
+                yield from _texts(value, (*path, str(key)))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _texts(value, (*path, index))
+    elif isinstance(node, str):
+        yield path, node
+
+
+def _references(tree: dict[str, Any]) -> Iterator[tuple[Path_, str]]:
+    for path, value in _texts(tree):
+        for name in secret_names(value):
+            yield path, name
+
+
+def _plain(text: str) -> str:
+    for name in secret_names(text):
+        text = text.replace(f"${{{name}}}", "")
+    return text
+
+
+def _known_keys(path: Path_) -> list[str]:
+    model: type[BaseModel] = Pipeline
+    for part in path:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[str(part)].annotation if model else None
+        inner = next(_models(annotation), None)
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _models(annotation: Any) -> Iterator[type[Strict]]:
+    if isinstance(annotation, type) and issubclass(annotation, Strict):
+        yield annotation
+    for part in getattr(annotation, "__args__", ()):
+        yield from _models(part)
+
+
+def _suggest(key: str, known: list[str]) -> str:
+    close = get_close_matches(key, known, n=1)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    return f"known here: {', '.join(known)}" if known else "remove it"
+
+
+def _one_line(exc: Exception) -> str:
+    return " ".join(str(exc).split())

@@ -1,0 +1,47 @@
+"""What every step works with: the ledger, the storage, the clients and the time."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from shared.core.blobs import BlobVersion
+from shared.ledger import Ledger
+from shared.ports import Adapters, Blobs, Clock
+
+log: Final = logging.getLogger("relearn")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The spans of time that the app keeps to."""
+
+    lease: timedelta = timedelta(minutes=6)
+    """How old a claim must be before its holder counts as dead; longer than functionTimeout."""
+    patience: timedelta = timedelta(hours=1)
+    """How long one step is repeated before the run is parked."""
+    look_every_min: timedelta = timedelta(seconds=30)
+    look_every_max: timedelta = timedelta(minutes=5)
+    tick: timedelta = timedelta(minutes=4)
+    """How long one tick of the poll may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The world as the driver, the intake and the poll see it."""
+
+    ledger: Ledger
+    data: Blobs
+    models: Blobs
+    data_container: str
+    models_container: str
+    adapters: Adapters
+    clock: Clock
+    new_id: Callable[[], str]
+    limits: Limits = Limits()
+
+    def look_up(self, blob: BlobVersion) -> BlobVersion | None:
+        """Return what `blob` is now, in whichever container it lies."""
+        account = self.models if blob.container == self.models_container else self.data
+        return account.head(blob.container, blob.name)

@@ -1,0 +1,362 @@
+"""What can be learned about a run, and how each fact changes its record.
+
+A fact only knows its own effect; whether it fits the present phase is for
+`shared.core.machine` to say, which is the only caller of `fold`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.core.blobs import BlobVersion
+from shared.core.pipeline import Pipeline
+from shared.core.proof import ProbeAnswers
+from shared.core.run import Ended, Phase, Promotion, Run, Trouble
+from shared.errors import InvalidTransition
+
+_UNSENT: Final[dict[str, object]] = {
+    "sent_at": None,
+    "deadline": None,
+    "certain": True,
+    "last": None,
+}
+_UNPARKED: Final[dict[str, object]] = {"parked_in": None, "reason": None, "advice": None}
+
+
+@dataclass(frozen=True, slots=True)
+class JobCreated:
+    """The service gave a handle; nothing runs yet."""
+
+    job: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Keep the handle before anything is started by it (rule 3)."""
+        return run.moved(Phase.CREATED, at, f"attempt {run.attempt}: job {self.job}", job=self.job)
+
+
+@dataclass(frozen=True, slots=True)
+class JobStarted:
+    """The service confirmed the start, or shows the job past it."""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Start the attempt's clock, once."""
+        return run.moved(Phase.TRAINING, at, started_at=run.started_at or at)
+
+
+@dataclass(frozen=True, slots=True)
+class JobFinished:
+    """The job ended well."""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Go on to what it left behind."""
+        return run.moved(Phase.TRAINED, at)
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailed:
+    """The job ended badly, with the service's own reason."""
+
+    reason: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Try again while attempts are left."""
+        return _attempt_over(run, Phase.FAILED, self.reason, at)
+
+
+@dataclass(frozen=True, slots=True)
+class JobStopped:
+    """The job is known to be over because we asked for it."""
+
+    reason: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Try again while attempts are left, unless a person cancelled."""
+        return _attempt_over(run, Phase.TIMED_OUT, self.reason, at)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Cancelled before there was anything to stop."""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run."""
+        return run.moved(Phase.CANCELLED, at, reason="cancelled by a person")
+
+
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """Newer data was there first, or the data changed under the job."""
+
+    reason: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run; the newer data has one of its own."""
+        return run.moved(Phase.SUPERSEDED, at, self.reason, reason=self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class DataGone:
+    """The data was deleted before a job could be given it."""
+
+    reason: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run: there is nothing left to train on."""
+        return run.moved(Phase.REJECTED, at, self.reason, reason=self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCollected:
+    """The model blob is there, for an endpoint that wants it."""
+
+    model: BlobVersion
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Keep exactly this version of the model."""
+        return run.moved(Phase.PROMOTING, at, model=self.model)
+
+
+@dataclass(frozen=True, slots=True)
+class NothingToPromote:
+    """There is no model, or nobody to give it to."""
+
+    reason: str
+    model: BlobVersion | None = None
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run well."""
+        return run.moved(Phase.FINISHED, at, self.reason, reason=self.reason, model=self.model)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointReserved:
+    """The endpoint is ours to update; what it answered before is known."""
+
+    promotion: Promotion
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Keep the answers from before, ahead of the update (rule 9)."""
+        return run.moved(Phase.PROMOTING, at, promotion=self.promotion)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftUnsettled:
+    """The endpoint is ours, but an earlier update there may still arrive: first go back."""
+
+    promotion: Promotion
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Put back the model that is known, then start the promotion over (rule 8)."""
+        promotion = self.promotion.model_copy(update={"returning_to": "start"})
+        note = "an earlier update of this endpoint was left unsettled: putting its model back first"
+        return run.moved(Phase.RETURNING, at, note, promotion=promotion)
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateSent:
+    """The update (or the return) was sent; `certain` when the service took it."""
+
+    deadline: datetime
+    certain: bool = True
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Start looking."""
+        phase = run.phase if run.phase is Phase.RETURNING else Phase.VERIFYING
+        sent = {"sent_at": at, "deadline": self.deadline, "certain": self.certain, "last": None}
+        return _with_promotion(run, phase, at, "", sent)
+
+
+@dataclass(frozen=True, slots=True)
+class NotYetLive:
+    """A look that settles nothing."""
+
+    probe: ProbeAnswers | None
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Remember it: the next look is compared with it."""
+        return _with_promotion(run, run.phase, at, "", {"last": self.probe})
+
+
+@dataclass(frozen=True, slots=True)
+class WentLive:
+    """The new model serves."""
+
+    proof: str
+    probe: ProbeAnswers | None
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run with its proof."""
+        proven = {"proof": self.proof, "last": self.probe}
+        return _with_promotion(run, Phase.PROMOTED, at, self.proof, proven)
+
+
+@dataclass(frozen=True, slots=True)
+class StayedUnchanged:
+    """The update changed nothing."""
+
+    reason: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run; its reservation stays, because the switch may still come."""
+        return run.moved(Phase.UNCHANGED, at, self.reason, reason=self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateLost:
+    """An update that was never confirmed is not to be seen."""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Send it again: the same model twice is the same model."""
+        note = "the update was never confirmed and is not to be seen: sending it again"
+        phase = run.phase if run.phase is Phase.RETURNING else Phase.PROMOTING
+        again = {**_UNSENT, "resent": _promotion(run).resent + 1}
+        return _with_promotion(run, phase, at, note, again)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelBroke:
+    """The new model does not work at the endpoint."""
+
+    reason: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Put back what served before."""
+        back = {**_UNSENT, "returning_to": "before"}
+        moved = _with_promotion(run, Phase.RETURNING, at, self.reason, back)
+        return moved.model_copy(update={"reason": self.reason})
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The model from before serves again."""
+
+    proof: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run, or start its own promotion over."""
+        if _promotion(run).returning_to == "start":
+            return run.moved(Phase.PROMOTING, at, self.proof, promotion=None)
+        return _with_promotion(run, Phase.ROLLED_BACK, at, self.proof, {"proof": self.proof})
+
+
+@dataclass(frozen=True, slots=True)
+class StepDelayed:
+    """A step did not work this time and is worth repeating until `patience` is over."""
+
+    reason: str
+    next_look: datetime
+    patience: timedelta
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Wait, or park once the patience is over."""
+        since = run.trouble.since if run.trouble else at
+        if at - since >= self.patience:
+            advice = "see whether the service is up and reachable, then retry the run"
+            return _parked(run, f"gave up after {at - since}: {self.reason}", advice, at)
+        count = run.trouble.count + 1 if run.trouble else 1
+        trouble = Trouble(since=since, count=count, reason=self.reason, next_look=self.next_look)
+        return run.model_copy(update={"trouble": trouble})
+
+
+@dataclass(frozen=True, slots=True)
+class StepRefused:
+    """A step can only work after a person changed something."""
+
+    reason: str
+    advice: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Wait for that person."""
+        return _parked(run, self.reason, self.advice, at)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """A person wants the run to stop."""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Mark it; the next step stops what there is to stop."""
+        phase = run.parked_in or run.phase
+        return run.moved(phase, at, "cancel requested", cancelling=True, **_UNPARKED)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRequested:
+    """A person wants a parked run to go on, by what the configuration says now."""
+
+    config: Pipeline | None
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Go back to the step that did not work, with what a person may have corrected."""
+        if run.parked_in is None:
+            raise InvalidTransition(f"run {run.run_id}: parked without a phase to go back to")
+        # What was sent to an endpoint has had its time: send it again, with a new deadline.
+        phase = Phase.PROMOTING if run.parked_in is Phase.VERIFYING else run.parked_in
+        config = self._corrected(run)
+        moved = run.moved(phase, at, "retried by a person", config=config, **_UNPARKED)
+        return _with_promotion(moved, phase, at, "", _UNSENT) if run.promotion else moved
+
+    def _corrected(self, run: Run) -> Pipeline:
+        if self.config is None:
+            return run.config
+        if run.parked_in is Phase.RECEIVED:
+            return self.config
+        # A job was made by the old training settings; what comes after it may change.
+        changes = {"endpoints": self.config.endpoints, "gate": self.config.gate}
+        return run.config.model_copy(update=changes)
+
+
+Fact = (
+    JobCreated
+    | JobStarted
+    | JobFinished
+    | JobFailed
+    | JobStopped
+    | GivenUp
+    | Overtaken
+    | DataGone
+    | ModelCollected
+    | NothingToPromote
+    | EndpointReserved
+    | LeftUnsettled
+    | UpdateSent
+    | NotYetLive
+    | WentLive
+    | StayedUnchanged
+    | UpdateLost
+    | ModelBroke
+    | Returned
+    | StepDelayed
+    | StepRefused
+    | CancelRequested
+    | RetryRequested
+)
+
+
+def _parked(run: Run, reason: str, advice: str, at: datetime) -> Run:
+    return run.moved(Phase.PARKED, at, reason, parked_in=run.phase, reason=reason, advice=advice)
+
+
+def _attempt_over(run: Run, end: Phase, reason: str, at: datetime) -> Run:
+    over = Ended(attempt=run.attempt, job=run.job, reason=reason)
+    changes: dict[str, object] = {"ended_attempts": (*run.ended_attempts, over)}
+    if not run.cancelling and run.attempt < run.config.training.attempts:
+        changes |= {"attempt": run.attempt + 1, "job": None, "started_at": None}
+        note = f"attempt {run.attempt} is over: {reason}"
+        return run.moved(Phase.RECEIVED, at, note, **changes)
+    end = Phase.CANCELLED if run.cancelling else end
+    return run.moved(end, at, reason, reason=reason, **changes)
+
+
+def _with_promotion(
+    run: Run, phase: Phase, at: datetime, note: str, changes: Mapping[str, object]
+) -> Run:
+    promotion = _promotion(run).model_copy(update=changes)
+    return run.moved(phase, at, note, promotion=promotion)
+
+
+def _promotion(run: Run) -> Promotion:
+    if run.promotion is None:
+        raise InvalidTransition(f"run {run.run_id}: phase {run.phase} without a promotion")
+    return run.promotion

@@ -1,0 +1,179 @@
+"""The state machine: pure, total, and the only place that knows the order of steps.
+
+`next_command` says what is due for a run; `apply` folds in what was learned. `MOVES` lists
+every (phase, fact) that is allowed and where it may lead; a test walks all pairs.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from shared.core.facts import (
+    CancelRequested,
+    DataGone,
+    EndpointReserved,
+    Fact,
+    GivenUp,
+    JobCreated,
+    JobFailed,
+    JobFinished,
+    JobStarted,
+    JobStopped,
+    LeftUnsettled,
+    ModelBroke,
+    ModelCollected,
+    NothingToPromote,
+    NotYetLive,
+    Overtaken,
+    RetryRequested,
+    Returned,
+    StayedUnchanged,
+    StepDelayed,
+    StepRefused,
+    UpdateLost,
+    UpdateSent,
+    WentLive,
+)
+from shared.core.run import Phase, Run
+from shared.errors import InvalidTransition
+
+
+class Command(StrEnum):
+    """What is due. The last part of the name says whether it changes the world."""
+
+    CREATE_JOB = "create job"
+    START_JOB = "start job"
+    LOOK_AT_JOB = "look at job"
+    STOP_JOB = "stop job"
+    COLLECT_MODEL = "collect model"
+    RESERVE_ENDPOINT = "reserve endpoint"
+    UPDATE_ENDPOINT = "update endpoint"
+    LOOK_AT_ENDPOINT = "look at endpoint"
+    RETURN_ENDPOINT = "return endpoint"
+    GIVE_UP = "give up"  #: cancelled before anything ran
+    NOTHING = "nothing"
+
+    @property
+    def acts(self) -> bool:
+        """Whether it has an effect outside the ledger, so that it needs a claim (rule 4)."""
+        return self in _ACTS
+
+
+_ACTS: Final = frozenset(
+    {
+        Command.CREATE_JOB,
+        Command.START_JOB,
+        Command.STOP_JOB,
+        Command.UPDATE_ENDPOINT,
+        Command.RETURN_ENDPOINT,
+    }
+)
+
+
+def next_command(run: Run, now: datetime) -> Command:
+    """Return what is due for `run` at `now`."""
+    if run.cancelling:
+        return _when_cancelling(run)
+    match run.phase:
+        case Phase.RECEIVED:
+            return Command.CREATE_JOB
+        case Phase.CREATED:
+            return Command.START_JOB
+        case Phase.TRAINING:
+            overdue = now >= (run.started_at or run.opened_at) + run.config.training.timeout
+            return Command.STOP_JOB if overdue else Command.LOOK_AT_JOB
+        case Phase.TRAINED:
+            return Command.COLLECT_MODEL
+        case Phase.PROMOTING:
+            return Command.RESERVE_ENDPOINT if run.promotion is None else Command.UPDATE_ENDPOINT
+        case Phase.VERIFYING | Phase.RETURNING:
+            sent = run.promotion is not None and run.promotion.sent_at is not None
+            return Command.LOOK_AT_ENDPOINT if sent else Command.RETURN_ENDPOINT
+        case _:
+            return Command.NOTHING
+
+
+def _when_cancelling(run: Run) -> Command:
+    if run.phase in (Phase.CREATED, Phase.TRAINING):
+        return Command.STOP_JOB
+    return Command.NOTHING if run.phase.ended else Command.GIVE_UP
+
+
+_STEPS: Final = (
+    Phase.RECEIVED,
+    Phase.CREATED,
+    Phase.TRAINING,
+    Phase.TRAINED,
+    Phase.PROMOTING,
+    Phase.VERIFYING,
+    Phase.RETURNING,
+)
+_JOB_OVER: Final = frozenset({Phase.RECEIVED, Phase.FAILED, Phase.TIMED_OUT, Phase.CANCELLED})
+
+#: What may be learned in which phase, and where it may lead.
+MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
+    (Phase.RECEIVED, JobCreated): frozenset({Phase.CREATED}),
+    (Phase.RECEIVED, Overtaken): frozenset({Phase.SUPERSEDED}),
+    (Phase.RECEIVED, DataGone): frozenset({Phase.REJECTED}),
+    (Phase.RECEIVED, GivenUp): frozenset({Phase.CANCELLED}),
+    (Phase.CREATED, JobStarted): frozenset({Phase.TRAINING}),
+    (Phase.CREATED, JobFinished): frozenset({Phase.TRAINED}),
+    (Phase.CREATED, JobFailed): _JOB_OVER,
+    (Phase.CREATED, JobStopped): _JOB_OVER,
+    (Phase.TRAINING, JobStarted): frozenset({Phase.TRAINING}),
+    (Phase.TRAINING, JobFinished): frozenset({Phase.TRAINED}),
+    (Phase.TRAINING, JobFailed): _JOB_OVER,
+    (Phase.TRAINING, JobStopped): _JOB_OVER,
+    (Phase.TRAINED, ModelCollected): frozenset({Phase.PROMOTING}),
+    (Phase.TRAINED, NothingToPromote): frozenset({Phase.FINISHED}),
+    (Phase.TRAINED, Overtaken): frozenset({Phase.SUPERSEDED}),
+    (Phase.TRAINED, GivenUp): frozenset({Phase.CANCELLED}),
+    (Phase.PROMOTING, Overtaken): frozenset({Phase.SUPERSEDED}),
+    (Phase.PROMOTING, GivenUp): frozenset({Phase.CANCELLED}),
+    (Phase.PROMOTING, EndpointReserved): frozenset({Phase.PROMOTING}),
+    (Phase.PROMOTING, LeftUnsettled): frozenset({Phase.RETURNING}),
+    (Phase.PROMOTING, UpdateSent): frozenset({Phase.VERIFYING}),
+    (Phase.VERIFYING, Overtaken): frozenset({Phase.SUPERSEDED}),
+    (Phase.VERIFYING, NotYetLive): frozenset({Phase.VERIFYING}),
+    (Phase.VERIFYING, WentLive): frozenset({Phase.PROMOTED}),
+    (Phase.VERIFYING, StayedUnchanged): frozenset({Phase.UNCHANGED}),
+    (Phase.VERIFYING, UpdateLost): frozenset({Phase.PROMOTING}),
+    (Phase.VERIFYING, ModelBroke): frozenset({Phase.RETURNING}),
+    (Phase.RETURNING, Overtaken): frozenset({Phase.SUPERSEDED}),
+    (Phase.RETURNING, UpdateSent): frozenset({Phase.RETURNING}),
+    (Phase.RETURNING, NotYetLive): frozenset({Phase.RETURNING}),
+    (Phase.RETURNING, UpdateLost): frozenset({Phase.RETURNING}),
+    (Phase.RETURNING, Returned): frozenset({Phase.ROLLED_BACK, Phase.PROMOTING}),
+    (Phase.PARKED, RetryRequested): frozenset(_STEPS),
+    (Phase.PARKED, CancelRequested): frozenset(
+        {Phase.RECEIVED, Phase.CREATED, Phase.TRAINING, Phase.TRAINED, Phase.PROMOTING}
+    ),
+    **{(phase, StepDelayed): frozenset({phase, Phase.PARKED}) for phase in _STEPS},
+    **{(phase, StepRefused): frozenset({Phase.PARKED}) for phase in _STEPS},
+    **{(phase, CancelRequested): frozenset({phase}) for phase in _STEPS[:4]},
+}
+
+
+def apply(run: Run, fact: Fact, at: datetime) -> Run:
+    """Return `run` with `fact` folded in.
+
+    Raises:
+        InvalidTransition: the present phase does not accept this fact.
+    """
+    allowed = MOVES.get((run.phase, type(fact)))
+    if allowed is None or (fact == CancelRequested() and not cancellable(run)):
+        raise InvalidTransition(
+            f"run {run.run_id}: {type(fact).__name__} does not fit phase {run.phase}"
+        )
+    moved = fact.fold(run, at)
+    if moved.phase not in allowed:
+        raise InvalidTransition(f"run {run.run_id}: {fact} must not lead to {moved.phase}")
+    return moved
+
+
+def cancellable(run: Run) -> bool:
+    """Whether a cancel can still be honoured: nothing was sent to an endpoint yet."""
+    phase = run.parked_in if run.phase is Phase.PARKED else run.phase
+    if phase is Phase.PROMOTING:
+        return run.promotion is None
+    return phase in _STEPS[:4]

@@ -1,0 +1,61 @@
+"""Every derived name: ids of versions and runs, and the paths they are stored under.
+
+Ids are derived from what happened, never drawn: the same event always gives the same id,
+so a repeated event meets the record it made the first time (docs/decisions/0001).
+"""
+
+import hashlib
+from typing import Final
+
+MODEL_SUFFIX: Final = ".ilearner"
+_PROMOTE_PARTS: Final = 3
+_RUN_PARTS: Final = 5
+
+
+def digest(*parts: str) -> str:
+    """Return 20 hex digits that stand for `parts`, in order and apart from each other."""
+    seal = hashlib.sha256()
+    for part in parts:
+        data = part.encode()
+        seal.update(len(data).to_bytes(8, "big"))
+        seal.update(data)
+    return seal.hexdigest()[:20]
+
+
+def blob_id(pipeline: str, container: str, blob: str) -> str:
+    """Return the id under which every version of one blob is kept for one pipeline."""
+    return digest("blob", pipeline, container, blob)
+
+
+def version_id(pipeline: str, container: str, blob: str, etag: str) -> str:
+    """Return the id of one version of a blob for one pipeline.
+
+    Starts with `blob_id`, so that all versions of a blob are listed by one prefix.
+    """
+    return f"{blob_id(pipeline, container, blob)}-{digest('etag', etag.strip(chr(34)))}"
+
+
+def run_id(pipeline: str, *cause: str) -> str:
+    """Return the id of the run that `cause` opens in `pipeline`."""
+    return f"{pipeline}-{digest(pipeline, *cause)}"
+
+
+def output_path(pipeline: str, run: str, attempt: int, file: str) -> str:
+    """Return where in the models container attempt number `attempt` writes `file`."""
+    return f"runs/{pipeline}/{run}/{attempt}/{file}"
+
+
+def owner_of_output(path: str) -> tuple[str, int] | None:
+    """Return (run id, attempt) that own this path of the models container, if it is one's."""
+    parts = path.split("/")
+    if len(parts) != _RUN_PARTS or parts[0] != "runs" or not parts[3].isdecimal():
+        return None
+    return parts[2], int(parts[3])
+
+
+def promoted_by_hand(path: str) -> str | None:
+    """Return the pipeline for which a person put this model under `promote/`, if they did."""
+    parts = path.split("/")
+    if len(parts) != _PROMOTE_PARTS or parts[0] != "promote" or not path.endswith(MODEL_SUFFIX):
+        return None
+    return parts[1]

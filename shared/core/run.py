@@ -1,0 +1,169 @@
+"""The run record: one training run, from what opened it to what serves in the end."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from shared.core.blobs import BlobVersion
+from shared.core.pipeline import Pipeline, Scalar
+from shared.core.proof import ProbeAnswers
+
+_HISTORY: Final = 100
+
+
+class Phase(StrEnum):
+    """Where a run stands. An end never changes again; `parked` is not an end."""
+
+    RECEIVED = "received"  #: opened; no job yet
+    CREATED = "created"  #: a job exists at the service and is not known to be started
+    TRAINING = "training"  #: the start was confirmed
+    TRAINED = "trained"  #: the job is finished
+    PROMOTING = "promoting"  #: a model is on its way to the endpoint
+    VERIFYING = "verifying"  #: the update was sent; is it live?
+    RETURNING = "returning"  #: the endpoint is being given back the model it served before
+    PARKED = "parked"  #: waits for a person: retry or cancel
+
+    PROMOTED = "promoted"
+    UNCHANGED = "unchanged"  #: the endpoint took the update and still answers as before
+    FINISHED = "finished"  #: trained; there is no endpoint or no model to give it
+    REJECTED = "rejected"  #: the data cannot be used
+    FAILED = "failed"  #: every attempt failed at the service
+    CANCELLED = "cancelled"  #: by a person
+    TIMED_OUT = "timed_out"  #: the last attempt took longer than `timeout`
+    SUPERSEDED = "superseded"  #: newer data was there first
+    ROLLED_BACK = "rolled_back"  #: the new model did not work; the old one serves again
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self in ENDS
+
+
+ENDS: Final = frozenset(
+    {
+        Phase.PROMOTED,
+        Phase.UNCHANGED,
+        Phase.FINISHED,
+        Phase.REJECTED,
+        Phase.FAILED,
+        Phase.CANCELLED,
+        Phase.TIMED_OUT,
+        Phase.SUPERSEDED,
+        Phase.ROLLED_BACK,
+    }
+)
+
+
+class Origin(StrEnum):
+    """What opened a run."""
+
+    DATA = "data"  #: new training data landed
+    SCHEDULE = "schedule"  #: a due time came
+    MANUAL = "manual"  #: a person or program asked over HTTP
+    MODEL = "model"  #: a person put a model under `promote/`
+
+
+class Value(BaseModel):
+    """A frozen part of a record that refuses what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Trouble(Value):
+    """A step that has not worked yet, and when it is tried again."""
+
+    since: AwareDatetime
+    count: int
+    reason: str
+    next_look: AwareDatetime
+
+
+class Ended(Value):
+    """An attempt that is known to be over at the service."""
+
+    attempt: int
+    job: str | None
+    reason: str
+
+
+class WayBack(Value):
+    """What the endpoint is given when a new model does not work there.
+
+    `model` is a blob of ours; without one the endpoint is asked to refresh itself from
+    the service it belongs to (contract studio-classic §3, refresh).
+    """
+
+    model: BlobVersion | None = None
+
+
+class Promotion(Value):
+    """The update of the endpoint, with what must be known to prove or undo it."""
+
+    generation: int
+    before: ProbeAnswers | None  #: the endpoint's answers before the update; None: no verify
+    way_back: WayBack | None
+    sent_at: AwareDatetime | None = None
+    deadline: AwareDatetime | None = None
+    certain: bool = True  #: whether the service confirmed that it took the update
+    last: ProbeAnswers | None = None  #: what the last look saw
+    returning_to: Literal["before", "start"] | None = None  #: why the old model is put back
+    resent: int = 0  #: how often an update that was never confirmed was sent again
+    proof: str | None = None
+
+
+class Entry(Value):
+    """One line of a run's history."""
+
+    at: AwareDatetime
+    phase: Phase
+    note: str = ""
+
+
+class Run(Value):
+    """One record of the ledger. Every change makes a new value."""
+
+    schema_version: Literal[1] = 1
+    run_id: str
+    pipeline: str
+    origin: Origin
+    cause: str  #: what opened it, for people
+    request: str | None = None  #: digest of a manual request, to tell a repeat from a clash
+    config: Pipeline
+    manifest: tuple[BlobVersion, ...]
+    parameters: dict[str, Scalar]
+    phase: Phase
+    claim: str | None = None  #: who acts now; its age is that of the stored record
+    attempt: int = 1
+    job: str | None = None
+    started_at: AwareDatetime | None = None
+    ended_attempts: tuple[Ended, ...] = ()
+    model: BlobVersion | None = None
+    promotion: Promotion | None = None
+    trouble: Trouble | None = None
+    cancelling: bool = False
+    parked_in: Phase | None = None
+    reason: str | None = None
+    advice: str | None = None
+    opened_at: AwareDatetime
+    history: tuple[Entry, ...] = ()
+
+    @property
+    def data_time(self) -> datetime:
+        """When the newest blob of the manifest was written; promotions go by it (rule 8)."""
+        return max(blob.modified for blob in self.manifest)
+
+    @property
+    def newest(self) -> BlobVersion:
+        """The newest blob of the manifest: what `{data}` stands for."""
+        return max(self.manifest, key=lambda blob: blob.modified)
+
+    def moved(self, phase: Phase, at: datetime, note: str = "", **changes: object) -> "Run":
+        """Return this run in `phase` with `changes`, its trouble over and its history longer."""
+        history = self.history
+        if phase is not self.phase or note:
+            history = (*history, Entry(at=at, phase=phase, note=note))[-_HISTORY:]
+        return self.model_copy(
+            update={"phase": phase, "trouble": None, "history": history, **changes}
+        )

@@ -1,0 +1,39 @@
+"""NCRONTAB schedules: six fields, UTC, as Azure Functions timers read them."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from croniter import croniter
+
+_FIELDS: Final = 6
+
+
+def checked_schedule(text: str) -> str:
+    """Return `text` when it is a schedule that fires at all.
+
+    Raises:
+        ValueError: it is none; the message shows how one is written.
+    """
+    if len(text.split()) != _FIELDS:
+        raise ValueError(
+            "not a schedule: six fields {second} {minute} {hour} {day} {month} {day of week}, "
+            'for example "0 0 3 * * 1" for Mondays at 03:00 UTC'
+        )
+    try:
+        _walk(text, datetime(2026, 1, 1, tzinfo=UTC)).get_next(datetime)
+    except (ValueError, KeyError) as exc:
+        raise ValueError(f"not a schedule that ever fires: {exc}") from None
+    return text
+
+
+def last_due(schedule: str, now: datetime) -> datetime:
+    """Return the newest due time of `schedule` that is not after `now`."""
+    if croniter.match(schedule, now, day_or=False, second_at_beginning=True):
+        return now.replace(microsecond=0)
+    due: datetime = _walk(schedule, now).get_prev(datetime)
+    return due
+
+
+def _walk(schedule: str, start: datetime) -> croniter:
+    # NCRONTAB wants both the day and the day of week to fit; cron wants either.
+    return croniter(schedule, start, second_at_beginning=True, day_or=False)

@@ -1,0 +1,235 @@
+"""Brings one run forward: read, decide, claim, act, record. Every trigger ends up here."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.context import Context, log
+from shared.core.blobs import BlobVersion
+from shared.core.facts import (
+    Fact,
+    GivenUp,
+    JobCreated,
+    JobStarted,
+    NotYetLive,
+    StepDelayed,
+    StepRefused,
+    UpdateSent,
+)
+from shared.core.machine import Command, apply, next_command
+from shared.core.run import Phase, Run, Trouble
+from shared.errors import (
+    ConfigError,
+    Conflict,
+    OutcomeUnknown,
+    PermanentError,
+    RelearnError,
+    TransientError,
+)
+from shared.job_steps import JobSteps
+from shared.ledger import Stored
+from shared.promotion_steps import PromotionSteps
+
+#: More than the longest way from received to verifying; a bound, not a budget.
+_MOST_STEPS: Final = 20
+#: Steps are begun for this long in one call, so that the last one ends in time.
+_BEGIN_FOR: Final = timedelta(seconds=60)
+
+
+class Driver:
+    """Advances runs. Safe to call at any time, from any trigger, by any number of workers.
+
+    Args:
+        context: the world.
+        news: told of a data version that a step happened to find.
+    """
+
+    def __init__(self, context: Context, news: Callable[[BlobVersion], None]) -> None:
+        self._context = context
+        self._jobs = JobSteps(context, news)
+        self._promotion = PromotionSteps(context)
+
+    def begin(self, run: Run) -> Run:
+        """Store a new run, already claimed, and take its first steps.
+
+        A run that exists already is advanced instead.
+        """
+        claim = None if run.phase.ended else self._me()
+        try:
+            stored = self._context.ledger.create_run(run.model_copy(update={"claim": claim}))
+        except Conflict:
+            return self.advance(run.run_id) or run
+        return self._drive(stored, mine=claim is not None)
+
+    def advance(self, run_id: str) -> Run | None:
+        """Take the steps that are due for a run, and return it; None when there is no record.
+
+        Raises:
+            CorruptRecord: the record is not understood.
+            TransientError, OutcomeUnknown: the ledger cannot be read or written now.
+        """
+        stored = self._context.ledger.run(run_id)
+        return None if stored is None else self._drive(stored, mine=False)
+
+    def note(self, run_id: str, fact: Fact) -> Run | None:
+        """Record what somebody else learned about a run, without taking a step.
+
+        Raises:
+            InvalidTransition: it does not fit the present phase.
+            Conflict: the run moved meanwhile.
+        """
+        stored = self._context.ledger.run(run_id)
+        if stored is None:
+            return None
+        run = apply(stored.record, fact, self._context.clock.now())
+        return self._context.ledger.replace_run(run, stored.etag).record
+
+    def delay(self, run_id: str, error: RelearnError) -> Run | None:
+        """Record that a look at a run's job failed with `error`."""
+        stored = self._context.ledger.run(run_id)
+        if stored is None or stored.record.phase is not Phase.TRAINING:
+            return stored.record if stored else None
+        return self.note(run_id, self.delay_for(stored.record, error))
+
+    def delay_for(self, run: Run, error: RelearnError) -> StepDelayed:
+        """Return the delay that `error` asks for: growing, jittered, as long as was asked."""
+        limits = self._context.limits
+        count = run.trouble.count if run.trouble else 0
+        pause = min(limits.look_every_min * 2 ** min(count, 10), limits.look_every_max)
+        pause *= 1 + _jitter(run.run_id, count) / 4
+        asked = patience = None
+        if isinstance(error, TransientError):
+            asked, patience = error.retry_after, error.patience
+        pause = max(pause, asked or timedelta())
+        next_look = self._context.clock.now() + pause
+        return StepDelayed(str(error), next_look, patience or limits.patience)
+
+    def _drive(self, stored: Stored[Run], *, mine: bool) -> Run:
+        began = self._context.clock.now()
+        learned: Fact | None = None
+        for _ in range(_MOST_STEPS):
+            now = self._context.clock.now()
+            if now - began > _BEGIN_FOR and not mine:
+                break
+            command = next_command(stored.record, now)
+            if command is Command.NOTHING or (not mine and self._must_wait(stored, now)):
+                break
+            if command.acts and not mine:
+                stored, mine = self._claim(stored, now), True
+            fresh = isinstance(learned, JobCreated)
+            learned = self._learn(command, stored.record, fresh=fresh)
+            if learned is None and not self._silent_too_long(command, stored.record):
+                return self._nothing_new(stored, command)
+            if learned is None:
+                learned = self.delay_for(stored.record, OutcomeUnknown("no answer is ever seen"))
+            stored, mine = self._record(stored, learned, mine=mine)
+            if _pauses(learned, stored.record):
+                break
+        if stored.record.phase.ended:
+            self._context.ledger.unmark(stored.record.run_id)
+        return stored.record
+
+    def _must_wait(self, stored: Stored[Run], now: datetime) -> bool:
+        run = stored.record
+        held = run.claim is not None and stored.age < self._context.limits.lease
+        return held or (run.trouble is not None and now < run.trouble.next_look)
+
+    def _claim(self, stored: Stored[Run], now: datetime) -> Stored[Run]:
+        # The claim is the fence: of two workers that decided alike, one may act (rule 4).
+        run = stored.record
+        changes: dict[str, object] = {"claim": self._me()}
+        if run.claim is not None:
+            since = run.trouble.since if run.trouble else now - stored.age
+            count = run.trouble.count + 1 if run.trouble else 1
+            reason = "the worker that held this run fell silent; its step is looked into"
+            changes["trouble"] = Trouble(since=since, count=count, reason=reason, next_look=now)
+        return self._context.ledger.replace_run(run.model_copy(update=changes), stored.etag)
+
+    def _learn(self, command: Command, run: Run, *, fresh: bool) -> Fact | None:
+        try:
+            return self._perform(command, run, fresh=fresh)
+        except (TransientError, OutcomeUnknown, Conflict) as exc:
+            return self.delay_for(run, exc)
+        except ConfigError as exc:
+            return StepRefused(str(exc), "correct the setting, then retry the run")
+        except PermanentError as exc:
+            return StepRefused(str(exc), "remove the cause, then retry the run, or cancel it")
+
+    def _silent_too_long(self, command: Command, run: Run) -> bool:
+        waited = self._context.clock.now() - run.trouble.since if run.trouble else timedelta()
+        return command.acts and waited >= self._context.limits.patience
+
+    def _perform(self, command: Command, run: Run, *, fresh: bool) -> Fact | None:
+        match command:
+            case Command.CREATE_JOB:
+                return self._jobs.create(run)
+            case Command.START_JOB:
+                return self._jobs.start(run, fresh=fresh)
+            case Command.LOOK_AT_JOB:
+                return self._jobs.look(run)
+            case Command.STOP_JOB:
+                return self._jobs.stop(run)
+            case Command.COLLECT_MODEL:
+                return self._jobs.collect(run)
+            case Command.GIVE_UP:
+                return GivenUp()
+            case _:
+                return self._perform_promotion(command, run)
+
+    def _perform_promotion(self, command: Command, run: Run) -> Fact | None:
+        match command:
+            case Command.RESERVE_ENDPOINT:
+                return self._promotion.reserve(run)
+            case Command.UPDATE_ENDPOINT:
+                return self._promotion.update(run)
+            case Command.RETURN_ENDPOINT:
+                return self._promotion.put_back(run)
+            case Command.LOOK_AT_ENDPOINT:
+                return self._promotion.look(run)
+            case _:
+                raise PermanentError(f"nothing performs {command}")
+
+    def _record(
+        self, stored: Stored[Run], learned: Fact, *, mine: bool
+    ) -> tuple[Stored[Run], bool]:
+        now = self._context.clock.now()
+        run = apply(stored.record, learned, now)
+        keep = mine and not _pauses(learned, run) and next_command(run, now).acts
+        run = run.model_copy(update={"claim": self._me() if keep else None})
+        _log(stored.record, run, learned)
+        return self._context.ledger.replace_run(run, stored.etag), keep
+
+    def _nothing_new(self, stored: Stored[Run], command: Command) -> Run:
+        run = stored.record
+        if command.acts or run.trouble is None:
+            return run  # an unknown effect keeps its claim; an unchanged look writes nothing
+        calm = run.model_copy(update={"trouble": None})
+        return self._context.ledger.replace_run(calm, stored.etag).record
+
+    def _me(self) -> str:
+        return self._context.new_id()
+
+
+def _pauses(learned: Fact, run: Run) -> bool:
+    """Whether the world needs time before the next step can learn anything."""
+    if isinstance(learned, UpdateSent):
+        endpoint = run.config.endpoint
+        return endpoint is not None and endpoint.verify is not None
+    return isinstance(learned, JobStarted | NotYetLive | StepDelayed)
+
+
+def _jitter(run_id: str, count: int) -> float:
+    # Derived, so that a replay waits alike; different for each run, so that a crowd spreads.
+    return hashlib.sha256(f"{run_id}/{count}".encode()).digest()[0] / 255
+
+
+def _log(before: Run, after: Run, learned: Fact) -> None:
+    if after.phase is Phase.PARKED:
+        log.error("run %s is parked: %s. To do: %s", after.run_id, after.reason, after.advice)
+    elif isinstance(learned, StepDelayed):
+        log.warning("run %s (%s) will try again: %s", after.run_id, after.phase, learned.reason)
+    elif after.phase in (Phase.FAILED, Phase.ROLLED_BACK, Phase.TIMED_OUT):
+        log.error("run %s %s: %s", after.run_id, after.phase, after.reason)
+    elif after.phase is not before.phase:
+        log.info("run %s: %s -> %s", after.run_id, before.phase, after.phase)

@@ -1,0 +1,64 @@
+"""Every error this app raises on purpose, sorted by what the caller may do next.
+
+* RelearnError
+  x TransientError       it did not happen; the same call may be repeated later
+  x OutcomeUnknown       it may have happened; look before doing anything else
+  x Conflict             somebody else moved the record; read it again and decide again
+  x PermanentError       repeating cannot help; park the run and tell a person
+    + ConfigError        settings or pipelines.yaml must be changed
+    + CorruptRecord      a stored record is not understood; it is never overwritten
+    + InvalidTransition  the code asked for a step that the machine forbids
+
+A training job that failed is a fact, not an error: it is not in this tree.
+"""
+
+from datetime import timedelta
+
+
+class RelearnError(Exception):
+    """Base of every error raised on purpose by this app."""
+
+
+class TransientError(RelearnError):
+    """The effect did not happen and the same call may succeed later.
+
+    Args:
+        message: what happened, for people; never a secret.
+        retry_after: how long the other side asked us to wait, when it said so.
+        patience: how long repeating makes sense when that is less than the usual hour.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: timedelta | None = None,
+        patience: timedelta | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.patience = patience
+
+
+class OutcomeUnknown(RelearnError):  # noqa: N818 -- it names a state of knowledge
+    """The request may have taken effect; only looking can tell."""
+
+
+class Conflict(RelearnError):  # noqa: N818 -- it names what was met
+    """The stored version is not the one the caller decided from."""
+
+
+class PermanentError(RelearnError):
+    """Repeating the call cannot help."""
+
+
+class ConfigError(PermanentError):
+    """Settings or the pipelines file are missing, wrong or contradictory."""
+
+
+class CorruptRecord(PermanentError):  # noqa: N818 -- it names what was found
+    """A stored record cannot be understood by this version of the app."""
+
+
+class InvalidTransition(PermanentError):  # noqa: N818 -- it names what was asked for
+    """A fact arrived that the present phase does not accept."""

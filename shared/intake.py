@@ -1,0 +1,333 @@
+"""Opens runs: records what was seen, once, and hands the run to the driver.
+
+Order of writes for new data (rule 5): the marker, so that the poll knows of the run; the
+version entry, the one place where an event is told from its repetition; the record. A crash
+between any two of them is finished by the poll or by the event's next delivery.
+"""
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from shared.context import Context, log
+from shared.core import names
+from shared.core.blobs import BlobVersion
+from shared.core.pattern import fill, literal_prefix, match
+from shared.core.pipeline import Pipeline, Scalar
+from shared.core.run import Entry, Origin, Phase, Run
+from shared.driver import Driver
+from shared.errors import PermanentError, RelearnError
+from shared.ledger import VersionEntry
+
+#: What a URL means something else by: the service is told of blobs by unescaped location.
+_AMBIGUOUS: Final = frozenset("#?%\\")
+
+
+class RequestClash(PermanentError):  # noqa: N818 -- it names what was met
+    """An idempotency key was used before, for another request."""
+
+
+class NoSuchData(PermanentError):  # noqa: N818 -- it names what was met
+    """A manual run names data that is not there or that no pipeline wants."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManualRequest:
+    """What a person asks for over HTTP."""
+
+    data: str | None = None  #: blob name inside the data container; None: the newest that matches
+    parameters: Mapping[str, Scalar] = field(default_factory=dict)
+
+    def digest(self) -> str:
+        """Return what tells this request from another one under the same key."""
+        return names.digest(json.dumps([self.data, dict(self.parameters)], sort_keys=True))
+
+
+class Intake:
+    """Turns blobs, due times, requests and hand-made models into runs, each at most once.
+
+    Args:
+        context: the world.
+        pipelines: the present configuration, by name.
+        started_at: when this process started; a pipeline seen for the first time counts as
+            activated then.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        pipelines: Mapping[str, Pipeline],
+        started_at: datetime,
+    ) -> None:
+        self._context = context
+        #: Takes the steps of every run; it tells back of data versions that it meets.
+        self.driver: Final = Driver(context, self.note_version)
+        self._pipelines = pipelines
+        self._started_at = started_at.replace(microsecond=0)  # as storage keeps times
+        self._activated: dict[str, datetime] = {}
+        self._said: set[str] = set()
+
+    def blob_landed(self, name: str) -> list[Run]:
+        """Open a run for each pipeline that wants this blob, or advance the one it has.
+
+        Raises:
+            TransientError, OutcomeUnknown: storage does not work now; deliver the event again.
+        """
+        blob = self._context.data.head(self._context.data_container, name)
+        if blob is None:
+            log.info("blob %s is gone again: nothing to do", name)
+            return []
+        wanted = [p for p in self._pipelines.values() if match(p.data.blob, name) is not None]
+        if not wanted:
+            self._say_once(f"blob {name} matches no pipeline: it is left alone", name)
+        runs = (self._receive(pipeline, blob) for pipeline in wanted)
+        return [run for run in runs if run is not None]
+
+    def note_version(self, blob: BlobVersion) -> None:
+        """Record a version met by chance, so that the poll opens its run."""
+        for pipeline in self._pipelines.values():
+            if match(pipeline.data.blob, blob.name) is not None:
+                self._record_version(pipeline, blob, Origin.DATA)
+
+    def model_landed(self, name: str) -> Run | None:
+        """Advance the run whose job wrote this model, or open one for a model put by hand.
+
+        Files of an ended or foreign attempt are logged and left alone (rule 10).
+        """
+        if not name.endswith(names.MODEL_SUFFIX):
+            return None
+        if owner := names.owner_of_output(name):
+            return self._advance_owner(name, *owner)
+        pipeline = self._pipelines.get(names.promoted_by_hand(name) or "")
+        if pipeline is None or pipeline.endpoint is None:
+            self._say_once(
+                f"model {name} belongs to no run; to promote a model by hand, put it at "
+                f"promote/<pipeline with an endpoint>/<file>{names.MODEL_SUFFIX}",
+                name,
+            )
+            return None
+        blob = self._context.models.head(self._context.models_container, name)
+        if blob is None:
+            log.info("model %s is gone again: nothing to do", name)
+            return None
+        return self._receive(pipeline, blob, Origin.MODEL)
+
+    def models_by_hand(self) -> Iterable[tuple[str, str]]:
+        """Yield name and ETag of the models under `promote/`, for events that were lost."""
+        listing = self._context.models.listing(self._context.models_container, "promote/")
+        return ((blob.name, blob.etag) for blob in listing)
+
+    def open_from_entry(self, version_id: str) -> Run | None:
+        """Open the run of a recorded version whose record was never written."""
+        entry = self._context.ledger.version(version_id)
+        pipeline = self._pipelines.get(entry.pipeline) if entry else None
+        if entry is None or entry.run_id is None or pipeline is None:
+            return None
+        by_hand = entry.blob.container == self._context.models_container
+        return self._open(
+            pipeline, entry.run_id, entry.blob, Origin.MODEL if by_hand else Origin.DATA
+        )
+
+    def pipeline(self, name: str) -> Pipeline | None:
+        """Return a pipeline as it is configured now, or None."""
+        return self._pipelines.get(name)
+
+    def scheduled(self) -> list[Pipeline]:
+        """Return the pipelines with a schedule."""
+        return [pipeline for pipeline in self._pipelines.values() if pipeline.schedule]
+
+    def activate(self) -> None:
+        """Make sure that every pipeline has the time since when blobs are news to it."""
+        for name in self._pipelines:
+            self.active_since(name)
+
+    def newest_data(self, pipeline: Pipeline) -> BlobVersion | None:
+        """Return the newest blob that matches the pipeline; None when there is none."""
+        container, prefix = self._context.data_container, literal_prefix(pipeline.data.blob)
+        matching = (
+            blob
+            for blob in self._context.data.listing(container, prefix)
+            if blob.size >= pipeline.data.min_size
+            and match(pipeline.data.blob, blob.name) is not None
+        )
+        return max(matching, key=lambda blob: (blob.modified, blob.name), default=None)
+
+    def due(self, pipeline: Pipeline, due: datetime) -> Run | None:
+        """Open the run of one due time; each due time has at most one."""
+        blob = self.newest_data(pipeline)
+        if blob is None:
+            log.warning("pipeline %s: due at %s, and no blob matches", pipeline.name, due)
+            return None
+        run_id = names.run_id(pipeline.name, "schedule", due.isoformat())
+        self._context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED})
+        run = _new(pipeline, run_id, blob, Origin.SCHEDULE, f"due {due.isoformat()}")
+        return self._begin(run)
+
+    def requested(self, pipeline: Pipeline, key: str, request: ManualRequest) -> Run:
+        """Open the run of one request; the same key again returns the same run.
+
+        Raises:
+            RequestClash: the key stands for another request.
+            NoSuchData: the data is not there or does not match the pipeline.
+        """
+        run_id = names.run_id(pipeline.name, "manual", key)
+        known = self._context.ledger.run(run_id)
+        if known is not None:
+            return _same_request(known.record, request)
+        blob = self._requested_blob(pipeline, request)
+        self._context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED})
+        run = _new(pipeline, run_id, blob, Origin.MANUAL, "requested over HTTP")
+        asked = {
+            "request": request.digest(),
+            "parameters": {**run.parameters, **request.parameters},
+        }
+        return _same_request(self._begin(run.model_copy(update=asked)), request)
+
+    def _requested_blob(self, pipeline: Pipeline, request: ManualRequest) -> BlobVersion:
+        if request.data is None:
+            blob = self.newest_data(pipeline)
+            if blob is None:
+                raise NoSuchData(f"no blob matches {pipeline.data.blob}")
+            return blob
+        if match(pipeline.data.blob, request.data) is None:
+            raise NoSuchData(f"{request.data!r} does not match {pipeline.data.blob}")
+        blob = self._context.data.head(self._context.data_container, request.data)
+        if blob is None:
+            raise NoSuchData(f"there is no blob {request.data!r} in the training data container")
+        if blob.size < pipeline.data.min_size:
+            raise NoSuchData(f"{request.data!r} is smaller than min_size")
+        return blob
+
+    def _receive(
+        self, pipeline: Pipeline, blob: BlobVersion, origin: Origin = Origin.DATA
+    ) -> Run | None:
+        version = names.version_id(pipeline.name, blob.container, blob.name, blob.etag)
+        entry = self._context.ledger.version(version)
+        if entry is None:
+            entry = self._record_version(pipeline, blob, origin)
+        if entry is None or entry.run_id is None:
+            return None
+        # From here on the timer would do the same: an event must not fail any more (rule 14).
+        try:
+            advanced = self.driver.advance(entry.run_id)
+            return advanced or self._open(pipeline, entry.run_id, entry.blob, origin)
+        except RelearnError as exc:
+            log.warning("run %s: left to the next poll: %s", entry.run_id, exc)
+            return None
+
+    def _record_version(
+        self, pipeline: Pipeline, blob: BlobVersion, origin: Origin
+    ) -> VersionEntry | None:
+        if not self._is_news(pipeline, blob):
+            return None
+        version = names.version_id(pipeline.name, blob.container, blob.name, blob.etag)
+        if touched := self._touch(pipeline, blob):
+            entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note=touched)
+            log.info("blob %s: %s", blob.path, touched)
+            self._context.ledger.add_version(version, entry)
+            return entry
+        run_id = names.run_id(pipeline.name, origin, version)
+        self._context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED, "version": version})
+        entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=run_id)
+        self._context.ledger.add_version(version, entry)
+        return entry
+
+    def _is_news(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+        if blob.size == 0:
+            self._say_once(f"blob {blob.path} is empty: it opens no run", blob.path + blob.etag)
+            return False
+        by_hand = blob.container == self._context.models_container
+        if not by_hand and blob.size < pipeline.data.min_size:
+            self._say_once(
+                f"blob {blob.path} is smaller than min_size: it opens no run",
+                blob.path + blob.etag,
+            )
+            return False
+        since = self.active_since(pipeline.name)
+        if blob.modified < since:
+            self._say_once(
+                f"blob {blob.path} is older than pipeline {pipeline.name}, which was first "
+                f"active at {since.isoformat()}: it is not news",
+                blob.path + blob.etag,
+            )
+            return False
+        return True
+
+    def _touch(self, pipeline: Pipeline, blob: BlobVersion) -> str | None:
+        if blob.created == blob.modified:
+            return None  # just created: there is nothing that this could be a touch of
+        blob_id = names.blob_id(pipeline.name, blob.container, blob.name)
+        known = [entry.blob for entry in self._context.ledger.versions_of(blob_id)]
+        newest = max(known, key=lambda version: version.modified, default=None)
+        if newest is not None and newest.same_bytes_as(blob):
+            return f"only its metadata changed since {newest.modified.isoformat()}: no run"
+        return None
+
+    def _open(self, pipeline: Pipeline, run_id: str, blob: BlobVersion, origin: Origin) -> Run:
+        run = _new(pipeline, run_id, blob, origin, f"blob {blob.path}")
+        return self._begin(run)
+
+    def _begin(self, run: Run) -> Run:
+        now = self._context.clock.now()
+        bad = sorted(set(run.newest.name) & _AMBIGUOUS)
+        if bad or any(ord(c) < ord(" ") for c in run.newest.name):
+            shown = " ".join(bad) or "control characters"
+            reason = (
+                f"the name of {run.newest.path!r} holds {shown}, which the service would misread"
+            )
+            advice = "upload the data under another name"
+            ended = run.moved(Phase.REJECTED, now, reason, reason=reason, advice=advice)
+            log.error("run %s rejected: %s; %s", run.run_id, reason, advice)
+            return self.driver.begin(ended.model_copy(update={"opened_at": now}))
+        entry = Entry(at=now, phase=run.phase, note=run.cause)
+        return self.driver.begin(run.model_copy(update={"opened_at": now, "history": (entry,)}))
+
+    def _advance_owner(self, name: str, run_id: str, attempt: int) -> Run | None:
+        stored = self._context.ledger.run(run_id)
+        if stored is None or stored.record.attempt != attempt or stored.record.phase.ended:
+            why = f"is {stored.record.phase}" if stored else "is not known"
+            log.info("model %s: run %s %s; the file is left alone", name, run_id, why)
+            return None
+        return self.driver.advance(run_id)
+
+    def active_since(self, pipeline: str) -> datetime:
+        """Return when the pipeline was first known; what is older is not news to it."""
+        if pipeline not in self._activated:
+            activated = self._context.ledger.activation(pipeline, self._started_at)
+            self._activated[pipeline] = activated
+        return self._activated[pipeline]
+
+    def _say_once(self, text: str, about: str) -> None:
+        if about not in self._said:
+            self._said.add(about)
+            log.log(logging.INFO, text)
+
+
+def _new(pipeline: Pipeline, run_id: str, blob: BlobVersion, origin: Origin, cause: str) -> Run:
+    tokens = {**(match(pipeline.data.blob, blob.name) or {}), "data": blob.path}
+    parameters = {
+        name: fill(value, tokens) if isinstance(value, str) else value
+        for name, value in pipeline.training.parameters.items()
+    }
+    by_hand = origin is Origin.MODEL
+    return Run(
+        run_id=run_id,
+        pipeline=pipeline.name,
+        origin=origin,
+        cause=cause,
+        config=pipeline,
+        manifest=(blob,),
+        parameters=parameters,
+        phase=Phase.TRAINED if by_hand else Phase.RECEIVED,
+        model=blob if by_hand else None,
+        opened_at=blob.modified,
+    )
+
+
+def _same_request(run: Run, request: ManualRequest) -> Run:
+    if run.request != request.digest():
+        raise RequestClash("this Idempotency-Key was used for another request before")
+    return run

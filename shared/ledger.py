@@ -1,0 +1,259 @@
+"""The ledger: every record the app keeps, typed, over the `Documents` port.
+
+Layout (one container, never the data container):
+
+* `versions/<id>`   one entry for each data version ever seen, with the run that it opened
+* `open/<run id>`   an empty marker while the run is open; its metadata are hints, never truth
+* `runs/<run id>`   the record
+* `heads/<id>`      what serves at an endpoint, and who may change it now
+* `pipelines/<name>`, `schedules/<name>`, `poll`   first activation, last due time, last tick
+
+A record that cannot be understood raises `CorruptRecord` and is never overwritten.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Generic, Literal, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from shared.core.blobs import BlobVersion
+from shared.core.head import Head
+from shared.core.run import Run
+from shared.errors import Conflict, CorruptRecord
+from shared.ports import Document, Documents, ETag
+
+_SCHEMA: Final = 1
+_TRIES: Final = 5
+
+
+class Record(BaseModel):
+    """A stored record: frozen, complete, of a known schema version."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    schema_version: Literal[1] = 1
+
+
+class VersionEntry(Record):
+    """A data version that was seen: with the run it opened, or the reason why it opened none."""
+
+    pipeline: str
+    blob: BlobVersion
+    run_id: str | None
+    note: str = ""
+
+
+class Activation(Record):
+    """When a pipeline was first known; older blobs are not news to it."""
+
+    activated_at: AwareDatetime
+
+
+class DueTime(Record):
+    """The newest due time of a schedule that was dealt with."""
+
+    last_due: AwareDatetime
+
+
+class Heartbeat(Record):
+    """The last tick of the poll."""
+
+    at: AwareDatetime
+    looked: int
+    open: int
+    resume_after: str = ""  #: the open run that the tick stopped at, for want of time
+
+
+R = TypeVar("R", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Generic[R]):
+    """A record with the version it was read at, and its age by the storage's clock."""
+
+    record: R
+    etag: ETag
+    age: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """An open run as the listing shows it."""
+
+    run_id: str
+    etag: ETag
+    modified: datetime
+    hints: dict[str, str] = field(default_factory=dict)
+
+
+class Ledger:
+    """The records of the app. Each method is one document operation unless it says otherwise."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    # Runs
+
+    def run(self, run_id: str) -> Stored[Run] | None:
+        """Return the record of a run, or None."""
+        return self._read(f"runs/{run_id}", Run)
+
+    def create_run(self, run: Run) -> Stored[Run]:
+        """Store a new run. Raises Conflict when it exists."""
+        return Stored(run, self._documents.create(f"runs/{run.run_id}", _body(run)))
+
+    def replace_run(self, run: Run, expected: ETag) -> Stored[Run]:
+        """Store `run` over version `expected`. Raises Conflict when that is not the present one."""
+        return Stored(run, self._documents.replace(f"runs/{run.run_id}", _body(run), expected))
+
+    # Markers of open runs
+
+    def mark_open(self, run_id: str, hints: dict[str, str]) -> None:
+        """Have the poll know of a run before its record exists. Safe to repeat."""
+        try:
+            self._documents.create(f"open/{run_id}", b"", hints)
+        except Conflict:
+            return  # marked already
+
+    def renew_mark(self, run_id: str, hints: dict[str, str]) -> None:
+        """Replace the hints of a run's marker whatever they were, in two operations."""
+        name = f"open/{run_id}"
+        found = self._documents.read(name)
+        if found is None:
+            self.mark_open(run_id, hints)
+        else:
+            self.hint(Marker(run_id, found.etag, found.modified), hints)
+
+    def hint(self, marker: Marker, hints: dict[str, str]) -> None:
+        """Replace the hints of a marker, unless somebody else did or the run has ended."""
+        try:
+            self._documents.replace(f"open/{marker.run_id}", b"", marker.etag, hints)
+        except Conflict:
+            return
+
+    def open_runs(self) -> Iterator[Marker]:
+        """Yield the open runs, by id."""
+        for listed in self._documents.listing("open/"):
+            run_id = listed.name.removeprefix("open/")
+            yield Marker(run_id, listed.etag, listed.modified, dict(listed.metadata))
+
+    def close(self, marker: Marker) -> None:
+        """Drop the marker of a run whose record was read as ended."""
+        try:
+            self._documents.delete(f"open/{marker.run_id}", marker.etag)
+        except Conflict:
+            return  # its hints were just renewed: the next tick drops it
+
+    def unmark(self, run_id: str) -> None:
+        """Drop the marker of an ended run, in two operations."""
+        found = self._documents.read(f"open/{run_id}")
+        if found is not None:
+            self.close(Marker(run_id, found.etag, found.modified))
+
+    # Data versions
+
+    def version(self, version_id: str) -> VersionEntry | None:
+        """Return the entry of a data version, or None when it is news."""
+        found = self._read(f"versions/{version_id}", VersionEntry)
+        return found.record if found else None
+
+    def versions_of(self, blob_id: str) -> Iterator[VersionEntry]:
+        """Yield every known version of one blob, in one listing and a read for each."""
+        for listed in self._documents.listing(f"versions/{blob_id}-"):
+            found = self._read(listed.name, VersionEntry)
+            if found is not None:
+                yield found.record
+
+    def add_version(self, version_id: str, entry: VersionEntry) -> bool:
+        """Store the entry of a data version; False when it was known already."""
+        try:
+            self._documents.create(f"versions/{version_id}", _body(entry))
+        except Conflict:
+            return False
+        return True
+
+    # Heads
+
+    def head(self, head_id: str) -> Stored[Head] | None:
+        """Return what is known of an endpoint, or None."""
+        return self._read(f"heads/{head_id}", Head)
+
+    def put_head(self, head_id: str, head: Head, expected: ETag | None) -> Stored[Head]:
+        """Store a head, as new or over version `expected`. Raises Conflict."""
+        return Stored(head, self._put(f"heads/{head_id}", head, expected))
+
+    # Pipelines and time
+
+    def activation(self, pipeline: str, candidate: datetime) -> datetime:
+        """Return when a pipeline was first known, which is `candidate` if it is news.
+
+        Two workers that start at once settle on the earlier time.
+        """
+        name = f"pipelines/{pipeline}"
+        for _ in range(_TRIES):
+            found = self._read(name, Activation)
+            if found is not None and found.record.activated_at <= candidate:
+                return found.record.activated_at
+            try:
+                record = Activation(activated_at=candidate)
+                self._put(name, record, found.etag if found else None)
+            except Conflict:
+                continue
+            return candidate
+        raise Conflict(f"{name} keeps changing")
+
+    def last_due(self, pipeline: str) -> Stored[DueTime] | None:
+        """Return the newest due time that was dealt with, or None."""
+        return self._read(f"schedules/{pipeline}", DueTime)
+
+    def put_last_due(self, pipeline: str, due: datetime, expected: ETag | None) -> None:
+        """Store that `due` was dealt with. Raises Conflict when another worker was faster."""
+        self._put(f"schedules/{pipeline}", DueTime(last_due=due), expected)
+
+    def heartbeat(self) -> Stored[Heartbeat] | None:
+        """Return the last tick of the poll, or None."""
+        return self._read("poll", Heartbeat)
+
+    def put_heartbeat(self, beat: Heartbeat, expected: ETag | None) -> None:
+        """Store the last tick. Of two pollers at once one wins, which is fine."""
+        try:
+            self._put("poll", beat, expected)
+        except Conflict:
+            return
+
+    def _put(self, name: str, record: BaseModel, expected: ETag | None) -> ETag:
+        if expected is None:
+            return self._documents.create(name, _body(record))
+        return self._documents.replace(name, _body(record), expected)
+
+    def _read(self, name: str, kind: type[R]) -> Stored[R] | None:
+        found = self._documents.read(name)
+        return None if found is None else Stored(_parsed(found, kind), found.etag, found.age)
+
+
+def _body(record: BaseModel) -> bytes:
+    return record.model_dump_json().encode()
+
+
+def _parsed(found: Document, kind: type[R]) -> R:
+    raw: Any = None
+    try:
+        raw = json.loads(found.body)
+        return kind.model_validate(raw)
+    except (ValueError, ValidationError) as exc:
+        version = raw.get("schema_version") if isinstance(raw, dict) else None
+        known = "this version of the app reads schema_version 1" if version != _SCHEMA else ""
+        problem = f"schema_version {version!r}: {known}" if known else _problem(exc)
+        raise CorruptRecord(
+            f"ledger record {found.name} is not understood ({problem}); it was left untouched: "
+            "deploy the version that wrote it, or move the record away"
+        ) from None
+
+
+def _problem(exc: Exception) -> str:
+    if isinstance(exc, ValidationError):
+        first = exc.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return "not JSON"

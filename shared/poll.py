@@ -1,0 +1,232 @@
+"""The timer's work: brings every open run forward, even if every event was lost.
+
+Listing the markers is the whole input. A running job is looked at by what its marker hints
+at: one GET at the service, no record read, no write (design §6). Hints are never truth:
+anything but "still running" is decided from the record.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.context import Context, log
+from shared.core.facts import CancelRequested, Fact, RetryRequested
+from shared.core.machine import apply
+from shared.core.pipeline import Pipeline
+from shared.core.run import Phase, Run
+from shared.core.schedule import last_due
+from shared.errors import Conflict, OutcomeUnknown, RelearnError, TransientError
+from shared.intake import Intake
+from shared.lanes import Lanes
+from shared.ledger import Heartbeat, Marker
+from shared.ports import JobStatus
+
+_UNCHANGED: Final = frozenset({JobStatus.NOT_STARTED, JobStatus.RUNNING})
+#: A parked run is read again now and then, should its hint be behind its record.
+_PARKED_EVERY: Final = timedelta(minutes=10)
+_AGE_PART: Final = 20
+
+
+def hints_of(run: Run) -> dict[str, str]:
+    """Return what the poll may know of an open run without reading its record."""
+    training, endpoint = run.config.training, run.config.endpoint
+    promoting = run.phase in (Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING)
+    service = endpoint.update if endpoint and promoting else training.service
+    hints = {"phase": str(run.phase), "pipeline": run.pipeline, "service": service}
+    if run.phase is Phase.TRAINING and run.job and run.started_at and not run.cancelling:
+        hints |= {
+            "credential": training.api_key,
+            "job": run.job,
+            "started": run.started_at.isoformat(),
+            "until": (run.started_at + training.timeout).isoformat(),
+        }
+    if run.trouble:
+        hints["next_look"] = run.trouble.next_look.isoformat()
+    return hints
+
+
+class Poll:
+    """One poller of a process. Two at once are harmless; each keeps its own times of looks."""
+
+    def __init__(self, context: Context, intake: Intake) -> None:
+        self._context = context
+        self._driver = intake.driver
+        self._intake = intake
+        self._looked: dict[str, datetime] = {}
+        self._models_seen: set[tuple[str, str]] = set()
+
+    def tick(self) -> Heartbeat:
+        """Advance every open run that is due, within the tick's budget.
+
+        A run that cannot be advanced is logged and the rest goes on.
+
+        Raises:
+            TransientError: the open runs cannot be listed now.
+        """
+        began = self._context.clock.now()
+        until = began + self._context.limits.tick
+        self._intake.activate()
+        last = self._context.ledger.heartbeat()
+        markers = list(self._context.ledger.open_runs())
+        resume = last.record.resume_after if last else ""
+        turn = [m for m in markers if m.run_id > resume] + [
+            m for m in markers if m.run_id <= resume
+        ]
+        due = [marker for marker in turn if self._is_due(marker, began)]
+        lanes = Lanes(
+            due,
+            lambda marker: marker.hints.get("service", ""),
+            self._look,
+            lambda: self._context.clock.now() < until,
+        )
+        left = lanes.run()
+        self._forget({marker.run_id for marker in markers})
+        if self._context.clock.now() < until:
+            self._find_models_by_hand()
+        begun = [marker.run_id for marker in due if marker not in left]
+        beat = Heartbeat(
+            at=self._context.clock.now(),
+            looked=lanes.done,
+            open=len(markers),
+            resume_after=begun[-1] if left and begun else "",
+        )
+        self._context.ledger.put_heartbeat(beat, last.etag if last else None)
+        return beat
+
+    def retry(self, run_id: str) -> Run | None:
+        """Let a parked run go on, by the present configuration; None when there is none.
+
+        Raises:
+            InvalidTransition: the run is not parked.
+        """
+        return self._told(run_id, lambda run: RetryRequested(self._intake.pipeline(run.pipeline)))
+
+    def cancel(self, run_id: str) -> Run | None:
+        """Stop a run and its job; None when there is none.
+
+        Raises:
+            InvalidTransition: it is over, or its model is on its way to an endpoint.
+        """
+        return self._told(run_id, lambda _: CancelRequested())
+
+    def _told(self, run_id: str, fact_for: Callable[[Run], Fact]) -> Run | None:
+        stored = self._context.ledger.run(run_id)
+        if stored is None:
+            return None
+        fact = fact_for(stored.record)
+        apply(stored.record, fact, self._context.clock.now())  # refused before anything is written
+        # The marker first and last: a hint that says "parked" would keep the poll away.
+        self._context.ledger.renew_mark(run_id, {"phase": "told"})
+        self._driver.note(run_id, fact)
+        self._context.ledger.renew_mark(run_id, {"phase": "told"})
+        self._looked.pop(run_id, None)
+        return self._driver.advance(run_id)
+
+    def start_scheduled(self) -> None:
+        """Open the run of each schedule's newest due time, at most one for each due time."""
+        for pipeline in self._intake.scheduled():
+            try:
+                self._start_due(pipeline)
+            except RelearnError as exc:
+                log.error("pipeline %s: its schedule must wait: %s", pipeline.name, exc)
+
+    def _start_due(self, pipeline: Pipeline) -> None:
+        name = pipeline.name
+        due = last_due(str(pipeline.schedule), self._context.clock.now())
+        known = self._context.ledger.last_due(name)
+        since = known.record.last_due if known else self._intake.active_since(name)
+        if due <= since:
+            return
+        # The run first: its id is derived from the due time, so a repetition meets it.
+        self._intake.due(pipeline, due)
+        try:
+            self._context.ledger.put_last_due(name, due, known.etag if known else None)
+        except Conflict:
+            return  # another worker was as fast
+
+    def _is_due(self, marker: Marker, now: datetime) -> bool:
+        hints = marker.hints
+        looked = self._looked.get(marker.run_id)
+        if looked is None:
+            return True
+        if hints.get("phase") == Phase.PARKED:
+            return now - looked >= _PARKED_EVERY
+        if (next_look := _time(hints, "next_look")) and now < next_look:
+            return False
+        if (started := _time(hints, "started")) is None:
+            return True
+        limits = self._context.limits
+        every = (now - started) / _AGE_PART
+        return now - looked >= min(max(every, limits.look_every_min), limits.look_every_max)
+
+    def _look(self, marker: Marker) -> bool:
+        self._looked[marker.run_id] = self._context.clock.now()
+        try:
+            return self._still_running(marker) or self._advance(marker)
+        except (TransientError, OutcomeUnknown) as exc:
+            log.warning("run %s cannot be advanced now: %s", marker.run_id, exc)
+            return False
+        except Conflict:
+            return True  # another worker is faster
+        except Exception as exc:  # noqa: BLE001 -- one broken run never stops the others
+            level = logging.DEBUG if isinstance(exc, RelearnError) else logging.ERROR
+            log.error("run %s cannot be advanced: %s: %s", marker.run_id, type(exc).__name__, exc)
+            log.log(level, "run %s", marker.run_id, exc_info=exc)
+            return True
+
+    def _still_running(self, marker: Marker) -> bool:
+        hints, until = marker.hints, _time(marker.hints, "until")
+        if "job" not in hints or "next_look" in hints or until is None:
+            return False
+        if self._context.clock.now() >= until:
+            return False
+        service = self._context.adapters.jobs(hints["service"], hints["credential"])
+        try:
+            return service.state(hints["job"]).status in _UNCHANGED
+        except TransientError as exc:
+            # Kept in the record, so that a service that stays away is noticed in the end.
+            if (run := self._driver.delay(marker.run_id, exc)) is not None:
+                self._context.ledger.hint(marker, hints_of(run))
+            raise
+
+    def _advance(self, marker: Marker) -> bool:
+        run = self._driver.advance(marker.run_id) or self._open(marker)
+        if run is None:
+            return True
+        if run.phase.ended:
+            self._context.ledger.close(marker)
+        elif (hints := hints_of(run)) != marker.hints:
+            self._context.ledger.hint(marker, hints)
+        return run.trouble is None
+
+    def _open(self, marker: Marker) -> Run | None:
+        if version := marker.hints.get("version"):
+            run = self._intake.open_from_entry(version)
+            if run is not None:
+                return run
+        if self._context.clock.now() - marker.modified > 2 * self._context.limits.lease:
+            log.info("run %s was announced and never opened: forgotten", marker.run_id)
+            self._context.ledger.close(marker)
+        return None
+
+    def _find_models_by_hand(self) -> None:
+        try:
+            unseen = [m for m in self._intake.models_by_hand() if m not in self._models_seen]
+        except TransientError as exc:
+            log.warning("models under promote/ cannot be looked for now: %s", exc)
+            return
+        for name, etag in unseen:
+            try:
+                self._intake.model_landed(name)
+            except RelearnError as exc:
+                log.warning("model %s must wait: %s", name, exc)
+            else:
+                self._models_seen.add((name, etag))
+
+    def _forget(self, open_runs: set[str]) -> None:
+        self._looked = {run: at for run, at in self._looked.items() if run in open_runs}
+
+
+def _time(hints: dict[str, str], name: str) -> datetime | None:
+    return datetime.fromisoformat(hints[name]) if name in hints else None

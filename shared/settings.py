@@ -1,0 +1,143 @@
+"""The app settings, read once; every wrong one is reported by name, none raises at import."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from shared.core.durations import parse_duration, show_duration
+from shared.core.pipeline import secret_names
+from shared.errors import ConfigError
+
+_CONNECTIONS: Final = ("DataStorage", "ModelsStorage", "LedgerStorage")
+DEFAULT_CONNECTION: Final = "AzureWebJobsStorage"
+POLL_DEFAULT: Final = "*/30 * * * * *"
+SCHEDULE_TICK_DEFAULT: Final = "0 * * * * *"
+_FUNCTION_TIMEOUT: Final = timedelta(minutes=5)
+_TIMEOUT_SETTING: Final = "AzureFunctionsJobHost__functionTimeout"
+_BLOB_SOURCES: Final = ("EventGrid", "LogsAndContainerScan")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in the settings or the pipelines file that a person must change."""
+
+    where: str  #: a setting's name, or `file:line: path`
+    what: str
+    cure: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" + (f": {self.cure}" if self.cure else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings, valid as far as `problems` does not say otherwise."""
+
+    data_container: str
+    models_container: str
+    ledger_container: str
+    pipelines_file: Path
+    lease: timedelta
+    look_every_min: timedelta
+    look_every_max: timedelta
+    development: bool
+    problems: tuple[Problem, ...]
+
+
+def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
+    """Return the settings in `environment` for the app at `root`, with everything wrong in them."""
+    problems: list[Problem] = []
+    containers = [
+        _required(environment, name, problems)
+        for name in ("TRAINING_DATA_CONTAINER", "MODELS_CONTAINER", "LEDGER_CONTAINER")
+    ]
+    named = [name for name in containers if name]
+    if len(set(named)) != len(named):
+        cure = "data, models and ledger each need a container of their own"
+        problems.append(Problem("LEDGER_CONTAINER", "a container is used twice", cure))
+    source = environment.get("BLOB_SOURCE", _BLOB_SOURCES[0])
+    if source not in _BLOB_SOURCES:
+        problems.append(Problem("BLOB_SOURCE", "unknown source", " or ".join(_BLOB_SOURCES)))
+    for name in _CONNECTIONS:
+        if connection_name(environment, name) is None:
+            cure = f"set {name}, {name}__blobServiceUri or {DEFAULT_CONNECTION}"
+            problems.append(Problem(name, "no storage connection", cure))
+    lease = _duration(environment, "CLAIM_LEASE", "6m", problems)
+    problems += _lease_problems(environment, root, lease)
+    return Settings(
+        data_container=containers[0],
+        models_container=containers[1],
+        ledger_container=containers[2],
+        pipelines_file=root / environment.get("PIPELINES_FILE", "pipelines.yaml"),
+        lease=lease,
+        look_every_min=_duration(environment, "LOOK_EVERY_MIN", "30s", problems),
+        look_every_max=_duration(environment, "LOOK_EVERY_MAX", "5m", problems),
+        development=environment.get("AZURE_FUNCTIONS_ENVIRONMENT") == "Development",
+        problems=tuple(problems),
+    )
+
+
+def connection_name(environment: Mapping[str, str], name: str) -> str | None:
+    """Return the connection that `name` stands for: itself where set, else the app's own."""
+    for candidate in (name, DEFAULT_CONNECTION):
+        forms = [candidate, f"{candidate}__blobServiceUri", f"{candidate}__serviceUri"]
+        if candidate == DEFAULT_CONNECTION:
+            forms.append(f"{candidate}__accountName")
+        if any(environment.get(form) for form in forms):
+            return candidate
+    return None
+
+
+def resolve(environment: Mapping[str, str], text: str) -> str:
+    """Return `text` with each `${NAME}` replaced by that app setting.
+
+    Raises:
+        ConfigError: a setting is missing; the message names it.
+    """
+    for name in secret_names(text):
+        if not environment.get(name):
+            raise ConfigError(f"app setting {name} is not set")
+        text = text.replace(f"${{{name}}}", environment[name])
+    return text
+
+
+def _required(environment: Mapping[str, str], name: str, problems: list[Problem]) -> str:
+    value = environment.get(name, "")
+    if not value:
+        problems.append(Problem(name, "not set", "name the blob container"))
+    return value
+
+
+def _duration(
+    environment: Mapping[str, str], name: str, default: str, problems: list[Problem]
+) -> timedelta:
+    try:
+        return parse_duration(environment.get(name) or default)
+    except ValueError as exc:
+        problems.append(Problem(name, str(exc)))
+        return parse_duration(default)
+
+
+def _lease_problems(environment: Mapping[str, str], root: Path, lease: timedelta) -> list[Problem]:
+    try:
+        timeout = _function_timeout(environment, root)
+    except ValueError as exc:
+        return [Problem("functionTimeout", str(exc), "see host.json")]
+    if lease > timeout:
+        return []
+    shown = f"{show_duration(lease)} is not longer than functionTimeout {show_duration(timeout)}"
+    return [Problem("CLAIM_LEASE", shown, "a claim must outlive the worker that made it")]
+
+
+def _function_timeout(environment: Mapping[str, str], root: Path) -> timedelta:
+    """Return how long an invocation may take: the setting counts before host.json."""
+    if text := environment.get(_TIMEOUT_SETTING):
+        return parse_duration(text)
+    try:
+        host = json.loads((root / "host.json").read_text(encoding="utf-8"))
+    except OSError:
+        return _FUNCTION_TIMEOUT
+    return parse_duration(host.get("functionTimeout", show_duration(_FUNCTION_TIMEOUT)))

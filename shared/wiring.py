@@ -1,0 +1,226 @@
+"""Builds the real thing once for each worker process, on first use; nothing happens at import."""
+
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from azure.storage.blob import BlobServiceClient, ExponentialRetry
+
+from shared.clients.blob_documents import BlobDocuments
+from shared.clients.http import Http, RequestsHttp
+from shared.clients.storage import AccountBlobs
+from shared.clients.studio_batch import StudioBatch
+from shared.clients.studio_call import StudioCall
+from shared.clients.studio_endpoint import StudioClassicEndpoint
+from shared.config import Configuration, load_pipelines
+from shared.context import Context, Limits
+from shared.core.pipeline import Endpoint
+from shared.core.urls import is_loopback
+from shared.driver import Driver
+from shared.errors import ConfigError
+from shared.intake import Intake
+from shared.ledger import Ledger
+from shared.poll import Poll
+from shared.ports import Blobs, Clock
+from shared.settings import Problem, Settings, connection_name, read_settings, resolve
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+#: When this worker started: what landed before is not news to a pipeline seen first by it.
+STARTED_AT: Final = datetime.now(UTC)
+ROOT: Final = Path(__file__).resolve().parent.parent
+
+
+class SystemClock:
+    """The real time."""
+
+    def now(self) -> datetime:
+        """Return the present moment in UTC."""
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class StudioAdapters:
+    """Builds the clients for Studio services."""
+
+    http: Http
+    environment: Mapping[str, str] = field(repr=False)
+    data: Blobs
+    models: Blobs
+    models_container: str
+
+    def jobs(self, service: str, api_key: str) -> StudioBatch:
+        """Return the batch execution service at `service`."""
+        call = self._call(api_key)
+        return StudioBatch(call, service, self.data, self.models, self.models_container)
+
+    def endpoint(self, endpoint: Endpoint) -> StudioClassicEndpoint:
+        """Return the Classic endpoint."""
+        verify = endpoint.verify
+        score_key = verify.api_key if verify and verify.api_key else endpoint.api_key
+        return StudioClassicEndpoint(
+            call=self._call(endpoint.api_key),
+            score=self._call(score_key),
+            update_url=endpoint.update,
+            resource=endpoint.resource,
+            verify=verify,
+            models=self.models,
+        )
+
+    def _call(self, api_key: str) -> StudioCall:
+        return StudioCall(self.http, partial(resolve, self.environment), api_key)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What the triggers use."""
+
+    settings: Settings
+    configuration: Configuration
+    context: Context
+    driver: Driver
+    intake: Intake
+    poll: Poll
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Everything that a person must change before new runs are opened."""
+        return (*self.settings.problems, *self.configuration.problems)
+
+    def require_no_problems(self) -> None:
+        """Raise ConfigError with every problem, should there be one (rule 15)."""
+        _raise_problems(self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """The app cannot even be put together: these settings are wrong."""
+
+    problems: tuple[Problem, ...]
+
+    def require_no_problems(self) -> None:
+        """Raise ConfigError with every problem."""
+        _raise_problems(self.problems)
+
+
+def app() -> App:
+    """Return this process's app.
+
+    Raises:
+        ConfigError: settings without which nothing works are wrong; it lists them all.
+    """
+    built = app_or_problems()
+    if isinstance(built, Unusable):
+        built.require_no_problems()
+        raise ConfigError("the settings cannot be used")
+    return built
+
+
+@cache
+def app_or_problems() -> App | Unusable:
+    """Return this process's app, or what stands in its way; built once, never raises."""
+    return build(os.environ, ROOT, RequestsHttp(), SystemClock(), STARTED_AT)
+
+
+def build(
+    environment: Mapping[str, str], root: Path, http: Http, clock: Clock, started_at: datetime
+) -> App | Unusable:
+    """Return the app for these settings; no request is made."""
+    settings = read_settings(environment, root)
+    configuration = load_pipelines(
+        settings.pipelines_file, environment, development=settings.development
+    )
+    if settings.problems:
+        return Unusable((*settings.problems, *configuration.problems))
+    try:
+        accounts = {
+            name: _account(environment, name, development=settings.development)
+            for name in ("DataStorage", "ModelsStorage", "LedgerStorage")
+        }
+    except ConfigError as exc:
+        return Unusable((Problem("storage connection", str(exc)), *configuration.problems))
+    data = _blobs(accounts["DataStorage"], clock)
+    models = _blobs(accounts["ModelsStorage"], clock)
+    container = accounts["LedgerStorage"].get_container_client(settings.ledger_container)
+    context = Context(
+        ledger=Ledger(BlobDocuments(container, _new_id)),
+        data=data,
+        models=models,
+        data_container=settings.data_container,
+        models_container=settings.models_container,
+        adapters=StudioAdapters(http, environment, data, models, settings.models_container),
+        clock=clock,
+        new_id=_new_id,
+        limits=Limits(
+            lease=settings.lease,
+            look_every_min=settings.look_every_min,
+            look_every_max=settings.look_every_max,
+        ),
+    )
+    return assemble(settings, configuration, context, started_at)
+
+
+def assemble(
+    settings: Settings, configuration: Configuration, context: Context, started_at: datetime
+) -> App:
+    """Return the app over a context that is built already."""
+    intake = Intake(context, configuration.pipelines, started_at)
+    poll = Poll(context, intake)
+    return App(settings, configuration, context, intake.driver, intake, poll)
+
+
+def _blobs(account: BlobServiceClient, clock: Clock) -> AccountBlobs:
+    return AccountBlobs(account, clock, https_only=not is_loopback(account.url))
+
+
+def _account(environment: Mapping[str, str], name: str, *, development: bool) -> BlobServiceClient:
+    """Return a client for connection `name`: a connection string, or an identity's form.
+
+    The SDK's own repeats are the only ones for storage: three, within seconds.
+    """
+    used = connection_name(environment, name) or name
+    retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3)
+    options: dict[str, Any] = {"retry_policy": retry, "connection_timeout": 5, "read_timeout": 20}
+    try:
+        if text := environment.get(used):
+            account = BlobServiceClient.from_connection_string(text, **options)
+        else:
+            url = _service_uri(environment, used)
+            account = BlobServiceClient(url, _credential(environment, used), **options)
+    except ValueError:
+        raise ConfigError(f"{used} is not a connection string of a storage account") from None
+    if account.url.startswith("http://") and not (development and is_loopback(account.url)):
+        raise ConfigError(f"{used}: https is required (http only on loopback, in Development)")
+    return account
+
+
+def _service_uri(environment: Mapping[str, str], name: str) -> str:
+    for form in ("blobServiceUri", "serviceUri"):
+        if uri := environment.get(f"{name}__{form}"):
+            return uri
+    return f"https://{environment[f'{name}__accountName']}.blob.core.windows.net"
+
+
+def _credential(environment: Mapping[str, str], name: str) -> "TokenCredential":
+    # Imported here: it costs start-up time, and a connection string does without it.
+    from azure.identity import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
+
+    if environment.get(f"{name}__credential", "").lower() == "managedidentity":
+        return ManagedIdentityCredential(client_id=environment.get(f"{name}__clientId"))
+    return DefaultAzureCredential()
+
+
+def _raise_problems(problems: tuple[Problem, ...]) -> None:
+    if problems:
+        listed = "\n".join(f"- {problem}" for problem in problems)
+        raise ConfigError(f"these settings must be corrected first:\n{listed}")
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
