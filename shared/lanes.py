@@ -3,6 +3,7 @@
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Generic, TypeVar
 
 MOST_AT_ONCE: Final = 16
@@ -42,11 +43,11 @@ class Lanes(Generic[T]):
     def run(self) -> list[T]:
         """Do the work and return what was not begun: stopped, or in a failing lane."""
         most = min(MOST_AT_ONCE, sum(map(len, self._waiting.values())))
-        threads = [threading.Thread(target=self._worker, daemon=True) for _ in range(most)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        if most:
+            with ThreadPoolExecutor(most) as pool:
+                workers = [pool.submit(self._worker) for _ in range(most)]
+            for worker in workers:
+                worker.result()  # what a worker did not expect is not lost
         return [item for lane in self._waiting.values() for item in lane]
 
     def _worker(self) -> None:

@@ -194,9 +194,7 @@ class Poll:
         run = self._driver.advance(marker.run_id) or self._open(marker)
         if run is None:
             return True
-        if run.phase.ended:
-            self._context.ledger.close(marker)
-        elif (hints := hints_of(run)) != marker.hints:
+        if not run.phase.ended and (hints := hints_of(run)) != marker.hints:
             self._context.ledger.hint(marker, hints)
         return run.trouble is None
 

@@ -1,0 +1,37 @@
+"""A stand-in of Azure ML Studio (classic) on one machine; `Studio` is the whole of it."""
+
+from local.studio.jobs import Job, JobState
+from local.studio.refusals import Refusal
+from local.studio.services import OutputKind, Parameter, ParameterKind, Published
+from local.studio.state import Studio
+from local.studio.storage import BlobAccess, BlobRefused, HttpBlobs, MemoryBlobs
+from local.studio.training import (
+    InstantTrainer,
+    LogisticTrainer,
+    Trained,
+    Trainer,
+    TrainingFailed,
+)
+from local.studio.wire import WireAnswer, WireRequest
+
+__all__ = [
+    "BlobAccess",
+    "BlobRefused",
+    "HttpBlobs",
+    "InstantTrainer",
+    "Job",
+    "JobState",
+    "LogisticTrainer",
+    "MemoryBlobs",
+    "OutputKind",
+    "Parameter",
+    "ParameterKind",
+    "Published",
+    "Refusal",
+    "Studio",
+    "Trained",
+    "Trainer",
+    "TrainingFailed",
+    "WireAnswer",
+    "WireRequest",
+]

@@ -1,0 +1,80 @@
+"""A sample to play with: real data, a training service and a scoring service with an endpoint."""
+
+import csv
+import io
+from dataclasses import dataclass
+
+from local.studio.services import OutputKind, Parameter, ParameterKind, Published
+from local.studio.state import Studio
+from local.studio.training import REGULARIZATION, Trainer
+
+RESOURCE = "Sample Model [trained model]"
+_EVERY = 3  # the first model sees every third row, so that training on all of them moves scores
+
+_SNIPPET = """\
+pipelines:
+  sample:
+    data:
+      blob: sample/{{name}}.csv
+    training:
+      service: {base}{training.jobs_url}
+      api_key: ${{SAMPLE_TRAINING_KEY}}
+      inputs: {{input1: "{{data}}"}}
+      outputs: {{output1: model.ilearner, output2: evaluation.csv}}
+    gate:
+      metrics: output2
+      rules:
+        - {{metric: AUC, at_least: 0.80}}
+      first_model: allow
+    endpoints:
+      - name: production
+        kind: classic
+        update: {base}{scoring.management_url}
+        api_key: ${{SAMPLE_ENDPOINT_KEY}}
+        resource: "{scoring.resource}"
+        # to prove that a new model is live, score fixed rows at
+        #   {base}{scoring.execute_url}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The published pair: the training service, and the scoring service's own endpoint."""
+
+    training: Published
+    scoring: Published
+
+    def snippet(self, base_url: str) -> str:
+        """Write the pair as a `pipelines.yaml`; the keys are named, not told."""
+        return _SNIPPET.format(base=base_url, training=self.training, scoring=self.scoring)
+
+
+def sample_data() -> bytes:
+    """Give scikit-learn's breast cancer data as a CSV whose last column is the label."""
+    # Imported late: it takes a second, and only the sample needs it.
+    from sklearn.datasets import load_breast_cancer  # noqa: PLC0415 - see above
+
+    data = load_breast_cancer()
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*map(str, data.feature_names), "benign"])
+    for row, label in zip(data.data.tolist(), data.target.tolist(), strict=True):
+        writer.writerow([*row, label])
+    return text.getvalue().encode()
+
+
+def publish_sample(studio: Studio, trainer: Trainer) -> Sample:
+    """Publish the pair; the scoring endpoint `production` starts with a weaker model."""
+    training = studio.publish_training(
+        "Sample [training exp.]",
+        outputs={"output1": OutputKind.MODEL, "output2": OutputKind.EVALUATION},
+        parameters={
+            REGULARIZATION: Parameter(ParameterKind.NUMBER, default="1"),
+            "Data date": Parameter(),
+        },
+    )
+    header, *rows = sample_data().splitlines(keepends=True)
+    first = header + b"".join(rows[::_EVERY])
+    model = trainer.train({"input1": first}, {}, label=None).model
+    scoring = studio.publish_scoring("Sample [predictive exp.]", resource=RESOURCE, model=model)
+    return Sample(training, studio.add_endpoint(scoring.web_service_id, "production"))

@@ -1,0 +1,242 @@
+"""The HTTP skin: a loopback server around `Studio` that also acts out faults."""
+
+import contextlib
+import socket
+import sys
+import threading
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
+from types import TracebackType
+from typing import Any, Self
+
+from local.studio.control import PREFIX, ControlPlane
+from local.studio.faults import FaultKind, FaultRule, FaultScript, canned
+from local.studio.state import Studio
+from local.studio.training import Trainer
+from local.studio.wire import WireAnswer, WireRequest
+
+_LOOPBACK = "127.0.0.1"
+_LARGEST_BODY = 64 * 1024 * 1024
+_WORK_EVERY_SECONDS = 0.1
+
+
+class StudioServer:
+    """Serves a `Studio` on 127.0.0.1 until stopped; a context manager.
+
+    Listening begins when it is made, so `url` is known at once; answering begins with `start`.
+
+    Args:
+        studio: what is served; its `base_url` is set to where it is served.
+        trainer: trains the models of services published with a CSV.
+        port: the port, 0 for a free one.
+        faults: the faults to act out.
+        queue_delay: how long a started job waits before the background thread works on it, so
+            that a quick client sees it queued. `None` leaves the work to the studio's owner.
+        clock: the studio's clock.
+
+    Raises:
+        OSError: The port is not free.
+    """
+
+    def __init__(
+        self,
+        studio: Studio,
+        *,
+        trainer: Trainer,
+        port: int = 0,
+        faults: FaultScript | None = None,
+        queue_delay: timedelta | None = timedelta(milliseconds=500),
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._studio = studio
+        self._faults = faults or FaultScript()
+        self._control = ControlPlane(studio, self._faults, trainer)
+        self._queue_delay = queue_delay
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._listener = _Listener((_LOOPBACK, port), self._handler())
+        self.url = f"http://{_LOOPBACK}:{self._listener.server_address[1]}"
+        studio.base_url = self.url
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Begin to answer, and to work on jobs; called once."""
+        tasks: list[Callable[[], None]] = [lambda: self._listener.serve_forever(poll_interval=0.02)]
+        if self._queue_delay is not None:
+            tasks.append(self._work)
+        self._threads = [threading.Thread(target=task, name="studio") for task in tasks]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop answering, let a job being trained end, close every connection and thread."""
+        self._stopping.set()
+        if self._threads:
+            self._listener.shutdown()
+        self._listener.close_connections()
+        self._listener.server_close()
+        for thread in self._threads:
+            thread.join()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _work(self) -> None:
+        delay = self._queue_delay or timedelta()
+        while not self._stopping.wait(_WORK_EVERY_SECONDS):
+            self._studio.work(started_before=self._clock() - delay)
+
+    def _handler(self) -> type["_Handler"]:
+        server = self
+
+        class Handler(_Handler):
+            studio = server._studio
+            control = server._control
+            faults = server._faults
+            stopping = server._stopping
+
+        return Handler
+
+
+class _Listener(ThreadingTCPServer):
+    """Knows its open connections, so that idle ones do not keep their threads when it stops."""
+
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], handler: type["_Handler"]) -> None:
+        self._open: set[socket.socket] = set()
+        self._open_lock = threading.Lock()
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._open_lock:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._open_lock:
+            self._open.discard(request)
+        super().shutdown_request(request)
+
+    def close_connections(self) -> None:
+        with self._open_lock:
+            connections = tuple(self._open)
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that go away; anything else is a bug and is shown."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Speaks HTTP on one connection; what to answer is decided elsewhere."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "studio"
+    sys_version = ""
+    disable_nagle_algorithm = True
+    wbufsize = -1  # an answer leaves in one piece, when its request has been dealt with
+    studio: Studio
+    control: ControlPlane
+    faults: FaultScript
+    stopping: threading.Event
+
+    def _serve(self) -> None:
+        path = self.path.partition("?")[0]
+        if path.startswith(PREFIX):
+            self._answer_with(self.control.handle)
+            return
+        self.control.log(self.command, path)
+        rule = self.faults.take(self.command, path)
+        if rule is None:
+            self._answer_with(self.studio.handle)
+        else:
+            self._act_out(rule)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server's names
+
+    def _answer_with(self, handle: Callable[[WireRequest], WireAnswer]) -> None:
+        request = self._request()
+        if request is not None:
+            self._send(handle(request))
+
+    def _act_out(self, rule: FaultRule) -> None:
+        if rule.kind is FaultKind.REFUSE:
+            self.close_connection = True
+            return
+        request = self._request()
+        if request is None:
+            return
+        answer = canned(rule)
+        if answer is not None:
+            self._send(answer)
+            return
+        if rule.kind is FaultKind.DROP_BEFORE:
+            self.close_connection = True
+            return
+        if rule.kind is FaultKind.DELAY:
+            self.stopping.wait(rule.seconds)
+        answer = self.studio.handle(request)
+        if rule.kind is FaultKind.DELAY:
+            self._send(answer)
+            return
+        self.close_connection = True
+        if rule.kind is FaultKind.TRUNCATED:
+            self._send(answer, cut=True)
+
+    def _request(self) -> WireRequest | None:
+        """Read the body; `None` when that is not possible, and then all is said."""
+        text = self.headers.get("Content-Length", "0")
+        length = int(text) if text.isdecimal() else -1
+        if length < 0 or "Transfer-Encoding" in self.headers:
+            self.close_connection = True
+            self._send(_plain(HTTPStatus.LENGTH_REQUIRED))
+            return None
+        if length > _LARGEST_BODY:
+            self.close_connection = True
+            self._send(_plain(HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
+            return None
+        body = self.rfile.read(length)
+        if len(body) < length:  # the client went away in the middle: nothing may take effect
+            self.close_connection = True
+            return None
+        return WireRequest(self.command, self.path, dict(self.headers.items()), body)
+
+    def _send(self, answer: WireAnswer, *, cut: bool = False) -> None:
+        """Send an answer; a `cut` one promises more bytes than come."""
+        body = answer.body
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        # The real headers carried a request id, by a name nobody wrote down.
+        self.send_header("x-ms-request-id", uuid.uuid4().hex)
+        if answer.status != HTTPStatus.NOT_MODIFIED:
+            self.send_header("Content-Length", str(len(body) + cut))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if cut else body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
+        """Say nothing: the control plane keeps the log, without queries."""
+
+
+def _plain(status: HTTPStatus) -> WireAnswer:
+    return WireAnswer(status, {"Content-Type": "text/plain"}, status.phrase.encode())

@@ -1,0 +1,227 @@
+"""The service itself: one workspace in memory, answering requests as the real one did."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from local.studio.catalogue import Catalogue, Service
+from local.studio.jobs import Job, JobBoard, JobState
+from local.studio.management import Management
+from local.studio.orders import read_order
+from local.studio.references import BlobReference, StorageAccount
+from local.studio.refusals import Refusal, refusal
+from local.studio.scoring import execute
+from local.studio.services import (
+    Endpoint,
+    OutputKind,
+    Parameter,
+    Published,
+    ScoringService,
+    TrainingService,
+)
+from local.studio.storage import BlobAccess
+from local.studio.swagger import swagger
+from local.studio.training import Trainer
+from local.studio.wire import DONE, Call, WireAnswer, WireRequest, json_answer, refusal_answer
+
+_API_VERSION = "2.0"
+OWN_CONTAINER = "experimentoutput"
+
+
+class Studio:
+    """One model of the service, used as a fake by tests and as the body of the HTTP server.
+
+    It has no clock, ids, randomness or waiting of its own, so equal calls give equal answers.
+    It may be used from several threads. One workspace, whose id and token are derived from
+    `new_id` like every other id and key.
+
+    Args:
+        storage: reaches the blobs that jobs and updates name.
+        trainer: trains the jobs.
+        clock: gives the time, aware and never going backwards.
+        new_id: gives a new id at each call, 32 lower-case hex characters on the real one.
+        switch_delay: how long after an accepted update scoring still shows the old model.
+        queued_polls: how many polls of a started job still say NotStarted.
+        numeric_status: send job states as numbers, as older services did.
+        send_resources: tell endpoints' resources; they were not always sent.
+        own_storage: connection string of the service's own storage account. It receives
+            published models and the outputs without an override, which are refused without it.
+        base_url: where the service is reached, for the addresses it tells of itself.
+
+    Raises:
+        ValueError: `own_storage` is no connection string with an account key.
+    """
+
+    def __init__(
+        self,
+        *,
+        storage: BlobAccess,
+        trainer: Trainer,
+        clock: Callable[[], datetime],
+        new_id: Callable[[], str],
+        switch_delay: timedelta = timedelta(seconds=30),
+        queued_polls: int = 1,
+        numeric_status: bool = False,
+        send_resources: bool = True,
+        own_storage: str | None = None,
+        base_url: str = "http://127.0.0.1",
+    ) -> None:
+        self.base_url = base_url
+        self._storage = storage
+        self._clock = clock
+        self._new_id = new_id
+        self._numeric_status = numeric_status
+        self._own_account = StorageAccount.parse(own_storage) if own_storage else None
+        self._lock = threading.RLock()
+        self._catalogue = Catalogue(clock=clock, new_id=new_id)
+        self._board = JobBoard(
+            storage=storage,
+            trainer=trainer,
+            clock=clock,
+            new_id=new_id,
+            queued_polls=queued_polls,
+        )
+        self._management = Management(
+            catalogue=self._catalogue,
+            storage=storage,
+            clock=clock,
+            switch_delay=switch_delay,
+            send_resources=send_resources,
+        )
+
+    @property
+    def workspace_id(self) -> str:
+        """The id of the one workspace."""
+        return self._catalogue.workspace_id
+
+    @property
+    def workspace_token(self) -> str:
+        """The workspace's authorisation token, for the management plane."""
+        return self._catalogue.workspace_token
+
+    @property
+    def jobs(self) -> list[Job]:
+        """Every job, oldest first: what a test looks at to count the starts."""
+        return self._board.jobs()
+
+    def publish_training(
+        self,
+        name: str,
+        *,
+        inputs: Sequence[str] = ("input1",),
+        outputs: Mapping[str, OutputKind],
+        parameters: Mapping[str, Parameter] | None = None,
+        label: str | None = None,
+    ) -> Published:
+        """Publish a training service; `label` is the column to predict, or the last one."""
+        with self._lock:
+            return self._catalogue.publish_training(name, inputs, outputs, parameters or {}, label)
+
+    def publish_scoring(self, name: str, *, resource: str, model: bytes) -> Published:
+        """Publish a scoring service whose one updatable resource holds `model`.
+
+        Raises:
+            BlobRefused: The own storage did not take the model.
+        """
+        with self._lock:
+            location = self._own_output(OutputKind.MODEL)
+            if location is not None:
+                self._storage.write(location.url("cw", self._clock()), model)
+            return self._catalogue.publish_scoring(name, resource, model, location)
+
+    def add_endpoint(self, web_service_id: str, name: str) -> Published:
+        """Add an endpoint; raises `Refusal` for an unknown service or a name not allowed."""
+        with self._lock:
+            service = self._catalogue.service(self.workspace_id, web_service_id)
+            return self._catalogue.published(self._catalogue.add_endpoint(service, name))
+
+    def services(self) -> list[tuple[Service, list[Endpoint]]]:
+        """Give every service with its endpoints, oldest first."""
+        with self._lock:
+            return [(item, self._catalogue.endpoints(item)) for item in self._catalogue.services()]
+
+    def serving(self, endpoint: Endpoint) -> bytes | None:
+        """Give the content of the model an endpoint serves now; `None` on a training service."""
+        with self._lock:
+            return endpoint.slot.at(self._clock()).content if endpoint.slot else None
+
+    def work(self, started_before: datetime | None = None) -> int:
+        """Bring started jobs to their end, and tell how many ended.
+
+        Training happens here, in the caller's thread, while other threads may go on polling.
+
+        Args:
+            started_before: leave jobs alone that were started at or after this time.
+        """
+        return self._board.work(started_before)
+
+    def handle(self, request: WireRequest) -> WireAnswer:
+        """Answer a request; whatever is wrong with it is told by the answer."""
+        try:
+            call = Call.of(request)
+            with self._lock:
+                return self._route(call)
+        except Refusal as refused:
+            return refusal_answer(refused)
+
+    def _route(self, call: Call) -> WireAnswer:
+        match call.segments:
+            case ("workspaces", workspace_id, "services", endpoint_id, *rest):
+                endpoint = self._catalogue.endpoint(workspace_id, endpoint_id)
+                if rest == ["swagger.json"] and call.method == "GET":
+                    return json_answer(swagger(endpoint, self.base_url, self.workspace_id))
+                self._admit(call, endpoint)
+                if rest == ["execute"] and call.method == "POST":
+                    return self._execute(call, endpoint)
+                return self._jobs(call, endpoint, rest)
+            case ("workspaces", workspace_id, "webservices", *rest):
+                return self._management.answer(call, workspace_id, rest, self.base_url)
+            case _:
+                raise refusal("OperationNotFound", call.method)
+
+    def _admit(self, call: Call, endpoint: Endpoint) -> None:
+        if call.bearer not in endpoint.keys:
+            raise refusal("ScoreRequestUnauthorized")
+        version = call.query.get("api-version", "")
+        if version != _API_VERSION:
+            raise refusal("BadVersionCall", version or "(none)")
+
+    def _execute(self, call: Call, endpoint: Endpoint) -> WireAnswer:
+        service = endpoint.service
+        if not isinstance(service, ScoringService) or endpoint.slot is None:
+            raise refusal("WebServiceTypeInvalid", "training")
+        return json_answer(execute(call, endpoint.slot.at(self._clock()), service.resource))
+
+    def _jobs(self, call: Call, endpoint: Endpoint, rest: Sequence[str]) -> WireAnswer:
+        match call.method, rest:
+            case "POST", ["jobs"]:
+                if not isinstance(endpoint.service, TrainingService):
+                    raise refusal("WebServiceTypeInvalid", "scoring")
+                order = read_order(call, endpoint.service, self._own_output)
+                return json_answer(self._board.submit(endpoint.service, endpoint.id, order).id)
+            case "POST", ["jobs", job_id, "start"]:
+                self._board.start(endpoint.id, job_id)
+                return DONE
+            case "GET", ["jobs", job_id]:
+                return json_answer(self._status(self._board.look(endpoint.id, job_id)))
+            case "DELETE", ["jobs", job_id]:
+                self._board.cancel(endpoint.id, job_id)
+                return DONE
+            case _:
+                raise refusal("OperationNotFound", call.method)
+
+    def _status(self, job: Job) -> dict[str, object]:
+        results = None
+        state, details = job.state, job.details
+        if state is JobState.FINISHED:
+            now = self._clock()
+            results = {name: item.answered(now) for name, item in job.order.outputs.items()}
+        code = state.number if self._numeric_status else state.value
+        return {"StatusCode": code, "Results": results, "Details": details}
+
+    def _own_output(self, kind: OutputKind) -> BlobReference | None:
+        if self._own_account is None:
+            return None
+        name = self._new_id()
+        place = f"{OWN_CONTAINER}/{name}/{name}{kind.extensions[0]}"
+        return BlobReference(self._own_account.endpoint, place, account=self._own_account)

@@ -1,0 +1,144 @@
+"""The storage the service reads training data from and writes results to."""
+
+import ipaddress
+import threading
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Protocol
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import requests
+
+_CONNECT_SECONDS = 5.0
+_READ_SECONDS = 60.0
+
+
+class BlobRefused(Exception):  # noqa: N818 - named for what the storage did
+    """The storage did not do it: its HTTP status (0 = no answer) and a text without secrets."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status} {message}")
+        self.status = status
+        self.message = message
+
+
+class BlobAccess(Protocol):
+    """Read and write one blob by a URL that carries its own authorisation."""
+
+    def read(self, url: str) -> bytes:
+        """Give the blob's bytes; raises `BlobRefused`."""
+        ...
+
+    def write(self, url: str, content: bytes) -> None:
+        """Create or overwrite the blob; raises `BlobRefused`."""
+        ...
+
+
+class HttpBlobs:
+    """Blobs behind the storage REST API, which SAS URLs authorise by themselves.
+
+    Neither proxies nor .netrc of the environment are used: the latter would add a second
+    authorisation, which the storage refuses.
+    """
+
+    def __init__(self) -> None:
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def read(self, url: str) -> bytes:
+        """Get the blob; raises `BlobRefused`."""
+        return self._send("GET", url).content
+
+    def write(self, url: str, content: bytes) -> None:
+        """Put the content as a block blob, over an older one if need be; raises `BlobRefused`."""
+        self._send("PUT", url, content, {"x-ms-blob-type": "BlockBlob"})
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._session.close()
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        try:
+            answer = self._session.request(
+                method,
+                url,
+                data=content,
+                headers=headers,
+                timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+                allow_redirects=False,
+            )
+        except (requests.RequestException, ValueError) as error:
+            # The error's own text would repeat the URL, and with it the SAS.
+            raise BlobRefused(0, type(error).__name__) from None
+        if not 200 <= answer.status_code < 300:  # noqa: PLR2004 - the 2xx range of HTTP
+            code = answer.headers.get("x-ms-error-code", answer.reason or "refused")
+            raise BlobRefused(answer.status_code, code)
+        return answer
+
+
+class MemoryBlobs:
+    """Blobs in a dictionary, strict about the SAS they are asked with.
+
+    `contents` is keyed by the URL without its query and with its path percent-decoded, so that
+    names can be written as people say them. A URL without a query is let in.
+    """
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self.contents: dict[str, bytes] = {}
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    def read(self, url: str) -> bytes:
+        """Give the blob's bytes; raises `BlobRefused` for a bad SAS or a blob not there."""
+        key = self._admit(url, "r")
+        try:
+            return self.contents[key]
+        except KeyError:
+            raise BlobRefused(404, "BlobNotFound") from None
+
+    def write(self, url: str, content: bytes) -> None:
+        """Keep the bytes; raises `BlobRefused` for a bad SAS or one that may only create."""
+        with self._lock:
+            key = self._admit(url, "w" if blob_key(url) in self.contents else "cw")
+            self.contents[key] = content
+
+    def _admit(self, url: str, any_of: str) -> str:
+        parts = urlsplit(url)
+        if parts.query:
+            if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+                raise BlobRefused(400, "AccountRequiresHttps")
+            self._check_sas(dict(parse_qsl(parts.query)), any_of)
+        return blob_key(url)
+
+    def _check_sas(self, sas: Mapping[str, str], any_of: str) -> None:
+        now = self._clock()
+        try:
+            expiry = datetime.fromisoformat(sas["se"])
+            start = datetime.fromisoformat(sas["st"]) if "st" in sas else now
+            valid = start <= now < expiry
+        except (KeyError, ValueError, TypeError):
+            valid = False
+        if not valid:
+            raise BlobRefused(403, "AuthenticationFailed")
+        if not set(any_of) & set(sas.get("sp", "")):
+            raise BlobRefused(403, "AuthorizationPermissionMismatch")
+
+
+def blob_key(url: str) -> str:
+    """Name a blob the same way however its URL was percent-encoded or signed."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{unquote(parts.path)}"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name means this machine only."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

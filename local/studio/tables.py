@@ -1,0 +1,106 @@
+"""Training data as the service reads it: a CSV with a header, numbers and a label."""
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class BadTable(Exception):  # noqa: N818 - named for what was found
+    """The data cannot be trained on; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTable:
+    """Rows of numbers, each with a label of one of two classes."""
+
+    features: tuple[str, ...]
+    rows: tuple[tuple[float, ...], ...]
+    labels: tuple[str, ...]
+    classes: tuple[str, str]
+
+
+def read_training_table(contents: Sequence[bytes], label: str | None) -> TrainingTable:
+    """Read one or several CSV files with the same header as one table.
+
+    Args:
+        contents: the files.
+        label: the column with the classes; the last one when `None`.
+
+    Raises:
+        BadTable: There is nothing to train on: no rows, no header, a ragged row, a feature that
+            is no finite number, or other than two classes.
+    """
+    header: list[str] = []
+    records: list[list[str]] = []
+    for content in contents:
+        first, rest = _parse(content)
+        if header and first != header:
+            raise BadTable("the inputs have different columns")
+        header = first
+        records.extend(rest)
+    if not records:
+        raise BadTable("the training data has no rows")
+    at = _label_position(header, label)
+    labels = tuple(record[at].strip() for record in records)
+    features = tuple(name for position, name in enumerate(header) if position != at)
+    rows = tuple(_numbers(record, header, at) for record in records)
+    return TrainingTable(features, rows, labels, _two_classes(labels))
+
+
+def _parse(content: bytes) -> tuple[list[str], list[list[str]]]:
+    try:
+        lines = [row for row in csv.reader(io.StringIO(content.decode("utf-8-sig"))) if row]
+    except (UnicodeDecodeError, csv.Error):
+        raise BadTable("the training data is not a CSV file in UTF-8") from None
+    if not lines:
+        raise BadTable("the training data is empty")
+    header = [name.strip() for name in lines[0]]
+    if all(_number(name) is not None for name in header):
+        raise BadTable("the training data has no header line")
+    if len(set(header)) != len(header) or not all(header):
+        raise BadTable("the header has an empty or a repeated column name")
+    ragged = next((at for at, row in enumerate(lines[1:], 1) if len(row) != len(header)), None)
+    if ragged is not None:
+        raise BadTable(f"row {ragged} has another number of columns than the header")
+    return header, lines[1:]
+
+
+def _label_position(header: list[str], label: str | None) -> int:
+    if len(header) <= 1:
+        raise BadTable("the training data needs a feature and a label column")
+    if label is None:
+        return len(header) - 1
+    if label not in header:
+        raise BadTable(f"the label column '{label}' is missing")
+    return header.index(label)
+
+
+def _numbers(record: list[str], header: list[str], label_at: int) -> tuple[float, ...]:
+    numbers = []
+    for position, text in enumerate(record):
+        if position == label_at:
+            continue
+        number = _number(text)
+        if number is None:
+            raise BadTable(f"column '{header[position]}' has a value that is not a number")
+        numbers.append(number)
+    return tuple(numbers)
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _two_classes(labels: Sequence[str]) -> tuple[str, str]:
+    found = set(labels)
+    numeric = all(_number(name) is not None for name in found)
+    classes = sorted(found, key=float) if numeric else sorted(found)
+    if len(classes) != 2:  # noqa: PLR2004 - binary classification
+        raise BadTable(f"the label must have exactly two classes, found {len(classes)}")
+    return classes[0], classes[1]

@@ -1,0 +1,115 @@
+"""The `Blobs` port in memory, over the same bytes that the stand-in's jobs read and write."""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+from urllib.parse import quote, unquote
+
+from local.studio.storage import MemoryBlobs, blob_key
+from shared.core.blobs import BlobVersion
+from shared.ports import Access, SignedBlob
+from tests.fakes.clock import FakeClock
+
+ACCOUNT = "https://account.blob.core.windows.net/"
+
+
+@dataclass
+class Facts:
+    etag: str
+    created: datetime
+    modified: datetime
+
+
+@dataclass
+class FakeBlobs:
+    clock: FakeClock
+    facts: dict[str, Facts] = field(default_factory=dict)
+    versions: "count[int]" = field(default_factory=lambda: count(1))
+    heads: int = 0
+
+    def __post_init__(self) -> None:
+        self.store = WatchedBlobs(self)
+
+    def put(self, container: str, name: str, content: bytes) -> BlobVersion:
+        self.store.write(_url(container, name), content)
+        found = self.head(container, name)
+        assert found is not None
+        return found
+
+    def touch(self, container: str, name: str) -> None:
+        facts = self.facts[_key(container, name)]
+        facts.etag, facts.modified = f"0x{next(self.versions)}", self.clock.now()
+
+    def remove(self, container: str, name: str) -> None:
+        del self.store.contents[_key(container, name)]
+        del self.facts[_key(container, name)]
+
+    def written(self, key: str) -> None:
+        now = self.clock.now()
+        self.facts[key] = Facts(f"0x{next(self.versions)}", now, now)
+
+    def head(self, container: str, name: str) -> BlobVersion | None:
+        self.heads += 1
+        return self._version(_key(container, name))
+
+    def listing(self, container: str, prefix: str) -> Iterator[BlobVersion]:
+        start = _key(container, prefix)
+        for key in sorted(self.store.contents):
+            if key.startswith(start) and (found := self._version(key)) is not None:
+                yield found
+
+    def sign(self, container: str, name: str, access: Access, valid: timedelta) -> SignedBlob:
+        now = self.clock.now()
+        start, end = now - timedelta(minutes=5), now + valid
+        permission = "r" if access is Access.READ else "cw"
+        stamps = "&".join(f"{k}={quote(v.isoformat())}" for k, v in (("st", start), ("se", end)))
+        return SignedBlob(ACCOUNT, f"{container}/{name}", f"?{stamps}&sp={permission}&sig=SECRET")
+
+    def adopt(self, source: str, container: str, name: str) -> BlobVersion | None:
+        content = self.store.contents.get(blob_key(source))
+        return None if content is None else self.put(container, name, content)
+
+    def located(self, base_location: str, relative_location: str) -> BlobVersion | None:
+        if base_location.rstrip("/") != ACCOUNT.rstrip("/"):
+            return None
+        container, _, name = relative_location.lstrip("/").partition("/")
+        return self.head(container, unquote(name))
+
+    def _version(self, key: str) -> BlobVersion | None:
+        content = self.store.contents.get(key)
+        if content is None:
+            return None
+        container, _, name = key.removeprefix(ACCOUNT).partition("/")
+        facts = self.facts[key]
+        return BlobVersion(
+            container=container,
+            name=name,
+            etag=facts.etag,
+            size=len(content),
+            created=facts.created,
+            modified=facts.modified,
+            content_md5=base64.b64encode(hashlib.md5(content).digest()).decode(),  # noqa: S324 -- as storage does
+        )
+
+
+class WatchedBlobs(MemoryBlobs):
+    """The bytes, telling `FakeBlobs` of each write so that ETags change."""
+
+    def __init__(self, owner: FakeBlobs) -> None:
+        super().__init__(owner.clock.now)
+        self._owner = owner
+
+    def write(self, url: str, content: bytes) -> None:
+        super().write(url, content)
+        self._owner.written(blob_key(url))
+
+
+def _key(container: str, name: str) -> str:
+    return f"{ACCOUNT}{container}/{name}"
+
+
+def _url(container: str, name: str) -> str:
+    return f"{ACCOUNT}{container}/{quote(name)}"

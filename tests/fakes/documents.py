@@ -1,0 +1,76 @@
+"""The `Documents` port in memory, with the one fault switch of the world."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
+
+from shared.errors import Conflict
+from shared.ports import Document, ETag, Listed
+from tests.fakes.clock import FakeClock
+from tests.fakes.faults import Faults
+
+
+@dataclass(frozen=True)
+class Row:
+    body: bytes
+    etag: ETag
+    modified: datetime
+    metadata: Mapping[str, str]
+
+
+@dataclass
+class MemoryDocuments:
+    clock: FakeClock
+    faults: Faults = field(default_factory=Faults)
+    rows: dict[str, Row] = field(default_factory=dict)
+    versions: "count[int]" = field(default_factory=lambda: count(1))
+
+    def read(self, name: str) -> Document | None:
+        row = self.rows.get(name)
+        if row is None:
+            return None
+        return Document(name, row.body, row.etag, row.modified, self.clock.now())
+
+    def create(self, name: str, body: bytes, metadata: Mapping[str, str] | None = None) -> ETag:
+        def do() -> ETag:
+            if name in self.rows:
+                raise Conflict(name)
+            return self._put(name, body, metadata)
+
+        return self.faults.effect(f"create {_kind(name)}", do)
+
+    def replace(
+        self, name: str, body: bytes, expected: ETag, metadata: Mapping[str, str] | None = None
+    ) -> ETag:
+        def do() -> ETag:
+            row = self.rows.get(name)
+            if row is None or row.etag != expected:
+                raise Conflict(name)
+            return self._put(name, body, metadata)
+
+        return self.faults.effect(f"replace {_kind(name)}", do)
+
+    def delete(self, name: str, expected: ETag) -> None:
+        def do() -> None:
+            row = self.rows.get(name)
+            if row is not None and row.etag != expected:
+                raise Conflict(name)
+            self.rows.pop(name, None)
+
+        self.faults.effect(f"delete {_kind(name)}", do)
+
+    def listing(self, prefix: str) -> Iterator[Listed]:
+        for name in sorted(self.rows):
+            if name.startswith(prefix):
+                row = self.rows[name]
+                yield Listed(name, row.etag, row.modified, dict(row.metadata))
+
+    def _put(self, name: str, body: bytes, metadata: Mapping[str, str] | None) -> ETag:
+        etag = ETag(f"v{next(self.versions)}")
+        self.rows[name] = Row(body, etag, self.clock.now(), dict(metadata or {}))
+        return etag
+
+
+def _kind(name: str) -> str:
+    return name.split("/", maxsplit=1)[0]

@@ -1,0 +1,40 @@
+"""The `Http` port straight into the stand-in: the real clients, no sockets."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from local.studio import Studio, WireAnswer, WireRequest
+from shared.clients.http import Answer
+from tests.fakes.faults import Faults
+
+
+@dataclass
+class StudioHttp:
+    studio: Studio
+    faults: Faults = field(default_factory=Faults)
+    sent: list[str] = field(default_factory=list)
+    answers: "list[Callable[[str, str], Answer | None]]" = field(default_factory=list)
+
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
+        path = url.split("?")[0]
+        self.sent.append(f"{method} {path}")
+
+        def do() -> Answer:
+            for scripted in self.answers:
+                if (answer := scripted(method, path)) is not None:
+                    return answer
+            got: WireAnswer = self.studio.handle(WireRequest(method, url, headers, body or b""))
+            return Answer(got.status, got.headers, got.body)
+
+        if method == "GET" or path.endswith("/execute"):
+            return do()
+        return self.faults.effect(f"{method} {_role(path)}", do)
+
+
+def _role(path: str) -> str:
+    last = path.rsplit("/", maxsplit=1)[-1]
+    return (
+        last if last in ("jobs", "start", "refresh") else "job" if "/jobs/" in path else "endpoint"
+    )

@@ -1,0 +1,193 @@
+"""One in-memory world: storage, ledger, the stand-in and the app's workers over them."""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+from local.studio import InstantTrainer, OutputKind, Published, Studio
+from shared.context import Context, Limits
+from shared.core.pipeline import Pipeline
+from shared.core.run import Run
+from shared.errors import RelearnError
+from shared.intake import Intake
+from shared.ledger import Ledger
+from shared.poll import Poll
+from shared.wiring import StudioAdapters
+from tests.fakes.blobs import FakeBlobs
+from tests.fakes.clock import FakeClock
+from tests.fakes.documents import MemoryDocuments
+from tests.fakes.faults import Crash, Faults
+from tests.fakes.wire import StudioHttp
+
+DATA, MODELS = "training-data", "models"
+RESOURCE = "Sample [trained model]"
+KEYS = ("TRAINING_KEY", "ENDPOINT_KEY")
+ROWS = {"Inputs": {"input1": {"ColumnNames": ["a", "b"], "Values": [["1", "2"], ["3", "4"]]}}}
+CSV = b"a,b,label\n1,2,0\n3,4,1\n"
+LIMITS = Limits(
+    lease=timedelta(minutes=2),
+    look_every_min=timedelta(seconds=10),
+    look_every_max=timedelta(seconds=30),
+)
+
+
+@dataclass
+class World:
+    """Everything outside the app, and the workers that run it; a worker dies by `Crash`."""
+
+    faults: Faults = field(default_factory=Faults)
+    config: dict[str, Any] = field(default_factory=dict)  #: laid over the usual pipeline
+    switch_delay: timedelta = timedelta(seconds=15)
+    send_resources: bool = True
+    limits: Limits = LIMITS
+
+    def __post_init__(self) -> None:
+        self.clock = FakeClock()
+        ids = count(1)
+        self.documents = MemoryDocuments(self.clock, self.faults)
+        self.blobs = FakeBlobs(self.clock)
+        self.studio = Studio(
+            storage=self.blobs.store,
+            trainer=InstantTrainer(),
+            clock=self.clock.now,
+            new_id=lambda: f"{next(ids):032x}",
+            switch_delay=self.switch_delay,
+            send_resources=self.send_resources,
+        )
+        self.http = StudioHttp(self.studio, self.faults)
+        outputs = {"output1": OutputKind.MODEL, "output2": OutputKind.EVALUATION}
+        self.training = self.studio.publish_training("training", outputs=outputs)
+        first = InstantTrainer().train({"input1": b"a,b,label\n0,0,0\n"}, {}, label=None)
+        scoring = self.studio.publish_scoring("scoring", resource=RESOURCE, model=first.model)
+        self.endpoint = self.studio.add_endpoint(scoring.web_service_id, "production")
+        self.environment = {
+            "TRAINING_KEY": self.training.api_key,
+            "ENDPOINT_KEY": self.endpoint.api_key,
+        }
+        self.pipeline = pipeline(self.training, self.endpoint, self.config)
+        self.restart()
+        self.faults.other_worker = self.preempting_tick
+
+    def restart(self) -> None:
+        """Start a new worker process: nothing that was only in memory is left."""
+        self.intake, self.poll = self._worker()
+
+    def _worker(self) -> tuple[Intake, Poll]:
+        adapters = StudioAdapters(self.http, self.environment, self.blobs, self.blobs, MODELS)
+        ids = count(1)
+        context = Context(
+            ledger=Ledger(self.documents),
+            data=self.blobs,
+            models=self.blobs,
+            data_container=DATA,
+            models_container=MODELS,
+            adapters=adapters,
+            clock=self.clock,
+            new_id=lambda: f"worker-{next(ids)}",
+            limits=self.limits,
+        )
+        intake = Intake(context, {self.pipeline.name: self.pipeline}, self.started_at())
+        return intake, Poll(context, intake)
+
+    def started_at(self) -> Any:
+        return self.clock.now()
+
+    def preempting_tick(self) -> None:
+        """Let a second worker do what the timer does, from inside the first one's call."""
+        _, poll = self._worker()
+        with suppress(RelearnError):
+            for marker in list(poll._context.ledger.open_runs()):
+                with suppress(RelearnError):
+                    poll._advance(marker)
+
+    def upload(self, name: str = "new.csv", content: bytes = CSV) -> None:
+        self.blobs.put(DATA, name, content)
+
+    def deliver(self, name: str = "new.csv") -> list[Run]:
+        """Deliver the blob's event; True when the trigger would not be delivered again."""
+        return self.intake.blob_landed(name)
+
+    def tick(self, seconds: int = 30) -> None:
+        """Let time pass: late effects land, jobs end, the timer fires."""
+        self.clock.move(timedelta(seconds=seconds))
+        late, self.faults.late = self.faults.late, []
+        for effect in late:
+            with suppress(RelearnError):
+                effect()
+        self.studio.work()
+        self.poll.tick()
+
+    def survive(self, do: Any) -> bool:
+        """Do something as a process that may die in it; False when it failed."""
+        try:
+            do()
+        except Crash:
+            self.restart()
+            return False
+        except RelearnError:
+            return False
+        return True
+
+    def runs(self) -> list[Run]:
+        found = sorted(name for name in self.documents.rows if name.startswith("runs/"))
+        return [Run.model_validate_json(self.documents.rows[name].body) for name in found]
+
+    def run(self) -> Run:
+        (run,) = self.runs()
+        return run
+
+    def until_ended(self, ticks: int = 40) -> Run:
+        for _ in range(ticks):
+            if self.runs() and all(run.phase.ended for run in self.runs()):
+                break
+            self.tick()
+        return self.runs()[-1]
+
+    @property
+    def starts(self) -> list[str]:
+        """The id of a job for each time that one was started."""
+        return [job.id for job in self.studio.jobs for _ in job.started_at]
+
+    def serving(self) -> bytes | None:
+        """The model that the endpoint scores with now."""
+        for _, endpoints in self.studio.services():
+            for endpoint in endpoints:
+                if endpoint.id == self.endpoint.endpoint_id:
+                    return self.studio.serving(endpoint)
+        return None
+
+    def said(self) -> str:
+        """Everything that the ledger holds, to look for secrets in."""
+        bodies = [row.body.decode() for row in self.documents.rows.values()]
+        hints = [json.dumps(dict(row.metadata)) for row in self.documents.rows.values()]
+        return "\n".join(bodies + hints)
+
+
+def pipeline(training: Published, endpoint: Published, changes: dict[str, Any]) -> Pipeline:
+    base = "https://studio.example"
+    tree: dict[str, Any] = {
+        "name": "sample",
+        "data": {"blob": "{name}.csv"},
+        "when_busy": "parallel",
+        "training": {
+            "service": base + training.jobs_url,
+            "api_key": "${TRAINING_KEY}",
+            "outputs": {"output1": "model.ilearner", "output2": "evaluation.csv"},
+            **changes.get("training", {}),
+        },
+        "endpoints": [
+            {
+                "name": "production",
+                "update": base + endpoint.management_url,
+                "api_key": "${ENDPOINT_KEY}",
+                "resource": RESOURCE,
+                "verify": {"score": base + endpoint.execute_url, "rows": ROWS, "within": "3m"},
+                **changes.get("endpoint", {}),
+            }
+        ],
+        **changes.get("pipeline", {}),
+    }
+    return Pipeline.model_validate(tree, context={"development": False})

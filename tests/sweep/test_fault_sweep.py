@@ -1,0 +1,110 @@
+"""Every single fault and every pair of faults on the way from data to live: no luck involved.
+
+Promises: one run, one started job, and the endpoint serves its model in the end, whatever is
+refused, lost, late, killed or done by a second worker inside a call.
+"""
+
+import logging
+from collections.abc import Iterator
+from itertools import combinations, product
+
+import pytest
+
+from shared.core.run import Phase
+from tests.fakes.faults import Faults, Kind
+from tests.fakes.world import World
+
+KINDS = [kind for kind in Kind if kind is not Kind.OK]
+#: Effects of an undisturbed run; the floor keeps the sweep from shrinking unseen.
+FEWEST_EFFECTS = 20
+ROUNDS = 40
+
+
+def drive(world: World) -> None:
+    """Deliver the event until it is taken, and let the timer do the rest."""
+    world.upload()
+    taken = False
+    for _ in range(ROUNDS):
+        taken = taken or world.survive(world.deliver)
+        for name in model_events(world):
+            world.survive(lambda name=name: world.intake.model_landed(name))
+        world.survive(world.tick)
+        if taken and not world.faults.late and all(run.phase.ended for run in world.runs()):
+            break
+    for _ in range(3):  # nothing that arrives afterwards may change the end
+        world.survive(world.tick)
+
+
+def model_events(world: World) -> list[str]:
+    listing = world.blobs.listing("models", "runs/")
+    return [blob.name for blob in listing if blob.name.endswith(".ilearner")]
+
+
+def problems(world: World) -> Iterator[str]:
+    runs = world.runs()
+    if len(runs) != 1:
+        yield f"{len(runs)} runs"
+        return
+    if len(world.starts) != 1:
+        yield f"{len(world.starts)} started jobs"
+    run = runs[0]
+    if run.phase is not Phase.PROMOTED:
+        yield f"ends {run.phase}: {run.reason or run.trouble}"
+        return
+    assert run.model is not None
+    model = world.blobs.store.read(f"https://account.blob.core.windows.net/{run.model.path}")
+    if world.serving() != model:
+        yield "another model serves"
+    if any(name.startswith("open/") for name in world.documents.rows):
+        yield "the marker is left behind"
+
+
+def effects() -> list[str]:
+    world = World()
+    drive(world)
+    assert not list(problems(world))
+    return world.faults.sites
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    logging.disable(logging.CRITICAL)  # thousands of faults are told of by the plan
+    yield
+    logging.disable(logging.NOTSET)
+
+
+EFFECTS = effects()
+COUNT = len(EFFECTS) + 2  # two more than undisturbed: what a fault makes the run repeat
+
+
+def check(plans: Iterator[dict[int, Kind]]) -> int:
+    failed, tried = [], 0
+    for plan in plans:
+        world = World(faults=Faults(plan))
+        drive(world)
+        tried += 1
+        if wrong := list(problems(world)):
+            failed.append(
+                f"{ {EFFECTS[i] if i < len(EFFECTS) else i: str(k) for i, k in plan.items()} }: {wrong}"
+            )
+    assert not failed, f"{len(failed)} of {tried} cases:\n" + "\n".join(failed[:20])
+    return tried
+
+
+def test_the_sweep_covers_the_whole_way(capsys: pytest.CaptureFixture[str]) -> None:
+    singles = COUNT * len(KINDS)
+    pairs = COUNT * (COUNT - 1) // 2 * len(KINDS) ** 2
+    with capsys.disabled():
+        print(f"\nfault sweep: {COUNT} effects x {len(KINDS)} kinds = {singles + pairs} cases")
+    assert len(EFFECTS) >= FEWEST_EFFECTS, EFFECTS
+    assert {"POST jobs", "POST start", "PATCH endpoint", "create runs"} <= set(EFFECTS)
+
+
+def test_one_start_and_live_after_any_single_fault() -> None:
+    check({i: kind} for i, kind in product(range(COUNT), KINDS))
+
+
+@pytest.mark.parametrize("first", range(COUNT - 1))
+def test_one_start_and_live_after_any_pair_of_faults(first: int) -> None:
+    pairs = ((i, j) for i, j in combinations(range(COUNT), 2) if i == first)
+    check({i: a, j: b} for (i, j), a, b in product(pairs, KINDS, KINDS))
