@@ -36,6 +36,7 @@ def health(req: func.HttpRequest) -> func.HttpResponse:
 
 
 def _seen(built: App) -> dict[str, Any]:
+    built.intake.activate()  # the sooner, the fewer blobs are older than it
     beat = built.context.ledger.heartbeat()
     markers = list(built.context.ledger.open_runs())
     parked = [m.run_id for m in markers if m.hints.get("phase") == Phase.PARKED]

@@ -76,6 +76,7 @@ class Intake:
         Raises:
             TransientError, OutcomeUnknown: storage does not work now; deliver the event again.
         """
+        self.activate()
         blob = self._context.data.head(self._context.data_container, name)
         if blob is None:
             log.info("blob %s is gone again: nothing to do", name)

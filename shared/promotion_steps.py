@@ -66,9 +66,9 @@ class PromotionSteps:
         way_back = mine.way_back(endpoint.resource)
         if way_back is None and run.config.gate.first_model != "allow":
             return _no_way_back(endpoint)
-        self.context.ledger.put_head(
-            head_id(endpoint.update), mine, stored.etag if stored else None
-        )
+        if stored is None or mine != stored.record:
+            expected = stored.etag if stored else None
+            self.context.ledger.put_head(head_id(endpoint.update), mine, expected)
         promotion = Promotion(generation=mine.generation, before=before, way_back=way_back)
         if left is None or way_back is None or left.resource != endpoint.resource:
             return EndpointReserved(promotion)

@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     blobs = HttpBlobs()
     try:
         server, studio = _build(options, blobs)
+        if options.until_eof:
+            threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
         with server:
             _introduce(options, server, studio)
             stop.wait()
@@ -58,6 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         blobs.close()
     return 0
+
+
+def _stop_at_end_of_input(stop: threading.Event) -> None:
+    # A starter holds the other end of the pipe, which closes with it, even when it is killed.
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    stop.set()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--faults", type=Path, metavar="FILE", help="faults to begin with: a JSON list of rules")
     add("--ready-file", type=Path, metavar="FILE", help='write {"url": ...} here once listening')
+    add("--until-eof", action="store_true", help="also stop when standard input ends")
     add("--sample", action="store_true", help="publish a sample pair and print a pipelines.yaml")
     add("--sample-data", type=Path, metavar="FILE", help="write the sample's training data here")
     add("--show-keys", action="store_true", help="with --sample: also print its keys")

@@ -16,16 +16,12 @@ pipelines:
   sample:
     data:
       blob: sample/{{name}}.csv
+    when_busy: parallel
     training:
       service: {base}{training.jobs_url}
       api_key: ${{SAMPLE_TRAINING_KEY}}
       inputs: {{input1: "{{data}}"}}
       outputs: {{output1: model.ilearner, output2: evaluation.csv}}
-    gate:
-      metrics: output2
-      rules:
-        - {{metric: AUC, at_least: 0.80}}
-      first_model: allow
     endpoints:
       - name: production
         kind: classic

@@ -70,7 +70,9 @@ class BlobDocuments:
         except ResourceNotFoundError:
             return
         except ResourceModifiedError as exc:
-            raise Conflict(f"{name} was changed by somebody else") from exc
+            # A condition on a blob that is gone fails like one on a blob that was changed.
+            if self.read(name) is not None:
+                raise Conflict(f"{name} was changed by somebody else") from exc
         except AzureError as exc:
             raise classify(exc, f"delete {name}", write=True) from exc
 

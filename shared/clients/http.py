@@ -122,6 +122,10 @@ class RequestsHttp:
         except requests.RequestException as exc:
             raise classify(exc, method) from None  # the text may hold a signed URL
 
+    def close(self) -> None:
+        """Give the connections back."""
+        self._session.close()
+
 
 def classify(exc: requests.RequestException, method: str) -> RelearnError:
     """Return what a transport failure proves about the request (rule 7).

@@ -73,9 +73,15 @@ def head_id(update: str) -> str:
 
 
 def reserved(head: Head, run: Run, resource: str, baseline: WayBack | None, at: datetime) -> Head:
-    """Return `head` reserved for `run`, with the baseline kept where none is known yet."""
+    """Return `head` reserved for `run`, with the baseline kept where none is known yet.
+
+    Reserved for it already, it stays as it is: of two workers of one run both hold it.
+    """
     if run.model is None:
         raise ValueError(f"run {run.run_id} has no model to reserve an endpoint for")
+    held = head.reservation
+    if held and (held.run_id, held.resource, held.model) == (run.run_id, resource, run.model):
+        return head
     known = head.resource(resource)
     if known.baseline is None and known.serving is None:
         known = known.model_copy(update={"baseline": baseline})

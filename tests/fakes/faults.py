@@ -59,4 +59,6 @@ class Faults:
                     self.other_worker()
                 finally:
                     self.inside = False
+            case Kind.OK:
+                pass
         return do()

@@ -1,0 +1,65 @@
+# Every task of the project. `make` alone lists them. Needs Python 3.11 to 3.13 and make;
+# everything else is installed into this folder.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+# Node and npm come from a Python package, so that nothing need be installed on the machine.
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
+INSTALLED := .venv/.installed node_modules/.installed
+
+.PHONY: help
+help: ## list the tasks
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(INSTALLED) ## the main job, start to end: new data, a better model, live (about a minute)
+	@$(BIN)/python -m local.demo
+
+.PHONY: run
+run: $(INSTALLED) ## serve your own pipelines.yaml with a local storage server, until Ctrl-C
+	@$(BIN)/python -m local.run
+
+.PHONY: test
+test: $(INSTALLED) ## everything that CI runs (under five minutes)
+	@$(BIN)/python -m local.checks
+
+.PHONY: worker-check
+worker-check: $(INSTALLED) ## run the app in the official worker runtime, on CPython 3.13
+	@$(BIN)/python -m local.worker_check
+
+.PHONY: format
+format: $(INSTALLED) ## lay out the code and mend what can be mended
+	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
+
+.PHONY: schema
+schema: $(INSTALLED) ## write pipelines.schema.json from the configuration models
+	@$(BIN)/python -m local.schema
+
+.PHONY: lock
+lock: $(INSTALLED) ## pin every dependency of requirements*.in and package.json
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+		requirements.in --output-file requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+		requirements-dev.in --output-file requirements-dev.txt
+	@$(NPM) install --package-lock-only --no-progress
+
+.PHONY: install
+install: $(INSTALLED) ## install what development needs, into this folder
+
+.PHONY: clean
+clean: ## remove everything that was installed or made here
+	rm -rf .venv .venv-worker node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/.installed: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+		echo "Python 3.11 to 3.13 is needed; '$(PYTHON)' is another. Try: make PYTHON=python3.12 …"; exit 1; }
+	@echo "installing Python packages into .venv (a minute, once) …"
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+node_modules/.installed: package-lock.json .venv/.installed
+	@echo "installing Azurite, the storage server, into node_modules (half a minute, once) …"
+	@$(NPM) ci --no-progress --loglevel=error
+	@touch $@

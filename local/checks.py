@@ -1,0 +1,58 @@
+"""Everything that CI runs, one check after the other, with a table at the end: `make test`."""
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+ROOT: Final = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One command, and what it makes sure of."""
+
+    name: str
+    promise: str
+    command: tuple[str, ...]
+
+
+_PYTEST: Final = ("pytest", "-q", "--numprocesses=2", "--dist=worksteal")
+CHECKS: Final = (
+    Check(
+        "format", "the code is laid out as agreed", ("ruff", "format", "--check", "--quiet", ".")
+    ),
+    Check("lint", "no known mistake in the code", ("ruff", "check", "--quiet", ".")),
+    Check("types", "mypy strict, product and tests", ("mypy", "--no-error-summary")),
+    Check("tests", "unit, contract, fault sweep, functions, end to end", (*_PYTEST, "tests")),
+    Check("worker", "the official worker runtime runs the app", ("local.worker_check",)),
+)
+
+
+def main() -> int:
+    """Run every check and return 0 when all passed."""
+    console = Console()
+    table = Table(title="\nmake test", title_justify="left")
+    for heading in ("check", "what it makes sure of", "seconds", "result"):
+        table.add_column(heading)
+    failed = 0
+    for check in CHECKS:
+        console.rule(check.name, align="left")
+        began = time.monotonic()
+        command = [sys.executable, "-m", *check.command]
+        code = subprocess.run(command, cwd=ROOT, check=False).returncode
+        failed += code != 0
+        result = "[red]failed[/]" if code else "[green]passed[/]"
+        table.add_row(check.name, check.promise, f"{time.monotonic() - began:.0f}", result)
+    console.print(table)
+    print(f"checks: {len(CHECKS) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""Every `Blobs` adapter keeps the same promises: the fake, and a real storage server."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import quote
+
+import pytest
+from azure.storage.blob import BlobServiceClient
+
+from local.azurite import Azurite
+from local.studio import BlobRefused, HttpBlobs
+from local.studio.storage import BlobAccess
+from shared.clients.storage import AccountBlobs
+from shared.ports import Access, Blobs
+from shared.wiring import SystemClock
+from tests.fakes.blobs import FakeBlobs
+from tests.fakes.clock import FakeClock
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Bench:
+    """An adapter, and other ways to do to the same account what the app never does."""
+
+    blobs: Blobs
+    container: str
+    put: Callable[[str, bytes], object]
+    touch: Callable[[str], object]
+    remove: Callable[[str], object]
+    as_holder: BlobAccess
+
+
+@pytest.fixture(params=["memory", "azurite"])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    name = f"data-{uuid.uuid4().hex}"
+    if request.param == "memory":
+        clock = FakeClock()
+        fake = FakeBlobs(clock)
+
+        def touch(blob: str) -> None:
+            clock.move(HOUR / 60)
+            fake.touch(name, blob)
+
+        yield Bench(
+            fake,
+            name,
+            lambda blob, content: fake.put(name, blob, content),
+            touch,
+            lambda blob: fake.remove(name, blob),
+            fake.store,
+        )
+        return
+    azurite: Azurite = request.getfixturevalue("azurite")
+    holder = HttpBlobs()
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
+        container = account.create_container(name)
+        yield Bench(
+            AccountBlobs(account, SystemClock(), https_only=False),
+            name,
+            lambda blob, content: container.upload_blob(blob, content, overwrite=True),
+            lambda blob: container.get_blob_client(blob).set_blob_metadata({"a": "b"}),
+            container.delete_blob,
+            holder,
+        )
+    holder.close()
+
+
+def signed_url(bench: Bench, blob: str, access: Access, valid: timedelta = HOUR) -> str:
+    signed = bench.blobs.sign(bench.container, blob, access, valid)
+    return f"{signed.base_location}{quote(signed.relative_location)}{signed.sas_token}"
+
+
+def test_what_is_not_there_is_none(bench: Bench) -> None:
+    assert bench.blobs.head(bench.container, "none.csv") is None
+    assert bench.blobs.head("no-such-container", "none.csv") is None
+    assert list(bench.blobs.listing("no-such-container", "")) == []
+
+
+def test_a_look_tells_the_version_without_its_content(bench: Bench) -> None:
+    bench.put("a.csv", b"1,2\n")
+    found = bench.blobs.head(bench.container, "a.csv")
+    assert found is not None
+    assert (found.container, found.name, found.size) == (bench.container, "a.csv", 4)
+    assert found.etag
+    assert '"' not in found.etag
+    assert found.created == found.modified
+    assert [found] == list(bench.blobs.listing(bench.container, "a"))
+
+
+def test_a_metadata_write_is_told_from_new_bytes(bench: Bench) -> None:
+    bench.put("a.csv", b"1")
+    before = bench.blobs.head(bench.container, "a.csv")
+    bench.touch("a.csv")
+    touched = bench.blobs.head(bench.container, "a.csv")
+    bench.put("a.csv", b"2")
+    changed = bench.blobs.head(bench.container, "a.csv")
+    assert before is not None
+    assert touched is not None
+    assert changed is not None
+    assert before.etag != touched.etag
+    assert before.same_bytes_as(touched)
+    assert not before.same_bytes_as(changed)
+
+
+def test_a_read_signature_reads_this_blob_and_cannot_write(bench: Bench) -> None:
+    bench.put("a b.csv", b"1")
+    url = signed_url(bench, "a b.csv", Access.READ)
+    assert bench.as_holder.read(url) == b"1"
+    with pytest.raises(BlobRefused):
+        bench.as_holder.write(url, b"2")
+
+
+def test_a_write_signature_writes_and_overwrites_and_cannot_read(bench: Bench) -> None:
+    url = signed_url(bench, "out.csv", Access.WRITE)
+    bench.as_holder.write(url, b"1")
+    bench.as_holder.write(url, b"2")
+    with pytest.raises(BlobRefused):
+        bench.as_holder.read(url)
+    found = bench.blobs.head(bench.container, "out.csv")
+    assert found is not None
+    assert found.size == 1
+
+
+def test_an_expired_signature_opens_nothing(bench: Bench) -> None:
+    bench.put("a.csv", b"1")
+    with pytest.raises(BlobRefused):
+        bench.as_holder.read(signed_url(bench, "a.csv", Access.READ, timedelta(seconds=-1)))
+
+
+def test_a_blob_is_located_by_what_a_service_says_of_it(bench: Bench) -> None:
+    bench.put("models/a.ilearner", b"1")
+    signed = bench.blobs.sign(bench.container, "models/a.ilearner", Access.READ, HOUR)
+    found = bench.blobs.located(signed.base_location, f"/{signed.relative_location}")
+    assert found == bench.blobs.head(bench.container, "models/a.ilearner")
+    assert bench.blobs.located("https://elsewhere.example/", signed.relative_location) is None
+
+
+def test_a_model_of_another_place_is_copied_by_the_storage(bench: Bench) -> None:
+    bench.put("theirs.ilearner", b"model")
+    source = signed_url(bench, "theirs.ilearner", Access.READ)
+    copied = bench.blobs.adopt(source, bench.container, "baselines/x.ilearner")
+    assert copied is not None
+    assert copied.size == 5
+    assert bench.blobs.adopt(source, bench.container, "baselines/x.ilearner") is not None
+
+
+def test_a_model_that_cannot_be_read_is_not_copied(bench: Bench) -> None:
+    source = signed_url(bench, "gone.ilearner", Access.READ)
+    assert bench.blobs.adopt(source, bench.container, "baselines/y.ilearner") is None
+
+
+def test_a_signature_does_not_show_in_a_representation(bench: Bench) -> None:
+    signed = bench.blobs.sign(bench.container, "a.csv", Access.READ, HOUR)
+    assert "sig" not in repr(signed)

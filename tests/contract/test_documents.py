@@ -1,0 +1,155 @@
+"""Every `Documents` adapter keeps the same promises: the fake, and blobs in a real server."""
+
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from azure.core.exceptions import ServiceResponseError
+from azure.core.pipeline.transport import RequestsTransport
+from azure.storage.blob import ContainerClient, ExponentialRetry
+
+from local.azurite import Azurite
+from shared.clients.blob_documents import BlobDocuments
+from shared.errors import Conflict, OutcomeUnknown
+from shared.ports import Documents
+from tests.fakes.clock import FakeClock
+from tests.fakes.documents import MemoryDocuments
+
+
+class ForgetfulTransport(RequestsTransport):  # type: ignore[misc]  # azure-core leaves it untyped
+    """Sends for real, and loses the answers to the next `losses` writes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losses = 0
+
+    def send(self, request: Any, **kwargs: Any) -> Any:
+        answer = super().send(request, **kwargs)
+        if request.method == "PUT" and self.losses:
+            self.losses -= 1
+            raise ServiceResponseError("the answer was lost")
+        return answer
+
+
+@pytest.fixture
+def transport() -> ForgetfulTransport:
+    return ForgetfulTransport()
+
+
+def container(azurite: Azurite, transport: RequestsTransport, retries: int) -> ContainerClient:
+    return ContainerClient.from_connection_string(
+        azurite.connection_string,
+        f"ledger-{uuid.uuid4().hex}",
+        transport=transport,
+        retry_policy=ExponentialRetry(initial_backoff=0, increment_base=0, retry_total=retries),
+    )
+
+
+@pytest.fixture(params=["memory", "azurite"])
+def documents(request: pytest.FixtureRequest, transport: ForgetfulTransport) -> Iterator[Documents]:
+    if request.param == "memory":
+        yield MemoryDocuments(FakeClock())
+        return
+    with container(request.getfixturevalue("azurite"), transport, 3) as client:
+        yield BlobDocuments(client, lambda: uuid.uuid4().hex)
+
+
+def test_what_was_never_written_is_none(documents: Documents) -> None:
+    assert documents.read("runs/x") is None
+    assert list(documents.listing("runs/")) == []
+
+
+def test_a_document_is_read_as_written_and_young(documents: Documents) -> None:
+    etag = documents.create("runs/x", b"{}")
+    found = documents.read("runs/x")
+    assert found is not None
+    assert (found.body, found.etag) == (b"{}", etag)
+    assert timedelta() <= found.age < timedelta(minutes=1)
+
+
+def test_the_second_create_is_a_conflict_and_changes_nothing(documents: Documents) -> None:
+    documents.create("runs/x", b"first")
+    with pytest.raises(Conflict):
+        documents.create("runs/x", b"second")
+    found = documents.read("runs/x")
+    assert found is not None
+    assert found.body == b"first"
+
+
+def test_a_stale_replace_is_a_conflict_and_changes_nothing(documents: Documents) -> None:
+    stale = documents.create("runs/x", b"1")
+    fresh = documents.replace("runs/x", b"2", stale)
+    with pytest.raises(Conflict):
+        documents.replace("runs/x", b"3", stale)
+    found = documents.read("runs/x")
+    assert found is not None
+    assert (found.body, found.etag) == (b"2", fresh)
+
+
+def test_a_replace_of_what_is_gone_is_a_conflict(documents: Documents) -> None:
+    etag = documents.create("runs/x", b"1")
+    documents.delete("runs/x", etag)
+    with pytest.raises(Conflict):
+        documents.replace("runs/x", b"2", etag)
+
+
+def test_delete_takes_only_the_version_it_names_and_may_be_repeated(documents: Documents) -> None:
+    stale = documents.create("runs/x", b"1")
+    fresh = documents.replace("runs/x", b"2", stale)
+    with pytest.raises(Conflict):
+        documents.delete("runs/x", stale)
+    documents.delete("runs/x", fresh)
+    documents.delete("runs/x", fresh)
+    assert documents.read("runs/x") is None
+
+
+def test_a_listing_is_sorted_and_shows_metadata_but_no_inner_workings(
+    documents: Documents,
+) -> None:
+    documents.create("open/b", b"", {"phase": "training"})
+    documents.create("open/a", b"")
+    documents.create("runs/a", b"")
+    listed = [(item.name, dict(item.metadata)) for item in documents.listing("open/")]
+    assert listed == [("open/a", {}), ("open/b", {"phase": "training"})]
+
+
+@pytest.fixture(params=[0, 3], ids=["no SDK retries", "SDK retries"])
+def forgetful(
+    request: pytest.FixtureRequest, azurite: Azurite, transport: ForgetfulTransport
+) -> Iterator[BlobDocuments]:
+    with container(azurite, transport, request.param) as client:
+        documents = BlobDocuments(client, lambda: uuid.uuid4().hex)
+        documents.create("made/container", b"")
+        yield documents
+
+
+def test_a_create_whose_answer_was_lost_is_recognised_as_ours(
+    forgetful: BlobDocuments, transport: ForgetfulTransport
+) -> None:
+    transport.losses = 1
+    etag = forgetful.create("runs/x", b"1")
+    assert forgetful.replace("runs/x", b"2", etag)
+
+
+def test_a_replace_whose_answer_was_lost_is_recognised_as_ours(
+    forgetful: BlobDocuments, transport: ForgetfulTransport
+) -> None:
+    first = forgetful.create("runs/x", b"1")
+    transport.losses = 1
+    second = forgetful.replace("runs/x", b"2", first)
+    assert forgetful.replace("runs/x", b"3", second)
+
+
+def test_a_genuine_race_is_still_a_conflict_when_answers_are_lost(
+    forgetful: BlobDocuments, transport: ForgetfulTransport
+) -> None:
+    etag = forgetful.create("runs/x", b"1")
+    forgetful.replace("runs/x", b"theirs", etag)
+    transport.losses = 1
+    with pytest.raises((Conflict, OutcomeUnknown)):
+        forgetful.replace("runs/x", b"ours", etag)
+    found = forgetful.read("runs/x")
+    assert found is not None
+    assert found.body == b"theirs"

@@ -1,0 +1,172 @@
+"""Both service ports, over every kind of service: the stand-in in memory and over HTTP, and v2."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from local.studio import InstantTrainer
+from local.studio.server import StudioServer
+from shared.clients.http import RequestsHttp
+from shared.core.blobs import BlobVersion
+from shared.core.pipeline import Pipeline
+from shared.core.proof import Progress, Seen
+from shared.core.run import WayBack
+from shared.errors import PermanentError
+from shared.ports import JobRequest, JobStatus, ServingEndpoint, TrainingService
+from shared.wiring import StudioAdapters
+from tests.fakes.clock import FakeClock
+from tests.fakes.v2 import V2Endpoint, V2Jobs
+from tests.fakes.world import CSV, DATA, MODELS, World, pipeline
+
+
+@dataclass
+class Bench:
+    training: TrainingService
+    endpoint: ServingEndpoint
+    request: JobRequest
+    finish: Callable[[], object]
+    switch: Callable[[], object]
+    starts: Callable[[], list[str]]
+    model: Callable[[str], BlobVersion]
+
+
+def job_request(data: BlobVersion, config: Pipeline) -> JobRequest:
+    outputs = {output: f"runs/x/{file}" for output, file in config.training.outputs.items()}
+    return JobRequest("sample-1", 1, {"input1": data}, outputs, {}, timedelta(hours=2))
+
+
+def studio_bench(world: World, adapters: StudioAdapters, config: Pipeline) -> Bench:
+    def model(name: str) -> BlobVersion:
+        seed = f"a,b,label\n{len(name)},1,0\n".encode()
+        made = InstantTrainer().train({"input1": seed}, {}, label=None).model
+        return world.blobs.put(MODELS, name, made)
+
+    data = world.blobs.put(DATA, "new.csv", CSV)
+    assert config.endpoint is not None
+    return Bench(
+        training=adapters.jobs(config.training.service, config.training.api_key),
+        endpoint=adapters.endpoint(config.endpoint),
+        request=job_request(data, config),
+        finish=world.studio.work,
+        switch=lambda: world.clock.move(timedelta(minutes=1)),
+        starts=lambda: world.starts,
+        model=model,
+    )
+
+
+@pytest.fixture(params=["memory", "http", "v2"])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    if request.param == "v2":
+        yield v2_bench()
+        return
+    world = World()
+    if request.param == "memory":
+        adapters = StudioAdapters(world.http, world.environment, world.blobs, world.blobs, MODELS)
+        yield studio_bench(world, adapters, world.pipeline)
+        return
+    with StudioServer(world.studio, trainer=InstantTrainer(), queue_delay=None) as server:
+        context = {"development": True}
+        text = world.pipeline.model_dump_json().replace("https://studio.example", server.url)
+        config = Pipeline.model_validate_json(text, context=context)
+        http = RequestsHttp()
+        yield studio_bench(
+            world,
+            StudioAdapters(http, world.environment, world.blobs, world.blobs, MODELS),
+            config,
+        )
+        http.close()
+
+
+def v2_bench() -> Bench:
+    world, clock, jobs = World(), FakeClock(), V2Jobs()
+    config = pipeline(world.training, world.endpoint, {})
+    assert config.endpoint is not None
+    data = world.blobs.put(DATA, "new.csv", CSV)
+    return Bench(
+        training=jobs,
+        endpoint=V2Endpoint(clock, config.endpoint.verify),
+        request=job_request(data, config),
+        finish=jobs.finish,
+        switch=lambda: clock.move(timedelta(minutes=6)),
+        starts=lambda: jobs.starts,
+        model=lambda name: world.blobs.put(MODELS, name, name.encode()),
+    )
+
+
+def test_a_prepared_job_does_not_start_by_itself(bench: Bench) -> None:
+    handle = bench.training.prepare(bench.request)
+    bench.finish()
+    assert bench.training.state(handle).status is JobStatus.NOT_STARTED
+    assert bench.starts() == []
+
+
+def test_starting_twice_starts_once(bench: Bench) -> None:
+    handle = bench.training.prepare(bench.request)
+    bench.training.ensure_started(handle, bench.request)
+    bench.training.ensure_started(handle, bench.request)
+    bench.finish()
+    bench.training.ensure_started(handle, bench.request)
+    assert bench.training.state(handle).status is JobStatus.FINISHED
+    assert len(bench.starts()) == 1
+
+
+def test_a_cancelled_job_ends_and_cancelling_may_be_repeated(bench: Bench) -> None:
+    handle = bench.training.prepare(bench.request)
+    bench.training.ensure_started(handle, bench.request)
+    bench.training.cancel(handle)
+    bench.training.cancel(handle)
+    assert bench.training.state(handle).status is JobStatus.CANCELLED
+
+
+def test_a_cancelled_job_cannot_be_started(bench: Bench) -> None:
+    handle = bench.training.prepare(bench.request)
+    bench.training.cancel(handle)
+    bench.training.ensure_started(handle, bench.request)  # "already past the start" is a fact
+    bench.finish()
+    assert bench.training.state(handle).status is JobStatus.CANCELLED
+    assert bench.starts() == []
+
+
+def test_an_update_is_asked_for_first_and_live_later(bench: Bench) -> None:
+    before = bench.endpoint.look().probe
+    bench.endpoint.update(bench.model("new.ilearner"))
+    at_once = bench.endpoint.look()
+    bench.switch()
+    later = bench.endpoint.look()
+    assert before is not None
+    assert before.seen is Seen.GOOD
+    assert at_once.probe == before
+    assert at_once.progress in (Progress.UNTOLD, Progress.PENDING)
+    assert later.progress in (Progress.UNTOLD, Progress.DONE)
+    assert later.probe is not None
+    assert not later.probe.agrees_with(before)
+    assert later.configured == "models/new.ilearner"
+
+
+def test_restore_brings_back_the_same_answers(bench: Bench) -> None:
+    first = bench.model("first.ilearner")
+    bench.endpoint.update(first)
+    bench.switch()
+    good = bench.endpoint.look().probe
+    bench.endpoint.update(bench.model("second-and-worse.ilearner"))
+    bench.switch()
+    bench.endpoint.restore(WayBack(model=first))
+    bench.switch()
+    again = bench.endpoint.look().probe
+    assert good is not None
+    assert again is not None
+    assert again.agrees_with(good)
+
+
+def test_an_endpoint_tells_what_it_was_last_given(bench: Bench) -> None:
+    bench.endpoint.update(bench.model("told.ilearner"))
+    location = bench.endpoint.current().location
+    assert location is not None
+    assert location[1] == "models/told.ilearner"
+
+
+def test_what_cannot_be_restored_is_refused() -> None:
+    with pytest.raises(PermanentError):
+        V2Endpoint(FakeClock(), None).restore(WayBack())
