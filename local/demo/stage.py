@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -30,9 +30,17 @@ _SECONDS: Final = 30
 
 
 class Stage:
-    """Everything that the demo plays on, on free ports of loopback; gone when the block ends."""
+    """Everything that the demo plays on, on free ports of loopback; gone when the block ends.
 
-    def __init__(self) -> None:
+    Args:
+        settings: app settings over the demo's own.
+        switch_seconds: how long the endpoint takes to switch after an update.
+    """
+
+    def __init__(
+        self, settings: Mapping[str, str] | None = None, *, switch_seconds: float = _SWITCH_SECONDS
+    ) -> None:
+        self._more, self._switch_seconds = dict(settings or {}), switch_seconds
         self._stack = ExitStack()
         header, *rows = sample_data().splitlines(keepends=True)
         self._header, self._rows = header, rows
@@ -45,7 +53,7 @@ class Stage:
             self.storage = stack.enter_context(account)
             for container in (DATA, MODELS):
                 self.storage.create_container(container)
-            switch = ["--switch-delay", str(_SWITCH_SECONDS)]
+            switch = ["--switch-delay", str(self._switch_seconds)]
             self.studio = stack.enter_context(StudioProcess(switch))
             self.training = self.studio.publish_training("Breast Cancer [training exp.]")
             self.endpoint = self.studio.publish_scoring(
@@ -183,4 +191,5 @@ class Stage:
             "LOOK_EVERY_MIN": "1s",
             "TRAINING_KEY": self.training["api_key"],
             "ENDPOINT_KEY": self.endpoint["api_key"],
+            **self._more,
         }

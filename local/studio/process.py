@@ -41,6 +41,14 @@ class StudioProcess(ServedProcess):
         self._control("faults", rule)
 
     @property
+    def requests(self) -> list[str]:
+        """What was asked of it so far, as `METHOD /path`."""
+        answer = requests.get(f"{self.url}/_studio/requests", timeout=_SECONDS)
+        answer.raise_for_status()
+        asked: list[str] = answer.json()
+        return asked
+
+    @property
     def state(self) -> dict[str, Any]:
         """What it holds: services, endpoints, and jobs with their starts."""
         answer = requests.get(f"{self.url}/_studio/state", timeout=_SECONDS)

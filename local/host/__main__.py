@@ -1,0 +1,115 @@
+"""The command line: `python -m local.host --help`."""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from local.host.config import HostConfig, RefusedError
+from local.host.logs import configure_logging, without_secrets
+from local.host.runtime import Host
+
+_DESCRIPTION = """\
+Serve one Azure Functions app (Python, model v2) on this machine, without Core Tools.
+HTTP, timer and blob triggers; Event Grid events at /runtime/webhooks/blobs; /admin/functions.
+Stops on Ctrl-C or SIGTERM. Exit codes: 0 stopped, 1 the app or a setting is not sound.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until told to stop; return the exit code."""
+    options = _parser().parse_args(arguments)
+    configure_logging(lambda: "host", level=logging.DEBUG if options.verbose else logging.INFO)
+    host: Host | None = None
+    code = 0
+    try:
+        _on_signals(_interrupt)
+        config = HostConfig.load(
+            options.app,
+            options.settings,
+            poll_blobs=options.poll_blobs,
+            function_timeout=options.function_timeout,
+        )
+        host = Host(config, options.port)
+        host.start()
+        if options.ready_file:
+            _write_ready_file(options.ready_file, host.url)
+        if options.until_eof:
+            threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
+        while True:
+            signal.pause()
+    except KeyboardInterrupt:
+        logging.info("stopping")  # noqa: LOG015 - the root logger is this program's own
+    except RefusedError as error:
+        print(without_secrets(f"cannot serve: {error}"), file=sys.stderr)
+        code = 1
+    finally:
+        _on_signals(signal.SIG_IGN)  # stopping once is enough
+        if host:
+            host.stop()
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.host",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--app", type=Path, default=Path(), metavar="FOLDER", help="holds function_app.py (.)")
+    add(
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help="app settings, over the environment's (FOLDER/local.settings.json)",
+    )
+    add("--port", type=int, default=7071, help="on loopback; 0 takes a free one (%(default)s)")
+    add("--ready-file", type=Path, metavar="PATH", help="gets url and pid once it serves")
+    add(
+        "--poll-blobs",
+        type=float,
+        default=1.0,
+        metavar="SECONDS",
+        help="between two listings of a container; 0: events only (%(default)s)",
+    )
+    add(
+        "--function-timeout",
+        type=float,
+        metavar="SECONDS",
+        help="over host.json's; negative: without end",
+    )
+    add("--until-eof", action="store_true", help="also stop when standard input ends")
+    add("--verbose", action="store_true", help="log at level DEBUG")
+    return parser
+
+
+def _on_signals(action: object) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, action)  # type: ignore[arg-type]  # a handler or a constant
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _stop_at_end_of_input() -> None:
+    # A starter holds the other end of the pipe, which closes with it, even when it is killed.
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _write_ready_file(path: Path, url: str) -> None:
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(json.dumps({"url": url, "pid": os.getpid()}), encoding="utf-8")
+    new.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""The host itself: one worker, and the timers, blob listings and HTTP server that feed it."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from local.host.config import HostConfig
+from local.host.deliveries import Deliveries
+from local.host.messages import HttpCall, IndexedFunction, JsonObject, Outcome
+from local.host.polling import BlobPoller
+from local.host.receipts import HOST_CONTAINER, BlobVersion, Receipts
+from local.host.storage import blob_service
+from local.host.supervisor import Supervisor
+from local.host.timers import Timer
+from local.host.triggers import (
+    HOST_STORAGE,
+    BlobTrigger,
+    HttpTrigger,
+    TimerTrigger,
+    Trigger,
+    read_triggers,
+)
+from local.host.web import Web, serve
+
+# Per function (contract: azure-functions section 1; the real default is 8 per core).
+_PARALLEL_BLOBS: Final = 8
+_TRIES: Final = 5
+_DRAIN_SECONDS: Final = 1.0
+_STOP_CHECK_SECONDS: Final = 0.05
+
+_log = logging.getLogger(__name__)
+
+
+class Host:
+    """Runs one app from `start` to `stop`.
+
+    Args:
+        config: what to run and how.
+        port: on loopback; 0 takes a free one.
+    """
+
+    def __init__(self, config: HostConfig, port: int) -> None:
+        self.url = ""
+        self.functions: Sequence[IndexedFunction] = ()
+        self._config, self._port = config, port
+        self._supervisor = Supervisor(config.app, config.environment, config.function_timeout)
+        self._deliveries: dict[str, Deliveries] = {}
+        self._pollers: list[BlobPoller] = []
+        self._timers: dict[str, Timer] = {}
+        self._http: threading.Thread | None = None
+        self._started = time.monotonic()
+
+    def start(self) -> None:
+        """Index the app and begin to serve.
+
+        Raises:
+            RefusedError: the app or a setting is not sound.
+        """
+        self.functions = self._supervisor.start()
+        triggers = read_triggers(self.functions, self._config)
+        for trigger in triggers:
+            match trigger:
+                case TimerTrigger():
+                    self._timers[trigger.function] = self._timer(trigger)
+                case BlobTrigger():
+                    self._add_blob(trigger)
+                case HttpTrigger():
+                    pass  # all of them go to the server, below
+        http = [trigger for trigger in triggers if isinstance(trigger, HttpTrigger)]
+        self._server = serve(Web(http, self._config.route_prefix, self), self._port)
+        self.url = f"http://127.0.0.1:{self._server.port}"
+        self._announce_start(triggers)
+        serve_forever, often = self._server.serve_forever, {"poll_interval": _STOP_CHECK_SECONDS}
+        self._http = threading.Thread(target=serve_forever, kwargs=often, name="http", daemon=True)
+        self._http.start()
+        feeding: list[Timer | BlobPoller] = [*self._timers.values(), *self._pollers]
+        for part in feeding:
+            part.start()
+
+    def stop(self) -> None:
+        """Take nothing new, give invocations a moment to end, and leave no process behind."""
+        feeding: list[Timer | BlobPoller] = [*self._timers.values(), *self._pollers]
+        for part in feeding:
+            part.stop()
+        for deliveries in self._deliveries.values():
+            deliveries.stop()
+        if self._http:
+            self._server.shutdown()
+            self._server.server_close()
+        self._supervisor.stop(_DRAIN_SECONDS)
+
+    def call(self, function: str, data: HttpCall) -> Outcome:
+        """Run an HTTP function to its end."""
+        return self._supervisor.invoke(function, data)
+
+    def announce(self, function: str, blob: BlobVersion) -> None:
+        """Queue a blob for a blob function."""
+        self._deliveries[function].announced(blob)
+
+    def fire(self, function: str) -> None:
+        """Start a run of a timer function, whether or not another is under way."""
+        call = function, self._timers[function].tick()
+        threading.Thread(target=self._supervisor.invoke, args=call, daemon=True).start()
+
+    def status(self) -> JsonObject:
+        """Return what `GET /admin/host/status` answers."""
+        return {
+            "id": self._config.host_id,
+            "state": "Running" if self._supervisor.worker_pid else "WorkerIsReplaced",
+            "version": "local",
+            "workerPid": self._supervisor.worker_pid,
+            "processUptime": int((time.monotonic() - self._started) * 1000),
+        }
+
+    def _timer(self, trigger: TimerTrigger) -> Timer:
+        return Timer(
+            trigger.function,
+            trigger.schedule,
+            run_on_startup=trigger.run_on_startup,
+            fire=lambda tick: self._supervisor.invoke(trigger.function, tick),
+        )
+
+    def _add_blob(self, trigger: BlobTrigger) -> None:
+        options, environment = self._config.extension("blobs"), self._config.environment
+        deliveries = self._deliveries[trigger.function] = Deliveries(
+            trigger,
+            environment,
+            lambda data: self._supervisor.invoke(trigger.function, data),
+            tries=int(options.get("poisonBlobThreshold", _TRIES)),
+            parallel=int(options.get("maxDegreeOfParallelism", _PARALLEL_BLOBS)),
+        )
+        if self._config.poll_blobs > 0:
+            kept = blob_service(HOST_STORAGE, environment).get_container_client(HOST_CONTAINER)
+            receipts = Receipts(kept, self._config.host_id, trigger.function)
+            data = blob_service(trigger.connection, environment)
+            container = data.get_container_client(trigger.container)
+            self._pollers.append(
+                BlobPoller(trigger, container, receipts, deliveries, self._config.poll_blobs)
+            )
+
+    def _announce_start(self, triggers: Sequence[Trigger]) -> None:
+        lines = [f"serving {self._config.app} at {self.url} (host id {self._config.host_id})"]
+        lines += [f"  {_line(trigger, self._config.route_prefix)}" for trigger in triggers]
+        lines.append("keys are not asked for here: the levels above hold in Azure only")
+        if self._deliveries:
+            seconds = self._config.poll_blobs
+            found = f"by listing every {seconds:g} s" if seconds > 0 else "by events only"
+            lines.append(f"blobs are found {found}, whatever source a trigger names")
+        if retried := [function.name for function in self.functions if function.retried]:
+            lines.append(f"retry policies are not emulated: {', '.join(retried)}")
+        _log.info("%s", "\n".join(lines))
+
+
+def _line(trigger: Trigger, prefix: str) -> str:
+    match trigger:
+        case HttpTrigger():
+            methods = ",".join(trigger.methods) or "any method"
+            path = f"{prefix}/{trigger.route}".strip("/")
+            return f"{trigger.function}: {methods} /{path} (auth level {trigger.auth_level})"
+        case TimerTrigger():
+            return f"{trigger.function}: at {trigger.schedule} UTC"
+        case BlobTrigger():
+            where = f"{trigger.container}/{trigger.prefix}…"
+            return f"{trigger.function}: blobs in {where} (source {trigger.source})"

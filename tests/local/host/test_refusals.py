@@ -1,0 +1,90 @@
+"""Apps and settings that are not sound are refused with a reason that names what to change."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from local.host.config import HostConfig, RefusedError
+from local.host.process import HostProcess
+from local.host.runtime import Host
+from local.served import NotStartedError
+
+HEAD = "import azure.functions as func\napp = func.FunctionApp()\n"
+TIMER = HEAD + "@app.timer_trigger(arg_name='t', schedule='{}')\ndef tick(t) -> None: ...\n"
+BLOB = HEAD + "@app.blob_trigger(arg_name='b', path='{}', connection='Data')\ndef seen(b): ...\n"
+HTTP = HEAD + "@app.route(route='{}')\ndef answer({}): ...\n"
+QUEUE = "@app.queue_trigger(arg_name='q', queue_name='q', connection='Data')\ndef queued(q): ...\n"
+SECRET = "verysecret"
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import nowhere\n", "No module named 'nowhere'"),
+        ("x = 1\n", "exactly one FunctionApp at its top level, found 0"),
+        (HEAD + "two = func.FunctionApp()\n", "found 2"),
+        (HTTP.format("a", "req") + HTTP.format("b", "req").removeprefix(HEAD), "unique"),
+        (HTTP.format("a", "req, other"), "function answer: .*other"),
+        (HTTP.format("a/{b", "req"), "route 'api/a/{b'"),
+        (HEAD + QUEUE, "function queued: trigger queueTrigger is not emulated"),
+        (TIMER.format("%WHEN%"), "function tick: %WHEN% has no value; add the setting WHEN"),
+        (TIMER.format("00:01:00"), "function tick: .*TimeSpan"),
+        (BLOB.format("c/{name}"), "function seen: there is no setting Data "),
+        (BLOB.format("c/{name}").replace("Data", "Bad"), "the setting Bad is no connection"),
+        (BLOB.format("c").replace("Data", "Good"), "container/{name}"),
+        (BLOB.format("{c}/{name}").replace("Data", "Good"), "container/{name}"),
+        (BLOB.format("c/{name").replace("Data", "Good"), "braces"),
+    ],
+)
+def test_refused(
+    refused_app: Callable[[str], Path], tmp_path: Path, source: str, says: str
+) -> None:
+    good = "UseDevelopmentStorage=true"
+    settings = tmp_path / "settings.json"
+    values = {"Bad": SECRET, "Good": good, "AzureWebJobsStorage": good}
+    settings.write_text(json.dumps({"IsEncrypted": False, "Values": values}))
+    host = Host(HostConfig.load(refused_app(source), settings), 0)
+    try:
+        with pytest.raises(RefusedError, match=says) as caught:
+            host.start()
+        assert SECRET not in str(caught.value)
+    finally:
+        host.stop()
+
+
+def test_an_identity_is_accepted_for_a_connection(
+    refused_app: Callable[[str], Path], tmp_path: Path
+) -> None:
+    settings = tmp_path / "settings.json"
+    values = {f"{name}__blobServiceUri": "https://127.0.0.1:1/x" for name in ("A", "B")}
+    values["AzureWebJobsStorage__blobServiceUri"] = values.pop("B__blobServiceUri")
+    settings.write_text(json.dumps({"Values": values}))
+    app = refused_app(BLOB.format("c/{name}").replace("Data", "A"))
+    host = Host(HostConfig.load(app, settings, poll_blobs=0), 0)
+    try:
+        host.start()
+    finally:
+        host.stop()
+
+
+def test_the_command_prints_the_trace_and_ends_with_code_1(
+    refused_app: Callable[[str], Path],
+) -> None:
+    app = refused_app("def broken():\n    raise RuntimeError('at import')\nbroken()\n")
+    command = [sys.executable, "-m", "local.host", "--app", str(app), "--port", "0"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ourselves
+    assert ended.returncode == 1
+    assert "RuntimeError: at import" in ended.stderr
+    assert "in broken" in ended.stderr
+
+
+def test_a_worker_that_dies_over_the_import_is_refused(
+    refused_app: Callable[[str], Path],
+) -> None:
+    host = HostProcess(refused_app("import os\nos._exit(7)\n"), {})
+    with pytest.raises(NotStartedError, match="ended with code 7 before it was ready"), host:
+        pass

@@ -1,0 +1,95 @@
+"""Azurite starts on free ports, serves, and never outlives its starter."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueServiceClient
+
+from local import azurite as module
+from local.azurite import Azurite, AzuriteError
+from tests.waiting import eventually
+
+STARTER = """
+import os, time
+from local.azurite import Azurite
+with Azurite() as storage:
+    print(storage.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def _started(*arguments: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ourselves
+
+
+def test_serves_blobs_and_queues(azurite: Azurite) -> None:
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as blobs:
+        container = blobs.create_container("azurite-test")
+        container.upload_blob("a b#%.csv", b"1")
+        assert [blob.name for blob in container.list_blobs()] == ["a b#%.csv"]
+        assert blobs.url.startswith(azurite.blob_endpoint)
+    with QueueServiceClient.from_connection_string(azurite.connection_string) as queues:
+        queues.create_queue("azurite-test").send_message("x")
+
+
+def test_keeps_a_folder_over_a_restart_even_when_the_block_raises(tmp_path: Path) -> None:
+    seen: list[psutil.Process] = []
+
+    def fail() -> None:
+        with Azurite(tmp_path / "kept") as first:
+            seen.append(psutil.Process(first.pid))
+            blobs = BlobServiceClient.from_connection_string(first.connection_string)
+            blobs.create_container("kept").upload_blob("x", b"1")
+            blobs.close()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert not seen[0].is_running()
+    with Azurite(tmp_path / "kept") as second:
+        blobs = BlobServiceClient.from_connection_string(second.connection_string)
+        assert blobs.get_blob_client("kept", "x").exists()
+        blobs.close()
+
+
+def test_dies_with_a_starter_that_is_killed() -> None:
+    with _started("-c", STARTER) as starter:
+        assert starter.stdout is not None
+        pid = int(starter.stdout.readline())
+        assert psutil.pid_exists(pid)
+        os.kill(starter.pid, signal.SIGKILL)
+        starter.wait()
+    eventually(lambda: not psutil.pid_exists(pid))
+
+
+def test_command_line_stops_on_sigterm() -> None:
+    arguments = ["-m", "local.azurite", "--blob-port", "0", "--queue-port", "0"]
+    with _started(*arguments) as process:
+        assert process.stdout is not None
+        assert "AccountName=devstoreaccount1" in process.stdout.readline()
+        node = psutil.Process(process.pid).children()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert node
+        assert not any(child.is_running() for child in node)
+
+
+def test_says_what_to_do_when_it_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SCRIPT", tmp_path / "azurite.js")
+    with pytest.raises(AzuriteError, match="npm ci"):
+        Azurite().start()
+
+
+def test_says_why_it_ended_at_once(azurite: Azurite) -> None:
+    taken = int(azurite.blob_endpoint.split(":")[2].split("/")[0])
+    with pytest.raises(AzuriteError, match="EADDRINUSE"):
+        Azurite(blob_port=taken).start()

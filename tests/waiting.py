@@ -1,0 +1,16 @@
+"""Waits for what a running system does in its own time: by looking, with a deadline."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def eventually(look: Callable[[], T], what: object = "", seconds: float = 40.0) -> T:
+    """Return the first truthy answer of `look`; fail with `what` when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what or look}"
+        time.sleep(0.05)  # between two looks; the condition decides
+    return found
