@@ -1,23 +1,10 @@
-"""Waits for what the system does in its own time, by looking, with a deadline."""
+"""Watches runs of the real thing until they are where a test wants them."""
 
-import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from local.demo.stage import Stage
 from shared.core.run import ENDS
-
-T = TypeVar("T")
-_BETWEEN = 0.1
-
-
-def eventually(look: Callable[[], T], what: str, seconds: float = 40) -> T:
-    """Return the first thing that is truthy."""
-    deadline = time.monotonic() + seconds
-    while not (seen := look()):
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(_BETWEEN)  # between two looks; the condition decides
-    return seen
+from tests.waiting import eventually
 
 
 def run_of(stage: Stage, blob: str) -> dict[str, Any]:
