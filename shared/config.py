@@ -11,10 +11,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from shared.core.pipeline import Pipeline, Strict, secret_names
+from shared.config_source import KeyPath, Source, find, references, texts, without_secrets
+from shared.core.pipeline import Pipeline, Strict
 from shared.settings import Problem
-
-Path_ = tuple[str | int, ...]
 
 _LATER: Final = "not supported yet"
 #: What the design promises and this version does not do: refused, never ignored.
@@ -71,7 +70,7 @@ def load_pipelines(
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as exc:
         return _refused(Problem(file.name, f"is not YAML: {_one_line(exc)}"))
-    source = _Source(file, node)
+    source = Source(file, node)
     problems = list(source.duplicates())
     tree = yaml.safe_load(text)
     listed = tree.get("pipelines") if isinstance(tree, dict) else None
@@ -116,60 +115,11 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-class _Source:
-    """The file as it was written: where each path stands in it."""
-
-    def __init__(self, file: Path, node: yaml.Node | None) -> None:
-        self.file = file
-        self._node = node
-
-    def problem(self, path: Path_, what: str, cure: str = "") -> Problem:
-        """Return a problem at `path`, or at the nearest part of it that is written."""
-        shown = ".".join(map(str, path))
-        return Problem(f"{self.file.name}:{self._line(path)}: {shown}", what, cure)
-
-    def duplicates(self) -> Iterator[Problem]:
-        """Yield every key that stands twice in one mapping; YAML would keep the last."""
-        yield from self._duplicates(self._node, ())
-
-    def _duplicates(self, node: yaml.Node | None, path: Path_) -> Iterator[Problem]:
-        if isinstance(node, yaml.SequenceNode):
-            for index, item in enumerate(node.value):
-                yield from self._duplicates(item, (*path, index))
-        if not isinstance(node, yaml.MappingNode):
-            return
-        seen: set[str] = set()
-        for key, value in node.value:
-            here = (*path, str(key.value))
-            if key.value in seen:
-                kind = "pipeline" if path == ("pipelines",) else "key"
-                line = key.start_mark.line + 1
-                where = f"{self.file.name}:{line}: {'.'.join(map(str, here))}"
-                yield Problem(where, f"a {kind} of this name stands above already", "rename one")
-            seen.add(key.value)
-            yield from self._duplicates(value, here)
-
-    def _line(self, path: Path_) -> int:
-        node, line = self._node, 1
-        for part in path:
-            if isinstance(node, yaml.MappingNode):
-                found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
-                if found is None:
-                    break
-                line, node = found[0].start_mark.line + 1, found[1]
-            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-                node = node.value[part]
-                line = node.start_mark.line + 1
-            else:
-                break
-        return line
-
-
 class _PipelineReader:
     """Reads one pipeline; whatever is wrong with it is in `problems`."""
 
     def __init__(
-        self, source: _Source, name: str, environment: Mapping[str, str], *, development: bool
+        self, source: Source, name: str, environment: Mapping[str, str], *, development: bool
     ) -> None:
         self.problems: list[Problem] = []
         self._source = source
@@ -185,7 +135,7 @@ class _PipelineReader:
         tree = {"when_busy": None, **json.loads(json.dumps(raw, default=str))}
         self._refuse_later(tree)
         self._read_probes(tree)
-        for path, name in _references(tree):
+        for path, name in references(tree):
             if not self._environment.get(name):
                 cure = "add it to the app settings (locally: Values in local.settings.json)"
                 self._add(path, f"app setting {name} is not set", cure)
@@ -201,11 +151,11 @@ class _PipelineReader:
 
     def _refuse_later(self, tree: dict[str, Any]) -> None:
         for pattern, cure in _NOT_YET.items():
-            for path, holder in list(_find(tree, pattern)):
+            for path, holder in list(find(tree, pattern)):
                 del holder[path[-1]]
                 self._add(path, _LATER, cure)
         for pattern, (allowed, cure) in _NOT_YET_VALUES.items():
-            for path, holder in list(_find(tree, pattern)):
+            for path, holder in list(find(tree, pattern)):
                 if holder[path[-1]] != allowed:
                     missing = holder[path[-1]] is None
                     holder[path[-1]] = allowed
@@ -224,12 +174,14 @@ class _PipelineReader:
         if isinstance(endpoints, list) and len(endpoints) > 1:
             self._add(("endpoints", 1), f"a second endpoint is {_LATER}", "keep one")
             del endpoints[1:]
-        for path, value in _texts(tree):
-            if "{data.manifest}" in value or (path[0] == "endpoints" and "{" in _plain(value)):
+        for path, value in texts(tree):
+            if "{data.manifest}" in value or (
+                path[0] == "endpoints" and "{" in without_secrets(value)
+            ):
                 self._add(path, f"{{tokens}} here are {_LATER}", "write the name out")
 
     def _read_probes(self, tree: dict[str, Any]) -> None:
-        for path, holder in list(_find(tree, ("endpoints", "*", "verify", "rows"))):
+        for path, holder in list(find(tree, ("endpoints", "*", "verify", "rows"))):
             if not isinstance(holder["rows"], str):
                 self._add(path, "must name a file", "a JSON file with the request body to score")
                 holder["rows"] = _HARMLESS_PROBE
@@ -242,7 +194,7 @@ class _PipelineReader:
                 self._add(path, f"{holder['rows']} cannot be read ({reason})", "see its path")
                 holder["rows"] = _HARMLESS_PROBE
 
-    def _add(self, path: Path_, what: str, cure: str = "") -> None:
+    def _add(self, path: KeyPath, what: str, cure: str = "") -> None:
         self.problems.append(self._source.problem(("pipelines", self._name, *path), what, cure))
 
     def _add_error(self, error: ErrorDetails) -> None:
@@ -268,53 +220,7 @@ def _refused(problem: Problem) -> Configuration:
     return Configuration(problems=(problem,))
 
 
-def _find(tree: Any, pattern: tuple[str, ...]) -> Iterator[tuple[Path_, dict[Any, Any]]]:
-    """Yield the place of each key that `pattern` names; `*` stands for each item of a list."""
-    heads: list[tuple[Path_, Any]] = [((), tree)]
-    for part in pattern[:-1]:
-        if part == "*":
-            heads = [
-                ((*path, index), item)
-                for path, node in heads
-                if isinstance(node, list)
-                for index, item in enumerate(node)
-            ]
-        else:
-            heads = [
-                ((*path, part), node[part])
-                for path, node in heads
-                if isinstance(node, dict) and part in node
-            ]
-    for path, node in heads:
-        if isinstance(node, dict) and pattern[-1] in node:
-            yield (*path, pattern[-1]), node
-
-
-def _texts(node: Any, path: Path_ = ()) -> Iterator[tuple[Path_, str]]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key != "rows":
-                yield from _texts(value, (*path, str(key)))
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from _texts(value, (*path, index))
-    elif isinstance(node, str):
-        yield path, node
-
-
-def _references(tree: dict[str, Any]) -> Iterator[tuple[Path_, str]]:
-    for path, value in _texts(tree):
-        for name in secret_names(value):
-            yield path, name
-
-
-def _plain(text: str) -> str:
-    for name in secret_names(text):
-        text = text.replace(f"${{{name}}}", "")
-    return text
-
-
-def _known_keys(path: Path_) -> list[str]:
+def _known_keys(path: KeyPath) -> list[str]:
     model: type[BaseModel] = Pipeline
     for part in path:
         if isinstance(part, int):

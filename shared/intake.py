@@ -15,7 +15,8 @@ from typing import Final
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
-from shared.core.pattern import fill, literal_prefix, match
+from shared.core.parameters import parameters_for
+from shared.core.pattern import literal_prefix, match
 from shared.core.pipeline import Pipeline, Scalar
 from shared.core.run import Entry, Origin, Phase, Run
 from shared.driver import Driver
@@ -308,11 +309,6 @@ class Intake:
 
 
 def _new(pipeline: Pipeline, run_id: str, blob: BlobVersion, origin: Origin, cause: str) -> Run:
-    tokens = {**(match(pipeline.data.blob, blob.name) or {}), "data": blob.path}
-    parameters = {
-        name: fill(value, tokens) if isinstance(value, str) else value
-        for name, value in pipeline.training.parameters.items()
-    }
     by_hand = origin is Origin.MODEL
     return Run(
         run_id=run_id,
@@ -321,7 +317,7 @@ def _new(pipeline: Pipeline, run_id: str, blob: BlobVersion, origin: Origin, cau
         cause=cause,
         config=pipeline,
         manifest=(blob,),
-        parameters=parameters,
+        parameters=parameters_for(pipeline, blob),
         phase=Phase.TRAINED if by_hand else Phase.RECEIVED,
         model=blob if by_hand else None,
         opened_at=blob.modified,

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.core.blobs import BlobVersion
+from shared.core.parameters import corrected_parameters
 from shared.core.pipeline import Pipeline
 from shared.core.proof import ProbeAnswers
 from shared.core.run import Ended, Phase, Promotion, Run, Trouble
@@ -293,18 +294,18 @@ class RetryRequested:
             raise InvalidTransition(f"run {run.run_id}: parked without a phase to go back to")
         # What was sent to an endpoint has had its time: send it again, with a new deadline.
         phase = Phase.PROMOTING if run.parked_in is Phase.VERIFYING else run.parked_in
-        config = self._corrected(run)
-        moved = run.moved(phase, at, "retried by a person", config=config, **_UNPARKED)
+        moved = run.moved(phase, at, "retried by a person", **_UNPARKED, **self._corrected(run))
         return _with_promotion(moved, phase, at, "", _UNSENT) if run.promotion else moved
 
-    def _corrected(self, run: Run) -> Pipeline:
+    def _corrected(self, run: Run) -> dict[str, object]:
         if self.config is None:
-            return run.config
+            return {}
         if run.parked_in is Phase.RECEIVED:
-            return self.config
+            parameters = corrected_parameters(run.config, self.config, run.newest, run.parameters)
+            return {"config": self.config, "parameters": parameters}
         # A job was made by the old training settings; what comes after it may change.
         changes = {"endpoints": self.config.endpoints, "gate": self.config.gate}
-        return run.config.model_copy(update=changes)
+        return {"config": run.config.model_copy(update=changes)}
 
 
 Fact = (
