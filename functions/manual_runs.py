@@ -8,6 +8,7 @@ import azure.functions as func
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from functions.answers import ok, problem
+from shared.core.names import is_run_id
 from shared.core.pipeline import Scalar
 from shared.core.run import Run
 from shared.errors import (
@@ -29,7 +30,8 @@ _LARGEST_BODY: Final = 64 * 1024
 class RunRequest(BaseModel):
     """The body of a manual run; empty for the newest data and the usual parameters."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    # JSON has no NaN and no infinity: a record with one could not be read again.
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
     data: str | None = Field(default=None, min_length=1, max_length=1024)
     parameters: dict[str, Scalar] = Field(default_factory=dict, max_length=100)
 
@@ -71,7 +73,7 @@ def get_run(req: func.HttpRequest) -> func.HttpResponse:
     """Show one run: what opened it, where it stands, why, and what to do."""
     run_id = req.route_params["run_id"]
     try:
-        stored = app().context.ledger.run(run_id)
+        stored = app().context.ledger.run(run_id) if is_run_id(run_id) else None
     except RelearnError as exc:
         return _refused(exc)
     if stored is None:
@@ -96,7 +98,7 @@ def cancel_run(req: func.HttpRequest) -> func.HttpResponse:
 def _told(req: func.HttpRequest, tell: Callable[[App, str], Run | None]) -> func.HttpResponse:
     run_id = req.route_params["run_id"]
     try:
-        run = tell(app(), run_id)
+        run = tell(app(), run_id) if is_run_id(run_id) else None
     except RelearnError as exc:
         return _refused(exc)
     if run is None:

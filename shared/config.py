@@ -11,7 +11,16 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from shared.config_source import KeyPath, Source, find, references, texts, without_secrets
+from shared.config_source import (
+    KeyPath,
+    Source,
+    find,
+    plain_tree,
+    references,
+    texts,
+    where_it_breaks,
+    without_secrets,
+)
 from shared.core.pipeline import Pipeline, Strict
 from shared.settings import Problem
 
@@ -67,15 +76,26 @@ def load_pipelines(
     except UnicodeDecodeError:
         return _refused(Problem(file.name, "is not UTF-8 text"))
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as exc:
-        return _refused(Problem(file.name, f"is not YAML: {_one_line(exc)}"))
-    source = Source(file, node)
-    problems = list(source.duplicates())
-    tree = yaml.safe_load(text)
+        source = Source(file, yaml.compose(text, Loader=yaml.SafeLoader))
+        problems = list(source.duplicates())
+        tree = plain_tree(yaml.safe_load(text))
+        return _read(source, tree, problems, environment, development=development)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as exc:
+        return _refused(Problem(file.name, "is not plain YAML", where_it_breaks(exc)))
+
+
+def _read(
+    source: Source,
+    tree: Any,
+    problems: list[Problem],
+    environment: Mapping[str, str],
+    *,
+    development: bool,
+) -> Configuration:
     listed = tree.get("pipelines") if isinstance(tree, dict) else None
     if not isinstance(listed, dict) or not listed:
-        return _refused(Problem(file.name, "has no `pipelines:`", "see pipelines.example.yaml"))
+        cure = "see pipelines.example.yaml"
+        return _refused(Problem(source.file.name, "has no `pipelines:`", cure))
     problems += [
         source.problem((key,), "unknown key", _suggest(str(key), ["pipelines"]))
         for key in tree
@@ -132,7 +152,7 @@ class _PipelineReader:
         if not isinstance(raw, dict):
             self._add((), "must be a mapping", "see pipelines.example.yaml")
             return None
-        tree = {"when_busy": None, **json.loads(json.dumps(raw, default=str))}
+        tree = {"when_busy": None, **raw}
         self._refuse_later(tree)
         self._read_probes(tree)
         for path, name in references(tree):
@@ -245,7 +265,3 @@ def _suggest(key: str, known: list[str]) -> str:
     if close:
         return f"did you mean `{close[0]}`?"
     return f"known here: {', '.join(known)}" if known else "remove it"
-
-
-def _one_line(exc: Exception) -> str:
-    return " ".join(str(exc).split())

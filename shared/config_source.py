@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
-from shared.core.pipeline import secret_names
+from shared.core.references import references_in, replace_references
 from shared.settings import Problem
+
+_MOST_NODES: Final = 100_000
 
 KeyPath = tuple[str | int, ...]
 
@@ -37,6 +39,8 @@ class Source:
         seen: set[str] = set()
         for key, value in node.value:
             here = (*path, str(key.value))
+            if not isinstance(key, yaml.ScalarNode):
+                raise ValueError(f"line {key.start_mark.line + 1}: a key must be a word")  # noqa: TRY004 -- the file's fault
             if key.value in seen:
                 kind = "pipeline" if path == ("pipelines",) else "key"
                 line = key.start_mark.line + 1
@@ -99,12 +103,43 @@ def texts(node: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
 def references(tree: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     """Yield each app setting that a text refers to as `${NAME}`, with the text's path."""
     for path, value in texts(tree):
-        for name in secret_names(value):
+        for name in references_in(value):
             yield path, name
 
 
 def without_secrets(text: str) -> str:
     """Return `text` without its references to app settings."""
-    for name in secret_names(text):
-        text = text.replace(f"${{{name}}}", "")
-    return text
+    return replace_references(text, lambda _: "")
+
+
+def plain_tree(node: Any) -> Any:
+    """Return what YAML made of the file with text for keys and for dates.
+
+    Raises:
+        ValueError: aliases blow it up beyond what a person writes.
+    """
+    return _plain(node, [_MOST_NODES])
+
+
+def _plain(node: Any, left: list[int]) -> Any:
+    left[0] -= 1
+    if left[0] < 0:
+        raise ValueError("it holds more than a person writes: are aliases nested?")
+    if isinstance(node, dict):
+        return {str(key): _plain(value, left) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value, left) for value in node]
+    return node if node is None or isinstance(node, bool | int | float | str) else str(node)
+
+
+def where_it_breaks(exc: Exception) -> str:
+    """Return where and why the file cannot be read, without repeating any of its content."""
+    if isinstance(exc, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(exc, yaml.MarkedYAMLError) and exc.problem_mark is not None:
+        line = f"line {exc.problem_mark.line + 1}"
+        known = not isinstance(exc, yaml.constructor.ConstructorError)
+        return f"{line}: {exc.problem if known else 'a tag or value that is not plain YAML'}"
+    if isinstance(exc, yaml.YAMLError):
+        return "it holds characters that are not allowed in YAML"
+    return str(exc) if isinstance(exc, ValueError) else "it holds a key that is not a word"

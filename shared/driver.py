@@ -50,17 +50,21 @@ class Driver:
         self._jobs = JobSteps(context, news)
         self._promotion = PromotionSteps(context)
 
-    def begin(self, run: Run) -> Run:
+    def begin(self, run: Run, *, fresh: bool) -> Run:
         """Store a new run, already claimed, and take its first steps.
 
         A run that exists already is advanced instead.
+
+        Args:
+            run: the new run.
+            fresh: whether its data was looked at a moment ago, by the caller.
         """
         claim = None if run.phase.ended else self._me()
         try:
             stored = self._context.ledger.create_run(run.model_copy(update={"claim": claim}))
         except Conflict:
             return self.advance(run.run_id) or run
-        return self._drive(stored, mine=claim is not None)
+        return self._drive(stored, mine=claim is not None, fresh=fresh)
 
     def advance(self, run_id: str) -> Run | None:
         """Take the steps that are due for a run, and return it; None when there is no record.
@@ -105,7 +109,7 @@ class Driver:
         next_look = self._context.clock.now() + pause
         return StepDelayed(str(error), next_look, patience or limits.patience)
 
-    def _drive(self, stored: Stored[Run], *, mine: bool) -> Run:
+    def _drive(self, stored: Stored[Run], *, mine: bool, fresh: bool = False) -> Run:
         began = self._context.clock.now()
         learned: Fact | None = None
         for _ in range(_MOST_STEPS):
@@ -117,13 +121,13 @@ class Driver:
                 break
             if command.acts and not mine:
                 stored, mine = self._claim(stored, now), True
-            fresh = isinstance(learned, JobCreated)
             learned = self._learn(command, stored.record, fresh=fresh)
             if learned is None and not self._silent_too_long(command, stored.record):
                 return self._nothing_new(stored, command)
             if learned is None:
                 learned = self.delay_for(stored.record, OutcomeUnknown("no answer is ever seen"))
             stored, mine = self._record(stored, learned, mine=mine)
+            fresh = isinstance(learned, JobCreated)
             if _pauses(learned, stored.record):
                 break
         if stored.record.phase.ended:
@@ -155,6 +159,10 @@ class Driver:
             return StepRefused(str(exc), "correct the setting, then retry the run")
         except PermanentError as exc:
             return StepRefused(str(exc), "remove the cause, then retry the run, or cancel it")
+        except Exception as exc:  # noqa: BLE001 -- a mistake of ours: kept in the record, and in the end parked
+            log.exception("run %s: unexpected error in: %s", run.run_id, command)
+            error = TransientError(f"unexpected {type(exc).__name__} in: {command}")
+            return None if command.acts else self.delay_for(run, error)
 
     def _silent_too_long(self, command: Command, run: Run) -> bool:
         waited = self._context.clock.now() - run.trouble.since if run.trouble else timedelta()
@@ -163,7 +171,7 @@ class Driver:
     def _perform(self, command: Command, run: Run, *, fresh: bool) -> Fact | None:
         match command:
             case Command.CREATE_JOB:
-                return self._jobs.create(run)
+                return self._jobs.create(run, fresh=fresh)
             case Command.START_JOB:
                 return self._jobs.start(run, fresh=fresh)
             case Command.LOOK_AT_JOB:

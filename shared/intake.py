@@ -15,12 +15,12 @@ from typing import Final
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
-from shared.core.parameters import parameters_for
+from shared.core.parameters import asked_parameters, parameters_for
 from shared.core.pattern import literal_prefix, match
 from shared.core.pipeline import Pipeline, Scalar
 from shared.core.run import Entry, Origin, Phase, Run
 from shared.driver import Driver
-from shared.errors import PermanentError, RelearnError
+from shared.errors import CorruptRecord, PermanentError, RelearnError
 from shared.ledger import VersionEntry
 
 #: What a URL means something else by: the service is told of blobs by unescaped location.
@@ -85,8 +85,7 @@ class Intake:
         wanted = [p for p in self._pipelines.values() if match(p.data.blob, name) is not None]
         if not wanted:
             self._say_once(f"blob {name} matches no pipeline: it is left alone", name)
-        runs = (self._receive(pipeline, blob) for pipeline in wanted)
-        return [run for run in runs if run is not None]
+        return self._receive_for_all(wanted, blob)
 
     def note_version(self, blob: BlobVersion) -> None:
         """Record a version met by chance, so that the poll opens its run."""
@@ -129,9 +128,8 @@ class Intake:
         if entry is None or entry.run_id is None or pipeline is None:
             return None
         by_hand = entry.blob.container == self._context.models_container
-        return self._open(
-            pipeline, entry.run_id, entry.blob, Origin.MODEL if by_hand else Origin.DATA
-        )
+        origin = Origin.MODEL if by_hand else Origin.DATA
+        return self._open(pipeline, entry.run_id, entry.blob, origin, fresh=False)
 
     def pipeline(self, name: str) -> Pipeline | None:
         """Return a pipeline as it is configured now, or None."""
@@ -144,7 +142,10 @@ class Intake:
     def activate(self) -> None:
         """Make sure that every pipeline has the time since when blobs are news to it."""
         for name in self._pipelines:
-            self.active_since(name)
+            try:
+                self.active_since(name)
+            except CorruptRecord as exc:
+                log.error("pipeline %s: %s", name, exc)  # the others go on
 
     def newest_data(self, pipeline: Pipeline) -> BlobVersion | None:
         """Return the newest blob that matches the pipeline; None when there is none."""
@@ -182,10 +183,8 @@ class Intake:
         blob = self._requested_blob(pipeline, request)
         self._context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED})
         run = _new(pipeline, run_id, blob, Origin.MANUAL, "requested over HTTP")
-        asked = {
-            "request": request.digest(),
-            "parameters": {**run.parameters, **request.parameters},
-        }
+        parameters = {**run.parameters, **asked_parameters(request.parameters)}
+        asked = {"request": request.digest(), "parameters": parameters}
         return _same_request(self._begin(run.model_copy(update=asked)), request)
 
     def _requested_blob(self, pipeline: Pipeline, request: ManualRequest) -> BlobVersion:
@@ -202,6 +201,17 @@ class Intake:
         if blob.size < pipeline.data.min_size:
             raise NoSuchData(f"{request.data!r} is smaller than min_size")
         return blob
+
+    def _receive_for_all(self, wanted: list[Pipeline], blob: BlobVersion) -> list[Run]:
+        runs, failures = [], []
+        for pipeline in wanted:
+            try:
+                runs.append(self._receive(pipeline, blob))
+            except RelearnError as exc:
+                failures.append(exc)  # the other pipelines shall have their run all the same
+        if failures:
+            raise failures[0]
+        return [run for run in runs if run is not None]
 
     def _receive(
         self, pipeline: Pipeline, blob: BlobVersion, origin: Origin = Origin.DATA
@@ -268,11 +278,19 @@ class Intake:
             return f"only its metadata changed since {newest.modified.isoformat()}: no run"
         return None
 
-    def _open(self, pipeline: Pipeline, run_id: str, blob: BlobVersion, origin: Origin) -> Run:
+    def _open(
+        self,
+        pipeline: Pipeline,
+        run_id: str,
+        blob: BlobVersion,
+        origin: Origin,
+        *,
+        fresh: bool = True,
+    ) -> Run:
         run = _new(pipeline, run_id, blob, origin, f"blob {blob.path}")
-        return self._begin(run)
+        return self._begin(run, fresh=fresh)
 
-    def _begin(self, run: Run) -> Run:
+    def _begin(self, run: Run, *, fresh: bool = True) -> Run:
         now = self._context.clock.now()
         bad = sorted(set(run.newest.name) & _AMBIGUOUS)
         if bad or any(ord(c) < ord(" ") for c in run.newest.name):
@@ -283,9 +301,11 @@ class Intake:
             advice = "upload the data under another name"
             ended = run.moved(Phase.REJECTED, now, reason, reason=reason, advice=advice)
             log.error("run %s rejected: %s; %s", run.run_id, reason, advice)
-            return self.driver.begin(ended.model_copy(update={"opened_at": now}))
+            return self.driver.begin(ended.model_copy(update={"opened_at": now}), fresh=fresh)
         entry = Entry(at=now, phase=run.phase, note=run.cause)
-        return self.driver.begin(run.model_copy(update={"opened_at": now, "history": (entry,)}))
+        return self.driver.begin(
+            run.model_copy(update={"opened_at": now, "history": (entry,)}), fresh=fresh
+        )
 
     def _advance_owner(self, name: str, run_id: str, attempt: int) -> Run | None:
         stored = self._context.ledger.run(run_id)

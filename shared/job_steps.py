@@ -42,11 +42,14 @@ class JobSteps:
     context: Context
     news: Callable[[BlobVersion], None]
 
-    def create(self, run: Run) -> Fact:
-        """Get a handle for the next attempt, on the very bytes that were recorded."""
-        fact: Fact | None = self._changed(run)
-        if fact is None and any(self.context.look_up(b) is None for b in run.manifest):
-            fact = DataGone("the data was deleted before training could start")
+    def create(self, run: Run, *, fresh: bool) -> Fact:
+        """Get a handle for the next attempt, on the very bytes that were recorded.
+
+        Args:
+            run: the run.
+            fresh: whether its data was looked at a moment ago by this very call.
+        """
+        fact = None if fresh else self._changed(run)
         return fact or JobCreated(self._service(run).prepare(self._request(run)))
 
     def start(self, run: Run, *, fresh: bool) -> Fact | None:
@@ -105,9 +108,11 @@ class JobSteps:
             return NothingToPromote("trained; the pipeline names no endpoint", model)
         return ModelCollected(model)
 
-    def _changed(self, run: Run) -> Overtaken | None:
+    def _changed(self, run: Run) -> Fact | None:
         for blob in run.manifest:
             now = self.context.look_up(blob)
+            if now is None and run.job is None and run.model is None:
+                return DataGone("the data was deleted before training could start")
             if now is not None and not now.same_bytes_as(blob):
                 self.news(now)
                 return Overtaken(f"{blob.path} was replaced by a newer version, which has its run")

@@ -5,7 +5,6 @@ at: one GET at the service, no record read, no write (design §6). Hints are nev
 anything but "still running" is decided from the record.
 """
 
-import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
@@ -169,10 +168,11 @@ class Poll:
             return False
         except Conflict:
             return True  # another worker is faster
-        except Exception as exc:  # noqa: BLE001 -- one broken run never stops the others
-            level = logging.DEBUG if isinstance(exc, RelearnError) else logging.ERROR
-            log.error("run %s cannot be advanced: %s: %s", marker.run_id, type(exc).__name__, exc)
-            log.log(level, "run %s", marker.run_id, exc_info=exc)
+        except RelearnError as exc:
+            log.error("run %s cannot be advanced: %s", marker.run_id, exc)
+            return True
+        except Exception:  # noqa: BLE001 -- one broken run never stops the others
+            log.exception("run %s cannot be advanced", marker.run_id)
             return True
 
     def _still_running(self, marker: Marker) -> bool:
@@ -189,6 +189,8 @@ class Poll:
             if (run := self._driver.delay(marker.run_id, exc)) is not None:
                 self._context.ledger.hint(marker, hints_of(run))
             raise
+        except Exception:  # noqa: BLE001 -- the driver meets it again, and keeps it in the record
+            return False
 
     def _advance(self, marker: Marker) -> bool:
         run = self._driver.advance(marker.run_id) or self._open(marker)
@@ -211,7 +213,7 @@ class Poll:
     def _find_models_by_hand(self) -> None:
         try:
             unseen = [m for m in self._intake.models_by_hand() if m not in self._models_seen]
-        except TransientError as exc:
+        except RelearnError as exc:
             log.warning("models under promote/ cannot be looked for now: %s", exc)
             return
         for name, etag in unseen:
@@ -227,4 +229,8 @@ class Poll:
 
 
 def _time(hints: dict[str, str], name: str) -> datetime | None:
-    return datetime.fromisoformat(hints[name]) if name in hints else None
+    try:
+        at = datetime.fromisoformat(hints.get(name, ""))
+    except ValueError:
+        return None  # a hint is never truth, and may be nonsense
+    return at if at.tzinfo else None

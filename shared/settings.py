@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from shared.core.durations import parse_duration, show_duration
-from shared.core.pipeline import secret_names
+from shared.core.references import references_in, replace_references
 from shared.errors import ConfigError
 
 _CONNECTIONS: Final = ("DataStorage", "ModelsStorage", "LedgerStorage")
@@ -92,16 +92,15 @@ def connection_name(environment: Mapping[str, str], name: str) -> str | None:
 
 
 def resolve(environment: Mapping[str, str], text: str) -> str:
-    """Return `text` with each `${NAME}` replaced by that app setting.
+    """Return `text` with each `${NAME}` replaced by that app setting, and `$$` by a dollar.
 
     Raises:
         ConfigError: a setting is missing; the message names it.
     """
-    for name in secret_names(text):
+    for name in references_in(text):
         if not environment.get(name):
             raise ConfigError(f"app setting {name} is not set")
-        text = text.replace(f"${{{name}}}", environment[name])
-    return text
+    return replace_references(text, environment.__getitem__)
 
 
 def _required(environment: Mapping[str, str], name: str, problems: list[Problem]) -> str:
@@ -140,4 +139,6 @@ def _function_timeout(environment: Mapping[str, str], root: Path) -> timedelta:
         host = json.loads((root / "host.json").read_text(encoding="utf-8"))
     except OSError:
         return _FUNCTION_TIMEOUT
+    if not isinstance(host, dict):
+        raise ValueError("host.json is not a JSON object")  # noqa: TRY004 -- told, not raised
     return parse_duration(host.get("functionTimeout", show_duration(_FUNCTION_TIMEOUT)))

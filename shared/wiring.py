@@ -208,7 +208,7 @@ def _service_uri(environment: Mapping[str, str], name: str) -> str:
 
 
 def _credential(environment: Mapping[str, str], name: str) -> "TokenCredential":
-    # Imported here: it costs start-up time, and a connection string does without it.
+    # Only where an identity is used; the blob binding is free to stop bringing it.
     from azure.identity import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
 
     if environment.get(f"{name}__credential", "").lower() == "managedidentity":

@@ -25,6 +25,7 @@ from shared.errors import OutcomeUnknown, PermanentError, RelearnError, Transien
 #: Connecting and each wait for bytes, in seconds; one step makes at most six calls, so that
 #: its time-outs add up to less than functionTimeout (rule 4).
 TIMEOUTS: Final = (5.0, 30.0)
+_LONGEST_WAIT: Final = timedelta(days=1)
 _MOST_BYTES: Final = 4 * 1024 * 1024
 #: Raised for a request that was never put together: the same call can never work.
 _OUR_FAULT: Final = (
@@ -54,25 +55,25 @@ class Answer:
         """Return the decoded body, or None when it is not JSON."""
         try:
             decoded: object = json.loads(self.body.decode("utf-8-sig"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return decoded
 
-    def text(self, most: int = 500) -> str:
-        """Return the start of the body as one line of text."""
-        return " ".join(self.body.decode("utf-8", "replace").split())[:most]
+    def text(self) -> str:
+        """Return the body as one line of text; clean it of secrets before cutting it short."""
+        return " ".join(self.body.decode("utf-8", "replace").split())
 
     def retry_after(self, now: datetime) -> timedelta | None:
         """Return how long the service asks us to wait, in either form of the header."""
         given = next((v for k, v in self.headers.items() if k.lower() == "retry-after"), "")
         if given.strip().isdecimal():
-            return timedelta(seconds=min(int(given), 24 * 3600))
+            return min(timedelta(seconds=int(given[:9])), _LONGEST_WAIT)
         try:
             at = parsedate_to_datetime(given)
         except ValueError:
             return None
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        return max(at - now, timedelta())
+        return min(max(at - now, timedelta()), _LONGEST_WAIT)
 
 
 class Http(Protocol):
@@ -121,6 +122,8 @@ class RequestsHttp:
                 return Answer(got.status_code, dict(got.headers), bytes(content))
         except requests.RequestException as exc:
             raise classify(exc, method) from None  # the text may hold a signed URL
+        except UnicodeError:
+            raise PermanentError(f"{method}: a key holds characters no header can hold") from None
 
     def close(self) -> None:
         """Give the connections back."""

@@ -51,7 +51,9 @@ class StudioBatch:
         job = answer.json()
         if not isinstance(job, str) or not job.strip():
             # 2xx with something else: a job may exist, but nobody can start it.
-            raise OutcomeUnknown(f"create job: no job id in the answer: {answer.text(100)!r}")
+            key = self.call.secrets(self.call.api_key)
+            said = redact(answer.text(), key)[:100]
+            raise OutcomeUnknown(f"create job: no job id in the answer: {said!r}")
         return job.strip()
 
     def ensure_started(self, handle: str, request: JobRequest) -> None:

@@ -24,11 +24,13 @@ _SERVER_ERROR: Final = 500
 _MODEL_FAULTS: Final = frozenset(
     {
         "InvalidWebServiceResources",
+        "ModelPackageFormatError",
         "ModuleExecutionFailed",
         "ModuleLoadFailed",
         "OutputConversionFailed",
         "ResourceDownload",
         "ResourceLoadFailed",
+        "WebServicePackageInternalError",
     }
 )
 

@@ -18,6 +18,8 @@ _TAGS: Final = re.compile(r"<(script|style).*?</\1>|<[^>]+>", re.IGNORECASE | re
 _REFUSED: Final = frozenset({429, 503})
 #: Something between us and the effect gave up; a write may have happened.
 _UNCLEAR: Final = frozenset({408, 440, 509})
+_LONGEST: Final = 2000
+_LONGEST_TEXT: Final = 500
 _UNAUTHORIZED: Final = 401
 _SERVER_ERROR: Final = 500
 #: A service that was just published answers 401 for a while (§2).
@@ -68,13 +70,14 @@ def read_refusal(answer: Answer, *secrets: str) -> Refusal:
     decoded = answer.json()
     error = decoded.get("error") if isinstance(decoded, dict) else None
     if not isinstance(error, dict):
-        text = " ".join(_TAGS.sub(" ", answer.text(2000)).split())[:500]
-        return Refusal(answer.status, "", (), redact(text, *secrets))
-    details = [d for d in error.get("details") or () if isinstance(d, dict)]
+        text = " ".join(_TAGS.sub(" ", redact(answer.text(), *secrets)).split())
+        return Refusal(answer.status, "", (), text[:_LONGEST_TEXT])
+    listed = error.get("details")
+    details = [d for d in listed if isinstance(d, dict)] if isinstance(listed, list) else []
     words = [error.get("message"), *(d.get("message") for d in details)]
-    text = " ".join(str(word) for word in words if word)[:2000]
+    text = redact(" ".join(str(word) for word in words if word), *secrets)[:_LONGEST]
     codes = tuple(str(d.get("code", "")) for d in details)
-    return Refusal(answer.status, str(error.get("code", "")), codes, redact(text, *secrets))
+    return Refusal(answer.status, str(error.get("code", "")), codes, text)
 
 
 def sort_refusal(answer: Answer, what: str, *secrets: str, write: bool) -> RelearnError:

@@ -6,8 +6,9 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
-_UNITS: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-_CLOCK: Final = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})")
+_UNITS: Final = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?")
+_MOST_DAYS: Final = 10_000
+_CLOCK: Final = re.compile(r"(?:(\d{1,9})\.)?(\d{1,2}):(\d{2}):(\d{2})")
 
 
 def parse_duration(text: object) -> timedelta:
@@ -22,6 +23,8 @@ def parse_duration(text: object) -> timedelta:
         found = form.fullmatch(text.strip()) if isinstance(text, str) else None
         if found and any(found.groups()):
             days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+            if days > _MOST_DAYS or hours > 24 * _MOST_DAYS:
+                break
             return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
     raise ValueError("not a span of time: write it like 30s, 2m, 1h30m or 3d")
 

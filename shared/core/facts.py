@@ -278,6 +278,9 @@ class CancelRequested:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Mark it; the next step stops what there is to stop."""
+        if run.phase is Phase.PARKED and run.parked_in not in (Phase.CREATED, Phase.TRAINING):
+            note = "cancelled by a person"
+            return run.moved(Phase.CANCELLED, at, note, cancelling=True, reason=run.reason)
         phase = run.parked_in or run.phase
         return run.moved(phase, at, "cancel requested", cancelling=True, **_UNPARKED)
 

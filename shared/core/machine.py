@@ -72,7 +72,7 @@ _ACTS: Final = frozenset(
 
 def next_command(run: Run, now: datetime) -> Command:
     """Return what is due for `run` at `now`."""
-    if run.cancelling:
+    if run.cancelling and run.phase is not Phase.PARKED:
         return _when_cancelling(run)
     match run.phase:
         case Phase.RECEIVED:
@@ -145,12 +145,10 @@ MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
     (Phase.RETURNING, UpdateLost): frozenset({Phase.RETURNING}),
     (Phase.RETURNING, Returned): frozenset({Phase.ROLLED_BACK, Phase.PROMOTING}),
     (Phase.PARKED, RetryRequested): frozenset(_STEPS),
-    (Phase.PARKED, CancelRequested): frozenset(
-        {Phase.RECEIVED, Phase.CREATED, Phase.TRAINING, Phase.TRAINED, Phase.PROMOTING}
-    ),
+    (Phase.PARKED, CancelRequested): frozenset({Phase.CREATED, Phase.TRAINING, Phase.CANCELLED}),
     **{(phase, StepDelayed): frozenset({phase, Phase.PARKED}) for phase in _STEPS},
     **{(phase, StepRefused): frozenset({Phase.PARKED}) for phase in _STEPS},
-    **{(phase, CancelRequested): frozenset({phase}) for phase in _STEPS[:4]},
+    **{(phase, CancelRequested): frozenset({phase}) for phase in _STEPS[:5]},
 }
 
 
@@ -172,8 +170,10 @@ def apply(run: Run, fact: Fact, at: datetime) -> Run:
 
 
 def cancellable(run: Run) -> bool:
-    """Whether a cancel can still be honoured: nothing was sent to an endpoint yet."""
-    phase = run.parked_in if run.phase is Phase.PARKED else run.phase
-    if phase is Phase.PROMOTING:
+    """Whether a cancel can be honoured: not while an endpoint is being given a model.
+
+    A run that is parked there can be: whoever is next puts a known model back first.
+    """
+    if run.phase is Phase.PROMOTING:
         return run.promotion is None
-    return phase in _STEPS[:4]
+    return run.phase is Phase.PARKED or run.phase in _STEPS[:4]

@@ -5,9 +5,11 @@ so a repeated event meets the record it made the first time (docs/decisions/0001
 """
 
 import hashlib
+import re
 from typing import Final
 
 MODEL_SUFFIX: Final = ".ilearner"
+_RUN_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 _PROMOTE_PARTS: Final = 3
 _RUN_PARTS: Final = 5
 
@@ -40,6 +42,11 @@ def run_id(pipeline: str, *cause: str) -> str:
     return f"{pipeline}-{digest(pipeline, *cause)}"
 
 
+def is_run_id(text: str) -> bool:
+    """Whether `text` can be the id of a run; `..` would be another place in a URL."""
+    return _RUN_ID.fullmatch(text) is not None
+
+
 def output_path(pipeline: str, run: str, attempt: int, file: str) -> str:
     """Return where in the models container attempt number `attempt` writes `file`."""
     return f"runs/{pipeline}/{run}/{attempt}/{file}"
@@ -48,7 +55,9 @@ def output_path(pipeline: str, run: str, attempt: int, file: str) -> str:
 def owner_of_output(path: str) -> tuple[str, int] | None:
     """Return (run id, attempt) that own this path of the models container, if it is one's."""
     parts = path.split("/")
-    if len(parts) != _RUN_PARTS or parts[0] != "runs" or not parts[3].isdecimal():
+    if len(parts) != _RUN_PARTS or parts[0] != "runs" or not is_run_id(parts[2]):
+        return None
+    if not parts[3].isdecimal():
         return None
     return parts[2], int(parts[3])
 

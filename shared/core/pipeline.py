@@ -13,31 +13,28 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    FiniteFloat,
     StringConstraints,
     ValidationInfo,
+    WithJsonSchema,
     model_validator,
 )
 
 from shared.core.durations import Duration, parse_duration
 from shared.core.names import MODEL_SUFFIX
 from shared.core.pattern import checked_pattern, tokens_of
+from shared.core.references import is_reference
 from shared.core.schedule import checked_schedule
 from shared.core.urls import jobs_url, require_https, score_url, update_url
 
 PIPELINE_NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
 _OUTPUT_SUFFIXES: Final = (MODEL_SUFFIX, ".csv", ".tsv", ".arff")
-_SECRET: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _MAX_PROBE_ROWS: Final = 100
 _SIZES: Final = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 
 
-def secret_names(text: str) -> tuple[str, ...]:
-    """Return the app settings that `text` refers to as `${NAME}`."""
-    return tuple(_SECRET.findall(text))
-
-
 def _checked_reference(text: str) -> str:
-    if not _SECRET.fullmatch(text):
+    if not is_reference(text):
         raise ValueError(
             "name the app setting that holds the key, as ${NAME}; "
             "a key itself does not belong in this file"
@@ -85,7 +82,7 @@ Size = Annotated[
 Span = Annotated[Duration, BeforeValidator(_checked_span)]
 OutputFile = Annotated[str, AfterValidator(_checked_file)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Scalar = bool | int | float | str
+Scalar = bool | int | FiniteFloat | str
 
 
 class Strict(BaseModel):
@@ -158,10 +155,10 @@ class Verify(Strict):
     """The proof that a new model really serves: fixed rows, scored before and after."""
 
     score: ScoreUrl = Field(description="Request-response URL of the same endpoint.")
-    rows: dict[str, Any] = Field(
-        description="File with the request body to score, relative to this one.",
-        json_schema_extra={"type": "string", "examples": ["probes/census.json"]},
-    )
+    rows: Annotated[
+        dict[str, Any],
+        WithJsonSchema({"type": "string", "examples": ["probes/census.json"]}),
+    ] = Field(description="File with the request body to score, relative to this one.")
     within: Span = Field(
         default_factory=lambda: parse_duration("3m"),
         description="How long the endpoint may take to switch.",

@@ -141,6 +141,8 @@ def _judge_good(case: Case, look: Look, probe: ProbeAnswers, *, late: bool) -> J
     moved = comparable and case.before is not None and not probe.agrees_with(case.before)
     if moved and _agrees(case.last, probe):
         return Judgement(Verdict.LIVE, "answers moved and agree on two looks running")
+    if moved and late:
+        return _judge_varying(case)
     if not late:
         return Judgement(Verdict.WAIT, "answers have not moved yet" if not moved else "one look")
     if look.configured == case.target:
@@ -148,6 +150,14 @@ def _judge_good(case: Case, look: Look, probe: ProbeAnswers, *, late: bool) -> J
     if not comparable:
         return Judgement(Verdict.LIVE, "unproven: there were no answers before to compare with")
     return Judgement(Verdict.UNCHANGED, "the update was accepted and the answers stayed the same")
+
+
+def _judge_varying(case: Case) -> Judgement:
+    last, before = case.last, case.before
+    good = last is not None and last.seen is Seen.GOOD
+    if good and last is not None and before is not None and not last.agrees_with(before):
+        return Judgement(Verdict.LIVE, "answers moved, and vary from look to look")
+    return Judgement(Verdict.WAIT, "answers moved only now: one more look")
 
 
 def _as_wanted(case: Case, probe: ProbeAnswers, *, known: bool) -> bool:
@@ -211,7 +221,7 @@ def _finite(cell: str) -> bool:
     try:
         return math.isfinite(float(cell))
     except ValueError:
-        return cell not in ("", "None")  # a class label
+        return cell.strip() not in ("", "None")  # a class label
 
 
 def _same(one: str, other: str) -> bool:

@@ -1,11 +1,14 @@
 """NCRONTAB schedules: six fields, UTC, as Azure Functions timers read them."""
 
+import re
 from datetime import UTC, datetime
 from typing import Final
 
 from croniter import croniter
 
 _FIELDS: Final = 6
+_ITEM: Final = r"(?:\*|\d{1,4}|[A-Za-z]{3})"
+_FIELD: Final = re.compile(rf"{_ITEM}(?:[-/,]{_ITEM})*")
 
 
 def checked_schedule(text: str) -> str:
@@ -14,7 +17,8 @@ def checked_schedule(text: str) -> str:
     Raises:
         ValueError: it is none; the message shows how one is written.
     """
-    if len(text.split()) != _FIELDS:
+    fields = text.split()
+    if len(fields) != _FIELDS or not all(map(_FIELD.fullmatch, fields)):
         raise ValueError(
             "not a schedule: six fields {second} {minute} {hour} {day} {month} {day of week}, "
             'for example "0 0 3 * * 1" for Mondays at 03:00 UTC'

@@ -1,0 +1,120 @@
+"""The functions and bindings that the host must be shown: the one table, for check and tests."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+Binding = dict[str, Any]
+
+#: What a function app of this project cannot do without, besides a connection.
+CONTAINERS: Final[Mapping[str, str]] = {
+    "TRAINING_DATA_CONTAINER": "training-data",
+    "MODELS_CONTAINER": "models",
+    "LEDGER_CONTAINER": "ledger",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to set the app up, and what it changes in the bindings."""
+
+    name: str
+    connections: tuple[str, ...]  #: settings that hold a connection string
+    settings: Mapping[str, str] = field(default_factory=dict)  #: set besides containers
+    data: str = "AzureWebJobsStorage"
+    models: str = "AzureWebJobsStorage"
+    source: str = "EventGrid"
+    poll: str = "*/30 * * * * *"
+    tick: str = "0 * * * * *"
+
+    def environment(self, connection_string: str) -> dict[str, str]:
+        """Return the app settings of this variant."""
+        connections = dict.fromkeys(self.connections, connection_string)
+        return {**CONTAINERS, **self.settings, **connections}
+
+
+ONLY_REQUIRED: Final = Variant("only the required settings", ("AzureWebJobsStorage",))
+ALL_SET: Final = Variant(
+    "all settings",
+    ("AzureWebJobsStorage", "DataStorage", "ModelsStorage", "LedgerStorage"),
+    {
+        "BLOB_SOURCE": "LogsAndContainerScan",
+        "POLL_SCHEDULE": "*/20 * * * * *",
+        "SCHEDULE_TICK": "30 * * * * *",
+        "CLAIM_LEASE": "7m",
+        "LOOK_EVERY_MIN": "10s",
+        "LOOK_EVERY_MAX": "2m",
+    },
+    data="DataStorage",
+    models="ModelsStorage",
+    source="LogsAndContainerScan",
+    poll="%POLL_SCHEDULE%",
+    tick="%SCHEDULE_TICK%",
+)
+BY_IDENTITY: Final = Variant(
+    "connections by identity",
+    (),
+    {
+        "AzureWebJobsStorage__accountName": "hostaccount",
+        "DataStorage__blobServiceUri": "https://data.blob.core.windows.net",
+        "DataStorage__queueServiceUri": "https://data.queue.core.windows.net",
+        "BLOB_SOURCE": "EventGrid",
+    },
+    data="DataStorage",
+)
+
+
+def expected_functions(variant: Variant) -> dict[str, list[Binding]]:
+    """Return each function's raw bindings as the worker must tell them to the host."""
+    data, models = variant.data, variant.models
+    return {
+        "on_training_data": [_blob("%TRAINING_DATA_CONTAINER%/{name}", data, variant.source)],
+        "on_trained_model": [_blob("%MODELS_CONTAINER%/{name}", models, variant.source)],
+        "poll_jobs": [_timer(variant.poll)],
+        "start_scheduled_runs": [_timer(variant.tick)],
+        "start_run": _http("pipelines/{pipeline}/runs", "POST"),
+        "get_run": _http("runs/{run_id}", "GET"),
+        "retry_run": _http("runs/{run_id}/retry", "POST"),
+        "cancel_run": _http("runs/{run_id}/cancel", "POST"),
+        "health": _http("health", "GET", auth="ANONYMOUS"),
+    }
+
+
+def as_library_tells(bindings: list[Binding]) -> list[Binding]:
+    """Return raw bindings without what only the worker adds to SDK types: the properties."""
+    return [{key: val for key, val in one.items() if key != "properties"} for one in bindings]
+
+
+def _blob(path: str, connection: str, source: str) -> Binding:
+    return {
+        "direction": "IN",
+        "type": "blobTrigger",
+        "name": "client",
+        "path": path,
+        "connection": connection,
+        "source": source,
+        # The host then sends the blob's name, never its content.
+        "properties": {"SupportsDeferredBinding": True},
+    }
+
+
+def _timer(schedule: str) -> Binding:
+    return {
+        "direction": "IN",
+        "type": "timerTrigger",
+        "name": "timer",
+        "schedule": schedule,
+        "runOnStartup": False,
+    }
+
+
+def _http(route: str, method: str, *, auth: str = "FUNCTION") -> list[Binding]:
+    trigger = {
+        "direction": "IN",
+        "type": "httpTrigger",
+        "name": "req",
+        "methods": [method],
+        "authLevel": auth,
+        "route": route,
+    }
+    return [trigger, {"direction": "OUT", "type": "http", "name": "$return"}]

@@ -1,0 +1,76 @@
+"""Collects what was checked and shows it: what held, and for the rest what was expected."""
+
+import pprint
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One thing that was checked."""
+
+    group: str
+    what: str
+    expected: Any
+    came: Any
+
+    @property
+    def passed(self) -> bool:
+        """Whether exactly the expected came."""
+        return bool(self.expected == self.came)
+
+
+@dataclass
+class Report:
+    """All outcomes, in the order of checking."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    _group: str = ""
+
+    @contextmanager
+    def group(self, name: str) -> Iterator[None]:
+        """Name the group that outcomes now belong to; an error in it is a failed outcome."""
+        self._group = name
+        try:
+            yield
+        except Exception as exc:  # noqa: BLE001 -- the groups after it are checked all the same
+            self.equal("is checked to its end", None, f"{type(exc).__name__}: {exc}")
+
+    def equal(self, what: str, expected: Any, came: Any) -> None:
+        """Record that `came` must be `expected`."""
+        self.outcomes.append(Outcome(self._group, what, expected, came))
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """The outcomes that were not as expected."""
+        return [outcome for outcome in self.outcomes if not outcome.passed]
+
+    @property
+    def closing_line(self) -> str:
+        """The counts, for people and programs."""
+        failed = len(self.failed)
+        return f"{len(self.outcomes) - failed} passed, {failed} failed"
+
+    def show(self, console: Console) -> None:
+        """Print the table, then each failure with both sides."""
+        table = Table("checked with", "what", "result", title="The official worker and this app")
+        for number, outcome in enumerate(self.outcomes):
+            first = number == 0 or self.outcomes[number - 1].group != outcome.group
+            shown = "[green]passed" if outcome.passed else "[bold red]FAILED"
+            table.add_row(escape(outcome.group) if first else "", escape(outcome.what), shown)
+        console.print(table)
+        for outcome in self.failed:
+            console.print(f"[bold red]FAILED[/] {escape(outcome.group)}: {escape(outcome.what)}")
+            console.print(f"  expected: {_shown(outcome.expected)}", markup=False)
+            console.print(f"  came:     {_shown(outcome.came)}", markup=False)
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else pprint.pformat(value, width=88, sort_dicts=False)
+    return text.replace("\n", "\n            ")

@@ -1,0 +1,32 @@
+"""App settings that a text refers to as `${NAME}`, so that no secret need be written down.
+
+A dollar sign of its own is written `$$`. What comes from elsewhere, such as a blob's name or
+a request, is escaped before it is put into such a text: else it could ask for any setting.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+_REFERENCE: Final = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def is_reference(text: str) -> bool:
+    """Whether `text` is one reference and nothing else."""
+    found = _REFERENCE.fullmatch(text)
+    return found is not None and found[1] is not None
+
+
+def references_in(text: str) -> tuple[str, ...]:
+    """Return the names of the app settings that `text` refers to."""
+    return tuple(name for name in _REFERENCE.findall(text) if name)
+
+
+def escape(text: str) -> str:
+    """Return `text` so that it refers to nothing."""
+    return text.replace("$", "$$")
+
+
+def replace_references(text: str, value_of: Callable[[str], str]) -> str:
+    """Return `text` with the value of each reference in its place; values are not looked into."""
+    return _REFERENCE.sub(lambda found: value_of(found[1]) if found[1] else "$", text)

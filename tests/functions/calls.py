@@ -1,0 +1,75 @@
+"""Calls the HTTP functions as the host does, through their user functions."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import azure.functions as func
+
+from functions import health, manual_runs
+
+_PROBLEM = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class Said:
+    """An answer; a problem is checked to be one as RFC 9457 describes them."""
+
+    status: int
+    headers: Any
+    body: Any
+    text: str
+
+    @property
+    def title(self) -> str:
+        return str(self.body["title"])
+
+
+class Api:
+    """The app's HTTP functions."""
+
+    def start(
+        self,
+        body: Any = None,
+        *,
+        key: str | None = None,
+        pipeline: str = "sample",
+        raw: bytes | None = None,
+    ) -> Said:
+        sent = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        headers = {} if key is None else {"idempotency-key": key}
+        params = {"pipeline": pipeline}
+        return _said(manual_runs.start_run(_request("POST", params, headers, sent)))
+
+    def get(self, run_id: str) -> Said:
+        return _said(manual_runs.get_run(_request("GET", {"run_id": run_id})))
+
+    def retry(self, run_id: str) -> Said:
+        return _said(manual_runs.retry_run(_request("POST", {"run_id": run_id})))
+
+    def cancel(self, run_id: str) -> Said:
+        return _said(manual_runs.cancel_run(_request("POST", {"run_id": run_id})))
+
+    def health(self) -> Said:
+        return _said(health.health(_request("GET", {})))
+
+
+def _request(
+    method: str, params: dict[str, str], headers: dict[str, str] | None = None, body: bytes = b""
+) -> func.HttpRequest:
+    return func.HttpRequest(
+        method, "http://localhost/api", headers=headers or {}, route_params=params, body=body
+    )
+
+
+def _said(answer: func.HttpResponse) -> Said:
+    text = answer.get_body().decode()
+    body = json.loads(text)
+    if 400 <= answer.status_code < 500:
+        assert answer.mimetype == _PROBLEM
+        assert body["status"] == answer.status_code
+        assert body["title"]
+        assert body["detail"]
+    else:
+        assert answer.mimetype in ("application/json", _PROBLEM)
+    return Said(answer.status_code, answer.headers, body, text)

@@ -1,0 +1,82 @@
+"""The triggers over the in-memory world: what they ask for is the app, so that is swapped."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+import functions.health
+from local.worker_check.worker import ROOT
+from shared import wiring
+from shared.config import Configuration
+from shared.settings import Problem, read_settings
+from shared.wiring import App, Unusable
+from tests.fakes.world import DATA, MODELS, World
+from tests.functions.calls import Api
+
+ENVIRONMENT = {
+    "TRAINING_DATA_CONTAINER": DATA,
+    "MODELS_CONTAINER": MODELS,
+    "LEDGER_CONTAINER": "ledger",
+    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+}
+
+NO_RUN = "sample-00000000000000000000"
+
+Serve = Callable[[App | Unusable], None]
+
+
+@pytest.fixture
+def world() -> World:
+    return present_world()
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """Let every trigger find this app instead of building one from the process's settings."""
+
+    def use(built: App | Unusable) -> None:
+        monkeypatch.setattr(wiring, "app_or_problems", lambda: built)
+        monkeypatch.setattr(functions.health, "app_or_problems", lambda: built)
+
+    return use
+
+
+@pytest.fixture
+def api(world: World, serve: Serve) -> Api:
+    """The HTTP functions over the world; its blob and timer triggers find the same app."""
+    serve(app_over(world))
+    return Api()
+
+
+def present_world(**config: Any) -> World:
+    """Return a world whose time is the present: health compares the last poll with it."""
+    made = World(config=config)
+    made.clock.time = datetime.now(UTC)
+    made.restart()
+    return made
+
+
+def app_over(world: World, *problems: Problem) -> App:
+    """Return the app that a worker of this world runs; `problems` are in its pipelines file."""
+    pipelines = {world.pipeline.name: world.pipeline}
+    configuration = Configuration(problems=problems) if problems else Configuration(pipelines)
+    settings = read_settings(ENVIRONMENT, ROOT)
+    intake, poll = world.intake, world.poll
+    return App(settings, configuration, intake._context, intake.driver, intake, poll)
+
+
+def park(world: World, api: Api) -> str:
+    """Open a run that waits for a person: its key is missing."""
+    world.upload()
+    key = world.environment.pop("TRAINING_KEY")
+    started = api.start()
+    world.environment["TRAINING_KEY"] = key
+    assert started.body["phase"] == "parked"
+    return str(started.body["run_id"])
+
+
+def secrets_of(world: World) -> list[str]:
+    """Return what no answer, record or log line may hold."""
+    return [*world.environment.values(), "sig=", "SECRET"]

@@ -1,0 +1,222 @@
+"""The blob and timer triggers: what each does to the world, and what it refuses to do."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from azure.functions.timer import TimerRequest
+from azure.storage.blob import BlobClient
+
+from functions import on_trained_model, on_training_data, poll_jobs, start_scheduled_runs
+from local.worker_check.worker import ROOT
+from shared.clients.http import Answer
+from shared.errors import ConfigError, TransientError
+from shared.settings import Problem
+from shared.wiring import STARTED_AT, App, SystemClock, Unusable, build
+from tests.fakes.world import DATA, MODELS, World
+from tests.functions.calls import Api
+from tests.functions.conftest import ENVIRONMENT, Serve, app_over, present_world
+
+PROBLEMS = (
+    Problem("TRAINING_DATA_CONTAINER", "not set", "name the blob container"),
+    Problem("pipelines.yaml:3: pipelines.sample", "unknown key"),
+)
+PROMOTED_BY_HAND = "promote/sample/by-hand.ilearner"
+
+
+def data_landed(name: str = "new.csv", container: str = DATA) -> None:
+    on_training_data.on_training_data(client_of(container, name))
+
+
+def model_landed(name: str, container: str = MODELS) -> None:
+    on_trained_model.on_trained_model(client_of(container, name))
+
+
+def poll_fires() -> None:
+    poll_jobs.poll_jobs(TimerRequest(past_due=True))
+
+
+def schedule_fires() -> None:
+    start_scheduled_runs.start_scheduled_runs(TimerRequest(past_due=True))
+
+
+def client_of(container: str, name: str) -> BlobClient:
+    """Return a client whose use would fail: there is no such account."""
+    return BlobClient("https://account.invalid", container, name)
+
+
+def trained(world: World) -> str:
+    """Bring a run to where its model lies in storage and nobody knows; return its name."""
+    data_landed()
+    world.studio.work()
+    (model,) = [
+        blob.name for blob in world.blobs.listing(MODELS, "runs/") if "ilearner" in blob.name
+    ]
+    return model
+
+
+@pytest.mark.usefixtures("api")
+def test_new_data_opens_one_run_however_often_it_is_told_of(world: World) -> None:
+    world.upload()
+    for _ in range(3):
+        data_landed()
+    assert world.run().phase == "training"
+    assert len(world.starts) == 1
+
+
+@pytest.mark.usefixtures("api")
+def test_data_of_a_foreign_container_is_left_alone(world: World) -> None:
+    world.upload()
+    world.blobs.put(MODELS, "new.csv", b"a,b\n1,2\n")
+    for container in (MODELS, "training-data-2", "ledger"):
+        data_landed(container=container)
+    assert not world.runs()
+
+
+@pytest.mark.usefixtures("api")
+@pytest.mark.parametrize("name", ["gone.csv", "notes.txt"])
+def test_data_that_is_gone_or_unwanted_opens_nothing(world: World, name: str) -> None:
+    world.blobs.put(DATA, "notes.txt", b"text")
+    data_landed(name)
+    assert not world.runs()
+
+
+@pytest.mark.usefixtures("api")
+def test_an_event_fails_only_while_it_could_not_be_recorded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.upload()
+    with monkeypatch.context() as patched:
+        patched.setattr(world.documents, "create", _unreachable)
+        with pytest.raises(TransientError):  # so that the host delivers it again
+            data_landed()
+    data_landed()
+    assert world.run().phase == "training"
+
+
+@pytest.mark.usefixtures("api")
+def test_a_trained_model_advances_its_run_at_once(world: World) -> None:
+    world.upload()
+    model_landed(trained(world))
+    assert world.run().phase == "verifying"
+
+
+@pytest.mark.usefixtures("api")
+def test_a_lost_model_event_is_made_up_for_by_the_poll(world: World) -> None:
+    world.upload()
+    trained(world)
+    assert world.until_ended().phase == "promoted"
+
+
+@pytest.mark.usefixtures("api")
+def test_a_model_put_by_hand_opens_a_run(world: World) -> None:
+    world.blobs.put(MODELS, PROMOTED_BY_HAND, b"model")
+    model_landed(PROMOTED_BY_HAND)
+    assert world.run().origin == "model"
+
+
+@pytest.mark.usefixtures("api")
+def test_a_model_of_a_foreign_container_is_left_alone(world: World) -> None:
+    world.blobs.put(MODELS, PROMOTED_BY_HAND, b"model")
+    model_landed(PROMOTED_BY_HAND, container=DATA)
+    assert not world.runs()
+
+
+@pytest.mark.usefixtures("api")
+@pytest.mark.parametrize("name", ["evaluation.csv", "stray.ilearner", "promote/x/y.ilearner"])
+def test_a_file_that_belongs_to_nobody_is_left_alone(world: World, name: str) -> None:
+    world.blobs.put(MODELS, name, b"content")
+    model_landed(name)
+    assert not world.runs()
+
+
+@pytest.mark.usefixtures("api")
+def test_the_timer_brings_a_run_to_its_end_without_any_event(world: World) -> None:
+    world.upload()
+    data_landed()
+    for _ in range(20):
+        world.tick()
+        poll_fires()
+    assert world.run().phase == "promoted"
+
+
+def test_a_due_time_opens_one_run_however_often_the_timer_fires(serve: Serve) -> None:
+    world = present_world(pipeline={"schedule": "0 * * * * *"})
+    serve(app_over(world))
+    world.upload()
+    schedule_fires()  # nothing is due yet: the pipeline is known from now on
+    assert not world.runs()
+    world.tick(60)
+    for _ in range(3):
+        schedule_fires()
+    assert world.run().origin == "schedule"
+    assert len(world.starts) == 1
+
+
+FIRE: dict[str, Callable[[], None]] = {
+    "on_training_data": data_landed,
+    "on_trained_model": lambda: model_landed(PROMOTED_BY_HAND),
+    "poll_jobs": poll_fires,
+    "start_scheduled_runs": schedule_fires,
+}
+
+
+@pytest.mark.parametrize("trigger", FIRE)
+def test_wrong_settings_fail_every_trigger_with_the_whole_list(trigger: str, serve: Serve) -> None:
+    serve(Unusable(PROBLEMS))
+    with pytest.raises(ConfigError) as failed:
+        FIRE[trigger]()
+    assert all(str(problem) in str(failed.value) for problem in PROBLEMS)
+
+
+@pytest.mark.parametrize("trigger", ["on_training_data", "start_scheduled_runs"])
+def test_a_wrong_pipelines_file_opens_no_run_and_is_told_whole(
+    world: World, serve: Serve, trigger: str
+) -> None:
+    serve(app_over(world, *PROBLEMS))
+    world.upload()
+    with pytest.raises(ConfigError) as failed:
+        FIRE[trigger]()
+    assert all(str(problem) in str(failed.value) for problem in PROBLEMS)
+    assert not world.runs()
+
+
+def test_open_runs_end_by_their_own_configuration_while_the_file_is_wrong(
+    world: World, api: Api, serve: Serve
+) -> None:
+    world.upload()
+    run_id = api.start().body["run_id"]
+    serve(app_over(world, *PROBLEMS))
+    for _ in range(20):
+        world.studio.work()
+        world.clock.move(world.limits.look_every_max)
+        poll_fires()
+    assert api.get(run_id).body["phase"] == "promoted"
+
+
+class NoHttp:
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
+        raise AssertionError(f"{method} {url} while the app is built")
+
+
+def test_every_missing_setting_is_told_at_once() -> None:
+    empty = {"PIPELINES_FILE": "missing.yaml"}
+    built = build(empty, ROOT, NoHttp(), SystemClock(), STARTED_AT)
+    assert isinstance(built, Unusable)
+    told = "\n".join(str(problem) for problem in built.problems)
+    assert [name for name in (*ENVIRONMENT, "missing.yaml") if name not in told] == []
+
+
+def test_the_app_is_built_without_any_request(tmp_path: Path) -> None:
+    # Nobody answers at this address: a storage client that asked would fail.
+    silent = "AccountName=a;AccountKey=a2V5;BlobEndpoint=https://a.invalid"
+    environment = {**ENVIRONMENT, "AzureWebJobsStorage": silent, "PIPELINES_FILE": "missing.yaml"}
+    built = build(environment, tmp_path, NoHttp(), SystemClock(), STARTED_AT)
+    assert isinstance(built, App)
+    assert [problem.where for problem in built.problems] == ["missing.yaml"]
+
+
+def _unreachable(*_: object) -> None:
+    raise TransientError("the storage account cannot be reached")

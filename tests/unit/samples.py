@@ -1,0 +1,114 @@
+"""Values to build cases from: a blob, a pipeline, a run in any phase, answers of a probe."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from shared.core.blobs import BlobVersion
+from shared.core.pipeline import Pipeline
+from shared.core.proof import ProbeAnswers, Seen
+from shared.core.run import ENDS, Origin, Phase, Promotion, Run, Trouble, WayBack
+
+NOW: Final = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+HOUR: Final = timedelta(hours=1)
+STEPS: Final = tuple(phase for phase in Phase if phase not in ENDS and phase is not Phase.PARKED)
+BASE: Final = "https://ussouthcentral.services.azureml.net/workspaces/w1/services/e1"
+UPDATE: Final = "https://management.azureml.net/workspaces/w1/webservices/s1/endpoints/production"
+ROWS: Final = {"Inputs": {"input1": {"ColumnNames": ["a"], "Values": [["1"], ["2"]]}}}
+
+
+def blob(name: str = "new.csv", **changes: Any) -> BlobVersion:
+    known: dict[str, Any] = {
+        "container": "training-data",
+        "name": name,
+        "etag": "0x1",
+        "size": 100,
+        "created": NOW,
+        "modified": NOW,
+        "content_md5": "bWQ1",
+    }
+    return BlobVersion(**{**known, **changes})
+
+
+MODEL: Final = blob("runs/sample/sample-1/1/model.ilearner", container="models")
+
+
+def tree(**changes: Any) -> dict[str, Any]:
+    """Return a pipeline as it is written, `training__attempts=2` changing a part of it."""
+    known: dict[str, Any] = {
+        "name": "sample",
+        "data": {"blob": "{name}.csv"},
+        "when_busy": "parallel",
+        "training": {
+            "service": f"{BASE}/jobs",
+            "api_key": "${TRAINING_KEY}",
+            "outputs": {"output1": "model.ilearner", "output2": "evaluation.csv"},
+        },
+        "endpoints": [
+            {
+                "name": "production",
+                "update": UPDATE,
+                "api_key": "${ENDPOINT_KEY}",
+                "resource": "Sample [trained model]",
+                "verify": {"score": f"{BASE}/execute", "rows": ROWS, "within": "3m"},
+            }
+        ],
+    }
+    for name, value in changes.items():
+        part, _, key = name.partition("__")
+        if key:
+            known[part] = {**known[part], key: value}
+        else:
+            known[part] = value
+    return known
+
+
+def pipeline(**changes: Any) -> Pipeline:
+    return Pipeline.model_validate(tree(**changes), context={"development": False})
+
+
+def good(*scores: str) -> ProbeAnswers:
+    return ProbeAnswers(
+        seen=Seen.GOOD, columns=("Scored Labels",), rows=tuple((s,) for s in scores)
+    )
+
+
+BROKEN: Final = ProbeAnswers(seen=Seen.BROKEN, detail="missing feature(s): 'hello'")
+SILENT: Final = ProbeAnswers(seen=Seen.NO_ANSWER, detail="busy (HTTP 503)")
+
+
+def promotion(**changes: Any) -> Promotion:
+    known: dict[str, Any] = {
+        "generation": 1,
+        "before": good("0.1", "0.2"),
+        "way_back": WayBack(),
+        "sent_at": NOW,
+        "deadline": NOW + HOUR,
+        "returning_to": "before",
+    }
+    return Promotion(**{**known, **changes})
+
+
+def trouble(since: datetime = NOW, count: int = 1) -> Trouble:
+    return Trouble(since=since, count=count, reason="busy", next_look=since + timedelta(minutes=1))
+
+
+def run(phase: Phase, **changes: Any) -> Run:
+    """Return a run in `phase` with what a run that came this far holds."""
+    later = phase not in (Phase.RECEIVED, Phase.REJECTED)
+    updating = phase in (Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING)
+    known: dict[str, Any] = {
+        "run_id": "sample-1",
+        "pipeline": "sample",
+        "origin": Origin.DATA,
+        "cause": "blob training-data/new.csv",
+        "config": pipeline(),
+        "manifest": (blob(),),
+        "parameters": {},
+        "phase": phase,
+        "job": "j1" if later else None,
+        "started_at": NOW if later and phase is not Phase.CREATED else None,
+        "model": MODEL if updating else None,
+        "promotion": promotion() if updating else None,
+        "opened_at": NOW,
+    }
+    return Run(**{**known, **changes})

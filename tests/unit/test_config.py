@@ -1,0 +1,361 @@
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.config import Configuration, json_schema, load_pipelines
+from shared.core.pipeline import Pipeline
+from tests.unit.samples import BASE, ROWS, UPDATE, tree
+
+ENVIRONMENT = {"TRAINING_KEY": "SECRET", "ENDPOINT_KEY": "SECRET"}
+Load = Callable[..., Configuration]
+Change = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Write pipelines.yaml with one pipeline, changed, or a text; and read it."""
+
+    def write(given: str | Change = lambda _: None, *, development: bool = False) -> Configuration:
+        text = given
+        if not isinstance(given, str):
+            text = yaml.safe_dump({"pipelines": {"census": written(given)}}, sort_keys=False)
+        (tmp_path / "probe.json").write_text(json.dumps(ROWS))
+        (tmp_path / "list.json").write_text("[1]")
+        (tmp_path / "empty.json").write_text(json.dumps({"Inputs": {"input1": []}}))
+        (tmp_path / "broken.json").write_text("{not json")
+        file = tmp_path / "pipelines.yaml"
+        file.write_text(str(text), encoding="utf-8")
+        return load_pipelines(file, ENVIRONMENT, development=development)
+
+    return write
+
+
+def written(change: Change) -> dict[str, Any]:
+    one = tree()
+    del one["name"]
+    one["endpoints"][0]["verify"]["rows"] = "probe.json"
+    change(one)
+    return one
+
+
+def put(path: str, value: object) -> Change:
+    """Return a change that writes `value` at a dotted path."""
+
+    def change(one: dict[str, Any]) -> None:
+        *parents, last = path.split(".")
+        holder: Any = one
+        for part in parents:
+            holder = holder[int(part) if part.isdecimal() else part]
+        holder[last] = value
+
+    return change
+
+
+def drop(path: str) -> Change:
+    def change(one: dict[str, Any]) -> None:
+        *parents, last = path.split(".")
+        holder: Any = one
+        for part in parents:
+            holder = holder[int(part) if part.isdecimal() else part]
+        del holder[last]
+
+    return change
+
+
+def only(configuration: Configuration) -> str:
+    assert configuration.pipelines == {}
+    (problem,) = configuration.problems
+    return str(problem)
+
+
+def test_a_valid_file_gives_its_pipelines(load: Load) -> None:
+    found = load()
+    assert found.problems == ()
+    pipeline = found.pipelines["census"]
+    assert pipeline.training.service == f"{BASE}/jobs?api-version=2.0"
+    assert pipeline.endpoint is not None
+    assert pipeline.endpoint.verify is not None
+    assert pipeline.endpoint.verify.rows == ROWS
+    assert "SECRET" not in pipeline.model_dump_json()
+
+
+def test_a_stored_pipeline_is_read_back_as_it_was(load: Load) -> None:
+    pipeline = load(put("training.parameters", {"n": 3, "r": 0.5, "b": True, "s": "3"})).pipelines[
+        "census"
+    ]
+    again = Pipeline.model_validate_json(pipeline.model_dump_json())
+    assert again == pipeline
+    kinds = [type(value) for value in again.training.parameters.values()]
+    assert kinds == [int, float, bool, str]
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_a_parameter_that_no_record_can_hold_is_refused(load: Load, value: float) -> None:
+    assert load(put("training.parameters", {"n": value})).problems
+
+
+def test_what_people_paste_is_mended(load: Load) -> None:
+    def change(one: dict[str, Any]) -> None:
+        one["training"]["service"] = f" {BASE}/jobs. "
+        one["endpoints"][0]["update"] = f"{UPDATE}."
+        one["endpoints"][0]["verify"]["score"] = f"{BASE}/execute/"
+
+    found = load(change)
+    assert found.problems == ()
+    pipeline = found.pipelines["census"]
+    assert pipeline.training.service == f"{BASE}/jobs?api-version=2.0"
+    assert pipeline.endpoint is not None
+    assert pipeline.endpoint.update == UPDATE
+
+
+CASES: list[tuple[Change, str, str]] = [
+    (put("wen_busy", "x"), "wen_busy", "did you mean `when_busy`?"),
+    (put("training.timout", "2h"), "training.timout", "did you mean `timeout`?"),
+    (put("endpoints.0.resorce", "x"), "endpoints.0.resorce", "did you mean `resource`?"),
+    (put("endpoints.0.verify.row", "x"), "verify.row", "did you mean `rows`?"),
+    (put("data.colour", "x"), "data.colour", "known here: blob"),
+    (drop("data"), "data", "is missing"),
+    (drop("training.outputs"), "training.outputs", "is missing"),
+    (drop("endpoints.0.resource"), "endpoints.0.resource", "is missing"),
+    (put("data", []), "data", "valid dictionary"),
+    (put("training.attempts", "two"), "training.attempts", "integer"),
+    (put("training.attempts", 0), "training.attempts", "greater than or equal to 1"),
+    (put("training.timeout", 120), "training.timeout", "write it like 30s"),
+    (put("training.timeout", "0s"), "training.timeout", "longer than 0s"),
+    (put("training.timeout", "7d"), "timeout", "at most 6d23h"),
+    (put("training.timeout", "99999999999d"), "training.timeout", "span of time"),
+    (put("data.min_size", "big"), "data.min_size", "write it like 1KB"),
+    (put("data.min_size", value=True), "data.min_size", "write it like 1KB"),
+    (put("data.blob", ""), "data.blob", "at least 1 character"),
+    (put("data.blob", "/x.csv"), "data", "leading slash"),
+    (put("data.blob", "{na me}.csv"), "data", "token"),
+    (put("schedule", "0 3 * * 1"), "schedule", "six fields"),
+    (put("schedule", "0 0 0 30 2 *"), "schedule", "ever fires"),
+    (put("training.outputs", {"o": "model.bin"}), "outputs.o", ".ilearner"),
+    (put("training.outputs", {"o": "deep/model.ilearner"}), "outputs.o", "folder"),
+    (put("training.outputs", {"o": "a.csv"}), "endpoints", "exactly one .ilearner"),
+    (put("training.outputs", {"o": "a.ilearner", "p": "a.ilearner"}), "outputs", "one file"),
+    (put("endpoints.0.model", "output2"), "endpoints", "there is output1"),
+    (put("training.parameters", {"Date": "{date}"}), "parameters", "unknown token {date}"),
+    (put("training.inputs", {"input1": "other.csv"}), "training.inputs.input1", "pattern"),
+    (put("training.service", f"{BASE}/execute"), "training.service", "request-response"),
+    (put("training.service", "census"), "training.service", "not a URL"),
+    (put("endpoints.0.update", f"{BASE}/execute"), "endpoints.0.update", "management URL"),
+    (
+        put("endpoints.0.update", UPDATE.replace("production", "Default")),
+        "endpoints.0.update",
+        "default endpoint",
+    ),
+    (
+        put("training.service", f"{BASE}/jobs".replace("https", "http")),
+        "training.service",
+        "https is required",
+    ),
+    (
+        put("endpoints.0.update", UPDATE.replace("https", "http")),
+        "endpoints.0.update",
+        "https is required",
+    ),
+    (put("training.api_key", "c2VjcmV0"), "training.api_key", "as ${NAME}"),
+    (put("training.api_key", "x${TRAINING_KEY}"), "training.api_key", "as ${NAME}"),
+    (put("endpoints.0.api_key", 5), "endpoints.0.api_key", "string"),
+    (put("training.api_key", "${NOT_SET}"), "training.api_key", "NOT_SET is not set"),
+    (
+        put("training.parameters", {"q": "${NOT_SET}"}),
+        "training.parameters.q",
+        "NOT_SET is not set",
+    ),
+    (drop("when_busy"), "when_busy", "must be written out: write `when_busy: parallel`"),
+    (put("when_busy", "queue"), "when_busy", "not supported yet"),
+    (put("when_busy", "newest"), "when_busy", "not supported yet"),
+    (put("data.settle", "2m"), "data.settle", "not supported yet"),
+    (put("data.settle_at_most", "30m"), "data.settle_at_most", "not supported yet"),
+    (put("data.backfill", "all"), "data.backfill", "not supported yet"),
+    (put("key", "{date}"), "key", "not supported yet"),
+    (put("max_parallel", 3), "max_parallel", "not supported yet"),
+    (put("roll_out", "one_by_one"), "roll_out", "not supported yet"),
+    (put("gate", {"metrics": "output2"}), "gate.metrics", "not supported yet"),
+    (put("gate", {"rules": [{"metric": "AUC"}]}), "gate.rules", "not supported yet"),
+    (put("gate", {"approval": "required"}), "gate.approval", "not supported yet"),
+    (put("endpoints.0.kind", "webservice"), "endpoints.0.kind", "not supported yet"),
+    (put("endpoints.0.workspace_token", "x"), "workspace_token", "not supported yet"),
+    (put("schedule", {"every": "week"}), "schedule", "not supported yet"),
+    (
+        put("training.inputs", {"input1": "{data.manifest}"}),
+        "training.inputs.input1",
+        "not supported yet",
+    ),
+    (put("endpoints.0.resource", "{name}"), "endpoints.0.resource", "not supported yet"),
+    (put("endpoints.0.verify.rows", "none.json"), "verify.rows", "none.json cannot be read"),
+    (put("endpoints.0.verify.rows", "broken.json"), "verify.rows", "not JSON"),
+    (put("endpoints.0.verify.rows", {"Inputs": {}}), "verify.rows", "must name a file"),
+    (put("endpoints.0.verify.rows", "list.json"), "verify.rows", "dictionary"),
+    (put("endpoints.0.verify.rows", "empty.json"), "verify", "not a scoring request"),
+    (put("endpoints.0.verify.within", "0s"), "verify.within", "longer than 0s"),
+]
+
+
+@pytest.mark.parametrize(("change", "path", "says"), CASES, ids=[f"{p}: {s}" for _, p, s in CASES])
+def test_each_mistake_is_told_with_its_place_and_its_cure(
+    load: Load, change: Change, path: str, says: str
+) -> None:
+    found = load(change)
+    assert found.pipelines == {}
+    told = [str(problem) for problem in found.problems]
+    assert any(says in text and path in text for text in told), told
+    for problem in found.problems:
+        file, line, where = problem.where.split(":", 2)
+        assert file == "pipelines.yaml"
+        assert int(line) >= 2
+        assert where.startswith(" pipelines.census")
+
+
+def test_the_line_is_that_of_the_mistake(load: Load) -> None:
+    found = load("# a comment\npipelines:\n  census:\n    when_busy: parallel\n    daata: {}\n")
+    where = {problem.where for problem in found.problems}
+    assert "pipelines.yaml:5: pipelines.census.daata" in where
+    assert "pipelines.yaml:3: pipelines.census.training" in where  # missing: where it belongs
+
+
+def test_one_mistake_is_told_once(load: Load) -> None:
+    for change in (put("training.api_key", "c2VjcmV0"), put("training.timeout", "soon")):
+        only(load(change))
+
+
+def test_every_mistake_is_told_at_once(load: Load) -> None:
+    def change(one: dict[str, Any]) -> None:
+        one["colour"] = "x"
+        one["training"]["attempts"] = 99
+        one["training"]["api_key"] = "c2VjcmV0"
+        one["endpoints"][0]["verify"]["rows"] = "none.json"
+        del one["when_busy"]
+
+    told = "\n".join(map(str, load(change).problems))
+    for part in ("colour", "attempts", "api_key", "none.json", "when_busy"):
+        assert part in told
+
+
+def test_a_second_endpoint_is_not_supported_yet(load: Load) -> None:
+    text = only(load(lambda one: one["endpoints"].append({**one["endpoints"][0], "name": "b"})))
+    assert "a second endpoint is not supported yet" in text
+
+
+def test_one_wrong_pipeline_keeps_the_others_from_opening_runs_too(load: Load) -> None:
+    good, bad = written(lambda _: None), written(put("colour", "x"))
+    found = load(yaml.safe_dump({"pipelines": {"good": good, "bad": bad}}))
+    assert "pipelines.bad.colour" in only(found)
+
+
+def test_two_pipelines_of_one_name_are_told_by_line(load: Load) -> None:
+    found = load("pipelines:\n  a: {}\n  b: {}\n  a: {}\n")
+    told = [str(problem) for problem in found.problems]
+    assert (
+        "pipelines.yaml:4: pipelines.a: a pipeline of this name stands above already: rename one"
+        in told
+    )
+
+
+def test_a_key_that_stands_twice_is_told(load: Load) -> None:
+    found = load("pipelines:\n  a:\n    when_busy: parallel\n    when_busy: queue\n")
+    assert any("pipelines.yaml:4" in problem.where for problem in found.problems)
+
+
+@pytest.mark.parametrize("name", ["Census", "a_b", "-a", "a" * 41, "a/b", "ä"])
+def test_a_name_that_is_no_pipeline_name_is_refused(load: Load, name: str) -> None:
+    text = only(
+        load(yaml.safe_dump({"pipelines": {name: written(lambda _: None)}}, allow_unicode=True))
+    )
+    assert "not a pipeline name" in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a: 1", "[]", "pipelines:", "pipelines: []", "pipelines: {}", "text", "pipelines: {a: 1}"],
+)
+def test_a_file_without_pipelines_is_told(load: Load, text: str) -> None:
+    found = load(text)
+    assert found.pipelines == {}
+    assert any("pipelines.example.yaml" in str(problem) for problem in found.problems)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("pipelines: {", id="not closed"),
+        pytest.param("pipelines:\n\t- x", id="a tab"),
+        pytest.param("a: 1\n---\nb: 2", id="two documents"),
+        pytest.param("pipelines: *nothing", id="an unknown alias"),
+        pytest.param("pipelines: !!python/object:os.system {}", id="a tag"),
+        pytest.param("pipelines: {a: {data: !secret x}}", id="an unknown tag"),
+        pytest.param("pipelines: {a: {data: 2026-02-30}}", id="an impossible date"),
+        pytest.param("pipelines: {[a, b]: c}", id="a list as key"),
+        pytest.param("pipelines: {? {a: b} : c}", id="a mapping as key"),
+        pytest.param("pipelines: {a: &x [*x]}", id="a list that holds itself"),
+        pytest.param("pipelines: {a: {? 1 : {2026-01-01: b}}}", id="keys that are no texts"),
+        pytest.param("pipelines: {a: " + "[" * 3000, id="too deep"),
+    ],
+)
+def test_no_text_makes_reading_fail(load: Load, text: str) -> None:
+    found = load(text)
+    assert found.pipelines == {}
+    assert found.problems
+
+
+def test_a_missing_file_and_one_of_another_encoding_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "pipelines.yaml"
+    assert "PIPELINES_FILE" in only(load_pipelines(file, {}, development=False))
+    file.write_bytes(b"pipelines: \xff")
+    assert "UTF-8" in only(load_pipelines(file, {}, development=False))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pipelines:\n  a:\n    training:\n      api_key: L1TERAL: x\n",
+        'pipelines:\n  a:\n    training:\n      api_key: "L1TERAL\n',
+        "pipelines:\n  a:\n    training: {api_key: L1TERAL\n",
+        "pipelines:\n  a:\n    training:\n      api_key: L1TERAL\n",
+        "pipelines:\n  a:\n    training:\n      api_key: [L1TERAL]\n",
+        "pipelines:\n  a:\n    training:\n      service: https://u:L1TERAL@host/jobs\n",
+    ],
+)
+def test_a_key_written_out_is_refused_and_never_repeated(load: Load, text: str) -> None:
+    found = load(text)
+    assert found.problems
+    assert "L1TERAL" not in "\n".join(map(str, found.problems))
+
+
+def test_plain_http_is_allowed_on_loopback_in_development_only(load: Load) -> None:
+    local = put("training.service", "http://127.0.0.1:8080/workspaces/w/services/e/jobs")
+    assert load(local, development=True).problems == ()
+    assert "https is required" in only(load(local))
+
+
+def walk(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+    for child in (
+        node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    ):
+        yield from walk(child)
+
+
+def test_the_schema_for_editors_knows_the_same_keys() -> None:
+    schema = json_schema()
+    definitions = schema["$defs"]
+    assert set(definitions["Pipeline"]["properties"]) == set(Pipeline.model_fields) - {"name"}
+    assert schema["properties"]["pipelines"]["additionalProperties"] == {"$ref": "#/$defs/Pipeline"}
+    for node in walk(schema):
+        if "$ref" in node:
+            assert node["$ref"].removeprefix("#/$defs/") in definitions
+        if "properties" in node:
+            assert node["additionalProperties"] is False
+            assert set(node.get("required", ())) <= set(node["properties"])
+    json.dumps(schema)
+    rows = definitions["Verify"]["properties"]["rows"]
+    assert rows["type"] == "string"
+    assert "properties" not in rows

@@ -1,0 +1,47 @@
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.core.durations import parse_duration, show_duration
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("30s", 30),
+        ("2m", 120),
+        ("1h30m", 5400),
+        ("3d", 259200),
+        ("1d2h3m4s", 93784),
+        ("90m", 5400),
+        ("0s", 0),
+        (" 2m ", 120),
+        ("00:06:00", 360),
+        ("1.02:00:00", 93600),
+    ],
+)
+def test_spans_are_read_as_people_write_them(text: str, seconds: int) -> None:
+    assert parse_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "5", "m", "2 m", "-2m", "1.5h", "30m2h", "2M", "6:00", None, 5, True, ["2m"]]
+)
+def test_anything_else_is_refused_with_an_example(text: object) -> None:
+    with pytest.raises(ValueError, match="1h30m"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["9999999999999d", "999999999999999999999999h", "99999999999.00:00:00"]
+)
+def test_a_span_longer_than_time_itself_is_refused_like_any_other(text: str) -> None:
+    with pytest.raises(ValueError, match="span of time"):
+        parse_duration(text)
+
+
+@given(st.integers(0, 10**8).map(lambda seconds: timedelta(seconds=seconds)))
+def test_what_is_shown_can_be_read_again(span: timedelta) -> None:
+    assert parse_duration(show_duration(span)) == span

@@ -1,0 +1,260 @@
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import product
+from typing import get_args
+
+import pytest
+
+from shared.core import facts
+from shared.core.facts import Fact
+from shared.core.machine import MOVES, Command, apply, cancellable, next_command
+from shared.core.run import ENDS, Phase, Run
+from shared.errors import InvalidTransition
+from tests.unit.samples import HOUR, MODEL, NOW, STEPS, good, pipeline, promotion, run, trouble
+
+TWICE = pipeline(training__attempts=2)
+SAMPLES: dict[type[Fact], Fact] = {
+    type(fact): fact
+    for fact in (
+        facts.JobCreated("j1"),
+        facts.JobStarted(),
+        facts.JobFinished(),
+        facts.JobFailed("bad data"),
+        facts.JobStopped("too long"),
+        facts.GivenUp(),
+        facts.Overtaken("newer data"),
+        facts.DataGone("deleted"),
+        facts.ModelCollected(MODEL),
+        facts.NothingToPromote("no endpoint"),
+        facts.EndpointReserved(promotion(sent_at=None)),
+        facts.LeftUnsettled(promotion(sent_at=None)),
+        facts.UpdateSent(NOW + HOUR),
+        facts.NotYetLive(good("1")),
+        facts.WentLive("moved", good("1")),
+        facts.StayedUnchanged("same"),
+        facts.UpdateLost(),
+        facts.ModelBroke("missing feature"),
+        facts.Returned("as before"),
+        facts.StepDelayed("busy", NOW + HOUR, HOUR),
+        facts.StepRefused("wrong name", "correct it"),
+        facts.CancelRequested(),
+        facts.RetryRequested(None),
+    )
+}
+
+
+def variants(phase: Phase) -> Iterator[Run]:
+    """Every kind of run that can stand in `phase`, as far as facts tell them apart."""
+    parked_in = STEPS if phase is Phase.PARKED else (None,)
+    choices = product((1, 2), (False, True), (None, trouble(NOW - HOUR)), ("before", "start"))
+    for where, (attempt, cancelling, since, back) in product(parked_in, choices):
+        shape = run(where or phase)
+        yield shape.model_copy(
+            update={
+                "phase": phase,
+                "config": TWICE,
+                "attempt": attempt,
+                "cancelling": cancelling,
+                "trouble": since,
+                "parked_in": where,
+                "promotion": shape.promotion and promotion(returning_to=back),
+            }
+        )
+        if (where or phase) is Phase.PROMOTING:
+            yield shape.model_copy(update={"phase": phase, "parked_in": where, "promotion": None})
+
+
+def reached(phase: Phase, fact: Fact) -> set[Phase]:
+    ends = set()
+    for shape in variants(phase):
+        try:
+            ends.add(apply(shape, fact, NOW).phase)
+        except InvalidTransition:
+            continue
+    return ends
+
+
+def test_every_kind_of_fact_is_walked() -> None:
+    assert set(SAMPLES) == set(get_args(Fact))
+
+
+@pytest.mark.parametrize("kind", SAMPLES, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("phase", Phase)
+def test_a_fact_leads_only_where_the_table_says(phase: Phase, kind: type[Fact]) -> None:
+    allowed = MOVES.get((phase, kind), frozenset())
+    led = reached(phase, SAMPLES[kind])
+    assert led <= allowed
+    assert bool(led) is bool(allowed)  # a fact in the table is accepted by some run
+
+
+@pytest.mark.parametrize("phase", sorted(ENDS))
+def test_an_end_accepts_nothing_and_asks_for_nothing(phase: Phase) -> None:
+    assert phase.ended
+    assert not [kind for (where, kind) in MOVES if where is phase]
+    for shape in variants(phase):
+        assert next_command(shape, NOW) is Command.NOTHING
+
+
+def test_every_phase_is_a_step_an_end_or_parked() -> None:
+    assert {*STEPS, *ENDS, Phase.PARKED} == set(Phase)
+    assert not Phase.PARKED.ended
+
+
+def test_from_every_open_phase_an_end_can_be_reached() -> None:
+    leads: dict[Phase, set[Phase]] = {phase: set() for phase in Phase}
+    for (phase, _), to in MOVES.items():
+        leads[phase] |= to
+    known = set(ENDS)
+    for _ in Phase:
+        known |= {phase for phase, to in leads.items() if to & known}
+    assert known == set(Phase)
+
+
+@pytest.mark.parametrize("phase", STEPS)
+def test_something_is_due_for_every_step(phase: Phase) -> None:
+    for shape in variants(phase):
+        assert next_command(shape, NOW) is not Command.NOTHING
+
+
+def test_what_a_step_asks_for() -> None:
+    unsent = promotion(sent_at=None)
+    asked = [
+        (run(Phase.RECEIVED), Command.CREATE_JOB),
+        (run(Phase.CREATED), Command.START_JOB),
+        (run(Phase.TRAINING), Command.LOOK_AT_JOB),
+        (run(Phase.TRAINED), Command.COLLECT_MODEL),
+        (run(Phase.PROMOTING, promotion=None), Command.RESERVE_ENDPOINT),
+        (run(Phase.PROMOTING, promotion=unsent), Command.UPDATE_ENDPOINT),
+        (run(Phase.VERIFYING), Command.LOOK_AT_ENDPOINT),
+        (run(Phase.RETURNING, promotion=unsent), Command.RETURN_ENDPOINT),
+        (run(Phase.RETURNING), Command.LOOK_AT_ENDPOINT),
+        (run(Phase.PARKED), Command.NOTHING),
+        (run(Phase.RECEIVED, cancelling=True), Command.GIVE_UP),
+        (run(Phase.CREATED, cancelling=True), Command.STOP_JOB),
+        (run(Phase.TRAINING, cancelling=True), Command.STOP_JOB),
+        (run(Phase.TRAINED, cancelling=True), Command.GIVE_UP),
+    ]
+    assert [(shape.phase, next_command(shape, NOW)) for shape, _ in asked] == [
+        (shape.phase, command) for shape, command in asked
+    ]
+
+
+def test_only_what_changes_the_world_needs_a_claim() -> None:
+    assert {command for command in Command if command.acts} == {
+        Command.CREATE_JOB,
+        Command.START_JOB,
+        Command.STOP_JOB,
+        Command.UPDATE_ENDPOINT,
+        Command.RETURN_ENDPOINT,
+    }
+
+
+def test_an_attempt_is_stopped_at_its_timeout_and_not_a_second_before() -> None:
+    shape, at = run(Phase.TRAINING), NOW + timedelta(hours=2)
+    assert next_command(shape, at - timedelta(seconds=1)) is Command.LOOK_AT_JOB
+    assert next_command(shape, at) is Command.STOP_JOB
+
+
+@pytest.mark.parametrize("over", [facts.JobFailed("bad"), facts.JobStopped("late")])
+@pytest.mark.parametrize("phase", [Phase.CREATED, Phase.TRAINING])
+def test_the_next_attempt_comes_only_after_the_last_one_is_over(phase: Phase, over: Fact) -> None:
+    again = apply(run(phase, config=TWICE), over, NOW)
+    assert (again.phase, again.attempt, again.job, again.started_at) == (
+        Phase.RECEIVED,
+        2,
+        None,
+        None,
+    )
+    (ended,) = again.ended_attempts
+    assert (ended.attempt, ended.job) == (1, "j1")
+
+
+@pytest.mark.parametrize(
+    ("over", "end"),
+    [(facts.JobFailed("bad"), Phase.FAILED), (facts.JobStopped("late"), Phase.TIMED_OUT)],
+)
+def test_the_last_attempt_ends_the_run_with_its_reason(over: Fact, end: Phase) -> None:
+    ended = apply(run(Phase.TRAINING, config=TWICE, attempt=2), over, NOW)
+    assert ended.phase is end
+    assert ended.reason in ("bad", "late")
+
+
+def test_a_cancelled_run_is_not_tried_again() -> None:
+    shape = apply(run(Phase.TRAINING, config=TWICE), facts.CancelRequested(), NOW)
+    assert apply(shape, facts.JobStopped("cancelled"), NOW).phase is Phase.CANCELLED
+
+
+def test_a_second_confirmation_does_not_restart_the_clock_of_an_attempt() -> None:
+    again = apply(run(Phase.TRAINING), facts.JobStarted(), NOW + HOUR)
+    assert again.started_at == NOW
+
+
+@pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING])
+def test_what_is_on_its_way_to_an_endpoint_cannot_be_cancelled(phase: Phase) -> None:
+    assert not cancellable(run(phase))
+    assert not cancellable(run(phase).model_copy(update={"phase": "parked", "parked_in": phase}))
+    with pytest.raises(InvalidTransition):
+        apply(run(phase), facts.CancelRequested(), NOW)
+
+
+def test_a_parked_run_waits_for_a_person_even_while_it_is_being_cancelled() -> None:
+    shape = apply(run(Phase.TRAINING), facts.CancelRequested(), NOW)
+    parked = apply(shape, facts.StepRefused("the key is wrong", "correct it"), NOW)
+    assert next_command(parked, NOW) is Command.NOTHING
+
+
+def test_a_step_waits_while_there_is_patience_and_is_parked_after_it() -> None:
+    delayed = facts.StepDelayed("busy", NOW, HOUR)
+    first = apply(run(Phase.TRAINING), delayed, NOW)
+    still = apply(first, delayed, NOW + HOUR - timedelta(seconds=1))
+    parked = apply(still, delayed, NOW + HOUR)
+    assert [r.phase for r in (first, still, parked)] == ["training", "training", "parked"]
+    assert still.trouble is not None
+    assert (still.trouble.since, still.trouble.count) == (NOW, 2)
+    assert "busy" in str(parked.reason)
+    assert parked.advice
+    assert parked.parked_in is Phase.TRAINING
+
+
+def test_a_step_that_works_again_starts_with_new_patience() -> None:
+    shape = run(Phase.CREATED, trouble=trouble())
+    assert apply(shape, facts.JobStarted(), NOW).trouble is None
+
+
+@pytest.mark.parametrize("parked_in", STEPS)
+def test_a_retry_goes_back_to_what_did_not_work(parked_in: Phase) -> None:
+    shape = apply(run(parked_in), facts.StepRefused("no", "do"), NOW)
+    again = apply(shape, facts.RetryRequested(None), NOW)
+    expected = Phase.PROMOTING if parked_in is Phase.VERIFYING else parked_in
+    assert again.phase is expected
+    assert (again.parked_in, again.reason, again.advice) == (None, None, None)
+    if again.promotion is not None:  # whatever was sent has had its time
+        assert (again.promotion.sent_at, again.promotion.deadline) == (None, None)
+
+
+def test_a_retry_before_the_job_takes_every_corrected_setting() -> None:
+    corrected = pipeline(training__timeout="5h")
+    parked = apply(run(Phase.RECEIVED), facts.StepRefused("no", "do"), NOW)
+    assert apply(parked, facts.RetryRequested(corrected), NOW).config == corrected
+
+
+def test_a_retry_after_the_job_keeps_the_settings_that_made_it() -> None:
+    corrected = pipeline(training__timeout="5h", endpoints=[])
+    parked = apply(run(Phase.TRAINED), facts.StepRefused("no", "do"), NOW)
+    config = apply(parked, facts.RetryRequested(corrected), NOW).config
+    assert config.training == run(Phase.TRAINED).config.training
+    assert config.endpoint is None
+
+
+def test_a_return_at_the_start_begins_the_promotion_anew() -> None:
+    shape = run(Phase.RETURNING, promotion=promotion(returning_to="start"))
+    again = apply(shape, facts.Returned("as before"), NOW)
+    assert (again.phase, again.promotion) == (Phase.PROMOTING, None)
+
+
+def test_a_run_keeps_its_record_unchanged_when_a_fact_is_refused() -> None:
+    shape = run(Phase.PROMOTED)
+    copy = shape.model_copy(deep=True)
+    with pytest.raises(InvalidTransition):
+        apply(shape, facts.JobStarted(), NOW)
+    assert shape == copy

@@ -1,0 +1,37 @@
+import pytest
+
+from shared.core.redact import redact
+
+SIGNATURE = "c2lnbmF0dXJl%3D"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"cannot read https://a.blob.core.windows.net/c/b.csv?sv=2021-08-06&sr=b&sig={SIGNATURE}&se=1",
+        f'{{"SasBlobToken": "?sv=2015-02-21&SIG={SIGNATURE}"}}',
+        f"sr=b&sig={SIGNATURE}&sp=r",
+        f"sig={SIGNATURE}",
+        f"AccountName=x;AccountKey={SIGNATURE};EndpointSuffix=core.windows.net",
+        f"BlobEndpoint=x;SharedAccessSignature=sv=1&sig={SIGNATURE}",
+        f"Authorization: Bearer {SIGNATURE}",
+        f"authorization: bearer {SIGNATURE}",
+        f"the key {SIGNATURE} was not accepted ({SIGNATURE})",
+    ],
+)
+def test_no_secret_is_left(text: str) -> None:
+    shown = redact(text, SIGNATURE) if "the key" in text else redact(text)
+    assert SIGNATURE not in shown
+    assert "***" in shown
+
+
+def test_the_rest_of_the_text_stays() -> None:
+    text = f"BlobNotFound: https://a.blob.core.windows.net/c/b.csv?sig={SIGNATURE}, code 404"
+    assert redact(text).startswith("BlobNotFound: https://a.blob.core.windows.net/c/b.csv?***")
+    shown = redact(f"AccountName=x;AccountKey={SIGNATURE};EndpointSuffix=y")
+    assert shown == "AccountName=x;AccountKey=***;EndpointSuffix=y"
+
+
+@pytest.mark.parametrize("text", ["", "design=new", "what? a big sigh", "assigned=1&x=2"])
+def test_harmless_text_is_not_touched(text: str) -> None:
+    assert redact(text, "") == text

@@ -1,0 +1,161 @@
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.errors import ConfigError
+from shared.settings import Problem, connection_name, read_settings, resolve
+
+GOOD = {
+    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+    "TRAINING_DATA_CONTAINER": "training-data",
+    "MODELS_CONTAINER": "models",
+    "LEDGER_CONTAINER": "ledger",
+}
+
+
+def problems(root: Path, **changes: str) -> list[str]:
+    return [str(problem) for problem in read_settings({**GOOD, **changes}, root).problems]
+
+
+def host(root: Path, content: object) -> None:
+    (root / "host.json").write_text(content if isinstance(content, str) else json.dumps(content))
+
+
+def test_good_settings_have_no_problems_and_the_documented_defaults(tmp_path: Path) -> None:
+    settings = read_settings(GOOD, tmp_path)
+    assert settings.problems == ()
+    assert settings.pipelines_file == tmp_path / "pipelines.yaml"
+    assert settings.lease == timedelta(minutes=6)
+    assert (settings.look_every_min, settings.look_every_max) == (
+        timedelta(seconds=30),
+        timedelta(minutes=5),
+    )
+    assert not settings.development
+
+
+def test_everything_wrong_is_told_at_once_by_name(tmp_path: Path) -> None:
+    named = {problem.where for problem in read_settings({}, tmp_path).problems}
+    assert named == {
+        "TRAINING_DATA_CONTAINER",
+        "MODELS_CONTAINER",
+        "LEDGER_CONTAINER",
+        "DataStorage",
+        "ModelsStorage",
+        "LedgerStorage",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TRAINING_DATA_CONTAINER", ""),
+        ("MODELS_CONTAINER", ""),
+        ("BLOB_SOURCE", "Polling"),
+        ("BLOB_SOURCE", ""),
+        ("CLAIM_LEASE", "soon"),
+        ("CLAIM_LEASE", "5m"),
+        ("CLAIM_LEASE", "99999999999d"),
+        ("LOOK_EVERY_MIN", "30"),
+        ("LOOK_EVERY_MAX", "-5m"),
+        ("AzureFunctionsJobHost__functionTimeout", "never"),
+        ("AzureFunctionsJobHost__functionTimeout", "-1"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_nothing_is_raised(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    (told,) = problems(tmp_path, **{name: value})
+    assert told.startswith("functionTimeout" if "Timeout" in name else name)
+
+
+@pytest.mark.parametrize(
+    ("data", "models", "ledger"), [("x", "x", "y"), ("x", "y", "x"), ("y", "x", "x")]
+)
+def test_containers_must_differ(tmp_path: Path, data: str, models: str, ledger: str) -> None:
+    (told,) = problems(
+        tmp_path, TRAINING_DATA_CONTAINER=data, MODELS_CONTAINER=models, LEDGER_CONTAINER=ledger
+    )
+    assert "container of their own" in told
+
+
+@pytest.mark.parametrize(
+    ("in_host", "in_setting", "lease", "fits"),
+    [
+        (None, None, "5m1s", True),
+        (None, None, "5m", False),
+        ("00:05:00", None, "6m", True),
+        ("00:10:00", None, "6m", False),
+        ("00:10:00", None, "11m", True),
+        ("00:10:00", "00:05:00", "6m", True),
+        ("00:05:00", "00:10:00", "6m", False),
+        ("1.00:00:00", None, "1d1s", True),
+    ],
+)
+def test_a_claim_outlives_the_longest_invocation(
+    tmp_path: Path, in_host: str | None, in_setting: str | None, lease: str, *, fits: bool
+) -> None:
+    if in_host:
+        host(tmp_path, {"version": "2.0", "functionTimeout": in_host})
+    changes = {"AzureFunctionsJobHost__functionTimeout": in_setting} if in_setting else {}
+    told = problems(tmp_path, CLAIM_LEASE=lease, **changes)
+    assert bool(told) is not fits
+    assert all("CLAIM_LEASE" in text for text in told)
+
+
+@pytest.mark.parametrize("content", ["{not json", "[]", "null", {"functionTimeout": None}])
+def test_a_host_json_that_cannot_be_read_is_told_and_not_raised(
+    tmp_path: Path, content: object
+) -> None:
+    host(tmp_path, content)
+    (told,) = problems(tmp_path)
+    assert "host.json" in told
+
+
+@pytest.mark.parametrize(
+    ("environment", "used"),
+    [
+        ({"DataStorage": "x"}, "DataStorage"),
+        ({"DataStorage__blobServiceUri": "https://x"}, "DataStorage"),
+        ({"DataStorage__serviceUri": "https://x"}, "DataStorage"),
+        ({"AzureWebJobsStorage": "x"}, "AzureWebJobsStorage"),
+        ({"AzureWebJobsStorage__blobServiceUri": "https://x"}, "AzureWebJobsStorage"),
+        ({"AzureWebJobsStorage__accountName": "x"}, "AzureWebJobsStorage"),
+        ({"DataStorage": "x", "AzureWebJobsStorage": "y"}, "DataStorage"),
+        ({"DataStorage": "", "AzureWebJobsStorage": "y"}, "AzureWebJobsStorage"),
+        ({"DataStorage__queueServiceUri": "https://x"}, None),
+        ({}, None),
+    ],
+)
+def test_a_connection_is_found_in_each_of_its_forms(
+    environment: dict[str, str], used: str | None
+) -> None:
+    assert connection_name(environment, "DataStorage") == used
+
+
+def test_only_the_word_development_makes_it_development(tmp_path: Path) -> None:
+    for text, expected in (("Development", True), ("Production", False), ("true", False)):
+        settings = read_settings({**GOOD, "AZURE_FUNCTIONS_ENVIRONMENT": text}, tmp_path)
+        assert settings.development is expected
+
+
+def test_references_are_replaced_and_other_text_stays() -> None:
+    assert resolve({"A": "1", "B": "${A}"}, "x${A}y${A}") == "x1y1"
+    assert resolve({"A": "1"}, "$A {A} $(A)") == "$A {A} $(A)"
+
+
+def test_the_value_of_one_setting_is_not_searched_for_others() -> None:
+    environment = {"A": "${B}", "B": "SECRET"}
+    assert resolve(environment, "${A} ${B}") == "${B} SECRET"
+
+
+@pytest.mark.parametrize("environment", [{}, {"KEY": ""}])
+def test_a_missing_setting_is_named(environment: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="KEY"):
+        resolve(environment, "${KEY}")
+
+
+def test_a_problem_says_where_what_and_how_to_mend_it() -> None:
+    assert str(Problem("X", "is wrong", "mend it")) == "X: is wrong: mend it"
+    assert str(Problem("X", "is wrong")) == "X: is wrong"

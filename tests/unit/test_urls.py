@@ -1,0 +1,163 @@
+import pytest
+
+from shared.core.urls import is_loopback, jobs_url, require_https, score_url, update_url
+from tests.unit.samples import BASE, UPDATE
+
+JOBS = f"{BASE}/jobs?api-version=2.0"
+SCORE = f"{BASE}/execute?api-version=2.0"
+NEW = "https://ussouthcentral.services.azureml.net/subscriptions/00f0/services/5eb0"
+ARM = (
+    "https://management.azure.com/subscriptions/00f0/resourceGroups/rg/providers/"
+    "Microsoft.MachineLearning/webServices/census?api-version=2016-05-01-preview"
+)
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        f"{BASE}/jobs?api-version=2.0",
+        f"{BASE}/jobs",
+        f"{BASE}/jobs/",
+        f"{BASE}",
+        f"{BASE}/",
+        f"{BASE}/jobs.",
+        f"{BASE}/jobs?api-version=2.0.",
+        f"  {BASE}/jobs?api-version=2.0\n",
+        f"{BASE}/ jobs",
+        f"{BASE}/jobs?api-version=2.0#help",
+    ],
+)
+def test_a_batch_url_is_mended(pasted: str) -> None:
+    assert jobs_url(pasted) == JOBS
+    assert jobs_url(JOBS) == JOBS
+
+
+@pytest.mark.parametrize(
+    "pasted", [SCORE, f"{BASE}/execute", f"{BASE}/execute.", f" {BASE}/execute/ ", BASE]
+)
+def test_a_scoring_url_is_mended(pasted: str) -> None:
+    assert score_url(pasted) == SCORE
+
+
+def test_the_other_parameters_of_a_scoring_url_are_kept() -> None:
+    for query in ("api-version=2.0&details=true", "api-version=2.0&format=swagger"):
+        assert score_url(f"{BASE}/execute?{query}") == f"{BASE}/execute?{query}"
+    mended = score_url(f"{BASE}/execute?details=true")
+    assert mended == f"{BASE}/execute?api-version=2.0&details=true"
+
+
+def test_the_urls_of_new_services_are_taken_too() -> None:
+    assert jobs_url(f"{NEW}/jobs") == f"{NEW}/jobs?api-version=2.0"
+    assert score_url(f"{NEW}/execute") == f"{NEW}/execute?api-version=2.0"
+
+
+@pytest.mark.parametrize("pasted", [UPDATE, f"{UPDATE}/", f"{UPDATE}.", f" {UPDATE}\t"])
+def test_an_update_url_is_mended(pasted: str) -> None:
+    assert update_url(pasted) == UPDATE
+
+
+@pytest.mark.parametrize("region", ["", "europewest.", "asiasoutheast."])
+def test_management_hosts_of_every_region_are_taken(region: str) -> None:
+    url = UPDATE.replace("https://", f"https://{region}")
+    assert update_url(url) == url
+
+
+@pytest.mark.parametrize(
+    ("pasted", "says"),
+    [
+        (SCORE, r"request-response.*/jobs"),
+        (UPDATE, "not a batch execution URL"),
+        (ARM, "not a batch execution URL"),
+        (f"{BASE}/jobs/123", "not a batch execution URL"),
+        ("https://studio.azureml.net/apihelp/workspaces/w/webservices/s/endpoints/e/jobs", "batch"),
+    ],
+)
+def test_what_is_no_batch_url_is_refused_by_what_it_is(pasted: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        jobs_url(pasted)
+
+
+@pytest.mark.parametrize(
+    ("pasted", "says"), [(JOBS, r"batch execution URL.*/execute"), (UPDATE, "not a scoring URL")]
+)
+def test_what_is_no_scoring_url_is_refused_by_what_it_is(pasted: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        score_url(pasted)
+
+
+@pytest.mark.parametrize(
+    ("pasted", "says"),
+    [
+        (SCORE, "management URL"),
+        (JOBS, "management URL"),
+        (ARM, "not supported yet"),
+        (ARM.lower(), "not supported yet"),
+        (BASE, "not an update URL"),
+        (UPDATE.replace("webservices", "services"), "not an update URL"),
+        (f"{UPDATE}/refresh", "not an update URL"),
+        (UPDATE.rpartition("/")[0], "not an update URL"),
+    ],
+)
+def test_what_is_no_update_url_is_refused_by_what_it_is(pasted: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        update_url(pasted)
+
+
+@pytest.mark.parametrize("name", ["default", "Default", "DEFAULT", "default.", "default/"])
+def test_the_default_endpoint_is_refused_however_it_is_written(name: str) -> None:
+    with pytest.raises(ValueError, match="default endpoint"):
+        update_url(UPDATE.replace("production", name))
+
+
+@pytest.mark.parametrize(
+    "pasted", ["", "census", "ftp://host/x", "https://", "//host/x", "https://[::1/x"]
+)
+@pytest.mark.parametrize("read", [jobs_url, score_url, update_url])
+def test_what_is_no_url_is_refused(read: object, pasted: str) -> None:
+    assert callable(read)
+    with pytest.raises(ValueError, match="not a URL"):
+        read(pasted)
+
+
+@pytest.mark.parametrize("port", [":0", ":99999", ":x"])
+def test_an_impossible_port_is_refused(port: str) -> None:
+    with pytest.raises(ValueError, match="not a URL"):
+        jobs_url(f"https://host{port}/workspaces/w/services/e/jobs")
+
+
+@pytest.mark.parametrize("login", ["user:SECRET@", "SECRET@", ":SECRET@"])
+def test_a_password_in_a_url_is_refused_and_not_repeated(login: str) -> None:
+    with pytest.raises(ValueError, match="must not carry") as caught:
+        jobs_url(JOBS.replace("https://", f"https://{login}"))
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "development", "allowed"),
+    [
+        ("https://host/x", False, True),
+        ("https://host/x", True, True),
+        ("http://host/x", False, False),
+        ("http://host/x", True, False),
+        ("http://127.0.0.1:7071/x", True, True),
+        ("http://127.0.0.1:7071/x", False, False),
+        ("http://localhost/x", True, True),
+        ("http://[::1]/x", True, True),
+        ("http://localhost.evil.example/x", True, False),
+        ("http://127.0.0.1.evil.example/x", True, False),
+        ("http://10.0.0.1/x", True, False),
+    ],
+)
+def test_plain_http_is_for_loopback_in_development_only(
+    url: str, *, development: bool, allowed: bool
+) -> None:
+    if allowed:
+        assert require_https(url, development=development) == url
+        return
+    with pytest.raises(ValueError, match="https is required"):
+        require_https(url, development=development)
+
+
+def test_loopback_is_told_by_address_and_by_name() -> None:
+    assert is_loopback("http://127.9.9.9/")
+    assert not is_loopback("http:///nothing")
