@@ -15,10 +15,10 @@ from shared.core.machine import apply
 from shared.core.pipeline import Pipeline
 from shared.core.run import Phase, Run
 from shared.core.schedule import last_due
-from shared.errors import Conflict, OutcomeUnknown, RelearnError, TransientError
+from shared.errors import Conflict, CorruptRecord, OutcomeUnknown, RelearnError, TransientError
 from shared.intake import Intake
 from shared.lanes import Lanes
-from shared.ledger import Heartbeat, Marker
+from shared.ledger import Heartbeat, Marker, Stored
 from shared.ports import JobStatus
 
 _UNCHANGED: Final = frozenset({JobStatus.NOT_STARTED, JobStatus.RUNNING})
@@ -66,7 +66,7 @@ class Poll:
         began = self._context.clock.now()
         until = began + self._context.limits.tick
         self._intake.activate()
-        last = self._context.ledger.heartbeat()
+        last = self._last_tick()
         markers = list(self._context.ledger.open_runs())
         resume = last.record.resume_after if last else ""
         turn = [m for m in markers if m.run_id > resume] + [
@@ -92,6 +92,13 @@ class Poll:
         )
         self._context.ledger.put_heartbeat(beat, last.etag if last else None)
         return beat
+
+    def _last_tick(self) -> Stored[Heartbeat] | None:
+        try:
+            return self._context.ledger.heartbeat()
+        except CorruptRecord as exc:
+            log.error("%s", exc)  # it only says where to go on; the runs do not depend on it
+            return None
 
     def retry(self, run_id: str) -> Run | None:
         """Let a parked run go on, by the present configuration; None when there is none.
