@@ -43,7 +43,9 @@ class Lanes(Generic[T]):
     def run(self) -> list[T]:
         """Do the work and return what was not begun: stopped, or in a failing lane."""
         most = min(MOST_AT_ONCE, sum(map(len, self._waiting.values())))
-        if most:
+        if most == 1:
+            self._worker()
+        elif most:
             with ThreadPoolExecutor(most) as pool:
                 workers = [pool.submit(self._worker) for _ in range(most)]
             for worker in workers:

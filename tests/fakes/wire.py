@@ -18,7 +18,7 @@ class StudioHttp:
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> Answer:
-        path = url.split("?")[0]
+        path = url.partition("?")[0]
         self.sent.append(f"{method} {path}")
 
         def do() -> Answer:

@@ -135,6 +135,9 @@ class World:
         found = sorted(name for name in self.documents.rows if name.startswith("runs/"))
         return [Run.model_validate_json(self.documents.rows[name].body) for name in found]
 
+    def open_runs(self) -> list[str]:
+        return [name for name in self.documents.rows if name.startswith("open/")]
+
     def run(self) -> Run:
         (run,) = self.runs()
         return run

@@ -31,8 +31,7 @@ def drive(world: World) -> None:
         for name in model_events(world):
             world.survive(lambda name=name: world.intake.model_landed(name))
         world.survive(world.tick)
-        ended = [run.phase.ended for run in world.runs()]
-        if taken and not world.faults.late and ended and all(ended):
+        if taken and not world.faults.late and not world.open_runs():
             break
     for _ in range(3):  # nothing that arrives afterwards may change the end
         world.survive(world.tick)
@@ -58,7 +57,7 @@ def problems(world: World) -> Iterator[str]:
     model = world.blobs.store.read(f"https://account.blob.core.windows.net/{run.model.path}")
     if world.serving() != model:
         yield "another model serves"
-    if any(name.startswith("open/") for name in world.documents.rows):
+    if world.open_runs():
         yield "the marker is left behind"
 
 

@@ -185,6 +185,13 @@ def test_a_model_put_by_hand_is_promoted(world: Observed, *, event: bool) -> Non
     assert world.starts == []
 
 
+def test_an_empty_model_put_by_hand_opens_nothing(world: Observed) -> None:
+    world.blobs.put(MODELS, "promote/sample/empty.ilearner", b"")
+    assert world.intake.model_landed("promote/sample/empty.ilearner") is None
+    world.tick()
+    assert world.runs() == []
+
+
 @pytest.mark.parametrize(
     "name",
     [

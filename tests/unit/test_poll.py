@@ -124,7 +124,7 @@ def test_a_damaged_record_never_stops_the_other_runs(world: Observed, record: st
     world.damage("open/broken", b"")
     world.damage(record.replace("{run}", broken.run_id))
     world.restart()
-    for _ in range(8):
+    for _ in range(40):  # the one may have to wait for the other's update
         world.clock.move(30 * SECOND)
         world.studio.work()
         with suppress(RelearnError):  # only what becomes of the runs counts here

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -159,7 +160,9 @@ def test_what_a_write_that_failed_proves(
     step: str, answer: Answer | RelearnError, error: type[RelearnError]
 ) -> None:
     service, _ = batch(answer)
-    do = {"prepare": service.prepare, "start": partial(service.ensure_started, JOB)}[step]
+    do: Callable[[JobRequest], object] = service.prepare
+    if step == "start":
+        do = partial(service.ensure_started, JOB)
     with pytest.raises(error):
         do(request())
 
