@@ -107,7 +107,9 @@ class Driver:
             asked, patience = error.retry_after, error.patience
         pause = max(pause, asked or timedelta())
         next_look = self._context.clock.now() + pause
-        return StepDelayed(str(error), next_look, patience or limits.patience)
+        return StepDelayed(
+            str(error), next_look, patience or limits.patience, step_patience=limits.patience
+        )
 
     def _drive(self, stored: Stored[Run], *, mine: bool, fresh: bool = False) -> Run:
         began = self._context.clock.now()
@@ -144,11 +146,19 @@ class Driver:
         run = stored.record
         changes: dict[str, object] = {"claim": self._me()}
         if run.claim is not None:
-            since = run.trouble.since if run.trouble else now - stored.age
-            count = run.trouble.count + 1 if run.trouble else 1
-            reason = "the worker that held this run fell silent; its step is looked into"
-            changes["trouble"] = Trouble(since=since, count=count, reason=reason, next_look=now)
+            changes["trouble"] = self._silence(run, now, now - stored.age)
         return self._context.ledger.replace_run(run.model_copy(update=changes), stored.etag)
+
+    def _silence(self, run: Run, now: datetime, silent_since: datetime) -> Trouble:
+        since = run.trouble.since if run.trouble else silent_since
+        return Trouble(
+            since=since,
+            cause_since=since,
+            patience=self._context.limits.patience,
+            count=run.trouble.count + 1 if run.trouble else 1,
+            reason="the worker that held this run fell silent; its step is looked into",
+            next_look=now,
+        )
 
     def _learn(self, command: Command, run: Run, *, fresh: bool) -> Fact | None:
         try:

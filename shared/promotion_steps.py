@@ -240,10 +240,11 @@ class PromotionSteps:
 
 def _case(run: Run) -> Case:
     promotion = _promotion(run)
-    if promotion.deadline is None:
+    if promotion.sent_at is None or promotion.deadline is None:
         raise PermanentError(f"run {run.run_id} is in phase {run.phase} without a deadline")
     target = run.model.path if run.model else ""
-    return Case(target, promotion.before, promotion.last, promotion.deadline)
+    final = promotion.deadline + (promotion.deadline - promotion.sent_at)
+    return Case(target, promotion.before, promotion.last, promotion.deadline, final)
 
 
 def _still_waiting(promotion: Promotion, look: Look) -> Fact | None:

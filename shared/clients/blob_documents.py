@@ -121,10 +121,10 @@ class BlobDocuments:
             return
         try:
             self._container.create_container()
-        except ResourceExistsError:
-            pass
         except AzureError as exc:
-            raise classify(exc, "create the ledger container", write=False) from exc
+            # 409 is also said of a container that is being deleted.
+            if getattr(exc, "error_code", "") != "ContainerAlreadyExists":
+                raise classify(exc, "create the ledger container", write=False) from exc
         self._made = True
 
 

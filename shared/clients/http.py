@@ -5,6 +5,7 @@ repeats it. Redirects are not followed, so that a key never travels to another h
 """
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,8 @@ from shared.errors import OutcomeUnknown, PermanentError, RelearnError, Transien
 #: Connecting and each wait for bytes, in seconds; one step makes at most six calls, so that
 #: its time-outs add up to less than functionTimeout (rule 4).
 TIMEOUTS: Final = (5.0, 30.0)
+#: A peer that drips bytes must not outlast functionTimeout; in seconds.
+_WHOLE_CALL: Final = 45.0
 _LONGEST_WAIT: Final = timedelta(days=1)
 _MOST_BYTES: Final = 4 * 1024 * 1024
 #: Raised for a request that was never put together: the same call can never work.
@@ -104,6 +107,7 @@ class RequestsHttp:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> Answer:
         """Send one request and read its answer, at most 4 MiB of it."""
+        until = time.monotonic() + _WHOLE_CALL
         try:
             with self._session.request(
                 method,
@@ -119,6 +123,8 @@ class RequestsHttp:
                     content += chunk
                     if len(content) > _MOST_BYTES:
                         raise OutcomeUnknown(f"{method}: the answer is longer than 4 MiB")
+                    if time.monotonic() > until:
+                        raise OutcomeUnknown(f"{method}: the answer never ends")
                 return Answer(got.status_code, dict(got.headers), bytes(content))
         except requests.RequestException as exc:
             raise classify(exc, method) from None  # the text may hold a signed URL

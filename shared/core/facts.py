@@ -247,16 +247,26 @@ class StepDelayed:
 
     reason: str
     next_look: datetime
-    patience: timedelta
+    patience: timedelta  #: with this way of failing
+    step_patience: timedelta = timedelta()  #: with the step, however it fails
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Wait, or park once the patience is over."""
-        since = run.trouble.since if run.trouble else at
-        if at - since >= self.patience:
+        was = run.trouble
+        since = was.since if was else at
+        cause_since = was.cause_since if was and was.patience == self.patience else at
+        longest = max(self.patience, self.step_patience)
+        if at - cause_since >= self.patience or at - since >= longest:
             advice = "see whether the service is up and reachable, then retry the run"
             return _parked(run, f"gave up after {at - since}: {self.reason}", advice, at)
-        count = run.trouble.count + 1 if run.trouble else 1
-        trouble = Trouble(since=since, count=count, reason=self.reason, next_look=self.next_look)
+        trouble = Trouble(
+            since=since,
+            cause_since=cause_since,
+            patience=self.patience,
+            count=was.count + 1 if was else 1,
+            reason=self.reason,
+            next_look=self.next_look,
+        )
         return run.model_copy(update={"trouble": trouble})
 
 

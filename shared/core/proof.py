@@ -87,6 +87,7 @@ class Case:
     before: ProbeAnswers | None
     last: ProbeAnswers | None
     deadline: datetime
+    final: datetime  #: when what varies from look to look is settled all the same
 
 
 def judge_update(case: Case, look: Look, now: datetime) -> Judgement:
@@ -102,10 +103,11 @@ def judge_update(case: Case, look: Look, now: datetime) -> Judgement:
         how = "by read-back only" if named else "no probe rows are configured"
         return Judgement(Verdict.LIVE, f"unproven: {how}")
     if look.probe.seen is Seen.GOOD:
-        return _judge_good(case, look, look.probe, late=late)
+        return _judge_good(case, look, look.probe, late=late, final=now >= case.final)
     if look.probe.seen is Seen.BROKEN:
         again = case.last is not None and case.last.seen is Seen.BROKEN
-        return Judgement(Verdict.BROKEN if again or late else Verdict.WAIT, look.probe.detail)
+        broken = again or now >= case.final
+        return Judgement(Verdict.BROKEN if broken else Verdict.WAIT, look.probe.detail)
     if not late:
         return Judgement(Verdict.WAIT, look.probe.detail)
     if case.before is not None and case.before.seen is Seen.GOOD:
@@ -136,13 +138,15 @@ def judge_return(case: Case, look: Look, now: datetime) -> Judgement:
     return Judgement(Verdict.WAIT, look.probe.detail)
 
 
-def _judge_good(case: Case, look: Look, probe: ProbeAnswers, *, late: bool) -> Judgement:
+def _judge_good(
+    case: Case, look: Look, probe: ProbeAnswers, *, late: bool, final: bool
+) -> Judgement:
     comparable = case.before is not None and case.before.seen is not Seen.NO_ANSWER
     moved = comparable and case.before is not None and not probe.agrees_with(case.before)
     if moved and _agrees(case.last, probe):
         return Judgement(Verdict.LIVE, "answers moved and agree on two looks running")
     if moved and late:
-        return _judge_varying(case)
+        return _judge_varying(case, final=final)
     if not late:
         return Judgement(Verdict.WAIT, "answers have not moved yet" if not moved else "one look")
     if look.configured == case.target:
@@ -152,10 +156,11 @@ def _judge_good(case: Case, look: Look, probe: ProbeAnswers, *, late: bool) -> J
     return Judgement(Verdict.UNCHANGED, "the update was accepted and the answers stayed the same")
 
 
-def _judge_varying(case: Case) -> Judgement:
+def _judge_varying(case: Case, *, final: bool) -> Judgement:
     last, before = case.last, case.before
     good = last is not None and last.seen is Seen.GOOD
-    if good and last is not None and before is not None and not last.agrees_with(before):
+    moved = last is not None and before is not None and not last.agrees_with(before)
+    if final or (good and moved):
         return Judgement(Verdict.LIVE, "answers moved, and vary from look to look")
     return Judgement(Verdict.WAIT, "answers moved only now: one more look")
 

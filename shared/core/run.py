@@ -1,6 +1,6 @@
 """The run record: one training run, from what opened it to what serves in the end."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -74,7 +74,9 @@ class Value(BaseModel):
 class Trouble(Value):
     """A step that has not worked yet, and when it is tried again."""
 
-    since: AwareDatetime
+    since: AwareDatetime  #: when this step first did not work
+    cause_since: AwareDatetime  #: since when it fails in the present way
+    patience: timedelta  #: how long the present way of failing is worth repeating
     count: int
     reason: str
     next_look: AwareDatetime

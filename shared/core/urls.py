@@ -13,6 +13,7 @@ _DATA_PLANE: Final = re.compile(r".*/(?:workspaces|subscriptions)/[^/]+/services
 _MANAGEMENT: Final = re.compile(r".*/workspaces/[^/]+/webservices/[^/]+/endpoints/([^/]+)")
 _ARM: Final = re.compile(r".*/providers/microsoft\.machinelearning/webservices/.*", re.IGNORECASE)
 _API_VERSION: Final = "2.0"
+_DEFAULT_PORTS: Final = {"https": ":443", "http": ":80"}
 _WHERE: Final = "copy it from the endpoint's API help page"
 
 
@@ -118,11 +119,12 @@ def _split(text: str) -> tuple[str, str, str, str]:
         raise ValueError("not a URL: it must start with https:// and name a host")
     if parts.username or parts.password:
         raise ValueError("a URL here must not carry a user name or password")
-    return parts.scheme, parts.netloc, parts.path.rstrip("/").rstrip("."), parts.query.rstrip(".")
+    host = parts.netloc.lower().removesuffix(_DEFAULT_PORTS[parts.scheme])
+    return parts.scheme, host, parts.path.rstrip("/").rstrip("."), parts.query.rstrip(".")
 
 
 def _with_version(query: str) -> str:
-    pairs = parse_qsl(query, keep_blank_values=True)
+    pairs = parse_qsl(query)
     if not any(name.lower() == "api-version" for name, _ in pairs):
         pairs.insert(0, ("api-version", _API_VERSION))
     return urlencode(pairs)

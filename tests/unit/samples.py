@@ -89,7 +89,14 @@ def promotion(**changes: Any) -> Promotion:
 
 
 def trouble(since: datetime = NOW, count: int = 1) -> Trouble:
-    return Trouble(since=since, count=count, reason="busy", next_look=since + timedelta(minutes=1))
+    return Trouble(
+        since=since,
+        cause_since=since,
+        patience=timedelta(hours=1),
+        count=count,
+        reason="busy",
+        next_look=since + timedelta(minutes=1),
+    )
 
 
 def run(phase: Phase, **changes: Any) -> Run:

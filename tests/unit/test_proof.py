@@ -17,11 +17,11 @@ from tests.unit.samples import BROKEN, HOUR, NOW, ROWS, SILENT, good
 
 TARGET = "models/new.ilearner"
 BEFORE, AFTER, OTHER = good("0.1", "0.2"), good("0.8", "0.9"), good("0.5", "0.5")
-EARLY, LATE = NOW, NOW + HOUR
+EARLY, LATE, FINAL = NOW, NOW + HOUR, NOW + 2 * HOUR
 
 
 def case(before: ProbeAnswers | None, last: ProbeAnswers | None) -> Case:
-    return Case(TARGET, before, last, deadline=LATE)
+    return Case(TARGET, before, last, deadline=LATE, final=FINAL)
 
 
 def looked(probe: ProbeAnswers | None, configured: str | None = None) -> Look:
@@ -36,12 +36,12 @@ W, L, U, B = Verdict.WAIT, Verdict.LIVE, Verdict.UNCHANGED, Verdict.BROKEN
     [
         pytest.param(BEFORE, None, BEFORE, W, U, id="the same answers"),
         pytest.param(BEFORE, BEFORE, BEFORE, W, U, id="the same answers twice"),
-        pytest.param(BEFORE, None, AFTER, W, None, id="moved, one look"),
-        pytest.param(BEFORE, OTHER, AFTER, W, None, id="moved, two looks that differ"),
+        pytest.param(BEFORE, None, AFTER, W, W, id="moved, one look"),
+        pytest.param(BEFORE, OTHER, AFTER, W, L, id="moved, two looks that differ"),
         pytest.param(BEFORE, AFTER, AFTER, L, L, id="moved, two looks that agree"),
-        pytest.param(BEFORE, SILENT, AFTER, W, None, id="moved, after no answer"),
-        pytest.param(BEFORE, None, BROKEN, W, B, id="broken once"),
-        pytest.param(BEFORE, AFTER, BROKEN, W, B, id="broken after a good look"),
+        pytest.param(BEFORE, SILENT, AFTER, W, W, id="moved, after no answer"),
+        pytest.param(BEFORE, None, BROKEN, W, W, id="broken once"),
+        pytest.param(BEFORE, AFTER, BROKEN, W, W, id="broken after a good look"),
         pytest.param(BEFORE, BROKEN, BROKEN, B, B, id="broken twice running"),
         pytest.param(BEFORE, None, SILENT, W, B, id="no answer, though there was one before"),
         pytest.param(BEFORE, BROKEN, SILENT, W, B, id="no answer after a broken one"),
@@ -57,11 +57,19 @@ def test_what_looks_say_of_a_new_model(
     last: ProbeAnswers | None,
     now: ProbeAnswers,
     early: Verdict,
-    late: Verdict | None,
+    late: Verdict,
 ) -> None:
     assert judge_update(case(before, last), looked(now), EARLY).verdict is early
-    if late is not None:
-        assert judge_update(case(before, last), looked(now), LATE).verdict is late
+    assert judge_update(case(before, last), looked(now), LATE).verdict is late
+
+
+@pytest.mark.parametrize("last", [None, BEFORE, AFTER, OTHER, SILENT, BROKEN])
+@pytest.mark.parametrize("now", [BEFORE, AFTER, SILENT, BROKEN])
+def test_whatever_varies_is_settled_in_the_end(
+    last: ProbeAnswers | None, now: ProbeAnswers
+) -> None:
+    judged = judge_update(case(BEFORE, last), looked(now), FINAL)
+    assert judged.verdict is not Verdict.WAIT
 
 
 @pytest.mark.parametrize("last", [None, OTHER, SILENT, BROKEN])
