@@ -170,20 +170,28 @@ def _check(stage: Stage, acts: Sequence[Act]) -> None:
 
 
 def _table(acts: Sequence[Act]) -> Table:
-    table = Table(title="\nWhat happened", title_justify="left", show_lines=True)
-    for heading in ("data", "job", "model", "seconds in each phase", "answers before", "and after"):
-        table.add_column(heading, overflow="fold")
+    table = Table(title="\nWhat happened", title_justify="left")
+    table.add_column("data")
     for act in acts:
-        run = act.run
-        table.add_row(
-            act.blob,
-            run["job"],
-            run["model"]["name"].replace("/", "/\u200b"),
-            "\n".join(f"{phase} {seconds:.1f}" for phase, seconds in _times(run)),
-            "\n".join(act.before),
-            "\n".join(act.after),
-        )
+        table.add_column(act.blob.rpartition("/")[2], overflow="fold")
+    runs = [act.run for act in acts]
+    table.add_row("job", *(run["job"] for run in runs))
+    table.add_row("model", *(_unversioned(run["model"]["name"]) for run in runs))
+    table.add_section()
+    times = [dict(_times(run)) for run in runs]
+    for phase in _WAY:
+        table.add_row(f"{phase}, s", *(f"{seconds.get(phase, 0):.1f}" for seconds in times))
+    table.add_section()
+    for row, _ in enumerate(acts[0].before):
+        moves = (f"{act.before[row]} -> [bold]{act.after[row]}[/]" for act in acts)
+        table.add_row(f"probe row {row + 1}", *moves)
     return table
+
+
+def _unversioned(model: str) -> str:
+    """Return the model's path without its longest part, the run, whose job stands above."""
+    parts = model.split("/")
+    return "/".join([*parts[:2], "…", *parts[3:]])
 
 
 def _times(run: dict[str, Any]) -> list[tuple[str, float]]:

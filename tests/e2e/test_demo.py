@@ -1,0 +1,51 @@
+"""The demo does what it shows, and leaves nothing running, however it ends."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.waiting import eventually
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
+    said = tmp_path / "said"
+    with said.open("wb") as out:
+        command = [sys.executable, "-u", "-m", "local.demo"]
+        process = subprocess.Popen(  # noqa: S603 -- ourselves
+            command, cwd=ROOT, stdout=out, stderr=out, start_new_session=True
+        )
+    yield process, said
+    process.kill()
+    process.wait()
+
+
+def test_it_ends_well_and_says_what_happened(
+    demo: tuple["subprocess.Popen[bytes]", Path],
+) -> None:
+    process, said = demo
+    assert process.wait(90) == 0, said.read_text()
+    assert "2 data versions, 2 started jobs, 5 events" in " ".join(said.read_text().split())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_running(
+    demo: tuple["subprocess.Popen[bytes]", Path], number: signal.Signals
+) -> None:
+    process, said = demo
+    eventually(lambda: "uploading" in said.read_text(), "the first upload")
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert len(family) >= 4  # storage, service, host, worker
+    process.send_signal(number)
+    code = process.wait(30)
+    assert code == (-signal.SIGKILL if number is signal.SIGKILL else 130), said.read_text()
+    gone, alive = psutil.wait_procs(family, timeout=20)
+    assert not alive
+    assert len(gone) == len(family)
