@@ -18,7 +18,7 @@ from shared.clients.studio_batch import StudioBatch
 from shared.clients.studio_call import StudioCall
 from shared.clients.studio_endpoint import StudioClassicEndpoint
 from shared.config import Configuration, load_pipelines
-from shared.context import Context, Limits
+from shared.context import Context, Limits, log
 from shared.core.pipeline import Endpoint
 from shared.core.urls import is_loopback
 from shared.driver import Driver
@@ -125,7 +125,10 @@ def app() -> App:
 @cache
 def app_or_problems() -> App | Unusable:
     """Return this process's app, or what stands in its way; built once, never raises."""
-    return build(os.environ, ROOT, RequestsHttp(), SystemClock(), STARTED_AT)
+    built = build(os.environ, ROOT, RequestsHttp(), SystemClock(), STARTED_AT)
+    for problem in built.problems:
+        log.error("wrong setting: %s", problem)
+    return built
 
 
 def build(
