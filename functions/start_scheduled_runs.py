@@ -1,4 +1,4 @@
-"""Timer: starts the runs whose time has come."""
+"""Timer: starts the runs whose time has come, and once a day forgets what is long over."""
 
 import azure.functions as func
 
@@ -16,3 +16,4 @@ def start_scheduled_runs(timer: func.TimerRequest) -> None:
     built = app()
     built.require_no_problems()
     built.poll.start_scheduled()
+    built.retention.clean()

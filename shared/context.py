@@ -24,7 +24,11 @@ class Limits:
     look_every_min: timedelta = timedelta(seconds=30)
     look_every_max: timedelta = timedelta(minutes=5)
     tick: timedelta = timedelta(minutes=4)
-    """How long one tick of the poll may take."""
+    """How long one tick of the poll may take; shorter than functionTimeout."""
+    longest_step: timedelta = timedelta(seconds=90)
+    """What the time-outs inside one step add up to; no step is begun later in a tick."""
+    keep: timedelta = timedelta(days=400)
+    """How long ended runs and data versions are remembered."""
 
 
 @dataclass(frozen=True, slots=True)

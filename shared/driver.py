@@ -66,15 +66,19 @@ class Driver:
             return self.advance(run.run_id) or run
         return self._drive(stored, mine=claim is not None, fresh=fresh)
 
-    def advance(self, run_id: str) -> Run | None:
+    def advance(self, run_id: str, until: datetime | None = None) -> Run | None:
         """Take the steps that are due for a run, and return it; None when there is no record.
+
+        Args:
+            run_id: the run.
+            until: when no further step may be begun; by default a minute from now.
 
         Raises:
             CorruptRecord: the record is not understood.
             TransientError, OutcomeUnknown: the ledger cannot be read or written now.
         """
         stored = self._context.ledger.run(run_id)
-        return None if stored is None else self._drive(stored, mine=False)
+        return None if stored is None else self._drive(stored, mine=False, until=until)
 
     def note(self, run_id: str, fact: Fact) -> Run | None:
         """Record what somebody else learned about a run, without taking a step.
@@ -111,12 +115,19 @@ class Driver:
             str(error), next_look, patience or limits.patience, step_patience=limits.patience
         )
 
-    def _drive(self, stored: Stored[Run], *, mine: bool, fresh: bool = False) -> Run:
-        began = self._context.clock.now()
+    def _drive(
+        self,
+        stored: Stored[Run],
+        *,
+        mine: bool,
+        fresh: bool = False,
+        until: datetime | None = None,
+    ) -> Run:
+        until = until or self._context.clock.now() + _BEGIN_FOR
         learned: Fact | None = None
         for _ in range(_MOST_STEPS):
             now = self._context.clock.now()
-            if now - began > _BEGIN_FOR and not mine:
+            if now > until and not mine:
                 break
             command = next_command(stored.record, now)
             if command is Command.NOTHING or (not mine and self._must_wait(stored, now)):

@@ -259,7 +259,7 @@ class Intake:
             )
             return False
         since = self.active_since(pipeline.name)
-        if blob.modified < since:
+        if blob.modified < max(since, self._context.clock.now() - self._context.limits.keep):
             self._say_once(
                 f"blob {blob.path} is older than pipeline {pipeline.name}, which was first "
                 f"active at {since.isoformat()}: it is not news",

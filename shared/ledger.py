@@ -23,7 +23,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.head import Head
 from shared.core.run import Run
 from shared.errors import Conflict, CorruptRecord
-from shared.ports import Document, Documents, ETag
+from shared.ports import Document, Documents, ETag, Listed
 
 _SCHEMA: Final = 1
 _TRIES: Final = 5
@@ -222,6 +222,34 @@ class Ledger:
             self._put("poll", beat, expected)
         except Conflict:
             return
+
+    # Retention
+
+    def listed(self, kind: str) -> Iterator[Listed]:
+        """Yield every document of one kind (`runs`, `versions`, `heads`), without its body."""
+        return self._documents.listing(f"{kind}/")
+
+    def heads(self) -> Iterator[Head]:
+        """Yield every head, in one listing and a read for each."""
+        for listed in self.listed("heads"):
+            found = self._read(listed.name, Head)
+            if found is not None:
+                yield found.record
+
+    def forget(self, document: Listed) -> None:
+        """Delete a document unless it was changed since it was listed."""
+        try:
+            self._documents.delete(document.name, document.etag)
+        except Conflict:
+            return
+
+    def last_cleaning(self) -> Stored[DueTime] | None:
+        """Return when old records were last cleaned away, or None."""
+        return self._read("cleaning", DueTime)
+
+    def put_last_cleaning(self, at: datetime, expected: ETag | None) -> None:
+        """Store that old records are being cleaned away. Raises Conflict."""
+        self._put("cleaning", DueTime(last_due=at), expected)
 
     def _put(self, name: str, record: BaseModel, expected: ETag | None) -> ETag:
         if expected is None:

@@ -64,7 +64,7 @@ class Poll:
             TransientError: the open runs cannot be listed now.
         """
         began = self._context.clock.now()
-        until = began + self._context.limits.tick
+        until = began + self._context.limits.tick - self._context.limits.longest_step
         self._intake.activate()
         last = self._last_tick()
         markers = list(self._context.ledger.open_runs())
@@ -76,14 +76,15 @@ class Poll:
         lanes = Lanes(
             due,
             lambda marker: marker.hints.get("service", ""),
-            self._look,
+            lambda marker: self._look(marker, until),
             lambda: self._context.clock.now() < until,
         )
         left = lanes.run()
         self._forget({marker.run_id for marker in markers})
         if self._context.clock.now() < until:
             self._find_models_by_hand()
-        begun = [marker.run_id for marker in due if marker not in left]
+        not_begun = {marker.run_id for marker in left}
+        begun = [marker.run_id for marker in due if marker.run_id not in not_begun]
         beat = Heartbeat(
             at=self._context.clock.now(),
             looked=lanes.done,
@@ -166,10 +167,10 @@ class Poll:
         every = (now - started) / _AGE_PART
         return now - looked >= min(max(every, limits.look_every_min), limits.look_every_max)
 
-    def _look(self, marker: Marker) -> bool:
+    def _look(self, marker: Marker, until: datetime) -> bool:
         self._looked[marker.run_id] = self._context.clock.now()
         try:
-            return self._still_running(marker) or self._advance(marker)
+            return self._still_running(marker) or self._advance(marker, until)
         except (TransientError, OutcomeUnknown) as exc:
             log.warning("run %s cannot be advanced now: %s", marker.run_id, exc)
             return False
@@ -199,8 +200,8 @@ class Poll:
         except Exception:  # noqa: BLE001 -- the driver meets it again, and keeps it in the record
             return False
 
-    def _advance(self, marker: Marker) -> bool:
-        run = self._driver.advance(marker.run_id) or self._open(marker)
+    def _advance(self, marker: Marker, until: datetime) -> bool:
+        run = self._driver.advance(marker.run_id, until) or self._open(marker)
         if run is None:
             return True
         if not run.phase.ended and (hints := hints_of(run)) != marker.hints:

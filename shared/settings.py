@@ -41,6 +41,7 @@ class Settings:
     ledger_container: str
     pipelines_file: Path
     lease: timedelta
+    function_timeout: timedelta
     look_every_min: timedelta
     look_every_max: timedelta
     development: bool
@@ -66,13 +67,18 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
             cure = f"set {name}, {name}__blobServiceUri or {DEFAULT_CONNECTION}"
             problems.append(Problem(name, "no storage connection", cure))
     lease = _duration(environment, "CLAIM_LEASE", "6m", problems)
-    problems += _lease_problems(environment, root, lease)
+    timeout = _function_timeout(environment, root, problems)
+    if lease <= timeout:
+        shown = f"{show_duration(lease)} is not longer than functionTimeout"
+        cure = f"a claim must outlive its worker, which may take {show_duration(timeout)}"
+        problems.append(Problem("CLAIM_LEASE", shown, cure))
     return Settings(
         data_container=containers[0],
         models_container=containers[1],
         ledger_container=containers[2],
         pipelines_file=root / environment.get("PIPELINES_FILE", "pipelines.yaml"),
         lease=lease,
+        function_timeout=timeout,
         look_every_min=_duration(environment, "LOOK_EVERY_MIN", "30s", problems),
         look_every_max=_duration(environment, "LOOK_EVERY_MAX", "5m", problems),
         development=environment.get("AZURE_FUNCTIONS_ENVIRONMENT") == "Development",
@@ -120,25 +126,19 @@ def _duration(
         return parse_duration(default)
 
 
-def _lease_problems(environment: Mapping[str, str], root: Path, lease: timedelta) -> list[Problem]:
-    try:
-        timeout = _function_timeout(environment, root)
-    except ValueError as exc:
-        return [Problem("functionTimeout", str(exc), "see host.json")]
-    if lease > timeout:
-        return []
-    shown = f"{show_duration(lease)} is not longer than functionTimeout {show_duration(timeout)}"
-    return [Problem("CLAIM_LEASE", shown, "a claim must outlive the worker that made it")]
-
-
-def _function_timeout(environment: Mapping[str, str], root: Path) -> timedelta:
+def _function_timeout(
+    environment: Mapping[str, str], root: Path, problems: list[Problem]
+) -> timedelta:
     """Return how long an invocation may take: the setting counts before host.json."""
-    if text := environment.get(_TIMEOUT_SETTING):
-        return parse_duration(text)
     try:
+        if text := environment.get(_TIMEOUT_SETTING):
+            return parse_duration(text)
         host = json.loads((root / "host.json").read_text(encoding="utf-8"))
+        if isinstance(host, dict):
+            return parse_duration(host.get("functionTimeout", show_duration(_FUNCTION_TIMEOUT)))
+        problems.append(Problem("host.json", "is not a JSON object"))
     except OSError:
         return _FUNCTION_TIMEOUT
-    if not isinstance(host, dict):
-        raise ValueError("host.json is not a JSON object")  # noqa: TRY004 -- told, not raised
-    return parse_duration(host.get("functionTimeout", show_duration(_FUNCTION_TIMEOUT)))
+    except ValueError as exc:
+        problems.append(Problem("functionTimeout", str(exc), "see host.json"))
+    return _FUNCTION_TIMEOUT

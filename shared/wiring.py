@@ -27,6 +27,7 @@ from shared.intake import Intake
 from shared.ledger import Ledger
 from shared.poll import Poll
 from shared.ports import Blobs, Clock
+from shared.retention import Retention
 from shared.settings import Problem, Settings, connection_name, read_settings, resolve
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class App:
     driver: Driver
     intake: Intake
     poll: Poll
+    retention: Retention
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -160,11 +162,7 @@ def build(
         adapters=StudioAdapters(http, environment, data, models, settings.models_container),
         clock=clock,
         new_id=_new_id,
-        limits=Limits(
-            lease=settings.lease,
-            look_every_min=settings.look_every_min,
-            look_every_max=settings.look_every_max,
-        ),
+        limits=_limits(settings),
     )
     return assemble(settings, configuration, context, started_at)
 
@@ -175,7 +173,19 @@ def assemble(
     """Return the app over a context that is built already."""
     intake = Intake(context, configuration.pipelines, started_at)
     poll = Poll(context, intake)
-    return App(settings, configuration, context, intake.driver, intake, poll)
+    return App(settings, configuration, context, intake.driver, intake, poll, Retention(context))
+
+
+def _limits(settings: Settings) -> Limits:
+    usual = Limits()
+    tick = min(usual.tick, settings.function_timeout * 0.8)
+    return Limits(
+        lease=settings.lease,
+        look_every_min=settings.look_every_min,
+        look_every_max=settings.look_every_max,
+        tick=tick,
+        longest_step=min(usual.longest_step, tick / 2),
+    )
 
 
 def _blobs(account: BlobServiceClient, clock: Clock) -> AccountBlobs:

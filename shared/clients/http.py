@@ -23,11 +23,11 @@ from urllib3.exceptions import (
 
 from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
 
-#: Connecting and each wait for bytes, in seconds; one step makes at most six calls, so that
-#: its time-outs add up to less than functionTimeout (rule 4).
-TIMEOUTS: Final = (5.0, 30.0)
+#: Connecting and each wait for bytes, in seconds. One step makes three calls at most, so that
+#: its time-outs stay under `Limits.longest_step`, far from functionTimeout (rule 4).
+TIMEOUTS: Final = (5.0, 20.0)
 #: A peer that drips bytes must not outlast functionTimeout; in seconds.
-_WHOLE_CALL: Final = 45.0
+_WHOLE_CALL: Final = 25.0
 _LONGEST_WAIT: Final = timedelta(days=1)
 _MOST_BYTES: Final = 4 * 1024 * 1024
 #: Raised for a request that was never put together: the same call can never work.

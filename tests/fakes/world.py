@@ -101,7 +101,7 @@ class World:
         with suppress(RelearnError):
             for marker in list(poll._context.ledger.open_runs()):
                 with suppress(RelearnError):
-                    poll._advance(marker)
+                    poll._advance(marker, self.clock.now())
 
     def upload(self, name: str = "new.csv", content: bytes = CSV) -> None:
         self.blobs.put(DATA, name, content)
