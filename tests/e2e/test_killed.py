@@ -8,7 +8,7 @@ from local.demo.stage import Stage
 from tests.e2e.watching import ended, starts
 from tests.waiting import eventually
 
-SHORT = {"AzureFunctionsJobHost__functionTimeout": "00:00:04", "CLAIM_LEASE": "5s"}
+SHORT = {"AzureFunctionsJobHost__functionTimeout": "00:00:08", "CLAIM_LEASE": "9s"}
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_kill_inside_a_call_costs_nothing(stage: Stage, call: str) -> None:
     eventually(arrived, f"{call} at the service")
     stage.host.kill()
     stage.host.start()
-    run = ended(stage, "breast-cancer/killed.csv")
+    run = ended(stage, "breast-cancer/killed.csv", seconds=100)
     assert run["phase"] == "promoted", run
     assert sum(starts(stage)) == 1
     assert stage.leaks() == []
