@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from shared.context import Context, log
 from shared.core.blobs import BlobVersion
@@ -18,7 +19,9 @@ from shared.core.facts import (
     UpdateSent,
 )
 from shared.core.machine import Command, apply, next_command
-from shared.core.run import Phase, Run, Trouble
+from shared.core.proof import ProbeAnswers
+from shared.core.redact import redact
+from shared.core.run import Phase, Promotion, Run, Trouble
 from shared.errors import (
     ConfigError,
     Conflict,
@@ -42,10 +45,10 @@ class Driver:
 
     Args:
         context: the world.
-        news: told of a data version that a step happened to find.
+        news: told of a data version that a step happened to find; whether it opens a run.
     """
 
-    def __init__(self, context: Context, news: Callable[[BlobVersion], None]) -> None:
+    def __init__(self, context: Context, news: Callable[[BlobVersion], bool]) -> None:
         self._context = context
         self._jobs = JobSteps(context, news)
         self._promotion = PromotionSteps(context)
@@ -90,6 +93,7 @@ class Driver:
         stored = self._context.ledger.run(run_id)
         if stored is None:
             return None
+        fact = self._without_secrets(fact, stored.record)
         run = apply(stored.record, fact, self._context.clock.now())
         return self._context.ledger.replace_run(run, stored.etag).record
 
@@ -185,6 +189,25 @@ class Driver:
             error = TransientError(f"unexpected {type(exc).__name__} in: {command}")
             return None if command.acts else self.delay_for(run, error)
 
+    def _without_secrets(self, learned: Fact, run: Run) -> Fact:
+        # A service may repeat any value that it was sent, in a reason or in an answer.
+        secrets = self._context.adapters.secrets_of(run.config)
+        changes: dict[str, Any] = {
+            field.name: redact(value, *secrets)
+            for field in fields(learned)
+            if isinstance(value := getattr(learned, field.name), str)
+        }
+        probe = getattr(learned, "probe", None)
+        if isinstance(probe, ProbeAnswers):
+            detail = redact(probe.detail, *secrets)
+            changes["probe"] = probe.model_copy(update={"detail": detail})
+        promotion = getattr(learned, "promotion", None)
+        if isinstance(promotion, Promotion) and promotion.before is not None:
+            detail = redact(promotion.before.detail, *secrets)
+            before = promotion.before.model_copy(update={"detail": detail})
+            changes["promotion"] = promotion.model_copy(update={"before": before})
+        return replace(learned, **changes) if changes else learned
+
     def _silent_too_long(self, command: Command, run: Run) -> bool:
         waited = self._context.clock.now() - run.trouble.since if run.trouble else timedelta()
         return command.acts and waited >= self._context.limits.patience
@@ -223,6 +246,7 @@ class Driver:
         self, stored: Stored[Run], learned: Fact, *, mine: bool
     ) -> tuple[Stored[Run], bool]:
         now = self._context.clock.now()
+        learned = self._without_secrets(learned, stored.record)
         run = apply(stored.record, learned, now)
         keep = mine and not _pauses(learned, run) and next_command(run, now).acts
         run = run.model_copy(update={"claim": self._me() if keep else None})

@@ -21,7 +21,7 @@ from shared.core.pipeline import Pipeline, Scalar
 from shared.core.run import Entry, Origin, Phase, Run
 from shared.driver import Driver
 from shared.errors import CorruptRecord, PermanentError, RelearnError
-from shared.ledger import VersionEntry
+from shared.ledger import VersionEntry, fingerprint_of
 
 #: What a URL means something else by: the service is told of blobs by unescaped location.
 _AMBIGUOUS: Final = frozenset("#?%\\")
@@ -87,11 +87,11 @@ class Intake:
             self._say_once(f"blob {name} matches no pipeline: it is left alone", name)
         return self._receive_for_all(wanted, blob)
 
-    def note_version(self, blob: BlobVersion) -> None:
-        """Record a version met by chance, so that the poll opens its run."""
-        for pipeline in self._pipelines.values():
-            if match(pipeline.data.blob, blob.name) is not None:
-                self._record_version(pipeline, blob, Origin.DATA)
+    def note_version(self, blob: BlobVersion) -> bool:
+        """Record a version met by chance, so that the poll opens its run; tell whether it will."""
+        wanted = [p for p in self._pipelines.values() if match(p.data.blob, blob.name) is not None]
+        entries = [self._record_version(pipeline, blob, Origin.DATA) for pipeline in wanted]
+        return any(entry is not None and entry.run_id is not None for entry in entries)
 
     def model_landed(self, name: str) -> Run | None:
         """Advance the run whose job wrote this model, or open one for a model put by hand.
@@ -116,10 +116,9 @@ class Intake:
             return None
         return self._receive(pipeline, blob, Origin.MODEL)
 
-    def models_by_hand(self) -> Iterable[tuple[str, str]]:
-        """Yield name and ETag of the models under `promote/`, for events that were lost."""
-        listing = self._context.models.listing(self._context.models_container, "promote/")
-        return ((blob.name, blob.etag) for blob in listing)
+    def models_by_hand(self) -> Iterable[BlobVersion]:
+        """Yield the models under `promote/`, for events that were lost."""
+        return self._context.models.listing(self._context.models_container, "promote/")
 
     def open_from_entry(self, version_id: str) -> Run | None:
         """Open the run of a recorded version whose record was never written."""
@@ -216,7 +215,7 @@ class Intake:
     def _receive(
         self, pipeline: Pipeline, blob: BlobVersion, origin: Origin = Origin.DATA
     ) -> Run | None:
-        version = names.version_id(pipeline.name, blob.container, blob.name, blob.etag)
+        version = _version_id(pipeline, blob)
         entry = self._context.ledger.version(version)
         if entry is None:
             entry = self._record_version(pipeline, blob, origin)
@@ -235,7 +234,7 @@ class Intake:
     ) -> VersionEntry | None:
         if not self._is_news(pipeline, blob):
             return None
-        version = names.version_id(pipeline.name, blob.container, blob.name, blob.etag)
+        version = _version_id(pipeline, blob)
         if touched := self._touch(pipeline, blob):
             entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note=touched)
             log.info("blob %s: %s", blob.path, touched)
@@ -265,6 +264,9 @@ class Intake:
                 f"active at {since.isoformat()}: it is not news",
                 blob.path + blob.etag,
             )
+            # Known from now on, so that a metadata write does not make it look like news.
+            entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note="old")
+            self._context.ledger.add_version(_version_id(pipeline, blob), entry)
             return False
         return True
 
@@ -272,10 +274,9 @@ class Intake:
         if blob.created == blob.modified:
             return None  # just created: there is nothing that this could be a touch of
         blob_id = names.blob_id(pipeline.name, blob.container, blob.name)
-        known = [entry.blob for entry in self._context.ledger.versions_of(blob_id)]
-        newest = max(known, key=lambda version: version.modified, default=None)
-        if newest is not None and newest.same_bytes_as(blob):
-            return f"only its metadata changed since {newest.modified.isoformat()}: no run"
+        newest = self._context.ledger.newest_version(blob_id)
+        if newest is not None and blob.content_md5 and newest[1:] == fingerprint_of(blob)[1:]:
+            return f"only its metadata changed since {newest[0]}: no run"
         return None
 
     def _open(
@@ -318,7 +319,8 @@ class Intake:
     def active_since(self, pipeline: str) -> datetime:
         """Return when the pipeline was first known; what is older is not news to it."""
         if pipeline not in self._activated:
-            activated = self._context.ledger.activation(pipeline, self._started_at)
+            now = self._context.clock.now()
+            activated = self._context.ledger.activation(pipeline, self._started_at, now)
             self._activated[pipeline] = activated
         return self._activated[pipeline]
 
@@ -342,6 +344,10 @@ def _new(pipeline: Pipeline, run_id: str, blob: BlobVersion, origin: Origin, cau
         model=blob if by_hand else None,
         opened_at=blob.modified,
     )
+
+
+def _version_id(pipeline: Pipeline, blob: BlobVersion) -> str:
+    return names.version_id(pipeline.name, blob.container, blob.name, blob.etag)
 
 
 def _same_request(run: Run, request: ManualRequest) -> Run:

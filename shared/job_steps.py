@@ -5,26 +5,28 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from shared.context import Context
+from shared.context import Context, log
 from shared.core.blobs import BlobVersion
 from shared.core.facts import (
     DataGone,
     Fact,
+    JobCancelled,
     JobCreated,
     JobFailed,
     JobFinished,
     JobStarted,
     JobStopped,
+    JobTooOld,
     ModelCollected,
     NothingToPromote,
     Overtaken,
 )
 from shared.core.names import output_path
-from shared.core.run import Run
+from shared.core.run import Phase, Run
 from shared.errors import OutcomeUnknown, PermanentError, TransientError
 from shared.ports import JobRequest, JobState, JobStatus, TrainingService
 
-_OVER: Final = frozenset({JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.GONE})
+_ENDED: Final = frozenset({JobStatus.FINISHED, JobStatus.FAILED, JobStatus.CANCELLED})
 #: A record that a service no longer shows, or a blob it says it wrote, may be late.
 _LATE: Final = timedelta(minutes=10)
 
@@ -36,11 +38,12 @@ class JobSteps:
     Args:
         context: the world.
         news: told of a data version that was found while looking; recorded before the
-            run that it replaces is ended, so that no version is lost.
+            run that it replaces is ended, so that no version is lost. Tells whether it
+            opens a run.
     """
 
     context: Context
-    news: Callable[[BlobVersion], None]
+    news: Callable[[BlobVersion], bool]
 
     def create(self, run: Run, *, fresh: bool) -> Fact:
         """Get a handle for the next attempt, on the very bytes that were recorded.
@@ -61,12 +64,21 @@ class JobSteps:
                 nobody can have started the job yet.
         """
         service, job = self._service(run), _job(run)
-        if not fresh and (seen := _learned(service.state(job), run)) is not None:
-            return seen
+        if not fresh:
+            if (seen := _learned(service.state(job), run)) is not None:
+                return seen
+            if self._signatures_over(run):
+                return self._replace(service, job)
         try:
             service.ensure_started(job, self._request(run))
         except OutcomeUnknown:
             # It may land late: the claim is kept, and its lease is the time it has for that.
+            return _seen_after_all(service, job, run)
+        except PermanentError as exc:
+            if fresh:
+                raise
+            # Perhaps an earlier start landed and does not show: refused, in words of its own.
+            log.warning("run %s: starting job %s again was refused: %s", run.run_id, job, exc)
             return _seen_after_all(service, job, run)
         return JobStarted()
 
@@ -79,14 +91,18 @@ class JobSteps:
         """Make sure that the job is over: it was cancelled, or it takes too long."""
         service, job = self._service(run), _job(run)
         why = "cancelled by a person" if run.cancelling else _overdue(run)
-        before = service.state(job)
-        if before.status is JobStatus.FINISHED and not run.cancelling:
+        seen = service.state(job)
+        before = seen.status
+        if before is JobStatus.FINISHED and not run.cancelling:
             return JobFinished()
-        if before.status is JobStatus.FAILED:
-            return JobFailed(before.details)
-        if before.status not in (JobStatus.FINISHED, *_OVER):
-            service.cancel(job)
-            if service.state(job).status not in (JobStatus.FINISHED, *_OVER):
+        if before is JobStatus.FAILED and not run.cancelling:
+            return JobFailed(seen.details)
+        if before not in _ENDED:
+            _cancel(service, job)
+            after = service.state(job)
+            if after.status is JobStatus.GONE and before is JobStatus.GONE:
+                raise _unknown_job(run, after)
+            if after.status not in (*_ENDED, JobStatus.GONE):
                 raise TransientError(f"{why}, and the service has not ended job {job} yet")
         return JobStopped(why)
 
@@ -108,14 +124,25 @@ class JobSteps:
             return NothingToPromote("trained; the pipeline names no endpoint", model)
         return ModelCollected(model)
 
+    def _signatures_over(self, run: Run) -> bool:
+        created = [entry.at for entry in run.history if entry.phase is Phase.CREATED]
+        age = self.context.clock.now() - (created[-1] if created else run.opened_at)
+        return age > run.config.training.timeout
+
+    def _replace(self, service: TrainingService, job: str) -> Fact:
+        _cancel(service, job)
+        if service.state(job).status not in (JobStatus.CANCELLED, JobStatus.GONE):
+            raise TransientError(f"job {job} never started, and the service has not ended it yet")
+        return JobTooOld()
+
     def _changed(self, run: Run) -> Fact | None:
         for blob in run.manifest:
             now = self.context.look_up(blob)
             if now is None and run.job is None and run.model is None:
                 return DataGone("the data was deleted before training could start")
             if now is not None and not now.same_bytes_as(blob):
-                self.news(now)
-                return Overtaken(f"{blob.path} was replaced by a newer version, which has its run")
+                its_run = "has its run" if self.news(now) else "is too small to open a run"
+                return Overtaken(f"{blob.path} was replaced by a newer version, which {its_run}")
         return None
 
     def _service(self, run: Run) -> TrainingService:
@@ -154,11 +181,23 @@ def _learned(state: JobState, run: Run) -> Fact | None:
         case JobStatus.FAILED:
             return JobFailed(state.details or "the service gave no details")
         case JobStatus.CANCELLED:
-            return JobStopped("the job was cancelled at the service")
+            return JobCancelled()
         case JobStatus.GONE:
-            raise TransientError(
-                f"the service does not know job {run.job}: {state.details}", patience=_LATE
-            )
+            raise _unknown_job(run, state)
+
+
+def _unknown_job(run: Run, state: JobState) -> TransientError:
+    why = f"the service does not know job {run.job}: {state.details}"
+    return TransientError(why, patience=_LATE)
+
+
+def _cancel(service: TrainingService, job: str) -> None:
+    try:
+        service.cancel(job)
+    except PermanentError:
+        # It may have ended this very moment; its state is the truth.
+        if service.state(job).status not in _ENDED:
+            raise
 
 
 def _seen_after_all(service: TrainingService, job: str, run: Run) -> Fact | None:

@@ -27,6 +27,8 @@ from shared.ports import Document, Documents, ETag, Listed
 
 _SCHEMA: Final = 1
 _TRIES: Final = 5
+#: A host's clock that is ahead by less than this passes for the storage's.
+_SKEW: Final = timedelta(seconds=2)
 
 
 class Record(BaseModel):
@@ -111,20 +113,22 @@ class Ledger:
     # Markers of open runs
 
     def mark_open(self, run_id: str, hints: dict[str, str]) -> None:
-        """Have the poll know of a run before its record exists. Safe to repeat."""
-        try:
-            self._documents.create(f"open/{run_id}", b"", hints)
-        except Conflict:
-            return  # marked already
+        """Have the poll know of a run before its record exists. Safe to repeat.
 
-    def renew_mark(self, run_id: str, hints: dict[str, str]) -> None:
-        """Replace the hints of a run's marker whatever they were, in two operations."""
+        An old marker is written anew: a poll that is about to drop it must not succeed.
+        """
         name = f"open/{run_id}"
-        found = self._documents.read(name)
-        if found is None:
-            self.mark_open(run_id, hints)
-        else:
-            self.hint(Marker(run_id, found.etag, found.modified), hints)
+        for _ in range(_TRIES):
+            found = self._documents.read(name)
+            try:
+                if found is None:
+                    self._documents.create(name, b"", hints)
+                else:
+                    self._documents.replace(name, b"", found.etag, hints)
+            except Conflict:
+                continue  # a poll renewed or dropped it this moment
+            return
+        raise Conflict(f"{name} keeps changing")
 
     def hint(self, marker: Marker, hints: dict[str, str]) -> None:
         """Replace the hints of a marker, unless somebody else did or the run has ended."""
@@ -159,17 +163,18 @@ class Ledger:
         found = self._read(f"versions/{version_id}", VersionEntry)
         return found.record if found else None
 
-    def versions_of(self, blob_id: str) -> Iterator[VersionEntry]:
-        """Yield every known version of one blob, in one listing and a read for each."""
-        for listed in self._documents.listing(f"versions/{blob_id}-"):
-            found = self._read(listed.name, VersionEntry)
-            if found is not None:
-                yield found.record
+    def newest_version(self, blob_id: str) -> tuple[str, ...] | None:
+        """Return the fingerprint of the newest known version of a blob, from one listing."""
+        listing = self._documents.listing(f"versions/{blob_id}-")
+        known = [item.metadata.get("fingerprint", "").split("|") for item in listing]
+        newest = max(known, key=lambda parts: parts[0], default=None)
+        return tuple(newest) if newest else None
 
     def add_version(self, version_id: str, entry: VersionEntry) -> bool:
         """Store the entry of a data version; False when it was known already."""
+        fingerprint = {"fingerprint": "|".join(fingerprint_of(entry.blob))}
         try:
-            self._documents.create(f"versions/{version_id}", _body(entry))
+            self._documents.create(f"versions/{version_id}", _body(entry), fingerprint)
         except Conflict:
             return False
         return True
@@ -186,10 +191,15 @@ class Ledger:
 
     # Pipelines and time
 
-    def activation(self, pipeline: str, candidate: datetime) -> datetime:
-        """Return when a pipeline was first known, which is `candidate` if it is news.
+    def activation(self, pipeline: str, candidate: datetime, now: datetime) -> datetime:
+        """Return when a pipeline was first known, by the storage's clock.
 
         Two workers that start at once settle on the earlier time.
+
+        Args:
+            pipeline: its name.
+            candidate: the time to keep if the pipeline is news, by the caller's clock.
+            now: the present moment by the same clock; blobs are dated by the storage's.
         """
         name = f"pipelines/{pipeline}"
         for _ in range(_TRIES):
@@ -201,7 +211,13 @@ class Ledger:
                 self._put(name, record, found.etag if found else None)
             except Conflict:
                 continue
-            return candidate
+            if found is not None:
+                return candidate
+            written = self._documents.read(name)
+            ahead = now - written.served_at if written else timedelta()
+            if ahead < _SKEW:
+                return candidate
+            candidate, now = candidate - ahead, now - ahead
         raise Conflict(f"{name} keeps changing")
 
     def last_due(self, pipeline: str) -> Stored[DueTime] | None:
@@ -259,6 +275,12 @@ class Ledger:
     def _read(self, name: str, kind: type[R]) -> Stored[R] | None:
         found = self._documents.read(name)
         return None if found is None else Stored(_parsed(found, kind), found.etag, found.age)
+
+
+def fingerprint_of(blob: BlobVersion) -> tuple[str, ...]:
+    """Return what tells new bytes from a metadata write, the time of the version first."""
+    created, md5 = blob.created.isoformat(), blob.content_md5 or ""
+    return (blob.modified.isoformat(), created, str(blob.size), md5)
 
 
 def _body(record: BaseModel) -> bytes:

@@ -24,6 +24,8 @@ from shared.ports import JobStatus
 _UNCHANGED: Final = frozenset({JobStatus.NOT_STARTED, JobStatus.RUNNING})
 #: A parked run is read again now and then, should its hint be behind its record.
 _PARKED_EVERY: Final = timedelta(minutes=10)
+#: A model that was put by hand is looked for this long, however often that did not work.
+_LOST_FOR: Final = timedelta(hours=1)
 _AGE_PART: Final = 20
 
 
@@ -82,7 +84,7 @@ class Poll:
         left = lanes.run()
         self._forget({marker.run_id for marker in markers})
         if self._context.clock.now() < until:
-            self._find_models_by_hand()
+            self._find_models_by_hand(last.record.at - _LOST_FOR if last else None)
         not_begun = {marker.run_id for marker in left}
         begun = [marker.run_id for marker in due if marker.run_id not in not_begun]
         beat = Heartbeat(
@@ -124,9 +126,9 @@ class Poll:
         fact = fact_for(stored.record)
         apply(stored.record, fact, self._context.clock.now())  # refused before anything is written
         # The marker first and last: a hint that says "parked" would keep the poll away.
-        self._context.ledger.renew_mark(run_id, {"phase": "told"})
+        self._context.ledger.mark_open(run_id, {"phase": "told"})
         self._driver.note(run_id, fact)
-        self._context.ledger.renew_mark(run_id, {"phase": "told"})
+        self._context.ledger.mark_open(run_id, {"phase": "told"})
         self._looked.pop(run_id, None)
         return self._driver.advance(run_id)
 
@@ -172,7 +174,7 @@ class Poll:
         try:
             return self._still_running(marker) or self._advance(marker, until)
         except (TransientError, OutcomeUnknown) as exc:
-            log.warning("run %s cannot be advanced now: %s", marker.run_id, exc)
+            log.warning("run %s cannot be advanced now (%s)", marker.run_id, type(exc).__name__)
             return False
         except Conflict:
             return True  # another worker is faster
@@ -211,26 +213,30 @@ class Poll:
     def _open(self, marker: Marker) -> Run | None:
         if version := marker.hints.get("version"):
             run = self._intake.open_from_entry(version)
-            if run is not None:
-                return run
+            if run is not None or self._context.ledger.version(version) is not None:
+                return run  # recorded, and its pipeline is not in the file now: it may come back
         if self._context.clock.now() - marker.modified > 2 * self._context.limits.lease:
             log.info("run %s was announced and never opened: forgotten", marker.run_id)
             self._context.ledger.close(marker)
         return None
 
-    def _find_models_by_hand(self) -> None:
+    def _find_models_by_hand(self, since: datetime | None) -> None:
+        """Promote what a person put there and no event told of; the rest was looked at before."""
         try:
-            unseen = [m for m in self._intake.models_by_hand() if m not in self._models_seen]
+            by_hand = self._intake.models_by_hand()
+            news = [blob for blob in by_hand if since is None or blob.modified >= since]
         except RelearnError as exc:
             log.warning("models under promote/ cannot be looked for now: %s", exc)
             return
-        for name, etag in unseen:
+        for blob in news:
+            if (blob.name, blob.etag) in self._models_seen:
+                continue
             try:
-                self._intake.model_landed(name)
+                self._intake.model_landed(blob.name)
             except RelearnError as exc:
-                log.warning("model %s must wait: %s", name, exc)
+                log.warning("model %s must wait: %s", blob.name, exc)
             else:
-                self._models_seen.add((name, etag))
+                self._models_seen.add((blob.name, blob.etag))
 
     def _forget(self, open_runs: set[str]) -> None:
         self._looked = {run: at for run, at in self._looked.items() if run in open_runs}

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NewType, Protocol
 
 from shared.core.blobs import BlobVersion
-from shared.core.pipeline import Endpoint, Scalar
+from shared.core.pipeline import Endpoint, Pipeline, Scalar
 from shared.core.proof import Look
 from shared.core.run import WayBack
 
@@ -240,6 +240,10 @@ class Adapters(Protocol):
 
     def endpoint(self, endpoint: Endpoint) -> ServingEndpoint:
         """Return the scoring endpoint."""
+        ...
+
+    def secrets_of(self, pipeline: Pipeline) -> tuple[str, ...]:
+        """Return the values of every `${NAME}` in the configuration, to keep them out of text."""
         ...
 
 

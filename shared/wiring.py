@@ -19,7 +19,8 @@ from shared.clients.studio_call import StudioCall
 from shared.clients.studio_endpoint import StudioClassicEndpoint
 from shared.config import Configuration, load_pipelines
 from shared.context import Context, Limits, log
-from shared.core.pipeline import Endpoint
+from shared.core.pipeline import Endpoint, Pipeline
+from shared.core.references import references_in
 from shared.core.urls import is_loopback
 from shared.driver import Driver
 from shared.errors import ConfigError
@@ -73,6 +74,11 @@ class StudioAdapters:
             verify=verify,
             models=self.models,
         )
+
+    def secrets_of(self, pipeline: Pipeline) -> tuple[str, ...]:
+        """Return the values of the app settings that the pipeline refers to, where set."""
+        names = references_in(pipeline.model_dump_json())
+        return tuple(self.environment[name] for name in names if self.environment.get(name))
 
     def _call(self, api_key: str) -> StudioCall:
         return StudioCall(self.http, partial(resolve, self.environment), api_key)

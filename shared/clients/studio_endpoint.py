@@ -1,5 +1,6 @@
 """The `ServingEndpoint` port over a Studio Classic endpoint (contract §2, §3)."""
 
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -8,17 +9,22 @@ from shared.clients.http import Answer
 from shared.clients.studio_call import StudioCall
 from shared.clients.studio_errors import StudioRefused, read_refusal, sort_refusal
 from shared.core.blobs import BlobVersion
+from shared.core.names import digest
 from shared.core.pipeline import Verify, probe_rows
 from shared.core.proof import Look, ProbeAnswers, Progress, Seen, read_answers
 from shared.core.run import WayBack
-from shared.errors import PermanentError, TransientError
+from shared.errors import TransientError
 from shared.ports import Access, Blobs, Current
 
 #: As long as the service's own signatures live; when it reads the blob is unknown (rule 11).
 _SIGNED_FOR: Final = timedelta(hours=24)
 _NOT_CHANGED: Final = 304
 #: Answers that say nothing about the model (rule 9).
-_BUSY: Final = frozenset({401, 403, 404, 408, 429, 440, 509})
+_BUSY: Final = frozenset({401, 408, 429, 440, 509})
+#: Answers about the probe's own URL or key.
+_REFUSED: Final = frozenset({403, 404})
+_NOT_FOUND: Final = 404
+_DO_NOT_TELL: Final = frozenset({401, 403, 404, 405, 501})
 _SERVER_ERROR: Final = 500
 #: 5xx answers that are about the model all the same (§5).
 _MODEL_FAULTS: Final = frozenset(
@@ -51,17 +57,17 @@ class StudioClassicEndpoint:
     models: Blobs
 
     def current(self) -> Current:
-        """Return what the endpoint was last given; empty where the service does not tell."""
+        """Return what the endpoint was last given; empty where the service does not tell.
+
+        Not every key may read an endpoint that it may update, so a refusal tells nothing.
+        """
         answer = self.call.any_answer("GET", self.update_url)
-        if not answer.ok:
-            key = self.call.secrets(self.call.api_key)
-            error = sort_refusal(answer, "look at the endpoint", key, write=False)
-            if isinstance(error, PermanentError):
-                return Current(
-                    refreshable=True
-                )  # not every key may read; the update itself will tell
-            raise error
-        return _current(answer.json(), self.resource)
+        if answer.ok:
+            return _current(answer.json(), self.resource)
+        if answer.status in _DO_NOT_TELL:
+            return Current(refreshable=answer.status != _NOT_FOUND)
+        key = self.call.secrets(self.call.api_key)
+        raise sort_refusal(answer, "look at the endpoint", key, write=False)
 
     def update(self, model: BlobVersion) -> None:
         """PATCH the endpoint with a freshly signed URL of `model`."""
@@ -98,23 +104,31 @@ class StudioClassicEndpoint:
     def _probe(self) -> ProbeAnswers | None:
         if self.verify is None:
             return None
+        request = digest(json.dumps(self.verify.rows, sort_keys=True))
+        answers = self._score(self.verify)
+        return answers.model_copy(update={"request": request})
+
+    def _score(self, verify: Verify) -> ProbeAnswers:
         try:
-            answer = self.score.any_answer("POST", self.verify.score, self.verify.rows)
+            answer = self.score.any_answer("POST", verify.score, verify.rows)
         except TransientError as exc:
             return ProbeAnswers(seen=Seen.NO_ANSWER, detail=str(exc))
         if not answer.ok:
-            return _refused(answer, self.score.secrets(self.score.api_key))
+            return _not_scored(answer, self.score.secrets(self.score.api_key))
         decoded = answer.json()
         if decoded is None:
             return ProbeAnswers(seen=Seen.NO_ANSWER, detail="the answer is not JSON")
-        return read_answers(self.verify.rows, decoded, probe_rows(self.verify.rows) or 0)
+        return read_answers(verify.rows, decoded, probe_rows(verify.rows) or 0)
 
 
-def _refused(answer: Answer, key: str) -> ProbeAnswers:
+def _not_scored(answer: Answer, key: str) -> ProbeAnswers:
     refusal = read_refusal(answer, key)
-    busy = answer.status in _BUSY or answer.status >= _SERVER_ERROR
-    fault = not busy or bool(refusal.codes & _MODEL_FAULTS)
-    return ProbeAnswers(seen=Seen.BROKEN if fault else Seen.NO_ANSWER, detail=str(refusal))
+    if refusal.codes & _MODEL_FAULTS:
+        return ProbeAnswers(seen=Seen.BROKEN, detail=str(refusal))
+    if answer.status in _BUSY or answer.status >= _SERVER_ERROR:
+        return ProbeAnswers(seen=Seen.NO_ANSWER, detail=str(refusal))
+    refused = answer.status in _REFUSED
+    return ProbeAnswers(seen=Seen.REFUSED if refused else Seen.BROKEN, detail=str(refusal))
 
 
 def _current(told: object, resource: str) -> Current:

@@ -21,6 +21,7 @@ _UNSENT: Final[dict[str, object]] = {
     "deadline": None,
     "certain": True,
     "last": None,
+    "last_at": None,
 }
 _UNPARKED: Final[dict[str, object]] = {"parked_in": None, "reason": None, "advice": None}
 
@@ -74,6 +75,28 @@ class JobStopped:
     def fold(self, run: Run, at: datetime) -> Run:
         """Try again while attempts are left, unless a person cancelled."""
         return _attempt_over(run, Phase.TIMED_OUT, self.reason, at)
+
+
+@dataclass(frozen=True, slots=True)
+class JobCancelled:
+    """Somebody cancelled the job at the service."""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run: a person did not want it."""
+        reason = "the job was cancelled at the service"
+        over = Ended(attempt=run.attempt, job=run.job, reason=reason)
+        attempts = (*run.ended_attempts, over)
+        return run.moved(Phase.CANCELLED, at, reason, reason=reason, ended_attempts=attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class JobTooOld:
+    """A job that never started cannot any more: its signed URLs have run out."""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Make another one for the same attempt."""
+        note = f"job {run.job} never started and its signatures have run out: making another"
+        return run.moved(Phase.RECEIVED, at, note, job=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +171,7 @@ class LeftUnsettled:
     promotion: Promotion
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Put back the model that is known, then start the promotion over (rule 8)."""
+        """Put back a model that is known, then start the promotion over (rule 8)."""
         promotion = self.promotion.model_copy(update={"returning_to": "start"})
         note = "an earlier update of this endpoint was left unsettled: putting its model back first"
         return run.moved(Phase.RETURNING, at, note, promotion=promotion)
@@ -164,8 +187,8 @@ class UpdateSent:
     def fold(self, run: Run, at: datetime) -> Run:
         """Start looking."""
         phase = run.phase if run.phase is Phase.RETURNING else Phase.VERIFYING
-        sent = {"sent_at": at, "deadline": self.deadline, "certain": self.certain, "last": None}
-        return _with_promotion(run, phase, at, "", sent)
+        sent = {**_UNSENT, "sent_at": at, "deadline": self.deadline, "certain": self.certain}
+        return _with_promotion(run, phase, at, "", {**sent, "ever_sent": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +199,7 @@ class NotYetLive:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Remember it: the next look is compared with it."""
-        return _with_promotion(run, run.phase, at, "", {"last": self.probe})
+        return _with_promotion(run, run.phase, at, "", {"last": self.probe, "last_at": at})
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,13 +217,31 @@ class WentLive:
 
 @dataclass(frozen=True, slots=True)
 class StayedUnchanged:
-    """The update changed nothing."""
+    """The update changed nothing, as far as the endpoint's answers tell."""
 
     reason: str
+    can_return: bool
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run; its reservation stays, because the switch may still come."""
-        return run.moved(Phase.UNCHANGED, at, self.reason, reason=self.reason)
+        """Put the old model back: the switch may still come, and must not come unseen.
+
+        With nothing to put back the run ends, and its reservation stays for the next one.
+        """
+        if not self.can_return:
+            return run.moved(Phase.UNCHANGED, at, self.reason, reason=self.reason)
+        back = {**_UNSENT, "returning_to": "unchanged", "resent": 0}
+        moved = _with_promotion(run, Phase.RETURNING, at, self.reason, back)
+        return moved.model_copy(update={"reason": self.reason})
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationLost:
+    """Another run was given the endpoint meanwhile."""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Start the promotion over; reserving decides by the time of the data."""
+        note = "another run had the endpoint meanwhile: reserving it again"
+        return run.moved(Phase.PROMOTING, at, note, promotion=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,22 +264,24 @@ class ModelBroke:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Put back what served before."""
-        back = {**_UNSENT, "returning_to": "before"}
+        back = {**_UNSENT, "returning_to": "rolled_back", "resent": 0}
         moved = _with_promotion(run, Phase.RETURNING, at, self.reason, back)
         return moved.model_copy(update={"reason": self.reason})
 
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The model from before serves again."""
+    """A model from before serves again, or, ahead of our own update, all was tried for that."""
 
     proof: str
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run, or start its own promotion over."""
-        if _promotion(run).returning_to == "start":
+        ends = {"rolled_back": Phase.ROLLED_BACK, "unchanged": Phase.UNCHANGED}
+        end = ends.get(_promotion(run).returning_to or "")
+        if end is None:
             return run.moved(Phase.PROMOTING, at, self.proof, promotion=None)
-        return _with_promotion(run, Phase.ROLLED_BACK, at, self.proof, {"proof": self.proof})
+        return _with_promotion(run, end, at, self.proof, {"proof": self.proof})
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +351,9 @@ class RetryRequested:
         # What was sent to an endpoint has had its time: send it again, with a new deadline.
         phase = Phase.PROMOTING if run.parked_in is Phase.VERIFYING else run.parked_in
         moved = run.moved(phase, at, "retried by a person", **_UNPARKED, **self._corrected(run))
-        return _with_promotion(moved, phase, at, "", _UNSENT) if run.promotion else moved
+        if moved.promotion is None:
+            return moved
+        return _with_promotion(moved, phase, at, "", _UNSENT)
 
     def _corrected(self, run: Run) -> dict[str, object]:
         if self.config is None:
@@ -317,8 +362,18 @@ class RetryRequested:
             parameters = corrected_parameters(run.config, self.config, run.newest, run.parameters)
             return {"config": self.config, "parameters": parameters}
         # A job was made by the old training settings; what comes after it may change.
-        changes = {"endpoints": self.config.endpoints, "gate": self.config.gate}
-        return {"config": run.config.model_copy(update=changes)}
+        changes: dict[str, object] = {"gate": self.config.gate, "endpoints": self.config.endpoints}
+        corrected: dict[str, object] = {"config": run.config.model_copy(update=changes)}
+        if run.promotion is None or _same_place(run.config, self.config):
+            return corrected
+        if run.promotion.ever_sent:
+            return {}  # that endpoint is to be settled first, by what it was updated with
+        return {**corrected, "promotion": None}
+
+
+def _same_place(one: Pipeline, other: Pipeline) -> bool:
+    places = [(e.update, e.resource) for p in (one, other) for e in p.endpoints]
+    return len(places) == 2 and places[0] == places[1]  # noqa: PLR2004 -- one endpoint each
 
 
 Fact = (
@@ -327,6 +382,8 @@ Fact = (
     | JobFinished
     | JobFailed
     | JobStopped
+    | JobCancelled
+    | JobTooOld
     | GivenUp
     | Overtaken
     | DataGone
@@ -338,6 +395,7 @@ Fact = (
     | NotYetLive
     | WentLive
     | StayedUnchanged
+    | ReservationLost
     | UpdateLost
     | ModelBroke
     | Returned

@@ -7,7 +7,7 @@ finds one left behind first puts back a model that is known (rule 8).
 
 from datetime import datetime
 from typing import Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AwareDatetime, Field
 
@@ -47,6 +47,13 @@ class Reservation(Value):
     at: AwareDatetime
 
 
+class Released(Value):
+    """The reservation that was given back last, so that a repetition knows its own work."""
+
+    run_id: str
+    generation: int
+
+
 class Head(Value):
     """One endpoint, by its update URL."""
 
@@ -55,21 +62,34 @@ class Head(Value):
     generation: int = 0
     resources: dict[str, Resource] = Field(default_factory=dict)
     reservation: Reservation | None = None
+    released: Released | None = None
+
+    def holds(self, run_id: str, generation: int) -> bool:
+        """Whether this very reservation is in force."""
+        held = self.reservation
+        return held is not None and (held.run_id, held.generation) == (run_id, generation)
 
     def resource(self, name: str) -> Resource:
         """Return what is known of resource `name`, empty when nothing is."""
         return self.resources.get(name, Resource())
 
-    def way_back(self, name: str) -> WayBack | None:
-        """Return what to put back should the next update fail, if anything is known."""
+    def ways_back(self, name: str) -> list[WayBack]:
+        """Return what could be put back should the next update fail, the best first."""
         known = self.resource(name)
-        return WayBack(model=known.serving.model) if known.serving else known.baseline
+        served = ((known.serving,) if known.serving else ()) + known.previous
+        ways = [WayBack(model=one.model) for one in served]
+        return [*ways, known.baseline] if known.baseline else ways
 
 
 def head_id(update: str) -> str:
-    """Return the id of the head of an update URL; host names know no case."""
+    """Return the id of the head of an update URL.
+
+    Case does not count: ids are lower-case hex, endpoint names lower-case letters and digits
+    (contract studio-classic §0.1, §3).
+    """
     parts = urlsplit(update)
-    return digest("head", parts.scheme, parts.netloc.lower(), parts.path.rstrip("/"))
+    path = unquote(parts.path).rstrip("/").lower()
+    return digest("head", parts.scheme, parts.netloc.lower(), path)
 
 
 def reserved(head: Head, run: Run, resource: str, baseline: WayBack | None, at: datetime) -> Head:
@@ -115,10 +135,13 @@ def promoted(head: Head, run: Run, resource: str, proof: str, at: datetime) -> H
         update={"serving": serving, "previous": previous[:_KEPT], "newest_data": newest}
     )
     resources = {**head.resources, resource: now}
-    return head.model_copy(update={"resources": resources, "reservation": None})
+    return released(head.model_copy(update={"resources": resources}), run.run_id)
 
 
 def released(head: Head, run_id: str) -> Head:
     """Return `head` without the reservation of `run_id`."""
-    mine = head.reservation is not None and head.reservation.run_id == run_id
-    return head.model_copy(update={"reservation": None}) if mine else head
+    held = head.reservation
+    if held is None or held.run_id != run_id:
+        return head
+    last = Released(run_id=run_id, generation=held.generation)
+    return head.model_copy(update={"reservation": None, "released": last})

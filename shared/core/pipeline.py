@@ -136,8 +136,8 @@ class Training(Strict):
 
     @model_validator(mode="after")
     def _within_what_a_signature_allows(self) -> Self:
-        if self.timeout > parse_duration("6d23h"):
-            raise ValueError("timeout: at most 6d23h, because a signed URL lives 7 days at most")
+        if self.timeout > parse_duration("6d22h"):
+            raise ValueError("timeout: at most 6d22h, because a signed URL lives 7 days at most")
         if len(set(self.outputs.values())) != len(self.outputs):
             raise ValueError("outputs: two outputs cannot be written to one file")
         return self

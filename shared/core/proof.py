@@ -6,7 +6,7 @@ that does not fit fails only when it is scored (contract studio-classic §2, §3
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -23,6 +23,7 @@ class Seen(StrEnum):
     GOOD = "good"
     NO_ANSWER = "no_answer"  #: busy, starting up, not reachable: says nothing about the model
     BROKEN = "broken"  #: the model, not the road to it, is at fault
+    REFUSED = "refused"  #: the probe's URL or key is refused
 
 
 class ProbeAnswers(BaseModel):
@@ -34,9 +35,12 @@ class ProbeAnswers(BaseModel):
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     detail: str = ""
+    request: str = ""  #: digest of the probe rows: answers to other rows tell nothing of these
 
     def agrees_with(self, other: "ProbeAnswers") -> bool:
-        """Whether both hold the same scores, within the last digits of a float."""
+        """Whether both are good and hold the same scores, within the last digits of a float."""
+        if self.seen is not Seen.GOOD or other.seen is not Seen.GOOD:
+            return False
         if self.columns != other.columns or len(self.rows) != len(other.rows):
             return False
         pairs = zip(self.rows, other.rows, strict=True)
@@ -89,6 +93,27 @@ class Case:
     deadline: datetime
     final: datetime  #: when what varies from look to look is settled all the same
 
+    @property
+    def known(self) -> bool:
+        """Whether the answers from before can be compared with those now."""
+        return self.before is not None and self.before.seen is not Seen.NO_ANSWER
+
+    def given(self, look: Look) -> "tuple[Case, ProbeAnswers | None]":
+        """Return the case as this look's probe can be compared with, and what it showed.
+
+        Answers to other rows are left out of it; a score column that was there before and is
+        gone makes a look broken (rule 9).
+        """
+        probe = look.probe
+        if probe is None:
+            return self, None
+        case = replace(self, before=_fitting(self.before, probe), last=_fitting(self.last, probe))
+        gone = set(case.before.columns) - set(probe.columns) if case.before else set()
+        if probe.seen is Seen.GOOD and gone:
+            detail = f"score column {min(gone)!r} is missing"
+            return case, probe.model_copy(update={"seen": Seen.BROKEN, "detail": detail})
+        return case, probe
+
 
 def judge_update(case: Case, look: Look, now: datetime) -> Judgement:
     """Return what this look, after those before it, says of a new model."""
@@ -98,88 +123,112 @@ def judge_update(case: Case, look: Look, now: datetime) -> Judgement:
     if look.progress is Progress.PENDING:
         why = "the update has not come to an end"
         return Judgement(Verdict.BROKEN if late else Verdict.WAIT, why)
-    if look.probe is None:
+    case, probe = case.given(look)
+    if probe is None:
         named = look.configured == case.target
         how = "by read-back only" if named else "no probe rows are configured"
         return Judgement(Verdict.LIVE, f"unproven: {how}")
-    if look.probe.seen is Seen.GOOD:
-        return _judge_good(case, look, look.probe, late=late, final=now >= case.final)
-    if look.probe.seen is Seen.BROKEN:
-        again = case.last is not None and case.last.seen is Seen.BROKEN
-        broken = again or now >= case.final
-        return Judgement(Verdict.BROKEN if broken else Verdict.WAIT, look.probe.detail)
-    if not late:
-        return Judgement(Verdict.WAIT, look.probe.detail)
-    if case.before is not None and case.before.seen is Seen.GOOD:
-        why = f"no good answer until the deadline, though there was one before: {look.probe.detail}"
-        return Judgement(Verdict.BROKEN, why)
-    return Judgement(Verdict.LIVE, "unproven: the endpoint answered neither before nor after")
+    if probe.seen is Seen.GOOD:
+        return _judge_good(case, look, probe, late=late, final=now >= case.final)
+    return _judge_bad(case, probe, late=late)
 
 
-def judge_return(case: Case, look: Look, now: datetime) -> Judgement:
+def judge_return(case: Case, look: Look, now: datetime, *, patient: bool) -> Judgement:
     """Return what this look says of the model that was put back.
 
-    `LIVE` means that the endpoint again answers as it did before the update.
+    `LIVE` means that the endpoint again answers as it did before the update, twice running.
+
+    Args:
+        case: what is known.
+        look: the present look.
+        now: the time of it.
+        patient: whether an update may still be on its way, so that answers as before prove
+            nothing until it has had its time.
     """
-    late = now >= case.deadline
+    late, final = now >= case.deadline, now >= case.final
     if look.progress is Progress.FAILED or (look.progress is Progress.PENDING and late):
         return Judgement(Verdict.BROKEN, f"the old model could not be put back: {look.detail}")
     if look.progress is Progress.PENDING:
         return Judgement(Verdict.WAIT, "the update has not come to an end")
-    if look.probe is None:
+    case, probe = case.given(look)
+    if probe is None:
         return Judgement(Verdict.LIVE, "unproven: no probe rows are configured")
-    good = look.probe.seen is Seen.GOOD
-    known = case.before is not None and case.before.seen is Seen.GOOD
-    if good and _as_wanted(case, look.probe, known=known) and _agrees(case.last, look.probe):
+    as_wanted = _as_wanted(case, probe)
+    wanted_before = case.last is not None and _as_wanted(case, case.last)
+    if as_wanted and wanted_before and (late or not patient):
         return Judgement(Verdict.LIVE, "answers as before the update, on two looks running")
-    if late:
-        why = look.probe.detail or "the answers are not those from before the update"
-        return Judgement(Verdict.BROKEN, why)
-    return Judgement(Verdict.WAIT, look.probe.detail)
+    given_up = not as_wanted and case.last is not None and (final or not wanted_before)
+    why = probe.detail or "the answers are not those from before the update"
+    return Judgement(Verdict.BROKEN if late and given_up else Verdict.WAIT, why)
 
 
 def _judge_good(
     case: Case, look: Look, probe: ProbeAnswers, *, late: bool, final: bool
 ) -> Judgement:
-    comparable = case.before is not None and case.before.seen is not Seen.NO_ANSWER
-    moved = comparable and case.before is not None and not probe.agrees_with(case.before)
-    if moved and _agrees(case.last, probe):
-        return Judgement(Verdict.LIVE, "answers moved and agree on two looks running")
-    if moved and late:
-        return _judge_varying(case, final=final)
+    before, last = case.before, case.last
+    again = last is not None and probe.agrees_with(last)
+    if case.known and before is not None and not probe.agrees_with(before):
+        if again:
+            return Judgement(Verdict.LIVE, "answers moved and agree on two looks running")
+        varies = last is not None and last.seen is Seen.GOOD and not last.agrees_with(before)
+        if late and (varies or final):
+            return Judgement(Verdict.LIVE, "answers moved, and vary from look to look")
+        return Judgement(Verdict.WAIT, "answers moved: one more look")
     if not late:
-        return Judgement(Verdict.WAIT, "answers have not moved yet" if not moved else "one look")
-    if look.configured == case.target:
-        return Judgement(Verdict.LIVE, "the endpoint names the new model; its answers did not move")
-    if not comparable:
-        return Judgement(Verdict.LIVE, "unproven: there were no answers before to compare with")
-    return Judgement(Verdict.UNCHANGED, "the update was accepted and the answers stayed the same")
+        return Judgement(Verdict.WAIT, "answers have not moved yet")
+    if not case.known:
+        why = "unproven: there were no answers before to compare with"
+        return Judgement(Verdict.LIVE if again or final else Verdict.WAIT, why)
+    if look.configured != case.target:
+        return Judgement(Verdict.UNCHANGED, "the update was accepted; the answers stayed the same")
+    if look.progress is Progress.DONE:
+        return Judgement(Verdict.LIVE, "the service says so; the answers stayed the same")
+    # Without a status of the update, this says what was asked for and not what serves.
+    return Judgement(Verdict.UNCHANGED, "the new model is named; the answers stayed the same")
 
 
-def _judge_varying(case: Case, *, final: bool) -> Judgement:
-    last, before = case.last, case.before
-    good = last is not None and last.seen is Seen.GOOD
-    moved = last is not None and before is not None and not last.agrees_with(before)
-    if final or (good and moved):
-        return Judgement(Verdict.LIVE, "answers moved, and vary from look to look")
-    return Judgement(Verdict.WAIT, "answers moved only now: one more look")
+def _judge_bad(case: Case, probe: ProbeAnswers, *, late: bool) -> Judgement:
+    last = case.last
+    if last is None or last.seen is Seen.GOOD:
+        return Judgement(Verdict.WAIT, probe.detail)  # twice running, or it says nothing
+    if Seen.NO_ANSWER not in (last.seen, probe.seen):
+        return Judgement(Verdict.BROKEN, probe.detail)
+    if not late:
+        return Judgement(Verdict.WAIT, probe.detail)
+    if case.known or Seen.BROKEN in (last.seen, probe.seen):
+        return Judgement(Verdict.BROKEN, f"no good answer until the deadline: {probe.detail}")
+    return Judgement(Verdict.LIVE, "unproven: the endpoint answered neither before nor after")
 
 
-def _as_wanted(case: Case, probe: ProbeAnswers, *, known: bool) -> bool:
-    return not known or (case.before is not None and probe.agrees_with(case.before))
+def _fitting(kept: ProbeAnswers | None, probe: ProbeAnswers) -> ProbeAnswers | None:
+    return kept if kept is not None and kept.request == probe.request else None
 
 
-def _agrees(last: ProbeAnswers | None, probe: ProbeAnswers) -> bool:
-    return last is not None and last.seen is Seen.GOOD and probe.agrees_with(last)
+def _as_wanted(case: Case, probe: ProbeAnswers) -> bool:
+    if not case.known or case.before is None:
+        return probe.seen is Seen.GOOD
+    if case.before.seen is Seen.GOOD:
+        return probe.agrees_with(case.before)
+    return probe.seen is not Seen.NO_ANSWER  # it was broken before: nothing better to go back to
 
 
 def read_answers(request: Mapping[str, Any], answer: object, wanted: int) -> ProbeAnswers:
     """Return the scores in a request-response answer to `request` of `wanted` rows.
 
     Reads both documented forms, table and row objects, and judges the content: a missing
-    score column, a wrong row count or a number that is not finite is a broken model.
+    score column, a wrong row count or a number that is not finite is a broken model. Of
+    several outputs the first that holds good scores counts.
     """
-    table = _table(answer)
+    results = answer.get("Results") if isinstance(answer, dict) else None
+    outputs = list(results.values()) if isinstance(results, dict) else []
+    read = [_read_output(request, output, wanted) for output in outputs]
+    if not read:
+        return ProbeAnswers(seen=Seen.BROKEN, detail="the answer holds no table of results")
+    return next((answers for answers in read if answers.seen is Seen.GOOD), read[0])
+
+
+def _read_output(request: Mapping[str, Any], output: object, wanted: int) -> ProbeAnswers:
+    table = _table(output)
     if table is None:
         return ProbeAnswers(seen=Seen.BROKEN, detail="the answer holds no table of results")
     columns, rows = table
@@ -199,15 +248,11 @@ def read_answers(request: Mapping[str, Any], answer: object, wanted: int) -> Pro
     return ProbeAnswers(seen=Seen.GOOD, columns=tuple(columns[i] for i in picked), rows=scores)
 
 
-def _table(answer: object) -> tuple[Sequence[str], Sequence[Sequence[object]]] | None:
-    results = answer.get("Results") if isinstance(answer, dict) else None
-    if not isinstance(results, dict) or not results:
-        return None
-    first = next(iter(results.values()))
-    if isinstance(first, list) and first and all(isinstance(row, dict) for row in first):
-        columns = [str(name) for name in first[0]]
-        return columns, [[row.get(name) for name in columns] for row in first]
-    value = first.get("value") if isinstance(first, dict) else None
+def _table(output: object) -> tuple[Sequence[str], Sequence[Sequence[object]]] | None:
+    if isinstance(output, list) and output and all(isinstance(row, dict) for row in output):
+        columns = [str(name) for name in output[0]]
+        return columns, [[row.get(name) for name in columns] for row in output]
+    value = output.get("value") if isinstance(output, dict) else None
     if not isinstance(value, dict):
         return None
     names, rows = value.get("ColumnNames"), value.get("Values")

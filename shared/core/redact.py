@@ -1,20 +1,39 @@
 """Takes secrets out of text that came from elsewhere, before anyone keeps or shows it."""
 
+import json
 import re
 from typing import Final
+from urllib.parse import quote
 
 _HIDDEN: Final = "***"
-_SIGNED: Final = re.compile(r"\?[^\s\"'<>]*\bsig=[^\s\"'<>]*", re.IGNORECASE)
-_SIGNATURE: Final = re.compile(r"(?<![A-Za-z])(sig=)[^&\s\"'<>]+", re.IGNORECASE)
+_SIGNED: Final = re.compile(
+    r"(?:\?|%3F)[^\s\"'<>]*(?<![A-Za-z])sig(?:=|%3D)[^\s\"'<>]*|"
+    r"(?:\?|%3F)[^\s\"'<>]*%26sig%3D[^\s\"'<>]*",
+    re.IGNORECASE,
+)
+_SIGNATURE: Final = re.compile(r"((?<![A-Za-z])sig(?:=|%3D))[^&\s\"'<>]+", re.IGNORECASE)
 _KEYED: Final = re.compile(
     r"(AccountKey=|SharedAccessSignature=|Bearer\s+)[^;\s\"'<>]+", re.IGNORECASE
 )
+#: Shorter values are words; hiding them would tear the text without hiding anything.
+_SHORTEST: Final = 4
 
 
 def redact(text: str, *secrets: str) -> str:
-    """Return `text` without signatures, keys, bearer tokens and the given `secrets`."""
-    for secret in filter(None, secrets):
-        text = text.replace(secret, _HIDDEN)
+    """Return `text` without signatures, keys, bearer tokens and the given `secrets`.
+
+    A secret is found as it is and in the forms that a URL or JSON gives it.
+    """
+    for secret in secrets:
+        if len(secret) >= _SHORTEST:
+            for form in _forms(secret):
+                text = text.replace(form, _HIDDEN)
     text = _SIGNED.sub(f"?{_HIDDEN}", text)
     text = _SIGNATURE.sub(rf"\1{_HIDDEN}", text)
     return _KEYED.sub(rf"\1{_HIDDEN}", text)
+
+
+def _forms(secret: str) -> set[str]:
+    in_json = json.dumps(secret)[1:-1]
+    in_url = quote(secret, safe="")
+    return {secret, in_url, in_url.lower(), quote(secret), in_json, in_json.replace("/", "\\/")}

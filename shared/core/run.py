@@ -110,7 +110,11 @@ class Promotion(Value):
     deadline: AwareDatetime | None = None
     certain: bool = True  #: whether the service confirmed that it took the update
     last: ProbeAnswers | None = None  #: what the last look saw
-    returning_to: Literal["before", "start"] | None = None  #: why the old model is put back
+    last_at: AwareDatetime | None = None
+    ever_sent: bool = False  #: whether the endpoint may have taken an update of this run
+    returning_to: Literal["rolled_back", "unchanged", "start"] | None = None
+    """Where the run goes once the old model serves again: to an end, or on to its own update."""
+    returning_resource: str | None = None  #: whose model is put back, where it is another's
     resent: int = 0  #: how often an update that was never confirmed was sent again
     proof: str | None = None
 

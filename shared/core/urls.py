@@ -60,7 +60,7 @@ def update_url(text: str) -> str:
         ValueError: it is another kind of URL, or names the default endpoint, which follows
             its experiment and cannot be patched (contract studio-classic §3).
     """
-    scheme, host, path, query = _split(text)
+    scheme, host, path, _ = _split(text)
     if _ARM.fullmatch(path):
         raise ValueError(
             "this is a New (Resource Manager) web service: `kind: webservice` is not supported yet"
@@ -81,7 +81,7 @@ def update_url(text: str) -> str:
             "the default endpoint follows its experiment and cannot be updated: "
             "add an endpoint to the predictive web service and name that one"
         )
-    return urlunsplit((scheme, host, path, query, ""))
+    return urlunsplit((scheme, host, path, "", ""))  # no query is documented for it
 
 
 def is_loopback(url: str) -> bool:

@@ -126,7 +126,7 @@ CASES: list[tuple[Change, str, str]] = [
     (put("training.attempts", 0), "training.attempts", "greater than or equal to 1"),
     (put("training.timeout", 120), "training.timeout", "write it like 30s"),
     (put("training.timeout", "0s"), "training.timeout", "longer than 0s"),
-    (put("training.timeout", "7d"), "timeout", "at most 6d23h"),
+    (put("training.timeout", "7d"), "timeout", "at most 6d22h"),
     (put("training.timeout", "99999999999d"), "training.timeout", "span of time"),
     (put("data.min_size", "big"), "data.min_size", "write it like 1KB"),
     (put("data.min_size", value=True), "data.min_size", "write it like 1KB"),
