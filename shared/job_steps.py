@@ -22,7 +22,7 @@ from shared.core.facts import (
     Overtaken,
 )
 from shared.core.names import output_path
-from shared.core.run import Phase, Run
+from shared.core.run import Run
 from shared.errors import OutcomeUnknown, PermanentError, TransientError
 from shared.ports import JobRequest, JobState, JobStatus, TrainingService
 
@@ -125,9 +125,8 @@ class JobSteps:
         return ModelCollected(model)
 
     def _signatures_over(self, run: Run) -> bool:
-        created = [entry.at for entry in run.history if entry.phase is Phase.CREATED]
-        age = self.context.clock.now() - (created[-1] if created else run.opened_at)
-        return age > run.config.training.timeout
+        made = run.job_at or run.opened_at
+        return self.context.clock.now() - made > run.config.training.timeout
 
     def _replace(self, service: TrainingService, job: str) -> Fact:
         _cancel(service, job)
@@ -194,10 +193,10 @@ def _unknown_job(run: Run, state: JobState) -> TransientError:
 def _cancel(service: TrainingService, job: str) -> None:
     try:
         service.cancel(job)
-    except PermanentError:
+    except PermanentError as exc:
         # It may have ended this very moment; its state is the truth.
         if service.state(job).status not in _ENDED:
-            raise
+            raise TransientError(str(exc), patience=_LATE) from exc
 
 
 def _seen_after_all(service: TrainingService, job: str, run: Run) -> Fact | None:

@@ -34,7 +34,8 @@ class JobCreated:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep the handle before anything is started by it (rule 3)."""
-        return run.moved(Phase.CREATED, at, f"attempt {run.attempt}: job {self.job}", job=self.job)
+        note = f"attempt {run.attempt}: job {self.job}"
+        return run.moved(Phase.CREATED, at, note, job=self.job, job_at=at)
 
 
 @dataclass(frozen=True, slots=True)

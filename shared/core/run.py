@@ -143,6 +143,7 @@ class Run(Value):
     claim: str | None = None  #: who acts now; its age is that of the stored record
     attempt: int = 1
     job: str | None = None
+    job_at: AwareDatetime | None = None  #: when the job was made; its signed URLs age from then
     started_at: AwareDatetime | None = None
     ended_attempts: tuple[Ended, ...] = ()
     model: BlobVersion | None = None
