@@ -107,12 +107,10 @@ class Case:
         probe = look.probe
         if probe is None:
             return self, None
-        case = replace(self, before=_fitting(self.before, probe), last=_fitting(self.last, probe))
-        gone = set(case.before.columns) - set(probe.columns) if case.before else set()
-        if probe.seen is Seen.GOOD and gone:
-            detail = f"score column {min(gone)!r} is missing"
-            return case, probe.model_copy(update={"seen": Seen.BROKEN, "detail": detail})
-        return case, probe
+        before = _fitting(self.before, probe)
+        last = _fitting(self.last, probe)
+        case = replace(self, before=before, last=last and _complete(before, last))
+        return case, _complete(before, probe)
 
 
 def judge_update(case: Case, look: Look, now: datetime) -> Judgement:
@@ -202,6 +200,14 @@ def _judge_bad(case: Case, probe: ProbeAnswers, *, late: bool) -> Judgement:
 
 def _fitting(kept: ProbeAnswers | None, probe: ProbeAnswers) -> ProbeAnswers | None:
     return kept if kept is not None and kept.request == probe.request else None
+
+
+def _complete(before: ProbeAnswers | None, probe: ProbeAnswers) -> ProbeAnswers:
+    gone = set(before.columns) - set(probe.columns) if before else set()
+    if probe.seen is not Seen.GOOD or not gone:
+        return probe
+    detail = f"score column {min(gone)!r} is missing"
+    return probe.model_copy(update={"seen": Seen.BROKEN, "detail": detail})
 
 
 def _as_wanted(case: Case, probe: ProbeAnswers) -> bool:
