@@ -22,7 +22,7 @@ from shared.core.head import Head, head_id, promoted, released
 from shared.core.pipeline import Endpoint
 from shared.core.proof import Case, Look, Verdict, judge_return, judge_update
 from shared.core.run import Phase, Promotion, Run, WayBack
-from shared.errors import OutcomeUnknown, PermanentError
+from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
 from shared.ledger import Stored
 from shared.ports import ServingEndpoint
 from shared.reservation_steps import ReservationSteps
@@ -77,11 +77,18 @@ class PromotionSteps:
             serving.restore(way_back)
         except OutcomeUnknown:
             return self._perhaps_sent(endpoint)
-        except PermanentError as exc:
-            if not preparing:
+        except (PermanentError, TransientError) as exc:
+            if not preparing or self._worth_repeating(run, exc):
                 raise
-            return Returned(f"the model from before was refused ({exc}): going on")
+            return Returned(f"the model from before cannot be put back ({exc}): going on")
         return UpdateSent(self._deadline(endpoint))
+
+    def _worth_repeating(self, run: Run, exc: RelearnError) -> bool:
+        if not isinstance(exc, TransientError):
+            return False
+        since = run.trouble.since if run.trouble else self.context.clock.now()
+        patience = exc.patience or self.context.limits.patience
+        return self.context.clock.now() - since < patience
 
     def look(self, run: Run) -> Fact | None:
         """Look at what the endpoint answers; None when a look adds nothing to the last one."""
