@@ -26,9 +26,9 @@ def health(req: func.HttpRequest) -> func.HttpResponse:
     if not isinstance(built, Unusable):
         try:
             seen = _seen(built)
-            problems += _silence(built, seen["last_poll"])
+            problems += _silence(built, seen["last_poll"]) + _missing_containers(built)
         except RelearnError as exc:
-            problems.append(f"ledger: {exc}")
+            problems.append(f"storage: {exc}")
     status = "unusable" if problems else "attention" if seen["parked"] else "healthy"
     return ok({"status": status, **seen, "problems": problems}, 503 if problems else 200)
 
@@ -51,3 +51,16 @@ def _silence(built: App, last_poll: str | None) -> list[str]:
     silent = built.context.clock.now() - datetime.fromisoformat(last_poll)
     what = f"poll_jobs: no poll since {last_poll}: is its timer running?"
     return [what] if silent > _SILENT else []
+
+
+def _missing_containers(built: App) -> list[str]:
+    context = built.context
+    named = (
+        ("TRAINING_DATA_CONTAINER", context.data, context.data_container),
+        ("MODELS_CONTAINER", context.models, context.models_container),
+    )
+    return [
+        f"{setting}: container {container!r} does not exist: create it"
+        for setting, account, container in named
+        if not account.exists(container)
+    ]

@@ -103,6 +103,10 @@ class Blobs(Protocol):
         """Yield the blobs whose names start with `prefix`. Raises TransientError."""
         ...
 
+    def exists(self, container: str) -> bool:
+        """Return whether there is such a container. Raises TransientError, PermanentError."""
+        ...
+
     def sign(self, container: str, name: str, access: Access, valid: timedelta) -> SignedBlob:
         """Return the blob with a SAS for `access` to it alone. Raises TransientError."""
         ...

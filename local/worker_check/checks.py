@@ -90,7 +90,7 @@ def _check_http(worker: Worker, stage: Stage, report: Report) -> None:
     trouble = sorted(shown.body.get("trouble", {}))
     report.equal(
         "get_run: why, and when it is tried again",
-        ["count", "next_look", "reason", "since"],
+        ["cause_since", "count", "next_look", "patience", "reason", "since"],
         trouble,
     )
     _check_told(worker, run_id, report)

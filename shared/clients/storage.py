@@ -65,6 +65,13 @@ class AccountBlobs:
         except AzureError as exc:
             raise classify(exc, f"list {container}/{prefix}", write=False) from exc
 
+    def exists(self, container: str) -> bool:
+        """Return whether there is such a container."""
+        try:
+            return self._account.get_container_client(container).exists()
+        except AzureError as exc:
+            raise classify(exc, f"look at container {container}", write=False) from exc
+
     def sign(self, container: str, name: str, access: Access, valid: timedelta) -> SignedBlob:
         """Return the blob with a SAS for `access` to it alone, for `valid` from now."""
         now = self._clock.now()

@@ -79,6 +79,11 @@ def test_what_is_not_there_is_none(bench: Bench) -> None:
     assert list(bench.blobs.listing("no-such-container", "")) == []
 
 
+def test_a_container_is_there_or_not(bench: Bench) -> None:
+    bench.put("a.csv", b"1")
+    assert bench.blobs.exists(bench.container)
+
+
 def test_a_look_tells_the_version_without_its_content(bench: Bench) -> None:
     bench.put("a.csv", b"1,2\n")
     found = bench.blobs.head(bench.container, "a.csv")

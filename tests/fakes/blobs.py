@@ -29,6 +29,7 @@ class FakeBlobs:
     facts: dict[str, Facts] = field(default_factory=dict)
     versions: "count[int]" = field(default_factory=lambda: count(1))
     heads: int = 0
+    missing: set[str] = field(default_factory=set)  #: containers that nobody made
 
     def __post_init__(self) -> None:
         self.store = WatchedBlobs(self)
@@ -60,6 +61,9 @@ class FakeBlobs:
         for key in sorted(self.store.contents):
             if key.startswith(start) and (found := self._version(key)) is not None:
                 yield found
+
+    def exists(self, container: str) -> bool:
+        return container not in self.missing
 
     def sign(self, container: str, name: str, access: Access, valid: timedelta) -> SignedBlob:
         now = self.clock.now()

@@ -67,7 +67,7 @@ def test_health_fails_while_the_ledger_cannot_be_read(
     monkeypatch.setattr(world.documents, "read", refuse)
     said = api.health()
     assert said.status == 503
-    assert said.body["problems"] == ["ledger: the storage account cannot be reached"]
+    assert said.body["problems"] == ["storage: the storage account cannot be reached"]
     assert api.get(NO_RUN).status == 503
 
 
@@ -89,3 +89,12 @@ def test_open_runs_can_be_seen_and_stopped_while_the_pipelines_file_is_wrong(
     assert api.start().status == 503
     assert api.get(run_id).status == 200
     assert api.cancel(run_id).body["phase"] == "cancelled"
+
+
+def test_health_names_a_container_that_does_not_exist(world: World, api: Api) -> None:
+    world.blobs.missing.add("models")
+    said = api.health()
+    assert said.status == 503
+    assert said.body["problems"] == [
+        "MODELS_CONTAINER: container 'models' does not exist: create it"
+    ]
