@@ -73,6 +73,7 @@ def good(*scores: str) -> ProbeAnswers:
 
 
 BROKEN: Final = ProbeAnswers(seen=Seen.BROKEN, detail="missing feature(s): 'hello'")
+REFUSED: Final = ProbeAnswers(seen=Seen.REFUSED, detail="no such URL (HTTP 404)")
 SILENT: Final = ProbeAnswers(seen=Seen.NO_ANSWER, detail="busy (HTTP 503)")
 
 
@@ -83,7 +84,7 @@ def promotion(**changes: Any) -> Promotion:
         "way_back": WayBack(),
         "sent_at": NOW,
         "deadline": NOW + HOUR,
-        "returning_to": "before",
+        "returning_to": "rolled_back",
     }
     return Promotion(**{**known, **changes})
 

@@ -7,7 +7,7 @@ import pytest
 from shared.core.head import Head
 from shared.core.run import Phase, Run
 from shared.errors import Conflict, CorruptRecord
-from shared.ledger import Heartbeat, Ledger, VersionEntry
+from shared.ledger import Heartbeat, Ledger, VersionEntry, fingerprint_of
 from shared.ports import ETag
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import MemoryDocuments
@@ -31,7 +31,7 @@ READS: dict[str, Callable[[Ledger], object]] = {
     "versions/b-x": lambda ledger: ledger.version("b-x"),
     "heads/x": lambda ledger: ledger.head("x"),
     "schedules/x": lambda ledger: ledger.last_due("x"),
-    "pipelines/x": lambda ledger: ledger.activation("x", NOW),
+    "pipelines/x": lambda ledger: ledger.activation("x", NOW, NOW),
     "poll": lambda ledger: ledger.heartbeat(),
 }
 GOOD = {
@@ -118,14 +118,27 @@ def test_a_write_over_another_version_is_a_conflict(ledger: Ledger) -> None:
 
 
 def test_the_first_activation_stays(ledger: Ledger) -> None:
-    assert ledger.activation("sample", NOW) == NOW
-    assert ledger.activation("sample", NOW + HOUR) == NOW
+    assert ledger.activation("sample", NOW, NOW) == NOW
+    assert ledger.activation("sample", NOW + HOUR, NOW + HOUR) == NOW
 
 
 def test_of_two_workers_that_start_at_once_the_earlier_time_stays(ledger: Ledger) -> None:
-    ledger.activation("sample", NOW)
-    assert ledger.activation("sample", NOW - timedelta(seconds=1)) == NOW - timedelta(seconds=1)
-    assert ledger.activation("sample", NOW) == NOW - timedelta(seconds=1)
+    earlier = NOW - timedelta(seconds=1)
+    ledger.activation("sample", NOW, NOW)
+    assert ledger.activation("sample", earlier, NOW) == earlier
+    assert ledger.activation("sample", NOW, NOW) == earlier
+
+
+def test_an_activation_by_a_clock_that_is_ahead_is_kept_by_the_storages(ledger: Ledger) -> None:
+    ahead = timedelta(seconds=20)
+    started = NOW + ahead
+    assert ledger.activation("sample", started, started) == NOW
+    assert ledger.activation("sample", started, started) == NOW
+
+
+def test_an_activation_is_not_moved_by_a_clock_that_is_behind(ledger: Ledger) -> None:
+    started = NOW - timedelta(seconds=20)
+    assert ledger.activation("sample", started, started) == started
 
 
 def test_a_version_is_news_once(ledger: Ledger) -> None:
@@ -135,17 +148,21 @@ def test_a_version_is_news_once(ledger: Ledger) -> None:
     assert ledger.version("b-2") is None
 
 
-def test_the_versions_of_one_blob_are_listed_and_no_others(ledger: Ledger) -> None:
-    for name in ("b-1", "b-2", "bb-1", "c-1"):
-        ledger.add_version(name, ENTRY.model_copy(update={"note": name}))
-    assert [entry.note for entry in ledger.versions_of("b")] == ["b-1", "b-2"]
+def test_the_newest_version_of_one_blob_is_told_and_no_others(ledger: Ledger) -> None:
+    newest = blob(modified=NOW + HOUR)
+    others = blob(modified=NOW + 2 * HOUR)
+    known = {"b-1": blob(), "b-2": newest, "b-3": blob(), "bb-1": others, "c-1": others}
+    for name, version in known.items():
+        ledger.add_version(name, ENTRY.model_copy(update={"blob": version}))
+    assert ledger.newest_version("b") == fingerprint_of(newest)
+    assert ledger.newest_version("d") is None
 
 
 def test_a_marker_holds_hints_and_no_body(ledger: Ledger, documents: MemoryDocuments) -> None:
     ledger.mark_open("sample-1", {"phase": "received"})
     ledger.mark_open("sample-1", {"phase": "other"})
     (marker,) = ledger.open_runs()
-    assert (marker.run_id, marker.hints) == ("sample-1", {"phase": "received"})
+    assert (marker.run_id, marker.hints) == ("sample-1", {"phase": "other"})
     assert documents.rows["open/sample-1"].body == b""
 
 
@@ -161,7 +178,7 @@ def test_hints_are_renewed_only_on_the_marker_that_was_seen(ledger: Ledger) -> N
 def test_a_marker_that_was_renewed_meanwhile_is_not_dropped(ledger: Ledger) -> None:
     ledger.mark_open("sample-1", {})
     (seen,) = ledger.open_runs()
-    ledger.renew_mark("sample-1", {"phase": "told"})
+    ledger.mark_open("sample-1", {"phase": "told"})
     ledger.close(seen)
     assert len(list(ledger.open_runs())) == 1
     ledger.unmark("sample-1")

@@ -1,18 +1,32 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import product
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from shared.core import facts
 from shared.core.facts import Fact
 from shared.core.machine import MOVES, Command, apply, cancellable, next_command
+from shared.core.pipeline import Pipeline
 from shared.core.run import ENDS, Phase, Run
 from shared.errors import InvalidTransition
-from tests.unit.samples import HOUR, MODEL, NOW, STEPS, good, pipeline, promotion, run, trouble
+from tests.unit.samples import (
+    HOUR,
+    MODEL,
+    NOW,
+    STEPS,
+    UPDATE,
+    good,
+    pipeline,
+    promotion,
+    run,
+    tree,
+    trouble,
+)
 
 TWICE = pipeline(training__attempts=2)
+BACK = ("rolled_back", "unchanged", "start")
 SAMPLES: dict[type[Fact], Fact] = {
     type(fact): fact
     for fact in (
@@ -21,6 +35,8 @@ SAMPLES: dict[type[Fact], Fact] = {
         facts.JobFinished(),
         facts.JobFailed("bad data"),
         facts.JobStopped("too long"),
+        facts.JobCancelled(),
+        facts.JobTooOld(),
         facts.GivenUp(),
         facts.Overtaken("newer data"),
         facts.DataGone("deleted"),
@@ -31,7 +47,8 @@ SAMPLES: dict[type[Fact], Fact] = {
         facts.UpdateSent(NOW + HOUR),
         facts.NotYetLive(good("1")),
         facts.WentLive("moved", good("1")),
-        facts.StayedUnchanged("same"),
+        facts.StayedUnchanged("same", can_return=True),
+        facts.ReservationLost(),
         facts.UpdateLost(),
         facts.ModelBroke("missing feature"),
         facts.Returned("as before"),
@@ -46,7 +63,7 @@ SAMPLES: dict[type[Fact], Fact] = {
 def variants(phase: Phase) -> Iterator[Run]:
     """Every kind of run that can stand in `phase`, as far as facts tell them apart."""
     parked_in = STEPS if phase is Phase.PARKED else (None,)
-    choices = product((1, 2), (False, True), (None, trouble(NOW - HOUR)), ("before", "start"))
+    choices = product((1, 2), (False, True), (None, trouble(NOW - HOUR)), BACK)
     for where, (attempt, cancelling, since, back) in product(parked_in, choices):
         shape = run(where or phase)
         yield shape.model_copy(
@@ -192,9 +209,15 @@ def test_a_second_confirmation_does_not_restart_the_clock_of_an_attempt() -> Non
 @pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING])
 def test_what_is_on_its_way_to_an_endpoint_cannot_be_cancelled(phase: Phase) -> None:
     assert not cancellable(run(phase))
-    assert not cancellable(run(phase).model_copy(update={"phase": "parked", "parked_in": phase}))
     with pytest.raises(InvalidTransition):
         apply(run(phase), facts.CancelRequested(), NOW)
+
+
+@pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING])
+def test_a_run_that_is_parked_on_its_way_to_an_endpoint_can_be_cancelled(phase: Phase) -> None:
+    parked = apply(run(phase), facts.StepRefused("no", "do"), NOW)
+    assert cancellable(parked)
+    assert apply(parked, facts.CancelRequested(), NOW).phase is Phase.CANCELLED
 
 
 def test_a_parked_run_waits_for_a_person_even_while_it_is_being_cancelled() -> None:
@@ -244,6 +267,90 @@ def test_a_retry_after_the_job_keeps_the_settings_that_made_it() -> None:
     config = apply(parked, facts.RetryRequested(corrected), NOW).config
     assert config.training == run(Phase.TRAINED).config.training
     assert config.endpoint is None
+
+
+def elsewhere(**changes: Any) -> Pipeline:
+    (endpoint,) = tree()["endpoints"]
+    return pipeline(endpoints=[{**endpoint, **changes}])
+
+
+ELSEWHERE = [elsewhere(update=UPDATE.replace("production", "other")), elsewhere(resource="Other")]
+
+
+@pytest.mark.parametrize("corrected", ELSEWHERE, ids=["another URL", "another resource"])
+@pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING])
+def test_an_endpoint_that_was_sent_an_update_is_settled_before_another_is_taken(
+    phase: Phase, corrected: Pipeline
+) -> None:
+    sent = promotion(ever_sent=True)
+    parked = apply(run(phase, promotion=sent), facts.StepRefused("no", "do"), NOW)
+    again = apply(parked, facts.RetryRequested(corrected), NOW)
+    assert again.config == parked.config
+    assert again.promotion is not None
+
+
+@pytest.mark.parametrize("corrected", ELSEWHERE, ids=["another URL", "another resource"])
+def test_a_corrected_endpoint_is_reserved_anew_when_nothing_was_sent_to_the_wrong_one(
+    corrected: Pipeline,
+) -> None:
+    unsent = run(Phase.PROMOTING, promotion=promotion(sent_at=None, deadline=None))
+    parked = apply(unsent, facts.StepRefused("no", "do"), NOW)
+    again = apply(parked, facts.RetryRequested(corrected), NOW)
+    assert again.config.endpoints == corrected.endpoints
+    assert (again.phase, again.promotion) == (Phase.PROMOTING, None)
+
+
+def test_other_corrections_of_the_endpoint_are_taken_at_any_time() -> None:
+    corrected = elsewhere(api_key="${OTHER_KEY}")
+    sent = run(Phase.VERIFYING, promotion=promotion(ever_sent=True))
+    parked = apply(sent, facts.StepRefused("no", "do"), NOW)
+    again = apply(parked, facts.RetryRequested(corrected), NOW)
+    assert again.config.endpoints == corrected.endpoints
+    assert again.promotion is not None
+
+
+def test_a_confirmed_or_possible_update_is_remembered_for_good() -> None:
+    unsent = run(Phase.PROMOTING, promotion=promotion(sent_at=None))
+    for certain in (True, False):
+        shape = apply(unsent, facts.UpdateSent(NOW + HOUR, certain=certain), NOW)
+        shape = apply(apply(shape, facts.UpdateLost(), NOW), facts.StepRefused("no", "do"), NOW)
+        assert shape.promotion is not None
+        assert shape.promotion.ever_sent
+
+
+@pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.VERIFYING])
+def test_a_run_that_lost_its_reservation_starts_its_promotion_over(phase: Phase) -> None:
+    again = apply(run(phase), facts.ReservationLost(), NOW)
+    assert (again.phase, again.promotion, again.model) == (Phase.PROMOTING, None, MODEL)
+    assert next_command(again, NOW) is Command.RESERVE_ENDPOINT
+
+
+def test_an_unchanged_endpoint_is_first_given_back_its_old_model() -> None:
+    back = apply(run(Phase.VERIFYING), facts.StayedUnchanged("same", can_return=True), NOW)
+    assert back.phase is Phase.RETURNING
+    assert next_command(back, NOW) is Command.RETURN_ENDPOINT
+    ended = apply(back, facts.Returned("as before"), NOW)
+    assert (ended.phase, ended.reason) == (Phase.UNCHANGED, "same")
+
+
+def test_an_unchanged_endpoint_with_nothing_to_give_back_ends_the_run() -> None:
+    ended = apply(run(Phase.VERIFYING), facts.StayedUnchanged("same", can_return=False), NOW)
+    assert (ended.phase, ended.reason) == (Phase.UNCHANGED, "same")
+
+
+def test_a_model_that_broke_ends_its_run_rolled_back_once_the_old_one_serves() -> None:
+    back = apply(run(Phase.VERIFYING), facts.ModelBroke("missing feature"), NOW)
+    ended = apply(back, facts.Returned("as before"), NOW)
+    assert (ended.phase, ended.reason) == (Phase.ROLLED_BACK, "missing feature")
+
+
+def test_a_look_is_remembered_with_its_time_until_the_next_update() -> None:
+    seen = apply(run(Phase.VERIFYING), facts.NotYetLive(good("1")), NOW + HOUR)
+    assert seen.promotion is not None
+    assert (seen.promotion.last, seen.promotion.last_at) == (good("1"), NOW + HOUR)
+    back = apply(seen, facts.ModelBroke("missing feature"), NOW + HOUR)
+    assert back.promotion is not None
+    assert (back.promotion.last, back.promotion.last_at) == (None, None)
 
 
 def test_a_return_at_the_start_begins_the_promotion_anew() -> None:

@@ -36,7 +36,8 @@ def test_after_a_good_model_a_broken_one_is_replaced_by_the_good_one(world: Obse
     world.until(world.deliver("bad.csv")[0], Phase.ROLLED_BACK)
     assert world.serving() == good
     world.clock.move(MINUTE)
-    world.until(world.start("third.csv"), Phase.PROMOTED)
+    world.upload("third.csv", CSV + b"5,6,1\n")
+    world.until(world.deliver("third.csv")[0], Phase.PROMOTED)
 
 
 def test_an_old_model_that_cannot_be_put_back_parks_the_run(world: Observed) -> None:

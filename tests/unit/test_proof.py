@@ -1,3 +1,5 @@
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from shared.core.proof import (
     judge_update,
     read_answers,
 )
-from tests.unit.samples import BROKEN, HOUR, NOW, ROWS, SILENT, good
+from tests.unit.samples import BROKEN, HOUR, NOW, REFUSED, ROWS, SILENT, good
 
 TARGET = "models/new.ilearner"
 BEFORE, AFTER, OTHER = good("0.1", "0.2"), good("0.8", "0.9"), good("0.5", "0.5")
@@ -22,6 +24,17 @@ EARLY, LATE, FINAL = NOW, NOW + HOUR, NOW + 2 * HOUR
 
 def case(before: ProbeAnswers | None, last: ProbeAnswers | None) -> Case:
     return Case(TARGET, before, last, deadline=LATE, final=FINAL)
+
+
+def fewer(answers: ProbeAnswers) -> ProbeAnswers:
+    """Return these answers as a model gives them that has lost a score column."""
+    return answers.model_copy(update={"columns": ("Scored Labels",)})
+
+
+def more(answers: ProbeAnswers) -> ProbeAnswers:
+    rows = tuple((*row, "0.5") for row in answers.rows)
+    columns = ("Scored Labels", "Scored Probabilities")
+    return answers.model_copy(update={"columns": columns, "rows": rows})
 
 
 def looked(probe: ProbeAnswers | None, configured: str | None = None) -> Look:
@@ -43,9 +56,15 @@ W, L, U, B = Verdict.WAIT, Verdict.LIVE, Verdict.UNCHANGED, Verdict.BROKEN
         pytest.param(BEFORE, None, BROKEN, W, W, id="broken once"),
         pytest.param(BEFORE, AFTER, BROKEN, W, W, id="broken after a good look"),
         pytest.param(BEFORE, BROKEN, BROKEN, B, B, id="broken twice running"),
-        pytest.param(BEFORE, None, SILENT, W, B, id="no answer, though there was one before"),
+        pytest.param(BEFORE, None, SILENT, W, W, id="no answer once"),
+        pytest.param(BEFORE, AFTER, SILENT, W, W, id="no answer after a good look"),
+        pytest.param(BEFORE, SILENT, SILENT, W, B, id="no answer, though there was one before"),
         pytest.param(BEFORE, BROKEN, SILENT, W, B, id="no answer after a broken one"),
-        pytest.param(SILENT, None, SILENT, W, L, id="no answer, as before"),
+        pytest.param(BEFORE, SILENT, BROKEN, W, B, id="broken after no answer"),
+        pytest.param(BEFORE, None, REFUSED, W, W, id="refused once"),
+        pytest.param(BEFORE, AFTER, REFUSED, W, W, id="refused after a good look"),
+        pytest.param(BEFORE, REFUSED, REFUSED, B, B, id="refused twice running"),
+        pytest.param(SILENT, SILENT, SILENT, W, L, id="no answer, as before"),
         pytest.param(None, AFTER, AFTER, W, L, id="nothing before to compare with"),
         pytest.param(SILENT, AFTER, AFTER, W, L, id="no answer before to compare with"),
         pytest.param(BROKEN, AFTER, AFTER, L, L, id="mended: it was broken before"),
@@ -63,13 +82,58 @@ def test_what_looks_say_of_a_new_model(
     assert judge_update(case(before, last), looked(now), LATE).verdict is late
 
 
-@pytest.mark.parametrize("last", [None, BEFORE, AFTER, OTHER, SILENT, BROKEN])
-@pytest.mark.parametrize("now", [BEFORE, AFTER, SILENT, BROKEN])
-def test_whatever_varies_is_settled_in_the_end(
-    last: ProbeAnswers | None, now: ProbeAnswers
+@pytest.mark.parametrize("before", [None, BEFORE, SILENT, BROKEN, more(BEFORE)])
+@pytest.mark.parametrize(
+    ("last", "now"),
+    [
+        pytest.param(BEFORE, BEFORE, id="unmoved"),
+        pytest.param(AFTER, AFTER, id="moved"),
+        pytest.param(OTHER, AFTER, id="moved and differ"),
+        pytest.param(SILENT, SILENT, id="no answer"),
+        pytest.param(BROKEN, BROKEN, id="broken"),
+        pytest.param(REFUSED, REFUSED, id="refused"),
+        pytest.param(fewer(AFTER), fewer(AFTER), id="a column is missing"),
+    ],
+)
+def test_two_looks_of_one_kind_running_settle_it_in_the_end(
+    before: ProbeAnswers | None, last: ProbeAnswers, now: ProbeAnswers
 ) -> None:
-    judged = judge_update(case(BEFORE, last), looked(now), FINAL)
+    judged = judge_update(case(before, last), looked(now), FINAL)
     assert judged.verdict is not Verdict.WAIT
+
+
+@pytest.mark.parametrize("last", [None, BEFORE, AFTER])
+@pytest.mark.parametrize("now", [SILENT, BROKEN, REFUSED])
+@pytest.mark.parametrize("at", [EARLY, LATE, FINAL])
+def test_a_single_bad_look_never_condemns_a_model(
+    last: ProbeAnswers | None, now: ProbeAnswers, at: datetime
+) -> None:
+    assert judge_update(case(BEFORE, last), looked(now), at).verdict is Verdict.WAIT
+
+
+@pytest.mark.parametrize("at", [EARLY, LATE, FINAL])
+def test_a_score_column_that_is_gone_is_a_broken_model(at: datetime) -> None:
+    before, now = more(BEFORE), fewer(AFTER)
+    assert judge_update(case(before, None), looked(now), at).verdict is Verdict.WAIT
+    judged = judge_update(case(before, now), looked(now), at)
+    assert judged.verdict is Verdict.BROKEN
+    assert "'Scored Probabilities' is missing" in judged.why
+
+
+def test_a_new_score_column_is_no_fault() -> None:
+    judged = judge_update(case(BEFORE, more(AFTER)), looked(more(AFTER)), EARLY)
+    assert judged.verdict is Verdict.LIVE
+
+
+@pytest.mark.parametrize("kept", [BEFORE, more(BEFORE), AFTER, BROKEN])
+@pytest.mark.parametrize("at", [EARLY, LATE])
+def test_answers_to_other_probe_rows_are_never_compared(kept: ProbeAnswers, at: datetime) -> None:
+    now = AFTER.model_copy(update={"request": "other rows"})
+    judged = judge_update(case(kept, kept), looked(now), at)
+    assert judged == judge_update(case(None, None), looked(now), at)
+    assert judged.verdict is not Verdict.UNCHANGED
+    returned = judge_return(case(kept, kept), looked(now), at, patient=False)
+    assert returned == judge_return(case(None, None), looked(now), at, patient=False)
 
 
 @pytest.mark.parametrize("last", [None, OTHER, SILENT, BROKEN])
@@ -84,9 +148,15 @@ def test_before_the_deadline_only_two_looks_running_settle_anything() -> None:
         assert judge_update(case(BEFORE, None), looked(probe), EARLY).verdict is Verdict.WAIT
 
 
-def test_a_read_back_that_names_our_model_is_live_at_the_deadline_although_nothing_moved() -> None:
-    look = looked(BEFORE, configured=TARGET)
-    assert judge_update(case(BEFORE, BEFORE), look, LATE).verdict is Verdict.LIVE
+@pytest.mark.parametrize(
+    ("progress", "verdict"), [(Progress.UNTOLD, Verdict.UNCHANGED), (Progress.DONE, Verdict.LIVE)]
+)
+def test_when_nothing_moved_a_read_back_of_our_model_counts_only_with_the_services_word(
+    progress: Progress, verdict: Verdict
+) -> None:
+    look = Look(progress, BEFORE, configured=TARGET)
+    assert judge_update(case(BEFORE, BEFORE), look, EARLY).verdict is Verdict.WAIT
+    assert judge_update(case(BEFORE, BEFORE), look, LATE).verdict is verdict
 
 
 def test_a_read_back_of_another_model_proves_nothing() -> None:
@@ -117,7 +187,7 @@ def test_an_update_that_failed_at_the_service_is_broken_with_its_reason() -> Non
     assert "BlobNotFound" in judged.why
 
 
-@pytest.mark.parametrize("judge", [judge_update, judge_return])
+@pytest.mark.parametrize("judge", [judge_update, partial(judge_return, patient=True)])
 def test_a_pending_operation_is_waited_for_until_the_deadline(judge: Any) -> None:
     look = Look(Progress.PENDING, AFTER, configured=TARGET)
     assert judge(case(BEFORE, AFTER), look, EARLY).verdict is Verdict.WAIT
@@ -133,9 +203,16 @@ def test_a_finished_operation_is_still_judged_by_its_answers() -> None:
     ("before", "last", "now", "early", "late"),
     [
         pytest.param(BEFORE, BEFORE, BEFORE, L, L, id="as before, twice"),
-        pytest.param(BEFORE, None, BEFORE, W, B, id="as before, once"),
+        pytest.param(BEFORE, None, BEFORE, W, W, id="as before, once"),
+        pytest.param(BEFORE, AFTER, BEFORE, W, W, id="as before, after other answers"),
         pytest.param(BEFORE, AFTER, AFTER, W, B, id="still the new answers"),
+        pytest.param(BEFORE, None, AFTER, W, W, id="other answers, once"),
+        pytest.param(BEFORE, BEFORE, AFTER, W, W, id="other answers after those from before"),
+        pytest.param(BEFORE, None, BROKEN, W, W, id="broken, once"),
         pytest.param(BEFORE, BROKEN, BROKEN, W, B, id="still broken"),
+        pytest.param(BROKEN, BROKEN, BROKEN, L, L, id="broken as before"),
+        pytest.param(BROKEN, OTHER, AFTER, L, L, id="mended: it was broken before"),
+        pytest.param(BROKEN, SILENT, SILENT, W, B, id="no answer, though it was broken before"),
         pytest.param(BEFORE, SILENT, SILENT, W, B, id="no answer"),
         pytest.param(None, OTHER, OTHER, L, L, id="nothing known from before"),
         pytest.param(SILENT, OTHER, OTHER, L, L, id="no answer known from before"),
@@ -148,17 +225,40 @@ def test_what_looks_say_of_the_model_that_was_put_back(
     early: Verdict,
     late: Verdict,
 ) -> None:
-    assert judge_return(case(before, last), looked(now), EARLY).verdict is early
-    assert judge_return(case(before, last), looked(now), LATE).verdict is late
+    known, look = case(before, last), looked(now)
+    assert judge_return(known, look, EARLY, patient=False).verdict is early
+    assert judge_return(known, look, LATE, patient=False).verdict is late
+    # While an update may still be on its way, nothing is proved until it has had its time.
+    assert judge_return(known, look, EARLY, patient=True).verdict is Verdict.WAIT
+    assert judge_return(known, look, LATE, patient=True).verdict is late
+
+
+@pytest.mark.parametrize("patient", [True, False])
+@pytest.mark.parametrize("now", [AFTER, BROKEN, SILENT, REFUSED])
+def test_a_return_that_comes_and_goes_is_given_up_in_the_end(
+    now: ProbeAnswers, *, patient: bool
+) -> None:
+    known = case(BEFORE, BEFORE)
+    assert judge_return(known, looked(now), LATE, patient=patient).verdict is Verdict.WAIT
+    assert judge_return(known, looked(now), FINAL, patient=patient).verdict is Verdict.BROKEN
+
+
+@pytest.mark.parametrize("patient", [True, False])
+@pytest.mark.parametrize("now", [BEFORE, AFTER, BROKEN, SILENT, REFUSED])
+@pytest.mark.parametrize("at", [EARLY, LATE, FINAL])
+def test_a_single_look_settles_no_return(now: ProbeAnswers, at: datetime, *, patient: bool) -> None:
+    judged = judge_return(case(BEFORE, None), looked(now), at, patient=patient)
+    assert judged.verdict is Verdict.WAIT
 
 
 def test_a_return_that_failed_at_the_service_is_broken() -> None:
     look = Look(Progress.FAILED, BEFORE, detail="gone")
-    assert judge_return(case(BEFORE, BEFORE), look, EARLY).verdict is Verdict.BROKEN
+    judged = judge_return(case(BEFORE, BEFORE), look, EARLY, patient=False)
+    assert judged.verdict is Verdict.BROKEN
 
 
 def test_a_return_without_probe_rows_is_called_unproven() -> None:
-    judged = judge_return(case(None, None), looked(None), EARLY)
+    judged = judge_return(case(None, None), looked(None), EARLY, patient=False)
     assert judged.verdict is Verdict.LIVE
     assert "unproven" in judged.why
 

@@ -123,8 +123,10 @@ def test_the_endpoint_tells_what_it_was_given() -> None:
         (says({"Resources": "?"}), None),
         (says(["?"]), None),
         (Answer(200, {}, b"<html>"), None),
-        (refuses(404, "NotFound"), None),
+        (Answer(401, {}, b""), None),
         (Answer(403, {}, b""), None),
+        (Answer(405, {}, b""), None),
+        (Answer(501, {}, b""), None),
     ],
 )
 def test_an_endpoint_that_tells_less_is_still_one(
@@ -134,7 +136,12 @@ def test_an_endpoint_that_tells_less_is_still_one(
     assert (current.location, current.resources, current.refreshable) == (None, names, True)
 
 
-@pytest.mark.parametrize("answer", [LOST, Answer(503, {}, b""), Answer(401, {}, b"")])
+def test_an_endpoint_that_is_not_known_is_not_to_be_refreshed_either() -> None:
+    current = endpoint(refuses(404, "NotFound"))[0].current()
+    assert (current.location, current.resources, current.refreshable) == (None, None, False)
+
+
+@pytest.mark.parametrize("answer", [LOST, Answer(503, {}, b""), Answer(429, {}, b"")])
 def test_a_read_back_without_an_answer_may_be_repeated(answer: Answer | RelearnError) -> None:
     with pytest.raises(TransientError):
         endpoint(answer)[0].current()
@@ -152,6 +159,19 @@ def test_a_look_scores_the_probe_rows_with_the_key_for_scoring() -> None:
     assert (sent.method, sent.url) == ("POST", f"{BASE}/execute?api-version=2.0")
     assert sent.headers["Authorization"] == f"Bearer {ENVIRONMENT['SCORE_KEY']}"
     assert sent.json() == ROWS
+
+
+def test_answers_carry_which_rows_they_are_to() -> None:
+    rows = {"Inputs": {"input1": {"ColumnNames": ["a"], "Values": [["1"], ["3"]]}}}
+    other = Verify.model_validate({"score": f"{BASE}/execute", "rows": rows})
+    looks = [
+        endpoint(told(None), answer, verify=verify)[0].look().probe
+        for verify in (VERIFY, other)
+        for answer in (scores(["1", "0"], ["2", "1"]), Answer(503, {}, b""))
+    ]
+    requests = [probe.request for probe in looks if probe is not None]
+    assert requests[0] == requests[1] != requests[2] == requests[3]
+    assert all(requests)
 
 
 def test_a_look_goes_on_without_the_read_back() -> None:
@@ -186,6 +206,11 @@ def test_without_probe_rows_nothing_is_scored() -> None:
 )
 def test_what_says_nothing_about_the_model_is_no_answer(answer: Answer | RelearnError) -> None:
     assert probed(answer).seen is Seen.NO_ANSWER
+
+
+@pytest.mark.parametrize("answer", [Answer(403, {}, b""), refuses(404, "NotFound")])
+def test_what_is_about_the_probes_own_url_or_key_is_refused(answer: Answer) -> None:
+    assert probed(answer).seen is Seen.REFUSED
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from shared.clients.http import Answer
+from shared.core.head import Head
 from shared.core.pipeline import Pipeline
 from shared.core.run import Phase, Run
 from shared.intake import Intake
@@ -116,6 +117,47 @@ class Observed(World):
         now = self.now_of(run)
         assert now.phase is phase, f"{now.phase}: {now.reason or now.trouble}"
         return now
+
+    def until_settled(self, run: Run, ticks: int = 40, seconds: int = 30) -> Run:
+        """Let time pass until the run is over or waits for a person."""
+        for _ in range(ticks):
+            now = self.now_of(run)
+            if now.phase.ended or now.phase is Phase.PARKED:
+                break
+            self.tick(seconds)
+        return self.now_of(run)
+
+    def next_run(self, name: str, content: bytes) -> Run:
+        """A minute later, upload data, deliver its event, and return its run."""
+        self.clock.move(timedelta(minutes=1))
+        self.upload(name, content)
+        return self.deliver(name)[0]
+
+    def correct(self, **changes: Any) -> None:
+        """Have workers from now on read an endpoint with these changes in the file."""
+        assert self.pipeline.endpoint is not None
+        endpoint = self.pipeline.endpoint.model_copy(update=changes)
+        self.pipeline = self.pipeline.model_copy(update={"endpoints": (endpoint,)})
+        self.restart()
+
+    def correct_probe(self, **changes: Any) -> None:
+        assert self.pipeline.endpoint is not None
+        assert self.pipeline.endpoint.verify is not None
+        self.correct(verify=self.pipeline.endpoint.verify.model_copy(update=changes))
+
+    def model_of(self, run: Run) -> bytes:
+        model = self.now_of(run).model
+        assert model is not None
+        return self.blobs.store.contents[f"https://account.blob.core.windows.net/{model.path}"]
+
+    def head(self) -> Head:
+        (name,) = [name for name in self.documents.rows if name.startswith("heads/")]
+        return Head.model_validate_json(self.documents.rows[name].body)
+
+    def changes(self) -> list[str]:
+        """What was sent that may change what an endpoint serves."""
+        sent = self.http.sent
+        return [one for one in sent if one.startswith("PATCH") or one.endswith("/refresh")]
 
     def damage(self, name: str, body: bytes = b"{not json") -> None:
         """Replace or add a record by something that nobody understands."""
