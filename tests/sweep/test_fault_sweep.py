@@ -5,7 +5,7 @@ refused, lost, late, killed or done by a second worker inside a call.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations, product
 
 import pytest
@@ -75,6 +75,19 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
+Tell = Callable[[int], None]
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Tell:
+    """Have the size of the sweep stand in the summary of the test run."""
+
+    def told(cases: int) -> None:
+        record_property("fault sweep", (COUNT, len(KINDS), cases))
+
+    return told
+
+
 EFFECTS = effects()
 COUNT = len(EFFECTS) + 2  # two more than undisturbed: what a fault makes the run repeat
 
@@ -94,22 +107,16 @@ def check(plans: Iterator[dict[int, Kind]]) -> int:
     return tried
 
 
-def test_the_sweep_covers_the_whole_way(capsys: pytest.CaptureFixture[str]) -> None:
-    singles = COUNT * len(KINDS)
-    pairs = COUNT * (COUNT - 1) // 2 * len(KINDS) ** 2
-    with capsys.disabled():
-        print(  # noqa: T201 -- the size of the sweep is part of its result
-            f"\nfault sweep: {COUNT} effects x {len(KINDS)} kinds = {singles + pairs} cases"
-        )
+def test_the_sweep_covers_the_whole_way() -> None:
     assert len(EFFECTS) >= FEWEST_EFFECTS, EFFECTS
     assert {"POST jobs", "POST start", "PATCH endpoint", "create runs"} <= set(EFFECTS)
 
 
-def test_one_start_and_live_after_any_single_fault() -> None:
-    check({i: kind} for i, kind in product(range(COUNT), KINDS))
+def test_one_start_and_live_after_any_single_fault(tell: Tell) -> None:
+    tell(check({i: kind} for i, kind in product(range(COUNT), KINDS)))
 
 
 @pytest.mark.parametrize("first", range(COUNT - 1))
-def test_one_start_and_live_after_any_pair_of_faults(first: int) -> None:
+def test_one_start_and_live_after_any_pair_of_faults(first: int, tell: Tell) -> None:
     pairs = ((i, j) for i, j in combinations(range(COUNT), 2) if i == first)
-    check({i: a, j: b} for (i, j), a, b in product(pairs, KINDS, KINDS))
+    tell(check({i: a, j: b} for (i, j), a, b in product(pairs, KINDS, KINDS)))
