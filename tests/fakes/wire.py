@@ -13,6 +13,7 @@ class StudioHttp:
     studio: Studio
     faults: Faults = field(default_factory=Faults)
     sent: list[str] = field(default_factory=list)
+    arrived: list[str] = field(default_factory=list)  #: what the service really got
     answers: "list[Callable[[str, str], Answer | None]]" = field(default_factory=list)
 
     def send(
@@ -22,6 +23,7 @@ class StudioHttp:
         self.sent.append(f"{method} {path}")
 
         def do() -> Answer:
+            self.arrived.append(f"{method} {_role(path)}")
             for scripted in self.answers:
                 if (answer := scripted(method, path)) is not None:
                     return answer

@@ -49,6 +49,9 @@ def problems(world: World) -> Iterator[str]:
         return
     if len(world.starts) != 1:
         yield f"{len(world.starts)} started jobs"
+    # Also for a service that would start a job as often as it is asked to.
+    if (asked := world.http.arrived.count("POST start")) != 1:
+        yield f"{asked} starts asked for"
     run = runs[0]
     if run.phase is not Phase.PROMOTED:
         yield f"ends {run.phase}: {run.reason or run.trouble}"
