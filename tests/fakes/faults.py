@@ -10,11 +10,15 @@ from shared.errors import OutcomeUnknown, TransientError
 T = TypeVar("T")
 
 
+#: Long enough for a worker that does not wait to act again, shorter than a lease.
+LATE_TICKS = 2
+
+
 class Kind(StrEnum):
     OK = "ok"
     REFUSED = "refused"  #: it did not happen, and we are told so
     LOST = "lost"  #: it happened; the answer did not arrive
-    LATE = "late"  #: no answer; it happens when time next moves
+    LATE = "late"  #: no answer; it happens some ticks later, within a lease
     CRASH_BEFORE = "crash_before"
     CRASH_AFTER = "crash_after"
     PREEMPT = "preempt"  #: another worker acts inside the call
@@ -30,7 +34,8 @@ class Faults:
 
     plan: dict[int, Kind] = field(default_factory=dict)
     sites: list[str] = field(default_factory=list)  #: every effect asked for, by name
-    late: list[Callable[[], object]] = field(default_factory=list)
+    late: list[tuple[int, Callable[[], object]]] = field(default_factory=list)
+    """What has not landed yet, and in how many ticks it will."""
     other_worker: Callable[[], None] = lambda: None
     inside: bool = False
 
@@ -46,7 +51,7 @@ class Faults:
                 do()
                 raise OutcomeUnknown(f"{site}: the answer was lost")
             case Kind.LATE:
-                self.late.append(do)
+                self.late.append((LATE_TICKS, do))
                 raise OutcomeUnknown(f"{site}: no answer yet")
             case Kind.CRASH_BEFORE:
                 raise Crash

@@ -113,8 +113,11 @@ class World:
     def tick(self, seconds: int = 30) -> None:
         """Let time pass: late effects land, jobs end, the timer fires."""
         self.clock.move(timedelta(seconds=seconds))
-        late, self.faults.late = self.faults.late, []
-        for effect in late:
+        waiting, self.faults.late = self.faults.late, []
+        for ticks, effect in waiting:
+            if ticks > 1:
+                self.faults.late.append((ticks - 1, effect))
+                continue
             with suppress(RelearnError):
                 effect()
         self.studio.work()

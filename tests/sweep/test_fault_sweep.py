@@ -6,6 +6,7 @@ refused, lost, late, killed or done by a second worker inside a call.
 
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import combinations, product
 
 import pytest
@@ -18,11 +19,14 @@ KINDS = [kind for kind in Kind if kind is not Kind.OK]
 #: Effects of an undisturbed run; the floor keeps the sweep from shrinking unseen.
 FEWEST_EFFECTS = 20
 ROUNDS = 40
+#: Between two ticks; a late effect takes two of them, a lease lasts longer than that.
+SECONDS = 45
 
 
 def drive(world: World) -> None:
     """Deliver the event until it is taken, and let the timer do the rest."""
-    while not world.survive(world.tick):
+    tick = partial(world.tick, SECONDS)
+    while not world.survive(tick):
         pass  # the app was there before the data: its first tick went well
     world.upload()
     taken = False
@@ -30,11 +34,11 @@ def drive(world: World) -> None:
         taken = taken or world.survive(world.deliver)
         for name in model_events(world):
             world.survive(lambda name=name: world.intake.model_landed(name))
-        world.survive(world.tick)
+        world.survive(tick)
         if taken and not world.faults.late and not world.open_runs():
             break
     for _ in range(3):  # nothing that arrives afterwards may change the end
-        world.survive(world.tick)
+        world.survive(tick)
 
 
 def model_events(world: World) -> list[str]:
