@@ -42,8 +42,8 @@ class HttpBlobs:
     """
 
     def __init__(self) -> None:
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._connections = requests.Session()
+        self._connections.trust_env = False
 
     def read(self, url: str) -> bytes:
         """Get the blob; raises `BlobRefused`."""
@@ -55,7 +55,7 @@ class HttpBlobs:
 
     def close(self) -> None:
         """Give the connections back."""
-        self._session.close()
+        self._connections.close()
 
     def _send(
         self,
@@ -65,7 +65,7 @@ class HttpBlobs:
         headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
         try:
-            answer = self._session.request(
+            answer = self._connections.request(
                 method,
                 url,
                 data=content,

@@ -99,9 +99,9 @@ class RequestsHttp:
     """`Http` over requests, one pool of connections for the process."""
 
     def __init__(self) -> None:
-        self._session = requests.Session()
+        self._connections = requests.Session()
         # Settings name every service and key; a .netrc or proxy variable must not add others.
-        self._session.trust_env = False
+        self._connections.trust_env = False
 
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
@@ -109,7 +109,7 @@ class RequestsHttp:
         """Send one request and read its answer, at most 4 MiB of it."""
         until = time.monotonic() + _WHOLE_CALL
         try:
-            with self._session.request(
+            with self._connections.request(
                 method,
                 url,
                 headers=dict(headers),
@@ -133,7 +133,7 @@ class RequestsHttp:
 
     def close(self) -> None:
         """Give the connections back."""
-        self._session.close()
+        self._connections.close()
 
 
 def classify(exc: requests.RequestException, method: str) -> RelearnError:
