@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from functions import (
+    endpoints,
     health,
     manual_runs,
     on_trained_model,
@@ -17,4 +18,5 @@ app.register_functions(poll_jobs.bp)
 app.register_functions(on_trained_model.bp)
 app.register_functions(start_scheduled_runs.bp)
 app.register_functions(manual_runs.bp)
+app.register_functions(endpoints.bp)
 app.register_functions(health.bp)

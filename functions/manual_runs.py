@@ -2,24 +2,17 @@
 
 import uuid
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import azure.functions as func
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from functions.answers import ok, problem
+from functions.answers import ok, problem, refused, shown, wrong_body
+from shared.core.config_types import Scalar
 from shared.core.names import is_run_id
-from shared.core.pipeline import Scalar
 from shared.core.run import Run
-from shared.errors import (
-    ConfigError,
-    Conflict,
-    InvalidTransition,
-    OutcomeUnknown,
-    RelearnError,
-    TransientError,
-)
-from shared.intake import ManualRequest, NoSuchData, RequestClash
+from shared.errors import RelearnError
+from shared.intake import ManualRequest
 from shared.wiring import App, app
 
 bp = func.Blueprint()
@@ -59,12 +52,10 @@ def start_run(req: func.HttpRequest) -> func.HttpResponse:
         request = ManualRequest(asked.data, asked.parameters)
         run = built.intake.requested(pipeline, key or uuid.uuid4().hex, request)
     except ValidationError as exc:
-        wrong = exc.errors(include_url=False, include_input=False, include_context=False)
-        listed = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in wrong]
-        return problem(400, "Bad request body", "; ".join(listed))
+        return wrong_body(exc)
     except RelearnError as exc:
-        return _refused(exc)
-    return ok(_shown(run), 202, Location=f"/api/runs/{run.run_id}")
+        return refused(exc)
+    return ok(shown(run), 202, Location=f"/api/runs/{run.run_id}")
 
 
 @bp.function_name("get_run")
@@ -75,10 +66,10 @@ def get_run(req: func.HttpRequest) -> func.HttpResponse:
     try:
         stored = app().context.ledger.run(run_id) if is_run_id(run_id) else None
     except RelearnError as exc:
-        return _refused(exc)
+        return refused(exc)
     if stored is None:
         return problem(404, "No such run", f"there is no run {run_id!r}")
-    return ok(_shown(stored.record), ETag=f'"{stored.etag}"')
+    return ok(shown(stored.record), ETag=f'"{stored.etag}"')
 
 
 @bp.function_name("retry_run")
@@ -100,30 +91,7 @@ def _told(req: func.HttpRequest, tell: Callable[[App, str], Run | None]) -> func
     try:
         run = tell(app(), run_id) if is_run_id(run_id) else None
     except RelearnError as exc:
-        return _refused(exc)
+        return refused(exc)
     if run is None:
         return problem(404, "No such run", f"there is no run {run_id!r}")
-    return ok(_shown(run), 202, Location=f"/api/runs/{run.run_id}")
-
-
-def _refused(exc: RelearnError) -> func.HttpResponse:
-    match exc:
-        case RequestClash():
-            return problem(422, "Idempotency-Key used before", str(exc))
-        case NoSuchData():
-            return problem(400, "No such data", str(exc))
-        case InvalidTransition() | Conflict():
-            return problem(409, "Not now", str(exc))
-        case ConfigError():
-            return problem(503, "Not configured", "see GET /api/health for what is wrong")
-        case TransientError() | OutcomeUnknown():
-            return problem(503, "Try again", str(exc))
-        case _:
-            return problem(500, type(exc).__name__, str(exc))
-
-
-def _shown(run: Run) -> dict[str, Any]:
-    """Return a run for people and programs: the record without its inner workings."""
-    hidden = {"claim", "request", "schema_version"}
-    shown: dict[str, Any] = run.model_dump(mode="json", exclude=hidden, exclude_none=True)
-    return shown
+    return ok(shown(run), 202, Location=f"/api/runs/{run.run_id}")

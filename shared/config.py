@@ -19,9 +19,9 @@ from shared.config_source import (
     references,
     texts,
     where_it_breaks,
-    without_secrets,
 )
-from shared.core.pipeline import Pipeline, Strict
+from shared.core.config_types import Strict
+from shared.core.pipeline import Pipeline
 from shared.settings import Problem
 
 _LATER: Final = "not supported yet"
@@ -29,24 +29,19 @@ _LATER: Final = "not supported yet"
 _NOT_YET: Final[Mapping[tuple[str, ...], str]] = {
     ("data", "settle_at_most"): "remove it",
     ("data", "marker"): "remove it",
-    ("key",): "remove it",
     ("max_parallel",): "remove it",
     ("catch_up",): "remove it",
     ("skip_if_no_new_data",): "remove it",
     ("wait_for_data",): "remove it",
-    ("roll_out",): "remove it: a pipeline has one endpoint for now",
     ("gate", "metrics"): "remove it",
     ("gate", "rules"): "remove it",
     ("gate", "approval"): "remove it",
     ("gate", "expires"): "remove it",
-    ("endpoints", "*", "create"): "create the endpoint by hand",
-    ("endpoints", "*", "workspace_token"): "give the endpoint's own key as api_key",
 }
 #: Values that are known words and mean something this version does not do.
 _NOT_YET_VALUES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
     ("data", "backfill"): ("none", "write `backfill: none`"),
     ("when_busy",): ("parallel", "write `when_busy: parallel`"),
-    ("endpoints", "*", "kind"): ("classic", "only Studio Classic endpoints, `kind: classic`"),
 }
 
 
@@ -190,15 +185,9 @@ class _PipelineReader:
         if isinstance(tree.get("schedule"), dict):
             tree["schedule"] = None
             self._add(("schedule",), f"a schedule by frequency is {_LATER}", "write NCRONTAB")
-        endpoints = tree.get("endpoints")
-        if isinstance(endpoints, list) and len(endpoints) > 1:
-            self._add(("endpoints", 1), f"a second endpoint is {_LATER}", "keep one")
-            del endpoints[1:]
         for path, value in texts(tree):
-            if "{data.manifest}" in value or (
-                path[0] == "endpoints" and "{" in without_secrets(value)
-            ):
-                self._add(path, f"{{tokens}} here are {_LATER}", "write the name out")
+            if "{data.manifest}" in value:
+                self._add(path, f"{{data.manifest}} is {_LATER}", "write {data}")
 
     def _read_probes(self, tree: dict[str, Any]) -> None:
         for path, holder in list(find(tree, ("endpoints", "*", "verify", "rows"))):
@@ -243,8 +232,8 @@ def _refused(problem: Problem) -> Configuration:
 def _known_keys(path: KeyPath) -> list[str]:
     model: type[BaseModel] = Pipeline
     for part in path:
-        if isinstance(part, int):
-            continue
+        if isinstance(part, int) or part not in model.model_fields:
+            continue  # a position, or the kind of one of several forms
         annotation = model.model_fields[str(part)].annotation if model else None
         inner = next(_models(annotation), None)
         if inner is None:

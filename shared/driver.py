@@ -22,6 +22,7 @@ from shared.core.machine import Command, apply, next_command
 from shared.core.proof import ProbeAnswers
 from shared.core.redact import redact
 from shared.core.run import Phase, Promotion, Run, Trouble
+from shared.drift import keep_watch
 from shared.errors import (
     ConfigError,
     Conflict,
@@ -33,6 +34,7 @@ from shared.errors import (
 from shared.job_steps import JobSteps
 from shared.ledger import Stored
 from shared.promotion_steps import PromotionSteps
+from shared.roll_out_steps import RollOutSteps
 
 #: More than the longest way from received to verifying; a bound, not a budget.
 _MOST_STEPS: Final = 20
@@ -52,6 +54,7 @@ class Driver:
         self._context = context
         self._jobs = JobSteps(context, news)
         self._promotion = PromotionSteps(context)
+        self._roll_out = RollOutSteps(context)
 
     def begin(self, run: Run, *, fresh: bool) -> Run:
         """Store a new run, already claimed, and take its first steps.
@@ -97,6 +100,11 @@ class Driver:
         run = apply(stored.record, fact, self._context.clock.now())
         return self._context.ledger.replace_run(run, stored.etag).record
 
+    @property
+    def opened(self) -> int:
+        """How many runs were opened by other runs so far."""
+        return self._roll_out.opened
+
     def delay(self, run_id: str, error: RelearnError) -> Run | None:
         """Record that a look at a run's job failed with `error`."""
         stored = self._context.ledger.run(run_id)
@@ -137,7 +145,7 @@ class Driver:
             if command is Command.NOTHING or (not mine and self._must_wait(stored, now)):
                 break
             if command.acts and not mine:
-                stored, mine = self._claim(stored, now), True
+                stored, mine = self._claim(stored, command), True
             learned = self._learn(command, stored.record, fresh=fresh)
             if learned is None and not self._silent_too_long(command, stored.record):
                 return self._nothing_new(stored, command)
@@ -147,20 +155,37 @@ class Driver:
             fresh = isinstance(learned, JobCreated)
             if _pauses(learned, stored.record):
                 break
-        if stored.record.phase.ended:
-            self._context.ledger.unmark(stored.record.run_id)
+        self._close(stored.record, until, moved=learned is not None)
         return stored.record
+
+    def _close(self, run: Run, until: datetime, *, moved: bool) -> None:
+        """Drop the marker of a run that has ended, and let its roll-out go on at once."""
+        if run.phase.ended:
+            self._context.ledger.unmark(run.run_id)
+        if run.parent is None or not moved or not _settled(run):
+            return
+        try:
+            self.advance(run.parent, until)
+        except RelearnError as exc:
+            log.info("run %s goes on at the next poll: %s", run.parent, exc)
+
+    def _watch_after_takeover(self, run: Run, command: Command) -> None:
+        """Have the endpoint proved again soon: what the dead worker sent may still arrive."""
+        endpoint = run.config.endpoint
+        if endpoint is not None and command in (Command.UPDATE_ENDPOINT, Command.RETURN_ENDPOINT):
+            keep_watch(self._context, run, endpoint, endpoint.within)
 
     def _must_wait(self, stored: Stored[Run], now: datetime) -> bool:
         run = stored.record
         held = run.claim is not None and stored.age < self._context.limits.lease
         return held or (run.trouble is not None and now < run.trouble.next_look)
 
-    def _claim(self, stored: Stored[Run], now: datetime) -> Stored[Run]:
+    def _claim(self, stored: Stored[Run], command: Command) -> Stored[Run]:
         # The claim is the fence: of two workers that decided alike, one may act (rule 4).
-        run = stored.record
+        run, now = stored.record, self._context.clock.now()
         changes: dict[str, object] = {"claim": self._me()}
         if run.claim is not None:
+            self._watch_after_takeover(run, command)
             changes["trouble"] = self._silence(run, now, now - stored.age)
         return self._context.ledger.replace_run(run.model_copy(update=changes), stored.etag)
 
@@ -195,7 +220,7 @@ class Driver:
         changes: dict[str, Any] = {
             field.name: redact(value, *secrets)
             for field in fields(learned)
-            if isinstance(value := getattr(learned, field.name), str)
+            if type(value := getattr(learned, field.name)) is str  # and not a word of ours
         }
         probe = getattr(learned, "probe", None)
         if isinstance(probe, ProbeAnswers):
@@ -224,6 +249,8 @@ class Driver:
                 return self._jobs.stop(run)
             case Command.COLLECT_MODEL:
                 return self._jobs.collect(run)
+            case Command.ROLL_OUT:
+                return self._roll_out.roll_out(run)
             case Command.GIVE_UP:
                 return GivenUp()
             case _:
@@ -268,8 +295,12 @@ def _pauses(learned: Fact, run: Run) -> bool:
     """Whether the world needs time before the next step can learn anything."""
     if isinstance(learned, UpdateSent):
         endpoint = run.config.endpoint
-        return endpoint is not None and endpoint.verify is not None
+        return endpoint is not None and endpoint.shows
     return isinstance(learned, JobStarted | NotYetLive | StepDelayed)
+
+
+def _settled(run: Run) -> bool:
+    return run.phase.ended or run.phase is Phase.PARKED
 
 
 def _jitter(run_id: str, count: int) -> float:

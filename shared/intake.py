@@ -15,9 +15,10 @@ from typing import Final
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
+from shared.core.config_types import Scalar
 from shared.core.parameters import asked_parameters, parameters_for
 from shared.core.pattern import literal_prefix, match
-from shared.core.pipeline import Pipeline, Scalar
+from shared.core.pipeline import Pipeline
 from shared.core.run import Entry, Origin, Phase, Run
 from shared.driver import Driver
 from shared.errors import CorruptRecord, PermanentError, RelearnError
@@ -82,14 +83,17 @@ class Intake:
         if blob is None:
             log.info("blob %s is gone again: nothing to do", name)
             return []
-        wanted = [p for p in self._pipelines.values() if match(p.data.blob, name) is not None]
+        wanted = self._wanting(name)
         if not wanted:
             self._say_once(f"blob {name} matches no pipeline: it is left alone", name)
         return self._receive_for_all(wanted, blob)
 
+    def _wanting(self, name: str) -> list[Pipeline]:
+        return [p for p in self._pipelines.values() if _tokens(p, name) is not None]
+
     def note_version(self, blob: BlobVersion) -> bool:
         """Record a version met by chance, so that the poll opens its run; tell whether it will."""
-        wanted = [p for p in self._pipelines.values() if match(p.data.blob, blob.name) is not None]
+        wanted = self._wanting(blob.name)
         entries = [self._record_version(pipeline, blob, Origin.DATA) for pipeline in wanted]
         return any(entry is not None and entry.run_id is not None for entry in entries)
 
@@ -102,11 +106,12 @@ class Intake:
             return None
         if owner := names.owner_of_output(name):
             return self._advance_owner(name, *owner)
-        pipeline = self._pipelines.get(names.promoted_by_hand(name) or "")
-        if pipeline is None or pipeline.endpoint is None:
+        pipeline = self._for_model_by_hand(name)
+        if pipeline is None:
             self._say_once(
                 f"model {name} belongs to no run; to promote a model by hand, put it at "
-                f"promote/<pipeline with an endpoint>/<file>{names.MODEL_SUFFIX}",
+                f"promote/<pipeline with an endpoint>/<key, if it has one>/<file>"
+                f"{names.MODEL_SUFFIX}",
                 name,
             )
             return None
@@ -115,6 +120,13 @@ class Intake:
             log.info("model %s is gone again: nothing to do", name)
             return None
         return self._receive(pipeline, blob, Origin.MODEL)
+
+    def _for_model_by_hand(self, name: str) -> Pipeline | None:
+        by_hand = names.promoted_by_hand(name)
+        pipeline = self._pipelines.get(by_hand[0]) if by_hand else None
+        if by_hand is None or pipeline is None or not pipeline.endpoints:
+            return None
+        return pipeline if len(by_hand[1]) == len(pipeline.key_tokens) else None
 
     def models_by_hand(self) -> Iterable[BlobVersion]:
         """Yield the models under `promote/`, for events that were lost."""
@@ -129,6 +141,25 @@ class Intake:
         by_hand = entry.blob.container == self._context.models_container
         origin = Origin.MODEL if by_hand else Origin.DATA
         return self._open(pipeline, entry.run_id, entry.blob, origin, fresh=False)
+
+    def configured_for(self, run: Run) -> Pipeline | None:
+        """Return what is configured now for the pipeline, and customer, of `run`, or None.
+
+        A run that delivers to one endpoint of several sees that endpoint alone.
+        """
+        pipeline = self._pipelines.get(run.pipeline)
+        if pipeline is None:
+            return None
+        try:
+            chosen = pipeline.chosen_by(run.tokens)
+        except ValueError as exc:
+            log.warning("run %s: the present configuration does not fit it: %s", run.run_id, exc)
+            return None
+        if run.parent is None and not run.origin.repeats:
+            return chosen
+        mine = {endpoint.name for endpoint in run.config.endpoints}
+        same = [endpoint for endpoint in chosen.endpoints if endpoint.name in mine]
+        return chosen.only(same[0]) if same else None
 
     def pipeline(self, name: str) -> Pipeline | None:
         """Return a pipeline as it is configured now, or None."""
@@ -146,27 +177,38 @@ class Intake:
             except CorruptRecord as exc:
                 log.error("pipeline %s: %s", name, exc)  # the others go on
 
-    def newest_data(self, pipeline: Pipeline) -> BlobVersion | None:
-        """Return the newest blob that matches the pipeline; None when there is none."""
+    def newest_data(self, pipeline: Pipeline) -> list[BlobVersion]:
+        """Return the newest blob that matches the pipeline, one for each key; often only one."""
+        if pipeline.data is None:
+            return []
         container, prefix = self._context.data_container, literal_prefix(pipeline.data.blob)
-        matching = (
-            blob
-            for blob in self._context.data.listing(container, prefix)
-            if blob.size >= pipeline.data.min_size
-            and match(pipeline.data.blob, blob.name) is not None
-        )
-        return max(matching, key=lambda blob: (blob.modified, blob.name), default=None)
+        newest: dict[tuple[str, ...], BlobVersion] = {}
+        for blob in self._context.data.listing(container, prefix):
+            tokens = _tokens(pipeline, blob.name)
+            if tokens is None or blob.size < pipeline.data.min_size:
+                continue
+            key = tuple(tokens[token] for token in pipeline.key_tokens)
+            known = newest.get(key)
+            if known is None or (blob.modified, blob.name) > (known.modified, known.name):
+                newest[key] = blob
+        return list(newest.values())
 
-    def due(self, pipeline: Pipeline, due: datetime) -> Run | None:
-        """Open the run of one due time; each due time has at most one."""
-        blob = self.newest_data(pipeline)
-        if blob is None:
+    def due(self, pipeline: Pipeline, due: datetime) -> list[Run]:
+        """Open the runs of one due time, one for each key; each due time has them once."""
+        blobs: list[BlobVersion | None] = list(self.newest_data(pipeline))
+        if pipeline.data is None:
+            blobs = [None]
+        if not blobs:
             log.warning("pipeline %s: due at %s, and no blob matches", pipeline.name, due)
-            return None
-        run_id = names.run_id(pipeline.name, "schedule", due.isoformat())
+        return [self._due(pipeline, due, blob) for blob in blobs]
+
+    def _due(self, pipeline: Pipeline, due: datetime, blob: BlobVersion | None) -> Run:
+        tokens = (_tokens(pipeline, blob.name) if blob else None) or {}
+        key = [tokens[token] for token in pipeline.key_tokens]
+        run_id = names.run_id(pipeline.name, "schedule", *key, due.isoformat())
         self._context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED})
-        run = _new(pipeline, run_id, blob, Origin.SCHEDULE, f"due {due.isoformat()}")
-        return self._begin(run)
+        cause = f"due {due.isoformat()}"
+        return self._begin(self._new(pipeline, run_id, blob, Origin.SCHEDULE, cause))
 
     def requested(self, pipeline: Pipeline, key: str, request: ManualRequest) -> Run:
         """Open the run of one request; the same key again returns the same run.
@@ -181,18 +223,22 @@ class Intake:
             return _same_request(known.record, request)
         blob = self._requested_blob(pipeline, request)
         self._context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED})
-        run = _new(pipeline, run_id, blob, Origin.MANUAL, "requested over HTTP")
+        run = self._new(pipeline, run_id, blob, Origin.MANUAL, "requested over HTTP")
         parameters = {**run.parameters, **asked_parameters(request.parameters)}
         asked = {"request": request.digest(), "parameters": parameters}
         return _same_request(self._begin(run.model_copy(update=asked)), request)
 
-    def _requested_blob(self, pipeline: Pipeline, request: ManualRequest) -> BlobVersion:
+    def _requested_blob(self, pipeline: Pipeline, request: ManualRequest) -> BlobVersion | None:
+        if pipeline.data is None:
+            if request.data is not None:
+                raise NoSuchData(f"pipeline {pipeline.name} takes no data: leave `data` out")
+            return None
         if request.data is None:
-            blob = self.newest_data(pipeline)
-            if blob is None:
+            newest = self.newest_data(pipeline)
+            if not newest:
                 raise NoSuchData(f"no blob matches {pipeline.data.blob}")
-            return blob
-        if match(pipeline.data.blob, request.data) is None:
+            return max(newest, key=lambda blob: (blob.modified, blob.name))
+        if _tokens(pipeline, request.data) is None:
             raise NoSuchData(f"{request.data!r} does not match {pipeline.data.blob}")
         blob = self._context.data.head(self._context.data_container, request.data)
         if blob is None:
@@ -251,7 +297,7 @@ class Intake:
             self._say_once(f"blob {blob.path} is empty: it opens no run", blob.path + blob.etag)
             return False
         by_hand = blob.container == self._context.models_container
-        if not by_hand and blob.size < pipeline.data.min_size:
+        if not by_hand and pipeline.data and blob.size < pipeline.data.min_size:
             self._say_once(
                 f"blob {blob.path} is smaller than min_size: it opens no run",
                 blob.path + blob.etag,
@@ -288,25 +334,31 @@ class Intake:
         *,
         fresh: bool = True,
     ) -> Run:
-        run = _new(pipeline, run_id, blob, origin, f"blob {blob.path}")
+        run = self._new(pipeline, run_id, blob, origin, f"blob {blob.path}")
         return self._begin(run, fresh=fresh)
 
     def _begin(self, run: Run, *, fresh: bool = True) -> Run:
         now = self._context.clock.now()
-        bad = sorted(set(run.newest.name) & _AMBIGUOUS)
-        if bad or any(ord(c) < ord(" ") for c in run.newest.name):
+        name = run.newest.name if run.newest else ""
+        bad = sorted(set(name) & _AMBIGUOUS)
+        if bad or any(ord(c) < ord(" ") for c in name):
             shown = " ".join(bad) or "control characters"
-            reason = (
-                f"the name of {run.newest.path!r} holds {shown}, which the service would misread"
-            )
-            advice = "upload the data under another name"
-            ended = run.moved(Phase.REJECTED, now, reason, reason=reason, advice=advice)
-            log.error("run %s rejected: %s; %s", run.run_id, reason, advice)
-            return self.driver.begin(ended.model_copy(update={"opened_at": now}), fresh=fresh)
+            reason = f"the name of {name!r} holds {shown}, which the service would misread"
+            return self._reject(run, reason, "upload the data under another name")
+        try:
+            config = run.config.chosen_by(run.tokens)
+        except ValueError as exc:
+            reason = f"no endpoint can be chosen for {name!r}: {exc}"
+            return self._reject(run, reason, "correct the path of the data, or the endpoint's URL")
         entry = Entry(at=now, phase=run.phase, note=run.cause)
-        return self.driver.begin(
-            run.model_copy(update={"opened_at": now, "history": (entry,)}), fresh=fresh
-        )
+        begun = {"opened_at": now, "history": (entry,), "config": config}
+        return self.driver.begin(run.model_copy(update=begun), fresh=fresh)
+
+    def _reject(self, run: Run, reason: str, advice: str) -> Run:
+        now = self._context.clock.now()
+        ended = run.moved(Phase.REJECTED, now, reason, reason=reason, advice=advice)
+        log.error("run %s rejected: %s; %s", run.run_id, reason, advice)
+        return self.driver.begin(ended.model_copy(update={"opened_at": now}), fresh=True)
 
     def _advance_owner(self, name: str, run_id: str, attempt: int) -> Run | None:
         stored = self._context.ledger.run(run_id)
@@ -315,6 +367,40 @@ class Intake:
             log.info("model %s: run %s %s; the file is left alone", name, run_id, why)
             return None
         return self.driver.advance(run_id)
+
+    def _new(
+        self,
+        pipeline: Pipeline,
+        run_id: str,
+        blob: BlobVersion | None,
+        origin: Origin,
+        cause: str,
+    ) -> Run:
+        by_hand = origin is Origin.MODEL
+        tokens = self._tokens_of(pipeline, blob, by_hand=by_hand)
+        return Run(
+            run_id=run_id,
+            pipeline=pipeline.name,
+            origin=origin,
+            cause=cause,
+            config=pipeline,
+            manifest=(blob,) if blob else (),
+            parameters=parameters_for(pipeline, blob, tokens),
+            tokens=tokens,
+            phase=Phase.TRAINED if by_hand else Phase.RECEIVED,
+            model=blob if by_hand else None,
+            opened_at=self._context.clock.now(),
+        )
+
+    def _tokens_of(
+        self, pipeline: Pipeline, blob: BlobVersion | None, *, by_hand: bool
+    ) -> dict[str, str]:
+        if blob is None:
+            return {}
+        if not by_hand:
+            return _tokens(pipeline, blob.name) or {}
+        put = names.promoted_by_hand(blob.name)
+        return dict(zip(pipeline.key_tokens, put[1] if put else (), strict=False))
 
     def active_since(self, pipeline: str) -> datetime:
         """Return when the pipeline was first known; what is older is not news to it."""
@@ -330,20 +416,9 @@ class Intake:
             log.log(logging.INFO, text)
 
 
-def _new(pipeline: Pipeline, run_id: str, blob: BlobVersion, origin: Origin, cause: str) -> Run:
-    by_hand = origin is Origin.MODEL
-    return Run(
-        run_id=run_id,
-        pipeline=pipeline.name,
-        origin=origin,
-        cause=cause,
-        config=pipeline,
-        manifest=(blob,),
-        parameters=parameters_for(pipeline, blob),
-        phase=Phase.TRAINED if by_hand else Phase.RECEIVED,
-        model=blob if by_hand else None,
-        opened_at=blob.modified,
-    )
+def _tokens(pipeline: Pipeline, name: str) -> dict[str, str] | None:
+    """Return what the path of the data captures from `name`; None when it is not for us."""
+    return match(pipeline.data.blob, name) if pipeline.data else None
 
 
 def _version_id(pipeline: Pipeline, blob: BlobVersion) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 from shared.context import Context, log
@@ -17,18 +16,15 @@ from shared.core.facts import (
     JobStarted,
     JobStopped,
     JobTooOld,
-    ModelCollected,
-    NothingToPromote,
     Overtaken,
 )
 from shared.core.names import output_path
 from shared.core.run import Run
 from shared.errors import OutcomeUnknown, PermanentError, TransientError
+from shared.model_steps import LATE, ModelSteps
 from shared.ports import JobRequest, JobState, JobStatus, TrainingService
 
 _ENDED: Final = frozenset({JobStatus.FINISHED, JobStatus.FAILED, JobStatus.CANCELLED})
-#: A record that a service no longer shows, or a blob it says it wrote, may be late.
-_LATE: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,22 +103,8 @@ class JobSteps:
         return JobStopped(why)
 
     def collect(self, run: Run) -> Fact:
-        """Find the model that the job left, provided that its data is still what it was."""
-        if fact := self._changed(run):
-            return fact
-        path = self._model_path(run)
-        if run.model is None and path is None:
-            return NothingToPromote("the job makes no model")
-        container = self.context.models_container
-        name = run.model.name if run.model else str(path)
-        model = self.context.models.head(container, name)
-        if model is None:
-            raise TransientError(f"there is no model at {container}/{name} yet", patience=_LATE)
-        if not model.size:
-            raise PermanentError(f"the model at {container}/{name} is empty")
-        if run.config.endpoint is None:
-            return NothingToPromote("trained; the pipeline names no endpoint", model)
-        return ModelCollected(model)
+        """Find the models that the job left, provided that its data is still what it was."""
+        return self._changed(run) or ModelSteps(self.context).collect(run, self._service(run))
 
     def _signatures_over(self, run: Run) -> bool:
         made = run.job_at or run.opened_at
@@ -153,19 +135,14 @@ class JobSteps:
         return JobRequest(
             run_id=run.run_id,
             attempt=run.attempt,
-            inputs=dict.fromkeys(training.inputs, run.newest),
+            inputs=dict.fromkeys(training.input_names, run.newest) if run.newest else {},
             outputs={
                 output: output_path(run.pipeline, run.run_id, run.attempt, file)
                 for output, file in training.outputs.items()
             },
             parameters=run.parameters,
-            timeout=training.timeout,
+            training=training,
         )
-
-    def _model_path(self, run: Run) -> str | None:
-        output = run.config.model_output
-        file = run.config.training.outputs[output] if output else None
-        return file and output_path(run.pipeline, run.run_id, run.attempt, file)
 
 
 def _learned(state: JobState, run: Run) -> Fact | None:
@@ -187,7 +164,7 @@ def _learned(state: JobState, run: Run) -> Fact | None:
 
 def _unknown_job(run: Run, state: JobState) -> TransientError:
     why = f"the service does not know job {run.job}: {state.details}"
-    return TransientError(why, patience=_LATE)
+    return TransientError(why, patience=LATE)
 
 
 def _cancel(service: TrainingService, job: str) -> None:
@@ -196,7 +173,7 @@ def _cancel(service: TrainingService, job: str) -> None:
     except PermanentError as exc:
         # It may have ended this very moment; its state is the truth.
         if service.state(job).status not in _ENDED:
-            raise TransientError(str(exc), patience=_LATE) from exc
+            raise TransientError(str(exc), patience=LATE) from exc
 
 
 def _seen_after_all(service: TrainingService, job: str, run: Run) -> Fact | None:

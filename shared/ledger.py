@@ -6,6 +6,7 @@ Layout (one container, never the data container):
 * `open/<run id>`   an empty marker while the run is open; its metadata are hints, never truth
 * `runs/<run id>`   the record
 * `heads/<id>`      what serves at an endpoint, and who may change it now
+* `watches/<id>`    when one place of an endpoint is proved again
 * `pipelines/<name>`, `schedules/<name>`, `poll`   first activation, last due time, last tick
 
 A record that cannot be understood raises `CorruptRecord` and is never overwritten.
@@ -22,6 +23,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from shared.core.blobs import BlobVersion
 from shared.core.head import Head
 from shared.core.run import Run
+from shared.core.watch import Watch
 from shared.errors import Conflict, CorruptRecord
 from shared.ports import Document, Documents, ETag, Listed
 
@@ -188,6 +190,29 @@ class Ledger:
     def put_head(self, head_id: str, head: Head, expected: ETag | None) -> Stored[Head]:
         """Store a head, as new or over version `expected`. Raises Conflict."""
         return Stored(head, self._put(f"heads/{head_id}", head, expected))
+
+    # Watches over endpoints
+
+    def watches(self) -> Iterator[tuple[str, datetime]]:
+        """Yield the id of each watch, and when it is due, without reading its record."""
+        for listed in self._documents.listing("watches/"):
+            try:
+                due = datetime.fromisoformat(listed.metadata.get("next_look", ""))
+            except ValueError:
+                due = listed.modified  # a hint is never truth: look
+            yield listed.name.removeprefix("watches/"), due if due.tzinfo else listed.modified
+
+    def watch(self, watch_id: str) -> Stored[Watch] | None:
+        """Return when an endpoint is looked at next, and what was odd the last time."""
+        return self._read(f"watches/{watch_id}", Watch)
+
+    def put_watch(self, watch_id: str, watch: Watch, expected: ETag | None) -> None:
+        """Store a watch, as new or over version `expected`. Raises Conflict."""
+        name, hints = f"watches/{watch_id}", {"next_look": watch.next_look.isoformat()}
+        if expected is None:
+            self._documents.create(name, _body(watch), hints)
+        else:
+            self._documents.replace(name, _body(watch), expected, hints)
 
     # Pipelines and time
 

@@ -6,6 +6,7 @@ anything but "still running" is decided from the record.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,6 +16,7 @@ from shared.core.machine import apply
 from shared.core.pipeline import Pipeline
 from shared.core.run import Phase, Run
 from shared.core.schedule import last_due
+from shared.drift import Drift
 from shared.errors import Conflict, CorruptRecord, OutcomeUnknown, RelearnError, TransientError
 from shared.intake import Intake
 from shared.lanes import Lanes
@@ -47,6 +49,15 @@ def hints_of(run: Run) -> dict[str, str]:
     return hints
 
 
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What one pass over the open runs came to."""
+
+    looked: int
+    open: int
+    resume_after: str  #: where the next tick goes on, where this one ran out of time
+
+
 class Poll:
     """One poller of a process. Two at once are harmless; each keeps its own times of looks."""
 
@@ -54,6 +65,7 @@ class Poll:
         self._context = context
         self._driver = intake.driver
         self._intake = intake
+        self._drift = Drift(context, intake.configured_for)
         self._looked: dict[str, datetime] = {}
         self._models_seen: set[tuple[str, str]] = set()
 
@@ -69,32 +81,46 @@ class Poll:
         until = began + self._context.limits.tick - self._context.limits.longest_step
         self._intake.activate()
         last = self._last_tick()
+        opened = self._driver.opened
+        round_ = self._round(until, last.record.resume_after if last else "")
+        looked, open_runs = round_.looked, round_.open
+        while self._driver.opened != opened and self._context.clock.now() < until:
+            opened = self._driver.opened  # a roll-out opened runs: they need not wait for a tick
+            more = self._round(until, "", only_new=True)
+            looked, open_runs = looked + more.looked, more.open
+        if self._context.clock.now() < until:
+            self._find_models_by_hand(last.record.at - _LOST_FOR if last else None)
+        if self._context.clock.now() < until:
+            self._drift.check(until)
+        beat = Heartbeat(
+            at=self._context.clock.now(),
+            looked=looked,
+            open=open_runs,
+            resume_after=round_.resume_after,
+        )
+        self._context.ledger.put_heartbeat(beat, last.etag if last else None)
+        return beat
+
+    def _round(self, until: datetime, resume: str, *, only_new: bool = False) -> "_Round":
+        began = self._context.clock.now()
         markers = list(self._context.ledger.open_runs())
-        resume = last.record.resume_after if last else ""
         turn = [m for m in markers if m.run_id > resume] + [
             m for m in markers if m.run_id <= resume
         ]
-        due = [marker for marker in turn if self._is_due(marker, began)]
+        if only_new:
+            due = [marker for marker in turn if marker.run_id not in self._looked]
+        else:
+            due = [marker for marker in turn if self._is_due(marker, began)]
         lanes = Lanes(
             due,
             lambda marker: marker.hints.get("service", ""),
             lambda marker: self._look(marker, until),
             lambda: self._context.clock.now() < until,
         )
-        left = lanes.run()
+        left = {marker.run_id for marker in lanes.run()}
         self._forget({marker.run_id for marker in markers})
-        if self._context.clock.now() < until:
-            self._find_models_by_hand(last.record.at - _LOST_FOR if last else None)
-        not_begun = {marker.run_id for marker in left}
-        begun = [marker.run_id for marker in due if marker.run_id not in not_begun]
-        beat = Heartbeat(
-            at=self._context.clock.now(),
-            looked=lanes.done,
-            open=len(markers),
-            resume_after=begun[-1] if left and begun else "",
-        )
-        self._context.ledger.put_heartbeat(beat, last.etag if last else None)
-        return beat
+        begun = [marker.run_id for marker in due if marker.run_id not in left]
+        return _Round(lanes.done, len(markers), begun[-1] if left and begun else "")
 
     def _last_tick(self) -> Stored[Heartbeat] | None:
         try:
@@ -106,10 +132,25 @@ class Poll:
     def retry(self, run_id: str) -> Run | None:
         """Let a parked run go on, by the present configuration; None when there is none.
 
+        A roll-out goes on together with those of its deliveries that are parked.
+
         Raises:
             InvalidTransition: the run is not parked.
         """
-        return self._told(run_id, lambda run: RetryRequested(self._intake.pipeline(run.pipeline)))
+        stored = self._context.ledger.run(run_id)
+        if stored is not None and stored.record.phase is Phase.PARKED:
+            for delivery in stored.record.deliveries:
+                if delivery.outcome is Phase.PARKED:
+                    self._retry_delivery(delivery.run_id)
+        return self._told(run_id, self._retried)
+
+    def _retry_delivery(self, run_id: str) -> None:
+        stored = self._context.ledger.run(run_id)
+        if stored is not None and stored.record.phase is Phase.PARKED:
+            self._told(run_id, self._retried)
+
+    def _retried(self, run: Run) -> Fact:
+        return RetryRequested(self._intake.configured_for(run))
 
     def cancel(self, run_id: str) -> Run | None:
         """Stop a run and its job; None when there is none.

@@ -7,7 +7,9 @@ from enum import StrEnum
 from typing import NewType, Protocol
 
 from shared.core.blobs import BlobVersion
-from shared.core.pipeline import Endpoint, Pipeline, Scalar
+from shared.core.config_types import Scalar
+from shared.core.endpoint import Endpoint
+from shared.core.pipeline import Pipeline, Training
 from shared.core.proof import Look
 from shared.core.run import WayBack
 
@@ -95,6 +97,11 @@ class SignedBlob:
 class Blobs(Protocol):
     """Blobs of one storage account, looked at and signed for, never read."""
 
+    @property
+    def account(self) -> str:
+        """The name of the storage account."""
+        ...
+
     def head(self, container: str, name: str) -> BlobVersion | None:
         """Return what the blob is now, or None when there is none. Raises TransientError."""
         ...
@@ -129,10 +136,15 @@ class JobRequest:
 
     run_id: str
     attempt: int
-    inputs: Mapping[str, BlobVersion]
+    inputs: Mapping[str, BlobVersion]  #: input name -> blob; "" is the name of a single input
     outputs: Mapping[str, str]  #: output name -> path in the models container
     parameters: Mapping[str, Scalar]
-    timeout: timedelta
+    training: Training
+
+    @property
+    def timeout(self) -> timedelta:
+        """How long the attempt may take, queueing included."""
+        return self.training.timeout
 
 
 class JobStatus(StrEnum):
@@ -152,7 +164,8 @@ class JobState:
 
     status: JobStatus
     details: str = ""
-    results: Mapping[str, str] = field(default_factory=dict)  #: output name -> relative location
+    results: Mapping[str, SignedBlob] = field(default_factory=dict)
+    """Output name -> where it is, signed for reading; signed afresh at each look."""
 
 
 class TrainingService(Protocol):
@@ -208,12 +221,22 @@ class ServingEndpoint(Protocol):
     asynchronous operation; v2 takes minutes. Hence `update` only asks, and `look` tells.
     """
 
+    def ensure(self) -> None:
+        """Make the endpoint where it does not exist and the configuration says to.
+
+        Safe to repeat. Raises TransientError, OutcomeUnknown, PermanentError.
+        """
+        ...
+
     def current(self) -> Current:
         """Return what the endpoint was last given. Raises TransientError, PermanentError."""
         ...
 
-    def update(self, model: BlobVersion) -> None:
+    def update(self, model: BlobVersion) -> str | None:
         """Ask the endpoint to serve `model`. The same model twice is the same as once.
+
+        Returns the handle of an asynchronous operation, where the service gives one; it
+        holds no secret.
 
         Raises:
             TransientError: it was not asked.
@@ -222,16 +245,20 @@ class ServingEndpoint(Protocol):
         """
         ...
 
-    def look(self) -> Look:
+    def look(self, operation: str | None = None) -> Look:
         """Return what the service says of the update, and the probe's answers.
 
         A probe that gets no usable answer is a look, not an error.
+
+        Args:
+            operation: the handle that `update` or `restore` gave, if any.
+
         Raises TransientError, PermanentError.
         """
         ...
 
-    def restore(self, previous: WayBack) -> None:
-        """Ask the endpoint to serve what it served before. Raises as `update` does."""
+    def restore(self, previous: WayBack) -> str | None:
+        """Ask the endpoint to serve what it served before. Returns and raises as `update`."""
         ...
 
 

@@ -1,10 +1,11 @@
 """The steps that change an endpoint and prove what serves there: update, look, put back."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from shared.context import Context
+from shared.core.endpoint import Endpoint
 from shared.core.facts import (
     Fact,
     ModelBroke,
@@ -18,10 +19,10 @@ from shared.core.facts import (
     UpdateSent,
     WentLive,
 )
-from shared.core.head import Head, head_id, promoted, released
-from shared.core.pipeline import Endpoint
+from shared.core.head import Head, Proven, head_id, promoted, released
 from shared.core.proof import Case, Look, Verdict, judge_return, judge_update
 from shared.core.run import Phase, Promotion, Run, WayBack
+from shared.drift import keep_watch
 from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
 from shared.ledger import Stored
 from shared.ports import ServingEndpoint
@@ -29,7 +30,6 @@ from shared.reservation_steps import ReservationSteps
 
 #: An update that was never confirmed is sent again this often.
 _RESENDS: Final = 3
-_UNVERIFIED: Final = timedelta(minutes=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +47,23 @@ class PromotionSteps:
         endpoint, serving = self._endpoint(run)
         if lost := self._reservation_lost(run, endpoint):
             return lost
+        self._still_there(run)
+        try:
+            operation = serving.restore(run.goal)
+        except OutcomeUnknown:
+            return self._perhaps_sent(endpoint)
+        return UpdateSent(self._deadline(endpoint), operation=operation)
+
+    def _still_there(self, run: Run) -> None:
         if run.model is None:
+            if run.origin.repeats:
+                return  # back to the model of the endpoint's own service
             raise PermanentError(f"run {run.run_id} has no model to promote")
         now = self.context.models.head(run.model.container, run.model.name)
         if now is None or not now.same_bytes_as(run.model):
             raise PermanentError(
                 f"the model {run.model.path} is {'changed' if now else 'gone'} since it was judged"
             )
-        try:
-            serving.update(run.model)
-        except OutcomeUnknown:
-            return self._perhaps_sent(endpoint)
-        return UpdateSent(self._deadline(endpoint))
 
     def put_back(self, run: Run) -> Fact | None:
         """Send the model from before; None when it may have arrived and nothing can show it.
@@ -74,14 +79,14 @@ class PromotionSteps:
         if way_back is None:
             return Returned("nothing to put back first") if preparing else _nothing_left(run)
         try:
-            serving.restore(way_back)
+            operation = serving.restore(way_back)
         except OutcomeUnknown:
             return self._perhaps_sent(endpoint)
         except (PermanentError, TransientError) as exc:
             if not preparing or self._worth_repeating(run, exc):
                 raise
             return Returned(f"the model from before cannot be put back ({exc}): going on")
-        return UpdateSent(self._deadline(endpoint))
+        return UpdateSent(self._deadline(endpoint), operation=operation)
 
     def _worth_repeating(self, run: Run, exc: RelearnError) -> bool:
         if not isinstance(exc, TransientError):
@@ -99,7 +104,7 @@ class PromotionSteps:
         between = self.context.limits.look_every_min / 2
         if last_at is not None and self.context.clock.now() - last_at < between:
             return None  # two looks of one moment are one look
-        look = serving.look()
+        look = serving.look(_promotion(run).operation)
         if run.phase is Phase.RETURNING:
             return self._judge_return(run, endpoint, look)
         return self._judge_update(run, endpoint, look)
@@ -111,11 +116,16 @@ class PromotionSteps:
             case Verdict.WAIT:
                 return _still_waiting(promotion, look)
             case Verdict.LIVE:
-                self._record_promoted(run, endpoint, judged.why)
+                answers = look.probe if judged.steady else None
+                now = self.context.clock.now()
+                proven = Proven(judged.why, now, answers, look.configured)
+                self._record_promoted(run, endpoint, proven)
                 return WentLive(judged.why, look.probe)
             case Verdict.UNCHANGED:
                 if not promotion.certain and promotion.resent < _RESENDS:
                     return UpdateLost()
+                if run.origin.repeats:
+                    return _not_set_again(judged.why)
                 return StayedUnchanged(judged.why, can_return=promotion.way_back is not None)
             case Verdict.BROKEN:
                 return ModelBroke(judged.why)
@@ -150,7 +160,7 @@ class PromotionSteps:
             raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
         other = run.promotion.returning_resource if run.promotion else None
         if run.phase is Phase.RETURNING and other is not None:
-            endpoint = endpoint.model_copy(update={"resource": other})
+            endpoint = endpoint.model_copy(update={"resource": other or None})
         return endpoint, self.context.adapters.endpoint(endpoint)
 
     def _head(self, endpoint: Endpoint) -> Stored[Head] | None:
@@ -160,7 +170,9 @@ class PromotionSteps:
         stored = self._head(endpoint)
         if stored is None:
             return _promotion(run).way_back
-        return ReservationSteps(self.context).way_back(stored.record, endpoint.resource)
+        return ReservationSteps(self.context).way_back(
+            stored.record, endpoint.place, instead_of=run
+        )
 
     def _reservation_lost(self, run: Run, endpoint: Endpoint) -> Fact | None:
         """Return what to do when the endpoint is not ours any more; None while it is.
@@ -182,13 +194,13 @@ class PromotionSteps:
             return Overtaken(f"another run has taken {endpoint.name} over, and settles it")
         return ReservationLost()
 
-    def _record_promoted(self, run: Run, endpoint: Endpoint, proof: str) -> None:
+    def _record_promoted(self, run: Run, endpoint: Endpoint, proven: Proven) -> None:
         stored = self._head(endpoint)
         if stored is None or not stored.record.holds(run.run_id, _promotion(run).generation):
             return  # recorded before a crash
-        now = self.context.clock.now()
-        head = promoted(stored.record, run, endpoint.resource, proof, now)
+        head = promoted(stored.record, run, endpoint.place, proven)
         self.context.ledger.put_head(head_id(endpoint.update), head, stored.etag)
+        keep_watch(self.context, run, endpoint)
 
     def _release(self, run: Run, endpoint: Endpoint) -> None:
         stored = self._head(endpoint)
@@ -197,13 +209,12 @@ class PromotionSteps:
             self.context.ledger.put_head(head_id(endpoint.update), head, stored.etag)
 
     def _perhaps_sent(self, endpoint: Endpoint) -> Fact | None:
-        if endpoint.verify is None:
+        if not endpoint.shows:
             return None  # no look could tell: the claim's lease is the time it has to land
         return UpdateSent(self._deadline(endpoint), certain=False)
 
     def _deadline(self, endpoint: Endpoint) -> datetime:
-        within = endpoint.verify.within if endpoint.verify else _UNVERIFIED
-        return self.context.clock.now() + within
+        return self.context.clock.now() + endpoint.within
 
 
 def _case(run: Run) -> Case:
@@ -212,7 +223,9 @@ def _case(run: Run) -> Case:
         raise PermanentError(f"run {run.run_id} is in phase {run.phase} without a deadline")
     target = run.model.path if run.model else ""
     final = promotion.deadline + (promotion.deadline - promotion.sent_at)
-    return Case(target, promotion.before, promotion.last, promotion.deadline, final)
+    return Case(
+        target, promotion.before, promotion.last, promotion.deadline, final, promotion.expected
+    )
 
 
 def _still_waiting(promotion: Promotion, look: Look) -> Fact | None:
@@ -223,6 +236,13 @@ def _promotion(run: Run) -> Promotion:
     if run.promotion is None:
         raise PermanentError(f"run {run.run_id} is in phase {run.phase} without a promotion")
     return run.promotion
+
+
+def _not_set_again(why: str) -> StepRefused:
+    return StepRefused(
+        f"the earlier model does not serve: {why}",
+        "see who else updates this endpoint, then retry the run, or cancel it",
+    )
 
 
 def _nothing_left(run: Run) -> StepRefused:

@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 from shared.context import Context
 from shared.core.blobs import BlobVersion
+from shared.core.endpoint import Endpoint
 from shared.core.facts import EndpointReserved, Fact, LeftUnsettled, Overtaken, StepRefused
-from shared.core.head import Head, Reservation, head_id, reserved
+from shared.core.head import Head, Reservation, Resource, head_id, reserved
 from shared.core.names import MODEL_SUFFIX, digest
-from shared.core.pipeline import Endpoint
 from shared.core.proof import ProbeAnswers, Seen
-from shared.core.run import Phase, Promotion, Run, WayBack
+from shared.core.run import Origin, Phase, Promotion, Run, WayBack
 from shared.errors import PermanentError, TransientError
 from shared.ports import Current, ServingEndpoint
 
@@ -34,31 +34,47 @@ class ReservationSteps:
         serving = self.context.adapters.endpoint(endpoint)
         stored = self.context.ledger.head(head_id(endpoint.update))
         head = stored.record if stored else Head(update=endpoint.update)
-        newest = head.resource(endpoint.resource).newest_data
-        if newest and run.data_time < newest:
-            when = f"{newest:%Y-%m-%d %H:%M:%S}"
-            return Overtaken(f"{endpoint.name} already serves a model of newer data ({when} UTC)")
+        if (out_of_turn := _out_of_turn(run, endpoint, head)) is not None:
+            return out_of_turn
         left = self._left_behind(run, head)
+        serving.ensure()
         current = serving.current()
-        if current.resources is not None and endpoint.resource not in current.resources:
-            return _no_such_resource(endpoint, current.resources)
+        known = current.resources
+        if endpoint.resource and known is not None and endpoint.resource not in known:
+            return _no_such_resource(endpoint, known)
         # What answers while an earlier update is unsettled says nothing; its own run knows.
         before = self._before(serving) if left is None else None
         baseline = self._baseline(endpoint, current, head)
-        mine = reserved(head, run, endpoint.resource, baseline, self.context.clock.now())
-        way_back = self.way_back(mine, endpoint.resource)
-        if way_back is None and run.config.gate.first_model != "allow":
+        mine = reserved(head, run, endpoint.place, baseline, self.context.clock.now())
+        way_back = self.way_back(mine, endpoint.place, instead_of=run)
+        if way_back is None and not run.origin.repeats and run.config.gate.first_model != "allow":
             return _no_way_back(endpoint)
         if stored is None or mine != stored.record:
             expected = stored.etag if stored else None
             self.context.ledger.put_head(head_id(endpoint.update), mine, expected)
         generation = mine.reservation.generation if mine.reservation else mine.generation
-        promotion = Promotion(generation=generation, before=before, way_back=way_back)
+        promotion = Promotion(
+            generation=generation,
+            before=before,
+            way_back=way_back,
+            expected=_expected(run, mine.resource(endpoint.place)),
+        )
         return EndpointReserved(promotion) if left is None else self._settle(left, mine, promotion)
 
-    def way_back(self, head: Head, resource: str) -> WayBack | None:
-        """Return the best of what can still be put back; models may have been deleted."""
+    def way_back(self, head: Head, resource: str, instead_of: Run | None = None) -> WayBack | None:
+        """Return the best of what can still be put back; models may have been deleted.
+
+        Args:
+            head: what is known of the endpoint.
+            resource: of which part of it.
+            instead_of: the run whose model might fail: that one is no way back from itself.
+                A model that is only set again has none: an older one was not asked for.
+        """
+        if instead_of is not None and instead_of.origin is Origin.DRIFT:
+            return None
         for way in head.ways_back(resource):
+            if instead_of is not None and way == instead_of.goal:
+                continue
             if way.model is None:
                 return way
             found = self.context.models.head(way.model.container, way.model.name)
@@ -107,7 +123,7 @@ class ReservationSteps:
 
     def _baseline(self, endpoint: Endpoint, current: Current, head: Head) -> WayBack | None:
         """Return what serves before our first update, as something that can be put back."""
-        known = head.resource(endpoint.resource)
+        known = head.resource(endpoint.place)
         if known.baseline is not None or known.serving is not None:
             return known.baseline
         if current.location is not None:
@@ -124,9 +140,38 @@ class ReservationSteps:
             return model
         # Its signature will not last: keep a copy of our own, one for each place.
         source = f"{base.rstrip('/')}/{quote(relative.lstrip('/'))}{sas}"
-        place = digest(endpoint.resource, base, relative)
+        place = digest(endpoint.place, base, relative)
         name = f"baselines/{head_id(endpoint.update)}-{place}{MODEL_SUFFIX}"
         return models.adopt(source, self.context.models_container, name)
+
+
+def _expected(run: Run, known: Resource) -> ProbeAnswers | None:
+    if not run.origin.repeats:
+        return None
+    return next((served.answers for served in known.kept if served.model == run.model), None)
+
+
+def _out_of_turn(run: Run, endpoint: Endpoint, head: Head) -> Fact | None:
+    """Return why this run's model is not, or not now, what the endpoint should serve."""
+    known = head.resource(endpoint.place)
+    hold = known.held
+    if run.origin is Origin.ROLLBACK:
+        mine = hold is not None and hold.run_id == run.run_id
+        return None if mine else Overtaken("a later command replaced this rollback")
+    if run.origin is Origin.DRIFT:
+        still = known.serving is not None and known.serving.model == run.model
+        return None if still else Overtaken("another model serves by now")
+    if known.newest_data and run.data_time < known.newest_data:
+        when = f"{known.newest_data:%Y-%m-%d %H:%M:%S}"
+        return Overtaken(f"{endpoint.name} already serves a model of newer data ({when} UTC)")
+    if hold is None:
+        return None
+    return StepRefused(
+        f"{endpoint.name} is held since {hold.at:%Y-%m-%d %H:%M} UTC: {hold.by} went back to "
+        f"the model of {hold.to}",
+        "resume the endpoint (POST /api/endpoints/{pipeline}/{endpoint}/resume), then retry "
+        "the run",
+    )
 
 
 def _no_such_resource(endpoint: Endpoint, names: tuple[str, ...]) -> StepRefused:

@@ -19,10 +19,12 @@ from shared.clients.studio_call import StudioCall
 from shared.clients.studio_endpoint import StudioClassicEndpoint
 from shared.config import Configuration, load_pipelines
 from shared.context import Context, Limits, log
-from shared.core.pipeline import Endpoint, Pipeline
+from shared.core.endpoint import Endpoint
+from shared.core.pipeline import Pipeline
 from shared.core.references import references_in
 from shared.core.urls import is_loopback
 from shared.driver import Driver
+from shared.endpoints import Endpoints
 from shared.errors import ConfigError
 from shared.intake import Intake
 from shared.ledger import Ledger
@@ -65,12 +67,12 @@ class StudioAdapters:
     def endpoint(self, endpoint: Endpoint) -> StudioClassicEndpoint:
         """Return the Classic endpoint."""
         verify = endpoint.verify
-        score_key = verify.api_key if verify and verify.api_key else endpoint.api_key
+        score_key = verify.api_key if verify and verify.api_key else endpoint.key or ""
         return StudioClassicEndpoint(
-            call=self._call(endpoint.api_key),
+            call=self._call(endpoint.key or ""),
             score=self._call(score_key),
             update_url=endpoint.update,
-            resource=endpoint.resource,
+            resource=endpoint.resource or "",
             verify=verify,
             models=self.models,
         )
@@ -94,6 +96,7 @@ class App:
     driver: Driver
     intake: Intake
     poll: Poll
+    endpoints: Endpoints
     retention: Retention
 
     @property
@@ -179,7 +182,16 @@ def assemble(
     """Return the app over a context that is built already."""
     intake = Intake(context, configuration.pipelines, started_at)
     poll = Poll(context, intake)
-    return App(settings, configuration, context, intake.driver, intake, poll, Retention(context))
+    return App(
+        settings,
+        configuration,
+        context,
+        intake.driver,
+        intake,
+        poll,
+        Endpoints(context, intake),
+        Retention(context),
+    )
 
 
 def _limits(settings: Settings) -> Limits:

@@ -76,6 +76,9 @@ def expected_functions(variant: Variant) -> dict[str, list[Binding]]:
         "get_run": _http("runs/{run_id}", "GET"),
         "retry_run": _http("runs/{run_id}/retry", "POST"),
         "cancel_run": _http("runs/{run_id}/cancel", "POST"),
+        "get_endpoint": _http("endpoints/{pipeline}/{endpoint}", "GET"),
+        "rollback_endpoint": _http("endpoints/{pipeline}/{endpoint}/rollback", "POST"),
+        "resume_endpoint": _http("endpoints/{pipeline}/{endpoint}/resume", "POST"),
         "health": _http("health", "GET", auth="ANONYMOUS"),
     }
 

@@ -44,6 +44,11 @@ class AccountBlobs:
         self._https_only = https_only
         self._delegation: tuple[UserDelegationKey, datetime] | None = None
 
+    @property
+    def account(self) -> str:
+        """The name of the storage account."""
+        return str(self._account.account_name)
+
     def head(self, container: str, name: str) -> BlobVersion | None:
         """Return what the blob is now, or None when there is none."""
         try:

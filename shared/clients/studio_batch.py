@@ -1,22 +1,39 @@
 """The `TrainingService` port over Studio's batch execution service (contract §1)."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from shared.clients.hiding import HidingHttp
 from shared.clients.http import Answer
 from shared.clients.studio_call import StudioCall
-from shared.clients.studio_errors import StudioRefused, read_refusal, sort_refusal
+from shared.clients.studio_errors import StudioRefused, explained, read_refusal, sort_refusal
+from shared.clients.studio_references import (
+    keyed_reference,
+    read_results,
+    require_account,
+    secrets_in,
+    signed_reference,
+)
+from shared.core.config_types import Scalar
+from shared.core.pipeline import SINGLE_INPUT
 from shared.core.redact import redact
+from shared.core.references import references_in
 from shared.errors import OutcomeUnknown, TransientError
-from shared.ports import Access, Blobs, JobRequest, JobState, JobStatus, SignedBlob
+from shared.ports import Access, Blobs, JobRequest, JobState, JobStatus
 
 #: Signed URLs outlive the job, queueing included (rule 11).
 _MARGIN: Final = timedelta(hours=1)
 _NOT_FOUND: Final = 404
+_LONGEST_SHOWN: Final = 100
+_LONGEST_DETAILS: Final = 2000
+#: The documented page prints the name with a blank (§1.3).
+_STATUS_NAMES: Final = ("StatusCode", "Status Code")
 _JOB_ID: Final = re.compile(r"[0-9a-f]{32}")
+#: What an id may be at most: it becomes a part of URLs.
+_USABLE_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]*")
 #: Names and numbers are both in use, and a name is spelt two ways (§1.3).
 _STATUSES: Final = {
     "notstarted": JobStatus.NOT_STARTED,
@@ -48,15 +65,24 @@ class StudioBatch:
     models_container: str
 
     def prepare(self, request: JobRequest) -> str:
-        """Create a job without starting it and return its id."""
-        answer = self.call.write("POST", self.service, "create job", self._body(request))
+        """Create a job without starting it and return its id.
+
+        Raises:
+            TransientError: no job was made.
+            OutcomeUnknown: one may have been, without its id.
+            PermanentError: the service refuses; the message holds its reason and the cure.
+            ConfigError: an app setting is missing, or `training.connection_string` opens
+                another account than a blob lies in (contract studio-classic §1.2).
+        """
+        secrets = self._secrets(request)
+        call = replace(self.call, http=HidingHttp(self.call.http, secrets))
+        answer = call.write("POST", self.service, "create job", self._body(request))
         job = answer.json()
         if not isinstance(job, str) and _JOB_ID.fullmatch(answer.text()):
             job = answer.text()  # the id without the quotes that JSON asks for
-        if not isinstance(job, str) or not job.strip():
+        if not isinstance(job, str) or not _USABLE_ID.fullmatch(job.strip()):
             # 2xx with something else: a job may exist, but nobody can start it.
-            key = self.call.secrets(self.call.api_key)
-            said = redact(answer.text(), key)[:100]
+            said = redact(answer.text(), *secrets)[:_LONGEST_SHOWN]
             raise OutcomeUnknown(f"create job: no job id in the answer: {said!r}")
         return job.strip()
 
@@ -77,7 +103,7 @@ class StudioBatch:
         answer = self.call.any_answer("GET", self._job(handle))
         key = self.call.secrets(self.call.api_key)
         if answer.status == _NOT_FOUND:
-            return JobState(JobStatus.GONE, str(read_refusal(answer, key)))
+            return JobState(JobStatus.GONE, explained(read_refusal(answer, key)))
         if not answer.ok:
             raise sort_refusal(answer, f"look at job {handle}", key, write=False)
         return _state(answer, key)
@@ -94,42 +120,64 @@ class StudioBatch:
         return urlunsplit((scheme, host, f"{path}/{handle}{action}", query, ""))
 
     def _body(self, request: JobRequest) -> dict[str, Any]:
-        valid = request.timeout + _MARGIN
+        # Nothing but GlobalParameters is sent empty: a service without such parts expects none.
+        training = request.training
         inputs = {
-            name: _reference(self.data.sign(blob.container, blob.name, Access.READ, valid))
+            name: self._reference(request, self.data, blob.container, blob.name, Access.READ)
             for name, blob in request.inputs.items()
         }
         outputs = {
-            name: _reference(self.models.sign(self.models_container, path, Access.WRITE, valid))
+            name: self._reference(request, self.models, self.models_container, path, Access.WRITE)
             for name, path in request.outputs.items()
         }
-        parameters = {
+        body: dict[str, Any] = {"GlobalParameters": self._parameters(request)}
+        if SINGLE_INPUT in inputs:
+            body["Input"] = inputs.pop(SINGLE_INPUT)
+        if inputs:
+            body["Inputs"] = inputs
+        if outputs:
+            body["Outputs"] = outputs
+        if training.azure_batch_pool_id:
+            body["AzureBatchPoolId"] = training.azure_batch_pool_id
+        return body
+
+    def _reference(
+        self, request: JobRequest, blobs: Blobs, container: str, name: str, access: Access
+    ) -> dict[str, str]:
+        setting, path = request.training.connection_string, f"{container}/{name}"
+        if setting is None:
+            valid = request.timeout + _MARGIN
+            return signed_reference(blobs.sign(container, name, access, valid))
+        connection = self.call.secrets(setting)
+        require_account(connection, setting, blobs.account, path)
+        return keyed_reference(connection, path)
+
+    def _parameters(self, request: JobRequest) -> dict[str, Scalar]:
+        return {
             name: self.call.secrets(value) if isinstance(value, str) else value
             for name, value in request.parameters.items()
         }
-        body: dict[str, Any] = {"Outputs": outputs, "GlobalParameters": parameters}
-        return {"Inputs": inputs, **body} if inputs else body
 
-
-def _reference(blob: SignedBlob) -> dict[str, str]:
-    return {
-        "BaseLocation": blob.base_location,
-        "RelativeLocation": blob.relative_location,
-        "SasBlobToken": blob.sas_token,
-    }
+    def _secrets(self, request: JobRequest) -> tuple[str, ...]:
+        """Return every secret that a request for this job holds, but for signatures."""
+        texts = [value for value in request.parameters.values() if isinstance(value, str)]
+        names = {name for text in texts for name in references_in(text)}
+        setting = request.training.connection_string
+        return (
+            self.call.secrets(self.call.api_key),
+            *(self.call.secrets(f"${{{name}}}") for name in sorted(names)),
+            *(secrets_in(self.call.secrets(setting)) if setting else ()),
+        )
 
 
 def _state(answer: Answer, key: str) -> JobState:
-    told = answer.json()
-    status = told.get("StatusCode") if isinstance(told, dict) else None
+    decoded = answer.json()
+    told = decoded if isinstance(decoded, dict) else {}
+    status = next((told[name] for name in _STATUS_NAMES if told.get(name) is not None), None)
     known = _STATUSES.get(str(status).replace(" ", "").lower())
-    if not isinstance(told, dict) or known is None:
+    if known is None:
         # Not a status at all, or one nobody has described: the job may still be running.
-        raise TransientError(f"look at job: no known status in the answer: {status!r:.100}")
-    results = told.get("Results")
-    located = {
-        str(name): str(blob.get("RelativeLocation", "")).lstrip("/")
-        for name, blob in (results.items() if isinstance(results, dict) else ())
-        if isinstance(blob, dict)
-    }
-    return JobState(known, redact(str(told.get("Details") or ""), key)[:2000], located)
+        shown = redact(repr(status), key)[:_LONGEST_SHOWN]
+        raise TransientError(f"look at job: no known status in the answer: {shown}")
+    details = redact(str(told.get("Details") or ""), key)[:_LONGEST_DETAILS]
+    return JobState(known, details, read_results(told.get("Results")))

@@ -10,7 +10,7 @@ from shared.clients.studio_call import StudioCall
 from shared.clients.studio_errors import StudioRefused, read_refusal, sort_refusal
 from shared.core.blobs import BlobVersion
 from shared.core.names import digest
-from shared.core.pipeline import Verify, probe_rows
+from shared.core.endpoint import Verify, probe_rows
 from shared.core.proof import Look, ProbeAnswers, Progress, Seen, read_answers
 from shared.core.run import WayBack
 from shared.errors import TransientError
@@ -56,6 +56,9 @@ class StudioClassicEndpoint:
     verify: Verify | None
     models: Blobs
 
+    def ensure(self) -> None:
+        """Nothing to make yet."""
+
     def current(self) -> Current:
         """Return what the endpoint was last given; empty where the service does not tell.
 
@@ -92,7 +95,7 @@ class StudioClassicEndpoint:
             if exc.refusal.status != _NOT_CHANGED:
                 raise
 
-    def look(self) -> Look:
+    def look(self, operation: str | None = None) -> Look:
         """Score the probe rows and read back what the endpoint was given."""
         try:
             current = self.current()

@@ -1,42 +1,28 @@
 """What each answer of Studio's services proves, and its own reason in words.
 
-Envelope, classes and codes: contract studio-classic §5. Some errors are plain text or a
-gateway's HTML page, and `details` may be missing.
+Envelope: contract studio-classic §5. Some errors are plain text or a gateway's HTML page,
+`details` may be missing, and an older form has them beside the error.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from shared.clients.http import Answer
+from shared.clients.studio_codes import Meaning, likely_cure, meaning
 from shared.core.redact import redact
 from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
 
 _TAGS: Final = re.compile(r"<(script|style).*?</\1>|<[^>]+>", re.IGNORECASE | re.DOTALL)
-#: The service says that it did not take the request.
-_REFUSED: Final = frozenset({429, 503})
-#: Something between us and the effect gave up; a write may have happened.
-_UNCLEAR: Final = frozenset({408, 440, 509})
 _LONGEST: Final = 2000
 _LONGEST_TEXT: Final = 500
-_UNAUTHORIZED: Final = 401
-_SERVER_ERROR: Final = 500
-#: A service that was just published answers 401 for a while (§2).
-_UNTIL_PUBLISHED: Final = timedelta(minutes=10)
-
-_CURES: Final = {
-    "GetWorkspaceFailed": "use the management host of the workspace's own region",
-    "InvalidInputNames": "correct the names under training.inputs",
-    "BatchJobInputsNotSpecified": "name the service's inputs under training.inputs",
-    "InvalidOutputOverrideName": "correct the names under training.outputs; case matters",
-    "InvalidBlobExtension": "inputs must be .csv, .tsv or .arff and a model .ilearner",
-    "MissingRequiredGlobalParameters": "add the parameter under training.parameters",
-    "UnexpectedParameter": "remove the parameter from training.parameters",
-    "WebServiceNotFound": "correct the service URL",
-    "WebServiceIdNotFoundInWorkspace": "correct the service URL",
-    "WorkspaceNotFound": "correct the workspace in the URL",
-}
+_LONGEST_CODE: Final = 100
+#: A service that was just published answers 401 for a while (§2); nothing else brief is longer.
+_BRIEFLY: Final = timedelta(minutes=10)
+_PATIENCE: Final = {Meaning.REPEAT_BRIEFLY: _BRIEFLY, Meaning.LOOK_BRIEFLY: _BRIEFLY}
+_MAY_HAVE_HAPPENED: Final = frozenset({Meaning.LOOK, Meaning.LOOK_BRIEFLY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,43 +52,76 @@ class StudioRefused(PermanentError):  # noqa: N818 -- it names what the service 
 
 
 def read_refusal(answer: Answer, *secrets: str) -> Refusal:
-    """Return what an answer that is not 2xx says."""
+    """Return what an answer that is not 2xx says.
+
+    Args:
+        answer: what came back.
+        secrets: values sent in the request, in case the answer repeats them.
+    """
     decoded = answer.json()
     error = decoded.get("error") if isinstance(decoded, dict) else None
-    if not isinstance(error, dict):
-        text = " ".join(_TAGS.sub(" ", redact(answer.text(), *secrets)).split())
-        return Refusal(answer.status, "", (), text[:_LONGEST_TEXT])
+    if isinstance(decoded, dict) and isinstance(error, dict):
+        beside = {"details": decoded.get("details")} if not error.get("details") else {}
+        return read_error({**error, **beside}, answer.status, *secrets)
+    text = " ".join(_TAGS.sub(" ", redact(answer.text(), *secrets)).split())
+    return Refusal(answer.status, "", (), text[:_LONGEST_TEXT])
+
+
+def read_error(error: Mapping[str, Any], status: int, *secrets: str) -> Refusal:
+    """Return what an error object says: one out of an envelope, or an operation's `errorInfo`.
+
+    Args:
+        error: the object with `code`, `message` and perhaps `details` (contract §4, §5).
+        status: the HTTP status of the answer that it came with.
+        secrets: values sent in the request, in case the error repeats them.
+    """
     listed = error.get("details")
     details = [d for d in listed if isinstance(d, dict)] if isinstance(listed, list) else []
-    words = [error.get("message"), *(d.get("message") for d in details)]
-    text = redact(" ".join(str(word) for word in words if word), *secrets)[:_LONGEST]
-    codes = tuple(str(d.get("code", "")) for d in details)
-    return Refusal(answer.status, str(error.get("code", "")), codes, text)
+    words = [error.get("message"), *(_words(detail) for detail in details)]
+    text = redact(" ".join(str(word) for word in words if word), *secrets)
+    codes = [_code(one, *secrets) for one in (error, *details)]
+    return Refusal(status, codes[0], tuple(codes[1:]), " ".join(text.split())[:_LONGEST])
 
 
 def sort_refusal(answer: Answer, what: str, *secrets: str, write: bool) -> RelearnError:
     """Return the error to raise for an answer that is not 2xx (rule 7).
 
+    Its message holds what was asked for, the service's own reason, and the likely cure.
+
     Args:
         answer: what came back.
         what: what was asked for, to start the message with.
-        secrets: keys used in the request, in case the answer repeats them.
+        secrets: values sent in the request, in case the answer repeats them.
         write: whether the request could have had an effect.
     """
     refusal = read_refusal(answer, *secrets)
-    message = f"{what}: {refusal}"
-    if answer.status in _REFUSED:
-        return TransientError(message, retry_after=answer.retry_after(datetime.now(UTC)))
-    if answer.status == _UNAUTHORIZED:
-        cure = "see whether the key in the app setting belongs to this endpoint"
-        return TransientError(f"{message}: {cure}", patience=_UNTIL_PUBLISHED)
-    if cure := advice(refusal):
-        return StudioRefused(f"{message}: {cure}", refusal)
-    if answer.status in _UNCLEAR or answer.status >= _SERVER_ERROR:
-        return OutcomeUnknown(message) if write else TransientError(message)
-    return StudioRefused(message, refusal)
+    message = f"{what}: {explained(refusal)}"
+    means = meaning(refusal.status, (*refusal.detail_codes, refusal.code), refusal.text)
+    if means is Meaning.PARK:
+        return StudioRefused(message, refusal)
+    if write and means in _MAY_HAVE_HAPPENED:
+        return OutcomeUnknown(message)
+    wait = answer.retry_after(datetime.now(UTC))
+    return TransientError(message, retry_after=wait, patience=_PATIENCE.get(means))
+
+
+def explained(refusal: Refusal) -> str:
+    """Return the service's own reason, and the likely cure where one is known."""
+    likely = advice(refusal)
+    return f"{refusal}: {likely}" if likely else str(refusal)
 
 
 def advice(refusal: Refusal) -> str:
     """Return the likely cure for a refusal, or an empty string."""
-    return next((_CURES[code] for code in sorted(refusal.codes) if code in _CURES), "")
+    return likely_cure(refusal.status, refusal.code, refusal.detail_codes, refusal.text)
+
+
+def _words(detail: Mapping[str, Any]) -> str:
+    # The target names the module of the experiment that failed.
+    target, message = detail.get("target"), detail.get("message")
+    return ": ".join(str(part) for part in (target, message) if part)
+
+
+def _code(error: Mapping[str, Any], *secrets: str) -> str:
+    code = error.get("code")
+    return redact("" if code is None else str(code), *secrets)[:_LONGEST_CODE]

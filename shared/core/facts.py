@@ -13,7 +13,8 @@ from shared.core.blobs import BlobVersion
 from shared.core.parameters import corrected_parameters
 from shared.core.pipeline import Pipeline
 from shared.core.proof import ProbeAnswers
-from shared.core.run import Ended, Phase, Promotion, Run, Trouble
+from shared.core.roll_out import tried_again, waiting_again
+from shared.core.run import Delivery, Ended, Phase, Promotion, Run, Trouble
 from shared.errors import InvalidTransition
 
 _UNSENT: Final[dict[str, object]] = {
@@ -22,7 +23,10 @@ _UNSENT: Final[dict[str, object]] = {
     "certain": True,
     "last": None,
     "last_at": None,
+    "operation": None,
 }
+#: What is under way elsewhere when a run is parked in one of these.
+_STOPPED_FIRST: Final = (Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT)
 _UNPARKED: Final[dict[str, object]] = {"parked_in": None, "reason": None, "advice": None}
 
 
@@ -143,6 +147,43 @@ class ModelCollected:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelsCollected:
+    """The models are there, for several endpoints that each want one."""
+
+    models: Mapping[str, BlobVersion]  #: endpoint -> its model
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Keep exactly these versions."""
+        return run.moved(Phase.ROLLING_OUT, at, models=dict(self.models))
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveriesMoved:
+    """Endpoints are being given the model, or are done with it."""
+
+    deliveries: tuple[Delivery, ...]
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Keep them, ahead of the runs that deliver."""
+        was = {delivery.endpoint: delivery for delivery in run.deliveries}
+        news = [one for one in self.deliveries if was.get(one.endpoint) != one]
+        note = ", ".join(f"{one.endpoint} {one.outcome or 'begun'}" for one in news[:20])
+        return run.moved(Phase.ROLLING_OUT, at, note, deliveries=self.deliveries)
+
+
+@dataclass(frozen=True, slots=True)
+class RolledOut:
+    """No endpoint is being given the model any more, and a person has nothing to decide."""
+
+    end: Phase
+    reason: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run as its endpoints did."""
+        return run.moved(self.end, at, self.reason, reason=self.reason)
+
+
+@dataclass(frozen=True, slots=True)
 class NothingToPromote:
     """There is no model, or nobody to give it to."""
 
@@ -184,11 +225,13 @@ class UpdateSent:
 
     deadline: datetime
     certain: bool = True
+    operation: str | None = None
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Start looking."""
         phase = run.phase if run.phase is Phase.RETURNING else Phase.VERIFYING
         sent = {**_UNSENT, "sent_at": at, "deadline": self.deadline, "certain": self.certain}
+        sent["operation"] = self.operation
         return _with_promotion(run, phase, at, "", {**sent, "ever_sent": True})
 
 
@@ -332,11 +375,12 @@ class CancelRequested:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Mark it; the next step stops what there is to stop."""
-        if run.phase is Phase.PARKED and run.parked_in not in (Phase.CREATED, Phase.TRAINING):
+        if run.phase is Phase.PARKED and run.parked_in not in _STOPPED_FIRST:
             note = "cancelled by a person"
             return run.moved(Phase.CANCELLED, at, note, cancelling=True, reason=run.reason)
         phase = run.parked_in or run.phase
-        return run.moved(phase, at, "cancel requested", cancelling=True, **_UNPARKED)
+        changes = {"cancelling": True, "deliveries": waiting_again(run), **_UNPARKED}
+        return run.moved(phase, at, "cancel requested", **changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +396,8 @@ class RetryRequested:
         # What was sent to an endpoint has had its time: send it again, with a new deadline.
         phase = Phase.PROMOTING if run.parked_in is Phase.VERIFYING else run.parked_in
         moved = run.moved(phase, at, "retried by a person", **_UNPARKED, **self._corrected(run))
+        if moved.phase is Phase.ROLLING_OUT:
+            return moved.model_copy(update={"deliveries": tried_again(moved)})
         if moved.promotion is None:
             return moved
         return _with_promotion(moved, phase, at, "", _UNSENT)
@@ -360,10 +406,11 @@ class RetryRequested:
         if self.config is None:
             return {}
         if run.parked_in is Phase.RECEIVED:
-            parameters = corrected_parameters(run.config, self.config, run.newest, run.parameters)
+            parameters = corrected_parameters(run.config, self.config, run)
             return {"config": self.config, "parameters": parameters}
         # A job was made by the old training settings; what comes after it may change.
-        changes: dict[str, object] = {"gate": self.config.gate, "endpoints": self.config.endpoints}
+        later = ("gate", "roll_out", "endpoints")
+        changes: dict[str, object] = {name: getattr(self.config, name) for name in later}
         corrected: dict[str, object] = {"config": run.config.model_copy(update=changes)}
         if run.promotion is None or _same_place(run.config, self.config):
             return corrected
@@ -373,7 +420,7 @@ class RetryRequested:
 
 
 def _same_place(one: Pipeline, other: Pipeline) -> bool:
-    places = [(e.update, e.resource) for p in (one, other) for e in p.endpoints]
+    places = [(e.update, e.place) for p in (one, other) for e in p.endpoints]
     return len(places) == 2 and places[0] == places[1]  # noqa: PLR2004 -- one endpoint each
 
 
@@ -389,6 +436,9 @@ Fact = (
     | Overtaken
     | DataGone
     | ModelCollected
+    | ModelsCollected
+    | DeliveriesMoved
+    | RolledOut
     | NothingToPromote
     | EndpointReserved
     | LeftUnsettled

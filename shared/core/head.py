@@ -5,6 +5,7 @@ resources they are for. A reservation is written before an update and never expi
 finds one left behind first puts back a model that is known (rule 8).
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
@@ -13,7 +14,8 @@ from pydantic import AwareDatetime, Field
 
 from shared.core.blobs import BlobVersion
 from shared.core.names import digest
-from shared.core.run import Run, Value, WayBack
+from shared.core.proof import ProbeAnswers
+from shared.core.run import Origin, Run, Value, WayBack
 
 _KEPT: Final = 5
 
@@ -21,11 +23,26 @@ _KEPT: Final = 5
 class Served(Value):
     """A model that was proved, or said, to serve."""
 
-    model: BlobVersion
-    run_id: str
+    model: BlobVersion | None  #: None: the model of the endpoint's own service
+    run_id: str  #: the run that trained or brought it
     since: AwareDatetime
     proof: str
     manifest: tuple[BlobVersion, ...]
+    answers: ProbeAnswers | None = None  #: what it answered when it was proved, where it is steady
+    named: str | None = None  #: what the endpoint said it was given, at that time
+    set_by: str | None = None  #: the run that set it last, where that was another one
+    drifts: int = 0  #: how often it had to be set again since it was promoted
+
+
+class Held(Value):
+    """A person went back to an earlier model: nothing new is promoted until it is resumed."""
+
+    run_id: str  #: the run of the rollback
+    to: str  #: the run whose model is wanted, or `baseline`
+    model: BlobVersion | None
+    by: str
+    at: AwareDatetime
+    reason: str = ""
 
 
 class Resource(Value):
@@ -35,6 +52,12 @@ class Resource(Value):
     previous: tuple[Served, ...] = ()
     baseline: WayBack | None = None  #: what served before our first update
     newest_data: AwareDatetime | None = None  #: the highest data time ever promoted
+    held: Held | None = None
+
+    @property
+    def kept(self) -> tuple[Served, ...]:
+        """Every model that is known, the one that serves first."""
+        return ((self.serving,) if self.serving else ()) + self.previous
 
 
 class Reservation(Value):
@@ -42,7 +65,7 @@ class Reservation(Value):
 
     run_id: str
     resource: str
-    model: BlobVersion
+    model: BlobVersion | None
     generation: int
     at: AwareDatetime
 
@@ -76,8 +99,7 @@ class Head(Value):
     def ways_back(self, name: str) -> list[WayBack]:
         """Return what could be put back should the next update fail, the best first."""
         known = self.resource(name)
-        served = ((known.serving,) if known.serving else ()) + known.previous
-        ways = [WayBack(model=one.model) for one in served]
+        ways = [WayBack(model=one.model) for one in known.kept]
         return [*ways, known.baseline] if known.baseline else ways
 
 
@@ -97,10 +119,9 @@ def reserved(head: Head, run: Run, resource: str, baseline: WayBack | None, at: 
 
     Reserved for it already, it stays as it is: of two workers of one run both hold it.
     """
-    if run.model is None:
-        raise ValueError(f"run {run.run_id} has no model to reserve an endpoint for")
-    held = head.reservation
-    if held and (held.run_id, held.resource, held.model) == (run.run_id, resource, run.model):
+    _has_model(run)
+    mine = head.reservation
+    if mine and (mine.run_id, mine.resource, mine.model) == (run.run_id, resource, run.model):
         return head
     known = head.resource(resource)
     if known.baseline is None and known.serving is None:
@@ -121,27 +142,62 @@ def reserved(head: Head, run: Run, resource: str, baseline: WayBack | None, at: 
     )
 
 
-def promoted(head: Head, run: Run, resource: str, proof: str, at: datetime) -> Head:
-    """Return `head` with the model of `run` serving and the reservation gone."""
-    if run.model is None:
-        raise ValueError(f"run {run.run_id} has no model that could serve")
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """Why a model is said to serve, since when, and what to know it again by."""
+
+    why: str
+    at: datetime
+    answers: ProbeAnswers | None = None  #: where they are steady
+    named: str | None = None  #: what the endpoint says it was given
+
+
+def promoted(head: Head, run: Run, resource: str, proven: Proven) -> Head:
+    """Return `head` with the model of `run` serving and the reservation gone.
+
+    A model that served before keeps the run and the data that made it; setting it again
+    does not count as newer data.
+    """
+    _has_model(run)
     known = head.resource(resource)
-    previous = ((known.serving,) if known.serving else ()) + known.previous
-    newest = max(filter(None, (known.newest_data, run.data_time)))
+    before = next((served for served in known.kept if served.model == run.model), None)
+    again = before if run.origin.repeats else None
     serving = Served(
-        model=run.model, run_id=run.run_id, since=at, proof=proof, manifest=run.manifest
+        model=run.model,
+        run_id=again.run_id if again else run.run_id,
+        since=proven.at,
+        proof=proven.why,
+        manifest=again.manifest if again else run.manifest,
+        answers=proven.answers,
+        named=proven.named,
+        set_by=run.run_id if again else None,
+        drifts=again.drifts + 1 if again and run.origin is Origin.DRIFT else 0,
     )
-    now = known.model_copy(
-        update={"serving": serving, "previous": previous[:_KEPT], "newest_data": newest}
-    )
-    resources = {**head.resources, resource: now}
+    newest = known.newest_data
+    if not run.origin.repeats:
+        newest = max(filter(None, (newest, run.data_time)))
+    previous = tuple(served for served in known.kept if served is not again)[:_KEPT]
+    changes = {"serving": serving, "previous": previous, "newest_data": newest}
+    resources = {**head.resources, resource: known.model_copy(update=changes)}
     return released(head.model_copy(update={"resources": resources}), run.run_id)
+
+
+def held(head: Head, resource: str, hold: Held | None) -> Head:
+    """Return `head` with `resource` held, or not any more."""
+    known = head.resource(resource).model_copy(update={"held": hold})
+    return head.model_copy(update={"resources": {**head.resources, resource: known}})
 
 
 def released(head: Head, run_id: str) -> Head:
     """Return `head` without the reservation of `run_id`."""
-    held = head.reservation
-    if held is None or held.run_id != run_id:
+    given = head.reservation
+    if given is None or given.run_id != run_id:
         return head
-    last = Released(run_id=run_id, generation=held.generation)
+    last = Released(run_id=run_id, generation=given.generation)
     return head.model_copy(update={"reservation": None, "released": last})
+
+
+def _has_model(run: Run) -> None:
+    # Only back to the model of the endpoint's own service does a run bring none of its own.
+    if run.model is None and not run.origin.repeats:
+        raise ValueError(f"run {run.run_id} has no model that an endpoint could be given")

@@ -11,6 +11,7 @@ from typing import Final
 from shared.core.facts import (
     CancelRequested,
     DataGone,
+    DeliveriesMoved,
     EndpointReserved,
     Fact,
     GivenUp,
@@ -24,12 +25,14 @@ from shared.core.facts import (
     LeftUnsettled,
     ModelBroke,
     ModelCollected,
+    ModelsCollected,
     NothingToPromote,
     NotYetLive,
     Overtaken,
     ReservationLost,
     RetryRequested,
     Returned,
+    RolledOut,
     StayedUnchanged,
     StepDelayed,
     StepRefused,
@@ -49,6 +52,7 @@ class Command(StrEnum):
     LOOK_AT_JOB = "look at job"
     STOP_JOB = "stop job"
     COLLECT_MODEL = "collect model"
+    ROLL_OUT = "roll out"
     RESERVE_ENDPOINT = "reserve endpoint"
     UPDATE_ENDPOINT = "update endpoint"
     LOOK_AT_ENDPOINT = "look at endpoint"
@@ -73,32 +77,37 @@ _ACTS: Final = frozenset(
 )
 
 
+#: What is due in a phase that asks no further question.
+_DUE: Final = {
+    Phase.RECEIVED: Command.CREATE_JOB,
+    Phase.CREATED: Command.START_JOB,
+    Phase.TRAINED: Command.COLLECT_MODEL,
+    Phase.ROLLING_OUT: Command.ROLL_OUT,
+}
+
+
 def next_command(run: Run, now: datetime) -> Command:
     """Return what is due for `run` at `now`."""
     if run.cancelling and run.phase is not Phase.PARKED:
         return _when_cancelling(run)
     match run.phase:
-        case Phase.RECEIVED:
-            return Command.CREATE_JOB
-        case Phase.CREATED:
-            return Command.START_JOB
         case Phase.TRAINING:
             overdue = now >= (run.started_at or run.opened_at) + run.config.training.timeout
             return Command.STOP_JOB if overdue else Command.LOOK_AT_JOB
-        case Phase.TRAINED:
-            return Command.COLLECT_MODEL
         case Phase.PROMOTING:
             return Command.RESERVE_ENDPOINT if run.promotion is None else Command.UPDATE_ENDPOINT
         case Phase.VERIFYING | Phase.RETURNING:
             sent = run.promotion is not None and run.promotion.sent_at is not None
             return Command.LOOK_AT_ENDPOINT if sent else Command.RETURN_ENDPOINT
         case _:
-            return Command.NOTHING
+            return _DUE.get(run.phase, Command.NOTHING)
 
 
 def _when_cancelling(run: Run) -> Command:
     if run.phase in (Phase.CREATED, Phase.TRAINING):
         return Command.STOP_JOB
+    if run.phase is Phase.ROLLING_OUT:
+        return Command.ROLL_OUT
     return Command.NOTHING if run.phase.ended else Command.GIVE_UP
 
 
@@ -107,10 +116,13 @@ _STEPS: Final = (
     Phase.CREATED,
     Phase.TRAINING,
     Phase.TRAINED,
+    Phase.ROLLING_OUT,
     Phase.PROMOTING,
     Phase.VERIFYING,
     Phase.RETURNING,
 )
+#: Until an endpoint is being given a model; a roll-out stops what it has not begun.
+_CAN_BE_CANCELLED: Final = frozenset(_STEPS[:5])
 _JOB_OVER: Final = frozenset({Phase.RECEIVED, Phase.FAILED, Phase.TIMED_OUT, Phase.CANCELLED})
 
 #: What may be learned in which phase, and where it may lead.
@@ -131,9 +143,20 @@ MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
     (Phase.TRAINING, JobStopped): _JOB_OVER,
     (Phase.TRAINING, JobCancelled): frozenset({Phase.CANCELLED}),
     (Phase.TRAINED, ModelCollected): frozenset({Phase.PROMOTING}),
+    (Phase.TRAINED, ModelsCollected): frozenset({Phase.ROLLING_OUT}),
     (Phase.TRAINED, NothingToPromote): frozenset({Phase.FINISHED}),
     (Phase.TRAINED, Overtaken): frozenset({Phase.SUPERSEDED}),
     (Phase.TRAINED, GivenUp): frozenset({Phase.CANCELLED}),
+    (Phase.ROLLING_OUT, DeliveriesMoved): frozenset({Phase.ROLLING_OUT}),
+    (Phase.ROLLING_OUT, RolledOut): frozenset(
+        {
+            Phase.PROMOTED,
+            Phase.SUPERSEDED,
+            Phase.UNCHANGED,
+            Phase.ROLLED_BACK,
+            Phase.CANCELLED,
+        }
+    ),
     (Phase.PROMOTING, Overtaken): frozenset({Phase.SUPERSEDED}),
     (Phase.PROMOTING, GivenUp): frozenset({Phase.CANCELLED}),
     (Phase.PROMOTING, EndpointReserved): frozenset({Phase.PROMOTING}),
@@ -152,10 +175,15 @@ MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
     (Phase.RETURNING, UpdateLost): frozenset({Phase.RETURNING}),
     (Phase.RETURNING, Returned): frozenset({Phase.ROLLED_BACK, Phase.UNCHANGED, Phase.PROMOTING}),
     (Phase.PARKED, RetryRequested): frozenset(_STEPS),
-    (Phase.PARKED, CancelRequested): frozenset({Phase.CREATED, Phase.TRAINING, Phase.CANCELLED}),
+    (Phase.PARKED, CancelRequested): frozenset(
+        {Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT, Phase.CANCELLED}
+    ),
     **{(phase, StepDelayed): frozenset({phase, Phase.PARKED}) for phase in _STEPS},
     **{(phase, StepRefused): frozenset({Phase.PARKED}) for phase in _STEPS},
-    **{(phase, CancelRequested): frozenset({phase}) for phase in _STEPS[:5]},
+    **{
+        (phase, CancelRequested): frozenset({phase})
+        for phase in (*_CAN_BE_CANCELLED, Phase.PROMOTING)
+    },
 }
 
 
@@ -183,4 +211,4 @@ def cancellable(run: Run) -> bool:
     """
     if run.phase is Phase.PROMOTING:
         return run.promotion is None
-    return run.phase is Phase.PARKED or run.phase in _STEPS[:4]
+    return run.phase is Phase.PARKED or run.phase in _CAN_BE_CANCELLED

@@ -42,6 +42,11 @@ def run_id(pipeline: str, *cause: str) -> str:
     return f"{pipeline}-{digest(pipeline, *cause)}"
 
 
+def delivery_run_id(pipeline: str, parent: str, endpoint: str, tried: int) -> str:
+    """Return the id of the run that gives one endpoint the model of `parent`."""
+    return run_id(pipeline, "roll out", parent, endpoint, str(tried))
+
+
 def is_run_id(text: str) -> bool:
     """Whether `text` can be the id of a run; `..` would be another place in a URL."""
     return _RUN_ID.fullmatch(text) is not None
@@ -62,9 +67,12 @@ def owner_of_output(path: str) -> tuple[str, int] | None:
     return parts[2], int(parts[3])
 
 
-def promoted_by_hand(path: str) -> str | None:
-    """Return the pipeline for which a person put this model under `promote/`, if they did."""
+def promoted_by_hand(path: str) -> tuple[str, tuple[str, ...]] | None:
+    """Return (pipeline, key) for which a person put this model under `promote/`, if they did.
+
+    The path is `promote/<pipeline>/<key…>/<file>`, with one part for each token of the key.
+    """
     parts = path.split("/")
-    if len(parts) != _PROMOTE_PARTS or parts[0] != "promote" or not path.endswith(MODEL_SUFFIX):
+    if len(parts) < _PROMOTE_PARTS or parts[0] != "promote" or not path.endswith(MODEL_SUFFIX):
         return None
-    return parts[1]
+    return parts[1], tuple(parts[2:-1])

@@ -3,17 +3,27 @@
 from collections.abc import Mapping
 
 from shared.core.blobs import BlobVersion
-from shared.core.pattern import fill, match
-from shared.core.pipeline import Pipeline, Scalar
+from shared.core.config_types import Scalar
+from shared.core.pattern import fill
+from shared.core.pipeline import Pipeline
 from shared.core.references import escape
+from shared.core.run import Run
 
 
-def parameters_for(pipeline: Pipeline, blob: BlobVersion) -> dict[str, Scalar]:
-    """Return the pipeline's parameters for `blob`; `${NAME}` stays as it is until it is sent."""
-    captured = {**(match(pipeline.data.blob, blob.name) or {}), "data": blob.path}
-    tokens = {name: escape(value) for name, value in captured.items()}
+def parameters_for(
+    pipeline: Pipeline, blob: BlobVersion | None, tokens: Mapping[str, str]
+) -> dict[str, Scalar]:
+    """Return the pipeline's parameters; `${NAME}` stays as it is until it is sent.
+
+    Args:
+        pipeline: whose parameters they are.
+        blob: what `{data}` stands for; None where the pipeline has no data of ours.
+        tokens: what the path of the data captured.
+    """
+    captured = {**tokens, "data": blob.path} if blob else dict(tokens)
+    safe = {name: escape(value) for name, value in captured.items()}
     return {
-        name: fill(value, tokens) if isinstance(value, str) else value
+        name: fill(value, safe) if isinstance(value, str) else value
         for name, value in pipeline.training.parameters.items()
     }
 
@@ -25,10 +35,11 @@ def asked_parameters(given: Mapping[str, Scalar]) -> dict[str, Scalar]:
     }
 
 
-def corrected_parameters(
-    was: Pipeline, now: Pipeline, blob: BlobVersion, given: Mapping[str, Scalar]
-) -> dict[str, Scalar]:
-    """Return `given` as `now` would have it, keeping what a person asked for over `was`."""
-    usual = parameters_for(was, blob)
-    asked = {name: value for name, value in given.items() if usual.get(name) != value}
-    return {**parameters_for(now, blob), **asked}
+def corrected_parameters(was: Pipeline, now: Pipeline, run: Run) -> dict[str, Scalar]:
+    """Return the run's parameters as `now` would have them.
+
+    What a person asked for over what `was` said is kept.
+    """
+    usual = parameters_for(was, run.newest, run.tokens)
+    asked = {name: value for name, value in run.parameters.items() if usual.get(name) != value}
+    return {**parameters_for(now, run.newest, run.tokens), **asked}

@@ -1,94 +1,34 @@
-"""One pipeline of pipelines.yaml: which data, which training service, which endpoint.
+"""One pipeline of pipelines.yaml: which data, which training service, which endpoints.
 
 The same model is stored inside each run, so that a run is always finished by the
 configuration it was opened with. Secrets appear only as `${NAME}` of an app setting.
 """
 
-import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    StringConstraints,
-    ValidationInfo,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
+from shared.core.config_types import (
+    JobsUrl,
+    Name,
+    OutputFile,
+    Scalar,
+    SecretReference,
+    Size,
+    Span,
+    Strict,
+)
 from shared.core.durations import Duration, parse_duration
+from shared.core.endpoint import Endpoint
 from shared.core.names import MODEL_SUFFIX
 from shared.core.pattern import checked_pattern, tokens_of
-from shared.core.references import is_reference
 from shared.core.schedule import checked_schedule
-from shared.core.urls import jobs_url, require_https, score_url, update_url
 
 PIPELINE_NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
-_OUTPUT_SUFFIXES: Final = (MODEL_SUFFIX, ".csv", ".tsv", ".arff")
-_MAX_PROBE_ROWS: Final = 100
-_SIZES: Final = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
-
-
-def _checked_reference(text: str) -> str:
-    if not is_reference(text):
-        raise ValueError(
-            "name the app setting that holds the key, as ${NAME}; "
-            "a key itself does not belong in this file"
-        )
-    return text
-
-
-def _allowed(url: str, info: ValidationInfo) -> str:
-    # Without a context a stored record is being read: its URLs were checked at load.
-    if info.context is None:
-        return url
-    return require_https(url, development=bool(info.context.get("development")))
-
-
-def _checked_size(value: object) -> int:
-    found = re.fullmatch(r"(\d+)\s*(B|KB|MB|GB)?", str(value).strip(), re.IGNORECASE)
-    if isinstance(value, bool) or found is None:
-        raise ValueError("not a size: write it like 1KB or 10MB")
-    return int(found[1]) * _SIZES[(found[2] or "").upper()]
-
-
-def _checked_file(name: str) -> str:
-    if "/" in name or not name.endswith(_OUTPUT_SUFFIXES) or name.startswith("."):
-        raise ValueError(
-            f"not an output file name: the service writes {', '.join(_OUTPUT_SUFFIXES)} "
-            "and the folder is chosen by the app"
-        )
-    return name
-
-
-def _checked_span(value: object) -> object:
-    span = parse_duration(value)
-    if not span:
-        raise ValueError("must be longer than 0s")
-    return span
-
-
-SecretReference = Annotated[str, AfterValidator(_checked_reference)]
-JobsUrl = Annotated[str, AfterValidator(jobs_url), AfterValidator(_allowed)]
-ScoreUrl = Annotated[str, AfterValidator(score_url), AfterValidator(_allowed)]
-UpdateUrl = Annotated[str, AfterValidator(update_url), AfterValidator(_allowed)]
-Size = Annotated[
-    int, BeforeValidator(_checked_size, json_schema_input_type=int | str), Field(examples=["1KB"])
-]
-Span = Annotated[Duration, BeforeValidator(_checked_span)]
-OutputFile = Annotated[str, AfterValidator(_checked_file)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Scalar = bool | int | FiniteFloat | str
-
-
-class Strict(BaseModel):
-    """A frozen part of the configuration that refuses what it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+#: The name of the one input of a service that takes `Input` (contract studio-classic §1.2).
+SINGLE_INPUT: Final = ""
+_DATA: Final = "{data}"
 
 
 class Data(Strict):
@@ -118,21 +58,43 @@ class Training(Strict):
     service: JobsUrl = Field(description="Batch execution URL, ending in /jobs.")
     api_key: SecretReference = Field(description="App setting with the key, as ${NAME}.")
     inputs: dict[Name, Annotated[str, Field(pattern=r"^\{data\}$")]] = Field(
-        default_factory=lambda: {"input1": "{data}"},
+        default_factory=lambda: {"input1": _DATA},
         description="Input names of the service; {data} is the newest blob of the run.",
     )
+    input: Annotated[str, Field(pattern=r"^\{data\}$")] | None = Field(
+        default=None, description="In place of `inputs`, for a service that takes one `Input`."
+    )
     outputs: dict[Name, OutputFile] = Field(
-        description="Output names of the service, and the file each is written to.",
+        default_factory=dict,
+        description="Output names of the service, and the file each is written to. Outputs not "
+        "named are left to the service's own storage and copied from there.",
         examples=[{"output1": "model.ilearner", "output2": "evaluation.csv"}],
     )
     parameters: dict[Name, Scalar] = Field(
         default_factory=dict, description="GlobalParameters; may use {tokens} and ${NAME}."
+    )
+    connection_string: SecretReference | None = Field(
+        default=None,
+        description="App setting with the storage connection string, as ${NAME}: only for a "
+        "service that takes no signed URLs.",
+    )
+    azure_batch_pool_id: Annotated[str, Field(pattern=r"^[0-9A-Fa-f-]+$")] | None = Field(
+        default=None, description="AzureBatchPoolId of a dedicated pool."
     )
     timeout: Span = Field(
         default_factory=lambda: parse_duration("2h"),
         description="How long one attempt may take, queueing included.",
     )
     attempts: int = Field(default=1, ge=1, le=10, description="Jobs to try before giving up.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_input_form(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("input") is not None:
+            if given.get("inputs"):
+                raise ValueError("input and inputs: a job is given one of the two, remove one")
+            return {**given, "inputs": {}}
+        return given
 
     @model_validator(mode="after")
     def _within_what_a_signature_allows(self) -> Self:
@@ -141,6 +103,11 @@ class Training(Strict):
         if len(set(self.outputs.values())) != len(self.outputs):
             raise ValueError("outputs: two outputs cannot be written to one file")
         return self
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The inputs that get the data; `SINGLE_INPUT` for the one that has no name."""
+        return (SINGLE_INPUT,) if self.input else tuple(self.inputs)
 
 
 class Gate(Strict):
@@ -151,69 +118,59 @@ class Gate(Strict):
     )
 
 
-class Verify(Strict):
-    """The proof that a new model really serves: fixed rows, scored before and after."""
+class RollOut(Strict):
+    """How many endpoints get a new model at once."""
 
-    score: ScoreUrl = Field(description="Request-response URL of the same endpoint.")
-    rows: Annotated[
-        dict[str, Any],
-        WithJsonSchema({"type": "string", "examples": ["probes/census.json"]}),
-    ] = Field(description="File with the request body to score, relative to this one.")
-    within: Span = Field(
-        default_factory=lambda: parse_duration("3m"),
-        description="How long the endpoint may take to switch.",
+    first: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=1, description="This many endpoints first, and no others until they are proved."
     )
-    api_key: SecretReference | None = Field(
-        default=None, description="Only where scoring needs another key than the update."
+    then: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=1, description="Afterwards this many at a time."
     )
-
-    @model_validator(mode="after")
-    def _a_request(self) -> Self:
-        if probe_rows(self.rows) is None:
-            raise ValueError(
-                'rows: not a scoring request: {"Inputs": {"input1": {"ColumnNames": […], '
-                f'"Values": [[…]]}}}}}} with 1 to {_MAX_PROBE_ROWS} rows'
-            )
-        return self
-
-
-class Endpoint(Strict):
-    """A scoring endpoint that gets the new model."""
-
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,40}$")]
-    kind: Literal["classic"] = "classic"
-    update: UpdateUrl = Field(description="Management URL of the endpoint; takes the PATCH.")
-    api_key: SecretReference = Field(description="App setting with the key, as ${NAME}.")
-    resource: Name = Field(description="The updatable resource: … [trained model].")
-    model: Name | None = Field(
-        default=None, description="Which output is the model, where there are several."
-    )
-    verify: Verify | None = None
 
 
 class Pipeline(Strict):
-    """New data, a training service, and the endpoint that serves the result."""
+    """New data, a training service, and the endpoints that serve the result."""
 
     name: Annotated[str, StringConstraints(pattern=PIPELINE_NAME)]
-    data: Data
+    data: Data | None = Field(
+        default=None, description="Left out: a service that finds its data itself."
+    )
+    key: tuple[Name, ...] | None = Field(
+        default=None,
+        description="Tokens that tell customers apart; by default those used under endpoints.",
+    )
     schedule: Annotated[str, AfterValidator(checked_schedule)] | None = Field(
         default=None, description="NCRONTAB, UTC: also train on the newest blob at these times."
     )
     when_busy: Literal["parallel"] = Field(description="What to do while a run is open.")
     training: Training
     gate: Gate = Field(default_factory=Gate)
-    endpoints: Annotated[tuple[Endpoint, ...], Field(max_length=1)] = ()
+    roll_out: Literal["one_by_one"] | RollOut = Field(
+        default="one_by_one",
+        description="one_by_one, or {first: 1, then: 20}; a failure stops those not yet begun.",
+    )
+    endpoints: tuple[Endpoint, ...] = ()
+
+    @field_validator("key", mode="before")
+    @classmethod
+    def _one_token_is_a_key(cls, given: Any) -> Any:
+        tokens = [given] if isinstance(given, str) else given
+        if isinstance(tokens, list) and all(isinstance(token, str) for token in tokens):
+            return tuple(token.strip("{}") for token in tokens)
+        return given
 
     @model_validator(mode="after")
     def _one_clear_model(self) -> Self:
-        models = [o for o, f in self.training.outputs.items() if f.endswith(MODEL_SUFFIX)]
+        outputs = self.training.outputs
+        models = [output for output, file in outputs.items() if file.endswith(MODEL_SUFFIX)]
         for endpoint in self.endpoints:
-            if endpoint.model is None and len(models) != 1:
+            if endpoint.model is None and len(models) > 1:
                 raise ValueError(
-                    f"endpoints: {endpoint.name} needs exactly one {MODEL_SUFFIX} output, "
-                    f"or `model:` naming one; there are {len(models)}"
+                    f"endpoints: {endpoint.name} needs `model:`, the name of one of the "
+                    f"{MODEL_SUFFIX} outputs {', '.join(models)}"
                 )
-            if endpoint.model is not None and endpoint.model not in models:
+            if endpoint.model in outputs and endpoint.model not in models:
                 raise ValueError(
                     f"endpoints: {endpoint.name}.model names no {MODEL_SUFFIX} output; "
                     f"there is {', '.join(models) or 'none'}"
@@ -221,45 +178,80 @@ class Pipeline(Strict):
         return self
 
     @model_validator(mode="after")
-    def _known_tokens(self) -> Self:
-        known = set(tokens_of(self.data.blob)) | {"data"}
-        texts = [str(value) for value in self.training.parameters.values()]
-        if missing := {t for text in texts for t in tokens_of(text)} - known:
+    def _endpoints_apart(self) -> Self:
+        for what in ("name", "update, resource"):
+            seen: set[object] = set()
+            for endpoint in self.endpoints:
+                mine = endpoint.name if what == "name" else (endpoint.update, endpoint.place)
+                if mine in seen:
+                    raise ValueError(f"endpoints: {endpoint.name} is there twice (same {what})")
+                seen.add(mine)
+        return self
+
+    @model_validator(mode="after")
+    def _data_where_it_is_used(self) -> Self:
+        if self.data is None and self.training.input_names:
             raise ValueError(
-                f"training.parameters: unknown token {{{min(missing)}}}; "
-                f"data.blob captures {', '.join(sorted(known - {'data'})) or 'none'}"
+                "data is missing: name the blobs to train on, or write `inputs: {}` under "
+                "training for a service that finds its data itself"
             )
         return self
 
+    @model_validator(mode="after")
+    def _known_tokens(self) -> Self:
+        captured = set(self.captured)
+        texts = [str(value) for value in self.training.parameters.values()]
+        used = {
+            "training.parameters": {t for text in texts for t in tokens_of(text)} - {"data"},
+            "endpoints": {t for endpoint in self.endpoints for t in endpoint.tokens},
+            "key": set(self.key or ()),
+        }
+        for where, tokens in used.items():
+            if missing := tokens - captured:
+                raise ValueError(
+                    f"{where}: unknown token {{{min(missing)}}}; "
+                    f"data.blob captures {', '.join(sorted(captured)) or 'none'}"
+                )
+        if self.key is not None and (missing := used["endpoints"] - set(self.key)):
+            raise ValueError(f"key: must hold {min(missing)}, because an endpoint is chosen by it")
+        return self
+
+    @property
+    def captured(self) -> tuple[str, ...]:
+        """The tokens that the path of the data captures, in order."""
+        return tokens_of(self.data.blob) if self.data else ()
+
+    @property
+    def key_tokens(self) -> tuple[str, ...]:
+        """The tokens that tell customers apart, in the order of the data's path."""
+        if self.key is not None:
+            return self.key
+        used = {token for endpoint in self.endpoints for token in endpoint.tokens}
+        return tuple(token for token in self.captured if token in used)
+
+    @property
+    def rolls(self) -> RollOut:
+        """How many endpoints get a new model at once."""
+        return RollOut() if self.roll_out == "one_by_one" else self.roll_out
+
     @property
     def endpoint(self) -> Endpoint | None:
-        """The endpoint that gets the model, or None for a pipeline that only trains."""
-        return self.endpoints[0] if self.endpoints else None
+        """The endpoint of a pipeline that has one; None where there is none, or several."""
+        return self.endpoints[0] if len(self.endpoints) == 1 else None
 
-    @property
-    def model_output(self) -> str | None:
-        """The name of the output that is the model, or None when no output is one."""
-        if self.endpoint and self.endpoint.model:
-            return self.endpoint.model
-        outputs = self.training.outputs.items()
-        return next((output for output, file in outputs if file.endswith(MODEL_SUFFIX)), None)
+    def chosen_by(self, tokens: Mapping[str, str]) -> "Pipeline":
+        """Return the pipeline with the endpoints that `tokens` choose.
 
+        Raises:
+            ValueError: a value cannot be part of an endpoint's URL; the message says why.
+        """
+        endpoints = tuple(endpoint.chosen_by(tokens) for endpoint in self.endpoints)
+        return self.model_copy(update={"endpoints": endpoints, "key": self.key_tokens})
 
-def probe_rows(request: dict[str, Any]) -> int | None:
-    """Return how many rows a scoring request holds, or None when it is none.
+    def only(self, endpoint: Endpoint) -> "Pipeline":
+        """Return the pipeline as one of its endpoints sees it."""
+        return self.model_copy(update={"endpoints": (endpoint,), "key": self.key_tokens})
 
-    Both documented forms count: columns and values, and a list of row objects
-    (contract studio-classic §2).
-    """
-    inputs = request.get("Inputs")
-    if not isinstance(inputs, dict) or not inputs:
-        return None
-    first = next(iter(inputs.values()))
-    if isinstance(first, dict):
-        rows, shaped = first.get("Values"), isinstance(first.get("ColumnNames"), list)
-    else:
-        rows = first
-        shaped = isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
-    if not shaped or not isinstance(rows, list) or not 1 <= len(rows) <= _MAX_PROBE_ROWS:
-        return None
-    return len(rows)
+    def file_of(self, output: str) -> str:
+        """Return the file name that a model output is kept under."""
+        return self.training.outputs.get(output, f"{output}{MODEL_SUFFIX}")

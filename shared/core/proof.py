@@ -81,6 +81,7 @@ class Judgement:
 
     verdict: Verdict
     why: str
+    steady: bool = False  #: whether the answers are the same from look to look
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class Case:
     last: ProbeAnswers | None
     deadline: datetime
     final: datetime  #: when what varies from look to look is settled all the same
+    expected: ProbeAnswers | None = None  #: what a model that served before is known to answer
 
     @property
     def known(self) -> bool:
@@ -109,7 +111,9 @@ class Case:
             return self, None
         before = _fitting(self.before, probe)
         last = _fitting(self.last, probe)
-        case = replace(self, before=before, last=last and _complete(before, last))
+        expected = _fitting(self.expected, probe)
+        last = last and _complete(before, last)
+        case = replace(self, before=before, last=last, expected=expected)
         return case, _complete(before, probe)
 
 
@@ -122,10 +126,16 @@ def judge_update(case: Case, look: Look, now: datetime) -> Judgement:
         why = "the update has not come to an end"
         return Judgement(Verdict.BROKEN if late else Verdict.WAIT, why)
     case, probe = case.given(look)
+    if look.progress is Progress.DONE and look.configured not in (None, case.target):
+        # Some updates are accepted and change nothing (contract studio-classic §4, traps).
+        why = f"the update was accepted, and the service still names {look.configured}"
+        return Judgement(Verdict.UNCHANGED if late else Verdict.WAIT, why)
     if probe is None:
         named = look.configured == case.target
         how = "by read-back only" if named else "no probe rows are configured"
         return Judgement(Verdict.LIVE, f"unproven: {how}")
+    if probe.seen is Seen.GOOD and case.expected is not None:
+        return _judge_expected(case, case.expected, probe, late=late)
     if probe.seen is Seen.GOOD:
         return _judge_good(case, look, probe, late=late, final=now >= case.final)
     return _judge_bad(case, probe, late=late)
@@ -167,7 +177,8 @@ def _judge_good(
     again = last is not None and probe.agrees_with(last)
     if case.known and before is not None and not probe.agrees_with(before):
         if again:
-            return Judgement(Verdict.LIVE, "answers moved and agree on two looks running")
+            why = "answers moved and agree on two looks running"
+            return Judgement(Verdict.LIVE, why, steady=True)
         varies = last is not None and last.seen is Seen.GOOD and not last.agrees_with(before)
         if late and (varies or final):
             return Judgement(Verdict.LIVE, "answers moved, and vary from look to look")
@@ -176,13 +187,29 @@ def _judge_good(
         return Judgement(Verdict.WAIT, "answers have not moved yet")
     if not case.known:
         why = "unproven: there were no answers before to compare with"
-        return Judgement(Verdict.LIVE if again or final else Verdict.WAIT, why)
+        return Judgement(Verdict.LIVE if again or final else Verdict.WAIT, why, steady=again)
     if look.configured != case.target:
         return Judgement(Verdict.UNCHANGED, "the update was accepted; the answers stayed the same")
     if look.progress is Progress.DONE:
-        return Judgement(Verdict.LIVE, "the service says so; the answers stayed the same")
+        why = "the service says so; the answers stayed the same"
+        return Judgement(Verdict.LIVE, why, steady=True)
     # Without a status of the update, this says what was asked for and not what serves.
     return Judgement(Verdict.UNCHANGED, "the new model is named; the answers stayed the same")
+
+
+def _judge_expected(
+    case: Case, expected: ProbeAnswers, probe: ProbeAnswers, *, late: bool
+) -> Judgement:
+    """Judge a model that is set again: it must answer as it did when it was proved."""
+    again = case.last is not None and probe.agrees_with(case.last)
+    if not probe.agrees_with(expected):
+        why = "the answers are not those that this model is known for"
+        return Judgement(Verdict.UNCHANGED if late else Verdict.WAIT, why)
+    moved = case.before is not None and not probe.agrees_with(case.before)
+    if again and (moved or late):
+        why = "answers as it did when it was proved, on two looks running"
+        return Judgement(Verdict.LIVE, why, steady=True)
+    return Judgement(Verdict.WAIT, "answers as it did when it was proved: one more look")
 
 
 def _judge_bad(case: Case, probe: ProbeAnswers, *, late: bool) -> Judgement:

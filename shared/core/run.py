@@ -4,10 +4,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.core.blobs import BlobVersion
-from shared.core.pipeline import Pipeline, Scalar
+from shared.core.config_types import Scalar
+from shared.core.endpoint import Endpoint
+from shared.core.pipeline import Pipeline
 from shared.core.proof import ProbeAnswers
 
 _HISTORY: Final = 100
@@ -20,6 +22,7 @@ class Phase(StrEnum):
     CREATED = "created"  #: a job exists at the service and is not known to be started
     TRAINING = "training"  #: the start was confirmed
     TRAINED = "trained"  #: the job is finished
+    ROLLING_OUT = "rolling_out"  #: each of several endpoints gets the model in a run of its own
     PROMOTING = "promoting"  #: a model is on its way to the endpoint
     VERIFYING = "verifying"  #: the update was sent; is it live?
     RETURNING = "returning"  #: the endpoint is being given back the model it served before
@@ -63,6 +66,14 @@ class Origin(StrEnum):
     SCHEDULE = "schedule"  #: a due time came
     MANUAL = "manual"  #: a person or program asked over HTTP
     MODEL = "model"  #: a person put a model under `promote/`
+    ROLL_OUT = "roll_out"  #: a run with several endpoints gives one of them its model
+    ROLLBACK = "rollback"  #: a person wants an earlier model back
+    DRIFT = "drift"  #: an endpoint serves something else than the ledger says
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it sets a model again that served before, so that the data's time is moot."""
+        return self in (Origin.ROLLBACK, Origin.DRIFT)
 
 
 class Value(BaseModel):
@@ -106,17 +117,29 @@ class Promotion(Value):
     generation: int
     before: ProbeAnswers | None  #: the endpoint's answers before the update; None: no verify
     way_back: WayBack | None
+    expected: ProbeAnswers | None = None  #: what a model that served before is known to answer
     sent_at: AwareDatetime | None = None
     deadline: AwareDatetime | None = None
     certain: bool = True  #: whether the service confirmed that it took the update
     last: ProbeAnswers | None = None  #: what the last look saw
     last_at: AwareDatetime | None = None
     ever_sent: bool = False  #: whether the endpoint may have taken an update of this run
+    operation: str | None = None  #: the service's own name for the update, where it gives one
     returning_to: Literal["rolled_back", "unchanged", "start"] | None = None
     """Where the run goes once the old model serves again: to an end, or on to its own update."""
     returning_resource: str | None = None  #: whose model is put back, where it is another's
     resent: int = 0  #: how often an update that was never confirmed was sent again
     proof: str | None = None
+
+
+class Delivery(Value):
+    """One endpoint of a roll-out: which run gives it the model, and how that ended."""
+
+    endpoint: str
+    run_id: str
+    tried: int = 1
+    outcome: Phase | None = None  #: None while it is under way
+    reason: str = ""
 
 
 class Entry(Value):
@@ -139,6 +162,8 @@ class Run(Value):
     config: Pipeline
     manifest: tuple[BlobVersion, ...]
     parameters: dict[str, Scalar]
+    tokens: dict[str, str] = Field(default_factory=dict)  #: what the data's path captured
+    parent: str | None = None  #: the run whose model this one gives to an endpoint
     phase: Phase
     claim: str | None = None  #: who acts now; its age is that of the stored record
     attempt: int = 1
@@ -147,6 +172,8 @@ class Run(Value):
     started_at: AwareDatetime | None = None
     ended_attempts: tuple[Ended, ...] = ()
     model: BlobVersion | None = None
+    models: dict[str, BlobVersion] = Field(default_factory=dict)  #: endpoint -> its model
+    deliveries: tuple[Delivery, ...] = ()
     promotion: Promotion | None = None
     trouble: Trouble | None = None
     cancelling: bool = False
@@ -158,13 +185,30 @@ class Run(Value):
 
     @property
     def data_time(self) -> datetime:
-        """When the newest blob of the manifest was written; promotions go by it (rule 8)."""
-        return max(blob.modified for blob in self.manifest)
+        """When the newest blob of the manifest was written; promotions go by it (rule 8).
+
+        A run without data of ours is as new as itself.
+        """
+        return max((blob.modified for blob in self.manifest), default=self.opened_at)
 
     @property
-    def newest(self) -> BlobVersion:
+    def newest(self) -> BlobVersion | None:
         """The newest blob of the manifest: what `{data}` stands for."""
-        return max(self.manifest, key=lambda blob: blob.modified)
+        return max(self.manifest, key=lambda blob: blob.modified, default=None)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Whose run this is: the values of the pipeline's key tokens, in order."""
+        return tuple(self.tokens.get(token, "") for token in self.config.key_tokens)
+
+    @property
+    def goal(self) -> WayBack:
+        """What the endpoint is to be given; without a model that of its own service."""
+        return WayBack(model=self.model)
+
+    def model_for(self, endpoint: Endpoint) -> BlobVersion | None:
+        """Return the model that is meant for one of several endpoints."""
+        return self.models.get(endpoint.name, self.model)
 
     def moved(self, phase: Phase, at: datetime, note: str = "", **changes: object) -> "Run":
         """Return this run in `phase` with `changes`, its trouble over and its history longer."""

@@ -5,13 +5,22 @@ with a full stop at the end, blanks, or without `api-version` (§4 traps, §1.1)
 """
 
 import re
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from shared.core.pattern import fill, tokens_of
 
 _DATA_PLANE: Final = re.compile(r".*/(?:workspaces|subscriptions)/[^/]+/services/[^/]+")
 _MANAGEMENT: Final = re.compile(r".*/workspaces/[^/]+/webservices/[^/]+/endpoints/([^/]+)")
-_ARM: Final = re.compile(r".*/providers/microsoft\.machinelearning/webservices/.*", re.IGNORECASE)
+_ARM: Final = re.compile(
+    r"/subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft\.machinelearning"
+    r"/webservices/[^/]+",
+    re.IGNORECASE,
+)
+_ARM_VERSIONS: Final = ("2017-01-01", "2016-05-01-preview")
+_CLASSIC_NAME: Final = re.compile(r"[a-z0-9]{1,24}")
 _API_VERSION: Final = "2.0"
 _DEFAULT_PORTS: Final = {"https": ":443", "http": ":80"}
 _WHERE: Final = "copy it from the endpoint's API help page"
@@ -29,6 +38,8 @@ def jobs_url(text: str) -> str:
             "this is a request-response (scoring) URL; retraining needs the batch execution "
             f"URL that ends in /jobs: {_WHERE}"
         )
+    if "{" in path:
+        raise ValueError("a {token} cannot choose the training service: write its URL out")
     path = path if path.endswith("/jobs") else f"{path}/jobs"
     if not _DATA_PLANE.fullmatch(path.removesuffix("/jobs")):
         raise ValueError(f"not a batch execution URL (…/services/<endpoint id>/jobs): {_WHERE}")
@@ -61,10 +72,8 @@ def update_url(text: str) -> str:
             its experiment and cannot be patched (contract studio-classic §3).
     """
     scheme, host, path, _ = _split(text)
-    if _ARM.fullmatch(path):
-        raise ValueError(
-            "this is a New (Resource Manager) web service: `kind: webservice` is not supported yet"
-        )
+    if _ARM.search(path):
+        raise ValueError("this is a New (Resource Manager) web service: write `kind: webservice`")
     if path.endswith(("/execute", "/jobs")):
         raise ValueError(
             "this is a scoring or batch execution URL; the PATCH goes to the management URL "
@@ -82,6 +91,50 @@ def update_url(text: str) -> str:
             "add an endpoint to the predictive web service and name that one"
         )
     return urlunsplit((scheme, host, path, "", ""))  # no query is documented for it
+
+
+def web_service_url(text: str) -> str:
+    """Return the Resource Manager URL of a New web service, with an api-version it knows.
+
+    Raises:
+        ValueError: it is another kind of URL.
+    """
+    scheme, host, path, query = _split(text)
+    if not _ARM.fullmatch(path):
+        raise ValueError(
+            "not the Resource Manager URL of a web service (https://management.azure.com"
+            "/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.MachineLearning"
+            "/webServices/<name>): copy the resource id from the portal"
+        )
+    given = {name.lower(): value for name, value in parse_qsl(query)}.get("api-version")
+    if given is not None and given not in _ARM_VERSIONS:
+        raise ValueError(f"api-version {given} is not known here: {' or '.join(_ARM_VERSIONS)}")
+    version = urlencode({"api-version": given or _ARM_VERSIONS[0]})
+    return urlunsplit((scheme, host, path, version, ""))
+
+
+def filled_url(template: str, tokens: Mapping[str, str]) -> str:
+    """Return the URL with each `{token}` of its path replaced by its value, percent-encoded.
+
+    Raises:
+        ValueError: the URL would lead somewhere else than it says, or name an endpoint that
+            cannot exist (contract studio-classic §3: at most 24 lower-case letters and digits).
+    """
+    scheme, host, path, query, _ = urlsplit(template)
+    segments = path.split("/")
+    for at, segment in enumerate(segments):
+        if not tokens_of(segment):
+            continue
+        value = fill(segment, tokens)
+        classic = segments[at - 1 : at] == ["endpoints"]
+        if classic and not _CLASSIC_NAME.fullmatch(value):
+            raise ValueError(
+                f"{value!r} cannot name an endpoint: at most 24 lower-case letters and digits"
+            )
+        if value in (".", "..") or any(ord(c) < ord(" ") for c in value):
+            raise ValueError(f"{value!r} cannot be part of a URL")
+        segments[at] = quote(value, safe="")
+    return urlunsplit((scheme, host, "/".join(segments), query, ""))
 
 
 def is_loopback(url: str) -> bool:
@@ -117,6 +170,8 @@ def _split(text: str) -> tuple[str, str, str, str]:
         usable = False
     if not usable:
         raise ValueError("not a URL: it must start with https:// and name a host")
+    if "{" in parts.netloc or "{" in parts.query:
+        raise ValueError("a {token} may only stand in the path of a URL")
     if parts.username or parts.password:
         raise ValueError("a URL here must not carry a user name or password")
     host = parts.netloc.lower().removesuffix(_DEFAULT_PORTS[parts.scheme])

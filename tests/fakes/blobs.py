@@ -31,6 +31,8 @@ class FakeBlobs:
     heads: int = 0
     missing: set[str] = field(default_factory=set)  #: containers that nobody made
 
+    account: str = "account"
+
     def __post_init__(self) -> None:
         self.store = WatchedBlobs(self)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.core.blobs import BlobVersion
-from shared.core.pipeline import Verify
+from shared.core.endpoint import Verify
 from shared.core.proof import Look, ProbeAnswers, Progress, Seen
 from shared.core.run import WayBack
 from shared.errors import PermanentError
@@ -63,17 +63,21 @@ class V2Endpoint:
         wanted = self.coming[1] if self.coming else self.serving
         return Current(location=("https://account.blob.core.windows.net/", wanted, ""))
 
-    def update(self, model: BlobVersion) -> None:
+    def ensure(self) -> None:
+        pass
+
+    def update(self, model: BlobVersion) -> str | None:
         if self.refuse:
             raise PermanentError("the deployment is read only")
         self.coming = (self.clock.now() + self.takes, model.path)
+        return f"operations/{model.name}"
 
-    def restore(self, previous: WayBack) -> None:
+    def restore(self, previous: WayBack) -> str | None:
         if previous.model is None:
             raise PermanentError("there is no model to go back to")
-        self.update(previous.model)
+        return self.update(previous.model)
 
-    def look(self) -> Look:
+    def look(self, operation: str | None = None) -> Look:
         self._settle()
         progress = Progress.PENDING if self.coming else Progress.DONE
         return Look(progress, self._probe(), configured=self.serving)

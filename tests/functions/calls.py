@@ -6,7 +6,7 @@ from typing import Any
 
 import azure.functions as func
 
-from functions import health, manual_runs
+from functions import endpoints, health, manual_runs
 
 _PROBLEM = "application/problem+json"
 
@@ -50,15 +50,42 @@ class Api:
     def cancel(self, run_id: str) -> Said:
         return _said(manual_runs.cancel_run(_request("POST", {"run_id": run_id})))
 
+    def endpoint(self, name: str = "production", *, key: str | None = None) -> Said:
+        request = _request("GET", _place(name), query={} if key is None else {"key": key})
+        return _said(endpoints.get_endpoint(request))
+
+    def rollback(
+        self, body: Any = None, *, name: str = "production", who: str | None = None
+    ) -> Said:
+        sent = b"" if body is None else json.dumps(body).encode()
+        headers = {} if who is None else {"x-ms-client-principal-name": who}
+        return _said(endpoints.rollback_endpoint(_request("POST", _place(name), headers, sent)))
+
+    def resume(self, name: str = "production") -> Said:
+        return _said(endpoints.resume_endpoint(_request("POST", _place(name))))
+
     def health(self) -> Said:
         return _said(health.health(_request("GET", {})))
 
 
+def _place(name: str) -> dict[str, str]:
+    return {"pipeline": "sample", "endpoint": name}
+
+
 def _request(
-    method: str, params: dict[str, str], headers: dict[str, str] | None = None, body: bytes = b""
+    method: str,
+    params: dict[str, str],
+    headers: dict[str, str] | None = None,
+    body: bytes = b"",
+    query: dict[str, str] | None = None,
 ) -> func.HttpRequest:
     return func.HttpRequest(
-        method, "http://localhost/api", headers=headers or {}, route_params=params, body=body
+        method,
+        "http://localhost/api",
+        headers=headers or {},
+        params=query or {},
+        route_params=params,
+        body=body,
     )
 
 

@@ -10,6 +10,7 @@ import functions.health
 from local.worker_check.worker import ROOT
 from shared import wiring
 from shared.config import Configuration
+from shared.endpoints import Endpoints
 from shared.retention import Retention
 from shared.settings import Problem, read_settings
 from shared.wiring import App, Unusable
@@ -65,8 +66,9 @@ def app_over(world: World, *problems: Problem) -> App:
     configuration = Configuration(problems=problems) if problems else Configuration(pipelines)
     settings = read_settings(ENVIRONMENT, ROOT)
     intake, poll = world.intake, world.poll
-    retention = Retention(intake._context)
-    return App(settings, configuration, intake._context, intake.driver, intake, poll, retention)
+    context = intake._context
+    endpoints, retention = Endpoints(context, intake), Retention(context)
+    return App(settings, configuration, context, intake.driver, intake, poll, endpoints, retention)
 
 
 def park(world: World, api: Api) -> str:

@@ -119,8 +119,8 @@ CASES: list[tuple[Change, str, str]] = [
     (put("endpoints.0.verify.row", "x"), "verify.row", "did you mean `rows`?"),
     (put("data.colour", "x"), "data.colour", "known here: blob"),
     (drop("data"), "data", "is missing"),
-    (drop("training.outputs"), "training.outputs", "is missing"),
-    (drop("endpoints.0.resource"), "endpoints.0.resource", "is missing"),
+    (drop("endpoints.0.resource"), "endpoints.0", "resource is missing"),
+    (drop("endpoints.0.api_key"), "endpoints.0", "api_key or workspace_token is missing"),
     (put("data", []), "data", "valid dictionary"),
     (put("training.attempts", "two"), "training.attempts", "integer"),
     (put("training.attempts", 0), "training.attempts", "greater than or equal to 1"),
@@ -137,7 +137,7 @@ CASES: list[tuple[Change, str, str]] = [
     (put("schedule", "0 0 0 30 2 *"), "schedule", "ever fires"),
     (put("training.outputs", {"o": "model.bin"}), "outputs.o", ".ilearner"),
     (put("training.outputs", {"o": "deep/model.ilearner"}), "outputs.o", "folder"),
-    (put("training.outputs", {"o": "a.csv"}), "endpoints", "exactly one .ilearner"),
+    (put("training.outputs", {"o": "a.ilearner", "p": "b.ilearner"}), "endpoints", "one of"),
     (put("training.outputs", {"o": "a.ilearner", "p": "a.ilearner"}), "outputs", "one file"),
     (put("endpoints.0.model", "output2"), "endpoints", "there is output1"),
     (put("training.parameters", {"Date": "{date}"}), "parameters", "unknown token {date}"),
@@ -175,21 +175,44 @@ CASES: list[tuple[Change, str, str]] = [
     (put("data.settle", "2m"), "data.settle", "not supported yet"),
     (put("data.settle_at_most", "30m"), "data.settle_at_most", "not supported yet"),
     (put("data.backfill", "all"), "data.backfill", "not supported yet"),
-    (put("key", "{date}"), "key", "not supported yet"),
+    (put("key", "{date}"), "key", "unknown token {date}"),
+    (put("key", 5), "key", "valid tuple"),
     (put("max_parallel", 3), "max_parallel", "not supported yet"),
-    (put("roll_out", "one_by_one"), "roll_out", "not supported yet"),
+    (put("roll_out", "all"), "roll_out", "one_by_one"),
+    (put("roll_out", {"first": 0}), "roll_out", "greater than or equal to 1"),
+    (put("roll_out", {"frist": 1}), "roll_out", "did you mean `first`?"),
     (put("gate", {"metrics": "output2"}), "gate.metrics", "not supported yet"),
     (put("gate", {"rules": [{"metric": "AUC"}]}), "gate.rules", "not supported yet"),
     (put("gate", {"approval": "required"}), "gate.approval", "not supported yet"),
-    (put("endpoints.0.kind", "webservice"), "endpoints.0.kind", "not supported yet"),
-    (put("endpoints.0.workspace_token", "x"), "workspace_token", "not supported yet"),
+    (put("endpoints.0.kind", "webservice"), "endpoints.0.update", "Resource Manager URL"),
+    (put("endpoints.0.kind", "azureml"), "endpoints.0.kind", "'classic' or 'webservice'"),
+    (put("endpoints.0.workspace_token", "x"), "workspace_token", "as ${NAME}"),
+    (put("endpoints.0.create", value=True), "endpoints.0", "create needs a workspace_token"),
+    (put("endpoints.0.create", {"Throttle": "Low"}), "create", "did you mean `ThrottleLevel`?"),
+    (put("training", {"input": "{data}", "inputs": {"i": "{data}"}}), "training", "one of the two"),
+    (put("training.connection_string", "AccountKey=x"), "connection_string", "as ${NAME}"),
+    (put("training.azure_batch_pool_id", "my pool"), "azure_batch_pool_id", "pattern"),
+    (
+        put("endpoints.0.update", UPDATE.replace("production", "{date}")),
+        "endpoints",
+        "needs a workspace_token",
+    ),
+    (
+        put("endpoints.0.update", UPDATE.replace("//management", "//{name}")),
+        "endpoints.0.update",
+        "only stand in the path",
+    ),
+    (
+        put("training.service", f"{BASE}/jobs".replace("e1", "{name}")),
+        "training.service",
+        "cannot choose the training service",
+    ),
     (put("schedule", {"every": "week"}), "schedule", "not supported yet"),
     (
         put("training.inputs", {"input1": "{data.manifest}"}),
         "training.inputs.input1",
         "not supported yet",
     ),
-    (put("endpoints.0.resource", "{name}"), "endpoints.0.resource", "not supported yet"),
     (put("endpoints.0.verify.rows", "none.json"), "verify.rows", "none.json cannot be read"),
     (put("endpoints.0.verify.rows", "broken.json"), "verify.rows", "not JSON"),
     (put("endpoints.0.verify.rows", {"Inputs": {}}), "verify.rows", "must name a file"),
@@ -239,9 +262,31 @@ def test_every_mistake_is_told_at_once(load: Load) -> None:
         assert part in told
 
 
-def test_a_second_endpoint_is_not_supported_yet(load: Load) -> None:
+def test_two_endpoints_of_one_place_or_name_are_refused(load: Load) -> None:
     text = only(load(lambda one: one["endpoints"].append({**one["endpoints"][0], "name": "b"})))
-    assert "a second endpoint is not supported yet" in text
+    assert "b is there twice (same update, resource)" in text
+    text = only(load(lambda one: one["endpoints"].append({**one["endpoints"][0], "resource": "b"})))
+    assert "is there twice (same name)" in text
+
+
+def test_tokens_of_the_data_path_may_choose_the_endpoint(load: Load) -> None:
+    def change(one: dict[str, Any]) -> None:
+        one["data"]["blob"] = "{customer}/{date}/{name}.csv"
+        one["endpoints"][0]["update"] = UPDATE.replace("production", "{customer}")
+        one["endpoints"][0]["workspace_token"] = "${TRAINING_KEY}"
+        del one["endpoints"][0]["verify"]["score"]
+
+    found = load(change)
+    assert found.problems == ()
+    pipeline = found.pipelines["census"]
+    assert pipeline.key_tokens == ("customer",)
+    chosen = pipeline.chosen_by({"customer": "acme", "date": "d", "name": "n"})
+    assert chosen.endpoint is not None
+    assert chosen.endpoint.update == UPDATE.replace("production", "acme")
+    assert chosen.key_tokens == ("customer",)
+    for bad in ("Acme", "../x", "a" * 25, "default", ""):
+        with pytest.raises(ValueError, match=r"cannot name an endpoint|default endpoint"):
+            pipeline.chosen_by({"customer": bad})
 
 
 def test_one_wrong_pipeline_keeps_the_others_from_opening_runs_too(load: Load) -> None:

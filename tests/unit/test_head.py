@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.head import Head, Released, Resource, head_id, promoted, released, reserved
+from shared.core.head import Head, Proven, Released, Resource, head_id, promoted, released, reserved
 from shared.core.run import Phase, WayBack
 from tests.unit.samples import HOUR, MODEL, NOW, UPDATE, blob, run
 
@@ -43,13 +43,13 @@ def test_the_ways_back_are_what_serves_then_what_served_before_then_the_baseline
     head = reserved(Head(update=UPDATE), run(Phase.PROMOTING), NAME, BASELINE, NOW)
     models = [blob(f"{number}.ilearner", container="models") for number in range(3)]
     for model in models:
-        head = promoted(head, run(Phase.VERIFYING, model=model), NAME, "moved", NOW)
+        head = promoted(head, run(Phase.VERIFYING, model=model), NAME, Proven("moved", NOW))
     assert head.ways_back(NAME) == [*(WayBack(model=one) for one in reversed(models)), BASELINE]
 
 
 def test_what_serves_is_the_first_way_back_of_the_next_update() -> None:
     head = reserved(Head(update=UPDATE), run(Phase.PROMOTING), NAME, BASELINE, NOW)
-    head = promoted(head, run(Phase.VERIFYING), NAME, "answers moved", NOW)
+    head = promoted(head, run(Phase.VERIFYING), NAME, Proven("answers moved", NOW))
     serving = head.resource(NAME).serving
     assert serving is not None
     assert (serving.model, serving.run_id, serving.since) == (MODEL, "sample-1", NOW)
@@ -61,8 +61,8 @@ def test_what_serves_is_the_first_way_back_of_the_next_update() -> None:
 
 def test_the_highest_data_time_never_goes_down() -> None:
     newer = run(Phase.VERIFYING, manifest=(blob(modified=NOW + HOUR),))
-    head = promoted(Head(update=UPDATE), newer, NAME, "moved", NOW)
-    head = promoted(head, run(Phase.VERIFYING), NAME, "moved", NOW)
+    head = promoted(Head(update=UPDATE), newer, NAME, Proven("moved", NOW))
+    head = promoted(head, run(Phase.VERIFYING), NAME, Proven("moved", NOW))
     assert head.resource(NAME).newest_data == NOW + HOUR
 
 
@@ -76,7 +76,7 @@ def test_five_earlier_models_are_kept_newest_first() -> None:
     head = Head(update=UPDATE)
     for number in range(8):
         shape = run(Phase.VERIFYING, run_id=f"sample-{number}")
-        head = promoted(head, shape, NAME, "moved", NOW + timedelta(minutes=number))
+        head = promoted(head, shape, NAME, Proven("moved", NOW + timedelta(minutes=number)))
     kept = [served.run_id for served in head.resource(NAME).previous]
     assert kept == [f"sample-{number}" for number in (6, 5, 4, 3, 2)]
 
@@ -98,7 +98,7 @@ def test_a_reservation_is_known_by_its_run_and_generation_until_another_one_is_g
     assert head.released == Released(run_id="sample-1", generation=1)
     head = reserved(head, run(Phase.PROMOTING, run_id="sample-2"), NAME, BASELINE, NOW)
     assert head.released == Released(run_id="sample-1", generation=1)
-    head = promoted(head, run(Phase.VERIFYING, run_id="sample-2"), NAME, "moved", NOW)
+    head = promoted(head, run(Phase.VERIFYING, run_id="sample-2"), NAME, Proven("moved", NOW))
     assert head.released == Released(run_id="sample-2", generation=2)
 
 
@@ -107,11 +107,11 @@ def test_a_run_without_a_model_can_neither_reserve_nor_serve() -> None:
     with pytest.raises(ValueError, match="no model"):
         reserved(Head(update=UPDATE), shape, NAME, None, NOW)
     with pytest.raises(ValueError, match="no model"):
-        promoted(Head(update=UPDATE), shape, NAME, "moved", NOW)
+        promoted(Head(update=UPDATE), shape, NAME, Proven("moved", NOW))
 
 
 def test_a_head_survives_being_stored() -> None:
     head = reserved(Head(update=UPDATE), run(Phase.PROMOTING), NAME, BASELINE, NOW)
-    head = promoted(head, run(Phase.VERIFYING), NAME, "moved", NOW)
+    head = promoted(head, run(Phase.VERIFYING), NAME, Proven("moved", NOW))
     assert Head.model_validate_json(head.model_dump_json()) == head
     assert head.resource("unknown") == Resource()

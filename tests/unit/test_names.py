@@ -71,14 +71,17 @@ def test_other_paths_have_no_owner(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "pipeline"),
+    ("path", "owner"),
     [
-        ("promote/census/better.ilearner", "census"),
+        ("promote/census/better.ilearner", ("census", ())),
+        ("promote/census/acme/better.ilearner", ("census", ("acme",))),
+        ("promote/census/acme/2026/better.ilearner", ("census", ("acme", "2026"))),
         ("promote/census/better.csv", None),
         ("promote/better.ilearner", None),
-        ("promote/census/deep/better.ilearner", None),
         ("runs/census/better.ilearner", None),
     ],
 )
-def test_a_model_put_by_hand_names_its_pipeline(path: str, pipeline: str | None) -> None:
-    assert names.promoted_by_hand(path) == pipeline
+def test_a_model_put_by_hand_names_its_pipeline_and_its_key(
+    path: str, owner: tuple[str, tuple[str, ...]] | None
+) -> None:
+    assert names.promoted_by_hand(path) == owner

@@ -33,7 +33,7 @@ def test_an_unchanged_running_job_costs_one_get_and_no_record(world: Observed) -
     world.clock.move(MINUTE)
     world.poll.tick()
     assert [sent.split()[0] for sent in world.http.sent] == ["GET"] * 3
-    assert sorted(world.calls) == ["list open", "read poll", "replace poll"]
+    assert sorted(world.calls) == ["list open", "list watches", "read poll", "replace poll"]
     assert world.blobs.heads == heads
 
 
@@ -70,7 +70,7 @@ def test_an_ended_run_costs_nothing(world: Observed) -> None:
     world.http.sent.clear()
     world.tick()
     assert world.http.sent == []
-    assert sorted(world.calls) == ["list open", "read poll", "replace poll"]
+    assert sorted(world.calls) == ["list open", "list watches", "read poll", "replace poll"]
 
 
 def test_a_young_job_is_looked_at_often_and_an_old_one_less() -> None:

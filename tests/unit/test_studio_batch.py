@@ -1,41 +1,20 @@
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import pytest
 
 from shared.clients.http import Answer
-from shared.clients.studio_batch import StudioBatch
 from shared.clients.studio_errors import StudioRefused
 from shared.errors import ConfigError, OutcomeUnknown, RelearnError, TransientError
-from shared.ports import JobRequest, JobStatus
-from tests.fakes.blobs import ACCOUNT, FakeBlobs
-from tests.fakes.clock import FakeClock
+from shared.ports import JobRequest, JobStatus, SignedBlob
+from tests.fakes.blobs import ACCOUNT
+from tests.unit.batches import JOB, URL, batch, request
 from tests.unit.samples import BASE, blob
-from tests.unit.scripted import KEY, SAS, Script, call, refuses, says
+from tests.unit.scripted import KEY, SAS, refuses, says
 
-JOB = "f7dfd22ed9ba4eeab1e9b6ef4b7eb0cf"
-URL = f"{BASE}/jobs?api-version=2.0"
 DONE = Answer(200, {}, b"")
 LOST = OutcomeUnknown("POST: the answer was lost")
-
-
-def request(**changes: Any) -> JobRequest:
-    known: dict[str, Any] = {
-        "run_id": "sample-1",
-        "attempt": 1,
-        "inputs": {"input1": blob("census/new.csv")},
-        "outputs": {"output1": "runs/sample/sample-1/1/model.ilearner"},
-        "parameters": {},
-        "timeout": timedelta(hours=2),
-    }
-    return JobRequest(**{**known, **changes})
-
-
-def batch(*answers: Answer | RelearnError) -> tuple[StudioBatch, Script]:
-    script, blobs = Script(list(answers)), FakeBlobs(FakeClock())
-    return StudioBatch(call(script), URL, blobs, blobs, "models"), script
 
 
 def test_the_submitted_body_is_the_documented_one() -> None:
@@ -207,7 +186,7 @@ def test_garbage_says_nothing_about_a_job(body: bytes) -> None:
         service.state(JOB)
 
 
-def test_results_are_places_without_their_signatures() -> None:
+def test_results_are_places_that_show_no_signature() -> None:
     place = {
         "ConnectionString": None,
         "RelativeLocation": "/experimentoutput/x/x.ilearner",
@@ -217,7 +196,7 @@ def test_results_are_places_without_their_signatures() -> None:
     told = {"StatusCode": "Finished", "Results": {"output1": place, "odd": None}, "Details": None}
     service, _ = batch(says(told))
     state = service.state(JOB)
-    assert state.results == {"output1": "experimentoutput/x/x.ilearner"}
+    assert state.results == {"output1": SignedBlob(ACCOUNT, "experimentoutput/x/x.ilearner", SAS)}
     assert "sig" not in repr(state)
 
 
@@ -256,3 +235,49 @@ def test_a_cancel_whose_answer_was_lost_may_be_repeated(answer: Answer | Relearn
     service, _ = batch(answer)
     with pytest.raises(TransientError):
         service.cancel(JOB)
+
+
+def test_the_one_input_of_a_service_is_sent_without_a_name() -> None:
+    service, script = batch(says(JOB))
+    service.prepare(request(inputs={"": blob("census/new.csv")}, training={"input": "{data}"}))
+    body = script.sent[0].json()
+    assert "Inputs" not in body
+    assert body["Input"]["RelativeLocation"] == "training-data/census/new.csv"
+
+
+def test_outputs_that_nobody_named_are_left_to_the_service() -> None:
+    service, script = batch(says(JOB))
+    service.prepare(request(outputs={}, training={"outputs": {}}))
+    assert "Outputs" not in script.sent[0].json()
+
+
+def test_a_job_goes_to_the_dedicated_pool_that_is_named() -> None:
+    service, script = batch(says(JOB))
+    service.prepare(request(training={"azure_batch_pool_id": "8dfc151b0d3e446497b845f3b29ef53b"}))
+    assert script.sent[0].json()["AzureBatchPoolId"] == "8dfc151b0d3e446497b845f3b29ef53b"
+
+
+def test_an_answer_that_is_nested_without_end_is_no_obstacle() -> None:
+    body = b"[" * 5000 + b"]" * 5000
+    service, _ = batch(Answer(400, {}, body))
+    with pytest.raises(StudioRefused):
+        service.prepare(request())
+
+
+@pytest.mark.parametrize("told", ["Service busy", "../other", "a/b", "?x", "{}"])
+def test_words_are_no_job_id(told: str) -> None:
+    service, _ = batch(says(told))
+    with pytest.raises(OutcomeUnknown, match="no job id"):
+        service.prepare(request())
+
+
+def test_the_misprinted_name_of_the_state_is_read_too() -> None:
+    service, _ = batch(says({"Status Code": "Finished"}), says({"StatusCode": 0, "Status Code": 4}))
+    assert service.state(JOB).status is JobStatus.FINISHED
+    assert service.state(JOB).status is JobStatus.NOT_STARTED
+
+
+def test_what_a_service_says_of_a_job_it_does_not_know_comes_with_a_cure() -> None:
+    service, _ = batch(refuses(404, "NotFound", "WebServiceNotFound"))
+    assert "WebServiceNotFound happened. (HTTP 404): " in service.state(JOB).details
+    assert "training.service" in service.state(JOB).details

@@ -5,7 +5,7 @@ import pytest
 from shared.clients.http import Answer
 from shared.clients.studio_endpoint import StudioClassicEndpoint
 from shared.clients.studio_errors import StudioRefused
-from shared.core.pipeline import Verify
+from shared.core.endpoint import Verify
 from shared.core.proof import Progress, Seen
 from shared.core.run import WayBack
 from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError

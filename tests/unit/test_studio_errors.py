@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from shared.clients.http import Answer
-from shared.clients.studio_errors import StudioRefused, read_refusal, sort_refusal
+from shared.clients.studio_errors import StudioRefused, read_error, read_refusal, sort_refusal
 from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
 from tests.unit.scripted import KEY, SAS, refuses, says
 
@@ -147,3 +147,64 @@ def test_a_known_mistake_comes_with_its_cure(code: str, cure: str) -> None:
     error = sort_refusal(refuses(400, "BadArgument", code), "create job", write=True)
     assert isinstance(error, PermanentError)
     assert str(error).endswith(cure) or cure in str(error)
+
+
+@pytest.mark.parametrize("within", [{}, {"details": None}, {"details": []}])
+def test_details_beside_the_error_are_read_too(within: dict[str, object]) -> None:
+    beside = [{"code": "UnexpectedParameter", "message": "Seed is unknown."}]
+    error = {"code": "BadArgument", "message": "No.", **within}
+    refusal = read_refusal(says({"error": error, "details": beside}, 400))
+    assert refusal.codes == {"BadArgument", "UnexpectedParameter"}
+    assert refusal.text == "No. Seed is unknown."
+
+
+def test_details_inside_the_error_count_before_those_beside_it() -> None:
+    error = {"code": "c", "message": "m", "details": [{"code": "inside"}]}
+    refusal = read_refusal(says({"error": error, "details": [{"code": "beside"}]}, 400))
+    assert refusal.detail_codes == ("inside",)
+
+
+def test_an_operations_error_is_read_like_an_envelopes() -> None:
+    known = {"code": "Failed", "target": None, "message": f"No {KEY}.\nAt all.", "details": []}
+    refusal = read_error(known, 200, KEY)
+    assert (refusal.status, refusal.code, refusal.text) == (200, "Failed", "No ***. At all.")
+
+
+@pytest.mark.parametrize("code", [None, 5, ["x"], "x" * 5000, f"code {KEY}"])
+def test_odd_codes_are_no_hindrance_and_hold_no_key(code: object) -> None:
+    error = {"code": code, "message": "m", "details": [{"code": code, "message": "d"}]}
+    refused = sort_refusal(says({"error": error}, 400), "x", KEY, write=True)
+    assert isinstance(refused, StudioRefused)
+    assert str(refused) == "x: m d (HTTP 400)"
+    assert KEY not in repr(refused.refusal)
+    assert len(repr(refused.refusal)) < 500
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(502, "BadArgument"), (500, "WebServiceNotFound"), (400, "InternalError")]
+)
+def test_a_code_under_another_status_counts_by_the_status(status: int, code: str) -> None:
+    error = sort_refusal(refuses(status, code, code), "x", write=True)
+    assert isinstance(error, OutcomeUnknown if status >= 500 else StudioRefused)
+
+
+def test_a_detail_is_more_telling_than_its_class() -> None:
+    error = sort_refusal(refuses(500, "InternalError", "GetWorkspaceFailed"), "x", write=True)
+    assert isinstance(error, StudioRefused)
+
+
+def test_a_cure_that_is_known_for_another_status_is_shown_all_the_same() -> None:
+    answer = refuses(400, "InvalidOperation", "UpdateWebServiceResourceFailed")
+    assert "endpoints[].resource" in str(sort_refusal(answer, "x", write=True))
+
+
+def test_two_details_come_with_the_cure_of_each_once() -> None:
+    codes = ("InvalidInputNames", "UnexpectedParameter", "InvalidInputNames")
+    shown = str(sort_refusal(refuses(400, "BadArgument", *codes), "x", write=True))
+    assert shown.count("training.inputs") == 1
+    assert "training.parameters" in shown
+
+
+def test_a_refusal_known_to_pass_may_still_have_happened_under_a_5xx() -> None:
+    answer = refuses(500, "c", message="URL of the retraining model is invalid")
+    assert isinstance(sort_refusal(answer, "x", write=True), OutcomeUnknown)

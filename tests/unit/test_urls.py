@@ -90,8 +90,8 @@ def test_what_is_no_scoring_url_is_refused_by_what_it_is(pasted: str, says: str)
     [
         (SCORE, "management URL"),
         (JOBS, "management URL"),
-        (ARM, "not supported yet"),
-        (ARM.lower(), "not supported yet"),
+        (ARM, "kind: webservice"),
+        (ARM.lower(), "kind: webservice"),
         (BASE, "not an update URL"),
         (UPDATE.replace("webservices", "services"), "not an update URL"),
         (f"{UPDATE}/refresh", "not an update URL"),

@@ -1,0 +1,95 @@
+"""The kinds of values that the pipelines file is made of: each checked, each with its own error."""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Final
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+    ValidationInfo,
+)
+
+from shared.core.durations import Duration, parse_duration
+from shared.core.names import MODEL_SUFFIX
+from shared.core.references import is_reference
+from shared.core.urls import jobs_url, require_https, score_url
+
+_OUTPUT_SUFFIXES: Final = (MODEL_SUFFIX, ".csv", ".tsv", ".arff")
+_SIZES: Final = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
+
+
+class Strict(BaseModel):
+    """A frozen part of the configuration that refuses what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+def checked_url(text: str, check: Callable[[str], str], info: ValidationInfo) -> str:
+    """Return the URL as `check` mends it, when it may be called.
+
+    A stored record is read without a context: its URLs were checked when it was opened.
+
+    Raises:
+        ValueError: it is not what `check` wants, or not https.
+    """
+    if info.context is None:
+        return text
+    return require_https(check(text), development=bool(info.context.get("development")))
+
+
+def _jobs_url(text: str, info: ValidationInfo) -> str:
+    return checked_url(text, jobs_url, info)
+
+
+def _score_url(text: str, info: ValidationInfo) -> str:
+    return checked_url(text, score_url, info)
+
+
+def _checked_reference(text: str) -> str:
+    if not is_reference(text):
+        raise ValueError(
+            "name the app setting that holds the key, as ${NAME}; "
+            "a key itself does not belong in this file"
+        )
+    return text
+
+
+def _checked_size(value: object) -> int:
+    found = re.fullmatch(r"(\d+)\s*(B|KB|MB|GB)?", str(value).strip(), re.IGNORECASE)
+    if isinstance(value, bool) or found is None:
+        raise ValueError("not a size: write it like 1KB or 10MB")
+    return int(found[1]) * _SIZES[(found[2] or "").upper()]
+
+
+def _checked_file(name: str) -> str:
+    if "/" in name or not name.endswith(_OUTPUT_SUFFIXES) or name.startswith("."):
+        raise ValueError(
+            f"not an output file name: the service writes {', '.join(_OUTPUT_SUFFIXES)} "
+            "and the folder is chosen by the app"
+        )
+    return name
+
+
+def _checked_span(value: object) -> object:
+    span = parse_duration(value)
+    if not span:
+        raise ValueError("must be longer than 0s")
+    return span
+
+
+SecretReference = Annotated[str, AfterValidator(_checked_reference)]
+JobsUrl = Annotated[str, AfterValidator(_jobs_url)]
+ScoreUrl = Annotated[str, AfterValidator(_score_url)]
+Size = Annotated[
+    int, BeforeValidator(_checked_size, json_schema_input_type=int | str), Field(examples=["1KB"])
+]
+Span = Annotated[Duration, BeforeValidator(_checked_span)]
+OutputFile = Annotated[str, AfterValidator(_checked_file)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Scalar = bool | int | FiniteFloat | str

@@ -1,0 +1,132 @@
+"""Finds the models that a finished job left, and fetches those that lie at the service."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from urllib.parse import quote
+
+from shared.context import Context
+from shared.core.blobs import BlobVersion
+from shared.core.endpoint import Endpoint
+from shared.core.facts import Fact, ModelCollected, ModelsCollected, NothingToPromote
+from shared.core.names import MODEL_SUFFIX, output_path
+from shared.core.run import Run
+from shared.errors import PermanentError, TransientError
+from shared.ports import JobStatus, SignedBlob, TrainingService
+
+#: A record that a service no longer shows, or a blob it says it wrote, may be late.
+LATE: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSteps:
+    """Collects models (rule 10): from where the job was told to write, or from its results."""
+
+    context: Context
+
+    def collect(self, run: Run, service: TrainingService) -> Fact:
+        """Return the models for the run's endpoints, each a blob in the models container.
+
+        Models are chosen by `.ilearner`, never by the name of the output (contract
+        studio-classic §7).
+
+        Raises:
+            TransientError: a model is not there yet.
+            PermanentError: it is empty, or it cannot be told which output is the model.
+        """
+        endpoints = run.config.endpoints
+        if run.model is not None:  # put there by a person
+            now = self.context.models.head(run.model.container, run.model.name)
+            model = _usable(now, run.model.path)
+            models = dict.fromkeys([e.name for e in endpoints] or [""], model)
+        else:
+            models = self._trained(run, service)
+        if not models:
+            return NothingToPromote("the job makes no model")
+        if not endpoints:
+            first = next(iter(models.values()))
+            return NothingToPromote("trained; the pipeline names no endpoint", first)
+        if len(endpoints) == 1:
+            return ModelCollected(models[endpoints[0].name])
+        return ModelsCollected(models)
+
+    def _trained(self, run: Run, service: TrainingService) -> dict[str, BlobVersion]:
+        declared = _declared(run)
+        left = self._left(run, service) if self._must_ask(run, declared) else {}
+        outputs = {
+            endpoint.name if endpoint else "": _output_for(endpoint, declared, left)
+            for endpoint in (run.config.endpoints or (None,))
+        }
+        found = {
+            output: self._model(run, output, left) for output in set(outputs.values()) if output
+        }
+        return {name: found[output] for name, output in outputs.items() if output}
+
+    def _must_ask(self, run: Run, declared: tuple[str, ...]) -> bool:
+        wanted = [endpoint.model for endpoint in run.config.endpoints] or [None]
+        return any(not declared if name is None else name not in declared for name in wanted)
+
+    def _left(self, run: Run, service: TrainingService) -> dict[str, SignedBlob]:
+        if run.job is None:
+            raise PermanentError(f"run {run.run_id} is in phase {run.phase} without a job")
+        state = service.state(run.job)
+        if state.status is not JobStatus.FINISHED:
+            why = f"job {run.job} was finished and is now {state.status}: {state.details}"
+            raise TransientError(why, patience=LATE)
+        return _models_in(state.results)
+
+    def _model(self, run: Run, output: str, left: Mapping[str, SignedBlob]) -> BlobVersion:
+        file = run.config.file_of(output)
+        name = output_path(run.pipeline, run.run_id, run.attempt, file)
+        container = self.context.models_container
+        if output in left:
+            blob = left[output]
+            source = f"{blob.base_location.rstrip('/')}/{quote(blob.relative_location.lstrip('/'))}"
+            model = self.context.models.adopt(f"{source}{blob.sas_token}", container, name)
+            where = f"the service's own storage ({blob.relative_location})"
+        else:
+            model = self.context.models.head(container, name)
+            where = f"{container}/{name}"
+        return _usable(model, where)
+
+
+def _usable(model: BlobVersion | None, where: str) -> BlobVersion:
+    if model is None:
+        raise TransientError(f"there is no model at {where} yet", patience=LATE)
+    if not model.size:
+        raise PermanentError(f"the model at {where} is empty")
+    return model
+
+
+def _declared(run: Run) -> tuple[str, ...]:
+    outputs = run.config.training.outputs.items()
+    return tuple(output for output, file in outputs if file.endswith(MODEL_SUFFIX))
+
+
+def _models_in(results: Mapping[str, SignedBlob]) -> dict[str, SignedBlob]:
+    return {
+        output: blob
+        for output, blob in results.items()
+        if blob.relative_location.lower().endswith(MODEL_SUFFIX)
+    }
+
+
+def _output_for(
+    endpoint: Endpoint | None, declared: tuple[str, ...], left: Mapping[str, SignedBlob]
+) -> str | None:
+    named = endpoint.model if endpoint else None
+    if named is not None:
+        if named in declared or named in left:
+            return named
+        raise PermanentError(
+            f"the job has no model output {named!r}; it has {', '.join(left) or 'none'}: "
+            "correct `model` of the endpoint"
+        )
+    models = declared or tuple(left)
+    if len(models) > 1 and endpoint is not None:
+        raise PermanentError(
+            f"the job left several models, {', '.join(sorted(models))}: "
+            f"name one as `model` of endpoint {endpoint.name}"
+        )
+    return models[0] if models else None

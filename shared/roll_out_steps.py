@@ -1,0 +1,102 @@
+"""The steps of a run with several endpoints: it opens a run for each, and sums them up."""
+
+from dataclasses import dataclass
+
+from shared.context import Context, log
+from shared.core.facts import CancelRequested, DeliveriesMoved, Fact, RolledOut, StepRefused
+from shared.core.machine import apply, cancellable
+from shared.core.roll_out import next_deliveries, outcome
+from shared.core.run import Delivery, Entry, Origin, Phase, Run
+from shared.errors import Conflict, PermanentError
+from shared.ledger import Stored
+
+
+@dataclass(slots=True)
+class RollOutSteps:
+    """Gives the endpoints of a run its model, a few at a time (docs/decisions/0008).
+
+    The run's own record names a delivery before the run that delivers is opened, by an id
+    that is derived; so every step may be repeated, and by any number of workers.
+    """
+
+    context: Context
+    opened: int = 0  #: how many runs were opened so far, for the poll to look at them at once
+
+    def roll_out(self, run: Run) -> Fact | None:
+        """Take the next step of a roll-out; None when only the deliveries can go on."""
+        seen = tuple(self._seen(run, delivery) for delivery in run.deliveries)
+        looked = run.model_copy(update={"deliveries": seen})
+        deliveries = (*seen, *next_deliveries(looked))
+        if deliveries != run.deliveries:
+            return DeliveriesMoved(deliveries)
+        over = outcome(run)
+        if over is None:
+            return None
+        if over.phase is Phase.PARKED:
+            advice = (
+                "remove the cause, then retry this run: endpoints that are done stay as they are"
+            )
+            return StepRefused(over.reason, advice)
+        return RolledOut(over.phase, over.reason)
+
+    def _seen(self, run: Run, delivery: Delivery) -> Delivery:
+        if delivery.outcome is not None:
+            return delivery
+        stored = self.context.ledger.run(delivery.run_id)
+        if stored is None:
+            self._open(run, delivery)
+            return delivery
+        if run.cancelling:
+            stored = self._cancelled(stored)
+        phase = stored.record.phase
+        if not phase.ended and phase is not Phase.PARKED:
+            return delivery
+        told = {"outcome": phase, "reason": (stored.record.reason or "")[:500]}
+        return delivery.model_copy(update=told)
+
+    def _open(self, run: Run, delivery: Delivery) -> None:
+        child = delivering(run, delivery)
+        now = self.context.clock.now()
+        entry = Entry(at=now, phase=child.phase, note=child.cause)
+        child = child.model_copy(update={"opened_at": now, "history": (entry,)})
+        self.context.ledger.mark_open(child.run_id, {"phase": child.phase})
+        try:
+            self.context.ledger.create_run(child)
+        except Conflict:
+            return  # another worker is as fast
+        self.opened += 1
+
+    def _cancelled(self, stored: Stored[Run]) -> Stored[Run]:
+        run = stored.record
+        if run.cancelling or not cancellable(run):
+            return stored  # it ends by itself, one way or the other
+        told = apply(run, CancelRequested(), self.context.clock.now())
+        try:
+            stored = self.context.ledger.replace_run(told, stored.etag)
+        except Conflict:
+            log.info("run %s moved while it was being cancelled: looked at again", run.run_id)
+            return stored
+        if told.phase.ended:
+            self.context.ledger.unmark(run.run_id)
+        return stored
+
+
+def delivering(run: Run, delivery: Delivery) -> Run:
+    """Return the run that gives one endpoint the model of `run`, about to begin."""
+    endpoint = next((e for e in run.config.endpoints if e.name == delivery.endpoint), None)
+    if endpoint is None:
+        raise PermanentError(f"run {run.run_id}: there is no endpoint {delivery.endpoint}")
+    return Run(
+        run_id=delivery.run_id,
+        pipeline=run.pipeline,
+        origin=Origin.ROLL_OUT,
+        cause=f"{endpoint.name}: the model of run {run.run_id}",
+        parent=run.run_id,
+        config=run.config.only(endpoint),
+        manifest=run.manifest,
+        parameters=run.parameters,
+        tokens=run.tokens,
+        phase=Phase.PROMOTING,
+        model=run.model_for(endpoint),
+        opened_at=run.opened_at,
+    )

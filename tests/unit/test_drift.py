@@ -1,0 +1,178 @@
+"""Every hour each endpoint is proved again; what was changed behind our back is set right once."""
+
+from datetime import timedelta
+
+import pytest
+
+from local.studio import InstantTrainer
+from shared.clients.http import Answer
+from shared.core.run import Origin, Phase, Run
+from shared.endpoints import Command, Endpoints
+from tests.fakes.faults import Kind
+from tests.unit.worlds import Observed, refused
+
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+
+
+def live(**changes: object) -> tuple[Observed, Run]:
+    world = Observed(**changes)  # type: ignore[arg-type] -- whatever a world takes
+    return world, world.until(world.start(), Phase.PROMOTED)
+
+
+def meddle(world: Observed, name: str = "foreign", data: bytes = b"a,b,label\n9,9,1\n") -> None:
+    """Have somebody else PATCH the endpoint, and let it switch."""
+    trained = InstantTrainer().train({"input1": data}, {}, label=None)
+    model = world.blobs.put("elsewhere", f"{name}.ilearner", trained.model)
+    world.intake._context.adapters.endpoint(world.pipeline.endpoints[0]).update(model)
+    world.clock.move(MINUTE)
+
+
+def repairs(world: Observed) -> list[Run]:
+    return [run for run in world.runs() if run.origin is Origin.DRIFT]
+
+
+def pass_time(world: Observed, hours: float = 1.2) -> None:
+    world.idle(HOUR * hours)
+
+
+def test_an_endpoint_that_serves_what_it_should_is_left_alone() -> None:
+    world, _ = live()
+    sent = len(world.changes())
+    pass_time(world, 5)
+    assert len(world.changes()) == sent
+    assert not repairs(world)
+
+
+def test_a_foreign_model_is_noticed_within_the_hour_and_ours_is_set_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world, run = live()
+    ours = world.serving()
+    meddle(world)
+    assert world.serving() != ours
+    pass_time(world)
+    (repair,) = repairs(world)
+    assert repair.phase is Phase.PROMOTED
+    assert world.serving() == ours
+    assert "drifted" in caplog.text
+    head = world.head().resource("Sample [trained model]")
+    assert head.serving is not None
+    assert head.serving.run_id == run.run_id
+    assert head.serving.set_by == repair.run_id
+    assert head.previous == ()
+
+
+def test_a_second_drift_of_one_model_waits_for_a_person() -> None:
+    world, _ = live()
+    meddle(world)
+    pass_time(world)
+    meddle(world, "again", b"a,b,label\n8,8,0\n")
+    foreign = world.serving()
+    pass_time(world)
+    first, second = sorted(repairs(world), key=lambda run: run.opened_at)
+    assert first.phase is Phase.PROMOTED
+    assert second.phase is Phase.PARKED
+    assert "again" in (second.reason or "")
+    assert world.serving() == foreign
+    world.poll.retry(second.run_id)
+    world.until(second, Phase.PROMOTED)
+    assert world.serving() != foreign
+
+
+def test_a_new_promotion_may_be_repaired_once_again() -> None:
+    world, _ = live()
+    meddle(world)
+    pass_time(world)
+    newer = world.until(world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n"), Phase.PROMOTED)
+    meddle(world, "again", b"a,b,label\n8,8,0\n")
+    pass_time(world)
+    assert [run.phase for run in repairs(world)] == [Phase.PROMOTED, Phase.PROMOTED]
+    assert world.serving() == world.model_of(newer)
+
+
+def test_one_odd_look_is_not_taken_for_drift() -> None:
+    world, _ = live()
+    world.clock.move(HOUR)
+    broken = refused(400, "LibraryExecutionError", "missing feature(s): 'hello'")
+    world.script("POST", "/execute", broken, times=1)
+    pass_time(world)
+    assert not repairs(world)
+
+
+def test_an_endpoint_that_does_not_answer_has_not_drifted() -> None:
+    world, _ = live()
+    world.clock.move(HOUR)
+    world.script("POST", "/execute", refused(503, "ServiceUnavailable", "busy"), times=None)
+    pass_time(world, 3)
+    assert not repairs(world)
+
+
+def test_a_held_model_is_set_again_too() -> None:
+    world, _ = live()
+    world.until(world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n"), Phase.PROMOTED)
+    hand = Endpoints(world.intake._context, world.intake)
+    world.until(hand.rollback("sample", "production", (), None, Command(by="boss")), Phase.PROMOTED)
+    wanted = world.serving()
+    meddle(world)
+    pass_time(world)
+    assert world.serving() == wanted
+
+
+def test_an_endpoint_that_is_being_updated_is_not_judged() -> None:
+    world, _ = live()
+    world.clock.move(HOUR)
+    newer = world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n")
+    world.until(newer, Phase.VERIFYING)
+    pass_time(world)
+    assert not repairs(world)
+
+
+def test_a_repair_that_another_model_overtook_ends_superseded() -> None:
+    world, _ = live()
+    meddle(world)
+    pass_time(world)
+    meddle(world, "again", b"a,b,label\n8,8,0\n")
+    pass_time(world)
+    parked = next(run for run in repairs(world) if run.phase is Phase.PARKED)
+    world.until(world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n"), Phase.PROMOTED)
+    serving = world.serving()
+    world.poll.retry(parked.run_id)
+    world.until(parked, Phase.SUPERSEDED)
+    assert world.serving() == serving
+
+
+def test_after_a_takeover_the_endpoint_is_proved_again_soon() -> None:
+    world = Observed()
+    run = world.start()
+    world.until(run, Phase.TRAINING)
+    patch = len(world.faults.sites)
+    calm = Observed()
+    calm.until(calm.start(), Phase.PROMOTED)
+    site = next(i for i, s in enumerate(calm.faults.sites) if s.startswith("PATCH"))
+    assert site >= patch
+    world.faults.plan = {site: Kind.CRASH_AFTER}
+    while not world.now_of(run).phase.ended:
+        world.survive(world.tick)
+    assert world.now_of(run).phase is Phase.PROMOTED
+    looked = world.http.sent.count(f"GET {world.pipeline.endpoints[0].update}")
+    world.idle(10 * MINUTE)
+    assert world.http.sent.count(f"GET {world.pipeline.endpoints[0].update}") == looked + 1
+
+
+def test_an_unchanged_endpoint_costs_two_calls_an_hour_and_one_write() -> None:
+    world, _ = live()
+    world.idle(2 * HOUR)
+    world.calls.clear()
+    sent = len(world.http.sent)
+    world.idle(HOUR)
+    assert len(world.http.sent) - sent == 2
+    assert world.calls.count("replace watches") == 1
+    assert world.calls.count("create watches") == 0
+
+
+def test_a_probe_that_is_refused_says_nothing_about_the_model() -> None:
+    world, _ = live()
+    world.clock.move(HOUR)
+    world.script("POST", "/execute", Answer(404, {}, b"gone"), times=None)
+    pass_time(world, 3)
+    assert not repairs(world)

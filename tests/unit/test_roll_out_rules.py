@@ -1,0 +1,127 @@
+from typing import Any
+
+import pytest
+
+from shared.core.pipeline import RollOut
+from shared.core.roll_out import next_deliveries, not_begun, outcome, tried_again
+from shared.core.run import Delivery, Phase, Run
+from tests.unit.samples import UPDATE, pipeline, run, tree
+
+NAMES = tuple("abcdefg")
+
+
+def rolling(first: int = 1, then: int = 1, names: tuple[str, ...] = NAMES, **changes: Any) -> Run:
+    written = tree()["endpoints"][0]
+    several = [{**written, "name": n, "update": UPDATE.replace("production", n)} for n in names]
+    config = pipeline(endpoints=several, roll_out={"first": first, "then": then})
+    return run(Phase.ROLLING_OUT, config=config, **changes)
+
+
+def moved(shape: Run, **outcomes: Phase | None) -> Run:
+    """Return the roll-out with what is due begun, and these endpoints done."""
+    begun = (*shape.deliveries, *next_deliveries(shape))
+    deliveries = tuple(
+        one.model_copy(update={"outcome": outcomes.get(one.endpoint, one.outcome)}) for one in begun
+    )
+    return shape.model_copy(update={"deliveries": deliveries})
+
+
+def due(shape: Run) -> str:
+    return "".join(delivery.endpoint for delivery in next_deliveries(shape))
+
+
+def test_the_first_ones_are_proved_before_any_other_is_begun() -> None:
+    shape = rolling(first=2, then=3)
+    assert due(shape) == "ab"
+    shape = moved(shape)
+    assert due(shape) == ""
+    shape = moved(shape, b=Phase.PROMOTED)
+    assert due(shape) == ""
+    shape = moved(shape, a=Phase.PROMOTED)
+    assert due(shape) == "cde"
+
+
+def test_afterwards_as_many_are_under_way_as_was_asked_for() -> None:
+    shape = moved(moved(rolling(first=1, then=3)), a=Phase.PROMOTED)
+    shape = moved(shape)
+    assert due(shape) == ""
+    shape = moved(shape, c=Phase.PROMOTED)
+    assert due(shape) == "e"
+
+
+def test_one_by_one_begins_one_at_a_time_in_the_order_of_the_file() -> None:
+    assert pipeline(roll_out="one_by_one").rolls == RollOut(first=1, then=1)
+    shape, order = rolling(), ""
+    while step := due(shape):
+        order += step
+        shape = moved(shape)
+        shape = moved(shape, **{step: Phase.PROMOTED})
+    assert order == "abcdefg"
+    over = outcome(shape)
+    assert over is not None
+    assert over.phase is Phase.PROMOTED
+
+
+@pytest.mark.parametrize("bad", [Phase.ROLLED_BACK, Phase.UNCHANGED, Phase.PARKED, Phase.CANCELLED])
+def test_a_failure_stops_those_not_yet_begun(bad: Phase) -> None:
+    shape = moved(moved(rolling(first=1, then=2)), a=Phase.PROMOTED)
+    shape = moved(shape)
+    shape = moved(shape, b=bad)
+    assert due(shape) == ""
+    assert outcome(shape) is None  # c is still under way
+    over = outcome(moved(shape, c=Phase.PROMOTED))
+    assert over is not None
+    assert over.phase is Phase.PARKED
+    assert "2 of 7" in over.reason
+    assert "b " in over.reason
+    assert "not begun: d, e, f, g" in over.reason
+
+
+@pytest.mark.parametrize("bad", [Phase.ROLLED_BACK, Phase.UNCHANGED])
+def test_a_roll_out_that_changed_nothing_anywhere_ends_as_its_first_endpoint(bad: Phase) -> None:
+    over = outcome(moved(moved(rolling()), a=bad))
+    assert over is not None
+    assert over.phase is bad
+
+
+def test_an_endpoint_that_serves_newer_data_does_not_stop_the_others() -> None:
+    shape = moved(moved(rolling(names=("a", "b"))), a=Phase.SUPERSEDED)
+    assert due(shape) == "b"
+    shape = moved(shape)
+    for last, end in ((Phase.PROMOTED, Phase.PROMOTED), (Phase.SUPERSEDED, Phase.SUPERSEDED)):
+        over = outcome(moved(shape, b=last))
+        assert over is not None
+        assert over.phase is end
+
+
+def test_a_retry_never_repeats_what_is_done() -> None:
+    shape = moved(moved(rolling(first=1, then=3)), a=Phase.PROMOTED)
+    shape = moved(shape)
+    shape = moved(shape, b=Phase.ROLLED_BACK, c=Phase.PARKED, d=Phase.SUPERSEDED)
+    before = {one.endpoint: one for one in shape.deliveries}
+    again = {one.endpoint: one for one in tried_again(shape)}
+    assert again["a"] == before["a"]
+    assert again["d"] == before["d"]
+    assert again["b"].outcome is again["c"].outcome is None
+    assert again["b"].run_id != before["b"].run_id  # an ended record is never rewritten
+    assert again["c"].run_id == before["c"].run_id  # a parked run goes on itself
+    resumed = shape.model_copy(update={"deliveries": tuple(again.values())})
+    assert not_begun(resumed) == ("e", "f", "g")
+    assert due(resumed) == "e"  # the two that are tried again take their part of the three
+    assert due(moved(resumed, b=Phase.PROMOTED, c=Phase.PROMOTED)) == "fg"
+
+
+def test_a_failed_endpoint_that_is_not_configured_any_more_is_left_out_of_a_retry() -> None:
+    shape = moved(moved(rolling()), a=Phase.ROLLED_BACK)
+    left = shape.config.model_copy(update={"endpoints": shape.config.endpoints[1:]})
+    again = tried_again(shape.model_copy(update={"config": left}))
+    assert again == ()
+
+
+def test_a_cancelled_roll_out_begins_nothing_and_waits_for_what_is_under_way() -> None:
+    shape = moved(rolling(cancelling=True, deliveries=(Delivery(endpoint="a", run_id="x"),)))
+    assert due(shape) == ""
+    assert outcome(shape) is None
+    over = outcome(moved(shape, a=Phase.PROMOTED))
+    assert over is not None
+    assert over.phase is Phase.CANCELLED
