@@ -24,6 +24,10 @@ run: $(INSTALLED) ## serve your own pipelines.yaml with a local storage server, 
 test: $(INSTALLED) ## everything that CI runs (under five minutes)
 	@$(BIN)/python -m local.checks
 
+.PHONY: prove
+prove: $(INSTALLED) ## every pair of faults on the way from data to live (some minutes)
+	@$(BIN)/python -m pytest tests/sweep --every-pair -n auto -q
+
 .PHONY: worker-check
 worker-check: $(INSTALLED) ## run the app in the official worker runtime, on CPython 3.13
 	@$(BIN)/python -m local.worker_check

@@ -39,7 +39,7 @@ def require_account(connection: str, setting: str, account: str, what: str) -> N
         ConfigError: it opens another account, or does not say which.
     """
     named = _members(connection).get("accountname", "")
-    if named.lower() == account.lower() and named:
+    if named.lower() == account.lower():
         return
     source = f"training.connection_string (app setting {', '.join(references_in(setting))})"
     if not named:

@@ -42,9 +42,11 @@ def batch(*answers: Answer | RelearnError) -> tuple[StudioBatch, Script]:
     return StudioBatch(call(script), URL, blobs, blobs, "models"), script
 
 
-def keyed(*answers: Answer | RelearnError, connection: str = CONNECTION) -> tuple[Any, Script]:
+def keyed(
+    *answers: Answer | RelearnError, connection: str = CONNECTION
+) -> tuple[StudioBatch, Script]:
     """Return a service whose app setting STORAGE is a connection string."""
     script, blobs = Script(list(answers)), FakeBlobs(FakeClock())
-    environment = {**ENVIRONMENT, "STORAGE": connection}
+    environment = {**ENVIRONMENT, "STORAGE": connection, "SHORT": "c2NvcmU"}
     service = StudioCall(script, partial(resolve, environment), "${TRAINING_KEY}")
     return StudioBatch(service, URL, blobs, blobs, "models"), script

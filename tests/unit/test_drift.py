@@ -14,8 +14,8 @@ from tests.unit.worlds import Observed, refused
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
-def live(**changes: object) -> tuple[Observed, Run]:
-    world = Observed(**changes)  # type: ignore[arg-type] -- whatever a world takes
+def live() -> tuple[Observed, Run]:
+    world = Observed()
     return world, world.until(world.start(), Phase.PROMOTED)
 
 

@@ -5,7 +5,6 @@ import pytest
 from shared.clients.http import Answer
 from shared.core.run import Origin, Phase
 from shared.errors import InvalidTransition
-from tests.fakes.faults import Kind
 from tests.unit.fleet import Fleet
 from tests.unit.worlds import refused
 
@@ -181,32 +180,6 @@ def test_a_newer_run_meanwhile_is_as_good_for_an_endpoint() -> None:
     model = next(iter(fleet.now_of(newer).models.values()))
     content = fleet.blobs.store.contents[f"https://account.blob.core.windows.net/{model.path}"]
     assert fleet.who_serves(content) == ["e1", "e2", "e3"]
-
-
-@pytest.mark.parametrize("kind", [Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.LOST, Kind.REFUSED])
-def test_a_fault_at_any_effect_changes_nothing_about_what_serves(kind: Kind) -> None:
-    calm = Fleet(size=2)
-    calm.upload()
-    calm.deliver()
-    calm.settle()
-    for site in range(len(calm.faults.sites)):
-        fleet = Fleet(size=2)
-        fleet.faults.plan = {site: kind}
-        fleet.upload()
-        for _ in range(3):
-            if fleet.survive(fleet.deliver):
-                break
-        for _ in range(60):
-            fleet.survive(fleet.tick)
-            parents = [run for run in fleet.runs() if run.parent is None]
-            if parents and parents[0].phase.ended:
-                break
-        parent = fleet.parent()
-        assert parent.phase is Phase.PROMOTED, (site, fleet.faults.sites[site], parent.reason)
-        assert fleet.who_serves(fleet.model()) == ["e1", "e2"], site
-        assert len(fleet.starts) == 1, site
-        fleet.tick()
-        assert not fleet.open_runs(), site
 
 
 def test_waves_take_no_longer_each_than_one_endpoint_alone() -> None:

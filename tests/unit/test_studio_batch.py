@@ -257,8 +257,9 @@ def test_a_job_goes_to_the_dedicated_pool_that_is_named() -> None:
     assert script.sent[0].json()["AzureBatchPoolId"] == "8dfc151b0d3e446497b845f3b29ef53b"
 
 
-def test_an_answer_that_is_nested_without_end_is_no_obstacle() -> None:
-    body = b"[" * 5000 + b"]" * 5000
+@pytest.mark.parametrize("depth", [100, 400, 700, 900, 5000])
+def test_an_answer_that_is_nested_without_end_is_no_obstacle(depth: int) -> None:
+    body = b"[" * depth + b"]" * depth
     service, _ = batch(Answer(400, {}, body))
     with pytest.raises(StudioRefused):
         service.prepare(request())
@@ -281,3 +282,11 @@ def test_what_a_service_says_of_a_job_it_does_not_know_comes_with_a_cure() -> No
     service, _ = batch(refuses(404, "NotFound", "WebServiceNotFound"))
     assert "WebServiceNotFound happened. (HTTP 404): " in service.state(JOB).details
     assert "training.service" in service.state(JOB).details
+
+
+def test_a_state_that_holds_a_secret_does_not_show_it() -> None:
+    service, _ = batch(says({"StatusCode": f"{KEY} for x{SAS}"}))
+    with pytest.raises(TransientError) as caught:
+        service.state(JOB)
+    assert KEY not in str(caught.value)
+    assert "c2lnbmF0dXJl" not in str(caught.value)

@@ -165,7 +165,7 @@ def test_details_inside_the_error_count_before_those_beside_it() -> None:
 
 
 def test_an_operations_error_is_read_like_an_envelopes() -> None:
-    known = {"code": "Failed", "target": None, "message": f"No {KEY}.\nAt all.", "details": []}
+    known = {"code": "Failed", "target": None, "message": f"No {KEY}.\nAt all."}
     refusal = read_error(known, 200, KEY)
     assert (refusal.status, refusal.code, refusal.text) == (200, "Failed", "No ***. At all.")
 
@@ -199,7 +199,7 @@ def test_a_cure_that_is_known_for_another_status_is_shown_all_the_same() -> None
 
 
 def test_two_details_come_with_the_cure_of_each_once() -> None:
-    codes = ("InvalidInputNames", "UnexpectedParameter", "InvalidInputNames")
+    codes = ("InvalidInputNames", "InvalidInputNames", "UnexpectedParameter")
     shown = str(sort_refusal(refuses(400, "BadArgument", *codes), "x", write=True))
     assert shown.count("training.inputs") == 1
     assert "training.parameters" in shown

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -6,7 +7,8 @@ from shared.clients.http import Answer
 from shared.clients.studio_errors import StudioRefused
 from shared.errors import ConfigError, RelearnError
 from shared.ports import SignedBlob
-from tests.fakes.blobs import ACCOUNT
+from tests.fakes.blobs import ACCOUNT, FakeBlobs
+from tests.fakes.clock import FakeClock
 from tests.unit.batches import ACCOUNT_KEY, CONNECTION, JOB, KEYED, batch, keyed, request
 from tests.unit.scripted import SAS, refuses, says
 
@@ -43,6 +45,23 @@ def test_a_connection_string_of_another_account_is_refused_by_name(connection: s
     assert connection not in shown
     assert ACCOUNT_KEY not in shown
     assert script.sent == []
+
+
+def test_data_in_another_account_than_the_models_needs_another_connection_string() -> None:
+    service, script = keyed(says(JOB))
+    elsewhere = replace(service, data=FakeBlobs(FakeClock(), account="lake"))
+    with pytest.raises(ConfigError, match="than lake, where training-data/census/new"):
+        elsewhere.prepare(request(training=KEYED))
+    elsewhere = replace(service, models=FakeBlobs(FakeClock(), account="lake"))
+    with pytest.raises(ConfigError, match="account than lake, where models/runs"):
+        elsewhere.prepare(request(training=KEYED))
+    assert script.sent == []
+
+
+def test_an_id_that_holds_a_short_secret_is_kept_whole() -> None:
+    service, _ = keyed(says("abcdc2NvcmU0123"))
+    asked = request(training=KEYED, parameters={"query": "${SHORT}"})
+    assert service.prepare(asked) == "abcdc2NvcmU0123"
 
 
 def test_the_case_of_an_accounts_name_does_not_matter() -> None:
@@ -100,6 +119,7 @@ def test_half_an_account_key_does_not_come_back_either(before: int) -> None:
         ({"BaseLocation": "account.blob.core.windows.net"}, None),
         ({"BaseLocation": "https://[::1"}, None),
         ({"BaseLocation": "ftp://a.b/"}, None),
+        ({"BaseLocation": f"{ACCOUNT}?comp=list"}, None),
         ({"BaseLocation": 3}, None),
         ({"RelativeLocation": None}, None),
         ({"RelativeLocation": "/"}, None),

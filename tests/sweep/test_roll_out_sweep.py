@@ -1,0 +1,78 @@
+"""Every single fault on the way from data to two endpoints: one start, each updated and proved."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from shared.core.run import Phase
+from tests.fakes.faults import Faults, Kind
+from tests.unit.fleet import Fleet
+
+KINDS = [kind for kind in Kind if kind is not Kind.OK]
+FEWEST_EFFECTS = 30
+ROUNDS = 60
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    logging.disable(logging.CRITICAL)  # thousands of faults are told of by the plan
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def drive(fleet: Fleet) -> None:
+    while not fleet.survive(fleet.tick):
+        pass
+    fleet.upload()
+    taken = False
+    for _ in range(ROUNDS):
+        taken = taken or fleet.survive(fleet.deliver)
+        fleet.survive(fleet.tick)
+        if taken and not fleet.faults.late and not fleet.open_runs():
+            break
+    fleet.survive(fleet.tick)
+
+
+def problems(fleet: Fleet) -> Iterator[str]:
+    parents = [run for run in fleet.runs() if run.parent is None]
+    if len(parents) != 1:
+        yield f"{len(parents)} runs from one event"
+        return
+    if len(fleet.starts) != 1:
+        yield f"{len(fleet.starts)} started jobs"
+    if len(fleet.runs()) != 1 + len(fleet.members):
+        yield f"{len(fleet.runs()) - 1} deliveries"
+    for run in fleet.runs():
+        if run.phase is not Phase.PROMOTED:
+            yield f"{run.cause} ends {run.phase}: {run.reason or run.trouble}"
+    if parents[0].models and fleet.who_serves(fleet.model()) != list(fleet.members):
+        yield "another model serves"
+    if fleet.open_runs():
+        yield "a marker is left behind"
+
+
+def effects() -> list[str]:
+    fleet = Fleet(size=2)
+    drive(fleet)
+    assert not list(problems(fleet))
+    return fleet.faults.sites
+
+
+EFFECTS = effects()
+
+
+def test_the_sweep_covers_both_endpoints() -> None:
+    assert len(EFFECTS) >= FEWEST_EFFECTS, EFFECTS
+    assert EFFECTS.count("PATCH endpoint") == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_start_and_both_live_after_any_single_fault(kind: Kind) -> None:
+    failed = []
+    for site in range(len(EFFECTS) + 2):
+        fleet = Fleet(size=2, faults=Faults({site: kind}))
+        drive(fleet)
+        if wrong := list(problems(fleet)):
+            failed.append(f"{site} {dict(enumerate(EFFECTS)).get(site)}: {wrong}")
+    assert not failed, "\n".join(failed)
