@@ -24,6 +24,10 @@ run: $(INSTALLED) ## serve your own pipelines.yaml with a local storage server, 
 test: $(INSTALLED) ## everything that CI runs (under five minutes)
 	@$(BIN)/python -m local.checks
 
+.PHONY: bench
+bench: $(INSTALLED) ## how long things take, as ratios (some minutes)
+	@$(BIN)/python -m benchmarks.roll_out
+
 .PHONY: prove
 prove: $(INSTALLED) ## every pair of faults on the way from data to live (some minutes)
 	@$(BIN)/python -m pytest tests/sweep --every-pair -n auto -q

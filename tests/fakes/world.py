@@ -43,9 +43,9 @@ class World:
     switch_delay: timedelta = timedelta(seconds=15)
     send_resources: bool = True
     limits: Limits = LIMITS
+    clock: FakeClock = field(default_factory=FakeClock)
 
     def __post_init__(self) -> None:
-        self.clock = FakeClock()
         ids = count(1)
         self.documents = MemoryDocuments(self.clock, self.faults)
         self.blobs = FakeBlobs(self.clock)
