@@ -102,6 +102,11 @@ class Blobs(Protocol):
         """The name of the storage account."""
         ...
 
+    @property
+    def base_location(self) -> str:
+        """The URL that containers stand below, with a slash at its end."""
+        ...
+
     def head(self, container: str, name: str) -> BlobVersion | None:
         """Return what the blob is now, or None when there is none. Raises TransientError."""
         ...

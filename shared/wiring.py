@@ -3,25 +3,20 @@
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from azure.storage.blob import BlobServiceClient, ExponentialRetry
 
+from shared.adapters import StudioAdapters
 from shared.clients.blob_documents import BlobDocuments
 from shared.clients.http import Http, RequestsHttp
 from shared.clients.storage import AccountBlobs
-from shared.clients.studio_batch import StudioBatch
-from shared.clients.studio_call import StudioCall
-from shared.clients.studio_endpoint import StudioClassicEndpoint
 from shared.config import Configuration, load_pipelines
 from shared.context import Context, Limits, log
-from shared.core.endpoint import Endpoint
-from shared.core.pipeline import Pipeline
-from shared.core.references import references_in
 from shared.core.urls import is_loopback
 from shared.driver import Driver
 from shared.endpoints import Endpoints
@@ -29,9 +24,9 @@ from shared.errors import ConfigError
 from shared.intake import Intake
 from shared.ledger import Ledger
 from shared.poll import Poll
-from shared.ports import Blobs, Clock
+from shared.ports import Clock
 from shared.retention import Retention
-from shared.settings import Problem, Settings, connection_name, read_settings, resolve
+from shared.settings import Problem, Settings, connection_name, read_settings
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -47,43 +42,6 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the present moment in UTC."""
         return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class StudioAdapters:
-    """Builds the clients for Studio services."""
-
-    http: Http
-    environment: Mapping[str, str] = field(repr=False)
-    data: Blobs
-    models: Blobs
-    models_container: str
-
-    def jobs(self, service: str, api_key: str) -> StudioBatch:
-        """Return the batch execution service at `service`."""
-        call = self._call(api_key)
-        return StudioBatch(call, service, self.data, self.models, self.models_container)
-
-    def endpoint(self, endpoint: Endpoint) -> StudioClassicEndpoint:
-        """Return the Classic endpoint."""
-        verify = endpoint.verify
-        score_key = verify.api_key if verify and verify.api_key else endpoint.key or ""
-        return StudioClassicEndpoint(
-            call=self._call(endpoint.key or ""),
-            score=self._call(score_key),
-            update_url=endpoint.update,
-            resource=endpoint.resource or "",
-            verify=verify,
-            models=self.models,
-        )
-
-    def secrets_of(self, pipeline: Pipeline) -> tuple[str, ...]:
-        """Return the values of the app settings that the pipeline refers to, where set."""
-        names = references_in(pipeline.model_dump_json())
-        return tuple(self.environment[name] for name in names if self.environment.get(name))
-
-    def _call(self, api_key: str) -> StudioCall:
-        return StudioCall(self.http, partial(resolve, self.environment), api_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +126,14 @@ def build(
         models=models,
         data_container=settings.data_container,
         models_container=settings.models_container,
-        adapters=StudioAdapters(http, environment, data, models, settings.models_container),
+        adapters=StudioAdapters(
+            http,
+            environment,
+            data,
+            models,
+            settings.models_container,
+            development=settings.development,
+        ),
         clock=clock,
         new_id=_new_id,
         limits=_limits(settings),

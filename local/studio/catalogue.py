@@ -35,7 +35,7 @@ class Catalogue:
         self._clock = clock
         self._new_id = new_id
         self.workspace_id = new_id()
-        self.workspace_token = _key("workspace", new_id())
+        self.workspace_token = secret_key("workspace", new_id())
         self._services: dict[str, Service] = {}
         self._endpoints: dict[str, Endpoint] = {}
 
@@ -111,7 +111,7 @@ class Catalogue:
             id=endpoint_id,
             name=name,
             service=service,
-            keys=(_key("primary", self._new_id()), _key("secondary", self._new_id())),
+            keys=(secret_key("primary", self._new_id()), secret_key("secondary", self._new_id())),
             created_at=self._clock(),
             slot=slot,
             settings={},
@@ -176,6 +176,6 @@ def change_settings(endpoint: Endpoint, changes: Mapping[str, object]) -> None:
     endpoint.settings = {**settings, "MaxConcurrentCalls": calls}
 
 
-def _key(purpose: str, identity: str) -> str:
+def secret_key(purpose: str, identity: str) -> str:
     """Make a key of the real one's form: base64 of 64 bytes, which ends in two equal signs."""
     return base64.b64encode(hashlib.sha512(f"{purpose}:{identity}".encode()).digest()).decode()

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from local.studio.catalogue import Catalogue, Service
+from local.studio.catalogue import Catalogue, Service, secret_key
 from local.studio.jobs import Job, JobBoard, JobState
 from local.studio.management import Management
 from local.studio.orders import read_order
@@ -22,6 +22,13 @@ from local.studio.services import (
 from local.studio.storage import BlobAccess
 from local.studio.swagger import swagger
 from local.studio.training import Trainer
+from local.studio.web_services import (
+    ResourceManager,
+    Switches,
+    WebService,
+    identity_answer,
+    path_of,
+)
 from local.studio.wire import DONE, Call, WireAnswer, WireRequest, json_answer, refusal_answer
 
 _API_VERSION = "2.0"
@@ -81,6 +88,13 @@ class Studio:
             new_id=new_id,
             queued_polls=queued_polls,
         )
+        self._resource_manager = ResourceManager(
+            storage=storage,
+            clock=clock,
+            new_id=new_id,
+            own_account=self._own_account,
+            token=secret_key("resource manager", self._catalogue.workspace_id),
+        )
         self._management = Management(
             catalogue=self._catalogue,
             storage=storage,
@@ -98,6 +112,21 @@ class Studio:
     def workspace_token(self) -> str:
         """The workspace's authorisation token, for the management plane."""
         return self._catalogue.workspace_token
+
+    @property
+    def arm_token(self) -> str:
+        """The token that Resource Manager takes; the identity endpoint gives it."""
+        return self._resource_manager.token
+
+    @property
+    def identity_secret(self) -> str:
+        """What the identity endpoint wants in the header X-IDENTITY-HEADER."""
+        return secret_key("identity", self._catalogue.workspace_id)
+
+    @property
+    def switches(self) -> Switches:
+        """How New web services behave; may be changed at any time."""
+        return self._resource_manager.switches
 
     @property
     def jobs(self) -> list[Job]:
@@ -128,6 +157,29 @@ class Studio:
             if location is not None:
                 self._storage.write(location.url("cw", self._clock()), model)
             return self._catalogue.publish_scoring(name, resource, model, location)
+
+    def publish_web_service(
+        self,
+        name: str,
+        *,
+        resource: str,
+        model: bytes,
+        uri: str,
+        group: str = "relearn",
+        subscription: str = "00000000-0000-0000-0000-000000000001",
+    ) -> WebService:
+        """Publish a New web service whose one trained model lies at `uri`."""
+        with self._lock:
+            keys = (self._new_id(), self._new_id())
+            pair = (secret_key("primary", keys[0]), secret_key("secondary", keys[1]))
+            path = path_of(subscription, group, name)
+            made = (model, uri)
+            return self._resource_manager.publish(path, resource, pair, made, self.base_url)
+
+    def web_service_serves(self, service: WebService) -> bytes:
+        """Give the content of the model that a New web service scores with now."""
+        with self._lock:
+            return service.slot.at(self._clock()).content
 
     def add_endpoint(self, web_service_id: str, name: str) -> Published:
         """Add an endpoint; raises `Refusal` for an unknown service or a name not allowed."""
@@ -170,17 +222,35 @@ class Studio:
                 endpoint = self._catalogue.endpoint(workspace_id, endpoint_id)
                 if rest == ["swagger.json"] and call.method == "GET":
                     return json_answer(swagger(endpoint, self.base_url, self.workspace_id))
-                self._admit(call, endpoint)
+                self._admit(call, endpoint.keys)
                 if rest == ["execute"] and call.method == "POST":
                     return self._execute(call, endpoint)
                 return self._jobs(call, endpoint, rest)
             case ("workspaces", workspace_id, "webservices", *rest):
                 return self._management.answer(call, workspace_id, rest, self.base_url)
+            case ("subscriptions", _, "services", service_id, *rest):
+                return self._new_data_plane(call, service_id, rest)
+            case ("subscriptions", *_):
+                return self._resource_manager.answer(call, self.base_url)
+            case ("msi", "token"):
+                return identity_answer(call, self.identity_secret, self.arm_token, self._clock())
             case _:
                 raise refusal("OperationNotFound", call.method)
 
-    def _admit(self, call: Call, endpoint: Endpoint) -> None:
-        if call.bearer not in endpoint.keys:
+    def _new_data_plane(self, call: Call, service_id: str, rest: Sequence[str]) -> WireAnswer:
+        service = self._resource_manager.by_data_plane(service_id)
+        if service is None:
+            # A training service answers under both forms (contract: section 1.7).
+            endpoint = self._catalogue.endpoint(self.workspace_id, service_id)
+            self._admit(call, endpoint.keys)
+            return self._jobs(call, endpoint, rest)
+        self._admit(call, service.keys)
+        if rest == ["execute"] and call.method == "POST":
+            return json_answer(execute(call, service.slot.at(self._clock()), service.resource))
+        raise refusal("OperationNotFound", call.method)
+
+    def _admit(self, call: Call, keys: Sequence[str]) -> None:
+        if call.bearer not in keys:
             raise refusal("ScoreRequestUnauthorized")
         version = call.query.get("api-version", "")
         if version != _API_VERSION:

@@ -55,6 +55,7 @@ class Call:
     query: Mapping[str, str]
     bearer: str | None
     body: bytes
+    identity_header: str | None = None
 
     @classmethod
     def of(cls, request: WireRequest) -> "Call":
@@ -66,7 +67,8 @@ class Call:
             raise refusal("InvalidQueryParameter") from None
         path = parts.path
         names = [unquote(name) for name in path.split("/")] if "%" in path else path.split("/")
-        return cls(request.method, tuple(names[1:]), query, _bearer(request.headers), request.body)
+        bearer, identity = _bearer(request.headers), _header(request.headers, "x-identity-header")
+        return cls(request.method, tuple(names[1:]), query, bearer, request.body, identity)
 
     def members(self, allowed: frozenset[str]) -> dict[str, Any]:
         """Read the body as a JSON object with no members but the `allowed` ones.
@@ -99,8 +101,12 @@ def members(value: object, allowed: frozenset[str], what: str) -> dict[str, Any]
 
 
 def _bearer(headers: Mapping[str, str]) -> str | None:
-    for name, value in headers.items():
-        if name.lower() == "authorization":
-            scheme, _, credential = value.strip().partition(" ")
-            return credential.strip() if scheme.lower() == "bearer" else None
-    return None
+    value = _header(headers, "authorization")
+    if value is None:
+        return None
+    scheme, _, credential = value.strip().partition(" ")
+    return credential.strip() if scheme.lower() == "bearer" else None
+
+
+def _header(headers: Mapping[str, str], wanted: str) -> str | None:
+    return next((value for name, value in headers.items() if name.lower() == wanted), None)

@@ -49,6 +49,11 @@ class AccountBlobs:
         """The name of the storage account."""
         return str(self._account.account_name)
 
+    @property
+    def base_location(self) -> str:
+        """The URL that containers stand below, with a slash at its end."""
+        return f"{self._account.url.rstrip('/')}/"
+
     def head(self, container: str, name: str) -> BlobVersion | None:
         """Return what the blob is now, or None when there is none."""
         try:
@@ -93,7 +98,7 @@ class AccountBlobs:
             expiry=now + valid,
             protocol="https" if self._https_only else "https,http",
         )
-        return SignedBlob(f"{self._account.url.rstrip('/')}/", f"{container}/{name}", f"?{token}")
+        return SignedBlob(self.base_location, f"{container}/{name}", f"?{token}")
 
     def adopt(self, source: str, container: str, name: str) -> BlobVersion | None:
         """Copy the blob at URL `source` here, on the storage's side."""

@@ -1,44 +1,25 @@
 """The `ServingEndpoint` port over a Studio Classic endpoint (contract §2, §3)."""
 
-import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
+from urllib.parse import unquote
 
-from shared.clients.http import Answer
+from shared.clients.scoring import score, scoring_url
 from shared.clients.studio_call import StudioCall
-from shared.clients.studio_errors import StudioRefused, read_refusal, sort_refusal
+from shared.clients.studio_management import ManagedEndpoint, StudioManagement, read_endpoint
 from shared.core.blobs import BlobVersion
-from shared.core.names import digest
-from shared.core.endpoint import Verify, probe_rows
-from shared.core.proof import Look, ProbeAnswers, Progress, Seen, read_answers
+from shared.core.endpoint import Create, Verify
+from shared.core.proof import Look, ProbeAnswers, Progress, Seen
 from shared.core.run import WayBack
-from shared.errors import TransientError
+from shared.errors import PermanentError, RelearnError, TransientError
 from shared.ports import Access, Blobs, Current
 
 #: As long as the service's own signatures live; when it reads the blob is unknown (rule 11).
 _SIGNED_FOR: Final = timedelta(hours=24)
-_NOT_CHANGED: Final = 304
-#: Answers that say nothing about the model (rule 9).
-_BUSY: Final = frozenset({401, 408, 429, 440, 509})
-#: Answers about the probe's own URL or key.
-_REFUSED: Final = frozenset({403, 404})
 _NOT_FOUND: Final = 404
 _DO_NOT_TELL: Final = frozenset({401, 403, 404, 405, 501})
-_SERVER_ERROR: Final = 500
-#: 5xx answers that are about the model all the same (§5).
-_MODEL_FAULTS: Final = frozenset(
-    {
-        "InvalidWebServiceResources",
-        "ModelPackageFormatError",
-        "ModuleExecutionFailed",
-        "ModuleLoadFailed",
-        "OutputConversionFailed",
-        "ResourceDownload",
-        "ResourceLoadFailed",
-        "WebServicePackageInternalError",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,103 +28,142 @@ class StudioClassicEndpoint:
 
     A PATCH is accepted at once and served about half a minute later; there is no status to
     ask for, so a look scores the probe rows.
+
+    Args:
+        call: with the key for this endpoint: its own, or a workspace token.
+        score: with the key for scoring; None: the endpoint's own, as the service tells it.
+        update_url: `…/webservices/{id}/endpoints/{name}`.
+        resource: the updatable resource.
+        verify: the probe; None: nothing is scored.
+        models: where models are, to sign for them.
+        allowed: returns a URL that an answer tells of, or raises ValueError.
+        manage: with a workspace token, for what an endpoint's own key may not do.
+        create: how to make the endpoint where it does not exist; None: it must exist.
     """
 
     call: StudioCall
-    score: StudioCall
+    score: StudioCall | None
     update_url: str
     resource: str
     verify: Verify | None
     models: Blobs
+    allowed: Callable[[str], str]
+    manage: StudioCall | None = None
+    create: Create | None = None
 
     def ensure(self) -> None:
-        """Nothing to make yet."""
+        """Make the endpoint where it does not exist and `create` says how."""
+        if self.create is None or self._management.ask(self._name).status != _NOT_FOUND:
+            return
+        self._by_token.create(self._name, self.create)
 
     def current(self) -> Current:
         """Return what the endpoint was last given; empty where the service does not tell.
 
         Not every key may read an endpoint that it may update, so a refusal tells nothing.
         """
-        answer = self.call.any_answer("GET", self.update_url)
+        answer = self._management.ask(self._name)
         if answer.ok:
-            return _current(answer.json(), self.resource)
+            return _current(read_endpoint(answer, self._name), self.resource)
+        if answer.status == _NOT_FOUND and self.create is not None:
+            raise TransientError(f"endpoint {self._name} was made and is not shown yet")
+        if answer.status == _NOT_FOUND and self.manage is not None:
+            raise self._missing()
         if answer.status in _DO_NOT_TELL:
             return Current(refreshable=answer.status != _NOT_FOUND)
-        key = self.call.secrets(self.call.api_key)
-        raise sort_refusal(answer, "look at the endpoint", key, write=False)
+        raise self._management.refusal(answer, "look at the endpoint")
 
     def update(self, model: BlobVersion) -> None:
         """PATCH the endpoint with a freshly signed URL of `model`."""
         blob = self.models.sign(model.container, model.name, Access.READ, _SIGNED_FOR)
-        location = {
-            "BaseLocation": blob.base_location,
-            "RelativeLocation": blob.relative_location,
-            "SasBlobToken": blob.sas_token,
-        }
-        body = {"Resources": [{"Name": self.resource, "Location": location}]}
-        self.call.write("PATCH", self.update_url, "update the endpoint", body)
+        self._management.patch(self._name, {self.resource: blob})
 
     def restore(self, previous: WayBack) -> None:
         """PATCH the model from before, or have the endpoint refresh from its service."""
         if previous.model is not None:
             self.update(previous.model)
-            return
-        url, body = f"{self.update_url}/refresh", {"OverwriteResources": "True"}
-        try:
-            self.call.write("POST", url, "refresh the endpoint", body)
-        except StudioRefused as exc:
-            if exc.refusal.status != _NOT_CHANGED:
-                raise
+        else:
+            self._by_token.refresh(self._name)
 
     def look(self, operation: str | None = None) -> Look:
         """Score the probe rows and read back what the endpoint was given."""
-        try:
-            current = self.current()
-        except TransientError:
-            current = Current()
+        del operation  # there is none to ask for
+        told = self._told()
+        current = _current(told, self.resource) if told else Current()
         named = current.location[1].lstrip("/") if current.location else None
-        return Look(Progress.UNTOLD, self._probe(), configured=named)
+        return Look(Progress.UNTOLD, self._probe(told), configured=named)
 
-    def _probe(self) -> ProbeAnswers | None:
+    def _told(self) -> ManagedEndpoint | None:
+        try:
+            return self._management.get(self._name)
+        except RelearnError:
+            return None  # not every key may read; the probe says what serves
+
+    def _probe(self, told: ManagedEndpoint | None) -> ProbeAnswers | None:
         if self.verify is None:
             return None
-        request = digest(json.dumps(self.verify.rows, sort_keys=True))
-        answers = self._score(self.verify)
-        return answers.model_copy(update={"request": request})
+        url, call = self.verify.score, self.score
+        if url is None or call is None:
+            if told is None:
+                detail = "the endpoint does not tell its scoring URL and key now"
+                return ProbeAnswers(seen=Seen.NO_ANSWER, detail=detail)
+            url = url or self._scoring_url(told, self.verify)
+            call = call or self._scoring_call(told)
+        return score(call, url, self.verify.rows)
 
-    def _score(self, verify: Verify) -> ProbeAnswers:
+    def _scoring_url(self, told: ManagedEndpoint, verify: Verify) -> str:
+        if not told.api_location:
+            raise PermanentError(
+                f"endpoint {self._name} does not tell its scoring URL: write `verify.score`"
+            )
         try:
-            answer = self.score.any_answer("POST", verify.score, verify.rows)
+            return self.allowed(scoring_url(told.api_location, verify.rows))
+        except ValueError as exc:
+            raise PermanentError(f"endpoint {self._name} tells a scoring URL: {exc}") from None
+
+    def _scoring_call(self, told: ManagedEndpoint) -> StudioCall:
+        if not told.primary_key:
+            raise PermanentError(
+                f"endpoint {self._name} does not tell its key: write `verify.api_key`"
+            )
+        key = told.primary_key
+        return replace(self.call, secrets=lambda _: key, api_key="")
+
+    def _missing(self) -> RelearnError:
+        try:
+            names = ", ".join(one.name for one in self._by_token.endpoints()) or "none"
         except TransientError as exc:
-            return ProbeAnswers(seen=Seen.NO_ANSWER, detail=str(exc))
-        if not answer.ok:
-            return _not_scored(answer, self.score.secrets(self.score.api_key))
-        decoded = answer.json()
-        if decoded is None:
-            return ProbeAnswers(seen=Seen.NO_ANSWER, detail="the answer is not JSON")
-        return read_answers(verify.rows, decoded, probe_rows(verify.rows) or 0)
+            return exc
+        except PermanentError as exc:
+            names = f"not told ({exc})"
+        return PermanentError(
+            f"there is no endpoint {self._name}; there is {names}: correct `update`, "
+            "or write `create: true`"
+        )
+
+    @property
+    def _name(self) -> str:
+        return unquote(self.update_url.rsplit("/", 1)[1])
+
+    @property
+    def _management(self) -> StudioManagement:
+        return StudioManagement(self.call, self._service)
+
+    @property
+    def _by_token(self) -> StudioManagement:
+        return StudioManagement(self.manage or self.call, self._service)
+
+    @property
+    def _service(self) -> str:
+        return self.update_url.rsplit("/endpoints/", 1)[0]
 
 
-def _not_scored(answer: Answer, key: str) -> ProbeAnswers:
-    refusal = read_refusal(answer, key)
-    if refusal.codes & _MODEL_FAULTS:
-        return ProbeAnswers(seen=Seen.BROKEN, detail=str(refusal))
-    if answer.status in _BUSY or answer.status >= _SERVER_ERROR:
-        return ProbeAnswers(seen=Seen.NO_ANSWER, detail=str(refusal))
-    refused = answer.status in _REFUSED
-    return ProbeAnswers(seen=Seen.REFUSED if refused else Seen.BROKEN, detail=str(refusal))
-
-
-def _current(told: object, resource: str) -> Current:
-    listed = told.get("Resources") if isinstance(told, dict) else None
-    if not isinstance(listed, list):
+def _current(told: ManagedEndpoint, resource: str) -> Current:
+    if told.resources is None:
         return Current(refreshable=True)
-    known = [entry for entry in listed if isinstance(entry, dict)]
-    names = tuple(str(entry.get("Name")) for entry in known)
-    mine = next((entry for entry in known if entry.get("Name") == resource), {})
-    location = mine.get("Location")
-    if not isinstance(location, dict) or not location.get("RelativeLocation"):
+    blob = told.resources.get(resource)
+    names = tuple(told.resources)
+    if blob is None:
         return Current(resources=names, refreshable=True)
-    parts = ("BaseLocation", "RelativeLocation", "SasBlobToken")
-    base, relative, token = (str(location.get(part) or "") for part in parts)
-    return Current((base, relative, token), names, refreshable=True)
+    location = (blob.base_location, blob.relative_location, blob.sas_token)
+    return Current(location, names, refreshable=True)

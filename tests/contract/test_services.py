@@ -8,6 +8,7 @@ import pytest
 
 from local.studio import InstantTrainer
 from local.studio.server import StudioServer
+from shared.adapters import StudioAdapters
 from shared.clients.http import RequestsHttp
 from shared.core.blobs import BlobVersion
 from shared.core.pipeline import Pipeline
@@ -15,7 +16,6 @@ from shared.core.proof import Progress, Seen
 from shared.core.run import WayBack
 from shared.errors import PermanentError
 from shared.ports import JobRequest, JobStatus, ServingEndpoint, TrainingService
-from shared.wiring import StudioAdapters
 from tests.fakes.clock import FakeClock
 from tests.fakes.v2 import V2Endpoint, V2Jobs
 from tests.fakes.world import CSV, DATA, MODELS, World, pipeline
@@ -34,7 +34,7 @@ class Bench:
 
 def job_request(data: BlobVersion, config: Pipeline) -> JobRequest:
     outputs = {output: f"runs/x/{file}" for output, file in config.training.outputs.items()}
-    return JobRequest("sample-1", 1, {"input1": data}, outputs, {}, timedelta(hours=2))
+    return JobRequest("sample-1", 1, {"input1": data}, outputs, {}, config.training)
 
 
 def studio_bench(world: World, adapters: StudioAdapters, config: Pipeline) -> Bench:

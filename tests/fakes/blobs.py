@@ -32,6 +32,7 @@ class FakeBlobs:
     missing: set[str] = field(default_factory=set)  #: containers that nobody made
 
     account: str = "account"
+    base_location: str = ACCOUNT
 
     def __post_init__(self) -> None:
         self.store = WatchedBlobs(self)

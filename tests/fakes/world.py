@@ -7,7 +7,11 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
+from azure.core.credentials import AccessToken
+
 from local.studio import InstantTrainer, OutputKind, Published, Studio
+from shared.adapters import StudioAdapters
+from shared.clients.arm_token import ArmToken
 from shared.context import Context, Limits
 from shared.core.pipeline import Pipeline
 from shared.core.run import Run
@@ -15,7 +19,6 @@ from shared.errors import RelearnError
 from shared.intake import Intake
 from shared.ledger import Ledger
 from shared.poll import Poll
-from shared.wiring import StudioAdapters
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import MemoryDocuments
@@ -32,6 +35,18 @@ LIMITS = Limits(
     look_every_min=timedelta(seconds=10),
     look_every_max=timedelta(seconds=30),
 )
+
+
+@dataclass
+class FixedCredential:
+    """An identity that is always given the same token."""
+
+    token: str
+    scopes: list[str] = field(default_factory=list)
+
+    def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        self.scopes += scopes
+        return AccessToken(self.token, 0)
 
 
 @dataclass
@@ -56,6 +71,7 @@ class World:
             new_id=lambda: f"{next(ids):032x}",
             switch_delay=self.switch_delay,
             send_resources=self.send_resources,
+            base_url="https://studio.example",
         )
         self.http = StudioHttp(self.studio, self.faults)
         outputs = {"output1": OutputKind.MODEL, "output2": OutputKind.EVALUATION}
@@ -76,7 +92,14 @@ class World:
         self.intake, self.poll = self._worker()
 
     def _worker(self) -> tuple[Intake, Poll]:
-        adapters = StudioAdapters(self.http, self.environment, self.blobs, self.blobs, MODELS)
+        adapters = StudioAdapters(
+            self.http,
+            self.environment,
+            self.blobs,
+            self.blobs,
+            MODELS,
+            token=ArmToken(FixedCredential(self.studio.arm_token)),
+        )
         ids = count(1)
         context = Context(
             ledger=Ledger(self.documents),

@@ -129,5 +129,7 @@ def test_one_start_and_live_after_any_single_fault(tell: Tell) -> None:
 @pytest.mark.parametrize("part", range(PARTS))
 def test_one_start_and_live_after_any_pair_of_faults(part: int, one_in: int, tell: Tell) -> None:
     pairs = product(combinations(range(COUNT), 2), KINDS, KINDS)
-    plans = ({i: a, j: b} for (i, j), a, b in islice(pairs, 0, None, one_in))
+    plans: Iterator[dict[int, Kind]] = (
+        {i: a, j: b} for (i, j), a, b in islice(pairs, 0, None, one_in)
+    )
     tell(check(islice(plans, part, None, PARTS)))

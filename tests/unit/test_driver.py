@@ -268,7 +268,7 @@ def test_data_overwritten_during_training_gets_a_run_of_its_own(world: Observed)
     world.tick()
     (second,) = [run for run in world.runs() if run.run_id != first.run_id]
     ended = world.until(second, Phase.PROMOTED)
-    assert ended.newest.size == len(CSV) + 6
+    assert [blob.size for blob in ended.manifest] == [len(CSV) + 6]
     assert len(world.http.sent) > 0
     assert sum(sent.startswith("PATCH") for sent in world.http.sent) == 1
 

@@ -69,6 +69,7 @@ def test_the_highest_data_time_never_goes_down() -> None:
 def test_the_data_time_of_a_run_is_that_of_its_newest_blob() -> None:
     both = run(Phase.VERIFYING, manifest=(blob(modified=NOW + HOUR), blob("b.csv")))
     assert both.data_time == NOW + HOUR
+    assert both.newest is not None
     assert both.newest.modified == NOW + HOUR
 
 

@@ -105,13 +105,19 @@ def test_only_the_triggers_know_azure_functions() -> None:
     assert all(name.startswith("functions/") for name in using)
 
 
-def test_only_wiring_builds_the_clients() -> None:
+def test_only_wiring_and_its_adapters_build_the_clients() -> None:
     builders = {
         file.name
         for file in modules("shared")
         if "clients" not in file.parts and any(within(n, "shared.clients") for n in imports(file))
     }
-    assert builders == {"wiring.py"}
+    assert builders == {"adapters.py", "wiring.py"}
+    users = {
+        file.name
+        for file in modules("shared")
+        if any(within(name, "shared.adapters") for name in imports(file))
+    }
+    assert users == {"wiring.py"}
 
 
 @pytest.mark.parametrize("folder", ["shared", "functions"])

@@ -120,7 +120,7 @@ def test_a_look_that_works_again_ends_the_trouble(world: Observed) -> None:
     ["runs/{run}", "runs/broken", "poll", "pipelines/sample", "schedules/sample", "heads/broken"],
 )
 def test_a_damaged_record_never_stops_the_other_runs(world: Observed, record: str) -> None:
-    broken, well = world.start("a.csv"), world.start("b.csv")
+    broken, well = world.start("a.csv"), world.next_run("b.csv", b"a,b,label\n5,6,1\n7,8,0\n")
     world.damage("open/broken", b"")
     world.damage(record.replace("{run}", broken.run_id))
     world.restart()

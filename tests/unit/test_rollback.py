@@ -32,7 +32,8 @@ def shown(world: Observed) -> dict[str, Any]:
 def promoted(count: int = 2) -> tuple[Observed, list[Run], list[bytes | None]]:
     """A world in which `count` models were promoted, their runs, and what then served."""
     world = Observed()
-    runs, models = [], []
+    runs: list[Run] = []
+    models: list[bytes | None] = []
     for number in range(count):
         content = (b"a,b,label\n1,2,0\n3,4,1\n", SECOND, THIRD)[number]
         run = world.next_run(f"{number}.csv", content) if runs else world.start(f"{number}.csv")

@@ -8,6 +8,7 @@ from shared.clients.studio_errors import StudioRefused
 from shared.core.endpoint import Verify
 from shared.core.proof import Progress, Seen
 from shared.core.run import WayBack
+from shared.core.urls import require_https
 from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
 from tests.fakes.blobs import ACCOUNT, FakeBlobs
 from tests.fakes.clock import FakeClock
@@ -17,7 +18,7 @@ from tests.unit.scripted import ENVIRONMENT, KEY, SAS, Script, call, refuses, sa
 NAME = "Sample [trained model]"
 DONE = Answer(200, {}, b"")
 LOST = OutcomeUnknown("PATCH: the answer was lost")
-VERIFY = Verify.model_validate({"score": f"{BASE}/execute", "rows": ROWS})
+VERIFY = Verify.model_validate({"score": f"{BASE}/execute?api-version=2.0", "rows": ROWS})
 
 
 def endpoint(
@@ -26,7 +27,12 @@ def endpoint(
     script = Script(list(answers))
     blobs = FakeBlobs(FakeClock())
     own, score = call(script, "${ENDPOINT_KEY}"), call(script, "${SCORE_KEY}")
-    return StudioClassicEndpoint(own, score, UPDATE, NAME, verify, blobs), script
+    serving = StudioClassicEndpoint(own, score, UPDATE, NAME, verify, blobs, secure)
+    return serving, script
+
+
+def secure(url: str) -> str:
+    return require_https(url, development=False)
 
 
 def told(location: object, name: str = NAME) -> Answer:

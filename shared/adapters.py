@@ -1,0 +1,85 @@
+"""Builds the clients for Studio's services from what a pipeline says; calls nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from shared.clients.arm_token import ArmToken
+from shared.clients.http import Http
+from shared.clients.studio_batch import StudioBatch
+from shared.clients.studio_call import StudioCall
+from shared.clients.studio_endpoint import StudioClassicEndpoint
+from shared.clients.web_service import StudioWebService
+from shared.core.endpoint import Create, Endpoint
+from shared.core.pipeline import Pipeline
+from shared.core.references import references_in
+from shared.core.urls import require_https
+from shared.ports import Blobs, ServingEndpoint
+from shared.settings import resolve
+
+
+@dataclass(frozen=True, slots=True)
+class StudioAdapters:
+    """The `Adapters` port for Studio's services, Classic and New."""
+
+    http: Http
+    environment: Mapping[str, str] = field(repr=False)
+    data: Blobs
+    models: Blobs
+    models_container: str
+    development: bool = False  #: whether plain http on loopback may be called
+    token: ArmToken = field(default_factory=ArmToken)
+
+    def jobs(self, service: str, api_key: str) -> StudioBatch:
+        """Return the batch execution service at `service`."""
+        call = self._call(api_key)
+        return StudioBatch(call, service, self.data, self.models, self.models_container)
+
+    def endpoint(self, endpoint: Endpoint) -> ServingEndpoint:
+        """Return the scoring endpoint, of whichever kind it is."""
+        if endpoint.kind == "webservice":
+            return self._web_service(endpoint)
+        key = endpoint.key or ""
+        token = endpoint.workspace_token
+        create = endpoint.create if isinstance(endpoint.create, Create) else None
+        return StudioClassicEndpoint(
+            call=self._call(key),
+            score=self._score_call(endpoint),
+            update_url=endpoint.update,
+            resource=endpoint.place,
+            verify=endpoint.verify,
+            models=self.models,
+            allowed=self._allowed,
+            manage=self._call(token) if token else None,
+            create=create,
+        )
+
+    def secrets_of(self, pipeline: Pipeline) -> tuple[str, ...]:
+        """Return the values of the app settings that the pipeline refers to, where set."""
+        names = references_in(pipeline.model_dump_json())
+        return tuple(self.environment[name] for name in names if self.environment.get(name))
+
+    def _web_service(self, endpoint: Endpoint) -> StudioWebService:
+        url = endpoint.update
+        call = StudioCall(self.http, lambda _: self.token(url), "")
+        return StudioWebService(
+            call=self._call(endpoint.api_key) if endpoint.api_key else call,
+            update_url=url,
+            resource=endpoint.resource,
+            verify=endpoint.verify,
+            models=self.models,
+            allowed=self._allowed,
+            score=self._score_call(endpoint.model_copy(update={"api_key": None})),
+        )
+
+    def _score_call(self, endpoint: Endpoint) -> StudioCall | None:
+        """Return the call with the key for scoring; None where the service tells it."""
+        given = endpoint.verify.api_key if endpoint.verify else None
+        key = given or endpoint.api_key
+        return self._call(key) if key else None
+
+    def _allowed(self, url: str) -> str:
+        return require_https(url, development=self.development)
+
+    def _call(self, api_key: str) -> StudioCall:
+        return StudioCall(self.http, partial(resolve, self.environment), api_key)
