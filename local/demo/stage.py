@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -35,12 +35,19 @@ class Stage:
     Args:
         settings: app settings over the demo's own.
         switch_seconds: how long the endpoint takes to switch after an update.
+        more_pipelines: called with the stage once its services are there; returns further
+            pipelines, by name.
     """
 
     def __init__(
-        self, settings: Mapping[str, str] | None = None, *, switch_seconds: float = _SWITCH_SECONDS
+        self,
+        settings: Mapping[str, str] | None = None,
+        *,
+        switch_seconds: float = _SWITCH_SECONDS,
+        more_pipelines: "Callable[[Stage], dict[str, Any]] | None" = None,
     ) -> None:
         self._more, self._switch_seconds = dict(settings or {}), switch_seconds
+        self._more_pipelines = more_pipelines
         self._stack = ExitStack()
         header, *rows = sample_data().splitlines(keepends=True)
         self._header, self._rows = header, rows
@@ -75,7 +82,8 @@ class Stage:
     @property
     def secrets(self) -> Sequence[str]:
         """Every key that is in play, and what any signed URL holds."""
-        return (self.training["api_key"], self.endpoint["api_key"], ACCOUNT_KEY, "sig=")
+        keys = (self.training["api_key"], self.endpoint["api_key"], ACCOUNT_KEY)
+        return (*keys, self.endpoint["workspace_token"], "sig=")
 
     def data(self, part: float) -> bytes:
         """Return the first `part` of the breast cancer table, as CSV."""
@@ -174,7 +182,8 @@ class Stage:
             "endpoints": [endpoint],
         }
         # JSON is YAML; the file that people write looks like pipelines.example.yaml.
-        text = json.dumps({"pipelines": {PIPELINE: pipeline}})
+        more = self._more_pipelines(self) if self._more_pipelines else {}
+        text = json.dumps({"pipelines": {PIPELINE: pipeline, **more}})
         (self.folder / "pipelines.yaml").write_text(text)
 
     def _settings(self) -> dict[str, str]:
@@ -191,5 +200,6 @@ class Stage:
             "LOOK_EVERY_MIN": "1s",
             "TRAINING_KEY": self.training["api_key"],
             "ENDPOINT_KEY": self.endpoint["api_key"],
+            "WORKSPACE_TOKEN": self.endpoint["workspace_token"],
             **self._more,
         }

@@ -94,6 +94,7 @@ def _check_http(worker: Worker, stage: Stage, report: Report) -> None:
         trouble,
     )
     _check_told(worker, run_id, report)
+    _check_endpoint(worker, report)
 
 
 def _check_told(worker: Worker, run_id: str, report: Report) -> None:
@@ -115,6 +116,23 @@ def _check_told(worker: Worker, run_id: str, report: Report) -> None:
         ]
         problems = [(404, "application/problem+json")] * 2
         report.equal(f"{function}: 404 for an unknown run", problems, came)
+
+
+def _check_endpoint(worker: Worker, report: Report) -> None:
+    place = {"pipeline": PIPELINE, "endpoint": "production"}
+    path = f"endpoints/{PIPELINE}/production"
+    shown = worker.http("get_endpoint", "GET", path, **place)
+    told = (200, "production", 0)
+    report.equal("get_endpoint: 200", told, _told(shown, "endpoint", "generation"))
+    back = worker.http("rollback_endpoint", "POST", f"{path}/rollback", "{}", **place)
+    report.equal("rollback: 409, nothing is kept", (409, "No such model"), _told(back, "title"))
+    bad = worker.http("rollback_endpoint", "POST", f"{path}/rollback", "{", **place)
+    report.equal("rollback: bad JSON is a problem", (400, "application/problem+json"), _kind(bad))
+    free = worker.http("resume_endpoint", "POST", f"{path}/resume", **place)
+    report.equal("resume_endpoint: 200", (200, "production"), _told(free, "endpoint"))
+    other = {**place, "endpoint": "other"}
+    lost = worker.http("get_endpoint", "GET", f"endpoints/{PIPELINE}/other", **other)
+    report.equal("get_endpoint: 404", (404, "No such endpoint"), _told(lost, "title"))
 
 
 def _check_blobs(worker: Worker, stage: Stage, report: Report) -> None:

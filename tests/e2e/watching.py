@@ -6,12 +6,16 @@ from local.demo.stage import Stage
 from shared.core.run import ENDS
 from tests.waiting import eventually
 
+#: Runs that follow from another one, with its data.
+_FOLLOW = ("roll_out", "rollback", "drift")
+
 
 def run_of(stage: Stage, blob: str) -> dict[str, Any]:
     """Return the run that the newest version of a blob opened, once there is one."""
 
     def look() -> dict[str, Any]:
-        return next((r for r in reversed(stage.runs()) if r["manifest"][0]["name"] == blob), {})
+        opened = [run for run in reversed(stage.runs()) if run["origin"] not in _FOLLOW]
+        return next((run for run in opened if run["manifest"][0]["name"] == blob), {})
 
     return eventually(look, f"a run for {blob}")
 
