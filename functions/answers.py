@@ -7,6 +7,7 @@ from typing import Any
 import azure.functions as func
 from pydantic import ValidationError
 
+from shared.asked import NoSuchData, RequestClash
 from shared.core.run import Run
 from shared.endpoints import NoSuchEndpoint, NoSuchModel
 from shared.errors import (
@@ -17,7 +18,6 @@ from shared.errors import (
     RelearnError,
     TransientError,
 )
-from shared.intake import NoSuchData, RequestClash
 
 
 def ok(body: Mapping[str, Any], status: int = 200, **headers: str) -> func.HttpResponse:

@@ -8,11 +8,11 @@ import azure.functions as func
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from functions.answers import ok, problem, refused, shown, wrong_body
+from shared.asked import ManualRequest
 from shared.core.config_types import Scalar
 from shared.core.names import is_run_id
 from shared.core.run import Run
 from shared.errors import RelearnError
-from shared.intake import ManualRequest
 from shared.wiring import App, app
 
 bp = func.Blueprint()
@@ -50,7 +50,7 @@ def start_run(req: func.HttpRequest) -> func.HttpResponse:
         if pipeline is None:
             return problem(404, "No such pipeline", f"{name!r} is not in the pipelines file")
         request = ManualRequest(asked.data, asked.parameters)
-        run = built.intake.requested(pipeline, key or uuid.uuid4().hex, request)
+        run = built.intake.asked.requested(pipeline, key or uuid.uuid4().hex, request)
     except ValidationError as exc:
         return wrong_body(exc)
     except RelearnError as exc:

@@ -5,47 +5,21 @@ version entry, the one place where an event is told from its repetition; the rec
 between any two of them is finished by the poll or by the event's next delivery.
 """
 
-import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from shared.asked import Asked
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
-from shared.core.config_types import Scalar
-from shared.core.parameters import asked_parameters, parameters_for
-from shared.core.pattern import literal_prefix, match
 from shared.core.pipeline import Pipeline
-from shared.core.run import Entry, Origin, Phase, Run
+from shared.core.run import Origin, Phase, Run
 from shared.driver import Driver
-from shared.errors import CorruptRecord, PermanentError, RelearnError
+from shared.errors import CorruptRecord, RelearnError
 from shared.ledger import VersionEntry, fingerprint_of
-
-#: What a URL means something else by: the service is told of blobs by unescaped location.
-_AMBIGUOUS: Final = frozenset("#?%\\")
-
-
-class RequestClash(PermanentError):  # noqa: N818 -- it names what was met
-    """An idempotency key was used before, for another request."""
-
-
-class NoSuchData(PermanentError):  # noqa: N818 -- it names what was met
-    """A manual run names data that is not there or that no pipeline wants."""
-
-
-@dataclass(frozen=True, slots=True)
-class ManualRequest:
-    """What a person asks for over HTTP."""
-
-    data: str | None = None  #: blob name inside the data container; None: the newest that matches
-    parameters: Mapping[str, Scalar] = field(default_factory=dict)
-
-    def digest(self) -> str:
-        """Return what tells this request from another one under the same key."""
-        return names.digest(json.dumps([self.data, dict(self.parameters)], sort_keys=True))
+from shared.openings import Opening, captured
 
 
 class Intake:
@@ -67,6 +41,8 @@ class Intake:
         self._context = context
         #: Takes the steps of every run; it tells back of data versions that it meets.
         self.driver: Final = Driver(context, self.note_version)
+        self._opening = Opening(context, self.driver)
+        self.asked: Final = Asked(context, self._opening)
         self._pipelines = pipelines
         self._started_at = started_at.replace(microsecond=0)  # as storage keeps times
         self._activated: dict[str, datetime] = {}
@@ -89,7 +65,7 @@ class Intake:
         return self._receive_for_all(wanted, blob)
 
     def _wanting(self, name: str) -> list[Pipeline]:
-        return [p for p in self._pipelines.values() if _tokens(p, name) is not None]
+        return [p for p in self._pipelines.values() if captured(p, name) is not None]
 
     def note_version(self, blob: BlobVersion) -> bool:
         """Record a version met by chance, so that the poll opens its run; tell whether it will."""
@@ -176,76 +152,6 @@ class Intake:
                 self.active_since(name)
             except CorruptRecord as exc:
                 log.error("pipeline %s: %s", name, exc)  # the others go on
-
-    def newest_data(self, pipeline: Pipeline) -> list[BlobVersion]:
-        """Return the newest blob that matches the pipeline, one for each key; often only one."""
-        if pipeline.data is None:
-            return []
-        container, prefix = self._context.data_container, literal_prefix(pipeline.data.blob)
-        newest: dict[tuple[str, ...], BlobVersion] = {}
-        for blob in self._context.data.listing(container, prefix):
-            tokens = _tokens(pipeline, blob.name)
-            if tokens is None or blob.size < pipeline.data.min_size:
-                continue
-            key = tuple(tokens[token] for token in pipeline.key_tokens)
-            known = newest.get(key)
-            if known is None or (blob.modified, blob.name) > (known.modified, known.name):
-                newest[key] = blob
-        return list(newest.values())
-
-    def due(self, pipeline: Pipeline, due: datetime) -> list[Run]:
-        """Open the runs of one due time, one for each key; each due time has them once."""
-        blobs: list[BlobVersion | None] = list(self.newest_data(pipeline))
-        if pipeline.data is None:
-            blobs = [None]
-        if not blobs:
-            log.warning("pipeline %s: due at %s, and no blob matches", pipeline.name, due)
-        return [self._due(pipeline, due, blob) for blob in blobs]
-
-    def _due(self, pipeline: Pipeline, due: datetime, blob: BlobVersion | None) -> Run:
-        tokens = (_tokens(pipeline, blob.name) if blob else None) or {}
-        key = [tokens[token] for token in pipeline.key_tokens]
-        run_id = names.run_id(pipeline.name, "schedule", *key, due.isoformat())
-        self._context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED})
-        cause = f"due {due.isoformat()}"
-        return self._begin(self._new(pipeline, run_id, blob, Origin.SCHEDULE, cause))
-
-    def requested(self, pipeline: Pipeline, key: str, request: ManualRequest) -> Run:
-        """Open the run of one request; the same key again returns the same run.
-
-        Raises:
-            RequestClash: the key stands for another request.
-            NoSuchData: the data is not there or does not match the pipeline.
-        """
-        run_id = names.run_id(pipeline.name, "manual", key)
-        known = self._context.ledger.run(run_id)
-        if known is not None:
-            return _same_request(known.record, request)
-        blob = self._requested_blob(pipeline, request)
-        self._context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED})
-        run = self._new(pipeline, run_id, blob, Origin.MANUAL, "requested over HTTP")
-        parameters = {**run.parameters, **asked_parameters(request.parameters)}
-        asked = {"request": request.digest(), "parameters": parameters}
-        return _same_request(self._begin(run.model_copy(update=asked)), request)
-
-    def _requested_blob(self, pipeline: Pipeline, request: ManualRequest) -> BlobVersion | None:
-        if pipeline.data is None:
-            if request.data is not None:
-                raise NoSuchData(f"pipeline {pipeline.name} takes no data: leave `data` out")
-            return None
-        if request.data is None:
-            newest = self.newest_data(pipeline)
-            if not newest:
-                raise NoSuchData(f"no blob matches {pipeline.data.blob}")
-            return max(newest, key=lambda blob: (blob.modified, blob.name))
-        if _tokens(pipeline, request.data) is None:
-            raise NoSuchData(f"{request.data!r} does not match {pipeline.data.blob}")
-        blob = self._context.data.head(self._context.data_container, request.data)
-        if blob is None:
-            raise NoSuchData(f"there is no blob {request.data!r} in the training data container")
-        if blob.size < pipeline.data.min_size:
-            raise NoSuchData(f"{request.data!r} is smaller than min_size")
-        return blob
 
     def _receive_for_all(self, wanted: list[Pipeline], blob: BlobVersion) -> list[Run]:
         runs, failures = [], []
@@ -334,31 +240,8 @@ class Intake:
         *,
         fresh: bool = True,
     ) -> Run:
-        run = self._new(pipeline, run_id, blob, origin, f"blob {blob.path}")
-        return self._begin(run, fresh=fresh)
-
-    def _begin(self, run: Run, *, fresh: bool = True) -> Run:
-        now = self._context.clock.now()
-        name = run.newest.name if run.newest else ""
-        bad = sorted(set(name) & _AMBIGUOUS)
-        if bad or any(ord(c) < ord(" ") for c in name):
-            shown = " ".join(bad) or "control characters"
-            reason = f"the name of {name!r} holds {shown}, which the service would misread"
-            return self._reject(run, reason, "upload the data under another name")
-        try:
-            config = run.config.chosen_by(run.tokens)
-        except ValueError as exc:
-            reason = f"no endpoint can be chosen for {name!r}: {exc}"
-            return self._reject(run, reason, "correct the path of the data, or the endpoint's URL")
-        entry = Entry(at=now, phase=run.phase, note=run.cause)
-        begun = {"opened_at": now, "history": (entry,), "config": config}
-        return self.driver.begin(run.model_copy(update=begun), fresh=fresh)
-
-    def _reject(self, run: Run, reason: str, advice: str) -> Run:
-        now = self._context.clock.now()
-        ended = run.moved(Phase.REJECTED, now, reason, reason=reason, advice=advice)
-        log.error("run %s rejected: %s; %s", run.run_id, reason, advice)
-        return self.driver.begin(ended.model_copy(update={"opened_at": now}), fresh=True)
+        run = self._opening.new(pipeline, run_id, blob, origin, f"blob {blob.path}")
+        return self._opening.begin(run, fresh=fresh)
 
     def _advance_owner(self, name: str, run_id: str, attempt: int) -> Run | None:
         stored = self._context.ledger.run(run_id)
@@ -367,40 +250,6 @@ class Intake:
             log.info("model %s: run %s %s; the file is left alone", name, run_id, why)
             return None
         return self.driver.advance(run_id)
-
-    def _new(
-        self,
-        pipeline: Pipeline,
-        run_id: str,
-        blob: BlobVersion | None,
-        origin: Origin,
-        cause: str,
-    ) -> Run:
-        by_hand = origin is Origin.MODEL
-        tokens = self._tokens_of(pipeline, blob, by_hand=by_hand)
-        return Run(
-            run_id=run_id,
-            pipeline=pipeline.name,
-            origin=origin,
-            cause=cause,
-            config=pipeline,
-            manifest=(blob,) if blob else (),
-            parameters=parameters_for(pipeline, blob, tokens),
-            tokens=tokens,
-            phase=Phase.TRAINED if by_hand else Phase.RECEIVED,
-            model=blob if by_hand else None,
-            opened_at=self._context.clock.now(),
-        )
-
-    def _tokens_of(
-        self, pipeline: Pipeline, blob: BlobVersion | None, *, by_hand: bool
-    ) -> dict[str, str]:
-        if blob is None:
-            return {}
-        if not by_hand:
-            return _tokens(pipeline, blob.name) or {}
-        put = names.promoted_by_hand(blob.name)
-        return dict(zip(pipeline.key_tokens, put[1] if put else (), strict=False))
 
     def active_since(self, pipeline: str) -> datetime:
         """Return when the pipeline was first known; what is older is not news to it."""
@@ -416,16 +265,5 @@ class Intake:
             log.log(logging.INFO, text)
 
 
-def _tokens(pipeline: Pipeline, name: str) -> dict[str, str] | None:
-    """Return what the path of the data captures from `name`; None when it is not for us."""
-    return match(pipeline.data.blob, name) if pipeline.data else None
-
-
 def _version_id(pipeline: Pipeline, blob: BlobVersion) -> str:
     return names.version_id(pipeline.name, blob.container, blob.name, blob.etag)
-
-
-def _same_request(run: Run, request: ManualRequest) -> Run:
-    if run.request != request.digest():
-        raise RequestClash("this Idempotency-Key was used for another request before")
-    return run

@@ -189,7 +189,7 @@ class Poll:
         if due <= since:
             return
         # The run first: its id is derived from the due time, so a repetition meets it.
-        self._intake.due(pipeline, due)
+        self._intake.asked.due(pipeline, due)
         try:
             self._context.ledger.put_last_due(name, due, known.etag if known else None)
         except Conflict:

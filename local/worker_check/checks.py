@@ -119,20 +119,22 @@ def _check_told(worker: Worker, run_id: str, report: Report) -> None:
 
 
 def _check_endpoint(worker: Worker, report: Report) -> None:
-    place = {"pipeline": PIPELINE, "endpoint": "production"}
-    path = f"endpoints/{PIPELINE}/production"
-    shown = worker.http("get_endpoint", "GET", path, **place)
-    told = (200, "production", 0)
-    report.equal("get_endpoint: 200", told, _told(shown, "endpoint", "generation"))
-    back = worker.http("rollback_endpoint", "POST", f"{path}/rollback", "{}", **place)
+    def call(
+        function: str, action: str = "", body: str | None = None, name: str = "production"
+    ) -> Answer:
+        path, method = f"endpoints/{PIPELINE}/{name}{action}", "POST" if action else "GET"
+        return worker.http(function, method, path, body, pipeline=PIPELINE, endpoint=name)
+
+    told = _told(call("get_endpoint"), "endpoint", "generation")
+    report.equal("get_endpoint: 200", (200, "production", 0), told)
+    back = call("rollback_endpoint", "/rollback", "{}")
     report.equal("rollback: 409, nothing is kept", (409, "No such model"), _told(back, "title"))
-    bad = worker.http("rollback_endpoint", "POST", f"{path}/rollback", "{", **place)
-    report.equal("rollback: bad JSON is a problem", (400, "application/problem+json"), _kind(bad))
-    free = worker.http("resume_endpoint", "POST", f"{path}/resume", **place)
-    report.equal("resume_endpoint: 200", (200, "production"), _told(free, "endpoint"))
-    other = {**place, "endpoint": "other"}
-    lost = worker.http("get_endpoint", "GET", f"endpoints/{PIPELINE}/other", **other)
-    report.equal("get_endpoint: 404", (404, "No such endpoint"), _told(lost, "title"))
+    bad = _kind(call("rollback_endpoint", "/rollback", "{"))
+    report.equal("rollback: bad JSON is a problem", (400, "application/problem+json"), bad)
+    free = _told(call("resume_endpoint", "/resume"), "endpoint")
+    report.equal("resume_endpoint: 200", (200, "production"), free)
+    lost = _told(call("get_endpoint", name="other"), "title")
+    report.equal("get_endpoint: 404", (404, "No such endpoint"), lost)
 
 
 def _check_blobs(worker: Worker, stage: Stage, report: Report) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from local.studio import InstantTrainer, OutputKind, Parameter
+from shared.asked import ManualRequest, NoSuchData, RequestClash
 from shared.core.run import Origin, Phase
 from shared.errors import RelearnError
-from shared.intake import ManualRequest, NoSuchData, RequestClash
 from tests.fakes.world import CSV, MODELS, pipeline
 from tests.unit.worlds import Observed
 
@@ -164,7 +164,7 @@ def test_a_request_cannot_ask_for_an_app_setting() -> None:
     world.upload()
     request = ManualRequest(parameters={"Source": "${ENDPOINT_KEY}"})
     with suppress(RelearnError):  # refusing is as good as sending the words as they are
-        world.intake.requested(world.pipeline, "key-1", request)
+        world.intake.asked.requested(world.pipeline, "key-1", request)
     assert world.endpoint.api_key not in "".join(world.bodies)
 
 
@@ -287,9 +287,9 @@ def test_a_due_time_takes_the_newest_blob_that_fits() -> None:
 
 def test_one_request_sent_twice_is_one_run(world: Observed) -> None:
     world.upload()
-    first = world.intake.requested(world.pipeline, "key-1", ManualRequest())
+    first = world.intake.asked.requested(world.pipeline, "key-1", ManualRequest())
     world.restart()
-    again = world.intake.requested(world.pipeline, "key-1", ManualRequest())
+    again = world.intake.asked.requested(world.pipeline, "key-1", ManualRequest())
     assert again.run_id == first.run_id
     assert first.origin is Origin.MANUAL
     assert len(world.runs()) == len(world.starts) == 1
@@ -297,17 +297,17 @@ def test_one_request_sent_twice_is_one_run(world: Observed) -> None:
 
 def test_another_request_under_a_used_key_is_refused(world: Observed) -> None:
     world.upload()
-    world.intake.requested(world.pipeline, "key-1", ManualRequest())
+    world.intake.asked.requested(world.pipeline, "key-1", ManualRequest())
     for other in (ManualRequest(data="new.csv"), ManualRequest(parameters={"x": 1})):
         with pytest.raises(RequestClash):
-            world.intake.requested(world.pipeline, "key-1", other)
+            world.intake.asked.requested(world.pipeline, "key-1", other)
     assert len(world.runs()) == 1
 
 
 def test_another_key_is_another_run(world: Observed) -> None:
     world.upload()
     for key in ("key-1", "key-2"):
-        world.intake.requested(world.pipeline, key, ManualRequest())
+        world.intake.asked.requested(world.pipeline, key, ManualRequest())
     assert len(world.runs()) == 2
 
 
@@ -315,7 +315,7 @@ def test_the_parameters_of_a_request_go_over_those_of_the_pipeline() -> None:
     world = with_parameters({"Source": "usual"})
     world.upload()
     request = ManualRequest(parameters={"Source": "asked", "extra": "1"})
-    world.intake.requested(world.pipeline, "key-1", request)
+    world.intake.asked.requested(world.pipeline, "key-1", request)
     assert world.studio.jobs[0].parameters == {"Source": "asked", "extra": "1"}
 
 
@@ -326,7 +326,7 @@ def test_a_request_for_data_that_is_not_there_opens_nothing(data: str | None) ->
     world.upload("small.csv")
     world.upload("new.tsv")
     with pytest.raises(NoSuchData):
-        world.intake.requested(world.pipeline, "key-1", ManualRequest(data=data))
+        world.intake.asked.requested(world.pipeline, "key-1", ManualRequest(data=data))
     assert world.runs() == []
     assert not [name for name in world.documents.rows if name.startswith("open/")]
 
@@ -335,7 +335,7 @@ def test_a_request_may_train_on_data_older_than_the_pipeline(world: Observed) ->
     world.upload()
     world.clock.move(MINUTE)
     world.restart()
-    run = world.intake.requested(world.pipeline, "key-1", ManualRequest(data="new.csv"))
+    run = world.intake.asked.requested(world.pipeline, "key-1", ManualRequest(data="new.csv"))
     assert world.until(run, Phase.PROMOTED).origin is Origin.MANUAL
 
 
