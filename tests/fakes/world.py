@@ -58,6 +58,8 @@ class World:
     switch_delay: timedelta = timedelta(seconds=15)
     send_resources: bool = True
     limits: Limits = LIMITS
+    own_storage: str | None = None  #: connection string of the service's own storage
+    inputs: tuple[str, ...] = ("input1",)  #: what the training service takes
     clock: FakeClock = field(default_factory=FakeClock)
 
     def __post_init__(self) -> None:
@@ -72,10 +74,13 @@ class World:
             switch_delay=self.switch_delay,
             send_resources=self.send_resources,
             base_url="https://studio.example",
+            own_storage=self.own_storage,
         )
         self.http = StudioHttp(self.studio, self.faults)
         outputs = {"output1": OutputKind.MODEL, "output2": OutputKind.EVALUATION}
-        self.training = self.studio.publish_training("training", outputs=outputs)
+        self.training = self.studio.publish_training(
+            "training", inputs=self.inputs, outputs=outputs
+        )
         first = InstantTrainer().train({"input1": b"a,b,label\n0,0,0\n"}, {}, label=None)
         scoring = self.studio.publish_scoring("scoring", resource=RESOURCE, model=first.model)
         self.endpoint = self.studio.add_endpoint(scoring.web_service_id, "production")
