@@ -13,7 +13,7 @@ from shared.core.parameters import asked_parameters
 from shared.core.pattern import literal_prefix
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
-from shared.errors import PermanentError
+from shared.errors import PermanentError, RelearnError
 from shared.openings import Opening, captured
 
 
@@ -67,7 +67,15 @@ class Asked:
             blobs = [None]
         if not blobs:
             log.warning("pipeline %s: due at %s, and no blob matches", pipeline.name, due)
-        return [self._due(pipeline, due, blob) for blob in blobs]
+        opened, failures = [], []
+        for blob in blobs:
+            try:
+                opened.append(self._due(pipeline, due, blob))
+            except RelearnError as exc:
+                failures.append(exc)  # the other customers shall have their run all the same
+        if failures:
+            raise failures[0]
+        return opened
 
     def _due(self, pipeline: Pipeline, due: datetime, blob: BlobVersion | None) -> Run:
         tokens = (captured(pipeline, blob.name) if blob else None) or {}

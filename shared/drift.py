@@ -4,8 +4,7 @@ A difference that two looks running agree on is reported, and the head's model i
 once, by a run of its own; after a second one that run waits for a person (rule 8).
 """
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,7 +13,6 @@ from shared.context import Context, log
 from shared.core.endpoint import Endpoint
 from shared.core.head import Head, Served, head_id
 from shared.core.names import digest, run_id
-from shared.core.pipeline import Pipeline
 from shared.core.run import Entry, Origin, Phase, Run
 from shared.core.watch import Sighting, Watch, confirmed, repairable, sighting
 from shared.errors import Conflict, RelearnError
@@ -31,124 +29,150 @@ def watch_id(update: str, place: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class _Case:
+    """One watch that is due, with all that is known of what should serve there."""
+
+    name: str
+    stored: Stored[Watch]
+    head: Head
+    serving: Served
+    run: Run  #: that brought the model
+    endpoint: Endpoint
+
+    @property
+    def watch(self) -> Watch:
+        return self.stored.record
+
+
+@dataclass(frozen=True, slots=True)
 class Drift:
     """Looks at endpoints that are due. Safe for any number of workers at once.
 
     Args:
         context: the world.
-        configured: returns what is configured now for a run's pipeline and customer.
+        endpoints_of: returns the endpoints that are configured now for a run's pipeline and
+            customer; one that was taken out of the file is left alone.
     """
 
     context: Context
-    configured: Callable[[Run], Pipeline | None]
+    endpoints_of: Callable[[Run], tuple[Endpoint, ...]]
 
-    def check(self, until: datetime) -> list[str]:
-        """Look at every endpoint that is due, and return the ids of the runs that were opened.
+    def check(self, until: datetime) -> None:
+        """Look at every endpoint that is due, and open runs for those that have drifted.
 
         Args:
             until: when no further look may be begun.
         """
-        opened: list[str] = []
         now = self.context.clock.now()
         for name, due in self.context.ledger.watches():
             if due > now:
                 continue
             if self.context.clock.now() >= until:
-                break
+                return
             try:
-                opened += self._check(name)
+                self._check(name)
             except Conflict:
                 continue  # another worker looks at it
             except RelearnError as exc:
                 log.warning("watch %s: the endpoint cannot be looked at now: %s", name, exc)
                 self._later(name)
-        return opened
+            except Exception:  # noqa: BLE001 -- one odd endpoint never stops the others
+                log.exception("watch %s: the endpoint cannot be looked at", name)
+                self._later(name)
 
-    def _check(self, name: str) -> list[str]:
+    def _check(self, name: str) -> None:
         stored = self.context.ledger.watch(name)
         if stored is None:
-            return []
+            return
+        case = self._case(name, stored)
+        if case is None:
+            self._put(name, stored, EVERY)
+        elif self._being_updated(case.head):
+            self._put(name, stored, _AGAIN)
+        else:
+            look = self.context.adapters.endpoint(case.endpoint).look()
+            self._act(case, sighting(case.serving, look))
+
+    def _case(self, name: str, stored: Stored[Watch]) -> _Case | None:
         watch = stored.record
         head = self.context.ledger.head(head_id(watch.update))
         serving = head.record.resource(watch.place).serving if head else None
-        if head is None or serving is None or head.record.reservation is not None:
-            self._put(name, stored, _AGAIN)
-            return []
-        run = self.context.ledger.run(serving.run_id)
-        endpoint = self._endpoint(run.record, watch) if run else None
-        if run is None or endpoint is None:
-            self._put(name, stored, EVERY)
-            return []
-        seen = sighting(serving, self.context.adapters.endpoint(endpoint).look())
-        return self._act(name, stored, seen, (head.record, serving, run.record, endpoint))
+        run = self.context.ledger.run(serving.run_id) if serving else None
+        if head is None or serving is None or run is None:
+            return None
+        for endpoint in self.endpoints_of(run.record):
+            same = head_id(endpoint.update) == head_id(watch.update)
+            if same and endpoint.place == watch.place:
+                return _Case(name, stored, head.record, serving, run.record, endpoint)
+        return None
 
-    def _act(
-        self,
-        name: str,
-        stored: Stored[Watch],
-        seen: Sighting,
-        known: tuple[Head, Served, Run, Endpoint],
-    ) -> list[str]:
-        watch = stored.record
-        head, serving, run, endpoint = known
+    def _being_updated(self, head: Head) -> bool:
+        """Whether a run is at work there; what an ended one left behind changes nothing."""
+        if head.reservation is None:
+            return False
+        other = self.context.ledger.run(head.reservation.run_id)
+        return other is not None and not other.record.phase.ended
+
+    def _act(self, case: _Case, seen: Sighting) -> None:
         if not seen.settled:
-            self._put(name, stored, _AGAIN)
-            return []
-        if not seen.drift:
-            self._put(name, stored, EVERY)
-            return []
-        said = f"endpoint {endpoint.name} of {watch.pipeline} has drifted: {seen.drift}"
-        if not confirmed(watch, seen):
-            log.warning("%s: looking once more", said)
-            self._put(name, stored, self.context.limits.look_every_min, seen)
-            return []
-        log.error("%s; the model of run %s should serve", said, serving.run_id)
-        repair = self._repair(head, serving, run, endpoint, seen.drift)
-        self._put(name, stored, EVERY)
-        return [repair]
+            self._put(case.name, case.stored, _AGAIN)
+        elif not seen.drift:
+            self._put(case.name, case.stored, EVERY, {"reported": "", "repair": None})
+        elif not confirmed(case.watch, seen):
+            log.warning("%s: looking once more", _said(case, seen))
+            found = {"suspicion": seen.drift, "suspect": seen.answers}
+            self._put(case.name, case.stored, self.context.limits.look_every_min, found)
+        else:
+            repair = self._repaired(case, seen)
+            found = {"reported": seen.drift, "repair": repair}
+            self._put(case.name, case.stored, EVERY, found)
 
-    def _repair(self, head: Head, serving: Served, run: Run, endpoint: Endpoint, drift: str) -> str:
-        now = self.context.clock.now()
-        again = repairable(head.resource(endpoint.place))
-        repairing = run_id(run.pipeline, "drift", head_id(endpoint.update), str(head.generation))
-        cause = f"{endpoint.name} has drifted: {drift}"
-        entry = Entry(at=now, phase=Phase.PROMOTING, note=cause)
+    def _repaired(self, case: _Case, seen: Sighting) -> str:
+        """Return the run that sets the model again: one that is open, or else a new one."""
+        known = self.context.ledger.run(case.watch.repair) if case.watch.repair else None
+        if known is not None and not known.record.phase.ended:
+            log.error("%s; run %s waits", _said(case, seen), known.record.run_id)
+            return known.record.run_id
+        refused = known is not None and known.record.phase is Phase.CANCELLED
+        if known is not None and refused and case.watch.reported == seen.drift:
+            log.warning("%s, as a person accepted", _said(case, seen))
+            return known.record.run_id
+        log.error("%s; the model of run %s should serve", _said(case, seen), case.serving.run_id)
+        return self._repair(case, seen.drift)
+
+    def _repair(self, case: _Case, drift: str) -> str:
+        now, run, watch = self.context.clock.now(), case.run, case.watch
+        # One for each time that this was noticed: two workers of one moment open the same.
+        noticed = (head_id(watch.update), watch.place, watch.next_look.isoformat())
+        repairing = run_id(run.pipeline, "drift", *noticed)
+        cause = f"{case.endpoint.name} has drifted: {drift}"
         record = Run(
             run_id=repairing,
             pipeline=run.pipeline,
             origin=Origin.DRIFT,
             cause=cause,
-            config=run.config.only(endpoint),
-            manifest=serving.manifest,
+            config=run.config.only(case.endpoint),
+            manifest=case.serving.manifest,
+            as_of=run.data_time,
             parameters=run.parameters,
             tokens=run.tokens,
             phase=Phase.PROMOTING,
-            model=serving.model,
+            model=case.serving.model,
             opened_at=now,
-            history=(entry,),
+            history=(Entry(at=now, phase=Phase.PROMOTING, note=cause),),
         )
-        if not again:
+        if not repairable(case.head.resource(watch.place)):
             advice = "find out who else updates this endpoint, then retry the run, or cancel it"
             reason = f"{cause}, again after its model was set again"
             parked = {"parked_in": Phase.PROMOTING, "reason": reason, "advice": advice}
             record = record.moved(Phase.PARKED, now, reason, **parked)
+            log.error("run %s is parked: %s. To do: %s", repairing, reason, advice)
         self.context.ledger.mark_open(repairing, {"phase": record.phase})
         try:
             self.context.ledger.create_run(record)
         except Conflict:
-            return repairing  # another worker is as fast
-        level = logging.WARNING if again else logging.ERROR
-        log.log(level, "run %s: %s", repairing, record.reason or cause)
+            log.info("run %s was opened by another worker", repairing)
         return repairing
-
-    def _endpoint(self, run: Run, watch: Watch) -> Endpoint | None:
-        """Return the endpoint as it is configured now, else as it was when it was promoted."""
-        for config in (self.configured(run), run.config):
-            for endpoint in config.endpoints if config else ():
-                same = head_id(endpoint.update) == head_id(watch.update)
-                if same and endpoint.place == watch.place:
-                    return endpoint
-        return None
 
     def _later(self, name: str) -> None:
         try:
@@ -158,15 +182,20 @@ class Drift:
             log.info("watch %s stays due: %s", name, exc)
 
     def _put(
-        self, name: str, stored: Stored[Watch], wait: timedelta, seen: Sighting | None = None
+        self,
+        name: str,
+        stored: Stored[Watch],
+        wait: timedelta,
+        found: Mapping[str, object] | None = None,
     ) -> None:
-        found = {
-            "next_look": self.context.clock.now() + wait,
-            "suspicion": seen.drift if seen else "",
-            "suspect": seen.answers if seen else None,
-        }
-        watch = stored.record.model_copy(update=found)
+        next_look = self.context.clock.now() + wait
+        calm = {"next_look": next_look, "suspicion": "", "suspect": None}
+        watch = stored.record.model_copy(update={**calm, **(found or {})})
         self.context.ledger.put_watch(name, watch, stored.etag)
+
+
+def _said(case: _Case, seen: Sighting) -> str:
+    return f"endpoint {case.endpoint.name} of {case.watch.pipeline} has drifted: {seen.drift}"
 
 
 def keep_watch(context: Context, run: Run, endpoint: Endpoint, wait: timedelta = EVERY) -> None:

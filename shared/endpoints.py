@@ -4,7 +4,8 @@ A rollback holds the endpoint at once, so that no run promotes over it, and is c
 a run of its own, with the proof that every update has.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -91,17 +92,39 @@ class Endpoints:
         stored = self._context.ledger.head(head_id(found.update))
         if stored is None:
             raise NoSuchModel(f"nothing was ever promoted at {endpoint}: there is no way back")
-        known = stored.record.resource(found.place)
-        hold = known.held
+        wish = _Wish(tokens, config.only(found), stored)
+        hold = wish.known.held
         if hold is None or (to is not None and to != hold.to):
-            hold = self._hold(stored, config.only(found), _target(known, to), command)
+            hold = self._hold(wish, _target(wish, to), command)
         elif self._failed(hold):
-            hold = self._hold(stored, config.only(found), (hold.to, hold.model), command)
-        run = self._run_of(hold, known, config.only(found), tokens)
+            hold = self._hold(wish, (hold.to, hold.model), command)
+        return self._carried_out(hold, wish)
+
+    def carry_out(self, hints: Mapping[str, str], run_id: str) -> Run | None:
+        """Open the run of a rollback that was wished for and never begun; None if it was not.
+
+        Args:
+            hints: of the run's marker, as `rollback` left them.
+            run_id: the run.
+        """
+        key = tuple(json.loads(hints.get("key", "[]")))
+        try:
+            found = self._find(hints.get("rollback", ""), hints.get("endpoint", ""), key)
+        except NoSuchEndpoint:
+            return None
+        tokens, config, endpoint = found
+        stored = self._context.ledger.head(head_id(endpoint.update))
+        if stored is None:
+            return None
+        wish = _Wish(tokens, config.only(endpoint), stored)
+        hold = wish.known.held
+        return self._carried_out(hold, wish) if hold and hold.run_id == run_id else None
+
+    def _carried_out(self, hold: Held, wish: "_Wish") -> Run:
         if (open_already := self._driver.advance(hold.run_id)) is not None:
             return open_already
-        self._context.ledger.mark_open(hold.run_id, {"phase": run.phase})
-        return self._driver.begin(run, fresh=True)
+        self._context.ledger.mark_open(hold.run_id, wish.hints)
+        return self._driver.begin(self._run_of(hold, wish), fresh=True)
 
     def resume(self, pipeline: str, endpoint: str, key: Sequence[str]) -> bool:
         """Let new models be promoted again; tell whether the endpoint was held.
@@ -144,43 +167,38 @@ class Endpoints:
         return ended and run is not None and run.record.phase is not Phase.PROMOTED
 
     def _hold(
-        self,
-        stored: Stored[Head],
-        config: Pipeline,
-        target: tuple[str, BlobVersion | None],
-        command: Command,
+        self, wish: "_Wish", target: tuple[str, BlobVersion | None], command: Command
     ) -> Held:
-        endpoint, pipeline = config.endpoints[0], config.name
-        known = stored.record.resource(endpoint.place)
         to, model = target
-        since = known.held.run_id if known.held else ""
-        generation = str(stored.record.generation)
-        place = (head_id(endpoint.update), endpoint.place)
+        at, endpoint = self._context.clock.now(), wish.endpoint
+        place = (head_id(endpoint.update), endpoint.place, str(wish.stored.etag))
         hold = Held(
-            run_id=run_id(pipeline, "rollback", *place, to, generation, since),
+            run_id=run_id(wish.config.name, "rollback", *place, to, at.isoformat()),
             to=to,
             model=model,
             by=command.by,
-            at=self._context.clock.now(),
+            at=at,
             reason=command.reason,
         )
-        head = held(stored.record, endpoint.place, hold)
-        self._context.ledger.put_head(head_id(endpoint.update), head, stored.etag)
+        # The marker first: should this worker die, the poll finds the wish in the head.
+        self._context.ledger.mark_open(hold.run_id, wish.hints)
+        head = held(wish.stored.record, endpoint.place, hold)
+        self._context.ledger.put_head(head_id(endpoint.update), head, wish.stored.etag)
         return hold
 
-    def _run_of(self, hold: Held, known: Resource, config: Pipeline, tokens: dict[str, str]) -> Run:
-        served = next((one for one in known.kept if one.run_id == hold.to), None)
+    def _run_of(self, hold: Held, wish: "_Wish") -> Run:
+        served = next((one for one in wish.known.kept if one.run_id == hold.to), None)
         cause = f"{hold.by} goes back to {hold.to}" + (f": {hold.reason}" if hold.reason else "")
         entry = Entry(at=hold.at, phase=Phase.PROMOTING, note=cause)
         return Run(
             run_id=hold.run_id,
-            pipeline=config.name,
+            pipeline=wish.config.name,
             origin=Origin.ROLLBACK,
             cause=cause,
-            config=config,
+            config=wish.config,
             manifest=served.manifest if served else (),
             parameters={},
-            tokens=tokens,
+            tokens=wish.tokens,
             phase=Phase.PROMOTING,
             model=hold.model,
             opened_at=hold.at,
@@ -188,9 +206,40 @@ class Endpoints:
         )
 
 
-def _target(known: Resource, to: str | None) -> tuple[str, BlobVersion | None]:
-    """Return what to go back to: by name, else what served before the present model."""
-    ways = [(served.run_id, served.model) for served in known.previous]
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """The endpoint that somebody wants another model at, and what is known of it."""
+
+    tokens: dict[str, str]
+    config: Pipeline  #: with that endpoint alone
+    stored: Stored[Head]
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return self.config.endpoints[0]
+
+    @property
+    def known(self) -> Resource:
+        return self.stored.record.resource(self.endpoint.place)
+
+    @property
+    def hints(self) -> dict[str, str]:
+        """What the poll finds this endpoint by."""
+        key = json.dumps([self.tokens[token] for token in self.config.key_tokens])
+        place = {"rollback": self.config.name, "endpoint": self.endpoint.name, "key": key}
+        return {"phase": Phase.PROMOTING, **place}
+
+
+def _target(wish: _Wish, to: str | None) -> tuple[str, BlobVersion | None]:
+    """Return what to go back to: by name, else what served before the newest model."""
+    known, newest = wish.known, wish.known.serving
+    under_way = wish.stored.record.reservation
+    if under_way is not None and under_way.resource == wish.endpoint.place:
+        newest = None  # the newest model is the one being tried now
+    older = sorted(known.kept, key=lambda served: served.order, reverse=True)
+    if newest is not None:
+        older = [served for served in older if served.order < newest.order]
+    ways = [(served.run_id, served.model) for served in older]
     if known.baseline is not None:
         ways.append((BASELINE, known.baseline.model))
     if to is None and ways:
@@ -199,6 +248,6 @@ def _target(known: Resource, to: str | None) -> tuple[str, BlobVersion | None]:
     for name, model in everything:
         if name == to:
             return name, model
-    names = ", ".join(dict.fromkeys(name for name, _ in ways)) or "nothing"
+    names = ", ".join(dict.fromkeys(name for name, _ in everything)) or "nothing"
     wanted = f"the model of {to}" if to else "an earlier model"
     raise NoSuchModel(f"{wanted} is not kept; there is {names}")

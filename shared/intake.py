@@ -14,6 +14,7 @@ from shared.asked import Asked
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
+from shared.core.endpoint import Endpoint
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.driver import Driver
@@ -136,6 +137,14 @@ class Intake:
         mine = {endpoint.name for endpoint in run.config.endpoints}
         same = [endpoint for endpoint in chosen.endpoints if endpoint.name in mine]
         return chosen.only(same[0]) if same else None
+
+    def endpoints_of(self, run: Run) -> tuple[Endpoint, ...]:
+        """Return the endpoints that are configured now for the pipeline, and customer, of `run`."""
+        pipeline = self._pipelines.get(run.pipeline)
+        try:
+            return pipeline.chosen_by(run.tokens).endpoints if pipeline else ()
+        except ValueError:
+            return ()
 
     def pipeline(self, name: str) -> Pipeline | None:
         """Return a pipeline as it is configured now, or None."""

@@ -37,6 +37,11 @@ class ModelSteps:
         """
         endpoints = run.config.endpoints
         if run.model is not None:  # put there by a person
+            if len({endpoint.model for endpoint in endpoints}) > 1:
+                raise PermanentError(
+                    "the endpoints want different models, and one was put by hand: "
+                    "give each of them a pipeline of its own for that"
+                )
             now = self.context.models.head(run.model.container, run.model.name)
             model = _usable(now, run.model.path)
             models = dict.fromkeys([e.name for e in endpoints] or [""], model)
@@ -82,7 +87,8 @@ class ModelSteps:
         container = self.context.models_container
         if output in left:
             blob = left[output]
-            source = f"{blob.base_location.rstrip('/')}/{quote(blob.relative_location.lstrip('/'))}"
+            path = quote(blob.relative_location.lstrip("/"), safe="/%")  # it may be escaped already
+            source = f"{blob.base_location.rstrip('/')}/{path}"
             model = self.context.models.adopt(f"{source}{blob.sas_token}", container, name)
             where = f"the service's own storage ({blob.relative_location})"
         else:

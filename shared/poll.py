@@ -14,9 +14,11 @@ from shared.context import Context, log
 from shared.core.facts import CancelRequested, Fact, RetryRequested
 from shared.core.machine import apply
 from shared.core.pipeline import Pipeline
-from shared.core.run import Phase, Run
+from shared.core.roll_out import still_wanted
+from shared.core.run import Delivery, Phase, Run
 from shared.core.schedule import last_due
 from shared.drift import Drift
+from shared.endpoints import Endpoints
 from shared.errors import Conflict, CorruptRecord, OutcomeUnknown, RelearnError, TransientError
 from shared.intake import Intake
 from shared.lanes import Lanes
@@ -65,7 +67,8 @@ class Poll:
         self._context = context
         self._driver = intake.driver
         self._intake = intake
-        self._drift = Drift(context, intake.configured_for)
+        self._drift = Drift(context, intake.endpoints_of)
+        self._endpoints = Endpoints(context, intake)
         self._looked: dict[str, datetime] = {}
         self._models_seen: set[tuple[str, str]] = set()
 
@@ -141,13 +144,18 @@ class Poll:
         if stored is not None and stored.record.phase is Phase.PARKED:
             for delivery in stored.record.deliveries:
                 if delivery.outcome is Phase.PARKED:
-                    self._retry_delivery(delivery.run_id)
+                    self._retry_delivery(stored.record, delivery)
         return self._told(run_id, self._retried)
 
-    def _retry_delivery(self, run_id: str) -> None:
-        stored = self._context.ledger.run(run_id)
-        if stored is not None and stored.record.phase is Phase.PARKED:
-            self._told(run_id, self._retried)
+    def _retry_delivery(self, parent: Run, delivery: Delivery) -> None:
+        stored = self._context.ledger.run(delivery.run_id)
+        if stored is None or stored.record.phase is not Phase.PARKED:
+            return
+        now = self._intake.configured_for(parent) or parent.config
+        if still_wanted(delivery, parent.config, now):
+            self._told(delivery.run_id, self._retried)
+        else:
+            self._told(delivery.run_id, lambda _: CancelRequested())
 
     def _retried(self, run: Run) -> Fact:
         return RetryRequested(self._intake.configured_for(run))
@@ -252,6 +260,10 @@ class Poll:
         return run.trouble is None
 
     def _open(self, marker: Marker) -> Run | None:
+        if "rollback" in marker.hints:
+            run = self._endpoints.carry_out(marker.hints, marker.run_id)
+            if run is not None:
+                return run
         if version := marker.hints.get("version"):
             run = self._intake.open_from_entry(version)
             if run is not None or self._context.ledger.version(version) is not None:

@@ -119,6 +119,7 @@ class PromotionSteps:
                 answers = look.probe if judged.steady else None
                 now = self.context.clock.now()
                 proven = Proven(judged.why, now, answers, look.configured)
+                keep_watch(self.context, run, endpoint)
                 self._record_promoted(run, endpoint, proven)
                 return WentLive(judged.why, look.probe)
             case Verdict.UNCHANGED:
@@ -200,7 +201,6 @@ class PromotionSteps:
             return  # recorded before a crash
         head = promoted(stored.record, run, endpoint.place, proven)
         self.context.ledger.put_head(head_id(endpoint.update), head, stored.etag)
-        keep_watch(self.context, run, endpoint)
 
     def _release(self, run: Run, endpoint: Endpoint) -> None:
         stored = self._head(endpoint)

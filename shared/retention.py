@@ -61,6 +61,9 @@ def _runs_of(head: Head) -> Iterator[str]:
     if head.reservation:
         yield head.reservation.run_id
     for resource in head.resources.values():
-        for served in (resource.serving, *resource.previous):
-            if served is not None:
-                yield served.run_id
+        if resource.held:
+            yield resource.held.run_id
+        for served in resource.kept:
+            yield served.run_id
+            if served.set_by:
+                yield served.set_by

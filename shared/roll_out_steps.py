@@ -43,6 +43,8 @@ class RollOutSteps:
         if delivery.outcome is not None:
             return delivery
         stored = self.context.ledger.run(delivery.run_id)
+        if stored is None and run.cancelling:
+            return delivery.model_copy(update={"outcome": Phase.CANCELLED, "reason": "not begun"})
         if stored is None:
             self._open(run, delivery)
             return delivery
@@ -51,7 +53,7 @@ class RollOutSteps:
         phase = stored.record.phase
         if not phase.ended and phase is not Phase.PARKED:
             return delivery
-        told = {"outcome": phase, "reason": (stored.record.reason or "")[:500]}
+        told = {"outcome": _outcome(stored.record), "reason": (stored.record.reason or "")[:500]}
         return delivery.model_copy(update=told)
 
     def _open(self, run: Run, delivery: Delivery) -> None:
@@ -81,6 +83,18 @@ class RollOutSteps:
         return stored
 
 
+def _outcome(child: Run) -> Phase:
+    """Return how a delivery ended, for its siblings: a model that failed has failed for all.
+
+    Whoever took its endpoint over while it was being taken back has settled that endpoint,
+    and proves nothing of the model.
+    """
+    failed = child.promotion.returning_to if child.promotion else None
+    if child.phase is Phase.SUPERSEDED and failed in ("rolled_back", "unchanged"):
+        return Phase(failed)
+    return child.phase
+
+
 def delivering(run: Run, delivery: Delivery) -> Run:
     """Return the run that gives one endpoint the model of `run`, about to begin."""
     endpoint = next((e for e in run.config.endpoints if e.name == delivery.endpoint), None)
@@ -94,6 +108,7 @@ def delivering(run: Run, delivery: Delivery) -> Run:
         parent=run.run_id,
         config=run.config.only(endpoint),
         manifest=run.manifest,
+        as_of=run.data_time,
         parameters=run.parameters,
         tokens=run.tokens,
         phase=Phase.PROMOTING,

@@ -14,8 +14,8 @@ from shared.errors import TransientError
 
 #: Answers that say nothing about the model.
 _BUSY: Final = frozenset({401, 408, 429, 440, 509})
-#: Answers about the probe's own URL or key.
-_REFUSED: Final = frozenset({403, 404})
+#: Answers about the probe's own URL or key; redirects are not followed.
+_REFUSED: Final = frozenset({301, 302, 303, 307, 308, 403, 404, 405})
 _SERVER_ERROR: Final = 500
 #: 5xx answers that are about the model all the same (§5).
 _MODEL_FAULTS: Final = frozenset(

@@ -90,7 +90,8 @@ class StudioClassicEndpoint:
         del operation  # there is none to ask for
         told = self._told()
         current = _current(told, self.resource) if told else Current()
-        named = current.location[1].lstrip("/") if current.location else None
+        # What stands behind a question mark would be a signature.
+        named = current.location[1].lstrip("/").partition("?")[0] if current.location else None
         return Look(Progress.UNTOLD, self._probe(told), configured=named)
 
     def _told(self) -> ManagedEndpoint | None:

@@ -137,7 +137,8 @@ class StudioManagement:
 def read_endpoint(answer: Answer, name: str) -> ManagedEndpoint:
     """Return the endpoint that a 2xx answer tells of; `name` where it does not say."""
     told = answer.json()
-    return _read({"Name": name, **told} if isinstance(told, dict) else {"Name": name})
+    told = told if isinstance(told, dict) else {}
+    return _read({**told, "Name": told.get("Name") or name})
 
 
 def _read(told: Mapping[str, Any]) -> ManagedEndpoint:
@@ -159,7 +160,7 @@ def _resources(told: object) -> dict[str, SignedBlob | None] | None:
     if not isinstance(told, list):
         return None
     known = [one for one in told if isinstance(one, dict)]
-    return {str(one.get("Name")): _located(one.get("Location")) for one in known}
+    return {str(one["Name"]): _located(one.get("Location")) for one in known if one.get("Name")}
 
 
 def _located(told: object) -> SignedBlob | None:

@@ -162,8 +162,14 @@ class Endpoint(Strict):
         """
         if not self.tokens:
             return self
+        for token in self.tokens:
+            if {"{", "}"} & set(tokens.get(token, "")):
+                raise ValueError(f"{tokens[token]!r} holds a brace")
         check = web_service_url if self.kind == "webservice" else update_url
-        changes: dict[str, object] = {"update": check(filled_url(self.update, tokens))}
+        update = filled_url(self.update, tokens)
+        if check(update) != update:  # what is mended for a person would name somebody else here
+            raise ValueError(f"{update} is not a URL that an endpoint can have")
+        changes: dict[str, object] = {"update": update}
         if self.resource:
             changes["resource"] = fill(self.resource, tokens)
         if self.verify and self.verify.score:

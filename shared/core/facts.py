@@ -13,7 +13,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.parameters import corrected_parameters
 from shared.core.pipeline import Pipeline
 from shared.core.proof import ProbeAnswers
-from shared.core.roll_out import tried_again, waiting_again
+from shared.core.roll_out import collects_again, tried_again, waiting_again
 from shared.core.run import Delivery, Ended, Phase, Promotion, Run, Trouble
 from shared.errors import InvalidTransition
 
@@ -393,14 +393,24 @@ class RetryRequested:
         """Go back to the step that did not work, with what a person may have corrected."""
         if run.parked_in is None:
             raise InvalidTransition(f"run {run.run_id}: parked without a phase to go back to")
-        # What was sent to an endpoint has had its time: send it again, with a new deadline.
-        phase = Phase.PROMOTING if run.parked_in is Phase.VERIFYING else run.parked_in
-        moved = run.moved(phase, at, "retried by a person", **_UNPARKED, **self._corrected(run))
-        if moved.phase is Phase.ROLLING_OUT:
-            return moved.model_copy(update={"deliveries": tried_again(moved)})
+        changes = self._corrected(run)
+        phase = self._phase(run, changes)
+        moved = run.moved(phase, at, "retried by a person", **_UNPARKED, **changes)
+        if run.deliveries:
+            return moved.model_copy(update={"deliveries": tried_again(moved, run.config)})
         if moved.promotion is None:
             return moved
         return _with_promotion(moved, phase, at, "", _UNSENT)
+
+    def _phase(self, run: Run, changes: Mapping[str, object]) -> Phase:
+        parked_in = run.parked_in or run.phase
+        config = changes.get("config")
+        if parked_in is Phase.ROLLING_OUT and isinstance(config, Pipeline):
+            return Phase.TRAINED if collects_again(run, config) else parked_in
+        if changes.get("model", run.model) is None and run.model is not None:
+            return Phase.TRAINED  # for other endpoints than before
+        # What was sent to an endpoint has had its time: send it again, with a new deadline.
+        return Phase.PROMOTING if parked_in is Phase.VERIFYING else parked_in
 
     def _corrected(self, run: Run) -> dict[str, object]:
         if self.config is None:
@@ -412,11 +422,21 @@ class RetryRequested:
         later = ("gate", "roll_out", "endpoints")
         changes: dict[str, object] = {name: getattr(self.config, name) for name in later}
         corrected: dict[str, object] = {"config": run.config.model_copy(update=changes)}
-        if run.promotion is None or _same_place(run.config, self.config):
-            return corrected
-        if run.promotion.ever_sent:
-            return {}  # that endpoint is to be settled first, by what it was updated with
-        return {**corrected, "promotion": None}
+        if run.promotion is not None and not _same_place(run.config, self.config):
+            if run.promotion.ever_sent:
+                return {}  # that endpoint is to be settled first, by what it was updated with
+            corrected["promotion"] = None
+        if len(run.config.endpoints) == 1 and _wants_other_models(run, self.config):
+            corrected |= {"model": None, "promotion": None}
+        return corrected
+
+
+def _wants_other_models(run: Run, now: Pipeline) -> bool:
+    """Whether a run that gives one endpoint its model has to look for models once more."""
+    trained = run.job is not None and run.model is not None
+    settled = run.promotion is None or not run.promotion.ever_sent
+    same = len(now.endpoints) == 1 and now.endpoints[0].model == run.config.endpoints[0].model
+    return trained and settled and not same
 
 
 def _same_place(one: Pipeline, other: Pipeline) -> bool:

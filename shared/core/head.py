@@ -31,7 +31,13 @@ class Served(Value):
     answers: ProbeAnswers | None = None  #: what it answered when it was proved, where it is steady
     named: str | None = None  #: what the endpoint said it was given, at that time
     set_by: str | None = None  #: the run that set it last, where that was another one
+    first_at: AwareDatetime | None = None  #: when it was proved first, where that was earlier
     drifts: int = 0  #: how often it had to be set again since it was promoted
+
+    @property
+    def order(self) -> datetime:
+        """When this model was new here, however often it was set again."""
+        return self.first_at or self.since
 
 
 class Held(Value):
@@ -171,6 +177,7 @@ def promoted(head: Head, run: Run, resource: str, proven: Proven) -> Head:
         answers=proven.answers,
         named=proven.named,
         set_by=run.run_id if again else None,
+        first_at=again.order if again else None,
         drifts=again.drifts + 1 if again and run.origin is Origin.DRIFT else 0,
     )
     newest = known.newest_data

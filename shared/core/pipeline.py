@@ -246,6 +246,8 @@ class Pipeline(Strict):
             ValueError: a value cannot be part of an endpoint's URL; the message says why.
         """
         endpoints = tuple(endpoint.chosen_by(tokens) for endpoint in self.endpoints)
+        if len({(e.update, e.place) for e in endpoints}) != len(endpoints):
+            raise ValueError("two of the endpoints would be the same one")
         return self.model_copy(update={"endpoints": endpoints, "key": self.key_tokens})
 
     def only(self, endpoint: Endpoint) -> "Pipeline":

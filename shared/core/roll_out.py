@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.core.names import delivery_run_id
+from shared.core.pipeline import Pipeline
 from shared.core.run import Delivery, Phase, Run
 
 #: An endpoint that already serves newer data is as well off.
@@ -59,8 +60,10 @@ def next_deliveries(run: Run) -> tuple[Delivery, ...]:
     so_far, rolls = tally(run), run.config.rolls
     if so_far.bad or run.cancelling:
         return ()
-    proving = len(so_far.good) < rolls.first
-    room = rolls.first - len(run.deliveries) if proving else rolls.then - len(so_far.open)
+    # An endpoint that serves newer data already proves nothing of this model.
+    proved = sum(delivery.outcome is Phase.PROMOTED for delivery in so_far.good)
+    wanted = rolls.first - proved if proved < rolls.first else rolls.then
+    room = wanted - len(so_far.open)
     return tuple(
         Delivery(endpoint=name, run_id=delivery_run_id(run.pipeline, run.run_id, name, 1))
         for name in not_begun(run)[: max(room, 0)]
@@ -72,7 +75,8 @@ def outcome(run: Run) -> Outcome | None:
     so_far, left = tally(run), not_begun(run)
     if so_far.open or (left and not so_far.bad and not run.cancelling):
         return None
-    done = f"{len(so_far.good)} of {len(run.config.endpoints)} endpoints are done"
+    all_ = {e.name for e in run.config.endpoints} | {d.endpoint for d in run.deliveries}
+    done = f"{len(so_far.good)} of {len(all_)} endpoints are done"
     if run.cancelling:
         return Outcome(Phase.CANCELLED, f"cancelled by a person; {done}")
     if not so_far.bad:
@@ -85,16 +89,36 @@ def outcome(run: Run) -> Outcome | None:
     return Outcome(Phase.PARKED, f"{done}; {told}{more}")
 
 
-def tried_again(run: Run) -> tuple[Delivery, ...]:
-    """Return the deliveries as a retry begins them: the good ones are never repeated."""
-    names = {endpoint.name for endpoint in run.config.endpoints}
+def tried_again(run: Run, was: Pipeline) -> tuple[Delivery, ...]:
+    """Return the deliveries as a retry begins them: the good ones are never repeated.
+
+    Args:
+        run: the run, by its present configuration.
+        was: what was configured when the deliveries were begun.
+    """
     again = []
     for delivery in run.deliveries:
         if delivery.outcome in _GOOD or delivery.outcome is None:
             again.append(delivery)
-        elif delivery.endpoint in names:
-            again.append(_again(run, delivery))
+        elif delivery.endpoint in {endpoint.name for endpoint in run.config.endpoints}:
+            goes_on = still_wanted(delivery, was, run.config)
+            again.append(_again(run, delivery, goes_on=goes_on))
     return tuple(again)
+
+
+def still_wanted(delivery: Delivery, was: Pipeline, now: Pipeline) -> bool:
+    """Whether the run that delivers can go on: its endpoint wants the same model as before."""
+    one, other = ({e.name: e for e in p.endpoints}.get(delivery.endpoint) for p in (was, now))
+    return one is not None and other is not None and one.model == other.model
+
+
+def collects_again(run: Run, now: Pipeline) -> bool:
+    """Whether the configuration wants models of a finished job that were not collected."""
+    was = {endpoint.name: endpoint for endpoint in run.config.endpoints}
+    return not now.endpoints or any(
+        e.name not in run.models or e.name not in was or was[e.name].model != e.model
+        for e in now.endpoints
+    )
 
 
 def waiting_again(run: Run) -> tuple[Delivery, ...]:
@@ -105,8 +129,8 @@ def waiting_again(run: Run) -> tuple[Delivery, ...]:
     )
 
 
-def _again(run: Run, delivery: Delivery) -> Delivery:
+def _again(run: Run, delivery: Delivery, *, goes_on: bool) -> Delivery:
     # A parked run is retried itself; an ended one is never rewritten, so another follows it.
-    tried = delivery.tried + (delivery.outcome is not Phase.PARKED)
+    tried = delivery.tried + (delivery.outcome is not Phase.PARKED or not goes_on)
     run_id = delivery_run_id(run.pipeline, run.run_id, delivery.endpoint, tried)
     return Delivery(endpoint=delivery.endpoint, run_id=run_id, tried=tried)

@@ -164,6 +164,7 @@ class Run(Value):
     parameters: dict[str, Scalar]
     tokens: dict[str, str] = Field(default_factory=dict)  #: what the data's path captured
     parent: str | None = None  #: the run whose model this one gives to an endpoint
+    as_of: AwareDatetime | None = None  #: the data time of a run that has another one's model
     phase: Phase
     claim: str | None = None  #: who acts now; its age is that of the stored record
     attempt: int = 1
@@ -187,9 +188,10 @@ class Run(Value):
     def data_time(self) -> datetime:
         """When the newest blob of the manifest was written; promotions go by it (rule 8).
 
-        A run without data of ours is as new as itself.
+        A run without data of ours is as new as the run that trained.
         """
-        return max((blob.modified for blob in self.manifest), default=self.opened_at)
+        itself = self.as_of or self.opened_at
+        return max((blob.modified for blob in self.manifest), default=itself)
 
     @property
     def newest(self) -> BlobVersion | None:

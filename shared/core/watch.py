@@ -25,6 +25,8 @@ class Watch(Value):
     next_look: AwareDatetime
     suspicion: str = ""  #: what the last look saw, if it was not what should serve
     suspect: ProbeAnswers | None = None
+    reported: str = ""  #: the drift that was reported last
+    repair: str | None = None  #: the run that was opened for it
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ def test_a_retry_never_repeats_what_is_done() -> None:
     shape = moved(shape)
     shape = moved(shape, b=Phase.ROLLED_BACK, c=Phase.PARKED, d=Phase.SUPERSEDED)
     before = {one.endpoint: one for one in shape.deliveries}
-    again = {one.endpoint: one for one in tried_again(shape)}
+    again = {one.endpoint: one for one in tried_again(shape, shape.config)}
     assert again["a"] == before["a"]
     assert again["d"] == before["d"]
     assert again["b"].outcome is again["c"].outcome is None
@@ -114,7 +114,7 @@ def test_a_retry_never_repeats_what_is_done() -> None:
 def test_a_failed_endpoint_that_is_not_configured_any_more_is_left_out_of_a_retry() -> None:
     shape = moved(moved(rolling()), a=Phase.ROLLED_BACK)
     left = shape.config.model_copy(update={"endpoints": shape.config.endpoints[1:]})
-    again = tried_again(shape.model_copy(update={"config": left}))
+    again = tried_again(shape.model_copy(update={"config": left}), shape.config)
     assert again == ()
 
 
