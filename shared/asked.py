@@ -13,7 +13,7 @@ from shared.core.parameters import asked_parameters
 from shared.core.pattern import literal_prefix
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
-from shared.errors import PermanentError, RelearnError
+from shared.errors import PermanentError, RelearnError, TransientError
 from shared.openings import Opening, captured
 
 
@@ -60,15 +60,28 @@ class Asked:
                 newest[key] = blob
         return list(newest.values())
 
-    def due(self, pipeline: Pipeline, due: datetime) -> list[Run]:
-        """Open the runs of one due time, one for each key; each due time has them once."""
+    def due(self, pipeline: Pipeline, due: datetime, until: datetime) -> list[Run]:
+        """Open the runs of one due time, one for each key; each due time has them once.
+
+        Args:
+            pipeline: whose schedule it is.
+            due: the due time.
+            until: when no further run may be begun.
+
+        Raises:
+            TransientError: there was no time for all of them; the same call goes on.
+        """
         blobs: list[BlobVersion | None] = list(self.newest_data(pipeline))
         if pipeline.data is None:
             blobs = [None]
         if not blobs:
             log.warning("pipeline %s: due at %s, and no blob matches", pipeline.name, due)
-        opened, failures = [], []
+        opened: list[Run] = []
+        failures: list[RelearnError] = []
         for blob in blobs:
+            if self.context.clock.now() >= until:
+                left = len(blobs) - len(opened) - len(failures)
+                raise TransientError(f"due at {due}: {left} runs are begun at the next tick")
             try:
                 opened.append(self._due(pipeline, due, blob))
             except RelearnError as exc:

@@ -55,6 +55,7 @@ class Driver:
         self._jobs = JobSteps(context, news)
         self._promotion = PromotionSteps(context)
         self._roll_out = RollOutSteps(context)
+        self._parents: set[str] = set()
 
     def begin(self, run: Run, *, fresh: bool) -> Run:
         """Store a new run, already claimed, and take its first steps.
@@ -99,6 +100,11 @@ class Driver:
         fact = self._without_secrets(fact, stored.record)
         run = apply(stored.record, fact, self._context.clock.now())
         return self._context.ledger.replace_run(run, stored.etag).record
+
+    def take_settled(self) -> set[str]:
+        """Return the roll-outs of which deliveries were settled since this was asked last."""
+        taken, self._parents = self._parents, set()
+        return taken
 
     @property
     def opened(self) -> int:
@@ -155,19 +161,12 @@ class Driver:
             fresh = isinstance(learned, JobCreated)
             if _pauses(learned, stored.record):
                 break
-        self._close(stored.record, until, moved=learned is not None)
-        return stored.record
-
-    def _close(self, run: Run, until: datetime, *, moved: bool) -> None:
-        """Drop the marker of a run that has ended, and let its roll-out go on at once."""
+        run = stored.record
         if run.phase.ended:
             self._context.ledger.unmark(run.run_id)
-        if run.parent is None or not moved or not _settled(run):
-            return
-        try:
-            self.advance(run.parent, until)
-        except RelearnError as exc:
-            log.info("run %s goes on at the next poll: %s", run.parent, exc)
+        if run.parent is not None and learned is not None and _settled(run):
+            self._parents.add(run.parent)
+        return run
 
     def _watch_after_takeover(self, run: Run, command: Command) -> None:
         """Have the endpoint proved again soon: what the dead worker sent may still arrive."""

@@ -177,7 +177,7 @@ class Intake:
         self, pipeline: Pipeline, blob: BlobVersion, origin: Origin = Origin.DATA
     ) -> Run | None:
         version = _version_id(pipeline, blob)
-        entry = self._context.ledger.version(version)
+        entry = known = self._context.ledger.version(version)
         if entry is None:
             entry = self._record_version(pipeline, blob, origin)
         if entry is None or entry.run_id is None:
@@ -185,6 +185,10 @@ class Intake:
         # From here on the timer would do the same: an event must not fail any more (rule 14).
         try:
             advanced = self.driver.advance(entry.run_id)
+            if advanced is None and known is not None:
+                # Its marker may have been dropped since: no run without one.
+                hints = {"phase": Phase.RECEIVED, "version": version}
+                self._context.ledger.mark_open(entry.run_id, hints)
             return advanced or self._open(pipeline, entry.run_id, entry.blob, origin)
         except RelearnError as exc:
             log.warning("run %s: left to the next poll: %s", entry.run_id, exc)

@@ -80,8 +80,7 @@ class Poll:
         Raises:
             TransientError: the open runs cannot be listed now.
         """
-        began = self._context.clock.now()
-        until = began + self._context.limits.tick - self._context.limits.longest_step
+        until = self._until()
         self._intake.activate()
         last = self._last_tick()
         opened = self._driver.opened
@@ -121,9 +120,25 @@ class Poll:
             lambda: self._context.clock.now() < until,
         )
         left = {marker.run_id for marker in lanes.run()}
+        self._go_on_with_roll_outs(until)
         self._forget({marker.run_id for marker in markers})
         begun = [marker.run_id for marker in due if marker.run_id not in left]
         return _Round(lanes.done, len(markers), begun[-1] if left and begun else "")
+
+    def _go_on_with_roll_outs(self, until: datetime) -> None:
+        """Look at roll-outs whose deliveries were settled, each once however many there were."""
+        for run_id in self._driver.take_settled():
+            if self._context.clock.now() >= until:
+                return  # the next tick looks at it anyway
+            try:
+                self._driver.advance(run_id, until)
+            except RelearnError as exc:
+                log.info("run %s goes on at the next tick: %s", run_id, exc)
+
+    def _until(self) -> datetime:
+        """Return when nothing more may be begun in the present invocation."""
+        limits = self._context.limits
+        return self._context.clock.now() + limits.tick - limits.longest_step
 
     def _last_tick(self) -> Stored[Heartbeat] | None:
         try:
@@ -183,13 +198,14 @@ class Poll:
 
     def start_scheduled(self) -> None:
         """Open the run of each schedule's newest due time, at most one for each due time."""
+        until = self._until()
         for pipeline in self._intake.scheduled():
             try:
-                self._start_due(pipeline)
+                self._start_due(pipeline, until)
             except RelearnError as exc:
                 log.error("pipeline %s: its schedule must wait: %s", pipeline.name, exc)
 
-    def _start_due(self, pipeline: Pipeline) -> None:
+    def _start_due(self, pipeline: Pipeline, until: datetime) -> None:
         name = pipeline.name
         due = last_due(str(pipeline.schedule), self._context.clock.now())
         known = self._context.ledger.last_due(name)
@@ -197,7 +213,7 @@ class Poll:
         if due <= since:
             return
         # The run first: its id is derived from the due time, so a repetition meets it.
-        self._intake.asked.due(pipeline, due)
+        self._intake.asked.due(pipeline, due, until)
         try:
             self._context.ledger.put_last_due(name, due, known.etag if known else None)
         except Conflict:

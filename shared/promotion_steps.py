@@ -247,6 +247,7 @@ def _not_set_again(why: str) -> StepRefused:
 
 def _nothing_left(run: Run) -> StepRefused:
     return StepRefused(
-        f"the new model does not work ({run.reason}) and no earlier one can be put back",
+        f"the model does not work ({run.reason or 'see the history'}), "
+        "and no earlier one can be put back",
         "give the endpoint a working model by hand, then cancel the run",
     )

@@ -1,6 +1,7 @@
 """The steps of a run with several endpoints: it opens a run for each, and sums them up."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from shared.context import Context, log
 from shared.core.facts import CancelRequested, DeliveriesMoved, Fact, RolledOut, StepRefused
@@ -9,6 +10,9 @@ from shared.core.roll_out import next_deliveries, outcome
 from shared.core.run import Delivery, Entry, Origin, Phase, Run
 from shared.errors import Conflict, PermanentError
 from shared.ledger import Stored
+
+#: Runs opened in one step, so that it ends in time however slow the ledger is.
+_AT_ONCE: Final = 50
 
 
 @dataclass(slots=True)
@@ -24,7 +28,8 @@ class RollOutSteps:
 
     def roll_out(self, run: Run) -> Fact | None:
         """Take the next step of a roll-out; None when only the deliveries can go on."""
-        seen = tuple(self._seen(run, delivery) for delivery in run.deliveries)
+        enough = self.opened + _AT_ONCE
+        seen = tuple(self._seen(run, delivery, enough) for delivery in run.deliveries)
         looked = run.model_copy(update={"deliveries": seen})
         deliveries = (*seen, *next_deliveries(looked))
         if deliveries != run.deliveries:
@@ -39,14 +44,15 @@ class RollOutSteps:
             return StepRefused(over.reason, advice)
         return RolledOut(over.phase, over.reason)
 
-    def _seen(self, run: Run, delivery: Delivery) -> Delivery:
+    def _seen(self, run: Run, delivery: Delivery, enough: int) -> Delivery:
         if delivery.outcome is not None:
             return delivery
         stored = self.context.ledger.run(delivery.run_id)
         if stored is None and run.cancelling:
             return delivery.model_copy(update={"outcome": Phase.CANCELLED, "reason": "not begun"})
         if stored is None:
-            self._open(run, delivery)
+            if self.opened < enough:
+                self._open(run, delivery)
             return delivery
         if run.cancelling:
             stored = self._cancelled(stored)

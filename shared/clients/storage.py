@@ -25,6 +25,7 @@ _PERMISSIONS: Final = {
     Access.WRITE: BlobSasPermissions(create=True, write=True),
 }
 _SERVER_ERROR: Final = 500
+_NOT_COPIED: Final = ("failed", "aborted")
 _SKEW: Final = timedelta(minutes=5)
 
 
@@ -104,7 +105,8 @@ class AccountBlobs:
         """Copy the blob at URL `source` here, on the storage's side."""
         blob = self._account.get_blob_client(container, name)
         try:
-            if not blob.exists():
+            # A copy that failed leaves an empty blob behind: begin it again.
+            if not blob.exists() or blob.get_blob_properties().copy.status in _NOT_COPIED:
                 blob.start_copy_from_url(source)
             copied = blob.get_blob_properties().copy.status
         except HttpResponseError as exc:

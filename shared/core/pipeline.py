@@ -121,10 +121,10 @@ class Gate(Strict):
 class RollOut(Strict):
     """How many endpoints get a new model at once."""
 
-    first: Annotated[int, Field(ge=1, le=1000)] = Field(
+    first: Annotated[int, Field(ge=1, le=200)] = Field(
         default=1, description="This many endpoints first, and no others until they are proved."
     )
-    then: Annotated[int, Field(ge=1, le=1000)] = Field(
+    then: Annotated[int, Field(ge=1, le=200)] = Field(
         default=1, description="Afterwards this many at a time."
     )
 

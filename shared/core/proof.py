@@ -126,7 +126,8 @@ def judge_update(case: Case, look: Look, now: datetime) -> Judgement:
         why = "the update has not come to an end"
         return Judgement(Verdict.BROKEN if late else Verdict.WAIT, why)
     case, probe = case.given(look)
-    if look.progress is Progress.DONE and look.configured not in (None, case.target):
+    broken = probe is not None and probe.seen is Seen.BROKEN
+    if look.progress is Progress.DONE and look.configured not in (None, case.target) and not broken:
         # Some updates are accepted and change nothing (contract studio-classic §4, traps).
         why = f"the update was accepted, and the service still names {look.configured}"
         return Judgement(Verdict.UNCHANGED if late else Verdict.WAIT, why)

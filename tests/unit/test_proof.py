@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -372,3 +373,31 @@ def test_answers_of_another_shape_or_other_words_do_not_agree(
     assert one.agrees_with(one)
     assert not one.agrees_with(other)
     assert not other.agrees_with(one)
+
+
+def test_broken_answers_are_broken_whatever_the_service_names() -> None:
+    case = Case("models/new", good("1"), BROKEN, NOW + HOUR, NOW + 2 * HOUR)
+    look = Look(Progress.DONE, BROKEN, configured="models/old")
+    assert judge_update(case, look, NOW).verdict is Verdict.BROKEN
+
+
+def test_an_accepted_update_that_is_not_named_is_not_live_whatever_the_answers_do() -> None:
+    case = Case("models/new", good("1"), good("2"), NOW + HOUR, NOW + 2 * HOUR)
+    look = Look(Progress.DONE, good("2"), configured="models/old")
+    assert judge_update(case, look, NOW).verdict is Verdict.WAIT
+    late = judge_update(case, look, NOW + HOUR)
+    assert late.verdict is Verdict.UNCHANGED
+    assert "still names models/old" in late.why
+
+
+def test_a_model_that_is_set_again_must_answer_as_it_did_when_it_was_proved() -> None:
+    expected = good("7")
+    case = Case("models/old", good("1"), good("7"), NOW + HOUR, NOW + 2 * HOUR, expected)
+    assert judge_update(case, Look(Progress.UNTOLD, good("7")), NOW).verdict is Verdict.LIVE
+    other = replace(case, last=good("8"))
+    assert judge_update(other, Look(Progress.UNTOLD, good("8")), NOW).verdict is Verdict.WAIT
+    late = judge_update(other, Look(Progress.UNTOLD, good("8")), NOW + HOUR)
+    assert late.verdict is Verdict.UNCHANGED
+    same = replace(case, before=good("7"))
+    assert judge_update(same, Look(Progress.UNTOLD, good("7")), NOW).verdict is Verdict.WAIT
+    assert judge_update(same, Look(Progress.UNTOLD, good("7")), NOW + HOUR).verdict is Verdict.LIVE

@@ -307,3 +307,35 @@ def test_one_customers_damaged_record_does_not_stop_the_schedule_of_the_others()
     runs = [Run.model_validate_json(body) for body in bodies if body != b"{not json"]
     assert {run.tokens["customer"] for run in runs} == {"b", "c"}
     assert {run.origin for run in runs} == {Origin.SCHEDULE}
+
+
+def test_the_schedule_of_many_customers_ends_in_time_and_is_gone_on_with() -> None:
+    world = Observed()
+    keyed(world, {}, schedule="0 0 * * * *")
+    world.poll.tick()
+    for number in range(30):
+        world.upload(f"c{number}/x.csv")
+    world.clock.move(HOUR)
+
+    def slow(_: str, __: str) -> Answer | None:
+        world.clock.move(timedelta(seconds=10))
+        return None
+
+    world.http.answers.append(slow)
+    began = world.clock.now()
+    world.poll.start_scheduled()
+    assert world.clock.now() - began <= world.limits.tick
+    assert len(world.runs()) < 30
+    world.http.answers.remove(slow)
+    world.poll.start_scheduled()
+    assert len(world.runs()) == 30
+
+
+def test_the_reads_of_a_roll_out_grow_no_faster_than_its_endpoints() -> None:
+    def reads(size: int) -> int:
+        fleet = Fleet(size=size, roll_out={"first": 1, "then": 200})
+        fleet.start()
+        assert fleet.settle().phase is Phase.PROMOTED
+        return fleet.calls.count("read runs")
+
+    assert reads(80) <= 5 * reads(20)
