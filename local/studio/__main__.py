@@ -34,6 +34,12 @@ Try it:
   curl URL/_studio/requests                       what was asked, without queries
   curl URL/_studio/faults -d '{"match": "POST */start", "kind": "drop_after"}'
 
+  curl URL/_studio/services -d '{"kind": "webservice", "name": "new",
+      "resource": "New [trained model]", "training_csv": "a,label\\n1,0\\n2,1",
+      "uri": "https://…/first.ilearner"}'         a New (Resource Manager) web service
+  curl URL/_studio/switches -d '{"ignores_updates": true}'    New services: also provision_delay,
+                                                  fails_updates, upper_case, roles, tells_operation
+
 A fault has a match (a glob over "METHOD /path") and a kind: refuse, drop_before, drop_after,
 truncated, delay (with seconds), 503 (with retry_after), 500, 401, garbage, plain_text, html;
 times (default 1, null for always) and skip say how often and from when on."""

@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections import deque
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -62,6 +63,28 @@ class NewScoring(_Strict):
     label: str | None = None
 
 
+class NewWebService(_Strict):
+    """A New (Resource Manager) web service, whose model is trained on a CSV first."""
+
+    kind: Literal["webservice"]
+    name: str
+    resource: str
+    training_csv: str
+    uri: str
+    label: str | None = None
+
+
+class NewSwitches(_Strict):
+    """How New web services behave from now on; what is left out stays as it is."""
+
+    provision_delay: timedelta | None = None
+    ignores_updates: bool | None = None
+    fails_updates: str | None = None
+    upper_case: bool | None = None
+    roles: bool | None = None
+    tells_operation: bool | None = None
+
+
 class NewEndpoint(_Strict):
     """An endpoint to add to a service."""
 
@@ -69,8 +92,8 @@ class NewEndpoint(_Strict):
     name: str
 
 
-_NEW_SERVICE: TypeAdapter[NewTraining | NewScoring] = TypeAdapter(
-    Annotated[NewTraining | NewScoring, Field(discriminator="kind")]
+_NEW_SERVICE: TypeAdapter[NewTraining | NewScoring | NewWebService] = TypeAdapter(
+    Annotated[NewTraining | NewScoring | NewWebService, Field(discriminator="kind")]
 )
 _RULES: TypeAdapter[FaultRule | list[FaultRule]] = TypeAdapter(FaultRule | list[FaultRule])
 
@@ -91,6 +114,7 @@ class ControlPlane:
             ("DELETE", "faults"): self._clear_faults,
             ("POST", "services"): self._publish,
             ("POST", "endpoints"): self._add_endpoint,
+            ("POST", "switches"): self._switch,
         }
 
     def log(self, method: str, path: str) -> None:
@@ -116,6 +140,8 @@ class ControlPlane:
 
     def _publish(self, body: bytes) -> WireAnswer:
         wanted = _NEW_SERVICE.validate_json(body)
+        if isinstance(wanted, NewWebService):
+            return self._publish_web_service(wanted)
         if isinstance(wanted, NewTraining):
             published = self._studio.publish_training(
                 wanted.name,
@@ -132,6 +158,30 @@ class ControlPlane:
         return self._published(
             self._studio.publish_scoring(wanted.name, resource=wanted.resource, model=model)
         )
+
+    def _publish_web_service(self, wanted: NewWebService) -> WireAnswer:
+        data = {"input1": wanted.training_csv.encode()}
+        model = self._trainer.train(data, {}, label=wanted.label).model
+        service = self._studio.publish_web_service(
+            wanted.name, resource=wanted.resource, model=model, uri=wanted.uri
+        )
+        base = self._studio.base_url
+        found = {
+            "update_url": base + service.path,
+            "execute_url": f"{base}{service.data_plane}/execute",
+            "api_key": service.api_key,
+            "model": base64.b64encode(model).decode(),
+            "arm_token": self._studio.arm_token,
+            "identity_endpoint": f"{base}/msi/token",
+            "identity_secret": self._studio.identity_secret,
+        }
+        return json_answer(found, 201)
+
+    def _switch(self, body: bytes) -> WireAnswer:
+        given = NewSwitches.model_validate_json(body).model_dump(exclude_none=True)
+        for name, value in given.items():
+            setattr(self._studio.switches, name, value)
+        return json_answer({"switched": sorted(given)})
 
     def _add_endpoint(self, body: bytes) -> WireAnswer:
         wanted = NewEndpoint.model_validate_json(body)

@@ -77,12 +77,14 @@ class JobBoard:
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
         queued_polls: int,
+        at_once: int = 40,
     ) -> None:
         self._storage = storage
         self._trainer = trainer
         self._clock = clock
         self._new_id = new_id
         self._queued_polls = queued_polls
+        self._at_once = at_once  # of one endpoint (contract: section 1.5)
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._queue: deque[Job] = deque()
@@ -134,9 +136,13 @@ class JobBoard:
             if job.started_at and job.state is JobState.NOT_STARTED:
                 if job.queued_polls > 0:
                     job.queued_polls -= 1
-                else:
+                elif self._running(endpoint_id) < self._at_once:
                     job.state = JobState.RUNNING
             return job
+
+    def _running(self, endpoint_id: str) -> int:
+        mine = (job for job in self._jobs.values() if job.endpoint_id == endpoint_id)
+        return sum(job.state is JobState.RUNNING for job in mine)
 
     def cancel(self, endpoint_id: str, job_id: str) -> None:
         """Cancel a job that has not ended; an ended one stays as it is."""

@@ -114,8 +114,8 @@ def _parameters(value: object, declared: Mapping[str, Parameter]) -> dict[str, s
 
 
 def _value(name: str, value: object, kind: ParameterKind) -> str:
-    """Give a parameter as text; JSON numbers are taken too (contract: section 1.2)."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    """Give a parameter as text; numbers, true and false are taken too (contract: section 1.2)."""
+    if not isinstance(value, str | int | float):
         raise refusal("BadParameterValue", name, "give it as text")
     if kind is ParameterKind.NUMBER:
         try:

@@ -79,6 +79,10 @@ _DETAILS = {
     "RequestThrottled": ("ServiceUnavailable", "Request was throttled for {} endpoint."),
     "ResourceLoadFailed": ("InternalError", "The resource {} could not be loaded."),
     "ScoreRequestUnauthorized": ("Unauthorized", "Invalid credentials provided."),
+    "TooManyConcurrentRequests": (
+        "ServiceUnavailable",
+        "The endpoint serves {} requests at once, and no more.",
+    ),
     "UnexpectedParameter": ("BadArgument", "The service has no parameter(s) named {}."),
     "UnknownError": ("InternalError", "The cause of the error is not known."),
     "UpdateWebServiceResourceFailed": ("InvalidOperation", "The endpoint was not updated: {}."),

@@ -1,7 +1,9 @@
 """The service itself: one workspace in memory, answering requests as the real one did."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from local.studio.catalogue import Catalogue, Service, secret_key
@@ -32,6 +34,8 @@ from local.studio.web_services import (
 from local.studio.wire import DONE, Call, WireAnswer, WireRequest, json_answer, refusal_answer
 
 _API_VERSION = "2.0"
+#: A real one's answer (contract: section 3); it has no details.
+_WRONG_REGION = {"error": {"code": "GetWorkspaceFailed", "message": "Internal error."}}
 OWN_CONTAINER = "experimentoutput"
 
 
@@ -54,6 +58,7 @@ class Studio:
         own_storage: connection string of the service's own storage account. It receives
             published models and the outputs without an override, which are refused without it.
         base_url: where the service is reached, for the addresses it tells of itself.
+        unauthorized_for: how long after it was made an endpoint answers 401, as new ones did.
 
     Raises:
         ValueError: `own_storage` is no connection string with an account key.
@@ -72,8 +77,16 @@ class Studio:
         send_resources: bool = True,
         own_storage: str | None = None,
         base_url: str = "http://127.0.0.1",
+        unauthorized_for: timedelta = timedelta(),
     ) -> None:
         self.base_url = base_url
+        self.busy_slots = 0
+        """How many of each endpoint's MaxConcurrentCalls others are taking; may be changed."""
+        self.wrong_region = False
+        """Whether the management API is asked at another region's host; may be changed."""
+        self._unauthorized_for = unauthorized_for
+        self._scoring = Counter[str]()
+        self._scoring_lock = threading.Lock()
         self._storage = storage
         self._clock = clock
         self._new_id = new_id
@@ -211,10 +224,23 @@ class Studio:
         """Answer a request; whatever is wrong with it is told by the answer."""
         try:
             call = Call.of(request)
-            with self._lock:
+            with self._counted(call), self._lock:
                 return self._route(call)
         except Refusal as refused:
             return refusal_answer(refused)
+
+    @contextmanager
+    def _counted(self, call: Call) -> Iterator[None]:
+        """Count a request for scores from its arrival on, as the throttle does."""
+        scoring = call.segments[-1:] == ("execute",) and len(call.segments) > 1
+        endpoint_id = call.segments[-2] if scoring else ""
+        with self._scoring_lock:
+            self._scoring[endpoint_id] += scoring
+        try:
+            yield
+        finally:
+            with self._scoring_lock:
+                self._scoring[endpoint_id] -= scoring
 
     def _route(self, call: Call) -> WireAnswer:
         match call.segments:
@@ -226,6 +252,8 @@ class Studio:
                 if rest == ["execute"] and call.method == "POST":
                     return self._execute(call, endpoint)
                 return self._jobs(call, endpoint, rest)
+            case ("workspaces", _, "webservices", *_) if self.wrong_region:
+                return json_answer(_WRONG_REGION, 500)
             case ("workspaces", workspace_id, "webservices", *rest):
                 return self._management.answer(call, workspace_id, rest, self.base_url)
             case ("subscriptions", _, "services", service_id, *rest):
@@ -260,6 +288,11 @@ class Studio:
         service = endpoint.service
         if not isinstance(service, ScoringService) or endpoint.slot is None:
             raise refusal("WebServiceTypeInvalid", "training")
+        if self._clock() < endpoint.created_at + self._unauthorized_for:
+            raise refusal("ScoreRequestUnauthorized")
+        most = endpoint.settings["MaxConcurrentCalls"]
+        if isinstance(most, int) and self._scoring[endpoint.id] + self.busy_slots > most:
+            raise refusal("TooManyConcurrentRequests", most)
         return json_answer(execute(call, endpoint.slot.at(self._clock()), service.resource))
 
     def _jobs(self, call: Call, endpoint: Endpoint, rest: Sequence[str]) -> WireAnswer:

@@ -67,8 +67,8 @@ class StudioWebService:
         if not uri:
             return Current(resources=names)
         base, relative = self._split(uri)
-        query = urlsplit(uri).query
-        return Current((base, relative, f"?{query}" if query else ""), names)
+        _, marked, query = uri.partition("?")
+        return Current((base, relative, f"{marked}{query}"), names)
 
     def update(self, model: BlobVersion) -> str | None:
         """PATCH the whole definition with `model` in it, and return the operation's URL."""
@@ -142,7 +142,10 @@ class StudioWebService:
 
     def _split(self, uri: str) -> tuple[str, str]:
         """Return a model's base location and its path below, as one piece of text each."""
-        parts = urlsplit(uri)
+        try:
+            parts = urlsplit(uri)
+        except ValueError:
+            return "", uri.partition("?")[0]  # not a URL at all: told as it is
         own = urlsplit(self.models.base_location)
         base = own.path if parts.netloc.lower() == own.netloc.lower() else "/"
         base = base if parts.path.startswith(base) else "/"

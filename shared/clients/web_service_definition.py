@@ -7,7 +7,6 @@ member names; so everything is found by what it is, and read whatever its case.
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from shared.core.names import MODEL_SUFFIX
 from shared.errors import PermanentError
@@ -39,15 +38,15 @@ def chosen_model(definition: Definition, resource: str | None) -> tuple[str, str
         PermanentError: it is not there, or which one is meant cannot be told.
     """
     known = trained_models(definition)
-    if resource is not None:
-        if resource not in known:
-            raise PermanentError(f"{_none_such(resource)}; it has {_listed(known)}")
-        return resource, known[resource]
     if not known and member(definition, "properties", "payloadsInBlobStorage"):
         raise PermanentError(
             "the service keeps its definition in blob storage and does not show its assets: "
             "it cannot be updated from here"
         )
+    if resource is not None:
+        if resource not in known:
+            raise PermanentError(f"{_none_such(resource)}; it has {_listed(known)}")
+        return resource, known[resource]
     if len(known) != 1:
         raise PermanentError(
             f"the web service has {len(known)} trained models ({_listed(known)}): "
@@ -75,7 +74,7 @@ def _models(definition: Definition) -> Iterator[tuple[str, dict[str, Any]]]:
         if str(member(asset, "type")).lower() != "resource":
             continue
         name = str(member(asset, "name") or "")
-        model = urlsplit(_uri(asset)).path.lower().endswith(MODEL_SUFFIX)
+        model = _uri(asset).partition("?")[0].lower().endswith(MODEL_SUFFIX)
         if model or name.lower().rstrip().endswith(_TRAINED):
             yield name, asset
 

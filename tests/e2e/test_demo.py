@@ -31,7 +31,7 @@ def test_it_ends_well_and_says_what_happened(
     demo: tuple["subprocess.Popen[bytes]", Path],
 ) -> None:
     process, said = demo
-    assert process.wait(90) == 0, said.read_text()
+    assert process.wait(180) == 0, said.read_text()
     assert "2 data versions, 2 started jobs, 5 events" in " ".join(said.read_text().split())
 
 
@@ -40,7 +40,7 @@ def test_nothing_is_left_running(
     demo: tuple["subprocess.Popen[bytes]", Path], number: signal.Signals
 ) -> None:
     process, said = demo
-    eventually(lambda: "uploading" in said.read_text(), "the first upload")
+    eventually(lambda: "uploading" in said.read_text(), "the first upload", 120)
     family = psutil.Process(process.pid).children(recursive=True)
     assert len(family) >= 4  # storage, service, host, worker
     process.send_signal(number)
