@@ -1,4 +1,4 @@
-"""Both service ports, over every kind of service: the stand-in in memory and over HTTP, and v2."""
+"""Both service ports, over every kind of service: Classic and New, in memory and over HTTP; v2."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ import pytest
 from local.studio import InstantTrainer
 from local.studio.server import StudioServer
 from shared.adapters import StudioAdapters
-from shared.clients.http import RequestsHttp
+from shared.clients.arm_token import ArmToken
+from shared.clients.http import Http, RequestsHttp
 from shared.core.blobs import BlobVersion
 from shared.core.pipeline import Pipeline
 from shared.core.proof import Progress, Seen
@@ -18,7 +19,8 @@ from shared.errors import PermanentError
 from shared.ports import JobRequest, JobStatus, ServingEndpoint, TrainingService
 from tests.fakes.clock import FakeClock
 from tests.fakes.v2 import V2Endpoint, V2Jobs
-from tests.fakes.world import CSV, DATA, MODELS, World, pipeline
+from tests.fakes.world import CSV, DATA, MODELS, FixedCredential, World, pipeline
+from tests.unit.test_web_services import NewService
 
 
 @dataclass
@@ -56,27 +58,38 @@ def studio_bench(world: World, adapters: StudioAdapters, config: Pipeline) -> Be
     )
 
 
-@pytest.fixture(params=["memory", "http", "v2"])
+@pytest.fixture(params=["classic memory", "classic http", "new memory", "new http", "v2"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
-    if request.param == "v2":
+    kind, _, where = request.param.partition(" ")
+    if kind == "v2":
         yield v2_bench()
         return
-    world = World()
-    if request.param == "memory":
-        adapters = StudioAdapters(world.http, world.environment, world.blobs, world.blobs, MODELS)
-        yield studio_bench(world, adapters, world.pipeline)
+    world = World() if kind == "classic" else NewService()
+    if where == "memory":
+        yield studio_bench(world, adapters_over(world, world.http), world.pipeline)
         return
     with StudioServer(world.studio, trainer=InstantTrainer(), queue_delay=None) as server:
+        if isinstance(world, NewService):
+            told = world.service.definition["properties"]
+            told["swaggerLocation"] = f"{server.url}{world.service.data_plane}/swagger.json"
         context = {"development": True}
         text = world.pipeline.model_dump_json().replace("https://studio.example", server.url)
         config = Pipeline.model_validate_json(text, context=context)
         http = RequestsHttp()
-        yield studio_bench(
-            world,
-            StudioAdapters(http, world.environment, world.blobs, world.blobs, MODELS),
-            config,
-        )
+        yield studio_bench(world, adapters_over(world, http), config)
         http.close()
+
+
+def adapters_over(world: World, http: Http) -> StudioAdapters:
+    return StudioAdapters(
+        http,
+        world.environment,
+        world.blobs,
+        world.blobs,
+        MODELS,
+        development=True,
+        token=ArmToken(FixedCredential(world.studio.arm_token)),
+    )
 
 
 def v2_bench() -> Bench:
@@ -131,10 +144,10 @@ def test_a_cancelled_job_cannot_be_started(bench: Bench) -> None:
 
 def test_an_update_is_asked_for_first_and_live_later(bench: Bench) -> None:
     before = bench.endpoint.look().probe
-    bench.endpoint.update(bench.model("new.ilearner"))
-    at_once = bench.endpoint.look()
+    operation = bench.endpoint.update(bench.model("new.ilearner"))
+    at_once = bench.endpoint.look(operation)
     bench.switch()
-    later = bench.endpoint.look()
+    later = bench.endpoint.look(operation)
     assert before is not None
     assert before.seen is Seen.GOOD
     assert at_once.probe == before
@@ -158,6 +171,17 @@ def test_restore_brings_back_the_same_answers(bench: Bench) -> None:
     assert good is not None
     assert again is not None
     assert again.agrees_with(good)
+
+
+def test_making_sure_of_an_endpoint_that_is_there_changes_nothing(bench: Bench) -> None:
+    before = bench.endpoint.look().probe
+    bench.endpoint.ensure()
+    bench.endpoint.ensure()
+    bench.switch()
+    after = bench.endpoint.look().probe
+    assert before is not None
+    assert after is not None
+    assert after.agrees_with(before)
 
 
 def test_an_endpoint_tells_what_it_was_last_given(bench: Bench) -> None:
