@@ -1,5 +1,6 @@
 """Finds the models that a finished job left, and fetches those that lie at the service."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +18,7 @@ from shared.ports import JobStatus, SignedBlob, TrainingService
 
 #: A record that a service no longer shows, or a blob it says it wrote, may be late.
 LATE: Final = timedelta(minutes=10)
+_BARE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,9 @@ class ModelSteps:
         file = run.config.file_of(output)
         name = output_path(run.pipeline, run.run_id, run.attempt, file)
         container = self.context.models_container
-        if output in left:
+        if output in left and output not in _declared(run):  # else it was written to its place
             blob = left[output]
-            path = quote(blob.relative_location.lstrip("/"), safe="/%")  # it may be escaped already
-            source = f"{blob.base_location.rstrip('/')}/{path}"
+            source = f"{blob.base_location.rstrip('/')}/{_escaped(blob.relative_location)}"
             model = self.context.models.adopt(f"{source}{blob.sas_token}", container, name)
             where = f"the service's own storage ({blob.relative_location})"
         else:
@@ -103,6 +104,11 @@ def _usable(model: BlobVersion | None, where: str) -> BlobVersion:
     if not model.size:
         raise PermanentError(f"the model at {where} is empty")
     return model
+
+
+def _escaped(location: str) -> str:
+    """Return a location as a URL has it; what is escaped already stays as it is."""
+    return quote(_BARE_PERCENT.sub("%25", location.lstrip("/")), safe="/%")
 
 
 def _declared(run: Run) -> tuple[str, ...]:

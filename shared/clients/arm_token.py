@@ -44,7 +44,7 @@ class ArmToken:
         except ClientAuthenticationError:
             # Its text lists everything that was tried, over many lines.
             raise TransientError(f"no identity may sign in to Resource Manager: {_CURE}") from None
-        except AzureError as exc:
+        except (AzureError, ValueError) as exc:  # settings or answers that make no sense to it
             kind = type(exc).__name__
             raise TransientError(f"no token for Resource Manager now ({kind}): {_CURE}") from None
 

@@ -53,7 +53,8 @@ class StudioClassicEndpoint:
 
     def ensure(self) -> None:
         """Make the endpoint where it does not exist and `create` says how."""
-        if self.create is None or self._management.ask(self._name).status != _NOT_FOUND:
+        # By the token: what does not exist has no key, and a key of before would be refused.
+        if self.create is None or self._by_token.ask(self._name).status != _NOT_FOUND:
             return
         self._by_token.create(self._name, self.create)
 

@@ -132,7 +132,10 @@ class StudioWebService:
     def _operation(self, answer: Answer) -> str | None:
         headers = {name.lower(): value for name, value in answer.headers.items()}
         url = headers.get("azure-asyncoperation", "").strip()
-        asked, here = urlsplit(url), urlsplit(self.update_url)
+        try:
+            asked, here = urlsplit(url), urlsplit(self.update_url)
+        except ValueError:
+            return None  # no URL at all, and the update was taken
         if (asked.scheme, asked.netloc.lower()) != (here.scheme, here.netloc.lower()):
             return None  # the token must not travel to another host; the definition will do
         # Nothing else of its query is kept: newer ones are signed.

@@ -12,6 +12,7 @@ from local.studio import InstantTrainer
 from shared.clients.http import Answer
 from shared.core.run import Phase, Run
 from shared.errors import Conflict
+from shared.poll import Poll
 from tests.fakes.world import CSV, MODELS, RESOURCE, pipeline
 from tests.unit.worlds import RUNNING, Observed, refused
 
@@ -76,6 +77,16 @@ def test_a_return_that_is_retried_after_a_newer_promotion_leaves_the_newer_model
     assert world.serving() == world.model_of(newer)
 
 
+def until_reserved(world: Observed, other: Poll, run: Run) -> None:
+    """Let another worker go on until the endpoint is this run's."""
+    for _ in range(12):
+        other.tick()
+        world.clock.move(10 * SECOND)
+        reserved = world.head().reservation
+        if reserved is not None and reserved.run_id == run.run_id:
+            return
+
+
 def test_a_look_that_took_long_does_not_give_back_what_another_run_holds_by_then(
     world: Observed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,9 +109,7 @@ def test_a_look_that_took_long_does_not_give_back_what_another_run_holds_by_then
     ) -> Answer:
         answer = send(method, url, headers, body)
         if "/execute" in url and next(slow, False):
-            for _ in range(3):
-                other.tick()
-                world.clock.move(10 * SECOND)
+            until_reserved(world, other, second)
         return answer
 
     monkeypatch.setattr(world.http, "send", slowly)

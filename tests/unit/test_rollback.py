@@ -121,6 +121,13 @@ def test_a_rollback_does_not_lower_the_highest_data_time() -> None:
     assert world.head().resource("Sample [trained model]").newest_data == newest
 
 
+def test_back_to_the_baseline_does_not_count_as_newer_data() -> None:
+    world, _, _ = promoted(1)
+    newest = world.head().resource("Sample [trained model]").newest_data
+    world.until(back(world, "baseline"), Phase.PROMOTED)
+    assert world.head().resource("Sample [trained model]").newest_data == newest
+
+
 def test_a_model_that_is_not_kept_is_refused_with_what_there_is() -> None:
     world, runs, _ = promoted(2)
     with pytest.raises(NoSuchModel, match=runs[0].run_id):

@@ -1,11 +1,13 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from shared.clients.http import Answer
+from shared.clients.studio_call import StudioCall
 from shared.clients.studio_endpoint import StudioClassicEndpoint
 from shared.clients.studio_errors import StudioRefused
-from shared.core.endpoint import Verify
+from shared.core.endpoint import Create, Verify
 from shared.core.proof import Progress, Seen
 from shared.core.run import WayBack
 from shared.core.urls import require_https
@@ -254,3 +256,219 @@ def test_a_look_that_can_never_work_is_told() -> None:
     broken = PermanentError("GET: the service's certificate is not trusted")
     with pytest.raises(PermanentError):
         endpoint(broken, verify=VERIFY)[0].look()
+
+
+TOKEN = "dG9rZW4="
+CREATE = Create()
+API = "https://ussouthcentral.services.azureml.net/workspaces/w1/services/e1"
+TELLS = says({"Name": "production", "ApiLocation": API, "PrimaryKey": "ZXAta2V5"})
+TOLD_VERIFY = Verify.model_validate({"rows": ROWS})
+
+
+def by_token(
+    *answers: Answer | RelearnError, **changes: Any
+) -> tuple[StudioClassicEndpoint, Script]:
+    """Return an endpoint whose workspace token is known, and no key for scoring."""
+    serving, script = endpoint(*answers)
+    token = StudioCall(script, lambda _: TOKEN, "")
+    known: dict[str, Any] = {"manage": token, "score": None, "verify": TOLD_VERIFY}
+    return replace(serving, **{**known, **changes}), script
+
+
+def test_a_missing_endpoint_is_made_by_the_workspace_token() -> None:
+    serving, script = by_token(refuses(404, "NotFound"), DONE, create=CREATE)
+    serving.ensure()
+    looked, made = script.sent
+    assert (looked.method, looked.url) == ("GET", UPDATE)
+    assert (made.method, made.url) == ("PUT", UPDATE)
+    assert made.headers["Authorization"] == f"Bearer {TOKEN}"
+    assert made.json() == {
+        "EndpointName": "production",
+        "Description": "made by Relearn",
+        "ThrottleLevel": "Low",
+        "MaxConcurrentCalls": None,
+        "PreventUpdate": False,
+    }
+
+
+def test_whether_an_endpoint_is_there_is_asked_with_the_token_because_it_may_have_no_key() -> None:
+    serving, script = by_token(refuses(404, "NotFound"), DONE, create=CREATE)
+    serving.ensure()
+    assert script.sent[0].headers["Authorization"] == f"Bearer {TOKEN}"
+
+
+@pytest.mark.parametrize("status", [200, 201, 304, 400, 401, 403, 405, 409, 429, 500, 503])
+def test_an_endpoint_is_made_only_where_the_service_says_that_there_is_none(status: int) -> None:
+    serving, script = by_token(Answer(status, {}, b""), create=CREATE)
+    serving.ensure()
+    assert [sent.method for sent in script.sent] == ["GET"]
+
+
+def test_an_endpoint_that_nobody_asked_to_make_is_not_even_looked_at() -> None:
+    serving, script = by_token(refuses(404, "NotFound"))
+    serving.ensure()
+    assert not script.sent
+
+
+def test_making_an_endpoint_passes_on_what_came_of_it() -> None:
+    for answer, error in (
+        (Answer(403, {}, b""), StudioRefused),
+        (LOST, OutcomeUnknown),
+        (Answer(503, {}, b""), TransientError),
+    ):
+        with pytest.raises(error):
+            by_token(refuses(404, "NotFound"), answer, create=CREATE)[0].ensure()
+    with pytest.raises(TransientError):
+        by_token(LOST, create=CREATE)[0].ensure()
+
+
+def test_an_endpoint_just_made_and_not_shown_yet_is_waited_for() -> None:
+    with pytest.raises(TransientError, match="was made and is not shown yet"):
+        by_token(refuses(404, "NotFound"), create=CREATE)[0].current()
+
+
+@pytest.mark.parametrize(
+    ("listed", "words"),
+    [
+        (says([{"Name": "default"}, {"Name": "staging"}]), "there is default, staging"),
+        (says([]), "there is none"),
+        (refuses(404, "NotFound", "WebServiceNotFound"), "not told"),
+        (Answer(403, {}, b""), "not told"),
+    ],
+)
+def test_a_missing_endpoint_is_told_with_those_that_exist(listed: Answer, words: str) -> None:
+    serving, script = by_token(refuses(404, "NotFound"), listed)
+    with pytest.raises(PermanentError) as caught:
+        serving.current()
+    assert "there is no endpoint production" in str(caught.value)
+    assert words in str(caught.value)
+    assert "`create: true`" in str(caught.value)
+    assert script.sent[1].url == UPDATE.removesuffix("/production")
+    assert script.sent[1].headers["Authorization"] == f"Bearer {TOKEN}"
+
+
+def test_a_list_that_does_not_come_leaves_open_whether_the_endpoint_is_missing() -> None:
+    with pytest.raises(TransientError):
+        by_token(refuses(404, "NotFound"), Answer(503, {}, b""))[0].current()
+
+
+def test_the_scoring_url_and_key_are_read_from_the_endpoint() -> None:
+    serving, script = by_token(TELLS, scores(["1", "0"], ["2", "1"]))
+    probe = serving.look().probe
+    assert probe is not None
+    assert probe.seen is Seen.GOOD
+    asked, scored = script.sent
+    assert (asked.method, asked.url) == ("GET", UPDATE)
+    assert (scored.method, scored.url) == ("POST", f"{API}/execute?api-version=2.0&details=true")
+    assert scored.headers["Authorization"] == "Bearer ZXAta2V5"
+
+
+def test_rows_as_objects_are_scored_in_their_own_form() -> None:
+    objects = Verify.model_validate({"rows": {"Inputs": {"input1": [{"a": "1"}, {"a": "2"}]}}})
+    serving, script = by_token(TELLS, says({"Results": {}}), verify=objects)
+    serving.look()
+    assert script.sent[1].url == f"{API}/execute?api-version=2.0&details=true&format=swagger"
+
+
+def test_of_url_and_key_only_what_is_not_configured_is_read_from_the_endpoint() -> None:
+    serving, script = by_token(TELLS, DONE, verify=VERIFY)
+    serving.look()
+    assert script.sent[1].url == f"{BASE}/execute?api-version=2.0"
+    assert script.sent[1].headers["Authorization"] == "Bearer ZXAta2V5"
+    serving, script = by_token(TELLS, DONE)
+    replace(serving, score=call(script, "${SCORE_KEY}")).look()
+    assert script.sent[1].url.startswith(f"{API}/execute")
+    assert script.sent[1].headers["Authorization"] == f"Bearer {ENVIRONMENT['SCORE_KEY']}"
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://ussouthcentral.services.azureml.net/workspaces/w1/services/e1",
+        "http://127.0.0.1:8080/workspaces/w1/services/e1",
+        "ftp://ussouthcentral.services.azureml.net/e1",
+        "file:///etc/passwd",
+        "//ussouthcentral.services.azureml.net/e1",
+        "ussouthcentral.services.azureml.net/e1",
+        "https://[half.an.address/e1",
+    ],
+)
+def test_no_key_is_sent_to_a_scoring_url_that_is_not_secure(location: str) -> None:
+    told_so = says({"ApiLocation": location, "PrimaryKey": "ZXAta2V5"})
+    serving, script = by_token(told_so, scores(["1", "0"], ["2", "1"]))
+    with pytest.raises(PermanentError, match="endpoint production tells a scoring URL") as caught:
+        serving.look()
+    assert "ZXAta2V5" not in str(caught.value)
+    assert len(script.sent) == 1
+
+
+def test_plain_http_is_fine_on_loopback_in_development() -> None:
+    told_so = says({"ApiLocation": "http://127.0.0.1:8080/e1", "PrimaryKey": "ZXAta2V5"})
+    serving, script = by_token(
+        told_so, DONE, allowed=lambda url: require_https(url, development=True)
+    )
+    serving.look()
+    assert script.sent[1].url.startswith("http://127.0.0.1:8080/e1/execute")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"PrimaryKey": "ZXAta2V5"}, r"write `verify\.score`"),
+        ({"ApiLocation": None, "PrimaryKey": "ZXAta2V5"}, r"write `verify\.score`"),
+        ({"ApiLocation": API}, r"write `verify\.api_key`"),
+        ({"ApiLocation": API, "PrimaryKey": ""}, r"write `verify\.api_key`"),
+    ],
+)
+def test_an_endpoint_that_does_not_tell_how_to_score_it_is_told_with_the_cure(
+    body: object, words: str
+) -> None:
+    serving, script = by_token(says(body))
+    with pytest.raises(PermanentError, match=words):
+        serving.look()
+    assert len(script.sent) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 429, 500, 503])
+def test_a_look_at_an_endpoint_that_does_not_answer_is_no_answer(status: int) -> None:
+    serving, script = by_token(Answer(status, {}, b""))
+    probe = serving.look().probe
+    assert probe is not None
+    assert (probe.seen, probe.rows) == (Seen.NO_ANSWER, ())
+    assert "does not tell its scoring URL and key now" in probe.detail
+    assert len(script.sent) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 429, 500, 503])
+def test_a_refused_read_back_is_no_error_where_url_and_key_are_configured(status: int) -> None:
+    serving, _ = endpoint(Answer(status, {}, b""), scores(["1", "0"], ["2", "1"]), verify=VERIFY)
+    probe = serving.look().probe
+    assert probe is not None
+    assert probe.seen is Seen.GOOD
+
+
+def test_a_refresh_is_asked_for_with_the_token_and_an_update_with_the_key() -> None:
+    serving, script = by_token(DONE)
+    serving.restore(WayBack())
+    serving.update(MODEL)
+    refresh, update = script.sent
+    assert refresh.headers["Authorization"] == f"Bearer {TOKEN}"
+    assert update.headers["Authorization"] == f"Bearer {KEY}"
+
+
+def test_what_an_endpoint_was_given_never_shows_its_signature() -> None:
+    place = {"BaseLocation": ACCOUNT, "RelativeLocation": f"c/x.ilearner{SAS}"}
+    look = endpoint(told(place))[0].look()
+    assert look.configured == "c/x.ilearner"
+
+
+def test_neither_token_nor_keys_are_shown() -> None:
+    serving, script = by_token(TELLS, refuses(403, "X", message=f"{TOKEN} ZXAta2V5 {KEY}"))
+    shown = repr(by_token(DONE)[0])
+    look = serving.look()
+    assert look.probe is not None
+    assert look.probe.seen is Seen.REFUSED
+    assert TOKEN not in shown
+    assert KEY not in shown
+    assert "ZXAta2V5" not in repr(look)
+    assert len(script.sent) == 2
