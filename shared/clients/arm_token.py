@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
-from shared.errors import TransientError
+from shared.core.urls import is_loopback
+from shared.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -29,6 +30,7 @@ class ArmToken:
     """
 
     credential: "TokenCredential | None" = None  #: None: azure-identity's default, on first use
+    hosts: frozenset[str] = _CLOUDS  #: where a token may travel, besides this machine
     _building: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, url: str) -> str:
@@ -36,8 +38,13 @@ class ArmToken:
 
         Raises:
             TransientError: no identity gives one now; its message says what to do.
+            PermanentError: that is no Resource Manager: a token must not travel there.
         """
         host = urlsplit(url).hostname or ""
+        if host not in self.hosts and not is_loopback(url):
+            raise PermanentError(
+                f"{host} is no Resource Manager host, such as {_PUBLIC}: correct `update`"
+            )
         scope = f"https://{host if host in _CLOUDS else _PUBLIC}/.default"
         try:
             return str(self._credential().get_token(scope).token)

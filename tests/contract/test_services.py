@@ -88,7 +88,7 @@ def adapters_over(world: World, http: Http) -> StudioAdapters:
         world.blobs,
         MODELS,
         development=True,
-        token=ArmToken(FixedCredential(world.studio.arm_token)),
+        token=ArmToken(FixedCredential(world.studio.arm_token), frozenset({"studio.example"})),
     )
 
 

@@ -103,7 +103,7 @@ class World:
             self.blobs,
             self.blobs,
             MODELS,
-            token=ArmToken(FixedCredential(self.studio.arm_token)),
+            token=ArmToken(FixedCredential(self.studio.arm_token), frozenset({"studio.example"})),
         )
         ids = count(1)
         context = Context(

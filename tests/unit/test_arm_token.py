@@ -43,7 +43,6 @@ class Refusing:
         ("http://127.0.0.1:8080/subscriptions/s", "https://management.azure.com/.default"),
         ("http://localhost/subscriptions/s", "https://management.azure.com/.default"),
         ("http://[::1]:8080/subscriptions/s", "https://management.azure.com/.default"),
-        ("https://management.azure.com.example/x", "https://management.azure.com/.default"),
     ],
 )
 def test_the_token_is_for_the_cloud_of_the_service(url: str, scope: str) -> None:
@@ -198,3 +197,11 @@ def test_an_identity_that_is_not_this_apps_gives_none(
     assert app_service.arm_token not in str(caught.value)
     assert "assign a managed identity" in str(caught.value)
     assert not isinstance(caught.value, PermanentError)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://management.azure.com.example/x", "https://elsewhere/x", "https://10.0.0.1/x"]
+)
+def test_a_token_does_not_travel_to_a_host_that_is_no_resource_manager(url: str) -> None:
+    with pytest.raises(PermanentError, match="no Resource Manager host"):
+        ArmToken(FixedCredential("token"))(url)
