@@ -3,12 +3,15 @@
 import azure.functions as func
 
 from functions import (
+    description,
     endpoints,
     health,
     manual_runs,
     on_trained_model,
     on_training_data,
+    pipelines,
     poll_jobs,
+    runs,
     start_scheduled_runs,
 )
 
@@ -18,5 +21,8 @@ app.register_functions(poll_jobs.bp)
 app.register_functions(on_trained_model.bp)
 app.register_functions(start_scheduled_runs.bp)
 app.register_functions(manual_runs.bp)
+app.register_functions(runs.bp)
+app.register_functions(pipelines.bp)
 app.register_functions(endpoints.bp)
+app.register_functions(description.bp)
 app.register_functions(health.bp)

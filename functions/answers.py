@@ -1,16 +1,18 @@
 """JSON answers, and problems as RFC 9457 describes them."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, Final, TypeVar
 
 import azure.functions as func
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from shared.asked import NoSuchData, RequestClash
 from shared.core.run import Run
 from shared.endpoints import NoSuchEndpoint, NoSuchModel
 from shared.errors import (
+    BadCursor,
     ConfigError,
     Conflict,
     InvalidTransition,
@@ -18,12 +20,70 @@ from shared.errors import (
     RelearnError,
     TransientError,
 )
+from shared.orders import Outdated
+from shared.pipelines import NoSuchPipeline, NothingToPreview
+
+#: Inner workings of a record, of no use to anybody else.
+HIDDEN: Final = frozenset({"claim", "request", "schema_version"})
+_LARGEST_BODY: Final = 64 * 1024
+_WHO: Final = "X-MS-CLIENT-PRINCIPAL-NAME"
+
+#: The problem that each error of ours is, for whoever asked.
+_PROBLEMS: Final[tuple[tuple[tuple[type[RelearnError], ...], int, str], ...]] = (
+    ((RequestClash,), 422, "Idempotency-Key used before"),
+    ((NoSuchData, NothingToPreview), 400, "No such data"),
+    ((BadCursor,), 400, "Bad cursor"),
+    ((NoSuchPipeline,), 404, "No such pipeline"),
+    ((NoSuchEndpoint,), 404, "No such endpoint"),
+    ((NoSuchModel,), 409, "No such model"),
+    ((Outdated,), 412, "Changed meanwhile"),
+    ((InvalidTransition, Conflict), 409, "Not now"),
+    ((TransientError, OutcomeUnknown), 503, "Try again"),
+)
+
+Handler = Callable[[func.HttpRequest], func.HttpResponse]
+M = TypeVar("M", bound=BaseModel)
+
+
+class Refused(Exception):  # noqa: N818 -- it names what was done with the request
+    """A request that cannot be used, with the problem to answer."""
+
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        super().__init__(detail)
+        self.answer = problem(status, title, detail)
+
+
+def answering(handler: Handler) -> Handler:
+    """Have whatever `handler` raises on purpose answered as a problem."""
+
+    @wraps(handler)
+    def answered(req: func.HttpRequest) -> func.HttpResponse:
+        try:
+            return handler(req)
+        except Refused as exc:
+            return exc.answer
+        except ValidationError as exc:
+            return _wrong_body(exc)
+        except RelearnError as exc:
+            return _refused(exc)
+
+    return answered
 
 
 def ok(body: Mapping[str, Any], status: int = 200, **headers: str) -> func.HttpResponse:
     """Return `body` as JSON."""
     return func.HttpResponse(
         json.dumps(body), status_code=status, mimetype="application/json", headers=headers
+    )
+
+
+def shape(body: BaseModel, status: int = 200, **headers: str) -> func.HttpResponse:
+    """Return `body` as JSON, without what is not known."""
+    return func.HttpResponse(
+        body.model_dump_json(exclude_none=True),
+        status_code=status,
+        mimetype="application/json",
+        headers=headers,
     )
 
 
@@ -35,35 +95,60 @@ def problem(status: int, title: str, detail: str, **more: Any) -> func.HttpRespo
     )
 
 
-def wrong_body(exc: ValidationError) -> func.HttpResponse:
-    """Return a problem that names every mistake in a request's body."""
-    wrong = exc.errors(include_url=False, include_input=False, include_context=False)
-    listed = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in wrong]
-    return problem(400, "Bad request body", "; ".join(listed))
-
-
-def refused(exc: RelearnError) -> func.HttpResponse:
-    """Return the problem that an error of ours is, for whoever asked."""
-    match exc:
-        case RequestClash():
-            return problem(422, "Idempotency-Key used before", str(exc))
-        case NoSuchData():
-            return problem(400, "No such data", str(exc))
-        case NoSuchEndpoint():
-            return problem(404, "No such endpoint", str(exc))
-        case NoSuchModel():
-            return problem(409, "No such model", str(exc))
-        case InvalidTransition() | Conflict():
-            return problem(409, "Not now", str(exc))
-        case ConfigError():
-            return problem(503, "Not configured", "see GET /api/health for what is wrong")
-        case TransientError() | OutcomeUnknown():
-            return problem(503, "Try again", str(exc))
-        case _:
-            return problem(500, type(exc).__name__, str(exc))
-
-
 def shown(run: Run) -> dict[str, Any]:
     """Return a run for people and programs: the record without its inner workings."""
-    hidden = {"claim", "request", "schema_version"}
-    return run.model_dump(mode="json", exclude=hidden, exclude_none=True)
+    return run.model_dump(mode="json", exclude=set(HIDDEN), exclude_none=True)
+
+
+def accepted(run: Run) -> func.HttpResponse:
+    """Return that something was begun, with the run that shows how it goes."""
+    return ok(shown(run), 202, Location=f"/api/runs/{run.run_id}")
+
+
+def body_of(req: func.HttpRequest, model: type[M]) -> M:
+    """Return the body of a request; an empty one stands for `{}`.
+
+    Raises:
+        Refused: it is too large.
+        ValidationError: it is not what `model` wants.
+    """
+    body = req.get_body()
+    if len(body) > _LARGEST_BODY:
+        raise Refused(413, "Request too large", f"at most {_LARGEST_BODY} bytes")
+    return model.model_validate_json(body.strip() or b"{}")
+
+
+def query_of(req: func.HttpRequest, model: type[M]) -> M:
+    """Return the query of a request. Raises ValidationError."""
+    return model.model_validate_strings(dict(req.params))
+
+
+def who(req: func.HttpRequest, said: str = "") -> str:
+    """Return who asks: as the platform verified it, else as they say and marked so."""
+    name = req.headers.get(_WHO)
+    return name[:200] if name else f"{said[:200] or 'somebody'} (unverified)"
+
+
+def if_match(req: func.HttpRequest) -> frozenset[str] | None:
+    """Return the versions that a change may be made to; None for any."""
+    header = req.headers.get("If-Match")
+    if header is None or header.strip() == "*":
+        return None
+    return frozenset(
+        tag.strip().removeprefix("W/").strip('"') for tag in header.split(",") if tag.strip()
+    )
+
+
+def _wrong_body(exc: ValidationError) -> func.HttpResponse:
+    wrong = exc.errors(include_url=False, include_input=False, include_context=False)
+    listed = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in wrong[:20]]
+    return problem(400, "Bad request", "; ".join(listed))
+
+
+def _refused(exc: RelearnError) -> func.HttpResponse:
+    for kinds, status, title in _PROBLEMS:
+        if isinstance(exc, kinds):
+            return problem(status, title, str(exc))
+    if isinstance(exc, ConfigError):
+        return problem(503, "Not configured", "see GET /api/health for what is wrong")
+    return problem(500, type(exc).__name__, str(exc))

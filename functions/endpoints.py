@@ -1,88 +1,71 @@
-"""HTTP: what serves at an endpoint, back to an earlier model, and on again."""
+"""HTTP: what serves at an endpoint, its history, back to an earlier model, and on again."""
 
 import azure.functions as func
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from functions.answers import ok, problem, refused, shown, wrong_body
+from functions.answers import accepted, answering, body_of, query_of, shape, who
 from shared.endpoints import Command
-from shared.errors import RelearnError
+from shared.http_shapes import EndpointLine, EndpointList, EndpointShown, KeyQuery, RollbackRequest
 from shared.wiring import app
 
 bp = func.Blueprint()
-_LARGEST_BODY = 64 * 1024
-_WHO = "X-MS-CLIENT-PRINCIPAL-NAME"
 
 
-class RollbackRequest(BaseModel):
-    """The body of a rollback; empty for the model from before."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    to: str | None = Field(default=None, min_length=1, max_length=100)
-    key: str = Field(default="", max_length=1024)
-    reason: str = Field(default="", max_length=500)
+@bp.function_name("list_endpoints")
+@bp.route(route="endpoints", methods=["GET"])
+@answering
+def list_endpoints(req: func.HttpRequest) -> func.HttpResponse:
+    """List the endpoints of all pipelines, and what serves there."""
+    del req
+    lines = [EndpointLine.model_validate(line) for line in app().endpoints.lines()]
+    return shape(EndpointList(endpoints=lines))
 
 
 @bp.function_name("get_endpoint")
 @bp.route(route="endpoints/{pipeline}/{endpoint}", methods=["GET"])
+@answering
 def get_endpoint(req: func.HttpRequest) -> func.HttpResponse:
-    """Show what serves, what served before, and who holds or updates the endpoint.
+    """Show what serves, what served before and since when, who holds or updates the endpoint.
 
     `?key=` names the customer; the parts of a longer key are joined by slashes.
     """
-    try:
-        key = _key_of(req)
-        found = app().endpoints.show(
-            req.route_params["pipeline"], req.route_params["endpoint"], key
-        )
-    except RelearnError as exc:
-        return refused(exc)
-    return ok(found)
+    return _shown(req)
 
 
 @bp.function_name("rollback_endpoint")
 @bp.route(route="endpoints/{pipeline}/{endpoint}/rollback", methods=["POST"])
+@answering
 def rollback_endpoint(req: func.HttpRequest) -> func.HttpResponse:
     """Go back to an earlier model and hold the endpoint there: 202 with the run that does it."""
-    body = req.get_body()
-    if len(body) > _LARGEST_BODY:
-        return problem(413, "Request too large", f"at most {_LARGEST_BODY} bytes")
-    try:
-        asked = RollbackRequest.model_validate_json(body.strip() or b"{}")
-        run = app().endpoints.rollback(
-            req.route_params["pipeline"],
-            req.route_params["endpoint"],
-            _parts(asked.key) or _key_of(req),
-            asked.to,
-            Command(_who(req), asked.reason),
-        )
-    except ValidationError as exc:
-        return wrong_body(exc)
-    except RelearnError as exc:
-        return refused(exc)
-    return ok(shown(run), 202, Location=f"/api/runs/{run.run_id}")
+    asked = body_of(req, RollbackRequest)
+    run = app().endpoints.rollback(
+        req.route_params["pipeline"],
+        req.route_params["endpoint"],
+        _parts(asked.key) or _key_of(req),
+        asked.to,
+        Command(who(req), asked.reason),
+    )
+    return accepted(run)
 
 
 @bp.function_name("resume_endpoint")
 @bp.route(route="endpoints/{pipeline}/{endpoint}/resume", methods=["POST"])
+@answering
 def resume_endpoint(req: func.HttpRequest) -> func.HttpResponse:
     """Let new models be promoted again after a rollback."""
-    pipeline, endpoint = req.route_params["pipeline"], req.route_params["endpoint"]
-    try:
-        app().endpoints.resume(pipeline, endpoint, _key_of(req))
-        found = app().endpoints.show(pipeline, endpoint, _key_of(req))
-    except RelearnError as exc:
-        return refused(exc)
-    return ok(found)
+    app().endpoints.resume(req.route_params["pipeline"], req.route_params["endpoint"], _key_of(req))
+    return _shown(req)
+
+
+def _shown(req: func.HttpRequest) -> func.HttpResponse:
+    found = app().endpoints.show(
+        req.route_params["pipeline"], req.route_params["endpoint"], _key_of(req)
+    )
+    return shape(EndpointShown.model_validate(found))
 
 
 def _key_of(req: func.HttpRequest) -> tuple[str, ...]:
-    return _parts(req.params.get("key") or "")
+    return _parts(query_of(req, KeyQuery).key or "")
 
 
 def _parts(key: str) -> tuple[str, ...]:
     return tuple(key.split("/")) if key else ()
-
-
-def _who(req: func.HttpRequest) -> str:
-    name = req.headers.get(_WHO)
-    return name[:200] if name else "somebody (unverified)"

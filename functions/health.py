@@ -8,6 +8,8 @@ import azure.functions as func
 from functions.answers import ok
 from shared.core.run import Phase
 from shared.errors import RelearnError
+from shared.http_shapes import Health, Status
+from shared.ledger import SweepState
 from shared.wiring import App, Unusable, app_or_problems
 
 bp = func.Blueprint()
@@ -29,8 +31,9 @@ def health(req: func.HttpRequest) -> func.HttpResponse:
             problems += _silence(built, seen["last_poll"]) + _missing_containers(built)
         except RelearnError as exc:
             problems.append(f"storage: {exc}")
-    status = "unusable" if problems else "attention" if seen["parked"] else "healthy"
-    return ok({"status": status, **seen, "problems": problems}, 503 if problems else 200)
+    status: Status = "unusable" if problems else "attention" if seen["parked"] else "healthy"
+    told = Health(status=status, problems=problems, **seen)
+    return ok(told.model_dump(mode="json"), 503 if problems else 200)
 
 
 def _seen(built: App) -> dict[str, Any]:
@@ -38,18 +41,25 @@ def _seen(built: App) -> dict[str, Any]:
     beat = built.context.ledger.heartbeat()
     markers = list(built.context.ledger.open_runs())
     parked = [m.run_id for m in markers if m.hints.get("phase") == Phase.PARKED]
+    sweep = built.context.ledger.sweep()
     return {
-        "last_poll": beat.record.at.isoformat() if beat else None,
+        "last_poll": beat.record.at if beat else None,
+        "last_search": _search(sweep.record) if sweep else None,
         "open_runs": len(markers),
         "parked": parked,
     }
 
 
-def _silence(built: App, last_poll: str | None) -> list[str]:
+def _search(sweep: SweepState) -> dict[str, Any]:
+    shown = {"started_at", "completed_at", "complete", "looked", "found"}
+    return sweep.model_dump(mode="json", include=shown)
+
+
+def _silence(built: App, last_poll: datetime | None) -> list[str]:
     if last_poll is None:
         return []  # just deployed
-    silent = built.context.clock.now() - datetime.fromisoformat(last_poll)
-    what = f"poll_jobs: no poll since {last_poll}: is its timer running?"
+    silent = built.context.clock.now() - last_poll
+    what = f"poll_jobs: no poll since {last_poll.isoformat()}: is its timer running?"
     return [what] if silent > _SILENT else []
 
 

@@ -1,4 +1,4 @@
-"""Timer: starts the runs whose time has come, and once a day forgets what is long over."""
+"""Timer: starts the runs whose time has come, finds lost events, forgets what is long over."""
 
 import azure.functions as func
 
@@ -11,9 +11,10 @@ bp = func.Blueprint()
 @bp.function_name("start_scheduled_runs")
 @bp.timer_trigger(arg_name="timer", schedule=SCHEDULE_TICK, run_on_startup=False)
 def start_scheduled_runs(timer: func.TimerRequest) -> None:
-    """Open at most one run for each due time of each pipeline's schedule."""
+    """Open at most one run for each due time; look for data that no event announced."""
     del timer  # due times are counted from the ledger, not from the tick
     built = app()
     built.require_no_problems()
     built.poll.start_scheduled()
+    built.sweep.go_on(built.poll.until())
     built.retention.clean()

@@ -1,11 +1,11 @@
 """Opens the runs that no event asks for: those of due times, and those of people."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.context import Context, log
+from shared.context import Context
 from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.config_types import Scalar
@@ -37,6 +37,18 @@ class ManualRequest:
         return names.digest(json.dumps([self.data, dict(self.parameters)], sort_keys=True))
 
 
+#: Whether a blob had its run, where the run of this id does not count.
+Had = Callable[[BlobVersion, str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a due time came to."""
+
+    runs: tuple[Run, ...]
+    without: int  #: keys without data of their own for it
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Each due time, and each request, has its runs at most once."""
@@ -60,43 +72,48 @@ class Asked:
                 newest[key] = blob
         return list(newest.values())
 
-    def due(self, pipeline: Pipeline, due: datetime, until: datetime) -> list[Run]:
+    def due(self, pipeline: Pipeline, due: datetime, until: datetime, had: Had) -> Begun:
         """Open the runs of one due time, one for each key; each due time has them once.
 
         Args:
             pipeline: whose schedule it is.
             due: the due time.
             until: when no further run may be begun.
+            had: tells of a blob whether a run was opened for it before, by another cause.
 
         Raises:
             TransientError: there was no time for all of them; the same call goes on.
         """
-        blobs: list[BlobVersion | None] = list(self.newest_data(pipeline))
         if pipeline.data is None:
-            blobs = [None]
-        if not blobs:
-            log.warning("pipeline %s: due at %s, and no blob matches", pipeline.name, due)
+            return Begun((self._due(pipeline, due, None),), 0)
         opened: list[Run] = []
         failures: list[RelearnError] = []
-        for blob in blobs:
+        without = 0
+        blobs = self.newest_data(pipeline)
+        for done, blob in enumerate(blobs):
             if self.context.clock.now() >= until:
-                left = len(blobs) - len(opened) - len(failures)
-                raise TransientError(f"due at {due}: {left} runs are begun at the next tick")
+                raise TransientError(f"due at {due}: {len(blobs) - done} runs wait for a tick")
             try:
-                opened.append(self._due(pipeline, due, blob))
+                if had(blob, self._due_run_id(pipeline, due, blob)):
+                    without += 1
+                else:
+                    opened.append(self._due(pipeline, due, blob))
             except RelearnError as exc:
                 failures.append(exc)  # the other customers shall have their run all the same
         if failures:
             raise failures[0]
-        return opened
+        return Begun(tuple(opened), without if blobs else 1)
 
-    def _due(self, pipeline: Pipeline, due: datetime, blob: BlobVersion | None) -> Run:
+    def _due_run_id(self, pipeline: Pipeline, due: datetime, blob: BlobVersion | None) -> str:
         tokens = (captured(pipeline, blob.name) if blob else None) or {}
         key = [tokens[token] for token in pipeline.key_tokens]
-        run_id = names.run_id(pipeline.name, "schedule", *key, due.isoformat())
+        return names.run_id(pipeline.name, "schedule", *key, due.isoformat())
+
+    def _due(self, pipeline: Pipeline, due: datetime, blob: BlobVersion | None) -> Run:
+        run_id = self._due_run_id(pipeline, due, blob)
         self.context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED})
-        cause = f"due {due.isoformat()}"
-        return self.opening.begin(self.opening.new(pipeline, run_id, blob, Origin.SCHEDULE, cause))
+        cause, blobs = f"due {due.isoformat()}", [blob] if blob else []
+        return self.opening.begin(self.opening.new(pipeline, run_id, blobs, Origin.SCHEDULE, cause))
 
     def requested(self, pipeline: Pipeline, key: str, request: ManualRequest) -> Run:
         """Open the run of one request; the same key again returns the same run.
@@ -111,7 +128,9 @@ class Asked:
             return _same_request(known.record, request)
         blob = self._requested_blob(pipeline, request)
         self.context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED})
-        run = self.opening.new(pipeline, run_id, blob, Origin.MANUAL, "requested over HTTP")
+        run = self.opening.new(
+            pipeline, run_id, [blob] if blob else [], Origin.MANUAL, "requested over HTTP"
+        )
         parameters = {**run.parameters, **asked_parameters(request.parameters)}
         asked = {"request": request.digest(), "parameters": parameters}
         return _same_request(self.opening.begin(run.model_copy(update=asked)), request)

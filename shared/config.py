@@ -17,32 +17,11 @@ from shared.config_source import (
     find,
     plain_tree,
     references,
-    texts,
     where_it_breaks,
 )
 from shared.core.config_types import Strict
 from shared.core.pipeline import Pipeline
 from shared.settings import Problem
-
-_LATER: Final = "not supported yet"
-#: What the design promises and this version does not do: refused, never ignored.
-_NOT_YET: Final[Mapping[tuple[str, ...], str]] = {
-    ("data", "settle_at_most"): "remove it",
-    ("data", "marker"): "remove it",
-    ("max_parallel",): "remove it",
-    ("catch_up",): "remove it",
-    ("skip_if_no_new_data",): "remove it",
-    ("wait_for_data",): "remove it",
-    ("gate", "metrics"): "remove it",
-    ("gate", "rules"): "remove it",
-    ("gate", "approval"): "remove it",
-    ("gate", "expires"): "remove it",
-}
-#: Values that are known words and mean something this version does not do.
-_NOT_YET_VALUES: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
-    ("data", "backfill"): ("none", "write `backfill: none`"),
-    ("when_busy",): ("parallel", "write `when_busy: parallel`"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +126,7 @@ class _PipelineReader:
         if not isinstance(raw, dict):
             self._add((), "must be a mapping", "see pipelines.example.yaml")
             return None
-        tree = {"when_busy": None, **raw}
-        self._refuse_later(tree)
+        tree = dict(raw)
         self._read_probes(tree)
         for path, name in references(tree):
             if not self._environment.get(name):
@@ -163,31 +141,6 @@ class _PipelineReader:
                 self._add_error(error)
             return None
         return None if self.problems else pipeline
-
-    def _refuse_later(self, tree: dict[str, Any]) -> None:
-        for pattern, cure in _NOT_YET.items():
-            for path, holder in list(find(tree, pattern)):
-                del holder[path[-1]]
-                self._add(path, _LATER, cure)
-        for pattern, (allowed, cure) in _NOT_YET_VALUES.items():
-            for path, holder in list(find(tree, pattern)):
-                if holder[path[-1]] != allowed:
-                    missing = holder[path[-1]] is None
-                    holder[path[-1]] = allowed
-                    self._add(path, "must be written out" if missing else _LATER, cure)
-        self._refuse_later_values(tree)
-
-    def _refuse_later_values(self, tree: dict[str, Any]) -> None:
-        data = tree.get("data")
-        if isinstance(data, dict) and str(data.get("settle", "0s")) not in ("0s", "0"):
-            data["settle"] = "0s"
-            self._add(("data", "settle"), _LATER, "write `settle: 0s` or remove it")
-        if isinstance(tree.get("schedule"), dict):
-            tree["schedule"] = None
-            self._add(("schedule",), f"a schedule by frequency is {_LATER}", "write NCRONTAB")
-        for path, value in texts(tree):
-            if "{data.manifest}" in value:
-                self._add(path, f"{{data.manifest}} is {_LATER}", "write {data}")
 
     def _read_probes(self, tree: dict[str, Any]) -> None:
         for path, holder in list(find(tree, ("endpoints", "*", "verify", "rows"))):

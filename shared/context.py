@@ -27,6 +27,8 @@ class Limits:
     """How long one tick of the poll may take; shorter than functionTimeout."""
     longest_step: timedelta = timedelta(seconds=90)
     """What the time-outs inside one step add up to; no step is begun later in a tick."""
+    sweep_every: timedelta = timedelta(minutes=15)
+    """How often data is searched for that no event announced."""
     keep: timedelta = timedelta(days=400)
     """How long ended runs and data versions are remembered."""
 

@@ -17,6 +17,7 @@ from shared.core.redact import redact
 from shared.core.run import Entry, Origin, Phase, Run
 from shared.core.watch import Sighting, Watch, confirmed, repairable, sighting
 from shared.errors import Conflict, RelearnError
+from shared.journal import Event, report, report_run
 from shared.ledger import Stored
 
 EVERY: Final = timedelta(hours=1)
@@ -134,13 +135,14 @@ class Drift:
         """Return the run that sets the model again: one that is open, or else a new one."""
         known = self.context.ledger.run(case.watch.repair) if case.watch.repair else None
         if known is not None and not known.record.phase.ended:
-            log.error("%s; run %s waits", _said(case, seen), known.record.run_id)
+            _report(case, f"{_said(case, seen)}; run {known.record.run_id} waits")
             return known.record.run_id
         refused = known is not None and known.record.phase is Phase.CANCELLED
         if known is not None and refused and case.watch.reported == seen.drift:
             log.warning("%s, as a person accepted", _said(case, seen))
             return known.record.run_id
-        log.error("%s; the model of run %s should serve", _said(case, seen), case.serving.run_id)
+        wanted = case.serving.run_id
+        _report(case, f"{_said(case, seen)}; the model of run {wanted} should serve")
         return self._repair(case, seen.drift)
 
     def _repair(self, case: _Case, drift: str) -> str:
@@ -169,7 +171,7 @@ class Drift:
             reason = f"{cause}, again after its model was set again"
             parked = {"parked_in": Phase.PROMOTING, "reason": reason, "advice": advice}
             record = record.moved(Phase.PARKED, now, reason, **parked)
-            log.error("run %s is parked: %s. To do: %s", repairing, reason, advice)
+            report_run(record)
         self.context.ledger.mark_open(repairing, {"phase": record.phase})
         try:
             self.context.ledger.create_run(record)
@@ -195,6 +197,10 @@ class Drift:
         calm = {"next_look": next_look, "suspicion": "", "suspect": None}
         watch = stored.record.model_copy(update={**calm, **(found or {})})
         self.context.ledger.put_watch(name, watch, stored.etag)
+
+
+def _report(case: _Case, text: str) -> None:
+    report(Event.DRIFT, text, pipeline=case.watch.pipeline, run_id=case.serving.run_id)
 
 
 def _said(case: _Case, seen: Sighting) -> str:

@@ -1,24 +1,16 @@
 """Brings one run forward: read, decide, claim, act, record. Every trigger ends up here."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.context import Context, log
 from shared.core.blobs import BlobVersion
-from shared.core.facts import (
-    Fact,
-    GivenUp,
-    JobCreated,
-    JobStarted,
-    NotYetLive,
-    StepDelayed,
-    StepRefused,
-    UpdateSent,
-)
+from shared.core.facts import Fact, GivenUp, JobCreated, JobStarted, StepDelayed, StepRefused
 from shared.core.machine import Command, apply, next_command
+from shared.core.promotion_facts import NotYetLive, UpdateSent
 from shared.core.proof import ProbeAnswers
 from shared.core.redact import redact
 from shared.core.run import Phase, Promotion, Run, Trouble
@@ -31,10 +23,13 @@ from shared.errors import (
     RelearnError,
     TransientError,
 )
+from shared.gate_steps import GateSteps
 from shared.job_steps import JobSteps
+from shared.journal import report_run
 from shared.ledger import Stored
 from shared.promotion_steps import PromotionSteps
 from shared.roll_out_steps import RollOutSteps
+from shared.turns import Turns
 
 #: More than the longest way from received to verifying; a bound, not a budget.
 _MOST_STEPS: Final = 20
@@ -55,6 +50,22 @@ class Driver:
         self._jobs = JobSteps(context, news)
         self._promotion = PromotionSteps(context)
         self._roll_out = RollOutSteps(context)
+        self._turns = Turns(context)
+        self._gate = GateSteps(context)
+        self._steps: Mapping[Command, Callable[[Run], Fact | None]] = {
+            Command.TAKE_TURN: self._turns.take,
+            Command.LOOK_AT_JOB: self._jobs.look,
+            Command.STOP_JOB: self._jobs.stop,
+            Command.COLLECT_MODEL: self._jobs.collect,
+            Command.JUDGE: self._gate.judge,
+            Command.EXPIRE: self._gate.expire,
+            Command.ROLL_OUT: self._roll_out.roll_out,
+            Command.RESERVE_ENDPOINT: self._promotion.reserve,
+            Command.UPDATE_ENDPOINT: self._promotion.update,
+            Command.RETURN_ENDPOINT: self._promotion.put_back,
+            Command.LOOK_AT_ENDPOINT: self._promotion.look,
+            Command.GIVE_UP: lambda _: GivenUp(),
+        }
         self._parents: set[str] = set()
 
     def begin(self, run: Run, *, fresh: bool) -> Run:
@@ -66,7 +77,7 @@ class Driver:
             run: the new run.
             fresh: whether its data was looked at a moment ago, by the caller.
         """
-        claim = None if run.phase.ended else self._me()
+        claim = self._me() if next_command(run, self._context.clock.now()).acts else None
         try:
             stored = self._context.ledger.create_run(run.model_copy(update={"claim": claim}))
         except Conflict:
@@ -99,6 +110,7 @@ class Driver:
             return None
         fact = self._without_secrets(fact, stored.record)
         run = apply(stored.record, fact, self._context.clock.now())
+        _log(stored.record, run, fact)
         return self._context.ledger.replace_run(run, stored.etag).record
 
     def take_settled(self) -> set[str]:
@@ -237,36 +249,11 @@ class Driver:
         return command.acts and waited >= self._context.limits.patience
 
     def _perform(self, command: Command, run: Run, *, fresh: bool) -> Fact | None:
-        match command:
-            case Command.CREATE_JOB:
-                return self._jobs.create(run, fresh=fresh)
-            case Command.START_JOB:
-                return self._jobs.start(run, fresh=fresh)
-            case Command.LOOK_AT_JOB:
-                return self._jobs.look(run)
-            case Command.STOP_JOB:
-                return self._jobs.stop(run)
-            case Command.COLLECT_MODEL:
-                return self._jobs.collect(run)
-            case Command.ROLL_OUT:
-                return self._roll_out.roll_out(run)
-            case Command.GIVE_UP:
-                return GivenUp()
-            case _:
-                return self._perform_promotion(command, run)
-
-    def _perform_promotion(self, command: Command, run: Run) -> Fact | None:
-        match command:
-            case Command.RESERVE_ENDPOINT:
-                return self._promotion.reserve(run)
-            case Command.UPDATE_ENDPOINT:
-                return self._promotion.update(run)
-            case Command.RETURN_ENDPOINT:
-                return self._promotion.put_back(run)
-            case Command.LOOK_AT_ENDPOINT:
-                return self._promotion.look(run)
-            case _:
-                raise PermanentError(f"nothing performs {command}")
+        if command is Command.CREATE_JOB:
+            return self._jobs.create(run, fresh=fresh)
+        if command is Command.START_JOB:
+            return self._jobs.start(run, fresh=fresh)
+        return self._steps[command](run)
 
     def _record(
         self, stored: Stored[Run], learned: Fact, *, mine: bool
@@ -295,7 +282,7 @@ def _pauses(learned: Fact, run: Run) -> bool:
     if isinstance(learned, UpdateSent):
         endpoint = run.config.endpoint
         return endpoint is not None and endpoint.shows
-    return isinstance(learned, JobStarted | NotYetLive | StepDelayed)
+    return isinstance(learned, JobStarted | NotYetLive) or run.trouble is not None
 
 
 def _settled(run: Run) -> bool:
@@ -308,11 +295,9 @@ def _jitter(run_id: str, count: int) -> float:
 
 
 def _log(before: Run, after: Run, learned: Fact) -> None:
-    if after.phase is Phase.PARKED:
-        log.error("run %s is parked: %s. To do: %s", after.run_id, after.reason, after.advice)
-    elif isinstance(learned, StepDelayed):
+    if report_run(after):
+        return
+    if isinstance(learned, StepDelayed):
         log.warning("run %s (%s) will try again: %s", after.run_id, after.phase, learned.reason)
-    elif after.phase in (Phase.FAILED, Phase.ROLLED_BACK, Phase.TIMED_OUT):
-        log.error("run %s %s: %s", after.run_id, after.phase, after.reason)
     elif after.phase is not before.phase:
         log.info("run %s: %s -> %s", after.run_id, before.phase, after.phase)

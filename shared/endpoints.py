@@ -16,6 +16,7 @@ from shared.core.head import Head, Held, Resource, head_id, held
 from shared.core.names import run_id
 from shared.core.pipeline import Pipeline
 from shared.core.run import Entry, Origin, Phase, Run
+from shared.drift import watch_id
 from shared.driver import Driver
 from shared.errors import PermanentError
 from shared.intake import Intake
@@ -66,11 +67,37 @@ class Endpoints:
             "update": found.update,
             "resource": found.resource,
             "generation": head.generation,
+            "line": line_of(known),
+            "drift": self._drift(found),
             **known.model_dump(mode="json", exclude_none=True),
         }
         if head.reservation is not None:
             shown["being_updated_by"] = head.reservation.run_id
         return shown
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return each endpoint in one line; those of customers are seen by their key."""
+        lines: list[dict[str, Any]] = []
+        for name in sorted(self._intake.names()):
+            pipeline = self._intake.pipeline(name)
+            for endpoint in pipeline.endpoints if pipeline else ():
+                told: dict[str, Any] = {"pipeline": name, "endpoint": endpoint.name}
+                if endpoint.tokens:
+                    tokens = ", ".join(endpoint.tokens)
+                    lines.append({**told, "line": f"one for each {tokens}: ask with ?key="})
+                    continue
+                stored = self._context.ledger.head(head_id(endpoint.update))
+                head = stored.record if stored else Head(update=endpoint.update)
+                line = line_of(head.resource(endpoint.place))
+                lines.append({**told, "key": [], "line": line})
+        return lines
+
+    def _drift(self, endpoint: Endpoint) -> str | None:
+        """Return what the last looks at the endpoint saw that should not be, if anything."""
+        stored = self._context.ledger.watch(watch_id(endpoint.update, endpoint.place))
+        if stored is None:
+            return None
+        return stored.record.reported or stored.record.suspicion or None
 
     def rollback(
         self,
@@ -228,6 +255,20 @@ class _Wish:
         key = json.dumps([self.tokens[token] for token in self.config.key_tokens])
         place = {"rollback": self.config.name, "endpoint": self.endpoint.name, "key": key}
         return {"phase": Phase.PROMOTING, **place}
+
+
+def line_of(known: Resource) -> str:
+    """Return what serves in one line: since when, made of which data, approved by whom."""
+    if not known.history:
+        return "nothing was promoted here yet"
+    last = known.history[-1]
+    data = f"trained on {', '.join(last.data)}" if last.data else "no data of ours"
+    more = f" and {last.blobs - len(last.data)} more" if last.blobs > len(last.data) else ""
+    approved = f", approved by {last.approved_by}" if last.approved_by else ""
+    held = f"; held by {known.held.by}" if known.held else ""
+    since = last.at.isoformat(timespec="seconds")
+    model = last.model or "the model of its own service"
+    return f"{model} since {since}, {data}{more}, run {last.trained_by}{approved}{held}"
 
 
 def _target(wish: _Wish, to: str | None) -> tuple[str, BlobVersion | None]:

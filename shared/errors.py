@@ -62,3 +62,7 @@ class CorruptRecord(PermanentError):  # noqa: N818 -- it names what was found
 
 class InvalidTransition(PermanentError):  # noqa: N818 -- it names what was asked for
     """A fact arrived that the present phase does not accept."""
+
+
+class BadCursor(PermanentError):  # noqa: N818 -- it names what was met
+    """A listing cannot be gone on with from here: begin it again."""

@@ -1,16 +1,19 @@
 """Opens runs: records what was seen, once, and hands the run to the driver.
 
-Order of writes for new data (rule 5): the marker, so that the poll knows of the run; the
-version entry, the one place where an event is told from its repetition; the record. A crash
-between any two of them is finished by the poll or by the event's next delivery.
+Where each data version has its run at once, the writes are, in order: the marker, so that
+the poll knows of the run; the version entry, the one place where an event is told from its
+repetition; the record. Else it is kept until its run may begin (`shared.gathering`). A crash
+between any two writes is finished by the poll or by the event's next delivery.
 """
 
+import json
 import logging
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from shared.asked import Asked
+from shared.backfill import Backfill
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
@@ -19,8 +22,12 @@ from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.driver import Driver
 from shared.errors import CorruptRecord, RelearnError
-from shared.ledger import VersionEntry, fingerprint_of
-from shared.openings import Opening, captured
+from shared.gathering import Gathering, key_of
+from shared.ledger import VersionEntry
+from shared.openings import Opening, ambiguous, captured
+
+#: Runs are begun for this long by one event.
+_GATHER_FOR: Final = timedelta(seconds=60)
 
 
 class Intake:
@@ -44,10 +51,25 @@ class Intake:
         self.driver: Final = Driver(context, self.note_version)
         self._opening = Opening(context, self.driver)
         self.asked: Final = Asked(context, self._opening)
+        self._gathering = Gathering(context, self._opening)
+        self.backfill: Final = Backfill(context, pipelines, self.asked.newest_data, self._take_old)
         self._pipelines = pipelines
         self._started_at = started_at.replace(microsecond=0)  # as storage keeps times
         self._activated: dict[str, datetime] = {}
         self._said: set[str] = set()
+
+    def gather(self, until: datetime) -> list[Run]:
+        """Open the runs that what landed before may have now."""
+        return self._gathering.gather_all(self._pipelines, until)
+
+    def resume_gathering(self, hint: str, until: datetime) -> Run | None:
+        """Go on with a run that a worker began to open from what landed; None if there is none."""
+        try:
+            name, *key = json.loads(hint)
+        except ValueError:
+            return None  # a hint is never truth
+        pipeline = self._pipelines.get(name)
+        return self._gathering.resume(pipeline, key, until) if pipeline else None
 
     def blob_landed(self, name: str) -> list[Run]:
         """Open a run for each pipeline that wants this blob, or advance the one it has.
@@ -66,13 +88,44 @@ class Intake:
         return self._receive_for_all(wanted, blob)
 
     def _wanting(self, name: str) -> list[Pipeline]:
-        return [p for p in self._pipelines.values() if captured(p, name) is not None]
+        return [
+            pipeline
+            for pipeline in self._pipelines.values()
+            if pipeline.data and pipeline.data.opens_runs and captured(pipeline, name) is not None
+        ]
 
     def note_version(self, blob: BlobVersion) -> bool:
         """Record a version met by chance, so that the poll opens its run; tell whether it will."""
-        wanted = self._wanting(blob.name)
-        entries = [self._record_version(pipeline, blob, Origin.DATA) for pipeline in wanted]
-        return any(entry is not None and entry.run_id is not None for entry in entries)
+        noted = [self._note(pipeline, blob) for pipeline in self._wanting(blob.name)]
+        return any(noted)
+
+    def met(self, blob: BlobVersion) -> bool:
+        """Record a version that a search came upon; whether no event had announced it."""
+        found = [self._met(pipeline, blob) for pipeline in self._wanting(blob.name)]
+        return any(found)
+
+    def _met(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+        version = _version_id(pipeline, blob)
+        if self._context.ledger.version(version) is not None:
+            return False
+        if not self._waits(pipeline, blob):
+            entry = self._record_version(pipeline, blob, Origin.DATA)
+            return entry is not None and entry.run_id is not None
+        if not self._is_news(pipeline, blob) or self._noted_as_touch(pipeline, blob):
+            return False
+        return self._gathering.keep(pipeline, blob, version)
+
+    def _note(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+        if not self._waits(pipeline, blob):
+            entry = self._record_version(pipeline, blob, Origin.DATA)
+            return entry is not None and entry.run_id is not None
+        known = self._context.ledger.version(_version_id(pipeline, blob))
+        if known is not None:
+            return known.run_id is not None
+        if not self._is_news(pipeline, blob) or self._noted_as_touch(pipeline, blob):
+            return False
+        self._gathering.keep(pipeline, blob, _version_id(pipeline, blob))
+        return True
 
     def model_landed(self, name: str) -> Run | None:
         """Advance the run whose job wrote this model, or open one for a model put by hand.
@@ -150,6 +203,10 @@ class Intake:
         """Return a pipeline as it is configured now, or None."""
         return self._pipelines.get(name)
 
+    def names(self) -> list[str]:
+        """Return the names of the configured pipelines."""
+        return list(self._pipelines)
+
     def scheduled(self) -> list[Pipeline]:
         """Return the pipelines with a schedule."""
         return [pipeline for pipeline in self._pipelines.values() if pipeline.schedule]
@@ -179,6 +236,8 @@ class Intake:
         version = _version_id(pipeline, blob)
         entry = known = self._context.ledger.version(version)
         if entry is None:
+            if origin is Origin.DATA and self._waits(pipeline, blob):
+                return self._keep(pipeline, blob)
             entry = self._record_version(pipeline, blob, origin)
         if entry is None or entry.run_id is None:
             return None
@@ -194,17 +253,33 @@ class Intake:
             log.warning("run %s: left to the next poll: %s", entry.run_id, exc)
             return None
 
+    def _waits(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+        """Whether a version is kept until its run may begin; a name of no use is told at once."""
+        if ambiguous(blob.name):
+            return False
+        return not pipeline.at_once or self._context.ledger.pause(pipeline.name) is not None
+
+    def _keep(self, pipeline: Pipeline, blob: BlobVersion) -> Run | None:
+        if not self._is_news(pipeline, blob) or self._noted_as_touch(pipeline, blob):
+            return None
+        self._gathering.keep(pipeline, blob, _version_id(pipeline, blob))
+        if pipeline.data and pipeline.data.settles:
+            return None  # the burst may go on
+        # From here on the timer would do the same: an event must not fail any more (rule 14).
+        try:
+            until = self._context.clock.now() + _GATHER_FOR
+            runs = self._gathering.gather(pipeline, key_of(pipeline, blob.name), until)
+        except RelearnError as exc:
+            log.warning("blob %s: left to the next poll: %s", blob.path, exc)
+            return None
+        return next((run for run in runs if blob in run.manifest), None)
+
     def _record_version(
         self, pipeline: Pipeline, blob: BlobVersion, origin: Origin
     ) -> VersionEntry | None:
-        if not self._is_news(pipeline, blob):
+        if not self._is_news(pipeline, blob) or self._noted_as_touch(pipeline, blob):
             return None
         version = _version_id(pipeline, blob)
-        if touched := self._touch(pipeline, blob):
-            entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note=touched)
-            log.info("blob %s: %s", blob.path, touched)
-            self._context.ledger.add_version(version, entry)
-            return entry
         run_id = names.run_id(pipeline.name, origin, version)
         self._context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED, "version": version})
         entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=run_id)
@@ -212,37 +287,48 @@ class Intake:
         return entry
 
     def _is_news(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
-        if blob.size == 0:
-            self._say_once(f"blob {blob.path} is empty: it opens no run", blob.path + blob.etag)
-            return False
         by_hand = blob.container == self._context.models_container
-        if not by_hand and pipeline.data and blob.size < pipeline.data.min_size:
-            self._say_once(
-                f"blob {blob.path} is smaller than min_size: it opens no run",
-                blob.path + blob.etag,
-            )
+        data = None if by_hand else pipeline.data
+        least = max(data.min_size, 0 if data.marker else 1) if data else 1
+        if blob.size < least:
+            what = "is empty" if not blob.size else "is smaller than min_size"
+            self._say_once(f"blob {blob.path} {what}: it opens no run", blob.path + blob.etag)
             return False
         since = self.active_since(pipeline.name)
-        if blob.modified < max(since, self._context.clock.now() - self._context.limits.keep):
-            self._say_once(
-                f"blob {blob.path} is older than pipeline {pipeline.name}, which was first "
-                f"active at {since.isoformat()}: it is not news",
-                blob.path + blob.etag,
-            )
+        forgotten = self._context.clock.now() - self._context.limits.keep
+        if blob.modified >= max(since, forgotten):
+            return True
+        backfill = data.backfill if data else "none"
+        if backfill == "all":
+            return True
+        if backfill == "none" or blob.modified < forgotten:
             # Known from now on, so that a metadata write does not make it look like news.
             entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note="old")
             self._context.ledger.add_version(_version_id(pipeline, blob), entry)
-            return False
-        return True
+        self._say_once(
+            f"blob {blob.path} is older than pipeline {pipeline.name}, which was first "
+            f"active at {since.isoformat()}: it is not news",
+            blob.path + blob.etag,
+        )
+        return False
 
-    def _touch(self, pipeline: Pipeline, blob: BlobVersion) -> str | None:
+    def _take_old(self, pipeline: Pipeline, blob: BlobVersion) -> None:
+        version = _version_id(pipeline, blob)
+        if self._context.ledger.version(version) is None:
+            self._gathering.keep(pipeline, blob, version)
+
+    def _noted_as_touch(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
         if blob.created == blob.modified:
-            return None  # just created: there is nothing that this could be a touch of
+            return False  # just created: there is nothing that this could be a touch of
         blob_id = names.blob_id(pipeline.name, blob.container, blob.name)
-        newest = self._context.ledger.newest_version(blob_id)
-        if newest is not None and blob.content_md5 and newest[1:] == fingerprint_of(blob)[1:]:
-            return f"only its metadata changed since {newest[0]}: no run"
-        return None
+        since = self._context.ledger.touched_since(blob_id, blob)
+        if since is None:
+            return False
+        note = f"only its metadata changed since {since}: no run"
+        entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note=note)
+        log.info("blob %s: %s", blob.path, note)
+        self._context.ledger.add_version(_version_id(pipeline, blob), entry)
+        return True
 
     def _open(
         self,
@@ -253,7 +339,7 @@ class Intake:
         *,
         fresh: bool = True,
     ) -> Run:
-        run = self._opening.new(pipeline, run_id, blob, origin, f"blob {blob.path}")
+        run = self._opening.new(pipeline, run_id, [blob], origin, f"blob {blob.path}")
         return self._opening.begin(run, fresh=fresh)
 
     def _advance_owner(self, name: str, run_id: str, attempt: int) -> Run | None:

@@ -21,6 +21,7 @@ from shared.core.facts import (
 from shared.core.names import output_path
 from shared.core.run import Run
 from shared.errors import OutcomeUnknown, PermanentError, TransientError
+from shared.job_inputs import JobInputs, inputs_of
 from shared.model_steps import LATE, ModelSteps
 from shared.ports import JobRequest, JobState, JobStatus, TrainingService
 
@@ -48,8 +49,11 @@ class JobSteps:
             run: the run.
             fresh: whether its data was looked at a moment ago by this very call.
         """
-        fact = None if fresh else self._changed(run)
-        return fact or JobCreated(self._service(run).prepare(self._request(run)))
+        if not fresh and (fact := self._changed(run)):
+            return fact
+        inputs = self._inputs.found(run)
+        known = run.model_copy(update={"inputs": inputs})
+        return JobCreated(self._service(run).prepare(self._request(known)), inputs)
 
     def start(self, run: Run, *, fresh: bool) -> Fact | None:
         """Start the recorded job; None when it may have started and does not show it yet.
@@ -104,7 +108,8 @@ class JobSteps:
 
     def collect(self, run: Run) -> Fact:
         """Find the models that the job left, provided that its data is still what it was."""
-        return self._changed(run) or ModelSteps(self.context).collect(run, self._service(run))
+        changed = self._changed(run) or self._inputs.changed(run)
+        return changed or ModelSteps(self.context).collect(run, self._service(run))
 
     def _signatures_over(self, run: Run) -> bool:
         made = run.job_at or run.opened_at
@@ -117,14 +122,17 @@ class JobSteps:
         return JobTooOld()
 
     def _changed(self, run: Run) -> Fact | None:
-        for blob in run.manifest:
-            now = self.context.look_up(blob)
+        for blob, now in self._inputs.looked_up(run):
             if now is None and run.job is None and run.model is None:
                 return DataGone("the data was deleted before training could start")
             if now is not None and not now.same_bytes_as(blob):
                 its_run = "has its run" if self.news(now) else "is too small to open a run"
                 return Overtaken(f"{blob.path} was replaced by a newer version, which {its_run}")
         return None
+
+    @property
+    def _inputs(self) -> JobInputs:
+        return JobInputs(self.context)
 
     def _service(self, run: Run) -> TrainingService:
         training = run.config.training
@@ -135,7 +143,7 @@ class JobSteps:
         return JobRequest(
             run_id=run.run_id,
             attempt=run.attempt,
-            inputs=dict.fromkeys(training.input_names, run.newest) if run.newest else {},
+            inputs=inputs_of(run),
             outputs={
                 output: output_path(run.pipeline, run.run_id, run.attempt, file)
                 for output, file in training.outputs.items()

@@ -3,32 +3,41 @@
 Layout (one container, never the data container):
 
 * `versions/<id>`   one entry for each data version ever seen, with the run that it opened
+* `inbox/<pipeline>/<key>/<id>`   a data version that no run has taken yet
+* `slots/<pipeline>/<key>`, `seats/<id>`   who may run, who waits, what was begun lately
+* `pauses/<pipeline>`   a person wants nothing new to be begun
+* `index/<time>-<run id>`   every run, the newest first
 * `open/<run id>`   an empty marker while the run is open; its metadata are hints, never truth
 * `runs/<run id>`   the record
 * `heads/<id>`      what serves at an endpoint, and who may change it now
 * `watches/<id>`    when one place of an endpoint is proved again
-* `pipelines/<name>`, `schedules/<name>`, `poll`   first activation, last due time, last tick
+* `pipelines/<name>`, `schedules/<name>`   first activation, last due time
+* `poll`, `sweep`, `cleaning`   the last tick, how far the search for lost events is
 
 A record that cannot be understood raises `CorruptRecord` and is never overwritten.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Generic, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from shared.core.blobs import BlobVersion
 from shared.core.head import Head
+from shared.core.names import digest, inbox_prefix, index_name
 from shared.core.run import Run
+from shared.core.slot import Pause, Slot
 from shared.core.watch import Watch
 from shared.errors import Conflict, CorruptRecord
-from shared.ports import Document, Documents, ETag, Listed
+from shared.ports import Document, Documents, ETag, Listed, Page
 
 _SCHEMA: Final = 1
 _TRIES: Final = 5
+#: Metadata of a blob may hold 8 KB in all.
+_LONGEST_HINT: Final = 4000
 #: A host's clock that is ahead by less than this passes for the storage's.
 _SKEW: Final = timedelta(seconds=2)
 
@@ -53,12 +62,36 @@ class Activation(Record):
     """When a pipeline was first known; older blobs are not news to it."""
 
     activated_at: AwareDatetime
+    backfilled_at: AwareDatetime | None = None  #: when older blobs were taken, where they are
+
+
+class Due(BaseModel):
+    """A due time that came before its data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    at: AwareDatetime
+    next_look: AwareDatetime
+    until: AwareDatetime
 
 
 class DueTime(Record):
-    """The newest due time of a schedule that was dealt with."""
+    """The newest due time of a schedule that was dealt with, and those that wait for data."""
 
     last_due: AwareDatetime
+    waiting: tuple[Due, ...] = ()
+    trained: dict[str, str] = Field(default_factory=dict)  #: key -> version and due time
+
+
+class SweepState(Record):
+    """How far the search for data that no event announced has got."""
+
+    started_at: AwareDatetime  #: of the sweep under way, or of the last one
+    since: AwareDatetime | None = None  #: what changed before was looked at by an earlier one
+    cursor: str | None = None  #: where it goes on; None: it is complete
+    complete: bool = False
+    looked: int = 0  #: blobs that were looked up
+    found: int = 0  #: data versions that no event had announced
+    completed_at: AwareDatetime | None = None
 
 
 class Heartbeat(Record):
@@ -92,6 +125,21 @@ class Marker:
     hints: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A data version that waits in the inbox."""
+
+    pipeline: str
+    version_id: str
+    blob: BlobVersion
+    pointer: Listed
+
+    @property
+    def seen_at(self) -> datetime:
+        """When the app first saw it, by the storage's clock."""
+        return self.pointer.modified
+
+
 class Ledger:
     """The records of the app. Each method is one document operation unless it says otherwise."""
 
@@ -105,7 +153,8 @@ class Ledger:
         return self._read(f"runs/{run_id}", Run)
 
     def create_run(self, run: Run) -> Stored[Run]:
-        """Store a new run. Raises Conflict when it exists."""
+        """Have a new run listed, then store it. Raises Conflict when it exists."""
+        self._list_run(run)
         return Stored(run, self._documents.create(f"runs/{run.run_id}", _body(run)))
 
     def replace_run(self, run: Run, expected: ETag) -> Stored[Run]:
@@ -158,6 +207,82 @@ class Ledger:
         if found is not None:
             self.close(Marker(run_id, found.etag, found.modified))
 
+    # The list of all runs
+
+    def _list_run(self, run: Run) -> None:
+        # Before the record, so that no run is without its line; a line without its run is hidden.
+        hints = {"pipeline": run.pipeline, "key": digest("key", *run.key)}
+        if run.parent is not None:
+            hints["parent"] = run.parent
+        try:
+            self._documents.create(index_name(run.opened_at, run.run_id), b"", hints)
+        except Conflict:
+            return
+
+    def listed_runs(self, size: int, cursor: str | None) -> Page[Listed]:
+        """Return names of runs, the newest first, in one listing. Raises BadCursor."""
+        return self._documents.page("index/", size, cursor)
+
+    # Data that waits for its run
+
+    def add_to_inbox(self, key: Sequence[str], version_id: str, entry: VersionEntry) -> bool:
+        """Keep a data version until a run takes it; False when it is there already."""
+        name = f"{inbox_prefix(entry.pipeline, key)}{version_id}"
+        text = json.dumps(entry.blob.model_dump(mode="json"), separators=(",", ":"))
+        hints = {"blob": text} if len(text) <= _LONGEST_HINT else {}
+        try:
+            self._documents.create(name, _body(entry), hints)
+        except Conflict:
+            return False
+        return True
+
+    def inbox(self, prefix: str = "inbox/") -> Iterator[Landed]:
+        """Yield the data versions that no run has taken yet; one read for each long name."""
+        for listed in self._documents.listing(prefix):
+            pipeline = listed.name.split("/")[1]
+            if text := listed.metadata.get("blob"):
+                blob = BlobVersion.model_validate_json(text)
+            else:
+                found = self._read(listed.name, VersionEntry)
+                if found is None:
+                    continue  # taken this moment
+                blob = found.record.blob
+            yield Landed(pipeline, listed.name.rpartition("/")[2], blob, listed)
+
+    def in_inbox(self, key: Sequence[str], pipeline: str, version_id: str) -> bool:
+        """Return whether a data version waits for its run."""
+        return self._documents.read(f"{inbox_prefix(pipeline, key)}{version_id}") is not None
+
+    # Who may run
+
+    def slot(self, name: str) -> Stored[Slot] | None:
+        """Return the slot or seat of this name, or None."""
+        return self._read(name, Slot)
+
+    def slots(self, pipeline: str) -> Iterator[tuple[str, Stored[Slot]]]:
+        """Yield the slots of a pipeline, in one listing and a read for each."""
+        for listed in self._documents.listing(f"slots/{pipeline}/"):
+            if (found := self._read(listed.name, Slot)) is not None:
+                yield listed.name, found
+
+    def put_slot(self, name: str, slot: Slot, expected: ETag | None) -> None:
+        """Store a slot, as new or over version `expected`. Raises Conflict."""
+        self._put(name, slot, expected)
+
+    def pause(self, pipeline: str) -> Pause | None:
+        """Return why a person paused the pipeline, or None."""
+        found = self._read(f"pauses/{pipeline}", Pause)
+        return found.record if found else None
+
+    def put_pause(self, pipeline: str, pause: Pause | None) -> None:
+        """Pause a pipeline, or let it go on. Safe to repeat. Raises Conflict."""
+        name = f"pauses/{pipeline}"
+        found = self._documents.read(name)
+        if pause is not None and found is None:
+            self._documents.create(name, _body(pause))
+        elif pause is None and found is not None:
+            self._documents.delete(name, found.etag)
+
     # Data versions
 
     def version(self, version_id: str) -> VersionEntry | None:
@@ -171,6 +296,12 @@ class Ledger:
         known = [item.metadata.get("fingerprint", "").split("|") for item in listing]
         newest = max(known, key=lambda parts: parts[0], default=None)
         return tuple(newest) if newest else None
+
+    def touched_since(self, blob_id: str, blob: BlobVersion) -> str | None:
+        """Return when these very bytes were written, where only their metadata changed since."""
+        newest = self.newest_version(blob_id)
+        same = newest is not None and newest[1:] == fingerprint_of(blob)[1:]
+        return newest[0] if newest and same and blob.content_md5 else None
 
     def add_version(self, version_id: str, entry: VersionEntry) -> bool:
         """Store the entry of a data version; False when it was known already."""
@@ -232,7 +363,8 @@ class Ledger:
             if found is not None and found.record.activated_at <= candidate:
                 return found.record.activated_at
             try:
-                record = Activation(activated_at=candidate)
+                known = found.record if found else Activation(activated_at=candidate)
+                record = known.model_copy(update={"activated_at": candidate})
                 self._put(name, record, found.etag if found else None)
             except Conflict:
                 continue
@@ -249,9 +381,25 @@ class Ledger:
         """Return the newest due time that was dealt with, or None."""
         return self._read(f"schedules/{pipeline}", DueTime)
 
-    def put_last_due(self, pipeline: str, due: datetime, expected: ETag | None) -> None:
-        """Store that `due` was dealt with. Raises Conflict when another worker was faster."""
-        self._put(f"schedules/{pipeline}", DueTime(last_due=due), expected)
+    def put_due_times(self, pipeline: str, dues: DueTime, expected: ETag | None) -> None:
+        """Store what was dealt with and what waits. Raises Conflict."""
+        self._put(f"schedules/{pipeline}", dues, expected)
+
+    def sweep(self) -> Stored[SweepState] | None:
+        """Return how far the search for lost events has got, or None."""
+        return self._read("sweep", SweepState)
+
+    def put_sweep(self, state: SweepState, expected: ETag | None) -> ETag:
+        """Store how far it has got. Raises Conflict when another worker searches too."""
+        return self._put("sweep", state, expected)
+
+    def activated(self, pipeline: str) -> Stored[Activation] | None:
+        """Return since when a pipeline is known, or None."""
+        return self._read(f"pipelines/{pipeline}", Activation)
+
+    def put_activation(self, pipeline: str, record: Activation, expected: ETag) -> None:
+        """Store that older blobs were taken. Raises Conflict."""
+        self._put(f"pipelines/{pipeline}", record, expected)
 
     def heartbeat(self) -> Stored[Heartbeat] | None:
         """Return the last tick of the poll, or None."""

@@ -58,6 +58,30 @@ class ModelSteps:
             return ModelCollected(models[endpoints[0].name])
         return ModelsCollected(models)
 
+    def fetched(self, run: Run, output: str) -> str:
+        """Return where an output is, after a copy from where the service left it. Repeatable.
+
+        Raises:
+            TransientError: it cannot be copied now.
+            PermanentError: the job has no such output.
+        """
+        training = run.config.training
+        results = self._results(run, self.context.adapters.jobs(training.service, training.api_key))
+        if output not in results:
+            had = ", ".join(sorted(results)) or "none"
+            raise PermanentError(f"the job has no output {output!r}; it has {had}")
+        left = results[output]
+        _, dot, suffix = left.relative_location.rpartition("/")[2].rpartition(".")
+        name = output_path(run.pipeline, run.run_id, run.attempt, f"{output}{dot}{suffix}")
+        if self._copied(left, name) is None:
+            raise TransientError(f"output {output} cannot be copied from the service's storage")
+        return name
+
+    def _copied(self, left: SignedBlob, name: str) -> BlobVersion | None:
+        source = f"{left.base_location.rstrip('/')}/{_escaped(left.relative_location)}"
+        container = self.context.models_container
+        return self.context.models.adopt(f"{source}{left.sas_token}", container, name)
+
     def _trained(self, run: Run, service: TrainingService) -> dict[str, BlobVersion]:
         declared = _declared(run)
         left = self._left(run, service) if self._must_ask(run, declared) else {}
@@ -75,23 +99,24 @@ class ModelSteps:
         return any(not declared if name is None else name not in declared for name in wanted)
 
     def _left(self, run: Run, service: TrainingService) -> dict[str, SignedBlob]:
+        return _models_in(self._results(run, service))
+
+    def _results(self, run: Run, service: TrainingService) -> dict[str, SignedBlob]:
         if run.job is None:
             raise PermanentError(f"run {run.run_id} is in phase {run.phase} without a job")
         state = service.state(run.job)
         if state.status is not JobStatus.FINISHED:
             why = f"job {run.job} was finished and is now {state.status}: {state.details}"
             raise TransientError(why, patience=LATE)
-        return _models_in(state.results)
+        return dict(state.results)
 
     def _model(self, run: Run, output: str, left: Mapping[str, SignedBlob]) -> BlobVersion:
         file = run.config.file_of(output)
         name = output_path(run.pipeline, run.run_id, run.attempt, file)
         container = self.context.models_container
         if output in left and output not in _declared(run):  # else it was written to its place
-            blob = left[output]
-            source = f"{blob.base_location.rstrip('/')}/{_escaped(blob.relative_location)}"
-            model = self.context.models.adopt(f"{source}{blob.sas_token}", container, name)
-            where = f"the service's own storage ({blob.relative_location})"
+            model = self._copied(left[output], name)
+            where = f"the service's own storage ({left[output].relative_location})"
         else:
             model = self.context.models.head(container, name)
             where = f"{container}/{name}"

@@ -1,9 +1,10 @@
 """Makes the record of a new run and begins it, or refuses what could never be trained on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.context import Context, log
+from shared.context import Context
 from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.parameters import parameters_for
@@ -11,6 +12,7 @@ from shared.core.pattern import match
 from shared.core.pipeline import Pipeline
 from shared.core.run import Entry, Origin, Phase, Run
 from shared.driver import Driver
+from shared.journal import report_run
 
 #: What a URL means something else by: the service is told of blobs by unescaped location.
 _AMBIGUOUS: Final = frozenset("#?%\\")
@@ -27,26 +29,46 @@ class Opening:
         self,
         pipeline: Pipeline,
         run_id: str,
-        blob: BlobVersion | None,
+        blobs: Sequence[BlobVersion],
         origin: Origin,
         cause: str,
     ) -> Run:
         """Return the record of a run as it begins, for whichever customer its data names."""
         by_hand = origin is Origin.MODEL
-        tokens = self._tokens_of(pipeline, blob, by_hand=by_hand)
-        return Run(
+        newest = max(blobs, key=lambda blob: blob.modified, default=None)
+        tokens = self._tokens_of(pipeline, newest, by_hand=by_hand)
+        run = Run(
             run_id=run_id,
             pipeline=pipeline.name,
             origin=origin,
             cause=cause,
             config=pipeline,
-            manifest=(blob,) if blob else (),
-            parameters=parameters_for(pipeline, blob, tokens),
+            manifest=tuple(blobs),
+            parameters={},
             tokens=tokens,
-            phase=Phase.TRAINED if by_hand else Phase.RECEIVED,
-            model=blob if by_hand else None,
+            listed_at=self._listed_at(pipeline, run_id),
+            phase=Phase.TRAINED if by_hand else self._first_phase(pipeline),
+            model=newest if by_hand else None,
             opened_at=self.context.clock.now(),
         )
+        return run.model_copy(update={"parameters": parameters_for(pipeline, run)})
+
+    def _listed_at(self, pipeline: Pipeline, run_id: str) -> str:
+        if not pipeline.training.wants_manifest:
+            return ""
+        return f"{self.context.models_container}/{names.manifest_path(pipeline.name, run_id)}"
+
+    def _first_phase(self, pipeline: Pipeline) -> Phase:
+        paused = pipeline.at_once and self.context.ledger.pause(pipeline.name) is not None
+        return Phase.RECEIVED if pipeline.at_once and not paused else Phase.WAITING
+
+    def gathered(
+        self, pipeline: Pipeline, run_id: str, blobs: Sequence[BlobVersion], cause: str
+    ) -> Run:
+        """Return the record of a run for what landed, ready to be stored."""
+        run = self.new(pipeline, run_id, blobs, Origin.DATA, cause)
+        # What is taken from the inbox waits its turn, even if there is nothing to wait for.
+        return self._ready(run.model_copy(update={"phase": Phase.WAITING}))
 
     def _tokens_of(
         self, pipeline: Pipeline, blob: BlobVersion | None, *, by_hand: bool
@@ -64,27 +86,37 @@ class Opening:
         Raises:
             TransientError, OutcomeUnknown: the ledger does not work now; the poll goes on.
         """
+        ready = self._ready(run)
+        return self.driver.begin(ready, fresh=fresh or ready.phase.ended)
+
+    def _ready(self, run: Run) -> Run:
         now = self.context.clock.now()
         name = run.newest.name if run.newest else ""
-        bad = sorted(set(name) & _AMBIGUOUS)
-        if bad or any(ord(c) < ord(" ") for c in name):
-            shown = " ".join(bad) or "control characters"
+        if shown := ambiguous(name):
             reason = f"the name of {name!r} holds {shown}, which the service would misread"
-            return self._reject(run, reason, "upload the data under another name")
+            return self._rejected(run, reason, "upload the data under another name")
         try:
             config = run.config.chosen_by(run.tokens)
         except ValueError as exc:
             reason = f"no endpoint can be chosen for {name!r}: {exc}"
-            return self._reject(run, reason, "correct the path of the data, or the endpoint's URL")
+            cure = "correct the path of the data, or the endpoint's URL"
+            return self._rejected(run, reason, cure)
         entry = Entry(at=now, phase=run.phase, note=run.cause)
         begun = {"opened_at": now, "history": (entry,), "config": config}
-        return self.driver.begin(run.model_copy(update=begun), fresh=fresh)
+        return run.model_copy(update=begun)
 
-    def _reject(self, run: Run, reason: str, advice: str) -> Run:
+    def _rejected(self, run: Run, reason: str, advice: str) -> Run:
         now = self.context.clock.now()
         ended = run.moved(Phase.REJECTED, now, reason, reason=reason, advice=advice)
-        log.error("run %s rejected: %s; %s", run.run_id, reason, advice)
-        return self.driver.begin(ended.model_copy(update={"opened_at": now}), fresh=True)
+        report_run(ended)
+        return ended.model_copy(update={"opened_at": now})
+
+
+def ambiguous(name: str) -> str:
+    """Return the characters of a blob's name that a service would misread; often none."""
+    bad = sorted(set(name) & _AMBIGUOUS)
+    control = "control characters" if any(ord(c) < ord(" ") for c in name) else ""
+    return " ".join(bad) or control
 
 
 def captured(pipeline: Pipeline, name: str) -> dict[str, str] | None:

@@ -5,19 +5,14 @@ at: one GET at the service, no record read, no write (design §6). Hints are nev
 anything but "still running" is decided from the record.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from shared.context import Context, log
-from shared.core.facts import CancelRequested, Fact, RetryRequested
-from shared.core.machine import apply
-from shared.core.pipeline import Pipeline
-from shared.core.roll_out import still_wanted
-from shared.core.run import Delivery, Phase, Run
-from shared.core.schedule import last_due
+from shared.core.run import Phase, Run
 from shared.drift import Drift
+from shared.due_times import DueTimes
 from shared.endpoints import Endpoints
 from shared.errors import Conflict, CorruptRecord, OutcomeUnknown, RelearnError, TransientError
 from shared.intake import Intake
@@ -69,6 +64,7 @@ class Poll:
         self._intake = intake
         self._drift = Drift(context, intake.endpoints_of)
         self._endpoints = Endpoints(context, intake)
+        self._due_times = DueTimes(context, intake.asked)
         self._looked: dict[str, datetime] = {}
         self._models_seen: set[tuple[str, str]] = set()
 
@@ -80,12 +76,13 @@ class Poll:
         Raises:
             TransientError: the open runs cannot be listed now.
         """
-        until = self._until()
+        until = self.until()
         self._intake.activate()
         last = self._last_tick()
         opened = self._driver.opened
         round_ = self._round(until, last.record.resume_after if last else "")
         looked, open_runs = round_.looked, round_.open
+        self._gather(until)
         while self._driver.opened != opened and self._context.clock.now() < until:
             opened = self._driver.opened  # a roll-out opened runs: they need not wait for a tick
             more = self._round(until, "", only_new=True)
@@ -125,6 +122,13 @@ class Poll:
         begun = [marker.run_id for marker in due if marker.run_id not in left]
         return _Round(lanes.done, len(markers), begun[-1] if left and begun else "")
 
+    def _gather(self, until: datetime) -> None:
+        """Open the runs that what landed may have now: a burst is over, a place is free."""
+        try:
+            self._intake.gather(until)
+        except RelearnError as exc:
+            log.warning("what landed cannot be looked for now: %s", exc)
+
     def _go_on_with_roll_outs(self, until: datetime) -> None:
         """Look at roll-outs whose deliveries were settled, each once however many there were."""
         for run_id in self._driver.take_settled():
@@ -135,7 +139,7 @@ class Poll:
             except RelearnError as exc:
                 log.info("run %s goes on at the next tick: %s", run_id, exc)
 
-    def _until(self) -> datetime:
+    def until(self) -> datetime:
         """Return when nothing more may be begun in the present invocation."""
         limits = self._context.limits
         return self._context.clock.now() + limits.tick - limits.longest_step
@@ -147,84 +151,22 @@ class Poll:
             log.error("%s", exc)  # it only says where to go on; the runs do not depend on it
             return None
 
-    def retry(self, run_id: str) -> Run | None:
-        """Let a parked run go on, by the present configuration; None when there is none.
-
-        A roll-out goes on together with those of its deliveries that are parked.
-
-        Raises:
-            InvalidTransition: the run is not parked.
-        """
-        stored = self._context.ledger.run(run_id)
-        if stored is not None and stored.record.phase is Phase.PARKED:
-            for delivery in stored.record.deliveries:
-                if delivery.outcome is Phase.PARKED:
-                    self._retry_delivery(stored.record, delivery)
-        return self._told(run_id, self._retried)
-
-    def _retry_delivery(self, parent: Run, delivery: Delivery) -> None:
-        stored = self._context.ledger.run(delivery.run_id)
-        if stored is None or stored.record.phase is not Phase.PARKED:
-            return
-        now = self._intake.configured_for(parent) or parent.config
-        if still_wanted(delivery, parent.config, now):
-            self._told(delivery.run_id, self._retried)
-        else:
-            self._told(delivery.run_id, lambda _: CancelRequested())
-
-    def _retried(self, run: Run) -> Fact:
-        return RetryRequested(self._intake.configured_for(run))
-
-    def cancel(self, run_id: str) -> Run | None:
-        """Stop a run and its job; None when there is none.
-
-        Raises:
-            InvalidTransition: it is over, or its model is on its way to an endpoint.
-        """
-        return self._told(run_id, lambda _: CancelRequested())
-
-    def _told(self, run_id: str, fact_for: Callable[[Run], Fact]) -> Run | None:
-        stored = self._context.ledger.run(run_id)
-        if stored is None:
-            return None
-        fact = fact_for(stored.record)
-        apply(stored.record, fact, self._context.clock.now())  # refused before anything is written
-        # The marker first and last: a hint that says "parked" would keep the poll away.
-        self._context.ledger.mark_open(run_id, {"phase": "told"})
-        self._driver.note(run_id, fact)
-        self._context.ledger.mark_open(run_id, {"phase": "told"})
-        self._looked.pop(run_id, None)
-        return self._driver.advance(run_id)
-
     def start_scheduled(self) -> None:
-        """Open the run of each schedule's newest due time, at most one for each due time."""
-        until = self._until()
+        """Open the runs whose due times have come, at most one for each due time and key."""
+        until = self.until()
         for pipeline in self._intake.scheduled():
             try:
-                self._start_due(pipeline, until)
+                since = self._intake.active_since(pipeline.name)
+                self._due_times.start(pipeline, since, until)
             except RelearnError as exc:
                 log.error("pipeline %s: its schedule must wait: %s", pipeline.name, exc)
-
-    def _start_due(self, pipeline: Pipeline, until: datetime) -> None:
-        name = pipeline.name
-        due = last_due(str(pipeline.schedule), self._context.clock.now())
-        known = self._context.ledger.last_due(name)
-        since = known.record.last_due if known else self._intake.active_since(name)
-        if due <= since:
-            return
-        # The run first: its id is derived from the due time, so a repetition meets it.
-        self._intake.asked.due(pipeline, due, until)
-        try:
-            self._context.ledger.put_last_due(name, due, known.etag if known else None)
-        except Conflict:
-            return  # another worker was as fast
 
     def _is_due(self, marker: Marker, now: datetime) -> bool:
         hints = marker.hints
         looked = self._looked.get(marker.run_id)
         if looked is None:
             return True
-        if hints.get("phase") == Phase.PARKED:
+        if hints.get("phase") in (Phase.PARKED, Phase.AWAITING_APPROVAL):
             return now - looked >= _PARKED_EVERY
         if (next_look := _time(hints, "next_look")) and now < next_look:
             return False
@@ -278,6 +220,10 @@ class Poll:
     def _open(self, marker: Marker) -> Run | None:
         if "rollback" in marker.hints:
             run = self._endpoints.carry_out(marker.hints, marker.run_id)
+            if run is not None:
+                return run
+        if gather := marker.hints.get("gather"):
+            run = self._intake.resume_gathering(gather, self.until())
             if run is not None:
                 return run
         if version := marker.hints.get("version"):

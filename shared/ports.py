@@ -4,16 +4,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NewType, Protocol
+from typing import Any, Generic, NewType, Protocol, TypeVar
 
 from shared.core.blobs import BlobVersion
 from shared.core.config_types import Scalar
 from shared.core.endpoint import Endpoint
-from shared.core.pipeline import Pipeline, Training
+from shared.core.pipeline import Pipeline
 from shared.core.proof import Look
 from shared.core.run import WayBack
+from shared.core.training import Training
 
 ETag = NewType("ETag", str)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,14 @@ class Listed:
     etag: ETag
     modified: datetime
     metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A part of a listing."""
+
+    items: tuple[T, ...]
+    cursor: str | None  #: where the next page begins; None: this was the last one
 
 
 class Documents(Protocol):
@@ -77,6 +87,18 @@ class Documents(Protocol):
         """Yield the documents whose names start with `prefix`, by name. Raises TransientError."""
         ...
 
+    def page(self, prefix: str, size: int, cursor: str | None) -> Page[Listed]:
+        """Return at most `size` documents (1 to 5,000) of a listing, in one call to the storage.
+
+        Args:
+            prefix: what their names start with.
+            size: how many at most.
+            cursor: where the page before ended; None for the first.
+
+        Raises TransientError, and BadCursor for a cursor that no page gave.
+        """
+        ...
+
 
 class Access(StrEnum):
     """What a signed URL lets its holder do."""
@@ -95,7 +117,7 @@ class SignedBlob:
 
 
 class Blobs(Protocol):
-    """Blobs of one storage account, looked at and signed for, never read."""
+    """Blobs of one storage account. Training data is looked at and signed for, never read."""
 
     @property
     def account(self) -> str:
@@ -113,6 +135,27 @@ class Blobs(Protocol):
 
     def listing(self, container: str, prefix: str) -> Iterator[BlobVersion]:
         """Yield the blobs whose names start with `prefix`. Raises TransientError."""
+        ...
+
+    def page(self, container: str, cursor: str | None) -> Page[BlobVersion]:
+        """Return at most 5,000 blobs of a container, by name, in one call to the storage.
+
+        Raises TransientError, and BadCursor for a cursor that no page gave.
+        """
+        ...
+
+    def read(self, container: str, name: str, limit: int) -> bytes | None:
+        """Return the content of a small blob, or None when there is none.
+
+        Raises TransientError, and PermanentError when it holds more than `limit` bytes.
+        """
+        ...
+
+    def write(self, container: str, name: str, content: bytes) -> BlobVersion:
+        """Store a small blob of our own, over an earlier one. Safe to repeat.
+
+        Raises TransientError.
+        """
         ...
 
     def exists(self, container: str) -> bool:
@@ -187,6 +230,13 @@ class TrainingService(Protocol):
             TransientError: no handle was given.
             OutcomeUnknown: a job may exist that nobody will start.
             PermanentError: the service refuses such a job.
+        """
+        ...
+
+    def preview(self, request: JobRequest) -> Mapping[str, Any]:
+        """Return the request that `prepare` would make: `method`, `url` and `body`.
+
+        Sends nothing. Signatures and app settings are named, never shown.
         """
         ...
 

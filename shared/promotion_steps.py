@@ -6,20 +6,18 @@ from typing import Final
 
 from shared.context import Context
 from shared.core.endpoint import Endpoint
-from shared.core.facts import (
-    Fact,
+from shared.core.facts import Fact, Overtaken, StepRefused
+from shared.core.head import Head, Proven, head_id, promoted, released
+from shared.core.promotion_facts import (
     ModelBroke,
     NotYetLive,
-    Overtaken,
     ReservationLost,
     Returned,
     StayedUnchanged,
-    StepRefused,
     UpdateLost,
     UpdateSent,
     WentLive,
 )
-from shared.core.head import Head, Proven, head_id, promoted, released
 from shared.core.proof import Case, Look, Verdict, judge_return, judge_update
 from shared.core.run import Phase, Promotion, Run, WayBack
 from shared.drift import keep_watch

@@ -8,9 +8,10 @@ from urllib.parse import quote
 from shared.context import Context
 from shared.core.blobs import BlobVersion
 from shared.core.endpoint import Endpoint
-from shared.core.facts import EndpointReserved, Fact, LeftUnsettled, Overtaken, StepRefused
+from shared.core.facts import Fact, Overtaken, StepRefused
 from shared.core.head import Head, Reservation, Resource, head_id, reserved
 from shared.core.names import MODEL_SUFFIX, digest
+from shared.core.promotion_facts import EndpointReserved, LeftUnsettled
 from shared.core.proof import ProbeAnswers, Seen
 from shared.core.run import Origin, Phase, Promotion, Run, WayBack
 from shared.errors import PermanentError, TransientError

@@ -40,7 +40,7 @@ class Retention:
         needed = {run for head in ledger.heads() for run in _runs_of(head)}
         needed |= {marker.run_id for marker in ledger.open_runs()}
         before, forgotten = now - self._context.limits.keep, 0
-        for kind in ("runs", "versions"):
+        for kind in ("index", "runs", "versions"):
             for document in ledger.listed(kind):
                 if document.modified < before and self._run_of(document.name) not in needed:
                     ledger.forget(document)
@@ -53,6 +53,8 @@ class Retention:
         kind, _, key = name.partition("/")
         if kind == "runs":
             return key
+        if kind == "index":
+            return key.partition("-")[2]
         entry = self._context.ledger.version(key)
         return entry.run_id if entry else None
 

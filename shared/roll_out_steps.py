@@ -119,5 +119,7 @@ def delivering(run: Run, delivery: Delivery) -> Run:
         tokens=run.tokens,
         phase=Phase.PROMOTING,
         model=run.model_for(endpoint),
+        verdict=run.verdict,
+        approval=run.approval,
         opened_at=run.opened_at,
     )

@@ -21,12 +21,16 @@ from shared.core.urls import is_loopback
 from shared.driver import Driver
 from shared.endpoints import Endpoints
 from shared.errors import ConfigError
+from shared.history import History
 from shared.intake import Intake
 from shared.ledger import Ledger
+from shared.orders import Orders
+from shared.pipelines import Pipelines
 from shared.poll import Poll
 from shared.ports import Clock
 from shared.retention import Retention
 from shared.settings import Problem, Settings, connection_name, read_settings
+from shared.sweep import Sweep
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -56,6 +60,10 @@ class App:
     poll: Poll
     endpoints: Endpoints
     retention: Retention
+    sweep: Sweep
+    orders: Orders
+    pipelines: Pipelines
+    history: History
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -156,6 +164,10 @@ def assemble(
         poll,
         Endpoints(context, intake),
         Retention(context),
+        Sweep(context, intake),
+        Orders(context, intake),
+        Pipelines(context, intake),
+        History(context),
     )
 
 

@@ -17,11 +17,12 @@ from azure.core.exceptions import (
     ResourceModifiedError,
     ResourceNotFoundError,
 )
-from azure.storage.blob import ContainerClient
+from azure.storage.blob import BlobProperties, ContainerClient
 
-from shared.clients.blob_errors import classify
+from shared.clients.blob_errors import classify, classify_page
+from shared.clients.blob_pages import one_page
 from shared.errors import Conflict, OutcomeUnknown
-from shared.ports import Document, ETag, Listed
+from shared.ports import Document, ETag, Listed, Page
 
 _WRITE_ID: Final = "write_id"
 #: Azure Storage answers 409 to a create that lost, 412 to a replace that did.
@@ -80,12 +81,24 @@ class BlobDocuments:
         """Yield the documents whose names start with `prefix`, with their metadata."""
         try:
             for blob in self._container.list_blobs(name_starts_with=prefix, include=["metadata"]):
-                metadata = {k: v for k, v in (blob.metadata or {}).items() if k != _WRITE_ID}
-                yield Listed(blob.name, _etag(blob.etag), blob.last_modified, metadata)
+                yield _listed(blob)
         except ResourceNotFoundError:
             return  # no container yet: nothing was ever written
         except AzureError as exc:
             raise classify(exc, f"list {prefix}", write=False) from exc
+
+    def page(self, prefix: str, size: int, cursor: str | None) -> Page[Listed]:
+        """Return at most `size` documents of a listing, in one call to the storage."""
+        try:
+            blobs = self._container.list_blobs(
+                name_starts_with=prefix, include=["metadata"], results_per_page=size
+            )
+            found, following = one_page(blobs, cursor)
+        except ResourceNotFoundError:
+            return Page((), None)  # no container yet: nothing was ever written
+        except AzureError as exc:
+            raise classify_page(exc, f"list {prefix}", cursor) from exc
+        return Page(tuple(map(_listed, found)), following)
 
     def _put(
         self, name: str, body: bytes, metadata: Mapping[str, str] | None, condition: dict[str, Any]
@@ -126,6 +139,11 @@ class BlobDocuments:
             if getattr(exc, "error_code", "") != "ContainerAlreadyExists":
                 raise classify(exc, "create the ledger container", write=False) from exc
         self._made = True
+
+
+def _listed(blob: BlobProperties) -> Listed:
+    metadata = {k: v for k, v in (blob.metadata or {}).items() if k != _WRITE_ID}
+    return Listed(blob.name, _etag(blob.etag), blob.last_modified, metadata)
 
 
 def _only(expected: ETag) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from azure.core.exceptions import (
     ServiceRequestError,
 )
 
-from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
+from shared.errors import BadCursor, OutcomeUnknown, PermanentError, RelearnError, TransientError
 
 _BUSY: Final = frozenset({408, 429, 503})
 _SERVER_ERROR: Final = 500
@@ -34,6 +34,14 @@ def classify(exc: AzureError, what: str, *, write: bool) -> RelearnError:
     if status is not None and status < _SERVER_ERROR and not isinstance(exc, DecodeError):
         return PermanentError(f"{where}: {_cure(status)}")
     return OutcomeUnknown(where) if write else TransientError(where)
+
+
+def classify_page(exc: AzureError, what: str, cursor: str | None) -> RelearnError:
+    """Return the error to raise for `exc`, met while going on with a listing at `cursor`."""
+    status = exc.status_code if isinstance(exc, HttpResponseError) else None
+    if cursor is not None and status == 400:  # noqa: PLR2004 -- InvalidQueryParameterValue
+        return BadCursor("the listing cannot be gone on with from this cursor: begin it again")
+    return classify(exc, what, write=False)
 
 
 def _cure(status: int) -> str:

@@ -15,16 +15,18 @@ from azure.storage.blob import (
     generate_blob_sas,
 )
 
-from shared.clients.blob_errors import classify
+from shared.clients.blob_errors import classify, classify_page
+from shared.clients.blob_pages import one_page
 from shared.core.blobs import BlobVersion
-from shared.errors import TransientError
-from shared.ports import Access, Clock, SignedBlob
+from shared.errors import PermanentError, TransientError
+from shared.ports import Access, Clock, Page, SignedBlob
 
 _PERMISSIONS: Final = {
     Access.READ: BlobSasPermissions(read=True),
     Access.WRITE: BlobSasPermissions(create=True, write=True),
 }
 _SERVER_ERROR: Final = 500
+_NO_SUCH_RANGE: Final = 416
 _NOT_COPIED: Final = ("failed", "aborted")
 _SKEW: Final = timedelta(minutes=5)
 
@@ -75,6 +77,46 @@ class AccountBlobs:
             return
         except AzureError as exc:
             raise classify(exc, f"list {container}/{prefix}", write=False) from exc
+
+    def page(self, container: str, cursor: str | None) -> Page[BlobVersion]:
+        """Return at most 5,000 blobs of a container, by name, in one call to the storage."""
+        try:
+            client = self._account.get_container_client(container)
+            found, following = one_page(client.list_blobs(), cursor)
+        except ResourceNotFoundError:
+            return Page((), None)
+        except AzureError as exc:
+            raise classify_page(exc, f"list {container}", cursor) from exc
+        return Page(tuple(_version(container, blob.name, blob) for blob in found), following)
+
+    def read(self, container: str, name: str, limit: int) -> bytes | None:
+        """Return the content of a small blob, or None when there is none."""
+        try:
+            got = self._account.get_blob_client(container, name).download_blob(length=limit + 1)
+            content = got.readall()
+        except ResourceNotFoundError:
+            return None
+        except HttpResponseError as exc:
+            if exc.status_code == _NO_SUCH_RANGE:
+                return b""  # an empty blob has no first byte
+            raise classify(exc, f"read {container}/{name}", write=False) from exc
+        except AzureError as exc:
+            raise classify(exc, f"read {container}/{name}", write=False) from exc
+        if len(content) > limit:
+            raise PermanentError(f"{container}/{name} holds more than {limit} bytes")
+        return content
+
+    def write(self, container: str, name: str, content: bytes) -> BlobVersion:
+        """Store a small blob of our own, over an earlier one."""
+        try:
+            self._account.get_blob_client(container, name).upload_blob(content, overwrite=True)
+        except AzureError as exc:
+            # The same content twice is the same as once: what is unknown may be repeated.
+            raise classify(exc, f"write {container}/{name}", write=False) from exc
+        written = self.head(container, name)
+        if written is None:
+            raise TransientError(f"{container}/{name} was written and is gone again")
+        return written
 
     def exists(self, container: str) -> bool:
         """Return whether there is such a container."""
@@ -157,5 +199,4 @@ def _version(container: str, name: str, found: BlobProperties) -> BlobVersion:
 
 
 def _base64(md5: bytes | bytearray | str) -> str:
-
     return md5 if isinstance(md5, str) else b64encode(bytes(md5)).decode()

@@ -1,6 +1,7 @@
 """The `TrainingService` port over Studio's batch execution service (contract §1)."""
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
@@ -18,11 +19,11 @@ from shared.clients.studio_references import (
     signed_reference,
 )
 from shared.core.config_types import Scalar
-from shared.core.pipeline import SINGLE_INPUT
 from shared.core.redact import redact
 from shared.core.references import references_in
+from shared.core.training import SINGLE_INPUT
 from shared.errors import OutcomeUnknown, TransientError
-from shared.ports import Access, Blobs, JobRequest, JobState, JobStatus
+from shared.ports import Access, Blobs, JobRequest, JobState, JobStatus, SignedBlob
 
 #: Signed URLs outlive the job, queueing included (rule 11).
 _MARGIN: Final = timedelta(hours=1)
@@ -48,6 +49,10 @@ _STATUSES: Final = {
     "3": JobStatus.CANCELLED,
     "4": JobStatus.FINISHED,
 }
+
+
+#: How a blob becomes a part of a request: container, name, and what may be done with it.
+_Reference = Callable[[JobRequest, str, str, Access], dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,11 @@ class StudioBatch:
             raise OutcomeUnknown(f"create job: no job id in the answer: {said!r}")
         return job.strip()
 
+    def preview(self, request: JobRequest) -> Mapping[str, Any]:
+        """Return the request that `prepare` would make, with its secrets named in their place."""
+        body = self._assembled(request, self._unsigned, dict(request.parameters))
+        return {"method": "POST", "url": self.service, "body": body}
+
     def ensure_started(self, handle: str, request: JobRequest) -> None:
         """Start the job; one that is started already is fine."""
         del request  # the service has kept it since prepare
@@ -120,17 +130,22 @@ class StudioBatch:
         return urlunsplit((scheme, host, f"{path}/{handle}{action}", query, ""))
 
     def _body(self, request: JobRequest) -> dict[str, Any]:
+        return self._assembled(request, self._reference, self._parameters(request))
+
+    def _assembled(
+        self, request: JobRequest, reference: _Reference, parameters: dict[str, Scalar]
+    ) -> dict[str, Any]:
         # Nothing but GlobalParameters is sent empty: a service without such parts expects none.
         training = request.training
         inputs = {
-            name: self._reference(request, self.data, blob.container, blob.name, Access.READ)
+            name: reference(request, blob.container, blob.name, Access.READ)
             for name, blob in request.inputs.items()
         }
         outputs = {
-            name: self._reference(request, self.models, self.models_container, path, Access.WRITE)
+            name: reference(request, self.models_container, path, Access.WRITE)
             for name, path in request.outputs.items()
         }
-        body: dict[str, Any] = {"GlobalParameters": self._parameters(request)}
+        body: dict[str, Any] = {"GlobalParameters": parameters}
         if SINGLE_INPUT in inputs:
             body["Input"] = inputs.pop(SINGLE_INPUT)
         if inputs:
@@ -141,9 +156,22 @@ class StudioBatch:
             body["AzureBatchPoolId"] = training.azure_batch_pool_id
         return body
 
-    def _reference(
-        self, request: JobRequest, blobs: Blobs, container: str, name: str, access: Access
+    def _account(self, container: str) -> Blobs:
+        return self.models if container == self.models_container else self.data
+
+    def _unsigned(
+        self, request: JobRequest, container: str, name: str, access: Access
     ) -> dict[str, str]:
+        setting, path = request.training.connection_string, f"{container}/{name}"
+        if setting is not None:
+            return keyed_reference(setting, path)
+        base = self._account(container).base_location
+        return signed_reference(SignedBlob(base, path, f"?<signed to {access} when it is sent>"))
+
+    def _reference(
+        self, request: JobRequest, container: str, name: str, access: Access
+    ) -> dict[str, str]:
+        blobs = self._account(container)
         setting, path = request.training.connection_string, f"{container}/{name}"
         if setting is None:
             valid = request.timeout + _MARGIN

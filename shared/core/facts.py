@@ -5,26 +5,33 @@ A fact only knows its own effect; whether it fits the present phase is for
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from shared.core.blobs import BlobVersion
+from shared.core.durations import show_duration
+from shared.core.gate_facts import Approved, Disapproved, Judged, StillWaiting, TurnTaken
 from shared.core.parameters import corrected_parameters
 from shared.core.pipeline import Pipeline
-from shared.core.proof import ProbeAnswers
+from shared.core.promotion_facts import (
+    UNSENT,
+    EndpointReserved,
+    LeftUnsettled,
+    ModelBroke,
+    NotYetLive,
+    ReservationLost,
+    Returned,
+    StayedUnchanged,
+    UpdateLost,
+    UpdateSent,
+    WentLive,
+    with_promotion,
+)
 from shared.core.roll_out import collects_again, tried_again, waiting_again
-from shared.core.run import Delivery, Ended, Phase, Promotion, Run, Trouble
+from shared.core.run import Delivery, Ended, Phase, Run, Trouble
 from shared.errors import InvalidTransition
 
-_UNSENT: Final[dict[str, object]] = {
-    "sent_at": None,
-    "deadline": None,
-    "certain": True,
-    "last": None,
-    "last_at": None,
-    "operation": None,
-}
 #: What is under way elsewhere when a run is parked in one of these.
 _STOPPED_FIRST: Final = (Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT)
 _UNPARKED: Final[dict[str, object]] = {"parked_in": None, "reason": None, "advice": None}
@@ -35,11 +42,13 @@ class JobCreated:
     """The service gave a handle; nothing runs yet."""
 
     job: str
+    inputs: Mapping[str, BlobVersion] = field(default_factory=dict)  #: where not simply the newest
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep the handle before anything is started by it (rule 3)."""
+        """Keep the handle, and what it was made for, before it starts anything (rule 3)."""
         note = f"attempt {run.attempt}: job {self.job}"
-        return run.moved(Phase.CREATED, at, note, job=self.job, job_at=at)
+        known = {"job": self.job, "job_at": at, "inputs": dict(self.inputs)}
+        return run.moved(Phase.CREATED, at, note, **known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +152,8 @@ class ModelCollected:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep exactly this version of the model."""
-        return run.moved(Phase.PROMOTING, at, model=self.model)
+        phase = Phase.JUDGED if run.config.gate.asks else Phase.PROMOTING
+        return run.moved(phase, at, model=self.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +164,8 @@ class ModelsCollected:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep exactly these versions."""
-        return run.moved(Phase.ROLLING_OUT, at, models=dict(self.models))
+        phase = Phase.JUDGED if run.config.gate.asks else Phase.ROLLING_OUT
+        return run.moved(phase, at, models=dict(self.models))
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,139 +204,6 @@ class NothingToPromote:
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run well."""
         return run.moved(Phase.FINISHED, at, self.reason, reason=self.reason, model=self.model)
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointReserved:
-    """The endpoint is ours to update; what it answered before is known."""
-
-    promotion: Promotion
-
-    def fold(self, run: Run, at: datetime) -> Run:
-        """Keep the answers from before, ahead of the update (rule 9)."""
-        return run.moved(Phase.PROMOTING, at, promotion=self.promotion)
-
-
-@dataclass(frozen=True, slots=True)
-class LeftUnsettled:
-    """The endpoint is ours, but an earlier update there may still arrive: first go back."""
-
-    promotion: Promotion
-
-    def fold(self, run: Run, at: datetime) -> Run:
-        """Put back a model that is known, then start the promotion over (rule 8)."""
-        promotion = self.promotion.model_copy(update={"returning_to": "start"})
-        note = "an earlier update of this endpoint was left unsettled: putting its model back first"
-        return run.moved(Phase.RETURNING, at, note, promotion=promotion)
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateSent:
-    """The update (or the return) was sent; `certain` when the service took it."""
-
-    deadline: datetime
-    certain: bool = True
-    operation: str | None = None
-
-    def fold(self, run: Run, at: datetime) -> Run:
-        """Start looking."""
-        phase = run.phase if run.phase is Phase.RETURNING else Phase.VERIFYING
-        sent = {**_UNSENT, "sent_at": at, "deadline": self.deadline, "certain": self.certain}
-        sent["operation"] = self.operation
-        return _with_promotion(run, phase, at, "", {**sent, "ever_sent": True})
-
-
-@dataclass(frozen=True, slots=True)
-class NotYetLive:
-    """A look that settles nothing."""
-
-    probe: ProbeAnswers | None
-
-    def fold(self, run: Run, at: datetime) -> Run:
-        """Remember it: the next look is compared with it."""
-        return _with_promotion(run, run.phase, at, "", {"last": self.probe, "last_at": at})
-
-
-@dataclass(frozen=True, slots=True)
-class WentLive:
-    """The new model serves."""
-
-    proof: str
-    probe: ProbeAnswers | None
-
-    def fold(self, run: Run, at: datetime) -> Run:
-        """End the run with its proof."""
-        proven = {"proof": self.proof, "last": self.probe}
-        return _with_promotion(run, Phase.PROMOTED, at, self.proof, proven)
-
-
-@dataclass(frozen=True, slots=True)
-class StayedUnchanged:
-    """The update changed nothing, as far as the endpoint's answers tell."""
-
-    reason: str
-    can_return: bool
-
-    def fold(self, run: Run, at: datetime) -> Run:
-        """Put the old model back: the switch may still come, and must not come unseen.
-
-        With nothing to put back the run ends, and its reservation stays for the next one.
-        """
-        if not self.can_return:
-            return run.moved(Phase.UNCHANGED, at, self.reason, reason=self.reason)
-        back = {**_UNSENT, "returning_to": "unchanged", "resent": 0}
-        moved = _with_promotion(run, Phase.RETURNING, at, self.reason, back)
-        return moved.model_copy(update={"reason": self.reason})
-
-
-@dataclass(frozen=True, slots=True)
-class ReservationLost:
-    """Another run was given the endpoint meanwhile."""
-
-    def fold(self, run: Run, at: datetime) -> Run:
-        """Start the promotion over; reserving decides by the time of the data."""
-        note = "another run had the endpoint meanwhile: reserving it again"
-        return run.moved(Phase.PROMOTING, at, note, promotion=None)
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateLost:
-    """An update that was never confirmed is not to be seen."""
-
-    def fold(self, run: Run, at: datetime) -> Run:
-        """Send it again: the same model twice is the same model."""
-        note = "the update was never confirmed and is not to be seen: sending it again"
-        phase = run.phase if run.phase is Phase.RETURNING else Phase.PROMOTING
-        again = {**_UNSENT, "resent": _promotion(run).resent + 1}
-        return _with_promotion(run, phase, at, note, again)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelBroke:
-    """The new model does not work at the endpoint."""
-
-    reason: str
-
-    def fold(self, run: Run, at: datetime) -> Run:
-        """Put back what served before."""
-        back = {**_UNSENT, "returning_to": "rolled_back", "resent": 0}
-        moved = _with_promotion(run, Phase.RETURNING, at, self.reason, back)
-        return moved.model_copy(update={"reason": self.reason})
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """A model from before serves again, or, ahead of our own update, all was tried for that."""
-
-    proof: str
-
-    def fold(self, run: Run, at: datetime) -> Run:
-        """End the run, or start its own promotion over."""
-        ends = {"rolled_back": Phase.ROLLED_BACK, "unchanged": Phase.UNCHANGED}
-        end = ends.get(_promotion(run).returning_to or "")
-        if end is None:
-            return run.moved(Phase.PROMOTING, at, self.proof, promotion=None)
-        return _with_promotion(run, end, at, self.proof, {"proof": self.proof})
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,7 +278,7 @@ class RetryRequested:
             return moved.model_copy(update={"deliveries": tried_again(moved, run.config)})
         if moved.promotion is None:
             return moved
-        return _with_promotion(moved, phase, at, "", _UNSENT)
+        return with_promotion(moved, phase, at, "", UNSENT)
 
     def _phase(self, run: Run, changes: Mapping[str, object]) -> Phase:
         parked_in = run.parked_in or run.phase
@@ -409,6 +287,8 @@ class RetryRequested:
             return Phase.TRAINED if collects_again(run, config) else parked_in
         if changes.get("model", run.model) is None and run.model is not None:
             return Phase.TRAINED  # for other endpoints than before
+        if parked_in is Phase.RECEIVED and not run.config.at_once:
+            return Phase.WAITING  # its place was given to others when it was parked
         # What was sent to an endpoint has had its time: send it again, with a new deadline.
         return Phase.PROMOTING if parked_in is Phase.VERIFYING else parked_in
 
@@ -452,6 +332,11 @@ Fact = (
     | JobStopped
     | JobCancelled
     | JobTooOld
+    | TurnTaken
+    | StillWaiting
+    | Judged
+    | Approved
+    | Disapproved
     | GivenUp
     | Overtaken
     | DataGone
@@ -481,25 +366,27 @@ def _parked(run: Run, reason: str, advice: str, at: datetime) -> Run:
     return run.moved(Phase.PARKED, at, reason, parked_in=run.phase, reason=reason, advice=advice)
 
 
+def _paused(run: Run, at: datetime) -> Run:
+    pause = run.config.training.pause
+    trouble = Trouble(
+        since=at + pause,  # a pause uses up nobody's patience
+        cause_since=at + pause,
+        patience=pause,
+        count=0,
+        reason=f"the next attempt begins after a pause of {show_duration(pause)}",
+        next_look=at + pause,
+    )
+    return run.model_copy(update={"trouble": trouble})
+
+
 def _attempt_over(run: Run, end: Phase, reason: str, at: datetime) -> Run:
     over = Ended(attempt=run.attempt, job=run.job, reason=reason)
     changes: dict[str, object] = {"ended_attempts": (*run.ended_attempts, over)}
-    if not run.cancelling and run.attempt < run.config.training.attempts:
+    training = run.config.training
+    if not run.cancelling and run.attempt < training.attempts:
         changes |= {"attempt": run.attempt + 1, "job": None, "started_at": None}
         note = f"attempt {run.attempt} is over: {reason}"
-        return run.moved(Phase.RECEIVED, at, note, **changes)
+        again = run.moved(Phase.RECEIVED, at, note, **changes)
+        return _paused(again, at) if training.pause else again
     end = Phase.CANCELLED if run.cancelling else end
     return run.moved(end, at, reason, reason=reason, **changes)
-
-
-def _with_promotion(
-    run: Run, phase: Phase, at: datetime, note: str, changes: Mapping[str, object]
-) -> Run:
-    promotion = _promotion(run).model_copy(update=changes)
-    return run.moved(phase, at, note, promotion=promotion)
-
-
-def _promotion(run: Run) -> Promotion:
-    if run.promotion is None:
-        raise InvalidTransition(f"run {run.run_id}: phase {run.phase} without a promotion")
-    return run.promotion

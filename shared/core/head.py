@@ -18,6 +18,9 @@ from shared.core.proof import ProbeAnswers
 from shared.core.run import Origin, Run, Value, WayBack
 
 _KEPT: Final = 5
+#: Lines of history that a head keeps, and the blobs that each of them names.
+_LINES: Final = 200
+_SHOWN: Final = 5
 
 
 class Served(Value):
@@ -33,11 +36,28 @@ class Served(Value):
     set_by: str | None = None  #: the run that set it last, where that was another one
     first_at: AwareDatetime | None = None  #: when it was proved first, where that was earlier
     drifts: int = 0  #: how often it had to be set again since it was promoted
+    metrics: dict[str, float] = Field(default_factory=dict)  #: what its evaluation said
+    approved_by: str = ""  #: who approved it, where somebody had to
 
     @property
     def order(self) -> datetime:
         """When this model was new here, however often it was set again."""
         return self.first_at or self.since
+
+
+class Line(Value):
+    """One line of an endpoint's history: from when on which model served, and why."""
+
+    at: AwareDatetime
+    run_id: str  #: the run that set it
+    trained_by: str  #: the run that trained or brought it
+    model: str | None  #: `container/name`; None: the model of the endpoint's own service
+    data: tuple[str, ...]  #: the newest blobs it was trained on
+    blobs: int  #: how many there were
+    data_time: AwareDatetime | None = None  #: when the newest of them was written
+    why: str = ""  #: what opened the run that set it
+    approved_by: str = ""
+    proof: str = ""
 
 
 class Held(Value):
@@ -59,6 +79,7 @@ class Resource(Value):
     baseline: WayBack | None = None  #: what served before our first update
     newest_data: AwareDatetime | None = None  #: the highest data time ever promoted
     held: Held | None = None
+    history: tuple[Line, ...] = ()  #: the newest last
 
     @property
     def kept(self) -> tuple[Served, ...]:
@@ -179,14 +200,47 @@ def promoted(head: Head, run: Run, resource: str, proven: Proven) -> Head:
         set_by=run.run_id if again else None,
         first_at=again.order if again else None,
         drifts=again.drifts + 1 if again and run.origin is Origin.DRIFT else 0,
+        metrics=again.metrics if again else _metrics(run),
+        approved_by=again.approved_by if again else _approved_by(run),
     )
     newest = known.newest_data
     if not run.origin.repeats:
         newest = max(filter(None, (newest, run.data_time)))
     previous = tuple(served for served in known.kept if served is not again)[:_KEPT]
-    changes = {"serving": serving, "previous": previous, "newest_data": newest}
+    history = (*known.history, _line(run, serving))[-_LINES:]
+    changes = {
+        "serving": serving,
+        "previous": previous,
+        "newest_data": newest,
+        "history": history,
+    }
     resources = {**head.resources, resource: known.model_copy(update=changes)}
     return released(head.model_copy(update={"resources": resources}), run.run_id)
+
+
+def _metrics(run: Run) -> dict[str, float]:
+    return dict(run.verdict.metrics) if run.verdict else {}
+
+
+def _approved_by(run: Run) -> str:
+    said = run.approval
+    return said.by if said is not None and said.answer == "approved" else ""
+
+
+def _line(run: Run, serving: Served) -> Line:
+    newest = sorted(serving.manifest, key=lambda blob: blob.modified, reverse=True)
+    return Line(
+        at=serving.since,
+        run_id=run.run_id,
+        trained_by=serving.run_id,
+        model=serving.model.path if serving.model else None,
+        data=tuple(blob.path for blob in newest[:_SHOWN]),
+        blobs=len(newest),
+        data_time=newest[0].modified if newest else None,
+        why=run.cause,
+        approved_by=serving.approved_by,
+        proof=serving.proof,
+    )
 
 
 def held(head: Head, resource: str, hold: Held | None) -> Head:

@@ -12,7 +12,6 @@ from shared.core.facts import (
     CancelRequested,
     DataGone,
     DeliveriesMoved,
-    EndpointReserved,
     Fact,
     GivenUp,
     JobCancelled,
@@ -22,20 +21,24 @@ from shared.core.facts import (
     JobStarted,
     JobStopped,
     JobTooOld,
-    LeftUnsettled,
-    ModelBroke,
     ModelCollected,
     ModelsCollected,
     NothingToPromote,
-    NotYetLive,
     Overtaken,
-    ReservationLost,
     RetryRequested,
-    Returned,
     RolledOut,
-    StayedUnchanged,
     StepDelayed,
     StepRefused,
+)
+from shared.core.gate_facts import Approved, Disapproved, Judged, StillWaiting, TurnTaken
+from shared.core.promotion_facts import (
+    EndpointReserved,
+    LeftUnsettled,
+    ModelBroke,
+    NotYetLive,
+    ReservationLost,
+    Returned,
+    StayedUnchanged,
     UpdateLost,
     UpdateSent,
     WentLive,
@@ -47,11 +50,14 @@ from shared.errors import InvalidTransition
 class Command(StrEnum):
     """What is due. The last part of the name says whether it changes the world."""
 
+    TAKE_TURN = "take turn"
     CREATE_JOB = "create job"
     START_JOB = "start job"
     LOOK_AT_JOB = "look at job"
     STOP_JOB = "stop job"
     COLLECT_MODEL = "collect model"
+    JUDGE = "judge"
+    EXPIRE = "expire"  #: nobody approved or rejected in time
     ROLL_OUT = "roll out"
     RESERVE_ENDPOINT = "reserve endpoint"
     UPDATE_ENDPOINT = "update endpoint"
@@ -79,9 +85,11 @@ _ACTS: Final = frozenset(
 
 #: What is due in a phase that asks no further question.
 _DUE: Final = {
+    Phase.WAITING: Command.TAKE_TURN,
     Phase.RECEIVED: Command.CREATE_JOB,
     Phase.CREATED: Command.START_JOB,
     Phase.TRAINED: Command.COLLECT_MODEL,
+    Phase.JUDGED: Command.JUDGE,
     Phase.ROLLING_OUT: Command.ROLL_OUT,
 }
 
@@ -94,6 +102,8 @@ def next_command(run: Run, now: datetime) -> Command:
         case Phase.TRAINING:
             overdue = now >= (run.started_at or run.opened_at) + run.config.training.timeout
             return Command.STOP_JOB if overdue else Command.LOOK_AT_JOB
+        case Phase.AWAITING_APPROVAL:
+            return Command.EXPIRE if now >= expires_at(run) else Command.NOTHING
         case Phase.PROMOTING:
             return Command.RESERVE_ENDPOINT if run.promotion is None else Command.UPDATE_ENDPOINT
         case Phase.VERIFYING | Phase.RETURNING:
@@ -111,22 +121,35 @@ def _when_cancelling(run: Run) -> Command:
     return Command.NOTHING if run.phase.ended else Command.GIVE_UP
 
 
+def expires_at(run: Run) -> datetime:
+    """Return when the wait for a person's answer is over."""
+    return (run.awaiting_since or run.opened_at) + run.config.gate.expires
+
+
 _STEPS: Final = (
+    Phase.WAITING,
     Phase.RECEIVED,
     Phase.CREATED,
     Phase.TRAINING,
     Phase.TRAINED,
+    Phase.JUDGED,
+    Phase.AWAITING_APPROVAL,
     Phase.ROLLING_OUT,
     Phase.PROMOTING,
     Phase.VERIFYING,
     Phase.RETURNING,
 )
 #: Until an endpoint is being given a model; a roll-out stops what it has not begun.
-_CAN_BE_CANCELLED: Final = frozenset(_STEPS[:5])
+_CAN_BE_CANCELLED: Final = frozenset(_STEPS[: _STEPS.index(Phase.PROMOTING)])
 _JOB_OVER: Final = frozenset({Phase.RECEIVED, Phase.FAILED, Phase.TIMED_OUT, Phase.CANCELLED})
+_ON_TO_ENDPOINTS: Final = frozenset({Phase.PROMOTING, Phase.ROLLING_OUT})
 
 #: What may be learned in which phase, and where it may lead.
 MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
+    (Phase.WAITING, StillWaiting): frozenset({Phase.WAITING}),
+    (Phase.WAITING, TurnTaken): frozenset({Phase.RECEIVED}),
+    (Phase.WAITING, Overtaken): frozenset({Phase.SUPERSEDED}),
+    (Phase.WAITING, GivenUp): frozenset({Phase.CANCELLED}),
     (Phase.RECEIVED, JobCreated): frozenset({Phase.CREATED}),
     (Phase.RECEIVED, Overtaken): frozenset({Phase.SUPERSEDED}),
     (Phase.RECEIVED, DataGone): frozenset({Phase.REJECTED}),
@@ -142,11 +165,17 @@ MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
     (Phase.TRAINING, JobFailed): _JOB_OVER,
     (Phase.TRAINING, JobStopped): _JOB_OVER,
     (Phase.TRAINING, JobCancelled): frozenset({Phase.CANCELLED}),
-    (Phase.TRAINED, ModelCollected): frozenset({Phase.PROMOTING}),
-    (Phase.TRAINED, ModelsCollected): frozenset({Phase.ROLLING_OUT}),
+    (Phase.TRAINED, ModelCollected): frozenset({Phase.JUDGED, Phase.PROMOTING}),
+    (Phase.TRAINED, ModelsCollected): frozenset({Phase.JUDGED, Phase.ROLLING_OUT}),
+    (Phase.TRAINED, JobFailed): _JOB_OVER,
     (Phase.TRAINED, NothingToPromote): frozenset({Phase.FINISHED}),
     (Phase.TRAINED, Overtaken): frozenset({Phase.SUPERSEDED}),
     (Phase.TRAINED, GivenUp): frozenset({Phase.CANCELLED}),
+    (Phase.JUDGED, Judged): _ON_TO_ENDPOINTS | {Phase.AWAITING_APPROVAL, Phase.REJECTED},
+    (Phase.JUDGED, GivenUp): frozenset({Phase.CANCELLED}),
+    (Phase.AWAITING_APPROVAL, Approved): _ON_TO_ENDPOINTS,
+    (Phase.AWAITING_APPROVAL, Disapproved): frozenset({Phase.REJECTED}),
+    (Phase.AWAITING_APPROVAL, GivenUp): frozenset({Phase.CANCELLED}),
     (Phase.ROLLING_OUT, DeliveriesMoved): frozenset({Phase.ROLLING_OUT}),
     (Phase.ROLLING_OUT, RolledOut): frozenset(
         {

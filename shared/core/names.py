@@ -6,10 +6,14 @@ so a repeated event meets the record it made the first time (docs/decisions/0001
 
 import hashlib
 import re
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 MODEL_SUFFIX: Final = ".ilearner"
 _RUN_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+#: Microseconds; far behind any date, so that what is left of it sorts the newest first.
+_END_OF_TIME: Final = 10_000_000_000_000_000
 _PROMOTE_PARTS: Final = 3
 _RUN_PARTS: Final = 5
 
@@ -40,6 +44,32 @@ def version_id(pipeline: str, container: str, blob: str, etag: str) -> str:
 def run_id(pipeline: str, *cause: str) -> str:
     """Return the id of the run that `cause` opens in `pipeline`."""
     return f"{pipeline}-{digest(pipeline, *cause)}"
+
+
+def slot_id(pipeline: str, key: Sequence[str]) -> str:
+    """Return where it is kept who may run, for one key of a pipeline."""
+    return f"slots/{pipeline}/{digest('key', *key)}"
+
+
+def seat_id(kind: str, name: str) -> str:
+    """Return where it is kept who may run, over all keys or pipelines."""
+    return f"seats/{digest(kind, name)}"
+
+
+def inbox_prefix(pipeline: str, key: Sequence[str]) -> str:
+    """Return below what the data waits that landed for one key of a pipeline."""
+    return f"inbox/{pipeline}/{digest('key', *key)}/"
+
+
+def index_name(opened_at: datetime, run_id: str) -> str:
+    """Return the name under which a run is listed, the newest first."""
+    left = _END_OF_TIME - int(opened_at.timestamp() * 1_000_000)
+    return f"index/{left:017d}-{run_id}"
+
+
+def manifest_path(pipeline: str, run: str) -> str:
+    """Return where in the models container the list of a run's data is written."""
+    return f"runs/{pipeline}/{run}/manifest.csv"
 
 
 def delivery_run_id(pipeline: str, parent: str, endpoint: str, tried: int) -> str:

@@ -2,28 +2,29 @@
 
 from collections.abc import Mapping
 
-from shared.core.blobs import BlobVersion
 from shared.core.config_types import Scalar
 from shared.core.pattern import fill
 from shared.core.pipeline import Pipeline
 from shared.core.references import escape
 from shared.core.run import Run
+from shared.core.training import MANIFEST
 
 
-def parameters_for(
-    pipeline: Pipeline, blob: BlobVersion | None, tokens: Mapping[str, str]
-) -> dict[str, Scalar]:
+def parameters_for(pipeline: Pipeline, run: Run) -> dict[str, Scalar]:
     """Return the pipeline's parameters; `${NAME}` stays as it is until it is sent.
 
     Args:
         pipeline: whose parameters they are.
-        blob: what `{data}` stands for; None where the pipeline has no data of ours.
-        tokens: what the path of the data captured.
+        run: what `{data}`, `{data.manifest}` and the tokens stand for.
     """
-    captured = {**tokens, "data": blob.path} if blob else dict(tokens)
+    captured = dict(run.tokens)
+    if run.newest is not None:
+        captured["data"] = run.newest.path
     safe = {name: escape(value) for name, value in captured.items()}
     return {
-        name: fill(value, safe) if isinstance(value, str) else value
+        name: fill(value.replace(MANIFEST, escape(run.listed_at)), safe)
+        if isinstance(value, str)
+        else value
         for name, value in pipeline.training.parameters.items()
     }
 
@@ -40,6 +41,6 @@ def corrected_parameters(was: Pipeline, now: Pipeline, run: Run) -> dict[str, Sc
 
     What a person asked for over what `was` said is kept.
     """
-    usual = parameters_for(was, run.newest, run.tokens)
+    usual = parameters_for(was, run)
     asked = {name: value for name, value in run.parameters.items() if usual.get(name) != value}
-    return {**parameters_for(now, run.newest, run.tokens), **asked}
+    return {**parameters_for(now, run), **asked}

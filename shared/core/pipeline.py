@@ -9,113 +9,79 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
-from shared.core.config_types import (
-    JobsUrl,
-    Name,
-    OutputFile,
-    Scalar,
-    SecretReference,
-    Size,
-    Span,
-    Strict,
-)
-from shared.core.durations import Duration, parse_duration
+from shared.core.config_types import Name, Span, Strict
+from shared.core.data import Data
+from shared.core.durations import parse_duration
 from shared.core.endpoint import Endpoint
+from shared.core.gate import Rule
 from shared.core.names import MODEL_SUFFIX
-from shared.core.pattern import checked_pattern, tokens_of
+from shared.core.pattern import tokens_of
+from shared.core.recurrence import Recurrence
 from shared.core.schedule import checked_schedule
+from shared.core.training import DATA, MANIFEST, Training
 
 PIPELINE_NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
-#: The name of the one input of a service that takes `Input` (contract studio-classic §1.2).
-SINGLE_INPUT: Final = ""
-_DATA: Final = "{data}"
-
-
-class Data(Strict):
-    """Which blobs of the training data container are news to a pipeline."""
-
-    blob: Annotated[str, StringConstraints(min_length=1, max_length=1024)] = Field(
-        description="Pattern inside TRAINING_DATA_CONTAINER; {tokens} are captured.",
-        examples=["census/{date}/{name}.csv"],
-    )
-    settle: Duration = Field(default_factory=lambda: parse_duration("0s"), validate_default=True)
-    min_size: Size = Field(default=1, description="Smaller blobs open no run.")
-    backfill: Literal["none"] = Field(
-        default="none", description="Blobs older than the pipeline's first activation: not news."
-    )
-
-    @model_validator(mode="after")
-    def _from_the_container_root(self) -> Self:
-        checked_pattern(self.blob)
-        if self.blob.startswith("/"):
-            raise ValueError("blob: start below the container, without a leading slash")
-        return self
-
-
-class Training(Strict):
-    """The batch execution service that trains, and what one job is given."""
-
-    service: JobsUrl = Field(description="Batch execution URL, ending in /jobs.")
-    api_key: SecretReference = Field(description="App setting with the key, as ${NAME}.")
-    inputs: dict[Name, Annotated[str, Field(pattern=r"^\{data\}$")]] = Field(
-        default_factory=lambda: {"input1": _DATA},
-        description="Input names of the service; {data} is the newest blob of the run.",
-    )
-    input: Annotated[str, Field(pattern=r"^\{data\}$")] | None = Field(
-        default=None, description="In place of `inputs`, for a service that takes one `Input`."
-    )
-    outputs: dict[Name, OutputFile] = Field(
-        default_factory=dict,
-        description="Output names of the service, and the file each is written to. Outputs not "
-        "named are left to the service's own storage and copied from there.",
-        examples=[{"output1": "model.ilearner", "output2": "evaluation.csv"}],
-    )
-    parameters: dict[Name, Scalar] = Field(
-        default_factory=dict, description="GlobalParameters; may use {tokens} and ${NAME}."
-    )
-    connection_string: SecretReference | None = Field(
-        default=None,
-        description="App setting with the storage connection string, as ${NAME}: only for a "
-        "service that takes no signed URLs.",
-    )
-    azure_batch_pool_id: Annotated[str, Field(pattern=r"^[0-9A-Fa-f-]+$")] | None = Field(
-        default=None, description="AzureBatchPoolId of a dedicated pool."
-    )
-    timeout: Span = Field(
-        default_factory=lambda: parse_duration("2h"),
-        description="How long one attempt may take, queueing included.",
-    )
-    attempts: int = Field(default=1, ge=1, le=10, description="Jobs to try before giving up.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_input_form(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("input") is not None:
-            if given.get("inputs"):
-                raise ValueError("input and inputs: a job is given one of the two, remove one")
-            return {**given, "inputs": {}}
-        return given
-
-    @model_validator(mode="after")
-    def _within_what_a_signature_allows(self) -> Self:
-        if self.timeout > parse_duration("6d22h"):
-            raise ValueError("timeout: at most 6d22h, because a signed URL lives 7 days at most")
-        if len(set(self.outputs.values())) != len(self.outputs):
-            raise ValueError("outputs: two outputs cannot be written to one file")
-        return self
-
-    @property
-    def input_names(self) -> tuple[str, ...]:
-        """The inputs that get the data; `SINGLE_INPUT` for the one that has no name."""
-        return (SINGLE_INPUT,) if self.input else tuple(self.inputs)
 
 
 class Gate(Strict):
     """When a trained model may be promoted."""
 
-    first_model: Literal["allow"] | None = Field(
-        default=None, description="allow: promote even where no way back is known yet."
+    metrics: Name | None = Field(
+        default=None,
+        description="The output with the evaluation; left out: evaluation.json beside the model.",
     )
+    row: dict[Name, str | int] = Field(
+        default_factory=dict,
+        description="Which row of an evaluation with several: a column and its value, or "
+        "{number: 1}.",
+    )
+    rules: tuple[Rule, ...] = Field(default=(), description="All of them must hold.")
+    first_model: Literal["allow"] | None = Field(
+        default=None,
+        description="allow: promote even where no way back is known yet, and where there is no "
+        "live model to compare with.",
+    )
+    approval: Literal["none", "required"] = Field(
+        default="none", description="required: a person says yes before a model is promoted."
+    )
+    expires: Span = Field(
+        default_factory=lambda: parse_duration("3d"),
+        description="How long that is waited for.",
+    )
+    on_expiry: Literal["reject", "approve"] = Field(
+        default="reject", description="What happens when nobody answers."
+    )
+
+    @model_validator(mode="after")
+    def _rules_for_metrics(self) -> Self:
+        if self.metrics is not None and not self.rules:
+            raise ValueError("rules: an evaluation is only read to be judged, write at least one")
+        return self
+
+    @property
+    def asks(self) -> bool:
+        """Whether a model is held before it is promoted, by rules or for a person."""
+        return bool(self.rules) or self.approval == "required"
+
+
+class Budget(Strict):
+    """How often a pipeline may train, for each of its keys."""
+
+    least_interval: Span | None = Field(
+        default=None, description="The least time between the beginnings of two runs."
+    )
+    most_per_day: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="Runs begun within any 24 hours."
+    )
+
+
+class WaitForData(Strict):
+    """A due time that comes before its data."""
+
+    every: Span = Field(
+        default_factory=lambda: parse_duration("10m"), description="How often to look."
+    )
+    at_most: Span = Field(description="How long to wait for data that no run was opened for yet.")
 
 
 class RollOut(Strict):
@@ -140,10 +106,39 @@ class Pipeline(Strict):
         default=None,
         description="Tokens that tell customers apart; by default those used under endpoints.",
     )
-    schedule: Annotated[str, AfterValidator(checked_schedule)] | None = Field(
-        default=None, description="NCRONTAB, UTC: also train on the newest blob at these times."
+    schedule: Annotated[str, AfterValidator(checked_schedule)] | Recurrence | None = Field(
+        default=None,
+        description="NCRONTAB in UTC, or {frequency, interval, anchor, offset}: also train on "
+        "the newest blob at these times.",
     )
-    when_busy: Literal["parallel"] = Field(description="What to do while a run is open.")
+    catch_up: Literal["latest", "all", "none"] = Field(
+        default="latest", description="Which due times that were missed are made up for."
+    )
+    catch_up_most: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=24, description="With `all`: the newest this many."
+    )
+    skip_if_no_new_data: bool = Field(
+        default=False, description="No run at a due time when its data had one already."
+    )
+    wait_for_data: WaitForData | None = Field(
+        default=None, description="Have a due time wait for data that had no run yet."
+    )
+    when_busy: Literal["newest", "queue", "parallel"] = Field(
+        default="newest",
+        description="While a run of the same key is open: newest, all that landed meanwhile "
+        "gets one run next; queue, one run after the other; parallel, all at once.",
+    )
+    order: Literal["oldest_first", "newest_first"] = Field(
+        default="oldest_first", description="Whose turn it is next among those that wait."
+    )
+    max_parallel: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="Runs of this pipeline at once, over all its keys."
+    )
+    budget: Budget = Field(default_factory=Budget)
+    pause_after: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        default=None,
+        description="Failures in a row after which nothing more is started until resumed.",
+    )
     training: Training
     gate: Gate = Field(default_factory=Gate)
     roll_out: Literal["one_by_one"] | RollOut = Field(
@@ -190,7 +185,7 @@ class Pipeline(Strict):
 
     @model_validator(mode="after")
     def _data_where_it_is_used(self) -> Self:
-        if self.data is None and self.training.input_names:
+        if self.data is None and (self.training.sources or self.training.wants_manifest):
             raise ValueError(
                 "data is missing: name the blobs to train on, or write `inputs: {}` under "
                 "training for a service that finds its data itself"
@@ -201,8 +196,10 @@ class Pipeline(Strict):
     def _known_tokens(self) -> Self:
         captured = set(self.captured)
         texts = [str(value) for value in self.training.parameters.values()]
+        paths = [text for text in self.training.sources.values() if text not in (DATA, MANIFEST)]
         used = {
             "training.parameters": {t for text in texts for t in tokens_of(text)} - {"data"},
+            "training.inputs": {t for text in paths for t in tokens_of(text)},
             "endpoints": {t for endpoint in self.endpoints for t in endpoint.tokens},
             "key": set(self.key or ()),
         }
@@ -215,6 +212,35 @@ class Pipeline(Strict):
         if self.key is not None and (missing := used["endpoints"] - set(self.key)):
             raise ValueError(f"key: must hold {min(missing)}, because an endpoint is chosen by it")
         return self
+
+    @model_validator(mode="after")
+    def _a_marker_is_no_data(self) -> Self:
+        if self.data and self.data.marker and DATA in self.training.sources.values():
+            raise ValueError(
+                "training.inputs: the blob is a marker, name the data by a path with its tokens"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_of_an_output(self) -> Self:
+        metrics, outputs = self.gate.metrics, self.training.outputs
+        if metrics in outputs and outputs[metrics].endswith(MODEL_SUFFIX):
+            raise ValueError(f"gate.metrics: {metrics} is a model, name the output beside it")
+        return self
+
+    @model_validator(mode="after")
+    def _schedule_where_it_is_used(self) -> Self:
+        asked = self.wait_for_data is not None or self.skip_if_no_new_data
+        if asked and (self.schedule is None or self.data is None):
+            raise ValueError("wait_for_data and skip_if_no_new_data need a schedule and data")
+        return self
+
+    @property
+    def at_once(self) -> bool:
+        """Whether each data version has its run at once, with nothing to wait for."""
+        limits = (self.max_parallel, self.training.max_parallel, self.pause_after)
+        free = self.when_busy == "parallel" and self.budget == Budget()
+        return free and not any(limits) and not (self.data and self.data.settles)
 
     @property
     def captured(self) -> tuple[str, ...]:

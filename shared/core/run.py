@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from shared.core.blobs import BlobVersion
 from shared.core.config_types import Scalar
 from shared.core.endpoint import Endpoint
+from shared.core.gate import Verdict
 from shared.core.pipeline import Pipeline
 from shared.core.proof import ProbeAnswers
 
@@ -18,10 +19,13 @@ _HISTORY: Final = 100
 class Phase(StrEnum):
     """Where a run stands. An end never changes again; `parked` is not an end."""
 
-    RECEIVED = "received"  #: opened; no job yet
+    WAITING = "waiting"  #: opened; it is not its turn yet
+    RECEIVED = "received"  #: its turn; no job yet
     CREATED = "created"  #: a job exists at the service and is not known to be started
     TRAINING = "training"  #: the start was confirmed
     TRAINED = "trained"  #: the job is finished
+    JUDGED = "judged"  #: the model is there; what the gate says of it is due
+    AWAITING_APPROVAL = "awaiting_approval"  #: the gate is passed; a person decides
     ROLLING_OUT = "rolling_out"  #: each of several endpoints gets the model in a run of its own
     PROMOTING = "promoting"  #: a model is on its way to the endpoint
     VERIFYING = "verifying"  #: the update was sent; is it live?
@@ -31,11 +35,11 @@ class Phase(StrEnum):
     PROMOTED = "promoted"
     UNCHANGED = "unchanged"  #: the endpoint took the update and still answers as before
     FINISHED = "finished"  #: trained; there is no endpoint or no model to give it
-    REJECTED = "rejected"  #: the data cannot be used
+    REJECTED = "rejected"  #: the data cannot be used, or the model is not good enough
     FAILED = "failed"  #: every attempt failed at the service
     CANCELLED = "cancelled"  #: by a person
     TIMED_OUT = "timed_out"  #: the last attempt took longer than `timeout`
-    SUPERSEDED = "superseded"  #: newer data was there first
+    SUPERSEDED = "superseded"  #: newer data, or a newer run, was there first
     ROLLED_BACK = "rolled_back"  #: the new model did not work; the old one serves again
 
     @property
@@ -142,6 +146,15 @@ class Delivery(Value):
     reason: str = ""
 
 
+class Approval(Value):
+    """What a person, or the end of the wait for one, said to a trained model."""
+
+    answer: Literal["approved", "rejected"]
+    by: str  #: who; says so where nobody checked it
+    at: AwareDatetime
+    why: str = ""
+
+
 class Entry(Value):
     """One line of a run's history."""
 
@@ -163,6 +176,7 @@ class Run(Value):
     manifest: tuple[BlobVersion, ...]
     parameters: dict[str, Scalar]
     tokens: dict[str, str] = Field(default_factory=dict)  #: what the data's path captured
+    listed_at: str = ""  #: `container/name` of the list of the manifest, where a job wants one
     parent: str | None = None  #: the run whose model this one gives to an endpoint
     as_of: AwareDatetime | None = None  #: the data time of a run that has another one's model
     phase: Phase
@@ -172,9 +186,14 @@ class Run(Value):
     job_at: AwareDatetime | None = None  #: when the job was made; its signed URLs age from then
     started_at: AwareDatetime | None = None
     ended_attempts: tuple[Ended, ...] = ()
+    inputs: dict[str, BlobVersion] = Field(default_factory=dict)
+    """Input name -> blob, where it is not simply the newest of the manifest."""
     model: BlobVersion | None = None
     models: dict[str, BlobVersion] = Field(default_factory=dict)  #: endpoint -> its model
     deliveries: tuple[Delivery, ...] = ()
+    verdict: Verdict | None = None  #: what the gate says of the model, with every number
+    awaiting_since: AwareDatetime | None = None  #: since when a person is asked to decide
+    approval: Approval | None = None
     promotion: Promotion | None = None
     trouble: Trouble | None = None
     cancelling: bool = False
@@ -192,6 +211,16 @@ class Run(Value):
         """
         itself = self.as_of or self.opened_at
         return max((blob.modified for blob in self.manifest), default=itself)
+
+    @property
+    def current(self) -> tuple[BlobVersion, ...]:
+        """The newest version of each blob of the manifest, by name."""
+        newest: dict[str, BlobVersion] = {}
+        for blob in self.manifest:
+            known = newest.get(blob.name)
+            if known is None or blob.modified >= known.modified:
+                newest[blob.name] = blob
+        return tuple(newest[name] for name in sorted(newest))
 
     @property
     def newest(self) -> BlobVersion | None:

@@ -1,10 +1,12 @@
 """NCRONTAB schedules: six fields, UTC, as Azure Functions timers read them."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from croniter import croniter
+
+from shared.core.recurrence import Recurrence, due_at_or_before
 
 _FIELDS: Final = 6
 _ITEM: Final = r"(?:\*|\d{1,4}|[A-Za-z]{3})"
@@ -41,3 +43,26 @@ def last_due(schedule: str, now: datetime) -> datetime:
 def _walk(schedule: str, start: datetime) -> croniter:
     # NCRONTAB wants both the day and the day of week to fit; cron wants either.
     return croniter(schedule, start, second_at_beginning=True, day_or=False)
+
+
+def dues_between(
+    schedule: str | Recurrence, after: datetime, until: datetime, most: int
+) -> list[datetime]:
+    """Return the newest at most `most` due times after `after` and not after `until`, in order.
+
+    Walks backwards, so that it costs as much after years as after a minute.
+    """
+    found: list[datetime] = []
+    while len(found) < most:
+        due = _last(schedule, until)
+        if due <= after:
+            break
+        found.append(due)
+        until = due - timedelta(microseconds=1)
+    return found[::-1]
+
+
+def _last(schedule: str | Recurrence, until: datetime) -> datetime:
+    if isinstance(schedule, str):
+        return last_due(schedule, until)
+    return due_at_or_before(schedule, until)

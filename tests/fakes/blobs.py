@@ -10,8 +10,10 @@ from urllib.parse import quote, unquote
 
 from local.studio.storage import MemoryBlobs, blob_key
 from shared.core.blobs import BlobVersion
-from shared.ports import Access, SignedBlob
+from shared.errors import PermanentError
+from shared.ports import Access, Page, SignedBlob
 from tests.fakes.clock import FakeClock
+from tests.fakes.documents import page_of
 
 ACCOUNT = "https://account.blob.core.windows.net/"
 
@@ -29,6 +31,8 @@ class FakeBlobs:
     facts: dict[str, Facts] = field(default_factory=dict)
     versions: "count[int]" = field(default_factory=lambda: count(1))
     heads: int = 0
+    pages: int = 0
+    reads: list[str] = field(default_factory=list)  #: contents that the app asked for
     missing: set[str] = field(default_factory=set)  #: containers that nobody made
 
     account: str = "account"
@@ -64,6 +68,20 @@ class FakeBlobs:
         for key in sorted(self.store.contents):
             if key.startswith(start) and (found := self._version(key)) is not None:
                 yield found
+
+    def page(self, container: str, cursor: str | None) -> Page[BlobVersion]:
+        self.pages += 1
+        return page_of(list(self.listing(container, "")), 5000, cursor, lambda one: one.name)
+
+    def read(self, container: str, name: str, limit: int) -> bytes | None:
+        self.reads.append(f"{container}/{name}")
+        content = self.store.contents.get(_key(container, name))
+        if content is not None and len(content) > limit:
+            raise PermanentError(f"{container}/{name} holds more than {limit} bytes")
+        return content
+
+    def write(self, container: str, name: str, content: bytes) -> BlobVersion:
+        return self.put(container, name, content)
 
     def exists(self, container: str) -> bool:
         return container not in self.missing

@@ -1,14 +1,17 @@
 """The `Documents` port in memory, with the one fault switch of the world."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
+from typing import TypeVar
 
-from shared.errors import Conflict
-from shared.ports import Document, ETag, Listed
+from shared.errors import BadCursor, Conflict
+from shared.ports import Document, ETag, Listed, Page
 from tests.fakes.clock import FakeClock
 from tests.fakes.faults import Faults
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,23 @@ class MemoryDocuments:
                 row = self.rows[name]
                 yield Listed(name, row.etag, row.modified, dict(row.metadata))
 
+    def page(self, prefix: str, size: int, cursor: str | None) -> Page[Listed]:
+        return page_of(list(self.listing(prefix)), size, cursor, lambda one: one.name)
+
     def _put(self, name: str, body: bytes, metadata: Mapping[str, str] | None) -> ETag:
         etag = ETag(f"v{next(self.versions)}")
         self.rows[name] = Row(body, etag, self.clock.now(), dict(metadata or {}))
         return etag
+
+
+def page_of(items: list[T], size: int, cursor: str | None, name_of: Callable[[T], str]) -> Page[T]:
+    """Return one page of `items`, which are sorted by name."""
+    if cursor is not None and not cursor.startswith("from:"):
+        raise BadCursor(cursor)
+    start = (cursor or "from:").removeprefix("from:")
+    left = [item for item in items if name_of(item) >= start]
+    following = f"from:{name_of(left[size])}" if len(left) > size else None
+    return Page(tuple(left[:size]), following)
 
 
 def _kind(name: str) -> str:

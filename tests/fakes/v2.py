@@ -5,8 +5,10 @@ caller's, and an endpoint's update is an operation that says how it stands.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from shared.core.blobs import BlobVersion
 from shared.core.endpoint import Verify
@@ -27,6 +29,9 @@ class V2Jobs:
     def prepare(self, request: JobRequest) -> str:
         seed = f"{request.run_id}/{request.attempt}".encode()
         return f"rt-{hashlib.sha256(seed).hexdigest()[:20]}"
+
+    def preview(self, request: JobRequest) -> Mapping[str, Any]:
+        return {"method": "PUT", "url": f"https://v2.example/jobs/{self.prepare(request)}"}
 
     def ensure_started(self, handle: str, request: JobRequest) -> None:
         if handle not in self.jobs:

@@ -18,6 +18,7 @@ from shared.core.run import Run
 from shared.errors import RelearnError
 from shared.intake import Intake
 from shared.ledger import Ledger
+from shared.orders import Orders
 from shared.poll import Poll
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
@@ -95,6 +96,7 @@ class World:
     def restart(self) -> None:
         """Start a new worker process: nothing that was only in memory is left."""
         self.intake, self.poll = self._worker()
+        self.orders = Orders(self.intake._context, self.intake)
 
     def _worker(self) -> tuple[Intake, Poll]:
         adapters = StudioAdapters(

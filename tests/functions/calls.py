@@ -6,7 +6,7 @@ from typing import Any
 
 import azure.functions as func
 
-from functions import endpoints, health, manual_runs
+from functions import endpoints, health, manual_runs, runs
 
 _PROBLEM = "application/problem+json"
 
@@ -42,13 +42,13 @@ class Api:
         return _said(manual_runs.start_run(_request("POST", params, headers, sent)))
 
     def get(self, run_id: str) -> Said:
-        return _said(manual_runs.get_run(_request("GET", {"run_id": run_id})))
+        return _said(runs.get_run(_request("GET", {"run_id": run_id})))
 
     def retry(self, run_id: str) -> Said:
-        return _said(manual_runs.retry_run(_request("POST", {"run_id": run_id})))
+        return _said(runs.retry_run(_request("POST", {"run_id": run_id})))
 
     def cancel(self, run_id: str) -> Said:
-        return _said(manual_runs.cancel_run(_request("POST", {"run_id": run_id})))
+        return _said(runs.cancel_run(_request("POST", {"run_id": run_id})))
 
     def endpoint(self, name: str = "production", *, key: str | None = None) -> Said:
         request = _request("GET", _place(name), query={} if key is None else {"key": key})

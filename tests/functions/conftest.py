@@ -11,8 +11,12 @@ from local.worker_check.worker import ROOT
 from shared import wiring
 from shared.config import Configuration
 from shared.endpoints import Endpoints
+from shared.history import History
+from shared.orders import Orders
+from shared.pipelines import Pipelines
 from shared.retention import Retention
 from shared.settings import Problem, read_settings
+from shared.sweep import Sweep
 from shared.wiring import App, Unusable
 from tests.fakes.world import DATA, MODELS, World
 from tests.functions.calls import Api
@@ -67,8 +71,20 @@ def app_over(world: World, *problems: Problem) -> App:
     settings = read_settings(ENVIRONMENT, ROOT)
     intake, poll = world.intake, world.poll
     context = intake._context
-    endpoints, retention = Endpoints(context, intake), Retention(context)
-    return App(settings, configuration, context, intake.driver, intake, poll, endpoints, retention)
+    return App(
+        settings,
+        configuration,
+        context,
+        intake.driver,
+        intake,
+        poll,
+        Endpoints(context, intake),
+        Retention(context),
+        Sweep(context, intake),
+        Orders(context, intake),
+        Pipelines(context, intake),
+        History(context),
+    )
 
 
 def park(world: World, api: Api) -> str:

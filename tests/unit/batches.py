@@ -6,7 +6,7 @@ from typing import Any
 from shared.clients.http import Answer
 from shared.clients.studio_batch import StudioBatch
 from shared.clients.studio_call import StudioCall
-from shared.core.pipeline import Training
+from shared.core.training import Training
 from shared.errors import RelearnError
 from shared.ports import JobRequest
 from shared.settings import resolve

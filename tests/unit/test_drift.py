@@ -74,7 +74,7 @@ def test_a_second_drift_of_one_model_waits_for_a_person() -> None:
     assert second.phase is Phase.PARKED
     assert "again" in (second.reason or "")
     assert world.serving() == foreign
-    world.poll.retry(second.run_id)
+    world.orders.retry(second.run_id)
     world.until(second, Phase.PROMOTED)
     assert world.serving() != foreign
 
@@ -136,7 +136,7 @@ def test_a_repair_that_another_model_overtook_ends_superseded() -> None:
     parked = next(run for run in repairs(world) if run.phase is Phase.PARKED)
     world.until(world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n"), Phase.PROMOTED)
     serving = world.serving()
-    world.poll.retry(parked.run_id)
+    world.orders.retry(parked.run_id)
     world.until(parked, Phase.SUPERSEDED)
     assert world.serving() == serving
 

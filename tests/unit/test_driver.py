@@ -51,7 +51,7 @@ def test_a_parked_run_is_not_polled_and_a_retry_brings_it_to_its_end(
     world.idle(timedelta(hours=2))
     assert len(world.http.sent) == sent
     mend()
-    world.poll.retry(run.run_id)
+    world.orders.retry(run.run_id)
     world.until(run, Phase.PROMOTED)
     assert len(world.starts) == 1
 
@@ -215,18 +215,18 @@ def test_a_job_that_finished_just_in_time_counts(world: Observed) -> None:
 
 def test_a_cancelled_run_stops_its_job(world: Observed) -> None:
     run = world.start()
-    cancelled = world.poll.cancel(run.run_id)
+    cancelled = world.orders.cancel(run.run_id)
     assert cancelled is not None
     assert cancelled.phase is Phase.CANCELLED
     assert [job.state for job in world.studio.jobs] == ["Cancelled"]
     with pytest.raises(InvalidTransition):
-        world.poll.cancel(run.run_id)
+        world.orders.cancel(run.run_id)
 
 
 def test_a_cancel_is_not_forgotten_while_the_service_is_away(world: Observed) -> None:
     run = world.start()
     mend = world.script("DELETE", "", BUSY, times=None)
-    world.poll.cancel(run.run_id)
+    world.orders.cancel(run.run_id)
     world.idle(10 * MINUTE)
     assert world.now_of(run).phase is Phase.TRAINING
     mend()
@@ -239,12 +239,12 @@ def test_a_cancel_that_had_to_be_parked_can_be_retried_and_polled_in_peace(
 ) -> None:
     run = world.start()
     mend = world.script("DELETE", "", BUSY, times=None)
-    world.poll.cancel(run.run_id)
+    world.orders.cancel(run.run_id)
     world.idle(2 * HOUR)
     assert world.now_of(run).phase is Phase.PARKED
     assert "cannot be advanced" not in caplog.text
     mend()
-    world.poll.retry(run.run_id)
+    world.orders.retry(run.run_id)
     world.idle(MINUTE)
     assert world.now_of(run).phase is Phase.CANCELLED
 
@@ -255,7 +255,7 @@ def test_a_run_parked_before_its_update_was_taken_can_be_cancelled_as_its_advice
     world.script(*PATCH, BAD, times=None)
     run = world.until(world.start(), Phase.PARKED)
     assert "cancel" in str(run.advice)
-    cancelled = world.poll.cancel(run.run_id)
+    cancelled = world.orders.cancel(run.run_id)
     assert cancelled is not None
     assert cancelled.phase is Phase.CANCELLED
 
@@ -308,7 +308,7 @@ def test_a_worker_that_died_is_followed_only_after_the_lease() -> None:
     world = Observed(faults=Faults({}))
     world.upload()
     sites = len(world.faults.sites)
-    world.faults.plan = {sites + 4: Kind.CRASH_AFTER}  # marker, activation, entry, record, job
+    world.faults.plan = {sites + 5: Kind.CRASH_AFTER}  # the job, after all its records
     assert not world.survive(world.deliver)
     world.clock.move(MINUTE)
     world.poll.tick()

@@ -45,7 +45,7 @@ def test_a_rollback_that_was_cancelled_and_resumed_can_be_asked_for_again() -> N
     works = world.script("POST", "/execute", Answer(404, {}, b"gone"), times=None)
     run = back(world)
     assert world.now_of(run).phase is Phase.PARKED
-    world.poll.cancel(run.run_id)
+    world.orders.cancel(run.run_id)
     hand(world).resume("sample", "production", ())
     works()
     again = back(world)
@@ -119,7 +119,7 @@ def test_an_endpoint_with_a_reservation_left_behind_is_still_watched() -> None:
     ours = world.serving()
     works = world.script("PATCH", "/production", refused(400, "BadArgument", "No."), times=None)
     second = world.until(world.next_run("2.csv", SECOND), Phase.PARKED)
-    world.poll.cancel(second.run_id)
+    world.orders.cancel(second.run_id)
     works()
     assert world.head().reservation is not None
     meddle(world)
@@ -202,7 +202,7 @@ def test_a_later_drift_is_repaired_after_a_repair_that_never_touched_the_endpoin
     works()
     (repair,) = repairs(world)
     assert repair.phase is Phase.PARKED
-    world.poll.cancel(repair.run_id)
+    world.orders.cancel(repair.run_id)
     assert run.model is not None
     world.intake._context.adapters.endpoint(world.pipeline.endpoints[0]).update(run.model)
     pass_time(world, 3)
@@ -220,7 +220,7 @@ def test_a_drift_that_a_person_accepted_is_left_and_told_no_more_as_an_error() -
     theirs = world.serving()
     pass_time(world)
     parked = next(run for run in repairs(world) if run.phase is Phase.PARKED)
-    world.poll.cancel(parked.run_id)
+    world.orders.cancel(parked.run_id)
     pass_time(world, 4)
     assert world.serving() == theirs
     assert len(repairs(world)) == 2

@@ -7,7 +7,7 @@ import pytest
 from shared.core.head import Head
 from shared.core.run import Phase, Run
 from shared.errors import Conflict, CorruptRecord
-from shared.ledger import Heartbeat, Ledger, VersionEntry, fingerprint_of
+from shared.ledger import DueTime, Heartbeat, Ledger, VersionEntry, fingerprint_of
 from shared.ports import ETag
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import MemoryDocuments
@@ -203,11 +203,11 @@ def test_of_two_pollers_one_heartbeat_wins_and_nobody_fails(ledger: Ledger) -> N
 
 
 def test_a_due_time_is_stored_once(ledger: Ledger) -> None:
-    ledger.put_last_due("sample", NOW, None)
+    ledger.put_due_times("sample", DueTime(last_due=NOW), None)
     with pytest.raises(Conflict):
-        ledger.put_last_due("sample", NOW, None)
+        ledger.put_due_times("sample", DueTime(last_due=NOW), None)
     with pytest.raises(Conflict):
-        ledger.put_last_due("sample", NOW, ETag("old"))
+        ledger.put_due_times("sample", DueTime(last_due=NOW), ETag("old"))
 
 
 def test_the_history_of_a_record_does_not_grow_for_ever() -> None:

@@ -5,7 +5,8 @@ from typing import Any, get_args
 
 import pytest
 
-from shared.core import facts
+from shared.core import facts, gate_facts
+from shared.core import promotion_facts as updates
 from shared.core.facts import Fact
 from shared.core.machine import MOVES, Command, apply, cancellable, next_command
 from shared.core.pipeline import Pipeline
@@ -37,6 +38,11 @@ SAMPLES: dict[type[Fact], Fact] = {
         facts.JobStopped("too long"),
         facts.JobCancelled(),
         facts.JobTooOld(),
+        gate_facts.TurnTaken(),
+        gate_facts.StillWaiting("another run is open"),
+        gate_facts.Judged(None),
+        gate_facts.Approved("ada", "good"),
+        gate_facts.Disapproved("ada", "bad"),
         facts.GivenUp(),
         facts.Overtaken("newer data"),
         facts.DataGone("deleted"),
@@ -45,16 +51,16 @@ SAMPLES: dict[type[Fact], Fact] = {
         facts.DeliveriesMoved(()),
         facts.RolledOut(Phase.PROMOTED, "2 of 2"),
         facts.NothingToPromote("no endpoint"),
-        facts.EndpointReserved(promotion(sent_at=None)),
-        facts.LeftUnsettled(promotion(sent_at=None)),
-        facts.UpdateSent(NOW + HOUR),
-        facts.NotYetLive(good("1")),
-        facts.WentLive("moved", good("1")),
-        facts.StayedUnchanged("same", can_return=True),
-        facts.ReservationLost(),
-        facts.UpdateLost(),
-        facts.ModelBroke("missing feature"),
-        facts.Returned("as before"),
+        updates.EndpointReserved(promotion(sent_at=None)),
+        updates.LeftUnsettled(promotion(sent_at=None)),
+        updates.UpdateSent(NOW + HOUR),
+        updates.NotYetLive(good("1")),
+        updates.WentLive("moved", good("1")),
+        updates.StayedUnchanged("same", can_return=True),
+        updates.ReservationLost(),
+        updates.UpdateLost(),
+        updates.ModelBroke("missing feature"),
+        updates.Returned("as before"),
         facts.StepDelayed("busy", NOW + HOUR, HOUR),
         facts.StepRefused("wrong name", "correct it"),
         facts.CancelRequested(),
@@ -130,10 +136,17 @@ def test_from_every_open_phase_an_end_can_be_reached() -> None:
     assert known == set(Phase)
 
 
-@pytest.mark.parametrize("phase", STEPS)
+@pytest.mark.parametrize("phase", [p for p in STEPS if p is not Phase.AWAITING_APPROVAL])
 def test_something_is_due_for_every_step(phase: Phase) -> None:
     for shape in variants(phase):
         assert next_command(shape, NOW) is not Command.NOTHING
+
+
+def test_a_person_is_waited_for_only_as_long_as_configured() -> None:
+    waiting = run(Phase.AWAITING_APPROVAL, awaiting_since=NOW)
+    expires = NOW + waiting.config.gate.expires
+    assert next_command(waiting, expires - timedelta(seconds=1)) is Command.NOTHING
+    assert next_command(waiting, expires) is Command.EXPIRE
 
 
 def test_what_a_step_asks_for() -> None:
@@ -315,50 +328,50 @@ def test_other_corrections_of_the_endpoint_are_taken_at_any_time() -> None:
 def test_a_confirmed_or_possible_update_is_remembered_for_good() -> None:
     unsent = run(Phase.PROMOTING, promotion=promotion(sent_at=None))
     for certain in (True, False):
-        shape = apply(unsent, facts.UpdateSent(NOW + HOUR, certain=certain), NOW)
-        shape = apply(apply(shape, facts.UpdateLost(), NOW), facts.StepRefused("no", "do"), NOW)
+        shape = apply(unsent, updates.UpdateSent(NOW + HOUR, certain=certain), NOW)
+        shape = apply(apply(shape, updates.UpdateLost(), NOW), facts.StepRefused("no", "do"), NOW)
         assert shape.promotion is not None
         assert shape.promotion.ever_sent
 
 
 @pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.VERIFYING])
 def test_a_run_that_lost_its_reservation_starts_its_promotion_over(phase: Phase) -> None:
-    again = apply(run(phase), facts.ReservationLost(), NOW)
+    again = apply(run(phase), updates.ReservationLost(), NOW)
     assert (again.phase, again.promotion, again.model) == (Phase.PROMOTING, None, MODEL)
     assert next_command(again, NOW) is Command.RESERVE_ENDPOINT
 
 
 def test_an_unchanged_endpoint_is_first_given_back_its_old_model() -> None:
-    back = apply(run(Phase.VERIFYING), facts.StayedUnchanged("same", can_return=True), NOW)
+    back = apply(run(Phase.VERIFYING), updates.StayedUnchanged("same", can_return=True), NOW)
     assert back.phase is Phase.RETURNING
     assert next_command(back, NOW) is Command.RETURN_ENDPOINT
-    ended = apply(back, facts.Returned("as before"), NOW)
+    ended = apply(back, updates.Returned("as before"), NOW)
     assert (ended.phase, ended.reason) == (Phase.UNCHANGED, "same")
 
 
 def test_an_unchanged_endpoint_with_nothing_to_give_back_ends_the_run() -> None:
-    ended = apply(run(Phase.VERIFYING), facts.StayedUnchanged("same", can_return=False), NOW)
+    ended = apply(run(Phase.VERIFYING), updates.StayedUnchanged("same", can_return=False), NOW)
     assert (ended.phase, ended.reason) == (Phase.UNCHANGED, "same")
 
 
 def test_a_model_that_broke_ends_its_run_rolled_back_once_the_old_one_serves() -> None:
-    back = apply(run(Phase.VERIFYING), facts.ModelBroke("missing feature"), NOW)
-    ended = apply(back, facts.Returned("as before"), NOW)
+    back = apply(run(Phase.VERIFYING), updates.ModelBroke("missing feature"), NOW)
+    ended = apply(back, updates.Returned("as before"), NOW)
     assert (ended.phase, ended.reason) == (Phase.ROLLED_BACK, "missing feature")
 
 
 def test_a_look_is_remembered_with_its_time_until_the_next_update() -> None:
-    seen = apply(run(Phase.VERIFYING), facts.NotYetLive(good("1")), NOW + HOUR)
+    seen = apply(run(Phase.VERIFYING), updates.NotYetLive(good("1")), NOW + HOUR)
     assert seen.promotion is not None
     assert (seen.promotion.last, seen.promotion.last_at) == (good("1"), NOW + HOUR)
-    back = apply(seen, facts.ModelBroke("missing feature"), NOW + HOUR)
+    back = apply(seen, updates.ModelBroke("missing feature"), NOW + HOUR)
     assert back.promotion is not None
     assert (back.promotion.last, back.promotion.last_at) == (None, None)
 
 
 def test_a_return_at_the_start_begins_the_promotion_anew() -> None:
     shape = run(Phase.RETURNING, promotion=promotion(returning_to="start"))
-    again = apply(shape, facts.Returned("as before"), NOW)
+    again = apply(shape, updates.Returned("as before"), NOW)
     assert (again.phase, again.promotion) == (Phase.PROMOTING, None)
 
 

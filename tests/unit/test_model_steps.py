@@ -59,6 +59,9 @@ class Job:
     def prepare(self, request: JobRequest) -> str:
         raise NotImplementedError
 
+    def preview(self, request: JobRequest) -> Mapping[str, Any]:
+        raise NotImplementedError
+
     def ensure_started(self, handle: str, request: JobRequest) -> None:
         raise NotImplementedError
 

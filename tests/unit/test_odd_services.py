@@ -33,7 +33,7 @@ def test_a_second_start_refused_in_other_words_does_not_park_a_job_that_may_run(
     world.tick()
     at = len(world.faults.sites)
     world.upload()
-    world.faults.plan = {at + 5: Kind.LOST}  # marker, version, record, job, job id, start
+    world.faults.plan = {at + 6: Kind.LOST}  # marker, version, line, record, job, job id, start
     queued = world.script("GET", "e", NOT_STARTED, times=None)
     world.deliver()
     world.script("POST", "/start", refusal, times=None)
@@ -52,7 +52,7 @@ def test_a_job_whose_signatures_ran_out_before_it_started_is_made_anew() -> None
     run = world.start()
     assert world.now_of(run).phase is Phase.PARKED
     world.clock.move(4 * HOUR)
-    world.poll.retry(run.run_id)
+    world.orders.retry(run.run_id)
     world.until(run, Phase.PROMOTED)
     assert [job.state for job in world.studio.jobs] == [JobState.CANCELLED, JobState.FINISHED]
     assert len(world.starts) == 1
@@ -85,7 +85,7 @@ def test_a_delete_refused_because_the_job_just_ended_does_not_park_the_cancel() 
     world = Observed()
     run = world.start()
     world.script("DELETE", world.now_of(run).job or "", Answer(400, {}, b"It has finished."))
-    world.poll.cancel(run.run_id)
+    world.orders.cancel(run.run_id)
     assert world.now_of(run).phase is Phase.TRAINING
     world.idle(2 * MINUTE)
     assert world.now_of(run).phase is Phase.CANCELLED
@@ -116,7 +116,7 @@ def test_a_recorded_run_outlives_a_time_without_its_pipeline() -> None:
     world = Observed()
     world.tick()
     world.upload()
-    world.faults.plan = {len(world.faults.sites) + 2: Kind.REFUSED}  # the record
+    world.faults.plan = {len(world.faults.sites) + 3: Kind.REFUSED}  # the record
     world.deliver()
     assert world.runs() == []
     mended, world.poll._intake._pipelines = world.poll._intake._pipelines, {}

@@ -11,6 +11,9 @@ from tests.unit.worlds import RUNNING, Observed, refused
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 BUSY = refused(503, "ServiceUnavailable", "Request was throttled.")
 
+#: What a tick costs in which nothing is to be done.
+TICK = ["list inbox", "list open", "list watches", "read poll", "replace poll"]
+
 
 @pytest.fixture
 def world() -> Observed:
@@ -33,7 +36,7 @@ def test_an_unchanged_running_job_costs_one_get_and_no_record(world: Observed) -
     world.clock.move(MINUTE)
     world.poll.tick()
     assert [sent.split()[0] for sent in world.http.sent] == ["GET"] * 3
-    assert sorted(world.calls) == ["list open", "list watches", "read poll", "replace poll"]
+    assert sorted(world.calls) == TICK
     assert world.blobs.heads == heads
 
 
@@ -49,6 +52,7 @@ def test_a_calm_start_costs_what_the_design_says(world: Observed) -> None:
         "create pipelines",  # once, at the first sight of a pipeline
         "create open",
         "create versions",
+        "create index",
         "create runs",  # claimed already
         "replace runs",  # the job's id
         "replace runs",  # started
@@ -57,11 +61,11 @@ def test_a_calm_start_costs_what_the_design_says(world: Observed) -> None:
     assert world.blobs.heads - heads == 1
 
 
-def test_the_second_start_of_a_worker_writes_five_records(world: Observed) -> None:
+def test_the_second_start_of_a_worker_writes_six_records(world: Observed) -> None:
     world.start("a.csv")
     world.calls.clear()
     world.start("b.csv")
-    assert len([call for call in world.calls if not call.startswith(("read", "list"))]) == 5
+    assert len([call for call in world.calls if not call.startswith(("read", "list"))]) == 6
 
 
 def test_an_ended_run_costs_nothing(world: Observed) -> None:
@@ -70,7 +74,7 @@ def test_an_ended_run_costs_nothing(world: Observed) -> None:
     world.http.sent.clear()
     world.tick()
     assert world.http.sent == []
-    assert sorted(world.calls) == ["list open", "list watches", "read poll", "replace poll"]
+    assert sorted(world.calls) == TICK
 
 
 def test_a_young_job_is_looked_at_often_and_an_old_one_less() -> None:
@@ -257,6 +261,6 @@ def test_the_end_of_a_job_is_believed_from_the_record_alone(world: Observed) -> 
 
 
 def test_retry_and_cancel_know_no_unknown_run(world: Observed) -> None:
-    assert world.poll.retry("unknown") is None
-    assert world.poll.cancel("unknown") is None
+    assert world.orders.retry("unknown") is None
+    assert world.orders.cancel("unknown") is None
     assert not [name for name in world.documents.rows if name.startswith("open/")]

@@ -152,7 +152,7 @@ def test_after_a_reservation_left_behind_the_known_model_is_put_back_first(
     assert changes[1].startswith("PATCH")
     assert ended.promotion is not None
     # A person who now retries the parked run must not bring older data back.
-    world.poll.retry(parked.run_id)
+    world.orders.retry(parked.run_id)
     world.until(parked, Phase.SUPERSEDED)
 
 

@@ -71,7 +71,7 @@ def test_a_return_that_is_retried_after_a_newer_promotion_leaves_the_newer_model
     mend()
     newer = world.until(world.next_run("newer.csv", csv(7)), Phase.PROMOTED)
     sent = len(world.changes())
-    world.poll.retry(bad.run_id)
+    world.orders.retry(bad.run_id)
     world.until(bad, Phase.SUPERSEDED)
     assert len(world.changes()) == sent
     assert world.serving() == world.model_of(newer)
@@ -137,7 +137,7 @@ def test_newer_data_is_promoted_after_its_retry_although_older_data_came_first(
     mend()
     release()
     world.until(old, Phase.PROMOTED)
-    world.poll.retry(new.run_id)
+    world.orders.retry(new.run_id)
     world.until(new, Phase.PROMOTED)
     assert world.serving() == world.model_of(new)
 
@@ -155,7 +155,7 @@ def test_a_wrong_update_url_is_mended_by_its_correction_and_a_retry(
         world.script(method, "/produktion", refused(404, "NotFound", "no such one"), times=None)
     run = world.until(world.start(), Phase.PARKED)
     world.correct(update=right)
-    world.poll.retry(run.run_id)
+    world.orders.retry(run.run_id)
     world.until(run, Phase.PROMOTED)
     assert world.serving() == world.model_of(run)
 
@@ -176,7 +176,7 @@ def test_a_broken_model_of_another_resource_of_the_endpoint_is_put_back_first() 
     assert world.serving() == world.model_of(bad)
     world.until(world.next_run("other-1.csv", csv(1)), Phase.UNCHANGED)
     assert world.serving() == first
-    world.poll.retry(bad.run_id)
+    world.orders.retry(bad.run_id)
     world.until(bad, Phase.SUPERSEDED)
     assert world.serving() == first
 
@@ -217,7 +217,7 @@ def test_nothing_is_sent_to_an_endpoint_that_does_not_answer_the_probe(
     world.until(run, Phase.PARKED, ticks=200)
     assert world.changes() == []
     mend()
-    world.poll.retry(run.run_id)
+    world.orders.retry(run.run_id)
     world.until(run, Phase.PROMOTED)
 
 
@@ -314,7 +314,7 @@ def test_answers_to_other_probe_rows_are_no_proof() -> None:
     world.until(run, Phase.PARKED)
     world.documents.rows[name] = row
     world.correct_probe(rows=OTHER_ROWS)
-    world.poll.retry(run.run_id)
+    world.orders.retry(run.run_id)
     ended = world.until_settled(run)
     assert "moved" not in str(ended.promotion and ended.promotion.proof)
 
@@ -443,7 +443,7 @@ def test_answers_that_vary_do_not_stop_the_runs_after_a_reservation_left_behind(
     world.http.answers.append(varying)
     parked = world.until(world.start(), Phase.PARKED, ticks=60)
     mend()
-    world.poll.cancel(parked.run_id)
+    world.orders.cancel(parked.run_id)
     for number in range(2):
         world.until(world.next_run(f"n{number}.csv", csv(number)), Phase.PROMOTED)
 

@@ -30,7 +30,7 @@ def test_old_ended_runs_are_forgotten_and_what_serves_or_served_is_kept() -> Non
     world = World()
     runs = [promoted(world, f"{i}.csv", b"a,b,l\n%d,2,0\n3,4,1\n" % i) for i in range(8)]
     world.clock.move(AGES)
-    assert retention(world).clean() == 4  # two runs and their versions
+    assert retention(world).clean() == 6  # two runs, their versions and their lines
     # Serving now, and the five before it.
     assert kept(world, "runs") == sorted(f"runs/{run}" for run in runs[2:])
     assert len(kept(world, "versions")) == 6
@@ -53,7 +53,7 @@ def test_cleaning_is_done_once_a_day() -> None:
     world.clock.move(timedelta(hours=23))
     assert retention(world).clean() == 0
     world.clock.move(timedelta(days=2))
-    assert retention(world).clean() == 2
+    assert retention(world).clean() == 3
     assert kept(world, "runs") == []
 
 
@@ -61,6 +61,6 @@ def test_a_forgotten_version_opens_no_second_run() -> None:
     world = World(config={"pipeline": {"endpoints": []}})
     promoted(world, "a.csv", b"a,b,l\n1,2,0\n3,4,1\n")
     world.clock.move(AGES)
-    assert retention(world).clean() == 2
+    assert retention(world).clean() == 3
     assert world.deliver("a.csv") == []
     assert world.runs() == []

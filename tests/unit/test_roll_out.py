@@ -80,7 +80,7 @@ def test_a_partial_failure_is_retried_at_its_endpoint_and_the_others_are_left_al
     assert "not begun: e3" in (parent.reason or "")
     assert fleet.patched() == ["e1"]
     fleet.environment["KEY_e2"] = wrong
-    fleet.poll.retry(parent.run_id)
+    fleet.orders.retry(parent.run_id)
     parent = fleet.settle()
     assert parent.phase is Phase.PROMOTED, parent.reason
     assert fleet.patched() == ["e1", "e2", "e3"]
@@ -94,10 +94,10 @@ def test_a_delivery_that_was_retried_by_itself_is_not_made_twice() -> None:
     fleet.start()
     parent = fleet.settle()
     fleet.environment["KEY_e2"] = wrong
-    fleet.poll.retry(fleet.child("e2").run_id)
+    fleet.orders.retry(fleet.child("e2").run_id)
     fleet.until(fleet.child("e2"), Phase.PROMOTED)
     assert fleet.parent().phase is Phase.PARKED
-    fleet.poll.retry(parent.run_id)
+    fleet.orders.retry(parent.run_id)
     assert fleet.settle().phase is Phase.PROMOTED
     assert fleet.patched() == ["e1", "e2", "e3"]
 
@@ -123,7 +123,7 @@ def test_an_endpoint_that_was_rolled_back_is_tried_anew_by_a_run_of_its_own() ->
     assert failed.phase is Phase.ROLLED_BACK
     assert fleet.serves("e2") == old
     fleet.http.answers.remove(broken_while_new)
-    fleet.poll.retry(parent.run_id)
+    fleet.orders.retry(parent.run_id)
     assert fleet.settle().phase is Phase.PROMOTED
     assert fleet.child("e2").run_id != failed.run_id
     assert fleet.child("e2").phase is Phase.PROMOTED
@@ -139,7 +139,7 @@ def test_a_cancelled_roll_out_begins_no_further_endpoint_and_finishes_what_it_be
         fleet.tick()
         if fleet.patched():
             break
-    fleet.poll.cancel(fleet.parent().run_id)
+    fleet.orders.cancel(fleet.parent().run_id)
     parent = fleet.settle()
     assert parent.phase is Phase.CANCELLED
     assert fleet.patched() == ["e1"]
@@ -153,7 +153,7 @@ def test_cancelling_a_parked_roll_out_leaves_no_delivery_open() -> None:
     fleet.start()
     parent = fleet.settle()
     assert parent.phase is Phase.PARKED
-    fleet.poll.cancel(parent.run_id)
+    fleet.orders.cancel(parent.run_id)
     assert fleet.settle().phase is Phase.CANCELLED
     assert fleet.child("e2").phase is Phase.CANCELLED
     fleet.tick()
@@ -164,7 +164,7 @@ def test_an_ended_roll_out_accepts_no_retry() -> None:
     fleet = Fleet()
     fleet.start()
     with pytest.raises(InvalidTransition):
-        fleet.poll.retry(fleet.settle().run_id)
+        fleet.orders.retry(fleet.settle().run_id)
 
 
 def test_a_newer_run_meanwhile_is_as_good_for_an_endpoint() -> None:

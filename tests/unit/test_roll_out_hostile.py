@@ -152,7 +152,7 @@ def test_a_rollback_takes_over_a_reservation_that_a_parked_run_left() -> None:
     run = hand(world).rollback("sample", "production", (), first.run_id, BOSS)
     world.until(run, Phase.PROMOTED)
     assert world.serving() == wanted
-    world.poll.retry(second.run_id)
+    world.orders.retry(second.run_id)
     parked = world.until_settled(second)
     assert parked.phase is Phase.PARKED
     assert "held" in (parked.reason or "")
@@ -255,7 +255,7 @@ def test_an_older_roll_out_never_overtakes_a_newer_one_whenever_it_is_retried() 
     newer = fleet.next_run("two.csv", SECOND)
     for ticks in range(60):
         if ticks == 3:
-            fleet.poll.retry(older.run_id)
+            fleet.orders.retry(older.run_id)
         fleet.tick()
     assert fleet.now_of(newer).phase is Phase.PROMOTED
     assert fleet.now_of(older).phase in (Phase.PROMOTED, Phase.SUPERSEDED)
@@ -276,7 +276,7 @@ def test_a_held_endpoint_keeps_its_model_through_a_roll_out() -> None:
     assert "e2 parked: e2 is held" in (newer.reason or "")
     assert fleet.serves("e2") == old
     hand(fleet).resume("sample", "e2", ())
-    fleet.poll.retry(newer.run_id)
+    fleet.orders.retry(newer.run_id)
     fleet.until(newer, Phase.PROMOTED)
     assert fleet.serves("e1") == fleet.serves("e2") != old
 

@@ -76,7 +76,7 @@ def test_an_older_run_without_data_does_not_overtake_a_newer_one() -> None:
     newer = fleet.intake.asked.requested(fleet.pipeline, "newer", ManualRequest())
     ticks(fleet)
     assert fleet.now_of(newer).phase is Phase.PROMOTED
-    fleet.poll.retry(older.run_id)
+    fleet.orders.retry(older.run_id)
     ticks(fleet)
     assert fleet.who_serves(content_of(fleet, newer)) == ["e1", "e2"]
 
@@ -92,7 +92,7 @@ def test_an_endpoint_that_a_retry_adds_gets_the_model(how: str) -> None:
     assert fleet.settle().phase is Phase.PARKED
     fleet.environment["KEY_e2"] = wrong
     read(fleet, tree if how == "added" else {**tree, "endpoints": [one, {**two, "name": "new"}]})
-    fleet.poll.retry(fleet.parent().run_id)
+    fleet.orders.retry(fleet.parent().run_id)
     parent = fleet.settle()
     assert parent.phase is Phase.PROMOTED, parent.reason
     assert fleet.patched().count("e1") == fleet.patched().count("e2") == 1
@@ -109,7 +109,7 @@ def test_an_endpoint_that_is_not_configured_any_more_gets_no_model_by_a_retry() 
     tree = written(fleet)
     one, _, three = tree["endpoints"]
     read(fleet, {**tree, "endpoints": [one, three]})
-    fleet.poll.retry(parent.run_id)
+    fleet.orders.retry(parent.run_id)
     assert fleet.settle().phase is Phase.PROMOTED
     ticks(fleet, 5)
     assert fleet.patched() == ["e1", "e3"]
@@ -146,7 +146,7 @@ def test_a_model_known_to_be_broken_goes_no_further() -> None:
     newer = fleet.next_run("two.csv", b"a,b,label\n5,6,1\n7,8,0\n")
     fleet.until(newer, Phase.PARKED)
     fleet.environment["KEY_e2"] = wrong
-    fleet.poll.retry(first.run_id)
+    fleet.orders.retry(first.run_id)
     for _ in range(30):
         fleet.tick()
         assert fleet.serves("e2") != bad
@@ -163,7 +163,7 @@ def test_a_delivery_that_was_only_named_is_not_begun_after_a_cancel() -> None:
         pass
     assert fleet.parent().deliveries
     assert len(fleet.runs()) == 1
-    fleet.poll.cancel(fleet.parent().run_id)
+    fleet.orders.cancel(fleet.parent().run_id)
     ticks(fleet)
     assert fleet.parent().phase is Phase.CANCELLED
     assert fleet.patched() == []
@@ -178,7 +178,7 @@ def test_a_run_of_one_endpoint_can_be_retried_with_two() -> None:
     assert run.parked_in is Phase.PROMOTING
     fleet.environment["KEY_e1"] = wrong
     read(fleet, tree)
-    fleet.poll.retry(run.run_id)
+    fleet.orders.retry(run.run_id)
     assert fleet.until_settled(run, 60).phase is Phase.PROMOTED
     assert fleet.patched() == ["e1", "e2"]
 
@@ -189,7 +189,7 @@ def test_a_roll_out_that_no_endpoint_wants_any_more_ends_well() -> None:
     fleet.start()
     parent = fleet.settle()
     read(fleet, {**written(fleet), "endpoints": []})
-    fleet.poll.retry(parent.run_id)
+    fleet.orders.retry(parent.run_id)
     assert fleet.settle().phase is Phase.FINISHED
     ticks(fleet, 3)
     assert not fleet.open_runs()
@@ -229,7 +229,7 @@ def test_a_corrected_model_output_is_what_the_endpoint_gets() -> None:
     for endpoint in tree["endpoints"]:
         endpoint["model"] = "output3"
     read(fleet, tree)
-    fleet.poll.retry(parent.run_id)
+    fleet.orders.retry(parent.run_id)
     assert fleet.settle().phase is Phase.PROMOTED
     for name in ("e1", "e2"):
         model = fleet.child(name).model

@@ -67,7 +67,7 @@ def test_nothing_new_is_promoted_over_a_rollback_until_it_is_resumed() -> None:
     assert "resume" in (run.advice or "")
     assert world.serving() == models[0]
     assert hand(world).resume("sample", "production", ()) is True
-    world.poll.retry(run.run_id)
+    world.orders.retry(run.run_id)
     world.until(run, Phase.PROMOTED)
     assert world.serving() == world.model_of(run)
     assert hand(world).resume("sample", "production", ()) is False
@@ -165,7 +165,7 @@ def test_a_rollback_that_could_not_be_carried_out_can_be_asked_for_again() -> No
     run = back(world)
     assert run.phase is Phase.PARKED
     works()
-    world.poll.cancel(run.run_id)
+    world.orders.cancel(run.run_id)
     world.until(run, Phase.CANCELLED)
     again = back(world)
     assert again.run_id != run.run_id

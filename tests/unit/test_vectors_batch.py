@@ -9,7 +9,7 @@ import pytest
 from shared.clients.http import Answer
 from shared.clients.studio_batch import StudioBatch
 from shared.clients.studio_call import StudioCall
-from shared.core.pipeline import Training
+from shared.core.training import Training
 from shared.ports import Access, JobRequest, SignedBlob
 from shared.settings import resolve
 from tests.fakes.blobs import FakeBlobs
@@ -51,7 +51,7 @@ def submitted(known: dict[str, Any]) -> tuple[str, Any]:
     job = JobRequest(
         run_id="r1",
         attempt=1,
-        inputs=dict.fromkeys(training.input_names, data) if data else {},
+        inputs=dict.fromkeys(training.sources, data) if data else {},
         outputs=known["outputs"],
         parameters=known["parameters"],
         training=training,

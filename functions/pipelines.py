@@ -1,0 +1,112 @@
+"""HTTP: how the pipelines stand, pause and resume them, and what a run would be given."""
+
+import azure.functions as func
+
+from functions.answers import answering, body_of, query_of, shape, who
+from shared.http_shapes import (
+    MatchShown,
+    PipelineList,
+    PipelineShown,
+    PreviewQuery,
+    PreviewShown,
+    RequestShown,
+    SaidByPerson,
+    SlotShown,
+)
+from shared.pipelines import Standing
+from shared.wiring import app
+
+bp = func.Blueprint()
+
+
+@bp.function_name("list_pipelines")
+@bp.route(route="pipelines", methods=["GET"])
+@answering
+def list_pipelines(req: func.HttpRequest) -> func.HttpResponse:
+    """List the pipelines of the file, and how they stand."""
+    del req
+    pipelines = app().pipelines
+    found = [_shown(pipelines.standing(name)) for name in pipelines.names()]
+    return shape(PipelineList(pipelines=found))
+
+
+@bp.function_name("get_pipeline")
+@bp.route(route="pipelines/{pipeline}", methods=["GET"])
+@answering
+def get_pipeline(req: func.HttpRequest) -> func.HttpResponse:
+    """Show one pipeline: its configuration, what runs, what waits, and whether it is paused."""
+    return shape(_shown(app().pipelines.standing(req.route_params["pipeline"])))
+
+
+@bp.function_name("pause_pipeline")
+@bp.route(route="pipelines/{pipeline}/pause", methods=["POST"])
+@answering
+def pause_pipeline(req: func.HttpRequest) -> func.HttpResponse:
+    """Begin nothing new until it is resumed; what lands waits, open runs go on."""
+    said, name = body_of(req, SaidByPerson), req.route_params["pipeline"]
+    pipelines = app().pipelines
+    pipelines.pause(name, who(req, said.by), said.reason)
+    return shape(_shown(pipelines.standing(name)))
+
+
+@bp.function_name("resume_pipeline")
+@bp.route(route="pipelines/{pipeline}/resume", methods=["POST"])
+@answering
+def resume_pipeline(req: func.HttpRequest) -> func.HttpResponse:
+    """Let a paused pipeline go on, whoever paused it; its failures so far count no more."""
+    name = req.route_params["pipeline"]
+    pipelines = app().pipelines
+    pipelines.resume(name)
+    return shape(_shown(pipelines.standing(name)))
+
+
+@bp.function_name("preview_pipeline")
+@bp.route(route="pipelines/{pipeline}/preview", methods=["GET"])
+@answering
+def preview_pipeline(req: func.HttpRequest) -> func.HttpResponse:
+    """Show which blobs match and what request would be sent; nothing is sent."""
+    asked = query_of(req, PreviewQuery)
+    seen = app().pipelines.preview(req.route_params["pipeline"], asked.data)
+    matches = [
+        MatchShown(
+            blob=match.blob.path,
+            size=match.blob.size,
+            modified=match.blob.modified,
+            tokens=dict(match.tokens),
+            state=match.state,
+        )
+        for match in seen.matches
+    ]
+    request = RequestShown.model_validate(seen.request) if seen.request else None
+    shown = PreviewShown(
+        matching=seen.matching, matches=matches, request=request, notes=list(seen.notes)
+    )
+    return shape(shown)
+
+
+def _shown(standing: Standing) -> PipelineShown:
+    pipeline = standing.pipeline
+    config = pipeline.model_dump(mode="json", exclude_none=True)
+    by_itself = [slot.paused for slot in standing.slots if slot.paused is not None]
+    return PipelineShown(
+        name=pipeline.name,
+        when_busy=pipeline.when_busy,
+        data=pipeline.data.blob if pipeline.data else None,
+        schedule=config.get("schedule"),
+        endpoints=[endpoint.name for endpoint in pipeline.endpoints],
+        active_since=standing.active_since,
+        last_due=standing.last_due,
+        waiting_data=standing.waiting_data,
+        paused=standing.pause or next(iter(by_itself), None),
+        keys=[
+            SlotShown(
+                key=list(slot.key),
+                running=list(slot.holders),
+                waiting=list(slot.waiting),
+                begun=list(slot.begun[-10:]),
+                paused=slot.paused,
+            )
+            for slot in standing.slots
+        ],
+        config=config,
+    )

@@ -1,0 +1,123 @@
+"""HTTP: list runs, look at one, and say how a waiting one goes on."""
+
+from collections.abc import Callable
+
+import azure.functions as func
+
+from functions.answers import (
+    Refused,
+    accepted,
+    answering,
+    body_of,
+    if_match,
+    ok,
+    query_of,
+    shape,
+    who,
+)
+from functions.answers import shown as shown_run
+from shared.core.names import is_run_id
+from shared.core.run import Run
+from shared.history import Wanted
+from shared.http_shapes import RunLine, RunList, RunsQuery, SaidByPerson
+from shared.wiring import App, app
+
+bp = func.Blueprint()
+
+
+@bp.function_name("list_runs")
+@bp.route(route="runs", methods=["GET"])
+@answering
+def list_runs(req: func.HttpRequest) -> func.HttpResponse:
+    """List runs, the newest first, a page at a time."""
+    asked = query_of(req, RunsQuery)
+    key = tuple(asked.key.split("/")) if asked.key else None
+    wanted = Wanted(asked.pipeline, key, asked.phase, asked.open, asked.parent)
+    page = app().history.page(wanted, asked.limit, asked.cursor)
+    return shape(RunList(runs=[line_of(run) for run in page.runs], next=page.cursor))
+
+
+@bp.function_name("get_run")
+@bp.route(route="runs/{run_id}", methods=["GET"])
+@answering
+def get_run(req: func.HttpRequest) -> func.HttpResponse:
+    """Show one run: what opened it, where it stands, why, and what to do."""
+    run_id = req.route_params["run_id"]
+    stored = app().context.ledger.run(run_id) if is_run_id(run_id) else None
+    if stored is None:
+        raise _no_such_run(run_id)
+    return ok(shown_run(stored.record), ETag=f'"{stored.etag}"')
+
+
+@bp.function_name("retry_run")
+@bp.route(route="runs/{run_id}/retry", methods=["POST"])
+@answering
+def retry_run(req: func.HttpRequest) -> func.HttpResponse:
+    """Let a parked run go on, by what the pipelines file says now."""
+    return _told(req, lambda built, run_id: built.orders.retry(run_id, if_match(req)))
+
+
+@bp.function_name("cancel_run")
+@bp.route(route="runs/{run_id}/cancel", methods=["POST"])
+@answering
+def cancel_run(req: func.HttpRequest) -> func.HttpResponse:
+    """Stop a run and its job; refused (409) once its model is on its way to an endpoint."""
+    return _told(req, lambda built, run_id: built.orders.cancel(run_id, if_match(req)))
+
+
+@bp.function_name("approve_run")
+@bp.route(route="runs/{run_id}/approve", methods=["POST"])
+@answering
+def approve_run(req: func.HttpRequest) -> func.HttpResponse:
+    """Have the model of a run promoted that waits for approval; else refused (409)."""
+    said = body_of(req, SaidByPerson)
+    by = who(req, said.by)
+    return _told(
+        req, lambda built, run_id: built.orders.approve(run_id, by, said.reason, if_match(req))
+    )
+
+
+@bp.function_name("reject_run")
+@bp.route(route="runs/{run_id}/reject", methods=["POST"])
+@answering
+def reject_run(req: func.HttpRequest) -> func.HttpResponse:
+    """End a run that waits for approval, without promoting its model; else refused (409)."""
+    said = body_of(req, SaidByPerson)
+    by = who(req, said.by)
+    return _told(
+        req, lambda built, run_id: built.orders.reject(run_id, by, said.reason, if_match(req))
+    )
+
+
+def line_of(run: Run) -> RunLine:
+    """Return a run in one line."""
+    newest, approval = run.newest, run.approval
+    data = f"{len(run.manifest)} blobs, the newest {newest.path}" if newest else "no data of ours"
+    end = f": {run.reason}" if run.reason else ""
+    approved = f", {approval.answer} by {approval.by}" if approval else ""
+    return RunLine(
+        run_id=run.run_id,
+        pipeline=run.pipeline,
+        key=list(run.key),
+        origin=run.origin,
+        phase=run.phase,
+        line=f"{run.cause}; {data}; {run.phase}{approved}{end}",
+        reason=run.reason,
+        data=newest.path if newest else None,
+        blobs=len(run.manifest),
+        opened_at=run.opened_at,
+        changed_at=run.history[-1].at if run.history else run.opened_at,
+        approved_by=approval.by if approval and approval.answer == "approved" else None,
+    )
+
+
+def _told(req: func.HttpRequest, tell: Callable[[App, str], Run | None]) -> func.HttpResponse:
+    run_id = req.route_params["run_id"]
+    run = tell(app(), run_id) if is_run_id(run_id) else None
+    if run is None:
+        raise _no_such_run(run_id)
+    return accepted(run)
+
+
+def _no_such_run(run_id: str) -> Refused:
+    return Refused(404, "No such run", f"there is no run {run_id[:100]!r}")

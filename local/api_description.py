@@ -1,0 +1,247 @@
+"""Makes openapi.json from the app's own routes and models: what the HTTP API takes and gives."""
+
+import importlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from azure.functions import Function
+from openapi_pydantic import OpenAPI
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+
+from shared import http_shapes as shapes
+from shared.core.run import Run
+
+FILE: Final = Path(__file__).parents[1] / "openapi.json"
+_MODELS: Final = "#/components/schemas/{model}"
+_JSON: Final = "application/json"
+_PROBLEM: Final = "application/problem+json"
+_HIDDEN: Final = ("claim", "request", "schema_version")
+_SENTENCE_OF: Final = {
+    400: "The request cannot be used; `detail` says why.",
+    404: "There is no such thing.",
+    409: "Not in the present phase, or somebody else was faster.",
+    412: "It was changed since the version in `If-Match`.",
+    413: "The body is too large.",
+    422: "The Idempotency-Key stands for another request.",
+    500: "A record of the ledger is not understood; it was left untouched.",
+    503: "Not configured, or storage does not work now: `detail` says what to do.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the routes themselves do not say of an operation."""
+
+    answer: type[BaseModel]
+    status: int = 200
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    problems: tuple[int, ...] = ()
+    headers: tuple[str, ...] = ()  #: that a request may carry
+    answered: tuple[str, ...] = field(default=())  #: headers of the answer
+
+
+_CHANGE: Final = (400, 404, 409, 412, 413)
+#: By the name of the function.
+OPERATIONS: Final = {
+    "list_pipelines": Told(shapes.PipelineList),
+    "get_pipeline": Told(shapes.PipelineShown, problems=(404,)),
+    "pause_pipeline": Told(
+        shapes.PipelineShown, body=shapes.SaidByPerson, problems=(400, 404, 409, 413)
+    ),
+    "resume_pipeline": Told(shapes.PipelineShown, problems=(404, 409)),
+    "preview_pipeline": Told(shapes.PreviewShown, query=shapes.PreviewQuery, problems=(400, 404)),
+    "start_run": Told(
+        Run,
+        202,
+        body=shapes.RunRequest,
+        problems=(400, 404, 409, 413, 422),
+        headers=("Idempotency-Key",),
+        answered=("Location",),
+    ),
+    "list_runs": Told(shapes.RunList, query=shapes.RunsQuery, problems=(400,)),
+    "get_run": Told(Run, problems=(404,), answered=("ETag",)),
+    "retry_run": Told(Run, 202, problems=_CHANGE, headers=("If-Match",), answered=("Location",)),
+    "cancel_run": Told(Run, 202, problems=_CHANGE, headers=("If-Match",), answered=("Location",)),
+    "approve_run": Told(
+        Run,
+        202,
+        body=shapes.SaidByPerson,
+        problems=_CHANGE,
+        headers=("If-Match",),
+        answered=("Location",),
+    ),
+    "reject_run": Told(
+        Run,
+        202,
+        body=shapes.SaidByPerson,
+        problems=_CHANGE,
+        headers=("If-Match",),
+        answered=("Location",),
+    ),
+    "list_endpoints": Told(shapes.EndpointList),
+    "get_endpoint": Told(shapes.EndpointShown, query=shapes.KeyQuery, problems=(400, 404)),
+    "rollback_endpoint": Told(
+        Run,
+        202,
+        body=shapes.RollbackRequest,
+        query=shapes.KeyQuery,
+        problems=(400, 404, 409, 413),
+        answered=("Location",),
+    ),
+    "resume_endpoint": Told(shapes.EndpointShown, query=shapes.KeyQuery, problems=(400, 404, 409)),
+    "health": Told(shapes.Health),
+}
+#: Functions over HTTP that are not part of the API that they describe.
+UNDESCRIBED: Final = frozenset({"openapi"})
+
+
+def document() -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of the app.
+
+    Raises:
+        KeyError: a function over HTTP is not described in `OPERATIONS`.
+        pydantic.ValidationError: the document would not be one.
+    """
+    models: dict[str, type[BaseModel]] = {model.__name__: model for model in _models()}
+    listed: list[tuple[type[BaseModel], Literal["validation"]]]
+    listed = [(models[name], "validation") for name in sorted(models)]
+    _, made = models_json_schema(listed, ref_template=_MODELS)
+    schemas = made["$defs"]
+    run = schemas["Run"]
+    for hidden in _HIDDEN:
+        run["properties"].pop(hidden)
+    paths: dict[str, Any] = {}
+    for name, function in sorted(http_functions().items()):
+        if name not in UNDESCRIBED:
+            path, method = _route(function)
+            paths.setdefault(path, {})[method] = _operation(name, function, schemas)
+    told = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Relearn",
+            "version": "1",
+            "summary": "Keeps machine-learning endpoints fresh.",
+            "description": "Changes take an `Idempotency-Key` or `If-Match`, or are safe to "
+            "repeat. Problems are answered as RFC 9457 describes them.",
+        },
+        "servers": [{"url": "/api"}],
+        "security": [{"key": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "key": {"type": "apiKey", "in": "header", "name": "x-functions-key"}
+            },
+        },
+    }
+    OpenAPI.model_validate(told)
+    return told
+
+
+def http_functions() -> dict[str, Function]:
+    """Return the app's functions over HTTP, by name."""
+    app = importlib.import_module("function_app").app
+    found = {}
+    for function in app.get_functions():
+        if function.is_http_function():
+            found[function.get_function_name()] = function
+    return found
+
+
+def text() -> str:
+    """Return the document as the file should hold it."""
+    return json.dumps(document(), indent=1, sort_keys=True) + "\n"
+
+
+def _models() -> Iterator[type[BaseModel]]:
+    yield shapes.Problem
+    for told in OPERATIONS.values():
+        yield told.answer
+        if told.body is not None:
+            yield told.body
+
+
+def _route(function: Function) -> tuple[str, str]:
+    trigger: Any = function.get_trigger()
+    (method,) = trigger.methods
+    return f"/{trigger.route}", str(getattr(method, "value", method)).lower()
+
+
+def _operation(name: str, function: Function, schemas: dict[str, Any]) -> dict[str, Any]:
+    told, (path, _) = OPERATIONS[name], _route(function)
+    doc = (function.get_user_function().__doc__ or "").strip()
+    summary, _, more = doc.partition("\n")
+    operation: dict[str, Any] = {
+        "operationId": name,
+        "summary": summary,
+        "parameters": [*_path_parameters(path), *_query(told, schemas), *_headers(told)],
+        "responses": _responses(name, told),
+    }
+    if more.strip():
+        operation["description"] = " ".join(more.split())
+    if told.body is not None:
+        content = {_JSON: {"schema": {"$ref": _MODELS.format(model=told.body.__name__)}}}
+        operation["requestBody"] = {"required": False, "content": content}
+    if name == "health":
+        operation["security"] = []
+    return operation
+
+
+def _path_parameters(path: str) -> Iterator[dict[str, Any]]:
+    for part in path.split("/"):
+        if part.startswith("{"):
+            yield {
+                "name": part.strip("{}"),
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string", "minLength": 1},
+            }
+
+
+def _query(told: Told, schemas: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if told.query is None:
+        return
+    made = told.query.model_json_schema(ref_template=_MODELS, schema_generator=GenerateJsonSchema)
+    schemas.update(made.get("$defs", {}))
+    for name, schema in made["properties"].items():
+        # A query has no null: what is not asked for is left out.
+        some = [one for one in schema.get("anyOf", []) if one.get("type") != "null"]
+        kept = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+        shape = {**kept, **(some[0] if some else {})}
+        description = shape.pop("description", "")
+        parameter = {"name": name, "in": "query", "required": False, "schema": shape}
+        yield {**parameter, "description": description} if description else parameter
+
+
+def _headers(told: Told) -> Iterator[dict[str, Any]]:
+    longest = {"Idempotency-Key": 255}
+    for name in told.headers:
+        schema: dict[str, Any] = {"type": "string"}
+        if name in longest:
+            schema |= {"minLength": 1, "maxLength": longest[name]}
+        yield {"name": name, "in": "header", "required": False, "schema": schema}
+
+
+def _responses(name: str, told: Told) -> dict[str, Any]:
+    schema = {"$ref": _MODELS.format(model=told.answer.__name__)}
+    good: dict[str, Any] = {
+        "description": (told.answer.__doc__ or "").strip().partition("\n")[0],
+        "content": {_JSON: {"schema": schema}},
+    }
+    if told.answered:
+        good["headers"] = {header: {"schema": {"type": "string"}} for header in told.answered}
+    answers = {str(told.status): good}
+    if name == "health":
+        return answers | {"503": {**good, "description": "Something must be corrected."}}
+    for status in sorted({*told.problems, 401, 500, 503}):
+        problem = {"$ref": _MODELS.format(model=shapes.Problem.__name__)}
+        description = _SENTENCE_OF.get(status, "The function key is missing or wrong.")
+        answers[str(status)] = {"description": description}
+        if status != 401:  # noqa: PLR2004 -- answered by the host, with no body
+            answers[str(status)]["content"] = {_PROBLEM: {"schema": problem}}
+    return answers

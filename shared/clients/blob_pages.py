@@ -1,0 +1,14 @@
+"""One page of a storage listing at a time, so that a long one can be gone on with later."""
+
+from azure.core.paging import ItemPaged
+from azure.storage.blob import BlobProperties
+
+
+def one_page(
+    blobs: ItemPaged[BlobProperties], cursor: str | None
+) -> tuple[list[BlobProperties], str | None]:
+    """Return one page from `cursor` on, and the cursor of the next one, if there is one."""
+    pages = blobs.by_page(continuation_token=cursor)
+    found = list(next(pages, []))
+    following = getattr(pages, "continuation_token", None)
+    return found, following or None

@@ -1,0 +1,63 @@
+"""Which blobs are news to a pipeline, and when a burst of them is over."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from shared.core.config_types import Size, Span, Strict
+from shared.core.durations import Duration, parse_duration
+from shared.core.pattern import checked_pattern
+
+
+class Data(Strict):
+    """Which blobs of the training data container are news to a pipeline."""
+
+    blob: Annotated[str, StringConstraints(min_length=1, max_length=1024)] = Field(
+        description="Pattern inside TRAINING_DATA_CONTAINER; {tokens} are captured.",
+        examples=["census/{date}/{name}.csv"],
+    )
+    marker: bool = Field(
+        default=False,
+        description="The blob only says that the data is complete (as _SUCCESS does); it may be "
+        "empty. The inputs of the training are then paths with its {tokens}.",
+    )
+    settle: Duration = Field(
+        default_factory=lambda: parse_duration("0s"),
+        validate_default=True,
+        description="Wait until no blob has landed for this long, and train once on them all.",
+    )
+    settle_at_most: Span = Field(
+        default_factory=lambda: parse_duration("30m"),
+        description="However long the burst: train this long after its first blob.",
+    )
+    opens_runs: bool = Field(
+        default=True,
+        description="false: landing alone starts nothing; the schedule and people do.",
+    )
+    min_size: Size = Field(default=1, description="Smaller blobs open no run.")
+    backfill: Literal["none", "newest", "all"] = Field(
+        default="none",
+        description="What to make of blobs older than the pipeline's first activation.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_marker_may_be_empty(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("marker") is True:
+            return {"min_size": 0, **given}
+        return given
+
+    @model_validator(mode="after")
+    def _from_the_container_root(self) -> Self:
+        checked_pattern(self.blob)
+        if self.blob.startswith("/"):
+            raise ValueError("blob: start below the container, without a leading slash")
+        if self.settle > self.settle_at_most:
+            raise ValueError("settle: must not be longer than settle_at_most")
+        return self
+
+    @property
+    def settles(self) -> bool:
+        """Whether a burst is waited for."""
+        return self.settle > timedelta()

@@ -1,0 +1,88 @@
+"""What can be learned ahead of a job and ahead of the endpoints: whose turn, how good, who says."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.core.gate import Verdict
+from shared.core.run import Approval, Origin, Phase, Run
+
+
+@dataclass(frozen=True, slots=True)
+class StillWaiting:
+    """It is not this run's turn, for another reason than before."""
+
+    reason: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Say what it waits for."""
+        return run.moved(Phase.WAITING, at, self.reason, reason=self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTaken:
+    """Nothing that this run had to wait for is in its way any more."""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Go on to its job."""
+        return run.moved(Phase.RECEIVED, at, reason=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The gate's rules were held against the evaluation."""
+
+    verdict: Verdict | None  #: None: there are no rules
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Keep every number; promote, ask a person, or end the run."""
+        passed = self.verdict is None or self.verdict.passed
+        reason = self.verdict.reason if self.verdict else ""
+        known = run.model_copy(update={"verdict": self.verdict})
+        if not passed:
+            why = f"not promoted: {reason}"
+            return known.moved(Phase.REJECTED, at, why, reason=why)
+        if needs_approval(run):
+            return known.moved(Phase.AWAITING_APPROVAL, at, reason, awaiting_since=at)
+        return known.moved(onward(run), at, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """Somebody wants this model to be promoted."""
+
+    by: str
+    why: str = ""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Go on to the endpoints."""
+        said = Approval(answer="approved", by=self.by, at=at, why=self.why)
+        return run.moved(onward(run), at, _line("approved", self.by, self.why), approval=said)
+
+
+@dataclass(frozen=True, slots=True)
+class Disapproved:
+    """Somebody does not want this model to be promoted."""
+
+    by: str
+    why: str = ""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run."""
+        said = Approval(answer="rejected", by=self.by, at=at, why=self.why)
+        reason = _line("rejected", self.by, self.why)
+        return run.moved(Phase.REJECTED, at, reason, reason=reason, approval=said)
+
+
+def needs_approval(run: Run) -> bool:
+    """Whether a person decides: where it says so, and for a model put by hand past rules."""
+    gate = run.config.gate
+    return gate.approval == "required" or (run.origin is Origin.MODEL and bool(gate.rules))
+
+
+def onward(run: Run) -> Phase:
+    """Return where a model goes that nothing holds back any more."""
+    return Phase.ROLLING_OUT if run.models else Phase.PROMOTING
+
+
+def _line(answer: str, by: str, why: str) -> str:
+    return f"{answer} by {by}" + (f": {why}" if why else "")

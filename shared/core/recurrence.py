@@ -1,0 +1,125 @@
+"""Schedules by frequency and interval, as Data Factory writes them (contract data-factory)."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
+
+from shared.core.config_types import Strict
+from shared.core.durations import parse_duration, show_duration
+
+_MONTHS: Final = 12
+_STEPS: Final = {
+    "Minute": timedelta(minutes=1),
+    "Hour": timedelta(hours=1),
+    "Day": timedelta(days=1),
+    "Week": timedelta(weeks=1),
+}
+#: What is ignored of an anchor, being finer than the frequency; a week keeps its day.
+_FINER: Final[dict[str, dict[str, int]]] = {
+    "Minute": {"second": 0, "microsecond": 0},
+    "Hour": {"minute": 0, "second": 0, "microsecond": 0},
+    "Day": {"hour": 0, "minute": 0, "second": 0, "microsecond": 0},
+    "Week": {"hour": 0, "minute": 0, "second": 0, "microsecond": 0},
+    "Month": {"day": 1, "hour": 0, "minute": 0, "second": 0, "microsecond": 0},
+}
+#: A Monday; the base of all slices where none is given.
+_FIRST_ANCHOR: Final = datetime(1, 1, 1, tzinfo=UTC)
+_LONGEST_OFFSET: Final = timedelta(days=366)
+
+
+def _frequency(value: object) -> object:
+    return value.capitalize() if isinstance(value, str) else value
+
+
+def _aware(value: object) -> object:
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError("not a time: write it like 2026-01-05T03:00:00Z") from None
+    return at.replace(tzinfo=UTC) if isinstance(at, datetime) and at.tzinfo is None else at
+
+
+def _offset(value: object) -> timedelta:
+    if isinstance(value, str) and value.strip().startswith("-"):
+        return -parse_duration(value.strip()[1:])
+    return parse_duration(value)
+
+
+def _shown(offset: timedelta) -> str:
+    return f"-{show_duration(-offset)}" if offset < timedelta() else show_duration(offset)
+
+
+def _utc(at: datetime) -> datetime:
+    return at.astimezone(UTC)
+
+
+Offset = Annotated[
+    timedelta,
+    BeforeValidator(_offset),
+    PlainSerializer(_shown, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["03:00:00", "-1h"]}),
+]
+
+
+class Recurrence(Strict):
+    """Due times at every boundary of equal intervals, counted from an anchor.
+
+    Both styles of Data Factory, start and end of an interval, are due at these boundaries.
+    """
+
+    frequency: Annotated[
+        Literal["Minute", "Hour", "Day", "Week", "Month"], BeforeValidator(_frequency)
+    ]
+    interval: Annotated[int, Field(ge=1, le=100_000)] = 1
+    anchor: Annotated[AwareDatetime, BeforeValidator(_aware), AfterValidator(_utc)] = Field(
+        default=_FIRST_ANCHOR,
+        description="The base of the intervals; what is finer than the frequency is ignored.",
+    )
+    offset: Offset = Field(
+        default=timedelta(), description="Shifts every due time; may be negative."
+    )
+
+    @model_validator(mode="after")
+    def _a_sensible_offset(self) -> "Recurrence":
+        if abs(self.offset) > _LONGEST_OFFSET:
+            raise ValueError("offset: at most a year either way")
+        return self
+
+
+def due_at_or_before(recurrence: Recurrence, moment: datetime) -> datetime:
+    """Return the newest due time that is not after `moment`."""
+    at = moment.astimezone(UTC) - recurrence.offset
+    anchor = recurrence.anchor.replace(**_FINER[recurrence.frequency])  # type: ignore[arg-type]
+    if recurrence.frequency == "Month":
+        return _month(anchor, at, recurrence.interval) + recurrence.offset
+    step = _STEPS[recurrence.frequency] * recurrence.interval
+    return anchor + ((at - anchor) // step) * step + recurrence.offset
+
+
+def due_after(recurrence: Recurrence, moment: datetime) -> datetime:
+    """Return the first due time after `moment`."""
+    last = due_at_or_before(recurrence, moment)
+    if recurrence.frequency == "Month":
+        start = last - recurrence.offset
+        months = start.year * _MONTHS + start.month - 1 + recurrence.interval
+        return _first_of(months) + recurrence.offset
+    return last + _STEPS[recurrence.frequency] * recurrence.interval
+
+
+def _month(anchor: datetime, at: datetime, interval: int) -> datetime:
+    base = anchor.year * _MONTHS + anchor.month - 1
+    passed = at.year * _MONTHS + at.month - 1 - base
+    return _first_of(base + passed // interval * interval)
+
+
+def _first_of(months: int) -> datetime:
+    return datetime(months // _MONTHS, months % _MONTHS + 1, 1, tzinfo=UTC)

@@ -1,0 +1,103 @@
+"""Holds a trained model against the gate's rules, with what the evaluation says of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from shared.context import Context
+from shared.core.evaluation import choose_row, read_evaluation
+from shared.core.facts import Fact
+from shared.core.gate import judge, refused
+from shared.core.gate_facts import Approved, Disapproved, Judged
+from shared.core.head import Resource, head_id
+from shared.core.machine import expires_at
+from shared.core.names import output_path
+from shared.core.run import Origin, Run
+from shared.errors import PermanentError, TransientError
+from shared.model_steps import ModelSteps
+
+#: The evaluation of a service that names no output for it (contract azureml-v2).
+BESIDE: Final = "evaluation.json"
+_LONGEST: Final = 1024 * 1024
+#: An output that a job is said to have written may be seen later than its model.
+_LATE: Final = timedelta(minutes=2)
+_NOBODY: Final = "nobody in time"
+
+
+@dataclass(frozen=True, slots=True)
+class GateSteps:
+    """Judges runs. Nothing is changed outside the ledger but a copy of the evaluation."""
+
+    context: Context
+
+    def judge(self, run: Run) -> Fact:
+        """Return the verdict on the run's model.
+
+        Raises:
+            TransientError: the evaluation cannot be read now.
+        """
+        rules = run.config.gate.rules
+        if not rules:
+            return Judged(None)
+        by_hand = run.origin is Origin.MODEL
+        try:
+            path, content = self._evaluation(run)
+        except TransientError:
+            raise
+        except PermanentError as exc:
+            return Judged(refused(f"the evaluation cannot be read: {exc}"))
+        if content is None and by_hand:
+            return Judged(None)  # nothing is known of it: a person decides
+        if content is None:
+            return self._missing(run, path)
+        try:
+            row = choose_row(read_evaluation(content, path), run.config.gate.row)
+        except ValueError as exc:
+            return Judged(refused(f"the evaluation {path} cannot be judged: {exc}"))
+        first = run.config.gate.first_model == "allow"
+        verdict = judge(rules, row, list(self._live(run)), first_allowed=first)
+        return Judged(verdict)
+
+    def _missing(self, run: Run, path: str) -> Fact:
+        now = self.context.clock.now()
+        if now - (run.trouble.since if run.trouble else now) < _LATE:
+            raise TransientError(f"there is no evaluation at {path} yet", patience=2 * _LATE)
+        folder = path.rpartition("/")[0] + "/"
+        there = [
+            blob.name.removeprefix(folder)
+            for blob in self.context.models.listing(self.context.models_container, folder)
+        ]
+        found = ", ".join(there[:20]) or "nothing"
+        return Judged(refused(f"there is no evaluation at {path}; there is {found}"))
+
+    def expire(self, run: Run) -> Fact:
+        """Return the answer that the configuration gives where no person did."""
+        why = f"no answer until {expires_at(run).isoformat(timespec='seconds')}"
+        if run.config.gate.on_expiry == "approve":
+            return Approved(_NOBODY, why)
+        return Disapproved(_NOBODY, why)
+
+    def _live(self, run: Run) -> Iterator[dict[str, float]]:
+        """Yield the numbers of the models that serve now, of each endpoint that has one."""
+        for endpoint in run.config.endpoints:
+            stored = self.context.ledger.head(head_id(endpoint.update))
+            known = stored.record.resource(endpoint.place) if stored else Resource()
+            if known.serving is not None:
+                yield known.serving.metrics
+
+    def _evaluation(self, run: Run) -> tuple[str, bytes | None]:
+        """Return where the evaluation is, and its content if it is there."""
+        if run.origin is Origin.MODEL and run.model is not None:
+            path = f"{run.model.name.rpartition('/')[0]}/{BESIDE}"
+        else:
+            path = self._left_by_the_job(run)
+        container = self.context.models_container
+        return path, self.context.models.read(container, path, _LONGEST)
+
+    def _left_by_the_job(self, run: Run) -> str:
+        output = run.config.gate.metrics
+        file = BESIDE if output is None else run.config.training.outputs.get(output)
+        if file is not None:
+            return output_path(run.pipeline, run.run_id, run.attempt, file)
+        return ModelSteps(self.context).fetched(run, str(output))

@@ -1,0 +1,215 @@
+"""What the HTTP API takes and gives, as models: the one source of the OpenAPI document."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from shared.core.config_types import Scalar
+from shared.core.head import Line, Resource
+from shared.core.run import Origin, Phase
+from shared.core.slot import Pause, Turn
+
+
+class Request(BaseModel):
+    """A part of a request: what it does not know it refuses."""
+
+    # JSON has no NaN and no infinity: a record with one could not be read again.
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Answer(BaseModel):
+    """A part of an answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class RunRequest(Request):
+    """A manual run; empty for the newest data and the usual parameters."""
+
+    data: str | None = Field(
+        default=None, min_length=1, max_length=1024, description="A blob of the data container."
+    )
+    parameters: dict[str, Scalar] = Field(
+        default_factory=dict, max_length=100, description="Over those of the pipeline."
+    )
+
+
+class SaidByPerson(Request):
+    """Who says so, and why."""
+
+    by: str = Field(default="", max_length=200, description="Who, where the platform cannot tell.")
+    reason: str = Field(default="", max_length=500)
+
+
+class RollbackRequest(Request):
+    """Where to go back to; empty for the model from before."""
+
+    to: str | None = Field(
+        default=None, min_length=1, max_length=100, description="The run whose model is wanted."
+    )
+    key: str = Field(default="", max_length=1024, description="The customer, parts by slashes.")
+    reason: str = Field(default="", max_length=500)
+
+
+class RunsQuery(BaseModel):
+    """Which runs to list."""
+
+    model_config = ConfigDict(extra="ignore")
+    pipeline: str | None = Field(default=None, max_length=200)
+    key: str | None = Field(default=None, max_length=1024, description="Parts by slashes.")
+    phase: Phase | None = None
+    open: bool | None = Field(default=None, description="Whether the run goes on.")
+    parent: str | None = Field(default=None, max_length=100, description="Deliveries of this run.")
+    limit: Annotated[int, Field(ge=1, le=50)] = 50
+    cursor: str | None = Field(default=None, max_length=4096, description="`next` of a page.")
+
+
+class KeyQuery(BaseModel):
+    """Which customer."""
+
+    model_config = ConfigDict(extra="ignore")
+    key: str | None = Field(default=None, max_length=1024, description="Parts by slashes.")
+
+
+class PreviewQuery(BaseModel):
+    """What to preview."""
+
+    model_config = ConfigDict(extra="ignore")
+    data: str | None = Field(default=None, min_length=1, max_length=1024)
+
+
+class RunLine(Answer):
+    """One run in one line."""
+
+    run_id: str
+    pipeline: str
+    key: list[str]
+    origin: Origin
+    phase: Phase
+    line: str = Field(description="What it was opened by, trained on, and came to.")
+    reason: str | None = None
+    data: str | None = Field(default=None, description="The newest blob it trained on.")
+    blobs: int
+    opened_at: AwareDatetime
+    changed_at: AwareDatetime
+    approved_by: str | None = None
+
+
+class RunList(Answer):
+    """Runs, the newest first; a page may hold fewer than there are."""
+
+    runs: list[RunLine]
+    next: str | None = Field(default=None, description="The cursor of the next page.")
+
+
+class SlotShown(Answer):
+    """Who runs and who waits, for one key."""
+
+    key: list[str]
+    running: list[str]
+    waiting: list[Turn]
+    begun: list[Turn]
+    paused: Pause | None = None
+
+
+class PipelineShown(Answer):
+    """How a pipeline stands."""
+
+    name: str
+    when_busy: Literal["newest", "queue", "parallel"]
+    data: str | None = None
+    schedule: str | dict[str, Any] | None = None
+    endpoints: list[str]
+    active_since: AwareDatetime | None = None
+    last_due: AwareDatetime | None = None
+    waiting_data: int = Field(description="Data versions that no run has taken yet.")
+    paused: Pause | None = None
+    keys: list[SlotShown]
+    config: dict[str, Any] = Field(description="As configured; secrets by the name of a setting.")
+
+
+class PipelineList(Answer):
+    """All pipelines, by name."""
+
+    pipelines: list[PipelineShown]
+
+
+class MatchShown(Answer):
+    """A blob that a pipeline wants."""
+
+    blob: str
+    size: int
+    modified: AwareDatetime
+    tokens: dict[str, str]
+    state: str
+
+
+class RequestShown(Answer):
+    """The request that would be sent, with the places of its secrets marked."""
+
+    method: str
+    url: str
+    body: dict[str, Any]
+
+
+class PreviewShown(Answer):
+    """What the next run would be given."""
+
+    matching: int
+    matches: list[MatchShown]
+    request: RequestShown | None = None
+    notes: list[str]
+
+
+class EndpointShown(Resource):
+    """What serves at an endpoint, what served before, and who may change it."""
+
+    pipeline: str
+    endpoint: str
+    key: list[str]
+    kind: str
+    update: str
+    resource: str | None = None
+    generation: int = 0
+    being_updated_by: str | None = None
+    drift: str | None = None
+    line: str = Field(description="What serves, since when, trained on what, approved by whom.")
+    history: tuple[Line, ...] = ()
+
+
+class EndpointLine(Answer):
+    """One endpoint in one line."""
+
+    pipeline: str
+    endpoint: str
+    key: list[str] | None = Field(default=None, description="None: name one to see it.")
+    line: str
+
+
+class EndpointList(Answer):
+    """All endpoints."""
+
+    endpoints: list[EndpointLine]
+
+
+Status = Literal["healthy", "attention", "unusable"]
+
+
+class Health(Answer):
+    """Whether the app can work."""
+
+    status: Status
+    last_poll: AwareDatetime | None = None
+    last_search: dict[str, Any] | None = None
+    open_runs: int | None = None
+    parked: list[str]
+    problems: list[str]
+
+
+class Problem(Answer):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str

@@ -1,0 +1,52 @@
+"""What an operator is alerted by: log lines with stable event ids, the run and the pipeline.
+
+The ids never change their meaning; a rule may count them (docs/runbook.md lists them all).
+"""
+
+import logging
+from enum import StrEnum
+from typing import Final
+
+from shared.core.run import Phase, Run
+
+_log: Final = logging.getLogger("relearn")
+
+
+class Event(StrEnum):
+    """Everything that is logged at ERROR about a run or an endpoint."""
+
+    PARKED = "RL1001"  #: a run waits for a person: retry or cancel
+    FAILED = "RL1002"  #: every attempt failed at the service
+    TIMED_OUT = "RL1003"  #: the last attempt took too long
+    ROLLED_BACK = "RL1004"  #: a new model did not work; the old one serves again
+    REJECTED = "RL1005"  #: the data cannot be used, or the model is not good enough
+    DRIFT = "RL1006"  #: an endpoint serves something else than the ledger says
+    PAUSED = "RL1007"  #: a pipeline paused itself after too many failures
+    NO_DATA = "RL1008"  #: a due time found no data to train on
+
+
+_OF_PHASE: Final = {
+    Phase.PARKED: Event.PARKED,
+    Phase.FAILED: Event.FAILED,
+    Phase.TIMED_OUT: Event.TIMED_OUT,
+    Phase.ROLLED_BACK: Event.ROLLED_BACK,
+    Phase.REJECTED: Event.REJECTED,
+}
+
+
+def report(event: Event, text: str, *, pipeline: str, run_id: str = "-") -> None:
+    """Log `text` at ERROR, with its event id; `text` holds no secret."""
+    known = {"event_id": str(event), "pipeline": pipeline, "run_id": run_id}
+    _log.error("[%s %s] %s", event, event.name.lower(), text, extra=known)
+
+
+def report_run(run: Run) -> bool:
+    """Log where a run got to when somebody must know of it; whether that was so."""
+    event = _OF_PHASE.get(run.phase)
+    if event is None:
+        return False
+    what = "is parked" if run.phase is Phase.PARKED else str(run.phase)
+    to_do = f". To do: {run.advice}" if run.advice else ""
+    text = f"run {run.run_id} of pipeline {run.pipeline} {what}: {run.reason}{to_do}"
+    report(event, text, pipeline=run.pipeline, run_id=run.run_id)
+    return True

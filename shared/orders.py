@@ -1,0 +1,103 @@
+"""A person's word on one run: retry, cancel, approve, reject.
+
+Two people at once: one wins, the other is told (409, or 412 with `If-Match`).
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from shared.context import Context
+from shared.core.facts import CancelRequested, Fact, RetryRequested
+from shared.core.gate_facts import Approved, Disapproved
+from shared.core.machine import apply
+from shared.core.roll_out import still_wanted
+from shared.core.run import Delivery, Phase, Run
+from shared.errors import PermanentError
+from shared.intake import Intake
+
+#: The versions of a record that a person's word is for; None for any.
+Versions = Collection[str] | None
+
+
+class Outdated(PermanentError):  # noqa: N818 -- it names what was met
+    """The run is not what the person looked at any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Tells runs what people want. Each order that fits is carried out once."""
+
+    context: Context
+    intake: Intake
+
+    def retry(self, run_id: str, versions: Versions = None) -> Run | None:
+        """Let a parked run go on, by the present configuration; None when there is none.
+
+        A roll-out goes on together with those of its deliveries that are parked.
+
+        Raises:
+            InvalidTransition: the run is not parked.
+            Outdated, Conflict: it changed meanwhile.
+        """
+        stored = self.context.ledger.run(run_id)
+        if stored is not None and stored.record.phase is Phase.PARKED:
+            _require(versions, str(stored.etag), stored.record)
+            for delivery in stored.record.deliveries:
+                if delivery.outcome is Phase.PARKED:
+                    self._retry_delivery(stored.record, delivery)
+        return self._told(run_id, self._retried, versions)
+
+    def cancel(self, run_id: str, versions: Versions = None) -> Run | None:
+        """Stop a run and its job; None when there is none.
+
+        Raises:
+            InvalidTransition: it is over, or its model is on its way to an endpoint.
+            Outdated, Conflict: it changed meanwhile.
+        """
+        return self._told(run_id, lambda _: CancelRequested(), versions)
+
+    def approve(self, run_id: str, by: str, why: str, versions: Versions = None) -> Run | None:
+        """Have the model of a run promoted; None when there is no such run.
+
+        Raises:
+            InvalidTransition: it does not wait for approval.
+            Outdated, Conflict: it changed meanwhile.
+        """
+        return self._told(run_id, lambda _: Approved(by, why), versions)
+
+    def reject(self, run_id: str, by: str, why: str, versions: Versions = None) -> Run | None:
+        """End a run that waits for approval. Returns and raises as `approve`."""
+        return self._told(run_id, lambda _: Disapproved(by, why), versions)
+
+    def _retry_delivery(self, parent: Run, delivery: Delivery) -> None:
+        stored = self.context.ledger.run(delivery.run_id)
+        if stored is None or stored.record.phase is not Phase.PARKED:
+            return
+        now = self.intake.configured_for(parent) or parent.config
+        if still_wanted(delivery, parent.config, now):
+            self._told(delivery.run_id, self._retried, None)
+        else:
+            self._told(delivery.run_id, lambda _: CancelRequested(), None)
+
+    def _retried(self, run: Run) -> Fact:
+        return RetryRequested(self.intake.configured_for(run))
+
+    def _told(self, run_id: str, fact_for: Callable[[Run], Fact], versions: Versions) -> Run | None:
+        stored = self.context.ledger.run(run_id)
+        if stored is None:
+            return None
+        _require(versions, str(stored.etag), stored.record)
+        fact = fact_for(stored.record)
+        apply(stored.record, fact, self.context.clock.now())  # refused before anything is written
+        # The marker first and last: a hint that says "parked" would keep the poll away.
+        self.context.ledger.mark_open(run_id, {"phase": "told"})
+        self.intake.driver.note(run_id, fact)
+        self.context.ledger.mark_open(run_id, {"phase": "told"})
+        return self.intake.driver.advance(run_id)
+
+
+def _require(versions: Versions, etag: str, run: Run) -> None:
+    if versions is not None and etag not in versions:
+        raise Outdated(
+            f"run {run.run_id} is {run.phase} now and was changed since you looked: look again"
+        )

@@ -1,0 +1,110 @@
+"""Finds the data that no event announced, page by page and a little in each tick.
+
+Candidates are blobs that changed since the last completed sweep began, less a margin; only
+those are looked up. How far it got is in the ledger, so that any worker goes on with it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.context import Context, log
+from shared.core.blobs import BlobVersion
+from shared.errors import (
+    BadCursor,
+    Conflict,
+    CorruptRecord,
+    OutcomeUnknown,
+    RelearnError,
+    TransientError,
+)
+from shared.intake import Intake
+from shared.ledger import Stored, SweepState
+
+#: What changed this long before a sweep is looked at again: clocks differ, listings lag.
+_MARGIN: Final = timedelta(minutes=15)
+#: The event of a younger blob may be on its way; the next sweep looks, should it not come.
+_UNDER_WAY: Final = timedelta(minutes=5)
+
+
+@dataclass(slots=True)
+class Sweep:
+    """The search of one process. Two at once are harmless: the slower one gives way."""
+
+    context: Context
+    intake: Intake
+
+    def go_on(self, until: datetime) -> None:
+        """Search for as long as there is time, and begin anew when it is due.
+
+        Raises:
+            TransientError: storage does not work now.
+        """
+        try:
+            stored = self.context.ledger.sweep()
+        except CorruptRecord as exc:
+            log.error("%s", exc)  # the events still come; somebody has to move it away
+            return
+        self.intake.backfill.newest(until)
+        while self.context.clock.now() < until:
+            state = self._due(stored.record if stored else None)
+            if state is None:
+                return
+            try:
+                state = self._page(state)
+            except BadCursor:
+                state = state.model_copy(update={"cursor": None})
+                log.info("the search for lost events begins again: its cursor is not taken")
+            try:
+                etag = self.context.ledger.put_sweep(state, stored.etag if stored else None)
+            except Conflict:
+                return  # another worker searches
+            stored = Stored(state, etag)
+
+    def _due(self, known: SweepState | None) -> SweepState | None:
+        now = self.context.clock.now()
+        if known is None:
+            return SweepState(started_at=now)
+        if not known.complete:
+            return known
+        wanted = self.intake.backfill.wanted()
+        if not wanted and now - known.started_at < self.context.limits.sweep_every:
+            return None
+        since = None if wanted else known.started_at - _MARGIN
+        return SweepState(started_at=now, since=since, completed_at=known.completed_at)
+
+    def _page(self, state: SweepState) -> SweepState:
+        page = self.context.data.page(self.context.data_container, state.cursor)
+        since = state.since
+        until = self.context.clock.now() - _UNDER_WAY
+        candidates = [
+            blob
+            for blob in page.items
+            if blob.modified <= until and (since is None or blob.modified >= since)
+        ]
+        found = sum(self._found(blob) for blob in candidates)
+        done = page.cursor is None
+        changes: dict[str, object] = {
+            "cursor": page.cursor,
+            "complete": done,
+            "looked": state.looked + len(candidates),
+            "found": state.found + found,
+        }
+        if done:
+            changes["completed_at"] = self.context.clock.now()
+            if since is None:
+                self.intake.backfill.done(state.started_at)
+            if state.found + found:
+                log.warning(
+                    "%d data versions were found that no event had announced", state.found + found
+                )
+        return state.model_copy(update=changes)
+
+    def _found(self, blob: BlobVersion) -> bool:
+        try:
+            return self.intake.met(blob)
+        except (TransientError, OutcomeUnknown):
+            raise  # the page is looked at again
+        except RelearnError as exc:
+            log.error("blob %s: %s", blob.path, exc)  # the others shall be found all the same
+            return False

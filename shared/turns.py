@@ -1,0 +1,164 @@
+"""Lets a waiting run begin when nothing is in its way: limits, budget, pause, newer runs."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from shared.context import Context
+from shared.core import slot as core
+from shared.core.facts import Fact, Overtaken
+from shared.core.gate_facts import StillWaiting, TurnTaken
+from shared.core.names import seat_id, slot_id
+from shared.core.pipeline import Pipeline
+from shared.core.run import Phase, Run
+from shared.core.slot import Past, Pause, Slot
+from shared.errors import Conflict
+from shared.journal import Event, report
+from shared.ledger import Stored
+
+_TRIES: Final = 5
+#: Holders of a place without a limit are looked through when there are this many.
+_MANY: Final = 50
+#: While a run is in one of these, it has or may have a job at the service.
+_AT_SERVICE: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.CREATED, Phase.TRAINING})
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """One of the places that a run needs: where it is kept, and how many there are."""
+
+    name: str
+    most: int | None
+    what: str
+    lets_go: Callable[[Phase], bool] = core.lets_go
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Hands out places. Each call may be repeated, by any number of workers (decision 10)."""
+
+    context: Context
+
+    def take(self, run: Run) -> Fact | None:
+        """Return that it is the run's turn, or what it waits for; None when that is known."""
+        for level in _levels(run.config, run.key):
+            waits = self._take(level, run)
+            if isinstance(waits, Overtaken):
+                return waits
+            if waits is not None:
+                return StillWaiting(waits) if waits != run.reason else None
+        return TurnTaken()
+
+    def hindrance(self, slot: Slot, pipeline: Pipeline, run_id: str) -> str | None:
+        """Return why nothing may begin in `slot` now, whoever's turn it is; None if it may."""
+        pause = self.context.ledger.pause(pipeline.name) or slot.paused
+        if pause is not None:
+            return f"paused by {pause.by}" + (f": {pause.reason}" if pause.reason else "")
+        return core.over_budget(slot, pipeline, run_id, self.context.clock.now())
+
+    def pruned(self, slot: Slot, lets_go: Callable[[Phase], bool] = core.lets_go) -> Slot:
+        """Return the slot without the runs that hold no place any more."""
+        gone = {run_id for run_id in slot.holders if self._gone(slot, run_id, lets_go)}
+        return slot.without(gone.__contains__)
+
+    def paused_by_failures(self, stored: Stored[Slot], pipeline: Pipeline) -> bool:
+        """Pause a pipeline that fails again and again, for this key; whether it was."""
+        most, slot = pipeline.pause_after, stored.record
+        if most is None or slot.paused is not None:
+            return False
+        failed = Past(self._phase_of).failures(slot)
+        if len(failed) < most:
+            return False
+        why = f"{len(failed)} runs in a row failed, the last one was {failed[0]}"
+        pause = Pause(by="relearn", at=self.context.clock.now(), reason=why)
+        name = slot_id(pipeline.name, slot.key)
+        self.context.ledger.put_slot(name, slot.model_copy(update={"paused": pause}), stored.etag)
+        report(
+            Event.PAUSED,
+            f"pipeline {pipeline.name} is paused: {why}. To do: see why, then resume it",
+            pipeline=pipeline.name,
+            run_id=failed[0],
+        )
+        return True
+
+    def has_room(self, pipeline: Pipeline) -> bool:
+        """Whether another run of the pipeline may be open, over all its keys."""
+        if pipeline.max_parallel is None:
+            return True
+        stored = self.context.ledger.slot(seat_id("pipeline", pipeline.name))
+        if stored is None or len(stored.record.holders) < pipeline.max_parallel:
+            return True
+        return len(self.pruned(stored.record).holders) < pipeline.max_parallel
+
+    def _take(self, level: _Level, run: Run) -> Overtaken | str | None:
+        for _ in range(_TRIES):
+            stored = self.context.ledger.slot(level.name)
+            slot = stored.record if stored else Slot(pipeline=run.pipeline, key=run.key)
+            if run.run_id in slot.holders:
+                return None
+            is_key = level.name == slot_id(run.pipeline, run.key)
+            try:
+                if is_key and stored and self.paused_by_failures(stored, run.config):
+                    continue
+                changed, waits = self._decided(level, slot, run, is_key=is_key)
+                if changed != slot:
+                    self.context.ledger.put_slot(
+                        level.name, changed, stored.etag if stored else None
+                    )
+            except Conflict:
+                continue  # somebody else moved the line: look again
+            return waits
+        raise Conflict(f"{level.name} keeps changing")
+
+    def _decided(
+        self, level: _Level, slot: Slot, run: Run, *, is_key: bool
+    ) -> tuple[Slot, Overtaken | str | None]:
+        now = self.context.clock.now()
+        slot = self._next_known(slot.enqueue(run.run_id, now), run)
+        if is_key:
+            if newer := core.overtaken_by(slot, run.config, run.run_id):
+                left = slot.without(lambda run_id: run_id == run.run_id)
+                return left, Overtaken(f"run {newer} is newer and trains instead")
+            if why := self.hindrance(slot, run.config, run.run_id):
+                return slot, why
+        if len(slot.holders) >= (level.most or _MANY):
+            slot = self.pruned(slot, level.lets_go)
+        if level.most is not None and len(slot.holders) >= level.most:
+            return slot, f"{level.what}: {', '.join(slot.holders[:5])}"
+        first = core.next_in_line(slot, run.config)
+        if level.most is not None and first != run.run_id:
+            return slot, f"{level.what}: {first} is next"
+        keep = core.remembers(run.config) if is_key else 0
+        return slot.begin(run.run_id, now, keep=keep), None
+
+    def _next_known(self, slot: Slot, run: Run) -> Slot:
+        """Return the slot without those ahead of `run` that do not wait any more."""
+        while (first := core.next_in_line(slot, run.config)) not in (None, run.run_id):
+            gone = str(first)
+            if not self._gone(slot, gone, core.lets_go):
+                break
+            slot = slot.without({gone}.__contains__)
+        return slot
+
+    def _gone(self, slot: Slot, run_id: str, lets_go: Callable[[Phase], bool]) -> bool:
+        phase = self._phase_of(run_id)
+        if phase is None:
+            return run_id != slot.gathering  # its record is about to be written
+        waits_only = run_id not in slot.holders
+        return phase is not Phase.WAITING if waits_only else lets_go(phase)
+
+    def _phase_of(self, run_id: str) -> Phase | None:
+        stored = self.context.ledger.run(run_id)
+        return stored.record.phase if stored else None
+
+
+def _levels(pipeline: Pipeline, key: tuple[str, ...]) -> Iterator[_Level]:
+    at_once = core.runs_at_once(pipeline)
+    yield _Level(slot_id(pipeline.name, key), at_once, "another run is open")
+    if pipeline.max_parallel is not None:
+        name, most = seat_id("pipeline", pipeline.name), pipeline.max_parallel
+        yield _Level(name, most, f"max_parallel is {most}")
+    if (jobs := pipeline.training.max_parallel) is not None:
+        name = seat_id("service", pipeline.training.service.partition("?")[0].lower())
+        what = f"the training service has its {jobs} jobs"
+        yield _Level(name, jobs, what, lambda phase: phase not in _AT_SERVICE)
