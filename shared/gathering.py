@@ -118,7 +118,7 @@ class Gathering:
         oldest = min(wanted, key=_age)
         run_id = names.run_id(pipeline.name, Origin.DATA, oldest.version_id)
         ledger.mark_open(run_id, hints_for(pipeline, batch.key))
-        slot = slot.model_copy(update={"gathering": run_id})
+        slot = self.turns.pruned(slot).model_copy(update={"gathering": run_id})
         slot = slot.begin(run_id, self.context.clock.now(), keep=core.remembers(pipeline))
         ledger.put_slot(name, slot, stored.etag if stored else None)
         return self._open(batch, run_id, wanted, last.record if last else None)

@@ -132,6 +132,7 @@ class World:
             for marker in list(poll._context.ledger.open_runs()):
                 with suppress(RelearnError):
                     poll._advance(marker, self.clock.now())
+            poll._gather(poll.until())
 
     def upload(self, name: str = "new.csv", content: bytes = CSV) -> None:
         self.blobs.put(DATA, name, content)

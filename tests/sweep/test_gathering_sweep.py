@@ -1,0 +1,49 @@
+"""Every single fault on the way from what lands to its runs, under every way of waiting."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.core.run import Phase
+from tests.fakes.faults import Faults, Kind
+from tests.unit.test_gathering import BURST, trained_on, waiting
+from tests.unit.worlds import Observed
+
+MODES: list[dict[str, Any]] = [
+    BURST,
+    {"when_busy": "queue"},
+    {"when_busy": "parallel", "max_parallel": 2},
+]
+
+
+def carried_through(pipeline: dict[str, Any], faults: Faults) -> Observed:
+    """Let two blobs land, one of them twice told of, and time pass, whatever goes wrong."""
+    world = Observed(config={"pipeline": pipeline}, faults=faults)
+    for name in ("a.csv", "b.csv"):
+        world.clock.move(timedelta(seconds=1))
+        world.upload(name, f"a,b,label\n{name},2,0\n3,4,1\n".encode())
+        for _ in range(4):
+            if world.survive(lambda name=name: world.deliver(name)):
+                break
+            world.clock.move(timedelta(seconds=5))
+    for _ in range(45):
+        world.survive(world.tick)
+    return world
+
+
+@pytest.mark.parametrize("mode", MODES, ids=["burst", "queue", "max_parallel"])
+def test_each_version_has_exactly_one_run_whatever_fails(mode: dict[str, Any]) -> None:
+    calls = len(carried_through(mode, Faults({})).faults.sites)
+    for kind in (Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.LOST, Kind.REFUSED, Kind.PREEMPT):
+        for call in range(calls):
+            world = carried_through(mode, Faults({call: kind}))
+            where = f"{kind} at {call}: {world.faults.sites[call]}"
+            counted = Counter(name for names in trained_on(world) for name in names)
+            assert counted == {"a.csv": 1, "b.csv": 1}, where
+            assert waiting(world) == [], where
+            for run in world.runs():
+                assert run.phase.ended or run.phase is Phase.PARKED, f"{where}: {run.phase}"
+            jobs = Counter(world.starts)
+            assert all(count == 1 for count in jobs.values()), where
