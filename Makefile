@@ -25,7 +25,8 @@ test: $(INSTALLED) ## everything that CI runs (under five minutes)
 	@$(BIN)/python -m local.checks
 
 .PHONY: bench
-bench: $(INSTALLED) ## how long things take, as ratios (some minutes)
+bench: $(INSTALLED) ## what things cost: calls by kind, and time as ratios (some minutes)
+	@$(BIN)/python -m benchmarks.calls
 	@$(BIN)/python -m benchmarks.roll_out
 
 .PHONY: prove

@@ -3,11 +3,20 @@
 from azure.core.paging import ItemPaged
 from azure.storage.blob import BlobProperties
 
+from shared.errors import BadCursor
+
 
 def one_page(
     blobs: ItemPaged[BlobProperties], cursor: str | None
 ) -> tuple[list[BlobProperties], str | None]:
-    """Return one page from `cursor` on, and the cursor of the next one, if there is one."""
+    """Return one page from `cursor` on, and the cursor of the next one, if there is one.
+
+    Raises:
+        BadCursor: the storage never gives such a cursor.
+        AzureError: as the SDK raises it.
+    """
+    if cursor is not None and not (cursor.isascii() and cursor.isprintable()):
+        raise BadCursor("the cursor is not one that a page gave: leave it out")
     pages = blobs.by_page(continuation_token=cursor)
     found = list(next(pages, []))
     following = getattr(pages, "continuation_token", None)

@@ -92,7 +92,9 @@ class AccountBlobs:
     def read(self, container: str, name: str, limit: int) -> bytes | None:
         """Return the content of a small blob, or None when there is none."""
         try:
-            got = self._account.get_blob_client(container, name).download_blob(length=limit + 1)
+            got = self._account.get_blob_client(container, name).download_blob(
+                offset=0, length=limit + 1
+            )
             content = got.readall()
         except ResourceNotFoundError:
             return None

@@ -13,6 +13,7 @@ from local.azurite import Azurite
 from local.studio import BlobRefused, HttpBlobs
 from local.studio.storage import BlobAccess
 from shared.clients.storage import AccountBlobs
+from shared.errors import PermanentError
 from shared.ports import Access, Blobs
 from shared.wiring import SystemClock
 from tests.fakes.blobs import FakeBlobs
@@ -160,3 +161,30 @@ def test_a_model_that_cannot_be_read_is_not_copied(bench: Bench) -> None:
 def test_a_signature_does_not_show_in_a_representation(bench: Bench) -> None:
     signed = bench.blobs.sign(bench.container, "a.csv", Access.READ, HOUR)
     assert "sig" not in repr(signed)
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", "ä".encode() * 100])
+def test_a_small_blob_is_written_over_and_read_back(bench: Bench, content: bytes) -> None:
+    assert bench.blobs.read(bench.container, "runs/list.csv", 1000) is None
+    bench.blobs.write(bench.container, "runs/list.csv", b"something else before")
+    written = bench.blobs.write(bench.container, "runs/list.csv", content)
+    assert written == bench.blobs.head(bench.container, "runs/list.csv")
+    assert bench.blobs.read(bench.container, "runs/list.csv", 1000) == content
+    assert bench.blobs.read("no-such-container", "runs/list.csv", 1000) is None
+
+
+def test_a_blob_of_more_than_the_limit_is_not_read(bench: Bench) -> None:
+    bench.put("evaluation.csv", b"x" * 11)
+    with pytest.raises(PermanentError, match="more than 10 bytes"):
+        bench.blobs.read(bench.container, "evaluation.csv", 10)
+    assert bench.blobs.read(bench.container, "evaluation.csv", 11) == b"x" * 11
+
+
+def test_pages_show_each_blob_once(bench: Bench) -> None:
+    for name in ("b.csv", "a.csv", "c d.csv"):
+        bench.put(name, b"x")
+    page = bench.blobs.page(bench.container, None)
+    assert [blob.name for blob in page.items] == ["a.csv", "b.csv", "c d.csv"]
+    assert page.cursor is None
+    assert page.items[0] == bench.blobs.head(bench.container, "a.csv")
+    assert bench.blobs.page("no-such-container", None).items == ()

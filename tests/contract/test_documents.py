@@ -12,7 +12,7 @@ from azure.storage.blob import ContainerClient, ExponentialRetry
 
 from local.azurite import Azurite
 from shared.clients.blob_documents import BlobDocuments
-from shared.errors import Conflict, OutcomeUnknown
+from shared.errors import BadCursor, Conflict, OutcomeUnknown
 from shared.ports import Documents
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import MemoryDocuments
@@ -153,3 +153,38 @@ def test_a_genuine_race_is_still_a_conflict_when_answers_are_lost(
     found = forgetful.read("runs/x")
     assert found is not None
     assert found.body == b"theirs"
+
+
+def test_pages_show_each_document_once_and_in_order(documents: Documents) -> None:
+    names = [f"index/{number:02d}" for number in range(7)]
+    for name in reversed(names):
+        documents.create(name, b"", {"pipeline": "sample"})
+    documents.create("other/1", b"")
+    seen: list[str] = []
+    cursor, pages = None, 0
+    while True:
+        page = documents.page("index/", 3, cursor)
+        assert len(page.items) <= 3
+        assert all(item.metadata == {"pipeline": "sample"} for item in page.items)
+        seen += [item.name for item in page.items]
+        cursor, pages = page.cursor, pages + 1
+        if cursor is None:
+            break
+    assert seen == names
+    assert pages == 3
+
+
+def test_a_page_of_what_was_never_written_is_empty(documents: Documents) -> None:
+    assert documents.page("index/", 5, None).items == ()
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "", "2!92!x", "\x00", "ä"])
+def test_a_cursor_that_no_page_gave_is_refused_or_begins_somewhere(
+    documents: Documents, cursor: str
+) -> None:
+    documents.create("index/1", b"")
+    try:
+        page = documents.page("index/", 5, cursor)
+    except BadCursor:
+        return
+    assert {item.name for item in page.items} <= {"index/1"}

@@ -1,4 +1,4 @@
-"""One model for several endpoints, one entry for many customers, and a person's way back."""
+"""Several endpoints, many customers, a gate with approval, and a person's way back."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -42,6 +42,17 @@ def pipelines(stage: Stage) -> dict[str, Any]:
             **shared,
             "data": {"blob": "customers/{customer}/{name}.csv"},
             "endpoints": [endpoint(stage, "theirs", "{customer}")],
+        },
+        "gated": {
+            "data": {"blob": "gated/{name}.csv", "settle": "2s"},
+            "training": training,
+            "gate": {
+                "metrics": "output2",
+                "rules": [{"metric": "AUC", "at_least": 0.5}, {"metric": "AUC", "max_drop": 0.5}],
+                "first_model": "allow",
+                "approval": "required",
+            },
+            "endpoints": [endpoint(stage, "judged", "judged")],
         },
     }
 
@@ -93,4 +104,44 @@ def test_each_customers_data_reaches_its_own_endpoint_alone(stage: Stage) -> Non
     assert {run["phase"] for run in runs.values()} == {"promoted"}, runs
     for name, run in runs.items():
         assert run["run_id"] == served(stage, "customers", "theirs", name)["serving"]["run_id"]
+    assert stage.leaks() == []
+
+
+def said(stage: Stage, method: str, path: str, **more: Any) -> dict[str, Any]:
+    answer = requests.request(method, f"{stage.host.url}/api/{path}", timeout=_SECONDS, **more)
+    assert answer.ok, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def test_a_burst_is_judged_approved_and_served_by_the_http_api_alone(stage: Stage) -> None:
+    names = [f"gated/{number}.csv" for number in range(3)]
+    for number, name in enumerate(names):
+        stage.upload(name, stage.data(0.5 + number / 10))
+
+    def waiting() -> list[dict[str, Any]]:
+        query = {"pipeline": "gated", "phase": "awaiting_approval"}
+        return list(said(stage, "GET", "runs", params=query)["runs"])
+
+    (line,) = eventually(waiting, "a run that waits for approval", 60)
+    assert line["blobs"] == len(names)
+    run = said(stage, "GET", f"runs/{line['run_id']}")
+    assert run["verdict"]["passed"], run["verdict"]
+    assert run["verdict"]["metrics"]["AUC"] > 0.5
+    shown = said(stage, "GET", "pipelines/gated/preview")
+    assert "full snapshot" in " ".join(shown["notes"])
+    assert shown["request"]["body"]["Inputs"]["input1"]["RelativeLocation"].endswith(names[-1])
+    who = {"X-MS-CLIENT-PRINCIPAL-NAME": "somebody@example.com"}
+    said(stage, "POST", f"runs/{run['run_id']}/approve", headers=who, json={"reason": "good"})
+
+    def promoted() -> bool:
+        found = said(stage, "GET", "runs", params={"pipeline": "gated", "phase": "promoted"})
+        return bool(found["runs"])
+
+    assert eventually(promoted, "the promotion", 60)
+    serves = served(stage, "gated", "judged")
+    assert "approved by somebody@example.com" in serves["line"]
+    assert serves["history"][-1]["trained_by"] == run["run_id"]
+    described = said(stage, "GET", "openapi.json")
+    assert "/runs/{run_id}/approve" in described["paths"]
     assert stage.leaks() == []

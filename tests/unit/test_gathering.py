@@ -11,7 +11,7 @@ from tests.unit.worlds import Observed
 
 MINUTE = timedelta(minutes=1)
 NEWEST = {"when_busy": "newest"}
-BURST = {"when_busy": "newest", "data": {"blob": "{name}.csv", "settle": "2m"}}
+BURST: dict[str, Any] = {"when_busy": "newest", "data": {"blob": "{name}.csv", "settle": "2m"}}
 LISTED = {"inputs": {"input1": "{data.manifest}"}}
 
 

@@ -1,0 +1,244 @@
+"""What bursts, polls and pages of history cost, in calls by kind; time beside them.
+
+Calls are counted exactly and do not depend on the machine: over the ledger in memory, and for
+the burst also over Azurite, a real storage server.
+"""
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, Final
+
+from azure.storage.blob import BlobServiceClient
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from local.azurite import Azurite
+from shared.clients.blob_documents import BlobDocuments
+from shared.core.run import Entry, Origin, Phase, Run
+from shared.history import History, Wanted
+from shared.ledger import Ledger
+from shared.poll import hints_of
+from shared.ports import Document, Documents, ETag, Listed, Page
+from tests.unit.worlds import Observed
+
+BURST: Final[dict[str, Any]] = {
+    "when_busy": "newest",
+    "data": {"blob": "{name}.csv", "settle": "2m", "settle_at_most": "12h"},
+    "endpoints": [],
+}
+_MINUTE: Final = timedelta(minutes=1)
+
+
+@dataclass
+class Counting:
+    """A `Documents` that counts what it is asked for."""
+
+    inner: Documents
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def read(self, name: str) -> Document | None:
+        """Count and pass on."""
+        self.calls[f"read {_kind(name)}"] += 1
+        return self.inner.read(name)
+
+    def create(self, name: str, body: bytes, metadata: Mapping[str, str] | None = None) -> ETag:
+        """Count and pass on."""
+        self.calls[f"create {_kind(name)}"] += 1
+        return self.inner.create(name, body, metadata)
+
+    def replace(
+        self, name: str, body: bytes, expected: ETag, metadata: Mapping[str, str] | None = None
+    ) -> ETag:
+        """Count and pass on."""
+        self.calls[f"replace {_kind(name)}"] += 1
+        return self.inner.replace(name, body, expected, metadata)
+
+    def delete(self, name: str, expected: ETag) -> None:
+        """Count and pass on."""
+        self.calls[f"delete {_kind(name)}"] += 1
+        self.inner.delete(name, expected)
+
+    def listing(self, prefix: str) -> Iterator[Listed]:
+        """Count and pass on."""
+        self.calls[f"list {_kind(prefix)}"] += 1
+        yield from self.inner.listing(prefix)
+
+    def page(self, prefix: str, size: int, cursor: str | None) -> Page[Listed]:
+        """Count and pass on."""
+        self.calls[f"list {_kind(prefix)}"] += 1
+        return self.inner.page(prefix, size, cursor)
+
+    @property
+    def writes(self) -> int:
+        """How many calls changed something."""
+        return sum(n for call, n in self.calls.items() if not call.startswith(("read", "list")))
+
+
+class Counted(Observed):
+    """A world whose ledger counts its calls."""
+
+    def __init__(self, documents: Documents | None = None, **config: Any) -> None:
+        """Build it over these documents, or over the ones in memory."""
+        super().__init__(config=config)
+        self.counting = Counting(documents or self.documents)
+        self.restart()
+
+    def _worker(self) -> Any:
+        intake, poll = super()._worker()
+        self.context = intake._context  # noqa: SLF001 -- as the app has it
+        if hasattr(self, "counting"):
+            object.__setattr__(self.context, "ledger", Ledger(self.counting))
+        return intake, poll
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger that the workers use."""
+        return self.context.ledger
+
+
+def burst(size: int, documents: Documents | None, step: Callable[[], None]) -> Counted:
+    """Let `size` blobs land at once and gather them; returns the world with its counts."""
+    world = Counted(documents, pipeline=BURST)
+    if documents is not None:
+        world.clock.time = datetime.now(UTC)  # the storage server has a clock of its own
+        world.restart()
+    for number in range(size):
+        name = f"{number:06d}.csv"
+        world.upload(name, b"a,b,label\n1,2,0\n3,4,%d\n" % number)
+        world.deliver(name)
+        step()
+    world.clock.move(timedelta(days=1) if documents else 3 * _MINUTE)
+    world.poll.tick()
+    (listed,) = list(world.ledger.listed("runs"))
+    stored = world.ledger.run(listed.name.removeprefix("runs/"))
+    taken = len(stored.record.manifest) if stored else 0
+    if taken != size or list(world.ledger.inbox()):
+        raise SystemExit(f"{taken} of {size} versions were taken")
+    return world
+
+
+def poll(size: int) -> Counted:
+    """Look at `size` open runs whose jobs go on, once; returns the world with its counts."""
+    world = Counted(pipeline={"endpoints": []})
+    first = world.start("first.csv")
+    for number in range(size - 1):
+        run = first.model_copy(update={"run_id": f"sample-{number:020d}"})
+        world.ledger.create_run(run)
+        world.ledger.mark_open(run.run_id, hints_of(run))
+    world.poll.tick()  # marks every hint as seen
+    world.clock.move(_MINUTE)
+    world.http.sent.clear()
+    world.counting.calls.clear()
+    for _ in range(20):  # a tick ends within its time and the next one goes on
+        world.poll.tick()
+        if len(world.http.sent) >= size:
+            break
+    return world
+
+
+def history(size: int) -> Counted:
+    """Return a world with `size` finished runs in its history."""
+    world = Counted(pipeline={"endpoints": []})
+    first = world.start("first.csv")
+    for number in range(size):
+        at = first.opened_at + timedelta(seconds=number)
+        run = Run(
+            run_id=f"sample-{number:020d}",
+            pipeline="sample",
+            origin=Origin.DATA,
+            cause="benchmark",
+            config=first.config,
+            manifest=first.manifest,
+            parameters={},
+            phase=Phase.FINISHED,
+            opened_at=at,
+            history=(Entry(at=at, phase=Phase.FINISHED),),
+        )
+        world.ledger.create_run(run)
+    return world
+
+
+def page_of(world: Counted) -> tuple[int, int, int]:
+    """Return how many runs a page of 50 has, with its listings and its reads."""
+    world.counting.calls.clear()
+    page = History(world.context).page(Wanted(pipeline="sample"), 50, None)
+    calls = world.counting.calls
+    return len(page.runs), calls["list index"], calls["read runs"]
+
+
+@contextmanager
+def real_documents() -> Iterator[Documents]:
+    """Documents in a container of a real storage server."""
+    with Azurite() as storage:
+        client = BlobServiceClient.from_connection_string(storage.connection_string)
+        ids = count(1)
+        yield BlobDocuments(client.get_container_client("ledger"), lambda: f"w{next(ids)}")
+
+
+def main() -> None:
+    """Measure, and print a table for each promise."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--blobs", type=int, default=10_000, help="blobs of the burst")
+    parser.add_argument("--azurite", type=int, default=5_000, help="blobs over Azurite; 0: none")
+    parser.add_argument("--open", type=int, default=10_000, help="open runs to look at")
+    parser.add_argument("--finished", type=int, default=100_000, help="finished runs")
+    asked = parser.parse_args()
+    console = Console()
+    with Progress(console=console, transient=True) as progress:
+        table = _bursts(asked.blobs, asked.azurite, progress)
+        task = progress.add_task("poll", total=None)
+        began = time.monotonic()
+        polled = poll(asked.open)
+        table.add_row(
+            f"poll of {asked.open:,} open, unchanged runs",
+            f"{len(polled.http.sent):,} GETs, {polled.counting.writes} ledger writes (all of them "
+            f"heartbeats), {polled.counting.calls['read runs']} records read",
+            f"{time.monotonic() - began:.1f} s",
+        )
+        progress.remove_task(task)
+        for size in (100, asked.finished):
+            progress.add_task(f"history of {size:,}", total=None)
+            world = history(size)
+            began = time.monotonic()
+            runs, lists, reads = page_of(world)
+            table.add_row(
+                f"page of {runs} out of {size:,} runs",
+                f"{lists} listings, {reads} reads",
+                f"{(time.monotonic() - began) * 1000:.0f} ms",
+            )
+    console.print(table)
+
+
+def _bursts(in_memory: int, in_azurite: int, progress: Progress) -> Table:
+    table = Table("what", "calls", "time", title="What things cost")
+    cases: list[tuple[str, int, Documents | None]] = [("in memory", in_memory, None)]
+    with real_documents() as documents:
+        if in_azurite:
+            cases.append(("over Azurite", in_azurite, documents))
+        for where, size, over in cases:
+            task = progress.add_task(f"burst {where}", total=size)
+            began = time.monotonic()
+            world = burst(size, over, lambda task=task: progress.advance(task))
+            calls = world.counting
+            content = len(world.blobs.reads)
+            table.add_row(
+                f"burst of {size:,} blobs {where}",
+                f"{calls.writes / size:.3f} writes a blob, {content} contents read, 1 run",
+                f"{time.monotonic() - began:.1f} s",
+            )
+    return table
+
+
+def _kind(name: str) -> str:
+    return name.partition("/")[0]
+
+
+if __name__ == "__main__":
+    main()
