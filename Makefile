@@ -4,6 +4,8 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
+SEED ?= 1
+SCALE ?= 1
 # Node and npm come from a Python package, so that nothing need be installed on the machine.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 INSTALLED := .venv/.installed node_modules/.installed
@@ -30,8 +32,8 @@ bench: $(INSTALLED) ## what things cost: calls by kind, and time as ratios (some
 	@$(BIN)/python -m benchmarks.roll_out
 
 .PHONY: prove
-prove: $(INSTALLED) ## every pair of faults on the way from data to live (some minutes)
-	@$(BIN)/python -m pytest tests/sweep --every-pair -n auto -q
+prove: $(INSTALLED) ## measure every promise, and write docs/reliability.md (SEED=1 SCALE=1)
+	@$(BIN)/python -m proofs --seed $(SEED) --scale $(SCALE)
 
 .PHONY: worker-check
 worker-check: $(INSTALLED) ## run the app in the official worker runtime, on CPython 3.13

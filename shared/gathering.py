@@ -107,6 +107,7 @@ class Gathering:
         # it took before this has its entry, so that it does not matter when we listed it.
         stored = ledger.slot(name)
         slot = stored.record if stored else Slot(pipeline=pipeline.name, key=batch.key)
+        slot = self.turns.in_line(slot, pipeline)
         last = ledger.run(slot.gathering) if slot.gathering else None
         if stored and slot.gathering and last is None:
             return self._go_on(batch, stored, slot.gathering)

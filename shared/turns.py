@@ -61,6 +61,15 @@ class Turns:
         gone = {run_id for run_id in slot.holders if self._gone(slot, run_id, lets_go)}
         return slot.without(gone.__contains__)
 
+    def in_line(self, slot: Slot, pipeline: Pipeline, run_id: str = "") -> Slot:
+        """Return the slot without those ahead of `run_id` that do not wait any more."""
+        while (first := core.next_in_line(slot, pipeline)) not in (None, run_id):
+            gone = str(first)
+            if not self._gone(slot, gone, core.lets_go):
+                break
+            slot = slot.without({gone}.__contains__)
+        return slot
+
     def paused_by_failures(self, stored: Stored[Slot], pipeline: Pipeline) -> bool:
         """Pause a pipeline that fails again and again, for this key; whether it was."""
         most, slot = pipeline.pause_after, stored.record
@@ -114,7 +123,7 @@ class Turns:
         self, level: _Level, slot: Slot, run: Run, *, is_key: bool
     ) -> tuple[Slot, Overtaken | str | None]:
         now = self.context.clock.now()
-        slot = self._next_known(slot.enqueue(run.run_id, now), run)
+        slot = self.in_line(slot.enqueue(run.run_id, now), run.config, run.run_id)
         if is_key:
             if newer := core.overtaken_by(slot, run.config, run.run_id):
                 left = slot.without(lambda run_id: run_id == run.run_id)
@@ -130,15 +139,6 @@ class Turns:
             return slot, f"{level.what}: {first} is next"
         keep = core.remembers(run.config) if is_key else 0
         return slot.begin(run.run_id, now, keep=keep), None
-
-    def _next_known(self, slot: Slot, run: Run) -> Slot:
-        """Return the slot without those ahead of `run` that do not wait any more."""
-        while (first := core.next_in_line(slot, run.config)) not in (None, run.run_id):
-            gone = str(first)
-            if not self._gone(slot, gone, core.lets_go):
-                break
-            slot = slot.without({gone}.__contains__)
-        return slot
 
     def _gone(self, slot: Slot, run_id: str, lets_go: Callable[[Phase], bool]) -> bool:
         phase = self._phase_of(run_id)

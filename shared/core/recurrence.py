@@ -1,6 +1,6 @@
 """Schedules by frequency and interval, as Data Factory writes them (contract data-factory)."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 
 from pydantic import (
@@ -59,7 +59,10 @@ def _shown(offset: timedelta) -> str:
 
 
 def _utc(at: datetime) -> datetime:
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("not a time that there is in UTC") from None
 
 
 Offset = Annotated[
@@ -95,31 +98,44 @@ class Recurrence(Strict):
         return self
 
 
-def due_at_or_before(recurrence: Recurrence, moment: datetime) -> datetime:
-    """Return the newest due time that is not after `moment`."""
-    at = moment.astimezone(UTC) - recurrence.offset
-    anchor = recurrence.anchor.replace(**_FINER[recurrence.frequency])  # type: ignore[arg-type]
-    if recurrence.frequency == "Month":
-        return _month(anchor, at, recurrence.interval) + recurrence.offset
-    step = _STEPS[recurrence.frequency] * recurrence.interval
-    return anchor + ((at - anchor) // step) * step + recurrence.offset
+def due_at_or_before(recurrence: Recurrence, moment: datetime) -> datetime | None:
+    """Return the newest due time that is not after `moment`, in UTC.
+
+    The anchor is no beginning: intervals are counted from it both ways. None: the due time
+    would lie outside the calendar, as it can with very long intervals.
+    """
+    try:
+        return _boundary(recurrence, moment, ahead=0)
+    except OverflowError:
+        return None
 
 
 def due_after(recurrence: Recurrence, moment: datetime) -> datetime:
-    """Return the first due time after `moment`."""
-    last = due_at_or_before(recurrence, moment)
+    """Return the first due time after `moment`, in UTC.
+
+    Raises:
+        OverflowError: it would lie outside the calendar.
+    """
+    return _boundary(recurrence, moment, ahead=1)
+
+
+def _boundary(recurrence: Recurrence, moment: datetime, *, ahead: int) -> datetime:
+    at = moment.astimezone(UTC) - recurrence.offset
+    anchor = recurrence.anchor.replace(**_FINER[recurrence.frequency])  # type: ignore[arg-type]
     if recurrence.frequency == "Month":
-        start = last - recurrence.offset
-        months = start.year * _MONTHS + start.month - 1 + recurrence.interval
-        return _first_of(months) + recurrence.offset
-    return last + _STEPS[recurrence.frequency] * recurrence.interval
+        base = _months(anchor)
+        passed = (_months(at) - base) // recurrence.interval + ahead
+        return _first_of(base + passed * recurrence.interval) + recurrence.offset
+    step = _STEPS[recurrence.frequency] * recurrence.interval
+    return anchor + ((at - anchor) // step + ahead) * step + recurrence.offset
 
 
-def _month(anchor: datetime, at: datetime, interval: int) -> datetime:
-    base = anchor.year * _MONTHS + anchor.month - 1
-    passed = at.year * _MONTHS + at.month - 1 - base
-    return _first_of(base + passed // interval * interval)
+def _months(at: datetime) -> int:
+    return at.year * _MONTHS + at.month - 1
 
 
 def _first_of(months: int) -> datetime:
-    return datetime(months // _MONTHS, months % _MONTHS + 1, 1, tzinfo=UTC)
+    year, month = divmod(months, _MONTHS)
+    if not MINYEAR <= year <= MAXYEAR:
+        raise OverflowError(f"no year {year}")
+    return datetime(year, month + 1, 1, tzinfo=UTC)

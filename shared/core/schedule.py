@@ -1,12 +1,15 @@
-"""NCRONTAB schedules: six fields, UTC, as Azure Functions timers read them."""
+"""Due times of schedules: NCRONTAB as Azure Functions timers read it, or a recurrence; in UTC."""
 
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 
 from shared.core.recurrence import Recurrence, due_at_or_before
+
+#: The text is an NCRONTAB of six fields.
+Schedule = str | Recurrence
 
 _FIELDS: Final = 6
 _ITEM: Final = r"(?:\*|\d{1,4}|[A-Za-z]{3})"
@@ -40,29 +43,31 @@ def last_due(schedule: str, now: datetime) -> datetime:
     return due
 
 
-def _walk(schedule: str, start: datetime) -> croniter:
-    # NCRONTAB wants both the day and the day of week to fit; cron wants either.
-    return croniter(schedule, start, second_at_beginning=True, day_or=False)
+def last_due_of(schedule: Schedule, now: datetime) -> datetime | None:
+    """Return the newest due time that is not after `now`, in UTC; None: there is none."""
+    if isinstance(schedule, Recurrence):
+        return due_at_or_before(schedule, now)
+    try:
+        return last_due(schedule, now.astimezone(UTC))
+    except CroniterBadDateError:
+        return None
 
 
-def dues_between(
-    schedule: str | Recurrence, after: datetime, until: datetime, most: int
-) -> list[datetime]:
+def dues_between(schedule: Schedule, after: datetime, until: datetime, most: int) -> list[datetime]:
     """Return the newest at most `most` due times after `after` and not after `until`, in order.
 
     Walks backwards, so that it costs as much after years as after a minute.
     """
     found: list[datetime] = []
     while len(found) < most:
-        due = _last(schedule, until)
-        if due <= after:
+        due = last_due_of(schedule, until)
+        if due is None or due <= after:
             break
         found.append(due)
         until = due - timedelta(microseconds=1)
     return found[::-1]
 
 
-def _last(schedule: str | Recurrence, until: datetime) -> datetime:
-    if isinstance(schedule, str):
-        return last_due(schedule, until)
-    return due_at_or_before(schedule, until)
+def _walk(schedule: str, start: datetime) -> croniter:
+    # NCRONTAB wants both the day and the day of week to fit; cron wants either.
+    return croniter(schedule, start, second_at_beginning=True, day_or=False)

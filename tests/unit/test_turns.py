@@ -185,3 +185,15 @@ def test_a_line_of_many_costs_little_for_each_that_waits() -> None:
     writes: list[Any] = [call for call in world.calls if not call.startswith(("read", "list"))]
     assert len(reads) <= 30 * 6
     assert writes == ["replace poll"]
+
+
+def test_a_cancelled_run_that_waited_holds_up_nothing_that_lands() -> None:
+    world = world_of({"when_busy": "queue"})
+    land(world, "a.csv")
+    asked = ask(world, "k1")
+    land(world, "b.csv")
+    world.orders.cancel(asked.run_id)
+    for _ in range(20):
+        world.tick()
+    assert trained_on(world) == [["a.csv"], ["a.csv"], ["b.csv"]]
+    assert waiting(world) == []

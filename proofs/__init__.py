@@ -1,0 +1,1 @@
+"""Measures the promises on the first screen: `make prove`."""

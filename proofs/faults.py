@@ -1,0 +1,181 @@
+"""Every fault, and pairs of faults, on four ways through the app: no luck involved.
+
+Promises: one run for each event, one started job, and the right model serves in the end,
+whatever is refused, lost, late, killed or done by a second worker inside a call.
+"""
+
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import combinations, product
+from typing import Final
+
+from proofs.trial import Effort, Outcome, Violation
+from shared.core.run import Origin, Phase
+from shared.endpoints import Command, Endpoints
+from tests.fakes.faults import Faults, Kind
+from tests.fakes.world import World
+from tests.sweep import test_fault_sweep as to_live
+from tests.sweep import test_roll_out_sweep as to_many
+from tests.unit.fleet import Fleet
+from tests.unit.test_gathering import BURST
+from tests.unit.worlds import Observed
+
+KINDS: Final = [kind for kind in Kind if kind is not Kind.OK]
+_ROUNDS: Final = 60
+_SECONDS: Final = 45
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A way through the app: carried through with these faults, what is wrong at its end."""
+
+    name: str
+    carry: Callable[[Faults], tuple[list[str], list[str]]]
+    """Returns the effects that were asked for, and the problems."""
+
+
+def _live(faults: Faults) -> tuple[list[str], list[str]]:
+    world = World(faults=faults)
+    to_live.drive(world)
+    return world.faults.sites, list(to_live.problems(world))
+
+
+def _many(faults: Faults) -> tuple[list[str], list[str]]:
+    fleet = Fleet(size=2, faults=faults)
+    to_many.drive(fleet)
+    return fleet.faults.sites, list(to_many.problems(fleet))
+
+
+def _burst(faults: Faults) -> tuple[list[str], list[str]]:
+    """Two blobs in one burst, then a third one while their run is open."""
+    world = Observed(config={"pipeline": BURST}, faults=faults)
+    _told(world, "a.csv")
+    _told(world, "b.csv")
+    for _ in range(4):
+        world.survive(lambda: world.tick(_SECONDS))
+    _told(world, "c.csv")
+    _until_over(world)
+    return world.faults.sites, list(_each_once(world, ("a.csv", "b.csv", "c.csv")))
+
+
+def _rollback(faults: Faults) -> tuple[list[str], list[str]]:
+    """Two models, then a person's way back from the second, wished for until it is heard."""
+    world = Observed(faults=Faults({}))
+    first = world.until(world.start("a.csv"), Phase.PROMOTED)
+    world.until(world.next_run("b.csv", b"a,b,label\n7,8,1\n3,4,0\n"), Phase.PROMOTED)
+    world.faults.plan = {len(world.faults.sites) + at: kind for at, kind in faults.plan.items()}
+    begun = len(world.faults.sites)
+
+    def wish() -> None:
+        hand = Endpoints(world.intake._context, world.intake)  # noqa: SLF001 -- as the app has it
+        hand.rollback("sample", "production", (), None, Command("ada"))
+
+    for _ in range(5):
+        if world.survive(wish):
+            break
+        world.survive(lambda: world.tick(_SECONDS))
+    _until_over(world)
+    return world.faults.sites[begun:], list(_back_at(world, first.run_id))
+
+
+SCENARIOS: Final = (
+    Scenario("data to live", _live),
+    Scenario("data to two endpoints", _many),
+    Scenario("bursts to runs", _burst),
+    Scenario("back to an earlier model", _rollback),
+)
+
+
+def part(effort: Effort, shard: int = 0, shards: int = 1) -> list[Outcome]:
+    """Try every single fault of each scenario, and `effort.size` pairs of each (0: all)."""
+    logging.disable(logging.CRITICAL)  # thousands of faults are told of by their plans
+    outcomes = []
+    for scenario in SCENARIOS:
+        tried, violations = 0, []
+        for plan in _plans(scenario, effort, shard, shards):
+            sites, wrong = scenario.carry(Faults(dict(plan)))
+            tried += 1
+            effort.progress()
+            if wrong:
+                named = ", ".join(f"{at} {_site(sites, at)}: {kind}" for at, kind in plan.items())
+                violations.append(Violation(f"{scenario.name}: {{{named}}}", "; ".join(wrong)))
+        promise = f"any one fault, or two: {scenario.name}"
+        outcomes.append(Outcome(promise, tried, tuple(violations)))
+    return outcomes
+
+
+def _plans(
+    scenario: Scenario, effort: Effort, shard: int, shards: int
+) -> Iterator[dict[int, Kind]]:
+    sites, wrong = scenario.carry(Faults({}))
+    if wrong:
+        yield {}
+        return
+    count = len(sites) + 2  # what a fault makes the app repeat
+    plans: list[dict[int, Kind]] = [{at: kind} for at, kind in product(range(count), KINDS)]
+    pairs = product(combinations(range(count), 2), KINDS, KINDS)
+    both: list[dict[int, Kind]] = [{i: a, j: b} for (i, j), a, b in pairs]
+    if effort.size and effort.size < len(both):
+        both = random.Random(effort.seed).sample(both, effort.size)  # noqa: S311 -- no secret
+    yield from [*plans, *both][shard::shards]
+
+
+def _site(sites: list[str], at: int) -> str:
+    return sites[at] if at < len(sites) else "?"
+
+
+def _told(world: Observed, name: str) -> None:
+    world.survive(lambda: world.clock.move(_second()))
+    world.upload(name, f"a,b,label\n{name},2,0\n3,4,1\n".encode())
+    for _ in range(4):
+        if world.survive(lambda: world.deliver(name)):
+            return
+        world.survive(lambda: world.tick(5))
+
+
+def _second() -> timedelta:
+    return timedelta(seconds=1)
+
+
+def _until_over(world: World) -> None:
+    for _ in range(_ROUNDS):
+        world.survive(lambda: world.tick(_SECONDS))
+        waits = any(name.startswith("inbox/") for name in world.documents.rows)
+        if not world.faults.late and not world.open_runs() and not waits:
+            break
+    world.survive(lambda: world.tick(_SECONDS))
+
+
+def _each_once(world: Observed, names: tuple[str, ...]) -> Iterator[str]:
+    runs = [run for run in world.runs() if run.origin is Origin.DATA]
+    counted = Counter(blob.name for run in runs for blob in run.manifest)
+    if counted != Counter(names):
+        yield f"manifests hold {dict(counted)}"
+    starts = Counter(world.starts)
+    if any(number > 1 for number in starts.values()) or len(starts) > len(runs):
+        yield f"{len(world.starts)} starts for {len(runs)} runs"
+    for run in runs:
+        if not run.phase.ended:
+            yield f"run {run.run_id} is left {run.phase}: {run.reason or run.trouble}"
+    if any(name.startswith("inbox/") for name in world.documents.rows):
+        yield "something is left in the inbox"
+    promoted = [run for run in runs if run.phase is Phase.PROMOTED]
+    newest = max(promoted, key=lambda run: run.data_time, default=None)
+    if newest is None or world.serving() != world.model_of(newest):
+        yield "another model serves"
+
+
+def _back_at(world: Observed, run_id: str) -> Iterator[str]:
+    back = [run for run in world.runs() if run.origin is Origin.ROLLBACK]
+    if len(back) != 1:
+        yield f"{len(back)} rollbacks from one wish"
+    for run in back:
+        if run.phase is not Phase.PROMOTED:
+            yield f"the rollback is left {run.phase}: {run.reason or run.trouble}"
+    first = next(run for run in world.runs() if run.run_id == run_id)
+    if world.serving() != world.model_of(first):
+        yield "another model serves"

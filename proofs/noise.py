@@ -1,0 +1,165 @@
+"""Lets 30 % of all answers of the ML service be wrong: the end is as without that."""
+
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from statistics import mean
+from typing import Final
+
+from proofs.trial import Effort, Outcome, Violation
+from shared.clients.http import Answer
+from shared.core.run import Phase, Run
+from shared.errors import OutcomeUnknown, TransientError
+from tests.fakes.clock import FakeClock
+from tests.unit.worlds import Observed
+
+SHARE: Final = 0.3
+SAME_END: Final = "the end under noise is that without noise"
+FEW_PARK: Final = "at most 1 % of runs park under noise, each with a reason"
+
+_MOST_PARKED: Final = 0.01
+_TIME_OUT: Final = timedelta(seconds=20)
+_TICK: Final = timedelta(seconds=30)
+_PATIENCE: Final = timedelta(days=3)
+_WRONG: Final = (
+    b"null",
+    b"[]",
+    b"{}",
+    b'"Bad Gateway"',
+    b"0",
+    b'{"Results": 7, "StatusCode": [], "Name": {}}',
+    b"<html>Bad Gateway</html>",
+)
+#: Of what was to be said of something that never happened.
+_CUT: Final = b'{"Results": {"output1": {"BaseLocation": "htt'
+
+
+class Noise(StrEnum):
+    """What becomes of an answer."""
+
+    E500 = "500"
+    E503 = "503"
+    RESET = "connection reset"
+    TIME_OUT = "time-out"
+    UNREACHABLE = "connection refused"
+    TRUNCATED = "truncated JSON"
+    WRONG = "wrong JSON"
+
+
+@dataclass
+class NoisyHttp(StudioHttp):
+    """The stand-in's HTTP with a share of the answers spoilt, before their effect or after."""
+
+    chance: random.Random = field(default_factory=random.Random)
+    clock: FakeClock = field(default_factory=FakeClock)
+    share: float = SHARE
+    asked: int = 0
+    spoilt: Counter[str] = field(default_factory=Counter)
+
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
+        """Send, or not, and answer something else."""
+
+        def do() -> Answer:
+            return super(NoisyHttp, self).send(method, url, headers, body)
+
+        self.asked += 1
+        if self.chance.random() >= self.share:
+            return do()
+        kind = self.chance.choice(list(Noise))
+        happened = self.chance.choice((True, False))
+        self.spoilt[kind] += 1
+        return self._spoilt(kind, do, happened=happened)
+
+    def _spoilt(self, kind: Noise, do: Callable[[], Answer], *, happened: bool) -> Answer:
+        if kind is Noise.UNREACHABLE:
+            raise TransientError("the service cannot be reached")
+        real = do() if happened else None
+        match kind:
+            case Noise.TIME_OUT:
+                self.clock.move(_TIME_OUT)
+                raise OutcomeUnknown("the answer was lost (ReadTimeout)")
+            case Noise.RESET:
+                raise OutcomeUnknown("the answer was lost (ConnectionError)")
+            case Noise.E500:
+                return Answer(500, {}, b'{"error": {"code": "InternalError"}}')
+            case Noise.E503:
+                wait = self.chance.choice(({}, {"Retry-After": "40"}))
+                return Answer(503, wait, b"<h1>Service Unavailable</h1>")
+            case Noise.TRUNCATED:
+                whole = real.body if real else _CUT
+                left = self.chance.randint(min(1, len(whole)), max(0, len(whole) - 1))
+                return Answer(real.status if real else 200, {}, whole[:left])
+            case _:
+                return Answer(real.status if real else 200, {}, self.chance.choice(_WRONG))
+
+
+def part(effort: Effort) -> list[Outcome]:
+    """Bring `effort.size` runs from data to live, each through noise of its own."""
+    logging.disable(logging.CRITICAL)
+    usual = _carried(Observed())
+    ends: list[Violation] = []
+    parked: list[Violation] = []
+    took: list[timedelta] = []
+    spoilt = asked = 0
+    for trial in range(effort.size):
+        plan = f"noise: seed {effort.seed}, run {trial}"
+        world = Observed()
+        chance = random.Random(f"{effort.seed}/{trial}")  # noqa: S311 -- no secret
+        noisy = NoisyHttp(world.studio, world.faults, chance=chance, clock=world.clock)
+        world.http = noisy
+        world.restart()
+        took.append(_carried(world))
+        asked, spoilt = asked + noisy.asked, spoilt + noisy.spoilt.total()
+        run = world.run()
+        ends += [Violation(plan, wrong) for wrong in _problems(world, run)]
+        if run.phase is Phase.PARKED:
+            parked.append(Violation(plan, f"parked: {run.reason}"))
+        effort.progress()
+    ratio = mean(one / usual for one in took) if took else 0.0
+    share = len(parked) / effort.size if effort.size else 0.0
+    too_many = parked if share > _MOST_PARKED else []
+    return [
+        Outcome(
+            SAME_END,
+            effort.size,
+            tuple(ends),
+            f"{spoilt:,} of {asked:,} answers spoilt; {ratio:.1f} times as long as without",
+        ),
+        Outcome(FEW_PARK, effort.size, tuple(too_many), f"{share:.1%} parked"),
+    ]
+
+
+def _carried(world: Observed) -> timedelta:
+    """Upload, tell, and let time pass until the run is over or waits for a person."""
+    began = world.clock.now()
+    world.upload()
+    world.survive(world.deliver)
+    while world.clock.now() - began < _PATIENCE:
+        runs = world.runs()
+        if runs and all(run.phase.ended or run.phase is Phase.PARKED for run in runs):
+            break
+        world.survive(lambda: world.tick(_TICK.seconds))
+    return world.clock.now() - began
+
+
+def _problems(world: Observed, run: Run) -> Iterator[str]:
+    starts = Counter(world.starts)
+    if any(number > 1 for number in starts.values()):
+        yield f"a job was started twice: {dict(starts)}"
+    if run.phase is Phase.PARKED:
+        if not (run.reason and run.advice):
+            yield f"parked without a reason or advice: {run.reason!r}, {run.advice!r}"
+        return
+    if run.phase is not Phase.PROMOTED:
+        yield f"{run.phase} instead of promoted: {run.reason or run.trouble}"
+        return
+    if len(starts) != 1:
+        yield f"{len(starts)} jobs were started, and one is without noise"
+    if world.serving() != world.model_of(run):
+        yield "another model serves than the run's own"

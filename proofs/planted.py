@@ -1,0 +1,195 @@
+"""Plants bugs in copies of the code, one at a time, and shows that the tests find each.
+
+A suite that finds nothing may be a suite that cannot find anything.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from proofs.trial import Effort, Outcome, Violation
+
+ROOT: Final = Path(__file__).parents[1]
+_COPIED: Final = ("shared", "functions", "local", "tests", "proofs")
+_FILES: Final = (
+    "function_app.py",
+    "host.json",
+    "pyproject.toml",
+    "openapi.json",
+    "pipelines.schema.json",
+    "pipelines.example.yaml",
+    "probe.example.json",
+)
+_MOST_SECONDS: Final = 300
+_TESTS_FAILED: Final = 1
+_NOT_COLLECTED: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """A mistake that somebody could make, and the tests that must see it."""
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+    tests: tuple[str, ...]
+
+
+BUGS: Final = (
+    Bug(
+        "no claim before acting",
+        "shared/driver.py",
+        "            if command.acts and not mine:\n",
+        "            if command.acts and not mine and now.year < 0:\n",
+        ("tests/sweep/test_fault_sweep.py",),
+    ),
+    Bug(
+        "a lost answer is not read back",
+        "shared/clients/blob_documents.py",
+        "            if mine := self._landed(name, write_id, exc):\n                return mine\n",
+        "",
+        ("tests/contract/test_documents.py",),
+    ),
+    Bug(
+        "records are written over unconditionally",
+        "shared/ledger.py",
+        'self._documents.replace(f"runs/{run.run_id}", _body(run), expected)',
+        "self._documents.replace(\n"
+        '            f"runs/{run.run_id}",\n            _body(run),\n'
+        '            self._documents.read(f"runs/{run.run_id}").etag,\n'
+        "        )",
+        ("tests/unit/test_ledger.py", "tests/sweep/test_fault_sweep.py"),
+    ),
+    Bug(
+        "a job is started before it is recorded",
+        "shared/job_steps.py",
+        "        return JobCreated(self._service(run).prepare(self._request(known)), inputs)\n",
+        "        job = self._service(run).prepare(self._request(known))\n"
+        "        self._service(run).ensure_started(job, self._request(known))\n"
+        "        return JobCreated(job, inputs)\n",
+        ("tests/sweep/test_fault_sweep.py",),
+    ),
+    Bug(
+        "promotions go in any order",
+        "shared/reservation_steps.py",
+        "    if known.newest_data and run.data_time < known.newest_data:\n",
+        "    if known.newest_data and run.data_time.year < 1:\n",
+        ("tests/unit/test_promotion.py", "tests/unit/test_promotion_regressions.py"),
+    ),
+    Bug(
+        "a lease may be shorter than functionTimeout",
+        "shared/settings.py",
+        "    if lease <= timeout:\n",
+        "    if lease <= timeout - timeout:\n",
+        ("tests/unit/test_settings.py",),
+    ),
+    Bug(
+        "the reservation is dropped",
+        "shared/core/head.py",
+        '            "reservation": reservation,\n',
+        '            "reservation": None,\n',
+        ("tests/unit/test_head.py", "tests/sweep/test_fault_sweep.py"),
+    ),
+    Bug(
+        "what a run has taken is gathered again",
+        "shared/gathering.py",
+        "            if known[one.version_id] is not None:\n",
+        "            if known[one.version_id] is not None and one.blob.size < 0:\n",
+        ("tests/unit/test_gathering_race.py",),
+    ),
+    Bug(
+        "a worker that died while gathering is not gone on with",
+        "shared/gathering.py",
+        "        if stored and slot.gathering and last is None:\n",
+        "        if stored and slot.gathering and last is None and not batch.landed:\n",
+        ("tests/sweep/test_gathering_sweep.py",),
+    ),
+    Bug(
+        "an accepted update counts as live",
+        "shared/promotion_steps.py",
+        "        match judged.verdict:\n            case Verdict.WAIT:\n"
+        "                return _still_waiting(promotion, look)\n            case Verdict.LIVE:\n"
+        "                answers",
+        "        match Verdict.LIVE:\n            case Verdict.WAIT:\n"
+        "                return _still_waiting(promotion, look)\n            case Verdict.LIVE:\n"
+        "                answers",
+        ("tests/unit/test_promotion.py",),
+    ),
+    Bug(
+        "a metadata write counts as new data",
+        "shared/ledger.py",
+        "        return newest[0] if newest and same and blob.content_md5 else None\n",
+        "        return None\n",
+        ("tests/unit/test_intake.py",),
+    ),
+    Bug(
+        "the gate lets everything pass",
+        "shared/core/gate_facts.py",
+        "        passed = self.verdict is None or self.verdict.passed\n",
+        "        passed = True\n",
+        ("tests/unit/test_gate_runs.py",),
+    ),
+    Bug(
+        "a place is kept by whoever is over",
+        "shared/core/slot.py",
+        "    return phase.ended or phase in _IDLE\n",
+        "    return False\n",
+        ("tests/unit/test_gathering.py",),
+    ),
+    Bug(
+        "secrets that a service repeats are kept",
+        "shared/driver.py",
+        "        return replace(learned, **changes) if changes else learned\n",
+        "        return learned\n",
+        ("tests/unit/test_driver.py", "tests/unit/test_promotion.py", "tests/unit/test_poll.py"),
+    ),
+)
+
+
+def part(effort: Effort, shard: int = 0, shards: int = 1) -> list[Outcome]:
+    """Plant each bug of this shard, and have its tests look for it."""
+    violations, planted = [], BUGS[shard::shards]
+    for bug in planted:
+        found = is_found(bug)
+        if not found:
+            plan = f"{bug.name}: {bug.file}"
+            violations.append(Violation(plan, f"{', '.join(bug.tests)} did not find it"))
+        effort.progress()
+    return [Outcome("every planted bug is found by the tests", len(planted), tuple(violations))]
+
+
+def is_found(bug: Bug) -> bool:
+    """Whether the tests fail because of `bug`, in a copy of the code.
+
+    Raises:
+        ValueError: the code has no place for it (any more).
+    """
+    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
+        copy = Path(folder)
+        for name in _COPIED:
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, copy / name, ignore=ignored)
+        for name in _FILES:
+            shutil.copy(ROOT / name, copy / name)
+        (copy / "node_modules").symlink_to(ROOT / "node_modules")
+        file = copy / bug.file
+        file.write_text(planted_in(file.read_text(encoding="utf-8"), bug), encoding="utf-8")
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *bug.tests]
+        done = subprocess.run(  # noqa: S603 -- our own tests
+            command, cwd=copy, capture_output=True, timeout=_MOST_SECONDS, check=False
+        )
+        # A sweep that cannot even be begun fails while its tests are collected.
+        wrong = done.returncode == _NOT_COLLECTED and b"AssertionError" in done.stdout
+        return wrong or done.returncode == _TESTS_FAILED
+
+
+def planted_in(text: str, bug: Bug) -> str:
+    """Return the code with the bug. Raises ValueError where it has no place for it."""
+    if bug.right not in text:
+        raise ValueError(f"{bug.file} has no place for: {bug.name}")
+    return text.replace(bug.right, bug.wrong)

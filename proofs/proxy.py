@@ -1,0 +1,216 @@
+"""Counts the calls between the app and what it talks to, and stops at the chosen one.
+
+    with Proxy("127.0.0.1", 10000, on_call=look) as proxy:
+        ...  # whoever calls `proxy.url` reaches the target; `look` is told of each call, twice
+
+An answer that comes in chunks is passed on in one piece; nothing is kept.
+"""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+
+_LOOPBACK: Final = "127.0.0.1"
+_SECONDS: Final = 60.0
+#: Of one connection alone (RFC 9110, 7.6.1), and what is said anew about a body.
+_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
+_WITHOUT_BODY: Final = frozenset({204, 304})
+_FIRST_FINAL: Final = 200
+
+#: "before": not forwarded yet; "after": it took effect, and nobody was told.
+When = Literal["before", "after"]
+#: Told of each call that counts, with its number; it may block, or raise `Dropped`.
+OnCall = Callable[[int, str, str, When], None]
+
+
+class Dropped(Exception):  # noqa: N818 - an order to the proxy, not a failure
+    """Raised by a hook: the connection is to be closed without another word."""
+
+
+def _nothing(number: int, method: str, path: str, when: When) -> None:
+    del number, method, path, when
+
+
+def _every(method: str, path: str) -> bool:
+    del method, path
+    return True
+
+
+class Proxy:
+    """Forwards HTTP/1.1 from a free port of loopback, for as long as the `with` block lasts.
+
+    It listens as soon as it is made, so `url` is known at once.
+
+    Args:
+        target_host: where calls are forwarded to.
+        target_port: its port.
+        on_call: the hook; it runs in the thread of the connection, so others go on.
+        counts: which calls the hook is told of, by method and path with query; the others
+            are forwarded all the same.
+    """
+
+    def __init__(
+        self,
+        target_host: str,
+        target_port: int,
+        *,
+        on_call: OnCall = _nothing,
+        counts: Callable[[str, str], bool] = _every,
+    ) -> None:
+        self._target = (target_host, target_port)
+        self._on_call, self._counts = on_call, counts
+        self._numbers = count(1)
+        self._server = _Listener((_LOOPBACK, 0), self._handler())
+        self.port = int(self._server.server_address[1])
+        self.url = f"http://{_LOOPBACK}:{self.port}"
+        serve = self._server.serve_forever
+        self._thread = threading.Thread(target=lambda: serve(poll_interval=0.02), name="proxy")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.close_connections()
+        self._server.server_close()
+        self._thread.join()
+
+    def connect(self) -> HTTPConnection:
+        """Return a new connection to the target."""
+        connection = HTTPConnection(*self._target, timeout=_SECONDS)
+        connection.connect()
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    def telling(self, method: str, path: str) -> Callable[[When], None]:
+        """Return what tells the hook of one call, which has its number from here on."""
+        if not self._counts(method, path):
+            return lambda _: None
+        number = next(self._numbers)
+        return lambda when: self._on_call(number, method, path, when)
+
+    def _handler(self) -> type["_Handler"]:
+        class Handler(_Handler):
+            proxy = self
+
+        return Handler
+
+
+class _Listener(ThreadingHTTPServer):
+    """Knows its open connections, so that idle ones do not keep their threads when it stops."""
+
+    daemon_threads = False
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], handler: type["_Handler"]) -> None:
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._open.discard(request)
+        super().shutdown_request(request)
+
+    def close_connections(self) -> None:
+        with self._lock:
+            connections = tuple(self._open)
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection of a client; each of its calls has one of its own to the target.
+
+    A connection that was kept could be closed by the target in the very moment of the next
+    call, which would look to the app like a lost answer.
+    """
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # an answer leaves in one piece
+    proxy: Proxy
+
+    def handle(self) -> None:
+        """Serve the connection; a side that goes away, or a hook's order, ends it."""
+        try:
+            super().handle()
+        except (Dropped, OSError, HTTPException):
+            self.close_connection = True
+
+    def finish(self) -> None:
+        """Close what is left of the connection."""
+        with contextlib.suppress(OSError):  # the client may be gone, with bytes on their way
+            super().finish()
+
+    def _forward(self) -> None:
+        tell = self.proxy.telling(self.command, self.path)
+        body = b"".join(self._body())
+        tell("before")
+        with contextlib.closing(self.proxy.connect()) as onward:
+            answer = self._answer(onward, body)
+            content = answer.read()
+            tell("after")
+            self._pass_on(answer, content)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _forward  # noqa: N815 - http.server's names
+
+    def _body(self) -> Iterator[bytes]:
+        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                yield self._exactly(size)
+                self.rfile.readline()
+            while self.rfile.readline().strip():
+                pass  # trailers say nothing here
+        elif length := int(self.headers.get("Content-Length", "0")):
+            yield self._exactly(length)
+
+    def _exactly(self, size: int) -> bytes:
+        content = self.rfile.read(size)
+        if len(content) < size:
+            raise ConnectionError("the client went away in the middle of a body")
+        return content
+
+    def _answer(self, onward: HTTPConnection, body: bytes) -> HTTPResponse:
+        onward.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            if name.lower() not in _HOP | {"expect"}:
+                onward.putheader(name, value)
+        if body or "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
+            onward.putheader("Content-Length", str(len(body)))
+        onward.putheader("Connection", "close")
+        onward.endheaders(body or None)
+        return onward.getresponse()
+
+    def _pass_on(self, answer: HTTPResponse, content: bytes) -> None:
+        self.send_response_only(answer.status, answer.reason)
+        for name, value in answer.headers.items():
+            if name.lower() not in _HOP:
+                self.send_header(name, value)
+        if self.command == "HEAD" and (length := answer.headers.get("Content-Length")):
+            self.send_header("Content-Length", length)
+        elif answer.status not in _WITHOUT_BODY and answer.status >= _FIRST_FINAL:
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
+        """Say nothing: the hook is told of every call that counts."""

@@ -1,0 +1,331 @@
+"""Long random sequences of everything that may happen to the app, shrunk to what matters.
+
+State-machine testing: land, tell, touch, overwrite, tick, die, jump, pause, cancel, approve, go
+back; then the trouble is over, and every promise is looked at.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from hypothesis import HealthCheck, seed, settings
+from hypothesis import Phase as Stage
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from proofs.trial import Effort, Outcome, Violation
+from shared import lanes
+from shared.asked import ManualRequest
+from shared.core.run import Origin, Phase
+from shared.core.slot import lets_go
+from shared.endpoints import Command, Endpoints
+from shared.errors import RelearnError
+from shared.intake import Intake
+from shared.pipelines import Pipelines
+from shared.poll import Poll
+from shared.sweep import Sweep
+from tests.fakes.faults import Kind
+from tests.unit.worlds import Observed
+
+_STEPS: Final = 40
+_MODES: Final[tuple[dict[str, Any], ...]] = (
+    {"when_busy": "parallel"},
+    {"when_busy": "newest"},
+    {"when_busy": "queue"},
+    {"when_busy": "parallel", "max_parallel": 1},
+    {"when_busy": "newest", "data": {"blob": "{name}.csv", "settle": "2m"}},
+    {"when_busy": "newest", "gate": {"approval": "required", "expires": "1h"}},
+)
+_NAMES: Final = st.sampled_from(["a.csv", "b.csv", "c.csv"])
+_PROMISES: Final = (
+    "each data version is in exactly one run",
+    "each attempt starts at most one job",
+    "every run ends, or is parked with a reason",
+    "the head tells what serves, and nothing older replaced it",
+    "no record is lost or unreadable, no marker and no place is left behind",
+    "no secret in a record",
+)
+
+
+class BrokenPromiseError(AssertionError):
+    """A promise did not hold."""
+
+
+@dataclass
+class _HostClock:
+    """The clock of the app's host, which may be wrong; the storage's is not."""
+
+    world: "HastyWorld"
+
+    def now(self) -> datetime:
+        return self.world.clock.now() + self.world.skew
+
+
+@dataclass
+class HastyWorld(Observed):
+    """A world whose hosts may have another time than its storage."""
+
+    skew: timedelta = timedelta()
+
+    def _worker(self) -> tuple[Intake, Poll]:
+        intake, poll = super()._worker()
+        context = intake._context  # noqa: SLF001 -- as the app has it
+        object.__setattr__(context, "clock", _HostClock(self))
+        return intake, poll
+
+
+class Life(RuleBasedStateMachine):
+    """One app, its world, and what people and storage do to it."""
+
+    lives = 0
+    on_end: Callable[[], None] = staticmethod(lambda: None)
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        super().__init__()
+        self.written = 0
+        self.by_hand = False  #: whether a person chose what serves
+
+    @initialize(mode=st.sampled_from(_MODES))
+    def start(self, mode: dict[str, Any]) -> None:
+        """Deploy the app."""
+        self.world = HastyWorld(config={"pipeline": mode})
+        self.world.intake.activate()
+
+    @rule(name=_NAMES, told=st.booleans())
+    def land(self, name: str, *, told: bool) -> None:
+        """New bytes, told of or not."""
+        self.written += 1
+        self.world.clock.move(timedelta(seconds=1))
+        content = f"a,b,label\n{self.written},2,0\n3,4,1\n"
+        self.world.upload(name, content.encode())
+        if told:
+            self.tell(name)
+
+    @rule(name=_NAMES)
+    def tell(self, name: str) -> None:
+        """An event, perhaps once more, perhaps of what is gone."""
+        self.world.survive(lambda: self.world.deliver(name))
+
+    @rule(name=_NAMES)
+    def touch(self, name: str) -> None:
+        """A metadata write."""
+        self.world.clock.move(timedelta(seconds=1))
+        with suppress(KeyError):
+            self.world.blobs.touch("training-data", name)
+
+    @rule(seconds=st.sampled_from([5, 45, 130, 400]))
+    def tick(self, seconds: int) -> None:
+        """Time passes, the timer fires."""
+        self.world.survive(lambda: self.world.tick(seconds))
+
+    @rule()
+    def second_worker(self) -> None:
+        """Another host does what the timer does."""
+        self.world.survive(self.world.preempting_tick)
+
+    @rule(ahead=st.integers(0, 12), kind=st.sampled_from([k for k in Kind if k is not Kind.OK]))
+    def fault(self, ahead: int, kind: Kind) -> None:
+        """Something goes wrong soon."""
+        faults = self.world.faults
+        faults.plan = {**faults.plan, len(faults.sites) + ahead: kind}
+
+    @rule()
+    def die(self) -> None:
+        """The process is gone, and a new one starts."""
+        self.world.restart()
+
+    @rule(minutes=st.sampled_from([60, 26 * 60]))
+    def be_down(self, minutes: int) -> None:
+        """Nothing fires for a while; what was under way lands first."""
+        late, self.world.faults.late = self.world.faults.late, []
+        for _, effect in late:
+            with suppress(RelearnError):
+                effect()
+        self.world.clock.move(timedelta(minutes=minutes))
+
+    @rule(seconds=st.sampled_from([-600, -30, 0, 30, 600]))
+    def jump(self, seconds: int) -> None:
+        """The clock of the hosts jumps."""
+        self.world.skew = timedelta(seconds=seconds)
+
+    @rule(key=st.sampled_from(["k1", "k2"]))
+    def ask(self, key: str) -> None:
+        """A person starts a run."""
+        asked = self.world.intake.asked
+        self.world.survive(lambda: asked.requested(self.world.pipeline, key, ManualRequest()))
+
+    @rule(pause=st.booleans())
+    def pause_or_resume(self, *, pause: bool) -> None:
+        """A person pauses the pipeline, or lets it go on."""
+        hand = self._pipelines()
+        wish = (
+            (lambda: hand.pause("sample", "ada", "")) if pause else (lambda: hand.resume("sample"))
+        )
+        self.world.survive(wish)
+
+    @precondition(lambda self: self.world.runs())
+    @rule(pick=st.integers(0, 9), order=st.sampled_from(["cancel", "retry", "approve", "reject"]))
+    def order(self, pick: int, order: str) -> None:
+        """A person says something to a run."""
+        runs = self.world.runs()
+        run, orders = runs[pick % len(runs)], self.world.orders
+        said: dict[str, Callable[[], object]] = {
+            "cancel": lambda: orders.cancel(run.run_id),
+            "retry": lambda: orders.retry(run.run_id),
+            "approve": lambda: orders.approve(run.run_id, "ada", ""),
+            "reject": lambda: orders.reject(run.run_id, "ada", ""),
+        }
+        self.world.survive(said[order])
+
+    @rule(back=st.booleans())
+    def go_back_or_on(self, *, back: bool) -> None:
+        """A person goes back to an earlier model, or resumes the endpoint."""
+        hand = self._endpoints()
+        self.by_hand = True
+        wish: Callable[[], object] = (
+            (lambda: hand.rollback("sample", "production", (), None, Command("ada")))
+            if back
+            else (lambda: hand.resume("sample", "production", ()))
+        )
+        self.world.survive(wish)
+
+    def teardown(self) -> None:
+        """Let the trouble be over, and look at every promise."""
+        if not hasattr(self, "world"):
+            return
+        self._mend()
+        wrong = list(self._problems())
+        type(self).lives += 1
+        type(self).on_end()
+        if wrong:
+            raise BrokenPromiseError("; ".join(wrong))
+
+    def _mend(self) -> None:
+        world = self.world
+        world.faults.plan = {}
+        world.skew = timedelta()
+        world.restart()
+        for name in ("a.csv", "b.csv", "c.csv"):
+            world.survive(lambda name=name: world.deliver(name))
+        world.clock.move(timedelta(minutes=31))
+        self._pipelines().resume("sample")
+        with suppress(RelearnError):
+            self._endpoints().resume("sample", "production", ())
+        for _ in range(90):
+            Sweep(world.intake._context, world.intake).go_on(  # noqa: SLF001 -- as the app has it
+                world.clock.now() + timedelta(minutes=3)
+            )
+            world.tick(300)
+            for run in world.runs():  # nobody answers a person's question here but the app
+                if run.phase is Phase.AWAITING_APPROVAL:
+                    world.survive(lambda run=run: world.orders.approve(run.run_id, "ada", ""))
+            if not self._goes_on():
+                break
+
+    def _goes_on(self) -> bool:
+        open_ = [run for run in self.world.runs() if not run.phase.ended]
+        waits = any(name.startswith("inbox/") for name in self.world.documents.rows)
+        return waits or any(run.phase is not Phase.PARKED for run in open_)
+
+    def _problems(self) -> Iterator[str]:
+        world = self.world
+        runs = world.runs()
+        of_data = [run for run in runs if run.origin is Origin.DATA]
+        counted = Counter((blob.name, blob.etag) for run in of_data for blob in run.manifest)
+        if twice := [version for version, number in counted.items() if number > 1]:
+            yield f"{_PROMISES[0]}: {twice} are in two"
+        taken = {blob.content_md5 for run in runs for blob in run.manifest}
+        for blob in world.blobs.listing("training-data", ""):
+            if blob.content_md5 not in taken:
+                yield f"{_PROMISES[0]}: {blob.name} is in none"
+        starts = Counter(world.starts)
+        jobs = [job for run in runs for job in (run.job, *(e.job for e in run.ended_attempts))]
+        if any(number > 1 for number in starts.values()) or set(starts) - set(jobs):
+            yield f"{_PROMISES[1]}: {dict(starts)} for jobs {jobs}"
+        for run in runs:
+            parked = run.phase is Phase.PARKED and run.reason and run.advice
+            if not run.phase.ended and not parked:
+                yield f"{_PROMISES[2]}: {run.run_id} is {run.phase}: {run.reason or run.trouble}"
+        yield from self._about_serving()
+        yield from self._left_behind()
+        said = world.said()
+        if any(secret in said for secret in (*world.environment.values(), "sig=")):
+            yield _PROMISES[5]
+
+    def _about_serving(self) -> Iterator[str]:
+        world = self.world
+        if not any(name.startswith("heads/") for name in world.documents.rows):
+            return
+        head = world.head()
+        (known,) = head.resources.values()
+        parked = any(run.phase is Phase.PARKED for run in world.runs())
+        if known.serving is None or parked or head.reservation is not None:
+            return
+        model = known.serving.model
+        content = world.blobs.read(model.container, model.name, 10**6) if model else None
+        if content is not None and world.serving() != content:
+            yield f"{_PROMISES[3]}: the head names {known.serving.run_id}, another model serves"
+        promoted = [
+            run for run in world.runs() if run.phase is Phase.PROMOTED and not run.origin.repeats
+        ]
+        latest = max((run.data_time for run in promoted), default=None)
+        serving = next(run for run in world.runs() if run.run_id == known.serving.run_id)
+        if not self.by_hand and latest is not None and serving.data_time != latest:
+            yield f"{_PROMISES[3]}: {serving.run_id} is older than what was promoted"
+
+    def _left_behind(self) -> Iterator[str]:
+        world = self.world
+        open_ = {run.run_id for run in world.runs() if not run.phase.ended}
+        for name in world.open_runs():
+            if name.removeprefix("open/") not in open_:
+                yield f"{_PROMISES[4]}: {name}"
+        for name in world.documents.rows:
+            if name.startswith("inbox/"):
+                yield f"{_PROMISES[4]}: {name}"
+        phases = {run.run_id: run.phase for run in world.runs()}
+        for _, stored in world.intake._context.ledger.slots("sample"):  # noqa: SLF001 -- as above
+            for holder in stored.record.holders:
+                if holder in phases and not lets_go(phases[holder]):
+                    yield f"{_PROMISES[4]}: {holder} keeps its place"
+
+    def _pipelines(self) -> Pipelines:
+        return Pipelines(self.world.intake._context, self.world.intake)  # noqa: SLF001 -- as above
+
+    def _endpoints(self) -> Endpoints:
+        return Endpoints(self.world.intake._context, self.world.intake)  # noqa: SLF001 -- as above
+
+
+def part(effort: Effort) -> list[Outcome]:
+    """Live through `effort.size` random lives; the first broken one is shrunk and told."""
+    logging.disable(logging.CRITICAL)
+    vars(lanes)["MOST_AT_ONCE"] = 1  # one thread, so that a life can be lived again
+    Life.lives, Life.on_end = 0, staticmethod(effort.progress)
+    chosen = settings(
+        max_examples=effort.size,
+        stateful_step_count=_STEPS,
+        deadline=None,
+        database=None,
+        derandomize=False,
+        print_blob=False,
+        phases=(Stage.explicit, Stage.generate, Stage.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    violations: tuple[Violation, ...] = ()
+    try:
+        run_state_machine_as_test(seed(effort.seed)(Life), settings=chosen)
+    except Exception as exc:  # noqa: BLE001 -- whatever it is, a promise did not hold
+        told = "\n".join(getattr(exc, "__notes__", []))[:4000]
+        violations = (Violation(f"seed {effort.seed}:\n{told}", f"{exc!r}"[:2000]),)
+    promise = f"random lives of {_STEPS} steps keep all {len(_PROMISES)} promises"
+    return [Outcome(promise, Life.lives, violations, "; ".join(_PROMISES))]

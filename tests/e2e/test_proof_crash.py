@@ -1,0 +1,14 @@
+"""The short form of the proof by kills: two points of the way, and every promise holds."""
+
+from proofs import crash
+from proofs.trial import Effort
+
+SIZE, SEED = 2, 7
+
+
+def test_a_kill_at_a_call_of_the_app_breaks_no_promise() -> None:
+    trials: list[None] = []
+    outcomes = crash.part(Effort(SEED, SIZE, progress=lambda: trials.append(None)))
+    assert len(trials) == SIZE
+    assert [violation for outcome in outcomes for violation in outcome.violations] == []
+    assert {outcome.trials for outcome in outcomes} == {SIZE}, outcomes[0].notes
