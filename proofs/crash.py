@@ -61,6 +61,7 @@ LEASED: Final = "no claim outlives its lease"
 _PROMISES: Final = (ONE_RUN, ONE_START, ENDS, SERVES, READABLE, LEASED)
 
 _READS: Final = ("GET ", "HEAD ", "LIST ")
+_PLAN: Final = re.compile(r'kill at "(.+)" #(\d+) (before|after)')
 _ID: Final = re.compile(r"[0-9a-f]{20,}")
 _RECORDS: Final[Mapping[str, type[BaseModel]]] = {
     "runs": Run,
@@ -90,6 +91,18 @@ class KillPoint:
     def __str__(self) -> str:
         """Return what replays it."""
         return f'kill at "{self.kind}" #{self.occurrence} {self.when}'
+
+    @classmethod
+    def read(cls, plan: str) -> Self:
+        """Return the kill point of a violation's plan.
+
+        Raises:
+            ValueError: it is none.
+        """
+        found = _PLAN.fullmatch(plan)
+        if found is None:
+            raise ValueError(f"{plan!r} is no plan of a kill")
+        return cls(found[1], int(found[2]), "before" if found[3] == "before" else "after")
 
 
 def kind_of(method: str, path: str) -> str:
@@ -345,7 +358,7 @@ class _Theatre:
         except AssertionError as error:
             self._switch.disarm()
             self.usable = False
-            return {ENDS: f"{error}; {self._told(cause)}"} | self._broken(cause)
+            return self._broken(cause) | {ENDS: f"{error}; {self._told(cause)}"}
         return self._broken(cause) if killed or point is None else None
 
     def _part(self) -> float:
@@ -380,13 +393,12 @@ class _Theatre:
 
     def _broken(self, cause: tuple[str, str]) -> dict[str, str]:
         runs = self._opened_by(cause)
-        ends = [] if self.usable else ["the run did not end"]
         parked = [run for run in runs if run.phase is Phase.PARKED]
         self.usable = self.usable and not parked
         found = {
             ONE_RUN: [str([run.run_id for run in runs])] if len(runs) > 1 else [],
             ONE_START: self._starts(runs),
-            ENDS: ends + [f"{run.run_id} gives no reason" for run in parked if not run.reason],
+            ENDS: [f"{run.run_id} gives no reason" for run in parked if not run.reason],
             SERVES: self._serves(runs[0]) if len(runs) == 1 and not parked else [],
             READABLE: self._records.unreadable() + self._hidden(runs),
             LEASED: sorted(self._late)
@@ -443,6 +455,16 @@ class _Theatre:
     def _told_of(self, run: Run) -> str:
         lines = [f"{entry.phase} ({entry.note})" for entry in run.history]
         return f"{run.run_id} is {run.phase}: {run.reason}; {' -> '.join(lines)}"
+
+
+def replay(plan: str) -> dict[str, str] | None:
+    """Try the kill of a violation's plan again, on a new stage.
+
+    Returns:
+        What promises were broken, and how; None when the point was never reached.
+    """
+    with _Theatre() as theatre:
+        return theatre.trial(KillPoint.read(plan))
 
 
 def _sides(kind: str) -> tuple[When, ...]:

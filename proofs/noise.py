@@ -15,6 +15,7 @@ from shared.clients.http import Answer
 from shared.core.run import Phase, Run
 from shared.errors import OutcomeUnknown, TransientError
 from tests.fakes.clock import FakeClock
+from tests.fakes.wire import StudioHttp
 from tests.unit.worlds import Observed
 
 SHARE: Final = 0.3

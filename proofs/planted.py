@@ -146,7 +146,7 @@ BUGS: Final = (
         "shared/driver.py",
         "        return replace(learned, **changes) if changes else learned\n",
         "        return learned\n",
-        ("tests/unit/test_driver.py", "tests/unit/test_promotion.py", "tests/unit/test_poll.py"),
+        ("tests/unit/test_roll_out_hostile.py",),
     ),
 )
 

@@ -88,7 +88,7 @@ class Recurrence(Strict):
         description="The base of the intervals; what is finer than the frequency is ignored.",
     )
     offset: Offset = Field(
-        default=timedelta(), description="Shifts every due time; may be negative."
+        default_factory=timedelta, description="Shifts every due time; may be negative."
     )
 
     @model_validator(mode="after")

@@ -23,18 +23,22 @@ def test_a_version_that_was_taken_while_it_was_being_told_of_is_taken_once(
     add = ledger.add_to_inbox
 
     def overtaken(key: Sequence[str], version_id: str, entry: VersionEntry) -> bool:
+        monkeypatch.undo()
         other.blob_landed("a.csv")  # told, gathered and taken by the other worker
+        for _ in range(10):
+            world.tick()
+        world.upload("b.csv", b"a,b,label\n8,2,0\n3,4,1\n")
+        other.blob_landed("b.csv")  # and the next one too
         return add(key, version_id, entry)
 
     monkeypatch.setattr(ledger, "add_to_inbox", overtaken)
     world.deliver("a.csv")
-    monkeypatch.undo()
     world.deliver("older.csv")
     for _ in range(25):
         world.tick()
-    assert trained_on(world) == [["a.csv"], ["older.csv"]]
+    assert trained_on(world) == [["a.csv"], ["b.csv"], ["older.csv"]]
     assert waiting(world) == []
-    assert len(world.starts) == 2
+    assert len(world.starts) == 3
 
 
 def test_a_worker_that_is_slow_to_store_its_run_meets_the_one_that_went_on_with_it(

@@ -1,0 +1,697 @@
+"""A person's hand over HTTP: approve, reject, pause, preview, and the history that answers."""
+
+import base64
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import azure.functions as func
+import pytest
+
+from functions import endpoints, pipelines, runs
+from shared.core.gate_facts import Approved
+from shared.core.run import Phase
+from tests.fakes.faults import Kind
+from tests.fakes.world import World
+from tests.functions.calls import Api, Said
+from tests.functions.conftest import NO_RUN, Serve, app_over, park, present_world, secrets_of
+from tests.unit.samples import run as sample_run
+from tests.unit.worlds import CountingDocuments
+
+ASK = {"pipeline": {"gate": {"approval": "required", "expires": "2d"}}}
+BOSS = {"x-ms-client-principal-name": "boss@example.com"}
+
+
+def tell(
+    handler: Callable[[func.HttpRequest], func.HttpResponse],
+    method: str = "GET",
+    body: Any = None,
+    *,
+    query: dict[str, str] | None = None,
+    headers: dict[str, str] | None = None,
+    **places: str,
+) -> Said:
+    """Call a function as the host does."""
+    raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+    asked = func.HttpRequest(
+        method,
+        "http://localhost/api",
+        headers=headers or {},
+        params=query or {},
+        route_params=places,
+        body=raw,
+    )
+    answer = handler(asked)
+    text = answer.get_body().decode()
+    return Said(answer.status_code, answer.headers, json.loads(text), text)
+
+
+def approve(run_id: str, body: Any = None, **headers: str) -> Said:
+    return tell(runs.approve_run, "POST", body, headers=named(headers), run_id=run_id)
+
+
+def reject(run_id: str, body: Any = None, **headers: str) -> Said:
+    return tell(runs.reject_run, "POST", body, headers=named(headers), run_id=run_id)
+
+
+def cancel(run_id: str, **headers: str) -> Said:
+    return tell(runs.cancel_run, "POST", headers=named(headers), run_id=run_id)
+
+
+def listed(**query: str) -> Said:
+    return tell(runs.list_runs, query=query)
+
+
+def named(headers: dict[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+@pytest.fixture
+def asking(serve: Serve) -> World:
+    """A world whose models wait for a person."""
+    world = present_world(**ASK)
+    serve(app_over(world))
+    return world
+
+
+def until(world: World, run_id: str, phase: str, ticks: int = 40) -> dict[str, Any]:
+    for _ in range(ticks):
+        shown: dict[str, Any] = Api().get(run_id).body
+        if shown["phase"] == phase:
+            return shown
+        world.tick()
+    raise AssertionError(Api().get(run_id).text)
+
+
+def awaiting(world: World, name: str = "new.csv", content: bytes | None = None) -> str:
+    """Return a run that waits for approval."""
+    world.clock.move(timedelta(minutes=1))
+    if content is None:
+        world.upload(name)
+    else:
+        world.upload(name, content)
+    run_id = str(Api().start({"data": name}).body["run_id"])
+    until(world, run_id, "awaiting_approval")
+    return run_id
+
+
+def rows(number: int) -> bytes:
+    """Return data that no other number gives."""
+    return f"a,b,label\n{number},2,0\n3,{number + 1},1\n".encode()
+
+
+# Approve and reject
+
+
+def test_nothing_is_promoted_until_a_person_says_yes(asking: World) -> None:
+    before = asking.serving()
+    run_id = awaiting(asking)
+    for _ in range(20):
+        asking.tick(300)
+    assert asking.serving() == before
+    said = approve(run_id, {"reason": "looks good"}, **BOSS)
+    assert said.status == 202
+    assert said.headers["Location"] == f"/api/runs/{run_id}"
+    shown = until(asking, run_id, "promoted")
+    assert asking.serving() != before
+    told = shown["approval"]
+    assert (told["answer"], told["by"], told["why"]) == (
+        "approved",
+        "boss@example.com",
+        "looks good",
+    )
+
+
+def test_who_is_verified_by_the_platform_alone(asking: World) -> None:
+    run_id = awaiting(asking)
+    assert approve(run_id, {"by": "boss@example.com"}).status == 202
+    assert Api().get(run_id).body["approval"]["by"] == "boss@example.com (unverified)"
+
+
+def test_what_the_platform_says_goes_over_what_the_body_says(asking: World) -> None:
+    run_id = awaiting(asking)
+    reject(run_id, {"by": "somebody else"}, **BOSS)
+    assert Api().get(run_id).body["approval"]["by"] == "boss@example.com"
+
+
+def test_a_rejected_model_is_never_promoted_and_the_run_says_who_and_why(asking: World) -> None:
+    before, run_id = asking.serving(), awaiting(asking)
+    said = reject(run_id, {"reason": "the data was wrong"}, **BOSS)
+    assert (said.status, said.body["phase"]) == (202, "rejected")
+    assert said.body["reason"] == "rejected by boss@example.com: the data was wrong"
+    for _ in range(10):
+        asking.tick(600)
+    assert asking.serving() == before
+    assert not asking.open_runs()
+
+
+@pytest.mark.parametrize("phase", ["training", "awaiting_approval", "promoted", "cancelled"])
+def test_a_run_that_does_not_wait_for_approval_is_refused_with_its_phase(
+    asking: World, phase: str
+) -> None:
+    asking.upload()
+    run_id = str(Api().start().body["run_id"])
+    if phase == "cancelled":
+        cancel(run_id)
+    elif phase != "training":
+        until(asking, run_id, "awaiting_approval")
+        approve(run_id)
+    if phase == "promoted":
+        until(asking, run_id, "promoted")
+    now = Api().get(run_id).body["phase"]
+    for told in (approve(run_id), reject(run_id)):
+        assert told.status == 409
+        assert now in told.body["detail"]
+    assert Api().get(run_id).body["phase"] == now
+
+
+def test_a_parked_run_cannot_be_approved_past_its_trouble(world: World, api: Api) -> None:
+    run_id = park(world, api)
+    assert approve(run_id).status == 409
+    assert "parked" in approve(run_id).body["detail"]
+
+
+def test_the_second_of_two_people_is_told(asking: World) -> None:
+    run_id = awaiting(asking)
+    assert reject(run_id).status == 202
+    late = approve(run_id)
+    assert late.status == 409
+    assert "rejected" in late.body["detail"]
+    assert Api().get(run_id).body["phase"] == "rejected"
+
+
+@pytest.mark.parametrize("kind", [Kind.PREEMPT])
+@pytest.mark.parametrize("site", range(4))
+def test_of_two_people_in_the_same_moment_one_wins_and_the_other_is_told(
+    asking: World, site: int, kind: Kind
+) -> None:
+    run_id = awaiting(asking)
+    others: list[Said] = []
+    asking.faults.other_worker = lambda: others.append(reject(run_id, {"by": "bob"}))
+    asking.faults.plan = {len(asking.faults.sites) + site: kind}
+    mine = approve(run_id, {"by": "ada"})
+    if not others:
+        pytest.skip("no call so late")
+    assert sorted((mine.status, others[0].status)) == [202, 409]
+    by = Api().get(run_id).body["approval"]["by"]
+    assert by == ("ada (unverified)" if mine.status == 202 else "bob (unverified)")
+
+
+def test_a_version_that_is_not_the_present_one_is_refused(asking: World) -> None:
+    run_id = awaiting(asking)
+    etag = Api().get(run_id).headers["ETag"]
+    assert approve(run_id, None, If_Match='"old"').status == 412
+    assert cancel(run_id, If_Match='"old", "older"').status == 412
+    assert Api().get(run_id).body["phase"] == "awaiting_approval"
+    assert approve(run_id, None, If_Match=f'"old", {etag}').status == 202
+    assert cancel(run_id, If_Match=etag).status == 412
+
+
+@pytest.mark.parametrize("header", ["", ",", '""', "W/"])
+def test_a_precondition_without_a_version_is_never_met(asking: World, header: str) -> None:
+    assert approve(awaiting(asking), None, If_Match=header).status == 412
+
+
+# BUG: shared/orders.py:83 compares If-Match with one reading of the record and driver.note reads
+# it again: what changed in between is overwritten though the person did not see it.
+def test_what_changes_between_the_precondition_and_the_order_refuses_the_order(
+    asking: World,
+) -> None:
+    run_id = awaiting(asking)
+    etag = Api().get(run_id).headers["ETag"]
+
+    def another() -> None:
+        asking.intake.driver.note(run_id, Approved("boss", "now"))
+
+    asking.faults.other_worker = another
+    asking.faults.plan = {len(asking.faults.sites): Kind.PREEMPT}
+    told = cancel(run_id, If_Match=etag)
+    assert told.status in (409, 412), told.text
+
+
+@pytest.mark.parametrize(("default", "end"), [("reject", "rejected"), ("approve", "promoted")])
+def test_without_an_answer_in_time_the_default_is_taken_and_said(
+    serve: Serve, default: str, end: str
+) -> None:
+    gate = {"approval": "required", "expires": "2d", "on_expiry": default}
+    world = present_world(pipeline={"gate": gate})
+    serve(app_over(world))
+    run_id = awaiting(world)
+    for _ in range(47):
+        world.tick(3600)
+    assert Api().get(run_id).body["phase"] == "awaiting_approval"
+    world.tick(3600)
+    shown = until(world, run_id, end)
+    assert shown["approval"]["by"] == "nobody in time"
+    assert "no answer until" in shown["approval"]["why"]
+    assert approve(run_id).status == reject(run_id).status == 409
+
+
+def test_an_answer_after_the_time_is_over_is_not_lost_in_silence(asking: World) -> None:
+    run_id = awaiting(asking)
+    asking.clock.move(timedelta(days=3))  # no poll came by
+    said = approve(run_id)
+    shown = until(asking, run_id, "promoted" if said.status == 202 else "rejected")
+    assert (shown["approval"]["by"] == "nobody in time") is (said.status == 409)
+
+
+@pytest.mark.parametrize("run_id", [NO_RUN, "..", "a/b", "", "x" * 2000, "A"])
+def test_an_unknown_run_can_be_neither_approved_nor_rejected(asking: World, run_id: str) -> None:
+    assert approve(run_id).status == reject(run_id).status == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 400),
+        ([], 400),
+        ({"by": None}, 400),
+        ({"by": 5}, 400),
+        ({"by": "x" * 201}, 400),
+        ({"reason": "x" * 501}, 400),
+        ({"because": "x"}, 400),
+        (b'{"reason": "\\ud800"}', 400),
+        (b"[" * 60_000, 400),
+        (b" " * (64 * 1024 + 1), 413),
+    ],
+)
+def test_a_body_that_is_not_understood_changes_nothing(
+    asking: World, body: Any, status: int
+) -> None:
+    run_id = awaiting(asking)
+    rows_before = dict(asking.documents.rows)
+    for handler in (approve, reject):
+        assert handler(run_id, body).status == status
+    assert tell(pipelines.pause_pipeline, "POST", body, pipeline="sample").status == status
+    assert asking.documents.rows == rows_before
+
+
+# BUG: functions/answers.py:126 and http_shapes.SaidByPerson take line ends: whoever may reject a
+# run can have the log say what an operator is alerted by.
+def test_what_a_person_says_makes_no_line_of_its_own_in_the_log(
+    asking: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    reject(awaiting(asking), {"reason": "x\n[RL1001 parked] run other-1 is parked"})
+    assert not [line for line in caplog.text.splitlines() if line.startswith("[RL1001")]
+
+
+# Pause and resume
+
+
+def test_a_paused_pipeline_begins_nothing_until_it_is_resumed(serve: Serve) -> None:
+    world = present_world(pipeline={"when_busy": "queue"})
+    serve(app_over(world))
+    told = tell(
+        pipelines.pause_pipeline, "POST", {"reason": "holiday"}, headers=BOSS, pipeline="sample"
+    )
+    assert told.body["paused"]["by"] == "boss@example.com"
+    assert told.body["paused"]["reason"] == "holiday"
+    world.upload()
+    world.deliver()
+    for _ in range(20):
+        world.tick(60)
+    assert not world.starts
+    again = tell(pipelines.pause_pipeline, "POST", {"by": "bob"}, pipeline="sample")
+    assert again.body["paused"]["by"] == "boss@example.com"
+    assert "paused" not in tell(pipelines.resume_pipeline, "POST", pipeline="sample").body
+    assert tell(pipelines.resume_pipeline, "POST", pipeline="sample").status == 200
+    for _ in range(20):
+        world.tick(60)
+    assert len(world.starts) == 1
+
+
+def test_a_manual_run_of_a_paused_pipeline_waits_like_any_other(serve: Serve) -> None:
+    world = present_world(pipeline={"when_busy": "queue"})
+    serve(app_over(world))
+    world.upload()
+    tell(pipelines.pause_pipeline, "POST", {"by": "ada", "reason": "holiday"}, pipeline="sample")
+    started = Api().start()
+    assert (started.status, started.body["phase"]) == (202, "waiting")
+    assert "holiday" in started.body["reason"]
+
+
+@pytest.mark.parametrize(
+    ("handler", "method"),
+    [
+        (pipelines.get_pipeline, "GET"),
+        (pipelines.pause_pipeline, "POST"),
+        (pipelines.resume_pipeline, "POST"),
+        (pipelines.preview_pipeline, "GET"),
+    ],
+)
+@pytest.mark.parametrize("name", ["simple", "..", "", "x" * 5000, "sample/", "\x00"])
+def test_an_unknown_pipeline_is_not_found(
+    world: World, api: Api, handler: Any, method: str, name: str
+) -> None:
+    told = tell(handler, method, pipeline=name)
+    assert told.status == 404
+    assert "sample" in told.body["detail"]
+    assert not world.documents.rows
+
+
+# Preview
+
+
+def test_a_preview_shows_the_request_and_sends_and_writes_nothing(world: World, api: Api) -> None:
+    world.upload("first.csv")
+    world.clock.move(timedelta(minutes=1))
+    world.upload("second.csv")
+    sent, records = list(world.http.sent), dict(world.documents.rows)
+    blobs = dict(world.blobs.store.contents)
+    told = tell(pipelines.preview_pipeline, pipeline="sample")
+    assert told.status == 200
+    assert [one["blob"] for one in told.body["matches"]] == [
+        "training-data/second.csv",
+        "training-data/first.csv",
+    ]
+    assert "second.csv" in json.dumps(told.body["request"])
+    named_ = tell(pipelines.preview_pipeline, query={"data": "first.csv"}, pipeline="sample")
+    assert "first.csv" in json.dumps(named_.body["request"])
+    assert (world.http.sent, world.documents.rows) == (sent, records)
+    assert world.blobs.store.contents == blobs
+    secrets = [*secrets_of(world), "se=", "sp="]
+    assert not [secret for secret in secrets if secret in told.text + named_.text]
+
+
+def test_a_preview_of_no_data_and_of_data_that_is_not_there_says_so(world: World, api: Api) -> None:
+    told = tell(pipelines.preview_pipeline, pipeline="sample")
+    assert told.status == 200
+    assert "request" not in told.body
+    assert any("no blob matches" in note for note in told.body["notes"])
+    missing = tell(pipelines.preview_pipeline, query={"data": "x.csv"}, pipeline="sample")
+    assert (missing.status, missing.body["title"]) == (400, "No such data")
+
+
+def test_a_preview_tells_what_became_of_each_blob(world: World, api: Api) -> None:
+    world.upload("taken.csv")
+    (run,) = world.deliver("taken.csv")
+    world.clock.move(timedelta(minutes=1))
+    world.upload("new.csv")
+    states = states_of(tell(pipelines.preview_pipeline, pipeline="sample"))
+    assert states == {"taken.csv": f"run {run.run_id}", "new.csv": "new"}
+
+
+def states_of(told: Said) -> dict[str, str]:
+    return {one["blob"].partition("/")[2]: one["state"] for one in told.body["matches"]}
+
+
+# BUG: shared/pipelines.py:142 takes the newest blob, however small; a run takes the newest that
+# is not smaller than min_size (asked.newest_data), and refuses to be given the other by name.
+def test_a_preview_shows_the_blob_that_the_next_run_would_train_on(serve: Serve) -> None:
+    world = present_world(pipeline={"data": {"blob": "{name}.csv", "min_size": "10B"}})
+    serve(app_over(world))
+    world.upload("large.csv")
+    world.clock.move(timedelta(minutes=1))
+    world.upload("small.csv", b"a\n")
+    told = tell(pipelines.preview_pipeline, pipeline="sample")
+    assert states_of(told)["small.csv"] == "too small"
+    assert Api().start().body["manifest"][0]["name"] == "large.csv"
+    assert "large.csv" in json.dumps(told.body["request"])
+
+
+# The list of runs
+
+
+def test_the_list_is_newest_first_and_says_what_came_of_each(asking: World) -> None:
+    first = awaiting(asking, "one.csv")
+    approve(first, **BOSS)
+    until(asking, first, "promoted")
+    second = awaiting(asking, "two.csv", rows(5))
+    told = listed().body["runs"]
+    assert [one["run_id"] for one in told] == [second, first]
+    assert told[1]["approved_by"] == "boss@example.com"
+    assert told[1]["data"] == "training-data/one.csv"
+    assert "approved by boss@example.com" in told[1]["line"]
+    assert [one["run_id"] for one in listed(open="true").body["runs"]] == [second]
+    assert [one["run_id"] for one in listed(phase="promoted").body["runs"]] == [first]
+    assert listed(pipeline="other").body["runs"] == []
+    assert listed(parent=first).body["runs"] == []
+    assert listed(key="acme").body["runs"] == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": "0"},
+        {"limit": "51"},
+        {"limit": "many"},
+        {"phase": "unknown"},
+        {"open": "perhaps"},
+        {"cursor": "x"},
+        {"cursor": ""},
+        {"cursor": base64.urlsafe_b64encode(b"[1, 2]").decode()},
+        {"cursor": base64.urlsafe_b64encode(b'["x", "y"]').decode()},
+        {"cursor": "a" * 4097},
+        {"pipeline": "a" * 201},
+    ],
+)
+def test_a_query_that_is_not_understood_is_refused(
+    world: World, api: Api, query: dict[str, str]
+) -> None:
+    told = listed(**query)
+    assert told.status == 400
+    assert told.body["detail"]
+
+
+# BUG: shared/history.py:128 does not expect the RecursionError of nested JSON: a 500.
+def test_a_cursor_of_nested_lists_is_refused_and_no_server_error(world: World, api: Api) -> None:
+    nested = base64.urlsafe_b64encode(b"[" * 3000).decode()
+    assert listed(cursor=nested).status == 400
+
+
+def counted(count: int) -> tuple[World, CountingDocuments]:
+    """A world with so many finished runs, and its documents that count calls."""
+    world = World()
+    documents = CountingDocuments(world.clock, world.faults)
+    world.documents = documents
+    world.restart()
+    ledger = world.intake._context.ledger
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    model = sample_run(Phase.PROMOTED)
+    for number in range(count):
+        update = {
+            "run_id": f"sample-{number:020d}",
+            "opened_at": start + timedelta(seconds=number // 3),  # three of the same moment
+            "phase": Phase.FAILED if number % 50 == 0 else Phase.PROMOTED,
+            "pipeline": "other" if number % 7 == 0 else "sample",
+            "parent": "sample-parent" if number % 11 == 0 else None,
+        }
+        ledger.create_run(model.model_copy(update=update))
+    return world, documents
+
+
+@pytest.fixture(scope="module")
+def hundred() -> tuple[World, CountingDocuments]:
+    return counted(100)
+
+
+@pytest.fixture(scope="module")
+def thousands() -> tuple[World, CountingDocuments]:
+    return counted(3000)
+
+
+FILTERS: list[dict[str, str]] = [
+    {},
+    {"limit": "7"},
+    {"pipeline": "sample"},
+    {"pipeline": "other"},
+    {"phase": "failed"},
+    {"open": "false"},
+    {"pipeline": "sample", "phase": "promoted", "limit": "13"},
+    {"parent": "sample-parent"},
+]
+
+
+def pages(documents: CountingDocuments, query: dict[str, str], most: int) -> list[dict[str, Any]]:
+    """Turn pages, each at the promised price, and return the lines on them."""
+    found: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    for _ in range(most):
+        documents.calls.clear()
+        told = listed(**query, **cursor)
+        assert told.status == 200, told.text
+        found += told.body["runs"]
+        assert len(told.body["runs"]) <= int(query.get("limit", 50))
+        assert sum(call.startswith("list") for call in documents.calls) <= 2
+        assert sum(call.startswith("read") for call in documents.calls) <= 50
+        assert not [call for call in documents.calls if call.startswith(("create", "replace"))]
+        if "next" not in told.body:
+            break
+        cursor = {"cursor": told.body["next"]}
+    times = [one["opened_at"] for one in found]
+    assert times == sorted(times, reverse=True)
+    return found
+
+
+@pytest.mark.parametrize("query", FILTERS, ids=str)
+def test_each_run_that_fits_is_on_one_page_and_a_page_has_a_known_price(
+    serve: Serve, hundred: tuple[World, CountingDocuments], query: dict[str, str]
+) -> None:
+    world, documents = hundred
+    serve(app_over(world))
+    found = pages(documents, query, 101)
+    assert sorted(one["run_id"] for one in found) == wanted(world, query)
+
+
+@pytest.mark.parametrize("query", FILTERS, ids=str)
+def test_a_page_costs_no_more_where_there_are_thousands_of_runs(
+    serve: Serve, thousands: tuple[World, CountingDocuments], query: dict[str, str]
+) -> None:
+    world, documents = thousands
+    serve(app_over(world))
+    pages(documents, query, 3)
+
+
+def test_each_of_thousands_of_runs_is_on_one_page(
+    serve: Serve, thousands: tuple[World, CountingDocuments]
+) -> None:
+    world, documents = thousands
+    serve(app_over(world))
+    query = {"pipeline": "other"}
+    found = pages(documents, query, 100)
+    assert sorted(one["run_id"] for one in found) == wanted(world, query)
+
+
+def wanted(world: World, query: dict[str, str]) -> list[str]:
+    """Return the ids of the runs that fit, by looking at each."""
+    return sorted(
+        run.run_id
+        for run in world.runs()
+        if query.get("pipeline") in (None, run.pipeline)
+        and query.get("phase") in (None, str(run.phase))
+        and run.parent == query.get("parent")
+    )
+
+
+def test_a_run_that_is_opened_while_somebody_turns_pages_moves_no_other(serve: Serve) -> None:
+    world, _ = counted(27)
+    serve(app_over(world))
+    first = listed(limit="10").body
+    world.upload()
+    newest = Api().start().body["run_id"]
+    rest, cursor = [], first["next"]
+    while cursor:
+        page = listed(limit="10", cursor=cursor).body
+        rest += [one["run_id"] for one in page["runs"]]
+        cursor = page.get("next")
+    whole = [one["run_id"] for one in first["runs"]] + rest
+    assert len(whole) == len(set(whole)) == 24
+    assert newest not in whole
+    assert listed(limit="1").body["runs"][0]["run_id"] == newest
+
+
+# Endpoints
+
+
+def endpoint_told() -> dict[str, Any]:
+    told: dict[str, Any] = Api().endpoint().body
+    return told
+
+
+def test_the_line_of_an_endpoint_says_which_data_made_the_model_and_who_approved_it(
+    asking: World,
+) -> None:
+    run_id = awaiting(asking, "monday.csv")
+    approve(run_id, **BOSS)
+    until(asking, run_id, "promoted")
+    told = endpoint_told()
+    assert "training-data/monday.csv" in told["line"]
+    assert "approved by boss@example.com" in told["line"]
+    assert run_id in told["line"]
+    (line,) = told["history"]
+    assert (line["data"], line["blobs"]) == (["training-data/monday.csv"], 1)
+    assert line["approved_by"] == "boss@example.com"
+    assert line["run_id"] == line["trained_by"] == run_id
+    (one,) = tell(endpoints.list_endpoints).body["endpoints"]
+    assert one["line"] == told["line"]
+
+
+def test_what_served_last_tuesday_is_known_after_more_promotions_than_models_are_kept(
+    world: World, api: Api
+) -> None:
+    served: list[tuple[str, str]] = []
+    moments = []
+    for number in range(8):
+        world.clock.move(timedelta(days=1))
+        world.upload(f"day{number}.csv", rows(number))
+        (run,) = world.deliver(f"day{number}.csv")
+        until(world, run.run_id, "promoted")
+        served.append((run.run_id, f"training-data/day{number}.csv"))
+        moments.append(world.clock.now() + timedelta(hours=12))
+    told = endpoint_told()
+    assert len(told["previous"]) == 5
+    assert [(one["trained_by"], one["data"][0]) for one in told["history"]] == served
+    for moment, (_, data) in zip(moments, served, strict=True):
+        earlier = [one for one in told["history"] if datetime.fromisoformat(one["at"]) <= moment]
+        assert earlier[-1]["data"] == [data]
+
+
+def test_a_rollback_is_a_line_of_its_own_with_the_data_of_the_older_model(
+    asking: World,
+) -> None:
+    ids = []
+    for number in range(2):
+        run_id = awaiting(asking, f"{number}.csv", rows(number))
+        approve(run_id, {"by": f"person {number}"})
+        until(asking, run_id, "promoted")
+        ids.append(run_id)
+    back = Api().rollback({"reason": "sales fell"}, who="boss@example.com").body["run_id"]
+    until(asking, back, "promoted")
+    told = endpoint_told()
+    last = told["history"][-1]
+    assert (last["run_id"], last["trained_by"]) == (back, ids[0])
+    assert last["data"] == ["training-data/0.csv"]
+    assert last["approved_by"] == "person 0 (unverified)"
+    assert "sales fell" in last["why"]
+    assert "held by boss@example.com" in told["line"]
+    assert "held" not in Api().resume().body
+    assert Api().resume().status == 200
+    new = awaiting(asking, "2.csv", rows(2))
+    approve(new)
+    until(asking, new, "promoted")
+    assert [one["trained_by"] for one in endpoint_told()["history"]] == [*ids, ids[0], new]
+
+
+# BUG: local/api_description.py demands `Served.model` and `Line.model`, and shape() leaves it out
+# where the endpoint is back at the model of its own service.
+def test_an_endpoint_back_at_its_own_model_is_told(world: World, api: Api) -> None:
+    world.upload()
+    (run,) = world.deliver()
+    until(world, run.run_id, "promoted")
+    back = Api().rollback({"to": "baseline"})
+    assert back.status == 202
+    until(world, back.body["run_id"], "promoted")
+    told = endpoint_told()
+    assert told["history"][-1]["why"]
+    assert len(told["history"]) == 2
+
+
+@pytest.mark.parametrize(("name", "key"), [("staging", None), ("..", None), ("production", "acme")])
+def test_an_unknown_endpoint_is_not_found(
+    world: World, api: Api, name: str, key: str | None
+) -> None:
+    query = {} if key is None else {"key": key}
+    for handler, method in (
+        (endpoints.get_endpoint, "GET"),
+        (endpoints.resume_endpoint, "POST"),
+        (endpoints.rollback_endpoint, "POST"),
+    ):
+        told = tell(handler, method, query=query, pipeline="sample", endpoint=name)
+        assert told.status == 404
+    told = tell(endpoints.get_endpoint, pipeline="simple", endpoint="production")
+    assert told.status == 404
+    assert not world.documents.rows
+
+
+def test_what_may_be_changed_is_not_changed_by_looking(asking: World) -> None:
+    awaiting(asking)
+    before, sent = dict(asking.documents.rows), list(asking.http.sent)
+    tell(pipelines.list_pipelines)
+    tell(pipelines.get_pipeline, pipeline="sample")
+    tell(pipelines.preview_pipeline, pipeline="sample")
+    tell(endpoints.list_endpoints)
+    listed()
+    endpoint_told()
+    assert asking.documents.rows == before
+    assert asking.http.sent == sent
