@@ -9,6 +9,7 @@ import azure.functions as func
 from pydantic import BaseModel, ValidationError
 
 from shared.asked import NoSuchData, RequestClash
+from shared.core.redact import one_line
 from shared.core.run import Run
 from shared.endpoints import NoSuchEndpoint, NoSuchModel
 from shared.errors import (
@@ -126,7 +127,7 @@ def query_of(req: func.HttpRequest, model: type[M]) -> M:
 def who(req: func.HttpRequest, said: str = "") -> str:
     """Return who asks: as the platform verified it, else as they say and marked so."""
     name = req.headers.get(_WHO)
-    return name[:200] if name else f"{said[:200] or 'somebody'} (unverified)"
+    return one_line(name[:200]) if name else f"{said[:200] or 'somebody'} (unverified)"
 
 
 def if_match(req: func.HttpRequest) -> frozenset[str] | None:

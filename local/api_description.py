@@ -112,6 +112,10 @@ def document() -> dict[str, Any]:
     listed = [(models[name], "validation") for name in sorted(models)]
     _, made = models_json_schema(listed, ref_template=_MODELS)
     schemas = made["$defs"]
+    for schema in schemas.values():
+        _leave_out_what_is_not_known(schema)
+    # A record holds the rows themselves; the pipelines file names the file that they are in.
+    schemas["Verify"]["properties"]["rows"] = {"type": "object"}
     run = schemas["Run"]
     for hidden in _HIDDEN:
         run["properties"].pop(hidden)
@@ -156,6 +160,18 @@ def http_functions() -> dict[str, Function]:
 def text() -> str:
     """Return the document as the file should hold it."""
     return json.dumps(document(), indent=1, sort_keys=True) + "\n"
+
+
+def _leave_out_what_is_not_known(schema: dict[str, Any]) -> None:
+    """Answers leave out what is null, so nothing that may be null can be demanded."""
+    properties = schema.get("properties", {})
+    known = [name for name in schema.get("required", ()) if not _may_be_null(properties[name])]
+    if "required" in schema:
+        schema["required"] = known
+
+
+def _may_be_null(schema: dict[str, Any]) -> bool:
+    return any(one.get("type") == "null" for one in schema.get("anyOf", ()))
 
 
 def _models() -> Iterator[type[BaseModel]]:

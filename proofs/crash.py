@@ -51,6 +51,7 @@ _PATIENCE: Final = 90.0
 _SECONDS: Final = 30
 _IDLE_TICKS: Final = 3
 _FEWEST_ROWS: Final = 0.4
+_LOG_LINES: Final = 20
 
 ONE_RUN: Final = "at most one run per event"
 ONE_START: Final = "at most one started job per attempt"
@@ -450,7 +451,9 @@ class _Theatre:
 
     def _told(self, cause: tuple[str, str]) -> str:
         runs = [self._told_of(run) for run in self._opened_by(cause)]
-        return f"{'; '.join(runs) or 'no run'}; the log ends: {self._stage.host.log[-2000:]}"
+        lines = self._stage.host.log.splitlines()
+        log = "\n".join([line for line in lines if "poll_jobs succeeded" not in line][-_LOG_LINES:])
+        return f"{'; '.join(runs) or 'no run'}; the log ends:\n{log}"
 
     def _told_of(self, run: Run) -> str:
         lines = [f"{entry.phase} ({entry.note})" for entry in run.history]

@@ -8,9 +8,11 @@ fitted over the second half of the runs, so that what is made once counts as war
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from statistics import StatisticsError, linear_regression
+from math import sqrt
+from statistics import StatisticsError, fmean, linear_regression
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -82,6 +84,37 @@ class Sample:
     files: int
 
 
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What each run adds: a fitted slope, with its standard error."""
+
+    slope: float
+    error: float
+
+    @classmethod
+    def of(cls, runs: Sequence[int], values: Sequence[int]) -> Self:
+        """Fit a line.
+
+        Raises:
+            StatisticsError: the samples do not make one.
+        """
+        line = linear_regression(runs, values)
+        middle = fmean(runs)
+        spread = sum((x - middle) ** 2 for x in runs)
+        off = sum(
+            (y - line.intercept - line.slope * x) ** 2 for x, y in zip(runs, values, strict=True)
+        )
+        return cls(line.slope, sqrt(off / (len(runs) - 2) / spread))
+
+    def exceeds(self, most: float) -> bool:
+        """Whether it is more than `most`, beyond what the scatter of the samples explains."""
+        return self.slope - 2 * self.error > most
+
+    def __str__(self) -> str:
+        """Return the growth of a hundred runs."""
+        return f"{self.slope * 100:+.2f} (error {self.error * 100:.2f}) per 100 runs"
+
+
 class _Sampler:
     """Looks at the worker every few seconds, until the `with` block ends."""
 
@@ -109,19 +142,19 @@ class _Sampler:
         """Return how many worker processes there were, one after the other."""
         return len({sample.worker for sample in self.samples})
 
-    def slopes(self) -> tuple[float, float] | None:
-        """Return the growth for each run in kilobytes and in files; None from too few samples."""
+    def growth(self) -> tuple["Growth", "Growth"] | None:
+        """Return what each run adds in kilobytes and in files; None from too few samples."""
         half = self._load.ended / 2
         late = [sample for sample in self.samples if sample.runs >= half]
         if len(late) < _FEWEST_SAMPLES:
             return None
         runs = [sample.runs for sample in late]
         try:
-            memory = linear_regression(runs, [sample.kilobytes for sample in late])
-            files = linear_regression(runs, [sample.files for sample in late])
+            memory = Growth.of(runs, [sample.kilobytes for sample in late])
+            files = Growth.of(runs, [sample.files for sample in late])
         except StatisticsError:  # no run ended meanwhile
             return None
-        return memory.slope, files.slope
+        return memory, files
 
     def _run(self) -> None:
         status = f"{self._load.stage.host.url}/admin/host/status"
@@ -236,23 +269,20 @@ def part(effort: Effort) -> list[Outcome]:
 
 
 def _flat(load: _Load, sampler: _Sampler, plan: str) -> list[Outcome]:
-    slopes = sampler.slopes()
-    if slopes is None:
+    growth = sampler.growth()
+    if growth is None:
         few = "too few samples"
         return [Outcome(MEMORY, 0, notes=few), Outcome(FILES, 0, notes=few)]
     judged = load.ended >= _FEWEST_JUDGED
     first, last = sampler.samples[0], sampler.samples[-1]
-    memory = (
-        f"{slopes[0] * 100:+.0f} KB per 100 runs; {first.kilobytes} KB at first, "
-        f"{last.kilobytes} KB at last"
-    )
-    files = f"{slopes[1] * 100:+.2f} per 100 runs; {first.files} at first, {last.files} at last"
+    memory, files = growth
     cases = (
-        (MEMORY, slopes[0] > _MOST_KB_PER_RUN, memory),
-        (FILES, slopes[1] > _MOST_FILES_PER_RUN, files),
+        (MEMORY, memory.exceeds(_MOST_KB_PER_RUN), f"KB {memory}", first.kilobytes, last.kilobytes),
+        (FILES, files.exceeds(_MOST_FILES_PER_RUN), f"files {files}", first.files, last.files),
     )
     outcomes = []
-    for promise, grows, told in cases:
+    for promise, grows, slope, at_first, at_last in cases:
+        told = f"{slope}; {at_first} at first, {at_last} at last"
         violations = [Violation(plan, told)] if grows and judged else []
         if sampler.workers > 1:
             what = f"{sampler.workers} workers, one after the other: nothing can be said"

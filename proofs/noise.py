@@ -1,6 +1,5 @@
 """Lets 30 % of all answers of the ML service be wrong: the end is as without that."""
 
-import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +9,7 @@ from enum import StrEnum
 from statistics import mean
 from typing import Final
 
+from proofs.storage_trouble import Heard
 from proofs.trial import Effort, Outcome, Violation
 from shared.clients.http import Answer
 from shared.core.run import Phase, Run
@@ -102,13 +102,18 @@ class NoisyHttp(StudioHttp):
 
 def part(effort: Effort) -> list[Outcome]:
     """Bring `effort.size` runs from data to live, each through noise of its own."""
-    logging.disable(logging.CRITICAL)
+    with Heard() as heard:
+        return _measured(effort, heard)
+
+
+def _measured(effort: Effort, heard: Heard) -> list[Outcome]:
     usual = _carried(Observed())
     ends: list[Violation] = []
     parked: list[Violation] = []
     took: list[timedelta] = []
     spoilt = asked = 0
     for trial in range(effort.size):
+        heard.records.clear()
         plan = f"noise: seed {effort.seed}, run {trial}"
         world = Observed()
         chance = random.Random(f"{effort.seed}/{trial}")  # noqa: S311 -- no secret

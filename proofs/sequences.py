@@ -293,10 +293,10 @@ class Life(RuleBasedStateMachine):
         for name in world.documents.rows:
             if name.startswith("inbox/"):
                 yield f"{_PROMISES[4]}: {name}"
-        phases = {run.run_id: run.phase for run in world.runs()}
+        records = {run.run_id: run for run in world.runs()}
         for _, stored in world.intake._context.ledger.slots("sample"):  # noqa: SLF001 -- as above
             for holder in stored.record.holders:
-                if holder in phases and not lets_go(phases[holder]):
+                if holder in records and not lets_go(records[holder]):
                     yield f"{_PROMISES[4]}: {holder} keeps its place"
 
     def _pipelines(self) -> Pipelines:

@@ -28,7 +28,8 @@ class Backfill:
 
     def wanted(self) -> bool:
         """Whether a pipeline wants all that is there, and has not had it."""
-        return any(self._not_done("all"))
+        ledger = self.context.ledger
+        return any(ledger.activated(pipeline.name) for pipeline in self._not_done("all"))
 
     def newest(self, until: datetime) -> None:
         """Have the newest old blob of each key trained on, where that is wanted."""
@@ -52,9 +53,10 @@ class Backfill:
 
     def _not_done(self, which: str) -> list[Pipeline]:
         wanting = [p for p in self.pipelines.values() if p.data and p.data.backfill == which]
-        return [pipeline for pipeline in wanting if not self._done(pipeline)]
+        return [pipeline for pipeline in wanting if not self.is_done(pipeline)]
 
-    def _done(self, pipeline: Pipeline) -> bool:
+    def is_done(self, pipeline: Pipeline) -> bool:
+        """Whether older data was taken already, as far as it is wanted."""
         known = self.context.ledger.activated(pipeline.name)
         return known is not None and known.record.backfilled_at is not None
 

@@ -7,10 +7,22 @@ from datetime import timedelta
 from typing import Final
 
 from shared.core.blobs import BlobVersion
+from shared.core.redact import one_line
 from shared.ledger import Ledger
 from shared.ports import Adapters, Blobs, Clock
 
+
+class _OneLine(logging.Filter):
+    """Keeps what others named, such as blobs, from making lines of their own in the log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Have the record print as one line."""
+        record.msg, record.args = one_line(record.getMessage()), ()
+        return True
+
+
 log: Final = logging.getLogger("relearn")
+log.addFilter(_OneLine())
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.context import Context, log
-from shared.core.blobs import BlobVersion
 from shared.core.facts import Fact, GivenUp, JobCreated, JobStarted, StepDelayed, StepRefused
 from shared.core.machine import Command, apply, next_command
 from shared.core.promotion_facts import NotYetLive, UpdateSent
@@ -24,7 +23,7 @@ from shared.errors import (
     TransientError,
 )
 from shared.gate_steps import GateSteps
-from shared.job_steps import JobSteps
+from shared.job_steps import JobSteps, News
 from shared.journal import report_run
 from shared.ledger import Stored
 from shared.promotion_steps import PromotionSteps
@@ -42,10 +41,10 @@ class Driver:
 
     Args:
         context: the world.
-        news: told of a data version that a step happened to find; whether it opens a run.
+        news: told of data versions that a step came upon.
     """
 
-    def __init__(self, context: Context, news: Callable[[BlobVersion], bool]) -> None:
+    def __init__(self, context: Context, news: News) -> None:
         self._context = context
         self._jobs = JobSteps(context, news)
         self._promotion = PromotionSteps(context)
@@ -98,16 +97,13 @@ class Driver:
         stored = self._context.ledger.run(run_id)
         return None if stored is None else self._drive(stored, mine=False, until=until)
 
-    def note(self, run_id: str, fact: Fact) -> Run | None:
+    def note(self, stored: Stored[Run], fact: Fact) -> Run:
         """Record what somebody else learned about a run, without taking a step.
 
         Raises:
             InvalidTransition: it does not fit the present phase.
             Conflict: the run moved meanwhile.
         """
-        stored = self._context.ledger.run(run_id)
-        if stored is None:
-            return None
         fact = self._without_secrets(fact, stored.record)
         run = apply(stored.record, fact, self._context.clock.now())
         _log(stored.record, run, fact)
@@ -128,7 +124,7 @@ class Driver:
         stored = self._context.ledger.run(run_id)
         if stored is None or stored.record.phase is not Phase.TRAINING:
             return stored.record if stored else None
-        return self.note(run_id, self.delay_for(stored.record, error))
+        return self.note(stored, self.delay_for(stored.record, error))
 
     def delay_for(self, run: Run, error: RelearnError) -> StepDelayed:
         """Return the delay that `error` asks for: growing, jittered, as long as was asked."""

@@ -57,6 +57,15 @@ class Gathering:
         entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note="waiting")
         return self.context.ledger.add_to_inbox(key_of(pipeline, blob.name), version_id, entry)
 
+    def give_back(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
+        """Have other runs train on what `run` was to train on and will not. Safe to repeat."""
+        for blob in blobs:
+            version = names.version_id(run.pipeline, blob.container, blob.name, blob.etag)
+            entry = VersionEntry(
+                pipeline=run.pipeline, blob=blob, run_id=run.run_id, note="given back"
+            )
+            self.context.ledger.add_to_inbox(run.key, version, entry)
+
     def gather_all(self, pipelines: Mapping[str, Pipeline], until: datetime) -> list[Run]:
         """Open the runs that may be opened now, for every pipeline and key.
 
@@ -107,7 +116,7 @@ class Gathering:
         # it took before this has its entry, so that it does not matter when we listed it.
         stored = ledger.slot(name)
         slot = stored.record if stored else Slot(pipeline=pipeline.name, key=batch.key)
-        slot = self.turns.in_line(slot, pipeline)
+        slot = self.turns.in_line(slot)
         last = ledger.run(slot.gathering) if slot.gathering else None
         if stored and slot.gathering and last is None:
             return self._go_on(batch, stored, slot.gathering)
@@ -117,12 +126,12 @@ class Gathering:
         if not wanted:
             return None, batch
         oldest = min(wanted, key=_age)
-        run_id = names.run_id(pipeline.name, Origin.DATA, oldest.version_id)
+        run_id = _run_id(oldest)
         ledger.mark_open(run_id, hints_for(pipeline, batch.key))
         slot = self.turns.pruned(slot).model_copy(update={"gathering": run_id})
         slot = slot.begin(run_id, self.context.clock.now(), keep=core.remembers(pipeline))
         ledger.put_slot(name, slot, stored.etag if stored else None)
-        return self._open(batch, run_id, wanted, last.record if last else None)
+        return self._open(batch, run_id, wanted)
 
     def _go_on(self, batch: _Batch, stored: Stored[Slot], run_id: str) -> tuple[Run | None, _Batch]:
         """Open the run that another worker announced: it died, or is about to store it."""
@@ -131,8 +140,7 @@ class Gathering:
         fresh = _Batch(batch.pipeline, batch.key, tuple(mine))
         news = self._news(fresh.landed)
         if not _takes_all(batch.pipeline):
-            origin = (batch.pipeline.name, Origin.DATA)
-            news = [one for one in news if names.run_id(*origin, one.version_id) == run_id]
+            news = [one for one in news if _run_id(one) == run_id]
         if not news:  # it was taken by other means: nobody needs that run
             slot = stored.record.without(lambda one: one == run_id)
             slot = slot.model_copy(update={"gathering": None})
@@ -165,18 +173,13 @@ class Gathering:
         return ()
 
     def _open(
-        self,
-        batch: _Batch,
-        run_id: str,
-        wanted: Sequence[Landed],
-        before: Run | None = None,
+        self, batch: _Batch, run_id: str, wanted: Sequence[Landed]
     ) -> tuple[Run | None, _Batch]:
         if not wanted:
             return None, batch
         blobs = [one.blob for one in wanted]
-        manifest = (*_carried_over(batch.pipeline, before, blobs), *blobs)
         cause = f"{len(blobs)} blobs landed" if len(blobs) > 1 else f"blob {blobs[0].path}"
-        run = self.opening.gathered(batch.pipeline, run_id, manifest, cause)
+        run = self.opening.gathered(batch.pipeline, run_id, blobs, cause)
         try:
             run = self.context.ledger.create_run(run).record
         except Conflict:
@@ -187,7 +190,11 @@ class Gathering:
     def _taken(self, batch: _Batch, run: Run) -> _Batch:
         """Have every version of the run's manifest known as its own, and out of the inbox."""
         versions = {(blob.name, blob.etag) for blob in run.manifest}
-        mine = [one for one in batch.landed if (one.blob.name, one.blob.etag) in versions]
+        mine = [
+            one
+            for one in batch.landed
+            if (one.blob.name, one.blob.etag) in versions and one.given_back_by != run.run_id
+        ]
         self._each(mine, lambda one: self._settle(one, run.run_id))
         gone = {one.version_id for one in mine}
         left = tuple(one for one in batch.landed if one.version_id not in gone)
@@ -203,9 +210,12 @@ class Gathering:
         self._each(landed, look_up)
         news: list[Landed] = []
         for one in sorted(landed, key=_age):
-            if known[one.version_id] is not None:
-                self.context.ledger.forget(one.pointer)  # an event that came late, and twice
-            elif touched := self._touch(one, news):
+            entry = known[one.version_id]
+            if entry is not None and (
+                one.given_back_by is None or entry.run_id != one.given_back_by
+            ):
+                self.context.ledger.forget(one.pointer)  # told of late, and taken already
+            elif one.given_back_by is None and (touched := self._touch(one, news)):
                 self._settle(one, None, f"only its metadata changed since {touched}: no run")
             else:
                 news.append(one)
@@ -215,16 +225,19 @@ class Gathering:
         blob = one.blob
         if blob.created == blob.modified:
             return None
-        for other in news:
-            if other.blob.name == blob.name and other.blob.same_bytes_as(blob):
-                return other.blob.modified.isoformat()
+        before = [other.blob for other in news if other.blob.name == blob.name]
+        if before:
+            return before[-1].modified.isoformat() if before[-1].same_bytes_as(blob) else None
         return self.context.ledger.touched_since(
             names.blob_id(one.pipeline, blob.container, blob.name), blob
         )
 
     def _settle(self, one: Landed, run_id: str | None, note: str = "") -> None:
         entry = VersionEntry(pipeline=one.pipeline, blob=one.blob, run_id=run_id, note=note)
-        self.context.ledger.add_version(one.version_id, entry)
+        if one.given_back_by is None:
+            self.context.ledger.add_version(one.version_id, entry)
+        else:
+            self.context.ledger.pass_version_on(one.version_id, entry, one.given_back_by)
         self.context.ledger.forget(one.pointer)
 
     def _each(self, items: Sequence[Landed], do: Callable[[Landed], None]) -> None:
@@ -258,6 +271,12 @@ def _batches(pipelines: Mapping[str, Pipeline], landed: Iterable[Landed]) -> lis
     return [_Batch(pipelines[name], key, tuple(found)) for (name, key), found in sorted_.items()]
 
 
+def _run_id(oldest: Landed) -> str:
+    """Return the id of the run that takes this version and newer ones (rule 1)."""
+    again = (oldest.given_back_by,) if oldest.given_back_by else ()
+    return names.run_id(oldest.pipeline, Origin.DATA, oldest.version_id, *again)
+
+
 def _age(landed: Landed) -> tuple[datetime, str]:
     return landed.blob.modified, landed.version_id
 
@@ -279,22 +298,6 @@ def _others_first(slot: Slot, pipeline: Pipeline, news: Sequence[Landed]) -> boo
     """Whether a run that waits already came before what landed."""
     if pipeline.when_busy != "queue" or not slot.waiting:
         return False
-    if pipeline.order == "newest_first":
+    if slot.newest_first:
         return slot.waiting[-1].at > max(one.seen_at for one in news)
     return slot.waiting[0].at < min(one.seen_at for one in news)
-
-
-def _carried_over(
-    pipeline: Pipeline, before: Run | None, blobs: Sequence[BlobVersion]
-) -> tuple[BlobVersion, ...]:
-    """Return what a run was to train on that gave way before its job was done.
-
-    One of its blobs was replaced; the others are as new as they were.
-    """
-    if before is None or not pipeline.training.wants_manifest:
-        return ()
-    gave_way = before.phase in (Phase.SUPERSEDED, Phase.REJECTED) and before.model is None
-    if not gave_way or before.verdict is not None:
-        return ()
-    replaced = {blob.name for blob in blobs}
-    return tuple(blob for blob in before.manifest if blob.name not in replaced)

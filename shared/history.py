@@ -125,7 +125,7 @@ def _parsed(cursor: str | None) -> _Place:
         return _Place()
     try:
         token, after = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, RecursionError, binascii.Error):
         raise BadCursor("the cursor is not one that a page gave: leave it out") from None
     if not isinstance(after, str) or not (token is None or isinstance(token, str)):
         raise BadCursor("the cursor is not one that a page gave: leave it out")

@@ -2,12 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.core.config_types import Scalar
 from shared.core.head import Line, Resource
+from shared.core.redact import one_line
 from shared.core.run import Origin, Phase
 from shared.core.slot import Pause, Turn
+
+#: What a person says; it is repeated in records and in the log, and stays one line there.
+Said = Annotated[str, AfterValidator(one_line)]
 
 
 class Request(BaseModel):
@@ -37,8 +41,8 @@ class RunRequest(Request):
 class SaidByPerson(Request):
     """Who says so, and why."""
 
-    by: str = Field(default="", max_length=200, description="Who, where the platform cannot tell.")
-    reason: str = Field(default="", max_length=500)
+    by: Said = Field(default="", max_length=200, description="Who, where the platform cannot tell.")
+    reason: Said = Field(default="", max_length=500)
 
 
 class RollbackRequest(Request):
@@ -48,7 +52,7 @@ class RollbackRequest(Request):
         default=None, min_length=1, max_length=100, description="The run whose model is wanted."
     )
     key: str = Field(default="", max_length=1024, description="The customer, parts by slashes.")
-    reason: str = Field(default="", max_length=500)
+    reason: Said = Field(default="", max_length=500)
 
 
 class RunsQuery(BaseModel):

@@ -48,7 +48,7 @@ class Intake:
     ) -> None:
         self._context = context
         #: Takes the steps of every run; it tells back of data versions that it meets.
-        self.driver: Final = Driver(context, self.note_version)
+        self.driver: Final = Driver(context, self)
         self._opening = Opening(context, self.driver)
         self.asked: Final = Asked(context, self._opening)
         self._gathering = Gathering(context, self._opening)
@@ -94,15 +94,26 @@ class Intake:
             if pipeline.data and pipeline.data.opens_runs and captured(pipeline, name) is not None
         ]
 
-    def note_version(self, blob: BlobVersion) -> bool:
+    def given_back(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
+        """Have other runs train on what `run` was to train on and will not. Safe to repeat."""
+        self._gathering.give_back(run, blobs)
+
+    def landed(self, blob: BlobVersion) -> bool:
         """Record a version met by chance, so that the poll opens its run; tell whether it will."""
         noted = [self._note(pipeline, blob) for pipeline in self._wanting(blob.name)]
         return any(noted)
 
     def met(self, blob: BlobVersion) -> bool:
         """Record a version that a search came upon; whether no event had announced it."""
-        found = [self._met(pipeline, blob) for pipeline in self._wanting(blob.name)]
-        return any(found)
+        found, failures = False, []
+        for pipeline in self._wanting(blob.name):
+            try:
+                found = self._met(pipeline, blob) or found
+            except RelearnError as exc:
+                failures.append(exc)  # the other pipelines shall have their data all the same
+        if failures:
+            raise failures[0]
+        return found
 
     def _met(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
         version = _version_id(pipeline, blob)
@@ -301,7 +312,8 @@ class Intake:
         backfill = data.backfill if data else "none"
         if backfill == "all":
             return True
-        if backfill == "none" or blob.modified < forgotten:
+        settled = backfill == "none" or self.backfill.is_done(pipeline)
+        if (settled or blob.modified < forgotten) and not self._is_kept(pipeline, blob):
             # Known from now on, so that a metadata write does not make it look like news.
             entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note="old")
             self._context.ledger.add_version(_version_id(pipeline, blob), entry)
@@ -311,6 +323,10 @@ class Intake:
             blob.path + blob.etag,
         )
         return False
+
+    def _is_kept(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+        key = key_of(pipeline, blob.name)
+        return self._context.ledger.in_inbox(key, pipeline.name, _version_id(pipeline, blob))
 
     def _take_old(self, pipeline: Pipeline, blob: BlobVersion) -> None:
         version = _version_id(pipeline, blob)

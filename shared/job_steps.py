@@ -1,8 +1,8 @@
 """The steps of a run that have to do with its training job: each returns what was learned."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from shared.context import Context, log
 from shared.core.blobs import BlobVersion
@@ -28,19 +28,30 @@ from shared.ports import JobRequest, JobState, JobStatus, TrainingService
 _ENDED: Final = frozenset({JobStatus.FINISHED, JobStatus.FAILED, JobStatus.CANCELLED})
 
 
+class News(Protocol):
+    """Who is told of data versions that a step came upon."""
+
+    def landed(self, blob: BlobVersion) -> bool:
+        """Record a version that was found; whether it opens a run."""
+        ...
+
+    def given_back(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
+        """Have other runs train on what `run` was to train on and will not."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class JobSteps:
     """Creates, starts, watches and stops one job at a time for a run.
 
     Args:
         context: the world.
-        news: told of a data version that was found while looking; recorded before the
-            run that it replaces is ended, so that no version is lost. Tells whether it
-            opens a run.
+        news: told of data versions before the run that gives way to them is ended, so that
+            none is lost.
     """
 
     context: Context
-    news: Callable[[BlobVersion], bool]
+    news: News
 
     def create(self, run: Run, *, fresh: bool) -> Fact:
         """Get a handle for the next attempt, on the very bytes that were recorded.
@@ -122,13 +133,35 @@ class JobSteps:
         return JobTooOld()
 
     def _changed(self, run: Run) -> Fact | None:
+        """Return why the run must give way: its data is not what was recorded any more.
+
+        What it was to train on besides goes back into the inbox first: nobody will tell of
+        it again.
+        """
+        changed: list[tuple[BlobVersion, BlobVersion]] = []
+        gone: list[BlobVersion] = []
+        same: list[BlobVersion] = []
         for blob, now in self._inputs.looked_up(run):
-            if now is None and run.job is None and run.model is None:
-                return DataGone("the data was deleted before training could start")
-            if now is not None and not now.same_bytes_as(blob):
-                its_run = "has its run" if self.news(now) else "is too small to open a run"
-                return Overtaken(f"{blob.path} was replaced by a newer version, which {its_run}")
-        return None
+            if now is None:
+                gone.append(blob)
+            elif any(now.same_bytes_as(one) for one in run.manifest if one.name == blob.name):
+                same.append(blob)  # of two versions of one second either may be the last one
+            else:
+                changed.append((blob, now))
+        early = run.job is None and run.model is None
+        if not changed and not (gone and early):
+            return None
+        noted = [self.news.landed(now) for _, now in changed]
+        rest = same if run.config.training.wants_manifest else []
+        self.news.given_back(run, rest)
+        others = f"; the other {len(rest)} go into another run" if rest else ""
+        if changed:
+            its_run = "has its run" if noted[0] else "is too small to open a run"
+            what = f"{changed[0][0].path} was replaced by a newer version, which {its_run}"
+            return Overtaken(f"{what}{others}")
+        if rest:
+            return Overtaken(f"{gone[0].path} was deleted before training could start{others}")
+        return DataGone("the data was deleted before training could start")
 
     @property
     def _inputs(self) -> JobInputs:

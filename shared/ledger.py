@@ -133,6 +133,7 @@ class Landed:
     version_id: str
     blob: BlobVersion
     pointer: Listed
+    given_back_by: str | None = None  #: the run that was to train on it and did not
 
     @property
     def seen_at(self) -> datetime:
@@ -181,6 +182,10 @@ class Ledger:
             return
         raise Conflict(f"{name} keeps changing")
 
+    def is_marked(self, run_id: str) -> bool:
+        """Return whether the poll knows of a run."""
+        return self._documents.read(f"open/{run_id}") is not None
+
     def hint(self, marker: Marker, hints: dict[str, str]) -> None:
         """Replace the hints of a marker, unless somebody else did or the run has ended."""
         try:
@@ -228,6 +233,8 @@ class Ledger:
     def add_to_inbox(self, key: Sequence[str], version_id: str, entry: VersionEntry) -> bool:
         """Keep a data version until a run takes it; False when it is there already."""
         name = f"{inbox_prefix(entry.pipeline, key)}{version_id}"
+        if entry.run_id is not None:  # given back: apart from an event that comes late
+            name = f"{name}~{entry.run_id}"
         text = json.dumps(entry.blob.model_dump(mode="json"), separators=(",", ":"))
         hints = {"blob": text} if len(text) <= _LONGEST_HINT else {}
         try:
@@ -247,7 +254,8 @@ class Ledger:
                 if found is None:
                     continue  # taken this moment
                 blob = found.record.blob
-            yield Landed(pipeline, listed.name.rpartition("/")[2], blob, listed)
+            version_id, _, given_back_by = listed.name.rpartition("/")[2].partition("~")
+            yield Landed(pipeline, version_id, blob, listed, given_back_by or None)
 
     def in_inbox(self, key: Sequence[str], pipeline: str, version_id: str) -> bool:
         """Return whether a data version waits for its run."""
@@ -311,6 +319,14 @@ class Ledger:
         except Conflict:
             return False
         return True
+
+    def pass_version_on(self, version_id: str, entry: VersionEntry, given_back_by: str) -> None:
+        """Store that another run has taken what a run gave back. Raises Conflict."""
+        known = self._read(f"versions/{version_id}", VersionEntry)
+        if known is not None and known.record.run_id == given_back_by:
+            fingerprint = {"fingerprint": "|".join(fingerprint_of(entry.blob))}
+            name = f"versions/{version_id}"
+            self._documents.replace(name, _body(entry), known.etag, fingerprint)
 
     # Heads
 

@@ -91,7 +91,7 @@ class Orders:
         apply(stored.record, fact, self.context.clock.now())  # refused before anything is written
         # The marker first and last: a hint that says "parked" would keep the poll away.
         self.context.ledger.mark_open(run_id, {"phase": "told"})
-        self.intake.driver.note(run_id, fact)
+        self.intake.driver.note(stored, fact)
         self.context.ledger.mark_open(run_id, {"phase": "told"})
         return self.intake.driver.advance(run_id)
 

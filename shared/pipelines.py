@@ -113,12 +113,13 @@ class Pipelines:
         self.context.ledger.put_pause(name, None)
         now = self.context.clock.now()
         for place, stored in list(self.context.ledger.slots(name)):
-            self._resume(place, stored.record, {"paused": None, "resumed_at": now})
+            if stored.record.begun or stored.record.paused is not None:
+                self._resume(place, {"paused": None, "resumed_at": now})
 
-    def _resume(self, place: str, slot: Slot, changes: Mapping[str, object]) -> None:
+    def _resume(self, place: str, changes: Mapping[str, object]) -> None:
         for _ in range(_TRIES):
             stored = self.context.ledger.slot(place)
-            if stored is None or (stored.record.paused is None and slot.paused is None):
+            if stored is None:
                 return
             try:
                 free = stored.record.model_copy(update=changes)
@@ -139,7 +140,9 @@ class Pipelines:
         pipeline = self._find(name)
         matches = self._matching(pipeline)
         newest = sorted(matches, key=lambda blob: (blob.modified, blob.name), reverse=True)
-        chosen = next((blob for blob in newest if data in (None, blob.name)), None)
+        least = pipeline.data.min_size if pipeline.data else 0
+        usable = [blob for blob in newest if data == blob.name or blob.size >= least]
+        chosen = next((blob for blob in usable if data in (None, blob.name)), None)
         if data is not None and chosen is None:
             where = pipeline.data.blob if pipeline.data else "nothing: the pipeline takes no data"
             raise NothingToPreview(f"no blob {data!r} that matches {where}")

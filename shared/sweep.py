@@ -45,6 +45,7 @@ class Sweep:
         except CorruptRecord as exc:
             log.error("%s", exc)  # the events still come; somebody has to move it away
             return
+        self.intake.activate()
         self.intake.backfill.newest(until)
         while self.context.clock.now() < until:
             state = self._due(stored.record if stored else None)
@@ -59,6 +60,8 @@ class Sweep:
                 etag = self.context.ledger.put_sweep(state, stored.etag if stored else None)
             except Conflict:
                 return  # another worker searches
+            if state.complete:
+                return
             stored = Stored(state, etag)
 
     def _due(self, known: SweepState | None) -> SweepState | None:
@@ -67,7 +70,8 @@ class Sweep:
             return SweepState(started_at=now)
         if not known.complete:
             return known
-        wanted = self.intake.backfill.wanted()
+        # A host whose clock was ahead has looked at nothing that changed since.
+        wanted = self.intake.backfill.wanted() or known.started_at > now + _MARGIN
         if not wanted and now - known.started_at < self.context.limits.sweep_every:
             return None
         since = None if wanted else known.started_at - _MARGIN

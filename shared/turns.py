@@ -1,6 +1,6 @@
 """Lets a waiting run begin when nothing is in its way: limits, budget, pause, newer runs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,7 @@ from shared.core.facts import Fact, Overtaken
 from shared.core.gate_facts import StillWaiting, TurnTaken
 from shared.core.names import seat_id, slot_id
 from shared.core.pipeline import Pipeline
-from shared.core.run import Phase, Run
+from shared.core.run import Origin, Phase, Run
 from shared.core.slot import Past, Pause, Slot
 from shared.errors import Conflict
 from shared.journal import Event, report
@@ -19,8 +19,6 @@ from shared.ledger import Stored
 _TRIES: Final = 5
 #: Holders of a place without a limit are looked through when there are this many.
 _MANY: Final = 50
-#: While a run is in one of these, it has or may have a job at the service.
-_AT_SERVICE: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.CREATED, Phase.TRAINING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,8 @@ class _Level:
     name: str
     most: int | None
     what: str
-    lets_go: Callable[[Phase], bool] = core.lets_go
+    newest_first: bool
+    lets_go: Callable[[Run], bool] = core.lets_go
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +40,14 @@ class Turns:
 
     def take(self, run: Run) -> Fact | None:
         """Return that it is the run's turn, or what it waits for; None when that is known."""
-        for level in _levels(run.config, run.key):
+        levels = list(_levels(run.config, run.key))
+        for at, level in enumerate(levels):
             waits = self._take(level, run)
             if isinstance(waits, Overtaken):
                 return waits
             if waits is not None:
+                # Whoever waits here must not stand in the way of others further on.
+                self._leave(levels[at + 1 :], run)
                 return StillWaiting(waits) if waits != run.reason else None
         return TurnTaken()
 
@@ -56,14 +58,14 @@ class Turns:
             return f"paused by {pause.by}" + (f": {pause.reason}" if pause.reason else "")
         return core.over_budget(slot, pipeline, run_id, self.context.clock.now())
 
-    def pruned(self, slot: Slot, lets_go: Callable[[Phase], bool] = core.lets_go) -> Slot:
+    def pruned(self, slot: Slot, lets_go: Callable[[Run], bool] = core.lets_go) -> Slot:
         """Return the slot without the runs that hold no place any more."""
         gone = {run_id for run_id in slot.holders if self._gone(slot, run_id, lets_go)}
         return slot.without(gone.__contains__)
 
-    def in_line(self, slot: Slot, pipeline: Pipeline, run_id: str = "") -> Slot:
+    def in_line(self, slot: Slot, run_id: str = "") -> Slot:
         """Return the slot without those ahead of `run_id` that do not wait any more."""
-        while (first := core.next_in_line(slot, pipeline)) not in (None, run_id):
+        while (first := slot.next_in_line) not in (None, run_id):
             gone = str(first)
             if not self._gone(slot, gone, core.lets_go):
                 break
@@ -123,29 +125,41 @@ class Turns:
         self, level: _Level, slot: Slot, run: Run, *, is_key: bool
     ) -> tuple[Slot, Overtaken | str | None]:
         now = self.context.clock.now()
-        slot = self.in_line(slot.enqueue(run.run_id, now), run.config, run.run_id)
+        queued = slot.enqueue(run.run_id, now, newest_first=level.newest_first)
+        slot = self.in_line(queued, run.run_id)
         if is_key:
-            if newer := core.overtaken_by(slot, run.config, run.run_id):
-                left = slot.without(lambda run_id: run_id == run.run_id)
-                return left, Overtaken(f"run {newer} is newer and trains instead")
+            newer = core.overtaken_by(slot, run.config, run.run_id)
+            # Nothing else may train on what landed; and it stays in line until that is known.
+            if newer and run.origin is not Origin.DATA:
+                return slot, Overtaken(f"run {newer} is newer and trains instead")
             if why := self.hindrance(slot, run.config, run.run_id):
                 return slot, why
         if len(slot.holders) >= (level.most or _MANY):
             slot = self.pruned(slot, level.lets_go)
         if level.most is not None and len(slot.holders) >= level.most:
             return slot, f"{level.what}: {', '.join(slot.holders[:5])}"
-        first = core.next_in_line(slot, run.config)
+        first = slot.next_in_line
         if level.most is not None and first != run.run_id:
             return slot, f"{level.what}: {first} is next"
         keep = core.remembers(run.config) if is_key else 0
         return slot.begin(run.run_id, now, keep=keep), None
 
-    def _gone(self, slot: Slot, run_id: str, lets_go: Callable[[Phase], bool]) -> bool:
-        phase = self._phase_of(run_id)
-        if phase is None:
-            return run_id != slot.gathering  # its record is about to be written
-        waits_only = run_id not in slot.holders
-        return phase is not Phase.WAITING if waits_only else lets_go(phase)
+    def _leave(self, levels: Sequence[_Level], run: Run) -> None:
+        for level in levels:
+            stored = self.context.ledger.slot(level.name)
+            if stored is None:
+                continue
+            left = stored.record.without({run.run_id}.__contains__)
+            if left != stored.record:
+                self.context.ledger.put_slot(level.name, left, stored.etag)
+
+    def _gone(self, slot: Slot, run_id: str, lets_go: Callable[[Run], bool]) -> bool:
+        stored = self.context.ledger.run(run_id)
+        if stored is None:  # its record is about to be written, or was forgotten long ago
+            return run_id != slot.gathering or not self.context.ledger.is_marked(run_id)
+        if run_id not in slot.holders:
+            return stored.record.phase is not Phase.WAITING
+        return lets_go(stored.record)
 
     def _phase_of(self, run_id: str) -> Phase | None:
         stored = self.context.ledger.run(run_id)
@@ -154,11 +168,13 @@ class Turns:
 
 def _levels(pipeline: Pipeline, key: tuple[str, ...]) -> Iterator[_Level]:
     at_once = core.runs_at_once(pipeline)
-    yield _Level(slot_id(pipeline.name, key), at_once, "another run is open")
+    newest_first = core.newest_first(pipeline)
+    yield _Level(slot_id(pipeline.name, key), at_once, "another run is open", newest_first)
     if pipeline.max_parallel is not None:
         name, most = seat_id("pipeline", pipeline.name), pipeline.max_parallel
-        yield _Level(name, most, f"max_parallel is {most}")
+        yield _Level(name, most, f"max_parallel is {most}", newest_first)
     if (jobs := pipeline.training.max_parallel) is not None:
         name = seat_id("service", pipeline.training.service.partition("?")[0].lower())
         what = f"the training service has its {jobs} jobs"
-        yield _Level(name, jobs, what, lambda phase: phase not in _AT_SERVICE)
+        # One line for all pipelines, so that no two of them wait for each other.
+        yield _Level(name, jobs, what, newest_first=False, lets_go=core.lets_service_go)

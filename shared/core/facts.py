@@ -11,7 +11,14 @@ from typing import Final
 
 from shared.core.blobs import BlobVersion
 from shared.core.durations import show_duration
-from shared.core.gate_facts import Approved, Disapproved, Judged, StillWaiting, TurnTaken
+from shared.core.gate_facts import (
+    Approved,
+    Disapproved,
+    Judged,
+    StillWaiting,
+    TurnTaken,
+    with_its_job,
+)
 from shared.core.parameters import corrected_parameters
 from shared.core.pipeline import Pipeline
 from shared.core.promotion_facts import (
@@ -34,6 +41,8 @@ from shared.errors import InvalidTransition
 
 #: What is under way elsewhere when a run is parked in one of these.
 _STOPPED_FIRST: Final = (Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT)
+#: Where a run needs its turn.
+_BEFORE_TRAINED: Final = (Phase.RECEIVED, Phase.CREATED, Phase.TRAINING)
 _UNPARKED: Final[dict[str, object]] = {"parked_in": None, "reason": None, "advice": None}
 
 
@@ -217,7 +226,7 @@ class StepDelayed:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Wait, or park once the patience is over."""
-        was = run.trouble
+        was = run.trouble if run.trouble and run.trouble.count else None  # else it was a pause
         since = was.since if was else at
         cause_since = was.cause_since if was and was.patience == self.patience else at
         longest = max(self.patience, self.step_patience)
@@ -257,6 +266,8 @@ class CancelRequested:
             note = "cancelled by a person"
             return run.moved(Phase.CANCELLED, at, note, cancelling=True, reason=run.reason)
         phase = run.parked_in or run.phase
+        if phase is Phase.WAITING and run.job is not None:
+            phase = with_its_job(run)
         changes = {"cancelling": True, "deliveries": waiting_again(run), **_UNPARKED}
         return run.moved(phase, at, "cancel requested", **changes)
 
@@ -287,7 +298,8 @@ class RetryRequested:
             return Phase.TRAINED if collects_again(run, config) else parked_in
         if changes.get("model", run.model) is None and run.model is not None:
             return Phase.TRAINED  # for other endpoints than before
-        if parked_in is Phase.RECEIVED and not run.config.at_once:
+        now = config if isinstance(config, Pipeline) else run.config
+        if parked_in in _BEFORE_TRAINED and not now.at_once:
             return Phase.WAITING  # its place was given to others when it was parked
         # What was sent to an endpoint has had its time: send it again, with a new deadline.
         return Phase.PROMOTING if parked_in is Phase.VERIFYING else parked_in
@@ -369,8 +381,8 @@ def _parked(run: Run, reason: str, advice: str, at: datetime) -> Run:
 def _paused(run: Run, at: datetime) -> Run:
     pause = run.config.training.pause
     trouble = Trouble(
-        since=at + pause,  # a pause uses up nobody's patience
-        cause_since=at + pause,
+        since=at,
+        cause_since=at,
         patience=pause,
         count=0,
         reason=f"the next attempt begins after a pause of {show_duration(pause)}",
@@ -386,7 +398,9 @@ def _attempt_over(run: Run, end: Phase, reason: str, at: datetime) -> Run:
     if not run.cancelling and run.attempt < training.attempts:
         changes |= {"attempt": run.attempt + 1, "job": None, "started_at": None}
         note = f"attempt {run.attempt} is over: {reason}"
-        again = run.moved(Phase.RECEIVED, at, note, **changes)
+        # Its place at the service may have been given to others.
+        phase = Phase.RECEIVED if run.config.at_once else Phase.WAITING
+        again = run.moved(phase, at, note, **changes)
         return _paused(again, at) if training.pause else again
     end = Phase.CANCELLED if run.cancelling else end
     return run.moved(end, at, reason, reason=reason, **changes)

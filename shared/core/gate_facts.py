@@ -23,8 +23,8 @@ class TurnTaken:
     """Nothing that this run had to wait for is in its way any more."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Go on to its job."""
-        return run.moved(Phase.RECEIVED, at, reason=None)
+        """Go on to its job; one that was parked with a job goes on with that."""
+        return run.moved(with_its_job(run), at, reason=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,13 @@ class Disapproved:
         said = Approval(answer="rejected", by=self.by, at=at, why=self.why)
         reason = _line("rejected", self.by, self.why)
         return run.moved(Phase.REJECTED, at, reason, reason=reason, approval=said)
+
+
+def with_its_job(run: Run) -> Phase:
+    """Return where a run is whose turn it is, by the job it has."""
+    if run.job is None:
+        return Phase.RECEIVED
+    return Phase.TRAINING if run.started_at else Phase.CREATED
 
 
 def needs_approval(run: Run) -> bool:

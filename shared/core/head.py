@@ -26,7 +26,7 @@ _SHOWN: Final = 5
 class Served(Value):
     """A model that was proved, or said, to serve."""
 
-    model: BlobVersion | None  #: None: the model of the endpoint's own service
+    model: BlobVersion | None = None  #: None: the model of the endpoint's own service
     run_id: str  #: the run that trained or brought it
     since: AwareDatetime
     proof: str
@@ -51,7 +51,7 @@ class Line(Value):
     at: AwareDatetime
     run_id: str  #: the run that set it
     trained_by: str  #: the run that trained or brought it
-    model: str | None  #: `container/name`; None: the model of the endpoint's own service
+    model: str | None = None  #: `container/name`; None: the model of the endpoint's own service
     data: tuple[str, ...]  #: the newest blobs it was trained on
     blobs: int  #: how many there were
     data_time: AwareDatetime | None = None  #: when the newest of them was written
@@ -65,7 +65,7 @@ class Held(Value):
 
     run_id: str  #: the run of the rollback
     to: str  #: the run whose model is wanted, or `baseline`
-    model: BlobVersion | None
+    model: BlobVersion | None = None
     by: str
     at: AwareDatetime
     reason: str = ""

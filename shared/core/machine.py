@@ -141,13 +141,15 @@ _STEPS: Final = (
 )
 #: Until an endpoint is being given a model; a roll-out stops what it has not begun.
 _CAN_BE_CANCELLED: Final = frozenset(_STEPS[: _STEPS.index(Phase.PROMOTING)])
-_JOB_OVER: Final = frozenset({Phase.RECEIVED, Phase.FAILED, Phase.TIMED_OUT, Phase.CANCELLED})
+_JOB_OVER: Final = frozenset(
+    {Phase.WAITING, Phase.RECEIVED, Phase.FAILED, Phase.TIMED_OUT, Phase.CANCELLED}
+)
 _ON_TO_ENDPOINTS: Final = frozenset({Phase.PROMOTING, Phase.ROLLING_OUT})
 
 #: What may be learned in which phase, and where it may lead.
 MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
     (Phase.WAITING, StillWaiting): frozenset({Phase.WAITING}),
-    (Phase.WAITING, TurnTaken): frozenset({Phase.RECEIVED}),
+    (Phase.WAITING, TurnTaken): frozenset({Phase.RECEIVED, Phase.CREATED, Phase.TRAINING}),
     (Phase.WAITING, Overtaken): frozenset({Phase.SUPERSEDED}),
     (Phase.WAITING, GivenUp): frozenset({Phase.CANCELLED}),
     (Phase.RECEIVED, JobCreated): frozenset({Phase.CREATED}),
@@ -213,6 +215,7 @@ MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
         (phase, CancelRequested): frozenset({phase})
         for phase in (*_CAN_BE_CANCELLED, Phase.PROMOTING)
     },
+    (Phase.WAITING, CancelRequested): frozenset({Phase.WAITING, Phase.CREATED, Phase.TRAINING}),
 }
 
 

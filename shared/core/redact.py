@@ -37,3 +37,10 @@ def _forms(secret: str) -> set[str]:
     in_json = json.dumps(secret)[1:-1]
     in_url = quote(secret, safe="")
     return {secret, in_url, in_url.lower(), quote(secret), in_json, in_json.replace("/", "\\/")}
+
+
+def one_line(text: str) -> str:
+    """Return `text` with what cannot be printed shown as an escape, so that it stays one line."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

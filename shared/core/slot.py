@@ -12,13 +12,18 @@ from typing import Final, Literal
 from pydantic import AwareDatetime
 
 from shared.core.pipeline import Pipeline
-from shared.core.run import Phase, Value
+from shared.core.run import Phase, Run, Value
 
 _DAY: Final = timedelta(days=1)
 #: Runs that are remembered for budgets and failures; more than any configuration asks for.
 _REMEMBERED: Final = 1000
 #: Phases in which a run keeps nobody waiting: over, or in front of a person.
 _IDLE: Final = frozenset({Phase.PARKED, Phase.AWAITING_APPROVAL})
+#: While a run is in one of these, it has or may have a job at the service.
+_AT_SERVICE: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.CREATED, Phase.TRAINING})
+_SUCCESSES: Final = frozenset({Phase.PROMOTED, Phase.UNCHANGED, Phase.FINISHED})
+#: A clock that was ahead by more wrote times that say nothing.
+_AHEAD: Final = timedelta(minutes=5)
 _FAILURES: Final = frozenset({Phase.FAILED, Phase.TIMED_OUT, Phase.ROLLED_BACK, Phase.PARKED})
 
 
@@ -27,6 +32,7 @@ class Turn(Value):
 
     run_id: str
     at: AwareDatetime
+    number: int = 0  #: in the order of this slot; clocks of hosts may jump
 
 
 class Pause(Value):
@@ -46,6 +52,8 @@ class Slot(Value):
     gathering: str | None = None  #: the run that takes what landed, or took it last
     holders: tuple[str, ...] = ()  #: who may run
     waiting: tuple[Turn, ...] = ()  #: in the order of their coming
+    newest_first: bool = False  #: whose turn it is next, as the last one who came was configured
+    numbers: int = 0  #: turns that were given a number so far
     begun: tuple[Turn, ...] = ()  #: who ran lately, the newest last
     paused: Pause | None = None
     resumed_at: AwareDatetime | None = None  #: failures from before count no more
@@ -66,23 +74,38 @@ class Slot(Value):
         """
         holders = self.holders if run_id in self.holders else (*self.holders, run_id)
         waiting = tuple(turn for turn in self.waiting if turn.run_id != run_id)
-        begun = self.begun
+        begun, number = self.begun, self.numbers
         if all(turn.run_id != run_id for turn in begun):
-            begun = (*begun, Turn(run_id=run_id, at=at))
+            number += 1
+            begun = (*begun, Turn(run_id=run_id, at=at, number=number))
         kept = begun[-min(keep, _REMEMBERED) :] if keep else ()
-        changes = {"holders": holders, "waiting": waiting, "begun": kept}
+        changes = {"holders": holders, "waiting": waiting, "begun": kept, "numbers": number}
         return self.model_copy(update=changes)
 
-    def enqueue(self, run_id: str, at: datetime) -> "Slot":
+    def enqueue(self, run_id: str, at: datetime, *, newest_first: bool) -> "Slot":
         """Return the slot with `run_id` waiting, once."""
         if any(turn.run_id == run_id for turn in self.waiting):
             return self
-        return self.model_copy(update={"waiting": (*self.waiting, Turn(run_id=run_id, at=at))})
+        number = self.numbers + 1
+        waiting = (*self.waiting, Turn(run_id=run_id, at=at, number=number))
+        changes = {"waiting": waiting, "numbers": number, "newest_first": newest_first}
+        return self.model_copy(update=changes)
+
+    @property
+    def next_in_line(self) -> str | None:
+        """The waiting run whose turn it is."""
+        return self.waiting[-1 if self.newest_first else 0].run_id if self.waiting else None
 
 
-def lets_go(phase: Phase) -> bool:
-    """Whether a run in `phase` holds no place."""
-    return phase.ended or phase in _IDLE
+def lets_go(run: Run) -> bool:
+    """Whether `run` holds no place among the runs of its key or pipeline any more."""
+    return run.phase.ended or run.phase in _IDLE
+
+
+def lets_service_go(run: Run) -> bool:
+    """Whether `run` has no job at its training service, and needs none now."""
+    phase = run.parked_in if run.phase is Phase.PARKED and run.job is not None else run.phase
+    return phase not in _AT_SERVICE
 
 
 def runs_at_once(pipeline: Pipeline) -> int | None:
@@ -93,7 +116,8 @@ def runs_at_once(pipeline: Pipeline) -> int | None:
 def remembers(pipeline: Pipeline) -> int:
     """Return how many beginnings a slot of `pipeline` has to remember."""
     budget = pipeline.budget
-    return max(1, budget.most_per_day or 0, pipeline.pause_after or 0)
+    # Runs that gave way stand between failures and are neither.
+    return max(1, budget.most_per_day or 0, 10 * (pipeline.pause_after or 0))
 
 
 def over_budget(slot: Slot, pipeline: Pipeline, run_id: str, now: datetime) -> str | None:
@@ -101,7 +125,8 @@ def over_budget(slot: Slot, pipeline: Pipeline, run_id: str, now: datetime) -> s
 
     A run that began already, and comes back from a person, has been paid for.
     """
-    budget, begun = pipeline.budget, slot.begun
+    budget = pipeline.budget
+    begun = tuple(turn for turn in slot.begun if turn.at <= now + _AHEAD)
     if any(turn.run_id == run_id for turn in begun):
         return None
     if budget.least_interval and begun and now - begun[-1].at < budget.least_interval:
@@ -114,12 +139,9 @@ def over_budget(slot: Slot, pipeline: Pipeline, run_id: str, now: datetime) -> s
     return None
 
 
-def next_in_line(slot: Slot, pipeline: Pipeline) -> str | None:
-    """Return the waiting run whose turn it is."""
-    if not slot.waiting:
-        return None
-    newest_first = pipeline.when_busy == "newest" or pipeline.order == "newest_first"
-    return slot.waiting[-1 if newest_first else 0].run_id
+def newest_first(pipeline: Pipeline) -> bool:
+    """Whether the newest of the waiting runs of `pipeline` is next."""
+    return pipeline.when_busy == "newest" or pipeline.order == "newest_first"
 
 
 def overtaken_by(slot: Slot, pipeline: Pipeline, run_id: str) -> str | None:
@@ -129,9 +151,9 @@ def overtaken_by(slot: Slot, pipeline: Pipeline, run_id: str) -> str | None:
     mine = next((turn for turn in slot.waiting if turn.run_id == run_id), None)
     if mine is None:
         return None
-    begun = tuple(turn for turn in slot.begun if turn.at > mine.at and turn.run_id != run_id)
-    newer = (*begun, *slot.waiting[slot.waiting.index(mine) + 1 :])
-    return newer[-1].run_id if newer else None
+    others = (turn for turn in (*slot.begun, *slot.waiting) if turn.run_id != run_id)
+    newer = [turn for turn in others if turn.number > mine.number]
+    return max(newer, key=lambda turn: turn.number).run_id if newer else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +171,6 @@ class Past:
             phase = self.phase_of(turn.run_id)
             if phase in _FAILURES:
                 failed.append(turn.run_id)
-            elif phase is not None and phase.ended:
+            elif phase in _SUCCESSES:
                 break
         return tuple(failed)
