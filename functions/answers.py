@@ -63,8 +63,6 @@ def answering(handler: Handler) -> Handler:
             return handler(req)
         except Refused as exc:
             return exc.answer
-        except ValidationError as exc:
-            return _wrong_body(exc)
         except RelearnError as exc:
             return _refused(exc)
 
@@ -110,18 +108,23 @@ def body_of(req: func.HttpRequest, model: type[M]) -> M:
     """Return the body of a request; an empty one stands for `{}`.
 
     Raises:
-        Refused: it is too large.
-        ValidationError: it is not what `model` wants.
+        Refused: it is too large, or not what `model` wants.
     """
     body = req.get_body()
     if len(body) > _LARGEST_BODY:
         raise Refused(413, "Request too large", f"at most {_LARGEST_BODY} bytes")
-    return model.model_validate_json(body.strip() or b"{}")
+    try:
+        return model.model_validate_json(body.strip() or b"{}")
+    except ValidationError as exc:
+        raise _wrong(exc) from None
 
 
 def query_of(req: func.HttpRequest, model: type[M]) -> M:
-    """Return the query of a request. Raises ValidationError."""
-    return model.model_validate_strings(dict(req.params))
+    """Return the query of a request. Raises Refused."""
+    try:
+        return model.model_validate_strings(dict(req.params))
+    except ValidationError as exc:
+        raise _wrong(exc) from None
 
 
 def who(req: func.HttpRequest, said: str = "") -> str:
@@ -140,10 +143,10 @@ def if_match(req: func.HttpRequest) -> frozenset[str] | None:
     )
 
 
-def _wrong_body(exc: ValidationError) -> func.HttpResponse:
+def _wrong(exc: ValidationError) -> Refused:
     wrong = exc.errors(include_url=False, include_input=False, include_context=False)
     listed = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in wrong[:20]]
-    return problem(400, "Bad request", "; ".join(listed))
+    return Refused(400, "Bad request", "; ".join(listed))
 
 
 def _refused(exc: RelearnError) -> func.HttpResponse:

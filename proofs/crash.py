@@ -26,6 +26,7 @@ from pydantic import BaseModel, ValidationError
 
 from local.azurite import ACCOUNT_NAME
 from local.demo.stage import DATA, LEDGER, RESOURCE, Stage
+from local.served import NotStartedError
 from proofs.proxy import Dropped, Proxy, When
 from proofs.trial import Effort, Outcome, Violation
 from shared.core.head import Head
@@ -356,7 +357,7 @@ class _Theatre:
                 self._stage.host.start()
                 self._stage.deliver(name)
                 eventually(lambda: self._over(cause), f"the end of the run for {name}", _PATIENCE)
-        except AssertionError as error:
+        except (AssertionError, NotStartedError) as error:
             self._switch.disarm()
             self.usable = False
             return self._broken(cause) | {ENDS: f"{error}; {self._told(cause)}"}
@@ -444,8 +445,12 @@ class _Theatre:
         found = []
         for run in runs:
             url = f"{self._stage.host.url}/api/runs/{run.run_id}"
-            answer = requests.get(url, timeout=_SECONDS)
-            if not answer.ok or answer.json()["phase"] != run.phase:
+            try:
+                answer = requests.get(url, timeout=_SECONDS)
+            except requests.RequestException as error:
+                found.append(f"GET /api/runs/{run.run_id}: {type(error).__name__}")
+                continue
+            if not answer.ok or answer.json()["run_id"] != run.run_id:
                 found.append(f"GET /api/runs/{run.run_id}: {answer.status_code}")
         return found
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
@@ -613,9 +614,21 @@ def _file(chance: random.Random) -> bytes:
     return "\n".join(lines).encode(chance.choice(("utf-8", "utf-8", "utf-8", "utf-16")), "replace")
 
 
+@cache
+def _example_text() -> str:
+    text = (_ROOT / "pipelines.example.yaml").read_text(encoding="utf-8")
+    return json.dumps(yaml.safe_load(text))
+
+
+def _example() -> dict[str, Any]:
+    """Return the example of a pipelines file, to be changed."""
+    tree: dict[str, Any] = json.loads(_example_text())
+    return tree
+
+
 def _odd_tree(chance: random.Random) -> bytes:
     """Return the example with some of its nodes replaced by others, as valid YAML."""
-    tree = yaml.safe_load((_ROOT / "pipelines.example.yaml").read_text(encoding="utf-8"))
+    tree = _example()
     secrets = tuple(_environment().values())
     for _ in range(chance.randint(1, 3)):
         node: Any = tree
@@ -679,7 +692,7 @@ def _name(chance: random.Random, book: _Book, heard: Heard) -> None:
         _purposely(lambda: world.intake.model_landed(name))
     for _ in range(8):
         _purposely(world.tick)
-    for wrong in _escaped(world, name):
+    for wrong in _escaped(world):
         book.broken(ODD_NAMES, f"{name[:60]!r}: {wrong}"[:300])
     for record in heard.records:
         if len(record.getMessage().splitlines()) > 1:
@@ -691,7 +704,7 @@ def _name(chance: random.Random, book: _Book, heard: Heard) -> None:
     _scan(heard, world.said(), world.environment, book)
 
 
-def _escaped(world: Observed, name: str) -> Iterator[str]:
+def _escaped(world: Observed) -> Iterator[str]:
     for document in world.documents.rows:
         if "/" in document and document.partition("/")[0] not in _FOLDERS:
             yield f"document {document!r} lies outside the known folders"
@@ -710,7 +723,6 @@ def _escaped(world: Observed, name: str) -> Iterator[str]:
     for run in world.runs():
         if not run.phase.ended and run.phase is not Phase.PARKED and run.trouble is not None:
             yield f"the run is left {run.phase}: {run.trouble.reason}"
-    del name
 
 
 # URLs
@@ -747,8 +759,9 @@ def _urls(book: _Book, folder: Path) -> None:
 
 
 def _loaded(folder: Path, place: str, base: str) -> tuple[object, ...]:
-    tree = yaml.safe_load((_ROOT / "pipelines.example.yaml").read_text(encoding="utf-8"))
+    tree = _example()
     census = tree["pipelines"]["census"]
+    census.pop("gate")  # of no use here
     endpoint = census["endpoints"][0]
     holder, key = {
         "service": (census["training"], "service"),

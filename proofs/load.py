@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 
 import psutil
 import requests
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from local.demo.stage import DATA, LEDGER, RESOURCE, Stage
 from proofs.trial import Effort, Outcome, Violation
@@ -35,7 +35,9 @@ _SECONDS: Final = 30
 _LOOK_EVERY: Final = 0.5
 _SAMPLE_EVERY: Final = 2.0
 #: How long no run may end before the rest counts as lost.
-_STUCK_SECONDS: Final = 180.0
+#: Every ten minutes Azurite looks for what no blob refers to any more: with tens of thousands
+#: of writes behind it, it answers nobody for minutes.
+_STUCK_SECONDS: Final = 600.0
 _SIZES: Final = 83  # of data: a prime, so that a customer's models differ from one to the next
 _FEWEST_ROWS, _MORE_ROWS = 0.1, 0.002
 
@@ -194,7 +196,7 @@ class _Load:
                 more = bool(batch)
                 for number in batch:
                     self._upload(number)
-            if self._reap():
+            if self._reaped():
                 last = time.monotonic()
             else:
                 self._pause.wait(_LOOK_EVERY)
@@ -228,6 +230,12 @@ class _Load:
         self.uploaded.append((name, etag))
         version = version_id(PIPELINE, DATA, name, etag)
         self._open[run_id(PIPELINE, Origin.DATA, version)] = name
+
+    def _reaped(self) -> bool:
+        try:
+            return self._reap()
+        except AzureError:
+            return False  # looked at again, until it takes too long
 
     def _reap(self) -> bool:
         """Take note of runs that ended; whether there were any."""

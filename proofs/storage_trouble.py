@@ -239,6 +239,7 @@ class Pair(Observed):
     def __post_init__(self) -> None:
         """Put the weather over the storage, and add the second pipeline."""
         super().__post_init__()
+        self.rounds = 0
         self.problems: list[str] = []  #: what the app raised that it never should
         self.told: list[str] = []  #: what it raised on purpose
         self.weather = Weather(self.clock, self.chance)
@@ -284,8 +285,11 @@ class Pair(Observed):
                 return
 
     def round(self, seconds: int = 30) -> None:
-        """Let time pass and every timer fire."""
+        """Let time pass and the timers fire: the poll each time, the other one each minute."""
         self.bear(lambda: self.tick(seconds))
+        self.rounds += 1
+        if seconds < 60 and self.rounds % 2:  # noqa: PLR2004 -- the slower timer's period
+            return
         context = self.intake._context  # noqa: SLF001 -- as the app has it
         self.bear(self.poll.start_scheduled)
         self.bear(lambda: Sweep(context, self.intake).go_on(self.poll.until()))
@@ -422,11 +426,11 @@ def _mode(chance: random.Random) -> dict[str, Any]:
 def _settle(world: Pair, *, rounds: int = 60) -> None:
     """Let time pass, and a person retry what is parked, until everything is over."""
     for number in range(rounds):
-        if number > 5 and world.quiet("sample") and world.quiet(_OTHER):  # noqa: PLR2004 -- as told
+        if number % 4 == 3 and world.quiet("sample") and world.quiet(_OTHER):  # noqa: PLR2004 -- now and then
             return
         world.round(30 if number < rounds // 3 else 300)
-        for run in world.readable():
-            if run.phase is Phase.PARKED and number % 10 == 9:  # noqa: PLR2004 -- now and then
+        for run in world.readable() if number % 10 == 9 else ():  # noqa: PLR2004 -- as above
+            if run.phase is Phase.PARKED:
                 world.bear(lambda run=run: world.orders.retry(run.run_id))  # type: ignore[misc]
 
 

@@ -64,7 +64,7 @@ class Asked:
         newest: dict[tuple[str, ...], BlobVersion] = {}
         for blob in self.context.data.listing(container, prefix):
             tokens = captured(pipeline, blob.name)
-            if tokens is None or blob.size < pipeline.data.min_size:
+            if tokens is None or blob.size < pipeline.data.least:
                 continue
             key = tuple(tokens[token] for token in pipeline.key_tokens)
             known = newest.get(key)
@@ -94,7 +94,10 @@ class Asked:
             if self.context.clock.now() >= until:
                 raise TransientError(f"due at {due}: {len(blobs) - done} runs wait for a tick")
             try:
-                if had(blob, self._due_run_id(pipeline, due, blob)):
+                run_id = self._due_run_id(pipeline, due, blob)
+                if (known := self.context.ledger.run(run_id)) is not None:
+                    opened.append(known.record)  # at an earlier tick, which had no more time
+                elif had(blob, run_id):
                     without += 1
                 else:
                     opened.append(self._due(pipeline, due, blob))
@@ -150,7 +153,7 @@ class Asked:
         blob = self.context.data.head(self.context.data_container, request.data)
         if blob is None:
             raise NoSuchData(f"there is no blob {request.data!r} in the training data container")
-        if blob.size < pipeline.data.min_size:
+        if blob.size < pipeline.data.least:
             raise NoSuchData(f"{request.data!r} is smaller than min_size")
         return blob
 

@@ -34,11 +34,17 @@ class _Books:
     """What is known of a pipeline's due times while they are dealt with."""
 
     last_due: datetime
+    schedule: str
     trained: dict[str, str]
     waiting: list[Due] = field(default_factory=list)
 
     def kept(self) -> DueTime:
-        return DueTime(last_due=self.last_due, trained=self.trained, waiting=tuple(self.waiting))
+        return DueTime(
+            last_due=self.last_due,
+            trained=self.trained,
+            waiting=tuple(self.waiting),
+            schedule=self.schedule,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +61,15 @@ class DueTimes:
             TransientError: storage does not work now, or time is up; the next tick goes on.
         """
         now, known = self.context.clock.now(), self.context.ledger.last_due(pipeline.name)
-        since = known.record.last_due if known else active_since
+        schedule = names.digest("schedule", repr(pipeline.schedule))
+        since = self._since(known.record if known else None, schedule, active_since)
         waiting = known.record.waiting if known else ()
         dues = to_start(pipeline, since, now)
         looks = [due for due in waiting if now >= due.next_look]
-        if not dues and not looks:
+        moved = known is None or (since, schedule) != (known.record.last_due, known.record.schedule)
+        if not dues and not looks and not moved:
             return
-        books = _Books(since, dict(known.record.trained) if known else {})
+        books = _Books(since, schedule, dict(known.record.trained) if known else {})
         books.waiting = [due for due in waiting if now < due.next_look]
         # The runs first: their ids are derived from the due time, so a repetition meets them.
         for due in looks:
@@ -75,6 +83,15 @@ class DueTimes:
             )
         except Conflict:
             return  # another worker was as fast
+
+    def _since(self, known: DueTime | None, schedule: str, active_since: datetime) -> datetime:
+        """Return since when due times count: never from before there was such a schedule."""
+        now = self.context.clock.now()
+        if known is None:
+            return max(active_since, now - _ON_TIME)
+        if known.schedule not in ("", schedule) or known.last_due > now + _ON_TIME:
+            return now  # it is another one, or was dealt with by a host whose clock was ahead
+        return known.last_due
 
     def _first_look(self, pipeline: Pipeline, at: datetime) -> Due:
         waits = pipeline.wait_for_data
@@ -91,8 +108,8 @@ class DueTimes:
         begun = self.asked.due(pipeline, due.at, until, had)
         for run in begun.runs:
             if run.newest is not None:
-                version = _version(pipeline, run.newest)
-                books.trained[names.digest("key", *run.key)] = f"{version} {due.at.isoformat()}"
+                known = f"{_bytes_of(pipeline, run.newest)} {due.at.isoformat()}"
+                books.trained[names.digest("key", *run.key)] = known
         if begun.without and waits is not None and not last_look:
             next_look = min(now + waits.every, due.until)
             books.waiting.append(due.model_copy(update={"next_look": next_look}))
@@ -102,14 +119,23 @@ class DueTimes:
     def _had_run(
         self, pipeline: Pipeline, blob: BlobVersion, run_id: str, due: Due, books: _Books
     ) -> bool:
+        key, same = key_of(pipeline, blob.name), _bytes_of(pipeline, blob)
+        trained = books.trained.get(names.digest("key", *key), "")
+        if trained.partition(" ")[0] == same:
+            return trained != f"{same} {due.at.isoformat()}"
         version = _version(pipeline, blob)
-        trained = books.trained.get(names.digest("key", *key_of(pipeline, blob.name)), "")
-        if trained.partition(" ")[0] == version:
-            return trained != f"{version} {due.at.isoformat()}"
         entry = self.context.ledger.version(version)
-        if entry is None or entry.note == "old":
-            return False
-        return entry.run_id != run_id
+        if entry is None:
+            return self.context.ledger.in_inbox(key, pipeline.name, version)  # it will have one
+        return entry.note != "old" and entry.run_id != run_id
+
+
+def _bytes_of(pipeline: Pipeline, blob: BlobVersion) -> str:
+    """Return what tells these bytes from others; a metadata write changes the ETag alone."""
+    if blob.content_md5 is None:
+        return _version(pipeline, blob)
+    created, size = blob.created.isoformat(), str(blob.size)
+    return names.digest(blob.container, blob.name, created, size, blob.content_md5)
 
 
 def _version(pipeline: Pipeline, blob: BlobVersion) -> str:

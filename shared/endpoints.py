@@ -214,7 +214,8 @@ class Endpoints:
         return hold
 
     def _run_of(self, hold: Held, wish: "_Wish") -> Run:
-        served = next((one for one in wish.known.kept if one.run_id == hold.to), None)
+        named = (one for one in wish.known.kept if hold.to in (one.run_id, one.trained_by))
+        served = next(named, None)
         cause = f"{hold.by} goes back to {hold.to}" + (f": {hold.reason}" if hold.reason else "")
         entry = Entry(at=hold.at, phase=Phase.PROMOTING, note=cause)
         return Run(
@@ -286,6 +287,8 @@ def _target(wish: _Wish, to: str | None) -> tuple[str, BlobVersion | None]:
     if to is None and ways:
         return ways[0]
     everything = [(one.run_id, one.model) for one in known.kept] + ways
+    # Of a roll-out the run that trained is asked for, and the one that delivered is kept.
+    everything += [(one.trained_by, one.model) for one in known.kept if one.trained_by]
     for name, model in everything:
         if name == to:
             return name, model

@@ -12,7 +12,7 @@ from shared.core.gate import judge, refused
 from shared.core.gate_facts import Approved, Disapproved, Judged
 from shared.core.head import Resource, head_id
 from shared.core.machine import expires_at
-from shared.core.names import output_path
+from shared.core.names import MODEL_SUFFIX, output_path
 from shared.core.run import Origin, Run
 from shared.errors import PermanentError, TransientError
 from shared.model_steps import ModelSteps
@@ -89,7 +89,7 @@ class GateSteps:
     def _evaluation(self, run: Run) -> tuple[str, bytes | None]:
         """Return where the evaluation is, and its content if it is there."""
         if run.origin is Origin.MODEL and run.model is not None:
-            path = f"{run.model.name.rpartition('/')[0]}/{BESIDE}"
+            path = f"{run.model.name.removesuffix(MODEL_SUFFIX)}.{BESIDE}"
         else:
             path = self._left_by_the_job(run)
         container = self.context.models_container

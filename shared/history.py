@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from shared.context import Context
+from shared.context import Context, log
 from shared.core.names import digest, index_name
 from shared.core.run import Phase, Run
-from shared.errors import BadCursor
+from shared.errors import BadCursor, CorruptRecord
 from shared.ports import Listed
 
 MOST: Final = 50
@@ -82,7 +82,6 @@ class History:
         Raises:
             BadCursor: no page gave this cursor.
             TransientError: storage does not work now.
-            CorruptRecord: a record is not understood.
         """
         place = _parsed(cursor)
         names: list[str] = []
@@ -114,7 +113,11 @@ class History:
 
     def _run(self, name: str) -> Run | None:
         run_id = name.partition("-")[2]
-        stored = self.context.ledger.run(run_id)
+        try:
+            stored = self.context.ledger.run(run_id)
+        except CorruptRecord as exc:
+            log.error("%s", exc)  # the others are shown all the same
+            return None
         if stored is None or index_name(stored.record.opened_at, run_id) != name:
             return None  # it was never stored, or another worker stored it a moment later
         return stored.record

@@ -300,7 +300,7 @@ class Intake:
     def _is_news(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
         by_hand = blob.container == self._context.models_container
         data = None if by_hand else pipeline.data
-        least = max(data.min_size, 0 if data.marker else 1) if data else 1
+        least = data.least if data else 1
         if blob.size < least:
             what = "is empty" if not blob.size else "is smaller than min_size"
             self._say_once(f"blob {blob.path} {what}: it opens no run", blob.path + blob.etag)
@@ -364,7 +364,11 @@ class Intake:
             why = f"is {stored.record.phase}" if stored else "is not known"
             log.info("model %s: run %s %s; the file is left alone", name, run_id, why)
             return None
-        return self.driver.advance(run_id)
+        try:
+            return self.driver.advance(run_id)
+        except RelearnError as exc:
+            log.info("run %s: left to the next poll: %s", run_id, exc)
+            return stored.record
 
     def active_since(self, pipeline: str) -> datetime:
         """Return when the pipeline was first known; what is older is not news to it."""

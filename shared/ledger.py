@@ -18,6 +18,7 @@ A record that cannot be understood raises `CorruptRecord` and is never overwritt
 """
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -34,6 +35,7 @@ from shared.core.watch import Watch
 from shared.errors import Conflict, CorruptRecord
 from shared.ports import Document, Documents, ETag, Listed, Page
 
+_log: Final = logging.getLogger("relearn")
 _SCHEMA: Final = 1
 _TRIES: Final = 5
 #: Metadata of a blob may hold 8 KB in all.
@@ -79,7 +81,8 @@ class DueTime(Record):
 
     last_due: AwareDatetime
     waiting: tuple[Due, ...] = ()
-    trained: dict[str, str] = Field(default_factory=dict)  #: key -> version and due time
+    trained: dict[str, str] = Field(default_factory=dict)  #: key -> bytes and due time
+    schedule: str = ""  #: digest of the schedule that these were due times of
 
 
 class SweepState(Record):
@@ -91,6 +94,7 @@ class SweepState(Record):
     complete: bool = False
     looked: int = 0  #: blobs that were looked up
     found: int = 0  #: data versions that no event had announced
+    skipped: bool = False  #: whether one could not be looked up: the next sweep looks again
     completed_at: AwareDatetime | None = None
 
 
@@ -247,15 +251,24 @@ class Ledger:
         """Yield the data versions that no run has taken yet; one read for each long name."""
         for listed in self._documents.listing(prefix):
             pipeline = listed.name.split("/")[1]
-            if text := listed.metadata.get("blob"):
-                blob = BlobVersion.model_validate_json(text)
-            else:
-                found = self._read(listed.name, VersionEntry)
-                if found is None:
-                    continue  # taken this moment
-                blob = found.record.blob
+            blob = self._landed_blob(listed)
+            if blob is None:
+                continue
             version_id, _, given_back_by = listed.name.rpartition("/")[2].partition("~")
             yield Landed(pipeline, version_id, blob, listed, given_back_by or None)
+
+    def _landed_blob(self, listed: Listed) -> BlobVersion | None:
+        """Return the blob that waits; None when it was taken this moment or is not understood."""
+        try:
+            return BlobVersion.model_validate_json(listed.metadata.get("blob", ""))
+        except ValueError:
+            pass  # a long name, or a hint that is none: the record tells
+        try:
+            found = self._read(listed.name, VersionEntry)
+        except CorruptRecord as exc:
+            _log.error("%s", exc)  # the others go on
+            return None
+        return found.record.blob if found else None
 
     def in_inbox(self, key: Sequence[str], pipeline: str, version_id: str) -> bool:
         """Return whether a data version waits for its run."""
@@ -481,7 +494,7 @@ def _parsed(found: Document, kind: type[R]) -> R:
     try:
         raw = json.loads(found.body)
         return kind.model_validate(raw)
-    except (ValueError, ValidationError) as exc:
+    except (ValueError, ValidationError, RecursionError) as exc:
         version = raw.get("schema_version") if isinstance(raw, dict) else None
         known = "this version of the app reads schema_version 1" if version != _SCHEMA else ""
         problem = f"schema_version {version!r}: {known}" if known else _problem(exc)

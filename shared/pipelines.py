@@ -140,7 +140,7 @@ class Pipelines:
         pipeline = self._find(name)
         matches = self._matching(pipeline)
         newest = sorted(matches, key=lambda blob: (blob.modified, blob.name), reverse=True)
-        least = pipeline.data.min_size if pipeline.data else 0
+        least = pipeline.data.least if pipeline.data else 0
         usable = [blob for blob in newest if data == blob.name or blob.size >= least]
         chosen = next((blob for blob in usable if data in (None, blob.name)), None)
         if data is not None and chosen is None:
@@ -179,7 +179,7 @@ class Pipelines:
         entry = self.context.ledger.version(version)
         if entry is not None:
             return f"run {entry.run_id}" if entry.run_id else (entry.note or "no run")
-        if pipeline.data and blob.size < pipeline.data.min_size:
+        if pipeline.data and blob.size < pipeline.data.least:
             return "too small"
         if self.context.ledger.in_inbox(key_of(pipeline, blob.name), pipeline.name, version):
             return "waiting"

@@ -210,20 +210,20 @@ class Poll:
             return False
 
     def _advance(self, marker: Marker, until: datetime) -> bool:
-        run = self._driver.advance(marker.run_id, until) or self._open(marker)
+        run = self._driver.advance(marker.run_id, until) or self._open(marker, until)
         if run is None:
             return True
         if not run.phase.ended and (hints := hints_of(run)) != marker.hints:
             self._context.ledger.hint(marker, hints)
         return run.trouble is None
 
-    def _open(self, marker: Marker) -> Run | None:
+    def _open(self, marker: Marker, until: datetime) -> Run | None:
         if "rollback" in marker.hints:
             run = self._endpoints.carry_out(marker.hints, marker.run_id)
             if run is not None:
                 return run
         if gather := marker.hints.get("gather"):
-            run = self._intake.resume_gathering(gather, self.until())
+            run = self._intake.resume_gathering(gather, until)
             if run is not None:
                 return run
         if version := marker.hints.get("version"):

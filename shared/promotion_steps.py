@@ -18,7 +18,7 @@ from shared.core.promotion_facts import (
     UpdateSent,
     WentLive,
 )
-from shared.core.proof import Case, Look, Verdict, judge_return, judge_update
+from shared.core.proof import Case, Look, Progress, Seen, Verdict, judge_return, judge_update
 from shared.core.run import Phase, Promotion, Run, WayBack
 from shared.drift import keep_watch
 from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
@@ -112,7 +112,7 @@ class PromotionSteps:
         judged = judge_update(_case(run), look, self.context.clock.now())
         match judged.verdict:
             case Verdict.WAIT:
-                return _still_waiting(promotion, look)
+                return self._still_waiting(run, look)
             case Verdict.LIVE:
                 answers = look.probe if judged.steady else None
                 now = self.context.clock.now()
@@ -121,7 +121,7 @@ class PromotionSteps:
                 self._record_promoted(run, endpoint, proven)
                 return WentLive(judged.why, look.probe)
             case Verdict.UNCHANGED:
-                if not promotion.certain and promotion.resent < _RESENDS:
+                if promotion.resent < (_RESENDS if not promotion.certain else _doubtful(run, look)):
                     return UpdateLost()
                 if run.origin.repeats:
                     return _not_set_again(judged.why)
@@ -137,13 +137,20 @@ class PromotionSteps:
         judged = judge_return(_case(run), look, self.context.clock.now(), patient=patient)
         match judged.verdict:
             case Verdict.WAIT:
-                return _still_waiting(promotion, look)
+                return self._still_waiting(run, look)
             case Verdict.LIVE:
                 if promotion.returning_to != "start":
                     self._release(run, endpoint)
                 return Returned(judged.why)
             case _:
                 return self._not_returned(promotion, judged.why)
+
+    def _still_waiting(self, run: Run, look: Look) -> Fact | None:
+        last, now = _promotion(run).last, look.probe
+        in_time = self.context.clock.now() < _case(run).final
+        if in_time and last and now and last.seen is Seen.GOOD and now.seen is Seen.NO_ANSWER:
+            return None  # a look that got no answer does not come between two that did
+        return None if now == last else NotYetLive(now)
 
     def _not_returned(self, promotion: Promotion, why: str) -> Fact:
         if not promotion.certain and promotion.resent < _RESENDS:
@@ -226,8 +233,11 @@ def _case(run: Run) -> Case:
     )
 
 
-def _still_waiting(promotion: Promotion, look: Look) -> Fact | None:
-    return None if look.probe == promotion.last else NotYetLive(look.probe)
+def _doubtful(run: Run, look: Look) -> int:
+    """Return how often an update is sent again that was accepted, and names another model."""
+    target = run.model.path if run.model else None
+    untold = look.progress is Progress.UNTOLD and look.configured not in (None, target)
+    return 1 if untold else 0
 
 
 def _promotion(run: Run) -> Promotion:

@@ -9,6 +9,8 @@ from shared.context import Context
 from shared.core.blobs import BlobVersion
 from shared.core.endpoint import Endpoint
 from shared.core.facts import Fact, Overtaken, StepRefused
+from shared.core.gate import judged_again
+from shared.core.gate_facts import FellBehind
 from shared.core.head import Head, Reservation, Resource, head_id, reserved
 from shared.core.names import MODEL_SUFFIX, digest
 from shared.core.promotion_facts import EndpointReserved, LeftUnsettled
@@ -38,6 +40,8 @@ class ReservationSteps:
         if (out_of_turn := _out_of_turn(run, endpoint, head)) is not None:
             return out_of_turn
         left = self._left_behind(run, head)
+        if (behind := _fell_behind(run, head.resource(endpoint.place))) is not None:
+            return behind
         serving.ensure()
         current = serving.current()
         known = current.resources
@@ -150,6 +154,17 @@ def _expected(run: Run, known: Resource) -> ProbeAnswers | None:
     if not run.origin.repeats:
         return None
     return next((served.answers for served in known.kept if served.model == run.model), None)
+
+
+def _fell_behind(run: Run, known: Resource) -> Fact | None:
+    """Hold the model against the one that serves now: another may have gone live meanwhile."""
+    gate = run.config.gate
+    if run.verdict is None or run.origin.repeats or not gate.rules:
+        return None
+    live = [known.serving.metrics] if known.serving else []
+    first = gate.first_model == "allow"
+    verdict = judged_again(run.verdict, gate.rules, live, first_allowed=first)
+    return None if verdict.passed else FellBehind(verdict)
 
 
 def _out_of_turn(run: Run, endpoint: Endpoint, head: Head) -> Fact | None:

@@ -74,7 +74,8 @@ class Sweep:
         wanted = self.intake.backfill.wanted() or known.started_at > now + _MARGIN
         if not wanted and now - known.started_at < self.context.limits.sweep_every:
             return None
-        since = None if wanted else known.started_at - _MARGIN
+        since = known.since if known.skipped else known.started_at - _MARGIN
+        since = None if wanted else since
         return SweepState(started_at=now, since=since, completed_at=known.completed_at)
 
     def _page(self, state: SweepState) -> SweepState:
@@ -86,13 +87,15 @@ class Sweep:
             for blob in page.items
             if blob.modified <= until and (since is None or blob.modified >= since)
         ]
-        found = sum(self._found(blob) for blob in candidates)
+        met = [self._found(blob) for blob in candidates]
+        found = sum(one is True for one in met)
         done = page.cursor is None
         changes: dict[str, object] = {
             "cursor": page.cursor,
             "complete": done,
             "looked": state.looked + len(candidates),
             "found": state.found + found,
+            "skipped": state.skipped or None in met,
         }
         if done:
             changes["completed_at"] = self.context.clock.now()
@@ -104,11 +107,12 @@ class Sweep:
                 )
         return state.model_copy(update=changes)
 
-    def _found(self, blob: BlobVersion) -> bool:
+    def _found(self, blob: BlobVersion) -> bool | None:
+        """Return whether a blob was news; None when that cannot be told now."""
         try:
             return self.intake.met(blob)
         except (TransientError, OutcomeUnknown):
             raise  # the page is looked at again
         except RelearnError as exc:
             log.error("blob %s: %s", blob.path, exc)  # the others shall be found all the same
-            return False
+            return None

@@ -12,7 +12,7 @@ from shared.core.names import seat_id, slot_id
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.core.slot import Past, Pause, Slot
-from shared.errors import Conflict
+from shared.errors import Conflict, CorruptRecord
 from shared.journal import Event, report
 from shared.ledger import Stored
 
@@ -47,7 +47,8 @@ class Turns:
                 return waits
             if waits is not None:
                 # Whoever waits here must not stand in the way of others further on.
-                self._leave(levels[at + 1 :], run)
+                if run.job is None:  # one that goes on with its job keeps its place there
+                    self._leave(levels[at + 1 :], run)
                 return StillWaiting(waits) if waits != run.reason else None
         return TurnTaken()
 
@@ -136,13 +137,25 @@ class Turns:
                 return slot, why
         if len(slot.holders) >= (level.most or _MANY):
             slot = self.pruned(slot, level.lets_go)
+        if is_key and run.job is not None:
+            # Its job is there already: whoever has not begun one gives way.
+            slot = slot.without(lambda run_id: run_id != run.run_id and self._not_begun(run_id))
         if level.most is not None and len(slot.holders) >= level.most:
             return slot, f"{level.what}: {', '.join(slot.holders[:5])}"
         first = slot.next_in_line
         if level.most is not None and first != run.run_id:
             return slot, f"{level.what}: {first} is next"
+        if slot.newest_first:  # those behind are never come to from the front
+            left = {turn.run_id for turn in slot.waiting if turn.run_id != run.run_id}
+            gone = {one for one in left if self._gone(slot, one, core.lets_go)}
+            slot = slot.without(gone.__contains__)
         keep = core.remembers(run.config) if is_key else 0
         return slot.begin(run.run_id, now, keep=keep), None
+
+    def _not_begun(self, run_id: str) -> bool:
+        stored = self.context.ledger.run(run_id)
+        waits = stored is not None and stored.record.phase is Phase.WAITING
+        return waits and stored is not None and stored.record.job is None
 
     def _leave(self, levels: Sequence[_Level], run: Run) -> None:
         for level in levels:
@@ -154,7 +167,10 @@ class Turns:
                 self.context.ledger.put_slot(level.name, left, stored.etag)
 
     def _gone(self, slot: Slot, run_id: str, lets_go: Callable[[Run], bool]) -> bool:
-        stored = self.context.ledger.run(run_id)
+        try:
+            stored = self.context.ledger.run(run_id)
+        except CorruptRecord:
+            return False  # nobody can tell: its place is kept until its record is mended
         if stored is None:  # its record is about to be written, or was forgotten long ago
             return run_id != slot.gathering or not self.context.ledger.is_marked(run_id)
         if run_id not in slot.holders:

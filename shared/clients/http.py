@@ -73,7 +73,7 @@ class Answer:
             return min(timedelta(seconds=int(given[:9])), _LONGEST_WAIT)
         try:
             at = parsedate_to_datetime(given)
-        except ValueError:
+        except (ValueError, OverflowError, TypeError):
             return None
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
         return min(max(at - now, timedelta()), _LONGEST_WAIT)

@@ -83,8 +83,9 @@ class AccountBlobs:
         try:
             client = self._account.get_container_client(container)
             found, following = one_page(client.list_blobs(), cursor)
-        except ResourceNotFoundError:
-            return Page((), None)
+        except ResourceNotFoundError as exc:
+            # Not empty: what is in it may come back with it.
+            raise TransientError(f"container {container} does not exist now") from exc
         except AzureError as exc:
             raise classify_page(exc, f"list {container}", cursor) from exc
         return Page(tuple(_version(container, blob.name, blob) for blob in found), following)

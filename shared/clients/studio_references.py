@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from shared.core.references import references_in
+from shared.core.urls import is_inner, is_loopback
 from shared.errors import ConfigError
 from shared.ports import SignedBlob
 
@@ -87,6 +88,9 @@ def _place(entry: object) -> SignedBlob | None:
 def _is_account(base: str) -> bool:
     try:
         parts = urlsplit(base)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
+        outside = parts.scheme == "https" and bool(parts.hostname) and not is_inner(base)
+        emulator = parts.scheme == "http" and is_loopback(base)
+        plain = not parts.query and not parts.username and not parts.password
+        return (outside or emulator) and plain
     except ValueError:  # a broken IPv6 host
         return False

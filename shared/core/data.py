@@ -58,6 +58,11 @@ class Data(Strict):
         return self
 
     @property
+    def least(self) -> int:
+        """How many bytes a blob must have; only a marker may be empty."""
+        return max(self.min_size, 0 if self.marker else 1)
+
+    @property
     def settles(self) -> bool:
         """Whether a burst is waited for."""
         return self.settle > timedelta()

@@ -14,6 +14,7 @@ from shared.core.durations import show_duration
 from shared.core.gate_facts import (
     Approved,
     Disapproved,
+    FellBehind,
     Judged,
     StillWaiting,
     TurnTaken,
@@ -347,6 +348,7 @@ Fact = (
     | TurnTaken
     | StillWaiting
     | Judged
+    | FellBehind
     | Approved
     | Disapproved
     | GivenUp

@@ -20,6 +20,8 @@ _KINDS: Final[tuple[Kind, ...]] = ("at_least", "at_most", "max_drop", "min_gain"
 _COMPARING: Final = frozenset({"max_drop", "min_gain"})
 _ROUNDING: Final = 1e-12
 """How far a difference may miss its bound, relative to the numbers: floats are not exact."""
+#: Numbers that a record keeps, those with a rule first: evaluations may have thousands.
+_MOST_METRICS: Final = 200
 _DIGITS: Final = (6, 9, 12, 15)
 
 _AVERAGED: Final = (
@@ -156,13 +158,30 @@ def judge(
     """
     results = tuple(_result(rule, row, live, first_allowed=first_allowed) for rule in rules)
     failed = [result.why for result in results if not result.passed]
+    ruled = {folded(rule.metric) for rule in rules}
+    finite = sorted(
+        ((name, value) for name, value in row.metrics.items() if math.isfinite(value)),
+        key=lambda one: folded(one[0]) not in ruled,
+    )
     return Verdict(
         passed=not failed,
         reason="; ".join(failed) or _praise(len(results)),
-        metrics={name: value for name, value in row.metrics.items() if math.isfinite(value)},
+        metrics=dict(finite[:_MOST_METRICS]),
         row=dict(row.labels),
         results=results,
     )
+
+
+def judged_again(
+    verdict: Verdict,
+    rules: Sequence[Rule],
+    live: Sequence[Mapping[str, float]],
+    *,
+    first_allowed: bool,
+) -> Verdict:
+    """Return the verdict on the same model, held against what is live by now."""
+    row = Row(labels=verdict.row, metrics=verdict.metrics)
+    return judge(rules, row, live, first_allowed=first_allowed)
 
 
 def refused(reason: str) -> Verdict:

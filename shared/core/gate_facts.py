@@ -47,6 +47,19 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class FellBehind:
+    """Since the model was judged a better one went live at its endpoint."""
+
+    verdict: Verdict
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run; keep what it was held against last."""
+        why = f"not promoted, a better model went live meanwhile: {self.verdict.reason}"
+        known = run.model_copy(update={"verdict": self.verdict})
+        return known.moved(Phase.REJECTED, at, why, reason=why)
+
+
+@dataclass(frozen=True, slots=True)
 class Approved:
     """Somebody wants this model to be promoted."""
 

@@ -38,6 +38,7 @@ class Served(Value):
     drifts: int = 0  #: how often it had to be set again since it was promoted
     metrics: dict[str, float] = Field(default_factory=dict)  #: what its evaluation said
     approved_by: str = ""  #: who approved it, where somebody had to
+    trained_by: str = ""  #: the run that trained it, where another one delivered it
 
     @property
     def order(self) -> datetime:
@@ -202,6 +203,7 @@ def promoted(head: Head, run: Run, resource: str, proven: Proven) -> Head:
         drifts=again.drifts + 1 if again and run.origin is Origin.DRIFT else 0,
         metrics=again.metrics if again else _metrics(run),
         approved_by=again.approved_by if again else _approved_by(run),
+        trained_by=again.trained_by if again else (run.parent or ""),
     )
     newest = known.newest_data
     if not run.origin.repeats:
@@ -232,7 +234,7 @@ def _line(run: Run, serving: Served) -> Line:
     return Line(
         at=serving.since,
         run_id=run.run_id,
-        trained_by=serving.run_id,
+        trained_by=serving.trained_by or serving.run_id,
         model=serving.model.path if serving.model else None,
         data=tuple(blob.path for blob in newest[:_SHOWN]),
         blobs=len(newest),

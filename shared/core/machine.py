@@ -30,7 +30,14 @@ from shared.core.facts import (
     StepDelayed,
     StepRefused,
 )
-from shared.core.gate_facts import Approved, Disapproved, Judged, StillWaiting, TurnTaken
+from shared.core.gate_facts import (
+    Approved,
+    Disapproved,
+    FellBehind,
+    Judged,
+    StillWaiting,
+    TurnTaken,
+)
 from shared.core.promotion_facts import (
     EndpointReserved,
     LeftUnsettled,
@@ -190,6 +197,7 @@ MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
     ),
     (Phase.PROMOTING, Overtaken): frozenset({Phase.SUPERSEDED}),
     (Phase.PROMOTING, GivenUp): frozenset({Phase.CANCELLED}),
+    (Phase.PROMOTING, FellBehind): frozenset({Phase.REJECTED}),
     (Phase.PROMOTING, EndpointReserved): frozenset({Phase.PROMOTING}),
     (Phase.PROMOTING, LeftUnsettled): frozenset({Phase.RETURNING}),
     (Phase.PROMOTING, ReservationLost): frozenset({Phase.PROMOTING}),

@@ -139,7 +139,7 @@ def judge_update(case: Case, look: Look, now: datetime) -> Judgement:
         return _judge_expected(case, case.expected, probe, late=late)
     if probe.seen is Seen.GOOD:
         return _judge_good(case, look, probe, late=late, final=now >= case.final)
-    return _judge_bad(case, probe, late=late)
+    return _judge_bad(case, probe, late=late, final=now >= case.final)
 
 
 def judge_return(case: Case, look: Look, now: datetime, *, patient: bool) -> Judgement:
@@ -166,7 +166,9 @@ def judge_return(case: Case, look: Look, now: datetime, *, patient: bool) -> Jud
     wanted_before = case.last is not None and _as_wanted(case, case.last)
     if as_wanted and wanted_before and (late or not patient):
         return Judgement(Verdict.LIVE, "answers as before the update, on two looks running")
-    given_up = not as_wanted and case.last is not None and (final or not wanted_before)
+    silent = probe.seen is Seen.NO_ANSWER  # which proves nothing before all time is over
+    gone = not wanted_before and not silent
+    given_up = not as_wanted and case.last is not None and (final or gone)
     why = probe.detail or "the answers are not those from before the update"
     return Judgement(Verdict.BROKEN if late and given_up else Verdict.WAIT, why)
 
@@ -213,14 +215,15 @@ def _judge_expected(
     return Judgement(Verdict.WAIT, "answers as it did when it was proved: one more look")
 
 
-def _judge_bad(case: Case, probe: ProbeAnswers, *, late: bool) -> Judgement:
+def _judge_bad(case: Case, probe: ProbeAnswers, *, late: bool, final: bool) -> Judgement:
     last = case.last
     if last is None or last.seen is Seen.GOOD:
         return Judgement(Verdict.WAIT, probe.detail)  # twice running, or it says nothing
     if Seen.NO_ANSWER not in (last.seen, probe.seen):
         return Judgement(Verdict.BROKEN, probe.detail)
-    if not late:
-        return Judgement(Verdict.WAIT, probe.detail)
+    silent = last.seen is probe.seen is Seen.NO_ANSWER
+    if not late or (silent and not final):
+        return Judgement(Verdict.WAIT, probe.detail)  # silence proves nothing before its time
     if case.known or Seen.BROKEN in (last.seen, probe.seen):
         return Judgement(Verdict.BROKEN, f"no good answer until the deadline: {probe.detail}")
     return Judgement(Verdict.LIVE, "unproven: the endpoint answered neither before nor after")
@@ -254,8 +257,9 @@ def read_answers(request: Mapping[str, Any], answer: object, wanted: int) -> Pro
     several outputs the first that holds good scores counts.
     """
     results = answer.get("Results") if isinstance(answer, dict) else None
-    outputs = list(results.values()) if isinstance(results, dict) else []
-    read = [_read_output(request, output, wanted) for output in outputs]
+    if not isinstance(results, dict):  # whoever answered, it was not a model
+        return ProbeAnswers(seen=Seen.NO_ANSWER, detail="the answer is not one of a model")
+    read = [_read_output(request, output, wanted) for output in results.values()]
     if not read:
         return ProbeAnswers(seen=Seen.BROKEN, detail="the answer holds no table of results")
     return next((answers for answers in read if answers.seen is Seen.GOOD), read[0])

@@ -6,7 +6,7 @@ with a full stop at the end, blanks, or without `api-version` (§4 traps, §1.1)
 
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -24,6 +24,10 @@ _CLASSIC_NAME: Final = re.compile(r"[a-z0-9]{1,24}")
 _API_VERSION: Final = "2.0"
 _DEFAULT_PORTS: Final = {"https": ":443", "http": ":80"}
 _WHERE: Final = "copy it from the endpoint's API help page"
+#: The platform's own services, for machines inside it alone (169.254.169.254 is link-local).
+_CLOUD: Final = frozenset({ip_address("168.63.129.16"), ip_address("fd00:ec2::254")})
+_NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")
+_MOST_PARTS: Final = 4
 
 
 def jobs_url(text: str) -> str:
@@ -150,14 +154,66 @@ def require_https(url: str, *, development: bool) -> str:
     """Return `url` when it may be called.
 
     Raises:
-        ValueError: plain http, other than loopback in development.
+        ValueError: plain http, this machine (both but on loopback in development), a place
+            that only a machine's own cloud answers at, or a user name in it.
     """
-    if urlsplit(url).scheme == "https" or (development and is_loopback(url)):
+    if development and is_loopback(url):
         return url
-    raise ValueError(
-        "https is required (plain http only on loopback, "
-        "with AZURE_FUNCTIONS_ENVIRONMENT=Development)"
-    )
+    parts = urlsplit(url)
+    if parts.scheme != "https":
+        raise ValueError(
+            "https is required (plain http only on loopback, "
+            "with AZURE_FUNCTIONS_ENVIRONMENT=Development)"
+        )
+    if parts.username or parts.password:
+        raise ValueError("a URL here must not carry a user name or password")
+    if is_inner(url):
+        raise ValueError(
+            "this address belongs to the machine itself, or to what its cloud tells it alone: "
+            "name a service"
+        )
+    return url
+
+
+def is_inner(url: str) -> bool:
+    """Whether `url` names a place that no service is at: loopback, link-local, and the like.
+
+    Private addresses are none of these: a service may be behind a private link.
+    """
+    host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    at = _address(host)
+    if at is None:
+        return False
+    inner = at.is_loopback or at.is_link_local or at.is_multicast or at.is_unspecified
+    return inner or at.is_reserved or at in _CLOUD
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    """Return the address that a host is, in whichever way it is written; None for a name."""
+    try:
+        at = ip_address(host.partition("%")[0])
+    except ValueError:
+        return _old_form(host)
+    mapped = at.ipv4_mapped if isinstance(at, IPv6Address) else None
+    return mapped or at
+
+
+def _old_form(host: str) -> IPv4Address | None:
+    """Read `127.1`, `0x7f000001` and the like, as resolvers do."""
+    parts = host.split(".")
+    if not all(_NUMBER.fullmatch(part) for part in parts) or len(parts) > _MOST_PARTS:
+        return None
+    try:
+        numbers = [int(part, 8 if re.fullmatch("0[0-7]+", part) else 0) for part in parts]
+    except ValueError:
+        return None
+    *first, last = numbers
+    value = last
+    for at, number in enumerate(first):
+        value += number << 8 * (3 - at)
+    return IPv4Address(value) if 0 <= value < 2**32 else None
 
 
 def _split(text: str) -> tuple[str, str, str, str]:

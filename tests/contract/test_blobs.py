@@ -13,7 +13,7 @@ from local.azurite import Azurite
 from local.studio import BlobRefused, HttpBlobs
 from local.studio.storage import BlobAccess
 from shared.clients.storage import AccountBlobs
-from shared.errors import PermanentError
+from shared.errors import PermanentError, TransientError
 from shared.ports import Access, Blobs
 from shared.wiring import SystemClock
 from tests.fakes.blobs import FakeBlobs
@@ -187,4 +187,7 @@ def test_pages_show_each_blob_once(bench: Bench) -> None:
     assert [blob.name for blob in page.items] == ["a.csv", "b.csv", "c d.csv"]
     assert page.cursor is None
     assert page.items[0] == bench.blobs.head(bench.container, "a.csv")
-    assert bench.blobs.page("no-such-container", None).items == ()
+    if isinstance(bench.blobs, FakeBlobs):
+        bench.blobs.missing.add("no-such-container")
+    with pytest.raises(TransientError, match="does not exist"):
+        bench.blobs.page("no-such-container", None)

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 
 from local.studio.storage import MemoryBlobs, blob_key
 from shared.core.blobs import BlobVersion
-from shared.errors import PermanentError
+from shared.errors import PermanentError, TransientError
 from shared.ports import Access, Page, SignedBlob
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import page_of
@@ -71,6 +71,8 @@ class FakeBlobs:
 
     def page(self, container: str, cursor: str | None) -> Page[BlobVersion]:
         self.pages += 1
+        if container in self.missing:
+            raise TransientError(f"container {container} does not exist now")
         return page_of(list(self.listing(container, "")), 5000, cursor, lambda one: one.name)
 
     def read(self, container: str, name: str, limit: int) -> bytes | None:

@@ -337,6 +337,7 @@ def test_due_times_follow_each_other_without_a_gap(
     recurrence: Recurrence, moment: datetime
 ) -> None:
     last, following = due_at_or_before(recurrence, moment), due_after(recurrence, moment)
+    assert last is not None
     assert last <= moment < following
     assert due_at_or_before(recurrence, last) == last
     assert due_at_or_before(recurrence, following) == following

@@ -285,9 +285,9 @@ def test_after_a_rollback_to_the_baseline_nothing_is_known_to_compare_with() -> 
     assert "not known of 1 of 1 live models" in why(run)
 
 
-# BUG: shared/gate_steps.py:83 reads the live model once, when the run is judged; while another
-# run's model is being proved, or a person thinks, the live model changes, and reservation_steps
-# promotes by the old verdict: the AUC falls from 0.95 to 0.9 past max_drop 0.01.
+# BUG: shared/gate_steps.py, _live(), reads the live model once, when the run is judged; while
+# another run's model is being proved, or a person thinks, the live model changes, and
+# reservation_steps promotes by the old verdict: AUC falls from 0.95 to 0.9 past max_drop 0.01.
 def test_of_two_runs_at_once_the_later_one_is_held_against_the_earlier_ones_model() -> None:
     world = gated(NO_DROP, first_model="allow")
     settled(world, 1, 0.9)
@@ -434,7 +434,7 @@ def test_a_model_put_by_hand_past_rules_waits_for_a_person() -> None:
 
 def test_an_evaluation_put_beside_a_model_by_hand_is_judged() -> None:
     world = gated(ABOVE)
-    world.blobs.put(MODELS, "promote/sample/evaluation.json", b'{"AUC": 0.5}')
+    world.blobs.put(MODELS, "promote/sample/mine.evaluation.json", b'{"AUC": 0.5}')
     run = world.until_settled(by_hand(world))
     assert run.phase is Phase.REJECTED
     assert "below" in why(run)
@@ -481,9 +481,9 @@ def test_a_roll_out_waits_for_one_approval_and_each_endpoint_remembers_who() -> 
         assert line["data"] == ["training-data/1.csv"]
 
 
-# BUG: shared/core/head.py:187 takes the run that delivers for the one that trained: the history
-# of an endpoint of a roll-out names as `trained_by` a run that trained nothing, and a rollback to
-# the run that did is refused (no such model).
+# BUG: shared/core/head.py, promoted(), takes the run that delivers for the one that trained: the
+# history of an endpoint of a roll-out names as `trained_by` a run that trained nothing, and a
+# rollback to the run that did is refused (no such model).
 def test_the_history_of_a_roll_out_names_the_run_that_trained() -> None:
     world = fleet(ABOVE)
     run = world.until(opened(world, 1), Phase.PROMOTED, ticks=80)

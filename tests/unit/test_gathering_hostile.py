@@ -418,7 +418,6 @@ def test_a_touch_of_data_older_than_the_pipeline_is_no_news(backfill: str) -> No
     assert "a.csv" not in finished_with(world)
 
 
-# BUG: the sweep notes as old what the backfill of a moment ago keeps for its run.
 @pytest.mark.parametrize("backfill", ["newest", "all"])
 def test_a_backfill_that_dies_anywhere_takes_each_version_once(backfill: str) -> None:
     for call in range(0, 14, 3):

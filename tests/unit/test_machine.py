@@ -8,6 +8,7 @@ import pytest
 from shared.core import facts, gate_facts
 from shared.core import promotion_facts as updates
 from shared.core.facts import Fact
+from shared.core.gate import refused
 from shared.core.machine import MOVES, Command, apply, cancellable, next_command
 from shared.core.pipeline import Pipeline
 from shared.core.run import ENDS, Phase, Run
@@ -41,6 +42,7 @@ SAMPLES: dict[type[Fact], Fact] = {
         gate_facts.TurnTaken(),
         gate_facts.StillWaiting("another run is open"),
         gate_facts.Judged(None),
+        gate_facts.FellBehind(refused("worse than what serves")),
         gate_facts.Approved("ada", "good"),
         gate_facts.Disapproved("ada", "bad"),
         facts.GivenUp(),

@@ -59,13 +59,13 @@ W, L, U, B = Verdict.WAIT, Verdict.LIVE, Verdict.UNCHANGED, Verdict.BROKEN
         pytest.param(BEFORE, BROKEN, BROKEN, B, B, id="broken twice running"),
         pytest.param(BEFORE, None, SILENT, W, W, id="no answer once"),
         pytest.param(BEFORE, AFTER, SILENT, W, W, id="no answer after a good look"),
-        pytest.param(BEFORE, SILENT, SILENT, W, B, id="no answer, though there was one before"),
+        pytest.param(BEFORE, SILENT, SILENT, W, W, id="no answer, though there was one before"),
         pytest.param(BEFORE, BROKEN, SILENT, W, B, id="no answer after a broken one"),
         pytest.param(BEFORE, SILENT, BROKEN, W, B, id="broken after no answer"),
         pytest.param(BEFORE, None, REFUSED, W, W, id="refused once"),
         pytest.param(BEFORE, AFTER, REFUSED, W, W, id="refused after a good look"),
         pytest.param(BEFORE, REFUSED, REFUSED, B, B, id="refused twice running"),
-        pytest.param(SILENT, SILENT, SILENT, W, L, id="no answer, as before"),
+        pytest.param(SILENT, SILENT, SILENT, W, W, id="no answer, as before"),
         pytest.param(None, AFTER, AFTER, W, L, id="nothing before to compare with"),
         pytest.param(SILENT, AFTER, AFTER, W, L, id="no answer before to compare with"),
         pytest.param(BROKEN, AFTER, AFTER, L, L, id="mended: it was broken before"),
@@ -176,7 +176,7 @@ def test_without_probe_rows_a_model_is_live_and_called_unproven(configured: str 
 def test_what_cannot_be_compared_is_called_unproven(
     before: ProbeAnswers | None, last: ProbeAnswers
 ) -> None:
-    judged = judge_update(case(before, last), looked(last), LATE)
+    judged = judge_update(case(before, last), looked(last), FINAL)
     assert judged.verdict is Verdict.LIVE
     assert "unproven" in judged.why
 
@@ -213,8 +213,8 @@ def test_a_finished_operation_is_still_judged_by_its_answers() -> None:
         pytest.param(BEFORE, BROKEN, BROKEN, W, B, id="still broken"),
         pytest.param(BROKEN, BROKEN, BROKEN, L, L, id="broken as before"),
         pytest.param(BROKEN, OTHER, AFTER, L, L, id="mended: it was broken before"),
-        pytest.param(BROKEN, SILENT, SILENT, W, B, id="no answer, though it was broken before"),
-        pytest.param(BEFORE, SILENT, SILENT, W, B, id="no answer"),
+        pytest.param(BROKEN, SILENT, SILENT, W, W, id="no answer, though it was broken before"),
+        pytest.param(BEFORE, SILENT, SILENT, W, W, id="no answer"),
         pytest.param(None, OTHER, OTHER, L, L, id="nothing known from before"),
         pytest.param(SILENT, OTHER, OTHER, L, L, id="no answer known from before"),
     ],
@@ -325,9 +325,6 @@ def test_numbers_of_json_are_read_like_texts() -> None:
         pytest.param({"Results": {}}, id="no results"),
         pytest.param({"Results": {"output1": {"value": {"Values": [["1"]]}}}}, id="no names"),
         pytest.param({"Results": {"output1": {"value": "?"}}}, id="a value that is no table"),
-        pytest.param({"error": {}}, id="no Results"),
-        pytest.param([1, 2], id="a list"),
-        pytest.param("text", id="a text"),
     ],
 )
 def test_an_answer_without_the_wanted_scores_is_a_broken_model(answer: object) -> None:
@@ -401,3 +398,16 @@ def test_a_model_that_is_set_again_must_answer_as_it_did_when_it_was_proved() ->
     same = replace(case, before=good("7"))
     assert judge_update(same, Look(Progress.UNTOLD, good("7")), NOW).verdict is Verdict.WAIT
     assert judge_update(same, Look(Progress.UNTOLD, good("7")), NOW + HOUR).verdict is Verdict.LIVE
+
+
+@pytest.mark.parametrize("answer", [{"error": {}}, {"Results": 7}, [1, 2], "text", None])
+def test_an_answer_that_no_model_gives_says_nothing_of_the_model(answer: object) -> None:
+    assert read_answers(ROWS, answer, 2).seen is Seen.NO_ANSWER
+
+
+def test_silence_settles_nothing_before_all_time_is_over() -> None:
+    silent = case(BEFORE, SILENT)
+    assert judge_update(silent, looked(SILENT), LATE).verdict is Verdict.WAIT
+    assert judge_update(silent, looked(SILENT), FINAL).verdict is Verdict.BROKEN
+    assert judge_return(silent, looked(SILENT), LATE, patient=False).verdict is Verdict.WAIT
+    assert judge_return(silent, looked(SILENT), FINAL, patient=False).verdict is Verdict.BROKEN

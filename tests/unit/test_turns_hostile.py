@@ -82,7 +82,6 @@ def busy(world: Observed) -> Run:
     return run
 
 
-# BUG: each pipeline has its own idea of who is next at a shared service, and both step back.
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -104,7 +103,6 @@ def test_two_pipelines_at_one_service_do_not_wait_for_each_other_for_ever(
     assert len(world.starts) == 3
 
 
-# BUG: a line is told to be in another order by a new configuration, and each waits for the other.
 def test_a_new_order_in_the_file_does_not_have_waiting_runs_wait_for_ever() -> None:
     world = world_of({**PARALLEL, "max_parallel": 1, "order": "newest_first"})
     land(world, "a.csv")
@@ -116,7 +114,6 @@ def test_a_new_order_in_the_file_does_not_have_waiting_runs_wait_for_ever() -> N
     assert open_now(world) == []
 
 
-# BUG: a retried run is still in the line of the service, and waits for the key that the next has.
 def test_a_retried_run_and_the_next_of_its_key_do_not_wait_for_each_other() -> None:
     keyed = {**QUEUE, "key": "key", "data": {"blob": "{key}-{name}.csv"}}
     world = world_of(keyed, max_parallel=1)
@@ -131,7 +128,6 @@ def test_a_retried_run_and_the_next_of_its_key_do_not_wait_for_each_other() -> N
     assert [run.reason for run in open_now(world)] == []
 
 
-# BUG: a slot names a run that was forgotten after 400 days, as if it were about to be stored.
 def test_a_run_forgotten_long_ago_keeps_no_place() -> None:
     world = world_of({**QUEUE})
     fail = world.script("POST", "/jobs", refused(400, "BadArgument", "no"), times=None)
@@ -164,7 +160,6 @@ def test_a_place_of_a_run_that_was_never_stored_is_free_after_a_crash() -> None:
 # Newer and older
 
 
-# BUG: ages of runs are told by hosts' clocks: after a jump back, an older run counts as newer.
 def test_a_clock_that_jumps_back_has_no_request_superseded_by_the_run_before_it() -> None:
     world = world_of(NEWEST)
     (running,) = land(world, "a.csv")
@@ -175,7 +170,6 @@ def test_a_clock_that_jumps_back_has_no_request_superseded_by_the_run_before_it(
     assert world.now_of(asked).phase is not Phase.SUPERSEDED, world.now_of(asked).reason
 
 
-# BUG: a run whose data nothing else trains on gives way to a newer one that trains on other data.
 def test_a_retried_run_does_not_give_way_to_a_request_for_other_data() -> None:
     world = world_of(NEWEST)
     land(world, "old.csv")
@@ -271,7 +265,6 @@ def test_max_parallel_holds_whatever_goes_wrong_at_any_call(kind: Kind) -> None:
         assert open_now(world) == [], call
 
 
-# BUG: a parked run whose job still runs gives its place at the service to another job.
 def test_a_parked_run_whose_job_still_runs_keeps_its_place_at_the_service() -> None:
     world = world_of(PARALLEL, max_parallel=1)
     (first,) = land(world, "a.csv")
@@ -287,7 +280,6 @@ def test_a_parked_run_whose_job_still_runs_keeps_its_place_at_the_service() -> N
     assert (started, world.now_of(second).phase) == (1, Phase.WAITING)
 
 
-# BUG: who retries a parked run starts it beside the one that has its place now.
 def test_a_run_parked_in_training_does_not_go_on_beside_the_next_of_its_key() -> None:
     world = world_of(QUEUE)
     (first,) = land(world, "a.csv")
@@ -304,7 +296,6 @@ def test_a_run_parked_in_training_does_not_go_on_beside_the_next_of_its_key() ->
     assert both != [Phase.TRAINING] * 2
 
 
-# BUG: an attempt that fails after its job has lost its place at the service, and takes another.
 def test_a_second_attempt_takes_a_place_at_the_service_again() -> None:
     training = {"inputs": {"input1": "fixed/train.csv"}, "attempts": 2, "max_parallel": 1}
     world = world_of(PARALLEL, **training)
@@ -327,7 +318,6 @@ def test_a_second_attempt_takes_a_place_at_the_service_again() -> None:
     assert len(world.starts) == 2, [run.phase for run in world.runs()]
 
 
-# BUG: a retried run is judged by what the file said when it was opened, and passes a new limit.
 def test_a_limit_that_a_person_adds_holds_for_retried_runs_too() -> None:
     world = world_of(PARALLEL)
     key = world.environment.pop("TRAINING_KEY")
@@ -338,6 +328,40 @@ def test_a_limit_that_a_person_adds_holds_for_retried_runs_too() -> None:
     for run in parked:
         world.orders.retry(run.run_id)
     assert len(world.starts) == 1
+
+
+# BUG: a retried run that waits for its key leaves the service's line, though its job still runs.
+def test_a_retried_run_whose_job_still_runs_keeps_its_place_at_the_service() -> None:
+    world = world_of(QUEUE, max_parallel=1)
+    (first,) = land(world, "a.csv")
+    world.clock.move(MINUTE)
+    path = str(first.job)
+    unreadable = world.script("GET", path, refused(400, "BadArgument", "No such key."), times=None)
+    world.poll.tick()
+    assert world.now_of(first).phase is Phase.PARKED
+    unreadable()
+    (second,) = land(world, "b.csv")
+    assert second.phase is Phase.WAITING
+    still_running = world.script("GET", path, RUNNING, times=None)
+    world.orders.retry(first.run_id)
+    world.idle(4 * MINUTE)
+    assert len(world.starts) == 1
+    still_running()
+    ticks(world, 40)
+    assert open_now(world) == []
+
+
+# BUG: a superseded run is dropped from the line only by what lands; without that it stays.
+def test_superseded_runs_do_not_stay_in_line() -> None:
+    world = world_of({**NEWEST, "data": {"blob": "{name}.csv", "opens_runs": False}})
+    world.upload("a.csv")
+    for number in range(4):
+        for request in range(3):
+            ask(world, f"k{number}-{request}")
+        ticks(world, 12)
+    assert open_now(world) == []
+    (slot,) = [stored for _, stored in world.intake._context.ledger.slots("sample")]
+    assert len(slot.record.waiting) <= 1
 
 
 # Budgets, pauses and failures
@@ -357,7 +381,6 @@ def test_a_budget_holds_over_data_requests_and_downtime() -> None:
     assert open_now(world) == []
 
 
-# BUG: after a clock that was a day ahead, the budget of that day is kept from the present one.
 def test_a_host_whose_clock_was_ahead_does_not_use_up_the_budget_for_longer_than_it_says() -> None:
     world = world_of({**QUEUE, "budget": {"least_interval": "1h"}})
     world.clock.move(30 * DAY)
@@ -380,7 +403,6 @@ def failing(world: Observed, *names: str) -> None:
     stop()
 
 
-# BUG: failures from before a person's resume still count, where the person had paused it.
 def test_failures_from_before_a_persons_resume_count_no_more() -> None:
     world = world_of({**QUEUE, "pause_after": 2})
     failing(world, "a.csv")
@@ -395,7 +417,6 @@ def test_failures_from_before_a_persons_resume_count_no_more() -> None:
     assert ["c.csv"] in trained_on(world)
 
 
-# BUG: a run that gave way is neither a failure nor a success, and begins the count anew.
 def test_a_superseded_run_between_failures_does_not_begin_the_count_anew() -> None:
     world = world_of({**QUEUE, "pause_after": 2})
     failing(world, "a.csv")
@@ -446,7 +467,6 @@ def test_a_paused_pipeline_begins_nothing_and_goes_on_where_it_was() -> None:
 # Attempts
 
 
-# BUG: the patience of a step is counted from the end of its pause, also when nobody tried it yet.
 def test_a_downtime_after_a_pause_uses_up_nobodys_patience() -> None:
     world = world_of(PARALLEL, attempts=2, pause="10m", timeout="5m")
     (run,) = land(world, "a.csv")
@@ -526,7 +546,6 @@ def test_places_are_named_apart() -> None:
     assert seat_id("pipeline", "x") != seat_id("service", "x")
 
 
-# BUG: an overtaken run whose worker dies queues again behind the newer one, and overtakes it.
 def test_a_run_is_superseded_by_name_also_when_its_worker_dies() -> None:
     for call in range(12):
         world = world_of(NEWEST)
