@@ -148,10 +148,7 @@ class Life(RuleBasedStateMachine):
     @rule(minutes=st.sampled_from([60, 26 * 60]))
     def be_down(self, minutes: int) -> None:
         """Nothing fires for a while; what was under way lands first."""
-        late, self.world.faults.late = self.world.faults.late, []
-        for _, effect in late:
-            with suppress(RelearnError):
-                effect()
+        self._land_what_is_late()
         self.world.clock.move(timedelta(minutes=minutes))
 
     @rule(seconds=st.sampled_from([-600, -30, 0, 30, 600]))
@@ -200,6 +197,13 @@ class Life(RuleBasedStateMachine):
         )
         self.world.survive(wish)
 
+    def _land_what_is_late(self) -> None:
+        # No request is under way for as long as a downtime lasts.
+        late, self.world.faults.late = self.world.faults.late, []
+        for _, effect in late:
+            with suppress(RelearnError):
+                effect()
+
     def teardown(self) -> None:
         """Let the trouble be over, and look at every promise."""
         if not hasattr(self, "world"):
@@ -216,6 +220,7 @@ class Life(RuleBasedStateMachine):
         world.faults.plan = {}
         world.skew = timedelta()
         world.restart()
+        self._land_what_is_late()
         for name in ("a.csv", "b.csv", "c.csv"):
             world.survive(lambda name=name: world.deliver(name))
         world.clock.move(timedelta(minutes=31))

@@ -209,8 +209,9 @@ class TroubledBlobs(FakeBlobs):
 
     def page(self, container: str, cursor: str | None) -> Page[BlobVersion]:
         """Return a page of blobs."""
-        found = self.weather.call(container, write=False)
-        return super().page(container, cursor) if found else Page((), None)
+        if not self.weather.call(container, write=False):
+            raise TransientError(f"storage: list: ContainerNotFound (404): {container}")
+        return super().page(container, cursor)
 
     def read(self, container: str, name: str, limit: int) -> bytes | None:
         """Return a small blob."""

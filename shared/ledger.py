@@ -190,6 +190,11 @@ class Ledger:
         """Return whether the poll knows of a run."""
         return self._documents.read(f"open/{run_id}") is not None
 
+    def marked_for(self, run_id: str) -> timedelta:
+        """Return how old the marker of a run is, by the storage's clock; zero without one."""
+        found = self._documents.read(f"open/{run_id}")
+        return found.age if found else timedelta()
+
     def hint(self, marker: Marker, hints: dict[str, str]) -> None:
         """Replace the hints of a marker, unless somebody else did or the run has ended."""
         try:

@@ -230,7 +230,8 @@ class Poll:
             run = self._intake.open_from_entry(version)
             if run is not None or self._context.ledger.version(version) is not None:
                 return run  # recorded, and its pipeline is not in the file now: it may come back
-        if self._context.clock.now() - marker.modified > 2 * self._context.limits.lease:
+        # By the storage's clock: one of a host may be ahead, and a record be about to be stored.
+        if self._context.ledger.marked_for(marker.run_id) > 2 * self._context.limits.lease:
             log.info("run %s was announced and never opened: forgotten", marker.run_id)
             self._context.ledger.close(marker)
         return None

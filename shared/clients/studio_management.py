@@ -10,7 +10,7 @@ from shared.clients.http import Answer
 from shared.clients.studio_call import StudioCall
 from shared.clients.studio_errors import StudioRefused, sort_refusal
 from shared.core.endpoint import Create
-from shared.errors import PermanentError, TransientError
+from shared.errors import OutcomeUnknown, PermanentError, TransientError
 from shared.ports import SignedBlob
 
 _NAME: Final = re.compile(r"[a-z0-9]{1,24}")
@@ -128,7 +128,11 @@ class StudioManagement:
         """
         _own(name, "update")
         listed = [{"Name": one, "Location": _location(blob)} for one, blob in resources.items()]
-        self.call.write("PATCH", self._url(name), "update the endpoint", {"Resources": listed})
+        what = "update the endpoint"
+        answer = self.call.write("PATCH", self._url(name), what, {"Resources": listed})
+        if answer.text():
+            # Whoever said so much, it was not the service (contract studio-classic §3).
+            raise OutcomeUnknown(f"{what}: an answer that says something else")
 
     def _url(self, name: str) -> str:
         return f"{self.service}/endpoints/{quote(name, safe='')}"

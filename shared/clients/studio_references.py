@@ -87,10 +87,10 @@ def _place(entry: object) -> SignedBlob | None:
 
 def _is_account(base: str) -> bool:
     try:
-        parts = urlsplit(base)
-        outside = parts.scheme == "https" and bool(parts.hostname) and not is_inner(base)
-        emulator = parts.scheme == "http" and is_loopback(base)
-        plain = not parts.query and not parts.username and not parts.password
-        return (outside or emulator) and plain
+        parts, inner, loopback = urlsplit(base), is_inner(base), is_loopback(base)
     except ValueError:  # a broken IPv6 host
         return False
+    outside = parts.scheme == "https" and bool(parts.hostname) and not inner
+    emulator = parts.scheme == "http" and loopback
+    plain = not parts.query and not parts.username and not parts.password
+    return (outside or emulator) and plain
