@@ -98,8 +98,8 @@ BUGS: Final = (
     Bug(
         "what a run has taken is gathered again",
         "shared/gathering.py",
-        "            if known[one.version_id] is not None:\n",
-        "            if known[one.version_id] is not None and one.blob.size < 0:\n",
+        "            if entry is not None and (\n",
+        "            if one.blob.size < 0 and entry is not None and (\n",
         ("tests/unit/test_gathering_race.py",),
     ),
     Bug(
@@ -113,10 +113,10 @@ BUGS: Final = (
         "an accepted update counts as live",
         "shared/promotion_steps.py",
         "        match judged.verdict:\n            case Verdict.WAIT:\n"
-        "                return _still_waiting(promotion, look)\n            case Verdict.LIVE:\n"
+        "                return self._still_waiting(run, look)\n            case Verdict.LIVE:\n"
         "                answers",
         "        match Verdict.LIVE:\n            case Verdict.WAIT:\n"
-        "                return _still_waiting(promotion, look)\n            case Verdict.LIVE:\n"
+        "                return self._still_waiting(run, look)\n            case Verdict.LIVE:\n"
         "                answers",
         ("tests/unit/test_promotion.py",),
     ),
@@ -137,7 +137,7 @@ BUGS: Final = (
     Bug(
         "a place is kept by whoever is over",
         "shared/core/slot.py",
-        "    return phase.ended or phase in _IDLE\n",
+        "    return run.phase.ended or run.phase in _IDLE\n",
         "    return False\n",
         ("tests/unit/test_gathering.py",),
     ),

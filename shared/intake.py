@@ -127,12 +127,12 @@ class Intake:
         return self._gathering.keep(pipeline, blob, version)
 
     def _note(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
-        if not self._waits(pipeline, blob):
-            entry = self._record_version(pipeline, blob, Origin.DATA)
-            return entry is not None and entry.run_id is not None
         known = self._context.ledger.version(_version_id(pipeline, blob))
         if known is not None:
             return known.run_id is not None
+        if not self._waits(pipeline, blob):
+            entry = self._record_version(pipeline, blob, Origin.DATA)
+            return entry is not None and entry.run_id is not None
         if not self._is_news(pipeline, blob) or self._noted_as_touch(pipeline, blob):
             return False
         self._gathering.keep(pipeline, blob, _version_id(pipeline, blob))

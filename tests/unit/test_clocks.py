@@ -19,7 +19,11 @@ def test_a_worker_whose_clock_is_ahead_does_not_forget_a_run_that_is_being_store
             return world.clock.now() + timedelta(hours=1)
 
     object.__setattr__(other._context, "clock", Ahead())
-    world.faults.other_worker = lambda: other.tick() and None
+
+    def tick() -> None:
+        other.tick()
+
+    world.faults.other_worker = tick
     world.faults.plan = {len(world.faults.sites) + 1: Kind.PREEMPT}  # the marker is there
     run = world.intake.asked.requested(world.pipeline, "k", ManualRequest())
     assert world.open_runs() == [f"open/{run.run_id}"]
