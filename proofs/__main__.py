@@ -19,6 +19,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from proofs import (
+    api,
     crash,
     duplicates,
     faults,
@@ -60,6 +61,7 @@ TASKS: Final = (
     ),
     Task("sequences", sequences.part, 300),
     Task("duplicates", duplicates.part, 300),
+    Task("HTTP API", api.part, 100),
     Task("noise", noise.part, 300),
     Task("storage trouble", storage_trouble.part, 100),
     Task("hostile input", hostile.part, 3000),

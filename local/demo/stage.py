@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import requests
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 
 from local.azurite import ACCOUNT_KEY, Azurite
@@ -147,7 +148,10 @@ class Stage:
         return run
 
     def _read_ledger(self, name: str) -> str:
-        blob = self.storage.get_blob_client(LEDGER, name).download_blob()
+        try:
+            blob = self.storage.get_blob_client(LEDGER, name).download_blob()
+        except ResourceNotFoundError:
+            return ""  # a marker of a run that ended this moment
         return blob.readall().decode() + str(blob.properties.metadata)
 
     def _weak_model(self) -> bytes:

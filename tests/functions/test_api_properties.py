@@ -47,7 +47,7 @@ Case = AnyCase[Any]
 
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 
-EXAMPLES: Final = int(os.environ.get("RELEARN_API_EXAMPLES", "20"))
+EXAMPLES: Final = int(os.environ.get("RELEARN_API_EXAMPLES", "14"))
 CHECKS: Final = [
     not_a_server_error,
     status_code_conformance,
