@@ -32,8 +32,8 @@ bench: $(INSTALLED) ## what things cost: calls by kind, and time as ratios (some
 	@$(BIN)/python -m benchmarks.roll_out
 
 .PHONY: prove
-prove: $(INSTALLED) ## measure every promise, and write docs/reliability.md (SEED=1 SCALE=1)
-	@$(BIN)/python -m proofs --seed $(SEED) --scale $(SCALE)
+prove: $(INSTALLED) ## measure every promise, and write docs/reliability.md (SEED=1 SCALE=1 PROVE=--every-pair)
+	@$(BIN)/python -m proofs --seed $(SEED) --scale $(SCALE) $(PROVE)
 
 .PHONY: worker-check
 worker-check: $(INSTALLED) ## run the app in the official worker runtime, on CPython 3.13

@@ -9,7 +9,7 @@ from functions.answers import ok
 from shared.core.run import Phase
 from shared.errors import RelearnError
 from shared.http_shapes import Health, Status
-from shared.ledger import SweepState
+from shared.records import SweepState
 from shared.wiring import App, Unusable, app_or_problems
 
 bp = func.Blueprint()

@@ -33,7 +33,7 @@ from shared.core.head import Head
 from shared.core.run import Origin, Phase, Run
 from shared.core.slot import Pause, Slot
 from shared.core.watch import Watch
-from shared.ledger import Activation, DueTime, Heartbeat, SweepState, VersionEntry
+from shared.records import Activation, DueTime, Heartbeat, SweepState, VersionEntry
 from tests.waiting import eventually
 
 R = TypeVar("R", bound=BaseModel)

@@ -18,7 +18,7 @@ from shared.core.run import Entry, Origin, Phase, Run
 from shared.core.watch import Sighting, Watch, confirmed, repairable, sighting
 from shared.errors import Conflict, RelearnError
 from shared.journal import Event, report, report_run
-from shared.ledger import Stored
+from shared.records import Stored
 
 EVERY: Final = timedelta(hours=1)
 #: After a look that said nothing: the endpoint is busy, or being updated.

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.context import Context, log
-from shared.core.facts import Fact, GivenUp, JobCreated, JobStarted, StepDelayed, StepRefused
+from shared.core.facts import Fact, GivenUp, StepDelayed, StepRefused
+from shared.core.job_facts import JobCreated, JobStarted
 from shared.core.machine import Command, apply, next_command
 from shared.core.promotion_facts import NotYetLive, UpdateSent
 from shared.core.proof import ProbeAnswers
@@ -25,8 +26,8 @@ from shared.errors import (
 from shared.gate_steps import GateSteps
 from shared.job_steps import JobSteps, News
 from shared.journal import report_run
-from shared.ledger import Stored
 from shared.promotion_steps import PromotionSteps
+from shared.records import Stored
 from shared.roll_out_steps import RollOutSteps
 from shared.turns import Turns
 

@@ -13,7 +13,7 @@ from shared.core.schedule import dues_between
 from shared.errors import Conflict
 from shared.gathering import key_of
 from shared.journal import Event, report
-from shared.ledger import Due, DueTime
+from shared.records import Due, DueTime
 
 #: A due time that is noticed within this long was not missed.
 _ON_TIME: Final = timedelta(minutes=10)

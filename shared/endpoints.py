@@ -20,7 +20,7 @@ from shared.drift import watch_id
 from shared.driver import Driver
 from shared.errors import PermanentError
 from shared.intake import Intake
-from shared.ledger import Stored
+from shared.records import Stored
 
 BASELINE: Final = "baseline"
 

@@ -21,8 +21,8 @@ from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.core.slot import Slot
 from shared.errors import Conflict, RelearnError
-from shared.ledger import Landed, Stored, VersionEntry
 from shared.openings import Opening, captured
+from shared.records import Landed, Stored, VersionEntry
 from shared.turns import Turns
 
 #: Runs of one key that one call opens, so that it ends in time.

@@ -23,8 +23,8 @@ from shared.core.run import Origin, Phase, Run
 from shared.driver import Driver
 from shared.errors import CorruptRecord, RelearnError
 from shared.gathering import Gathering, key_of
-from shared.ledger import VersionEntry
 from shared.openings import Opening, ambiguous, captured
+from shared.records import VersionEntry
 
 #: Runs are begun for this long by one event.
 _GATHER_FOR: Final = timedelta(seconds=60)

@@ -12,7 +12,8 @@ from typing import Final
 
 from shared.context import Context
 from shared.core.blobs import BlobVersion
-from shared.core.facts import Fact, JobFailed
+from shared.core.facts import Fact
+from shared.core.job_facts import JobFailed
 from shared.core.pattern import fill, literal_prefix
 from shared.core.run import Run
 from shared.core.training import DATA, MANIFEST

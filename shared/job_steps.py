@@ -6,9 +6,8 @@ from typing import Final, Protocol
 
 from shared.context import Context, log
 from shared.core.blobs import BlobVersion
-from shared.core.facts import (
-    DataGone,
-    Fact,
+from shared.core.facts import DataGone, Fact, Overtaken
+from shared.core.job_facts import (
     JobCancelled,
     JobCreated,
     JobFailed,
@@ -16,7 +15,6 @@ from shared.core.facts import (
     JobStarted,
     JobStopped,
     JobTooOld,
-    Overtaken,
 )
 from shared.core.names import output_path
 from shared.core.run import Run

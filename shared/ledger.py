@@ -20,11 +20,10 @@ A record that cannot be understood raises `CorruptRecord` and is never overwritt
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from shared.core.blobs import BlobVersion
 from shared.core.head import Head
@@ -34,6 +33,16 @@ from shared.core.slot import Pause, Slot
 from shared.core.watch import Watch
 from shared.errors import Conflict, CorruptRecord
 from shared.ports import Document, Documents, ETag, Listed, Page
+from shared.records import (
+    Activation,
+    DueTime,
+    Heartbeat,
+    Landed,
+    Marker,
+    Stored,
+    SweepState,
+    VersionEntry,
+)
 
 _log: Final = logging.getLogger("relearn")
 _SCHEMA: Final = 1
@@ -43,106 +52,7 @@ _LONGEST_HINT: Final = 4000
 #: A host's clock that is ahead by less than this passes for the storage's.
 _SKEW: Final = timedelta(seconds=2)
 
-
-class Record(BaseModel):
-    """A stored record: frozen, complete, of a known schema version."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    schema_version: Literal[1] = 1
-
-
-class VersionEntry(Record):
-    """A data version that was seen: with the run it opened, or the reason why it opened none."""
-
-    pipeline: str
-    blob: BlobVersion
-    run_id: str | None
-    note: str = ""
-
-
-class Activation(Record):
-    """When a pipeline was first known; older blobs are not news to it."""
-
-    activated_at: AwareDatetime
-    backfilled_at: AwareDatetime | None = None  #: when older blobs were taken, where they are
-
-
-class Due(BaseModel):
-    """A due time that came before its data."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    at: AwareDatetime
-    next_look: AwareDatetime
-    until: AwareDatetime
-
-
-class DueTime(Record):
-    """The newest due time of a schedule that was dealt with, and those that wait for data."""
-
-    last_due: AwareDatetime
-    waiting: tuple[Due, ...] = ()
-    trained: dict[str, str] = Field(default_factory=dict)  #: key -> bytes and due time
-    schedule: str = ""  #: digest of the schedule that these were due times of
-
-
-class SweepState(Record):
-    """How far the search for data that no event announced has got."""
-
-    started_at: AwareDatetime  #: of the sweep under way, or of the last one
-    since: AwareDatetime | None = None  #: what changed before was looked at by an earlier one
-    cursor: str | None = None  #: where it goes on; None: it is complete
-    complete: bool = False
-    looked: int = 0  #: blobs that were looked up
-    found: int = 0  #: data versions that no event had announced
-    skipped: bool = False  #: whether one could not be looked up: the next sweep looks again
-    completed_at: AwareDatetime | None = None
-
-
-class Heartbeat(Record):
-    """The last tick of the poll."""
-
-    at: AwareDatetime
-    looked: int
-    open: int
-    resume_after: str = ""  #: the open run that the tick stopped at, for want of time
-
-
 R = TypeVar("R", bound=BaseModel)
-
-
-@dataclass(frozen=True, slots=True)
-class Stored(Generic[R]):
-    """A record with the version it was read at, and its age by the storage's clock."""
-
-    record: R
-    etag: ETag
-    age: timedelta = timedelta()
-
-
-@dataclass(frozen=True, slots=True)
-class Marker:
-    """An open run as the listing shows it."""
-
-    run_id: str
-    etag: ETag
-    modified: datetime
-    hints: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Landed:
-    """A data version that waits in the inbox."""
-
-    pipeline: str
-    version_id: str
-    blob: BlobVersion
-    pointer: Listed
-    given_back_by: str | None = None  #: the run that was to train on it and did not
-
-    @property
-    def seen_at(self) -> datetime:
-        """When the app first saw it, by the storage's clock."""
-        return self.pointer.modified
 
 
 class Ledger:

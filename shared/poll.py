@@ -17,8 +17,8 @@ from shared.endpoints import Endpoints
 from shared.errors import Conflict, CorruptRecord, OutcomeUnknown, RelearnError, TransientError
 from shared.intake import Intake
 from shared.lanes import Lanes
-from shared.ledger import Heartbeat, Marker, Stored
 from shared.ports import JobStatus
+from shared.records import Heartbeat, Marker, Stored
 
 _UNCHANGED: Final = frozenset({JobStatus.NOT_STARTED, JobStatus.RUNNING})
 #: A parked run is read again now and then, should its hint be behind its record.

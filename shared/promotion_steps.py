@@ -22,8 +22,8 @@ from shared.core.proof import Case, Look, Progress, Seen, Verdict, judge_return,
 from shared.core.run import Phase, Promotion, Run, WayBack
 from shared.drift import keep_watch
 from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
-from shared.ledger import Stored
 from shared.ports import ServingEndpoint
+from shared.records import Stored
 from shared.reservation_steps import ReservationSteps
 
 #: An update that was never confirmed is sent again this often.

@@ -9,7 +9,7 @@ from shared.core.machine import apply, cancellable
 from shared.core.roll_out import next_deliveries, outcome
 from shared.core.run import Delivery, Entry, Origin, Phase, Run
 from shared.errors import Conflict, PermanentError
-from shared.ledger import Stored
+from shared.records import Stored
 
 #: Runs opened in one step, so that it ends in time however slow the ledger is.
 _AT_ONCE: Final = 50

@@ -57,7 +57,10 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
     ]
     named = [name for name in containers if name]
     if len(set(named)) != len(named):
-        cure = "data, models and ledger each need a container of their own"
+        cure = (
+            "data, models and ledger each need a container of their own: else a pattern could "
+            "match what its own runs write, and train for ever"
+        )
         problems.append(Problem("LEDGER_CONTAINER", "a container is used twice", cure))
     source = environment.get("BLOB_SOURCE", _BLOB_SOURCES[0])
     if source not in _BLOB_SOURCES:

@@ -19,7 +19,7 @@ from shared.errors import (
     TransientError,
 )
 from shared.intake import Intake
-from shared.ledger import Stored, SweepState
+from shared.records import Stored, SweepState
 
 #: What changed this long before a sweep is looked at again: clocks differ, listings lag.
 _MARGIN: Final = timedelta(minutes=15)

@@ -14,7 +14,7 @@ from shared.core.run import Origin, Phase, Run
 from shared.core.slot import Past, Pause, Slot
 from shared.errors import Conflict, CorruptRecord
 from shared.journal import Event, report
-from shared.ledger import Stored
+from shared.records import Stored
 
 _TRIES: Final = 5
 #: Holders of a place without a limit are looked through when there are this many.

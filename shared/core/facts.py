@@ -5,12 +5,11 @@ A fact only knows its own effect; whether it fits the present phase is for
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from shared.core.blobs import BlobVersion
-from shared.core.durations import show_duration
 from shared.core.gate_facts import (
     Approved,
     Disapproved,
@@ -19,6 +18,15 @@ from shared.core.gate_facts import (
     StillWaiting,
     TurnTaken,
     with_its_job,
+)
+from shared.core.job_facts import (
+    JobCancelled,
+    JobCreated,
+    JobFailed,
+    JobFinished,
+    JobStarted,
+    JobStopped,
+    JobTooOld,
 )
 from shared.core.parameters import corrected_parameters
 from shared.core.pipeline import Pipeline
@@ -37,7 +45,7 @@ from shared.core.promotion_facts import (
     with_promotion,
 )
 from shared.core.roll_out import collects_again, tried_again, waiting_again
-from shared.core.run import Delivery, Ended, Phase, Run, Trouble
+from shared.core.run import Delivery, Phase, Run, Trouble
 from shared.errors import InvalidTransition
 
 #: What is under way elsewhere when a run is parked in one of these.
@@ -45,82 +53,6 @@ _STOPPED_FIRST: Final = (Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT)
 #: Where a run needs its turn.
 _BEFORE_TRAINED: Final = (Phase.RECEIVED, Phase.CREATED, Phase.TRAINING)
 _UNPARKED: Final[dict[str, object]] = {"parked_in": None, "reason": None, "advice": None}
-
-
-@dataclass(frozen=True, slots=True)
-class JobCreated:
-    """The service gave a handle; nothing runs yet."""
-
-    job: str
-    inputs: Mapping[str, BlobVersion] = field(default_factory=dict)  #: where not simply the newest
-
-    def fold(self, run: Run, at: datetime) -> Run:
-        """Keep the handle, and what it was made for, before it starts anything (rule 3)."""
-        note = f"attempt {run.attempt}: job {self.job}"
-        known = {"job": self.job, "job_at": at, "inputs": dict(self.inputs)}
-        return run.moved(Phase.CREATED, at, note, **known)
-
-
-@dataclass(frozen=True, slots=True)
-class JobStarted:
-    """The service confirmed the start, or shows the job past it."""
-
-    def fold(self, run: Run, at: datetime) -> Run:
-        """Start the attempt's clock, once."""
-        return run.moved(Phase.TRAINING, at, started_at=run.started_at or at)
-
-
-@dataclass(frozen=True, slots=True)
-class JobFinished:
-    """The job ended well."""
-
-    def fold(self, run: Run, at: datetime) -> Run:
-        """Go on to what it left behind."""
-        return run.moved(Phase.TRAINED, at)
-
-
-@dataclass(frozen=True, slots=True)
-class JobFailed:
-    """The job ended badly, with the service's own reason."""
-
-    reason: str
-
-    def fold(self, run: Run, at: datetime) -> Run:
-        """Try again while attempts are left."""
-        return _attempt_over(run, Phase.FAILED, self.reason, at)
-
-
-@dataclass(frozen=True, slots=True)
-class JobStopped:
-    """The job is known to be over because we asked for it."""
-
-    reason: str
-
-    def fold(self, run: Run, at: datetime) -> Run:
-        """Try again while attempts are left, unless a person cancelled."""
-        return _attempt_over(run, Phase.TIMED_OUT, self.reason, at)
-
-
-@dataclass(frozen=True, slots=True)
-class JobCancelled:
-    """Somebody cancelled the job at the service."""
-
-    def fold(self, run: Run, at: datetime) -> Run:
-        """End the run: a person did not want it."""
-        reason = "the job was cancelled at the service"
-        over = Ended(attempt=run.attempt, job=run.job, reason=reason)
-        attempts = (*run.ended_attempts, over)
-        return run.moved(Phase.CANCELLED, at, reason, reason=reason, ended_attempts=attempts)
-
-
-@dataclass(frozen=True, slots=True)
-class JobTooOld:
-    """A job that never started cannot any more: its signed URLs have run out."""
-
-    def fold(self, run: Run, at: datetime) -> Run:
-        """Make another one for the same attempt."""
-        note = f"job {run.job} never started and its signatures have run out: making another"
-        return run.moved(Phase.RECEIVED, at, note, job=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,31 +310,3 @@ Fact = (
 
 def _parked(run: Run, reason: str, advice: str, at: datetime) -> Run:
     return run.moved(Phase.PARKED, at, reason, parked_in=run.phase, reason=reason, advice=advice)
-
-
-def _paused(run: Run, at: datetime) -> Run:
-    pause = run.config.training.pause
-    trouble = Trouble(
-        since=at,
-        cause_since=at,
-        patience=pause,
-        count=0,
-        reason=f"the next attempt begins after a pause of {show_duration(pause)}",
-        next_look=at + pause,
-    )
-    return run.model_copy(update={"trouble": trouble})
-
-
-def _attempt_over(run: Run, end: Phase, reason: str, at: datetime) -> Run:
-    over = Ended(attempt=run.attempt, job=run.job, reason=reason)
-    changes: dict[str, object] = {"ended_attempts": (*run.ended_attempts, over)}
-    training = run.config.training
-    if not run.cancelling and run.attempt < training.attempts:
-        changes |= {"attempt": run.attempt + 1, "job": None, "started_at": None}
-        note = f"attempt {run.attempt} is over: {reason}"
-        # Its place at the service may have been given to others.
-        phase = Phase.RECEIVED if run.config.at_once else Phase.WAITING
-        again = run.moved(phase, at, note, **changes)
-        return _paused(again, at) if training.pause else again
-    end = Phase.CANCELLED if run.cancelling else end
-    return run.moved(end, at, reason, reason=reason, **changes)

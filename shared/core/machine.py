@@ -14,13 +14,6 @@ from shared.core.facts import (
     DeliveriesMoved,
     Fact,
     GivenUp,
-    JobCancelled,
-    JobCreated,
-    JobFailed,
-    JobFinished,
-    JobStarted,
-    JobStopped,
-    JobTooOld,
     ModelCollected,
     ModelsCollected,
     NothingToPromote,
@@ -37,6 +30,15 @@ from shared.core.gate_facts import (
     Judged,
     StillWaiting,
     TurnTaken,
+)
+from shared.core.job_facts import (
+    JobCancelled,
+    JobCreated,
+    JobFailed,
+    JobFinished,
+    JobStarted,
+    JobStopped,
+    JobTooOld,
 )
 from shared.core.promotion_facts import (
     EndpointReserved,

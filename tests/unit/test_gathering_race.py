@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from shared.core.run import Run
-from shared.ledger import VersionEntry
 from shared.ports import ETag
+from shared.records import VersionEntry
 from tests.unit.test_gathering import BURST, NEWEST, trained_on, waiting, world_of
 
 

@@ -7,8 +7,9 @@ import pytest
 from shared.core.head import Head
 from shared.core.run import Phase, Run
 from shared.errors import Conflict, CorruptRecord
-from shared.ledger import DueTime, Heartbeat, Ledger, VersionEntry, fingerprint_of
+from shared.ledger import Ledger, fingerprint_of
 from shared.ports import ETag
+from shared.records import DueTime, Heartbeat, VersionEntry
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import MemoryDocuments
 from tests.unit.samples import HOUR, NOW, UPDATE, blob, promotion, run, trouble

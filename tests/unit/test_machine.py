@@ -6,6 +6,7 @@ from typing import Any, get_args
 import pytest
 
 from shared.core import facts, gate_facts
+from shared.core import job_facts as jobs
 from shared.core import promotion_facts as updates
 from shared.core.facts import Fact
 from shared.core.gate import refused
@@ -32,13 +33,13 @@ BACK = ("rolled_back", "unchanged", "start")
 SAMPLES: dict[type[Fact], Fact] = {
     type(fact): fact
     for fact in (
-        facts.JobCreated("j1"),
-        facts.JobStarted(),
-        facts.JobFinished(),
-        facts.JobFailed("bad data"),
-        facts.JobStopped("too long"),
-        facts.JobCancelled(),
-        facts.JobTooOld(),
+        jobs.JobCreated("j1"),
+        jobs.JobStarted(),
+        jobs.JobFinished(),
+        jobs.JobFailed("bad data"),
+        jobs.JobStopped("too long"),
+        jobs.JobCancelled(),
+        jobs.JobTooOld(),
         gate_facts.TurnTaken(),
         gate_facts.StillWaiting("another run is open"),
         gate_facts.Judged(None),
@@ -190,7 +191,7 @@ def test_an_attempt_is_stopped_at_its_timeout_and_not_a_second_before() -> None:
     assert next_command(shape, at) is Command.STOP_JOB
 
 
-@pytest.mark.parametrize("over", [facts.JobFailed("bad"), facts.JobStopped("late")])
+@pytest.mark.parametrize("over", [jobs.JobFailed("bad"), jobs.JobStopped("late")])
 @pytest.mark.parametrize("phase", [Phase.CREATED, Phase.TRAINING])
 def test_the_next_attempt_comes_only_after_the_last_one_is_over(phase: Phase, over: Fact) -> None:
     again = apply(run(phase, config=TWICE), over, NOW)
@@ -206,7 +207,7 @@ def test_the_next_attempt_comes_only_after_the_last_one_is_over(phase: Phase, ov
 
 @pytest.mark.parametrize(
     ("over", "end"),
-    [(facts.JobFailed("bad"), Phase.FAILED), (facts.JobStopped("late"), Phase.TIMED_OUT)],
+    [(jobs.JobFailed("bad"), Phase.FAILED), (jobs.JobStopped("late"), Phase.TIMED_OUT)],
 )
 def test_the_last_attempt_ends_the_run_with_its_reason(over: Fact, end: Phase) -> None:
     ended = apply(run(Phase.TRAINING, config=TWICE, attempt=2), over, NOW)
@@ -216,11 +217,11 @@ def test_the_last_attempt_ends_the_run_with_its_reason(over: Fact, end: Phase) -
 
 def test_a_cancelled_run_is_not_tried_again() -> None:
     shape = apply(run(Phase.TRAINING, config=TWICE), facts.CancelRequested(), NOW)
-    assert apply(shape, facts.JobStopped("cancelled"), NOW).phase is Phase.CANCELLED
+    assert apply(shape, jobs.JobStopped("cancelled"), NOW).phase is Phase.CANCELLED
 
 
 def test_a_second_confirmation_does_not_restart_the_clock_of_an_attempt() -> None:
-    again = apply(run(Phase.TRAINING), facts.JobStarted(), NOW + HOUR)
+    again = apply(run(Phase.TRAINING), jobs.JobStarted(), NOW + HOUR)
     assert again.started_at == NOW
 
 
@@ -259,7 +260,7 @@ def test_a_step_waits_while_there_is_patience_and_is_parked_after_it() -> None:
 
 def test_a_step_that_works_again_starts_with_new_patience() -> None:
     shape = run(Phase.CREATED, trouble=trouble())
-    assert apply(shape, facts.JobStarted(), NOW).trouble is None
+    assert apply(shape, jobs.JobStarted(), NOW).trouble is None
 
 
 @pytest.mark.parametrize("parked_in", STEPS)
@@ -381,5 +382,5 @@ def test_a_run_keeps_its_record_unchanged_when_a_fact_is_refused() -> None:
     shape = run(Phase.PROMOTED)
     copy = shape.model_copy(deep=True)
     with pytest.raises(InvalidTransition):
-        apply(shape, facts.JobStarted(), NOW)
+        apply(shape, jobs.JobStarted(), NOW)
     assert shape == copy

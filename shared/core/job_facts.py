@@ -1,0 +1,113 @@
+"""What can be learned about a run's training job, and how each fact changes the run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.core.blobs import BlobVersion
+from shared.core.durations import show_duration
+from shared.core.run import Ended, Phase, Run, Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class JobCreated:
+    """The service gave a handle; nothing runs yet."""
+
+    job: str
+    inputs: Mapping[str, BlobVersion] = field(default_factory=dict)  #: where not simply the newest
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Keep the handle, and what it was made for, before it starts anything (rule 3)."""
+        note = f"attempt {run.attempt}: job {self.job}"
+        known = {"job": self.job, "job_at": at, "inputs": dict(self.inputs)}
+        return run.moved(Phase.CREATED, at, note, **known)
+
+
+@dataclass(frozen=True, slots=True)
+class JobStarted:
+    """The service confirmed the start, or shows the job past it."""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Start the attempt's clock, once."""
+        return run.moved(Phase.TRAINING, at, started_at=run.started_at or at)
+
+
+@dataclass(frozen=True, slots=True)
+class JobFinished:
+    """The job ended well."""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Go on to what it left behind."""
+        return run.moved(Phase.TRAINED, at)
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailed:
+    """The job ended badly, with the service's own reason."""
+
+    reason: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Try again while attempts are left."""
+        return _attempt_over(run, Phase.FAILED, self.reason, at)
+
+
+@dataclass(frozen=True, slots=True)
+class JobStopped:
+    """The job is known to be over because we asked for it."""
+
+    reason: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Try again while attempts are left, unless a person cancelled."""
+        return _attempt_over(run, Phase.TIMED_OUT, self.reason, at)
+
+
+@dataclass(frozen=True, slots=True)
+class JobCancelled:
+    """Somebody cancelled the job at the service."""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run: a person did not want it."""
+        reason = "the job was cancelled at the service"
+        over = Ended(attempt=run.attempt, job=run.job, reason=reason)
+        attempts = (*run.ended_attempts, over)
+        return run.moved(Phase.CANCELLED, at, reason, reason=reason, ended_attempts=attempts)
+
+
+@dataclass(frozen=True, slots=True)
+class JobTooOld:
+    """A job that never started cannot any more: its signed URLs have run out."""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Make another one for the same attempt."""
+        note = f"job {run.job} never started and its signatures have run out: making another"
+        return run.moved(Phase.RECEIVED, at, note, job=None)
+
+
+def _paused(run: Run, at: datetime) -> Run:
+    pause = run.config.training.pause
+    trouble = Trouble(
+        since=at,
+        cause_since=at,
+        patience=pause,
+        count=0,
+        reason=f"the next attempt begins after a pause of {show_duration(pause)}",
+        next_look=at + pause,
+    )
+    return run.model_copy(update={"trouble": trouble})
+
+
+def _attempt_over(run: Run, end: Phase, reason: str, at: datetime) -> Run:
+    over = Ended(attempt=run.attempt, job=run.job, reason=reason)
+    changes: dict[str, object] = {"ended_attempts": (*run.ended_attempts, over)}
+    training = run.config.training
+    if not run.cancelling and run.attempt < training.attempts:
+        changes |= {"attempt": run.attempt + 1, "job": None, "started_at": None}
+        note = f"attempt {run.attempt} is over: {reason}"
+        # Its place at the service may have been given to others.
+        phase = Phase.RECEIVED if run.config.at_once else Phase.WAITING
+        again = run.moved(phase, at, note, **changes)
+        return _paused(again, at) if training.pause else again
+    end = Phase.CANCELLED if run.cancelling else end
+    return run.moved(end, at, reason, reason=reason, **changes)
