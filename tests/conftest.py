@@ -17,14 +17,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every-pair",
         action="store_true",
-        help="walk every pair of faults in the fault sweep, and not one in thirteen",
+        help="walk every pair of faults in the fault sweep, and not one in 31",
     )
 
 
 @pytest.fixture
 def one_in(request: pytest.FixtureRequest) -> int:
     """How many pairs of faults stand for one that is walked; coprime with the kinds of fault."""
-    return 1 if request.config.getoption("--every-pair") else 13
+    return 1 if request.config.getoption("--every-pair") else 31
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -41,5 +41,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         cases = sum(number for *_, number in told)
         terminalreporter.write_line(
             f"fault sweep: {effects} effects x {kinds} kinds of fault, {cases} cases: every "
-            f"single one, and {'every pair' if every else 'one pair in thirteen'}"
+            f"single one, and {'every pair' if every else 'one pair in 31'}"
         )

@@ -1,6 +1,6 @@
 """Every single fault and pairs of faults on the way from data to live: no luck involved.
 
-`make test` walks one pair in thirteen, always the same ones; `make prove` walks thousands more.
+`make test` walks one pair in 31, always the same ones; `make prove` walks thousands more.
 
 Promises: one run, one started job, and the endpoint serves its model in the end, whatever is
 refused, lost, late, killed or done by a second worker inside a call.

@@ -23,7 +23,7 @@ def hold(part: Part, effort: Effort, least: int) -> None:
 
 
 def test_random_lives_keep_every_promise() -> None:
-    hold(sequences.part, Effort(seed=5, size=60), 60)
+    hold(sequences.part, Effort(seed=5, size=40), 40)
 
 
 def test_events_in_any_order_to_two_hosts_are_one_run_each() -> None:
