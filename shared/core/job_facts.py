@@ -82,7 +82,10 @@ class JobTooOld:
     def fold(self, run: Run, at: datetime) -> Run:
         """Make another one for the same attempt."""
         note = f"job {run.job} never started and its signatures have run out: making another"
-        return run.moved(Phase.RECEIVED, at, note, job=None)
+        # It may have been queued, which the service does not tell; it is known to be over.
+        over = Ended(attempt=run.attempt, job=run.job, reason=note)
+        ended = (*run.ended_attempts, over)
+        return run.moved(Phase.RECEIVED, at, note, job=None, ended_attempts=ended)
 
 
 def _paused(run: Run, at: datetime) -> Run:
