@@ -96,6 +96,7 @@ def _shown(standing: Standing) -> PipelineShown:
         endpoints=[endpoint.name for endpoint in pipeline.endpoints],
         active_since=standing.active_since,
         last_due=standing.last_due,
+        next_due=standing.next_due,
         waiting_data=standing.waiting_data,
         paused=standing.pause or next(iter(by_itself), None),
         keys=[

@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import yaml
 
-from proofs.storage_trouble import Heard, one_thread
+from proofs.storage_trouble import Heard
 from proofs.trial import Effort, Outcome, Violation
 from shared.adapters import StudioAdapters
 from shared.clients.arm_token import ArmToken
@@ -232,7 +232,7 @@ class _Book:
 def part(effort: Effort) -> list[Outcome]:
     """Try `effort.size` odd things of each kind, whole worlds for one in ten, and every URL."""
     book = _Book()
-    with one_thread(), Heard() as heard, tempfile.TemporaryDirectory() as folder:
+    with Heard() as heard, tempfile.TemporaryDirectory() as folder:
         for trial in range(effort.size):
             for kind, promise, act in (
                 ("answer", ODD_ANSWERS, _answers),

@@ -24,7 +24,6 @@ from hypothesis.stateful import (
 )
 
 from proofs.trial import Effort, Outcome, Violation
-from shared import lanes
 from shared.asked import ManualRequest
 from shared.core.run import Origin, Phase
 from shared.core.slot import lets_go
@@ -314,7 +313,6 @@ class Life(RuleBasedStateMachine):
 def part(effort: Effort) -> list[Outcome]:
     """Live through `effort.size` random lives; the first broken one is shrunk and told."""
     logging.disable(logging.CRITICAL)
-    vars(lanes)["MOST_AT_ONCE"] = 1  # one thread, so that a life can be lived again
     Life.lives, Life.on_end = 0, staticmethod(effort.progress)
     chosen = settings(
         max_examples=effort.size,

@@ -5,7 +5,6 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -13,7 +12,6 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from proofs.trial import Effort, Outcome, Violation
-from shared import lanes
 from shared.core.blobs import BlobVersion
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
@@ -115,17 +113,6 @@ class Heard(logging.Handler):
         root.handlers, root.manager.disable = self._others, self._disabled
         for logger, level in self._before:
             logger.setLevel(level)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Have a tick use one thread, so that a trial can be seen again."""
-    known = vars(lanes)
-    before, known["MOST_AT_ONCE"] = known["MOST_AT_ONCE"], 1
-    try:
-        yield
-    finally:
-        known["MOST_AT_ONCE"] = before
 
 
 @dataclass
@@ -366,23 +353,22 @@ def part(effort: Effort) -> list[Outcome]:
     says: list[Violation] = []
     others: list[Violation] = []
     damaged: Counter[str] = Counter()
-    with one_thread():
-        for trial in range(effort.size):
-            plan = f"seed {effort.seed}, trial {trial}"
-            chance = random.Random(f"{effort.seed}/trouble/{trial}")  # noqa: S311 -- no secret
-            recovers += [Violation(f"trouble: {plan}", one) for one in _troubled(chance)]
-            effort.progress()
-        for trial in range(effort.size):
-            chance = random.Random(f"{effort.seed}/damage/{trial}")  # noqa: S311 -- no secret
-            case = _Damaged(chance, KINDS[trial % len(KINDS)])
-            case.play()
-            plan = f"damage: seed {effort.seed}, trial {trial}: {case.told}"
-            damaged[case.kind] += case.name != ""
-            recovers += [Violation(plan, one) for one in case.recovery]
-            untouched += [Violation(plan, one) for one in case.overwritten]
-            says += [Violation(plan, one) for one in case.silence]
-            others += [Violation(plan, one) for one in case.stopped]
-            effort.progress()
+    for trial in range(effort.size):
+        plan = f"seed {effort.seed}, trial {trial}"
+        chance = random.Random(f"{effort.seed}/trouble/{trial}")  # noqa: S311 -- no secret
+        recovers += [Violation(f"trouble: {plan}", one) for one in _troubled(chance)]
+        effort.progress()
+    for trial in range(effort.size):
+        chance = random.Random(f"{effort.seed}/damage/{trial}")  # noqa: S311 -- no secret
+        case = _Damaged(chance, KINDS[trial % len(KINDS)])
+        case.play()
+        plan = f"damage: seed {effort.seed}, trial {trial}: {case.told}"
+        damaged[case.kind] += case.name != ""
+        recovers += [Violation(plan, one) for one in case.recovery]
+        untouched += [Violation(plan, one) for one in case.overwritten]
+        says += [Violation(plan, one) for one in case.silence]
+        others += [Violation(plan, one) for one in case.stopped]
+        effort.progress()
     note = ", ".join(f"{number} {kind}" for kind, number in sorted(damaged.items()))
     return [
         Outcome(RECOVERS, 2 * effort.size, tuple(recovers)),

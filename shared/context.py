@@ -8,6 +8,7 @@ from typing import Final
 
 from shared.core.blobs import BlobVersion
 from shared.core.redact import one_line
+from shared.lanes import MOST_AT_ONCE
 from shared.ledger import Ledger
 from shared.ports import Adapters, Blobs, Clock
 
@@ -27,7 +28,7 @@ log.addFilter(_OneLine())
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The spans of time that the app keeps to."""
+    """The spans of time and the numbers that the app keeps to."""
 
     lease: timedelta = timedelta(minutes=6)
     """How old a claim must be before its holder counts as dead; longer than functionTimeout."""
@@ -43,6 +44,8 @@ class Limits:
     """How often data is searched for that no event announced."""
     keep: timedelta = timedelta(days=400)
     """How long ended runs and data versions are remembered."""
+    at_once: int = MOST_AT_ONCE
+    """How many open runs a tick of the poll looks at side by side."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,10 @@ class PipelineShown(Answer):
     schedule: str | dict[str, Any] | None = None
     endpoints: list[str]
     active_since: AwareDatetime | None = None
-    last_due: AwareDatetime | None = None
+    last_due: AwareDatetime | None = Field(
+        default=None, description="The newest due time that was dealt with."
+    )
+    next_due: AwareDatetime | None = None
     waiting_data: int = Field(description="Data versions that no run has taken yet.")
     paused: Pause | None = None
     keys: list[SlotShown]

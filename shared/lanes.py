@@ -21,6 +21,7 @@ class Lanes(Generic[T]):
         lane_of: which lane an item belongs to.
         work: does one item; False means that its service failed.
         go_on: asked before each item; False stops the rest.
+        most: how many items are worked on side by side; with 1 they are done in order.
     """
 
     def __init__(
@@ -29,12 +30,14 @@ class Lanes(Generic[T]):
         lane_of: Callable[[T], str],
         work: Callable[[T], bool],
         go_on: Callable[[], bool],
+        most: int = MOST_AT_ONCE,
     ) -> None:
         self._waiting: dict[str, deque[T]] = {}
         for item in items:
             self._waiting.setdefault(lane_of(item), deque()).append(item)
         self._work = work
         self._go_on = go_on
+        self._most = most
         self._busy = Counter[str]()
         self._failing = Counter[str]()
         self._moved = threading.Condition()
@@ -42,7 +45,7 @@ class Lanes(Generic[T]):
 
     def run(self) -> list[T]:
         """Do the work and return what was not begun: stopped, or in a failing lane."""
-        most = min(MOST_AT_ONCE, sum(map(len, self._waiting.values())))
+        most = min(self._most, sum(map(len, self._waiting.values())))
         if most == 1:
             self._worker()
         elif most:

@@ -12,6 +12,7 @@ from shared.core.parameters import parameters_for
 from shared.core.pattern import literal_prefix
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
+from shared.core.schedule import last_due_of, next_due_of
 from shared.core.slot import Pause, Slot
 from shared.core.training import DATA, MANIFEST
 from shared.errors import Conflict, PermanentError
@@ -43,6 +44,7 @@ class Standing:
     pause: Pause | None
     slots: tuple[Slot, ...]
     last_due: datetime | None
+    next_due: datetime | None
     waiting_data: int
 
 
@@ -76,13 +78,15 @@ class Pipelines:
         """Return how a pipeline stands. Raises NoSuchPipeline."""
         pipeline = self._find(name)
         ledger = self.context.ledger
-        activated, due = ledger.activated(name), ledger.last_due(name)
+        activated, schedule = ledger.activated(name), pipeline.schedule
+        due = ledger.last_due(name) if schedule is not None else None
         return Standing(
             pipeline=pipeline,
             active_since=activated.record.activated_at if activated else None,
             pause=ledger.pause(name),
             slots=tuple(stored.record for _, stored in ledger.slots(name)),
-            last_due=due.record.last_due if due else None,
+            last_due=last_due_of(schedule, due.record.last_due) if schedule and due else None,
+            next_due=next_due_of(schedule, self.context.clock.now()) if schedule else None,
             waiting_data=sum(1 for _ in ledger.inbox(f"inbox/{name}/")),
         )
 

@@ -115,6 +115,7 @@ class Poll:
             lambda marker: marker.hints.get("service", ""),
             lambda marker: self._look(marker, until),
             lambda: self._context.clock.now() < until,
+            self._context.limits.at_once,
         )
         left = {marker.run_id for marker in lanes.run()}
         self._go_on_with_roll_outs(until)

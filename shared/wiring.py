@@ -146,15 +146,14 @@ def build(
         new_id=_new_id,
         limits=_limits(settings),
     )
-    return assemble(settings, configuration, context, started_at)
+    intake = Intake(context, configuration.pipelines, started_at)
+    return assemble(settings, configuration, context, intake, Poll(context, intake))
 
 
 def assemble(
-    settings: Settings, configuration: Configuration, context: Context, started_at: datetime
+    settings: Settings, configuration: Configuration, context: Context, intake: Intake, poll: Poll
 ) -> App:
-    """Return the app over a context that is built already."""
-    intake = Intake(context, configuration.pipelines, started_at)
-    poll = Poll(context, intake)
+    """Return the app over what is built already."""
     return App(
         settings,
         configuration,

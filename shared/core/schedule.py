@@ -6,7 +6,7 @@ from typing import Final
 
 from croniter import CroniterBadDateError, croniter
 
-from shared.core.recurrence import Recurrence, due_at_or_before
+from shared.core.recurrence import Recurrence, due_after, due_at_or_before
 
 #: The text is an NCRONTAB of six fields.
 Schedule = str | Recurrence
@@ -51,6 +51,17 @@ def last_due_of(schedule: Schedule, now: datetime) -> datetime | None:
         return last_due(schedule, now.astimezone(UTC))
     except CroniterBadDateError:
         return None
+
+
+def next_due_of(schedule: Schedule, now: datetime) -> datetime | None:
+    """Return the first due time after `now`, in UTC; None: there is none that can be told."""
+    try:
+        if isinstance(schedule, Recurrence):
+            return due_after(schedule, now)
+        due: datetime = _walk(schedule, now.astimezone(UTC)).get_next(datetime)
+    except (CroniterBadDateError, OverflowError):
+        return None
+    return due
 
 
 def dues_between(schedule: Schedule, after: datetime, until: datetime, most: int) -> list[datetime]:

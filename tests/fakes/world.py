@@ -35,6 +35,7 @@ LIMITS = Limits(
     lease=timedelta(minutes=2),
     look_every_min=timedelta(seconds=10),
     look_every_max=timedelta(seconds=30),
+    at_once=1,  # one thread, so that a trial goes the same way each time
 )
 
 

@@ -10,13 +10,7 @@ import functions.health
 from local.worker_check.worker import ROOT
 from shared import wiring
 from shared.config import Configuration
-from shared.endpoints import Endpoints
-from shared.history import History
-from shared.orders import Orders
-from shared.pipelines import Pipelines
-from shared.retention import Retention
 from shared.settings import Problem, read_settings
-from shared.sweep import Sweep
 from shared.wiring import App, Unusable
 from tests.fakes.world import DATA, MODELS, World
 from tests.functions.calls import Api
@@ -69,22 +63,8 @@ def app_over(world: World, *problems: Problem) -> App:
     pipelines = {world.pipeline.name: world.pipeline}
     configuration = Configuration(problems=problems) if problems else Configuration(pipelines)
     settings = read_settings(ENVIRONMENT, ROOT)
-    intake, poll = world.intake, world.poll
-    context = intake._context
-    return App(
-        settings,
-        configuration,
-        context,
-        intake.driver,
-        intake,
-        poll,
-        Endpoints(context, intake),
-        Retention(context),
-        Sweep(context, intake),
-        Orders(context, intake),
-        Pipelines(context, intake),
-        History(context),
-    )
+    intake = world.intake
+    return wiring.assemble(settings, configuration, intake._context, intake, world.poll)
 
 
 def park(world: World, api: Api) -> str:

@@ -1,5 +1,6 @@
 """What landed becomes runs: bursts, queues, and every version in exactly one of them."""
 
+import json
 from collections import Counter
 from datetime import timedelta
 from typing import Any
@@ -141,7 +142,7 @@ def test_no_more_runs_are_open_than_max_parallel() -> None:
     assert all(run.phase.ended for run in world.runs())
 
 
-def test_the_list_of_all_blobs_is_an_input_and_a_parameter() -> None:
+def test_the_list_of_all_blobs_is_an_input() -> None:
     world = world_of(BURST, **LISTED)
     land(world, "a.csv", "b.csv")
     world.tick(150)
@@ -153,7 +154,23 @@ def test_the_list_of_all_blobs_is_an_input_and_a_parameter() -> None:
     lines = content.decode().splitlines()
     assert lines[0] == "Container,Name,ETag,Size,LastModified,ContentMD5"
     assert [line.split(",")[1] for line in lines[1:]] == ["a.csv", "b.csv"]
-    assert f"/{listed}" in next(body for body in world.bodies if "Inputs" in body)
+    (sent,) = submitted(world)
+    assert sent["Inputs"]["input1"]["RelativeLocation"].endswith(f"/{listed}")
+
+
+def test_the_list_of_all_blobs_is_a_parameter() -> None:
+    world = world_of(BURST, parameters={"Data list": "in {data.manifest}"})
+    land(world, "a.csv", "b.csv")
+    world.tick(150)
+    listed = f"runs/sample/{world.run().run_id}/manifest.csv"
+    (sent,) = submitted(world)  # the stand-in's service knows no such parameter, and refuses it
+    assert sent["GlobalParameters"] == {"Data list": f"in models/{listed}"}
+    assert world.blobs.read("models", listed, 10_000) is not None
+
+
+def submitted(world: Observed) -> list[dict[str, Any]]:
+    """The bodies of the requests that were to create jobs."""
+    return [json.loads(body) for body in world.bodies if "Inputs" in body]
 
 
 def test_the_rest_of_a_burst_is_trained_on_when_one_of_its_blobs_is_replaced() -> None:

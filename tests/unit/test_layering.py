@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("function_app", "functions", "shared", "local", "tests")
+OURS = ("function_app", "functions", "shared", "local", "proofs", "benchmarks", "tests")
 
 
 def modules(folder: str) -> list[Path]:

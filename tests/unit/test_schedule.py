@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.recurrence import Recurrence
-from shared.core.schedule import Schedule, checked_schedule, dues_between, last_due, last_due_of
+from shared.core.schedule import (
+    Schedule,
+    checked_schedule,
+    dues_between,
+    last_due,
+    last_due_of,
+    next_due_of,
+)
 
 MONDAYS = "0 0 3 * * 1"
 
@@ -152,3 +159,18 @@ def test_each_due_time_comes_exactly_once_over_any_looks(
         since = until
     assert seen == dues_between(schedule, begin, since, 999)
     assert seen == sorted(set(seen))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "due"),
+    [
+        (MONDAYS, at("2026-03-09T03:00")),
+        (Recurrence(frequency="Week", anchor=at("2026-01-05T00:00")), at("2026-03-09T00:00")),
+        ("0 0 0 30 2 *", None),
+        (Recurrence(frequency="Month", interval=100_000, anchor=at("2026-01-01T00:00")), None),
+    ],
+)
+def test_the_next_due_time_is_the_first_one_that_is_to_come(
+    schedule: Schedule, due: datetime | None
+) -> None:
+    assert next_due_of(schedule, at("2026-03-02T03:00")) == due
