@@ -71,6 +71,8 @@ def _check_index(
 def _check_http(worker: Worker, stage: Stage, report: Report) -> None:
     health = worker.http("health", "GET", "health")
     report.equal("health: 200, healthy", (200, "healthy", []), _told(health, "status", "problems"))
+    described = worker.http("openapi", "GET", "openapi.json")
+    report.equal("openapi: 200, of OpenAPI 3.1", (200, "3.1.0"), _told(described, "openapi"))
 
     path = f"pipelines/{PIPELINE}/runs"
     key, body = {"idempotency-key": "check-1"}, json.dumps({"data": "older.csv"})

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from azure.storage.blob import BlobServiceClient
+from pathspec import GitIgnoreSpec
 
 from local.worker_check.expected import CONTAINERS, Variant
 
 PIPELINE: Final = "worker-check"
-_DEPLOYED: Final = ("function_app.py", "host.json", "functions", "shared")
 _CSV: Final = b"a,b,label\n1,2,0\n3,4,1\n"
 
 
@@ -68,14 +68,14 @@ def set_stage(folder: Path, root: Path, connection_string: str) -> Iterator[Stag
 
 
 def copy_app(root: Path, to: Path) -> Path:
-    """Copy the files that are deployed, and return where they are."""
-    to.mkdir()
-    for name in _DEPLOYED:
-        source = root / name
-        if source.is_dir():
-            shutil.copytree(source, to / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(source, to / name)
+    """Copy the files that are deployed, those that `.funcignore` leaves; return where they are."""
+    left_out = GitIgnoreSpec.from_lines((root / ".funcignore").read_text().splitlines())
+
+    def ignored(folder: str, names: list[str]) -> list[str]:
+        within = Path(folder).relative_to(root)
+        return [name for name in names if left_out.match_file(within / name)]
+
+    shutil.copytree(root, to, ignore=ignored)
     return to
 
 
