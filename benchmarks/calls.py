@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Any, Final
 
@@ -225,7 +226,7 @@ def _bursts(in_memory: int, in_azurite: int, progress: Progress) -> Table:
         for where, size, over in cases:
             task = progress.add_task(f"burst {where}", total=size)
             began = time.monotonic()
-            world = burst(size, over, lambda task=task: progress.advance(task))
+            world = burst(size, over, partial(progress.advance, task))
             calls = world.counting
             content = len(world.blobs.reads)
             table.add_row(

@@ -35,9 +35,7 @@ _SECONDS: Final = 30
 _LOOK_EVERY: Final = 0.5
 _SAMPLE_EVERY: Final = 2.0
 #: How long no run may end before the rest counts as lost.
-#: Every ten minutes Azurite looks for what no blob refers to any more: with tens of thousands
-#: of writes behind it, it answers nobody for minutes.
-_STUCK_SECONDS: Final = 600.0
+_STUCK_SECONDS: Final = 300.0
 _SIZES: Final = 83  # of data: a prime, so that a customer's models differ from one to the next
 _FEWEST_ROWS, _MORE_ROWS = 0.1, 0.002
 
@@ -259,7 +257,7 @@ class _Load:
 
 def part(effort: Effort) -> list[Outcome]:
     """Take `effort.size` runs from data to live; one outcome for each promise."""
-    with Stage(switch_seconds=_SWITCH_SECONDS, more_pipelines=_pipelines) as stage:
+    with Stage(switch_seconds=_SWITCH_SECONDS, on_disk=True, more_pipelines=_pipelines) as stage:
         load = _Load(stage, effort)
         eventually(stage.storage.get_container_client(LEDGER).exists, "the first tick")
         began = time.monotonic()

@@ -11,12 +11,13 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPException, HTTPResponse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import count
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
-_LOOPBACK: Final = "127.0.0.1"
+from local.listener import Listener
+
 _SECONDS: Final = 60.0
 #: Of one connection alone (RFC 9110, 7.6.1), and what is said anew about a body.
 _HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
@@ -66,9 +67,8 @@ class Proxy:
         self._target = (target_host, target_port)
         self._on_call, self._counts = on_call, counts
         self._numbers = count(1)
-        self._server = _Listener((_LOOPBACK, 0), self._handler())
-        self.port = int(self._server.server_address[1])
-        self.url = f"http://{_LOOPBACK}:{self.port}"
+        self._server = Listener(0, self._handler())
+        self.url = self._server.url
         serve = self._server.serve_forever
         self._thread = threading.Thread(target=lambda: serve(poll_interval=0.02), name="proxy")
 
@@ -106,35 +106,6 @@ class Proxy:
             proxy = self
 
         return Handler
-
-
-class _Listener(ThreadingHTTPServer):
-    """Knows its open connections, so that idle ones do not keep their threads when it stops."""
-
-    daemon_threads = False
-    request_queue_size = 128
-
-    def __init__(self, address: tuple[str, int], handler: type["_Handler"]) -> None:
-        self._open: set[socket.socket] = set()
-        self._lock = threading.Lock()
-        super().__init__(address, handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        with self._lock:
-            self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        with self._lock:
-            self._open.discard(request)
-        super().shutdown_request(request)
-
-    def close_connections(self) -> None:
-        with self._lock:
-            connections = tuple(self._open)
-        for connection in connections:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -36,6 +36,8 @@ class Stage:
     Args:
         settings: app settings over the demo's own.
         switch_seconds: how long the endpoint takes to switch after an update.
+        on_disk: keep the storage in a folder: in memory, Azurite makes an extent of each write,
+            and every ten minutes it looks through them all, for minutes after so many writes.
         more_pipelines: called with the stage once its services are there; returns further
             pipelines, by name.
     """
@@ -45,10 +47,11 @@ class Stage:
         settings: Mapping[str, str] | None = None,
         *,
         switch_seconds: float = _SWITCH_SECONDS,
+        on_disk: bool = False,
         more_pipelines: "Callable[[Stage], dict[str, Any]] | None" = None,
     ) -> None:
         self._more, self._switch_seconds = dict(settings or {}), switch_seconds
-        self._more_pipelines = more_pipelines
+        self._more_pipelines, self._on_disk = more_pipelines, on_disk
         self._stack = ExitStack()
         header, *rows = sample_data().splitlines(keepends=True)
         self._header, self._rows = header, rows
@@ -56,7 +59,8 @@ class Stage:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="demo-")))
-            self.azurite = stack.enter_context(Azurite())
+            kept = self.folder / "storage" if self._on_disk else None
+            self.azurite = stack.enter_context(Azurite(kept))
             account = BlobServiceClient.from_connection_string(self.azurite.connection_string)
             self.storage = stack.enter_context(account)
             for container in (DATA, MODELS):
@@ -68,7 +72,7 @@ class Stage:
                 "Breast Cancer [predictive exp.]", RESOURCE, self._weak_model(), "production"
             )
             self._write_pipelines()
-            self.host = stack.enter_context(HostProcess(ROOT, self._settings()))
+            self.host = stack.enter_context(self.new_host())
             self._stack = stack.pop_all()
         return self
 
@@ -79,6 +83,10 @@ class Stage:
         trace: TracebackType | None,
     ) -> None:
         self._stack.__exit__(kind, error, trace)
+
+    def new_host(self) -> HostProcess:
+        """Return a host of the app over this stage's storage and services, not started."""
+        return HostProcess(ROOT, self._settings())
 
     @property
     def secrets(self) -> Sequence[str]:
@@ -94,8 +102,12 @@ class Stage:
         """Put training data where the app's blob trigger looks."""
         self.storage.get_blob_client(DATA, name).upload_blob(content)
 
-    def deliver(self, name: str) -> None:
-        """Deliver the event of a blob (once more), as Event Grid does."""
+    def deliver(self, name: str, to: HostProcess | None = None) -> None:
+        """Deliver the event of a blob (once more), as Event Grid does, to this or that host.
+
+        Raises:
+            requests.RequestException: the host does not take it.
+        """
         event = {
             "id": "demo",
             "eventType": "Microsoft.Storage.BlobCreated",
@@ -104,7 +116,7 @@ class Stage:
             "dataVersion": "",
             "data": {"url": f"{self.azurite.blob_endpoint}/{DATA}/{name}"},
         }
-        hook = f"{self.host.url}/runtime/webhooks/blobs"
+        hook = f"{(to or self.host).url}/runtime/webhooks/blobs"
         function = {"functionName": "Host.Functions.on_training_data"}
         answer = requests.post(hook, params=function, json=[event], timeout=_SECONDS)
         answer.raise_for_status()

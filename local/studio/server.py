@@ -1,25 +1,21 @@
 """The HTTP skin: a loopback server around `Studio` that also acts out faults."""
 
-import contextlib
-import socket
-import sys
 import threading
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from socketserver import ThreadingTCPServer
 from types import TracebackType
 from typing import Any, Self
 
+from local.listener import Listener
 from local.studio.control import PREFIX, ControlPlane
 from local.studio.faults import FaultKind, FaultRule, FaultScript, canned
 from local.studio.state import Studio
 from local.studio.training import Trainer
 from local.studio.wire import WireAnswer, WireRequest
 
-_LOOPBACK = "127.0.0.1"
 _LARGEST_BODY = 64 * 1024 * 1024
 _WORK_EVERY_SECONDS = 0.1
 
@@ -58,8 +54,8 @@ class StudioServer:
         self._queue_delay = queue_delay
         self._clock = clock
         self._stopping = threading.Event()
-        self._listener = _Listener((_LOOPBACK, port), self._handler())
-        self.url = f"http://{_LOOPBACK}:{self._listener.server_address[1]}"
+        self._listener = Listener(port, self._handler())
+        self.url = self._listener.url
         studio.base_url = self.url
         self._threads: list[threading.Thread] = []
 
@@ -109,40 +105,6 @@ class StudioServer:
             stopping = server._stopping
 
         return Handler
-
-
-class _Listener(ThreadingTCPServer):
-    """Knows its open connections, so that idle ones do not keep their threads when it stops."""
-
-    allow_reuse_address = True
-    request_queue_size = 128
-
-    def __init__(self, address: tuple[str, int], handler: type["_Handler"]) -> None:
-        self._open: set[socket.socket] = set()
-        self._open_lock = threading.Lock()
-        super().__init__(address, handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        with self._open_lock:
-            self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        with self._open_lock:
-            self._open.discard(request)
-        super().shutdown_request(request)
-
-    def close_connections(self) -> None:
-        with self._open_lock:
-            connections = tuple(self._open)
-        for connection in connections:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that go away; anything else is a bug and is shown."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

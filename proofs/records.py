@@ -1,0 +1,141 @@
+"""Reads the ledger past the app, as one who looks over its shoulder."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from azure.core.exceptions import ResourceNotFoundError
+from pydantic import BaseModel, ValidationError
+
+from local.demo.stage import LEDGER, RESOURCE, Stage
+from shared.core.head import Head
+from shared.core.run import Origin, Run
+from shared.core.slot import Pause, Slot
+from shared.core.watch import Watch
+from shared.records import Activation, DueTime, Heartbeat, SweepState, VersionEntry
+
+R = TypeVar("R", bound=BaseModel)
+#: A version of training data: its name, and its ETag without quotes.
+Cause = tuple[str, str]
+
+_RECORDS: Final[Mapping[str, type[BaseModel]]] = {
+    "runs": Run,
+    "versions": VersionEntry,
+    "inbox": VersionEntry,
+    "slots": Slot,
+    "seats": Slot,
+    "pauses": Pause,
+    "heads": Head,
+    "watches": Watch,
+    "pipelines": Activation,
+    "schedules": DueTime,
+    "cleaning": DueTime,
+    "poll": Heartbeat,
+    "sweep": SweepState,
+}
+
+
+class Records:
+    """The records of a stage, each read once for each of its versions."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._container = stage.storage.get_container_client(LEDGER)
+        self._runs: dict[str, tuple[str, Run]] = {}
+        self._checked: set[tuple[str, str]] = set()
+
+    def runs(self) -> Iterator[tuple[Run, datetime]]:
+        """Yield every run that can be read, with the time of its last change."""
+        for listed in list(self._listed("runs/")):
+            etag, run = self._runs.get(listed.name, ("", None))
+            if run is None or etag != listed.etag:
+                run = self._parsed(listed.name, Run)
+                if run is None:
+                    continue
+                self._runs[listed.name] = (listed.etag, run)
+            yield run, listed.last_modified
+
+    def opened_by(self, cause: Cause) -> list[Run]:
+        """Return the runs that this data opened."""
+        return [
+            run
+            for run, _ in self.runs()
+            if run.origin is Origin.DATA
+            if cause in {(blob.name, blob.etag) for blob in run.manifest}
+        ]
+
+    def starts(self) -> Counter[str]:
+        """Return how often a job was started for each attempt, by the folder of its model."""
+        started: Counter[str] = Counter()
+        for job in self._stage.studio.state["jobs"]:
+            attempt = str(job["outputs"]["output1"]).rpartition("/")[0]
+            started[attempt] += job["starts"]
+        return started
+
+    def started_twice(self) -> list[str]:
+        """Return the attempts for which more than one job was started."""
+        return [f"{place}: {times} starts" for place, times in self.starts().items() if times > 1]
+
+    def not_serving(self, run: Run) -> list[str]:
+        """Return who says that the model of `run` does not serve: the endpoint, the ledger."""
+        if run.model is None:
+            return [f"{run.run_id} has no model"]
+        model = self._stage.storage.get_blob_client(run.model.container, run.model.name)
+        wanted = hashlib.sha256(model.download_blob().readall()).hexdigest()
+        served = [
+            endpoint["serving_sha256"]
+            for service in self._stage.studio.state["services"]
+            for endpoint in service["endpoints"]
+            if endpoint["name"] == "production"
+        ]
+        found = []
+        if served != [wanted]:
+            found.append(f"the endpoint does not serve the model of {run.run_id}")
+        if (serving := self.serving()) != run.run_id:
+            found.append(f"the ledger says that {serving} serves, and not {run.run_id}")
+        return found
+
+    def rests_since(self, moment: datetime) -> bool:
+        """Whether a tick since then found nothing open."""
+        beat = self._parsed("poll", Heartbeat)
+        return beat is not None and beat.at > moment and not list(self._listed("open/"))
+
+    def serving(self) -> str | None:
+        """Return the run whose model the ledger says serves."""
+        heads = [self._parsed(listed.name, Head) for listed in list(self._listed("heads/"))]
+        serving = [head.resource(RESOURCE).serving for head in heads if head]
+        return next((one.run_id for one in serving if one), None)
+
+    def unreadable(self) -> list[str]:
+        """Return which records, written since this was asked last, are not understood."""
+        found = []
+        for listed in list(self._listed("")):
+            kind = _RECORDS.get(listed.name.partition("/")[0])
+            if (listed.name, listed.etag) in self._checked or listed.size == 0:
+                continue
+            self._checked.add((listed.name, listed.etag))
+            if kind is None:
+                found.append(f"{listed.name}: of no known kind")
+            elif problem := self._problem(listed.name, kind):
+                found.append(f"{listed.name}: {problem}")
+        return found
+
+    def _listed(self, prefix: str) -> Iterator[Any]:
+        return iter(self._container.list_blobs(name_starts_with=prefix or None))
+
+    def _problem(self, name: str, kind: type[BaseModel]) -> str:
+        try:
+            kind.model_validate_json(self._container.download_blob(name).readall())
+        except ResourceNotFoundError:
+            return ""  # gone meanwhile
+        except ValidationError as error:
+            return str(error)
+        return ""
+
+    def _parsed(self, name: str, kind: type[R]) -> R | None:
+        try:
+            return kind.model_validate_json(self._container.download_blob(name).readall())
+        except (ResourceNotFoundError, ValidationError):
+            return None

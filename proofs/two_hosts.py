@@ -1,0 +1,235 @@
+"""Two real hosts over one storage account: both are told of everything, and one is killed at times.
+
+Each blob's event is delivered one to five times, to either host, at once or when others have
+landed since; both hosts look through the containers too, and both have every timer. The same
+request is made to both at the same moment.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import pairwise
+from typing import Any, Final
+
+import requests
+
+from local.demo.stage import DATA, RESOURCE, Stage
+from local.host.process import HostProcess
+from proofs.kill_points import kill
+from proofs.records import Cause, Records
+from proofs.trial import Effort, Outcome, Violation
+from shared.core.run import Origin, Phase, Run
+from tests.waiting import eventually
+
+ONE_RUN: Final = "two real hosts: one run for each event, due time and request"
+ONE_START: Final = "two real hosts: one started job for each attempt"
+SERVES: Final = "two real hosts: every run ends, and the newest model serves"
+
+EACH, BURST, CLOCK = "each", "burst", "clock"
+_DUE_EVERY: Final = 10
+_SETTINGS: Final = {
+    "AzureFunctionsJobHost__functionTimeout": "00:00:08",
+    "CLAIM_LEASE": "9s",
+    "SCHEDULE_TICK": "*/1 * * * * *",
+}
+_SWITCH_SECONDS: Final = 0.5
+_SECONDS: Final = 30
+_PATIENCE: Final = 240.0
+_MOST_TIMES: Final = 5
+_KILL_EVERY: Final = 15
+_GOOD: Final = frozenset({Phase.PROMOTED, Phase.SUPERSEDED, Phase.UNCHANGED, Phase.FINISHED})
+_FEWEST_ROWS: Final = 0.4
+
+
+def _pipelines(stage: Stage) -> dict[str, Any]:
+    """Return one pipeline of a run for each blob, one of bursts, and one of due times."""
+    endpoint = {
+        "name": "production",
+        "update": stage.endpoint["management_url"],
+        "api_key": "${ENDPOINT_KEY}",
+        "resource": RESOURCE,
+        "verify": {"score": stage.endpoint["execute_url"], "rows": "probe.json"},
+    }
+    training = {
+        "service": stage.training["jobs_url"],
+        "api_key": "${TRAINING_KEY}",
+        "outputs": {"output1": "model.ilearner", "output2": "evaluation.csv"},
+    }
+    promoted: dict[str, Any] = {"training": training, "endpoints": [endpoint]}
+    timed = {"schedule": f"*/{_DUE_EVERY} * * * * *", "catch_up": "all", "when_busy": "queue"}
+    kept = {"blob": f"{CLOCK}/{{name}}.csv", "opens_runs": False}
+    return {
+        EACH: {**promoted, "data": {"blob": f"{EACH}/{{name}}.csv"}, "when_busy": "parallel"},
+        BURST: {**promoted, "data": {"blob": f"{BURST}/{{name}}.csv", "settle": "2s"}},
+        CLOCK: {**timed, "data": kept, "training": training},
+    }
+
+
+@dataclass
+class _Pair:
+    """Two hosts of one stage, and what they are told."""
+
+    stage: Stage
+    hosts: tuple[HostProcess, HostProcess]
+    effort: Effort
+    landed: list[Cause] = field(default_factory=list)
+    asked: list[tuple[str, set[str]]] = field(default_factory=list)  #: key, ids in the answers
+    deliveries: int = 0
+    kills: int = 0
+    _late: list[str] = field(default_factory=list)
+
+    def play(self) -> None:
+        """Let data land, tell of it, ask, and kill."""
+        chance = random.Random(f"{self.effort.seed}/hosts")  # noqa: S311 -- no secret
+        with ThreadPoolExecutor(_MOST_TIMES) as pool:
+            for number in range(self.effort.size):
+                self._land(number, chance, pool)
+                if number % _KILL_EVERY == _KILL_EVERY // 2:
+                    self._kill(chance.choice(self.hosts))
+                self._ask(number, pool)
+                self.effort.progress()
+            self._tell(self._late, chance, pool)
+
+    def _land(self, number: int, chance: random.Random, pool: ThreadPoolExecutor) -> None:
+        name = f"{chance.choice((EACH, EACH, BURST))}/{number}.csv"
+        part = _FEWEST_ROWS + (number * 0.137) % (1 - _FEWEST_ROWS)
+        blob = self.stage.storage.get_blob_client(DATA, name)
+        made = blob.upload_blob(self.stage.data(part))
+        self.landed.append((name, str(made["etag"]).strip('"')))
+        times = [name] * chance.randint(1, _MOST_TIMES)
+        late = chance.randint(0, len(times))
+        self._late += times[:late]
+        chance.shuffle(self._late)
+        due, self._late = self._late[: chance.randint(0, 2)], self._late[2:]
+        self._tell([*times[late:], *due], chance, pool)
+
+    def _tell(self, names: list[str], chance: random.Random, pool: ThreadPoolExecutor) -> None:
+        chosen = [(name, chance.choice(self.hosts)) for name in names]
+        self.deliveries += len(chosen)
+        for told in [pool.submit(self._deliver, name, host) for name, host in chosen]:
+            told.result()
+
+    def _deliver(self, name: str, host: HostProcess) -> None:
+        with suppress(requests.RequestException):  # the other host, or a look, finds it too
+            self.stage.deliver(name, host)
+
+    def _ask(self, number: int, pool: ThreadPoolExecutor) -> None:
+        """Make one request to both hosts at once."""
+        if number % _MOST_TIMES:
+            return
+        key = f"proof-{number}"
+        answers = [pool.submit(self._started, host, key) for host in self.hosts]
+        ids = {found for answer in answers if (found := answer.result())}
+        self.asked.append((key, ids))
+
+    def _started(self, host: HostProcess, key: str) -> str | None:
+        """Return the run that a request opened; None when the host has none to tell of now."""
+        answer = requests.post(
+            f"{host.url}/api/pipelines/{CLOCK}/runs",
+            json={},
+            headers={"Idempotency-Key": key},
+            timeout=_SECONDS,
+        )
+        return str(answer.json()["run_id"]) if answer.ok else None
+
+    def _kill(self, host: HostProcess) -> None:
+        kill(host)
+        host.start()
+        self.kills += 1
+
+
+def part(effort: Effort) -> list[Outcome]:
+    """Let `effort.size` blobs land before two hosts; one outcome for each promise."""
+    with (
+        Stage(_SETTINGS, switch_seconds=_SWITCH_SECONDS, more_pipelines=_pipelines) as stage,
+        stage.new_host() as second,
+    ):
+        stage.storage.get_blob_client(DATA, f"{CLOCK}/all.csv").upload_blob(stage.data(1))
+        pair, records = _Pair(stage, (stage.host, second), effort), Records(stage)
+        for host in pair.hosts:
+            eventually(partial(_ticks, host), "the first tick")
+        pair.play()
+        with suppress(AssertionError):  # what did not end is told below, run by run
+            eventually(lambda: not _unsettled(records, pair), "the end of all runs", _PATIENCE)
+        runs = [run for run, _ in records.runs()]
+        worked = [host.log.count("succeeded") for host in pair.hosts]
+        found = {
+            ONE_RUN: [*_not_one_run(pair, runs), *_due_times_missing(runs)],
+            ONE_START: records.started_twice(),
+            SERVES: [*_unsettled(records, pair), *_another_serves(records, runs)],
+        }
+    plan = f"seed {effort.seed}, {effort.size} blobs"
+    notes = (
+        f"{len(pair.landed)} blobs, {pair.deliveries} deliveries, {len(pair.asked)} requests twice,"
+        f" {_number(runs, Origin.SCHEDULE)} due times; {pair.kills} hosts killed;"
+        f" {worked[0]} and {worked[1]} functions run"
+    )
+    return [
+        Outcome(promise, len(runs), tuple(Violation(plan, what) for what in wrong), notes)
+        for promise, wrong in found.items()
+    ]
+
+
+def _ticks(host: HostProcess) -> bool:
+    """Whether a host is up and its app is well."""
+    healthy = requests.get(f"{host.url}/api/health", timeout=_SECONDS).ok
+    return healthy and "poll_jobs succeeded" in host.log
+
+
+def _number(runs: list[Run], origin: Origin) -> int:
+    return sum(run.origin is origin for run in runs)
+
+
+def _unsettled(records: Records, pair: _Pair) -> list[str]:
+    """Return what is not where it is to stay: runs of due times come all the time."""
+    runs = [run for run, _ in records.runs()]
+    trained = {(blob.name, blob.etag) for run in runs for blob in run.manifest}
+    waiting = [f"{name} has no run" for name, etag in pair.landed if (name, etag) not in trained]
+    newest = max((run.opened_at for run in runs if run.pipeline == CLOCK), default=None)
+    return waiting + [
+        f"{run.run_id} is {run.phase}: {run.reason or run.trouble}"
+        for run in runs
+        if run.phase not in _GOOD
+        if run.pipeline != CLOCK or newest is None or newest - run.opened_at > _lately()
+    ]
+
+
+def _lately() -> timedelta:
+    return timedelta(seconds=4 * _DUE_EVERY)
+
+
+def _not_one_run(pair: _Pair, runs: list[Run]) -> Iterator[str]:
+    owners = Counter((blob.name, blob.etag) for run in runs for blob in run.manifest)
+    for name, etag in pair.landed:
+        if owners[name, etag] != 1:
+            yield f"{name} is in {owners[name, etag]} manifests"
+    for key, ids in pair.asked:
+        if len(ids) != 1:
+            yield f"the request {key} was answered with the runs {sorted(ids)}"
+    manual = _number(runs, Origin.MANUAL)
+    if manual != len(pair.asked):
+        yield f"{len(pair.asked)} requests opened {manual} runs"
+
+
+def _due_times_missing(runs: list[Run]) -> Iterator[str]:
+    dues = sorted(_due_time(run) for run in runs if run.origin is Origin.SCHEDULE)
+    for due, following in pairwise(dues):
+        if following - due != timedelta(seconds=_DUE_EVERY):
+            yield f"after the due time {due.isoformat()} came {following.isoformat()}"
+
+
+def _due_time(run: Run) -> datetime:
+    return datetime.fromisoformat(run.cause.removeprefix("due "))
+
+
+def _another_serves(records: Records, runs: list[Run]) -> list[str]:
+    promoted = [run for run in runs if run.phase is Phase.PROMOTED]
+    latest = max((run.data_time for run in promoted), default=None)
+    newest = [run for run in promoted if run.data_time == latest]  # a second may have several
+    wrong = [records.not_serving(run) for run in newest] or [["nothing was promoted"]]
+    return min(wrong, key=len)
