@@ -32,7 +32,7 @@ bench: $(INSTALLED) ## what things cost: calls by kind, and time as ratios (some
 	@$(BIN)/python -m benchmarks.roll_out
 
 .PHONY: prove
-prove: $(INSTALLED) ## measure every promise, and write docs/reliability.md (SEED=1 SCALE=1 PROVE=--every-pair)
+prove: $(INSTALLED) ## measure every promise, and write docs/reliability.md (SEED=1 SCALE=1; SCALE=0.1 is quick)
 	@$(BIN)/python -m proofs --seed $(SEED) --scale $(SCALE) $(PROVE)
 
 .PHONY: worker-check

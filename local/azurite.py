@@ -8,6 +8,7 @@ On the command line: `python -m local.azurite --help`.
 
 import argparse
 import contextlib
+import os
 import re
 import shutil
 import signal
@@ -53,6 +54,8 @@ class Azurite:
         folder: where blobs and queues are kept; None keeps them in memory.
         blob_port: 0 takes a free one.
         queue_port: 0 takes a free one.
+        secured_by: a certificate and its key: it serves https, and takes the tokens of
+            identities too (`local.identity` makes both).
         start_seconds: how long to wait until it serves.
     """
 
@@ -60,13 +63,14 @@ class Azurite:
         self,
         folder: Path | None = None,
         *,
+        secured_by: tuple[Path, Path] | None = None,
         blob_port: int = 0,
         queue_port: int = 0,
         start_seconds: float = 30.0,
     ) -> None:
         self.blob_endpoint = ""
         self.queue_endpoint = ""
-        self._folder = folder
+        self._folder, self._secured_by = folder, secured_by
         self._ports = {"blobPort": blob_port, "queuePort": queue_port, "tablePort": 0}
         self._start_seconds = start_seconds
         self._process: subprocess.Popen[bytes] | None = None
@@ -74,8 +78,9 @@ class Azurite:
     @property
     def connection_string(self) -> str:
         """Return what storage clients and app settings take; usable once it has started."""
+        protocol = "https" if self._secured_by else "http"
         return (
-            f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT_NAME};AccountKey={ACCOUNT_KEY};"
+            f"DefaultEndpointsProtocol={protocol};AccountName={ACCOUNT_NAME};AccountKey={ACCOUNT_KEY};"
             f"BlobEndpoint={self.blob_endpoint};QueueEndpoint={self.queue_endpoint};"
         )
 
@@ -101,6 +106,7 @@ class Azurite:
             self._process = subprocess.Popen(
                 self._command(),
                 stdin=subprocess.PIPE,
+                env=self._environment(),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 process_group=0,  # Ctrl-C is for the starter, which stops this one last
@@ -144,8 +150,16 @@ class Azurite:
         ports = [text for name, port in self._ports.items() for text in (f"--{name}", str(port))]
         # Version check off: SDKs are newer than Azurite (contract: azure-functions section 7).
         flags = ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
+        if self._secured_by:
+            certificate, key = self._secured_by
+            flags += ["--oauth", "basic", "--cert", str(certificate), "--key", str(key)]
         start = [_node(), "-e", _GO_WITH_STARTER, "--", "azurite", str(_SCRIPT)]
         return [*start, *flags, *where, *ports]
+
+    def _environment(self) -> dict[str, str]:
+        # It copies by the URLs that it serves itself, so it trusts its own certificate too.
+        trusted = {"NODE_EXTRA_CA_CERTS": str(self._secured_by[0])} if self._secured_by else {}
+        return os.environ | trusted
 
     def _wait(self, process: subprocess.Popen[bytes], log: Path) -> None:
         deadline = time.monotonic() + self._start_seconds

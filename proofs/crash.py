@@ -8,7 +8,7 @@ happens (its ticks) are none; a read has no effect, so it is stopped before it a
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import TracebackType
@@ -300,18 +300,20 @@ class _Tally:
         ]
 
 
-def part(effort: Effort) -> list[Outcome]:
+def part(effort: Effort, shard: int = 0, shards: int = 1) -> list[Outcome]:
     """Try kill points, each with data of its own; one outcome for each promise.
 
     Args:
-        effort: its size is how many kill points are tried; 0 for all of them. One that is not
+        effort: its size is how many kill points are tried, at most all. One that is not
             reached is no trial, and the next one is tried instead.
+        shard: which of the shards this is; each has every so manieth kill point.
+        shards: how many there are; the size is divided among them.
     """
-    tally = _Tally(effort)
+    tally = _Tally(replace(effort, size=-(-effort.size // shards)))
     while not tally.every or tally.todo:
         with _Theatre() as theatre:
             if not tally.every:
-                tally.plan(theatre.kill_points())
+                tally.plan(theatre.kill_points()[shard::shards])
             while tally.todo and theatre.usable:
                 tally.try_next(theatre)
     return tally.outcomes()

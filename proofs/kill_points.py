@@ -130,7 +130,7 @@ def sides(kind: str) -> tuple[When, ...]:
 
 def chosen(points: Sequence[KillPoint], effort: Effort) -> list[KillPoint]:
     """Return so many points as are to be tried, evenly spread from a start that the seed gives."""
-    number, size = len(points), effort.size or len(points)
+    number, size = len(points), effort.size
     if size >= number:
         return list(points)
     first = random.Random(effort.seed).randrange(number)  # noqa: S311 - to be repeatable

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ import requests
 from azure.storage.blob import BlobServiceClient
 
 from local.azurite import Azurite
+from local.identity import LocalIdentity, make_certificate
 from local.worker_check.expected import ALL_SET, ONLY_REQUIRED, Variant, expected_functions
 from proofs.trial import Effort, Outcome, Violation
 from shared.clients.http import RequestsHttp
@@ -131,11 +133,19 @@ def part(effort: Effort) -> list[Outcome]:
         BlobServiceClient.from_connection_string(storage.connection_string) as account,
         requests.Session() as session,
     ):
-        for container in (_OWN, _OTHERS):
-            made = account.create_container(container)
-            for name in (_BLOB, "other.csv"):
-                made.upload_blob(name, b"content")
-        _signed(account, session, book)
+        _signed(_Signer("the key", account, session), book)
+        _over_http(account, session, book)
+    with tempfile.TemporaryDirectory() as folder, requests.Session() as session:
+        certificate, key = make_certificate(Path(folder))
+        session.verify = trusted = str(certificate)
+        session.trust_env = False  # its certificates would be trusted instead
+        with (
+            Azurite(secured_by=(certificate, key)) as storage,
+            BlobServiceClient(
+                storage.blob_endpoint, LocalIdentity(), connection_verify=trusted
+            ) as account,
+        ):
+            _signed(_Signer("an identity", account, session), book)
     return book.outcomes()
 
 
@@ -215,40 +225,74 @@ def _too_much(signed: SignedBlob, access: Access, protocols: set[str]) -> Iterat
         yield f"st={told['st']}, {now - begins} ago"
 
 
-def _signed(account: BlobServiceClient, session: requests.Session, book: _Book) -> None:
-    clock = SystemClock()
-    blobs = AccountBlobs(account, clock, https_only=False)
-    careful = AccountBlobs(account, clock, https_only=True)
-    own = f"{_OWN}/{_BLOB}"
+@dataclass(frozen=True, slots=True)
+class _Signer:
+    """Signs by one kind of secret, and uses what was signed."""
+
+    secret: str
+    account: BlobServiceClient
+    session: requests.Session
+
+    @property
+    def secure(self) -> bool:
+        """Whether the storage is reached by https."""
+        return self.account.url.startswith("https")
+
+    @property
+    def blobs(self) -> AccountBlobs:
+        """What the app signs with."""
+        return AccountBlobs(self.account, SystemClock(), https_only=self.secure)
+
+    def status(self, place: str, token: str, use: _Use) -> int:
+        """Return what the storage answers to a use of a signature."""
+        return _status(self.session, self.blobs.base_location, place, token, use)
+
+
+_SELF: Final = f"{_OWN}/{_BLOB}"
+
+
+def _signed(signer: _Signer, book: _Book) -> None:
+    for container in (_OWN, _OTHERS):
+        made = signer.account.create_container(container)
+        for name in (_BLOB, "other.csv"):
+            made.upload_blob(name, b"content")
+    protocols = {"https"} if signer.secure else {"https", "http"}
     for access in Access:
-        signed = blobs.sign(_OWN, _BLOB, access, _VALID)
-        told = "; ".join(_too_much(signed, access, {"https", "http"}))
-        book.tried(LEAST, f"{access} over loopback", told)
+        signed = signer.blobs.sign(_OWN, _BLOB, access, _VALID)
+        by = f"{access}, signed with {signer.secret}"
+        book.tried(LEAST, by, "; ".join(_too_much(signed, access, protocols)))
         token = signed.sas_token
         allowed, denied = (_READS, _WRITES) if access is Access.READ else (_WRITES, _READS)
         for use in allowed:
-            status = _status(session, blobs.base_location, own, token, use)
+            status = signer.status(_SELF, token, use)
             wrong = "" if status < 300 else f"answered {status}"  # noqa: PLR2004 -- any success
-            book.tried(WORKS, f"{use.name} by a signature to {access}", wrong)
-        tries = [(own, use) for use in (*denied, *_NEVER)]
+            book.tried(WORKS, f"{use.name} by a signature to {by}", wrong)
+        tries = [(_SELF, use) for use in (*denied, *_NEVER)]
         if access is Access.READ:
-            tries += [(own, use) for use in _PART_OF_WRITING]
+            tries += [(_SELF, use) for use in _PART_OF_WRITING]
         tries += [(place, use) for place in _ELSEWHERE for use in (*_READS, *_WRITES, *_NEVER)]
         tries += [(one, use) for one in _CONTAINERS for use in _OF_CONTAINER]
         tries += [("", use) for use in _OF_ACCOUNT]
         for place, use in tries:
-            status = _status(session, blobs.base_location, place, token, use)
-            _must_fail(book, f"{use.name} of {place or 'the account'} by {access}", status)
+            status = signer.status(place, token, use)
+            _must_fail(book, f"{use.name} of {place or 'the account'} by {by}", status)
         for what, forged in _forged(token):
             for use in (*_READS, *_WRITES, *_NEVER):
-                status = _status(session, blobs.base_location, own, forged, use)
-                _must_fail(book, f"{use.name} by {access} with {what}", status)
-        late = blobs.sign(_OWN, _BLOB, access, timedelta(minutes=-1)).sas_token
-        secure = careful.sign(_OWN, _BLOB, access, _VALID).sas_token
+                status = signer.status(_SELF, forged, use)
+                _must_fail(book, f"{use.name} by {by} with {what}", status)
+        late = signer.blobs.sign(_OWN, _BLOB, access, timedelta(minutes=-1)).sas_token
         for use in allowed:
-            status = _status(session, blobs.base_location, own, late, use)
-            _must_fail(book, f"{use.name} by {access} after its end", status)
-            status = _status(session, blobs.base_location, own, secure, use)
+            status = signer.status(_SELF, late, use)
+            _must_fail(book, f"{use.name} by {by} after its end", status)
+
+
+def _over_http(account: BlobServiceClient, session: requests.Session, book: _Book) -> None:
+    """Use signatures for https alone over http."""
+    careful = AccountBlobs(account, SystemClock(), https_only=True)
+    for access, uses in ((Access.READ, _READS), (Access.WRITE, _WRITES)):
+        token = careful.sign(_OWN, _BLOB, access, _VALID).sas_token
+        for use in uses:
+            status = _status(session, careful.base_location, _SELF, token, use)
             _must_fail(book, f"{use.name} by {access} for https over http", status)
 
 

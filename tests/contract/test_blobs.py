@@ -4,12 +4,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from azure.storage.blob import BlobServiceClient
 
 from local.azurite import Azurite
+from local.identity import LocalIdentity, make_certificate
 from local.studio import BlobRefused, HttpBlobs
 from local.studio.storage import BlobAccess
 from shared.clients.storage import AccountBlobs
@@ -34,7 +36,15 @@ class Bench:
     as_holder: BlobAccess
 
 
-@pytest.fixture(params=["memory", "azurite"])
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Azurite, Path]]:
+    """A storage server that takes identities, and the certificate to trust."""
+    certificate, key = make_certificate(tmp_path_factory.mktemp("certificate"))
+    with Azurite(secured_by=(certificate, key)) as storage:
+        yield storage, certificate
+
+
+@pytest.fixture(params=["memory", "azurite", "azurite by identity"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     name = f"data-{uuid.uuid4().hex}"
     if request.param == "memory":
@@ -54,12 +64,24 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
             fake.store,
         )
         return
-    azurite: Azurite = request.getfixturevalue("azurite")
-    holder = HttpBlobs()
-    with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
+    if request.param == "azurite":
+        azurite: Azurite = request.getfixturevalue("azurite")
+        client, holder = (
+            BlobServiceClient.from_connection_string(azurite.connection_string),
+            HttpBlobs(),
+        )
+    else:
+        azurite, certificate = request.getfixturevalue("secured")
+        client, holder = (
+            BlobServiceClient(
+                azurite.blob_endpoint, LocalIdentity(), connection_verify=str(certificate)
+            ),
+            HttpBlobs(certificate),
+        )
+    with client as account:
         container = account.create_container(name)
         yield Bench(
-            AccountBlobs(account, SystemClock(), https_only=False),
+            AccountBlobs(account, SystemClock(), https_only=request.param != "azurite"),
             name,
             lambda blob, content: container.upload_blob(blob, content, overwrite=True),
             lambda blob: container.get_blob_client(blob).set_blob_metadata({"a": "b"}),

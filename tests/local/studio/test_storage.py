@@ -18,8 +18,13 @@ NOW = datetime(2017, 3, 1, tzinfo=UTC)
 class _BlobHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     blobs: dict[str, bytes]
+    hangs_up = 0  #: so many requests get no answer
 
     def do_GET(self) -> None:
+        if type(self).hangs_up:
+            type(self).hangs_up -= 1
+            self.close_connection = True
+            return
         content = self.blobs.get(self.path)
         self._answer(404 if content is None else 200, content or b"")
 
@@ -77,6 +82,17 @@ def test_a_refusal_over_http_has_the_status_and_the_storages_own_code(
     with pytest.raises(BlobRefused) as refused:
         http_blobs.read(f"{storage[0]}/c/none?sig=SECRET")
     assert (refused.value.status, refused.value.message) == (404, "BlobNotFound")
+
+
+def test_a_connection_that_the_storage_closes_is_made_again(
+    storage: tuple[str, dict[str, bytes]],
+    http_blobs: HttpBlobs,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    base, contents = storage
+    contents["/c/b"] = b"content"
+    monkeypatch.setattr(_BlobHandler, "hangs_up", 2)
+    assert http_blobs.read(f"{base}/c/b") == b"content"
 
 
 @pytest.mark.parametrize(
