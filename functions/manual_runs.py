@@ -29,7 +29,7 @@ def start_run(req: func.HttpRequest) -> func.HttpResponse:
     asked = body_of(req, RunRequest)
     built = app()
     built.require_no_problems()
-    pipeline = built.intake.pipeline(name)
+    pipeline = built.intake.catalogue.pipeline(name)
     if pipeline is None:
         raise NoSuchPipeline(f"{name!r} is not in the pipelines file")
     request = ManualRequest(asked.data, asked.parameters)

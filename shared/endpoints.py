@@ -78,8 +78,8 @@ class Endpoints:
     def lines(self) -> list[dict[str, Any]]:
         """Return each endpoint in one line; those of customers are seen by their key."""
         lines: list[dict[str, Any]] = []
-        for name in sorted(self._intake.names()):
-            pipeline = self._intake.pipeline(name)
+        for name in sorted(self._intake.catalogue.names()):
+            pipeline = self._intake.catalogue.pipeline(name)
             for endpoint in pipeline.endpoints if pipeline else ():
                 told: dict[str, Any] = {"pipeline": name, "endpoint": endpoint.name}
                 if endpoint.tokens:
@@ -171,7 +171,7 @@ class Endpoints:
     def _find(
         self, pipeline: str, endpoint: str, key: Sequence[str]
     ) -> tuple[dict[str, str], Pipeline, Endpoint]:
-        config = self._intake.pipeline(pipeline)
+        config = self._intake.catalogue.pipeline(pipeline)
         if config is None:
             raise NoSuchEndpoint(f"{pipeline!r} is not in the pipelines file")
         if len(key) != len(config.key_tokens):

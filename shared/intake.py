@@ -7,23 +7,23 @@ between any two writes is finished by the poll or by the event's next delivery.
 """
 
 import json
-import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 from shared.asked import Asked
 from shared.backfill import Backfill
+from shared.catalogue import Catalogue
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
-from shared.core.endpoint import Endpoint
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.driver import Driver
 from shared.errors import CorruptRecord, RelearnError
 from shared.gathering import Gathering, key_of
-from shared.openings import Opening, ambiguous, captured
+from shared.newness import Newness, version_of
+from shared.openings import Opening, ambiguous
 from shared.records import VersionEntry
 
 #: Runs are begun for this long by one event.
@@ -47,20 +47,18 @@ class Intake:
         started_at: datetime,
     ) -> None:
         self._context = context
+        self.catalogue: Final = Catalogue(pipelines)
         #: Takes the steps of every run; it tells back of data versions that it meets.
         self.driver: Final = Driver(context, self)
         self._opening = Opening(context, self.driver)
         self.asked: Final = Asked(context, self._opening)
         self._gathering = Gathering(context, self._opening)
         self.backfill: Final = Backfill(context, pipelines, self.asked.newest_data, self._take_old)
-        self._pipelines = pipelines
-        self._started_at = started_at.replace(microsecond=0)  # as storage keeps times
-        self._activated: dict[str, datetime] = {}
-        self._said: set[str] = set()
+        self._newness = Newness(context, started_at, self.backfill)
 
     def gather(self, until: datetime) -> list[Run]:
         """Open the runs that what landed before may have now."""
-        return self._gathering.gather_all(self._pipelines, until)
+        return self._gathering.gather_all(self.catalogue.pipelines, until)
 
     def resume_gathering(self, hint: str, until: datetime) -> Run | None:
         """Go on with a run that a worker began to open from what landed; None if there is none."""
@@ -68,7 +66,7 @@ class Intake:
             name, *key = json.loads(hint)
         except ValueError:
             return None  # a hint is never truth
-        pipeline = self._pipelines.get(name)
+        pipeline = self.catalogue.pipeline(name)
         return self._gathering.resume(pipeline, key, until) if pipeline else None
 
     def blob_landed(self, name: str) -> list[Run]:
@@ -82,17 +80,22 @@ class Intake:
         if blob is None:
             log.info("blob %s is gone again: nothing to do", name)
             return []
-        wanted = self._wanting(name)
+        wanted = self.catalogue.wanting(name)
         if not wanted:
-            self._say_once(f"blob {name} matches no pipeline: it is left alone", name)
+            self._newness.say_once(f"blob {name} matches no pipeline: it is left alone", name)
         return self._receive_for_all(wanted, blob)
 
-    def _wanting(self, name: str) -> list[Pipeline]:
-        return [
-            pipeline
-            for pipeline in self._pipelines.values()
-            if pipeline.data and pipeline.data.opens_runs and captured(pipeline, name) is not None
-        ]
+    def activate(self) -> None:
+        """Make sure that every pipeline has the time since when blobs are news to it."""
+        for name in self.catalogue.names():
+            try:
+                self.active_since(name)
+            except CorruptRecord as exc:
+                log.error("pipeline %s: %s", name, exc)  # the others go on
+
+    def active_since(self, pipeline: str) -> datetime:
+        """Return when the pipeline was first known; what is older is not news to it."""
+        return self._newness.active_since(pipeline)
 
     def given_back(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
         """Have other runs train on what `run` was to train on and will not. Safe to repeat."""
@@ -100,13 +103,13 @@ class Intake:
 
     def landed(self, blob: BlobVersion) -> bool:
         """Record a version met by chance, so that the poll opens its run; tell whether it will."""
-        noted = [self._note(pipeline, blob) for pipeline in self._wanting(blob.name)]
+        noted = [self._note(pipeline, blob) for pipeline in self.catalogue.wanting(blob.name)]
         return any(noted)
 
     def met(self, blob: BlobVersion) -> bool:
         """Record a version that a search came upon; whether no event had announced it."""
         found, failures = False, []
-        for pipeline in self._wanting(blob.name):
+        for pipeline in self.catalogue.wanting(blob.name):
             try:
                 found = self._met(pipeline, blob) or found
             except RelearnError as exc:
@@ -116,26 +119,26 @@ class Intake:
         return found
 
     def _met(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
-        version = _version_id(pipeline, blob)
+        version = version_of(pipeline, blob)
         if self._context.ledger.version(version) is not None:
             return False
         if not self._waits(pipeline, blob):
             entry = self._record_version(pipeline, blob, Origin.DATA)
             return entry is not None and entry.run_id is not None
-        if not self._is_news(pipeline, blob) or self._noted_as_touch(pipeline, blob):
+        if not self._newness.accepts(pipeline, blob):
             return False
         return self._gathering.keep(pipeline, blob, version)
 
     def _note(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
-        known = self._context.ledger.version(_version_id(pipeline, blob))
+        known = self._context.ledger.version(version_of(pipeline, blob))
         if known is not None:
             return known.run_id is not None
         if not self._waits(pipeline, blob):
             entry = self._record_version(pipeline, blob, Origin.DATA)
             return entry is not None and entry.run_id is not None
-        if not self._is_news(pipeline, blob) or self._noted_as_touch(pipeline, blob):
+        if not self._newness.accepts(pipeline, blob):
             return False
-        self._gathering.keep(pipeline, blob, _version_id(pipeline, blob))
+        self._gathering.keep(pipeline, blob, version_of(pipeline, blob))
         return True
 
     def model_landed(self, name: str) -> Run | None:
@@ -147,9 +150,9 @@ class Intake:
             return None
         if owner := names.owner_of_output(name):
             return self._advance_owner(name, *owner)
-        pipeline = self._for_model_by_hand(name)
+        pipeline = self.catalogue.for_model_by_hand(name)
         if pipeline is None:
-            self._say_once(
+            self._newness.say_once(
                 f"model {name} belongs to no run; to promote a model by hand, put it at "
                 f"promote/<pipeline with an endpoint>/<key, if it has one>/<file>"
                 f"{names.MODEL_SUFFIX}",
@@ -162,13 +165,6 @@ class Intake:
             return None
         return self._receive(pipeline, blob, Origin.MODEL)
 
-    def _for_model_by_hand(self, name: str) -> Pipeline | None:
-        by_hand = names.promoted_by_hand(name)
-        pipeline = self._pipelines.get(by_hand[0]) if by_hand else None
-        if by_hand is None or pipeline is None or not pipeline.endpoints:
-            return None
-        return pipeline if len(by_hand[1]) == len(pipeline.key_tokens) else None
-
     def models_by_hand(self) -> Iterable[BlobVersion]:
         """Yield the models under `promote/`, for events that were lost."""
         return self._context.models.listing(self._context.models_container, "promote/")
@@ -176,59 +172,12 @@ class Intake:
     def open_from_entry(self, version_id: str) -> Run | None:
         """Open the run of a recorded version whose record was never written."""
         entry = self._context.ledger.version(version_id)
-        pipeline = self._pipelines.get(entry.pipeline) if entry else None
+        pipeline = self.catalogue.pipeline(entry.pipeline) if entry else None
         if entry is None or entry.run_id is None or pipeline is None:
             return None
         by_hand = entry.blob.container == self._context.models_container
         origin = Origin.MODEL if by_hand else Origin.DATA
         return self._open(pipeline, entry.run_id, entry.blob, origin, fresh=False)
-
-    def configured_for(self, run: Run) -> Pipeline | None:
-        """Return what is configured now for the pipeline, and customer, of `run`, or None.
-
-        A run that delivers to one endpoint of several sees that endpoint alone.
-        """
-        pipeline = self._pipelines.get(run.pipeline)
-        if pipeline is None:
-            return None
-        try:
-            chosen = pipeline.chosen_by(run.tokens)
-        except ValueError as exc:
-            log.warning("run %s: the present configuration does not fit it: %s", run.run_id, exc)
-            return None
-        if run.parent is None and not run.origin.repeats:
-            return chosen
-        mine = {endpoint.name for endpoint in run.config.endpoints}
-        same = [endpoint for endpoint in chosen.endpoints if endpoint.name in mine]
-        return chosen.only(same[0]) if same else None
-
-    def endpoints_of(self, run: Run) -> tuple[Endpoint, ...]:
-        """Return the endpoints that are configured now for the pipeline, and customer, of `run`."""
-        pipeline = self._pipelines.get(run.pipeline)
-        try:
-            return pipeline.chosen_by(run.tokens).endpoints if pipeline else ()
-        except ValueError:
-            return ()
-
-    def pipeline(self, name: str) -> Pipeline | None:
-        """Return a pipeline as it is configured now, or None."""
-        return self._pipelines.get(name)
-
-    def names(self) -> list[str]:
-        """Return the names of the configured pipelines."""
-        return list(self._pipelines)
-
-    def scheduled(self) -> list[Pipeline]:
-        """Return the pipelines with a schedule."""
-        return [pipeline for pipeline in self._pipelines.values() if pipeline.schedule]
-
-    def activate(self) -> None:
-        """Make sure that every pipeline has the time since when blobs are news to it."""
-        for name in self._pipelines:
-            try:
-                self.active_since(name)
-            except CorruptRecord as exc:
-                log.error("pipeline %s: %s", name, exc)  # the others go on
 
     def _receive_for_all(self, wanted: list[Pipeline], blob: BlobVersion) -> list[Run]:
         runs, failures = [], []
@@ -244,7 +193,7 @@ class Intake:
     def _receive(
         self, pipeline: Pipeline, blob: BlobVersion, origin: Origin = Origin.DATA
     ) -> Run | None:
-        version = _version_id(pipeline, blob)
+        version = version_of(pipeline, blob)
         entry = known = self._context.ledger.version(version)
         if entry is None:
             if origin is Origin.DATA and self._waits(pipeline, blob):
@@ -271,9 +220,9 @@ class Intake:
         return not pipeline.at_once or self._context.ledger.pause(pipeline.name) is not None
 
     def _keep(self, pipeline: Pipeline, blob: BlobVersion) -> Run | None:
-        if not self._is_news(pipeline, blob) or self._noted_as_touch(pipeline, blob):
+        if not self._newness.accepts(pipeline, blob):
             return None
-        self._gathering.keep(pipeline, blob, _version_id(pipeline, blob))
+        self._gathering.keep(pipeline, blob, version_of(pipeline, blob))
         if pipeline.data and pipeline.data.settles:
             return None  # the burst may go on
         # From here on the timer would do the same: an event must not fail any more (rule 14).
@@ -288,63 +237,19 @@ class Intake:
     def _record_version(
         self, pipeline: Pipeline, blob: BlobVersion, origin: Origin
     ) -> VersionEntry | None:
-        if not self._is_news(pipeline, blob) or self._noted_as_touch(pipeline, blob):
+        if not self._newness.accepts(pipeline, blob):
             return None
-        version = _version_id(pipeline, blob)
+        version = version_of(pipeline, blob)
         run_id = names.run_id(pipeline.name, origin, version)
         self._context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED, "version": version})
         entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=run_id)
         self._context.ledger.add_version(version, entry)
         return entry
 
-    def _is_news(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
-        by_hand = blob.container == self._context.models_container
-        data = None if by_hand else pipeline.data
-        least = data.least if data else 1
-        if blob.size < least:
-            what = "is empty" if not blob.size else "is smaller than min_size"
-            self._say_once(f"blob {blob.path} {what}: it opens no run", blob.path + blob.etag)
-            return False
-        since = self.active_since(pipeline.name)
-        forgotten = self._context.clock.now() - self._context.limits.keep
-        if blob.modified >= max(since, forgotten):
-            return True
-        backfill = data.backfill if data else "none"
-        if backfill == "all":
-            return True
-        settled = backfill == "none" or self.backfill.is_done(pipeline)
-        if (settled or blob.modified < forgotten) and not self._is_kept(pipeline, blob):
-            # Known from now on, so that a metadata write does not make it look like news.
-            entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note="old")
-            self._context.ledger.add_version(_version_id(pipeline, blob), entry)
-        self._say_once(
-            f"blob {blob.path} is older than pipeline {pipeline.name}, which was first "
-            f"active at {since.isoformat()}: it is not news",
-            blob.path + blob.etag,
-        )
-        return False
-
-    def _is_kept(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
-        key = key_of(pipeline, blob.name)
-        return self._context.ledger.in_inbox(key, pipeline.name, _version_id(pipeline, blob))
-
     def _take_old(self, pipeline: Pipeline, blob: BlobVersion) -> None:
-        version = _version_id(pipeline, blob)
+        version = version_of(pipeline, blob)
         if self._context.ledger.version(version) is None:
             self._gathering.keep(pipeline, blob, version)
-
-    def _noted_as_touch(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
-        if blob.created == blob.modified:
-            return False  # just created: there is nothing that this could be a touch of
-        blob_id = names.blob_id(pipeline.name, blob.container, blob.name)
-        since = self._context.ledger.touched_since(blob_id, blob)
-        if since is None:
-            return False
-        note = f"only its metadata changed since {since}: no run"
-        entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note=note)
-        log.info("blob %s: %s", blob.path, note)
-        self._context.ledger.add_version(_version_id(pipeline, blob), entry)
-        return True
 
     def _open(
         self,
@@ -369,20 +274,3 @@ class Intake:
         except RelearnError as exc:
             log.info("run %s: left to the next poll: %s", run_id, exc)
             return stored.record
-
-    def active_since(self, pipeline: str) -> datetime:
-        """Return when the pipeline was first known; what is older is not news to it."""
-        if pipeline not in self._activated:
-            now = self._context.clock.now()
-            activated = self._context.ledger.activation(pipeline, self._started_at, now)
-            self._activated[pipeline] = activated
-        return self._activated[pipeline]
-
-    def _say_once(self, text: str, about: str) -> None:
-        if about not in self._said:
-            self._said.add(about)
-            log.log(logging.INFO, text)
-
-
-def _version_id(pipeline: Pipeline, blob: BlobVersion) -> str:
-    return names.version_id(pipeline.name, blob.container, blob.name, blob.etag)

@@ -73,14 +73,14 @@ class Orders:
         stored = self.context.ledger.run(delivery.run_id)
         if stored is None or stored.record.phase is not Phase.PARKED:
             return
-        now = self.intake.configured_for(parent) or parent.config
+        now = self.intake.catalogue.configured_for(parent) or parent.config
         if still_wanted(delivery, parent.config, now):
             self._told(delivery.run_id, self._retried, None)
         else:
             self._told(delivery.run_id, lambda _: CancelRequested(), None)
 
     def _retried(self, run: Run) -> Fact:
-        return RetryRequested(self.intake.configured_for(run))
+        return RetryRequested(self.intake.catalogue.configured_for(run))
 
     def _told(self, run_id: str, fact_for: Callable[[Run], Fact], versions: Versions) -> Run | None:
         stored = self.context.ledger.run(run_id)

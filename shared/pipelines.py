@@ -92,7 +92,7 @@ class Pipelines:
 
     def names(self) -> Sequence[str]:
         """Return the names of all pipelines, in order."""
-        return sorted(self.intake.names())
+        return sorted(self.intake.catalogue.names())
 
     def pause(self, name: str, by: str, reason: str) -> None:
         """Begin nothing new for a pipeline until it is resumed. Safe to repeat.
@@ -162,7 +162,7 @@ class Pipelines:
         )
 
     def _find(self, name: str) -> Pipeline:
-        pipeline = self.intake.pipeline(name)
+        pipeline = self.intake.catalogue.pipeline(name)
         if pipeline is None:
             there = ", ".join(self.names()) or "none"
             raise NoSuchPipeline(f"{name!r} is not in the pipelines file; there is {there}")

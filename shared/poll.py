@@ -62,7 +62,7 @@ class Poll:
         self._context = context
         self._driver = intake.driver
         self._intake = intake
-        self._drift = Drift(context, intake.endpoints_of)
+        self._drift = Drift(context, intake.catalogue.endpoints_of)
         self._endpoints = Endpoints(context, intake)
         self._due_times = DueTimes(context, intake.asked)
         self._looked: dict[str, datetime] = {}
@@ -155,7 +155,7 @@ class Poll:
     def start_scheduled(self) -> None:
         """Open the runs whose due times have come, at most one for each due time and key."""
         until = self.until()
-        for pipeline in self._intake.scheduled():
+        for pipeline in self._intake.catalogue.scheduled():
             try:
                 since = self._intake.active_since(pipeline.name)
                 self._due_times.start(pipeline, since, until)
@@ -240,12 +240,12 @@ class Poll:
     def _find_models_by_hand(self, since: datetime | None) -> None:
         """Promote what a person put there and no event told of; the rest was looked at before."""
         try:
-            by_hand = self._intake.models_by_hand()
-            news = [blob for blob in by_hand if since is None or blob.modified >= since]
+            by_hand = list(self._intake.models_by_hand())
         except RelearnError as exc:
             log.warning("models under promote/ cannot be looked for now: %s", exc)
             return
-        for blob in news:
+        self._models_seen &= {(blob.name, blob.etag) for blob in by_hand}
+        for blob in (one for one in by_hand if since is None or one.modified >= since):
             if (blob.name, blob.etag) in self._models_seen:
                 continue
             try:

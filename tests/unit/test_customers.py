@@ -114,7 +114,7 @@ def test_a_schedule_trains_each_customer_on_its_newest_data() -> None:
         (("acme",), "acme/2.csv"),
         (("beta",), "beta/1.csv"),
     ]
-    assert intake.pipeline("sample") is world.pipeline
+    assert intake.catalogue.pipeline("sample") is world.pipeline
 
 
 def test_a_model_put_by_hand_names_its_customer() -> None:

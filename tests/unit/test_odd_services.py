@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from local.studio import JobState
+from shared.catalogue import Catalogue
 from shared.clients.http import Answer
 from shared.core.pipeline import Pipeline
 from shared.core.redact import redact
@@ -119,9 +120,10 @@ def test_a_recorded_run_outlives_a_time_without_its_pipeline() -> None:
     world.faults.plan = {len(world.faults.sites) + 3: Kind.REFUSED}  # the record
     world.deliver()
     assert world.runs() == []
-    mended, world.poll._intake._pipelines = world.poll._intake._pipelines, {}
+    intake = vars(world.poll._intake)
+    mended, intake["catalogue"] = intake["catalogue"], Catalogue({})
     world.idle(5 * world.limits.lease)
-    world.poll._intake._pipelines = mended
+    intake["catalogue"] = mended
     world.tick()
     world.until(world.run(), Phase.PROMOTED)
 

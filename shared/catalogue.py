@@ -1,0 +1,73 @@
+"""The pipelines of the file, as they are configured now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.context import log
+from shared.core import names
+from shared.core.endpoint import Endpoint
+from shared.core.pipeline import Pipeline
+from shared.core.run import Run
+from shared.openings import captured
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The pipelines by name; nothing in it asks the outer world."""
+
+    pipelines: Mapping[str, Pipeline]
+
+    def wanting(self, name: str) -> list[Pipeline]:
+        """Return the pipelines for whose runs a blob of this name is."""
+        return [
+            pipeline
+            for pipeline in self.pipelines.values()
+            if pipeline.data and pipeline.data.opens_runs and captured(pipeline, name) is not None
+        ]
+
+    def for_model_by_hand(self, name: str) -> Pipeline | None:
+        """Return the pipeline to whose endpoint a person's model of this name is to go."""
+        by_hand = names.promoted_by_hand(name)
+        pipeline = self.pipelines.get(by_hand[0]) if by_hand else None
+        if by_hand is None or pipeline is None or not pipeline.endpoints:
+            return None
+        return pipeline if len(by_hand[1]) == len(pipeline.key_tokens) else None
+
+    def configured_for(self, run: Run) -> Pipeline | None:
+        """Return what is configured now for the pipeline, and customer, of `run`, or None.
+
+        A run that delivers to one endpoint of several sees that endpoint alone.
+        """
+        pipeline = self.pipelines.get(run.pipeline)
+        if pipeline is None:
+            return None
+        try:
+            chosen = pipeline.chosen_by(run.tokens)
+        except ValueError as exc:
+            log.warning("run %s: the present configuration does not fit it: %s", run.run_id, exc)
+            return None
+        if run.parent is None and not run.origin.repeats:
+            return chosen
+        mine = {endpoint.name for endpoint in run.config.endpoints}
+        same = [endpoint for endpoint in chosen.endpoints if endpoint.name in mine]
+        return chosen.only(same[0]) if same else None
+
+    def endpoints_of(self, run: Run) -> tuple[Endpoint, ...]:
+        """Return the endpoints that are configured now for the pipeline, and customer, of `run`."""
+        pipeline = self.pipelines.get(run.pipeline)
+        try:
+            return pipeline.chosen_by(run.tokens).endpoints if pipeline else ()
+        except ValueError:
+            return ()
+
+    def pipeline(self, name: str) -> Pipeline | None:
+        """Return a pipeline as it is configured now, or None."""
+        return self.pipelines.get(name)
+
+    def names(self) -> list[str]:
+        """Return the names of the configured pipelines."""
+        return list(self.pipelines)
+
+    def scheduled(self) -> list[Pipeline]:
+        """Return the pipelines with a schedule."""
+        return [pipeline for pipeline in self.pipelines.values() if pipeline.schedule]

@@ -1,0 +1,107 @@
+"""Whether a version of a blob is news to a pipeline: new enough, large enough, and not a touch."""
+
+from datetime import datetime
+from typing import Final
+
+from shared.backfill import Backfill
+from shared.context import Context, log
+from shared.core import names
+from shared.core.blobs import BlobVersion
+from shared.core.pipeline import Pipeline
+from shared.gathering import key_of
+from shared.records import VersionEntry
+
+#: What was said once is said again after so many other things: it must not grow for ever.
+_SAID: Final = 10_000
+
+
+class Newness:
+    """Judges versions, and records those that it says no to.
+
+    Args:
+        context: the world.
+        started_at: when this process started; a pipeline seen for the first time counts as
+            activated then.
+        backfill: says which pipelines had their older data.
+    """
+
+    def __init__(self, context: Context, started_at: datetime, backfill: Backfill) -> None:
+        self._context = context
+        self._started_at = started_at.replace(microsecond=0)  # as storage keeps times
+        self._backfill = backfill
+        self._activated: dict[str, datetime] = {}
+        self._said: set[str] = set()
+
+    def active_since(self, pipeline: str) -> datetime:
+        """Return when the pipeline was first known; what is older is not news to it."""
+        if pipeline not in self._activated:
+            now = self._context.clock.now()
+            activated = self._context.ledger.activation(pipeline, self._started_at, now)
+            self._activated[pipeline] = activated
+        return self._activated[pipeline]
+
+    def accepts(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+        """Whether a version that was not seen before is news; why not is recorded, or said once.
+
+        Raises:
+            TransientError, OutcomeUnknown: storage does not work now.
+        """
+        return self._is_news(pipeline, blob) and not self._noted_as_touch(pipeline, blob)
+
+    def _is_news(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+        by_hand = blob.container == self._context.models_container
+        data = None if by_hand else pipeline.data
+        least = data.least if data else 1
+        if blob.size < least:
+            what = "is empty" if not blob.size else "is smaller than min_size"
+            self.say_once(f"blob {blob.path} {what}: it opens no run", blob.path + blob.etag)
+            return False
+        since = self.active_since(pipeline.name)
+        forgotten = self._context.clock.now() - self._context.limits.keep
+        if blob.modified >= max(since, forgotten):
+            return True
+        backfill = data.backfill if data else "none"
+        if backfill == "all":
+            return True
+        settled = backfill == "none" or self._backfill.is_done(pipeline)
+        if (settled or blob.modified < forgotten) and not self._is_kept(pipeline, blob):
+            # Known from now on, so that a metadata write does not make it look like news.
+            entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note="old")
+            self._context.ledger.add_version(version_of(pipeline, blob), entry)
+        self.say_once(
+            f"blob {blob.path} is older than pipeline {pipeline.name}, which was first "
+            f"active at {since.isoformat()}: it is not news",
+            blob.path + blob.etag,
+        )
+        return False
+
+    def _is_kept(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+        key = key_of(pipeline, blob.name)
+        return self._context.ledger.in_inbox(key, pipeline.name, version_of(pipeline, blob))
+
+    def _noted_as_touch(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+        if blob.created == blob.modified:
+            return False  # just created: there is nothing that this could be a touch of
+        blob_id = names.blob_id(pipeline.name, blob.container, blob.name)
+        since = self._context.ledger.touched_since(blob_id, blob)
+        if since is None:
+            return False
+        note = f"only its metadata changed since {since}: no run"
+        entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note=note)
+        log.info("blob %s: %s", blob.path, note)
+        self._context.ledger.add_version(version_of(pipeline, blob), entry)
+        return True
+
+    def say_once(self, text: str, about: str) -> None:
+        """Log what is of interest the first time alone."""
+        if about in self._said:
+            return
+        if len(self._said) >= _SAID:
+            self._said.clear()
+        self._said.add(about)
+        log.info("%s", text)
+
+
+def version_of(pipeline: Pipeline, blob: BlobVersion) -> str:
+    """Return the id of this version for this pipeline."""
+    return names.version_id(pipeline.name, blob.container, blob.name, blob.etag)
