@@ -292,10 +292,11 @@ class _Tally:
 
     def outcomes(self) -> list[Outcome]:
         """Return one outcome for each promise."""
-        missed = "".join(f"; not reached: {point}" for point in self.missed)
-        notes = f"{len(self.every)} kill points, {self.tried} tried, {len(self.missed)} not reached"
+        share = "every kill point" if self.tried >= len(self.every) else "some kill points"
+        missed = [f"not reached: {point}" for point in self.missed]
+        notes = {ONE_RUN: "; ".join([share, *missed])}
         return [
-            Outcome(promise, self.tried, tuple(self.broken[promise]), notes + missed)
+            Outcome(promise, self.tried, tuple(self.broken[promise]), notes.get(promise, ""))
             for promise in _PROMISES
         ]
 

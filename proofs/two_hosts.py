@@ -61,7 +61,7 @@ def _pipelines(stage: Stage) -> dict[str, Any]:
         "outputs": {"output1": "model.ilearner", "output2": "evaluation.csv"},
     }
     promoted: dict[str, Any] = {"training": training, "endpoints": [endpoint]}
-    timed = {"schedule": f"*/{_DUE_EVERY} * * * * *", "catch_up": "all", "when_busy": "queue"}
+    timed = {"schedule": f"*/{_DUE_EVERY} * * * * *", "catch_up": "all", "when_busy": "parallel"}
     kept = {"blob": f"{CLOCK}/{{name}}.csv", "opens_runs": False}
     return {
         EACH: {**promoted, "data": {"blob": f"{EACH}/{{name}}.csv"}, "when_busy": "parallel"},
@@ -170,8 +170,8 @@ def part(effort: Effort) -> list[Outcome]:
         f" {worked[0]} and {worked[1]} functions run"
     )
     return [
-        Outcome(promise, len(runs), tuple(Violation(plan, what) for what in wrong), notes)
-        for promise, wrong in found.items()
+        Outcome(promise, len(runs), tuple(Violation(plan, what) for what in wrong), told)
+        for (promise, wrong), told in zip(found.items(), (notes, "", ""), strict=True)
     ]
 
 

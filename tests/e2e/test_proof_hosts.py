@@ -12,7 +12,7 @@ def hold(part: Part, effort: Effort) -> None:
 
 
 def test_two_hosts_that_are_told_everything_open_one_run_for_each_thing() -> None:
-    hold(two_hosts.part, Effort(seed=1, size=8))
+    hold(two_hosts.part, Effort(seed=1, size=5))
 
 
 def test_no_run_of_many_is_lost() -> None:
