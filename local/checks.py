@@ -22,7 +22,8 @@ class Check:
     command: tuple[str, ...]
 
 
-_PYTEST: Final = ("pytest", "-q", "--numprocesses=2", "--dist=worksteal")
+# One more than cores: those with a real host wait most of the time.
+_PYTEST: Final = ("pytest", "-q", "--numprocesses=3", "--dist=worksteal")
 CHECKS: Final = (
     Check(
         "format", "the code is laid out as agreed", ("ruff", "format", "--check", "--quiet", ".")
