@@ -22,7 +22,6 @@ from proofs import (
     crash,
     duplicates,
     faults,
-    hostile,
     load,
     noise,
     permissions,
@@ -31,6 +30,7 @@ from proofs import (
     storage_trouble,
     two_hosts,
 )
+from proofs.hostile import part as hostile
 from proofs.trial import Effort, Outcome, Part, Violation
 
 _FILE: Final = Path(__file__).parents[1] / "docs" / "reliability.md"

@@ -1,6 +1,8 @@
 """Short, seeded forms of the proofs about noise, storage, hostile input, and permissions."""
 
-from proofs import hostile, noise, permissions, storage_trouble
+from proofs import noise, permissions, storage_trouble
+from proofs.hostile import book
+from proofs.hostile import part as hostile
 from proofs.trial import Effort, Part
 
 SEED = 1
@@ -31,13 +33,13 @@ def test_trouble_with_the_storage_is_told_of_and_recovered_from() -> None:
 
 def test_hostile_input_breaks_nothing_and_leaks_nothing() -> None:
     least = {
-        hostile.ODD_ANSWERS: 22,
-        hostile.NO_SECRETS: 60,
-        hostile.ODD_EVALUATIONS: 20,
-        hostile.ODD_FILES: 20,
-        hostile.ODD_NAMES: 4,
-        hostile.URLS: 200,
-        hostile.REDIRECTS: 25,
+        book.ODD_ANSWERS: 22,
+        book.NO_SECRETS: 60,
+        book.ODD_EVALUATIONS: 20,
+        book.ODD_FILES: 20,
+        book.ODD_NAMES: 4,
+        book.URLS: 200,
+        book.REDIRECTS: 25,
     }
     holds(hostile.part, 20, least)
 

@@ -1,0 +1,40 @@
+"""Feeds the app what an enemy would: answers, files, names and URLs; nothing breaks or leaks."""
+
+import random
+import tempfile
+from pathlib import Path
+
+from proofs.hostile.answers import answers, world_of_answers
+from proofs.hostile.book import NO_SECRETS, ODD_ANSWERS, ODD_EVALUATIONS, ODD_FILES, ODD_NAMES, Book
+from proofs.hostile.evaluations import evaluation
+from proofs.hostile.files import Files
+from proofs.hostile.names import name_trial
+from proofs.hostile.redirects import redirects
+from proofs.hostile.urls import urls
+from proofs.storage_trouble import Heard
+from proofs.trial import Effort, Outcome
+
+
+def part(effort: Effort) -> list[Outcome]:
+    """Try `effort.size` odd things of each kind, whole worlds for one in ten, and every URL."""
+    book = Book()
+    with Heard() as heard, tempfile.TemporaryDirectory() as folder:
+        for trial in range(effort.size):
+            for kind, promise, act in (
+                ("answer", ODD_ANSWERS, answers),
+                ("evaluation", ODD_EVALUATIONS, evaluation),
+                ("file", ODD_FILES, Files(Path(folder)).odd),
+                *((("name", ODD_NAMES, name_trial),) if trial % 5 == 0 else ()),
+                *((("world", ODD_ANSWERS, world_of_answers),) if trial % 10 == 0 else ()),
+            ):
+                chance = random.Random(f"{effort.seed}/{kind}/{trial}")  # noqa: S311 -- no secret
+                heard.records.clear()
+                plan = f"hostile {kind}: seed {effort.seed}, trial {trial}"
+                with book.trial(promise, plan, NO_SECRETS):
+                    act(chance, book, heard)
+            effort.progress()
+        urls(book, Path(folder))
+        effort.progress()
+        redirects(book)
+        effort.progress()
+    return book.outcomes()
