@@ -9,7 +9,7 @@ from enum import StrEnum
 from statistics import mean
 from typing import Final
 
-from proofs.storage_trouble import Heard
+from proofs.heard import Heard
 from proofs.trial import Effort, Outcome, Violation
 from shared.clients.http import Answer
 from shared.core.run import Phase, Run

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from proofs.heard import Heard
 from proofs.hostile.book import NO_SECRETS, ODD_ANSWERS, SECRETS, Book, leaks, purposely, scan
 from proofs.hostile.clients import BASE, pipeline_of
 from proofs.hostile.odd import TEXTS, changed, odd
-from proofs.storage_trouble import Heard
 from shared.adapters import StudioAdapters
 from shared.clients.arm_token import ArmToken
 from shared.clients.http import Answer

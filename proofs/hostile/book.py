@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
-from proofs.storage_trouble import Heard
+from proofs.heard import Heard
 from proofs.trial import Outcome, Violation
 from shared.errors import RelearnError
 

@@ -3,9 +3,9 @@
 import json
 import random
 
+from proofs.heard import Heard
 from proofs.hostile.book import Book
 from proofs.hostile.odd import odd
-from proofs.storage_trouble import Heard
 from shared.core.evaluation import choose_row, metric_in, read_evaluation
 
 

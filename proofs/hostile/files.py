@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import yaml
 
+from proofs.heard import Heard
 from proofs.hostile.book import ODD_FILES, SECRETS, Book, leaks
 from proofs.hostile.odd import odd
-from proofs.storage_trouble import Heard
 from shared.config import load_pipelines
 from tests.fakes.world import ROWS
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from proofs.heard import Heard
 from proofs.hostile.book import ODD_NAMES, Book, purposely, scan
-from proofs.storage_trouble import Heard
 from shared.core.run import Phase
 from tests.fakes.world import MODELS
 from tests.unit.worlds import Observed

@@ -4,6 +4,7 @@ import random
 import tempfile
 from pathlib import Path
 
+from proofs.heard import Heard
 from proofs.hostile.answers import answers, world_of_answers
 from proofs.hostile.book import NO_SECRETS, ODD_ANSWERS, ODD_EVALUATIONS, ODD_FILES, ODD_NAMES, Book
 from proofs.hostile.evaluations import evaluation
@@ -11,7 +12,6 @@ from proofs.hostile.files import Files
 from proofs.hostile.names import name_trial
 from proofs.hostile.redirects import redirects
 from proofs.hostile.urls import urls
-from proofs.storage_trouble import Heard
 from proofs.trial import Effort, Outcome
 
 

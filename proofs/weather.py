@@ -1,0 +1,270 @@
+"""A storage in trouble: throttled, slow, read-only, or gone for a while."""
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from shared.core.blobs import BlobVersion
+from shared.core.pipeline import Pipeline
+from shared.core.run import Origin, Phase, Run
+from shared.errors import PermanentError, RelearnError, TransientError
+from shared.intake import Intake
+from shared.poll import Poll
+from shared.ports import Access, Document, ETag, Listed, Page, SignedBlob
+from shared.retention import Retention
+from shared.sweep import Sweep
+from tests.fakes.blobs import FakeBlobs
+from tests.fakes.clock import FakeClock
+from tests.fakes.documents import MemoryDocuments
+from tests.fakes.faults import Faults
+from tests.fakes.world import DATA, pipeline
+from tests.unit.worlds import Observed
+
+OTHER: Final = "other"
+#: Until then a run may well be under way.
+_YOUNG: Final = timedelta(minutes=30)
+LEDGER: Final = "ledger"
+_SCHEDULE: Final = "0 0 * * * *"
+
+
+class Trouble(StrEnum):
+    """What is wrong with the storage for a while."""
+
+    THROTTLED = "throttled"
+    SLOW = "slow"
+    READ_ONLY = "read-only"
+    MISSING = "container missing"
+
+
+@dataclass
+class Weather:
+    """The trouble of the moment, for every container that it is about."""
+
+    clock: FakeClock
+    chance: random.Random
+    trouble: Trouble | None = None
+    share: float = 1.0  #: of calls
+    refusal: type[RelearnError] = TransientError
+    containers: frozenset[str] = frozenset()
+
+    def call(self, container: str, *, write: bool) -> bool:
+        """Suffer the trouble; False when there is nothing to be found."""
+        if container not in self.containers or self.trouble is None:
+            return True
+        if self.trouble is Trouble.MISSING:
+            if write:
+                raise PermanentError(f"storage: write: ContainerNotFound (404): {container}")
+            return False
+        if self.chance.random() >= self.share:
+            return True
+        if self.trouble is Trouble.SLOW:
+            self.clock.move(timedelta(seconds=self.chance.choice((1, 5, 20))))
+        elif self.trouble is Trouble.THROTTLED:
+            raise TransientError("storage: ServerBusy (503): the account is busy")
+        elif write:
+            raise self.refusal("storage: the account takes no writes now")
+        return True
+
+
+@dataclass
+class TroubledDocuments(MemoryDocuments):
+    """The ledger's documents in this weather."""
+
+    weather: Weather = field(default_factory=lambda: Weather(FakeClock(), random.Random(0)))  # noqa: S311 -- no secret
+
+    def read(self, name: str) -> Document | None:
+        """Return the document, or None."""
+        return super().read(name) if self.weather.call(LEDGER, write=False) else None
+
+    def create(self, name: str, body: bytes, metadata: Mapping[str, str] | None = None) -> ETag:
+        """Store a new document."""
+        self.weather.call(LEDGER, write=True)
+        return super().create(name, body, metadata)
+
+    def replace(
+        self, name: str, body: bytes, expected: ETag, metadata: Mapping[str, str] | None = None
+    ) -> ETag:
+        """Store over a version."""
+        self.weather.call(LEDGER, write=True)
+        return super().replace(name, body, expected, metadata)
+
+    def delete(self, name: str, expected: ETag) -> None:
+        """Delete a version."""
+        self.weather.call(LEDGER, write=True)
+        super().delete(name, expected)
+
+    def listing(self, prefix: str) -> Iterator[Listed]:
+        """Yield what there is."""
+        if self.weather.call(LEDGER, write=False):
+            yield from super().listing(prefix)
+
+
+@dataclass
+class TroubledBlobs(FakeBlobs):
+    """The blobs of the app in this weather; the service has its own way to them."""
+
+    weather: Weather = field(default_factory=lambda: Weather(FakeClock(), random.Random(0)))  # noqa: S311 -- no secret
+
+    def head(self, container: str, name: str) -> BlobVersion | None:
+        """Return what the blob is now."""
+        found = self.weather.call(container, write=False)
+        return super().head(container, name) if found else None
+
+    def listing(self, container: str, prefix: str) -> Iterator[BlobVersion]:
+        """Yield blobs."""
+        if self.weather.call(container, write=False):
+            yield from super().listing(container, prefix)
+
+    def page(self, container: str, cursor: str | None) -> Page[BlobVersion]:
+        """Return a page of blobs."""
+        if not self.weather.call(container, write=False):
+            raise TransientError(f"storage: list: ContainerNotFound (404): {container}")
+        return super().page(container, cursor)
+
+    def read(self, container: str, name: str, limit: int) -> bytes | None:
+        """Return a small blob."""
+        found = self.weather.call(container, write=False)
+        return super().read(container, name, limit) if found else None
+
+    def write(self, container: str, name: str, content: bytes) -> BlobVersion:
+        """Store a small blob."""
+        self.weather.call(container, write=True)
+        return super().write(container, name, content)
+
+    def sign(self, container: str, name: str, access: Access, valid: timedelta) -> SignedBlob:
+        """Sign; with an identity this asks the storage for a key."""
+        if self.weather.trouble is not Trouble.MISSING:
+            self.weather.call(container, write=False)
+        return super().sign(container, name, access, valid)
+
+
+@dataclass
+class Pair(Observed):
+    """Two pipelines with an endpoint each over one storage account, and all their timers."""
+
+    chance: random.Random = field(default_factory=random.Random)
+    mode: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Put the weather over the storage, and add the second pipeline."""
+        super().__post_init__()
+        self.rounds = 0
+        self.problems: list[str] = []  #: what the app raised that it never should
+        self.told: list[str] = []  #: what it raised on purpose
+        self.weather = Weather(self.clock, self.chance)
+        self.documents = TroubledDocuments(self.clock, Faults(), weather=self.weather)
+        blobs = TroubledBlobs(self.clock, facts=self.blobs.facts, weather=self.weather)
+        blobs.store, self.blobs = self.blobs.store, blobs
+        self.second = self.studio.add_endpoint(self.endpoint.web_service_id, "second")
+        self.environment["SECOND_KEY"] = self.second.api_key
+        usual: dict[str, Any] = {"when_busy": "newest", "schedule": _SCHEDULE, **self.mode}
+        mine = {**usual, "data": {"blob": "mine-{name}.csv", "settle": "1m"}}
+        theirs = {**usual, "name": OTHER, "data": {"blob": "other-{name}.csv", "settle": "1m"}}
+        self.pipeline = pipeline(self.training, self.endpoint, {"pipeline": mine})
+        self.other = pipeline(
+            self.training,
+            self.second,
+            {"pipeline": theirs, "endpoint": {"name": "second", "api_key": "${SECOND_KEY}"}},
+        )
+        self.restart()
+
+    def _worker(self) -> tuple[Intake, Poll]:
+        intake, poll = super()._worker()
+        if not hasattr(self, "other"):
+            return intake, poll
+        known: dict[str, Pipeline] = {one.name: one for one in (self.pipeline, self.other)}
+        context = intake._context  # noqa: SLF001 -- as the app has it
+        intake = Intake(context, known, self.clock.now())
+        return intake, Poll(context, intake)
+
+    def calmly(self, do: Callable[[], object]) -> None:
+        """Do something as somebody whom the trouble does not concern."""
+        trouble, self.weather.trouble = self.weather.trouble, None
+        try:
+            do()
+        finally:
+            self.weather.trouble = trouble
+
+    def land(self, name: str) -> None:
+        """Have new data land, and its event delivered up to three times."""
+        content = f"a,b,label\n{name},2,0\n3,4,1\n".encode()
+        self.calmly(lambda: self.upload(name, content))
+        for _ in range(3):
+            if self.bear(lambda: self.deliver(name)):
+                return
+
+    def round(self, seconds: int = 30) -> None:
+        """Let time pass and the timers fire: the poll each time, the other one each minute."""
+        self.bear(lambda: self.tick(seconds))
+        self.rounds += 1
+        if seconds < 60 and self.rounds % 2:  # noqa: PLR2004 -- the slower timer's period
+            return
+        context = self.intake._context  # noqa: SLF001 -- as the app has it
+        self.bear(self.poll.start_scheduled)
+        self.bear(lambda: Sweep(context, self.intake).go_on(self.poll.until()))
+        self.bear(Retention(context).clean)
+
+    def bear(self, do: Callable[[], object]) -> bool:
+        """Do something that may fail on purpose, and in no other way."""
+        try:
+            do()
+        except RelearnError as exc:
+            self.told.append(str(exc))
+            return False
+        except Exception as exc:  # noqa: BLE001 -- this is what is looked for
+            self.problems.append(f"{type(exc).__name__}: {exc}"[:300])
+            return False
+        return True
+
+    def of(self, name: str) -> list[Run]:
+        """Return the runs of a pipeline whose records can be read."""
+        return [run for run in self.readable() if run.pipeline == name]
+
+    def readable(self) -> list[Run]:
+        """Return the runs whose records can be read."""
+        found = []
+        for name in sorted(self.documents.rows):
+            if name.startswith("runs/"):
+                try:
+                    found.append(Run.model_validate_json(self.documents.rows[name].body))
+                except ValueError:
+                    continue
+        return found
+
+    def serves(self, endpoint_id: str) -> bytes | None:
+        """Return the model that an endpoint scores with now."""
+        for _, endpoints in self.studio.services():
+            for endpoint in endpoints:
+                if endpoint.id == endpoint_id:
+                    return self.studio.serving(endpoint)
+        return None
+
+    def quiet(self, name: str) -> bool:
+        """Whether the newest data of a pipeline is live, and nothing else is under way."""
+        return not list(self.unsettled(name))
+
+    def unsettled(self, name: str) -> Iterator[str]:
+        """Tell what of a pipeline is not as it is in the end."""
+        short = "mine-" if name == "sample" else "other-"
+        landed = {blob.name for blob in self.blobs.listing(DATA, short)}
+        runs = self.of(name)
+        of_data = [run for run in runs if run.origin is Origin.DATA]
+        taken = {blob.name for run in of_data for blob in run.manifest}
+        if missing := landed - taken:
+            yield f"{sorted(missing)} opened no run"
+        young = self.clock.now() - _YOUNG
+        for run in runs:
+            if not run.phase.ended and run.opened_at < young:  # a schedule opens one each hour
+                yield f"run {run.run_id} is {run.phase}: {run.reason or run.trouble}"
+        live = [run for run in runs if run.phase is Phase.PROMOTED]
+        newest = max((run.data_time for run in live), default=None)
+        models = [self.model_of(run) for run in live if run.data_time == newest]
+        endpoint = self.endpoint if name == "sample" else self.second
+        if self.serves(endpoint.endpoint_id) not in models:
+            yield "another model serves than that of the newest promoted run"
+        dates = [blob.modified for blob in self.blobs.listing(DATA, short)]
+        if newest is not None and newest != max(dates) and landed == taken:
+            yield "the newest data was not promoted"
