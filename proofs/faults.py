@@ -1,7 +1,8 @@
 """Every fault, and pairs of faults, on four ways through the app: no luck involved.
 
 Promises: one run for each event, one started job, and the right model serves in the end,
-whatever is refused, lost, late, killed or done by a second worker inside a call.
+whatever is refused, lost, torn, late, duplicated, killed, slept through or done by a second
+worker inside a call.
 """
 
 import logging
@@ -16,7 +17,7 @@ from typing import Final
 from proofs.trial import Effort, Outcome, Violation
 from shared.core.run import Origin, Phase
 from shared.endpoints import Command, Endpoints
-from tests.fakes.faults import Faults, Kind
+from tests.fakes.faults import Faults, Kind, kinds_at
 from tests.fakes.world import World
 from tests.sweep import test_fault_sweep as to_live
 from tests.sweep import test_roll_out_sweep as to_many
@@ -24,7 +25,6 @@ from tests.unit.fleet import Fleet
 from tests.unit.test_gathering import BURST
 from tests.unit.worlds import Observed
 
-KINDS: Final = [kind for kind in Kind if kind is not Kind.OK]
 _ROUNDS: Final = 60
 _SECONDS: Final = 45
 _ALL: Final = 1000
@@ -118,9 +118,14 @@ def _plans(
         yield {}
         return
     count = len(sites) + 2  # what a fault makes the app repeat
-    plans: list[dict[int, Kind]] = [{at: kind} for at, kind in product(range(count), KINDS)]
-    pairs = product(combinations(range(count), 2), KINDS, KINDS)
-    both: list[dict[int, Kind]] = [{i: a, j: b} for (i, j), a, b in pairs]
+    plans: list[dict[int, Kind]] = [
+        {at: kind} for at in range(count) for kind in kinds_at(sites, at)
+    ]
+    both: list[dict[int, Kind]] = [
+        {i: a, j: b}
+        for i, j in combinations(range(count), 2)
+        for a, b in product(kinds_at(sites, i), kinds_at(sites, j))
+    ]
     if effort.size < _ALL:
         some = len(both) * effort.size // _ALL
         both = random.Random(effort.seed).sample(both, some)  # noqa: S311 -- no secret

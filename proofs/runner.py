@@ -127,7 +127,9 @@ def _all(tasks: list[Task], seed: int, scale: float, jobs: int, console: Console
             futures[pool.submit(_run, task, seed, size, told)] = task
         found: list[Outcome] = []
         for future in as_completed(futures):
-            found += _outcome(future, futures[future])
+            outcomes = _outcome(future, futures[future])
+            progress.console.print(_told(futures[future], outcomes), highlight=False)
+            found += outcomes
         told.put(None)
         watcher.join()
     return _merged(found)
@@ -143,6 +145,12 @@ def _outcome(future: "Future[list[Outcome]]", task: Task) -> list[Outcome]:
         return future.result()
     violation = Violation(task.name, f"could not be carried through: {error!r}")
     return [Outcome(f"{task.name} is carried through", 1, (violation,))]
+
+
+def _told(task: Task, outcomes: list[Outcome]) -> str:
+    trials = sum(outcome.trials for outcome in outcomes)
+    broken = sum(len(outcome.violations) for outcome in outcomes)
+    return f"{task.name}: {trials:,} trials, {broken} violations"
 
 
 def _show(told: "Queue[str | None]", progress: Progress, bars: dict[str, TaskID]) -> None:

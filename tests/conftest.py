@@ -17,14 +17,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every-pair",
         action="store_true",
-        help="walk every pair of faults in the fault sweep, and not one in 31",
+        help="walk every pair of faults in the fault sweep, and not one in 47",
     )
 
 
 @pytest.fixture
 def one_in(request: pytest.FixtureRequest) -> int:
-    """How many pairs of faults stand for one that is walked; coprime with the kinds of fault."""
-    return 1 if request.config.getoption("--every-pair") else 31
+    """How many pairs of faults stand for one that is walked; a prime."""
+    return 1 if request.config.getoption("--every-pair") else 47
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -40,6 +40,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         effects, kinds, _ = told[0]
         cases = sum(number for *_, number in told)
         terminalreporter.write_line(
-            f"fault sweep: {effects} effects x {kinds} kinds of fault, {cases} cases: every "
-            f"single one, and {'every pair' if every else 'one pair in 31'}"
+            f"fault sweep: {effects} effects, {kinds} kinds of fault, {cases} cases: every "
+            f"single one, and {'every pair' if every else 'one pair in 47'}"
         )

@@ -1,6 +1,6 @@
 """One numbered list of effects, and what goes wrong at each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
@@ -22,6 +22,20 @@ class Kind(StrEnum):
     CRASH_BEFORE = "crash_before"
     CRASH_AFTER = "crash_after"
     PREEMPT = "preempt"  #: another worker acts inside the call
+    JUMP = "jump"  #: the process sleeps, or the clock is put right: it is suddenly later
+    TORN = "torn"  #: it happened; half of the answer arrived
+    DUPLICATED = "duplicated"  #: the network delivered it twice
+
+    def fits(self, site: str) -> bool:
+        """Whether it can happen there: the storage's answers are whole, or not at all."""
+        over_http = site.partition(" ")[0].isupper()
+        return over_http or self not in (Kind.TORN, Kind.DUPLICATED)
+
+
+def kinds_at(sites: Sequence[str], at: int) -> list[Kind]:
+    """What can go wrong at effect `at` of a way with these effects; a fault may add more."""
+    site = sites[at] if at < len(sites) else ""
+    return [kind for kind in Kind if kind is not Kind.OK and kind.fits(site)]
 
 
 class Crash(BaseException):
@@ -36,27 +50,32 @@ class Faults:
     sites: list[str] = field(default_factory=list)  #: every effect asked for, by name
     late: list[tuple[int, Callable[[], object]]] = field(default_factory=list)
     """What has not landed yet, and in how many ticks it will."""
+    repeated: list[str] = field(default_factory=list)  #: what arrived twice
     other_worker: Callable[[], None] = lambda: None
+    jump: Callable[[], object] = lambda: None
     inside: bool = False
 
-    def effect(self, site: str, do: Callable[[], T]) -> T:
+    def effect(self, site: str, do: Callable[[], T], tear: Callable[[T], T] | None = None) -> T:
         if self.inside or site.endswith((" poll", " watches")):
             return do()  # the second worker does well; a heartbeat or a watch promises nothing
         kind = self.plan.get(len(self.sites), Kind.OK)
         self.sites.append(site)
+        self._before(kind, site, do)
+        done = do()
+        if kind is Kind.DUPLICATED and tear:
+            self.repeated.append(site)
+            done = do()
+        self._after(kind, site)
+        return tear(done) if kind is Kind.TORN and tear else done
+
+    def _before(self, kind: Kind, site: str, do: Callable[[], object]) -> None:
         match kind:
             case Kind.REFUSED:
                 raise TransientError(f"{site}: refused")
-            case Kind.LOST:
-                do()
-                raise OutcomeUnknown(f"{site}: the answer was lost")
             case Kind.LATE:
                 self.late.append((LATE_TICKS, do))
                 raise OutcomeUnknown(f"{site}: no answer yet")
             case Kind.CRASH_BEFORE:
-                raise Crash
-            case Kind.CRASH_AFTER:
-                do()
                 raise Crash
             case Kind.PREEMPT:
                 self.inside = True
@@ -64,6 +83,13 @@ class Faults:
                     self.other_worker()
                 finally:
                     self.inside = False
-            case Kind.OK:
-                pass
-        return do()
+            case Kind.JUMP:
+                self.jump()
+            case _:
+                pass  # what goes wrong comes afterwards
+
+    def _after(self, kind: Kind, site: str) -> None:
+        if kind is Kind.LOST:
+            raise OutcomeUnknown(f"{site}: the answer was lost")
+        if kind is Kind.CRASH_AFTER:
+            raise Crash

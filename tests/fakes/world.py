@@ -39,6 +39,10 @@ LIMITS = Limits(
 )
 
 
+#: Longer than the lease, and than a model is given to be live.
+JUMP = timedelta(minutes=5)
+
+
 @dataclass
 class FixedCredential:
     """An identity that is always given the same token."""
@@ -93,6 +97,7 @@ class World:
         self.pipeline = pipeline(self.training, self.endpoint, self.config)
         self.restart()
         self.faults.other_worker = self.preempting_tick
+        self.faults.jump = lambda: self.clock.move(JUMP)
 
     def restart(self) -> None:
         """Start a new worker process: nothing that was only in memory is left."""

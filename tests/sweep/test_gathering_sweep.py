@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.core.run import Phase
-from tests.fakes.faults import Faults, Kind
+from tests.fakes.faults import Faults, kinds_at
 from tests.unit.test_gathering import BURST, trained_on, waiting
 from tests.unit.worlds import Observed
 
@@ -35,9 +35,9 @@ def carried_through(pipeline: dict[str, Any], faults: Faults) -> Observed:
 
 @pytest.mark.parametrize("mode", MODES, ids=["burst", "queue", "max_parallel"])
 def test_each_version_has_exactly_one_run_whatever_fails(mode: dict[str, Any]) -> None:
-    calls = len(carried_through(mode, Faults({})).faults.sites)
-    for kind in (Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.LOST, Kind.REFUSED, Kind.PREEMPT):
-        for call in range(calls):
+    calls = carried_through(mode, Faults({})).faults.sites
+    for call in range(len(calls)):
+        for kind in kinds_at(calls, call):
             world = carried_through(mode, Faults({call: kind}))
             where = f"{kind} at {call}: {world.faults.sites[call]}"
             counted = Counter(name for names in trained_on(world) for name in names)

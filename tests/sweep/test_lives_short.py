@@ -7,7 +7,7 @@ import pytest
 
 from proofs import duplicates, faults, planted, sequences
 from proofs.trial import Effort, Part
-from tests.fakes.faults import Faults
+from tests.fakes.faults import Faults, kinds_at
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def test_a_way_back_survives_every_single_fault() -> None:
     sites, wrong = scenario.carry(Faults({}))
     assert wrong == []
     for at in range(len(sites) + 2):
-        for kind in faults.KINDS:
+        for kind in kinds_at(sites, at):
             assert scenario.carry(Faults({at: kind}))[1] == [], (at, kind)
 
 
