@@ -12,7 +12,7 @@ from shared.core.parameters import parameters_for
 from shared.core.pattern import literal_prefix
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
-from shared.core.schedule import last_due_of, next_due_of
+from shared.core.schedule import Schedule, last_due_of, next_due_of
 from shared.core.slot import Pause, Slot
 from shared.core.training import DATA, MANIFEST
 from shared.errors import Conflict, PermanentError
@@ -79,16 +79,21 @@ class Pipelines:
         pipeline = self._find(name)
         ledger = self.context.ledger
         activated, schedule = ledger.activated(name), pipeline.schedule
-        due = ledger.last_due(name) if schedule is not None else None
+        since = activated.record.activated_at if activated else None
         return Standing(
             pipeline=pipeline,
-            active_since=activated.record.activated_at if activated else None,
+            active_since=since,
             pause=ledger.pause(name),
             slots=tuple(stored.record for _, stored in ledger.slots(name)),
-            last_due=last_due_of(schedule, due.record.last_due) if schedule and due else None,
+            last_due=self._last_due(name, schedule, since) if schedule else None,
             next_due=next_due_of(schedule, self.context.clock.now()) if schedule else None,
             waiting_data=sum(1 for _ in ledger.inbox(f"inbox/{name}/")),
         )
+
+    def _last_due(self, name: str, schedule: Schedule, since: datetime | None) -> datetime | None:
+        known = self.context.ledger.last_due(name)
+        due = last_due_of(schedule, known.record.last_due) if known else None
+        return due if due is not None and since is not None and due > since else None
 
     def names(self) -> Sequence[str]:
         """Return the names of all pipelines, in order."""

@@ -736,3 +736,20 @@ def test_what_may_be_changed_is_not_changed_by_looking(asking: World) -> None:
     endpoint_told()
     assert asking.documents.rows == before
     assert asking.http.sent == sent
+
+
+def test_a_schedule_shows_which_due_times_came_and_which_comes_next(serve: Serve) -> None:
+    world = present_world(pipeline={"schedule": "0 0 3 * * *"})
+    serve(app_over(world))
+    world.poll.start_scheduled()
+    shown = tell(pipelines.get_pipeline, pipeline="sample").body
+    due, now = datetime.fromisoformat(shown["next_due"]), world.clock.now()
+    assert (due.hour, due.minute) == (3, 0)
+    assert "last_due" not in shown  # the one before was not ours
+    assert timedelta() < due - now <= timedelta(days=1)
+    world.upload()
+    world.clock.move(due - now)
+    world.poll.start_scheduled()
+    after = tell(pipelines.get_pipeline, pipeline="sample").body
+    assert datetime.fromisoformat(after["last_due"]) == due
+    assert datetime.fromisoformat(after["next_due"]) == due + timedelta(days=1)
