@@ -5,6 +5,7 @@ is stopped before it is forwarded or after it took effect. Calls that the app ma
 happens (its ticks) are none; a read has no effect, so it is stopped before it alone.
 """
 
+import json
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 import requests
 
 from local.azurite import ACCOUNT_NAME
-from local.demo.stage import DATA, LEDGER, RESOURCE, Stage
+from local.demo.stage import DATA, LEDGER, Stage
 from local.served import NotStartedError
 from proofs.kill_points import KillPoint, Switch, by_the_app, chosen, instead_of, sides
 from proofs.proxy import Proxy
@@ -84,23 +85,10 @@ class _ProxiedStage(Stage):
 
     def _pipelines(self) -> dict[str, Any]:
         there, here = self.studio.url, self._proxied(self.studio.url, "service")
-        endpoint = {
-            "name": "production",
-            "update": self.endpoint["management_url"].replace(there, here),
-            "api_key": "${ENDPOINT_KEY}",
-            "resource": RESOURCE,
-            "verify": {
-                "score": self.endpoint["execute_url"].replace(there, here),
-                "rows": "probe.json",
-            },
-        }
-        training = {
-            "service": self.training["jobs_url"].replace(there, here),
-            "api_key": "${TRAINING_KEY}",
-            "outputs": {"output1": "model.ilearner", "output2": "evaluation.csv"},
-        }
         data = {"blob": f"{PIPELINE}/{{name}}.csv"}
-        return {PIPELINE: {"data": data, "training": training, "endpoints": [endpoint]}}
+        endpoints = [self.endpoint_section()]
+        direct = {"data": data, "training": self.training_section(), "endpoints": endpoints}
+        return {PIPELINE: json.loads(json.dumps(direct).replace(there, here))}
 
     def _settings(self) -> dict[str, str]:
         direct = self.azurite.connection_string

@@ -60,15 +60,10 @@ def _pipelines(stage: Stage) -> dict[str, Any]:
         "resource": RESOURCE,
         "verify": {"rows": "probe.json"},
     }
-    training = {
-        "service": stage.training["jobs_url"],
-        "api_key": "${TRAINING_KEY}",
-        "outputs": {"output1": "model.ilearner", "output2": "evaluation.csv"},
-    }
     pipeline = {
         "data": {"blob": f"{PIPELINE}/{{customer}}/{{name}}.csv"},
         "when_busy": "parallel",
-        "training": training,
+        "training": stage.training_section(),
         "endpoints": [endpoint],
     }
     return {PIPELINE: pipeline}

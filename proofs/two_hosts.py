@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import requests
 
-from local.demo.stage import DATA, RESOURCE, Stage
+from local.demo.stage import DATA, Stage
 from local.host.process import HostProcess
 from proofs.kill_points import kill
 from proofs.records import Cause, Records
@@ -48,18 +48,7 @@ _FEWEST_ROWS: Final = 0.4
 
 def _pipelines(stage: Stage) -> dict[str, Any]:
     """Return one pipeline of a run for each blob, one of bursts, and one of due times."""
-    endpoint = {
-        "name": "production",
-        "update": stage.endpoint["management_url"],
-        "api_key": "${ENDPOINT_KEY}",
-        "resource": RESOURCE,
-        "verify": {"score": stage.endpoint["execute_url"], "rows": "probe.json"},
-    }
-    training = {
-        "service": stage.training["jobs_url"],
-        "api_key": "${TRAINING_KEY}",
-        "outputs": {"output1": "model.ilearner", "output2": "evaluation.csv"},
-    }
+    training, endpoint = stage.training_section(), stage.endpoint_section()
     promoted: dict[str, Any] = {"training": training, "endpoints": [endpoint]}
     timed = {"schedule": f"*/{_DUE_EVERY} * * * * *", "catch_up": "all", "when_busy": "parallel"}
     kept = {"blob": f"{CLOCK}/{{name}}.csv", "opens_runs": False}

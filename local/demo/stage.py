@@ -88,6 +88,24 @@ class Stage:
         """Return a host of the app over this stage's storage and services, not started."""
         return HostProcess(ROOT, self._settings())
 
+    def training_section(self) -> dict[str, Any]:
+        """Return what a pipeline of the file says of the training service."""
+        return {
+            "service": self.training["jobs_url"],
+            "api_key": "${TRAINING_KEY}",
+            "outputs": {"output1": "model.ilearner", "output2": "evaluation.csv"},
+        }
+
+    def endpoint_section(self) -> dict[str, Any]:
+        """Return what a pipeline of the file says of the endpoint."""
+        return {
+            "name": "production",
+            "update": self.endpoint["management_url"],
+            "api_key": "${ENDPOINT_KEY}",
+            "resource": RESOURCE,
+            "verify": {"score": self.endpoint["execute_url"], "rows": "probe.json"},
+        }
+
     @property
     def secrets(self) -> Sequence[str]:
         """Every key that is in play, and what any signed URL holds."""
@@ -179,23 +197,11 @@ class Stage:
 
     def _write_pipelines(self) -> None:
         (self.folder / "probe.json").write_text(json.dumps(self._probe()))
-        endpoint = {
-            "name": "production",
-            "update": self.endpoint["management_url"],
-            "api_key": "${ENDPOINT_KEY}",
-            "resource": RESOURCE,
-            "verify": {"score": self.endpoint["execute_url"], "rows": "probe.json"},
-        }
-        training = {
-            "service": self.training["jobs_url"],
-            "api_key": "${TRAINING_KEY}",
-            "outputs": {"output1": "model.ilearner", "output2": "evaluation.csv"},
-        }
         pipeline = {
             "data": {"blob": "breast-cancer/{name}.csv"},
             "when_busy": "parallel",
-            "training": training,
-            "endpoints": [endpoint],
+            "training": self.training_section(),
+            "endpoints": [self.endpoint_section()],
         }
         # JSON is YAML; the file that people write looks like pipelines.example.yaml.
         more = self._more_pipelines(self) if self._more_pipelines else {}

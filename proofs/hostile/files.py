@@ -10,7 +10,7 @@ import yaml
 
 from proofs.heard import Heard
 from proofs.hostile.book import ODD_FILES, SECRETS, Book, leaks
-from proofs.hostile.odd import odd
+from proofs.hostile.odd import a_path, odd
 from shared.config import load_pipelines
 from tests.fakes.world import ROWS
 
@@ -111,18 +111,13 @@ def _odd_tree(chance: random.Random) -> bytes:
     tree = example()
     secrets = tuple(environment().values())
     for _ in range(chance.randint(1, 3)):
-        node: Any = tree
-        path: list[tuple[Any, Any]] = []
-        while isinstance(node, dict | list) and node and (not path or chance.random() < 0.9):  # noqa: PLR2004 -- deeper
-            key = chance.choice(list(node) if isinstance(node, dict) else list(range(len(node))))
-            path.append((node, key))
-            node = node[key]
+        path = a_path(tree, chance, deeper=0.9)
         if not path:
             break
         holder, key = path[-1]
         form = chance.randrange(3)
         if form == 0 and isinstance(holder, dict):
-            holder[chance.choice(("x", 1, None, True, 1.5, "é\n", "name"))] = node
+            holder[chance.choice(("x", 1, None, True, 1.5, "é\n", "name"))] = holder[key]
         elif key == "api_key":  # a person pastes the key itself
             holder[key] = chance.choice(secrets)
         else:

@@ -99,14 +99,26 @@ def odd(chance: random.Random, secrets: tuple[str, ...], depth: int) -> Any:
 def changed(tree: Any, chance: random.Random, secrets: tuple[str, ...]) -> Any:
     """Return the tree with one to three of its nodes replaced, in a random depth."""
     for _ in range(chance.randint(1, 3)):
-        node: Any = tree
-        path: list[tuple[Any, Any]] = []
-        while isinstance(node, dict | list) and node and (not path or chance.random() < 0.8):  # noqa: PLR2004 -- deeper
-            key = chance.choice(list(node) if isinstance(node, dict) else list(range(len(node))))
-            path.append((node, key))
-            node = node[key]
+        path = a_path(tree, chance, deeper=0.8)
         if not path:
             return odd(chance, secrets, 2)
         holder, key = path[-1]
         holder[key] = odd(chance, secrets, 2)
     return tree
+
+
+def a_path(tree: Any, chance: random.Random, *, deeper: float) -> list[tuple[Any, Any]]:
+    """Return the way to some node: holders, each with the key of the next; none in a scalar.
+
+    Args:
+        tree: what JSON can hold.
+        chance: where the choice comes from.
+        deeper: how likely it goes on at each node.
+    """
+    node: Any = tree
+    path: list[tuple[Any, Any]] = []
+    while isinstance(node, dict | list) and node and (not path or chance.random() < deeper):
+        key = chance.choice(list(node) if isinstance(node, dict) else list(range(len(node))))
+        path.append((node, key))
+        node = node[key]
+    return path
