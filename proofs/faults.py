@@ -54,6 +54,8 @@ def _many(faults: Faults) -> tuple[list[str], list[str]]:
 def _burst(faults: Faults) -> tuple[list[str], list[str]]:
     """Two blobs in one burst, then a third one while their run is open."""
     world = Observed(config={"pipeline": BURST}, faults=faults)
+    while not world.survive(lambda: world.tick(_SECONDS)):
+        pass  # the app was there before the data: its first tick went well (decision 1)
     _told(world, "a.csv")
     _told(world, "b.csv")
     for _ in range(4):
