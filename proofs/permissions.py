@@ -131,21 +131,21 @@ def part(effort: Effort) -> list[Outcome]:
     with (
         Azurite() as storage,
         BlobServiceClient.from_connection_string(storage.connection_string) as account,
-        requests.Session() as session,
+        requests.Session() as caller,
     ):
-        _signed(_Signer("the key", account, session), book)
-        _over_http(account, session, book)
-    with tempfile.TemporaryDirectory() as folder, requests.Session() as session:
+        _signed(_Signer("the key", account, caller), book)
+        _over_http(account, caller, book)
+    with tempfile.TemporaryDirectory() as folder, requests.Session() as caller:
         certificate, key = make_certificate(Path(folder))
-        session.verify = trusted = str(certificate)
-        session.trust_env = False  # its certificates would be trusted instead
+        caller.verify = trusted = str(certificate)
+        caller.trust_env = False  # its certificates would be trusted instead
         with (
             Azurite(secured_by=(certificate, key)) as storage,
             BlobServiceClient(
                 storage.blob_endpoint, LocalIdentity(), connection_verify=trusted
             ) as account,
         ):
-            _signed(_Signer("an identity", account, session), book)
+            _signed(_Signer("an identity", account, caller), book)
     return book.outcomes()
 
 
@@ -231,7 +231,7 @@ class _Signer:
 
     secret: str
     account: BlobServiceClient
-    session: requests.Session
+    caller: requests.Session
 
     @property
     def secure(self) -> bool:
@@ -245,7 +245,7 @@ class _Signer:
 
     def status(self, place: str, token: str, use: _Use) -> int:
         """Return what the storage answers to a use of a signature."""
-        return _status(self.session, self.blobs.base_location, place, token, use)
+        return _status(self.caller, self.blobs.base_location, place, token, use)
 
 
 _SELF: Final = f"{_OWN}/{_BLOB}"
@@ -286,13 +286,13 @@ def _signed(signer: _Signer, book: _Book) -> None:
             _must_fail(book, f"{use.name} by {by} after its end", status)
 
 
-def _over_http(account: BlobServiceClient, session: requests.Session, book: _Book) -> None:
+def _over_http(account: BlobServiceClient, caller: requests.Session, book: _Book) -> None:
     """Use signatures for https alone over http."""
     careful = AccountBlobs(account, SystemClock(), https_only=True)
     for access, uses in ((Access.READ, _READS), (Access.WRITE, _WRITES)):
         token = careful.sign(_OWN, _BLOB, access, _VALID).sas_token
         for use in uses:
-            status = _status(session, careful.base_location, _SELF, token, use)
+            status = _status(caller, careful.base_location, _SELF, token, use)
             _must_fail(book, f"{use.name} by {access} for https over http", status)
 
 
@@ -308,9 +308,9 @@ def _forged(token: str) -> Iterator[tuple[str, str]]:
         yield f"{name}={value} written in", f"?{urlencode({**known, name: value})}"
 
 
-def _status(session: requests.Session, base: str, place: str, token: str, use: _Use) -> int:
+def _status(caller: requests.Session, base: str, place: str, token: str, use: _Use) -> int:
     """Return what the storage answers to this use of the signature."""
     url = f"{base}{quote(place)}{token}" + (f"&{use.query}" if use.query else "")
     headers = {"x-ms-version": "2021-12-02", **use.headers}
-    answer = session.request(use.method, url, headers=headers, data=use.body, timeout=20)
+    answer = caller.request(use.method, url, headers=headers, data=use.body, timeout=20)
     return answer.status_code
