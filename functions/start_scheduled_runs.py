@@ -15,6 +15,7 @@ def start_scheduled_runs(timer: func.TimerRequest) -> None:
     del timer  # due times are counted from the ledger, not from the tick
     built = app()
     built.require_no_problems()
-    built.poll.start_scheduled()
-    built.sweep.go_on(built.poll.until())
-    built.retention.clean()
+    until = built.poll.until()
+    built.poll.start_scheduled(until)
+    built.sweep.go_on(until)
+    built.retention.clean(until)

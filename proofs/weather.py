@@ -204,8 +204,9 @@ class Pair(Observed):
             return
         context = self.intake._context  # noqa: SLF001 -- as the app has it
         self.bear(self.poll.start_scheduled)
-        self.bear(lambda: Sweep(context, self.intake).go_on(self.poll.until()))
-        self.bear(Retention(context).clean)
+        until = self.poll.until()
+        self.bear(lambda: Sweep(context, self.intake).go_on(until))
+        self.bear(lambda: Retention(context).clean(until))
 
     def bear(self, do: Callable[[], object]) -> bool:
         """Do something that may fail on purpose, and in no other way."""

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from shared.context import Context
-from shared.core.blobs import BlobVersion
+from shared.core.blobs import BlobVersion, is_folded
 from shared.core.facts import Fact
 from shared.core.job_facts import JobFailed
 from shared.core.pattern import fill, literal_prefix
@@ -75,7 +75,7 @@ class JobInputs:
         yield from ((blob, now.get(blob.name)) for blob in blobs)
 
     def _at(self, name: str) -> BlobVersion:
-        if any(part in ("", ".", "..") for part in name.split("/")):
+        if is_folded(name) or "" in name.split("/"):
             raise PermanentError(f"{name!r} is not a path inside the training data container")
         blob = self.context.data.head(self.context.data_container, name)
         if blob is None:

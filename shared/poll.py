@@ -152,9 +152,13 @@ class Poll:
             log.error("%s", exc)  # it only says where to go on; the runs do not depend on it
             return None
 
-    def start_scheduled(self) -> None:
-        """Open the runs whose due times have come, at most one for each due time and key."""
-        until = self.until()
+    def start_scheduled(self, until: datetime | None = None) -> None:
+        """Open the runs whose due times have come, at most one for each due time and key.
+
+        Args:
+            until: when no further run may be begun; None: as long as a tick may take.
+        """
+        until = until or self.until()
         for pipeline in self._intake.catalogue.scheduled():
             try:
                 since = self._intake.active_since(pipeline.name)

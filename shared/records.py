@@ -56,7 +56,8 @@ class SweepState(Record):
 
     started_at: AwareDatetime  #: of the sweep under way, or of the last one
     since: AwareDatetime | None = None  #: what changed before was looked at by an earlier one
-    cursor: str | None = None  #: where it goes on; None: it is complete
+    cursor: str | None = None  #: the page where it goes on; None: the first one
+    looked_at: str = ""  #: the last blob of that page that was looked at; empty: none was
     complete: bool = False
     looked: int = 0  #: blobs that were looked up
     found: int = 0  #: data versions that no event had announced

@@ -6,14 +6,17 @@ more, so forgetting its version opens no second run for it.
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import chain
 from typing import Final
 
 from shared.context import Context, log
 from shared.core.head import Head
 from shared.errors import Conflict
+from shared.records import DueTime, Stored
 
 _EVERY: Final = timedelta(days=1)
+_KINDS: Final = ("index", "runs", "versions")
 
 
 class Retention:
@@ -22,8 +25,13 @@ class Retention:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def clean(self) -> int:
+    def clean(self, until: datetime) -> int:
         """Forget old records when that is due, and return how many were.
+
+        What there is no time for is left to the next call. Safe to repeat.
+
+        Args:
+            until: when no further record may be looked at.
 
         Raises:
             CorruptRecord: a head is not understood, so that nobody knows what it needs.
@@ -33,21 +41,26 @@ class Retention:
         last = ledger.last_cleaning()
         if last is not None and now - last.record.last_due < _EVERY:
             return 0
-        try:
-            ledger.put_last_cleaning(now, last.etag if last else None)
-        except Conflict:
-            return 0  # another worker does it
         needed = {run for head in ledger.heads() for run in _runs_of(head)}
         needed |= {marker.run_id for marker in ledger.open_runs()}
         before, forgotten = now - self._context.limits.keep, 0
-        for kind in ("index", "runs", "versions"):
-            for document in ledger.listed(kind):
-                if document.modified < before and self._run_of(document.name) not in needed:
-                    ledger.forget(document)
-                    forgotten += 1
+        for document in chain.from_iterable(map(ledger.listed, _KINDS)):
+            if self._context.clock.now() >= until:
+                break
+            if document.modified < before and self._run_of(document.name) not in needed:
+                ledger.forget(document)
+                forgotten += 1
+        else:
+            self._done(now, last)
         if forgotten:
             log.info("%d records older than %s were forgotten", forgotten, before.date())
         return forgotten
+
+    def _done(self, at: datetime, last: Stored[DueTime] | None) -> None:
+        try:
+            self._context.ledger.put_last_cleaning(at, last.etag if last else None)
+        except Conflict:
+            log.info("another worker has cleaned too")
 
     def _run_of(self, name: str) -> str | None:
         kind, _, key = name.partition("/")
@@ -66,6 +79,4 @@ def _runs_of(head: Head) -> Iterator[str]:
         if resource.held:
             yield resource.held.run_id
         for served in resource.kept:
-            yield served.run_id
-            if served.set_by:
-                yield served.set_by
+            yield from filter(None, (served.run_id, served.set_by, served.trained_by))

@@ -4,6 +4,7 @@ Candidates are blobs that changed since the last completed sweep began, less a m
 those are looked up. How far it got is in the ledger, so that any worker goes on with it.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -52,9 +53,9 @@ class Sweep:
             if state is None:
                 return
             try:
-                state = self._page(state)
+                state = self._page(state, until)
             except BadCursor:
-                state = state.model_copy(update={"cursor": None})
+                state = state.model_copy(update={"cursor": None, "looked_at": ""})
                 log.info("the search for lost events begins again: its cursor is not taken")
             try:
                 etag = self.context.ledger.put_sweep(state, stored.etag if stored else None)
@@ -78,34 +79,44 @@ class Sweep:
         since = None if wanted else since
         return SweepState(started_at=now, since=since, completed_at=known.completed_at)
 
-    def _page(self, state: SweepState) -> SweepState:
+    def _page(self, state: SweepState, until: datetime) -> SweepState:
+        """Look through one page, or as much of it as there is time for."""
         page = self.context.data.page(self.context.data_container, state.cursor)
-        since = state.since
-        until = self.context.clock.now() - _UNDER_WAY
-        candidates = [
+        left = self._candidates(_after(page.items, state.looked_at), state.since)
+        met: list[bool | None] = []
+        while left and self.context.clock.now() < until:
+            blob = left.pop(0)
+            met.append(self._found(blob))
+            state = state.model_copy(update={"looked_at": blob.name})
+        state = state.model_copy(
+            update={
+                "looked": state.looked + len(met),
+                "found": state.found + sum(one is True for one in met),
+                "skipped": state.skipped or None in met,
+            }
+        )
+        if left:
+            return state
+        state = state.model_copy(update={"cursor": page.cursor, "looked_at": ""})
+        return self._completed(state) if page.cursor is None else state
+
+    def _candidates(
+        self, blobs: Iterable[BlobVersion], since: datetime | None
+    ) -> list[BlobVersion]:
+        latest = self.context.clock.now() - _UNDER_WAY
+        return [
             blob
-            for blob in page.items
-            if blob.modified <= until and (since is None or blob.modified >= since)
+            for blob in blobs
+            if blob.modified <= latest and (since is None or blob.modified >= since)
         ]
-        met = [self._found(blob) for blob in candidates]
-        found = sum(one is True for one in met)
-        done = page.cursor is None
-        changes: dict[str, object] = {
-            "cursor": page.cursor,
-            "complete": done,
-            "looked": state.looked + len(candidates),
-            "found": state.found + found,
-            "skipped": state.skipped or None in met,
-        }
-        if done:
-            changes["completed_at"] = self.context.clock.now()
-            if since is None:
-                self.intake.backfill.done(state.started_at)
-            if state.found + found:
-                log.warning(
-                    "%d data versions were found that no event had announced", state.found + found
-                )
-        return state.model_copy(update=changes)
+
+    def _completed(self, state: SweepState) -> SweepState:
+        if state.since is None:
+            self.intake.backfill.done(state.started_at)
+        if state.found:
+            log.warning("%d data versions were found that no event had announced", state.found)
+        now = self.context.clock.now()
+        return state.model_copy(update={"complete": True, "completed_at": now})
 
     def _found(self, blob: BlobVersion) -> bool | None:
         """Return whether a blob was news; None when that cannot be told now."""
@@ -116,3 +127,9 @@ class Sweep:
         except RelearnError as exc:
             log.error("blob %s: %s", blob.path, exc)  # the others shall be found all the same
             return None
+
+
+def _after(blobs: Sequence[BlobVersion], name: str) -> Sequence[BlobVersion]:
+    """Return the blobs behind the one of this name; all of them, should it be gone."""
+    at = next((at for at, blob in enumerate(blobs, 1) if blob.name == name), 0)
+    return blobs[at:]

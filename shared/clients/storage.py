@@ -17,7 +17,7 @@ from azure.storage.blob import (
 
 from shared.clients.blob_errors import classify, classify_page
 from shared.clients.blob_pages import one_page
-from shared.core.blobs import BlobVersion
+from shared.core.blobs import BlobVersion, is_folded
 from shared.errors import PermanentError, TransientError
 from shared.ports import Access, Clock, Page, SignedBlob
 
@@ -59,6 +59,8 @@ class AccountBlobs:
 
     def head(self, container: str, name: str) -> BlobVersion | None:
         """Return what the blob is now, or None when there is none."""
+        if is_folded(name):
+            return None  # the SDK would look at another blob, perhaps in another container
         try:
             found = self._account.get_blob_client(container, name).get_blob_properties()
         except ResourceNotFoundError:
@@ -92,6 +94,8 @@ class AccountBlobs:
 
     def read(self, container: str, name: str, limit: int) -> bytes | None:
         """Return the content of a small blob, or None when there is none."""
+        if is_folded(name):
+            return None
         try:
             got = self._account.get_blob_client(container, name).download_blob(
                 offset=0, length=limit + 1

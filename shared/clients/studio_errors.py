@@ -15,7 +15,8 @@ from shared.clients.studio_codes import Meaning, likely_cure, meaning
 from shared.core.redact import redact
 from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
 
-_TAGS: Final = re.compile(r"<(script|style).*?</\1>|<[^>]+>", re.IGNORECASE | re.DOTALL)
+#: Takes time by the length of the page alone, whatever is in it and is not closed.
+_TAGS: Final = re.compile(r"<(script|style)\b.*?(?:</\1>|\Z)|<[^<>]+>", re.IGNORECASE | re.DOTALL)
 _LONGEST: Final = 2000
 _LONGEST_TEXT: Final = 500
 _LONGEST_CODE: Final = 100

@@ -3,6 +3,11 @@
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 
+def is_folded(name: str) -> bool:
+    """Whether HTTP clients make another path of this blob's name, perhaps another container's."""
+    return not {".", ".."}.isdisjoint(name.split("/"))
+
+
 class BlobVersion(BaseModel):
     """What a HEAD of a blob tells. `etag` comes without quotes; `content_md5` is base64."""
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from shared.core.blobs import is_folded
+
 #: `${NAME}` is an app setting, not a token.
 _TOKEN: Final = re.compile(r"(?<!\$)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -33,11 +35,25 @@ def literal_prefix(pattern: str) -> str:
 def match(pattern: str, name: str) -> dict[str, str] | None:
     """Return what the tokens captured, or None when `name` does not match.
 
-    A token stands for one or more characters of one path segment; a token written twice
-    must capture the same text twice.
+    A token stands for one or more characters of one path segment; where a segment could be
+    divided in several ways, the earlier token takes as much as it can. A token written twice
+    must capture the same text twice. Whoever uploads chooses the name, so that no name may
+    take long: a segment is divided in one go, from its end.
+
+    A segment `.` or `..` never matches: HTTP clients fold it, and reach another blob.
     """
-    found = _compiled(pattern).fullmatch(name)
-    return None if found is None else dict(found.groupdict())
+    segments, parts = pattern.split("/"), name.split("/")
+    if len(segments) != len(parts) or is_folded(name):
+        return None
+    captured: dict[str, str] = {}
+    # Where there is one way to divide them, they say what the same tokens are elsewhere.
+    pairs = sorted(zip(segments, parts, strict=True), key=lambda pair: pair[0].count("{"))
+    for segment, part in pairs:
+        found = _divided(segment, part, captured)
+        if found is None:
+            return None
+        captured |= found
+    return captured
 
 
 def fill(template: str, tokens: Mapping[str, str]) -> str:
@@ -45,13 +61,27 @@ def fill(template: str, tokens: Mapping[str, str]) -> str:
     return _TOKEN.sub(lambda found: tokens.get(found[1], found[0]), template)
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    built, seen, at = [], set[str](), 0
-    for found in _TOKEN.finditer(pattern):
-        name = found[1]
-        built.append(re.escape(pattern[at : found.start()]))
-        built.append(f"(?P={name})" if name in seen else f"(?P<{name}>[^/]+)")
-        seen.add(name)
-        at = found.end()
-    built.append(re.escape(pattern[at:]))
-    return re.compile("".join(built), re.DOTALL)  # names may hold line breaks; re caches
+def _divided(segment: str, part: str, known: Mapping[str, str]) -> dict[str, str] | None:
+    first, *rest = _TOKEN.split(segment)
+    literals, tokens = [first], list[str]()
+    for token, literal in zip(rest[::2], rest[1::2], strict=True):
+        if token in known:
+            literals[-1] += known[token] + literal
+        else:
+            tokens.append(token)
+            literals.append(literal)
+    if not tokens:
+        return {} if part == literals[0] else None
+    if not part.endswith(literals[-1]):
+        return None
+    end = len(part) - len(literals[-1])
+    found: dict[str, str] = {}
+    for at in reversed(range(len(tokens))):
+        literal = literals[at]
+        # One character at least is the token's own.
+        start = part.rfind(literal, 0, end - 1) if at else 0
+        value = part[start + len(literal) : end]
+        if start < 0 or not value or found.setdefault(tokens[at], value) != value:
+            return None
+        end = start
+    return found if part.startswith(literals[0]) else None

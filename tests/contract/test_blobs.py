@@ -102,6 +102,14 @@ def test_what_is_not_there_is_none(bench: Bench) -> None:
     assert list(bench.blobs.listing("no-such-container", "")) == []
 
 
+def test_no_name_leads_to_another_blob_or_container(bench: Bench) -> None:
+    bench.put("a/b.csv", b"1")
+    for name in (f"../{bench.container}/a/b.csv", "a/../a/b.csv", "a/./b.csv", "./a/b.csv"):
+        assert bench.blobs.head(bench.container, name) is None
+        assert bench.blobs.read(bench.container, name, 10) is None
+        assert bench.blobs.located(bench.blobs.base_location, f"{bench.container}/{name}") is None
+
+
 def test_a_container_is_there_or_not(bench: Bench) -> None:
     bench.put("a.csv", b"1")
     assert bench.blobs.exists(bench.container)

@@ -15,3 +15,14 @@ class FakeClock:
 
     def move(self, span: timedelta) -> None:
         self.time += span
+
+
+@dataclass
+class Hurried:
+    """A clock on which each look at it takes a second."""
+
+    clock: FakeClock
+
+    def now(self) -> datetime:
+        self.clock.move(timedelta(seconds=1))
+        return self.clock.now()

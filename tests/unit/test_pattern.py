@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from shared.core.pattern import checked_pattern, fill, literal_prefix, match, tokens_of
 
 SEGMENT = st.text(st.characters(blacklist_characters="/", blacklist_categories=["Cs"]), min_size=1)
-PLAIN = SEGMENT.filter(lambda text: not set(text) & set("{}"))
+PLAIN = SEGMENT.filter(lambda text: not set(text) & set("{}") and text not in (".", ".."))
 
 
 @given(PLAIN, SEGMENT, SEGMENT)
@@ -37,6 +37,15 @@ def test_a_pattern_without_tokens_matches_itself_alone(name: str) -> None:
         ("census/{date}/{name}.csv", "census/2026/aXcsv", None),
         ("{day}/{day}.csv", "1/1.csv", {"day": "1"}),
         ("{day}/{day}.csv", "1/2.csv", None),
+        ("{a}-{b}/{a}.csv", "acme-corp-2026/acme.csv", {"a": "acme", "b": "corp-2026"}),
+        ("{a}-{b}-{c}", "1-2-3-4", {"a": "1-2", "b": "3", "c": "4"}),
+        ("{a}{b}", "123", {"a": "12", "b": "3"}),
+        ("{a}-{a}.csv", "x-x.csv", {"a": "x"}),
+        ("{a}-{a}.csv", "x-y.csv", None),
+        ("x{a}x", "xx", None),
+        ("{folder}/{name}.csv", "../a.csv", None),
+        ("{a}/{b}/{name}.csv", "x/../a.csv", None),
+        ("{name}", ".", None),
         ("a.b/(x)+.csv", "a.b/(x)+.csv", {}),
         ("{name}.csv", "two\nlines.csv", {"name": "two\nlines"}),
     ],
@@ -45,6 +54,14 @@ def test_a_token_stands_for_some_text_of_one_segment(
     pattern: str, name: str, tokens: dict[str, str] | None
 ) -> None:
     assert match(pattern, name) == tokens
+
+
+@pytest.mark.parametrize("separator", ["_", "-", "__"])
+def test_no_name_takes_long_whatever_is_in_it(separator: str) -> None:
+    # Divided in every way, as an expression does, this takes hours.
+    pattern = separator.join(f"{{{token}}}" for token in "abcdefgh")
+    assert match(f"{pattern}.csv", "_-" * 500) is None
+    assert match(f"{pattern}.csv", separator * (1000 // len(separator))) is None
 
 
 def test_an_app_setting_is_no_token() -> None:

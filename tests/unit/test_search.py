@@ -1,5 +1,6 @@
 """Data that no event announced is found, once, however long and interrupted the search is."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.run import Phase
 from shared.ports import Page
 from shared.sweep import Sweep
+from tests.fakes.clock import Hurried
 from tests.fakes.documents import page_of
 from tests.fakes.faults import Faults, Kind
 from tests.unit.test_gathering import land, trained_on, waiting
@@ -86,15 +88,15 @@ def test_a_search_goes_on_where_another_worker_stopped(monkeypatch: pytest.Monke
     def two_at_a_time(container: str, cursor: str | None) -> Page[BlobVersion]:
         asked.append(cursor)
         listed = list(world.blobs.listing(container, ""))
-        world.clock.move(2 * MINUTE)
+        world.clock.move(MINUTE)
         return page_of(listed, 2, cursor, lambda one: one.name)
 
     monkeypatch.setattr(world.blobs, "page", two_at_a_time)
     search(world)
-    assert len(asked) == 2  # no time for more
+    assert len(asked) == 3  # and no time to look at what the last one shows
     world.restart()
     search(world, minutes=1)
-    assert asked == [None, "from:2.csv", "from:4.csv"]
+    assert asked == [None, "from:2.csv", "from:4.csv", "from:4.csv"]
     assert len(waiting(world)) == 6
 
 
@@ -200,3 +202,21 @@ def test_data_beside_a_marker_that_is_replaced_under_the_job_is_trained_on_again
     ended = world.until(run, Phase.PROMOTED)
     assert ended.attempt == 2
     assert "was replaced while the job ran" in ended.ended_attempts[0].reason
+
+
+def test_a_page_that_takes_too_long_goes_on_where_it_stopped() -> None:
+    world = world_of(when_busy="newest")
+    search(world)
+    for i in range(7):
+        world.upload(f"lost-{i}.csv")
+    world.clock.move(16 * MINUTE)
+    stored = []
+    for _ in range(4):
+        context = replace(world.intake._context, clock=Hurried(world.clock))
+        Sweep(context, world.intake).go_on(world.clock.now() + timedelta(seconds=6))
+        sweep = world.intake._context.ledger.sweep()
+        assert sweep is not None
+        stored.append(sweep.record)
+    assert 0 < stored[0].looked < 7
+    assert not stored[0].complete
+    assert (stored[-1].looked, stored[-1].found, stored[-1].complete) == (7, 7, True)

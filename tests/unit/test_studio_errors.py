@@ -45,6 +45,12 @@ def test_each_answer_proves_what_it_proves(
     assert type(sort_refusal(answer, "do it", KEY, write=True)) is write
 
 
+@pytest.mark.parametrize("piece", [b"<script", b"<", b"<style>", b"?", b"<script>x</style>"])
+def test_no_page_takes_long_whatever_is_in_it(piece: bytes) -> None:
+    page = Answer(502, {}, piece * (400_000 // len(piece)))
+    assert len(read_refusal(page).text) <= 500  # by the square of its length it takes hours
+
+
 def test_the_services_own_words_are_shown_with_what_was_asked_for() -> None:
     answer = refuses(400, "BadArgument", "OneThing", "Another", message="Invalid argument.")
     error = sort_refusal(answer, "create job", KEY, write=True)

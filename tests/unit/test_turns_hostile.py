@@ -136,7 +136,7 @@ def test_a_run_forgotten_long_ago_keeps_no_place() -> None:
     fail()
     ticks(world, 3)
     world.clock.move(world.limits.keep + DAY)
-    Retention(world.intake._context).clean()
+    Retention(world.intake._context).clean(world.clock.now() + timedelta(minutes=1))
     assert world.runs() == []
     asked = ask(world, "k1")
     assert world.until_settled(asked).phase is Phase.FINISHED
