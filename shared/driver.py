@@ -13,7 +13,7 @@ from shared.core.machine import Command, apply, next_command
 from shared.core.promotion_facts import NotYetLive, UpdateSent
 from shared.core.proof import ProbeAnswers
 from shared.core.redact import redact
-from shared.core.run import Phase, Promotion, Run, Trouble
+from shared.core.run import Origin, Phase, Promotion, Run, Trouble
 from shared.drift import keep_watch
 from shared.errors import (
     ConfigError,
@@ -107,8 +107,9 @@ class Driver:
         """
         fact = self._without_secrets(fact, stored.record)
         run = apply(stored.record, fact, self._context.clock.now())
-        _log(stored.record, run, fact)
-        return self._context.ledger.replace_run(run, stored.etag).record
+        noted = self._context.ledger.replace_run(run, stored.etag).record
+        _log(stored.record, run, fact)  # of two people at once one is not taken
+        return noted
 
     def take_settled(self) -> set[str]:
         """Return the roll-outs of which deliveries were settled since this was asked last."""
@@ -131,7 +132,10 @@ class Driver:
         """Return the delay that `error` asks for: growing, jittered, as long as was asked."""
         limits = self._context.limits
         count = run.trouble.count if run.trouble else 0
-        pause = min(limits.look_every_min * 2 ** min(count, 10), limits.look_every_max)
+        # Somebody waits for a rollback, and what serves meanwhile is known to be bad.
+        urgent = run.origin is Origin.ROLLBACK
+        longest = limits.look_every_min if urgent else limits.look_every_max
+        pause = min(limits.look_every_min * 2 ** min(count, 10), longest)
         pause *= 1 + _jitter(run.run_id, count) / 4
         asked = patience = None
         if isinstance(error, TransientError):
@@ -260,6 +264,7 @@ class Driver:
         run = apply(stored.record, learned, now)
         keep = mine and not _pauses(learned, run) and next_command(run, now).acts
         run = run.model_copy(update={"claim": self._me() if keep else None})
+        # First, so that no crash keeps it from whoever must act. The claim says it is true.
         _log(stored.record, run, learned)
         return self._context.ledger.replace_run(run, stored.etag), keep
 

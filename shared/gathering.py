@@ -129,7 +129,8 @@ class Gathering:
         run_id = _run_id(oldest)
         ledger.mark_open(run_id, hints_for(pipeline, batch.key))
         slot = self.turns.pruned(slot).model_copy(update={"gathering": run_id})
-        slot = slot.begin(run_id, self.context.clock.now(), keep=core.remembers(pipeline))
+        keep, limited = core.remembers(pipeline), core.runs_at_once(pipeline) is not None
+        slot = slot.begin(run_id, self.context.clock.now(), keep=keep, holds=limited)
         ledger.put_slot(name, slot, stored.etag if stored else None)
         return self._open(batch, run_id, wanted)
 
@@ -153,7 +154,7 @@ class Gathering:
     def _wanted(self, batch: _Batch, stored: Stored[Slot] | None, slot: Slot) -> tuple[Landed, ...]:
         """Return what the next run takes; nothing while it has to wait."""
         pipeline, landed = batch.pipeline, batch.landed
-        if not landed or not _settled(pipeline, landed, self.context.clock.now()):
+        if not landed or not self._settled(pipeline, landed):
             return ()
         if stored and self.turns.paused_by_failures(stored, pipeline):
             return ()
@@ -171,6 +172,18 @@ class Gathering:
             if news := self._news([one]):
                 return tuple(news)
         return ()
+
+    def _settled(self, pipeline: Pipeline, landed: Sequence[Landed]) -> bool:
+        """Whether the burst is over, by the storage's clock: one of a host may be wrong."""
+        data = pipeline.data
+        if data is None or not data.settles:
+            return True
+        last = max(landed, key=lambda one: one.seen_at)
+        quiet = self.context.ledger.waited(last)
+        if quiet is None:
+            return False  # another worker took it this moment
+        first = min(one.seen_at for one in landed)
+        return quiet >= data.settle or quiet + (last.seen_at - first) >= data.settle_at_most
 
     def _open(
         self, batch: _Batch, run_id: str, wanted: Sequence[Landed]
@@ -277,21 +290,14 @@ def _run_id(oldest: Landed) -> str:
     return names.run_id(oldest.pipeline, Origin.DATA, oldest.version_id, *again)
 
 
-def _age(landed: Landed) -> tuple[datetime, str]:
-    return landed.blob.modified, landed.version_id
+def _age(landed: Landed) -> tuple[datetime, str, str]:
+    # The storage counts in seconds; names often tell more.
+    return landed.blob.modified, landed.blob.name, landed.version_id
 
 
 def _takes_all(pipeline: Pipeline) -> bool:
     """Whether one run takes everything that landed; else each version has a run."""
     return pipeline.when_busy == "newest" or bool(pipeline.data and pipeline.data.settles)
-
-
-def _settled(pipeline: Pipeline, news: Sequence[Landed], now: datetime) -> bool:
-    data = pipeline.data
-    if data is None or not data.settles:
-        return True
-    first, last = min(one.seen_at for one in news), max(one.seen_at for one in news)
-    return now - last >= data.settle or now - first >= data.settle_at_most
 
 
 def _others_first(slot: Slot, pipeline: Pipeline, news: Sequence[Landed]) -> bool:

@@ -1,6 +1,6 @@
 """The steps of a run that have to do with its training job: each returns what was learned."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -150,7 +150,7 @@ class JobSteps:
         if not changed and not (gone and early):
             return None
         noted = [self.news.landed(now) for _, now in changed]
-        rest = same if run.config.training.wants_manifest else []
+        rest = self._others(run, same, gone)
         self.news.given_back(run, rest)
         others = f"; the other {len(rest)} go into another run" if rest else ""
         if changed:
@@ -160,6 +160,15 @@ class JobSteps:
         if rest:
             return Overtaken(f"{gone[0].path} was deleted before training could start{others}")
         return DataGone("the data was deleted before training could start")
+
+    def _others(
+        self, run: Run, same: Sequence[BlobVersion], gone: Sequence[BlobVersion]
+    ) -> Sequence[BlobVersion]:
+        """Return what nobody would train on, should this run give way."""
+        if run.config.training.wants_manifest:
+            return same
+        # Each is a snapshot of everything: the one before is the newest now.
+        return [blob for blob in run.current if blob not in gone] if gone else []
 
     @property
     def _inputs(self) -> JobInputs:

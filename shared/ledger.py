@@ -185,6 +185,11 @@ class Ledger:
             return None
         return found.record.blob if found else None
 
+    def waited(self, landed: Landed) -> timedelta | None:
+        """Return since when a data version waits, by the storage's clock; None once it is taken."""
+        found = self._documents.read(landed.pointer.name)
+        return found.age if found else None
+
     def in_inbox(self, key: Sequence[str], pipeline: str, version_id: str) -> bool:
         """Return whether a data version waits for its run."""
         return self._documents.read(f"{inbox_prefix(pipeline, key)}{version_id}") is not None

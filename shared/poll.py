@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.context import Context, log
+from shared.core.machine import expires_at
 from shared.core.run import Phase, Run
 from shared.drift import Drift
 from shared.due_times import DueTimes
@@ -41,6 +42,8 @@ def hints_of(run: Run) -> dict[str, str]:
             "started": run.started_at.isoformat(),
             "until": (run.started_at + training.timeout).isoformat(),
         }
+    if run.phase is Phase.AWAITING_APPROVAL:
+        hints["expires"] = expires_at(run).isoformat()
     if run.trouble:
         hints["next_look"] = run.trouble.next_look.isoformat()
     return hints
@@ -172,7 +175,8 @@ class Poll:
         if looked is None:
             return True
         if hints.get("phase") in (Phase.PARKED, Phase.AWAITING_APPROVAL):
-            return now - looked >= _PARKED_EVERY
+            expires = _time(hints, "expires")
+            return now - looked >= _PARKED_EVERY or (expires is not None and now >= expires)
         if (next_look := _time(hints, "next_look")) and now < next_look:
             return False
         if (started := _time(hints, "started")) is None:

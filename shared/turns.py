@@ -17,8 +17,6 @@ from shared.journal import Event, report
 from shared.records import Stored
 
 _TRIES: Final = 5
-#: Holders of a place without a limit are looked through when there are this many.
-_MANY: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,7 @@ class Turns:
                 return slot, Overtaken(f"run {newer} is newer and trains instead")
             if why := self.hindrance(slot, run.config, run.run_id):
                 return slot, why
-        if len(slot.holders) >= (level.most or _MANY):
+        if level.most is not None and len(slot.holders) >= level.most:
             slot = self.pruned(slot, level.lets_go)
         if is_key and run.job is not None:
             # Its job is there already: whoever has not begun one gives way.
@@ -150,7 +148,7 @@ class Turns:
             gone = {one for one in left if self._gone(slot, one, core.lets_go)}
             slot = slot.without(gone.__contains__)
         keep = core.remembers(run.config) if is_key else 0
-        return slot.begin(run.run_id, now, keep=keep), None
+        return slot.begin(run.run_id, now, keep=keep, holds=level.most is not None), None
 
     def _not_begun(self, run_id: str) -> bool:
         stored = self.context.ledger.run(run_id)

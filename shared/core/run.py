@@ -225,7 +225,7 @@ class Run(Value):
     @property
     def newest(self) -> BlobVersion | None:
         """The newest blob of the manifest: what `{data}` stands for."""
-        return max(self.manifest, key=lambda blob: blob.modified, default=None)
+        return max(self.manifest, key=lambda blob: (blob.modified, blob.name), default=None)
 
     @property
     def key(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from shared.core.run import Phase, Run, Value
 _DAY: Final = timedelta(days=1)
 #: Runs that are remembered for budgets and failures; more than any configuration asks for.
 _REMEMBERED: Final = 1000
-#: Phases in which a run keeps nobody waiting: over, or in front of a person.
+#: Phases, besides those that end a run, in which it keeps nobody waiting: in front of a person.
 _IDLE: Final = frozenset({Phase.PARKED, Phase.AWAITING_APPROVAL})
 #: While a run is in one of these, it has or may have a job at the service.
 _AT_SERVICE: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.CREATED, Phase.TRAINING})
@@ -64,13 +64,14 @@ class Slot(Value):
         waiting = tuple(turn for turn in self.waiting if not gone(turn.run_id))
         return self.model_copy(update={"holders": holders, "waiting": waiting})
 
-    def begin(self, run_id: str, at: datetime, *, keep: int) -> "Slot":
+    def begin(self, run_id: str, at: datetime, *, keep: int, holds: bool = True) -> "Slot":
         """Return the slot with `run_id` running; a run that began before begins no second time.
 
         Args:
             run_id: the run.
             at: now.
             keep: how many beginnings are remembered.
+            holds: whether places are counted here at all.
         """
         holders = self.holders if run_id in self.holders else (*self.holders, run_id)
         waiting = tuple(turn for turn in self.waiting if turn.run_id != run_id)
@@ -79,7 +80,8 @@ class Slot(Value):
             number += 1
             begun = (*begun, Turn(run_id=run_id, at=at, number=number))
         kept = begun[-min(keep, _REMEMBERED) :] if keep else ()
-        changes = {"holders": holders, "waiting": waiting, "begun": kept, "numbers": number}
+        changes: dict[str, object] = {"holders": holders if holds else (), "waiting": waiting}
+        changes |= {"begun": kept, "numbers": number}
         return self.model_copy(update=changes)
 
     def enqueue(self, run_id: str, at: datetime, *, newest_first: bool) -> "Slot":

@@ -26,3 +26,14 @@ class Hurried:
     def now(self) -> datetime:
         self.clock.move(timedelta(seconds=1))
         return self.clock.now()
+
+
+@dataclass
+class Shifted:
+    """A clock that is ahead of another one, or behind it."""
+
+    clock: FakeClock
+    by: timedelta
+
+    def now(self) -> datetime:
+        return self.clock.now() + self.by

@@ -132,6 +132,14 @@ def test_when_nobody_answers_the_configured_answer_is_given(answer: str, end: Ph
     assert world.until(run, end).approval is not None
 
 
+def test_the_configured_answer_is_given_when_it_is_due() -> None:
+    world = gated(approval="required", expires="90s")
+    run = world.start()
+    world.until(run, Phase.AWAITING_APPROVAL)
+    world.idle(2 * MINUTE, step=timedelta(seconds=30))
+    assert world.now_of(run).phase is Phase.REJECTED
+
+
 def test_an_older_run_that_is_approved_later_replaces_nothing() -> None:
     world = gated(approval="required")
     older = world.start()

@@ -2,15 +2,21 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from shared.core.run import Phase, Run
+from shared.intake import Intake
 from shared.pipelines import Pipelines
+from shared.poll import Poll
+from tests.fakes.clock import Shifted
 from tests.fakes.world import DATA
 from tests.unit.worlds import Observed
 
-MINUTE = timedelta(minutes=1)
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 NEWEST = {"when_busy": "newest"}
 BURST: dict[str, Any] = {"when_busy": "newest", "data": {"blob": "{name}.csv", "settle": "2m"}}
 LISTED = {"inputs": {"input1": "{data.manifest}"}}
@@ -81,6 +87,19 @@ def test_a_burst_is_one_run_with_every_version_of_it() -> None:
     assert trained_on(world) == [names]
     assert world.until_ended().phase is Phase.PROMOTED
     assert len(world.starts) == 1
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=10), -timedelta(hours=3)])
+def test_the_clock_of_a_host_neither_cuts_a_burst_nor_holds_it_up(ahead: timedelta) -> None:
+    world = world_of({**BURST, "data": {**BURST["data"], "settle_at_most": "10m"}})
+    wrong = replace(world.intake._context, clock=Shifted(world.clock, ahead))
+    world.intake = Intake(wrong, {world.pipeline.name: world.pipeline}, world.clock.now() - DAY)
+    world.poll = Poll(wrong, world.intake)
+    land(world, *(f"{number}.csv" for number in range(6)))
+    world.tick(60)
+    assert world.runs() == []  # it may go on
+    world.tick(90)
+    assert [len(names) for names in trained_on(world)] == [6]
 
 
 def test_a_burst_that_never_ends_is_trained_on_all_the_same() -> None:

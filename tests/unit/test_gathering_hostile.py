@@ -54,6 +54,19 @@ def test_a_blob_deleted_before_the_job_does_not_take_the_rest_of_its_burst_along
     assert {"a.csv", "c.csv"} <= finished_with(world)
 
 
+def test_when_the_newest_snapshot_of_a_burst_is_deleted_the_one_before_is_trained_on() -> None:
+    burst = {"when_busy": "newest", "data": {"blob": "{name}.csv", "settle": "2m"}}
+    world = Observed(config={"pipeline": burst})
+    land(world, "a.csv", "b.csv", "wrong.csv")
+    world.blobs.remove(DATA, "wrong.csv")
+    ticks(world, 30)
+    (finished,) = [run for run in world.runs() if run.phase is Phase.PROMOTED]
+    assert finished.newest is not None
+    assert finished.newest.name == "b.csv"
+    (gave_way,) = [run for run in world.runs() if run.phase is Phase.SUPERSEDED]
+    assert "wrong.csv was deleted" in str(gave_way.reason)
+
+
 def test_a_deleted_blob_does_not_have_every_later_run_rejected() -> None:
     world = listed_burst("a.csv", "b.csv")
     world.blobs.remove(DATA, "b.csv")

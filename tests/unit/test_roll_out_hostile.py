@@ -54,7 +54,7 @@ def resource(world: Observed) -> Any:
 
 
 @pytest.mark.parametrize(
-    "customer", ["default", "..", "%2e%2e", "ACME", "a b", "{x}", "ü", "a" * 25, "a.b", "-"]
+    "customer", ["default", "%2e%2e", "ACME", "a b", "{x}", "ü", "a" * 25, "a.b", "-"]
 )
 def test_a_value_that_cannot_name_an_endpoint_is_rejected_and_nothing_is_started(
     customer: str,

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from shared.core.run import Origin, Phase, Run
+from shared.core.run import Origin, Phase, Run, Trouble
 from shared.endpoints import Command, Endpoints, NoSuchEndpoint, NoSuchModel
-from shared.errors import Conflict
+from shared.errors import Conflict, TransientError
 from tests.fakes.faults import Kind
 from tests.unit.worlds import Observed, refused
 
@@ -155,6 +155,17 @@ def test_a_rollback_waits_for_the_update_that_is_under_way_and_then_wins() -> No
         world.tick()
     assert world.now_of(run).phase is Phase.PROMOTED
     assert world.serving() == models[0]
+
+
+def test_a_rollback_never_waits_long_between_looks() -> None:
+    world, runs, _ = promoted(2)
+    now = world.clock.now()
+    trouble = Trouble(since=now, cause_since=now, count=9, reason="busy", next_look=now)
+    least = world.limits.look_every_min
+    for run, longest in ((back(world), least), (runs[0], world.limits.look_every_max)):
+        waits = run.model_copy(update={"trouble": trouble})
+        delayed = world.intake.driver.delay_for(waits, TransientError("busy"))
+        assert longest <= delayed.next_look - now <= longest * 1.25
 
 
 def test_a_rollback_that_could_not_be_carried_out_can_be_asked_for_again() -> None:

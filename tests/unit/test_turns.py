@@ -197,3 +197,13 @@ def test_a_cancelled_run_that_waited_holds_up_nothing_that_lands() -> None:
         world.tick()
     assert trained_on(world) == [["a.csv"], ["a.csv"], ["b.csv"]]
     assert waiting(world) == []
+
+
+def test_runs_without_a_limit_are_not_read_again_for_each_new_one() -> None:
+    world = world_of({"when_busy": "parallel", "pause_after": 1, "endpoints": []})
+    reads = []
+    for number in range(40):
+        before = world.calls.count("read runs")
+        land(world, f"{number}.csv")
+        reads.append(world.calls.count("read runs") - before)
+    assert max(reads[20:]) <= max(reads[:20])  # what `pause_after` looks at, and no more
