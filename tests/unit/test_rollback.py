@@ -160,8 +160,10 @@ def test_a_rollback_waits_for_the_update_that_is_under_way_and_then_wins() -> No
 def test_a_rollback_never_waits_long_between_looks() -> None:
     world, runs, _ = promoted(2)
     now = world.clock.now()
-    trouble = Trouble(since=now, cause_since=now, count=9, reason="busy", next_look=now)
-    least = world.limits.look_every_min
+    patience, least = world.limits.patience, world.limits.look_every_min
+    trouble = Trouble(
+        since=now, cause_since=now, patience=patience, count=9, reason="busy", next_look=now
+    )
     for run, longest in ((back(world), least), (runs[0], world.limits.look_every_max)):
         waits = run.model_copy(update={"trouble": trouble})
         delayed = world.intake.driver.delay_for(waits, TransientError("busy"))
