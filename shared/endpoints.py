@@ -265,6 +265,7 @@ def line_of(known: Resource) -> str:
     last = known.history[-1]
     data = f"trained on {', '.join(last.data)}" if last.data else "no data of ours"
     more = f" and {last.blobs - len(last.data)} more" if last.blobs > len(last.data) else ""
+    more += f" (the newest of {last.landed} that landed)" if last.landed > last.blobs else ""
     approved = f", approved by {last.approved_by}" if last.approved_by else ""
     held = f"; held by {known.held.by}" if known.held else ""
     since = last.at.isoformat(timespec="seconds")

@@ -115,6 +115,8 @@ def delivering(run: Run, delivery: Delivery) -> Run:
         config=run.config.only(endpoint),
         manifest=run.manifest,
         as_of=run.data_time,
+        inputs=run.inputs,
+        listed_at=run.listed_at,
         parameters=run.parameters,
         tokens=run.tokens,
         phase=Phase.PROMOTING,

@@ -5,9 +5,10 @@ resources they are for. A reservation is written before an update and never expi
 finds one left behind first puts back a model that is known (rule 8).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AwareDatetime, Field
@@ -18,7 +19,8 @@ from shared.core.proof import ProbeAnswers
 from shared.core.run import Origin, Run, Value, WayBack
 
 _KEPT: Final = 5
-#: Lines of history that a head keeps, and the blobs that each of them names.
+#: Lines of history that a head keeps, and the blobs that it names for each model: it is read
+#: at every look at the endpoint, and a burst may be of ten thousand.
 _LINES: Final = 200
 _SHOWN: Final = 5
 
@@ -30,7 +32,10 @@ class Served(Value):
     run_id: str  #: the run that trained or brought it
     since: AwareDatetime
     proof: str
-    manifest: tuple[BlobVersion, ...]
+    manifest: tuple[BlobVersion, ...]  #: the newest of what landed for it; its run names all
+    landed: int = 0  #: how many versions that were
+    trained_on: tuple[BlobVersion, ...] = ()  #: the newest of what its job was given
+    given: int = 0  #: how many blobs that were
     answers: ProbeAnswers | None = None  #: what it answered when it was proved, where it is steady
     named: str | None = None  #: what the endpoint said it was given, at that time
     set_by: str | None = None  #: the run that set it last, where that was another one
@@ -53,8 +58,9 @@ class Line(Value):
     run_id: str  #: the run that set it
     trained_by: str  #: the run that trained or brought it
     model: str | None = None  #: `container/name`; None: the model of the endpoint's own service
-    data: tuple[str, ...]  #: the newest blobs it was trained on
+    data: tuple[str, ...]  #: the newest blobs that its job was given
     blobs: int  #: how many there were
+    landed: int = 0  #: how many versions had landed for it; a snapshot stands for those before
     data_time: AwareDatetime | None = None  #: when the newest of them was written
     why: str = ""  #: what opened the run that set it
     approved_by: str = ""
@@ -195,7 +201,7 @@ def promoted(head: Head, run: Run, resource: str, proven: Proven) -> Head:
         run_id=again.run_id if again else run.run_id,
         since=proven.at,
         proof=proven.why,
-        manifest=again.manifest if again else run.manifest,
+        **_data_of(again or run),
         answers=proven.answers,
         named=proven.named,
         set_by=run.run_id if again else None,
@@ -220,6 +226,23 @@ def promoted(head: Head, run: Run, resource: str, proven: Proven) -> Head:
     return released(head.model_copy(update={"resources": resources}), run.run_id)
 
 
+def _data_of(made: Served | Run) -> dict[str, Any]:
+    """Return which data made a model, in the room that a head has for it."""
+    if isinstance(made, Served):
+        return made.model_dump(include={"manifest", "landed", "trained_on", "given"})
+    return {
+        "manifest": _newest(made.manifest),
+        "landed": len(made.manifest),
+        "trained_on": _newest(made.trained_on),
+        "given": len(made.trained_on),
+    }
+
+
+def _newest(blobs: Iterable[BlobVersion]) -> tuple[BlobVersion, ...]:
+    latest = sorted(blobs, key=lambda blob: (blob.modified, blob.name), reverse=True)
+    return tuple(latest[:_SHOWN])
+
+
 def _metrics(run: Run) -> dict[str, float]:
     return dict(run.verdict.metrics) if run.verdict else {}
 
@@ -230,15 +253,15 @@ def _approved_by(run: Run) -> str:
 
 
 def _line(run: Run, serving: Served) -> Line:
-    newest = sorted(serving.manifest, key=lambda blob: blob.modified, reverse=True)
     return Line(
         at=serving.since,
         run_id=run.run_id,
         trained_by=serving.trained_by or serving.run_id,
         model=serving.model.path if serving.model else None,
-        data=tuple(blob.path for blob in newest[:_SHOWN]),
-        blobs=len(newest),
-        data_time=newest[0].modified if newest else None,
+        data=tuple(blob.path for blob in serving.trained_on),
+        blobs=serving.given,
+        landed=serving.landed,
+        data_time=serving.manifest[0].modified if serving.manifest else None,
         why=run.cause,
         approved_by=serving.approved_by,
         proof=serving.proof,

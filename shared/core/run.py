@@ -228,6 +228,20 @@ class Run(Value):
         return max(self.manifest, key=lambda blob: (blob.modified, blob.name), default=None)
 
     @property
+    def trained_on(self) -> tuple[BlobVersion, ...]:
+        """What the job was given of our data, by name: not all that landed, with one snapshot.
+
+        A job that is given none of it by name reads it where it lies: then all that landed.
+        """
+        training, newest = self.config.training, self.newest
+        given = {blob.path: blob for blob in self.inputs.values() if blob.path != self.listed_at}
+        if training.wants_manifest or not (training.wants_data or given):
+            given |= {blob.path: blob for blob in self.current}
+        elif training.wants_data and newest is not None:
+            given[newest.path] = newest
+        return tuple(given[path] for path in sorted(given))
+
+    @property
     def key(self) -> tuple[str, ...]:
         """Whose run this is: the values of the pipeline's key tokens, in order."""
         return tuple(self.tokens.get(token, "") for token in self.config.key_tokens)

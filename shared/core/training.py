@@ -105,6 +105,12 @@ class Training(Strict):
         return {SINGLE_INPUT: self.input} if self.input else dict(self.inputs)
 
     @property
+    def wants_data(self) -> bool:
+        """Whether a job is given the newest blob, as an input or by its name."""
+        texts = map(str, self.parameters.values())
+        return DATA in self.sources.values() or any(DATA in text for text in texts)
+
+    @property
     def wants_manifest(self) -> bool:
         """Whether the list of all blobs of a run is written for the job."""
         texts = (*self.sources.values(), *map(str, self.parameters.values()))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from shared.core.run import Phase, Run
+from shared.endpoints import Endpoints
 from shared.intake import Intake
 from shared.pipelines import Pipelines
 from shared.poll import Poll
@@ -225,3 +226,43 @@ def test_a_paused_pipeline_keeps_what_lands_and_goes_on_with_it() -> None:
     hand.resume("sample")
     world.tick()
     assert sorted(trained_on(world)) == [["a.csv"], ["b.csv"]]
+
+
+def made_of(world: Observed) -> str:
+    """Return what the endpoint says of the data that made the model which serves now."""
+    hand = Endpoints(world.intake._context, world.intake)
+    return str(next(iter(hand.lines()))["line"])
+
+
+def test_the_endpoint_names_the_snapshot_that_was_trained_on_and_not_what_it_stood_for() -> None:
+    world = world_of(BURST)
+    land(world, "a.csv", "b.csv", "a.csv", "c.csv")
+    world.tick(150)
+    world.until_ended()
+    told = made_of(world)
+    assert "trained on training-data/c.csv (the newest of 4 that landed)," in told
+    assert "a.csv" not in told
+
+
+def test_the_endpoint_names_the_data_beside_a_marker_and_not_the_marker() -> None:
+    config = {"when_busy": "newest", "data": {"blob": "{date}/_SUCCESS", "marker": True}}
+    world = world_of(config, inputs={"input1": "{date}/part.csv"})
+    world.upload("1/part.csv")
+    world.upload("1/_SUCCESS", b"")
+    world.deliver("1/_SUCCESS")
+    world.until_ended()
+    assert "trained on training-data/1/part.csv, run" in made_of(world)
+
+
+def test_the_endpoint_keeps_the_newest_of_a_great_burst_and_the_run_keeps_all_of_it() -> None:
+    world = world_of(BURST)
+    names = [f"{number:03}.csv" for number in range(60)]
+    land(world, *names)
+    world.tick(150)
+    assert len(world.until_ended().manifest) == 60
+    (head,) = world.intake._context.ledger.heads()
+    serving = head.resource(str(world.pipeline.endpoints[0].place)).serving
+    assert serving is not None
+    assert [blob.name for blob in serving.manifest] == names[:-6:-1]
+    assert (serving.landed, serving.given) == (60, 1)
+    assert "059.csv (the newest of 60 that landed)" in made_of(world)
