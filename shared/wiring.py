@@ -1,5 +1,6 @@
 """Builds the real thing once for each worker process, on first use; nothing happens at import."""
 
+import logging
 import os
 import uuid
 from collections.abc import Mapping
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 #: When this worker started: what landed before is not news to a pipeline seen first by it.
 STARTED_AT: Final = datetime.now(UTC)
+#: Each wait for bytes from a storage account, in seconds, and how often a call is repeated.
+STORAGE_READ_TIMEOUT: Final = 8
+STORAGE_REPEATS: Final = 2
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -102,6 +106,9 @@ def app() -> App:
 @cache
 def app_or_problems() -> App | Unusable:
     """Return this process's app, or what stands in its way; built once, never raises."""
+    # The SDK logs two records of many lines for each call to the storage, and the host sends
+    # everything from INFO on to Application Insights (contract azure-functions §5).
+    logging.getLogger("azure").setLevel(logging.WARNING)
     built = build(os.environ, ROOT, RequestsHttp(), SystemClock(), STARTED_AT)
     for problem in built.problems:
         log.error("wrong setting: %s", problem)
@@ -189,11 +196,19 @@ def _blobs(account: BlobServiceClient, clock: Clock) -> AccountBlobs:
 def _account(environment: Mapping[str, str], name: str, *, development: bool) -> BlobServiceClient:
     """Return a client for connection `name`: a connection string, or an identity's form.
 
-    The SDK's own repeats are the only ones for storage: three, within seconds.
+    The SDK's own repeats are the only ones for storage, and end within half a minute: a call
+    that writes and then reads back what was written takes two of these, and stays under
+    `Limits.longest_step` even if the account accepts everything and never answers.
     """
     used = connection_name(environment, name) or name
-    retry = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3)
-    options: dict[str, Any] = {"retry_policy": retry, "connection_timeout": 5, "read_timeout": 20}
+    retry = ExponentialRetry(
+        initial_backoff=1, increment_base=2, retry_total=STORAGE_REPEATS, random_jitter_range=1
+    )
+    options: dict[str, Any] = {
+        "retry_policy": retry,
+        "connection_timeout": 5,
+        "read_timeout": STORAGE_READ_TIMEOUT,
+    }
     try:
         if text := environment.get(used):
             account = BlobServiceClient.from_connection_string(text, **options)
