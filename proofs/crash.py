@@ -24,7 +24,7 @@ from local.served import NotStartedError
 from proofs.kill_points import KillPoint, Switch, by_the_app, chosen, instead_of, sides
 from proofs.proxy import Proxy
 from proofs.records import Cause, Records
-from proofs.trial import Effort, Outcome, Violation
+from proofs.trial import Effort, Outcome, Violation, again
 from shared.core.run import Phase, Run
 from tests.waiting import eventually
 
@@ -235,16 +235,6 @@ class _Theatre:
         return f"{run.run_id} is {run.phase}: {run.reason}; {' -> '.join(lines)}"
 
 
-def replay(plan: str) -> dict[str, str] | None:
-    """Try the kill of a violation's plan again, on a new stage.
-
-    Returns:
-        What promises were broken, and how; None when the point was never reached.
-    """
-    with _Theatre() as theatre:
-        return theatre.trial(KillPoint.read(plan))
-
-
 @dataclass
 class _Tally:
     """What was tried, and what came of it."""
@@ -275,7 +265,7 @@ class _Tally:
             return
         self.tried += 1
         for promise, what in found.items():
-            self.broken[promise].append(Violation(str(point), what))
+            self.broken[promise].append(Violation(again("crash", "--plan", point), what))
         self.effort.progress()
 
     def outcomes(self) -> list[Outcome]:
@@ -302,7 +292,8 @@ def part(effort: Effort, shard: int = 0, shards: int = 1) -> list[Outcome]:
     while not tally.every or tally.todo:
         with _Theatre() as theatre:
             if not tally.every:
-                tally.plan(theatre.kill_points()[shard::shards])
+                known = [KillPoint.read(effort.plan)] if effort.plan else theatre.kill_points()
+                tally.plan(known[shard::shards])
             while tally.todo and theatre.usable:
                 tally.try_next(theatre)
     return tally.outcomes()

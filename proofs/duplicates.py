@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
-from proofs.trial import Effort, Outcome, Violation
+from proofs.trial import Effort, Outcome, Violation, again
 from shared.core.run import Origin, Phase
 from shared.errors import RelearnError
 from tests.fakes.faults import Faults, Kind
@@ -30,15 +30,15 @@ def part(effort: Effort) -> list[Outcome]:
     logging.disable(logging.CRITICAL)
     violations: list[Violation] = []
     events = 0
-    for trial in range(effort.size):
+    for trial in effort.trials:
         chance = random.Random(f"{effort.seed}/{trial}")  # noqa: S311 -- no secret
         world, delivered = _played(chance)
         events += delivered
-        plan = f"seed {effort.seed}, day {trial}"
+        plan = again("duplicates", "--seed", effort.seed, "--trial", trial)
         violations += [Violation(plan, wrong) for wrong in _problems(world)]
         effort.progress()
     promise = "events repeated, late, in any order, to two hosts: one run and one start each"
-    return [Outcome(promise, effort.size, tuple(violations), f"{events} deliveries")]
+    return [Outcome(promise, len(effort.trials), tuple(violations), f"{events} deliveries")]
 
 
 def _played(chance: random.Random) -> tuple[Observed, int]:

@@ -21,7 +21,7 @@ import requests
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from local.demo.stage import DATA, LEDGER, RESOURCE, Stage
-from proofs.trial import Effort, Outcome, Violation
+from proofs.trial import Effort, Outcome, Violation, again
 from shared.core.names import run_id, version_id
 from shared.core.run import Origin, Phase, Run
 from tests.waiting import eventually
@@ -261,7 +261,7 @@ def part(effort: Effort) -> list[Outcome]:
         took = time.monotonic() - began
         lost = load.lost()
         phases = Counter(str(run.phase) for run in load.runs())
-    plan = f"seed {effort.seed}, {effort.size} runs"
+    plan = again("load", "--seed", effort.seed, "--size", effort.size)
     ends = ", ".join(f"{number} {phase}" for phase, number in sorted(phases.items()))
     notes = f"{took / max(load.ended, 1):.2f} s per run over {_CUSTOMERS} customers; {ends}"
     violations = tuple(Violation(plan, what) for what in lost[:_SHOWN])

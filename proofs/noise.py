@@ -10,7 +10,7 @@ from statistics import mean
 from typing import Final
 
 from proofs.heard import Heard
-from proofs.trial import Effort, Outcome, Violation
+from proofs.trial import Effort, Outcome, Violation, again
 from shared.clients.http import Answer
 from shared.core.run import Phase, Run
 from shared.errors import OutcomeUnknown, TransientError
@@ -112,9 +112,9 @@ def _measured(effort: Effort, heard: Heard) -> list[Outcome]:
     parked: list[Violation] = []
     took: list[timedelta] = []
     spoilt = asked = 0
-    for trial in range(effort.size):
+    for trial in effort.trials:
         heard.records.clear()
-        plan = f"noise: seed {effort.seed}, run {trial}"
+        plan = again("noise", "--seed", effort.seed, "--trial", trial)
         world = Observed()
         chance = random.Random(f"{effort.seed}/{trial}")  # noqa: S311 -- no secret
         noisy = NoisyHttp(world.studio, world.faults, chance=chance, clock=world.clock)

@@ -18,7 +18,7 @@ from azure.storage.blob import BlobServiceClient
 from local.azurite import Azurite
 from local.identity import LocalIdentity, make_certificate
 from local.worker_check.expected import ALL_SET, ONLY_REQUIRED, Variant, expected_functions
-from proofs.trial import Effort, Outcome, Violation
+from proofs.trial import Effort, Outcome, Violation, again
 from shared.clients.http import RequestsHttp
 from shared.clients.storage import AccountBlobs
 from shared.ports import Access, SignedBlob
@@ -111,7 +111,9 @@ class _Book:
         """Keep one trial, and what was wrong with it, if anything."""
         self._trials[promise] = self._trials.get(promise, 0) + 1
         if wrong:
-            self._wrong.setdefault(promise, []).append(Violation(f"permissions: {plan}", wrong))
+            self._wrong.setdefault(promise, []).append(
+                Violation(f"{again('permissions')}  # {plan}", wrong)
+            )
         self._effort.progress()
 
     def outcomes(self) -> list[Outcome]:

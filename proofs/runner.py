@@ -1,12 +1,14 @@
 """Runs every part of the proof on all cores, shows how far it is, and writes what came of it."""
 
 import argparse
+import math
 import multiprocessing
 import os
 import platform
 import threading
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from proofs import (
     api,
@@ -31,10 +34,13 @@ from proofs import (
     two_hosts,
 )
 from proofs.hostile import part as hostile
-from proofs.trial import Effort, Outcome, Part, Violation
+from proofs.trial import Effort, Outcome, Part, Violation, again
 
 _FILE: Final = Path(__file__).parents[1] / "docs" / "reliability.md"
 _SHARDS: Final = 8
+#: Violations that are printed, and that are written down.
+_SHOWN: Final = 50
+_WRITTEN: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,49 +79,103 @@ TASKS: Final = (
 )
 
 
+#: Parts that can make one trial again, each in one piece.
+_WHOLE: Final[Mapping[str, Part]] = {
+    "crash": crash.part,
+    "faults": faults.part,
+    "duplicates": duplicates.part,
+    "noise": noise.part,
+    "storage trouble": storage_trouble.part,
+    "hostile input": hostile.part,
+}
+
+
 def main() -> int:
-    """Prove, print, write; returns 1 when a promise was broken."""
-    names = sorted({task.name for task in TASKS})
+    """Prove, write, print; returns 1 when a promise was broken."""
+    parser, console, began = _parser(), Console(), datetime.now(UTC)
+    asked = parser.parse_args()
+    if _again(asked) and (len(asked.only or ()) != 1 or asked.only[0] not in _WHOLE):
+        parser.error(f"--trial and --plan are for --only one of: {', '.join(_WHOLE)}")
+    outcomes = _all(_tasks(asked), asked, console)
+    if not _partly(asked):  # first: whatever stands in the violations, the file is kept
+        _FILE.write_text(page(outcomes, asked.seed, asked.scale, began), encoding="utf-8")
+    show(outcomes, console)
+    if not _partly(asked):
+        console.print(f"wrote {_FILE.relative_to(_FILE.parents[1])}")
+    return 1 if any(outcome.violations for outcome in outcomes) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m proofs", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="of every random choice (default 1)")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--seed", type=int, default=1, help="of every random choice (default 1)")
+    add(
         "--scale",
-        type=float,
+        type=_positive,
         default=1.0,
         help="multiplies the size of every part: 0.1 is a quick look, 3 tries more (default 1)",
     )
-    parser.add_argument("--only", nargs="+", choices=names, help="these parts alone")
+    add("--only", nargs="+", choices=sorted({task.name for task in TASKS}), help="these parts")
     # One more than cores: the parts with real hosts wait most of the time.
     jobs = (os.cpu_count() or 1) + 1
-    parser.add_argument("--jobs", type=int, default=jobs, help="processes at once (%(default)s)")
-    parser.add_argument("--no-file", action="store_true", help="leave docs/reliability.md as it is")
-    asked = parser.parse_args()
-    console = Console()
+    add("--jobs", type=_whole, default=jobs, help="processes at once (%(default)s)")
+    add("--no-file", action="store_true", help="leave docs/reliability.md as it is")
+    shown = parser.add_argument_group(
+        "a violation again", "as it is told: the command stands beside each violation"
+    )
+    shown.add_argument("--trial", type=int, help="the trial of this number alone")
+    shown.add_argument("--plan", help="a way with these faults, or a kill at this point")
+    shown.add_argument("--size", type=_whole, help="so many trials, instead of --scale")
+    return parser
+
+
+def _positive(text: str) -> float:
+    if not 0 < (number := float(text)) < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+    return number
+
+
+def _whole(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
+def _tasks(asked: argparse.Namespace) -> list[Task]:
     tasks = [task for task in TASKS if not asked.only or task.name in asked.only]
-    began = datetime.now(UTC)
-    outcomes = _all(tasks, asked.seed, asked.scale, asked.jobs, console)
+    return [Task(asked.only[0], _WHOLE[asked.only[0]], 1)] if _again(asked) else tasks
+
+
+def _again(asked: argparse.Namespace) -> bool:
+    return asked.trial is not None or asked.plan is not None
+
+
+def _partly(asked: argparse.Namespace) -> bool:
+    """Whether this says too little to be written down."""
+    alone = (asked.only, asked.trial, asked.plan, asked.size)
+    return bool(asked.no_file) or any(one is not None for one in alone)
+
+
+def show(outcomes: Sequence[Outcome], console: Console) -> None:
+    """Print a table of the promises, and each violation as it is: nothing in it is markup."""
     table = Table("promise", "trials", "violations", "notes", title="Proof")
     for outcome in outcomes:
-        table.add_row(
-            outcome.promise, f"{outcome.trials:,}", str(len(outcome.violations)), outcome.notes
-        )
+        row = (outcome.promise, f"{outcome.trials:,}", str(len(outcome.violations)), outcome.notes)
+        table.add_row(*map(Text, row))
     console.print(table)
     broken = [violation for outcome in outcomes for violation in outcome.violations]
-    for violation in broken[:50]:
-        console.print(f"[bold]{violation.plan}[/bold]\n    {violation.what}", highlight=False)
-    if not asked.no_file and not asked.only:
-        _FILE.write_text(_page(outcomes, asked.seed, asked.scale, began), encoding="utf-8")
-        console.print(f"wrote {_FILE.relative_to(_FILE.parents[1])}")
-    return 1 if broken else 0
+    for violation in broken[:_SHOWN]:
+        console.print(Text(violation.plan, style="bold"), soft_wrap=True)
+        console.print(Text(f"    {violation.what}"), soft_wrap=True)
 
 
-def _all(tasks: list[Task], seed: int, scale: float, jobs: int, console: Console) -> list[Outcome]:
+def _all(tasks: list[Task], asked: argparse.Namespace, console: Console) -> list[Outcome]:
     context = multiprocessing.get_context("spawn")
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[done]}"))
     with (
         context.Manager() as manager,
         Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress,
-        ProcessPoolExecutor(jobs, mp_context=context) as pool,
+        ProcessPoolExecutor(asked.jobs, mp_context=context) as pool,
     ):
         told: Queue[str | None] = manager.Queue()
         bars = {task.name: progress.add_task(task.name, total=None, done="0") for task in tasks}
@@ -123,27 +183,31 @@ def _all(tasks: list[Task], seed: int, scale: float, jobs: int, console: Console
         watcher.start()
         futures: dict[Future[list[Outcome]], Task] = {}
         for task in tasks:
-            size = max(1, round(task.size * scale)) if task.scales else task.size
-            futures[pool.submit(_run, task, seed, size, told)] = task
+            futures[pool.submit(_run, task, _effort(task, asked), told)] = task
         found: list[Outcome] = []
         for future in as_completed(futures):
             outcomes = _outcome(future, futures[future])
-            progress.console.print(_told(futures[future], outcomes), highlight=False)
+            progress.console.print(Text(_told(futures[future], outcomes)))
             found += outcomes
         told.put(None)
         watcher.join()
     return _merged(found)
 
 
-def _run(task: Task, seed: int, size: int, told: "Queue[str | None]") -> list[Outcome]:
-    return task.part(Effort(seed, size, partial(told.put, task.name)))
+def _effort(task: Task, asked: argparse.Namespace) -> Effort:
+    size = max(1, round(task.size * asked.scale)) if task.scales else task.size
+    return Effort(asked.seed, asked.size or size, trial=asked.trial, plan=asked.plan)
+
+
+def _run(task: Task, effort: Effort, told: "Queue[str | None]") -> list[Outcome]:
+    return task.part(replace(effort, progress=partial(told.put, task.name)))
 
 
 def _outcome(future: "Future[list[Outcome]]", task: Task) -> list[Outcome]:
     error = future.exception()
     if error is None:
         return future.result()
-    violation = Violation(task.name, f"could not be carried through: {error!r}")
+    violation = Violation(again(task.name), f"could not be carried through: {error!r}")
     return [Outcome(f"{task.name} is carried through", 1, (violation,))]
 
 
@@ -176,7 +240,8 @@ def _merged(outcomes: list[Outcome]) -> list[Outcome]:
     return sorted(merged.values(), key=lambda one: one.promise)
 
 
-def _page(outcomes: list[Outcome], seed: int, scale: float, began: datetime) -> str:
+def page(outcomes: Sequence[Outcome], seed: int, scale: float, began: datetime) -> str:
+    """Return what `docs/reliability.md` says of these outcomes."""
     took = datetime.now(UTC) - began
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     python, minutes = platform.python_version(), f"{took.total_seconds() / 60:.0f} minutes"
@@ -191,14 +256,23 @@ def _page(outcomes: list[Outcome], seed: int, scale: float, began: datetime) -> 
         "| promise | trials | violations | notes |",
         "| --- | ---: | ---: | --- |",
         *(
-            f"| {one.promise} | {one.trials:,} | {len(one.violations)} | {one.notes} |"
+            f"| {one.promise} | {one.trials:,} | {len(one.violations)} | {_cell(one.notes)} |"
             for one in outcomes
         ),
         "",
     ]
     broken = [violation for one in outcomes for violation in one.violations]
     if broken:
-        lines += ["## Violations", ""]
-        lines += [f"- `{violation.plan}`: {violation.what}" for violation in broken[:100]]
-        lines.append("")
+        lines += [
+            "## Violations",
+            "",
+            "Each with the command, or the code, that shows it again.",
+            "",
+        ]
+        for violation in broken[:_WRITTEN]:
+            lines += ["~~~", violation.plan, "", violation.what, "~~~", ""]
     return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())

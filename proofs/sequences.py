@@ -329,6 +329,6 @@ def part(effort: Effort) -> list[Outcome]:
         run_state_machine_as_test(seed(effort.seed)(Life), settings=chosen)
     except Exception as exc:  # noqa: BLE001 -- whatever it is, a promise did not hold
         told = "\n".join(getattr(exc, "__notes__", []))[:4000]
-        violations = (Violation(f"seed {effort.seed}:\n{told}", f"{exc!r}"[:2000]),)
+        violations = (Violation(f"from proofs.sequences import Life\n{told}", f"{exc!r}"[:2000]),)
     promise = f"random lives of {_STEPS} steps keep all {len(_PROMISES)} promises"
     return [Outcome(promise, Life.lives, violations, "; ".join(_PROMISES))]

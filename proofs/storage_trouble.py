@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from proofs.heard import Heard
-from proofs.trial import Effort, Outcome, Violation
+from proofs.trial import Effort, Outcome, Violation, again
 from proofs.weather import LEDGER, OTHER, Pair, Trouble
 from shared.core.run import Phase
 from shared.errors import PermanentError, TransientError
@@ -59,28 +59,30 @@ def part(effort: Effort) -> list[Outcome]:
     says: list[Violation] = []
     others: list[Violation] = []
     damaged: Counter[str] = Counter()
-    for trial in range(effort.size):
-        plan = f"seed {effort.seed}, trial {trial}"
+    for trial in effort.trials:
+        plan = again("storage trouble", "--seed", effort.seed, "--trial", trial)
         chance = random.Random(f"{effort.seed}/trouble/{trial}")  # noqa: S311 -- no secret
-        recovers += [Violation(f"trouble: {plan}", one) for one in _troubled(chance)]
+        recovers += [Violation(plan, one) for one in _troubled(chance)]
         effort.progress()
-    for trial in range(effort.size):
+    for trial in effort.trials:
         chance = random.Random(f"{effort.seed}/damage/{trial}")  # noqa: S311 -- no secret
         case = _Damaged(chance, KINDS[trial % len(KINDS)])
         case.play()
-        plan = f"damage: seed {effort.seed}, trial {trial}: {case.told}"
+        plan = again("storage trouble", "--seed", effort.seed, "--trial", trial)
+        plan = f"{plan}  # {case.told}"
         damaged[case.kind] += case.name != ""
         recovers += [Violation(plan, one) for one in case.recovery]
         untouched += [Violation(plan, one) for one in case.overwritten]
         says += [Violation(plan, one) for one in case.silence]
         others += [Violation(plan, one) for one in case.stopped]
         effort.progress()
+    tried = len(effort.trials)
     note = ", ".join(f"{number} {kind}" for kind, number in sorted(damaged.items()))
     return [
-        Outcome(RECOVERS, 2 * effort.size, tuple(recovers)),
-        Outcome(UNTOUCHED, effort.size, tuple(untouched), note),
-        Outcome(SAYS_SO, effort.size, tuple(says)),
-        Outcome(OTHERS, effort.size, tuple(others)),
+        Outcome(RECOVERS, 2 * tried, tuple(recovers)),
+        Outcome(UNTOUCHED, tried, tuple(untouched), note),
+        Outcome(SAYS_SO, tried, tuple(says)),
+        Outcome(OTHERS, tried, tuple(others)),
     ]
 
 

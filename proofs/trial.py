@@ -1,6 +1,7 @@
 """What a part of the proof is given, and what it comes to."""
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 class Violation:
     """A promise that was broken, and what replays it."""
 
-    plan: str  #: everything that must be known to see it again: seed, fault, kill point
+    plan: str  #: the command, or the code, that shows it again
     what: str
 
 
@@ -30,11 +31,25 @@ class Effort:
         seed: what every random choice is derived from.
         size: how many trials, in the part's own unit.
         progress: told of each trial that is done.
+        trial: the number of the one trial that is wanted again, instead of all.
+        plan: what one trial does that is wanted again, where a part names it so.
     """
 
     seed: int
     size: int
     progress: Callable[[], None] = field(default=lambda: None)
+    trial: int | None = None
+    plan: str | None = None
+
+    @property
+    def trials(self) -> Sequence[int]:
+        """The numbers of the trials to be made."""
+        return range(self.size) if self.trial is None else (self.trial,)
+
+
+def again(part: str, *options: object) -> str:
+    """Return the command that makes one trial of a part again."""
+    return shlex.join([".venv/bin/python", "-m", "proofs", "--only", part, *map(str, options)])
 
 
 #: A part: tries its promises with this effort, and returns one outcome for each of them.

@@ -22,7 +22,7 @@ from local.demo.stage import DATA, Stage
 from local.host.process import HostProcess
 from proofs.kill_points import kill
 from proofs.records import Cause, Records
-from proofs.trial import Effort, Outcome, Violation
+from proofs.trial import Effort, Outcome, Violation, again
 from shared.core.run import Origin, Phase, Run
 from tests.waiting import eventually
 
@@ -152,7 +152,7 @@ def part(effort: Effort) -> list[Outcome]:
             ONE_START: records.started_twice(),
             SERVES: [*_unsettled(records, pair), *_another_serves(records, runs)],
         }
-    plan = f"seed {effort.seed}, {effort.size} blobs"
+    plan = again("two hosts", "--seed", effort.seed, "--size", effort.size)
     notes = (
         f"{len(pair.landed)} blobs, {pair.deliveries} deliveries, {len(pair.asked)} requests twice,"
         f" {_number(runs, Origin.SCHEDULE)} due times; {pair.kills} hosts killed;"

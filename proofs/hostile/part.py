@@ -12,14 +12,14 @@ from proofs.hostile.files import Files
 from proofs.hostile.names import name_trial
 from proofs.hostile.redirects import redirects
 from proofs.hostile.urls import urls
-from proofs.trial import Effort, Outcome
+from proofs.trial import Effort, Outcome, again
 
 
 def part(effort: Effort) -> list[Outcome]:
     """Try `effort.size` odd things of each kind, whole worlds for one in ten, and every URL."""
     book = Book()
     with Heard() as heard, tempfile.TemporaryDirectory() as folder:
-        for trial in range(effort.size):
+        for trial in effort.trials:
             for kind, promise, act in (
                 ("answer", ODD_ANSWERS, answers),
                 ("evaluation", ODD_EVALUATIONS, evaluation),
@@ -29,7 +29,9 @@ def part(effort: Effort) -> list[Outcome]:
             ):
                 chance = random.Random(f"{effort.seed}/{kind}/{trial}")  # noqa: S311 -- no secret
                 heard.records.clear()
-                plan = f"hostile {kind}: seed {effort.seed}, trial {trial}"
+                plan = (
+                    f"{again('hostile input', '--seed', effort.seed, '--trial', trial)}  # {kind}"
+                )
                 with book.trial(promise, plan, NO_SECRETS):
                     act(chance, book, heard)
             effort.progress()
