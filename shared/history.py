@@ -97,7 +97,8 @@ class History:
                 break
             if listed.cursor is None:
                 return RunPage(self._read(names, wanted.by_record), None)
-            place = _Place(listed.cursor, "")
+            # What was shown stays behind: runs opened meanwhile push it into the next listing.
+            place = _Place(listed.cursor, place.after)
         return RunPage(self._read(names, wanted.by_record), place.text())
 
     def _size(self, wanted: Wanted, limit: int) -> int:

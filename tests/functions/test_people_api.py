@@ -622,6 +622,34 @@ def test_a_run_that_is_opened_while_somebody_turns_pages_moves_no_other(serve: S
     assert listed(limit="1").body["runs"][0]["run_id"] == newest
 
 
+# A listing holds four pages: what was shown of it may be pushed over its edge into the next one.
+@pytest.mark.parametrize("arrivals", [7, 31, 35, 75])
+def test_runs_that_arrive_across_the_edge_of_a_listing_have_none_shown_twice(
+    serve: Serve, arrivals: int
+) -> None:
+    world, _ = counted(55)
+    serve(app_over(world))
+    there = wanted(world, {})
+    page = listed(limit="10").body
+    shown = [one["run_id"] for one in page["runs"]]
+    turned = 0
+    while "next" in page:
+        turned += 1
+        arrive(world, f"{turned}-", arrivals)
+        page = listed(limit="10", cursor=page["next"]).body
+        shown += [one["run_id"] for one in page["runs"]]
+    assert sorted(shown) == there
+
+
+def arrive(world: World, name: str, count: int) -> None:
+    """Have new runs listed before all others."""
+    world.clock.move(timedelta(minutes=1))
+    model = sample_run(Phase.PROMOTED).model_copy(update={"opened_at": world.clock.now()})
+    for number in range(count):
+        run_id = f"sample-new-{name}{number}"
+        world.intake._context.ledger.create_run(model.model_copy(update={"run_id": run_id}))
+
+
 # Endpoints
 
 
