@@ -21,8 +21,8 @@ from shared.errors import (
     RelearnError,
     TransientError,
 )
-from shared.orders import Outdated
 from shared.pipelines import NoSuchPipeline, NothingToPreview
+from shared.preconditions import Outdated
 
 #: Inner workings of a record, of no use to anybody else.
 HIDDEN: Final = frozenset({"claim", "request", "schema_version"})

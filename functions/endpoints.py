@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.answers import accepted, answering, body_of, query_of, shape, who
+from functions.answers import accepted, answering, body_of, if_match, query_of, shape, who
 from shared.endpoints import Command
 from shared.http_shapes import EndpointLine, EndpointList, EndpointShown, KeyQuery, RollbackRequest
 from shared.wiring import app
@@ -42,7 +42,7 @@ def rollback_endpoint(req: func.HttpRequest) -> func.HttpResponse:
         req.route_params["endpoint"],
         _parts(asked.key) or _key_of(req),
         asked.to,
-        Command(who(req), asked.reason),
+        Command(who(req), asked.reason, if_match(req)),
     )
     return accepted(run)
 
@@ -52,7 +52,9 @@ def rollback_endpoint(req: func.HttpRequest) -> func.HttpResponse:
 @answering
 def resume_endpoint(req: func.HttpRequest) -> func.HttpResponse:
     """Let new models be promoted again after a rollback."""
-    app().endpoints.resume(req.route_params["pipeline"], req.route_params["endpoint"], _key_of(req))
+    app().endpoints.resume(
+        req.route_params["pipeline"], req.route_params["endpoint"], _key_of(req), if_match(req)
+    )
     return _shown(req)
 
 
@@ -60,7 +62,8 @@ def _shown(req: func.HttpRequest) -> func.HttpResponse:
     found = app().endpoints.show(
         req.route_params["pipeline"], req.route_params["endpoint"], _key_of(req)
     )
-    return shape(EndpointShown.model_validate(found))
+    version = found.pop("version")
+    return shape(EndpointShown.model_validate(found), ETag=f'"{version}"')
 
 
 def _key_of(req: func.HttpRequest) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.answers import answering, body_of, query_of, shape, who
+from functions.answers import answering, body_of, if_match, query_of, shape, who
 from shared.http_shapes import (
     MatchShown,
     PipelineList,
@@ -35,7 +35,7 @@ def list_pipelines(req: func.HttpRequest) -> func.HttpResponse:
 @answering
 def get_pipeline(req: func.HttpRequest) -> func.HttpResponse:
     """Show one pipeline: its configuration, what runs, what waits, and whether it is paused."""
-    return shape(_shown(app().pipelines.standing(req.route_params["pipeline"])))
+    return _told(app().pipelines.standing(req.route_params["pipeline"]))
 
 
 @bp.function_name("pause_pipeline")
@@ -45,8 +45,8 @@ def pause_pipeline(req: func.HttpRequest) -> func.HttpResponse:
     """Begin nothing new until it is resumed; what lands waits, open runs go on."""
     said, name = body_of(req, SaidByPerson), req.route_params["pipeline"]
     pipelines = app().pipelines
-    pipelines.pause(name, who(req, said.by), said.reason)
-    return shape(_shown(pipelines.standing(name)))
+    pipelines.pause(name, who(req, said.by), said.reason, if_match(req))
+    return _told(pipelines.standing(name))
 
 
 @bp.function_name("resume_pipeline")
@@ -56,8 +56,8 @@ def resume_pipeline(req: func.HttpRequest) -> func.HttpResponse:
     """Let a paused pipeline go on, whoever paused it; its failures so far count no more."""
     name = req.route_params["pipeline"]
     pipelines = app().pipelines
-    pipelines.resume(name)
-    return shape(_shown(pipelines.standing(name)))
+    pipelines.resume(name, if_match(req))
+    return _told(pipelines.standing(name))
 
 
 @bp.function_name("preview_pipeline")
@@ -82,6 +82,10 @@ def preview_pipeline(req: func.HttpRequest) -> func.HttpResponse:
         matching=seen.matching, matches=matches, request=request, notes=list(seen.notes)
     )
     return shape(shown)
+
+
+def _told(standing: Standing) -> func.HttpResponse:
+    return shape(_shown(standing), ETag=f'"{standing.version}"')
 
 
 def _shown(standing: Standing) -> PipelineShown:

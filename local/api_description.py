@@ -49,11 +49,17 @@ _CHANGE: Final = (400, 404, 409, 412, 413)
 #: By the name of the function.
 OPERATIONS: Final = {
     "list_pipelines": Told(shapes.PipelineList),
-    "get_pipeline": Told(shapes.PipelineShown, problems=(404,)),
+    "get_pipeline": Told(shapes.PipelineShown, problems=(404,), answered=("ETag",)),
     "pause_pipeline": Told(
-        shapes.PipelineShown, body=shapes.SaidByPerson, problems=(400, 404, 409, 413)
+        shapes.PipelineShown,
+        body=shapes.SaidByPerson,
+        problems=_CHANGE,
+        headers=("If-Match",),
+        answered=("ETag",),
     ),
-    "resume_pipeline": Told(shapes.PipelineShown, problems=(404, 409)),
+    "resume_pipeline": Told(
+        shapes.PipelineShown, problems=(404, 409, 412), headers=("If-Match",), answered=("ETag",)
+    ),
     "preview_pipeline": Told(shapes.PreviewShown, query=shapes.PreviewQuery, problems=(400, 404)),
     "start_run": Told(
         Run,
@@ -84,16 +90,25 @@ OPERATIONS: Final = {
         answered=("Location",),
     ),
     "list_endpoints": Told(shapes.EndpointList),
-    "get_endpoint": Told(shapes.EndpointShown, query=shapes.KeyQuery, problems=(400, 404)),
+    "get_endpoint": Told(
+        shapes.EndpointShown, query=shapes.KeyQuery, problems=(400, 404), answered=("ETag",)
+    ),
     "rollback_endpoint": Told(
         Run,
         202,
         body=shapes.RollbackRequest,
         query=shapes.KeyQuery,
-        problems=(400, 404, 409, 413),
+        problems=_CHANGE,
+        headers=("If-Match",),
         answered=("Location",),
     ),
-    "resume_endpoint": Told(shapes.EndpointShown, query=shapes.KeyQuery, problems=(400, 404, 409)),
+    "resume_endpoint": Told(
+        shapes.EndpointShown,
+        query=shapes.KeyQuery,
+        problems=(400, 404, 409, 412),
+        headers=("If-Match",),
+        answered=("ETag",),
+    ),
     "health": Told(shapes.Health),
 }
 #: Functions over HTTP that are not part of the API that they describe.

@@ -18,8 +18,9 @@ from shared.core.pipeline import Pipeline
 from shared.core.run import Entry, Origin, Phase, Run
 from shared.drift import watch_id
 from shared.driver import Driver
-from shared.errors import PermanentError
+from shared.errors import Conflict, PermanentError
 from shared.intake import Intake
+from shared.preconditions import Versions, lost, require
 from shared.records import Stored
 
 BASELINE: Final = "baseline"
@@ -39,6 +40,7 @@ class Command:
 
     by: str
     reason: str = ""
+    versions: Versions = None  #: of the endpoint, that it is for
 
 
 class Endpoints:
@@ -51,6 +53,8 @@ class Endpoints:
 
     def show(self, pipeline: str, endpoint: str, key: Sequence[str]) -> dict[str, Any]:
         """Return what is known of an endpoint: what serves, what served before, who may change it.
+
+        `version` is what a change may be held to.
 
         Raises:
             NoSuchEndpoint: no such pipeline, endpoint or key.
@@ -67,6 +71,7 @@ class Endpoints:
             "update": found.update,
             "resource": found.resource,
             "generation": head.generation,
+            "version": _version(stored),
             "line": line_of(known),
             "drift": self._drift(found),
             **known.model_dump(mode="json", exclude_none=True),
@@ -113,10 +118,11 @@ class Endpoints:
 
         Raises:
             NoSuchEndpoint, NoSuchModel: there is nothing to go back to.
-            Conflict: the endpoint changed this moment; look and decide again.
+            Outdated, Conflict: the endpoint changed; look and decide again.
         """
         tokens, config, found = self._find(pipeline, endpoint, key)
         stored = self._context.ledger.head(head_id(found.update))
+        require(command.versions, _version(stored), _told(found, stored))
         if stored is None:
             raise NoSuchModel(f"nothing was ever promoted at {endpoint}: there is no way back")
         wish = _Wish(tokens, config.only(found), stored)
@@ -153,20 +159,30 @@ class Endpoints:
         self._context.ledger.mark_open(hold.run_id, wish.hints)
         return self._driver.begin(self._run_of(hold, wish), fresh=True)
 
-    def resume(self, pipeline: str, endpoint: str, key: Sequence[str]) -> bool:
+    def resume(
+        self, pipeline: str, endpoint: str, key: Sequence[str], versions: Versions = None
+    ) -> bool:
         """Let new models be promoted again; tell whether the endpoint was held.
 
         Raises:
             NoSuchEndpoint: no such pipeline, endpoint or key.
-            Conflict: the endpoint changed this moment; look and decide again.
+            Outdated, Conflict: the endpoint changed; look and decide again.
         """
         _, _, found = self._find(pipeline, endpoint, key)
         stored = self._context.ledger.head(head_id(found.update))
+        require(versions, _version(stored), _told(found, stored))
         if stored is None or stored.record.resource(found.place).held is None:
             return False
-        free = held(stored.record, found.place, None)
-        self._context.ledger.put_head(head_id(found.update), free, stored.etag)
+        self._put(found, Stored(held(stored.record, found.place, None), stored.etag), versions)
         return True
+
+    def _put(self, endpoint: Endpoint, head: Stored[Head], versions: Versions) -> None:
+        """Store a head over the version that it was made from."""
+        name = head_id(endpoint.update)
+        try:
+            self._context.ledger.put_head(name, head.record, head.etag)
+        except Conflict:
+            raise lost(versions, _told(endpoint, self._context.ledger.head(name))) from None
 
     def _find(
         self, pipeline: str, endpoint: str, key: Sequence[str]
@@ -210,7 +226,7 @@ class Endpoints:
         # The marker first: should this worker die, the poll finds the wish in the head.
         self._context.ledger.mark_open(hold.run_id, wish.hints)
         head = held(wish.stored.record, endpoint.place, hold)
-        self._context.ledger.put_head(head_id(endpoint.update), head, wish.stored.etag)
+        self._put(endpoint, Stored(head, wish.stored.etag), command.versions)
         return hold
 
     def _run_of(self, hold: Held, wish: "_Wish") -> Run:
@@ -256,6 +272,18 @@ class _Wish:
         key = json.dumps([self.tokens[token] for token in self.config.key_tokens])
         place = {"rollback": self.config.name, "endpoint": self.endpoint.name, "key": key}
         return {"phase": Phase.PROMOTING, **place}
+
+
+def _version(stored: Stored[Head] | None) -> str:
+    return str(stored.etag) if stored else "none"  # so that it has one from the beginning
+
+
+def _told(endpoint: Endpoint, stored: Stored[Head] | None) -> str:
+    """Return how an endpoint stands, for whoever wanted to change it."""
+    known = stored.record.resource(endpoint.place) if stored else Resource()
+    busy = stored.record.reservation if stored else None
+    updated = f"; run {busy.run_id} updates it" if busy else ""
+    return f"endpoint {endpoint.name}: {line_of(known)}{updated}"
 
 
 def line_of(known: Resource) -> str:

@@ -3,7 +3,7 @@
 Two people at once: one wins, the other is told (409, or 412 with `If-Match`).
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.context import Context
@@ -12,15 +12,8 @@ from shared.core.gate_facts import Approved, Disapproved
 from shared.core.machine import apply
 from shared.core.roll_out import still_wanted
 from shared.core.run import Delivery, Phase, Run
-from shared.errors import PermanentError
 from shared.intake import Intake
-
-#: The versions of a record that a person's word is for; None for any.
-Versions = Collection[str] | None
-
-
-class Outdated(PermanentError):  # noqa: N818 -- it names what was met
-    """The run is not what the person looked at any more."""
+from shared.preconditions import Versions, require
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +34,7 @@ class Orders:
         """
         stored = self.context.ledger.run(run_id)
         if stored is not None and stored.record.phase is Phase.PARKED:
-            _require(versions, str(stored.etag), stored.record)
+            require(versions, str(stored.etag), _line(stored.record))
             for delivery in stored.record.deliveries:
                 if delivery.outcome is Phase.PARKED:
                     self._retry_delivery(stored.record, delivery)
@@ -86,7 +79,7 @@ class Orders:
         stored = self.context.ledger.run(run_id)
         if stored is None:
             return None
-        _require(versions, str(stored.etag), stored.record)
+        require(versions, str(stored.etag), _line(stored.record))
         fact = fact_for(stored.record)
         apply(stored.record, fact, self.context.clock.now())  # refused before anything is written
         # The marker first and last: a hint that says "parked" would keep the poll away.
@@ -96,8 +89,5 @@ class Orders:
         return self.intake.driver.advance(run_id)
 
 
-def _require(versions: Versions, etag: str, run: Run) -> None:
-    if versions is not None and etag not in versions:
-        raise Outdated(
-            f"run {run.run_id} is {run.phase} now and was changed since you looked: look again"
-        )
+def _line(run: Run) -> str:
+    return f"run {run.run_id} is {run.phase} now"

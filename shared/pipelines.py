@@ -1,6 +1,6 @@
 """What the pipelines are doing, and a person's hand on them: pause, resume, preview."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -21,6 +21,7 @@ from shared.intake import Intake
 from shared.job_inputs import expected_inputs
 from shared.openings import captured
 from shared.ports import JobRequest
+from shared.preconditions import Versions, lost, require
 
 #: Blobs that a preview shows.
 _SHOWN: Final = 50
@@ -46,6 +47,11 @@ class Standing:
     last_due: datetime | None
     next_due: datetime | None
     waiting_data: int
+
+    @property
+    def version(self) -> str:
+        """What a pause or resume may be held to: it changes with those alone, not with runs."""
+        return _version(self.pause, self.slots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,31 +105,44 @@ class Pipelines:
         """Return the names of all pipelines, in order."""
         return sorted(self.intake.catalogue.names())
 
-    def pause(self, name: str, by: str, reason: str) -> None:
+    def pause(self, name: str, by: str, reason: str, versions: Versions = None) -> None:
         """Begin nothing new for a pipeline until it is resumed. Safe to repeat.
 
         Raises:
             NoSuchPipeline: it is not in the file.
-            Conflict: somebody else paused it this moment.
+            Outdated, Conflict: somebody else paused or resumed it.
         """
         self._find(name)
-        if self.context.ledger.pause(name) is None:
+        found = self.context.ledger.pause(name)
+        if versions is not None:
+            slots = [stored.record for _, stored in self.context.ledger.slots(name)]
+            require(versions, _version(found, slots), _told(name, found, slots))
+        if found is None:
             pause = Pause(by=by, at=self.context.clock.now(), reason=reason)
-            self.context.ledger.put_pause(name, pause)
+            self._put_pause(name, pause, versions)
 
-    def resume(self, name: str) -> None:
+    def resume(self, name: str, versions: Versions = None) -> None:
         """Let a pipeline go on, however it was paused; failures so far count no more.
 
         Raises:
             NoSuchPipeline: it is not in the file.
-            Conflict: it changes all the time; try again.
+            Outdated, Conflict: somebody else paused or resumed it, or it changes all the time.
         """
         self._find(name)
-        self.context.ledger.put_pause(name, None)
+        found, slots = self.context.ledger.pause(name), list(self.context.ledger.slots(name))
+        known = [stored.record for _, stored in slots]
+        require(versions, _version(found, known), _told(name, found, known))
+        self._put_pause(name, None, versions)
         now = self.context.clock.now()
-        for place, stored in list(self.context.ledger.slots(name)):
+        for place, stored in slots:
             if stored.record.begun or stored.record.paused is not None:
                 self._resume(place, {"paused": None, "resumed_at": now})
+
+    def _put_pause(self, name: str, pause: Pause | None, versions: Versions) -> None:
+        try:
+            self.context.ledger.put_pause(name, pause)
+        except Conflict:
+            raise lost(versions, _told(name, self.context.ledger.pause(name), ())) from None
 
     def _resume(self, place: str, changes: Mapping[str, object]) -> None:
         for _ in range(_TRIES):
@@ -233,6 +252,20 @@ class Pipelines:
                 training=pipeline.training,
             )
         )
+
+
+def _version(pause: Pause | None, slots: Iterable[Slot]) -> str:
+    told = {"key", "paused", "resumed_at"}
+    changed = [slot for slot in slots if slot.paused is not None or slot.resumed_at is not None]
+    held = sorted(slot.model_dump_json(include=told) for slot in changed)
+    return names.digest("standing", pause.model_dump_json() if pause else "", *held)
+
+
+def _told(name: str, pause: Pause | None, slots: Iterable[Slot]) -> str:
+    """Return whether a pipeline is paused, for whoever wanted to change that."""
+    held = [slot.paused for slot in slots if slot.paused is not None]
+    by = [found.by for found in (pause, *held) if found is not None]
+    return f"pipeline {name} is " + (f"paused by {by[0]}" if by else "not paused")
 
 
 def _list_of(pipeline: Pipeline) -> str:

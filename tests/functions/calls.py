@@ -55,14 +55,21 @@ class Api:
         return _said(endpoints.get_endpoint(request))
 
     def rollback(
-        self, body: Any = None, *, name: str = "production", who: str | None = None
+        self,
+        body: Any = None,
+        *,
+        name: str = "production",
+        who: str | None = None,
+        version: str | None = None,
     ) -> Said:
         sent = b"" if body is None else json.dumps(body).encode()
         headers = {} if who is None else {"x-ms-client-principal-name": who}
+        headers |= {} if version is None else {"if-match": version}
         return _said(endpoints.rollback_endpoint(_request("POST", _place(name), headers, sent)))
 
-    def resume(self, name: str = "production") -> Said:
-        return _said(endpoints.resume_endpoint(_request("POST", _place(name))))
+    def resume(self, name: str = "production", *, version: str | None = None) -> Said:
+        headers = {} if version is None else {"if-match": version}
+        return _said(endpoints.resume_endpoint(_request("POST", _place(name), headers)))
 
     def health(self) -> Said:
         return _said(health.health(_request("GET", {})))

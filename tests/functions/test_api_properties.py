@@ -173,6 +173,8 @@ def setting() -> Iterator[Setting]:
         page = built.history.page(Wanted(), 1, None)
         assert page.cursor is not None
         etags = [f'"{one.etag}"' for one in stored if one is not None]
+        etags += [f'"{built.pipelines.standing(name).version}"' for name in ("sample", "customers")]
+        etags.append(str(Api().endpoint().headers["ETag"]))
         rows = dict(world.documents.rows)
         yield Setting(world, Host(), rows, runs, etags, page.cursor)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.faults import Kind
 from tests.fakes.world import World
 from tests.functions.calls import Api
 from tests.functions.conftest import secrets_of
@@ -48,6 +49,50 @@ def test_a_rollback_is_accepted_with_the_run_that_does_it(twice: World, api: Api
     assert told["serving"]["manifest"][0]["name"] == "one.csv"
     assert (told["held"]["by"], told["held"]["reason"]) == ("boss@example.com", "sales fell")
     assert "held" not in api.resume().body
+
+
+def test_a_rollback_and_a_resume_are_for_the_version_that_was_looked_at(
+    twice: World, api: Api
+) -> None:
+    looked = api.endpoint().headers["ETag"]
+    assert api.rollback(version='"old"').status == 412
+    assert not twice.open_runs()
+    assert api.rollback(version=f'"old", {looked}').status == 202
+    late = api.resume(version=looked)
+    assert (late.status, late.title) == (412, "Changed meanwhile")
+    assert "held by" in late.body["detail"]
+    assert "held" in api.endpoint().body
+    for _ in range(20):
+        twice.tick()
+    resumed = api.resume(version=api.endpoint().headers["ETag"])
+    assert resumed.status == 200
+    assert resumed.headers["ETag"] == api.endpoint().headers["ETag"] != looked
+
+
+def test_an_endpoint_that_was_never_updated_has_a_version_too(api: Api) -> None:
+    looked = api.endpoint().headers["ETag"]
+    assert api.resume(version=looked).status == 200
+    assert api.resume(version='"old"').status == 412
+    assert api.rollback(version='"old"').status == 412
+
+
+# If-Match is for the very reading of the head that is written over, not for one before it.
+@pytest.mark.parametrize(("version", "status"), [(True, 412), (False, 409)])
+def test_of_two_people_at_an_endpoint_the_slower_one_is_told_how_it_stands(
+    twice: World, api: Api, *, version: bool, status: int
+) -> None:
+    looked = api.endpoint().headers["ETag"] if version else None
+
+    def another() -> None:
+        api.rollback({"reason": "faster"}, who="bob")
+
+    twice.faults.other_worker = another
+    twice.faults.plan = {len(twice.faults.sites) + 1: Kind.PREEMPT}  # the head, after the marker
+    late = api.rollback({"to": "baseline"}, who="ada", version=looked)
+    assert late.status == status
+    assert "held by bob" in late.body["detail"]
+    assert "heads/" not in late.body["detail"]
+    assert api.endpoint().body["held"]["by"] == "bob"
 
 
 def test_a_name_that_no_one_vouches_for_is_marked_unverified(twice: World, api: Api) -> None:

@@ -335,6 +335,79 @@ def test_of_two_people_who_pause_in_the_same_moment_the_second_is_told(
     assert shown["paused"]["by"] == "bob (unverified)"
 
 
+def pause(**headers: str) -> Said:
+    body = {"by": "ada"}
+    return tell(pipelines.pause_pipeline, "POST", body, headers=named(headers), pipeline="sample")
+
+
+def resume(**headers: str) -> Said:
+    return tell(pipelines.resume_pipeline, "POST", headers=named(headers), pipeline="sample")
+
+
+def standing_version() -> str:
+    return str(tell(pipelines.get_pipeline, pipeline="sample").headers["ETag"])
+
+
+def test_a_pause_and_a_resume_are_for_the_version_that_was_looked_at(
+    world: World, api: Api
+) -> None:
+    looked = standing_version()
+    assert pause(If_Match='"old"').status == 412
+    assert "paused" not in tell(pipelines.get_pipeline, pipeline="sample").body
+    paused = pause(If_Match=looked)
+    assert paused.status == 200
+    assert paused.headers["ETag"] == standing_version() != looked
+    late = resume(If_Match=looked)
+    assert (late.status, late.title) == (412, "Changed meanwhile")
+    assert "paused by ada" in late.body["detail"]
+    assert pause(If_Match=looked).status == 412
+    assert resume(If_Match=paused.headers["ETag"]).status == 200
+    assert "paused" not in tell(pipelines.get_pipeline, pipeline="sample").body
+
+
+def test_what_runs_does_not_change_the_version_that_a_pause_is_for(world: World, api: Api) -> None:
+    looked = standing_version()
+    world.upload()
+    api.start()
+    world.until_ended()
+    assert standing_version() == looked
+    assert pause(If_Match=looked).status == 200
+
+
+def test_a_pause_by_failures_is_another_version_for_whoever_resumes(serve: Serve) -> None:
+    world = present_world(pipeline={"when_busy": "queue", "pause_after": 2})
+    serve(app_over(world))
+    fails(world, 1)
+    looked = standing_version()
+    fails(world, 2)
+    world.upload("3.csv", rows(3))
+    world.deliver("3.csv")
+    for _ in range(5):
+        world.tick()
+    late = resume(If_Match=looked)
+    assert late.status == 412
+    assert "paused by relearn" in late.body["detail"]
+    resumed = resume(If_Match=standing_version())
+    assert (resumed.status, "paused" in resumed.body) == (200, False)
+
+
+@pytest.mark.parametrize(("version", "status"), [(True, 412), (False, 409)])
+def test_of_two_people_at_a_pipeline_the_slower_one_is_told_how_it_stands(
+    world: World, api: Api, *, version: bool, status: int
+) -> None:
+    held = {"If_Match": standing_version()} if version else {}
+
+    def another() -> None:
+        tell(pipelines.pause_pipeline, "POST", {"by": "bob"}, pipeline="sample")
+
+    world.faults.other_worker = another
+    world.faults.plan = {len(world.faults.sites): Kind.PREEMPT}
+    late = pause(**held)
+    assert late.status == status
+    assert "paused by bob" in late.body["detail"]
+    assert "pauses/" not in late.body["detail"]
+
+
 def test_failures_from_before_a_resume_count_no_more_whoever_paused(serve: Serve) -> None:
     world = present_world(pipeline={"when_busy": "queue", "pause_after": 3})
     serve(app_over(world))
