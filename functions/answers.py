@@ -134,13 +134,15 @@ def who(req: func.HttpRequest, said: str = "") -> str:
 
 
 def if_match(req: func.HttpRequest) -> frozenset[str] | None:
-    """Return the versions that a change may be made to; None for any."""
+    """Return the versions that a change may be made to; None for any.
+
+    A weak tag is no version: it stands for what only looks the same (RFC 9110 §13.1.1).
+    """
     header = req.headers.get("If-Match")
     if header is None or header.strip() == "*":
         return None
-    return frozenset(
-        tag.strip().removeprefix("W/").strip('"') for tag in header.split(",") if tag.strip()
-    )
+    tags = (tag.strip() for tag in header.split(","))
+    return frozenset(tag.strip('"') for tag in tags if tag and not tag.startswith("W/"))
 
 
 def _wrong(exc: ValidationError) -> Refused:

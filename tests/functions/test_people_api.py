@@ -212,6 +212,13 @@ def test_a_precondition_without_a_version_is_never_met(asking: World, header: st
     assert approve(awaiting(asking), None, If_Match=header).status == 412
 
 
+def test_a_weak_version_is_never_the_present_one(asking: World) -> None:
+    run_id = awaiting(asking)
+    etag = Api().get(run_id).headers["ETag"]
+    assert approve(run_id, None, If_Match=f"W/{etag}").status == 412
+    assert approve(run_id, None, If_Match=f"W/{etag}, {etag}").status == 202
+
+
 # If-Match is for the very reading of the record that is written over, not for one before it.
 def test_what_changes_between_the_precondition_and_the_order_refuses_the_order(
     asking: World,
