@@ -74,9 +74,12 @@ class JobSteps:
         """
         service, job = self._service(run), _job(run)
         if not fresh:
-            if (seen := _learned(service.state(job), run)) is not None:
+            state, too_old = service.state(job), self._signatures_over(run)
+            if too_old and state.status is JobStatus.CANCELLED:
+                return JobTooOld()  # by us: a DELETE takes its time, and its worker may die
+            if (seen := _learned(state, run)) is not None:
                 return seen
-            if self._signatures_over(run):
+            if too_old:
                 return self._replace(service, job)
         try:
             service.ensure_started(job, self._request(run))

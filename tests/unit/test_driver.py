@@ -336,6 +336,46 @@ def test_an_error_nobody_expected_is_told_and_parks_its_run_alone(
     assert world.now_of(broken).phase is Phase.PARKED
 
 
+@pytest.mark.parametrize(("method", "ending"), [START, PATCH])
+def test_an_effect_that_ended_in_an_error_nobody_expected_is_not_repeated_within_the_lease(
+    world: Observed, method: str, ending: str
+) -> None:
+    errors = iter([KeyError("access_token")])  # the request may be on its way all the same
+
+    def fail(asked: str, path: str) -> Answer | None:
+        if asked == method and path.endswith(ending) and (error := next(errors, None)):
+            raise error
+        return None
+
+    def sent() -> int:
+        return sum(one.startswith(method) and one.endswith(ending) for one in world.http.sent)
+
+    world.http.answers.append(fail)
+    run = world.start()
+    while not sent():
+        world.tick(10)
+    assert world.now_of(run).claim is not None
+    world.idle(world.limits.lease - 10 * SECOND, step=10 * SECOND)
+    assert sent() == 1
+    world.until(run, Phase.PROMOTED, ticks=80)
+    assert len(world.starts) == 1
+
+
+def test_no_step_is_begun_when_the_time_of_its_caller_is_up(world: Observed) -> None:
+    run = world.start()
+    world.studio.work()
+
+    def slow(method: str, path: str) -> None:
+        world.clock.move(MINUTE)
+
+    world.http.answers.append(slow)
+    moved = world.poll._driver.advance(run.run_id, world.clock.now() + 30 * SECOND)
+    assert moved is not None
+    assert moved.phase is Phase.TRAINED  # one look at the job, and nothing after it
+    late = world.poll._driver.advance(run.run_id, world.clock.now() - SECOND)
+    assert late == moved
+
+
 def test_no_secret_is_kept_or_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     world = Observed()

@@ -152,6 +152,14 @@ def test_a_person_is_waited_for_only_as_long_as_configured() -> None:
     assert next_command(waiting, expires) is Command.EXPIRE
 
 
+def test_a_person_has_the_whole_time_to_answer_however_long_the_training_took() -> None:
+    late = NOW + 100 * HOUR
+    waiting = run(Phase.AWAITING_APPROVAL, awaiting_since=late)
+    expires = late + waiting.config.gate.expires
+    assert next_command(waiting, expires - timedelta(seconds=1)) is Command.NOTHING
+    assert next_command(waiting, expires) is Command.EXPIRE
+
+
 def test_what_a_step_asks_for() -> None:
     unsent = promotion(sent_at=None)
     asked = [
@@ -187,6 +195,14 @@ def test_only_what_changes_the_world_needs_a_claim() -> None:
 
 def test_an_attempt_is_stopped_at_its_timeout_and_not_a_second_before() -> None:
     shape, at = run(Phase.TRAINING), NOW + timedelta(hours=2)
+    assert next_command(shape, at - timedelta(seconds=1)) is Command.LOOK_AT_JOB
+    assert next_command(shape, at) is Command.STOP_JOB
+
+
+def test_an_attempt_has_its_whole_time_however_long_its_run_was_open_before() -> None:
+    started = NOW + 5 * HOUR  # it waited for its turn, or is the second attempt
+    shape, at = run(Phase.TRAINING, started_at=started), started + timedelta(hours=2)
+    assert next_command(shape, started) is Command.LOOK_AT_JOB
     assert next_command(shape, at - timedelta(seconds=1)) is Command.LOOK_AT_JOB
     assert next_command(shape, at) is Command.STOP_JOB
 
@@ -230,6 +246,16 @@ def test_what_is_on_its_way_to_an_endpoint_cannot_be_cancelled(phase: Phase) -> 
     assert not cancellable(run(phase))
     with pytest.raises(InvalidTransition):
         apply(run(phase), facts.CancelRequested(), NOW)
+
+
+@pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.RETURNING])
+def test_a_cancel_is_refused_while_an_update_may_be_in_flight_that_is_not_recorded_yet(
+    phase: Phase,
+) -> None:
+    reserved = run(phase, promotion=promotion(sent_at=None, deadline=None))
+    assert not cancellable(reserved)
+    with pytest.raises(InvalidTransition):
+        apply(reserved, facts.CancelRequested(), NOW)
 
 
 @pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING])

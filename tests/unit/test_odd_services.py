@@ -13,8 +13,8 @@ from shared.core.run import Phase
 from shared.ledger import Ledger
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.documents import MemoryDocuments
-from tests.fakes.faults import Kind
-from tests.unit.worlds import Observed
+from tests.fakes.faults import Crash, Kind
+from tests.unit.worlds import RUNNING, Observed
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 NOT_STARTED = Answer(200, {}, b'{"StatusCode": "NotStarted"}')
@@ -57,6 +57,42 @@ def test_a_job_whose_signatures_ran_out_before_it_started_is_made_anew() -> None
     world.until(run, Phase.PROMOTED)
     assert [job.state for job in world.studio.jobs] == [JobState.CANCELLED, JobState.FINISHED]
     assert len(world.starts) == 1
+
+
+@pytest.mark.parametrize("shown", [RUNNING, NOT_STARTED], ids=["running", "not started"])
+def test_no_other_job_is_made_before_the_one_that_it_replaces_is_over(shown: Answer) -> None:
+    world = Observed()
+    world.script("POST", "/start", Answer(400, {}, b"Not now."))
+    run = world.start()
+    job = str(world.now_of(run).job)
+    world.clock.move(4 * HOUR)
+    world.script("GET", job, NOT_STARTED)  # before its DELETE, which takes its time
+    ended = world.script("GET", job, shown, times=1 if shown is RUNNING else 4)
+    world.orders.retry(run.run_id)
+    assert any(sent.startswith("DELETE") for sent in world.http.sent)
+    assert [one.id for one in world.studio.jobs] == [job]
+    ended()
+    world.until(run, Phase.PROMOTED)
+    assert [one.state for one in world.studio.jobs] == [JobState.CANCELLED, JobState.FINISHED]
+    assert len(world.starts) == 1
+
+
+def test_a_worker_that_dies_while_it_replaces_a_job_does_not_have_its_run_cancelled() -> None:
+    world = Observed()
+    world.script("POST", "/start", Answer(400, {}, b"Not now."))
+    run = world.start()
+    deaths = iter([Crash()])
+
+    def die(method: str, path: str) -> Answer | None:
+        if world.http.sent[-2].startswith("DELETE") and (death := next(deaths, None)):
+            raise death
+        return None
+
+    world.http.answers.append(die)
+    world.clock.move(4 * HOUR)
+    assert not world.survive(lambda: world.orders.retry(run.run_id))
+    world.until(run, Phase.PROMOTED)
+    assert [one.state for one in world.studio.jobs] == [JobState.CANCELLED, JobState.FINISHED]
 
 
 def test_a_job_that_is_not_shown_for_a_moment_is_not_taken_for_ended() -> None:
