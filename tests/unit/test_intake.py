@@ -8,7 +8,8 @@ import pytest
 from local.studio import InstantTrainer, OutputKind, Parameter
 from shared.asked import ManualRequest, NoSuchData, RequestClash
 from shared.core.run import Origin, Phase
-from shared.errors import RelearnError
+from shared.errors import RelearnError, TransientError
+from tests.fakes.faults import Kind
 from tests.fakes.world import CSV, MODELS, pipeline
 from tests.unit.worlds import Observed
 
@@ -45,6 +46,22 @@ def test_one_event_delivered_again_and_again_opens_one_run(world: Observed) -> N
     assert [run.run_id for run in world.deliver()] == [first.run_id]
     world.tick()
     assert len(world.runs()) == len(world.starts) == 1
+
+
+@pytest.mark.parametrize("call", range(5))
+def test_a_run_opened_by_a_repeated_event_is_brought_to_its_end_wherever_its_worker_dies(
+    world: Observed, call: int
+) -> None:
+    world.intake.activate()
+    world.upload()
+    world.faults.plan = {len(world.faults.sites) + 1: Kind.CRASH_AFTER}  # recorded, not opened
+    assert not world.survive(world.deliver)
+    (marker,) = world.open_runs()
+    del world.documents.rows[marker]  # by a poller that found no record in time
+    world.faults.plan = {len(world.faults.sites) + call: Kind.CRASH_AFTER}
+    assert not world.survive(world.deliver)
+    assert world.until_ended().phase is Phase.PROMOTED
+    assert len(world.runs()) == 1
 
 
 def test_a_metadata_write_opens_no_run(world: Observed) -> None:
@@ -186,6 +203,25 @@ def test_a_model_put_by_hand_is_promoted(world: Observed, *, event: bool) -> Non
     assert world.starts == []
 
 
+def test_a_model_put_by_hand_is_promoted_although_one_look_for_it_failed(
+    world: Observed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.poll.tick()
+    world.clock.move(MINUTE)
+    world.blobs.put(MODELS, "promote/sample/better.ilearner", trained())
+
+    def fail(container: str, prefix: str) -> None:
+        raise TransientError(f"storage: list {container}/{prefix}: busy")
+
+    with monkeypatch.context() as away:
+        away.setattr(world.blobs, "listing", fail)
+        world.tick()
+    assert world.runs() == []
+    world.restart()
+    world.tick()
+    assert world.until(world.run(), Phase.PROMOTED).origin is Origin.MODEL
+
+
 def test_an_empty_model_put_by_hand_opens_nothing(world: Observed) -> None:
     world.blobs.put(MODELS, "promote/sample/empty.ilearner", b"")
     assert world.intake.model_landed("promote/sample/empty.ilearner") is None
@@ -302,6 +338,17 @@ def test_another_request_under_a_used_key_is_refused(world: Observed) -> None:
         with pytest.raises(RequestClash):
             world.intake.asked.requested(world.pipeline, "key-1", other)
     assert len(world.runs()) == 1
+
+
+def test_another_value_of_a_parameter_under_a_used_key_is_refused() -> None:
+    world = with_parameters({"Source": "usual"})
+    world.upload()
+    first = ManualRequest(parameters={"Source": "a"})
+    run = world.intake.asked.requested(world.pipeline, "key-1", first)
+    with pytest.raises(RequestClash):
+        other = ManualRequest(parameters={"Source": "b"})
+        world.intake.asked.requested(world.pipeline, "key-1", other)
+    assert world.intake.asked.requested(world.pipeline, "key-1", first).run_id == run.run_id
 
 
 def test_another_key_is_another_run(world: Observed) -> None:

@@ -159,6 +159,29 @@ def test_the_newest_version_of_one_blob_is_told_and_no_others(ledger: Ledger) ->
     assert ledger.newest_version("d") is None
 
 
+def test_a_version_is_a_touch_only_where_the_storage_says_that_its_bytes_are_the_same(
+    ledger: Ledger,
+) -> None:
+    later = {"etag": "0x2", "modified": NOW + HOUR}
+    ledger.add_version("b-1", ENTRY)
+    assert ledger.touched_since("b", blob(**later)) == NOW.isoformat()
+    assert ledger.touched_since("b", blob(**later, content_md5="b3RoZXI=")) is None
+    bare = blob("bare.csv", content_md5=None)  # put in blocks: the storage keeps no digest
+    ledger.add_version("c-1", ENTRY.model_copy(update={"blob": bare}))
+    assert ledger.touched_since("c", blob("bare.csv", **later, content_md5=None)) is None
+
+
+def test_what_a_run_gave_back_is_passed_on_by_that_run_alone(ledger: Ledger) -> None:
+    ledger.add_version("b-1", ENTRY.model_copy(update={"run_id": "taken by another"}))
+    again = ENTRY.model_copy(update={"run_id": "sample-2"})
+    ledger.pass_version_on("b-1", again, "sample-1")
+    known = ledger.version("b-1")
+    assert known is not None
+    assert known.run_id == "taken by another"
+    ledger.pass_version_on("b-1", again, "taken by another")
+    assert ledger.version("b-1") == again
+
+
 def test_a_marker_holds_hints_and_no_body(ledger: Ledger, documents: MemoryDocuments) -> None:
     ledger.mark_open("sample-1", {"phase": "received"})
     ledger.mark_open("sample-1", {"phase": "other"})

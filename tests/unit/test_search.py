@@ -8,6 +8,7 @@ import pytest
 
 from shared.core.blobs import BlobVersion
 from shared.core.run import Phase
+from shared.newness import version_of
 from shared.ports import Page
 from shared.sweep import Sweep
 from tests.fakes.clock import Hurried
@@ -98,6 +99,64 @@ def test_a_search_goes_on_where_another_worker_stopped(monkeypatch: pytest.Monke
     search(world, minutes=1)
     assert asked == [None, "from:2.csv", "from:4.csv", "from:4.csv"]
     assert len(waiting(world)) == 6
+
+
+def in_pages_of_two(world: Observed, monkeypatch: pytest.MonkeyPatch, *meanwhile: Any) -> None:
+    """Have the data listed two blobs at a time, and `meanwhile` happen before the second page."""
+    left = list(meanwhile)
+
+    def two_at_a_time(container: str, cursor: str | None) -> Page[BlobVersion]:
+        if cursor is not None and left:
+            left.pop(0)()
+        return page_of(list(world.blobs.listing(container, "")), 2, cursor, lambda one: one.name)
+
+    monkeypatch.setattr(world.blobs, "page", two_at_a_time)
+
+
+def search_to_its_end(world: Observed) -> None:
+    Sweep(world.intake._context, world.intake).go_on(world.clock.now() + 3 * HOUR)
+    sweep = world.intake._context.ledger.sweep()
+    assert sweep is not None
+    assert sweep.record.complete
+
+
+def test_what_changes_behind_a_long_search_is_found_by_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = world_of(when_busy="newest")
+    for number in range(4):
+        world.upload(f"{number}.csv")
+
+    def overwritten() -> None:
+        world.clock.move(MINUTE)
+        world.upload("0.csv", b"a,b,label\n7,7,1\n3,4,0\n")  # its event is lost
+        world.clock.move(HOUR)
+
+    world.clock.move(HOUR)
+    in_pages_of_two(world, monkeypatch, overwritten)
+    search_to_its_end(world)
+    assert len(waiting(world)) == 4
+    search(world)
+    assert len(waiting(world)) == 5
+
+
+def test_a_blob_that_was_skipped_on_an_early_page_is_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = world_of(when_busy="newest")
+    for number in range(4):
+        world.upload(f"{number}.csv")
+    first = world.blobs.head("training-data", "0.csv")
+    assert first is not None
+    damaged = f"versions/{version_of(world.pipeline, first)}"
+    world.damage(damaged)
+    world.clock.move(HOUR)
+    in_pages_of_two(world, monkeypatch)
+    search_to_its_end(world)
+    assert len(waiting(world)) == 3
+    del world.documents.rows[damaged]  # somebody moved it away
+    search(world)
+    assert len(waiting(world)) == 4
 
 
 def test_a_cursor_that_is_not_taken_any_more_begins_the_listing_again() -> None:
