@@ -9,7 +9,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeGuard
 
 NUMBER: Final = "number"
@@ -24,6 +24,14 @@ _JOINTS: Final = re.compile(r"[\s_-]+")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _LONGEST: Final = 60
 _MOST: Final = 20
+#: Why no rule can be held against a member, by what JSON made of it.
+_UNFIT: Final[Mapping[type, str]] = {
+    bool: "is true or false, not a number",
+    dict: "is an object, not a number",
+    list: "is a list, not a number",
+}
+_TWICE: Final = object()
+"""Stands for a member that is in `metrics` and beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +40,16 @@ class Row:
 
     labels: Mapping[str, str]  #: the text cells, by header
     metrics: Mapping[str, float]  #: the number cells, by header; not always finite
+    unfit: Mapping[str, str] = field(default_factory=dict)  #: what is neither, and why
 
 
 def read_evaluation(content: bytes, name: str) -> tuple[Row, ...]:
     """Return the rows, at least one; the suffix of `name` tells JSON, tabs or commas.
+
+    In JSON the members of an object named `metrics`, in whatever case, are the row's as much as
+    those beside it. What is spelled alike in both places counts in neither, since which one is
+    meant would be a guess; lists, objects, true and false are no cells. Both are only known as
+    `unfit`: they stand in the way of a rule that names them, and of no other.
 
     Raises:
         ValueError: it cannot be read; the message says where and what is wrong.
@@ -83,8 +97,13 @@ def metric_in(row: Row, name: str) -> float | None:
 
     Names are compared as `named_like` does.
     """
-    found = named_like(row.metrics, name)
-    return row.metrics[found[0]] if len(found) == 1 else None
+    found = numbers_like(row, name)
+    return row.metrics.get(found[0]) if len(found) == 1 else None
+
+
+def numbers_like(row: Row, name: str) -> tuple[str, ...]:
+    """Return what of the row `name` can mean to a rule: numbers, and what is unfit to be one."""
+    return named_like((*row.metrics, *row.unfit), name)
 
 
 def named_like(names: Iterable[str], name: str) -> tuple[str, ...]:
@@ -165,11 +184,23 @@ def _flat(loaded: object) -> list[tuple[str, object]]:
             'not an evaluation: write an object such as {"AUC": 0.9}, {"metrics": {…}}, '
             "or a list of such objects"
         )
-    members: list[tuple[str, object]] = []
+    beside: list[tuple[str, object]] = []
+    nested: list[dict[str, object]] = []
     for name, value in loaded.items():
-        members.extend(value.items() if name == _METRICS and _is_object(value) else [(name, value)])
-    _require_distinct([name for name, _ in members], "members")
-    return members
+        if name.casefold() == _METRICS and _is_object(value):
+            nested.append(value)
+        else:
+            beside.append((name, value))
+    _require_distinct([_METRICS] * len(nested), "objects")
+    within = [member for each in nested for member in each.items()]
+    twice = _foldeds(within) & _foldeds(beside)
+    return [
+        (name, _TWICE if folded(name) in twice else value) for name, value in (*within, *beside)
+    ]
+
+
+def _foldeds(members: Iterable[tuple[str, object]]) -> set[str]:
+    return {folded(name) for name, _ in members}
 
 
 def _is_object(value: object) -> TypeGuard[dict[str, object]]:
@@ -178,7 +209,7 @@ def _is_object(value: object) -> TypeGuard[dict[str, object]]:
 
 def _rows(written: Sequence[Iterable[tuple[str, object]]]) -> tuple[Row, ...]:
     rows = tuple(map(_row, written))
-    if not any(row.labels or row.metrics for row in rows):
+    if not any(row.labels or row.metrics or row.unfit for row in rows):
         raise ValueError("there are no rows: the evaluation has names and no values")
     return rows
 
@@ -186,19 +217,19 @@ def _rows(written: Sequence[Iterable[tuple[str, object]]]) -> tuple[Row, ...]:
 def _row(cells: Iterable[tuple[str, object]]) -> Row:
     labels: dict[str, str] = {}
     metrics: dict[str, float] = {}
+    unfit: dict[str, str] = {}
     for name, value in cells:
         if value is None or value == "":
             continue
         if not isinstance(value, str | float):
-            raise ValueError(  # noqa: TRY004 - a fault of the file, not of the caller
-                f"{short(name)}: write a number or a text"
-            )
+            unfit[name] = _UNFIT.get(type(value), f"is in `{_METRICS}` and beside it: rename one")
+            continue
         number = _number(value) if isinstance(value, str) else value
         if number is not None:
             metrics[name] = number
         else:
             labels[name] = _readable(str(value))
-    return Row(labels, metrics)
+    return Row(labels, metrics, unfit)
 
 
 def _number(text: str) -> float | None:

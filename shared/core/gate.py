@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from shared.core.config_types import Name, Strict
-from shared.core.evaluation import Row, folded, metric_in, named_like, short, shown
+from shared.core.evaluation import Row, folded, metric_in, named_like, numbers_like, short, shown
 
 Direction = Literal["higher", "lower"]
 Kind = Literal["at_least", "at_most", "max_drop", "min_gain"]
@@ -228,7 +228,9 @@ def _said(
 
 
 def _missing(rule: Rule, row: Row) -> str:
-    several = named_like(row.metrics, rule.metric)
+    several = numbers_like(row, rule.metric)
+    if several and not set(several) & set(row.metrics):
+        return f"{rule.metric} {row.unfit[several[0]]}"
     if several:
         return f"{rule.metric} could be any of {shown(several)}: write one as it is there"
     texts = named_like(row.labels, rule.metric)

@@ -197,6 +197,35 @@ def test_a_metric_that_is_a_text_or_could_be_two_fails_and_says_so() -> None:
     assert several.reason == "AUC could be any of auc, A-U-C: write one as it is there"
 
 
+@pytest.mark.parametrize(
+    ("text", "metric", "why"),
+    [
+        ('{"AUC": 0.9, "matrix": [[1]]}', "matrix", "matrix is a list, not a number"),
+        ('{"AUC": {"macro": 0.9}}', "AUC", "AUC is an object, not a number"),
+        ('{"passed": true}', "Passed", "Passed is true or false, not a number"),
+        (
+            '{"metrics": {"AUC": 0.9}, "auc": 0.7}',
+            "AUC",
+            "AUC is in `metrics` and beside it: rename one",
+        ),
+        (
+            '{"metrics": {"AUC": 0.9}, "auc": 0.7}',
+            "A U C",
+            "A U C is in `metrics` and beside it: rename one",
+        ),
+        (
+            '{"AUC": 0.9, "auc": [0.1]}',
+            "A U C",
+            "A U C could be any of AUC, auc: write one as it is there",
+        ),
+    ],
+)
+def test_a_rule_on_what_is_no_number_says_what_it_is(text: str, metric: str, why: str) -> None:
+    (row,) = read_evaluation(text.encode(), "evaluation.json")
+    verdict = judge([rule(metric, at_least=0)], row, [], first_allowed=True)
+    assert (verdict.passed, verdict.reason) == (False, why)
+
+
 def test_every_rule_must_hold_and_every_failure_is_told() -> None:
     rules = [rule(at_least=0.8), rule("F1", at_least=0.8), rule("Log Loss", at_most=0.3)]
     row = Row({"Model": "left"}, {"AUC": 0.9, "F-1": 0.7, "log_loss": 0.5})
