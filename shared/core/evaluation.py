@@ -20,6 +20,10 @@ _TABS: Final = ".tsv"
 _METRICS: Final = "metrics"
 _FINITE: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _NOT_FINITE: Final = re.compile(r"[+-]?(?:inf(?:inity)?|∞|nan)", re.IGNORECASE)
+_SAID_BY_EXCEL: Final = "sep="
+_SEPARATORS: Final = {",": "commas", "\t": "tabs"}
+_ELSEWHERE: Final = {";": "';'", "\t": "tabs"}
+"""What columns are separated by where a list separator of another country, or a copy, made them."""
 _JOINTS: Final = re.compile(r"[\s_-]+")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _LONGEST: Final = 60
@@ -140,6 +144,7 @@ def _from_table(text: str, delimiter: str) -> tuple[Row, ...]:
         io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
     )
     lines: list[tuple[int, list[str]]] = []
+    _require_separator(text, delimiter)
     try:
         for cells in reader:
             stripped = [cell.strip() for cell in cells]
@@ -148,6 +153,8 @@ def _from_table(text: str, delimiter: str) -> tuple[Row, ...]:
                 lines.append((reader.line_num, stripped))
     except csv.Error as error:
         raise ValueError(f"line {reader.line_num}: not a table: {error}") from None
+    if lines and lines[0][1] == [_SAID_BY_EXCEL, ""]:  # it says what is known: `sep=,`
+        del lines[0]
     if not lines or not any(lines[0][1]):
         raise ValueError("there is no header line, only empty cells")
     # A column that only counts the rows is often written without a name.
@@ -160,6 +167,30 @@ def _from_table(text: str, delimiter: str) -> tuple[Row, ...]:
                 "quote a cell that holds the separator"
             )
     return _rows([zip(header, cells, strict=False) for _, cells in lines[1:]])
+
+
+def _require_separator(text: str, delimiter: str) -> None:
+    """Refuse a header that is one cell here and several by another separator.
+
+    Read on, such a table has no metric of any name, or cells too many: advice that leads astray.
+    Its numbers may have decimal commas, so that it is not read by the other separator either.
+    """
+    header = next((line.strip(" ") for line in text.splitlines() if line.strip()), "")
+    if _cells(header, delimiter) > 1:
+        return
+    for other, shown_other in _ELSEWHERE.items():
+        if _cells(header, other) > 1:
+            raise ValueError(
+                f"the columns seem to be separated by {shown_other}: write {_SEPARATORS[delimiter]}"
+            )
+
+
+def _cells(line: str, delimiter: str) -> int:
+    """Return how many cells a line has; what a quote encloses is one."""
+    try:
+        return len(next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), ()))
+    except csv.Error:
+        return 0  # reading the table says what is wrong
 
 
 def _from_json(text: str) -> tuple[Row, ...]:

@@ -237,7 +237,9 @@ def _missing(rule: Rule, row: Row) -> str:
     if texts:
         return f"{rule.metric} is not a number: {short(row.labels[texts[0]])}"
     known = shown(tuple(row.metrics)) or "no numbers"
-    return f"the evaluation has no metric {rule.metric}; it has {known}"
+    others = shown((*row.labels, *row.unfit))
+    also = f", and not as numbers {others}" if others else ""
+    return f"the evaluation has no metric {rule.metric}; it has {known}{also}"
 
 
 def _bounded(rule: Rule, value: float) -> Result:

@@ -125,6 +125,37 @@ def test_the_suffix_tells_tabs_from_commas(name: str) -> None:
     assert table("AUC\ta,b\n0.9\t1,5\n", name) == (Row({"a,b": "1,5"}, {"AUC": 0.9}),)
 
 
+@pytest.mark.parametrize("cells", ["0.91;0.8", "0,91;0,8", "0,91;0,8;1"])
+@pytest.mark.parametrize(
+    ("header", "other"), [("AUC;Acc", "';'"), ('"AUC";"Acc"', "';'"), ("sep=;\nAUC;Acc", "';'")]
+)
+@pytest.mark.parametrize(("name", "wanted"), [("e.csv", "commas"), ("e.tsv", "tabs")])
+def test_a_table_with_another_separator_is_refused_with_the_one_to_write(
+    cells: str, header: str, other: str, name: str, wanted: str
+) -> None:
+    said = f"the columns seem to be separated by {other}: write {wanted}"
+    with pytest.raises(ValueError, match=said):
+        table(f"\n{header}\n{cells}\n", name)
+
+
+def test_tabs_in_a_table_of_commas_are_named() -> None:
+    for text in ("AUC\tAcc\n0.91\t0.8\n", "\tAUC\n0\t0,91\n", "sep=\t\nAUC\tAcc\n1\t2\n"):
+        with pytest.raises(ValueError, match="separated by tabs: write commas"):
+            table(text)
+
+
+def test_a_separator_inside_quotes_or_beside_the_right_one_is_part_of_a_name() -> None:
+    assert table('"AUC; all"\n0.9\n') == (Row({}, {"AUC; all": 0.9}),)
+    assert table("AUC; all,F1\n0.9,0.8\n") == (Row({}, {"AUC; all": 0.9, "F1": 0.8}),)
+
+
+def test_the_line_by_which_a_spreadsheet_says_its_separator_is_no_header() -> None:
+    assert table("sep=,\r\nAUC,F1\r\n0.9,0.8\r\n") == table("AUC,F1\n0.9,0.8\n")
+    assert table("sep=\t\nAUC\n0.9\n", "e.tsv") == table("AUC\n0.9\n")
+    with pytest.raises(ValueError, match="line 3: 3 cells"):
+        table("sep=,\nAUC,F1\n1,2,3\n")
+
+
 def test_a_column_without_a_name_is_named_by_its_place() -> None:
     assert table(",AUC\n0,0.9\n")[0].metrics == {"column 1": 0.0, "AUC": 0.9}
     assert table("AUC,\n0.9,\n")[0].metrics == {"AUC": 0.9}
@@ -154,6 +185,7 @@ def test_a_row_without_values_keeps_its_place_so_that_no_other_row_is_taken_for_
         (b"AUC,F1, AUC \n1,2,3\n", "two columns are named AUC: rename one"),
         (b'AUC,F1\n0.9,"0.8\n', "line 2: not a table"),
         (b'AUC\n"0.9"9\n', "line 2: not a table"),
+        (b"A" * 200_000 + b"\n0.9\n", "line 1: not a table"),
     ],
 )
 def test_a_table_that_cannot_be_read_is_refused_with_the_place(
