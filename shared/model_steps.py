@@ -11,6 +11,7 @@ from shared.context import Context
 from shared.core.blobs import BlobVersion
 from shared.core.endpoint import Endpoint
 from shared.core.facts import Fact, ModelCollected, ModelsCollected, NothingToPromote
+from shared.core.gate_facts import NO_ENDPOINT
 from shared.core.names import MODEL_SUFFIX, output_path
 from shared.core.run import Run
 from shared.errors import PermanentError, TransientError
@@ -53,7 +54,9 @@ class ModelSteps:
             return NothingToPromote("the job makes no model")
         if not endpoints:
             first = next(iter(models.values()))
-            return NothingToPromote("trained; the pipeline names no endpoint", first)
+            if run.config.gate.rules:  # whoever takes the model from here asks for the verdict
+                return ModelCollected(first)
+            return NothingToPromote(f"trained; {NO_ENDPOINT}", first)
         if len(endpoints) == 1:
             return ModelCollected(models[endpoints[0].name])
         return ModelsCollected(models)

@@ -251,17 +251,17 @@ class RetryRequested:
             if run.promotion.ever_sent:
                 return {}  # that endpoint is to be settled first, by what it was updated with
             corrected["promotion"] = None
-        if len(run.config.endpoints) == 1 and _wants_other_models(run, self.config):
+        if len(run.config.endpoints) <= 1 and _wants_other_models(run, self.config):
             corrected |= {"model": None, "promotion": None}
         return corrected
 
 
 def _wants_other_models(run: Run, now: Pipeline) -> bool:
-    """Whether a run that gives one endpoint its model has to look for models once more."""
+    """Whether a run with one endpoint or none has to look for models once more."""
     trained = run.job is not None and run.model is not None
     settled = run.promotion is None or not run.promotion.ever_sent
-    same = len(now.endpoints) == 1 and now.endpoints[0].model == run.config.endpoints[0].model
-    return trained and settled and not same
+    models = [[endpoint.model for endpoint in one.endpoints] for one in (run.config, now)]
+    return trained and settled and models[0] != models[1]
 
 
 def _same_place(one: Pipeline, other: Pipeline) -> bool:

@@ -110,6 +110,11 @@ class Rule(Strict):
         return float(getattr(self, self.kind))
 
     @property
+    def compares(self) -> bool:
+        """Whether the bound is a distance from the model that serves."""
+        return self.kind in _COMPARING
+
+    @property
     def better(self) -> Direction | None:
         """Which way is better, as it is written or known."""
         return self.direction or direction_of(self.metric)
@@ -208,7 +213,7 @@ def _result(
     if not math.isfinite(value):
         why = f"{rule.metric} is {_word(value)}, which passes no rule"
         return _said(rule, passed=False, why=why)
-    if rule.kind in _COMPARING:
+    if rule.compares:
         return _compared(rule, value, live, first_allowed=first_allowed)
     return _bounded(rule, value)
 

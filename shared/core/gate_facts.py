@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from shared.core.gate import Verdict
 from shared.core.run import Approval, Origin, Phase, Run
+
+NO_ENDPOINT: Final = "the pipeline names no endpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,9 @@ class Judged:
         if not passed:
             why = f"not promoted: {reason}"
             return known.moved(Phase.REJECTED, at, why, reason=why)
+        if not run.config.endpoints:
+            why = "; ".join(filter(None, ("trained", reason, NO_ENDPOINT)))
+            return known.moved(Phase.FINISHED, at, why, reason=why)
         if needs_approval(run):
             return known.moved(Phase.AWAITING_APPROVAL, at, reason, awaiting_since=at)
         return known.moved(onward(run), at, reason)

@@ -182,7 +182,8 @@ MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
     (Phase.TRAINED, NothingToPromote): frozenset({Phase.FINISHED}),
     (Phase.TRAINED, Overtaken): frozenset({Phase.SUPERSEDED}),
     (Phase.TRAINED, GivenUp): frozenset({Phase.CANCELLED}),
-    (Phase.JUDGED, Judged): _ON_TO_ENDPOINTS | {Phase.AWAITING_APPROVAL, Phase.REJECTED},
+    (Phase.JUDGED, Judged): _ON_TO_ENDPOINTS
+    | {Phase.AWAITING_APPROVAL, Phase.REJECTED, Phase.FINISHED},
     (Phase.JUDGED, GivenUp): frozenset({Phase.CANCELLED}),
     (Phase.AWAITING_APPROVAL, Approved): _ON_TO_ENDPOINTS,
     (Phase.AWAITING_APPROVAL, Disapproved): frozenset({Phase.REJECTED}),

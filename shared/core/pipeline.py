@@ -7,7 +7,14 @@ configuration it was opened with. Secrets appear only as `${NAME}` of an app set
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from shared.core.config_types import Name, Span, Strict
 from shared.core.data import Data
@@ -56,6 +63,13 @@ class Gate(Strict):
     def _rules_for_metrics(self) -> Self:
         if self.metrics is not None and not self.rules:
             raise ValueError("rules: an evaluation is only read to be judged, write at least one")
+        return self
+
+    @model_validator(mode="after")
+    def _rules_for_the_row(self, info: ValidationInfo) -> Self:
+        # A stored record is read without a context: one of before this was refused stays readable.
+        if info.context is not None and self.row and not self.rules:
+            raise ValueError("row: a row is only chosen to be judged, write `rules` for it")
         return self
 
     @property
@@ -226,6 +240,23 @@ class Pipeline(Strict):
         metrics, outputs = self.gate.metrics, self.training.outputs
         if metrics in outputs and outputs[metrics].endswith(MODEL_SUFFIX):
             raise ValueError(f"gate.metrics: {metrics} is a model, name the output beside it")
+        return self
+
+    @model_validator(mode="after")
+    def _gate_where_it_is_used(self, info: ValidationInfo) -> Self:
+        if info.context is None or self.endpoints:
+            return self
+        if self.gate.approval == "required":
+            raise ValueError(
+                "gate.approval: a person is asked before an endpoint gets the model, and there is "
+                "no endpoint: name one under `endpoints`, or leave `approval` out"
+            )
+        compared = [rule for rule in self.gate.rules if rule.compares]
+        if compared:
+            raise ValueError(
+                f"gate.rules: {compared[0].kind} compares with the model that serves, and there "
+                "is no endpoint: name one under `endpoints`, or write at_least or at_most"
+            )
         return self
 
     @model_validator(mode="after")

@@ -66,6 +66,14 @@ def drop(path: str) -> Change:
     return change
 
 
+def both(one_change: Change, other: Change) -> Change:
+    def change(one: dict[str, Any]) -> None:
+        one_change(one)
+        other(one)
+
+    return change
+
+
 def only(configuration: Configuration) -> str:
     assert configuration.pipelines == {}
     (problem,) = configuration.problems
@@ -183,6 +191,17 @@ CASES: list[tuple[Change, str, str]] = [
     (put("gate", {"metrics": "output2"}), "gate", "write at least one"),
     (put("gate", {"rules": [{"metric": "AUC"}]}), "gate.rules.0", "name one of at_least"),
     (put("gate", {"approval": "maybe"}), "gate.approval", "'none' or 'required'"),
+    (put("gate", {"row": {"number": 1}}), "gate", "write `rules` for it"),
+    (
+        both(drop("endpoints"), put("gate", {"approval": "required"})),
+        "gate.approval",
+        "or leave `approval` out",
+    ),
+    (
+        both(drop("endpoints"), put("gate", {"rules": [{"metric": "AUC", "max_drop": 0.1}]})),
+        "gate.rules: max_drop compares",
+        "or write at_least or at_most",
+    ),
     (put("endpoints.0.kind", "webservice"), "endpoints.0.update", "Resource Manager URL"),
     (put("endpoints.0.kind", "azureml"), "endpoints.0.kind", "'classic' or 'webservice'"),
     (put("endpoints.0.workspace_token", "x"), "workspace_token", "as ${NAME}"),
@@ -236,6 +255,18 @@ def test_each_mistake_is_told_with_its_place_and_its_cure(
         assert file == "pipelines.yaml"
         assert int(line) >= 2
         assert where.startswith(" pipelines.census")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gate": {"row": {"number": 1}}},
+        {"gate": {"approval": "required"}, "endpoints": []},
+        {"gate": {"rules": [{"metric": "AUC", "min_gain": 0}]}, "endpoints": []},
+    ],
+)
+def test_a_record_of_a_gate_that_is_refused_by_now_stays_readable(changes: dict[str, Any]) -> None:
+    assert Pipeline.model_validate(tree(**changes)).name == "sample"
 
 
 def test_the_line_is_that_of_the_mistake(load: Load) -> None:

@@ -445,6 +445,30 @@ def test_a_model_put_by_hand_where_there_are_no_rules_goes_on_as_ever() -> None:
     assert world.until_settled(by_hand(world)).phase is Phase.PROMOTED
 
 
+# No endpoint
+
+
+@pytest.mark.parametrize(
+    ("auc", "end", "said"),
+    [
+        (0.7, Phase.REJECTED, "not promoted: AUC 0.7 is below at_least 0.8"),
+        (0.9, Phase.FINISHED, "trained; the rule holds; the pipeline names no endpoint"),
+    ],
+)
+def test_without_an_endpoint_the_verdict_is_in_the_record_all_the_same(
+    auc: float, end: Phase, said: str
+) -> None:
+    world = Observed(config={"pipeline": {"endpoints": [], "gate": gate(ABOVE)}})
+    trains(world)
+    run = settled(world, 1, auc)
+    assert (run.phase, run.reason) == (end, said)
+    assert run.model is not None
+    assert run.verdict is not None
+    assert run.verdict.metrics == {"AUC": auc}
+    assert not world.open_runs()
+    assert not world.changes()
+
+
 # Several endpoints
 
 

@@ -314,6 +314,15 @@ def test_a_retry_after_the_job_keeps_the_settings_that_made_it() -> None:
     assert config.endpoint is None
 
 
+def test_a_run_that_gets_an_endpoint_while_it_is_judged_looks_for_its_model_again() -> None:
+    judged = run(Phase.JUDGED, config=pipeline(endpoints=[]), model=MODEL)
+    parked = apply(judged, facts.StepRefused("no", "do"), NOW)
+    same = apply(parked, facts.RetryRequested(pipeline(endpoints=[])), NOW)
+    assert (same.phase, same.model) == (Phase.JUDGED, MODEL)
+    again = apply(parked, facts.RetryRequested(pipeline()), NOW)
+    assert (again.phase, again.model) == (Phase.TRAINED, None)
+
+
 def elsewhere(**changes: Any) -> Pipeline:
     (endpoint,) = tree()["endpoints"]
     return pipeline(endpoints=[{**endpoint, **changes}])
