@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from shared.core.references import references_in, replace_references
+from shared.core.references import references_in
 from shared.settings import Problem
 
 _MOST_NODES: Final = 100_000
@@ -107,11 +107,6 @@ def references(tree: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
             yield path, name
 
 
-def without_secrets(text: str) -> str:
-    """Return `text` without its references to app settings."""
-    return replace_references(text, lambda _: "")
-
-
 def plain_tree(node: Any) -> Any:
     """Return what YAML made of the file with text for keys and for dates.
 
@@ -138,6 +133,8 @@ def where_it_breaks(exc: Exception) -> str:
         return "it is nested too deeply"
     if isinstance(exc, yaml.MarkedYAMLError) and exc.problem_mark is not None:
         line = f"line {exc.problem_mark.line + 1}"
+        if isinstance(exc, yaml.composer.ComposerError):  # its text repeats what follows the *
+            return f"{line}: an alias that stands for nothing: quote a value that begins with *"
         known = not isinstance(exc, yaml.constructor.ConstructorError)
         return f"{line}: {exc.problem if known else 'a tag or value that is not plain YAML'}"
     if isinstance(exc, yaml.YAMLError):

@@ -18,7 +18,6 @@ from shared.core.run import Phase, Run
 from shared.errors import BadCursor, CorruptRecord
 from shared.ports import Listed
 
-MOST: Final = 50
 #: Names looked through for one page, where a filter sorts most of them out.
 _NAMES: Final = 5000
 _LISTINGS: Final = 2

@@ -87,7 +87,7 @@ class Opening:
             TransientError, OutcomeUnknown: the ledger does not work now; the poll goes on.
         """
         ready = self._ready(run)
-        return self.driver.begin(ready, fresh=fresh or ready.phase.ended)
+        return self.driver.begin(ready, fresh=fresh)
 
     def _ready(self, run: Run) -> Run:
         now = self.context.clock.now()

@@ -57,7 +57,7 @@ from shared.errors import InvalidTransition
 
 
 class Command(StrEnum):
-    """What is due. The last part of the name says whether it changes the world."""
+    """What is due."""
 
     TAKE_TURN = "take turn"
     CREATE_JOB = "create job"

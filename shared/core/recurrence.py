@@ -121,6 +121,7 @@ def due_after(recurrence: Recurrence, moment: datetime) -> datetime:
 
 def _boundary(recurrence: Recurrence, moment: datetime, *, ahead: int) -> datetime:
     at = moment.astimezone(UTC) - recurrence.offset
+    # What is replaced are numbers; the checker asks whether it could be the time zone.
     anchor = recurrence.anchor.replace(**_FINER[recurrence.frequency])  # type: ignore[arg-type]
     if recurrence.frequency == "Month":
         base = _months(anchor)

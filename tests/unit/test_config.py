@@ -397,6 +397,10 @@ def test_a_missing_file_and_one_of_another_encoding_are_told(tmp_path: Path) -> 
         "pipelines:\n  a:\n    training: {api_key: L1TERAL\n",
         "pipelines:\n  a:\n    training:\n      api_key: L1TERAL\n",
         "pipelines:\n  a:\n    training:\n      api_key: [L1TERAL]\n",
+        "pipelines:\n  a:\n    training:\n      api_key: *L1TERAL\n",
+        "pipelines:\n  a:\n    training:\n      api_key: &L1TERAL\n        &L1TERAL x\n",
+        "pipelines:\n  a:\n    training:\n      api_key: !L1TERAL x\n",
+        "pipelines:\n  a:\n    training:\n      api_key: %L1TERAL\n",
         "pipelines:\n  a:\n    training:\n      service: https://u:L1TERAL@host/jobs\n",
     ],
 )
