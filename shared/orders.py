@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from shared.context import Context
 from shared.core.facts import CancelRequested, Fact, RetryRequested
 from shared.core.gate_facts import Approved, Disapproved
-from shared.core.machine import apply
+from shared.core.machine import apply, stands
 from shared.core.roll_out import still_wanted
 from shared.core.run import Delivery, Phase, Run
+from shared.errors import Conflict, RelearnError
 from shared.intake import Intake
-from shared.preconditions import Versions, require
+from shared.preconditions import Versions, lost, require
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Orders:
         """
         stored = self.context.ledger.run(run_id)
         if stored is not None and stored.record.phase is Phase.PARKED:
-            require(versions, str(stored.etag), _line(stored.record))
+            require(versions, str(stored.etag), stands(stored.record))
             for delivery in stored.record.deliveries:
                 if delivery.outcome is Phase.PARKED:
                     self._retry_delivery(stored.record, delivery)
@@ -79,15 +80,32 @@ class Orders:
         stored = self.context.ledger.run(run_id)
         if stored is None:
             return None
-        require(versions, str(stored.etag), _line(stored.record))
+        require(versions, str(stored.etag), stands(stored.record))
         fact = fact_for(stored.record)
         apply(stored.record, fact, self.context.clock.now())  # refused before anything is written
         # The marker first and last: a hint that says "parked" would keep the poll away.
         self.context.ledger.mark_open(run_id, {"phase": "told"})
-        self.intake.driver.note(stored, fact)
-        self.context.ledger.mark_open(run_id, {"phase": "told"})
-        return self.intake.driver.advance(run_id)
+        try:
+            self.intake.driver.note(stored, fact)
+        except Conflict:
+            raise self._too_late(run_id, fact_for, versions) from None
+        return self._advanced(run_id)
 
+    def _too_late(
+        self, run_id: str, fact_for: Callable[[Run], Fact], versions: Versions
+    ) -> RelearnError:
+        """Return the error of an order that somebody else was faster than, as the run is now."""
+        stored = self.context.ledger.run(run_id)
+        if stored is None:
+            return lost(versions, f"run {run_id} is gone")
+        if versions is None:  # where it fits no more, that is said as ever
+            apply(stored.record, fact_for(stored.record), self.context.clock.now())
+        return lost(versions, stands(stored.record))
 
-def _line(run: Run) -> str:
-    return f"run {run.run_id} is {run.phase} now"
+    def _advanced(self, run_id: str) -> Run | None:
+        try:
+            self.context.ledger.mark_open(run_id, {"phase": "told"})
+            return self.intake.driver.advance(run_id)
+        except Conflict:  # the order is kept, and whoever moved the run goes on by it
+            stored = self.context.ledger.run(run_id)
+            return stored.record if stored else None

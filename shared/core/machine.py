@@ -229,6 +229,14 @@ MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
     (Phase.WAITING, CancelRequested): frozenset({Phase.WAITING, Phase.CREATED, Phase.TRAINING}),
 }
 
+#: What a person may ask of a run, in their words.
+_ASKED: Final[dict[type[Fact], str]] = {
+    RetryRequested: "retried",
+    Approved: "approved",
+    Disapproved: "rejected",
+    CancelRequested: "cancelled",
+}
+
 
 def apply(run: Run, fact: Fact, at: datetime) -> Run:
     """Return `run` with `fact` folded in.
@@ -236,15 +244,36 @@ def apply(run: Run, fact: Fact, at: datetime) -> Run:
     Raises:
         InvalidTransition: the present phase does not accept this fact.
     """
-    allowed = MOVES.get((run.phase, type(fact)))
-    if allowed is None or (fact == CancelRequested() and not cancellable(run)):
-        raise InvalidTransition(
-            f"run {run.run_id}: {type(fact).__name__} does not fit phase {run.phase}"
-        )
+    if not _fits(run, type(fact)):
+        raise InvalidTransition(_refusal(run, type(fact)))
     moved = fact.fold(run, at)
-    if moved.phase not in allowed:
+    if moved.phase not in MOVES[run.phase, type(fact)]:
         raise InvalidTransition(f"run {run.run_id}: {fact} must not lead to {moved.phase}")
     return moved
+
+
+def _fits(run: Run, kind: type[Fact]) -> bool:
+    return (run.phase, kind) in MOVES and (kind is not CancelRequested or cancellable(run))
+
+
+def _refusal(run: Run, kind: type[Fact]) -> str:
+    """Return why a fact does not fit; for what a person asked, with what they may ask for."""
+    if kind not in _ASKED:
+        return f"run {run.run_id}: {kind.__name__} does not fit phase {run.phase}"
+    may = " or ".join(word for one, word in _ASKED.items() if _fits(run, one))
+    if may:
+        instead = f"it can be {may}"
+    elif run.phase.ended:
+        instead = "it is over: start another run"
+    else:
+        instead = "its model is on its way to the endpoint: wait for its end"
+    return f"{stands(run)}, and cannot be {_ASKED[kind]}; {instead}"
+
+
+def stands(run: Run) -> str:
+    """Return where a run stands and what a person answered, for whoever wanted to change it."""
+    answer = f" ({run.approval.answer} by {run.approval.by})" if run.approval else ""
+    return f"run {run.run_id} is {run.phase} now{answer}"
 
 
 def cancellable(run: Run) -> bool:

@@ -182,7 +182,7 @@ def test_the_second_of_two_people_is_told(asking: World) -> None:
     assert Api().get(run_id).body["phase"] == "rejected"
 
 
-@pytest.mark.parametrize("site", range(3))
+@pytest.mark.parametrize("site", range(5))
 def test_of_two_people_in_the_same_moment_one_wins_and_the_other_is_told(
     asking: World, site: int
 ) -> None:
@@ -194,7 +194,53 @@ def test_of_two_people_in_the_same_moment_one_wins_and_the_other_is_told(
     assert others
     assert sorted((mine.status, others[0].status)) == [202, 409]
     by = Api().get(run_id).body["approval"]["by"]
+    late = next(said for said in (mine, others[0]) if said.status == 409)
+    assert f"by {by}" in late.body["detail"]
+    assert run_id in late.body["detail"]
+    assert "runs/" not in late.body["detail"]
     assert by == ("ada (unverified)" if mine.status == 202 else "bob (unverified)")
+
+
+def another_order(run_id: str, asking: World) -> None:
+    """Have somebody approve at the moment in which the next order is stored."""
+    asking.faults.other_worker = lambda: approve_in_passing(run_id)
+    asking.faults.plan = {len(asking.faults.sites) + 1: Kind.PREEMPT}  # the marker comes first
+
+
+def approve_in_passing(run_id: str) -> None:
+    approve(run_id, {"by": "bob"})
+
+
+def test_the_slower_of_two_people_is_told_the_present_phase_and_who_answered(
+    asking: World,
+) -> None:
+    run_id = awaiting(asking)
+    another_order(run_id, asking)
+    late = reject(run_id, {"by": "ada"})
+    phase = Api().get(run_id).body["phase"]
+    assert late.status == 409
+    assert f"is {phase} now (approved by bob (unverified))" in late.body["detail"]
+    assert "cannot be rejected" in late.body["detail"]
+
+
+def test_the_slower_of_two_people_with_a_version_is_told_that_it_is_outdated(
+    asking: World,
+) -> None:
+    run_id = awaiting(asking)
+    etag = Api().get(run_id).headers["ETag"]
+    another_order(run_id, asking)
+    late = reject(run_id, If_Match=etag)
+    assert (late.status, late.title) == (412, "Changed meanwhile")
+    assert "approved by bob" in late.body["detail"]
+
+
+def test_a_refusal_says_what_may_be_done_instead(asking: World) -> None:
+    run_id = awaiting(asking)
+    refused = tell(runs.retry_run, "POST", run_id=run_id).body["detail"]
+    assert "cannot be retried; it can be approved or rejected or cancelled" in refused
+    approve(run_id)
+    until(asking, run_id, "promoted")
+    assert "cannot be cancelled; it is over: start another run" in cancel(run_id).body["detail"]
 
 
 def test_a_version_that_is_not_the_present_one_is_refused(asking: World) -> None:

@@ -193,6 +193,28 @@ def test_only_what_changes_the_world_needs_a_claim() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        facts.RetryRequested(None),
+        facts.CancelRequested(),
+        gate_facts.Approved("ada", "good"),
+        gate_facts.Disapproved("ada", "bad"),
+    ],
+    ids=lambda asked: type(asked).__name__,
+)
+@pytest.mark.parametrize("phase", Phase)
+def test_what_a_person_cannot_have_is_said_in_their_words(phase: Phase, asked: Fact) -> None:
+    for shape in variants(phase):
+        try:
+            apply(shape, asked, NOW)
+        except InvalidTransition as exc:
+            said = str(exc)
+            assert f"{shape.run_id} is {phase} now" in said
+            assert type(asked).__name__ not in said
+            assert "it can be" in said or "it is over" in said or "wait for its end" in said
+
+
 def test_an_attempt_is_stopped_at_its_timeout_and_not_a_second_before() -> None:
     shape, at = run(Phase.TRAINING), NOW + timedelta(hours=2)
     assert next_command(shape, at - timedelta(seconds=1)) is Command.LOOK_AT_JOB
