@@ -150,6 +150,66 @@ def test_once_the_request_went_out_a_lost_answer_proves_nothing(
     assert "SECRET" not in str(caught.value)
 
 
+def drip(head: str, rest: str, finished: list[bool]) -> Callable[[socket.socket], None]:
+    """Send `head` at once and `rest` byte by byte, each well within the time-out of a read."""
+
+    def behave(taken: socket.socket) -> None:
+        taken.sendall(head.encode())
+        taken.settimeout(0.02)
+        for byte in rest.encode():
+            with suppress(TimeoutError):
+                if not taken.recv(1):
+                    return  # the client gave up
+            taken.sendall(bytes([byte]))
+        finished.append(True)
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    ("head", "rest"),
+    [
+        pytest.param("HTTP/1.1 2", "00 OK\r\nX: " + "x" * 100 + "\r\n\r\n", id="headers"),
+        pytest.param("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", "x" * 100, id="a body"),
+        pytest.param("HTTP/1.1 200 OK\r\n\r\n", "x" * 100, id="a body without an end"),
+        pytest.param(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "1\r\nx\r\n" * 20 + "0\r\n\r\n",
+            id="chunks",
+        ),
+        pytest.param(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+            "x: y\r\n" * 20 + "\r\n",
+            id="what follows the chunks",
+        ),
+    ],
+)
+def test_an_answer_that_drips_is_given_up_while_it_still_comes(
+    client: RequestsHttp, monkeypatch: pytest.MonkeyPatch, head: str, rest: str
+) -> None:
+    monkeypatch.setattr(http, "_WHOLE_ANSWER", 0.2)
+    finished: list[bool] = []
+    with peer(drip(head, rest, finished)) as url, pytest.raises(OutcomeUnknown) as caught:
+        client.send("POST", f"{url}?sig=SECRET", KEY, b"{}")
+    assert not finished
+    assert "SECRET" not in str(caught.value)
+
+
+def test_a_connection_serves_the_next_call_after_a_whole_answer(client: RequestsHttp) -> None:
+    behaved = threading.Event()
+
+    def twice(taken: socket.socket) -> None:
+        for _ in range(2):
+            taken.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+            taken.recv(65536)
+        behaved.set()
+
+    with peer(twice) as url:
+        assert [client.send("GET", url, {}).body for _ in range(2)] == [b"hi"] * 2
+        client.close()
+    assert behaved.is_set()
+
+
 def test_redirects_are_not_followed_and_no_key_travels(client: RequestsHttp) -> None:
     seen: list[bytes] = []
     with peer(lambda taken: seen.append(b"called")) as elsewhere:
