@@ -345,8 +345,8 @@ def test_another_value_of_a_parameter_under_a_used_key_is_refused() -> None:
     world.upload()
     first = ManualRequest(parameters={"Source": "a"})
     run = world.intake.asked.requested(world.pipeline, "key-1", first)
+    other = ManualRequest(parameters={"Source": "b"})
     with pytest.raises(RequestClash):
-        other = ManualRequest(parameters={"Source": "b"})
         world.intake.asked.requested(world.pipeline, "key-1", other)
     assert world.intake.asked.requested(world.pipeline, "key-1", first).run_id == run.run_id
 
