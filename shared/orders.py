@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from shared.context import Context
 from shared.core.facts import CancelRequested, Fact, RetryRequested
 from shared.core.gate_facts import Approved, Disapproved
-from shared.core.machine import apply, stands
+from shared.core.machine import Command, apply, next_command, stands
 from shared.core.roll_out import still_wanted
 from shared.core.run import Delivery, Phase, Run
 from shared.errors import Conflict, RelearnError
 from shared.intake import Intake
 from shared.preconditions import Versions, lost, require
+from shared.records import Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Orders:
         return RetryRequested(self.intake.catalogue.configured_for(run))
 
     def _told(self, run_id: str, fact_for: Callable[[Run], Fact], versions: Versions) -> Run | None:
-        stored = self.context.ledger.run(run_id)
+        stored = self._as_it_stands(run_id)
         if stored is None:
             return None
         require(versions, str(stored.etag), stands(stored.record))
@@ -90,6 +91,15 @@ class Orders:
         except Conflict:
             raise self._too_late(run_id, fact_for, versions) from None
         return self._advanced(run_id)
+
+    def _as_it_stands(self, run_id: str) -> Stored[Run] | None:
+        """Return a run with the answer that is given for a person who took too long."""
+        stored = self.context.ledger.run(run_id)
+        now = self.context.clock.now()
+        if stored is None or next_command(stored.record, now) is not Command.EXPIRE:
+            return stored
+        self.intake.driver.advance(run_id)
+        return self.context.ledger.run(run_id)
 
     def _too_late(
         self, run_id: str, fact_for: Callable[[Run], Fact], versions: Versions

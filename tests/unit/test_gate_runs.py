@@ -140,6 +140,22 @@ def test_the_configured_answer_is_given_when_it_is_due() -> None:
     assert world.now_of(run).phase is Phase.REJECTED
 
 
+@pytest.mark.parametrize(
+    ("answer", "now"), [("reject", Phase.REJECTED), ("approve", Phase.VERIFYING)]
+)
+def test_a_word_that_comes_after_the_configured_answer_was_due_is_refused(
+    answer: str, now: Phase
+) -> None:
+    world = gated(approval="required", expires="60s", on_expiry=answer)
+    run = world.start()
+    world.until(run, Phase.AWAITING_APPROVAL)
+    world.clock.move(MINUTE)  # and no tick
+    for word in (world.orders.approve, world.orders.reject):
+        with pytest.raises(InvalidTransition, match=str(now)):
+            word(run.run_id, "ada", "late")
+    assert "ada" not in str(world.now_of(run).approval)
+
+
 def test_an_older_run_that_is_approved_later_replaces_nothing() -> None:
     world = gated(approval="required")
     older = world.start()
