@@ -216,34 +216,35 @@ class Gathering:
     def _news(self, landed: Sequence[Landed]) -> list[Landed]:
         """Return what no run has taken, without touches; what is no news leaves the inbox."""
         known: dict[str, VersionEntry | None] = {}
+        touched_since: dict[str, str | None] = {}
 
         def look_up(one: Landed) -> None:
-            known[one.version_id] = self.context.ledger.version(one.version_id)
+            entry = known[one.version_id] = self.context.ledger.version(one.version_id)
+            if entry is None and one.given_back_by is None:
+                touched_since[one.version_id] = self._touched_since(one)
 
         self._each(landed, look_up)
         news: list[Landed] = []
+        latest: dict[str, Landed] = {}  # of each blob, as far as we have come
         for one in sorted(landed, key=_age):
             entry = known[one.version_id]
             if entry is not None and (
                 one.given_back_by is None or entry.run_id != one.given_back_by
             ):
                 self.context.ledger.forget(one.pointer)  # told of late, and taken already
-            elif one.given_back_by is None and (touched := self._touch(one, news)):
+            elif touched := _touch(one, latest, touched_since.get(one.version_id)):
                 self._settle(one, None, f"only its metadata changed since {touched}: no run")
             else:
                 news.append(one)
+                latest[one.blob.name] = one
         return news
 
-    def _touch(self, one: Landed, news: Sequence[Landed]) -> str | None:
+    def _touched_since(self, one: Landed) -> str | None:
         blob = one.blob
         if blob.created == blob.modified:
             return None
-        before = [other.blob for other in news if other.blob.name == blob.name]
-        if before:
-            return before[-1].modified.isoformat() if before[-1].same_bytes_as(blob) else None
-        return self.context.ledger.touched_since(
-            names.blob_id(one.pipeline, blob.container, blob.name), blob
-        )
+        name = names.blob_id(one.pipeline, blob.container, blob.name)
+        return self.context.ledger.touched_since(name, blob)
 
     def _settle(self, one: Landed, run_id: str | None, note: str = "") -> None:
         entry = VersionEntry(pipeline=one.pipeline, blob=one.blob, run_id=run_id, note=note)
@@ -261,6 +262,20 @@ class Gathering:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for done in [pool.submit(do, item) for item in items]:
                 done.result()
+
+
+def _touch(one: Landed, latest: Mapping[str, Landed], touched_since: str | None) -> str | None:
+    """Return since when the bytes of what landed are known; None where they are new.
+
+    A version of the same blob in the same burst tells more than those that had their run.
+    """
+    blob = one.blob
+    if one.given_back_by is not None or blob.created == blob.modified:
+        return None
+    before = latest.get(blob.name)
+    if before is None:
+        return touched_since
+    return before.blob.modified.isoformat() if before.blob.same_bytes_as(blob) else None
 
 
 def key_of(pipeline: Pipeline, name: str) -> tuple[str, ...]:
