@@ -27,6 +27,8 @@ from shared.preconditions import Outdated
 #: Inner workings of a record, of no use to anybody else.
 HIDDEN: Final = frozenset({"claim", "request", "schema_version"})
 _LARGEST_BODY: Final = 64 * 1024
+#: The query parameter that the host takes a function key from.
+_KEY: Final = "code"
 _WHO: Final = "X-MS-CLIENT-PRINCIPAL-NAME"
 
 #: The problem that each error of ours is, for whoever asked.
@@ -120,9 +122,18 @@ def body_of(req: func.HttpRequest, model: type[M]) -> M:
 
 
 def query_of(req: func.HttpRequest, model: type[M]) -> M:
-    """Return the query of a request. Raises Refused."""
+    """Return the query of a request.
+
+    Raises:
+        Refused: it is not what `model` wants; a misspelt name would else go unseen.
+    """
+    said = {name: value for name, value in req.params.items() if name.casefold() != _KEY}
+    if unknown := sorted(set(said) - set(model.model_fields)):
+        named = ", ".join(one_line(name[:50]) for name in unknown[:5])
+        there = ", ".join(model.model_fields)
+        raise Refused(400, "Bad request", f"there is no query parameter {named}; there is {there}")
     try:
-        return model.model_validate_strings(dict(req.params))
+        return model.model_validate_strings(said)
     except ValidationError as exc:
         raise _wrong(exc) from None
 

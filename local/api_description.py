@@ -146,7 +146,8 @@ def document() -> dict[str, Any]:
             "version": "1",
             "summary": "Keeps machine-learning endpoints fresh.",
             "description": "Changes take an `Idempotency-Key` or `If-Match`, or are safe to "
-            "repeat. Problems are answered as RFC 9457 describes them.",
+            "repeat. Where query parameters are described, others are refused (except `code`, a "
+            "function key). Problems are answered as RFC 9457 describes them.",
         },
         "servers": [{"url": "/api"}],
         "security": [{"key": []}],

@@ -55,30 +55,39 @@ class RollbackRequest(Request):
     reason: Said = Field(default="", max_length=500)
 
 
-class RunsQuery(BaseModel):
+class Query(BaseModel):
+    """The query of a request: a name that it does not know is misspelt, and refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class RunsQuery(Query):
     """Which runs to list."""
 
-    model_config = ConfigDict(extra="ignore")
-    pipeline: str | None = Field(default=None, max_length=200)
-    key: str | None = Field(default=None, max_length=1024, description="Parts by slashes.")
+    pipeline: str | None = Field(default=None, min_length=1, max_length=200)
+    key: str | None = Field(
+        default=None, min_length=1, max_length=1024, description="Parts by slashes."
+    )
     phase: Phase | None = None
     open: bool | None = Field(default=None, description="Whether the run goes on.")
-    parent: str | None = Field(default=None, max_length=100, description="Deliveries of this run.")
+    parent: str | None = Field(
+        default=None, min_length=1, max_length=100, description="Deliveries of this run."
+    )
     limit: Annotated[int, Field(ge=1, le=50)] = 50
     cursor: str | None = Field(default=None, max_length=4096, description="`next` of a page.")
 
 
-class KeyQuery(BaseModel):
+class KeyQuery(Query):
     """Which customer."""
 
-    model_config = ConfigDict(extra="ignore")
-    key: str | None = Field(default=None, max_length=1024, description="Parts by slashes.")
+    key: str | None = Field(
+        default=None, min_length=1, max_length=1024, description="Parts by slashes."
+    )
 
 
-class PreviewQuery(BaseModel):
+class PreviewQuery(Query):
     """What to preview."""
 
-    model_config = ConfigDict(extra="ignore")
     data: str | None = Field(default=None, min_length=1, max_length=1024)
 
 

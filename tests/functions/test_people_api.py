@@ -612,6 +612,9 @@ def test_the_list_is_newest_first_and_says_what_came_of_each(asking: World) -> N
         {"cursor": base64.urlsafe_b64encode(b'["x", "y"]').decode()},
         {"cursor": "a" * 4097},
         {"pipeline": "a" * 201},
+        {"pipeline": ""},
+        {"key": ""},
+        {"parent": ""},
     ],
 )
 def test_a_query_that_is_not_understood_is_refused(
@@ -620,6 +623,35 @@ def test_a_query_that_is_not_understood_is_refused(
     told = listed(**query)
     assert told.status == 400
     assert told.body["detail"]
+
+
+@pytest.mark.parametrize(
+    ("handler", "method", "allowed"),
+    [
+        (runs.list_runs, "GET", "pipeline, key, phase, open, parent, limit, cursor"),
+        (pipelines.preview_pipeline, "GET", "data"),
+        (endpoints.get_endpoint, "GET", "key"),
+        (endpoints.rollback_endpoint, "POST", "key"),
+        (endpoints.resume_endpoint, "POST", "key"),
+    ],
+)
+def test_a_misspelt_query_is_refused_with_the_names_that_there_are(
+    world: World, api: Api, handler: Any, method: str, allowed: str
+) -> None:
+    def ask(query: dict[str, str]) -> Said:
+        return tell(handler, method, query=query, pipeline="sample", endpoint="production")
+
+    told = ask({"state": "parked", "code": "k"})
+    assert told.status == 400
+    assert told.body["detail"] == f"there is no query parameter state; there is {allowed}"
+    for name in {"key", "data"} & set(allowed.split(", ")):
+        assert ask({name: ""}).status == 400
+    assert not world.documents.rows
+
+
+@pytest.mark.parametrize("name", ["code", "Code"])
+def test_a_function_key_may_be_given_in_the_query(world: World, api: Api, name: str) -> None:
+    assert listed(**{name: "k"}).status == 200
 
 
 def test_a_cursor_of_nested_lists_is_refused_and_no_server_error(world: World, api: Api) -> None:
