@@ -42,7 +42,7 @@ def rollback_endpoint(req: func.HttpRequest) -> func.HttpResponse:
         req.route_params["endpoint"],
         _parts(asked.key) or _key_of(req),
         asked.to,
-        Command(who(req), asked.reason, if_match(req)),
+        Command(who(req, asked.by), asked.reason, if_match(req)),
     )
     return accepted(run)
 

@@ -45,14 +45,13 @@ class SaidByPerson(Request):
     reason: Said = Field(default="", max_length=500)
 
 
-class RollbackRequest(Request):
+class RollbackRequest(SaidByPerson):
     """Where to go back to; empty for the model from before."""
 
     to: str | None = Field(
         default=None, min_length=1, max_length=100, description="The run whose model is wanted."
     )
     key: str = Field(default="", max_length=1024, description="The customer, parts by slashes.")
-    reason: Said = Field(default="", max_length=500)
 
 
 class Query(BaseModel):

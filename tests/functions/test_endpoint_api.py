@@ -95,6 +95,16 @@ def test_of_two_people_at_an_endpoint_the_slower_one_is_told_how_it_stands(
     assert api.endpoint().body["held"]["by"] == "bob"
 
 
+@pytest.mark.parametrize(
+    ("who", "held_by"), [(None, "ada (unverified)"), ("boss@example.com", "boss@example.com")]
+)
+def test_a_rollback_takes_a_name_where_the_platform_vouches_for_none(
+    twice: World, api: Api, who: str | None, held_by: str
+) -> None:
+    assert api.rollback({"by": "ada"}, who=who).status == 202
+    assert api.endpoint().body["held"]["by"] == held_by
+
+
 def test_a_name_that_no_one_vouches_for_is_marked_unverified(twice: World, api: Api) -> None:
     api.rollback()
     assert "unverified" in api.endpoint().body["held"]["by"]
@@ -102,7 +112,7 @@ def test_a_name_that_no_one_vouches_for_is_marked_unverified(twice: World, api: 
 
 
 @pytest.mark.parametrize(
-    "body", [{"too": "x"}, {"to": 5}, {"to": ""}, [], "x", {"reason": "x" * 501}]
+    "body", [{"too": "x"}, {"to": 5}, {"to": ""}, [], "x", {"by": 5}, {"reason": "x" * 501}]
 )
 def test_a_request_that_is_not_understood_changes_nothing(
     twice: World, api: Api, body: Any
