@@ -49,7 +49,10 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
-    """Return the settings in `environment` for the app at `root`, with everything wrong in them."""
+    """Return the settings in `environment` for the app at `root`, with everything wrong in them.
+
+    A setting that is empty is one that is not set, as in a template that nobody filled in.
+    """
     problems: list[Problem] = []
     containers = [
         _required(environment, name, problems)
@@ -62,7 +65,7 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
             "match what its own runs write, and train for ever"
         )
         problems.append(Problem("LEDGER_CONTAINER", "a container is used twice", cure))
-    source = environment.get("BLOB_SOURCE", _BLOB_SOURCES[0])
+    source = environment.get("BLOB_SOURCE") or _BLOB_SOURCES[0]
     if source not in _BLOB_SOURCES:
         problems.append(Problem("BLOB_SOURCE", "unknown source", " or ".join(_BLOB_SOURCES)))
     for name in _CONNECTIONS:
@@ -75,15 +78,21 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
         shown = f"{show_duration(lease)} is not longer than functionTimeout"
         cure = f"a claim must outlive its worker, which may take {show_duration(timeout)}"
         problems.append(Problem("CLAIM_LEASE", shown, cure))
+    look_every_min = _duration(environment, "LOOK_EVERY_MIN", "30s", problems)
+    look_every_max = _duration(environment, "LOOK_EVERY_MAX", "5m", problems)
+    if look_every_min > look_every_max:
+        shown = f"{show_duration(look_every_min)} is longer than LOOK_EVERY_MAX"
+        cure = f"LOOK_EVERY_MAX is {show_duration(look_every_max)}, change one of them"
+        problems.append(Problem("LOOK_EVERY_MIN", shown, cure))
     return Settings(
         data_container=containers[0],
         models_container=containers[1],
         ledger_container=containers[2],
-        pipelines_file=root / environment.get("PIPELINES_FILE", "pipelines.yaml"),
+        pipelines_file=root / (environment.get("PIPELINES_FILE") or "pipelines.yaml"),
         lease=lease,
         function_timeout=timeout,
-        look_every_min=_duration(environment, "LOOK_EVERY_MIN", "30s", problems),
-        look_every_max=_duration(environment, "LOOK_EVERY_MAX", "5m", problems),
+        look_every_min=look_every_min,
+        look_every_max=look_every_max,
         development=environment.get("AZURE_FUNCTIONS_ENVIRONMENT") == "Development",
         problems=tuple(problems),
     )
@@ -123,10 +132,17 @@ def _duration(
     environment: Mapping[str, str], name: str, default: str, problems: list[Problem]
 ) -> timedelta:
     try:
-        return parse_duration(environment.get(name) or default)
+        return _longer_than_nothing(environment.get(name) or default)
     except ValueError as exc:
         problems.append(Problem(name, str(exc)))
         return parse_duration(default)
+
+
+def _longer_than_nothing(text: object) -> timedelta:
+    span = parse_duration(text)
+    if not span:
+        raise ValueError("must be longer than 0s: write it like 30s or 2m")
+    return span
 
 
 def _function_timeout(
@@ -135,10 +151,11 @@ def _function_timeout(
     """Return how long an invocation may take: the setting counts before host.json."""
     try:
         if text := environment.get(_TIMEOUT_SETTING):
-            return parse_duration(text)
+            return _longer_than_nothing(text)
         host = json.loads((root / "host.json").read_text(encoding="utf-8"))
         if isinstance(host, dict):
-            return parse_duration(host.get("functionTimeout", show_duration(_FUNCTION_TIMEOUT)))
+            usual = show_duration(_FUNCTION_TIMEOUT)
+            return _longer_than_nothing(host.get("functionTimeout", usual))
         problems.append(Problem("host.json", "is not a JSON object"))
     except OSError:
         return _FUNCTION_TIMEOUT

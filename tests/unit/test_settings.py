@@ -53,12 +53,17 @@ def test_everything_wrong_is_told_at_once_by_name(tmp_path: Path) -> None:
         ("TRAINING_DATA_CONTAINER", ""),
         ("MODELS_CONTAINER", ""),
         ("BLOB_SOURCE", "Polling"),
-        ("BLOB_SOURCE", ""),
         ("CLAIM_LEASE", "soon"),
         ("CLAIM_LEASE", "5m"),
         ("CLAIM_LEASE", "99999999999d"),
         ("LOOK_EVERY_MIN", "30"),
         ("LOOK_EVERY_MAX", "-5m"),
+        ("LOOK_EVERY_MIN", "0s"),
+        ("LOOK_EVERY_MIN", "5m1s"),
+        ("LOOK_EVERY_MAX", "0s"),
+        ("CLAIM_LEASE", "0s"),
+        ("AzureFunctionsJobHost__functionTimeout", "0s"),
+        ("AzureFunctionsJobHost__functionTimeout", "00:00:00"),
         ("AzureFunctionsJobHost__functionTimeout", "never"),
         ("AzureFunctionsJobHost__functionTimeout", "-1"),
     ],
@@ -68,6 +73,33 @@ def test_a_wrong_setting_is_named_and_nothing_is_raised(
 ) -> None:
     (told,) = problems(tmp_path, **{name: value})
     assert told.startswith("functionTimeout" if "Timeout" in name else name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("PIPELINES_FILE", "BLOB_SOURCE", "CLAIM_LEASE", "LOOK_EVERY_MIN", "LOOK_EVERY_MAX"),
+        *("AzureFunctionsJobHost__functionTimeout", "AZURE_FUNCTIONS_ENVIRONMENT", "DataStorage"),
+    ],
+)
+def test_a_setting_that_is_empty_is_one_that_is_not_set(tmp_path: Path, name: str) -> None:
+    assert read_settings({**GOOD, name: ""}, tmp_path) == read_settings(GOOD, tmp_path)
+
+
+def test_the_least_pause_between_looks_is_not_longer_than_the_most(tmp_path: Path) -> None:
+    (told,) = problems(tmp_path, LOOK_EVERY_MIN="2m", LOOK_EVERY_MAX="1m")
+    assert told == (
+        "LOOK_EVERY_MIN: 2m is longer than LOOK_EVERY_MAX: LOOK_EVERY_MAX is 1m, change one of them"
+    )
+    assert problems(tmp_path, LOOK_EVERY_MIN="1m", LOOK_EVERY_MAX="1m") == []
+
+
+def test_no_time_at_all_switches_no_guard_off(tmp_path: Path) -> None:
+    host(tmp_path, {"functionTimeout": "00:00:00"})
+    assert [text.partition(":")[0] for text in problems(tmp_path, CLAIM_LEASE="1s")] == [
+        "functionTimeout",
+        "CLAIM_LEASE",
+    ]
 
 
 @pytest.mark.parametrize(
