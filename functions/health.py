@@ -10,7 +10,7 @@ from shared.core.run import Phase
 from shared.errors import RelearnError
 from shared.http_shapes import Health, Status
 from shared.records import SweepState
-from shared.wiring import App, Unusable, app_or_problems
+from shared.wiring import STARTED_AT, App, Unusable, app_or_problems
 
 bp = func.Blueprint()
 #: Timers have been seen to stop silently (contract azure-functions §8).
@@ -56,10 +56,9 @@ def _search(sweep: SweepState) -> dict[str, Any]:
 
 
 def _silence(built: App, last_poll: datetime | None) -> list[str]:
-    if last_poll is None:
-        return []  # just deployed
-    silent = built.context.clock.now() - last_poll
-    what = f"poll_jobs: no poll since {last_poll.isoformat()}: is its timer running?"
+    since = last_poll or STARTED_AT  # a timer that never ran has had its time since then
+    silent = built.context.clock.now() - since
+    what = f"poll_jobs: no poll since {since.isoformat()}: is its timer running?"
     return [what] if silent > _SILENT else []
 
 

@@ -17,6 +17,8 @@ POLL_DEFAULT: Final = "*/30 * * * * *"
 SCHEDULE_TICK_DEFAULT: Final = "0 * * * * *"
 _FUNCTION_TIMEOUT: Final = timedelta(minutes=5)
 _TIMEOUT_SETTING: Final = "AzureFunctionsJobHost__functionTimeout"
+#: Those whose blobs trigger a function: the host passes each event on by a queue of the account.
+_TRIGGERING: Final = ("DataStorage", "ModelsStorage")
 _BLOB_SOURCES: Final = ("EventGrid", "LogsAndContainerScan")
 
 
@@ -72,6 +74,7 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
         if connection_name(environment, name) is None:
             cure = f"set {name}, {name}__blobServiceUri or {DEFAULT_CONNECTION}"
             problems.append(Problem(name, "no storage connection", cure))
+    problems += _missing_queues(environment)
     lease = _duration(environment, "CLAIM_LEASE", "6m", problems)
     timeout = _function_timeout(environment, root, problems)
     if lease <= timeout:
@@ -107,6 +110,28 @@ def connection_name(environment: Mapping[str, str], name: str) -> str | None:
         if any(environment.get(form) for form in forms):
             return candidate
     return None
+
+
+def _missing_queues(environment: Mapping[str, str]) -> list[Problem]:
+    """Return the connections by identity whose blobs would trigger nothing.
+
+    A connection string holds the queue's address; so does the account's name, for the host. The
+    URI of the blob service does not (contract azure-functions §2, identity-based connection).
+    """
+    used = dict.fromkeys(connection_name(environment, name) for name in _TRIGGERING)
+    cure = (
+        "write https://<account>.queue.core.windows.net, and give the app's identity Storage "
+        "Blob Data Owner and Storage Queue Data Contributor on the account"
+    )
+    return [
+        Problem(f"{name}__queueServiceUri", "not set, and a blob trigger needs it", cure)
+        for name in used
+        if name is not None
+        and not any(
+            environment.get(form)
+            for form in (name, f"{name}__queueServiceUri", f"{name}__accountName")
+        )
+    ]
 
 
 def resolve(environment: Mapping[str, str], text: str) -> str:

@@ -39,6 +39,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
     def use(built: App | Unusable) -> None:
         monkeypatch.setattr(wiring, "app_or_problems", lambda: built)
         monkeypatch.setattr(functions.health, "app_or_problems", lambda: built)
+        monkeypatch.setattr(functions.health, "STARTED_AT", datetime.now(UTC))
 
     return use
 

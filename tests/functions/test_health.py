@@ -36,6 +36,15 @@ def test_health_fails_when_the_timer_fell_silent(world: World, api: Api) -> None
     assert "poll_jobs" in silent.body["problems"][0]
 
 
+def test_health_fails_when_the_timer_never_ran(world: World, api: Api) -> None:
+    world.clock.move(timedelta(minutes=14))
+    healthy(api.health())
+    world.clock.move(timedelta(minutes=2))
+    silent = api.health()
+    assert (silent.status, silent.body["last_poll"]) == (503, None)
+    assert "poll_jobs: no poll since" in silent.body["problems"][0]
+
+
 def test_health_lists_parked_runs_for_attention(world: World, api: Api) -> None:
     run_id = park(world, api)
     world.tick(0)

@@ -166,6 +166,40 @@ def test_a_connection_is_found_in_each_of_its_forms(
     assert connection_name(environment, "DataStorage") == used
 
 
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({"DataStorage__blobServiceUri": "https://x"}, ["DataStorage"]),
+        ({"ModelsStorage__serviceUri": "https://x"}, ["ModelsStorage"]),
+        ({"LedgerStorage__blobServiceUri": "https://x"}, []),
+        (
+            {"AzureWebJobsStorage": "", "AzureWebJobsStorage__blobServiceUri": "https://x"},
+            ["AzureWebJobsStorage"],
+        ),
+        ({"AzureWebJobsStorage": "", "AzureWebJobsStorage__accountName": "x"}, []),
+        ({"DataStorage": "x", "DataStorage__blobServiceUri": "https://x"}, []),
+        ({"DataStorage__blobServiceUri": "https://x", "DataStorage__accountName": "x"}, []),
+        (
+            {
+                "DataStorage__blobServiceUri": "https://x",
+                "DataStorage__queueServiceUri": "https://q",
+            },
+            [],
+        ),
+        (
+            {"DataStorage__blobServiceUri": "https://x", "DataStorage__queueServiceUri": ""},
+            ["DataStorage"],
+        ),
+    ],
+)
+def test_an_identity_that_is_to_trigger_needs_the_queue_as_well(
+    tmp_path: Path, changes: dict[str, str], missing: list[str]
+) -> None:
+    told = problems(tmp_path, **changes)
+    assert [text.partition(":")[0] for text in told] == [f"{n}__queueServiceUri" for n in missing]
+    assert all("Storage Queue Data Contributor" in text for text in told)
+
+
 def test_only_the_word_development_makes_it_development(tmp_path: Path) -> None:
     for text, expected in (("Development", True), ("Production", False), ("true", False)):
         settings = read_settings({**GOOD, "AZURE_FUNCTIONS_ENVIRONMENT": text}, tmp_path)
