@@ -253,6 +253,18 @@ def test_a_version_that_is_not_the_present_one_is_refused(asking: World) -> None
     assert cancel(run_id, If_Match=etag).status == 412
 
 
+@pytest.mark.parametrize("order", ["approve", "reject", "cancel", "retry"])
+def test_no_order_is_carried_out_on_a_version_that_its_giver_did_not_see(
+    asking: World, order: str
+) -> None:
+    run_id = awaiting(asking)
+    etag = Api().get(run_id).headers["ETag"]
+    handler = getattr(runs, f"{order}_run")
+    told = tell(handler, "POST", headers={"If-Match": '"old"'}, run_id=run_id)
+    assert told.status == 412
+    assert Api().get(run_id).headers["ETag"] == etag
+
+
 @pytest.mark.parametrize("header", ["", ",", '""', "W/"])
 def test_a_precondition_without_a_version_is_never_met(asking: World, header: str) -> None:
     assert approve(awaiting(asking), None, If_Match=header).status == 412

@@ -127,6 +127,20 @@ def test_an_endpoint_that_is_being_updated_is_not_judged() -> None:
     assert not repairs(world)
 
 
+def test_what_an_update_under_way_brings_is_not_taken_for_drift() -> None:
+    world, _ = live()
+    world.clock.move(HOUR)
+    newer = world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n")
+    world.studio.work()
+    world.intake.model_landed(f"runs/sample/{newer.run_id}/1/model.ilearner")
+    assert world.now_of(newer).phase is Phase.VERIFYING
+    for _ in range(4):  # the endpoint has switched, and its run has not looked yet
+        world.clock.move(MINUTE)
+        world.poll._drift.check(world.clock.now() + MINUTE)
+    assert not repairs(world)
+    world.until(newer, Phase.PROMOTED)
+
+
 def test_a_repair_that_another_model_overtook_ends_superseded() -> None:
     world, _ = live()
     meddle(world)

@@ -89,6 +89,18 @@ def test_a_new_schedule_makes_up_for_no_time_before_it_was_there(catch_up: str) 
     assert after(world, HOUR, 10 * MINUTE) == 1
 
 
+@pytest.mark.parametrize("catch_up", ["latest", "all"])
+def test_a_changed_schedule_makes_up_for_no_time_before_it_was_there(catch_up: str) -> None:
+    world = scheduled(catch_up=catch_up, endpoints=[])
+    before = after(world, HOUR)
+    world.clock.move(3 * HOUR + 40 * MINUTE)
+    world.pipeline = world.pipeline.model_copy(update={"schedule": "0 30 * * * *"})
+    world.restart()
+    world.poll.start_scheduled()
+    assert len(due_runs(world)) == before
+    assert after(world, HOUR) == before + 1
+
+
 # One of many
 
 

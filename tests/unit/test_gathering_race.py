@@ -8,6 +8,8 @@ import pytest
 from shared.core.run import Run
 from shared.ports import ETag
 from shared.records import VersionEntry
+from tests.fakes.faults import Kind
+from tests.fakes.world import DATA
 from tests.unit.test_gathering import BURST, NEWEST, trained_on, waiting, world_of
 
 
@@ -69,6 +71,28 @@ def test_a_worker_that_is_slow_to_store_its_run_meets_the_one_that_went_on_with_
         world.tick()
     counted = sorted(name for names in trained_on(world) for name in names)
     assert counted == ["a.csv", "b.csv", "c.csv"]
+    assert waiting(world) == []
+
+
+def test_a_run_begun_by_a_dead_worker_takes_its_own_version_and_not_the_whole_queue() -> None:
+    world = world_of({"when_busy": "queue"})
+    world.upload("a.csv")
+    calm = world_of({"when_busy": "queue"})
+    calm.upload("a.csv")
+    calm.deliver("a.csv")
+    announced = next(i for i, site in enumerate(calm.faults.sites) if site.endswith(" slots"))
+    world.faults.plan = {announced: Kind.CRASH_AFTER}
+    assert not world.survive(lambda: world.deliver("a.csv"))
+    assert world.runs() == []
+    for name in ("b.csv", "c.csv"):
+        world.clock.move(timedelta(seconds=5))
+        world.upload(name, f"a,b,label\n{len(name)},2,0\n3,4,1\n".encode())
+        landed = world.blobs.head(DATA, name)
+        assert landed is not None
+        assert world.intake.landed(landed)  # kept until its run may begin
+    for _ in range(40):
+        world.tick()
+    assert trained_on(world) == [["a.csv"], ["b.csv"], ["c.csv"]]
     assert waiting(world) == []
 
 

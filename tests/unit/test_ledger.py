@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -162,7 +163,7 @@ def test_the_newest_version_of_one_blob_is_told_and_no_others(ledger: Ledger) ->
 def test_a_version_is_a_touch_only_where_the_storage_says_that_its_bytes_are_the_same(
     ledger: Ledger,
 ) -> None:
-    later = {"etag": "0x2", "modified": NOW + HOUR}
+    later: dict[str, Any] = {"etag": "0x2", "modified": NOW + HOUR}
     ledger.add_version("b-1", ENTRY)
     assert ledger.touched_since("b", blob(**later)) == NOW.isoformat()
     assert ledger.touched_since("b", blob(**later, content_md5="b3RoZXI=")) is None

@@ -392,6 +392,18 @@ def test_a_model_that_was_deleted_is_not_the_way_back(*, send_resources: bool) -
         world.until(world.next_run(f"n{number}.csv", csv(number)), Phase.PROMOTED)
 
 
+def test_a_model_that_was_replaced_since_it_was_proved_is_not_the_way_back() -> None:
+    world = Observed()
+    first = world.serving()
+    zero = world.until(world.start("zero.csv"), Phase.PROMOTED)
+    assert zero.model is not None
+    other = InstantTrainer().train({"input1": csv(9)}, {}, label=None).model
+    world.clock.move(MINUTE)
+    world.blobs.put(MODELS, zero.model.name, other)
+    world.until_settled(world.next_run("bad.csv", OTHER_COLUMNS))
+    assert world.serving() == first
+
+
 def test_a_model_that_was_deleted_after_an_unchanged_run_stops_nobody() -> None:
     world = Observed(send_resources=False)
     zero = world.until(world.start("zero.csv"), Phase.PROMOTED)

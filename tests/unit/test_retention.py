@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.context import Context
-from shared.core.head import Reservation
+from shared.core.head import Held, Reservation, held
 from shared.retention import Retention
 from tests.fakes.clock import Hurried
 from tests.fakes.world import World
@@ -89,6 +89,21 @@ def test_the_run_that_trained_what_others_delivered_is_kept() -> None:
     fleet.clock.move(AGES)
     cleaned(fleet)
     assert f"runs/{parent.run_id}" in kept(fleet, "runs")
+
+
+def test_the_run_of_a_rollback_is_kept_for_as_long_as_its_endpoint_is_held() -> None:
+    world = World()
+    rolled_back, *_ = [promoted(world, f"{i}.csv", b"a,b,l\n%d,2,0\n3,4,1\n" % i) for i in range(8)]
+    (name,) = kept(world, "heads")
+    ledger = world.intake._context.ledger
+    stored = ledger.head(name.removeprefix("heads/"))
+    assert stored is not None
+    ((place, _),) = stored.record.resources.items()
+    hold = Held(run_id=rolled_back, to="baseline", by="ada", at=world.clock.now())
+    ledger.put_head(name.removeprefix("heads/"), held(stored.record, place, hold), stored.etag)
+    world.clock.move(AGES)
+    assert cleaned(world) == 3  # another run, its version and its line
+    assert f"runs/{rolled_back}" in kept(world, "runs")
 
 
 def test_the_runs_that_set_a_model_again_or_left_a_reservation_are_kept() -> None:
