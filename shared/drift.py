@@ -18,6 +18,7 @@ from shared.core.run import Entry, Origin, Phase, Run
 from shared.core.watch import Sighting, Watch, confirmed, repairable, sighting
 from shared.errors import Conflict, RelearnError
 from shared.journal import Event, report, report_run
+from shared.lanes import Lanes
 from shared.records import Stored
 
 EVERY: Final = timedelta(hours=1)
@@ -65,22 +66,25 @@ class Drift:
         Args:
             until: when no further look may be begun.
         """
-        now = self.context.clock.now()
-        for name, due in self.context.ledger.watches():
-            if due > now:
-                continue
-            if self.context.clock.now() >= until:
-                return
-            try:
-                self._check(name)
-            except Conflict:
-                continue  # another worker looks at it
-            except RelearnError as exc:
-                log.warning("watch %s: the endpoint cannot be looked at now: %s", name, exc)
-                self._later(name)
-            except Exception:  # noqa: BLE001 -- one odd endpoint never stops the others
-                log.exception("watch %s: the endpoint cannot be looked at", name)
-                self._later(name)
+        clock = self.context.clock
+        now = clock.now()
+        due = [name for name, due in self.context.ledger.watches() if due <= now]
+        # One lane for all: what cannot be looked at is put off by itself.
+        at_once = self.context.limits.at_once
+        Lanes(due, lambda _: "", self._look, lambda: clock.now() < until, at_once).run()
+
+    def _look(self, name: str) -> bool:
+        try:
+            self._check(name)
+        except Conflict:
+            log.info("watch %s: another worker looks at it", name)
+        except RelearnError as exc:
+            log.warning("watch %s: the endpoint cannot be looked at now: %s", name, exc)
+            self._later(name)
+        except Exception:  # noqa: BLE001 -- one odd endpoint never stops the others
+            log.exception("watch %s: the endpoint cannot be looked at", name)
+            self._later(name)
+        return True
 
     def _check(self, name: str) -> None:
         stored = self.context.ledger.watch(name)

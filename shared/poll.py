@@ -92,8 +92,9 @@ class Poll:
             looked, open_runs = looked + more.looked, more.open
         if self._context.clock.now() < until:
             self._find_models_by_hand(last.record.at - _LOST_FOR if last else None)
-        if self._context.clock.now() < until:
-            self._drift.check(until)
+        if (now := self._context.clock.now()) < until:
+            # A part of the tick: those due besides wait for the next, and the runs need not.
+            self._drift.check(min(until, now + self._context.limits.tick / 4))
         beat = Heartbeat(
             at=self._context.clock.now(),
             looked=looked,

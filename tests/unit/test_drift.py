@@ -7,7 +7,9 @@ import pytest
 from local.studio import InstantTrainer
 from shared.clients.http import Answer
 from shared.core.run import Origin, Phase, Run
+from shared.drift import Drift
 from shared.endpoints import Command, Endpoints
+from shared.ledger import Ledger
 from tests.fakes.faults import Kind
 from tests.unit.worlds import Observed, refused
 
@@ -190,3 +192,22 @@ def test_a_probe_that_is_refused_says_nothing_about_the_model() -> None:
     world.script("POST", "/execute", Answer(404, {}, b"gone"), times=None)
     pass_time(world, 3)
     assert not repairs(world)
+
+
+def test_however_many_endpoints_are_due_a_tick_looks_at_them_for_a_part_of_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, _ = live()
+    looks: list[str] = []
+
+    def look(_: Drift, name: str) -> None:
+        world.clock.move(timedelta(seconds=20))
+        looks.append(name)
+
+    many = [(f"{number:020}", world.clock.now()) for number in range(100)]
+    monkeypatch.setattr(Ledger, "watches", lambda _: iter(many))
+    monkeypatch.setattr(Drift, "_check", look)
+    began = world.clock.now()
+    world.poll.tick()
+    assert world.clock.now() - began <= world.limits.tick / 4
+    assert looks == [name for name, _ in many][: len(looks)]
