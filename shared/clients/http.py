@@ -4,22 +4,15 @@ Nothing is retried here: the ledger remembers that a step has not worked, and th
 repeats it. Redirects are not followed, so that a key never travels to another host.
 """
 
-import io
 import json
-import socket
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from http.client import HTTPResponse
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Final, Protocol
 
 import requests
 from requests import exceptions as failed
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import (
     ConnectTimeoutError,
     MaxRetryError,
@@ -27,17 +20,12 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from shared.clients.timed_http import TimedAdapter
 from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 #: Connecting and each wait for bytes, in seconds. One step makes three calls at most, so that
 #: its time-outs stay under `Limits.longest_step`, far from functionTimeout (rule 4).
 TIMEOUTS: Final = (5.0, 20.0)
-#: A peer that drips bytes must not outlast functionTimeout: from the request sent to the last
-#: byte of the answer, its headers included; in seconds.
-_WHOLE_ANSWER: Final = 20.0
 _LONGEST_WAIT: Final = timedelta(days=1)
 _MOST_BYTES: Final = 4 * 1024 * 1024
 #: Raised for a request that was never put together: the same call can never work.
@@ -113,7 +101,7 @@ class RequestsHttp:
         # Settings name every service and key; a .netrc or proxy variable must not add others.
         self._connections.trust_env = False
         for scheme in ("http://", "https://"):
-            self._connections.mount(scheme, _Adapter())
+            self._connections.mount(scheme, TimedAdapter())
 
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
@@ -163,61 +151,3 @@ def classify(exc: requests.RequestException, method: str) -> RelearnError:
     ):
         return TransientError(f"{method}: the service cannot be reached ({kind})")
     return OutcomeUnknown(f"{method}: the answer was lost ({kind})")
-
-
-class _Bytes(io.RawIOBase):
-    """What a socket receives, until the whole answer has had its time."""
-
-    def __init__(self, received: io.RawIOBase, sock: socket.socket) -> None:
-        self._received, self._sock = received, sock
-        self._until = time.monotonic() + _WHOLE_ANSWER
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer") -> int | None:
-        left = self._until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        usual = self._sock.gettimeout()
-        self._sock.settimeout(left if usual is None else min(left, usual))
-        try:
-            return self._received.readinto(buffer)
-        finally:
-            self._sock.settimeout(usual)  # the connection may serve another call
-
-    def close(self) -> None:
-        self._received.close()
-        super().close()
-
-
-class _Response(HTTPResponse):
-    """An answer whose every byte comes in time; else it is a read that timed out."""
-
-    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
-        super().__init__(sock, *args, **options)
-        self.fp = io.BufferedReader(_Bytes(self.fp.detach(), sock))
-
-
-class _Connection(HTTPConnection):
-    response_class = _Response
-
-
-class _SecureConnection(HTTPSConnection):
-    response_class = _Response
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
-
-
-class _Adapter(HTTPAdapter):
-    """Has requests use these connections, by the ways that urllib3 documents for it."""
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}

@@ -14,7 +14,7 @@ import requests
 from requests import exceptions as failed
 from urllib3.exceptions import MaxRetryError, SSLError
 
-from shared.clients import http
+from shared.clients import timed_http
 from shared.clients.http import Answer, RequestsHttp, classify
 from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
 from tests.unit.samples import NOW
@@ -187,7 +187,7 @@ def drip(head: str, rest: str, finished: list[bool]) -> Callable[[socket.socket]
 def test_an_answer_that_drips_is_given_up_while_it_still_comes(
     client: RequestsHttp, monkeypatch: pytest.MonkeyPatch, head: str, rest: str
 ) -> None:
-    monkeypatch.setattr(http, "_WHOLE_ANSWER", 0.2)
+    monkeypatch.setattr(timed_http, "WHOLE_ANSWER", 0.2)
     finished: list[bool] = []
     with peer(drip(head, rest, finished)) as url, pytest.raises(OutcomeUnknown) as caught:
         client.send("POST", f"{url}?sig=SECRET", KEY, b"{}")
