@@ -5,6 +5,7 @@ import azure.functions as func
 from functions.answers import answering, body_of, if_match, query_of, shape, who
 from shared.http_shapes import (
     MatchShown,
+    PipelineLine,
     PipelineList,
     PipelineShown,
     PreviewQuery,
@@ -23,10 +24,10 @@ bp = func.Blueprint()
 @bp.route(route="pipelines", methods=["GET"])
 @answering
 def list_pipelines(req: func.HttpRequest) -> func.HttpResponse:
-    """List the pipelines of the file, and how they stand."""
+    """List the pipelines of the file, and how they stand; each one's own view has its keys."""
     del req
     pipelines = app().pipelines
-    found = [_shown(pipelines.standing(name)) for name in pipelines.names()]
+    found = [_line_of(pipelines.standing(name, keys=False)) for name in pipelines.names()]
     return shape(PipelineList(pipelines=found))
 
 
@@ -88,11 +89,11 @@ def _told(standing: Standing) -> func.HttpResponse:
     return shape(_shown(standing), ETag=f'"{standing.version}"')
 
 
-def _shown(standing: Standing) -> PipelineShown:
+def _line_of(standing: Standing) -> PipelineLine:
     pipeline = standing.pipeline
     config = pipeline.model_dump(mode="json", exclude_none=True)
     by_itself = [slot.paused for slot in standing.slots if slot.paused is not None]
-    return PipelineShown(
+    return PipelineLine(
         name=pipeline.name,
         when_busy=pipeline.when_busy,
         data=pipeline.data.blob if pipeline.data else None,
@@ -103,15 +104,19 @@ def _shown(standing: Standing) -> PipelineShown:
         next_due=standing.next_due,
         waiting_data=standing.waiting_data,
         paused=standing.pause or next(iter(by_itself), None),
-        keys=[
-            SlotShown(
-                key=list(slot.key),
-                running=list(slot.holders),
-                waiting=list(slot.waiting),
-                begun=list(slot.begun[-10:]),
-                paused=slot.paused,
-            )
-            for slot in standing.slots
-        ],
         config=config,
     )
+
+
+def _shown(standing: Standing) -> PipelineShown:
+    keys = [
+        SlotShown(
+            key=list(slot.key),
+            running=list(slot.holders),
+            waiting=list(slot.waiting),
+            begun=list(slot.begun[-10:]),
+            paused=slot.paused,
+        )
+        for slot in standing.slots
+    ]
+    return PipelineShown(**dict(_line_of(standing)), keys=keys)

@@ -124,8 +124,8 @@ class SlotShown(Answer):
     paused: Pause | None = None
 
 
-class PipelineShown(Answer):
-    """How a pipeline stands."""
+class PipelineLine(Answer):
+    """How a pipeline stands, without its keys."""
 
     name: str
     when_busy: Literal["newest", "queue", "parallel"]
@@ -138,15 +138,24 @@ class PipelineShown(Answer):
     )
     next_due: AwareDatetime | None = None
     waiting_data: int = Field(description="Data versions that no run has taken yet.")
-    paused: Pause | None = None
-    keys: list[SlotShown]
+    paused: Pause | None = Field(
+        default=None,
+        description="By a person, or by failures; where there are customers, the list of pipelines "
+        "tells of a person's pause alone.",
+    )
     config: dict[str, Any] = Field(description="As configured; secrets by the name of a setting.")
 
 
-class PipelineList(Answer):
-    """All pipelines, by name."""
+class PipelineShown(PipelineLine):
+    """How a pipeline stands, with each of its keys."""
 
-    pipelines: list[PipelineShown]
+    keys: list[SlotShown]
+
+
+class PipelineList(Answer):
+    """All pipelines, by name; their keys are in the view of each."""
+
+    pipelines: list[PipelineLine]
 
 
 class MatchShown(Answer):

@@ -80,8 +80,13 @@ class Pipelines:
     context: Context
     intake: Intake
 
-    def standing(self, name: str) -> Standing:
-        """Return how a pipeline stands. Raises NoSuchPipeline."""
+    def standing(self, name: str, *, keys: bool = True) -> Standing:
+        """Return how a pipeline stands. Raises NoSuchPipeline.
+
+        Args:
+            name: the pipeline.
+            keys: whether its customers are wanted too, at a read for each.
+        """
         pipeline = self._find(name)
         ledger = self.context.ledger
         activated, schedule = ledger.activated(name), pipeline.schedule
@@ -90,11 +95,21 @@ class Pipelines:
             pipeline=pipeline,
             active_since=since,
             pause=ledger.pause(name),
-            slots=tuple(stored.record for _, stored in ledger.slots(name)),
+            slots=self._slots(pipeline) if keys else self._only_slot(pipeline),
             last_due=self._last_due(name, schedule, since) if schedule else None,
             next_due=next_due_of(schedule, self.context.clock.now()) if schedule else None,
             waiting_data=sum(1 for _ in ledger.inbox(f"inbox/{name}/")),
         )
+
+    def _slots(self, pipeline: Pipeline) -> tuple[Slot, ...]:
+        return tuple(stored.record for _, stored in self.context.ledger.slots(pipeline.name))
+
+    def _only_slot(self, pipeline: Pipeline) -> tuple[Slot, ...]:
+        """Return the slot of a pipeline without customers; it knows whether failures paused it."""
+        if pipeline.key_tokens:
+            return ()
+        stored = self.context.ledger.slot(names.slot_id(pipeline.name, ()))
+        return (stored.record,) if stored else ()
 
     def _last_due(self, name: str, schedule: Schedule, since: datetime | None) -> datetime | None:
         known = self.context.ledger.last_due(name)

@@ -12,7 +12,9 @@ import pytest
 from functions import endpoints, pipelines, runs
 from shared.core.gate_facts import Approved
 from shared.core.machine import apply
+from shared.core.names import slot_id
 from shared.core.run import Phase
+from shared.core.slot import Slot
 from tests.fakes.faults import Kind
 from tests.fakes.world import World
 from tests.functions.calls import Api, Said
@@ -530,6 +532,49 @@ def test_an_unknown_pipeline_is_not_found(
     assert told.status == 404
     assert "sample" in told.body["detail"]
     assert not world.documents.rows
+
+
+# The list of pipelines
+
+
+def with_customers(count: int) -> tuple[World, CountingDocuments]:
+    """A world whose pipeline has had runs for so many customers."""
+    changes = {"key": "{customer}", "data": {"blob": "{customer}/{name}.csv"}}
+    world = World(config={"pipeline": changes})
+    documents = CountingDocuments(world.clock, world.faults)
+    world.documents = documents
+    world.restart()
+    for number in range(count):
+        key, at = (f"customer{number}",), world.clock.now()
+        slot = Slot(pipeline="sample", key=key).begin(f"sample-{number}", at, keep=1)
+        world.intake._context.ledger.put_slot(slot_id("sample", key), slot, None)
+    return world, documents
+
+
+def test_the_list_of_pipelines_costs_no_more_where_there_are_many_customers(serve: Serve) -> None:
+    world, documents = with_customers(300)
+    serve(app_over(world))
+    documents.calls.clear()
+    (line,) = tell(pipelines.list_pipelines).body["pipelines"]
+    assert len(documents.calls) <= 5
+    shown = tell(pipelines.get_pipeline, pipeline="sample").body
+    assert len(shown.pop("keys")) == 300
+    assert line == shown
+
+
+def test_the_list_tells_of_a_pause_by_a_person_and_by_failures(serve: Serve) -> None:
+    world = present_world(pipeline={"when_busy": "queue", "pause_after": 1})
+    serve(app_over(world))
+    fails(world, 1)
+    world.upload("2.csv", rows(2))
+    world.deliver("2.csv")
+    for _ in range(5):
+        world.tick()
+    (line,) = tell(pipelines.list_pipelines).body["pipelines"]
+    assert line["paused"]["by"] == "relearn"
+    pause()
+    (line,) = tell(pipelines.list_pipelines).body["pipelines"]
+    assert line["paused"]["by"] == "ada (unverified)"
 
 
 # Preview
