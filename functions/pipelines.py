@@ -116,6 +116,7 @@ def _shown(standing: Standing) -> PipelineShown:
             waiting=list(slot.waiting),
             begun=list(slot.begun[-10:]),
             paused=slot.paused,
+            over_budget=standing.over_budget(slot),
         )
         for slot in standing.slots
     ]

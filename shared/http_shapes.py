@@ -121,7 +121,10 @@ class SlotShown(Answer):
     running: list[str]
     waiting: list[Turn]
     begun: list[Turn]
-    paused: Pause | None = None
+    paused: Pause | None = Field(default=None, description="By failures of this key.")
+    over_budget: str | None = Field(
+        default=None, description="Why the budget lets nothing begin for this key now."
+    )
 
 
 class PipelineLine(Answer):

@@ -13,7 +13,7 @@ from shared.core.pattern import literal_prefix
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.core.schedule import Schedule, last_due_of, next_due_of
-from shared.core.slot import Pause, Slot
+from shared.core.slot import Pause, Slot, over_budget
 from shared.core.training import DATA, MANIFEST
 from shared.errors import Conflict, PermanentError
 from shared.gathering import key_of
@@ -47,6 +47,11 @@ class Standing:
     last_due: datetime | None
     next_due: datetime | None
     waiting_data: int
+    at: datetime
+
+    def over_budget(self, slot: Slot) -> str | None:
+        """Return why the budget lets nothing begin in one of the slots; None when it does."""
+        return over_budget(slot, self.pipeline, "", self.at)
 
     @property
     def version(self) -> str:
@@ -90,6 +95,7 @@ class Pipelines:
         pipeline = self._find(name)
         ledger = self.context.ledger
         activated, schedule = ledger.activated(name), pipeline.schedule
+        now = self.context.clock.now()
         since = activated.record.activated_at if activated else None
         return Standing(
             pipeline=pipeline,
@@ -97,8 +103,9 @@ class Pipelines:
             pause=ledger.pause(name),
             slots=self._slots(pipeline) if keys else self._only_slot(pipeline),
             last_due=self._last_due(name, schedule, since) if schedule else None,
-            next_due=next_due_of(schedule, self.context.clock.now()) if schedule else None,
+            next_due=next_due_of(schedule, now) if schedule else None,
             waiting_data=sum(1 for _ in ledger.inbox(f"inbox/{name}/")),
+            at=now,
         )
 
     def _slots(self, pipeline: Pipeline) -> tuple[Slot, ...]:

@@ -534,6 +534,30 @@ def test_an_unknown_pipeline_is_not_found(
     assert not world.documents.rows
 
 
+BUDGETS: list[tuple[dict[str, Any], str]] = [
+    ({"least_interval": "2h"}, "the budget allows the next run at "),
+    ({"most_per_day": 1}, "the budget's 1 runs within 24 hours are used up"),
+]
+
+
+@pytest.mark.parametrize(("budget", "words"), BUDGETS)
+def test_a_budget_that_is_used_up_is_shown_as_its_waiting_run_says_it(
+    serve: Serve, budget: dict[str, Any], words: str
+) -> None:
+    world = present_world(pipeline={"when_busy": "queue", "budget": budget})
+    serve(app_over(world))
+    world.upload()
+    Api().start()
+    world.until_ended()
+    waiting = Api().start().body
+    (slot,) = tell(pipelines.get_pipeline, pipeline="sample").body["keys"]
+    assert slot["over_budget"] == waiting["reason"]
+    assert slot["over_budget"].startswith(words)
+    world.clock.move(timedelta(days=1))
+    (slot,) = tell(pipelines.get_pipeline, pipeline="sample").body["keys"]
+    assert "over_budget" not in slot
+
+
 # The list of pipelines
 
 
