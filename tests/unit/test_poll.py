@@ -217,6 +217,11 @@ def test_a_tick_stops_within_its_budget_and_the_next_starts_where_it_stopped(
     assert looked_at == {job.id for job in world.studio.jobs}
 
 
+def test_the_last_step_that_a_tick_may_begin_ends_within_the_tick(world: Observed) -> None:
+    limits, began = world.limits, world.clock.now()
+    assert began < world.poll.until() <= began + limits.tick - limits.longest_step
+
+
 def test_one_service_that_fails_is_spared_for_the_rest_of_the_tick(world: Observed) -> None:
     training(world, count=30)
     world.script("GET", "", BUSY, times=None)

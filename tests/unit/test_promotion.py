@@ -48,6 +48,17 @@ def test_an_old_model_that_cannot_be_put_back_parks_the_run(world: Observed) -> 
     assert "Invalid service input" in str(run.reason)
 
 
+def test_a_way_back_that_is_never_confirmed_is_sent_again_a_few_times_and_then_parked(
+    world: Observed,
+) -> None:
+    world.script("POST", "/refresh", refused(500, "InternalError", "Who knows."), times=None)
+    world.upload(content=OTHER_COLUMNS)
+    run = world.until(world.deliver()[0], Phase.PARKED, ticks=80)
+    assert run.parked_in is Phase.RETURNING
+    assert "the old model does not serve again" in str(run.reason)
+    assert sum(sent.endswith("/refresh") for sent in world.http.sent) == 4
+
+
 def test_an_update_that_changes_nothing_ends_unchanged_and_the_next_run_goes_on(
     world: Observed,
 ) -> None:

@@ -355,6 +355,11 @@ def test_the_last_digits_of_a_float_do_not_count() -> None:
     assert not good("0.3001").agrees_with(good("0.3"))
 
 
+def test_scores_that_differ_in_their_seventh_digit_are_those_of_two_models() -> None:
+    assert not good("0.3000001").agrees_with(good("0.3"))
+    assert not good("1000.0001").agrees_with(good("1000"))
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

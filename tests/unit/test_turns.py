@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.asked import ManualRequest
+from shared.clients.http import Answer
 from shared.core.run import Phase, Run
 from shared.errors import InvalidTransition
 from shared.pipelines import Pipelines
@@ -111,6 +112,28 @@ def test_no_more_runs_a_day_than_the_budget_has() -> None:
     for _ in range(20):
         world.tick()
     assert len(world.runs()) == 3
+
+
+def test_a_second_attempt_was_paid_for_with_the_first() -> None:
+    world = world_of({"when_busy": "parallel", "budget": {"least_interval": "5h"}}, attempts=2)
+    (run,) = land(world, "a.csv")
+    failed = Answer(200, {}, b'{"StatusCode": "Failed", "Details": "Bad luck."}')
+    world.script("GET", str(run.job), failed)
+    world.idle(10 * MINUTE)
+    again = world.now_of(run)
+    assert (again.phase, again.attempt) == (Phase.TRAINING, 2)
+
+
+def test_a_run_that_a_person_retries_was_paid_for_when_it_began() -> None:
+    world = world_of({"when_busy": "queue", "budget": {"most_per_day": 2}})
+    key = world.environment.pop("TRAINING_KEY")
+    (parked,) = land(world, "a.csv")
+    world.environment["TRAINING_KEY"] = key
+    (second,) = land(world, "b.csv")
+    assert world.until_settled(second).phase is Phase.PROMOTED
+    world.orders.retry(parked.run_id)
+    world.idle(10 * MINUTE)
+    assert world.now_of(parked).phase is Phase.TRAINING
 
 
 def test_a_pipeline_that_fails_again_and_again_pauses_itself_and_can_be_resumed(
