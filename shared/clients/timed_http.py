@@ -75,5 +75,6 @@ class TimedAdapter(HTTPAdapter):
     """Has requests use these connections, by the ways that urllib3 documents for it."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """Make pools of them, for both schemes."""
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}

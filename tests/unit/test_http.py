@@ -14,7 +14,7 @@ import requests
 from requests import exceptions as failed
 from urllib3.exceptions import MaxRetryError, SSLError
 
-from shared.clients import timed_http
+from shared.clients import http, timed_http
 from shared.clients.http import Answer, RequestsHttp, classify
 from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
 from tests.unit.samples import NOW
