@@ -16,6 +16,7 @@ from shared.errors import (
     BadCursor,
     ConfigError,
     Conflict,
+    CorruptRecord,
     InvalidTransition,
     OutcomeUnknown,
     RelearnError,
@@ -42,6 +43,12 @@ _PROBLEMS: Final[tuple[tuple[tuple[type[RelearnError], ...], int, str], ...]] = 
     ((Outdated,), 412, "Changed meanwhile"),
     ((InvalidTransition, Conflict), 409, "Not now"),
     ((TransientError, OutcomeUnknown), 503, "Try again"),
+    ((CorruptRecord,), 500, "Record not understood"),
+)
+#: What else cannot be helped by repeating is said by the storage.
+_TO_CHECK: Final = (
+    "To check: the connection setting, that the container exists, the roles of the app's identity "
+    "at the storage account, and its network rules; GET /api/health says when it works again"
 )
 
 Handler = Callable[[func.HttpRequest], func.HttpResponse]
@@ -168,4 +175,4 @@ def _refused(exc: RelearnError) -> func.HttpResponse:
             return problem(status, title, str(exc))
     if isinstance(exc, ConfigError):
         return problem(503, "Not configured", "see GET /api/health for what is wrong")
-    return problem(500, type(exc).__name__, str(exc))
+    return problem(503, "Storage refuses", f"{exc}. {_TO_CHECK}")

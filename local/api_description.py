@@ -28,7 +28,7 @@ _SENTENCE_OF: Final = {
     413: "The body is too large.",
     422: "The Idempotency-Key stands for another request.",
     500: "A record of the ledger is not understood; it was left untouched.",
-    503: "Not configured, or storage does not work now: `detail` says what to do.",
+    503: "Not configured, or the storage refuses or does not work now: `detail` says what to do.",
 }
 
 

@@ -2,12 +2,15 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from azure.core.exceptions import HttpResponseError
 
 from local.studio import JobState
+from shared.clients.blob_errors import classify
 from shared.clients.http import Answer
 from tests.fakes.world import World
 from tests.functions.calls import Api
@@ -251,6 +254,35 @@ def test_a_model_on_its_way_to_the_endpoint_cannot_be_cancelled(world: World, ap
         world.tick(5)
     assert api.cancel(run_id).status == 409
     assert world.until_ended().phase == "promoted"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_storage_account_that_refuses_is_told_with_what_to_check(
+    world: World, api: Api, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    def refuse(name: str) -> None:
+        answer = HttpResponseError("SECRET")
+        answer.status_code = status
+        raise classify(answer, f"read {name}", write=False)
+
+    monkeypatch.setattr(world.documents, "read", refuse)
+    for told in (api.get(NO_RUN), api.cancel(NO_RUN), api.endpoint()):
+        assert (told.status, told.title) == (503, "Storage refuses")
+        assert str(status) in told.body["detail"]
+        assert "To check: the connection setting" in told.body["detail"]
+        assert not [word for word in ("PermanentError", "SECRET") if word in told.text]
+
+
+def test_a_record_that_is_not_understood_is_told_without_a_class_of_ours(
+    world: World, api: Api
+) -> None:
+    world.upload()
+    run_id = api.start().body["run_id"]
+    row = world.documents.rows[f"runs/{run_id}"]
+    world.documents.rows[f"runs/{run_id}"] = replace(row, body=b"{}")
+    told = api.get(run_id)
+    assert (told.status, told.title) == (500, "Record not understood")
+    assert "CorruptRecord" not in told.text
 
 
 def test_parameters_of_a_request_go_over_those_of_the_pipeline(serve: Serve) -> None:
