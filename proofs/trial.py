@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,10 @@ class Outcome:
     notes: str = ""  #: what was measured besides
 
 
+def unseen() -> None:
+    """Be told of a trial, and show it to nobody. An effort travels to other processes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How much is tried.
@@ -37,7 +41,7 @@ class Effort:
 
     seed: int
     size: int
-    progress: Callable[[], None] = field(default=lambda: None)
+    progress: Callable[[], None] = unseen
     trial: int | None = None
     plan: str | None = None
 

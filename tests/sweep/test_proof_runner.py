@@ -119,3 +119,10 @@ def test_what_makes_no_sense_is_refused_with_what_does(
         asked(monkeypatch, *options)
     assert refused.value.code == 2
     assert "error:" in capsys.readouterr().err
+
+
+def test_one_trial_is_made_again_from_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert asked(monkeypatch, "--only", "duplicates", "--seed", "7", "--trial", "2") == 0
+    assert "duplicates: 1 trials, 0 violations" in capsys.readouterr().out
