@@ -82,7 +82,11 @@ class Driver:
             stored = self._context.ledger.create_run(run.model_copy(update={"claim": claim}))
         except Conflict:
             return self.advance(run.run_id) or run
-        return self._drive(stored, mine=claim is not None, fresh=fresh)
+        try:
+            return self._drive(stored, mine=claim is not None, fresh=fresh)
+        except Conflict:  # another worker goes on with it: whoever asked for it has it
+            found = self._context.ledger.run(run.run_id)
+            return found.record if found else run
 
     def advance(self, run_id: str, until: datetime | None = None) -> Run | None:
         """Take the steps that are due for a run, and return it; None when there is no record.

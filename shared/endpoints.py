@@ -154,8 +154,8 @@ class Endpoints:
         return self._carried_out(hold, wish) if hold and hold.run_id == run_id else None
 
     def _carried_out(self, hold: Held, wish: "_Wish") -> Run:
-        if (open_already := self._driver.advance(hold.run_id)) is not None:
-            return open_already
+        if (found := self._context.ledger.run(hold.run_id)) is not None:
+            return found.record  # the poll goes on with it
         self._context.ledger.mark_open(hold.run_id, wish.hints)
         return self._driver.begin(self._run_of(hold, wish), fresh=True)
 

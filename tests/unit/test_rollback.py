@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from shared.asked import ManualRequest
 from shared.core.run import Origin, Phase, Run, Trouble
 from shared.endpoints import Command, Endpoints, NoSuchEndpoint, NoSuchModel
 from shared.errors import Conflict, TransientError
-from tests.fakes.faults import Kind
+from tests.fakes.faults import Faults, Kind
 from tests.unit.worlds import Observed, refused
 
 BOSS = Command(by="boss@example.com", reason="sales fell")
@@ -197,6 +198,30 @@ def test_two_people_at_once_get_one_rollback_or_a_conflict() -> None:
     with pytest.raises(Conflict):
         back(world)
     assert shown(world)["held"]["by"] == "other"
+
+
+def test_whoever_wishes_is_not_refused_because_the_poll_is_faster_to_carry_it_out() -> None:
+    calm, _, _ = promoted(2)
+    begin = len(calm.faults.sites)
+    back(calm)
+    for site in range(begin, len(calm.faults.sites)):
+        world, _, models = promoted(2)
+        world.faults.plan = {site: Kind.PREEMPT}
+        run = back(world)
+        world.until(run, Phase.PROMOTED)
+        assert world.serving() == models[0]
+
+
+def test_whoever_asks_for_a_run_is_not_refused_because_the_poll_is_faster_to_begin_it() -> None:
+    calm, asked = Observed(), ManualRequest()
+    calm.upload()
+    calm.intake.asked.requested(calm.pipeline, "k", asked)
+    for site in range(len(calm.faults.sites)):
+        world = Observed(faults=Faults({site: Kind.PREEMPT}))
+        world.upload()
+        run = world.intake.asked.requested(world.pipeline, "k", asked)
+        world.until(run, Phase.PROMOTED)
+        assert len(world.starts) == 1
 
 
 @pytest.mark.parametrize("kind", [Kind.LOST, Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.REFUSED])
