@@ -23,7 +23,7 @@ run: $(INSTALLED) ## serve your own pipelines.yaml with a local storage server, 
 	@$(BIN)/python -m local.run
 
 .PHONY: test
-test: $(INSTALLED) ## everything that CI runs (under five minutes)
+test: $(INSTALLED) ## everything that CI runs (about five minutes on two cores)
 	@$(BIN)/python -m local.checks
 
 .PHONY: bench
