@@ -44,6 +44,11 @@ class Counting:
     inner: Documents
     calls: Counter[str] = field(default_factory=Counter)
 
+    def time(self) -> datetime:
+        """Count and pass on."""
+        self.calls["time"] += 1
+        return self.inner.time()
+
     def read(self, name: str) -> Document | None:
         """Count and pass on."""
         self.calls[f"read {_kind(name)}"] += 1

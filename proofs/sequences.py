@@ -8,8 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from hypothesis import HealthCheck, seed, settings
@@ -29,9 +28,7 @@ from shared.core.run import Origin, Phase
 from shared.core.slot import lets_go
 from shared.endpoints import Command, Endpoints
 from shared.errors import RelearnError
-from shared.intake import Intake
 from shared.pipelines import Pipelines
-from shared.poll import Poll
 from shared.sweep import Sweep
 from tests.fakes.faults import Kind
 from tests.unit.worlds import Observed
@@ -60,29 +57,6 @@ class BrokenPromiseError(AssertionError):
     """A promise did not hold."""
 
 
-@dataclass
-class _HostClock:
-    """The clock of the app's host, which may be wrong; the storage's is not."""
-
-    world: "HastyWorld"
-
-    def now(self) -> datetime:
-        return self.world.clock.now() + self.world.skew
-
-
-@dataclass
-class HastyWorld(Observed):
-    """A world whose hosts may have another time than its storage."""
-
-    skew: timedelta = timedelta()
-
-    def _worker(self) -> tuple[Intake, Poll]:
-        intake, poll = super()._worker()
-        context = intake._context  # noqa: SLF001 -- as the app has it
-        object.__setattr__(context, "clock", _HostClock(self))
-        return intake, poll
-
-
 class Life(RuleBasedStateMachine):
     """One app, its world, and what people and storage do to it."""
 
@@ -98,7 +72,7 @@ class Life(RuleBasedStateMachine):
     @initialize(mode=st.sampled_from(_MODES))
     def start(self, mode: dict[str, Any]) -> None:
         """Deploy the app."""
-        self.world = HastyWorld(config={"pipeline": mode})
+        self.world = Observed(config={"pipeline": mode})
         self.world.intake.activate()
 
     @rule(name=_NAMES, told=st.booleans())
@@ -153,7 +127,7 @@ class Life(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([-600, -30, 0, 30, 600]))
     def jump(self, seconds: int) -> None:
         """The clock of the hosts jumps."""
-        self.world.skew = timedelta(seconds=seconds)
+        self.world.host.by = timedelta(seconds=seconds)
 
     @rule(key=st.sampled_from(["k1", "k2"]))
     def ask(self, key: str) -> None:
@@ -217,7 +191,7 @@ class Life(RuleBasedStateMachine):
     def _mend(self) -> None:
         world = self.world
         world.faults.plan = {}
-        world.skew = timedelta()
+        world.host.by = timedelta()
         world.restart()
         self._land_what_is_late()
         for name in ("a.csv", "b.csv", "c.csv"):

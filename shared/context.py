@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from shared.core.blobs import BlobVersion
@@ -11,6 +11,7 @@ from shared.core.redact import one_line
 from shared.lanes import MOST_AT_ONCE
 from shared.ledger import Ledger
 from shared.ports import Adapters, Blobs, Clock
+from shared.storage_clock import StorageClock
 
 
 class _OneLine(logging.Filter):
@@ -58,9 +59,19 @@ class Context:
     data_container: str
     models_container: str
     adapters: Adapters
-    clock: Clock
+    clock: Clock  #: given the host's, it is the storage's time by that
     new_id: Callable[[], str]
     limits: Limits = Limits()
+
+    def __post_init__(self) -> None:
+        """Have every step go by the storage's time: a host's clock may be wrong."""
+        if not isinstance(self.clock, StorageClock):
+            object.__setattr__(self, "clock", StorageClock(self.clock, self.ledger.time))
+
+    def storage_time(self, host_time: datetime) -> datetime:
+        """Return a moment of this host's clock as the storage's clock tells it."""
+        clock = self.clock
+        return clock.at(host_time) if isinstance(clock, StorageClock) else host_time
 
     def look_up(self, blob: BlobVersion) -> BlobVersion | None:
         """Return what `blob` is now, in whichever container it lies."""

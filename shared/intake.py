@@ -36,8 +36,8 @@ class Intake:
     Args:
         context: the world.
         pipelines: the present configuration, by name.
-        started_at: when this process started; a pipeline seen for the first time counts as
-            activated then.
+        started_at: when this process started, by its own clock; a pipeline seen for the first
+            time counts as activated then.
     """
 
     def __init__(

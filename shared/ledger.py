@@ -49,8 +49,6 @@ _SCHEMA: Final = 1
 _TRIES: Final = 5
 #: Metadata of a blob may hold 8 KB in all.
 _LONGEST_HINT: Final = 4000
-#: A host's clock that is ahead by less than this passes for the storage's.
-_SKEW: Final = timedelta(seconds=2)
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -60,6 +58,10 @@ class Ledger:
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
+
+    def time(self) -> datetime:
+        """Return what time the storage says it is. Raises TransientError."""
+        return self._documents.time()
 
     # Runs
 
@@ -296,34 +298,30 @@ class Ledger:
 
     # Pipelines and time
 
-    def activation(self, pipeline: str, candidate: datetime, now: datetime) -> datetime:
-        """Return when a pipeline was first known, by the storage's clock.
+    def activation(self, pipeline: str, candidate: datetime) -> datetime:
+        """Return when a pipeline was first known.
 
-        Two workers that start at once settle on the earlier time.
+        Two workers that start at once settle on the earlier time. Safe to repeat.
 
         Args:
             pipeline: its name.
-            candidate: the time to keep if the pipeline is news, by the caller's clock.
-            now: the present moment by the same clock; blobs are dated by the storage's.
+            candidate: the time to keep if the pipeline is new, by the storage's clock.
+
+        Raises:
+            Conflict: the record keeps changing.
         """
         name = f"pipelines/{pipeline}"
         for _ in range(_TRIES):
             found = self._read(name, Activation)
             if found is not None and found.record.activated_at <= candidate:
                 return found.record.activated_at
+            known = found.record if found else Activation(activated_at=candidate)
+            record = known.model_copy(update={"activated_at": candidate})
             try:
-                known = found.record if found else Activation(activated_at=candidate)
-                record = known.model_copy(update={"activated_at": candidate})
                 self._put(name, record, found.etag if found else None)
             except Conflict:
                 continue
-            if found is not None:
-                return candidate
-            written = self._documents.read(name)
-            ahead = now - written.served_at if written else timedelta()
-            if ahead < _SKEW:
-                return candidate
-            candidate, now = candidate - ahead, now - ahead
+            return candidate
         raise Conflict(f"{name} keeps changing")
 
     def last_due(self, pipeline: str) -> Stored[DueTime] | None:

@@ -20,14 +20,14 @@ class Newness:
 
     Args:
         context: the world.
-        started_at: when this process started; a pipeline seen for the first time counts as
-            activated then.
+        started_at: when this process started, by its own clock; a pipeline seen for the first
+            time counts as activated then.
         backfill: says which pipelines had their older data.
     """
 
     def __init__(self, context: Context, started_at: datetime, backfill: Backfill) -> None:
         self._context = context
-        self._started_at = started_at.replace(microsecond=0)  # as storage keeps times
+        self._started_at = started_at
         self._backfill = backfill
         self._activated: dict[str, datetime] = {}
         self._said: set[str] = set()
@@ -35,8 +35,11 @@ class Newness:
     def active_since(self, pipeline: str) -> datetime:
         """Return when the pipeline was first known; what is older is not news to it."""
         if pipeline not in self._activated:
-            now = self._context.clock.now()
-            activated = self._context.ledger.activation(pipeline, self._started_at, now)
+            # Its clock may have been put right since: then it started now at the latest.
+            started = self._context.storage_time(self._started_at)
+            started = min(started, self._context.clock.now())
+            started = started.replace(microsecond=0)  # as the storage dates blobs
+            activated = self._context.ledger.activation(pipeline, started)
             self._activated[pipeline] = activated
         return self._activated[pipeline]
 

@@ -59,6 +59,10 @@ class Documents(Protocol):
     success, so each method is safe to repeat after an error that says so.
     """
 
+    def time(self) -> datetime:
+        """Return what time the storage says it is, in whole seconds. Raises TransientError."""
+        ...
+
     def read(self, name: str) -> Document | None:
         """Return the document, or None. Raises TransientError."""
         ...

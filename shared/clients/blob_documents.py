@@ -25,6 +25,8 @@ from shared.errors import Conflict, OutcomeUnknown
 from shared.ports import Document, ETag, Listed, Page
 
 _WRITE_ID: Final = "write_id"
+#: Written only where the storage's answers carry no Date, to learn its time.
+_CLOCK: Final = "clock"
 #: Azure Storage answers 409 to a create that lost, 412 to a replace that did.
 _LOST: Final = (ResourceExistsError, ResourceModifiedError)
 
@@ -36,6 +38,34 @@ class BlobDocuments:
         self._container = container
         self._new_id = new_id
         self._made = False
+
+    def time(self) -> datetime:
+        """Return what time the storage says it is.
+
+        By the Date of an answer; where a proxy drops that, by the time of a write.
+        """
+        served: list[str] = []
+
+        def keep_date(answer: Any) -> None:
+            served.append(answer.http_response.headers.get("Date", ""))
+
+        try:
+            self._container.get_container_properties(raw_response_hook=keep_date)
+        except ResourceNotFoundError:
+            pass  # no container yet; its answer has a date all the same
+        except AzureError as exc:
+            raise classify(exc, "ask the storage for its time", write=False) from exc
+        return _parsed_date(served) or self._time_of_a_write()
+
+    def _time_of_a_write(self) -> datetime:
+        self._make_container()
+        try:
+            blob = self._container.get_blob_client(_CLOCK)
+            answer = blob.upload_blob(b"", overwrite=True)
+        except AzureError as exc:
+            raise classify(exc, f"write {_CLOCK}", write=False) from exc
+        written: datetime = answer["last_modified"]
+        return written
 
     def read(self, name: str) -> Document | None:
         """Return the document, or None."""
@@ -155,8 +185,14 @@ def _etag(raw: object) -> ETag:
 
 
 def _date(served: list[str], otherwise: datetime) -> datetime:
+    # A proxy may drop the header: no claim can then grow old by mistake.
+    return _parsed_date(served) or otherwise
+
+
+def _parsed_date(served: list[str]) -> datetime | None:
+    """Return the Date of the last answer, or None where it had none."""
     try:
-        at = parsedate_to_datetime(served[-1]) if served else otherwise
-    except ValueError:  # a proxy dropped the header: no claim can then grow old by mistake
-        return otherwise
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+        at = parsedate_to_datetime(served[-1]) if served else None
+    except ValueError:
+        return None
+    return at if at is None or at.tzinfo else at.replace(tzinfo=UTC)

@@ -22,8 +22,6 @@ _IDLE: Final = frozenset({Phase.PARKED, Phase.AWAITING_APPROVAL})
 #: While a run is in one of these, it has or may have a job at the service.
 _AT_SERVICE: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.CREATED, Phase.TRAINING})
 _SUCCESSES: Final = frozenset({Phase.PROMOTED, Phase.UNCHANGED, Phase.FINISHED})
-#: A clock that was ahead by more wrote times that say nothing.
-_AHEAD: Final = timedelta(minutes=5)
 _FAILURES: Final = frozenset({Phase.FAILED, Phase.TIMED_OUT, Phase.ROLLED_BACK, Phase.PARKED})
 
 
@@ -128,7 +126,7 @@ def over_budget(slot: Slot, pipeline: Pipeline, run_id: str, now: datetime) -> s
     A run that began already, and comes back from a person, has been paid for.
     """
     budget = pipeline.budget
-    begun = tuple(turn for turn in slot.begun if turn.at <= now + _AHEAD)
+    begun = slot.begun
     if any(turn.run_id == run_id for turn in begun):
         return None
     if budget.least_interval and begun and now - begun[-1].at < budget.least_interval:

@@ -61,6 +61,17 @@ def test_what_was_never_written_is_none(documents: Documents) -> None:
     assert list(documents.listing("runs/")) == []
 
 
+def test_the_storage_tells_its_time_before_and_after_anything_is_written(
+    documents: Documents,
+) -> None:
+    before = documents.time()
+    documents.create("runs/x", b"{}")
+    found = documents.read("runs/x")
+    assert found is not None
+    assert before <= found.served_at <= documents.time() + timedelta(seconds=1)
+    assert found.served_at - before < timedelta(minutes=1)
+
+
 def test_a_document_is_read_as_written_and_young(documents: Documents) -> None:
     etag = documents.create("runs/x", b"{}")
     found = documents.read("runs/x")

@@ -29,6 +29,9 @@ class MemoryDocuments:
     rows: dict[str, Row] = field(default_factory=dict)
     versions: "count[int]" = field(default_factory=lambda: count(1))
 
+    def time(self) -> datetime:
+        return self.clock.now().replace(microsecond=0)
+
     def read(self, name: str) -> Document | None:
         row = self.rows.get(name)
         if row is None:

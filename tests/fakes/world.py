@@ -3,7 +3,7 @@
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -21,7 +21,7 @@ from shared.ledger import Ledger
 from shared.orders import Orders
 from shared.poll import Poll
 from tests.fakes.blobs import FakeBlobs
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import FakeClock, Shifted
 from tests.fakes.documents import MemoryDocuments
 from tests.fakes.faults import Crash, Faults
 from tests.fakes.wire import StudioHttp
@@ -66,10 +66,11 @@ class World:
     limits: Limits = LIMITS
     own_storage: str | None = None  #: connection string of the service's own storage
     inputs: tuple[str, ...] = ("input1",)  #: what the training service takes
-    clock: FakeClock = field(default_factory=FakeClock)
+    clock: FakeClock = field(default_factory=FakeClock)  #: the storage's, and the service's
 
     def __post_init__(self) -> None:
         ids = count(1)
+        self.host = Shifted(self.clock, timedelta())  #: the clock of the app's hosts
         self.documents = MemoryDocuments(self.clock, self.faults)
         self.blobs = FakeBlobs(self.clock)
         self.studio = Studio(
@@ -121,15 +122,15 @@ class World:
             data_container=DATA,
             models_container=MODELS,
             adapters=adapters,
-            clock=self.clock,
+            clock=self.host,
             new_id=lambda: f"worker-{next(ids)}",
             limits=self.limits,
         )
         intake = Intake(context, {self.pipeline.name: self.pipeline}, self.started_at())
         return intake, Poll(context, intake)
 
-    def started_at(self) -> Any:
-        return self.clock.now()
+    def started_at(self) -> datetime:
+        return self.host.now()
 
     def preempting_tick(self) -> None:
         """Let a second worker do what the timer does, from inside the first one's call."""

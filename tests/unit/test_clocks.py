@@ -13,6 +13,7 @@ from shared.asked import ManualRequest
 from shared.clients.blob_documents import BlobDocuments
 from shared.core.run import Phase
 from shared.ports import Document
+from shared.sweep import Sweep
 from tests.fakes.faults import Kind
 from tests.unit.worlds import Observed
 
@@ -53,12 +54,7 @@ def test_a_worker_whose_clock_is_ahead_does_not_forget_a_run_that_is_being_store
     world.intake.activate()
     world.upload()
     _, other = world._worker()
-
-    class Ahead:
-        def now(self) -> object:
-            return world.clock.now() + timedelta(hours=1)
-
-    object.__setattr__(other._context, "clock", Ahead())
+    world.host.by = timedelta(hours=1)
 
     def tick() -> None:
         other.tick()
@@ -69,3 +65,49 @@ def test_a_worker_whose_clock_is_ahead_does_not_forget_a_run_that_is_being_store
     assert world.open_runs() == [f"open/{run.run_id}"]
     world.faults.plan = {}
     world.until(run, Phase.PROMOTED)
+
+
+SKEWS = [timedelta(minutes=10), -timedelta(minutes=10), timedelta(minutes=3), -timedelta(minutes=3)]
+
+
+@pytest.mark.parametrize("by", SKEWS)
+def test_a_host_with_a_wrong_clock_sends_an_update_that_another_one_proves(by: timedelta) -> None:
+    world = Observed(switch_delay=timedelta(seconds=50))
+    world.host.by = by
+    run = world.start()
+    world.until(run, Phase.VERIFYING)
+    world.host.by = timedelta()
+    assert world.until_settled(run).phase is Phase.PROMOTED
+    assert len(world.changes()) == 1
+
+
+@pytest.mark.parametrize("by", SKEWS)
+def test_a_budget_holds_over_hosts_whose_clocks_differ(by: timedelta) -> None:
+    budget = {"when_busy": "queue", "budget": {"most_per_day": 1}, "endpoints": []}
+    world = Observed(config={"pipeline": budget})
+    for number in range(4):
+        world.host.by = by * ((number + 1) % 2)
+        world.clock.move(timedelta(seconds=1))
+        world.upload(f"{number}.csv", f"a,b,label\n{number},2,0\n3,4,1\n".encode())
+        world.deliver(f"{number}.csv")
+        world.tick()
+    assert len(world.starts) == 1
+
+
+@pytest.mark.parametrize("by", SKEWS)
+def test_a_search_that_hosts_with_different_clocks_share_finds_what_no_event_told_of(
+    by: timedelta,
+) -> None:
+    world = Observed(config={"pipeline": {"endpoints": []}})
+    world.intake.activate()
+    names = set()
+    for minute in range(90):
+        world.clock.move(timedelta(minutes=1))
+        if minute < 60:
+            names.add(f"{minute}.csv")
+            world.upload(f"{minute}.csv", f"a,b,label\n{minute},2,0\n3,4,1\n".encode())
+        world.host.by = by * (1 if minute % 2 else -1)
+        until = world.host.now() + timedelta(minutes=1)
+        Sweep(world.intake._context, world.intake).go_on(until)
+    world.tick()
+    assert {blob.name for run in world.runs() for blob in run.manifest} == names

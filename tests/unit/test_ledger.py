@@ -33,7 +33,7 @@ READS: dict[str, Callable[[Ledger], object]] = {
     "versions/b-x": lambda ledger: ledger.version("b-x"),
     "heads/x": lambda ledger: ledger.head("x"),
     "schedules/x": lambda ledger: ledger.last_due("x"),
-    "pipelines/x": lambda ledger: ledger.activation("x", NOW, NOW),
+    "pipelines/x": lambda ledger: ledger.activation("x", NOW),
     "poll": lambda ledger: ledger.heartbeat(),
 }
 GOOD = {
@@ -120,27 +120,15 @@ def test_a_write_over_another_version_is_a_conflict(ledger: Ledger) -> None:
 
 
 def test_the_first_activation_stays(ledger: Ledger) -> None:
-    assert ledger.activation("sample", NOW, NOW) == NOW
-    assert ledger.activation("sample", NOW + HOUR, NOW + HOUR) == NOW
+    assert ledger.activation("sample", NOW) == NOW
+    assert ledger.activation("sample", NOW + HOUR) == NOW
 
 
 def test_of_two_workers_that_start_at_once_the_earlier_time_stays(ledger: Ledger) -> None:
     earlier = NOW - timedelta(seconds=1)
-    ledger.activation("sample", NOW, NOW)
-    assert ledger.activation("sample", earlier, NOW) == earlier
-    assert ledger.activation("sample", NOW, NOW) == earlier
-
-
-def test_an_activation_by_a_clock_that_is_ahead_is_kept_by_the_storages(ledger: Ledger) -> None:
-    ahead = timedelta(seconds=20)
-    started = NOW + ahead
-    assert ledger.activation("sample", started, started) == NOW
-    assert ledger.activation("sample", started, started) == NOW
-
-
-def test_an_activation_is_not_moved_by_a_clock_that_is_behind(ledger: Ledger) -> None:
-    started = NOW - timedelta(seconds=20)
-    assert ledger.activation("sample", started, started) == started
+    ledger.activation("sample", NOW)
+    assert ledger.activation("sample", earlier) == earlier
+    assert ledger.activation("sample", NOW) == earlier
 
 
 def test_a_version_is_news_once(ledger: Ledger) -> None:

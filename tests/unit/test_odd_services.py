@@ -10,9 +10,6 @@ from shared.clients.http import Answer
 from shared.core.pipeline import Pipeline
 from shared.core.redact import redact
 from shared.core.run import Phase
-from shared.ledger import Ledger
-from tests.fakes.clock import START, FakeClock
-from tests.fakes.documents import MemoryDocuments
 from tests.fakes.faults import Crash, Kind
 from tests.unit.worlds import RUNNING, Observed
 
@@ -186,14 +183,6 @@ def test_a_secret_is_found_in_whatever_form_it_comes_back(echo: str) -> None:
 def test_an_encoded_signature_is_hidden_too() -> None:
     text = "cannot read https%3A%2F%2Fa.example%2Fb%3Fsv%3D1%26sig%3DSIGNED"
     assert "SIGNED" not in redact(text)
-
-
-def test_a_host_clock_that_is_ahead_does_not_make_the_first_data_old() -> None:
-    storage = FakeClock(START)
-    ledger = Ledger(MemoryDocuments(storage))
-    host = START + timedelta(seconds=20)
-    assert ledger.activation("sample", host, host + MINUTE) == host - MINUTE - timedelta(seconds=20)
-    assert ledger.activation("sample", host + HOUR, host + HOUR) < host
 
 
 def test_a_metadata_write_does_not_make_old_data_news() -> None:

@@ -272,7 +272,7 @@ def test_a_page_that_takes_too_long_goes_on_where_it_stopped() -> None:
     stored = []
     for _ in range(4):
         context = replace(world.intake._context, clock=Hurried(world.clock))
-        Sweep(context, world.intake).go_on(world.clock.now() + timedelta(seconds=6))
+        Sweep(context, world.intake).go_on(world.clock.now() + timedelta(seconds=8))
         sweep = world.intake._context.ledger.sweep()
         assert sweep is not None
         stored.append(sweep.record)
