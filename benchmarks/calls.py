@@ -23,9 +23,9 @@ from rich.table import Table
 from local.azurite import Azurite
 from shared.clients.blob_documents import BlobDocuments
 from shared.core.run import Entry, Origin, Phase, Run
+from shared.hints import hints_of
 from shared.history import History, Wanted
 from shared.ledger import Ledger
-from shared.poll import hints_of
 from shared.ports import Document, Documents, ETag, Listed, Page
 from tests.unit.worlds import Observed
 

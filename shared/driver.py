@@ -24,6 +24,7 @@ from shared.errors import (
     TransientError,
 )
 from shared.gate_steps import GateSteps
+from shared.hints import hints_of
 from shared.job_steps import JobSteps, News
 from shared.journal import report_run
 from shared.promotion_steps import PromotionSteps
@@ -102,6 +103,21 @@ class Driver:
         stored = self._context.ledger.run(run_id)
         return None if stored is None else self._drive(stored, mine=False, until=until)
 
+    def take_turn(self, run_id: str) -> Run | None:
+        """Let a run that waits take its place, if there is one for it; no service is called.
+
+        Args:
+            run_id: the run.
+
+        Returns the run, or None when there is no record. Safe to repeat. Raises as `advance`.
+        """
+        stored = self._context.ledger.run(run_id)
+        if stored is None or next_command(stored.record, self._context.clock.now()) is not (
+            Command.TAKE_TURN
+        ):
+            return stored.record if stored else None
+        return self._drive(stored, mine=False, steps=1)
+
     def note(self, stored: Stored[Run], fact: Fact) -> Run:
         """Record what somebody else learned about a run, without taking a step.
 
@@ -113,6 +129,7 @@ class Driver:
         run = apply(stored.record, fact, self._context.clock.now())
         noted = self._context.ledger.replace_run(run, stored.etag).record
         _log(stored.record, run, fact)  # of two people at once one is not taken
+        self._hint(noted)
         return noted
 
     def take_settled(self) -> set[str]:
@@ -157,10 +174,11 @@ class Driver:
         mine: bool,
         fresh: bool = False,
         until: datetime | None = None,
+        steps: int = _MOST_STEPS,
     ) -> Run:
         until = until or self._context.clock.now() + _BEGIN_FOR
         learned: Fact | None = None
-        for _ in range(_MOST_STEPS):
+        for _ in range(steps):
             now = self._context.clock.now()
             if now > until and not mine:
                 break
@@ -178,12 +196,22 @@ class Driver:
             fresh = isinstance(learned, JobCreated)
             if _pauses(learned, stored.record):
                 break
-        run = stored.record
+        return self._left(stored.record, learned)
+
+    def _left(self, run: Run, learned: Fact | None) -> Run:
+        """Have the marker of a run say what others go by, now that it is let go of."""
         if run.phase.ended:
             self._context.ledger.unmark(run.run_id)
+        elif learned is not None:
+            self._hint(run)
         if run.parent is not None and learned is not None and _settled(run):
             self._parents.add(run.parent)
         return run
+
+    def _hint(self, run: Run) -> None:
+        """Have a run that waits for a person say so: others look at no more than its marker."""
+        if run.phase in (Phase.PARKED, Phase.AWAITING_APPROVAL):
+            self._context.ledger.mark_open(run.run_id, hints_of(run))
 
     def _watch_after_takeover(self, run: Run, command: Command) -> None:
         """Have the endpoint proved again soon: what the dead worker sent may still arrive."""

@@ -7,6 +7,7 @@
   x PermanentError       repeating cannot help; park the run and tell a person
     + ConfigError        settings or pipelines.yaml must be changed
     + CorruptRecord      a stored record is not understood; it is never overwritten
+    + IdUsed             a run of this id existed, and its record was removed
     + InvalidTransition  the code asked for a step that the machine forbids
 
 A training job that failed is a fact, not an error: it is not in this tree.
@@ -58,6 +59,10 @@ class ConfigError(PermanentError):
 
 class CorruptRecord(PermanentError):  # noqa: N818 -- it names what was found
     """A stored record cannot be understood by this version of the app."""
+
+
+class IdUsed(PermanentError):  # noqa: N818 -- it names what was found
+    """A run of this id existed and its record was removed: an id is never used again."""
 
 
 class InvalidTransition(PermanentError):  # noqa: N818 -- it names what was asked for

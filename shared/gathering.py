@@ -1,15 +1,14 @@
 """Opens runs from what landed: the one way from the inbox to a run (decision 10).
 
-A data version is first kept in the inbox, and its entry under `versions/` is written when a
-run has taken it; so an event that is repeated finds one or the other. The slot names the run
-that takes what landed before its record exists, and whoever finds it there goes on with that
-very run. Each step may be repeated, and by any number of workers.
+A data version waits in the inbox until a run has claimed it (`shared.taking`). The slot names
+the run that takes what waits before its record exists, and whoever finds it there goes on
+with that very run. Runs are only opened here; no service is called. Each step may be
+repeated, and by any number of workers.
 """
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -20,15 +19,18 @@ from shared.core.blobs import BlobVersion
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.core.slot import Slot
-from shared.errors import Conflict, RelearnError
+from shared.errors import Conflict, IdUsed, RelearnError
+from shared.lanes import Lanes
 from shared.openings import Opening, captured
 from shared.records import Landed, Stored, VersionEntry
+from shared.taking import Progress, Taking, age_of, each_once
 from shared.turns import Turns
 
-#: Runs of one key that one call opens, so that it ends in time.
+#: Runs of one key that one call opens, so that others have their turn.
 _MOST_RUNS: Final = 50
-#: Storage calls at once when a burst is taken.
-_AT_ONCE: Final = 8
+_TRIES: Final = 5
+#: By their markers, runs that may hold no place: only their records tell.
+_MAY_BE_IDLE: Final = ("", Phase.PARKED, Phase.AWAITING_APPROVAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,20 @@ class _Batch:
 
     pipeline: Pipeline
     key: tuple[str, ...]
-    landed: tuple[Landed, ...]
+    landed: tuple[Landed, ...] | None = None  #: None: not listed yet
+
+    @property
+    def slot(self) -> str:
+        return names.slot_id(self.pipeline.name, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What one pass over the inbox came to."""
+
+    opened: int
+    next: Mapping[str, str]  #: pipeline -> the key to begin with, where there was no more time
+    strays: tuple[Landed, ...]  #: what waits for a pipeline that does not want it, or is gone
 
 
 @dataclass(slots=True)
@@ -66,114 +81,176 @@ class Gathering:
             )
             self.context.ledger.add_to_inbox(run.key, version, entry)
 
-    def gather_all(self, pipelines: Mapping[str, Pipeline], until: datetime) -> list[Run]:
-        """Open the runs that may be opened now, for every pipeline and key.
+    def gather_all(
+        self, pipelines: Mapping[str, Pipeline], until: datetime, begin_with: Mapping[str, str]
+    ) -> Gathered:
+        """Open the runs that may be opened now: pipelines take turns, and no key is forgotten.
+
+        Args:
+            pipelines: as they are configured now.
+            until: when no further run may be begun.
+            begin_with: pipeline -> the key that the last pass had no more time for.
 
         Raises:
             TransientError: the inbox cannot be listed now.
         """
+        batches, strays = _batches(pipelines, self.context.ledger.inbox())
+        turn = [one for found in batches.values() for one in _from(found, begin_with)]
         opened: list[Run] = []
-        for batch in _batches(pipelines, self.context.ledger.inbox()):
-            if self.context.clock.now() >= until:
-                break
-            try:
-                opened += self._gather(batch, until)
-            except RelearnError as exc:
-                log.warning("pipeline %s: what landed must wait: %s", batch.pipeline.name, exc)
-        return opened
+        lanes = Lanes(
+            turn,
+            lambda batch: batch.pipeline.name,
+            lambda batch: self._opened_for(batch, until, opened.extend),
+            lambda: self.context.clock.now() < until,
+            self.context.limits.at_once,
+        )
+        left = lanes.run()
+        following = {batch.pipeline.name: batch.slot for batch in reversed(left)}
+        return Gathered(len(opened), following, tuple(strays))
 
     def gather(self, pipeline: Pipeline, key: Sequence[str], until: datetime) -> list[Run]:
-        """Open the runs that may be opened now for one key.
+        """Open the runs that may be opened now for one key, and return them.
+
+        Also goes on with a run that a worker had begun to open when it died.
+
+        Args:
+            pipeline: as it is configured now.
+            key: whose data it is.
+            until: when no further run may be begun.
 
         Raises:
             TransientError, OutcomeUnknown: the ledger does not work now; the poll goes on.
         """
-        prefix = names.inbox_prefix(pipeline.name, key)
-        landed = tuple(self.context.ledger.inbox(prefix))
-        return self._gather(_Batch(pipeline, tuple(key), landed), until) if landed else []
+        return self._gather(_Batch(pipeline, tuple(key)), until)
 
-    def resume(self, pipeline: Pipeline, key: Sequence[str], until: datetime) -> Run | None:
-        """Go on with the run that a worker had begun to open for `key` when it died."""
-        runs = self.gather(pipeline, key, until)
-        return runs[0] if runs else None
+    def _opened_for(
+        self, batch: _Batch, until: datetime, keep: Callable[[Iterable[Run]], None]
+    ) -> bool:
+        try:
+            keep(self._gather(batch, until))
+        except RelearnError as exc:
+            name = batch.pipeline.name
+            log.warning("pipeline %s: data that waits stays for the next tick: %s", name, exc)
+        except Exception:  # noqa: BLE001 -- one odd record never stops the others
+            log.exception("pipeline %s: data that waits cannot be taken", batch.pipeline.name)
+        return True
 
     def _gather(self, batch: _Batch, until: datetime) -> list[Run]:
         opened: list[Run] = []
-        while batch.landed and len(opened) < _MOST_RUNS and self.context.clock.now() < until:
+        while len(opened) < _MOST_RUNS and self.context.clock.now() < until:
             try:
-                run, batch = self._gather_one(batch)
+                run, batch = self._gather_one(batch, until)
             except Conflict:
                 break  # another worker gathers for this key
             if run is None:
                 break
-            opened.append(self.opening.driver.advance(run.run_id) or run)
+            # Its place is taken before the next run is opened, so that limits hold.
+            opened.append(self.opening.driver.take_turn(run.run_id) or run)
+            if not batch.landed:
+                break
         return opened
 
-    def _gather_one(self, batch: _Batch) -> tuple[Run | None, _Batch]:
-        pipeline, ledger = batch.pipeline, self.context.ledger
-        name = names.slot_id(pipeline.name, batch.key)
-        # The slot first: should another worker gather after this, our write to it fails; what
-        # it took before this has its entry, so that it does not matter when we listed it.
-        stored = ledger.slot(name)
-        slot = stored.record if stored else Slot(pipeline=pipeline.name, key=batch.key)
+    def _gather_one(self, batch: _Batch, until: datetime) -> tuple[Run | None, _Batch]:
+        ledger = self.context.ledger
+        stored = ledger.slot(batch.slot)
+        slot = stored.record if stored else Slot(pipeline=batch.pipeline.name, key=batch.key)
+        taker = slot.gathering
+        if stored and taker and not ledger.is_used(taker):
+            if ledger.run(taker) is None:
+                return self._go_on(batch, stored, taker, until)
+            ledger.note_used(taker)  # its worker died between the two
+        if stored and slot.claimed_to and batch.landed is not None:
+            batch = self._cleared(batch, stored, until)
         slot = self.turns.in_line(slot)
-        last = ledger.run(slot.gathering) if slot.gathering else None
-        if stored and slot.gathering and last is None:
-            return self._go_on(batch, stored, slot.gathering)
-        if last is not None:
-            batch = self._taken(batch, last.record)
-        wanted = self._wanted(batch, stored, slot)
+        if not self._may_begin(batch.pipeline, stored, slot):
+            return None, batch
+        batch = self._settled(self._listed(batch), taker, until)
+        wanted = self._wanted(batch, slot, until)
         if not wanted:
             return None, batch
-        oldest = min(wanted, key=_age)
-        run_id = _run_id(oldest)
-        ledger.mark_open(run_id, hints_for(pipeline, batch.key))
-        slot = self.turns.pruned(slot).model_copy(update={"gathering": run_id})
-        keep, limited = core.remembers(pipeline), core.runs_at_once(pipeline) is not None
-        slot = slot.begin(run_id, self.context.clock.now(), keep=keep, holds=limited)
-        ledger.put_slot(name, slot, stored.etag if stored else None)
-        return self._open(batch, run_id, wanted)
+        slot = self._announced(batch, stored, slot, wanted[0])
+        return self._open(batch, slot, wanted, until)
 
-    def _go_on(self, batch: _Batch, stored: Stored[Slot], run_id: str) -> tuple[Run | None, _Batch]:
+    def _cleared(self, batch: _Batch, stored: Stored[Slot], until: datetime) -> _Batch:
+        """Have the rest of a great burst leave the inbox, also while its run is at work."""
+        before = len(batch.landed or ())
+        batch = self._settled(batch, stored.record.gathering, until)
+        if len(batch.landed or ()) == before:  # all of it is gone
+            slot = stored.record.model_copy(update={"claimed_to": ""})
+            self.context.ledger.put_slot(batch.slot, slot, stored.etag)
+            raise Conflict(f"{batch.slot} was written: it is looked at again")
+        return batch
+
+    def _go_on(
+        self, batch: _Batch, stored: Stored[Slot], run_id: str, until: datetime
+    ) -> tuple[Run | None, _Batch]:
         """Open the run that another worker announced: it died, or is about to store it."""
-        landed = self.context.ledger.inbox(f"inbox/{batch.pipeline.name}/")
-        mine = [one for one in landed if key_of(batch.pipeline, one.blob.name) == batch.key]
-        fresh = _Batch(batch.pipeline, batch.key, tuple(mine))
-        news = self._news(fresh.landed)
+        fresh = self._listed(replace(batch, landed=None))
+        wanted = sorted(each_once(fresh.landed or ()), key=age_of)
         if not _takes_all(batch.pipeline):
-            news = [one for one in news if _run_id(one) == run_id]
-        if not news:  # it was taken by other means: nobody needs that run
+            wanted = [one for one in wanted if _run_id(one) == run_id]
+        if not wanted:  # it was taken by other means: nobody needs that run
             slot = stored.record.without(lambda one: one == run_id)
             slot = slot.model_copy(update={"gathering": None})
-            name = names.slot_id(batch.pipeline.name, batch.key)
-            self.context.ledger.put_slot(name, slot, stored.etag)
+            self.context.ledger.put_slot(batch.slot, slot, stored.etag)
             return None, fresh
         self.context.ledger.mark_open(run_id, hints_for(batch.pipeline, batch.key))
-        return self._open(fresh, run_id, news)
+        return self._open(fresh, stored.record, wanted, until)
 
-    def _wanted(self, batch: _Batch, stored: Stored[Slot] | None, slot: Slot) -> tuple[Landed, ...]:
-        """Return what the next run takes; nothing while it has to wait."""
-        pipeline, landed = batch.pipeline, batch.landed
-        if not landed or not self._settled(pipeline, landed):
-            return ()
+    def _may_begin(self, pipeline: Pipeline, stored: Stored[Slot] | None, slot: Slot) -> bool:
+        """Whether a run may begin now, whatever it is for."""
         if stored and self.turns.paused_by_failures(stored, pipeline):
-            return ()
+            return False
         if self.turns.hindrance(slot, pipeline, run_id=""):
-            return ()
-        most = core.runs_at_once(pipeline)
-        if most is not None and len(self.turns.pruned(slot).holders) >= most:
-            return ()
-        if _others_first(slot, pipeline, landed) or not self.turns.has_room(pipeline):
-            return ()
-        if _takes_all(pipeline):
-            return tuple(self._news(landed))
-        newest_first = pipeline.order == "newest_first"
-        for one in sorted(landed, key=_age, reverse=newest_first):
-            if news := self._news([one]):
-                return tuple(news)
-        return ()
+            return False
+        return not self._is_busy(pipeline, slot) and self.turns.has_room(pipeline)
 
-    def _settled(self, pipeline: Pipeline, landed: Sequence[Landed]) -> bool:
+    def _is_busy(self, pipeline: Pipeline, slot: Slot) -> bool:
+        """Whether as many runs of the key are under way as may be."""
+        most = core.runs_at_once(pipeline)
+        if most is None or len(slot.holders) < most:
+            return False
+        # A hint costs less than a great record.
+        return self._at_work(slot) >= most or len(self.turns.pruned(slot).holders) >= most
+
+    def _at_work(self, slot: Slot) -> int:
+        """Return how many holders are surely at work: a hint costs less than a great record."""
+        phases = map(self.context.ledger.hinted_phase, slot.holders)
+        return sum(phase is not None and phase not in _MAY_BE_IDLE for phase in phases)
+
+    def _listed(self, batch: _Batch) -> _Batch:
+        if batch.landed is not None:
+            return batch
+        # What waits under the key of an earlier configuration is found by the tick alone.
+        prefix = names.inbox_prefix(batch.pipeline.name, batch.key)
+        landed = self.context.ledger.inbox(prefix)
+        mine = [one for one in landed if wants(batch.pipeline, one.blob.name, batch.key)]
+        return replace(batch, landed=tuple(mine))
+
+    def _settled(self, batch: _Batch, run_id: str | None, until: datetime) -> _Batch:
+        """Have what the run before took leave the inbox, should its worker have died there."""
+        last = self.context.ledger.run(run_id) if run_id and batch.landed else None
+        return self._left_by(batch, last.record, until) if last else batch
+
+    def _left_by(self, batch: _Batch, run: Run, until: datetime) -> _Batch:
+        left = Taking(self.context).settle(run, batch.landed or (), until)
+        return replace(batch, landed=left)
+
+    def _wanted(self, batch: _Batch, slot: Slot, until: datetime) -> list[Landed]:
+        """Return what the next run takes, the oldest first; nothing while it has to wait."""
+        pipeline, landed = batch.pipeline, each_once(batch.landed or ())
+        if not landed or not self._is_quiet(pipeline, landed):
+            return []
+        if _others_first(slot, pipeline, landed):
+            return []
+        newest_first = not _takes_all(pipeline) and pipeline.order == "newest_first"
+        ordered = sorted(landed, key=age_of, reverse=newest_first)
+        first = Taking(self.context).first_free(ordered, until)
+        if first is None:
+            return []
+        return ordered[ordered.index(first) :] if _takes_all(pipeline) else [first]
+
+    def _is_quiet(self, pipeline: Pipeline, landed: Sequence[Landed]) -> bool:
         """Whether the burst is over, by the storage's clock: one of a host may be wrong."""
         data = pipeline.data
         if data is None or not data.settles:
@@ -185,97 +262,63 @@ class Gathering:
         first = min(one.seen_at for one in landed)
         return quiet >= data.settle or quiet + (last.seen_at - first) >= data.settle_at_most
 
+    def _announced(
+        self, batch: _Batch, stored: Stored[Slot] | None, slot: Slot, oldest: Landed
+    ) -> Slot:
+        """Store which run takes what waits, ahead of its record. Raises Conflict."""
+        pipeline, ledger, now = batch.pipeline, self.context.ledger, self.context.clock.now()
+        run_id = _run_id(oldest)
+        while ledger.is_used(run_id):  # its record was removed: an id is never used twice
+            run_id = names.run_id(pipeline.name, "again", run_id)
+        ledger.mark_open(run_id, hints_for(pipeline, batch.key))
+        changes = {"gathering": run_id, "gathering_at": now, "claimed_to": ""}
+        slot = self.turns.pruned(slot).model_copy(update=changes)
+        keep, limited = core.remembers(pipeline), core.runs_at_once(pipeline) is not None
+        slot = slot.begin(run_id, now, keep=keep, holds=limited)
+        ledger.put_slot(batch.slot, slot, stored.etag if stored else None)
+        return slot
+
     def _open(
-        self, batch: _Batch, run_id: str, wanted: Sequence[Landed]
+        self, batch: _Batch, slot: Slot, wanted: Sequence[Landed], until: datetime
     ) -> tuple[Run | None, _Batch]:
-        if not wanted:
+        run_id = str(slot.gathering)
+        began_at = slot.gathering_at or self.context.clock.now()
+        progress = Progress(run_id, began_at, slot.claimed_to)
+        blobs = Taking(self.context).take(
+            progress, wanted, until, lambda to: self._keep_progress(batch.slot, run_id, to)
+        )
+        if not blobs:  # no time left, or all of it went to other runs meanwhile
             return None, batch
-        blobs = [one.blob for one in wanted]
         cause = f"{len(blobs)} blobs landed" if len(blobs) > 1 else f"blob {blobs[0].path}"
         run = self.opening.gathered(batch.pipeline, run_id, blobs, cause)
         try:
             run = self.context.ledger.create_run(run).record
+        except IdUsed:
+            return None, batch  # the next look at the slot announces another one
         except Conflict:
             found = self.context.ledger.run(run_id)  # frozen by the worker that was first
             run = found.record if found else run
-        return run, self._taken(batch, run)
+        return run, self._left_by(batch, run, until)
 
-    def _taken(self, batch: _Batch, run: Run) -> _Batch:
-        """Have every version of the run's manifest known as its own, and out of the inbox."""
-        versions = {(blob.name, blob.etag) for blob in run.manifest}
-        mine = [
-            one
-            for one in batch.landed
-            if (one.blob.name, one.blob.etag) in versions and one.given_back_by != run.run_id
-        ]
-        self._each(mine, lambda one: self._settle(one, run.run_id))
-        gone = {one.version_id for one in mine}
-        left = tuple(one for one in batch.landed if one.version_id not in gone)
-        return _Batch(batch.pipeline, batch.key, left)
-
-    def _news(self, landed: Sequence[Landed]) -> list[Landed]:
-        """Return what no run has taken, without touches; what is no news leaves the inbox."""
-        known: dict[str, VersionEntry | None] = {}
-        touched_since: dict[str, str | None] = {}
-
-        def look_up(one: Landed) -> None:
-            entry = known[one.version_id] = self.context.ledger.version(one.version_id)
-            if entry is None and one.given_back_by is None:
-                touched_since[one.version_id] = self._touched_since(one)
-
-        self._each(landed, look_up)
-        news: list[Landed] = []
-        latest: dict[str, Landed] = {}  # of each blob, as far as we have come
-        for one in sorted(landed, key=_age):
-            entry = known[one.version_id]
-            if entry is not None and (
-                one.given_back_by is None or entry.run_id != one.given_back_by
-            ):
-                self.context.ledger.forget(one.pointer)  # told of late, and taken already
-            elif touched := _touch(one, latest, touched_since.get(one.version_id)):
-                self._settle(one, None, f"only its metadata changed since {touched}: no run")
-            else:
-                news.append(one)
-                latest[one.blob.name] = one
-        return news
-
-    def _touched_since(self, one: Landed) -> str | None:
-        blob = one.blob
-        if blob.created == blob.modified:
-            return None
-        name = names.blob_id(one.pipeline, blob.container, blob.name)
-        return self.context.ledger.touched_since(name, blob)
-
-    def _settle(self, one: Landed, run_id: str | None, note: str = "") -> None:
-        entry = VersionEntry(pipeline=one.pipeline, blob=one.blob, run_id=run_id, note=note)
-        if one.given_back_by is None:
-            self.context.ledger.add_version(one.version_id, entry)
-        else:
-            self.context.ledger.pass_version_on(one.version_id, entry, one.given_back_by)
-        self.context.ledger.forget(one.pointer)
-
-    def _each(self, items: Sequence[Landed], do: Callable[[Landed], None]) -> None:
-        if len(items) <= _AT_ONCE:
-            for item in items:
-                do(item)
+    def _keep_progress(self, name: str, run_id: str, to: str) -> None:
+        """Remember how far the taking has come, unless another run takes what waits by now."""
+        for _ in range(_TRIES):
+            stored = self.context.ledger.slot(name)
+            if stored is None or stored.record.gathering != run_id:
+                return
+            if stored.record.claimed_to >= to:
+                return
+            try:
+                slot = stored.record.model_copy(update={"claimed_to": to})
+                self.context.ledger.put_slot(name, slot, stored.etag)
+            except Conflict:
+                continue
             return
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for done in [pool.submit(do, item) for item in items]:
-                done.result()
 
 
-def _touch(one: Landed, latest: Mapping[str, Landed], touched_since: str | None) -> str | None:
-    """Return since when the bytes of what landed are known; None where they are new.
-
-    A version of the same blob in the same burst tells more than those that had their run.
-    """
-    blob = one.blob
-    if one.given_back_by is not None or blob.created == blob.modified:
-        return None
-    before = latest.get(blob.name)
-    if before is None:
-        return touched_since
-    return before.blob.modified.isoformat() if before.blob.same_bytes_as(blob) else None
+def wants(pipeline: Pipeline, name: str, key: Sequence[str]) -> bool:
+    """Whether a blob of this name is data of one key of the pipeline, as configured now."""
+    return captured(pipeline, name) is not None and key_of(pipeline, name) == tuple(key)
 
 
 def key_of(pipeline: Pipeline, name: str) -> tuple[str, ...]:
@@ -287,27 +330,45 @@ def key_of(pipeline: Pipeline, name: str) -> tuple[str, ...]:
 def hints_for(pipeline: Pipeline, key: Sequence[str]) -> dict[str, str]:
     """Return what the poll finds a run by whose record was not written yet."""
     gather = json.dumps([pipeline.name, *key])
-    return {"phase": Phase.WAITING, "pipeline": pipeline.name, "gather": gather}
+    service = pipeline.training.service
+    return {
+        "phase": Phase.WAITING,
+        "pipeline": pipeline.name,
+        "service": service,
+        "gather": gather,
+    }
 
 
-def _batches(pipelines: Mapping[str, Pipeline], landed: Iterable[Landed]) -> list[_Batch]:
+def _batches(
+    pipelines: Mapping[str, Pipeline], landed: Iterable[Landed]
+) -> tuple[dict[str, list[_Batch]], list[Landed]]:
+    """Return what waits by pipeline and key, and what no configured pipeline wants now."""
     sorted_: dict[tuple[str, tuple[str, ...]], list[Landed]] = {}
+    strays: list[Landed] = []
     for one in landed:
         pipeline = pipelines.get(one.pipeline)
-        if pipeline is not None:  # it may come back to the file
-            sorted_.setdefault((one.pipeline, key_of(pipeline, one.blob.name)), []).append(one)
-    return [_Batch(pipelines[name], key, tuple(found)) for (name, key), found in sorted_.items()]
+        if pipeline is None or captured(pipeline, one.blob.name) is None:
+            strays.append(one)
+        else:
+            key = key_of(pipeline, one.blob.name)
+            sorted_.setdefault((one.pipeline, key), []).append(one)
+    found: dict[str, list[_Batch]] = {}
+    for (name, key), waiting in sorted_.items():
+        found.setdefault(name, []).append(_Batch(pipelines[name], key, tuple(waiting)))
+    return found, strays
+
+
+def _from(batches: list[_Batch], begin_with: Mapping[str, str]) -> list[_Batch]:
+    """Return a pipeline's batches in turn, beginning where the last pass stopped."""
+    ordered = sorted(batches, key=lambda batch: batch.slot)
+    start = begin_with.get(ordered[0].pipeline.name, "")
+    return [b for b in ordered if b.slot >= start] + [b for b in ordered if b.slot < start]
 
 
 def _run_id(oldest: Landed) -> str:
     """Return the id of the run that takes this version and newer ones (rule 1)."""
     again = (oldest.given_back_by,) if oldest.given_back_by else ()
     return names.run_id(oldest.pipeline, Origin.DATA, oldest.version_id, *again)
-
-
-def _age(landed: Landed) -> tuple[datetime, str, str]:
-    # The storage counts in seconds; names often tell more.
-    return landed.blob.modified, landed.blob.name, landed.version_id
 
 
 def _takes_all(pipeline: Pipeline) -> bool:

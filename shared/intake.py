@@ -7,7 +7,8 @@ between any two writes is finished by the poll or by the event's next delivery.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,13 +22,30 @@ from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.driver import Driver
 from shared.errors import CorruptRecord, RelearnError
-from shared.gathering import Gathering, key_of
+from shared.gathering import Gathered, Gathering, key_of
 from shared.newness import Newness, version_of
 from shared.openings import Opening, ambiguous
 from shared.records import VersionEntry
+from shared.strays import Strays
 
 #: Runs are begun for this long by one event.
 _GATHER_FOR: Final = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """What became of a version that was come upon."""
+
+    is_new: bool  #: it was not known before, and a run trains on it
+    has_run: bool  #: it has a run, or will have one
+
+
+def _raise_first(failures: Sequence[RelearnError]) -> None:
+    """Raise the first failure; the others are only logged."""
+    for other in failures[1:]:
+        log.warning("%s", other)
+    if failures:
+        raise failures[0]
 
 
 class Intake:
@@ -55,10 +73,21 @@ class Intake:
         self._gathering = Gathering(context, self._opening)
         self.backfill: Final = Backfill(context, pipelines, self.asked.newest_data, self._take_old)
         self._newness = Newness(context, started_at, self.backfill)
+        self._strays = Strays(context, self.catalogue, self.active_since, self._gathering.keep)
 
-    def gather(self, until: datetime) -> list[Run]:
-        """Open the runs that what landed before may have now."""
-        return self._gathering.gather_all(self.catalogue.pipelines, until)
+    def gather(self, until: datetime, begin_with: Mapping[str, str]) -> Gathered:
+        """Open the runs that what landed before may have now; none of them is advanced.
+
+        Args:
+            until: when no further run may be begun.
+            begin_with: pipeline -> the key that the last pass had no more time for.
+
+        Raises:
+            TransientError: the inbox cannot be listed now.
+        """
+        gathered = self._gathering.gather_all(self.catalogue.pipelines, until, begin_with)
+        self._strays.settle(gathered.strays, until)
+        return gathered
 
     def resume_gathering(self, hint: str, until: datetime) -> Run | None:
         """Go on with a run that a worker began to open from what landed; None if there is none."""
@@ -67,7 +96,8 @@ class Intake:
         except ValueError:
             return None  # a hint is never truth
         pipeline = self.catalogue.pipeline(name)
-        return self._gathering.resume(pipeline, key, until) if pipeline else None
+        runs = self._gathering.gather(pipeline, key, until) if pipeline else []
+        return runs[0] if runs else None
 
     def blob_landed(self, name: str) -> list[Run]:
         """Open a run for each pipeline that wants this blob, or advance the one it has.
@@ -103,43 +133,37 @@ class Intake:
 
     def landed(self, blob: BlobVersion) -> bool:
         """Record a version met by chance, so that the poll opens its run; tell whether it will."""
-        noted = [self._note(pipeline, blob) for pipeline in self.catalogue.wanting(blob.name)]
-        return any(noted)
+        recorded = [self._discovered(pipeline, blob) for pipeline in self._wanting(blob)]
+        return any(one.has_run for one in recorded)
 
     def met(self, blob: BlobVersion) -> bool:
         """Record a version that a search came upon; whether no event had announced it."""
         found, failures = False, []
-        for pipeline in self.catalogue.wanting(blob.name):
+        for pipeline in self._wanting(blob):
             try:
-                found = self._met(pipeline, blob) or found
+                found = self._discovered(pipeline, blob).is_new or found
             except RelearnError as exc:
                 failures.append(exc)  # the other pipelines shall have their data all the same
-        if failures:
-            raise failures[0]
+        _raise_first(failures)
         return found
 
-    def _met(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
-        version = version_of(pipeline, blob)
-        if self._context.ledger.version(version) is not None:
-            return False
-        if not self._waits(pipeline, blob):
-            entry = self._record_version(pipeline, blob, Origin.DATA)
-            return entry is not None and entry.run_id is not None
-        if not self._newness.accepts(pipeline, blob):
-            return False
-        return self._gathering.keep(pipeline, blob, version)
+    def _wanting(self, blob: BlobVersion) -> list[Pipeline]:
+        return self.catalogue.wanting(blob.name)
 
-    def _note(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
-        known = self._context.ledger.version(version_of(pipeline, blob))
+    def _discovered(self, pipeline: Pipeline, blob: BlobVersion) -> "_Recorded":
+        """Record a version that no event told of, for the poll to open its run."""
+        version = version_of(pipeline, blob)
+        known = self._context.ledger.version(version)
         if known is not None:
-            return known.run_id is not None
+            return _Recorded(is_new=False, has_run=known.run_id is not None)
         if not self._waits(pipeline, blob):
             entry = self._record_version(pipeline, blob, Origin.DATA)
-            return entry is not None and entry.run_id is not None
+            has_run = entry is not None and entry.run_id is not None
+            return _Recorded(is_new=has_run, has_run=has_run)
         if not self._newness.accepts(pipeline, blob):
-            return False
-        self._gathering.keep(pipeline, blob, version_of(pipeline, blob))
-        return True
+            return _Recorded(is_new=False, has_run=False)
+        kept = self._gathering.keep(pipeline, blob, version)
+        return _Recorded(is_new=kept, has_run=True)
 
     def model_landed(self, name: str) -> Run | None:
         """Advance the run whose job wrote this model, or open one for a model put by hand.
@@ -169,15 +193,25 @@ class Intake:
         """Yield the models under `promote/`, for events that were lost."""
         return self._context.models.listing(self._context.models_container, "promote/")
 
-    def open_from_entry(self, version_id: str) -> Run | None:
-        """Open the run of a recorded version whose record was never written."""
+    def open_from_entry(self, version_id: str, run_id: str) -> Run | None:
+        """Open the run of a recorded version whose record was never written, or return None."""
         entry = self._context.ledger.version(version_id)
         pipeline = self.catalogue.pipeline(entry.pipeline) if entry else None
-        if entry is None or entry.run_id is None or pipeline is None:
+        if entry is None or pipeline is None or not self._is_due(entry, run_id):
             return None
         by_hand = entry.blob.container == self._context.models_container
         origin = Origin.MODEL if by_hand else Origin.DATA
-        return self._open(pipeline, entry.run_id, entry.blob, origin, fresh=False)
+        return self._open(pipeline, run_id, entry.blob, origin, fresh=False)
+
+    def is_expected(self, version_id: str, run_id: str) -> bool:
+        """Whether a recorded version still needs this run: its pipeline may come back."""
+        entry = self._context.ledger.version(version_id)
+        return entry is not None and self._is_due(entry, run_id)
+
+    def _is_due(self, entry: VersionEntry, run_id: str) -> bool:
+        """Whether a version is this run's alone, and the run never was there."""
+        own = entry.run_id == run_id and not entry.gathered
+        return own and not self._context.ledger.is_used(run_id)
 
     def _receive_for_all(self, wanted: list[Pipeline], blob: BlobVersion) -> list[Run]:
         runs, failures = [], []
@@ -186,8 +220,7 @@ class Intake:
                 runs.append(self._receive(pipeline, blob))
             except RelearnError as exc:
                 failures.append(exc)  # the other pipelines shall have their run all the same
-        if failures:
-            raise failures[0]
+        _raise_first(failures)
         return [run for run in runs if run is not None]
 
     def _receive(
@@ -203,15 +236,27 @@ class Intake:
             return None
         # From here on the timer would do the same: an event must not fail any more (rule 14).
         try:
-            advanced = self.driver.advance(entry.run_id)
-            if advanced is None and known is not None:
-                # Its marker may have been dropped since: no run without one.
-                hints = {"phase": Phase.RECEIVED, "version": version}
-                self._context.ledger.mark_open(entry.run_id, hints)
-            return advanced or self._open(pipeline, entry.run_id, entry.blob, origin)
+            return self._go_on(pipeline, version, entry, origin, known=known is not None)
         except RelearnError as exc:
             log.warning("run %s: left to the next poll: %s", entry.run_id, exc)
             return None
+
+    def _go_on(
+        self, pipeline: Pipeline, version: str, entry: VersionEntry, origin: Origin, *, known: bool
+    ) -> Run | None:
+        """Advance the run of a version, or open it where its record was never written."""
+        run_id = str(entry.run_id)
+        advanced = self.driver.advance(run_id)
+        if advanced is not None or entry.gathered:
+            return advanced  # one that takes all that waited is opened by the gathering alone
+        if known:
+            if self._context.ledger.is_used(run_id):
+                log.info("blob %s: the record of its run %s was removed", entry.blob.path, run_id)
+                return None
+            # Its marker may have been dropped since: no run without one.
+            hints = {"phase": Phase.RECEIVED, "version": version}
+            self._context.ledger.mark_open(run_id, hints)
+        return self._open(pipeline, run_id, entry.blob, origin)
 
     def _waits(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
         """Whether a version is kept until its run may begin; a name of no use is told at once."""
@@ -229,10 +274,11 @@ class Intake:
         try:
             until = self._context.clock.now() + _GATHER_FOR
             runs = self._gathering.gather(pipeline, key_of(pipeline, blob.name), until)
+            begun = [self.driver.advance(run.run_id, until) or run for run in runs]
         except RelearnError as exc:
             log.warning("blob %s: left to the next poll: %s", blob.path, exc)
             return None
-        return next((run for run in runs if blob in run.manifest), None)
+        return next((run for run in begun if blob in run.manifest), None)
 
     def _record_version(
         self, pipeline: Pipeline, blob: BlobVersion, origin: Origin
@@ -243,8 +289,9 @@ class Intake:
         run_id = names.run_id(pipeline.name, origin, version)
         self._context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED, "version": version})
         entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=run_id)
-        self._context.ledger.add_version(version, entry)
-        return entry
+        if self._context.ledger.add_version(version, entry):
+            return entry
+        return self._context.ledger.version(version)  # another host recorded it this moment
 
     def _take_old(self, pipeline: Pipeline, blob: BlobVersion) -> None:
         version = version_of(pipeline, blob)

@@ -142,10 +142,13 @@ class JobSteps:
         changed: list[tuple[BlobVersion, BlobVersion]] = []
         gone: list[BlobVersion] = []
         same: list[BlobVersion] = []
+        versions: dict[str, list[BlobVersion]] = {}
+        for one in run.manifest:
+            versions.setdefault(one.name, []).append(one)
         for blob, now in self._inputs.looked_up(run):
             if now is None:
                 gone.append(blob)
-            elif any(now.same_bytes_as(one) for one in run.manifest if one.name == blob.name):
+            elif any(now.same_bytes_as(one) for one in versions[blob.name]):
                 same.append(blob)  # of two versions of one second either may be the last one
             else:
                 changed.append((blob, now))

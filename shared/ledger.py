@@ -9,6 +9,7 @@ Layout (one container, never the data container):
 * `index/<time>-<run id>`   every run, the newest first
 * `open/<run id>`   an empty marker while the run is open; its metadata are hints, never truth
 * `runs/<run id>`   the record
+* `tombstones/<run id>`   empty; outlives the record, so that no id is ever used twice
 * `heads/<id>`      what serves at an endpoint, and who may change it now
 * `watches/<id>`    when one place of an endpoint is proved again
 * `pipelines/<name>`, `schedules/<name>`   first activation, last due time
@@ -31,7 +32,7 @@ from shared.core.names import digest, inbox_prefix, index_name
 from shared.core.run import Run
 from shared.core.slot import Pause, Slot
 from shared.core.watch import Watch
-from shared.errors import Conflict, CorruptRecord
+from shared.errors import Conflict, CorruptRecord, IdUsed
 from shared.ports import Document, Documents, ETag, Listed, Page
 from shared.records import (
     Activation,
@@ -70,9 +71,32 @@ class Ledger:
         return self._read(f"runs/{run_id}", Run)
 
     def create_run(self, run: Run) -> Stored[Run]:
-        """Have a new run listed, then store it. Raises Conflict when it exists."""
+        """Have a new run listed, then store it, then note that its id is used.
+
+        Raises:
+            Conflict: it exists.
+            IdUsed: it existed, and its record was removed.
+        """
+        name = f"runs/{run.run_id}"
+        if self.is_used(run.run_id):
+            if self._documents.read(name) is not None:
+                raise Conflict(f"{name} is there already")
+            raise IdUsed(f"run {run.run_id} existed and its record was removed: no run is opened")
         self._list_run(run)
-        return Stored(run, self._documents.create(f"runs/{run.run_id}", _body(run)))
+        stored = Stored(run, self._documents.create(name, _body(run)))
+        self.note_used(run.run_id)
+        return stored
+
+    def is_used(self, run_id: str) -> bool:
+        """Return whether there is, or ever was, a record of a run."""
+        return self._documents.read(f"tombstones/{run_id}") is not None
+
+    def note_used(self, run_id: str) -> None:
+        """Remember that there was a record of a run. Safe to repeat."""
+        try:
+            self._documents.create(f"tombstones/{run_id}", b"")
+        except Conflict:
+            return
 
     def replace_run(self, run: Run, expected: ETag) -> Stored[Run]:
         """Store `run` over version `expected`. Raises Conflict when that is not the present one."""
@@ -101,6 +125,13 @@ class Ledger:
     def is_marked(self, run_id: str) -> bool:
         """Return whether the poll knows of a run."""
         return self._documents.read(f"open/{run_id}") is not None
+
+    def hinted_phase(self, run_id: str) -> str | None:
+        """Return the phase that a run's marker hints at; None where it has no marker."""
+        for listed in self._documents.listing(f"open/{run_id}"):
+            if listed.name == f"open/{run_id}":
+                return listed.metadata.get("phase", "")
+        return None
 
     def marked_for(self, run_id: str) -> timedelta:
         """Return how old the marker of a run is, by the storage's clock; zero without one."""
@@ -230,8 +261,12 @@ class Ledger:
 
     def version(self, version_id: str) -> VersionEntry | None:
         """Return the entry of a data version, or None when it is news."""
-        found = self._read(f"versions/{version_id}", VersionEntry)
+        found = self.version_stored(version_id)
         return found.record if found else None
+
+    def version_stored(self, version_id: str) -> Stored[VersionEntry] | None:
+        """Return the entry of a data version with its ETag, or None."""
+        return self._read(f"versions/{version_id}", VersionEntry)
 
     def newest_version(self, blob_id: str) -> tuple[str, ...] | None:
         """Return the fingerprint of the newest known version of a blob, from one listing."""
@@ -255,13 +290,10 @@ class Ledger:
             return False
         return True
 
-    def pass_version_on(self, version_id: str, entry: VersionEntry, given_back_by: str) -> None:
-        """Store that another run has taken what a run gave back. Raises Conflict."""
-        known = self._read(f"versions/{version_id}", VersionEntry)
-        if known is not None and known.record.run_id == given_back_by:
-            fingerprint = {"fingerprint": "|".join(fingerprint_of(entry.blob))}
-            name = f"versions/{version_id}"
-            self._documents.replace(name, _body(entry), known.etag, fingerprint)
+    def replace_version(self, version_id: str, entry: VersionEntry, expected: ETag) -> None:
+        """Store that another run takes a data version. Raises Conflict."""
+        fingerprint = {"fingerprint": "|".join(fingerprint_of(entry.blob))}
+        self._documents.replace(f"versions/{version_id}", _body(entry), expected, fingerprint)
 
     # Heads
 

@@ -5,17 +5,18 @@ at: one GET at the service, no record read, no write (design §6). Hints are nev
 anything but "still running" is decided from the record.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from shared.context import Context, log
-from shared.core.machine import expires_at
 from shared.core.run import Phase, Run
 from shared.drift import Drift
 from shared.due_times import DueTimes
 from shared.endpoints import Endpoints
 from shared.errors import Conflict, CorruptRecord, OutcomeUnknown, RelearnError, TransientError
+from shared.hints import hints_of
 from shared.intake import Intake
 from shared.lanes import Lanes
 from shared.ports import JobStatus
@@ -27,26 +28,6 @@ _PARKED_EVERY: Final = timedelta(minutes=10)
 #: A model that was put by hand is looked for this long, however often that did not work.
 _LOST_FOR: Final = timedelta(hours=1)
 _AGE_PART: Final = 20
-
-
-def hints_of(run: Run) -> dict[str, str]:
-    """Return what the poll may know of an open run without reading its record."""
-    training, endpoint = run.config.training, run.config.endpoint
-    promoting = run.phase in (Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING)
-    service = endpoint.update if endpoint and promoting else training.service
-    hints = {"phase": str(run.phase), "pipeline": run.pipeline, "service": service}
-    if run.phase is Phase.TRAINING and run.job and run.started_at and not run.cancelling:
-        hints |= {
-            "credential": training.api_key,
-            "job": run.job,
-            "started": run.started_at.isoformat(),
-            "until": (run.started_at + training.timeout).isoformat(),
-        }
-    if run.phase is Phase.AWAITING_APPROVAL:
-        hints["expires"] = expires_at(run).isoformat()
-    if run.trouble:
-        hints["next_look"] = run.trouble.next_look.isoformat()
-    return hints
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +51,7 @@ class Poll:
         self._due_times = DueTimes(context, intake.asked)
         self._looked: dict[str, datetime] = {}
         self._models_seen: set[tuple[str, str]] = set()
+        self._gather_next: Mapping[str, str] = {}
 
     def tick(self) -> Heartbeat:
         """Advance every open run that is due, within the tick's budget.
@@ -82,12 +64,14 @@ class Poll:
         until = self.until()
         self._intake.activate()
         last = self._last_tick()
+        self._gather_next = last.record.gather_next if last else {}
         opened = self._driver.opened
         round_ = self._round(until, last.record.resume_after if last else "")
         looked, open_runs = round_.looked, round_.open
-        self._gather(until)
-        while self._driver.opened != opened and self._context.clock.now() < until:
-            opened = self._driver.opened  # a roll-out opened runs: they need not wait for a tick
+        gathered = self._gather(until)
+        while (gathered or self._driver.opened != opened) and self._context.clock.now() < until:
+            # New runs, also those of roll-outs, need not wait for a tick.
+            gathered, opened = 0, self._driver.opened
             more = self._round(until, "", only_new=True)
             looked, open_runs = looked + more.looked, more.open
         if self._context.clock.now() < until:
@@ -100,6 +84,7 @@ class Poll:
             looked=looked,
             open=open_runs,
             resume_after=round_.resume_after,
+            gather_next=dict(self._gather_next),
         )
         self._context.ledger.put_heartbeat(beat, last.etag if last else None)
         return beat
@@ -127,12 +112,18 @@ class Poll:
         begun = [marker.run_id for marker in due if marker.run_id not in left]
         return _Round(lanes.done, len(markers), begun[-1] if left and begun else "")
 
-    def _gather(self, until: datetime) -> None:
-        """Open the runs that what landed may have now: a burst is over, a place is free."""
+    def _gather(self, until: datetime) -> int:
+        """Open the runs that what landed may have now, and return how many there are.
+
+        A burst is over, or a place is free. They are advanced with all the others.
+        """
         try:
-            self._intake.gather(until)
+            gathered = self._intake.gather(until, self._gather_next)
         except RelearnError as exc:
             log.warning("what landed cannot be looked for now: %s", exc)
+            return 0
+        self._gather_next = gathered.next
+        return gathered.opened
 
     def _go_on_with_roll_outs(self, until: datetime) -> None:
         """Look at roll-outs whose deliveries were settled, each once however many there were."""
@@ -237,8 +228,8 @@ class Poll:
             if run is not None:
                 return run
         if version := marker.hints.get("version"):
-            run = self._intake.open_from_entry(version)
-            if run is not None or self._context.ledger.version(version) is not None:
+            run = self._intake.open_from_entry(version, marker.run_id)
+            if run is not None or self._intake.is_expected(version, marker.run_id):
                 return run  # recorded, and its pipeline is not in the file now: it may come back
         # By the storage's clock: one of a host may be ahead, and a record be about to be stored.
         if self._context.ledger.marked_for(marker.run_id) > 2 * self._context.limits.lease:

@@ -24,6 +24,7 @@ class VersionEntry(Record):
     blob: BlobVersion
     run_id: str | None
     note: str = ""
+    gathered: bool = False  #: claimed for a run that takes all that waited; its record follows
 
 
 class Activation(Record):
@@ -72,6 +73,8 @@ class Heartbeat(Record):
     looked: int
     open: int
     resume_after: str = ""  #: the open run that the tick stopped at, for want of time
+    gather_next: dict[str, str] = Field(default_factory=dict)
+    """Pipeline -> the key whose waiting data is looked at first by the next tick."""
 
 
 R = TypeVar("R", bound=BaseModel)

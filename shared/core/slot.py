@@ -48,6 +48,8 @@ class Slot(Value):
     pipeline: str = ""
     key: tuple[str, ...] = ()
     gathering: str | None = None  #: the run that takes what landed, or took it last
+    gathering_at: AwareDatetime | None = None  #: since when
+    claimed_to: str = ""  #: how far it has come in the inbox, where that takes several calls
     holders: tuple[str, ...] = ()  #: who may run
     waiting: tuple[Turn, ...] = ()  #: in the order of their coming
     newest_first: bool = False  #: whose turn it is next, as the last one who came was configured

@@ -7,7 +7,7 @@ import pytest
 
 from shared.core.head import Head
 from shared.core.run import Phase, Run
-from shared.errors import Conflict, CorruptRecord
+from shared.errors import Conflict, CorruptRecord, IdUsed
 from shared.ledger import Ledger, fingerprint_of
 from shared.ports import ETag
 from shared.records import DueTime, Heartbeat, VersionEntry
@@ -160,15 +160,38 @@ def test_a_version_is_a_touch_only_where_the_storage_says_that_its_bytes_are_the
     assert ledger.touched_since("c", blob("bare.csv", **later, content_md5=None)) is None
 
 
-def test_what_a_run_gave_back_is_passed_on_by_that_run_alone(ledger: Ledger) -> None:
-    ledger.add_version("b-1", ENTRY.model_copy(update={"run_id": "taken by another"}))
+def test_a_version_is_passed_on_to_another_run_by_whoever_saw_its_entry_last(
+    ledger: Ledger,
+) -> None:
+    ledger.add_version("b-1", ENTRY)
     again = ENTRY.model_copy(update={"run_id": "sample-2"})
-    ledger.pass_version_on("b-1", again, "sample-1")
-    known = ledger.version("b-1")
+    known = ledger.version_stored("b-1")
     assert known is not None
-    assert known.run_id == "taken by another"
-    ledger.pass_version_on("b-1", again, "taken by another")
+    ledger.replace_version("b-1", again, known.etag)
     assert ledger.version("b-1") == again
+    with pytest.raises(Conflict):
+        ledger.replace_version("b-1", ENTRY, known.etag)
+    assert ledger.version("b-1") == again
+    assert ledger.newest_version("b") == fingerprint_of(again.blob)
+
+
+def test_the_id_of_a_run_whose_record_was_removed_is_never_used_again(ledger: Ledger) -> None:
+    stored = ledger.create_run(run(Phase.RECEIVED))
+    assert ledger.is_used("sample-1")
+    with pytest.raises(Conflict):
+        ledger.create_run(run(Phase.RECEIVED))
+    ledger._documents.delete("runs/sample-1", stored.etag)
+    with pytest.raises(IdUsed):
+        ledger.create_run(run(Phase.RECEIVED))
+    assert ledger.run("sample-1") is None
+
+
+def test_a_marker_hints_at_the_phase_of_its_own_run_alone(ledger: Ledger) -> None:
+    assert ledger.hinted_phase("sample-1") is None
+    ledger.mark_open("sample-10", {"phase": "parked"})
+    assert ledger.hinted_phase("sample-1") is None
+    ledger.mark_open("sample-1", {"phase": "training"})
+    assert ledger.hinted_phase("sample-1") == "training"
 
 
 def test_a_marker_holds_hints_and_no_body(ledger: Ledger, documents: MemoryDocuments) -> None:

@@ -31,7 +31,9 @@ def test_a_second_start_refused_in_other_words_does_not_park_a_job_that_may_run(
     world.tick()
     at = len(world.faults.sites)
     world.upload()
-    world.faults.plan = {at + 6: Kind.LOST}  # marker, version, line, record, job, job id, start
+    world.faults.plan = {
+        at + 7: Kind.LOST
+    }  # marker, version, line, record, its note, job, job id, start
     queued = world.script("GET", "e", NOT_STARTED, times=None)
     world.deliver()
     world.script("POST", "/start", refusal, times=None)

@@ -5,7 +5,7 @@ import pytest
 
 from shared.core.run import Phase
 from shared.errors import PermanentError, RelearnError, TransientError
-from shared.poll import hints_of
+from shared.hints import hints_of
 from tests.unit.worlds import RUNNING, Observed, refused
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -54,6 +54,7 @@ def test_a_calm_start_costs_what_the_design_says(world: Observed) -> None:
         "create versions",
         "create index",
         "create runs",  # claimed already
+        "create tombstones",  # so that its id is never used again
         "replace runs",  # the job's id
         "replace runs",  # started
     ]
@@ -61,11 +62,11 @@ def test_a_calm_start_costs_what_the_design_says(world: Observed) -> None:
     assert world.blobs.heads - heads == 1
 
 
-def test_the_second_start_of_a_worker_writes_six_records(world: Observed) -> None:
+def test_the_second_start_of_a_worker_writes_seven_records(world: Observed) -> None:
     world.start("a.csv")
     world.calls.clear()
     world.start("b.csv")
-    assert len([call for call in world.calls if not call.startswith(("read", "list"))]) == 6
+    assert len([call for call in world.calls if not call.startswith(("read", "list"))]) == 7
 
 
 def test_an_ended_run_costs_nothing(world: Observed) -> None:
@@ -171,6 +172,7 @@ def test_an_announced_run_that_was_never_written_is_opened_from_its_entry(
 ) -> None:
     run = world.start()
     del world.documents.rows[f"runs/{run.run_id}"]
+    del world.documents.rows[f"tombstones/{run.run_id}"]
     (marker,) = world.intake._context.ledger.open_runs()
     version = next(n for n in world.documents.rows if n.startswith("versions/"))
     hints = {"version": version.removeprefix("versions/")}
