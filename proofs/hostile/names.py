@@ -15,6 +15,7 @@ from tests.unit.worlds import Observed
 _FOLDERS: Final = frozenset(
     {
         *("versions", "inbox", "slots", "seats", "pauses", "index", "open", "runs", "heads"),
+        *("tombstones", "configurations", "clock"),
         *("watches", "pipelines", "schedules"),
     }
 )
