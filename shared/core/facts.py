@@ -52,6 +52,8 @@ from shared.errors import InvalidTransition
 _STOPPED_FIRST: Final = (Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT)
 #: Where a run needs its turn.
 _BEFORE_TRAINED: Final = (Phase.RECEIVED, Phase.CREATED, Phase.TRAINING)
+#: A step is tried at least this often, however long nobody tried it between two failures.
+LEAST_TRIES: Final = 3
 _UNPARKED: Final[dict[str, object]] = {"parked_in": None, "reason": None, "advice": None}
 
 
@@ -163,14 +165,16 @@ class StepDelayed:
         since = was.since if was else at
         cause_since = was.cause_since if was and was.patience == self.patience else at
         longest = max(self.patience, self.step_patience)
-        if at - cause_since >= self.patience or at - since >= longest:
+        count = was.count + 1 if was else 1
+        long = at - cause_since >= self.patience or at - since >= longest
+        if long and count >= LEAST_TRIES:
             advice = "see whether the service is up and reachable, then retry the run"
             return _parked(run, f"gave up after {at - since}: {self.reason}", advice, at)
         trouble = Trouble(
             since=since,
             cause_since=cause_since,
             patience=self.patience,
-            count=was.count + 1 if was else 1,
+            count=count,
             reason=self.reason,
             next_look=self.next_look,
         )

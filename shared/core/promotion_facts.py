@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from shared.core.looks import NO_LOOKS, Looks
 from shared.core.proof import ProbeAnswers
 from shared.core.run import Phase, Promotion, Run
 from shared.errors import InvalidTransition
@@ -12,10 +13,8 @@ from shared.errors import InvalidTransition
 #: A promotion of which nothing is on its way.
 UNSENT: Final[dict[str, object]] = {
     "sent_at": None,
-    "deadline": None,
     "certain": True,
-    "last": None,
-    "last_at": None,
+    "looks": NO_LOOKS,
     "operation": None,
 }
 
@@ -48,14 +47,13 @@ class LeftUnsettled:
 class UpdateSent:
     """The update (or the return) was sent; `certain` when the service took it."""
 
-    deadline: datetime
     certain: bool = True
     operation: str | None = None
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Start looking."""
         phase = run.phase if run.phase is Phase.RETURNING else Phase.VERIFYING
-        sent = {**UNSENT, "sent_at": at, "deadline": self.deadline, "certain": self.certain}
+        sent = {**UNSENT, "sent_at": at, "certain": self.certain}
         sent["operation"] = self.operation
         return with_promotion(run, phase, at, "", {**sent, "ever_sent": True})
 
@@ -65,10 +63,11 @@ class NotYetLive:
     """A look that settles nothing."""
 
     probe: ProbeAnswers | None
+    looks: Looks  #: this one counted
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Remember it: the next look is compared with it."""
-        return with_promotion(run, run.phase, at, "", {"last": self.probe, "last_at": at})
+        """Count it, and remember what it saw: the next look is compared with it."""
+        return with_promotion(run, run.phase, at, "", {"looks": self.looks.showing(self.probe)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +76,11 @@ class WentLive:
 
     proof: str
     probe: ProbeAnswers | None
+    looks: Looks = NO_LOOKS
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run with its proof."""
-        proven = {"proof": self.proof, "last": self.probe}
+        proven = {"proof": self.proof, "looks": self.looks.showing(self.probe)}
         return with_promotion(run, Phase.PROMOTED, at, self.proof, proven)
 
 

@@ -10,6 +10,7 @@ from shared.core import job_facts as jobs
 from shared.core import promotion_facts as updates
 from shared.core.facts import Fact
 from shared.core.gate import refused
+from shared.core.looks import NO_LOOKS, Says
 from shared.core.machine import MOVES, Command, apply, cancellable, next_command
 from shared.core.pipeline import Pipeline
 from shared.core.run import ENDS, Phase, Run
@@ -56,8 +57,8 @@ SAMPLES: dict[type[Fact], Fact] = {
         facts.NothingToPromote("no endpoint"),
         updates.EndpointReserved(promotion(sent_at=None)),
         updates.LeftUnsettled(promotion(sent_at=None)),
-        updates.UpdateSent(NOW + HOUR),
-        updates.NotYetLive(good("1")),
+        updates.UpdateSent(),
+        updates.NotYetLive(good("1"), NO_LOOKS),
         updates.WentLive("moved", good("1")),
         updates.StayedUnchanged("same", can_return=True),
         updates.ReservationLost(),
@@ -274,7 +275,7 @@ def test_what_is_on_its_way_to_an_endpoint_cannot_be_cancelled(phase: Phase) -> 
 def test_a_cancel_is_refused_while_an_update_may_be_in_flight_that_is_not_recorded_yet(
     phase: Phase,
 ) -> None:
-    reserved = run(phase, promotion=promotion(sent_at=None, deadline=None))
+    reserved = run(phase, promotion=promotion(sent_at=None))
     assert not cancellable(reserved)
     with pytest.raises(InvalidTransition):
         apply(reserved, facts.CancelRequested(), NOW)
@@ -319,7 +320,7 @@ def test_a_retry_goes_back_to_what_did_not_work(parked_in: Phase) -> None:
     assert again.phase is expected
     assert (again.parked_in, again.reason, again.advice) == (None, None, None)
     if again.promotion is not None:  # whatever was sent has had its time
-        assert (again.promotion.sent_at, again.promotion.deadline) == (None, None)
+        assert (again.promotion.sent_at, again.promotion.looks) == (None, NO_LOOKS)
 
 
 def test_a_retry_before_the_job_takes_every_corrected_setting() -> None:
@@ -369,7 +370,7 @@ def test_an_endpoint_that_was_sent_an_update_is_settled_before_another_is_taken(
 def test_a_corrected_endpoint_is_reserved_anew_when_nothing_was_sent_to_the_wrong_one(
     corrected: Pipeline,
 ) -> None:
-    unsent = run(Phase.PROMOTING, promotion=promotion(sent_at=None, deadline=None))
+    unsent = run(Phase.PROMOTING, promotion=promotion(sent_at=None))
     parked = apply(unsent, facts.StepRefused("no", "do"), NOW)
     again = apply(parked, facts.RetryRequested(corrected), NOW)
     assert again.config.endpoints == corrected.endpoints
@@ -388,7 +389,7 @@ def test_other_corrections_of_the_endpoint_are_taken_at_any_time() -> None:
 def test_a_confirmed_or_possible_update_is_remembered_for_good() -> None:
     unsent = run(Phase.PROMOTING, promotion=promotion(sent_at=None))
     for certain in (True, False):
-        shape = apply(unsent, updates.UpdateSent(NOW + HOUR, certain=certain), NOW)
+        shape = apply(unsent, updates.UpdateSent(certain=certain), NOW)
         shape = apply(apply(shape, updates.UpdateLost(), NOW), facts.StepRefused("no", "do"), NOW)
         assert shape.promotion is not None
         assert shape.promotion.ever_sent
@@ -420,13 +421,17 @@ def test_a_model_that_broke_ends_its_run_rolled_back_once_the_old_one_serves() -
     assert (ended.phase, ended.reason) == (Phase.ROLLED_BACK, "missing feature")
 
 
-def test_a_look_is_remembered_with_its_time_until_the_next_update() -> None:
-    seen = apply(run(Phase.VERIFYING), updates.NotYetLive(good("1")), NOW + HOUR)
+def test_a_look_is_counted_and_remembered_until_the_next_update() -> None:
+    looks = NO_LOOKS.after(Says.FOR, NOW, HOUR)
+    seen = apply(run(Phase.VERIFYING), updates.NotYetLive(good("1"), looks), NOW + HOUR)
     assert seen.promotion is not None
-    assert (seen.promotion.last, seen.promotion.last_at) == (good("1"), NOW + HOUR)
+    assert seen.promotion.looks == looks.showing(good("1"))
     back = apply(seen, updates.ModelBroke("missing feature"), NOW + HOUR)
     assert back.promotion is not None
-    assert (back.promotion.last, back.promotion.last_at) == (None, None)
+    assert back.promotion.looks == NO_LOOKS
+    again = apply(seen, updates.UpdateLost(), NOW + HOUR)
+    assert again.promotion is not None
+    assert again.promotion.looks == NO_LOOKS
 
 
 def test_a_return_at_the_start_begins_the_promotion_anew() -> None:
