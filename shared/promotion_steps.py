@@ -75,7 +75,9 @@ class PromotionSteps:
         preparing = _promotion(run).returning_to == "start"
         way_back = self._way_back(run, endpoint)
         if way_back is None:
-            return Returned("nothing to put back first") if preparing else _nothing_left(run)
+            if preparing:
+                return Returned("nothing to put back first")
+            return _nothing_left(run)
         try:
             operation = serving.restore(way_back)
         except OutcomeUnknown:
@@ -201,9 +203,11 @@ class PromotionSteps:
             and run.phase is not Phase.PROMOTING
         ):
             return None
-        if run.phase is Phase.RETURNING:
-            return Overtaken(f"another run has taken {endpoint.name} over, and settles it")
-        return ReservationLost()
+        if run.phase is not Phase.RETURNING:
+            return ReservationLost()
+        taken = f"another run has taken {endpoint.name} over, and settles it"
+        anew = run.parent is None and _promotion(run).returning_to in ("judged", "trained")
+        return Returned(taken) if anew else Overtaken(taken)
 
     def _record_promoted(self, run: Run, endpoint: Endpoint, proven: Proven) -> None:
         stored = self._head(endpoint)
@@ -251,6 +255,12 @@ def _not_set_again(why: str) -> StepRefused:
 
 
 def _nothing_left(run: Run) -> StepRefused:
+    if _promotion(run).returning_to in ("judged", "trained"):
+        return StepRefused(
+            "the configuration changed since this model was judged, its update may have reached "
+            "the endpoint, and no earlier model is known that could be put back first",
+            "give the endpoint a working model by hand, then cancel the run",
+        )
     return StepRefused(
         f"the model does not work ({run.reason or 'see the history'}), "
         "and no earlier one can be put back",

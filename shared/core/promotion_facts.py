@@ -145,11 +145,19 @@ class Returned:
     proof: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run, or start its own promotion over."""
-        ends = {"rolled_back": Phase.ROLLED_BACK, "unchanged": Phase.UNCHANGED}
-        end = ends.get(_promotion(run).returning_to or "")
-        if end is None:
-            return run.moved(Phase.PROMOTING, at, self.proof, promotion=None)
+        """End the run, or go back to what must be done anew."""
+        back = _promotion(run).returning_to
+        match back:
+            case "judged" | "trained" if run.parent is None:
+                # For other models than this one the job is asked once more.
+                model = run.model if back == "judged" else None
+                return run.moved(Phase(back), at, self.proof, promotion=None, model=model)
+            case "rolled_back" | "judged" | "trained":
+                end = Phase.ROLLED_BACK
+            case "unchanged":
+                end = Phase.UNCHANGED
+            case _:
+                return run.moved(Phase.PROMOTING, at, self.proof, promotion=None)
         return with_promotion(run, end, at, self.proof, {"proof": self.proof})
 
 

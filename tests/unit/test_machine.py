@@ -13,6 +13,7 @@ from shared.core.gate import refused
 from shared.core.looks import NO_LOOKS, Says
 from shared.core.machine import MOVES, Command, apply, cancellable, next_command
 from shared.core.pipeline import Pipeline
+from shared.core.retry import RetryRequested, TakenBack
 from shared.core.run import ENDS, Phase, Run
 from shared.errors import InvalidTransition
 from tests.unit.samples import (
@@ -68,7 +69,8 @@ SAMPLES: dict[type[Fact], Fact] = {
         facts.StepDelayed("busy", NOW + HOUR, HOUR),
         facts.StepRefused("wrong name", "correct it"),
         facts.CancelRequested(),
-        facts.RetryRequested(None),
+        RetryRequested(None),
+        TakenBack(None),
     )
 }
 
@@ -197,7 +199,7 @@ def test_only_what_changes_the_world_needs_a_claim() -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        facts.RetryRequested(None),
+        RetryRequested(None),
         facts.CancelRequested(),
         gate_facts.Approved("ada", "good"),
         gate_facts.Disapproved("ada", "bad"),
@@ -315,7 +317,7 @@ def test_a_step_that_works_again_starts_with_new_patience() -> None:
 @pytest.mark.parametrize("parked_in", STEPS)
 def test_a_retry_goes_back_to_what_did_not_work(parked_in: Phase) -> None:
     shape = apply(run(parked_in), facts.StepRefused("no", "do"), NOW)
-    again = apply(shape, facts.RetryRequested(None), NOW)
+    again = apply(shape, RetryRequested(None), NOW)
     expected = Phase.PROMOTING if parked_in is Phase.VERIFYING else parked_in
     assert again.phase is expected
     assert (again.parked_in, again.reason, again.advice) == (None, None, None)
@@ -326,13 +328,13 @@ def test_a_retry_goes_back_to_what_did_not_work(parked_in: Phase) -> None:
 def test_a_retry_before_the_job_takes_every_corrected_setting() -> None:
     corrected = pipeline(training__timeout="5h")
     parked = apply(run(Phase.RECEIVED), facts.StepRefused("no", "do"), NOW)
-    assert apply(parked, facts.RetryRequested(corrected), NOW).config == corrected
+    assert apply(parked, RetryRequested(corrected), NOW).config == corrected
 
 
 def test_a_retry_after_the_job_keeps_the_settings_that_made_it() -> None:
     corrected = pipeline(training__timeout="5h", endpoints=[])
     parked = apply(run(Phase.TRAINED), facts.StepRefused("no", "do"), NOW)
-    config = apply(parked, facts.RetryRequested(corrected), NOW).config
+    config = apply(parked, RetryRequested(corrected), NOW).config
     assert config.training == run(Phase.TRAINED).config.training
     assert config.endpoint is None
 
@@ -340,9 +342,9 @@ def test_a_retry_after_the_job_keeps_the_settings_that_made_it() -> None:
 def test_a_run_that_gets_an_endpoint_while_it_is_judged_looks_for_its_model_again() -> None:
     judged = run(Phase.JUDGED, config=pipeline(endpoints=[]), model=MODEL)
     parked = apply(judged, facts.StepRefused("no", "do"), NOW)
-    same = apply(parked, facts.RetryRequested(pipeline(endpoints=[])), NOW)
+    same = apply(parked, RetryRequested(pipeline(endpoints=[])), NOW)
     assert (same.phase, same.model) == (Phase.JUDGED, MODEL)
-    again = apply(parked, facts.RetryRequested(pipeline()), NOW)
+    again = apply(parked, RetryRequested(pipeline()), NOW)
     assert (again.phase, again.model) == (Phase.TRAINED, None)
 
 
@@ -361,7 +363,7 @@ def test_an_endpoint_that_was_sent_an_update_is_settled_before_another_is_taken(
 ) -> None:
     sent = promotion(ever_sent=True)
     parked = apply(run(phase, promotion=sent), facts.StepRefused("no", "do"), NOW)
-    again = apply(parked, facts.RetryRequested(corrected), NOW)
+    again = apply(parked, RetryRequested(corrected), NOW)
     assert again.config == parked.config
     assert again.promotion is not None
 
@@ -372,7 +374,7 @@ def test_a_corrected_endpoint_is_reserved_anew_when_nothing_was_sent_to_the_wron
 ) -> None:
     unsent = run(Phase.PROMOTING, promotion=promotion(sent_at=None))
     parked = apply(unsent, facts.StepRefused("no", "do"), NOW)
-    again = apply(parked, facts.RetryRequested(corrected), NOW)
+    again = apply(parked, RetryRequested(corrected), NOW)
     assert again.config.endpoints == corrected.endpoints
     assert (again.phase, again.promotion) == (Phase.PROMOTING, None)
 
@@ -381,7 +383,7 @@ def test_other_corrections_of_the_endpoint_are_taken_at_any_time() -> None:
     corrected = elsewhere(api_key="${OTHER_KEY}")
     sent = run(Phase.VERIFYING, promotion=promotion(ever_sent=True))
     parked = apply(sent, facts.StepRefused("no", "do"), NOW)
-    again = apply(parked, facts.RetryRequested(corrected), NOW)
+    again = apply(parked, RetryRequested(corrected), NOW)
     assert again.config.endpoints == corrected.endpoints
     assert again.promotion is not None
 
