@@ -134,10 +134,10 @@ BUGS: Final = (
         "an accepted update counts as live",
         "shared/promotion_steps.py",
         "        match judged.verdict:\n            case Verdict.WAIT:\n"
-        "                return self._still_waiting(run, look)\n            case Verdict.LIVE:\n"
+        "                return _waiting(look, judged)\n            case Verdict.LIVE:\n"
         "                answers",
         "        match Verdict.LIVE:\n            case Verdict.WAIT:\n"
-        "                return self._still_waiting(run, look)\n            case Verdict.LIVE:\n"
+        "                return _waiting(look, judged)\n            case Verdict.LIVE:\n"
         "                answers",
         ("tests/unit/test_promotion.py",),
     ),

@@ -6,7 +6,7 @@ from typing import Final
 from shared.context import Context
 from shared.core.endpoint import Endpoint
 from shared.core.facts import LEAST_TRIES, Fact, Overtaken, StepRefused
-from shared.core.head import Head, Proven, head_id, promoted, released
+from shared.core.head import Head, Proven, head_id, promoted, released, settled
 from shared.core.judgement import Case, Judgement, Verdict, judge_return, judge_update
 from shared.core.promotion_facts import (
     ModelBroke,
@@ -76,7 +76,7 @@ class PromotionSteps:
         way_back = self._way_back(run, endpoint)
         if way_back is None:
             if preparing:
-                return Returned("nothing to put back first")
+                return self._prepared(run, endpoint, "nothing to put back first")
             return _nothing_left(run)
         try:
             operation = serving.restore(way_back)
@@ -85,7 +85,8 @@ class PromotionSteps:
         except (PermanentError, TransientError) as exc:
             if not preparing or self._worth_repeating(run, exc):
                 raise
-            return Returned(f"the model from before cannot be put back ({exc}): going on")
+            why = f"the model from before cannot be put back ({exc}): going on"
+            return self._prepared(run, endpoint, why)
         return UpdateSent(operation=operation)
 
     def _worth_repeating(self, run: Run, exc: RelearnError) -> bool:
@@ -142,11 +143,12 @@ class PromotionSteps:
             case Verdict.WAIT:
                 return _waiting(look, judged)
             case Verdict.LIVE:
-                if promotion.returning_to != "start":
-                    self._release(run, endpoint)
+                if promotion.returning_to == "start":
+                    return self._prepared(run, endpoint, judged.why)
+                self._release(run, endpoint)
                 return Returned(judged.why)
             case _:
-                return self._not_returned(promotion, judged.why)
+                return self._not_returned(run, endpoint, judged.why)
 
     def _case(self, run: Run, endpoint: Endpoint) -> Case:
         promotion = _promotion(run)
@@ -159,11 +161,21 @@ class PromotionSteps:
             expected=promotion.expected,
         )
 
-    def _not_returned(self, promotion: Promotion, why: str) -> Fact:
+    def _prepared(self, run: Run, endpoint: Endpoint, why: str) -> Fact:
+        """Note that what another run left behind is settled, as far as it can be."""
+        stored = self._head(endpoint)
+        if stored is not None and stored.record.holds(run.run_id, _promotion(run).generation):
+            head = settled(stored.record, run.run_id)
+            self.context.ledger.put_head(head_id(endpoint.update), head, stored.etag)
+        return Returned(why)
+
+    def _not_returned(self, run: Run, endpoint: Endpoint, why: str) -> Fact:
+        promotion = _promotion(run)
         if not promotion.certain and promotion.resent < _RESENDS:
             return UpdateLost()
         if promotion.returning_to == "start":
-            return Returned(f"the model from before could not be proved ({why}): going on")
+            why = f"the model from before could not be proved ({why}): going on"
+            return self._prepared(run, endpoint, why)
         advice = "look at the endpoint; retry the run to put the old model back again"
         return StepRefused(f"the old model does not serve again: {why}", advice)
 
