@@ -339,3 +339,9 @@ def test_an_endpoint_that_names_two_other_models_in_turn_is_in_the_middle_of_a_c
     assert confirmed(watch.model_copy(update=suspected), second) is drifted
     broken = sighting(served, Look(Progress.UNTOLD, BROKEN, configured="models/mine"))
     assert not confirmed(watch.model_copy(update=suspected), broken)
+    otherwise = sighting(served, Look(Progress.UNTOLD, good("1"), configured="models/mine"))
+    assert not otherwise.drift
+    moved = sighting(served, Look(Progress.UNTOLD, good("2"), configured="models/mine"))
+    both = sighting(served, Look(Progress.UNTOLD, good("2"), configured="models/a"))
+    known = {"suspicion": both.drift, "odd": both.odd, "suspect": both.answers}
+    assert not confirmed(watch.model_copy(update=known), moved)
