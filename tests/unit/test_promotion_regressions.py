@@ -15,7 +15,7 @@ from shared.core.run import Phase, Run
 from shared.errors import Conflict
 from shared.poll import Poll
 from tests.fakes.world import CSV, MODELS, RESOURCE, pipeline
-from tests.unit.samples import run
+from tests.unit.samples import run as sample_run
 from tests.unit.worlds import RUNNING, Observed, refused
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -513,10 +513,10 @@ def test_what_a_parked_successor_did_not_settle_is_settled_by_the_next() -> None
     assert held is not None
     refuse = world.script(*REFRESH, Answer(403, {}, b""), times=None)
     head = world.head()
-    between = reserved(head, run(Phase.PROMOTING, promotion=None), RESOURCE, None, held.at)
+    between = reserved(head, sample_run(Phase.PROMOTING, promotion=None), RESOURCE, None, held.at)
     assert left_behind(between, "a third run") == held
     assert left_behind(between, "sample-1") == held
-    again = reserved(between, run(Phase.PROMOTING, run_id="sample-2"), RESOURCE, None, held.at)
+    again = reserved(between, sample_run(Phase.PROMOTING, run_id="sample-2"), RESOURCE, None, held.at)
     assert left_behind(again, "sample-2") == held
     over = settled(again, "sample-2")
     assert left_behind(over, "sample-2") is None
