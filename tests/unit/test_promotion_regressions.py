@@ -516,7 +516,9 @@ def test_what_a_parked_successor_did_not_settle_is_settled_by_the_next() -> None
     between = reserved(head, sample_run(Phase.PROMOTING, promotion=None), RESOURCE, None, held.at)
     assert left_behind(between, "a third run") == held
     assert left_behind(between, "sample-1") == held
-    again = reserved(between, sample_run(Phase.PROMOTING, run_id="sample-2"), RESOURCE, None, held.at)
+    again = reserved(
+        between, sample_run(Phase.PROMOTING, run_id="sample-2"), RESOURCE, None, held.at
+    )
     assert left_behind(again, "sample-2") == held
     over = settled(again, "sample-2")
     assert left_behind(over, "sample-2") is None
