@@ -134,7 +134,9 @@ def _done_anew(run: Run, now: Pipeline) -> Phase | None:
         again = collects_again(run, now)
     else:
         models = [[endpoint.model for endpoint in one.endpoints] for one in (run.config, now)]
-        again = run.job is not None and run.model is not None and models[0] != models[1]
+        # Of a model that a person put only the number of endpoints matters.
+        other = models[0] != models[1] if run.job else len(models[0]) != len(models[1])
+        again = run.model is not None and other
     if again:
         return Phase.TRAINED
     return Phase.JUDGED if now.gate != run.config.gate else None

@@ -385,6 +385,24 @@ def test_a_model_put_by_hand_is_held_against_the_tightened_gate() -> None:
         assert world.now_of(run).phase is Phase.REJECTED
 
 
+def test_a_model_put_by_hand_goes_to_endpoints_that_a_retry_adds() -> None:
+    fleet = Fleet(size=2)
+    config = written(fleet)
+    read(fleet, {**config, "endpoints": config["endpoints"][:1]})
+    fleet.poll.tick()
+    trained = InstantTrainer().train({"input1": csv(7)}, {}, label=None)
+    fleet.blobs.put(MODELS, "promote/sample/mine.ilearner", trained.model)
+    wrong = fleet.environment.pop("KEY_e1")
+    run = fleet.intake.model_landed("promote/sample/mine.ilearner")
+    assert run is not None
+    assert fleet.until_settled(run).parked_in is Phase.PROMOTING
+    fleet.environment["KEY_e1"] = wrong
+    read(fleet, config)
+    fleet.orders.retry(run.run_id)
+    assert fleet.until_settled(run, 60).phase is Phase.PROMOTED
+    assert fleet.who_serves(trained.model) == ["e1", "e2"]
+
+
 # Roll-outs
 
 
