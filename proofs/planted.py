@@ -134,10 +134,10 @@ BUGS: Final = (
         "an accepted update counts as live",
         "shared/promotion_steps.py",
         "        match judged.verdict:\n            case Verdict.WAIT:\n"
-        "                return self._still_waiting(run, look)\n            case Verdict.LIVE:\n"
+        "                return _waiting(look, judged)\n            case Verdict.LIVE:\n"
         "                answers",
         "        match Verdict.LIVE:\n            case Verdict.WAIT:\n"
-        "                return self._still_waiting(run, look)\n            case Verdict.LIVE:\n"
+        "                return _waiting(look, judged)\n            case Verdict.LIVE:\n"
         "                answers",
         ("tests/unit/test_promotion.py",),
     ),
@@ -168,6 +168,118 @@ BUGS: Final = (
         "        return replace(learned, **changes) if changes else learned\n",
         "        return learned\n",
         ("tests/unit/test_roll_out_hostile.py",),
+    ),
+    Bug(
+        "one look at answers that vary makes a model live",
+        "shared/core/judgement.py",
+        "    if case.moved(case.looks.last) and case.moved(case.looks.earlier):\n",
+        "    if case.moved(probe):\n",
+        ("tests/unit/test_judgement.py", "tests/unit/test_pauses.py"),
+    ),
+    Bug(
+        "a pause between two looks counts in full",
+        "shared/core/looks.py",
+        "        gap = min(max(gap, timedelta()), _LONGEST_GAP * every)\n",
+        "        gap = max(gap, timedelta())\n",
+        ("tests/unit/test_judgement.py",),
+    ),
+    Bug(
+        "two looks are enough for a verdict",
+        "shared/core/looks.py",
+        "LEAST_LOOKS: Final = 3\n",
+        "LEAST_LOOKS: Final = 2\n",
+        ("tests/unit/test_judgement.py",),
+    ),
+    Bug(
+        "the looks at one update count for the next",
+        "shared/core/promotion_facts.py",
+        '    "looks": NO_LOOKS,\n',
+        "",
+        ("tests/unit/test_machine.py",),
+    ),
+    Bug(
+        "two failures with a pause between them park a run",
+        "shared/core/facts.py",
+        "        if long and count >= LEAST_TRIES:\n",
+        "        if long:\n",
+        ("tests/unit/test_pauses.py",),
+    ),
+    Bug(
+        "answers from before are taken while another update is unsettled",
+        "shared/reservation_steps.py",
+        "        before = self._before(serving) if left is None else None\n",
+        "        before = self._before(serving)\n",
+        ("tests/unit/test_promotion_regressions.py",),
+    ),
+    Bug(
+        "what another run left unsettled is forgotten by a takeover",
+        "shared/core/head.py",
+        "        unsettled=left_behind(head, run.run_id),\n",
+        "        unsettled=None,\n",
+        ("tests/unit/test_promotion_regressions.py",),
+    ),
+    Bug(
+        "a retry records a gate that it does not apply",
+        "shared/core/retry.py",
+        "    return Phase.JUDGED if now.gate != run.config.gate else None\n",
+        "    return None\n",
+        ("tests/unit/test_retry_gate.py",),
+    ),
+    Bug(
+        "an approval outlives the gate that it was given for",
+        "shared/core/retry.py",
+        '{"verdict": None, "approval": None, "awaiting_since": None}\n',
+        '{"verdict": None}\n',
+        ("tests/unit/test_retry_gate.py",),
+    ),
+    Bug(
+        "a model that may serve is judged again where it is",
+        "shared/core/retry.py",
+        "    if run.promotion is not None and run.promotion.ever_sent:\n        note",
+        "    if run.promotion is not None and run.promotion.generation < 0:\n        note",
+        ("tests/unit/test_retry_gate.py",),
+    ),
+    Bug(
+        "a delivery is retried past its gate",
+        "shared/core/retry.py",
+        "        if self.config and run.parent is not None and withdrawn(",
+        "        if self.config and run.parent == '' and withdrawn(",
+        ("tests/unit/test_retry_gate.py",),
+    ),
+    Bug(
+        "an update that a dead worker may have sent is taken for none",
+        "shared/driver.py",
+        '            changes["promotion"] = _perhaps_sent(run, command)\n',
+        "",
+        ("tests/unit/test_retry_gate.py",),
+    ),
+    Bug(
+        "a roll-out goes on after an unchanged return that was taken over",
+        "shared/roll_out_steps.py",
+        'failed in ("rolled_back", "unchanged")',
+        'failed in ("rolled_back",)',
+        ("tests/unit/test_roll_out_regressions.py",),
+    ),
+    Bug(
+        "two different errors confirm drift",
+        "shared/core/watch.py",
+        "            return _kind_of(watch.suspicion) == _kind_of(seen.drift)\n",
+        "            return True\n",
+        ("tests/unit/test_drift.py",),
+    ),
+    Bug(
+        "two different oddities confirm drift",
+        "shared/core/watch.py",
+        "not seen.drift or watch.odd is not seen.odd:\n",
+        "not seen.drift:\n",
+        ("tests/unit/test_drift.py",),
+    ),
+    Bug(
+        "drift is not looked for beside a parked run",
+        "shared/drift.py",
+        "is not None and holder.phase.updates:\n",
+        "is not None:\n",
+        ("tests/unit/test_drift.py",),
     ),
 )
 

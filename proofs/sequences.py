@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 
 from proofs.trial import Effort, Outcome, Violation
 from shared.asked import ManualRequest
+from shared.core.pipeline import Gate
 from shared.core.run import Origin, Phase
 from shared.core.slot import lets_go
 from shared.endpoints import Command, Endpoints
@@ -50,7 +51,9 @@ _PROMISES: Final = (
     "the head tells what serves, and nothing older replaced it",
     "no record is lost or unreadable, no marker and no place is left behind",
     "no secret in a record",
+    "what was promoted was promoted by the gate that its record names",
 )
+_GATES: Final = (Gate(), Gate(approval="required"), Gate(first_model="allow"))
 
 
 class BrokenPromiseError(AssertionError):
@@ -170,6 +173,12 @@ class Life(RuleBasedStateMachine):
         )
         self.world.survive(wish)
 
+    @rule(gate=st.sampled_from(_GATES))
+    def change_the_gate(self, gate: Gate) -> None:
+        """A person changes the gate in the file, which is read anew."""
+        self.world.pipeline = self.world.pipeline.model_copy(update={"gate": gate})
+        self.world.restart()
+
     def _land_what_is_late(self) -> None:
         # No request is under way for as long as a downtime lasts.
         late, self.world.faults.late = self.world.faults.late, []
@@ -235,6 +244,10 @@ class Life(RuleBasedStateMachine):
             parked = run.phase is Phase.PARKED and run.reason and run.advice
             if not run.phase.ended and not parked:
                 yield f"{_PROMISES[2]}: {run.run_id} is {run.phase}: {run.reason or run.trouble}"
+            asked = run.config.gate.approval == "required" and not run.origin.repeats
+            approved = run.approval is not None and run.approval.answer == "approved"
+            if run.phase is Phase.PROMOTED and asked and not approved:
+                yield f"{_PROMISES[6]}: {run.run_id} was not approved"
         yield from self._about_serving()
         yield from self._left_behind()
         said = world.said()

@@ -36,7 +36,8 @@ class Catalogue:
     def configured_for(self, run: Run) -> Pipeline | None:
         """Return what is configured now for the pipeline, and customer, of `run`, or None.
 
-        A run that delivers to one endpoint of several sees that endpoint alone.
+        A run that delivers to one endpoint of several sees that endpoint alone; one that is
+        not in the file any more stays as the run knows it.
         """
         pipeline = self.pipelines.get(run.pipeline)
         if pipeline is None:
@@ -50,7 +51,8 @@ class Catalogue:
             return chosen
         mine = {endpoint.name for endpoint in run.config.endpoints}
         same = [endpoint for endpoint in chosen.endpoints if endpoint.name in mine]
-        return chosen.only(same[0]) if same else None
+        endpoints = tuple(same[:1]) or run.config.endpoints
+        return chosen.model_copy(update={"endpoints": endpoints, "key": chosen.key_tokens})
 
     def endpoints_of(self, run: Run) -> tuple[Endpoint, ...]:
         """Return the endpoints that are configured now for the pipeline, and customer, of `run`."""

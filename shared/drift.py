@@ -1,7 +1,8 @@
 """Proves again, every hour and after a takeover, that each endpoint serves what it should.
 
 A difference that two looks running agree on is reported, and the head's model is set again
-once, by a run of its own; after a second one that run waits for a person (rule 8).
+once, by a run of its own; after a second one that run waits for a person (rule 8). While a
+parked run holds the endpoint a difference is only reported: a person decides about that run.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,6 +42,7 @@ class _Case:
     serving: Served
     run: Run  #: that brought the model
     endpoint: Endpoint
+    holder: str | None = None  #: a parked run that holds the endpoint
 
     @property
     def watch(self) -> Watch:
@@ -93,9 +95,11 @@ class Drift:
         case = self._case(name, stored)
         if case is None:
             self._put(name, stored, EVERY)
-        elif self._being_updated(case.head):
+        elif (holder := self._holder(case.head)) is not None and holder.phase.updates:
             self._put(name, stored, _AGAIN)
         else:
+            if holder is not None and holder.phase is Phase.PARKED:
+                case = replace(case, holder=holder.run_id)
             look = self.context.adapters.endpoint(case.endpoint).look()
             secrets = self.context.adapters.secrets_of(case.run.config)
             seen = sighting(case.serving, look)
@@ -114,12 +118,12 @@ class Drift:
                 return _Case(name, stored, head.record, serving, run.record, endpoint)
         return None
 
-    def _being_updated(self, head: Head) -> bool:
-        """Whether a run is at work there; what an ended one left behind changes nothing."""
+    def _holder(self, head: Head) -> Run | None:
+        """Return the run that holds the endpoint; what an ended one left behind changes nothing."""
         if head.reservation is None:
-            return False
+            return None
         other = self.context.ledger.run(head.reservation.run_id)
-        return other is not None and not other.record.phase.ended
+        return other.record if other is not None and not other.record.phase.ended else None
 
     def _act(self, case: _Case, seen: Sighting) -> None:
         if not seen.settled:
@@ -128,15 +132,18 @@ class Drift:
             self._put(case.name, case.stored, EVERY, {"reported": "", "repair": None})
         elif not confirmed(case.watch, seen):
             log.warning("%s: looking once more", _said(case, seen))
-            found = {"suspicion": seen.drift, "suspect": seen.answers}
-            self._put(case.name, case.stored, self.context.limits.look_every_min, found)
+            suspected = {"suspicion": seen.drift, "odd": seen.odd, "suspect": seen.answers}
+            self._put(case.name, case.stored, self.context.limits.look_every_min, suspected)
         else:
             repair = self._repaired(case, seen)
             found = {"reported": seen.drift, "repair": repair}
             self._put(case.name, case.stored, EVERY, found)
 
-    def _repaired(self, case: _Case, seen: Sighting) -> str:
-        """Return the run that sets the model again: one that is open, or else a new one."""
+    def _repaired(self, case: _Case, seen: Sighting) -> str | None:
+        """Return the run that sets the model again: one that is open, or else a new one.
+
+        None while a parked run holds the endpoint: what becomes of that one comes first.
+        """
         known = self.context.ledger.run(case.watch.repair) if case.watch.repair else None
         if known is not None and not known.record.phase.ended:
             _report(case, f"{_said(case, seen)}; run {known.record.run_id} waits")
@@ -145,6 +152,10 @@ class Drift:
         if known is not None and refused and case.watch.reported == seen.drift:
             log.warning("%s, as a person accepted", _said(case, seen))
             return known.record.run_id
+        if case.holder is not None:
+            held = f"run {case.holder} is parked and holds the endpoint: retry or cancel it"
+            _report(case, f"{_said(case, seen)}; {held}")
+            return None
         wanted = case.serving.run_id
         _report(case, f"{_said(case, seen)}; the model of run {wanted} should serve")
         return self._repair(case, seen.drift)
@@ -198,7 +209,7 @@ class Drift:
         found: Mapping[str, object] | None = None,
     ) -> None:
         next_look = self.context.clock.now() + wait
-        calm = {"next_look": next_look, "suspicion": "", "suspect": None}
+        calm = {"next_look": next_look, "suspicion": "", "odd": None, "suspect": None}
         watch = stored.record.model_copy(update={**calm, **(found or {})})
         self.context.ledger.put_watch(name, watch, stored.etag)
 

@@ -231,6 +231,7 @@ class Driver:
         if run.claim is not None:
             self._watch_after_takeover(run, command)
             changes["trouble"] = self._silence(run, now, now - stored.age)
+            changes["promotion"] = _perhaps_sent(run, command)
         return self._context.ledger.replace_run(run.model_copy(update=changes), stored.etag)
 
     def _silence(self, run: Run, now: datetime, silent_since: datetime) -> Trouble:
@@ -309,6 +310,14 @@ class Driver:
 
     def _me(self) -> str:
         return self._context.new_id()
+
+
+def _perhaps_sent(run: Run, command: Command) -> Promotion | None:
+    """Return the promotion of a run whose worker died: what it was to send may have arrived."""
+    sends = command in (Command.UPDATE_ENDPOINT, Command.RETURN_ENDPOINT)
+    if run.promotion is None or not sends:
+        return run.promotion
+    return run.promotion.model_copy(update={"ever_sent": True})
 
 
 def _pauses(learned: Fact, run: Run) -> bool:

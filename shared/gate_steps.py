@@ -79,11 +79,11 @@ class GateSteps:
         return Disapproved(_NOBODY, why)
 
     def _live(self, run: Run) -> Iterator[dict[str, float]]:
-        """Yield the numbers of the models that serve now, of each endpoint that has one."""
+        """Yield the numbers of the models that serve now, of each endpoint that has another."""
         for endpoint in run.config.endpoints:
             stored = self.context.ledger.head(head_id(endpoint.update))
             known = stored.record.resource(endpoint.place) if stored else Resource()
-            if known.serving is not None:
+            if known.serving is not None and known.serving.model != run.model_for(endpoint):
                 yield known.serving.metrics
 
     def _evaluation(self, run: Run) -> tuple[str, bytes | None]:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.context import Context
-from shared.core.facts import CancelRequested, Fact, RetryRequested
+from shared.core.facts import CancelRequested, Fact
 from shared.core.gate_facts import Approved, Disapproved
 from shared.core.machine import Command, apply, next_command, stands
-from shared.core.roll_out import still_wanted
+from shared.core.retry import RetryRequested, TakenBack, withdrawn
 from shared.core.run import Delivery, Phase, Run
 from shared.errors import Conflict, RelearnError
 from shared.intake import Intake
@@ -69,13 +69,16 @@ class Orders:
         if stored is None or stored.record.phase is not Phase.PARKED:
             return
         now = self.intake.catalogue.configured_for(parent) or parent.config
-        if still_wanted(delivery, parent.config, now):
-            self._told(delivery.run_id, self._retried, None)
+        if withdrawn(stored.record, parent.config, now):
+            self._told(delivery.run_id, self._taken_back, None)
         else:
-            self._told(delivery.run_id, lambda _: CancelRequested(), None)
+            self._told(delivery.run_id, self._retried, None)
 
     def _retried(self, run: Run) -> Fact:
         return RetryRequested(self.intake.catalogue.configured_for(run))
+
+    def _taken_back(self, run: Run) -> Fact:
+        return TakenBack(self.intake.catalogue.configured_for(run))
 
     def _told(self, run_id: str, fact_for: Callable[[Run], Fact], versions: Versions) -> Run | None:
         stored = self._as_it_stands(run_id)

@@ -1,13 +1,13 @@
 """The steps that change an endpoint and prove what serves there: update, look, put back."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from shared.context import Context
 from shared.core.endpoint import Endpoint
-from shared.core.facts import Fact, Overtaken, StepRefused
-from shared.core.head import Head, Proven, head_id, promoted, released
+from shared.core.facts import LEAST_TRIES, Fact, Overtaken, StepRefused
+from shared.core.head import Head, Proven, head_id, promoted, released, settled
+from shared.core.judgement import Case, Judgement, Verdict, judge_return, judge_update
 from shared.core.promotion_facts import (
     ModelBroke,
     NotYetLive,
@@ -18,7 +18,7 @@ from shared.core.promotion_facts import (
     UpdateSent,
     WentLive,
 )
-from shared.core.proof import Case, Look, Progress, Seen, Verdict, judge_return, judge_update
+from shared.core.proof import Look, Progress
 from shared.core.run import Phase, Promotion, Run, WayBack
 from shared.drift import keep_watch
 from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
@@ -50,7 +50,7 @@ class PromotionSteps:
             operation = serving.restore(run.goal)
         except OutcomeUnknown:
             return self._perhaps_sent(endpoint)
-        return UpdateSent(self._deadline(endpoint), operation=operation)
+        return UpdateSent(operation=operation)
 
     def _still_there(self, run: Run) -> None:
         if run.model is None:
@@ -75,7 +75,9 @@ class PromotionSteps:
         preparing = _promotion(run).returning_to == "start"
         way_back = self._way_back(run, endpoint)
         if way_back is None:
-            return Returned("nothing to put back first") if preparing else _nothing_left(run)
+            if preparing:
+                return self._prepared(run, endpoint, "nothing to put back first")
+            return _nothing_left(run)
         try:
             operation = serving.restore(way_back)
         except OutcomeUnknown:
@@ -83,24 +85,25 @@ class PromotionSteps:
         except (PermanentError, TransientError) as exc:
             if not preparing or self._worth_repeating(run, exc):
                 raise
-            return Returned(f"the model from before cannot be put back ({exc}): going on")
-        return UpdateSent(self._deadline(endpoint), operation=operation)
+            why = f"the model from before cannot be put back ({exc}): going on"
+            return self._prepared(run, endpoint, why)
+        return UpdateSent(operation=operation)
 
     def _worth_repeating(self, run: Run, exc: RelearnError) -> bool:
         if not isinstance(exc, TransientError):
             return False
-        since = run.trouble.since if run.trouble else self.context.clock.now()
+        if run.trouble is None or run.trouble.count + 1 < LEAST_TRIES:
+            return True  # an app that was down in between has not tried all that time
         patience = exc.patience or self.context.limits.patience
-        return self.context.clock.now() - since < patience
+        return self.context.clock.now() - run.trouble.since < patience
 
     def look(self, run: Run) -> Fact | None:
         """Look at what the endpoint answers; None when a look adds nothing to the last one."""
         endpoint, serving = self._endpoint(run)
         if lost := self._reservation_lost(run, endpoint):
             return lost
-        last_at = _promotion(run).last_at
-        between = self.context.limits.look_every_min / 2
-        if last_at is not None and self.context.clock.now() - last_at < between:
+        every, now = self.context.limits.look_every_min, self.context.clock.now()
+        if _promotion(run).looks.too_soon(now, every):
             return None  # two looks of one moment are one look
         look = serving.look(_promotion(run).operation)
         if run.phase is Phase.RETURNING:
@@ -109,17 +112,17 @@ class PromotionSteps:
 
     def _judge_update(self, run: Run, endpoint: Endpoint, look: Look) -> Fact | None:
         promotion = _promotion(run)
-        judged = judge_update(_case(run), look, self.context.clock.now())
+        judged = judge_update(self._case(run, endpoint), look, self.context.clock.now())
         match judged.verdict:
             case Verdict.WAIT:
-                return self._still_waiting(run, look)
+                return _waiting(look, judged)
             case Verdict.LIVE:
                 answers = look.probe if judged.steady else None
                 now = self.context.clock.now()
                 proven = Proven(judged.why, now, answers, look.configured)
                 keep_watch(self.context, run, endpoint)
                 self._record_promoted(run, endpoint, proven)
-                return WentLive(judged.why, look.probe)
+                return WentLive(judged.why, look.probe, judged.looks)
             case Verdict.UNCHANGED:
                 if promotion.resent < (_RESENDS if not promotion.certain else _doubtful(run, look)):
                     return UpdateLost()
@@ -134,29 +137,45 @@ class PromotionSteps:
         # Only after a model that was seen to be broken do answers as before prove at once
         # that the old one is back; else the switch to the new one may still come.
         patient = promotion.returning_to != "rolled_back"
-        judged = judge_return(_case(run), look, self.context.clock.now(), patient=patient)
+        case, now = self._case(run, endpoint), self.context.clock.now()
+        judged = judge_return(case, look, now, patient=patient)
         match judged.verdict:
             case Verdict.WAIT:
-                return self._still_waiting(run, look)
+                return _waiting(look, judged)
             case Verdict.LIVE:
-                if promotion.returning_to != "start":
-                    self._release(run, endpoint)
+                if promotion.returning_to == "start":
+                    return self._prepared(run, endpoint, judged.why)
+                self._release(run, endpoint)
                 return Returned(judged.why)
             case _:
-                return self._not_returned(promotion, judged.why)
+                return self._not_returned(run, endpoint, judged.why)
 
-    def _still_waiting(self, run: Run, look: Look) -> Fact | None:
-        last, now = _promotion(run).last, look.probe
-        in_time = self.context.clock.now() < _case(run).final
-        if in_time and last and now and last.seen is Seen.GOOD and now.seen is Seen.NO_ANSWER:
-            return None  # a look that got no answer does not come between two that did
-        return None if now == last else NotYetLive(now)
+    def _case(self, run: Run, endpoint: Endpoint) -> Case:
+        promotion = _promotion(run)
+        return Case(
+            target=run.model.path if run.model else "",
+            before=promotion.before,
+            looks=promotion.looks,
+            within=endpoint.within,
+            every=self.context.limits.look_every_min,
+            expected=promotion.expected,
+        )
 
-    def _not_returned(self, promotion: Promotion, why: str) -> Fact:
+    def _prepared(self, run: Run, endpoint: Endpoint, why: str) -> Fact:
+        """Note that what another run left behind is settled, as far as it can be."""
+        stored = self._head(endpoint)
+        if stored is not None and stored.record.holds(run.run_id, _promotion(run).generation):
+            head = settled(stored.record, run.run_id)
+            self.context.ledger.put_head(head_id(endpoint.update), head, stored.etag)
+        return Returned(why)
+
+    def _not_returned(self, run: Run, endpoint: Endpoint, why: str) -> Fact:
+        promotion = _promotion(run)
         if not promotion.certain and promotion.resent < _RESENDS:
             return UpdateLost()
         if promotion.returning_to == "start":
-            return Returned(f"the model from before could not be proved ({why}): going on")
+            why = f"the model from before could not be proved ({why}): going on"
+            return self._prepared(run, endpoint, why)
         advice = "look at the endpoint; retry the run to put the old model back again"
         return StepRefused(f"the old model does not serve again: {why}", advice)
 
@@ -196,9 +215,11 @@ class PromotionSteps:
             and run.phase is not Phase.PROMOTING
         ):
             return None
-        if run.phase is Phase.RETURNING:
-            return Overtaken(f"another run has taken {endpoint.name} over, and settles it")
-        return ReservationLost()
+        if run.phase is not Phase.RETURNING:
+            return ReservationLost()
+        taken = f"another run has taken {endpoint.name} over, and settles it"
+        anew = run.parent is None and _promotion(run).returning_to in ("judged", "trained")
+        return Returned(taken) if anew else Overtaken(taken)
 
     def _record_promoted(self, run: Run, endpoint: Endpoint, proven: Proven) -> None:
         stored = self._head(endpoint)
@@ -216,21 +237,13 @@ class PromotionSteps:
     def _perhaps_sent(self, endpoint: Endpoint) -> Fact | None:
         if not endpoint.shows:
             return None  # no look could tell: the claim's lease is the time it has to land
-        return UpdateSent(self._deadline(endpoint), certain=False)
-
-    def _deadline(self, endpoint: Endpoint) -> datetime:
-        return self.context.clock.now() + endpoint.within
+        return UpdateSent(certain=False)
 
 
-def _case(run: Run) -> Case:
-    promotion = _promotion(run)
-    if promotion.sent_at is None or promotion.deadline is None:
-        raise PermanentError(f"run {run.run_id} is in phase {run.phase} without a deadline")
-    target = run.model.path if run.model else ""
-    final = promotion.deadline + (promotion.deadline - promotion.sent_at)
-    return Case(
-        target, promotion.before, promotion.last, promotion.deadline, final, promotion.expected
-    )
+def _waiting(look: Look, judged: Judgement) -> NotYetLive:
+    # What answers while the service is at work on an update is not what it will lead to.
+    pending = look.progress is Progress.PENDING
+    return NotYetLive(None if pending else look.probe, judged.looks)
 
 
 def _doubtful(run: Run, look: Look) -> int:
@@ -254,6 +267,12 @@ def _not_set_again(why: str) -> StepRefused:
 
 
 def _nothing_left(run: Run) -> StepRefused:
+    if _promotion(run).returning_to in ("judged", "trained"):
+        return StepRefused(
+            "the configuration changed since this model was judged, its update may have reached "
+            "the endpoint, and no earlier model is known that could be put back first",
+            "give the endpoint a working model by hand, then cancel the run",
+        )
     return StepRefused(
         f"the model does not work ({run.reason or 'see the history'}), "
         "and no earlier one can be put back",

@@ -11,11 +11,11 @@ from shared.core.endpoint import Endpoint
 from shared.core.facts import Fact, Overtaken, StepRefused
 from shared.core.gate import judged_again
 from shared.core.gate_facts import FellBehind
-from shared.core.head import Head, Reservation, Resource, head_id, reserved
+from shared.core.head import Head, Reservation, Resource, head_id, left_behind, reserved
 from shared.core.names import MODEL_SUFFIX, digest
 from shared.core.promotion_facts import EndpointReserved, LeftUnsettled
 from shared.core.proof import ProbeAnswers, Seen
-from shared.core.run import Origin, Phase, Promotion, Run, WayBack
+from shared.core.run import Origin, Promotion, Run, WayBack
 from shared.errors import PermanentError, TransientError
 from shared.ports import Current, ServingEndpoint
 
@@ -102,13 +102,12 @@ class ReservationSteps:
         Raises:
             TransientError: another run is at work on this endpoint; its turn comes first.
         """
-        left = head.reservation
-        if left is None or left.run_id == run.run_id:
-            return None
-        other = self.context.ledger.run(left.run_id)
-        if other and not other.record.phase.ended and other.record.phase is not Phase.PARKED:
-            raise TransientError(f"run {left.run_id} is updating this endpoint", patience=_TURN)
-        return left
+        last = head.reservation
+        if last is not None and last.run_id != run.run_id:
+            other = self.context.ledger.run(last.run_id)
+            if other and other.record.phase.updates:
+                raise TransientError(f"run {last.run_id} is updating this endpoint", patience=_TURN)
+        return left_behind(head, run.run_id)
 
     def _before(self, serving: ServingEndpoint) -> ProbeAnswers | None:
         """Return what the endpoint answers now; nothing is sent while that is not known.

@@ -103,7 +103,11 @@ class Stage:
             "update": self.endpoint["management_url"],
             "api_key": "${ENDPOINT_KEY}",
             "resource": RESOURCE,
-            "verify": {"score": self.endpoint["execute_url"], "rows": "probe.json"},
+            "verify": {
+                "score": self.endpoint["execute_url"],
+                "rows": "probe.json",
+                "within": "20s",  # it switches within a few, and is looked at each second
+            },
         }
 
     @property

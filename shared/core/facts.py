@@ -28,10 +28,7 @@ from shared.core.job_facts import (
     JobStopped,
     JobTooOld,
 )
-from shared.core.parameters import corrected_parameters
-from shared.core.pipeline import Pipeline
 from shared.core.promotion_facts import (
-    UNSENT,
     EndpointReserved,
     LeftUnsettled,
     ModelBroke,
@@ -42,17 +39,15 @@ from shared.core.promotion_facts import (
     UpdateLost,
     UpdateSent,
     WentLive,
-    with_promotion,
 )
-from shared.core.roll_out import collects_again, tried_again, waiting_again
+from shared.core.retry import UNPARKED, RetryRequested, TakenBack
+from shared.core.roll_out import waiting_again
 from shared.core.run import Delivery, Phase, Run, Trouble
-from shared.errors import InvalidTransition
 
 #: What is under way elsewhere when a run is parked in one of these.
 _STOPPED_FIRST: Final = (Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT)
-#: Where a run needs its turn.
-_BEFORE_TRAINED: Final = (Phase.RECEIVED, Phase.CREATED, Phase.TRAINING)
-_UNPARKED: Final[dict[str, object]] = {"parked_in": None, "reason": None, "advice": None}
+#: A step is tried at least this often, however long nobody tried it between two failures.
+LEAST_TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +158,16 @@ class StepDelayed:
         since = was.since if was else at
         cause_since = was.cause_since if was and was.patience == self.patience else at
         longest = max(self.patience, self.step_patience)
-        if at - cause_since >= self.patience or at - since >= longest:
+        count = was.count + 1 if was else 1
+        long = at - cause_since >= self.patience or at - since >= longest
+        if long and count >= LEAST_TRIES:
             advice = "see whether the service is up and reachable, then retry the run"
             return _parked(run, f"gave up after {at - since}: {self.reason}", advice, at)
         trouble = Trouble(
             since=since,
             cause_since=cause_since,
             patience=self.patience,
-            count=was.count + 1 if was else 1,
+            count=count,
             reason=self.reason,
             next_look=self.next_look,
         )
@@ -201,72 +198,8 @@ class CancelRequested:
         phase = run.parked_in or run.phase
         if phase is Phase.WAITING and run.job is not None:
             phase = with_its_job(run)
-        changes = {"cancelling": True, "deliveries": waiting_again(run), **_UNPARKED}
+        changes = {"cancelling": True, "deliveries": waiting_again(run), **UNPARKED}
         return run.moved(phase, at, "cancel requested", **changes)
-
-
-@dataclass(frozen=True, slots=True)
-class RetryRequested:
-    """A person wants a parked run to go on, by what the configuration says now."""
-
-    config: Pipeline | None
-
-    def fold(self, run: Run, at: datetime) -> Run:
-        """Go back to the step that did not work, with what a person may have corrected."""
-        if run.parked_in is None:
-            raise InvalidTransition(f"run {run.run_id}: parked without a phase to go back to")
-        changes = self._corrected(run)
-        phase = self._phase(run, changes)
-        moved = run.moved(phase, at, "retried by a person", **_UNPARKED, **changes)
-        if run.deliveries:
-            return moved.model_copy(update={"deliveries": tried_again(moved, run.config)})
-        if moved.promotion is None:
-            return moved
-        return with_promotion(moved, phase, at, "", UNSENT)
-
-    def _phase(self, run: Run, changes: Mapping[str, object]) -> Phase:
-        parked_in = run.parked_in or run.phase
-        config = changes.get("config")
-        if parked_in is Phase.ROLLING_OUT and isinstance(config, Pipeline):
-            return Phase.TRAINED if collects_again(run, config) else parked_in
-        if changes.get("model", run.model) is None and run.model is not None:
-            return Phase.TRAINED  # for other endpoints than before
-        now = config if isinstance(config, Pipeline) else run.config
-        if parked_in in _BEFORE_TRAINED and not now.at_once:
-            return Phase.WAITING  # its place was given to others when it was parked
-        # What was sent to an endpoint has had its time: send it again, with a new deadline.
-        return Phase.PROMOTING if parked_in is Phase.VERIFYING else parked_in
-
-    def _corrected(self, run: Run) -> dict[str, object]:
-        if self.config is None:
-            return {}
-        if run.parked_in is Phase.RECEIVED:
-            parameters = corrected_parameters(run.config, self.config, run)
-            return {"config": self.config, "parameters": parameters}
-        # A job was made by the old training settings; what comes after it may change.
-        later = ("gate", "roll_out", "endpoints")
-        changes: dict[str, object] = {name: getattr(self.config, name) for name in later}
-        corrected: dict[str, object] = {"config": run.config.model_copy(update=changes)}
-        if run.promotion is not None and not _same_place(run.config, self.config):
-            if run.promotion.ever_sent:
-                return {}  # that endpoint is to be settled first, by what it was updated with
-            corrected["promotion"] = None
-        if len(run.config.endpoints) <= 1 and _wants_other_models(run, self.config):
-            corrected |= {"model": None, "promotion": None}
-        return corrected
-
-
-def _wants_other_models(run: Run, now: Pipeline) -> bool:
-    """Whether a run with one endpoint or none has to look for models once more."""
-    trained = run.job is not None and run.model is not None
-    settled = run.promotion is None or not run.promotion.ever_sent
-    models = [[endpoint.model for endpoint in one.endpoints] for one in (run.config, now)]
-    return trained and settled and models[0] != models[1]
-
-
-def _same_place(one: Pipeline, other: Pipeline) -> bool:
-    places = [(e.update, e.place) for p in (one, other) for e in p.endpoints]
-    return len(places) == 2 and places[0] == places[1]  # noqa: PLR2004 -- one endpoint each
 
 
 Fact = (
@@ -305,6 +238,7 @@ Fact = (
     | StepRefused
     | CancelRequested
     | RetryRequested
+    | TakenBack
 )
 
 

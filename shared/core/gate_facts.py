@@ -43,7 +43,7 @@ class Judged:
         known = run.model_copy(update={"verdict": self.verdict})
         if not passed:
             why = f"not promoted: {reason}"
-            return known.moved(Phase.REJECTED, at, why, reason=why)
+            return known.moved(Phase.REJECTED, at, why, reason=why, **_none_begun(run))
         if not run.config.endpoints:
             why = "; ".join(filter(None, ("trained", reason, NO_ENDPOINT)))
             return known.moved(Phase.FINISHED, at, why, reason=why)
@@ -89,7 +89,18 @@ class Disapproved:
         """End the run."""
         said = Approval(answer="rejected", by=self.by, at=at, why=self.why)
         reason = _line("rejected", self.by, self.why)
-        return run.moved(Phase.REJECTED, at, reason, reason=reason, approval=said)
+        changes = {"approval": said, **_none_begun(run)}
+        return run.moved(Phase.REJECTED, at, reason, reason=reason, **changes)
+
+
+def _none_begun(run: Run) -> dict[str, object]:
+    """Return the deliveries of a model that was judged again, as they are when it did not pass."""
+    over = {"outcome": Phase.CANCELLED, "reason": "not begun: the model did not pass"}
+    return {
+        "deliveries": tuple(
+            one.model_copy(update=over) if one.outcome is None else one for one in run.deliveries
+        )
+    }
 
 
 def with_its_job(run: Run) -> Phase:

@@ -102,6 +102,7 @@ class Reservation(Value):
     model: BlobVersion | None
     generation: int
     at: AwareDatetime
+    unsettled: "Reservation | None" = None  #: an earlier one, whose update may still arrive
 
 
 class Released(Value):
@@ -148,10 +149,41 @@ def head_id(update: str) -> str:
     return digest("head", parts.scheme, parts.netloc.lower(), path)
 
 
+def left_behind(head: Head, run_id: str) -> Reservation | None:
+    """Return the reservation whose update may still arrive, for a run that wants to reserve.
+
+    A run that took a reservation over and did not settle it never sent its own update, so
+    that the earlier one counts, also for that run itself.
+
+    Args:
+        head: the endpoint.
+        run_id: the run that wants to reserve it.
+    """
+    last = head.reservation
+    if last is None or last.unsettled is not None:
+        return last.unsettled if last else None
+    return last if last.run_id != run_id else None
+
+
+def settled(head: Head, run_id: str) -> Head:
+    """Return `head` once what was left behind at the endpoint of `run_id` cannot arrive any more.
+
+    Args:
+        head: the endpoint.
+        run_id: the run that settled it.
+    """
+    mine = head.reservation
+    if mine is None or mine.run_id != run_id or mine.unsettled is None:
+        return head
+    done = mine.model_copy(update={"unsettled": None})
+    return head.model_copy(update={"reservation": done})
+
+
 def reserved(head: Head, run: Run, resource: str, baseline: WayBack | None, at: datetime) -> Head:
     """Return `head` reserved for `run`, with the baseline kept where none is known yet.
 
-    Reserved for it already, it stays as it is: of two workers of one run both hold it.
+    Reserved for it already, it stays as it is: of two workers of one run both hold it. What
+    is unsettled there stays noted.
     """
     _has_model(run)
     mine = head.reservation
@@ -166,6 +198,7 @@ def reserved(head: Head, run: Run, resource: str, baseline: WayBack | None, at: 
         model=run.model,
         generation=head.generation + 1,
         at=at,
+        unsettled=left_behind(head, run.run_id),
     )
     return head.model_copy(
         update={

@@ -18,7 +18,6 @@ from shared.core.facts import (
     ModelsCollected,
     NothingToPromote,
     Overtaken,
-    RetryRequested,
     RolledOut,
     StepDelayed,
     StepRefused,
@@ -52,6 +51,7 @@ from shared.core.promotion_facts import (
     UpdateSent,
     WentLive,
 )
+from shared.core.retry import RetryRequested, TakenBack
 from shared.core.run import Phase, Run
 from shared.errors import InvalidTransition
 
@@ -215,8 +215,11 @@ MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
     (Phase.RETURNING, UpdateSent): frozenset({Phase.RETURNING}),
     (Phase.RETURNING, NotYetLive): frozenset({Phase.RETURNING}),
     (Phase.RETURNING, UpdateLost): frozenset({Phase.RETURNING}),
-    (Phase.RETURNING, Returned): frozenset({Phase.ROLLED_BACK, Phase.UNCHANGED, Phase.PROMOTING}),
+    (Phase.RETURNING, Returned): frozenset(
+        {Phase.ROLLED_BACK, Phase.UNCHANGED, Phase.PROMOTING, Phase.JUDGED, Phase.TRAINED}
+    ),
     (Phase.PARKED, RetryRequested): frozenset(_STEPS),
+    (Phase.PARKED, TakenBack): frozenset({Phase.RETURNING, Phase.CANCELLED}),
     (Phase.PARKED, CancelRequested): frozenset(
         {Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT, Phase.CANCELLED}
     ),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from shared.core.looks import NO_LOOKS, Looks
 from shared.core.proof import ProbeAnswers
 from shared.core.run import Phase, Promotion, Run
 from shared.errors import InvalidTransition
@@ -12,10 +13,8 @@ from shared.errors import InvalidTransition
 #: A promotion of which nothing is on its way.
 UNSENT: Final[dict[str, object]] = {
     "sent_at": None,
-    "deadline": None,
     "certain": True,
-    "last": None,
-    "last_at": None,
+    "looks": NO_LOOKS,
     "operation": None,
 }
 
@@ -48,14 +47,13 @@ class LeftUnsettled:
 class UpdateSent:
     """The update (or the return) was sent; `certain` when the service took it."""
 
-    deadline: datetime
     certain: bool = True
     operation: str | None = None
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Start looking."""
         phase = run.phase if run.phase is Phase.RETURNING else Phase.VERIFYING
-        sent = {**UNSENT, "sent_at": at, "deadline": self.deadline, "certain": self.certain}
+        sent = {**UNSENT, "sent_at": at, "certain": self.certain}
         sent["operation"] = self.operation
         return with_promotion(run, phase, at, "", {**sent, "ever_sent": True})
 
@@ -65,10 +63,11 @@ class NotYetLive:
     """A look that settles nothing."""
 
     probe: ProbeAnswers | None
+    looks: Looks  #: this one counted
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Remember it: the next look is compared with it."""
-        return with_promotion(run, run.phase, at, "", {"last": self.probe, "last_at": at})
+        """Count it, and remember what it saw: the next look is compared with it."""
+        return with_promotion(run, run.phase, at, "", {"looks": self.looks.showing(self.probe)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +76,11 @@ class WentLive:
 
     proof: str
     probe: ProbeAnswers | None
+    looks: Looks = NO_LOOKS
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run with its proof."""
-        proven = {"proof": self.proof, "last": self.probe}
+        proven = {"proof": self.proof, "looks": self.looks.showing(self.probe)}
         return with_promotion(run, Phase.PROMOTED, at, self.proof, proven)
 
 
@@ -145,11 +145,19 @@ class Returned:
     proof: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run, or start its own promotion over."""
-        ends = {"rolled_back": Phase.ROLLED_BACK, "unchanged": Phase.UNCHANGED}
-        end = ends.get(_promotion(run).returning_to or "")
-        if end is None:
-            return run.moved(Phase.PROMOTING, at, self.proof, promotion=None)
+        """End the run, or go back to what must be done anew."""
+        back = _promotion(run).returning_to
+        match back:
+            case "judged" | "trained" if run.parent is None:
+                # For other models than this one the job is asked once more.
+                model = run.model if back == "judged" else None
+                return run.moved(Phase(back), at, self.proof, promotion=None, model=model)
+            case "rolled_back" | "judged" | "trained":
+                end = Phase.ROLLED_BACK
+            case "unchanged":
+                end = Phase.UNCHANGED
+            case _:
+                return run.moved(Phase.PROMOTING, at, self.proof, promotion=None)
         return with_promotion(run, end, at, self.proof, {"proof": self.proof})
 
 

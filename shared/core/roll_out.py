@@ -89,26 +89,28 @@ def outcome(run: Run) -> Outcome | None:
     return Outcome(Phase.PARKED, f"{done}; {told}{more}")
 
 
-def tried_again(run: Run, was: Pipeline) -> tuple[Delivery, ...]:
+def tried_again(run: Run, was: Pipeline, *, judged: bool = True) -> tuple[Delivery, ...]:
     """Return the deliveries as a retry begins them: the good ones are never repeated.
 
     Args:
         run: the run, by its present configuration.
         was: what was configured when the deliveries were begun.
+        judged: whether what was said of the model still counts; else a run that is parked
+            does not go on by it, and another follows.
     """
     again = []
     for delivery in run.deliveries:
         if delivery.outcome in _GOOD or delivery.outcome is None:
             again.append(delivery)
         elif delivery.endpoint in {endpoint.name for endpoint in run.config.endpoints}:
-            goes_on = still_wanted(delivery, was, run.config)
+            goes_on = judged and still_wanted(delivery.endpoint, was, run.config)
             again.append(_again(run, delivery, goes_on=goes_on))
     return tuple(again)
 
 
-def still_wanted(delivery: Delivery, was: Pipeline, now: Pipeline) -> bool:
+def still_wanted(endpoint: str, was: Pipeline, now: Pipeline) -> bool:
     """Whether the run that delivers can go on: its endpoint wants the same model as before."""
-    one, other = ({e.name: e for e in p.endpoints}.get(delivery.endpoint) for p in (was, now))
+    one, other = ({e.name: e for e in p.endpoints}.get(endpoint) for p in (was, now))
     return one is not None and other is not None and one.model == other.model
 
 

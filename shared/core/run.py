@@ -10,6 +10,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.config_types import Scalar
 from shared.core.endpoint import Endpoint
 from shared.core.gate import Verdict
+from shared.core.looks import NO_LOOKS, Looks
 from shared.core.pipeline import Pipeline
 from shared.core.proof import ProbeAnswers
 
@@ -46,6 +47,11 @@ class Phase(StrEnum):
     def ended(self) -> bool:
         """Whether the run is over."""
         return self in ENDS
+
+    @property
+    def updates(self) -> bool:
+        """Whether a run in this phase is at work on its endpoint."""
+        return self in (Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING)
 
 
 ENDS: Final = frozenset(
@@ -123,14 +129,13 @@ class Promotion(Value):
     way_back: WayBack | None
     expected: ProbeAnswers | None = None  #: what a model that served before is known to answer
     sent_at: AwareDatetime | None = None
-    deadline: AwareDatetime | None = None
     certain: bool = True  #: whether the service confirmed that it took the update
-    last: ProbeAnswers | None = None  #: what the last look saw
-    last_at: AwareDatetime | None = None
+    looks: Looks = NO_LOOKS  #: every look since the update was sent
     ever_sent: bool = False  #: whether the endpoint may have taken an update of this run
     operation: str | None = None  #: the service's own name for the update, where it gives one
-    returning_to: Literal["rolled_back", "unchanged", "start"] | None = None
-    """Where the run goes once the old model serves again: to an end, or on to its own update."""
+    returning_to: Literal["rolled_back", "unchanged", "start", "judged", "trained"] | None = None
+    """Where the run goes once the old model serves again: to an end, on to its own update
+    (start), or back to what must be done anew ahead of it."""
     returning_resource: str | None = None  #: whose model is put back, where it is another's
     resent: int = 0  #: how often an update that was never confirmed was sent again
     proof: str | None = None

@@ -4,14 +4,27 @@ Somebody may have patched it by hand, republished its service, or an update that
 may have arrived late (rule 8).
 """
 
+import re
 from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
+from typing import Final, Literal
 
 from pydantic import AwareDatetime
 
 from shared.core.head import Resource, Served
 from shared.core.proof import Look, ProbeAnswers, Progress, Seen
 from shared.core.run import Value
+
+#: What an error repeats of one request, such as an id or a time: every word with a digit.
+_OF_ONE_REQUEST: Final = re.compile(r"\S*\d\S*")
+
+
+class Odd(StrEnum):
+    """In which way an endpoint does not serve what it should."""
+
+    NAMED = "named"  #: it names another model
+    BROKEN = "broken"  #: it does not score
+    ANSWERS = "answers"  #: it scores otherwise
 
 
 class Watch(Value):
@@ -24,6 +37,7 @@ class Watch(Value):
     endpoint: str
     next_look: AwareDatetime
     suspicion: str = ""  #: what the last look saw, if it was not what should serve
+    odd: Odd | None = None  #: in which way
     suspect: ProbeAnswers | None = None
     reported: str = ""  #: the drift that was reported last
     repair: str | None = None  #: the run that was opened for it
@@ -34,6 +48,7 @@ class Sighting:
     """What one look at an endpoint says about drift."""
 
     drift: str = ""  #: what differs; empty when nothing does
+    odd: Odd | None = None
     answers: ProbeAnswers | None = None
     settled: bool = True  #: False when this look says nothing and another is needed
 
@@ -45,26 +60,42 @@ def sighting(served: Served, look: Look) -> Sighting:
         return Sighting(settled=False)
     named = look.configured
     if served.named is not None and named is not None and named != served.named:
-        return Sighting(f"it names {named} and not {served.named}", probe)
+        return Sighting(f"it names {named} and not {served.named}", Odd.NAMED, probe)
     if probe is None:
         return Sighting()
     if probe.seen is Seen.BROKEN:
-        return Sighting(f"it does not score any more: {probe.detail}", probe)
+        return Sighting(f"it does not score any more: {probe.detail}", Odd.BROKEN, probe)
     if probe.seen is not Seen.GOOD:
         return Sighting(answers=probe, settled=False)
     if known is None or known.request != probe.request or probe.agrees_with(known):
         return Sighting(answers=probe)
-    return Sighting("its answers are not those that were proved", probe)
+    return Sighting("its answers are not those that were proved", Odd.ANSWERS, probe)
 
 
 def confirmed(watch: Watch, seen: Sighting) -> bool:
-    """Whether this look and the one before it agree that the endpoint has drifted."""
-    if not watch.suspicion or not seen.drift:
+    """Whether this look and the one before it agree on what is odd about the endpoint.
+
+    Two oddities of different kinds, two different models, errors or answers agree on nothing:
+    the endpoint may be in the middle of a change.
+
+    Args:
+        watch: with what the look before saw.
+        seen: what this look saw.
+    """
+    if not watch.suspicion or not seen.drift or watch.odd is not seen.odd:
         return False
     before, now = watch.suspect, seen.answers
-    if before is None or now is None or Seen.GOOD not in (before.seen, now.seen):
-        return True
-    return before.agrees_with(now)
+    match seen.odd:
+        case Odd.ANSWERS:
+            return before is not None and now is not None and before.agrees_with(now)
+        case Odd.BROKEN:
+            return _kind_of(watch.suspicion) == _kind_of(seen.drift)
+        case _:
+            return watch.suspicion == seen.drift
+
+
+def _kind_of(error: str) -> str:
+    return " ".join(_OF_ONE_REQUEST.sub("", error).split())
 
 
 def repairable(known: Resource) -> bool:

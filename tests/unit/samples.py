@@ -83,7 +83,6 @@ def promotion(**changes: Any) -> Promotion:
         "before": good("0.1", "0.2"),
         "way_back": WayBack(),
         "sent_at": NOW,
-        "deadline": NOW + HOUR,
         "returning_to": "rolled_back",
     }
     return Promotion(**{**known, **changes})

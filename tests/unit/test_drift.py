@@ -1,16 +1,22 @@
 """Every hour each endpoint is proved again; what was changed behind our back is set right once."""
 
+import json
 from datetime import timedelta
 
 import pytest
 
 from local.studio import InstantTrainer
 from shared.clients.http import Answer
+from shared.core.head import Served
+from shared.core.proof import Look, Progress
 from shared.core.run import Origin, Phase, Run
+from shared.core.watch import Watch, confirmed, sighting
 from shared.drift import Drift
 from shared.endpoints import Command, Endpoints
 from shared.ledger import Ledger
+from tests.fakes.clock import START
 from tests.fakes.faults import Kind
+from tests.unit.samples import BROKEN, good
 from tests.unit.worlds import Observed, refused
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -211,3 +217,131 @@ def test_however_many_endpoints_are_due_a_tick_looks_at_them_for_a_part_of_its_t
     world.poll.tick()
     assert world.clock.now() - began <= world.limits.tick / 4
     assert looks == [name for name, _ in many][: len(looks)]
+
+
+def parked_at_the_endpoint(world: Observed) -> Run:
+    """Park a run that holds the endpoint, before anything of it was sent."""
+    bad = refused(400, "InvalidInputNames", "Invalid service input name(s).")
+    mend = world.script("PATCH", "/production", bad, times=None)
+    parked = world.until(world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n"), Phase.PARKED)
+    mend()
+    held = world.head().reservation
+    assert held is not None
+    assert held.run_id == parked.run_id
+    return parked
+
+
+def test_drift_is_told_of_while_a_parked_run_holds_the_endpoint_and_that_run_is_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world, _ = live()
+    ours = world.serving()
+    parked = parked_at_the_endpoint(world)
+    meddle(world)
+    caplog.clear()
+    pass_time(world)
+    told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert any("RL1006" in line and parked.run_id in line for line in told), told
+    assert not repairs(world)
+    assert world.serving() != ours
+    world.orders.cancel(parked.run_id)
+    pass_time(world)
+    (repair,) = repairs(world)
+    world.until(repair, Phase.PROMOTED)
+    assert world.serving() == ours
+
+
+def test_a_parked_run_that_is_retried_goes_on_although_the_endpoint_drifted() -> None:
+    world, _ = live()
+    parked = parked_at_the_endpoint(world)
+    meddle(world)
+    pass_time(world, 2.4)
+    assert not repairs(world)
+    world.orders.retry(parked.run_id)
+    world.until(parked, Phase.PROMOTED)
+    pass_time(world)
+    assert not repairs(world)
+    assert world.serving() == world.model_of(parked)
+
+
+MISSING = refused(400, "LibraryExecutionError", "missing feature(s): 'hello'")
+LOADING = refused(400, "ModuleLoadFailed", "the module cannot be loaded")
+
+
+def odd_looks(*answers: Answer) -> Observed:
+    """Return a world whose endpoint answered these on two looks in a row, an hour on."""
+    world, _ = live()
+    world.clock.move(HOUR)
+    left = list(answers)
+
+    def scripted(method: str, path: str) -> Answer | None:
+        return left.pop(0) if left and method == "POST" and path.endswith("/execute") else None
+
+    world.http.answers.append(scripted)
+    for _ in range(len(answers)):
+        world.clock.move(MINUTE)
+        world.poll._drift.check(world.clock.now() + MINUTE)
+    assert not left
+    return world
+
+
+def scored(*scores: str) -> Answer:
+    rows = [[score, score] for score in scores]
+    value = {"ColumnNames": ["Scored Labels", "Scored Probabilities"], "Values": rows}
+    return Answer(200, {}, json.dumps({"Results": {"output1": {"value": value}}}).encode())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (MISSING, LOADING),
+        (MISSING, scored("7", "8")),
+        (scored("7", "8"), MISSING),
+        (scored("7", "8"), scored("8", "9")),
+    ],
+    ids=["two errors", "error and answers", "answers and error", "two answers"],
+)
+def test_two_different_oddities_are_no_drift(one: Answer, other: Answer) -> None:
+    assert not repairs(odd_looks(one, other))
+    assert not repairs(odd_looks(one, other, one, other))
+    assert len(repairs(odd_looks(one, other, other))) == 1
+
+
+@pytest.mark.parametrize("odd", [MISSING, scored("7", "8")], ids=["error", "answers"])
+def test_the_same_oddity_twice_is_drift(odd: Answer) -> None:
+    assert len(repairs(odd_looks(odd, odd))) == 1
+
+
+def test_an_error_that_names_its_request_is_the_same_error() -> None:
+    first, second = (
+        refused(400, "LibraryExecutionError", f"missing feature(s): 'hello' (request {request})")
+        for request in ("0af7651916cd43dd", "b7ad6b7169203331")
+    )
+    assert len(repairs(odd_looks(first, second))) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "drifted"), [(("a", "b"), False), (("a", "a"), True)], ids=["two", "the same"]
+)
+def test_an_endpoint_that_names_two_other_models_in_turn_is_in_the_middle_of_a_change(
+    names: tuple[str, str], *, drifted: bool
+) -> None:
+    served = Served(
+        run_id="r", since=START, proof="", manifest=(), answers=good("1"), named="models/mine"
+    )
+    looks = [
+        sighting(served, Look(Progress.UNTOLD, good("1"), configured=f"models/{name}"))
+        for name in names
+    ]
+    watch = Watch(update="u", place="", pipeline="p", endpoint="e", next_look=START)
+    first, second = looks
+    suspected = {"suspicion": first.drift, "odd": first.odd, "suspect": first.answers}
+    assert confirmed(watch.model_copy(update=suspected), second) is drifted
+    broken = sighting(served, Look(Progress.UNTOLD, BROKEN, configured="models/mine"))
+    assert not confirmed(watch.model_copy(update=suspected), broken)
+    otherwise = sighting(served, Look(Progress.UNTOLD, good("1"), configured="models/mine"))
+    assert not otherwise.drift
+    moved = sighting(served, Look(Progress.UNTOLD, good("2"), configured="models/mine"))
+    both = sighting(served, Look(Progress.UNTOLD, good("2"), configured="models/a"))
+    known = {"suspicion": both.drift, "odd": both.odd, "suspect": both.answers}
+    assert not confirmed(watch.model_copy(update=known), moved)

@@ -10,8 +10,10 @@ from shared.core import job_facts as jobs
 from shared.core import promotion_facts as updates
 from shared.core.facts import Fact
 from shared.core.gate import refused
+from shared.core.looks import NO_LOOKS, Says
 from shared.core.machine import MOVES, Command, apply, cancellable, next_command
 from shared.core.pipeline import Pipeline
+from shared.core.retry import RetryRequested, TakenBack
 from shared.core.run import ENDS, Phase, Run
 from shared.errors import InvalidTransition
 from tests.unit.samples import (
@@ -56,8 +58,8 @@ SAMPLES: dict[type[Fact], Fact] = {
         facts.NothingToPromote("no endpoint"),
         updates.EndpointReserved(promotion(sent_at=None)),
         updates.LeftUnsettled(promotion(sent_at=None)),
-        updates.UpdateSent(NOW + HOUR),
-        updates.NotYetLive(good("1")),
+        updates.UpdateSent(),
+        updates.NotYetLive(good("1"), NO_LOOKS),
         updates.WentLive("moved", good("1")),
         updates.StayedUnchanged("same", can_return=True),
         updates.ReservationLost(),
@@ -67,7 +69,8 @@ SAMPLES: dict[type[Fact], Fact] = {
         facts.StepDelayed("busy", NOW + HOUR, HOUR),
         facts.StepRefused("wrong name", "correct it"),
         facts.CancelRequested(),
-        facts.RetryRequested(None),
+        RetryRequested(None),
+        TakenBack(None),
     )
 }
 
@@ -196,7 +199,7 @@ def test_only_what_changes_the_world_needs_a_claim() -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        facts.RetryRequested(None),
+        RetryRequested(None),
         facts.CancelRequested(),
         gate_facts.Approved("ada", "good"),
         gate_facts.Disapproved("ada", "bad"),
@@ -274,7 +277,7 @@ def test_what_is_on_its_way_to_an_endpoint_cannot_be_cancelled(phase: Phase) -> 
 def test_a_cancel_is_refused_while_an_update_may_be_in_flight_that_is_not_recorded_yet(
     phase: Phase,
 ) -> None:
-    reserved = run(phase, promotion=promotion(sent_at=None, deadline=None))
+    reserved = run(phase, promotion=promotion(sent_at=None))
     assert not cancellable(reserved)
     with pytest.raises(InvalidTransition):
         apply(reserved, facts.CancelRequested(), NOW)
@@ -314,24 +317,24 @@ def test_a_step_that_works_again_starts_with_new_patience() -> None:
 @pytest.mark.parametrize("parked_in", STEPS)
 def test_a_retry_goes_back_to_what_did_not_work(parked_in: Phase) -> None:
     shape = apply(run(parked_in), facts.StepRefused("no", "do"), NOW)
-    again = apply(shape, facts.RetryRequested(None), NOW)
+    again = apply(shape, RetryRequested(None), NOW)
     expected = Phase.PROMOTING if parked_in is Phase.VERIFYING else parked_in
     assert again.phase is expected
     assert (again.parked_in, again.reason, again.advice) == (None, None, None)
     if again.promotion is not None:  # whatever was sent has had its time
-        assert (again.promotion.sent_at, again.promotion.deadline) == (None, None)
+        assert (again.promotion.sent_at, again.promotion.looks) == (None, NO_LOOKS)
 
 
 def test_a_retry_before_the_job_takes_every_corrected_setting() -> None:
     corrected = pipeline(training__timeout="5h")
     parked = apply(run(Phase.RECEIVED), facts.StepRefused("no", "do"), NOW)
-    assert apply(parked, facts.RetryRequested(corrected), NOW).config == corrected
+    assert apply(parked, RetryRequested(corrected), NOW).config == corrected
 
 
 def test_a_retry_after_the_job_keeps_the_settings_that_made_it() -> None:
     corrected = pipeline(training__timeout="5h", endpoints=[])
     parked = apply(run(Phase.TRAINED), facts.StepRefused("no", "do"), NOW)
-    config = apply(parked, facts.RetryRequested(corrected), NOW).config
+    config = apply(parked, RetryRequested(corrected), NOW).config
     assert config.training == run(Phase.TRAINED).config.training
     assert config.endpoint is None
 
@@ -339,9 +342,9 @@ def test_a_retry_after_the_job_keeps_the_settings_that_made_it() -> None:
 def test_a_run_that_gets_an_endpoint_while_it_is_judged_looks_for_its_model_again() -> None:
     judged = run(Phase.JUDGED, config=pipeline(endpoints=[]), model=MODEL)
     parked = apply(judged, facts.StepRefused("no", "do"), NOW)
-    same = apply(parked, facts.RetryRequested(pipeline(endpoints=[])), NOW)
+    same = apply(parked, RetryRequested(pipeline(endpoints=[])), NOW)
     assert (same.phase, same.model) == (Phase.JUDGED, MODEL)
-    again = apply(parked, facts.RetryRequested(pipeline()), NOW)
+    again = apply(parked, RetryRequested(pipeline()), NOW)
     assert (again.phase, again.model) == (Phase.TRAINED, None)
 
 
@@ -360,7 +363,7 @@ def test_an_endpoint_that_was_sent_an_update_is_settled_before_another_is_taken(
 ) -> None:
     sent = promotion(ever_sent=True)
     parked = apply(run(phase, promotion=sent), facts.StepRefused("no", "do"), NOW)
-    again = apply(parked, facts.RetryRequested(corrected), NOW)
+    again = apply(parked, RetryRequested(corrected), NOW)
     assert again.config == parked.config
     assert again.promotion is not None
 
@@ -369,9 +372,9 @@ def test_an_endpoint_that_was_sent_an_update_is_settled_before_another_is_taken(
 def test_a_corrected_endpoint_is_reserved_anew_when_nothing_was_sent_to_the_wrong_one(
     corrected: Pipeline,
 ) -> None:
-    unsent = run(Phase.PROMOTING, promotion=promotion(sent_at=None, deadline=None))
+    unsent = run(Phase.PROMOTING, promotion=promotion(sent_at=None))
     parked = apply(unsent, facts.StepRefused("no", "do"), NOW)
-    again = apply(parked, facts.RetryRequested(corrected), NOW)
+    again = apply(parked, RetryRequested(corrected), NOW)
     assert again.config.endpoints == corrected.endpoints
     assert (again.phase, again.promotion) == (Phase.PROMOTING, None)
 
@@ -380,7 +383,7 @@ def test_other_corrections_of_the_endpoint_are_taken_at_any_time() -> None:
     corrected = elsewhere(api_key="${OTHER_KEY}")
     sent = run(Phase.VERIFYING, promotion=promotion(ever_sent=True))
     parked = apply(sent, facts.StepRefused("no", "do"), NOW)
-    again = apply(parked, facts.RetryRequested(corrected), NOW)
+    again = apply(parked, RetryRequested(corrected), NOW)
     assert again.config.endpoints == corrected.endpoints
     assert again.promotion is not None
 
@@ -388,7 +391,7 @@ def test_other_corrections_of_the_endpoint_are_taken_at_any_time() -> None:
 def test_a_confirmed_or_possible_update_is_remembered_for_good() -> None:
     unsent = run(Phase.PROMOTING, promotion=promotion(sent_at=None))
     for certain in (True, False):
-        shape = apply(unsent, updates.UpdateSent(NOW + HOUR, certain=certain), NOW)
+        shape = apply(unsent, updates.UpdateSent(certain=certain), NOW)
         shape = apply(apply(shape, updates.UpdateLost(), NOW), facts.StepRefused("no", "do"), NOW)
         assert shape.promotion is not None
         assert shape.promotion.ever_sent
@@ -420,13 +423,17 @@ def test_a_model_that_broke_ends_its_run_rolled_back_once_the_old_one_serves() -
     assert (ended.phase, ended.reason) == (Phase.ROLLED_BACK, "missing feature")
 
 
-def test_a_look_is_remembered_with_its_time_until_the_next_update() -> None:
-    seen = apply(run(Phase.VERIFYING), updates.NotYetLive(good("1")), NOW + HOUR)
+def test_a_look_is_counted_and_remembered_until_the_next_update() -> None:
+    looks = NO_LOOKS.after(Says.FOR, NOW, HOUR)
+    seen = apply(run(Phase.VERIFYING), updates.NotYetLive(good("1"), looks), NOW + HOUR)
     assert seen.promotion is not None
-    assert (seen.promotion.last, seen.promotion.last_at) == (good("1"), NOW + HOUR)
+    assert seen.promotion.looks == looks.showing(good("1"))
     back = apply(seen, updates.ModelBroke("missing feature"), NOW + HOUR)
     assert back.promotion is not None
-    assert (back.promotion.last, back.promotion.last_at) == (None, None)
+    assert back.promotion.looks == NO_LOOKS
+    again = apply(seen, updates.UpdateLost(), NOW + HOUR)
+    assert again.promotion is not None
+    assert again.promotion.looks == NO_LOOKS
 
 
 def test_a_return_at_the_start_begins_the_promotion_anew() -> None:

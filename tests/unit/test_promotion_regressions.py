@@ -10,10 +10,12 @@ import pytest
 
 from local.studio import InstantTrainer
 from shared.clients.http import Answer
+from shared.core.head import left_behind, reserved, settled
 from shared.core.run import Phase, Run
 from shared.errors import Conflict
 from shared.poll import Poll
 from tests.fakes.world import CSV, MODELS, RESOURCE, pipeline
+from tests.unit.samples import run as sample_run
 from tests.unit.worlds import RUNNING, Observed, refused
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -96,7 +98,8 @@ def test_a_look_that_took_long_does_not_give_back_what_another_run_holds_by_then
     for _ in range(20):
         known = world.now_of(first).promotion
         assert known is not None
-        if known.last is not None and not known.last.agrees_with(known.before or known.last):
+        last = known.looks.last
+        if last is not None and not last.agrees_with(known.before or last):
             break
         world.tick(10)
     world.studio.work()
@@ -244,9 +247,8 @@ def test_one_odd_answer_after_the_deadline_does_not_take_a_good_model_back(
     world = Observed(switch_delay=delay * SECOND, send_resources=False)
     world.correct_probe(within=timedelta(minutes=3) if within == "3m" else 20 * SECOND)
     run = world.until(world.start(), Phase.VERIFYING)
-    assert run.promotion is not None
-    assert run.promotion.deadline is not None
-    while world.clock.now() + 30 * SECOND < run.promotion.deadline:
+    sent, time = world.clock.now(), 3 * MINUTE if within == "3m" else 20 * SECOND
+    while world.clock.now() + 30 * SECOND < sent + time:
         world.tick()
     world.script(*SCORE, answer)
     run = world.until(run, Phase.PROMOTED, ticks=20)
@@ -270,8 +272,12 @@ def test_looks_of_two_workers_at_one_moment_are_one_look(world: Observed) -> Non
     world.clock.move(20 * SECOND)
     mend = world.script(*SCORE, Answer(400, {}, b"Bad Request"), times=None)
     _, other = world._worker()
-    world.poll._driver.advance(run.run_id)
-    other._driver.advance(run.run_id)
+    for worker in (world.poll, other, world.poll):
+        worker._driver.advance(run.run_id)
+        known = world.now_of(run).promotion
+        assert known is not None
+        assert known.looks.all.looks == 1
+        world.clock.move(2 * SECOND)
     mend()
     world.until(run, Phase.PROMOTED)
 
@@ -467,3 +473,87 @@ def test_an_update_url_that_was_pasted_with_a_query_can_be_refreshed() -> None:
     first = world.serving()
     world.until(world.next_run("bad.csv", OTHER_COLUMNS), Phase.ROLLED_BACK)
     assert world.serving() == first
+
+
+# What is unsettled
+
+
+def left_unsettled(world: Observed) -> Run:
+    """End a run unchanged whose update may still arrive, with nothing known to put back."""
+    ignore = world.script(*PATCH, TAKEN, times=None)
+    run = world.until(world.start(), Phase.UNCHANGED)
+    ignore()
+    assert world.head().reservation is not None
+    return run
+
+
+def test_no_answers_are_taken_from_before_while_an_earlier_update_may_still_arrive() -> None:
+    world = Observed(config={"pipeline": {"gate": {"first_model": "allow"}}})
+    world.script(*READ_BACK, refused(404, "NotFound", "x"), times=None)
+    late = left_unsettled(world)
+    unmoved = world.serving()
+    world.script(*PATCH, TAKEN, times=None)
+    second = world.until(world.next_run("b.csv", csv(1)), Phase.VERIFYING)
+    assert second.promotion is not None
+    assert second.promotion.before is None
+    # Now the earlier update arrives: its answers must not be taken for those of the second.
+    assert late.model is not None
+    world.http.answers.clear()
+    serving = world.intake._context.adapters.endpoint(world.pipeline.endpoints[0])
+    serving.update(late.model)
+    ended = world.until_settled(second)
+    assert world.serving() != unmoved
+    assert "moved" not in str(ended.promotion and ended.promotion.proof)
+
+
+def test_what_a_parked_successor_did_not_settle_is_settled_by_the_next() -> None:
+    world = Observed()
+    parked_with_a_broken_model(world)
+    held = world.head().reservation
+    assert held is not None
+    refuse = world.script(*REFRESH, Answer(403, {}, b""), times=None)
+    head = world.head()
+    between = reserved(head, sample_run(Phase.PROMOTING, promotion=None), RESOURCE, None, held.at)
+    assert left_behind(between, "a third run") == held
+    assert left_behind(between, "sample-1") == held
+    again = reserved(
+        between, sample_run(Phase.PROMOTING, run_id="sample-2"), RESOURCE, None, held.at
+    )
+    assert left_behind(again, "sample-2") == held
+    over = settled(again, "sample-2")
+    assert left_behind(over, "sample-2") is None
+    assert left_behind(settled(again, "sample-1"), "sample-2") == held
+    refuse()
+
+
+def test_a_takeover_that_is_cut_off_ahead_of_settling_is_made_good_by_its_own_retry() -> None:
+    world = Observed()
+    bad = parked_with_a_broken_model(world)
+    second = world.next_run("b.csv", csv(1))
+    mend = world.script(*REFRESH, refused(429, "TooManyRequests", "busy"), times=None)
+    waiting = world.until(second, Phase.RETURNING)
+    assert waiting.promotion is not None
+    assert waiting.promotion.returning_to == "start"
+    held = world.head().reservation
+    assert held is not None
+    assert held.unsettled is not None
+    assert held.unsettled.run_id == bad.run_id
+    mend()
+    world.until(second, Phase.PROMOTED)
+    assert world.serving() == world.model_of(second)
+    assert world.head().reservation is None
+
+
+def test_after_the_earlier_model_is_back_nothing_counts_as_unsettled() -> None:
+    world = Observed()
+    parked_with_a_broken_model(world)
+    second = world.next_run("b.csv", csv(1))
+    mend = world.script(*PATCH, BAD, times=None)
+    stopped = world.until(second, Phase.PARKED)
+    mend()
+    assert stopped.parked_in is Phase.PROMOTING
+    held = world.head().reservation
+    assert held is not None
+    assert held.unsettled is None
+    assert stopped.promotion is not None
+    assert stopped.promotion.before is not None

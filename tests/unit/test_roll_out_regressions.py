@@ -339,3 +339,28 @@ def test_the_reads_of_a_roll_out_grow_no_faster_than_its_endpoints() -> None:
         return fleet.calls.count("read runs")
 
     assert reads(80) <= 5 * reads(20)
+
+
+def test_a_model_that_changed_nothing_goes_no_further_although_its_return_was_taken_over() -> None:
+    fleet = Fleet(size=2)
+    ignore = fleet.script("PATCH", "/e1", Answer(200, {}, b""), times=None)
+    refuse = fleet.script("POST", "/e1/refresh", refused(400, "BadArgument", "No."), times=None)
+    fleet.start("one.csv")
+    first = fleet.settle(80)
+    model = fleet.model()
+    child = fleet.child("e1")
+    assert child.parked_in is Phase.RETURNING
+    assert child.promotion is not None
+    assert child.promotion.returning_to == "unchanged"
+    ignore()
+    refuse()
+    wrong = fleet.environment.pop("KEY_e2")  # a newer run takes e1 over, and parks at e2
+    newer = fleet.next_run("two.csv", b"a,b,label\n5,6,1\n7,8,0\n")
+    fleet.until(newer, Phase.PARKED, 80)
+    fleet.environment["KEY_e2"] = wrong
+    fleet.orders.retry(first.run_id)
+    fleet.until_settled(first, 60)
+    assert fleet.now_of(child).phase is Phase.SUPERSEDED
+    assert fleet.now_of(first).phase is not Phase.PROMOTED
+    assert "e2" not in fleet.patched()
+    assert model not in (fleet.serves("e1"), fleet.serves("e2"))
