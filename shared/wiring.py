@@ -190,25 +190,32 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _blobs(account: BlobServiceClient, clock: Clock) -> AccountBlobs:
-    return AccountBlobs(account, clock, https_only=not is_loopback(account.url))
+    return AccountBlobs(
+        account, clock, https_only=not is_loopback(account.url), options=_storage_options()
+    )
 
 
-def _account(environment: Mapping[str, str], name: str, *, development: bool) -> BlobServiceClient:
-    """Return a client for connection `name`: a connection string, or an identity's form.
+def _storage_options() -> dict[str, Any]:
+    """Return how requests to storage are sent, with or without an account's credential.
 
     The SDK's own repeats are the only ones for storage, and end within half a minute: a call
     that writes and then reads back what was written takes two of these, and stays under
     `Limits.longest_step` even if the account accepts everything and never answers.
     """
-    used = connection_name(environment, name) or name
     retry = ExponentialRetry(
         initial_backoff=1, increment_base=2, retry_total=STORAGE_REPEATS, random_jitter_range=1
     )
-    options: dict[str, Any] = {
+    return {
         "retry_policy": retry,
         "connection_timeout": 5,
         "read_timeout": STORAGE_READ_TIMEOUT,
     }
+
+
+def _account(environment: Mapping[str, str], name: str, *, development: bool) -> BlobServiceClient:
+    """Return a client for connection `name`: a connection string, or an identity's form."""
+    used = connection_name(environment, name) or name
+    options = _storage_options()
     try:
         if text := environment.get(used):
             account = BlobServiceClient.from_connection_string(text, **options)

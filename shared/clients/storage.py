@@ -1,9 +1,9 @@
 """The `Blobs` port over a storage account: looks, listings, copies and signed URLs."""
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
@@ -15,6 +15,7 @@ from azure.storage.blob import (
     generate_blob_sas,
 )
 
+from shared.clients.blob_copies import BlobCopies
 from shared.clients.blob_errors import classify, classify_page
 from shared.clients.blob_pages import one_page
 from shared.core.blobs import BlobVersion, is_folded
@@ -25,9 +26,7 @@ _PERMISSIONS: Final = {
     Access.READ: BlobSasPermissions(read=True),
     Access.WRITE: BlobSasPermissions(create=True, write=True),
 }
-_SERVER_ERROR: Final = 500
 _NO_SUCH_RANGE: Final = 416
-_NOT_COPIED: Final = ("failed", "aborted")
 _SKEW: Final = timedelta(minutes=5)
 
 
@@ -39,10 +38,20 @@ class AccountBlobs:
             user delegation key.
         clock: the time that signatures start and end by.
         https_only: whether signed URLs work over https alone; False for loopback only.
+        options: how requests are sent that do not carry the account's credential: the time-outs
+            and repeats that the account's client was built with.
     """
 
-    def __init__(self, account: BlobServiceClient, clock: Clock, *, https_only: bool) -> None:
+    def __init__(
+        self,
+        account: BlobServiceClient,
+        clock: Clock,
+        *,
+        https_only: bool,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
         self._account = account
+        self._copies = BlobCopies(account, self.sign, options or {})
         self._clock = clock
         self._https_only = https_only
         self._delegation: tuple[UserDelegationKey, datetime] | None = None
@@ -150,23 +159,12 @@ class AccountBlobs:
         )
         return SignedBlob(self.base_location, f"{container}/{name}", f"?{token}")
 
-    def adopt(self, source: str, container: str, name: str) -> BlobVersion | None:
-        """Copy the blob at URL `source` here, on the storage's side."""
-        blob = self._account.get_blob_client(container, name)
-        try:
-            # A copy that failed leaves an empty blob behind: begin it again.
-            if not blob.exists() or blob.get_blob_properties().copy.status in _NOT_COPIED:
-                blob.start_copy_from_url(source)
-            copied = blob.get_blob_properties().copy.status
-        except HttpResponseError as exc:
-            if exc.status_code and exc.status_code < _SERVER_ERROR:
-                return None  # the source's own refusal comes back as ours
-            raise classify(exc, f"copy to {container}/{name}", write=False) from None
-        except AzureError as exc:
-            raise classify(exc, f"copy to {container}/{name}", write=False) from None
-        if copied == "pending":
-            raise TransientError(f"the copy to {container}/{name} is under way")
-        return self.head(container, name) if copied == "success" else None
+    def adopt(
+        self, source: str, container: str, name: str, since: datetime | None = None
+    ) -> BlobVersion | None:
+        """Copy the blob at URL `source` here, on the storage's side, by its signature alone."""
+        copied = self._copies.copied(source, container, name, since)
+        return self.head(container, name) if copied else None
 
     def located(self, base_location: str, relative_location: str) -> BlobVersion | None:
         """Return the blob at this location when it lies in this account, else None."""

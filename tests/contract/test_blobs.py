@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -66,22 +67,27 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         return
     if request.param == "azurite":
         azurite: Azurite = request.getfixturevalue("azurite")
+        options: dict[str, Any] = {}
         client, holder = (
             BlobServiceClient.from_connection_string(azurite.connection_string),
             HttpBlobs(),
         )
     else:
         azurite, certificate = request.getfixturevalue("secured")
+        options = {"connection_verify": str(certificate)}
         client, holder = (
-            BlobServiceClient(
-                azurite.blob_endpoint, LocalIdentity(), connection_verify=str(certificate)
-            ),
+            BlobServiceClient(azurite.blob_endpoint, LocalIdentity(), **options),
             HttpBlobs(certificate),
         )
     with client as account:
         container = account.create_container(name)
         yield Bench(
-            AccountBlobs(account, SystemClock(), https_only=request.param != "azurite"),
+            AccountBlobs(
+                account,
+                SystemClock(),
+                https_only=request.param != "azurite",
+                options=options,
+            ),
             name,
             lambda blob, content: container.upload_blob(blob, content, overwrite=True),
             lambda blob: container.get_blob_client(blob).set_blob_metadata({"a": "b"}),

@@ -11,6 +11,7 @@ from shared.drift import Drift
 from shared.endpoints import Command, Endpoints
 from shared.ledger import Ledger
 from tests.fakes.faults import Kind
+from tests.fakes.world import MODELS
 from tests.unit.worlds import Observed, refused
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -24,7 +25,7 @@ def live() -> tuple[Observed, Run]:
 def meddle(world: Observed, name: str = "foreign", data: bytes = b"a,b,label\n9,9,1\n") -> None:
     """Have somebody else PATCH the endpoint, and let it switch."""
     trained = InstantTrainer().train({"input1": data}, {}, label=None)
-    model = world.blobs.put("elsewhere", f"{name}.ilearner", trained.model)
+    model = world.blobs.put(MODELS, f"baselines/{name}.ilearner", trained.model)
     world.intake._context.adapters.endpoint(world.pipeline.endpoints[0]).update(model)
     world.clock.move(MINUTE)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, cast
 
@@ -37,7 +37,9 @@ class AskedBlobs(FakeBlobs):
     readable: bool = True
     failure: RelearnError | None = None
 
-    def adopt(self, source: str, container: str, name: str) -> BlobVersion | None:
+    def adopt(
+        self, source: str, container: str, name: str, since: datetime | None = None
+    ) -> BlobVersion | None:
         self.adopted.append(source)
         if self.failure is not None:
             raise self.failure
