@@ -155,7 +155,8 @@ class ReservationSteps:
         if found is not None and self._may_be_given(endpoint.update, found):
             return found
         # Its signature will not last: keep a copy, one for each place, and for this run alone.
-        source = f"{base.rstrip('/')}/{escaped(relative)}{sas}"
+        query = f"?{sas.lstrip('?')}" if sas else ""
+        source = f"{base.rstrip('/')}/{escaped(relative)}{query}"
         place = digest(endpoint.place, base, relative, run.run_id)
         name = f"baselines/{head_id(endpoint.update)}-{place}{MODEL_SUFFIX}"
         return models.adopt(source, self.context.models_container, name, since=run.opened_at)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
@@ -18,7 +17,7 @@ from azure.storage.blob import BlobClient, BlobProperties, BlobServiceClient
 
 from shared.clients.blob_errors import classify, is_lost, named_cause
 from shared.core.blobs import CLOCK_SKEW
-from shared.core.places import place_in, signature_in
+from shared.core.places import source_of
 from shared.errors import TransientError
 from shared.ports import Access, SignedBlob
 
@@ -83,19 +82,16 @@ class BlobCopies:
         blob.abort_copy(str(found.copy.id))
         return _properties(blob)
 
-    def _readable(self, source: str) -> str | None:
+    def _readable(self, url: str) -> str | None:
         """Return the URL to copy from; None where no signature of the service opens it."""
-        signature = signature_in(urlsplit(source).query)
-        if signature is None:
+        source = source_of(url, str(self.account.account_name), self.account.url)
+        if source is None:
             return None
-        base = f"{self.account.url.rstrip('/')}/"
-        place = place_in(source, str(self.account.account_name), base)
-        if place is None:
-            return source
-        container, _, name = place.partition("/")
-        if not place or not self._opens(container, name, signature):
-            return None
-        return f"{base}{quote(place)}?{signature}"
+        if source.place is not None:
+            container, _, name = source.place.partition("/")
+            if not self._opens(container, name, source.signature):
+                return None
+        return source.url
 
     def _opens(self, container: str, name: str, signature: str) -> bool:
         with self._without_credential(container, name, signature) as holder:

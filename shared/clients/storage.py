@@ -168,7 +168,10 @@ class AccountBlobs:
 
     def located(self, base_location: str, relative_location: str) -> BlobVersion | None:
         """Return the blob at this location when it lies in this account, else None."""
-        base, mine = urlsplit(base_location), urlsplit(self._account.url)
+        try:
+            base, mine = urlsplit(base_location), urlsplit(self._account.url)
+        except ValueError:
+            return None  # no URL at all
         if base.netloc.lower() != mine.netloc.lower():
             return None
         if base.path.strip("/") != mine.path.strip("/"):

@@ -1,6 +1,7 @@
 """Where a blob lies that a service names by URL, and the signature that came with it."""
 
 import re
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -38,6 +39,33 @@ def signature_in(query: str) -> str | None:
     return query.lstrip("?") if known and dict(pairs).get("sig") else None
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A blob that a service names, with the signature that it sent for it."""
+
+    url: str = field(repr=False)  #: to copy from
+    signature: str = field(repr=False)
+    place: str | None  #: `container/name` where it lies in our own account: to be proved first
+
+
+def source_of(url: str, account: str, base: str) -> Source | None:
+    """Return what a URL names; None where it carries no signature, or is no blob's.
+
+    Args:
+        url: the URL, as the service put it together.
+        account: the name of our account.
+        base: the URL that its containers stand below.
+    """
+    try:
+        signature, place = signature_in(urlsplit(url).query), place_in(url, account, base)
+    except ValueError:
+        return None  # no URL at all
+    if signature is None or place == "":
+        return None
+    own = f"{base.rstrip('/')}/{quote(place)}?{signature}" if place else url
+    return Source(own, signature, place)
+
+
 def place_in(url: str, account: str, base: str) -> str | None:
     """Return `container/name` of a blob's URL in our own account, and None for one elsewhere.
 
@@ -49,6 +77,9 @@ def place_in(url: str, account: str, base: str) -> str | None:
         url: the blob's URL.
         account: the name of our account.
         base: the URL that its containers stand below.
+
+    Raises:
+        ValueError: it is no URL.
     """
     there, here = urlsplit(url), urlsplit(base)
     host, own = ((parts.hostname or "").rstrip(".").lower() for parts in (there, here))

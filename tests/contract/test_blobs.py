@@ -189,6 +189,73 @@ def test_a_model_of_another_place_is_copied_by_the_storage(bench: Bench) -> None
     assert bench.blobs.adopt(source, bench.container, "baselines/x.ilearner") is not None
 
 
+def own_url(bench: Bench, blob: str, query: str) -> str:
+    return f"{bench.blobs.base_location}{bench.container}/{quote(blob)}{query}"
+
+
+def signatures(bench: Bench) -> dict[str, str]:
+    """Return what a service might send along for `secret.json`, none of which opens it."""
+
+    def signed(blob: str, access: Access, valid: timedelta = HOUR) -> str:
+        return bench.blobs.sign(bench.container, blob, access, valid).sas_token
+
+    good = signed("secret.json", Access.READ)
+    return {
+        "none": "",
+        "empty": "?",
+        "made up": "?sig=x",
+        "forged": f"{good.partition('sig=')[0]}sig=Zm9yZ2Vk",
+        "expired": signed("secret.json", Access.READ, timedelta(seconds=-1)),
+        "to write": signed("secret.json", Access.WRITE),
+        "of another blob": signed("other.json", Access.READ),
+        "with more in it": f"{good}&comp=metadata",
+        "twice": f"{good}&sp=r",
+    }
+
+
+@pytest.mark.parametrize(
+    "which",
+    [
+        *("none", "empty", "made up", "forged", "expired", "to write", "of another blob"),
+        *("with more in it", "twice"),
+    ],
+)
+def test_a_blob_of_our_own_account_is_copied_only_by_a_signature_that_opens_it(
+    bench: Bench, which: str
+) -> None:
+    bench.put("secret.json", b"keys")
+    bench.put("other.json", b"open")
+    source = own_url(bench, "secret.json", signatures(bench)[which])
+    assert bench.blobs.adopt(source, bench.container, "baselines/x.ilearner") is None
+    assert bench.blobs.head(bench.container, "baselines/x.ilearner") is None
+
+
+@pytest.mark.parametrize("path", ["{container}/a/../secret.json", "{container}", "{container}/"])
+def test_no_path_that_is_no_plain_blob_of_our_own_account_is_copied(
+    bench: Bench, path: str
+) -> None:
+    bench.put("secret.json", b"keys")
+    token = bench.blobs.sign(bench.container, "secret.json", Access.READ, HOUR).sas_token
+    source = f"{bench.blobs.base_location}{path.format(container=bench.container)}{token}"
+    assert bench.blobs.adopt(source, bench.container, "baselines/x.ilearner") is None
+
+
+def test_a_target_from_before_is_copied_anew_and_a_later_one_is_kept(bench: Bench) -> None:
+    bench.put("theirs.ilearner", b"new")
+    bench.put("out.ilearner", b"of an earlier job")
+    source = signed_url(bench, "theirs.ilearner", Access.READ)
+    before = bench.blobs.head(bench.container, "out.ilearner")
+    assert before is not None
+    long_ago, later = before.modified - HOUR, before.modified + HOUR
+    target = (bench.container, "out.ilearner")
+    assert bench.blobs.adopt(source, *target, since=long_ago) is None  # it is no copy
+    copied = bench.blobs.adopt(source, *target, since=later)
+    assert copied is not None
+    assert bench.blobs.read(*target, 100) == b"new"
+    bench.put("theirs.ilearner", b"newer still")
+    assert bench.blobs.adopt(source, *target, since=long_ago) == copied
+
+
 def test_a_model_that_cannot_be_read_is_not_copied(bench: Bench) -> None:
     source = signed_url(bench, "gone.ilearner", Access.READ)
     assert bench.blobs.adopt(source, bench.container, "baselines/y.ilearner") is None

@@ -13,7 +13,7 @@ from azure.storage.blob import generate_blob_sas
 from local.studio.storage import BlobRefused, MemoryBlobs, blob_key
 from shared.core.blobs import BlobVersion
 from shared.core.names import digest
-from shared.core.places import place_in, signature_in
+from shared.core.places import source_of
 from shared.errors import PermanentError, TransientError
 from shared.ports import Access, Page, SignedBlob
 from tests.fakes.clock import FakeClock
@@ -111,12 +111,11 @@ class FakeBlobs:
         key = _key(container, name)
         there = self._version(key)
         if there is None or (since is not None and there.is_older_than(since)):
-            place, query = place_in(source, self.account, ACCOUNT), urlsplit(source).query
-            if signature_in(query) is None or place == "":
+            opened = source_of(source, self.account, ACCOUNT)
+            if opened is None:
                 return None
-            url = source if place is None else f"{_url(*place.split('/', 1))}?{query}"
             try:
-                content = self.store.read(url)
+                content = self.store.read(opened.url)
             except BlobRefused:
                 return None
             self.put(container, name, content)

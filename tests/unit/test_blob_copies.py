@@ -60,6 +60,93 @@ class Blob:
         return SimpleNamespace(copy=copy, etag='"1"', last_modified=self.modified)
 
 
+@dataclass
+class Opened(Blob):
+    """The clients that are made without the account's credential, and what they are for."""
+
+    made: list[tuple[str, ...]] = field(default_factory=list)
+    refuses: int = 0  #: the status of a look with a signature alone
+
+    def start_copy_from_url(self, source: str, **_: Any) -> None:
+        self.conditions.append(source)
+        self.status = "success"
+
+    def get_blob_properties(self) -> Any:
+        return SimpleNamespace()
+
+    def client(self, *place: str, credential: str) -> Any:
+        self.made.append((*place, credential))
+        if not self.refuses or credential == "sig=w":
+            return self
+        blob = Blob(None)
+        refused = HttpResponseError("no")
+        refused.status_code = self.refuses
+
+        def look() -> None:
+            raise refused
+
+        blob.get_blob_properties = look  # type: ignore[method-assign]
+        return blob
+
+
+OWN = "https://account.blob.core.windows.net/"
+
+
+def copied_within(
+    blob: Opened, monkeypatch: pytest.MonkeyPatch, url: str = f"{OWN}secrets/host.json?sig=x"
+) -> bool:
+    target = SimpleNamespace(get_blob_properties=lambda: Blob(blob.status).get_blob_properties())
+    account = SimpleNamespace(get_blob_client=lambda *_: target, account_name="account", url=OWN)
+    monkeypatch.setattr(blob_copies, "BlobClient", blob.client)
+
+    def sign(*_: object) -> SignedBlob:
+        return SignedBlob("", "", "?sig=w")
+
+    made = BlobCopies(cast("BlobServiceClient", account), sign, {})
+    return made.copied(url, "models", "y.ilearner", None)
+
+
+# A storage server authorises a copy within one account by the account's own key, so that the
+# signature in the source's URL is worth nothing there; the one for development does not do so.
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409])
+def test_a_copy_within_our_account_is_not_asked_for_before_its_signature_opened_the_blob(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob = Opened(None, refuses=status)
+    assert not copied_within(blob, monkeypatch)
+    assert blob.made == [(OWN, "secrets", "host.json", "sig=x")]
+    assert not blob.starts
+
+
+def test_a_look_that_proves_nothing_is_repeated_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    blob = Opened(None, refuses=503)
+    with pytest.raises(TransientError):
+        copied_within(blob, monkeypatch)
+    assert not blob.starts
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"{OWN}secrets/host.json?sig=x",
+        "https://ACCOUNT-secondary.blob.core.windows.net/secrets/host.json?sig=x",
+        "https://account.privatelink.blob.core.windows.net./secrets/host.json?sig=x",
+        "http://account.blob.core.windows.net:80/secrets/%68ost.json?sig=x",
+    ],
+)
+def test_a_copy_is_asked_for_by_a_signature_for_its_target_alone(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob = Opened(None)
+    copied_within(blob, monkeypatch, url)
+    looked, asked = blob.made
+    assert looked == (OWN, "secrets", "host.json", "sig=x")
+    assert asked == (OWN, "models", "y.ilearner", "sig=w")
+    assert blob.conditions == [f"{OWN}secrets/host.json?sig=x"]
+
+
 Copy = Callable[..., bool]
 
 
