@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from shared.context import Context
+from shared.context import Context, log
 from shared.core.blobs import BlobVersion
 from shared.core.endpoint import Endpoint
 from shared.core.facts import Fact, Overtaken, StepRefused
@@ -159,7 +159,11 @@ class ReservationSteps:
         source = f"{base.rstrip('/')}/{escaped(relative)}{query}"
         place = digest(endpoint.place, base, relative, run.run_id)
         name = f"baselines/{head_id(endpoint.update)}-{place}{MODEL_SUFFIX}"
-        return models.adopt(source, self.context.models_container, name, since=run.opened_at)
+        try:
+            return models.adopt(source, self.context.models_container, name, since=run.opened_at)
+        except PermanentError as exc:
+            log.warning("run %s: what serves now cannot be kept: %s", run.run_id, exc)
+            return None
 
     def _may_be_given(self, update: str, model: BlobVersion) -> bool:
         """Whether a model may be set at an endpoint; a New service is only told its name."""

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from azure.storage.blob import BlobServiceClient, ExponentialRetry
+from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
 
 from shared.adapters import StudioAdapters
 from shared.clients.blob_documents import BlobDocuments
@@ -31,6 +31,7 @@ from shared.poll import Poll
 from shared.ports import Clock
 from shared.retention import Retention
 from shared.settings import Problem, Settings, connection_name, read_settings
+from shared.storage_clock import StorageClock
 from shared.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -135,8 +136,9 @@ def build(
     data = _blobs(accounts["DataStorage"], clock)
     models = _blobs(accounts["ModelsStorage"], clock)
     container = accounts["LedgerStorage"].get_container_client(settings.ledger_container)
+    documents, storage_clock = _documents(container, clock)
     context = Context(
-        ledger=Ledger(BlobDocuments(container, _new_id)),
+        ledger=Ledger(documents),
         data=data,
         models=models,
         data_container=settings.data_container,
@@ -149,7 +151,7 @@ def build(
             settings.models_container,
             development=settings.development,
         ),
-        clock=clock,
+        clock=storage_clock,
         new_id=_new_id,
         limits=_limits(settings),
     )
@@ -193,6 +195,17 @@ def _blobs(account: BlobServiceClient, clock: Clock) -> AccountBlobs:
     return AccountBlobs(
         account, clock, https_only=not is_loopback(account.url), options=_storage_options()
     )
+
+
+def _documents(container: ContainerClient, host: Clock) -> tuple[BlobDocuments, StorageClock]:
+    """Return the ledger's documents, and the storage's clock, which tells their age too."""
+
+    def now() -> datetime:
+        return clock.now()
+
+    documents = BlobDocuments(container, _new_id, now=now)
+    clock = StorageClock(host, documents.time)
+    return documents, clock
 
 
 def _storage_options() -> dict[str, Any]:

@@ -17,7 +17,7 @@ from azure.storage.blob import (
 
 from shared.clients.blob_copies import BlobCopies
 from shared.clients.blob_errors import classify, classify_page
-from shared.clients.blob_pages import one_page
+from shared.clients.blob_pages import is_directory, one_page
 from shared.core.blobs import BlobVersion, is_folded
 from shared.errors import PermanentError, TransientError
 from shared.ports import Access, Clock, Page, SignedBlob
@@ -76,14 +76,15 @@ class AccountBlobs:
             return None
         except AzureError as exc:
             raise classify(exc, f"look at {container}/{name}", write=False) from exc
-        return _version(container, name, found)
+        return None if is_directory(found.metadata) else _version(container, name, found)
 
     def listing(self, container: str, prefix: str) -> Iterator[BlobVersion]:
         """Yield the blobs whose names start with `prefix`."""
         try:
             client = self._account.get_container_client(container)
-            for blob in client.list_blobs(name_starts_with=prefix):
-                yield _version(container, blob.name, blob)
+            for blob in client.list_blobs(name_starts_with=prefix, include=["metadata"]):
+                if not is_directory(blob.metadata):
+                    yield _version(container, blob.name, blob)
         except ResourceNotFoundError:
             return
         except AzureError as exc:
@@ -93,13 +94,14 @@ class AccountBlobs:
         """Return at most 5,000 blobs of a container, by name, in one call to the storage."""
         try:
             client = self._account.get_container_client(container)
-            found, following = one_page(client.list_blobs(), cursor)
+            found, following = one_page(client.list_blobs(include=["metadata"]), cursor)
         except ResourceNotFoundError as exc:
             # Not empty: what is in it may come back with it.
             raise TransientError(f"container {container} does not exist now") from exc
         except AzureError as exc:
             raise classify_page(exc, f"list {container}", cursor) from exc
-        return Page(tuple(_version(container, blob.name, blob) for blob in found), following)
+        blobs = (blob for blob in found if not is_directory(blob.metadata))
+        return Page(tuple(_version(container, blob.name, blob) for blob in blobs), following)
 
     def read(self, container: str, name: str, limit: int) -> bytes | None:
         """Return the content of a small blob, or None when there is none."""
@@ -114,7 +116,8 @@ class AccountBlobs:
             return None
         except HttpResponseError as exc:
             if exc.status_code == _NO_SUCH_RANGE:
-                return b""  # an empty blob has no first byte
+                # An empty blob has no first byte; nor has a directory.
+                return None if self.head(container, name) is None else b""
             raise classify(exc, f"read {container}/{name}", write=False) from exc
         except AzureError as exc:
             raise classify(exc, f"read {container}/{name}", write=False) from exc

@@ -34,6 +34,7 @@ class Bench:
     put: Callable[[str, bytes], object]
     touch: Callable[[str], object]
     remove: Callable[[str], object]
+    make_directory: Callable[[str], object]
     as_holder: BlobAccess
 
 
@@ -62,6 +63,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
             lambda blob, content: fake.put(name, blob, content),
             touch,
             lambda blob: fake.remove(name, blob),
+            lambda blob: fake.make_directory(name, blob),
             fake.store,
         )
         return
@@ -92,6 +94,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
             lambda blob, content: container.upload_blob(blob, content, overwrite=True),
             lambda blob: container.get_blob_client(blob).set_blob_metadata({"a": "b"}),
             container.delete_blob,
+            lambda blob: container.upload_blob(blob, b"", metadata={"hdi_isfolder": "true"}),
             holder,
         )
     holder.close()
@@ -294,3 +297,41 @@ def test_pages_show_each_blob_once(bench: Bench) -> None:
         bench.blobs.missing.add("no-such-container")
     with pytest.raises(TransientError, match="does not exist"):
         bench.blobs.page("no-such-container", None)
+
+
+def test_a_directory_is_no_blob(bench: Bench) -> None:
+    bench.make_directory("census")
+    bench.put("census/a.csv", b"1")
+    bench.make_directory("census/later")
+    bench.put("empty.csv", b"")
+    assert bench.blobs.head(bench.container, "census") is None
+    assert bench.blobs.read(bench.container, "census", 10) is None
+    assert bench.blobs.read(bench.container, "empty.csv", 10) == b""
+    place = f"{bench.container}/census"
+    assert bench.blobs.located(bench.blobs.base_location, place) is None
+    listed = [blob.name for blob in bench.blobs.listing(bench.container, "census")]
+    assert listed == ["census/a.csv"]
+    page = bench.blobs.page(bench.container, None)
+    assert [blob.name for blob in page.items] == ["census/a.csv", "empty.csv"]
+
+
+def test_an_archived_blob_is_seen_and_named_where_its_content_is_wanted(
+    azurite: Azurite,
+) -> None:
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
+        container = account.create_container(f"data-{uuid.uuid4().hex}")
+        container.upload_blob("evaluation.csv", b"1").set_standard_blob_tier("Archive")
+        blobs = AccountBlobs(account, SystemClock(), https_only=False)
+        place = container.container_name
+        assert blobs.head(place, "evaluation.csv") is not None
+        with pytest.raises(PermanentError, match=r"evaluation\.csv.*archive tier: set its tier"):
+            blobs.read(place, "evaluation.csv", 10)
+
+
+def test_a_leased_blob_is_named_where_it_would_be_written(azurite: Azurite) -> None:
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
+        container = account.create_container(f"data-{uuid.uuid4().hex}")
+        container.upload_blob("list.csv", b"1").acquire_lease()
+        blobs = AccountBlobs(account, SystemClock(), https_only=False)
+        with pytest.raises(TransientError, match=r"list\.csv.*break the lease"):
+            blobs.write(container.container_name, "list.csv", b"2")

@@ -39,6 +39,7 @@ class FakeBlobs:
     pages: int = 0
     reads: list[str] = field(default_factory=list)  #: contents that the app asked for
     missing: set[str] = field(default_factory=set)  #: containers that nobody made
+    folders: set[str] = field(default_factory=set)  #: blobs that stand for directories
     copies: set[str] = field(default_factory=set)  #: what was copied here by `adopt`
     signed: list[tuple[str, Access]] = field(default_factory=list)  #: what was signed for
 
@@ -54,6 +55,11 @@ class FakeBlobs:
         assert found is not None
         return found
 
+    def make_directory(self, container: str, name: str) -> None:
+        """Show a directory as an account with a hierarchical namespace does."""
+        self.put(container, name, b"")
+        self.folders.add(_key(container, name))
+
     def touch(self, container: str, name: str) -> None:
         facts = self.facts[_key(container, name)]
         facts.etag, facts.modified = f"0x{next(self.versions)}", self.clock.now()
@@ -65,6 +71,7 @@ class FakeBlobs:
     def written(self, key: str) -> None:
         now = self.clock.now()
         self.copies.discard(key)
+        self.folders.discard(key)
         self.facts[key] = Facts(f"0x{next(self.versions)}", now, now)
 
     def head(self, container: str, name: str) -> BlobVersion | None:
@@ -86,6 +93,8 @@ class FakeBlobs:
     def read(self, container: str, name: str, limit: int) -> bytes | None:
         self.reads.append(f"{container}/{name}")
         content = self.store.contents.get(_key(container, name))
+        if _key(container, name) in self.folders:
+            return None
         if content is not None and len(content) > limit:
             raise PermanentError(f"{container}/{name} holds more than {limit} bytes")
         return content
@@ -130,7 +139,7 @@ class FakeBlobs:
 
     def _version(self, key: str) -> BlobVersion | None:
         content = self.store.contents.get(key)
-        if content is None:
+        if content is None or key in self.folders:
             return None
         container, _, name = key.removeprefix(ACCOUNT).partition("/")
         facts = self.facts[key]
