@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
+from urllib.parse import unquote
 
 from shared.context import Context, log
 from shared.core.blobs import BlobVersion
@@ -151,9 +152,10 @@ class ReservationSteps:
         copy is made by the signature that the service itself sent, or not at all.
         """
         models = self.context.models
-        found = models.located(base, relative)
-        if found is not None and self._may_be_given(endpoint.update, found):
-            return found
+        if is_web_service(endpoint.update) or self._names_a_model_of_ours(relative):
+            found = models.located(base, relative)
+            if found is not None and self._may_be_given(endpoint.update, found):
+                return found
         # Its signature will not last: keep a copy, one for each place, and for this run alone.
         query = f"?{sas.lstrip('?')}" if sas else ""
         source = f"{base.rstrip('/')}/{escaped(relative)}{query}"
@@ -164,6 +166,13 @@ class ReservationSteps:
         except PermanentError as exc:
             log.warning("run %s: what serves now cannot be kept: %s", run.run_id, exc)
             return None
+
+    def _names_a_model_of_ours(self, relative: str) -> bool:
+        """Whether a location may be a model of ours; no other blob is even looked at."""
+        written = relative.lstrip("/")
+        places = (place.partition("/") for place in (written, unquote(written)))
+        container = self.context.models_container
+        return any(one == container and is_model_path(name) for one, _, name in places)
 
     def _may_be_given(self, update: str, model: BlobVersion) -> bool:
         """Whether a model may be set at an endpoint; a New service is only told its name."""

@@ -133,10 +133,11 @@ def build(
         }
     except ConfigError as exc:
         return Unusable((Problem("storage connection", str(exc)), *configuration.problems))
-    data = _blobs(accounts["DataStorage"], clock)
-    models = _blobs(accounts["ModelsStorage"], clock)
     container = accounts["LedgerStorage"].get_container_client(settings.ledger_container)
     documents, storage_clock = _documents(container, clock)
+    # A signature of a host whose clock is ahead would not be valid yet.
+    data = _blobs(accounts["DataStorage"], storage_clock)
+    models = _blobs(accounts["ModelsStorage"], storage_clock)
     context = Context(
         ledger=Ledger(documents),
         data=data,

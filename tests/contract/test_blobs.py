@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,10 +15,11 @@ from local.azurite import Azurite
 from local.identity import LocalIdentity, make_certificate
 from local.studio import BlobRefused, HttpBlobs
 from local.studio.storage import BlobAccess
+from shared.clients.http import RequestsHttp
 from shared.clients.storage import AccountBlobs
 from shared.errors import PermanentError, TransientError
 from shared.ports import Access, Blobs
-from shared.wiring import SystemClock
+from shared.wiring import App, SystemClock, build
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 
@@ -335,3 +336,32 @@ def test_a_leased_blob_is_named_where_it_would_be_written(azurite: Azurite) -> N
         blobs = AccountBlobs(account, SystemClock(), https_only=False)
         with pytest.raises(TransientError, match=r"list\.csv.*break the lease"):
             blobs.write(container.container_name, "list.csv", b"2")
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=-25), timedelta(minutes=25)])
+def test_a_host_whose_clock_is_wrong_signs_for_the_storages_time(
+    ahead: timedelta, azurite: Azurite, tmp_path: Path
+) -> None:
+    class Wrong:
+        def now(self) -> datetime:
+            return datetime.now(UTC) + ahead
+
+    environment = {
+        "AzureWebJobsStorage": azurite.connection_string,
+        "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
+        "TRAINING_DATA_CONTAINER": "training-data",
+        "MODELS_CONTAINER": f"models-{uuid.uuid4().hex}",
+        "LEDGER_CONTAINER": f"ledger-{uuid.uuid4().hex}",
+        "BLOB_SOURCE": "LogsAndContainerScan",
+    }
+    built = build(environment, tmp_path, RequestsHttp(), Wrong(), datetime.now(UTC))
+    assert isinstance(built, App), built
+    models, place = built.context.models, environment["MODELS_CONTAINER"]
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
+        account.create_container(place).upload_blob("runs/x.ilearner", b"1")
+    signed = models.sign(place, "runs/x.ilearner", Access.READ, HOUR / 6)
+    source = f"{signed.base_location}{signed.relative_location}{signed.sas_token}"
+    holder = HttpBlobs()
+    assert holder.read(source) == b"1"
+    holder.close()
+    assert models.adopt(source, place, "baselines/x.ilearner") is not None

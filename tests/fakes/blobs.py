@@ -36,6 +36,7 @@ class FakeBlobs:
     facts: dict[str, Facts] = field(default_factory=dict)
     versions: "count[int]" = field(default_factory=lambda: count(1))
     heads: int = 0
+    looked: list[str] = field(default_factory=list)  #: blobs that the app looked at
     pages: int = 0
     reads: list[str] = field(default_factory=list)  #: contents that the app asked for
     missing: set[str] = field(default_factory=set)  #: containers that nobody made
@@ -76,6 +77,7 @@ class FakeBlobs:
 
     def head(self, container: str, name: str) -> BlobVersion | None:
         self.heads += 1
+        self.looked.append(f"{container}/{name}")
         return self._version(_key(container, name))
 
     def listing(self, container: str, prefix: str) -> Iterator[BlobVersion]:

@@ -57,10 +57,12 @@ def test_a_service_that_names_a_secret_as_its_model_is_given_no_right_to_it(
 ) -> None:
     world = Observed()
     a_model(world, place)
+    world.blobs.looked.clear()
     telling(world, place, sas)
     run = world.until(world.start(), Phase.PARKED)
     assert "first_model: allow" in (run.advice or "")
     assert not read_rights(world)
+    assert place not in world.blobs.looked
     assert not [key for key in world.blobs.store.contents if "/baselines/" in key]
 
 
