@@ -281,6 +281,55 @@ BUGS: Final = (
         "is not None:\n",
         ("tests/unit/test_drift.py",),
     ),
+    Bug(
+        "any blob is signed for an endpoint",
+        "shared/core/names.py",
+        "    return folder in MODEL_FOLDERS and bool(rest) and not is_folded(path)\n",
+        "    return bool(folder)\n",
+        ("tests/unit/test_baselines.py",),
+    ),
+    Bug(
+        "a copy within our account is made by our own authority",
+        "shared/clients/blob_copies.py",
+        "            if not self._opens(container, name, source.signature):\n",
+        "            if not name:\n",
+        ("tests/unit/test_blob_copies.py",),
+    ),
+    Bug(
+        "old bytes at the target of a copy are kept",
+        "shared/clients/blob_copies.py",
+        "    return since is not None and found.last_modified < since - CLOCK_SKEW\n",
+        "    return False\n",
+        ("tests/contract/test_blobs.py",),
+    ),
+    Bug(
+        "an output of an earlier job is taken for this one's",
+        "shared/model_steps.py",
+        "        if why := left_before(model, run):\n",
+        "        if why := left_before(None, run):\n",
+        ("tests/unit/test_model_steps.py",),
+    ),
+    Bug(
+        "an endpoint has a record for each host",
+        "shared/core/head.py",
+        '    return digest("head", known.where, known.path)\n',
+        '    return digest("head", update)\n',
+        ("tests/unit/test_identity.py",),
+    ),
+    Bug(
+        "a leased record is a lost race",
+        "shared/clients/blob_errors.py",
+        '    return status in _REFUSED and _code(exc) in ("", *_LOST)\n',
+        "    return status in _REFUSED\n",
+        ("tests/contract/test_documents.py",),
+    ),
+    Bug(
+        "directories are read as records",
+        "shared/clients/blob_pages.py",
+        '    return told.get(_IS_FOLDER, "").lower() == "true"\n',
+        "    return not told\n",
+        ("tests/contract/test_documents.py",),
+    ),
 )
 
 

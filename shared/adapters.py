@@ -49,6 +49,7 @@ class StudioAdapters:
             resource=endpoint.place,
             verify=endpoint.verify,
             models=self.models,
+            models_container=self.models_container,
             allowed=self._allowed,
             manage=self._call(token) if token else None,
             create=create,

@@ -20,6 +20,7 @@ from shared.config_source import (
     where_it_breaks,
 )
 from shared.core.config_types import Strict
+from shared.core.identity import unclear
 from shared.core.pipeline import Pipeline
 from shared.settings import Problem
 
@@ -82,7 +83,23 @@ def _read(
         problems += reader.problems
         if pipeline is not None:
             pipelines[pipeline.name] = pipeline
+    problems += _unclear_endpoints(source, pipelines)
     return Configuration(problems=tuple(problems)) if problems else Configuration(pipelines)
+
+
+def _unclear_endpoints(source: Source, pipelines: Mapping[str, Pipeline]) -> Iterator[Problem]:
+    """Yield endpoints that may be one, and would then be updated at once by two runs."""
+    updates = (
+        (f"{name}.{endpoint.name}", endpoint.update)
+        for name, pipeline in pipelines.items()
+        for endpoint in pipeline.endpoints
+    )
+    for first, second in unclear(updates):
+        yield source.problem(
+            ("pipelines", second.partition(".")[0], "endpoints"),
+            f"{second} may be the same web service as {first}, at another host",
+            "write the same host in both, the one on the Update Resource help page",
+        )
 
 
 def json_schema() -> dict[str, Any]:

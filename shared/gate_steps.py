@@ -15,7 +15,7 @@ from shared.core.machine import expires_at
 from shared.core.names import MODEL_SUFFIX, output_path
 from shared.core.run import Origin, Run
 from shared.errors import PermanentError, TransientError
-from shared.model_steps import ModelSteps
+from shared.model_steps import ModelSteps, left_before
 
 #: The evaluation of a service that names no output for it (contract azureml-v2).
 BESIDE: Final = "evaluation.json"
@@ -42,7 +42,7 @@ class GateSteps:
             return Judged(None)
         by_hand = run.origin is Origin.MODEL
         try:
-            path, content = self._evaluation(run)
+            path, content, why = self._evaluation(run)
         except TransientError:
             raise
         except PermanentError as exc:
@@ -50,7 +50,7 @@ class GateSteps:
         if content is None and by_hand:
             return Judged(None)  # nothing is known of it: a person decides
         if content is None:
-            return self._missing(run, path)
+            return self._missing(run, path, why)
         try:
             row = choose_row(read_evaluation(content, path), run.config.gate.row)
         except ValueError as exc:
@@ -59,17 +59,18 @@ class GateSteps:
         verdict = judge(rules, row, list(self._live(run)), first_allowed=first)
         return Judged(verdict)
 
-    def _missing(self, run: Run, path: str) -> Fact:
+    def _missing(self, run: Run, path: str, why: str) -> Fact:
         now = self.context.clock.now()
         if now - (run.trouble.since if run.trouble else now) < _LATE:
-            raise TransientError(f"there is no evaluation at {path} yet", patience=2 * _LATE)
+            text = f"there is no evaluation at {path} yet" + (f": {why}" if why else "")
+            raise TransientError(text, patience=2 * _LATE)
         folder = path.rpartition("/")[0] + "/"
         there = [
             blob.name.removeprefix(folder)
             for blob in self.context.models.listing(self.context.models_container, folder)
         ]
-        found = ", ".join(there[:20]) or "nothing"
-        return Judged(refused(f"there is no evaluation at {path}; there is {found}"))
+        found = why or f"there is {', '.join(there[:20]) or 'nothing'}"
+        return Judged(refused(f"there is no evaluation at {path}; {found}"))
 
     def expire(self, run: Run) -> Fact:
         """Return the answer that the configuration gives where no person did."""
@@ -86,14 +87,16 @@ class GateSteps:
             if known.serving is not None and known.serving.model != run.model_for(endpoint):
                 yield known.serving.metrics
 
-    def _evaluation(self, run: Run) -> tuple[str, bytes | None]:
-        """Return where the evaluation is, and its content if it is there."""
+    def _evaluation(self, run: Run) -> tuple[str, bytes | None, str]:
+        """Return where the evaluation is, its content if it is there, and else why it is not."""
+        container, models = self.context.models_container, self.context.models
         if run.origin is Origin.MODEL and run.model is not None:
             path = f"{run.model.name.removesuffix(MODEL_SUFFIX)}.{BESIDE}"
-        else:
-            path = self._left_by_the_job(run)
-        container = self.context.models_container
-        return path, self.context.models.read(container, path, _LONGEST)
+            return path, models.read(container, path, _LONGEST), ""
+        path = self._left_by_the_job(run)
+        if why := left_before(models.head(container, path), run):
+            return path, None, why
+        return path, models.read(container, path, _LONGEST), ""
 
     def _left_by_the_job(self, run: Run) -> str:
         output = run.config.gate.metrics

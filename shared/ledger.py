@@ -32,7 +32,7 @@ from shared.core.names import digest, inbox_prefix, index_name
 from shared.core.run import Run
 from shared.core.slot import Pause, Slot
 from shared.core.watch import Watch
-from shared.errors import Conflict, CorruptRecord, IdUsed
+from shared.errors import Conflict, CorruptRecord, IdUsed, TransientError
 from shared.ports import Document, Documents, ETag, Listed, Page
 from shared.records import (
     Activation,
@@ -385,11 +385,16 @@ class Ledger:
         return self._read("poll", Heartbeat)
 
     def put_heartbeat(self, beat: Heartbeat, expected: ETag | None) -> None:
-        """Store the last tick. Of two pollers at once one wins, which is fine."""
+        """Store the last tick. Of two pollers at once one wins, which is fine.
+
+        A tick whose heartbeat cannot be stored has done its work all the same: that is logged.
+        """
         try:
             self._put("poll", beat, expected)
         except Conflict:
             return
+        except TransientError as exc:
+            _log.warning("the last tick cannot be recorded now: %s", exc)
 
     # Retention
 

@@ -1,11 +1,9 @@
 """Finds the models that a finished job left, and fetches those that lie at the service."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
-from urllib.parse import quote
 
 from shared.context import Context
 from shared.core.blobs import BlobVersion
@@ -13,13 +11,13 @@ from shared.core.endpoint import Endpoint
 from shared.core.facts import Fact, ModelCollected, ModelsCollected, NothingToPromote
 from shared.core.gate_facts import NO_ENDPOINT
 from shared.core.names import MODEL_SUFFIX, output_path
+from shared.core.places import escaped
 from shared.core.run import Run
 from shared.errors import PermanentError, TransientError
 from shared.ports import JobStatus, SignedBlob, TrainingService
 
 #: A record that a service no longer shows, or a blob it says it wrote, may be late.
 LATE: Final = timedelta(minutes=10)
-_BARE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +74,16 @@ class ModelSteps:
         left = results[output]
         _, dot, suffix = left.relative_location.rpartition("/")[2].rpartition(".")
         name = output_path(run.pipeline, run.run_id, run.attempt, f"{output}{dot}{suffix}")
-        if self._copied(left, name) is None:
-            raise TransientError(f"output {output} cannot be copied from the service's storage")
+        if self._copied(run, left, name) is None:
+            raise TransientError(f"output {output} cannot be copied from {_at_the_service(left)}")
         return name
 
-    def _copied(self, left: SignedBlob, name: str) -> BlobVersion | None:
-        source = f"{left.base_location.rstrip('/')}/{_escaped(left.relative_location)}"
+    def _copied(self, run: Run, left: SignedBlob, name: str) -> BlobVersion | None:
+        """Return the run's own copy of what the service left; an earlier job's does not count."""
+        source = f"{left.base_location.rstrip('/')}/{escaped(left.relative_location)}"
         container = self.context.models_container
-        return self.context.models.adopt(f"{source}{left.sas_token}", container, name)
+        url = f"{source}{left.sas_token}"
+        return self.context.models.adopt(url, container, name, since=run.job_at)
 
     def _trained(self, run: Run, service: TrainingService) -> dict[str, BlobVersion]:
         declared = _declared(run)
@@ -118,11 +118,14 @@ class ModelSteps:
         name = output_path(run.pipeline, run.run_id, run.attempt, file)
         container = self.context.models_container
         if output in left and output not in _declared(run):  # else it was written to its place
-            model = self._copied(left[output], name)
-            where = f"the service's own storage ({left[output].relative_location})"
+            model = self._copied(run, left[output], name)
+            where = _at_the_service(left[output])
         else:
             model = self.context.models.head(container, name)
             where = f"{container}/{name}"
+        if why := left_before(model, run):
+            text = f"there is no model of this job at {where} yet: {why}"
+            raise TransientError(text, patience=LATE)
         return _usable(model, where)
 
 
@@ -134,9 +137,19 @@ def _usable(model: BlobVersion | None, where: str) -> BlobVersion:
     return model
 
 
-def _escaped(location: str) -> str:
-    """Return a location as a URL has it; what is escaped already stays as it is."""
-    return quote(_BARE_PERCENT.sub("%25", location.lstrip("/")), safe="/%")
+def left_before(output: BlobVersion | None, run: Run) -> str:
+    """Return why an output is not the run's, where it was written before its job was made."""
+    if output is None or run.job_at is None or not output.is_older_than(run.job_at):
+        return ""
+    return (
+        f"the file there is of {output.modified:%Y-%m-%d %H:%M:%S} UTC, and job {run.job} was made "
+        f"later, at {run.job_at:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def _at_the_service(left: SignedBlob) -> str:
+    signed = "" if left.sas_token else ", for which it sent no signature"
+    return f"the service's own storage ({left.relative_location}{signed})"
 
 
 def _declared(run: Run) -> tuple[str, ...]:

@@ -182,7 +182,7 @@ class Poll:
         try:
             return self._still_running(marker) or self._advance(marker, until)
         except (TransientError, OutcomeUnknown) as exc:
-            log.warning("run %s cannot be advanced now (%s)", marker.run_id, type(exc).__name__)
+            log.warning("run %s cannot be advanced now: %s", marker.run_id, exc)
             return False
         except Conflict:
             return True  # another worker is faster

@@ -170,10 +170,22 @@ class Blobs(Protocol):
         """Return the blob with a SAS for `access` to it alone. Raises TransientError."""
         ...
 
-    def adopt(self, source: str, container: str, name: str) -> BlobVersion | None:
-        """Copy the blob at URL `source` (with its SAS) here, on the storage's side.
+    def adopt(
+        self, source: str, container: str, name: str, since: datetime | None = None
+    ) -> BlobVersion | None:
+        """Copy the blob at URL `source` here, on the storage's side. Safe to repeat.
 
-        Returns None when the source cannot be read. Safe to repeat.
+        Only the signature in `source` may open it, never the app's own authority: a service
+        chose that URL.
+
+        Args:
+            source: the URL, with its signature.
+            container: where to.
+            name: under which name.
+            since: what lies there and is older is copied anew; None: every earlier copy counts.
+
+        Returns None when the signature, or the lack of one, does not open the source.
+        Raises TransientError, also while the copy is under way; PermanentError.
         """
         ...
 

@@ -3,19 +3,21 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import unquote
 
-from shared.context import Context
+from shared.context import Context, log
 from shared.core.blobs import BlobVersion
 from shared.core.endpoint import Endpoint
 from shared.core.facts import Fact, Overtaken, StepRefused
 from shared.core.gate import judged_again
 from shared.core.gate_facts import FellBehind
 from shared.core.head import Head, Reservation, Resource, head_id, left_behind, reserved
-from shared.core.names import MODEL_SUFFIX, digest
+from shared.core.names import MODEL_SUFFIX, digest, is_model_path
+from shared.core.places import escaped
 from shared.core.promotion_facts import EndpointReserved, LeftUnsettled
 from shared.core.proof import ProbeAnswers, Seen
 from shared.core.run import Origin, Promotion, Run, WayBack
+from shared.core.urls import is_web_service
 from shared.errors import PermanentError, TransientError
 from shared.ports import Current, ServingEndpoint
 
@@ -49,7 +51,7 @@ class ReservationSteps:
             return _no_such_resource(endpoint, known)
         # What answers while an earlier update is unsettled says nothing; its own run knows.
         before = self._before(serving) if left is None else None
-        baseline = self._baseline(endpoint, current, head)
+        baseline = self._baseline(run, endpoint, current, head)
         mine = reserved(head, run, endpoint.place, baseline, self.context.clock.now())
         way_back = self.way_back(mine, endpoint.place, instead_of=run)
         if way_back is None and not run.origin.repeats and run.config.gate.first_model != "allow":
@@ -82,6 +84,8 @@ class ReservationSteps:
                 continue
             if way.model is None:
                 return way
+            if not self._may_be_given(head.update, way.model):
+                continue  # an old record must not ask for more than a new one may
             found = self.context.models.head(way.model.container, way.model.name)
             if found is not None and found.same_bytes_as(way.model):
                 return way
@@ -125,28 +129,54 @@ class ReservationSteps:
             f"the probe is refused: {before.detail}: correct `verify.score`, or the key"
         )
 
-    def _baseline(self, endpoint: Endpoint, current: Current, head: Head) -> WayBack | None:
+    def _baseline(
+        self, run: Run, endpoint: Endpoint, current: Current, head: Head
+    ) -> WayBack | None:
         """Return what serves before our first update, as something that can be put back."""
         known = head.resource(endpoint.place)
         if known.baseline is not None or known.serving is not None:
             return known.baseline
-        if current.location is not None:
-            model = self._own_copy(endpoint, *current.location)
-            if model is not None:
-                return WayBack(model=model)
-        return WayBack() if current.refreshable else None
+        if current.location is None:
+            return WayBack() if current.refreshable else None
+        # What is named serves. To refresh would be another model: better no way back than that.
+        model = self._restorable(run, endpoint, *current.location)
+        return WayBack(model=model) if model is not None else None
 
-    def _own_copy(
-        self, endpoint: Endpoint, base: str, relative: str, sas: str
+    def _restorable(
+        self, run: Run, endpoint: Endpoint, base: str, relative: str, sas: str
     ) -> BlobVersion | None:
+        """Return the blob to put back: the one that is named, or a copy of it.
+
+        A service may name any blob. The app gives it no right to one that it had none to: a
+        copy is made by the signature that the service itself sent, or not at all.
+        """
         models = self.context.models
-        if (model := models.located(base, relative)) is not None:
-            return model
-        # Its signature will not last: keep a copy of our own, one for each place.
-        source = f"{base.rstrip('/')}/{quote(relative.lstrip('/'))}{sas}"
-        place = digest(endpoint.place, base, relative)
+        if is_web_service(endpoint.update) or self._names_a_model_of_ours(relative):
+            found = models.located(base, relative)
+            if found is not None and self._may_be_given(endpoint.update, found):
+                return found
+        # Its signature will not last: keep a copy, one for each place, and for this run alone.
+        query = f"?{sas.lstrip('?')}" if sas else ""
+        source = f"{base.rstrip('/')}/{escaped(relative)}{query}"
+        place = digest(endpoint.place, base, relative, run.run_id)
         name = f"baselines/{head_id(endpoint.update)}-{place}{MODEL_SUFFIX}"
-        return models.adopt(source, self.context.models_container, name)
+        try:
+            return models.adopt(source, self.context.models_container, name, since=run.opened_at)
+        except PermanentError as exc:
+            log.warning("run %s: what serves now cannot be kept: %s", run.run_id, exc)
+            return None
+
+    def _names_a_model_of_ours(self, relative: str) -> bool:
+        """Whether a location may be a model of ours; no other blob is even looked at."""
+        written = relative.lstrip("/")
+        places = (place.partition("/") for place in (written, unquote(written)))
+        container = self.context.models_container
+        return any(one == container and is_model_path(name) for one, _, name in places)
+
+    def _may_be_given(self, update: str, model: BlobVersion) -> bool:
+        """Whether a model may be set at an endpoint; a New service is only told its name."""
+        own = model.container == self.context.models_container and is_model_path(model.name)
+        return own or is_web_service(update)
 
 
 def _expected(run: Run, known: Resource) -> ProbeAnswers | None:

@@ -8,6 +8,7 @@ from shared.context import Context
 from shared.core import slot as core
 from shared.core.facts import Fact, Overtaken
 from shared.core.gate_facts import StillWaiting, TurnTaken
+from shared.core.identity import service_identity
 from shared.core.names import seat_id, slot_id
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
@@ -188,7 +189,7 @@ def _levels(pipeline: Pipeline, key: tuple[str, ...]) -> Iterator[_Level]:
         name, most = seat_id("pipeline", pipeline.name), pipeline.max_parallel
         yield _Level(name, most, f"max_parallel is {most}", newest_first)
     if (jobs := pipeline.training.max_parallel) is not None:
-        name = seat_id("service", pipeline.training.service.partition("?")[0].lower())
+        name = seat_id("service", service_identity(pipeline.training.service))
         what = f"the training service has its {jobs} jobs"
         # One line for all pipelines, so that no two of them wait for each other.
         yield _Level(name, jobs, what, newest_first=False, lets_go=core.lets_service_go)

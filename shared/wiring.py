@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from azure.storage.blob import BlobServiceClient, ExponentialRetry
+from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
 
 from shared.adapters import StudioAdapters
 from shared.clients.blob_documents import BlobDocuments
@@ -31,6 +31,7 @@ from shared.poll import Poll
 from shared.ports import Clock
 from shared.retention import Retention
 from shared.settings import Problem, Settings, connection_name, read_settings
+from shared.storage_clock import StorageClock
 from shared.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -132,11 +133,13 @@ def build(
         }
     except ConfigError as exc:
         return Unusable((Problem("storage connection", str(exc)), *configuration.problems))
-    data = _blobs(accounts["DataStorage"], clock)
-    models = _blobs(accounts["ModelsStorage"], clock)
     container = accounts["LedgerStorage"].get_container_client(settings.ledger_container)
+    documents, storage_clock = _documents(container, clock)
+    # A signature of a host whose clock is ahead would not be valid yet.
+    data = _blobs(accounts["DataStorage"], storage_clock)
+    models = _blobs(accounts["ModelsStorage"], storage_clock)
     context = Context(
-        ledger=Ledger(BlobDocuments(container, _new_id)),
+        ledger=Ledger(documents),
         data=data,
         models=models,
         data_container=settings.data_container,
@@ -149,7 +152,7 @@ def build(
             settings.models_container,
             development=settings.development,
         ),
-        clock=clock,
+        clock=storage_clock,
         new_id=_new_id,
         limits=_limits(settings),
     )
@@ -190,25 +193,43 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _blobs(account: BlobServiceClient, clock: Clock) -> AccountBlobs:
-    return AccountBlobs(account, clock, https_only=not is_loopback(account.url))
+    return AccountBlobs(
+        account, clock, https_only=not is_loopback(account.url), options=_storage_options()
+    )
 
 
-def _account(environment: Mapping[str, str], name: str, *, development: bool) -> BlobServiceClient:
-    """Return a client for connection `name`: a connection string, or an identity's form.
+def _documents(container: ContainerClient, host: Clock) -> tuple[BlobDocuments, StorageClock]:
+    """Return the ledger's documents, and the storage's clock, which tells their age too."""
+
+    def now() -> datetime:
+        return clock.now()
+
+    documents = BlobDocuments(container, _new_id, now=now)
+    clock = StorageClock(host, documents.time)
+    return documents, clock
+
+
+def _storage_options() -> dict[str, Any]:
+    """Return how requests to storage are sent, with or without an account's credential.
 
     The SDK's own repeats are the only ones for storage, and end within half a minute: a call
     that writes and then reads back what was written takes two of these, and stays under
     `Limits.longest_step` even if the account accepts everything and never answers.
     """
-    used = connection_name(environment, name) or name
     retry = ExponentialRetry(
         initial_backoff=1, increment_base=2, retry_total=STORAGE_REPEATS, random_jitter_range=1
     )
-    options: dict[str, Any] = {
+    return {
         "retry_policy": retry,
         "connection_timeout": 5,
         "read_timeout": STORAGE_READ_TIMEOUT,
     }
+
+
+def _account(environment: Mapping[str, str], name: str, *, development: bool) -> BlobServiceClient:
+    """Return a client for connection `name`: a connection string, or an identity's form."""
+    used = connection_name(environment, name) or name
+    options = _storage_options()
     try:
         if text := environment.get(used):
             account = BlobServiceClient.from_connection_string(text, **options)

@@ -11,32 +11,42 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from azure.core import MatchConditions
-from azure.core.exceptions import (
-    AzureError,
-    ResourceExistsError,
-    ResourceModifiedError,
-    ResourceNotFoundError,
-)
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import BlobProperties, ContainerClient
 
-from shared.clients.blob_errors import classify, classify_page
-from shared.clients.blob_pages import one_page
+from shared.clients.blob_errors import classify, classify_page, is_lost
+from shared.clients.blob_pages import is_directory, one_page
 from shared.errors import Conflict, OutcomeUnknown
 from shared.ports import Document, ETag, Listed, Page
 
 _WRITE_ID: Final = "write_id"
 #: Written only where the storage's answers carry no Date, to learn its time.
 _CLOCK: Final = "clock"
-#: Azure Storage answers 409 to a create that lost, 412 to a replace that did.
-_LOST: Final = (ResourceExistsError, ResourceModifiedError)
+
+
+def _host_time() -> datetime:
+    return datetime.now(UTC)
 
 
 class BlobDocuments:
-    """Documents in one container, which is created on first use."""
+    """Documents in one container, which is created on first use.
 
-    def __init__(self, container: ContainerClient, new_id: Callable[[], str]) -> None:
+    Args:
+        container: the container.
+        new_id: draws the id of a write.
+        now: the time that counts where an answer does not say what time it is at the storage.
+    """
+
+    def __init__(
+        self,
+        container: ContainerClient,
+        new_id: Callable[[], str],
+        *,
+        now: Callable[[], datetime] = _host_time,
+    ) -> None:
         self._container = container
         self._new_id = new_id
+        self._now = now
         self._made = False
 
     def time(self) -> datetime:
@@ -55,7 +65,7 @@ class BlobDocuments:
             pass  # no container yet; its answer has a date all the same
         except AzureError as exc:
             raise classify(exc, "ask the storage for its time", write=False) from exc
-        return _parsed_date(served) or self._time_of_a_write()
+        return _date(served) or self._time_of_a_write()
 
     def _time_of_a_write(self) -> datetime:
         self._make_container()
@@ -81,8 +91,12 @@ class BlobDocuments:
             return None
         except AzureError as exc:
             raise classify(exc, f"read {name}", write=False) from exc
+        if is_directory(got.properties.metadata):
+            return None
         modified = got.properties.last_modified
-        return Document(name, body, _etag(got.properties.etag), modified, _date(served, modified))
+        # A claim that grew old by nobody's clock would be kept for ever.
+        served_at = _date(served) or max(self._now(), modified)
+        return Document(name, body, _etag(got.properties.etag), modified, served_at)
 
     def create(self, name: str, body: bytes, metadata: Mapping[str, str] | None = None) -> ETag:
         """Store a document that must not exist yet."""
@@ -97,21 +111,23 @@ class BlobDocuments:
     def delete(self, name: str, expected: ETag) -> None:
         """Delete version `expected`; one that is gone already is fine."""
         try:
-            self._container.delete_blob(name, **_only(expected))
+            # Somebody's backup may have taken snapshots; without them no blob is deleted.
+            self._container.delete_blob(name, delete_snapshots="include", **_only(expected))
         except ResourceNotFoundError:
             return
-        except ResourceModifiedError as exc:
+        except AzureError as exc:
+            if not is_lost(exc):
+                raise classify(exc, f"delete {name}", write=True) from exc
             # A condition on a blob that is gone fails like one on a blob that was changed.
             if self.read(name) is not None:
                 raise Conflict(f"{name} was changed by somebody else") from exc
-        except AzureError as exc:
-            raise classify(exc, f"delete {name}", write=True) from exc
 
     def listing(self, prefix: str) -> Iterator[Listed]:
         """Yield the documents whose names start with `prefix`, with their metadata."""
         try:
             for blob in self._container.list_blobs(name_starts_with=prefix, include=["metadata"]):
-                yield _listed(blob)
+                if not is_directory(blob.metadata):
+                    yield _listed(blob)
         except ResourceNotFoundError:
             return  # no container yet: nothing was ever written
         except AzureError as exc:
@@ -128,7 +144,8 @@ class BlobDocuments:
             return Page((), None)  # no container yet: nothing was ever written
         except AzureError as exc:
             raise classify_page(exc, f"list {prefix}", cursor) from exc
-        return Page(tuple(map(_listed, found)), following)
+        documents = (blob for blob in found if not is_directory(blob.metadata))
+        return Page(tuple(map(_listed, documents)), following)
 
     def _put(
         self, name: str, body: bytes, metadata: Mapping[str, str] | None, condition: dict[str, Any]
@@ -142,7 +159,7 @@ class BlobDocuments:
         except AzureError as exc:
             if mine := self._landed(name, write_id, exc):
                 return mine
-            if isinstance(exc, _LOST):
+            if is_lost(exc):
                 raise Conflict(f"{name} was written by somebody else") from exc
             raise classify(exc, f"write {name}", write=True) from exc
         return _etag(answer["etag"])
@@ -153,7 +170,7 @@ class BlobDocuments:
         except ResourceNotFoundError:
             return None
         except AzureError as exc:
-            if isinstance(why, _LOST):
+            if is_lost(why):
                 raise OutcomeUnknown(f"{name}: written by us or by somebody else") from exc
             return None  # the first error tells what is known
         mine = (found.metadata or {}).get(_WRITE_ID) == write_id
@@ -184,15 +201,10 @@ def _etag(raw: object) -> ETag:
     return ETag(str(raw).strip('"'))
 
 
-def _date(served: list[str], otherwise: datetime) -> datetime:
-    # A proxy may drop the header: no claim can then grow old by mistake.
-    return _parsed_date(served) or otherwise
-
-
-def _parsed_date(served: list[str]) -> datetime | None:
-    """Return the Date of the last answer, or None where it had none."""
+def _date(served: list[str]) -> datetime | None:
+    """Return what time the answer says it is; None where a proxy dropped or broke that."""
     try:
-        at = parsedate_to_datetime(served[-1]) if served else None
-    except ValueError:
+        at = parsedate_to_datetime(served[-1])
+    except (IndexError, ValueError, TypeError, OverflowError):
         return None
-    return at if at is None or at.tzinfo else at.replace(tzinfo=UTC)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,5 +1,9 @@
-"""What each failure of the storage SDK proves (rule 7)."""
+"""What each failure of the storage SDK proves (rule 7).
 
+The codes: Microsoft, "Azure Blob Storage error codes" and "Common REST API error codes".
+"""
+
+from itertools import chain
 from typing import Final
 
 from azure.core.exceptions import (
@@ -14,6 +18,98 @@ from shared.errors import BadCursor, OutcomeUnknown, PermanentError, RelearnErro
 
 _BUSY: Final = frozenset({408, 429, 503})
 _SERVER_ERROR: Final = 500
+_REFUSED: Final = frozenset({409, 412})
+#: Only these say that somebody else wrote the blob: 409 to a create, 412 to a replace.
+_LOST: Final = frozenset(
+    {
+        "BlobAlreadyExists",
+        "BlobOverwritten",
+        "ConditionNotMet",
+        "PathAlreadyExists",
+        "ResourceAlreadyExists",
+        "TargetConditionNotMet",
+    }
+)
+_LEASED: Final = (
+    "somebody holds a lease on it, so that nobody else may change it: break the lease "
+    "(`az storage blob lease break`), and keep other programs from taking leases there"
+)
+_IMMUTABLE: Final = (
+    "a retention policy or a legal hold keeps it as it is: the app needs containers without"
+)
+_DIRECTORY: Final = "a directory, or a blob of another kind, lies at this name: move it away"
+#: Refusals that would pass for a lost race, and pass by themselves or by an operator's act.
+_PASSING: Final = {
+    **dict.fromkeys(
+        (
+            "LeaseAlreadyBroken",
+            "LeaseAlreadyPresent",
+            "LeaseIdMismatchWithBlobOperation",
+            "LeaseIdMismatchWithContainerOperation",
+            "LeaseIdMismatchWithLeaseOperation",
+            "LeaseIdMissing",
+            "LeaseIsBreakingAndCannotBeAcquired",
+            "LeaseIsBreakingAndCannotBeChanged",
+            "LeaseIsBrokenAndCannotBeRenewed",
+            "LeaseLost",
+            "LeaseNotPresentWithBlobOperation",
+            "LeaseNotPresentWithContainerOperation",
+            "LeaseNotPresentWithLeaseOperation",
+        ),
+        _LEASED,
+    ),
+    "AccountBeingCreated": "the storage account is being made",
+    "BlobBeingRehydrated": "it is on its way out of the archive tier, which takes hours",
+    "ContainerBeingDeleted": "the container is being deleted: it can be used again in a while",
+    "DestinationPathIsBeingDeleted": "a directory of that name is being deleted",
+    "PendingCopyOperation": "a copy to it is under way",
+    "SnapshotOperationRateExceeded": "too many snapshots of it are made",
+    "SystemInUse": "the storage account is busy with it",
+}
+#: Refusals that repeating cannot help.
+_LASTING: Final = {
+    **dict.fromkeys(
+        (
+            "BlobImmutableDueToLegalHold",
+            "BlobImmutableDueToPolicy",
+            "ContainerHasLegalHold",
+            "ContainerImmutabilityPolicyLocked",
+        ),
+        _IMMUTABLE,
+    ),
+    **dict.fromkeys(
+        (
+            "DirectoryIsNotEmpty",
+            "DirectoryNotEmpty",
+            "InvalidBlobType",
+            "OperationNotSupportedOnDirectory",
+            "PathConflict",
+            "ResourceTypeMismatch",
+        ),
+        _DIRECTORY,
+    ),
+    "BlobArchived": "it is in the archive tier: set its tier to hot or cool, which takes hours, "
+    "and keep lifecycle rules from archiving it",
+    "BlobUsesCustomerSpecifiedEncryption": "it is encrypted with a key that the app has not",
+    "ContainerDisabled": "the container was disabled by the administrator of the account",
+    "SnapshotsPresent": "snapshots of it are left: delete them",
+}
+
+
+def is_lost(exc: AzureError) -> bool:
+    """Whether a conditional write was refused because somebody else wrote first."""
+    status = exc.status_code if isinstance(exc, HttpResponseError) else None
+    return status in _REFUSED and _code(exc) in ("", *_LOST)
+
+
+def named_cause(exc: AzureError) -> str | None:
+    """Return why the storage refuses, where its code says so and it is no lost race."""
+    return _PASSING.get(_code(exc)) or _LASTING.get(_code(exc))
+
+
+def sorted_codes() -> frozenset[str]:
+    """Return the error codes that are sorted by what they prove."""
+    return frozenset(chain(_LOST, _PASSING, _LASTING))
 
 
 def classify(exc: AzureError, what: str, *, write: bool) -> RelearnError:
@@ -25,8 +121,10 @@ def classify(exc: AzureError, what: str, *, write: bool) -> RelearnError:
         write: whether it could have had an effect.
     """
     status = exc.status_code if isinstance(exc, HttpResponseError) else None
-    code = str(getattr(exc, "error_code", None) or type(exc).__name__)
+    code = _code(exc) or type(exc).__name__
     where = f"storage: {what}: {code}" + (f" ({status})" if status else "")
+    if why := named_cause(exc):
+        return (TransientError if code in _PASSING else PermanentError)(f"{where}: {why}")
     if isinstance(exc, ServiceRequestError) or status in _BUSY:
         return TransientError(f"{where}: the storage account cannot be reached or is busy")
     if isinstance(exc, ClientAuthenticationError) and status is None:
@@ -42,6 +140,11 @@ def classify_page(exc: AzureError, what: str, cursor: str | None) -> RelearnErro
     if cursor is not None and status == 400:  # noqa: PLR2004 -- InvalidQueryParameterValue
         return BadCursor("the listing cannot be gone on with from this cursor: begin it again")
     return classify(exc, what, write=False)
+
+
+def _code(exc: AzureError) -> str:
+    code = getattr(exc, "error_code", None) or ""
+    return str(getattr(code, "value", code))  # the SDK gives known ones as members of an enum
 
 
 def _cure(status: int) -> str:

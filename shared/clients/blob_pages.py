@@ -1,9 +1,18 @@
-"""One page of a storage listing at a time, so that a long one can be gone on with later."""
+"""One page of a storage listing at a time, so that a long one can be gone on with later.
+
+In an account with a hierarchical namespace every directory is listed, and looked at, as an empty
+blob with the metadata `hdi_isfolder: true`. Such a blob is no data and no document.
+"""
+
+from collections.abc import Mapping
+from typing import Final
 
 from azure.core.paging import ItemPaged
 from azure.storage.blob import BlobProperties
 
 from shared.errors import BadCursor
+
+_IS_FOLDER: Final = "hdi_isfolder"
 
 
 def one_page(
@@ -21,3 +30,9 @@ def one_page(
     found = list(next(pages, []))
     following = getattr(pages, "continuation_token", None)
     return found, following or None
+
+
+def is_directory(metadata: Mapping[str, str] | None) -> bool:
+    """Whether a blob with this metadata stands for a directory."""
+    told = {name.lower(): value for name, value in (metadata or {}).items()}
+    return told.get(_IS_FOLDER, "").lower() == "true"

@@ -1,9 +1,9 @@
 """The `Blobs` port over a storage account: looks, listings, copies and signed URLs."""
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
@@ -15,8 +15,9 @@ from azure.storage.blob import (
     generate_blob_sas,
 )
 
+from shared.clients.blob_copies import BlobCopies
 from shared.clients.blob_errors import classify, classify_page
-from shared.clients.blob_pages import one_page
+from shared.clients.blob_pages import is_directory, one_page
 from shared.core.blobs import BlobVersion, is_folded
 from shared.errors import PermanentError, TransientError
 from shared.ports import Access, Clock, Page, SignedBlob
@@ -25,9 +26,7 @@ _PERMISSIONS: Final = {
     Access.READ: BlobSasPermissions(read=True),
     Access.WRITE: BlobSasPermissions(create=True, write=True),
 }
-_SERVER_ERROR: Final = 500
 _NO_SUCH_RANGE: Final = 416
-_NOT_COPIED: Final = ("failed", "aborted")
 _SKEW: Final = timedelta(minutes=5)
 
 
@@ -39,10 +38,20 @@ class AccountBlobs:
             user delegation key.
         clock: the time that signatures start and end by.
         https_only: whether signed URLs work over https alone; False for loopback only.
+        options: how requests are sent that do not carry the account's credential: the time-outs
+            and repeats that the account's client was built with.
     """
 
-    def __init__(self, account: BlobServiceClient, clock: Clock, *, https_only: bool) -> None:
+    def __init__(
+        self,
+        account: BlobServiceClient,
+        clock: Clock,
+        *,
+        https_only: bool,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
         self._account = account
+        self._copies = BlobCopies(account, self.sign, options or {})
         self._clock = clock
         self._https_only = https_only
         self._delegation: tuple[UserDelegationKey, datetime] | None = None
@@ -67,14 +76,15 @@ class AccountBlobs:
             return None
         except AzureError as exc:
             raise classify(exc, f"look at {container}/{name}", write=False) from exc
-        return _version(container, name, found)
+        return None if is_directory(found.metadata) else _version(container, name, found)
 
     def listing(self, container: str, prefix: str) -> Iterator[BlobVersion]:
         """Yield the blobs whose names start with `prefix`."""
         try:
             client = self._account.get_container_client(container)
-            for blob in client.list_blobs(name_starts_with=prefix):
-                yield _version(container, blob.name, blob)
+            for blob in client.list_blobs(name_starts_with=prefix, include=["metadata"]):
+                if not is_directory(blob.metadata):
+                    yield _version(container, blob.name, blob)
         except ResourceNotFoundError:
             return
         except AzureError as exc:
@@ -84,13 +94,14 @@ class AccountBlobs:
         """Return at most 5,000 blobs of a container, by name, in one call to the storage."""
         try:
             client = self._account.get_container_client(container)
-            found, following = one_page(client.list_blobs(), cursor)
+            found, following = one_page(client.list_blobs(include=["metadata"]), cursor)
         except ResourceNotFoundError as exc:
             # Not empty: what is in it may come back with it.
             raise TransientError(f"container {container} does not exist now") from exc
         except AzureError as exc:
             raise classify_page(exc, f"list {container}", cursor) from exc
-        return Page(tuple(_version(container, blob.name, blob) for blob in found), following)
+        blobs = (blob for blob in found if not is_directory(blob.metadata))
+        return Page(tuple(_version(container, blob.name, blob) for blob in blobs), following)
 
     def read(self, container: str, name: str, limit: int) -> bytes | None:
         """Return the content of a small blob, or None when there is none."""
@@ -105,7 +116,8 @@ class AccountBlobs:
             return None
         except HttpResponseError as exc:
             if exc.status_code == _NO_SUCH_RANGE:
-                return b""  # an empty blob has no first byte
+                # An empty blob has no first byte; nor has a directory.
+                return None if self.head(container, name) is None else b""
             raise classify(exc, f"read {container}/{name}", write=False) from exc
         except AzureError as exc:
             raise classify(exc, f"read {container}/{name}", write=False) from exc
@@ -150,27 +162,19 @@ class AccountBlobs:
         )
         return SignedBlob(self.base_location, f"{container}/{name}", f"?{token}")
 
-    def adopt(self, source: str, container: str, name: str) -> BlobVersion | None:
-        """Copy the blob at URL `source` here, on the storage's side."""
-        blob = self._account.get_blob_client(container, name)
-        try:
-            # A copy that failed leaves an empty blob behind: begin it again.
-            if not blob.exists() or blob.get_blob_properties().copy.status in _NOT_COPIED:
-                blob.start_copy_from_url(source)
-            copied = blob.get_blob_properties().copy.status
-        except HttpResponseError as exc:
-            if exc.status_code and exc.status_code < _SERVER_ERROR:
-                return None  # the source's own refusal comes back as ours
-            raise classify(exc, f"copy to {container}/{name}", write=False) from None
-        except AzureError as exc:
-            raise classify(exc, f"copy to {container}/{name}", write=False) from None
-        if copied == "pending":
-            raise TransientError(f"the copy to {container}/{name} is under way")
-        return self.head(container, name) if copied == "success" else None
+    def adopt(
+        self, source: str, container: str, name: str, since: datetime | None = None
+    ) -> BlobVersion | None:
+        """Copy the blob at URL `source` here, on the storage's side, by its signature alone."""
+        copied = self._copies.copied(source, container, name, since)
+        return self.head(container, name) if copied else None
 
     def located(self, base_location: str, relative_location: str) -> BlobVersion | None:
         """Return the blob at this location when it lies in this account, else None."""
-        base, mine = urlsplit(base_location), urlsplit(self._account.url)
+        try:
+            base, mine = urlsplit(base_location), urlsplit(self._account.url)
+        except ValueError:
+            return None  # no URL at all
         if base.netloc.lower() != mine.netloc.lower():
             return None
         if base.path.strip("/") != mine.path.strip("/"):

@@ -11,6 +11,7 @@ from shared.clients.studio_call import StudioCall
 from shared.clients.studio_management import ManagedEndpoint, StudioManagement, read_endpoint
 from shared.core.blobs import BlobVersion
 from shared.core.endpoint import Create, Verify
+from shared.core.names import MODEL_FOLDERS, is_model_path
 from shared.core.proof import Look, ProbeAnswers, Progress, Seen
 from shared.core.run import WayBack
 from shared.errors import PermanentError, RelearnError, TransientError
@@ -36,6 +37,7 @@ class StudioClassicEndpoint:
         resource: the updatable resource.
         verify: the probe; None: nothing is scored.
         models: where models are, to sign for them.
+        models_container: the container of the models that may be signed for.
         allowed: returns a URL that an answer tells of, or raises ValueError.
         manage: with a workspace token, for what an endpoint's own key may not do.
         create: how to make the endpoint where it does not exist; None: it must exist.
@@ -47,6 +49,7 @@ class StudioClassicEndpoint:
     resource: str
     verify: Verify | None
     models: Blobs
+    models_container: str
     allowed: Callable[[str], str]
     manage: StudioCall | None = None
     create: Create | None = None
@@ -75,7 +78,17 @@ class StudioClassicEndpoint:
         raise self._management.refusal(answer, "look at the endpoint")
 
     def update(self, model: BlobVersion) -> None:
-        """PATCH the endpoint with a freshly signed URL of `model`."""
+        """PATCH the endpoint with a freshly signed URL of `model`.
+
+        The one place where a service is given the right to read a blob as a model.
+        """
+        if model.container != self.models_container or not is_model_path(model.name):
+            raise PermanentError(
+                f"{model.path} is no model of this app: only blobs below "
+                f"{', '.join(f'{folder}/' for folder in MODEL_FOLDERS)} of container "
+                f"{self.models_container} are signed for an endpoint to read: retry with one of "
+                "them, or cancel the run"
+            )
         blob = self.models.sign(model.container, model.name, Access.READ, _SIGNED_FOR)
         self._management.patch(self._name, {self.resource: blob})
 

@@ -1,6 +1,12 @@
 """A blob at one point in time, and whether two sightings show the same bytes."""
 
+from datetime import datetime, timedelta
+from typing import Final
+
 from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+#: What the storage's clock and a host's may differ by, once the host's is corrected by it.
+CLOCK_SKEW: Final = timedelta(seconds=5)
 
 
 def is_folded(name: str) -> bool:
@@ -25,6 +31,10 @@ class BlobVersion(BaseModel):
     def path(self) -> str:
         """Return `container/name`, as the ML service writes it."""
         return f"{self.container}/{self.name}"
+
+    def is_older_than(self, moment: datetime) -> bool:
+        """Whether it was written before `moment`, whichever of the two clocks is a bit ahead."""
+        return self.modified < moment - CLOCK_SKEW
 
     def same_bytes_as(self, other: "BlobVersion") -> bool:
         """Whether both sightings show the same content.

@@ -9,6 +9,7 @@ from pydantic import model_validator as validates
 
 from shared.core.config_types import Name, ScoreUrl, SecretReference, Span, Strict, checked_url
 from shared.core.durations import parse_duration
+from shared.core.identity import Identity, endpoint_identity
 from shared.core.pattern import fill, tokens_of
 from shared.core.urls import filled_url, update_url, web_service_url
 
@@ -147,6 +148,11 @@ class Endpoint(Strict):
     def place(self) -> str:
         """The name under which the head keeps what serves here: the resource, or nothing."""
         return self.resource or ""
+
+    @property
+    def identity(self) -> tuple[Identity, str]:
+        """What this place is known by, whichever host it is written with."""
+        return endpoint_identity(self.update), self.place
 
     @property
     def tokens(self) -> tuple[str, ...]:

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
-from urllib.parse import unquote, urlsplit
 
 from pydantic import AwareDatetime, Field
 
 from shared.core.blobs import BlobVersion
+from shared.core.identity import endpoint_identity
 from shared.core.names import digest
 from shared.core.proof import ProbeAnswers
 from shared.core.run import Origin, Run, Value, WayBack
@@ -139,14 +139,9 @@ class Head(Value):
 
 
 def head_id(update: str) -> str:
-    """Return the id of the head of an update URL.
-
-    Case does not count: ids are lower-case hex, endpoint names lower-case letters and digits
-    (contract studio-classic §0.1, §3).
-    """
-    parts = urlsplit(update)
-    path = unquote(parts.path).rstrip("/").lower()
-    return digest("head", parts.scheme, parts.netloc.lower(), path)
+    """Return the id of the head of an update URL, the same at every host of one endpoint."""
+    known = endpoint_identity(update)
+    return digest("head", known.where, known.path)
 
 
 def left_behind(head: Head, run_id: str) -> Reservation | None:

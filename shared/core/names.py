@@ -10,7 +10,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from shared.core.blobs import is_folded
+
 MODEL_SUFFIX: Final = ".ilearner"
+#: The folders of the models container whose blobs a service may be given to read as a model.
+MODEL_FOLDERS: Final = ("runs", "promote", "baselines")
 _RUN_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 #: Microseconds; far behind any date, so that what is left of it sorts the newest first.
 _END_OF_TIME: Final = 10_000_000_000_000_000
@@ -65,6 +69,16 @@ def index_name(opened_at: datetime, run_id: str) -> str:
     """Return the name under which a run is listed, the newest first."""
     left = _END_OF_TIME - int(opened_at.timestamp() * 1_000_000)
     return f"index/{left:017d}-{run_id}"
+
+
+def is_model_path(path: str) -> bool:
+    """Whether a service may be given a signature for this path of the models container.
+
+    A service names what it serves, and could name any blob: keys and secrets may lie in the
+    same account, or in the same container.
+    """
+    folder, _, rest = path.partition("/")
+    return folder in MODEL_FOLDERS and bool(rest) and not is_folded(path)
 
 
 def manifest_path(pipeline: str, run: str) -> str:

@@ -191,7 +191,7 @@ class Pipeline(Strict):
         for what in ("name", "update, resource"):
             seen: set[object] = set()
             for endpoint in self.endpoints:
-                mine = endpoint.name if what == "name" else (endpoint.update, endpoint.place)
+                mine = endpoint.name if what == "name" else endpoint.identity
                 if mine in seen:
                     raise ValueError(f"endpoints: {endpoint.name} is there twice (same {what})")
                 seen.add(mine)
@@ -303,7 +303,7 @@ class Pipeline(Strict):
             ValueError: a value cannot be part of an endpoint's URL; the message says why.
         """
         endpoints = tuple(endpoint.chosen_by(tokens) for endpoint in self.endpoints)
-        if len({(e.update, e.place) for e in endpoints}) != len(endpoints):
+        if len({endpoint.identity for endpoint in endpoints}) != len(endpoints):
             raise ValueError("two of the endpoints would be the same one")
         return self.model_copy(update={"endpoints": endpoints, "key": self.key_tokens})
 

@@ -117,6 +117,11 @@ def web_service_url(text: str) -> str:
     return urlunsplit((scheme, host, path, version, ""))
 
 
+def is_web_service(update: str) -> bool:
+    """Whether an update URL is that of a New (Resource Manager) web service."""
+    return _ARM.fullmatch(urlsplit(update).path.rstrip("/")) is not None
+
+
 def filled_url(template: str, tokens: Mapping[str, str]) -> str:
     """Return the URL with each `{token}` of its path replaced by its value, percent-encoded.
 

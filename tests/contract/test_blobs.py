@@ -3,8 +3,9 @@
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -14,10 +15,11 @@ from local.azurite import Azurite
 from local.identity import LocalIdentity, make_certificate
 from local.studio import BlobRefused, HttpBlobs
 from local.studio.storage import BlobAccess
+from shared.clients.http import RequestsHttp
 from shared.clients.storage import AccountBlobs
 from shared.errors import PermanentError, TransientError
 from shared.ports import Access, Blobs
-from shared.wiring import SystemClock
+from shared.wiring import App, SystemClock, build
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 
@@ -33,6 +35,7 @@ class Bench:
     put: Callable[[str, bytes], object]
     touch: Callable[[str], object]
     remove: Callable[[str], object]
+    make_directory: Callable[[str], object]
     as_holder: BlobAccess
 
 
@@ -61,31 +64,38 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
             lambda blob, content: fake.put(name, blob, content),
             touch,
             lambda blob: fake.remove(name, blob),
+            lambda blob: fake.make_directory(name, blob),
             fake.store,
         )
         return
     if request.param == "azurite":
         azurite: Azurite = request.getfixturevalue("azurite")
+        options: dict[str, Any] = {}
         client, holder = (
             BlobServiceClient.from_connection_string(azurite.connection_string),
             HttpBlobs(),
         )
     else:
         azurite, certificate = request.getfixturevalue("secured")
+        options = {"connection_verify": str(certificate)}
         client, holder = (
-            BlobServiceClient(
-                azurite.blob_endpoint, LocalIdentity(), connection_verify=str(certificate)
-            ),
+            BlobServiceClient(azurite.blob_endpoint, LocalIdentity(), **options),
             HttpBlobs(certificate),
         )
     with client as account:
         container = account.create_container(name)
         yield Bench(
-            AccountBlobs(account, SystemClock(), https_only=request.param != "azurite"),
+            AccountBlobs(
+                account,
+                SystemClock(),
+                https_only=request.param != "azurite",
+                options=options,
+            ),
             name,
             lambda blob, content: container.upload_blob(blob, content, overwrite=True),
             lambda blob: container.get_blob_client(blob).set_blob_metadata({"a": "b"}),
             container.delete_blob,
+            lambda blob: container.upload_blob(blob, b"", metadata={"hdi_isfolder": "true"}),
             holder,
         )
     holder.close()
@@ -183,6 +193,73 @@ def test_a_model_of_another_place_is_copied_by_the_storage(bench: Bench) -> None
     assert bench.blobs.adopt(source, bench.container, "baselines/x.ilearner") is not None
 
 
+def own_url(bench: Bench, blob: str, query: str) -> str:
+    return f"{bench.blobs.base_location}{bench.container}/{quote(blob)}{query}"
+
+
+def signatures(bench: Bench) -> dict[str, str]:
+    """Return what a service might send along for `secret.json`, none of which opens it."""
+
+    def signed(blob: str, access: Access, valid: timedelta = HOUR) -> str:
+        return bench.blobs.sign(bench.container, blob, access, valid).sas_token
+
+    good = signed("secret.json", Access.READ)
+    return {
+        "none": "",
+        "empty": "?",
+        "made up": "?sig=x",
+        "forged": f"{good.partition('sig=')[0]}sig=Zm9yZ2Vk",
+        "expired": signed("secret.json", Access.READ, timedelta(seconds=-1)),
+        "to write": signed("secret.json", Access.WRITE),
+        "of another blob": signed("other.json", Access.READ),
+        "with more in it": f"{good}&comp=metadata",
+        "twice": f"{good}&sp=r",
+    }
+
+
+@pytest.mark.parametrize(
+    "which",
+    [
+        *("none", "empty", "made up", "forged", "expired", "to write", "of another blob"),
+        *("with more in it", "twice"),
+    ],
+)
+def test_a_blob_of_our_own_account_is_copied_only_by_a_signature_that_opens_it(
+    bench: Bench, which: str
+) -> None:
+    bench.put("secret.json", b"keys")
+    bench.put("other.json", b"open")
+    source = own_url(bench, "secret.json", signatures(bench)[which])
+    assert bench.blobs.adopt(source, bench.container, "baselines/x.ilearner") is None
+    assert bench.blobs.head(bench.container, "baselines/x.ilearner") is None
+
+
+@pytest.mark.parametrize("path", ["{container}/a/../secret.json", "{container}", "{container}/"])
+def test_no_path_that_is_no_plain_blob_of_our_own_account_is_copied(
+    bench: Bench, path: str
+) -> None:
+    bench.put("secret.json", b"keys")
+    token = bench.blobs.sign(bench.container, "secret.json", Access.READ, HOUR).sas_token
+    source = f"{bench.blobs.base_location}{path.format(container=bench.container)}{token}"
+    assert bench.blobs.adopt(source, bench.container, "baselines/x.ilearner") is None
+
+
+def test_a_target_from_before_is_copied_anew_and_a_later_one_is_kept(bench: Bench) -> None:
+    bench.put("theirs.ilearner", b"new")
+    bench.put("out.ilearner", b"of an earlier job")
+    source = signed_url(bench, "theirs.ilearner", Access.READ)
+    before = bench.blobs.head(bench.container, "out.ilearner")
+    assert before is not None
+    long_ago, later = before.modified - HOUR, before.modified + HOUR
+    target = (bench.container, "out.ilearner")
+    assert bench.blobs.adopt(source, *target, since=long_ago) is None  # it is no copy
+    copied = bench.blobs.adopt(source, *target, since=later)
+    assert copied is not None
+    assert bench.blobs.read(*target, 100) == b"new"
+    bench.put("theirs.ilearner", b"newer still")
+    assert bench.blobs.adopt(source, *target, since=long_ago) == copied
+
+
 def test_a_model_that_cannot_be_read_is_not_copied(bench: Bench) -> None:
     source = signed_url(bench, "gone.ilearner", Access.READ)
     assert bench.blobs.adopt(source, bench.container, "baselines/y.ilearner") is None
@@ -221,3 +298,70 @@ def test_pages_show_each_blob_once(bench: Bench) -> None:
         bench.blobs.missing.add("no-such-container")
     with pytest.raises(TransientError, match="does not exist"):
         bench.blobs.page("no-such-container", None)
+
+
+def test_a_directory_is_no_blob(bench: Bench) -> None:
+    bench.make_directory("census")
+    bench.put("census/a.csv", b"1")
+    bench.make_directory("census/later")
+    bench.put("empty.csv", b"")
+    assert bench.blobs.head(bench.container, "census") is None
+    assert bench.blobs.read(bench.container, "census", 10) is None
+    assert bench.blobs.read(bench.container, "empty.csv", 10) == b""
+    place = f"{bench.container}/census"
+    assert bench.blobs.located(bench.blobs.base_location, place) is None
+    listed = [blob.name for blob in bench.blobs.listing(bench.container, "census")]
+    assert listed == ["census/a.csv"]
+    page = bench.blobs.page(bench.container, None)
+    assert [blob.name for blob in page.items] == ["census/a.csv", "empty.csv"]
+
+
+def test_an_archived_blob_is_seen_and_named_where_its_content_is_wanted(
+    azurite: Azurite,
+) -> None:
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
+        container = account.create_container(f"data-{uuid.uuid4().hex}")
+        container.upload_blob("evaluation.csv", b"1").set_standard_blob_tier("Archive")
+        blobs = AccountBlobs(account, SystemClock(), https_only=False)
+        place = container.container_name
+        assert blobs.head(place, "evaluation.csv") is not None
+        with pytest.raises(PermanentError, match=r"evaluation\.csv.*archive tier: set its tier"):
+            blobs.read(place, "evaluation.csv", 10)
+
+
+def test_a_leased_blob_is_named_where_it_would_be_written(azurite: Azurite) -> None:
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
+        container = account.create_container(f"data-{uuid.uuid4().hex}")
+        container.upload_blob("list.csv", b"1").acquire_lease()
+        blobs = AccountBlobs(account, SystemClock(), https_only=False)
+        with pytest.raises(TransientError, match=r"list\.csv.*break the lease"):
+            blobs.write(container.container_name, "list.csv", b"2")
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=-25), timedelta(minutes=25)])
+def test_a_host_whose_clock_is_wrong_signs_for_the_storages_time(
+    ahead: timedelta, azurite: Azurite, tmp_path: Path
+) -> None:
+    class Wrong:
+        def now(self) -> datetime:
+            return datetime.now(UTC) + ahead
+
+    environment = {
+        "AzureWebJobsStorage": azurite.connection_string,
+        "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
+        "TRAINING_DATA_CONTAINER": "training-data",
+        "MODELS_CONTAINER": f"models-{uuid.uuid4().hex}",
+        "LEDGER_CONTAINER": f"ledger-{uuid.uuid4().hex}",
+        "BLOB_SOURCE": "LogsAndContainerScan",
+    }
+    built = build(environment, tmp_path, RequestsHttp(), Wrong(), datetime.now(UTC))
+    assert isinstance(built, App), built
+    models, place = built.context.models, environment["MODELS_CONTAINER"]
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
+        account.create_container(place).upload_blob("runs/x.ilearner", b"1")
+    signed = models.sign(place, "runs/x.ilearner", Access.READ, HOUR / 6)
+    source = f"{signed.base_location}{signed.relative_location}{signed.sas_token}"
+    holder = HttpBlobs()
+    assert holder.read(source) == b"1"
+    holder.close()
+    assert models.adopt(source, place, "baselines/x.ilearner") is not None

@@ -1,21 +1,25 @@
 """Every `Documents` adapter keeps the same promises: the fake, and blobs in a real server."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from azure.core.exceptions import ServiceResponseError
 from azure.core.pipeline.transport import RequestsTransport
-from azure.storage.blob import ContainerClient, ExponentialRetry
+from azure.storage.blob import BlobLeaseClient, ContainerClient, ExponentialRetry
 
 from local.azurite import Azurite
 from shared.clients.blob_documents import BlobDocuments
-from shared.errors import BadCursor, Conflict, OutcomeUnknown
+from shared.errors import BadCursor, Conflict, OutcomeUnknown, TransientError
 from shared.ports import Documents
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import MemoryDocuments
+
+#: How an account with a hierarchical namespace shows a directory.
+DIRECTORY = {"hdi_isfolder": "true"}
 
 
 class ForgetfulTransport(RequestsTransport):  # type: ignore[misc]  # azure-core leaves it untyped
@@ -199,3 +203,88 @@ def test_a_cursor_that_no_page_gave_is_refused_or_begins_somewhere(
     except BadCursor:
         return
     assert {item.name for item in page.items} <= {"index/1"}
+
+
+@dataclass
+class Meddled:
+    """Documents, and what another program may do to one of them."""
+
+    documents: Documents
+    lease: Callable[[str], object]
+    break_lease: Callable[[str], object]
+    snapshot: Callable[[str], object]
+    make_directory: Callable[[str], object]
+
+
+@pytest.fixture(params=["memory", "azurite"])
+def meddled(request: pytest.FixtureRequest, transport: ForgetfulTransport) -> Iterator[Meddled]:
+    if request.param == "memory":
+        fake = MemoryDocuments(FakeClock())
+        yield Meddled(
+            fake,
+            fake.leased.add,
+            fake.leased.discard,
+            lambda _: None,  # the fake knows no snapshots
+            lambda name: fake.create(name, b"", DIRECTORY),
+        )
+        return
+    with container(request.getfixturevalue("azurite"), transport, 0) as client:
+        documents = BlobDocuments(client, lambda: uuid.uuid4().hex)
+        documents.create("made/container", b"")
+        yield Meddled(
+            documents,
+            lambda name: client.get_blob_client(name).acquire_lease(),
+            lambda name: BlobLeaseClient(client.get_blob_client(name)).break_lease(0),
+            lambda name: client.get_blob_client(name).create_snapshot(),
+            lambda name: client.upload_blob(name, b"", metadata=DIRECTORY),
+        )
+
+
+def test_a_document_with_snapshots_is_deleted_with_them(meddled: Meddled) -> None:
+    stale = meddled.documents.create("inbox/x", b"1")
+    fresh = meddled.documents.replace("inbox/x", b"2", stale)
+    for _ in range(2):
+        meddled.snapshot("inbox/x")
+    with pytest.raises(Conflict):
+        meddled.documents.delete("inbox/x", stale)
+    meddled.documents.delete("inbox/x", fresh)
+    assert meddled.documents.read("inbox/x") is None
+    assert meddled.documents.create("inbox/x", b"3")
+
+
+def test_a_leased_document_is_no_lost_race_and_is_named(meddled: Meddled) -> None:
+    etag = meddled.documents.create("runs/x", b"1")
+    meddled.lease("runs/x")
+    for change in (
+        lambda: meddled.documents.replace("runs/x", b"2", etag),
+        lambda: meddled.documents.delete("runs/x", etag),
+    ):
+        with pytest.raises(TransientError, match=r"runs/x.*lease.*break") as caught:
+            change()
+        assert not isinstance(caught.value, Conflict)
+    found = meddled.documents.read("runs/x")
+    assert found is not None
+    assert (found.body, found.etag) == (b"1", etag)
+    with pytest.raises(Conflict):
+        meddled.documents.create("runs/x", b"2")
+    meddled.break_lease("runs/x")
+    found = meddled.documents.read("runs/x")
+    assert found is not None
+    assert meddled.documents.replace("runs/x", b"2", found.etag)
+
+
+def test_a_directory_is_no_document(meddled: Meddled) -> None:
+    meddled.make_directory("runs")
+    meddled.make_directory("inbox/sample")
+    meddled.documents.create("runs/x", b"1")
+    meddled.documents.create("inbox/sample/1", b"1", {"blob": "{}"})
+    assert meddled.documents.read("runs") is None
+    assert [one.name for one in meddled.documents.listing("runs")] == ["runs/x"]
+    assert [one.name for one in meddled.documents.listing("inbox/")] == ["inbox/sample/1"]
+    shown, cursor = [], None
+    while True:
+        page = meddled.documents.page("inbox/", 1, cursor)
+        shown += [one.name for one in page.items]
+        if (cursor := page.cursor) is None:
+            break
+    assert shown == ["inbox/sample/1"]

@@ -144,7 +144,7 @@ def test_a_cancelled_job_cannot_be_started(bench: Bench) -> None:
 
 def test_an_update_is_asked_for_first_and_live_later(bench: Bench) -> None:
     before = bench.endpoint.look().probe
-    operation = bench.endpoint.update(bench.model("new.ilearner"))
+    operation = bench.endpoint.update(bench.model("baselines/new.ilearner"))
     at_once = bench.endpoint.look(operation)
     bench.switch()
     later = bench.endpoint.look(operation)
@@ -155,15 +155,15 @@ def test_an_update_is_asked_for_first_and_live_later(bench: Bench) -> None:
     assert later.progress in (Progress.UNTOLD, Progress.DONE)
     assert later.probe is not None
     assert not later.probe.agrees_with(before)
-    assert later.configured == "models/new.ilearner"
+    assert later.configured == "models/baselines/new.ilearner"
 
 
 def test_restore_brings_back_the_same_answers(bench: Bench) -> None:
-    first = bench.model("first.ilearner")
+    first = bench.model("baselines/first.ilearner")
     bench.endpoint.update(first)
     bench.switch()
     good = bench.endpoint.look().probe
-    bench.endpoint.update(bench.model("second-and-worse.ilearner"))
+    bench.endpoint.update(bench.model("baselines/second-and-worse.ilearner"))
     bench.switch()
     bench.endpoint.restore(WayBack(model=first))
     bench.switch()
@@ -185,10 +185,10 @@ def test_making_sure_of_an_endpoint_that_is_there_changes_nothing(bench: Bench) 
 
 
 def test_an_endpoint_tells_what_it_was_last_given(bench: Bench) -> None:
-    bench.endpoint.update(bench.model("told.ilearner"))
+    bench.endpoint.update(bench.model("baselines/told.ilearner"))
     location = bench.endpoint.current().location
     assert location is not None
-    assert location[1] == "models/told.ilearner"
+    assert location[1] == "models/baselines/told.ilearner"
 
 
 def test_what_cannot_be_restored_is_refused() -> None:

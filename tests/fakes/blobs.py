@@ -2,20 +2,25 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from local.studio.storage import MemoryBlobs, blob_key
+from azure.storage.blob import generate_blob_sas
+
+from local.studio.storage import BlobRefused, MemoryBlobs, blob_key
 from shared.core.blobs import BlobVersion
+from shared.core.names import digest
+from shared.core.places import source_of
 from shared.errors import PermanentError, TransientError
 from shared.ports import Access, Page, SignedBlob
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import page_of
 
 ACCOUNT = "https://account.blob.core.windows.net/"
+ACCOUNT_KEY = "c2VjcmV0LWtleQ=="
 
 
 @dataclass
@@ -31,9 +36,13 @@ class FakeBlobs:
     facts: dict[str, Facts] = field(default_factory=dict)
     versions: "count[int]" = field(default_factory=lambda: count(1))
     heads: int = 0
+    looked: list[str] = field(default_factory=list)  #: blobs that the app looked at
     pages: int = 0
     reads: list[str] = field(default_factory=list)  #: contents that the app asked for
     missing: set[str] = field(default_factory=set)  #: containers that nobody made
+    folders: set[str] = field(default_factory=set)  #: blobs that stand for directories
+    copies: set[str] = field(default_factory=set)  #: what was copied here by `adopt`
+    signed: list[tuple[str, Access]] = field(default_factory=list)  #: what was signed for
 
     account: str = "account"
     base_location: str = ACCOUNT
@@ -47,6 +56,11 @@ class FakeBlobs:
         assert found is not None
         return found
 
+    def make_directory(self, container: str, name: str) -> None:
+        """Show a directory as an account with a hierarchical namespace does."""
+        self.put(container, name, b"")
+        self.folders.add(_key(container, name))
+
     def touch(self, container: str, name: str) -> None:
         facts = self.facts[_key(container, name)]
         facts.etag, facts.modified = f"0x{next(self.versions)}", self.clock.now()
@@ -57,10 +71,13 @@ class FakeBlobs:
 
     def written(self, key: str) -> None:
         now = self.clock.now()
+        self.copies.discard(key)
+        self.folders.discard(key)
         self.facts[key] = Facts(f"0x{next(self.versions)}", now, now)
 
     def head(self, container: str, name: str) -> BlobVersion | None:
         self.heads += 1
+        self.looked.append(f"{container}/{name}")
         return self._version(_key(container, name))
 
     def listing(self, container: str, prefix: str) -> Iterator[BlobVersion]:
@@ -78,6 +95,8 @@ class FakeBlobs:
     def read(self, container: str, name: str, limit: int) -> bytes | None:
         self.reads.append(f"{container}/{name}")
         content = self.store.contents.get(_key(container, name))
+        if _key(container, name) in self.folders:
+            return None
         if content is not None and len(content) > limit:
             raise PermanentError(f"{container}/{name} holds more than {limit} bytes")
         return content
@@ -92,12 +111,27 @@ class FakeBlobs:
         now = self.clock.now()
         start, end = now - timedelta(minutes=5), now + valid
         permission = "r" if access is Access.READ else "cw"
-        stamps = "&".join(f"{k}={quote(v.isoformat())}" for k, v in (("st", start), ("se", end)))
-        return SignedBlob(ACCOUNT, f"{container}/{name}", f"?{stamps}&sp={permission}&sig=SECRET")
+        stamps = {"st": start.isoformat(), "se": end.isoformat(), "sp": permission}
+        self.signed.append((f"{container}/{name}", access))
+        query = urlencode({**stamps, "sig": _signature(f"{container}/{name}", stamps)})
+        return SignedBlob(ACCOUNT, f"{container}/{name}", f"?{query}")
 
-    def adopt(self, source: str, container: str, name: str) -> BlobVersion | None:
-        content = self.store.contents.get(blob_key(source))
-        return None if content is None else self.put(container, name, content)
+    def adopt(
+        self, source: str, container: str, name: str, since: datetime | None = None
+    ) -> BlobVersion | None:
+        key = _key(container, name)
+        there = self._version(key)
+        if there is None or (since is not None and there.is_older_than(since)):
+            opened = source_of(source, self.account, ACCOUNT)
+            if opened is None:
+                return None
+            try:
+                content = self.store.read(opened.url)
+            except BlobRefused:
+                return None
+            self.put(container, name, content)
+            self.copies.add(key)
+        return self.head(container, name) if key in self.copies else None
 
     def located(self, base_location: str, relative_location: str) -> BlobVersion | None:
         if base_location.rstrip("/") != ACCOUNT.rstrip("/"):
@@ -107,7 +141,7 @@ class FakeBlobs:
 
     def _version(self, key: str) -> BlobVersion | None:
         content = self.store.contents.get(key)
-        if content is None:
+        if content is None or key in self.folders:
             return None
         container, _, name = key.removeprefix(ACCOUNT).partition("/")
         facts = self.facts[key]
@@ -132,6 +166,37 @@ class WatchedBlobs(MemoryBlobs):
     def write(self, url: str, content: bytes) -> None:
         super().write(url, content)
         self._owner.written(blob_key(url))
+
+    def _admit(self, url: str, any_of: str) -> str:
+        key = super()._admit(url, any_of)
+        asked = dict(parse_qsl(urlsplit(url).query))
+        if asked and key.startswith(ACCOUNT) and not _is_signed(key.removeprefix(ACCOUNT), asked):
+            raise BlobRefused(403, "AuthenticationFailed")
+        return key
+
+
+def _is_signed(path: str, asked: Mapping[str, str]) -> bool:
+    """Whether the account made this signature, or whoever has its key."""
+    stamps = {name: asked.get(name, "") for name in ("st", "se", "sp")}
+    if "sv" not in asked:
+        return asked.get("sig") == _signature(path, stamps)
+    container, _, name = path.partition("/")
+    again = generate_blob_sas(
+        "account",
+        container,
+        name,
+        account_key=ACCOUNT_KEY,
+        permission=stamps["sp"],
+        start=stamps["st"],
+        expiry=stamps["se"],
+        protocol=asked.get("spr"),
+    )
+    return asked.get("sig") == dict(parse_qsl(again)).get("sig")
+
+
+def _signature(path: str, stamps: Mapping[str, str]) -> str:
+    """Return what only the account itself can make: it is for this blob, use and time."""
+    return f"SECRET{digest(path, *stamps.values())}"
 
 
 def _key(container: str, name: str) -> str:

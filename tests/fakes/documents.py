@@ -6,7 +6,8 @@ from datetime import datetime
 from itertools import count
 from typing import TypeVar
 
-from shared.errors import BadCursor, Conflict
+from shared.clients.blob_pages import is_directory
+from shared.errors import BadCursor, Conflict, TransientError
 from shared.ports import Document, ETag, Listed, Page
 from tests.fakes.clock import FakeClock
 from tests.fakes.faults import Faults
@@ -28,13 +29,14 @@ class MemoryDocuments:
     faults: Faults = field(default_factory=Faults)
     rows: dict[str, Row] = field(default_factory=dict)
     versions: "count[int]" = field(default_factory=lambda: count(1))
+    leased: set[str] = field(default_factory=set)  #: what another program holds a lease on
 
     def time(self) -> datetime:
         return self.clock.now().replace(microsecond=0)
 
     def read(self, name: str) -> Document | None:
         row = self.rows.get(name)
-        if row is None:
+        if row is None or is_directory(row.metadata):
             return None
         return Document(name, row.body, row.etag, row.modified, self.clock.now())
 
@@ -53,6 +55,7 @@ class MemoryDocuments:
             row = self.rows.get(name)
             if row is None or row.etag != expected:
                 raise Conflict(name)
+            self._require_no_lease(name)
             return self._put(name, body, metadata)
 
         return self.faults.effect(f"replace {_kind(name)}", do)
@@ -62,18 +65,23 @@ class MemoryDocuments:
             row = self.rows.get(name)
             if row is not None and row.etag != expected:
                 raise Conflict(name)
+            self._require_no_lease(name)
             self.rows.pop(name, None)
 
         self.faults.effect(f"delete {_kind(name)}", do)
 
     def listing(self, prefix: str) -> Iterator[Listed]:
         for name in sorted(self.rows):
-            if name.startswith(prefix):
-                row = self.rows[name]
+            row = self.rows[name]
+            if name.startswith(prefix) and not is_directory(row.metadata):
                 yield Listed(name, row.etag, row.modified, dict(row.metadata))
 
     def page(self, prefix: str, size: int, cursor: str | None) -> Page[Listed]:
         return page_of(list(self.listing(prefix)), size, cursor, lambda one: one.name)
+
+    def _require_no_lease(self, name: str) -> None:
+        if name in self.leased:
+            raise TransientError(f"{name}: somebody holds a lease on it: break the lease")
 
     def _put(self, name: str, body: bytes, metadata: Mapping[str, str] | None) -> ETag:
         etag = ETag(f"v{next(self.versions)}")

@@ -20,16 +20,16 @@ from tests.unit.worlds import Observed
 WRITTEN = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
 
 
-def read_with(headers: dict[str, str]) -> Document:
+def read_with(headers: dict[str, str], now: Callable[[], datetime] = lambda: WRITTEN) -> Document:
     """Read a document that was written at `WRITTEN`, in an answer with these headers."""
 
     def download_blob(name: str, raw_response_hook: Callable[[object], None]) -> object:
         raw_response_hook(SimpleNamespace(http_response=SimpleNamespace(headers=headers)))
-        properties = SimpleNamespace(last_modified=WRITTEN, etag='"1"')
+        properties = SimpleNamespace(last_modified=WRITTEN, etag='"1"', metadata={})
         return SimpleNamespace(readall=lambda: b"{}", properties=properties)
 
     container = cast("ContainerClient", SimpleNamespace(download_blob=download_blob))
-    found = BlobDocuments(container, lambda: "1").read("runs/x")
+    found = BlobDocuments(container, lambda: "1", now=now).read("runs/x")
     assert found is not None
     return found
 
@@ -42,11 +42,26 @@ def test_a_document_is_as_old_as_the_storage_says_whatever_the_clock_of_the_host
     assert read_with({"Date": answered}).age == age
 
 
-@pytest.mark.parametrize("headers", [{}, {"Date": ""}, {"Date": "soon"}, {"Date": "1 2 3 4"}])
-def test_a_document_does_not_age_where_the_storage_does_not_say_what_time_it_is(
-    headers: dict[str, str],
+UNTOLD: list[dict[str, str]] = [
+    {},
+    {"Date": ""},
+    {"Date": "soon"},
+    {"Date": "1 2 3 4"},
+    {"Date": "Sat, 03 Feb 99999 04:05:06 GMT"},
+]
+
+
+@pytest.mark.parametrize("headers", UNTOLD)
+@pytest.mark.parametrize("age", [timedelta(), timedelta(hours=1)])
+def test_a_document_ages_by_the_corrected_clock_where_the_storage_does_not_say_what_time_it_is(
+    headers: dict[str, str], age: timedelta
 ) -> None:
-    assert read_with(headers).age == timedelta()
+    assert read_with(headers, lambda: WRITTEN + age).age == age
+
+
+@pytest.mark.parametrize("headers", UNTOLD)
+def test_no_document_is_from_the_future(headers: dict[str, str]) -> None:
+    assert read_with(headers, lambda: WRITTEN - timedelta(hours=1)).age == timedelta()
 
 
 def test_a_worker_whose_clock_is_ahead_does_not_forget_a_run_that_is_being_stored() -> None:

@@ -440,3 +440,20 @@ def test_the_schema_for_editors_knows_the_same_keys() -> None:
     rows = definitions["Verify"]["properties"]["rows"]
     assert rows["type"] == "string"
     assert "properties" not in rows
+
+
+def test_two_pipelines_whose_endpoints_may_be_one_at_another_host_are_refused(load: Load) -> None:
+    def file(host: str) -> str:
+        other = UPDATE.replace("https://management.azureml.net", host)
+        two = {
+            "census": written(lambda _: None),
+            "churn": written(put("endpoints.0.update", other)),
+        }
+        return yaml.safe_dump({"pipelines": two}, sort_keys=False)
+
+    (problem,) = load(file("https://gateway.example")).problems
+    assert "churn.production may be the same web service as census.production" in str(problem)
+    assert "write the same host in both" in str(problem)
+    shared = load(file("https://ussouthcentral.management.azureml.net"))
+    assert not shared.problems
+    assert set(shared.pipelines) == {"census", "churn"}

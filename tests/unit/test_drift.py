@@ -17,6 +17,7 @@ from shared.ledger import Ledger
 from tests.fakes.clock import START
 from tests.fakes.faults import Kind
 from tests.unit.samples import BROKEN, good
+from tests.fakes.world import MODELS
 from tests.unit.worlds import Observed, refused
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -30,7 +31,7 @@ def live() -> tuple[Observed, Run]:
 def meddle(world: Observed, name: str = "foreign", data: bytes = b"a,b,label\n9,9,1\n") -> None:
     """Have somebody else PATCH the endpoint, and let it switch."""
     trained = InstantTrainer().train({"input1": data}, {}, label=None)
-    model = world.blobs.put("elsewhere", f"{name}.ilearner", trained.model)
+    model = world.blobs.put(MODELS, f"baselines/{name}.ilearner", trained.model)
     world.intake._context.adapters.endpoint(world.pipeline.endpoints[0]).update(model)
     world.clock.move(MINUTE)
 

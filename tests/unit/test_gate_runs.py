@@ -7,6 +7,7 @@ import pytest
 
 from shared.core.run import Phase, Run
 from shared.errors import InvalidTransition
+from tests.fakes.blobs import ACCOUNT
 from tests.fakes.world import MODELS
 from tests.unit.worlds import Observed
 
@@ -69,6 +70,20 @@ def test_without_an_evaluation_nothing_is_promoted_and_it_says_what_was_there() 
     ended = world.now_of(run)
     assert ended.phase is Phase.REJECTED
     assert "there is model.ilearner" in str(ended.reason)
+
+
+def test_an_evaluation_from_before_the_job_is_none_and_is_named() -> None:
+    world = gated({"metric": "AUC", "at_least": 0.5})
+    run = world.start()
+    path = f"{ACCOUNT}{MODELS}/runs/sample/{run.run_id}/1/evaluation.csv"
+    world.studio.work()
+    world.blobs.facts[path].modified -= MINUTE  # it lay there before the job was made
+    world.idle(2 * MINUTE)
+    assert "job" in str(world.now_of(run).trouble)
+    world.idle(6 * MINUTE)
+    ended = world.now_of(run)
+    assert ended.phase is Phase.REJECTED
+    assert "the file there is of 2026-03-01 11:59:" in str(ended.reason)
 
 
 def test_a_metric_that_the_evaluation_lacks_is_told_with_those_it_has() -> None:

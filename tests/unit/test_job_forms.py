@@ -11,12 +11,12 @@ from local.studio.training import Trained
 from shared.asked import ManualRequest, NoSuchData
 from shared.core.pipeline import Pipeline
 from shared.core.run import Phase
+from tests.fakes.blobs import ACCOUNT_KEY
 from tests.unit.worlds import Observed
 
-KEY = "c2VjcmV0LWtleQ=="
 CONNECTION = (
     "DefaultEndpointsProtocol=https;AccountName=account;"
-    f"AccountKey={KEY};EndpointSuffix=core.windows.net"
+    f"AccountKey={ACCOUNT_KEY};EndpointSuffix=core.windows.net"
 )
 
 
@@ -53,7 +53,7 @@ def test_references_by_connection_string_name_a_setting(caplog: pytest.LogCaptur
     reference = world.submitted()["Inputs"]["input1"]
     assert reference["ConnectionString"] == CONNECTION
     assert reference["RelativeLocation"] == "training-data/new.csv"
-    assert KEY not in world.said() + caplog.text
+    assert ACCOUNT_KEY not in world.said() + caplog.text
 
 
 def test_outputs_left_to_the_service_are_fetched_and_copied() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, cast
 
@@ -37,7 +37,9 @@ class AskedBlobs(FakeBlobs):
     readable: bool = True
     failure: RelearnError | None = None
 
-    def adopt(self, source: str, container: str, name: str) -> BlobVersion | None:
+    def adopt(
+        self, source: str, container: str, name: str, since: datetime | None = None
+    ) -> BlobVersion | None:
         self.adopted.append(source)
         if self.failure is not None:
             raise self.failure
@@ -327,6 +329,44 @@ def test_an_attempt_never_takes_the_model_of_another() -> None:
     second = first.model_copy(update={"attempt": 2})
     with pytest.raises(TransientError, match=r"/2/model\.ilearner yet"):
         steps.collect(second, finished())
+
+
+def test_a_file_from_before_the_job_is_not_its_model_and_is_named() -> None:
+    steps = Steps()
+    made = steps.blobs.clock.now() + timedelta(minutes=1)
+    one = wanting(None, outputs={"output1": "model.ilearner"})
+    one = one.model_copy(update={"job_at": made})
+    steps.written(one, "model.ilearner", b"of an earlier job")
+    with pytest.raises(TransientError, match="no model of this job at models/runs/") as caught:
+        steps.collect(one, finished())
+    assert "job j1 was made later, at 2026-03-01 12:01:00 UTC" in str(caught.value)
+    assert caught.value.patience == LATE
+    steps.blobs.clock.move(timedelta(seconds=56))  # clocks may differ by a few seconds
+    model = steps.written(one, "model.ilearner")
+    assert steps.collect(one, finished()) == ModelCollected(model)
+
+
+def test_a_copy_from_before_the_job_is_made_anew() -> None:
+    clock = FakeClock()
+    blobs = FakeBlobs(clock)
+    blobs.store.contents[f"{OWN}c/x.ilearner"] = b"new"
+    one = wanting(None).model_copy(update={"job_at": clock.now() + timedelta(minutes=1)})
+    steps = Steps(cast("AskedBlobs", blobs))
+    blobs.put(MODELS, place(one, "output1.ilearner"), b"of an earlier job")
+    clock.move(timedelta(minutes=2))
+    stamps = "st=2026-03-01T11:00:00Z&se=2026-03-02T12:00:00Z"
+    job = finished(output1=left("c/x.ilearner", sas=f"?{stamps}&sp=r&sig=x"))
+    fact = steps.collect(one, job)
+    assert isinstance(fact, ModelCollected)
+    assert blobs.read(MODELS, fact.model.name, 100) == b"new"
+    clock.move(timedelta(minutes=2))
+    assert steps.collect(one, job) == fact
+
+
+def test_a_result_without_a_signature_is_not_copied_and_it_is_said() -> None:
+    steps = Steps(AskedBlobs(FakeClock(), readable=False))
+    with pytest.raises(TransientError, match="sent no signature"):
+        steps.collect(wanting(None), finished(output1=left("c/x.ilearner", sas="")))
 
 
 def test_no_signature_reaches_a_fact_or_a_message() -> None:

@@ -14,7 +14,7 @@ from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase
 from shared.endpoints import Command, Endpoints
 from tests.fakes.faults import Faults, Kind
-from tests.fakes.world import RESOURCE, ROWS
+from tests.fakes.world import MODELS, RESOURCE, ROWS
 from tests.unit.fleet import BASE, Fleet
 from tests.unit.worlds import Observed, refused
 
@@ -209,7 +209,7 @@ def test_a_repair_survives_every_single_fault(kind: Kind) -> None:
         world.until(world.start(), Phase.PROMOTED)
         ours = world.serving()
         trained = InstantTrainer().train({"input1": THIRD}, {}, label=None)
-        foreign = world.blobs.put("elsewhere", "foreign.ilearner", trained.model)
+        foreign = world.blobs.put(MODELS, "baselines/foreign.ilearner", trained.model)
         world.intake._context.adapters.endpoint(world.pipeline.endpoints[0]).update(foreign)
         world.clock.move(HOUR * 1.1)
         return world, ours
@@ -233,7 +233,7 @@ def test_a_repair_gives_way_to_a_rollback_that_was_asked_for_meanwhile() -> None
     wanted = world.serving()
     world.until(world.next_run("2.csv", SECOND), Phase.PROMOTED)
     trained = InstantTrainer().train({"input1": THIRD}, {}, label=None)
-    foreign = world.blobs.put("elsewhere", "foreign.ilearner", trained.model)
+    foreign = world.blobs.put(MODELS, "baselines/foreign.ilearner", trained.model)
     world.intake._context.adapters.endpoint(world.pipeline.endpoints[0]).update(foreign)
     world.clock.move(HOUR * 1.1)
     while not (mine := [run for run in world.runs() if run.origin is Origin.DRIFT]):

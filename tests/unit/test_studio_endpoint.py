@@ -29,7 +29,7 @@ def endpoint(
     script = Script(list(answers))
     blobs = FakeBlobs(FakeClock())
     own, score = call(script, "${ENDPOINT_KEY}"), call(script, "${SCORE_KEY}")
-    serving = StudioClassicEndpoint(own, score, UPDATE, NAME, verify, blobs, secure)
+    serving = StudioClassicEndpoint(own, score, UPDATE, NAME, verify, blobs, "models", secure)
     return serving, script
 
 
