@@ -5,7 +5,7 @@ once, by a run of its own; after a second one that run waits for a person (rule 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,7 +13,6 @@ from shared.context import Context, log
 from shared.core.endpoint import Endpoint
 from shared.core.head import Head, Served, head_id
 from shared.core.names import digest, run_id
-from shared.core.redact import redact
 from shared.core.run import Entry, Origin, Phase, Run
 from shared.core.watch import Sighting, Watch, confirmed, repairable, sighting
 from shared.errors import Conflict, RelearnError
@@ -97,9 +96,7 @@ class Drift:
             self._put(name, stored, _AGAIN)
         else:
             look = self.context.adapters.endpoint(case.endpoint).look()
-            secrets = self.context.adapters.secrets_of(case.run.config)
-            seen = sighting(case.serving, look)
-            self._act(case, replace(seen, drift=redact(seen.drift, *secrets)))
+            self._act(case, sighting(case.serving, look))
 
     def _case(self, name: str, stored: Stored[Watch]) -> _Case | None:
         watch = stored.record

@@ -24,8 +24,10 @@ from shared.endpoints import Endpoints
 from shared.errors import ConfigError
 from shared.history import History
 from shared.intake import Intake
+from shared.known_secrets import redactor_for
 from shared.ledger import Ledger
 from shared.orders import Orders
+from shared.outgoing import use
 from shared.pipelines import Pipelines
 from shared.poll import Poll
 from shared.ports import Clock
@@ -123,6 +125,8 @@ def build(
     configuration = load_pipelines(
         settings.pipelines_file, environment, development=settings.development
     )
+    redactor = redactor_for(environment, configuration.pipelines.values(), settings.containers)
+    use(redactor)
     if settings.problems:
         return Unusable((*settings.problems, *configuration.problems))
     try:
@@ -148,10 +152,12 @@ def build(
             models,
             settings.models_container,
             development=settings.development,
+            redactor=redactor,
         ),
         clock=clock,
         new_id=_new_id,
         limits=_limits(settings),
+        redactor=redactor,
     )
     intake = Intake(context, configuration.pipelines, started_at)
     return assemble(settings, configuration, context, intake, Poll(context, intake))

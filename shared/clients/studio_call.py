@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.clients.http import Answer, Http
 from shared.clients.studio_errors import sort_refusal
+from shared.core.redact import Redactor
 from shared.errors import OutcomeUnknown, TransientError
 
 #: Gives the value behind a text with `${NAME}` in it. Raises ConfigError.
@@ -19,6 +20,16 @@ class StudioCall:
     http: Http
     secrets: Secrets = field(repr=False)
     api_key: str  #: as `${NAME}`
+    redactor: Redactor = field(default_factory=Redactor, repr=False)  #: knows what was sent
+    told: bool = False  #: whether the key is one that a service told
+
+    def with_key(self, key: str) -> "StudioCall":
+        """Return the same call with a key that a service told; no text will show it."""
+        return replace(self, secrets=lambda _: key, api_key="", told=True)
+
+    def clean(self, text: str) -> str:
+        """Return a text of the service without secrets; cut it short after that only."""
+        return self.redactor.text(text)
 
     def read(self, method: str, url: str, what: str, body: object = None) -> Answer:
         """Return a 2xx answer to a request without effect.
@@ -29,7 +40,7 @@ class StudioCall:
         """
         answer = self.any_answer(method, url, body)
         if not answer.ok:
-            raise sort_refusal(answer, what, self.secrets(self.api_key), write=False)
+            raise sort_refusal(answer, what, self.clean, write=False)
         return answer
 
     def write(self, method: str, url: str, what: str, body: object = None) -> Answer:
@@ -42,7 +53,7 @@ class StudioCall:
         """
         answer = self._send(method, url, body)
         if not answer.ok:
-            raise sort_refusal(answer, what, self.secrets(self.api_key), write=True)
+            raise sort_refusal(answer, what, self.clean, write=True)
         return answer
 
     def any_answer(self, method: str, url: str, body: object = None) -> Answer:
@@ -57,7 +68,9 @@ class StudioCall:
             raise TransientError(str(exc)) from exc
 
     def _send(self, method: str, url: str, body: object) -> Answer:
-        headers: Mapping[str, str] = {"Authorization": f"Bearer {self.secrets(self.api_key)}"}
+        key = self.secrets(self.api_key)
+        (self.redactor.learn_told if self.told else self.redactor.learn)(key)
+        headers: Mapping[str, str] = {"Authorization": f"Bearer {key}"}
         if method in ("GET", "DELETE"):
             return self.http.send(method, url, headers)
         content = b"" if body is None else json.dumps(body).encode()

@@ -17,8 +17,10 @@ from shared.core.pipeline import Pipeline
 from shared.core.run import Run
 from shared.errors import RelearnError
 from shared.intake import Intake
+from shared.known_secrets import redactor_for
 from shared.ledger import Ledger
 from shared.orders import Orders
+from shared.outgoing import use
 from shared.poll import Poll
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock, Shifted
@@ -106,6 +108,8 @@ class World:
         self.orders = Orders(self.intake._context, self.intake)
 
     def _worker(self) -> tuple[Intake, Poll]:
+        redactor = redactor_for(self.environment, [self.pipeline], [DATA, MODELS])
+        use(redactor)
         adapters = StudioAdapters(
             self.http,
             self.environment,
@@ -113,6 +117,7 @@ class World:
             self.blobs,
             MODELS,
             token=ArmToken(FixedCredential(self.studio.arm_token), frozenset({"studio.example"})),
+            redactor=redactor,
         )
         ids = count(1)
         context = Context(
@@ -125,6 +130,7 @@ class World:
             clock=self.host,
             new_id=lambda: f"worker-{next(ids)}",
             limits=self.limits,
+            redactor=redactor,
         )
         intake = Intake(context, {self.pipeline.name: self.pipeline}, self.started_at())
         return intake, Poll(context, intake)

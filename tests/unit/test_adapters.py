@@ -16,6 +16,7 @@ from shared.core.endpoint import Endpoint
 from shared.core.pipeline import Pipeline
 from shared.core.run import WayBack
 from shared.errors import ConfigError, PermanentError, RelearnError, TransientError
+from shared.guards import GuardedEndpoint
 from shared.ports import ServingEndpoint
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
@@ -86,9 +87,11 @@ def test_each_kind_of_endpoint_gets_its_own_client_and_nothing_is_called() -> No
     wired = Wired([DONE])
     classic = wired.endpoint(**CLASSIC, api_key="${ENDPOINT_KEY}")
     new = wired.endpoint(name="new", kind="webservice", update=NEW)
-    assert isinstance(classic, StudioClassicEndpoint)
-    assert isinstance(new, StudioWebService)
-    assert new.resource is None
+    assert isinstance(classic, GuardedEndpoint)
+    assert isinstance(new, GuardedEndpoint)
+    assert isinstance(classic.endpoint, StudioClassicEndpoint)
+    assert isinstance(new.endpoint, StudioWebService)
+    assert new.endpoint.resource is None
     assert not wired.script.sent
     assert wired.credential.scopes == []
 
