@@ -56,10 +56,9 @@ def clean_failures() -> Iterator[None]:
         if cleaned(shown) == shown:
             raise
         clean_error(exc, _GATE.redactor)
-        exc.__cause__ = exc.__context__ = None
         text = str(exc)
         if cleaned(text) == text:
-            raise exc from None
+            raise exc from None  # what it was made from may hold the same
         raise Unexpected(f"{type(exc).__name__}: {cleaned(text)}") from None
 
 

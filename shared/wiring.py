@@ -22,6 +22,7 @@ from shared.core.urls import is_loopback
 from shared.driver import Driver
 from shared.endpoints import Endpoints
 from shared.errors import ConfigError
+from shared.guarded_blobs import GuardedBlobs
 from shared.history import History
 from shared.intake import Intake
 from shared.known_secrets import redactor_for
@@ -141,8 +142,8 @@ def build(
     container = accounts["LedgerStorage"].get_container_client(settings.ledger_container)
     context = Context(
         ledger=Ledger(BlobDocuments(container, _new_id)),
-        data=data,
-        models=models,
+        data=GuardedBlobs(data, redactor),
+        models=GuardedBlobs(models, redactor),
         data_container=settings.data_container,
         models_container=settings.models_container,
         adapters=StudioAdapters(

@@ -1,8 +1,10 @@
 """One authorised call to a Studio service: JSON out, a read answer or a sorted error back."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from shared.clients.http import Answer, Http
 from shared.clients.studio_errors import sort_refusal
@@ -11,6 +13,11 @@ from shared.errors import OutcomeUnknown, TransientError
 
 #: Gives the value behind a text with `${NAME}` in it. Raises ConfigError.
 Secrets = Callable[[str], str]
+
+#: Where endpoints and web services tell their keys (contract studio-classic §3, §4).
+_KEYS: Final = re.compile(
+    rb'"(?:primary|secondary)(?:key)?"\s*:\s*"((?:[^"\\]|\\.)*)"', re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,21 @@ class StudioCall:
         (self.redactor.learn_told if self.told else self.redactor.learn)(key)
         headers: Mapping[str, str] = {"Authorization": f"Bearer {key}"}
         if method in ("GET", "DELETE"):
-            return self.http.send(method, url, headers)
+            return self._learned(self.http.send(method, url, headers))
         content = b"" if body is None else json.dumps(body).encode()
-        return self.http.send(method, url, {**headers, "Content-Type": "application/json"}, content)
+        headers = {**headers, "Content-Type": "application/json"}
+        return self._learned(self.http.send(method, url, headers, content))
+
+    def _learned(self, answer: Answer) -> Answer:
+        """Keep every key that an answer tells out of texts: the service may repeat it anywhere."""
+        told = _KEYS.findall(answer.body) if answer.ok else []
+        self.redactor.learn_told(*(_unescaped(key) for key in told))
+        return answer
+
+
+def _unescaped(key: bytes) -> str:
+    text = key.decode("utf-8", "replace")
+    try:
+        return str(json.loads(f'"{text}"'))
+    except ValueError:
+        return text

@@ -65,9 +65,7 @@ class StudioClassicEndpoint:
         """
         answer = self._management.ask(self._name)
         if answer.ok:
-            told = read_endpoint(answer, self._name)
-            self.call.redactor.learn_told(told.primary_key)
-            return _current(told, self.resource)
+            return _current(read_endpoint(answer, self._name), self.resource)
         if answer.status == _NOT_FOUND and self.create is not None:
             raise TransientError(f"endpoint {self._name} was made and is not shown yet")
         if answer.status == _NOT_FOUND and self.manage is not None:

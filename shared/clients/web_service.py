@@ -182,8 +182,6 @@ class StudioWebService:
         key = member(told, "primary")
         if not isinstance(key, str) or not key:
             raise PermanentError("the web service does not tell its key: write `verify.api_key`")
-        secondary = member(told, "secondary")
-        self.call.redactor.learn_told(key, *([secondary] if isinstance(secondary, str) else []))
         return self.call.with_key(key)
 
     def _refusal(self, answer: Answer, what: str) -> Exception:

@@ -16,6 +16,7 @@ from shared.context import Context, Limits
 from shared.core.pipeline import Pipeline
 from shared.core.run import Run
 from shared.errors import RelearnError
+from shared.guarded_blobs import GuardedBlobs
 from shared.intake import Intake
 from shared.known_secrets import redactor_for
 from shared.ledger import Ledger
@@ -122,8 +123,8 @@ class World:
         ids = count(1)
         context = Context(
             ledger=Ledger(self.documents),
-            data=self.blobs,
-            models=self.blobs,
+            data=GuardedBlobs(self.blobs, redactor),
+            models=GuardedBlobs(self.blobs, redactor),
             data_container=DATA,
             models_container=MODELS,
             adapters=adapters,
