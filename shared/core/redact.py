@@ -76,9 +76,16 @@ class Redactor:
         """Return `text` without secrets; what is a number alone is kept, unless it is one."""
         if _NUMBER.fullmatch(text):
             return HIDDEN if len(text) >= _SURE and text in self._known else text
+        return without_shapes(self.known(text))
+
+    def known(self, text: str) -> str:
+        """Return `text` without known values and bare signatures; no name makes it lose more.
+
+        For what is read as CSV or JSON afterwards: a metric may be named like a signature.
+        """
         for secret in self._candidates(text):
             text = _pattern(secret).sub(HIDDEN, text)
-        return without_shapes(text)
+        return without_bare(text)
 
     def is_public(self, word: str) -> bool:
         """Whether the pipelines file or a setting says this word in clear."""

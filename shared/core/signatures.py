@@ -86,7 +86,6 @@ def without_shapes(text: str) -> str:
     small = text.lower()
     if "sig" in small:
         text = _WORD.sub(_without_query, text)
-    text = without_bare(text)
     for part, patterns in _SEARCHES:
         if part in small:
             for pattern in patterns:

@@ -8,7 +8,7 @@ import pytest
 from tests.fakes.echoes import Place
 from tests.functions.echo_lives import KINDS, life, ways
 
-_EACH = 8
+_EACH = 5
 
 
 def sampled() -> list[tuple[str, Place]]:

@@ -263,6 +263,17 @@ def test_the_secrets_of_a_pipeline_are_those_it_names_and_no_others() -> None:
     assert all(secrets)
 
 
+def test_a_key_that_is_told_is_hidden_even_where_it_is_not_used() -> None:
+    told, other = "dG9sZC1ieS10aGUtc2VydmljZQ==", "c2Vjb25kYXJ5LXRvbGQ="
+    tells = says({"ApiLocation": BASE, "PrimaryKey": told, "SecondaryKey": other})
+    table = {"ColumnNames": [f"Scored {told}"], "Values": [[other], ["1"]]}
+    wired = Wired([tells, says({"Results": {"output1": {"value": table}}})])
+    verify = {"rows": ROWS, "score": SCORE, "api_key": "${SCORE_KEY}"}
+    look = wired.endpoint(**CLASSIC, api_key="${ENDPOINT_KEY}", verify=verify).look()
+    assert look.probe is not None
+    assert (look.probe.columns, look.probe.rows) == (("Scored ***",), (("***",), ("1",)))
+
+
 def test_no_setting_is_shown() -> None:
     wired = Wired([DONE])
     shown = repr(wired.adapters)

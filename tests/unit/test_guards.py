@@ -187,7 +187,26 @@ def test_what_a_step_learned_elsewhere_is_cleaned_before_it_is_kept() -> None:
         if world.now_of(run).phase.ended:
             break
     assert world.now_of(run).phase is Phase.REJECTED
-    assert key not in world.said()
+    assert "there are 2 rows" in world.said()
+    assert key[:20] not in world.said()
+
+
+def test_an_error_of_the_storage_that_names_a_secret_is_kept_without_it() -> None:
+    world = Observed()
+    key = world.training.api_key
+
+    def refuse(*_: object) -> None:
+        raise PermanentError(f"storage: {key} is refused")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.blobs, "sign", refuse)
+        run = world.start()
+    assert world.now_of(run).reason == "storage: *** is refused"
+
+
+def test_a_metric_may_be_named_like_a_signature() -> None:
+    text = '{"sig": 0.5, "sig=": "1"}'
+    assert Redactor(SECRET).known(text) == text
 
 
 def test_no_line_of_the_log_holds_a_secret_nor_does_a_traceback(
