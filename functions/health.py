@@ -98,8 +98,10 @@ def _read(built: App, found: _Found) -> None:
     """Read the record of the last poll: the one thing that the storage is asked for."""
     stored = built.context.ledger.heartbeat()
     found.beat = stored.record if stored else None
-    since = found.beat.at if found.beat else STARTED_AT  # a timer that never ran had its time
-    if built.context.clock.now() - since > _SILENT:
+    # By the storage's clock alone, which needs no question; a timer that never ran had its time.
+    silent = stored.age if stored else built.context.clock.now() - STARTED_AT
+    since = found.beat.at if found.beat else STARTED_AT
+    if silent > _SILENT:
         what = f"poll_jobs: no poll since {since.isoformat()}: is its timer running?"
         found.problems.append(("poll", what))
 

@@ -192,16 +192,16 @@ def test_what_a_step_learned_elsewhere_is_cleaned_before_it_is_kept() -> None:
 
 
 def test_an_error_of_the_storage_that_names_a_secret_is_kept_without_it() -> None:
-    world = Observed()
+    world = Observed(config={"pipeline": {"gate": {"rules": [{"metric": "AUC", "at_least": 0.5}]}}})
     key = world.training.api_key
 
     def refuse(*_: object) -> None:
         raise PermanentError(f"storage: {key} is refused")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(world.blobs, "sign", refuse)
-        run = world.start()
-    assert world.now_of(run).reason == "storage: *** is refused"
+        patch.setattr(world.blobs, "read", refuse)
+        run = world.until(world.start(), Phase.REJECTED)
+    assert "the evaluation cannot be read: storage: *** is refused" in (run.reason or "")
 
 
 def test_a_metric_may_be_named_like_a_signature() -> None:
