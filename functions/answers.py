@@ -22,6 +22,8 @@ from shared.errors import (
     RelearnError,
     TransientError,
 )
+from shared.http_shapes import SaidByPerson
+from shared.outgoing import clean_failures, cleaned
 from shared.pipelines import NoSuchPipeline, NothingToPreview
 from shared.preconditions import Outdated
 
@@ -48,7 +50,12 @@ _PROBLEMS: Final[tuple[tuple[tuple[type[RelearnError], ...], int, str], ...]] = 
 #: What else cannot be helped by repeating is said by the storage.
 _TO_CHECK: Final = (
     "To check: the connection setting, that the container exists, the roles of the app's identity "
-    "at the storage account, and its network rules; GET /api/health says when it works again"
+    "at the storage account, and its network rules; GET /api/health/details says when it works "
+    "again"
+)
+_NAME_IT: Final = (
+    "it would be kept with the run: write the secret as an app setting, and refer to it as "
+    "${NAME} in the pipelines file"
 )
 
 Handler = Callable[[func.HttpRequest], func.HttpResponse]
@@ -69,7 +76,8 @@ def answering(handler: Handler) -> Handler:
     @wraps(handler)
     def answered(req: func.HttpRequest) -> func.HttpResponse:
         try:
-            return handler(req)
+            with clean_failures():
+                return handler(req)
         except Refused as exc:
             return exc.answer
         except RelearnError as exc:
@@ -79,27 +87,22 @@ def answering(handler: Handler) -> Handler:
 
 
 def ok(body: Mapping[str, Any], status: int = 200, **headers: str) -> func.HttpResponse:
-    """Return `body` as JSON."""
+    """Return `body` as JSON, without secrets."""
     return func.HttpResponse(
-        json.dumps(body), status_code=status, mimetype="application/json", headers=headers
+        json.dumps(cleaned(body)), status_code=status, mimetype="application/json", headers=headers
     )
 
 
 def shape(body: BaseModel, status: int = 200, **headers: str) -> func.HttpResponse:
-    """Return `body` as JSON, without what is not known."""
-    return func.HttpResponse(
-        body.model_dump_json(exclude_none=True),
-        status_code=status,
-        mimetype="application/json",
-        headers=headers,
-    )
+    """Return `body` as JSON, without what is not known and without secrets."""
+    return ok(json.loads(body.model_dump_json(exclude_none=True)), status, **headers)
 
 
 def problem(status: int, title: str, detail: str, **more: Any) -> func.HttpResponse:
     """Return a problem: what happened, and what to do next."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
     return func.HttpResponse(
-        json.dumps(body), status_code=status, mimetype="application/problem+json"
+        json.dumps(cleaned(body)), status_code=status, mimetype="application/problem+json"
     )
 
 
@@ -116,6 +119,9 @@ def accepted(run: Run) -> func.HttpResponse:
 def body_of(req: func.HttpRequest, model: type[M]) -> M:
     """Return the body of a request; an empty one stands for `{}`.
 
+    What a person says is kept without secrets. Where something would be trained or rolled back
+    by other words than were sent, a request that holds a secret is refused instead.
+
     Raises:
         Refused: it is too large, or not what `model` wants.
     """
@@ -123,9 +129,14 @@ def body_of(req: func.HttpRequest, model: type[M]) -> M:
     if len(body) > _LARGEST_BODY:
         raise Refused(413, "Request too large", f"at most {_LARGEST_BODY} bytes")
     try:
-        return model.model_validate_json(body.strip() or b"{}")
+        said = model.model_validate_json(body.strip() or b"{}")
     except ValidationError as exc:
         raise _wrong(exc) from None
+    clean = cleaned(said)
+    words = set(SaidByPerson.model_fields)
+    if clean.model_dump(exclude=words) != said.model_dump(exclude=words):
+        raise Refused(400, "A secret in the request", _NAME_IT)
+    return clean
 
 
 def query_of(req: func.HttpRequest, model: type[M]) -> M:
@@ -148,7 +159,7 @@ def query_of(req: func.HttpRequest, model: type[M]) -> M:
 def who(req: func.HttpRequest, said: str = "") -> str:
     """Return who asks: as the platform verified it, else as they say and marked so."""
     name = req.headers.get(_WHO)
-    return one_line(name[:200]) if name else f"{said[:200] or 'somebody'} (unverified)"
+    return one_line(cleaned(name)[:200]) if name else f"{said[:200] or 'somebody'} (unverified)"
 
 
 def if_match(req: func.HttpRequest) -> frozenset[str] | None:
@@ -174,5 +185,5 @@ def _refused(exc: RelearnError) -> func.HttpResponse:
         if isinstance(exc, kinds):
             return problem(status, title, str(exc))
     if isinstance(exc, ConfigError):
-        return problem(503, "Not configured", "see GET /api/health for what is wrong")
+        return problem(503, "Not configured", "see GET /api/health/details for what is wrong")
     return problem(503, "Storage refuses", f"{exc}. {_TO_CHECK}")

@@ -26,7 +26,7 @@ def _source() -> func.BlobSource:
     return func.BlobSource.LOGS_AND_CONTAINER_SCAN if scan else func.BlobSource.EVENT_GRID
 
 
-#: An unknown source is reported by /api/health; importing must not fail for it (rule 15).
+#: An unknown source is reported by /api/health/details; importing must not fail for it (rule 15).
 BLOB_SOURCE: Final = _source()
 DATA_CONNECTION: Final = connection_name(os.environ, "DataStorage") or DEFAULT_CONNECTION
 MODELS_CONNECTION: Final = connection_name(os.environ, "ModelsStorage") or DEFAULT_CONNECTION

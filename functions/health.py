@@ -1,15 +1,17 @@
 """HTTP: can the app work, and if not, what must a person change."""
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 import azure.functions as func
 
-from functions.answers import ok
-from shared.core.run import Phase
-from shared.errors import RelearnError
-from shared.http_shapes import Health, Status
-from shared.records import SweepState
+from functions.answers import answering, ok, query_of
+from shared.containers import missing_containers
+from shared.errors import BadCursor, RelearnError
+from shared.history import IdPage
+from shared.http_shapes import Health, HealthDetails, HealthQuery, Kind, Status
+from shared.records import Heartbeat, SweepState
 from shared.wiring import STARTED_AT, App, Unusable, app_or_problems
 
 bp = func.Blueprint()
@@ -17,59 +19,93 @@ bp = func.Blueprint()
 _SILENT: Final = timedelta(minutes=15)
 
 
+@dataclass
+class _Found:
+    """What a look at the app came to."""
+
+    beat: Heartbeat | None = None
+    problems: list[tuple[Kind, str]] = field(default_factory=list)
+
+    def shape(self) -> dict[str, Any]:
+        """Return what anybody may know."""
+        beat, kinds = self.beat, [kind for kind, _ in self.problems]
+        parked = beat is not None and beat.parked > 0
+        status: Status = "unusable" if kinds else "attention" if parked else "healthy"
+        return {
+            "status": status,
+            "last_poll": beat.at if beat else None,
+            "open_runs": beat.open if beat else None,
+            "parked_runs": beat.parked if beat else None,
+            "problems": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
+        }
+
+
 @bp.function_name("health")
 @bp.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 def health(req: func.HttpRequest) -> func.HttpResponse:
-    """Return 200 while runs can be opened and advanced, else 503 with every reason."""
+    """Return 200 while runs can be opened and advanced, else 503: counts and kinds, no names.
+
+    `GET /api/health/details` lists the problems and the parked runs.
+    """
     del req
     built = app_or_problems()
-    problems = [str(problem) for problem in built.problems]
-    seen: dict[str, Any] = {"last_poll": None, "open_runs": None, "parked": []}
+    found = _configured(built)
     if not isinstance(built, Unusable):
         try:
-            seen = _seen(built)
-            problems += _silence(built, seen["last_poll"]) + _missing_containers(built)
+            _read(built, found)
+        except RelearnError:
+            found.problems.append(("storage", "the ledger cannot be read"))
+        if found.beat is not None:
+            named = "a container does not exist"
+            found.problems += [("storage", named)] * found.beat.missing
+    told = Health(**found.shape())
+    return ok(told.model_dump(mode="json"), 503 if found.problems else 200)
+
+
+@bp.function_name("health_details")
+@bp.route(route="health/details", methods=["GET"])
+@answering
+def health_details(req: func.HttpRequest) -> func.HttpResponse:
+    """Return what `health` does, with every problem and, a page at a time, every parked run."""
+    asked = query_of(req, HealthQuery)
+    built = app_or_problems()
+    found, page, search = _configured(built), IdPage((), None), None
+    if not isinstance(built, Unusable):
+        try:
+            _read(built, found)
+            page = built.history.parked(asked.limit, asked.cursor)
+            sweep = built.context.ledger.sweep()
+            search = _search(sweep.record) if sweep else None
+            found.problems += [("storage", one) for one in missing_containers(built.context)]
+        except BadCursor:
+            raise
         except RelearnError as exc:
-            problems.append(f"storage: {exc}")
-    status: Status = "unusable" if problems else "attention" if seen["parked"] else "healthy"
-    told = Health(status=status, problems=problems, **seen)
-    return ok(told.model_dump(mode="json"), 503 if problems else 200)
+            found.problems.append(("storage", f"storage: {exc}"))
+    told = HealthDetails(
+        **{**found.shape(), "problems": [text for _, text in found.problems]},
+        last_search=search,
+        parked=list(page.run_ids),
+        next=page.cursor,
+    )
+    return ok(told.model_dump(mode="json"), 503 if found.problems else 200)
 
 
-def _seen(built: App) -> dict[str, Any]:
-    built.intake.activate()  # the sooner, the fewer blobs are older than it
-    beat = built.context.ledger.heartbeat()
-    markers = list(built.context.ledger.open_runs())
-    parked = [m.run_id for m in markers if m.hints.get("phase") == Phase.PARKED]
-    sweep = built.context.ledger.sweep()
-    return {
-        "last_poll": beat.record.at if beat else None,
-        "last_search": _search(sweep.record) if sweep else None,
-        "open_runs": len(markers),
-        "parked": parked,
-    }
+def _configured(built: App | Unusable) -> _Found:
+    return _Found(problems=[("configuration", str(problem)) for problem in built.problems])
+
+
+def _read(built: App, found: _Found) -> None:
+    """Read the record of the last poll: the one thing that the storage is asked for."""
+    stored = built.context.ledger.heartbeat()
+    found.beat = stored.record if stored else None
+    # By the storage's clock alone, which needs no question; a timer that never ran had its time.
+    silent = stored.age if stored else built.context.clock.now() - STARTED_AT
+    since = found.beat.at if found.beat else STARTED_AT
+    if silent > _SILENT:
+        what = f"poll_jobs: no poll since {since.isoformat()}: is its timer running?"
+        found.problems.append(("poll", what))
 
 
 def _search(sweep: SweepState) -> dict[str, Any]:
     shown = {"started_at", "completed_at", "complete", "looked", "found"}
     return sweep.model_dump(mode="json", include=shown)
-
-
-def _silence(built: App, last_poll: datetime | None) -> list[str]:
-    since = last_poll or STARTED_AT  # a timer that never ran has had its time since then
-    silent = built.context.clock.now() - since
-    what = f"poll_jobs: no poll since {since.isoformat()}: is its timer running?"
-    return [what] if silent > _SILENT else []
-
-
-def _missing_containers(built: App) -> list[str]:
-    context = built.context
-    named = (
-        ("TRAINING_DATA_CONTAINER", context.data, context.data_container),
-        ("MODELS_CONTAINER", context.models, context.models_container),
-    )
-    return [
-        f"{setting}: container {container!r} does not exist: create it"
-        for setting, account, container in named
-        if not account.exists(container)
-    ]

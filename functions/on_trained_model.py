@@ -4,6 +4,7 @@ import azure.functions as func
 from azurefunctions.extensions.bindings import blob
 
 from functions.bindings import BLOB_SOURCE, MODELS_CONNECTION
+from shared.outgoing import clean_failures
 from shared.wiring import app
 
 bp = func.Blueprint()
@@ -21,6 +22,7 @@ def on_trained_model(client: blob.BlobClient) -> None:
 
     An event is only a hint: should it be lost, the poll does the same.
     """
-    built = app()
-    if client.container_name == built.context.models_container:
-        built.intake.model_landed(client.blob_name)
+    with clean_failures():
+        built = app()
+        if client.container_name == built.context.models_container:
+            built.intake.model_landed(client.blob_name)

@@ -4,6 +4,7 @@ import azure.functions as func
 from azurefunctions.extensions.bindings import blob
 
 from functions.bindings import BLOB_SOURCE, DATA_CONNECTION
+from shared.outgoing import clean_failures
 from shared.wiring import app
 
 bp = func.Blueprint()
@@ -22,7 +23,8 @@ def on_training_data(client: blob.BlobClient) -> None:
     The client is used for the names only: the content never comes here (rule 13). With
     Event Grid any container's events may arrive, so the container is checked (rule 14).
     """
-    built = app()
-    built.require_no_problems()
-    if client.container_name == built.context.data_container:
-        built.intake.blob_landed(client.blob_name)
+    with clean_failures():
+        built = app()
+        built.require_no_problems()
+        if client.container_name == built.context.data_container:
+            built.intake.blob_landed(client.blob_name)

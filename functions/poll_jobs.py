@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from functions.bindings import POLL_SCHEDULE
+from shared.outgoing import clean_failures
 from shared.wiring import app
 
 bp = func.Blueprint()
@@ -13,4 +14,5 @@ bp = func.Blueprint()
 def poll_jobs(timer: func.TimerRequest) -> None:
     """Bring open runs forward, each by the configuration it was opened with."""
     del timer  # a late tick does what an early one does
-    app().poll.tick()
+    with clean_failures():
+        app().poll.tick()

@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from functions.bindings import SCHEDULE_TICK
+from shared.outgoing import clean_failures
 from shared.wiring import app
 
 bp = func.Blueprint()
@@ -13,9 +14,10 @@ bp = func.Blueprint()
 def start_scheduled_runs(timer: func.TimerRequest) -> None:
     """Open at most one run for each due time; look for data that no event announced."""
     del timer  # due times are counted from the ledger, not from the tick
-    built = app()
-    built.require_no_problems()
-    until = built.poll.until()
-    built.poll.start_scheduled(until)
-    built.sweep.go_on(until)
-    built.retention.clean(until)
+    with clean_failures():
+        built = app()
+        built.require_no_problems()
+        until = built.poll.until()
+        built.poll.start_scheduled(until)
+        built.sweep.go_on(until)
+        built.retention.clean(until)

@@ -110,6 +110,7 @@ OPERATIONS: Final = {
         answered=("ETag",),
     ),
     "health": Told(shapes.Health),
+    "health_details": Told(shapes.HealthDetails, query=shapes.HealthQuery, problems=(400,)),
 }
 #: Functions over HTTP that are not part of the API that they describe.
 UNDESCRIBED: Final = frozenset({"openapi"})
@@ -268,12 +269,13 @@ def _responses(name: str, told: Told) -> dict[str, Any]:
     if told.answered:
         good["headers"] = {header: {"schema": {"type": "string"}} for header in told.answered}
     answers = {str(told.status): good}
+    unhealthy = {"503": {**good, "description": "Something must be corrected."}}
     if name == "health":
-        return answers | {"503": {**good, "description": "Something must be corrected."}}
+        return answers | unhealthy
     for status in sorted({*told.problems, 401, 500, 503}):
         problem = {"$ref": _MODELS.format(model=shapes.Problem.__name__)}
         description = _SENTENCE_OF.get(status, "The function key is missing or wrong.")
         answers[str(status)] = {"description": description}
         if status != 401:  # noqa: PLR2004 -- answered by the host, with no body
             answers[str(status)]["content"] = {_PROBLEM: {"schema": problem}}
-    return answers
+    return answers | unhealthy if told.answer is shapes.HealthDetails else answers

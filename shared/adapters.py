@@ -12,9 +12,11 @@ from shared.clients.studio_endpoint import StudioClassicEndpoint
 from shared.clients.web_service import StudioWebService
 from shared.core.endpoint import Create, Endpoint
 from shared.core.pipeline import Pipeline
+from shared.core.redact import Redactor
 from shared.core.references import references_in
 from shared.core.urls import require_https
-from shared.ports import Blobs, ServingEndpoint
+from shared.guards import GuardedEndpoint, GuardedTraining
+from shared.ports import Blobs, ServingEndpoint, TrainingService
 from shared.settings import resolve
 
 
@@ -29,16 +31,21 @@ class StudioAdapters:
     models_container: str
     development: bool = False  #: whether plain http on loopback may be called
     token: ArmToken = field(default_factory=ArmToken)
+    redactor: Redactor = field(default_factory=Redactor, repr=False)
 
-    def jobs(self, service: str, api_key: str) -> StudioBatch:
+    def jobs(self, service: str, api_key: str) -> TrainingService:
         """Return the batch execution service at `service`."""
         call = self._call(api_key)
-        return StudioBatch(call, service, self.data, self.models, self.models_container)
+        jobs = StudioBatch(call, service, self.data, self.models, self.models_container)
+        return GuardedTraining(jobs, self.redactor)
 
     def endpoint(self, endpoint: Endpoint) -> ServingEndpoint:
         """Return the scoring endpoint, of whichever kind it is."""
         if endpoint.kind == "webservice":
-            return self._web_service(endpoint)
+            return GuardedEndpoint(self._web_service(endpoint), self.redactor)
+        return GuardedEndpoint(self._classic(endpoint), self.redactor)
+
+    def _classic(self, endpoint: Endpoint) -> StudioClassicEndpoint:
         key = endpoint.key or ""
         token = endpoint.workspace_token
         create = endpoint.create if isinstance(endpoint.create, Create) else None
@@ -62,7 +69,7 @@ class StudioAdapters:
 
     def _web_service(self, endpoint: Endpoint) -> StudioWebService:
         url = endpoint.update
-        call = StudioCall(self.http, lambda _: self.token(url), "")
+        call = StudioCall(self.http, lambda _: self.token(url), "", self.redactor)
         return StudioWebService(
             call=self._call(endpoint.api_key) if endpoint.api_key else call,
             update_url=url,
@@ -83,4 +90,4 @@ class StudioAdapters:
         return require_https(url, development=self.development)
 
     def _call(self, api_key: str) -> StudioCall:
-        return StudioCall(self.http, partial(resolve, self.environment), api_key)
+        return StudioCall(self.http, partial(resolve, self.environment), api_key, self.redactor)

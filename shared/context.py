@@ -2,29 +2,20 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from shared.core.blobs import BlobVersion
-from shared.core.redact import one_line
+from shared.core.redact import Redactor
 from shared.lanes import MOST_AT_ONCE
 from shared.ledger import Ledger
+from shared.outgoing import LastLine
 from shared.ports import Adapters, Blobs, Clock
 from shared.storage_clock import StorageClock
 
-
-class _OneLine(logging.Filter):
-    """Keeps what others named, such as blobs, from making lines of their own in the log."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Have the record print as one line."""
-        record.msg, record.args = one_line(record.getMessage()), ()
-        return True
-
-
 log: Final = logging.getLogger("relearn")
-log.addFilter(_OneLine())
+log.addFilter(LastLine())
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +53,7 @@ class Context:
     clock: Clock  #: given the host's, it is the storage's time by that
     new_id: Callable[[], str]
     limits: Limits = Limits()
+    redactor: Redactor = field(default_factory=Redactor, repr=False)
 
     def __post_init__(self) -> None:
         """Have every step go by the storage's time: a host's clock may be wrong."""

@@ -14,7 +14,6 @@ from shared.context import Context, log
 from shared.core.endpoint import Endpoint
 from shared.core.head import Head, Served, head_id
 from shared.core.names import digest, run_id
-from shared.core.redact import redact
 from shared.core.run import Entry, Origin, Phase, Run
 from shared.core.watch import Sighting, Watch, confirmed, repairable, sighting
 from shared.errors import Conflict, RelearnError
@@ -101,9 +100,7 @@ class Drift:
             if holder is not None and holder.phase is Phase.PARKED:
                 case = replace(case, holder=holder.run_id)
             look = self.context.adapters.endpoint(case.endpoint).look()
-            secrets = self.context.adapters.secrets_of(case.run.config)
-            seen = sighting(case.serving, look)
-            self._act(case, replace(seen, drift=redact(seen.drift, *secrets)))
+            self._act(case, sighting(case.serving, look))
 
     def _case(self, name: str, stored: Stored[Watch]) -> _Case | None:
         watch = stored.record

@@ -2,17 +2,16 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from shared.context import Context, log
+from shared.core.blobs import BlobVersion
 from shared.core.facts import Fact, GivenUp, StepDelayed, StepRefused
 from shared.core.job_facts import JobCreated, JobStarted
 from shared.core.machine import Command, apply, next_command
+from shared.core.pipeline import Pipeline
 from shared.core.promotion_facts import NotYetLive, UpdateSent
-from shared.core.proof import ProbeAnswers
-from shared.core.redact import redact
 from shared.core.run import Origin, Phase, Promotion, Run, Trouble
 from shared.drift import keep_watch
 from shared.errors import (
@@ -125,7 +124,7 @@ class Driver:
             InvalidTransition: it does not fit the present phase.
             Conflict: the run moved meanwhile.
         """
-        fact = self._without_secrets(fact, stored.record)
+        fact = self._clean(fact, stored.record)
         run = apply(stored.record, fact, self._context.clock.now())
         noted = self._context.ledger.replace_run(run, stored.etag).record
         _log(stored.record, run, fact)  # of two people at once one is not taken
@@ -178,6 +177,7 @@ class Driver:
     ) -> Run:
         until = until or self._context.clock.now() + _BEGIN_FOR
         learned: Fact | None = None
+        self._know(stored.record)
         for _ in range(steps):
             now = self._context.clock.now()
             if now > until and not mine:
@@ -259,24 +259,15 @@ class Driver:
             error = TransientError(f"unexpected {type(exc).__name__} in: {command}")
             return None if command.acts else self.delay_for(run, error)
 
-    def _without_secrets(self, learned: Fact, run: Run) -> Fact:
-        # A service may repeat any value that it was sent, in a reason or in an answer.
-        secrets = self._context.adapters.secrets_of(run.config)
-        changes: dict[str, Any] = {
-            field.name: redact(value, *secrets)
-            for field in fields(learned)
-            if type(value := getattr(learned, field.name)) is str  # and not a word of ours
-        }
-        probe = getattr(learned, "probe", None)
-        if isinstance(probe, ProbeAnswers):
-            detail = redact(probe.detail, *secrets)
-            changes["probe"] = probe.model_copy(update={"detail": detail})
-        promotion = getattr(learned, "promotion", None)
-        if isinstance(promotion, Promotion) and promotion.before is not None:
-            detail = redact(promotion.before.detail, *secrets)
-            before = promotion.before.model_copy(update={"detail": detail})
-            changes["promotion"] = promotion.model_copy(update={"before": before})
-        return replace(learned, **changes) if changes else learned
+    def _clean(self, learned: Fact, run: Run) -> Fact:
+        # Errors of the storage, evaluations and people may hold a secret too. What names a blob
+        # or is configured is needed as it is.
+        self._know(run)
+        return self._context.redactor.clean(learned, keep=(BlobVersion, Pipeline))
+
+    def _know(self, run: Run) -> None:
+        """Keep the secrets of a run's configuration out of texts: the file may name others now."""
+        self._context.redactor.learn(*self._context.adapters.secrets_of(run.config))
 
     def _silent_too_long(self, command: Command, run: Run) -> bool:
         waited = self._context.clock.now() - run.trouble.since if run.trouble else timedelta()
@@ -293,7 +284,7 @@ class Driver:
         self, stored: Stored[Run], learned: Fact, *, mine: bool
     ) -> tuple[Stored[Run], bool]:
         now = self._context.clock.now()
-        learned = self._without_secrets(learned, stored.record)
+        learned = self._clean(learned, stored.record)
         run = apply(stored.record, learned, now)
         keep = mine and not _pauses(learned, run) and next_command(run, now).acts
         run = run.model_copy(update={"claim": self._me() if keep else None})

@@ -59,6 +59,14 @@ class RunPage:
 
 
 @dataclass(frozen=True, slots=True)
+class IdPage:
+    """Ids of some runs, and where to go on; a page may hold fewer than were asked for."""
+
+    run_ids: tuple[str, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Place:
     """Where a page ended: the storage's own cursor, and the last name that was dealt with."""
 
@@ -66,7 +74,9 @@ class _Place:
     after: str = ""
 
     def text(self) -> str:
-        return base64.urlsafe_b64encode(json.dumps([self.token, self.after]).encode()).decode()
+        text = base64.urlsafe_b64encode(json.dumps([self.token, self.after]).encode())
+        # With its padding it may have the shape of a signature, and be taken for one.
+        return text.decode().rstrip("=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +110,26 @@ class History:
             place = _Place(listed.cursor, place.after)
         return RunPage(self._read(names, wanted.by_record), place.text())
 
+    def parked(self, limit: int, cursor: str | None) -> IdPage:
+        """Return the ids of at most `limit` parked runs, by the markers of open runs alone.
+
+        Costs one listing, however many runs are open. A hint may be a tick behind its record.
+
+        Raises:
+            BadCursor: no page gave this cursor.
+            TransientError: storage does not work now.
+        """
+        place = _parsed(cursor)
+        listed = self.context.ledger.open_page(_NAMES, place.token)
+        found: list[str] = []
+        for marker in listed.items:
+            if marker.run_id > place.after and marker.hints.get("phase") == Phase.PARKED:
+                if len(found) == limit:
+                    return IdPage(tuple(found), _Place(place.token, found[-1]).text())
+                found.append(marker.run_id)
+        following = None if listed.cursor is None else _Place(listed.cursor).text()
+        return IdPage(tuple(found), following)
+
     def _size(self, wanted: Wanted, limit: int) -> int:
         narrow = wanted.pipeline is not None or wanted.key is not None or wanted.parent is not None
         return _NAMES if narrow else min(_NAMES, 4 * limit)
@@ -127,7 +157,7 @@ def _parsed(cursor: str | None) -> _Place:
     if cursor is None:
         return _Place()
     try:
-        token, after = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        token, after = json.loads(base64.urlsafe_b64decode(cursor.encode() + b"=="))
     except (ValueError, TypeError, RecursionError, binascii.Error):
         raise BadCursor("the cursor is not one that a page gave: leave it out") from None
     if not isinstance(after, str) or not (token is None or isinstance(token, str)):

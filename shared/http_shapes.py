@@ -90,6 +90,13 @@ class PreviewQuery(Query):
     data: str | None = Field(default=None, min_length=1, max_length=1024)
 
 
+class HealthQuery(Query):
+    """Which of the parked runs to list."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    cursor: str | None = Field(default=None, max_length=4096, description="`next` of a page.")
+
+
 class RunLine(Answer):
     """One run in one line."""
 
@@ -222,15 +229,32 @@ class EndpointList(Answer):
 Status = Literal["healthy", "attention", "unusable"]
 
 
+Kind = Literal["configuration", "storage", "poll"]
+
+
 class Health(Answer):
-    """Whether the app can work."""
+    """Whether the app can work: counts and kinds alone, for anybody."""
 
     status: Status
     last_poll: AwareDatetime | None = None
-    last_search: dict[str, Any] | None = None
-    open_runs: int | None = None
-    parked: list[str]
-    problems: list[str]
+    open_runs: int | None = Field(default=None, description="At the last poll.")
+    parked_runs: int | None = Field(default=None, description="At the last poll.")
+    problems: dict[Kind, int] = Field(description="How many there are of each kind, if any.")
+
+
+class HealthDetails(Answer):
+    """Whether the app can work, with everything that a person must look at."""
+
+    status: Status
+    last_poll: AwareDatetime | None = None
+    open_runs: int | None = Field(default=None, description="At the last poll.")
+    parked_runs: int | None = Field(default=None, description="At the last poll.")
+    problems: list[str] = Field(description="Every problem, with its cure.")
+    last_search: dict[str, Any] | None = Field(
+        default=None, description="How far the search for data has got that no event announced."
+    )
+    parked: list[str] = Field(description="Runs that wait for a person, a page of them.")
+    next: str | None = Field(default=None, description="The cursor of the next page.")
 
 
 class Problem(Answer):

@@ -148,8 +148,12 @@ class Ledger:
     def open_runs(self) -> Iterator[Marker]:
         """Yield the open runs, by id."""
         for listed in self._documents.listing("open/"):
-            run_id = listed.name.removeprefix("open/")
-            yield Marker(run_id, listed.etag, listed.modified, dict(listed.metadata))
+            yield _marker(listed)
+
+    def open_page(self, size: int, cursor: str | None) -> Page[Marker]:
+        """Return some of the open runs, by id, in one listing. Raises BadCursor."""
+        page = self._documents.page("open/", size, cursor)
+        return Page(tuple(map(_marker, page.items)), page.cursor)
 
     def close(self, marker: Marker) -> None:
         """Drop the marker of a run whose record was read as ended."""
@@ -438,6 +442,11 @@ def fingerprint_of(blob: BlobVersion) -> tuple[str, ...]:
     """Return what tells new bytes from a metadata write, the time of the version first."""
     created, md5 = blob.created.isoformat(), blob.content_md5 or ""
     return (blob.modified.isoformat(), created, str(blob.size), md5)
+
+
+def _marker(listed: Listed) -> Marker:
+    run_id = listed.name.removeprefix("open/")
+    return Marker(run_id, listed.etag, listed.modified, dict(listed.metadata))
 
 
 def _body(record: BaseModel) -> bytes:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from shared.containers import Containers
 from shared.context import Context, log
 from shared.core.run import Phase, Run
 from shared.drift import Drift
@@ -36,6 +37,7 @@ class _Round:
 
     looked: int
     open: int
+    parked: int
     resume_after: str  #: where the next tick goes on, where this one ran out of time
 
 
@@ -52,6 +54,7 @@ class Poll:
         self._looked: dict[str, datetime] = {}
         self._models_seen: set[tuple[str, str]] = set()
         self._gather_next: Mapping[str, str] = {}
+        self._containers = Containers(context)
 
     def tick(self) -> Heartbeat:
         """Advance every open run that is due, within the tick's budget.
@@ -67,13 +70,13 @@ class Poll:
         self._gather_next = last.record.gather_next if last else {}
         opened = self._driver.opened
         round_ = self._round(until, last.record.resume_after if last else "")
-        looked, open_runs = round_.looked, round_.open
+        looked, last_round = round_.looked, round_
         gathered = self._gather(until)
         while (gathered or self._driver.opened != opened) and self._context.clock.now() < until:
             # New runs, also those of roll-outs, need not wait for a tick.
             gathered, opened = 0, self._driver.opened
             more = self._round(until, "", only_new=True)
-            looked, open_runs = looked + more.looked, more.open
+            looked, last_round = looked + more.looked, more
         if self._context.clock.now() < until:
             self._find_models_by_hand(last.record.at - _LOST_FOR if last else None)
         if (now := self._context.clock.now()) < until:
@@ -82,7 +85,9 @@ class Poll:
         beat = Heartbeat(
             at=self._context.clock.now(),
             looked=looked,
-            open=open_runs,
+            open=last_round.open,
+            parked=last_round.parked,
+            missing=self._containers.missing(),
             resume_after=round_.resume_after,
             gather_next=dict(self._gather_next),
         )
@@ -110,7 +115,8 @@ class Poll:
         self._go_on_with_roll_outs(until)
         self._forget({marker.run_id for marker in markers})
         begun = [marker.run_id for marker in due if marker.run_id not in left]
-        return _Round(lanes.done, len(markers), begun[-1] if left and begun else "")
+        parked = sum(marker.hints.get("phase") == Phase.PARKED for marker in markers)
+        return _Round(lanes.done, len(markers), parked, begun[-1] if left and begun else "")
 
     def _gather(self, until: datetime) -> int:
         """Open the runs that what landed may have now, and return how many there are.

@@ -72,6 +72,8 @@ class Heartbeat(Record):
     at: AwareDatetime
     looked: int
     open: int
+    parked: int = 0  #: how many of the open runs were parked when the tick listed them
+    missing: int = 0  #: how many of the app's containers did not exist when that was last checked
     resume_after: str = ""  #: the open run that the tick stopped at, for want of time
     gather_next: dict[str, str] = Field(default_factory=dict)
     """Pipeline -> the key whose waiting data is looked at first by the next tick."""

@@ -49,6 +49,11 @@ class Settings:
     development: bool
     problems: tuple[Problem, ...]
 
+    @property
+    def containers(self) -> tuple[str, ...]:
+        """The names of the app's containers."""
+        return self.data_container, self.models_container, self.ledger_container
+
 
 def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
     """Return the settings in `environment` for the app at `root`, with everything wrong in them.

@@ -22,10 +22,13 @@ from shared.core.urls import is_loopback
 from shared.driver import Driver
 from shared.endpoints import Endpoints
 from shared.errors import ConfigError
+from shared.guarded_blobs import GuardedBlobs
 from shared.history import History
 from shared.intake import Intake
+from shared.known_secrets import redactor_for
 from shared.ledger import Ledger
 from shared.orders import Orders
+from shared.outgoing import use
 from shared.pipelines import Pipelines
 from shared.poll import Poll
 from shared.ports import Clock
@@ -124,6 +127,8 @@ def build(
     configuration = load_pipelines(
         settings.pipelines_file, environment, development=settings.development
     )
+    redactor = redactor_for(environment, configuration.pipelines.values(), settings.containers)
+    use(redactor)
     if settings.problems:
         return Unusable((*settings.problems, *configuration.problems))
     try:
@@ -140,8 +145,8 @@ def build(
     models = _blobs(accounts["ModelsStorage"], storage_clock)
     context = Context(
         ledger=Ledger(documents),
-        data=data,
-        models=models,
+        data=GuardedBlobs(data, redactor),
+        models=GuardedBlobs(models, redactor),
         data_container=settings.data_container,
         models_container=settings.models_container,
         adapters=StudioAdapters(
@@ -151,10 +156,12 @@ def build(
             models,
             settings.models_container,
             development=settings.development,
+            redactor=redactor,
         ),
         clock=storage_clock,
         new_id=_new_id,
         limits=_limits(settings),
+        redactor=redactor,
     )
     intake = Intake(context, configuration.pipelines, started_at)
     return assemble(settings, configuration, context, intake, Poll(context, intake))

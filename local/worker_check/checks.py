@@ -70,7 +70,7 @@ def _check_index(
 
 def _check_http(worker: Worker, stage: Stage, report: Report) -> None:
     health = worker.http("health", "GET", "health")
-    report.equal("health: 200, healthy", (200, "healthy", []), _told(health, "status", "problems"))
+    report.equal("health: 200, healthy", (200, "healthy", {}), _told(health, "status", "problems"))
     described = worker.http("openapi", "GET", "openapi.json")
     report.equal("openapi: 200, of OpenAPI 3.1", (200, "3.1.0"), _told(described, "openapi"))
 
@@ -175,7 +175,10 @@ def _check_timers(worker: Worker, stage: Stage, report: Report) -> None:
 def _check_wrong_settings(worker: Worker, report: Report) -> None:
     health = worker.http("health", "GET", "health")
     report.equal("health: 503", (503, "unusable"), _told(health, "status"))
-    report.equal("health: it names both", list(_MISSING), _named(str(health.body["problems"])))
+    details = worker.http("health_details", "GET", "health/details")
+    report.equal("health: it counts both", {"configuration": 2}, health.body["problems"])
+    named = _named(str(details.body["problems"]))
+    report.equal("health_details: it names both", list(_MISSING), named)
     deliveries: dict[str, Callable[[], str | None]] = {
         "on_training_data": lambda: worker.blob(
             "on_training_data", "AzureWebJobsStorage", _DATA, "x.csv"

@@ -90,6 +90,7 @@ def expected_functions(variant: Variant) -> dict[str, list[Binding]]:
         "resume_endpoint": _http("endpoints/{pipeline}/{endpoint}/resume", "POST"),
         "openapi": _http("openapi.json", "GET"),
         "health": _http("health", "GET", auth="ANONYMOUS"),
+        "health_details": _http("health/details", "GET"),
     }
 
 

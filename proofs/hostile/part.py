@@ -7,6 +7,7 @@ from pathlib import Path
 from proofs.heard import Heard
 from proofs.hostile.answers import answers, world_of_answers
 from proofs.hostile.book import NO_SECRETS, ODD_ANSWERS, ODD_EVALUATIONS, ODD_FILES, ODD_NAMES, Book
+from proofs.hostile.echoes import echoes
 from proofs.hostile.evaluations import evaluation
 from proofs.hostile.files import Files
 from proofs.hostile.names import name_trial
@@ -38,5 +39,7 @@ def part(effort: Effort) -> list[Outcome]:
         urls(book, Path(folder))
         effort.progress()
         redirects(book)
+        effort.progress()
+        echoes(effort, book)
         effort.progress()
     return book.outcomes()

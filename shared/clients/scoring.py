@@ -10,6 +10,7 @@ from shared.clients.studio_errors import explained, read_refusal
 from shared.core.endpoint import probe_rows
 from shared.core.names import digest
 from shared.core.proof import ProbeAnswers, Seen, read_answers
+from shared.core.signatures import Cleaner
 from shared.errors import TransientError
 
 #: Answers that say nothing about the model.
@@ -63,15 +64,15 @@ def _scored(call: StudioCall, url: str, rows: dict[str, Any]) -> ProbeAnswers:
     except TransientError as exc:
         return ProbeAnswers(seen=Seen.NO_ANSWER, detail=str(exc))
     if not answer.ok:
-        return _not_scored(answer, call.secrets(call.api_key))
+        return _not_scored(answer, call.clean)
     decoded = answer.json()
     if decoded is None:
         return ProbeAnswers(seen=Seen.NO_ANSWER, detail="the answer is not JSON")
     return read_answers(rows, decoded, probe_rows(rows) or 0)
 
 
-def _not_scored(answer: Answer, key: str) -> ProbeAnswers:
-    refusal = read_refusal(answer, key)
+def _not_scored(answer: Answer, clean: Cleaner) -> ProbeAnswers:
+    refusal = read_refusal(answer, clean)
     detail = explained(refusal)
     if refusal.codes & _MODEL_FAULTS:
         return ProbeAnswers(seen=Seen.BROKEN, detail=detail)

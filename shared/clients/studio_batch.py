@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from shared.clients.hiding import HidingHttp
 from shared.clients.http import Answer
 from shared.clients.studio_call import StudioCall
 from shared.clients.studio_errors import StudioRefused, explained, read_refusal, sort_refusal
@@ -15,12 +14,11 @@ from shared.clients.studio_references import (
     keyed_reference,
     read_results,
     require_account,
-    secrets_in,
     signed_reference,
 )
 from shared.core.config_types import Scalar
-from shared.core.redact import redact
 from shared.core.references import references_in
+from shared.core.signatures import Cleaner
 from shared.core.training import SINGLE_INPUT
 from shared.errors import OutcomeUnknown, TransientError
 from shared.ports import Access, Blobs, JobRequest, JobState, JobStatus, SignedBlob
@@ -79,15 +77,14 @@ class StudioBatch:
             ConfigError: an app setting is missing, or `training.connection_string` opens
                 another account than a blob lies in (contract studio-classic §1.2).
         """
-        secrets = self._secrets(request)
-        call = replace(self.call, http=HidingHttp(self.call.http, secrets))
-        answer = call.write("POST", self.service, "create job", self._body(request))
+        self._learn(request)
+        answer = self.call.write("POST", self.service, "create job", self._body(request))
         job = answer.json()
         if not isinstance(job, str) and _JOB_ID.fullmatch(answer.text()):
             job = answer.text()  # the id without the quotes that JSON asks for
         if not isinstance(job, str) or not _USABLE_ID.fullmatch(job.strip()):
             # 2xx with something else: a job may exist, but nobody can start it.
-            said = redact(answer.text(), *secrets)[:_LONGEST_SHOWN]
+            said = self.call.clean(answer.text())[:_LONGEST_SHOWN]
             raise OutcomeUnknown(f"create job: no job id in the answer: {said!r}")
         return job.strip()
 
@@ -114,19 +111,18 @@ class StudioBatch:
     def state(self, handle: str) -> JobState:
         """Return how the job stands."""
         answer = self.call.any_answer("GET", self._job(handle))
-        key = self.call.secrets(self.call.api_key)
+        clean = self.call.clean
         if answer.status == _NOT_FOUND:
-            return JobState(JobStatus.GONE, explained(read_refusal(answer, key)))
+            return JobState(JobStatus.GONE, explained(read_refusal(answer, clean)))
         if not answer.ok:
-            raise sort_refusal(answer, f"look at job {handle}", key, write=False)
-        return _state(answer, key)
+            raise sort_refusal(answer, f"look at job {handle}", clean, write=False)
+        return _state(answer, clean)
 
     def cancel(self, handle: str) -> None:
         """Delete the job at the service; one it no longer knows is fine."""
         answer = self.call.any_answer("DELETE", self._job(handle))
         if not answer.ok and answer.status != _NOT_FOUND:
-            key = self.call.secrets(self.call.api_key)
-            raise sort_refusal(answer, f"delete job {handle}", key, write=False)
+            raise sort_refusal(answer, f"delete job {handle}", self.call.clean, write=False)
 
     def _job(self, handle: str, action: str = "") -> str:
         scheme, host, path, query, _ = urlsplit(self.service)
@@ -189,26 +185,23 @@ class StudioBatch:
             for name, value in request.parameters.items()
         }
 
-    def _secrets(self, request: JobRequest) -> tuple[str, ...]:
-        """Return every secret that a request for this job holds, but for signatures."""
+    def _learn(self, request: JobRequest) -> None:
+        """Keep every secret that a request for this job holds out of texts."""
         texts = [value for value in request.parameters.values() if isinstance(value, str)]
         names = {name for text in texts for name in references_in(text)}
         setting = request.training.connection_string
-        return (
-            self.call.secrets(self.call.api_key),
-            *(self.call.secrets(f"${{{name}}}") for name in sorted(names)),
-            *(secrets_in(self.call.secrets(setting)) if setting else ()),
-        )
+        names |= set(references_in(setting or ""))
+        self.call.redactor.learn(*(self.call.secrets(f"${{{name}}}") for name in sorted(names)))
 
 
-def _state(answer: Answer, key: str) -> JobState:
+def _state(answer: Answer, clean: Cleaner) -> JobState:
     decoded = answer.json()
     told = decoded if isinstance(decoded, dict) else {}
     status = next((told[name] for name in _STATUS_NAMES if told.get(name) is not None), None)
     known = _STATUSES.get(str(status).replace(" ", "").lower())
     if known is None:
         # Not a status at all, or one nobody has described: the job may still be running.
-        shown = redact(repr(status), key)[:_LONGEST_SHOWN]
+        shown = clean(repr(status))[:_LONGEST_SHOWN]
         raise TransientError(f"look at job: no known status in the answer: {shown}")
-    details = redact(str(told.get("Details") or ""), key)[:_LONGEST_DETAILS]
+    details = clean(str(told.get("Details") or ""))[:_LONGEST_DETAILS]
     return JobState(known, details, read_results(told.get("Results")))

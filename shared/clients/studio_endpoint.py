@@ -1,7 +1,7 @@
 """The `ServingEndpoint` port over a Studio Classic endpoint (contract §2, §3)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from urllib.parse import unquote
@@ -103,6 +103,10 @@ class StudioClassicEndpoint:
         """Score the probe rows and read back what the endpoint was given."""
         del operation  # there is none to ask for
         told = self._told()
+        if told is not None:
+            self.call.redactor.learn_told(
+                told.primary_key
+            )  # a service may repeat it where it likes
         current = _current(told, self.resource) if told else Current()
         # What stands behind a question mark would be a signature.
         named = current.location[1].lstrip("/").partition("?")[0] if current.location else None
@@ -141,8 +145,7 @@ class StudioClassicEndpoint:
             raise PermanentError(
                 f"endpoint {self._name} does not tell its key: write `verify.api_key`"
             )
-        key = told.primary_key
-        return replace(self.call, secrets=lambda _: key, api_key="")
+        return self.call.with_key(told.primary_key)
 
     def _missing(self) -> RelearnError:
         try:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from shared.clients.http import Answer
 from shared.clients.studio_codes import Meaning, likely_cure, meaning
 from shared.core.redact import redact
+from shared.core.signatures import Cleaner
 from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
 
 #: Takes time by the length of the page alone, whatever is in it and is not closed.
@@ -52,39 +53,41 @@ class StudioRefused(PermanentError):  # noqa: N818 -- it names what the service 
         self.refusal = refusal
 
 
-def read_refusal(answer: Answer, *secrets: str) -> Refusal:
+def read_refusal(answer: Answer, clean: Cleaner = redact) -> Refusal:
     """Return what an answer that is not 2xx says.
 
     Args:
         answer: what came back.
-        secrets: values sent in the request, in case the answer repeats them.
+        clean: takes secrets out of its texts, before they are cut short.
     """
     decoded = answer.json()
     error = decoded.get("error") if isinstance(decoded, dict) else None
     if isinstance(decoded, dict) and isinstance(error, dict):
         beside = {"details": decoded.get("details")} if not error.get("details") else {}
-        return read_error({**error, **beside}, answer.status, *secrets)
-    text = " ".join(_TAGS.sub(" ", redact(answer.text(), *secrets)).split())
+        return read_error({**error, **beside}, answer.status, clean)
+    text = " ".join(_TAGS.sub(" ", clean(answer.text())).split())
     return Refusal(answer.status, "", (), text[:_LONGEST_TEXT])
 
 
-def read_error(error: Mapping[str, Any], status: int, *secrets: str) -> Refusal:
+def read_error(error: Mapping[str, Any], status: int, clean: Cleaner = redact) -> Refusal:
     """Return what an error object says: one out of an envelope, or an operation's `errorInfo`.
 
     Args:
         error: the object with `code`, `message` and perhaps `details` (contract §4, §5).
         status: the HTTP status of the answer that it came with.
-        secrets: values sent in the request, in case the error repeats them.
+        clean: takes secrets out of its texts, before they are cut short.
     """
     listed = error.get("details")
     details = [d for d in listed if isinstance(d, dict)] if isinstance(listed, list) else []
     words = [error.get("message"), *(_words(detail) for detail in details)]
-    text = redact(" ".join(str(word) for word in words if word), *secrets)
-    codes = [_code(one, *secrets) for one in (error, *details)]
+    text = clean(" ".join(str(word) for word in words if word))
+    codes = [_code(one, clean) for one in (error, *details)]
     return Refusal(status, codes[0], tuple(codes[1:]), " ".join(text.split())[:_LONGEST])
 
 
-def sort_refusal(answer: Answer, what: str, *secrets: str, write: bool) -> RelearnError:
+def sort_refusal(
+    answer: Answer, what: str, clean: Cleaner = redact, *, write: bool
+) -> RelearnError:
     """Return the error to raise for an answer that is not 2xx (rule 7).
 
     Its message holds what was asked for, the service's own reason, and the likely cure.
@@ -92,10 +95,10 @@ def sort_refusal(answer: Answer, what: str, *secrets: str, write: bool) -> Relea
     Args:
         answer: what came back.
         what: what was asked for, to start the message with.
-        secrets: values sent in the request, in case the answer repeats them.
+        clean: takes secrets out of its texts, before they are cut short.
         write: whether the request could have had an effect.
     """
-    refusal = read_refusal(answer, *secrets)
+    refusal = read_refusal(answer, clean)
     message = f"{what}: {explained(refusal)}"
     means = meaning(refusal.status, (*refusal.detail_codes, refusal.code), refusal.text)
     if means is Meaning.PARK:
@@ -123,6 +126,6 @@ def _words(detail: Mapping[str, Any]) -> str:
     return ": ".join(str(part) for part in (target, message) if part)
 
 
-def _code(error: Mapping[str, Any], *secrets: str) -> str:
+def _code(error: Mapping[str, Any], clean: Cleaner) -> str:
     code = error.get("code")
-    return redact("" if code is None else str(code), *secrets)[:_LONGEST_CODE]
+    return clean("" if code is None else str(code))[:_LONGEST_CODE]

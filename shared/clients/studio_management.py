@@ -80,8 +80,7 @@ class StudioManagement:
 
     def refusal(self, answer: Answer, what: str) -> Exception:
         """Return the error that an answer to a request without effect stands for."""
-        key = self.call.secrets(self.call.api_key)
-        return sort_refusal(answer, what, key, write=False)
+        return sort_refusal(answer, what, self.call.clean, write=False)
 
     def create(self, name: str, wanted: Create) -> None:
         """Make an endpoint, or give one that exists these settings. Safe to repeat.

@@ -51,13 +51,6 @@ def require_account(connection: str, setting: str, account: str, what: str) -> N
     )
 
 
-def secrets_in(connection: str) -> tuple[str, ...]:
-    """Return what of a connection string must stay out of every text."""
-    known = _members(connection)
-    parts = (known.get("accountkey"), known.get("sharedaccesssignature"))
-    return (connection, *(part for part in parts if part))
-
-
 def read_results(told: object) -> dict[str, SignedBlob]:
     """Return output name -> where it is; entries that name no place are left out.
 

@@ -6,7 +6,7 @@ out later, so a look asks the operation, reads the definition back, and scores t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
@@ -25,12 +25,14 @@ from shared.core.blobs import BlobVersion
 from shared.core.endpoint import Verify
 from shared.core.proof import Look, ProbeAnswers, Progress
 from shared.core.run import WayBack
+from shared.core.signatures import Cleaner
 from shared.errors import PermanentError, TransientError
 from shared.ports import Blobs, Current
 
 _NOT_FOUND: Final = 404
 _PENDING: Final = frozenset({"provisioning", "unknown", "accepted", "running", "inprogress"})
 _FAILED: Final = frozenset({"failed", "canceled", "cancelled"})
+_NO_REASON: Final = "no reason given"
 _SWAGGER: Final = "/swagger.json"
 
 
@@ -93,7 +95,7 @@ class StudioWebService:
         progress, detail = self._followed(operation)
         definition = self._definition()
         if progress is Progress.DONE:
-            progress, detail = _state(definition)
+            progress, detail = _state(definition, self.call.clean)
         _, uri = chosen_model(definition, self.resource)
         named = self._split(uri)[1] if uri else None
         return Look(progress, self._probe(definition), configured=named, detail=detail)
@@ -106,7 +108,7 @@ class StudioWebService:
             return Progress.DONE, ""  # forgotten: the definition has the last word
         if not answer.ok:
             raise self._refusal(answer, "look at the update of the web service")
-        return _state({"properties": answer.json()})
+        return _state({"properties": answer.json()}, self.call.clean)
 
     def _definition(self) -> Definition:
         answer = self.call.read("GET", self.update_url, "look at the web service")
@@ -180,13 +182,13 @@ class StudioWebService:
         key = member(told, "primary")
         if not isinstance(key, str) or not key:
             raise PermanentError("the web service does not tell its key: write `verify.api_key`")
-        return replace(self.call, secrets=lambda _: key, api_key="")
+        return self.call.with_key(key)
 
     def _refusal(self, answer: Answer, what: str) -> Exception:
-        return sort_refusal(answer, what, self.call.secrets(self.call.api_key), write=False)
+        return sort_refusal(answer, what, self.call.clean, write=False)
 
 
-def _state(told: Any) -> tuple[Progress, str]:
+def _state(told: Any, clean: Cleaner) -> tuple[Progress, str]:
     """Return how an update stands: told as `provisioningState`, not as the usual `status`."""
     properties = member(told, "properties")
     state = member(properties, "provisioningState") or member(properties, "status") or ""
@@ -195,5 +197,5 @@ def _state(told: Any) -> tuple[Progress, str]:
     if str(state).lower() not in _FAILED:
         return Progress.DONE, ""
     error = member(properties, "errorInfo") or member(properties, "error")
-    reason = explained(read_error(error, 200)) if isinstance(error, dict) else "no reason given"
+    reason = explained(read_error(error, 200, clean)) if isinstance(error, dict) else _NO_REASON
     return Progress.FAILED, reason.replace(" (HTTP 200)", "")

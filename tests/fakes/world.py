@@ -16,9 +16,12 @@ from shared.context import Context, Limits
 from shared.core.pipeline import Pipeline
 from shared.core.run import Run
 from shared.errors import RelearnError
+from shared.guarded_blobs import GuardedBlobs
 from shared.intake import Intake
+from shared.known_secrets import redactor_for
 from shared.ledger import Ledger
 from shared.orders import Orders
+from shared.outgoing import use
 from shared.poll import Poll
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock, Shifted
@@ -106,6 +109,8 @@ class World:
         self.orders = Orders(self.intake._context, self.intake)
 
     def _worker(self) -> tuple[Intake, Poll]:
+        redactor = redactor_for(self.environment, [self.pipeline], [DATA, MODELS])
+        use(redactor)
         adapters = StudioAdapters(
             self.http,
             self.environment,
@@ -113,18 +118,20 @@ class World:
             self.blobs,
             MODELS,
             token=ArmToken(FixedCredential(self.studio.arm_token), frozenset({"studio.example"})),
+            redactor=redactor,
         )
         ids = count(1)
         context = Context(
             ledger=Ledger(self.documents),
-            data=self.blobs,
-            models=self.blobs,
+            data=GuardedBlobs(self.blobs, redactor),
+            models=GuardedBlobs(self.blobs, redactor),
             data_container=DATA,
             models_container=MODELS,
             adapters=adapters,
             clock=self.host,
             new_id=lambda: f"worker-{next(ids)}",
             limits=self.limits,
+            redactor=redactor,
         )
         intake = Intake(context, {self.pipeline.name: self.pipeline}, self.started_at())
         return intake, Poll(context, intake)

@@ -74,6 +74,9 @@ class Api:
     def health(self) -> Said:
         return _said(health.health(_request("GET", {})))
 
+    def health_details(self, **query: str) -> Said:
+        return _said(health.health_details(_request("GET", {}, query=query)))
+
 
 def _place(name: str) -> dict[str, str]:
     return {"pipeline": "sample", "endpoint": name}

@@ -1,30 +1,34 @@
 """Health, and what every HTTP function answers while settings or storage are wrong."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+import functions.health
 from shared.errors import TransientError
 from shared.settings import Problem
 from shared.wiring import Unusable
 from tests.fakes.world import World
-from tests.functions.calls import Api, Said
+from tests.functions.calls import Api
 from tests.functions.conftest import NO_RUN, Serve, app_over, park
+from tests.unit.worlds import Observed
 
 
 def test_health_is_good_before_the_first_poll_and_tells_the_last_one(
     world: World, api: Api
 ) -> None:
-    assert healthy(api.health())["last_poll"] is None
+    assert healthy(api)["last_poll"] is None
     world.tick(0)
-    told = datetime.fromisoformat(healthy(api.health())["last_poll"])
+    told = datetime.fromisoformat(healthy(api)["last_poll"])
     assert told == world.clock.now()
 
 
-def healthy(said: Said) -> Any:
-    assert said.status == 200
-    assert (said.body["status"], said.body["problems"], said.body["parked"]) == ("healthy", [], [])
+def healthy(api: Api) -> Any:
+    said, details = api.health(), api.health_details()
+    assert (said.status, details.status) == (200, 200)
+    assert (said.body["status"], said.body["problems"]) == ("healthy", {})
+    assert (details.body["problems"], details.body["parked"]) == ([], [])
     return said.body
 
 
@@ -32,28 +36,79 @@ def test_health_fails_when_the_timer_fell_silent(world: World, api: Api) -> None
     world.poll.tick()
     world.clock.move(timedelta(minutes=20))
     silent = api.health()
-    assert silent.status == 503
-    assert "poll_jobs" in silent.body["problems"][0]
+    assert (silent.status, silent.body["problems"]) == (503, {"poll": 1})
+    assert "poll_jobs" in api.health_details().body["problems"][0]
 
 
 def test_health_fails_when_the_timer_never_ran(world: World, api: Api) -> None:
     world.clock.move(timedelta(minutes=14))
-    healthy(api.health())
+    healthy(api)
     world.clock.move(timedelta(minutes=2))
     silent = api.health()
     assert (silent.status, silent.body["last_poll"]) == (503, None)
-    assert "poll_jobs: no poll since" in silent.body["problems"][0]
+    assert "poll_jobs: no poll since" in api.health_details().body["problems"][0]
 
 
-def test_health_lists_parked_runs_for_attention(world: World, api: Api) -> None:
+def test_health_counts_parked_runs_and_its_details_list_them(world: World, api: Api) -> None:
     run_id = park(world, api)
     world.tick(0)
-    said = api.health()
+    world.tick(0)
+    said, details = api.health(), api.health_details()
     assert (said.status, said.body["status"]) == (200, "attention")
-    assert (said.body["parked"], said.body["open_runs"]) == ([run_id], 1)
+    assert (said.body["parked_runs"], said.body["open_runs"]) == (1, 1)
+    assert run_id not in said.text
+    assert (details.status, details.body["status"]) == (200, "attention")
+    assert (details.body["parked"], details.body["next"]) == ([run_id], None)
 
 
-def test_health_names_every_problem_of_settings_and_pipelines(
+def test_parked_runs_are_listed_page_by_page(world: World, api: Api) -> None:
+    ledger = world.intake._context.ledger
+    parked = [f"sample-{number:020x}" for number in range(7)]
+    for run_id in parked:
+        ledger.mark_open(run_id, {"phase": "parked"})
+        ledger.mark_open(f"{run_id}-open", {"phase": "training"})
+    found: list[str] = []
+    query: dict[str, str] = {}
+    for _ in range(10):
+        page = api.health_details(limit="3", **query).body
+        assert len(page["parked"]) <= 3
+        found += page["parked"]
+        if page["next"] is None:
+            break
+        query = {"cursor": page["next"]}
+    assert found == parked
+    assert api.health_details(cursor="no such").status == 400
+    assert api.health_details(limit="0").status == 400
+    assert api.health_details(limt="3").status == 400
+
+
+def test_anonymous_health_names_nothing_writes_nothing_and_costs_one_read() -> None:
+    world = Observed()
+    world.clock.time = datetime.now(UTC)
+    world.restart()
+    world.blobs.missing.add("models")
+    run = world.start()
+    world.tick(0)
+    world.calls.clear()
+    looked_up = world.blobs.heads
+    problems = (Problem("pipelines.yaml:3: pipelines.sample.key", "unknown key"),)
+    built = app_over(world, *problems)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(functions.health, "app_or_problems", lambda: built)
+        patch.setattr(world.blobs, "exists", refuse)
+        said = Api().health()
+    assert world.calls == ["read poll"]
+    assert world.blobs.heads == looked_up
+    assert (said.status, said.body["problems"]) == (503, {"configuration": 1, "storage": 1})
+    for name in ("models", "training-data", "pipelines", "sample", run.run_id):
+        assert name not in said.text
+
+
+def refuse(*_: object) -> None:
+    raise TransientError("the storage account cannot be reached")
+
+
+def test_health_details_name_every_problem_of_settings_and_pipelines(
     world: World, api: Api, serve: Serve
 ) -> None:
     named = [
@@ -62,21 +117,22 @@ def test_health_names_every_problem_of_settings_and_pipelines(
     ]
     for built in (Unusable(tuple(named)), app_over(world, *named)):
         serve(built)
-        said = api.health()
+        said, details = api.health(), api.health_details()
         assert (said.status, said.body["status"]) == (503, "unusable")
-        assert said.body["problems"] == [str(problem) for problem in named]
+        assert said.body["problems"] == {"configuration": 2}
+        assert (details.status, details.body["status"]) == (503, "unusable")
+        assert details.body["problems"] == [str(problem) for problem in named]
 
 
 def test_health_fails_while_the_ledger_cannot_be_read(
     world: World, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> None:
-        raise TransientError("the storage account cannot be reached")
-
     monkeypatch.setattr(world.documents, "read", refuse)
-    said = api.health()
-    assert said.status == 503
-    assert said.body["problems"] == ["storage: the storage account cannot be reached"]
+    said, details = api.health(), api.health_details()
+    assert (said.status, said.body["problems"]) == (503, {"storage": 1})
+    assert "reached" not in said.text
+    assert details.status == 503
+    assert details.body["problems"] == ["storage: the storage account cannot be reached"]
     assert api.get(NO_RUN).status == 503
 
 
@@ -86,7 +142,7 @@ def test_wrong_settings_answer_503_and_point_to_health(
     serve(Unusable((Problem("MODELS_CONTAINER", "not set"),)))
     for said in (api.start(), api.get(NO_RUN), api.retry(NO_RUN), api.cancel(NO_RUN)):
         assert said.status == 503
-        assert "/api/health" in said.body["detail"]
+        assert "/api/health/details" in said.body["detail"]
 
 
 def test_open_runs_can_be_seen_and_stopped_while_the_pipelines_file_is_wrong(
@@ -100,10 +156,16 @@ def test_open_runs_can_be_seen_and_stopped_while_the_pipelines_file_is_wrong(
     assert api.cancel(run_id).body["phase"] == "cancelled"
 
 
-def test_health_names_a_container_that_does_not_exist(world: World, api: Api) -> None:
+def test_health_fails_while_a_container_does_not_exist(world: World, api: Api) -> None:
     world.blobs.missing.add("models")
-    said = api.health()
-    assert said.status == 503
-    assert said.body["problems"] == [
+    details = api.health_details()
+    assert details.status == 503
+    assert details.body["problems"] == [
         "MODELS_CONTAINER: container 'models' does not exist: create it"
     ]
+    world.tick(0)
+    said = api.health()
+    assert (said.status, said.body["problems"]) == (503, {"storage": 1})
+    world.blobs.missing.clear()
+    world.tick(0)
+    assert api.health().status == 200

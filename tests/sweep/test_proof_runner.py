@@ -63,7 +63,7 @@ def broken_hostile(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError(str(getattr(chance, "random", str)()))
 
     monkeypatch.setattr(hostile, "evaluation", evaluation)
-    for other in ("urls", "redirects"):
+    for other in ("urls", "redirects", "echoes"):
         monkeypatch.setattr(hostile, other, lambda *_: None)
 
 

@@ -16,6 +16,7 @@ from shared.core.endpoint import Endpoint
 from shared.core.pipeline import Pipeline
 from shared.core.run import WayBack
 from shared.errors import ConfigError, PermanentError, RelearnError, TransientError
+from shared.guards import GuardedEndpoint
 from shared.ports import ServingEndpoint
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
@@ -86,9 +87,11 @@ def test_each_kind_of_endpoint_gets_its_own_client_and_nothing_is_called() -> No
     wired = Wired([DONE])
     classic = wired.endpoint(**CLASSIC, api_key="${ENDPOINT_KEY}")
     new = wired.endpoint(name="new", kind="webservice", update=NEW)
-    assert isinstance(classic, StudioClassicEndpoint)
-    assert isinstance(new, StudioWebService)
-    assert new.resource is None
+    assert isinstance(classic, GuardedEndpoint)
+    assert isinstance(new, GuardedEndpoint)
+    assert isinstance(classic.endpoint, StudioClassicEndpoint)
+    assert isinstance(new.endpoint, StudioWebService)
+    assert new.endpoint.resource is None
     assert not wired.script.sent
     assert wired.credential.scopes == []
 
@@ -258,6 +261,17 @@ def test_the_secrets_of_a_pipeline_are_those_it_names_and_no_others() -> None:
     secrets = Wired([DONE]).adapters.secrets_of(one)
     assert set(secrets) == {ENVIRONMENT[name] for name in named}
     assert all(secrets)
+
+
+def test_a_key_that_is_told_is_hidden_even_where_it_is_not_used() -> None:
+    told, other = "dG9sZC1ieS10aGUtc2VydmljZQ==", "c2Vjb25kYXJ5LXRvbGQ="
+    tells = says({"ApiLocation": BASE, "PrimaryKey": told, "SecondaryKey": other})
+    table = {"ColumnNames": [f"Scored {told}"], "Values": [[other], ["1"]]}
+    wired = Wired([tells, says({"Results": {"output1": {"value": table}}})])
+    verify = {"rows": ROWS, "score": SCORE, "api_key": "${SCORE_KEY}"}
+    look = wired.endpoint(**CLASSIC, api_key="${ENDPOINT_KEY}", verify=verify).look()
+    assert look.probe is not None
+    assert (look.probe.columns, look.probe.rows) == (("Scored ***",), (("***",), ("1",)))
 
 
 def test_no_setting_is_shown() -> None:

@@ -16,8 +16,8 @@ from shared.endpoints import Command, Endpoints
 from shared.ledger import Ledger
 from tests.fakes.clock import START
 from tests.fakes.faults import Kind
-from tests.unit.samples import BROKEN, good
 from tests.fakes.world import MODELS
+from tests.unit.samples import BROKEN, good
 from tests.unit.worlds import Observed, refused
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)

@@ -1,8 +1,39 @@
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from urllib.parse import quote
+
 import pytest
 
-from shared.core.redact import redact
+from shared.core.blobs import BlobVersion
+from shared.core.proof import Look, ProbeAnswers, Progress, Seen
+from shared.core.redact import Redactor, redact, secrets_among
+from tests.unit.samples import MODEL, blob
 
 SIGNATURE = "c2lnbmF0dXJl%3D"
+#: As the storage draws them; both hold what URLs and JSON write otherwise.
+DRAWN = "hEtpxNVMwmS8La22u3D1O8Ejvq/A9Y2B7YzUoHwk+ac="
+ACCOUNT_KEY = base64.b64encode(hashlib.sha512(b"x").digest()).decode()
+
+
+def encoded(value: str) -> list[str]:
+    once = quote(value, safe="")
+    return [
+        value,
+        once,
+        once.replace("%2B", "%2b").replace("%2F", "%2f").replace("%3D", "%3d"),
+        quote(once, safe=""),
+        json.dumps(value),
+        json.dumps(json.dumps(value)),
+        value.replace("/", r"\/"),
+        value.replace("+", r"\u002b").replace("/", r"\u002F").replace("=", r"\u003d"),
+        value.replace("+", "-").replace("/", "_"),
+    ]
+
+
+def pieces(value: str) -> list[str]:
+    return [piece for piece in (value[:12], value[1:20], value[12:22]) if piece.isalnum()]
 
 
 @pytest.mark.parametrize(
@@ -14,10 +45,30 @@ SIGNATURE = "c2lnbmF0dXJl%3D"
         f"u=https%3A%2F%2Fa.blob%2Fc%3Fsig%3D{SIGNATURE}",
         f"u=https%3A%2F%2Fa.blob%2Fc%3fsv%3D1%26sig%3D{SIGNATURE}",
         f"sig={SIGNATURE}",
+        f"sig: {SIGNATURE}",
+        f'"sig":"{SIGNATURE}"',
+        f"'Sig' : '{SIGNATURE}'",
+        f'{{\\"sig\\": \\"{SIGNATURE}\\"}}',
+        f"sig%3D{SIGNATURE}",
+        f"sig%253D{SIGNATURE}",
+        f"sig%20%3A%20{SIGNATURE}",
+        f"sv=1\\u0026sig\\u003d{SIGNATURE}",
+        f"sv=1&amp;sig&#61;{SIGNATURE}",
+        f"sig\t=\n{SIGNATURE}",
         f"AccountName=x;AccountKey={SIGNATURE};EndpointSuffix=core.windows.net",
+        f"AccountKey = {SIGNATURE}",
+        f"accountkey%3D{SIGNATURE}",
+        f'"AccountKey": "{SIGNATURE}"',
         f"BlobEndpoint=x;SharedAccessSignature=sv=1&sig={SIGNATURE}",
+        f"SharedAccessSignature = sv=1&sig={SIGNATURE}",
+        f"SharedKey account:{SIGNATURE}",
+        f"Authorization: SharedKeyLite account : {SIGNATURE}",
+        f"sharedkey%20account%3A{SIGNATURE}",
         f"Authorization: Bearer {SIGNATURE}",
         f"authorization: bearer {SIGNATURE}",
+        f"Authorization%3A%20Bearer%20{SIGNATURE}",
+        f'{{"Authorization":"Basic {SIGNATURE}abcdefgh"}}',
+        f"PrimaryKey: {SIGNATURE}abcdefgh",
         f"the key {SIGNATURE} was not accepted ({SIGNATURE})",
     ],
 )
@@ -27,6 +78,168 @@ def test_no_secret_is_left(text: str) -> None:
     assert "***" in shown
 
 
+@pytest.mark.parametrize("value", [DRAWN, ACCOUNT_KEY])
+@pytest.mark.parametrize(
+    "around",
+    ["{}", "no {} here", "({})", "x={}", '"{}"', "%22{}%22", "c/{}", "{}&se=1", "a,{},b", "k:{};"],
+)
+def test_a_signature_and_an_account_key_are_found_by_their_shape(value: str, around: str) -> None:
+    for spelled in encoded(value):
+        shown = redact(around.format(spelled))
+        assert not [piece for piece in pieces(value) if piece in shown], spelled
+
+
+def test_a_token_is_found_by_its_shape() -> None:
+    token = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJodHRwczovL20ifQ.c2lnbmF0dXJlLW9mLXRoZQ"
+    assert redact(f"token {token} is too old") == "token *** is too old"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["ab+/c=", 'tK9/+="q\\u0041 8dJ3-Zr', "p4ss;word=In/Xq7Zk2Lm9?", "schlüssel+ß/12345", DRAWN],
+)
+def test_a_known_value_is_found_in_every_spelling(secret: str) -> None:
+    redactor = Redactor(secret)
+    for spelled in encoded(secret):
+        shown = redactor.text(f"bad key {spelled} given")
+        assert shown.replace('"', "").replace("\\", "") == "bad key *** given", spelled
+
+
+def test_a_known_value_is_found_inside_of_base64() -> None:
+    secret = "p4ss;word=In/Xq7Zk2Lm9?"
+    for before in ("", "u:", "user:"):
+        inside = base64.b64encode(f"{before}{secret}".encode()).decode()
+        shown = Redactor(secret).text(f"given <{inside}>")
+        assert not [inside[at : at + 16] for at in (4, 10) if inside[at : at + 16] in shown]
+
+
+def test_the_keys_in_a_connection_string_are_known_too() -> None:
+    connection = f"AccountName=x;AccountKey={ACCOUNT_KEY[:-2]}QQ;Other=1"
+    redactor = Redactor(connection, f"BlobEndpoint=x;SharedAccessSignature=sv=1&sig={SIGNATURE}")
+    assert redactor.text(f"it is {ACCOUNT_KEY[:-2]}QQ") == "it is ***"
+    assert redactor.text("it is c2lnbmF0dXJl=") == "it is ***"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "design=new",
+        "what? a big sigh",
+        "assigned=1&x=2",
+        "Signature did not match.",
+        "basic authentication is off",
+        "d41d8cd98f00b204e9800998ecf8427e",
+        "1B2M2Y8AsgTpgAmY7PhCfg==",
+        '"0x8DC1234567890AB"',
+        "census/2024-01/region=eu/new.csv",
+        "training-data/Some/Long/Path/With/Capitals/In/year=2024/month=01/x.csv",
+        "runs/Sample-Pipeline/sample-0123456789abcdef0123/1/model.ilearner",
+        "0123456789abcdef0123456789abcdef",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "0.12345678",
+        "-1.5e-07",
+        "2026-03-01T12:00:00+00:00",
+        "https://ussouthcentral.services.azureml.net/workspaces/0/services/a/jobs?api-version=2.0",
+        "api_key: ${CENSUS_TRAINING_KEY}",
+    ],
+)
+def test_harmless_text_is_not_touched(text: str) -> None:
+    assert redact(text, "") == text
+    assert redact(text, "1234", "2345678", "true", "new", "error") == text
+
+
+def test_a_word_that_the_file_says_in_clear_is_no_secret() -> None:
+    redactor = Redactor("production", "other-secret", public=frozenset({"production"}))
+    redactor.learn("production")
+    assert redactor.text("production has other-secret") == "production has ***"
+
+
+def test_a_number_is_hidden_only_where_it_is_the_secret() -> None:
+    redactor = Redactor("12345678", "1000")
+    assert redactor.text("12345678") == "***"
+    assert redactor.text("0.12345678") == "0.12345678"
+    assert redactor.text("1000") == "1000"
+    assert redactor.text("pin 1000 of 10002") == "pin *** of 10002"
+
+
+def test_what_is_clean_is_not_changed_by_a_second_cleaning() -> None:
+    dirty = f"https://a/b?sig={SIGNATURE} AccountKey = {ACCOUNT_KEY} Bearer abc SharedKey a:{DRAWN}"
+    once = redact(dirty)
+    assert redact(once) == once
+
+
+def test_a_service_cannot_have_the_app_hide_what_it_compares() -> None:
+    redactor = Redactor()
+    redactor.learn_told("models/runs/sample/sample-1/1/model.ilearner", "runs/sample", "", "short")
+    assert redactor.text(MODEL.path) == MODEL.path
+    assert redactor.text("short") == "short"
+    redactor.learn_told("told-by-the-service")
+    assert redactor.text("key told-by-the-service") == "key ***"
+
+
+def test_keys_that_are_told_never_push_out_those_of_the_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shared.core.redact._MOST", 50)
+    redactor = Redactor("of-the-settings")
+    redactor.learn_told(*(f"told-{number:08d}" for number in range(60)))
+    assert redactor.text("of-the-settings") == "***"
+    assert redactor.text("told-00000059") == "***"
+    assert redactor.text("told-00000001") == "told-00000001"
+
+
+@dataclass(frozen=True)
+class Holder:
+    name: str
+    many: tuple[str, ...]
+    by_name: dict[str, list[str]]
+    blob: BlobVersion
+    number: float = 1.5
+
+
+def test_everything_that_holds_texts_is_cleaned_and_what_is_kept_is_not() -> None:
+    named = blob("secret-value.csv")
+    holder = Holder("a secret-value", ("secret-value",), {"secret-value": ["secret-value"]}, named)
+    clean = Redactor("secret-value").clean(holder, keep=(BlobVersion,))
+    assert clean == Holder("a ***", ("***",), {"***": ["***"]}, named)
+    probe = ProbeAnswers(seen=Seen.GOOD, columns=("secret-value",), rows=(("secret-value", "1"),))
+    look = Redactor("secret-value").clean(Look(Progress.DONE, probe, "m/secret-value", "x"))
+    assert "secret-value" not in repr(look)
+    assert (look.progress, look.probe and look.probe.seen) == (Progress.DONE, Seen.GOOD)
+
+
+def test_what_is_nested_too_deeply_is_hidden_instead_of_followed() -> None:
+    deep: list[object] = ["secret-value"]
+    for _ in range(5_000):
+        deep = [deep]
+    assert "secret" not in repr(Redactor("secret-value").clean(deep))
+
+
+def test_settings_are_secrets_by_their_name_or_by_what_they_hold() -> None:
+    environment = {
+        "AZURE_CLIENT_SECRET": "client-secret",
+        "MY_API_KEY": "some-api-key",
+        "SQL_PASSWORD": "password1",
+        "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=1;x",
+        "Lake": "AccountName=a;AccountKey=a2V5",
+        "FUNCTIONS_WORKER_RUNTIME": "python",
+        "AzureWebJobsSecretStorageType": "files-here",
+        "KEYVAULT_URL": "https://vault.example",
+        "EMPTY_KEY": "",
+    }
+    hidden = set(secrets_among(environment))
+    names = list(environment)[:5]
+    assert hidden == {environment[name] for name in names}
+
+
+def test_a_name_holds_a_secret_by_value_or_by_shape_but_not_by_a_word() -> None:
+    redactor = Redactor("some-long-secret-value", "short1")
+    assert redactor.names_secret("data/some-long-secret-value.csv")
+    assert redactor.names_secret(f"data/{quote(DRAWN, safe='')}.csv")
+    assert not redactor.names_secret("data/short1/sig=1/part.csv")
+
+
 def test_the_rest_of_the_text_stays() -> None:
     text = f"BlobNotFound: https://a.blob.core.windows.net/c/b.csv?sig={SIGNATURE}, code 404"
     assert redact(text).startswith("BlobNotFound: https://a.blob.core.windows.net/c/b.csv?***")
@@ -34,11 +247,43 @@ def test_the_rest_of_the_text_stays() -> None:
     assert shown == "AccountName=x;AccountKey=***;EndpointSuffix=y"
 
 
-@pytest.mark.parametrize("piece", ["?", "sig=", "?sig", "Bearer ", "%3F", "sig%3D?", "<'"])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "?",
+        "sig=",
+        "?sig",
+        "sig ",
+        "sig \\",
+        "sig\\\\u0022",
+        "\\\\u0022",
+        "sig&quot;",
+        "Bearer ",
+        "SharedKey a",
+        "AccountKey ",
+        "%3F",
+        "%2B",
+        "%25",
+        "sig%3D?",
+        "sig%20",
+        "<'",
+        "eyJ",
+        "eyJaaaaaa.",
+        "A",
+        "A-",
+        "A=",
+        "AbC/",
+        "9",
+        "\\",
+    ],
+)
 def test_no_text_takes_long_whatever_is_in_it(piece: str) -> None:
-    redact(piece * (400_000 // len(piece)))  # by the square of its length it takes days
+    many = Redactor(DRAWN, "ab+/c=", 'tK9/+="q\\u0041 8dJ3-Zr')
+    many.text("sig" + piece * (100_000 // len(piece)) + "x")  # by its square it takes hours
+    redact(piece * (100_000 // len(piece)))
 
 
-@pytest.mark.parametrize("text", ["", "design=new", "what? a big sigh", "assigned=1&x=2"])
-def test_harmless_text_is_not_touched(text: str) -> None:
-    assert redact(text, "") == text
+def test_many_known_keys_cost_no_more_than_the_length_of_the_text() -> None:
+    many = Redactor(*(hashlib.sha256(str(one).encode()).hexdigest() for one in range(10_000)))
+    text = "x y z " * 1000 + hashlib.sha256(b"77").hexdigest()
+    assert many.text(text).endswith("***")

@@ -4,8 +4,11 @@ import pytest
 
 from shared.clients.http import Answer
 from shared.clients.studio_errors import StudioRefused, read_error, read_refusal, sort_refusal
+from shared.core.redact import Redactor
 from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
 from tests.unit.scripted import KEY, SAS, refuses, says
+
+CLEAN = Redactor(KEY).text
 
 HTML = b"<html><style>b{}</style><body><h1>502 Bad Gateway</h1>nginx</body></html>"
 
@@ -41,8 +44,8 @@ HTML = b"<html><style>b{}</style><body><h1>502 Bad Gateway</h1>nginx</body></htm
 def test_each_answer_proves_what_it_proves(
     answer: Answer, read: type[RelearnError], write: type[RelearnError]
 ) -> None:
-    assert type(sort_refusal(answer, "do it", KEY, write=False)) is read
-    assert type(sort_refusal(answer, "do it", KEY, write=True)) is write
+    assert type(sort_refusal(answer, "do it", CLEAN, write=False)) is read
+    assert type(sort_refusal(answer, "do it", CLEAN, write=True)) is write
 
 
 @pytest.mark.parametrize("piece", [b"<script", b"<", b"<style>", b"?", b"<script>x</style>"])
@@ -53,7 +56,7 @@ def test_no_page_takes_long_whatever_is_in_it(piece: bytes) -> None:
 
 def test_the_services_own_words_are_shown_with_what_was_asked_for() -> None:
     answer = refuses(400, "BadArgument", "OneThing", "Another", message="Invalid argument.")
-    error = sort_refusal(answer, "create job", KEY, write=True)
+    error = sort_refusal(answer, "create job", CLEAN, write=True)
     assert str(error) == (
         "create job: Invalid argument. OneThing happened. Another happened. (HTTP 400)"
     )
@@ -108,7 +111,7 @@ def test_no_key_and_no_signature_is_ever_repeated(shape: str) -> None:
         "details": says({"error": {"details": [{"code": "c", "message": words}]}}, 400),
     }[shape]
     for write in (False, True):
-        shown = str(sort_refusal(answer, "create job", KEY, write=write))
+        shown = str(sort_refusal(answer, "create job", CLEAN, write=write))
         assert KEY not in shown
         assert "c2lnbmF0dXJl" not in shown
         assert "x1y2" not in shown
@@ -121,7 +124,7 @@ def test_cutting_a_long_text_does_not_leave_half_a_key(before: int, *, envelope:
     answer = (
         refuses(400, "BadArgument", message=words) if envelope else Answer(400, {}, words.encode())
     )
-    shown = str(read_refusal(answer, KEY))
+    shown = str(read_refusal(answer, CLEAN))
     assert KEY[:6] not in shown
 
 
@@ -172,14 +175,14 @@ def test_details_inside_the_error_count_before_those_beside_it() -> None:
 
 def test_an_operations_error_is_read_like_an_envelopes() -> None:
     known = {"code": "Failed", "target": None, "message": f"No {KEY}.\nAt all."}
-    refusal = read_error(known, 200, KEY)
+    refusal = read_error(known, 200, CLEAN)
     assert (refusal.status, refusal.code, refusal.text) == (200, "Failed", "No ***. At all.")
 
 
 @pytest.mark.parametrize("code", [None, 5, ["x"], "x" * 5000, f"code {KEY}"])
 def test_odd_codes_are_no_hindrance_and_hold_no_key(code: object) -> None:
     error = {"code": code, "message": "m", "details": [{"code": code, "message": "d"}]}
-    refused = sort_refusal(says({"error": error}, 400), "x", KEY, write=True)
+    refused = sort_refusal(says({"error": error}, 400), "x", CLEAN, write=True)
     assert isinstance(refused, StudioRefused)
     assert str(refused) == "x: m d (HTTP 400)"
     assert KEY not in repr(refused.refusal)

@@ -9,9 +9,12 @@ import pytest
 from shared.clients.http import Answer
 from shared.clients.studio_codes import TABLE, Meaning
 from shared.clients.studio_errors import read_refusal, sort_refusal
+from shared.core.redact import Redactor
 from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
 from tests.unit.scripted import KEY, SAS, says
 from tests.unit.vectors import rows
+
+CLEAN = Redactor(KEY).text
 
 CODED = rows("error_table", "error_troubleshooting", "error_real")
 ALL = [*CODED, *rows("error_statuses")]
@@ -53,8 +56,8 @@ def words(row: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("row", ALL, ids=named)
 def test_each_error_tells_a_read_and_a_write_what_to_do_next(row: dict[str, Any]) -> None:
     read, write = CONCLUDE[row["means"]]
-    asked = sort_refusal(answer(row), "look at it", KEY, write=False)
-    did = sort_refusal(answer(row), "do it", KEY, write=True)
+    asked = sort_refusal(answer(row), "look at it", CLEAN, write=False)
+    did = sort_refusal(answer(row), "do it", CLEAN, write=True)
     assert isinstance(asked, read)
     assert isinstance(did, write)
     patience = timedelta(minutes=row["minutes"]) if "minutes" in row else None
@@ -66,7 +69,7 @@ def test_each_error_tells_a_read_and_a_write_what_to_do_next(row: dict[str, Any]
 @pytest.mark.parametrize("row", ALL, ids=named)
 def test_each_error_shows_the_services_own_words_and_the_cure(row: dict[str, Any]) -> None:
     for write in (False, True):
-        shown = str(sort_refusal(answer(row), "create job", KEY, write=write))
+        shown = str(sort_refusal(answer(row), "create job", CLEAN, write=write))
         start, _, cure = shown.partition(f"(HTTP {row['http']})")
         assert start.startswith("create job: ")
         for said in words(row):
@@ -78,10 +81,10 @@ def test_each_error_shows_the_services_own_words_and_the_cure(row: dict[str, Any
 def test_no_error_gives_a_secret_away(row: dict[str, Any]) -> None:
     echo = f" of Bearer {KEY} for https://a.blob.core.windows.net/c/b{SAS} AccountKey={KEY};"
     for write in (False, True):
-        shown = str(sort_refusal(answer(row, echo), "create job", KEY, write=write))
+        shown = str(sort_refusal(answer(row, echo), "create job", CLEAN, write=write))
         assert KEY not in shown
         assert "c2lnbmF0dXJl" not in shown
-    refusal = read_refusal(answer(row, echo), KEY)
+    refusal = read_refusal(answer(row, echo), CLEAN)
     assert KEY not in repr(refusal)
 
 

@@ -1,0 +1,30 @@
+"""A service that repeats every secret, in every spelling, at each place that an answer has."""
+
+from collections.abc import Iterator
+
+from proofs.hostile.book import NO_SECRETS, Book
+from proofs.trial import Effort
+from tests.fakes.echoes import Place
+from tests.functions.echo_lives import KINDS, life, ways
+
+#: Of about 1,900 places in all, for each hundred of the effort.
+_EACH = 20
+
+
+def echoes(effort: Effort, book: Book) -> None:
+    """Live whole lives beside such a service, each with another place, and look for secrets."""
+    for kind, place in _places(effort):
+        with book.trial(NO_SECRETS, f"hostile echo in world {kind}: {place}"):
+            told = life(kind, place)
+            if leaked := told.leaks():
+                book.broken(NO_SECRETS, f"{len(leaked)} of {len(told.http.secrets)} secrets")
+            if told.unexpected:
+                book.broken(NO_SECRETS, told.unexpected[0][-200:])
+
+
+def _places(effort: Effort) -> Iterator[tuple[str, Place]]:
+    for kind in KINDS:
+        places = ways(kind)
+        wanted = max(1, min(len(places), effort.size * _EACH // 100))
+        step = max(1, len(places) // wanted)
+        yield from ((kind, place) for place in places[effort.seed % step :: step])

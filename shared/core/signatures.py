@@ -1,0 +1,124 @@
+"""Finds signatures and keys in text by their shape, without knowing their values.
+
+A service may answer with a signature that another process drew, before a restart or on
+another host, so no list of values can hold it. A signature is found beside its name, in the
+spellings of URLs, JSON and headers, percent-encoded up to three times; and by itself where it
+is the base64 of 32 bytes (a storage signature) or of 64 bytes (an account key).
+
+Each expression takes time by the length of the text alone: no two repetitions that stand
+side by side can match the same character, and each run is begun at its start only.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+HIDDEN: Final = "***"
+
+
+def _encoded(*codes: str) -> str:
+    """Return an expression for characters as percent-encoding, JSON or HTML write them."""
+    some = "|".join(codes)
+    return rf"(?:%(?:25){{0,3}}(?:{some})|\\{{1,4}}u00(?:{some})|&#x(?:{some});)"
+
+
+#: Blanks and quotes that may stand around what joins a name and its value. Nothing of it is
+#: given back once it is taken (`*+`), so that no text can have it tried in many ways.
+_BLANK: Final = rf"[\s\"'+]|&quot;|{_encoded('20', '22', '27')}|\\(?!\\{{0,3}}u00)"
+_JOINED: Final = rf"[=:]|&#61;|&equals;|{_encoded('3D', '3A')}"
+_JOINT: Final = rf"(?:{_BLANK})*+(?:{_JOINED})(?:{_BLANK}|{_JOINED}|>)*+"
+_APART: Final = rf"(?:{_BLANK}|{_JOINED})++"
+#: Where a word begins: after what is no letter, or after a character that is written encoded.
+_START: Final = (
+    r"(?:(?<![A-Za-z])|(?<=%[2-5][0-9A-F])|(?<=%25[2-5][0-9A-F])|(?<=\\u00[2-5][0-9A-F]))"
+)
+_VALUE: Final = r"[^\s\"'<>&;,(){}\[\]|]+"
+_NAMED: Final = re.compile(rf"({_START}sig{_JOINT}){_VALUE}", re.IGNORECASE)
+_KEYED: Final = re.compile(
+    rf"((?:AccountKey|SharedAccessKey|SharedAccessSignature){_JOINT})[^\s\"'<>;,(){{}}\[\]|]+",
+    re.IGNORECASE,
+)
+#: Words that also occur in sentences: what follows must be as long as a key.
+_WORDY: Final = re.compile(
+    rf"({_START}(?:signature|(?:primary|secondary|api|access)[ _-]?key|client_?secret|"
+    rf"authorization|x-functions-key){_JOINT})[^\s\"'<>&;,(){{}}\[\]|]{{16,}}",
+    re.IGNORECASE,
+)
+_BEARER: Final = re.compile(rf"({_START}Bearer{_APART})[^\s\"'<>;,]+", re.IGNORECASE)
+_BASIC: Final = re.compile(rf"({_START}Basic{_APART})[A-Za-z0-9+/_=%-]{{16,}}", re.IGNORECASE)
+_SHARED: Final = re.compile(
+    rf"(SharedKey(?:Lite)?{_APART}[A-Za-z0-9_-]{{1,80}}{_JOINT})[^\s\"'<>;,]+", re.IGNORECASE
+)
+_TOKEN: Final = re.compile(
+    r"(?:(?<![A-Za-z0-9_-])|(?<=%[2-5][0-9A-Fa-f]))eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]+){1,4}"
+)
+#: One character of base64, of either alphabet, as it is or encoded.
+_DIGIT: Final = r"(?:[A-Za-z0-9+/_-]|%(?:25){0,3}2[BbFf]|\\{1,4}u002[BbFf]|\\{1,4}/)"
+_PAD: Final = r"(?:=|%(?:25){0,3}3[Dd]|\\{1,4}u003[Dd])"
+_ALONE: Final = r"(?:(?<![A-Za-z0-9])|(?<=%[2-5][0-9A-Fa-f])|(?<=\\u00[2-5][0-9A-Fa-f]))"
+#: The last digit of 32 bytes ends with two bits that are zero, that of 64 bytes with four.
+_BASE64: Final = re.compile(
+    rf"{_ALONE}{_DIGIT}{{42}}(?:[AEIMQUYcgkosw048]{_PAD}|{_DIGIT}{{43}}[AQgw]{_PAD}{{2}})"
+    r"(?![A-Za-z0-9=])"
+)
+#: Where a URL may stand, its query, and what makes that a signed one.
+_WORD: Final = re.compile(r"[^\s\"'<>]+")
+_QUERY: Final = re.compile(r"\?|%(?:25){0,3}3F|\\{1,4}u003F", re.IGNORECASE)
+_SIGNED: Final = re.compile(
+    rf"{_START}(?:sig|signature|x-amz-signature)(?:=|{_encoded('3D')})", re.IGNORECASE
+)
+
+
+#: What a text must hold to be worth a search, in small letters; most texts hold none of it.
+_SEARCHES: Final = (
+    ("sig", (_NAMED,)),
+    ("key", (_KEYED, _SHARED)),
+    ("sharedaccess", (_KEYED,)),
+    ("bearer", (_BEARER,)),
+    ("basic", (_BASIC,)),
+)
+_WORDY_PARTS: Final = ("key", "secret", "signature", "authorization")
+_PADS: Final = ("=", "3d")
+
+
+def without_shapes(text: str) -> str:
+    """Return `text` without signatures, account keys, bearer tokens and signed queries."""
+    small = text.lower()
+    if "sig" in small:
+        text = _WORD.sub(_without_query, text)
+    for part, patterns in _SEARCHES:
+        if part in small:
+            for pattern in patterns:
+                text = pattern.sub(_behind_its_name, text)
+    if any(part in small for part in _WORDY_PARTS):
+        text = _WORDY.sub(_behind_its_name, text)
+    return _TOKEN.sub(HIDDEN, text) if "eyj" in small else text
+
+
+def without_bare(text: str) -> str:
+    """Return `text` without values that have the shape of a signature or an account key."""
+    padded = any(pad in text.lower() for pad in _PADS)
+    return _BASE64.sub(_unless_a_word, text) if padded else text
+
+
+def _behind_its_name(found: re.Match[str]) -> str:
+    return f"{found[1]}{HIDDEN}"
+
+
+def _unless_a_word(found: re.Match[str]) -> str:
+    """Keep what a path or a sentence may be: random bytes have capitals and small letters."""
+    value = found[0]
+    random = value != value.lower() and value != value.upper()
+    return HIDDEN if random else value
+
+
+def _without_query(found: re.Match[str]) -> str:
+    word = found[0]
+    query = _QUERY.search(word)
+    if query is None or _SIGNED.search(word, query.start()) is None:
+        return word
+    return f"{word[: query.start()]}?{HIDDEN}"
+
+
+Cleaner = Callable[[str], str]
+"""Returns a text without secrets."""

@@ -1,0 +1,210 @@
+"""A service that repeats every secret it has been sent or has told, wherever an answer has room.
+
+Where that is, is read off the answers that the stand-in gives: each member of each answer, its
+name, each header, and errors of each kind beside.
+"""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+from shared.clients.http import Answer
+from tests.fakes.wire import StudioHttp
+
+_ID: Final = re.compile(r"[0-9a-f]{32}|e\d+|[0-9]{6,}")
+_SIGNATURE: Final = re.compile(r"sig=([^&\"\s]+)")
+_KEY: Final = re.compile(r"AccountKey=([^;\"\s]+)")
+_TOLD: Final = re.compile(r'"(?:PrimaryKey|primary|secondary)": *"([^"]+)"')
+_RUN: Final = re.compile(r"[A-Za-z0-9]+")
+ERRORS: Final = (400, 401, 403, 404, 409, 429, 500, 503)
+
+Spelling = Callable[[str], str]
+#: How a service may write a value: as it is, in a URL, in JSON, in a header.
+SPELLINGS: Final[tuple[Spelling, ...]] = (
+    lambda one: one,
+    lambda one: quote(one, safe=""),
+    lambda one: quote(quote(one, safe=""), safe=""),
+    lambda one: quote(one, safe="").replace("%2B", "%2b").replace("%3D", "%3d"),
+    lambda one: json.dumps(one).replace("/", r"\/"),
+    lambda one: one.replace("+", r"\u002b").replace("/", r"\u002f").replace("=", r"\u003d"),
+    lambda one: one.replace("+", "-").replace("/", "_"),
+    lambda one: f"Authorization: Bearer {one}",
+    lambda one: f"SharedKey account:{one}",
+    lambda one: f"AccountKey = {one};",
+    lambda one: f'"sig": "{one}"',
+    lambda one: f"sig : {quote(one, safe='')}",
+    lambda one: f"sig%253D{quote(quote(one, safe=''), safe='')}",
+    lambda one: f"https://a.blob.core.windows.net/c/b?sv=1&sig={quote(one, safe='')}&se=2",
+)
+
+
+#: A signature without its last character has no shape; a key is known by its value.
+OF_KEYS: Final[tuple[Spelling, ...]] = (
+    *SPELLINGS,
+    lambda one: one.rstrip("="),
+    lambda one: base64.b64encode(one.encode()).decode(),
+)
+
+
+def pieces(secret: str) -> list[str]:
+    """Return what is the same in every spelling of a secret, and long enough to be told by."""
+    runs = [run for run in _RUN.findall(secret) if len(run) >= 8]
+    longest = max(runs, key=len, default="")
+    halves = (longest[: len(longest) // 2], longest[len(longest) // 2 :])
+    return [piece for piece in (*runs, *halves) if len(piece) >= 8]
+
+
+def drawn(number: int) -> str:
+    """Return a signature as the storage draws it."""
+    return base64.b64encode(hashlib.sha256(f"signature {number}".encode()).digest()).decode()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a secret is put: in answers to these requests, and there in this way."""
+
+    request: str
+    way: str
+    path: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.way} of {self.request} at {'/'.join(map(str, self.path)) or 'the top'}"
+
+
+@dataclass
+class EchoHttp(StudioHttp):
+    """The stand-in, whose answers repeat secrets at one place."""
+
+    place: Place | None = None
+    secrets: dict[str, tuple[Spelling, ...]] = field(default_factory=dict)  #: and their spellings
+    places: dict[Place, None] = field(default_factory=dict)  #: all that answers have room for
+    echoed: int = 0
+    _turn: "count[int]" = field(default_factory=count)
+
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
+        self.note(headers.get("Authorization", "").removeprefix("Bearer "))
+        self._note_all((body or b"").decode())
+        answer = super().send(method, url, headers, body)
+        request = f"{method} {_ID.sub('*', url.partition('?')[0].partition('//')[2])}"
+        for place in _places(request, answer):
+            self.places.setdefault(place)
+        if self.place is None or self.place.request != request:
+            self._note_all(answer.body.decode("utf-8", "replace"))
+            return answer
+        self.echoed += 1
+        return _echoing(self.place, answer, self.secrets, next(self._turn))
+
+    def _note_all(self, text: str) -> None:
+        for found in _SIGNATURE.findall(text):
+            self.note(unquote(found), SPELLINGS)
+        for pattern in (_KEY, _TOLD):
+            for found in pattern.findall(text):
+                self.note(found)
+
+    def note(self, secret: str, spellings: tuple[Spelling, ...] = OF_KEYS) -> None:
+        """Repeat this secret from now on."""
+        if pieces(secret):
+            self.secrets.setdefault(secret, spellings)
+
+
+def _places(request: str, answer: Answer) -> Iterator[Place]:
+    for status in ERRORS:
+        for way in ("envelope", "page", "odd"):
+            yield Place(request, way, (status,))
+    for header in answer.headers:
+        yield Place(request, "header", (header,))
+    yield Place(request, "bare")
+    decoded = answer.json()
+    for path in _paths(decoded):
+        yield Place(request, "value", path)
+        yield Place(request, "beside", path)
+        if path and isinstance(path[-1], str):
+            yield Place(request, "name", path)
+    if isinstance(decoded, dict) and "StatusCode" in decoded:
+        yield Place(request, "failed")
+    if isinstance(decoded, dict) and "properties" in decoded:
+        yield Place(request, "operation failed")
+
+
+def _paths(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    if isinstance(tree, dict):
+        for name, value in tree.items():
+            yield from _paths(value, (*path, name))
+    elif isinstance(tree, list):
+        for at, value in enumerate(tree[:2]):
+            yield from _paths(value, (*path, at))
+
+
+def _echoing(
+    place: Place, answer: Answer, known: Mapping[str, tuple[Spelling, ...]], turn: int
+) -> Answer:
+    """Return the answer with every secret in every spelling at the place."""
+    words = " ".join(spell(one) for one, spellings in known.items() for spell in spellings)
+    secrets = list(known)
+    if place.way in ("envelope", "page", "odd"):
+        (status,) = place.path
+        return Answer(status, {}, _error(place.way, words))
+    if place.way == "header":
+        # A header has room for one; which one changes.
+        spelled = SPELLINGS[turn % len(SPELLINGS)](secrets[turn % len(secrets)])
+        (name,) = place.path
+        value = f"{answer.headers[name]}?a={spelled}"
+        return Answer(answer.status, {**answer.headers, name: value}, answer.body)
+    if place.way == "bare":  # a job id, or an operation, that is a secret
+        one = secrets[turn % len(secrets)]
+        body = json.dumps(one.replace("+", "-").replace("/", "_").rstrip("="))
+        return Answer(answer.status, answer.headers, body.encode())
+    tree: Any = deepcopy(answer.json())
+    if place.way == "failed":
+        tree |= {"StatusCode": "Failed", "Details": words}
+    elif place.way == "operation failed":
+        told = {"code": words, "message": words, "details": [{"target": words, "message": words}]}
+        tree["properties"] |= {"provisioningState": "Failed", "errorInfo": told}
+    else:
+        tree = _changed(tree, place, words)
+    return Answer(answer.status, answer.headers, json.dumps(tree).encode())
+
+
+def _changed(tree: Any, place: Place, words: str) -> Any:
+    if not place.path:
+        return words if place.way == "value" else f"{tree} {words}"
+    holder = tree
+    for step in place.path[:-1]:
+        holder = holder[step] if _has(holder, step) else {}
+    last = place.path[-1]
+    if not _has(holder, last):
+        return tree
+    if place.way == "name":
+        holder[f"{last} {words}"] = holder.pop(last)
+    elif place.way == "value":
+        holder[last] = words
+    else:
+        was = holder[last]
+        holder[last] = f"{was} {words}" if not isinstance(was, dict | list) else [was, words]
+    return tree
+
+
+def _has(holder: Any, step: Any) -> bool:
+    if isinstance(holder, dict):
+        return step in holder
+    return isinstance(holder, list) and isinstance(step, int) and step < len(holder)
+
+
+def _error(way: str, words: str) -> bytes:
+    if way == "envelope":
+        inner = [{"code": words, "target": words, "message": words}]
+        told = {"code": words, "message": f"{'x' * 480} {words}", "details": inner}
+        return json.dumps({"error": told}).encode()
+    if way == "page":
+        return f"<html><title>{words}</title>{'y' * 470} {words}</html>".encode()
+    return json.dumps([words, {words: words}]).encode()

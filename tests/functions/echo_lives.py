@@ -1,0 +1,204 @@
+"""Lives of a whole app beside a service that repeats secrets, and everything it said meanwhile."""
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+from unittest import mock
+
+import azure.functions as func
+
+import functions.health
+from functions import endpoints, health, manual_runs, pipelines, runs
+from local.studio import OutputKind, Parameter
+from shared import wiring
+from shared.errors import RelearnError
+from tests.fakes.blobs import ACCOUNT_KEY
+from tests.fakes.echoes import SPELLINGS, EchoHttp, Place, drawn, pieces
+from tests.fakes.world import World, pipeline
+from tests.functions.conftest import app_over
+from tests.unit.fleet import Fleet
+from tests.unit.test_customers import Customers
+from tests.unit.test_web_services import NewService
+from tests.unit.worlds import Observed
+
+CONNECTION: Final = (
+    f"DefaultEndpointsProtocol=https;AccountName=account;AccountKey={ACCOUNT_KEY};"
+    "EndpointSuffix=core.windows.net"
+)
+PARAMETER: Final = "p4ss;word=In/Xq7Zk2Lm9Vb4?"
+
+
+@dataclass
+class Told:
+    """What a life came to."""
+
+    http: EchoHttp
+    said: str  #: ledger, log and answers
+    phases: set[str]
+    unexpected: list[str] = field(default_factory=list)
+
+    def leaks(self) -> list[str]:
+        """Return the secrets of which a piece is in what was said."""
+        return [
+            one for one in self.http.secrets if any(piece in self.said for piece in pieces(one))
+        ]
+
+
+def _keyed() -> World:
+    training = {
+        "connection_string": "${STORAGE}",
+        "parameters": {"Password": "${PARAMETER}"},
+        "attempts": 2,
+    }
+    world = Observed(config={"training": training})
+    outputs = {"output1": OutputKind.MODEL, "output2": OutputKind.EVALUATION}
+    world.training = world.studio.publish_training(
+        "keyed", inputs=("input1",), outputs=outputs, parameters={"Password": Parameter()}
+    )
+    world.pipeline = pipeline(world.training, world.endpoint, {"training": training})
+    world.environment["TRAINING_KEY"] = world.training.api_key
+    world.environment |= {"STORAGE": CONNECTION, "PARAMETER": PARAMETER}
+    return world
+
+
+def _gated() -> World:
+    gate = {"metrics": "output2", "rules": [{"metric": "AUC", "at_least": 0.1}]}
+    return Observed(config={"pipeline": {"gate": gate}})
+
+
+def _fleet() -> World:
+    return Fleet(size=2)
+
+
+#: name -> a world, the blob that lands there, and the endpoint and key that people ask for.
+KINDS: Final[dict[str, tuple[Callable[[], World], str, str, str]]] = {
+    "keyed": (_keyed, "new.csv", "production", ""),
+    "gated": (_gated, "new.csv", "production", ""),
+    "customers": (Customers, "acme/monday.csv", "theirs", "acme"),
+    "fleet": (_fleet, "new.csv", "e1", ""),
+    "web service": (NewService, "new.csv", "new", ""),
+}
+
+
+class _Log(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[str] = []
+        self.unexpected: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record))
+        if record.exc_info:
+            self.unexpected.append(self.lines[-1])
+
+
+def life(kind: str, place: Place | None) -> Told:
+    """Return what a world of this kind said while secrets were repeated at one place.
+
+    Data lands and is trained on, endpoints are proved again, people ask for a run, for what
+    there is, for a retry and for a rollback.
+
+    Args:
+        kind: one of `KINDS`.
+        place: where; None: nowhere.
+    """
+    make, blob, endpoint, key = KINDS[kind]
+    world = make()
+    http = EchoHttp(world.studio, world.faults, place=place)
+    world.http = http
+    for name, value in world.environment.items():
+        http.note(ACCOUNT_KEY if name == "STORAGE" else value)
+    http.note(drawn(9999), SPELLINGS)  # of another host, or of before a restart
+    world.restart()
+    log, logger = _Log(), logging.getLogger("relearn")
+    level, off = logger.level, logging.root.manager.disable
+    logger.addHandler(log)
+    logger.setLevel(logging.DEBUG)
+    logging.disable(logging.NOTSET)
+    try:
+        answers = _lived(world, blob, endpoint, key)
+    finally:
+        logger.removeHandler(log)
+        logger.setLevel(level)
+        logging.disable(off)
+    said = "\n".join((world.said(), *log.lines, *answers))
+    return Told(http, said, {str(run.phase) for run in world.runs()}, log.unexpected)
+
+
+def _lived(world: World, blob: str, endpoint: str, key: str) -> list[str]:
+    answers: list[str] = []
+    built = app_over(world)
+    with (
+        mock.patch.object(wiring, "app_or_problems", return_value=built),
+        mock.patch.object(functions.health, "app_or_problems", return_value=built),
+    ):
+        world.upload(blob)
+        _try(lambda: world.deliver(blob))
+        _pass(world, 10, 30)
+        answers += _asked(world, endpoint, key)
+        world.upload(blob.replace("new", "second").replace("monday", "tuesday"), b"a,b\n1,2\n")
+        _try(lambda: world.deliver(blob.replace("new", "second").replace("monday", "tuesday")))
+        _pass(world, 8, 45)
+        place = {"pipeline": "sample", "endpoint": endpoint}
+        said = f'{{"by": "me", "reason": "it said sig=abc", "key": "{key}"}}'.encode()
+        answers.append(_call(endpoints.rollback_endpoint, place, said))
+        _pass(world, 6, 60)
+        _pass(world, 4, 2000)
+        answers += _asked(world, endpoint, key)
+    return answers
+
+
+def _asked(world: World, endpoint: str, key: str) -> list[str]:
+    """Return what every operation of the API answers."""
+    pipeline, place = {"pipeline": "sample"}, {"pipeline": "sample", "endpoint": endpoint}
+    query = {"key": key} if key else {}
+    said = [
+        _call(manual_runs.start_run, pipeline, b"{}"),
+        _call(runs.list_runs, {}),
+        _call(pipelines.list_pipelines, {}),
+        _call(pipelines.get_pipeline, pipeline),
+        _call(pipelines.preview_pipeline, pipeline),
+        _call(endpoints.list_endpoints, {}),
+        _call(endpoints.get_endpoint, place, query=query),
+        _call(health.health, {}),
+        _call(health.health_details, {}),
+    ]
+    for run in world.runs():
+        said.append(_call(runs.get_run, {"run_id": run.run_id}))
+        said.append(_call(runs.retry_run, {"run_id": run.run_id}))
+    return said
+
+
+def _call(
+    handler: Callable[[func.HttpRequest], func.HttpResponse],
+    route: dict[str, str],
+    body: bytes = b"",
+    query: dict[str, str] | None = None,
+) -> str:
+    request = func.HttpRequest(
+        "POST" if body else "GET",
+        "http://localhost/api",
+        headers={},
+        params=query or {},
+        route_params=route,
+        body=body,
+    )
+    answer = handler(request)
+    return f"{answer.get_body().decode()} {dict(answer.headers)}"
+
+
+def _pass(world: World, ticks: int, seconds: int) -> None:
+    for _ in range(ticks):
+        _try(lambda: world.tick(seconds))
+
+
+def _try(do: Callable[[], Any]) -> None:
+    with suppress(RelearnError):
+        do()
+
+
+def ways(kind: str) -> list[Place]:
+    """Return every place that the answers of such a world have room for."""
+    return sorted(life(kind, None).http.places, key=str)

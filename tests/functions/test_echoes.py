@@ -1,0 +1,37 @@
+"""Every secret, repeated at places of every answer, is in no record, log line or answer.
+
+All places are tried by `make prove`; here every so many of each kind of world.
+"""
+
+import pytest
+
+from tests.fakes.echoes import Place
+from tests.functions.echo_lives import KINDS, life, ways
+
+_EACH = 5
+
+
+def sampled() -> list[tuple[str, Place]]:
+    found = []
+    for kind in KINDS:
+        places = ways(kind)
+        found += [(kind, place) for place in places[:: max(1, len(places) // _EACH)][:_EACH]]
+        wanted = [one for one in places if one.way in ("bare", "failed", "operation failed")]
+        found += [(kind, place) for place in wanted[:3]]
+    return found
+
+
+@pytest.mark.parametrize(("kind", "place"), sampled(), ids=str)
+def test_no_secret_that_a_service_repeats_is_kept_shown_or_logged(kind: str, place: Place) -> None:
+    told = life(kind, place)
+    assert told.http.echoed
+    assert told.leaks() == []
+    assert told.unexpected == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_a_repetition_each_world_comes_to_an_end_and_leaks_nothing(kind: str) -> None:
+    told = life(kind, None)
+    assert told.leaks() == []
+    assert "promoted" in told.phases
+    assert len(told.http.places) > 100
