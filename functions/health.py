@@ -23,6 +23,8 @@ def health(req: func.HttpRequest) -> func.HttpResponse:
     """Return 200 while runs can be opened and advanced, else 503 with every reason."""
     del req
     built = app_or_problems()
+    if not isinstance(built, Unusable):
+        built.intake.last_good.load()  # to tell what pipelines with an error go on by
     problems = [str(problem) for problem in built.problems]
     seen: dict[str, Any] = {"last_poll": None, "open_runs": None, "parked": []}
     if not isinstance(built, Unusable):
