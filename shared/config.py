@@ -23,7 +23,7 @@ from shared.settings import Problem
 
 __all__ = ["Configuration", "json_schema", "load_pipelines"]
 
-_MOST_PIPELINES: Final = 1_000
+_MOST_PIPELINES: Final = 500
 #: Problems that are listed of one pipeline.
 _MOST_TOLD: Final = 50
 #: Bytes of all probe files that one pipeline, and that all of them, are given; each mention counts.

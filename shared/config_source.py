@@ -16,7 +16,7 @@ KeyPath = tuple[str | int, ...]
 _LONGEST_KEY: Final = 80
 #: What must be in an app setting; a text that names the setting itself is fine.
 _SECRET: Final = re.compile(
-    r"(?<![a-z])(?:sig|signature|sharedaccesssignature|sharedaccesskey|accountkey|password|pwd)"
+    r"(?:(?<![a-z])|(?<=3f))(?:sig|signature|sharedaccesssignature|sharedaccesskey|accountkey|password|pwd)"
     r"\s*(?:=|%3d|%253d)\s*(?!\$\{)[^\s;&]",
     re.IGNORECASE,
 )

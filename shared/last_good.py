@@ -127,6 +127,11 @@ class LastGood:
         """Whether there are pipelines of which nobody knows yet what they go on by."""
         return bool(self._unread) or self._unlisted
 
+    def removed(self, name: str) -> bool:
+        """Whether somebody took a pipeline out of the file; never while nobody can say."""
+        listed = name in self._file.pipelines or name in self._file.broken
+        return self._file.readable and not listed
+
     def require(self, name: str) -> None:
         """Say why a pipeline is not served; return where the file simply has none of this name.
 

@@ -67,6 +67,36 @@ def test_health_names_every_problem_of_settings_and_pipelines(
         assert said.body["problems"][:2] == [str(problem) for problem in named]
 
 
+def test_health_says_what_a_pipeline_with_an_error_goes_on_by(
+    world: World, api: Api, serve: Serve
+) -> None:
+    problem = Problem("pipelines.yaml:3: pipelines.sample.key", "unknown key")
+    serve(app_over(world, problem))
+    said = api.health().body["problems"]
+    assert said == [
+        str(problem),
+        "pipelines.sample: has no earlier configuration, and opens no runs until corrected",
+    ]
+    world.file = None
+    world.restart()
+    world.poll.tick()
+    serve(app_over(world, problem))
+    said = api.health().body["problems"]
+    at = world.clock.now().isoformat(timespec="seconds")
+    note = f"pipelines.sample: goes on by its last good configuration, of {at}"
+    assert said == [str(problem), note]
+
+
+def test_a_pipeline_that_was_never_sound_is_answered_with_its_mistakes(
+    world: World, api: Api, serve: Serve
+) -> None:
+    serve(app_over(world, Problem("pipelines.yaml:3: pipelines.sample.key", "unknown key")))
+    for said in (api.start(), api.endpoint(), api.rollback(), api.resume()):
+        assert (said.status, said.title) == (503, "Pipeline in error")
+        assert "pipelines.yaml:3: pipelines.sample.key: unknown key" in said.body["detail"]
+    assert api.start(pipeline="none").status == 404
+
+
 def test_health_fails_while_the_ledger_cannot_be_read(
     world: World, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

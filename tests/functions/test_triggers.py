@@ -179,6 +179,19 @@ def test_a_pipeline_that_was_never_sound_opens_no_run_and_fails_no_trigger(
     assert not world.runs()
 
 
+def test_a_pipeline_with_an_error_has_its_runs_by_its_last_good_configuration(
+    world: World, api: Api, serve: Serve
+) -> None:
+    api.start()  # whatever it answers: the pipeline is known from now on
+    poll_fires()
+    serve(app_over(world, *PROBLEMS))
+    world.upload()
+    data_landed()
+    assert world.run().phase == "training"
+    assert api.start().status == 202
+    schedule_fires()
+
+
 def test_open_runs_end_by_their_own_configuration_while_the_file_is_wrong(
     world: World, api: Api, serve: Serve
 ) -> None:

@@ -242,6 +242,18 @@ def test_a_pipeline_that_never_was_sound_is_told_with_its_problems(tmp_path: Pat
     assert world.train("sample", 1).phase is Phase.PROMOTED
 
 
+def test_only_what_was_taken_out_of_a_file_that_can_be_read_counts_as_removed(
+    tmp_path: Path,
+) -> None:
+    world = Filed(folder=tmp_path)
+    typo(world)
+    last_good = world.intake.last_good
+    assert [last_good.removed(name) for name in (*NAMES, "none")] == [False, False, True]
+    no_yaml(world)
+    last_good = world.intake.last_good
+    assert [last_good.removed(name) for name in (*NAMES, "none")] == [False, False, False]
+
+
 def test_a_name_that_no_pipeline_can_have_is_told_and_asked_for_nowhere(tmp_path: Path) -> None:
     world = Filed(folder=tmp_path)
     world.tree["pipelines"]["../runs/x"] = world.tree["pipelines"]["other"]
