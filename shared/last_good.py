@@ -116,6 +116,10 @@ class LastGood:
             log.error("pipeline %s has an error and no earlier configuration", name)
             return
         kept = stored.record
+        if kept.pipeline.name != name:  # somebody copied it: it must not take the other's place
+            log.error("configurations/%s is of another pipeline: it was left untouched", name)
+            self._damaged.add(name)
+            return
         self._since[name] = kept.scheduled_since
         self._adopted[name] = kept.recorded_at
         self.served.adopt(kept.pipeline)

@@ -276,6 +276,14 @@ def test_a_stored_configuration_that_is_not_understood_skips_that_pipeline_alone
         world.hand().standing("sample")
 
 
+def test_a_stored_configuration_of_another_pipeline_takes_nobodys_place(tmp_path: Path) -> None:
+    world = Filed(folder=tmp_path)
+    world.documents.rows["configurations/sample"] = world.documents.rows["configurations/other"]
+    typo(world)
+    assert world.hand().names() == ["other"]
+    assert world.hand().standing("other").pipeline.training.attempts == 3
+
+
 def test_a_damaged_record_of_a_sound_pipeline_is_left_alone_and_stops_nothing(
     tmp_path: Path,
 ) -> None:
