@@ -131,8 +131,7 @@ class Intake:
         Raises:
             TransientError: storage does not work now.
         """
-        self.last_good.load()
-        self.last_good.keep()
+        self.last_good.refresh()
         for name in self.catalogue.names():
             try:
                 self.active_since(name)
@@ -149,8 +148,7 @@ class Intake:
         Raises:
             TransientError: storage does not work now.
         """
-        self.last_good.load()
-        self.last_good.keep()
+        self.last_good.refresh()
         with suppress(CorruptRecord):  # reported by `activate`; the schedule does not need it
             self.active_since(pipeline)
         return self.last_good.scheduled_since(pipeline)

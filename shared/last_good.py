@@ -76,6 +76,11 @@ class LastGood:
         self._adopted: dict[str, datetime] = {}  #: since when it was configured like this
         self._damaged: set[str] = set()
 
+    def refresh(self) -> None:
+        """Read what is to be used, and store what is sound; costs nothing once both are done."""
+        self.load()
+        self.keep()
+
     # Pipelines with an error
 
     def load(self) -> None:
