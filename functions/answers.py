@@ -23,6 +23,7 @@ from shared.errors import (
     TransientError,
 )
 from shared.http_shapes import SaidByPerson
+from shared.last_good import PipelineInError
 from shared.outgoing import clean_failures, cleaned
 from shared.pipelines import NoSuchPipeline, NothingToPreview
 from shared.preconditions import Outdated
@@ -41,6 +42,7 @@ _PROBLEMS: Final[tuple[tuple[tuple[type[RelearnError], ...], int, str], ...]] = 
     ((BadCursor,), 400, "Bad cursor"),
     ((NoSuchPipeline,), 404, "No such pipeline"),
     ((NoSuchEndpoint,), 404, "No such endpoint"),
+    ((PipelineInError,), 503, "Pipeline in error"),
     ((NoSuchModel,), 409, "No such model"),
     ((Outdated,), 412, "Changed meanwhile"),
     ((InvalidTransition, Conflict), 409, "Not now"),

@@ -1,5 +1,6 @@
 """HTTP: can the app work, and if not, what must a person change."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
@@ -12,6 +13,7 @@ from shared.errors import BadCursor, RelearnError
 from shared.history import IdPage
 from shared.http_shapes import Health, HealthDetails, HealthQuery, Kind, Status
 from shared.records import Heartbeat, SweepState
+from shared.settings import Problem
 from shared.wiring import STARTED_AT, App, Unusable, app_or_problems
 
 bp = func.Blueprint()
@@ -49,7 +51,7 @@ def health(req: func.HttpRequest) -> func.HttpResponse:
     """
     del req
     built = app_or_problems()
-    found = _configured(built)
+    found = _configured(built.problems if isinstance(built, Unusable) else built.found)
     if not isinstance(built, Unusable):
         try:
             _read(built, found)
@@ -69,7 +71,7 @@ def health_details(req: func.HttpRequest) -> func.HttpResponse:
     """Return what `health` does, with every problem and, a page at a time, every parked run."""
     asked = query_of(req, HealthQuery)
     built = app_or_problems()
-    found, page, search = _configured(built), IdPage((), None), None
+    found, page, search = _configured(_listed(built)), IdPage((), None), None
     if not isinstance(built, Unusable):
         try:
             _read(built, found)
@@ -90,8 +92,15 @@ def health_details(req: func.HttpRequest) -> func.HttpResponse:
     return ok(told.model_dump(mode="json"), 503 if found.problems else 200)
 
 
-def _configured(built: App | Unusable) -> _Found:
-    return _Found(problems=[("configuration", str(problem)) for problem in built.problems])
+def _configured(problems: Iterable[Problem]) -> _Found:
+    return _Found(problems=[("configuration", str(problem)) for problem in problems])
+
+
+def _listed(built: App | Unusable) -> Iterable[Problem]:
+    """Return every problem, and what each pipeline with one goes on by."""
+    if not isinstance(built, Unusable):
+        built.intake.last_good.load()
+    return built.problems
 
 
 def _read(built: App, found: _Found) -> None:

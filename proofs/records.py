@@ -14,7 +14,14 @@ from shared.core.head import Head
 from shared.core.run import Origin, Run
 from shared.core.slot import Pause, Slot
 from shared.core.watch import Watch
-from shared.records import Activation, DueTime, Heartbeat, SweepState, VersionEntry
+from shared.records import (
+    Activation,
+    DueTime,
+    Heartbeat,
+    KeptConfiguration,
+    SweepState,
+    VersionEntry,
+)
 
 R = TypeVar("R", bound=BaseModel)
 #: A version of training data: its name, and its ETag without quotes.
@@ -31,6 +38,7 @@ _RECORDS: Final[Mapping[str, type[BaseModel]]] = {
     "watches": Watch,
     "pipelines": Activation,
     "schedules": DueTime,
+    "configurations": KeptConfiguration,
     "cleaning": DueTime,
     "poll": Heartbeat,
     "sweep": SweepState,

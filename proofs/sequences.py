@@ -24,12 +24,14 @@ from hypothesis.stateful import (
 
 from proofs.trial import Effort, Outcome, Violation
 from shared.asked import ManualRequest
+from shared.configuration import Configuration
 from shared.core.pipeline import Gate
 from shared.core.run import Origin, Phase
 from shared.core.slot import lets_go
 from shared.endpoints import Command, Endpoints
 from shared.errors import RelearnError
 from shared.pipelines import Pipelines
+from shared.settings import Problem
 from shared.sweep import Sweep
 from tests.fakes.faults import Kind
 from tests.unit.worlds import Observed
@@ -52,6 +54,7 @@ _PROMISES: Final = (
     "no record is lost or unreadable, no marker and no place is left behind",
     "no secret in a record",
     "what was promoted was promoted by the gate that its record names",
+    "a mistake in the pipelines file stops nothing that went before",
 )
 _GATES: Final = (Gate(), Gate(approval="required"), Gate(first_model="allow"))
 
@@ -120,6 +123,20 @@ class Life(RuleBasedStateMachine):
     def die(self) -> None:
         """The process is gone, and a new one starts."""
         self.world.restart()
+
+    @rule(how=st.sampled_from(["sound", "a typo", "not YAML"]))
+    def edit_file(self, how: str) -> None:
+        """Somebody deploys another pipelines file, and the app starts with it."""
+        wrong = Problem("pipelines.yaml:3: pipelines.sample", "unknown key")
+        self.world.file = {
+            "sound": None,
+            "a typo": Configuration({}, (wrong,), {"sample": (wrong,)}),
+            "not YAML": Configuration.unreadable(wrong),
+        }[how]
+        self.world.restart()
+        kept = "configurations/sample" in self.world.documents.rows
+        if kept and self.world.intake.catalogue.pipeline("sample") is None:
+            raise BrokenPromiseError(f"{_PROMISES[6]}: {how}")
 
     @rule(minutes=st.sampled_from([60, 26 * 60]))
     def be_down(self, minutes: int) -> None:
@@ -201,6 +218,7 @@ class Life(RuleBasedStateMachine):
         world = self.world
         world.faults.plan = {}
         world.host.by = timedelta()
+        world.file = None
         world.restart()
         self._land_what_is_late()
         for name in ("a.csv", "b.csv", "c.csv"):

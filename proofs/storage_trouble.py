@@ -37,8 +37,10 @@ KINDS: Final = (
     "poll",
     "index",
     "cleaning",
+    "configurations",
 )
-_NEVER_READ: Final = ("index",)  # the body of an index entry is empty
+#: The body of an index entry is empty; a configuration is read once it changed in the file.
+_NEVER_READ: Final = ("index", "configurations")
 _HOURLY: Final = ("schedules", "watches", "heads")
 
 

@@ -1,6 +1,6 @@
-"""The pipelines of the file, as they are configured now."""
+"""The pipelines as they are configured now; one with an error as it was configured last."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from shared.context import log
@@ -8,6 +8,7 @@ from shared.core import names
 from shared.core.endpoint import Endpoint
 from shared.core.pipeline import Pipeline
 from shared.core.run import Run
+from shared.errors import ConfigError
 from shared.openings import captured
 
 
@@ -16,6 +17,7 @@ class Catalogue:
     """The pipelines by name; nothing in it asks the outer world."""
 
     pipelines: Mapping[str, Pipeline]
+    missing: Callable[[str], None] = lambda _: None  #: raises why one with an error is not there
 
     def wanting(self, name: str) -> list[Pipeline]:
         """Return the pipelines for whose runs a blob of this name is."""
@@ -26,9 +28,12 @@ class Catalogue:
         ]
 
     def for_model_by_hand(self, name: str) -> Pipeline | None:
-        """Return the pipeline to whose endpoint a person's model of this name is to go."""
+        """Return the pipeline to whose endpoint a person's model of this name is to go.
+
+        Raises as `pipeline` does.
+        """
         by_hand = names.promoted_by_hand(name)
-        pipeline = self.pipelines.get(by_hand[0]) if by_hand else None
+        pipeline = self.pipeline(by_hand[0]) if by_hand else None
         if by_hand is None or pipeline is None or not pipeline.endpoints:
             return None
         return pipeline if len(by_hand[1]) == len(pipeline.key_tokens) else None
@@ -38,8 +43,15 @@ class Catalogue:
 
         A run that delivers to one endpoint of several sees that endpoint alone; one that is
         not in the file any more stays as the run knows it.
+
+        Raises:
+            TransientError: the pipeline has an error, and what it goes on by is not known now.
         """
-        pipeline = self.pipelines.get(run.pipeline)
+        try:
+            pipeline = self.pipeline(run.pipeline)
+        except ConfigError as exc:
+            log.warning("run %s keeps its own configuration: %s", run.run_id, exc)
+            return None
         if pipeline is None:
             return None
         try:
@@ -55,19 +67,29 @@ class Catalogue:
         return chosen.model_copy(update={"endpoints": endpoints, "key": chosen.key_tokens})
 
     def endpoints_of(self, run: Run) -> tuple[Endpoint, ...]:
-        """Return the endpoints that are configured now for the pipeline, and customer, of `run`."""
-        pipeline = self.pipelines.get(run.pipeline)
+        """Return the endpoints that are configured now for the pipeline, and customer, of `run`.
+
+        Raises as `pipeline` does.
+        """
+        pipeline = self.pipeline(run.pipeline)
         try:
             return pipeline.chosen_by(run.tokens).endpoints if pipeline else ()
         except ValueError:
             return ()
 
     def pipeline(self, name: str) -> Pipeline | None:
-        """Return a pipeline as it is configured now, or None."""
+        """Return a pipeline as it is configured now; None where the file has no such pipeline.
+
+        Raises:
+            TransientError: it has an error, and what it goes on by cannot be read now.
+            PipelineInError: it has an error, and there is nothing to go on by.
+        """
+        if name not in self.pipelines:
+            self.missing(name)
         return self.pipelines.get(name)
 
     def names(self) -> list[str]:
-        """Return the names of the configured pipelines."""
+        """Return the names of the pipelines that runs are opened for."""
         return list(self.pipelines)
 
     def scheduled(self) -> list[Pipeline]:

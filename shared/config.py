@@ -1,9 +1,11 @@
-"""Reads pipelines.yaml: every mistake at once, each with its line, its path and a cure."""
+"""Reads pipelines.yaml: every mistake at once, each with its line, its path and a cure.
 
-import json
+A mistake in one pipeline keeps that pipeline from being read, and no other.
+"""
+
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,32 +13,33 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from shared.config_source import (
-    KeyPath,
-    Source,
-    find,
-    plain_tree,
-    references,
-    where_it_breaks,
-)
+from shared.config_files import FileRefused, bounded_text, read_probe
+from shared.config_source import KeyPath, Source, find, references, repeated, secrets
+from shared.config_yaml import MOST_BYTES, Loader, where_it_breaks
+from shared.configuration import Configuration
 from shared.core.config_types import Strict
 from shared.core.identity import unclear
 from shared.core.pipeline import Pipeline
 from shared.settings import Problem
 
+__all__ = ["Configuration", "json_schema", "load_pipelines"]
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """What the pipelines file says, as far as `problems` does not say otherwise."""
-
-    pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
+_MOST_PIPELINES: Final = 500
+#: Problems that are listed of one pipeline.
+_MOST_TOLD: Final = 50
+#: Bytes of all probe files that one pipeline, and that all of them, are given; each mention counts.
+_MOST_PROBES: Final = 2 * 1024**2
+_MOST_PROBES_OF_ALL: Final = 16 * 1024**2
+#: A longer key is no slip of the pen.
+_LONGEST_SLIP: Final = 40
+_EXAMPLE: Final = "see pipelines.example.yaml"
+_UNREADABLE: Final = (yaml.YAMLError, ValueError, TypeError, RecursionError)
 
 
 def load_pipelines(
     file: Path, environment: Mapping[str, str], *, development: bool
 ) -> Configuration:
-    """Return the pipelines of `file`, or every problem that is in it and none of them.
+    """Return the pipelines of `file` that are sound, and every problem of the others.
 
     Args:
         file: the YAML file; files it names are found relative to it.
@@ -44,62 +47,113 @@ def load_pipelines(
         development: whether plain http on loopback is allowed.
     """
     try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as exc:
-        cure = "set PIPELINES_FILE, or copy pipelines.example.yaml"
-        return _refused(Problem(file.name, f"cannot be read ({exc.strerror})", cure))
-    except UnicodeDecodeError:
-        return _refused(Problem(file.name, "is not UTF-8 text"))
-    try:
-        source = Source(file, yaml.compose(text, Loader=yaml.SafeLoader))
-        problems = list(source.duplicates())
-        tree = plain_tree(yaml.safe_load(text))
-        return _read(source, tree, problems, environment, development=development)
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as exc:
-        return _refused(Problem(file.name, "is not plain YAML", where_it_breaks(exc)))
+        return _Reader(file, environment, development=development).read()
+    except FileRefused as exc:
+        cure = exc.cure or "set PIPELINES_FILE, or copy pipelines.example.yaml"
+        return Configuration.unreadable(Problem(file.name, exc.what, cure))
+    except _UNREADABLE as exc:
+        problem = Problem(file.name, "is not plain YAML", where_it_breaks(exc))
+        return Configuration.unreadable(problem)
+    except Exception as exc:  # noqa: BLE001 -- the app goes on by what it knows, whatever is written
+        what = f"cannot be understood ({type(exc).__name__})"
+        return Configuration.unreadable(Problem(file.name, what, _EXAMPLE))
 
 
-def _read(
-    source: Source,
-    tree: Any,
-    problems: list[Problem],
-    environment: Mapping[str, str],
-    *,
-    development: bool,
-) -> Configuration:
-    listed = tree.get("pipelines") if isinstance(tree, dict) else None
-    if not isinstance(listed, dict) or not listed:
-        cure = "see pipelines.example.yaml"
-        return _refused(Problem(source.file.name, "has no `pipelines:`", cure))
-    problems += [
-        source.problem((key,), "unknown key", _suggest(str(key), ["pipelines"]))
-        for key in tree
-        if key != "pipelines"
-    ]
-    pipelines: dict[str, Pipeline] = {}
-    for name, raw in listed.items():
-        reader = _PipelineReader(source, str(name), environment, development=development)
-        pipeline = reader.read(raw)
-        problems += reader.problems
-        if pipeline is not None:
-            pipelines[pipeline.name] = pipeline
-    problems += _unclear_endpoints(source, pipelines)
-    return Configuration(problems=tuple(problems)) if problems else Configuration(pipelines)
+class _Reader:
+    """Reads the file as a whole, each pipeline by itself."""
+
+    def __init__(self, file: Path, environment: Mapping[str, str], *, development: bool) -> None:
+        self._file = file
+        self._environment = environment
+        self._development = development
+        self._loader = Loader(bounded_text(file, MOST_BYTES))
+        self._probes = _Probes(file.parent)
+
+    def read(self) -> Configuration:
+        """Return what the file says.
+
+        Raises:
+            ValueError, yaml.YAMLError: nobody can say which pipelines it has.
+        """
+        root = self._loader.root()
+        listed = _value_of(root, "pipelines")
+        if root is None or listed is None or not listed.value:
+            problem = Problem(self._file.name, "has no `pipelines:`", _EXAMPLE)
+            return Configuration.unreadable(problem)
+        source = Source(self._file.name, root)
+        problems = list(_unknown_keys(source, root))
+        twice = {str(key.value): key for key in repeated(listed)}
+        pairs = self._loader.pairs(listed)
+        if len(pairs) > _MOST_PIPELINES:
+            raise ValueError(f"it lists more than {_MOST_PIPELINES} pipelines")
+        pipelines: dict[str, Pipeline] = {}
+        broken: dict[str, tuple[Problem, ...]] = {}
+        for key, node in pairs:
+            name = key.value
+            reader = _PipelineReader(
+                source, name, self._environment, self._probes, development=self._development
+            )
+            if name in twice:
+                reader.problems.append(
+                    source.repetition(twice[name], ("pipelines", name), "pipeline")
+                )
+            pipeline = reader.read(self._loader, node)
+            if pipeline is not None:
+                pipelines[name] = pipeline
+            else:
+                broken[name] = _the_first(reader.problems, name)
+                problems += broken[name]
+        for name, problem in _unclear_endpoints(source, pipelines):
+            pipelines.pop(name, None)
+            broken[name] = (*broken.get(name, ()), problem)
+            problems.append(problem)
+        return Configuration(pipelines, tuple(problems), broken)
 
 
-def _unclear_endpoints(source: Source, pipelines: Mapping[str, Pipeline]) -> Iterator[Problem]:
-    """Yield endpoints that may be one, and would then be updated at once by two runs."""
-    updates = (
+def _value_of(root: yaml.Node | None, key: str) -> yaml.MappingNode | None:
+    """Return the mapping under a key at the top; None where there is none.
+
+    Raises:
+        ValueError: the key stands there twice.
+    """
+    if not isinstance(root, yaml.MappingNode):
+        return None
+    found = [value for name, value in root.value if name.value == key]
+    if len(found) > 1:
+        raise ValueError(f"`{key}:` stands twice at the top: join the two")
+    return found[0] if found and isinstance(found[0], yaml.MappingNode) else None
+
+
+def _unknown_keys(source: Source, root: yaml.Node) -> Iterator[Problem]:
+    keys = [str(key.value) for key, _ in root.value if key.value != "pipelines"]
+    for key in dict.fromkeys(keys[:_MOST_TOLD]):
+        yield source.problem((key,), "unknown key", _suggest(key, ["pipelines"]))
+
+
+def _the_first(problems: list[Problem], name: str) -> tuple[Problem, ...]:
+    """Return the problems of a pipeline, as many of them as anybody reads."""
+    left = len(problems) - _MOST_TOLD
+    more = (Problem(f"pipelines.{name[:_LONGEST_SLIP]}", f"{left} more problems"),)
+    return tuple(problems) if left <= 0 else (*problems[:_MOST_TOLD], *more)
+
+
+def _unclear_endpoints(
+    source: Source, pipelines: Mapping[str, Pipeline]
+) -> Iterator[tuple[str, Problem]]:
+    """Yield pipelines whose endpoint may be another's, and be updated at once by two runs."""
+    updates = [
         (f"{name}.{endpoint.name}", endpoint.update)
         for name, pipeline in pipelines.items()
         for endpoint in pipeline.endpoints
-    )
+    ]
     for first, second in unclear(updates):
-        yield source.problem(
-            ("pipelines", second.partition(".")[0], "endpoints"),
+        name = second.partition(".")[0]
+        problem = source.problem(
+            ("pipelines", name, "endpoints"),
             f"{second} may be the same web service as {first}, at another host",
             "write the same host in both, the one on the Update Resource help page",
         )
+        yield name, problem
 
 
 def json_schema() -> dict[str, Any]:
@@ -126,52 +180,110 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+class _Probes:
+    """Reads probe files, each once, and counts what they add to the records."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._left = _MOST_PROBES_OF_ALL
+        self._known: dict[str, tuple[dict[str, Any], int]] = {}
+
+    def read(self, name: str, left: int) -> tuple[dict[str, Any], int]:
+        """Return the content of a probe file and its size.
+
+        Args:
+            name: its path as it is written.
+            left: how many bytes the pipeline may still be given.
+
+        Raises:
+            FileRefused: it cannot be used, or is one too many.
+        """
+        if name not in self._known:
+            self._known[name] = read_probe(self._folder, name)
+        rows, size = self._known[name]
+        self._left -= size
+        if size > left or self._left < 0:
+            most = (_MOST_PROBES if size > left else _MOST_PROBES_OF_ALL) // 1024
+            whose = "this pipeline" if size > left else "all pipelines"
+            raise FileRefused(
+                f"makes the probe files of {whose} larger than {most} KB", "use fewer rows"
+            )
+        return rows, size
+
+
 class _PipelineReader:
     """Reads one pipeline; whatever is wrong with it is in `problems`."""
 
     def __init__(
-        self, source: Source, name: str, environment: Mapping[str, str], *, development: bool
+        self,
+        source: Source,
+        name: str,
+        environment: Mapping[str, str],
+        probes: _Probes,
+        *,
+        development: bool,
     ) -> None:
         self.problems: list[Problem] = []
         self._source = source
         self._name = name
         self._environment = environment
+        self._probes = probes
         self._development = development
 
-    def read(self, raw: Any) -> Pipeline | None:
-        """Return the pipeline when nothing is wrong with it."""
-        if not isinstance(raw, dict):
-            self._add((), "must be a mapping", "see pipelines.example.yaml")
-            return None
-        tree = dict(raw)
-        self._read_probes(tree)
+    def read(self, loader: Loader, node: yaml.Node) -> Pipeline | None:
+        """Return the pipeline when nothing is wrong with it. Never raises.
+
+        Args:
+            loader: that composed the file.
+            node: what the file says of the pipeline.
+        """
+        try:
+            found = self._source.duplicates(node, ("pipelines", self._name))
+            self.problems += islice(found, _MOST_TOLD)
+            raw = loader.plain(node)
+            if not isinstance(raw, dict):
+                self._add((), "must be a mapping", _EXAMPLE)
+                return None
+            return self._read(raw)
+        except _UNREADABLE as exc:
+            self._add((), "is not plain YAML", where_it_breaks(exc))
+        except Exception as exc:  # noqa: BLE001 -- one odd pipeline never stops the others
+            self._add((), f"cannot be understood ({type(exc).__name__})", _EXAMPLE)
+        return None
+
+    def _read(self, tree: dict[str, Any]) -> Pipeline | None:
         for path, name in references(tree):
             if not self._environment.get(name):
                 cure = "add it to the app settings (locally: Values in local.settings.json)"
                 self._add(path, f"app setting {name} is not set", cure)
+        for path in secrets(tree):
+            cure = "put it into an app setting, and name that as ${NAME}"
+            self._add(path, "holds what looks like a signature or a key", cure)
+        if "name" in tree:
+            self._add(("name",), "unknown key", "the name is the key that the pipeline stands at")
+        self._read_probes(tree)
         try:
             pipeline = Pipeline.model_validate(
-                {"name": self._name, **tree}, context={"development": self._development}
+                {**tree, "name": self._name}, context={"development": self._development}
             )
         except ValidationError as exc:
-            for error in exc.errors(include_url=False, include_input=False):
+            for error in exc.errors(include_url=False, include_input=False)[: _MOST_TOLD + 1]:
                 self._add_error(error)
             return None
         return None if self.problems else pipeline
 
     def _read_probes(self, tree: dict[str, Any]) -> None:
+        left = _MOST_PROBES
         for path, holder in list(find(tree, ("endpoints", "*", "verify", "rows"))):
-            if not isinstance(holder["rows"], str):
+            named, holder["rows"] = holder["rows"], _HARMLESS_PROBE
+            if not isinstance(named, str):
                 self._add(path, "must name a file", "a JSON file with the request body to score")
-                holder["rows"] = _HARMLESS_PROBE
                 continue
-            file = self._source.file.parent / holder["rows"]
             try:
-                holder["rows"] = json.loads(file.read_text(encoding="utf-8"))
-            except (OSError, ValueError) as exc:
-                reason = exc.strerror if isinstance(exc, OSError) else "not JSON"
-                self._add(path, f"{holder['rows']} cannot be read ({reason})", "see its path")
-                holder["rows"] = _HARMLESS_PROBE
+                holder["rows"], size = self._probes.read(named, left)
+                left -= size
+            except FileRefused as exc:
+                self._add(path, exc.what, exc.cure)
 
     def _add(self, path: KeyPath, what: str, cure: str = "") -> None:
         self.problems.append(self._source.problem(("pipelines", self._name, *path), what, cure))
@@ -195,10 +307,6 @@ class _PipelineReader:
 _HARMLESS_PROBE: Final = {"Inputs": {"input1": {"ColumnNames": ["x"], "Values": [["0"]]}}}
 
 
-def _refused(problem: Problem) -> Configuration:
-    return Configuration(problems=(problem,))
-
-
 def _known_keys(path: KeyPath) -> list[str]:
     model: type[BaseModel] = Pipeline
     for part in path:
@@ -220,7 +328,7 @@ def _models(annotation: Any) -> Iterator[type[Strict]]:
 
 
 def _suggest(key: str, known: list[str]) -> str:
-    close = get_close_matches(key, known, n=1)
+    close = get_close_matches(key, known, n=1) if len(key) <= _LONGEST_SLIP else []
     if close:
         return f"did you mean `{close[0]}`?"
     return f"known here: {', '.join(known)}" if known else "remove it"

@@ -1,68 +1,102 @@
 """The pipelines file as it was written: where each key stands, and what its texts refer to."""
 
+import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from shared.config_yaml import line_of
+from shared.core.redact import one_line
 from shared.core.references import references_in
 from shared.settings import Problem
 
-_MOST_NODES: Final = 100_000
-
 KeyPath = tuple[str | int, ...]
+#: Of a key that is shown.
+_LONGEST_KEY: Final = 80
+#: What must be in an app setting; a text that names the setting itself is fine.
+_SECRET: Final = re.compile(
+    r"(?:(?<![a-z])|(?<=3f))(?:sig|signature|sharedaccesssignature|sharedaccesskey|accountkey|password|pwd)"
+    r"\s*(?:=|%3d|%253d)\s*(?!\$\{)[^\s;&]",
+    re.IGNORECASE,
+)
 
 
 class Source:
     """The file as it was written: where each path stands in it."""
 
-    def __init__(self, file: Path, node: yaml.Node | None) -> None:
-        self.file = file
-        self._node = node
+    def __init__(self, name: str, root: yaml.Node) -> None:
+        self.name = name
+        self._root = root
+        self._keys: dict[int, dict[str, tuple[int, yaml.Node]]] = {}
 
     def problem(self, path: KeyPath, what: str, cure: str = "") -> Problem:
         """Return a problem at `path`, or at the nearest part of it that is written."""
-        shown = ".".join(map(str, path))
-        return Problem(f"{self.file.name}:{self._line(path)}: {shown}", what, cure)
+        return self._problem(self._line(path), path, what, cure)
 
-    def duplicates(self) -> Iterator[Problem]:
-        """Yield every key that stands twice in one mapping; YAML would keep the last."""
-        yield from self._duplicates(self._node, ())
+    def _problem(self, line: int, path: KeyPath, what: str, cure: str = "") -> Problem:
+        shown = ".".join(one_line(str(part)[:_LONGEST_KEY]) for part in path)
+        return Problem(f"{self.name}:{line}: {shown}", what, cure)
 
-    def _duplicates(self, node: yaml.Node | None, path: KeyPath) -> Iterator[Problem]:
+    def duplicates(self, node: yaml.Node, path: KeyPath) -> Iterator[Problem]:
+        """Yield every key that stands twice in one mapping below `node`.
+
+        YAML would keep the last. What several aliases name is looked at once.
+        """
+        yield from self._duplicates(node, path, set())
+
+    def _duplicates(self, node: yaml.Node, path: KeyPath, seen: set[int]) -> Iterator[Problem]:
+        if id(node) in seen:
+            return
+        seen.add(id(node))
         if isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
-                yield from self._duplicates(item, (*path, index))
+                yield from self._duplicates(item, (*path, index), seen)
         if not isinstance(node, yaml.MappingNode):
             return
-        seen: set[str] = set()
-        for key, value in node.value:
+        for key in repeated(node):
             here = (*path, str(key.value))
-            if not isinstance(key, yaml.ScalarNode):
-                raise ValueError(f"line {key.start_mark.line + 1}: a key must be a word")  # noqa: TRY004 -- the file's fault
-            if key.value in seen:
-                kind = "pipeline" if path == ("pipelines",) else "key"
-                line = key.start_mark.line + 1
-                where = f"{self.file.name}:{line}: {'.'.join(map(str, here))}"
-                yield Problem(where, f"a {kind} of this name stands above already", "rename one")
-            seen.add(key.value)
-            yield from self._duplicates(value, here)
+            yield self.repetition(key, here)
+        for key, value in node.value:
+            yield from self._duplicates(value, (*path, str(key.value)), seen)
+
+    def repetition(self, key: yaml.Node, path: KeyPath, kind: str = "key") -> Problem:
+        """Return the problem of a key that stands above already."""
+        what = f"a {kind} of this name stands above already"
+        return self._problem(line_of(key), path, what, "rename one")
 
     def _line(self, path: KeyPath) -> int:
-        node, line = self._node, 1
+        node, line = self._root, 1
         for part in path:
             if isinstance(node, yaml.MappingNode):
-                found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+                found = self._index(node).get(str(part))
                 if found is None:
                     break
-                line, node = found[0].start_mark.line + 1, found[1]
+                line, node = found
             elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
                 node = node.value[part]
-                line = node.start_mark.line + 1
+                line = line_of(node)
             else:
                 break
         return line
+
+    def _index(self, node: yaml.MappingNode) -> dict[str, tuple[int, yaml.Node]]:
+        known = self._keys.get(id(node))
+        if known is None:
+            known = {str(key.value): (line_of(key), value) for key, value in node.value}
+            self._keys[id(node)] = known
+        return known
+
+
+def repeated(node: yaml.MappingNode) -> list[yaml.Node]:
+    """Return the keys of a mapping that stand above already."""
+    seen: set[str] = set()
+    found = []
+    for key, _ in node.value:
+        if str(key.value) in seen:
+            found.append(key)
+        seen.add(str(key.value))
+    return found
 
 
 def find(tree: Any, pattern: tuple[str, ...]) -> Iterator[tuple[KeyPath, dict[Any, Any]]]:
@@ -88,11 +122,10 @@ def find(tree: Any, pattern: tuple[str, ...]) -> Iterator[tuple[KeyPath, dict[An
 
 
 def texts(node: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """Yield every text of the tree with its path, other than the content of probe files."""
+    """Yield every text of the tree with its path."""
     if isinstance(node, dict):
         for key, value in node.items():
-            if key != "rows":
-                yield from texts(value, (*path, str(key)))
+            yield from texts(value, (*path, str(key)))
     elif isinstance(node, list):
         for index, value in enumerate(node):
             yield from texts(value, (*path, index))
@@ -107,36 +140,8 @@ def references(tree: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
             yield path, name
 
 
-def plain_tree(node: Any) -> Any:
-    """Return what YAML made of the file with text for keys and for dates.
-
-    Raises:
-        ValueError: aliases blow it up beyond what a person writes.
-    """
-    return _plain(node, [_MOST_NODES])
-
-
-def _plain(node: Any, left: list[int]) -> Any:
-    left[0] -= 1
-    if left[0] < 0:
-        raise ValueError("it holds more than a person writes: are aliases nested?")
-    if isinstance(node, dict):
-        return {str(key): _plain(value, left) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_plain(value, left) for value in node]
-    return node if node is None or isinstance(node, bool | int | float | str) else str(node)
-
-
-def where_it_breaks(exc: Exception) -> str:
-    """Return where and why the file cannot be read, without repeating any of its content."""
-    if isinstance(exc, RecursionError):
-        return "it is nested too deeply"
-    if isinstance(exc, yaml.MarkedYAMLError) and exc.problem_mark is not None:
-        line = f"line {exc.problem_mark.line + 1}"
-        if isinstance(exc, yaml.composer.ComposerError):  # its text repeats what follows the *
-            return f"{line}: an alias that stands for nothing: quote a value that begins with *"
-        known = not isinstance(exc, yaml.constructor.ConstructorError)
-        return f"{line}: {exc.problem if known else 'a tag or value that is not plain YAML'}"
-    if isinstance(exc, yaml.YAMLError):
-        return "it holds characters that are not allowed in YAML"
-    return str(exc) if isinstance(exc, ValueError) else "it holds a key that is not a word"
+def secrets(tree: dict[str, Any]) -> Iterator[KeyPath]:
+    """Yield the path of each text that holds what looks like a signature or a key."""
+    for path, value in texts(tree):
+        if _SECRET.search(value):
+            yield path

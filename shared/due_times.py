@@ -34,7 +34,6 @@ class _Books:
     """What is known of a pipeline's due times while they are dealt with."""
 
     last_due: datetime
-    schedule: str
     trained: dict[str, str]
     waiting: list[Due] = field(default_factory=list)
 
@@ -43,7 +42,6 @@ class _Books:
             last_due=self.last_due,
             trained=self.trained,
             waiting=tuple(self.waiting),
-            schedule=self.schedule,
         )
 
 
@@ -54,22 +52,26 @@ class DueTimes:
     context: Context
     asked: Asked
 
-    def start(self, pipeline: Pipeline, active_since: datetime, until: datetime) -> None:
+    def start(self, pipeline: Pipeline, scheduled_since: datetime | None, until: datetime) -> None:
         """Open the runs of the due times that have come, and of those whose data has.
+
+        Args:
+            pipeline: whose schedule it is.
+            scheduled_since: since when it has this schedule; None where that is not known.
+            until: when no further run may be begun.
 
         Raises:
             TransientError: storage does not work now, or time is up; the next tick goes on.
         """
         now, known = self.context.clock.now(), self.context.ledger.last_due(pipeline.name)
-        schedule = names.digest("schedule", repr(pipeline.schedule))
-        since = self._since(known.record if known else None, schedule, active_since)
+        since = self._since(known.record if known else None, scheduled_since)
         waiting = known.record.waiting if known else ()
         dues = to_start(pipeline, since, now)
         looks = [due for due in waiting if now >= due.next_look]
-        moved = known is None or (since, schedule) != (known.record.last_due, known.record.schedule)
+        moved = known is None or since != known.record.last_due
         if not dues and not looks and not moved:
             return
-        books = _Books(since, schedule, dict(known.record.trained) if known else {})
+        books = _Books(since, dict(known.record.trained) if known else {})
         books.waiting = [due for due in waiting if now < due.next_look]
         # The runs first: their ids are derived from the due time, so a repetition meets them.
         for due in looks:
@@ -84,14 +86,15 @@ class DueTimes:
         except Conflict:
             return  # another worker was as fast
 
-    def _since(self, known: DueTime | None, schedule: str, active_since: datetime) -> datetime:
-        """Return since when due times count: never from before there was such a schedule."""
+    def _since(self, known: DueTime | None, scheduled_since: datetime | None) -> datetime:
+        """Return since when due times count: never from before there was this schedule."""
         now = self.context.clock.now()
+        since = scheduled_since or (now - _ON_TIME if known is None else known.last_due)
         if known is None:
-            return max(active_since, now - _ON_TIME)
-        if known.schedule not in ("", schedule) or known.last_due > now + _ON_TIME:
-            return now  # it is another one, or was dealt with by a host whose clock was ahead
-        return known.last_due
+            return since
+        if known.last_due > now + _ON_TIME:
+            return now  # it was dealt with by a host whose clock was ahead
+        return max(since, known.last_due)
 
     def _first_look(self, pipeline: Pipeline, at: datetime) -> Due:
         waits = pipeline.wait_for_data

@@ -8,6 +8,7 @@ between any two writes is finished by the poll or by the event's next delivery.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,14 +16,16 @@ from typing import Final
 from shared.asked import Asked
 from shared.backfill import Backfill
 from shared.catalogue import Catalogue
+from shared.configuration import Configuration
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.driver import Driver
-from shared.errors import CorruptRecord, RelearnError
+from shared.errors import CorruptRecord, RelearnError, TransientError
 from shared.gathering import Gathered, Gathering, key_of
+from shared.last_good import LastGood
 from shared.newness import Newness, version_of
 from shared.openings import Opening, ambiguous
 from shared.records import VersionEntry
@@ -53,7 +56,7 @@ class Intake:
 
     Args:
         context: the world.
-        pipelines: the present configuration, by name.
+        configuration: what the pipelines file says, or the pipelines by name where all are sound.
         started_at: when this process started, by its own clock; a pipeline seen for the first
             time counts as activated then.
     """
@@ -61,11 +64,16 @@ class Intake:
     def __init__(
         self,
         context: Context,
-        pipelines: Mapping[str, Pipeline],
+        configuration: Configuration | Mapping[str, Pipeline],
         started_at: datetime,
     ) -> None:
         self._context = context
-        self.catalogue: Final = Catalogue(pipelines)
+        if not isinstance(configuration, Configuration):
+            configuration = Configuration(configuration)
+        #: What pipelines with an error go on by.
+        self.last_good: Final = LastGood(context, configuration, started_at)
+        pipelines = self.last_good.served
+        self.catalogue: Final = Catalogue(pipelines, self.last_good.require)
         #: Takes the steps of every run; it tells back of data versions that it meets.
         self.driver: Final = Driver(context, self)
         self._opening = Opening(context, self.driver)
@@ -111,12 +119,19 @@ class Intake:
             log.info("blob %s is gone again: nothing to do", name)
             return []
         wanted = self.catalogue.wanting(name)
+        if not wanted and self.last_good.incomplete:
+            raise TransientError(f"blob {name}: the pipeline that it is for may not be known now")
         if not wanted:
             self._newness.say_once(f"blob {name} matches no pipeline: it is left alone", name)
         return self._receive_for_all(wanted, blob)
 
     def activate(self) -> None:
-        """Make sure that every pipeline has the time since when blobs are news to it."""
+        """Make sure of what the pipelines go on by, and of the time since when blobs are news.
+
+        Raises:
+            TransientError: storage does not work now.
+        """
+        self.last_good.refresh()
         for name in self.catalogue.names():
             try:
                 self.active_since(name)
@@ -126,6 +141,17 @@ class Intake:
     def active_since(self, pipeline: str) -> datetime:
         """Return when the pipeline was first known; what is older is not news to it."""
         return self._newness.active_since(pipeline)
+
+    def scheduled_since(self, pipeline: str) -> datetime | None:
+        """Return since when the pipeline has its schedule; None where that is not known.
+
+        Raises:
+            TransientError: storage does not work now.
+        """
+        self.last_good.refresh()
+        with suppress(CorruptRecord):  # reported by `activate`; the schedule does not need it
+            self.active_since(pipeline)
+        return self.last_good.scheduled_since(pipeline)
 
     def given_back(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
         """Have other runs train on what `run` was to train on and will not. Safe to repeat."""

@@ -13,6 +13,7 @@ Layout (one container, never the data container):
 * `heads/<id>`      what serves at an endpoint, and who may change it now
 * `watches/<id>`    when one place of an endpoint is proved again
 * `pipelines/<name>`, `schedules/<name>`   first activation, last due time
+* `configurations/<name>`   the last configuration of a pipeline that had no error
 * `poll`, `sweep`, `cleaning`   the last tick, how far the search for lost events is
 
 A record that cannot be understood raises `CorruptRecord` and is never overwritten.
@@ -38,6 +39,7 @@ from shared.records import (
     Activation,
     DueTime,
     Heartbeat,
+    KeptConfiguration,
     Landed,
     Marker,
     Stored,
@@ -359,6 +361,24 @@ class Ledger:
                 continue
             return candidate
         raise Conflict(f"{name} keeps changing")
+
+    def configurations(self) -> Iterator[Listed]:
+        """Yield what is kept of each pipeline; metadata tell what changed, without a read."""
+        return self._documents.listing("configurations/")
+
+    def configuration(self, pipeline: str) -> Stored[KeptConfiguration] | None:
+        """Return the last configuration of a pipeline that had no error, or None."""
+        return self._read(f"configurations/{pipeline}", KeptConfiguration)
+
+    def put_configuration(
+        self, kept: KeptConfiguration, hints: dict[str, str], expected: ETag | None
+    ) -> None:
+        """Store a configuration, as new or over version `expected`. Raises Conflict."""
+        name = f"configurations/{kept.pipeline.name}"
+        if expected is None:
+            self._documents.create(name, _body(kept), hints)
+        else:
+            self._documents.replace(name, _body(kept), expected, hints)
 
     def last_due(self, pipeline: str) -> Stored[DueTime] | None:
         """Return the newest due time that was dealt with, or None."""

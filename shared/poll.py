@@ -160,9 +160,10 @@ class Poll:
             until: when no further run may be begun; None: as long as a tick may take.
         """
         until = until or self.until()
+        self._intake.last_good.load()
         for pipeline in self._intake.catalogue.scheduled():
             try:
-                since = self._intake.active_since(pipeline.name)
+                since = self._intake.scheduled_since(pipeline.name)
                 self._due_times.start(pipeline, since, until)
             except RelearnError as exc:
                 log.error("pipeline %s: its schedule must wait: %s", pipeline.name, exc)

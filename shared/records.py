@@ -7,6 +7,7 @@ from typing import Generic, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.core.blobs import BlobVersion
+from shared.core.pipeline import Pipeline
 from shared.ports import ETag, Listed
 
 
@@ -34,6 +35,14 @@ class Activation(Record):
     backfilled_at: AwareDatetime | None = None  #: when older blobs were taken, where they are
 
 
+class KeptConfiguration(Record):
+    """The last configuration of a pipeline that had no error, probe rows included."""
+
+    pipeline: Pipeline
+    recorded_at: AwareDatetime  #: since when it is configured like this
+    scheduled_since: AwareDatetime  #: since when it has this schedule; no earlier time is due
+
+
 class Due(BaseModel):
     """A due time that came before its data."""
 
@@ -49,7 +58,6 @@ class DueTime(Record):
     last_due: AwareDatetime
     waiting: tuple[Due, ...] = ()
     trained: dict[str, str] = Field(default_factory=dict)  #: key -> bytes and due time
-    schedule: str = ""  #: digest of the schedule that these were due times of
 
 
 class SweepState(Record):

@@ -16,7 +16,8 @@ from shared.adapters import StudioAdapters
 from shared.clients.blob_documents import BlobDocuments
 from shared.clients.http import Http, RequestsHttp
 from shared.clients.storage import AccountBlobs
-from shared.config import Configuration, load_pipelines
+from shared.config import load_pipelines
+from shared.configuration import Configuration
 from shared.context import Context, Limits, log
 from shared.core.urls import is_loopback
 from shared.driver import Driver
@@ -74,13 +75,14 @@ class App:
     history: History
 
     @property
-    def problems(self) -> tuple[Problem, ...]:
-        """Everything that a person must change before new runs are opened."""
+    def found(self) -> tuple[Problem, ...]:
+        """Everything that a person must change."""
         return (*self.settings.problems, *self.configuration.problems)
 
-    def require_no_problems(self) -> None:
-        """Raise ConfigError with every problem, should there be one (rule 15)."""
-        _raise_problems(self.problems)
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The same, and what pipelines with an error go on by meanwhile."""
+        return (*self.found, *self.intake.last_good.notes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,11 @@ class Unusable:
     """The app cannot even be put together: these settings are wrong."""
 
     problems: tuple[Problem, ...]
+
+    @property
+    def found(self) -> tuple[Problem, ...]:
+        """Everything that a person must change."""
+        return self.problems
 
     def require_no_problems(self) -> None:
         """Raise ConfigError with every problem."""
@@ -104,6 +111,7 @@ def app() -> App:
     if isinstance(built, Unusable):
         built.require_no_problems()
         raise ConfigError("the settings cannot be used")
+    built.intake.last_good.load()  # once for each process, and only where a pipeline has an error
     return built
 
 
@@ -114,7 +122,7 @@ def app_or_problems() -> App | Unusable:
     # everything from INFO on to Application Insights (contract azure-functions §5).
     logging.getLogger("azure").setLevel(logging.WARNING)
     built = build(os.environ, ROOT, RequestsHttp(), SystemClock(), STARTED_AT)
-    for problem in built.problems:
+    for problem in built.found:
         log.error("wrong setting: %s", problem)
     return built
 
@@ -163,7 +171,7 @@ def build(
         limits=_limits(settings),
         redactor=redactor,
     )
-    intake = Intake(context, configuration.pipelines, started_at)
+    intake = Intake(context, configuration, started_at)
     return assemble(settings, configuration, context, intake, Poll(context, intake))
 
 

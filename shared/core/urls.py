@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from shared.core.pattern import fill, tokens_of
 
@@ -22,6 +22,14 @@ _ARM: Final = re.compile(
 _ARM_VERSIONS: Final = ("2017-01-01", "2016-05-01-preview")
 _CLASSIC_NAME: Final = re.compile(r"[a-z0-9]{1,24}")
 _API_VERSION: Final = "2.0"
+#: The parameters that are documented for such a URL, and what their values look like (§1.1, §2).
+_PARAMETERS: Final = {
+    "api-version": re.compile(r"[0-9][0-9.-]{0,20}(?:-preview)?"),
+    "details": re.compile(r"true|false", re.IGNORECASE),
+    "format": re.compile(r"[a-z]{1,20}", re.IGNORECASE),
+}
+#: A parameter that is shown by its name; anything else may be the secret itself.
+_SHOWABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,30}")
 _DEFAULT_PORTS: Final = {"https": ":443", "http": ":80"}
 _WHERE: Final = "copy it from the endpoint's API help page"
 #: The platform's own services, for machines inside it alone (169.254.169.254 is link-local).
@@ -75,7 +83,7 @@ def update_url(text: str) -> str:
         ValueError: it is another kind of URL, or names the default endpoint, which follows
             its experiment and cannot be patched (contract studio-classic §3).
     """
-    scheme, host, path, _ = _split(text)
+    scheme, host, path, query = _split(text)
     if _ARM.search(path):
         raise ValueError("this is a New (Resource Manager) web service: write `kind: webservice`")
     if path.endswith(("/execute", "/jobs")):
@@ -94,6 +102,7 @@ def update_url(text: str) -> str:
             "the default endpoint follows its experiment and cannot be updated: "
             "add an endpoint to the predictive web service and name that one"
         )
+    _parameters(query)
     return urlunsplit((scheme, host, path, "", ""))  # no query is documented for it
 
 
@@ -110,9 +119,9 @@ def web_service_url(text: str) -> str:
             "/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.MachineLearning"
             "/webServices/<name>): copy the resource id from the portal"
         )
-    given = {name.lower(): value for name, value in parse_qsl(query)}.get("api-version")
+    given = {name.lower(): value for name, value in _parameters(query)}.get("api-version")
     if given is not None and given not in _ARM_VERSIONS:
-        raise ValueError(f"api-version {given} is not known here: {' or '.join(_ARM_VERSIONS)}")
+        raise ValueError(f"its api-version is not known here: {' or '.join(_ARM_VERSIONS)}")
     version = urlencode({"api-version": given or _ARM_VERSIONS[0]})
     return urlunsplit((scheme, host, path, version, ""))
 
@@ -233,14 +242,39 @@ def _split(text: str) -> tuple[str, str, str, str]:
         raise ValueError("not a URL: it must start with https:// and name a host")
     if "{" in parts.netloc or "{" in parts.query:
         raise ValueError("a {token} may only stand in the path of a URL")
-    if parts.username or parts.password:
+    if "@" in parts.netloc:
         raise ValueError("a URL here must not carry a user name or password")
+    if set("=&;") & set(unquote(unquote(parts.path))):
+        raise ValueError("the path of a URL here holds no = or & or ;: remove what follows it")
     host = parts.netloc.lower().removesuffix(_DEFAULT_PORTS[parts.scheme])
     return parts.scheme, host, parts.path.rstrip("/").rstrip("."), parts.query.rstrip(".")
 
 
+def _parameters(query: str) -> list[tuple[str, str]]:
+    """Return the parameters of a query.
+
+    Raises:
+        ValueError: one is not documented for such a URL, or stands there twice. It is named, and
+            its value never shown: it may be a signature.
+    """
+    pairs = parse_qsl(query, keep_blank_values=True)
+    bare = {unquote(part) for part in query.split("&") if "=" not in part}
+    names = [name.lower() for name, _ in pairs]
+    for (name, value), known in zip(pairs, names, strict=True):
+        form = _PARAMETERS.get(known)
+        if form is not None and form.fullmatch(value) and names.count(known) == 1:
+            continue
+        shown = _SHOWABLE.fullmatch(name) and name not in bare
+        raise ValueError(
+            f"the query parameter {name if shown else 'of this URL'} is not one of "
+            f"{', '.join(_PARAMETERS)}, or not in its form: remove it, a key or signature belongs "
+            "in an app setting"
+        )
+    return pairs
+
+
 def _with_version(query: str) -> str:
-    pairs = parse_qsl(query)
+    pairs = _parameters(query)
     if not any(name.lower() == "api-version" for name, _ in pairs):
         pairs.insert(0, ("api-version", _API_VERSION))
     return urlencode(pairs)

@@ -12,6 +12,7 @@ from azure.core.credentials import AccessToken
 from local.studio import InstantTrainer, OutputKind, Published, Studio
 from shared.adapters import StudioAdapters
 from shared.clients.arm_token import ArmToken
+from shared.configuration import Configuration
 from shared.context import Context, Limits
 from shared.core.pipeline import Pipeline
 from shared.core.run import Run
@@ -70,6 +71,7 @@ class World:
     own_storage: str | None = None  #: connection string of the service's own storage
     inputs: tuple[str, ...] = ("input1",)  #: what the training service takes
     clock: FakeClock = field(default_factory=FakeClock)  #: the storage's, and the service's
+    file: Configuration | None = None  #: what the pipelines file says; None: `pipeline` alone
 
     def __post_init__(self) -> None:
         ids = count(1)
@@ -133,7 +135,8 @@ class World:
             limits=self.limits,
             redactor=redactor,
         )
-        intake = Intake(context, {self.pipeline.name: self.pipeline}, self.started_at())
+        file = self.file or Configuration({self.pipeline.name: self.pipeline})
+        intake = Intake(context, file, self.started_at())
         return intake, Poll(context, intake)
 
     def started_at(self) -> datetime:

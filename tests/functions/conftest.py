@@ -9,7 +9,7 @@ import pytest
 import functions.health
 from local.worker_check.worker import ROOT
 from shared import wiring
-from shared.config import Configuration
+from shared.configuration import Configuration
 from shared.settings import Problem, read_settings
 from shared.wiring import App, Unusable
 from tests.fakes.world import DATA, MODELS, World
@@ -60,9 +60,13 @@ def present_world(**config: Any) -> World:
 
 
 def app_over(world: World, *problems: Problem) -> App:
-    """Return the app that a worker of this world runs; `problems` are in its pipelines file."""
+    """Return the app that a new worker of this world runs; `problems` are of its pipeline."""
     pipelines = {world.pipeline.name: world.pipeline}
-    configuration = Configuration(problems=problems) if problems else Configuration(pipelines)
+    configuration = world.file or Configuration(pipelines)
+    if problems:
+        configuration = Configuration({}, problems, {world.pipeline.name: problems})
+        world.file = configuration
+        world.restart()
     settings = read_settings(ENVIRONMENT, ROOT)
     intake = world.intake
     return wiring.assemble(settings, configuration, intake._context, intake, world.poll)

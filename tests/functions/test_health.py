@@ -121,7 +121,37 @@ def test_health_details_name_every_problem_of_settings_and_pipelines(
         assert (said.status, said.body["status"]) == (503, "unusable")
         assert said.body["problems"] == {"configuration": 2}
         assert (details.status, details.body["status"]) == (503, "unusable")
-        assert details.body["problems"] == [str(problem) for problem in named]
+        assert details.body["problems"][:2] == [str(problem) for problem in named]
+
+
+def test_health_says_what_a_pipeline_with_an_error_goes_on_by(
+    world: World, api: Api, serve: Serve
+) -> None:
+    problem = Problem("pipelines.yaml:3: pipelines.sample.key", "unknown key")
+    serve(app_over(world, problem))
+    said = api.health_details().body["problems"]
+    assert said == [
+        str(problem),
+        "pipelines.sample: has no earlier configuration, and opens no runs until corrected",
+    ]
+    world.file = None
+    world.restart()
+    world.poll.tick()
+    serve(app_over(world, problem))
+    said = api.health_details().body["problems"]
+    at = world.clock.now().isoformat(timespec="seconds")
+    note = f"pipelines.sample: goes on by its last good configuration, of {at}"
+    assert said == [str(problem), note]
+
+
+def test_a_pipeline_that_was_never_sound_is_answered_with_its_mistakes(
+    world: World, api: Api, serve: Serve
+) -> None:
+    serve(app_over(world, Problem("pipelines.yaml:3: pipelines.sample.key", "unknown key")))
+    for said in (api.start(), api.endpoint(), api.rollback(), api.resume()):
+        assert (said.status, said.title) == (503, "Pipeline in error")
+        assert "pipelines.yaml:3: pipelines.sample.key: unknown key" in said.body["detail"]
+    assert api.start(pipeline="none").status == 404
 
 
 def test_health_fails_while_the_ledger_cannot_be_read(
@@ -151,7 +181,6 @@ def test_open_runs_can_be_seen_and_stopped_while_the_pipelines_file_is_wrong(
     world.upload()
     run_id = api.start().body["run_id"]
     serve(app_over(world, Problem("pipelines.yaml", "is not YAML")))
-    assert api.start().status == 503
     assert api.get(run_id).status == 200
     assert api.cancel(run_id).body["phase"] == "cancelled"
 

@@ -236,7 +236,7 @@ CASES: list[tuple[Change, str, str]] = [
     (put("endpoints.0.verify.rows", "none.json"), "verify.rows", "none.json cannot be read"),
     (put("endpoints.0.verify.rows", "broken.json"), "verify.rows", "not JSON"),
     (put("endpoints.0.verify.rows", {"Inputs": {}}), "verify.rows", "must name a file"),
-    (put("endpoints.0.verify.rows", "list.json"), "verify.rows", "dictionary"),
+    (put("endpoints.0.verify.rows", "list.json"), "verify.rows", "not a scoring request"),
     (put("endpoints.0.verify.rows", "empty.json"), "verify", "not a scoring request"),
     (put("endpoints.0.verify.within", "0s"), "verify.within", "longer than 0s"),
 ]
@@ -321,10 +321,15 @@ def test_tokens_of_the_data_path_may_choose_the_endpoint(load: Load) -> None:
             pipeline.chosen_by({"customer": bad})
 
 
-def test_one_wrong_pipeline_keeps_the_others_from_opening_runs_too(load: Load) -> None:
+def test_a_wrong_pipeline_keeps_no_other_from_being_read(load: Load) -> None:
     good, bad = written(lambda _: None), written(put("colour", "x"))
-    found = load(yaml.safe_dump({"pipelines": {"good": good, "bad": bad}}))
-    assert "pipelines.bad.colour" in only(found)
+    found = load(
+        yaml.safe_dump({"pipelines": {"good": good, "bad": bad, "also": good}}, sort_keys=False)
+    )
+    assert list(found.pipelines) == ["good", "also"]
+    assert list(found.broken) == ["bad"]
+    assert found.readable
+    assert "pipelines.bad.colour" in "".join(map(str, found.problems))
 
 
 def test_two_pipelines_of_one_name_are_told_by_line(load: Load) -> None:

@@ -308,7 +308,7 @@ def test_a_worker_that_died_is_followed_only_after_the_lease() -> None:
     world = Observed(faults=Faults({}))
     world.upload()
     sites = len(world.faults.sites)
-    world.faults.plan = {sites + 6: Kind.CRASH_AFTER}  # the job, after all its records
+    world.faults.plan = {sites + 7: Kind.CRASH_AFTER}  # the job, after all its records
     assert not world.survive(world.deliver)
     world.clock.move(MINUTE)
     world.poll.tick()

@@ -66,6 +66,55 @@ def test_missed_due_times_can_be_let_go() -> None:
     assert after(world, 40 * MINUTE) == 1
 
 
+@pytest.mark.parametrize("catch_up", ["latest", "all"])
+@pytest.mark.parametrize("known", [True, False])
+def test_the_first_due_time_of_a_schedule_is_not_lost_to_a_late_first_tick(
+    catch_up: str, *, known: bool
+) -> None:
+    world = Observed(config={"pipeline": {"catch_up": catch_up}})
+    if known:
+        world.poll.tick()  # the pipeline is old; the schedule is new
+        world.clock.move(9 * HOUR + 30 * MINUTE)
+    world.pipeline = world.pipeline.model_copy(update={"schedule": HOURLY})
+    world.clock.move(1 * MINUTE)
+    world.upload()
+    world.restart()
+    world.poll.tick()  # the schedule is known from now on
+    world.clock.move(74 * MINUTE)
+    world.restart()
+    world.poll.start_scheduled()
+    (run,) = due_runs(world)
+    assert run.cause == f"due 2026-03-01T{'22' if known else '13'}:00:00+00:00"
+
+
+def test_a_first_tick_that_is_late_skips_what_is_late_where_that_is_wanted() -> None:
+    world = Observed(config={"pipeline": {"schedule": HOURLY, "catch_up": "none"}})
+    world.clock.move(5 * MINUTE)
+    world.upload()
+    world.restart()
+    world.poll.tick()
+    world.clock.move(70 * MINUTE)
+    world.poll.start_scheduled()
+    assert due_runs(world) == []
+
+
+def test_a_changed_schedule_counts_from_when_the_change_was_first_recorded() -> None:
+    world = scheduled(catch_up="all", endpoints=[])
+    before = after(world, HOUR)
+    world.clock.move(20 * MINUTE)
+    world.pipeline = world.pipeline.model_copy(update={"schedule": "0 30 * * * *"})
+    world.restart()
+    world.poll.tick()
+    for _ in range(2):  # another change of the pipeline is none of its schedule
+        world.clock.move(HOUR)
+        world.pipeline = world.pipeline.model_copy(update={"pause_after": 9})
+        world.restart()
+        world.poll.tick()
+    world.poll.start_scheduled()
+    causes = sorted(run.cause for run in due_runs(world))[before:]
+    assert causes == [f"due 2026-03-01T{hour}:30:00+00:00" for hour in (13, 14)]
+
+
 def test_two_workers_open_one_run_for_a_due_time() -> None:
     world = scheduled()
     world.clock.move(HOUR)

@@ -1,0 +1,297 @@
+"""Keeps the last good configuration of each pipeline, and has those with an error go on by it.
+
+What is sound in the file is stored in the ledger, once for each change. A pipeline with an
+error is served by what was stored, also after a restart; where the file as a whole cannot be
+read, all of them are.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from threading import Lock
+from typing import Final
+
+from shared.configuration import Configuration
+from shared.context import Context, log
+from shared.core import names
+from shared.core.pipeline import PIPELINE_NAME, Pipeline
+from shared.errors import ConfigError, Conflict, CorruptRecord, RelearnError, TransientError
+from shared.ports import ETag, Listed
+from shared.records import KeptConfiguration
+from shared.settings import Problem
+
+_TRIES: Final = 5
+_PREFIX: Final = "configurations/"
+#: Pipelines that one line names.
+_SHOWN: Final = 20
+
+
+class PipelineInError(ConfigError):
+    """A pipeline has an error, and no earlier configuration to go on by."""
+
+
+class Served(Mapping[str, Pipeline]):
+    """The pipelines that runs are opened for now. It may grow; whoever iterates sees one state."""
+
+    def __init__(self, pipelines: Mapping[str, Pipeline]) -> None:
+        self._now = dict(pipelines)
+
+    def __getitem__(self, name: str) -> Pipeline:
+        return self._now[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._now))
+
+    def __len__(self) -> int:
+        return len(self._now)
+
+    def adopt(self, pipeline: Pipeline) -> None:
+        """Serve a pipeline by a configuration of before."""
+        self._now = {**self._now, pipeline.name: pipeline}
+
+
+class LastGood:
+    """What one process knows of the configurations in the ledger. Safe for several threads.
+
+    Args:
+        context: the world.
+        configuration: what the pipelines file says.
+        started_at: when this process began, by its own clock; a schedule that is new counts from
+            then.
+    """
+
+    def __init__(
+        self, context: Context, configuration: Configuration, started_at: datetime
+    ) -> None:
+        self._context = context
+        self._file = configuration
+        self._started_at = started_at
+        self._lock = Lock()
+        self.served: Final = Served(configuration.pipelines)
+        #: In the order of the next look: what cannot be read now does not keep the others.
+        self._unread = [n for n in configuration.broken if re.fullmatch(PIPELINE_NAME, n)]
+        self._unlisted = not configuration.readable
+        self._unkept = bool(configuration.pipelines) or configuration.readable
+        self._since: dict[str, datetime | None] = {}  #: None: the record is not understood
+        self._adopted: dict[str, datetime] = {}  #: since when it was configured like this
+        self._damaged: set[str] = set()
+
+    def refresh(self) -> None:
+        """Read what is to be used, and store what is sound; costs nothing once both are done."""
+        self.load()
+        self.keep()
+
+    # Pipelines with an error
+
+    def load(self) -> None:
+        """Read the configurations that pipelines with an error go on by.
+
+        Costs nothing where there are none, or once they are read. Where the ledger does not work
+        now, the next call goes on. Nothing is written.
+        """
+        if not self._unread and not self._unlisted:
+            return
+        with self._lock:
+            try:
+                self._load()
+            except RelearnError as exc:
+                log.warning("the last good configurations cannot be read now: %s", exc)
+
+    def _load(self) -> None:
+        if self._unlisted:
+            listed = self._context.ledger.configurations()
+            self._unread = [item.name.removeprefix(_PREFIX) for item in listed]
+            self._unlisted = False
+        for name in tuple(self._unread):
+            try:
+                self._adopt(name)
+            except RelearnError:
+                self._unread.append(self._unread.pop(0))
+                raise
+            self._unread.pop(0)
+
+    def _adopt(self, name: str) -> None:
+        try:
+            stored = self._context.ledger.configuration(name)
+        except CorruptRecord as exc:
+            log.error("pipeline %s: %s", name, exc)
+            self._damaged.add(name)
+            return
+        if stored is None:
+            log.error("pipeline %s has an error and no earlier configuration", name)
+            return
+        kept = stored.record
+        if kept.pipeline.name != name:  # somebody copied it: it must not take the other's place
+            log.error("configurations/%s is of another pipeline: it was left untouched", name)
+            self._damaged.add(name)
+            return
+        self._since[name] = kept.scheduled_since
+        self._adopted[name] = kept.recorded_at
+        self.served.adopt(kept.pipeline)
+        at = kept.recorded_at.isoformat(timespec="seconds")
+        log.warning("pipeline %s goes on by its last good configuration, of %s", name, at)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether there are pipelines of which nobody knows yet what they go on by."""
+        return bool(self._unread) or self._unlisted
+
+    def removed(self, name: str) -> bool:
+        """Whether somebody took a pipeline out of the file; never while nobody can say."""
+        listed = name in self._file.pipelines or name in self._file.broken
+        return self._file.readable and not listed
+
+    def require(self, name: str) -> None:
+        """Say why a pipeline is not served; return where the file simply has none of this name.
+
+        Raises:
+            TransientError: it has an error, and the ledger does not work now.
+            PipelineInError: it has an error, and there is no earlier configuration to go on by.
+        """
+        self.load()
+        if name in self.served:
+            return
+        if name in self._unread or self._unlisted:
+            raise TransientError(f"the last good configuration of {name} cannot be read now")
+        if name in self._file.broken:
+            raise PipelineInError(_listed(name, self._file.broken[name]))
+        if not self._file.readable:
+            raise PipelineInError(_listed(name, self._file.problems))
+
+    def notes(self) -> tuple[Problem, ...]:
+        """Return what each pipeline with an error goes on by, for health."""
+        if not self._file.readable:
+            return (self._note_of_all(),)
+        return tuple(self._note(name) for name in self._file.broken)
+
+    def _note(self, name: str) -> Problem:
+        where = f"pipelines.{name[: _SHOWN * 2]}"
+        if (at := self._adopted.get(name)) is not None:
+            shown = at.isoformat(timespec="seconds")
+            return Problem(where, f"goes on by its last good configuration, of {shown}")
+        if name in self._damaged:
+            cure = "deploy the version that wrote it, or correct the pipeline"
+            return Problem(where, "its last good configuration is not understood: no runs", cure)
+        if name in self._unread:
+            return Problem(where, "its last good configuration was not read yet")
+        return Problem(where, "has no earlier configuration, and opens no runs until corrected")
+
+    def _note_of_all(self) -> Problem:
+        known = sorted(self._adopted)
+        more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+        if self.incomplete:
+            return Problem("pipelines", "the last good configurations were not all read yet")
+        if not known:
+            return Problem("pipelines", "there is no earlier configuration: no runs are opened")
+        shown = ", ".join(known[:_SHOWN]) + more
+        return Problem("pipelines", f"go on by their last good configuration: {shown}")
+
+    # Pipelines without
+
+    def keep(self) -> None:
+        """Store what is sound, as far as it changed, and forget what the file has no more.
+
+        Costs one listing for each process. What cannot be stored now is left to the next call.
+        """
+        if not self._unkept:
+            return
+        with self._lock:
+            try:
+                self._unkept = not self._kept()
+            except RelearnError as exc:
+                log.warning("the configurations cannot be stored now: %s", exc)
+
+    def _kept(self) -> bool:
+        """Whether everything is stored as it should be."""
+        listed = {
+            item.name.removeprefix(_PREFIX): item for item in self._context.ledger.configurations()
+        }
+        done = True
+        for name, pipeline in self._file.pipelines.items():
+            try:
+                self._keep(pipeline, listed.get(name))
+            except CorruptRecord as exc:
+                log.error("pipeline %s: %s", name, exc)  # it goes on by the file
+                self._since[name] = None
+            except RelearnError as exc:
+                log.warning("the configuration of %s cannot be stored now: %s", name, exc)
+                done = False
+        return self._forget(listed) and done
+
+    def _keep(self, pipeline: Pipeline, listed: Listed | None) -> None:
+        digest = _digest(pipeline)
+        since = _since(listed, digest)
+        for _ in range(_TRIES):
+            if since is not None:
+                break
+            stored = self._context.ledger.configuration(pipeline.name)
+            if stored is not None and _digest(stored.record.pipeline) == digest:
+                since = stored.record.scheduled_since
+                break
+            now = self._context.clock.now()
+            since_start = min(now, self._context.storage_time(self._started_at))
+            kept = KeptConfiguration(
+                pipeline=pipeline, recorded_at=now, scheduled_since=since_start
+            )
+            if stored is not None and stored.record.pipeline.schedule == pipeline.schedule:
+                known = {"scheduled_since": stored.record.scheduled_since}
+                kept = kept.model_copy(update=known)
+            # Known from now on, even if it cannot be stored.
+            self._since[pipeline.name] = kept.scheduled_since
+            if self._put(kept, digest, stored.etag if stored else None):
+                return
+        if since is None:
+            raise Conflict("it keeps changing")
+        self._since[pipeline.name] = since
+
+    def _put(self, kept: KeptConfiguration, digest: str, expected: ETag | None) -> bool:
+        hints = {"digest": digest, "since": kept.scheduled_since.isoformat()}
+        try:
+            self._context.ledger.put_configuration(kept, hints, expected)
+        except Conflict:
+            return False  # another worker stored one: look again
+        return True
+
+    def _forget(self, listed: Mapping[str, Listed]) -> bool:
+        if not self._file.readable:
+            return True
+        for name, item in listed.items():
+            if name in self._file.pipelines or name in self._file.broken:
+                continue
+            try:
+                self._context.ledger.forget(item)
+            except RelearnError as exc:
+                log.warning("the configuration of %s is not forgotten yet: %s", name, exc)
+                return False
+            log.info("pipeline %s is not in the file any more", name)
+        return True
+
+    def scheduled_since(self, pipeline: str) -> datetime | None:
+        """Return since when a pipeline has its schedule; None where no record can tell.
+
+        Raises:
+            TransientError: the ledger does not work now.
+        """
+        if pipeline not in self._since:
+            raise TransientError(f"the configuration of {pipeline} was not stored yet")
+        return self._since[pipeline]
+
+
+def _digest(pipeline: Pipeline) -> str:
+    return names.digest("configuration", pipeline.model_dump_json())
+
+
+def _since(listed: Listed | None, digest: str) -> datetime | None:
+    """Return since when the schedule is there, where the metadata say that nothing changed."""
+    if listed is None or listed.metadata.get("digest") != digest:
+        return None
+    try:
+        since = datetime.fromisoformat(listed.metadata.get("since", ""))
+    except ValueError:
+        return None
+    return since if since.tzinfo else None
+
+
+def _listed(name: str, problems: tuple[Problem, ...]) -> str:
+    listed = "; ".join(map(str, problems))
+    return f"pipeline {name} has an error and no earlier configuration to go on by: {listed}"

@@ -1,0 +1,83 @@
+"""A world whose workers read a pipelines file, as the app does; the file can be spoilt."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from shared.config import load_pipelines
+from shared.core.run import Run
+from shared.endpoints import Endpoints
+from shared.pipelines import Pipelines
+from tests.fakes.world import ROWS
+from tests.unit.worlds import Observed
+
+
+@dataclass
+class Filed(Observed):
+    """Two pipelines, `sample` and `other`, each with an endpoint of its own."""
+
+    folder: Path = field(kw_only=True)
+    parts: dict[str, Any] = field(default_factory=dict, kw_only=True)  #: of both pipelines
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        service = self.endpoint.web_service_id
+        self.second = self.studio.add_endpoint(service, "second")
+        self.environment["SECOND_KEY"] = self.second.api_key
+        self.environment["UNUSED"] = "unused"
+        base = self.pipeline.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+        base |= self.parts
+        del base["name"]
+        other = json.loads(json.dumps(base))
+        other["data"]["blob"] = "other-{name}.csv"
+        base["data"]["blob"] = "new-{name}.csv"
+        path = self.second.management_url.rpartition("/")[0]
+        update = base["endpoints"][0]["update"]
+        assert path in update
+        other["endpoints"][0]["update"] = update.replace("production", "second")
+        other["endpoints"][0]["api_key"] = "${SECOND_KEY}"
+        score = f"https://studio.example{self.second.execute_url}"
+        other["endpoints"][0]["verify"]["score"] = score
+        for one in (base, other):
+            one["endpoints"][0]["verify"]["rows"] = "probe.json"
+        (self.folder / "probe.json").write_text(json.dumps(ROWS))
+        self.tree: dict[str, Any] = {"pipelines": {"sample": base, "other": other}}
+        self.write()
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "pipelines.yaml"
+
+    def write(self, text: str | None = None) -> None:
+        """Deploy the file, as it is in `tree` or as a text, and restart the app."""
+        self.path.write_text(text or yaml.safe_dump(self.tree, sort_keys=False))
+        self.restart()
+        self.intake.activate()
+
+    def restart(self) -> None:
+        if hasattr(self, "tree"):
+            self.file = load_pipelines(self.path, self.environment, development=False)
+        super().restart()
+
+    def endpoints(self) -> Endpoints:
+        return Endpoints(self.intake._context, self.intake)
+
+    def hand(self) -> Pipelines:
+        return Pipelines(self.intake._context, self.intake)
+
+    def train(self, pipeline: str, number: int) -> Run:
+        """Upload data for a pipeline, and bring its run to its end."""
+        name = f"{'new' if pipeline == 'sample' else pipeline}-{number}.csv"
+        content = f"a,b,label\n{number},2,0\n3,4,1\n{number},1,1\n".encode()
+        run = self.next_run(name, content)
+        assert run.pipeline == pipeline
+        return self.until_settled(run)
+
+    def told(self) -> str:
+        """What the app says of its file and of what it goes on by."""
+        assert self.file is not None
+        found = (*self.file.problems, *self.intake.last_good.notes())
+        return "\n".join(map(str, found))
