@@ -22,12 +22,17 @@ from rich.table import Table
 
 from local.azurite import Azurite
 from shared.clients.blob_documents import BlobDocuments
+from shared.core.names import seat_id
 from shared.core.run import Entry, Origin, Phase, Run
+from shared.core.slot import Slot
+from shared.due_times import DueTimes
 from shared.hints import hints_of
 from shared.history import History, Wanted
 from shared.ledger import Ledger
+from shared.lookup import Lookup
 from shared.ports import Document, Documents, ETag, Listed, Page
-from tests.unit.worlds import Observed
+from shared.schedules import Schedules
+from tests.unit.worlds import RUNNING, Observed
 
 BURST: Final[dict[str, Any]] = {
     "when_busy": "newest",
@@ -90,7 +95,7 @@ class Counting:
 class Counted(Observed):
     """A world whose ledger counts its calls."""
 
-    def __init__(self, documents: Documents | None = None, **config: Any) -> None:
+    def __init__(self, documents: Documents | None = None, **config: dict[str, Any]) -> None:
         """Build it over these documents, or over the ones in memory."""
         super().__init__(config=config)
         self.counting = Counting(documents or self.documents)
@@ -147,6 +152,62 @@ def poll(size: int) -> Counted:
         if len(world.http.sent) >= size:
             break
     return world
+
+
+def queue(size: int) -> Counted:
+    """Let a tick pass in which `size` runs wait at a training service, and none may begin."""
+    world = Counted(pipeline={"endpoints": []}, training={"max_parallel": 1})
+    first = world.start("first.csv")
+    name = seat_id("service", first.config.training.service.partition("?")[0].lower())
+    world.script("GET", str(first.job), RUNNING, times=None)
+    waits = {"phase": Phase.WAITING, "job": None, "started_at": None, "line": name}
+    slot = Slot(holders=(first.run_id,))
+    for number in range(size):
+        waiting = {**waits, "run_id": f"sample-{number:020x}"}
+        run = first.model_copy(update=waiting)
+        world.ledger.create_run(run)
+        world.ledger.mark_open(run.run_id, hints_of(run))
+        slot = slot.enqueue(run.run_id, world.clock.now(), newest_first=False)
+    stored = world.ledger.slot(name)
+    world.ledger.put_slot(name, slot, stored.etag if stored else None)
+    for _ in range(3):  # the first of them looks at what is next
+        world.clock.move(_MINUTE)
+        world.counting.calls.clear()
+        world.poll.tick()
+    return world
+
+
+def manifest(size: int) -> Counted:
+    """Look `size` blobs up that lie in folders of ten, beside as many that are not asked for."""
+    world = Counted()
+    blobs = []
+    for number in range(size):
+        world.blobs.put("training-data", f"other/{number}.csv", b"x")
+        blobs.append(world.blobs.put("training-data", f"c{number // 10}/{number}.csv", b"x"))
+    world.blobs.heads = world.blobs.pages = 0
+    list(Lookup(world.context).now(blobs))
+    return world
+
+
+def due(size: int) -> Counted:
+    """Open the runs of a due time that `size` customers have."""
+    keyed = {"blob": "{customer}/{name}.csv", "opens_runs": False}
+    config = {"data": keyed, "key": "customer", "schedule": "0 0 * * * *", "endpoints": []}
+    world = Counted(pipeline=config)
+    for number in range(size):
+        world.upload(f"c{number}/1.csv")
+    world.poll.start_scheduled()
+    world.clock.move(timedelta(hours=1))
+    world.counting.calls.clear()
+    world.intake.driver.begin = _not_driven  # type: ignore[method-assign]
+    Schedules(world.context, world.intake, DueTimes(world.context, world.intake.asked)).open_due(
+        world.clock.now() + timedelta(hours=1)
+    )
+    return world
+
+
+def _not_driven(*_: object, **__: object) -> Run:
+    raise SystemExit("a due time called a service")
 
 
 def history(size: int) -> Counted:
@@ -209,6 +270,26 @@ def main() -> None:
             f"{time.monotonic() - began:.1f} s",
         )
         progress.remove_task(task)
+        for size in (40, 400, 4_000):
+            seen = queue(size).counting
+            read = sum(n for call, n in seen.calls.items() if call.startswith("read"))
+            table.add_row(
+                f"idle tick, {size:,} runs wait at a training service",
+                f"{read} records read, {seen.writes} written",
+                "",
+            )
+        for size in (100, 1_000, 10_000):
+            blobs = manifest(size).blobs
+            table.add_row(
+                f"manifest of {size:,} blobs, looked up",
+                f"{blobs.heads:,} HEADs, {blobs.pages:,} pages listed",
+                "",
+            )
+        for size in (10, 100, 1_000):
+            calls = sum(due(size).counting.calls.values())
+            table.add_row(
+                f"due time of {size:,} customers", f"{calls / size:.1f} ledger calls each", ""
+            )
         for size in (100, asked.finished):
             progress.add_task(f"history of {size:,}", total=None)
             world = history(size)

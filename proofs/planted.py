@@ -430,6 +430,48 @@ BUGS: Final = (
         "        if form is None or form.fullmatch(value):\n",
         ("tests/unit/test_config_bounds.py",),
     ),
+    Bug(
+        "a service that fails now and then is left alone",
+        "shared/lanes.py",
+        "            self._failures[lane] = 0\n",
+        "",
+        ("tests/unit/test_lanes.py",),
+    ),
+    Bug(
+        "a run that cannot be read keeps the queue waiting",
+        "shared/turns.py",
+        "            self._report_once(run_id, exc)\n            return True\n",
+        "            return False\n",
+        ("tests/unit/test_unreadable.py",),
+    ),
+    Bug(
+        "the end of a pause goes unnoticed",
+        "shared/queues.py",
+        'return stored.etag if stored else "", phases, self._pause(name)\n',
+        'return stored.etag if stored else "", phases\n',
+        ("tests/unit/test_queue_costs.py",),
+    ),
+    Bug(
+        "the end of a run that holds a place goes unnoticed",
+        "shared/queues.py",
+        'return stored.etag if stored else "", phases, self._pause(name)\n',
+        'return stored.etag if stored else "", self._pause(name)\n',
+        ("tests/unit/test_queue_costs.py",),
+    ),
+    Bug(
+        "the first pipelines come first in each call",
+        "shared/schedules.py",
+        "deque(pipelines[at:] + pipelines[:at])\n",
+        "deque(pipelines)\n",
+        ("tests/unit/test_fairness.py",),
+    ),
+    Bug(
+        "what cannot be looked up is forgotten",
+        "shared/sweep.py",
+        "            again=known.unread,\n",
+        "",
+        ("tests/unit/test_search.py",),
+    ),
 )
 
 

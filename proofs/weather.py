@@ -118,11 +118,11 @@ class TroubledBlobs(FakeBlobs):
         if self.weather.call(container, write=False):
             yield from super().listing(container, prefix)
 
-    def page(self, container: str, cursor: str | None) -> Page[BlobVersion]:
+    def page(self, container: str, cursor: str | None, prefix: str = "") -> Page[BlobVersion]:
         """Return a page of blobs."""
         if not self.weather.call(container, write=False):
             raise TransientError(f"storage: list: ContainerNotFound (404): {container}")
-        return super().page(container, cursor)
+        return super().page(container, cursor, prefix)
 
     def read(self, container: str, name: str, limit: int) -> bytes | None:
         """Return a small blob."""

@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
-from shared.context import Context
+from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.config_types import Scalar
@@ -13,8 +14,15 @@ from shared.core.parameters import asked_parameters
 from shared.core.pattern import literal_prefix
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
-from shared.errors import PermanentError, RelearnError, TransientError
+from shared.errors import CorruptRecord, IdUsed, PermanentError, RelearnError
+from shared.gathering import key_of
+from shared.hints import hints_of
 from shared.openings import Opening, captured
+
+#: So many keys in a row whose runs cannot be opened: the storage fails, and not one record.
+_FAILURES: Final = 3
+#: The key of a due time that takes no data.
+_ONLY: Final = "all"
 
 
 class RequestClash(PermanentError):  # noqa: N818 -- it names what was met
@@ -42,11 +50,24 @@ Had = Callable[[BlobVersion, str], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """What a due time came to."""
+class Part:
+    """Which part of a due time is dealt with by one call."""
 
-    runs: tuple[Run, ...]
-    without: int  #: keys without data of their own for it
+    blobs: Mapping[str, BlobVersion | None]  #: what each key's run trains on, as `by_key` found it
+    after: str  #: the key where the call before stopped; empty: from the first one on
+    until: datetime  #: when no further run may be opened
+    most: int  #: how many runs may be opened
+
+
+@dataclass(slots=True)
+class Begun:
+    """What a due time came to, as far as one call got."""
+
+    runs: list[Run] = field(default_factory=list)  #: that it has, those of earlier calls too
+    opened: list[str] = field(default_factory=list)  #: runs that are new
+    without: int = 0  #: keys without data of their own for it
+    failed: int = 0  #: keys whose run could not be opened now
+    after: str | None = None  #: where the next call goes on; None: every key was dealt with
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,51 +93,73 @@ class Asked:
                 newest[key] = blob
         return list(newest.values())
 
-    def due(self, pipeline: Pipeline, due: datetime, until: datetime, had: Had) -> Begun:
-        """Open the runs of one due time, one for each key; each due time has them once.
+    def due(self, pipeline: Pipeline, due: datetime, part: Part, had: Had) -> Begun:
+        """Open runs of one due time, one for each key; each due time has them once.
+
+        Nothing is sent to a service: the runs are stored, and whoever polls drives them. A key
+        whose records cannot be read is reported and passed over.
 
         Args:
             pipeline: whose schedule it is.
             due: the due time.
-            until: when no further run may be begun.
+            part: where to begin, and how far to go.
             had: tells of a blob whether a run was opened for it before, by another cause.
 
+        """
+        begun, failures = Begun(), 0
+        blobs, last = part.blobs, part.after
+        for key in sorted(key for key in blobs if key > part.after):
+            if self.context.clock.now() >= part.until or len(begun.opened) >= part.most:
+                begun.after = last
+                return begun
+            try:
+                self._due(pipeline, due, blobs[key], had, begun)
+            except (CorruptRecord, IdUsed) as exc:
+                log.error("pipeline %s: due at %s, no run for one key: %s", pipeline.name, due, exc)
+            except RelearnError as exc:
+                begun.failed, failures = begun.failed + 1, failures + 1
+                log.warning("pipeline %s: due at %s, a run must wait: %s", pipeline.name, due, exc)
+            else:
+                failures = 0
+            last = key
+            if failures >= _FAILURES:  # it is the storage, and not one key: later
+                begun.after = last
+                return begun
+        if not blobs:
+            begun.without = 1
+        return begun
+
+    def by_key(self, pipeline: Pipeline) -> dict[str, BlobVersion | None]:
+        """Return what a due time trains on now, by a name of its key that sorts.
+
         Raises:
-            TransientError: there was no time for all of them; the same call goes on.
+            TransientError: the data cannot be listed now.
         """
         if pipeline.data is None:
-            return Begun((self._due(pipeline, due, None),), 0)
-        opened: list[Run] = []
-        failures: list[RelearnError] = []
-        without = 0
-        blobs = self.newest_data(pipeline)
-        for done, blob in enumerate(blobs):
-            if self.context.clock.now() >= until:
-                raise TransientError(f"due at {due}: {len(blobs) - done} runs wait for a tick")
-            try:
-                run_id = self._due_run_id(pipeline, due, blob)
-                if (known := self.context.ledger.run(run_id)) is not None:
-                    opened.append(known.record)  # at an earlier tick, which had no more time
-                elif had(blob, run_id):
-                    without += 1
-                else:
-                    opened.append(self._due(pipeline, due, blob))
-            except RelearnError as exc:
-                failures.append(exc)  # the other customers shall have their run all the same
-        if failures:
-            raise failures[0]
-        return Begun(tuple(opened), without if blobs else 1)
+            return {_ONLY: None}
+        found = self.newest_data(pipeline)
+        return {names.digest("key", *key_of(pipeline, blob.name)): blob for blob in found}
 
     def _due_run_id(self, pipeline: Pipeline, due: datetime, blob: BlobVersion | None) -> str:
         tokens = (captured(pipeline, blob.name) if blob else None) or {}
         key = [tokens[token] for token in pipeline.key_tokens]
         return names.run_id(pipeline.name, "schedule", *key, due.isoformat())
 
-    def _due(self, pipeline: Pipeline, due: datetime, blob: BlobVersion | None) -> Run:
+    def _due(
+        self, pipeline: Pipeline, due: datetime, blob: BlobVersion | None, had: Had, begun: Begun
+    ) -> None:
         run_id = self._due_run_id(pipeline, due, blob)
-        self.context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED})
+        if (known := self.context.ledger.run(run_id)) is not None:
+            begun.runs.append(known.record)  # by an earlier call, or by another worker
+            return
+        if blob is not None and had(blob, run_id):
+            begun.without += 1
+            return
         cause, blobs = f"due {due.isoformat()}", [blob] if blob else []
-        return self.opening.begin(self.opening.new(pipeline, run_id, blobs, Origin.SCHEDULE, cause))
+        run = self.opening.new(pipeline, run_id, blobs, Origin.SCHEDULE, cause)
+        self.context.ledger.mark_open(run_id, hints_of(run))
+        begun.runs.append(self.opening.store(run))
+        begun.opened.append(run_id)
 
     def requested(self, pipeline: Pipeline, key: str, request: ManualRequest) -> Run:
         """Open the run of one request; the same key again returns the same run.

@@ -16,9 +16,10 @@ from shared.core.head import Head, Served, head_id
 from shared.core.names import digest, run_id
 from shared.core.run import Entry, Origin, Phase, Run
 from shared.core.watch import Sighting, Watch, confirmed, repairable, sighting
-from shared.errors import Conflict, RelearnError
+from shared.errors import Conflict, OutcomeUnknown, RelearnError, TransientError
+from shared.hints import hints_of
 from shared.journal import Event, report, report_run
-from shared.lanes import Lanes
+from shared.lanes import Lanes, host_of
 from shared.records import Stored
 
 EVERY: Final = timedelta(hours=1)
@@ -64,21 +65,38 @@ class Drift:
     def check(self, until: datetime) -> None:
         """Look at every endpoint that is due, and open runs for those that have drifted.
 
+        Those that are due the longest come first, so that the next call goes on where this one
+        had no more time; those that gave no answer the last time come last.
+
         Args:
             until: when no further look may be begun.
         """
         clock = self.context.clock
         now = clock.now()
-        due = [name for name, due in self.context.ledger.watches() if due <= now]
-        # One lane for all: what cannot be looked at is put off by itself.
-        at_once = self.context.limits.at_once
-        Lanes(due, lambda _: "", self._look, lambda: clock.now() < until, at_once).run()
+        due = sorted(
+            (watch for watch in self.context.ledger.watches() if watch.due <= now),
+            key=lambda watch: watch.due,
+        )
+        Lanes(
+            due,
+            lambda watch: watch.watch_id,
+            lambda watch: self._look(watch.watch_id),
+            lambda: clock.now() < until,
+            self.context.limits.at_once,
+            group_of={watch.watch_id: watch.host for watch in due}.__getitem__,
+            suspect=lambda watch: watch.silent,
+        ).run()
 
     def _look(self, name: str) -> bool:
+        """Look at one endpoint; False when it, or the storage, gave no answer."""
         try:
-            self._check(name)
+            return self._check(name)
         except Conflict:
             log.info("watch %s: another worker looks at it", name)
+        except (TransientError, OutcomeUnknown) as exc:
+            log.warning("watch %s: the endpoint cannot be looked at now: %s", name, exc)
+            self._later(name, silent=True)
+            return False
         except RelearnError as exc:
             log.warning("watch %s: the endpoint cannot be looked at now: %s", name, exc)
             self._later(name)
@@ -87,10 +105,10 @@ class Drift:
             self._later(name)
         return True
 
-    def _check(self, name: str) -> None:
+    def _check(self, name: str) -> bool:
         stored = self.context.ledger.watch(name)
         if stored is None:
-            return
+            return True
         case = self._case(name, stored)
         if case is None:
             self._put(name, stored, EVERY)
@@ -100,7 +118,10 @@ class Drift:
             if holder is not None and holder.phase is Phase.PARKED:
                 case = replace(case, holder=holder.run_id)
             look = self.context.adapters.endpoint(case.endpoint).look()
-            self._act(case, sighting(case.serving, look))
+            seen = sighting(case.serving, look)
+            self._act(case, seen)
+            return seen.settled
+        return True
 
     def _case(self, name: str, stored: Stored[Watch]) -> _Case | None:
         watch = stored.record
@@ -124,7 +145,7 @@ class Drift:
 
     def _act(self, case: _Case, seen: Sighting) -> None:
         if not seen.settled:
-            self._put(case.name, case.stored, _AGAIN)
+            self._put(case.name, case.stored, _AGAIN, {"silent": True})
         elif not seen.drift:
             self._put(case.name, case.stored, EVERY, {"reported": "", "repair": None})
         elif not confirmed(case.watch, seen):
@@ -184,17 +205,17 @@ class Drift:
             parked = {"parked_in": Phase.PROMOTING, "reason": reason, "advice": advice}
             record = record.moved(Phase.PARKED, now, reason, **parked)
             report_run(record)
-        self.context.ledger.mark_open(repairing, {"phase": record.phase})
+        self.context.ledger.mark_open(repairing, hints_of(record))
         try:
             self.context.ledger.create_run(record)
         except Conflict:
             log.info("run %s was opened by another worker", repairing)
         return repairing
 
-    def _later(self, name: str) -> None:
+    def _later(self, name: str, *, silent: bool = False) -> None:
         try:
             if (stored := self.context.ledger.watch(name)) is not None:
-                self._put(name, stored, _AGAIN)
+                self._put(name, stored, _AGAIN, {"silent": silent})
         except RelearnError as exc:
             log.info("watch %s stays due: %s", name, exc)
 
@@ -207,8 +228,14 @@ class Drift:
     ) -> None:
         next_look = self.context.clock.now() + wait
         calm = {"next_look": next_look, "suspicion": "", "odd": None, "suspect": None}
+        calm |= {"silent": False}
         watch = stored.record.model_copy(update={**calm, **(found or {})})
         self.context.ledger.put_watch(name, watch, stored.etag)
+
+
+def _host_of(endpoint: Endpoint) -> str:
+    verify = endpoint.verify
+    return host_of(verify.score if verify and verify.score else endpoint.update)
 
 
 def _report(case: _Case, text: str) -> None:
@@ -236,6 +263,7 @@ def keep_watch(context: Context, run: Run, endpoint: Endpoint, wait: timedelta =
             pipeline=run.pipeline,
             endpoint=endpoint.name,
             next_look=next_look,
+            host=_host_of(endpoint),
         )
         context.ledger.put_watch(name, watch, stored.etag if stored else None)
     except RelearnError as exc:

@@ -19,7 +19,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.core.slot import Slot
-from shared.errors import Conflict, IdUsed, RelearnError
+from shared.errors import Conflict, CorruptRecord, IdUsed, RelearnError
 from shared.lanes import Lanes
 from shared.openings import Opening, captured
 from shared.records import Landed, Stored, VersionEntry
@@ -156,7 +156,7 @@ class Gathering:
         slot = stored.record if stored else Slot(pipeline=batch.pipeline.name, key=batch.key)
         taker = slot.gathering
         if stored and taker and not ledger.is_used(taker):
-            if ledger.run(taker) is None:
+            if not ledger.has_run(taker):
                 return self._go_on(batch, stored, taker, until)
             ledger.note_used(taker)  # its worker died between the two
         if stored and slot.claimed_to and batch.landed is not None:
@@ -229,7 +229,12 @@ class Gathering:
 
     def _settled(self, batch: _Batch, run_id: str | None, until: datetime) -> _Batch:
         """Have what the run before took leave the inbox, should its worker have died there."""
-        last = self.context.ledger.run(run_id) if run_id and batch.landed else None
+        try:
+            last = self.context.ledger.run(run_id) if run_id and batch.landed else None
+        except CorruptRecord as exc:
+            # What it has claimed is known as its own, so that no other run takes that.
+            log.error("pipeline %s: data goes on without a run: %s", batch.pipeline.name, exc)
+            last = None
         return self._left_by(batch, last.record, until) if last else batch
 
     def _left_by(self, batch: _Batch, run: Run, until: datetime) -> _Batch:

@@ -39,9 +39,9 @@ class GuardedBlobs:
             if not self._hidden(container, blob.name):
                 yield blob
 
-    def page(self, container: str, cursor: str | None) -> Page[BlobVersion]:
+    def page(self, container: str, cursor: str | None, prefix: str = "") -> Page[BlobVersion]:
         """Return a part of the blobs of a container. Raises as the port says."""
-        page = self.blobs.page(container, cursor)
+        page = self.blobs.page(container, cursor, prefix)
         shown = tuple(blob for blob in page.items if not self._hidden(container, blob.name))
         return replace(page, items=shown)
 

@@ -1,14 +1,23 @@
-"""What the marker of an open run tells the poll, so that most looks need no record."""
+"""What the marker of an open run says of it, so that the poll need not read its record.
+
+Hints are never truth: anything but "nothing has changed" is decided from the record.
+"""
+
+from datetime import datetime
+from typing import Final
 
 from shared.core.machine import expires_at
 from shared.core.run import Phase, Run
+from shared.records import Marker
+
+_AT_ENDPOINT: Final = (Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING)
+_QUEUES: Final = ("slots/", "seats/")
 
 
 def hints_of(run: Run) -> dict[str, str]:
     """Return what the poll may know of an open run without reading its record."""
     training, endpoint = run.config.training, run.config.endpoint
-    promoting = run.phase in (Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING)
-    service = endpoint.update if endpoint and promoting else training.service
+    service = endpoint.update if endpoint and run.phase in _AT_ENDPOINT else training.service
     hints = {"phase": str(run.phase), "pipeline": run.pipeline, "service": service}
     if run.phase is Phase.TRAINING and run.job and run.started_at and not run.cancelling:
         hints |= {
@@ -17,8 +26,26 @@ def hints_of(run: Run) -> dict[str, str]:
             "started": run.started_at.isoformat(),
             "until": (run.started_at + training.timeout).isoformat(),
         }
+    if run.phase is Phase.WAITING and run.line and not run.cancelling:
+        hints["line"] = run.line
     if run.phase is Phase.AWAITING_APPROVAL:
         hints["expires"] = expires_at(run).isoformat()
     if run.trouble:
         hints["next_look"] = run.trouble.next_look.isoformat()
     return hints
+
+
+def time_in(hints: dict[str, str], name: str) -> datetime | None:
+    """Return the time that a hint names; None where it is missing or is no time."""
+    try:
+        at = datetime.fromisoformat(hints.get(name, ""))
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
+
+
+def queue_of(marker: Marker) -> str:
+    """Return the slot or seat in whose queue a run is said to wait; empty where there is none."""
+    hints, line = marker.hints, marker.hints.get("line", "")
+    waits = hints.get("phase") == Phase.WAITING and "next_look" not in hints
+    return line if waits and line.startswith(_QUEUES) else ""

@@ -94,7 +94,10 @@ class Intake:
             TransientError: the inbox cannot be listed now.
         """
         gathered = self._gathering.gather_all(self.catalogue.pipelines, until, begin_with)
-        self._strays.settle(gathered.strays, until)
+        try:
+            self._strays.settle(gathered.strays, until)
+        except RelearnError as exc:
+            log.warning("data that waits for no pipeline is looked at by the next tick: %s", exc)
         return gathered
 
     def resume_gathering(self, hint: str, until: datetime) -> Run | None:
@@ -215,9 +218,16 @@ class Intake:
             return None
         return self._receive(pipeline, blob, Origin.MODEL)
 
-    def models_by_hand(self) -> Iterable[BlobVersion]:
-        """Yield the models under `promote/`, for events that were lost."""
-        return self._context.models.listing(self._context.models_container, "promote/")
+    def model_met(self, blob: BlobVersion) -> bool:
+        """Record a model put by hand that a search came upon; whether no event had announced it.
+
+        The poll opens its run: nothing is sent to an endpoint from inside a search.
+        """
+        pipeline = self.catalogue.for_model_by_hand(blob.name)
+        if pipeline is None or self._context.ledger.version(version_of(pipeline, blob)) is not None:
+            return False
+        entry = self._record_version(pipeline, blob, Origin.MODEL)
+        return entry is not None and entry.run_id is not None
 
     def open_from_entry(self, version_id: str, run_id: str) -> Run | None:
         """Open the run of a recorded version whose record was never written, or return None."""

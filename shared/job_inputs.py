@@ -14,15 +14,14 @@ from shared.context import Context
 from shared.core.blobs import BlobVersion, is_folded
 from shared.core.facts import Fact
 from shared.core.job_facts import JobFailed
-from shared.core.pattern import fill, literal_prefix
+from shared.core.pattern import fill
 from shared.core.run import Run
 from shared.core.training import DATA, MANIFEST
 from shared.errors import PermanentError, TransientError
+from shared.lookup import Lookup
 
 #: A blob beside a marker may be seen later than the marker.
 _LATE: Final = timedelta(minutes=10)
-#: As many blobs are looked at one by one; more of them by listing.
-_ONE_BY_ONE: Final = 20
 _COLUMNS: Final = ("Container", "Name", "ETag", "Size", "LastModified", "ContentMD5")
 
 
@@ -66,13 +65,7 @@ class JobInputs:
         blobs = run.current
         if not run.config.training.wants_manifest:
             blobs = (run.newest,) if run.newest else ()
-        if len(blobs) <= _ONE_BY_ONE or run.config.data is None:
-            yield from ((blob, self.context.look_up(blob)) for blob in blobs)
-            return
-        prefix = literal_prefix(run.config.data.blob)
-        there = self.context.data.listing(self.context.data_container, prefix)
-        now = {blob.name: blob for blob in there}
-        yield from ((blob, now.get(blob.name)) for blob in blobs)
+        yield from Lookup(self.context).now(blobs)
 
     def _at(self, name: str) -> BlobVersion:
         if is_folded(name) or "" in name.split("/"):

@@ -10,6 +10,24 @@ from typing import Final
 from shared.core.run import Phase, Run
 
 _log: Final = logging.getLogger("relearn")
+#: What was reported once is reported again after so many other things.
+_REMEMBERED: Final = 10_000
+
+
+class Once:
+    """Remembers what was reported, so that each thing is reported the first time alone."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+
+    def first(self, name: str) -> bool:
+        """Return whether `name` was not asked for before, by this process."""
+        if name in self._names:
+            return False
+        if len(self._names) >= _REMEMBERED:
+            self._names.clear()
+        self._names.add(name)
+        return True
 
 
 class Event(StrEnum):

@@ -14,7 +14,8 @@ Layout (one container, never the data container):
 * `watches/<id>`    when one place of an endpoint is proved again
 * `pipelines/<name>`, `schedules/<name>`   first activation, last due time
 * `configurations/<name>`   the last configuration of a pipeline that had no error
-* `poll`, `sweep`, `cleaning`   the last tick, how far the search for lost events is
+* `poll`, `rotation`, `sweep`, `sweep_models`, `cleaning`   the last tick, whose due times are
+  first, how far the searches for lost events are
 
 A record that cannot be understood raises `CorruptRecord` and is never overwritten.
 """
@@ -22,7 +23,7 @@ A record that cannot be understood raises `CorruptRecord` and is never overwritt
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -38,10 +39,12 @@ from shared.ports import Document, Documents, ETag, Listed, Page
 from shared.records import (
     Activation,
     DueTime,
+    DueWatch,
     Heartbeat,
     KeptConfiguration,
     Landed,
     Marker,
+    Rotation,
     Stored,
     SweepState,
     VersionEntry,
@@ -52,6 +55,8 @@ _SCHEMA: Final = 1
 _TRIES: Final = 5
 #: Metadata of a blob may hold 8 KB in all.
 _LONGEST_HINT: Final = 4000
+#: When a record was written that cannot be read.
+_UNKNOWN: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -71,6 +76,15 @@ class Ledger:
     def run(self, run_id: str) -> Stored[Run] | None:
         """Return the record of a run, or None."""
         return self._read(f"runs/{run_id}", Run)
+
+    def has_run(self, run_id: str) -> bool:
+        """Return whether there is a record of a run, readable or not."""
+        return self._documents.read(f"runs/{run_id}") is not None
+
+    def run_age(self, run_id: str) -> timedelta:
+        """Return how old the record of a run is by the storage's clock, readable or not."""
+        found = self._documents.read(f"runs/{run_id}")
+        return found.age if found else timedelta()
 
     def create_run(self, run: Run) -> Stored[Run]:
         """Have a new run listed, then store it, then note that its id is used.
@@ -242,7 +256,12 @@ class Ledger:
     def slots(self, pipeline: str) -> Iterator[tuple[str, Stored[Slot]]]:
         """Yield the slots of a pipeline, in one listing and a read for each."""
         for listed in self._documents.listing(f"slots/{pipeline}/"):
-            if (found := self._read(listed.name, Slot)) is not None:
+            try:
+                found = self._read(listed.name, Slot)
+            except CorruptRecord as exc:
+                _log.error("%s", exc)  # the other keys go on
+                continue
+            if found is not None:
                 yield listed.name, found
 
     def put_slot(self, name: str, slot: Slot, expected: ETag | None) -> None:
@@ -250,8 +269,16 @@ class Ledger:
         self._put(name, slot, expected)
 
     def pause(self, pipeline: str) -> Pause | None:
-        """Return why a person paused the pipeline, or None."""
-        found = self._read(f"pauses/{pipeline}", Pause)
+        """Return why a person paused the pipeline, or None.
+
+        One that cannot be read is a pause too: who wanted what is not known, and to resume
+        the pipeline removes it.
+        """
+        try:
+            found = self._read(f"pauses/{pipeline}", Pause)
+        except CorruptRecord as exc:
+            _log.error("%s", exc)
+            return Pause(by="an unreadable record", at=_UNKNOWN, reason=f"pauses/{pipeline}")
         return found.record if found else None
 
     def put_pause(self, pipeline: str, pause: Pause | None) -> None:
@@ -313,14 +340,19 @@ class Ledger:
 
     # Watches over endpoints
 
-    def watches(self) -> Iterator[tuple[str, datetime]]:
-        """Yield the id of each watch, and when it is due, without reading its record."""
+    def watches(self) -> Iterator[DueWatch]:
+        """Yield each watch, and when it is due, without reading its record."""
         for listed in self._documents.listing("watches/"):
             try:
                 due = datetime.fromisoformat(listed.metadata.get("next_look", ""))
             except ValueError:
                 due = listed.modified  # a hint is never truth: look
-            yield listed.name.removeprefix("watches/"), due if due.tzinfo else listed.modified
+            yield DueWatch(
+                watch_id=listed.name.removeprefix("watches/"),
+                due=due if due.tzinfo else listed.modified,
+                host=listed.metadata.get("host", ""),
+                silent="silent" in listed.metadata,
+            )
 
     def watch(self, watch_id: str) -> Stored[Watch] | None:
         """Return when an endpoint is looked at next, and what was odd the last time."""
@@ -329,6 +361,8 @@ class Ledger:
     def put_watch(self, watch_id: str, watch: Watch, expected: ETag | None) -> None:
         """Store a watch, as new or over version `expected`. Raises Conflict."""
         name, hints = f"watches/{watch_id}", {"next_look": watch.next_look.isoformat()}
+        hints |= {"host": watch.host} if watch.host.isascii() else {}
+        hints |= {"silent": "yes"} if watch.silent else {}
         if expected is None:
             self._documents.create(name, _body(watch), hints)
         else:
@@ -388,6 +422,17 @@ class Ledger:
         """Store what was dealt with and what waits. Raises Conflict."""
         self._put(f"schedules/{pipeline}", dues, expected)
 
+    def rotation(self) -> Stored[Rotation] | None:
+        """Return which pipeline's due times are dealt with first, or None."""
+        return self._read("rotation", Rotation)
+
+    def put_rotation(self, first: str, expected: ETag | None) -> None:
+        """Store which pipeline is first. Of two workers at once one wins, which is fine."""
+        try:
+            self._put("rotation", Rotation(first=first), expected)
+        except Conflict:
+            return
+
     def sweep(self) -> Stored[SweepState] | None:
         """Return how far the search for lost events has got, or None."""
         return self._read("sweep", SweepState)
@@ -395,6 +440,14 @@ class Ledger:
     def put_sweep(self, state: SweepState, expected: ETag | None) -> ETag:
         """Store how far it has got. Raises Conflict when another worker searches too."""
         return self._put("sweep", state, expected)
+
+    def sweep_of_models(self) -> Stored[SweepState] | None:
+        """Return how far the search for models that were put by hand has got, or None."""
+        return self._read("sweep_models", SweepState)
+
+    def put_sweep_of_models(self, state: SweepState, expected: ETag | None) -> ETag:
+        """Store how far it has got. Raises Conflict when another worker searches too."""
+        return self._put("sweep_models", state, expected)
 
     def activated(self, pipeline: str) -> Stored[Activation] | None:
         """Return since when a pipeline is known, or None."""

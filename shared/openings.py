@@ -12,6 +12,7 @@ from shared.core.pattern import match
 from shared.core.pipeline import Pipeline
 from shared.core.run import Entry, Origin, Phase, Run
 from shared.driver import Driver
+from shared.errors import Conflict
 from shared.journal import report_run
 
 #: What a URL means something else by: the service is told of blobs by unescaped location.
@@ -79,6 +80,19 @@ class Opening:
             return captured(pipeline, blob.name) or {}
         put = names.promoted_by_hand(blob.name)
         return dict(zip(pipeline.key_tokens, put[1] if put else (), strict=False))
+
+    def store(self, run: Run) -> Run:
+        """Store a new run and take no step: the poll drives it. Return it as it is stored.
+
+        Raises:
+            TransientError, OutcomeUnknown: the ledger does not work now.
+        """
+        ready = self._ready(run)
+        try:
+            return self.context.ledger.create_run(ready).record
+        except Conflict:
+            found = self.context.ledger.run(ready.run_id)
+            return found.record if found else ready
 
     def begin(self, run: Run, *, fresh: bool = True) -> Run:
         """Store a new run and take its first steps, or end it where its data cannot be used.

@@ -5,30 +5,34 @@ at: one GET at the service, no record read, no write (design §6). Hints are nev
 anything but "still running" is decided from the record.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from shared.containers import Containers
 from shared.context import Context, log
+from shared.core.names import pipeline_of
 from shared.core.run import Phase, Run
 from shared.drift import Drift
 from shared.due_times import DueTimes
 from shared.endpoints import Endpoints
 from shared.errors import Conflict, CorruptRecord, OutcomeUnknown, RelearnError, TransientError
-from shared.hints import hints_of
+from shared.hints import hints_of, queue_of, time_in
 from shared.intake import Intake
-from shared.lanes import Lanes
+from shared.lanes import Lanes, host_of, service_of
 from shared.ports import JobStatus
+from shared.queues import Looked, Queue, Queues
 from shared.records import Heartbeat, Marker, Stored
+from shared.schedules import Schedules
 
 _UNCHANGED: Final = frozenset({JobStatus.NOT_STARTED, JobStatus.RUNNING})
 #: A parked run is read again now and then, should its hint be behind its record.
 _PARKED_EVERY: Final = timedelta(minutes=10)
-#: A model that was put by hand is looked for this long, however often that did not work.
-_LOST_FOR: Final = timedelta(hours=1)
 _AGE_PART: Final = 20
+#: What a marker says that does not change with its run.
+_SURE: Final = ("pipeline", "service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +54,12 @@ class Poll:
         self._intake = intake
         self._drift = Drift(context, intake.catalogue.endpoints_of)
         self._endpoints = Endpoints(context, intake)
-        self._due_times = DueTimes(context, intake.asked)
+        self._schedules = Schedules(context, intake, DueTimes(context, intake.asked))
         self._looked: dict[str, datetime] = {}
-        self._models_seen: set[tuple[str, str]] = set()
         self._gather_next: Mapping[str, str] = {}
         self._containers = Containers(context)
+        self._unread: set[str] = set()
+        self._queues = Queues(context, self._look)
 
     def tick(self) -> Heartbeat:
         """Advance every open run that is due, within the tick's budget.
@@ -77,8 +82,6 @@ class Poll:
             gathered, opened = 0, self._driver.opened
             more = self._round(until, "", only_new=True)
             looked, last_round = looked + more.looked, more
-        if self._context.clock.now() < until:
-            self._find_models_by_hand(last.record.at - _LOST_FOR if last else None)
         if (now := self._context.clock.now()) < until:
             # A part of the tick: those due besides wait for the next, and the runs need not.
             self._drift.check(min(until, now + self._context.limits.tick / 4))
@@ -94,29 +97,71 @@ class Poll:
         self._context.ledger.put_heartbeat(beat, last.etag if last else None)
         return beat
 
-    def _round(self, until: datetime, resume: str, *, only_new: bool = False) -> "_Round":
+    def _round(
+        self,
+        until: datetime,
+        resume: str,
+        *,
+        only_new: bool = False,
+        only: Collection[str] | None = None,
+    ) -> _Round:
+        """Look at the open runs that are due; at those alone that are new, or of these ids."""
         began = self._context.clock.now()
         markers = list(self._context.ledger.open_runs())
+        queues = [] if only_new or only is not None else self._queues.found(markers)
         turn = [m for m in markers if m.run_id > resume] + [
             m for m in markers if m.run_id <= resume
         ]
-        if only_new:
+        if only is not None:
+            due = [marker for marker in turn if marker.run_id in only]
+        elif only_new:
             due = [marker for marker in turn if marker.run_id not in self._looked]
         else:
             due = [marker for marker in turn if self._is_due(marker, began)]
-        lanes = Lanes(
-            due,
-            lambda marker: marker.hints.get("service", ""),
-            lambda marker: self._look(marker, until),
-            lambda: self._context.clock.now() < until,
-            self._context.limits.at_once,
-        )
-        left = {marker.run_id for marker in lanes.run()}
+        # Where the last tick had no time for all, the queues had none: now they are first.
+        lanes = self._lanes([*queues, *due] if resume else [*due, *queues], began, until)
+        left = {item.run_id for item in lanes.run() if isinstance(item, Marker)}
         self._go_on_with_roll_outs(until)
         self._forget({marker.run_id for marker in markers})
         begun = [marker.run_id for marker in due if marker.run_id not in left]
         parked = sum(marker.hints.get("phase") == Phase.PARKED for marker in markers)
         return _Round(lanes.done, len(markers), parked, begun[-1] if left and begun else "")
+
+    def _lanes(
+        self, items: list[Marker | Queue], began: datetime, until: datetime
+    ) -> "Lanes[Marker | Queue]":
+        def work(item: Marker | Queue) -> bool:
+            if isinstance(item, Queue):
+                return self._queues.bring_forward(item, until)
+            looked = self._look(item, until)
+            self._queues.note(item, looked.run)
+            return looked.well
+
+        now = self._context.clock.now
+        half = began + (until - began) / 2  # what services that fail may take of the time
+        return Lanes(
+            items,
+            self._service_of,
+            work,
+            lambda: now() < until,
+            self._context.limits.at_once,
+            group_of=host_of,
+            suspect=lambda item: isinstance(item, Marker) and "next_look" in item.hints,
+            spend=lambda: now() < half,
+        )
+
+    def _service_of(self, item: Marker | Queue) -> str:
+        """Return the service that a look is likely to call; each has a lane of its own."""
+        if isinstance(item, Queue):
+            return service_of(item.service)
+        if service := item.hints.get("service"):
+            return service_of(service)
+        name = item.hints.get("pipeline") or pipeline_of(item.run_id)
+        try:
+            pipeline = self._intake.catalogue.pipeline(name)
+        except RelearnError:  # it has an error, and the run its own configuration
+            return ""
+        return service_of(pipeline.training.service) if pipeline else ""
 
     def _gather(self, until: datetime) -> int:
         """Open the runs that what landed may have now, and return how many there are.
@@ -156,52 +201,70 @@ class Poll:
     def start_scheduled(self, until: datetime | None = None) -> None:
         """Open the runs whose due times have come, at most one for each due time and key.
 
+        They are opened for all pipelines before the first of them is driven, and half of the
+        time is left to whatever comes after. What is not driven here is driven by the poll.
+
         Args:
             until: when no further run may be begun; None: as long as a tick may take.
         """
-        until = until or self.until()
+        began, until = self._context.clock.now(), until or self.until()
         self._intake.last_good.load()
-        for pipeline in self._intake.catalogue.scheduled():
-            try:
-                since = self._intake.scheduled_since(pipeline.name)
-                self._due_times.start(pipeline, since, until)
-            except RelearnError as exc:
-                log.error("pipeline %s: its schedule must wait: %s", pipeline.name, exc)
+        end = began + (until - began) / 2
+        opened = self._schedules.open_due(end)
+        if opened and self._context.clock.now() < end:
+            self._round(end, "", only=frozenset(opened))
 
     def _is_due(self, marker: Marker, now: datetime) -> bool:
         hints = marker.hints
+        if queue_of(marker):
+            return False  # its queue is brought forward as a whole
         looked = self._looked.get(marker.run_id)
         if looked is None:
             return True
-        if hints.get("phase") in (Phase.PARKED, Phase.AWAITING_APPROVAL):
-            expires = _time(hints, "expires")
+        still = hints.get("phase") in (Phase.PARKED, Phase.AWAITING_APPROVAL)
+        if still or marker.run_id in self._unread:
+            expires = time_in(hints, "expires")
             return now - looked >= _PARKED_EVERY or (expires is not None and now >= expires)
-        if (next_look := _time(hints, "next_look")) and now < next_look:
+        if (next_look := time_in(hints, "next_look")) and now < next_look:
             return False
-        if (started := _time(hints, "started")) is None:
+        if (started := time_in(hints, "started")) is None:
             return True
         limits = self._context.limits
         every = (now - started) / _AGE_PART
         return now - looked >= min(max(every, limits.look_every_min), limits.look_every_max)
 
-    def _look(self, marker: Marker, until: datetime) -> bool:
+    def _look(self, marker: Marker, until: datetime) -> Looked:
         self._looked[marker.run_id] = self._context.clock.now()
+        self._unread.discard(marker.run_id)
         try:
-            return self._still_running(marker) or self._advance(marker, until)
+            if self._still_running(marker):
+                return Looked(well=True)
+            run = self._advance(marker, until)
+            return Looked(run is None or run.trouble is None, run)
         except (TransientError, OutcomeUnknown) as exc:
             log.warning("run %s cannot be advanced now: %s", marker.run_id, exc)
-            return False
+            return Looked(well=False)
         except Conflict:
-            return True  # another worker is faster
+            pass  # another worker is faster
+        except CorruptRecord as exc:
+            log.error("run %s cannot be advanced: %s", marker.run_id, exc)
+            self._unread.add(marker.run_id)  # the more seldom it is read
+            self._know_nothing_of(marker)
         except RelearnError as exc:
             log.error("run %s cannot be advanced: %s", marker.run_id, exc)
-            return True
         except Exception:  # noqa: BLE001 -- one broken run never stops the others
             log.exception("run %s cannot be advanced", marker.run_id)
-            return True
+        return Looked(well=True)
+
+    def _know_nothing_of(self, marker: Marker) -> None:
+        """Have nobody believe what a marker says of a run whose record cannot be read."""
+        kept = {name: told for name, told in marker.hints.items() if name in _SURE}
+        if marker.hints != kept:
+            with suppress(RelearnError):  # the next look does it
+                self._context.ledger.hint(marker, kept)
 
     def _still_running(self, marker: Marker) -> bool:
-        hints, until = marker.hints, _time(marker.hints, "until")
+        hints, until = marker.hints, time_in(marker.hints, "until")
         if "job" not in hints or "next_look" in hints or until is None:
             return False
         if self._context.clock.now() >= until:
@@ -217,13 +280,11 @@ class Poll:
         except Exception:  # noqa: BLE001 -- the driver meets it again, and keeps it in the record
             return False
 
-    def _advance(self, marker: Marker, until: datetime) -> bool:
+    def _advance(self, marker: Marker, until: datetime) -> Run | None:
         run = self._driver.advance(marker.run_id, until) or self._open(marker, until)
-        if run is None:
-            return True
-        if not run.phase.ended and (hints := hints_of(run)) != marker.hints:
+        if run and not run.phase.ended and (hints := hints_of(run)) != marker.hints:
             self._context.ledger.hint(marker, hints)
-        return run.trouble is None
+        return run
 
     def _open(self, marker: Marker, until: datetime) -> Run | None:
         if "rollback" in marker.hints:
@@ -244,31 +305,6 @@ class Poll:
             self._context.ledger.close(marker)
         return None
 
-    def _find_models_by_hand(self, since: datetime | None) -> None:
-        """Promote what a person put there and no event told of; the rest was looked at before."""
-        try:
-            by_hand = list(self._intake.models_by_hand())
-        except RelearnError as exc:
-            log.warning("models under promote/ cannot be looked for now: %s", exc)
-            return
-        self._models_seen &= {(blob.name, blob.etag) for blob in by_hand}
-        for blob in (one for one in by_hand if since is None or one.modified >= since):
-            if (blob.name, blob.etag) in self._models_seen:
-                continue
-            try:
-                self._intake.model_landed(blob.name)
-            except RelearnError as exc:
-                log.warning("model %s must wait: %s", blob.name, exc)
-            else:
-                self._models_seen.add((blob.name, blob.etag))
-
     def _forget(self, open_runs: set[str]) -> None:
         self._looked = {run: at for run, at in self._looked.items() if run in open_runs}
-
-
-def _time(hints: dict[str, str], name: str) -> datetime | None:
-    try:
-        at = datetime.fromisoformat(hints.get(name, ""))
-    except ValueError:
-        return None  # a hint is never truth, and may be nonsense
-    return at if at.tzinfo else None
+        self._unread &= open_runs

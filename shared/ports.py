@@ -141,8 +141,13 @@ class Blobs(Protocol):
         """Yield the blobs whose names start with `prefix`. Raises TransientError."""
         ...
 
-    def page(self, container: str, cursor: str | None) -> Page[BlobVersion]:
+    def page(self, container: str, cursor: str | None, prefix: str = "") -> Page[BlobVersion]:
         """Return at most 5,000 blobs of a container, by name, in one call to the storage.
+
+        Args:
+            container: whose blobs.
+            cursor: where the page before ended; None for the first.
+            prefix: what their names start with.
 
         Raises TransientError, and BadCursor for a cursor that no page gave.
         """

@@ -44,12 +44,17 @@ class KeptConfiguration(Record):
 
 
 class Due(BaseModel):
-    """A due time that came before its data."""
+    """A due time that is being dealt with, or that came before its data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     at: AwareDatetime
     next_look: AwareDatetime
     until: AwareDatetime
+    after: str = ""  #: the key where the last call stopped; it goes on behind it
+    opened: int = 0  #: keys that have their run, of those before `after`
+    without: int = 0  #: keys without data of their own for it
+    failed: int = 0  #: keys whose run could not be opened
+    failing_since: AwareDatetime | None = None  #: since when a key's run cannot be opened
 
 
 class DueTime(Record):
@@ -60,8 +65,14 @@ class DueTime(Record):
     trained: dict[str, str] = Field(default_factory=dict)  #: key -> bytes and due time
 
 
+class Rotation(Record):
+    """Whose turn it is first, where the last round had no time for all."""
+
+    first: str = ""
+
+
 class SweepState(Record):
-    """How far the search for data that no event announced has got."""
+    """How far a search for blobs that no event announced has got: for data, or for models."""
 
     started_at: AwareDatetime  #: of the sweep under way, or of the last one
     since: AwareDatetime | None = None  #: what changed before was looked at by an earlier one
@@ -70,7 +81,8 @@ class SweepState(Record):
     complete: bool = False
     looked: int = 0  #: blobs that were looked up
     found: int = 0  #: data versions that no event had announced
-    skipped: bool = False  #: whether one could not be looked up: the next sweep looks again
+    unread: tuple[str, ...] = ()  #: names that could not be looked up: each is tried again alone
+    again: tuple[str, ...] = ()  #: those of the sweep before that are still to be tried
     completed_at: AwareDatetime | None = None
 
 
@@ -107,6 +119,16 @@ class Marker:
     etag: ETag
     modified: datetime
     hints: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DueWatch:
+    """A watch over an endpoint as the listing shows it."""
+
+    watch_id: str
+    due: datetime
+    host: str = ""  #: that a look calls, as far as it is known
+    silent: bool = False  #: whether the last look got no answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from shared.core.machine import apply, cancellable
 from shared.core.roll_out import next_deliveries, outcome
 from shared.core.run import Delivery, Entry, Origin, Phase, Run
 from shared.errors import Conflict, PermanentError
+from shared.hints import hints_of
 from shared.records import Stored
 
 #: Runs opened in one step, so that it ends in time however slow the ledger is.
@@ -67,7 +68,7 @@ class RollOutSteps:
         now = self.context.clock.now()
         entry = Entry(at=now, phase=child.phase, note=child.cause)
         child = child.model_copy(update={"opened_at": now, "history": (entry,)})
-        self.context.ledger.mark_open(child.run_id, {"phase": child.phase})
+        self.context.ledger.mark_open(child.run_id, hints_of(child))
         try:
             self.context.ledger.create_run(child)
         except Conflict:

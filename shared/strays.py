@@ -81,7 +81,7 @@ class Strays:
         self._said_at = now
         for pipeline, found in groupby(left, key=lambda one: one.pipeline):
             waiting = list(found)
-            known = self.catalogue.pipeline(pipeline) is not None
+            known = pipeline in self.catalogue.names()
             why = "does not match its data.blob any more" if known else "it is not in the file"
             log.warning(
                 "pipeline %s: %d data versions wait for it and %s; the first is %s: correct the "

@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final, TypeVar
 
-from shared.context import Context
+from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.run import Run
-from shared.errors import Conflict
+from shared.errors import Conflict, CorruptRecord
 from shared.records import Landed, VersionEntry
 
 #: Versions that one run takes; a greater burst goes into several, so that a record stays small.
@@ -181,7 +181,12 @@ class Taking:
             return False
         if owner is not None:
             if owner not in self._manifests:
-                stored = ledger.run(owner)
+                try:
+                    stored = ledger.run(owner)
+                except CorruptRecord as exc:
+                    log.error("blob %s stays with its run: %s", one.blob.path, exc)
+                    ledger.forget(one.pointer)
+                    return True  # it was claimed for that run, whatever the record says besides
                 self._manifests[owner] = _versions_of(stored.record) if stored else None
             found = self._manifests[owner]
             if found is None and not ledger.is_used(owner):

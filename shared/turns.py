@@ -1,10 +1,11 @@
 """Lets a waiting run begin when nothing is in its way: limits, budget, pause, newer runs."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 
-from shared.context import Context
+from shared.context import Context, log
 from shared.core import slot as core
 from shared.core.facts import Fact, Overtaken
 from shared.core.gate_facts import StillWaiting, TurnTaken
@@ -14,10 +15,12 @@ from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.core.slot import Past, Pause, Slot
 from shared.errors import Conflict, CorruptRecord
-from shared.journal import Event, report
+from shared.journal import Event, Once, report
 from shared.records import Stored
 
 _TRIES: Final = 5
+#: A run whose record cannot be read keeps its place no longer, where its time-out is not known.
+_UNREAD: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,9 @@ class _Level:
     most: int | None
     what: str
     newest_first: bool
+    line: str  #: where a run that waits here is said to wait; empty: it may not be passed by
     lets_go: Callable[[Run], bool] = core.lets_go
+    unread: timedelta = _UNREAD  #: how long a run holds a place whose record cannot be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ class Turns:
     """Hands out places. Each call may be repeated, by any number of workers (decision 10)."""
 
     context: Context
+    _reported: Once = field(default_factory=Once, compare=False, repr=False)
 
     def take(self, run: Run) -> Fact | None:
         """Return that it is the run's turn, or what it waits for; None when that is known."""
@@ -48,7 +54,8 @@ class Turns:
                 # Whoever waits here must not stand in the way of others further on.
                 if run.job is None:  # one that goes on with its job keeps its place there
                     self._leave(levels[at + 1 :], run)
-                return StillWaiting(waits) if waits != run.reason else None
+                same = (waits, level.line) == (run.reason, run.line)
+                return None if same else StillWaiting(waits, level.line)
         return TurnTaken()
 
     def hindrance(self, slot: Slot, pipeline: Pipeline, run_id: str) -> str | None:
@@ -58,9 +65,20 @@ class Turns:
             return f"paused by {pause.by}" + (f": {pause.reason}" if pause.reason else "")
         return core.over_budget(slot, pipeline, run_id, self.context.clock.now())
 
-    def pruned(self, slot: Slot, lets_go: Callable[[Run], bool] = core.lets_go) -> Slot:
-        """Return the slot without the runs that hold no place any more."""
-        gone = {run_id for run_id in slot.holders if self._gone(slot, run_id, lets_go)}
+    def pruned(
+        self,
+        slot: Slot,
+        lets_go: Callable[[Run], bool] = core.lets_go,
+        unread: timedelta = _UNREAD,
+    ) -> Slot:
+        """Return the slot without the runs that hold no place any more.
+
+        Args:
+            slot: as it is stored.
+            lets_go: tells of a run whether it needs its place no more.
+            unread: how long a run keeps its place whose record cannot be read.
+        """
+        gone = {one for one in slot.holders if self._gone(slot, one, lets_go, unread)}
         return slot.without(gone.__contains__)
 
     def in_line(self, slot: Slot, run_id: str = "") -> Slot:
@@ -103,7 +121,11 @@ class Turns:
 
     def _take(self, level: _Level, run: Run) -> Overtaken | str | None:
         for _ in range(_TRIES):
-            stored = self.context.ledger.slot(level.name)
+            try:
+                stored = self.context.ledger.slot(level.name)
+            except CorruptRecord as exc:
+                self._report_once(level.name, exc)
+                return str(exc)  # this key or service must wait for a person; others need not
             slot = stored.record if stored else Slot(pipeline=run.pipeline, key=run.key)
             if run.run_id in slot.holders:
                 return None
@@ -135,7 +157,7 @@ class Turns:
             if why := self.hindrance(slot, run.config, run.run_id):
                 return slot, why
         if level.most is not None and len(slot.holders) >= level.most:
-            slot = self.pruned(slot, level.lets_go)
+            slot = self.pruned(slot, level.lets_go, level.unread)
         if is_key and run.job is not None:
             # Its job is there already: whoever has not begun one gives way.
             slot = slot.without(lambda run_id: run_id != run.run_id and self._not_begun(run_id))
@@ -152,24 +174,41 @@ class Turns:
         return slot.begin(run.run_id, now, keep=keep, holds=level.most is not None), None
 
     def _not_begun(self, run_id: str) -> bool:
-        stored = self.context.ledger.run(run_id)
-        waits = stored is not None and stored.record.phase is Phase.WAITING
-        return waits and stored is not None and stored.record.job is None
+        try:
+            stored = self.context.ledger.run(run_id)
+        except CorruptRecord:
+            return False  # nobody can tell
+        return stored is not None and _waits_without_job(stored.record)
 
     def _leave(self, levels: Sequence[_Level], run: Run) -> None:
         for level in levels:
-            stored = self.context.ledger.slot(level.name)
+            try:
+                stored = self.context.ledger.slot(level.name)
+            except CorruptRecord as exc:
+                self._report_once(level.name, exc)
+                continue
             if stored is None:
                 continue
             left = stored.record.without({run.run_id}.__contains__)
             if left != stored.record:
                 self.context.ledger.put_slot(level.name, left, stored.etag)
 
-    def _gone(self, slot: Slot, run_id: str, lets_go: Callable[[Run], bool]) -> bool:
+    def _gone(
+        self,
+        slot: Slot,
+        run_id: str,
+        lets_go: Callable[[Run], bool],
+        unread: timedelta = _UNREAD,
+    ) -> bool:
         try:
             stored = self.context.ledger.run(run_id)
-        except CorruptRecord:
-            return False  # nobody can tell: its place is kept until its record is mended
+        except CorruptRecord as exc:
+            # Nobody can tell. It may be at work, so that it keeps a place for as long as a job
+            # may take; one that only waits comes back to the queue once its record is mended.
+            if run_id in slot.holders and self.context.ledger.run_age(run_id) <= unread:
+                return False
+            self._report_once(run_id, exc)
+            return True
         if stored is None:  # its record is about to be written, or was forgotten long ago
             return run_id != slot.gathering or not self.context.ledger.is_marked(run_id)
         if run_id not in slot.holders:
@@ -177,19 +216,35 @@ class Turns:
         return lets_go(stored.record)
 
     def _phase_of(self, run_id: str) -> Phase | None:
-        stored = self.context.ledger.run(run_id)
+        try:
+            stored = self.context.ledger.run(run_id)
+        except CorruptRecord:
+            return None  # it counts neither as a failure nor as a success
         return stored.record.phase if stored else None
+
+    def _report_once(self, name: str, exc: CorruptRecord) -> None:
+        if self._reported.first(name):
+            log.error("%s; the queue goes on without it", exc)
+
+
+def _waits_without_job(run: Run) -> bool:
+    return run.phase is Phase.WAITING and run.job is None
 
 
 def _levels(pipeline: Pipeline, key: tuple[str, ...]) -> Iterator[_Level]:
     at_once = core.runs_at_once(pipeline)
-    newest_first = core.newest_first(pipeline)
-    yield _Level(slot_id(pipeline.name, key), at_once, "another run is open", newest_first)
+    newest_first, timeout = core.newest_first(pipeline), pipeline.training.timeout
+    name, what = slot_id(pipeline.name, key), "another run is open"
+    # Where only the newest counts, each of the others has to notice that it is not.
+    line = "" if pipeline.when_busy == "newest" else name
+    yield _Level(name, at_once, what, newest_first, line, unread=timeout)
     if pipeline.max_parallel is not None:
         name, most = seat_id("pipeline", pipeline.name), pipeline.max_parallel
-        yield _Level(name, most, f"max_parallel is {most}", newest_first)
+        what = f"max_parallel is {most}"
+        yield _Level(name, most, what, newest_first, name, unread=timeout)
     if (jobs := pipeline.training.max_parallel) is not None:
         name = seat_id("service", service_identity(pipeline.training.service))
         what = f"the training service has its {jobs} jobs"
         # One line for all pipelines, so that no two of them wait for each other.
-        yield _Level(name, jobs, what, newest_first=False, lets_go=core.lets_service_go)
+        lets_go = core.lets_service_go
+        yield _Level(name, jobs, what, newest_first=False, line=name, lets_go=lets_go)

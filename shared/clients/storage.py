@@ -90,11 +90,12 @@ class AccountBlobs:
         except AzureError as exc:
             raise classify(exc, f"list {container}/{prefix}", write=False) from exc
 
-    def page(self, container: str, cursor: str | None) -> Page[BlobVersion]:
+    def page(self, container: str, cursor: str | None, prefix: str = "") -> Page[BlobVersion]:
         """Return at most 5,000 blobs of a container, by name, in one call to the storage."""
         try:
             client = self._account.get_container_client(container)
-            found, following = one_page(client.list_blobs(include=["metadata"]), cursor)
+            listing = client.list_blobs(name_starts_with=prefix, include=["metadata"])
+            found, following = one_page(listing, cursor)
         except ResourceNotFoundError as exc:
             # Not empty: what is in it may come back with it.
             raise TransientError(f"container {container} does not exist now") from exc

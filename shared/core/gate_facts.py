@@ -15,10 +15,11 @@ class StillWaiting:
     """It is not this run's turn, for another reason than before."""
 
     reason: str
+    line: str = ""  #: the slot or seat in whose queue it waits; empty where that order says nothing
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Say what it waits for."""
-        return run.moved(Phase.WAITING, at, self.reason, reason=self.reason)
+        return run.moved(Phase.WAITING, at, self.reason, reason=self.reason, line=self.line)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,11 @@ def run_id(pipeline: str, *cause: str) -> str:
     return f"{pipeline}-{digest(pipeline, *cause)}"
 
 
+def pipeline_of(run_id: str) -> str:
+    """Return the name of the pipeline that a run belongs to, as its id says."""
+    return run_id.rpartition("-")[0]
+
+
 def slot_id(pipeline: str, key: Sequence[str]) -> str:
     """Return where it is kept who may run, for one key of a pipeline."""
     return f"slots/{pipeline}/{digest('key', *key)}"

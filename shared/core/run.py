@@ -203,6 +203,7 @@ class Run(Value):
     trouble: Trouble | None = None
     cancelling: bool = False
     parked_in: Phase | None = None
+    line: str = ""  #: while it waits: the queue that it was last found to wait in
     reason: str | None = None
     advice: str | None = None
     opened_at: AwareDatetime

@@ -141,6 +141,17 @@ def over_budget(slot: Slot, pipeline: Pipeline, run_id: str, now: datetime) -> s
     return None
 
 
+def next_allowed(slot: Slot, pipeline: Pipeline) -> datetime | None:
+    """Return when the budget lets the next run begin; None where it limits nothing now."""
+    budget, begun = pipeline.budget, slot.begun
+    times = []
+    if budget.least_interval and begun:
+        times.append(begun[-1].at + budget.least_interval)
+    if budget.most_per_day is not None and len(begun) >= budget.most_per_day:
+        times.append(begun[-budget.most_per_day].at + _DAY)
+    return max(times, default=None)
+
+
 def newest_first(pipeline: Pipeline) -> bool:
     """Whether the newest of the waiting runs of `pipeline` is next."""
     return pipeline.when_busy == "newest" or pipeline.order == "newest_first"

@@ -41,6 +41,8 @@ class Watch(Value):
     suspect: ProbeAnswers | None = None
     reported: str = ""  #: the drift that was reported last
     repair: str | None = None  #: the run that was opened for it
+    host: str = ""  #: that a look calls, as far as it is known
+    silent: bool = False  #: whether the last look got no answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,11 +87,11 @@ class FakeBlobs:
             if key.startswith(start) and (found := self._version(key)) is not None:
                 yield found
 
-    def page(self, container: str, cursor: str | None) -> Page[BlobVersion]:
+    def page(self, container: str, cursor: str | None, prefix: str = "") -> Page[BlobVersion]:
         self.pages += 1
         if container in self.missing:
             raise TransientError(f"container {container} does not exist now")
-        return page_of(list(self.listing(container, "")), 5000, cursor, lambda one: one.name)
+        return page_of(list(self.listing(container, prefix)), 5000, cursor, lambda one: one.name)
 
     def read(self, container: str, name: str, limit: int) -> bytes | None:
         self.reads.append(f"{container}/{name}")

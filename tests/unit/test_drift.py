@@ -14,6 +14,7 @@ from shared.core.watch import Watch, confirmed, sighting
 from shared.drift import Drift
 from shared.endpoints import Command, Endpoints
 from shared.ledger import Ledger
+from shared.records import DueWatch
 from tests.fakes.clock import START
 from tests.fakes.faults import Kind
 from tests.fakes.world import MODELS
@@ -207,17 +208,18 @@ def test_however_many_endpoints_are_due_a_tick_looks_at_them_for_a_part_of_its_t
     world, _ = live()
     looks: list[str] = []
 
-    def look(_: Drift, name: str) -> None:
+    def look(_: Drift, name: str) -> bool:
         world.clock.move(timedelta(seconds=20))
         looks.append(name)
+        return True
 
-    many = [(f"{number:020}", world.clock.now()) for number in range(100)]
+    many = [DueWatch(f"{number:020}", world.clock.now()) for number in range(100)]
     monkeypatch.setattr(Ledger, "watches", lambda _: iter(many))
     monkeypatch.setattr(Drift, "_check", look)
     began = world.clock.now()
     world.poll.tick()
     assert world.clock.now() - began <= world.limits.tick / 4
-    assert looks == [name for name, _ in many][: len(looks)]
+    assert looks == [watch.watch_id for watch in many][: len(looks)]
 
 
 def parked_at_the_endpoint(world: Observed) -> Run:

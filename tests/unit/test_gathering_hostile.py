@@ -401,11 +401,11 @@ def test_a_backfill_of_nothing_does_not_list_the_container_again_and_again(
     world = world_of({**NEWEST, "data": data})
     page, asked = world.blobs.page, []
 
-    def counted(container: str, cursor: str | None) -> Page[Any]:
+    def counted(container: str, cursor: str | None, prefix: str = "") -> Page[Any]:
         asked.append(cursor)
         if len(asked) > 10:
             raise HotLoopError
-        return page(container, cursor)
+        return page(container, cursor, prefix)
 
     monkeypatch.setattr(world.blobs, "page", counted)
     swept(world)  # ahead of the first tick of the poll, which notes when a pipeline began
@@ -461,7 +461,9 @@ def test_two_searches_at_once_find_each_version_once() -> None:
     other, _ = world._worker()
     page = world.blobs.page
 
-    def with_another(container: str, cursor: str | None) -> Page[Any]:
+    def with_another(container: str, cursor: str | None, prefix: str = "") -> Page[Any]:
+        if prefix:  # the search for models is another one
+            return page(container, cursor, prefix)
         world.blobs.page = page  # type: ignore[method-assign]
         Sweep(other._context, other).go_on(world.clock.now() + MINUTE)
         return page(container, cursor)

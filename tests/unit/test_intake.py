@@ -9,11 +9,12 @@ from local.studio import InstantTrainer, OutputKind, Parameter
 from shared.asked import ManualRequest, NoSuchData, RequestClash
 from shared.core.run import Origin, Phase
 from shared.errors import RelearnError, TransientError
+from shared.sweep import Sweep
 from tests.fakes.faults import Kind
 from tests.fakes.world import CSV, MODELS, pipeline
 from tests.unit.worlds import Observed
 
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 HOURLY = {"pipeline": {"schedule": "0 0 * * * *"}}
 
 
@@ -189,13 +190,20 @@ def trained(seed: bytes = b"a,b,label\n9,9,1\n") -> bytes:
     return InstantTrainer().train({"input1": seed}, {}, label=None).model
 
 
-@pytest.mark.parametrize("event", [True, False], ids=["by its event", "found by the poll"])
+def search(world: Observed, minutes: int = 16) -> None:
+    """Let the search for what no event announced go on."""
+    world.clock.move(minutes * MINUTE)
+    Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
+
+
+@pytest.mark.parametrize("event", [True, False], ids=["by its event", "found by the search"])
 def test_a_model_put_by_hand_is_promoted(world: Observed, *, event: bool) -> None:
     world.poll.tick()
     world.clock.move(MINUTE)
     world.blobs.put(MODELS, "promote/sample/better.ilearner", trained())
     if event:
         world.intake.model_landed("promote/sample/better.ilearner")
+    search(world, 1)
     world.tick()
     run = world.until(world.run(), Phase.PROMOTED)
     assert run.origin is Origin.MODEL
@@ -207,7 +215,7 @@ def test_a_model_put_by_hand_is_promoted_although_one_look_for_it_failed(
     world: Observed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.poll.tick()
-    world.clock.move(MINUTE)
+    search(world)
     world.blobs.put(MODELS, "promote/sample/better.ilearner", trained())
 
     def fail(container: str, prefix: str) -> None:
@@ -215,9 +223,12 @@ def test_a_model_put_by_hand_is_promoted_although_one_look_for_it_failed(
 
     with monkeypatch.context() as away:
         away.setattr(world.blobs, "listing", fail)
-        world.tick()
+        with suppress(TransientError):  # the data cannot be listed either
+            search(world)
     assert world.runs() == []
     world.restart()
+    world.clock.move(DAY)  # however long the timer was away
+    search(world)
     world.tick()
     assert world.until(world.run(), Phase.PROMOTED).origin is Origin.MODEL
 
