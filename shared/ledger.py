@@ -13,7 +13,7 @@ Layout (one container, never the data container):
 * `heads/<id>`      what serves at an endpoint, and who may change it now
 * `watches/<id>`    when one place of an endpoint is proved again
 * `pipelines/<name>`, `schedules/<name>`   first activation, last due time
-* `poll`, `sweep`, `cleaning`   the last tick, how far the search for lost events is
+* `poll`, `sweep`, `cleaning`   the last tick, how far searching and cleaning are
 
 A record that cannot be understood raises `CorruptRecord` and is never overwritten.
 """
@@ -27,12 +27,14 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from shared.core.blobs import BlobVersion
+from shared.core.cleaning import Cleaning
 from shared.core.head import Head
 from shared.core.names import digest, inbox_prefix, index_name
 from shared.core.run import Run
 from shared.core.slot import Pause, Slot
 from shared.core.watch import Watch
 from shared.errors import Conflict, CorruptRecord, IdUsed
+from shared.old_records import OldRecords
 from shared.ports import Document, Documents, ETag, Listed, Page
 from shared.records import (
     Activation,
@@ -291,7 +293,7 @@ class Ledger:
         return True
 
     def replace_version(self, version_id: str, entry: VersionEntry, expected: ETag) -> None:
-        """Store that another run takes a data version. Raises Conflict."""
+        """Store the entry of a data version over the one that was read. Raises Conflict."""
         fingerprint = {"fingerprint": "|".join(fingerprint_of(entry.blob))}
         self._documents.replace(f"versions/{version_id}", _body(entry), expected, fingerprint)
 
@@ -393,31 +395,39 @@ class Ledger:
 
     # Retention
 
-    def listed(self, kind: str) -> Iterator[Listed]:
-        """Yield every document of one kind (`runs`, `versions`, `heads`), without its body."""
-        return self._documents.listing(f"{kind}/")
-
-    def heads(self) -> Iterator[Head]:
-        """Yield every head, in one listing and a read for each."""
-        for listed in self.listed("heads"):
-            found = self._read(listed.name, Head)
-            if found is not None:
-                yield found.record
+    @property
+    def old(self) -> OldRecords:
+        """The same records for retention: as listings show them, understood or not."""
+        return OldRecords(self._documents)
 
     def forget(self, document: Listed) -> None:
         """Delete a document unless it was changed since it was listed."""
+        self.old.delete(document)
+
+    def bury(self, run_id: str, slot: str) -> None:
+        """Note that a run existed, before its record goes: its id is never given to another run.
+
+        Args:
+            run_id: the run.
+            slot: the name of the slot that may still name it.
+        """
+        name, hints = f"tombstones/{run_id}", {"slot": slot}
+        found = self._documents.read(name)
         try:
-            self._documents.delete(document.name, document.etag)
+            if found is None:
+                self._documents.create(name, b"", hints)
+            else:  # written anew: from now on it is kept for as long as any trace of the run
+                self._documents.replace(name, found.body, found.etag, hints)
         except Conflict:
-            return
+            return  # another worker buries it
 
-    def last_cleaning(self) -> Stored[DueTime] | None:
-        """Return when old records were last cleaned away, or None."""
-        return self._read("cleaning", DueTime)
+    def cleaning(self) -> Stored[Cleaning] | None:
+        """Return how far the cleaning of old records is, or None."""
+        return self._read("cleaning", Cleaning)
 
-    def put_last_cleaning(self, at: datetime, expected: ETag | None) -> None:
-        """Store that old records are being cleaned away. Raises Conflict."""
-        self._put("cleaning", DueTime(last_due=at), expected)
+    def put_cleaning(self, state: Cleaning, expected: ETag | None) -> ETag:
+        """Store how far it is. Raises Conflict when another worker cleans too."""
+        return self._put("cleaning", state, expected)
 
     def _put(self, name: str, record: BaseModel, expected: ETag | None) -> ETag:
         if expected is None:

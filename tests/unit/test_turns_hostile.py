@@ -136,7 +136,9 @@ def test_a_run_forgotten_long_ago_keeps_no_place() -> None:
     fail()
     ticks(world, 3)
     world.clock.move(world.limits.keep + DAY)
-    Retention(world.intake._context).clean(world.clock.now() + timedelta(minutes=1))
+    Retention(world.intake._context, world.intake.catalogue).clean(
+        world.clock.now() + timedelta(minutes=1)
+    )
     assert world.runs() == []
     asked = ask(world, "k1")
     assert world.until_settled(asked).phase is Phase.FINISHED
