@@ -272,8 +272,8 @@ class Life(RuleBasedStateMachine):
             if name.startswith("inbox/"):
                 yield f"{_PROMISES[4]}: {name}"
         records = {run.run_id: run for run in world.runs()}
-        for _, stored in world.intake._context.ledger.slots("sample"):  # noqa: SLF001 -- as above
-            for holder in stored.record.holders:
+        for slot in self._pipelines().standing("sample").slots:
+            for holder in slot.holders:
                 if holder in records and not lets_go(records[holder]):
                     yield f"{_PROMISES[4]}: {holder} keeps its place"
 

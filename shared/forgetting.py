@@ -252,7 +252,9 @@ class Forgetting:
             return False
         slot = stored.record
         if slot.paused is not None and not self._is_gone(slot.pipeline):
-            return False
+            pauses = self.context.ledger.pauses(slot.pipeline).record
+            if pauses.of_failures(slot) is not None:
+                return False
         runs = _runs_in(slot)
         return len(runs) <= _LINE and not any(map(self._is_open, runs))
 

@@ -5,7 +5,7 @@ Layout (one container, never the data container):
 * `versions/<id>`   one entry for each data version ever seen, with the run that it opened
 * `inbox/<pipeline>/<key>/<id>`   a data version that no run has taken yet
 * `slots/<pipeline>/<key>`, `seats/<id>`   who may run, who waits, what was begun lately
-* `pauses/<pipeline>`   a person wants nothing new to be begun
+* `pauses/<pipeline>`   whether a person wants nothing new to be begun, and the last resume
 * `index/<time>-<run id>`   every run, the newest first
 * `open/<run id>`   an empty marker while the run is open; its metadata are hints, never truth
 * `runs/<run id>`   the record
@@ -31,7 +31,7 @@ from shared.core.cleaning import Cleaning
 from shared.core.head import Head
 from shared.core.names import digest, inbox_prefix, index_name
 from shared.core.run import Run
-from shared.core.slot import Pause, Slot
+from shared.core.slot import Pause, Pauses, Slot
 from shared.core.watch import Watch
 from shared.errors import Conflict, CorruptRecord, IdUsed
 from shared.old_records import OldRecords
@@ -50,6 +50,8 @@ from shared.records import (
 _log: Final = logging.getLogger("relearn")
 _SCHEMA: Final = 1
 _TRIES: Final = 5
+#: The version of a record that does not exist yet.
+NEW: Final = ETag("")
 #: Metadata of a blob may hold 8 KB in all.
 _LONGEST_HINT: Final = 4000
 
@@ -220,6 +222,10 @@ class Ledger:
             return None
         return found.record.blob if found else None
 
+    def inbox_size(self, pipeline: str, most: int) -> int:
+        """Return how many data versions wait for a pipeline, up to `most`, in one listing."""
+        return len(self._documents.page(f"inbox/{pipeline}/", most, None).items)
+
     def waited(self, landed: Landed) -> timedelta | None:
         """Return since when a data version waits, by the storage's clock; None once it is taken."""
         found = self._documents.read(landed.pointer.name)
@@ -235,11 +241,9 @@ class Ledger:
         """Return the slot or seat of this name, or None."""
         return self._read(name, Slot)
 
-    def slots(self, pipeline: str) -> Iterator[tuple[str, Stored[Slot]]]:
-        """Yield the slots of a pipeline, in one listing and a read for each."""
-        for listed in self._documents.listing(f"slots/{pipeline}/"):
-            if (found := self._read(listed.name, Slot)) is not None:
-                yield listed.name, found
+    def slot_names(self, pipeline: str, size: int, cursor: str | None) -> Page[Listed]:
+        """Return names of slots of a pipeline, in one listing. Raises BadCursor."""
+        return self._documents.page(f"slots/{pipeline}/", size, cursor)
 
     def put_slot(self, name: str, slot: Slot, expected: ETag | None) -> None:
         """Store a slot, as new or over version `expected`. Raises Conflict."""
@@ -247,17 +251,27 @@ class Ledger:
 
     def pause(self, pipeline: str) -> Pause | None:
         """Return why a person paused the pipeline, or None."""
-        found = self._read(f"pauses/{pipeline}", Pause)
-        return found.record if found else None
+        return self.pauses(pipeline).record.pause
 
-    def put_pause(self, pipeline: str, pause: Pause | None) -> None:
-        """Pause a pipeline, or let it go on. Safe to repeat. Raises Conflict."""
-        name = f"pauses/{pipeline}"
-        found = self._documents.read(name)
-        if pause is not None and found is None:
-            self._documents.create(name, _body(pause))
-        elif pause is None and found is not None:
-            self._documents.delete(name, found.etag)
+    def pauses(self, pipeline: str) -> Stored[Pauses]:
+        """Return what pauses the pipeline; nothing does where there is no record."""
+        return self._read(f"pauses/{pipeline}", Pauses) or Stored(Pauses(), NEW)
+
+    def put_pauses(self, pipeline: str, pauses: Pauses, expected: ETag) -> None:
+        """Store what pauses the pipeline over the version that was looked at. Raises Conflict."""
+        self._put(f"pauses/{pipeline}", pauses, None if expected == NEW else expected)
+
+    def note_pause(self, pipeline: str, pause: Pause) -> None:
+        """Have the record of the pipeline tell of a pause by failures. Raises Conflict."""
+        for _ in range(_TRIES):
+            known = self.pauses(pipeline)
+            noted = known.record.model_copy(update={"by_failures": pause})
+            try:
+                self.put_pauses(pipeline, noted, known.etag)
+            except Conflict:
+                continue  # another customer is paused this moment
+            return
+        raise Conflict(f"pauses/{pipeline} keeps changing")
 
     # Data versions
 
