@@ -179,7 +179,8 @@ class Pipelines:
         require(versions, _version(found.record), _told(name, found.record))
         if found.record.pause is None:
             pause = Pause(by=by, at=self.context.clock.now(), reason=reason)
-            self._put(name, found, {"pause": pause}, versions)
+            paused = found.record.model_copy(update={"pause": pause})
+            self._put(name, found, paused, versions)
 
     def resume(self, name: str, versions: Versions = None) -> None:
         """Let a pipeline go on, however it was paused; failures so far count no more.
@@ -197,15 +198,13 @@ class Pipelines:
         self._find(name)
         found = self.context.ledger.pauses(name)
         require(versions, _version(found.record), _told(name, found.record))
-        resumed = {"pause": None, "by_failures": None, "resumed_at": self.context.clock.now()}
+        resumed = found.record.resumed(self.context.clock.now())
         self._put(name, found, resumed, versions)
 
-    def _put(
-        self, name: str, found: Stored[Pauses], changes: Mapping[str, object], versions: Versions
-    ) -> None:
+    def _put(self, name: str, found: Stored[Pauses], pauses: Pauses, versions: Versions) -> None:
         ledger = self.context.ledger
         try:
-            ledger.put_pauses(name, found.record.model_copy(update=changes), found.etag)
+            ledger.put_pauses(name, pauses, found.etag)
         except Conflict:
             raise lost(versions, _told(name, ledger.pauses(name).record)) from None
 

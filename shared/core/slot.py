@@ -63,6 +63,11 @@ class Pauses(Value):
         pause = slot.paused if slot else self.by_failures
         return pause if pause is not None and self.counts(pause.at) else None
 
+    def resumed(self, at: datetime) -> "Pauses":
+        """Return the record with nothing paused any more; no pause that it tells of is later."""
+        told = [pause.at for pause in (self.pause, self.by_failures) if pause is not None]
+        return Pauses(resumed_at=max([at, *told]))
+
     def of(self, slot: "Slot") -> Pause | None:
         """Return the pause that is in force for a slot; None where nothing is paused."""
         return self.pause or self.of_failures(slot)
