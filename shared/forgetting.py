@@ -173,8 +173,7 @@ class Forgetting:
         run_id = item.name.removeprefix("open/")
         if self._has_record(run_id):
             return False
-        existed = self.context.ledger.old.exists(f"tombstones/{run_id}")
-        return existed or self._is_gone(run_id.rpartition("-")[0])
+        return self.context.ledger.is_used(run_id) or self._is_gone(run_id.rpartition("-")[0])
 
     def _is_a_last_trace(self, item: Listed) -> bool:
         run_id, slot = item.name.removeprefix("tombstones/"), item.metadata.get("slot")
@@ -222,9 +221,9 @@ class Forgetting:
         """Have an entry remembered for as long again, at a write for each such time."""
         entry = stored.record
         run_id = entry.run_id
-        exists = self.context.ledger.old.exists
-        if run_id is not None and not self._has_record(run_id) and not exists(f"open/{run_id}"):
-            entry = entry.without_run()
+        ledger = self.context.ledger
+        if run_id is not None and not self._has_record(run_id) and ledger.is_used(run_id):
+            entry = entry.without_run()  # one that never had a record may still be opened
         try:
             self.context.ledger.replace_version(version, entry, stored.etag)
         except Conflict:
