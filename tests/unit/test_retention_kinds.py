@@ -105,6 +105,7 @@ def test_versions_are_not_forgotten_while_their_container_is_gone() -> None:
     world.blobs.remove(DATA, "a.csv")
     world.blobs.missing.add(DATA)
     cleaned(world)
+    assert len(kept(world, "versions")) == 1
     world.blobs.missing.clear()
     world.blobs.facts.update(facts)
     world.blobs.store.contents.update(contents)
