@@ -127,7 +127,7 @@ def burst(size: int, documents: Documents | None, step: Callable[[], None]) -> C
         step()
     world.clock.move(timedelta(days=1) if documents else 3 * _MINUTE)
     world.poll.tick()
-    (listed,) = list(world.ledger.listed("runs"))
+    (listed,) = world.ledger.old.page("runs", None).items
     stored = world.ledger.run(listed.name.removeprefix("runs/"))
     taken = len(stored.record.manifest) if stored else 0
     if taken != size or list(world.ledger.inbox()):

@@ -4,6 +4,7 @@ import azure.functions as func
 
 from functions.answers import answering, body_of, if_match, query_of, shape, who
 from shared.http_shapes import (
+    KeysQuery,
     MatchShown,
     PipelineLine,
     PipelineList,
@@ -27,7 +28,7 @@ def list_pipelines(req: func.HttpRequest) -> func.HttpResponse:
     """List the pipelines of the file, and how they stand; each one's own view has its keys."""
     del req
     pipelines = app().pipelines
-    found = [_line_of(pipelines.standing(name, keys=False)) for name in pipelines.names()]
+    found = [_line_of(pipelines.standing(name, keys=0)) for name in pipelines.names()]
     return shape(PipelineList(pipelines=found))
 
 
@@ -35,8 +36,10 @@ def list_pipelines(req: func.HttpRequest) -> func.HttpResponse:
 @bp.route(route="pipelines/{pipeline}", methods=["GET"])
 @answering
 def get_pipeline(req: func.HttpRequest) -> func.HttpResponse:
-    """Show one pipeline: its configuration, what runs, what waits, and whether it is paused."""
-    return _told(app().pipelines.standing(req.route_params["pipeline"]))
+    """Show one pipeline: its configuration, whether it is paused, and a page of its keys."""
+    asked = query_of(req, KeysQuery)
+    name = req.route_params["pipeline"]
+    return _told(app().pipelines.standing(name, asked.limit, asked.cursor))
 
 
 @bp.function_name("pause_pipeline")
@@ -92,7 +95,6 @@ def _told(standing: Standing) -> func.HttpResponse:
 def _line_of(standing: Standing) -> PipelineLine:
     pipeline = standing.pipeline
     config = pipeline.model_dump(mode="json", exclude_none=True)
-    by_itself = [slot.paused for slot in standing.slots if slot.paused is not None]
     return PipelineLine(
         name=pipeline.name,
         when_busy=pipeline.when_busy,
@@ -103,7 +105,7 @@ def _line_of(standing: Standing) -> PipelineLine:
         last_due=standing.last_due,
         next_due=standing.next_due,
         waiting_data=standing.waiting_data,
-        paused=standing.pause or next(iter(by_itself), None),
+        paused=standing.pause,
         config=config,
     )
 
@@ -120,4 +122,9 @@ def _shown(standing: Standing) -> PipelineShown:
         )
         for slot in standing.slots
     ]
-    return PipelineShown(**dict(_line_of(standing)), keys=keys)
+    return PipelineShown(
+        **dict(_line_of(standing)),
+        keys=keys,
+        unreadable=list(standing.keys.unreadable),
+        next=standing.keys.cursor,
+    )

@@ -49,7 +49,9 @@ _CHANGE: Final = (400, 404, 409, 412, 413)
 #: By the name of the function.
 OPERATIONS: Final = {
     "list_pipelines": Told(shapes.PipelineList),
-    "get_pipeline": Told(shapes.PipelineShown, problems=(404,), answered=("ETag",)),
+    "get_pipeline": Told(
+        shapes.PipelineShown, query=shapes.KeysQuery, problems=(400, 404), answered=("ETag",)
+    ),
     "pause_pipeline": Told(
         shapes.PipelineShown,
         body=shapes.SaidByPerson,

@@ -1,7 +1,8 @@
 """Long random sequences of everything that may happen to the app, shrunk to what matters.
 
 State-machine testing: land, tell, touch, overwrite, tick, die, jump, pause, cancel, approve, go
-back; then the trouble is over, and every promise is looked at.
+back, change the file, poison and hold records; then the trouble is over, and every promise is
+looked at.
 """
 
 import logging
@@ -23,6 +24,7 @@ from hypothesis.stateful import (
 )
 
 from proofs.trial import Effort, Outcome, Violation
+from proofs.troubles import BODIES, CHANGES, POISONED, TroubledWorld
 from shared.asked import ManualRequest
 from shared.configuration import Configuration
 from shared.core.pipeline import Gate
@@ -34,7 +36,6 @@ from shared.pipelines import Pipelines
 from shared.settings import Problem
 from shared.sweep import Sweep
 from tests.fakes.faults import Kind
-from tests.unit.worlds import Observed
 
 _STEPS: Final = 40
 _MODES: Final[tuple[dict[str, Any], ...]] = (
@@ -45,9 +46,11 @@ _MODES: Final[tuple[dict[str, Any], ...]] = (
     {"when_busy": "newest", "data": {"blob": "{name}.csv", "settle": "2m"}},
     {"when_busy": "newest", "gate": {"approval": "required", "expires": "1h"}},
 )
+_SKEWS: Final = st.sampled_from([-600, -30, 0, 30, 600])
+_ON_ITS_WAY: Final = (Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING)
 _NAMES: Final = st.sampled_from(["a.csv", "b.csv", "c.csv"])
 _PROMISES: Final = (
-    "each data version is in exactly one run",
+    "each data version is in exactly one run of its pipeline",
     "each attempt starts at most one job",
     "every run ends, or is parked with a reason",
     "the head tells what serves, and nothing older replaced it",
@@ -55,6 +58,7 @@ _PROMISES: Final = (
     "no secret in a record",
     "what was promoted was promoted by the gate that its record names",
     "a mistake in the pipelines file stops nothing that went before",
+    "what cannot be read is never overwritten",
 )
 _GATES: Final = (Gate(), Gate(approval="required"), Gate(first_model="allow"))
 
@@ -78,7 +82,7 @@ class Life(RuleBasedStateMachine):
     @initialize(mode=st.sampled_from(_MODES))
     def start(self, mode: dict[str, Any]) -> None:
         """Deploy the app."""
-        self.world = Observed(config={"pipeline": mode})
+        self.world = TroubledWorld(config={"pipeline": mode})
         self.world.intake.activate()
 
     @rule(name=_NAMES, told=st.booleans())
@@ -105,7 +109,9 @@ class Life(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([5, 45, 130, 400]))
     def tick(self, seconds: int) -> None:
-        """Time passes, the timer fires."""
+        """Time passes, the timer fires; no request is under way for longer than a lease."""
+        if seconds > self.world.limits.lease.total_seconds():
+            self.world.land_what_is_late()
         self.world.survive(lambda: self.world.tick(seconds))
 
     @rule()
@@ -136,18 +142,65 @@ class Life(RuleBasedStateMachine):
         self.world.restart()
         kept = "configurations/sample" in self.world.documents.rows
         if kept and self.world.intake.catalogue.pipeline("sample") is None:
-            raise BrokenPromiseError(f"{_PROMISES[6]}: {how}")
+            raise BrokenPromiseError(f"{_PROMISES[7]}: {how}")
 
     @rule(minutes=st.sampled_from([60, 26 * 60]))
     def be_down(self, minutes: int) -> None:
         """Nothing fires for a while; what was under way lands first."""
-        self._land_what_is_late()
+        self.world.land_what_is_late()
         self.world.clock.move(timedelta(minutes=minutes))
 
-    @rule(seconds=st.sampled_from([-600, -30, 0, 30, 600]))
+    @precondition(lambda self: any(run.phase in _ON_ITS_WAY for run in self.world.runs()))
+    @rule(minutes=st.sampled_from([7, 20, 90]))
+    def be_down_while_verifying(self, minutes: int) -> None:
+        """Nothing looks at the endpoint for longer than the proof may take."""
+        self.be_down(minutes)
+
+    @rule(days=st.sampled_from([1, 31, 401]))
+    def age(self, days: int) -> None:
+        """So much time passes that records are old, and what is old is forgotten."""
+        self.be_down(days * 24 * 60)
+        self.world.survive(self.world.clean)
+
+    @rule(seconds=_SKEWS)
     def jump(self, seconds: int) -> None:
-        """The clock of the hosts jumps."""
+        """The clock of the host jumps."""
         self.world.host.by = timedelta(seconds=seconds)
+
+    @rule(seconds=_SKEWS)
+    def jump_elsewhere(self, seconds: int) -> None:
+        """The clock of the other host jumps."""
+        self.world.other_host.by = timedelta(seconds=seconds)
+
+    @rule(change=st.sampled_from(sorted(CHANGES)))
+    def change_file(self, change: str) -> None:
+        """Somebody deploys another pipelines file."""
+        self.world.configure(change)
+
+    @rule()
+    def break_file(self) -> None:
+        """Somebody deploys a file with a mistake."""
+        self.world.break_file()
+
+    @rule(kind=st.sampled_from(POISONED), pick=st.integers(0, 9), body=st.sampled_from(BODIES))
+    def poison(self, kind: str, pick: int, body: bytes) -> None:
+        """A record cannot be read any more."""
+        self.world.poison(kind, pick, body)
+
+    @rule()
+    def mend_records(self) -> None:
+        """Records that could not be read are there as before."""
+        self.world.mend_records()
+
+    @rule(pick=st.integers(0, 99))
+    def hold(self, pick: int) -> None:
+        """Somebody takes a lease on a record."""
+        self.world.hold(pick)
+
+    @rule()
+    def let_go(self) -> None:
+        """Leases are broken."""
+        self.world.let_go()
 
     @rule(key=st.sampled_from(["k1", "k2"]))
     def ask(self, key: str) -> None:
@@ -158,10 +211,8 @@ class Life(RuleBasedStateMachine):
     @rule(pause=st.booleans())
     def pause_or_resume(self, *, pause: bool) -> None:
         """A person pauses the pipeline, or lets it go on."""
-        hand = self._pipelines()
-        wish = (
-            (lambda: hand.pause("sample", "ada", "")) if pause else (lambda: hand.resume("sample"))
-        )
+        hand, name = self._pipelines(), self.world.pipeline.name
+        wish = (lambda: hand.pause(name, "ada", "")) if pause else (lambda: hand.resume(name))
         self.world.survive(wish)
 
     @precondition(lambda self: self.world.runs())
@@ -196,13 +247,6 @@ class Life(RuleBasedStateMachine):
         self.world.pipeline = self.world.pipeline.model_copy(update={"gate": gate})
         self.world.restart()
 
-    def _land_what_is_late(self) -> None:
-        # No request is under way for as long as a downtime lasts.
-        late, self.world.faults.late = self.world.faults.late, []
-        for _, effect in late:
-            with suppress(RelearnError):
-                effect()
-
     def teardown(self) -> None:
         """Let the trouble be over, and look at every promise."""
         if not hasattr(self, "world"):
@@ -217,14 +261,16 @@ class Life(RuleBasedStateMachine):
     def _mend(self) -> None:
         world = self.world
         world.faults.plan = {}
-        world.host.by = timedelta()
-        world.file = None
-        world.restart()
-        self._land_what_is_late()
+        world.host.by = world.other_host.by = timedelta()
+        world.let_go()
+        world.mend_records()
+        world.mend_file()
+        world.land_what_is_late()
         for name in ("a.csv", "b.csv", "c.csv"):
             world.survive(lambda name=name: world.deliver(name))
         world.clock.move(timedelta(minutes=31))
-        self._pipelines().resume("sample")
+        for pipeline in sorted(world.names):
+            self._pipelines().resume(pipeline)
         with suppress(RelearnError):
             self._endpoints().resume("sample", "production", ())
         for _ in range(90):
@@ -247,16 +293,19 @@ class Life(RuleBasedStateMachine):
         world = self.world
         runs = world.runs()
         of_data = [run for run in runs if run.origin is Origin.DATA]
-        counted = Counter((blob.name, blob.etag) for run in of_data for blob in run.manifest)
+        counted = Counter(
+            (run.pipeline, blob.name, blob.etag) for run in of_data for blob in run.manifest
+        )
         if twice := [version for version, number in counted.items() if number > 1]:
             yield f"{_PROMISES[0]}: {twice} are in two"
-        taken = {blob.content_md5 for run in runs for blob in run.manifest}
+        taken, news = world.trained(), world.clock.now() - world.limits.keep
         for blob in world.blobs.listing("training-data", ""):
-            if blob.content_md5 not in taken:
+            if blob.content_md5 not in taken and blob.modified > news:  # what is older is no news
                 yield f"{_PROMISES[0]}: {blob.name} is in none"
         starts = Counter(world.starts)
         jobs = [job for run in runs for job in (run.job, *(e.job for e in run.ended_attempts))]
-        if any(number > 1 for number in starts.values()) or set(starts) - set(jobs):
+        unknown = set(starts) - set(jobs) if not world.forgotten() else set()
+        if any(number > 1 for number in starts.values()) or unknown:
             yield f"{_PROMISES[1]}: {dict(starts)} for jobs {jobs}"
         for run in runs:
             parked = run.phase is Phase.PARKED and run.reason and run.advice
@@ -271,6 +320,8 @@ class Life(RuleBasedStateMachine):
         said = world.said()
         if any(secret in said for secret in (*world.environment.values(), "sig=")):
             yield _PROMISES[5]
+        if world.lost:
+            yield f"{_PROMISES[8]}: {world.lost}"
 
     def _about_serving(self) -> Iterator[str]:
         world = self.world
@@ -303,8 +354,9 @@ class Life(RuleBasedStateMachine):
             if name.startswith("inbox/"):
                 yield f"{_PROMISES[4]}: {name}"
         records = {run.run_id: run for run in world.runs()}
-        for _, stored in world.intake._context.ledger.slots("sample"):  # noqa: SLF001 -- as above
-            for holder in stored.record.holders:
+        hand = self._pipelines()
+        for slot in (slot for name in sorted(world.names) for slot in hand.standing(name).slots):
+            for holder in slot.holders:
                 if holder in records and not lets_go(records[holder]):
                     yield f"{_PROMISES[4]}: {holder} keeps its place"
 
@@ -326,6 +378,7 @@ def part(effort: Effort) -> list[Outcome]:
         database=None,
         derandomize=False,
         print_blob=False,
+        report_multiple_bugs=False,
         phases=(Stage.explicit, Stage.generate, Stage.shrink),
         suppress_health_check=list(HealthCheck),
     )

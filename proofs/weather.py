@@ -213,7 +213,7 @@ class Pair(Observed):
         self.bear(self.poll.start_scheduled)
         until = self.poll.until()
         self.bear(lambda: Sweep(context, self.intake).go_on(until))
-        self.bear(lambda: Retention(context).clean(until))
+        self.bear(lambda: Retention(context, self.intake.catalogue).clean(until))
 
     def bear(self, do: Callable[[], object]) -> bool:
         """Do something that may fail on purpose, and in no other way."""

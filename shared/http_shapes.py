@@ -84,6 +84,13 @@ class KeyQuery(Query):
     )
 
 
+class KeysQuery(Query):
+    """Which keys of a pipeline to show."""
+
+    limit: Annotated[int, Field(ge=1, le=50)] = 50
+    cursor: str | None = Field(default=None, max_length=4096, description="`next` of a page.")
+
+
 class PreviewQuery(Query):
     """What to preview."""
 
@@ -147,19 +154,23 @@ class PipelineLine(Answer):
         default=None, description="The newest due time that was dealt with."
     )
     next_due: AwareDatetime | None = None
-    waiting_data: int = Field(description="Data versions that no run has taken yet.")
+    waiting_data: int = Field(
+        description="Data versions that no run has taken yet; 5,000 stands for that many or more."
+    )
     paused: Pause | None = Field(
         default=None,
-        description="By a person, or by failures; where there are customers, the list of pipelines "
-        "tells of a person's pause alone.",
+        description="By a person, or by failures; where there are customers, failures pause one of "
+        "them, and this is the last such pause.",
     )
     config: dict[str, Any] = Field(description="As configured; secrets by the name of a setting.")
 
 
 class PipelineShown(PipelineLine):
-    """How a pipeline stands, with each of its keys."""
+    """How a pipeline stands, with some of its keys."""
 
     keys: list[SlotShown]
+    unreadable: list[str] = Field(description="Records of keys that are not understood.")
+    next: str | None = Field(default=None, description="The cursor of the next page of keys.")
 
 
 class PipelineList(Answer):

@@ -5,7 +5,7 @@ Layout (one container, never the data container):
 * `versions/<id>`   one entry for each data version ever seen, with the run that it opened
 * `inbox/<pipeline>/<key>/<id>`   a data version that no run has taken yet
 * `slots/<pipeline>/<key>`, `seats/<id>`   who may run, who waits, what was begun lately
-* `pauses/<pipeline>`   a person wants nothing new to be begun
+* `pauses/<pipeline>`   whether a person wants nothing new to be begun, and the last resume
 * `index/<time>-<run id>`   every run, the newest first
 * `open/<run id>`   an empty marker while the run is open; its metadata are hints, never truth
 * `runs/<run id>`   the record
@@ -15,7 +15,7 @@ Layout (one container, never the data container):
 * `pipelines/<name>`, `schedules/<name>`   first activation, last due time
 * `configurations/<name>`   the last configuration of a pipeline that had no error
 * `poll`, `rotation`, `sweep`, `sweep_models`, `cleaning`   the last tick, whose due times are
-  first, how far the searches for lost events are
+  first, how far searching and cleaning are
 
 A record that cannot be understood raises `CorruptRecord` and is never overwritten.
 """
@@ -29,12 +29,14 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from shared.core.blobs import BlobVersion
+from shared.core.cleaning import Cleaning
 from shared.core.head import Head
 from shared.core.names import digest, inbox_prefix, index_name
 from shared.core.run import Run
-from shared.core.slot import Pause, Slot
+from shared.core.slot import Pause, Pauses, Slot
 from shared.core.watch import Watch
 from shared.errors import Conflict, CorruptRecord, IdUsed, TransientError
+from shared.old_records import OldRecords
 from shared.ports import Document, Documents, ETag, Listed, Page
 from shared.records import (
     Activation,
@@ -53,6 +55,8 @@ from shared.records import (
 _log: Final = logging.getLogger("relearn")
 _SCHEMA: Final = 1
 _TRIES: Final = 5
+#: The version of a record that does not exist yet.
+NEW: Final = ETag("")
 #: Metadata of a blob may hold 8 KB in all.
 _LONGEST_HINT: Final = 4000
 #: When a record was written that cannot be read.
@@ -238,6 +242,10 @@ class Ledger:
             return None
         return found.record.blob if found else None
 
+    def inbox_size(self, pipeline: str, most: int) -> int:
+        """Return how many data versions wait for a pipeline, up to `most`, in one listing."""
+        return len(self._documents.page(f"inbox/{pipeline}/", most, None).items)
+
     def waited(self, landed: Landed) -> timedelta | None:
         """Return since when a data version waits, by the storage's clock; None once it is taken."""
         found = self._documents.read(landed.pointer.name)
@@ -253,42 +261,56 @@ class Ledger:
         """Return the slot or seat of this name, or None."""
         return self._read(name, Slot)
 
-    def slots(self, pipeline: str) -> Iterator[tuple[str, Stored[Slot]]]:
-        """Yield the slots of a pipeline, in one listing and a read for each."""
-        for listed in self._documents.listing(f"slots/{pipeline}/"):
-            try:
-                found = self._read(listed.name, Slot)
-            except CorruptRecord as exc:
-                _log.error("%s", exc)  # the other keys go on
-                continue
-            if found is not None:
-                yield listed.name, found
+    def slot_names(self, pipeline: str, size: int, cursor: str | None) -> Page[Listed]:
+        """Return names of slots of a pipeline, in one listing. Raises BadCursor."""
+        return self._documents.page(f"slots/{pipeline}/", size, cursor)
+
+    def listed_slots(self, pipeline: str) -> Iterator[Listed]:
+        """Yield the slots of a pipeline, without their bodies, page by page."""
+        return self._documents.listing(f"slots/{pipeline}/")
 
     def put_slot(self, name: str, slot: Slot, expected: ETag | None) -> None:
         """Store a slot, as new or over version `expected`. Raises Conflict."""
         self._put(name, slot, expected)
 
     def pause(self, pipeline: str) -> Pause | None:
-        """Return why a person paused the pipeline, or None.
+        """Return why a person paused the pipeline, or None."""
+        return self.pauses(pipeline).record.pause
 
-        One that cannot be read is a pause too: who wanted what is not known, and to resume
-        the pipeline removes it.
+    def pauses(self, pipeline: str) -> Stored[Pauses]:
+        """Return what pauses the pipeline; nothing does where there is no record.
+
+        A record that cannot be read is a pause too: who wanted what is not known, and to resume
+        the pipeline replaces it.
         """
-        try:
-            found = self._read(f"pauses/{pipeline}", Pause)
-        except CorruptRecord as exc:
-            _log.error("%s", exc)
-            return Pause(by="an unreadable record", at=_UNKNOWN, reason=f"pauses/{pipeline}")
-        return found.record if found else None
-
-    def put_pause(self, pipeline: str, pause: Pause | None) -> None:
-        """Pause a pipeline, or let it go on. Safe to repeat. Raises Conflict."""
         name = f"pauses/{pipeline}"
         found = self._documents.read(name)
-        if pause is not None and found is None:
-            self._documents.create(name, _body(pause))
-        elif pause is None and found is not None:
-            self._documents.delete(name, found.etag)
+        if found is None:
+            return Stored(Pauses(), NEW)
+        try:
+            return Stored(_parsed(found, Pauses), found.etag, found.age)
+        except CorruptRecord as exc:
+            _log.error("%s", exc)
+            pause = Pause(by="an unreadable record", at=_UNKNOWN, reason=name)
+            return Stored(Pauses(pause=pause), found.etag, found.age)
+
+    def put_pauses(self, pipeline: str, pauses: Pauses, expected: ETag) -> None:
+        """Store what pauses the pipeline over the version that was looked at. Raises Conflict."""
+        self._put(f"pauses/{pipeline}", pauses, None if expected == NEW else expected)
+
+    def note_pause(self, pipeline: str, pause: Pause) -> None:
+        """Have the record of the pipeline tell of a pause by failures. Raises Conflict."""
+        for _ in range(_TRIES):
+            known = self.pauses(pipeline)
+            if known.record.pause is not None:
+                return  # a person's pause is shown in its place; one that is unreadable stays
+            noted = known.record.model_copy(update={"by_failures": pause})
+            try:
+                self.put_pauses(pipeline, noted, known.etag)
+            except Conflict:
+                continue  # another customer is paused this moment
+            return
+        raise Conflict(f"pauses/{pipeline} keeps changing")
 
     # Data versions
 
@@ -324,7 +346,7 @@ class Ledger:
         return True
 
     def replace_version(self, version_id: str, entry: VersionEntry, expected: ETag) -> None:
-        """Store that another run takes a data version. Raises Conflict."""
+        """Store the entry of a data version over the one that was read. Raises Conflict."""
         fingerprint = {"fingerprint": "|".join(fingerprint_of(entry.blob))}
         self._documents.replace(f"versions/{version_id}", _body(entry), expected, fingerprint)
 
@@ -475,31 +497,39 @@ class Ledger:
 
     # Retention
 
-    def listed(self, kind: str) -> Iterator[Listed]:
-        """Yield every document of one kind (`runs`, `versions`, `heads`), without its body."""
-        return self._documents.listing(f"{kind}/")
-
-    def heads(self) -> Iterator[Head]:
-        """Yield every head, in one listing and a read for each."""
-        for listed in self.listed("heads"):
-            found = self._read(listed.name, Head)
-            if found is not None:
-                yield found.record
+    @property
+    def old(self) -> OldRecords:
+        """The same records for retention: as listings show them, understood or not."""
+        return OldRecords(self._documents)
 
     def forget(self, document: Listed) -> None:
         """Delete a document unless it was changed since it was listed."""
+        self.old.delete(document)
+
+    def bury(self, run_id: str, slot: str) -> None:
+        """Note that a run existed, before its record goes: its id is never given to another run.
+
+        Args:
+            run_id: the run.
+            slot: the name of the slot that may still name it.
+        """
+        name, hints = f"tombstones/{run_id}", {"slot": slot}
+        found = self._documents.read(name)
         try:
-            self._documents.delete(document.name, document.etag)
+            if found is None:
+                self._documents.create(name, b"", hints)
+            else:  # written anew: from now on it is kept for as long as any trace of the run
+                self._documents.replace(name, found.body, found.etag, hints)
         except Conflict:
-            return
+            return  # another worker buries it
 
-    def last_cleaning(self) -> Stored[DueTime] | None:
-        """Return when old records were last cleaned away, or None."""
-        return self._read("cleaning", DueTime)
+    def cleaning(self) -> Stored[Cleaning] | None:
+        """Return how far the cleaning of old records is, or None."""
+        return self._read("cleaning", Cleaning)
 
-    def put_last_cleaning(self, at: datetime, expected: ETag | None) -> None:
-        """Store that old records are being cleaned away. Raises Conflict."""
-        self._put("cleaning", DueTime(last_due=at), expected)
+    def put_cleaning(self, state: Cleaning, expected: ETag | None) -> ETag:
+        """Store how far it is. Raises Conflict when another worker cleans too."""
+        return self._put("cleaning", state, expected)
 
     def _put(self, name: str, record: BaseModel, expected: ETag | None) -> ETag:
         if expected is None:

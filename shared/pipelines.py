@@ -1,11 +1,11 @@
 """What the pipelines are doing, and a person's hand on them: pause, resume, preview."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from shared.context import Context
+from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.parameters import parameters_for
@@ -13,19 +13,22 @@ from shared.core.pattern import literal_prefix
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.core.schedule import Schedule, last_due_of, next_due_of
-from shared.core.slot import Pause, Slot, over_budget
+from shared.core.slot import Pause, Pauses, Slot, over_budget
 from shared.core.training import DATA, MANIFEST
-from shared.errors import Conflict, PermanentError
+from shared.errors import Conflict, CorruptRecord, PermanentError
 from shared.gathering import key_of
 from shared.intake import Intake
 from shared.job_inputs import expected_inputs
 from shared.openings import captured
 from shared.ports import JobRequest
 from shared.preconditions import Versions, lost, require
+from shared.records import Stored
 
 #: Blobs that a preview shows.
 _SHOWN: Final = 50
-_TRIES: Final = 5
+#: Customers of one page, each at a read; and waiting data versions that are counted.
+MOST_KEYS: Final = 50
+MOST_COUNTED: Final = 5000
 
 
 class NoSuchPipeline(PermanentError):  # noqa: N818 -- it names what was met
@@ -37,17 +40,36 @@ class NothingToPreview(PermanentError):  # noqa: N818 -- it names what was met
 
 
 @dataclass(frozen=True, slots=True)
+class Keys:
+    """Some of the customers of a pipeline."""
+
+    slots: tuple[Slot, ...] = ()
+    unreadable: tuple[str, ...] = ()  #: names of records that are not understood
+    cursor: str | None = None  #: where the next ones begin
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """How a pipeline stands."""
 
     pipeline: Pipeline
     active_since: datetime | None
-    pause: Pause | None
-    slots: tuple[Slot, ...]
+    pauses: Pauses
+    keys: Keys
     last_due: datetime | None
     next_due: datetime | None
     waiting_data: int
     at: datetime
+
+    @property
+    def pause(self) -> Pause | None:
+        """The pause by a person, or else the last one by failures that is in force."""
+        return self.pauses.pause or self.pauses.of_failures()
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """The customers that were asked for, each with the pause that is in force."""
+        return self.keys.slots
 
     def over_budget(self, slot: Slot) -> str | None:
         """Return why the budget lets nothing begin in one of the slots; None when it does."""
@@ -56,7 +78,7 @@ class Standing:
     @property
     def version(self) -> str:
         """What a pause or resume may be held to: it changes with those alone, not with runs."""
-        return _version(self.pause, self.slots)
+        return _version(self.pauses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,38 +107,50 @@ class Pipelines:
     context: Context
     intake: Intake
 
-    def standing(self, name: str, *, keys: bool = True) -> Standing:
-        """Return how a pipeline stands. Raises NoSuchPipeline.
+    def standing(self, name: str, keys: int = MOST_KEYS, cursor: str | None = None) -> Standing:
+        """Return how a pipeline stands.
 
         Args:
             name: the pipeline.
-            keys: whether its customers are wanted too, at a read for each.
+            keys: how many of its customers are wanted too, at a read for each.
+            cursor: where an earlier page of them ended; None for the first.
+
+        Raises:
+            NoSuchPipeline: it is not in the file.
+            BadCursor: no page gave this cursor.
         """
         pipeline = self._find(name)
         ledger = self.context.ledger
         activated, schedule = ledger.activated(name), pipeline.schedule
         now = self.context.clock.now()
         since = activated.record.activated_at if activated else None
+        pauses = ledger.pauses(name).record
         return Standing(
             pipeline=pipeline,
             active_since=since,
-            pause=ledger.pause(name),
-            slots=self._slots(pipeline) if keys else self._only_slot(pipeline),
+            pauses=pauses,
+            keys=self._keys(name, pauses, keys, cursor) if keys else Keys(),
             last_due=self._last_due(name, schedule, since) if schedule else None,
             next_due=next_due_of(schedule, now) if schedule else None,
-            waiting_data=sum(1 for _ in ledger.inbox(f"inbox/{name}/")),
+            waiting_data=ledger.inbox_size(name, MOST_COUNTED),
             at=now,
         )
 
-    def _slots(self, pipeline: Pipeline) -> tuple[Slot, ...]:
-        return tuple(stored.record for _, stored in self.context.ledger.slots(pipeline.name))
-
-    def _only_slot(self, pipeline: Pipeline) -> tuple[Slot, ...]:
-        """Return the slot of a pipeline without customers; it knows whether failures paused it."""
-        if pipeline.key_tokens:
-            return ()
-        stored = self.context.ledger.slot(names.slot_id(pipeline.name, ()))
-        return (stored.record,) if stored else ()
+    def _keys(self, name: str, pauses: Pauses, size: int, cursor: str | None) -> Keys:
+        page = self.context.ledger.slot_names(name, size, cursor)
+        slots: list[Slot] = []
+        unreadable: list[str] = []
+        for listed in page.items:
+            try:
+                stored = self.context.ledger.slot(listed.name)
+            except CorruptRecord as exc:
+                log.error("%s", exc)  # the others are shown
+                unreadable.append(listed.name)
+                continue
+            if stored is not None:
+                paused = pauses.of_failures(stored.record)
+                slots.append(stored.record.model_copy(update={"paused": paused}))
+        return Keys(tuple(slots), tuple(unreadable), page.cursor)
 
     def _last_due(self, name: str, schedule: Schedule, since: datetime | None) -> datetime | None:
         known = self.context.ledger.last_due(name)
@@ -130,54 +164,49 @@ class Pipelines:
     def pause(self, name: str, by: str, reason: str, versions: Versions = None) -> None:
         """Begin nothing new for a pipeline until it is resumed. Safe to repeat.
 
+        Args:
+            name: the pipeline.
+            by: who wants that.
+            reason: why.
+            versions: of the pipeline, that it is for.
+
         Raises:
             NoSuchPipeline: it is not in the file.
             Outdated, Conflict: somebody else paused or resumed it.
         """
         self._find(name)
-        found = self.context.ledger.pause(name)
-        if versions is not None:
-            slots = [stored.record for _, stored in self.context.ledger.slots(name)]
-            require(versions, _version(found, slots), _told(name, found, slots))
-        if found is None:
+        found = self.context.ledger.pauses(name)
+        require(versions, _version(found.record), _told(name, found.record))
+        if found.record.pause is None:
             pause = Pause(by=by, at=self.context.clock.now(), reason=reason)
-            self._put_pause(name, pause, versions)
+            paused = found.record.model_copy(update={"pause": pause})
+            self._put(name, found, paused, versions)
 
     def resume(self, name: str, versions: Versions = None) -> None:
         """Let a pipeline go on, however it was paused; failures so far count no more.
 
+        One write, however many customers it has, and only over what was looked at.
+
+        Args:
+            name: the pipeline.
+            versions: of the pipeline, that it is for.
+
         Raises:
             NoSuchPipeline: it is not in the file.
-            Outdated, Conflict: somebody else paused or resumed it, or it changes all the time.
+            Outdated, Conflict: somebody else paused or resumed it.
         """
         self._find(name)
-        found, slots = self.context.ledger.pause(name), list(self.context.ledger.slots(name))
-        known = [stored.record for _, stored in slots]
-        require(versions, _version(found, known), _told(name, found, known))
-        self._put_pause(name, None, versions)
-        now = self.context.clock.now()
-        for place, stored in slots:
-            if stored.record.begun or stored.record.paused is not None:
-                self._resume(place, {"paused": None, "resumed_at": now})
+        found = self.context.ledger.pauses(name)
+        require(versions, _version(found.record), _told(name, found.record))
+        resumed = found.record.resumed(self.context.clock.now())
+        self._put(name, found, resumed, versions)
 
-    def _put_pause(self, name: str, pause: Pause | None, versions: Versions) -> None:
+    def _put(self, name: str, found: Stored[Pauses], pauses: Pauses, versions: Versions) -> None:
+        ledger = self.context.ledger
         try:
-            self.context.ledger.put_pause(name, pause)
+            ledger.put_pauses(name, pauses, found.etag)
         except Conflict:
-            raise lost(versions, _told(name, self.context.ledger.pause(name), ())) from None
-
-    def _resume(self, place: str, changes: Mapping[str, object]) -> None:
-        for _ in range(_TRIES):
-            stored = self.context.ledger.slot(place)
-            if stored is None:
-                return
-            try:
-                free = stored.record.model_copy(update=changes)
-                self.context.ledger.put_slot(place, free, stored.etag)
-            except Conflict:
-                continue
-            return
-        raise Conflict(f"{place} keeps changing: resume once more")
+            raise lost(versions, _told(name, ledger.pauses(name).record)) from None
 
     def preview(self, name: str, data: str | None) -> Preview:
         """Return which blobs match, and what request the newest (or `data`) would make.
@@ -276,18 +305,14 @@ class Pipelines:
         )
 
 
-def _version(pause: Pause | None, slots: Iterable[Slot]) -> str:
-    told = {"key", "paused", "resumed_at"}
-    changed = [slot for slot in slots if slot.paused is not None or slot.resumed_at is not None]
-    held = sorted(slot.model_dump_json(include=told) for slot in changed)
-    return names.digest("standing", pause.model_dump_json() if pause else "", *held)
+def _version(pauses: Pauses) -> str:
+    return names.digest("standing", pauses.model_dump_json())
 
 
-def _told(name: str, pause: Pause | None, slots: Iterable[Slot]) -> str:
+def _told(name: str, pauses: Pauses) -> str:
     """Return whether a pipeline is paused, for whoever wanted to change that."""
-    held = [slot.paused for slot in slots if slot.paused is not None]
-    by = [found.by for found in (pause, *held) if found is not None]
-    return f"pipeline {name} is " + (f"paused by {by[0]}" if by else "not paused")
+    found = pauses.pause or pauses.of_failures()
+    return f"pipeline {name} is " + (f"paused by {found.by}" if found else "not paused")
 
 
 def _list_of(pipeline: Pipeline) -> str:

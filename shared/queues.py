@@ -129,7 +129,7 @@ class Queues:
             if len(names) < _MANY:
                 continue
             # As long as that is cheaper than to read them: there may be many more keys.
-            slots = self._context.ledger.listed(f"slots/{pipeline}")
+            slots = self._context.ledger.listed_slots(pipeline)
             for listed in islice(slots, _PAGE + _SKIPPED * len(names)):
                 if listed.name in names:
                     found[listed.name] = listed.etag
@@ -205,7 +205,7 @@ class Queues:
         if not pipeline:
             return None  # whoever waits for a seat has passed the pauses already
         if pipeline not in self._pauses:
-            self._pauses[pipeline] = self._context.ledger.pause(pipeline)
+            self._pauses[pipeline] = self._context.ledger.pauses(pipeline).record
         return self._pauses[pipeline]
 
 

@@ -26,6 +26,18 @@ class VersionEntry(Record):
     run_id: str | None
     note: str = ""
     gathered: bool = False  #: claimed for a run that takes all that waited; its record follows
+    forgotten_run: str | None = None  #: the run that it opened, once its record was forgotten
+
+    @property
+    def taken_by(self) -> str | None:
+        """The run that took it, whether its record is still there or not."""
+        return self.run_id or self.forgotten_run
+
+    def without_run(self) -> "VersionEntry":
+        """Return the entry once its run is forgotten: known, and the run is not opened anew."""
+        note = f"run {self.run_id}, whose record was forgotten"
+        changes = {"run_id": None, "forgotten_run": self.run_id, "note": note}
+        return self.model_copy(update=changes)
 
 
 class Activation(Record):

@@ -1,29 +1,49 @@
-"""Forgets what is older than 400 days, once a day, and never what an endpoint still needs.
+"""Forgets what is older than 400 days and needed no more, a little in each call.
 
-Ended runs and data versions go; heads, and the runs that they name, stay (rule 16). Models
-are left to the lifecycle rules of the storage account. A blob as old as that is no news any
-more, so forgetting its version opens no second run for it.
+A round goes through the records kind by kind; how far it is is in the ledger, so that it gets
+through however long it takes. The next one begins a day after it was completed. What stays
+for ever: what serves at a configured endpoint, with the runs that it names, and each version
+of a blob that is still there (rule 16). Models are left to the lifecycle rules of the storage
+account. The rules for each kind are in `shared.forgetting`.
 """
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
-from itertools import chain
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
+from shared.catalogue import Catalogue
 from shared.context import Context, log
-from shared.core.head import Head
-from shared.errors import Conflict
-from shared.records import DueTime, Stored
+from shared.core.cleaning import KINDS, Cleaning, Updates, next_round, shown
+from shared.errors import (
+    BadCursor,
+    Conflict,
+    CorruptRecord,
+    OutcomeUnknown,
+    PermanentError,
+    TransientError,
+)
+from shared.forgetting import Forgetting
+from shared.ports import Listed
+from shared.records import Stored
 
-_EVERY: Final = timedelta(days=1)
-_KINDS: Final = ("index", "runs", "versions")
+#: Records in a row that cannot be looked at, after which the storage is left alone for now.
+_STREAK: Final = 3
 
 
 class Retention:
-    """Cleans one ledger. Safe to call at any time and by any number of workers."""
+    """Cleans one ledger. Safe to call at any time and by any number of workers.
 
-    def __init__(self, context: Context) -> None:
+    Args:
+        context: the world.
+        catalogue: the present configuration.
+        sure: whether the file has no problems: what a broken one leaves out is not gone.
+    """
+
+    def __init__(self, context: Context, catalogue: Catalogue, *, sure: bool = True) -> None:
         self._context = context
+        self._catalogue = catalogue
+        self._sure = sure
 
     def clean(self, until: datetime) -> int:
         """Forget old records when that is due, and return how many were.
@@ -34,49 +54,116 @@ class Retention:
             until: when no further record may be looked at.
 
         Raises:
-            CorruptRecord: a head is not understood, so that nobody knows what it needs.
             TransientError: storage does not work now.
         """
-        ledger, now = self._context.ledger, self._context.clock.now()
-        last = ledger.last_cleaning()
-        if last is not None and now - last.record.last_due < _EVERY:
-            return 0
-        needed = {run for head in ledger.heads() for run in _runs_of(head)}
-        needed |= {marker.run_id for marker in ledger.open_runs()}
-        before, forgotten = now - self._context.limits.keep, 0
-        for document in chain.from_iterable(map(ledger.listed, _KINDS)):
-            if self._context.clock.now() >= until:
-                break
-            if document.modified < before and self._run_of(document.name) not in needed:
-                ledger.forget(document)
-                forgotten += 1
-        else:
-            self._done(now, last)
-        if forgotten:
-            log.info("%d records older than %s were forgotten", forgotten, before.date())
-        return forgotten
-
-    def _done(self, at: datetime, last: Stored[DueTime] | None) -> None:
+        ledger, clock = self._context.ledger, self._context.clock
         try:
-            self._context.ledger.put_last_cleaning(at, last.etag if last else None)
-        except Conflict:
-            log.info("another worker has cleaned too")
+            stored = ledger.cleaning()
+        except CorruptRecord as exc:
+            log.error("%s", exc)  # the runs go on; somebody has to move it away
+            return 0
+        state = next_round(stored.record if stored else None, clock.now())
+        if state is None:
+            return 0
+        before = state.forgotten
+        one_call = _OneCall(self._context, self._rules(state), until)
+        while state.completed_at is None and clock.now() < until and not one_call.stopped:
+            state = self._page(state, one_call)
+            try:
+                etag = ledger.put_cleaning(state, stored.etag if stored else None)
+            except Conflict:
+                log.info("another worker cleans too")
+                break
+            stored = Stored(state, etag)
+        if state.forgotten > before:
+            keep = self._context.limits.keep
+            log.info("%d records older than %s were forgotten", state.forgotten - before, keep)
+        return state.forgotten - before
 
-    def _run_of(self, name: str) -> str | None:
-        kind, _, key = name.partition("/")
-        if kind == "runs":
-            return key
-        if kind == "index":
-            return key.partition("-")[2]
-        entry = self._context.ledger.version(key)
-        return entry.run_id if entry else None
+    def _rules(self, state: Cleaning) -> Forgetting:
+        pipelines = [self._catalogue.pipeline(name) for name in self._catalogue.names()]
+        updates = [e.update for pipeline in pipelines if pipeline for e in pipeline.endpoints]
+        configured = frozenset(self._catalogue.names())
+        return Forgetting(self._context, configured, Updates(updates), self._sure, state)
+
+    def _page(self, state: Cleaning, one_call: "_OneCall") -> Cleaning:
+        """Look through one page, or as much of it as there is time for."""
+        if state.kind not in KINDS:  # of another version of the app
+            return state.model_copy(update={"kind": KINDS[0], "cursor": None, "looked_at": ""})
+        try:
+            page = self._context.ledger.old.page(state.kind, state.cursor)
+        except BadCursor:
+            log.info("cleaning begins %s again: its cursor is not taken", state.kind)
+            return state.model_copy(update={"cursor": None, "looked_at": ""})
+        items = [item for item in page.items if item.name > state.looked_at]
+        state, over = one_call.look(state, items)
+        if not over:
+            return state
+        state = state.after_page(page.cursor, self._context.clock.now())
+        if state.completed_at is not None:
+            _report(state)
+        return state
 
 
-def _runs_of(head: Head) -> Iterator[str]:
-    if head.reservation:
-        yield head.reservation.run_id
-    for resource in head.resources.values():
-        if resource.held:
-            yield resource.held.run_id
-        for served in resource.kept:
-            yield from filter(None, (served.run_id, served.set_by, served.trained_by))
+@dataclass(slots=True)
+class _OneCall:
+    """What one call does: until when, and how well the storage works meanwhile."""
+
+    context: Context
+    rules: Forgetting
+    until: datetime
+    failed: int = 0  #: records in a row that could not be looked at now
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the storage is left alone for now."""
+        return self.failed >= _STREAK
+
+    def look(self, state: Cleaning, items: Sequence[Listed]) -> tuple[Cleaning, bool]:
+        """Apply the rules to records of one kind, and return whether there was time for all."""
+        forgotten, unclear, looked_at, over = 0, list[str](), state.looked_at, True
+        for item in items:
+            if not self.rules.concerns(state.kind, item):
+                continue
+            if self.stopped or self.context.clock.now() >= self.until:
+                over = False
+                break
+            try:
+                forgotten += self.rules.forgets(state.kind, item)
+                self.failed = 0
+            except Conflict:
+                self.failed = 0  # somebody uses it
+            except PermanentError:
+                unclear.append(item.name)
+            except (TransientError, OutcomeUnknown):
+                # The others are looked at all the same, and this one in a later round.
+                unclear.append(item.name)
+                self.failed += 1
+            looked_at = item.name
+        changes = {
+            "looked_at": looked_at,
+            "forgotten": state.forgotten + forgotten,
+            "unclear": state.unclear + len(unclear),
+            "shown": shown([*state.shown, *unclear]),
+            "missing": self.rules.missing,
+            "waiting": self.rules.waiting,
+        }
+        return state.model_copy(update=changes), over
+
+
+def _report(state: Cleaning) -> None:
+    """Say once a round what was left alone, and what waits for nobody."""
+    if state.unclear:
+        log.error(
+            "%d old records are not understood or cannot be looked at, and were left alone, such "
+            "as %s: deploy the version that wrote them, or move them away",
+            state.unclear,
+            ", ".join(state.shown),
+        )
+    for pipeline, number in sorted(state.waiting.items()):
+        log.warning(
+            "%d data versions wait for pipeline %s, which is not in the pipelines file: put it "
+            "back, or they are forgotten once it was missing for 400 days",
+            number,
+            pipeline,
+        )

@@ -177,7 +177,7 @@ class Taking:
         record another worker froze without this version, does not count.
         """
         ledger, owner = self.context.ledger, entry.run_id
-        if owner is not None and owner == one.given_back_by:
+        if one.given_back_by is not None and entry.taken_by == one.given_back_by:
             return False
         if owner is not None:
             if owner not in self._manifests:

@@ -60,7 +60,7 @@ class Turns:
 
     def hindrance(self, slot: Slot, pipeline: Pipeline, run_id: str) -> str | None:
         """Return why nothing may begin in `slot` now, whoever's turn it is; None if it may."""
-        pause = self.context.ledger.pause(pipeline.name) or slot.paused
+        pause = self.context.ledger.pauses(pipeline.name).record.of(slot)
         if pause is not None:
             return f"paused by {pause.by}" + (f": {pause.reason}" if pause.reason else "")
         return core.over_budget(slot, pipeline, run_id, self.context.clock.now())
@@ -93,13 +93,16 @@ class Turns:
     def paused_by_failures(self, stored: Stored[Slot], pipeline: Pipeline) -> bool:
         """Pause a pipeline that fails again and again, for this key; whether it was."""
         most, slot = pipeline.pause_after, stored.record
-        if most is None or slot.paused is not None:
+        if most is None:
             return False
-        failed = Past(self._phase_of).failures(slot)
-        if len(failed) < most:
+        now = self.context.clock.now()  # before it is read whether a person resumed meanwhile
+        pauses = self.context.ledger.pauses(pipeline.name).record
+        failed = Past(self._phase_of).failures(slot, pauses)
+        if pauses.of_failures(slot) is not None or len(failed) < most:
             return False
         why = f"{len(failed)} runs in a row failed, the last one was {failed[0]}"
-        pause = Pause(by="relearn", at=self.context.clock.now(), reason=why)
+        pause = Pause(by="relearn", at=now, reason=why)
+        self.context.ledger.note_pause(pipeline.name, pause)
         name = slot_id(pipeline.name, slot.key)
         self.context.ledger.put_slot(name, slot.model_copy(update={"paused": pause}), stored.etag)
         report(

@@ -187,7 +187,7 @@ def assemble(
         intake,
         poll,
         Endpoints(context, intake),
-        Retention(context),
+        Retention(context, intake.catalogue, sure=not configuration.problems),
         Sweep(context, intake),
         Orders(context, intake),
         Pipelines(context, intake),

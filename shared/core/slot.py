@@ -41,6 +41,38 @@ class Pause(Value):
     reason: str = ""
 
 
+class Pauses(Value):
+    """What keeps the runs of a pipeline from beginning, and since when its failures count.
+
+    One small record for all its customers: to resume them is one write, however many they are.
+    """
+
+    schema_version: Literal[1] = 1
+    pause: Pause | None = None  #: by a person
+    resumed_at: AwareDatetime | None = (
+        None  #: pauses by failures, and failures, until then are over
+    )
+    by_failures: Pause | None = None  #: the last one, of whichever customer
+
+    def counts(self, at: datetime) -> bool:
+        """Whether what happened at this time is of importance since the last resume."""
+        return self.resumed_at is None or at > self.resumed_at
+
+    def of_failures(self, slot: "Slot | None" = None) -> Pause | None:
+        """Return the pause by failures that is in force, for a slot or for any of them."""
+        pause = slot.paused if slot else self.by_failures
+        return pause if pause is not None and self.counts(pause.at) else None
+
+    def resumed(self, at: datetime) -> "Pauses":
+        """Return the record with nothing paused any more; no pause that it tells of is later."""
+        told = [pause.at for pause in (self.pause, self.by_failures) if pause is not None]
+        return Pauses(resumed_at=max([at, *told]))
+
+    def of(self, slot: "Slot") -> Pause | None:
+        """Return the pause that is in force for a slot; None where nothing is paused."""
+        return self.pause or self.of_failures(slot)
+
+
 class Slot(Value):
     """The runs of one pipeline and key; of a pipeline; or at a training service."""
 
@@ -55,8 +87,7 @@ class Slot(Value):
     newest_first: bool = False  #: whose turn it is next, as the last one who came was configured
     numbers: int = 0  #: turns that were given a number so far
     begun: tuple[Turn, ...] = ()  #: who ran lately, the newest last
-    paused: Pause | None = None
-    resumed_at: AwareDatetime | None = None  #: failures from before count no more
+    paused: Pause | None = None  #: by failures; whether it is in force is told by `Pauses`
 
     def without(self, gone: Callable[[str], bool]) -> "Slot":
         """Return the slot without the runs that `gone` tells of."""
@@ -175,11 +206,16 @@ class Past:
 
     phase_of: Callable[[str], Phase | None]
 
-    def failures(self, slot: Slot) -> tuple[str, ...]:
-        """Return the runs that failed in a row, the newest first; running ones do not count."""
+    def failures(self, slot: Slot, pauses: Pauses) -> tuple[str, ...]:
+        """Return the runs that failed in a row since the last resume, the newest first.
+
+        Args:
+            slot: whose runs; those that still run do not count.
+            pauses: tells of the last resume.
+        """
         failed: list[str] = []
         for turn in reversed(slot.begun):
-            if slot.resumed_at is not None and turn.at <= slot.resumed_at:
+            if not pauses.counts(turn.at):
                 break
             phase = self.phase_of(turn.run_id)
             if phase in _FAILURES:

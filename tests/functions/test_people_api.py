@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -475,6 +476,25 @@ def test_of_two_people_at_a_pipeline_the_slower_one_is_told_how_it_stands(
     assert "pauses/" not in late.body["detail"]
 
 
+@pytest.mark.parametrize(("version", "status"), [(True, 412), (False, 409)])
+def test_a_resume_never_ends_a_pause_that_nobody_looked_at(
+    world: World, api: Api, *, version: bool, status: int
+) -> None:
+    looked = pause().headers["ETag"]
+
+    def another() -> None:
+        resume()
+        tell(pipelines.pause_pipeline, "POST", {"by": "bob"}, pipeline="sample")
+
+    world.faults.other_worker = another
+    world.faults.plan = {len(world.faults.sites): Kind.PREEMPT}
+    late = resume(**({"If_Match": looked} if version else {}))
+    assert late.status == status
+    assert "paused by bob" in late.body["detail"]
+    shown = tell(pipelines.get_pipeline, pipeline="sample").body
+    assert shown["paused"]["by"] == "bob (unverified)"
+
+
 def test_failures_from_before_a_resume_count_no_more_whoever_paused(serve: Serve) -> None:
     world = present_world(pipeline={"when_busy": "queue", "pause_after": 3})
     serve(app_over(world))
@@ -582,8 +602,41 @@ def test_the_list_of_pipelines_costs_no_more_where_there_are_many_customers(serv
     (line,) = tell(pipelines.list_pipelines).body["pipelines"]
     assert len(documents.calls) <= 5
     shown = tell(pipelines.get_pipeline, pipeline="sample").body
-    assert len(shown.pop("keys")) == 300
+    assert (len(shown.pop("keys")), shown.pop("unreadable")) == (50, [])
+    assert shown.pop("next")
     assert line == shown
+
+
+def test_the_customers_of_a_pipeline_are_shown_page_by_page_each_at_one_read(serve: Serve) -> None:
+    world, documents = with_customers(95)
+    serve(app_over(world))
+    (odd, *_) = [name for name in documents.rows if name.startswith("slots/")]
+    documents.rows[odd] = replace(documents.rows[odd], body=b"{")
+    documents.calls.clear()
+    seen, unreadable, asked = [], [], {"limit": "40"}
+    for _ in range(3):
+        page = tell(pipelines.get_pipeline, pipeline="sample", query=asked).body
+        seen += [one["key"] for one in page["keys"]]
+        unreadable += page["unreadable"]
+        asked = {"limit": "40", **({"cursor": page["next"]} if "next" in page else {})}
+    assert len({*map(tuple, seen)}) == len(seen) == 94
+    assert unreadable == [odd]
+    assert "cursor" not in asked
+    assert documents.calls.count("read slots") == 95
+    told = tell(pipelines.get_pipeline, pipeline="sample", query={"cursor": "nonsense"})
+    assert (told.status, told.title) == (400, "Bad cursor")
+
+
+def test_a_resume_is_one_write_however_many_customers_there_are(serve: Serve) -> None:
+    world, documents = with_customers(400)
+    built = app_over(world)
+    documents.calls.clear()
+    built.pipelines.resume("sample")
+    assert documents.calls == ["read pauses", "create pauses"]
+    documents.calls.clear()
+    built.pipelines.pause("sample", "ada", "")
+    built.pipelines.resume("sample")
+    assert documents.calls == ["read pauses", "replace pauses"] * 2
 
 
 def test_the_list_tells_of_a_pause_by_a_person_and_by_failures(serve: Serve) -> None:

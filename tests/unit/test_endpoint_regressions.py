@@ -131,7 +131,9 @@ def test_retention_keeps_the_run_that_a_hold_names() -> None:
     world, _, _ = promoted(2)
     run = world.until(back(world), Phase.PROMOTED)
     world.clock.move(timedelta(days=401))
-    Retention(world.intake._context).clean(world.clock.now() + timedelta(minutes=1))
+    Retention(world.intake._context, world.intake.catalogue).clean(
+        world.clock.now() + timedelta(minutes=1)
+    )
     assert f"runs/{run.run_id}" in world.documents.rows
 
 

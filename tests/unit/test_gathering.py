@@ -260,8 +260,7 @@ def test_the_endpoint_keeps_the_newest_of_a_great_burst_and_the_run_keeps_all_of
     land(world, *names)
     world.tick(150)
     assert len(world.until_ended().manifest) == 60
-    (head,) = world.intake._context.ledger.heads()
-    serving = head.resource(str(world.pipeline.endpoints[0].place)).serving
+    serving = world.head().resource(str(world.pipeline.endpoints[0].place)).serving
     assert serving is not None
     assert [blob.name for blob in serving.manifest] == names[:-6:-1]
     assert (serving.landed, serving.given) == (60, 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.names import run_id, version_id
+from shared.core.names import run_id, slot_id, version_id
 from shared.core.run import Origin, Phase, Run
 from shared.ports import Page
 from shared.sweep import Sweep
@@ -521,7 +521,8 @@ def test_a_run_announced_and_never_opened_keeps_no_place() -> None:
     ticks(world, 12)
     assert trained_on(world) == [["a.csv"]]
     assert world.open_runs() == []
-    (slot,) = [stored for _, stored in world.intake._context.ledger.slots("sample")]
+    slot = world.intake._context.ledger.slot(slot_id("sample", ()))
+    assert slot is not None
     version = next(name for name in world.documents.rows if name.startswith("versions/"))
     expected = run_id("sample", Origin.DATA, version.removeprefix("versions/"))
     assert slot.record.gathering == expected == world.run().run_id

@@ -173,7 +173,7 @@ def test_what_waited_for_a_removed_pipeline_is_not_given_to_one_that_heard_of_it
 def removed(world: Observed, how: str, run: Run) -> None:
     if how == "retention":
         world.clock.move(world.limits.keep + DAY)
-        Retention(world.intake._context).clean(world.clock.now() + MINUTE)
+        Retention(world.intake._context, world.intake.catalogue).clean(world.clock.now() + MINUTE)
         assert f"runs/{run.run_id}" not in world.documents.rows
     else:
         del world.documents.rows[f"runs/{run.run_id}"]

@@ -160,6 +160,7 @@ def test_a_pipeline_that_fails_again_and_again_pauses_itself_and_can_be_resumed(
     for _ in range(20):
         world.tick()
     assert len(world.runs()) == 3
+    assert hand.standing("sample").pause is None
     assert hand.standing("sample").slots[0].paused is None
 
 

@@ -136,7 +136,9 @@ def test_a_run_forgotten_long_ago_keeps_no_place() -> None:
     fail()
     ticks(world, 3)
     world.clock.move(world.limits.keep + DAY)
-    Retention(world.intake._context).clean(world.clock.now() + timedelta(minutes=1))
+    Retention(world.intake._context, world.intake.catalogue).clean(
+        world.clock.now() + timedelta(minutes=1)
+    )
     assert world.runs() == []
     asked = ask(world, "k1")
     assert world.until_settled(asked).phase is Phase.FINISHED
@@ -360,8 +362,8 @@ def test_superseded_runs_do_not_stay_in_line() -> None:
             ask(world, f"k{number}-{request}")
         ticks(world, 12)
     assert open_now(world) == []
-    (slot,) = [stored for _, stored in world.intake._context.ledger.slots("sample")]
-    assert len(slot.record.waiting) <= 1
+    (slot,) = Pipelines(world.intake._context, world.intake).standing("sample").slots
+    assert len(slot.waiting) <= 1
 
 
 # Budgets, pauses and failures
@@ -415,6 +417,43 @@ def test_failures_from_before_a_persons_resume_count_no_more() -> None:
     ticks(world, 10)
     assert hand.standing("sample").slots[0].paused is None
     assert ["c.csv"] in trained_on(world)
+
+
+# The worker that counted the failures is slower than the person who has dealt with them.
+def test_a_pause_by_failures_that_a_resume_overtook_is_over() -> None:
+    for call in range(3):  # kept in the inbox, noted, paused
+        world = world_of({**QUEUE, "pause_after": 2})
+        hand = Pipelines(world.intake._context, world.intake)
+        failing(world, "a.csv", "b.csv")
+
+        def resumed(world: Observed = world, hand: Pipelines = hand) -> None:
+            world.clock.move(SECOND)
+            hand.resume("sample")
+
+        world.faults.other_worker = resumed
+        world.upload("c.csv")
+        world.faults.plan = {len(world.faults.sites) + call: Kind.PREEMPT}
+        world.survive(lambda world=world: world.deliver("c.csv"))
+        world.faults.plan = {}
+        assert hand.standing("sample").pause is None
+        ticks(world, 20)
+        assert ["c.csv"] in trained_on(world), call
+
+
+def test_a_pause_by_failures_holds_though_another_customer_is_paused_later() -> None:
+    changes = {**QUEUE, "pause_after": 1, "key": "who", "data": {"blob": "{who}/{name}.csv"}}
+    world = world_of(changes)
+    failing(world, "acme/1.csv", "beta/1.csv")
+    land(world, "acme/2.csv", "beta/2.csv")
+    ticks(world, 10)
+    hand = Pipelines(world.intake._context, world.intake)
+    assert len([slot for slot in hand.standing("sample").slots if slot.paused]) == 2
+    assert len(waiting(world)) == 2
+    world.clock.move(SECOND)
+    hand.resume("sample")
+    assert not [slot for slot in hand.standing("sample").slots if slot.paused]
+    ticks(world, 20)
+    assert waiting(world) == []
 
 
 def test_a_superseded_run_between_failures_does_not_begin_the_count_anew() -> None:

@@ -121,7 +121,6 @@ class Full:
         catalogue = world.intake.catalogue
         Drift(world.intake._context, catalogue.endpoints_of).check(world.clock.now() + MINUTE)
         History(world.intake._context).page(Wanted(), 50, None)
-        list(world.intake._context.ledger.slots("sample"))
 
     def runs_of(self, pipeline: str) -> list[Run]:
         found = []

@@ -1,0 +1,195 @@
+"""A world with more trouble than faults: wrong clocks, changed files, poisoned and held records."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, Final
+
+from shared.configuration import Configuration
+from shared.core.run import Run
+from shared.errors import RelearnError, TransientError
+from shared.ports import ETag
+from shared.records import VersionEntry
+from shared.retention import Retention
+from shared.settings import Problem
+from tests.fakes.clock import Shifted
+from tests.fakes.documents import MemoryDocuments, Row
+from tests.fakes.world import pipeline
+from tests.unit.worlds import Observed
+
+#: Kinds of records that have a body which the app reads.
+POISONED: Final = (
+    "runs",
+    "versions",
+    "inbox",
+    "slots",
+    "seats",
+    "pauses",
+    "heads",
+    "watches",
+    "pipelines",
+    "schedules",
+    "sweep",
+    "poll",
+    "cleaning",
+)
+#: A newer version of the app wrote it; or it is damaged.
+BODIES: Final = (b'{"schema_version": 99}', b"{", b"", b"[]", b"\xff")
+
+#: What somebody may change in the file, over the pipeline of the life.
+CHANGES: Final[Mapping[str, dict[str, Any]]] = {
+    "as it was": {},
+    "queue": {"when_busy": "queue"},
+    "newest": {"when_busy": "newest"},
+    "parallel": {"when_busy": "parallel"},
+    "other key": {"key": ["name"]},
+    "narrowed": {"data": {"blob": "{name}a.csv"}},  # wants none of the blobs
+    "one blob only": {"data": {"blob": "a.{kind}"}},
+    "settles": {"data": {"blob": "{name}.csv", "settle": "2m"}},
+    "approval": {"gate": {"approval": "required", "expires": "1h"}},
+    "no approval": {"gate": {}},
+    "renamed": {"name": "renamed"},
+}
+
+
+@dataclass
+class HeldDocuments(MemoryDocuments):
+    """Documents that somebody else may hold a lease on: nobody changes or deletes those."""
+
+    held: set[str] = field(default_factory=set)
+
+    def replace(
+        self, name: str, body: bytes, expected: ETag, metadata: Mapping[str, str] | None = None
+    ) -> ETag:
+        """Store a document unless it is held."""
+        self._refuse(name)
+        return super().replace(name, body, expected, metadata)
+
+    def delete(self, name: str, expected: ETag) -> None:
+        """Delete a document unless it is held."""
+        self._refuse(name)
+        super().delete(name, expected)
+
+    def _refuse(self, name: str) -> None:
+        if name in self.held:
+            raise TransientError(f"{name}: somebody holds a lease on it")
+
+
+@dataclass
+class TroubledWorld(Observed):
+    """A world whose hosts, file and records may each be wrong."""
+
+    poisoned: dict[str, tuple[Row, Row]] = field(default_factory=dict)  #: what was, and is, there
+    lost: list[str] = field(default_factory=list)  #: poisoned records that were not left alone
+    names: set[str] = field(default_factory=set)  #: that the pipeline has had
+    held: set[str] = field(default_factory=set)  #: records that somebody holds a lease on
+
+    def __post_init__(self) -> None:
+        """Begin with a sound file."""
+        super().__post_init__()
+        self.documents = HeldDocuments(self.clock, self.faults, held=self.held)
+        self.other_host = Shifted(self.clock, timedelta())
+        self.configure("as it was")
+
+    def configure(self, change: str) -> None:
+        """Deploy another file, with a new process for it."""
+        usual = self.config.get("pipeline", {})
+        changed = {**usual, **CHANGES[change]}
+        if "settle" in usual.get("data", {}) and "data" in CHANGES[change]:
+            changed["data"] = {**CHANGES[change]["data"], "settle": usual["data"]["settle"]}
+        self.pipeline = pipeline(self.training, self.endpoint, {"pipeline": changed})
+        self.file = None
+        self.names.add(self.pipeline.name)
+        self.restart()
+
+    def break_file(self) -> None:
+        """Deploy a file of which nothing can be used."""
+        self.file = Configuration.unreadable(Problem("pipelines.yaml", "is not plain YAML"))
+        self.restart()
+
+    def mend_file(self) -> None:
+        """Deploy the first file again, with every pipeline that there ever was."""
+        self.configure("as it was")
+        first = self.pipeline
+        named = {name: first.model_copy(update={"name": name}) for name in sorted(self.names)}
+        self.file = Configuration(named)
+        self.restart()
+
+    def on_other_host(self, do: Callable[[], None]) -> None:
+        """Do something as another worker, whose clock is wrong in its own way."""
+        mine, self.host = self.host, self.other_host
+        try:
+            do()
+        finally:
+            self.host = mine
+
+    def preempting_tick(self) -> None:
+        """Let the other host do what the timer does."""
+        self.on_other_host(super().preempting_tick)
+
+    def clean(self) -> None:
+        """Forget what is old, as the timer does."""
+        context = self.intake._context  # noqa: SLF001 -- as above
+        until = context.clock.now() + timedelta(minutes=2)
+        Retention(context, self.intake.catalogue, sure=bool(self.file)).clean(until)
+
+    def runs(self) -> list[Run]:
+        """Return the runs whose records can be read, by id."""
+        rows = self.documents.rows
+        sound = sorted(n for n in rows if n.startswith("runs/") and n not in self.poisoned)
+        return [Run.model_validate_json(rows[name].body) for name in sound]
+
+    def forgotten(self) -> set[str]:
+        """Return the runs whose records were forgotten, and not by a mistake."""
+        rows = self.documents.rows
+        used = {name.partition("/")[2] for name in rows if name.startswith("tombstones/")}
+        return {run_id for run_id in used if f"runs/{run_id}" not in rows}
+
+    def trained(self) -> set[str | None]:
+        """Return the bytes that runs took, those of forgotten runs too."""
+        rows, old = self.documents.rows, self.forgotten()
+        names = [name for name in rows if name.startswith("versions/")]
+        entries = [VersionEntry.model_validate_json(rows[name].body) for name in names]
+        told = {entry.blob.content_md5 for entry in entries if entry.taken_by in old}
+        return told | {blob.content_md5 for run in self.runs() for blob in run.manifest}
+
+    def poison(self, kind: str, pick: int, body: bytes) -> None:
+        """Make a record unreadable, behind everybody's back."""
+        rows = self.documents.rows
+        found = sorted(n for n in rows if n.split("/")[0] == kind and n not in self.poisoned)
+        if not found:
+            return
+        name = found[pick % len(found)]
+        odd = replace(rows[name], body=body, etag=ETag(f"odd{len(self.lost)}-{name}"))
+        self.poisoned[name], rows[name] = (rows[name], odd), odd
+
+    def mend_records(self) -> None:
+        """Put poisoned records back as they were, and note those that somebody had changed."""
+        for name, (was, odd) in self.poisoned.items():
+            there = self.documents.rows.get(name)
+            if there is not None and there.body == odd.body:
+                back = ETag(f"back-{odd.etag}")
+                self.documents.rows[name] = replace(
+                    was, etag=back, modified=self.clock.now(), metadata=there.metadata
+                )
+            elif not name.startswith("inbox/"):  # a pointer is deleted without being read
+                self.lost.append(name)
+        self.poisoned.clear()
+
+    def hold(self, pick: int) -> None:
+        """Take a lease on a record."""
+        names = sorted(self.documents.rows)
+        if names:
+            self.held.add(names[pick % len(names)])
+
+    def let_go(self) -> None:
+        """Break every lease."""
+        self.held.clear()
+
+    def land_what_is_late(self) -> None:
+        """Let every request arrive that is under way."""
+        late, self.faults.late = self.faults.late, []
+        for _, effect in late:
+            with suppress(RelearnError):
+                effect()
