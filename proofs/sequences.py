@@ -133,15 +133,16 @@ class Life(RuleBasedStateMachine):
     @rule(how=st.sampled_from(["sound", "a typo", "not YAML"]))
     def edit_file(self, how: str) -> None:
         """Somebody deploys another pipelines file, and the app starts with it."""
-        wrong = Problem("pipelines.yaml:3: pipelines.sample", "unknown key")
+        name = self.world.pipeline.name
+        wrong = Problem(f"pipelines.yaml:3: pipelines.{name}", "unknown key")
         self.world.file = {
             "sound": None,
-            "a typo": Configuration({}, (wrong,), {"sample": (wrong,)}),
+            "a typo": Configuration({}, (wrong,), {name: (wrong,)}),
             "not YAML": Configuration.unreadable(wrong),
         }[how]
         self.world.restart()
-        kept = "configurations/sample" in self.world.documents.rows
-        if kept and self.world.intake.catalogue.pipeline("sample") is None:
+        kept = f"configurations/{name}" in self.world.documents.rows
+        if kept and self.world.intake.catalogue.pipeline(name) is None:
             raise BrokenPromiseError(f"{_PROMISES[7]}: {how}")
 
     @rule(minutes=st.sampled_from([60, 26 * 60]))

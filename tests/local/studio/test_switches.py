@@ -3,7 +3,6 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from urllib.parse import urlencode
 
 import pytest
 
@@ -11,6 +10,7 @@ from local.studio import LogisticTrainer, OutputKind, Parameter
 from local.studio.control import ControlPlane
 from local.studio.faults import FaultScript
 from local.studio.wire import WireAnswer, WireRequest
+from shared.ports import Access
 from tests.unit.worlds import Observed
 
 ROWS = json.dumps({"Inputs": {"input1": {"ColumnNames": ["a", "b"], "Values": [["1", "2"]]}}})
@@ -113,13 +113,18 @@ def test_parameters_may_be_text_numbers_true_or_false(value: object) -> None:
     outputs = {"output1": OutputKind.MODEL}
     service = world.studio.publish_training("typed", outputs=outputs, parameters=known)
     world.blobs.put("training-data", "x.csv", b"a,b,label\n1,2,0\n")
-    place = "https://account.blob.core.windows.net/"
-    sas = {"se": "2027-01-01T00:00:00+00:00", "sp": "rcw", "sig": "x"}
-    token = "?" + urlencode(sas)
-    given = {"BaseLocation": place, "SasBlobToken": token}
+    hour = timedelta(hours=1)
     body = {
-        "Inputs": {"input1": {**given, "RelativeLocation": "training-data/x.csv"}},
-        "Outputs": {"output1": {**given, "RelativeLocation": "models/x.ilearner"}},
+        "Inputs": {
+            "input1": signed_reference(
+                world.blobs.sign("training-data", "x.csv", Access.READ, hour)
+            )
+        },
+        "Outputs": {
+            "output1": signed_reference(
+                world.blobs.sign("models", "x.ilearner", Access.WRITE, hour)
+            )
+        },
         "GlobalParameters": {"p": value},
     }
     key = {"Authorization": f"Bearer {service.api_key}"}
