@@ -1,7 +1,7 @@
 """Which modules are tried, and which tests must find a mistake in each."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -115,6 +115,7 @@ def modules() -> list[Path]:
     return sorted(file.relative_to(ROOT) for file in found if file.stat().st_size)
 
 
+@cache
 def tests_of(module: Path) -> tuple[str, ...]:
     """Return the files of tests for a module, the nearest first."""
     folder = ROOT / "tests" / "unit"
@@ -132,7 +133,9 @@ def _file(subject: str) -> Path:
     return ROOT / "tests" / (folder or "unit") / f"test_{name}.py"
 
 
-def _imports(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module}", *(f"{node.module}.{one.name}" for one in node.names))
+@cache
+def _imports(file: Path) -> frozenset[str]:
+    lines = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    found = [line for line in lines if isinstance(line, ast.ImportFrom)]
+    names = {f"{line.module}.{one.name}" for line in found for one in line.names}
+    return frozenset(names | {f"{line.module}" for line in found})
