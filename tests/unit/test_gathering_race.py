@@ -143,8 +143,11 @@ def test_whoever_goes_on_for_a_dead_worker_takes_all_that_it_was_to_take(
             other.blob_landed("b.csv")
         return slot(name)
 
+    landed = world.blobs.head(DATA, "a.csv")
+    assert landed is not None
+    assert world.intake.landed(landed)  # its run is opened by the next tick
     monkeypatch.setattr(ledger, "slot", late)
-    world.deliver("a.csv")
+    world.tick()
     for _ in range(20):
         world.tick()
     assert trained_on(world) == [["a.csv", "b.csv"]]

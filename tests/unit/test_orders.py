@@ -52,7 +52,7 @@ def test_a_retry_is_soon_carried_out_though_the_poll_saw_the_run_parked_meanwhil
     died_at: int,
 ) -> None:
     world, run = parked()
-    world.faults.other_worker = world.poll.tick
+    world.faults.other_worker = lambda: world.tick(0)
     world.faults.plan = {len(world.faults.sites) + 1: Kind.PREEMPT}  # marked, not noted yet
     retried_by_a_host_that_dies(world, run, died_at)
     world.until(run, Phase.PROMOTED, SOON)
