@@ -19,6 +19,7 @@ TRIED: Final = (
     "shared/endpoints.py",
     "shared/gate_steps.py",
     "shared/gathering.py",
+    "shared/hints.py",
     "shared/history.py",
     "shared/intake.py",
     "shared/job_*.py",
@@ -36,7 +37,10 @@ TRIED: Final = (
     "shared/reservation_steps.py",
     "shared/retention.py",
     "shared/roll_out_steps.py",
+    "shared/storage_clock.py",
+    "shared/strays.py",
     "shared/sweep.py",
+    "shared/taking.py",
     "shared/turns.py",
 )
 
@@ -45,7 +49,7 @@ _ENDPOINTS: Final = (
     "promotion promotion_regressions rollback roll_out roll_out_hostile roll_out_regressions "
     "endpoint_regressions drift customers web_services gate_runs"
 )
-_GATHERING: Final = "intake gathering gathering_race gathering_hostile customers"
+_GATHERING: Final = "taking intake gathering gathering_race gathering_hostile customers"
 _TURNS: Final = "turns turns_hostile gathering"
 
 #: Tests of a module besides those that are named after it or import it: those that reach it
@@ -69,6 +73,7 @@ MORE: Final = {
     "gate_steps": "gate_runs gate_hostile",
     "gathering": f"{_GATHERING} {_TURNS}",
     "head": _ENDPOINTS,
+    "hints": "driver poll turns",
     "history": "functions/people_api functions/http_api",
     "intake": f"{_GATHERING} {_TURNS} rollback due_times drift",
     "job_facts": f"driver {_TURNS}",
@@ -99,7 +104,10 @@ MORE: Final = {
     "roll_out_steps": _ENDPOINTS,
     "run": "functions/people_api",
     "slot": f"{_TURNS} functions/people_api",
+    "storage_clock": "clocks",
+    "strays": f"taking {_GATHERING} {_TURNS}",
     "sweep": _GATHERING,
+    "taking": f"{_GATHERING} {_TURNS}",
     "training": "config job_forms gathering turns",
     "turns": "gathering gathering_hostile functions/people_api",
     "watch": f"drift {_ENDPOINTS}",
