@@ -29,8 +29,8 @@ TURNS: Final = (
     Bug(
         "a conflict that cannot be looked into counts as somebody else's",
         "shared/clients/blob_documents.py",
-        '            if isinstance(why, _LOST):\n                raise OutcomeUnknown(f"{name}: ',
-        '            if isinstance(why, _LOST):\n                raise Conflict(f"{name}: ',
+        '            if is_lost(why):\n                raise OutcomeUnknown(f"{name}: ',
+        '            if is_lost(why):\n                raise Conflict(f"{name}: ',
         ("tests/contract/test_documents.py",),
     ),
     Bug(
