@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Final
 
 import pytest
@@ -67,7 +67,7 @@ class Calls:
 
     def __init__(self) -> None:
         self.of_tests: dict[str, tuple[float, set[str]]] = {}
-        self._called: set[str] = set()
+        self._called: set[CodeType] = set()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -81,7 +81,7 @@ class Calls:
             sys.setprofile(None)
             threading.setprofile(None)
             _, known = self.of_tests.get(item.nodeid, (0.0, set[str]()))
-            self.of_tests[item.nodeid] = (0.0, known | self._called)
+            self.of_tests[item.nodeid] = (0.0, known | _ours(self._called))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note how long a test takes."""
@@ -96,8 +96,16 @@ class Calls:
         part.rename(file)
 
     def _note(self, frame: FrameType, event: str, _: Any) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(f"{ROOT}/shared/"):
-            self._called.add(function(frame.f_code.co_filename, frame.f_code.co_qualname))
+        if event == "call":  # of anything: it is sorted out afterwards, to be quick here
+            self._called.add(frame.f_code)
+
+
+def _ours(called: set[CodeType]) -> set[str]:
+    return {
+        function(code.co_filename, code.co_qualname)
+        for code in called
+        if code.co_filename.startswith(f"{ROOT}/shared/")
+    }
 
 
 def function(file: str, qualified: str) -> str:
