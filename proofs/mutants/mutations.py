@@ -194,6 +194,8 @@ def _is_for_people(node: ast.AST) -> bool:
             return ast.unparse(call.func).startswith(_LOGS)
         case ast.JoinedStr(values=values):
             return any(isinstance(v, ast.Constant) and " " in str(v.value) for v in values)
+        case ast.Call(func=ast.Name(id="WithJsonSchema")):
+            return True
         case ast.keyword(arg=arg):
             return arg in _DESCRIBES
         case ast.Import() | ast.ImportFrom():

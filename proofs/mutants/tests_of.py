@@ -76,7 +76,7 @@ MORE: Final = {
     "hints": "driver poll turns",
     "history": "functions/people_api functions/http_api",
     "identity": f"studio_endpoint web_service_client {_ENDPOINTS}",
-    "intake": f"{_GATHERING} {_TURNS} rollback due_times drift",
+    "intake": f"{_GATHERING} {_TURNS} rollback due_times drift poll",
     "job_facts": f"driver {_TURNS}",
     "job_inputs": f"{_JOBS} {_GATHERING}",
     "job_steps": f"{_JOBS} {_TURNS} search gate_runs",
@@ -115,6 +115,7 @@ MORE: Final = {
     "taking": f"{_GATHERING} {_TURNS}",
     "training": "config job_forms gathering turns",
     "turns": "gathering gathering_hostile functions/people_api",
+    "urls": "config roll_out_hostile customers",
     "watch": f"drift {_ENDPOINTS}",
 }
 
