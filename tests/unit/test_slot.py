@@ -7,6 +7,7 @@ import pytest
 from shared.core.run import Phase
 from shared.core.slot import (
     Past,
+    Pauses,
     Slot,
     Turn,
     lets_go,
@@ -197,23 +198,23 @@ def test_a_waiting_run_gives_way_to_the_newest_that_waits_or_began() -> None:
     assert overtaken_by(slot, pipeline(when_busy="queue"), "a") is None
 
 
-def failures(slot: Slot, **phases: Phase) -> tuple[str, ...]:
-    return Past(phases.get).failures(slot)
+def failures(slot: Slot, phases: dict[str, Phase | None], pauses: Pauses) -> tuple[str, ...]:
+    return Past(phases.get).failures(slot, pauses)
 
 
 @pytest.mark.parametrize("bad", [Phase.FAILED, Phase.TIMED_OUT, Phase.ROLLED_BACK, Phase.PARKED])
 @pytest.mark.parametrize("good", [Phase.PROMOTED, Phase.UNCHANGED, Phase.FINISHED])
 def test_failures_count_in_a_row_back_to_the_last_success(bad: Phase, good: Phase) -> None:
-    assert failures(begun("a", "b", "c"), a=bad, b=good, c=bad) == ("c",)
-    assert failures(begun("a", "b", "c"), a=good, b=bad, c=bad) == ("c", "b")
+    assert failures(begun("a", "b", "c"), {"a": bad, "b": good, "c": bad}, Pauses()) == ("c",)
+    assert failures(begun("a", "b", "c"), {"a": good, "b": bad, "c": bad}, Pauses()) == ("c", "b")
 
 
 @pytest.mark.parametrize("neither", [Phase.SUPERSEDED, Phase.CANCELLED, Phase.TRAINING, None])
-def test_what_is_neither_failure_nor_success_stands_between_failures(neither: Phase) -> None:
+def test_what_is_neither_failure_nor_success_stands_between_failures(neither: Phase | None) -> None:
     phases = {"a": Phase.FAILED, "b": neither, "c": Phase.FAILED}
-    assert failures(begun("a", "b", "c"), **phases) == ("c", "a")
+    assert failures(begun("a", "b", "c"), phases, Pauses()) == ("c", "a")
 
 
 def test_failures_from_before_a_person_resumed_count_no_more() -> None:
-    slot = begun("a", "b").model_copy(update={"resumed_at": NOW})
-    assert failures(slot, a=Phase.FAILED, b=Phase.FAILED) == ("b",)
+    both: dict[str, Phase | None] = {"a": Phase.FAILED, "b": Phase.FAILED}
+    assert failures(begun("a", "b"), both, Pauses(resumed_at=NOW)) == ("b",)
