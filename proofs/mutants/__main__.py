@@ -44,7 +44,8 @@ class Listed:
 
 def listed() -> list[Listed]:
     """Return the mutants that are known not to be found."""
-    return [Listed(**one) for one in tomllib.loads(LISTED.read_text(encoding="utf-8"))["mutant"]]
+    known = tomllib.loads(LISTED.read_text(encoding="utf-8"))
+    return [Listed(**one) for one in known.get("mutant", ())]
 
 
 def every_mutant(only: Sequence[str] = ()) -> list[Mutant]:
