@@ -6,6 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SEED ?= 1
 SCALE ?= 1
+COUNT ?= 300
 # Node and npm come from a Python package, so that nothing need be installed on the machine.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 INSTALLED := .venv/.installed node_modules/.installed
@@ -34,6 +35,10 @@ bench: $(INSTALLED) ## what things cost: calls by kind, and time as ratios (some
 .PHONY: prove
 prove: $(INSTALLED) ## measure every promise, and write docs/reliability.md (SEED=1 SCALE=1; SCALE=0.1 is quick)
 	@$(BIN)/python -m proofs --seed $(SEED) --scale $(SCALE) $(PROVE)
+
+.PHONY: mutants
+mutants: $(INSTALLED) ## plant small mistakes in the core, and show that its tests find them (SEED=1 COUNT=300)
+	@$(BIN)/python -m proofs.mutants --seed $(SEED) --count $(COUNT) $(MUTANTS)
 
 .PHONY: worker-check
 worker-check: $(INSTALLED) ## run the app in the official worker runtime, on CPython 3.13

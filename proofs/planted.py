@@ -7,10 +7,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from proofs.bug import Bug
+from proofs.planted_turns import TURNS
 from proofs.trial import Effort, Outcome, Violation, again
 
 ROOT: Final = Path(__file__).parents[1]
@@ -27,17 +28,6 @@ _FILES: Final = (
 _MOST_SECONDS: Final = 300
 _TESTS_FAILED: Final = 1
 _NOT_COLLECTED: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Bug:
-    """A mistake that somebody could make, and the tests that must see it."""
-
-    name: str
-    file: str
-    right: str
-    wrong: str
-    tests: tuple[str, ...]
 
 
 BUGS: Final = (
@@ -521,6 +511,7 @@ BUGS: Final = (
         "",
         ("tests/unit/test_search.py",),
     ),
+    *TURNS,
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ServiceResponseError
 from azure.core.pipeline.transport import RequestsTransport
-from azure.storage.blob import BlobLeaseClient, ContainerClient, ExponentialRetry
+from azure.storage.blob import BlobClient, BlobLeaseClient, ContainerClient, ExponentialRetry
 
 from local.azurite import Azurite
 from shared.clients.blob_documents import BlobDocuments
@@ -168,6 +168,22 @@ def test_a_genuine_race_is_still_a_conflict_when_answers_are_lost(
     found = forgetful.read("runs/x")
     assert found is not None
     assert found.body == b"theirs"
+
+
+def test_a_conflict_that_cannot_be_looked_into_counts_as_nobodys(
+    forgetful: BlobDocuments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etag = forgetful.create("runs/x", b"1")
+    forgetful.replace("runs/x", b"2", etag)
+
+    def unreadable(*_: object, **__: object) -> None:
+        raise ServiceResponseError("the answer was lost")
+
+    monkeypatch.setattr(BlobClient, "get_blob_properties", unreadable)
+    with pytest.raises(OutcomeUnknown, match="by us or by somebody else"):
+        forgetful.create("runs/x", b"ours")
+    with pytest.raises(OutcomeUnknown, match="by us or by somebody else"):
+        forgetful.replace("runs/x", b"ours", etag)
 
 
 def test_pages_show_each_document_once_and_in_order(documents: Documents) -> None:

@@ -42,6 +42,14 @@ def test_a_span_longer_than_time_itself_is_refused_like_any_other(text: str) -> 
         parse_duration(text)
 
 
+def test_the_longest_span_is_ten_thousand_days_in_days_and_in_hours() -> None:
+    longest = timedelta(days=10_000)
+    assert parse_duration("10000d") == parse_duration("240000h") == longest
+    for text in ("10001d", "240001h", "10001.00:00:00"):
+        with pytest.raises(ValueError, match="span of time"):
+            parse_duration(text)
+
+
 @given(st.integers(0, 10**8).map(lambda seconds: timedelta(seconds=seconds)))
 def test_what_is_shown_can_be_read_again(span: timedelta) -> None:
     assert parse_duration(show_duration(span)) == span

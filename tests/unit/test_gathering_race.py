@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.run import Run
+from shared.core.run import Phase, Run
 from shared.ports import ETag
 from shared.records import VersionEntry
-from tests.fakes.faults import Kind
+from tests.fakes.faults import Crash, Kind
 from tests.fakes.world import DATA
 from tests.unit.test_gathering import BURST, NEWEST, trained_on, waiting, world_of
+from tests.unit.worlds import Observed
 
 
 def test_a_version_that_was_taken_while_it_was_being_told_of_is_taken_once(
@@ -94,6 +95,62 @@ def test_a_run_begun_by_a_dead_worker_takes_its_own_version_and_not_the_whole_qu
         world.tick()
     assert trained_on(world) == [["a.csv"], ["b.csv"], ["c.csv"]]
     assert waiting(world) == []
+
+
+def announced(world: Observed) -> int:
+    """Return the effect by which a run is announced in its slot, should `a.csv` be told of."""
+    calm = world_of({"when_busy": "newest"})
+    calm.upload("a.csv")
+    calm.deliver("a.csv")
+    sites = [site for site in calm.faults.sites if not site.endswith(" clock")]
+    return len(world.faults.sites) + next(
+        number for number, site in enumerate(sites) if site.endswith(" slots")
+    )
+
+
+@pytest.mark.parametrize("call", range(5))
+def test_an_announced_run_whose_marker_was_dropped_is_brought_to_its_end_wherever_a_worker_dies(
+    call: int,
+) -> None:
+    world = world_of(NEWEST)
+    world.upload("a.csv")
+    world.faults.plan = {announced(world): Kind.CRASH_AFTER}
+    assert not world.survive(lambda: world.deliver("a.csv"))
+    (marker,) = world.open_runs()
+    del world.documents.rows[marker]  # by a poller that found no record in time
+    world.faults.plan = {len(world.faults.sites) + call: Kind.CRASH_AFTER}
+    world.survive(lambda: world.deliver("a.csv"))
+    assert world.until_ended().phase is Phase.PROMOTED
+    assert trained_on(world) == [["a.csv"]]
+
+
+def test_whoever_goes_on_for_a_dead_worker_takes_all_that_it_was_to_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = world_of(NEWEST)
+    world.upload("a.csv")
+    other, _ = world._worker()
+    ledger = world.intake._context.ledger
+    slot = ledger.slot
+
+    def late(name: str) -> object:
+        """Meanwhile, more landed, and the other worker announced a run for all of it."""
+        monkeypatch.undo()
+        world.clock.move(timedelta(seconds=5))
+        world.upload("b.csv", b"a,b,label\n9,2,0\n3,4,1\n")
+        world.faults.plan = {announced(world): Kind.CRASH_AFTER}
+        with pytest.raises(Crash):
+            other.blob_landed("b.csv")
+        return slot(name)
+
+    landed = world.blobs.head(DATA, "a.csv")
+    assert landed is not None
+    assert world.intake.landed(landed)  # its run is opened by the next tick
+    monkeypatch.setattr(ledger, "slot", late)
+    world.tick()
+    for _ in range(20):
+        world.tick()
+    assert trained_on(world) == [["a.csv", "b.csv"]]
 
 
 def test_a_slot_that_another_worker_wrote_meanwhile_is_not_written_over(

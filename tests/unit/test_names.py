@@ -53,6 +53,11 @@ def test_the_owner_of_an_output_is_read_back_from_its_path() -> None:
     assert names.owner_of_output(path) == ("census-1", 3)
 
 
+def test_whose_output_it_is_does_not_hang_on_how_its_pipeline_is_called() -> None:
+    path = names.output_path("Census_2026", "census-1", 0, "model.ilearner")
+    assert names.owner_of_output(path) == ("census-1", 0)
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -62,6 +67,8 @@ def test_the_owner_of_an_output_is_read_back_from_its_path() -> None:
         "runs/census/census-1/1/deep/model.ilearner",
         "other/census/census-1/1/model.ilearner",
         "/runs/census/census-1/1/model.ilearner",
+        "runs/census/../1/model.ilearner",
+        "runs/census/CENSUS/1/model.ilearner",
         "model.ilearner",
         "",
     ],

@@ -5,11 +5,13 @@ from datetime import timedelta
 import pytest
 
 from local.studio import JobState
+from shared.asked import ManualRequest
 from shared.catalogue import Catalogue
 from shared.clients.http import Answer
 from shared.core.pipeline import Pipeline
 from shared.core.redact import redact
 from shared.core.run import Phase
+from shared.pipelines import Pipelines
 from tests.fakes.faults import Crash, Kind
 from tests.unit.worlds import RUNNING, Observed
 
@@ -56,6 +58,21 @@ def test_a_job_whose_signatures_ran_out_before_it_started_is_made_anew() -> None
     world.until(run, Phase.PROMOTED)
     assert [job.state for job in world.studio.jobs] == [JobState.CANCELLED, JobState.FINISHED]
     assert len(world.starts) == 1
+
+
+def test_the_signatures_of_a_job_age_from_its_making_and_not_from_the_opening_of_its_run() -> None:
+    world = Observed(config={"pipeline": {"when_busy": "queue"}})
+    hand = Pipelines(world.intake._context, world.intake)
+    hand.pause("sample", "ada", "")
+    world.upload()
+    run = world.intake.asked.requested(world.pipeline, "k", ManualRequest(parameters={}))
+    world.clock.move(4 * HOUR)  # longer than any job may take
+    world.script("POST", "/start", Answer(400, {}, b"Not now."))
+    hand.resume("sample")
+    world.until(run, Phase.PARKED)
+    world.orders.retry(run.run_id)
+    world.until(run, Phase.PROMOTED)
+    assert [job.state for job in world.studio.jobs] == [JobState.FINISHED]
 
 
 @pytest.mark.parametrize("shown", [RUNNING, NOT_STARTED], ids=["running", "not started"])

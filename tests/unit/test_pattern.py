@@ -43,6 +43,9 @@ def test_a_pattern_without_tokens_matches_itself_alone(name: str) -> None:
         ("{a}-{a}.csv", "x-x.csv", {"a": "x"}),
         ("{a}-{a}.csv", "x-y.csv", None),
         ("x{a}x", "xx", None),
+        ("{a}-{b}", "ab", None),
+        ("{a}-{b}", "-b", None),
+        ("{a}--{b}", "a-b", None),
         ("{folder}/{name}.csv", "../a.csv", None),
         ("{a}/{b}/{name}.csv", "x/../a.csv", None),
         ("{name}", ".", None),
@@ -81,6 +84,11 @@ def test_what_was_captured_is_not_filled_in_again() -> None:
 def test_a_brace_that_is_no_token_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="token"):
         checked_pattern(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["a.csv", "{a}/{b_2}.csv", "$/{a}"])
+def test_a_pattern_of_tokens_is_kept_as_it_is(pattern: str) -> None:
+    assert checked_pattern(pattern) == pattern
 
 
 def test_listing_starts_with_what_every_match_starts_with() -> None:

@@ -246,6 +246,26 @@ def test_whatever_fails_on_the_way_the_same_wish_is_carried_out_once(kind: Kind)
         assert not world.open_runs()
 
 
+@pytest.mark.parametrize("call", range(4))
+def test_a_wish_whose_marker_was_dropped_is_carried_out_wherever_its_worker_dies(
+    call: int,
+) -> None:
+    world, _, models = promoted()
+    at = len(world.faults.sites)
+    world.faults.plan = {at + 1: Kind.CRASH_AFTER}  # marked and wished for, not opened
+    assert not world.survive(lambda: back(world))
+    assert world.faults.sites[-1].endswith(" heads")
+    (marker,) = world.open_runs()
+    del world.documents.rows[marker]  # by a poll to which the pipeline was not known then
+    world.faults.plan = {len(world.faults.sites) + call: Kind.CRASH_AFTER}
+    world.survive(lambda: back(world))
+    world.faults.plan = {}
+    for _ in range(20):
+        world.tick()
+    assert world.serving() == models[0]
+    assert world.open_runs() == []
+
+
 def test_the_person_who_resumes_sees_a_free_endpoint() -> None:
     world, _, _ = promoted(2)
     world.until(back(world), Phase.PROMOTED)

@@ -1,0 +1,155 @@
+"""Which modules are tried, and which tests must find a mistake in each."""
+
+import ast
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+
+#: The core, and whatever keeps claims, leases, slots, endpoint records and looks at endpoints.
+TRIED: Final = (
+    "shared/core/*.py",
+    "shared/clients/blob_documents.py",
+    "shared/asked.py",
+    "shared/backfill.py",
+    "shared/drift.py",
+    "shared/driver.py",
+    "shared/due_times.py",
+    "shared/endpoints.py",
+    "shared/gate_steps.py",
+    "shared/gathering.py",
+    "shared/hints.py",
+    "shared/history.py",
+    "shared/intake.py",
+    "shared/job_*.py",
+    "shared/lanes.py",
+    "shared/ledger.py",
+    "shared/model_steps.py",
+    "shared/newness.py",
+    "shared/openings.py",
+    "shared/orders.py",
+    "shared/pipelines.py",
+    "shared/poll.py",
+    "shared/preconditions.py",
+    "shared/promotion_steps.py",
+    "shared/records.py",
+    "shared/reservation_steps.py",
+    "shared/retention.py",
+    "shared/roll_out_steps.py",
+    "shared/storage_clock.py",
+    "shared/strays.py",
+    "shared/sweep.py",
+    "shared/taking.py",
+    "shared/turns.py",
+)
+
+_JOBS: Final = "driver job_forms busy_services odd_services functions/people_api"
+_ENDPOINTS: Final = (
+    "promotion promotion_regressions rollback roll_out roll_out_hostile roll_out_regressions "
+    "endpoint_regressions drift customers web_services gate_runs"
+)
+_GATHERING: Final = "taking intake gathering gathering_race gathering_hostile customers"
+_TURNS: Final = "turns turns_hostile gathering"
+
+#: Tests of a module besides those that are named after it or import it: those that reach it
+#: through a world of runs, by the names of their files.
+MORE: Final = {
+    "asked": "functions/people_api",
+    "backfill": _GATHERING,
+    "blob_documents": "contract/documents",
+    "blobs": "intake gathering",
+    "config_types": "config recurrence",
+    "data": "config intake gathering job_forms",
+    "drift": "driver",
+    "driver": "poll turns turns_hostile promotion_regressions drift roll_out gate_runs intake",
+    "due_times": "recurrence",
+    "endpoint": f"config promotion {_ENDPOINTS}",
+    "endpoints": f"{_ENDPOINTS} functions/endpoint_api functions/people_api",
+    "evaluation": "gate_runs",
+    "facts": f"driver turns {_ENDPOINTS}",
+    "gate": "config",
+    "gate_facts": "gate_runs gate_hostile functions/people_api",
+    "gate_steps": "gate_runs gate_hostile",
+    "gathering": f"{_GATHERING} {_TURNS}",
+    "head": _ENDPOINTS,
+    "hints": "driver poll turns",
+    "history": "functions/people_api functions/http_api",
+    "identity": f"studio_endpoint web_service_client {_ENDPOINTS}",
+    "intake": f"{_GATHERING} {_TURNS} rollback due_times drift poll",
+    "job_facts": f"driver {_TURNS}",
+    "job_inputs": f"{_JOBS} {_GATHERING}",
+    "job_steps": f"{_JOBS} {_TURNS} search gate_runs",
+    "lanes": "poll busy_services turns_hostile",
+    "ledger": f"{_GATHERING} {_TURNS} retention functions/people_api",
+    "judgement": f"pauses proof {_ENDPOINTS}",
+    "looks": f"judgement pauses {_ENDPOINTS}",
+    "machine": f"driver promotion gate_runs {_TURNS}",
+    "model_steps": _ENDPOINTS,
+    "names": "gathering intake ledger",
+    "newness": _GATHERING,
+    "openings": f"{_GATHERING} {_TURNS} odd_services due_times_hostile job_forms",
+    "orders": "functions/people_api functions/http_api roll_out roll_out_regressions turns",
+    "parameters": f"job_forms config {_GATHERING}",
+    "pattern": "customers",
+    "pipeline": f"turns {_ENDPOINTS}",
+    "pipelines": "functions/people_api",
+    "places": _ENDPOINTS,
+    "poll": f"{_GATHERING} busy_services turns due_times drift roll_out",
+    "preconditions": "functions/people_api rollback turns",
+    "promotion_facts": _ENDPOINTS,
+    "promotion_steps": _ENDPOINTS,
+    "records": "gathering",
+    "redact": "driver",
+    "references": "job_forms config studio_references",
+    "reservation_steps": _ENDPOINTS,
+    "retention": "gathering_hostile",
+    "retry": f"retry_gate pauses {_ENDPOINTS}",
+    "roll_out": _ENDPOINTS,
+    "roll_out_steps": _ENDPOINTS,
+    "run": f"machine driver functions/people_api {_TURNS}",
+    "slot": f"{_TURNS} functions/people_api",
+    "storage_clock": "clocks",
+    "strays": f"taking {_GATHERING} {_TURNS}",
+    "sweep": _GATHERING,
+    "taking": f"{_GATHERING} {_TURNS}",
+    "training": "config job_forms gathering turns",
+    "turns": "gathering gathering_hostile functions/people_api",
+    "urls": "config roll_out_hostile customers",
+    "watch": f"drift {_ENDPOINTS}",
+}
+
+
+_MANY: Final = 20
+
+
+def modules() -> list[Path]:
+    """Return the modules that are tried, from the root of the project, in order."""
+    found = {file for pattern in TRIED for file in ROOT.glob(pattern)}
+    return sorted(file.relative_to(ROOT) for file in found if file.stat().st_size)
+
+
+@cache
+def tests_of(module: Path) -> tuple[str, ...]:
+    """Return the files of tests for a module, the nearest first."""
+    folder = ROOT / "tests" / "unit"
+    named = sorted(folder.glob(f"test_{module.stem}*.py"), key=lambda file: len(file.name))
+    name = ".".join(module.with_suffix("").parts)
+    using = [file for file in sorted(folder.glob("test_*.py")) if name in _imports(file)]
+    more = [_file(subject) for subject in MORE.get(module.stem, "").split()]
+    # What everything imports has its tests in the table.
+    files = dict.fromkeys([*named, *more, *(using if len(using) < _MANY else ())])
+    return tuple(file.relative_to(ROOT).as_posix() for file in files)
+
+
+def _file(subject: str) -> Path:
+    folder, _, name = subject.rpartition("/")
+    return ROOT / "tests" / (folder or "unit") / f"test_{name}.py"
+
+
+@cache
+def _imports(file: Path) -> frozenset[str]:
+    lines = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    found = [line for line in lines if isinstance(line, ast.ImportFrom)]
+    names = {f"{line.module}.{one.name}" for line in found for one in line.names}
+    return frozenset(names | {f"{line.module}" for line in found})

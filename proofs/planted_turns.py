@@ -1,0 +1,71 @@
+"""Bugs to plant in turns, orders and markers, and where hosts and services are spared."""
+
+from typing import Final
+
+from proofs.bug import Bug
+
+TURNS: Final = (
+    Bug(
+        "a run that comes back is counted twice by the budget",
+        "shared/core/slot.py",
+        "        if all(turn.run_id != run_id for turn in begun):\n            number",
+        "        if begun is self.begun:\n            number",
+        ("tests/unit/test_slot.py",),
+    ),
+    Bug(
+        "whoever goes on for a dead worker uses its own old listing",
+        "shared/gathering.py",
+        "        fresh = self._listed(replace(batch, landed=None))\n",
+        "        fresh = self._listed(batch)\n",
+        ("tests/unit/test_gathering_race.py",),
+    ),
+    Bug(
+        "signatures age from the opening of the run",
+        "shared/job_steps.py",
+        "        made = run.job_at or run.opened_at\n",
+        "        made = run.opened_at\n",
+        ("tests/unit/test_odd_services.py",),
+    ),
+    Bug(
+        "a conflict that cannot be looked into counts as somebody else's",
+        "shared/clients/blob_documents.py",
+        '            if is_lost(why):\n                raise OutcomeUnknown(f"{name}: ',
+        '            if is_lost(why):\n                raise Conflict(f"{name}: ',
+        ("tests/contract/test_documents.py",),
+    ),
+    Bug(
+        "an order is not marked before it is noted",
+        "shared/orders.py",
+        '        self.context.ledger.mark_open(run_id, {"phase": "told"})\n        try:\n',
+        "        try:\n",
+        ("tests/unit/test_orders.py",),
+    ),
+    Bug(
+        "an order is not marked again once it is noted",
+        "shared/orders.py",
+        '            self.context.ledger.mark_open(run_id, {"phase": "told"})\n            return',
+        "            return",
+        ("tests/unit/test_orders.py",),
+    ),
+    Bug(
+        "a run that is opened by a repeated event is not marked again",
+        "shared/intake.py",
+        "            self._context.ledger.mark_open(run_id, hints)\n",
+        "",
+        ("tests/unit/test_intake.py",),
+    ),
+    Bug(
+        "an announced run is not marked again by whoever goes on with it",
+        "shared/gathering.py",
+        "        self.context.ledger.mark_open(run_id, hints_for(batch.pipeline, batch.key))\n",
+        "",
+        ("tests/unit/test_gathering_race.py",),
+    ),
+    Bug(
+        "a rollback is not marked again as it is carried out",
+        "shared/endpoints.py",
+        "        self._context.ledger.mark_open(hold.run_id, wish.hints)\n        return",
+        "        return",
+        ("tests/unit/test_rollback.py",),
+    ),
+)
