@@ -10,6 +10,7 @@ from local.studio import LogisticTrainer, OutputKind, Parameter
 from local.studio.control import ControlPlane
 from local.studio.faults import FaultScript
 from local.studio.wire import WireAnswer, WireRequest
+from shared.clients.studio_references import signed_reference
 from shared.ports import Access
 from tests.unit.worlds import Observed
 
