@@ -204,10 +204,10 @@ class Drift:
             reason = f"{cause}, again after its model was set again"
             parked = {"parked_in": Phase.PROMOTING, "reason": reason, "advice": advice}
             record = record.moved(Phase.PARKED, now, reason, **parked)
-            report_run(record)
         self.context.ledger.mark_open(repairing, hints_of(record))
         try:
-            self.context.ledger.create_run(record)
+            created = self.context.ledger.create_run(record)
+            report_run(record, created.etag)
         except Conflict:
             log.info("run %s was opened by another worker", repairing)
         return repairing

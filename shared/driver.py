@@ -83,7 +83,8 @@ class Driver:
         except Conflict:
             return self.advance(run.run_id) or run
         try:
-            return self._drive(stored, mine=claim is not None, fresh=fresh)
+            told = report_run(stored.record, stored.etag)
+            return self._drive(stored, mine=claim is not None, fresh=fresh, told=told)
         except Conflict:  # another worker goes on with it: whoever asked for it has it
             found = self._context.ledger.run(run.run_id)
             return found.record if found else run
@@ -126,10 +127,10 @@ class Driver:
         """
         fact = self._clean(fact, stored.record)
         run = apply(stored.record, fact, self._context.clock.now())
-        noted = self._context.ledger.replace_run(run, stored.etag).record
-        _log(stored.record, run, fact)  # of two people at once one is not taken
-        self._hint(noted)
-        return noted
+        noted = self._context.ledger.replace_run(run, stored.etag)
+        _log(stored.record, noted, fact)
+        self._hint(noted.record)
+        return noted.record
 
     def take_settled(self) -> set[str]:
         """Return the roll-outs of which deliveries were settled since this was asked last."""
@@ -174,6 +175,7 @@ class Driver:
         fresh: bool = False,
         until: datetime | None = None,
         steps: int = _MOST_STEPS,
+        told: bool = False,
     ) -> Run:
         until = until or self._context.clock.now() + _BEGIN_FOR
         learned: Fact | None = None
@@ -196,13 +198,23 @@ class Driver:
             fresh = isinstance(learned, JobCreated)
             if _pauses(learned, stored.record):
                 break
-        return self._left(stored.record, learned)
+        return self._left(stored, learned, told=told or learned is not None)
 
-    def _left(self, run: Run, learned: Fact | None) -> Run:
-        """Have the marker of a run say what others go by, now that it is let go of."""
+    def _left(self, stored: Stored[Run], learned: Fact | None, *, told: bool) -> Run:
+        """Have the marker of a run say what others go by, now that it is let go of.
+
+        A marker that does not say so yet belongs to a worker that died, perhaps before it
+        reported where the run got to.
+        """
+        run, ledger = stored.record, self._context.ledger
         if run.phase.ended:
-            self._context.ledger.unmark(run.run_id)
+            if ledger.unmark(run.run_id) and not told:
+                report_run(run, stored.etag, repeated=True)
         elif learned is not None:
+            self._hint(run)
+        elif run.phase is Phase.PARKED and ledger.hinted_phase(run.run_id) != Phase.PARKED:
+            if not told:
+                report_run(run, stored.etag, repeated=True)
             self._hint(run)
         if run.parent is not None and learned is not None and _settled(run):
             self._parents.add(run.parent)
@@ -288,9 +300,9 @@ class Driver:
         run = apply(stored.record, learned, now)
         keep = mine and not _pauses(learned, run) and next_command(run, now).acts
         run = run.model_copy(update={"claim": self._me() if keep else None})
-        # First, so that no crash keeps it from whoever must act. The claim says it is true.
-        _log(stored.record, run, learned)
-        return self._context.ledger.replace_run(run, stored.etag), keep
+        replaced = self._context.ledger.replace_run(run, stored.etag)
+        _log(stored.record, replaced, learned)
+        return replaced, keep
 
     def _nothing_new(self, stored: Stored[Run], command: Command) -> Run:
         run = stored.record
@@ -328,8 +340,10 @@ def _jitter(run_id: str, count: int) -> float:
     return hashlib.sha256(f"{run_id}/{count}".encode()).digest()[0] / 255
 
 
-def _log(before: Run, after: Run, learned: Fact) -> None:
-    if report_run(after):
+def _log(before: Run, stored: Stored[Run], learned: Fact) -> None:
+    """Report what a run came to, now that it is stored: another worker may have been faster."""
+    after = stored.record
+    if report_run(after, stored.etag):
         return
     if isinstance(learned, StepDelayed):
         log.warning("run %s (%s) will try again: %s", after.run_id, after.phase, learned.reason)

@@ -20,6 +20,7 @@ from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.core.slot import Slot
 from shared.errors import Conflict, CorruptRecord, IdUsed, RelearnError
+from shared.journal import report_run
 from shared.lanes import Lanes
 from shared.openings import Opening, captured
 from shared.records import Landed, Stored, VersionEntry
@@ -297,7 +298,8 @@ class Gathering:
         cause = f"{len(blobs)} blobs landed" if len(blobs) > 1 else f"blob {blobs[0].path}"
         run = self.opening.gathered(batch.pipeline, run_id, blobs, cause)
         try:
-            run = self.context.ledger.create_run(run).record
+            stored = self.context.ledger.create_run(run)
+            report_run(run, stored.etag)
         except IdUsed:
             return None, batch  # the next look at the slot announces another one
         except Conflict:

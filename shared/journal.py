@@ -52,19 +52,38 @@ _OF_PHASE: Final = {
 }
 
 
-def report(event: Event, text: str, *, pipeline: str, run_id: str = "-") -> None:
-    """Log `text` at ERROR, with its event id; `text` holds no secret."""
-    known = {"event_id": str(event), "pipeline": pipeline, "run_id": run_id}
+def report(event: Event, text: str, *, pipeline: str, run_id: str = "-", **more: str) -> None:
+    """Log `text` at ERROR, with its event id; `text` holds no secret.
+
+    Args:
+        event: what happened.
+        text: the same for people.
+        pipeline: whose it is.
+        run_id: the run, where there is one.
+        more: what a rule may look for besides.
+    """
+    known = {"event_id": str(event), "pipeline": pipeline, "run_id": run_id, **more}
     _log.error("[%s %s] %s", event, event.name.lower(), text, extra=known)
 
 
-def report_run(run: Run) -> bool:
-    """Log where a run got to when somebody must know of it; whether that was so."""
+def report_run(run: Run, version: str, *, repeated: bool = False) -> bool:
+    """Log where a stored run got to when somebody must know of it; whether that was so.
+
+    Logged after the record was written, so that what is reported is true. A worker that dies
+    between the two keeps nothing from anybody: whoever looks at the run next reports it again.
+
+    Args:
+        run: as it is stored.
+        version: of its record; the same run and version is the same alert.
+        repeated: whether it may have been reported before.
+    """
     event = _OF_PHASE.get(run.phase)
     if event is None:
         return False
     what = "is parked" if run.phase is Phase.PARKED else str(run.phase)
     to_do = f". To do: {run.advice}" if run.advice else ""
-    text = f"run {run.run_id} of pipeline {run.pipeline} {what}: {run.reason}{to_do}"
-    report(event, text, pipeline=run.pipeline, run_id=run.run_id)
+    again = " (perhaps reported before)" if repeated else ""
+    text = f"run {run.run_id} of pipeline {run.pipeline} {what}: {run.reason}{to_do}{again}"
+    told = {"version": version, "repeated": str(repeated).lower()}
+    report(event, text, pipeline=run.pipeline, run_id=run.run_id, **told)
     return True

@@ -182,11 +182,12 @@ class Ledger:
         except Conflict:
             return  # its hints were just renewed: the next tick drops it
 
-    def unmark(self, run_id: str) -> None:
-        """Drop the marker of an ended run, in two operations."""
+    def unmark(self, run_id: str) -> bool:
+        """Drop the marker of an ended run, in two operations; return whether there was one."""
         found = self._documents.read(f"open/{run_id}")
         if found is not None:
             self.close(Marker(run_id, found.etag, found.modified))
+        return found is not None
 
     # The list of all runs
 

@@ -13,7 +13,6 @@ from shared.core.pipeline import Pipeline
 from shared.core.run import Entry, Origin, Phase, Run
 from shared.driver import Driver
 from shared.errors import Conflict
-from shared.journal import report_run
 
 #: What a URL means something else by: the service is told of blobs by unescaped location.
 _AMBIGUOUS: Final = frozenset("#?%\\")
@@ -122,7 +121,6 @@ class Opening:
     def _rejected(self, run: Run, reason: str, advice: str) -> Run:
         now = self.context.clock.now()
         ended = run.moved(Phase.REJECTED, now, reason, reason=reason, advice=advice)
-        report_run(ended)
         return ended.model_copy(update={"opened_at": now})
 
 
