@@ -12,6 +12,7 @@ from shared.core.facts import Fact, Overtaken, StepRefused
 from shared.core.gate import judged_again
 from shared.core.gate_facts import FellBehind
 from shared.core.head import Head, Reservation, Resource, head_id, left_behind, reserved
+from shared.core.looks import LEAST_LOOKS
 from shared.core.names import MODEL_SUFFIX, digest, is_model_path
 from shared.core.places import escaped
 from shared.core.promotion_facts import EndpointReserved, LeftUnsettled
@@ -23,6 +24,8 @@ from shared.ports import Current, ServingEndpoint
 
 #: Another run's update takes minutes; waiting for it is no trouble of ours.
 _TURN: Final = timedelta(days=7)
+#: Errors ahead of an update are looked at again; that they go on is no reason to give up.
+_ERRORS: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class ReservationSteps:
         if endpoint.resource and known is not None and endpoint.resource not in known:
             return _no_such_resource(endpoint, known)
         # What answers while an earlier update is unsettled says nothing; its own run knows.
-        before = self._before(serving) if left is None else None
+        before = self._before(run, serving) if left is None else None
         baseline = self._baseline(run, endpoint, current, head)
         mine = reserved(head, run, endpoint.place, baseline, self.context.clock.now())
         way_back = self.way_back(mine, endpoint.place, instead_of=run)
@@ -113,16 +116,28 @@ class ReservationSteps:
                 raise TransientError(f"run {last.run_id} is updating this endpoint", patience=_TURN)
         return left_behind(head, run.run_id)
 
-    def _before(self, serving: ServingEndpoint) -> ProbeAnswers | None:
+    def _before(self, run: Run, serving: ServingEndpoint) -> ProbeAnswers | None:
         """Return what the endpoint answers now; nothing is sent while that is not known.
 
+        One error says little: good answers after it would pass for those of the new model.
+
         Raises:
-            TransientError: it does not answer now.
+            TransientError: it does not answer now, or answers with an error for the first times.
             PermanentError: the probe's own URL or key is refused.
         """
         before = serving.look().probe
-        if before is None or before.seen in (Seen.GOOD, Seen.BROKEN):
+        if before is None or before.seen is Seen.GOOD:
             return before
+        if before.seen is Seen.BROKEN:
+            known = run.trouble
+            same = known.cause_count if known and known.patience == _ERRORS else 0
+            if same + 1 >= LEAST_LOOKS:
+                return before
+            raise TransientError(
+                f"the endpoint answers the probe with an error, ahead of the update: "
+                f"{before.detail}: looking again",
+                patience=_ERRORS,
+            )
         if before.seen is Seen.NO_ANSWER:
             raise TransientError(f"the endpoint does not answer the probe: {before.detail}")
         raise PermanentError(

@@ -155,8 +155,12 @@ class StepDelayed:
     def fold(self, run: Run, at: datetime) -> Run:
         """Wait, or park once the patience is over."""
         was = run.trouble if run.trouble and run.trouble.count else None  # else it was a pause
-        since = was.since if was else at
-        cause_since = was.cause_since if was and was.patience == self.patience else at
+        same = was if was and was.patience == self.patience else None
+        # The time that nobody tried, because the app was down, is no time of failing.
+        late = at - was.next_look - (self.next_look - at) if was else timedelta()
+        idle = max(late, timedelta())
+        since = was.since + idle if was else at
+        cause_since = same.cause_since + idle if same else at
         longest = max(self.patience, self.step_patience)
         count = was.count + 1 if was else 1
         long = at - cause_since >= self.patience or at - since >= longest
@@ -168,6 +172,7 @@ class StepDelayed:
             cause_since=cause_since,
             patience=self.patience,
             count=count,
+            cause_count=same.cause_count + 1 if same else 1,
             reason=self.reason,
             next_look=self.next_look,
         )

@@ -99,6 +99,7 @@ class Trouble(Value):
     cause_since: AwareDatetime  #: since when it fails in the present way
     patience: timedelta  #: how long the present way of failing is worth repeating
     count: int
+    cause_count: int = 1  #: how often it failed in the present way
     reason: str
     next_look: AwareDatetime
 

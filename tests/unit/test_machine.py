@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import product
 from typing import Any, get_args
@@ -296,17 +296,36 @@ def test_a_parked_run_waits_for_a_person_even_while_it_is_being_cancelled() -> N
     assert next_command(parked, NOW) is Command.NOTHING
 
 
+def delayed_at(run: Run, times: Sequence[timedelta], pause: timedelta = HOUR / 4) -> list[Run]:
+    """Return the run after each failure of a step, each of which asks for a pause."""
+    seen = []
+    for time in times:
+        run = apply(run, facts.StepDelayed("busy", NOW + time + pause, HOUR), NOW + time)
+        seen.append(run)
+    return seen
+
+
 def test_a_step_waits_while_there_is_patience_and_is_parked_after_it() -> None:
-    delayed = facts.StepDelayed("busy", NOW, HOUR)
-    first = apply(run(Phase.TRAINING), delayed, NOW)
-    still = apply(first, delayed, NOW + HOUR - timedelta(seconds=1))
-    parked = apply(still, delayed, NOW + HOUR)
+    times = [timedelta(), HOUR / 2, HOUR]
+    first, still, parked = delayed_at(run(Phase.TRAINING), times)
     assert [r.phase for r in (first, still, parked)] == ["training", "training", "parked"]
     assert still.trouble is not None
     assert (still.trouble.since, still.trouble.count) == (NOW, 2)
     assert "busy" in str(parked.reason)
     assert parked.advice
     assert parked.parked_in is Phase.TRAINING
+
+
+@pytest.mark.parametrize("down", [HOUR, 48 * HOUR])
+@pytest.mark.parametrize("ahead", [1, 2, 3])
+def test_while_nobody_tries_a_step_no_patience_is_spent(ahead: int, down: timedelta) -> None:
+    quarter = HOUR / 4
+    before = [number * quarter for number in range(ahead)]
+    # Of the pause two quarters count: the one that was asked for, and one of being late.
+    left = 4 - (ahead - 1) - 2
+    after = [before[-1] + down + number * quarter for number in range(left + 1)]
+    seen = delayed_at(run(Phase.TRAINING), [*before, *after])[ahead:]
+    assert [one.phase for one in seen] == [Phase.TRAINING] * left + [Phase.PARKED]
 
 
 def test_a_step_that_works_again_starts_with_new_patience() -> None:

@@ -195,6 +195,39 @@ def test_two_failures_with_a_pause_between_them_are_not_an_hour_of_failing(
     world.until(run, Phase.ROLLED_BACK)
 
 
+@pytest.mark.parametrize("errors", [1, 2])
+@pytest.mark.parametrize("pause", [timedelta(), HOUR])
+def test_an_error_ahead_of_the_update_does_not_make_good_answers_after_it_a_proof(
+    errors: int, pause: timedelta
+) -> None:
+    world = Observed(send_resources=False)
+    world.script(*PATCH, TAKEN, times=None)  # and nothing ever switches
+    world.script(*SCORE, MODEL_ERROR, times=errors)
+    run = world.start()
+    world.until(run, Phase.PROMOTING)
+    world.clock.move(pause)
+    world.until(run, Phase.UNCHANGED)
+
+
+def test_an_endpoint_that_is_broken_ahead_of_the_update_is_given_the_model_that_mends_it() -> None:
+    world = Observed(send_resources=False)
+    mend = world.script(*SCORE, MODEL_ERROR, times=None)
+    run = world.start()
+    world.until(run, Phase.VERIFYING)
+    world.studio.work()
+    mend()
+    assert world.until(run, Phase.PROMOTED).promotion is not None
+    assert world.serving() == world.model_of(run)
+
+
+def test_an_error_after_others_of_another_kind_is_looked_at_again() -> None:
+    world = Observed(send_resources=False)
+    world.script(*PATCH, TAKEN, times=None)
+    world.script(*SCORE, COLD, times=5)
+    world.script(*SCORE, MODEL_ERROR, times=1)
+    world.until(world.start(), Phase.UNCHANGED)
+
+
 def test_an_update_that_was_sent_again_is_judged_by_its_own_looks(world: Observed) -> None:
     """An update of which nothing was confirmed is looked at for `within` each time."""
     lost = world.script(*PATCH, refused(500, "InternalError", "Who knows."), times=1)
