@@ -5,14 +5,16 @@ Two people at once: one wins, the other is told (409, or 412 with `If-Match`).
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from shared.context import Context
 from shared.core.facts import CancelRequested, Fact
 from shared.core.gate_facts import Approved, Disapproved
 from shared.core.machine import Command, apply, next_command, stands
-from shared.core.retry import RetryRequested, TakenBack, withdrawn
+from shared.core.retry import RetryRequested, TakenBack, gives_back, withdrawn
+from shared.core.roll_out import delivered
 from shared.core.run import Delivery, Phase, Run
-from shared.errors import Conflict, RelearnError
+from shared.errors import Conflict, InvalidTransition, RelearnError
 from shared.intake import Intake
 from shared.preconditions import Versions, lost, require
 from shared.records import Stored
@@ -31,16 +33,19 @@ class Orders:
         A roll-out goes on together with those of its deliveries that are parked.
 
         Raises:
-            InvalidTransition: the run is not parked.
+            InvalidTransition: the run is not parked, or a delivery goes on by another gate.
             Outdated, Conflict: it changed meanwhile.
         """
         stored = self.context.ledger.run(run_id)
+        deliveries: tuple[Delivery, ...] | None = None
         if stored is not None and stored.record.phase is Phase.PARKED:
             require(versions, str(stored.etag), stands(stored.record))
-            for delivery in stored.record.deliveries:
+            parent = stored.record
+            deliveries = tuple(self._standing(parent, one) for one in parent.deliveries)
+            for delivery in deliveries:
                 if delivery.outcome is Phase.PARKED:
-                    self._retry_delivery(stored.record, delivery)
-        return self._told(run_id, self._retried, versions)
+                    self._retry_delivery(parent, delivery)
+        return self._told(run_id, partial(self._retried, deliveries=deliveries), versions)
 
     def cancel(self, run_id: str, versions: Versions = None) -> Run | None:
         """Stop a run and its job; None when there is none.
@@ -64,6 +69,29 @@ class Orders:
         """End a run that waits for approval. Returns and raises as `approve`."""
         return self._told(run_id, lambda _: Disapproved(by, why), versions)
 
+    def _standing(self, parent: Run, delivery: Delivery) -> Delivery:
+        """Return a delivery as it stands: one that was parked may have been retried by itself.
+
+        Raises:
+            InvalidTransition: it is under way, and its model is to be judged again first.
+        """
+        stored = self.context.ledger.run(delivery.run_id)
+        if delivery.outcome is not Phase.PARKED or stored is None:
+            return delivery
+        run = stored.record
+        if run.phase.ended:
+            return delivered(delivery, run)
+        if run.phase is Phase.PARKED or (run.phase is Phase.RETURNING and gives_back(run)):
+            return delivery
+        now = self.intake.catalogue.configured_for(parent) or parent.config
+        if withdrawn(run, parent.config, now):
+            raise InvalidTransition(
+                f"run {run.run_id} is giving {delivery.endpoint} the model of run "
+                f"{parent.run_id} by the configuration from before: wait for its end, then "
+                "retry this run"
+            )
+        return delivery.model_copy(update={"outcome": None})
+
     def _retry_delivery(self, parent: Run, delivery: Delivery) -> None:
         stored = self.context.ledger.run(delivery.run_id)
         if stored is None or stored.record.phase is not Phase.PARKED:
@@ -74,8 +102,8 @@ class Orders:
         else:
             self._told(delivery.run_id, self._retried, None)
 
-    def _retried(self, run: Run) -> Fact:
-        return RetryRequested(self.intake.catalogue.configured_for(run))
+    def _retried(self, run: Run, deliveries: tuple[Delivery, ...] | None = None) -> Fact:
+        return RetryRequested(self.intake.catalogue.configured_for(run), deliveries)
 
     def _taken_back(self, run: Run) -> Fact:
         return TakenBack(self.intake.catalogue.configured_for(run))

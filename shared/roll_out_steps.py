@@ -6,7 +6,7 @@ from typing import Final
 from shared.context import Context, log
 from shared.core.facts import CancelRequested, DeliveriesMoved, Fact, RolledOut, StepRefused
 from shared.core.machine import apply, cancellable
-from shared.core.roll_out import next_deliveries, outcome
+from shared.core.roll_out import delivered, next_deliveries, outcome
 from shared.core.run import Delivery, Entry, Origin, Phase, Run
 from shared.errors import Conflict, PermanentError
 from shared.hints import hints_of
@@ -60,8 +60,7 @@ class RollOutSteps:
         phase = stored.record.phase
         if not phase.ended and phase is not Phase.PARKED:
             return delivery
-        told = {"outcome": _outcome(stored.record), "reason": (stored.record.reason or "")[:500]}
-        return delivery.model_copy(update=told)
+        return delivered(delivery, stored.record)
 
     def _open(self, run: Run, delivery: Delivery) -> None:
         child = delivering(run, delivery)
@@ -88,18 +87,6 @@ class RollOutSteps:
         if told.phase.ended:
             self.context.ledger.unmark(run.run_id)
         return stored
-
-
-def _outcome(child: Run) -> Phase:
-    """Return how a delivery ended, for its siblings: a model that failed has failed for all.
-
-    Whoever took its endpoint over while it was being taken back has settled that endpoint,
-    and proves nothing of the model.
-    """
-    failed = child.promotion.returning_to if child.promotion else None
-    if child.phase is Phase.SUPERSEDED and failed in ("rolled_back", "unchanged"):
-        return Phase(failed)
-    return child.phase
 
 
 def delivering(run: Run, delivery: Delivery) -> Run:

@@ -14,7 +14,7 @@ from shared.core.parameters import corrected_parameters
 from shared.core.pipeline import Pipeline
 from shared.core.promotion_facts import UNSENT, with_promotion
 from shared.core.roll_out import collects_again, still_wanted, tried_again
-from shared.core.run import Phase, Run
+from shared.core.run import Delivery, Phase, Run
 from shared.errors import InvalidTransition
 
 UNPARKED: Final[dict[str, object]] = {"parked_in": None, "reason": None, "advice": None}
@@ -37,6 +37,7 @@ class RetryRequested:
     """A person wants a parked run to go on, by what the configuration says now."""
 
     config: Pipeline | None
+    deliveries: tuple[Delivery, ...] | None = None  #: how they stand now; None: as in the record
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Go back to the step that did not work, with what a person may have corrected.
@@ -50,7 +51,7 @@ class RetryRequested:
         changes: dict[str, object] = {**UNPARKED, "config": now}
         if run.parked_in is Phase.RECEIVED and self.config:
             changes["parameters"] = corrected_parameters(run.config, self.config, run)
-        if self.config and run.parent is not None and withdrawn(run, run.config, self.config):
+        if self.config and run.parent is not None and self._must_be_judged_first(run, self.config):
             raise InvalidTransition(
                 f"run {run.run_id} delivers a model that has to be judged again first, because "
                 f"`gate` or `model` changed since: retry run {run.parent} instead"
@@ -58,9 +59,14 @@ class RetryRequested:
         anew = _done_anew(run, now)
         moved = _done_again(run, anew, at, changes) if anew else _gone_on(run, now, at, changes)
         if run.deliveries:
+            if self.deliveries is not None:
+                moved = moved.model_copy(update={"deliveries": self.deliveries})
             again = tried_again(moved, run.config, judged=now.gate == run.config.gate)
             return moved.model_copy(update={"deliveries": again})
         return moved
+
+    def _must_be_judged_first(self, run: Run, now: Pipeline) -> bool:
+        return not _ending(run) and withdrawn(run, run.config, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +128,17 @@ def _corrected(run: Run, now: Pipeline) -> Pipeline:
 
 def _ending(run: Run) -> bool:
     """Whether the run only goes on to give its endpoint back."""
+    return run.parked_in is Phase.RETURNING and gives_back(run)
+
+
+def gives_back(run: Run) -> bool:
+    """Whether a run that puts the model from before back ends with that.
+
+    A delivery ends also where its model is to be judged again: that is for its parent.
+    """
     back = run.promotion.returning_to if run.promotion else None
-    return run.parked_in is Phase.RETURNING and back in ("rolled_back", "unchanged")
+    ends = ("rolled_back", "unchanged")
+    return back in (ends if run.parent is None else (*ends, "judged", "trained"))
 
 
 def _done_anew(run: Run, now: Pipeline) -> Phase | None:

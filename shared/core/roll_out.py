@@ -89,6 +89,23 @@ def outcome(run: Run) -> Outcome | None:
     return Outcome(Phase.PARKED, f"{done}; {told}{more}")
 
 
+def delivered(delivery: Delivery, child: Run) -> Delivery:
+    """Return a delivery as its run ended, or was parked.
+
+    For its siblings a model that failed has failed for all. Whoever took its endpoint over while
+    it was being taken back has settled that endpoint, and proves nothing of the model.
+
+    Args:
+        delivery: as it is in the record.
+        child: the run that delivers, over or parked.
+    """
+    failed = child.promotion.returning_to if child.promotion else None
+    end = child.phase
+    if end is Phase.SUPERSEDED and failed in ("rolled_back", "unchanged"):
+        end = Phase(failed)
+    return delivery.model_copy(update={"outcome": end, "reason": (child.reason or "")[:500]})
+
+
 def tried_again(run: Run, was: Pipeline, *, judged: bool = True) -> tuple[Delivery, ...]:
     """Return the deliveries as a retry begins them: the good ones are never repeated.
 

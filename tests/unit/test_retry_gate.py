@@ -122,10 +122,20 @@ def test_a_model_that_is_being_taken_back_for_good_is_not_judged_again(back: str
 
 @pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING])
 def test_a_delivery_is_not_retried_past_the_gate_of_its_run(phase: Phase) -> None:
-    was = parked(phase, origin=Origin.ROLL_OUT, parent="sample-0")
+    known = promotion(returning_to="start" if phase is Phase.RETURNING else None)
+    was = parked(phase, origin=Origin.ROLL_OUT, parent="sample-0", promotion=known)
     with pytest.raises(InvalidTransition, match="retry run sample-0 instead"):
         apply(was, RetryRequested(pipeline(gate=STRICT)), NOW)
     assert apply(was, RetryRequested(pipeline()), NOW).phase.updates
+
+
+@pytest.mark.parametrize("back", ["rolled_back", "unchanged", "judged", "trained"])
+def test_a_delivery_that_only_gives_its_endpoint_back_may_always_be_retried(back: str) -> None:
+    known = promotion(returning_to=back, ever_sent=True)
+    was = parked(Phase.RETURNING, origin=Origin.ROLL_OUT, parent="sample-0", promotion=known)
+    again = apply(was, RetryRequested(pipeline(gate=STRICT)), NOW)
+    assert next_command(again, NOW) is Command.RETURN_ENDPOINT
+    assert apply(again, updates.Returned("as before"), NOW).phase.ended
 
 
 @pytest.mark.parametrize("sent", [True, False])
@@ -478,6 +488,55 @@ def test_a_model_is_not_held_against_itself(gain: dict[str, float]) -> None:
     tightened(fleet, {"metrics": "output2", "rules": rules, "first_model": "allow"})
     fleet.orders.retry(fleet.parent().run_id)
     assert fleet.settle(120).phase is Phase.PROMOTED
+
+
+@pytest.mark.parametrize("how", ["before", "sent"])
+def test_a_delivery_that_was_retried_by_itself_is_told_as_it_ended(how: str) -> None:
+    """The record of its roll-out still says that it is parked."""
+    fleet = fleet_parked(how)
+    model, child, parent = fleet.model(), fleet.child("e2"), fleet.parent()
+    fleet.orders.retry(child.run_id)
+    tightened(fleet)
+    with pytest.raises(InvalidTransition, match="wait for its end"):
+        fleet.orders.retry(parent.run_id)
+    assert fleet.now_of(parent).phase is Phase.PARKED
+    fleet.until(child, Phase.PROMOTED)
+    fleet.orders.retry(parent.run_id)
+    ended = fleet.until(parent, Phase.REJECTED)
+    assert {one.endpoint: one.outcome for one in ended.deliveries} == {
+        "e1": Phase.PROMOTED,
+        "e2": Phase.PROMOTED,
+    }
+    assert fleet.who_serves(model) == ["e1", "e2"]
+    assert fleet.patched().count("e2") <= 1 + (how == "sent")
+
+
+def test_a_roll_out_goes_on_with_a_delivery_that_was_retried_by_itself() -> None:
+    fleet = fleet_parked("before")
+    child = fleet.child("e2")
+    fleet.orders.retry(child.run_id)
+    assert fleet.now_of(child).phase.updates
+    fleet.orders.retry(fleet.parent().run_id)
+    assert fleet.settle(120).phase is Phase.PROMOTED
+    assert fleet.child("e2").run_id == child.run_id
+    assert fleet.patched().count("e2") == 1
+
+
+def test_a_delivery_that_could_not_be_taken_back_is_retried_though_its_run_is_over() -> None:
+    fleet = fleet_parked("sent")
+    model, child, old = fleet.model(), fleet.child("e2"), fleet.serves("e3")
+    tightened(fleet)
+    wires = (("PATCH", "/e2"), ("POST", "/e2/refresh"))
+    mend = [fleet.script(*wire, refused(400, "X", "no"), times=None) for wire in wires]
+    fleet.orders.retry(fleet.parent().run_id)
+    fleet.until(child, Phase.PARKED)
+    fleet.until(fleet.parent(), Phase.REJECTED)
+    assert fleet.serves("e2") == model
+    for end in mend:
+        end()
+    fleet.orders.retry(child.run_id)
+    fleet.until(child, Phase.ROLLED_BACK)
+    assert fleet.serves("e2") == old
 
 
 def test_a_delivery_of_another_output_is_not_retried_by_itself() -> None:
