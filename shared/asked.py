@@ -165,13 +165,18 @@ class Asked:
         """Open the run of one request; the same key again returns the same run.
 
         Raises:
-            RequestClash: the key stands for another request.
+            RequestClash: the key stands for another request, or for a run that was removed.
             NoSuchData: the data is not there or does not match the pipeline.
         """
         run_id = names.run_id(pipeline.name, "manual", key)
         known = self.context.ledger.run(run_id)
         if known is not None:
             return _same_request(known.record, request)
+        if self.context.ledger.is_used(run_id):
+            raise RequestClash(
+                f"this Idempotency-Key was used before, and the record of its run {run_id} was "
+                "removed: use another key"
+            )
         blob = self._requested_blob(pipeline, request)
         self.context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED})
         run = self.opening.new(

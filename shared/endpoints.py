@@ -151,7 +151,9 @@ class Endpoints:
             return None
         wish = _Wish(tokens, config.only(endpoint), stored)
         hold = wish.known.held
-        return self._carried_out(hold, wish) if hold and hold.run_id == run_id else None
+        if hold is None or hold.run_id != run_id or self._context.ledger.is_used(run_id):
+            return None
+        return self._carried_out(hold, wish)
 
     def _carried_out(self, hold: Held, wish: "_Wish") -> Run:
         if (found := self._context.ledger.run(hold.run_id)) is not None:
@@ -205,9 +207,11 @@ class Endpoints:
         return tokens, chosen, found
 
     def _failed(self, hold: Held) -> bool:
+        """Whether another run has to carry a rollback out: its own failed, or was removed."""
         run = self._context.ledger.run(hold.run_id)
-        ended = run is not None and run.record.phase.ended
-        return ended and run is not None and run.record.phase is not Phase.PROMOTED
+        if run is None:
+            return self._context.ledger.is_used(hold.run_id)
+        return run.record.phase.ended and run.record.phase is not Phase.PROMOTED
 
     def _hold(
         self, wish: "_Wish", target: tuple[str, BlobVersion | None], command: Command

@@ -75,9 +75,11 @@ class Orders:
         Raises:
             InvalidTransition: it is under way, and its model is to be judged again first.
         """
-        stored = self.context.ledger.run(delivery.run_id)
-        if delivery.outcome is not Phase.PARKED or stored is None:
+        if delivery.outcome is not Phase.PARKED:
             return delivery
+        stored = self.context.ledger.run(delivery.run_id)
+        if stored is None:  # its record was removed: another one follows it
+            return delivery.model_copy(update={"outcome": Phase.CANCELLED})
         run = stored.record
         if run.phase.ended:
             return delivered(delivery, run)

@@ -8,7 +8,7 @@ from shared.core.facts import CancelRequested, DeliveriesMoved, Fact, RolledOut,
 from shared.core.machine import apply, cancellable
 from shared.core.roll_out import delivered, next_deliveries, outcome
 from shared.core.run import Delivery, Entry, Origin, Phase, Run
-from shared.errors import Conflict, PermanentError
+from shared.errors import Conflict, IdUsed, PermanentError
 from shared.hints import hints_of
 from shared.records import Stored
 
@@ -52,9 +52,7 @@ class RollOutSteps:
         if stored is None and run.cancelling:
             return delivery.model_copy(update={"outcome": Phase.CANCELLED, "reason": "not begun"})
         if stored is None:
-            if self.opened < enough:
-                self._open(run, delivery)
-            return delivery
+            return self._open(run, delivery) if self.opened < enough else delivery
         if run.cancelling:
             stored = self._cancelled(stored)
         phase = stored.record.phase
@@ -62,7 +60,7 @@ class RollOutSteps:
             return delivery
         return delivered(delivery, stored.record)
 
-    def _open(self, run: Run, delivery: Delivery) -> None:
+    def _open(self, run: Run, delivery: Delivery) -> Delivery:
         child = delivering(run, delivery)
         now = self.context.clock.now()
         entry = Entry(at=now, phase=child.phase, note=child.cause)
@@ -71,8 +69,12 @@ class RollOutSteps:
         try:
             self.context.ledger.create_run(child)
         except Conflict:
-            return  # another worker is as fast
+            return delivery  # another worker is as fast
+        except IdUsed as exc:
+            # What it did is not known any more. A retry of the roll-out opens another one.
+            return delivery.model_copy(update={"outcome": Phase.PARKED, "reason": str(exc)})
         self.opened += 1
+        return delivery
 
     def _cancelled(self, stored: Stored[Run]) -> Stored[Run]:
         run = stored.record

@@ -416,3 +416,13 @@ def test_every_pipeline_that_wants_a_blob_gets_a_run_of_its_own(world: Observed)
     intake, _ = world.another(world.sibling(data={"blob": "{name}.csv"}))
     world.upload()
     assert {run.pipeline for run in intake.blob_landed("new.csv")} == {"sample", "other"}
+
+
+def test_a_key_whose_run_was_removed_is_no_key_for_another_one(world: Observed) -> None:
+    world.upload()
+    run = world.intake.asked.requested(world.pipeline, "k", ManualRequest())
+    del world.documents.rows[f"runs/{run.run_id}"]
+    del world.documents.rows[f"open/{run.run_id}"]
+    with pytest.raises(RequestClash, match="was removed: use another key"):
+        world.intake.asked.requested(world.pipeline, "k", ManualRequest())
+    assert not world.open_runs()

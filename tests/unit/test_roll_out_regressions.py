@@ -365,3 +365,24 @@ def test_a_model_that_changed_nothing_goes_no_further_although_its_return_was_ta
     assert fleet.now_of(first).phase is not Phase.PROMOTED
     assert "e2" not in fleet.patched()
     assert model not in (fleet.serves("e1"), fleet.serves("e2"))
+
+
+@pytest.mark.parametrize("parked", [True, False])
+def test_a_delivery_whose_record_was_removed_is_followed_by_another(*, parked: bool) -> None:
+    fleet = Fleet(size=3)
+    key = fleet.environment.pop("KEY_e1") if parked else fleet.environment["KEY_e1"]
+    fleet.start()
+    while not fleet.parent().deliveries:
+        fleet.tick()
+    if parked:
+        fleet.settle()
+    child = fleet.child("e1")
+    del fleet.documents.rows[f"runs/{child.run_id}"]
+    del fleet.documents.rows[f"open/{child.run_id}"]
+    if not parked:
+        assert "its record was removed" in str(fleet.settle().reason)
+    fleet.environment["KEY_e1"] = key
+    fleet.orders.retry(fleet.parent().run_id)
+    assert fleet.settle(120).phase is Phase.PROMOTED
+    assert fleet.child("e1").run_id != child.run_id
+    assert fleet.who_serves(fleet.model()) == ["e1", "e2", "e3"]

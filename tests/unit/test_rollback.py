@@ -171,6 +171,23 @@ def test_a_rollback_never_waits_long_between_looks() -> None:
         assert longest <= delayed.next_look - now <= longest * 1.25
 
 
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_rollback_whose_record_was_removed_can_be_asked_for_again(*, marked: bool) -> None:
+    world, _, models = promoted(2)
+    run = back(world)
+    del world.documents.rows[f"runs/{run.run_id}"]
+    if not marked:
+        del world.documents.rows[f"open/{run.run_id}"]
+    world.clock.move(timedelta(minutes=1))
+    again = back(world)
+    assert again.run_id != run.run_id
+    for _ in range(30):
+        world.tick()
+    assert world.now_of(again).phase is Phase.PROMOTED
+    assert world.serving() == models[0]
+    assert not world.open_runs()
+
+
 def test_a_rollback_that_could_not_be_carried_out_can_be_asked_for_again() -> None:
     world, _, models = promoted(2)
     works = world.script(
