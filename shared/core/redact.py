@@ -63,6 +63,7 @@ class Redactor:
             if secret not in self._known:
                 for part in _parts(secret):
                     self._add(part)
+                    self._add(part.strip())  # a service may repeat it without a line's end
 
     def learn_told(self, *keys: str) -> None:
         """Keep keys that a service told out of texts.
@@ -109,7 +110,8 @@ class Redactor:
 
     def _add(self, secret: str) -> None:
         if (
-            not _SHORTEST <= len(secret) <= _LONGEST
+            secret in self._known
+            or not _SHORTEST <= len(secret) <= _LONGEST
             or secret.lower() in _WORDS
             or secret in self._public
         ):
@@ -252,6 +254,7 @@ def _written(character: str) -> str:
     # A form writes a blank as `+`, which comes back as one; base64 of URLs has `-` and `_`.
     others = {"+": "[ -]", "/": "_", " ": r"\+", "&": "&amp;", "<": "&lt;", ">": "&gt;"}
     others |= {'"': "&quot;", "'": "&apos;"}
+    others |= {"\n": r"\\{1,4}n", "\r": r"\\{1,4}r", "\t": r"\\{1,4}t"}
     if character in others:
         forms.append(others[character])
     return f"(?:{'|'.join(forms)})"

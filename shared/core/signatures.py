@@ -32,10 +32,18 @@ _APART: Final = rf"(?:{_BLANK}|{_JOINED})++"
 _START: Final = (
     r"(?:(?<![A-Za-z])|(?<=%[2-5][0-9A-F])|(?<=%25[2-5][0-9A-F])|(?<=\\u00[2-5][0-9A-F]))"
 )
-_VALUE: Final = r"[^\s\"'<>&;,(){}\[\]|]+"
+#: One character of base64, of either alphabet, as it is or encoded.
+_DIGIT: Final = (
+    r"(?:[A-Za-z0-9+/_-]|%(?:25){0,3}2[BbFf]|\\{1,4}u002[BbFf]|\\{1,4}/|&#(?:43|47|x2[BbFf]);)"
+)
+_PAD: Final = r"(?:=|%(?:25){0,3}3[Dd]|\\{1,4}u003[Dd]|&#(?:61|x3[Dd]);)"
+#: A signature, or an account key, in which a form made a blank of each `+`.
+_BLANKS: Final = rf"(?:(?:{_DIGIT}|[ ]){{43}}|(?:{_DIGIT}|[ ]){{86}}{_PAD}){_PAD}"
+_VALUE: Final = rf"(?:{_BLANKS}|(?:[^\s\"'<>&;,(){{}}\[\]|]|&#(?:43|47|61|x2[BF]|x3D);)+)"
 _NAMED: Final = re.compile(rf"({_START}sig{_JOINT}){_VALUE}", re.IGNORECASE)
 _KEYED: Final = re.compile(
-    rf"((?:AccountKey|SharedAccessKey|SharedAccessSignature){_JOINT})[^\s\"'<>;,(){{}}\[\]|]+",
+    rf"((?:AccountKey|SharedAccessKey|SharedAccessSignature){_JOINT})"
+    rf"(?:{_BLANKS}|[^\s\"'<>;,(){{}}\[\]|]+)",
     re.IGNORECASE,
 )
 #: Words that also occur in sentences: what follows must be as long as a key.
@@ -52,9 +60,6 @@ _SHARED: Final = re.compile(
 _TOKEN: Final = re.compile(
     r"(?:(?<![A-Za-z0-9_-])|(?<=%[2-5][0-9A-Fa-f]))eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]+){1,4}"
 )
-#: One character of base64, of either alphabet, as it is or encoded.
-_DIGIT: Final = r"(?:[A-Za-z0-9+/_-]|%(?:25){0,3}2[BbFf]|\\{1,4}u002[BbFf]|\\{1,4}/)"
-_PAD: Final = r"(?:=|%(?:25){0,3}3[Dd]|\\{1,4}u003[Dd])"
 _ALONE: Final = r"(?:(?<![A-Za-z0-9])|(?<=%[2-5][0-9A-Fa-f])|(?<=\\u00[2-5][0-9A-Fa-f]))"
 #: The last digit of 32 bytes ends with two bits that are zero, that of 64 bytes with four.
 _BASE64: Final = re.compile(
@@ -78,18 +83,18 @@ _SEARCHES: Final = (
     ("basic", (_BASIC,)),
 )
 _WORDY_PARTS: Final = ("key", "secret", "signature", "authorization")
-_PADS: Final = ("=", "3d")
+_PADS: Final = ("=", "3d", "#61")
 
 
 def without_shapes(text: str) -> str:
     """Return `text` without signatures, account keys, bearer tokens and signed queries."""
     small = text.lower()
-    if "sig" in small:
-        text = _WORD.sub(_without_query, text)
     for part, patterns in _SEARCHES:
         if part in small:
             for pattern in patterns:
                 text = pattern.sub(_behind_its_name, text)
+    if "sig" in small:
+        text = _WORD.sub(_without_query, text)
     if any(part in small for part in _WORDY_PARTS):
         text = _WORDY.sub(_behind_its_name, text)
     return _TOKEN.sub(HIDDEN, text) if "eyj" in small else text

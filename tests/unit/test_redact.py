@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -29,6 +30,8 @@ def encoded(value: str) -> list[str]:
         value.replace("/", r"\/"),
         value.replace("+", r"\u002b").replace("/", r"\u002F").replace("=", r"\u003d"),
         value.replace("+", "-").replace("/", "_"),
+        value.replace("+", "&#43;").replace("/", "&#47;").replace("=", "&#61;"),
+        value.replace("+", "&#x2B;").replace("/", "&#x2f;").replace("=", "&#x3D;"),
     ]
 
 
@@ -89,6 +92,16 @@ def test_a_signature_and_an_account_key_are_found_by_their_shape(value: str, aro
         assert not [piece for piece in pieces(value) if piece in shown], spelled
 
 
+@pytest.mark.parametrize("value", [DRAWN, ACCOUNT_KEY])
+@pytest.mark.parametrize(
+    "around",
+    ["sig={}", "sig: {}", "https://a/b?sv=1&sig={}&se=1", "AccountKey={};x", '"sig": "{}"'],
+)
+def test_a_named_signature_is_found_where_a_form_made_blanks_of_it(value: str, around: str) -> None:
+    shown = redact(around.format(value.replace("+", " ")))
+    assert not [piece for piece in re.split("[^A-Za-z0-9]", value) if piece and piece in shown]
+
+
 def test_a_token_is_found_by_its_shape() -> None:
     token = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJodHRwczovL20ifQ.c2lnbmF0dXJlLW9mLXRoZQ"
     assert redact(f"token {token} is too old") == "token *** is too old"
@@ -103,6 +116,14 @@ def test_a_known_value_is_found_in_every_spelling(secret: str) -> None:
     for spelled in encoded(secret):
         shown = redactor.text(f"bad key {spelled} given")
         assert shown.replace('"', "").replace("\\", "") == "bad key *** given", spelled
+
+
+@pytest.mark.parametrize("secret", ["first-line\nsecond-line\r\n", "\ttabbed value\t12"])
+def test_a_known_value_of_several_lines_is_found_in_json_and_without_its_ends(secret: str) -> None:
+    redactor = Redactor(secret)
+    for spelled in (secret, json.dumps(secret), json.dumps(json.dumps(secret)), secret.strip()):
+        shown = redactor.text(f"bad key {spelled} given")
+        assert not [piece for piece in ("first", "second", "tabbed") if piece in shown]
 
 
 def test_a_known_value_is_found_inside_of_base64() -> None:
