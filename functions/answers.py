@@ -149,7 +149,7 @@ def query_of(req: func.HttpRequest, model: type[M]) -> M:
     """
     said = {name: value for name, value in req.params.items() if name.casefold() != _KEY}
     if unknown := sorted(set(said) - set(model.model_fields)):
-        named = ", ".join(one_line(name[:50]) for name in unknown[:5])
+        named = ", ".join(one_line(cleaned(name)[:50]) for name in unknown[:5])
         there = ", ".join(model.model_fields)
         raise Refused(400, "Bad request", f"there is no query parameter {named}; there is {there}")
     try:

@@ -20,6 +20,7 @@ from shared.core.names import is_run_id
 from shared.core.run import Run
 from shared.history import Wanted
 from shared.http_shapes import RunLine, RunList, RunsQuery, SaidByPerson
+from shared.outgoing import cleaned
 from shared.wiring import App, app
 
 bp = func.Blueprint()
@@ -120,4 +121,4 @@ def _told(req: func.HttpRequest, tell: Callable[[App, str], Run | None]) -> func
 
 
 def _no_such_run(run_id: str) -> Refused:
-    return Refused(404, "No such run", f"there is no run {run_id[:100]!r}")
+    return Refused(404, "No such run", f"there is no run {cleaned(run_id)[:100]!r}")

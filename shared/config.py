@@ -14,12 +14,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from shared.config_files import FileRefused, bounded_text, read_probe
-from shared.config_source import KeyPath, Source, find, references, repeated, secrets
+from shared.config_source import KeyPath, Source, find, references, repeated, secrets, shown_key
 from shared.config_yaml import MOST_BYTES, Loader, where_it_breaks
 from shared.configuration import Configuration
 from shared.core.config_types import Strict
 from shared.core.identity import unclear
 from shared.core.pipeline import Pipeline
+from shared.core.redact import Redactor, secrets_among
 from shared.settings import Problem
 
 __all__ = ["Configuration", "json_schema", "load_pipelines"]
@@ -65,6 +66,7 @@ class _Reader:
     def __init__(self, file: Path, environment: Mapping[str, str], *, development: bool) -> None:
         self._file = file
         self._environment = environment
+        self._redactor = Redactor(*secrets_among(environment))
         self._development = development
         self._loader = Loader(bounded_text(file, MOST_BYTES))
         self._probes = _Probes(file.parent)
@@ -91,7 +93,12 @@ class _Reader:
         for key, node in pairs:
             name = key.value
             reader = _PipelineReader(
-                source, name, self._environment, self._probes, development=self._development
+                source,
+                name,
+                self._environment,
+                self._redactor,
+                self._probes,
+                development=self._development,
             )
             if name in twice:
                 reader.problems.append(
@@ -133,7 +140,7 @@ def _unknown_keys(source: Source, root: yaml.Node) -> Iterator[Problem]:
 def _the_first(problems: list[Problem], name: str) -> tuple[Problem, ...]:
     """Return the problems of a pipeline, as many of them as anybody reads."""
     left = len(problems) - _MOST_TOLD
-    more = (Problem(f"pipelines.{name[:_LONGEST_SLIP]}", f"{left} more problems"),)
+    more = (Problem(f"pipelines.{shown_key(name)}", f"{left} more problems"),)
     return tuple(problems) if left <= 0 else (*problems[:_MOST_TOLD], *more)
 
 
@@ -219,6 +226,7 @@ class _PipelineReader:
         source: Source,
         name: str,
         environment: Mapping[str, str],
+        redactor: Redactor,
         probes: _Probes,
         *,
         development: bool,
@@ -227,6 +235,7 @@ class _PipelineReader:
         self._source = source
         self._name = name
         self._environment = environment
+        self._redactor = redactor
         self._probes = probes
         self._development = development
 
@@ -256,7 +265,7 @@ class _PipelineReader:
             if not self._environment.get(name):
                 cure = "add it to the app settings (locally: Values in local.settings.json)"
                 self._add(path, f"app setting {name} is not set", cure)
-        for path in secrets(tree):
+        for path in secrets(tree, self._redactor):
             cure = "put it into an app setting, and name that as ${NAME}"
             self._add(path, "holds what looks like a signature or a key", cure)
         if "name" in tree:

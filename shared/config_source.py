@@ -7,7 +7,7 @@ from typing import Any, Final
 import yaml
 
 from shared.config_yaml import line_of
-from shared.core.redact import one_line
+from shared.core.redact import Redactor, one_line
 from shared.core.references import references_in
 from shared.settings import Problem
 
@@ -20,6 +20,11 @@ _SECRET: Final = re.compile(
     r"\s*(?:=|%3d|%253d)\s*(?!\$\{)[^\s;&]",
     re.IGNORECASE,
 )
+
+
+def shown_key(key: str) -> str:
+    """Return a key for people. A long one is not cut: a part of a secret would not be known."""
+    return one_line(key) if len(key) <= _LONGEST_KEY else f"(a key of {len(key)} characters)"
 
 
 class Source:
@@ -35,7 +40,7 @@ class Source:
         return self._problem(self._line(path), path, what, cure)
 
     def _problem(self, line: int, path: KeyPath, what: str, cure: str = "") -> Problem:
-        shown = ".".join(one_line(str(part)[:_LONGEST_KEY]) for part in path)
+        shown = ".".join(shown_key(str(part)) for part in path)
         return Problem(f"{self.name}:{line}: {shown}", what, cure)
 
     def duplicates(self, node: yaml.Node, path: KeyPath) -> Iterator[Problem]:
@@ -140,8 +145,15 @@ def references(tree: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
             yield path, name
 
 
-def secrets(tree: dict[str, Any]) -> Iterator[KeyPath]:
-    """Yield the path of each text that holds what looks like a signature or a key."""
+def secrets(tree: dict[str, Any], redactor: Redactor) -> Iterator[KeyPath]:
+    """Yield the path of each text that holds what looks like a signature or a key, or is one.
+
+    What the file says in clear would be kept, shown and sent as it is.
+
+    Args:
+        tree: a part of the file.
+        redactor: knows the values of the app settings that are secrets.
+    """
     for path, value in texts(tree):
-        if _SECRET.search(value):
+        if _SECRET.search(value) or any(redactor.names_secret(str(one)) for one in (value, *path)):
             yield path

@@ -39,6 +39,11 @@ def test_what_is_asked_for_in_a_url_is_answered_without_secrets(world: World, ap
         shown = _said(endpoints.get_endpoint(_request("GET", route)))
         assert (shown.status, key in shown.text) == (404, False)
     assert key not in _said(runs.get_run(_request("GET", {"run_id": key}))).text
+    for long in (key, f"{'x' * 40}{key}"):  # none is cut short before it is cleaned
+        for query in ({long: "x"}, {"parent": long}, {"cursor": long}):
+            assert key[:8] not in _said(runs.list_runs(_request("GET", {}, query=query))).text
+        for told in (runs.get_run, runs.cancel_run):
+            assert key[:8] not in _said(told(_request("GET", {"run_id": long}))).text
     assert key not in api.start(json.loads(json.dumps({"data": f"x{key}.csv"}))).text
     assert key not in api.start(pipeline=key).text
     assert park(world, api)

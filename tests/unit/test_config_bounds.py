@@ -1,11 +1,14 @@
 """The pipelines file and its probes, written by somebody of bad will: bounded, and kept inside."""
 
+import base64
+import hashlib
 import json
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -30,14 +33,16 @@ def folder(tmp_path: Path) -> Path:
     return inside
 
 
-def load(folder: Path, text: str) -> Configuration:
+def load(folder: Path, text: str, **settings: str) -> Configuration:
     file = folder / "pipelines.yaml"
     file.write_text(text, encoding="utf-8")
-    return load_pipelines(file, ENVIRONMENT, development=False)
+    return load_pipelines(file, {**ENVIRONMENT, **settings}, development=False)
 
 
-def load_one(folder: Path, change: Callable[[dict[str, Any]], object]) -> Configuration:
-    return load(folder, yaml.safe_dump({"pipelines": {"census": written(change)}}))
+def load_one(
+    folder: Path, change: Callable[[dict[str, Any]], object], **settings: str
+) -> Configuration:
+    return load(folder, yaml.safe_dump({"pipelines": {"census": written(change)}}), **settings)
 
 
 def told(found: Configuration) -> str:
@@ -412,6 +417,34 @@ def test_a_signature_or_key_in_any_text_is_refused_and_never_repeated(
         assert found.pipelines == {}
         assert "looks like a signature or a key" in told(found)
         assert SECRET not in told(found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        base64.b64encode(hashlib.sha256(b"a signature").digest()).decode(),
+        quote(base64.b64encode(hashlib.sha512(b"an account key").digest()).decode(), safe=""),
+        "p4ss;word=In/Xq7Zk2Lm9Vb4?",
+    ],
+    ids=["signature", "account key", "value of a setting"],
+)
+def test_a_key_without_its_name_is_refused_as_a_value_and_as_a_key(folder: Path, text: str) -> None:
+    """Else the file would say it in clear, and nothing would hide it any more."""
+    for change in (
+        put("training.parameters", {"x": text}),
+        put("training.parameters", {text: "x"}),
+        put("endpoints.0.resource", f"{text} [trained model]"),
+        put("data.blob", f"{text}/{{name}}.csv"),
+    ):
+        found = load_one(folder, change, OTHER_PASSWORD=text)
+        assert found.pipelines == {}
+        assert "looks like a signature or a key" in told(found)
+
+
+def test_a_long_key_is_not_shown_in_part(folder: Path) -> None:
+    found = load_one(folder, put("training", {SECRET * 9: "x"}))
+    assert SECRET[:8] not in told(found)
+    assert "(a key of" in told(found)
 
 
 def test_a_text_that_names_an_app_setting_in_the_place_of_a_key_is_taken(folder: Path) -> None:
