@@ -127,8 +127,12 @@ class Drift:
         watch = stored.record
         head = self.context.ledger.head(head_id(watch.update))
         serving = head.record.resource(watch.place).serving if head else None
-        run = self.context.ledger.run(serving.run_id) if serving else None
-        if head is None or serving is None or run is None:
+        if head is None or serving is None:
+            return None
+        run = self.context.ledger.run(serving.run_id)
+        if run is None:
+            text = "watch %s: drift is not looked for, the record of run %s, whose model serves, is gone"
+            log.warning(text, name, serving.run_id)
             return None
         for endpoint in self.endpoints_of(run.record):
             same = head_id(endpoint.update) == head_id(watch.update)

@@ -72,6 +72,16 @@ def test_a_foreign_model_is_noticed_within_the_hour_and_ours_is_set_again(
     assert head.previous == ()
 
 
+def test_an_endpoint_that_cannot_be_watched_any_more_is_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world, run = live()
+    del world.documents.rows[f"runs/{run.run_id}"]
+    meddle(world)
+    pass_time(world)
+    assert f"the record of run {run.run_id}, whose model serves, is gone" in caplog.text
+
+
 def test_a_second_drift_of_one_model_waits_for_a_person() -> None:
     world, _ = live()
     meddle(world)
