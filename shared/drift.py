@@ -131,7 +131,7 @@ class Drift:
             return None
         run = self.context.ledger.run(serving.run_id)
         if run is None:
-            text = "watch %s: drift is not looked for, the record of run %s, whose model serves, is gone"
+            text = "watch %s: not looked at, the record of run %s, whose model serves, is gone"
             log.warning(text, name, serving.run_id)
             return None
         for endpoint in self.endpoints_of(run.record):
