@@ -14,20 +14,49 @@ from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 
 from local.azurite import Azurite, AzuriteError
+from local.storage_folder import port_is_free
 
 ROOT: Final = Path(__file__).parents[1]
+_STORAGE: Final = ROOT / ".local" / "azurite"
 _DEVELOPMENT: Final = "UseDevelopmentStorage=true"
 _DESCRIPTION: Final = """\
 Serve pipelines.yaml on this machine until Ctrl-C. Settings come from local.settings.json; where
-they say AzureWebJobsStorage=UseDevelopmentStorage=true, a storage server is started too and
-keeps its data in .local/azurite. First time:
+they say AzureWebJobsStorage=UseDevelopmentStorage=true, a storage server is started too. It keeps
+its data in .local/azurite, and its port from one run to the next. First time:
 
   cp local.settings.example.json local.settings.json
   cp pipelines.example.yaml pipelines.yaml"""
+_TWO_APPS: Final = """\
+Two apps on this machine: give the second one a folder (--storage) and a port (--port) of its own,
+or, to serve the same storage, write the connection string that the first one printed into its
+settings, in the place of UseDevelopmentStorage=true."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C and return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        values = dict(json.loads(options.settings.read_text(encoding="utf-8-sig"))["Values"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f"{options.settings.name} cannot be read ({error}).\n\n{_DESCRIPTION}")
+        return 1
+    if not port_is_free(options.port):
+        print(
+            f"Port {options.port} is taken, perhaps by another `make run`: stop that one, or give "
+            "this app another port with --port."
+        )
+        return 1
+    try:
+        with ExitStack() as stack:
+            if _DEVELOPMENT in values.values():
+                values = _with_storage(stack, values, options.storage)
+            return _serve(stack, values, options.port)
+    except AzuriteError as error:
+        print(f"The storage server does not start. {error}\n\n{_TWO_APPS}")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local.run",
         description=_DESCRIPTION,
@@ -37,28 +66,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--settings", type=Path, default=ROOT / "local.settings.json", help="app settings"
     )
-    options = parser.parse_args(arguments)
-    try:
-        values = json.loads(options.settings.read_text(encoding="utf-8"))["Values"]
-    except (OSError, ValueError, KeyError) as error:
-        print(f"{options.settings.name} cannot be read ({error}).\n\n{_DESCRIPTION}")
-        return 1
-    try:
-        with ExitStack() as stack:
-            if values.get("AzureWebJobsStorage") == _DEVELOPMENT:
-                values = _with_storage(stack, values)
-            return _serve(stack, values, options.port)
-    except AzuriteError as error:
-        print(error)
-        return 1
+    parser.add_argument(
+        "--storage",
+        type=Path,
+        default=_STORAGE,
+        metavar="FOLDER",
+        help="where the storage server keeps its data (.local/azurite)",
+    )
+    return parser
 
 
-def _with_storage(stack: ExitStack, values: dict[str, str]) -> dict[str, str]:
-    folder = ROOT / ".local" / "azurite"
-    folder.mkdir(parents=True, exist_ok=True)
-    azurite = stack.enter_context(Azurite(folder))
-    print(f"storage: {azurite.blob_endpoint}, kept in {folder.relative_to(ROOT)}")
-    print(f"connect with: {azurite.connection_string}")
+def _with_storage(stack: ExitStack, values: dict[str, str], folder: Path) -> dict[str, str]:
+    azurite = stack.enter_context(Azurite(folder, same_ports=True))
+    print(f"storage: {azurite.blob_endpoint}, kept in {folder}")
+    print(f"connect with: {azurite.connection_string}", flush=True)
     with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
         for name in ("TRAINING_DATA_CONTAINER", "MODELS_CONTAINER"):
             with suppress(ResourceExistsError):
