@@ -125,7 +125,7 @@ class Intake:
         if not wanted and self.last_good.incomplete:
             raise TransientError(f"blob {name}: the pipeline that it is for may not be known now")
         if not wanted:
-            self._newness.say_once(f"blob {name} matches no pipeline: it is left alone", name)
+            self._newness.say_once(_no_run_for(name, self.catalogue.only_reading(name)), name)
         return self._receive_for_all(wanted, blob)
 
     def activate(self) -> None:
@@ -357,3 +357,12 @@ class Intake:
         except RelearnError as exc:
             log.info("run %s: left to the next poll: %s", run_id, exc)
             return stored.record
+
+
+def _no_run_for(name: str, reading: Sequence[str]) -> str:
+    if not reading:
+        return f"blob {name} matches no pipeline: it is left alone"
+    return (
+        f"blob {name} opens no run: it is for {', '.join(reading[:20])}, where opens_runs is "
+        "false; the schedule or a person starts a run on it"
+    )

@@ -416,3 +416,24 @@ def test_every_pipeline_that_wants_a_blob_gets_a_run_of_its_own(world: Observed)
     intake, _ = world.another(world.sibling(data={"blob": "{name}.csv"}))
     world.upload()
     assert {run.pipeline for run in intake.blob_landed("new.csv")} == {"sample", "other"}
+
+
+def test_a_blob_that_a_pipeline_only_reads_is_not_said_to_match_none(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    data = {"blob": "{name}.csv", "opens_runs": False}
+    world = Observed(config={"pipeline": {"data": data}})
+    world.upload()
+    assert world.deliver() == world.runs() == []
+    assert "opens no run: it is for sample, where opens_runs is false" in caplog.text
+    assert "matches no pipeline" not in caplog.text
+
+
+def test_a_blob_of_no_pipeline_is_said_to_match_none(
+    world: Observed, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    world.upload("other.parquet")
+    world.intake.blob_landed("other.parquet")
+    assert "matches no pipeline" in caplog.text
