@@ -5,11 +5,13 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
+import requests
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 
@@ -18,6 +20,7 @@ from local.storage_folder import port_is_free
 
 ROOT: Final = Path(__file__).parents[1]
 _STORAGE: Final = ROOT / ".local" / "azurite"
+_HEALTH_SECONDS: Final = 60
 _DEVELOPMENT: Final = "UseDevelopmentStorage=true"
 _DESCRIPTION: Final = """\
 Serve pipelines.yaml on this machine until Ctrl-C. Settings come from local.settings.json; where
@@ -95,9 +98,14 @@ def _serve(stack: ExitStack, values: dict[str, str], port: int) -> int:
     settings = folder / "settings.json"
     settings.write_text(json.dumps({"IsEncrypted": False, "Values": values}), encoding="utf-8")
     command = [sys.executable, "-m", "local.host", "--until-eof", "--app", str(ROOT)]
-    command += ["--settings", str(settings), "--port", str(port)]
+    ready = folder / "ready.json"
+    command += ["--settings", str(settings), "--port", str(port), "--ready-file", str(ready)]
     host = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
     try:
+        while host.poll() is None and not ready.exists():
+            time.sleep(0.05)
+        if host.poll() is None:
+            print(_state(str(json.loads(ready.read_text())["url"])), flush=True)
         return host.wait()
     except KeyboardInterrupt:
         host.terminate()
@@ -105,6 +113,19 @@ def _serve(stack: ExitStack, values: dict[str, str], port: int) -> int:
     finally:
         if host.stdin:
             host.stdin.close()
+
+
+def _state(url: str) -> str:
+    """Return whether the app can work, and else every problem, as its own health says."""
+    try:
+        health = requests.get(f"{url}/api/health/details", timeout=_HEALTH_SECONDS).json()
+        problems = [str(problem) for problem in health["problems"]]
+    except (requests.RequestException, ValueError, KeyError) as error:
+        return f"the app does not answer ({type(error).__name__}); see {url}/api/health/details"
+    if not problems:
+        return f"the settings and the pipelines file have no problem; see {url}/api/pipelines"
+    lines = "\n".join(f"  {problem}" for problem in problems)
+    return f"{len(problems)} to correct, then start again:\n{lines}"
 
 
 if __name__ == "__main__":

@@ -96,6 +96,12 @@ class Run:
             process.send_signal(signal.SIGINT)
             process.wait(30)
 
+    def waits_for(self, text: str) -> None:
+        try:
+            eventually(lambda: text in self.log, text)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log}") from None
+
     @property
     def log(self) -> str:
         return self._log.read_text(errors="replace")
@@ -142,6 +148,7 @@ def test_a_restart_kills_no_job_under_way(run: Run) -> None:
         pipeline = {"data": {"blob": "{name}.csv"}, "training": training}
         run.write({"TRAINING_KEY": service.api_key}, json.dumps({"pipelines": {"one": pipeline}}))
         with run.running():
+            run.waits_for("have no problem")
             run.upload("a.csv", sample_data())
             assert trainer.begun.wait(60), run.log
         with run.running():
@@ -169,3 +176,24 @@ def test_a_taken_port_is_said_before_anything_starts(run: Run) -> None:
         said = run.refused("--port", str(port))
     assert f"Port {port} is taken" in said
     assert not run.storage.exists()
+
+
+def test_a_broken_file_is_said_at_the_start_and_of_data_that_lands(run: Run) -> None:
+    run.write({}, "pipelines: [")
+    with run.running():
+        run.waits_for("to correct, then start again:\n  pipelines.yaml: is not plain YAML")
+        run.upload("a.csv", b"a,b\n1,2\n")
+        run.waits_for("blob a.csv opens no run now: the pipelines file has an error")
+    assert "Traceback" not in run.log
+    assert "matches no pipeline" not in run.log
+
+
+def test_a_wrong_setting_is_said_at_the_start_and_leaves_no_traceback(run: Run) -> None:
+    run.write({"CLAIM_LEASE": "soon"}, "pipelines: {}")
+    with run.running():
+        run.waits_for("to correct, then start again:")
+        assert "CLAIM_LEASE" in run.log.partition("to correct, then start again:")[2]
+        run.upload("a.csv", b"a,b\n1,2\n")
+        run.waits_for("on_training_data failed")
+        run.waits_for("ConfigError: ")
+    assert "Traceback" not in run.log
