@@ -49,6 +49,7 @@ _GO_WITH_STARTER: Final = (
 )
 _LISTENING: Final = re.compile(r"Azurite (Blob|Queue) service is successfully listening at (\S+)")
 _GRACE_SECONDS: Final = 3.0
+_FIRST_TRIES: Final = 5
 
 
 class AzuriteError(RuntimeError):
@@ -116,7 +117,7 @@ class Azurite:
                 ended at once or is not there in time.
         """
         try:
-            self._start(self._claim())
+            self._start_where_free()
         except (FolderInUseError, PortTakenError) as error:
             self.stop()
             raise AzuriteError(str(error)) from None
@@ -133,6 +134,21 @@ class Azurite:
         if hold:
             hold.release()  # last: nobody else opens the folder before this process is gone
 
+    def _start_where_free(self) -> None:
+        ports = self._claim()
+        for tries_left in range(_FIRST_TRIES, -1, -1):
+            try:
+                self._start(ports)
+            except AzuriteError as error:
+                first = self._same_ports and self._hold is not None and not self._hold.ports
+                if not (first and tries_left and "EADDRINUSE" in str(error)):
+                    raise
+            else:
+                return
+            if self._process:  # another server's first start took the port in between
+                self._end(self._process)
+            ports = self._hold.claim(None) if self._hold else ports
+
     def _claim(self) -> Ports:
         """Return where to serve, once the folder is ours and nobody else is there."""
         ports = self._asked
@@ -140,7 +156,7 @@ class Azurite:
             self._hold = StorageFolder(self._folder)
             self._hold.note(self._hold.ports)
             ports = self._hold.claim(None if self._same_ports else ports)
-        for port in (ports.blob, ports.queue):
+        for port in () if self._same_ports else (ports.blob, ports.queue):
             if not port_is_free(port):
                 raise PortTakenError(
                     f"Port {port} is taken: stop the program that has it, or choose another port."

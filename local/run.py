@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "this app another port with --port."
         )
         return 1
+    for number in (signal.SIGINT, signal.SIGTERM):  # in the background a shell ignores SIGINT
+        signal.signal(number, _interrupt)
     try:
         with ExitStack() as stack:
             if _DEVELOPMENT in values.values():
@@ -57,6 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AzuriteError as error:
         print(f"The storage server does not start. {error}\n\n{_TWO_APPS}")
         return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _interrupt(*_: object) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # stopping once is enough
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _parser() -> argparse.ArgumentParser:

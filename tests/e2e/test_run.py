@@ -81,8 +81,10 @@ class Run:
     def running(self) -> Iterator["subprocess.Popen[bytes]"]:
         self._log.unlink(missing_ok=True)
         with self._log.open("wb") as log:
+            # As in the background of a shell, where SIGINT is ignored unless a program asks.
+            background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
             process = subprocess.Popen(  # noqa: S603 -- ourselves
-                self.command("--port", "0"),
+                [*background, *self.command("--port", "0")],
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
@@ -94,7 +96,10 @@ class Run:
             yield process
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(30)
+            try:
+                process.wait(30)
+            finally:
+                process.kill()
 
     def waits_for(self, text: str) -> None:
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from azure.storage.blob import BlobServiceClient
 
+from local import storage_folder
 from local.azurite import Azurite, AzuriteError
 from local.storage_folder import FolderInUseError, Ports, PortTakenError, StorageFolder
 
@@ -119,3 +120,14 @@ def test_a_damaged_note_is_none(tmp_path: Path, content: bytes) -> None:
         folder.note(Ports(1, 2))
     with StorageFolder(tmp_path) as folder:
         assert folder.ports == Ports(1, 2)
+
+
+def test_two_first_starts_at_once_do_not_take_one_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        looks = iter([Ports(taken.getsockname()[1], 0)])  # it was free when it was looked at
+        free = storage_folder._free_pair
+        monkeypatch.setattr(storage_folder, "_free_pair", lambda: next(looks, None) or free())
+        with Azurite(tmp_path, same_ports=True) as storage:
+            assert str(taken.getsockname()[1]) not in storage.blob_endpoint
