@@ -1,6 +1,7 @@
 """JSON answers, and problems as RFC 9457 describes them."""
 
 import json
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Final, TypeVar
@@ -31,6 +32,8 @@ from shared.preconditions import Outdated
 #: Inner workings of a record, of no use to anybody else.
 HIDDEN: Final = frozenset({"claim", "request", "schema_version"})
 _LARGEST_BODY: Final = 64 * 1024
+_OTHER_MARKS: Final = (BOM_UTF16_LE, BOM_UTF16_BE)
+_NUL: Final = b"\x00"  # JSON escapes it, so that it shows another encoding
 #: The query parameter that the host takes a function key from.
 _KEY: Final = "code"
 _WHO: Final = "X-MS-CLIENT-PRINCIPAL-NAME"
@@ -131,7 +134,7 @@ def body_of(req: func.HttpRequest, model: type[M]) -> M:
     if len(body) > _LARGEST_BODY:
         raise Refused(413, "Request too large", f"at most {_LARGEST_BODY} bytes")
     try:
-        said = model.model_validate_json(body.strip() or b"{}")
+        said = model.model_validate_json(_unmarked(body) or b"{}")
     except ValidationError as exc:
         raise _wrong(exc) from None
     clean = cleaned(said)
@@ -174,6 +177,16 @@ def if_match(req: func.HttpRequest) -> frozenset[str] | None:
         return None
     tags = (tag.strip() for tag in header.split(","))
     return frozenset(tag.strip('"') for tag in tags if tag and not tag.startswith("W/"))
+
+
+def _unmarked(body: bytes) -> bytes:
+    """Return a body without byte order marks, which some tools write before JSON."""
+    if body.startswith(_OTHER_MARKS) or _NUL in body:
+        raise Refused(400, "Bad request", "the body is not UTF-8: send JSON as UTF-8")
+    body = body.strip()
+    while body.startswith(BOM_UTF8):
+        body = body.removeprefix(BOM_UTF8).strip()
+    return body
 
 
 def _wrong(exc: ValidationError) -> Refused:

@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from functions.answers import accepted, answering, body_of, if_match, query_of, shape, who
+from functions.methods import EVERY, only
 from shared.endpoints import Command
 from shared.http_shapes import EndpointLine, EndpointList, EndpointShown, KeyQuery, RollbackRequest
 from shared.wiring import app
@@ -11,7 +12,8 @@ bp = func.Blueprint()
 
 
 @bp.function_name("list_endpoints")
-@bp.route(route="endpoints", methods=["GET"])
+@bp.route(route="endpoints", methods=EVERY)
+@only("GET")
 @answering
 def list_endpoints(req: func.HttpRequest) -> func.HttpResponse:
     """List the endpoints of all pipelines, and what serves there."""
@@ -21,7 +23,8 @@ def list_endpoints(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @bp.function_name("get_endpoint")
-@bp.route(route="endpoints/{pipeline}/{endpoint}", methods=["GET"])
+@bp.route(route="endpoints/{pipeline}/{endpoint}", methods=EVERY)
+@only("GET")
 @answering
 def get_endpoint(req: func.HttpRequest) -> func.HttpResponse:
     """Show what serves, what served before and since when, who holds or updates the endpoint.
@@ -32,7 +35,8 @@ def get_endpoint(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @bp.function_name("rollback_endpoint")
-@bp.route(route="endpoints/{pipeline}/{endpoint}/rollback", methods=["POST"])
+@bp.route(route="endpoints/{pipeline}/{endpoint}/rollback", methods=EVERY)
+@only("POST")
 @answering
 def rollback_endpoint(req: func.HttpRequest) -> func.HttpResponse:
     """Go back to an earlier model and hold the endpoint there: 202 with the run that does it."""
@@ -48,7 +52,8 @@ def rollback_endpoint(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @bp.function_name("resume_endpoint")
-@bp.route(route="endpoints/{pipeline}/{endpoint}/resume", methods=["POST"])
+@bp.route(route="endpoints/{pipeline}/{endpoint}/resume", methods=EVERY)
+@only("POST")
 @answering
 def resume_endpoint(req: func.HttpRequest) -> func.HttpResponse:
     """Let new models be promoted again after a rollback."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 import azure.functions as func
 
 from functions.answers import answering, ok, query_of
+from functions.methods import EVERY, only
 from shared.containers import missing_containers
 from shared.errors import BadCursor, RelearnError
 from shared.history import IdPage
@@ -43,7 +44,8 @@ class _Found:
 
 
 @bp.function_name("health")
-@bp.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@bp.route(route="health", methods=EVERY, auth_level=func.AuthLevel.ANONYMOUS)
+@only("GET")
 def health(req: func.HttpRequest) -> func.HttpResponse:
     """Return 200 while runs can be opened and advanced, else 503: counts and kinds, no names.
 
@@ -65,7 +67,8 @@ def health(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @bp.function_name("health_details")
-@bp.route(route="health/details", methods=["GET"])
+@bp.route(route="health/details", methods=EVERY)
+@only("GET")
 @answering
 def health_details(req: func.HttpRequest) -> func.HttpResponse:
     """Return what `health` does, with every problem and, a page at a time, every parked run."""

@@ -6,6 +6,7 @@ from typing import Final
 import azure.functions as func
 
 from functions.answers import Refused, accepted, answering, body_of
+from functions.methods import EVERY, only
 from shared.asked import ManualRequest
 from shared.http_shapes import RunRequest
 from shared.pipelines import NoSuchPipeline
@@ -16,7 +17,8 @@ LONGEST_KEY: Final = 255
 
 
 @bp.function_name("start_run")
-@bp.route(route="pipelines/{pipeline}/runs", methods=["POST"])
+@bp.route(route="pipelines/{pipeline}/runs", methods=EVERY)
+@only("POST")
 @answering
 def start_run(req: func.HttpRequest) -> func.HttpResponse:
     """Open a run now: 202 with its address.

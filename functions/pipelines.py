@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from functions.answers import answering, body_of, if_match, query_of, shape, who
+from functions.methods import EVERY, only
 from shared.http_shapes import (
     KeysQuery,
     MatchShown,
@@ -22,7 +23,8 @@ bp = func.Blueprint()
 
 
 @bp.function_name("list_pipelines")
-@bp.route(route="pipelines", methods=["GET"])
+@bp.route(route="pipelines", methods=EVERY)
+@only("GET")
 @answering
 def list_pipelines(req: func.HttpRequest) -> func.HttpResponse:
     """List the pipelines of the file, and how they stand; each one's own view has its keys."""
@@ -33,7 +35,8 @@ def list_pipelines(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @bp.function_name("get_pipeline")
-@bp.route(route="pipelines/{pipeline}", methods=["GET"])
+@bp.route(route="pipelines/{pipeline}", methods=EVERY)
+@only("GET")
 @answering
 def get_pipeline(req: func.HttpRequest) -> func.HttpResponse:
     """Show one pipeline: its configuration, whether it is paused, and a page of its keys."""
@@ -43,7 +46,8 @@ def get_pipeline(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @bp.function_name("pause_pipeline")
-@bp.route(route="pipelines/{pipeline}/pause", methods=["POST"])
+@bp.route(route="pipelines/{pipeline}/pause", methods=EVERY)
+@only("POST")
 @answering
 def pause_pipeline(req: func.HttpRequest) -> func.HttpResponse:
     """Begin nothing new until it is resumed; what lands waits, open runs go on."""
@@ -54,7 +58,8 @@ def pause_pipeline(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @bp.function_name("resume_pipeline")
-@bp.route(route="pipelines/{pipeline}/resume", methods=["POST"])
+@bp.route(route="pipelines/{pipeline}/resume", methods=EVERY)
+@only("POST")
 @answering
 def resume_pipeline(req: func.HttpRequest) -> func.HttpResponse:
     """Let a paused pipeline go on, whoever paused it; its failures so far count no more."""
@@ -65,7 +70,8 @@ def resume_pipeline(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @bp.function_name("preview_pipeline")
-@bp.route(route="pipelines/{pipeline}/preview", methods=["GET"])
+@bp.route(route="pipelines/{pipeline}/preview", methods=EVERY)
+@only("GET")
 @answering
 def preview_pipeline(req: func.HttpRequest) -> func.HttpResponse:
     """Show which blobs match and what request would be sent; nothing is sent."""

@@ -16,6 +16,7 @@ from functions.answers import (
     who,
 )
 from functions.answers import shown as shown_run
+from functions.methods import EVERY, only
 from shared.core.names import is_run_id
 from shared.core.run import Run
 from shared.history import Wanted
@@ -27,7 +28,8 @@ bp = func.Blueprint()
 
 
 @bp.function_name("list_runs")
-@bp.route(route="runs", methods=["GET"])
+@bp.route(route="runs", methods=EVERY)
+@only("GET")
 @answering
 def list_runs(req: func.HttpRequest) -> func.HttpResponse:
     """List runs, the newest first, a page at a time."""
@@ -39,7 +41,8 @@ def list_runs(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @bp.function_name("get_run")
-@bp.route(route="runs/{run_id}", methods=["GET"])
+@bp.route(route="runs/{run_id}", methods=EVERY)
+@only("GET")
 @answering
 def get_run(req: func.HttpRequest) -> func.HttpResponse:
     """Show one run: what opened it, where it stands, why, and what to do."""
@@ -51,7 +54,8 @@ def get_run(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @bp.function_name("retry_run")
-@bp.route(route="runs/{run_id}/retry", methods=["POST"])
+@bp.route(route="runs/{run_id}/retry", methods=EVERY)
+@only("POST")
 @answering
 def retry_run(req: func.HttpRequest) -> func.HttpResponse:
     """Let a parked run go on, by what the pipelines file says now."""
@@ -59,7 +63,8 @@ def retry_run(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @bp.function_name("cancel_run")
-@bp.route(route="runs/{run_id}/cancel", methods=["POST"])
+@bp.route(route="runs/{run_id}/cancel", methods=EVERY)
+@only("POST")
 @answering
 def cancel_run(req: func.HttpRequest) -> func.HttpResponse:
     """Stop a run and its job; refused (409) once its model is on its way to an endpoint."""
@@ -67,7 +72,8 @@ def cancel_run(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @bp.function_name("approve_run")
-@bp.route(route="runs/{run_id}/approve", methods=["POST"])
+@bp.route(route="runs/{run_id}/approve", methods=EVERY)
+@only("POST")
 @answering
 def approve_run(req: func.HttpRequest) -> func.HttpResponse:
     """Have the model of a run promoted that waits for approval; else refused (409)."""
@@ -79,7 +85,8 @@ def approve_run(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @bp.function_name("reject_run")
-@bp.route(route="runs/{run_id}/reject", methods=["POST"])
+@bp.route(route="runs/{run_id}/reject", methods=EVERY)
+@only("POST")
 @answering
 def reject_run(req: func.HttpRequest) -> func.HttpResponse:
     """End a run that waits for approval, without promoting its model; else refused (409)."""
@@ -93,16 +100,19 @@ def reject_run(req: func.HttpRequest) -> func.HttpResponse:
 def line_of(run: Run) -> RunLine:
     """Return a run in one line."""
     newest, approval = run.newest, run.approval
-    data = f"{len(run.manifest)} blobs, the newest {newest.path}" if newest else "no data of ours"
-    end = f": {run.reason}" if run.reason else ""
-    approved = f", {approval.answer} by {approval.by}" if approval else ""
+    end = run.reason or ""
+    answered = f"{approval.answer} by {approval.by}" if approval else ""
+    if answered and not end.startswith(answered):  # the reason of a rejection says it too
+        end = f"{answered}; {end}" if end else answered
+    repeated = end.startswith(run.phase)
+    stands = end if repeated else f"{run.phase}: {end}" if end else run.phase
     return RunLine(
         run_id=run.run_id,
         pipeline=run.pipeline,
         key=list(run.key),
         origin=run.origin,
         phase=run.phase,
-        line=f"{run.cause}; {data}; {run.phase}{approved}{end}",
+        line=f"{run.cause}; {_data_of(run)}; {stands}",
         reason=run.reason,
         data=newest.path if newest else None,
         blobs=len(run.manifest),
@@ -110,6 +120,15 @@ def line_of(run: Run) -> RunLine:
         changed_at=run.history[-1].at if run.history else run.opened_at,
         approved_by=approval.by if approval and approval.answer == "approved" else None,
     )
+
+
+def _data_of(run: Run) -> str:
+    count, newest = len(run.manifest), run.newest
+    if newest is None:
+        return "no data of ours"
+    if count > 1:
+        return f"{count} blobs, the newest {newest.path}"
+    return "1 blob" if newest.path in run.cause else f"1 blob, {newest.path}"
 
 
 def _told(req: func.HttpRequest, tell: Callable[[App, str], Run | None]) -> func.HttpResponse:

@@ -12,6 +12,7 @@ from openapi_pydantic import OpenAPI
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
+from functions.methods import OWN
 from shared import http_shapes as shapes
 from shared.core.run import Run
 
@@ -203,8 +204,8 @@ def _models() -> Iterator[type[BaseModel]]:
 
 def _route(function: Function) -> tuple[str, str]:
     trigger: Any = function.get_trigger()
-    (method,) = trigger.methods
-    return f"/{trigger.route}", str(getattr(method, "value", method)).lower()
+    method = getattr(function.get_user_function(), OWN)
+    return f"/{trigger.route}", str(method).lower()
 
 
 def _operation(name: str, function: Function, schemas: dict[str, Any]) -> dict[str, Any]:

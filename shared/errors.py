@@ -14,10 +14,14 @@ A training job that failed is a fact, not an error: it is not in this tree.
 """
 
 from datetime import timedelta
+from typing import ClassVar
 
 
 class RelearnError(Exception):
     """Base of every error raised on purpose by this app."""
+
+    #: What it says is written for people: the local host shows no traceback with it.
+    says_all: ClassVar[bool] = True
 
 
 class TransientError(RelearnError):

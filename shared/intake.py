@@ -125,7 +125,8 @@ class Intake:
         if not wanted and self.last_good.incomplete:
             raise TransientError(f"blob {name}: the pipeline that it is for may not be known now")
         if not wanted:
-            self._newness.say_once(f"blob {name} matches no pipeline: it is left alone", name)
+            reading, lacking = self.catalogue.only_reading(name), self.last_good.lacking
+            self._newness.say_once(_no_run_for(name, reading, lacking=lacking), name)
         return self._receive_for_all(wanted, blob)
 
     def activate(self) -> None:
@@ -357,3 +358,17 @@ class Intake:
         except RelearnError as exc:
             log.info("run %s: left to the next poll: %s", run_id, exc)
             return stored.record
+
+
+def _no_run_for(name: str, reading: Sequence[str], *, lacking: bool) -> str:
+    if not reading and lacking:
+        return (
+            f"blob {name} opens no run now: the pipelines file has an error (GET "
+            "/api/health/details lists it), and the pipeline that it is for may not be known"
+        )
+    if not reading:
+        return f"blob {name} matches no pipeline: it is left alone"
+    return (
+        f"blob {name} opens no run: it is for {', '.join(reading[:20])}, where opens_runs is "
+        "false; the schedule or a person starts a run on it"
+    )

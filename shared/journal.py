@@ -83,7 +83,9 @@ def report_run(run: Run, version: str, *, repeated: bool = False) -> bool:
     what = "is parked" if run.phase is Phase.PARKED else str(run.phase)
     to_do = f". To do: {run.advice}" if run.advice else ""
     again = " (perhaps reported before)" if repeated else ""
-    text = f"run {run.run_id} of pipeline {run.pipeline} {what}: {run.reason}{to_do}{again}"
+    said = str(run.reason)
+    stands = said if said.startswith(what) else f"{what}: {said}"
+    text = f"run {run.run_id} of pipeline {run.pipeline} {stands}{to_do}{again}"
     told = {"version": version, "repeated": str(repeated).lower()}
     report(event, text, pipeline=run.pipeline, run_id=run.run_id, **told)
     return True

@@ -136,6 +136,11 @@ class LastGood:
         """Whether there are pipelines of which nobody knows yet what they go on by."""
         return bool(self._unread) or self._unlisted
 
+    @property
+    def lacking(self) -> bool:
+        """Whether the file has an error, and a pipeline may have nothing to go on by."""
+        return not self._file.readable or bool(self._file.broken.keys() - self.served.keys())
+
     def removed(self, name: str) -> bool:
         """Whether somebody took a pipeline out of the file; never while nobody can say."""
         listed = name in self._file.pipelines or name in self._file.broken

@@ -1,5 +1,6 @@
 """One storage emulator for all tests that need a real one, and the size of the fault sweep."""
 
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="walk every pair of faults in the fault sweep, and not one in 47",
     )
+    parser.addoption(
+        "--shuffle",
+        type=int,
+        metavar="SEED",
+        help="run the files, and the tests of each, in an order of their own",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle by a seed: in the same way in each process that the tests are spread over."""
+    seed = config.getoption("--shuffle")
+    if seed is None:
+        return
+    chance = random.Random(seed)  # noqa: S311 -- an order, not a secret
+    chance.shuffle(items)
+    files = sorted({item.path for item in items})
+    chance.shuffle(files)
+    items.sort(key=lambda item: files.index(item.path))
 
 
 @pytest.fixture

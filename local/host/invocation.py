@@ -30,6 +30,8 @@ from local.host.messages import (
 _NO_ANSWER: Final = HttpAnswer(204, (), b"")
 _TEXT: Final = (("Content-Type", "text/plain; charset=utf-8"),)
 _THREAD: Final = threading.local()
+#: An app may set this attribute on its errors for people, which are shown without a traceback.
+SAYS_ALL: Final = "says_all"
 
 
 class Context(func.Context):
@@ -108,10 +110,16 @@ def invoke(
             result = run(result)
         return Outcome(invocation.id, Ending.SUCCEEDED, answer=encode(function, result))
     except BaseException as error:  # noqa: BLE001 - also SystemExit: whoever asked gets an answer
-        trace = error.__traceback__
-        own = trace.tb_next if trace else None  # without this function's own line
-        text = "".join(traceback.format_exception(type(error), error, own or trace))
-        return Outcome(invocation.id, Ending.FAILED, error=text)
+        return Outcome(invocation.id, Ending.FAILED, error=_shown(error))
+
+
+def _shown(error: BaseException) -> str:
+    """Return a failure for the log; an error that the app raises on purpose says all itself."""
+    if getattr(error, SAYS_ALL, False):
+        return f"{type(error).__name__}: {error}"
+    trace = error.__traceback__
+    own = trace.tb_next if trace else None  # without the line of `invoke`
+    return "".join(traceback.format_exception(type(error), error, own or trace))
 
 
 def decode(function: LoadedFunction, data: TriggerData) -> Any:

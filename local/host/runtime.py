@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from local.host.config import HostConfig
+from local.host.config import HostConfig, RefusedError
 from local.host.deliveries import Deliveries
 from local.host.messages import HttpCall, IndexedFunction, JsonObject, Outcome
 from local.host.polling import BlobPoller
@@ -23,6 +23,7 @@ from local.host.triggers import (
     read_triggers,
 )
 from local.host.web import Web, serve
+from local.storage_folder import port_is_free
 
 # Per function (contract: azure-functions section 1; the real default is 8 per core).
 _PARALLEL_BLOBS: Final = 8
@@ -56,8 +57,10 @@ class Host:
         """Index the app and begin to serve.
 
         Raises:
-            RefusedError: the app or a setting is not sound.
+            RefusedError: the app or a setting is not sound, or the port is taken.
         """
+        if not port_is_free(self._port):  # before a worker starts
+            raise RefusedError(f"port {self._port} is taken: choose another with --port")
         self.functions = self._supervisor.start()
         triggers = read_triggers(self.functions, self._config)
         for trigger in triggers:

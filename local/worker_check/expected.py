@@ -72,25 +72,25 @@ def expected_functions(variant: Variant) -> dict[str, list[Binding]]:
         "on_trained_model": [_blob("%MODELS_CONTAINER%/{name}", models, variant.source)],
         "poll_jobs": [_timer(variant.poll)],
         "start_scheduled_runs": [_timer(variant.tick)],
-        "list_pipelines": _http("pipelines", "GET"),
-        "get_pipeline": _http("pipelines/{pipeline}", "GET"),
-        "pause_pipeline": _http("pipelines/{pipeline}/pause", "POST"),
-        "resume_pipeline": _http("pipelines/{pipeline}/resume", "POST"),
-        "preview_pipeline": _http("pipelines/{pipeline}/preview", "GET"),
-        "start_run": _http("pipelines/{pipeline}/runs", "POST"),
-        "list_runs": _http("runs", "GET"),
-        "get_run": _http("runs/{run_id}", "GET"),
-        "retry_run": _http("runs/{run_id}/retry", "POST"),
-        "cancel_run": _http("runs/{run_id}/cancel", "POST"),
-        "approve_run": _http("runs/{run_id}/approve", "POST"),
-        "reject_run": _http("runs/{run_id}/reject", "POST"),
-        "list_endpoints": _http("endpoints", "GET"),
-        "get_endpoint": _http("endpoints/{pipeline}/{endpoint}", "GET"),
-        "rollback_endpoint": _http("endpoints/{pipeline}/{endpoint}/rollback", "POST"),
-        "resume_endpoint": _http("endpoints/{pipeline}/{endpoint}/resume", "POST"),
-        "openapi": _http("openapi.json", "GET"),
-        "health": _http("health", "GET", auth="ANONYMOUS"),
-        "health_details": _http("health/details", "GET"),
+        "list_pipelines": _http("pipelines"),
+        "get_pipeline": _http("pipelines/{pipeline}"),
+        "pause_pipeline": _http("pipelines/{pipeline}/pause"),
+        "resume_pipeline": _http("pipelines/{pipeline}/resume"),
+        "preview_pipeline": _http("pipelines/{pipeline}/preview"),
+        "start_run": _http("pipelines/{pipeline}/runs"),
+        "list_runs": _http("runs"),
+        "get_run": _http("runs/{run_id}"),
+        "retry_run": _http("runs/{run_id}/retry"),
+        "cancel_run": _http("runs/{run_id}/cancel"),
+        "approve_run": _http("runs/{run_id}/approve"),
+        "reject_run": _http("runs/{run_id}/reject"),
+        "list_endpoints": _http("endpoints"),
+        "get_endpoint": _http("endpoints/{pipeline}/{endpoint}"),
+        "rollback_endpoint": _http("endpoints/{pipeline}/{endpoint}/rollback"),
+        "resume_endpoint": _http("endpoints/{pipeline}/{endpoint}/resume"),
+        "openapi": _http("openapi.json"),
+        "health": _http("health", auth="ANONYMOUS"),
+        "health_details": _http("health/details"),
     }
 
 
@@ -122,12 +122,13 @@ def _timer(schedule: str) -> Binding:
     }
 
 
-def _http(route: str, method: str, *, auth: str = "FUNCTION") -> list[Binding]:
+def _http(route: str, *, auth: str = "FUNCTION") -> list[Binding]:
     trigger = {
         "direction": "IN",
         "type": "httpTrigger",
         "name": "req",
-        "methods": [method],
+        # The app itself refuses those that are not the function's.
+        "methods": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
         "authLevel": auth,
         "route": route,
     }

@@ -33,9 +33,10 @@ def _content(chance: random.Random) -> bytes:
     pieces = (
         *("AUC", "Accuracy", "a", "0.9", "-1e999", "1" * 500, "Infinity", "NaN", "∞", '"', '""'),
         *(",", ",", "\t", "\n", "\n", "\r", "\r\n", "\x00", "\u2028", "\ufeff", "é", "x" * 140_000),
+        *("\u200b", "\u00ad", "#TYPE x\n", "regression_metrics", '"value"', "\uff10", "\u2212"),
         *("{", "}", "[", "]", ":", '"metrics"', "\\ud800", "1e400"),
     )
     text = "".join(chance.choice(pieces) for _ in range(chance.randrange(1, 30)))
     if form == 3:  # noqa: PLR2004 -- one of the forms
         text = f"AUC,Name\n0.9,x\n{text}"
-    return text.encode(chance.choice(("utf-8", "utf-8", "utf-8-sig", "utf-16")))
+    return text.encode(chance.choice(("utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-le")))

@@ -7,26 +7,42 @@ Which columns there are depends on the learner, and `Infinity` occurs as a value
 import csv
 import io
 import json
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeGuard
+from typing import Final
+
+from shared.core.evaluation_json import Unfit, rows_of_json
+from shared.core.evaluation_names import (
+    folded,
+    named_like,
+    readable,
+    require_distinct,
+    short,
+    shown,
+)
+from shared.core.evaluation_text import (
+    INVISIBLE,
+    first_invisible,
+    looks_like,
+    named,
+    text_of,
+    without_edges,
+    without_type_line,
+)
 
 NUMBER: Final = "number"
 """Chooses a row by its place where no column has this name."""
 
 _JSON: Final = ".json"
 _TABS: Final = ".tsv"
-_METRICS: Final = "metrics"
 _FINITE: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _NOT_FINITE: Final = re.compile(r"[+-]?(?:inf(?:inity)?|∞|nan)", re.IGNORECASE)
 _SAID_BY_EXCEL: Final = "sep="
 _SEPARATORS: Final = {",": "commas", "\t": "tabs"}
 _ELSEWHERE: Final = {";": "';'", "\t": "tabs"}
 """What columns are separated by where a list separator of another country, or a copy, made them."""
-_JOINTS: Final = re.compile(r"[\s_-]+")
-_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
-_LONGEST: Final = 60
 _MOST: Final = 20
 #: Why no rule can be held against a member, by what JSON made of it.
 _UNFIT: Final[Mapping[type, str]] = {
@@ -34,8 +50,6 @@ _UNFIT: Final[Mapping[type, str]] = {
     dict: "is an object, not a number",
     list: "is a list, not a number",
 }
-_TWICE: Final = object()
-"""Stands for a member that is in `metrics` and beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +59,36 @@ class Row:
     labels: Mapping[str, str]  #: the text cells, by header
     metrics: Mapping[str, float]  #: the number cells, by header; not always finite
     unfit: Mapping[str, str] = field(default_factory=dict)  #: what is neither, and why
+    #: Each number as it is written: two texts that are the same number are two texts.
+    written: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
-def read_evaluation(content: bytes, name: str) -> tuple[Row, ...]:
+def read_evaluation(
+    content: bytes, name: str, clean: Callable[[str], str] = str
+) -> tuple[Row, ...]:
     """Return the rows, at least one; the suffix of `name` tells JSON, tabs or commas.
 
-    In JSON the members of an object named `metrics`, in whatever case, are the row's as much as
-    those beside it. What is spelled alike in both places counts in neither, since which one is
-    meant would be a guess; lists, objects, true and false are no cells. Both are only known as
+    In JSON the members of an object named `metrics` (or `regression_metrics` and the like) are
+    the row's as much as those beside it; those of other objects go by their way, such as
+    `test.auc`. What is spelled alike in two places counts in neither, since which one is meant
+    would be a guess; lists, true and false are no cells. Such members are only known as
     `unfit`: they stand in the way of a rule that names them, and of no other.
+
+    Args:
+        content: of the file.
+        name: of the file.
+        clean: takes secrets out of a text; applied before anything of it is kept or said.
 
     Raises:
         ValueError: it cannot be read; the message says where and what is wrong.
     """
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"not UTF-8: byte {error.start + 1} does not belong there; save it as UTF-8"
-        ) from None
+    text = clean(without_edges(text_of(content)))
     if not text.strip():
         raise ValueError("the file is empty")
     if name.casefold().endswith(_JSON):
-        return _from_json(text)
-    return _from_table(text, "\t" if name.casefold().endswith(_TABS) else ",")
+        return _rows(rows_of_json(text, clean))
+    delimiter = "\t" if name.casefold().endswith(_TABS) else ","
+    return _from_table(without_type_line(text), delimiter)
 
 
 def choose_row(rows: Sequence[Row], wanted: Mapping[str, str | int]) -> Row:
@@ -93,7 +113,8 @@ def choose_row(rows: Sequence[Row], wanted: Mapping[str, str | int]) -> Row:
         return rows[fitting[0]]
     wish = ", ".join(f"{column}: {value}" for column, value in wanted.items())
     many = f"{len(fitting)} rows fit" if fitting else "no row fits"
-    raise ValueError(f"{many} gate.row {{{wish}}}; there are: {_described(rows) or 'no rows'}")
+    there = _described(rows, *wanted) or "no rows"
+    raise ValueError(f"{many} gate.row {{{wish}}}; there are: {there}")
 
 
 def metric_in(row: Row, name: str) -> float | None:
@@ -110,33 +131,10 @@ def numbers_like(row: Row, name: str) -> tuple[str, ...]:
     return named_like((*row.metrics, *row.unfit), name)
 
 
-def named_like(names: Iterable[str], name: str) -> tuple[str, ...]:
-    """Return what `name` can mean: itself alone, or all that are spelled like it.
-
-    Case, blanks, `_` and `-` make no difference: the spelling of most headers is known from
-    no real run (contract studio-classic §7).
-    """
-    known = tuple(names)
-    if name in known:
-        return (name,)
-    return tuple(one for one in known if folded(one) == folded(name))
-
-
-def folded(name: str) -> str:
-    """Return the name of a metric or column without what makes no difference in it."""
-    return _JOINTS.sub("", name).casefold() or name
-
-
-def shown(texts: Sequence[str]) -> str:
-    """Return the texts as a list for people, shortened where it is long."""
-    listed = [short(text) for text in texts[:_MOST]]
-    more = len(texts) - len(listed)
-    return ", ".join([*listed, f"and {more} more"] if more else listed)
-
-
-def short(text: str) -> str:
-    """Return the text so short that it fits into a message."""
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+def oddity(text: str) -> str:
+    """Return which character keeps what looks like a number from being one, if that is why."""
+    odd = next((character for character in text if not character.isascii()), "")
+    return f", with {named(odd)}" if odd and _number(looks_like(text)) is not None else ""
 
 
 def _from_table(text: str, delimiter: str) -> tuple[Row, ...]:
@@ -159,9 +157,11 @@ def _from_table(text: str, delimiter: str) -> tuple[Row, ...]:
         raise ValueError("there is no header line, only empty cells")
     # A column that only counts the rows is often written without a name.
     header = [cell or f"column {at}" for at, cell in enumerate(lines[0][1], start=1)]
-    _require_distinct(header, "columns")
+    require_distinct(header, "columns")
     for number, cells in lines[1:]:
         if len(cells) > len(header):
+            if len(header) == 1 and header[0].startswith("#"):
+                raise ValueError(f"line {lines[0][0]} seems to be a comment: remove it")
             raise ValueError(
                 f"line {number}: {len(cells)} cells, but the header has {len(header)}; "
                 "quote a cell that holds the separator"
@@ -193,51 +193,6 @@ def _cells(line: str, delimiter: str) -> int:
         return 0  # reading the table says what is wrong
 
 
-def _from_json(text: str) -> tuple[Row, ...]:
-    try:
-        loaded = json.loads(text, parse_int=float, object_pairs_hook=_object)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error}") from None
-    except RecursionError:
-        raise ValueError("not an evaluation: the JSON is nested too deeply") from None
-    return _rows([_flat(each) for each in (loaded if isinstance(loaded, list) else [loaded])])
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    _require_distinct([name for name, _ in pairs], "members")
-    return dict(pairs)
-
-
-def _flat(loaded: object) -> list[tuple[str, object]]:
-    """Return the members of an object, with those of `metrics` in the place of it."""
-    if not _is_object(loaded):
-        raise ValueError(
-            'not an evaluation: write an object such as {"AUC": 0.9}, {"metrics": {…}}, '
-            "or a list of such objects"
-        )
-    beside: list[tuple[str, object]] = []
-    nested: list[dict[str, object]] = []
-    for name, value in loaded.items():
-        if name.casefold() == _METRICS and _is_object(value):
-            nested.append(value)
-        else:
-            beside.append((name, value))
-    _require_distinct([_METRICS] * len(nested), "objects")
-    within = [member for each in nested for member in each.items()]
-    twice = _foldeds(within) & _foldeds(beside)
-    return [
-        (name, _TWICE if folded(name) in twice else value) for name, value in (*within, *beside)
-    ]
-
-
-def _foldeds(members: Iterable[tuple[str, object]]) -> set[str]:
-    return {folded(name) for name, _ in members}
-
-
-def _is_object(value: object) -> TypeGuard[dict[str, object]]:
-    return isinstance(value, dict)
-
-
 def _rows(written: Sequence[Iterable[tuple[str, object]]]) -> tuple[Row, ...]:
     rows = tuple(map(_row, written))
     if not any(row.labels or row.metrics or row.unfit for row in rows):
@@ -249,18 +204,21 @@ def _row(cells: Iterable[tuple[str, object]]) -> Row:
     labels: dict[str, str] = {}
     metrics: dict[str, float] = {}
     unfit: dict[str, str] = {}
+    written: dict[str, str] = {}
     for name, value in cells:
         if value is None or value == "":
             continue
-        if not isinstance(value, str | float):
-            unfit[name] = _UNFIT.get(type(value), f"is in `{_METRICS}` and beside it: rename one")
-            continue
-        number = _number(value) if isinstance(value, str) else value
-        if number is not None:
-            metrics[name] = number
+        if isinstance(value, Unfit):
+            unfit[name] = value.why
+        elif not isinstance(value, str):
+            unfit[name] = _UNFIT[type(value)]
+        elif (number := _number(value)) is not None:
+            metrics[name], written[name] = number, value
+        elif _number(INVISIBLE.sub("", value)) is not None:
+            unfit[name] = f"has the character {first_invisible(value)} inside: write it without"
         else:
-            labels[name] = _readable(str(value))
-    return Row(labels, metrics, unfit)
+            labels[name] = readable(value)
+    return Row(labels, metrics, unfit, written)
 
 
 def _number(text: str) -> float | None:
@@ -273,48 +231,46 @@ def _number(text: str) -> float | None:
     return None
 
 
-def _require_distinct(names: Sequence[str], what: str) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if _readable(name) in seen:
-            raise ValueError(f"two {what} are named {short(name)}: rename one")
-        seen.add(name)
-
-
-def _readable(text: str) -> str:
-    """Return the text; half a character, as JSON can escape it, fits into no record."""
-    if _SURROGATE.search(text):
-        raise ValueError("not UTF-8: half a character is escaped in a text; write it whole")
-    return text
-
-
 def _fitting(rows: Sequence[Row], column: str, value: str | int) -> set[int]:
     """Return the places of the rows that have this value."""
     columns = _columns(rows)
     meant = named_like(columns, column)
     if not meant and folded(column) == NUMBER:
-        return {place for place in range(len(rows)) if _same(str(place + 1), value)}
+        return {place for place in range(len(rows)) if _same(str(place + 1), str(value))}
     if len(meant) != 1:
         many = "several columns are" if meant else "no column is"
         raise ValueError(
             f"gate.row: {many} named like {short(column)}; there are: {shown(columns)}"
         )
-    cells = [row.labels.get(meant[0], row.metrics.get(meant[0])) for row in rows]
-    return {place for place, cell in enumerate(cells) if cell is not None and _same(cell, value)}
+    return {place for place, row in enumerate(rows) if _has(row, meant[0], value)}
 
 
-def _same(cell: str | float, value: str | int) -> bool:
-    """Whether both are the same number, or the same text apart from case and blanks around it."""
-    number, wanted = _number(str(cell)), _number(str(value))
-    if number is not None and wanted is not None:
-        return number == wanted
-    return str(cell).strip().casefold() == str(value).strip().casefold()
+def _has(row: Row, column: str, value: str | int) -> bool:
+    """Whether a cell is the same text, or the same number where the value is one."""
+    number, text = row.metrics.get(column), row.labels.get(column, "")
+    if number is None:
+        return bool(text) and _same(text, str(value))
+    if math.isnan(number):
+        return False
+    if isinstance(value, int):
+        return number == value
+    return _same(row.written.get(column, str(number)), value)
 
 
-def _described(rows: Sequence[Row]) -> str:
+def _same(cell: str, value: str) -> bool:
+    """Whether both are the same text but for case, blanks around it and what is not seen."""
+    cell, value = (INVISIBLE.sub("", text).strip().casefold() for text in (cell, value))
+    return cell == value
+
+
+def _described(rows: Sequence[Row], *asked: str) -> str:
+    """Return the rows by their texts, and by the numbers of the columns that were asked for."""
     described = []
     for place, row in enumerate(rows[: _MOST + 1], start=1):
-        labels = ", ".join(f"{short(name)}: {short(text)}" for name, text in row.labels.items())
+        columns = {name for column in asked for name in named_like(row.written, column)}
+        cells = {name: row.written[name] for name in row.written if name in columns}
+        listed = {**cells, **row.labels}
+        labels = ", ".join(f"{short(name)}: {short(text)}" for name, text in listed.items())
         described.append(f"row {place} ({short(labels)})" if labels else f"row {place}")
     more = len(rows) - _MOST
     return ", ".join([*described[:_MOST], f"and {more} more"] if more > 0 else described)

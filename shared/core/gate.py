@@ -11,7 +11,8 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from shared.core.config_types import Name, Strict
-from shared.core.evaluation import Row, folded, metric_in, named_like, numbers_like, short, shown
+from shared.core.evaluation import Row, metric_in, numbers_like, oddity
+from shared.core.evaluation_names import folded, named_like, short, shown
 
 Direction = Literal["higher", "lower"]
 Kind = Literal["at_least", "at_most", "max_drop", "min_gain"]
@@ -240,7 +241,8 @@ def _missing(rule: Rule, row: Row) -> str:
         return f"{rule.metric} could be any of {shown(several)}: write one as it is there"
     texts = named_like(row.labels, rule.metric)
     if texts:
-        return f"{rule.metric} is not a number: {short(row.labels[texts[0]])}"
+        text = row.labels[texts[0]]
+        return f"{rule.metric} is not a number: {short(text)}{oddity(text)}"
     known = shown(tuple(row.metrics)) or "no numbers"
     others = shown((*row.labels, *row.unfit))
     also = f", and not as numbers {others}" if others else ""

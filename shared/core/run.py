@@ -263,10 +263,20 @@ class Run(Value):
         return self.models.get(endpoint.name, self.model)
 
     def moved(self, phase: Phase, at: datetime, note: str = "", **changes: object) -> "Run":
-        """Return this run in `phase` with `changes`, its trouble over and its history longer."""
+        """Return this run in `phase` with `changes`, its trouble over and its history longer.
+
+        What a person was advised to do is over with the run, unless the end brings its own.
+        """
         history = self.history
+        advice = None if phase in ENDS else self.advice
         if phase is not self.phase or note:
             history = (*history, Entry(at=at, phase=phase, note=note))[-_HISTORY:]
         return self.model_copy(
-            update={"phase": phase, "trouble": None, "history": history, **changes}
+            update={
+                "phase": phase,
+                "trouble": None,
+                "history": history,
+                "advice": advice,
+                **changes,
+            }
         )

@@ -6,6 +6,7 @@ Long form: RELEARN_API_EXAMPLES=1000 asks that many times for each operation and
 import importlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -34,6 +35,7 @@ from werkzeug.wrappers import Request, Response
 
 import function_app
 import functions.health
+from functions.methods import EVERY, OWN
 from local import api_description
 from shared import wiring
 from shared.history import Wanted
@@ -85,8 +87,7 @@ class Host:
     def __post_init__(self) -> None:
         for function in http_functions().values():
             trigger: Any = function.get_trigger()
-            (method,) = trigger.methods
-            name = str(getattr(method, "value", method)).upper()
+            name = getattr(function.get_user_function(), OWN)
             self.routes.append((name, trigger.route.split("/"), function.get_user_function()))
 
     def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
@@ -403,8 +404,27 @@ def test_every_http_function_is_in_the_document_under_its_own_name() -> None:
     assert set(told) == set(functions_) - {"openapi"}
     for name, (path, verb) in told.items():
         trigger: Any = functions_[name].get_trigger()
-        (method,) = trigger.methods
-        assert (f"/{trigger.route}", verb.upper()) == (path, str(getattr(method, "value", method)))
+        method = getattr(functions_[name].get_user_function(), OWN)
+        assert (f"/{trigger.route}", verb.upper()) == (path, method)
+
+
+def test_every_route_takes_every_method_and_says_which_is_its_own() -> None:
+    for function in http_functions().values():
+        trigger: Any = function.get_trigger()
+        taken = {str(getattr(method, "value", method)) for method in trigger.methods}
+        assert taken == set(EVERY)
+        own = getattr(function.get_user_function(), OWN)
+        for method in sorted(taken - {own}):
+            told = function.get_user_function()(func.HttpRequest(method, "http://x/api", body=b""))
+            assert (told.status_code, told.headers["Allow"]) == (405, own)
+            assert told.mimetype == "application/problem+json"
+            assert f"use {own}" in told.get_body().decode()
+
+
+def test_no_two_functions_have_one_route_where_the_platform_would_choose_by_name() -> None:
+    routes: list[Any] = [function.get_trigger() for function in http_functions().values()]
+    plain = [re.sub(r"\{[^}]*\}", "{}", trigger.route) for trigger in routes]
+    assert len(set(plain)) == len(plain)
 
 
 def test_the_app_answers_with_the_document_itself(setting: Setting) -> None:

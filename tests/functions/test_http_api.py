@@ -120,6 +120,26 @@ def test_an_empty_body_with_blanks_is_no_mistake(world: World, api: Api) -> None
     assert api.start(raw=b" \n").status == 202
 
 
+@pytest.mark.parametrize("mark", [b"\xef\xbb\xbf", b"\xef\xbb\xbf" * 2, b" \xef\xbb\xbf\n"])
+@pytest.mark.parametrize("body", [b"", b'{"data": "new.csv"}'])
+def test_a_byte_order_mark_before_a_body_is_no_mistake(
+    world: World, api: Api, mark: bytes, body: bytes
+) -> None:
+    world.upload()
+    assert api.start(raw=mark + body).status == 202
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_body_in_another_encoding_is_refused_by_what_it_is(
+    world: World, api: Api, encoding: str
+) -> None:
+    refused = api.start(raw='{"data": "new.csv"}'.encode(encoding))
+    assert (refused.status, refused.body["detail"]) == (
+        400,
+        "the body is not UTF-8: send JSON as UTF-8",
+    )
+
+
 def test_what_is_too_large_is_refused(world: World, api: Api) -> None:
     assert api.start(raw=b" " * (64 * 1024 + 1)).status == 413
     assert api.start(key="k" * 256).status == 400

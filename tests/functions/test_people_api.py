@@ -299,6 +299,17 @@ def test_what_changes_between_the_precondition_and_the_order_refuses_the_order(
     assert told.status in (409, 412), told.text
 
 
+def test_a_line_about_a_rejected_run_says_it_once(
+    asking: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_id = awaiting(asking)
+    assert reject(run_id, {"by": "ada", "reason": "poor"}).status == 202
+    (line,) = listed().body["runs"]
+    said = "rejected by ada (unverified): poor"
+    assert line["line"] == f"requested over HTTP; 1 blob, training-data/new.csv; {said}"
+    assert f"run {run_id} of pipeline sample {said}" in caplog.text
+
+
 @pytest.mark.parametrize(("default", "end"), [("reject", "rejected"), ("approve", "promoted")])
 def test_without_an_answer_in_time_the_default_is_taken_and_said(
     serve: Serve, default: str, end: str

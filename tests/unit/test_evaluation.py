@@ -178,7 +178,7 @@ def test_a_row_without_values_keeps_its_place_so_that_no_other_row_is_taken_for_
         (b",,\n", "no header line"),
         (b"AUC\n\n\n", "no rows"),
         (b"AUC,F1\n,\n", "no rows"),
-        ("AUC\n0.9\n".encode("utf-16"), "not UTF-8: byte 1 .*save it as UTF-8"),
+        ("AUC\n0.9".encode("utf-16") + b"\x00", "not UTF-16: byte .*save it as UTF-8"),
         (b"AUC\n\xe9\n", "not UTF-8: byte 5 "),
         (b"AUC,F1\n0.9,0.8\n0,9,0,8\n", "line 3: 4 cells, but the header has 2"),
         (b'AUC,x\n0.9,"two\nlines"\n1,2,3\n', "line 4: 3 cells"),
@@ -315,6 +315,33 @@ def test_every_number_comes_back_as_it_was_written(number: float) -> None:
     for row in (*table(f"AUC\n{number!r}\n"), *document(json.dumps({"AUC": number}))):
         found = row.metrics["AUC"]
         assert found == number or (math.isnan(found) and math.isnan(number))
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"Model,AUC\nsesame,0.9\n", "e.csv"),
+        ("Model,AUC\nsesame,0.9\n".encode("utf-16"), "e.csv"),
+        ("Model,AUC\nsesame,0.9\n".encode("utf-16-le"), "e.csv"),
+        (b'{"Model": "sesame", "AUC": 0.9}', "e.json"),
+        (b'{"Model": "\\u0073esame", "AUC": 0.9}', "e.json"),
+    ],
+)
+def test_a_secret_is_taken_out_in_whatever_form_it_is_written(content: bytes, name: str) -> None:
+    def clean(text: str) -> str:
+        return text.replace("sesame", "***")
+
+    assert read_evaluation(content, name, clean) == (Row({"Model": "***"}, {"AUC": 0.9}),)
+
+
+def test_a_secret_that_is_a_name_is_in_no_message() -> None:
+    twice = b'{"\\u0073esame": 1, "sesam\\u0065": 2}'
+    with pytest.raises(ValueError, match=r"two members are named \*\*\*"):
+        read_evaluation(twice, "e.json", lambda text: text.replace("sesame", "***"))
+
+
+def test_a_long_run_of_invisible_characters_costs_no_time() -> None:
+    assert table("AUC\nx" + "\u200b" * 120_000 + "x\n")[0].labels["AUC"]
 
 
 def test_one_row_needs_no_choice() -> None:

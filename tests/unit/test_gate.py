@@ -206,7 +206,11 @@ def test_a_metric_that_is_a_text_or_could_be_two_fails_and_says_so() -> None:
     ("text", "metric", "why"),
     [
         ('{"AUC": 0.9, "matrix": [[1]]}', "matrix", "matrix is a list, not a number"),
-        ('{"AUC": {"macro": 0.9}}', "AUC", "AUC is an object, not a number"),
+        (
+            '{"AUC": {"macro": 0.9}}',
+            "AUC",
+            "AUC is an object, not a number: name a member of it, such as AUC.macro",
+        ),
         ('{"passed": true}', "Passed", "Passed is true or false, not a number"),
         (
             '{"metrics": {"AUC": 0.9}, "auc": 0.7}',

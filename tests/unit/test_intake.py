@@ -426,3 +426,24 @@ def test_a_key_whose_run_was_removed_is_no_key_for_another_one(world: Observed) 
     with pytest.raises(RequestClash, match="was removed: use another key"):
         world.intake.asked.requested(world.pipeline, "k", ManualRequest())
     assert not world.open_runs()
+
+
+def test_a_blob_that_a_pipeline_only_reads_is_not_said_to_match_none(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    data = {"blob": "{name}.csv", "opens_runs": False}
+    world = Observed(config={"pipeline": {"data": data}})
+    world.upload()
+    assert world.deliver() == world.runs() == []
+    assert "opens no run: it is for sample, where opens_runs is false" in caplog.text
+    assert "matches no pipeline" not in caplog.text
+
+
+def test_a_blob_of_no_pipeline_is_said_to_match_none(
+    world: Observed, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    world.upload("other.parquet")
+    world.intake.blob_landed("other.parquet")
+    assert "matches no pipeline" in caplog.text

@@ -1,6 +1,7 @@
 """Apps and settings that are not sound are refused with a reason that names what to change."""
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -54,6 +55,20 @@ def test_refused(
         assert SECRET not in str(caught.value)
     finally:
         host.stop()
+
+
+def test_a_port_that_is_taken_is_refused_before_a_worker_starts(
+    refused_app: Callable[[str], Path],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        app = refused_app("raise SystemExit('a worker started')")
+        host = Host(HostConfig.load(app), port)
+        try:
+            with pytest.raises(RefusedError, match=f"port {port} is taken: .*--port"):
+                host.start()
+        finally:
+            host.stop()
 
 
 def test_an_identity_is_accepted_for_a_connection(

@@ -1,0 +1,117 @@
+"""Turns the bytes of an evaluation into text, and knows the characters that nobody sees in it."""
+
+import re
+import unicodedata
+from typing import Final
+
+#: What is drawn as nothing: byte order marks, zero-width blanks and joiners, marks of direction.
+_HIDDEN: Final = r"\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+INVISIBLE: Final = re.compile(f"[{_HIDDEN}]")
+_RUN: Final = re.compile(f"[{_HIDDEN}]++")
+_BESIDE: Final = re.compile(r"[\s,;:\"'{}\[\]]?")
+_TYPE_LINE: Final = re.compile(r"\s*#type\b[^\r\n]*", re.IGNORECASE)
+_MARKS: Final = (
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+#: In small letters.
+_FORMS: Final = (
+    (b"pk\x03\x04", "a ZIP archive or a workbook (.xlsx)"),
+    (b"\xd0\xcf\x11\xe0", "a workbook (.xls)"),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"par1\x15", "a Parquet file"),
+    (b"%pdf-", "a PDF file"),
+    (b"<?xml", "XML"),
+    (b"<!doctype", "HTML"),
+    (b"<html", "HTML"),
+)
+_NUL: Final = "\x00"
+_SHOWS: Final = 32
+
+
+def text_of(content: bytes) -> str:
+    """Return the text: UTF-8, or UTF-16 and UTF-32 where that is certain.
+
+    UTF-16 without a byte order mark is certain where each of the first characters stands beside
+    a zero byte, on the same side of it.
+
+    Raises:
+        ValueError: it is in no such form; the message names what is wrong.
+    """
+    _refuse_forms(content)
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), None)
+    encoding = encoding or _unmarked(content) or "utf-8"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        place = f"byte {error.start + 1} does not belong there"
+        raise ValueError(f"not {encoding.upper()}: {place}; save it as UTF-8") from None
+    if _NUL in text:
+        line = text.count("\n", 0, text.index(_NUL)) + 1
+        raise ValueError(f"line {line} holds {named(_NUL)}: save it as UTF-8 text")
+    return text
+
+
+def without_edges(text: str) -> str:
+    """Return the text without invisible characters beside blanks, separators, quotes and ends.
+
+    Between two letters or digits they stay: what they part might be one number or two.
+    """
+
+    def kept(run: re.Match[str]) -> str:
+        before, after = text[max(run.start() - 1, 0) : run.start()], text[run.end() : run.end() + 1]
+        return "" if _BESIDE.fullmatch(before) or _BESIDE.fullmatch(after) else run[0]
+
+    return _RUN.sub(kept, text)
+
+
+def without_type_line(text: str) -> str:
+    """Return the text with an empty line for a first `#TYPE …`, as PowerShell writes it."""
+    found = _TYPE_LINE.match(text)
+    return text if found is None else text[: found.start()] + text[found.end() :]
+
+
+def named(character: str) -> str:
+    """Return how a message names a character that might not be seen."""
+    name = unicodedata.name(character, "null" if character == _NUL else "a control character")
+    return f"U+{ord(character):04X} ({name.lower()})"
+
+
+def first_invisible(text: str) -> str | None:
+    """Return the name of the first invisible character, None where there is none."""
+    found = INVISIBLE.search(text)
+    return named(found[0]) if found else None
+
+
+def looks_like(text: str) -> str:
+    """Return the text as it looks, its digits and signs as ASCII has them."""
+    plain = unicodedata.normalize("NFKC", INVISIBLE.sub("", text))
+    return "".join(_plain(character) for character in plain)
+
+
+def _plain(character: str) -> str:
+    digit = unicodedata.digit(character, None)
+    if digit is not None:
+        return str(digit)
+    return "-" if unicodedata.category(character) == "Pd" or character == "\u2212" else character
+
+
+def _refuse_forms(content: bytes) -> None:
+    start = content[:64].lstrip().lower()
+    for sign, form in _FORMS:
+        if start.startswith(sign):
+            raise ValueError(f"it seems to be {form}: write CSV or JSON")
+
+
+def _unmarked(content: bytes) -> str | None:
+    """Return which UTF-16 it is where zero bytes show it, None where they do not."""
+    head = content[:_SHOWS]
+    for encoding, zeros, letters in (
+        ("utf-16-le", head[1::2], head[0::2]),
+        ("utf-16-be", head[0::2], head[1::2]),
+    ):
+        if len(content) % 2 == 0 and zeros and not any(zeros) and all(letters):
+            return encoding
+    return None

@@ -1,0 +1,204 @@
+"""`make run`: what a restart keeps, and what a start refuses."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from azure.storage.blob import BlobServiceClient
+
+from local.studio import HttpBlobs, LogisticTrainer, OutputKind, Studio
+from local.studio.sample import sample_data
+from local.studio.server import StudioServer
+from local.studio.training import Trained
+from tests.waiting import eventually
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = {
+    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+    "FUNCTIONS_WORKER_RUNTIME": "python",
+    "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
+    "TRAINING_DATA_CONTAINER": "training-data",
+    "MODELS_CONTAINER": "models",
+    "LEDGER_CONTAINER": "ledger",
+    "BLOB_SOURCE": "LogsAndContainerScan",
+    "POLL_SCHEDULE": "*/1 * * * * *",
+    "LOOK_EVERY_MIN": "1s",
+}
+
+
+class HeldTrainer(LogisticTrainer):
+    """Trains when it is let."""
+
+    def __init__(self) -> None:
+        self.begun, self.let = threading.Event(), threading.Event()
+
+    def train(
+        self, inputs: Mapping[str, bytes], parameters: Mapping[str, str], *, label: str | None
+    ) -> Trained:
+        self.begun.set()
+        assert self.let.wait(100)
+        return super().train(inputs, parameters, label=label)
+
+
+class Run:
+    """One `make run` over a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.storage = folder, folder / "azurite"
+        self.settings, self._log = folder / "settings.json", folder / "log"
+
+    def write(self, settings: Mapping[str, str], pipelines: str) -> None:
+        file = self.folder / "pipelines.yaml"
+        file.write_text(pipelines)
+        values = {**SETTINGS, "PIPELINES_FILE": str(file), **settings}
+        self.settings.write_text(json.dumps({"Values": values}))
+
+    def command(self, *more: str) -> list[str]:
+        options = ["--settings", str(self.settings), "--storage", str(self.storage)]
+        return [sys.executable, "-u", "-m", "local.run", *options, *more]
+
+    def refused(self, *more: str) -> str:
+        """Start it, and return what it says as it ends at once."""
+        done = subprocess.run(  # noqa: S603 -- ourselves
+            self.command(*more), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 1, done
+        assert "Traceback" not in done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    @contextmanager
+    def running(self) -> Iterator["subprocess.Popen[bytes]"]:
+        self._log.unlink(missing_ok=True)
+        with self._log.open("wb") as log:
+            # As in the background of a shell, where SIGINT is ignored unless a program asks.
+            background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+            process = subprocess.Popen(  # noqa: S603 -- ourselves
+                [*background, *self.command("--port", "0")],
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            eventually(lambda: "serving" in self.log or process.poll() is not None)
+            assert process.poll() is None, self.log
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(30)
+            finally:
+                process.kill()
+
+    def waits_for(self, text: str) -> None:
+        try:
+            eventually(lambda: text in self.log, text)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log}") from None
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    @property
+    def url(self) -> str:
+        return self.log.partition(" at http://")[2].partition(" ")[0]
+
+    @property
+    def connection(self) -> str:
+        return self.log.partition("connect with: ")[2].partition("\n")[0]
+
+    def runs(self) -> list[dict[str, Any]]:
+        answer = requests.get(f"http://{self.url}/api/runs", timeout=30)
+        lines: list[dict[str, Any]] = answer.json()["runs"] if answer.ok else []
+        return lines
+
+    def upload(self, name: str, content: bytes) -> None:
+        with BlobServiceClient.from_connection_string(self.connection) as account:
+            account.get_blob_client("training-data", name).upload_blob(content)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(tmp_path)
+
+
+def test_a_restart_kills_no_job_under_way(run: Run) -> None:
+    trainer = HeldTrainer()
+    studio = Studio(
+        storage=HttpBlobs(),
+        trainer=trainer,
+        clock=lambda: datetime.now(UTC),
+        new_id=lambda: uuid.uuid4().hex,
+    )
+    with StudioServer(studio, trainer=LogisticTrainer()) as server:
+        outputs = {"output1": OutputKind.MODEL, "output2": OutputKind.EVALUATION}
+        service = studio.publish_training("training", outputs=outputs)
+        training = {
+            "service": server.url + service.jobs_url,
+            "api_key": "${TRAINING_KEY}",
+            "outputs": {"output1": "model.ilearner", "output2": "evaluation.csv"},
+        }
+        pipeline = {"data": {"blob": "{name}.csv"}, "training": training}
+        run.write({"TRAINING_KEY": service.api_key}, json.dumps({"pipelines": {"one": pipeline}}))
+        with run.running():
+            run.waits_for("have no problem")
+            run.upload("a.csv", sample_data())
+            assert trainer.begun.wait(60), run.log
+        with run.running():
+            trainer.let.set()
+            ended = {"finished", "failed", "parked"}
+            found = eventually(lambda: [r for r in run.runs() if r["phase"] in ended], run.log)
+            assert [line["phase"] for line in found] == ["finished"], (found, run.log)
+        assert [len(job.started_at) for job in studio.jobs] == [1]
+
+
+def test_a_second_one_on_the_same_folder_is_refused_before_it_starts_anything(run: Run) -> None:
+    run.write({}, "pipelines: {}")
+    with run.running() as first:
+        said = run.refused("--port", "0")
+        assert f"is in use by process {first.pid}" in said
+        assert "--storage" in said
+        assert "serving" not in said
+        assert first.poll() is None
+
+
+def test_a_taken_port_is_said_before_anything_starts(run: Run) -> None:
+    run.write({}, "pipelines: {}")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = run.refused("--port", str(port))
+    assert f"Port {port} is taken" in said
+    assert not run.storage.exists()
+
+
+def test_a_broken_file_is_said_at_the_start_and_of_data_that_lands(run: Run) -> None:
+    run.write({}, "pipelines: [")
+    with run.running():
+        run.waits_for("to correct, then start again:\n  pipelines.yaml: is not plain YAML")
+        run.upload("a.csv", b"a,b\n1,2\n")
+        run.waits_for("blob a.csv opens no run now: the pipelines file has an error")
+    assert "Traceback" not in run.log
+    assert "matches no pipeline" not in run.log
+
+
+def test_a_wrong_setting_is_said_at_the_start_and_leaves_no_traceback(run: Run) -> None:
+    run.write({"CLAIM_LEASE": "soon"}, "pipelines: {}")
+    with run.running():
+        run.waits_for("to correct, then start again:")
+        assert "CLAIM_LEASE" in run.log.partition("to correct, then start again:")[2]
+        run.upload("a.csv", b"a,b\n1,2\n")
+        run.waits_for("on_training_data failed")
+        run.waits_for("ConfigError: ")
+    assert "Traceback" not in run.log
