@@ -85,6 +85,7 @@ def health_details(req: func.HttpRequest) -> func.HttpResponse:
             found.problems.append(("storage", f"storage: {exc}"))
     told = HealthDetails(
         **{**found.shape(), "problems": [text for _, text in found.problems]},
+        hints=[str(hint) for hint in built.hints],
         last_search=search,
         parked=list(page.run_ids),
         next=page.cursor,

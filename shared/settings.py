@@ -7,31 +7,33 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from shared.connections import (
+    DEFAULT_CONNECTION,
+    connection_hints,
+    connection_name,
+    connection_problems,
+)
 from shared.core.durations import parse_duration, show_duration
 from shared.core.references import references_in, replace_references
 from shared.errors import ConfigError
+from shared.problems import Problem
 
-_CONNECTIONS: Final = ("DataStorage", "ModelsStorage", "LedgerStorage")
-DEFAULT_CONNECTION: Final = "AzureWebJobsStorage"
+__all__ = [
+    "DEFAULT_CONNECTION",
+    "POLL_DEFAULT",
+    "SCHEDULE_TICK_DEFAULT",
+    "Problem",
+    "Settings",
+    "connection_name",
+    "read_settings",
+    "resolve",
+]
+
 POLL_DEFAULT: Final = "*/30 * * * * *"
 SCHEDULE_TICK_DEFAULT: Final = "0 * * * * *"
 _FUNCTION_TIMEOUT: Final = timedelta(minutes=5)
 _TIMEOUT_SETTING: Final = "AzureFunctionsJobHost__functionTimeout"
-#: Those whose blobs trigger a function: the host passes each event on by a queue of the account.
-_TRIGGERING: Final = ("DataStorage", "ModelsStorage")
 _BLOB_SOURCES: Final = ("EventGrid", "LogsAndContainerScan")
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something in the settings or the pipelines file that a person must change."""
-
-    where: str  #: a setting's name, or `file:line: path`
-    what: str
-    cure: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}" + (f": {self.cure}" if self.cure else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Settings:
     look_every_max: timedelta
     development: bool
     problems: tuple[Problem, ...]
+    hints: tuple[Problem, ...] = ()  #: what is set and not used, and the like
 
     @property
     def containers(self) -> tuple[str, ...]:
@@ -75,11 +78,8 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
     source = environment.get("BLOB_SOURCE") or _BLOB_SOURCES[0]
     if source not in _BLOB_SOURCES:
         problems.append(Problem("BLOB_SOURCE", "unknown source", " or ".join(_BLOB_SOURCES)))
-    for name in _CONNECTIONS:
-        if connection_name(environment, name) is None:
-            cure = f"set {name}, {name}__blobServiceUri or {DEFAULT_CONNECTION}"
-            problems.append(Problem(name, "no storage connection", cure))
-    problems += _missing_queues(environment)
+    development = environment.get("AZURE_FUNCTIONS_ENVIRONMENT") == "Development"
+    problems += connection_problems(environment, development=development)
     lease = _duration(environment, "CLAIM_LEASE", "6m", problems)
     timeout = _function_timeout(environment, root, problems)
     if lease <= timeout:
@@ -101,42 +101,10 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
         function_timeout=timeout,
         look_every_min=look_every_min,
         look_every_max=look_every_max,
-        development=environment.get("AZURE_FUNCTIONS_ENVIRONMENT") == "Development",
+        development=development,
         problems=tuple(problems),
+        hints=tuple(connection_hints(environment)),
     )
-
-
-def connection_name(environment: Mapping[str, str], name: str) -> str | None:
-    """Return the connection that `name` stands for: itself where set, else the app's own."""
-    for candidate in (name, DEFAULT_CONNECTION):
-        forms = [candidate, f"{candidate}__blobServiceUri", f"{candidate}__serviceUri"]
-        if candidate == DEFAULT_CONNECTION:
-            forms.append(f"{candidate}__accountName")
-        if any(environment.get(form) for form in forms):
-            return candidate
-    return None
-
-
-def _missing_queues(environment: Mapping[str, str]) -> list[Problem]:
-    """Return the connections by identity whose blobs would trigger nothing.
-
-    A connection string holds the queue's address; so does the account's name, for the host. The
-    URI of the blob service does not (contract azure-functions §2, identity-based connection).
-    """
-    used = dict.fromkeys(connection_name(environment, name) for name in _TRIGGERING)
-    cure = (
-        "write https://<account>.queue.core.windows.net, and give the app's identity Storage "
-        "Blob Data Owner and Storage Queue Data Contributor on the account"
-    )
-    return [
-        Problem(f"{name}__queueServiceUri", "not set, and a blob trigger needs it", cure)
-        for name in used
-        if name is not None
-        and not any(
-            environment.get(form)
-            for form in (name, f"{name}__queueServiceUri", f"{name}__accountName")
-        )
-    ]
 
 
 def resolve(environment: Mapping[str, str], text: str) -> str:

@@ -80,6 +80,11 @@ class App:
         return (*self.settings.problems, *self.configuration.problems)
 
     @property
+    def hints(self) -> tuple[Problem, ...]:
+        """What a person should know, though the app works with it."""
+        return (*self.settings.hints, *self.configuration.hints)
+
+    @property
     def problems(self) -> tuple[Problem, ...]:
         """The same, and what pipelines with an error go on by meanwhile."""
         return (*self.found, *self.intake.last_good.notes())
@@ -90,6 +95,7 @@ class Unusable:
     """The app cannot even be put together: these settings are wrong."""
 
     problems: tuple[Problem, ...]
+    hints: tuple[Problem, ...] = ()
 
     @property
     def found(self) -> tuple[Problem, ...]:
@@ -124,6 +130,8 @@ def app_or_problems() -> App | Unusable:
     built = build(os.environ, ROOT, RequestsHttp(), SystemClock(), STARTED_AT)
     for problem in built.found:
         log.error("wrong setting: %s", problem)
+    for hint in built.hints:
+        log.warning("setting: %s", hint)
     return built
 
 
@@ -138,7 +146,10 @@ def build(
     redactor = redactor_for(environment, configuration.pipelines.values(), settings.containers)
     use(redactor)
     if settings.problems:
-        return Unusable((*settings.problems, *configuration.problems))
+        return Unusable(
+            (*settings.problems, *configuration.problems),
+            (*settings.hints, *configuration.hints),
+        )
     try:
         accounts = {
             name: _account(environment, name, development=settings.development)

@@ -8,7 +8,7 @@ from shared.errors import ConfigError
 from shared.settings import Problem, connection_name, read_settings, resolve
 
 GOOD = {
-    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+    "AzureWebJobsStorage": "AccountName=mine;AccountKey=a2V5",
     "TRAINING_DATA_CONTAINER": "training-data",
     "MODELS_CONTAINER": "models",
     "LEDGER_CONTAINER": "ledger",
@@ -176,9 +176,15 @@ def test_a_connection_is_found_in_each_of_its_forms(
             {"AzureWebJobsStorage": "", "AzureWebJobsStorage__blobServiceUri": "https://x"},
             ["AzureWebJobsStorage"],
         ),
-        ({"AzureWebJobsStorage": "", "AzureWebJobsStorage__accountName": "x"}, []),
-        ({"DataStorage": "x", "DataStorage__blobServiceUri": "https://x"}, []),
-        ({"DataStorage__blobServiceUri": "https://x", "DataStorage__accountName": "x"}, []),
+        ({"AzureWebJobsStorage": "", "AzureWebJobsStorage__accountName": "account"}, []),
+        (
+            {
+                "DataStorage": GOOD["AzureWebJobsStorage"],
+                "DataStorage__blobServiceUri": "https://x",
+            },
+            [],
+        ),
+        ({"DataStorage__blobServiceUri": "https://x", "DataStorage__accountName": "account"}, []),
         (
             {
                 "DataStorage__blobServiceUri": "https://x",
