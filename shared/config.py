@@ -14,13 +14,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from shared.config_files import FileRefused, bounded_text, read_probe
-from shared.config_source import KeyPath, Source, find, references, repeated, secrets
+from shared.config_scalars import KeyPath, misread
+from shared.config_source import Source, find, references, repeated, secrets
 from shared.config_yaml import MOST_BYTES, Loader, where_it_breaks
 from shared.configuration import Configuration
 from shared.core.config_types import Strict
 from shared.core.identity import unclear
 from shared.core.pipeline import Pipeline
-from shared.settings import Problem
+from shared.problems import Problem
 
 __all__ = ["Configuration", "json_schema", "load_pipelines"]
 
@@ -256,6 +257,8 @@ class _PipelineReader:
             if not self._environment.get(name):
                 cure = "add it to the app settings (locally: Values in local.settings.json)"
                 self._add(path, f"app setting {name} is not set", cure)
+        for path, found in misread(tree):
+            self._add(path, found.what, found.cure)
         for path in secrets(tree):
             cure = "put it into an app setting, and name that as ${NAME}"
             self._add(path, "holds what looks like a signature or a key", cure)

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import yaml
 
+from shared.config_scalars import KeyPath
 from shared.config_yaml import line_of
 from shared.core.redact import one_line
 from shared.core.references import references_in
-from shared.settings import Problem
+from shared.problems import Problem
 
-KeyPath = tuple[str | int, ...]
 #: Of a key that is shown.
 _LONGEST_KEY: Final = 80
 #: What must be in an app setting; a text that names the setting itself is fine.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.core.pipeline import Pipeline
-from shared.settings import Problem
+from shared.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)
