@@ -21,6 +21,7 @@ from shared.configuration import Configuration
 from shared.core.config_types import Strict
 from shared.core.identity import unclear
 from shared.core.pipeline import Pipeline
+from shared.core.schedule import hints_of
 from shared.problems import Problem
 
 __all__ = ["Configuration", "json_schema", "load_pipelines"]
@@ -89,6 +90,7 @@ class _Reader:
             raise ValueError(f"it lists more than {_MOST_PIPELINES} pipelines")
         pipelines: dict[str, Pipeline] = {}
         broken: dict[str, tuple[Problem, ...]] = {}
+        hints: list[Problem] = []
         for key, node in pairs:
             name = key.value
             reader = _PipelineReader(
@@ -101,6 +103,7 @@ class _Reader:
             pipeline = reader.read(self._loader, node)
             if pipeline is not None:
                 pipelines[name] = pipeline
+                hints += reader.hints(pipeline)
             else:
                 broken[name] = _the_first(reader.problems, name)
                 problems += broken[name]
@@ -108,7 +111,7 @@ class _Reader:
             pipelines.pop(name, None)
             broken[name] = (*broken.get(name, ()), problem)
             problems.append(problem)
-        return Configuration(pipelines, tuple(problems), broken)
+        return Configuration(pipelines, tuple(problems), broken, tuple(hints))
 
 
 def _value_of(root: yaml.Node | None, key: str) -> yaml.MappingNode | None:
@@ -251,6 +254,11 @@ class _PipelineReader:
         except Exception as exc:  # noqa: BLE001 -- one odd pipeline never stops the others
             self._add((), f"cannot be understood ({type(exc).__name__})", _EXAMPLE)
         return None
+
+    def hints(self, pipeline: Pipeline) -> Iterator[Problem]:
+        """Yield what a sound pipeline does that its writer may not expect."""
+        for hint in hints_of(pipeline.schedule):
+            yield self._source.problem(("pipelines", self._name, "schedule"), hint)
 
     def _read(self, tree: dict[str, Any]) -> Pipeline | None:
         for path, name in references(tree):

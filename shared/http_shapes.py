@@ -240,7 +240,7 @@ class EndpointList(Answer):
 Status = Literal["healthy", "attention", "unusable"]
 
 
-Kind = Literal["configuration", "storage", "poll"]
+Kind = Literal["configuration", "storage", "poll", "schedules"]
 
 
 class Health(Answer):

@@ -1,7 +1,7 @@
 """The app settings, read once; every wrong one is reported by name, none raises at import."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from shared.connections import (
 )
 from shared.core.durations import parse_duration, show_duration
 from shared.core.references import references_in, replace_references
+from shared.core.schedule import checked_schedule, hints_of
 from shared.errors import ConfigError
 from shared.problems import Problem
 
@@ -49,6 +50,8 @@ class Settings:
     look_every_min: timedelta
     look_every_max: timedelta
     development: bool
+    poll_schedule: str
+    schedule_tick: str
     problems: tuple[Problem, ...]
     hints: tuple[Problem, ...] = ()  #: what is set and not used, and the like
 
@@ -92,6 +95,10 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
         shown = f"{show_duration(look_every_min)} is longer than LOOK_EVERY_MAX"
         cure = f"LOOK_EVERY_MAX is {show_duration(look_every_max)}, change one of them"
         problems.append(Problem("LOOK_EVERY_MIN", shown, cure))
+    timers = {"POLL_SCHEDULE": POLL_DEFAULT, "SCHEDULE_TICK": SCHEDULE_TICK_DEFAULT}
+    schedules = {
+        name: _schedule(environment, name, default, problems) for name, default in timers.items()
+    }
     return Settings(
         data_container=containers[0],
         models_container=containers[1],
@@ -102,8 +109,10 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
         look_every_min=look_every_min,
         look_every_max=look_every_max,
         development=development,
+        poll_schedule=schedules["POLL_SCHEDULE"],
+        schedule_tick=schedules["SCHEDULE_TICK"],
         problems=tuple(problems),
-        hints=tuple(connection_hints(environment)),
+        hints=(*connection_hints(environment), *_schedule_hints(schedules)),
     )
 
 
@@ -134,6 +143,25 @@ def _duration(
     except ValueError as exc:
         problems.append(Problem(name, str(exc)))
         return parse_duration(default)
+
+
+def _schedule(
+    environment: Mapping[str, str], name: str, default: str, problems: list[Problem]
+) -> str:
+    """Return the schedule of a timer; the host is given what stands there, right or wrong."""
+    text = environment.get(name) or default
+    try:
+        return checked_schedule(text)
+    except ValueError as exc:
+        what, _, cure = str(exc).partition(": ")
+        problems.append(Problem(name, what, cure))
+        return default
+
+
+def _schedule_hints(schedules: Mapping[str, str]) -> Iterator[Problem]:
+    for name, schedule in schedules.items():
+        for hint in hints_of(schedule):
+            yield Problem(name, hint)
 
 
 def _longer_than_nothing(text: object) -> timedelta:

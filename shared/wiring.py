@@ -37,6 +37,7 @@ from shared.retention import Retention
 from shared.settings import Problem, Settings, connection_name, read_settings
 from shared.storage_clock import StorageClock
 from shared.sweep import Sweep
+from shared.ticks import Ticks
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -73,6 +74,7 @@ class App:
     orders: Orders
     pipelines: Pipelines
     history: History
+    ticks: Ticks
 
     @property
     def found(self) -> tuple[Problem, ...]:
@@ -203,6 +205,7 @@ def assemble(
         Orders(context, intake),
         Pipelines(context, intake),
         History(context),
+        Ticks(context),
     )
 
 

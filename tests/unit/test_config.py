@@ -141,8 +141,8 @@ CASES: list[tuple[Change, str, str]] = [
     (put("data.blob", ""), "data.blob", "at least 1 character"),
     (put("data.blob", "/x.csv"), "data", "leading slash"),
     (put("data.blob", "{na me}.csv"), "data", "token"),
-    (put("schedule", "0 3 * * 1"), "schedule", "six fields"),
-    (put("schedule", "0 0 0 30 2 *"), "schedule", "ever fires"),
+    (put("schedule", "0 3 * *"), "schedule", "six fields"),
+    (put("schedule", "0 0 0 30 2 *"), "schedule", "never fires"),
     (put("training.outputs", {"o": "model.bin"}), "outputs.o", ".ilearner"),
     (put("training.outputs", {"o": "deep/model.ilearner"}), "outputs.o", "folder"),
     (put("training.outputs", {"o": "a.ilearner", "p": "b.ilearner"}), "endpoints", "one of"),
@@ -462,3 +462,11 @@ def test_two_pipelines_whose_endpoints_may_be_one_at_another_host_are_refused(lo
     shared = load(file("https://ussouthcentral.management.azureml.net"))
     assert not shared.problems
     assert set(shared.pipelines) == {"census", "churn"}
+
+
+def test_a_schedule_that_does_less_than_it_seems_has_a_hint_and_is_used(load: Load) -> None:
+    found = load(put("schedule", "0 */90 * * * *"))
+    assert found.problems == ()
+    (hint,) = found.hints
+    assert "pipelines.census.schedule" in hint.where
+    assert "minute: */90 fires at 0 alone" in hint.what

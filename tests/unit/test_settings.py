@@ -56,6 +56,11 @@ def test_everything_wrong_is_told_at_once_by_name(tmp_path: Path) -> None:
         ("CLAIM_LEASE", "soon"),
         ("CLAIM_LEASE", "5m"),
         ("CLAIM_LEASE", "99999999999d"),
+        ("POLL_SCHEDULE", "every minute"),
+        ("POLL_SCHEDULE", "0 0 0 31 2 *"),
+        ("POLL_SCHEDULE", "00:01:00"),
+        ("SCHEDULE_TICK", "0 0 3 * * 7"),
+        ("SCHEDULE_TICK", "0 0 3 ? * MON"),
         ("LOOK_EVERY_MIN", "30"),
         ("LOOK_EVERY_MAX", "-5m"),
         ("LOOK_EVERY_MIN", "0s"),
@@ -231,3 +236,11 @@ def test_a_missing_setting_is_named(environment: dict[str, str]) -> None:
 def test_a_problem_says_where_what_and_how_to_mend_it() -> None:
     assert str(Problem("X", "is wrong", "mend it")) == "X: is wrong: mend it"
     assert str(Problem("X", "is wrong")) == "X: is wrong"
+
+
+def test_a_schedule_of_a_timer_that_does_less_than_it_seems_has_a_hint(tmp_path: Path) -> None:
+    settings = read_settings({**GOOD, "POLL_SCHEDULE": "0 */90 * * * *"}, tmp_path)
+    assert settings.problems == ()
+    (hint,) = settings.hints
+    assert (hint.where, "fires at 0 alone" in hint.what) == ("POLL_SCHEDULE", True)
+    assert settings.poll_schedule == "0 */90 * * * *"
