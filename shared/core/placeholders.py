@@ -11,7 +11,7 @@ _VAULT_CURE: Final = (
 #: As the example files, the documentation and templates write what is to be replaced.
 _PLACEHOLDER: Final = re.compile(
     r"\s*(?:<[^<>]+>|\[[^\[\]]+\]|todo|tbd|change[_ -]?me|replace[_ -]?me|x{3,}|\.{3}|…|"
-    r"(?:the|your)[_ -].{0,60}\b(?:key|token|secret|password|string|name)s?)\s*",
+    r"(?:the|your)[_ -](?:.{0,60}[_ -])?(?:key|token|secret|password|string|name)s?)\s*",
     re.IGNORECASE,
 )
 #: The same within a text that has no use for these signs.
