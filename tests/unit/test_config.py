@@ -470,3 +470,60 @@ def test_a_schedule_that_does_less_than_it_seems_has_a_hint_and_is_used(load: Lo
     (hint,) = found.hints
     assert "pipelines.census.schedule" in hint.where
     assert "minute: */90 fires at 0 alone" in hint.what
+
+
+@pytest.mark.parametrize(
+    ("blob", "says"),
+    [
+        ("*.csv", "write {name}"),
+        ("census/*", "write {name}"),
+        ("census/{date}/?.csv", "write {name}"),
+        ("**/data.csv", "{folder}/{name}; a token never crosses a /"),
+        ("census/**", "a token never crosses a /"),
+        ("census/(.*).csv", "regular expressions"),
+        ("census/(.+)", "regular expressions"),
+        ("census/(a|b).csv", "regular expressions"),
+        (r"census/\d+.csv", "regular expressions"),
+        ("census/[0-9].csv", "regular expressions"),
+        ("^census/{name}.csv", "regular expressions"),
+        ("census/{name}.csv$", "regular expressions"),
+        ("%FOLDER%/{name}.csv", "%NAME% is not replaced"),
+        ("census/%Y-%m/{name}.csv", "write {date}"),
+        ("${TRAINING_KEY}/{name}.csv", "write the text itself"),
+        ("@{pipeline().x}/{name}.csv", "expressions"),
+        ("@dataset().folder", "expressions"),
+        ("<folder>/{name}.csv", "<name> stands for itself"),
+        (r"census\{name}.csv", "write /"),
+        ("https://a.blob.core.windows.net/training-data/x.csv", "this is a URL"),
+        ("wasbs://training-data@a/x.csv", "this is a URL"),
+        ("census/", "names a folder"),
+        ("./census/{name}.csv", "a part . or .."),
+        ("census/../{name}.csv", "a part . or .."),
+        ("census/{rand-guid}.csv", "a {token} is a name"),
+        ("census/{name:[a-z]+}.csv", "regular expressions"),
+        ("census/{}.csv", "a {token} is a name"),
+    ],
+)
+def test_a_pattern_of_another_tool_is_refused_with_what_to_write(
+    load: Load, blob: str, says: str
+) -> None:
+    text = only(load(put("data.blob", blob)))
+    assert "pipelines.census.data.blob: " in text
+    assert says in text
+    path = only(load(put("training.inputs", {"input1": blob})))
+    assert "pipelines.census.training.inputs" in path
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        "100%/{name}.csv",
+        "a (1)/{name}.csv",
+        "a.b-c_d/{x}~{y}.csv",
+        "{a}",
+        "år/{name}.csv",
+        "a+b/{n}",
+    ],
+)
+def test_a_pattern_of_plain_text_and_tokens_is_taken(load: Load, blob: str) -> None:
+    assert load(put("data.blob", blob)).problems == ()
