@@ -88,6 +88,12 @@ class Source:
         return known
 
 
+def line_in(problem: Problem) -> int:
+    """Return the line of the file that a problem is at; those of no line are last."""
+    found = re.match(r"[^:]*:(\d+): ", problem.where)
+    return int(found[1]) if found else 10**9
+
+
 def repeated(node: yaml.MappingNode) -> list[yaml.Node]:
     """Return the keys of a mapping that stand above already."""
     seen: set[str] = set()

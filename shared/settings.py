@@ -1,6 +1,7 @@
 """The app settings, read once; every wrong one is reported by name, none raises at import."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +15,7 @@ from shared.connections import (
     connection_problems,
 )
 from shared.core.durations import parse_duration, show_duration
+from shared.core.placeholders import not_filled_in
 from shared.core.references import references_in, replace_references
 from shared.core.schedule import checked_schedule, hints_of
 from shared.errors import ConfigError
@@ -34,6 +36,8 @@ POLL_DEFAULT: Final = "*/30 * * * * *"
 SCHEDULE_TICK_DEFAULT: Final = "0 * * * * *"
 _FUNCTION_TIMEOUT: Final = timedelta(minutes=5)
 _TIMEOUT_SETTING: Final = "AzureFunctionsJobHost__functionTimeout"
+#: `$web` and the like are the platform's own.
+_CONTAINER: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
 _BLOB_SOURCES: Final = ("EventGrid", "LogsAndContainerScan")
 
 
@@ -132,6 +136,14 @@ def _required(environment: Mapping[str, str], name: str, problems: list[Problem]
     value = environment.get(name, "")
     if not value:
         problems.append(Problem(name, "not set", "name the blob container"))
+    elif (found := not_filled_in(value, anywhere=True)) is not None:
+        problems.append(Problem(name, *found))
+    elif not _CONTAINER.fullmatch(value):
+        cure = (
+            "write 3 to 63 lower-case letters, digits and single dashes; a folder goes into the "
+            "patterns of pipelines.yaml"
+        )
+        problems.append(Problem(name, "is no name that a container can have", cure))
     return value
 
 

@@ -52,6 +52,11 @@ def test_everything_wrong_is_told_at_once_by_name(tmp_path: Path) -> None:
     [
         ("TRAINING_DATA_CONTAINER", ""),
         ("MODELS_CONTAINER", ""),
+        ("MODELS_CONTAINER", "Models"),
+        ("MODELS_CONTAINER", "models/trained"),
+        ("MODELS_CONTAINER", "my--models"),
+        ("MODELS_CONTAINER", "<models>"),
+        ("LEDGER_CONTAINER", "@Microsoft.KeyVault(SecretUri=https://v/s)"),
         ("BLOB_SOURCE", "Polling"),
         ("CLAIM_LEASE", "soon"),
         ("CLAIM_LEASE", "5m"),
@@ -108,7 +113,8 @@ def test_no_time_at_all_switches_no_guard_off(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "models", "ledger"), [("x", "x", "y"), ("x", "y", "x"), ("y", "x", "x")]
+    ("data", "models", "ledger"),
+    [("aaa", "aaa", "bbb"), ("aaa", "bbb", "aaa"), ("bbb", "aaa", "aaa")],
 )
 def test_containers_must_differ(tmp_path: Path, data: str, models: str, ledger: str) -> None:
     (told,) = problems(
