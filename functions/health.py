@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 import azure.functions as func
 
@@ -15,11 +14,10 @@ from shared.history import IdPage
 from shared.http_shapes import Health, HealthDetails, HealthQuery, Kind, Status
 from shared.records import Heartbeat, SweepState
 from shared.settings import Problem
+from shared.ticks import NOTED_EVERY, is_silent
 from shared.wiring import STARTED_AT, App, Unusable, app_or_problems
 
 bp = func.Blueprint()
-#: Timers have been seen to stop silently (contract azure-functions §8).
-_SILENT: Final = timedelta(minutes=15)
 
 
 @dataclass
@@ -88,6 +86,7 @@ def health_details(req: func.HttpRequest) -> func.HttpResponse:
             found.problems.append(("storage", f"storage: {exc}"))
     told = HealthDetails(
         **{**found.shape(), "problems": [text for _, text in found.problems]},
+        hints=[str(hint) for hint in built.hints],
         last_search=search,
         parked=list(page.run_ids),
         next=page.cursor,
@@ -107,15 +106,21 @@ def _listed(built: App | Unusable) -> Iterable[Problem]:
 
 
 def _read(built: App, found: _Found) -> None:
-    """Read the record of the last poll: the one thing that the storage is asked for."""
-    stored = built.context.ledger.heartbeat()
+    """Read the records of both timers: the one thing that the storage is asked for."""
+    ledger, now = built.context.ledger, built.context.clock.now()
+    stored, tick = ledger.heartbeat(), ledger.tick()
     found.beat = stored.record if stored else None
     # By the storage's clock alone, which needs no question; a timer that never ran had its time.
-    silent = stored.age if stored else built.context.clock.now() - STARTED_AT
-    since = found.beat.at if found.beat else STARTED_AT
-    if silent > _SILENT:
+    seen = now - stored.age if stored else STARTED_AT
+    if is_silent(built.settings.poll_schedule, seen, now):
+        since = found.beat.at if found.beat else STARTED_AT
         what = f"poll_jobs: no poll since {since.isoformat()}: is its timer running?"
         found.problems.append(("poll", what))
+    seen = now - tick.age if tick else STARTED_AT
+    if is_silent(built.settings.schedule_tick, seen, now, NOTED_EVERY):
+        since = tick.record.at if tick else STARTED_AT
+        what = f"start_scheduled_runs: no tick since {since.isoformat()}: is its timer running?"
+        found.problems.append(("schedules", what))
 
 
 def _search(sweep: SweepState) -> dict[str, Any]:

@@ -16,6 +16,7 @@ def start_scheduled_runs(timer: func.TimerRequest) -> None:
     del timer  # due times are counted from the ledger, not from the tick
     with clean_failures():
         built = app()
+        built.ticks.note()
         until = built.poll.until()
         built.poll.start_scheduled(until)
         built.sweep.go_on(until)

@@ -20,6 +20,7 @@ from shared.records import (
     Heartbeat,
     KeptConfiguration,
     SweepState,
+    Tick,
     VersionEntry,
 )
 
@@ -41,6 +42,7 @@ _RECORDS: Final[Mapping[str, type[BaseModel]]] = {
     "configurations": KeptConfiguration,
     "cleaning": DueTime,
     "poll": Heartbeat,
+    "tick": Tick,
     "sweep": SweepState,
 }
 

@@ -36,6 +36,7 @@ from shared.pipelines import Pipelines
 from shared.settings import Problem
 from shared.sweep import Sweep
 from tests.fakes.faults import Kind
+from tests.functions.echo_lives import read_all
 
 _STEPS: Final = 40
 _MODES: Final[tuple[dict[str, Any], ...]] = (
@@ -55,7 +56,7 @@ _PROMISES: Final = (
     "every run ends, or is parked with a reason",
     "the head tells what serves, and nothing older replaced it",
     "no record is lost or unreadable, no marker and no place is left behind",
-    "no secret in a record",
+    "no secret in a record or an answer",
     "what was promoted was promoted by the gate that its record names",
     "a mistake in the pipelines file stops nothing that went before",
     "what cannot be read is never overwritten",
@@ -318,7 +319,8 @@ class Life(RuleBasedStateMachine):
                 yield f"{_PROMISES[6]}: {run.run_id} was not approved"
         yield from self._about_serving()
         yield from self._left_behind()
-        said = world.said()
+        answers = read_all(world, world.pipeline.endpoints[0].name)
+        said = "\n".join((world.said(), *answers))
         if any(secret in said for secret in (*world.environment.values(), "sig=")):
             yield _PROMISES[5]
         if world.lost:

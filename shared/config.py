@@ -11,17 +11,20 @@ from typing import Any, Final
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
+from shared.config_errors import Found, plain_errors
 from shared.config_files import FileRefused, bounded_text, read_probe
-from shared.config_source import KeyPath, Source, find, references, repeated, secrets, shown_key
+from shared.config_scalars import KeyPath, misread
+from shared.config_source import Source, find, line_in, references, repeated, secrets, shown_key
 from shared.config_yaml import MOST_BYTES, Loader, where_it_breaks
 from shared.configuration import Configuration
 from shared.core.config_types import Strict
 from shared.core.identity import unclear
 from shared.core.pipeline import Pipeline
+from shared.core.placeholders import is_example_id, not_filled_in
 from shared.core.redact import Redactor, secrets_among
-from shared.settings import Problem
+from shared.core.schedule import hints_of
+from shared.problems import Problem
 
 __all__ = ["Configuration", "json_schema", "load_pipelines"]
 
@@ -90,6 +93,7 @@ class _Reader:
             raise ValueError(f"it lists more than {_MOST_PIPELINES} pipelines")
         pipelines: dict[str, Pipeline] = {}
         broken: dict[str, tuple[Problem, ...]] = {}
+        hints: list[Problem] = []
         for key, node in pairs:
             name = key.value
             reader = _PipelineReader(
@@ -107,6 +111,7 @@ class _Reader:
             pipeline = reader.read(self._loader, node)
             if pipeline is not None:
                 pipelines[name] = pipeline
+                hints += reader.hints(pipeline)
             else:
                 broken[name] = _the_first(reader.problems, name)
                 problems += broken[name]
@@ -114,7 +119,9 @@ class _Reader:
             pipelines.pop(name, None)
             broken[name] = (*broken.get(name, ()), problem)
             problems.append(problem)
-        return Configuration(pipelines, tuple(problems), broken)
+        in_order = {name: tuple(sorted(found, key=line_in)) for name, found in broken.items()}
+        problems.sort(key=line_in)
+        return Configuration(pipelines, tuple(problems), in_order, tuple(hints))
 
 
 def _value_of(root: yaml.Node | None, key: str) -> yaml.MappingNode | None:
@@ -260,11 +267,28 @@ class _PipelineReader:
             self._add((), f"cannot be understood ({type(exc).__name__})", _EXAMPLE)
         return None
 
+    def hints(self, pipeline: Pipeline) -> Iterator[Problem]:
+        """Yield what a sound pipeline does that its writer may not expect."""
+        for hint in hints_of(pipeline.schedule):
+            yield self._source.problem(("pipelines", self._name, "schedule"), hint)
+        urls: dict[KeyPath, str] = {("training", "service"): pipeline.training.service}
+        for at, endpoint in enumerate(pipeline.endpoints):
+            urls["endpoints", at, "update"] = endpoint.update
+        for path, url in urls.items():
+            if is_example_id(url):
+                what = "holds an id of the example file, which no service has"
+                yield self._source.problem(("pipelines", self._name, *path), what, "write yours")
+
     def _read(self, tree: dict[str, Any]) -> Pipeline | None:
         for path, name in references(tree):
-            if not self._environment.get(name):
+            value = self._environment.get(name)
+            if not value:
                 cure = "add it to the app settings (locally: Values in local.settings.json)"
                 self._add(path, f"app setting {name} is not set", cure)
+            elif (found := not_filled_in(value)) is not None:
+                self._add(path, f"app setting {name}: {found[0]}", found[1])
+        for path, scalar in misread(tree):
+            self._add(path, scalar.what, scalar.cure)
         for path in secrets(tree, self._redactor):
             cure = "put it into an app setting, and name that as ${NAME}"
             self._add(path, "holds what looks like a signature or a key", cure)
@@ -276,7 +300,8 @@ class _PipelineReader:
                 {**tree, "name": self._name}, context={"development": self._development}
             )
         except ValidationError as exc:
-            for error in exc.errors(include_url=False, include_input=False)[: _MOST_TOLD + 1]:
+            errors = exc.errors(include_url=False, include_input=False)[: _MOST_TOLD + 1]
+            for error in plain_errors(errors, tree):
                 self._add_error(error)
             return None
         return None if self.problems else pipeline
@@ -297,13 +322,10 @@ class _PipelineReader:
     def _add(self, path: KeyPath, what: str, cure: str = "") -> None:
         self.problems.append(self._source.problem(("pipelines", self._name, *path), what, cure))
 
-    def _add_error(self, error: ErrorDetails) -> None:
-        path = tuple(part for part in error["loc"] if part != "[key]")
-        what, cure = error["msg"].removeprefix("Value error, "), ""
-        if error["type"] == "extra_forbidden":
+    def _add_error(self, error: Found) -> None:
+        path, what, cure = error.path, error.what, ""
+        if error.kind == "extra_forbidden":
             what, cure = "unknown key", _suggest(str(path[-1]), _known_keys(path[:-1]))
-        elif error["type"] == "missing":
-            what = "is missing"
         elif path == ("name",):
             path, what = (), "not a pipeline name"
             cure = "use up to 40 lower-case letters, digits and dashes"

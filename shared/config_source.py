@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import yaml
 
+from shared.config_scalars import KeyPath
 from shared.config_yaml import line_of
 from shared.core.redact import Redactor, one_line
 from shared.core.references import references_in
-from shared.settings import Problem
+from shared.problems import Problem
 
-KeyPath = tuple[str | int, ...]
 #: Of a key that is shown.
 _LONGEST_KEY: Final = 80
 #: What must be in an app setting; a text that names the setting itself is fine.
@@ -91,6 +91,12 @@ class Source:
             known = {str(key.value): (line_of(key), value) for key, value in node.value}
             self._keys[id(node)] = known
         return known
+
+
+def line_in(problem: Problem) -> int:
+    """Return the line of the file that a problem is at; those of no line are last."""
+    found = re.match(r"[^:]*:(\d+): ", problem.where)
+    return int(found[1]) if found else 10**9
 
 
 def repeated(node: yaml.MappingNode) -> list[yaml.Node]:

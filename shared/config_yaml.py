@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import yaml
 
+from shared.config_scalars import TAG, resolve_by_core, scalar
+
 #: Bytes of the pipelines file; one pipeline takes one or two thousand.
 MOST_BYTES: Final = 512 * 1024
 #: Values and keys as they are written, and once aliases stand for what they name.
@@ -14,11 +16,7 @@ _MOST_EXPANDED: Final = 50_000
 _MOST_CHARACTERS: Final = 1_000_000
 _DEEPEST: Final = 30
 _LONGEST_TEXT: Final = 10_000
-_LONGEST_NUMBER: Final = 40
-_TAG: Final = "tag:yaml.org,2002:"
-_TEXTS: Final = (f"{_TAG}str", f"{_TAG}timestamp")
-_SCALARS: Final = tuple(f"{_TAG}{kind}" for kind in ("int", "float", "bool", "null"))
-_MERGE: Final = f"{_TAG}merge"
+_SCALARS: Final = {f"{TAG}{kind}": kind for kind in ("int", "float", "bool", "null")}
 
 
 class Loader(yaml.SafeLoader):
@@ -59,14 +57,14 @@ class Loader(yaml.SafeLoader):
     def plain(self, node: yaml.Node) -> Any:
         """Return the content of a node as dictionaries, lists and scalars.
 
-        Keys are texts as they are written. So are dates.
+        Keys are texts as they are written. Scalars are read by `config_scalars`.
 
         Raises:
             yaml.YAMLError, ValueError: it holds what has no place in a configuration.
         """
-        if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
+        if isinstance(node, yaml.MappingNode) and node.tag == f"{TAG}map":
             return {key.value: self.plain(value) for key, value in self.pairs(node)}
-        if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
+        if isinstance(node, yaml.SequenceNode) and node.tag == f"{TAG}seq":
             return [self.plain(value) for value in node.value]
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
@@ -95,18 +93,14 @@ class Loader(yaml.SafeLoader):
             raise ValueError(f"{line}: a text of more than {_LONGEST_TEXT} characters")
         if not _is_text(node.value):
             raise ValueError(f"{line}: half a character")
-        if node.tag in _TEXTS:
+        if node.tag == f"{TAG}str":
             return node.value
         if node.tag not in _SCALARS:
             raise ValueError(f"{line}: a tag that is not plain YAML")
-        if len(node.value) > _LONGEST_NUMBER:
-            raise ValueError(
-                f"{line}: a number of more than {_LONGEST_NUMBER} digits, quote it if it is a text"
-            )
-        try:
-            return self.construct_object(node)
-        except (ValueError, KeyError, IndexError):
-            raise ValueError(f"{line}: not a value of its kind, quote it if it is a text") from None
+        return scalar(_SCALARS[node.tag], node.value)
+
+
+resolve_by_core(Loader)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.core.pipeline import Pipeline
-from shared.settings import Problem
+from shared.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class Configuration:
     pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()  #: everything that is wrong, in the order of the file
     broken: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
+    hints: tuple[Problem, ...] = ()  #: what a person should know of pipelines that are sound
     readable: bool = True  #: False: nobody can say which pipelines the file has
 
     @classmethod

@@ -240,7 +240,7 @@ class EndpointList(Answer):
 Status = Literal["healthy", "attention", "unusable"]
 
 
-Kind = Literal["configuration", "storage", "poll"]
+Kind = Literal["configuration", "storage", "poll", "schedules"]
 
 
 class Health(Answer):
@@ -261,6 +261,9 @@ class HealthDetails(Answer):
     open_runs: int | None = Field(default=None, description="At the last poll.")
     parked_runs: int | None = Field(default=None, description="At the last poll.")
     problems: list[str] = Field(description="Every problem, with its cure.")
+    hints: list[str] = Field(
+        description="What is set and does nothing, or other than it seems; the app works with it."
+    )
     last_search: dict[str, Any] | None = Field(
         default=None, description="How far the search for data has got that no event announced."
     )

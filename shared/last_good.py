@@ -17,8 +17,8 @@ from shared.core import names
 from shared.core.pipeline import PIPELINE_NAME, Pipeline
 from shared.errors import ConfigError, Conflict, CorruptRecord, RelearnError, TransientError
 from shared.ports import ETag, Listed
+from shared.problems import Problem
 from shared.records import KeptConfiguration
-from shared.settings import Problem
 
 _TRIES: Final = 5
 _PREFIX: Final = "configurations/"

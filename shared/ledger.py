@@ -49,6 +49,7 @@ from shared.records import (
     Rotation,
     Stored,
     SweepState,
+    Tick,
     VersionEntry,
 )
 
@@ -495,6 +496,14 @@ class Ledger:
             return
         except TransientError as exc:
             _log.warning("the last tick cannot be recorded now: %s", exc)
+
+    def tick(self) -> Stored[Tick] | None:
+        """Return a late tick of the timer for schedules, or None."""
+        return self._read("tick", Tick)
+
+    def put_tick(self, tick: Tick, expected: ETag | None) -> None:
+        """Store that the timer for schedules runs. Raises Conflict."""
+        self._put("tick", tick, expected)
 
     # Retention
 

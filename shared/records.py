@@ -111,6 +111,12 @@ class Heartbeat(Record):
     """Pipeline -> the key whose waiting data is looked at first by the next tick."""
 
 
+class Tick(Record):
+    """A late tick of the timer for schedules."""
+
+    at: AwareDatetime
+
+
 R = TypeVar("R", bound=BaseModel)
 
 

@@ -1,37 +1,44 @@
 """The app settings, read once; every wrong one is reported by name, none raises at import."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from shared.connections import (
+    DEFAULT_CONNECTION,
+    connection_hints,
+    connection_name,
+    connection_problems,
+)
 from shared.core.durations import parse_duration, show_duration
+from shared.core.placeholders import not_filled_in
 from shared.core.references import references_in, replace_references
+from shared.core.schedule import checked_schedule, hints_of
 from shared.errors import ConfigError
+from shared.problems import Problem
 
-_CONNECTIONS: Final = ("DataStorage", "ModelsStorage", "LedgerStorage")
-DEFAULT_CONNECTION: Final = "AzureWebJobsStorage"
+__all__ = [
+    "DEFAULT_CONNECTION",
+    "POLL_DEFAULT",
+    "SCHEDULE_TICK_DEFAULT",
+    "Problem",
+    "Settings",
+    "connection_name",
+    "read_settings",
+    "resolve",
+]
+
 POLL_DEFAULT: Final = "*/30 * * * * *"
 SCHEDULE_TICK_DEFAULT: Final = "0 * * * * *"
 _FUNCTION_TIMEOUT: Final = timedelta(minutes=5)
 _TIMEOUT_SETTING: Final = "AzureFunctionsJobHost__functionTimeout"
-#: Those whose blobs trigger a function: the host passes each event on by a queue of the account.
-_TRIGGERING: Final = ("DataStorage", "ModelsStorage")
+#: `$web` and the like are the platform's own.
+_CONTAINER: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(?:-[a-z0-9]+)*")
 _BLOB_SOURCES: Final = ("EventGrid", "LogsAndContainerScan")
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something in the settings or the pipelines file that a person must change."""
-
-    where: str  #: a setting's name, or `file:line: path`
-    what: str
-    cure: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}" + (f": {self.cure}" if self.cure else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,10 @@ class Settings:
     look_every_min: timedelta
     look_every_max: timedelta
     development: bool
+    poll_schedule: str
+    schedule_tick: str
     problems: tuple[Problem, ...]
+    hints: tuple[Problem, ...] = ()  #: what is set and not used, and the like
 
     @property
     def containers(self) -> tuple[str, ...]:
@@ -75,11 +85,8 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
     source = environment.get("BLOB_SOURCE") or _BLOB_SOURCES[0]
     if source not in _BLOB_SOURCES:
         problems.append(Problem("BLOB_SOURCE", "unknown source", " or ".join(_BLOB_SOURCES)))
-    for name in _CONNECTIONS:
-        if connection_name(environment, name) is None:
-            cure = f"set {name}, {name}__blobServiceUri or {DEFAULT_CONNECTION}"
-            problems.append(Problem(name, "no storage connection", cure))
-    problems += _missing_queues(environment)
+    development = environment.get("AZURE_FUNCTIONS_ENVIRONMENT") == "Development"
+    problems += connection_problems(environment, development=development)
     lease = _duration(environment, "CLAIM_LEASE", "6m", problems)
     timeout = _function_timeout(environment, root, problems)
     if lease <= timeout:
@@ -92,6 +99,10 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
         shown = f"{show_duration(look_every_min)} is longer than LOOK_EVERY_MAX"
         cure = f"LOOK_EVERY_MAX is {show_duration(look_every_max)}, change one of them"
         problems.append(Problem("LOOK_EVERY_MIN", shown, cure))
+    timers = {"POLL_SCHEDULE": POLL_DEFAULT, "SCHEDULE_TICK": SCHEDULE_TICK_DEFAULT}
+    schedules = {
+        name: _schedule(environment, name, default, problems) for name, default in timers.items()
+    }
     return Settings(
         data_container=containers[0],
         models_container=containers[1],
@@ -101,42 +112,12 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
         function_timeout=timeout,
         look_every_min=look_every_min,
         look_every_max=look_every_max,
-        development=environment.get("AZURE_FUNCTIONS_ENVIRONMENT") == "Development",
+        development=development,
+        poll_schedule=schedules["POLL_SCHEDULE"],
+        schedule_tick=schedules["SCHEDULE_TICK"],
         problems=tuple(problems),
+        hints=(*connection_hints(environment), *_schedule_hints(schedules)),
     )
-
-
-def connection_name(environment: Mapping[str, str], name: str) -> str | None:
-    """Return the connection that `name` stands for: itself where set, else the app's own."""
-    for candidate in (name, DEFAULT_CONNECTION):
-        forms = [candidate, f"{candidate}__blobServiceUri", f"{candidate}__serviceUri"]
-        if candidate == DEFAULT_CONNECTION:
-            forms.append(f"{candidate}__accountName")
-        if any(environment.get(form) for form in forms):
-            return candidate
-    return None
-
-
-def _missing_queues(environment: Mapping[str, str]) -> list[Problem]:
-    """Return the connections by identity whose blobs would trigger nothing.
-
-    A connection string holds the queue's address; so does the account's name, for the host. The
-    URI of the blob service does not (contract azure-functions §2, identity-based connection).
-    """
-    used = dict.fromkeys(connection_name(environment, name) for name in _TRIGGERING)
-    cure = (
-        "write https://<account>.queue.core.windows.net, and give the app's identity Storage "
-        "Blob Data Owner and Storage Queue Data Contributor on the account"
-    )
-    return [
-        Problem(f"{name}__queueServiceUri", "not set, and a blob trigger needs it", cure)
-        for name in used
-        if name is not None
-        and not any(
-            environment.get(form)
-            for form in (name, f"{name}__queueServiceUri", f"{name}__accountName")
-        )
-    ]
 
 
 def resolve(environment: Mapping[str, str], text: str) -> str:
@@ -155,6 +136,14 @@ def _required(environment: Mapping[str, str], name: str, problems: list[Problem]
     value = environment.get(name, "")
     if not value:
         problems.append(Problem(name, "not set", "name the blob container"))
+    elif (found := not_filled_in(value, anywhere=True)) is not None:
+        problems.append(Problem(name, *found))
+    elif not _CONTAINER.fullmatch(value):
+        cure = (
+            "write 3 to 63 lower-case letters, digits and single dashes; a folder goes into the "
+            "patterns of pipelines.yaml"
+        )
+        problems.append(Problem(name, "is no name that a container can have", cure))
     return value
 
 
@@ -166,6 +155,25 @@ def _duration(
     except ValueError as exc:
         problems.append(Problem(name, str(exc)))
         return parse_duration(default)
+
+
+def _schedule(
+    environment: Mapping[str, str], name: str, default: str, problems: list[Problem]
+) -> str:
+    """Return the schedule of a timer; the host is given what stands there, right or wrong."""
+    text = environment.get(name) or default
+    try:
+        return checked_schedule(text)
+    except ValueError as exc:
+        what, _, cure = str(exc).partition(": ")
+        problems.append(Problem(name, what, cure))
+        return default
+
+
+def _schedule_hints(schedules: Mapping[str, str]) -> Iterator[Problem]:
+    for name, schedule in schedules.items():
+        for hint in hints_of(schedule):
+            yield Problem(name, hint)
 
 
 def _longer_than_nothing(text: object) -> timedelta:

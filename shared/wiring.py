@@ -37,6 +37,7 @@ from shared.retention import Retention
 from shared.settings import Problem, Settings, connection_name, read_settings
 from shared.storage_clock import StorageClock
 from shared.sweep import Sweep
+from shared.ticks import Ticks
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -73,11 +74,17 @@ class App:
     orders: Orders
     pipelines: Pipelines
     history: History
+    ticks: Ticks
 
     @property
     def found(self) -> tuple[Problem, ...]:
         """Everything that a person must change."""
         return (*self.settings.problems, *self.configuration.problems)
+
+    @property
+    def hints(self) -> tuple[Problem, ...]:
+        """What a person should know, though the app works with it."""
+        return (*self.settings.hints, *self.configuration.hints)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -90,6 +97,7 @@ class Unusable:
     """The app cannot even be put together: these settings are wrong."""
 
     problems: tuple[Problem, ...]
+    hints: tuple[Problem, ...] = ()
 
     @property
     def found(self) -> tuple[Problem, ...]:
@@ -124,6 +132,8 @@ def app_or_problems() -> App | Unusable:
     built = build(os.environ, ROOT, RequestsHttp(), SystemClock(), STARTED_AT)
     for problem in built.found:
         log.error("wrong setting: %s", problem)
+    for hint in built.hints:
+        log.warning("setting: %s", hint)
     return built
 
 
@@ -138,7 +148,10 @@ def build(
     redactor = redactor_for(environment, configuration.pipelines.values(), settings.containers)
     use(redactor)
     if settings.problems:
-        return Unusable((*settings.problems, *configuration.problems))
+        return Unusable(
+            (*settings.problems, *configuration.problems),
+            (*settings.hints, *configuration.hints),
+        )
     try:
         accounts = {
             name: _account(environment, name, development=settings.development)
@@ -192,6 +205,7 @@ def assemble(
         Orders(context, intake),
         Pipelines(context, intake),
         History(context),
+        Ticks(context),
     )
 
 

@@ -173,8 +173,26 @@ class Stage:
             for blob in self.storage.get_container_client(LEDGER).list_blobs()
         }
         places["the app's log"] = self.host.log
-        places["the answers of the API"] = json.dumps(self.runs())
+        places |= self.answers_of_the_api()
         return [place for place, text in places.items() for s in self.secrets if s in text]
+
+    def answers_of_the_api(self) -> dict[str, str]:
+        """Return what every route of the API that is read answers, by its path.
+
+        The routes are those of the OpenAPI document, so that none is left out.
+        """
+        paths = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))["paths"]
+        known = {"{pipeline}": [PIPELINE], "{endpoint}": ["production"]}
+        known["{run_id}"] = [str(run["run_id"]) for run in self.runs()]
+        asked = [path for path, methods in paths.items() if "get" in methods]
+        for part, values in known.items():
+            asked = [
+                path.replace(part, value)
+                for path in asked
+                for value in (values if part in path else [""])
+            ]
+        base = f"{self.host.url}/api"
+        return {f"GET {path}": requests.get(base + path, timeout=_SECONDS).text for path in asked}
 
     def _run(self, run_id: str) -> dict[str, Any] | None:
         answer = requests.get(f"{self.host.url}/api/runs/{run_id}", timeout=_SECONDS)

@@ -1,48 +1,23 @@
 """Timer triggers: NCRONTAB schedules in UTC, one run at a time per function."""
 
 import json
-import re
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
-
-from croniter import croniter
 
 from local.host.messages import TimerTick
-
-_FIELDS: Final = 6
-_PART: Final = r"(?:\*|\d+|[A-Za-z]{3})(?:-(?:\d+|[A-Za-z]{3}))?(?:/\d+)?"
-_FIELD: Final = re.compile(rf"{_PART}(?:,{_PART})*")
-
-
-def checked_schedule(text: str) -> str:
-    """Return `text` when it is NCRONTAB with six fields that fires at all.
-
-    Raises:
-        ValueError: it is not; the message says what is expected.
-    """
-    fields = text.split()
-    if len(fields) == 1 and ":" in text:
-        raise ValueError("a TimeSpan works on App Service plans only; write six NCRONTAB fields")
-    if len(fields) != _FIELDS or not all(_FIELD.fullmatch(field) for field in fields):
-        raise ValueError(
-            "expected six NCRONTAB fields, {second} {minute} {hour} {day} {month} {day of week}"
-        )
-    next_due(text, datetime.now(UTC))
-    return text
+from shared.core.ncrontab import parsed
 
 
 def next_due(schedule: str, after: datetime) -> datetime:
     """Return the first due time after `after`, both in UTC.
 
-    NCRONTAB wants day and day of week both to fit, where cron is content with either.
-
     Raises:
-        ValueError: the schedule never fires.
+        ValueError: the schedule is none, or never fires again.
     """
-    walk = croniter(schedule, after, second_at_beginning=True, day_or=False)
-    due: datetime = walk.get_next(datetime)
+    due = parsed(schedule).after(after)
+    if due is None:
+        raise ValueError("the schedule never fires again")
     return due
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from local.host.config import HostConfig, RefusedError
 from local.host.messages import IndexedFunction
 from local.host.storage import check_connection
-from local.host.timers import checked_schedule
+from shared.core.ncrontab import checked
 
 HOST_STORAGE: Final = "AzureWebJobsStorage"
 _TOKEN: Final = re.compile(r"\{(\w+)\}")
@@ -68,7 +68,7 @@ def _read(function: IndexedFunction, config: HostConfig) -> Trigger:
         case "timerTrigger":
             schedule = config.resolve(binding["schedule"], name)
             try:
-                checked_schedule(schedule)
+                checked(schedule)
             except ValueError as error:
                 raise RefusedError(f"function {name}: schedule {schedule!r}: {error}") from None
             return TimerTrigger(name, schedule, bool(binding.get("runOnStartup")))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
@@ -84,7 +85,7 @@ class BlobCopies:
 
     def _readable(self, url: str) -> str | None:
         """Return the URL to copy from; None where no signature of the service opens it."""
-        source = source_of(url, str(self.account.account_name), self.account.url)
+        source = source_of(url, str(self.account.account_name), account_location(self.account.url))
         if source is None:
             return None
         if source.place is not None:
@@ -113,7 +114,19 @@ class BlobCopies:
             holder.start_copy_from_url(source, **condition)
 
     def _without_credential(self, container: str, name: str, signature: str) -> BlobClient:
-        return BlobClient(self.account.url, container, name, credential=signature, **self.options)
+        return BlobClient(
+            account_location(self.account.url),
+            container,
+            name,
+            credential=signature,
+            **self.options,
+        )
+
+
+def account_location(url: str) -> str:
+    """Return where an account is, of its client's URL, which may end in a signature."""
+    scheme, host, path, _, _ = urlsplit(url)
+    return urlunsplit((scheme, host, path.rstrip("/"), "", ""))
 
 
 def _properties(blob: BlobClient) -> BlobProperties | None:

@@ -15,7 +15,7 @@ from azure.storage.blob import (
     generate_blob_sas,
 )
 
-from shared.clients.blob_copies import BlobCopies
+from shared.clients.blob_copies import BlobCopies, account_location
 from shared.clients.blob_errors import classify, classify_page
 from shared.clients.blob_pages import is_directory, one_page
 from shared.core.blobs import BlobVersion, is_folded
@@ -64,7 +64,7 @@ class AccountBlobs:
     @property
     def base_location(self) -> str:
         """The URL that containers stand below, with a slash at its end."""
-        return f"{self._account.url.rstrip('/')}/"
+        return f"{account_location(self._account.url)}/"
 
     def head(self, container: str, name: str) -> BlobVersion | None:
         """Return what the blob is now, or None when there is none."""

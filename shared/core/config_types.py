@@ -1,8 +1,9 @@
 """The kinds of values that the pipelines file is made of: each checked, each with its own error."""
 
 import re
-from collections.abc import Callable
-from typing import Annotated, Final
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Annotated, Any, Final
 
 from pydantic import (
     AfterValidator,
@@ -13,6 +14,7 @@ from pydantic import (
     FiniteFloat,
     StringConstraints,
     ValidationInfo,
+    field_validator,
 )
 
 from shared.core.durations import Duration, parse_duration
@@ -20,6 +22,7 @@ from shared.core.names import MODEL_SUFFIX
 from shared.core.references import is_reference
 from shared.core.urls import jobs_url, require_https, score_url
 
+_NUMBERS: Final = frozenset({int, float})
 _OUTPUT_SUFFIXES: Final = (MODEL_SUFFIX, ".csv", ".tsv", ".arff")
 _SIZES: Final = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 
@@ -28,6 +31,37 @@ class Strict(BaseModel):
     """A frozen part of the configuration that refuses what it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _taken_for_nothing_else(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse what pydantic would read as another kind: `true` as 1, and `"no"` as false."""
+        if info.context is None or info.field_name is None:
+            return value
+        kinds = _kinds_of(cls, info.field_name)
+        values = value.values() if isinstance(value, dict) else [value]
+        if any(isinstance(one, bool) for one in values) and bool not in kinds and kinds & _NUMBERS:
+            raise ValueError(f"must be {'text or ' * (str in kinds)}a number, not true or false")
+        if isinstance(value, str) and bool in kinds and str not in kinds:
+            raise ValueError("must be true or false, without quotes")
+        return value
+
+
+@lru_cache(maxsize=512)
+def _kinds_of(model: type[BaseModel], name: str) -> frozenset[object]:
+    """Return the types that a field's value may have; none where it reads its values itself."""
+    field = model.model_fields[name]
+    if any(isinstance(one, BeforeValidator) for one in field.metadata):
+        return frozenset()
+    return frozenset(_leaves(field.annotation))
+
+
+def _leaves(annotation: object) -> Iterator[object]:
+    parts = getattr(annotation, "__args__", ())
+    if not parts:
+        yield annotation
+    for part in parts:
+        yield from _leaves(part)
 
 
 def checked_url(text: str, check: Callable[[str], str], info: ValidationInfo) -> str:

@@ -3,18 +3,29 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from shared.core.config_types import Size, Span, Strict
 from shared.core.durations import Duration, parse_duration
 from shared.core.pattern import checked_pattern
 
 
+def _checked_blob(pattern: str) -> str:
+    if pattern.startswith("/"):
+        raise ValueError("starts with a slash: start below the container, without a leading slash")
+    return checked_pattern(pattern)
+
+
 class Data(Strict):
     """Which blobs of the training data container are news to a pipeline."""
 
-    blob: Annotated[str, StringConstraints(min_length=1, max_length=1024)] = Field(
-        description="Pattern inside TRAINING_DATA_CONTAINER; {tokens} are captured.",
+    blob: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=1024),
+        AfterValidator(_checked_blob),
+    ] = Field(
+        description="Pattern inside TRAINING_DATA_CONTAINER; {tokens} are captured, and never "
+        "cross a slash.",
         examples=["census/{date}/{name}.csv"],
     )
     marker: bool = Field(
@@ -49,10 +60,7 @@ class Data(Strict):
         return given
 
     @model_validator(mode="after")
-    def _from_the_container_root(self) -> Self:
-        checked_pattern(self.blob)
-        if self.blob.startswith("/"):
-            raise ValueError("blob: start below the container, without a leading slash")
+    def _settles_in_time(self) -> Self:
         if self.settle > self.settle_at_most:
             raise ValueError("settle: must not be longer than settle_at_most")
         return self

@@ -9,6 +9,41 @@ from shared.core.blobs import is_folded
 #: `${NAME}` is an app setting, not a token.
 _TOKEN: Final = re.compile(r"(?<!\$)\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
+_WRITE: Final = "write {name} for a part that varies; a token never crosses a /"
+#: What other tools write, which would be taken for text here and match nothing.
+_FOREIGN: Final = (
+    (
+        re.compile(r"\$\{"),
+        "app settings are not put into patterns",
+        "write the text itself, or a {token}",
+    ),
+    (re.compile(r"^[a-z]+://", re.IGNORECASE), "this is a URL", "start below the container"),
+    (
+        re.compile(r"\*\*"),
+        "** does not stand for folders here",
+        "write a {token} for each of them, as {folder}/{name}; a token never crosses a /",
+    ),
+    (
+        re.compile(r"\([^()]*[*+?|\\][^()]*\)|\\[dwsDWS.]|\[[^\]/]*\]|^\^|\$$|\.[*+]"),
+        "regular expressions are not known here",
+        _WRITE,
+    ),
+    (re.compile(r"[*?]"), "* and ? are not known here", _WRITE),
+    (
+        re.compile(r"%[A-Za-z](?![A-Za-z])"),
+        "% stands for no part of a date here",
+        "write {date}, or {year}/{month}",
+    ),
+    (
+        re.compile(r"%[^%/]+%"),
+        "%NAME% is not replaced by a setting here",
+        "write the text itself, or {name} for a part that varies",
+    ),
+    (re.compile(r"@\{|@[a-z]+\("), "expressions are not known here", _WRITE),
+    (re.compile(r"<[^<>/]+>"), "<name> stands for itself here", _WRITE),
+    (re.compile(r"\\"), "a backslash parts no folders here", "write /"),
+)
+
 
 def tokens_of(text: str) -> tuple[str, ...]:
     """Return the names of the `{tokens}` in `text`, in order, each once."""
@@ -16,13 +51,21 @@ def tokens_of(text: str) -> tuple[str, ...]:
 
 
 def checked_pattern(pattern: str) -> str:
-    """Return `pattern` when every brace in it belongs to a token.
+    """Return `pattern` when it is made of text and tokens, and could match a blob.
 
     Raises:
-        ValueError: it holds a brace that opens or closes no token.
+        ValueError: it is written as other tools write patterns, or can match nothing; the message
+            says what to write.
     """
+    for form, what, cure in _FOREIGN:
+        if form.search(pattern):
+            raise ValueError(f"{what}: {cure}")
     if re.search(r"[{}]", _TOKEN.sub("", pattern)):
         raise ValueError("a {token} is a name of letters, digits and _ between braces")
+    if pattern.endswith("/"):
+        raise ValueError("names a folder: write folder/{name} for the blobs in it")
+    if is_folded(pattern):
+        raise ValueError("a part . or .. matches no blob: write the path below the container")
     return pattern
 
 

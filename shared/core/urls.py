@@ -10,10 +10,11 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
+from shared.core.pasted import mended, other_form, split_url
 from shared.core.pattern import fill, tokens_of
 
-_DATA_PLANE: Final = re.compile(r".*/(?:workspaces|subscriptions)/[^/]+/services/[^/]+")
-_MANAGEMENT: Final = re.compile(r".*/workspaces/[^/]+/webservices/[^/]+/endpoints/([^/]+)")
+_DATA_PLANE: Final = re.compile(r"/(?:workspaces|subscriptions)/[^/]+/services/[^/]+")
+_MANAGEMENT: Final = re.compile(r"/workspaces/[^/]+/webservices/[^/]+/endpoints/([^/]+)")
 _ARM: Final = re.compile(
     r"/subscriptions/[^/]+/resourcegroups/[^/]+/providers/microsoft\.machinelearning"
     r"/webservices/[^/]+",
@@ -30,7 +31,7 @@ _PARAMETERS: Final = {
 }
 #: A parameter that is shown by its name; anything else may be the secret itself.
 _SHOWABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,30}")
-_DEFAULT_PORTS: Final = {"https": ":443", "http": ":80"}
+_RESOURCE_MANAGER: Final = "https://management.azure.com"
 _WHERE: Final = "copy it from the endpoint's API help page"
 #: The platform's own services, for machines inside it alone (169.254.169.254 is link-local).
 _CLOUD: Final = frozenset({ip_address("168.63.129.16"), ip_address("fd00:ec2::254")})
@@ -44,7 +45,7 @@ def jobs_url(text: str) -> str:
     Raises:
         ValueError: it is another kind of URL; the message says which and where to look.
     """
-    scheme, host, path, query = _split(text)
+    scheme, host, path, query = split_url(text)
     if path.endswith("/execute"):
         raise ValueError(
             "this is a request-response (scoring) URL; retraining needs the batch execution "
@@ -52,9 +53,10 @@ def jobs_url(text: str) -> str:
         )
     if "{" in path:
         raise ValueError("a {token} cannot choose the training service: write its URL out")
-    path = path if path.endswith("/jobs") else f"{path}/jobs"
+    given, path = path, path if path.endswith("/jobs") else f"{path}/jobs"
     if not _DATA_PLANE.fullmatch(path.removesuffix("/jobs")):
-        raise ValueError(f"not a batch execution URL (…/services/<endpoint id>/jobs): {_WHERE}")
+        wanted = f"not a batch execution URL (…/services/<endpoint id>/jobs): {_WHERE}"
+        raise _refused(host, given, wanted)
     return urlunsplit((scheme, host, path, _with_version(query), ""))
 
 
@@ -64,15 +66,16 @@ def score_url(text: str) -> str:
     Raises:
         ValueError: it is another kind of URL.
     """
-    scheme, host, path, query = _split(text)
+    scheme, host, path, query = split_url(text)
     if path.endswith("/jobs"):
         raise ValueError(
             "this is a batch execution URL; the proof needs the request-response URL that "
             f"ends in /execute: {_WHERE}"
         )
-    path = path if path.endswith("/execute") else f"{path}/execute"
+    given, path = path, path if path.endswith("/execute") else f"{path}/execute"
     if not _DATA_PLANE.fullmatch(path.removesuffix("/execute")):
-        raise ValueError(f"not a scoring URL (…/services/<endpoint id>/execute): {_WHERE}")
+        wanted = f"not a scoring URL (…/services/<endpoint id>/execute): {_WHERE}"
+        raise _refused(host, given, wanted)
     return urlunsplit((scheme, host, path, _with_version(query), ""))
 
 
@@ -83,7 +86,7 @@ def update_url(text: str) -> str:
         ValueError: it is another kind of URL, or names the default endpoint, which follows
             its experiment and cannot be patched (contract studio-classic §3).
     """
-    scheme, host, path, query = _split(text)
+    scheme, host, path, query = split_url(_with_host(text))
     if _ARM.search(path):
         raise ValueError("this is a New (Resource Manager) web service: write `kind: webservice`")
     if path.endswith(("/execute", "/jobs")):
@@ -93,9 +96,11 @@ def update_url(text: str) -> str:
         )
     found = _MANAGEMENT.fullmatch(path)
     if found is None:
-        raise ValueError(
+        raise _refused(
+            host,
+            path,
             "not an update URL (…/workspaces/<ws>/webservices/<id>/endpoints/<name>): "
-            "see the Update Resource help page of the scoring endpoint"
+            "see the Update Resource help page of the scoring endpoint",
         )
     if found[1].lower() == "default":
         raise ValueError(
@@ -112,18 +117,28 @@ def web_service_url(text: str) -> str:
     Raises:
         ValueError: it is another kind of URL.
     """
-    scheme, host, path, query = _split(text)
+    scheme, host, path, query = split_url(_with_host(text))
     if not _ARM.fullmatch(path):
-        raise ValueError(
+        raise _refused(
+            host,
+            path,
             "not the Resource Manager URL of a web service (https://management.azure.com"
             "/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.MachineLearning"
-            "/webServices/<name>): copy the resource id from the portal"
+            "/webServices/<name>): copy the resource id from the portal",
         )
     given = {name.lower(): value for name, value in _parameters(query)}.get("api-version")
     if given is not None and given not in _ARM_VERSIONS:
         raise ValueError(f"its api-version is not known here: {' or '.join(_ARM_VERSIONS)}")
     version = urlencode({"api-version": given or _ARM_VERSIONS[0]})
     return urlunsplit((scheme, host, path, version, ""))
+
+
+def _with_host(text: str) -> str:
+    """Return a resource id, which the portal shows, as the URL it stands for."""
+    plain = mended(text)
+    if _ARM.fullmatch(plain.partition("?")[0].rstrip("/")):
+        return f"{_RESOURCE_MANAGER}{plain}"
+    return text
 
 
 def is_web_service(update: str) -> bool:
@@ -230,24 +245,9 @@ def _old_form(host: str) -> IPv4Address | None:
     return IPv4Address(value) if 0 <= value < 2**32 else None
 
 
-def _split(text: str) -> tuple[str, str, str, str]:
-    mended = "".join(text.split()).rstrip(".")
-    try:
-        parts = urlsplit(mended)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
-        usable = usable and parts.port != 0
-    except ValueError:  # a broken IPv6 host or port
-        usable = False
-    if not usable:
-        raise ValueError("not a URL: it must start with https:// and name a host")
-    if "{" in parts.netloc or "{" in parts.query:
-        raise ValueError("a {token} may only stand in the path of a URL")
-    if "@" in parts.netloc:
-        raise ValueError("a URL here must not carry a user name or password")
-    if set("=&;") & set(unquote(unquote(parts.path))):
-        raise ValueError("the path of a URL here holds no = or & or ;: remove what follows it")
-    host = parts.netloc.lower().removesuffix(_DEFAULT_PORTS[parts.scheme])
-    return parts.scheme, host, parts.path.rstrip("/").rstrip("."), parts.query.rstrip(".")
+def _refused(host: str, path: str, otherwise: str) -> ValueError:
+    """Return the error for a URL of another form than the one wanted."""
+    return ValueError(other_form(host, path) or otherwise)
 
 
 def _parameters(query: str) -> list[tuple[str, str]]:
@@ -275,6 +275,9 @@ def _parameters(query: str) -> list[tuple[str, str]]:
 
 def _with_version(query: str) -> str:
     pairs = _parameters(query)
-    if not any(name.lower() == "api-version" for name, _ in pairs):
+    given = {name.lower(): value for name, value in pairs}.get("api-version")
+    if given is None:
         pairs.insert(0, ("api-version", _API_VERSION))
+    elif given != _API_VERSION:
+        raise ValueError(f"its api-version is not known here: write api-version={_API_VERSION}")
     return urlencode(pairs)

@@ -19,7 +19,7 @@ ENVIRONMENT = {
     "TRAINING_DATA_CONTAINER": DATA,
     "MODELS_CONTAINER": MODELS,
     "LEDGER_CONTAINER": "ledger",
-    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+    "AzureWebJobsStorage": "AccountName=mine;AccountKey=a2V5",
 }
 
 NO_RUN = "sample-00000000000000000000"

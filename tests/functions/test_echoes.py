@@ -3,10 +3,13 @@
 All places are tried by `make prove`; here every so many of each kind of world.
 """
 
+import json
+
 import pytest
 
+from local.api_description import FILE
 from tests.fakes.echoes import Place
-from tests.functions.echo_lives import KINDS, life, ways
+from tests.functions.echo_lives import KINDS, READS, life, ways
 
 _EACH = 5
 
@@ -35,3 +38,9 @@ def test_without_a_repetition_each_world_comes_to_an_end_and_leaks_nothing(kind:
     assert told.leaks() == []
     assert "promoted" in told.phases
     assert len(told.http.places) > 100
+
+
+def test_every_operation_that_reads_is_asked_for_secrets() -> None:
+    paths = json.loads(FILE.read_text(encoding="utf-8"))["paths"].values()
+    listed = {methods["get"]["operationId"] for methods in paths if "get" in methods}
+    assert set(READS) == listed

@@ -4,14 +4,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from azure.functions.timer import TimerRequest
 
 import functions.health
+import tests.functions.conftest
+from functions.start_scheduled_runs import start_scheduled_runs
 from shared.errors import TransientError
 from shared.settings import Problem
+from shared.ticks import Ticks
 from shared.wiring import Unusable
 from tests.fakes.world import World
 from tests.functions.calls import Api
-from tests.functions.conftest import NO_RUN, Serve, app_over, park
+from tests.functions.conftest import ENVIRONMENT, NO_RUN, Serve, app_over, park
 from tests.unit.worlds import Observed
 
 
@@ -34,10 +38,45 @@ def healthy(api: Api) -> Any:
 
 def test_health_fails_when_the_timer_fell_silent(world: World, api: Api) -> None:
     world.poll.tick()
+    world.clock.move(timedelta(minutes=10))
+    start_scheduled_runs(TimerRequest(past_due=False))
+    world.clock.move(timedelta(minutes=-10))
     world.clock.move(timedelta(minutes=20))
     silent = api.health()
     assert (silent.status, silent.body["problems"]) == (503, {"poll": 1})
     assert "poll_jobs" in api.health_details().body["problems"][0]
+
+
+def test_health_fails_when_the_timer_for_schedules_fell_silent(world: World, api: Api) -> None:
+    tick = TimerRequest(past_due=False)
+    start_scheduled_runs(tick)
+    for _ in range(30):
+        world.tick(60)  # the poll goes on
+    silent = api.health()
+    assert (silent.status, silent.body["problems"]) == (503, {"schedules": 1})
+    assert "start_scheduled_runs: no tick since" in api.health_details().body["problems"][0]
+    start_scheduled_runs(tick)
+    healthy(api)
+
+
+def test_a_timer_that_is_rare_by_its_schedule_is_not_silent(
+    world: World, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rare = {"POLL_SCHEDULE": "0 0 0 1 1 *", "SCHEDULE_TICK": "0 0 0 1 1 *"}
+    monkeypatch.setattr(tests.functions.conftest, "ENVIRONMENT", {**ENVIRONMENT, **rare})
+    serve(app_over(world))
+    world.clock.move(timedelta(minutes=50))
+    assert Api().health().body["problems"] == {}
+
+
+def test_a_tick_of_the_schedules_is_recorded_every_five_minutes() -> None:
+    world = Observed()
+    ticks = Ticks(world.intake._context)
+    for _ in range(11):
+        ticks.note()
+        world.clock.move(timedelta(minutes=1))
+    assert world.calls.count("read tick") == 3
+    assert len([call for call in world.calls if call.endswith(" tick")]) == 6
 
 
 def test_health_fails_when_the_timer_never_ran(world: World, api: Api) -> None:
@@ -82,7 +121,7 @@ def test_parked_runs_are_listed_page_by_page(world: World, api: Api) -> None:
     assert api.health_details(limt="3").status == 400
 
 
-def test_anonymous_health_names_nothing_writes_nothing_and_costs_one_read() -> None:
+def test_anonymous_health_names_nothing_writes_nothing_and_costs_two_reads() -> None:
     world = Observed()
     world.clock.time = datetime.now(UTC)
     world.restart()
@@ -97,7 +136,7 @@ def test_anonymous_health_names_nothing_writes_nothing_and_costs_one_read() -> N
         patch.setattr(functions.health, "app_or_problems", lambda: built)
         patch.setattr(world.blobs, "exists", refuse)
         said = Api().health()
-    assert world.calls == ["read poll"]
+    assert world.calls == ["read poll", "read tick"]
     assert world.blobs.heads == looked_up
     assert (said.status, said.body["problems"]) == (503, {"configuration": 1, "storage": 1})
     for name in ("models", "training-data", "pipelines", "sample", run.run_id):

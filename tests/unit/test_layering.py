@@ -53,15 +53,10 @@ def ours(folder: str, *allowed: str) -> list[str]:
 
 
 def test_the_core_knows_nothing_of_the_world() -> None:
-    assert outsiders("shared/core", "pydantic", "croniter", "shared.core", "shared.errors") == []
+    assert outsiders("shared/core", "pydantic", "shared.core", "shared.errors") == []
     doors = ("os", "socket", "time", "threading", "random", "uuid", "subprocess", "pathlib")
     used = [name for file in modules("shared/core") for name in imports(file)]
     assert not [name for name in used if within(name, *doors, "urllib.request", "logging")]
-
-
-def test_only_schedules_know_croniter() -> None:
-    using = [f.name for f in modules("shared") if any(within(n, "croniter") for n in imports(f))]
-    assert using == ["schedule.py"]
 
 
 def test_the_core_reads_no_clock() -> None:

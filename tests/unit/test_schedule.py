@@ -9,7 +9,6 @@ from shared.core.schedule import (
     Schedule,
     checked_schedule,
     dues_between,
-    last_due,
     last_due_of,
     next_due_of,
 )
@@ -36,13 +35,13 @@ def at(text: str) -> datetime:
     ],
 )
 def test_the_newest_due_time_is_found_to_the_second(schedule: str, now: str, due: str) -> None:
-    assert last_due(schedule, at(now)) == at(due)
+    assert last_due_of(schedule, at(now)) == at(due)
 
 
 def test_day_and_day_of_week_must_both_fit() -> None:
     # The 13th of March 2026 is a Friday; cron itself would also take every other Friday.
-    assert last_due("0 0 3 13 * 5", at("2026-03-12T00:00")) == at("2026-02-13T03:00")
-    assert last_due("0 0 3 13 * 5", at("2026-04-30T00:00")) == at("2026-03-13T03:00")
+    assert last_due_of("0 0 3 13 * 5", at("2026-03-12T00:00")) == at("2026-02-13T03:00")
+    assert last_due_of("0 0 3 13 * 5", at("2026-04-30T00:00")) == at("2026-03-13T03:00")
 
 
 @given(st.integers(1_577_836_800, 2_051_222_400))  # 2020 to 2035
@@ -50,16 +49,16 @@ def test_a_due_time_is_never_in_the_future_and_stays_the_same_until_the_next(
     moment: int,
 ) -> None:
     now = datetime.fromtimestamp(moment, UTC)
-    due = last_due(MONDAYS, now)
+    due = last_due_of(MONDAYS, now)
+    assert due is not None
     assert now - timedelta(days=7) < due <= now
     assert (due.isoweekday(), due.hour, due.minute, due.second) == (1, 3, 0, 0)
-    assert last_due(MONDAYS, due) == due
+    assert last_due_of(MONDAYS, due) == due
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "0 3 * * 1",
         "0 0 3 * * 1 2026",
         "",
         "@hourly",
@@ -92,7 +91,7 @@ def test_a_schedule_is_kept_as_it_was_written(text: str) -> None:
 @pytest.mark.timeout(5)
 @pytest.mark.parametrize("text", ["0 0 0 30 2 *", "* * * 30 2 *", "0 0 0 31 2,4,6,9,11 1"])
 def test_a_day_that_never_comes_is_refused_at_once_and_in_plain_words(text: str) -> None:
-    with pytest.raises(ValueError, match="not a schedule that ever fires"):
+    with pytest.raises(ValueError, match="it never fires, because no such month"):
         checked_schedule(text)
 
 

@@ -8,7 +8,7 @@ from shared.errors import ConfigError
 from shared.settings import Problem, connection_name, read_settings, resolve
 
 GOOD = {
-    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+    "AzureWebJobsStorage": "AccountName=mine;AccountKey=a2V5",
     "TRAINING_DATA_CONTAINER": "training-data",
     "MODELS_CONTAINER": "models",
     "LEDGER_CONTAINER": "ledger",
@@ -52,10 +52,20 @@ def test_everything_wrong_is_told_at_once_by_name(tmp_path: Path) -> None:
     [
         ("TRAINING_DATA_CONTAINER", ""),
         ("MODELS_CONTAINER", ""),
+        ("MODELS_CONTAINER", "Models"),
+        ("MODELS_CONTAINER", "models/trained"),
+        ("MODELS_CONTAINER", "my--models"),
+        ("MODELS_CONTAINER", "<models>"),
+        ("LEDGER_CONTAINER", "@Microsoft.KeyVault(SecretUri=https://v/s)"),
         ("BLOB_SOURCE", "Polling"),
         ("CLAIM_LEASE", "soon"),
         ("CLAIM_LEASE", "5m"),
         ("CLAIM_LEASE", "99999999999d"),
+        ("POLL_SCHEDULE", "every minute"),
+        ("POLL_SCHEDULE", "0 0 0 31 2 *"),
+        ("POLL_SCHEDULE", "00:01:00"),
+        ("SCHEDULE_TICK", "0 0 3 * * 7"),
+        ("SCHEDULE_TICK", "0 0 3 ? * MON"),
         ("LOOK_EVERY_MIN", "30"),
         ("LOOK_EVERY_MAX", "-5m"),
         ("LOOK_EVERY_MIN", "0s"),
@@ -103,7 +113,8 @@ def test_no_time_at_all_switches_no_guard_off(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "models", "ledger"), [("x", "x", "y"), ("x", "y", "x"), ("y", "x", "x")]
+    ("data", "models", "ledger"),
+    [("aaa", "aaa", "bbb"), ("aaa", "bbb", "aaa"), ("bbb", "aaa", "aaa")],
 )
 def test_containers_must_differ(tmp_path: Path, data: str, models: str, ledger: str) -> None:
     (told,) = problems(
@@ -176,9 +187,15 @@ def test_a_connection_is_found_in_each_of_its_forms(
             {"AzureWebJobsStorage": "", "AzureWebJobsStorage__blobServiceUri": "https://x"},
             ["AzureWebJobsStorage"],
         ),
-        ({"AzureWebJobsStorage": "", "AzureWebJobsStorage__accountName": "x"}, []),
-        ({"DataStorage": "x", "DataStorage__blobServiceUri": "https://x"}, []),
-        ({"DataStorage__blobServiceUri": "https://x", "DataStorage__accountName": "x"}, []),
+        ({"AzureWebJobsStorage": "", "AzureWebJobsStorage__accountName": "account"}, []),
+        (
+            {
+                "DataStorage": GOOD["AzureWebJobsStorage"],
+                "DataStorage__blobServiceUri": "https://x",
+            },
+            [],
+        ),
+        ({"DataStorage__blobServiceUri": "https://x", "DataStorage__accountName": "account"}, []),
         (
             {
                 "DataStorage__blobServiceUri": "https://x",
@@ -225,3 +242,11 @@ def test_a_missing_setting_is_named(environment: dict[str, str]) -> None:
 def test_a_problem_says_where_what_and_how_to_mend_it() -> None:
     assert str(Problem("X", "is wrong", "mend it")) == "X: is wrong: mend it"
     assert str(Problem("X", "is wrong")) == "X: is wrong"
+
+
+def test_a_schedule_of_a_timer_that_does_less_than_it_seems_has_a_hint(tmp_path: Path) -> None:
+    settings = read_settings({**GOOD, "POLL_SCHEDULE": "0 */90 * * * *"}, tmp_path)
+    assert settings.problems == ()
+    (hint,) = settings.hints
+    assert (hint.where, "fires at 0 alone" in hint.what) == ("POLL_SCHEDULE", True)
+    assert settings.poll_schedule == "0 */90 * * * *"

@@ -5,10 +5,13 @@ import socket
 import time
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from azure.storage.blob import BlobServiceClient
 
 from shared import wiring
+from shared.clients.http import RequestsHttp
 from shared.clients.storage import AccountBlobs
 from shared.context import Limits
 from shared.errors import TransientError
@@ -47,3 +50,28 @@ def test_a_write_and_its_read_back_end_before_a_step_does(
     assert asked == len(slept) + 1 == 3
     one_call = asked * STORAGE_READ_TIMEOUT + sum(slept)
     assert timedelta(seconds=2 * one_call) < Limits().longest_step
+
+
+@pytest.mark.parametrize("end", ["", "/", "?sv=1&sig=SECRET", "/?sig=SECRET", "/?sv=1#sig=SECRET"])
+def test_no_place_is_made_of_an_account_url_with_its_query(end: str) -> None:
+    account = BlobServiceClient(f"https://a.blob.core.windows.net{end}", credential="SECRET==")
+    blobs = AccountBlobs(account, SystemClock(), https_only=True)
+    assert blobs.base_location == "https://a.blob.core.windows.net/"
+    signed = BlobServiceClient.from_connection_string(
+        "BlobEndpoint=https://a.blob.core.windows.net;SharedAccessSignature=sv=1&sig=SECRET"
+    )
+    assert "SECRET" not in AccountBlobs(signed, SystemClock(), https_only=True).base_location
+
+
+def test_an_app_with_a_signature_for_a_connection_is_not_put_together(tmp_path: Path) -> None:
+    text = "BlobEndpoint=https://a.blob.core.windows.net;SharedAccessSignature=sv=1&sig=SECRET"
+    environment = {
+        "AzureWebJobsStorage": text,
+        "TRAINING_DATA_CONTAINER": "training-data",
+        "MODELS_CONTAINER": "models",
+        "LEDGER_CONTAINER": "ledger",
+    }
+    built = wiring.build(environment, tmp_path, RequestsHttp(), SystemClock(), SystemClock().now())
+    assert isinstance(built, wiring.Unusable)
+    assert any(one.where == "AzureWebJobsStorage" for one in built.problems)
+    assert "SECRET" not in str(built.problems)

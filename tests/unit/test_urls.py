@@ -68,8 +68,11 @@ def test_management_hosts_of_every_region_are_taken(region: str) -> None:
         (SCORE, r"request-response.*/jobs"),
         (UPDATE, "not a batch execution URL"),
         (ARM, "not a batch execution URL"),
-        (f"{BASE}/jobs/123", "not a batch execution URL"),
-        ("https://studio.azureml.net/apihelp/workspaces/w/webservices/s/endpoints/e/jobs", "batch"),
+        (f"{BASE}/jobs/123", "the address of one job"),
+        (
+            "https://studio.azureml.net/apihelp/workspaces/w/webservices/s/endpoints/e/jobs",
+            "help page",
+        ),
     ],
 )
 def test_what_is_no_batch_url_is_refused_by_what_it_is(pasted: str, says: str) -> None:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from local.host.timers import Timer, checked_schedule, next_due
+from local.host.timers import Timer, next_due
+from shared.core.ncrontab import checked
 
 FRIDAY = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 
@@ -19,29 +20,31 @@ FRIDAY = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
         ("0 0 3 * * 1", datetime(2026, 11, 23, 3, tzinfo=UTC)),
         ("0 0 3 * * Mon-Fri", datetime(2026, 11, 23, 3, tzinfo=UTC)),
         ("0 0 9-17/4 * jan,nov *", datetime(2026, 11, 20, 13, tzinfo=UTC)),
+        ("*/5 * * * *", datetime(2026, 11, 20, 12, 5, tzinfo=UTC)),
+        ("0 0 3 * * SAT-MON", datetime(2026, 11, 21, 3, tzinfo=UTC)),
         # The first of a month that is a Monday too: both must fit.
         ("0 0 0 1 * 1", datetime(2027, 2, 1, tzinfo=UTC)),
     ],
 )
 def test_next_due(schedule: str, due: datetime) -> None:
-    assert next_due(checked_schedule(schedule), FRIDAY) == due
+    assert next_due(checked(schedule), FRIDAY) == due
 
 
 @pytest.mark.parametrize(
     ("schedule", "says"),
     [
         ("00:05:00", "TimeSpan"),
-        ("*/5 * * * *", "six NCRONTAB fields"),
-        ("0 0 0 L * *", "six NCRONTAB fields"),
-        ("@daily", "six NCRONTAB fields"),
-        ("", "six NCRONTAB fields"),
+        ("*/5 * * *", "not six fields"),
+        ("0 0 0 L * *", "day: L is of Quartz"),
+        ("@daily", "not six fields"),
+        ("", "not six fields"),
         ("61 * * * * *", "61"),
-        ("0 0 0 31 2 *", "failed to find"),
+        ("0 0 0 31 2 *", "never fires"),
     ],
 )
 def test_refused_schedules(schedule: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        checked_schedule(schedule)
+        checked(schedule)
 
 
 def test_runs_do_not_overlap_and_late_ticks_are_not_made_up_for() -> None:
