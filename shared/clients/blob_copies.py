@@ -124,9 +124,9 @@ class BlobCopies:
 
 
 def account_location(url: str) -> str:
-    """Return where an account is, of its client's URL, which may end in a signature."""
+    """Return where an account is, with a slash at its end, by its client's URL without a query."""
     scheme, host, path, _, _ = urlsplit(url)
-    return urlunsplit((scheme, host, path.rstrip("/"), "", ""))
+    return urlunsplit((scheme, host, f"{path.rstrip('/')}/", "", ""))
 
 
 def _properties(blob: BlobClient) -> BlobProperties | None:

@@ -64,7 +64,7 @@ class AccountBlobs:
     @property
     def base_location(self) -> str:
         """The URL that containers stand below, with a slash at its end."""
-        return f"{account_location(self._account.url)}/"
+        return account_location(self._account.url)
 
     def head(self, container: str, name: str) -> BlobVersion | None:
         """Return what the blob is now, or None when there is none."""

@@ -47,6 +47,7 @@ def test_a_connection_that_can_sign_has_no_problem(good: dict[str, str]) -> None
         f"BlobEndpoint={BLOB}/;SharedAccessSignature={SAS}",
         f"BlobEndpoint={BLOB};QueueEndpoint={QUEUE};sharedaccesssignature = {SAS}",
         f"AccountName=mine;SharedAccessSignature={SAS}",
+        f"{STRING};SharedAccessSignature={SAS}",
         f"{STRING};BlobEndpoint={BLOB}/?{SAS}",
         f"{BLOB}/?{SAS}",
         BLOB,
