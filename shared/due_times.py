@@ -200,7 +200,7 @@ class DueTimes:
         entry = self.context.ledger.version(version)
         if entry is None:
             return self.context.ledger.in_inbox(key, pipeline.name, version)  # it will have one
-        return entry.note != "old" and entry.run_id != run_id
+        return not entry.is_old and entry.run_id != run_id
 
 
 def _bytes_of(pipeline: Pipeline, blob: BlobVersion) -> str:
