@@ -106,6 +106,7 @@ def _line_of(standing: Standing) -> PipelineLine:
         next_due=standing.next_due,
         waiting_data=standing.waiting_data,
         paused=standing.pause,
+        unreadable=list(standing.unreadable),
         config=config,
     )
 
@@ -125,6 +126,5 @@ def _shown(standing: Standing) -> PipelineShown:
     return PipelineShown(
         **dict(_line_of(standing)),
         keys=keys,
-        unreadable=list(standing.keys.unreadable),
         next=standing.keys.cursor,
     )

@@ -54,6 +54,7 @@ class Activation(Record):
 
     activated_at: AwareDatetime
     backfilled_at: AwareDatetime | None = None  #: when older blobs were taken, where they are
+    backfilled_to: str = ""  #: up to this name they were, where that takes several calls
 
 
 class KeptConfiguration(Record):

@@ -485,3 +485,49 @@ def test_one_pipelines_activation_does_not_stop_the_search_for_all(backfill: str
         world.clock.move(20 * MINUTE)
         Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
     assert len(waiting(world)) == 1
+
+
+@pytest.mark.parametrize("kind", ["newest", "all"])
+@pytest.mark.parametrize("damaged", ["activation", "version"])
+def test_a_backfill_of_one_pipeline_does_not_keep_another_from_its_own(
+    kind: str, damaged: str
+) -> None:
+    world = Observed(config={"pipeline": {"endpoints": []}})
+    data = {"blob": "{key}-{name}.csv", "backfill": kind}
+    both = [
+        world.sibling(name=name, data=data, key="key", endpoints=[], when_busy="parallel")
+        for name in ("first", "second")
+    ]
+    for number in range(5):
+        world.upload(f"k{number}-1.csv")
+    world.clock.move(HOUR)
+    world.intake, world.poll = world.another(*both)
+    world.intake.activate()
+    blob = world.blobs.head("training-data", "k1-1.csv")
+    assert blob is not None
+    of_one = f"versions/{version_of(both[0], blob)}"
+    world.damage("pipelines/first" if damaged == "activation" else of_one)
+    world.intake, world.poll = world.another(*both)
+    for _ in range(6):
+        Sweep(world.intake._context, world.intake).go_on(world.clock.now() + 3 * MINUTE)
+        world.tick(300)
+    trained = [run.manifest[0].name for run in world.runs() if run.pipeline == "second"]
+    assert len(trained) == 5
+    others = [run for run in world.runs() if run.pipeline == "first"]
+    assert len(others) == (0 if damaged == "activation" else 4)
+
+
+@pytest.mark.parametrize("kind", ["pipelines", "schedules", "versions"])
+def test_a_pipeline_is_shown_beside_a_record_of_its_own_that_cannot_be_read(kind: str) -> None:
+    world = Observed(config={"pipeline": {"schedule": HOURLY, "endpoints": []}})
+    world.poll.start_scheduled()
+    land(world, "a.csv")
+    names = [name for name in world.documents.rows if name.startswith(f"{kind}/")]
+    for name in names:
+        world.damage(name)
+    hand = Pipelines(world.intake._context, world.intake)
+    shown = hand.standing("sample")
+    assert shown.pipeline.name == "sample"
+    assert shown.next_due is not None
+    assert list(shown.unreadable) == (names if kind != "versions" else [])
+    assert hand.preview("sample", None).matching == 1
