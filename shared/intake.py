@@ -25,7 +25,7 @@ from shared.core.run import Origin, Phase, Run
 from shared.driver import Driver
 from shared.errors import CorruptRecord, RelearnError, TransientError
 from shared.gathering import Gathered, Gathering, key_of
-from shared.last_good import LastGood
+from shared.last_good import LastGood, PipelineInError
 from shared.newness import Newness, version_of
 from shared.openings import Opening, ambiguous
 from shared.records import VersionEntry
@@ -220,7 +220,11 @@ class Intake:
 
         The poll opens its run: nothing is sent to an endpoint from inside a search.
         """
-        pipeline = self.catalogue.for_model_by_hand(blob.name)
+        try:
+            pipeline = self.catalogue.for_model_by_hand(blob.name)
+        except PipelineInError as exc:  # it never was active: no model is news to it
+            self._newness.say_once(f"model {blob.name} is left alone: {exc}", blob.name)
+            return False
         if pipeline is None or self._context.ledger.version(version_of(pipeline, blob)) is not None:
             return False
         entry = self._record_version(pipeline, blob, Origin.MODEL)

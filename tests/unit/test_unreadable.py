@@ -7,14 +7,17 @@ from typing import Any, Final
 import pytest
 
 from shared.asked import ManualRequest
+from shared.configuration import Configuration
 from shared.core.names import slot_id
 from shared.core.run import Origin, Phase, Run
 from shared.drift import Drift
+from shared.endpoints import Endpoints
 from shared.errors import CorruptRecord, RelearnError
 from shared.history import History, Wanted
 from shared.newness import version_of
 from shared.pipelines import Pipelines
 from shared.records import VersionEntry
+from shared.settings import Problem
 from shared.sweep import Sweep
 from tests.fakes.world import MODELS
 from tests.unit.test_customers import Customers
@@ -531,3 +534,34 @@ def test_a_pipeline_is_shown_beside_a_record_of_its_own_that_cannot_be_read(kind
     assert shown.next_due is not None
     assert list(shown.unreadable) == (names if kind != "versions" else [])
     assert hand.preview("sample", None).matching == 1
+
+
+def test_endpoints_are_shown_beside_a_record_that_cannot_be_read() -> None:
+    world = Observed()
+    world.until(world.start(), Phase.PROMOTED)
+    hand = Endpoints(world.intake._context, world.intake)
+    (watch,) = [name for name in world.documents.rows if name.startswith("watches/")]
+    world.damage(watch)
+    shown = hand.show("sample", "production", ())
+    assert watch in shown["drift"]
+    assert "trained on" in shown["line"]
+    (head,) = [name for name in world.documents.rows if name.startswith("heads/")]
+    world.damage(head)
+    (line,) = hand.lines()
+    assert head in line["line"]
+
+
+def test_models_of_a_pipeline_in_error_do_not_hide_those_of_another() -> None:
+    world = Observed()
+    wrong = Problem("pipelines.yaml:3: pipelines.broken", "unknown key")
+    sound = {world.pipeline.name: world.pipeline}
+    world.file = Configuration(sound, (wrong,), {"broken": (wrong,)})
+    world.restart()
+    world.intake.activate()
+    world.clock.move(MINUTE)
+    for number in range(250):
+        world.blobs.put(MODELS, f"promote/broken/{number}.ilearner", b"model")
+    world.blobs.put(MODELS, "promote/sample/better.ilearner", b"model")
+    for _ in range(3):
+        Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
+    assert len(world.open_runs()) == 1
