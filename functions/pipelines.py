@@ -112,6 +112,7 @@ def _line_of(standing: Standing) -> PipelineLine:
         next_due=standing.next_due,
         waiting_data=standing.waiting_data,
         paused=standing.pause,
+        unreadable=list(standing.unreadable),
         config=config,
     )
 
@@ -131,6 +132,5 @@ def _shown(standing: Standing) -> PipelineShown:
     return PipelineShown(
         **dict(_line_of(standing)),
         keys=keys,
-        unreadable=list(standing.keys.unreadable),
         next=standing.keys.cursor,
     )

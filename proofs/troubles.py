@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from shared.configuration import Configuration
 from shared.core.run import Run
-from shared.errors import RelearnError, TransientError
+from shared.errors import RecordHeld, RelearnError
 from shared.ports import ETag
 from shared.records import VersionEntry
 from shared.retention import Retention
@@ -73,7 +73,7 @@ class HeldDocuments(MemoryDocuments):
 
     def _refuse(self, name: str) -> None:
         if name in self.held:
-            raise TransientError(f"{name}: somebody holds a lease on it")
+            raise RecordHeld(f"{name}: somebody holds a lease on it")
 
 
 @dataclass

@@ -116,6 +116,8 @@ class DueTimes:
         for due in [*looks, *(self._first_look(pipeline, at) for at in dues)]:
             self._deal(pipeline, due, books, until)
             books.last_due = max(books.last_due, due.at)
+        if books.blobs and not books.waiting:  # of past customers nothing is needed any more
+            books.trained = {k: known for k, known in books.trained.items() if k in books.blobs}
         try:
             self.context.ledger.put_due_times(
                 pipeline.name, books.kept(), known.etag if known else None
@@ -200,7 +202,7 @@ class DueTimes:
         entry = self.context.ledger.version(version)
         if entry is None:
             return self.context.ledger.in_inbox(key, pipeline.name, version)  # it will have one
-        return entry.note != "old" and entry.run_id != run_id
+        return not entry.is_old and entry.run_id != run_id
 
 
 def _bytes_of(pipeline: Pipeline, blob: BlobVersion) -> str:

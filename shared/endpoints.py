@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from shared.context import Context
+from shared.context import Context, log
 from shared.core.blobs import BlobVersion
 from shared.core.endpoint import Endpoint
 from shared.core.head import Head, Held, Resource, head_id, held
@@ -18,7 +18,7 @@ from shared.core.pipeline import Pipeline
 from shared.core.run import Entry, Origin, Phase, Run
 from shared.drift import watch_id
 from shared.driver import Driver
-from shared.errors import Conflict, PermanentError
+from shared.errors import Conflict, CorruptRecord, PermanentError
 from shared.intake import Intake
 from shared.preconditions import Versions, lost, require
 from shared.records import Stored
@@ -91,15 +91,25 @@ class Endpoints:
                     tokens = ", ".join(endpoint.tokens)
                     lines.append({**told, "line": f"one for each {tokens}: ask with ?key="})
                     continue
-                stored = self._context.ledger.head(head_id(endpoint.update))
-                head = stored.record if stored else Head(update=endpoint.update)
-                line = line_of(head.resource(endpoint.place))
-                lines.append({**told, "key": [], "line": line})
+                lines.append({**told, "key": [], "line": self._line(endpoint)})
         return lines
+
+    def _line(self, endpoint: Endpoint) -> str:
+        try:
+            stored = self._context.ledger.head(head_id(endpoint.update))
+        except CorruptRecord as exc:
+            log.error("%s", exc)  # the others are shown
+            return str(exc)
+        head = stored.record if stored else Head(update=endpoint.update)
+        return line_of(head.resource(endpoint.place))
 
     def _drift(self, endpoint: Endpoint) -> str | None:
         """Return what the last looks at the endpoint saw that should not be, if anything."""
-        stored = self._context.ledger.watch(watch_id(endpoint.update, endpoint.place))
+        try:
+            stored = self._context.ledger.watch(watch_id(endpoint.update, endpoint.place))
+        except CorruptRecord as exc:
+            log.error("%s", exc)
+            return str(exc)  # what serves is shown all the same
         if stored is None:
             return None
         return stored.record.reported or stored.record.suspicion or None

@@ -2,6 +2,7 @@
 
 * RelearnError
   x TransientError       it did not happen; the same call may be repeated later
+    + RecordHeld         somebody holds a lease on this one record; the storage works
   x OutcomeUnknown       it may have happened; look before doing anything else
   x Conflict             somebody else moved the record; read it again and decide again
   x PermanentError       repeating cannot help; park the run and tell a person
@@ -43,6 +44,10 @@ class TransientError(RelearnError):
         super().__init__(message)
         self.retry_after = retry_after
         self.patience = patience
+
+
+class RecordHeld(TransientError):  # noqa: N818 -- it names what was met
+    """Somebody else holds a lease on this one record or blob; the storage itself works."""
 
 
 class OutcomeUnknown(RelearnError):  # noqa: N818 -- it names a state of knowledge

@@ -25,13 +25,11 @@ from shared.lanes import Lanes
 from shared.openings import Opening, captured
 from shared.records import Landed, Stored, VersionEntry
 from shared.taking import Progress, Taking, age_of, each_once
-from shared.turns import Turns
+from shared.turns import MAY_BE_IDLE, Turns
 
 #: Runs of one key that one call opens, so that others have their turn.
 _MOST_RUNS: Final = 50
 _TRIES: Final = 5
-#: By their markers, runs that may hold no place: only their records tell.
-_MAY_BE_IDLE: Final = ("", Phase.PARKED, Phase.AWAITING_APPROVAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +215,7 @@ class Gathering:
     def _at_work(self, slot: Slot) -> int:
         """Return how many holders are surely at work: a hint costs less than a great record."""
         phases = map(self.context.ledger.hinted_phase, slot.holders)
-        return sum(phase is not None and phase not in _MAY_BE_IDLE for phase in phases)
+        return sum(phase is not None and phase not in MAY_BE_IDLE for phase in phases)
 
     def _listed(self, batch: _Batch) -> _Batch:
         if batch.landed is not None:

@@ -162,6 +162,7 @@ class PipelineLine(Answer):
         description="By a person, or by failures; where there are customers, failures pause one of "
         "them, and this is the last such pause.",
     )
+    unreadable: list[str] = Field(description="Its records that are not understood.")
     config: dict[str, Any] = Field(description="As configured; secrets by the name of a setting.")
 
 
@@ -169,7 +170,6 @@ class PipelineShown(PipelineLine):
     """How a pipeline stands, with some of its keys."""
 
     keys: list[SlotShown]
-    unreadable: list[str] = Field(description="Records of keys that are not understood.")
     next: str | None = Field(default=None, description="The cursor of the next page of keys.")
 
 

@@ -25,7 +25,7 @@ from shared.core.run import Origin, Phase, Run
 from shared.driver import Driver
 from shared.errors import CorruptRecord, RelearnError, TransientError
 from shared.gathering import Gathered, Gathering, key_of
-from shared.last_good import LastGood
+from shared.last_good import LastGood, PipelineInError
 from shared.newness import Newness, version_of
 from shared.openings import Opening, ambiguous
 from shared.records import VersionEntry
@@ -94,10 +94,7 @@ class Intake:
             TransientError: the inbox cannot be listed now.
         """
         gathered = self._gathering.gather_all(self.catalogue.pipelines, until, begin_with)
-        try:
-            self._strays.settle(gathered.strays, until)
-        except RelearnError as exc:
-            log.warning("data that waits for no pipeline is looked at by the next tick: %s", exc)
+        self._strays.settle(gathered.strays, until)
         return gathered
 
     def resume_gathering(self, hint: str, until: datetime) -> Run | None:
@@ -224,7 +221,11 @@ class Intake:
 
         The poll opens its run: nothing is sent to an endpoint from inside a search.
         """
-        pipeline = self.catalogue.for_model_by_hand(blob.name)
+        try:
+            pipeline = self.catalogue.for_model_by_hand(blob.name)
+        except PipelineInError as exc:  # it never was active: no model is news to it
+            self._newness.say_once(f"model {blob.name} is left alone: {exc}", blob.name)
+            return False
         if pipeline is None or self._context.ledger.version(version_of(pipeline, blob)) is not None:
             return False
         entry = self._record_version(pipeline, blob, Origin.MODEL)
@@ -233,17 +234,25 @@ class Intake:
     def open_from_entry(self, version_id: str, run_id: str) -> Run | None:
         """Open the run of a recorded version whose record was never written, or return None."""
         entry = self._context.ledger.version(version_id)
-        pipeline = self.catalogue.pipeline(entry.pipeline) if entry else None
-        if entry is None or pipeline is None or not self._is_due(entry, run_id):
+        if entry is None or not self._is_due(entry, run_id):
             return None
         by_hand = entry.blob.container == self._context.models_container
+        pipeline = self.catalogue.pipeline(entry.pipeline)
+        if pipeline is None:
+            if not by_hand:  # it waits as other data does: for this pipeline, or for a renamed one
+                waits = VersionEntry(pipeline=entry.pipeline, blob=entry.blob, run_id=None)
+                self._context.ledger.add_to_inbox((), version_id, waits)
+            return None
         origin = Origin.MODEL if by_hand else Origin.DATA
         return self._open(pipeline, run_id, entry.blob, origin, fresh=False)
 
     def is_expected(self, version_id: str, run_id: str) -> bool:
-        """Whether a recorded version still needs this run: its pipeline may come back."""
+        """Whether a model put by hand still needs this run: its pipeline may come back."""
         entry = self._context.ledger.version(version_id)
-        return entry is not None and self._is_due(entry, run_id)
+        if entry is None or not self._is_due(entry, run_id):
+            return False
+        by_hand = entry.blob.container == self._context.models_container
+        return by_hand or self.catalogue.pipeline(entry.pipeline) is not None
 
     def _is_due(self, entry: VersionEntry, run_id: str) -> bool:
         """Whether a version is this run's alone, and the run never was there."""

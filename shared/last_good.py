@@ -7,7 +7,7 @@ read, all of them are.
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final
 
@@ -21,6 +21,8 @@ from shared.problems import Problem
 from shared.records import KeptConfiguration
 
 _TRIES: Final = 5
+#: How often a process makes sure of what is stored: one with another file may have changed it.
+_EVERY: Final = timedelta(minutes=10)
 _PREFIX: Final = "configurations/"
 #: Pipelines that one line names.
 _SHOWN: Final = 20
@@ -71,13 +73,13 @@ class LastGood:
         #: In the order of the next look: what cannot be read now does not keep the others.
         self._unread = [n for n in configuration.broken if re.fullmatch(PIPELINE_NAME, n)]
         self._unlisted = not configuration.readable
-        self._unkept = bool(configuration.pipelines) or configuration.readable
+        self._keep_at: datetime | None = None  #: when to make sure of it again; None: at once
         self._since: dict[str, datetime | None] = {}  #: None: the record is not understood
-        self._adopted: dict[str, datetime] = {}  #: since when it was configured like this
+        self._adopted: dict[str, KeptConfiguration] = {}
         self._damaged: set[str] = set()
 
     def refresh(self) -> None:
-        """Read what is to be used, and store what is sound; costs nothing once both are done."""
+        """Read what is to be used, and store what is sound; then a listing at times is all."""
         self.load()
         self.keep()
 
@@ -126,7 +128,7 @@ class LastGood:
             self._damaged.add(name)
             return
         self._since[name] = kept.scheduled_since
-        self._adopted[name] = kept.recorded_at
+        self._adopted[name] = kept
         self.served.adopt(kept.pipeline)
         at = kept.recorded_at.isoformat(timespec="seconds")
         log.warning("pipeline %s goes on by its last good configuration, of %s", name, at)
@@ -171,8 +173,8 @@ class LastGood:
 
     def _note(self, name: str) -> Problem:
         where = f"pipelines.{name[: _SHOWN * 2]}"
-        if (at := self._adopted.get(name)) is not None:
-            shown = at.isoformat(timespec="seconds")
+        if (kept := self._adopted.get(name)) is not None:
+            shown = kept.recorded_at.isoformat(timespec="seconds")
             return Problem(where, f"goes on by its last good configuration, of {shown}")
         if name in self._damaged:
             cure = "deploy the version that wrote it, or correct the pipeline"
@@ -196,13 +198,17 @@ class LastGood:
     def keep(self) -> None:
         """Store what is sound, as far as it changed, and forget what the file has no more.
 
-        Costs one listing for each process. What cannot be stored now is left to the next call.
+        Costs one listing every ten minutes: while two versions of the file are in use side by
+        side, each takes the other's pipelines for removed, and the one that stays is right. What
+        cannot be stored now is left to the next call.
         """
-        if not self._unkept:
+        now = self._context.clock.now()
+        if self._keep_at is not None and self._keep_at - _EVERY <= now < self._keep_at:
             return
         with self._lock:
             try:
-                self._unkept = not self._kept()
+                if self._kept():
+                    self._keep_at = now + _EVERY
             except RelearnError as exc:
                 log.warning("the configurations cannot be stored now: %s", exc)
 
@@ -221,6 +227,9 @@ class LastGood:
             except RelearnError as exc:
                 log.warning("the configuration of %s cannot be stored now: %s", name, exc)
                 done = False
+        for name, kept in self._adopted.items():
+            if name not in listed:  # a process with another file took it for removed
+                self._put(kept, _digest(kept.pipeline), None)
         return self._forget(listed) and done
 
     def _keep(self, pipeline: Pipeline, listed: Listed | None) -> None:
@@ -234,7 +243,8 @@ class LastGood:
                 since = stored.record.scheduled_since
                 break
             now = self._context.clock.now()
-            since_start = min(now, self._context.storage_time(self._started_at))
+            started = min(now, self._context.storage_time(self._started_at))
+            since_start = self._since.get(pipeline.name) or started
             kept = KeptConfiguration(
                 pipeline=pipeline, recorded_at=now, scheduled_since=since_start
             )

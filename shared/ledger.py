@@ -154,6 +154,11 @@ class Ledger:
                 return listed.metadata.get("phase", "")
         return None
 
+    def hinted_phases(self, pipeline: str) -> dict[str, str]:
+        """Return the phases that the markers of a pipeline's open runs hint at, in one listing."""
+        listing = self._documents.listing(f"open/{pipeline}-")
+        return {m.run_id: m.hints.get("phase", "") for m in map(_marker, listing)}
+
     def marked_for(self, run_id: str) -> timedelta:
         """Return how old the marker of a run is, by the storage's clock; zero without one."""
         found = self._documents.read(f"open/{run_id}")

@@ -9,7 +9,7 @@ from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.pipeline import Pipeline
 from shared.gathering import key_of
-from shared.records import VersionEntry
+from shared.records import OLD, VersionEntry
 
 #: What was said once is said again after so many other things: it must not grow for ever.
 _SAID: Final = 10_000
@@ -60,16 +60,15 @@ class Newness:
             self.say_once(f"blob {blob.path} {what}: it opens no run", blob.path + blob.etag)
             return False
         since = self.active_since(pipeline.name)
-        forgotten = self._context.clock.now() - self._context.limits.keep
-        if blob.modified >= max(since, forgotten):
+        if blob.modified >= since:
             return True
         backfill = data.backfill if data else "none"
         if backfill == "all":
             return True
         settled = backfill == "none" or self._backfill.is_done(pipeline)
-        if (settled or blob.modified < forgotten) and not self._is_kept(pipeline, blob):
+        if settled and not self._is_kept(pipeline, blob):
             # Known from now on, so that a metadata write does not make it look like news.
-            entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note="old")
+            entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note=OLD)
             self._context.ledger.add_version(version_of(pipeline, blob), entry)
         self.say_once(
             f"blob {blob.path} is older than pipeline {pipeline.name}, which was first "

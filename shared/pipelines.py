@@ -1,9 +1,9 @@
 """What the pipelines are doing, and a person's hand on them: pause, resume, preview."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from shared.context import Context, log
 from shared.core import names
@@ -22,13 +22,15 @@ from shared.job_inputs import expected_inputs
 from shared.openings import captured
 from shared.ports import JobRequest
 from shared.preconditions import Versions, lost, require
-from shared.records import Stored
+from shared.records import DueTime, Stored
 
 #: Blobs that a preview shows.
 _SHOWN: Final = 50
 #: Customers of one page, each at a read; and waiting data versions that are counted.
 MOST_KEYS: Final = 50
 MOST_COUNTED: Final = 5000
+
+R = TypeVar("R")
 
 
 class NoSuchPipeline(PermanentError):  # noqa: N818 -- it names what was met
@@ -60,6 +62,7 @@ class Standing:
     next_due: datetime | None
     waiting_data: int
     at: datetime
+    unreadable: tuple[str, ...] = ()  #: names of its records that are not understood
 
     @property
     def pause(self) -> Pause | None:
@@ -121,19 +124,25 @@ class Pipelines:
         """
         pipeline = self._find(name)
         ledger = self.context.ledger
-        activated, schedule = ledger.activated(name), pipeline.schedule
-        now = self.context.clock.now()
+        schedule, now = pipeline.schedule, self.context.clock.now()
+        unreadable: list[str] = []
+        activated = _readable(lambda: ledger.activated(name), f"pipelines/{name}", unreadable)
+        known = None
+        if schedule is not None:
+            known = _readable(lambda: ledger.last_due(name), f"schedules/{name}", unreadable)
         since = activated.record.activated_at if activated else None
         pauses = ledger.pauses(name).record
+        shown = self._keys(name, pauses, keys, cursor) if keys else Keys()
         return Standing(
             pipeline=pipeline,
             active_since=since,
             pauses=pauses,
-            keys=self._keys(name, pauses, keys, cursor) if keys else Keys(),
-            last_due=self._last_due(name, schedule, since) if schedule else None,
+            keys=shown,
+            last_due=_last_due(schedule, known.record, since) if schedule and known else None,
             next_due=next_due_of(schedule, now) if schedule else None,
             waiting_data=ledger.inbox_size(name, MOST_COUNTED),
             at=now,
+            unreadable=(*unreadable, *shown.unreadable),
         )
 
     def _keys(self, name: str, pauses: Pauses, size: int, cursor: str | None) -> Keys:
@@ -151,11 +160,6 @@ class Pipelines:
                 paused = pauses.of_failures(stored.record)
                 slots.append(stored.record.model_copy(update={"paused": paused}))
         return Keys(tuple(slots), tuple(unreadable), page.cursor)
-
-    def _last_due(self, name: str, schedule: Schedule, since: datetime | None) -> datetime | None:
-        known = self.context.ledger.last_due(name)
-        due = last_due_of(schedule, known.record.last_due) if known else None
-        return due if due is not None and since is not None and due > since else None
 
     def names(self) -> Sequence[str]:
         """Return the names of all pipelines, in order."""
@@ -251,7 +255,12 @@ class Pipelines:
         return [blob for blob in there if captured(pipeline, blob.name) is not None]
 
     def _match(self, pipeline: Pipeline, blob: BlobVersion) -> Match:
-        return Match(blob, captured(pipeline, blob.name) or {}, self._state(pipeline, blob))
+        try:
+            state = self._state(pipeline, blob)
+        except CorruptRecord as exc:
+            log.error("%s", exc)
+            state = "a record of it cannot be read"
+        return Match(blob, captured(pipeline, blob.name) or {}, state)
 
     def _state(self, pipeline: Pipeline, blob: BlobVersion) -> str:
         version = names.version_id(pipeline.name, blob.container, blob.name, blob.etag)
@@ -303,6 +312,21 @@ class Pipelines:
                 training=pipeline.training,
             )
         )
+
+
+def _readable(read: Callable[[], R], name: str, unreadable: list[str]) -> R | None:
+    """Return a record, or note its name: what else is known is shown all the same."""
+    try:
+        return read()
+    except CorruptRecord as exc:
+        log.error("%s", exc)
+        unreadable.append(name)
+        return None
+
+
+def _last_due(schedule: Schedule, known: DueTime, since: datetime | None) -> datetime | None:
+    due = last_due_of(schedule, known.last_due)
+    return due if due is not None and since is not None and due > since else None
 
 
 def _version(pauses: Pauses) -> str:

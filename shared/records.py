@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -16,6 +16,10 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     schema_version: Literal[1] = 1
+
+
+#: Why a version opened no run: it was there before its pipeline was.
+OLD: Final = "old"
 
 
 class VersionEntry(Record):
@@ -33,6 +37,11 @@ class VersionEntry(Record):
         """The run that took it, whether its record is still there or not."""
         return self.run_id or self.forgotten_run
 
+    @property
+    def is_old(self) -> bool:
+        """Whether it is only known as older than its pipeline: a backfill or rename may take it."""
+        return self.run_id is None and self.note == OLD
+
     def without_run(self) -> "VersionEntry":
         """Return the entry once its run is forgotten: known, and the run is not opened anew."""
         note = f"run {self.run_id}, whose record was forgotten"
@@ -45,6 +54,7 @@ class Activation(Record):
 
     activated_at: AwareDatetime
     backfilled_at: AwareDatetime | None = None  #: when older blobs were taken, where they are
+    backfilled_to: str = ""  #: up to this name they were, where that takes several calls
 
 
 class KeptConfiguration(Record):

@@ -15,10 +15,13 @@ from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.pipeline import Pipeline
+from shared.errors import CorruptRecord, OutcomeUnknown, TransientError
 from shared.records import Landed
 
 #: How often what waits for nobody is named in the log.
 _SAID_EVERY: Final = timedelta(hours=1)
+#: So many in a row that cannot be handed over: the storage fails, and not one record.
+_FAILURES: Final = 3
 
 
 @dataclass(slots=True)
@@ -39,40 +42,52 @@ class Strays:
     _said_at: datetime | None = field(default=None, init=False)
 
     def settle(self, strays: Iterable[Landed], until: datetime) -> None:
-        """Hand each version to the pipelines that want it and are younger than its event.
+        """Hand each version to the pipelines that want it and are younger than it.
 
-        An older one heard of the event itself. Safe to repeat.
+        An older one finds it by itself. Safe to repeat.
 
         Args:
             strays: what waits for a pipeline that does not want it now.
             until: when no further one may be looked at.
-
-        Raises:
-            TransientError, OutcomeUnknown: the ledger does not work now.
         """
         left: list[Landed] = []
+        failures = 0
         for one in strays:
-            if self.context.clock.now() >= until:
+            if failures >= _FAILURES or self.context.clock.now() >= until:
                 break
-            takers = [
-                pipeline for pipeline in self._wanting(one) if self._is_younger(pipeline, one)
-            ]
-            for pipeline in takers:
-                blob = one.blob
-                version = names.version_id(pipeline.name, blob.container, blob.name, blob.etag)
-                if self.context.ledger.version(version) is None:
-                    self.keep(pipeline, blob, version)
-            if takers:
-                self.context.ledger.forget(one.pointer)
-            else:
+            try:
+                found = self._handed_over(one)
+                failures = 0
+            except CorruptRecord as exc:
+                log.error("blob %s waits for pipeline %s: %s", one.blob.path, one.pipeline, exc)
+                continue  # somebody has to mend that record; the others need not wait
+            except (TransientError, OutcomeUnknown) as exc:
+                failures += 1
+                log.warning("blob %s waits for the next tick: %s", one.blob.path, exc)
+                continue
+            if not found:
                 left.append(one)
         self._name(left)
+
+    def _handed_over(self, one: Landed) -> bool:
+        """Hand one version over; False where no pipeline takes it."""
+        takers = [p for p in self._wanting(one) if self._is_younger(p, one)]
+        for pipeline in takers:
+            blob = one.blob
+            version = names.version_id(pipeline.name, blob.container, blob.name, blob.etag)
+            known = self.context.ledger.version(version)
+            # A search may have come upon it first, and noted that it is older than its pipeline.
+            if known is None or known.is_old:
+                self.keep(pipeline, blob, version)
+        if takers:
+            self.context.ledger.forget(one.pointer)
+        return bool(takers)
 
     def _wanting(self, one: Landed) -> Sequence[Pipeline]:
         return [p for p in self.catalogue.wanting(one.blob.name) if p.name != one.pipeline]
 
     def _is_younger(self, pipeline: Pipeline, one: Landed) -> bool:
-        return self.active_since(pipeline.name) > one.seen_at
+        return self.active_since(pipeline.name) > one.blob.modified  # to an older one it is news
 
     def _name(self, left: Sequence[Landed]) -> None:
         now = self.context.clock.now()

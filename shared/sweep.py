@@ -77,7 +77,8 @@ class Sweep:
             self._go_on(self._for_models(), now + (until - now) / 4)
         except RelearnError as exc:
             log.warning("models under promote/ cannot be looked for now: %s", exc)
-        self._guarded(lambda: self.intake.backfill.newest(until))
+        now = self.context.clock.now()
+        self.intake.backfill.newest(now + (until - now) / 2)
         self._go_on(self._for_data(), until)
 
     def _for_data(self) -> _Search:
@@ -89,7 +90,7 @@ class Sweep:
             page=lambda cursor: data.page(container, cursor),
             head=lambda name: data.head(container, name),
             met=self.intake.met,
-            from_start=self._backfill_wanted,
+            from_start=self.intake.backfill.wanted,
             ended=self._data_searched,
             under_way=_UNDER_WAY,
         )
@@ -110,18 +111,7 @@ class Sweep:
 
     def _data_searched(self, state: SweepState) -> None:
         if state.since is None:
-            self._guarded(lambda: self.intake.backfill.done(state.started_at))
-
-    def _backfill_wanted(self) -> bool:
-        wanted: list[bool] = []
-        self._guarded(lambda: wanted.append(self.intake.backfill.wanted()))
-        return any(wanted)
-
-    def _guarded(self, do: Callable[[], None]) -> None:
-        try:
-            do()
-        except CorruptRecord as exc:  # of one pipeline: the search goes on for the others
-            log.error("older data is not looked for: %s", exc)
+            self.intake.backfill.done(state.started_at)
 
     def _in_memory(self, search: _Search) -> _Search:
         """Return the search as this process alone knows it."""

@@ -17,7 +17,7 @@ from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.run import Run
-from shared.errors import Conflict, CorruptRecord
+from shared.errors import Conflict, CorruptRecord, TransientError
 from shared.records import Landed, VersionEntry
 
 #: Versions that one run takes; a greater burst goes into several, so that a record stays small.
@@ -133,7 +133,7 @@ class Taking:
         for part in _parts(mine):
             if self.context.clock.now() >= until:
                 break
-            _each(part, lambda one: self.context.ledger.forget(one.pointer))
+            _each(part, self._leave)
         taken = {one.pointer.name for one in mine}
         return tuple(one for one in landed if one.pointer.name not in taken)
 
@@ -177,6 +177,8 @@ class Taking:
         record another worker froze without this version, does not count.
         """
         ledger, owner = self.context.ledger, entry.run_id
+        if entry.is_old:
+            return False  # it was noted as old before somebody decided to have it trained on
         if one.given_back_by is not None and entry.taken_by == one.given_back_by:
             return False
         if owner is not None:
@@ -185,7 +187,7 @@ class Taking:
                     stored = ledger.run(owner)
                 except CorruptRecord as exc:
                     log.error("blob %s stays with its run: %s", one.blob.path, exc)
-                    ledger.forget(one.pointer)
+                    self._leave(one)
                     return True  # it was claimed for that run, whatever the record says besides
                 self._manifests[owner] = _versions_of(stored.record) if stored else None
             found = self._manifests[owner]
@@ -196,8 +198,18 @@ class Taking:
                 return None if young else False
             if found is not None and (one.blob.name, one.blob.etag) not in found:
                 return False
-        ledger.forget(one.pointer)
+        self._leave(one)
         return True
+
+    def _leave(self, one: Landed) -> None:
+        """Have a version that is dealt with leave the inbox, now or at a later look.
+
+        A pointer that somebody holds a lease on must not keep what waits beside it.
+        """
+        try:
+            self.context.ledger.forget(one.pointer)
+        except TransientError as exc:
+            log.warning("blob %s stays in the inbox for now: %s", one.blob.path, exc)
 
     def _touched_since(self, one: Landed) -> str | None:
         """Return since when the bytes of a version are known; None where they are new."""
@@ -211,7 +223,7 @@ class Taking:
         note = f"only its metadata changed since {since}: no run"
         entry = VersionEntry(pipeline=one.pipeline, blob=one.blob, run_id=None, note=note)
         self.context.ledger.add_version(one.version_id, entry)
-        self.context.ledger.forget(one.pointer)
+        self._leave(one)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,10 @@ from shared.records import Stored
 _TRIES: Final = 5
 #: A run whose record cannot be read keeps its place no longer, where its time-out is not known.
 _UNREAD: Final = timedelta(days=1)
+#: By their markers, runs that may hold no place: only their records tell.
+MAY_BE_IDLE: Final = ("", Phase.PARKED, Phase.AWAITING_APPROVAL)
+#: Of those that are behind in a queue so many are looked at when another run begins.
+_BEHIND: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,15 @@ class Turns:
         stored = self.context.ledger.slot(seat_id("pipeline", pipeline.name))
         if stored is None or len(stored.record.holders) < pipeline.max_parallel:
             return True
-        return len(self.pruned(stored.record).holders) < pipeline.max_parallel
+        # One listing tells of most that they are at work: a record is read of the others alone.
+        slot, phases = stored.record, self.context.ledger.hinted_phases(pipeline.name)
+        idle = [one for one in slot.holders if phases.get(one, "") in MAY_BE_IDLE]
+        free = pipeline.max_parallel - len(slot.holders)
+        for run_id in idle:
+            free += self._gone(slot, run_id, core.lets_go)
+            if free > 0:
+                return True
+        return False
 
     def _take(self, level: _Level, run: Run) -> Overtaken | str | None:
         for _ in range(_TRIES):
@@ -170,8 +182,7 @@ class Turns:
         if level.most is not None and first != run.run_id:
             return slot, f"{level.what}: {first} is next"
         if slot.newest_first:  # those behind are never come to from the front
-            left = {turn.run_id for turn in slot.waiting if turn.run_id != run.run_id}
-            gone = {one for one in left if self._gone(slot, one, core.lets_go)}
+            gone = {one for one in _behind(slot, run) if self._gone(slot, one, core.lets_go)}
             slot = slot.without(gone.__contains__)
         keep = core.remembers(run.config) if is_key else 0
         return slot.begin(run.run_id, now, keep=keep, holds=level.most is not None), None
@@ -228,6 +239,13 @@ class Turns:
     def _report_once(self, name: str, exc: CorruptRecord) -> None:
         if self._reported.first(name):
             log.error("%s; the queue goes on without it", exc)
+
+
+def _behind(slot: Slot, run: Run) -> Sequence[str]:
+    """Return some of those that wait behind `run`: others each time, so that none is left out."""
+    left = [turn.run_id for turn in slot.waiting if turn.run_id != run.run_id]
+    start = slot.numbers * _BEHIND % len(left) if left else 0
+    return (left[start:] + left[:start])[:_BEHIND]
 
 
 def _waits_without_job(run: Run) -> bool:

@@ -14,7 +14,14 @@ from azure.core.exceptions import (
     ServiceRequestError,
 )
 
-from shared.errors import BadCursor, OutcomeUnknown, PermanentError, RelearnError, TransientError
+from shared.errors import (
+    BadCursor,
+    OutcomeUnknown,
+    PermanentError,
+    RecordHeld,
+    RelearnError,
+    TransientError,
+)
 
 _BUSY: Final = frozenset({408, 429, 503})
 _SERVER_ERROR: Final = 500
@@ -124,6 +131,8 @@ def classify(exc: AzureError, what: str, *, write: bool) -> RelearnError:
     code = _code(exc) or type(exc).__name__
     where = f"storage: {what}: {code}" + (f" ({status})" if status else "")
     if why := named_cause(exc):
+        if why == _LEASED:
+            return RecordHeld(f"{where}: {why}")
         return (TransientError if code in _PASSING else PermanentError)(f"{where}: {why}")
     if isinstance(exc, ServiceRequestError) or status in _BUSY:
         return TransientError(f"{where}: the storage account cannot be reached or is busy")

@@ -7,7 +7,7 @@ from itertools import count
 from typing import TypeVar
 
 from shared.clients.blob_pages import is_directory
-from shared.errors import BadCursor, Conflict, TransientError
+from shared.errors import BadCursor, Conflict, RecordHeld
 from shared.ports import Document, ETag, Listed, Page
 from tests.fakes.clock import FakeClock
 from tests.fakes.faults import Faults
@@ -81,7 +81,7 @@ class MemoryDocuments:
 
     def _require_no_lease(self, name: str) -> None:
         if name in self.leased:
-            raise TransientError(f"{name}: somebody holds a lease on it: break the lease")
+            raise RecordHeld(f"{name}: somebody holds a lease on it: break the lease")
 
     def _put(self, name: str, body: bytes, metadata: Mapping[str, str] | None) -> ETag:
         etag = ETag(f"v{next(self.versions)}")

@@ -13,7 +13,7 @@ from azure.storage.blob import BlobServiceClient
 
 from shared.clients import blob_copies
 from shared.clients.blob_copies import BlobCopies
-from shared.errors import PermanentError, RelearnError, TransientError
+from shared.errors import PermanentError, RecordHeld, RelearnError, TransientError
 from shared.ports import Access, SignedBlob
 from tests.unit.samples import NOW
 
@@ -229,7 +229,7 @@ def refusal(status: int, code: str) -> HttpResponseError:
         (409, "BlobAlreadyExists", TransientError, "another worker"),
         (412, "TargetConditionNotMet", TransientError, "another worker"),
         (409, "PendingCopyOperation", TransientError, "is under way"),
-        (412, "LeaseIdMissing", TransientError, "break the lease"),
+        (412, "LeaseIdMissing", RecordHeld, "break the lease"),
         (409, "BlobArchived", PermanentError, "archive tier"),
         (500, "InternalError", TransientError, "InternalError"),
     ],

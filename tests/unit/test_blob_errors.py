@@ -8,7 +8,13 @@ from azure.core import exceptions as azure_errors
 from azure.core.exceptions import AzureError
 
 from shared.clients.blob_errors import classify, is_lost, sorted_codes
-from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
+from shared.errors import (
+    OutcomeUnknown,
+    PermanentError,
+    RecordHeld,
+    RelearnError,
+    TransientError,
+)
 
 LOADED = (azure.identity, azure.storage.blob)
 
@@ -90,7 +96,7 @@ def test_a_refusal_says_what_to_do(status: int, cure: str) -> None:
 
 #: Every code that Microsoft lists with 409 or 412 for blobs and containers, or for directories, and
 #: that a request of this app could be answered with: a lost race, or what else it is.
-LOST, PASSES, LASTS = "lost", TransientError, PermanentError
+LOST, PASSES, HELD, LASTS = "lost", TransientError, RecordHeld, PermanentError
 CODES = {
     "BlobAlreadyExists": LOST,
     "BlobOverwritten": LOST,
@@ -102,19 +108,19 @@ CODES = {
     "BlobBeingRehydrated": PASSES,
     "ContainerBeingDeleted": PASSES,
     "DestinationPathIsBeingDeleted": PASSES,
-    "LeaseAlreadyBroken": PASSES,
-    "LeaseAlreadyPresent": PASSES,
-    "LeaseIdMismatchWithBlobOperation": PASSES,
-    "LeaseIdMismatchWithContainerOperation": PASSES,
-    "LeaseIdMismatchWithLeaseOperation": PASSES,
-    "LeaseIdMissing": PASSES,
-    "LeaseIsBreakingAndCannotBeAcquired": PASSES,
-    "LeaseIsBreakingAndCannotBeChanged": PASSES,
-    "LeaseIsBrokenAndCannotBeRenewed": PASSES,
-    "LeaseLost": PASSES,
-    "LeaseNotPresentWithBlobOperation": PASSES,
-    "LeaseNotPresentWithContainerOperation": PASSES,
-    "LeaseNotPresentWithLeaseOperation": PASSES,
+    "LeaseAlreadyBroken": HELD,
+    "LeaseAlreadyPresent": HELD,
+    "LeaseIdMismatchWithBlobOperation": HELD,
+    "LeaseIdMismatchWithContainerOperation": HELD,
+    "LeaseIdMismatchWithLeaseOperation": HELD,
+    "LeaseIdMissing": HELD,
+    "LeaseIsBreakingAndCannotBeAcquired": HELD,
+    "LeaseIsBreakingAndCannotBeChanged": HELD,
+    "LeaseIsBrokenAndCannotBeRenewed": HELD,
+    "LeaseLost": HELD,
+    "LeaseNotPresentWithBlobOperation": HELD,
+    "LeaseNotPresentWithContainerOperation": HELD,
+    "LeaseNotPresentWithLeaseOperation": HELD,
     "PendingCopyOperation": PASSES,
     "SnapshotOperationRateExceeded": PASSES,
     "SystemInUse": PASSES,

@@ -9,6 +9,7 @@ import pytest
 from shared.core.recurrence import Recurrence, due_after, due_at_or_before
 from shared.core.run import Origin, Run
 from shared.core.schedule import dues_between
+from tests.fakes.world import DATA
 from tests.unit.worlds import Observed
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -229,3 +230,20 @@ def test_a_schedule_by_frequency_opens_runs() -> None:
     daily = {"frequency": "Day", "interval": 1, "offset": "03:00:00"}
     world = scheduled(schedule=daily)
     assert after(world, 2 * DAY, HOUR) == 2
+
+
+def test_of_customers_whose_data_is_gone_nothing_is_kept() -> None:
+    keyed = {"key": "key", "data": {"blob": "{key}-{name}.csv"}, "endpoints": []}
+    world = Observed(config={"pipeline": {**keyed, "schedule": HOURLY}})
+    world.poll.start_scheduled()
+    for hour in range(4):
+        for number in range(3):
+            world.upload(f"c{hour}{number}-1.csv")
+            world.blobs.store.contents.pop(
+                f"https://account.blob.core.windows.net/{DATA}/c{hour - 1}{number}-1.csv", None
+            )
+        world.clock.move(HOUR)
+        world.poll.start_scheduled()
+    known = world.intake._context.ledger.last_due("sample")
+    assert known is not None
+    assert len(known.record.trained) == 3

@@ -255,3 +255,105 @@ def test_a_search_that_needs_several_calls_leaves_time_for_the_other_one() -> No
         stored = state()
         assert stored is not None
         assert stored.record.complete
+
+
+def slow_ledger(world: Observed, each: timedelta) -> None:
+    """Have each read of the ledger take this long."""
+    read = world.documents.read
+
+    def timed(name: str) -> Any:
+        world.clock.move(each)
+        return read(name)
+
+    world.documents.read = timed  # type: ignore[method-assign]
+
+
+def test_endpoints_are_looked_at_while_waiting_data_fills_every_tick() -> None:
+    keyed = {"key": "key", "data": {"blob": "{key}-{name}.csv"}, "when_busy": "newest"}
+    world = Observed(config={"pipeline": keyed})
+    run = world.until(world.start("first-0.csv"), Phase.PROMOTED)
+    world.script("GET", "", Answer(200, {}, b'{"StatusCode": "Running"}'), times=None)
+    for number in range(300):
+        for part in (1, 2):
+            world.upload(f"k{number}-{part}.csv", b"a,b,label\n1,2,0\n3,4,1\n")
+            world.deliver(f"k{number}-{part}.csv")
+    (watch,) = world.intake._context.ledger.watches()
+    slow_ledger(world, timedelta(milliseconds=400))
+    began = world.clock.now()
+    while world.clock.now() - began < 2 * HOUR:
+        before = world.clock.now()
+        world.poll.tick()
+        assert world.clock.now() - before <= world.limits.tick
+        world.clock.move(30 * SECOND)
+    (later,) = world.intake._context.ledger.watches()
+    assert later.due > began + HOUR  # it was looked at, and more than once
+    assert watch.due <= began + HOUR
+    assert world.now_of(run).phase is Phase.PROMOTED
+
+
+def test_what_waits_is_taken_while_open_runs_fill_every_tick() -> None:
+    data = {"blob": "{name}.csv", "settle": "1m"}
+    world = Observed(config={"pipeline": {"when_busy": "newest", "data": data, "endpoints": []}})
+    busy = world.sibling(endpoints=[], when_busy="parallel")
+    world.intake, world.poll = world.another(busy)
+    send = world.http.send
+    for number in range(60):
+        world.upload(f"other-{number}.csv", b"a,b,label\n1,2,0\n3,4,1\n")
+        world.deliver(f"other-{number}.csv")
+    world.studio.work = lambda _=None: 0  # type: ignore[assignment,method-assign]
+    world.poll.tick()
+
+    def slow(method: str, url: str, headers: Any, body: bytes | None = None) -> Answer:
+        world.clock.move(5 * SECOND)
+        return send(method, url, headers, body)
+
+    world.http.send = slow  # type: ignore[method-assign]
+    land(world, "new.csv")
+    landed = world.clock.now()
+    while world.clock.now() - landed < 15 * MINUTE and not of(world, "sample"):
+        world.poll.tick()
+        world.clock.move(SECOND)
+    assert len(of(world, "sample")) == 1
+
+
+@pytest.mark.parametrize("seats", [5, 50])
+def test_an_event_while_all_seats_are_taken_costs_the_same_however_many_there_are(
+    seats: int,
+) -> None:
+    keyed = {"key": "key", "data": {"blob": "{key}-{name}.csv"}, "endpoints": []}
+    config = {**keyed, "when_busy": "newest", "max_parallel": seats}
+    world = Observed(config={"pipeline": config})
+    world.script("GET", "", Answer(200, {}, b'{"StatusCode": "Running"}'), times=None)
+    for number in range(seats + 1):
+        land(world, f"k{number}-1.csv")
+    world.calls.clear()
+    land(world, "another-1.csv")
+    assert len(world.calls) <= 12
+    world.idle(2 * MINUTE)  # by then the markers tell how the runs stand
+    world.calls.clear()
+    world.poll.tick()
+    assert world.calls.count("read runs") <= 2
+
+
+def test_a_place_is_free_again_as_soon_as_a_run_of_the_pipeline_is_over() -> None:
+    keyed = {"key": "key", "data": {"blob": "{key}-{name}.csv"}, "endpoints": []}
+    config = {**keyed, "when_busy": "newest", "max_parallel": 2}
+    world = Observed(config={"pipeline": config})
+    for number in range(5):
+        land(world, f"k{number}-1.csv")
+    assert len(world.runs()) == 2
+    world.until_ended()
+    assert len(world.runs()) == 5
+    assert {run.phase for run in world.runs()} == {Phase.FINISHED}
+
+
+def test_records_that_are_leased_do_not_make_their_service_wait() -> None:
+    world = Observed(config={"pipeline": {"endpoints": [], "when_busy": "parallel"}})
+    answers = world.script("GET", "", Answer(200, {}, b'{"StatusCode": "Running"}'), times=None)
+    runs = sorted(run.run_id for n in range(8) for run in land(world, f"{n}.csv"))
+    world.idle(MINUTE)
+    answers()
+    world.documents.leased.update(f"runs/{run_id}" for run_id in runs[:6])
+    world.tick(60)
+    ended = [run.run_id for run in world.runs() if run.phase.ended]
+    assert sorted(ended) == runs[6:]

@@ -445,3 +445,31 @@ def test_a_roll_out_goes_on_and_is_retried_by_the_last_good_configuration() -> N
     fleet.orders.retry(fleet.parent().run_id)
     assert fleet.settle().phase is Phase.PROMOTED
     assert fleet.who_serves(fleet.model()) == ["e1", "e2", "e3"]
+
+
+@pytest.mark.parametrize("of_old", ["removes", "never knew"])
+def test_a_host_with_an_older_file_takes_nothing_from_those_with_the_newer_one(
+    of_old: str, tmp_path: Path
+) -> None:
+    """Two versions of the app side by side: each starts anew while the other is there."""
+    world = Filed(folder=tmp_path)
+    text = world.path.read_text()
+    newer = (world.intake, world.poll)
+    if of_old == "removes":  # and the newer file has a mistake in that pipeline
+        typo(world)
+        newer = (world.intake, world.poll)
+    world.write(text.partition("  other:")[0] if of_old != "removes" else only_other(text))
+    missing = "sample" if of_old == "removes" else "other"
+    assert f"configurations/{missing}" not in world.documents.rows
+    for _ in range(12):
+        world.clock.move(MINUTE)
+        newer[1].tick()
+    assert f"configurations/{missing}" in world.documents.rows
+    world.write(text)
+    world.tree["pipelines"][missing]["whenbusy"] = 1
+    world.write()
+    assert sorted(world.hand().names()) == sorted(NAMES)
+
+
+def only_other(text: str) -> str:
+    return "pipelines:\n" + "  other:" + text.partition("  other:")[2]

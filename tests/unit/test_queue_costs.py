@@ -240,3 +240,23 @@ def test_what_is_next_and_has_ended_keeps_nobody_waiting() -> None:
     for _ in range(3):
         world.tick()
     assert world.now_of(second).job is not None
+
+
+@pytest.mark.parametrize("customers", [30, 90])
+def test_each_run_that_begins_looks_at_a_bounded_number_of_those_behind_it(customers: int) -> None:
+    config = {**KEYED, "when_busy": "newest", "max_parallel": 1, "schedule": "0 0 * * * *"}
+    world = world_of(config)
+    world.intake.activate()
+    world.poll.start_scheduled()
+    for number in range(customers):
+        world.upload(f"k{number:03}-1.csv", CSV)
+    world.clock.move(HOUR)
+    for _ in range(3):
+        world.poll.start_scheduled()
+    world.calls.clear()
+    for _ in range(2 * customers):
+        world.tick()
+        if all(run.phase.ended for run in world.runs()):
+            break
+    assert [run.phase for run in world.runs()] == [Phase.FINISHED] * customers
+    assert world.calls.count("read runs") <= 30 * customers

@@ -7,14 +7,17 @@ from typing import Any, Final
 import pytest
 
 from shared.asked import ManualRequest
+from shared.configuration import Configuration
 from shared.core.names import slot_id
 from shared.core.run import Origin, Phase, Run
 from shared.drift import Drift
+from shared.endpoints import Endpoints
 from shared.errors import CorruptRecord, RelearnError
 from shared.history import History, Wanted
 from shared.newness import version_of
 from shared.pipelines import Pipelines
 from shared.records import VersionEntry
+from shared.settings import Problem
 from shared.sweep import Sweep
 from tests.fakes.world import MODELS
 from tests.unit.test_customers import Customers
@@ -485,3 +488,80 @@ def test_one_pipelines_activation_does_not_stop_the_search_for_all(backfill: str
         world.clock.move(20 * MINUTE)
         Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
     assert len(waiting(world)) == 1
+
+
+@pytest.mark.parametrize("kind", ["newest", "all"])
+@pytest.mark.parametrize("damaged", ["activation", "version"])
+def test_a_backfill_of_one_pipeline_does_not_keep_another_from_its_own(
+    kind: str, damaged: str
+) -> None:
+    world = Observed(config={"pipeline": {"endpoints": []}})
+    data = {"blob": "{key}-{name}.csv", "backfill": kind}
+    both = [
+        world.sibling(name=name, data=data, key="key", endpoints=[], when_busy="parallel")
+        for name in ("first", "second")
+    ]
+    for number in range(5):
+        world.upload(f"k{number}-1.csv")
+    world.clock.move(HOUR)
+    world.intake, world.poll = world.another(*both)
+    world.intake.activate()
+    blob = world.blobs.head("training-data", "k1-1.csv")
+    assert blob is not None
+    of_one = f"versions/{version_of(both[0], blob)}"
+    world.damage("pipelines/first" if damaged == "activation" else of_one)
+    world.intake, world.poll = world.another(*both)
+    for _ in range(6):
+        Sweep(world.intake._context, world.intake).go_on(world.clock.now() + 3 * MINUTE)
+        world.tick(300)
+    trained = [run.manifest[0].name for run in world.runs() if run.pipeline == "second"]
+    assert len(trained) == 5
+    others = [run for run in world.runs() if run.pipeline == "first"]
+    assert len(others) == (0 if damaged == "activation" else 4)
+
+
+@pytest.mark.parametrize("kind", ["pipelines", "schedules", "versions"])
+def test_a_pipeline_is_shown_beside_a_record_of_its_own_that_cannot_be_read(kind: str) -> None:
+    world = Observed(config={"pipeline": {"schedule": HOURLY, "endpoints": []}})
+    world.poll.start_scheduled()
+    land(world, "a.csv")
+    names = [name for name in world.documents.rows if name.startswith(f"{kind}/")]
+    for name in names:
+        world.damage(name)
+    hand = Pipelines(world.intake._context, world.intake)
+    shown = hand.standing("sample")
+    assert shown.pipeline.name == "sample"
+    assert shown.next_due is not None
+    assert list(shown.unreadable) == (names if kind != "versions" else [])
+    assert hand.preview("sample", None).matching == 1
+
+
+def test_endpoints_are_shown_beside_a_record_that_cannot_be_read() -> None:
+    world = Observed()
+    world.until(world.start(), Phase.PROMOTED)
+    hand = Endpoints(world.intake._context, world.intake)
+    (watch,) = [name for name in world.documents.rows if name.startswith("watches/")]
+    world.damage(watch)
+    shown = hand.show("sample", "production", ())
+    assert watch in shown["drift"]
+    assert "trained on" in shown["line"]
+    (head,) = [name for name in world.documents.rows if name.startswith("heads/")]
+    world.damage(head)
+    (line,) = hand.lines()
+    assert head in line["line"]
+
+
+def test_models_of_a_pipeline_in_error_do_not_hide_those_of_another() -> None:
+    world = Observed()
+    wrong = Problem("pipelines.yaml:3: pipelines.broken", "unknown key")
+    sound = {world.pipeline.name: world.pipeline}
+    world.file = Configuration(sound, (wrong,), {"broken": (wrong,)})
+    world.restart()
+    world.intake.activate()
+    world.clock.move(MINUTE)
+    for number in range(250):
+        world.blobs.put(MODELS, f"promote/broken/{number}.ilearner", b"model")
+    world.blobs.put(MODELS, "promote/sample/better.ilearner", b"model")
+    for _ in range(3):
+        Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
+    assert len(world.open_runs()) == 1
