@@ -12,7 +12,6 @@ from openapi_pydantic import OpenAPI
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from functions.methods import OWN
 from shared import http_shapes as shapes
 from shared.core.run import Run
 
@@ -204,7 +203,7 @@ def _models() -> Iterator[type[BaseModel]]:
 
 def _route(function: Function) -> tuple[str, str]:
     trigger: Any = function.get_trigger()
-    method = getattr(function.get_user_function(), OWN)
+    method = function.get_user_function().own_method
     return f"/{trigger.route}", str(method).lower()
 
 
