@@ -203,7 +203,7 @@ def _models() -> Iterator[type[BaseModel]]:
 
 def _route(function: Function) -> tuple[str, str]:
     trigger: Any = function.get_trigger()
-    method = function.get_user_function().own_method
+    method = vars(function.get_user_function())["own_method"]
     return f"/{trigger.route}", str(method).lower()
 
 
