@@ -12,7 +12,6 @@ from openapi_pydantic import OpenAPI
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from functions.methods import OWN
 from shared import http_shapes as shapes
 from shared.core.run import Run
 
@@ -20,6 +19,8 @@ FILE: Final = Path(__file__).parents[1] / "openapi.json"
 _MODELS: Final = "#/components/schemas/{model}"
 _JSON: Final = "application/json"
 _PROBLEM: Final = "application/problem+json"
+#: Set on each function by `functions.methods`.
+_OWN_METHOD: Final = "own_method"
 _HIDDEN: Final = ("claim", "request", "schema_version")
 _SENTENCE_OF: Final = {
     400: "The request cannot be used; `detail` says why.",
@@ -204,7 +205,7 @@ def _models() -> Iterator[type[BaseModel]]:
 
 def _route(function: Function) -> tuple[str, str]:
     trigger: Any = function.get_trigger()
-    method = getattr(function.get_user_function(), OWN)
+    method = getattr(function.get_user_function(), _OWN_METHOD)
     return f"/{trigger.route}", str(method).lower()
 
 
