@@ -19,6 +19,8 @@ FILE: Final = Path(__file__).parents[1] / "openapi.json"
 _MODELS: Final = "#/components/schemas/{model}"
 _JSON: Final = "application/json"
 _PROBLEM: Final = "application/problem+json"
+#: Set on each function by `functions.methods`.
+_OWN_METHOD: Final = "own_method"
 _HIDDEN: Final = ("claim", "request", "schema_version")
 _SENTENCE_OF: Final = {
     400: "The request cannot be used; `detail` says why.",
@@ -203,7 +205,7 @@ def _models() -> Iterator[type[BaseModel]]:
 
 def _route(function: Function) -> tuple[str, str]:
     trigger: Any = function.get_trigger()
-    method = vars(function.get_user_function())["own_method"]
+    method = getattr(function.get_user_function(), _OWN_METHOD)
     return f"/{trigger.route}", str(method).lower()
 
 
