@@ -317,8 +317,8 @@ BUGS: Final = (
     Bug(
         "answers from before are taken while another update is unsettled",
         "shared/reservation_steps.py",
-        "        before = self._before(serving) if left is None else None\n",
-        "        before = self._before(serving)\n",
+        "        before = self._before(run, serving) if left is None else None\n",
+        "        before = self._before(run, serving)\n",
         ("tests/unit/test_promotion_regressions.py",),
     ),
     Bug(
@@ -352,8 +352,8 @@ BUGS: Final = (
     Bug(
         "a delivery is retried past its gate",
         "shared/core/retry.py",
-        "        if self.config and run.parent is not None and withdrawn(",
-        "        if self.config and run.parent == '' and withdrawn(",
+        "        return not _ending(run) and withdrawn(run, run.config, now)\n",
+        "        return False\n",
         ("tests/unit/test_retry_gate.py",),
     ),
     Bug(
@@ -365,10 +365,38 @@ BUGS: Final = (
     ),
     Bug(
         "a roll-out goes on after an unchanged return that was taken over",
-        "shared/roll_out_steps.py",
+        "shared/core/roll_out.py",
         'failed in ("rolled_back", "unchanged")',
         'failed in ("rolled_back",)',
         ("tests/unit/test_roll_out_regressions.py",),
+    ),
+    Bug(
+        "one error ahead of an update is what the endpoint answered before",
+        "shared/reservation_steps.py",
+        "            if same + 1 >= LEAST_LOOKS:\n",
+        "            if same >= 0:\n",
+        ("tests/unit/test_pauses.py",),
+    ),
+    Bug(
+        "a delivery that was retried by itself is told as it was parked",
+        "shared/orders.py",
+        "            return delivered(delivery, run)\n",
+        "            return delivery\n",
+        ("tests/unit/test_retry_gate.py",),
+    ),
+    Bug(
+        "the time in which nobody tried a step counts as patience",
+        "shared/core/facts.py",
+        "        idle = max(late, timedelta())\n",
+        "        idle = min(late, timedelta())\n",
+        ("tests/unit/test_machine.py",),
+    ),
+    Bug(
+        "a query parameter is cut short before it is cleaned",
+        "functions/answers.py",
+        "one_line(cleaned(name)[:50])",
+        "one_line(name[:50])",
+        ("tests/functions/test_secret_requests.py",),
     ),
     Bug(
         "two different errors confirm drift",
