@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from proofs import duplicates, faults, planted, sequences
-from proofs.bug import Bug
+from proofs.bugs import BUGS
+from proofs.bugs.bug import Bug
 from proofs.trial import Effort, Part
 from tests.fakes.faults import Faults, kinds_at
 
@@ -40,7 +41,7 @@ def test_a_way_back_survives_every_single_fault() -> None:
             assert scenario.carry(Faults({at: kind}))[1] == [], (at, kind)
 
 
-@pytest.mark.parametrize("bug", planted.BUGS, ids=lambda bug: bug.name)
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_each_planted_bug_has_its_place_in_the_code(bug: Bug) -> None:
     text = (planted.ROOT / bug.file).read_text(encoding="utf-8")
     assert planted.planted_in(text, bug) != text
