@@ -85,7 +85,7 @@ MORE: Final = {
     "gathering": f"{_GATHERING} {_TURNS}",
     "head": _ENDPOINTS,
     "hints": "driver poll turns",
-    "history": "functions/people_api functions/http_api",
+    "history": "functions/people_api functions/http_api functions/health",
     "identity": f"studio_endpoint web_service_client {_ENDPOINTS}",
     "intake": f"{_GATHERING} {_TURNS} rollback due_times drift poll",
     "job_facts": f"driver {_TURNS}",
@@ -93,7 +93,10 @@ MORE: Final = {
     "job_steps": f"{_JOBS} {_TURNS} search gate_runs",
     "lanes": "fairness poll busy_services turns_hostile",
     "last_good": "due_times functions/health",
-    "ledger": f"unreadable {_GATHERING} {_TURNS} retention retention_kinds functions/people_api",
+    "ledger": (
+        f"unreadable {_GATHERING} {_TURNS} retention retention_kinds fairness last_good drift "
+        "rollback functions/people_api"
+    ),
     "lookup": "taking drift search",
     "judgement": f"pauses proof {_ENDPOINTS}",
     "looks": f"judgement pauses {_ENDPOINTS}",
@@ -124,7 +127,7 @@ MORE: Final = {
     "retry": f"retry_gate pauses {_ENDPOINTS}",
     "roll_out": _ENDPOINTS,
     "roll_out_steps": _ENDPOINTS,
-    "run": f"machine driver functions/people_api {_TURNS}",
+    "run": f"machine driver roll_out functions/people_api {_TURNS}",
     "schedules": "due_times due_times_hostile fairness unreadable",
     "slot": f"{_TURNS} functions/people_api",
     "storage_clock": "clocks",

@@ -255,3 +255,14 @@ def test_a_search_that_needs_several_calls_leaves_time_for_the_other_one() -> No
         stored = state()
         assert stored is not None
         assert stored.record.complete
+
+
+def test_the_first_one_is_first_where_the_one_whose_turn_it_was_is_gone() -> None:
+    world, _ = many_customers(3)
+    world.clock.move(HOUR)
+    ledger = world.intake._context.ledger
+    ledger.put_rotation("zz-gone", None)
+    world.poll._schedules.open_due(world.clock.now())  # there is no time for any
+    stored = ledger.rotation()
+    assert stored is not None
+    assert stored.record.first == "hung0"

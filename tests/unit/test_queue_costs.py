@@ -9,6 +9,10 @@ from shared.asked import ManualRequest
 from shared.core.names import seat_id
 from shared.core.run import Phase, Run
 from shared.pipelines import Pipelines
+from shared.ports import ETag
+from shared.queues import Queue
+from shared.records import Marker
+from tests.unit.samples import NOW
 from tests.unit.test_gathering import land, world_of
 from tests.unit.test_turns import ask
 from tests.unit.test_turns_hostile import park
@@ -240,3 +244,10 @@ def test_what_is_next_and_has_ended_keeps_nobody_waiting() -> None:
     for _ in range(3):
         world.tick()
     assert world.now_of(second).job is not None
+
+
+def test_a_queue_counts_at_the_service_that_its_runs_name() -> None:
+    first, second = (Marker(str(at), ETag("1"), NOW, {}) for at in range(2))
+    assert Queue("slots/sample/x", {"0": first}).service == ""
+    second.hints["service"] = "https://a.example/jobs"
+    assert Queue("slots/sample/x", {"1": second}).service == "https://a.example/jobs"
