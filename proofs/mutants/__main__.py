@@ -9,18 +9,17 @@ import tomllib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
-from proofs.mutants.calls import KEPT_IN, Known, kept_calls
 from proofs.mutants.changes import Enums, enums_of
 from proofs.mutants.mutations import Mutant, code_of, mutants_of
-from proofs.mutants.tests_of import ROOT, modules, tests_of
-from proofs.mutants.trials import Trial, results, warm_up
+from proofs.mutants.tests_of import ROOT, modules
+from proofs.mutants.trials import Trial, Trials
 
 #: Of the sample, in percent.
 WANTED: Final = 95
@@ -63,11 +62,11 @@ def every_mutant(only: Sequence[str] = ()) -> list[Mutant]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try a sample; return 0 when enough of it is found and the rest is listed."""
     options = _options(arguments)
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
     every = every_mutant(options.only)
     count = min(options.count, len(every))
     sample = random.Random(options.seed).sample(every, count)  # noqa: S311 -- a sample
-    missed = _missed(sample, options.jobs, console)
+    missed = Trials(options.jobs, console).missed([_trial(mutant) for mutant in sample])
     return _show(sample, missed, console)
 
 
@@ -81,44 +80,16 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _missed(sample: list[Mutant], jobs: int, console: Console) -> list[Mutant]:
-    warm_up()
-    enums = _enums()
-    files = {test for mutant in sample for test in tests_of(Path(mutant.file))}
-    known = _known(sorted(files), jobs, console)
-    missed, tried = list[Mutant](), list[Mutant]()
-    trials = list[Trial]()
-    for mutant in sample:
-        file = Path(mutant.file)
-        if tests := known.tests_for(mutant, tests_of(file)):
-            tried.append(mutant)
-            trials.append(Trial(tests, file, code_of(mutant, _text(file), enums)))
-        else:
-            missed.append(mutant)
-            console.print(f"run by no test: {mutant}")
-    ended = results(trials, jobs)
-    for number, passed in track(ended, "mutants", len(trials), console=console):
-        if passed:
-            missed.append(tried[number])
-            console.print(f"not found: {tried[number]}")
-    return missed
-
-
-def _known(files: list[str], jobs: int, console: Console) -> Known:
-    """Run the tests without a mutant: they pass, and show what they call."""
-    KEPT_IN.mkdir(parents=True, exist_ok=True)
-    notes = kept_calls(files)
-    trials = [Trial((name,), calls=file) for name, file in notes.items() if not file.exists()]
-    for number, passed in track(results(trials, jobs), "tests", len(trials), console=console):
-        if not passed:
-            raise SystemExit(f"fails without a mutant: {trials[number].tests[0]}")
-    return Known(list(notes.values()))
+def _trial(mutant: Mutant) -> Trial:
+    text = _text(Path(mutant.file))
+    return Trial(mutant, text, code_of(mutant, text, _enums()))
 
 
 def _text(file: Path) -> str:
     return (ROOT / file).read_text(encoding="utf-8")
 
 
+@cache
 def _enums() -> Enums:
     enums: dict[str, tuple[str, ...]] = {}
     for file in (ROOT / "shared").rglob("*.py"):

@@ -39,27 +39,30 @@ class Known:
     """Which tests call which functions, and how long they take."""
 
     def __init__(self, files: Sequence[Path]) -> None:
-        self._of_tests: dict[str, tuple[float, set[str]]] = {}
+        self._called: dict[str, set[str]] = {}
+        self.seconds: dict[str, float] = {}
         for file in files:
-            kept = json.loads(file.read_text(encoding="utf-8"))
-            self._of_tests |= {test: (seconds, set(called)) for test, (seconds, called) in kept}
+            for test, (seconds, called) in json.loads(file.read_text(encoding="utf-8")):
+                self._called[test] = set(called)
+                self.seconds[test] = seconds
 
     def tests_for(self, mutant: Mutant, files: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the tests in these files that run the code of `mutant`, the fastest first.
+        """Return the tests in these files that run the code of `mutant`, the likely ones first.
 
         Args:
-            mutant: what they look at.
+            mutant: what they look at; some run when their modules are imported, in no test.
             files: the files of tests for its module.
         """
-        if not mutant.runs_in:
-            return files  # it runs when the module is imported
-        wanted = function(mutant.file, mutant.runs_in)
-        found = [
-            (files.index(test.partition("::")[0]), seconds, test)
-            for test, (seconds, called) in self._of_tests.items()
-            if wanted in called and test.partition("::")[0] in files
-        ]
-        return tuple(test for *_, test in sorted(found))
+        wanted = function(mutant.file, mutant.runs_in) if mutant.runs_in else ""
+        tests = self.tests_in(files)
+        return tuple(test for test in tests if wanted in self._called[test])
+
+    def tests_in(self, files: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the tests in these files: the fast ones, and those of the first files, first."""
+        times = {file: number for number, file in enumerate(files, start=1)}
+        found = [test for test in self.seconds if test.partition("::")[0] in times]
+        found.sort(key=lambda test: times[test.partition("::")[0]] * self.seconds[test])
+        return tuple(found)
 
 
 class Calls:
@@ -68,6 +71,7 @@ class Calls:
     def __init__(self) -> None:
         self.of_tests: dict[str, tuple[float, set[str]]] = {}
         self._called: set[CodeType] = set()
+        self._failed: set[str] = set()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -80,17 +84,23 @@ class Calls:
         finally:
             sys.setprofile(None)
             threading.setprofile(None)
-            _, known = self.of_tests.get(item.nodeid, (0.0, set[str]()))
-            self.of_tests[item.nodeid] = (0.0, known | _ours(self._called))
+            seconds, known = self.of_tests.get(item.nodeid, (0.0, set[str]()))
+            self.of_tests[item.nodeid] = (seconds, known | ours(self._called))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note how long a test takes."""
+        """Note how long a test takes, and whether it fails: it may measure time itself."""
+        if report.failed:
+            self._failed.add(report.nodeid)
         seconds, called = self.of_tests.get(report.nodeid, (0.0, set[str]()))
         self.of_tests[report.nodeid] = (seconds + report.duration, called)
 
     def keep(self, file: Path) -> None:
-        """Write what was noted."""
-        noted = [(test, (s, sorted(called))) for test, (s, called) in self.of_tests.items()]
+        """Write what was noted of the tests that passed; the others could find nothing."""
+        noted = [
+            (test, (seconds, sorted(called)))
+            for test, (seconds, called) in self.of_tests.items()
+            if test not in self._failed
+        ]
         part = file.with_suffix(".part")
         part.write_text(json.dumps(noted), encoding="utf-8")
         part.rename(file)
@@ -100,7 +110,8 @@ class Calls:
             self._called.add(frame.f_code)
 
 
-def _ours(called: set[CodeType]) -> set[str]:
+def ours(called: set[CodeType]) -> set[str]:
+    """Return how those of these functions are called that are ours."""
     return {
         function(code.co_filename, code.co_qualname)
         for code in called

@@ -17,6 +17,7 @@ TRIED: Final = (
     "shared/driver.py",
     "shared/due_times.py",
     "shared/endpoints.py",
+    "shared/forgetting.py",
     "shared/gate_steps.py",
     "shared/gathering.py",
     "shared/hints.py",
@@ -24,7 +25,9 @@ TRIED: Final = (
     "shared/intake.py",
     "shared/job_*.py",
     "shared/lanes.py",
+    "shared/last_good.py",
     "shared/ledger.py",
+    "shared/lookup.py",
     "shared/model_steps.py",
     "shared/newness.py",
     "shared/openings.py",
@@ -33,10 +36,12 @@ TRIED: Final = (
     "shared/poll.py",
     "shared/preconditions.py",
     "shared/promotion_steps.py",
+    "shared/queues.py",
     "shared/records.py",
     "shared/reservation_steps.py",
     "shared/retention.py",
     "shared/roll_out_steps.py",
+    "shared/schedules.py",
     "shared/storage_clock.py",
     "shared/strays.py",
     "shared/sweep.py",
@@ -47,10 +52,10 @@ TRIED: Final = (
 _JOBS: Final = "driver job_forms busy_services odd_services functions/people_api"
 _ENDPOINTS: Final = (
     "promotion promotion_regressions rollback roll_out roll_out_hostile roll_out_regressions "
-    "endpoint_regressions drift customers web_services gate_runs"
+    "endpoint_regressions drift customers web_services gate_runs baselines pauses retry_gate"
 )
-_GATHERING: Final = "taking intake gathering gathering_race gathering_hostile customers"
-_TURNS: Final = "turns turns_hostile gathering"
+_GATHERING: Final = "taking intake gathering gathering_race gathering_hostile customers search"
+_TURNS: Final = "turns turns_hostile gathering queue_costs"
 
 #: Tests of a module besides those that are named after it or import it: those that reach it
 #: through a world of runs, by the names of their files.
@@ -59,32 +64,43 @@ MORE: Final = {
     "backfill": _GATHERING,
     "blob_documents": "contract/documents",
     "blobs": "intake gathering",
-    "config_types": "config recurrence",
-    "data": "config intake gathering job_forms",
-    "drift": "driver",
-    "driver": "poll turns turns_hostile promotion_regressions drift roll_out gate_runs intake",
-    "due_times": "recurrence",
-    "endpoint": f"config promotion {_ENDPOINTS}",
+    "cleaning": "retention retention_kinds",
+    "config_types": "config recurrence schema_file",
+    "data": "config schema_file intake gathering job_forms",
+    "drift": "driver fairness",
+    "driver": (
+        "leases unreadable pauses poll turns turns_hostile promotion_regressions drift roll_out "
+        "gate_runs intake"
+    ),
+    "due_times": "recurrence last_good fairness",
+    "durations": "config schema_file",
+    "endpoint": f"config schema_file promotion {_ENDPOINTS}",
     "endpoints": f"{_ENDPOINTS} functions/endpoint_api functions/people_api",
     "evaluation": "gate_runs",
     "evaluation_json": "evaluation evaluation_files gate",
     "evaluation_names": "evaluation evaluation_files gate",
     "evaluation_text": "evaluation evaluation_files gate",
     "facts": f"driver turns {_ENDPOINTS}",
-    "gate": "config",
+    "forgetting": "retention retention_kinds",
+    "gate": "config schema_file",
     "gate_facts": "gate_runs gate_hostile functions/people_api",
     "gate_steps": "gate_runs gate_hostile",
     "gathering": f"{_GATHERING} {_TURNS}",
     "head": _ENDPOINTS,
     "hints": "driver poll turns",
-    "history": "functions/people_api functions/http_api",
+    "history": "functions/people_api functions/http_api functions/health",
     "identity": f"studio_endpoint web_service_client {_ENDPOINTS}",
     "intake": f"{_GATHERING} {_TURNS} rollback due_times drift poll",
     "job_facts": f"driver {_TURNS}",
     "job_inputs": f"{_JOBS} {_GATHERING}",
     "job_steps": f"{_JOBS} {_TURNS} search gate_runs",
-    "lanes": "poll busy_services turns_hostile",
-    "ledger": f"{_GATHERING} {_TURNS} retention functions/people_api",
+    "lanes": "fairness poll busy_services turns_hostile",
+    "last_good": "due_times functions/health",
+    "ledger": (
+        f"unreadable {_GATHERING} {_TURNS} retention retention_kinds fairness last_good drift "
+        "rollback functions/people_api"
+    ),
+    "lookup": "taking drift search",
     "judgement": f"pauses proof {_ENDPOINTS}",
     "looks": f"judgement pauses {_ENDPOINTS}",
     "machine": f"driver promotion gate_runs {_TURNS}",
@@ -95,30 +111,35 @@ MORE: Final = {
     "orders": "functions/people_api functions/http_api roll_out roll_out_regressions turns",
     "parameters": f"job_forms config {_GATHERING}",
     "pattern": "customers",
-    "pipeline": f"turns {_ENDPOINTS}",
+    "pipeline": f"config schema_file turns {_ENDPOINTS}",
     "pipelines": "functions/people_api",
     "places": _ENDPOINTS,
-    "poll": f"{_GATHERING} busy_services turns due_times drift roll_out",
+    "poll": (
+        f"fairness leases unreadable queue_costs {_GATHERING} busy_services turns due_times "
+        "drift roll_out"
+    ),
     "preconditions": "functions/people_api rollback turns",
     "promotion_facts": _ENDPOINTS,
     "promotion_steps": _ENDPOINTS,
-    "records": "gathering",
+    "queues": f"{_TURNS} unreadable fairness",
+    "records": "gathering last_good due_times retention search",
     "redact": "driver",
     "references": "job_forms config studio_references",
     "reservation_steps": _ENDPOINTS,
-    "retention": "gathering_hostile",
+    "retention": "gathering_hostile unreadable",
     "retry": f"retry_gate pauses {_ENDPOINTS}",
     "roll_out": _ENDPOINTS,
     "roll_out_steps": _ENDPOINTS,
-    "run": f"machine driver functions/people_api {_TURNS}",
+    "run": f"machine driver roll_out functions/people_api {_TURNS}",
+    "schedules": "due_times due_times_hostile fairness unreadable",
     "slot": f"{_TURNS} functions/people_api",
     "storage_clock": "clocks",
     "strays": f"taking {_GATHERING} {_TURNS}",
-    "sweep": _GATHERING,
+    "sweep": f"{_GATHERING} fairness",
     "taking": f"{_GATHERING} {_TURNS}",
-    "training": "config job_forms gathering turns",
-    "turns": "gathering gathering_hostile functions/people_api",
-    "urls": "config roll_out_hostile customers",
+    "training": "config schema_file job_forms gathering turns",
+    "turns": "queue_costs unreadable gathering gathering_hostile functions/people_api",
+    "urls": "config config_bounds roll_out_hostile customers",
     "watch": f"drift {_ENDPOINTS}",
 }
 

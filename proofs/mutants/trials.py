@@ -1,137 +1,127 @@
-"""Runs tests in forks of this process, with or without a mutant.
+"""Tries mutants: each against the tests that run it, until one of them fails."""
 
-A fork has pytest and all libraries imported already, but nothing of the project: a mutant
-is what every other module imports, and no file is written.
-"""
-
-import contextlib
-import importlib
-import os
-import resource
-import signal
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from importlib.util import spec_from_loader
-from multiprocessing import get_context
-from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import ModuleType
 from typing import Final
 
-import pytest
+from rich.console import Console
+from rich.progress import track
 
-from proofs.mutants.calls import Calls
-from proofs.mutants.tests_of import ROOT, modules
+from proofs.mutants.calls import KEPT_IN, Known, function, kept_calls
+from proofs.mutants.forks import Job, ended
+from proofs.mutants.imported import try_imported
+from proofs.mutants.in_place import Changed, changed
+from proofs.mutants.mutations import Mutant
+from proofs.mutants.session import NoTestsError, Session, with_tests
+from proofs.mutants.tests_of import tests_of
 
-_OURS: Final = ("shared", "functions", "local", "tests")
-#: Libraries are imported before pytest could rewrite them: that is no fault here.
-_PYTEST: Final = (
-    *("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"),
-    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
-)
-#: Processor time, and time: a mutant that takes longer hangs, which is found as well.
-_CPU_SECONDS: Final = 60
-_SECONDS: Final = 240
-_NOTHING_RAN: Final = (4, 5)
+_NOTHING_RAN: Final = (2, 3, 4, 5)
+_RUN_BY_NONE: Final = "run by no test"
+_NOT_FOUND: Final = "not found"
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Tests, the code that stands in the place of a module, and where their calls are kept."""
+    """A mutant, the code of its module, and that code with its mistake."""
 
-    tests: tuple[str, ...]
-    module: Path | None = None
-    code: str = ""
-    calls: Path | None = None
+    mutant: Mutant
+    text: str
+    code: str
 
-
-class NoTestsError(RuntimeError):
-    """Pytest could not run the tests of a trial at all."""
-
-
-def warm_up() -> None:
-    """Import all that the modules and their tests need, and forget what is ours."""
-    for module in modules():
-        importlib.import_module(".".join(module.with_suffix("").parts))
-    for name in ("functions.pipelines", "tests.unit.worlds", "tests.functions.calls"):
-        importlib.import_module(name)
-    for name in [name for name in sys.modules if name.partition(".")[0] in _OURS]:
-        del sys.modules[name]
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The tests of its module."""
+        return tests_of(Path(self.mutant.file))
 
 
-def results(trials: Sequence[Trial], at_once: int) -> Iterator[tuple[int, bool]]:
-    """Yield the number of each trial and whether its tests passed, as they end.
+class Trials:
+    """Finds out which mutants no test finds.
 
     Args:
-        trials: what is tried.
-        at_once: how many processes run at the same time.
-
-    Raises:
-        NoTestsError: the tests of a trial could not be run.
+        at_once: how many are tried at the same time.
+        console: what is shown, as it is found out.
     """
-    waiting, running = list(enumerate(trials)), dict[BaseProcess, tuple[int, float]]()
-    while waiting or running:
-        while waiting and len(running) < at_once:
-            number, trial = waiting.pop(0)
-            process: BaseProcess = get_context("fork").Process(target=_run, args=(trial,))
-            process.start()
-            running[process] = (number, time.monotonic())
-        wait([process.sentinel for process in running], timeout=1)
-        for process, (number, began) in list(running.items()):
-            if process.is_alive() and time.monotonic() - began < _SECONDS:
-                continue
-            _end(process)
-            del running[process]
-            if process.exitcode in _NOTHING_RAN:
-                raise NoTestsError(f"pytest cannot run: {' '.join(trials[number].tests)}")
-            yield number, process.exitcode == 0
+
+    def __init__(self, at_once: int, console: Console) -> None:
+        self._at_once = at_once
+        self._console = console
+        self._missed: list[Mutant] = []
+        self._known = Known([])
+        self._to_import: list[Trial] = []
+
+    def missed(self, trials: Sequence[Trial]) -> list[Mutant]:
+        """Return the mutants that are not found. Raises NoTestsError where no test can be run."""
+        files = sorted({file for trial in trials for file in trial.files})
+        with_tests(files, lambda session: self._in_place(session, files, trials))
+        # Those whose module has to be imported again need a process where pytest does not run.
+        jobs = [self._importing(trial) for trial in self._to_import]
+        self._show("mutants that are imported", self._to_import, jobs)
+        return self._missed
+
+    def _in_place(self, session: Session, files: list[str], trials: Sequence[Trial]) -> None:
+        self._learn(session, files)
+        tried: list[Trial] = []
+        jobs: list[Job] = []
+        for trial in trials:
+            mutant = trial.mutant
+            tests = self._known.tests_for(mutant, trial.files)
+            imported = not mutant.runs_in
+            imported |= function(mutant.file, mutant.runs_in) in session.called
+            change = changed(mutant.file, trial.text, trial.code)
+            if not tests and not imported:
+                self._miss(trial, _RUN_BY_NONE)
+            elif imported or change is None or not session.can_change(change):
+                self._to_import.append(trial)
+            else:
+                tried.append(trial)
+                jobs.append(self._changing(session, change, tests))
+        self._show("mutants", tried, jobs)
+
+    def _learn(self, session: Session, files: list[str]) -> None:
+        """Run the tests without a mutant, to know what they call and how long they take."""
+        KEPT_IN.mkdir(parents=True, exist_ok=True)
+        notes = kept_calls(files)
+        unknown = [(file, kept) for file, kept in notes.items() if not kept.exists()]
+        jobs = [_noting(session, file, kept) for file, kept in unknown]
+        for number, code in self._track("tests", jobs):
+            file, kept = unknown[number]
+            if not kept.exists():
+                raise NoTestsError(f"ends before its calls are noted: {file}")
+            if code:  # such as those that measure time
+                self._console.print(f"tests that fail while they are watched find nothing: {file}")
+        self._known = Known(list(notes.values()))
+
+    def _changing(self, session: Session, change: Changed, tests: tuple[str, ...]) -> Job:
+        seconds = self._known.seconds
+        needed = sum(seconds[test] for test in tests)
+        return Job(lambda: session.try_out(change, tests, seconds), needed)
+
+    def _importing(self, trial: Trial) -> Job:
+        module = Path(trial.mutant.file)
+        tests = self._known.tests_for(trial.mutant, trial.files)
+        tests = tests or self._known.tests_in(trial.files)
+        needed = sum(self._known.seconds[test] for test in tests)
+        return Job(lambda: try_imported(module, trial.code, tests, 60 + 2 * needed), needed)
+
+    def _show(self, title: str, trials: Sequence[Trial], jobs: Sequence[Job]) -> None:
+        for number, code in self._track(title, jobs):
+            if code in _NOTHING_RAN and self._is_no_fault_of_its_own(trials[number], code):
+                raise NoTestsError(f"pytest cannot run: {trials[number].mutant}")
+            if code == 0:
+                self._miss(trials[number], _NOT_FOUND)
+
+    def _is_no_fault_of_its_own(self, trial: Trial, code: int) -> bool:
+        # A module that cannot be imported keeps tests from being collected: that is found.
+        return code in (4, 5) and bool(trial.mutant.runs_in)
+
+    def _miss(self, trial: Trial, why: str) -> None:
+        self._missed.append(trial.mutant)
+        self._console.print(f"{why}: {trial.mutant}")
+
+    def _track(self, title: str, jobs: Sequence[Job]) -> Iterator[tuple[int, int]]:
+        yield from track(ended(jobs, self._at_once), title, len(jobs), console=self._console)
 
 
-def _end(process: BaseProcess) -> None:
-    # With whatever it started: it leads a group of its own.
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid or 0, signal.SIGKILL)
-    process.join()
-
-
-def _run(trial: Trial) -> None:
-    os.setpgid(0, 0)
-    resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1, 2):
-        os.dup2(nowhere, number)
-    os.chdir(ROOT)
-    if trial.module is not None:
-        sys.meta_path.insert(0, _InItsPlace(trial.module, trial.code))
-    calls = Calls()
-    code = pytest.main([*_PYTEST, *trial.tests], [calls] if trial.calls else [])
-    if trial.calls:
-        calls.keep(trial.calls)
-    os._exit(code)
-
-
-class _InItsPlace(MetaPathFinder, Loader):
-    """Imports other code where a module is asked for."""
-
-    def __init__(self, module: Path, code: str) -> None:
-        self._name = ".".join(module.with_suffix("").parts)
-        self._file, self._code = str(ROOT / module), code
-
-    def find_spec(
-        self, fullname: str, path: object = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """Return the spec of the module, and None for all others."""
-        del path, target
-        if fullname != self._name:
-            return None
-        return spec_from_loader(fullname, self, origin=self._file)
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Run the code as the module."""
-        module.__file__ = self._file
-        exec(compile(self._code, self._file, "exec"), module.__dict__)  # noqa: S102 -- our own
+def _noting(session: Session, file: str, kept: Path) -> Job:
+    return Job(lambda: session.calls_of(file, kept), 600)

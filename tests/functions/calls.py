@@ -50,6 +50,9 @@ class Api:
     def cancel(self, run_id: str) -> Said:
         return _said(runs.cancel_run(_request("POST", {"run_id": run_id})))
 
+    def endpoints(self) -> Said:
+        return _said(endpoints.list_endpoints(_request("GET", {})))
+
     def endpoint(self, name: str = "production", *, key: str | None = None) -> Said:
         request = _request("GET", _place(name), query={} if key is None else {"key": key})
         return _said(endpoints.get_endpoint(request))

@@ -32,6 +32,15 @@ def test_what_serves_is_told_with_the_data_that_made_it(twice: World, api: Api) 
     assert not [secret for secret in secrets_of(twice) if secret in told.text]
 
 
+def test_all_endpoints_are_listed_each_with_what_serves_there(twice: World, api: Api) -> None:
+    listed = api.endpoints()
+    assert listed.status == 200
+    (line,) = listed.body["endpoints"]
+    assert "two.csv" in line.pop("line")
+    assert line == {"pipeline": "sample", "endpoint": "production", "key": []}
+    assert not [secret for secret in secrets_of(twice) if secret in listed.text]
+
+
 def test_an_endpoint_that_was_never_updated_is_told_as_such(api: Api) -> None:
     told = api.endpoint()
     assert told.status == 200

@@ -8,7 +8,7 @@ import yaml
 
 from shared.config import Configuration, json_schema, load_pipelines
 from shared.core.pipeline import Pipeline
-from tests.unit.samples import BASE, ROWS, UPDATE, tree
+from tests.unit.samples import BASE, ROWS, UPDATE, pipeline, tree
 
 ENVIRONMENT = {"TRAINING_KEY": "SECRET", "ENDPOINT_KEY": "SECRET"}
 Load = Callable[..., Configuration]
@@ -316,9 +316,39 @@ def test_tokens_of_the_data_path_may_choose_the_endpoint(load: Load) -> None:
     assert chosen.endpoint is not None
     assert chosen.endpoint.update == UPDATE.replace("production", "acme")
     assert chosen.key_tokens == ("customer",)
-    for bad in ("Acme", "../x", "a" * 25, "default", ""):
-        with pytest.raises(ValueError, match=r"cannot name an endpoint|default endpoint"):
+    for bad in ("Acme", "../x", "a" * 25, "default", "", "{name}", "a}"):
+        with pytest.raises(ValueError, match=r"cannot name an endpoint|default endpoint|a brace"):
             pipeline.chosen_by({"customer": bad})
+
+
+def test_everything_of_an_endpoint_that_holds_a_token_is_chosen_by_it() -> None:
+    (endpoint,) = tree()["endpoints"]
+    endpoint |= {
+        "update": UPDATE.replace("production", "{customer}"),
+        "resource": "{customer} [trained model]",
+        "workspace_token": "${TRAINING_KEY}",
+        "verify": {"score": f"{BASE}-{{customer}}/execute", "rows": ROWS},
+    }
+    chosen = pipeline(data={"blob": "{customer}/{name}.csv"}, endpoints=[endpoint]).chosen_by(
+        {"customer": "acme", "name": "n"}
+    )
+    (one,) = chosen.endpoints
+    assert one.verify is not None
+    assert one.verify.score == f"{BASE}-acme/execute?api-version=2.0"
+    assert (one.resource, one.tokens) == ("acme [trained model]", ())
+
+
+@pytest.mark.parametrize("calls", [0, 201])
+def test_an_endpoint_that_is_made_takes_as_many_calls_at_once_as_the_service_allows(
+    calls: int,
+) -> None:
+    (endpoint,) = tree()["endpoints"]
+    endpoint["workspace_token"] = "${TRAINING_KEY}"
+    for allowed in (1, 200):
+        made = pipeline(endpoints=[{**endpoint, "create": {"MaxConcurrentCalls": allowed}}])
+        assert made.endpoints[0].create
+    with pytest.raises(ValueError, match="MaxConcurrentCalls"):
+        pipeline(endpoints=[{**endpoint, "create": {"MaxConcurrentCalls": calls}}])
 
 
 def test_a_wrong_pipeline_keeps_no_other_from_being_read(load: Load) -> None:

@@ -1,11 +1,13 @@
 """Schedules: every due time at most once, whatever was missed, and data that comes late."""
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from shared.asked import Part
 from shared.core.recurrence import Recurrence, due_after, due_at_or_before
 from shared.core.run import Origin, Run
 from shared.core.schedule import dues_between
@@ -48,6 +50,26 @@ def test_after_a_downtime_only_the_newest_due_time_is_made_up_for() -> None:
     world.poll.start_scheduled()
     (run,) = due_runs(world)
     assert run.cause == "due 2026-03-01T17:00:00+00:00"
+
+
+@pytest.mark.parametrize(("most", "seconds"), [(9, 0), (0, 60)])
+def test_a_due_time_stops_where_its_time_or_its_number_is_up_and_says_where(
+    most: int, seconds: int
+) -> None:
+    world = scheduled(data={"blob": "{customer}-{name}.csv"}, key="customer", endpoints=[])
+    for customer in "abc":
+        world.upload(f"{customer}-1.csv")
+    asked, now = world.intake.asked, world.clock.now()
+    blobs = asked.by_key(world.pipeline)
+    part = Part(blobs, "", now + MINUTE, most=2)
+    begun = asked.due(world.pipeline, now, part, lambda *_: False)
+    assert (len(begun.opened), begun.after) == (2, sorted(blobs)[1])
+    rest = replace(part, after=str(begun.after), until=now + timedelta(seconds=seconds), most=most)
+    stopped = asked.due(world.pipeline, now, rest, lambda *_: False)
+    assert (stopped.opened, stopped.after) == ([], begun.after)
+    rest = replace(rest, until=now + MINUTE, most=1)
+    ended = asked.due(world.pipeline, now, rest, lambda *_: False)
+    assert (len(ended.opened), ended.after) == (1, None)
 
 
 def test_all_missed_due_times_are_made_up_for_within_the_bound() -> None:

@@ -357,3 +357,14 @@ def test_records_that_are_leased_do_not_make_their_service_wait() -> None:
     world.tick(60)
     ended = [run.run_id for run in world.runs() if run.phase.ended]
     assert sorted(ended) == runs[6:]
+
+
+def test_the_first_one_is_first_where_the_one_whose_turn_it_was_is_gone() -> None:
+    world, _ = many_customers(3)
+    world.clock.move(HOUR)
+    ledger = world.intake._context.ledger
+    ledger.put_rotation("zz-gone", None)
+    world.poll._schedules.open_due(world.clock.now())  # there is no time for any
+    stored = ledger.rotation()
+    assert stored is not None
+    assert stored.record.first == "hung0"

@@ -228,6 +228,17 @@ def test_a_paused_pipeline_keeps_what_lands_and_goes_on_with_it() -> None:
     assert sorted(trained_on(world)) == [["a.csv"], ["b.csv"]]
 
 
+def test_a_run_that_is_opened_is_returned_as_it_stands_once_it_took_its_turn() -> None:
+    world = world_of(BURST)
+    land(world, "a.csv", "b.csv")
+    world.clock.move(3 * MINUTE)
+    gathering = world.intake._gathering
+    (run,) = gathering.gather(world.pipeline, (), world.clock.now() + MINUTE)
+    assert run == world.run()
+    assert run.phase is Phase.RECEIVED
+    assert run.cause == "2 blobs landed"
+
+
 def made_of(world: Observed) -> str:
     """Return what the endpoint says of the data that made the model which serves now."""
     hand = Endpoints(world.intake._context, world.intake)

@@ -259,6 +259,7 @@ def test_when_nothing_moved_a_read_back_of_our_model_counts_only_with_the_servic
     watched = Watched(case(BEFORE))
     assert watched.looks(*[look] * (ENOUGH - 1)) is W
     assert watched.look(look) is verdict
+    assert watched.judged.looks.all.looks == ENOUGH  # the last one is kept with the others
 
 
 def test_a_read_back_of_another_model_proves_nothing() -> None:

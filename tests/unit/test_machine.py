@@ -439,6 +439,18 @@ def test_an_unchanged_endpoint_is_first_given_back_its_old_model() -> None:
     assert (ended.phase, ended.reason) == (Phase.UNCHANGED, "same")
 
 
+def test_the_way_back_is_sent_anew_as_often_as_an_update() -> None:
+    sent = {"operation": "o1", "ever_sent": True, "resent": 3}
+    tired = run(Phase.VERIFYING, promotion=promotion(**sent))
+    for fact in (
+        updates.StayedUnchanged("same", can_return=True),
+        updates.ModelBroke("missing feature(s)"),
+    ):
+        back = apply(tired, fact, NOW).promotion
+        assert back is not None
+        assert (back.resent, back.operation, back.ever_sent) == (0, None, True)
+
+
 def test_an_unchanged_endpoint_with_nothing_to_give_back_ends_the_run() -> None:
     ended = apply(run(Phase.VERIFYING), updates.StayedUnchanged("same", can_return=False), NOW)
     assert (ended.phase, ended.reason) == (Phase.UNCHANGED, "same")

@@ -1,14 +1,21 @@
 """What counts as a mutant: small mistakes in what runs, and nothing that is for people."""
 
+import gc
 import io
+import json
 import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from proofs.mutants import tests_of as table
 from proofs.mutants.__main__ import _show, listed
+from proofs.mutants.calls import Known
+from proofs.mutants.forks import Job, ended
+from proofs.mutants.in_place import Loaded, changed
 from proofs.mutants.mutations import code_of, mutants_of
 from proofs.mutants.tests_of import ROOT
 
@@ -74,6 +81,76 @@ def test_the_code_of_a_mutant_holds_its_one_mistake() -> None:
         assert changed in ([mutant.becomes], [f"{mutant.becomes}"], ["return None"])
 
 
+MODULE = """
+from dataclasses import dataclass
+
+MOST = 5
+
+@dataclass
+class Slot:
+    holders: tuple[str, ...] = ()
+
+    def has_room(self, most: int = MOST) -> bool:
+        return len(self.holders) < most
+
+    @property
+    def first(self) -> str:
+        names = [one.lower() for one in self.holders if one]
+        return names[0] if names else "nobody"
+
+def until(now: int) -> int:
+    def later(by: int) -> int:
+        return now + by
+    return later(1)
+"""
+
+
+def test_a_mistake_in_a_function_is_put_into_the_loaded_one_and_any_other_is_imported() -> None:
+    for mutant in mutants_of("shared/module.py", MODULE, ENUMS):
+        change = changed("shared/module.py", MODULE, code_of(mutant, MODULE, ENUMS))
+        name = change.name if change else ""
+        assert name == ("until" if mutant.where == "until.later" else mutant.runs_in), mutant
+    assert changed("shared/module.py", MODULE, MODULE) is None
+
+
+def test_a_loaded_function_is_found_by_its_code_wherever_it_is_used() -> None:
+    (mutant,) = [
+        one for one in mutants_of("shared/module.py", MODULE, ENUMS) if "names[1]" in one.becomes
+    ]
+    change = changed("shared/module.py", MODULE, code_of(mutant, MODULE, ENUMS))
+    assert change is not None
+    names: dict[str, object] = {}
+    exec(compile(MODULE, str(ROOT / "shared/module.py"), "exec"), names)  # noqa: S102 -- ours
+    gc.collect()
+    (function,) = Loaded().those_of(change)
+    assert function.__qualname__ == "Slot.first"
+    function.__code__ = change.code
+    slot = names["Slot"]
+    assert callable(slot)
+    assert slot(("A", "B")).first == "b"
+
+
+def test_the_fast_tests_and_those_of_the_nearest_file_are_tried_first(tmp_path: Path) -> None:
+    noted = [
+        ("near.py::slow", (0.9, ["shared/a.py:f"])),
+        ("near.py::fast", (0.1, ["shared/a.py:f", "shared/a.py:g"])),
+        ("far.py::fast", (0.15, ["shared/a.py:f"])),
+        ("other.py::fast", (0.1, ["shared/a.py:f"])),
+    ]
+    (tmp_path / "calls.json").write_text(json.dumps(noted), encoding="utf-8")
+    known = Known([tmp_path / "calls.json"])
+    files = ("near.py", "far.py")
+    (in_f, *_) = mutants_of("shared/a.py", "def f():\n    x = 5", ENUMS)
+    (in_g, *_) = mutants_of("shared/a.py", "def g():\n    x = 5", ENUMS)
+    assert known.tests_for(in_f, files) == ("near.py::fast", "far.py::fast", "near.py::slow")
+    assert known.tests_for(in_g, files) == ("near.py::fast",)
+
+
+def test_each_trial_ends_with_its_own_answer_whichever_is_the_first() -> None:
+    jobs = [Job(partial(int, code)) for code in (0, 1, 0, 3)]
+    assert dict(ended(jobs, 2)) == {0: 0, 1: 1, 2: 0, 3: 3}
+
+
 def test_each_module_has_its_tests_and_each_of_them_is_there() -> None:
     for module in table.modules():
         assert table.tests_of(module), module
@@ -101,7 +178,7 @@ def test_the_command_fails_when_too_little_is_found_or_something_is_not_listed()
 
 
 def test_a_sample_is_tried_from_the_command_line() -> None:
-    command = [sys.executable, "-m", "proofs.mutants", "--only", "durations", "--count", "2"]
+    command = [sys.executable, "-m", "proofs.mutants", "--only", "signatures", "--count", "2"]
     done = subprocess.run(  # noqa: S603 -- our own command
         command, cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.configuration import Configuration
 from shared.core.run import Phase
 from shared.errors import PermanentError, RelearnError, TransientError
 from shared.hints import hints_of
@@ -181,6 +182,26 @@ def test_an_announced_run_that_was_never_written_is_opened_from_its_entry(
     world.restart()
     world.tick()
     assert world.now_of(run).phase is not Phase.RECEIVED
+
+
+def test_an_announced_run_waits_for_its_pipeline_to_come_back_into_the_file(
+    world: Observed,
+) -> None:
+    run = world.start()
+    del world.documents.rows[f"runs/{run.run_id}"]
+    del world.documents.rows[f"tombstones/{run.run_id}"]
+    version = next(n for n in world.documents.rows if n.startswith("versions/"))
+    (marker,) = world.intake._context.ledger.open_runs()
+    hints = {"version": version.removeprefix("versions/")}
+    world.intake._context.ledger.hint(marker, hints)
+    world.file = Configuration({"another": world.sibling(name="another")})
+    world.restart()
+    world.idle(10 * world.limits.lease)
+    assert world.open_runs() == [f"open/{run.run_id}"]
+    world.file = None
+    world.restart()
+    world.tick()
+    assert world.now_of(run).phase is Phase.TRAINING
 
 
 def test_an_announcement_that_nobody_followed_is_forgotten_after_a_while(world: Observed) -> None:

@@ -119,6 +119,15 @@ def test_answers_of_another_shape_or_other_words_do_not_agree(
     assert not other.agrees_with(one)
 
 
+@pytest.mark.parametrize("bad", [Seen.BROKEN, Seen.NO_ANSWER, Seen.REFUSED])
+def test_answers_that_are_not_good_agree_with_none_whatever_they_hold(bad: Seen) -> None:
+    known = good("1")
+    unfit = known.model_copy(update={"seen": bad})
+    assert not unfit.agrees_with(known)
+    assert not known.agrees_with(unfit)
+    assert not unfit.agrees_with(unfit)
+
+
 @pytest.mark.parametrize("answer", [{"error": {}}, {"Results": 7}, [1, 2], "text", None])
 def test_an_answer_that_no_model_gives_says_nothing_of_the_model(answer: object) -> None:
     assert read_answers(ROWS, answer, 2).seen is Seen.NO_ANSWER

@@ -9,6 +9,10 @@ from shared.asked import ManualRequest
 from shared.core.names import seat_id
 from shared.core.run import Phase, Run
 from shared.pipelines import Pipelines
+from shared.ports import ETag
+from shared.queues import Queue
+from shared.records import Marker
+from tests.unit.samples import NOW
 from tests.unit.test_gathering import land, world_of
 from tests.unit.test_turns import ask
 from tests.unit.test_turns_hostile import park
@@ -260,3 +264,10 @@ def test_each_run_that_begins_looks_at_a_bounded_number_of_those_behind_it(custo
             break
     assert [run.phase for run in world.runs()] == [Phase.FINISHED] * customers
     assert world.calls.count("read runs") <= 30 * customers
+
+
+def test_a_queue_counts_at_the_service_that_its_runs_name() -> None:
+    first, second = (Marker(str(at), ETag("1"), NOW, {}) for at in range(2))
+    assert Queue("slots/sample/x", {"0": first}).service == ""
+    second.hints["service"] = "https://a.example/jobs"
+    assert Queue("slots/sample/x", {"1": second}).service == "https://a.example/jobs"

@@ -126,6 +126,13 @@ def test_a_known_value_of_several_lines_is_found_in_json_and_without_its_ends(se
         assert not [piece for piece in ("first", "second", "tabbed") if piece in shown]
 
 
+@pytest.mark.parametrize("form", ["&#{0};", "&#x{0:x};", "&#x{0:X};"])
+def test_a_known_value_is_found_in_html_whose_characters_are_numbers(form: str) -> None:
+    secret = "p4ss;word=In/Xq7Zk2Lm9?"
+    spelled = "".join(c if c.isalnum() else form.format(ord(c)) for c in secret)
+    assert Redactor(secret).text(f"bad key {spelled} given") == "bad key *** given"
+
+
 def test_a_known_value_is_found_inside_of_base64() -> None:
     secret = "p4ss;word=In/Xq7Zk2Lm9?"
     for before in ("", "u:", "user:"):

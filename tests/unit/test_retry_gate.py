@@ -120,6 +120,17 @@ def test_a_model_that_is_being_taken_back_for_good_is_not_judged_again(back: str
     assert ended.phase.ended
 
 
+@pytest.mark.parametrize("back", ["rolled_back", "unchanged"])
+def test_a_model_that_is_being_taken_back_for_good_is_not_collected_from_another_output(
+    back: str,
+) -> None:
+    known = promotion(returning_to=back, ever_sent=True)
+    was = parked(Phase.RETURNING, config=other_output("output1"), promotion=known)
+    again = apply(was, RetryRequested(other_output("output3")), NOW)
+    assert again.config.endpoints[0].model == "output1"
+    assert apply(again, updates.Returned("as before"), NOW).phase.ended
+
+
 @pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING])
 def test_a_delivery_is_not_retried_past_the_gate_of_its_run(phase: Phase) -> None:
     known = promotion(returning_to="start" if phase is Phase.RETURNING else None)

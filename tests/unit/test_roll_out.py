@@ -39,6 +39,20 @@ def test_the_next_endpoint_is_not_touched_before_the_one_ahead_is_proved() -> No
     assert seen[-1] == (3, 3)
 
 
+@pytest.mark.parametrize("name", ["1.csv", "2.csv", "3.csv"])  # runs are looked at by their ids
+def test_the_tick_that_proves_an_endpoint_updates_the_next_and_the_last_one_ends_the_run(
+    name: str,
+) -> None:
+    fleet = Fleet()
+    fleet.start(name)
+    for number, one in enumerate(fleet.members, start=1):
+        fleet.tick()
+        while not (fleet.parent().deliveries and fleet.child(one).phase is Phase.PROMOTED):
+            fleet.tick()
+        assert len(fleet.patched()) == min(number + 1, 3)
+    assert fleet.parent().phase is Phase.PROMOTED
+
+
 def test_after_the_first_ones_many_are_updated_at_once() -> None:
     fleet = Fleet(size=6, roll_out={"first": 1, "then": 5})
     fleet.start()

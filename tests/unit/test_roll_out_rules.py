@@ -84,6 +84,26 @@ def test_a_roll_out_that_changed_nothing_anywhere_ends_as_its_first_endpoint(bad
     assert over.phase is bad
 
 
+def test_a_roll_out_says_of_each_endpoint_how_it_failed() -> None:
+    failed = [
+        Delivery(endpoint=name, run_id=name, outcome=Phase.ROLLED_BACK, reason=f"why {name}")
+        for name in "abcdef"
+    ]
+    over = outcome(rolling(names=tuple("abcdefg"), deliveries=tuple(failed)))
+    assert over is not None
+    told = "; ".join(f"{name} rolled_back: why {name}" for name in "abcde")
+    assert over.reason == f"{told}; not begun: g"
+
+
+def test_a_roll_out_names_the_first_ten_of_those_that_it_never_began() -> None:
+    names = tuple(f"e{number}" for number in range(1, 13))
+    failed = (Delivery(endpoint="e1", run_id="x", outcome=Phase.ROLLED_BACK, reason="why"),)
+    for count, more in ((12, ", …"), (11, "")):
+        over = outcome(rolling(names=names[:count], deliveries=failed))
+        assert over is not None
+        assert over.reason == f"e1 rolled_back: why; not begun: {', '.join(names[1:11])}{more}"
+
+
 def test_an_endpoint_that_serves_newer_data_does_not_stop_the_others() -> None:
     shape = moved(moved(rolling(names=("a", "b"))), a=Phase.SUPERSEDED)
     assert due(shape) == "b"
@@ -116,6 +136,15 @@ def test_a_failed_endpoint_that_is_not_configured_any_more_is_left_out_of_a_retr
     left = shape.config.model_copy(update={"endpoints": shape.config.endpoints[1:]})
     again = tried_again(shape.model_copy(update={"config": left}), shape.config)
     assert again == ()
+
+
+def test_an_endpoint_that_has_its_model_and_left_the_file_still_counts_among_all() -> None:
+    shape = moved(moved(rolling(names=("a", "b"))), a=Phase.PROMOTED)
+    left = shape.config.model_copy(update={"endpoints": shape.config.endpoints[1:]})
+    shape = moved(shape.model_copy(update={"config": left}), b=Phase.PROMOTED)
+    over = outcome(moved(shape, b=Phase.PROMOTED))
+    assert over is not None
+    assert over.reason == "2 of 2 endpoints are done"
 
 
 def test_a_cancelled_roll_out_begins_nothing_and_waits_for_what_is_under_way() -> None:

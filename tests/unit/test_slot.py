@@ -13,6 +13,7 @@ from shared.core.slot import (
     lets_go,
     lets_service_go,
     newest_first,
+    next_allowed,
     over_budget,
     overtaken_by,
     remembers,
@@ -178,6 +179,24 @@ def test_the_next_run_waits_for_its_interval_and_says_how_long() -> None:
     assert told == "the budget allows the next run at 2026-03-01T13:00:00+00:00"
     assert over_budget(begun("a"), SPACED, "b", NOW + HOUR) is None
     assert over_budget(Slot(), SPACED, "b", NOW) is None
+
+
+def test_the_interval_counts_from_the_last_beginning_and_not_from_an_earlier_one() -> None:
+    slot = begun("a", "b", "c")  # the last of them two hours from now
+    assert over_budget(slot, SPACED, "d", NOW + 3 * HOUR - SECOND) is not None
+    assert over_budget(slot, SPACED, "d", NOW + 3 * HOUR) is None
+
+
+def test_a_queue_is_looked_at_again_when_the_whole_budget_lets_the_next_run_begin() -> None:
+    both = pipeline(budget={"least_interval": "1h", "most_per_day": 2})
+    slot = begun("a", "b", "c")
+    assert next_allowed(slot, SPACED) == NOW + 3 * HOUR
+    assert next_allowed(slot, DAILY) == NOW + HOUR + DAY  # "a" counts no more by then
+    assert next_allowed(slot, both) == NOW + HOUR + DAY
+    assert next_allowed(begun("a"), both) == NOW + HOUR
+    for config in (SPACED, DAILY, both, pipeline()):
+        assert next_allowed(Slot(), config) is None
+    assert next_allowed(slot, pipeline()) is None
 
 
 def test_without_a_budget_there_is_nothing_to_spend() -> None:

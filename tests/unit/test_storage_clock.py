@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
 from shared.clients.blob_documents import BlobDocuments
@@ -105,7 +105,11 @@ def test_a_moment_of_the_hosts_clock_is_told_by_the_storages() -> None:
 
 
 def documents(
-    date: str | None, *, there: bool = True, written: datetime = START
+    date: str | None,
+    *,
+    there: bool = True,
+    written: datetime = START,
+    failure: Exception | None = None,
 ) -> tuple[BlobDocuments, list[str]]:
     """Return documents over a container whose answers carry this Date, and what is written."""
     writes: list[str] = []
@@ -119,6 +123,8 @@ def documents(
     def blob_client(name: str) -> Any:
         def upload_blob(*_: object, **__: object) -> dict[str, object]:
             writes.append(name)
+            if failure is not None:
+                raise failure
             return {"last_modified": written, "etag": '"1"'}
 
         return SimpleNamespace(upload_blob=upload_blob)
@@ -145,3 +151,10 @@ def test_where_answers_carry_no_date_the_time_is_that_of_a_write(date: str | Non
     asked, writes = documents(date, written=START + 2 * MINUTE)
     assert asked.time() == START + 2 * MINUTE
     assert writes == ["clock"]
+
+
+def test_a_storage_that_does_not_take_that_write_cannot_tell_its_time_now() -> None:
+    busy = HttpResponseError("busy", SimpleNamespace(status_code=503, reason="", headers={}))
+    asked, _ = documents(None, failure=busy)
+    with pytest.raises(TransientError, match="write clock"):
+        asked.time()

@@ -9,6 +9,7 @@ import pytest
 from shared.asked import ManualRequest
 from shared.clients.http import Answer
 from shared.core.run import Phase, Run
+from shared.core.slot import Slot
 from shared.errors import InvalidTransition
 from shared.pipelines import Pipelines
 from tests.unit.test_gathering import land, trained_on, waiting, world_of
@@ -231,3 +232,14 @@ def test_runs_without_a_limit_are_not_read_again_for_each_new_one() -> None:
         land(world, f"{number}.csv")
         reads.append(world.calls.count("read runs") - before)
     assert max(reads[20:]) <= max(reads[:20])  # what `pause_after` looks at, and no more
+
+
+def test_only_the_slot_of_a_key_remembers_who_began() -> None:
+    world = world_of({"when_busy": "queue", "max_parallel": 2}, max_parallel=2)
+    land(world, "a.csv")
+    begun = {
+        name.partition("/")[0]: len(Slot.model_validate_json(row.body).begun)
+        for name, row in world.documents.rows.items()
+        if name.startswith(("slots/", "seats/"))
+    }
+    assert begun == {"slots": 1, "seats": 0}

@@ -1,6 +1,13 @@
 import pytest
 
-from shared.core.urls import is_loopback, jobs_url, require_https, score_url, update_url
+from shared.core.urls import (
+    filled_url,
+    is_loopback,
+    jobs_url,
+    require_https,
+    score_url,
+    update_url,
+)
 from tests.unit.samples import BASE, UPDATE
 
 JOBS = f"{BASE}/jobs?api-version=2.0"
@@ -164,3 +171,22 @@ def test_plain_http_is_for_loopback_in_development_only(
 def test_loopback_is_told_by_address_and_by_name() -> None:
     assert is_loopback("http://127.9.9.9/")
     assert not is_loopback("http:///nothing")
+
+
+def test_a_token_fills_its_part_of_a_url_and_leaves_the_others_as_they_are() -> None:
+    template = "https://host/workspaces/a%20b/Census%2C2/endpoints/{customer}/of/{group}?x=1"
+    filled = filled_url(template, {"customer": "c1", "group": "A & B"})
+    assert filled == "https://host/workspaces/a%20b/Census%2C2/endpoints/c1/of/A%20%26%20B?x=1"
+
+
+@pytest.mark.parametrize("name", ["A1", "a-b", "x" * 25, "", "ä"])
+def test_a_token_names_an_endpoint_only_by_a_name_that_one_can_have(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot name an endpoint"):
+        filled_url("https://host/endpoints/{customer}", {"customer": name})
+    assert filled_url("https://host/endpoints/{customer}", {"customer": "x" * 24})
+
+
+@pytest.mark.parametrize("value", [".", "..", "a\nb", "\0"])
+def test_a_token_leads_nowhere_else(value: str) -> None:
+    with pytest.raises(ValueError, match="cannot be part of a URL"):
+        filled_url("https://host/services/{customer}", {"customer": value})

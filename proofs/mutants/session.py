@@ -1,0 +1,137 @@
+"""One run of pytest that collects the tests once, and runs parts of them in forks."""
+
+import contextlib
+import gc
+import io
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, Final
+
+import pytest
+
+from proofs.mutants.calls import Calls, ours
+from proofs.mutants.forks import limit
+from proofs.mutants.in_place import Changed, Loaded
+
+#: A test may take so much longer than it is known to take, in processor time.
+_SECONDS, _TIMES = 5, 10
+#: Libraries are imported before pytest could rewrite them: that is no fault here.
+OPTIONS: Final = (
+    *("-x", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist"),
+    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
+)
+
+
+class NoTestsError(RuntimeError):
+    """Pytest could not collect the tests."""
+
+
+class Session:
+    """The tests that were collected; each can be run in a fork of this process."""
+
+    def __init__(self, session: pytest.Session, called: set[CodeType]) -> None:
+        self._session = session
+        self._items = {item.nodeid: item for item in session.items}
+        self._loaded = Loaded()
+        self.called = frozenset(ours(called))  #: what is called while modules are imported
+
+    def calls_of(self, file: str, kept: Path) -> int:
+        """Run the tests of a file, and keep what they call. In a fork: it ends the session.
+
+        Args:
+            file: the tests.
+            kept: where the calls are kept.
+        """
+        calls = Calls()
+        self._session.config.pluginmanager.register(calls)
+        tests = [test for test in self._items if test.partition("::")[0] == file]
+        self._session.config.option.maxfail = 0  # the others are noted as well
+        for test in tests:
+            self._run([test], {})
+        calls.keep(kept)
+        return 1 if self._session.testsfailed else 0
+
+    def can_change(self, change: Changed) -> bool:
+        """Whether the function is loaded."""
+        return bool(self._loaded.those_of(change))
+
+    def try_out(self, change: Changed, tests: Sequence[str], seconds: dict[str, float]) -> int:
+        """Run tests with a changed function until one fails. In a fork, as above.
+
+        Args:
+            change: the function.
+            tests: in this order.
+            seconds: how long each of them takes.
+        """
+        for one in self._loaded.those_of(change):
+            one.__code__ = change.code
+        return self._run(tests, seconds)
+
+    def _run(self, tests: Sequence[str], seconds: dict[str, float]) -> int:
+        items = [self._items[test] for test in tests if test in self._items]
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            limit(_SECONDS + _TIMES * seconds.get(item.nodeid, 60))
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if self._session.testsfailed:
+                return 1
+        return 0
+
+
+def with_tests(files: Sequence[str], do: Callable[[Session], None]) -> None:
+    """Collect the tests of files, and do something with them.
+
+    Args:
+        files: of tests.
+        do: what is done.
+
+    Raises:
+        NoTestsError: they cannot be collected.
+    """
+    plugin = _Plugin(do)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), plugin.noting():
+        pytest.main([*OPTIONS, *files], [plugin])
+    if plugin.failure is not None:
+        raise plugin.failure
+    if not plugin.done:
+        raise NoTestsError(f"pytest cannot collect the tests:\n{said.getvalue()}")
+
+
+class _Plugin:
+    """Does something else than to run all tests."""
+
+    def __init__(self, do: Callable[[Session], None]) -> None:
+        self._do = do
+        self._called: set[CodeType] = set()
+        self.done = False
+        self.failure: NoTestsError | None = None
+
+    @contextlib.contextmanager
+    def noting(self) -> Iterator[None]:
+        """Note what is called until the tests are collected."""
+        sys.setprofile(self._note)
+        try:
+            yield
+        finally:
+            sys.setprofile(None)
+
+    def _note(self, frame: FrameType, event: str, _: Any) -> None:
+        if event == "call":
+            self._called.add(frame.f_code)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Do it in the place of the tests."""
+        sys.setprofile(None)
+        if session.testsfailed:
+            return True
+        tests = Session(session, self._called)
+        gc.freeze()  # so that forks share this memory
+        try:
+            self._do(tests)
+        except NoTestsError as exc:  # pytest would only show it
+            self.failure = exc
+        self.done = True
+        return True
