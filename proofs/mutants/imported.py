@@ -12,8 +12,8 @@ from typing import Final
 
 import pytest
 
+from proofs.mutants.collected import OPTIONS
 from proofs.mutants.forks import limit
-from proofs.mutants.session import OPTIONS
 from proofs.mutants.tests_of import ROOT
 
 _OURS: Final = ("shared", "functions", "local", "tests")

@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.progress import track
 
 from proofs.mutants.calls import KEPT_IN, Known, function, kept_calls
+from proofs.mutants.collected import Collected, NoTestsError, with_tests
 from proofs.mutants.forks import Job, ended
 from proofs.mutants.imported import try_imported
 from proofs.mutants.in_place import Changed, changed
 from proofs.mutants.mutations import Mutant
-from proofs.mutants.session import NoTestsError, Session, with_tests
 from proofs.mutants.tests_of import tests_of
 
 _NOTHING_RAN: Final = (2, 3, 4, 5)
@@ -53,37 +53,37 @@ class Trials:
     def missed(self, trials: Sequence[Trial]) -> list[Mutant]:
         """Return the mutants that are not found. Raises NoTestsError where no test can be run."""
         files = sorted({file for trial in trials for file in trial.files})
-        with_tests(files, lambda session: self._in_place(session, files, trials))
+        with_tests(files, lambda collected: self._in_place(collected, files, trials))
         # Those whose module has to be imported again need a process where pytest does not run.
         jobs = [self._importing(trial) for trial in self._to_import]
         self._show("mutants that are imported", self._to_import, jobs)
         return self._missed
 
-    def _in_place(self, session: Session, files: list[str], trials: Sequence[Trial]) -> None:
-        self._learn(session, files)
+    def _in_place(self, collected: Collected, files: list[str], trials: Sequence[Trial]) -> None:
+        self._learn(collected, files)
         tried: list[Trial] = []
         jobs: list[Job] = []
         for trial in trials:
             mutant = trial.mutant
             tests = self._known.tests_for(mutant, trial.files)
             imported = not mutant.runs_in
-            imported |= function(mutant.file, mutant.runs_in) in session.called
+            imported |= function(mutant.file, mutant.runs_in) in collected.called
             change = changed(mutant.file, trial.text, trial.code)
             if not tests and not imported:
                 self._miss(trial, _RUN_BY_NONE)
-            elif imported or change is None or not session.can_change(change):
+            elif imported or change is None or not collected.can_change(change):
                 self._to_import.append(trial)
             else:
                 tried.append(trial)
-                jobs.append(self._changing(session, change, tests))
+                jobs.append(self._changing(collected, change, tests))
         self._show("mutants", tried, jobs)
 
-    def _learn(self, session: Session, files: list[str]) -> None:
+    def _learn(self, collected: Collected, files: list[str]) -> None:
         """Run the tests without a mutant, to know what they call and how long they take."""
         KEPT_IN.mkdir(parents=True, exist_ok=True)
         notes = kept_calls(files)
         unknown = [(file, kept) for file, kept in notes.items() if not kept.exists()]
-        jobs = [_noting(session, file, kept) for file, kept in unknown]
+        jobs = [_noting(collected, file, kept) for file, kept in unknown]
         for number, code in self._track("tests", jobs):
             file, kept = unknown[number]
             if not kept.exists():
@@ -92,10 +92,10 @@ class Trials:
                 self._console.print(f"tests that fail while they are watched find nothing: {file}")
         self._known = Known(list(notes.values()))
 
-    def _changing(self, session: Session, change: Changed, tests: tuple[str, ...]) -> Job:
+    def _changing(self, collected: Collected, change: Changed, tests: tuple[str, ...]) -> Job:
         seconds = self._known.seconds
         needed = sum(seconds[test] for test in tests)
-        return Job(lambda: session.try_out(change, tests, seconds), needed)
+        return Job(lambda: collected.try_out(change, tests, seconds), needed)
 
     def _importing(self, trial: Trial) -> Job:
         module = Path(trial.mutant.file)
@@ -123,5 +123,5 @@ class Trials:
         yield from track(ended(jobs, self._at_once), title, len(jobs), console=self._console)
 
 
-def _noting(session: Session, file: str, kept: Path) -> Job:
-    return Job(lambda: session.calls_of(file, kept), 600)
+def _noting(collected: Collected, file: str, kept: Path) -> Job:
+    return Job(lambda: collected.calls_of(file, kept), 600)

@@ -28,30 +28,30 @@ class NoTestsError(RuntimeError):
     """Pytest could not collect the tests."""
 
 
-class Session:
+class Collected:
     """The tests that were collected; each can be run in a fork of this process."""
 
-    def __init__(self, session: pytest.Session, called: set[CodeType]) -> None:
-        self._session = session
-        self._items = {item.nodeid: item for item in session.items}
+    def __init__(self, run: pytest.Session, called: set[CodeType]) -> None:
+        self._pytest = run
+        self._items = {item.nodeid: item for item in run.items}
         self._loaded = Loaded()
         self.called = frozenset(ours(called))  #: what is called while modules are imported
 
     def calls_of(self, file: str, kept: Path) -> int:
-        """Run the tests of a file, and keep what they call. In a fork: it ends the session.
+        """Run the tests of a file, and keep what they call. In a fork: it ends the process.
 
         Args:
             file: the tests.
             kept: where the calls are kept.
         """
         calls = Calls()
-        self._session.config.pluginmanager.register(calls)
+        self._pytest.config.pluginmanager.register(calls)
         tests = [test for test in self._items if test.partition("::")[0] == file]
-        self._session.config.option.maxfail = 0  # the others are noted as well
+        self._pytest.config.option.maxfail = 0  # the others are noted as well
         for test in tests:
             self._run([test], {})
         calls.keep(kept)
-        return 1 if self._session.testsfailed else 0
+        return 1 if self._pytest.testsfailed else 0
 
     def can_change(self, change: Changed) -> bool:
         """Whether the function is loaded."""
@@ -74,12 +74,12 @@ class Session:
         for item, following in zip(items, [*items[1:], None], strict=True):
             limit(_SECONDS + _TIMES * seconds.get(item.nodeid, 60))
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if self._session.testsfailed:
+            if self._pytest.testsfailed:
                 return 1
         return 0
 
 
-def with_tests(files: Sequence[str], do: Callable[[Session], None]) -> None:
+def with_tests(files: Sequence[str], do: Callable[[Collected], None]) -> None:
     """Collect the tests of files, and do something with them.
 
     Args:
@@ -102,7 +102,7 @@ def with_tests(files: Sequence[str], do: Callable[[Session], None]) -> None:
 class _Plugin:
     """Does something else than to run all tests."""
 
-    def __init__(self, do: Callable[[Session], None]) -> None:
+    def __init__(self, do: Callable[[Collected], None]) -> None:
         self._do = do
         self._called: set[CodeType] = set()
         self.done = False
@@ -127,7 +127,7 @@ class _Plugin:
         sys.setprofile(None)
         if session.testsfailed:
             return True
-        tests = Session(session, self._called)
+        tests = Collected(session, self._called)
         gc.freeze()  # so that forks share this memory
         try:
             self._do(tests)
