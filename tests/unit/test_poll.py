@@ -184,7 +184,7 @@ def test_an_announced_run_that_was_never_written_is_opened_from_its_entry(
     assert world.now_of(run).phase is not Phase.RECEIVED
 
 
-def test_an_announced_run_waits_for_its_pipeline_to_come_back_into_the_file(
+def test_the_data_of_an_announced_run_waits_for_its_pipeline_to_come_back_into_the_file(
     world: Observed,
 ) -> None:
     run = world.start()
@@ -197,11 +197,13 @@ def test_an_announced_run_waits_for_its_pipeline_to_come_back_into_the_file(
     world.file = Configuration({"another": world.sibling(name="another")})
     world.restart()
     world.idle(10 * world.limits.lease)
-    assert world.open_runs() == [f"open/{run.run_id}"]
+    assert [name for name in world.documents.rows if name.startswith("inbox/")]
     world.file = None
     world.restart()
     world.tick()
-    assert world.now_of(run).phase is Phase.TRAINING
+    (again,) = world.runs()
+    assert again.manifest == run.manifest
+    assert again.phase is Phase.TRAINING
 
 
 def test_an_announcement_that_nobody_followed_is_forgotten_after_a_while(world: Observed) -> None:
