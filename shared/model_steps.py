@@ -117,7 +117,7 @@ class ModelSteps:
         file = run.config.file_of(output)
         name = output_path(run.pipeline, run.run_id, run.attempt, file)
         container = self.context.models_container
-        if output in left and output not in _declared(run):  # else it was written to its place
+        if output not in _declared(run):  # else it was written to its place
             model = self._copied(run, left[output], name)
             where = _at_the_service(left[output])
         else:

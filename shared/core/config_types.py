@@ -96,7 +96,7 @@ def _checked_reference(text: str) -> str:
 
 def _checked_size(value: object) -> int:
     found = re.fullmatch(r"(\d+)\s*(B|KB|MB|GB)?", str(value).strip(), re.IGNORECASE)
-    if isinstance(value, bool) or found is None:
+    if found is None:
         raise ValueError("not a size: write it like 1KB or 10MB")
     return int(found[1]) * _SIZES[(found[2] or "").upper()]
 

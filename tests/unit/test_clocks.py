@@ -42,6 +42,10 @@ def test_a_document_is_as_old_as_the_storage_says_whatever_the_clock_of_the_host
     assert read_with({"Date": answered}).age == age
 
 
+def test_a_date_without_a_time_zone_is_in_utc() -> None:
+    assert read_with({"Date": "Sat, 03 Feb 2001 05:05:06 -0000"}).age == timedelta(hours=1)
+
+
 UNTOLD: list[dict[str, str]] = [
     {},
     {"Date": ""},

@@ -11,6 +11,7 @@ from shared.asked import Part
 from shared.core.recurrence import Recurrence, due_after, due_at_or_before
 from shared.core.run import Origin, Run
 from shared.core.schedule import dues_between
+from shared.due_times import DueTimes
 from tests.fakes.world import DATA
 from tests.unit.worlds import Observed
 
@@ -196,7 +197,41 @@ def test_a_due_time_without_any_data_is_told(caplog: pytest.LogCaptureFixture) -
     world.poll.start_scheduled()
     with caplog.at_level(logging.ERROR):
         assert after(world, HOUR) == 0
+    (told,) = caplog.records
+    assert getattr(told, "event_id", "") == "RL1008"
+    assert "no blob matches {name}.csv" in told.getMessage()
+
+
+def test_a_due_time_that_waited_for_data_in_vain_is_told_once_it_gives_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    waits = {"every": "10m", "at_most": "30m"}
+    world = Observed(config={"pipeline": {"schedule": HOURLY, "wait_for_data": waits}})
+    world.poll.start_scheduled()
+    with caplog.at_level(logging.ERROR):
+        assert after(world, HOUR + 20 * MINUTE) == 0
+        assert not caplog.records
+        assert after(world, 10 * MINUTE) == 0
     assert [getattr(r, "event_id", "") for r in caplog.records] == ["RL1008"]
+
+
+def test_a_due_time_of_many_keys_goes_on_behind_the_key_where_it_stopped() -> None:
+    data = {"blob": "{customer}-{name}.csv", "opens_runs": False}
+    world = scheduled(data=data, key="customer", endpoints=[])
+    for number in range(5):
+        world.upload(f"{number}-1.csv")
+    context, asked = world.intake._context, world.intake.asked
+    due_times = DueTimes(context, asked, most=2)
+    since = world.intake.scheduled_since("sample")
+    world.clock.move(HOUR)
+    keys = sorted(asked.by_key(world.pipeline))
+    for opened, after_key in ((2, keys[1]), (2, keys[3]), (1, None)):
+        until = world.clock.now() + MINUTE
+        started = due_times.start(world.pipeline, since, until, {})
+        assert (len(started.opened), started.more) == (opened, after_key is not None)
+        stored = context.ledger.last_due("sample")
+        assert stored is not None
+        assert [due.after for due in stored.record.waiting] == ([after_key] if after_key else [])
 
 
 CASES: list[tuple[dict[str, Any], str, str]] = [

@@ -67,6 +67,21 @@ def test_no_name_takes_long_whatever_is_in_it(separator: str) -> None:
     assert match(f"{pattern}.csv", separator * (1000 // len(separator))) is None
 
 
+@pytest.mark.parametrize(
+    ("pattern", "name", "tokens"),
+    [
+        ("{c}/{n}-{c}.csv", "acme/f-acme.csv", {"c": "acme", "n": "f"}),
+        ("{c}/{c}-{n}.csv", "acme/acme-f.csv", {"c": "acme", "n": "f"}),
+        ("{c}/{n}{c}x{m}", "acme/facmexg", {"c": "acme", "n": "f", "m": "g"}),
+        ("{c}/{n}-{c}.csv", "acme/f-other.csv", None),
+    ],
+)
+def test_a_token_that_is_known_from_another_folder_divides_a_name(
+    pattern: str, name: str, tokens: dict[str, str] | None
+) -> None:
+    assert match(pattern, name) == tokens
+
+
 def test_an_app_setting_is_no_token() -> None:
     assert tokens_of("${NAME}-{date}-{date}-{x_1}") == ("date", "x_1")
     assert fill("${NAME} {NAME}", {"NAME": "v"}) == "${NAME} v"

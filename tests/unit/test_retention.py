@@ -231,6 +231,9 @@ def test_a_storage_that_fails_now_is_left_alone_soon_and_gone_on_with_later(
         patch.setattr(world.blobs, "head", down)
         cleaned(world)
     assert len(looks) == 3
+    stored = world.intake._context.ledger.cleaning()
+    assert stored is not None
+    assert (stored.record.unclear, len(stored.record.shown)) == (3, 3)
     cleaned(world)
     world.clock.move(timedelta(days=31))
     cleaned(world)

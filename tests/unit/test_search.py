@@ -216,6 +216,9 @@ def test_old_data_is_taken_once_where_it_is_wanted(backfill: str, expected: list
     search(world)
     world.tick()
     assert trained_on(world) == [expected]
+    activated = world.intake._context.ledger.activated("sample")
+    assert activated is not None
+    assert activated.record.backfilled_at is not None  # no search begins at the front any more
     for _ in range(3):
         search(world)
         world.restart()

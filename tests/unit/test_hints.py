@@ -1,0 +1,43 @@
+"""What the marker of an open run says, so that the poll need not read its record."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.core.run import Phase
+from shared.hints import hints_of
+from tests.unit.samples import BASE, NOW, UPDATE, pipeline, run, trouble
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if not phase.ended])
+def test_a_marker_tells_when_its_run_is_to_be_looked_at_and_what_a_look_calls(
+    phase: Phase,
+) -> None:
+    awaits = phase is Phase.AWAITING_APPROVAL
+    config = pipeline(gate={"approval": "required", "expires": "2d"})
+    one = run(phase, config=config, awaiting_since=NOW if awaits else None)
+    hints = hints_of(one)
+    assert hints["phase"] == phase
+    assert hints["pipeline"] == one.pipeline
+    at_endpoint = phase in (Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING)
+    assert hints["service"] == (UPDATE if at_endpoint else f"{BASE}/jobs?api-version=2.0")
+    expires = (NOW + timedelta(days=2)).isoformat() if awaits else None
+    assert hints.get("expires") == expires
+    assert ("job" in hints) is (phase is Phase.TRAINING)
+    assert "next_look" not in hints
+    waits = one.model_copy(update={"trouble": trouble()})
+    assert hints_of(waits)["next_look"] == trouble().next_look.isoformat()
+
+
+def test_a_marker_names_the_queue_only_of_a_run_that_waits_in_it() -> None:
+    waiting = run(Phase.WAITING, line="slots/sample/x")
+    assert hints_of(waiting)["line"] == "slots/sample/x"
+    assert "line" not in hints_of(run(Phase.WAITING))
+    assert "line" not in hints_of(waiting.model_copy(update={"cancelling": True}))
+    assert "line" not in hints_of(run(Phase.RECEIVED, line="slots/sample/x"))
+
+
+def test_a_job_that_is_to_be_stopped_is_not_looked_at_by_its_hint() -> None:
+    running = run(Phase.TRAINING)
+    assert hints_of(running)["job"] == "j1"
+    assert "job" not in hints_of(running.model_copy(update={"cancelling": True}))
