@@ -136,7 +136,7 @@ def _left_out(node: ast.AST, place: _Place) -> Iterator[_Edit]:
     fields: list[tuple[str, list[ast.AST]]] = []
     match node:
         case ast.Call(keywords=keywords):
-            fields.append(("keywords", [one for one in keywords if one.arg not in _DESCRIBES]))
+            fields.append(("keywords", [one for one in keywords if not _is_moot(one)]))
         case ast.comprehension(ifs=conditions) if conditions:
             fields.append(("ifs", list(conditions)))
         case ast.match_case(guard=ast.expr()):
@@ -151,6 +151,13 @@ def _left_out(node: ast.AST, place: _Place) -> Iterator[_Edit]:
         whole = getattr(node, field)
         for child in children:
             yield _Edit(node, field, [one for one in whole if one is not child], place, place.line)
+
+
+def _is_moot(keyword: ast.keyword) -> bool:
+    """Whether a call does the same without it."""
+    # Linters want it to be said of `zip`.
+    default = keyword.arg == "strict" and ast.unparse(keyword.value) == "False"
+    return default or keyword.arg in _DESCRIBES
 
 
 def _instead(child: ast.AST, place: _Place, enums: Enums) -> Iterator[ast.AST]:

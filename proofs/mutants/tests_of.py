@@ -135,7 +135,7 @@ MORE: Final = {
     "slot": f"{_TURNS} functions/people_api",
     "storage_clock": "clocks",
     "strays": f"taking {_GATHERING} {_TURNS}",
-    "sweep": f"{_GATHERING} fairness",
+    "sweep": f"{_GATHERING} fairness unreadable",
     "taking": f"{_GATHERING} {_TURNS}",
     "training": "config schema_file job_forms gathering turns",
     "turns": "queue_costs unreadable gathering gathering_hostile functions/people_api",

@@ -35,7 +35,6 @@ class Data(Strict):
     )
     settle: Duration = Field(
         default_factory=lambda: parse_duration("0s"),
-        validate_default=True,
         description="Wait until no blob has landed for this long, and train once on them all.",
     )
     settle_at_most: Span = Field(

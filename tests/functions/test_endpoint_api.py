@@ -1,10 +1,12 @@
 """Endpoints over HTTP: what serves, back to an earlier model, and on again."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from shared.core.watch import Watch
 from tests.fakes.faults import Kind
 from tests.fakes.world import World
 from tests.functions.calls import Api
@@ -39,6 +41,20 @@ def test_all_endpoints_are_listed_each_with_what_serves_there(twice: World, api:
     assert "two.csv" in line.pop("line")
     assert line == {"pipeline": "sample", "endpoint": "production", "key": []}
     assert not [secret for secret in secrets_of(twice) if secret in listed.text]
+
+
+def test_what_a_look_suspects_is_shown_before_it_is_confirmed(twice: World, api: Api) -> None:
+    assert "drift" not in api.endpoint().body
+    (name,) = [name for name in twice.documents.rows if name.startswith("watches/")]
+    row = twice.documents.rows[name]
+    for seen, told in (
+        ({"suspicion": "its answers are odd"}, "its answers are odd"),
+        ({"suspicion": "odd", "reported": "it names another model"}, "it names another model"),
+    ):
+        watch = Watch.model_validate_json(row.body).model_copy(update=seen)
+        body = watch.model_dump_json().encode()
+        twice.documents.rows[name] = replace(row, body=body)
+        assert api.endpoint().body["drift"] == told
 
 
 def test_an_endpoint_that_was_never_updated_is_told_as_such(api: Api) -> None:

@@ -723,6 +723,32 @@ def test_a_preview_shows_the_blob_that_the_next_run_would_train_on(serve: Serve)
     assert "large.csv" in json.dumps(told.body["request"])
 
 
+def test_a_preview_counts_the_least_size_and_the_first_moment_in(serve: Serve) -> None:
+    config = {"data": {"blob": "{name}.csv", "min_size": "4B", "opens_runs": False}}
+    world = present_world(pipeline=config)
+    serve(app_over(world))
+    world.intake.activate()
+    world.upload("small.csv", b"a\n1")
+    world.upload("large.csv", b"a\n1\n")  # in the moment in which the pipeline was first known
+    told = tell(pipelines.preview_pipeline, pipeline="sample")
+    assert states_of(told) == {"small.csv": "too small", "large.csv": "new"}
+    assert "opens_runs: false: landing alone starts nothing" in told.body["notes"]
+    world.upload("old.csv")
+    (old,) = [facts for key, facts in world.blobs.facts.items() if key.endswith("/old.csv")]
+    old.modified -= timedelta(seconds=1)
+    states = states_of(tell(pipelines.preview_pipeline, pipeline="sample"))
+    assert states["old.csv"] == "older than the pipeline"
+
+
+def test_a_preview_names_the_list_that_a_job_would_be_given(serve: Serve) -> None:
+    world = present_world(training={"inputs": {"input1": "{data.manifest}"}})
+    serve(app_over(world))
+    world.upload("a.csv")
+    told = tell(pipelines.preview_pipeline, pipeline="sample")
+    assert "manifest.csv" in json.dumps(told.body["request"])
+    assert not any("opens_runs" in note for note in told.body["notes"])
+
+
 # The list of runs
 
 

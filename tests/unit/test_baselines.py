@@ -115,6 +115,15 @@ def test_another_name_of_our_account_opens_nothing_more(host: str) -> None:
     assert not [key for key in world.blobs.store.contents if "/baselines/" in key]
 
 
+def test_a_blob_of_another_account_is_none_of_our_models_although_it_is_named_like_one() -> None:
+    world = Observed()
+    model = a_model(world, f"{MODELS}/runs/a/b/1/x.ilearner")
+    telling(world, f"/{model.path}", base="https://other.blob.core.windows.net/")
+    run = world.until(world.start(), Phase.PARKED)
+    assert "first_model: allow" in (run.advice or "")
+    assert not read_rights(world)
+
+
 @pytest.mark.parametrize("base", ["https://[/", "", "https://account.blob.core.windows.net/?x=/"])
 def test_a_place_that_is_no_url_is_no_way_back(base: str) -> None:
     world = Observed()

@@ -338,6 +338,16 @@ def test_everything_of_an_endpoint_that_holds_a_token_is_chosen_by_it() -> None:
     assert (one.resource, one.tokens) == ("acme [trained model]", ())
 
 
+@pytest.mark.parametrize(
+    "file", [".csv", ".ilearner", ".model.ilearner", "a/model.ilearner", "model.pickle", ""]
+)
+def test_an_output_is_a_file_of_a_kind_that_the_service_writes(file: str) -> None:
+    for allowed in ("a.csv", "a.tsv", "a.arff", "a.ilearner"):
+        assert pipeline(training__outputs={"output1": allowed}).training.outputs
+    with pytest.raises(ValueError, match="not an output file name"):
+        pipeline(training__outputs={"output1": file})
+
+
 @pytest.mark.parametrize("calls", [0, 201])
 def test_an_endpoint_that_is_made_takes_as_many_calls_at_once_as_the_service_allows(
     calls: int,

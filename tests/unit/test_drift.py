@@ -18,7 +18,7 @@ from shared.records import DueWatch
 from tests.fakes.clock import START
 from tests.fakes.faults import Kind
 from tests.fakes.world import MODELS
-from tests.unit.samples import BROKEN, good
+from tests.unit.samples import BROKEN, REFUSED, SILENT, good
 from tests.unit.worlds import Observed, refused
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -117,6 +117,23 @@ def test_one_odd_look_is_not_taken_for_drift() -> None:
     world.script("POST", "/execute", broken, times=1)
     pass_time(world)
     assert not repairs(world)
+
+
+@pytest.mark.parametrize(
+    ("look", "settled"),
+    [
+        (Look(Progress.UNTOLD, good("1")), True),
+        (Look(Progress.UNTOLD, None), True),
+        (Look(Progress.UNTOLD, SILENT), False),
+        (Look(Progress.UNTOLD, REFUSED), False),
+        (Look(Progress.PENDING, good("2")), False),
+    ],
+)
+def test_a_look_without_good_answers_says_nothing_of_drift(look: Look, *, settled: bool) -> None:
+    served = Served(run_id="r", since=START, proof="", manifest=(), answers=good("1"))
+    seen = sighting(served, look)
+    assert (seen.drift, seen.odd, seen.settled) == ("", None, settled)
+    assert seen.answers == (None if look.progress is Progress.PENDING else look.probe)
 
 
 def test_an_endpoint_that_does_not_answer_has_not_drifted() -> None:

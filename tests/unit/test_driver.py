@@ -9,6 +9,7 @@ from shared.core.run import Phase
 from shared.errors import InvalidTransition
 from tests.fakes.faults import Faults, Kind
 from tests.fakes.world import CSV
+from tests.unit.fleet import Fleet
 from tests.unit.worlds import Observed, refused
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -203,6 +204,28 @@ def test_after_a_timeout_the_next_attempt_waits_until_the_job_is_known_to_be_ove
     first, _ = world.studio.jobs
     assert first.state == "Cancelled"
     assert len(world.starts) == 2
+
+
+def test_a_job_that_failed_before_it_could_be_stopped_ends_with_its_own_details(
+    world: Observed,
+) -> None:
+    run = world.start()
+    failed = Answer(200, {}, b'{"StatusCode": "Failed", "Details": "Bad luck."}')
+    world.script("GET", str(run.job), failed, times=None)
+    world.clock.move(2 * HOUR)
+    world.poll.tick()
+    ended = world.now_of(run)
+    assert (ended.phase, ended.reason) == (Phase.FAILED, "Bad luck.")
+
+
+def test_a_delivery_that_stands_as_before_does_not_have_its_roll_out_looked_at() -> None:
+    fleet = Fleet(size=2)
+    fleet.start()
+    fleet.settle()
+    driver = fleet.poll._driver
+    driver.take_settled()
+    driver.advance(fleet.child("e1").run_id)
+    assert set(driver.take_settled()) == set()
 
 
 def test_a_job_that_finished_just_in_time_counts(world: Observed) -> None:

@@ -239,6 +239,17 @@ def test_a_run_that_is_opened_is_returned_as_it_stands_once_it_took_its_turn() -
     assert run.cause == "2 blobs landed"
 
 
+def test_one_call_opens_no_more_than_fifty_runs_of_one_key() -> None:
+    world = world_of({"when_busy": "parallel", "endpoints": []})
+    hand = Pipelines(world.intake._context, world.intake)
+    hand.pause("sample", "ada", "")
+    land(world, *(f"{number}.csv" for number in range(52)))
+    hand.resume("sample")
+    until = world.clock.now() + 60 * MINUTE
+    opened = [world.intake._gathering.gather(world.pipeline, (), until) for _ in range(3)]
+    assert [len(runs) for runs in opened] == [50, 2, 0]
+
+
 def made_of(world: Observed) -> str:
     """Return what the endpoint says of the data that made the model which serves now."""
     hand = Endpoints(world.intake._context, world.intake)

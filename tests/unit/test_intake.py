@@ -75,6 +75,40 @@ def test_a_metadata_write_opens_no_run(world: Observed) -> None:
     assert world.run().phase is Phase.PROMOTED
 
 
+@pytest.mark.parametrize("settle", ["0s", "2m"])
+def test_a_metadata_write_opens_no_run_where_data_waits_for_its_turn_either(settle: str) -> None:
+    data = {"blob": "{name}.csv", "settle": settle}
+    world = Observed(config={"pipeline": {"when_busy": "newest", "data": data}})
+    world.upload()
+    world.deliver()
+    world.clock.move(3 * MINUTE)
+    world.tick()
+    for _ in range(2):  # while the job runs, and after it
+        world.clock.move(MINUTE)
+        world.blobs.touch("training-data", "new.csv")
+        assert world.deliver() == []
+        world.clock.move(3 * MINUTE)
+        world.until_ended()
+    assert world.run().phase is Phase.PROMOTED
+    assert not [name for name in world.documents.rows if name.startswith("inbox/")]
+
+
+def test_a_version_is_opened_by_the_run_alone_that_its_entry_names(world: Observed) -> None:
+    run = world.start()
+    del world.documents.rows[f"runs/{run.run_id}"]
+    del world.documents.rows[f"tombstones/{run.run_id}"]
+    (name,) = [name for name in world.documents.rows if name.startswith("versions/")]
+    version = name.removeprefix("versions/")
+    assert world.intake.is_expected(version, run.run_id)
+    assert not world.intake.is_expected(version, "sample-other")
+    assert world.intake.open_from_entry(version, "sample-other") is None
+    assert not world.intake.is_expected("no such version", run.run_id)
+    opened = world.intake.open_from_entry(version, run.run_id)
+    assert opened is not None
+    assert opened.run_id == run.run_id
+    assert not world.intake.is_expected(version, run.run_id)  # it is there
+
+
 def test_new_bytes_under_an_old_name_open_a_second_run(world: Observed) -> None:
     first = world.start()
     world.until_ended()

@@ -71,6 +71,36 @@ def test_the_second_start_of_a_worker_writes_seven_records(world: Observed) -> N
     assert len([call for call in world.calls if not call.startswith(("read", "list"))]) == 7
 
 
+def test_a_worker_keeps_its_claim_from_one_step_to_the_next(world: Observed) -> None:
+    run = world.start()
+    world.clock.move(MINUTE)
+    world.studio.work()
+    world.calls.clear()
+    world.poll.tick()
+    assert world.now_of(run).phase is Phase.VERIFYING
+    writes = [call for call in world.calls if call.startswith("replace runs")]
+    assert len(writes) == 5
+
+
+def test_new_runs_are_looked_at_in_the_same_tick_and_the_others_are_not_again() -> None:
+    data = {"blob": "{name}.csv", "settle": "2m"}
+    world = Observed(config={"pipeline": {"data": data}})
+    world.upload("a.csv")
+    world.deliver("a.csv")
+    world.clock.move(3 * MINUTE)
+    world.tick()
+    (first,) = world.runs()
+    world.until(first, Phase.VERIFYING)
+    world.upload("b.csv", b"a,b,label\n5,6,1\n7,8,0\n")
+    world.deliver("b.csv")
+    world.clock.move(3 * MINUTE)
+    world.http.sent.clear()
+    world.poll.tick()
+    assert len(world.runs()) == 2
+    assert len([one for one in world.http.sent if one.endswith("/production")]) == 1
+    assert len(world.starts) == 2
+
+
 def test_an_ended_run_costs_nothing(world: Observed) -> None:
     world.until(world.start(), Phase.PROMOTED)
     world.calls.clear()

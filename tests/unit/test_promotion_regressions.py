@@ -14,6 +14,7 @@ from shared.core.head import left_behind, reserved, settled
 from shared.core.run import Phase, Run
 from shared.errors import Conflict
 from shared.poll import Poll
+from shared.promotion_steps import PromotionSteps
 from tests.fakes.world import CSV, MODELS, RESOURCE, pipeline
 from tests.unit.samples import run as sample_run
 from tests.unit.worlds import RUNNING, Observed, refused
@@ -351,6 +352,43 @@ def test_an_update_that_changes_nothing_gives_its_reservation_back(world: Observ
     assert world.head().reservation is None
     assert "stayed the same" in str(run.reason)
     assert world.serving() == first
+
+
+@pytest.mark.parametrize(("named", "sent"), [(True, 2), (False, 1)])
+def test_an_accepted_update_is_sent_once_more_where_the_endpoint_names_another_model(
+    *, named: bool, sent: int
+) -> None:
+    world = Observed(send_resources=named)
+    world.until(world.start("zero.csv"), Phase.PROMOTED)
+    before = len(world.changes())
+    world.script(*PATCH, TAKEN, times=None)
+    run = world.until(world.next_run("a.csv", csv(3)), Phase.RETURNING)
+    assert len(world.changes()) - before == sent + 1  # and the model from before
+    world.until(run, Phase.UNCHANGED)
+
+
+def test_what_is_settled_late_takes_nothing_from_a_newer_reservation_of_the_same_run() -> None:
+    world = Observed()
+    run = world.until(world.start(), Phase.VERIFYING)
+    held = world.head().reservation
+    assert held is not None
+    assert run.promotion is not None
+    unsettled = world.head().model_copy(
+        update={"reservation": held.model_copy(update={"unsettled": held})}
+    )
+    (name,) = [name for name in world.documents.rows if name.startswith("heads/")]
+    world.damage(name, unsettled.model_dump_json().encode())
+    older = run.promotion.model_copy(update={"generation": held.generation - 1})
+    late = run.model_copy(update={"promotion": older})
+    steps = PromotionSteps(world.intake._context)
+    endpoint = world.pipeline.endpoints[0]
+    steps._prepared(late, endpoint, "as before")
+    steps._release(late, endpoint)
+    assert world.head() == unsettled
+    steps._prepared(run, endpoint, "as before")
+    assert world.head().reservation == held
+    steps._release(run, endpoint)
+    assert world.head().reservation is None
 
 
 def test_an_unchanged_endpoint_with_nothing_to_put_back_stays_reserved() -> None:

@@ -2,6 +2,7 @@ import pytest
 
 from shared.core.urls import (
     filled_url,
+    is_inner,
     is_loopback,
     jobs_url,
     require_https,
@@ -166,6 +167,35 @@ def test_plain_http_is_for_loopback_in_development_only(
         return
     with pytest.raises(ValueError, match="https is required"):
         require_https(url, development=development)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.1",
+        "0x7f000001",
+        "2130706433",
+        "localhost",
+        "a.localhost.",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "169.254.169.254",
+        "[fe80::1%25eth0]",
+        "224.0.0.1",
+        "0.0.0.0",  # noqa: S104 -- an address to be refused
+        "240.0.0.1",
+        "168.63.129.16",
+        "[fd00:ec2::254]",
+    ],
+)
+def test_what_no_service_is_at_is_an_inner_place_however_it_is_written(host: str) -> None:
+    assert is_inner(f"https://{host}/x")
+
+
+@pytest.mark.parametrize("host", ["a.example", "10.0.0.1", "192.168.1.2", "[fd00::1]", "52.1.2.3"])
+def test_a_name_and_a_private_address_are_no_inner_places(host: str) -> None:
+    assert not is_inner(f"https://{host}/x")
 
 
 def test_loopback_is_told_by_address_and_by_name() -> None:
