@@ -729,13 +729,17 @@ def test_a_preview_counts_the_least_size_and_the_first_moment_in(serve: Serve) -
     serve(app_over(world))
     world.intake.activate()
     world.upload("small.csv", b"a\n1")
-    world.upload("large.csv", b"a\n1\n")  # in the moment in which the pipeline was first known
+    world.upload("large.csv", b"a\n1\n")
+    activated = world.intake._context.ledger.activated("sample")
+    assert activated is not None
+    (large,) = [facts for key, facts in world.blobs.facts.items() if key.endswith("/large.csv")]
+    large.modified = activated.record.activated_at
     told = tell(pipelines.preview_pipeline, pipeline="sample")
     assert states_of(told) == {"small.csv": "too small", "large.csv": "new"}
     assert "opens_runs: false: landing alone starts nothing" in told.body["notes"]
     world.upload("old.csv")
     (old,) = [facts for key, facts in world.blobs.facts.items() if key.endswith("/old.csv")]
-    old.modified -= timedelta(seconds=1)
+    old.modified = large.modified - timedelta(seconds=1)
     states = states_of(tell(pipelines.preview_pipeline, pipeline="sample"))
     assert states["old.csv"] == "older than the pipeline"
 

@@ -250,6 +250,20 @@ def test_one_call_opens_no_more_than_fifty_runs_of_one_key() -> None:
     assert [len(runs) for runs in opened] == [50, 2, 0]
 
 
+def test_a_metadata_write_that_waits_behind_its_data_opens_no_run() -> None:
+    world = world_of({"when_busy": "queue", "endpoints": []})
+    land(world, "a.csv")
+    assert land(world, "b.csv") == []
+    world.clock.move(MINUTE)
+    world.blobs.touch(DATA, "b.csv")
+    assert world.deliver("b.csv") == []
+    assert len(waiting(world)) == 2
+    for _ in range(20):
+        world.tick()
+    assert trained_on(world) == [["a.csv"], ["b.csv"]]
+    assert waiting(world) == []
+
+
 def made_of(world: Observed) -> str:
     """Return what the endpoint says of the data that made the model which serves now."""
     hand = Endpoints(world.intake._context, world.intake)

@@ -376,6 +376,9 @@ def test_a_model_that_is_set_again_must_answer_as_it_did_when_it_was_proved() ->
     assert Watched(moved).looks(expected, expected) is L
     assert Watched(moved).looks(*[good("8")] * (ENOUGH - 1)) is W
     assert Watched(moved).looks(*[good("8")] * ENOUGH) is U
+    proven = Watched(moved)
+    proven.looks(expected, expected)
+    assert proven.judged.looks.all.looks == 2  # the last one is kept with the other
     same = case(expected, expected)
     assert Watched(same, pace=HOUR).looks(*[expected] * 3) is W
     assert Watched(same).looks(*[expected] * ENOUGH) is L

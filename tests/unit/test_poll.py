@@ -82,6 +82,19 @@ def test_a_worker_keeps_its_claim_from_one_step_to_the_next(world: Observed) -> 
     assert len(writes) == 5
 
 
+def test_the_claim_for_a_job_is_the_claim_for_its_start() -> None:
+    data = {"blob": "{name}.csv", "settle": "2m"}
+    world = Observed(config={"pipeline": {"data": data, "when_busy": "queue"}})
+    world.upload()
+    world.deliver()
+    world.clock.move(3 * MINUTE)
+    world.calls.clear()
+    world.poll.tick()
+    assert world.run().phase is Phase.TRAINING
+    writes = [call for call in world.calls if call.startswith("replace runs")]
+    assert len(writes) == 4  # its turn, the claim, the job, and that it is started
+
+
 def test_new_runs_are_looked_at_in_the_same_tick_and_the_others_are_not_again() -> None:
     data = {"blob": "{name}.csv", "settle": "2m"}
     world = Observed(config={"pipeline": {"data": data}})

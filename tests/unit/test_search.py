@@ -103,6 +103,22 @@ def test_a_search_goes_on_where_another_worker_stopped(monkeypatch: pytest.Monke
     assert len(waiting(world)) == 6
 
 
+def test_a_search_whose_record_is_damaged_goes_on_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = world_of(when_busy="newest")
+    for number in range(6):
+        world.upload(f"{number}.csv")
+    world.intake.activate()
+    world.damage("sweep")
+    in_pages_of_two(world, monkeypatch)
+    sweep = Sweep(world.intake._context, world.intake)
+    world.clock.move(20 * MINUTE)
+    sweep.go_on(world.clock.now() + MINUTE)
+    assert len(waiting(world)) == 6
+    assert world.documents.rows["sweep"].body == b"{not json"
+
+
 def in_pages_of_two(world: Observed, monkeypatch: pytest.MonkeyPatch, *meanwhile: Any) -> None:
     """Have the data listed two blobs at a time, and `meanwhile` happen before the second page."""
     left = list(meanwhile)
