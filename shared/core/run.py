@@ -2,9 +2,9 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from shared.core.blobs import BlobVersion
 from shared.core.config_types import Scalar
@@ -86,10 +86,31 @@ class Origin(StrEnum):
         return self in (Origin.ROLLBACK, Origin.DRIFT)
 
 
+#: What a document says beside the value that it holds: the version of the product that wrote it.
+WRITTEN_BY: Final = "app_version"
+
+
 class Value(BaseModel):
     """A frozen part of a record that refuses what it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Recorded(Value):
+    """A value with a document of its own in the ledger.
+
+    The ledger stores beside it which version of the product wrote it (`app_version`). That is
+    for whoever reads the document; no decision depends on it, so that the value leaves it out.
+    """
+
+    schema_version: Literal[1] = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_writer(cls, value: Any) -> Any:
+        if isinstance(value, dict) and WRITTEN_BY in value:
+            return {name: one for name, one in value.items() if name != WRITTEN_BY}
+        return value
 
 
 class Trouble(Value):
@@ -169,10 +190,9 @@ class Entry(Value):
     note: str = ""
 
 
-class Run(Value):
+class Run(Recorded):
     """One record of the ledger. Every change makes a new value."""
 
-    schema_version: Literal[1] = 1
     run_id: str
     pipeline: str
     origin: Origin
