@@ -2,7 +2,7 @@
 
 One head for one update URL: the updates of an endpoint are serialised, whichever of its
 resources they are for. A reservation is written before an update and never expires; whoever
-finds one left behind first puts back a model that is known (rule 8).
+finds one left behind first puts back a model that is known (design rule 8).
 """
 
 from collections.abc import Iterable

@@ -137,9 +137,10 @@ class WayBack(Value):
     """What the endpoint is given when a new model does not work there.
 
     `model` is a blob of ours; without one the endpoint is asked to refresh itself from
-    the service it belongs to (contract studio-classic §3, refresh).
+    the service it belongs to.
     """
 
+    # See studio-classic §3.
     model: BlobVersion | None = None
 
 
@@ -232,7 +233,7 @@ class Run(Recorded):
 
     @property
     def data_time(self) -> datetime:
-        """When the newest blob of the manifest was written; promotions go by it (rule 8).
+        """When the newest blob of the manifest was written; promotions go by it (design rule 8).
 
         A run without data of ours is as new as the run that trained.
         """

@@ -1,7 +1,7 @@
 """Does an endpoint still serve what the ledger says? Judged from what it answers and names.
 
 Somebody may have patched it by hand, republished its service, or an update that was given up
-may have arrived late (rule 8).
+may have arrived late (design rule 8).
 """
 
 import re
