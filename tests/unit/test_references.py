@@ -38,7 +38,9 @@ _RULE: Final = re.compile(r"(?<![\w-])(?P<owner>design )?rules? (?P<number>\d+)\
 _COST: Final = re.compile(r"\bdesign C(?P<number>\d+)\b")
 _DECISION: Final = re.compile(r"(?<![\w-])decisions? (?P<number>\d+)\b", re.IGNORECASE)
 #: Kinds of keys that stand for a source wherever they are written.
-_SOURCE: Final = re.compile(r"(?<![\w-])(?:(?:DOC|LEARN|TPL|REF)-[A-Z0-9-]+|SPEC\d\d|NB\d{4})\b")
+_SOURCE: Final = re.compile(
+    r"(?<![\w-])(?:(?:DOC|LEARN|TPL|REF|ST|ML)-[A-Z0-9-]+|SPEC\d\d|NB\d{4})\b"
+)
 #: What was cited while the documents were outside of the project.
 _OLD: Final = (
     re.compile(r"\bcontracts?(?: on)?[:,]? (?:section|studio|azure|data-factory)", re.IGNORECASE),
@@ -217,6 +219,7 @@ def test_the_forms_that_are_described_are_understood(text: str) -> None:
         ("(contract studio-classic §3)", "old form"),
         ("(contract: studio-classic section 3)", "old form"),
         ("(contract: section 3)", "old form"),
+        ("(contract azureml-v2)", "old form"),
         ("(contract\n    studio-classic §7)", "old form"),
         ("as studio-classic, section 4 says", "old form"),
         ("a\n\n# b (§1.3)", "x.py:3: §1.3: of which page"),
