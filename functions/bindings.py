@@ -1,7 +1,7 @@
 """What the decorators need at import: names of settings, never their values.
 
 The host resolves `%NAME%` and refuses an app whose setting is missing, so a setting with a
-default is named only where it is set (contract azure-functions §1, binding expressions).
+default is named only where it is set (azure-functions §1.3).
 """
 
 import os
@@ -26,7 +26,8 @@ def _source() -> func.BlobSource:
     return func.BlobSource.LOGS_AND_CONTAINER_SCAN if scan else func.BlobSource.EVENT_GRID
 
 
-#: An unknown source is reported by /api/health/details; importing must not fail for it (rule 15).
+#: An unknown source is reported by /api/health/details; importing must not fail for it
+#: (design rule 15).
 BLOB_SOURCE: Final = _source()
 DATA_CONNECTION: Final = connection_name(os.environ, "DataStorage") or DEFAULT_CONNECTION
 MODELS_CONNECTION: Final = connection_name(os.environ, "ModelsStorage") or DEFAULT_CONNECTION

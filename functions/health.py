@@ -15,6 +15,7 @@ from shared.http_shapes import Health, HealthDetails, HealthQuery, Kind, Status
 from shared.records import Heartbeat, SweepState
 from shared.settings import Problem
 from shared.ticks import NOTED_EVERY, is_silent
+from shared.version import VERSION
 from shared.wiring import STARTED_AT, App, Unusable, app_or_problems
 
 bp = func.Blueprint()
@@ -34,6 +35,7 @@ class _Found:
         status: Status = "unusable" if kinds else "attention" if parked else "healthy"
         return {
             "status": status,
+            "version": VERSION,
             "last_poll": beat.at if beat else None,
             "open_runs": beat.open if beat else None,
             "parked_runs": beat.parked if beat else None,

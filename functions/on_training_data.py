@@ -20,8 +20,8 @@ bp = func.Blueprint()
 def on_training_data(client: blob.BlobClient) -> None:
     """Record the version of the blob and take the first steps of its run.
 
-    The client is used for the names only: the content never comes here (rule 13). With
-    Event Grid any container's events may arrive, so the container is checked (rule 14).
+    The client is used for the names only: the content never comes here (design rule 13). With
+    Event Grid any container's events may arrive, so the container is checked (design rule 14).
     """
     with clean_failures():
         built = app()

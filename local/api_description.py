@@ -14,6 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from shared import http_shapes as shapes
 from shared.core.run import Run
+from shared.version import VERSION
 
 FILE: Final = Path(__file__).parents[1] / "openapi.json"
 _MODELS: Final = "#/components/schemas/{model}"
@@ -148,7 +149,7 @@ def document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Relearn",
-            "version": "1",
+            "version": VERSION,
             "summary": "Keeps machine-learning endpoints fresh.",
             "description": "Changes take an `Idempotency-Key` or `If-Match`, or are safe to "
             "repeat. Where query parameters are described, others are refused (except `code`, a "

@@ -206,7 +206,7 @@ class Azurite:
             raise AzuriteError("Azurite is not installed: run `npm ci` in the project's folder")
         where = ["--location", str(self._folder)] if self._folder else ["--inMemoryPersistence"]
         at = ["--blobPort", str(ports.blob), "--queuePort", str(ports.queue), "--tablePort", "0"]
-        # Version check off: SDKs are newer than Azurite (contract: azure-functions section 7).
+        # Version check off: SDKs are newer than Azurite (azure-functions §7.1).
         flags = ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
         if self._secured_by:
             certificate, key = self._secured_by

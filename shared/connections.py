@@ -276,7 +276,7 @@ def _missing_queues(environment: Mapping[str, str]) -> Iterator[Problem]:
     """Yield the connections by identity whose blobs would trigger nothing.
 
     A connection string holds the queue's address; so does the account's name, for the host. The
-    URI of the blob service does not (contract azure-functions §2, identity-based connection).
+    URI of the blob service does not (azure-functions §2.6).
     """
     used = dict.fromkeys(connection_name(environment, name) for name in _TRIGGERING)
     cure = (

@@ -1,7 +1,7 @@
 """Proves again, every hour and after a takeover, that each endpoint serves what it should.
 
 A difference that two looks running agree on is reported, and the head's model is set again
-once, by a run of its own; after a second one that run waits for a person (rule 8). While a
+once, by a run of its own; after a second one that run waits for a person (design rule 8). While a
 parked run holds the endpoint a difference is only reported: a person decides about that run.
 """
 

@@ -237,7 +237,7 @@ class Driver:
         return held or (run.trouble is not None and now < run.trouble.next_look)
 
     def _claim(self, stored: Stored[Run], command: Command) -> Stored[Run]:
-        # The claim is the fence: of two workers that decided alike, one may act (rule 4).
+        # The claim is the fence: of two workers that decided alike, one may act (design rule 4).
         run, now = stored.record, self._context.clock.now()
         changes: dict[str, object] = {"claim": self._me()}
         if run.claim is not None:

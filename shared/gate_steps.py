@@ -17,7 +17,7 @@ from shared.core.run import Origin, Run
 from shared.errors import PermanentError, TransientError
 from shared.model_steps import ModelSteps, left_before
 
-#: The evaluation of a service that names no output for it (contract azureml-v2).
+#: The evaluation of a service that names no output for it (azure-machine-learning-v2 §2.8).
 BESIDE: Final = "evaluation.json"
 _LONGEST: Final = 1024 * 1024
 #: An output that a job is said to have written may be seen later than its model.

@@ -371,7 +371,7 @@ def _from(batches: list[_Batch], begin_with: Mapping[str, str]) -> list[_Batch]:
 
 
 def _run_id(oldest: Landed) -> str:
-    """Return the id of the run that takes this version and newer ones (rule 1)."""
+    """Return the id of the run that takes this version and newer ones (design rule 1)."""
     again = (oldest.given_back_by,) if oldest.given_back_by else ()
     return names.run_id(oldest.pipeline, Origin.DATA, oldest.version_id, *again)
 

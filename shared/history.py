@@ -1,7 +1,7 @@
 """The list of all runs, the newest first, a page at a time at a known price.
 
 A page costs at most two listings and as many reads as it may hold runs, however many runs
-there are (design §6): names carry the time, and hints in their metadata sort most runs out.
+there are (design C6): names carry the time, and hints in their metadata sort most runs out.
 """
 
 import base64

@@ -247,6 +247,7 @@ class Health(Answer):
     """Whether the app can work: counts and kinds alone, for anybody."""
 
     status: Status
+    version: str = Field(description="Of Relearn.")
     last_poll: AwareDatetime | None = None
     open_runs: int | None = Field(default=None, description="At the last poll.")
     parked_runs: int | None = Field(default=None, description="At the last poll.")
@@ -257,6 +258,7 @@ class HealthDetails(Answer):
     """Whether the app can work, with everything that a person must look at."""
 
     status: Status
+    version: str = Field(description="Of Relearn.")
     last_poll: AwareDatetime | None = None
     open_runs: int | None = Field(default=None, description="At the last poll.")
     parked_runs: int | None = Field(default=None, description="At the last poll.")

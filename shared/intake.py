@@ -195,7 +195,7 @@ class Intake:
     def model_landed(self, name: str) -> Run | None:
         """Advance the run whose job wrote this model, or open one for a model put by hand.
 
-        Files of an ended or foreign attempt are logged and left alone (rule 10).
+        Files of an ended or foreign attempt are logged and left alone (design rule 10).
         """
         if not name.endswith(names.MODEL_SUFFIX):
             return None
@@ -280,7 +280,7 @@ class Intake:
             entry = self._record_version(pipeline, blob, origin)
         if entry is None or entry.run_id is None:
             return None
-        # From here on the timer would do the same: an event must not fail any more (rule 14).
+        # From here on the timer would do the same: an event must not fail (design rule 14).
         try:
             return self._go_on(pipeline, version, entry, origin, known=known is not None)
         except RelearnError as exc:
@@ -316,7 +316,7 @@ class Intake:
         self._gathering.keep(pipeline, blob, version_of(pipeline, blob))
         if pipeline.data and pipeline.data.settles:
             return None  # the burst may go on
-        # From here on the timer would do the same: an event must not fail any more (rule 14).
+        # From here on the timer would do the same: an event must not fail (design rule 14).
         try:
             until = self._context.clock.now() + _GATHER_FOR
             runs = self._gathering.gather(pipeline, key_of(pipeline, blob.name), until)

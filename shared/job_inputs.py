@@ -1,6 +1,6 @@
 """What a job is given to train on: found ahead of it, and looked at again when it is done.
 
-The bytes that were trained are the bytes recorded (rule 6).
+The bytes that were trained are the bytes recorded (design rule 6).
 """
 
 import csv

@@ -202,7 +202,7 @@ class JobSteps:
 def _learned(state: JobState, run: Run) -> Fact | None:
     match state.status:
         case JobStatus.NOT_STARTED:
-            # Once the start was confirmed, this is the queue (contract studio-classic §1.3).
+            # Once the start was confirmed, this is the queue (studio-classic §1.3).
             return JobStarted() if run.started_at else None
         case JobStatus.RUNNING:
             return JobStarted()

@@ -22,6 +22,7 @@ A record that cannot be understood raises `CorruptRecord` and is never overwritt
 
 import json
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -32,7 +33,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.cleaning import Cleaning
 from shared.core.head import Head
 from shared.core.names import digest, inbox_prefix, index_name
-from shared.core.run import Run
+from shared.core.run import WRITTEN_BY, Recorded, Run
 from shared.core.slot import Pause, Pauses, Slot
 from shared.core.watch import Watch
 from shared.errors import Conflict, CorruptRecord, IdUsed, TransientError
@@ -52,9 +53,12 @@ from shared.records import (
     Tick,
     VersionEntry,
 )
+from shared.version import VERSION
 
 _log: Final = logging.getLogger("relearn")
 _SCHEMA: Final = 1
+#: What a damaged record may say of its writer to be repeated.
+_VERSION: Final = re.compile(r"[0-9a-z.+-]{1,40}", re.ASCII)
 _TRIES: Final = 5
 #: The version of a record that does not exist yet.
 NEW: Final = ETag("")
@@ -546,7 +550,7 @@ class Ledger:
         """Store how far it is. Raises Conflict when another worker cleans too."""
         return self._put("cleaning", state, expected)
 
-    def _put(self, name: str, record: BaseModel, expected: ETag | None) -> ETag:
+    def _put(self, name: str, record: Recorded, expected: ETag | None) -> ETag:
         if expected is None:
             return self._documents.create(name, _body(record))
         return self._documents.replace(name, _body(record), expected)
@@ -567,8 +571,9 @@ def _marker(listed: Listed) -> Marker:
     return Marker(run_id, listed.etag, listed.modified, dict(listed.metadata))
 
 
-def _body(record: BaseModel) -> bytes:
-    return record.model_dump_json().encode()
+def _body(record: Recorded) -> bytes:
+    """Return the document of a record: the value, and beside it the version that writes it."""
+    return f'{{"{WRITTEN_BY}":"{VERSION}",{record.model_dump_json()[1:]}'.encode()
 
 
 def _parsed(found: Document, kind: type[R]) -> R:
@@ -577,12 +582,14 @@ def _parsed(found: Document, kind: type[R]) -> R:
         raw = json.loads(found.body)
         return kind.model_validate(raw)
     except (ValueError, ValidationError, RecursionError) as exc:
-        version = raw.get("schema_version") if isinstance(raw, dict) else None
-        known = "this version of the app reads schema_version 1" if version != _SCHEMA else ""
+        told: dict[str, Any] = raw if isinstance(raw, dict) else {}
+        version, writer = told.get("schema_version"), told.get(WRITTEN_BY)
+        known = f"version {VERSION} of the app reads schema_version 1" if version != _SCHEMA else ""
         problem = f"schema_version {version!r}: {known}" if known else _problem(exc)
+        named = f", {writer}," if isinstance(writer, str) and _VERSION.fullmatch(writer) else ""
         raise CorruptRecord(
             f"ledger record {found.name} is not understood ({problem}); it was left untouched: "
-            "deploy the version that wrote it, or move the record away"
+            f"deploy the version that wrote it{named} or move the record away"
         ) from None
 
 

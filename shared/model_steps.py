@@ -22,15 +22,18 @@ LATE: Final = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class ModelSteps:
-    """Collects models (rule 10): from where the job was told to write, or from its results."""
+    """Collects models from where the job was told to write, or from its results.
+
+    See design rule 10.
+    """
 
     context: Context
 
     def collect(self, run: Run, service: TrainingService) -> Fact:
         """Return the models for the run's endpoints, each a blob in the models container.
 
-        Models are chosen by `.ilearner`, never by the name of the output (contract
-        studio-classic §7).
+        Models are chosen by `.ilearner`, never by the name of the output
+        (studio-classic §7).
 
         Raises:
             TransientError: a model is not there yet.

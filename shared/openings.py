@@ -20,7 +20,7 @@ _AMBIGUOUS: Final = frozenset("#?%\\")
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Opens runs whose ids are known already (rule 1)."""
+    """Opens runs whose ids are known already (design rule 1)."""
 
     context: Context
     driver: Driver

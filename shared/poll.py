@@ -1,7 +1,7 @@
 """The timer's work: brings every open run forward, even if every event was lost.
 
 Listing the markers is the whole input. A running job is looked at by what its marker hints
-at: one GET at the service, no record read, no write (design §6). Hints are never truth:
+at: one GET at the service, no record read, no write (design C1). Hints are never truth:
 anything but "still running" is decided from the record.
 """
 

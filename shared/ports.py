@@ -30,7 +30,7 @@ class Document:
 
     @property
     def age(self) -> timedelta:
-        """How long ago it was written, by one clock only: that of the storage (rule 4)."""
+        """How long ago it was written, by one clock only: that of the storage (design rule 4)."""
         return self.served_at - self.modified
 
 
@@ -113,7 +113,7 @@ class Access(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SignedBlob:
-    """A blob as the ML service is told of it (contract studio-classic §1.2)."""
+    """A blob as the ML service is told of it (studio-classic §1.2)."""
 
     base_location: str  #: `https://account.blob.core.windows.net/`
     relative_location: str  #: `container/name`

@@ -2,20 +2,18 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Generic, Literal, TypeVar
+from typing import Final, Generic, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.core.blobs import BlobVersion
 from shared.core.pipeline import Pipeline
+from shared.core.run import Recorded
 from shared.ports import ETag, Listed
 
 
-class Record(BaseModel):
-    """A stored record: frozen, complete, of a known schema version."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    schema_version: Literal[1] = 1
+class Record(Recorded):
+    """A small record of the ledger: frozen, complete, of a known schema version."""
 
 
 #: Why a version opened no run: it was there before its pipeline was.

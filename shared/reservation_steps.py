@@ -30,7 +30,7 @@ _ERRORS: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class ReservationSteps:
-    """Reserves endpoints (rule 8)."""
+    """Reserves endpoints (design rule 8)."""
 
     context: Context
 

@@ -3,8 +3,8 @@
 A round goes through the records kind by kind; how far it is is in the ledger, so that it gets
 through however long it takes. The next one begins a day after it was completed. What stays
 for ever: what serves at a configured endpoint, with the runs that it names, and each version
-of a blob that is still there (rule 16). Models are left to the lifecycle rules of the storage
-account. The rules for each kind are in `shared.forgetting`.
+of a blob that is still there (design rule 16). Models are left to the lifecycle rules of the
+storage account. The rules for each kind are in `shared.forgetting`.
 """
 
 from collections.abc import Sequence

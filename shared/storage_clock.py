@@ -1,7 +1,7 @@
 """The time of the storage account, so that all hosts go by one clock, however wrong their own is.
 
 Hosts meet in the ledger: a time that one of them writes is compared with the present time of
-another. So every time that is kept or compared is the storage's (rule 4).
+another. So every time that is kept or compared is the storage's (design rule 4).
 """
 
 from collections.abc import Callable

@@ -8,7 +8,7 @@ from shared.core.schedule import last_due_of
 from shared.errors import Conflict, RelearnError
 from shared.records import Tick
 
-#: Timers have been seen to stop silently (contract azure-functions §8).
+#: Timers have been seen to stop silently (azure-functions §8).
 SILENT: Final = timedelta(minutes=15)
 #: A tick of the schedules is recorded this often, to save writes.
 NOTED_EVERY: Final = timedelta(minutes=5)

@@ -127,7 +127,7 @@ def app() -> App:
 def app_or_problems() -> App | Unusable:
     """Return this process's app, or what stands in its way; built once, never raises."""
     # The SDK logs two records of many lines for each call to the storage, and the host sends
-    # everything from INFO on to Application Insights (contract azure-functions §5).
+    # everything from INFO on to Application Insights (azure-functions §5).
     logging.getLogger("azure").setLevel(logging.WARNING)
     built = build(os.environ, ROOT, RequestsHttp(), SystemClock(), STARTED_AT)
     for problem in built.found:

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 from local.host.messages import JsonObject
 
-# Plans differ (5 minutes on Consumption, 30 elsewhere: contract, azure-functions section 1).
+# Plans differ (5 minutes on Consumption, 30 elsewhere: azure-functions §1.2).
 DEFAULT_FUNCTION_TIMEOUT: Final = 1800.0
 _OVERRIDE: Final = "AzureFunctionsJobHost__"
 _EXPRESSION: Final = re.compile(r"%([^%]+)%")

@@ -112,7 +112,7 @@ class Deliveries:
         return stream.properties, _content(client, stream.properties, stream.readall())
 
     def _poison(self, version: BlobVersion, properties: BlobProperties) -> None:
-        # The message of the real extension (contract: azure-functions section 2, "Failure path").
+        # The message of the real extension (azure-functions §2.4).
         message = {
             "FunctionId": f"Host.Functions.{self._trigger.function}",
             "BlobType": str(getattr(properties.blob_type, "value", properties.blob_type)),

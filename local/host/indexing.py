@@ -48,7 +48,7 @@ class LoadedFunction:
 def load(app: Path) -> tuple[dict[str, LoadedFunction], tuple[IndexedFunction, ...]]:
     """Import `function_app` from `app`, which must be first in sys.path, and index it once.
 
-    The rules are those of the official worker (contract: azure-functions sections 1 and 7).
+    The rules are those of the official worker (azure-functions §1.1, §7.3).
 
     Raises:
         RefusedError: the import fails, or a rule is broken; the message says which.

@@ -125,7 +125,7 @@ def _shown(error: BaseException) -> str:
 def decode(function: LoadedFunction, data: TriggerData) -> Any:
     """Return the object that the function's parameter gets.
 
-    Wire shapes: contract, azure-functions section 7, "Wire shapes".
+    Wire shapes: azure-functions §7.4.
     """
     converter = _converter(function.trigger_type)
     match data:

@@ -56,7 +56,7 @@ def _rule(
 ) -> Rule:
     rule = Rule(f"/{path}", endpoint=endpoint, methods=methods, defaults=defaults or None)
     if methods is not None and rule.methods and "HEAD" not in methods:
-        rule.methods.discard("HEAD")  # a GET route does not answer HEAD (contract: section 4)
+        rule.methods.discard("HEAD")  # a GET route does not answer HEAD (azure-functions §4)
     return rule
 
 

@@ -25,7 +25,7 @@ from local.host.triggers import (
 from local.host.web import Web, serve
 from local.storage_folder import port_is_free
 
-# Per function (contract: azure-functions section 1; the real default is 8 per core).
+# Per function (azure-functions §1.2; the real default is 8 per core).
 _PARALLEL_BLOBS: Final = 8
 _TRIES: Final = 5
 _DRAIN_SECONDS: Final = 1.0

@@ -58,7 +58,7 @@ def queue(name: str, environment: Mapping[str, str], queue_name: str) -> QueueCl
 
 
 def _service_uri(name: str, service: str, environment: Mapping[str, str]) -> str:
-    # `__serviceUri` is the blob service's older name (contract: azure-functions section 2).
+    # `__serviceUri` is the blob service's older name (azure-functions §2.6).
     found = environment.get(f"{name}__{service}ServiceUri", "")
     return found or (environment.get(f"{name}__serviceUri", "") if service == "blob" else "")
 

@@ -132,7 +132,7 @@ class Supervisor:
         app: the folder with function_app.py.
         environment: of the worker.
         function_timeout: seconds; an invocation over it costs the worker its life, as in Azure
-            (contract: azure-functions section 1). None is without end.
+            (azure-functions §1.2). None is without end.
     """
 
     def __init__(

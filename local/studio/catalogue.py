@@ -22,7 +22,7 @@ from local.studio.services import (
 
 Service = TrainingService | ScoringService
 
-# Contract: studio-classic section 3, "Endpoint name".
+# The name of an endpoint: studio-classic §3.
 _ENDPOINT_NAME = re.compile(r"[a-z0-9]{1,24}")
 _LOW_CALLS = 4
 _MOST_CALLS = 200
@@ -151,8 +151,8 @@ class Catalogue:
 def change_settings(endpoint: Endpoint, changes: Mapping[str, object]) -> None:
     """Set an endpoint's throttle and texts, all or none.
 
-    A low throttle always means 4 calls at once, a high one 1 to 200 (contract: studio-classic
-    section 3, standard workspace).
+    A low throttle always means 4 calls at once, a high one 1 to 200 (studio-classic
+    §3, standard workspace).
 
     Raises:
         Refusal: A value is not valid.

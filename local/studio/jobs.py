@@ -17,7 +17,7 @@ from local.studio.training import Trained, Trainer, TrainingFailed
 
 
 class JobState(StrEnum):
-    """The states a status answer names (contract: studio-classic section 1.3)."""
+    """The states a status answer names (studio-classic §1.3)."""
 
     NOT_STARTED = "NotStarted"
     RUNNING = "Running"
@@ -84,7 +84,7 @@ class JobBoard:
         self._clock = clock
         self._new_id = new_id
         self._queued_polls = queued_polls
-        self._at_once = at_once  # of one endpoint (contract: section 1.5)
+        self._at_once = at_once  # of one endpoint (studio-classic §1.5)
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._queue: deque[Job] = deque()
@@ -213,7 +213,7 @@ class JobBoard:
                 return
             job.state = JobState.FAILED if what else JobState.FINISHED
             if what:
-                # The form is a real one's (contract: studio-classic section 1.3).
+                # The form is a real one's (studio-classic §1.3).
                 stamp = format_datetime(self._clock().astimezone(UTC), usegmt=True)
                 job.details = (
                     f"{what}, Error code: {code}, Http status code: {status}, Timestamp: {stamp}"

@@ -28,7 +28,7 @@ _TOKEN_ONLY = frozenset({"PUT", "DELETE"})
 
 
 class Management:
-    """Answers the management API (contract: studio-classic section 3)."""
+    """Answers the management API (studio-classic §3)."""
 
     def __init__(
         self,

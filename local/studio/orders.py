@@ -25,7 +25,7 @@ class Order:
 def read_order(
     call: Call, service: TrainingService, own_output: Callable[[OutputKind], BlobReference | None]
 ) -> Order:
-    """Read the body of a submit (contract: studio-classic section 1.2).
+    """Read the body of a submit (studio-classic §1.2).
 
     Args:
         call: the request.
@@ -114,7 +114,7 @@ def _parameters(value: object, declared: Mapping[str, Parameter]) -> dict[str, s
 
 
 def _value(name: str, value: object, kind: ParameterKind) -> str:
-    """Give a parameter as text; numbers, true and false are taken too (contract: section 1.2)."""
+    """Give a parameter as text; numbers, true and false are taken too (studio-classic §1.2)."""
     if not isinstance(value, str | int | float):
         raise refusal("BadParameterValue", name, "give it as text")
     if kind is ParameterKind.NUMBER:

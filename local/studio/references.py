@@ -72,7 +72,7 @@ class BlobReference:
         """Give the reference as the service answers it: no slash in front, with a SAS to read.
 
         With an account key the SAS is new each time and lives from five minutes ago for 24 hours
-        (contract: studio-classic section 1.4). Without one, the caller's own is given back.
+        (studio-classic §1.4). Without one, the caller's own is given back.
         """
         account = self.account
         return {

@@ -13,8 +13,8 @@ _CLASSES = {
     "ServiceUnavailable": (503, "Service is temporarily unavailable."),
 }
 
-# detail code: (class, text). Codes and classes: contract studio-classic section 5. Codes marked
-# "own" stand where the contract knows none.
+# detail code: (class, text). Codes and classes: studio-classic §5. Codes marked
+# "own" stand where none is known.
 _DETAILS = {
     "BadParameterValue": ("BadArgument", "The value of the parameter {} is not valid: {}."),
     "BadVersionCall": (
@@ -113,7 +113,7 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer of the service,
         self.target = target
 
     def envelope(self) -> dict[str, Any]:
-        """Give the JSON body the service sends (contract: studio-classic section 5)."""
+        """Give the JSON body the service sends (studio-classic §5)."""
         entry = {"code": self.detail, "message": self.message}
         if self.target:
             entry["target"] = self.target

@@ -23,7 +23,7 @@ class _Rows:
 
 
 def execute(call: Call, version: ModelVersion, resource: str) -> dict[str, Any]:
-    """Score a request's rows (contract: studio-classic section 2).
+    """Score a request's rows (studio-classic §2).
 
     With `format=swagger` rows come and go as objects, otherwise as a table, whose column types
     are told with `details=true` only. Every value of the answer is a text.

@@ -10,7 +10,7 @@ from local.studio.model import Model
 from local.studio.references import BlobReference
 
 DEFAULT = "default"
-"""The endpoint every web service has (contract: studio-classic section 0.1)."""
+"""The endpoint every web service has (studio-classic §0.1)."""
 
 
 class OutputKind(StrEnum):
@@ -21,7 +21,7 @@ class OutputKind(StrEnum):
 
     @property
     def extensions(self) -> tuple[str, ...]:
-        """The extensions accepted for it (contract: studio-classic section 1.2)."""
+        """The extensions accepted for it (studio-classic §1.2)."""
         return (".ilearner",) if self is OutputKind.MODEL else (".csv", ".tsv", ".arff")
 
 

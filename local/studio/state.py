@@ -34,7 +34,7 @@ from local.studio.web_services import (
 from local.studio.wire import DONE, Call, WireAnswer, WireRequest, json_answer, refusal_answer
 
 _API_VERSION = "2.0"
-#: A real one's answer (contract: section 3); it has no details.
+#: A real one's answer (studio-classic §3); it has no details.
 _WRONG_REGION = {"error": {"code": "GetWorkspaceFailed", "message": "Internal error."}}
 OWN_CONTAINER = "experimentoutput"
 
@@ -268,7 +268,7 @@ class Studio:
     def _new_data_plane(self, call: Call, service_id: str, rest: Sequence[str]) -> WireAnswer:
         service = self._resource_manager.by_data_plane(service_id)
         if service is None:
-            # A training service answers under both forms (contract: section 1.7).
+            # A training service answers under both forms (studio-classic §1.7).
             endpoint = self._catalogue.endpoint(self.workspace_id, service_id)
             self._admit(call, endpoint.keys)
             return self._jobs(call, endpoint, rest)

@@ -7,7 +7,7 @@ from local.studio.services import Endpoint, ScoringService
 
 
 def swagger(endpoint: Endpoint, base_url: str, workspace_id: str) -> dict[str, Any]:
-    """Describe an endpoint with the parts that clients read (contract: studio-classic 0.1)."""
+    """Describe an endpoint with the parts that clients read (studio-classic §0.1)."""
     columns: tuple[str, ...] = ()
     if isinstance(endpoint.service, ScoringService):
         try:

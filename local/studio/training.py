@@ -14,7 +14,7 @@ from local.studio.tables import BadTable, TrainingTable, read_training_table
 REGULARIZATION = "Regularization"
 """The parameter that `LogisticTrainer` reads: scikit-learn's C, a number above zero."""
 
-# Inferred spelling and order (contract: studio-classic section 7).
+# Inferred spelling and order (studio-classic §7).
 EVALUATION_COLUMNS = (
     "Accuracy",
     "Precision",

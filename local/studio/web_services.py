@@ -20,10 +20,10 @@ _PAGE = 2
 
 @dataclass(slots=True)
 class Switches:
-    """How the service behaves, as far as the contract leaves that open or records mishaps."""
+    """How the service behaves, where studio-classic §4 leaves it open or tells of mishaps."""
 
     provision_delay: timedelta = timedelta(seconds=30)
-    ignores_updates: bool = False  #: 200, and nothing changes (contract: section 4, traps)
+    ignores_updates: bool = False  #: 200, and nothing changes (studio-classic §4)
     fails_updates: str = ""  #: the text of the failure that every update ends in
     upper_case: bool = False  #: members of assets start with capitals, as in some examples
     roles: bool = True  #: whether the caller may do anything here
@@ -66,7 +66,7 @@ class WebService:
 
 
 class ResourceManager:
-    """Answers the Resource Manager API (contract: studio-classic section 4)."""
+    """Answers the Resource Manager API (studio-classic §4)."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What each failure of the storage SDK proves (rule 7).
+"""What each failure of the storage SDK proves (design rule 7).
 
 The codes: Microsoft, "Azure Blob Storage error codes" and "Common REST API error codes".
 """

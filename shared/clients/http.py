@@ -24,7 +24,7 @@ from shared.clients.timed_http import TimedAdapter
 from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
 
 #: Connecting and each wait for bytes, in seconds. One step makes three calls at most, so that
-#: its time-outs stay under `Limits.longest_step`, far from functionTimeout (rule 4).
+#: its time-outs stay under `Limits.longest_step`, far from functionTimeout (design rule 4).
 TIMEOUTS: Final = (5.0, 20.0)
 _LONGEST_WAIT: Final = timedelta(days=1)
 _MOST_BYTES: Final = 4 * 1024 * 1024
@@ -49,7 +49,10 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Whether the service says that it worked. Exact codes are often unknown (§1.1)."""
+        """Whether the service says that it worked. Exact codes are often unknown.
+
+        See studio-classic §1.1.
+        """
         return 200 <= self.status < 300  # noqa: PLR2004 -- the class of success codes
 
     def json(self) -> object:
@@ -134,7 +137,7 @@ class RequestsHttp:
 
 
 def classify(exc: requests.RequestException, method: str) -> RelearnError:
-    """Return what a transport failure proves about the request (rule 7).
+    """Return what a transport failure proves about the request (design rule 7).
 
     Only a failure that is known to come before the request is transient; the message
     names the kind of failure and nothing of the URL, which may be signed.

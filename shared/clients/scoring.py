@@ -1,4 +1,7 @@
-"""Scores the probe rows at an endpoint, and says what the answer shows of the model (rule 9)."""
+"""Scores the probe rows at an endpoint, and says what the answer shows of the model.
+
+See design rule 9.
+"""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +21,7 @@ _BUSY: Final = frozenset({401, 408, 429, 440, 509})
 #: Answers about the probe's own URL or key; redirects are not followed.
 _REFUSED: Final = frozenset({301, 302, 303, 307, 308, 403, 404, 405})
 _SERVER_ERROR: Final = 500
-#: 5xx answers that are about the model all the same (§5).
+#: 5xx answers that are about the model all the same (studio-classic §5).
 _MODEL_FAULTS: Final = frozenset(
     {
         "InvalidWebServiceResources",
@@ -40,7 +43,7 @@ def score(call: StudioCall, url: str, rows: dict[str, Any]) -> ProbeAnswers:
 
     Args:
         call: with the key for scoring.
-        url: the request-response URL (contract studio-classic §2).
+        url: the request-response URL (studio-classic §2).
         rows: the request body, in either documented form.
     """
     request = digest(json.dumps(rows, sort_keys=True))
@@ -50,7 +53,7 @@ def score(call: StudioCall, url: str, rows: dict[str, Any]) -> ProbeAnswers:
 def scoring_url(base: str, rows: Mapping[str, Any]) -> str:
     """Return the request-response URL under the base that a service tells of itself.
 
-    Rows given as objects are asked for in the same form (contract studio-classic §2).
+    Rows given as objects are asked for in the same form (studio-classic §2).
     """
     inputs = rows.get("Inputs")
     first = next(iter(inputs.values()), None) if isinstance(inputs, dict) else None

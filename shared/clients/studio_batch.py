@@ -1,4 +1,4 @@
-"""The `TrainingService` port over Studio's batch execution service (contract §1)."""
+"""The `TrainingService` port over Studio's batch execution service (studio-classic §1)."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -23,17 +23,17 @@ from shared.core.training import SINGLE_INPUT
 from shared.errors import OutcomeUnknown, TransientError
 from shared.ports import Access, Blobs, JobRequest, JobState, JobStatus, SignedBlob
 
-#: Signed URLs outlive the job, queueing included (rule 11).
+#: Signed URLs outlive the job, queueing included (design rule 11).
 _MARGIN: Final = timedelta(hours=1)
 _NOT_FOUND: Final = 404
 _LONGEST_SHOWN: Final = 100
 _LONGEST_DETAILS: Final = 2000
-#: The documented page prints the name with a blank (§1.3).
+#: The documented page prints the name with a blank (studio-classic §1.3).
 _STATUS_NAMES: Final = ("StatusCode", "Status Code")
 _JOB_ID: Final = re.compile(r"[0-9a-f]{32}")
 #: What an id may be at most: it becomes a part of URLs.
 _USABLE_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]*")
-#: Names and numbers are both in use, and a name is spelt two ways (§1.3).
+#: Names and numbers are both in use, and a name is spelt two ways (studio-classic §1.3).
 _STATUSES: Final = {
     "notstarted": JobStatus.NOT_STARTED,
     "running": JobStatus.RUNNING,
@@ -58,7 +58,7 @@ class StudioBatch:
     """Batch execution of one training service.
 
     A handle is the service's job id: POST jobs makes a job that never starts by itself,
-    POST start starts it, so a job whose id was lost costs nothing (rule 3).
+    POST start starts it, so a job whose id was lost costs nothing (design rule 3).
     """
 
     call: StudioCall
@@ -75,7 +75,7 @@ class StudioBatch:
             OutcomeUnknown: one may have been, without its id.
             PermanentError: the service refuses; the message holds its reason and the cure.
             ConfigError: an app setting is missing, or `training.connection_string` opens
-                another account than a blob lies in (contract studio-classic §1.2).
+                another account than a blob lies in (studio-classic §1.2).
         """
         self._learn(request)
         answer = self.call.write("POST", self.service, "create job", self._body(request))
@@ -99,7 +99,7 @@ class StudioBatch:
         try:
             answer = self.call.write("POST", self._job(handle, "/start"), f"start job {handle}")
             if answer.text():
-                # Whoever said so much, it was not the service (contract studio-classic §1.1).
+                # Whoever said so much, it was not the service (studio-classic §1.1).
                 raise OutcomeUnknown(f"start job {handle}: an answer that says something else")
         except StudioRefused as exc:
             # "It is in {state} state": past the start, even where a look does not show it yet.

@@ -14,7 +14,7 @@ from shared.errors import OutcomeUnknown, TransientError
 #: Gives the value behind a text with `${NAME}` in it. Raises ConfigError.
 Secrets = Callable[[str], str]
 
-#: Where endpoints and web services tell their keys (contract studio-classic §3, §4).
+#: Where endpoints and web services tell their keys (studio-classic §3, §4).
 _KEYS: Final = re.compile(
     rb'"(?:primary|secondary)(?:key)?"\s*:\s*"((?:[^"\\]|\\.)*)"', re.IGNORECASE
 )

@@ -1,11 +1,12 @@
 """The table of Studio's documented errors: what each means for the caller, and its cure.
 
-Classes, codes and statuses: contract studio-classic §5. A row counts for its HTTP status alone;
+Classes, codes and statuses: studio-classic §5. A row counts for its HTTP status alone;
 an error that is in no row counts by its status.
 
 * 4xx is a refusal: nothing happened, and repeating cannot help.
 * 429 and 503 say that the request was not taken.
-* 401 is not final: a service that was just published answers it for some minutes (§2).
+* 401 is not final: a service that was just published answers it for some minutes
+  (studio-classic §2).
 * 408, 440 and 5xx leave open whether a write happened, also where the code names a lasting
   fault: a service that cannot load the model it was just given may have been given it, so
   ModelPackageFormatError and WebServicePackageInternalError are looked into like the others.
@@ -80,7 +81,8 @@ STATUSES: Final = {
     500: Meaning.LOOK,
     503: Meaning.REPEAT,
 }
-#: Refusals that are known to pass, by their words: this one was seen now and then (§3).
+#: Refusals that are known to pass, by their words: this one was seen now and then
+#: (studio-classic §3).
 PASSING: Final = ("URL of the retraining model is invalid",)
 _MOST_CURES: Final = 2
 _SERVER_ERROR: Final = 500

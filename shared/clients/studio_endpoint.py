@@ -1,4 +1,4 @@
-"""The `ServingEndpoint` port over a Studio Classic endpoint (contract §2, §3)."""
+"""The `ServingEndpoint` port over a Studio Classic endpoint (studio-classic §2, §3)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from shared.core.run import WayBack
 from shared.errors import PermanentError, RelearnError, TransientError
 from shared.ports import Access, Blobs, Current
 
-#: As long as the service's own signatures live; when it reads the blob is unknown (rule 11).
+#: As long as the service's own signatures live; when it reads the blob is unknown (design rule 11).
 _SIGNED_FOR: Final = timedelta(hours=24)
 _NOT_FOUND: Final = 404
 _DO_NOT_TELL: Final = frozenset({401, 403, 404, 405, 501})

@@ -1,6 +1,6 @@
 """What each answer of Studio's services proves, and its own reason in words.
 
-Envelope: contract studio-classic §5. Some errors are plain text or a gateway's HTML page,
+Envelope: studio-classic §5. Some errors are plain text or a gateway's HTML page,
 `details` may be missing, and an older form has them beside the error.
 """
 
@@ -21,7 +21,8 @@ _TAGS: Final = re.compile(r"<(script|style)\b.*?(?:</\1>|\Z)|<[^<>]+>", re.IGNOR
 _LONGEST: Final = 2000
 _LONGEST_TEXT: Final = 500
 _LONGEST_CODE: Final = 100
-#: A service that was just published answers 401 for a while (§2); nothing else brief is longer.
+#: A service that was just published answers 401 for a while (studio-classic §2); nothing else
+#: brief is longer.
 _BRIEFLY: Final = timedelta(minutes=10)
 _PATIENCE: Final = {Meaning.REPEAT_BRIEFLY: _BRIEFLY, Meaning.LOOK_BRIEFLY: _BRIEFLY}
 _MAY_HAVE_HAPPENED: Final = frozenset({Meaning.LOOK, Meaning.LOOK_BRIEFLY})
@@ -73,7 +74,7 @@ def read_error(error: Mapping[str, Any], status: int, clean: Cleaner = redact) -
     """Return what an error object says: one out of an envelope, or an operation's `errorInfo`.
 
     Args:
-        error: the object with `code`, `message` and perhaps `details` (contract §4, §5).
+        error: the object with `code`, `message` and perhaps `details` (studio-classic §4, §5).
         status: the HTTP status of the answer that it came with.
         clean: takes secrets out of its texts, before they are cut short.
     """
@@ -88,7 +89,7 @@ def read_error(error: Mapping[str, Any], status: int, clean: Cleaner = redact) -
 def sort_refusal(
     answer: Answer, what: str, clean: Cleaner = redact, *, write: bool
 ) -> RelearnError:
-    """Return the error to raise for an answer that is not 2xx (rule 7).
+    """Return the error to raise for an answer that is not 2xx (design rule 7).
 
     Its message holds what was asked for, the service's own reason, and the likely cure.
 

@@ -1,6 +1,6 @@
 """Likely cures for what Studio's services complain of, by detail code, status and words.
 
-Codes: contract studio-classic §5; cures: §4 traps and §6, the troubleshooting guide. A cure
+Codes: studio-classic §5; cures: studio-classic §4, §6 (traps, troubleshooting guide). A cure
 names the key of pipelines.yaml to change, where there is one; an empty one stands for a code
 that nobody outside the service can do anything about.
 """
@@ -226,5 +226,5 @@ _WORDS: Final = {
     ),
     r"\bAzureBatchPoolId\b|\bbatch pool\b": "correct training.azure_batch_pool_id",
 }
-#: What only the words tell (§3, §4, §6); the first that fits is the cure.
+#: What only the words tell (studio-classic §3, §4, §6); the first that fits is the cure.
 WORDS: Final = {re.compile(words, re.IGNORECASE): cure for words, cure in _WORDS.items()}

@@ -1,4 +1,4 @@
-"""The management API of a Classic web service: its endpoints, by program (contract §3)."""
+"""The management API of a Classic web service: its endpoints, by program (studio-classic §3)."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,10 @@ _NOT_CHANGED: Final = 304
 
 @dataclass(frozen=True, slots=True)
 class ManagedEndpoint:
-    """An endpoint as the service tells of it; every member but the name may be missing (§3)."""
+    """An endpoint as the service tells of it; every member but the name may be missing.
+
+    See studio-classic §3.
+    """
 
     name: str
     api_location: str = ""  #: base of its data-plane URLs
@@ -40,7 +43,7 @@ class StudioManagement:
     """The endpoints of one Classic web service.
 
     `default` exists by itself and follows its experiment: it is never created, updated,
-    refreshed or deleted from here (contract studio-classic §3).
+    refreshed or deleted from here (studio-classic §3).
 
     Args:
         call: with a workspace token; an endpoint's own key does for that endpoint alone.
@@ -130,7 +133,7 @@ class StudioManagement:
         what = "update the endpoint"
         answer = self.call.write("PATCH", self._url(name), what, {"Resources": listed})
         if answer.text():
-            # Whoever said so much, it was not the service (contract studio-classic §3).
+            # Whoever said so much, it was not the service (studio-classic §3).
             raise OutcomeUnknown(f"{what}: an answer that says something else")
 
     def _url(self, name: str) -> str:

@@ -1,6 +1,6 @@
 """Blob references as Studio's jobs carry them: signed or by connection string, and read back.
 
-Forms: contract studio-classic §1.2 (sent) and §1.3, §1.4 (answered). The members that belong
+Forms: studio-classic §1.2 (sent), studio-classic §1.3, §1.4 (answered). The members that belong
 to the other form are left out, as clients of the service did, and not sent as null.
 """
 

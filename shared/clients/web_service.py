@@ -1,4 +1,4 @@
-"""The `ServingEndpoint` port over a New (Resource Manager) web service (contract §4).
+"""The `ServingEndpoint` port over a New (Resource Manager) web service (studio-classic §4).
 
 An update is the whole definition, sent by PATCH: what GET gives, with the URI of the trained
 model exchanged. (Never by PUT, which would lose the keys that GET leaves out.) It is carried
@@ -120,7 +120,7 @@ class StudioWebService:
     def _may_change(self, definition: Definition) -> None:
         if member(definition, "properties", "readOnly") is True:
             raise PermanentError(
-                "the web service is readOnly: it can only be removed (contract studio-classic §4); "
+                "the web service is readOnly: it can only be removed; "
                 "deploy it anew and correct `update`"
             )
         own = member(definition, "properties", "storageAccount", "name")

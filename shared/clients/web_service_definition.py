@@ -1,4 +1,6 @@
-"""The definition of a New web service: its trained models, found and exchanged (contract §4).
+"""The definition of a New web service: its trained models, found and exchanged.
+
+See studio-classic §4.
 
 Keys of assets such as `asset3` are not stable, and published examples differ in the case of
 member names; so everything is found by what it is, and read whatever its case.

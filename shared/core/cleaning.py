@@ -7,13 +7,13 @@ that a round lasts as many calls as it takes.
 import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AwareDatetime, Field
 
 from shared.core.pattern import tokens_of
-from shared.core.run import Value
+from shared.core.run import Recorded
 
 #: In this order: a run goes before its line, its marker and the entries of its data.
 KINDS: Final = (
@@ -39,10 +39,9 @@ _MARGIN: Final = timedelta(days=1)
 _SHOWN: Final = 5
 
 
-class Cleaning(Value):
+class Cleaning(Recorded):
     """One round: how far it is, and what is known from the rounds before."""
 
-    schema_version: Literal[1] = 1
     started_at: AwareDatetime
     since: AwareDatetime | None = None
     """Old records that were written before this were looked at by an earlier round; None: all."""

@@ -14,7 +14,8 @@ from shared.core.pattern import fill, tokens_of
 from shared.core.urls import filled_url, update_url, web_service_url
 
 _MAX_PROBE_ROWS: Final = 100
-#: Classic switches after half a minute; a New service provisions for minutes (§3, §4).
+#: Classic switches after half a minute; a New service provisions for minutes
+#: (studio-classic §3, §4).
 _WITHIN: Final = {"classic": "3m", "webservice": "15m"}
 
 
@@ -48,8 +49,9 @@ class Verify(Strict):
 
 
 class Create(Strict):
-    """How an endpoint is made that does not exist yet; Microsoft's names (contract §3)."""
+    """How an endpoint is made that does not exist yet; Microsoft's names."""
 
+    # See studio-classic §3.
     Description: Annotated[str, StringConstraints(max_length=500)] = "made by Relearn"
     ThrottleLevel: Literal["Low", "High"] = "Low"
     MaxConcurrentCalls: Annotated[int, Field(ge=1, le=200)] | None = None
@@ -188,7 +190,7 @@ def probe_rows(request: dict[str, Any]) -> int | None:
     """Return how many rows a scoring request holds, or None when it is none.
 
     Both documented forms count: columns and values, and a list of row objects
-    (contract studio-classic §2).
+    (studio-classic §2).
     """
     inputs = request.get("Inputs")
     if not isinstance(inputs, dict) or not inputs:

@@ -1,7 +1,7 @@
 """Reads what an evaluation wrote: a CSV of one or several rows, or evaluation.json.
 
 Which columns there are depends on the learner, and `Infinity` occurs as a value
-(contract studio-classic §7), so nothing is expected of them here.
+(studio-classic §7), so nothing is expected of them here.
 """
 
 import csv
@@ -94,8 +94,8 @@ def read_evaluation(
 def choose_row(rows: Sequence[Row], wanted: Mapping[str, str | int]) -> Row:
     """Return the one row that has the wanted values; with one row and no wish, that one.
 
-    An evaluation of two models has two rows, the left input's first (contract
-    studio-classic §7): which one is meant is never guessed.
+    An evaluation of two models has two rows, the left input's first
+    (studio-classic §7): which one is meant is never guessed.
 
     Raises:
         ValueError: none or several fit; the message lists what there is.

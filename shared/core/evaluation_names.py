@@ -16,7 +16,7 @@ def named_like(names: Iterable[str], name: str) -> tuple[str, ...]:
     """Return what `name` can mean: itself alone, or all that are spelled like it.
 
     Case, blanks, `_`, `-` and invisible characters make no difference: the spelling of most
-    headers is known from no real run (contract studio-classic §7).
+    headers is known from no real run (studio-classic §7).
     """
     known = tuple(names)
     if name in known:

@@ -35,7 +35,7 @@ _HIGHER: Final = re.compile(
     rf"|spearmancorrelation|matthewscorrelation){_OVER_CLASSES}"
 )
 # Training Log Loss is in neither: it is documented as an advantage over a random prediction and,
-# in the same breath, as a loss to minimise (contract studio-classic §7, DOC-EVAL).
+# in the same breath, as a loss to minimise (studio-classic §7, DOC-EVAL).
 _LOWER: Final = re.compile(
     rf"{_AVERAGED}(?:mae|mse|rmse|rmsle|mape|rae|rse|absoluteerror|squarederror|rootmeansquarederror"
     r"|rootmeansquaredlogerror|relativeabsoluteerror|relativesquarederror|medianabsoluteerror"
@@ -50,7 +50,7 @@ Distance = Annotated[FiniteFloat, Field(strict=True, ge=0)]
 def direction_of(metric: str) -> Direction | None:
     """Return whether more or less of a usual metric is better; None: it is not known here.
 
-    Names are compared as in `metric_in`; they are those of Studio (contract studio-classic §7)
+    Names are compared as in `metric_in`; they are those of Studio (studio-classic §7)
     and of Azure Machine Learning v2.
     """
     name = folded(metric)

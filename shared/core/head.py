@@ -2,13 +2,13 @@
 
 One head for one update URL: the updates of an endpoint are serialised, whichever of its
 resources they are for. A reservation is written before an update and never expires; whoever
-finds one left behind first puts back a model that is known (rule 8).
+finds one left behind first puts back a model that is known (design rule 8).
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from pydantic import AwareDatetime, Field
 
@@ -16,7 +16,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.identity import endpoint_identity
 from shared.core.names import digest
 from shared.core.proof import ProbeAnswers
-from shared.core.run import Origin, Run, Value, WayBack
+from shared.core.run import Origin, Recorded, Run, Value, WayBack
 
 _KEPT: Final = 5
 #: Lines of history that a head keeps, and the blobs that it names for each model: it is read
@@ -112,10 +112,9 @@ class Released(Value):
     generation: int
 
 
-class Head(Value):
+class Head(Recorded):
     """One endpoint, by its update URL."""
 
-    schema_version: Literal[1] = 1
     update: str
     generation: int = 0
     resources: dict[str, Resource] = Field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Which URLs name one endpoint, or one training service, whatever host they are written with.
 
 Classic's management answers at `management.azureml.net` and, for each region, at
-`<region>.management.azureml.net` (contract studio-classic §0.1); workspaces, services and
+`<region>.management.azureml.net` (studio-classic §0.1); workspaces, services and
 subscriptions have ids that are unique over all regions. So the host tells nothing more there.
 What is reached some other way, as through a gateway, keeps its host: whether two of those are
 one cannot be known.
@@ -38,7 +38,7 @@ def endpoint_identity(update: str) -> Identity:
     """Return what an endpoint is known by.
 
     Case does not count: ids are lower-case hex, endpoint names lower-case letters and digits
-    (contract studio-classic §0.1, §3); Resource Manager ids are read whatever their case.
+    (studio-classic §0.1, §3); Resource Manager ids are read whatever their case.
 
     Args:
         update: its update URL.

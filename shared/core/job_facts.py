@@ -17,7 +17,7 @@ class JobCreated:
     inputs: Mapping[str, BlobVersion] = field(default_factory=dict)  #: where not simply the newest
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep the handle, and what it was made for, before it starts anything (rule 3)."""
+        """Keep the handle, and what it was made for, before it starts anything (design rule 3)."""
         note = f"attempt {run.attempt}: job {self.job}"
         known = {"job": self.job, "job_at": at, "inputs": dict(self.inputs)}
         return run.moved(Phase.CREATED, at, note, **known)

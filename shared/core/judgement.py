@@ -52,7 +52,7 @@ class Case:
         """Return the case as this probe can be compared with, and what the probe showed.
 
         Answers to other rows are left out of it; a score column that was there before and is
-        gone makes a look broken (rule 9).
+        gone makes a look broken (design rule 9).
         """
         before = _fitting(self.before, probe)
         last, earlier = (
@@ -96,7 +96,7 @@ def _judged_update(case: Case, look: Look, at: datetime) -> Judgement:
         case, probe = case.given(probe)
     broken = probe is not None and probe.seen is Seen.BROKEN
     if look.progress is Progress.DONE and look.configured not in (None, case.target) and not broken:
-        # Some updates are accepted and change nothing (contract studio-classic §4, traps).
+        # Some updates are accepted and change nothing (studio-classic §4).
         why = f"the update was accepted, and the service still names {look.configured}"
         return _against(case, why, at)
     if probe is None:

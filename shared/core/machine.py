@@ -77,7 +77,7 @@ class Command(StrEnum):
 
     @property
     def acts(self) -> bool:
-        """Whether it has an effect outside the ledger, so that it needs a claim (rule 4)."""
+        """Whether it has an effect outside the ledger, so that it needs a claim (design rule 4)."""
         return self in _ACTS
 
 

@@ -1,7 +1,7 @@
 """URLs as people paste them: mended where that can mean but one thing, told apart by their form.
 
-Forms and hosts: contract studio-classic §0.1, §1.1, §1.7, §3. Pasted URLs are known to come with
-a full stop at the end, blanks, `&amp;`, or a method in front (§4 traps, §1.1).
+Forms and hosts: studio-classic §0.1, §1.1, §1.7, §3. Pasted URLs are known to come with
+a full stop at the end, blanks, `&amp;`, or a method in front (studio-classic §4, §1.1).
 """
 
 import re

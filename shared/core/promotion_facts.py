@@ -26,7 +26,7 @@ class EndpointReserved:
     promotion: Promotion
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep the answers from before, ahead of the update (rule 9)."""
+        """Keep the answers from before, ahead of the update (design rule 9)."""
         return run.moved(Phase.PROMOTING, at, promotion=self.promotion)
 
 
@@ -37,7 +37,7 @@ class LeftUnsettled:
     promotion: Promotion
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Put back a model that is known, then start the promotion over (rule 8)."""
+        """Put back a model that is known, then start the promotion over (design rule 8)."""
         promotion = self.promotion.model_copy(update={"returning_to": "start"})
         note = "an earlier update of this endpoint was left unsettled: putting its model back first"
         return run.moved(Phase.RETURNING, at, note, promotion=promotion)

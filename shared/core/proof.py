@@ -1,6 +1,6 @@
 """What an endpoint shows when it is looked at: its answers for the probe rows, read and compared.
 
-A model that does not fit fails only when it is scored (contract studio-classic §2, §3).
+A model that does not fit fails only when it is scored (studio-classic §2, §3).
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Schedules by frequency and interval, as Data Factory writes them (contract data-factory)."""
+"""Schedules by frequency and interval, as Data Factory writes them (data-factory §2.2)."""
 
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import Annotated, Final, Literal

@@ -2,9 +2,9 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from shared.core.blobs import BlobVersion
 from shared.core.config_types import Scalar
@@ -86,10 +86,31 @@ class Origin(StrEnum):
         return self in (Origin.ROLLBACK, Origin.DRIFT)
 
 
+#: What a document says beside the value that it holds: the version of the product that wrote it.
+WRITTEN_BY: Final = "app_version"
+
+
 class Value(BaseModel):
     """A frozen part of a record that refuses what it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Recorded(Value):
+    """A value with a document of its own in the ledger.
+
+    The ledger stores beside it which version of the product wrote it (`app_version`). That is
+    for whoever reads the document; no decision depends on it, so that the value leaves it out.
+    """
+
+    schema_version: Literal[1] = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_writer(cls, value: Any) -> Any:
+        if isinstance(value, dict) and WRITTEN_BY in value:
+            return {name: one for name, one in value.items() if name != WRITTEN_BY}
+        return value
 
 
 class Trouble(Value):
@@ -116,9 +137,10 @@ class WayBack(Value):
     """What the endpoint is given when a new model does not work there.
 
     `model` is a blob of ours; without one the endpoint is asked to refresh itself from
-    the service it belongs to (contract studio-classic §3, refresh).
+    the service it belongs to.
     """
 
+    # See studio-classic §3.
     model: BlobVersion | None = None
 
 
@@ -169,10 +191,9 @@ class Entry(Value):
     note: str = ""
 
 
-class Run(Value):
+class Run(Recorded):
     """One record of the ledger. Every change makes a new value."""
 
-    schema_version: Literal[1] = 1
     run_id: str
     pipeline: str
     origin: Origin
@@ -212,7 +233,7 @@ class Run(Value):
 
     @property
     def data_time(self) -> datetime:
-        """When the newest blob of the manifest was written; promotions go by it (rule 8).
+        """When the newest blob of the manifest was written; promotions go by it (design rule 8).
 
         A run without data of ours is as new as the run that trained.
         """

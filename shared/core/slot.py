@@ -7,12 +7,12 @@ free when the record of the run that holds it says so, so that no crash can keep
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 from pydantic import AwareDatetime
 
 from shared.core.pipeline import Pipeline
-from shared.core.run import Phase, Run, Value
+from shared.core.run import Phase, Recorded, Run, Value
 
 _DAY: Final = timedelta(days=1)
 #: Runs that are remembered for budgets and failures; more than any configuration asks for.
@@ -41,13 +41,12 @@ class Pause(Value):
     reason: str = ""
 
 
-class Pauses(Value):
+class Pauses(Recorded):
     """What keeps the runs of a pipeline from beginning, and since when its failures count.
 
     One small record for all its customers: to resume them is one write, however many they are.
     """
 
-    schema_version: Literal[1] = 1
     pause: Pause | None = None  #: by a person
     resumed_at: AwareDatetime | None = (
         None  #: pauses by failures, and failures, until then are over
@@ -73,10 +72,9 @@ class Pauses(Value):
         return self.pause or self.of_failures(slot)
 
 
-class Slot(Value):
+class Slot(Recorded):
     """The runs of one pipeline and key; of a pipeline; or at a training service."""
 
-    schema_version: Literal[1] = 1
     pipeline: str = ""
     key: tuple[str, ...] = ()
     gathering: str | None = None  #: the run that takes what landed, or took it last

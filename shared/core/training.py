@@ -16,7 +16,7 @@ from shared.core.config_types import (
 from shared.core.durations import Duration, parse_duration
 from shared.core.pattern import checked_pattern
 
-#: The name of the one input of a service that takes `Input` (contract studio-classic §1.2).
+#: The name of the one input of a service that takes `Input` (studio-classic §1.2).
 SINGLE_INPUT: Final = ""
 DATA: Final = "{data}"
 MANIFEST: Final = "{data.manifest}"

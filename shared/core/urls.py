@@ -1,7 +1,7 @@
 """The URLs that people paste from the service's help pages: told apart, mended, refused.
 
-Forms and hosts: contract studio-classic §0.1, §1.1, §1.7, §3. Pasted URLs are known to come
-with a full stop at the end, blanks, or without `api-version` (§4 traps, §1.1).
+Forms and hosts: studio-classic §0.1, §1.1, §1.7, §3. Pasted URLs are known to come
+with a full stop at the end, blanks, or without `api-version` (studio-classic §4, §1.1).
 """
 
 import re
@@ -23,7 +23,8 @@ _ARM: Final = re.compile(
 _ARM_VERSIONS: Final = ("2017-01-01", "2016-05-01-preview")
 _CLASSIC_NAME: Final = re.compile(r"[a-z0-9]{1,24}")
 _API_VERSION: Final = "2.0"
-#: The parameters that are documented for such a URL, and what their values look like (§1.1, §2).
+#: The parameters that are documented for such a URL, and what their values look like
+#: (studio-classic §1.1, §2).
 _PARAMETERS: Final = {
     "api-version": re.compile(r"[0-9][0-9.-]{0,20}(?:-preview)?"),
     "details": re.compile(r"true|false", re.IGNORECASE),
@@ -84,7 +85,7 @@ def update_url(text: str) -> str:
 
     Raises:
         ValueError: it is another kind of URL, or names the default endpoint, which follows
-            its experiment and cannot be patched (contract studio-classic §3).
+            its experiment and cannot be patched (studio-classic §3).
     """
     scheme, host, path, query = split_url(_with_host(text))
     if _ARM.search(path):
@@ -151,7 +152,7 @@ def filled_url(template: str, tokens: Mapping[str, str]) -> str:
 
     Raises:
         ValueError: the URL would lead somewhere else than it says, or name an endpoint that
-            cannot exist (contract studio-classic §3: at most 24 lower-case letters and digits).
+            cannot exist (studio-classic §3: at most 24 lower-case letters and digits).
     """
     scheme, host, path, query, _ = urlsplit(template)
     segments = path.split("/")

@@ -1,19 +1,19 @@
 """Does an endpoint still serve what the ledger says? Judged from what it answers and names.
 
 Somebody may have patched it by hand, republished its service, or an update that was given up
-may have arrived late (rule 8).
+may have arrived late (design rule 8).
 """
 
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final
 
 from pydantic import AwareDatetime
 
 from shared.core.head import Resource, Served
 from shared.core.proof import Look, ProbeAnswers, Progress, Seen
-from shared.core.run import Value
+from shared.core.run import Recorded
 
 #: What an error repeats of one request, such as an id or a time: every word with a digit.
 _OF_ONE_REQUEST: Final = re.compile(r"\S*\d\S*")
@@ -27,10 +27,9 @@ class Odd(StrEnum):
     ANSWERS = "answers"  #: it scores otherwise
 
 
-class Watch(Value):
+class Watch(Recorded):
     """When one place of one endpoint is looked at next, and what was odd the last time."""
 
-    schema_version: Literal[1] = 1
     update: str  #: the update URL, which the head is found by
     place: str
     pipeline: str

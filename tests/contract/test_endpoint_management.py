@@ -1,4 +1,4 @@
-"""Classic endpoints by program, over the stand-in in memory and over HTTP (contract §3)."""
+"""Classic endpoints by program, over the stand-in in memory and over HTTP (studio-classic §3)."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

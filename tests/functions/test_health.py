@@ -12,6 +12,7 @@ from functions.start_scheduled_runs import start_scheduled_runs
 from shared.errors import TransientError
 from shared.settings import Problem
 from shared.ticks import Ticks
+from shared.version import VERSION
 from shared.wiring import Unusable
 from tests.fakes.world import World
 from tests.functions.calls import Api
@@ -33,6 +34,7 @@ def healthy(api: Api) -> Any:
     assert (said.status, details.status) == (200, 200)
     assert (said.body["status"], said.body["problems"]) == ("healthy", {})
     assert (details.body["problems"], details.body["parked"]) == ([], [])
+    assert (said.body["version"], details.body["version"]) == (VERSION, VERSION)
     return said.body
 
 

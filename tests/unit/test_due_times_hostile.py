@@ -175,7 +175,7 @@ def test_one_customer_whose_record_is_damaged_leaves_the_others_alone() -> None:
 # New data
 
 
-# BUG: where landing opens no runs a metadata write is taken for new data (rule 1).
+# BUG: where landing opens no runs a metadata write is taken for new data (design rule 1).
 def test_a_touch_is_no_new_data_for_a_schedule() -> None:
     world = scheduled(**ALONE, skip_if_no_new_data=True)
     assert after(world, HOUR) == 1

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.core.evaluation import Row, choose_row, metric_in, read_evaluation
 
-#: A real run: the whole content of the output (contract studio-classic §7).
+#: A real run: the whole content of the output (studio-classic §7).
 REGRESSION = (
     "Negative Log Likelihood,Mean Absolute Error,Root Mean Squared Error,Relative Absolute Error,"
     "Relative Squared Error,Coefficient of Determination\n"
@@ -17,7 +17,7 @@ REGRESSION = (
     "761.748085547315,2269.32795754446,2379.65491644217,0.0306859127600318,0.000813308466497854,"
     "0.999186691533502\n"
 )
-#: Inferred from the documented names of the metrics (contract studio-classic §7).
+#: Inferred from the documented names of the metrics (studio-classic §7).
 BINARY = "Accuracy,Precision,Recall,F-Score,AUC,Average Log Loss,Training Log Loss\n"
 #: As documented for clustering: a row over all, and one for each cluster (DOC-EVAL).
 CLUSTERS = (

@@ -1,4 +1,4 @@
-"""Every documented form of a batch job leads to a model that serves (contract §1)."""
+"""Every documented form of a batch job leads to a model that serves (studio-classic §1)."""
 
 import json
 from dataclasses import dataclass

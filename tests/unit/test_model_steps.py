@@ -1,4 +1,4 @@
-"""Which models a finished job left, and how those at the service are fetched (rule 10, §7)."""
+"""Which models a finished job left, and how those at the service are fetched (design rule 10)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -114,7 +114,7 @@ def test_each_day_of_a_leap_year_is_due(year: int, days: int) -> None:
 
 
 def test_a_month_does_not_keep_the_day_of_its_anchor() -> None:
-    # What is finer than the frequency is ignored (contract data-factory §2.2).
+    # What is finer than the frequency is ignored (data-factory §2.2).
     monthly = every("Month", anchor="2026-01-31T09:30:00Z")
     assert due_after(monthly, at("2026-01-31T10:00")) == at("2026-02-01")
 

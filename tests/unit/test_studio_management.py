@@ -1,4 +1,4 @@
-"""The management API of a Classic web service, request by request, against the contract (§3)."""
+"""The management API of a Classic web service, request by request (studio-classic §3)."""
 
 from collections.abc import Callable
 from typing import Any

@@ -21,7 +21,7 @@ from tests.unit.vectors import FOLDER, rows, vector
 
 SUBMITTED = sorted(file.stem for file in FOLDER.glob("submit_*.json"))
 ENDED = ("finished_documented", "finished_real", "finished_number", "failed_real")
-#: Everything that a job may hold (contract studio-classic §1.2).
+#: Everything that a job may hold (studio-classic §1.2).
 MEMBERS = {"Input", "Inputs", "Outputs", "GlobalParameters", "AzureBatchPoolId"}
 PARTS = {"ConnectionString", "BaseLocation", "RelativeLocation", "SasBlobToken"}
 TOKENS = {

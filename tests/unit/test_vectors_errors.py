@@ -18,7 +18,7 @@ CLEAN = Redactor(KEY).text
 
 CODED = rows("error_table", "error_troubleshooting", "error_real")
 ALL = [*CODED, *rows("error_statuses")]
-#: What a read and a write conclude (rule 7).
+#: What a read and a write conclude (design rule 7).
 CONCLUDE: dict[str, tuple[type[RelearnError], type[RelearnError]]] = {
     "park": (PermanentError, PermanentError),
     "repeat": (TransientError, TransientError),

@@ -1,4 +1,4 @@
-"""A New web service, request by request: the whole definition sent, followed, read back (§4)."""
+"""A New web service, request by request: all sent, then read back (studio-classic §4)."""
 
 from collections.abc import Callable
 from copy import deepcopy

@@ -1,4 +1,4 @@
-"""The definition of a New web service: its trained models found, and one exchanged (§4)."""
+"""The definition of a New web service: its trained models, one exchanged (studio-classic §4)."""
 
 from copy import deepcopy
 from typing import Any

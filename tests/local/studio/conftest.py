@@ -1,4 +1,4 @@
-"""Runs the contract tests twice: against the object in memory, and through the HTTP server."""
+"""Runs the tests of the service twice: in memory, and through the HTTP server."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""Batch jobs, as the contract tells of them (studio-classic sections 1 and 5)."""
+"""Batch jobs, as they are documented (studio-classic §1, §5)."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

@@ -1,4 +1,4 @@
-"""The management plane (contract: studio-classic section 3)."""
+"""The management plane (studio-classic §3)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The request-response service (contract: studio-classic section 2)."""
+"""The request-response service (studio-classic §2)."""
 
 import pytest
 

@@ -1,0 +1,6 @@
+"""The version of the product, in one place: records, health and the API document say it."""
+
+from typing import Final
+
+#: A deployed app has no package metadata, so it is kept here; `pyproject.toml` repeats it.
+VERSION: Final = "0.1.0.dev0"
