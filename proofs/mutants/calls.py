@@ -76,6 +76,7 @@ class Calls:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         """Note what is called while a test and its fixtures run."""
+        _forget()
         self._called = set()
         sys.setprofile(self._note)
         threading.setprofile(self._note)
@@ -108,6 +109,15 @@ class Calls:
     def _note(self, frame: FrameType, event: str, _: Any) -> None:
         if event == "call":  # of anything: it is sorted out afterwards, to be quick here
             self._called.add(frame.f_code)
+
+
+def _forget() -> None:
+    """Empty the caches of the core: what an earlier test asked for is called again."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("shared.core."):
+            for one in list(vars(module).values()):
+                if hasattr(one, "cache_clear"):
+                    one.cache_clear()
 
 
 def ours(called: set[CodeType]) -> set[str]:

@@ -6,6 +6,7 @@ Saturday); Sunday is 0 and never 7; five fields have no seconds, and mean second
 """
 
 import re
+from calendar import monthrange
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
@@ -21,9 +22,7 @@ _MONTHS: Final = (
 _WEEKDAYS: Final = (
     *("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"),
 )
-_LONGEST_MONTH: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-#: The 29th of February falls on each day of the week within so many years, also around 2100.
-_YEARS: Final = 48
+_LEAP_YEAR: Final = 2024
 _FORM: Final = (
     "write {second} {minute} {hour} {day} {month} {day of week}, "
     'for example "0 0 3 * * 1" for Mondays at 03:00 UTC'
@@ -73,19 +72,19 @@ class Ncrontab:
     @property
     def fires(self) -> bool:
         """Whether there is a day that it ever fires on."""
-        return any(self.days[0] <= _LONGEST_MONTH[month - 1] for month in self.months)
+        return any(self.days[0] <= monthrange(_LEAP_YEAR, month)[1] for month in self.months)
 
     def after(self, moment: datetime) -> datetime | None:
         """Return the first due time after `moment`; None: there is none in the calendar."""
         try:
-            start = moment.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
+            start = moment.astimezone(UTC) + timedelta(seconds=1)
         except OverflowError:
             return None
         return self._nearest(start, ahead=True)
 
     def at_or_before(self, moment: datetime) -> datetime | None:
         """Return the newest due time that is not after `moment`; None: there is none."""
-        return self._nearest(moment.astimezone(UTC).replace(microsecond=0), ahead=False)
+        return self._nearest(moment.astimezone(UTC), ahead=False)
 
     def _nearest(self, start: datetime, *, ahead: bool) -> datetime | None:
         first = start.date()
@@ -100,8 +99,7 @@ class Ncrontab:
     def _dates(self, start: date, *, ahead: bool) -> Iterator[date]:
         """Yield the days that fit, from `start` on, the nearest first."""
         step = 1 if ahead else -1
-        last = min(start.year + _YEARS, MAXYEAR) if ahead else max(start.year - _YEARS, MINYEAR)
-        for year in range(start.year, last + step, step):
+        for year in range(start.year, MAXYEAR + 1 if ahead else MINYEAR - 1, step):
             for month in self.months[::step]:
                 for number in self.days[::step]:
                     try:
@@ -229,9 +227,7 @@ def _outside(field: _Field, value: int) -> str:
 
 def _value(field: _Field, text: str) -> int:
     if re.fullmatch(r"[0-9]+", text):
-        if int(text) > _MOST_NUMBER:
-            raise ValueError(_outside(field, _MOST_NUMBER))
-        return int(text)
+        return min(int(text), _MOST_NUMBER)
     if text.isascii() and text and not text[0].isdigit():
         for at, name in enumerate(field.names):
             if name.lower().startswith(text.lower()):

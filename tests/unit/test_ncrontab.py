@@ -245,18 +245,19 @@ REFUSED = [
     ("0 R(5) * * * *", "random"),
     ("0 5, * * * *", "minute"),
     ("0 5,, * * * *", "minute"),
-    ("0 ,5 * * * *", "minute"),
-    ("0 /5 * * * *", "minute"),
+    ("0 ,5 * * * *", "minute: ,5 is no value"),
+    ("0 /5 * * * *", "minute: /5 is no value"),
     ("0 5/ * * * *", "step"),
     ("0 */2/3 * * * *", "step"),
-    ("0 -5 * * * *", "minute"),
+    ("0 -5 * * * *", "minute: -5 is no value"),
     ("0 5- * * * *", "minute"),
     ("0 *-5 * * * *", "minute"),
     ("0 1-2-3 * * * *", "minute"),
     ("0 5.5 * * * *", "minute"),
     ("0 \uff15 * * * *", "minute"),
-    ("0 99999999999 * * * *", "minute"),
+    ("0 99999999999 * * * *", "minute: 2147483647 is not within"),
     ("0 */99999999999 * * * *", "step"),
+    ("0 */2147483648 * * * *", "step"),
     ("0 0 0 30 2 *", "never fires"),
     ("0 0 0 31 4,6,9,11 *", "never fires"),
     ("* * 31 Feb *", "never"),
@@ -309,8 +310,42 @@ def test_a_plain_schedule_has_none(text: str) -> None:
     assert hints_of(text) == ()
 
 
+@pytest.mark.parametrize(
+    ("field", "names"),
+    [
+        (
+            "0 0 3 1 {} *",
+            "January February March April May June July August September October November December",
+        ),
+        ("0 0 3 * * {}", "Sunday Monday Tuesday Wednesday Thursday Friday Saturday"),
+    ],
+)
+def test_each_name_stands_for_its_number_in_full(field: str, names: str) -> None:
+    first = 1 if "January" in names else 0
+    for number, name in enumerate(names.split(), start=first):
+        assert parsed(field.format(name)) == parsed(field.format(number)), name
+
+
+def test_a_month_has_its_last_day_and_none_after_it() -> None:
+    for month, last in enumerate((31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), start=1):
+        assert parsed(f"0 0 3 {last} {month} *").fires
+        assert last == 31 or not parsed(f"0 0 3 {last + 1} {month} *").fires
+
+
+def test_the_longest_text_and_the_largest_step_are_accepted_and_no_longer_ones() -> None:
+    longest = "0 0 3 * * 1".ljust(200)
+    assert checked_schedule(longest) == longest
+    with pytest.raises(ValueError, match="six fields"):
+        checked_schedule(f"{longest} ")
+    assert checked_schedule("0 */2147483647 * * * *")
+
+
 def test_at_the_ends_of_the_calendar_there_is_no_due_time() -> None:
     last, first = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
     assert parsed("0 0 0 29 2 *").after(last) is None
     assert parsed("* * * * * *").after(last) is None
     assert parsed("0 0 0 29 2 *").at_or_before(first) is None
+    assert parsed("0 0 0 31 12 *").after(last.replace(day=30)) == last.replace(
+        hour=0, minute=0, second=0, microsecond=0
+    )
+    assert parsed("0 0 0 1 1 *").at_or_before(first.replace(day=2)) == first
