@@ -117,7 +117,7 @@ def _edits(node: ast.AST, place: _Place, enums: Enums) -> Iterator[_Edit]:
             continue
         children = value if isinstance(value, list) else [value]
         for at, child in enumerate(children):
-            if not isinstance(child, ast.AST) or _is_for_people(child):
+            if not isinstance(child, ast.AST) or _is_for_people(child) or _is_said(node, child):
                 continue
             if isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant):
                 continue
@@ -136,7 +136,8 @@ def _left_out(node: ast.AST, place: _Place) -> Iterator[_Edit]:
     fields: list[tuple[str, list[ast.AST]]] = []
     match node:
         case ast.Call(keywords=keywords):
-            fields.append(("keywords", [one for one in keywords if not _is_moot(one)]))
+            tried = [one for one in keywords if not (_is_moot(one) or _is_said(node, one))]
+            fields.append(("keywords", tried))
         case ast.comprehension(ifs=conditions) if conditions:
             fields.append(("ifs", list(conditions)))
         case ast.match_case(guard=ast.expr()):
@@ -158,6 +159,16 @@ def _is_moot(keyword: ast.keyword) -> bool:
     # Linters want it to be said of `zip`.
     default = keyword.arg == "strict" and ast.unparse(keyword.value) == "False"
     return default or keyword.arg in _DESCRIBES
+
+
+def _is_said(call: ast.AST, keyword: ast.AST) -> bool:
+    """Whether a keyword says of what is zipped that it has one length.
+
+    It is said where the lines before see to it: what may differ in length is asked about there,
+    and those questions are changed.
+    """
+    of_zip = isinstance(call, ast.Call) and ast.unparse(call.func) == "zip"
+    return of_zip and isinstance(keyword, ast.keyword) and ast.unparse(keyword) == "strict=True"
 
 
 def _instead(child: ast.AST, place: _Place, enums: Enums) -> Iterator[ast.AST]:

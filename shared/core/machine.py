@@ -150,9 +150,8 @@ _STEPS: Final = (
 )
 #: Until an endpoint is being given a model; a roll-out stops what it has not begun.
 _CAN_BE_CANCELLED: Final = frozenset(_STEPS[: _STEPS.index(Phase.PROMOTING)])
-_JOB_OVER: Final = frozenset(
-    {Phase.WAITING, Phase.RECEIVED, Phase.FAILED, Phase.TIMED_OUT, Phase.CANCELLED}
-)
+_JOB_FAILED: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.FAILED, Phase.CANCELLED})
+_JOB_STOPPED: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.TIMED_OUT, Phase.CANCELLED})
 _ON_TO_ENDPOINTS: Final = frozenset({Phase.PROMOTING, Phase.ROLLING_OUT})
 
 #: What may be learned in which phase, and where it may lead.
@@ -167,18 +166,18 @@ MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
     (Phase.RECEIVED, GivenUp): frozenset({Phase.CANCELLED}),
     (Phase.CREATED, JobStarted): frozenset({Phase.TRAINING}),
     (Phase.CREATED, JobFinished): frozenset({Phase.TRAINED}),
-    (Phase.CREATED, JobFailed): _JOB_OVER,
-    (Phase.CREATED, JobStopped): _JOB_OVER,
+    (Phase.CREATED, JobFailed): _JOB_FAILED,
+    (Phase.CREATED, JobStopped): _JOB_STOPPED,
     (Phase.CREATED, JobCancelled): frozenset({Phase.CANCELLED}),
     (Phase.CREATED, JobTooOld): frozenset({Phase.RECEIVED}),
     (Phase.TRAINING, JobStarted): frozenset({Phase.TRAINING}),
     (Phase.TRAINING, JobFinished): frozenset({Phase.TRAINED}),
-    (Phase.TRAINING, JobFailed): _JOB_OVER,
-    (Phase.TRAINING, JobStopped): _JOB_OVER,
+    (Phase.TRAINING, JobFailed): _JOB_FAILED,
+    (Phase.TRAINING, JobStopped): _JOB_STOPPED,
     (Phase.TRAINING, JobCancelled): frozenset({Phase.CANCELLED}),
     (Phase.TRAINED, ModelCollected): frozenset({Phase.JUDGED, Phase.PROMOTING}),
     (Phase.TRAINED, ModelsCollected): frozenset({Phase.JUDGED, Phase.ROLLING_OUT}),
-    (Phase.TRAINED, JobFailed): _JOB_OVER,
+    (Phase.TRAINED, JobFailed): _JOB_FAILED,
     (Phase.TRAINED, NothingToPromote): frozenset({Phase.FINISHED}),
     (Phase.TRAINED, Overtaken): frozenset({Phase.SUPERSEDED}),
     (Phase.TRAINED, GivenUp): frozenset({Phase.CANCELLED}),
@@ -218,7 +217,7 @@ MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
     (Phase.RETURNING, Returned): frozenset(
         {Phase.ROLLED_BACK, Phase.UNCHANGED, Phase.PROMOTING, Phase.JUDGED, Phase.TRAINED}
     ),
-    (Phase.PARKED, RetryRequested): frozenset(_STEPS),
+    (Phase.PARKED, RetryRequested): frozenset(_STEPS) - {Phase.VERIFYING},
     (Phase.PARKED, TakenBack): frozenset({Phase.RETURNING, Phase.CANCELLED}),
     (Phase.PARKED, CancelRequested): frozenset(
         {Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT, Phase.CANCELLED}

@@ -9,7 +9,7 @@ import re
 from calendar import monthrange
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -99,7 +99,8 @@ class Ncrontab:
     def _dates(self, start: date, *, ahead: bool) -> Iterator[date]:
         """Yield the days that fit, from `start` on, the nearest first."""
         step = 1 if ahead else -1
-        for year in range(start.year, MAXYEAR + 1 if ahead else MINYEAR - 1, step):
+        last = date.max if ahead else date.min
+        for year in range(start.year, last.year + step, step):
             for month in self.months[::step]:
                 for number in self.days[::step]:
                     try:
@@ -145,7 +146,7 @@ def parsed(text: str) -> Ncrontab:
     """
     written = text.split(" ") if len(text) <= _LONGEST else []
     parts = [part for part in written if part]
-    if len(parts) == 1 and ":" in parts[0]:
+    if len(parts) == 1 and ":" in text:
         raise ValueError(f"a TimeSpan works on App Service plans only: {_FORM}")
     if any(part.split() != [part] for part in parts):
         raise ValueError("fields are parted by blanks alone, no tabs or line breaks: write blanks")
@@ -220,7 +221,7 @@ def _step(step: str, text: str) -> int:
 
 
 def _outside(field: _Field, value: int) -> str:
-    if field.names == _WEEKDAYS and value == len(_WEEKDAYS):
+    if value == len(_WEEKDAYS):  # every other field has it
         return "7 is not known: write 0 for Sunday"
     return f"{value} is not within {field.least} to {field.most}: write one that is"
 
@@ -228,7 +229,7 @@ def _outside(field: _Field, value: int) -> str:
 def _value(field: _Field, text: str) -> int:
     if re.fullmatch(r"[0-9]+", text):
         return min(int(text), _MOST_NUMBER)
-    if text.isascii() and text and not text[0].isdigit():
+    if text:
         for at, name in enumerate(field.names):
             if name.lower().startswith(text.lower()):
                 return at + field.least

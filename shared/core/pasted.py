@@ -48,7 +48,7 @@ def mended(text: str) -> str:
         ValueError: it holds blanks that may be part of a name, or a fragment that may matter.
     """
     plain = text.strip()
-    if len(plain) > 1 and _AROUND.get(plain[0]) == plain[-1]:
+    if _AROUND.get(plain[:1]) == plain[-1:]:
         plain = plain[1:-1].strip()
     plain = _METHOD.sub("", plain).replace("&amp;", "&")
     plain = _AT_A_SEPARATOR.sub(r"\1", plain).rstrip(".,;")

@@ -114,7 +114,7 @@ def _divided(segment: str, part: str, known: Mapping[str, str]) -> dict[str, str
             tokens.append(token)
             literals.append(literal)
     if not tokens:
-        return {} if part == literals[0] else None
+        return {} if part == "".join(literals) else None
     if not part.endswith(literals[-1]):
         return None
     end = len(part) - len(literals[-1])
@@ -122,7 +122,7 @@ def _divided(segment: str, part: str, known: Mapping[str, str]) -> dict[str, str
     for at in reversed(range(len(tokens))):
         literal = literals[at]
         # One character at least is the token's own.
-        start = part.rfind(literal, 0, end - 1) if at else 0
+        start = part[: end - 1].rfind(literal) if at else 0
         value = part[start + len(literal) : end]
         if start < 0 or not value or found.setdefault(tokens[at], value) != value:
             return None

@@ -50,6 +50,11 @@ def test_the_longest_span_is_ten_thousand_days_in_days_and_in_hours() -> None:
             parse_duration(text)
 
 
+@pytest.mark.parametrize("text", ["1h", "1h5s", "2m", "26h3m", "0s"])
+def test_a_span_is_shown_by_the_units_that_it_has(text: str) -> None:
+    assert show_duration(parse_duration(text)) == text
+
+
 @given(st.integers(0, 10**8).map(lambda seconds: timedelta(seconds=seconds)))
 def test_what_is_shown_can_be_read_again(span: timedelta) -> None:
     assert parse_duration(show_duration(span)) == span

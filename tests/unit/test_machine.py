@@ -1,3 +1,4 @@
+import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import product
@@ -117,6 +118,48 @@ def test_a_fact_leads_only_where_the_table_says(phase: Phase, kind: type[Fact]) 
     led = reached(phase, SAMPLES[kind])
     assert led <= allowed
     assert bool(led) is bool(allowed)  # a fact in the table is accepted by some run
+
+
+#: What leads elsewhere than the samples do.
+OTHERS: dict[type[Fact], tuple[Fact, ...]] = {
+    gate_facts.Judged: (gate_facts.Judged(refused("not good enough")),),
+    facts.RolledOut: tuple(
+        facts.RolledOut(end, "over")
+        for end in (Phase.SUPERSEDED, Phase.UNCHANGED, Phase.ROLLED_BACK, Phase.CANCELLED)
+    ),
+    facts.StepDelayed: (facts.StepDelayed("busy", NOW + HOUR, timedelta()),),
+    updates.StayedUnchanged: (updates.StayedUnchanged("same", can_return=False),),
+}
+#: What else a run may hold, that facts tell apart.
+HOLDS: tuple[dict[str, Any], ...] = (
+    {"job": None, "started_at": None},
+    {"job": "j1", "started_at": None},
+    {"models": {"a": MODEL}},
+    {"config": pipeline(endpoints=[])},
+    {"config": pipeline(training__attempts=2, when_busy="newest")},
+    {"config": pipeline(gate={"approval": "required"})},
+    {"trouble": trouble(NOW - HOUR, count=3)},
+    {"promotion": promotion(returning_to="judged")},
+    {"promotion": promotion(returning_to="trained", ever_sent=True)},
+)
+
+
+@pytest.mark.parametrize("kind", SAMPLES, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("phase", Phase)
+def test_each_phase_that_the_table_names_is_reached(phase: Phase, kind: type[Fact]) -> None:
+    led = reached(phase, SAMPLES[kind])
+    for fact, held in product((SAMPLES[kind], *OTHERS.get(kind, ())), ({}, *HOLDS)):
+        for shape in (one.model_copy(update=held) for one in few(phase)):
+            with contextlib.suppress(InvalidTransition):
+                led.add(apply(shape, fact, NOW).phase)
+    assert led == MOVES.get((phase, kind), frozenset())
+
+
+def few(phase: Phase) -> list[Run]:
+    """Return a run in `phase`, or one that is parked in each of the steps."""
+    if phase is not Phase.PARKED:
+        return [run(phase)]
+    return [run(step).model_copy(update={"phase": phase, "parked_in": step}) for step in STEPS]
 
 
 @pytest.mark.parametrize("phase", sorted(ENDS))

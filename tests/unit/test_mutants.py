@@ -7,17 +7,20 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from rich.console import Console
 
 from proofs.mutants import tests_of as table
 from proofs.mutants.__main__ import _show, listed
-from proofs.mutants.calls import Known
+from proofs.mutants.calls import Calls, Known
 from proofs.mutants.forks import Job, ended
 from proofs.mutants.in_place import Loaded, changed
 from proofs.mutants.mutations import code_of, mutants_of
 from proofs.mutants.tests_of import ROOT
+from shared.core.ncrontab import parsed
 
 ENUMS = {"Phase": ("RECEIVED", "TRAINING", "ENDED")}
 
@@ -65,6 +68,12 @@ def test_a_line_becomes_each_small_mistake(line: str, becomes: set[str]) -> None
 )
 def test_nothing_that_is_for_people_or_for_the_checker_is_changed(code: str) -> None:
     assert [change for change in changes(code) if change not in ("x = Field()", "pass")] == []
+
+
+def test_that_what_is_zipped_has_one_length_is_not_changed() -> None:
+    assert changes("x = zip(a, b, strict=True)") == []
+    assert "x = zip(a, b, strict=True)" in changes("x = zip(a, b, strict=False)")
+    assert "x = Field(strict=False)" in changes("x = Field(strict=True)")
 
 
 def test_a_function_returns_the_opposite_or_nothing() -> None:
@@ -175,6 +184,15 @@ def test_the_command_fails_when_too_little_is_found_or_something_is_not_listed()
     assert shown(0, 100) == 0
     assert shown(1, 100) == 1
     assert shown(6, 100) == 1
+
+
+def test_what_a_test_calls_is_noted_though_an_earlier_one_had_it_cached() -> None:
+    parsed("0 0 3 * * 1")
+    assert parsed.cache_info().currsize
+    protocol = Calls().pytest_runtest_protocol(cast(pytest.Item, SimpleNamespace(nodeid="test")))
+    next(protocol)
+    assert not parsed.cache_info().currsize
+    protocol.close()
 
 
 def test_a_sample_is_tried_from_the_command_line() -> None:

@@ -1,3 +1,5 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,54 @@ def test_the_same_event_always_gives_the_same_id() -> None:
     assert names.run_id("census", "data", "v1") == "census-" + names.digest("census", "data", "v1")
     assert names.digest("a", "b") == names.digest("a", "b")
     assert names.digest("blob", "census", "data", "x.csv") == "0f437b6c5bce5c741b31"
+
+
+def test_what_is_stored_is_found_under_the_same_name_in_every_release() -> None:
+    at = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    assert names.run_id("census", "data", "v1") == "census-a6e7f9731ce2a627e21a"
+    assert names.delivery_run_id("census", "census-1", "a", 2) == "census-22d86a8efd0221c739ed"
+    assert (
+        names.version_id("census", "data", "x.csv", "0x1")
+        == "0f437b6c5bce5c741b31-8c81acc043d839302666"
+    )
+    assert names.slot_id("census", ("a", "b")) == "slots/census/bf0f526be1a6a6c84a61"
+    assert names.seat_id("service", "x") == "seats/f06f734fb57e14cc5c21"
+    assert names.inbox_prefix("census", ("a", "b")) == "inbox/census/bf0f526be1a6a6c84a61/"
+    assert names.index_name(at, "census-1") == "index/08227633600000000-census-1"
+    assert names.manifest_path("census", "census-1") == "runs/census/census-1/manifest.csv"
+    assert names.output_path("census", "census-1", 3, "a") == "runs/census/census-1/3/a"
+
+
+def test_runs_are_listed_the_newest_first() -> None:
+    at = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    times = [at + timedelta(microseconds=1), at, datetime(1990, 1, 1, tzinfo=UTC)]
+    listed = [names.index_name(time, "census-1") for time in times]
+    assert listed == sorted(listed)
+    assert len({len(name) for name in listed}) == 1
+
+
+def test_a_run_belongs_to_the_pipeline_that_its_id_begins_with() -> None:
+    assert names.pipeline_of(names.run_id("census-2026", "data")) == "census-2026"
+
+
+@pytest.mark.parametrize(
+    ("text", "can_be"),
+    [
+        ("census-1", True),
+        ("1", True),
+        ("a" * 100, True),
+        ("a" * 101, False),
+        ("", False),
+        ("-a", False),
+        ("a_", False),
+        ("A", False),
+        ("a/b", False),
+        ("..", False),
+        ("a\n", False),
+    ],
+)
+def test_the_id_of_a_run_is_a_plain_word_of_a_url(text: str, *, can_be: bool) -> None:
+    assert names.is_run_id(text) is can_be
 
 
 @given(PARTS, PARTS)

@@ -243,7 +243,7 @@ REFUSED = [
     ("0 R * * * *", "minute: a random time"),
     ("0 H/5 * * * *", "random"),
     ("0 R(5) * * * *", "random"),
-    ("0 5, * * * *", "minute"),
+    ("0 5, * * * *", "minute: that is no value"),
     ("0 5,, * * * *", "minute"),
     ("0 ,5 * * * *", "minute: ,5 is no value"),
     ("0 /5 * * * *", "minute: /5 is no value"),
@@ -254,7 +254,7 @@ REFUSED = [
     ("0 *-5 * * * *", "minute"),
     ("0 1-2-3 * * * *", "minute"),
     ("0 5.5 * * * *", "minute"),
-    ("0 \uff15 * * * *", "minute"),
+    ("0 \uff15 * * * *", "minute: that is no value"),
     ("0 99999999999 * * * *", "minute: 2147483647 is not within"),
     ("0 */99999999999 * * * *", "step"),
     ("0 */2147483648 * * * *", "step"),
@@ -305,7 +305,14 @@ def test_a_schedule_that_does_less_or_more_than_it_seems_has_a_hint(text: str, s
     assert says in hint
 
 
-@pytest.mark.parametrize("text", ["0 */30 * * * *", "0 0 3 * * 1", "*/59 * * * * *", "0 3 * * 1"])
+def test_the_hints_of_a_schedule_come_in_the_order_of_its_fields() -> None:
+    hints = hints_of("* */90 22-4 * * *")
+    assert [hint.partition(":")[0] for hint in hints] == ["second", "minute", "hour"]
+
+
+@pytest.mark.parametrize(
+    "text", ["0 */30 * * * *", "0 0 3 * * 1", "*/59 * * * * *", "0 3 * * 1", "0 5-5 * * * *"]
+)
 def test_a_plain_schedule_has_none(text: str) -> None:
     assert hints_of(text) == ()
 
@@ -320,10 +327,14 @@ def test_a_plain_schedule_has_none(text: str) -> None:
         ("0 0 3 * * {}", "Sunday Monday Tuesday Wednesday Thursday Friday Saturday"),
     ],
 )
-def test_each_name_stands_for_its_number_in_full(field: str, names: str) -> None:
+def test_each_name_in_full_stands_for_its_number_and_nothing_longer_does(
+    field: str, names: str
+) -> None:
     first = 1 if "January" in names else 0
     for number, name in enumerate(names.split(), start=first):
         assert parsed(field.format(name)) == parsed(field.format(number)), name
+        with pytest.raises(ValueError, match="is no value"):
+            parsed(field.format(f"{name}_"))
 
 
 def test_a_month_has_its_last_day_and_none_after_it() -> None:

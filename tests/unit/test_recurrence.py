@@ -207,6 +207,11 @@ def test_what_would_be_due_outside_the_calendar_is_not_due(frequency: str) -> No
     assert due_at_or_before(every(frequency, offset="1d"), at("0001-01-01")) is None
 
 
+def test_the_first_and_the_last_month_of_the_calendar_are_due() -> None:
+    assert due_at_or_before(every("Month"), at("0001-01-15")) == at("0001-01-01")
+    assert due_after(every("Month"), at("9999-11-15")) == at("9999-12-01")
+
+
 def test_a_next_due_time_outside_the_calendar_is_told() -> None:
     with pytest.raises(OverflowError):
         due_after(every("Month", 100_000, anchor="2026-01-01T00:00:00Z"), at("2026-01-02"))
