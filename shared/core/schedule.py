@@ -54,5 +54,5 @@ def dues_between(schedule: Schedule, after: datetime, until: datetime, most: int
         if due is None or due <= after:
             break
         found.append(due)
-        until = due - timedelta(microseconds=1)
+        until = due - timedelta.resolution
     return found[::-1]

@@ -16,7 +16,15 @@ from shared.core.placeholders import is_example_id, not_filled_in
     ],
 )
 def test_what_is_to_be_replaced_is_known(text: str) -> None:
-    assert not_filled_in(text) is not None
+    said = not_filled_in(text)
+    assert said is not None
+    what, cure = said
+    if text.lower().startswith("@microsoft"):
+        assert what == "its Key Vault reference is not resolved"
+        assert "Key Vault Secrets User" in cure
+    else:
+        assert what == "still holds a placeholder"
+        assert cure == "replace it with the value of your own"
 
 
 @pytest.mark.parametrize(
@@ -28,6 +36,7 @@ def test_what_is_to_be_replaced_is_known(text: str) -> None:
 )
 def test_a_value_is_left_alone(text: str) -> None:
     assert not_filled_in(text) is None
+    assert "<" in text or not_filled_in(text, anywhere=True) is None
 
 
 def test_within_an_address_brackets_are_placeholders() -> None:

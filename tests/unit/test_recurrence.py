@@ -88,6 +88,11 @@ def test_what_is_stored_is_read_again(recurrence: Recurrence) -> None:
     assert Recurrence.model_validate_json(recurrence.model_dump_json()) == recurrence
 
 
+@pytest.mark.parametrize("offset", ["0s", "1h", "-1h"])
+def test_an_offset_is_stored_as_people_write_it(offset: str) -> None:
+    assert every("Day", offset=offset).model_dump()["offset"] == offset
+
+
 @given(st.integers(1, 36), moments, moments)
 def test_months_are_counted_by_the_calendar_and_never_drift(
     interval: int, anchor: datetime, moment: datetime
