@@ -213,9 +213,11 @@ def test_what_a_record_leaves_out_means_what_it_always_meant(model: type[BaseMod
     [
         (
             Phase,
-            "waiting received created training trained judged awaiting_approval rolling_out "
-            "promoting verifying returning parked promoted unchanged finished rejected failed "
-            "cancelled timed_out superseded rolled_back",
+            (
+                "waiting received created training trained judged awaiting_approval rolling_out "
+                "promoting verifying returning parked promoted unchanged finished rejected failed "
+                "cancelled timed_out superseded rolled_back"
+            ),
         ),
         (Origin, "data schedule manual model roll_out rollback drift"),
         (Says, "for against open bad silent pending"),
