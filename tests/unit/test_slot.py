@@ -1,12 +1,13 @@
 """The arithmetic of turns: places, lines, budgets and failures in a row."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from shared.core.run import Phase
 from shared.core.slot import (
     Past,
+    Pause,
     Pauses,
     Slot,
     Turn,
@@ -215,6 +216,34 @@ def test_a_waiting_run_gives_way_to_the_newest_that_waits_or_began() -> None:
     assert overtaken_by(slot.begin("d", NOW, keep=9), NEWEST, "c") == "d"
     assert overtaken_by(slot, NEWEST, "unknown") is None
     assert overtaken_by(slot, pipeline(when_busy="queue"), "a") is None
+
+
+PAUSE = Pause(by="ada", at=NOW)
+
+
+def test_what_happened_until_the_last_resume_counts_no_more() -> None:
+    assert Pauses().counts(NOW)
+    assert not Pauses(resumed_at=NOW).counts(NOW)
+    assert Pauses(resumed_at=NOW).counts(NOW + SECOND)
+
+
+def test_a_pause_by_failures_is_in_force_until_somebody_resumes() -> None:
+    paused, before, after = Slot(paused=PAUSE), Pauses(), Pauses(resumed_at=NOW)
+    assert before.of_failures(paused) == PAUSE
+    assert after.of_failures(paused) is None
+    assert before.of_failures(Slot()) is None
+    assert before.of_failures() is None
+    assert Pauses(by_failures=PAUSE).of_failures() == PAUSE
+    assert Pauses(by_failures=PAUSE).of_failures(Slot()) is None
+    assert Pauses(by_failures=PAUSE, resumed_at=NOW).of_failures() is None
+
+
+@pytest.mark.parametrize("at", [NOW, NOW + 2 * HOUR])
+def test_nothing_is_paused_after_a_resume_whichever_clock_is_ahead(at: datetime) -> None:
+    later = Pause(by="bob", at=NOW + HOUR)
+    for paused in (Pauses(pause=later, by_failures=PAUSE), Pauses(pause=PAUSE, by_failures=later)):
+        assert paused.resumed(at) == Pauses(resumed_at=max(at, NOW + HOUR))
+    assert Pauses().resumed(at) == Pauses(resumed_at=at)
 
 
 def failures(slot: Slot, phases: dict[str, Phase | None], pauses: Pauses) -> tuple[str, ...]:
