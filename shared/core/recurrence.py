@@ -29,7 +29,6 @@ _FINER: Final[dict[str, dict[str, int]]] = {
     "Hour": {"minute": 0, "second": 0, "microsecond": 0},
     "Day": {"hour": 0, "minute": 0, "second": 0, "microsecond": 0},
     "Week": {"hour": 0, "minute": 0, "second": 0, "microsecond": 0},
-    "Month": {"day": 1, "hour": 0, "minute": 0, "second": 0, "microsecond": 0},
 }
 #: A Monday; the base of all slices where none is given.
 _FIRST_ANCHOR: Final = datetime(1, 1, 1, tzinfo=UTC)
@@ -121,12 +120,12 @@ def due_after(recurrence: Recurrence, moment: datetime) -> datetime:
 
 def _boundary(recurrence: Recurrence, moment: datetime, *, ahead: int) -> datetime:
     at = moment.astimezone(UTC) - recurrence.offset
-    # What is replaced are numbers; the checker asks whether it could be the time zone.
-    anchor = recurrence.anchor.replace(**_FINER[recurrence.frequency])  # type: ignore[arg-type]
     if recurrence.frequency == "Month":
-        base = _months(anchor)
+        base = _months(recurrence.anchor)
         passed = (_months(at) - base) // recurrence.interval + ahead
         return _first_of(base + passed * recurrence.interval) + recurrence.offset
+    # What is replaced are numbers; the checker asks whether it could be the time zone.
+    anchor = recurrence.anchor.replace(**_FINER[recurrence.frequency])  # type: ignore[arg-type]
     step = _STEPS[recurrence.frequency] * recurrence.interval
     return anchor + ((at - anchor) // step + ahead) * step + recurrence.offset
 

@@ -148,7 +148,7 @@ def remembers(pipeline: Pipeline) -> int:
     """Return how many beginnings a slot of `pipeline` has to remember."""
     budget = pipeline.budget
     # Runs that gave way stand between failures and are neither.
-    return max(1, budget.most_per_day or 0, 10 * (pipeline.pause_after or 0))
+    return max(budget.most_per_day or 1, 10 * (pipeline.pause_after or 0))
 
 
 def over_budget(slot: Slot, pipeline: Pipeline, run_id: str, now: datetime) -> str | None:
@@ -193,9 +193,9 @@ def overtaken_by(slot: Slot, pipeline: Pipeline, run_id: str) -> str | None:
     mine = next((turn for turn in slot.waiting if turn.run_id == run_id), None)
     if mine is None:
         return None
-    others = (turn for turn in (*slot.begun, *slot.waiting) if turn.run_id != run_id)
-    newer = [turn for turn in others if turn.number > mine.number]
-    return max(newer, key=lambda turn: turn.number).run_id if newer else None
+    others = [turn for turn in (*slot.begun, *slot.waiting) if turn.run_id != run_id]
+    newest = max((mine, *others), key=lambda turn: turn.number)
+    return newest.run_id if newest is not mine else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -20,7 +21,6 @@ from proofs.mutants.forks import Job, ended
 from proofs.mutants.in_place import Loaded, changed
 from proofs.mutants.mutations import code_of, mutants_of
 from proofs.mutants.tests_of import ROOT
-from shared.core.ncrontab import parsed
 
 ENUMS = {"Phase": ("RECEIVED", "TRAINING", "ENDED")}
 
@@ -187,6 +187,8 @@ def test_the_command_fails_when_too_little_is_found_or_something_is_not_listed()
 
 
 def test_what_a_test_calls_is_noted_though_an_earlier_one_had_it_cached() -> None:
+    # By its name: a file that imports a module is one of its tests.
+    parsed = import_module("shared.core.ncrontab").parsed
     parsed("0 0 3 * * 1")
     assert parsed.cache_info().currsize
     protocol = Calls().pytest_runtest_protocol(cast(pytest.Item, SimpleNamespace(nodeid="test")))

@@ -29,6 +29,13 @@ HOST = BASE.partition("/workspaces")[0]
         (f'" {BASE}/jobs "', JOBS),
         (f"{BASE}/jobs;", JOBS),
         (JOBS.replace(".net/", ".net:443/"), JOBS),
+        (JOBS.replace(".net/", ".net:80/"), JOBS.replace(".net/", ".net:80/")),
+        (JOBS.replace("https:", "http:").replace(".net/", ".net:80/"), JOBS.replace("s:", ":", 1)),
+        (f"PUT {BASE}/jobs", JOBS),
+        (f"patch {BASE}/jobs", JOBS),
+        (f"DELETE {BASE}/jobs", JOBS),
+        (f"GET {BASE}/jobs", JOBS),
+        (f"{BASE}/jobs ? api-version = 2.0 & details = true", f"{JOBS}&details=true"),
         (JOBS.replace("/e1/", "/e_1/"), JOBS.replace("/e1/", "/e_1/")),
     ],
 )

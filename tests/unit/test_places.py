@@ -60,6 +60,19 @@ def test_a_signature_is_taken_as_it_is(query: str) -> None:
     assert signature_in(query) == query.lstrip("?")
 
 
+MEMBERS = (
+    "sv sr st se sp sip spr si rscc rscd rsce rscl rsct sdd ses ss srt skoid sktid skt ske sks skv "
+    "saoid suoid scid skdutid sduoid"
+)
+
+
+@pytest.mark.parametrize("member", MEMBERS.split())
+def test_each_documented_member_of_a_signature_may_stand_in_it(member: str) -> None:
+    assert signature_in(f"{member}=1&sig=x") == f"{member}=1&sig=x"
+    assert signature_in(f"{member}=&sig=x") == f"{member}=&sig=x"
+    assert signature_in(f"{member}_=1&sig=x") is None
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -83,6 +96,16 @@ def test_what_is_no_url_or_has_no_signature_is_no_source() -> None:
 
 def test_a_location_is_escaped_once() -> None:
     assert escaped("/c/a b%20%.x") == "c/a%20b%20%25.x"
+    assert escaped("c/%2Fa%ff%fg%2") == "c/%2Fa%ff%25fg%252"
+
+
+def test_a_blob_elsewhere_is_copied_with_the_signature_that_came_with_it() -> None:
+    url = "https://other.blob.core.windows.net/c/a%20b?sv=1&sig=x"
+    found = source_of(url, "account", BASE)
+    assert found is not None
+    assert (found.url, found.signature, found.place) == (url, "sv=1&sig=x", None)
+    assert source_of(f"{BASE}c?sig=x", "account", BASE) is None
+    assert source_of(f"{url}&comp=list", "account", BASE) is None
 
 
 @pytest.mark.parametrize("folder", ["runs", "promote", "baselines"])

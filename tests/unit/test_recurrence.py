@@ -124,6 +124,27 @@ def test_a_month_does_not_keep_the_day_of_its_anchor() -> None:
     assert due_after(monthly, at("2026-01-31T10:00")) == at("2026-02-01")
 
 
+@pytest.mark.parametrize(
+    ("frequency", "due"),
+    [
+        ("Minute", "2026-06-15T12:34:00"),
+        ("Hour", "2026-06-15T12:00:00"),
+        ("Day", "2026-06-15T00:00:00"),
+        ("Week", "2026-06-11T00:00:00"),
+        ("Month", "2026-06-01T00:00:00"),
+    ],
+)
+def test_what_is_finer_than_the_frequency_is_ignored_of_an_anchor(frequency: str, due: str) -> None:
+    recurrence = every(frequency, anchor="2026-01-08T09:30:31.500000Z")
+    assert due_at_or_before(recurrence, at("2026-06-15T12:34:56")) == at(due)
+
+
+@pytest.mark.parametrize("offset", ["366d", "-366d"])
+def test_a_due_time_may_be_shifted_by_a_year_either_way(offset: str) -> None:
+    days = -366 if offset.startswith("-") else 366
+    assert every("Day", offset=offset).offset == timedelta(days=days)
+
+
 def test_a_week_keeps_the_day_of_its_anchor() -> None:
     thursdays = every("Week", anchor="2026-01-08T09:30:00Z")
     assert due_after(thursdays, at("2026-03-01")) == at("2026-03-05")

@@ -3,9 +3,20 @@ from typing import Any
 import pytest
 
 from shared.core.pipeline import RollOut
-from shared.core.roll_out import next_deliveries, not_begun, outcome, tried_again
+from shared.core.roll_out import (
+    Outcome,
+    collects_again,
+    delivered,
+    next_deliveries,
+    not_begun,
+    outcome,
+    still_wanted,
+    tally,
+    tried_again,
+    waiting_again,
+)
 from shared.core.run import Delivery, Phase, Run
-from tests.unit.samples import UPDATE, pipeline, run, tree
+from tests.unit.samples import MODEL, UPDATE, pipeline, promotion, run, tree
 
 NAMES = tuple("abcdefg")
 
@@ -112,6 +123,126 @@ def test_an_endpoint_that_serves_newer_data_does_not_stop_the_others() -> None:
         over = outcome(moved(shape, b=last))
         assert over is not None
         assert over.phase is end
+
+
+def ended(**outcomes: Phase) -> tuple[Delivery, ...]:
+    return tuple(
+        Delivery(endpoint=name, run_id=name, outcome=end, reason=f"why {name}")
+        for name, end in outcomes.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "over"),
+    [
+        (
+            {"a": Phase.UNCHANGED, "b": Phase.ROLLED_BACK},
+            Outcome(Phase.UNCHANGED, "a unchanged: why a; b rolled_back: why b"),
+        ),
+        (
+            {"a": Phase.UNCHANGED, "b": Phase.PARKED},
+            Outcome(Phase.PARKED, "0 of 2 endpoints are done; a unchanged: why a; b parked: why b"),
+        ),
+        (
+            {"a": Phase.PROMOTED, "b": Phase.CANCELLED},
+            Outcome(Phase.PARKED, "1 of 2 endpoints are done; b cancelled: why b"),
+        ),
+        (
+            {"a": Phase.SUPERSEDED, "b": Phase.SUPERSEDED},
+            Outcome(Phase.SUPERSEDED, "2 of 2 endpoints are done"),
+        ),
+        (
+            {"a": Phase.SUPERSEDED, "b": Phase.PROMOTED},
+            Outcome(Phase.PROMOTED, "2 of 2 endpoints are done"),
+        ),
+    ],
+)
+def test_a_roll_out_ends_in_front_of_a_person_where_anything_is_left_to_decide(
+    outcomes: dict[str, Phase], over: Outcome
+) -> None:
+    shape = rolling(names=("a", "b"), deliveries=ended(**outcomes))
+    assert outcome(shape) == over
+    assert tally(shape).parked is (Phase.PARKED in outcomes.values())
+
+
+def test_a_cancelled_roll_out_says_how_many_endpoints_have_the_model() -> None:
+    shape = rolling(cancelling=True, deliveries=ended(a=Phase.PROMOTED))
+    assert outcome(shape) == Outcome(
+        Phase.CANCELLED, "cancelled by a person; 1 of 7 endpoints are done"
+    )
+
+
+@pytest.mark.parametrize(
+    ("phase", "returning_to", "end"),
+    [
+        (Phase.PROMOTED, "rolled_back", Phase.PROMOTED),
+        (Phase.SUPERSEDED, "rolled_back", Phase.ROLLED_BACK),
+        (Phase.SUPERSEDED, "unchanged", Phase.UNCHANGED),
+        (Phase.SUPERSEDED, "start", Phase.SUPERSEDED),
+        (Phase.SUPERSEDED, None, Phase.SUPERSEDED),
+        (Phase.PARKED, "rolled_back", Phase.PARKED),
+    ],
+)
+def test_a_delivery_ends_as_its_model_did_and_not_as_what_took_its_endpoint_over(
+    phase: Phase, returning_to: str | None, end: Phase
+) -> None:
+    child = run(phase, promotion=promotion(returning_to=returning_to), reason="x" * 600)
+    known = delivered(Delivery(endpoint="a", run_id="a"), child)
+    assert known == Delivery(endpoint="a", run_id="a", outcome=end, reason="x" * 500)
+    bare = delivered(Delivery(endpoint="a", run_id="a"), run(Phase.SUPERSEDED))
+    assert (bare.outcome, bare.reason) == (Phase.SUPERSEDED, "")
+
+
+def wanting(**models: str | None) -> Run:
+    shape = rolling(names=tuple(models))
+    endpoints = tuple(
+        one.model_copy(update={"model": models[one.name]}) for one in shape.config.endpoints
+    )
+    return shape.model_copy(
+        update={"config": shape.config.model_copy(update={"endpoints": endpoints})}
+    )
+
+
+def test_a_delivery_is_still_wanted_while_its_endpoint_wants_the_same_model() -> None:
+    was = wanting(a="output1", b="output2").config
+    assert still_wanted("a", was, was)
+    assert not still_wanted("a", was, wanting(a="output2", b="output2").config)
+    assert not still_wanted("a", was, wanting(b="output2").config)
+    assert not still_wanted("c", was, wanting(c="output1").config)
+
+
+@pytest.mark.parametrize(
+    ("models", "again"),
+    [
+        ({"a": "output1", "b": "output2"}, False),
+        ({"a": "output1"}, False),
+        ({"a": "output1", "b": "output1"}, True),
+        ({"a": "output1", "c": "output2"}, True),
+        ({}, True),
+    ],
+)
+def test_models_are_collected_again_where_another_one_is_wanted(
+    models: dict[str, str], *, again: bool
+) -> None:
+    was = wanting(a="output1", b="output2").model_copy(update={"models": {"a": MODEL, "b": MODEL}})
+    now = wanting(**models).config if models else pipeline(endpoints=[])
+    assert collects_again(was, now) is again
+    one_left = was.model_copy(update={"models": {"a": MODEL}})
+    assert collects_again(one_left, was.config)
+
+
+def test_only_what_waits_for_a_person_is_looked_at_once_more() -> None:
+    shape = rolling(deliveries=ended(a=Phase.PROMOTED, b=Phase.PARKED, c=Phase.CANCELLED))
+    assert [one.outcome for one in waiting_again(shape)] == [Phase.PROMOTED, None, Phase.CANCELLED]
+
+
+def test_a_parked_delivery_whose_model_was_not_judged_so_is_followed_by_another() -> None:
+    shape = rolling(deliveries=ended(a=Phase.PARKED))
+    (same,) = tried_again(shape, shape.config)
+    (other,) = tried_again(shape, shape.config, judged=False)
+    (changed,) = tried_again(shape, wanting(a="output2").config)
+    assert (same.tried, other.tried, changed.tried) == (1, 2, 2)
+    assert same.run_id != other.run_id == changed.run_id
 
 
 def test_a_retry_never_repeats_what_is_done() -> None:

@@ -214,6 +214,7 @@ def test_a_waiting_run_gives_way_to_the_newest_that_waits_or_began() -> None:
     assert overtaken_by(slot, NEWEST, "a") == "c"
     assert overtaken_by(slot, NEWEST, "c") is None
     assert overtaken_by(slot.begin("d", NOW, keep=9), NEWEST, "c") == "d"
+    assert overtaken_by(slot.begin("b", NOW, keep=9), NEWEST, "a") == "b"
     assert overtaken_by(slot, NEWEST, "unknown") is None
     assert overtaken_by(slot, pipeline(when_busy="queue"), "a") is None
 

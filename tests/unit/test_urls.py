@@ -1,13 +1,17 @@
+from collections.abc import Callable
+
 import pytest
 
 from shared.core.urls import (
     filled_url,
     is_inner,
     is_loopback,
+    is_web_service,
     jobs_url,
     require_https,
     score_url,
     update_url,
+    web_service_url,
 )
 from tests.unit.samples import BASE, UPDATE
 
@@ -196,6 +200,108 @@ def test_what_no_service_is_at_is_an_inner_place_however_it_is_written(host: str
 @pytest.mark.parametrize("host", ["a.example", "10.0.0.1", "192.168.1.2", "[fd00::1]", "52.1.2.3"])
 def test_a_name_and_a_private_address_are_no_inner_places(host: str) -> None:
     assert not is_inner(f"https://{host}/x")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.1",
+        "127.0.0.0x1",
+        "0177.0.0.1",
+        "0x7f.1",
+        "127.0.0.1.",
+        "4026531841",  # 240.0.0.1
+        "[::]",
+        "[ff02::1]",
+        "LOCALHOST",
+        "LocalHost.",
+        "a.localhost",
+    ],
+)
+def test_an_inner_place_is_known_in_each_old_form_of_an_address(host: str) -> None:
+    assert is_inner(f"https://{host}/x")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "10.1",
+        "0x0a000001",
+        "012.0.0.1",
+        "4294967296",  # more than an address has
+        "1.2.3.4.5",
+        "127.0.0.1.example",
+        "notlocalhost",
+        "localhost.example",
+        "09.0.0.1",
+        "168.63.129.17",
+        "",
+    ],
+)
+def test_what_is_no_old_form_of_an_inner_address_is_none(host: str) -> None:
+    assert not is_inner(f"https://{host}/x")
+
+
+def test_a_resource_manager_url_keeps_its_version_or_gets_the_newest() -> None:
+    plain = ARM.partition("?")[0]
+    assert web_service_url(ARM) == ARM
+    newest = f"{plain}?api-version=2017-01-01"
+    assert web_service_url(plain) == web_service_url(f"{plain}/") == newest
+    assert web_service_url(f"{plain}?API-Version=2017-01-01") == newest
+    with pytest.raises(ValueError, match="2017-01-01 or 2016-05-01-preview"):
+        web_service_url(f"{plain}?api-version=2015-01-01")
+    assert is_web_service(ARM)
+    assert is_web_service(f"{plain}/")
+    assert not is_web_service(f"{plain}/x")
+    assert not is_web_service(UPDATE)
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("sig=SECRET", "sig"),
+        ("SECRET", "of this URL"),
+        ("SECRET&details=true", "of this URL"),
+        ("details=maybe", "details"),
+        ("details=true&details=true", "details"),
+        ("details=true&DETAILS=true", "details"),
+        ("format=" + "x" * 21, "format"),
+        ("format=", "format"),
+        ("api-version=", "api-version"),
+        ("api-version=2.0-x", "api-version"),
+        ("s%20ecret=1", "of this URL"),
+        ("a" * 32 + "=1", "of this URL"),
+    ],
+)
+@pytest.mark.parametrize("read", [jobs_url, score_url])
+def test_a_parameter_that_is_not_documented_is_refused_and_its_value_never_shown(
+    read: Callable[[str], str], query: str, shown: str
+) -> None:
+    with pytest.raises(ValueError, match=f"the query parameter {shown} is not one of") as caught:
+        read(f"{BASE}?{query}")
+    assert "SECRET" not in str(caught.value)
+
+
+def test_documented_parameters_are_kept_whatever_their_case() -> None:
+    query = "API-VERSION=2.0&Details=TRUE&FORMAT=" + "x" * 20
+    assert jobs_url(f"{BASE}/jobs?{query}") == f"{BASE}/jobs?{query}"
+    assert update_url(f"{UPDATE}?details=false") == UPDATE
+    with pytest.raises(ValueError, match="query parameter other"):
+        update_url(f"{UPDATE}?other=1")
+
+
+def test_a_token_may_choose_a_scoring_url_and_never_the_training_service() -> None:
+    assert score_url(f"{BASE}x{{name}}") == f"{BASE}x{{name}}/execute?api-version=2.0"
+    with pytest.raises(ValueError, match="cannot choose the training service"):
+        jobs_url(f"{BASE}x{{name}}")
+
+
+def test_an_address_of_a_machines_own_cloud_may_not_be_called() -> None:
+    with pytest.raises(ValueError, match="belongs to the machine itself"):
+        require_https("https://169.254.169.254/x", development=True)
+    for login in ("user@", ":password@", "user:password@"):
+        with pytest.raises(ValueError, match="user name or password"):
+            require_https(f"https://{login}host/x", development=False)
 
 
 def test_loopback_is_told_by_address_and_by_name() -> None:
