@@ -121,7 +121,7 @@ def _edits(node: ast.AST, place: _Place, enums: Enums) -> Iterator[_Edit]:
                 continue
             if isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant):
                 continue
-            for new in _instead(child, place, enums):
+            for new in _instead(node, child, place, enums):
                 changed = [*children[:at], new, *children[at + 1 :]]
                 whole = changed if isinstance(value, list) else new
                 here = replace(place, line=child) if isinstance(child, ast.stmt) else place
@@ -171,13 +171,23 @@ def _is_said(call: ast.AST, keyword: ast.AST) -> bool:
     return of_zip and isinstance(keyword, ast.keyword) and ast.unparse(keyword) == "strict=True"
 
 
-def _instead(child: ast.AST, place: _Place, enums: Enums) -> Iterator[ast.AST]:
+def _instead(parent: ast.AST, child: ast.AST, place: _Place, enums: Enums) -> Iterator[ast.AST]:
     union = isinstance(child, ast.BinOp) and isinstance(child.op, ast.BitOr)
     if union and not place.function:
         return  # of types
+    if _is_stripped(parent) and isinstance(child, ast.Constant):
+        # A set of characters: one more shows in no text that does not end with it.
+        yield ast.Constant("")
+        return
     yield from instead_of(child, enums)
     if isinstance(child, ast.Return):
         yield from returned(child, place.returns)
+
+
+def _is_stripped(node: ast.AST) -> bool:
+    """Whether a call takes characters off the ends of a text."""
+    called = node.func if isinstance(node, ast.Call) else None
+    return isinstance(called, ast.Attribute) and called.attr in ("strip", "lstrip", "rstrip")
 
 
 def _within(node: ast.AST, place: _Place) -> _Place:

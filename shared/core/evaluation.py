@@ -110,7 +110,8 @@ def choose_row(rows: Sequence[Row], wanted: Mapping[str, str | int]) -> Row:
         fits = _fitting(rows, column, value)
         fitting = [place for place in fitting if place in fits]
     if len(fitting) == 1:
-        return rows[fitting[0]]
+        (place,) = fitting
+        return rows[place]
     wish = ", ".join(f"{column}: {value}" for column, value in wanted.items())
     many = f"{len(fitting)} rows fit" if fitting else "no row fits"
     there = _described(rows, *wanted) or "no rows"
@@ -123,7 +124,7 @@ def metric_in(row: Row, name: str) -> float | None:
     Names are compared as `named_like` does.
     """
     found = numbers_like(row, name)
-    return row.metrics.get(found[0]) if len(found) == 1 else None
+    return row.metrics.get(*found) if len(found) == 1 else None
 
 
 def numbers_like(row: Row, name: str) -> tuple[str, ...]:
@@ -242,7 +243,8 @@ def _fitting(rows: Sequence[Row], column: str, value: str | int) -> set[int]:
         raise ValueError(
             f"gate.row: {many} named like {short(column)}; there are: {shown(columns)}"
         )
-    return {place for place, row in enumerate(rows) if _has(row, meant[0], value)}
+    (name,) = meant
+    return {place for place, row in enumerate(rows) if _has(row, name, value)}
 
 
 def _has(row: Row, column: str, value: str | int) -> bool:

@@ -111,8 +111,11 @@ def _members(value: object) -> Cells | None:
 def _pair(each: object) -> tuple[str, object] | None:
     if not _is_object(each) or not isinstance(each.get("name"), str):
         return None
-    values = [value for name, value in each.items() if name.casefold() in _VALUE]
-    return (str(each["name"]), values[0]) if len(values) == 1 else None
+    match [value for name, value in each.items() if name.casefold() in _VALUE]:
+        case [value]:
+            return str(each["name"]), value
+        case _:
+            return None
 
 
 def _leaves(members: Cells, path: str = "", depth: int = 0) -> Iterator[tuple[str, object]]:
@@ -133,7 +136,7 @@ def _leaves(members: Cells, path: str = "", depth: int = 0) -> Iterator[tuple[st
                 yield here, found
             else:
                 rest.append((inner, found))
-        if rest and not valued:
+        if not valued:
             hint = f"name a member of it, such as {short(f'{here}.{rest[0][0]}')}"
             yield here, Unfit(f"is an object, not a number: {hint}")
         yield from _leaves(rest, f"{here}.", depth + 1)

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -7,6 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.evaluation import Row, choose_row, metric_in, read_evaluation
+from shared.core.evaluation_json import rows_of_json
+from shared.core.evaluation_names import short, shown
+from shared.core.evaluation_text import first_invisible, looks_like, named
 
 #: A real run: the whole content of the output (studio-classic §7).
 REGRESSION = (
@@ -154,6 +158,15 @@ def test_the_line_by_which_a_spreadsheet_says_its_separator_is_no_header() -> No
     assert table("sep=\t\nAUC\n0.9\n", "e.tsv") == table("AUC\n0.9\n")
     with pytest.raises(ValueError, match="line 3: 3 cells"):
         table("sep=,\nAUC,F1\n1,2,3\n")
+
+
+def test_a_first_line_that_is_a_comment_is_named_and_no_other() -> None:
+    with pytest.raises(ValueError, match="line 1 seems to be a comment: remove it"):
+        table("# made by x\nAUC,F1\n0.9,0.8\n")
+    with pytest.raises(ValueError, match="line 2: 2 cells, but the header has 1; quote a cell"):
+        table("AUC\n0.9,0.8\n")
+    with pytest.raises(ValueError, match="line 2: 3 cells"):
+        table("#,AUC\n1,2,3\n")
 
 
 def test_a_column_without_a_name_is_named_by_its_place() -> None:
@@ -340,6 +353,128 @@ def test_a_secret_that_is_a_name_is_in_no_message() -> None:
         read_evaluation(twice, "e.json", lambda text: text.replace("sesame", "***"))
 
 
+def test_numbers_of_json_are_kept_as_they_are_written_and_texts_are_cleaned() -> None:
+    (cells,) = rows_of_json('{"AUC": 0.50, "Model": "left"}', lambda text: f"{text}+")
+    assert cells == [("AUC+", "0.50"), ("Model+", "left+")]
+
+
+def test_an_object_is_read_by_the_names_that_lead_to_its_members_eight_levels_deep() -> None:
+    def nested(levels: int) -> str:
+        return '{"a": ' * levels + "1" + "}" * levels
+
+    assert document(nested(9))[0].metrics == {".".join("a" * 9): 1.0}
+    deeper = document(nested(10))[0]
+    assert deeper.metrics == {}
+    assert deeper.unfit[".".join("a" * 9)] == "is an object, not a number"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("metrics", "regression_metrics", "classification metrics", "binaryClassificationMetrics"),
+        *("multiclass-classification-metrics", "multilabel_classification_metrics"),
+        *("clusteringMetrics", "forecasting_metrics", "ranking_metrics", "evaluation_metrics"),
+        "model_metrics",
+    ],
+)
+def test_an_object_of_metrics_is_read_as_if_it_was_not_there(name: str) -> None:
+    assert document(f'{{"{name}": {{"AUC": 0.9}}}}')[0].metrics == {"AUC": 0.9}
+    assert document(f'{{"test_{name}": {{"AUC": 0.9}}}}')[0].metrics == {f"test_{name}.AUC": 0.9}
+
+
+@pytest.mark.parametrize("value", ["value", "Value", "numberValue"])
+def test_a_list_of_names_and_values_is_read_as_an_object(value: str) -> None:
+    listed = f'[{{"name": "AUC", "{value}": 0.9}}, {{"name": "F1", "{value}": 0.8}}]'
+    assert document(f'{{"metrics": {listed}}}')[0].metrics == {"AUC": 0.9, "F1": 0.8}
+    (row,) = document(f'{{"metrics": [{{"name": "AUC", "{value}": 0.9, "numbervalue": 1}}]}}')
+    assert row.unfit.keys() == {"metrics"} or value == "numbervalue"
+    assert document(f'{{"AUC": {{"{value}": 0.9}}}}')[0].metrics == {"AUC": 0.9}
+
+
+def test_an_object_in_place_of_a_number_is_told_by_the_first_of_its_members() -> None:
+    (row,) = document('{"AUC": {"macro": 0.9, "micro": 0.8}, "F1": {"value": 0.7, "by": 1}}')
+    assert row.unfit == {
+        "AUC": "is an object, not a number: name a member of it, such as AUC.macro"
+    }
+    assert row.metrics == {"AUC.macro": 0.9, "AUC.micro": 0.8, "F1": 0.7, "F1.by": 1.0}
+
+
+def test_a_text_is_shown_whole_up_to_sixty_characters_and_twenty_names() -> None:
+    assert short("x" * 60) == "x" * 60
+    assert short("x" * 61) == "x" * 59 + "…"
+    names = [str(number) for number in range(22)]
+    assert shown(names[:20]) == ", ".join(names[:20])
+    assert shown(names) == ", ".join([*names[:20], "and 2 more"])
+
+
+def test_a_character_that_nobody_sees_is_named() -> None:
+    assert named("\x00") == "U+0000 (null)"
+    assert named("\x01") == "U+0001 (a control character)"
+    assert named("\u200b") == "U+200B (zero width space)"
+    assert first_invisible("a\u200bb\ufeff") == "U+200B (zero width space)"
+    assert first_invisible("ab") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "looks"),
+    [
+        ("\uff10.\uff19", "0.9"),
+        ("\u22121", "-1"),
+        ("\u20131", "-1"),
+        ("\u0663", "3"),
+        ("0\u200b9", "09"),
+        ("a+", "a+"),
+    ],
+)
+def test_a_text_is_compared_with_a_number_by_its_looks(text: str, looks: str) -> None:
+    assert looks_like(text) == looks
+
+
+@pytest.mark.parametrize(
+    ("start", "form"),
+    [
+        (b"PK\x03\x04", "a ZIP archive or a workbook (.xlsx)"),
+        (b"\xd0\xcf\x11\xe0", "a workbook (.xls)"),
+        (b"\x1f\x8b", "a gzip file"),
+        (b"PAR1\x15", "a Parquet file"),
+        (b"%PDF-1.7", "a PDF file"),
+        (b" \n<?xml ?>", "XML"),
+        (b"<!DOCTYPE html>", "HTML"),
+        (b"<HTML>", "HTML"),
+    ],
+)
+def test_a_file_of_another_form_is_named(start: bytes, form: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"it seems to be {form}: write CSV or JSON")):
+        read_evaluation(start, "evaluation.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16", "utf-32", "utf-8-sig"])
+def test_a_text_is_read_in_each_form_that_is_certain(encoding: str) -> None:
+    for text in ("AUC\n0.9\n", "AUC,F1\n0.9,0.8\n0.5,0.25\n"):
+        assert read_evaluation(text.encode(encoding), "e.csv") == table(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"AUC\n0.\x009\n", r"line 2 holds U\+0000 \(null\)"),
+        (b"A\x00U\x00C", "line 1 holds"),
+        (b"\x00A\x00\x00", "line 1 holds"),
+    ],
+)
+def test_a_text_with_zero_bytes_that_is_in_no_form_is_refused_with_the_line(
+    content: bytes, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_evaluation(content, "e.csv")
+
+
+def test_a_line_that_names_a_type_is_left_out_and_no_other() -> None:
+    for line in ("#TYPE System.Object", "  #type x"):
+        assert table(f"{line}\nAUC\n0.9\n") == table("AUC\n0.9\n")
+    assert table("#TYPED\n0.9\n")[0].metrics == {"#TYPED": 0.9}
+
+
 def test_a_long_run_of_invisible_characters_costs_no_time() -> None:
     assert table("AUC\nx" + "\u200b" * 120_000 + "x\n")[0].labels["AUC"]
 
@@ -357,6 +492,30 @@ def test_several_rows_without_a_rule_are_never_guessed() -> None:
         choose_row([LEFT, RIGHT], {})
     with pytest.raises(ValueError, match=r"2 rows: row 1, row 2; .*such as row: {number: 1}$"):
         choose_row(table(REGRESSION), {})
+
+
+def test_a_choice_is_advised_as_it_is_written_in_the_file() -> None:
+    rows = (Row({"Größe: x": "größer"}, {}), Row({"Größe: x": "kleiner"}, {}))
+    with pytest.raises(ValueError, match=r'such as row: {"Größe: x": "größer"}$'):
+        choose_row(rows, {})
+
+
+def test_a_choice_that_fits_nothing_shows_the_numbers_that_were_asked_for() -> None:
+    rows = table("Model,Trees,AUC\nleft,8.0,0.9\nright,16.0,0.8\n")
+    said = r"there are: row 1 \(Trees: 8.0, Model: left\), row 2 \(Trees: 16.0, Model: right\)$"
+    with pytest.raises(ValueError, match=said):
+        choose_row(rows, {"trees": 9})
+
+
+def test_a_number_is_chosen_as_it_is_written_or_by_its_value() -> None:
+    rows = table("Trees,AUC\n8.0,0.9\nInfinity,0.8\n")
+    assert choose_row(rows, {"Trees": 8}) is rows[0]
+    assert choose_row(rows, {"Trees": "8.0"}) is rows[0]
+    assert choose_row(rows, {"Trees": "infinity"}) is rows[1]
+    with pytest.raises(ValueError, match="no row fits"):
+        choose_row(rows, {"Trees": "8"})
+    bare = Row({}, {"Trees": 8.0})  # as a record has it, without what was written
+    assert choose_row([bare], {"Trees": "8.0"}) is bare
 
 
 def test_an_advised_choice_is_one_that_works() -> None:

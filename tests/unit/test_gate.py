@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from shared.core.evaluation import Row, read_evaluation
-from shared.core.gate import Result, Rule, Verdict, direction_of, judge, refused
+from shared.core.gate import Result, Rule, Verdict, direction_of, judge, judged_again, refused
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 DISTANCES = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
@@ -244,6 +244,49 @@ def test_every_rule_must_hold_and_every_failure_is_told() -> None:
     assert [each.passed for each in verdict.results] == [True, False, False]
     assert verdict.row == {"Model": "left"}
     assert verdict.metrics == {"AUC": 0.9, "F-1": 0.7, "log_loss": 0.5}
+
+
+def test_what_a_rule_said_is_kept_with_all_its_numbers() -> None:
+    verdict = judge([rule(at_least=0.8)], Row({}, {"AUC": 0.7}), [], first_allowed=False)
+    assert verdict.results == (
+        Result(
+            metric="AUC",
+            rule="at_least",
+            bound=0.8,
+            value=0.7,
+            live=None,
+            passed=False,
+            why="AUC 0.7 is below at_least 0.8",
+        ),
+    )
+    compared = result(rule(max_drop=0.1), 0.8, {"AUC": 0.9})
+    assert (compared.bound, compared.value, compared.live) == (0.1, 0.8, 0.9)
+    assert compared.why == "AUC 0.8 is 0.1 under the live model's 0.9; max_drop is 0.1"
+
+
+def test_two_hundred_numbers_are_kept_in_their_order_those_with_a_rule_first() -> None:
+    numbers = {f"m{250 - number}": float(number) for number in range(250)}
+    row = Row({"Model": "left"}, {**numbers, "a u c": 0.9, "F1": math.nan})
+    kept = judge([rule(at_least=0.8)], row, [], first_allowed=False).metrics
+    assert list(kept) == ["a u c", *list(numbers)[:199]]
+    assert len(kept) == 200
+
+
+def test_a_model_is_judged_again_by_what_was_kept_of_it() -> None:
+    rules = [rule(max_drop=0.1)]
+    row = Row({"Model": "left"}, {"AUC": 0.8})
+    first = judge(rules, row, [{"AUC": 0.85}], first_allowed=False)
+    assert first.passed
+    again = judged_again(first, rules, [{"AUC": 0.95}], first_allowed=False)
+    assert again == judge(rules, row, [{"AUC": 0.95}], first_allowed=False)
+    assert not again.passed
+    assert judged_again(first, rules, [], first_allowed=True).passed
+    assert not judged_again(first, rules, [], first_allowed=False).passed
+
+
+def test_a_text_that_looks_like_a_number_fails_with_the_character_that_is_odd() -> None:
+    odd = judge([rule(at_least=0)], Row({"AUC": "0\u202491"}, {}), [], first_allowed=True)
+    assert odd.reason.startswith("AUC is not a number: 0\u202491, with ")
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,61 @@ def test_every_way_that_looks_repeat_ends_with_a_verdict(
         assert watched.looks(*[*seen] * 30) is not W, seen
 
 
+@pytest.mark.parametrize("returning", [True, False])
+@pytest.mark.parametrize("before", [None, BEFORE, SILENT])
+@pytest.mark.parametrize("expected", [None, AFTER])
+def test_every_look_is_kept_with_its_verdict_whichever_that_is(
+    before: ProbeAnswers | None, expected: ProbeAnswers | None, *, returning: bool
+) -> None:
+    for seen in product(KINDS, repeat=2):
+        watched, made = Watched(case(before, expected), returning), 0
+        while made < 60:
+            made += 1
+            if watched.look(seen[made % 2]) is not W:
+                break
+        assert watched.judged.looks.all.looks == made, seen
+
+
+PENDING, DONE = Progress.PENDING, Progress.DONE
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        Look(PENDING, AFTER),
+        Look(DONE, AFTER, "models/old"),
+        Look(DONE, BEFORE, TARGET),
+        untold(BEFORE, TARGET),
+        untold(BEFORE),
+    ],
+)
+def test_what_the_service_says_is_kept_with_the_looks(look: Look) -> None:
+    watched = Watched(case(BEFORE))
+    watched.looks(*[look] * ENOUGH)
+    assert watched.judged.verdict is not W
+    assert watched.judged.looks.all.looks == ENOUGH
+
+
+@pytest.mark.parametrize(
+    ("known", "seen", "steady"),
+    [
+        (case(BEFORE), [AFTER] * 2, True),
+        (case(BEFORE), [OTHER, AFTER, OTHER], False),
+        (case(None), [AFTER] * ENOUGH, True),
+        (case(None), [OTHER, AFTER] * ENOUGH, False),
+        (case(BEFORE, AFTER), [AFTER] * 2, True),
+        (case(BEFORE), [Look(DONE, BEFORE, TARGET)] * ENOUGH, True),
+        (case(SILENT), [SILENT] * ENOUGH, False),
+    ],
+)
+def test_the_answers_of_a_live_model_are_kept_where_they_are_the_same_from_look_to_look(
+    known: Case, seen: list[ProbeAnswers | Look], *, steady: bool
+) -> None:
+    watched = Watched(known)
+    assert watched.looks(*seen) is L
+    assert watched.judged.steady is steady
+
+
 def test_live_takes_two_good_looks_in_a_row_that_agree_or_three_that_vary() -> None:
     lives, new = 0, (AFTER, OTHER)
     for seen in product(KINDS, repeat=4):
@@ -242,6 +297,15 @@ def test_answers_to_other_probe_rows_are_never_compared(
             other.judged.steady,
         )
     assert watched.judged.verdict is L
+
+
+def test_answers_vary_only_where_three_looks_had_answers_to_the_same_rows() -> None:
+    elsewhere = OTHER.model_copy(update={"request": "other rows"})
+    watched = Watched(replace(case(BEFORE), looks=NO_LOOKS.showing(elsewhere)))
+    assert watched.looks(AFTER, OTHER) is W
+    assert watched.look(AFTER) is L
+    gone = Watched(replace(case(more(BEFORE)), looks=NO_LOOKS.showing(OTHER)))
+    assert gone.looks(more(AFTER), more(OTHER)) is W  # the first had lost a column
 
 
 @pytest.mark.parametrize("ahead", [OTHER, SILENT, BROKEN])

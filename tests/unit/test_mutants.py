@@ -42,6 +42,7 @@ def changes(code: str) -> list[str]:
         ("x = 5", {"x = 6", "x = 4"}),
         ("x = True", {"x = False"}),
         ("x = 'queue'", {"x = 'queue_'"}),
+        ("x = a.rstrip('/')", {"x = a.rstrip('')"}),
         ("x = Phase.ENDED", {"x = Phase.RECEIVED"}),
         ("f(a, most=b)", {"pass", "f(a)"}),
         ("raise ValueError('it is none')", {"pass"}),
