@@ -2,14 +2,17 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 import pytest
+from pydantic import BaseModel
 
 from shared.core.blobs import BlobVersion
 from shared.core.proof import Look, ProbeAnswers, Progress, Seen
-from shared.core.redact import Redactor, redact, secrets_among
+from shared.core.redact import Redactor, one_line, redact, secrets_among, words_in
 from tests.unit.samples import MODEL, blob
 
 SIGNATURE = "c2lnbmF0dXJl%3D"
@@ -141,6 +144,26 @@ def test_a_known_value_is_found_inside_of_base64() -> None:
         assert not [inside[at : at + 16] for at in (4, 10) if inside[at : at + 16] in shown]
 
 
+@pytest.mark.parametrize("size", [21, 22, 23])
+@pytest.mark.parametrize(("before", "cut"), [("", 0), ("u", 2), ("us", 3)])
+def test_all_of_a_known_value_is_found_inside_of_base64(before: str, cut: int, size: int) -> None:
+    secret = "p4ss;word=In/Xq7Zk2Lm9?"[:size]
+    size += len(before)
+    inside = base64.b64encode(f"{before}{secret}{'x' * (6 - size % 3)}".encode()).decode()
+    # The last character is also of what follows, unless three bytes end there.
+    end = size // 3 * 4 + (size % 3 and size % 3)
+    shown = Redactor(secret).text(f"given <{inside}>")
+    assert shown == f"given <{inside[:cut]}***{inside[end:]}>"
+    by_url = inside.replace("+", "-").replace("/", "_")
+    shown = Redactor(secret).text(f"given <{by_url}>")
+    assert shown == f"given <{by_url[:cut]}***{by_url[end:]}>"
+
+
+def test_a_known_value_is_hidden_with_the_end_of_its_line() -> None:
+    assert Redactor("abcdefgh\n").text("it is abcdefgh\nhere") == "it is ***here"
+    assert Redactor("abcdefgh\n").text("it is abcdefgh here") == "it is *** here"
+
+
 def test_the_keys_in_a_connection_string_are_known_too() -> None:
     connection = f"AccountName=x;AccountKey={ACCOUNT_KEY[:-2]}QQ;Other=1"
     redactor = Redactor(connection, f"BlobEndpoint=x;SharedAccessSignature=sv=1&sig={SIGNATURE}")
@@ -214,6 +237,8 @@ def test_keys_that_are_told_never_push_out_those_of_the_settings(
     redactor.learn_told(*(f"told-{number:08d}" for number in range(60)))
     assert redactor.text("of-the-settings") == "***"
     assert redactor.text("told-00000059") == "***"
+    assert redactor.text("told-00000011") == "***"  # with that of the settings they are fifty
+    assert redactor.text("told-00000010") == "told-00000010"
     assert redactor.text("told-00000001") == "told-00000001"
 
 
@@ -309,6 +334,224 @@ def test_no_text_takes_long_whatever_is_in_it(piece: str) -> None:
     many = Redactor(DRAWN, "ab+/c=", 'tK9/+="q\\u0041 8dJ3-Zr')
     many.text("sig" + piece * (100_000 // len(piece)) + "x")  # by its square it takes hours
     redact(piece * (100_000 // len(piece)))
+
+
+@pytest.mark.parametrize(
+    ("character", "spelled"),
+    [
+        *(("<", "&lt;"), (">", "&gt;"), ("&", "&amp;"), ('"', "&quot;"), ("'", "&apos;")),
+        *((" ", "+"), ("+", " "), ("+", "-"), ("/", "_"), ("\n", r"\n"), ("\r", r"\r")),
+        *(("\t", r"\t"), ("\n", r"\\\\n"), ("/", r"\/"), ("ß", "%C3%9F"), ("ß", "%25c3%259f")),
+        *(
+            ("ß", r"\u00df"),
+            ("ß", r"\\u00DF"),
+            ("ß", "&#223;"),
+            ("ß", "&#xDF;"),
+            ("=", "%2525253D"),
+        ),
+    ],
+)
+def test_each_character_of_a_known_value_is_found_as_others_write_it(
+    character: str, spelled: str
+) -> None:
+    redactor = Redactor(f"Abcdef{character}Ghijkl")
+    assert redactor.text(f"it is Abcdef{spelled}Ghijkl here") == "it is *** here"
+    assert redactor.text(f"it is Abcdef{spelled}x") == f"it is Abcdef{spelled}x"
+
+
+def test_a_value_that_ends_with_its_padding_is_found_without_it() -> None:
+    redactor = Redactor("c2VjcmV0MQ==")
+    for spelled in ("c2VjcmV0MQ==", "c2VjcmV0MQ", "c2VjcmV0MQ%3D", "c2VjcmV0MQ%3D%3D"):
+        assert redactor.text(f"it is {spelled} here") == "it is *** here"
+    assert redactor.text("it is c2VjcmV0MQ=== here") == "it is ***= here"
+    assert Redactor("abc==").text("abc= or abc==") == "abc= or ***"
+
+
+@pytest.mark.parametrize(
+    "word", ["true", "False", "null", "NONE", "nan", "error", "code", "message"]
+)
+def test_a_usual_word_is_no_secret(word: str) -> None:
+    assert Redactor(word).text(f"a {word} here") == f"a {word} here"
+
+
+def test_a_short_value_is_a_secret_from_four_characters_on_where_it_stands_alone() -> None:
+    redactor = Redactor("abc", "wxyz", "klmnopq", "rstuvwxy")
+    assert redactor.text("abc wxyz xwxyz wxyz1") == "abc *** xwxyz wxyz1"
+    assert redactor.text("klmnopq 1klmnopq") == "*** 1klmnopq"
+    assert redactor.text("1rstuvwxy2") == "1***2"
+
+
+def test_a_value_is_a_secret_up_to_sixteen_thousand_characters() -> None:
+    longest = "a" * 16 * 1024
+    assert Redactor(longest).text(f"<{longest}>") == "<***>"
+    assert Redactor(f"{longest}a").text(f"<{longest}a>") == f"<{longest}a>"
+
+
+def test_the_longest_of_several_values_is_hidden_first() -> None:
+    redactor = Redactor("secret-one", "secret-one-and-two")
+    assert redactor.text("it is secret-one-and-two") == "it is ***"
+    assert redactor.known("it is secret-one") == "it is ***"
+
+
+def test_a_number_is_hidden_from_eight_digits_on() -> None:
+    redactor = Redactor("1234567", "12345678")
+    assert redactor.text("1234567") == "1234567"
+    assert redactor.text("12345678") == "***"
+    assert redactor.text("+87654321.5e-3") == "+87654321.5e-3"
+
+
+def test_a_name_is_not_given_up_for_a_value_of_fewer_than_sixteen_characters() -> None:
+    redactor = Redactor("abcdefghijklmno", "ABCDEFGHIJKLMNOP")
+    assert not redactor.names_secret("abcdefghijklmno.csv")
+    assert redactor.names_secret("ABCDEFGHIJKLMNOP.csv")
+    assert redactor.names_secret(DRAWN)
+
+
+def test_a_word_in_clear_is_known_as_such() -> None:
+    redactor = Redactor(public=frozenset({"production"}))
+    assert redactor.is_public("production")
+    assert not redactor.is_public("other")
+
+
+def test_a_key_that_a_service_tells_is_a_secret_from_eight_characters_on() -> None:
+    redactor = Redactor()
+    redactor.learn_told("abcdefg", "hijklmno", "runs/abcdefgh")
+    assert redactor.text("abcdefg hijklmno runs/abcdefgh") == "abcdefg *** runs/abcdefgh"
+
+
+@pytest.mark.parametrize("count", [10, 64, 65, 200])
+def test_a_value_is_found_among_however_many_are_known(count: int) -> None:
+    known = [f"key-{number:08d}" for number in range(count)]
+    redactor = Redactor(*known, "a b-c!d e-f!")  # the last has nothing to look for first
+    text = f"it is {known[0]} or {known[-1]} or a b-c!d e-f!."
+    assert redactor.text(text) == "it is *** or *** or ***."
+
+
+def test_texts_are_cleaned_in_every_kind_of_collection_sixty_levels_deep() -> None:
+    redactor = Redactor("secret-value")
+    for kind in (list, tuple, set, frozenset):
+        assert redactor.clean(kind(["secret-value", "b"])) == kind(["***", "b"])
+    deep: object = "secret-value here"
+    for _ in range(60):
+        deep = [deep]
+    assert repr(redactor.clean(deep)) == "[" * 60 + "'*** here'" + "]" * 60
+    assert repr(redactor.clean([deep])) == "[" * 61 + "'***'" + "]" * 61
+
+
+@dataclass(frozen=True)
+class Nest:
+    inner: object
+
+
+class Shell(BaseModel):
+    inner: Any
+
+
+@pytest.mark.parametrize("nest", [Nest, lambda inner: Shell(inner=inner), lambda one: {"in": one}])
+def test_fields_members_and_keys_are_followed_as_deeply(nest: Callable[[object], object]) -> None:
+    def nested(levels: int, inner: object) -> object:
+        for _ in range(levels):
+            inner = nest(inner)
+        return inner
+
+    redactor = Redactor("secret-value")
+    assert redactor.clean(nested(60, "secret-value here")) == nested(60, "*** here")
+    hidden = redactor.clean(nested(61, "secret-value here"))
+    assert "here" not in repr(hidden)
+    assert repr(hidden).count("***") == (2 if isinstance(hidden, dict) else 1)
+
+
+def test_what_holds_no_secret_is_the_same_object_afterwards() -> None:
+    holder = Holder("a", ("b",), {"c": ["d"]}, blob())
+    assert Redactor("secret-value").clean(holder) is holder
+    assert Redactor("secret-value").clean(Holder) is Holder
+    assert Redactor("secret-value").clean(None) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("X_KEY", "KEYS", "MY_SECRET", "SECRETS2", "TOKEN", "PASSWORD", "PASSWD", "PWD", "SAS"),
+        *("a_signature", "IDENTITY_HEADER", "CONNECTION_STRING", "ConnectionString1"),
+    ],
+)
+def test_a_setting_is_a_secret_by_its_name_from_eight_characters_on(name: str) -> None:
+    assert list(secrets_among({name: "abcdefgh"})) == ["abcdefgh"]
+    assert list(secrets_among({name: "abcdefg"})) == []
+    assert list(secrets_among({f"{name}_URL": "abcdefgh"})) == []
+
+
+@pytest.mark.parametrize(
+    "member", ["AccountKey", "SharedAccessKey", "sharedaccesssignature", "sig", " sig "]
+)
+@pytest.mark.parametrize("between", [";", "&", "?"])
+def test_a_setting_is_a_secret_by_a_member_that_is_one(member: str, between: str) -> None:
+    value = f"Name=x{between}{member}=a2V5a2V5"
+    assert list(secrets_among({"LAKE": value})) == [value]
+    assert Redactor(value).text("it is a2V5a2V5") == "it is ***"
+    assert list(secrets_among({"LAKE": f"Name=x{between}{member}="})) == []
+    assert list(secrets_among({"LAKE": f"Name=x{between}other=a2V5a2V5"})) == []
+
+
+def test_every_text_in_json_is_a_word_and_so_is_each_part_of_a_path() -> None:
+    found = list(words_in({"a/b": ["c", 1, None, {"d": ("e",)}]}))
+    assert found == ["a/b", "a", "b", "c", "c", "d", "d", "e", "e"]
+
+
+def test_what_cannot_be_printed_is_shown_as_an_escape() -> None:
+    assert one_line("a\nb\x00ä") == r"a\nb\x00ä"
+    assert one_line("plain ä") == "plain ä"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("signature", "PrimaryKey", "secondary key", "api_key", "access-key", "client_secret"),
+        *("clientsecret", "authorization", "x-functions-key"),
+    ],
+)
+def test_a_value_beside_the_name_of_a_secret_is_hidden_from_sixteen_characters_on(
+    name: str,
+) -> None:
+    assert redact(f"{name}: abcdefghijklmnop.") == f"{name}: ***"
+    assert redact(f"{name}: abcdefghijklmno") == f"{name}: abcdefghijklmno"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("sig=ab", "sig=***"),
+        ("Bearer ab", "Bearer ***"),
+        ("bearer+ab", "bearer+***"),
+        ("Basic abcdefghijklmnop", "Basic ***"),
+        ("Basic abcdefghijklmno", "Basic abcdefghijklmno"),
+        ("SharedKey account:ab", "SharedKey account:***"),
+        ("SharedAccessKey=ab;x=1", "SharedAccessKey=***;x=1"),
+        ("sharedaccesssignature=ab", "sharedaccesssignature=***"),
+        ("AccountKey=ab", "AccountKey=***"),
+        ("https://a/b?x-amz-signature=ab&y=1, more", "https://a/b?*** more"),
+        ("https://a/b?signature=ab", "https://a/b?***"),
+        ("https://a/b%3Fx=1%26sig%3Dab", "https://a/b?***"),
+        ("eyJabcde.f", "***"),
+        ("eyJabcd.f", "eyJabcd.f"),
+        ("xeyJabcde.f", "xeyJabcde.f"),
+        ("design: ab", "design: ab"),
+    ],
+)
+def test_a_secret_is_found_by_what_stands_before_it(text: str, shown: str) -> None:
+    assert redact(text) == shown
+
+
+@pytest.mark.parametrize("pad", ["=", "%3D", "%253d", r"\u003d", "&#61;", "&#x3D;"])
+def test_the_shape_of_a_signature_is_known_by_its_padding(pad: str) -> None:
+    assert redact(f"it is {DRAWN.rstrip('=')}{pad} here") == "it is *** here"
+    plain = DRAWN.rstrip("=")
+    assert redact(f"it is {plain} here") == f"it is {plain} here"
+
+
+def test_what_has_no_capitals_is_no_signature_whatever_its_length() -> None:
+    for word in (DRAWN.lower(), DRAWN.upper()):
+        assert redact(f"it is {word} here") == f"it is {word} here"
 
 
 def test_many_known_keys_cost_no_more_than_the_length_of_the_text() -> None:
