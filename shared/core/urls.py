@@ -259,7 +259,7 @@ def _parameters(query: str) -> list[tuple[str, str]]:
             its value never shown: it may be a signature.
     """
     pairs = parse_qsl(query, keep_blank_values=True)
-    bare = {unquote(part) for part in query.split("&") if "=" not in part}
+    bare = {unquote(part) for part in query.split("&")}  # a name is one where it has no value
     names = [name.lower() for name, _ in pairs]
     for (name, value), known in zip(pairs, names, strict=True):
         form = _PARAMETERS.get(known)

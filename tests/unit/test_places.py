@@ -77,7 +77,7 @@ def test_each_documented_member_of_a_signature_may_stand_in_it(member: str) -> N
     "query",
     [
         *("", "?", "sig=", "sv=1", "sig=x&comp=list", "restype=container&sig=x", "sig=x&sig=y"),
-        *("sig=x&snapshot=1", "sig=x&versionid=1", "sig=x&", "sig", "SIG=x"),
+        *("sig=x&snapshot=1", "sig=x&versionid=1", "sig=x&", "sig", "SIG=x", "comp=&sig=x"),
     ],
 )
 def test_anything_else_in_a_query_is_no_signature(query: str) -> None:
@@ -97,6 +97,16 @@ def test_what_is_no_url_or_has_no_signature_is_no_source() -> None:
 def test_a_location_is_escaped_once() -> None:
     assert escaped("/c/a b%20%.x") == "c/a%20b%20%25.x"
     assert escaped("c/%2Fa%ff%fg%2") == "c/%2Fa%ff%25fg%252"
+
+
+def test_an_account_with_a_domain_of_its_own_is_known_by_that() -> None:
+    base = "https://blobs.example/below/"
+    assert place_in("https://Blobs.example./below/c/x", "account", base) == "c/x"
+    assert place_in("https://blobs.example/c/x", "account", base) == ""
+    assert place_in("https://other.example/below/c/x", "account", base) is None
+    own = source_of("https://blobs.example/below/c/a%20b?sig=x", "account", base)
+    assert own is not None
+    assert (own.url, own.place) == ("https://blobs.example/below/c/a%20b?sig=x", "c/a b")
 
 
 def test_a_blob_elsewhere_is_copied_with_the_signature_that_came_with_it() -> None:
