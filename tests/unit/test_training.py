@@ -8,7 +8,9 @@ from pydantic import ValidationError
 
 from shared.core.config_types import Strict
 from shared.core.data import Data
+from shared.core.endpoint import Endpoint
 from shared.core.parameters import asked_parameters, corrected_parameters, parameters_for
+from shared.core.pipeline import Pipeline
 from shared.core.references import escape, is_reference, references_in, replace_references
 from shared.core.run import Phase
 from shared.core.training import SINGLE_INPUT, Training
@@ -191,6 +193,7 @@ class Part(Strict):
     either: bool | int = 0
     text: str | int = ""
     flag: bool = False
+    words: bool | str = ""
 
 
 @pytest.mark.parametrize(
@@ -216,9 +219,19 @@ def test_nothing_of_the_file_is_taken_for_another_kind_and_a_record_is_read_as_i
 
 def test_what_is_of_its_kind_is_taken_without_the_blanks_around_it() -> None:
     given = {"number": 1, "share": 1, "several": {"a": 1}, "either": True, "text": " a ", "flag": 1}
+    assert Part.model_validate({"words": "no"}, context=FILE).words == "no"
     known = Part.model_validate(given, context=FILE)
     assert known == Part(number=1, share=1.0, several={"a": 1}, either=True, text="a", flag=True)
     assert known.either is True
+
+
+@pytest.mark.parametrize("part", [Training, Data, Endpoint, Pipeline])
+@pytest.mark.parametrize("given", [5, "x", [], None])
+def test_what_is_no_part_of_a_file_at_all_is_refused_like_any_other_mistake(
+    part: type[Strict], given: object
+) -> None:
+    with pytest.raises(ValidationError):
+        part.model_validate(given, context=FILE)
 
 
 def test_a_url_is_mended_where_it_is_written_and_left_alone_in_a_record() -> None:
