@@ -136,8 +136,8 @@ def _left_out(node: ast.AST, place: _Place) -> Iterator[_Edit]:
     fields: list[tuple[str, list[ast.AST]]] = []
     match node:
         case ast.Call(keywords=keywords):
-            tried = [one for one in keywords if not (_is_moot(one) or _is_said(node, one))]
-            fields.append(("keywords", tried))
+            moot = [one for one in keywords if _is_moot(one) or _is_said(node, one)]
+            fields.append(("keywords", [one for one in keywords if one not in moot]))
         case ast.comprehension(ifs=conditions) if conditions:
             fields.append(("ifs", list(conditions)))
         case ast.match_case(guard=ast.expr()):

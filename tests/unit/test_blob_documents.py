@@ -23,7 +23,7 @@ OURS = {"write_id": "w1"}
 
 def refused(status: int, code: str = "") -> HttpResponseError:
     error = HttpResponseError("no", SimpleNamespace(status_code=status, reason="", headers={}))
-    error.error_code = code
+    error.error_code = code  # type: ignore[attr-defined]  # the storage library sets it
     return error
 
 

@@ -195,7 +195,7 @@ def test_what_a_test_calls_is_noted_though_an_earlier_one_had_it_cached() -> Non
     protocol = Calls().pytest_runtest_protocol(cast(pytest.Item, SimpleNamespace(nodeid="test")))
     next(protocol)
     assert not parsed.cache_info().currsize
-    protocol.close()
+    assert list(protocol) == []
 
 
 def test_a_sample_is_tried_from_the_command_line() -> None:
