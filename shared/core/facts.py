@@ -199,7 +199,7 @@ class CancelRequested:
         """Mark it; the next step stops what there is to stop."""
         if run.phase is Phase.PARKED and run.parked_in not in _STOPPED_FIRST:
             note = "cancelled by a person"
-            return run.moved(Phase.CANCELLED, at, note, cancelling=True, reason=run.reason)
+            return run.moved(Phase.CANCELLED, at, note, cancelling=True)
         phase = run.parked_in or run.phase
         if phase is Phase.WAITING and run.job is not None:
             phase = with_its_job(run)

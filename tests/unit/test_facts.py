@@ -319,6 +319,12 @@ def test_a_step_is_given_up_when_its_patience_is_over_and_not_a_second_before() 
     assert "retry the run" in str(parked.advice)
 
 
+def test_one_way_of_failing_is_given_up_though_the_step_has_more_patience() -> None:
+    more = {"step_patience": 3 * HOUR}
+    assert tried(timedelta(), HOUR / 2, HOUR - SECOND, **more).phase is Phase.TRAINING
+    assert tried(timedelta(), HOUR / 2, HOUR, **more).phase is Phase.PARKED
+
+
 def test_a_step_is_tried_three_times_however_long_that_takes() -> None:
     assert tried(timedelta(), 2 * HOUR).phase is Phase.TRAINING
     assert tried(timedelta(), HOUR, 2 * HOUR).phase is Phase.PARKED
@@ -356,6 +362,23 @@ def test_a_step_that_a_person_has_to_help_waits_with_what_to_do() -> None:
 
 
 # Cancelling
+
+
+def test_a_job_that_ends_while_its_run_is_cancelled_is_the_end_of_both() -> None:
+    config = pipeline(training__attempts=2)
+    shape = run(Phase.TRAINING, config=config, cancelling=True)
+    for over in (jobs.JobFailed("bad"), jobs.JobStopped("cancelled")):
+        ended = apply(shape, over, LATER)
+        assert (ended.phase, ended.attempt) == (Phase.CANCELLED, 1)
+    last_one = run(Phase.TRAINING, config=config, attempt=2)
+    assert apply(last_one, jobs.JobFailed("bad"), LATER).phase is Phase.FAILED
+    assert apply(last_one, jobs.JobStopped("late"), LATER).phase is Phase.TIMED_OUT
+
+
+def test_an_update_that_changed_nothing_and_has_no_way_back_ends_its_run() -> None:
+    fact = updates.StayedUnchanged("same", can_return=False)
+    ended = apply(run(Phase.VERIFYING), fact, LATER)
+    assert (ended.phase, ended.reason, last(ended).note) == (Phase.UNCHANGED, "same", "same")
 
 
 def test_a_cancel_is_marked_and_the_run_goes_on_to_stop_its_job() -> None:
@@ -404,6 +427,7 @@ SENT = promotion(
     operation="o1",
     resent=2,
     ever_sent=True,
+    returning_to=None,
 )
 
 

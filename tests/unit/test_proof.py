@@ -131,3 +131,73 @@ def test_answers_that_are_not_good_agree_with_none_whatever_they_hold(bad: Seen)
 @pytest.mark.parametrize("answer", [{"error": {}}, {"Results": 7}, [1, 2], "text", None])
 def test_an_answer_that_no_model_gives_says_nothing_of_the_model(answer: object) -> None:
     assert read_answers(ROWS, answer, 2).seen is Seen.NO_ANSWER
+
+
+@pytest.mark.parametrize(
+    ("answer", "detail"),
+    [
+        (table(["a"], ["1"], ["2"]), "the answer holds no score column"),
+        (table(["a", "Scored Labels"], ["1", "0"]), "1 rows came back for 2 probe rows"),
+        (
+            table(["a", "Scored Labels"], ["1", "0"], ["2"]),
+            "a row has another length than the header",
+        ),
+        (
+            table(["a", "Scored Labels"], ["1", "0"], ["2", "NaN"]),
+            "a score is empty or not a finite number",
+        ),
+        ({"Results": {}}, "the answer holds no table of results"),
+        ({"Results": {"o": {"value": "?"}}}, "the answer holds no table of results"),
+        ({"Results": {"o": ["1", "2"]}}, "the answer holds no table of results"),
+        (
+            {"Results": {"o": {"value": {"ColumnNames": "a", "Values": []}}}},
+            "the answer holds no table of results",
+        ),
+        (
+            {"Results": {"o": {"value": {"ColumnNames": ["a"], "Values": "1"}}}},
+            "the answer holds no table of results",
+        ),
+        (
+            {"Results": {"o": {"value": {"ColumnNames": ["Scored"], "Values": ["1", ["2"]]}}}},
+            "a row has another length than the header",
+        ),
+        ({"Results": 7}, "the answer is not one of a model"),
+        ("text", "the answer is not one of a model"),
+    ],
+)
+def test_an_answer_that_holds_no_scores_says_why(answer: object, detail: str) -> None:
+    assert read_answers(ROWS, answer, 2).detail == detail
+
+
+def test_of_several_outputs_the_first_with_good_scores_counts() -> None:
+    def results(*outputs: dict[str, Any]) -> dict[str, Any]:
+        named = {f"o{at}": one["Results"]["output1"] for at, one in enumerate(outputs)}
+        return {"Results": named}
+
+    bad = table(["a", "Scored Labels"], ["1", "0"])
+    good_, other = (table(["a", "Scored Labels"], ["1", s], ["2", s]) for s in ("5", "6"))
+    assert read_answers(ROWS, results(bad, good_, other), 2).rows == (("5",), ("5",))
+    assert read_answers(ROWS, results(bad, table(["a"])), 2).detail == (
+        "1 rows came back for 2 probe rows"
+    )
+
+
+def test_scores_are_known_by_their_name_before_what_was_not_sent() -> None:
+    seen = read_answers(ROWS, table(["other", "SCORED Labels"], ["1", "5"], ["2", "6"]), 2)
+    assert (seen.columns, seen.rows) == (("SCORED Labels",), (("5",), ("6",)))
+    unnamed = read_answers(ROWS, table(["a", "Scored"], ["1", "5"], ["2", "6"]), 2)
+    assert unnamed.columns == ("Scored",)
+
+
+def test_a_request_of_row_objects_tells_what_was_sent_by_its_first_row() -> None:
+    request = {"Inputs": {"input1": [{"a": "1"}, {"a": "2", "c": "3"}], "input2": [{"b": "1"}]}}
+    seen = read_answers(request, objects({"a": "1", "b": "5"}, {"a": "2", "b": "6"}), 2)
+    assert (seen.columns, seen.rows) == (("b",), (("5",), ("6",)))
+
+
+def test_a_score_that_differs_by_more_than_a_billionth_is_another() -> None:
+    assert good("1.0000000005").agrees_with(good("1"))
+    assert not good("1.000000003").agrees_with(good("1"))
+    assert good("a", "1").agrees_with(good("a", "1.0"))
+    uneven = good("1", "1").model_copy(update={"rows": (("1",), ("1", "2"))})
+    assert not uneven.agrees_with(good("1", "1"))
