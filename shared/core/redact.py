@@ -246,7 +246,7 @@ def _pattern(secret: str) -> re.Pattern[str]:
 def _written(character: str) -> str:
     if character.isascii() and character.isalnum():
         return character
-    utf8 = character.encode("utf-8", "surrogatepass")
+    utf8 = character.encode(errors="surrogatepass")
     percent = "".join(f"%(?:25){{0,3}}{_hex(f'{byte:02x}')}" for byte in utf8)
     forms = [rf"\\{{0,4}}{re.escape(character)}", percent]
     forms.append(rf"\\{{1,4}}u{_hex(f'{ord(character):04x}')}")
@@ -266,7 +266,7 @@ def _hex(digits: str) -> str:
 
 def _in_base64(secret: str) -> Iterator[str]:
     """Yield what a secret is inside of base64, wherever among three bytes it begins."""
-    data = secret.encode("utf-8", "surrogatepass")
+    data = secret.encode(errors="surrogatepass")
     for before, cut in ((0, 0), (1, 2), (2, 3)):
         whole = base64.b64encode(b"\0" * before + data).rstrip(b"=").decode()
         inner = whole[cut:-1] if (before + len(data)) % 3 else whole[cut:]

@@ -452,6 +452,8 @@ def test_a_file_of_another_form_is_named(start: bytes, form: str) -> None:
 def test_a_text_is_read_in_each_form_that_is_certain(encoding: str) -> None:
     for text in ("AUC\n0.9\n", "AUC,F1\n0.9,0.8\n0.5,0.25\n"):
         assert read_evaluation(text.encode(encoding), "e.csv") == table(text)
+        for order in ("utf-16-be", "utf-32-be", "utf-32-le"):
+            assert read_evaluation(f"\ufeff{text}".encode(order), "e.csv") == table(text)
 
 
 @pytest.mark.parametrize(

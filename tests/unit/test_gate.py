@@ -121,6 +121,26 @@ def test_a_comparison_is_told_with_its_numbers(
     assert result(one, value, {one.metric: live}).why == why
 
 
+@pytest.mark.parametrize(
+    ("value", "bound", "why"),
+    [
+        (0.1234567, 0.9, "AUC 0.123457 is below at_least 0.9"),
+        (0.1234566, 0.123457, "AUC 0.1234566 is below at_least 0.123457"),
+        (0.12345678949, 0.1234567899, "AUC 0.123456789 is below at_least 0.12345679"),
+        (0.1234567891234, 0.1234567894, "AUC 0.123456789123 is below at_least 0.1234567894"),
+        (
+            0.12345678912341234,
+            0.1234567891234987,
+            "AUC 0.123456789123412 is below at_least 0.123456789123499",
+        ),
+    ],
+)
+def test_two_numbers_are_shown_with_as_many_digits_as_it_takes_to_tell_them_apart(
+    value: float, bound: float, why: str
+) -> None:
+    assert result(rule(at_least=bound), value).why == why
+
+
 def test_of_several_live_models_none_may_be_let_down() -> None:
     live = ({"AUC": 0.8}, {"AUC": 0.92}, {"AUC": 0.7})
     assert not result(rule(max_drop=0.01), 0.9, *live).passed

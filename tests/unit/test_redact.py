@@ -159,6 +159,10 @@ def test_all_of_a_known_value_is_found_inside_of_base64(before: str, cut: int, s
     assert shown == f"given <{by_url[:cut]}***{by_url[end:]}>"
 
 
+def test_a_value_with_half_a_character_is_hidden_like_any_other() -> None:
+    assert Redactor("abcd\ud800efgh").text("it is abcd\ud800efgh here") == "it is *** here"
+
+
 def test_a_known_value_is_hidden_with_the_end_of_its_line() -> None:
     assert Redactor("abcdefgh\n").text("it is abcdefgh\nhere") == "it is ***here"
     assert Redactor("abcdefgh\n").text("it is abcdefgh here") == "it is *** here"
