@@ -12,10 +12,10 @@ from shared.core import promotion_facts as updates
 from shared.core.facts import Fact
 from shared.core.gate import refused
 from shared.core.looks import NO_LOOKS, Says
-from shared.core.machine import MOVES, Command, apply, cancellable, next_command
+from shared.core.machine import MOVES, Command, apply, cancellable, expires_at, next_command
 from shared.core.pipeline import Pipeline
 from shared.core.retry import RetryRequested, TakenBack
-from shared.core.run import ENDS, Phase, Run
+from shared.core.run import ENDS, Approval, Phase, Run
 from shared.errors import InvalidTransition
 from tests.unit.samples import (
     HOUR,
@@ -223,6 +223,14 @@ def test_what_a_step_asks_for() -> None:
         (run(Phase.CREATED, cancelling=True), Command.STOP_JOB),
         (run(Phase.TRAINING, cancelling=True), Command.STOP_JOB),
         (run(Phase.TRAINED, cancelling=True), Command.GIVE_UP),
+        (run(Phase.WAITING), Command.TAKE_TURN),
+        (run(Phase.JUDGED), Command.JUDGE),
+        (run(Phase.ROLLING_OUT), Command.ROLL_OUT),
+        (run(Phase.VERIFYING, promotion=unsent), Command.RETURN_ENDPOINT),
+        (run(Phase.ROLLING_OUT, cancelling=True), Command.ROLL_OUT),
+        (run(Phase.PARKED, cancelling=True), Command.NOTHING),
+        (run(Phase.CANCELLED, cancelling=True), Command.NOTHING),
+        (run(Phase.PROMOTED), Command.NOTHING),
     ]
     assert [(shape.phase, next_command(shape, NOW)) for shape, _ in asked] == [
         (shape.phase, command) for shape, command in asked
@@ -259,6 +267,73 @@ def test_what_a_person_cannot_have_is_said_in_their_words(phase: Phase, asked: F
             assert f"{shape.run_id} is {phase} now" in said
             assert type(asked).__name__ not in said
             assert "it can be" in said or "it is over" in said or "wait for its end" in said
+
+
+@pytest.mark.parametrize(
+    ("shape", "asked", "says"),
+    [
+        (
+            run(Phase.TRAINING),
+            RetryRequested(None),
+            "run sample-1 is training now, and cannot be retried; it can be cancelled",
+        ),
+        (
+            run(Phase.AWAITING_APPROVAL),
+            RetryRequested(None),
+            (
+                "run sample-1 is awaiting_approval now, and cannot be retried; "
+                "it can be approved or rejected or cancelled"
+            ),
+        ),
+        (
+            run(Phase.PARKED, parked_in=Phase.TRAINING),
+            gate_facts.Approved("ada"),
+            "run sample-1 is parked now, and cannot be approved; it can be retried or cancelled",
+        ),
+        (
+            run(Phase.FAILED),
+            facts.CancelRequested(),
+            "run sample-1 is failed now, and cannot be cancelled; it is over: start another run",
+        ),
+        (
+            run(Phase.VERIFYING),
+            gate_facts.Disapproved("ada"),
+            (
+                "run sample-1 is verifying now, and cannot be rejected; "
+                "its model is on its way to the endpoint: wait for its end"
+            ),
+        ),
+        (
+            run(Phase.REJECTED, approval=Approval(answer="rejected", by="bob", at=NOW)),
+            gate_facts.Approved("ada"),
+            (
+                "run sample-1 is rejected now (rejected by bob), and cannot be approved; "
+                "it is over: start another run"
+            ),
+        ),
+        (
+            run(Phase.TRAINED),
+            jobs.JobStarted(),
+            "run sample-1: JobStarted does not fit phase trained",
+        ),
+    ],
+)
+def test_a_refusal_says_where_the_run_stands_and_what_can_be_done(
+    shape: Run, asked: Fact, says: str
+) -> None:
+    with pytest.raises(InvalidTransition) as caught:
+        apply(shape, asked, NOW)
+    assert str(caught.value) == says
+
+
+def test_a_fact_that_would_lead_where_the_table_forbids_it_is_refused() -> None:
+    with pytest.raises(InvalidTransition, match="must not lead to finished"):
+        apply(run(Phase.ROLLING_OUT), facts.RolledOut(Phase.FINISHED, "over"), NOW)
+
+
+def test_an_answer_is_waited_for_from_the_opening_of_a_run_of_an_older_release() -> None:
+    shape = run(Phase.AWAITING_APPROVAL, awaiting_since=None)
+    assert expires_at(shape) == shape.opened_at + shape.config.gate.expires
 
 
 def test_an_attempt_is_stopped_at_its_timeout_and_not_a_second_before() -> None:
