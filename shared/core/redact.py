@@ -267,7 +267,7 @@ def _hex(digits: str) -> str:
 def _in_base64(secret: str) -> Iterator[str]:
     """Yield what a secret is inside of base64, wherever among three bytes it begins."""
     data = secret.encode(errors="surrogatepass")
-    for before, cut in ((0, 0), (1, 2), (2, 3)):
+    for before, cut in enumerate((0, 2, 3)):
         whole = base64.b64encode(b"\0" * before + data).rstrip(b"=").decode()
         inner = whole[cut:-1] if (before + len(data)) % 3 else whole[cut:]
         if len(inner) >= _SURE:
