@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.core.head import head_id
-from shared.core.identity import endpoint_identity, service_identity, unclear
+from shared.core.identity import Identity, endpoint_identity, service_identity, unclear
 from shared.core.pipeline import Pipeline
 from shared.drift import watch_id
 from tests.unit.samples import BASE, UPDATE, tree
@@ -16,6 +16,7 @@ ARM = (
     "https://management.azure.com/subscriptions/S/resourceGroups/g/providers"
     "/Microsoft.MachineLearning/webServices/x?api-version=2017-01-01"
 )
+ARM_PATH = "/subscriptions/s/resourcegroups/g/providers/microsoft.machinelearning/webservices/x"
 
 
 @pytest.mark.parametrize(
@@ -108,6 +109,44 @@ def test_one_endpoint_that_tokens_choose_at_two_hosts_is_refused() -> None:
     with pytest.raises(ValueError, match="same one"):
         chosen.chosen_by({"name": "production"})
     assert len(chosen.chosen_by({"name": "other"}).endpoints) == 2
+
+
+PATH = "/workspaces/w1/webservices/s1/endpoints/production"
+
+
+@pytest.mark.parametrize(
+    ("url", "where", "path"),
+    [
+        (UPDATE, "management.azureml.net", PATH),
+        (UPDATE.replace(".net/", ".net.:443//"), "management.azureml.net", PATH),
+        (UPDATE.replace(".net/", ".net:443/"), "management.azureml.net", PATH),
+        (
+            UPDATE.replace(HOST, "https://eu-west.management.azureml.de"),
+            "management.azureml.de",
+            PATH,
+        ),
+        (UPDATE.replace("s1", "S%311//"), "management.azureml.net", PATH.replace("s1", "s11")),
+        (UPDATE.replace(HOST, f"{HOST}/above"), f"{HOST}/above", PATH),
+        (UPDATE.replace(HOST, "https://Gateway.example./a/b"), "https://gateway.example/a/b", PATH),
+        (f"{HOST}/other/", HOST, "/other"),
+        (ARM, "resource manager", ARM_PATH),
+        (
+            ARM.replace("https://management.azure.com", "http://127.0.0.1:1"),
+            "http://127.0.0.1:1",
+            ARM_PATH,
+        ),
+    ],
+)
+def test_an_endpoint_is_known_by_its_service_and_its_path(url: str, where: str, path: str) -> None:
+    known = endpoint_identity(url)
+    assert known == Identity(where, path)
+    assert known.parent == path[: path.rindex("/")]
+
+
+def test_a_training_service_is_known_by_its_service_and_its_path() -> None:
+    assert service_identity(f"{BASE}/jobs") == "services.azureml.net/workspaces/w1/services/e1/jobs"
+    bare = "https://services.azureml.net/workspaces/w1/services/e1/jobs"
+    assert service_identity(bare) == bare
 
 
 def test_a_training_service_has_one_line_whatever_its_host() -> None:
