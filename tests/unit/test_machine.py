@@ -144,9 +144,7 @@ HOLDS: tuple[dict[str, Any], ...] = (
 )
 
 
-@pytest.mark.parametrize(
-    ("phase", "kind"), sorted(MOVES, key=lambda move: (move[0], move[1].__name__))
-)
+@pytest.mark.parametrize(("phase", "kind"), IN_ORDER)
 def test_each_phase_that_the_table_names_is_reached(phase: Phase, kind: type[Fact]) -> None:
     led = reached(phase, SAMPLES[kind])
     for fact, held in product((SAMPLES[kind], *OTHERS.get(kind, ())), ({}, *HOLDS)):
