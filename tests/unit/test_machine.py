@@ -144,6 +144,10 @@ HOLDS: tuple[dict[str, Any], ...] = (
 )
 
 
+#: Alike in every process: a set of phases has no order of its own.
+IN_ORDER = [(phase, kind) for phase in Phase for kind in SAMPLES if (phase, kind) in MOVES]
+
+
 @pytest.mark.parametrize(("phase", "kind"), IN_ORDER)
 def test_each_phase_that_the_table_names_is_reached(phase: Phase, kind: type[Fact]) -> None:
     led = reached(phase, SAMPLES[kind])
