@@ -160,12 +160,14 @@ class Intake:
 
     def landed(self, blob: BlobVersion) -> bool:
         """Record a version met by chance, so that the poll opens its run; tell whether it will."""
+        blob = self._context.recorded(blob)
         recorded = [self._discovered(pipeline, blob) for pipeline in self._wanting(blob)]
         return any(one.has_run for one in recorded)
 
     def met(self, blob: BlobVersion) -> bool:
         """Record a version that a search came upon; whether no event had announced it."""
         found, failures = False, []
+        blob = self._context.recorded(blob)
         for pipeline in self._wanting(blob):
             try:
                 found = self._discovered(pipeline, blob).is_new or found
@@ -261,6 +263,7 @@ class Intake:
 
     def _receive_for_all(self, wanted: list[Pipeline], blob: BlobVersion) -> list[Run]:
         runs, failures = [], []
+        blob = self._context.recorded(blob)  # at one time for all pipelines
         for pipeline in wanted:
             try:
                 runs.append(self._receive(pipeline, blob))
@@ -334,7 +337,8 @@ class Intake:
         version = version_of(pipeline, blob)
         run_id = names.run_id(pipeline.name, origin, version)
         self._context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED, "version": version})
-        entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=run_id)
+        recorded = self._context.recorded(blob)
+        entry = VersionEntry(pipeline=pipeline.name, blob=recorded, run_id=run_id)
         if self._context.ledger.add_version(version, entry):
             return entry
         return self._context.ledger.version(version)  # another host recorded it this moment

@@ -22,7 +22,7 @@ from shared.core.durations import parse_duration
 from shared.core.endpoint import Endpoint
 from shared.core.gate import Rule
 from shared.core.names import MODEL_SUFFIX
-from shared.core.pattern import tokens_of
+from shared.core.pattern import match, tokens_of
 from shared.core.recurrence import Recurrence
 from shared.core.schedule import checked_schedule
 from shared.core.training import DATA, MANIFEST, Training
@@ -272,6 +272,16 @@ class Pipeline(Strict):
         limits = (self.max_parallel, self.training.max_parallel, self.pause_after)
         free = self.when_busy == "parallel" and self.budget == Budget()
         return free and not any(limits) and not (self.data and self.data.settles)
+
+    @property
+    def trusts_size(self) -> bool:
+        """Whether equal size and creation time stand for equal bytes of data without an MD5."""
+        return self.data is not None and self.data.trusts_size
+
+    def key_of(self, name: str) -> tuple[str, ...]:
+        """Return whose data a blob of this name is."""
+        tokens = (match(self.data.blob, name) if self.data else None) or {}
+        return tuple(tokens.get(token, "") for token in self.key_tokens)
 
     @property
     def captured(self) -> tuple[str, ...]:
