@@ -51,6 +51,13 @@ VERSIONS: Final = (
         _TESTS,
     ),
     Bug(
+        "an endpoint forgets when its newest version was recorded",
+        "shared/reservation_steps.py",
+        "        head = head.with_resource(endpoint.place, data.known)\n",
+        "",
+        _TESTS,
+    ),
+    Bug(
         "the data of a burst is the last by name",
         "shared/core/run.py",
         "        return newest_of(self.manifest)\n",

@@ -55,6 +55,7 @@ class ReservationSteps:
         data = self._data(run, head.resource(endpoint.place))
         if (out_of_turn := _out_of_turn(run, data, endpoint)) is not None:
             return out_of_turn
+        head = head.with_resource(endpoint.place, data.known)
         left = self._left_behind(run, head)
         if (behind := _fell_behind(run, head.resource(endpoint.place))) is not None:
             return behind

@@ -132,6 +132,12 @@ class Head(Recorded):
         """Return what is known of resource `name`, empty when nothing is."""
         return self.resources.get(name, Resource())
 
+    def with_resource(self, name: str, known: Resource) -> "Head":
+        """Return the head with what is known of resource `name`, if anything is."""
+        if name not in self.resources:
+            return self
+        return self.model_copy(update={"resources": {**self.resources, name: known}})
+
     def ways_back(self, name: str) -> list[WayBack]:
         """Return what could be put back should the next update fail, the best first."""
         known = self.resource(name)

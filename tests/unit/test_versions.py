@@ -278,6 +278,23 @@ def test_a_request_on_data_of_one_second_is_judged_by_what_the_ledger_knows_of_i
     assert world.until_settled(again).phase is not Phase.SUPERSEDED
 
 
+def test_an_endpoint_keeps_when_its_newest_version_was_recorded_once_that_is_known() -> None:
+    world = Observed()
+    world.upload("y.csv", content(1))
+    world.upload("x.csv", content(2))
+    asked = world.intake.asked.requested(world.pipeline, "k", ManualRequest(data="y.csv"))
+    world.until(asked, Phase.PROMOTED)
+    (early,) = asked.manifest
+    assert early.recorded_at is None
+    noted = early.recorded(world.host.now() - HOUR)
+    entry = VersionEntry(pipeline="sample", blob=noted, run_id=None, note=OLD)
+    world.intake._context.ledger.add_version(version_id("sample", early), entry)
+    (later,) = world.deliver("x.csv")
+    world.until(later, Phase.PROMOTED)
+    newest = world.head().resource(RESOURCE).newest_version
+    assert newest == later.newest
+
+
 def test_a_tie_is_named_in_the_preview_and_not_where_there_is_none() -> None:
     world = Observed()
     land(world, ["a.csv", "b.csv"], ["b.csv", "a.csv"])
