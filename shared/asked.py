@@ -10,13 +10,13 @@ from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.config_types import Scalar
+from shared.core.keys import key_of
 from shared.core.parameters import asked_parameters
 from shared.core.pattern import literal_prefix
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.core.versions import Newest
 from shared.errors import CorruptRecord, IdUsed, PermanentError, RelearnError
-from shared.gathering import key_of
 from shared.hints import hints_of
 from shared.openings import Opening, captured
 from shared.recorded import FirstRecorded

@@ -9,11 +9,11 @@ from shared.asked import Asked, Part
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
+from shared.core.keys import key_of
 from shared.core.pipeline import Pipeline
 from shared.core.schedule import dues_between
 from shared.core.versions import Newest, version_id
 from shared.errors import Conflict
-from shared.gathering import key_of
 from shared.journal import Event, report
 from shared.records import Due, DueTime
 

@@ -16,6 +16,7 @@ from shared.context import Context, log
 from shared.core import names
 from shared.core import slot as core
 from shared.core.blobs import BlobVersion
+from shared.core.keys import key_of
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.core.slot import Slot
@@ -328,11 +329,6 @@ class Gathering:
 def wants(pipeline: Pipeline, name: str, key: Sequence[str]) -> bool:
     """Whether a blob of this name is data of one key of the pipeline, as configured now."""
     return captured(pipeline, name) is not None and key_of(pipeline, name) == tuple(key)
-
-
-def key_of(pipeline: Pipeline, name: str) -> tuple[str, ...]:
-    """Return whose data a blob of this name is."""
-    return pipeline.key_of(name)
 
 
 def hints_for(pipeline: Pipeline, key: Sequence[str]) -> dict[str, str]:

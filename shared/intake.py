@@ -20,11 +20,12 @@ from shared.configuration import Configuration
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
+from shared.core.keys import key_of
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.driver import Driver
 from shared.errors import CorruptRecord, RelearnError, TransientError
-from shared.gathering import Gathered, Gathering, key_of
+from shared.gathering import Gathered, Gathering
 from shared.last_good import LastGood, PipelineInError
 from shared.newness import Newness, version_of
 from shared.openings import Opening, ambiguous

@@ -7,9 +7,9 @@ from shared.backfill import Backfill
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
+from shared.core.keys import key_of
 from shared.core.pipeline import Pipeline
 from shared.core.versions import touch_of, version_id
-from shared.gathering import key_of
 from shared.records import OLD, VersionEntry
 
 #: What was said once is said again after so many other things: it must not grow for ever.

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
+from shared.core.keys import key_of
 from shared.core.notes import notes_on_data, notes_on_pipeline
 from shared.core.parameters import parameters_for
 from shared.core.pattern import literal_prefix
@@ -17,7 +18,6 @@ from shared.core.schedule import Schedule, last_due_of, next_due_of
 from shared.core.slot import Pause, Pauses, Slot, over_budget
 from shared.core.versions import version_id
 from shared.errors import Conflict, CorruptRecord, PermanentError
-from shared.gathering import key_of
 from shared.intake import Intake
 from shared.job_inputs import expected_inputs
 from shared.openings import captured

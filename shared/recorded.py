@@ -12,6 +12,7 @@ from typing import Final
 
 from shared.context import Context, log
 from shared.core.blobs import BlobVersion
+from shared.core.keys import key_of
 from shared.core.pipeline import Pipeline
 from shared.core.versions import Newest, newest_first, order_of, tied_with, version_id
 from shared.errors import CorruptRecord
@@ -39,7 +40,7 @@ class FirstRecorded:
         try:
             entry = ledger.version(version)
             if entry is None:
-                key = self.pipeline.key_of(blob.name)
+                key = key_of(self.pipeline, blob.name)
                 entry = ledger.waiting(key, self.pipeline.name, version)
         except CorruptRecord as exc:
             log.error("%s", exc)  # somebody has to mend it; meanwhile the name decides

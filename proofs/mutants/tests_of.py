@@ -96,6 +96,7 @@ MORE: Final = {
     "job_inputs": f"{_JOBS} {_GATHERING}",
     "job_steps": f"{_JOBS} {_TURNS} search gate_runs",
     "lanes": "fairness poll busy_services turns_hostile",
+    "keys": "customers gathering intake",
     "last_good": "due_times functions/health",
     "ledger": (
         f"unreadable {_GATHERING} {_TURNS} retention retention_kinds fairness last_good drift "

@@ -22,7 +22,7 @@ from shared.core.durations import parse_duration
 from shared.core.endpoint import Endpoint
 from shared.core.gate import Rule
 from shared.core.names import MODEL_SUFFIX
-from shared.core.pattern import match, tokens_of
+from shared.core.pattern import tokens_of
 from shared.core.recurrence import Recurrence
 from shared.core.schedule import checked_schedule
 from shared.core.training import DATA, MANIFEST, Training
@@ -277,11 +277,6 @@ class Pipeline(Strict):
     def trusts_size(self) -> bool:
         """Whether equal size and creation time stand for equal bytes of data without an MD5."""
         return self.data is not None and self.data.trusts_size
-
-    def key_of(self, name: str) -> tuple[str, ...]:
-        """Return whose data a blob of this name is."""
-        tokens = (match(self.data.blob, name) if self.data else None) or {}
-        return tuple(tokens.get(token, "") for token in self.key_tokens)
 
     @property
     def captured(self) -> tuple[str, ...]:
