@@ -10,6 +10,7 @@ import azure.functions as func
 from pydantic import BaseModel, ValidationError
 
 from shared.asked import NoSuchData, RequestClash
+from shared.core.notes import notes_on_run
 from shared.core.redact import one_line
 from shared.core.run import Run
 from shared.endpoints import NoSuchEndpoint, NoSuchModel
@@ -30,7 +31,7 @@ from shared.pipelines import NoSuchPipeline, NothingToPreview
 from shared.preconditions import Outdated
 
 #: Inner workings of a record, of no use to anybody else.
-HIDDEN: Final = frozenset({"claim", "request", "schema_version"})
+HIDDEN: Final = frozenset({"claim", "request", "schema_version", "tie"})
 _LARGEST_BODY: Final = 64 * 1024
 _OTHER_MARKS: Final = (BOM_UTF16_LE, BOM_UTF16_BE)
 _NUL: Final = b"\x00"  # JSON escapes it, so that it shows another encoding
@@ -113,7 +114,8 @@ def problem(status: int, title: str, detail: str, **more: Any) -> func.HttpRespo
 
 def shown(run: Run) -> dict[str, Any]:
     """Return a run for people and programs: the record without its inner workings."""
-    return run.model_dump(mode="json", exclude=set(HIDDEN), exclude_none=True)
+    record = run.model_dump(mode="json", exclude=set(HIDDEN), exclude_none=True)
+    return {**record, "notes": notes_on_run(run)}
 
 
 def accepted(run: Run) -> func.HttpResponse:

@@ -22,7 +22,7 @@ _JSON: Final = "application/json"
 _PROBLEM: Final = "application/problem+json"
 #: Set on each function by `functions.methods`.
 _OWN_METHOD: Final = "own_method"
-_HIDDEN: Final = ("claim", "request", "schema_version")
+_HIDDEN: Final = ("claim", "request", "schema_version", "tie")
 _SENTENCE_OF: Final = {
     400: "The request cannot be used; `detail` says why.",
     404: "There is no such thing.",
@@ -140,6 +140,11 @@ def document() -> dict[str, Any]:
     run = schemas["Run"]
     for hidden in _HIDDEN:
         run["properties"].pop(hidden)
+    run["properties"]["notes"] = {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "What people should know of its data: ties, and what cannot be known of it.",
+    }
     paths: dict[str, Any] = {}
     for name, function in sorted(http_functions().items()):
         if name not in UNDESCRIBED:

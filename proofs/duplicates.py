@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
+from proofs.newest import newest_runs
 from proofs.trial import Effort, Outcome, Violation, again
 from shared.core.run import Origin, Phase
 from shared.errors import RelearnError
@@ -91,7 +92,6 @@ def _problems(world: Observed) -> Iterator[str]:
         if not run.phase.ended:
             yield f"run {run.run_id} is left {run.phase}: {run.reason or run.trouble}"
     promoted = [run for run in runs if run.phase is Phase.PROMOTED]
-    latest = max((run.data_time for run in promoted), default=None)
-    newest = [run for run in promoted if run.data_time == latest]  # a second may have two
+    newest = newest_runs(promoted)
     if world.serving() not in [world.model_of(run) for run in newest]:
         yield "another model serves than that of the newest data"

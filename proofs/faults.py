@@ -15,6 +15,7 @@ from datetime import timedelta
 from itertools import combinations, product
 from typing import Final
 
+from proofs.newest import newest_runs
 from proofs.trial import Effort, Outcome, Violation, again
 from shared.core.run import Origin, Phase
 from shared.endpoints import Command, Endpoints
@@ -183,8 +184,7 @@ def _each_once(world: Observed, names: tuple[str, ...]) -> Iterator[str]:
     if any(name.startswith("inbox/") for name in world.documents.rows):
         yield "something is left in the inbox"
     promoted = [run for run in runs if run.phase is Phase.PROMOTED]
-    newest = max(promoted, key=lambda run: run.data_time, default=None)
-    if newest is None or world.serving() != world.model_of(newest):
+    if world.serving() not in [world.model_of(run) for run in newest_runs(promoted)]:
         yield "another model serves"
 
 

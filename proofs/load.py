@@ -22,8 +22,11 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from local.demo.stage import DATA, LEDGER, RESOURCE, Stage
 from proofs.trial import Effort, Outcome, Violation, again
-from shared.core.names import run_id, version_id
+from shared.clients.storage import AccountBlobs
+from shared.core.names import run_id
 from shared.core.run import Origin, Phase, Run
+from shared.core.versions import version_id
+from shared.wiring import SystemClock
 from tests.waiting import eventually
 
 PIPELINE: Final = "load"
@@ -218,10 +221,12 @@ class _Load:
         # Shifted by the seed; a customer's next data is of another size.
         size = (number + self.effort.seed + number // _CUSTOMERS) % _SIZES
         blob = self.stage.storage.get_blob_client(DATA, name)
-        made = blob.upload_blob(self.stage.data(_FEWEST_ROWS + _MORE_ROWS * size))
-        etag = str(made["etag"]).strip('"')
-        self.uploaded.append((name, etag))
-        version = version_id(PIPELINE, DATA, name, etag)
+        blob.upload_blob(self.stage.data(_FEWEST_ROWS + _MORE_ROWS * size))
+        made = AccountBlobs(self.stage.storage, SystemClock(), https_only=False).head(DATA, name)
+        if made is None:
+            raise AssertionError(f"{name} is gone")
+        self.uploaded.append((name, made.etag))
+        version = version_id(PIPELINE, made)
         self._open[run_id(PIPELINE, Origin.DATA, version)] = name
 
     def _reaped(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Final
 
 from proofs.bug import Bug
 from proofs.planted_turns import TURNS
+from proofs.planted_versions import VERSIONS
 from proofs.trial import Effort, Outcome, Violation, again
 
 ROOT: Final = Path(__file__).parents[1]
@@ -67,8 +68,8 @@ BUGS: Final = (
     Bug(
         "promotions go in any order",
         "shared/reservation_steps.py",
-        "    if known.newest_data and run.data_time < known.newest_data:\n",
-        "    if known.newest_data and run.data_time.year < 1:\n",
+        "    if is_overtaken(known, run.data_time, data.version):\n",
+        "    if is_overtaken(known, run.data_time, data.version) and run.data_time.year < 1:\n",
         ("tests/unit/test_promotion.py", "tests/unit/test_promotion_regressions.py"),
     ),
     Bug(
@@ -88,7 +89,7 @@ BUGS: Final = (
     Bug(
         "what a run has taken is gathered again",
         "shared/taking.py",
-        "            if found is not None and (one.blob.name, one.blob.etag) not in found:\n",
+        "            if found is not None and (one.blob.name, mark_of(one.blob)) not in found:\n",
         "            if found is not None:\n",
         ("tests/unit/test_gathering_race.py", "tests/unit/test_taking.py"),
     ),
@@ -134,7 +135,7 @@ BUGS: Final = (
     Bug(
         "a metadata write counts as new data",
         "shared/ledger.py",
-        "        return newest[0] if newest and same and blob.content_md5 else None\n",
+        "        return newest[0] if newest and same and known else None\n",
         "        return None\n",
         ("tests/unit/test_intake.py",),
     ),
@@ -568,6 +569,7 @@ BUGS: Final = (
         ("tests/unit/test_search.py",),
     ),
     *TURNS,
+    *VERSIONS,
 )
 
 

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from proofs.newest import newest_runs
 from proofs.trial import Effort, Outcome, Violation
 from proofs.troubles import BODIES, CHANGES, POISONED, TroubledWorld
 from shared.asked import ManualRequest
@@ -95,6 +96,25 @@ class Life(RuleBasedStateMachine):
         self.world.upload(name, content.encode())
         if told:
             self.tell(name)
+
+    @rule(names=st.permutations(["a.csv", "b.csv", "c.csv"]), told=st.integers(1, 3))
+    def land_within_a_second(self, names: list[str], told: int) -> None:
+        """Several blobs of one Last-Modified, told of in any order, perhaps not all."""
+        self.world.clock.move(timedelta(seconds=1))
+        for name in sorted(names):
+            self.written += 1
+            content = f"a,b,label\n{self.written},2,0\n3,4,1\n"
+            self.world.upload(name, content.encode())
+        for name in names[:told]:
+            self.world.host.by += timedelta(microseconds=1)
+            self.tell(name)
+
+    @rule(name=_NAMES)
+    def touch_within_the_second(self, name: str) -> None:
+        """New bytes and a metadata write within one second, each told of."""
+        self.land(name, told=True)
+        self.world.blobs.touch("training-data", name)
+        self.tell(name)
 
     @rule(name=_NAMES)
     def tell(self, name: str) -> None:
@@ -342,9 +362,8 @@ class Life(RuleBasedStateMachine):
         promoted = [
             run for run in world.runs() if run.phase is Phase.PROMOTED and not run.origin.repeats
         ]
-        latest = max((run.data_time for run in promoted), default=None)
         serving = next(run for run in world.runs() if run.run_id == known.serving.run_id)
-        if not self.by_hand and latest is not None and serving.data_time != latest:
+        if not self.by_hand and promoted and serving not in newest_runs([*promoted, serving]):
             yield f"{_PROMISES[3]}: {serving.run_id} is older than what was promoted"
 
     def _left_behind(self) -> Iterator[str]:

@@ -21,6 +21,7 @@ import requests
 from local.demo.stage import DATA, Stage
 from local.host.process import HostProcess
 from proofs.kill_points import kill
+from proofs.newest import newest_runs
 from proofs.records import Cause, Records
 from proofs.trial import Effort, Outcome, Violation, again
 from shared.core.run import Origin, Phase, Run
@@ -218,7 +219,6 @@ def _due_time(run: Run) -> datetime:
 
 def _another_serves(records: Records, runs: list[Run]) -> list[str]:
     promoted = [run for run in runs if run.phase is Phase.PROMOTED]
-    latest = max((run.data_time for run in promoted), default=None)
-    newest = [run for run in promoted if run.data_time == latest]  # a second may have several
+    newest = newest_runs(promoted)
     wrong = [records.not_serving(run) for run in newest] or [["nothing was promoted"]]
     return min(wrong, key=len)

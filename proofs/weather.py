@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from proofs.newest import newest_runs
 from shared.core.blobs import BlobVersion
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
@@ -269,7 +270,7 @@ class Pair(Observed):
                 yield f"run {run.run_id} is {run.phase}: {run.reason or run.trouble}"
         live = [run for run in runs if run.phase is Phase.PROMOTED]
         newest = max((run.data_time for run in live), default=None)
-        models = [self.model_of(run) for run in live if run.data_time == newest]
+        models = [self.model_of(run) for run in newest_runs(live)]
         endpoint = self.endpoint if name == "sample" else self.second
         if self.serves(endpoint.endpoint_id) not in models:
             yield "another model serves than that of the newest promoted run"

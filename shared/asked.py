@@ -1,7 +1,7 @@
 """Opens the runs that no event asks for: those of due times, and those of people."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -10,14 +10,16 @@ from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.config_types import Scalar
+from shared.core.keys import key_of
 from shared.core.parameters import asked_parameters
 from shared.core.pattern import literal_prefix
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
+from shared.core.versions import Newest
 from shared.errors import CorruptRecord, IdUsed, PermanentError, RelearnError
-from shared.gathering import key_of
 from shared.hints import hints_of
 from shared.openings import Opening, captured
+from shared.recorded import FirstRecorded
 
 #: So many keys in a row whose runs cannot be opened: the storage fails, and not one record.
 _FAILURES: Final = 3
@@ -53,7 +55,7 @@ Had = Callable[[BlobVersion, str], bool]
 class Part:
     """Which part of a due time is dealt with by one call."""
 
-    blobs: Mapping[str, BlobVersion | None]  #: what each key's run trains on, as `by_key` found it
+    blobs: Mapping[str, Newest | None]  #: what each key's run trains on, as `by_key` found it
     after: str  #: the key where the call before stopped; empty: from the first one on
     until: datetime  #: when no further run may be opened
     most: int  #: how many runs may be opened
@@ -79,19 +81,26 @@ class Asked:
 
     def newest_data(self, pipeline: Pipeline) -> list[BlobVersion]:
         """Return the newest blob that matches the pipeline, one for each key; often only one."""
+        return [newest.blob for newest in self._newest(pipeline)]
+
+    def _newest(self, pipeline: Pipeline) -> list[Newest]:
+        """Return the newest blob of each key, and what shares its Last-Modified."""
         if pipeline.data is None:
             return []
         container, prefix = self.context.data_container, literal_prefix(pipeline.data.blob)
-        newest: dict[tuple[str, ...], BlobVersion] = {}
+        newest: dict[tuple[str, ...], list[BlobVersion]] = {}
         for blob in self.context.data.listing(container, prefix):
             tokens = captured(pipeline, blob.name)
             if tokens is None or blob.size < pipeline.data.least:
                 continue
             key = tuple(tokens[token] for token in pipeline.key_tokens)
-            known = newest.get(key)
-            if known is None or (blob.modified, blob.name) > (known.modified, known.name):
-                newest[key] = blob
-        return list(newest.values())
+            known = newest.setdefault(key, [blob])
+            if blob.modified > known[0].modified:
+                newest[key] = [blob]
+            elif blob.modified == known[0].modified and blob is not known[0]:
+                known.append(blob)
+        recorded = FirstRecorded(self.context, pipeline)
+        return [recorded.newest(tied) for tied in newest.values()]
 
     def due(self, pipeline: Pipeline, due: datetime, part: Part, had: Had) -> Begun:
         """Open runs of one due time, one for each key; each due time has them once.
@@ -129,7 +138,7 @@ class Asked:
             begun.without = 1
         return begun
 
-    def by_key(self, pipeline: Pipeline) -> dict[str, BlobVersion | None]:
+    def by_key(self, pipeline: Pipeline) -> dict[str, Newest | None]:
         """Return what a due time trains on now, by a name of its key that sorts.
 
         Raises:
@@ -137,8 +146,8 @@ class Asked:
         """
         if pipeline.data is None:
             return {_ONLY: None}
-        found = self.newest_data(pipeline)
-        return {names.digest("key", *key_of(pipeline, blob.name)): blob for blob in found}
+        found = self._newest(pipeline)
+        return {names.digest("key", *key_of(pipeline, one.blob.name)): one for one in found}
 
     def _due_run_id(self, pipeline: Pipeline, due: datetime, blob: BlobVersion | None) -> str:
         tokens = (captured(pipeline, blob.name) if blob else None) or {}
@@ -146,8 +155,9 @@ class Asked:
         return names.run_id(pipeline.name, "schedule", *key, due.isoformat())
 
     def _due(
-        self, pipeline: Pipeline, due: datetime, blob: BlobVersion | None, had: Had, begun: Begun
+        self, pipeline: Pipeline, due: datetime, newest: Newest | None, had: Had, begun: Begun
     ) -> None:
+        blob = newest.blob if newest else None
         run_id = self._due_run_id(pipeline, due, blob)
         if (known := self.context.ledger.run(run_id)) is not None:
             begun.runs.append(known.record)  # by an earlier call, or by another worker
@@ -155,8 +165,7 @@ class Asked:
         if blob is not None and had(blob, run_id):
             begun.without += 1
             return
-        cause, blobs = f"due {due.isoformat()}", [blob] if blob else []
-        run = self.opening.new(pipeline, run_id, blobs, Origin.SCHEDULE, cause)
+        run = self._new(pipeline, run_id, newest, Origin.SCHEDULE, f"due {due.isoformat()}")
         self.context.ledger.mark_open(run_id, hints_of(run))
         begun.runs.append(self.opening.store(run))
         begun.opened.append(run_id)
@@ -177,25 +186,32 @@ class Asked:
                 f"this Idempotency-Key was used before, and the record of its run {run_id} was "
                 "removed: use another key"
             )
-        blob = self._requested_blob(pipeline, request)
+        newest = self._requested(pipeline, request)
         self.context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED})
-        run = self.opening.new(
-            pipeline, run_id, [blob] if blob else [], Origin.MANUAL, "requested over HTTP"
-        )
+        run = self._new(pipeline, run_id, newest, Origin.MANUAL, "requested over HTTP")
         parameters = {**run.parameters, **asked_parameters(request.parameters)}
         asked = {"request": request.digest(), "parameters": parameters}
         return _same_request(self.opening.begin(run.model_copy(update=asked)), request)
 
-    def _requested_blob(self, pipeline: Pipeline, request: ManualRequest) -> BlobVersion | None:
+    def _new(
+        self, pipeline: Pipeline, run_id: str, newest: Newest | None, origin: Origin, cause: str
+    ) -> Run:
+        """Return the record of a run on one blob, or on none of ours, as it begins."""
+        # When it was first recorded is looked up where that matters: at a tie (`FirstRecorded`).
+        blobs = [newest.blob] if newest else []
+        tied = newest.tied if newest else ()
+        return self.opening.new(pipeline, run_id, blobs, origin, cause, tied=tied)
+
+    def _requested(self, pipeline: Pipeline, request: ManualRequest) -> Newest | None:
         if pipeline.data is None:
             if request.data is not None:
                 raise NoSuchData(f"pipeline {pipeline.name} takes no data: leave `data` out")
             return None
         if request.data is None:
-            newest = self.newest_data(pipeline)
+            newest = self._newest(pipeline)
             if not newest:
                 raise NoSuchData(f"no blob matches {pipeline.data.blob}")
-            return max(newest, key=lambda blob: (blob.modified, blob.name))
+            return self._newest_of_keys(pipeline, newest)
         if captured(pipeline, request.data) is None:
             raise NoSuchData(f"{request.data!r} does not match {pipeline.data.blob}")
         blob = self.context.data.head(self.context.data_container, request.data)
@@ -203,7 +219,15 @@ class Asked:
             raise NoSuchData(f"there is no blob {request.data!r} in the training data container")
         if blob.size < pipeline.data.least:
             raise NoSuchData(f"{request.data!r} is smaller than min_size")
-        return blob
+        return Newest(blob)
+
+    def _newest_of_keys(self, pipeline: Pipeline, newest: Sequence[Newest]) -> Newest:
+        """Return the newest of what is the newest of each key."""
+        last = max(one.blob.modified for one in newest)
+        there = [one for one in newest if one.blob.modified == last]
+        return FirstRecorded(self.context, pipeline).newest(
+            [blob for one in there for blob in (one.blob, *one.tied)]
+        )
 
 
 def _same_request(run: Run, request: ManualRequest) -> Run:

@@ -65,6 +65,10 @@ class Context:
         clock = self.clock
         return clock.at(host_time) if isinstance(clock, StorageClock) else host_time
 
+    def recorded(self, blob: BlobVersion) -> BlobVersion:
+        """Return a version as recorded now, unless it was recorded before."""
+        return blob.recorded(self.clock.now())
+
     def look_up(self, blob: BlobVersion) -> BlobVersion | None:
         """Return what `blob` is now, in whichever container it lies."""
         account = self.models if blob.container == self.models_container else self.data

@@ -9,10 +9,11 @@ from shared.asked import Asked, Part
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
+from shared.core.keys import key_of
 from shared.core.pipeline import Pipeline
 from shared.core.schedule import dues_between
+from shared.core.versions import Newest, version_id
 from shared.errors import Conflict
-from shared.gathering import key_of
 from shared.journal import Event, report
 from shared.records import Due, DueTime
 
@@ -27,7 +28,7 @@ _MOST_BEGUN: Final = 1000
 
 
 #: What each key of a pipeline would train on, by the pipeline's name.
-Listed = dict[str, Mapping[str, BlobVersion | None]]
+Listed = dict[str, Mapping[str, Newest | None]]
 
 
 def to_start(pipeline: Pipeline, since: datetime, now: datetime) -> list[datetime]:
@@ -48,7 +49,7 @@ class _Books:
     trained: dict[str, str]
     waiting: list[Due] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)  #: runs, by this call
-    blobs: Mapping[str, BlobVersion | None] = field(default_factory=dict)
+    blobs: Mapping[str, Newest | None] = field(default_factory=dict)
 
     def kept(self) -> DueTime:
         return DueTime(
@@ -198,7 +199,7 @@ class DueTimes:
         trained = books.trained.get(names.digest("key", *key), "")
         if trained.partition(" ")[0] == same:
             return trained != f"{same} {due.at.isoformat()}"
-        version = _version(pipeline, blob)
+        version = version_id(pipeline.name, blob)
         entry = self.context.ledger.version(version)
         if entry is None:
             return self.context.ledger.in_inbox(key, pipeline.name, version)  # it will have one
@@ -207,14 +208,10 @@ class DueTimes:
 
 def _bytes_of(pipeline: Pipeline, blob: BlobVersion) -> str:
     """Return what tells these bytes from others; a metadata write changes the ETag alone."""
-    if blob.content_md5 is None:
-        return _version(pipeline, blob)
+    if blob.content_md5 is None and not pipeline.trusts_size:
+        return version_id(pipeline.name, blob)
     created, size = blob.created.isoformat(), str(blob.size)
-    return names.digest(blob.container, blob.name, created, size, blob.content_md5)
-
-
-def _version(pipeline: Pipeline, blob: BlobVersion) -> str:
-    return names.version_id(pipeline.name, blob.container, blob.name, blob.etag)
+    return names.digest(blob.container, blob.name, created, size, blob.content_md5 or "")
 
 
 def _tell(pipeline: Pipeline, due: Due) -> None:

@@ -16,13 +16,16 @@ from shared.context import Context, log
 from shared.core import names
 from shared.core import slot as core
 from shared.core.blobs import BlobVersion
+from shared.core.keys import key_of
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.core.slot import Slot
+from shared.core.versions import version_id
 from shared.errors import Conflict, CorruptRecord, IdUsed, RelearnError
 from shared.journal import report_run
 from shared.lanes import Lanes
 from shared.openings import Opening, captured
+from shared.recorded import FirstRecorded
 from shared.records import Landed, Stored, VersionEntry
 from shared.taking import Progress, Taking, age_of, each_once
 from shared.turns import MAY_BE_IDLE, Turns
@@ -68,15 +71,17 @@ class Gathering:
 
     def keep(self, pipeline: Pipeline, blob: BlobVersion, version_id: str) -> bool:
         """Keep a data version until a run takes it; False when it is kept already."""
+        blob = self.context.recorded(blob)
         entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note="waiting")
         return self.context.ledger.add_to_inbox(key_of(pipeline, blob.name), version_id, entry)
 
     def give_back(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
         """Have other runs train on what `run` was to train on and will not. Safe to repeat."""
         for blob in blobs:
-            version = names.version_id(run.pipeline, blob.container, blob.name, blob.etag)
+            version = version_id(run.pipeline, blob)
+            kept = self.context.recorded(FirstRecorded(self.context, run.config).of(blob))
             entry = VersionEntry(
-                pipeline=run.pipeline, blob=blob, run_id=run.run_id, note="given back"
+                pipeline=run.pipeline, blob=kept, run_id=run.run_id, note="given back"
             )
             self.context.ledger.add_to_inbox(run.key, version, entry)
 
@@ -249,7 +254,7 @@ class Gathering:
             return []
         newest_first = not _takes_all(pipeline) and pipeline.order == "newest_first"
         ordered = sorted(landed, key=age_of, reverse=newest_first)
-        first = Taking(self.context).first_free(ordered, until)
+        first = Taking(self.context, pipeline.trusts_size).first_free(ordered, until)
         if first is None:
             return []
         return ordered[ordered.index(first) :] if _takes_all(pipeline) else [first]
@@ -288,7 +293,7 @@ class Gathering:
         run_id = str(slot.gathering)
         began_at = slot.gathering_at or self.context.clock.now()
         progress = Progress(run_id, began_at, slot.claimed_to)
-        blobs = Taking(self.context).take(
+        blobs = Taking(self.context, batch.pipeline.trusts_size).take(
             progress, wanted, until, lambda to: self._keep_progress(batch.slot, run_id, to)
         )
         if not blobs:  # no time left, or all of it went to other runs meanwhile
@@ -324,12 +329,6 @@ class Gathering:
 def wants(pipeline: Pipeline, name: str, key: Sequence[str]) -> bool:
     """Whether a blob of this name is data of one key of the pipeline, as configured now."""
     return captured(pipeline, name) is not None and key_of(pipeline, name) == tuple(key)
-
-
-def key_of(pipeline: Pipeline, name: str) -> tuple[str, ...]:
-    """Return whose data a blob of this name is."""
-    tokens = captured(pipeline, name) or {}
-    return tuple(tokens.get(token, "") for token in pipeline.key_tokens)
 
 
 def hints_for(pipeline: Pipeline, key: Sequence[str]) -> dict[str, str]:

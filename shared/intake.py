@@ -20,11 +20,12 @@ from shared.configuration import Configuration
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
+from shared.core.keys import key_of
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.driver import Driver
 from shared.errors import CorruptRecord, RelearnError, TransientError
-from shared.gathering import Gathered, Gathering, key_of
+from shared.gathering import Gathered, Gathering
 from shared.last_good import LastGood, PipelineInError
 from shared.newness import Newness, version_of
 from shared.openings import Opening, ambiguous
@@ -160,12 +161,14 @@ class Intake:
 
     def landed(self, blob: BlobVersion) -> bool:
         """Record a version met by chance, so that the poll opens its run; tell whether it will."""
+        blob = self._context.recorded(blob)
         recorded = [self._discovered(pipeline, blob) for pipeline in self._wanting(blob)]
         return any(one.has_run for one in recorded)
 
     def met(self, blob: BlobVersion) -> bool:
         """Record a version that a search came upon; whether no event had announced it."""
         found, failures = False, []
+        blob = self._context.recorded(blob)
         for pipeline in self._wanting(blob):
             try:
                 found = self._discovered(pipeline, blob).is_new or found
@@ -261,6 +264,7 @@ class Intake:
 
     def _receive_for_all(self, wanted: list[Pipeline], blob: BlobVersion) -> list[Run]:
         runs, failures = [], []
+        blob = self._context.recorded(blob)  # at one time for all pipelines
         for pipeline in wanted:
             try:
                 runs.append(self._receive(pipeline, blob))
@@ -334,7 +338,8 @@ class Intake:
         version = version_of(pipeline, blob)
         run_id = names.run_id(pipeline.name, origin, version)
         self._context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED, "version": version})
-        entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=run_id)
+        recorded = self._context.recorded(blob)
+        entry = VersionEntry(pipeline=pipeline.name, blob=recorded, run_id=run_id)
         if self._context.ledger.add_version(version, entry):
             return entry
         return self._context.ledger.version(version)  # another host recorded it this moment

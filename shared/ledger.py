@@ -35,6 +35,7 @@ from shared.core.head import Head
 from shared.core.names import digest, inbox_prefix, index_name
 from shared.core.run import WRITTEN_BY, Recorded, Run
 from shared.core.slot import Pause, Pauses, Slot
+from shared.core.versions import order_of
 from shared.core.watch import Watch
 from shared.errors import Conflict, CorruptRecord, IdUsed, TransientError
 from shared.old_records import OldRecords
@@ -64,6 +65,8 @@ _TRIES: Final = 5
 NEW: Final = ETag("")
 #: Metadata of a blob may hold 8 KB in all.
 _LONGEST_HINT: Final = 4000
+#: What tells new bytes from a metadata write, in a fingerprint.
+_BYTES: Final = slice(1, 4)
 #: When a record was written that cannot be read.
 _UNKNOWN: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -266,6 +269,11 @@ class Ledger:
         """Return whether a data version waits for its run."""
         return self._documents.read(f"{inbox_prefix(pipeline, key)}{version_id}") is not None
 
+    def waiting(self, key: Sequence[str], pipeline: str, version_id: str) -> VersionEntry | None:
+        """Return what is kept of a data version that waits for its run, or None."""
+        found = self._read(f"{inbox_prefix(pipeline, key)}{version_id}", VersionEntry)
+        return found.record if found else None
+
     # Who may run
 
     def slot(self, name: str) -> Stored[Slot] | None:
@@ -338,14 +346,23 @@ class Ledger:
         """Return the fingerprint of the newest known version of a blob, from one listing."""
         listing = self._documents.listing(f"versions/{blob_id}-")
         known = [item.metadata.get("fingerprint", "").split("|") for item in listing]
-        newest = max(known, key=lambda parts: parts[0], default=None)
+        newest = max(known, key=lambda parts: (parts[0], parts[_BYTES.stop :]), default=None)
         return tuple(newest) if newest else None
 
-    def touched_since(self, blob_id: str, blob: BlobVersion) -> str | None:
-        """Return when these very bytes were written, where only their metadata changed since."""
+    def touched_since(
+        self, blob_id: str, blob: BlobVersion, *, trust_size: bool = False
+    ) -> str | None:
+        """Return when these very bytes were written, where only their metadata changed since.
+
+        Args:
+            blob_id: under which the versions of the blob are kept.
+            blob: its present version.
+            trust_size: whether an equal size and creation time are enough without an MD5.
+        """
         newest = self.newest_version(blob_id)
-        same = newest is not None and newest[1:] == fingerprint_of(blob)[1:]
-        return newest[0] if newest and same and blob.content_md5 else None
+        same = newest is not None and newest[_BYTES] == fingerprint_of(blob)[_BYTES]
+        known = blob.content_md5 is not None or trust_size
+        return newest[0] if newest and same and known else None
 
     def add_version(self, version_id: str, entry: VersionEntry) -> bool:
         """Store the entry of a data version; False when it was known already."""
@@ -561,9 +578,10 @@ class Ledger:
 
 
 def fingerprint_of(blob: BlobVersion) -> tuple[str, ...]:
-    """Return what tells new bytes from a metadata write, the time of the version first."""
-    created, md5 = blob.created.isoformat(), blob.content_md5 or ""
-    return (blob.modified.isoformat(), created, str(blob.size), md5)
+    """Return what tells new bytes from a metadata write, between what tells the newest version."""
+    modified, recorded, _, etag = order_of(blob)
+    bytes_ = (blob.created.isoformat(), str(blob.size), blob.content_md5 or "")
+    return (modified.isoformat(), *bytes_, recorded.isoformat(), etag)
 
 
 def _marker(listed: Listed) -> Marker:

@@ -7,8 +7,9 @@ from shared.backfill import Backfill
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
+from shared.core.keys import key_of
 from shared.core.pipeline import Pipeline
-from shared.gathering import key_of
+from shared.core.versions import touch_of, version_id
 from shared.records import OLD, VersionEntry
 
 #: What was said once is said again after so many other things: it must not grow for ever.
@@ -68,8 +69,7 @@ class Newness:
         settled = backfill == "none" or self._backfill.is_done(pipeline)
         if settled and not self._is_kept(pipeline, blob):
             # Known from now on, so that a metadata write does not make it look like news.
-            entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note=OLD)
-            self._context.ledger.add_version(version_of(pipeline, blob), entry)
+            self._note(pipeline, blob, OLD)
         self.say_once(
             f"blob {blob.path} is older than pipeline {pipeline.name}, which was first "
             f"active at {since.isoformat()}: it is not news",
@@ -82,17 +82,24 @@ class Newness:
         return self._context.ledger.in_inbox(key, pipeline.name, version_of(pipeline, blob))
 
     def _noted_as_touch(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
-        if blob.created == blob.modified:
-            return False  # just created: there is nothing that this could be a touch of
+        by_hand = blob.container == self._context.models_container
+        trusted = pipeline.trusts_size and not by_hand
+        if not blob.may_be_touched(trust_size=trusted):
+            return False
         blob_id = names.blob_id(pipeline.name, blob.container, blob.name)
-        since = self._context.ledger.touched_since(blob_id, blob)
+        since = self._context.ledger.touched_since(blob_id, blob, trust_size=trusted)
         if since is None:
             return False
-        note = f"only its metadata changed since {since}: no run"
-        entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note=note)
+        note = touch_of(blob, since)
         log.info("blob %s: %s", blob.path, note)
-        self._context.ledger.add_version(version_of(pipeline, blob), entry)
+        self._note(pipeline, blob, note)
         return True
+
+    def _note(self, pipeline: Pipeline, blob: BlobVersion, note: str) -> None:
+        """Have a version known from now on that opens no run."""
+        blob = self._context.recorded(blob)
+        entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note=note)
+        self._context.ledger.add_version(version_of(pipeline, blob), entry)
 
     def say_once(self, text: str, about: str) -> None:
         """Log what is of interest the first time alone."""
@@ -106,4 +113,4 @@ class Newness:
 
 def version_of(pipeline: Pipeline, blob: BlobVersion) -> str:
     """Return the id of this version for this pipeline."""
-    return names.version_id(pipeline.name, blob.container, blob.name, blob.etag)
+    return version_id(pipeline.name, blob)

@@ -11,6 +11,7 @@ from shared.core.parameters import parameters_for
 from shared.core.pattern import match
 from shared.core.pipeline import Pipeline
 from shared.core.run import Entry, Origin, Phase, Run
+from shared.core.versions import newest_of, tie_of, tied_with
 from shared.driver import Driver
 from shared.errors import Conflict
 
@@ -32,10 +33,21 @@ class Opening:
         blobs: Sequence[BlobVersion],
         origin: Origin,
         cause: str,
+        *,
+        tied: Sequence[BlobVersion] = (),
     ) -> Run:
-        """Return the record of a run as it begins, for whichever customer its data names."""
+        """Return the record of a run as it begins, for whichever customer its data names.
+
+        Args:
+            pipeline: as it is configured now.
+            run_id: its id.
+            blobs: what it is for.
+            origin: what opens it.
+            cause: the same for people.
+            tied: what else shares the Last-Modified of its newest data.
+        """
         by_hand = origin is Origin.MODEL
-        newest = max(blobs, key=lambda blob: blob.modified, default=None)
+        newest = newest_of(blobs)
         tokens = self._tokens_of(pipeline, newest, by_hand=by_hand)
         run = Run(
             run_id=run_id,
@@ -46,6 +58,7 @@ class Opening:
             manifest=tuple(blobs),
             parameters={},
             tokens=tokens,
+            tie=tie_of(newest, tied_with(newest, [*blobs, *tied])) if newest else "",
             listed_at=self._listed_at(pipeline, run_id),
             phase=Phase.TRAINED if by_hand else self._first_phase(pipeline),
             model=newest if by_hand else None,

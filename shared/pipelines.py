@@ -8,20 +8,22 @@ from typing import Any, Final, TypeVar
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
+from shared.core.keys import key_of
+from shared.core.notes import notes_on_data, notes_on_pipeline
 from shared.core.parameters import parameters_for
 from shared.core.pattern import literal_prefix
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.core.schedule import Schedule, last_due_of, next_due_of
 from shared.core.slot import Pause, Pauses, Slot, over_budget
-from shared.core.training import DATA, MANIFEST
+from shared.core.versions import version_id
 from shared.errors import Conflict, CorruptRecord, PermanentError
-from shared.gathering import key_of
 from shared.intake import Intake
 from shared.job_inputs import expected_inputs
 from shared.openings import captured
 from shared.ports import JobRequest
 from shared.preconditions import Versions, lost, require
+from shared.recorded import FirstRecorded
 from shared.records import DueTime, Stored
 
 #: Blobs that a preview shows.
@@ -221,21 +223,21 @@ class Pipelines:
             NoSuchPipeline, NothingToPreview: there is no such pipeline, or no such blob.
         """
         pipeline = self._find(name)
-        matches = self._matching(pipeline)
-        newest = sorted(matches, key=lambda blob: (blob.modified, blob.name), reverse=True)
         least = pipeline.data.least if pipeline.data else 0
+        found = self._matching(pipeline)
+        newest = FirstRecorded(self.context, pipeline).newest_first(found, _SHOWN, least)
         usable = [blob for blob in newest if data == blob.name or blob.size >= least]
         chosen = next((blob for blob in usable if data in (None, blob.name)), None)
         if data is not None and chosen is None:
             where = pipeline.data.blob if pipeline.data else "nothing: the pipeline takes no data"
             raise NothingToPreview(f"no blob {data!r} that matches {where}")
-        notes = list(_notes(pipeline))
+        notes = [*notes_on_pipeline(pipeline), *notes_on_data(pipeline, chosen, usable)]
         if pipeline.data is not None and chosen is None:
             notes.append(f"no blob matches {pipeline.data.blob} yet")
         known = pipeline.data is None or chosen is not None
         return Preview(
             matches=tuple(self._match(pipeline, blob) for blob in newest[:_SHOWN]),
-            matching=len(matches),
+            matching=len(newest),
             request=self._request(pipeline, chosen, notes) if known else None,
             notes=tuple(notes),
         )
@@ -263,7 +265,7 @@ class Pipelines:
         return Match(blob, captured(pipeline, blob.name) or {}, state)
 
     def _state(self, pipeline: Pipeline, blob: BlobVersion) -> str:
-        version = names.version_id(pipeline.name, blob.container, blob.name, blob.etag)
+        version = version_id(pipeline.name, blob)
         entry = self.context.ledger.version(version)
         if entry is not None:
             return f"run {entry.run_id}" if entry.run_id else (entry.note or "no run")
@@ -341,21 +343,3 @@ def _told(name: str, pauses: Pauses) -> str:
 
 def _list_of(pipeline: Pipeline) -> str:
     return names.manifest_path(pipeline.name, names.run_id(pipeline.name, "preview"))
-
-
-def _notes(pipeline: Pipeline) -> list[str]:
-    data, sources = pipeline.data, pipeline.training.sources.values()
-    notes = []
-    if data and data.settles and DATA in sources and MANIFEST not in sources:
-        notes.append(
-            "settle with {data}: of a burst only the newest blob is trained on, so each blob must "
-            "be a full snapshot; give an input {data.manifest} to train on all of them"
-        )
-    if pipeline.when_busy == "newest" and data and not pipeline.training.wants_manifest:
-        notes.append(
-            "when_busy: newest: blobs that land while a run is open share the next run, which "
-            "trains on the newest of them"
-        )
-    if data and not data.opens_runs:
-        notes.append("opens_runs: false: landing alone starts nothing")
-    return notes

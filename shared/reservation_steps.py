@@ -11,7 +11,15 @@ from shared.core.endpoint import Endpoint
 from shared.core.facts import Fact, Overtaken, StepRefused
 from shared.core.gate import judged_again
 from shared.core.gate_facts import FellBehind
-from shared.core.head import Head, Reservation, Resource, head_id, left_behind, reserved
+from shared.core.head import (
+    Head,
+    Reservation,
+    Resource,
+    head_id,
+    is_overtaken,
+    left_behind,
+    reserved,
+)
 from shared.core.looks import LEAST_LOOKS
 from shared.core.names import MODEL_SUFFIX, digest, is_model_path
 from shared.core.places import escaped
@@ -19,8 +27,10 @@ from shared.core.promotion_facts import EndpointReserved, LeftUnsettled
 from shared.core.proof import ProbeAnswers, Seen
 from shared.core.run import Origin, Promotion, Run, WayBack
 from shared.core.urls import is_web_service
+from shared.core.versions import tie_of, tied_with
 from shared.errors import PermanentError, TransientError
 from shared.ports import Current, ServingEndpoint
+from shared.recorded import FirstRecorded
 
 #: Another run's update takes minutes; waiting for it is no trouble of ours.
 _TURN: Final = timedelta(days=7)
@@ -42,8 +52,10 @@ class ReservationSteps:
         serving = self.context.adapters.endpoint(endpoint)
         stored = self.context.ledger.head(head_id(endpoint.update))
         head = stored.record if stored else Head(update=endpoint.update)
-        if (out_of_turn := _out_of_turn(run, endpoint, head)) is not None:
+        data = self._data(run, head.resource(endpoint.place))
+        if (out_of_turn := _out_of_turn(run, data, endpoint)) is not None:
             return out_of_turn
+        head = head.with_resource(endpoint.place, data.known)
         left = self._left_behind(run, head)
         if (behind := _fell_behind(run, head.resource(endpoint.place))) is not None:
             return behind
@@ -69,7 +81,19 @@ class ReservationSteps:
             way_back=way_back,
             expected=_expected(run, mine.resource(endpoint.place)),
         )
-        return EndpointReserved(promotion) if left is None else self._settle(left, mine, promotion)
+        if left is not None and (unsettled := self._settle(left, mine, promotion)) is not None:
+            return unsettled
+        return EndpointReserved(promotion, data.tie)
+
+    def _data(self, run: Run, known: Resource) -> "_Data":
+        """Return what is compared to find out whose data is newer."""
+        mine, newest = run.newest, known.newest_version
+        if mine is None or newest is None or run.data_time != known.newest_data:
+            return _Data(known, mine)
+        recorded = FirstRecorded(self.context, run.config)
+        mine, newest = recorded.of(mine), recorded.of(newest)
+        known = known.model_copy(update={"newest_version": newest})
+        return _Data(known, mine, tie_of(mine, tied_with(mine, [newest])))
 
     def way_back(self, head: Head, resource: str, instead_of: Run | None = None) -> WayBack | None:
         """Return the best of what can still be put back; models may have been deleted.
@@ -94,10 +118,10 @@ class ReservationSteps:
                 return way
         return None
 
-    def _settle(self, left: Reservation, head: Head, promotion: Promotion) -> Fact:
+    def _settle(self, left: Reservation, head: Head, promotion: Promotion) -> Fact | None:
         way_back = self.way_back(head, left.resource)
         if way_back is None:
-            return EndpointReserved(promotion)
+            return None
         other = self.context.ledger.run(left.run_id)
         known = other.record.promotion.before if other and other.record.promotion else None
         changes = {"way_back": way_back, "before": known, "returning_resource": left.resource}
@@ -194,6 +218,15 @@ class ReservationSteps:
         return own or is_web_service(update)
 
 
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """The newest data of a run, and the newest that was promoted before."""
+
+    known: Resource
+    version: BlobVersion | None
+    tie: str = ""  #: where both share their Last-Modified: in plain words
+
+
 def _expected(run: Run, known: Resource) -> ProbeAnswers | None:
     if not run.origin.repeats:
         return None
@@ -211,9 +244,9 @@ def _fell_behind(run: Run, known: Resource) -> Fact | None:
     return None if verdict.passed else FellBehind(verdict)
 
 
-def _out_of_turn(run: Run, endpoint: Endpoint, head: Head) -> Fact | None:
+def _out_of_turn(run: Run, data: _Data, endpoint: Endpoint) -> Fact | None:
     """Return why this run's model is not, or not now, what the endpoint should serve."""
-    known = head.resource(endpoint.place)
+    known = data.known
     hold = known.held
     if run.origin is Origin.ROLLBACK:
         mine = hold is not None and hold.run_id == run.run_id
@@ -221,9 +254,10 @@ def _out_of_turn(run: Run, endpoint: Endpoint, head: Head) -> Fact | None:
     if run.origin is Origin.DRIFT:
         still = known.serving is not None and known.serving.model == run.model
         return None if still else Overtaken("another model serves by now")
-    if known.newest_data and run.data_time < known.newest_data:
+    if is_overtaken(known, run.data_time, data.version):
         when = f"{known.newest_data:%Y-%m-%d %H:%M:%S}"
-        return Overtaken(f"{endpoint.name} already serves a model of newer data ({when} UTC)")
+        why = f"{endpoint.name} already serves a model of newer data ({when} UTC)"
+        return Overtaken(f"{why}; {data.tie}" if data.tie else why)
     if hold is None:
         return None
     return StepRefused(

@@ -12,9 +12,9 @@ from typing import Final
 
 from shared.catalogue import Catalogue
 from shared.context import Context, log
-from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.pipeline import Pipeline
+from shared.core.versions import version_id
 from shared.errors import CorruptRecord, OutcomeUnknown, TransientError
 from shared.records import Landed
 
@@ -74,11 +74,11 @@ class Strays:
         takers = [p for p in self._wanting(one) if self._is_younger(p, one)]
         for pipeline in takers:
             blob = one.blob
-            version = names.version_id(pipeline.name, blob.container, blob.name, blob.etag)
+            version = version_id(pipeline.name, blob)
             known = self.context.ledger.version(version)
             # A search may have come upon it first, and noted that it is older than its pipeline.
             if known is None or known.is_old:
-                self.keep(pipeline, blob, version)
+                self.keep(pipeline, known.blob if known else blob, version)
         if takers:
             self.context.ledger.forget(one.pointer)
         return bool(takers)

@@ -17,6 +17,7 @@ from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.run import Run
+from shared.core.versions import Order, mark_of, order_of, touch_of
 from shared.errors import Conflict, CorruptRecord, TransientError
 from shared.records import Landed, VersionEntry
 
@@ -52,8 +53,11 @@ class Taking:
     """Claims versions for runs. Each call may be repeated, and by any number of workers."""
 
     context: Context
+    trust_size: bool = False  #: whether `data.without_md5` is `ignore`
     _manifests: dict[str, frozenset[tuple[str, str]] | None] = field(default_factory=dict)
     """What runs hold that were read in this call, each once: a great burst has a great record."""
+    _known: dict[str, BlobVersion] = field(default_factory=dict)
+    """What entries say that were there before their version was claimed, by its id."""
 
     def first_free(self, landed: Iterable[Landed], until: datetime) -> Landed | None:
         """Return the first of these versions that no run has; what has one leaves the inbox.
@@ -99,7 +103,7 @@ class Taking:
         self._manifests.clear()
         mine: list[Landed] = []
         whole = True  #: whether everything so far was claimed, or has left the inbox
-        burst = _Burst.of(wanted)
+        burst = _Burst.of(wanted, trust_size=self.trust_size)
         there = sorted(wanted[:MOST_VERSIONS], key=_order)
         for part in _parts(there):
             if self.context.clock.now() >= until:
@@ -111,8 +115,8 @@ class Taking:
             whole = whole and None not in claimed
             if whole and open_ and len(there) > PART:
                 keep(_order(part[-1]))
-        mine.sort(key=age_of)
-        return tuple(one.blob for one in mine)
+        blobs = (self._known.get(one.version_id, one.blob) for one in mine)
+        return tuple(sorted(blobs, key=order_of))
 
     def settle(self, run: Run, landed: Sequence[Landed], until: datetime) -> tuple[Landed, ...]:
         """Have what a stored run took leave the inbox; return what waits for other runs.
@@ -128,7 +132,7 @@ class Taking:
         mine = [
             one
             for one in landed
-            if (one.blob.name, one.blob.etag) in versions and one.given_back_by != run.run_id
+            if (one.blob.name, mark_of(one.blob)) in versions and one.given_back_by != run.run_id
         ]
         for part in _parts(mine):
             if self.context.clock.now() >= until:
@@ -149,7 +153,7 @@ class Taking:
             return False
         entry = VersionEntry(pipeline=one.pipeline, blob=one.blob, run_id=run_id, gathered=True)
         known = None
-        if one.given_back_by is not None or not _is_fresh(one.blob):
+        if one.given_back_by is not None or self._may_be_touched(one):
             known = ledger.version_stored(one.version_id)
         if known is None:
             if one.pointer.name in burst.first and (since := self._touched_since(one)):
@@ -164,6 +168,10 @@ class Taking:
             return True  # before a crash
         if (has := self._has_its_run(one, known.record)) is not False:
             return None if has is None else False
+        # Since when it is known does not change, whoever takes it.
+        first = known.record.blob.recorded(one.blob.recorded_at)
+        self._known[one.version_id] = first
+        entry = entry.model_copy(update={"blob": first})
         try:
             ledger.replace_version(one.version_id, entry, known.etag)
         except Conflict:
@@ -196,7 +204,7 @@ class Taking:
                 young = ledger.is_marked(owner)
                 young = young and ledger.marked_for(owner) < self.context.limits.lease
                 return None if young else False
-            if found is not None and (one.blob.name, one.blob.etag) not in found:
+            if found is not None and (one.blob.name, mark_of(one.blob)) not in found:
                 return False
         self._leave(one)
         return True
@@ -214,13 +222,16 @@ class Taking:
     def _touched_since(self, one: Landed) -> str | None:
         """Return since when the bytes of a version are known; None where they are new."""
         blob = one.blob
-        if one.given_back_by is not None or _is_fresh(blob):
+        if one.given_back_by is not None or not self._may_be_touched(one):
             return None
         name = names.blob_id(one.pipeline, blob.container, blob.name)
-        return self.context.ledger.touched_since(name, blob)
+        return self.context.ledger.touched_since(name, blob, trust_size=self.trust_size)
+
+    def _may_be_touched(self, one: Landed) -> bool:
+        return one.blob.may_be_touched(trust_size=self.trust_size)
 
     def _settle_touch(self, one: Landed, since: str) -> None:
-        note = f"only its metadata changed since {since}: no run"
+        note = touch_of(one.blob, since)
         entry = VersionEntry(pipeline=one.pipeline, blob=one.blob, run_id=None, note=note)
         self.context.ledger.add_version(one.version_id, entry)
         self._leave(one)
@@ -234,7 +245,7 @@ class _Burst:
     touches: Mapping[str, str]  #: since when the bytes of a version are known
 
     @classmethod
-    def of(cls, wanted: Sequence[Landed]) -> "_Burst":
+    def of(cls, wanted: Sequence[Landed], *, trust_size: bool) -> "_Burst":
         """Compare each version with the one of its blob before it; the oldest come first."""
         latest: dict[str, Landed] = {}
         first: set[str] = set()
@@ -243,16 +254,16 @@ class _Burst:
             before = latest.get(one.blob.name)
             if before is None:
                 first.add(one.pointer.name)
-            elif _is_touch_of(one, before):
+            elif _is_touch_of(one, before, trust_size=trust_size):
                 touches[one.pointer.name] = before.blob.modified.isoformat()
                 continue
             latest[one.blob.name] = one
         return cls(frozenset(first), touches)
 
 
-def age_of(one: Landed) -> tuple[datetime, str, str]:
-    """Return what sorts versions by their age: the storage counts in seconds, names tell more."""
-    return one.blob.modified, one.blob.name, one.version_id
+def age_of(one: Landed) -> Order:
+    """Return what sorts what waits by its age, the oldest first."""
+    return order_of(one.blob)
 
 
 def each_once(landed: Iterable[Landed]) -> tuple[Landed, ...]:
@@ -273,18 +284,14 @@ def _order(one: Landed) -> str:
     return one.pointer.name.rpartition("/")[2]
 
 
-def _is_fresh(blob: BlobVersion) -> bool:
-    """Whether a blob was just created: there is nothing that it could be a touch of."""
-    return blob.created == blob.modified
-
-
-def _is_touch_of(one: Landed, before: Landed) -> bool:
-    fresh = one.given_back_by is not None or _is_fresh(one.blob)
-    return not fresh and before.blob.same_bytes_as(one.blob)
+def _is_touch_of(one: Landed, before: Landed, *, trust_size: bool) -> bool:
+    if one.given_back_by is not None or not one.blob.may_be_touched(trust_size=trust_size):
+        return False
+    return before.blob.same_bytes_as(one.blob, trust_size=trust_size)
 
 
 def _versions_of(run: Run) -> frozenset[tuple[str, str]]:
-    return frozenset((blob.name, blob.etag) for blob in run.manifest)
+    return frozenset((blob.name, mark_of(blob)) for blob in run.manifest)
 
 
 def _parts(items: Iterable[T]) -> Iterator[list[T]]:

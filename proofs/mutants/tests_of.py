@@ -102,6 +102,7 @@ MORE: Final = {
     "job_steps": f"{_JOBS} {_TURNS} search gate_runs gathering_hostile model_steps guards alerts",
     "judgement": f"pauses proof {_ENDPOINTS}",
     "lanes": "fairness poll busy_services turns_hostile gathering drift",
+    "keys": "customers gathering intake",
     "last_good": "due_times functions/health renamed unreadable clocks",
     "ledger": (
         f"unreadable {_GATHERING} {_TURNS} retention retention_kinds fairness last_good drift "
@@ -113,7 +114,8 @@ MORE: Final = {
     "model_steps": f"{_ENDPOINTS} gate_hostile evaluation_files job_forms",
     "names": "gathering intake ledger places model_steps baselines",
     "ncrontab": "schedule due_times",
-    "newness": _GATHERING,
+    "newness": f"without_md5 {_GATHERING}",
+    "notes": "versions without_md5 functions/people_api",
     "openings": f"{_GATHERING} {_TURNS} odd_services due_times_hostile job_forms pasted alerts",
     "orders": (
         "functions/people_api functions/http_api roll_out roll_out_regressions turns retry_gate "
@@ -134,6 +136,7 @@ MORE: Final = {
     "promotion_steps": f"{_ENDPOINTS} driver alerts busy_services guards",
     "proof": f"stored_forms {_ENDPOINTS}",
     "queues": f"{_TURNS} unreadable fairness poll leases",
+    "recorded": f"versions promotion {_GATHERING}",
     "records": "gathering last_good due_times retention search",
     "recurrence": "config",
     "redact": "driver signatures studio_errors",

@@ -15,7 +15,11 @@ def is_folded(name: str) -> bool:
 
 
 class BlobVersion(BaseModel):
-    """What a HEAD of a blob tells. `etag` comes without quotes; `content_md5` is base64."""
+    """What a HEAD of a blob tells. `etag` comes without quotes; `content_md5` is base64.
+
+    `recorded_at` is when a host first recorded the version; None: that is not known, or it was
+    not recorded yet. Two sightings are equal whenever each of them was recorded.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,6 +30,20 @@ class BlobVersion(BaseModel):
     created: AwareDatetime
     modified: AwareDatetime
     content_md5: str | None = None
+    recorded_at: AwareDatetime | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the storage said the same both times."""
+        return isinstance(other, BlobVersion) and self._said == other._said
+
+    def __hash__(self) -> int:
+        """Agree with `==`."""
+        return hash(self._said)
+
+    @property
+    def _said(self) -> tuple[object, ...]:
+        where, times = (self.container, self.name), (self.created, self.modified)
+        return (*where, self.etag, self.size, *times, self.content_md5)
 
     @property
     def path(self) -> str:
@@ -36,15 +54,38 @@ class BlobVersion(BaseModel):
         """Whether it was written before `moment`, whichever of the two clocks is a bit ahead."""
         return self.modified < moment - CLOCK_SKEW
 
-    def same_bytes_as(self, other: "BlobVersion") -> bool:
-        """Whether both sightings show the same content.
+    def recorded(self, at: datetime | None) -> "BlobVersion":
+        """Return this version as recorded at `at`; what it says of itself stays."""
+        known = self.recorded_at is not None or at is None
+        return self if known else self.model_copy(update={"recorded_at": at})
+
+    def same_bytes_as(self, other: "BlobVersion", *, trust_size: bool = False) -> bool:
+        """Whether both sightings of one blob show the same content.
 
         A metadata write gives a blob a new ETag and leaves its creation time, size and
-        Content-MD5: that is a touch, not new data. Without an MD5 on both sides only
-        the ETag can tell.
+        Content-MD5: that is a touch, not new data. Within the second of the upload it leaves
+        the Last-Modified too, which then does for the creation time.
+
+        Args:
+            other: the other sighting.
+            trust_size: whether an equal size and creation time are enough where neither has an
+                MD5; else only the ETag can tell.
         """
         if self.etag == other.etag:
             return True
-        mine = (self.created, self.size, self.content_md5)
-        theirs = (other.created, other.size, other.content_md5)
-        return self.content_md5 is not None and mine == theirs
+        if self.size != other.size or self.content_md5 != other.content_md5:
+            return False
+        if self.content_md5 is None:
+            return trust_size and self.created == other.created
+        return self.created == other.created or self.modified == other.modified
+
+    def may_be_touched(self, *, trust_size: bool = False) -> bool:
+        """Whether it may hold the bytes of a version that has another mark.
+
+        A blob that was just created has none before it; but without an MD5 a metadata write
+        within the second of the upload cannot be told from the upload.
+
+        Args:
+            trust_size: as for `same_bytes_as`.
+        """
+        return self.created != self.modified or (trust_size and self.content_md5 is None)

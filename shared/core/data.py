@@ -51,6 +51,13 @@ class Data(Strict):
         description="What to make of blobs older than the pipeline's first activation.",
     )
 
+    without_md5: Literal["train", "ignore"] = Field(
+        default="train",
+        description="A blob without Content-MD5 whose ETag changed while name, size and creation "
+        "time did not: whether its bytes changed cannot be known. `ignore` trains on none of "
+        "these, and misses a blob that is written over by as many other bytes.",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _a_marker_may_be_empty(cls, given: Any) -> Any:
@@ -68,6 +75,11 @@ class Data(Strict):
     def least(self) -> int:
         """How many bytes a blob must have; only a marker may be empty."""
         return max(self.min_size, 0 if self.marker else 1)
+
+    @property
+    def trusts_size(self) -> bool:
+        """Whether, without an MD5, equal size and creation time stand for equal bytes."""
+        return self.without_md5 == "ignore"
 
     @property
     def settles(self) -> bool:

@@ -17,6 +17,7 @@ from shared.core.identity import endpoint_identity
 from shared.core.names import digest
 from shared.core.proof import ProbeAnswers
 from shared.core.run import Origin, Recorded, Run, Value, WayBack
+from shared.core.versions import is_older, newest_first
 
 _KEPT: Final = 5
 #: Lines of history that a head keeps, and the blobs that it names for each model: it is read
@@ -85,6 +86,7 @@ class Resource(Value):
     previous: tuple[Served, ...] = ()
     baseline: WayBack | None = None  #: what served before our first update
     newest_data: AwareDatetime | None = None  #: the highest data time ever promoted
+    newest_version: BlobVersion | None = None  #: the newest of that time, where data was ours
     held: Held | None = None
     history: tuple[Line, ...] = ()  #: the newest last
 
@@ -129,6 +131,12 @@ class Head(Recorded):
     def resource(self, name: str) -> Resource:
         """Return what is known of resource `name`, empty when nothing is."""
         return self.resources.get(name, Resource())
+
+    def with_resource(self, name: str, known: Resource) -> "Head":
+        """Return the head with what is known of resource `name`, if anything is."""
+        if name not in self.resources:
+            return self
+        return self.model_copy(update={"resources": {**self.resources, name: known}})
 
     def ways_back(self, name: str) -> list[WayBack]:
         """Return what could be put back should the next update fail, the best first."""
@@ -238,15 +246,12 @@ def promoted(head: Head, run: Run, resource: str, proven: Proven) -> Head:
         approved_by=again.approved_by if again else _approved_by(run),
         trained_by=again.trained_by if again else (run.parent or ""),
     )
-    newest = known.newest_data
-    if not run.origin.repeats:
-        newest = max(filter(None, (newest, run.data_time)))
     previous = tuple(served for served in known.kept if served is not again)[:_KEPT]
     history = (*known.history, _line(run, serving))[-_LINES:]
     changes = {
         "serving": serving,
         "previous": previous,
-        "newest_data": newest,
+        **_newest_data(known, run),
         "history": history,
     }
     resources = {**head.resources, resource: known.model_copy(update=changes)}
@@ -266,8 +271,28 @@ def _data_of(made: Served | Run) -> dict[str, Any]:
 
 
 def _newest(blobs: Iterable[BlobVersion]) -> tuple[BlobVersion, ...]:
-    latest = sorted(blobs, key=lambda blob: (blob.modified, blob.name), reverse=True)
-    return tuple(latest[:_SHOWN])
+    return tuple(newest_first(blobs)[:_SHOWN])
+
+
+def _newest_data(known: Resource, run: Run) -> dict[str, Any]:
+    """Return the newest data ever promoted, now that the model of `run` was."""
+    if run.origin.repeats or is_overtaken(known, run.data_time, run.newest):
+        return {"newest_data": known.newest_data, "newest_version": known.newest_version}
+    return {"newest_data": run.data_time, "newest_version": run.newest}
+
+
+def is_overtaken(known: Resource, at: datetime, version: BlobVersion | None) -> bool:
+    """Whether a model of newer data was promoted, by the one order of data versions.
+
+    Args:
+        known: what is known of the resource.
+        at: the data time of the run that wants its turn.
+        version: its newest data; None: it has none of ours.
+    """
+    if known.newest_data is None or at != known.newest_data:
+        return known.newest_data is not None and at < known.newest_data
+    newest = known.newest_version
+    return version is not None and newest is not None and is_older(version, newest)
 
 
 def _metrics(run: Run) -> dict[str, float]:

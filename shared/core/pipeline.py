@@ -274,6 +274,11 @@ class Pipeline(Strict):
         return free and not any(limits) and not (self.data and self.data.settles)
 
     @property
+    def trusts_size(self) -> bool:
+        """Whether equal size and creation time stand for equal bytes of data without an MD5."""
+        return self.data is not None and self.data.trusts_size
+
+    @property
     def captured(self) -> tuple[str, ...]:
         """The tokens that the path of the data captures, in order."""
         return tokens_of(self.data.blob) if self.data else ()

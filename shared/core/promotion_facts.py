@@ -24,10 +24,13 @@ class EndpointReserved:
     """The endpoint is ours to update; what it answered before is known."""
 
     promotion: Promotion
+    tie: str = ""  #: which data shares the Last-Modified of the run's, and is older
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep the answers from before, ahead of the update (design rule 9)."""
-        return run.moved(Phase.PROMOTING, at, promotion=self.promotion)
+        note = "" if self.tie == run.tie else self.tie
+        moved = run.moved(Phase.PROMOTING, at, note, promotion=self.promotion)
+        return moved.model_copy(update={"tie": run.tie or self.tie})
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from shared.core.gate import Verdict
 from shared.core.looks import NO_LOOKS, Looks
 from shared.core.pipeline import Pipeline
 from shared.core.proof import ProbeAnswers
+from shared.core.versions import newest_of, order_of
 
 _HISTORY: Final = 100
 
@@ -203,6 +204,7 @@ class Run(Recorded):
     manifest: tuple[BlobVersion, ...]
     parameters: dict[str, Scalar]
     tokens: dict[str, str] = Field(default_factory=dict)  #: what the data's path captured
+    tie: str = ""  #: which versions share the Last-Modified of the newest, in plain words
     listed_at: str = ""  #: `container/name` of the list of the manifest, where a job wants one
     parent: str | None = None  #: the run whose model this one gives to an endpoint
     as_of: AwareDatetime | None = None  #: the data time of a run that has another one's model
@@ -246,14 +248,14 @@ class Run(Recorded):
         newest: dict[str, BlobVersion] = {}
         for blob in self.manifest:
             known = newest.get(blob.name)
-            if known is None or blob.modified >= known.modified:
+            if known is None or order_of(blob) >= order_of(known):
                 newest[blob.name] = blob
         return tuple(newest[name] for name in sorted(newest))
 
     @property
     def newest(self) -> BlobVersion | None:
         """The newest blob of the manifest: what `{data}` stands for."""
-        return max(self.manifest, key=lambda blob: (blob.modified, blob.name), default=None)
+        return newest_of(self.manifest)
 
     @property
     def trained_on(self) -> tuple[BlobVersion, ...]:

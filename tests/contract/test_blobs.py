@@ -1,15 +1,17 @@
 """Every `Blobs` adapter keeps the same promises: the fake, and a real storage server."""
 
 import uuid
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import md5
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from azure.storage.blob import BlobServiceClient
+from azure.storage.blob import BlobBlock, BlobClient, BlobServiceClient
 
 from local.azurite import Azurite
 from local.identity import LocalIdentity, make_certificate
@@ -17,6 +19,7 @@ from local.studio import BlobRefused, HttpBlobs
 from local.studio.storage import BlobAccess
 from shared.clients.http import RequestsHttp
 from shared.clients.storage import AccountBlobs
+from shared.core.blobs import BlobVersion
 from shared.errors import PermanentError, TransientError
 from shared.ports import Access, Blobs
 from shared.wiring import App, SystemClock, build
@@ -33,6 +36,7 @@ class Bench:
     blobs: Blobs
     container: str
     put: Callable[[str, bytes], object]
+    put_blocks: Callable[[str, bytes], object]
     touch: Callable[[str], object]
     remove: Callable[[str], object]
     make_directory: Callable[[str], object]
@@ -62,6 +66,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
             fake,
             name,
             lambda blob, content: fake.put(name, blob, content),
+            lambda blob, content: fake.put_blocks(name, blob, content),
             touch,
             lambda blob: fake.remove(name, blob),
             lambda blob: fake.make_directory(name, blob),
@@ -93,12 +98,20 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
             ),
             name,
             lambda blob, content: container.upload_blob(blob, content, overwrite=True),
+            lambda blob, content: _put_blocks(container.get_blob_client(blob), content),
             lambda blob: container.get_blob_client(blob).set_blob_metadata({"a": "b"}),
             container.delete_blob,
             lambda blob: container.upload_blob(blob, b"", metadata={"hdi_isfolder": "true"}),
             holder,
         )
     holder.close()
+
+
+def _put_blocks(blob: BlobClient, content: bytes) -> None:
+    """Upload as large files are: Put Block, then Put Block List."""
+    name = b64encode(b"0001").decode()
+    blob.stage_block(name, content)
+    blob.commit_block_list([BlobBlock(name)])
 
 
 def signed_url(bench: Bench, blob: str, access: Access, valid: timedelta = HOUR) -> str:
@@ -149,6 +162,42 @@ def test_a_metadata_write_is_told_from_new_bytes(bench: Bench) -> None:
     assert before.etag != touched.etag
     assert before.same_bytes_as(touched)
     assert not before.same_bytes_as(changed)
+
+
+def both_ways(bench: Bench, name: str) -> BlobVersion:
+    """Return a blob as a look tells it, and a listing tells it too."""
+    found = bench.blobs.head(bench.container, name)
+    assert found is not None
+    assert [found] == list(bench.blobs.listing(bench.container, name))
+    return found
+
+
+def test_a_metadata_write_changes_neither_creation_time_nor_md5(bench: Bench) -> None:
+    bench.put("a.csv", b"1")
+    before = both_ways(bench, "a.csv")
+    assert before.content_md5 == b64encode(md5(b"1").digest()).decode()  # noqa: S324 -- as storage does
+    bench.touch("a.csv")
+    touched = both_ways(bench, "a.csv")
+    assert touched.etag != before.etag
+    assert touched.modified >= before.modified
+    assert (touched.created, touched.content_md5) == (before.created, before.content_md5)
+
+
+def test_an_upload_in_blocks_has_no_md5_and_a_later_one_keeps_the_creation_time(
+    bench: Bench,
+) -> None:
+    bench.put_blocks("a.csv", b"1")
+    before = both_ways(bench, "a.csv")
+    assert before.content_md5 is None
+    bench.touch("a.csv")
+    touched = both_ways(bench, "a.csv")
+    bench.put_blocks("a.csv", b"2")
+    other = both_ways(bench, "a.csv")
+    for later in (touched, other):  # what is new bytes, and what is not, cannot be told
+        assert later.etag != before.etag
+        assert (later.created, later.content_md5, later.size) == (before.created, None, 1)
+        assert not before.same_bytes_as(later)
+        assert before.same_bytes_as(later, trust_size=True)
 
 
 def test_a_read_signature_reads_this_blob_and_cannot_write(bench: Bench) -> None:

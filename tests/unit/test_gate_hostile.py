@@ -291,7 +291,8 @@ def test_after_a_rollback_to_the_baseline_nothing_is_known_to_compare_with() -> 
 def test_of_two_runs_at_once_the_later_one_is_held_against_the_earlier_ones_model() -> None:
     world = gated(NO_DROP, first_model="allow")
     settled(world, 1, 0.9)
-    better, worse = opened(world, 2, 0.95), opened(world, 3, 0.9)
+    better, worse = opened(world, 2, 0.95), opened(world, 7, 0.9)
+    assert better.run_id < worse.run_id  # the poll takes them in this order
     world.until(better, Phase.PROMOTED)
     over = world.until_settled(worse)
     assert over.phase is Phase.REJECTED, reasons(over)
