@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from shared.asked import Asked, Begun, Part
-from shared.core.names import digest, version_id
+from shared.core.names import digest
 from shared.core.run import Origin, Phase
+from shared.core.versions import Newest, version_id
 from shared.due_times import DueTimes, Started, to_start
 from shared.errors import Conflict, CorruptRecord, TransientError
 from shared.records import OLD, Due, DueTime, VersionEntry
@@ -116,9 +117,9 @@ def test_bytes_of_which_the_storage_keeps_no_digest_are_known_by_their_version()
     assert blob is not None
     bare = blob.model_copy(update={"content_md5": None})
     hour.world.clock.move(HOUR)
-    hour.start({"sample": {digest("key"): bare}})
+    hour.start({"sample": {digest("key"): Newest(bare)}})
     (trained,) = hour.kept().trained.values()
-    assert trained.startswith(version_id("sample", DATA, "a.csv", blob.etag))
+    assert trained.startswith(version_id("sample", bare))
 
 
 def test_data_is_listed_once_for_all_turns_of_a_call() -> None:
@@ -261,7 +262,7 @@ def test_the_last_look_takes_what_there_is_unless_only_new_data_is_wanted() -> N
         blob = hour.world.blobs.head(DATA, "a.csv")
         assert blob is not None
         entry = VersionEntry(pipeline="sample", blob=blob, run_id="sample-1")
-        version = version_id("sample", DATA, "a.csv", blob.etag)
+        version = version_id("sample", blob)
         hour.context.ledger.add_version(version, entry)
         hour.start()
         hour.world.clock.move(HOUR)
@@ -290,7 +291,7 @@ def test_data_is_new_to_a_schedule_unless_it_has_or_will_have_its_run(
     hour.land()
     blob = hour.world.blobs.head(DATA, "a.csv")
     assert blob is not None
-    version = version_id("sample", DATA, "a.csv", blob.etag)
+    version = version_id("sample", blob)
     run_id = "sample-1" if known == "another run" else None
     entry = VersionEntry(
         pipeline="sample", blob=blob, run_id=run_id, note=OLD if known == "old" else ""

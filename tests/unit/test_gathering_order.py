@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from shared.core.blobs import BlobVersion
-from shared.core.names import run_id, seat_id, slot_id, version_id
+from shared.core.keys import key_of
+from shared.core.names import run_id, seat_id, slot_id
 from shared.core.run import Phase
 from shared.core.slot import Slot, Turn
+from shared.core.versions import version_id
 from shared.errors import Conflict, TransientError
-from shared.gathering import Gathering, hints_for, key_of, wants
+from shared.gathering import Gathering, hints_for, wants
 from shared.ledger import Ledger
 from shared.records import VersionEntry
 from tests.unit.samples import NOW, blob
@@ -46,7 +48,7 @@ class Waiting:
         return run_id("sample", "data", self.version(one))
 
     def version(self, one: BlobVersion) -> str:
-        return version_id("sample", one.container, one.name, one.etag)
+        return version_id("sample", one)
 
     def run(self, name: str, phase: Phase, **changes: Any) -> None:
         known = {"job": None, "started_at": None, "config": self.world.pipeline, "model": None}

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.names import version_id
+from shared.core.versions import version_id
 from shared.errors import CorruptRecord, TransientError
 from shared.records import OLD, Landed, VersionEntry
 from shared.strays import Strays
@@ -30,7 +30,7 @@ class Stray:
 
     def put(self, name: str = "a.csv", owner: str = "gone", **changes: object) -> Landed:
         one = blob(name, **{"modified": EARLIER, **changes})
-        version = version_id(owner, one.container, one.name, one.etag)
+        version = version_id(owner, one)
         self.ledger.add_to_inbox((), version, VersionEntry(pipeline=owner, blob=one, run_id=None))
         return next(found for found in self.ledger.inbox() if found.version_id == version)
 
@@ -41,7 +41,7 @@ class Stray:
         return sorted((one.pipeline, one.blob.name) for one in self.ledger.inbox())
 
     def know(self, one: Landed, note: str) -> None:
-        version = version_id("sample", one.blob.container, one.blob.name, one.blob.etag)
+        version = version_id("sample", one.blob)
         entry = VersionEntry(pipeline="sample", blob=one.blob, run_id=None, note=note)
         self.ledger.add_version(version, entry)
 

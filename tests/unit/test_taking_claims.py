@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from shared.core.blobs import BlobVersion
-from shared.core.names import blob_id, inbox_prefix, version_id
+from shared.core.names import blob_id, inbox_prefix
 from shared.core.run import Phase
+from shared.core.versions import order_of, version_id
 from shared.errors import Conflict, TransientError
 from shared.ledger import Ledger
 from shared.records import OLD, Landed, VersionEntry
@@ -35,7 +36,7 @@ class Inbox:
 
     def put(self, name: str, given_back_by: str | None = None, **changes: Any) -> Landed:
         one = blob(name, **changes)
-        version = version_id("sample", one.container, one.name, one.etag)
+        version = version_id("sample", one)
         entry = VersionEntry(pipeline="sample", blob=one, run_id=given_back_by)
         self.ledger.add_to_inbox((), version, entry)
         return next(
@@ -117,8 +118,8 @@ def test_a_version_whose_run_was_stored_without_it_is_free(inbox: Inbox) -> None
     assert inbox.owner(one) == "sample-1"
 
 
-def test_a_version_belongs_to_its_run_by_its_etag_and_not_by_its_name(inbox: Inbox) -> None:
-    one = inbox.put("a.csv", etag="0x7")
+def test_a_version_belongs_to_its_run_by_its_bytes_and_not_by_its_name(inbox: Inbox) -> None:
+    one = inbox.put("a.csv", etag="0x7", content_md5="b3RoZXI=")
     inbox.store("sample-9", blob("a.csv"))
     inbox.know(one, "sample-9")
     assert inbox.first(one) == "a.csv"
@@ -265,7 +266,7 @@ def test_what_is_claimed_is_told_in_the_order_of_its_age(inbox: Inbox) -> None:
     early = inbox.put("b.csv")
     same = inbox.put("c.csv")
     assert inbox.take(early, same, late) == ["b.csv", "c.csv", "a.csv"]
-    assert age_of(early) == (NOW, "b.csv", early.version_id)
+    assert age_of(early) == order_of(early.blob)
 
 
 def test_a_claim_that_another_worker_is_faster_with_is_left_to_a_later_look(
@@ -374,7 +375,7 @@ def test_the_time_is_looked_at_before_each_part(inbox: Inbox) -> None:
 
 def test_what_a_stored_run_holds_leaves_the_inbox_and_the_rest_waits(inbox: Inbox) -> None:
     one, other = inbox.put("a.csv"), inbox.put("b.csv")
-    newer = inbox.put("a.csv", etag="0x2")
+    newer = inbox.put("a.csv", etag="0x2", content_md5="b3RoZXI=")
     back = inbox.put("a.csv", given_back_by="sample-1")
     run = sample(Phase.WAITING, run_id="sample-1", manifest=(one.blob,))
     left = inbox.taking.settle(run, [one, other, newer, back], LATER)
