@@ -13,7 +13,9 @@ from typing import Final
 from shared.context import Context
 from shared.core import names
 from shared.core.blobs import BlobVersion
+from shared.core.cleaning import EVERY as _EVERY
 from shared.core.cleaning import Cleaning, Updates
+from shared.core.full_listing import FullListing
 from shared.core.head import Head, head_id
 from shared.core.run import Run
 from shared.core.slot import Slot
@@ -61,6 +63,7 @@ class Forgetting:
     waiting: dict[str, int] = field(init=False)
     _heads: dict[str, _Names] = field(default_factory=dict)
     _containers: dict[str, bool] = field(default_factory=dict)
+    _listing: FullListing | None = None
 
     def __post_init__(self) -> None:
         """Take up what is known from the calls before."""
@@ -73,6 +76,8 @@ class Forgetting:
             return True
         if kind == "pauses":
             return self._is_gone(_part(item.name))
+        if kind == "existing":
+            return item.modified < self.round_.started_at - _EVERY
         if kind == "watches":  # written at each look: their age says nothing
             return self.round_.since is None
         return self.round_.concerns(item.modified, 2 * keep if kind == "tombstones" else keep)
@@ -96,6 +101,7 @@ class Forgetting:
             "seats": self._is_idle,
             "watches": self._watches_nothing,
             "heads": self._serves_nobody,
+            "existing": self._is_of_no_generation,
             "tombstones": self._is_a_last_trace,
         }
         return rules[kind](item) and self.context.ledger.old.delete(item)
@@ -277,6 +283,16 @@ class Forgetting:
         if not marked:
             self.context.ledger.old.mark(item, {_APART: self.round_.started_at.isoformat()})
         return marked
+
+    def _is_of_no_generation(self, item: Listed) -> bool:
+        """Whether no pipeline needs a record of existing blobs any more."""
+        if self._listing is None:
+            stored = self.context.ledger.full_listing()
+            self._listing = stored.record if stored else None
+        generation = _part(item.name)
+        if self._listing is None or not generation.isdecimal():
+            return False  # how far the full listing is may be put back
+        return not self._listing.needs(int(generation))
 
     def _watches_nothing(self, item: Listed) -> bool:
         stored = self.context.ledger.watch(item.name.removeprefix("watches/"))

@@ -28,7 +28,7 @@ from shared.gathering import Gathered, Gathering, key_of
 from shared.last_good import LastGood, PipelineInError
 from shared.newness import Newness, version_of
 from shared.openings import Opening, ambiguous
-from shared.records import VersionEntry
+from shared.records import APPEARED, VersionEntry
 from shared.strays import Strays
 
 #: Runs are begun for this long by one event.
@@ -173,6 +173,23 @@ class Intake:
                 failures.append(exc)  # the other pipelines shall have their data all the same
         _raise_first(failures)
         return found
+
+    def appeared(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+        """Have a version trained on that appeared with an old time; whether it was not known.
+
+        An entry that only says that the version is older than its pipeline does not count: an
+        event or a search may have come upon it before.
+
+        Raises:
+            RelearnError: it cannot be looked up or kept now.
+        """
+        version = version_of(pipeline, blob)
+        known = self._context.ledger.version(version)
+        if known is not None and not known.is_old:
+            return False
+        if not self._newness.accepts_appeared(pipeline, blob):
+            return False
+        return self._gathering.keep(pipeline, blob, version, APPEARED)
 
     def _wanting(self, blob: BlobVersion) -> list[Pipeline]:
         return self.catalogue.wanting(blob.name)

@@ -7,6 +7,7 @@ from shared.backfill import Backfill
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
+from shared.core.data import Data
 from shared.core.pipeline import Pipeline
 from shared.gathering import key_of
 from shared.records import OLD, VersionEntry
@@ -51,13 +52,22 @@ class Newness:
         """
         return self._is_news(pipeline, blob) and not self._noted_as_touch(pipeline, blob)
 
+    def accepts_appeared(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+        """The same for a version that appeared after its pipeline, whatever its time says."""
+        data = pipeline.data
+        return self._is_large_enough(data, blob) and not self._noted_as_touch(pipeline, blob)
+
+    def _is_large_enough(self, data: Data | None, blob: BlobVersion) -> bool:
+        if blob.size >= (data.least if data else 1):
+            return True
+        what = "is empty" if not blob.size else "is smaller than min_size"
+        self.say_once(f"blob {blob.path} {what}: it opens no run", blob.path + blob.etag)
+        return False
+
     def _is_news(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
         by_hand = blob.container == self._context.models_container
         data = None if by_hand else pipeline.data
-        least = data.least if data else 1
-        if blob.size < least:
-            what = "is empty" if not blob.size else "is smaller than min_size"
-            self.say_once(f"blob {blob.path} {what}: it opens no run", blob.path + blob.etag)
+        if not self._is_large_enough(data, blob):
             return False
         since = self.active_since(pipeline.name)
         if blob.modified >= since:
@@ -85,7 +95,8 @@ class Newness:
         if blob.created == blob.modified:
             return False  # just created: there is nothing that this could be a touch of
         blob_id = names.blob_id(pipeline.name, blob.container, blob.name)
-        since = self._context.ledger.touched_since(blob_id, blob)
+        # Its own entry is no earlier version: it may be noted there as older than its pipeline.
+        since = self._context.ledger.touched_since(blob_id, blob, version_of(pipeline, blob))
         if since is None:
             return False
         note = f"only its metadata changed since {since}: no run"

@@ -28,6 +28,7 @@ KINDS: Final = (
     "seats",
     "watches",
     "heads",
+    "existing",
     "tombstones",
 )
 #: The next round begins this long after the last one was completed.
