@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from proofs.bug import Bug
+from proofs.planted_listings import LISTINGS
 from proofs.planted_turns import TURNS
 from proofs.trial import Effort, Outcome, Violation, again
 
@@ -568,6 +569,7 @@ BUGS: Final = (
         ("tests/unit/test_search.py",),
     ),
     *TURNS,
+    *LISTINGS,
 )
 
 

@@ -31,6 +31,8 @@ POISONED: Final = (
     "pipelines",
     "schedules",
     "sweep",
+    "full_listing",
+    "existing",
     "poll",
     "cleaning",
 )

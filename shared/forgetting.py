@@ -292,7 +292,9 @@ class Forgetting:
         generation = _part(item.name)
         if self._listing is None or not generation.isdecimal():
             return False  # how far the full listing is may be put back
-        return not self._listing.needs(int(generation))
+        if self._listing.needs(int(generation)):
+            return False
+        return self.context.ledger.existing(item.name) is not None  # raises: it is not understood
 
     def _watches_nothing(self, item: Listed) -> bool:
         stored = self.context.ledger.watch(item.name.removeprefix("watches/"))

@@ -33,6 +33,8 @@ from shared.ports import ETag
 
 #: Calls to the storage of one tick, about.
 _CALLS: Final = 300
+#: What a page costs: the listing, the record of what exists, and how far the listing is.
+_PAGE: Final = 3
 #: What it costs to look a version up and to keep it.
 _LOOK: Final = 3
 #: So many in a row that cannot be looked up: the storage fails, and not one record.
@@ -150,7 +152,7 @@ class _Step:
 
     def taken(self, state: FullListing) -> FullListing:
         """Return how far the listing is then. Raises as storage does."""
-        self.budget.spend(2)  # the page, and the state
+        self.budget.spend(_PAGE)
         try:
             page = self.context.data.page(self.context.data_container, state.cursor)
         except BadCursor:

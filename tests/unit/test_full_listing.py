@@ -8,7 +8,7 @@ import pytest
 
 from shared import full_listings
 from shared.core.blobs import BlobVersion
-from shared.core.full_listing import FullListing
+from shared.core.full_listing import Existing, FullListing
 from shared.core.run import Phase
 from shared.full_listings import FullListings
 from shared.ports import Page
@@ -77,6 +77,11 @@ def pages_of(world: Observed, size: int, monkeypatch: pytest.MonkeyPatch) -> lis
 
 def existing_in(world: Observed) -> list[str]:
     return [name for name in world.documents.rows if name.startswith("existing/")]
+
+
+def recorded(world: Observed) -> int:
+    rows = [world.documents.rows[name] for name in existing_in(world)]
+    return sum(len(list(Existing.model_validate_json(row.body).unpacked())) for row in rows)
 
 
 @pytest.mark.parametrize("when_busy", ["newest", "queue", "parallel"])
@@ -246,15 +251,16 @@ def test_a_recording_goes_on_where_a_killed_worker_stopped(
     lister.go_on(world.clock.now() + MINUTE)
     assert asked == [None, "from:2.csv"]
     assert not state_of(world).complete
-    world.upload("3a.csv", ROWS)  # it arrives meanwhile: it is news by its time
+    world.upload("9.csv", ROWS)  # it arrives meanwhile: it is news by its time
     world.restart()
-    listing(world).go_on(world.clock.now() + MINUTE)
-    listing(world).go_on(world.clock.now() + MINUTE)
+    for _ in range(2):
+        listing(world).go_on(world.clock.now() + MINUTE)
     assert state_of(world).complete
-    assert asked[2] == "from:4.csv"
+    assert asked == [None, "from:2.csv", "from:4.csv", "from:6.csv", "from:9.csv"]
+    assert recorded(world) == 8
     monkeypatch.setattr(full_listings, "_CALLS", 300)
     a_day_later(world)
-    assert trained_on(world) == [["3a.csv"]]
+    assert trained_on(world) == [["9.csv"]]
 
 
 def test_pages_may_be_cut_otherwise_later(monkeypatch: pytest.MonkeyPatch) -> None:
