@@ -75,14 +75,15 @@ def health_details(req: func.HttpRequest) -> func.HttpResponse:
     asked = query_of(req, HealthQuery)
     built = app_or_problems()
     found, page = _configured(_listed(built)), IdPage((), None)
-    search, listing = None, None
+    search, listing, of_models = None, None, None
     if not isinstance(built, Unusable):
         try:
             _read(built, found)
             page = built.history.parked(asked.limit, asked.cursor)
             sweep = built.context.ledger.sweep()
             search = _search(sweep.record) if sweep else None
-            listing = _full_listing(built, found)
+            listing = _full_listing(built, found, "data")
+            of_models = _full_listing(built, found, "models put by hand")
             found.problems += [("storage", one) for one in missing_containers(built.context)]
         except BadCursor:
             raise
@@ -93,6 +94,7 @@ def health_details(req: func.HttpRequest) -> func.HttpResponse:
         hints=[str(hint) for hint in built.hints],
         last_search=search,
         full_listing=listing,
+        full_listing_of_models=of_models,
         parked=list(page.run_ids),
         next=page.cursor,
     )
@@ -133,12 +135,13 @@ def _search(sweep: SweepState) -> dict[str, Any]:
     return sweep.model_dump(mode="json", include=shown)
 
 
-def _full_listing(built: App, found: _Found) -> dict[str, Any] | None:
-    """Return how far the full listing is, and list its records that are not understood."""
+def _full_listing(built: App, found: _Found, what: str) -> dict[str, Any] | None:
+    """Return how far a full listing is, and list its records that are not understood."""
     try:
-        stored = built.context.ledger.full_listing()
+        stored = built.context.ledger.full_listing(models=what != "data")
     except CorruptRecord as exc:
-        found.problems.append(("storage", f"nothing that appears with an old time is found: {exc}"))
+        text = f"no {what} that appear with an old time are found: {exc}"
+        found.problems.append(("storage", text))
         return None
     if stored is None:
         return None
@@ -146,9 +149,9 @@ def _full_listing(built: App, found: _Found) -> dict[str, Any] | None:
     if state.damaged:
         names = ", ".join(state.damaged)
         text = (
-            f"ledger records that tell which blobs existed are not understood: {names}; data that "
-            "appears with an old time opens no run meanwhile: put them back, or move them away, "
-            "and the next full listing, a day later, records what exists anew"
+            f"ledger records that tell which blobs existed are not understood: {names}; {what} "
+            "that appear with an old time open no run meanwhile: put them back, or move them "
+            "away, and the next full listing, within a day, records what exists anew"
         )
         found.problems.append(("storage", text))
     shown = {"started_at", "completed_at", "complete", "listed", "found", "failed", "damaged"}

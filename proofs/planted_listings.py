@@ -50,7 +50,7 @@ LISTINGS: Final = (
         _TESTS,
     ),
     Bug(
-        "a page of existing blobs is recorded after its place is noted",
+        "the last blob of each page is not recorded",
         "shared/full_listings.py",
         "        state = self._recorded(state, page.items)\n",
         "        state = self._recorded(state, page.items[:-1])\n",

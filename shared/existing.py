@@ -41,10 +41,12 @@ class Existing:
     Args:
         context: the world.
         listing: the full listing that this is for.
+        models: whether it is that of models put by hand. These are few: each version is looked up.
     """
 
     context: Context
     listing: FullListing
+    models: bool
     unreadable: dict[str, int] = field(default_factory=dict)  #: record -> its generation
     _generations: dict[int, Digests] = field(init=False)
     _seen: dict[int, set[int]] = field(init=False)  #: generation -> numbers of its records
@@ -59,7 +61,7 @@ class Existing:
         self._seen = {one: set() for one in self._generations}
         if self._generations:
             self._left += [self._list, self._read]
-        if self.listing.covered:
+        if self.listing.covered and not self.models:
             self._left += [self._list_versions, self._list_waiting]
 
     def is_for(self, listing: FullListing) -> bool:
@@ -84,7 +86,7 @@ class Existing:
 
     def _list(self) -> bool:
         """List the names of records; whether that was the last page."""
-        found, self._cursor = self.context.ledger.existing_names(self._cursor)
+        found, self._cursor = self.context.ledger.existing_names(self._cursor, models=self.models)
         self._unread += [name for name in found if _generation(name) in self._generations]
         return self._cursor is None
 

@@ -63,7 +63,7 @@ class Forgetting:
     waiting: dict[str, int] = field(init=False)
     _heads: dict[str, _Names] = field(default_factory=dict)
     _containers: dict[str, bool] = field(default_factory=dict)
-    _listing: FullListing | None = None
+    _listings: dict[str, FullListing] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Take up what is known from the calls before."""
@@ -76,7 +76,7 @@ class Forgetting:
             return True
         if kind == "pauses":
             return self._is_gone(_part(item.name))
-        if kind == "existing":
+        if kind in ("existing", "existing_models"):
             return item.modified < self.round_.started_at - _EVERY
         if kind == "watches":  # written at each look: their age says nothing
             return self.round_.since is None
@@ -102,6 +102,7 @@ class Forgetting:
             "watches": self._watches_nothing,
             "heads": self._serves_nobody,
             "existing": self._is_of_no_generation,
+            "existing_models": self._is_of_no_generation,
             "tombstones": self._is_a_last_trace,
         }
         return rules[kind](item) and self.context.ledger.old.delete(item)
@@ -286,13 +287,14 @@ class Forgetting:
 
     def _is_of_no_generation(self, item: Listed) -> bool:
         """Whether no pipeline needs a record of existing blobs any more."""
-        if self._listing is None:
-            stored = self.context.ledger.full_listing()
-            self._listing = stored.record if stored else None
+        kind = item.name.partition("/")[0]
+        if kind not in self._listings:
+            stored = self.context.ledger.full_listing(models=kind != "existing")
+            if stored is None:
+                return False  # it may be put back
+            self._listings[kind] = stored.record
         generation = _part(item.name)
-        if self._listing is None or not generation.isdecimal():
-            return False  # how far the full listing is may be put back
-        if self._listing.needs(int(generation)):
+        if not generation.isdecimal() or self._listings[kind].needs(int(generation)):
             return False
         return self.context.ledger.existing(item.name) is not None  # raises: it is not understood
 

@@ -28,6 +28,7 @@ from shared.errors import BadCursor, Conflict, CorruptRecord, RelearnError
 from shared.existing import Budget, Existing
 from shared.intake import Intake
 from shared.journal import Once
+from shared.listed import Data, Models
 from shared.newness import version_of
 from shared.ports import ETag
 
@@ -45,45 +46,66 @@ _SHOWN: Final = 5
 
 @dataclass(slots=True)
 class FullListings:
-    """The full listing of one process. Two at once are harmless: the slower one gives way."""
+    """The full listings of one process: of data, and of models that were put by hand.
+
+    Two processes at once are harmless: the slower one gives way.
+    """
 
     context: Context
     intake: Intake
+    _data: "_Listing" = field(init=False)
+    _models: "_Listing" = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with nothing known."""
+        self._data = _Listing(self.context, self.intake, Data(self.context, self.intake))
+        self._models = _Listing(self.context, self.intake, Models(self.context, self.intake))
+
+    def go_on(self, until: datetime) -> None:
+        """List for a quarter of the time at most, where that is due. Never raises RelearnError."""
+        now = self.context.clock.now()
+        quarter = now + (until - now) / 4
+        self._models.go_on(now + (until - now) / 16)
+        self._data.go_on(quarter)
+
+
+@dataclass(slots=True)
+class _Listing:
+    """One of the two."""
+
+    context: Context
+    intake: Intake
+    target: Data | Models
     _existing: Existing | None = None
     _rests: tuple[datetime, frozenset[str]] | None = None
     """Until when nothing is due, while these pipelines are all that open runs."""
     _reported: Once = field(default_factory=Once)
 
     def go_on(self, until: datetime) -> None:
-        """List for a quarter of the time at most, where that is due. Never raises RelearnError."""
-        now = self.context.clock.now()
-        if self._is_at_rest(now):
+        """List until then, where that is due. Never raises RelearnError."""
+        if self._is_at_rest(self.context.clock.now()):
             return
         try:
-            self._go_on(Budget(self.context, _CALLS, now + (until - now) / 4))
+            self._go_on(Budget(self.context, _CALLS, until))
         except Conflict:
             self._existing = None  # another worker lists
         except CorruptRecord as exc:
             if self._reported.first(str(exc)):
-                log.error("nothing that appears with an old time is found: %s", exc)
+                log.error("%s with an old time are not found: %s", self.target.what, exc)
         except RelearnError as exc:
-            log.warning("the full listing goes on later: %s", exc)
+            log.warning("the full listing of %s goes on later: %s", self.target.what, exc)
 
     def _is_at_rest(self, now: datetime) -> bool:
         if self._rests is None:
             return False
         until, known = self._rests
-        return now < until and known.issuperset(self._opening())
-
-    def _opening(self) -> list[str]:
-        pipelines = self.intake.catalogue.pipelines.values()
-        return [one.name for one in pipelines if one.data and one.data.opens_runs]
+        return now < until and known.issuperset(self.target.opening())
 
     def _go_on(self, budget: Budget) -> None:
         self._rests = None
         self.intake.activate()
-        ledger, now = self.context.ledger, self.context.clock.now()
-        stored = ledger.full_listing()
+        now = self.context.clock.now()
+        stored = self.context.ledger.full_listing(models=self.target.models)
         known = stored.record if stored else None
         state = next_listing(known, self._wish(), now)
         if state is None:
@@ -92,19 +114,22 @@ class FullListings:
             return
         etag = stored.etag if stored else None
         if etag is None or state is not known:
-            etag = ledger.put_full_listing(state, etag)
+            etag = self._put(state, etag)
         self._list(state, etag, budget)
+
+    def _put(self, state: FullListing, etag: ETag | None) -> ETag:
+        return self.context.ledger.put_full_listing(state, etag, models=self.target.models)
 
     def _wish(self) -> Wish:
         activated = set()
-        opening = self._opening()
+        opening = self.target.opening()
         for name in opening:
             with suppress(CorruptRecord):  # reported by `activate`
                 self.intake.active_since(name)
                 activated.add(name)
         last_good = self.intake.last_good
         return Wish(
-            place=f"{self.context.data.account}/{self.context.data_container}",
+            place=self.target.place,
             activated=frozenset(activated),
             silent=frozenset(self.intake.catalogue.names()) - frozenset(opening),
             sure=not (last_good.incomplete or last_good.lacking),
@@ -114,7 +139,7 @@ class FullListings:
     def _list(self, state: FullListing, etag: ETag, budget: Budget) -> None:
         existing = self._existing
         if existing is None or not existing.is_for(state):
-            existing = self._existing = Existing(self.context, state)
+            existing = self._existing = Existing(self.context, state, self.target.models)
         if not existing.load(budget):
             return
         if existing.gone:
@@ -122,19 +147,19 @@ class FullListings:
                 "records of existing blobs are gone: the blobs are recorded anew, and what "
                 "appeared with an old time since the last full listing counts as existing"
             )
-            self.context.ledger.put_full_listing(state.without(existing.gone), etag)
+            self._put(state.without(existing.gone), etag)
             self._existing = None
             return
         named = tuple(sorted(existing.unreadable))[:_SHOWN]
         state = state.model_copy(update={"damaged": named})
         while not budget.is_spent:
-            step = _Step(self.context, self.intake, existing, budget)
+            step = _Step(self.context, self.target, existing, budget)
             state = step.taken(state)
-            etag = self.context.ledger.put_full_listing(state, etag)
+            etag = self._put(state, etag)
             if state.complete:
                 self._existing = None
                 if state.found:
-                    log.warning("%d data versions appeared with an old time", state.found)
+                    log.warning("%d %s appeared with an old time", state.found, self.target.what)
                 return
             if step.failures >= _FAILURES:
                 return
@@ -145,7 +170,7 @@ class _Step:
     """What is done between two writes of the state: one page, or as much as there is time for."""
 
     context: Context
-    intake: Intake
+    target: Data | Models
     existing: Existing
     budget: Budget
     failures: int = 0  #: in a row
@@ -154,7 +179,7 @@ class _Step:
         """Return how far the listing is then. Raises as storage does."""
         self.budget.spend(_PAGE)
         try:
-            page = self.context.data.page(self.context.data_container, state.cursor)
+            page = self.target.page(state.cursor)
         except BadCursor:
             log.info("the full listing begins again: its cursor is not taken")
             return state.model_copy(update={"cursor": None, "looked_at": "", "listed": 0})
@@ -192,7 +217,7 @@ class _Step:
         first = None
         asked = False
         blind = min(self.existing.unreadable.values(), default=None)
-        for pipeline in self.intake.catalogue.wanting(blob.name):
+        for pipeline in self.target.wanting(blob.name):
             covered = state.covered.get(pipeline.name)
             if covered is None or (blind is not None and covered.generation >= blind):
                 continue  # who cannot know what existed opens no run
@@ -207,13 +232,13 @@ class _Step:
     def _appeared(self, pipeline: Pipeline, blob: BlobVersion) -> bool | None:
         """Have a version trained on; whether it is new. None: it cannot be looked up now."""
         try:
-            found = self.intake.appeared(pipeline, blob)
+            found = self.target.appeared(pipeline, blob)
         except CorruptRecord as exc:
-            log.error("data version %s: %s", blob.path, exc)  # it is known, and to be mended
+            log.error("blob %s: %s", blob.path, exc)  # it is known, and to be mended
             return False
         except RelearnError as exc:
             self.failures += 1
-            log.warning("data version %s cannot be looked up now: %s", blob.path, exc)
+            log.warning("blob %s cannot be looked up now: %s", blob.path, exc)
             return None
         self.failures = 0
         return found
@@ -229,5 +254,7 @@ class _Step:
         if not new:
             return state
         number = state.pages + 1
-        self.context.ledger.add_existing(state.generation, number, Record.of(new))
+        self.context.ledger.add_existing(
+            state.generation, number, Record.of(new), models=self.target.models
+        )
         return state.model_copy(update={"pages": number})

@@ -274,6 +274,9 @@ class HealthDetails(Answer):
         description="When the last full listing of the data ended, which finds what appears with "
         "an old time, how far the present one is, and which of its records are not understood.",
     )
+    full_listing_of_models: dict[str, Any] | None = Field(
+        default=None, description="The same of models that were put by hand."
+    )
     parked: list[str] = Field(description="Runs that wait for a person, a page of them.")
     next: str | None = Field(default=None, description="The cursor of the next page.")
 

@@ -191,6 +191,26 @@ class Intake:
             return False
         return self._gathering.keep(pipeline, blob, version, APPEARED)
 
+    def model_appeared(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+        """The same for a model put by hand: the poll opens its run.
+
+        Raises:
+            RelearnError: it cannot be looked up or kept now.
+        """
+        version, ledger = version_of(pipeline, blob), self._context.ledger
+        known = ledger.version_stored(version)
+        if known is not None and not known.record.is_old:
+            return False
+        if not self._newness.accepts_appeared(pipeline, blob):
+            return False
+        run_id = names.run_id(pipeline.name, Origin.MODEL, version)
+        ledger.mark_open(run_id, {"phase": Phase.RECEIVED, "version": version})
+        entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=run_id, note=APPEARED)
+        if known is None:
+            return ledger.add_version(version, entry)
+        ledger.replace_version(version, entry, known.etag)
+        return True
+
     def _wanting(self, blob: BlobVersion) -> list[Pipeline]:
         return self.catalogue.wanting(blob.name)
 
@@ -261,7 +281,8 @@ class Intake:
                 self._context.ledger.add_to_inbox((), version_id, waits)
             return None
         origin = Origin.MODEL if by_hand else Origin.DATA
-        return self._open(pipeline, run_id, entry.blob, origin, fresh=False)
+        found = entry.note == APPEARED
+        return self._open(pipeline, run_id, entry.blob, origin, fresh=False, appeared=found)
 
     def is_expected(self, version_id: str, run_id: str) -> bool:
         """Whether a model put by hand still needs this run: its pipeline may come back."""
@@ -369,8 +390,10 @@ class Intake:
         origin: Origin,
         *,
         fresh: bool = True,
+        appeared: bool = False,
     ) -> Run:
-        run = self._opening.new(pipeline, run_id, [blob], origin, f"blob {blob.path}")
+        cause = f"blob {blob.path}" + (f", {APPEARED}" if appeared else "")
+        run = self._opening.new(pipeline, run_id, [blob], origin, cause)
         return self._opening.begin(run, fresh=fresh)
 
     def _advance_owner(self, name: str, run_id: str, attempt: int) -> Run | None:

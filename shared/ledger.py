@@ -14,8 +14,10 @@ Layout (one container, never the data container):
 * `watches/<id>`    when one place of an endpoint is proved again
 * `pipelines/<name>`, `schedules/<name>`   first activation, last due time
 * `configurations/<name>`   the last configuration of a pipeline that had no error
-* `full_listing`   how far the full listing is, and for which pipelines blobs are recorded
-* `existing/<generation>/<number>-<digest>`   digests of blobs that existed before a pipeline
+* `full_listing`, `full_listing_models`   how far the full listings are, and for which pipelines
+  blobs are recorded
+* `existing/<generation>/<number>-<digest>`, `existing_models/…`   digests of blobs that existed
+  before a pipeline
 * `poll`, `rotation`, `sweep`, `sweep_models`, `cleaning`   the last tick, whose due times are
   first, how far searching and cleaning are
 
@@ -400,17 +402,21 @@ class Ledger:
 
     # Blobs that existed
 
-    def full_listing(self) -> Stored[FullListing] | None:
-        """Return how far the full listing is, or None."""
-        return self._read("full_listing", FullListing)
+    def full_listing(self, *, models: bool = False) -> Stored[FullListing] | None:
+        """Return how far the full listing of the data is, or of models put by hand, or None."""
+        return self._read(_full_listing(models=models), FullListing)
 
-    def put_full_listing(self, state: FullListing, expected: ETag | None) -> ETag:
+    def put_full_listing(
+        self, state: FullListing, expected: ETag | None, *, models: bool = False
+    ) -> ETag:
         """Store how far it is. Raises Conflict when another worker lists too."""
-        return self._put("full_listing", state, expected)
+        return self._put(_full_listing(models=models), state, expected)
 
-    def existing_names(self, cursor: str | None) -> tuple[list[str], str | None]:
+    def existing_names(
+        self, cursor: str | None, *, models: bool = False
+    ) -> tuple[list[str], str | None]:
         """Return names of records of existing blobs, and where the next ones begin."""
-        page = self._documents.page("existing/", _MOST_LISTED, cursor)
+        page = self._documents.page(f"{_existing(models=models)}/", _MOST_LISTED, cursor)
         return [one.name for one in page.items], page.cursor
 
     def existing(self, name: str) -> Existing | None:
@@ -423,16 +429,19 @@ class Ledger:
             )
         return found.record if found else None
 
-    def add_existing(self, generation: int, number: int, record: Existing) -> None:
+    def add_existing(
+        self, generation: int, number: int, record: Existing, *, models: bool = False
+    ) -> None:
         """Store a record of existing blobs. Safe to repeat.
 
         Args:
             generation: that it belongs to.
             number: of the record in its generation; of two workers each may store one.
             record: what existed.
+            models: whether it is of models put by hand.
         """
         try:
-            name = f"existing/{generation}/{number:06d}-{record.seal}"
+            name = f"{_existing(models=models)}/{generation}/{number:06d}-{record.seal}"
             self._documents.create(name, _body(record))
         except Conflict:
             return  # it is named by what it holds
@@ -640,6 +649,14 @@ def fingerprint_of(blob: BlobVersion) -> tuple[str, ...]:
     """Return what tells new bytes from a metadata write, the time of the version first."""
     created, md5 = blob.created.isoformat(), blob.content_md5 or ""
     return (blob.modified.isoformat(), created, str(blob.size), md5)
+
+
+def _full_listing(*, models: bool) -> str:
+    return "full_listing_models" if models else "full_listing"
+
+
+def _existing(*, models: bool) -> str:
+    return "existing_models" if models else "existing"
 
 
 def _version_hints(entry: VersionEntry) -> dict[str, str]:

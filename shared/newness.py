@@ -54,10 +54,14 @@ class Newness:
 
     def accepts_appeared(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
         """The same for a version that appeared after its pipeline, whatever its time says."""
-        data = pipeline.data
-        return self._is_large_enough(data, blob) and not self._noted_as_touch(pipeline, blob)
+        return self._is_large_enough(pipeline, blob) and not self._noted_as_touch(pipeline, blob)
 
-    def _is_large_enough(self, data: Data | None, blob: BlobVersion) -> bool:
+    def _data_of(self, pipeline: Pipeline, blob: BlobVersion) -> Data | None:
+        by_hand = blob.container == self._context.models_container
+        return None if by_hand else pipeline.data
+
+    def _is_large_enough(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+        data = self._data_of(pipeline, blob)
         if blob.size >= (data.least if data else 1):
             return True
         what = "is empty" if not blob.size else "is smaller than min_size"
@@ -65,9 +69,8 @@ class Newness:
         return False
 
     def _is_news(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
-        by_hand = blob.container == self._context.models_container
-        data = None if by_hand else pipeline.data
-        if not self._is_large_enough(data, blob):
+        data = self._data_of(pipeline, blob)
+        if not self._is_large_enough(pipeline, blob):
             return False
         since = self.active_since(pipeline.name)
         if blob.modified >= since:

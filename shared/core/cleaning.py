@@ -29,6 +29,7 @@ KINDS: Final = (
     "watches",
     "heads",
     "existing",
+    "existing_models",
     "tombstones",
 )
 #: The next round begins this long after the last one was completed.

@@ -221,11 +221,13 @@ def test_health_details_name_records_of_the_full_listing_that_are_not_understood
     start_scheduled_runs(TimerRequest(past_due=False))
     told = [one for one in api.health_details().body["problems"] if name in one]
     assert len(told) == 1
-    assert "opens no run meanwhile" in told[0]
+    assert "open no run meanwhile" in told[0]
     assert api.health_details().body["full_listing"]["damaged"] == [name]
     rows["full_listing"] = replace(rows["full_listing"], body=b"{not json")
-    (told,) = [one for one in api.health_details().body["problems"] if "full_listing" in one]
-    assert "nothing that appears with an old time is found" in told
+    told = [one for one in api.health_details().body["problems"] if "full_listing" in one]
+    assert len(told) == 1
+    assert "no data that appear with an old time are found" in told[0]
+    assert api.health_details().body["full_listing_of_models"]["complete"] is True
 
 
 def test_health_fails_while_the_ledger_cannot_be_read(

@@ -9,14 +9,15 @@ import pytest
 from shared import full_listings
 from shared.core.blobs import BlobVersion
 from shared.core.full_listing import Existing, FullListing
-from shared.core.run import Phase
+from shared.core.run import Origin, Phase
 from shared.full_listings import FullListings
 from shared.ports import Page
 from shared.sweep import Sweep
 from tests.fakes.documents import page_of
 from tests.fakes.faults import Kind
-from tests.fakes.world import DATA, pipeline
+from tests.fakes.world import DATA, MODELS, pipeline
 from tests.unit.test_gathering import trained_on, waiting
+from tests.unit.test_retention import cleaned
 from tests.unit.worlds import Observed
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -67,7 +68,8 @@ def pages_of(world: Observed, size: int, monkeypatch: pytest.MonkeyPatch) -> lis
     asked: list[str | None] = []
 
     def page(container: str, cursor: str | None, prefix: str = "") -> Page[BlobVersion]:
-        asked.append(cursor)
+        if not prefix:
+            asked.append(cursor)
         there = list(world.blobs.listing(container, prefix))
         return page_of(there, size, cursor, lambda one: one.name)
 
@@ -294,7 +296,7 @@ def test_a_listing_begins_again_where_its_cursor_is_not_taken(
     assert world.runs() == []
 
 
-def test_two_hosts_at_once_open_one_run() -> None:
+def test_two_hosts_at_once_open_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
     world = world_of("existing.csv")
     ticks(world)
     world.blobs.appear(DATA, "renamed.csv", ROWS, world.clock.now() - DAY)
@@ -304,12 +306,13 @@ def test_two_hosts_at_once_open_one_run() -> None:
     ledger = world.intake._context.ledger
     put = ledger.put_full_listing
 
-    def overtaken(state: FullListing, expected: Any) -> Any:
-        ledger.put_full_listing = put  # type: ignore[method-assign]
-        other.go_on(until)
-        return put(state, expected)
+    def overtaken(state: FullListing, expected: Any, *, models: bool = False) -> Any:
+        if not models:
+            monkeypatch.undo()
+            other.go_on(until)
+        return put(state, expected, models=models)
 
-    ledger.put_full_listing = overtaken  # type: ignore[method-assign]
+    monkeypatch.setattr(ledger, "put_full_listing", overtaken)
     one.go_on(until)
     a_day_later(world)
     assert trained_on(world) == [["renamed.csv"]]
@@ -365,7 +368,7 @@ def test_an_unreadable_state_stops_the_listing_alone(caplog: pytest.LogCaptureFi
     lister = listing(world)
     a_day_later(world, lister)
     assert trained_on(world) == [["lost.csv"]]
-    assert caplog.text.count("nothing that appears with an old time is found") == 1
+    assert caplog.text.count("data versions with an old time are not found") == 1
     del world.documents.rows["full_listing"]  # moved away: what is there is recorded anew
     a_day_later(world)
     assert len(world.runs()) == 1
@@ -393,7 +396,7 @@ def test_what_cannot_be_kept_now_is_found_an_hour_later(
     ticks(world)
     world.blobs.appear(DATA, "renamed.csv", ROWS, world.clock.now() - DAY)
     world.clock.move(DAY)
-    world.faults.plan = {len(world.faults.sites) + 1: Kind.REFUSED}
+    world.faults.plan = {len(world.faults.sites) + 3: Kind.REFUSED}
     lister = listing(world)
     lister.go_on(world.clock.now() + 3 * MINUTE)
     assert (state_of(world).complete, state_of(world).failed) == (True, 1)
@@ -403,7 +406,7 @@ def test_what_cannot_be_kept_now_is_found_an_hour_later(
     assert len(waiting(world)) == 1
 
 
-def test_an_idle_tick_costs_nothing_and_a_new_process_one_small_read() -> None:
+def test_an_idle_tick_costs_nothing_and_a_new_process_two_small_reads() -> None:
     world = world_of("existing.csv")
     ticks(world)
     lister = listing(world)
@@ -415,7 +418,8 @@ def test_an_idle_tick_costs_nothing_and_a_new_process_one_small_read() -> None:
         lister.go_on(world.clock.now() + MINUTE)
     assert (world.calls, world.blobs.pages) == ([], pages)
     listing(world).go_on(world.clock.now() + MINUTE)
-    assert [call for call in world.calls if call != "list configurations"] == ["read full_listing"]
+    reads = [call for call in world.calls if call != "list configurations"]
+    assert reads == ["read full_listing_models", "read full_listing"]
 
 
 def test_a_daily_listing_looks_nothing_up_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -453,22 +457,58 @@ def test_a_tick_is_bounded_in_calls_and_time(monkeypatch: pytest.MonkeyPatch) ->
     assert state_of(world).found == 200
 
 
-def test_a_pipeline_that_is_gone_for_as_long_as_records_are_kept_is_forgotten() -> None:
-    from tests.unit.test_retention import cleaned  # noqa: PLC0415 -- it would be collected twice
+def put_model(world: Observed, name: str, modified: Any = None) -> None:
+    first = world.until(world.start("first.csv"), Phase.PROMOTED)
+    content = world.model_of(first) + b" "
+    world.blobs.appear(MODELS, name, content, modified or world.clock.now() - 30 * DAY)
 
+
+def test_a_model_that_is_moved_to_promote_with_an_old_time_has_one_run_within_a_day() -> None:
+    world = world_of()
+    world.blobs.put(MODELS, "promote/sample/existing.ilearner", b"an old one")
+    world.clock.move(HOUR)
+    world.restart()
+    ticks(world)
+    put_model(world, "promote/sample/moved.ilearner")
+    old = world.clock.now() - 30 * DAY
+    world.blobs.appear(MODELS, "promote/other/unknown.ilearner", b"of no pipeline", old)
+    world.intake.model_landed("promote/sample/moved.ilearner")
+    assert [run.origin for run in world.runs()] == [Origin.DATA]
+    a_day_later(world)
+    (run,) = [run for run in world.runs() if run.origin is Origin.MODEL]
+    assert run.cause == f"blob models/promote/sample/moved.ilearner, {FOUND}"
+    assert run.phase is Phase.SUPERSEDED  # by its time it is older than what serves
+    a_day_later(world)
+    assert len(world.runs()) == 2
+
+
+def test_a_model_that_no_event_told_of_is_found_once() -> None:
+    world = world_of()
+    ticks(world)
+    put_model(world, "promote/sample/moved.ilearner", world.clock.now() - MINUTE)
+    a_day_later(world)
+    a_day_later(world)
+    assert [run.origin for run in world.runs()].count(Origin.MODEL) == 1
+
+
+def test_records_that_no_pipeline_needs_any_more_are_forgotten() -> None:
     world = world_of("existing.csv")
     ticks(world)
-    assert len(existing_in(world)) == 1
-    other = world.sibling(when_busy="newest", name="kept", data={"blob": "{name}.txt"})
-    world.pipeline = other
-    world.restart()
-    for days in (1, 1, 200):
+    (first,) = existing_in(world)
+    world.upload("other-1.csv")
+    world.clock.move(HOUR)
+    both = world.another(world.sibling(when_busy="newest"))[0]
+    ticks(world, lister=FullListings(both._context, both))
+    assert len(existing_in(world)) == 2
+    for days in (1, 1, 200, 150):
         world.clock.move(days * DAY)
         ticks(world)
         cleaned(world)
-    assert set(state_of(world).covered) == {"sample", "kept"}
-    world.clock.move(200 * DAY)
+    assert len(existing_in(world)) == 2  # it may come back
+    world.clock.move(60 * DAY)
     ticks(world)
-    assert set(state_of(world).covered) == {"kept"}
-    for name in existing_in(world):
-        assert state_of(world).needs(int(name.split("/")[1]))
+    for _ in range(2):
+        world.clock.move(2 * DAY)
+        cleaned(world)
+    assert existing_in(world) == [first]
+    assert set(state_of(world).covered) == {"sample"}
