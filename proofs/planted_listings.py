@@ -56,4 +56,18 @@ LISTINGS: Final = (
         "        state = self._recorded(state, page.items[:-1])\n",
         (*_TESTS, "tests/sweep/test_full_listing_sweep.py"),
     ),
+    Bug(
+        "a model that an event calls old is known to the full listing",
+        "shared/intake.py",
+        "        if known is not None and not known.record.is_old:\n",
+        "        if known is not None:\n",
+        _TESTS,
+    ),
+    Bug(
+        "what landed while landing opened no run is trained on later",
+        "shared/core/full_listing.py",
+        "        return not self.activated <= covered or not covered.isdisjoint(self.silent)\n",
+        "        return not self.activated <= covered\n",
+        _TESTS,
+    ),
 )

@@ -99,7 +99,13 @@ class _Listing:
         if self._rests is None:
             return False
         until, known = self._rests
-        return now < until and known.issuperset(self.target.opening())
+        opening, silent = self._in_file()
+        return now < until and opening <= known and known.isdisjoint(silent)
+
+    def _in_file(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the pipelines that open runs here, and the others."""
+        opening = frozenset(self.target.opening())
+        return opening, frozenset(self.intake.catalogue.names()) - opening
 
     def _go_on(self, budget: Budget) -> None:
         self._rests = None
@@ -122,7 +128,7 @@ class _Listing:
 
     def _wish(self) -> Wish:
         activated = set()
-        opening = self.target.opening()
+        opening, silent = self._in_file()
         for name in opening:
             with suppress(CorruptRecord):  # reported by `activate`
                 self.intake.active_since(name)
@@ -131,7 +137,7 @@ class _Listing:
         return Wish(
             place=self.target.place,
             activated=frozenset(activated),
-            silent=frozenset(self.intake.catalogue.names()) - frozenset(opening),
+            silent=silent,
             sure=not (last_good.incomplete or last_good.lacking),
             keep=self.context.limits.keep,
         )

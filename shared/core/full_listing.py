@@ -201,6 +201,10 @@ class Wish:
     sure: bool = True
     keep: timedelta = timedelta(days=400)
 
+    def changes(self, covered: AbstractSet[str]) -> bool:
+        """Whether other pipelines are to be covered than these."""
+        return not self.activated <= covered or not covered.isdisjoint(self.silent)
+
 
 def next_listing(known: FullListing | None, wish: Wish, now: datetime) -> FullListing | None:
     """Return the listing to go on with, or to begin; None while none is due.
@@ -217,7 +221,7 @@ def next_listing(known: FullListing | None, wish: Wish, now: datetime) -> FullLi
     if known is None and not wish.activated:
         return None
     known = known or FullListing(place=wish.place, started_at=now, complete=True)
-    new = known.completed_at is None or wish.activated - known.covered.keys()
+    new = known.completed_at is None or wish.changes(known.covered.keys())
     # A host whose clock was ahead must not put the next listing off for as long.
     if not new and known.started_at <= now + _MARGIN and now < known.due_at():
         return None

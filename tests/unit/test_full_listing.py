@@ -243,6 +243,49 @@ def test_a_pipeline_for_which_landing_opened_no_run_begins_with_what_is_there() 
     assert trained_on(world) == [["renamed.csv"]]
 
 
+def test_what_lands_while_landing_opens_no_run_counts_as_existing() -> None:
+    world = world_of()
+    ticks(world)
+    usual = world.pipeline
+    assert usual.data is not None
+    silent = usual.data.model_copy(update={"opens_runs": False})
+    world.pipeline = usual.model_copy(update={"data": silent})
+    world.restart()
+    ticks(world, 60)
+    world.upload("landed.csv")
+    ticks(world, 60)
+    world.pipeline = usual
+    world.restart()
+    ticks(world, 60)
+    a_day_later(world)
+    assert world.runs() == []
+
+
+def test_a_new_version_of_the_app_begins_with_what_is_there() -> None:
+    world = world_of("older.csv")
+    Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
+    world.clock.move(300 * DAY)
+    Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
+    world.blobs.appear(DATA, "appeared-before.csv", ROWS, world.clock.now() - DAY)
+    world.restart()
+    ticks(world)
+    a_day_later(world)
+    assert world.runs() == []
+    world.blobs.appear(DATA, "appeared-since.csv", ROWS, world.clock.now() - 200 * DAY)
+    a_day_later(world)
+    assert trained_on(world) == [["appeared-since.csv"]]
+
+
+def test_a_blob_that_is_renamed_over_a_known_one_is_another_version() -> None:
+    world = world_of()
+    ticks(world)
+    world.until(world.start("a.csv"), Phase.PROMOTED)
+    world.blobs.appear(DATA, "a.csv", ROWS, world.clock.now() - 200 * DAY)
+    a_day_later(world)
+    assert trained_on(world) == [["a.csv"], ["a.csv"]]
+    assert len({run.manifest[0].etag for run in world.runs()}) == 2
+
+
 def test_a_recording_goes_on_where_a_killed_worker_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

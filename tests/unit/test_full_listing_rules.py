@@ -119,9 +119,10 @@ def test_another_container_forgets_everything() -> None:
 
 def test_a_pipeline_that_opens_no_runs_any_more_is_recorded_anew_when_it_does() -> None:
     silent = replace(WISH, activated=frozenset("a"), silent=frozenset("b"))
-    done = ended(ended(None), silent, NOW + DAY)
+    done = ended(ended(None), silent, NOW + SECOND)
     assert set(done.covered) == {"a"}
-    assert set(begun(done, WISH, NOW + DAY + SECOND).joining) == {"b"}
+    assert next_listing(done, silent, NOW + 2 * SECOND) is None
+    assert set(begun(done, WISH, NOW + 2 * SECOND).joining) == {"b"}
 
 
 def test_a_pipeline_that_is_gone_is_kept_as_long_as_records_are() -> None:
