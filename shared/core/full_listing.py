@@ -21,11 +21,11 @@ from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
-from shared.core.run import Value
+from shared.core.run import Recorded, Value
 
 #: A full listing begins this long after the last one began.
 EVERY: Final = timedelta(days=1)
@@ -55,10 +55,9 @@ def _whole(text: str) -> str:
     return text
 
 
-class Existing(Value):
+class Existing(Recorded):
     """Some of the blobs that existed when a generation was recorded."""
 
-    schema_version: Literal[1] = 1
     digests: Annotated[str, AfterValidator(_whole)]  #: base64 of 8 bytes each
 
     @classmethod
@@ -110,10 +109,9 @@ class Covered(Value):
     what changed between the activation and then is the event's, and the search's, to tell of."""
 
 
-class FullListing(Value):
+class FullListing(Recorded):
     """How far the full listing is, and what is recorded."""
 
-    schema_version: Literal[1] = 1
     place: str  #: the account and container that are listed
     started_at: AwareDatetime  #: of the listing under way, or of the last one
     covered: dict[str, Covered] = Field(default_factory=dict)
