@@ -9,7 +9,7 @@ import azure.functions as func
 from functions.answers import answering, ok, query_of
 from functions.methods import EVERY, only
 from shared.containers import missing_containers
-from shared.errors import BadCursor, RelearnError
+from shared.errors import BadCursor, CorruptRecord, RelearnError
 from shared.history import IdPage
 from shared.http_shapes import Health, HealthDetails, HealthQuery, Kind, Status
 from shared.records import Heartbeat, SweepState
@@ -74,13 +74,16 @@ def health_details(req: func.HttpRequest) -> func.HttpResponse:
     """Return what `health` does, with every problem and, a page at a time, every parked run."""
     asked = query_of(req, HealthQuery)
     built = app_or_problems()
-    found, page, search = _configured(_listed(built)), IdPage((), None), None
+    found, page = _configured(_listed(built)), IdPage((), None)
+    search, listing, of_models = None, None, None
     if not isinstance(built, Unusable):
         try:
             _read(built, found)
             page = built.history.parked(asked.limit, asked.cursor)
             sweep = built.context.ledger.sweep()
             search = _search(sweep.record) if sweep else None
+            listing = _full_listing(built, found, "data")
+            of_models = _full_listing(built, found, "models put by hand")
             found.problems += [("storage", one) for one in missing_containers(built.context)]
         except BadCursor:
             raise
@@ -90,6 +93,8 @@ def health_details(req: func.HttpRequest) -> func.HttpResponse:
         **{**found.shape(), "problems": [text for _, text in found.problems]},
         hints=[str(hint) for hint in built.hints],
         last_search=search,
+        full_listing=listing,
+        full_listing_of_models=of_models,
         parked=list(page.run_ids),
         next=page.cursor,
     )
@@ -128,3 +133,27 @@ def _read(built: App, found: _Found) -> None:
 def _search(sweep: SweepState) -> dict[str, Any]:
     shown = {"started_at", "completed_at", "complete", "looked", "found"}
     return sweep.model_dump(mode="json", include=shown)
+
+
+def _full_listing(built: App, found: _Found, what: str) -> dict[str, Any] | None:
+    """Return how far a full listing is, and list its records that are not understood."""
+    try:
+        stored = built.context.ledger.full_listing(models=what != "data")
+    except CorruptRecord as exc:
+        text = f"no {what} that appear with an old time are found: {exc}"
+        found.problems.append(("storage", text))
+        return None
+    if stored is None:
+        return None
+    state = stored.record
+    if state.damaged:
+        names = ", ".join(state.damaged)
+        text = (
+            f"ledger records that tell which blobs existed are not understood: {names}; {what} "
+            "that appear with an old time open no run meanwhile: put them back, or move them "
+            "away, and the next full listing, within a day, records what exists anew"
+        )
+        found.problems.append(("storage", text))
+    shown = {"started_at", "completed_at", "complete", "listed", "found", "failed", "damaged"}
+    recording = sorted(state.joining)
+    return {**state.model_dump(mode="json", include=shown), "recording_for": recording}

@@ -19,5 +19,6 @@ def start_scheduled_runs(timer: func.TimerRequest) -> None:
         built.ticks.note()
         until = built.poll.until()
         built.poll.start_scheduled(until)
+        built.full_listings.go_on(until)
         built.sweep.go_on(until)
         built.retention.clean(until)

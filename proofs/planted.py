@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from proofs.bug import Bug
+from proofs.planted_listings import LISTINGS
 from proofs.planted_turns import TURNS
 from proofs.planted_versions import VERSIONS
 from proofs.trial import Effort, Outcome, Violation, again
@@ -570,6 +571,7 @@ BUGS: Final = (
     ),
     *TURNS,
     *VERSIONS,
+    *LISTINGS,
 )
 
 

@@ -10,6 +10,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from pydantic import BaseModel, ValidationError
 
 from local.demo.stage import LEDGER, RESOURCE, Stage
+from shared.core.full_listing import Existing, FullListing
 from shared.core.head import Head
 from shared.core.run import Origin, Run
 from shared.core.slot import Pause, Slot
@@ -44,6 +45,8 @@ _RECORDS: Final[Mapping[str, type[BaseModel]]] = {
     "poll": Heartbeat,
     "tick": Tick,
     "sweep": SweepState,
+    "full_listing": FullListing,
+    "existing": Existing,
 }
 
 

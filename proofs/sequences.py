@@ -28,11 +28,13 @@ from proofs.trial import Effort, Outcome, Violation
 from proofs.troubles import BODIES, CHANGES, POISONED, TroubledWorld
 from shared.asked import ManualRequest
 from shared.configuration import Configuration
+from shared.core.full_listing import FullListing
 from shared.core.pipeline import Gate
 from shared.core.run import Origin, Phase
 from shared.core.slot import lets_go
 from shared.endpoints import Command, Endpoints
 from shared.errors import RelearnError
+from shared.full_listings import FullListings
 from shared.pipelines import Pipelines
 from shared.settings import Problem
 from shared.sweep import Sweep
@@ -50,6 +52,9 @@ _MODES: Final[tuple[dict[str, Any], ...]] = (
 )
 _SKEWS: Final = st.sampled_from([-600, -30, 0, 30, 600])
 _ON_ITS_WAY: Final = (Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING)
+#: A blob that no event is ever delivered for.
+_APPEARED: Final = "d.csv"
+_KEPT_DAYS: Final = 400
 _NAMES: Final = st.sampled_from(["a.csv", "b.csv", "c.csv"])
 _PROMISES: Final = (
     "each data version is in exactly one run of its pipeline",
@@ -61,6 +66,7 @@ _PROMISES: Final = (
     "what was promoted was promoted by the gate that its record names",
     "a mistake in the pipelines file stops nothing that went before",
     "what cannot be read is never overwritten",
+    "a blob that appears with an old time has a run within a day of the end of all trouble",
 )
 _GATES: Final = (Gate(), Gate(approval="required"), Gate(first_model="allow"))
 
@@ -80,6 +86,7 @@ class Life(RuleBasedStateMachine):
         super().__init__()
         self.written = 0
         self.by_hand = False  #: whether a person chose what serves
+        self.appeared = False  #: whether a blob appeared with an old time
 
     @initialize(mode=st.sampled_from(_MODES))
     def start(self, mode: dict[str, Any]) -> None:
@@ -115,6 +122,21 @@ class Life(RuleBasedStateMachine):
         self.land(name, told=True)
         self.world.blobs.touch("training-data", name)
         self.tell(name)
+
+    @precondition(lambda self: self._is_recorded())
+    @rule(hours=st.sampled_from([2, 72, 1000, 12_000]))
+    def appear(self, hours: int) -> None:
+        """A folder is renamed, or a blob restored: its time is old, and no event tells of it."""
+        self.written += 1
+        content = f"a,b,label\n{self.written},2,0\n3,4,1\n".encode()
+        old = self.world.clock.now() - timedelta(hours=hours)
+        self.world.blobs.appear("training-data", _APPEARED, content, old)
+        self.appeared = True
+
+    @rule()
+    def list_all(self) -> None:
+        """The full listing goes on, if it is due."""
+        self.world.survive(self._list)
 
     @rule(name=_NAMES)
     def tell(self, name: str) -> None:
@@ -182,6 +204,10 @@ class Life(RuleBasedStateMachine):
     def age(self, days: int) -> None:
         """So much time passes that records are old, and what is old is forgotten."""
         self.be_down(days * 24 * 60)
+        if days > _KEPT_DAYS and self.appeared and self.world.pipeline.name != "sample":
+            # What is recorded for a pipeline that is not in the file for so long is forgotten.
+            self.appeared = False
+            self.world.blobs.remove("training-data", _APPEARED)
         self.world.survive(self.world.clean)
 
     @rule(seconds=_SKEWS)
@@ -295,6 +321,10 @@ class Life(RuleBasedStateMachine):
             self._pipelines().resume(pipeline)
         with suppress(RelearnError):
             self._endpoints().resume("sample", "production", ())
+        for _ in range(2 if self.appeared else 0):
+            world.clock.move(timedelta(hours=25))
+            for _ in range(3):
+                self._list()
         for _ in range(90):
             Sweep(world.intake._context, world.intake).go_on(  # noqa: SLF001 -- as the app has it
                 world.clock.now() + timedelta(minutes=3)
@@ -323,7 +353,8 @@ class Life(RuleBasedStateMachine):
         taken = world.trained()
         for blob in world.blobs.listing("training-data", ""):
             if blob.content_md5 not in taken:
-                yield f"{_PROMISES[0]}: {blob.name} is in none"
+                promise = _PROMISES[9 if blob.name == _APPEARED else 0]
+                yield f"{promise}: {blob.name} is in none"
         starts = Counter(world.starts)
         jobs = [job for run in runs for job in (run.job, *(e.job for e in run.ended_attempts))]
         unknown = set(starts) - set(jobs) if not world.forgotten() else set()
@@ -381,6 +412,19 @@ class Life(RuleBasedStateMachine):
             for holder in slot.holders:
                 if holder in records and not lets_go(records[holder]):
                     yield f"{_PROMISES[4]}: {holder} keeps its place"
+
+    def _is_recorded(self) -> bool:
+        """Whether it is recorded which blobs existed before the pipeline of this life."""
+        world = self.world
+        row = world.documents.rows.get("full_listing")
+        if row is None or "full_listing" in world.poisoned:
+            return False
+        return "sample" in FullListing.model_validate_json(row.body).covered
+
+    def _list(self) -> None:
+        world = self.world
+        until = world.clock.now() + timedelta(minutes=3)
+        FullListings(world.intake._context, world.intake).go_on(until)  # noqa: SLF001 -- as above
 
     def _pipelines(self) -> Pipelines:
         return Pipelines(self.world.intake._context, self.world.intake)  # noqa: SLF001 -- as above

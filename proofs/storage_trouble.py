@@ -33,6 +33,7 @@ KINDS: Final = (
     "schedules",
     "pipelines",
     "sweep",
+    "full_listing",
     "watches",
     "poll",
     "index",
@@ -207,7 +208,7 @@ class _Damaged:
         if name.split("/", maxsplit=1)[0] != self.kind:
             return False
         rows = self._world.documents.rows
-        if self.kind in ("sweep", "poll", "cleaning"):
+        if self.kind in ("sweep", "full_listing", "poll", "cleaning"):
             return True
         theirs = [run.run_id for run in self._world.of(OTHER)]
         if any(run_id in name for run_id in theirs) or f"/{OTHER}" in name:

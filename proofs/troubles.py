@@ -31,9 +31,13 @@ POISONED: Final = (
     "pipelines",
     "schedules",
     "sweep",
+    "full_listing",
+    "existing",
     "poll",
     "cleaning",
 )
+#: A pointer is deleted without being read; an unreadable pause is removed by a person's resume.
+_REPLACED: Final = ("inbox/", "pauses/")
 #: A newer version of the app wrote it; or it is damaged.
 BODIES: Final = (b'{"schema_version": 99}', b"{", b"", b"[]", b"\xff")
 
@@ -173,7 +177,7 @@ class TroubledWorld(Observed):
                 self.documents.rows[name] = replace(
                     was, etag=back, modified=self.clock.now(), metadata=there.metadata
                 )
-            elif not name.startswith("inbox/"):  # a pointer is deleted without being read
+            elif not name.startswith(_REPLACED):
                 self.lost.append(name)
         self.poisoned.clear()
 

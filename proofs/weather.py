@@ -12,6 +12,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.errors import PermanentError, RelearnError, TransientError
+from shared.full_listings import FullListings
 from shared.intake import Intake
 from shared.poll import Poll
 from shared.ports import Access, Document, ETag, Listed, Page, SignedBlob
@@ -213,6 +214,7 @@ class Pair(Observed):
         context = self.intake._context  # noqa: SLF001 -- as the app has it
         self.bear(self.poll.start_scheduled)
         until = self.poll.until()
+        self.bear(lambda: FullListings(context, self.intake).go_on(until))
         self.bear(lambda: Sweep(context, self.intake).go_on(until))
         self.bear(lambda: Retention(context, self.intake.catalogue).clean(until))
 

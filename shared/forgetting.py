@@ -13,7 +13,9 @@ from typing import Final
 from shared.context import Context
 from shared.core import names
 from shared.core.blobs import BlobVersion
+from shared.core.cleaning import EVERY as _EVERY
 from shared.core.cleaning import Cleaning, Updates
+from shared.core.full_listing import FullListing
 from shared.core.head import Head, head_id
 from shared.core.run import Run
 from shared.core.slot import Slot
@@ -62,6 +64,7 @@ class Forgetting:
     waiting: dict[str, int] = field(init=False)
     _heads: dict[str, _Names] = field(default_factory=dict)
     _containers: dict[str, bool] = field(default_factory=dict)
+    _listings: dict[str, FullListing] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Take up what is known from the calls before."""
@@ -74,6 +77,8 @@ class Forgetting:
             return True
         if kind == "pauses":
             return self._is_gone(_part(item.name))
+        if kind in ("existing", "existing_models"):
+            return item.modified < self.round_.started_at - _EVERY
         if kind == "watches":  # written at each look: their age says nothing
             return self.round_.since is None
         return self.round_.concerns(item.modified, 2 * keep if kind == "tombstones" else keep)
@@ -97,6 +102,8 @@ class Forgetting:
             "seats": self._is_idle,
             "watches": self._watches_nothing,
             "heads": self._serves_nobody,
+            "existing": self._is_of_no_generation,
+            "existing_models": self._is_of_no_generation,
             "tombstones": self._is_a_last_trace,
         }
         return rules[kind](item) and self.context.ledger.old.delete(item)
@@ -281,6 +288,19 @@ class Forgetting:
         if not marked:
             self.context.ledger.old.mark(item, {_APART: self.round_.started_at.isoformat()})
         return marked
+
+    def _is_of_no_generation(self, item: Listed) -> bool:
+        """Whether no pipeline needs a record of existing blobs any more."""
+        kind = item.name.partition("/")[0]
+        if kind not in self._listings:
+            stored = self.context.ledger.full_listing(models=kind != "existing")
+            if stored is None:
+                return False  # it may be put back
+            self._listings[kind] = stored.record
+        generation = _part(item.name)
+        if not generation.isdecimal() or self._listings[kind].needs(int(generation)):
+            return False
+        return self.context.ledger.existing(item.name) is not None  # raises: it is not understood
 
     def _watches_nothing(self, item: Listed) -> bool:
         stored = self.context.ledger.watch(item.name.removeprefix("watches/"))

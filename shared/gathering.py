@@ -26,7 +26,7 @@ from shared.journal import report_run
 from shared.lanes import Lanes
 from shared.openings import Opening, captured
 from shared.recorded import FirstRecorded
-from shared.records import Landed, Stored, VersionEntry
+from shared.records import APPEARED, Landed, Stored, VersionEntry
 from shared.taking import Progress, Taking, age_of, each_once
 from shared.turns import MAY_BE_IDLE, Turns
 
@@ -69,10 +69,19 @@ class Gathering:
         """Share the rules about turns with the runs that wait."""
         self.turns = Turns(self.context)
 
-    def keep(self, pipeline: Pipeline, blob: BlobVersion, version_id: str) -> bool:
-        """Keep a data version until a run takes it; False when it is kept already."""
+    def keep(
+        self, pipeline: Pipeline, blob: BlobVersion, version_id: str, note: str = "waiting"
+    ) -> bool:
+        """Keep a data version until a run takes it; False when it is kept already.
+
+        Args:
+            pipeline: whose run.
+            blob: the version.
+            version_id: its id.
+            note: why it waits.
+        """
         blob = self.context.recorded(blob)
-        entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note="waiting")
+        entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note=note)
         return self.context.ledger.add_to_inbox(key_of(pipeline, blob.name), version_id, entry)
 
     def give_back(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
@@ -298,7 +307,7 @@ class Gathering:
         )
         if not blobs:  # no time left, or all of it went to other runs meanwhile
             return None, batch
-        cause = f"{len(blobs)} blobs landed" if len(blobs) > 1 else f"blob {blobs[0].path}"
+        cause = _cause(blobs, wanted)
         run = self.opening.gathered(batch.pipeline, run_id, blobs, cause)
         try:
             stored = self.context.ledger.create_run(run)
@@ -367,6 +376,17 @@ def _from(batches: list[_Batch], begin_with: Mapping[str, str]) -> list[_Batch]:
     ordered = sorted(batches, key=lambda batch: batch.slot)
     start = begin_with.get(ordered[0].pipeline.name, "")
     return [b for b in ordered if b.slot >= start] + [b for b in ordered if b.slot < start]
+
+
+def _cause(blobs: Sequence[BlobVersion], wanted: Sequence[Landed]) -> str:
+    """Return why a run is opened that trains on these blobs, of those that waited."""
+    taken = {(blob.name, blob.etag) for blob in blobs}
+    appeared = sum(one.appeared and (one.blob.name, one.blob.etag) in taken for one in wanted)
+    if len(blobs) == 1:
+        return f"blob {blobs[0].path}" + (f", {APPEARED}" if appeared else "")
+    landed = f"{len(blobs)} blobs landed"
+    found = f", {appeared} of them found by the daily listing: with an old time"
+    return landed + (found if appeared else "")
 
 
 def _run_id(oldest: Landed) -> str:

@@ -269,6 +269,14 @@ class HealthDetails(Answer):
     last_search: dict[str, Any] | None = Field(
         default=None, description="How far the search for data has got that no event announced."
     )
+    full_listing: dict[str, Any] | None = Field(
+        default=None,
+        description="When the last full listing of the data ended, which finds what appears with "
+        "an old time, how far the present one is, and which of its records are not understood.",
+    )
+    full_listing_of_models: dict[str, Any] | None = Field(
+        default=None, description="The same of models that were put by hand."
+    )
     parked: list[str] = Field(description="Runs that wait for a person, a page of them.")
     next: str | None = Field(default=None, description="The cursor of the next page.")
 

@@ -29,7 +29,7 @@ from shared.gathering import Gathered, Gathering
 from shared.last_good import LastGood, PipelineInError
 from shared.newness import Newness, version_of
 from shared.openings import Opening, ambiguous
-from shared.records import VersionEntry
+from shared.records import APPEARED, VersionEntry
 from shared.strays import Strays
 
 #: Runs are begun for this long by one event.
@@ -177,6 +177,43 @@ class Intake:
         _raise_first(failures)
         return found
 
+    def appeared(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+        """Have a version trained on that appeared with an old time; whether it was not known.
+
+        An entry that only says that the version is older than its pipeline does not count: an
+        event or a search may have come upon it before.
+
+        Raises:
+            RelearnError: it cannot be looked up or kept now.
+        """
+        version = version_of(pipeline, blob)
+        known = self._context.ledger.version(version)
+        if known is not None and not known.is_old:
+            return False
+        if not self._newness.accepts_appeared(pipeline, blob):
+            return False
+        return self._gathering.keep(pipeline, blob, version, APPEARED)
+
+    def model_appeared(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+        """The same for a model put by hand: the poll opens its run.
+
+        Raises:
+            RelearnError: it cannot be looked up or kept now.
+        """
+        version, ledger = version_of(pipeline, blob), self._context.ledger
+        known = ledger.version_stored(version)
+        if known is not None and not known.record.is_old:
+            return False
+        if not self._newness.accepts_appeared(pipeline, blob):
+            return False
+        run_id = names.run_id(pipeline.name, Origin.MODEL, version)
+        ledger.mark_open(run_id, {"phase": Phase.RECEIVED, "version": version})
+        entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=run_id, note=APPEARED)
+        if known is None:
+            return ledger.add_version(version, entry)
+        ledger.replace_version(version, entry, known.etag)
+        return True
+
     def _wanting(self, blob: BlobVersion) -> list[Pipeline]:
         return self.catalogue.wanting(blob.name)
 
@@ -247,7 +284,8 @@ class Intake:
                 self._context.ledger.add_to_inbox((), version_id, waits)
             return None
         origin = Origin.MODEL if by_hand else Origin.DATA
-        return self._open(pipeline, run_id, entry.blob, origin, fresh=False)
+        found = entry.note == APPEARED
+        return self._open(pipeline, run_id, entry.blob, origin, fresh=False, appeared=found)
 
     def is_expected(self, version_id: str, run_id: str) -> bool:
         """Whether a model put by hand still needs this run: its pipeline may come back."""
@@ -357,8 +395,10 @@ class Intake:
         origin: Origin,
         *,
         fresh: bool = True,
+        appeared: bool = False,
     ) -> Run:
-        run = self._opening.new(pipeline, run_id, [blob], origin, f"blob {blob.path}")
+        cause = f"blob {blob.path}" + (f", {APPEARED}" if appeared else "")
+        run = self._opening.new(pipeline, run_id, [blob], origin, cause)
         return self._opening.begin(run, fresh=fresh)
 
     def _advance_owner(self, name: str, run_id: str, attempt: int) -> Run | None:

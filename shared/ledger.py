@@ -14,6 +14,10 @@ Layout (one container, never the data container):
 * `watches/<id>`    when one place of an endpoint is proved again
 * `pipelines/<name>`, `schedules/<name>`   first activation, last due time
 * `configurations/<name>`   the last configuration of a pipeline that had no error
+* `full_listing`, `full_listing_models`   how far the full listings are, and for which pipelines
+  blobs are recorded
+* `existing/<generation>/<number>-<digest>`, `existing_models/…`   digests of blobs that existed
+  before a pipeline
 * `poll`, `rotation`, `sweep`, `sweep_models`, `cleaning`   the last tick, whose due times are
   first, how far searching and cleaning are
 
@@ -31,6 +35,7 @@ from pydantic import BaseModel, ValidationError
 
 from shared.core.blobs import BlobVersion
 from shared.core.cleaning import Cleaning
+from shared.core.full_listing import Existing, FullListing
 from shared.core.head import Head
 from shared.core.names import digest, inbox_prefix, index_name
 from shared.core.run import WRITTEN_BY, Recorded, Run
@@ -41,6 +46,7 @@ from shared.errors import Conflict, CorruptRecord, IdUsed, TransientError
 from shared.old_records import OldRecords
 from shared.ports import Document, Documents, ETag, Listed, Page
 from shared.records import (
+    APPEARED,
     Activation,
     DueTime,
     DueWatch,
@@ -67,6 +73,11 @@ NEW: Final = ETag("")
 _LONGEST_HINT: Final = 4000
 #: What tells new bytes from a metadata write, in a fingerprint.
 _BYTES: Final = slice(1, 4)
+#: Records of one page of a listing, where names alone matter.
+_MOST_LISTED: Final = 5000
+#: Hints of data versions: only known as older than its pipeline; found by the full listing.
+_OLD: Final = "old"
+_APPEARED: Final = "appeared"
 #: When a record was written that cannot be read.
 _UNKNOWN: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -227,6 +238,7 @@ class Ledger:
             name = f"{name}~{entry.run_id}"
         text = json.dumps(entry.blob.model_dump(mode="json"), separators=(",", ":"))
         hints = {"blob": text} if len(text) <= _LONGEST_HINT else {}
+        hints |= {_APPEARED: "yes"} if entry.note == APPEARED else {}
         try:
             self._documents.create(name, _body(entry), hints)
         except Conflict:
@@ -241,7 +253,8 @@ class Ledger:
             if blob is None:
                 continue
             version_id, _, given_back_by = listed.name.rpartition("/")[2].partition("~")
-            yield Landed(pipeline, version_id, blob, listed, given_back_by or None)
+            appeared = _APPEARED in listed.metadata
+            yield Landed(pipeline, version_id, blob, listed, given_back_by or None, appeared)
 
     def _landed_blob(self, listed: Listed) -> BlobVersion | None:
         """Return the blob that waits; None when it was taken this moment or is not understood."""
@@ -342,41 +355,108 @@ class Ledger:
         """Return the entry of a data version with its ETag, or None."""
         return self._read(f"versions/{version_id}", VersionEntry)
 
-    def newest_version(self, blob_id: str) -> tuple[str, ...] | None:
-        """Return the fingerprint of the newest known version of a blob, from one listing."""
+    def newest_version(self, blob_id: str, but: str = "") -> tuple[str, ...] | None:
+        """Return the fingerprint of the newest known version of a blob, from one listing.
+
+        Args:
+            blob_id: the blob.
+            but: the id of a version that does not count.
+        """
         listing = self._documents.listing(f"versions/{blob_id}-")
-        known = [item.metadata.get("fingerprint", "").split("|") for item in listing]
+        others = (item for item in listing if item.name != f"versions/{but}")
+        known = [item.metadata.get("fingerprint", "").split("|") for item in others]
         newest = max(known, key=lambda parts: (parts[0], parts[_BYTES.stop :]), default=None)
         return tuple(newest) if newest else None
 
     def touched_since(
-        self, blob_id: str, blob: BlobVersion, *, trust_size: bool = False
+        self, blob_id: str, blob: BlobVersion, but: str = "", *, trust_size: bool = False
     ) -> str | None:
         """Return when these very bytes were written, where only their metadata changed since.
 
         Args:
             blob_id: under which the versions of the blob are kept.
             blob: its present version.
+            but: the id of a version that does not count.
             trust_size: whether an equal size and creation time are enough without an MD5.
         """
-        newest = self.newest_version(blob_id)
+        newest = self.newest_version(blob_id, but)
         same = newest is not None and newest[_BYTES] == fingerprint_of(blob)[_BYTES]
         known = blob.content_md5 is not None or trust_size
         return newest[0] if newest and same and known else None
 
     def add_version(self, version_id: str, entry: VersionEntry) -> bool:
         """Store the entry of a data version; False when it was known already."""
-        fingerprint = {"fingerprint": "|".join(fingerprint_of(entry.blob))}
         try:
-            self._documents.create(f"versions/{version_id}", _body(entry), fingerprint)
+            self._documents.create(f"versions/{version_id}", _body(entry), _version_hints(entry))
         except Conflict:
             return False
         return True
 
     def replace_version(self, version_id: str, entry: VersionEntry, expected: ETag) -> None:
         """Store the entry of a data version over the one that was read. Raises Conflict."""
-        fingerprint = {"fingerprint": "|".join(fingerprint_of(entry.blob))}
-        self._documents.replace(f"versions/{version_id}", _body(entry), expected, fingerprint)
+        hints = _version_hints(entry)
+        self._documents.replace(f"versions/{version_id}", _body(entry), expected, hints)
+
+    def version_ids(self, cursor: str | None) -> tuple[list[str], str | None]:
+        """Return the ids of some data versions, and where the next ones begin, in one listing.
+
+        Those that are only known as older than their pipeline are left out. Raises BadCursor.
+        """
+        page = self._documents.page("versions/", _MOST_LISTED, cursor)
+        ids = [one.name.partition("/")[2] for one in page.items if _OLD not in one.metadata]
+        return ids, page.cursor
+
+    def waiting_ids(self, cursor: str | None) -> tuple[list[str], str | None]:
+        """Return the ids of some data versions that no run has taken yet, as `version_ids` does."""
+        page = self._documents.page("inbox/", _MOST_LISTED, cursor)
+        names = (one.name.rpartition("/")[2] for one in page.items)
+        return [name.partition("~")[0] for name in names], page.cursor
+
+    # Blobs that existed
+
+    def full_listing(self, *, models: bool = False) -> Stored[FullListing] | None:
+        """Return how far the full listing of the data is, or of models put by hand, or None."""
+        return self._read(_full_listing(models=models), FullListing)
+
+    def put_full_listing(
+        self, state: FullListing, expected: ETag | None, *, models: bool = False
+    ) -> ETag:
+        """Store how far it is. Raises Conflict when another worker lists too."""
+        return self._put(_full_listing(models=models), state, expected)
+
+    def existing_names(
+        self, cursor: str | None, *, models: bool = False
+    ) -> tuple[list[str], str | None]:
+        """Return names of records of existing blobs, and where the next ones begin."""
+        page = self._documents.page(f"{_existing(models=models)}/", _MOST_LISTED, cursor)
+        return [one.name for one in page.items], page.cursor
+
+    def existing(self, name: str) -> Existing | None:
+        """Return a record of existing blobs, or None. Raises CorruptRecord."""
+        found = self._read(name, Existing)
+        if found is not None and not name.endswith(f"-{found.record.seal}"):
+            raise CorruptRecord(
+                f"ledger record {name} does not hold what was stored; it was left untouched: move "
+                "it away, and the next full listing records the existing blobs anew"
+            )
+        return found.record if found else None
+
+    def add_existing(
+        self, generation: int, number: int, record: Existing, *, models: bool = False
+    ) -> None:
+        """Store a record of existing blobs. Safe to repeat.
+
+        Args:
+            generation: that it belongs to.
+            number: of the record in its generation; of two workers each may store one.
+            record: what existed.
+            models: whether it is of models put by hand.
+        """
+        try:
+            name = f"{_existing(models=models)}/{generation}/{number:06d}-{record.seal}"
+            self._documents.create(name, _body(record))
+        except Conflict:
+            return  # it is named by what it holds
 
     # Heads
 
@@ -582,6 +662,19 @@ def fingerprint_of(blob: BlobVersion) -> tuple[str, ...]:
     modified, recorded, _, etag = order_of(blob)
     bytes_ = (blob.created.isoformat(), str(blob.size), blob.content_md5 or "")
     return (modified.isoformat(), *bytes_, recorded.isoformat(), etag)
+
+
+def _full_listing(*, models: bool) -> str:
+    return "full_listing_models" if models else "full_listing"
+
+
+def _existing(*, models: bool) -> str:
+    return "existing_models" if models else "existing"
+
+
+def _version_hints(entry: VersionEntry) -> dict[str, str]:
+    hints = {"fingerprint": "|".join(fingerprint_of(entry.blob))}
+    return hints | ({_OLD: "yes"} if entry.is_old else {})
 
 
 def _marker(listed: Listed) -> Marker:

@@ -7,6 +7,7 @@ from shared.backfill import Backfill
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
+from shared.core.data import Data
 from shared.core.keys import key_of
 from shared.core.pipeline import Pipeline
 from shared.core.versions import touch_of, version_id
@@ -52,13 +53,25 @@ class Newness:
         """
         return self._is_news(pipeline, blob) and not self._noted_as_touch(pipeline, blob)
 
-    def _is_news(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+    def accepts_appeared(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+        """The same for a version that appeared after its pipeline, whatever its time says."""
+        return self._is_large_enough(pipeline, blob) and not self._noted_as_touch(pipeline, blob)
+
+    def _data_of(self, pipeline: Pipeline, blob: BlobVersion) -> Data | None:
         by_hand = blob.container == self._context.models_container
-        data = None if by_hand else pipeline.data
-        least = data.least if data else 1
-        if blob.size < least:
-            what = "is empty" if not blob.size else "is smaller than min_size"
-            self.say_once(f"blob {blob.path} {what}: it opens no run", blob.path + blob.etag)
+        return None if by_hand else pipeline.data
+
+    def _is_large_enough(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+        data = self._data_of(pipeline, blob)
+        if blob.size >= (data.least if data else 1):
+            return True
+        what = "is empty" if not blob.size else "is smaller than min_size"
+        self.say_once(f"blob {blob.path} {what}: it opens no run", blob.path + blob.etag)
+        return False
+
+    def _is_news(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+        data = self._data_of(pipeline, blob)
+        if not self._is_large_enough(pipeline, blob):
             return False
         since = self.active_since(pipeline.name)
         if blob.modified >= since:
@@ -87,7 +100,9 @@ class Newness:
         if not blob.may_be_touched(trust_size=trusted):
             return False
         blob_id = names.blob_id(pipeline.name, blob.container, blob.name)
-        since = self._context.ledger.touched_since(blob_id, blob, trust_size=trusted)
+        # Its own entry is no earlier version: it may be noted there as older than its pipeline.
+        own = version_of(pipeline, blob)
+        since = self._context.ledger.touched_since(blob_id, blob, own, trust_size=trusted)
         if since is None:
             return False
         note = touch_of(blob, since)

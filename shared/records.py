@@ -18,6 +18,8 @@ class Record(Recorded):
 
 #: Why a version opened no run: it was there before its pipeline was.
 OLD: Final = "old"
+#: Why a version waits that no event or search could tell of.
+APPEARED: Final = "found by the daily listing: it has an old time"
 
 
 class VersionEntry(Record):
@@ -166,6 +168,7 @@ class Landed:
     blob: BlobVersion
     pointer: Listed
     given_back_by: str | None = None  #: the run that was to train on it and did not
+    appeared: bool = False  #: the full listing found it: it appeared with an old time
 
     @property
     def seen_at(self) -> datetime:

@@ -23,6 +23,7 @@ from shared.core.urls import is_loopback
 from shared.driver import Driver
 from shared.endpoints import Endpoints
 from shared.errors import ConfigError
+from shared.full_listings import FullListings
 from shared.guarded_blobs import GuardedBlobs
 from shared.history import History
 from shared.intake import Intake
@@ -70,6 +71,7 @@ class App:
     poll: Poll
     endpoints: Endpoints
     retention: Retention
+    full_listings: FullListings
     sweep: Sweep
     orders: Orders
     pipelines: Pipelines
@@ -201,6 +203,7 @@ def assemble(
         poll,
         Endpoints(context, intake),
         Retention(context, intake.catalogue, sure=not configuration.problems),
+        FullListings(context, intake),
         Sweep(context, intake),
         Orders(context, intake),
         Pipelines(context, intake),

@@ -28,6 +28,8 @@ KINDS: Final = (
     "seats",
     "watches",
     "heads",
+    "existing",
+    "existing_models",
     "tombstones",
 )
 #: The next round begins this long after the last one was completed.

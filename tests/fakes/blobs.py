@@ -45,6 +45,7 @@ class FakeBlobs:
     folders: set[str] = field(default_factory=set)  #: blobs that stand for directories
     copies: set[str] = field(default_factory=set)  #: what was copied here by `adopt`
     signed: list[tuple[str, Access]] = field(default_factory=list)  #: what was signed for
+    deleted: dict[str, tuple[bytes, Facts]] = field(default_factory=dict)  #: softly
 
     account: str = "account"
     base_location: str = ACCOUNT
@@ -77,6 +78,26 @@ class FakeBlobs:
     def touch(self, container: str, name: str) -> None:
         facts = self.facts[_key(container, name)]
         facts.etag, facts.modified = f"0x{next(self.versions)}", self.clock.now()
+
+    def appear(self, container: str, name: str, content: bytes, modified: datetime) -> BlobVersion:
+        """Have a blob with an old time: its folder was renamed, or a copy kept its times."""
+        self.put(container, name, content)
+        facts = self.facts[_key(container, name)]
+        facts.created = facts.modified = modified.replace(microsecond=0)
+        found = self._version(_key(container, name))
+        assert found is not None
+        return found
+
+    def delete_softly(self, container: str, name: str) -> None:
+        key = _key(container, name)
+        self.deleted[key] = self.store.contents[key], self.facts[key]
+        self.remove(container, name)
+
+    def undelete(self, container: str, name: str) -> None:
+        """Have a deleted blob back as it was: with its ETag and its times."""
+        key = _key(container, name)
+        content, facts = self.deleted.pop(key)
+        self.store.contents[key], self.facts[key] = content, facts
 
     def remove(self, container: str, name: str) -> None:
         del self.store.contents[_key(container, name)]

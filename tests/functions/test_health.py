@@ -1,5 +1,6 @@
 """Health, and what every HTTP function answers while settings or storage are wrong."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -193,6 +194,40 @@ def test_a_pipeline_that_was_never_sound_is_answered_with_its_mistakes(
         assert (said.status, said.title) == (503, "Pipeline in error")
         assert "pipelines.yaml:3: pipelines.sample.key: unknown key" in said.body["detail"]
     assert api.start(pipeline="none").status == 404
+
+
+def test_health_details_tell_how_far_the_full_listing_is(world: World, api: Api) -> None:
+    assert api.health_details().body["full_listing"] is None
+    world.upload("existing.csv")
+    world.clock.move(timedelta(hours=1))
+    start_scheduled_runs(TimerRequest(past_due=False))
+    start_scheduled_runs(TimerRequest(past_due=False))
+    told = api.health_details().body["full_listing"]
+    assert (told["complete"], told["listed"], told["found"]) == (True, 1, 0)
+    assert (told["damaged"], told["recording_for"]) == ([], [])
+    assert datetime.fromisoformat(told["completed_at"]) == world.clock.now()
+
+
+def test_health_details_name_records_of_the_full_listing_that_are_not_understood(
+    world: World, api: Api
+) -> None:
+    rows = world.documents.rows
+    world.upload("existing.csv")
+    world.clock.move(timedelta(hours=1))
+    start_scheduled_runs(TimerRequest(past_due=False))
+    (name,) = [name for name in rows if name.startswith("existing/")]
+    rows[name] = replace(rows[name], body=b"{not json")
+    world.clock.move(timedelta(days=1))
+    start_scheduled_runs(TimerRequest(past_due=False))
+    told = [one for one in api.health_details().body["problems"] if name in one]
+    assert len(told) == 1
+    assert "open no run meanwhile" in told[0]
+    assert api.health_details().body["full_listing"]["damaged"] == [name]
+    rows["full_listing"] = replace(rows["full_listing"], body=b"{not json")
+    told = [one for one in api.health_details().body["problems"] if "full_listing" in one]
+    assert len(told) == 1
+    assert "no data that appear with an old time are found" in told[0]
+    assert api.health_details().body["full_listing_of_models"]["complete"] is True
 
 
 def test_health_fails_while_the_ledger_cannot_be_read(

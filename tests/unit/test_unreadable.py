@@ -13,6 +13,7 @@ from shared.core.run import Origin, Phase, Run
 from shared.drift import Drift
 from shared.endpoints import Endpoints
 from shared.errors import CorruptRecord, RelearnError
+from shared.full_listings import FullListings
 from shared.history import History, Wanted
 from shared.newness import version_of
 from shared.pipelines import Pipelines
@@ -54,8 +55,12 @@ KINDS: Final = (
     "rotation",
     "sweep",
     "sweep_models",
+    "full_listing",
+    "existing",
     "cleaning",
 )
+#: Records that nothing reads within these minutes, or that are deleted without being read.
+UNSEEN: Final = ("open/holder", "index", "cleaning", "inbox", "existing")
 #: Records without which a whole pipeline, or all runs at one service, must wait.
 WIDE: Final = ("seats", "pauses", "pipelines")
 
@@ -119,6 +124,7 @@ class Full:
         world.clock.move(MINUTE)
         world.studio.work()
         world.poll.start_scheduled()
+        FullListings(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
         Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
         world.poll.tick()
         catalogue = world.intake.catalogue
@@ -162,7 +168,7 @@ def test_what_is_beside_a_record_that_cannot_be_read_goes_on(
             run for run in full.runs_of("sample") if run.key == ("b",) and run.origin is Origin.DATA
         ]
         assert landed.job is not None
-    if DAMAGES[how] is not None and kind not in ("open/holder", "index", "cleaning", "inbox"):
+    if DAMAGES[how] is not None and kind not in UNSEEN:
         assert name in caplog.text, caplog.text[-2000:]
     assert "Traceback" not in caplog.text
 
