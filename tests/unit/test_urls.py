@@ -229,7 +229,7 @@ def test_an_inner_place_is_known_in_each_old_form_of_an_address(host: str) -> No
         "0x0a000001",
         "012.0.0.1",
         "4294967296",  # more than an address has
-        "1.2.3.4.5",
+        "127.0.0.0.1",
         "127.0.0.1.example",
         "notlocalhost",
         "localhost.example",
