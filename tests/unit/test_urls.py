@@ -209,6 +209,8 @@ def test_a_name_and_a_private_address_are_no_inner_places(host: str) -> None:
         "127.0.0.0x1",
         "0177.0.0.1",
         "0x7f.1",
+        "169.254.1",
+        "0xa9.0376.0x0.1",
         "127.0.0.1.",
         "4026531841",  # 240.0.0.1
         "[::]",
