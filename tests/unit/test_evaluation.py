@@ -599,6 +599,8 @@ def test_what_is_not_there_is_never_chosen() -> None:
         choose_row([], {})
     with pytest.raises(ValueError, match="no row fits"):
         choose_row(table("Model,AUC\nleft,NaN\n"), {"AUC": "NaN"})
+    with pytest.raises(ValueError, match="no row fits"):
+        choose_row([LEFT, Row({}, {"AUC": 0.8})], {"Model": ""})
 
 
 def test_a_long_evaluation_makes_no_long_message() -> None:
