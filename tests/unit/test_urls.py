@@ -232,6 +232,7 @@ def test_an_inner_place_is_known_in_each_old_form_of_an_address(host: str) -> No
         "012.0.0.1",
         "4294967296",  # more than an address has
         "127.0.0.0.1",
+        "127.0.0_0.1",
         "127.0.0.1.example",
         "notlocalhost",
         "localhost.example",
