@@ -2,6 +2,9 @@
 
 from datetime import timedelta
 
+import pytest
+from pydantic import ValidationError
+
 from shared.core.blobs import CLOCK_SKEW, is_folded
 from shared.core.run import ENDS, Entry, Origin, Phase, Run, WayBack
 from tests.unit.samples import MODEL, NOW, blob, pipeline, run, trouble
@@ -111,6 +114,15 @@ def test_a_name_with_a_part_that_clients_fold_is_known() -> None:
         assert is_folded(name)
     for name in ("a/b", "a/.b/c..", "...", "a//b", ""):
         assert not is_folded(name)
+
+
+def test_a_record_is_read_without_the_version_that_wrote_it() -> None:
+    shape = run(Phase.TRAINED)
+    stored = shape.model_dump(mode="json")
+    assert Run.model_validate({**stored, "app_version": "1.2.3"}) == shape
+    assert Run.model_validate(stored) == shape
+    with pytest.raises(ValidationError):
+        Run.model_validate(5)
 
 
 def test_two_clocks_may_differ_by_five_seconds() -> None:
