@@ -124,7 +124,7 @@ class Updates:
     def __init__(self, updates: Iterable[str]) -> None:
         """Take the URLs as they are configured, with their `{tokens}`."""
         texts = list(updates)
-        self._plain = {_path(text) for text in texts if not tokens_of(text)}
+        self._plain = set(map(_path, texts))
         chosen = {_pattern(text) for text in texts if tokens_of(text)}
         self._chosen = [re.compile(text) for text in sorted(chosen)]
 

@@ -74,7 +74,7 @@ class Data(Strict):
     @property
     def least(self) -> int:
         """How many bytes a blob must have; only a marker may be empty."""
-        return max(self.min_size, 0 if self.marker else 1)
+        return self.min_size if self.marker else max(self.min_size, 1)
 
     @property
     def trusts_size(self) -> bool:

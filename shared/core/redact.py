@@ -227,8 +227,8 @@ def _parts(secret: str) -> list[str]:
 def _anchors(secret: str) -> frozenset[str]:
     """Return pieces of which one is in every text that holds the secret; none, if any text may."""
     forms = (secret, *_in_base64(secret)) if len(secret) >= _SURE else (secret,)
-    runs = [_RUN.search(form) for form in forms]
-    return frozenset(run[0] for run in runs if run) if all(runs) else frozenset()
+    found = [run[0] for run in map(_RUN.search, forms) if run]
+    return frozenset(found) if len(found) == len(forms) else frozenset()
 
 
 @lru_cache(maxsize=4096)

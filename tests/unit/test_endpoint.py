@@ -158,6 +158,7 @@ def columns(count: int) -> dict[str, Any]:
         ({"Inputs": {"input1": [{"a": "1"}, ["2"]]}}, None),
         ({"Inputs": {"input1": []}}, None),
         ({"Inputs": {"input1": "a"}}, None),
+        ({"Inputs": {"input1": 5}}, None),
         ({"Inputs": {"input1": {"Values": [["1"]]}}}, None),
         ({"Inputs": {"input1": {"ColumnNames": "a", "Values": [["1"]]}}}, None),
         ({"Inputs": {"input1": {"ColumnNames": ["a"], "Values": "1"}}}, None),

@@ -399,6 +399,12 @@ def test_an_object_in_place_of_a_number_is_told_by_the_first_of_its_members() ->
     assert row.metrics == {"AUC.macro": 0.9, "AUC.micro": 0.8, "F1": 0.7, "F1.by": 1.0}
 
 
+def test_a_name_that_two_members_lead_to_counts_for_neither() -> None:
+    (row,) = document('{"a.b": 0.9, "a": {"b": 0.8}, "F1": 0.7}')
+    assert row.metrics == {"F1": 0.7}
+    assert row.unfit["a.b"] == "is there more than once: rename one"
+
+
 def test_a_text_is_shown_whole_up_to_sixty_characters_and_twenty_names() -> None:
     assert short("x" * 60) == "x" * 60
     assert short("x" * 61) == "x" * 59 + "…"
@@ -599,6 +605,8 @@ def test_what_is_not_there_is_never_chosen() -> None:
         choose_row([], {})
     with pytest.raises(ValueError, match="no row fits"):
         choose_row(table("Model,AUC\nleft,NaN\n"), {"AUC": "NaN"})
+    with pytest.raises(ValueError, match="no row fits"):
+        choose_row([LEFT, Row({}, {"AUC": 0.8})], {"Model": ""})
 
 
 def test_a_long_evaluation_makes_no_long_message() -> None:

@@ -33,6 +33,7 @@ def test_a_job_is_kept_with_the_time_and_the_inputs_that_it_was_made_for() -> No
 
 def test_the_clock_of_an_attempt_starts_with_its_job() -> None:
     assert apply(run(Phase.CREATED), jobs.JobStarted(), LATER).started_at == LATER
+    assert apply(run(Phase.TRAINING), jobs.JobStarted(), LATER).started_at == NOW
 
 
 def test_a_job_that_was_cancelled_at_the_service_ends_its_run_as_a_person_would() -> None:

@@ -307,6 +307,8 @@ def test_a_model_is_judged_again_by_what_was_kept_of_it() -> None:
 def test_a_text_that_looks_like_a_number_fails_with_the_character_that_is_odd() -> None:
     odd = judge([rule(at_least=0)], Row({"AUC": "0\u202491"}, {}), [], first_allowed=True)
     assert odd.reason.startswith("AUC is not a number: 0\u202491, with ")
+    word = judge([rule(at_least=0)], Row({"AUC": "gr\u00f6\u00dfer"}, {}), [], first_allowed=True)
+    assert word.reason == "AUC is not a number: gr\u00f6\u00dfer"
 
 
 @pytest.mark.parametrize(

@@ -304,8 +304,9 @@ def test_answers_vary_only_where_three_looks_had_answers_to_the_same_rows() -> N
     watched = Watched(replace(case(BEFORE), looks=NO_LOOKS.showing(elsewhere)))
     assert watched.looks(AFTER, OTHER) is W
     assert watched.look(AFTER) is L
-    gone = Watched(replace(case(more(BEFORE)), looks=NO_LOOKS.showing(OTHER)))
-    assert gone.looks(more(AFTER), more(OTHER)) is W  # the first had lost a column
+    lacking = Watched(case(more(BEFORE)))
+    pending = (Look(PENDING, fewer(AFTER)), Look(PENDING, more(OTHER)))
+    assert lacking.looks(*pending, more(AFTER)) is W  # the first had lost a column
 
 
 @pytest.mark.parametrize("ahead", [OTHER, SILENT, BROKEN])
@@ -397,6 +398,7 @@ def test_a_finished_update_has_its_own_time_to_be_seen() -> None:
         pytest.param(BROKEN, [OTHER, AFTER], L, W, id="mended: it was broken before"),
         pytest.param(BROKEN, [SILENT] * 2, W, W, id="no answer, though it was broken before"),
         pytest.param(None, [OTHER] * 2, L, W, id="nothing known from before"),
+        pytest.param(SILENT, [BROKEN] * 2, W, W, id="broken, and no answer known from before"),
         pytest.param(SILENT, [OTHER] * ENOUGH, L, L, id="no answer known from before"),
     ],
 )
@@ -412,6 +414,16 @@ def test_a_switch_that_comes_late_starts_the_wait_for_the_old_model_anew() -> No
     watched = Watched(case(BEFORE), returning=True, patient=True)
     assert watched.looks(*[BEFORE] * (ENOUGH - 1), AFTER, *[BEFORE] * (ENOUGH - 1)) is W
     assert watched.look(BEFORE) is L
+
+
+def test_an_old_model_that_does_not_answer_as_before_says_why() -> None:
+    watched = Watched(case(BEFORE), returning=True)
+    watched.look(BROKEN)
+    assert watched.judged.why == BROKEN.detail
+    watched.look(AFTER)
+    assert watched.judged.why == "the answers are not those from before the update"
+    watched.looks(BEFORE, BEFORE)
+    assert watched.judged.why == "answers as before the update, on two looks running"
 
 
 def test_a_return_without_probe_rows_is_called_unproven() -> None:

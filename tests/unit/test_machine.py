@@ -120,6 +120,46 @@ def test_a_fact_leads_only_where_the_table_says(phase: Phase, kind: type[Fact]) 
     assert bool(led) is bool(allowed)  # a fact in the table is accepted by some run
 
 
+#: Which facts fit a run in which phase; no other fact changes it.
+FITS = {
+    Phase.WAITING: (
+        "StillWaiting TurnTaken Overtaken GivenUp StepDelayed StepRefused CancelRequested"
+    ),
+    Phase.RECEIVED: "JobCreated Overtaken DataGone GivenUp StepDelayed StepRefused CancelRequested",
+    Phase.CREATED: (
+        "JobStarted JobFinished JobFailed JobStopped JobCancelled JobTooOld StepDelayed "
+        "StepRefused CancelRequested"
+    ),
+    Phase.TRAINING: (
+        "JobStarted JobFinished JobFailed JobStopped JobCancelled StepDelayed StepRefused "
+        "CancelRequested"
+    ),
+    Phase.TRAINED: (
+        "ModelCollected ModelsCollected JobFailed NothingToPromote Overtaken GivenUp "
+        "StepDelayed StepRefused CancelRequested"
+    ),
+    Phase.JUDGED: "Judged GivenUp StepDelayed StepRefused CancelRequested",
+    Phase.AWAITING_APPROVAL: "Approved Disapproved GivenUp StepDelayed StepRefused CancelRequested",
+    Phase.ROLLING_OUT: "DeliveriesMoved RolledOut StepDelayed StepRefused CancelRequested",
+    Phase.PROMOTING: (
+        "Overtaken GivenUp FellBehind EndpointReserved LeftUnsettled ReservationLost "
+        "UpdateSent StepDelayed StepRefused CancelRequested"
+    ),
+    Phase.VERIFYING: (
+        "ReservationLost NotYetLive WentLive StayedUnchanged UpdateLost ModelBroke "
+        "StepDelayed StepRefused"
+    ),
+    Phase.RETURNING: "Overtaken UpdateSent NotYetLive UpdateLost Returned StepDelayed StepRefused",
+    Phase.PARKED: "RetryRequested TakenBack CancelRequested",
+}
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_a_phase_accepts_these_facts_and_no_others(phase: Phase) -> None:
+    accepted = {kind.__name__ for (where, kind) in MOVES if where is phase}
+    assert accepted == set(FITS.get(phase, "").split())
+
+
 #: What leads elsewhere than the samples do.
 OTHERS: dict[type[Fact], tuple[Fact, ...]] = {
     gate_facts.Judged: (gate_facts.Judged(refused("not good enough")),),

@@ -73,6 +73,11 @@ def test_each_documented_member_of_a_signature_may_stand_in_it(member: str) -> N
     assert signature_in(f"{member}_=1&sig=x") is None
 
 
+def test_all_members_of_a_signature_may_stand_in_it_at_once() -> None:
+    query = "&".join([*(f"{member}=1" for member in MEMBERS.split()), "sig=x"])
+    assert signature_in(query) == query
+
+
 @pytest.mark.parametrize(
     "query",
     [

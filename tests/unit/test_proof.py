@@ -195,6 +195,14 @@ def test_a_request_of_row_objects_tells_what_was_sent_by_its_first_row() -> None
     assert (seen.columns, seen.rows) == (("b",), (("5",), ("6",)))
 
 
+def test_row_objects_are_read_in_the_order_of_the_first_one() -> None:
+    first = {"a": "1", "Scored Labels": "5", "Scored Probabilities": "0.5"}
+    other = {"Scored Probabilities": "0.6", "Scored Labels": "6", "a": "2"}
+    seen = read_answers(ROWS, objects(first, other), 2)
+    assert seen.columns == ("Scored Labels", "Scored Probabilities")
+    assert seen.rows == (("5", "0.5"), ("6", "0.6"))
+
+
 def test_a_score_that_differs_by_more_than_a_billionth_is_another() -> None:
     assert good("1.0000000005").agrees_with(good("1"))
     assert not good("1.000000003").agrees_with(good("1"))

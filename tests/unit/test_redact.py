@@ -369,6 +369,8 @@ def test_a_value_that_ends_with_its_padding_is_found_without_it() -> None:
         assert redactor.text(f"it is {spelled} here") == "it is *** here"
     assert redactor.text("it is c2VjcmV0MQ=== here") == "it is ***= here"
     assert Redactor("abc==").text("abc= or abc==") == "abc= or ***"
+    assert Redactor("abcdefgh==").text("it is abcdefgh here") == "it is *** here"
+    assert Redactor("abcdefg==").text("it is abcdefg here") == "it is abcdefg here"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from datetime import timedelta
 
-from shared.core.blobs import CLOCK_SKEW
+import pytest
+from pydantic import ValidationError
+
+from shared.core.blobs import CLOCK_SKEW, is_folded
 from shared.core.run import ENDS, Entry, Origin, Phase, Run, WayBack
 from tests.unit.samples import MODEL, NOW, blob, pipeline, run, trouble
 
@@ -104,6 +107,22 @@ def test_the_same_bytes_are_known_by_their_etag_or_by_a_touch_that_left_them() -
     assert not bare.same_bytes_as(blob(etag="0x2", content_md5=None))
     assert bare.same_bytes_as(blob(content_md5=None))
     assert one.path == "training-data/new.csv"
+
+
+def test_a_name_with_a_part_that_clients_fold_is_known() -> None:
+    for name in ("a/./b", "a/../b", "./a", "a/..", "."):
+        assert is_folded(name)
+    for name in ("a/b", "a/.b/c..", "...", "a//b", ""):
+        assert not is_folded(name)
+
+
+def test_a_record_is_read_without_the_version_that_wrote_it() -> None:
+    shape = run(Phase.TRAINED)
+    stored = shape.model_dump(mode="json")
+    assert Run.model_validate({**stored, "app_version": "1.2.3"}) == shape
+    assert Run.model_validate(stored) == shape
+    with pytest.raises(ValidationError):
+        Run.model_validate(5)
 
 
 def test_two_clocks_may_differ_by_five_seconds() -> None:

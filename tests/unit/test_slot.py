@@ -195,6 +195,8 @@ def test_a_queue_is_looked_at_again_when_the_whole_budget_lets_the_next_run_begi
     assert next_allowed(slot, DAILY) == NOW + HOUR + DAY  # "a" counts no more by then
     assert next_allowed(slot, both) == NOW + HOUR + DAY
     assert next_allowed(begun("a"), both) == NOW + HOUR
+    assert next_allowed(begun("a", "b"), DAILY) == NOW + DAY
+    assert next_allowed(begun("a"), DAILY) is None
     for config in (SPACED, DAILY, both, pipeline()):
         assert next_allowed(Slot(), config) is None
     assert next_allowed(slot, pipeline()) is None

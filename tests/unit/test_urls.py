@@ -209,6 +209,8 @@ def test_a_name_and_a_private_address_are_no_inner_places(host: str) -> None:
         "127.0.0.0x1",
         "0177.0.0.1",
         "0x7f.1",
+        "169.254.1",
+        "0xa9.0376.0x0.1",
         "127.0.0.1.",
         "4026531841",  # 240.0.0.1
         "[::]",
@@ -229,7 +231,8 @@ def test_an_inner_place_is_known_in_each_old_form_of_an_address(host: str) -> No
         "0x0a000001",
         "012.0.0.1",
         "4294967296",  # more than an address has
-        "1.2.3.4.5",
+        "127.0.0.0.1",
+        "127.0.0_0.1",
         "127.0.0.1.example",
         "notlocalhost",
         "localhost.example",
