@@ -56,23 +56,25 @@ _ENDPOINTS: Final = (
 )
 _GATHERING: Final = "taking intake gathering gathering_race gathering_hostile customers search"
 _TURNS: Final = "turns turns_hostile gathering queue_costs"
+#: Lives of runs with odd services, dead workers, people and damaged records.
+_LIVES: Final = "alerts odd_services busy_services guards orders retry_gate rollback leases"
 
 #: Tests of a module besides those that are named after it or import it: those that reach it
 #: through a world of runs, by the names of their files.
 MORE: Final = {
     "asked": "functions/people_api",
-    "backfill": _GATHERING,
+    "backfill": f"{_GATHERING} unreadable last_good renamed",
     "blob_documents": "contract/documents",
     "blobs": "intake gathering",
     "cleaning": "retention retention_kinds",
     "config_types": "config recurrence schema_file",
     "data": "config schema_file intake gathering job_forms",
-    "drift": "driver fairness",
+    "drift": "driver fairness busy_services rollback last_good pauses guards",
     "driver": (
         "leases unreadable pauses poll turns turns_hostile promotion_regressions drift roll_out "
-        "gate_runs intake"
+        f"gate_runs intake promotion gathering_hostile clocks {_LIVES}"
     ),
-    "due_times": "recurrence last_good fairness",
+    "due_times": "recurrence last_good fairness unreadable clocks odd_services",
     "durations": "config schema_file",
     "endpoint": f"config schema_file promotion {_ENDPOINTS}",
     "endpoints": f"{_ENDPOINTS} functions/endpoint_api functions/people_api",
@@ -81,34 +83,40 @@ MORE: Final = {
     "evaluation_names": "evaluation evaluation_files gate",
     "evaluation_text": "evaluation evaluation_files gate",
     "facts": f"driver turns {_ENDPOINTS}",
-    "forgetting": "retention retention_kinds",
+    "forgetting": "retention retention_kinds endpoint_regressions unreadable",
     "gate": "config schema_file",
     "gate_facts": "gate_runs gate_hostile functions/people_api",
-    "gate_steps": "gate_runs gate_hostile",
-    "gathering": f"{_GATHERING} {_TURNS}",
+    "gate_steps": "gate_runs gate_hostile retry_gate baselines evaluation_files guards",
+    "gathering": f"{_GATHERING} {_TURNS} unreadable renamed alerts leases fairness clocks",
     "head": _ENDPOINTS,
     "hints": "driver poll turns",
     "history": "functions/people_api functions/http_api functions/health",
     "identity": f"studio_endpoint web_service_client {_ENDPOINTS}",
-    "intake": f"{_GATHERING} {_TURNS} rollback due_times drift poll",
+    "intake": (
+        f"{_GATHERING} {_TURNS} rollback due_times drift poll unreadable last_good newness alerts "
+        "odd_services gate_runs"
+    ),
     "job_facts": f"driver {_TURNS}",
-    "job_inputs": f"{_JOBS} {_GATHERING}",
-    "job_steps": f"{_JOBS} {_TURNS} search gate_runs",
-    "lanes": "fairness poll busy_services turns_hostile",
-    "last_good": "due_times functions/health",
+    "job_inputs": f"{_JOBS} {_GATHERING} lookup",
+    "job_steps": f"{_JOBS} {_TURNS} search gate_runs gathering_hostile model_steps guards alerts",
+    "lanes": "fairness poll busy_services turns_hostile gathering drift",
+    "last_good": "due_times functions/health renamed unreadable clocks",
     "ledger": (
         f"unreadable {_GATHERING} {_TURNS} retention retention_kinds fairness last_good drift "
-        "rollback functions/people_api"
+        "rollback orders functions/people_api"
     ),
-    "lookup": "taking drift search",
+    "lookup": "taking drift search gathering",
     "judgement": f"pauses proof {_ENDPOINTS}",
     "looks": f"judgement pauses {_ENDPOINTS}",
     "machine": f"driver promotion gate_runs {_TURNS}",
     "model_steps": _ENDPOINTS,
     "names": "gathering intake ledger",
     "newness": _GATHERING,
-    "openings": f"{_GATHERING} {_TURNS} odd_services due_times_hostile job_forms",
-    "orders": "functions/people_api functions/http_api roll_out roll_out_regressions turns",
+    "openings": f"{_GATHERING} {_TURNS} odd_services due_times_hostile job_forms pasted alerts",
+    "orders": (
+        "functions/people_api functions/http_api roll_out roll_out_regressions turns retry_gate "
+        "driver gate_runs alerts"
+    ),
     "parameters": f"job_forms config {_GATHERING}",
     "pattern": "customers",
     "pipeline": f"config schema_file turns {_ENDPOINTS}",
@@ -116,29 +124,32 @@ MORE: Final = {
     "places": _ENDPOINTS,
     "poll": (
         f"fairness leases unreadable queue_costs {_GATHERING} busy_services turns due_times "
-        "drift roll_out"
+        f"drift roll_out endpoint_regressions due_times_hostile clocks last_good {_LIVES}"
     ),
     "preconditions": "functions/people_api rollback turns",
     "promotion_facts": _ENDPOINTS,
-    "promotion_steps": _ENDPOINTS,
-    "queues": f"{_TURNS} unreadable fairness",
+    "promotion_steps": f"{_ENDPOINTS} driver alerts busy_services guards",
+    "queues": f"{_TURNS} unreadable fairness poll leases",
     "records": "gathering last_good due_times retention search",
     "redact": "driver",
     "references": "job_forms config studio_references",
-    "reservation_steps": _ENDPOINTS,
+    "reservation_steps": f"{_ENDPOINTS} driver busy_services guards roll_out_rules",
     "retention": "gathering_hostile unreadable",
     "retry": f"retry_gate pauses {_ENDPOINTS}",
     "roll_out": _ENDPOINTS,
-    "roll_out_steps": _ENDPOINTS,
+    "roll_out_steps": f"{_ENDPOINTS} driver alerts roll_out_rules functions/people_api",
     "run": f"machine driver roll_out functions/people_api {_TURNS}",
-    "schedules": "due_times due_times_hostile fairness unreadable",
+    "schedules": "due_times due_times_hostile fairness unreadable last_good",
     "slot": f"{_TURNS} functions/people_api",
     "storage_clock": "clocks",
-    "strays": f"taking {_GATHERING} {_TURNS}",
-    "sweep": f"{_GATHERING} fairness unreadable",
-    "taking": f"{_GATHERING} {_TURNS}",
+    "strays": f"taking {_GATHERING} {_TURNS} renamed unreadable",
+    "sweep": f"{_GATHERING} fairness unreadable last_good leases",
+    "taking": f"{_GATHERING} {_TURNS} renamed unreadable leases retention_kinds odd_services",
     "training": "config schema_file job_forms gathering turns",
-    "turns": "queue_costs unreadable gathering gathering_hostile functions/people_api",
+    "turns": (
+        "queue_costs unreadable gathering gathering_hostile functions/people_api alerts fairness "
+        "retry_gate taking clocks"
+    ),
     "urls": "config config_bounds roll_out_hostile customers",
     "watch": f"drift {_ENDPOINTS}",
 }
