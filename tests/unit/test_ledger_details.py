@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -297,7 +298,12 @@ def test_a_pause_that_is_not_understood_says_so_and_can_be_replaced(
 def test_a_watch_tells_when_it_is_due_and_whom_a_look_calls(
     documents: Contested, ledger: Ledger
 ) -> None:
-    known = {"update": UPDATE, "place": "p", "pipeline": "sample", "endpoint": "production"}
+    known: dict[str, Any] = {
+        "update": UPDATE,
+        "place": "p",
+        "pipeline": "sample",
+        "endpoint": "production",
+    }
     watch = Watch(**known, next_look=NOW + HOUR, host="studio.example", silent=True)
     ledger.put_watch("w1", watch, None)
     odd = watch.model_copy(update={"host": "bücher.example", "silent": False})
