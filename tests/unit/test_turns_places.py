@@ -242,7 +242,7 @@ def test_whoever_does_not_wait_any_more_is_taken_out_of_the_front_of_a_line() ->
     slot = place.put(waiting=turns("sample-0", "sample-1", "sample-2", "sample-3"))
     assert [t.run_id for t in place.turns.in_line(slot).waiting] == ["sample-2", "sample-3"]
     assert place.turns.in_line(slot, "sample-0") == slot
-    assert [t.run_id for t in place.turns.in_line(slot, "sample-1").waiting][0] == "sample-1"
+    assert place.turns.in_line(slot, "sample-1").next_in_line == "sample-1"
     empty = place.turns.in_line(slot.model_copy(update={"waiting": turns("sample-0")}))
     assert empty.waiting == ()
 
