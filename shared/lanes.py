@@ -129,7 +129,7 @@ class Lanes(Generic[T]):
                 ]
                 offers = [offer for offer in offers if spend or not offer[0]]
                 if offers:
-                    *_, at, kind = min(offers, key=lambda offer: offer[:4])
+                    *_, at, kind = min(offers)  # no two have the same place
                     group = self._all[at]
                     lane = group.take(kind)
                     item = self._waiting[lane].popleft()
