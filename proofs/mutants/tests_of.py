@@ -109,7 +109,7 @@ MORE: Final = {
     "judgement": f"pauses proof {_ENDPOINTS}",
     "looks": f"judgement pauses {_ENDPOINTS}",
     "machine": f"driver promotion gate_runs {_TURNS}",
-    "model_steps": _ENDPOINTS,
+    "model_steps": f"{_ENDPOINTS} gate_hostile evaluation_files job_forms",
     "names": "gathering intake ledger",
     "newness": _GATHERING,
     "openings": f"{_GATHERING} {_TURNS} odd_services due_times_hostile job_forms pasted alerts",
