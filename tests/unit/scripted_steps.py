@@ -1,0 +1,148 @@
+"""Steps of a run against an endpoint and a job that answer as a test says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from shared.core.blobs import BlobVersion
+from shared.core.endpoint import Endpoint
+from shared.core.head import Head, Reservation, head_id
+from shared.core.proof import Look, Progress
+from shared.core.run import Run, WayBack
+from shared.errors import RelearnError
+from shared.ports import Current, JobRequest, JobState, JobStatus
+from tests.fakes.world import MODELS, RESOURCE
+from tests.unit.samples import NOW
+from tests.unit.worlds import Observed
+
+
+@dataclass
+class ScriptedEndpoint:
+    """An endpoint that says what it is told to, and keeps what it is asked."""
+
+    looks: list[Look | RelearnError] = field(default_factory=list)
+    current_: Current = field(default_factory=lambda: Current(refreshable=True))
+    refuses: RelearnError | None = None
+    operation: str | None = "op"
+    given: list[WayBack] = field(default_factory=list)
+    asked: list[str | None] = field(default_factory=list)  #: operations that a look was for
+    ensured: int = 0
+    built_for: list[Endpoint] = field(default_factory=list)
+
+    def ensure(self) -> None:
+        self.ensured += 1
+
+    def current(self) -> Current:
+        return self.current_
+
+    def update(self, model: BlobVersion) -> str | None:
+        raise NotImplementedError
+
+    def look(self, operation: str | None = None) -> Look:
+        self.asked.append(operation)
+        look = self.looks.pop(0) if self.looks else Look(Progress.UNTOLD, None)
+        if isinstance(look, RelearnError):
+            raise look
+        return look
+
+    def restore(self, previous: WayBack) -> str | None:
+        self.given.append(previous)
+        if self.refuses is not None:
+            raise self.refuses
+        return self.operation
+
+
+@dataclass
+class ScriptedJob:
+    """A training service whose job stands as it is told, one state after the other."""
+
+    states: list[JobState | JobStatus | RelearnError] = field(default_factory=list)
+    start: RelearnError | None = None
+    cancel_: RelearnError | None = None
+    calls: list[str] = field(default_factory=list)
+    requests: list[JobRequest] = field(default_factory=list)
+
+    def prepare(self, request: JobRequest) -> str:
+        self.calls.append("prepare")
+        self.requests.append(request)
+        return "j9"
+
+    def preview(self, request: JobRequest) -> Mapping[str, Any]:
+        raise NotImplementedError
+
+    def ensure_started(self, handle: str, request: JobRequest) -> None:
+        self.calls.append(f"start {handle}")
+        self.requests.append(request)
+        if self.start is not None:
+            raise self.start
+
+    def state(self, handle: str) -> JobState:
+        self.calls.append(f"state {handle}")
+        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        if isinstance(state, RelearnError):
+            raise state
+        return state if isinstance(state, JobState) else JobState(state)
+
+    def cancel(self, handle: str) -> None:
+        self.calls.append(f"cancel {handle}")
+        if self.cancel_ is not None:
+            raise self.cancel_
+
+
+@dataclass
+class _Adapters:
+    endpoint_: ScriptedEndpoint
+    job: ScriptedJob
+
+    def jobs(self, service: str, api_key: str) -> ScriptedJob:
+        assert service
+        assert api_key.startswith("${")
+        return self.job
+
+    def endpoint(self, endpoint: Endpoint) -> ScriptedEndpoint:
+        self.endpoint_.built_for.append(endpoint)
+        return self.endpoint_
+
+    def secrets_of(self, pipeline: object) -> tuple[str, ...]:
+        del pipeline
+        return ()
+
+
+class Scripted:
+    """A world whose adapters are scripted: one endpoint and one job, whatever is asked for."""
+
+    def __init__(self, **config: Any) -> None:
+        self.world = Observed(config=config)
+        self.endpoint = ScriptedEndpoint()
+        self.job = ScriptedJob()
+        self.context = replace(
+            self.world.intake._context, adapters=_Adapters(self.endpoint, self.job)
+        )
+        self.ledger = self.context.ledger
+        self.url = self.world.pipeline.endpoints[0].update
+
+    def model(self, name: str = "runs/sample/sample-1/1/model.ilearner") -> BlobVersion:
+        return self.world.blobs.put(MODELS, name, b"model")
+
+    def reserve(self, run: Run, **head: Any) -> Head:
+        """Have the endpoint reserved for a run, as its promotion says."""
+        assert run.promotion is not None
+        mine = Reservation(
+            run_id=run.run_id,
+            resource=RESOURCE,
+            model=run.model,
+            generation=run.promotion.generation,
+            at=NOW,
+        )
+        return self.put_head(**{"generation": 1, "reservation": mine, **head})
+
+    def put_head(self, **known: Any) -> Head:
+        head = Head(update=self.url, **known)
+        stored = self.ledger.head(head_id(self.url))
+        self.ledger.put_head(head_id(self.url), head, stored.etag if stored else None)
+        return head
+
+    def head(self) -> Head:
+        stored = self.ledger.head(head_id(self.url))
+        assert stored is not None
+        return stored.record
