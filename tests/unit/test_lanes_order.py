@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.lanes import FAILURES, MOST_PER_LANE, PROBES, Lanes, host_of, service_of
+from shared.lanes import FAILURES, MOST_PER_LANE, PROBES, Lanes, _Group, _Kind, host_of, service_of
 
 
 def order(
@@ -181,3 +181,69 @@ def test_a_host_that_has_not_answered_is_asked_one_thing() -> None:
     items = ["a/s/0", "a/t/0", "b/s/0"]
     lanes = Lanes(items, lambda item: item, work, lambda: True, group_of=lambda lane: lane[0])
     assert lanes.run() == []
+
+
+def test_whoever_waits_is_woken_when_an_item_is_done_and_asks_once_a_second_whether_to_stop() -> (
+    None
+):
+    waiting, woken, spans = threading.Event(), list[bool](), list[float | None]()
+
+    def work(_: str) -> bool:
+        waiting.wait(timeout=5)
+        return True
+
+    lanes = Lanes(["a/0", "a/1"], lambda _: "a", work, lambda: True, 2)
+    wait = lanes._moved.wait
+
+    def noted(timeout: float | None = None) -> bool:
+        waiting.set()
+        spans.append(timeout)
+        woken.append(wait(timeout))
+        return woken[-1]
+
+    lanes._moved.wait = noted  # type: ignore[method-assign]
+    assert lanes.run() == []
+    assert spans
+    assert set(spans) == {1}
+    assert all(woken)
+
+
+def test_a_host_whose_services_begin_to_fail_is_asked_one_thing_at_a_time_again() -> None:
+    group = _Group()
+    for lane in "abcde":
+        group.add(lane, suspect=False)
+
+    def done(*, well: bool) -> None:
+        kind = group.offer(room=True)
+        assert kind is not None
+        lane = group.take(kind)
+        group.taken(lane, kind, left=False)
+        group.done(lane, kind, well=well, left=False)
+
+    def both() -> bool:
+        """Whether another item is offered while one is being worked on."""
+        group.taken("z", _Kind.NEW, left=False)
+        offered = group.offer(room=True)
+        group.busy -= 1
+        group._unproven_busy -= 1
+        return offered is not None
+
+    assert not both()
+    done(well=True)
+    assert both()
+    done(well=False)
+    assert (both(), group.fails) == (True, False)
+    done(well=False)
+    assert (both(), group.fails) == (False, True)
+    done(well=True)
+    assert (both(), group.fails) == (True, False)
+
+
+def test_a_service_is_served_as_what_it_is_by_now() -> None:
+    group = _Group()
+    group.add("a", suspect=True)
+    group._put("b", _Kind.DOUBTFUL)
+    group._put("a", _Kind.PROVEN)  # its next item went well meanwhile
+    assert group.offer(room=True) is _Kind.PROVEN
+    assert group.offer(room=False) is _Kind.DOUBTFUL
+    assert group.take(_Kind.DOUBTFUL) == "b"
