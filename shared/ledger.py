@@ -706,6 +706,6 @@ def _parsed(found: Document, kind: type[R]) -> R:
 
 def _problem(exc: Exception) -> str:
     if isinstance(exc, ValidationError):
-        first = exc.errors(include_url=False, include_input=False)[0]
+        first = exc.errors()[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     return "not JSON"

@@ -1,11 +1,13 @@
 """What the marker of an open run says, so that the poll need not read its record."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from shared.core.run import Phase
-from shared.hints import hints_of
+from shared.hints import hints_of, queue_of, time_in
+from shared.ports import ETag
+from shared.records import Marker
 from tests.unit.samples import BASE, NOW, UPDATE, pipeline, run, trouble
 
 
@@ -41,3 +43,47 @@ def test_a_job_that_is_to_be_stopped_is_not_looked_at_by_its_hint() -> None:
     running = run(Phase.TRAINING)
     assert hints_of(running)["job"] == "j1"
     assert "job" not in hints_of(running.model_copy(update={"cancelling": True}))
+
+
+def test_a_running_job_is_known_by_what_a_look_needs() -> None:
+    running = run(Phase.TRAINING)
+    timeout = running.config.training.timeout
+    assert hints_of(running) == {
+        "phase": "training",
+        "pipeline": "sample",
+        "service": f"{BASE}/jobs?api-version=2.0",
+        "credential": "${TRAINING_KEY}",
+        "job": "j1",
+        "started": NOW.isoformat(),
+        "until": (NOW + timeout).isoformat(),
+    }
+    assert "job" not in hints_of(running.model_copy(update={"job": None}))
+    assert "job" not in hints_of(running.model_copy(update={"started_at": None}))
+    assert "expires" not in hints_of(running)
+    bare = run(Phase.PROMOTING, config=pipeline(endpoints=[]))
+    assert hints_of(bare)["service"] == f"{BASE}/jobs?api-version=2.0"
+
+
+@pytest.mark.parametrize("text", ["", "soon", "2026-03-01T12:00:00"])
+def test_a_hint_that_is_no_time_is_none(text: str) -> None:
+    assert time_in({"at": text}, "at") is None
+    assert time_in({}, "at") is None
+    at = datetime.fromisoformat(NOW.isoformat())
+    assert time_in({"at": NOW.isoformat()}, "at") == at
+
+
+@pytest.mark.parametrize(
+    ("hints", "queue"),
+    [
+        ({"phase": "waiting", "line": "slots/x"}, "slots/x"),
+        ({"phase": "waiting", "line": "seats/x"}, "seats/x"),
+        ({"phase": "waiting", "line": "other/x"}, ""),
+        ({"phase": "waiting"}, ""),
+        ({"phase": "parked", "line": "slots/x"}, ""),
+        ({"phase": "waiting", "line": "slots/x", "next_look": "soon"}, ""),
+    ],
+)
+def test_a_run_waits_in_a_queue_only_where_its_marker_says_so(
+    hints: dict[str, str], queue: str
+) -> None:
+    assert queue_of(Marker("sample-1", ETag("1"), NOW, hints)) == queue

@@ -12,7 +12,7 @@ from shared.core.names import digest, inbox_prefix, index_name
 from shared.core.run import Phase
 from shared.core.slot import Pause, Pauses, Slot
 from shared.core.watch import Watch
-from shared.errors import Conflict, TransientError
+from shared.errors import Conflict, CorruptRecord, TransientError
 from shared.ledger import NEW, Ledger, fingerprint_of
 from shared.ports import ETag
 from shared.records import (
@@ -396,3 +396,11 @@ def test_a_forgotten_run_leaves_a_tombstone_that_names_its_slot(
     documents.conflicts = 1
     ledger.bury("sample-2", "slots/sample/z")  # another worker buries it
     assert documents.rows["tombstones/sample-2"].metadata == {"slot": "slots/sample/y"}
+
+
+def test_of_several_problems_of_a_record_the_first_is_told_with_its_place(
+    documents: Contested, ledger: Ledger
+) -> None:
+    documents.create("poll", b'{"schema_version": 1, "at": "soon", "looked": "x", "open": 1}')
+    with pytest.raises(CorruptRecord, match=r"ledger record poll is not understood \(at: "):
+        ledger.heartbeat()
