@@ -37,6 +37,7 @@ TRIED: Final = (
     "shared/preconditions.py",
     "shared/promotion_steps.py",
     "shared/queues.py",
+    "shared/recorded.py",
     "shared/records.py",
     "shared/reservation_steps.py",
     "shared/retention.py",

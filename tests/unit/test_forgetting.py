@@ -91,6 +91,12 @@ def test_a_record_is_looked_at_once_it_is_old_enough_for_its_kind(kind: str) -> 
     elif kind == "watches":
         assert looked_at == [False] * 5
         assert first.rules.concerns(kind, item(name, timedelta()))
+    elif kind.startswith("existing"):  # needed or not, whatever its age; a day is for its writer
+        assert looked_at == [False, True, True, True, True]
+        assert [old.rules.concerns(kind, item(name, age)) for age in (DAY, DAY + HOUR)] == [
+            False,
+            True,
+        ]
     else:
         assert looked_at == [False, False, True, True, False]
         assert first.rules.concerns(kind, item(name, keep + 9 * DAY))

@@ -242,7 +242,7 @@ def test_the_newest_version_is_the_one_that_was_written_last(ledger: Ledger) -> 
     for name, one in {"b-1": early, "b-2": late}.items():
         ledger.add_version(name, ENTRY.model_copy(update={"blob": one}))
     assert ledger.newest_version("b") == fingerprint_of(late)
-    assert fingerprint_of(blob(content_md5=None))[-1] == ""
+    assert "None" not in fingerprint_of(blob(content_md5=None))
 
 
 # Who may run, and pauses
