@@ -35,6 +35,8 @@ from shared.turns import Turns
 _MOST_STEPS: Final = 20
 #: Steps are begun for this long in one call, so that the last one ends in time.
 _BEGIN_FOR: Final = timedelta(seconds=60)
+#: Where a run waits for a person.
+_FOR_PEOPLE: Final = (Phase.PARKED, Phase.AWAITING_APPROVAL)
 
 
 class Driver:
@@ -212,7 +214,7 @@ class Driver:
                 report_run(run, stored.etag, repeated=True)
         elif learned is not None:
             self._hint(run)
-        elif run.phase is Phase.PARKED and ledger.hinted_phase(run.run_id) != Phase.PARKED:
+        elif run.phase in _FOR_PEOPLE and ledger.hinted_phase(run.run_id) != run.phase:
             if not told:
                 report_run(run, stored.etag, repeated=True)
             self._hint(run)
@@ -222,7 +224,7 @@ class Driver:
 
     def _hint(self, run: Run) -> None:
         """Have a run that waits for a person say so: others look at no more than its marker."""
-        if run.phase in (Phase.PARKED, Phase.AWAITING_APPROVAL):
+        if run.phase in _FOR_PEOPLE:
             self._context.ledger.mark_open(run.run_id, hints_of(run))
 
     def _watch_after_takeover(self, run: Run, command: Command) -> None:
@@ -343,9 +345,12 @@ def _jitter(run_id: str, count: int) -> float:
 def _log(before: Run, stored: Stored[Run], learned: Fact) -> None:
     """Report what a run came to, now that it is stored: another worker may have been faster."""
     after = stored.record
-    if report_run(after, stored.etag):
+    asked_before = after.phase is before.phase is Phase.AWAITING_APPROVAL
+    if not asked_before and report_run(after, stored.etag):
         return
     if isinstance(learned, StepDelayed):
-        log.warning("run %s (%s) will try again: %s", after.run_id, after.phase, learned.reason)
+        at = learned.next_look.isoformat(timespec="seconds")
+        text = "run %s (%s) will try again at %s: %s"
+        log.warning(text, after.run_id, after.phase, at, learned.reason)
     elif after.phase is not before.phase:
         log.info("run %s: %s -> %s", after.run_id, before.phase, after.phase)

@@ -102,7 +102,7 @@ class JobSteps:
     def stop(self, run: Run) -> Fact:
         """Make sure that the job is over: it was cancelled, or it takes too long."""
         service, job = self._service(run), _job(run)
-        why = "cancelled by a person" if run.cancelling else _overdue(run)
+        why = run.cancelled if run.cancelling else _overdue(run)
         seen = service.state(job)
         before = seen.status
         if before is JobStatus.FINISHED and not run.cancelling:

@@ -28,6 +28,7 @@ from shared.history import History
 from shared.intake import Intake
 from shared.known_secrets import redactor_for
 from shared.ledger import Ledger
+from shared.open_runs import OpenRuns
 from shared.orders import Orders
 from shared.outgoing import use
 from shared.pipelines import Pipelines
@@ -74,6 +75,7 @@ class App:
     orders: Orders
     pipelines: Pipelines
     history: History
+    open_runs: OpenRuns
     ticks: Ticks
 
     @property
@@ -205,6 +207,7 @@ def assemble(
         Orders(context, intake),
         Pipelines(context, intake),
         History(context),
+        OpenRuns(context),
         Ticks(context),
     )
 

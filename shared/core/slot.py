@@ -34,7 +34,7 @@ class Turn(Value):
 
 
 class Pause(Value):
-    """Nothing new is begun until somebody resumes."""
+    """Nothing new is begun until somebody resumes; or that somebody did: who, when and why."""
 
     by: str
     at: AwareDatetime
@@ -52,6 +52,7 @@ class Pauses(Recorded):
         None  #: pauses by failures, and failures, until then are over
     )
     by_failures: Pause | None = None  #: the last one, of whichever customer
+    resumed: Pause | None = None  #: who resumed it last, and why
 
     def counts(self, at: datetime) -> bool:
         """Whether what happened at this time is of importance since the last resume."""
@@ -62,10 +63,10 @@ class Pauses(Recorded):
         pause = slot.paused if slot else self.by_failures
         return pause if pause is not None and self.counts(pause.at) else None
 
-    def resumed(self, at: datetime) -> "Pauses":
+    def after(self, resumed: Pause) -> "Pauses":
         """Return the record with nothing paused any more; no pause that it tells of is later."""
         told = [pause.at for pause in (self.pause, self.by_failures) if pause is not None]
-        return Pauses(resumed_at=max([at, *told]))
+        return Pauses(resumed_at=max([resumed.at, *told]), resumed=resumed)
 
     def of(self, slot: "Slot") -> Pause | None:
         """Return the pause that is in force for a slot; None where nothing is paused."""
