@@ -23,10 +23,15 @@ bp = func.Blueprint()
 @only("GET")
 @answering
 def list_endpoints(req: func.HttpRequest) -> func.HttpResponse:
-    """List the endpoints of all pipelines, and what serves there."""
+    """List the endpoints of all pipelines, and what serves there.
+
+    Where the file has errors, `problems` says what they are, and what goes on meanwhile.
+    """
     del req
-    lines = [EndpointLine.model_validate(line) for line in app().endpoints.lines()]
-    return shape(EndpointList(endpoints=lines))
+    built = app()
+    built.intake.last_good.require_any()
+    lines = [EndpointLine.model_validate(line) for line in built.endpoints.lines()]
+    return shape(EndpointList(endpoints=lines, problems=built.intake.last_good.problems()))
 
 
 @bp.function_name("get_endpoint")

@@ -30,11 +30,16 @@ bp = func.Blueprint()
 @only("GET")
 @answering
 def list_pipelines(req: func.HttpRequest) -> func.HttpResponse:
-    """List the pipelines of the file, and how they stand; each one's own view has its keys."""
+    """List the pipelines of the file, and how they stand; each one's own view has its keys.
+
+    Where the file has errors, `problems` says what they are, and what goes on meanwhile.
+    """
     del req
-    pipelines = app().pipelines
+    built = app()
+    last_good, pipelines = built.intake.last_good, built.pipelines
+    last_good.require_any()
     found = [_line_of(pipelines.standing(name, keys=0)) for name in pipelines.names()]
-    return shape(PipelineList(pipelines=found))
+    return shape(PipelineList(pipelines=found, problems=last_good.problems()))
 
 
 @bp.function_name("get_pipeline")

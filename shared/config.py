@@ -12,18 +12,20 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from shared.config_errors import Found, plain_errors
+from shared.config_errors import LEGAL, Found, place_of, plain_errors
 from shared.config_files import FileRefused, bounded_text, read_probe
+from shared.config_partly import as_far_as_right, unfit
 from shared.config_scalars import KeyPath, misread
 from shared.config_source import Source, find, line_in, references, repeated, secrets, shown_key
 from shared.config_yaml import MOST_BYTES, Loader, where_it_breaks
 from shared.configuration import Configuration
 from shared.core.config_types import Strict
 from shared.core.identity import unclear
-from shared.core.pipeline import Pipeline
+from shared.core.pipeline import PIPELINE_NAME, Pipeline
 from shared.core.placeholders import is_example_id, not_filled_in
 from shared.core.redact import Redactor, secrets_among
 from shared.core.schedule import hints_of
+from shared.core.together import FIELDS_ONLY
 from shared.problems import Problem
 
 __all__ = ["Configuration", "json_schema", "load_pipelines"]
@@ -295,16 +297,28 @@ class _PipelineReader:
         if "name" in tree:
             self._add(("name",), "unknown key", "the name is the key that the pipeline stands at")
         self._read_probes(tree)
-        try:
-            pipeline = Pipeline.model_validate(
-                {**tree, "name": self._name}, context={"development": self._development}
-            )
-        except ValidationError as exc:
-            errors = exc.errors(include_url=False, include_input=False)[: _MOST_TOLD + 1]
-            for error in plain_errors(errors, tree):
-                self._add_error(error)
-            return None
+        pipeline = self._checked({**tree, "name": self._name})
         return None if self.problems else pipeline
+
+    def _checked(self, tree: dict[str, Any]) -> Pipeline | None:
+        """Return the pipeline, and note each mistake: of single fields, and of several together."""
+        context = {"development": self._development, FIELDS_ONLY: True}
+        pipeline: Pipeline | None
+        partly = False
+        try:
+            pipeline = Pipeline.model_validate(tree, context=context)
+        except ValidationError as exc:
+            errors = exc.errors(include_url=False, include_input=False)
+            for error in plain_errors(errors[: _MOST_TOLD + 1], tree):
+                self._add_error(error)
+            if len(errors) > _MOST_TOLD:
+                return None
+            wrong = [(place_of(error, tree), error["type"]) for error in errors]
+            partly = True
+            pipeline = as_far_as_right(Pipeline, tree, wrong, context)
+        for path, text in unfit(pipeline, partly=partly) if pipeline is not None else ():
+            self._add_error(Found(path, "value_error", text))
+        return pipeline
 
     def _read_probes(self, tree: dict[str, Any]) -> None:
         left = _MOST_PROBES
@@ -328,7 +342,7 @@ class _PipelineReader:
             what, cure = "unknown key", _suggest(str(path[-1]), _known_keys(path[:-1]))
         elif path == ("name",):
             path, what = (), "not a pipeline name"
-            cure = "use up to 40 lower-case letters, digits and dashes"
+            cure = LEGAL[PIPELINE_NAME]
         elif ": " in what:
             what, _, cure = what.partition(": ")
         self._add(path, what, cure)

@@ -215,6 +215,10 @@ class PipelineList(Answer):
     """All pipelines, by name; their keys are in the view of each."""
 
     pipelines: list[PipelineLine]
+    problems: list[str] = Field(
+        default_factory=list,
+        description="What is wrong with the pipelines file, and what goes on meanwhile.",
+    )
 
 
 class MatchShown(Answer):
@@ -279,6 +283,10 @@ class EndpointList(Answer):
     """All endpoints."""
 
     endpoints: list[EndpointLine]
+    problems: list[str] = Field(
+        default_factory=list,
+        description="What is wrong with the pipelines file, and what goes on meanwhile.",
+    )
 
 
 Status = Literal["healthy", "attention", "unusable"]
