@@ -25,7 +25,7 @@ from shared.core.pipeline import PIPELINE_NAME, Pipeline
 from shared.core.placeholders import is_example_id, not_filled_in
 from shared.core.redact import Redactor, secrets_among
 from shared.core.schedule import hints_of
-from shared.core.together import FIELDS_ONLY
+from shared.core.together import FIELDS_ONLY, known_pairs
 from shared.problems import Problem
 
 __all__ = ["Configuration", "json_schema", "load_pipelines"]
@@ -94,36 +94,40 @@ class _Reader:
         if len(pairs) > _MOST_PIPELINES:
             raise ValueError(f"it lists more than {_MOST_PIPELINES} pipelines")
         pipelines: dict[str, Pipeline] = {}
+        partly: dict[str, Pipeline] = {}
         broken: dict[str, tuple[Problem, ...]] = {}
         hints: list[Problem] = []
         for key, node in pairs:
             name = key.value
-            reader = _PipelineReader(
-                source,
-                name,
-                self._environment,
-                self._redactor,
-                self._probes,
-                development=self._development,
-            )
-            if name in twice:
-                reader.problems.append(
-                    source.repetition(twice[name], ("pipelines", name), "pipeline")
-                )
-            pipeline = reader.read(self._loader, node)
-            if pipeline is not None:
+            reader = self._reader(source, name, twice.get(name))
+            if (pipeline := reader.read(self._loader, node)) is not None:
                 pipelines[name] = pipeline
                 hints += reader.hints(pipeline)
-            else:
-                broken[name] = _the_first(reader.problems, name)
-                problems += broken[name]
-        for name, problem in _unclear_endpoints(source, pipelines):
+                continue
+            if reader.partly is not None:
+                partly[name] = reader.partly
+            broken[name] = _the_first(reader.problems, name)
+            problems += broken[name]
+        for name, problem in _unclear_endpoints(source, pipelines, partly):
             pipelines.pop(name, None)
             broken[name] = (*broken.get(name, ()), problem)
             problems.append(problem)
         in_order = {name: tuple(sorted(found, key=line_in)) for name, found in broken.items()}
         problems.sort(key=line_in)
         return Configuration(pipelines, tuple(problems), in_order, tuple(hints))
+
+    def _reader(self, source: Source, name: str, twice: yaml.Node | None) -> "_PipelineReader":
+        reader = _PipelineReader(
+            source,
+            name,
+            self._environment,
+            self._redactor,
+            self._probes,
+            development=self._development,
+        )
+        if twice is not None:
+            reader.problems.append(source.repetition(twice, ("pipelines", name), "pipeline"))
+        return reader
 
 
 def _value_of(root: yaml.Node | None, key: str) -> yaml.MappingNode | None:
@@ -154,14 +158,19 @@ def _the_first(problems: list[Problem], name: str) -> tuple[Problem, ...]:
 
 
 def _unclear_endpoints(
-    source: Source, pipelines: Mapping[str, Pipeline]
+    source: Source, pipelines: Mapping[str, Pipeline], partly: Mapping[str, Pipeline]
 ) -> Iterator[tuple[str, Problem]]:
-    """Yield pipelines whose endpoint may be another's, and be updated at once by two runs."""
-    updates = [
-        (f"{name}.{endpoint.name}", endpoint.update)
-        for name, pipeline in pipelines.items()
-        for endpoint in pipeline.endpoints
-    ]
+    """Yield pipelines whose endpoint may be another's, and be updated at once by two runs.
+
+    Args:
+        source: the file.
+        pipelines: those that are sound.
+        partly: the others, as far as they are right; no sound one is refused because of them.
+    """
+    updates = []
+    for name, pipeline in (*pipelines.items(), *partly.items()):
+        found = known_pairs(pipeline.endpoints, "name", "update")
+        updates += [(f"{name}.{endpoint}", update) for endpoint, update in found]
     for first, second in unclear(updates):
         name = second.partition(".")[0]
         problem = source.problem(
@@ -241,6 +250,7 @@ class _PipelineReader:
         development: bool,
     ) -> None:
         self.problems: list[Problem] = []
+        self.partly: Pipeline | None = None  #: with `UNKNOWN` in place of what is wrong
         self._source = source
         self._name = name
         self._environment = environment
@@ -316,6 +326,7 @@ class _PipelineReader:
             wrong = [(place_of(error, tree), error["type"]) for error in errors]
             partly = True
             pipeline = as_far_as_right(Pipeline, tree, wrong, context)
+        self.partly = pipeline
         for path, text in unfit(pipeline, partly=partly) if pipeline is not None else ():
             self._add_error(Found(path, "value_error", text))
         return pipeline

@@ -91,15 +91,15 @@ def _checks_of(model: type) -> tuple[tuple[Check, bool], ...]:
     return tuple(found.values())
 
 
-def known_pairs(items: Iterable[object], *names: str) -> list[tuple[Any, ...]]:
+def known_pairs(items: Any, *names: str) -> list[tuple[Any, ...]]:
     """Return these attributes of each item, leaving out an item of which one is not known.
 
     Args:
-        items: parts of a configuration.
+        items: parts of a configuration; nothing is returned where they are not known themselves.
         names: the attributes.
     """
-    found = []
-    for item in items:
+    found: list[tuple[Any, ...]] = []
+    for item in () if items is UNKNOWN else items:
         try:
             values = tuple(getattr(item, name) for name in names)
         except UnknownValueError:
