@@ -20,6 +20,7 @@ from shared.config_source import Source, find, line_in, references, repeated, se
 from shared.config_yaml import MOST_BYTES, Loader, where_it_breaks
 from shared.configuration import Configuration
 from shared.core.config_types import Strict
+from shared.core.counting import counted
 from shared.core.identity import unclear
 from shared.core.pipeline import PIPELINE_NAME, Pipeline
 from shared.core.placeholders import is_example_id, not_filled_in
@@ -153,7 +154,7 @@ def _unknown_keys(source: Source, root: yaml.Node) -> Iterator[Problem]:
 def _the_first(problems: list[Problem], name: str) -> tuple[Problem, ...]:
     """Return the problems of a pipeline, as many of them as anybody reads."""
     left = len(problems) - _MOST_TOLD
-    more = (Problem(f"pipelines.{shown_key(name)}", f"{left} more problems"),)
+    more = (Problem(f"pipelines.{shown_key(name)}", counted(left, "more problem")),)
     return tuple(problems) if left <= 0 else (*problems[:_MOST_TOLD], *more)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from shared.context import Context, log
 from shared.core.blobs import BlobVersion
+from shared.core.counting import counted, they
 from shared.core.endpoint import Endpoint
 from shared.core.head import Head, Held, Resource, Resumed, head_id, held, resumed
 from shared.core.names import run_id
@@ -224,7 +225,8 @@ class Endpoints:
             raise NoSuchEndpoint(f"{pipeline!r} is not in the pipelines file")
         if len(key) != len(config.key_tokens):
             wanted = "/".join(f"{{{token}}}" for token in config.key_tokens) or "none"
-            raise NoSuchEndpoint(f"the key of {pipeline} is {wanted}; {len(key)} values were given")
+            given = f"{counted(len(key), 'value')} {they(len(key), 'was', 'were')} given"
+            raise NoSuchEndpoint(f"the key of {pipeline} is {wanted}; {given}")
         tokens = dict(zip(config.key_tokens, key, strict=True))
         try:
             chosen = config.chosen_by(tokens)

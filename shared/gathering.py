@@ -16,6 +16,7 @@ from shared.context import Context, log
 from shared.core import names
 from shared.core import slot as core
 from shared.core.blobs import BlobVersion
+from shared.core.counting import counted
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.core.slot import Slot
@@ -293,7 +294,9 @@ class Gathering:
         )
         if not blobs:  # no time left, or all of it went to other runs meanwhile
             return None, batch
-        cause = f"{len(blobs)} blobs landed" if len(blobs) > 1 else f"blob {blobs[0].path}"
+        cause = (
+            f"{counted(len(blobs), 'blob')} landed" if len(blobs) > 1 else f"blob {blobs[0].path}"
+        )
         run = self.opening.gathered(batch.pipeline, run_id, blobs, cause)
         try:
             stored = self.context.ledger.create_run(run)

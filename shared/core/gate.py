@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from shared.core.config_types import Name, Strict
+from shared.core.counting import counted
 from shared.core.evaluation import Row, metric_in, numbers_like, oddity
 from shared.core.evaluation_names import folded, named_like, short, shown
 from shared.core.together import together
@@ -202,7 +203,7 @@ def _praise(count: int) -> str:
         case 1:
             return "the rule holds"
         case _:
-            return f"all {count} rules hold"
+            return f"all {counted(count, 'rule')} hold"
 
 
 def _result(

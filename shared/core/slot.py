@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import AwareDatetime
 
+from shared.core.counting import counted, they
 from shared.core.pipeline import Pipeline
 from shared.core.run import Phase, Recorded, Run, Value
 
@@ -167,7 +168,9 @@ def over_budget(slot: Slot, pipeline: Pipeline, run_id: str, now: datetime) -> s
     most = budget.most_per_day
     today = [turn for turn in begun if now - turn.at < _DAY]
     if most is not None and len(today) >= most:
-        return f"the budget's {most} runs within 24 hours are used up"
+        return (
+            f"the budget's {counted(most, 'run')} within 24 hours {they(most, 'is', 'are')} used up"
+        )
     return None
 
 

@@ -11,6 +11,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from local.studio import InstantTrainer
+from shared.asked import ManualRequest
 from shared.clients.blob_errors import classify
 from shared.clients.http import Answer
 from shared.core.run import Phase, Run, WayBack
@@ -170,6 +171,13 @@ def no_key() -> tuple[Observed, Run]:
     return settled(world)
 
 
+def wrong_request() -> tuple[Observed, Run]:
+    world = Observed()
+    world.upload()
+    request = ManualRequest(None, {"Colour": "red"})
+    return world, world.intake.asked.requested(world.pipeline, "one", request)
+
+
 PARKED: Final[dict[str, Provoke]] = {
     "Unauthorized": wrong_key,
     "InvalidInputNames": wrong_input,
@@ -187,6 +195,7 @@ PARKED: Final[dict[str, Provoke]] = {
     "the old model does not serve again": never_back,
     "the configuration changed since this model was judged": judged_by_another_gate,
     "app setting": no_key,
+    "of the request for this run cannot be used": wrong_request,
 }
 ROWS: Final = table("A run is parked")
 
