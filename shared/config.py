@@ -107,7 +107,7 @@ class _Reader:
                 continue
             if reader.partly is not None:
                 partly[name] = reader.partly
-            broken[name] = _the_first(reader.problems, name)
+            broken[name] = _the_first(reader.problems, name, reader.untold)
             problems += broken[name]
         for name, problem in _unclear_endpoints(source, pipelines, partly):
             pipelines.pop(name, None)
@@ -151,9 +151,15 @@ def _unknown_keys(source: Source, root: yaml.Node) -> Iterator[Problem]:
         yield source.problem((key,), "unknown key", _suggest(key, ["pipelines"]))
 
 
-def _the_first(problems: list[Problem], name: str) -> tuple[Problem, ...]:
-    """Return the problems of a pipeline, as many of them as anybody reads."""
-    left = len(problems) - _MOST_TOLD
+def _the_first(problems: list[Problem], name: str, untold: int) -> tuple[Problem, ...]:
+    """Return the problems of a pipeline, as many of them as anybody reads.
+
+    Args:
+        problems: of the pipeline.
+        name: of the pipeline.
+        untold: how many there are besides.
+    """
+    left = len(problems) + untold - _MOST_TOLD
     more = (Problem(f"pipelines.{shown_key(name)}", counted(left, "more problem")),)
     return tuple(problems) if left <= 0 else (*problems[:_MOST_TOLD], *more)
 
@@ -251,6 +257,7 @@ class _PipelineReader:
         development: bool,
     ) -> None:
         self.problems: list[Problem] = []
+        self.untold = 0  #: how many mistakes there are besides
         self.partly: Pipeline | None = None  #: with `UNKNOWN` in place of what is wrong
         self._source = source
         self._name = name
@@ -323,6 +330,7 @@ class _PipelineReader:
             for error in plain_errors(errors[: _MOST_TOLD + 1], tree):
                 self._add_error(error)
             if len(errors) > _MOST_TOLD:
+                self.untold = len(errors) - _MOST_TOLD - 1
                 return None
             wrong = [(place_of(error, tree), error["type"]) for error in errors]
             partly = True

@@ -1,9 +1,12 @@
 """With errors in the pipelines file nobody is told that there is nothing: it is 503, or said."""
 
+from typing import NoReturn
+
 import pytest
 
 from functions import endpoints, pipelines
 from shared.configuration import Configuration
+from shared.errors import TransientError
 from shared.settings import Problem
 from tests.functions.conftest import Serve, app_over, present_world
 from tests.functions.test_people_api import tell
@@ -12,6 +15,10 @@ PROBLEM = Problem("pipelines.yaml:3: pipelines.sample.when_busy", "must be 'newe
 UNREADABLE = Configuration.unreadable(Problem("pipelines.yaml", "is not plain YAML", "line 3"))
 LISTS = (pipelines.list_pipelines, endpoints.list_endpoints)
 IDS = ("pipelines", "endpoints")
+
+
+def refuse(_: str) -> NoReturn:
+    raise TransientError("the storage is busy")
 
 
 def broken(*, readable: bool) -> Configuration:
@@ -78,13 +85,12 @@ def test_a_sound_file_has_no_problems(serve: Serve, listed: object) -> None:
 
 @pytest.mark.parametrize("listed", LISTS, ids=IDS)
 def test_a_ledger_that_does_not_work_is_no_file_without_pipelines(
-    serve: Serve, listed: object
+    serve: Serve, listed: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = present_world()
     world.file = UNREADABLE
     world.restart()
-    built = app_over(world)
-    serve(built)
-    world.documents.fails = True  # type: ignore[attr-defined]
+    serve(app_over(world))
+    monkeypatch.setattr(world.documents, "listing", refuse)
     said = tell(listed)  # type: ignore[arg-type]
-    assert said.status == 503
+    assert (said.status, said.title) == (503, "Try again")
