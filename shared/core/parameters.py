@@ -11,7 +11,7 @@ from shared.core.references import escape
 from shared.core.run import Run
 from shared.core.training import MANIFEST
 
-#: What services call a parameter that is one too many, or has a wrong value (contract §5).
+#: What services call a parameter that is one too many, or has a wrong value (studio-classic §5).
 _OF_A_PARAMETER: Final = ("UnexpectedParameter", "UserParameterInvalid", "BadParameterValue")
 
 
