@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from proofs.bug import Bug
+from proofs.planted_shown import SHOWN
 from proofs.planted_turns import TURNS
 from proofs.trial import Effort, Outcome, Violation, again
 
@@ -58,8 +59,7 @@ BUGS: Final = (
     Bug(
         "a job is started before it is recorded",
         "shared/job_steps.py",
-        "        return JobCreated(self._service(run).prepare(self._request(known)), inputs)\n",
-        "        job = self._service(run).prepare(self._request(known))\n"
+        "        return JobCreated(job, inputs)\n",
         "        self._service(run).ensure_started(job, self._request(known))\n"
         "        return JobCreated(job, inputs)\n",
         ("tests/sweep/test_fault_sweep.py",),
@@ -338,8 +338,8 @@ BUGS: Final = (
     Bug(
         "an approval outlives the gate that it was given for",
         "shared/core/retry.py",
-        '{"verdict": None, "approval": None, "awaiting_since": None}\n',
-        '{"verdict": None}\n',
+        '    "unchecked": None,\n    "approval": None,\n    "awaiting_since": None,\n',
+        '    "unchecked": None,\n',
         ("tests/unit/test_retry_gate.py",),
     ),
     Bug(
@@ -568,6 +568,7 @@ BUGS: Final = (
         ("tests/unit/test_search.py",),
     ),
     *TURNS,
+    *SHOWN,
 )
 
 

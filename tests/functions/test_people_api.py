@@ -569,7 +569,7 @@ def test_an_unknown_pipeline_is_not_found(
 
 BUDGETS: list[tuple[dict[str, Any], str]] = [
     ({"least_interval": "2h"}, "the budget allows the next run at "),
-    ({"most_per_day": 1}, "the budget's 1 runs within 24 hours are used up"),
+    ({"most_per_day": 1}, "the budget's 1 run within 24 hours is used up"),
 ]
 
 
