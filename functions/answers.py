@@ -2,7 +2,7 @@
 
 import json
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, Final, TypeVar
 
@@ -13,6 +13,7 @@ from shared.asked import NoSuchData, RequestClash
 from shared.core.notes import notes_on_run
 from shared.core.redact import one_line
 from shared.core.run import Run
+from shared.core.waiting import Waits, waits_of
 from shared.endpoints import NoSuchEndpoint, NoSuchModel
 from shared.errors import (
     BadCursor,
@@ -24,8 +25,9 @@ from shared.errors import (
     RelearnError,
     TransientError,
 )
-from shared.http_shapes import SaidByPerson
+from shared.http_shapes import OpenRunShown, SaidByPerson
 from shared.last_good import PipelineInError
+from shared.open_runs import OpenRun
 from shared.outgoing import clean_failures, cleaned
 from shared.pipelines import NoSuchPipeline, NothingToPreview
 from shared.preconditions import Outdated
@@ -112,15 +114,30 @@ def problem(status: int, title: str, detail: str, **more: Any) -> func.HttpRespo
     )
 
 
-def shown(run: Run) -> dict[str, Any]:
-    """Return a run for people and programs: the record without its inner workings."""
-    record = run.model_dump(mode="json", exclude=set(HIDDEN), exclude_none=True)
-    return {**record, "notes": notes_on_run(run)}
+def shown(run: Run, waiting: Waits | None) -> dict[str, Any]:
+    """Return a run for people and programs: the record without its inner workings.
+
+    Args:
+        run: the run.
+        waiting: what it waits for; its last error is the reason where the record has none.
+    """
+    found = run.model_dump(mode="json", exclude=set(HIDDEN), exclude_none=True)
+    found["notes"] = notes_on_run(run)
+    if waiting is not None:
+        found["waiting"] = waiting.model_dump(mode="json", exclude_none=True)
+        if waiting.last_error:
+            found.setdefault("reason", waiting.last_error)
+    return found
 
 
 def accepted(run: Run) -> func.HttpResponse:
     """Return that something was begun, with the run that shows how it goes."""
-    return ok(shown(run), 202, Location=f"/api/runs/{run.run_id}")
+    return ok(shown(run, waits_of(run)), 202, Location=f"/api/runs/{run.run_id}")
+
+
+def open_runs_shown(runs: Iterable[OpenRun]) -> list[OpenRunShown]:
+    """Return open runs as they are shown."""
+    return [OpenRunShown(run_id=run.run_id, phase=run.phase, waiting=run.waiting) for run in runs]
 
 
 def body_of(req: func.HttpRequest, model: type[M]) -> M:
@@ -150,17 +167,34 @@ def query_of(req: func.HttpRequest, model: type[M]) -> M:
     """Return the query of a request.
 
     Raises:
-        Refused: it is not what `model` wants; a misspelt name would else go unseen.
+        Refused: it is not what `model` wants.
     """
-    said = {name: value for name, value in req.params.items() if name.casefold() != _KEY}
-    if unknown := sorted(set(said) - set(model.model_fields)):
-        named = ", ".join(one_line(cleaned(name)[:50]) for name in unknown[:5])
-        there = ", ".join(model.model_fields)
-        raise Refused(400, "Bad request", f"there is no query parameter {named}; there is {there}")
+    refuse_unknown(req, model)
     try:
-        return model.model_validate_strings(said)
+        return model.model_validate_strings(_query(req))
     except ValidationError as exc:
         raise _wrong(exc) from None
+
+
+def refuse_unknown(req: func.HttpRequest, model: type[BaseModel]) -> None:
+    """Refuse query parameters that nobody reads: a misspelt name would else go unseen.
+
+    Args:
+        req: the request.
+        model: names those that are read.
+
+    Raises:
+        Refused: it has others.
+    """
+    if unknown := sorted(set(_query(req)) - set(model.model_fields)):
+        named = ", ".join(one_line(cleaned(name)[:50]) for name in unknown[:5])
+        there = ", ".join(model.model_fields)
+        known = f"there is {there}" if there else "this address takes none: leave it out"
+        raise Refused(400, "Bad request", f"there is no query parameter {named}; {known}")
+
+
+def _query(req: func.HttpRequest) -> dict[str, str]:
+    return {name: value for name, value in req.params.items() if name.casefold() != _KEY}
 
 
 def who(req: func.HttpRequest, said: str = "") -> str:

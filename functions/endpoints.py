@@ -2,10 +2,17 @@
 
 import azure.functions as func
 
-from functions.answers import accepted, answering, body_of, if_match, query_of, shape, who
+from functions.answers import Refused, accepted, answering, body_of, if_match, query_of, shape, who
 from functions.methods import EVERY, only
 from shared.endpoints import Command
-from shared.http_shapes import EndpointLine, EndpointList, EndpointShown, KeyQuery, RollbackRequest
+from shared.http_shapes import (
+    EndpointLine,
+    EndpointList,
+    EndpointShown,
+    KeyQuery,
+    RollbackRequest,
+    SaidByPerson,
+)
 from shared.wiring import app
 
 bp = func.Blueprint()
@@ -16,15 +23,20 @@ bp = func.Blueprint()
 @only("GET")
 @answering
 def list_endpoints(req: func.HttpRequest) -> func.HttpResponse:
-    """List the endpoints of all pipelines, and what serves there."""
+    """List the endpoints of all pipelines, and what serves there.
+
+    Where the file has errors, `problems` says what they are, and what goes on meanwhile.
+    """
     del req
-    lines = [EndpointLine.model_validate(line) for line in app().endpoints.lines()]
-    return shape(EndpointList(endpoints=lines))
+    built = app()
+    built.intake.last_good.require_any()
+    lines = [EndpointLine.model_validate(line) for line in built.endpoints.lines()]
+    return shape(EndpointList(endpoints=lines, problems=built.intake.last_good.problems()))
 
 
 @bp.function_name("get_endpoint")
 @bp.route(route="endpoints/{pipeline}/{endpoint}", methods=EVERY)
-@only("GET")
+@only("GET", KeyQuery)
 @answering
 def get_endpoint(req: func.HttpRequest) -> func.HttpResponse:
     """Show what serves, what served before and since when, who holds or updates the endpoint.
@@ -36,15 +48,19 @@ def get_endpoint(req: func.HttpRequest) -> func.HttpResponse:
 
 @bp.function_name("rollback_endpoint")
 @bp.route(route="endpoints/{pipeline}/{endpoint}/rollback", methods=EVERY)
-@only("POST")
+@only("POST", KeyQuery)
 @answering
 def rollback_endpoint(req: func.HttpRequest) -> func.HttpResponse:
     """Go back to an earlier model and hold the endpoint there: 202 with the run that does it."""
     asked = body_of(req, RollbackRequest)
+    key, named = _parts(asked.key), _key_of(req)
+    if key and named and key != named:
+        detail = "`key` in the body and in the query name two customers: leave one of them out"
+        raise Refused(400, "Bad request", detail)
     run = app().endpoints.rollback(
         req.route_params["pipeline"],
         req.route_params["endpoint"],
-        _parts(asked.key) or _key_of(req),
+        key or named,
         asked.to,
         Command(who(req, asked.by), asked.reason, if_match(req)),
     )
@@ -53,12 +69,16 @@ def rollback_endpoint(req: func.HttpRequest) -> func.HttpResponse:
 
 @bp.function_name("resume_endpoint")
 @bp.route(route="endpoints/{pipeline}/{endpoint}/resume", methods=EVERY)
-@only("POST")
+@only("POST", KeyQuery)
 @answering
 def resume_endpoint(req: func.HttpRequest) -> func.HttpResponse:
     """Let new models be promoted again after a rollback."""
+    said = body_of(req, SaidByPerson)
     app().endpoints.resume(
-        req.route_params["pipeline"], req.route_params["endpoint"], _key_of(req), if_match(req)
+        req.route_params["pipeline"],
+        req.route_params["endpoint"],
+        _key_of(req),
+        Command(who(req, said.by), said.reason, if_match(req)),
     )
     return _shown(req)
 

@@ -68,7 +68,7 @@ def health(req: func.HttpRequest) -> func.HttpResponse:
 
 @bp.function_name("health_details")
 @bp.route(route="health/details", methods=EVERY)
-@only("GET")
+@only("GET", HealthQuery)
 @answering
 def health_details(req: func.HttpRequest) -> func.HttpResponse:
     """Return what `health` does, with every problem and, a page at a time, every parked run."""

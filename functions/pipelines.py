@@ -1,8 +1,10 @@
 """HTTP: how the pipelines stand, pause and resume them, and what a run would be given."""
 
+from dataclasses import asdict
+
 import azure.functions as func
 
-from functions.answers import answering, body_of, if_match, query_of, shape, who
+from functions.answers import answering, body_of, if_match, open_runs_shown, query_of, shape, who
 from functions.methods import EVERY, only
 from shared.http_shapes import (
     KeysQuery,
@@ -13,6 +15,7 @@ from shared.http_shapes import (
     PreviewQuery,
     PreviewShown,
     RequestShown,
+    RunCounts,
     SaidByPerson,
     SlotShown,
 )
@@ -27,16 +30,21 @@ bp = func.Blueprint()
 @only("GET")
 @answering
 def list_pipelines(req: func.HttpRequest) -> func.HttpResponse:
-    """List the pipelines of the file, and how they stand; each one's own view has its keys."""
+    """List the pipelines of the file, and how they stand; each one's own view has its keys.
+
+    Where the file has errors, `problems` says what they are, and what goes on meanwhile.
+    """
     del req
-    pipelines = app().pipelines
+    built = app()
+    last_good, pipelines = built.intake.last_good, built.pipelines
+    last_good.require_any()
     found = [_line_of(pipelines.standing(name, keys=0)) for name in pipelines.names()]
-    return shape(PipelineList(pipelines=found))
+    return shape(PipelineList(pipelines=found, problems=last_good.problems()))
 
 
 @bp.function_name("get_pipeline")
 @bp.route(route="pipelines/{pipeline}", methods=EVERY)
-@only("GET")
+@only("GET", KeysQuery)
 @answering
 def get_pipeline(req: func.HttpRequest) -> func.HttpResponse:
     """Show one pipeline: its configuration, whether it is paused, and a page of its keys."""
@@ -63,15 +71,15 @@ def pause_pipeline(req: func.HttpRequest) -> func.HttpResponse:
 @answering
 def resume_pipeline(req: func.HttpRequest) -> func.HttpResponse:
     """Let a paused pipeline go on, whoever paused it; its failures so far count no more."""
-    name = req.route_params["pipeline"]
+    said, name = body_of(req, SaidByPerson), req.route_params["pipeline"]
     pipelines = app().pipelines
-    pipelines.resume(name, if_match(req))
+    pipelines.resume(name, if_match(req), by=who(req, said.by), reason=said.reason)
     return _told(pipelines.standing(name))
 
 
 @bp.function_name("preview_pipeline")
 @bp.route(route="pipelines/{pipeline}/preview", methods=EVERY)
-@only("GET")
+@only("GET", PreviewQuery)
 @answering
 def preview_pipeline(req: func.HttpRequest) -> func.HttpResponse:
     """Show which blobs match and what request would be sent; nothing is sent."""
@@ -112,6 +120,8 @@ def _line_of(standing: Standing) -> PipelineLine:
         next_due=standing.next_due,
         waiting_data=standing.waiting_data,
         paused=standing.pause,
+        resumed=standing.pauses.resumed,
+        runs=RunCounts.model_validate(asdict(standing.runs)),
         unreadable=list(standing.unreadable),
         config=config,
     )
@@ -131,6 +141,7 @@ def _shown(standing: Standing) -> PipelineShown:
     ]
     return PipelineShown(
         **dict(_line_of(standing)),
+        open_runs=open_runs_shown(standing.open_runs),
         keys=keys,
         next=standing.keys.cursor,
     )

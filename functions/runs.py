@@ -17,8 +17,10 @@ from functions.answers import (
 )
 from functions.answers import shown as shown_run
 from functions.methods import EVERY, only
+from shared.core.counting import counted
 from shared.core.names import is_run_id
 from shared.core.run import Run
+from shared.core.waiting import Waits
 from shared.history import Wanted
 from shared.http_shapes import RunLine, RunList, RunsQuery, SaidByPerson
 from shared.outgoing import cleaned
@@ -29,15 +31,17 @@ bp = func.Blueprint()
 
 @bp.function_name("list_runs")
 @bp.route(route="runs", methods=EVERY)
-@only("GET")
+@only("GET", RunsQuery)
 @answering
 def list_runs(req: func.HttpRequest) -> func.HttpResponse:
     """List runs, the newest first, a page at a time."""
     asked = query_of(req, RunsQuery)
     key = tuple(asked.key.split("/")) if asked.key else None
     wanted = Wanted(asked.pipeline, key, asked.phase, asked.open, asked.parent)
-    page = app().history.page(wanted, asked.limit, asked.cursor)
-    return shape(RunList(runs=[line_of(run) for run in page.runs], next=page.cursor))
+    built = app()
+    page = built.history.page(wanted, asked.limit, asked.cursor)
+    lines = [line_of(one.record, built.open_runs.waits(one)) for one in page.stored]
+    return shape(RunList(runs=lines, next=page.cursor))
 
 
 @bp.function_name("get_run")
@@ -47,10 +51,12 @@ def list_runs(req: func.HttpRequest) -> func.HttpResponse:
 def get_run(req: func.HttpRequest) -> func.HttpResponse:
     """Show one run: what opened it, where it stands, why, and what to do."""
     run_id = req.route_params["run_id"]
-    stored = app().context.ledger.run(run_id) if is_run_id(run_id) else None
+    built = app()
+    stored = built.context.ledger.run(run_id) if is_run_id(run_id) else None
     if stored is None:
         raise _no_such_run(run_id)
-    return ok(shown_run(stored.record), ETag=f'"{stored.etag}"')
+    waiting = built.open_runs.waits(stored)
+    return ok(shown_run(stored.record, waiting), ETag=f'"{stored.etag}"')
 
 
 @bp.function_name("retry_run")
@@ -59,7 +65,11 @@ def get_run(req: func.HttpRequest) -> func.HttpResponse:
 @answering
 def retry_run(req: func.HttpRequest) -> func.HttpResponse:
     """Let a parked run go on, by what the pipelines file says now."""
-    return _told(req, lambda built, run_id: built.orders.retry(run_id, if_match(req)))
+    said = body_of(req, SaidByPerson)
+    by, versions = who(req, said.by), if_match(req)
+    return _told(
+        req, lambda built, run_id: built.orders.retry(run_id, versions, by=by, why=said.reason)
+    )
 
 
 @bp.function_name("cancel_run")
@@ -68,7 +78,11 @@ def retry_run(req: func.HttpRequest) -> func.HttpResponse:
 @answering
 def cancel_run(req: func.HttpRequest) -> func.HttpResponse:
     """Stop a run and its job; refused (409) once its model is on its way to an endpoint."""
-    return _told(req, lambda built, run_id: built.orders.cancel(run_id, if_match(req)))
+    said = body_of(req, SaidByPerson)
+    by, versions = who(req, said.by), if_match(req)
+    return _told(
+        req, lambda built, run_id: built.orders.cancel(run_id, versions, by=by, why=said.reason)
+    )
 
 
 @bp.function_name("approve_run")
@@ -97,10 +111,15 @@ def reject_run(req: func.HttpRequest) -> func.HttpResponse:
     )
 
 
-def line_of(run: Run) -> RunLine:
-    """Return a run in one line."""
+def line_of(run: Run, waiting: Waits | None) -> RunLine:
+    """Return a run in one line.
+
+    Args:
+        run: the run.
+        waiting: what it waits for; None where it is over.
+    """
     newest, approval = run.newest, run.approval
-    end = run.reason or ""
+    end = run.reason or (waiting.line if waiting else "")
     answered = f"{approval.answer} by {approval.by}" if approval else ""
     if answered and not end.startswith(answered):  # the reason of a rejection says it too
         end = f"{answered}; {end}" if end else answered
@@ -113,7 +132,8 @@ def line_of(run: Run) -> RunLine:
         origin=run.origin,
         phase=run.phase,
         line=f"{run.cause}; {_data_of(run)}; {stands}",
-        reason=run.reason,
+        reason=run.reason or (waiting.last_error if waiting else None),
+        waiting=waiting,
         data=newest.path if newest else None,
         blobs=len(run.manifest),
         opened_at=run.opened_at,
@@ -126,9 +146,10 @@ def _data_of(run: Run) -> str:
     count, newest = len(run.manifest), run.newest
     if newest is None:
         return "no data of ours"
+    blobs = counted(count, "blob")
     if count > 1:
-        return f"{count} blobs, the newest {newest.path}"
-    return "1 blob" if newest.path in run.cause else f"1 blob, {newest.path}"
+        return f"{blobs}, the newest {newest.path}"
+    return blobs if newest.path in run.cause else f"{blobs}, {newest.path}"
 
 
 def _told(req: func.HttpRequest, tell: Callable[[App, str], Run | None]) -> func.HttpResponse:

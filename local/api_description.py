@@ -13,7 +13,6 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from shared import http_shapes as shapes
-from shared.core.run import Run
 from shared.version import VERSION
 
 FILE: Final = Path(__file__).parents[1] / "openapi.json"
@@ -26,6 +25,7 @@ _HIDDEN: Final = ("claim", "request", "schema_version", "tie")
 _SENTENCE_OF: Final = {
     400: "The request cannot be used; `detail` says why.",
     404: "There is no such thing.",
+    405: "Another method than this one does nothing here; `Allow` names this one.",
     409: "Not in the present phase, or somebody else was faster.",
     412: "It was changed since the version in `If-Match`.",
     413: "The body is too large.",
@@ -49,6 +49,14 @@ class Told:
 
 
 _CHANGE: Final = (400, 404, 409, 412, 413)
+_RUN_CHANGE: Final = Told(
+    shapes.RunShown,
+    202,
+    body=shapes.SaidByPerson,
+    problems=_CHANGE,
+    headers=("If-Match",),
+    answered=("Location",),
+)
 #: By the name of the function.
 OPERATIONS: Final = {
     "list_pipelines": Told(shapes.PipelineList),
@@ -63,11 +71,15 @@ OPERATIONS: Final = {
         answered=("ETag",),
     ),
     "resume_pipeline": Told(
-        shapes.PipelineShown, problems=(404, 409, 412), headers=("If-Match",), answered=("ETag",)
+        shapes.PipelineShown,
+        body=shapes.SaidByPerson,
+        problems=_CHANGE,
+        headers=("If-Match",),
+        answered=("ETag",),
     ),
     "preview_pipeline": Told(shapes.PreviewShown, query=shapes.PreviewQuery, problems=(400, 404)),
     "start_run": Told(
-        Run,
+        shapes.RunShown,
         202,
         body=shapes.RunRequest,
         problems=(400, 404, 409, 413, 422),
@@ -75,31 +87,17 @@ OPERATIONS: Final = {
         answered=("Location",),
     ),
     "list_runs": Told(shapes.RunList, query=shapes.RunsQuery, problems=(400,)),
-    "get_run": Told(Run, problems=(404,), answered=("ETag",)),
-    "retry_run": Told(Run, 202, problems=_CHANGE, headers=("If-Match",), answered=("Location",)),
-    "cancel_run": Told(Run, 202, problems=_CHANGE, headers=("If-Match",), answered=("Location",)),
-    "approve_run": Told(
-        Run,
-        202,
-        body=shapes.SaidByPerson,
-        problems=_CHANGE,
-        headers=("If-Match",),
-        answered=("Location",),
-    ),
-    "reject_run": Told(
-        Run,
-        202,
-        body=shapes.SaidByPerson,
-        problems=_CHANGE,
-        headers=("If-Match",),
-        answered=("Location",),
-    ),
+    "get_run": Told(shapes.RunShown, problems=(404,), answered=("ETag",)),
+    "retry_run": _RUN_CHANGE,
+    "cancel_run": _RUN_CHANGE,
+    "approve_run": _RUN_CHANGE,
+    "reject_run": _RUN_CHANGE,
     "list_endpoints": Told(shapes.EndpointList),
     "get_endpoint": Told(
         shapes.EndpointShown, query=shapes.KeyQuery, problems=(400, 404), answered=("ETag",)
     ),
     "rollback_endpoint": Told(
-        Run,
+        shapes.RunShown,
         202,
         body=shapes.RollbackRequest,
         query=shapes.KeyQuery,
@@ -109,14 +107,18 @@ OPERATIONS: Final = {
     ),
     "resume_endpoint": Told(
         shapes.EndpointShown,
+        body=shapes.SaidByPerson,
         query=shapes.KeyQuery,
-        problems=(400, 404, 409, 412),
+        problems=_CHANGE,
         headers=("If-Match",),
         answered=("ETag",),
     ),
     "health": Told(shapes.Health),
     "health_details": Told(shapes.HealthDetails, query=shapes.HealthQuery, problems=(400,)),
 }
+#: Problems that every operation may answer; health asks for no key and never fails.
+_FOR_ANYBODY: Final = (400, 405)
+_ALWAYS: Final = (*_FOR_ANYBODY, 401, 500, 503)
 #: Functions over HTTP that are not part of the API that they describe.
 UNDESCRIBED: Final = frozenset({"openapi"})
 
@@ -137,7 +139,7 @@ def document() -> dict[str, Any]:
         _leave_out_what_is_not_known(schema)
     # A record holds the rows themselves; the pipelines file names the file that they are in.
     schemas["Verify"]["properties"]["rows"] = {"type": "object"}
-    run = schemas["Run"]
+    run = schemas["RunShown"]
     for hidden in _HIDDEN:
         run["properties"].pop(hidden)
     run["properties"]["notes"] = {
@@ -157,8 +159,9 @@ def document() -> dict[str, Any]:
             "version": VERSION,
             "summary": "Keeps machine-learning endpoints fresh.",
             "description": "Changes take an `Idempotency-Key` or `If-Match`, or are safe to "
-            "repeat. Where query parameters are described, others are refused (except `code`, a "
-            "function key). Problems are answered as RFC 9457 describes them.",
+            "repeat. Query parameters that are not described are refused (except `code`, a "
+            "function key), and so are other methods (405, with `Allow`). Problems are "
+            "answered as RFC 9457 describes them.",
         },
         "servers": [{"url": "/api"}],
         "security": [{"key": []}],
@@ -280,12 +283,14 @@ def _responses(name: str, told: Told) -> dict[str, Any]:
         good["headers"] = {header: {"schema": {"type": "string"}} for header in told.answered}
     answers = {str(told.status): good}
     unhealthy = {"503": {**good, "description": "Something must be corrected."}}
-    if name == "health":
-        return answers | unhealthy
-    for status in sorted({*told.problems, 401, 500, 503}):
+    always = _FOR_ANYBODY if name == "health" else _ALWAYS
+    for status in sorted({*told.problems, *always}):
         problem = {"$ref": _MODELS.format(model=shapes.Problem.__name__)}
         description = _SENTENCE_OF.get(status, "The function key is missing or wrong.")
         answers[str(status)] = {"description": description}
         if status != 401:  # noqa: PLR2004 -- answered by the host, with no body
             answers[str(status)]["content"] = {_PROBLEM: {"schema": problem}}
-    return answers | unhealthy if told.answer is shapes.HealthDetails else answers
+    allow = {"description": "The method that does something here.", "schema": {"type": "string"}}
+    answers["405"]["headers"] = {"Allow": {"required": True, **allow}}
+    healths = (shapes.Health, shapes.HealthDetails)
+    return answers | unhealthy if told.answer in healths else answers

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from proofs.newest import newest_runs
 from proofs.trial import Effort, Outcome, Violation, again
+from shared.core.counting import counted
 from shared.core.run import Origin, Phase
 from shared.errors import RelearnError
 from tests.fakes.faults import Faults, Kind
@@ -39,7 +40,14 @@ def part(effort: Effort) -> list[Outcome]:
         violations += [Violation(plan, wrong) for wrong in _problems(world)]
         effort.progress()
     promise = "events repeated, late, in any order, to two hosts: one run and one start each"
-    return [Outcome(promise, len(effort.trials), tuple(violations), f"{events} deliveries")]
+    return [
+        Outcome(
+            promise,
+            len(effort.trials),
+            tuple(violations),
+            counted(events, "delivery", "deliveries"),
+        )
+    ]
 
 
 def _played(chance: random.Random) -> tuple[Observed, int]:
@@ -82,12 +90,12 @@ def _waiting(world: Observed) -> bool:
 
 def _problems(world: Observed) -> Iterator[str]:
     runs = [run for run in world.runs() if run.origin is Origin.DATA]
-    counted = Counter((blob.name, blob.etag) for run in runs for blob in run.manifest)
+    held = Counter((blob.name, blob.etag) for run in runs for blob in run.manifest)
     landed = Counter((blob.name, blob.etag) for blob in world.blobs.listing("training-data", ""))
-    if counted != landed:
-        yield f"manifests hold {dict(counted)}, and {dict(landed)} landed"
+    if held != landed:
+        yield f"manifests hold {dict(held)}, and {dict(landed)} landed"
     if len(world.starts) != len(set(world.starts)) or len(world.starts) > len(runs):
-        yield f"{len(world.starts)} starts for {len(runs)} runs"
+        yield f"{counted(len(world.starts), 'start')} for {counted(len(runs), 'run')}"
     for run in runs:
         if not run.phase.ended:
             yield f"run {run.run_id} is left {run.phase}: {run.reason or run.trouble}"

@@ -17,6 +17,7 @@ from typing import Final
 
 from proofs.newest import newest_runs
 from proofs.trial import Effort, Outcome, Violation, again
+from shared.core.counting import counted
 from shared.core.run import Origin, Phase
 from shared.endpoints import Command, Endpoints
 from tests.fakes.faults import Faults, Kind, kinds_at
@@ -172,12 +173,12 @@ def _until_over(world: World) -> None:
 
 def _each_once(world: Observed, names: tuple[str, ...]) -> Iterator[str]:
     runs = [run for run in world.runs() if run.origin is Origin.DATA]
-    counted = Counter(blob.name for run in runs for blob in run.manifest)
-    if counted != Counter(names):
-        yield f"manifests hold {dict(counted)}"
+    held = Counter(blob.name for run in runs for blob in run.manifest)
+    if held != Counter(names):
+        yield f"manifests hold {dict(held)}"
     starts = Counter(world.starts)
     if any(number > 1 for number in starts.values()) or len(starts) > len(runs):
-        yield f"{len(world.starts)} starts for {len(runs)} runs"
+        yield f"{counted(len(world.starts), 'start')} for {counted(len(runs), 'run')}"
     for run in runs:
         if not run.phase.ended:
             yield f"run {run.run_id} is left {run.phase}: {run.reason or run.trouble}"
@@ -191,7 +192,7 @@ def _each_once(world: Observed, names: tuple[str, ...]) -> Iterator[str]:
 def _back_at(world: Observed, run_id: str) -> Iterator[str]:
     back = [run for run in world.runs() if run.origin is Origin.ROLLBACK]
     if len(back) != 1:
-        yield f"{len(back)} rollbacks from one wish"
+        yield f"{counted(len(back), 'rollback')} from one wish"
     for run in back:
         if run.phase is not Phase.PROMOTED:
             yield f"the rollback is left {run.phase}: {run.reason or run.trouble}"

@@ -12,6 +12,7 @@ from typing import Final
 from proofs.heard import Heard
 from proofs.trial import Effort, Outcome, Violation, again
 from shared.clients.http import Answer
+from shared.core.counting import counted
 from shared.core.run import Phase, Run
 from shared.errors import OutcomeUnknown, TransientError
 from tests.fakes.clock import FakeClock
@@ -166,6 +167,6 @@ def _problems(world: Observed, run: Run) -> Iterator[str]:
         yield f"{run.phase} instead of promoted: {run.reason or run.trouble}"
         return
     if len(starts) != 1:
-        yield f"{len(starts)} jobs were started, and one is without noise"
+        yield f"started: {counted(len(starts), 'job')}; without noise it is one"
     if world.serving() != world.model_of(run):
         yield "another model serves than the run's own"

@@ -12,6 +12,7 @@ from typing import Final
 
 from proofs.bug import Bug
 from proofs.planted_listings import LISTINGS
+from proofs.planted_shown import SHOWN
 from proofs.planted_turns import TURNS
 from proofs.planted_versions import VERSIONS
 from proofs.trial import Effort, Outcome, Violation, again
@@ -60,8 +61,7 @@ BUGS: Final = (
     Bug(
         "a job is started before it is recorded",
         "shared/job_steps.py",
-        "        return JobCreated(self._service(run).prepare(self._request(known)), inputs)\n",
-        "        job = self._service(run).prepare(self._request(known))\n"
+        "        return JobCreated(job, inputs)\n",
         "        self._service(run).ensure_started(job, self._request(known))\n"
         "        return JobCreated(job, inputs)\n",
         ("tests/sweep/test_fault_sweep.py",),
@@ -340,8 +340,8 @@ BUGS: Final = (
     Bug(
         "an approval outlives the gate that it was given for",
         "shared/core/retry.py",
-        '{"verdict": None, "approval": None, "awaiting_since": None}\n',
-        '{"verdict": None}\n',
+        '    "unchecked": None,\n    "approval": None,\n    "awaiting_since": None,\n',
+        '    "unchecked": None,\n',
         ("tests/unit/test_retry_gate.py",),
     ),
     Bug(
@@ -572,6 +572,7 @@ BUGS: Final = (
     *TURNS,
     *VERSIONS,
     *LISTINGS,
+    *SHOWN,
 )
 
 

@@ -10,6 +10,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from pydantic import BaseModel, ValidationError
 
 from local.demo.stage import LEDGER, RESOURCE, Stage
+from shared.core.counting import counted
 from shared.core.full_listing import Existing, FullListing
 from shared.core.head import Head
 from shared.core.run import Origin, Run
@@ -89,7 +90,11 @@ class Records:
 
     def started_twice(self) -> list[str]:
         """Return the attempts for which more than one job was started."""
-        return [f"{place}: {times} starts" for place, times in self.starts().items() if times > 1]
+        return [
+            f"{place}: {counted(times, 'start')}"
+            for place, times in self.starts().items()
+            if times > 1
+        ]
 
     def not_serving(self, run: Run) -> list[str]:
         """Return who says that the model of `run` does not serve: the endpoint, the ledger."""

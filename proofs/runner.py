@@ -35,6 +35,7 @@ from proofs import (
 )
 from proofs.hostile import part as hostile
 from proofs.trial import Effort, Outcome, Part, Violation, again
+from shared.core.counting import counted, they
 
 _FILE: Final = Path(__file__).parents[1] / "docs" / "reliability.md"
 _SHARDS: Final = 8
@@ -214,14 +215,16 @@ def _outcome(future: "Future[list[Outcome]]", task: Task) -> list[Outcome]:
 def _told(task: Task, outcomes: list[Outcome]) -> str:
     trials = sum(outcome.trials for outcome in outcomes)
     broken = sum(len(outcome.violations) for outcome in outcomes)
-    return f"{task.name}: {trials:,} trials, {broken} violations"
+    return (
+        f"{task.name}: {trials:,} {they(trials, 'trial', 'trials')}, {counted(broken, 'violation')}"
+    )
 
 
 def _show(told: "Queue[str | None]", progress: Progress, bars: dict[str, TaskID]) -> None:
     done: dict[str, int] = dict.fromkeys(bars, 0)
     while (name := told.get()) is not None:
         done[name] += 1
-        progress.update(bars[name], done=f"{done[name]:,} trials")
+        progress.update(bars[name], done=f"{done[name]:,} {they(done[name], 'trial', 'trials')}")
 
 
 def _merged(outcomes: list[Outcome]) -> list[Outcome]:

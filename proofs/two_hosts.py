@@ -24,6 +24,7 @@ from proofs.kill_points import kill
 from proofs.newest import newest_runs
 from proofs.records import Cause, Records
 from proofs.trial import Effort, Outcome, Violation, again
+from shared.core.counting import counted
 from shared.core.run import Origin, Phase, Run
 from tests.waiting import eventually
 
@@ -155,8 +156,11 @@ def part(effort: Effort) -> list[Outcome]:
         }
     plan = again("two hosts", "--seed", effort.seed, "--size", effort.size)
     notes = (
-        f"{len(pair.landed)} blobs, {pair.deliveries} deliveries, {len(pair.asked)} requests twice,"
-        f" {_number(runs, Origin.SCHEDULE)} due times; {pair.kills} hosts killed;"
+        f"{counted(len(pair.landed), 'blob')}, "
+        f"{counted(pair.deliveries, 'delivery', 'deliveries')}, "
+        f"{counted(len(pair.asked), 'request')} twice, "
+        f"{counted(_number(runs, Origin.SCHEDULE), 'due time')}; "
+        f"{counted(pair.kills, 'host')} killed;"
         f" {worked[0]} and {worked[1]} functions run"
     )
     return [
@@ -203,7 +207,7 @@ def _not_one_run(pair: _Pair, runs: list[Run]) -> Iterator[str]:
             yield f"the request {key} was answered with the runs {sorted(ids)}"
     manual = _number(runs, Origin.MANUAL)
     if manual != len(pair.asked):
-        yield f"{len(pair.asked)} requests opened {manual} runs"
+        yield f"{counted(len(pair.asked), 'request')} opened {counted(manual, 'run')}"
 
 
 def _due_times_missing(runs: list[Run]) -> Iterator[str]:

@@ -12,18 +12,21 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from shared.config_errors import Found, plain_errors
+from shared.config_errors import LEGAL, Found, place_of, plain_errors
 from shared.config_files import FileRefused, bounded_text, read_probe
+from shared.config_partly import as_far_as_right, unfit
 from shared.config_scalars import KeyPath, misread
 from shared.config_source import Source, find, line_in, references, repeated, secrets, shown_key
 from shared.config_yaml import MOST_BYTES, Loader, where_it_breaks
 from shared.configuration import Configuration
 from shared.core.config_types import Strict
+from shared.core.counting import counted
 from shared.core.identity import unclear
-from shared.core.pipeline import Pipeline
+from shared.core.pipeline import PIPELINE_NAME, Pipeline
 from shared.core.placeholders import is_example_id, not_filled_in
 from shared.core.redact import Redactor, secrets_among
 from shared.core.schedule import hints_of
+from shared.core.together import FIELDS_ONLY, known_pairs
 from shared.problems import Problem
 
 __all__ = ["Configuration", "json_schema", "load_pipelines"]
@@ -92,36 +95,40 @@ class _Reader:
         if len(pairs) > _MOST_PIPELINES:
             raise ValueError(f"it lists more than {_MOST_PIPELINES} pipelines")
         pipelines: dict[str, Pipeline] = {}
+        partly: dict[str, Pipeline] = {}
         broken: dict[str, tuple[Problem, ...]] = {}
         hints: list[Problem] = []
         for key, node in pairs:
             name = key.value
-            reader = _PipelineReader(
-                source,
-                name,
-                self._environment,
-                self._redactor,
-                self._probes,
-                development=self._development,
-            )
-            if name in twice:
-                reader.problems.append(
-                    source.repetition(twice[name], ("pipelines", name), "pipeline")
-                )
-            pipeline = reader.read(self._loader, node)
-            if pipeline is not None:
+            reader = self._reader(source, name, twice.get(name))
+            if (pipeline := reader.read(self._loader, node)) is not None:
                 pipelines[name] = pipeline
                 hints += reader.hints(pipeline)
-            else:
-                broken[name] = _the_first(reader.problems, name)
-                problems += broken[name]
-        for name, problem in _unclear_endpoints(source, pipelines):
+                continue
+            if reader.partly is not None:
+                partly[name] = reader.partly
+            broken[name] = _the_first(reader.problems, name, reader.untold)
+            problems += broken[name]
+        for name, problem in _unclear_endpoints(source, pipelines, partly):
             pipelines.pop(name, None)
             broken[name] = (*broken.get(name, ()), problem)
             problems.append(problem)
         in_order = {name: tuple(sorted(found, key=line_in)) for name, found in broken.items()}
         problems.sort(key=line_in)
         return Configuration(pipelines, tuple(problems), in_order, tuple(hints))
+
+    def _reader(self, source: Source, name: str, twice: yaml.Node | None) -> "_PipelineReader":
+        reader = _PipelineReader(
+            source,
+            name,
+            self._environment,
+            self._redactor,
+            self._probes,
+            development=self._development,
+        )
+        if twice is not None:
+            reader.problems.append(source.repetition(twice, ("pipelines", name), "pipeline"))
+        return reader
 
 
 def _value_of(root: yaml.Node | None, key: str) -> yaml.MappingNode | None:
@@ -144,22 +151,33 @@ def _unknown_keys(source: Source, root: yaml.Node) -> Iterator[Problem]:
         yield source.problem((key,), "unknown key", _suggest(key, ["pipelines"]))
 
 
-def _the_first(problems: list[Problem], name: str) -> tuple[Problem, ...]:
-    """Return the problems of a pipeline, as many of them as anybody reads."""
-    left = len(problems) - _MOST_TOLD
-    more = (Problem(f"pipelines.{shown_key(name)}", f"{left} more problems"),)
+def _the_first(problems: list[Problem], name: str, untold: int) -> tuple[Problem, ...]:
+    """Return the problems of a pipeline, as many of them as anybody reads.
+
+    Args:
+        problems: of the pipeline.
+        name: of the pipeline.
+        untold: how many there are besides.
+    """
+    left = len(problems) + untold - _MOST_TOLD
+    more = (Problem(f"pipelines.{shown_key(name)}", counted(left, "more problem")),)
     return tuple(problems) if left <= 0 else (*problems[:_MOST_TOLD], *more)
 
 
 def _unclear_endpoints(
-    source: Source, pipelines: Mapping[str, Pipeline]
+    source: Source, pipelines: Mapping[str, Pipeline], partly: Mapping[str, Pipeline]
 ) -> Iterator[tuple[str, Problem]]:
-    """Yield pipelines whose endpoint may be another's, and be updated at once by two runs."""
-    updates = [
-        (f"{name}.{endpoint.name}", endpoint.update)
-        for name, pipeline in pipelines.items()
-        for endpoint in pipeline.endpoints
-    ]
+    """Yield pipelines whose endpoint may be another's, and be updated at once by two runs.
+
+    Args:
+        source: the file.
+        pipelines: those that are sound.
+        partly: the others, as far as they are right; no sound one is refused because of them.
+    """
+    updates = []
+    for name, pipeline in (*pipelines.items(), *partly.items()):
+        found = known_pairs(pipeline.endpoints, "name", "update")
+        updates += [(f"{name}.{endpoint}", update) for endpoint, update in found]
     for first, second in unclear(updates):
         name = second.partition(".")[0]
         problem = source.problem(
@@ -239,6 +257,8 @@ class _PipelineReader:
         development: bool,
     ) -> None:
         self.problems: list[Problem] = []
+        self.untold = 0  #: how many mistakes there are besides
+        self.partly: Pipeline | None = None  #: with `UNKNOWN` in place of what is wrong
         self._source = source
         self._name = name
         self._environment = environment
@@ -295,16 +315,30 @@ class _PipelineReader:
         if "name" in tree:
             self._add(("name",), "unknown key", "the name is the key that the pipeline stands at")
         self._read_probes(tree)
-        try:
-            pipeline = Pipeline.model_validate(
-                {**tree, "name": self._name}, context={"development": self._development}
-            )
-        except ValidationError as exc:
-            errors = exc.errors(include_url=False, include_input=False)[: _MOST_TOLD + 1]
-            for error in plain_errors(errors, tree):
-                self._add_error(error)
-            return None
+        pipeline = self._checked({**tree, "name": self._name})
         return None if self.problems else pipeline
+
+    def _checked(self, tree: dict[str, Any]) -> Pipeline | None:
+        """Return the pipeline, and note each mistake: of single fields, and of several together."""
+        context = {"development": self._development, FIELDS_ONLY: True}
+        pipeline: Pipeline | None
+        partly = False
+        try:
+            pipeline = Pipeline.model_validate(tree, context=context)
+        except ValidationError as exc:
+            errors = exc.errors(include_url=False, include_input=False)
+            for error in plain_errors(errors[: _MOST_TOLD + 1], tree):
+                self._add_error(error)
+            if len(errors) > _MOST_TOLD:
+                self.untold = len(errors) - _MOST_TOLD - 1
+                return None
+            wrong = [(place_of(error, tree), error["type"]) for error in errors]
+            partly = True
+            pipeline = as_far_as_right(Pipeline, tree, wrong, context)
+        self.partly = pipeline
+        for path, text in unfit(pipeline, partly=partly) if pipeline is not None else ():
+            self._add_error(Found(path, "value_error", text))
+        return pipeline
 
     def _read_probes(self, tree: dict[str, Any]) -> None:
         left = _MOST_PROBES
@@ -328,7 +362,7 @@ class _PipelineReader:
             what, cure = "unknown key", _suggest(str(path[-1]), _known_keys(path[:-1]))
         elif path == ("name",):
             path, what = (), "not a pipeline name"
-            cure = "use up to 40 lower-case letters, digits and dashes"
+            cure = LEGAL[PIPELINE_NAME]
         elif ": " in what:
             what, _, cure = what.partition(": ")
         self._add(path, what, cure)

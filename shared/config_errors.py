@@ -8,6 +8,9 @@ from typing import Any, Final
 from pydantic_core import ErrorDetails
 
 from shared.config_scalars import KeyPath
+from shared.core.endpoint import ENDPOINT_NAME
+from shared.core.pipeline import PIPELINE_NAME
+from shared.core.training import POOL_ID
 
 #: How pydantic names one of the forms that a value may have, where no key of the file stands.
 _FORM: Final = re.compile(
@@ -15,6 +18,13 @@ _FORM: Final = re.compile(
     r"|Create|RollOut|Recurrence"
 )
 _MAPPINGS: Final = frozenset({"Create", "RollOut", "Recurrence"})
+#: What a pattern allows, in words: nobody is shown a regular expression.
+LEGAL: Final = {
+    PIPELINE_NAME: "use up to 40 lower-case letters, digits and dashes; the first and the last "
+    "are a letter or a digit",
+    ENDPOINT_NAME: "use up to 41 letters, digits, _ and -; the first is a letter or a digit",
+    POOL_ID: "use the digits 0 to 9, the letters A to F and dashes, as a GUID has them",
+}
 _KINDS: Final = {
     "model_type": "must be a mapping",
     "model_attributes_type": "must be a mapping",
@@ -62,6 +72,16 @@ def plain_errors(errors: Iterable[ErrorDetails], tree: Any) -> Iterator[Found]:
         yield from _of_the_form_meant(at, forms, tree)
 
 
+def place_of(error: ErrorDetails, tree: Any) -> KeyPath:
+    """Return where in the tree an error is, without the names of forms.
+
+    Args:
+        error: as pydantic lists it.
+        tree: what was read.
+    """
+    return _found(error, tree).path
+
+
 def _found(error: ErrorDetails, tree: Any) -> Found:
     path: list[str | int] = []
     node, form = tree, ""
@@ -76,6 +96,9 @@ def _found(error: ErrorDetails, tree: Any) -> Found:
         path.append(part)
         node = there
     what = _KINDS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+    if error["type"] == "string_pattern_mismatch":
+        legal = LEGAL.get(str(error.get("ctx", {}).get("pattern")), "see README.md")
+        what = f"holds characters that cannot stand here, or too many: {legal}"
     what = re.sub(r"^(?:Input|String) should ", "must ", what)
     return Found(tuple(path), error["type"], what, form, at)
 

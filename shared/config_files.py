@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 from typing import Any, Final
 
+from shared.core.foreign import one_name
 from shared.errors import ConfigError
 
 #: Bytes of one probe file. Its content is stored with each run.
@@ -85,6 +86,10 @@ def read_probe(folder: Path, name: str) -> tuple[dict[str, Any], int]:
 
 def _inside(folder: Path, name: str) -> Path:
     """Return the real path of a file below `folder`; links are followed first."""
+    try:
+        one_name(name)
+    except ValueError as exc:
+        raise FileRefused("names no single file", str(exc)) from None
     parts = name.replace("\\", "/").split("/")
     if not name.strip() or name.startswith("/") or ".." in parts or not _PATH.fullmatch(name):
         raise FileRefused("names no file below the folder of this file", _PROBE_CURE)

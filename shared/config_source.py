@@ -8,6 +8,7 @@ import yaml
 
 from shared.config_scalars import KeyPath
 from shared.config_yaml import line_of
+from shared.core.counting import counted
 from shared.core.redact import Redactor, one_line
 from shared.core.references import references_in
 from shared.problems import Problem
@@ -24,7 +25,11 @@ _SECRET: Final = re.compile(
 
 def shown_key(key: str) -> str:
     """Return a key for people. A long one is not cut: a part of a secret would not be known."""
-    return one_line(key) if len(key) <= _LONGEST_KEY else f"(a key of {len(key)} characters)"
+    return (
+        one_line(key)
+        if len(key) <= _LONGEST_KEY
+        else f"(a key of {counted(len(key), 'character')})"
+    )
 
 
 class Source:

@@ -35,6 +35,8 @@ from shared.turns import Turns
 _MOST_STEPS: Final = 20
 #: Steps are begun for this long in one call, so that the last one ends in time.
 _BEGIN_FOR: Final = timedelta(seconds=60)
+#: Where a run waits for a person.
+_FOR_PEOPLE: Final = (Phase.PARKED, Phase.AWAITING_APPROVAL)
 
 
 class Driver:
@@ -164,7 +166,11 @@ class Driver:
         pause = max(pause, asked or timedelta())
         next_look = self._context.clock.now() + pause
         return StepDelayed(
-            str(error), next_look, patience or limits.patience, step_patience=limits.patience
+            str(error),
+            next_look,
+            patience or limits.patience,
+            step_patience=limits.patience,
+            cure=error.cure,
         )
 
     def _drive(
@@ -212,7 +218,7 @@ class Driver:
                 report_run(run, stored.etag, repeated=True)
         elif learned is not None:
             self._hint(run)
-        elif run.phase is Phase.PARKED and ledger.hinted_phase(run.run_id) != Phase.PARKED:
+        elif run.phase in _FOR_PEOPLE and ledger.hinted_phase(run.run_id) != run.phase:
             if not told:
                 report_run(run, stored.etag, repeated=True)
             self._hint(run)
@@ -222,7 +228,7 @@ class Driver:
 
     def _hint(self, run: Run) -> None:
         """Have a run that waits for a person say so: others look at no more than its marker."""
-        if run.phase in (Phase.PARKED, Phase.AWAITING_APPROVAL):
+        if run.phase in _FOR_PEOPLE:
             self._context.ledger.mark_open(run.run_id, hints_of(run))
 
     def _watch_after_takeover(self, run: Run, command: Command) -> None:
@@ -263,9 +269,10 @@ class Driver:
         except (TransientError, OutcomeUnknown, Conflict) as exc:
             return self.delay_for(run, exc)
         except ConfigError as exc:
-            return StepRefused(str(exc), "correct the setting, then retry the run")
+            return StepRefused(str(exc), "correct the setting, restart, then retry the run")
         except PermanentError as exc:
-            return StepRefused(str(exc), "remove the cause, then retry the run, or cancel it")
+            cure = exc.cure or "remove the cause"
+            return StepRefused(str(exc), f"{cure}, then retry the run, or cancel it")
         except Exception as exc:  # noqa: BLE001 -- a mistake of ours: kept in the record, and in the end parked
             log.exception("run %s: unexpected error in: %s", run.run_id, command)
             error = TransientError(f"unexpected {type(exc).__name__} in: {command}")
@@ -343,9 +350,12 @@ def _jitter(run_id: str, count: int) -> float:
 def _log(before: Run, stored: Stored[Run], learned: Fact) -> None:
     """Report what a run came to, now that it is stored: another worker may have been faster."""
     after = stored.record
-    if report_run(after, stored.etag):
+    asked_before = after.phase is before.phase is Phase.AWAITING_APPROVAL
+    if not asked_before and report_run(after, stored.etag):
         return
     if isinstance(learned, StepDelayed):
-        log.warning("run %s (%s) will try again: %s", after.run_id, after.phase, learned.reason)
+        at = learned.next_look.isoformat(timespec="seconds")
+        text = "run %s (%s) will try again at %s: %s"
+        log.warning(text, after.run_id, after.phase, at, learned.reason)
     elif after.phase is not before.phase:
         log.info("run %s: %s -> %s", after.run_id, before.phase, after.phase)

@@ -9,6 +9,7 @@ from shared.asked import Asked, Part
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
+from shared.core.counting import counted
 from shared.core.keys import key_of
 from shared.core.pipeline import Pipeline
 from shared.core.schedule import dues_between
@@ -186,7 +187,8 @@ class DueTimes:
             if now - since < _FAILING:
                 again = {**anew, "failing_since": since, "next_look": now + _AGAIN}
                 return due.model_copy(update=again)
-            what = f"pipeline {pipeline.name}: due at {due.at.isoformat()}, {due.failed} runs"
+            what = f"pipeline {pipeline.name}: due at {due.at.isoformat()}, "
+            what += counted(due.failed, "run")
             log.error("%s could not be opened for a day: given up", what)
         if due.without and waits is not None and not last_look:
             return due.model_copy(update={**anew, "next_look": min(now + waits.every, due.until)})

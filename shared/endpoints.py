@@ -6,13 +6,14 @@ a run of its own, with the proof that every update has.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from shared.context import Context, log
 from shared.core.blobs import BlobVersion
+from shared.core.counting import counted, they
 from shared.core.endpoint import Endpoint
-from shared.core.head import Head, Held, Resource, head_id, held
+from shared.core.head import Head, Held, Resource, Resumed, head_id, held, resumed
 from shared.core.names import run_id
 from shared.core.pipeline import Pipeline
 from shared.core.run import Entry, Origin, Phase, Run
@@ -20,8 +21,9 @@ from shared.drift import watch_id
 from shared.driver import Driver
 from shared.errors import Conflict, CorruptRecord, PermanentError
 from shared.intake import Intake
+from shared.open_runs import OpenRuns
 from shared.preconditions import Versions, lost, require
-from shared.records import Stored
+from shared.records import Marker, Stored
 
 BASELINE: Final = "baseline"
 
@@ -41,6 +43,9 @@ class Command:
     by: str
     reason: str = ""
     versions: Versions = None  #: of the endpoint, that it is for
+
+
+_SOMEBODY: Final = Command("somebody")
 
 
 class Endpoints:
@@ -76,13 +81,18 @@ class Endpoints:
             "drift": self._drift(found),
             **known.model_dump(mode="json", exclude_none=True),
         }
-        if head.reservation is not None:
-            shown["being_updated_by"] = head.reservation.run_id
+        holder = head.reservation.run_id if head.reservation else None
+        if holder is not None:
+            shown["being_updated_by"] = holder
+        open_runs = OpenRuns(self._context)
+        there = open_runs.at_endpoint(found.update, open_runs.markers(), holder)
+        shown["open_runs"] = [asdict(run) for run in there]
         return shown
 
     def lines(self) -> list[dict[str, Any]]:
         """Return each endpoint in one line; those of customers are seen by their key."""
         lines: list[dict[str, Any]] = []
+        markers = OpenRuns(self._context).markers()
         for name in sorted(self._intake.catalogue.names()):
             pipeline = self._intake.catalogue.pipeline(name)
             for endpoint in pipeline.endpoints if pipeline else ():
@@ -91,17 +101,25 @@ class Endpoints:
                     tokens = ", ".join(endpoint.tokens)
                     lines.append({**told, "line": f"one for each {tokens}: ask with ?key="})
                     continue
-                lines.append({**told, "key": [], "line": self._line(endpoint)})
+                lines.append({**told, "key": [], **self._line(endpoint, markers)})
         return lines
 
-    def _line(self, endpoint: Endpoint) -> str:
+    def _line(self, endpoint: Endpoint, markers: Sequence[Marker]) -> dict[str, Any]:
         try:
             stored = self._context.ledger.head(head_id(endpoint.update))
         except CorruptRecord as exc:
             log.error("%s", exc)  # the others are shown
-            return str(exc)
+            return {"line": str(exc)}
         head = stored.record if stored else Head(update=endpoint.update)
-        return line_of(head.resource(endpoint.place))
+        holder = head.reservation.run_id if head.reservation else None
+        there = OpenRuns(self._context).at_endpoint(endpoint.update, markers, holder)
+        runs = "".join(
+            f"; run {run.run_id} is {run.phase}: {run.waiting.line}" for run in there[:1]
+        )
+        return {
+            "line": f"{line_of(head.resource(endpoint.place))}{runs}",
+            "open_runs": [asdict(run) for run in there],
+        }
 
     def _drift(self, endpoint: Endpoint) -> str | None:
         """Return what the last looks at the endpoint saw that should not be, if anything."""
@@ -172,7 +190,7 @@ class Endpoints:
         return self._driver.begin(self._run_of(hold, wish), fresh=True)
 
     def resume(
-        self, pipeline: str, endpoint: str, key: Sequence[str], versions: Versions = None
+        self, pipeline: str, endpoint: str, key: Sequence[str], command: Command = _SOMEBODY
     ) -> bool:
         """Let new models be promoted again; tell whether the endpoint was held.
 
@@ -182,10 +200,13 @@ class Endpoints:
         """
         _, _, found = self._find(pipeline, endpoint, key)
         stored = self._context.ledger.head(head_id(found.update))
-        require(versions, _version(stored), _told(found, stored))
+        require(command.versions, _version(stored), _told(found, stored))
         if stored is None or stored.record.resource(found.place).held is None:
             return False
-        self._put(found, Stored(held(stored.record, found.place, None), stored.etag), versions)
+        at = self._context.clock.now()
+        known = Resumed(by=command.by, at=at, reason=command.reason)
+        head = resumed(stored.record, found.place, known)
+        self._put(found, Stored(head, stored.etag), command.versions)
         return True
 
     def _put(self, endpoint: Endpoint, head: Stored[Head], versions: Versions) -> None:
@@ -204,7 +225,8 @@ class Endpoints:
             raise NoSuchEndpoint(f"{pipeline!r} is not in the pipelines file")
         if len(key) != len(config.key_tokens):
             wanted = "/".join(f"{{{token}}}" for token in config.key_tokens) or "none"
-            raise NoSuchEndpoint(f"the key of {pipeline} is {wanted}; {len(key)} values were given")
+            given = f"{counted(len(key), 'value')} {they(len(key), 'was', 'were')} given"
+            raise NoSuchEndpoint(f"the key of {pipeline} is {wanted}; {given}")
         tokens = dict(zip(config.key_tokens, key, strict=True))
         try:
             chosen = config.chosen_by(tokens)

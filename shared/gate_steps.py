@@ -9,7 +9,7 @@ from shared.context import Context
 from shared.core.evaluation import choose_row, read_evaluation
 from shared.core.facts import Fact
 from shared.core.gate import judge, refused
-from shared.core.gate_facts import Approved, Disapproved, Judged
+from shared.core.gate_facts import NOBODY, Approved, Disapproved, Judged
 from shared.core.head import Resource, head_id
 from shared.core.machine import expires_at
 from shared.core.names import MODEL_SUFFIX, output_path
@@ -22,7 +22,6 @@ BESIDE: Final = "evaluation.json"
 _LONGEST: Final = 1024 * 1024
 #: An output that a job is said to have written may be seen later than its model.
 _LATE: Final = timedelta(minutes=2)
-_NOBODY: Final = "nobody in time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,8 @@ class GateSteps:
         except PermanentError as exc:
             return Judged(refused(f"the evaluation cannot be read: {exc}"))
         if content is None and by_hand:
-            return Judged(None)  # nothing is known of it: a person decides
+            # Nothing is known of it: a person decides, and is told so.
+            return Judged(None, f"there is no evaluation at {path}, beside a model put by hand")
         if content is None:
             return self._missing(run, path, why)
         try:
@@ -78,8 +78,8 @@ class GateSteps:
         """Return the answer that the configuration gives where no person did."""
         why = f"no answer until {expires_at(run).isoformat(timespec='seconds')}"
         if run.config.gate.on_expiry == "approve":
-            return Approved(_NOBODY, why)
-        return Disapproved(_NOBODY, why)
+            return Approved(NOBODY, why)
+        return Disapproved(NOBODY, why)
 
     def _live(self, run: Run) -> Iterator[dict[str, float]]:
         """Yield the numbers of the models that serve now, of each endpoint that has another."""

@@ -16,6 +16,7 @@ from shared.context import Context, log
 from shared.core import names
 from shared.core import slot as core
 from shared.core.blobs import BlobVersion
+from shared.core.counting import counted
 from shared.core.keys import key_of
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Phase, Run
@@ -384,7 +385,7 @@ def _cause(blobs: Sequence[BlobVersion], wanted: Sequence[Landed]) -> str:
     appeared = sum(one.appeared and (one.blob.name, one.blob.etag) in taken for one in wanted)
     if len(blobs) == 1:
         return f"blob {blobs[0].path}" + (f", {APPEARED}" if appeared else "")
-    landed = f"{len(blobs)} blobs landed"
+    landed = f"{counted(len(blobs), 'blob')} landed"
     found = f", {appeared} of them found by the daily listing: with an old time"
     return landed + (found if appeared else "")
 

@@ -17,6 +17,7 @@ from shared.core.names import digest, index_name
 from shared.core.run import Phase, Run
 from shared.errors import BadCursor, CorruptRecord
 from shared.ports import Listed
+from shared.records import Stored
 
 #: Names looked through for one page, where a filter sorts most of them out.
 _NAMES: Final = 5000
@@ -54,8 +55,13 @@ class Wanted:
 class RunPage:
     """Some runs, and where to go on; a page may hold fewer than were asked for."""
 
-    runs: tuple[Run, ...]
+    stored: tuple[Stored[Run], ...]
     cursor: str | None
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs without the versions of their records."""
+        return tuple(one.record for one in self.stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +140,14 @@ class History:
         narrow = wanted.pipeline is not None or wanted.key is not None or wanted.parent is not None
         return _NAMES if narrow else min(_NAMES, 4 * limit)
 
-    def _read(self, names: list[str], wanted: Callable[[Run], bool]) -> tuple[Run, ...]:
+    def _read(self, names: list[str], wanted: Callable[[Run], bool]) -> tuple[Stored[Run], ...]:
         if not names:
             return ()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             found = list(pool.map(self._run, names))
-        return tuple(run for run in found if run is not None and wanted(run))
+        return tuple(one for one in found if one is not None and wanted(one.record))
 
-    def _run(self, name: str) -> Run | None:
+    def _run(self, name: str) -> Stored[Run] | None:
         run_id = name.partition("-")[2]
         try:
             stored = self.context.ledger.run(run_id)
@@ -150,7 +156,7 @@ class History:
             return None
         if stored is None or index_name(stored.record.opened_at, run_id) != name:
             return None  # it was never stored, or another worker stored it a moment later
-        return stored.record
+        return stored
 
 
 def _parsed(cursor: str | None) -> _Place:

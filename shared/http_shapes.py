@@ -7,8 +7,9 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from shared.core.config_types import Scalar
 from shared.core.head import Line, Resource
 from shared.core.redact import one_line
-from shared.core.run import Origin, Phase
+from shared.core.run import Origin, Phase, Run
 from shared.core.slot import Pause, Turn
+from shared.core.waiting import Waits
 
 #: What a person says; it is repeated in records and in the log, and stays one line there.
 Said = Annotated[str, AfterValidator(one_line)]
@@ -60,6 +61,10 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class NoQuery(Query):
+    """No query parameter is read."""
+
+
 class RunsQuery(Query):
     """Which runs to list."""
 
@@ -104,6 +109,31 @@ class HealthQuery(Query):
     cursor: str | None = Field(default=None, max_length=4096, description="`next` of a page.")
 
 
+class RunShown(Run):
+    """A run, and what it waits for while it is open."""
+
+    waiting: Waits | None = Field(
+        default=None, description="What it waits for; left out once the run is over."
+    )
+
+
+class OpenRunShown(Answer):
+    """An open run, and what it waits for."""
+
+    run_id: str
+    phase: Phase
+    waiting: Waits
+
+
+class RunCounts(Answer):
+    """How many runs of a pipeline are open; they may be a tick behind."""
+
+    open: int
+    failing: int = Field(description="Whose last step failed, or that pause between attempts.")
+    awaiting_approval: int
+    parked: int
+
+
 class RunLine(Answer):
     """One run in one line."""
 
@@ -114,6 +144,9 @@ class RunLine(Answer):
     phase: Phase
     line: str = Field(description="What it was opened by, trained on, and came to.")
     reason: str | None = None
+    waiting: Waits | None = Field(
+        default=None, description="What it waits for; left out once the run is over."
+    )
     data: str | None = Field(default=None, description="The newest blob it trained on.")
     blobs: int
     opened_at: AwareDatetime
@@ -162,6 +195,8 @@ class PipelineLine(Answer):
         description="By a person, or by failures; where there are customers, failures pause one of "
         "them, and this is the last such pause.",
     )
+    resumed: Pause | None = Field(default=None, description="The last resume: who, when and why.")
+    runs: RunCounts
     unreadable: list[str] = Field(description="Its records that are not understood.")
     config: dict[str, Any] = Field(description="As configured; secrets by the name of a setting.")
 
@@ -169,6 +204,9 @@ class PipelineLine(Answer):
 class PipelineShown(PipelineLine):
     """How a pipeline stands, with some of its keys."""
 
+    open_runs: list[OpenRunShown] = Field(
+        description="Up to 20 open runs and what they wait for, those that fail first."
+    )
     keys: list[SlotShown]
     next: str | None = Field(default=None, description="The cursor of the next page of keys.")
 
@@ -177,6 +215,10 @@ class PipelineList(Answer):
     """All pipelines, by name; their keys are in the view of each."""
 
     pipelines: list[PipelineLine]
+    problems: list[str] = Field(
+        default_factory=list,
+        description="What is wrong with the pipelines file, and what goes on meanwhile.",
+    )
 
 
 class MatchShown(Answer):
@@ -217,6 +259,9 @@ class EndpointShown(Resource):
     resource: str | None = None
     generation: int = 0
     being_updated_by: str | None = None
+    open_runs: list[OpenRunShown] = Field(
+        description="Up to 20 runs that update the endpoint or wait for it."
+    )
     drift: str | None = None
     line: str = Field(description="What serves, since when, trained on what, approved by whom.")
     history: tuple[Line, ...] = ()
@@ -229,12 +274,19 @@ class EndpointLine(Answer):
     endpoint: str
     key: list[str] | None = Field(default=None, description="None: name one to see it.")
     line: str
+    open_runs: list[OpenRunShown] = Field(
+        default_factory=list, description="Up to 20 runs that update the endpoint or wait for it."
+    )
 
 
 class EndpointList(Answer):
     """All endpoints."""
 
     endpoints: list[EndpointLine]
+    problems: list[str] = Field(
+        default_factory=list,
+        description="What is wrong with the pipelines file, and what goes on meanwhile.",
+    )
 
 
 Status = Literal["healthy", "attention", "unusable"]

@@ -6,7 +6,8 @@ from typing import Final, Protocol
 
 from shared.context import Context, log
 from shared.core.blobs import BlobVersion
-from shared.core.facts import DataGone, Fact, Overtaken
+from shared.core.counting import they
+from shared.core.facts import DataGone, Fact, Overtaken, StepRefused
 from shared.core.job_facts import (
     JobCancelled,
     JobCreated,
@@ -17,12 +18,15 @@ from shared.core.job_facts import (
     JobTooOld,
 )
 from shared.core.names import output_path
+from shared.core.parameters import refused_of_request
 from shared.core.run import Run
 from shared.errors import OutcomeUnknown, PermanentError, TransientError
 from shared.job_inputs import JobInputs, inputs_of
 from shared.model_steps import LATE, ModelSteps
 from shared.ports import JobRequest, JobState, JobStatus, TrainingService
 
+#: Parameters that a reason names.
+_SHOWN: Final = 10
 _ENDED: Final = frozenset({JobStatus.FINISHED, JobStatus.FAILED, JobStatus.CANCELLED})
 
 
@@ -62,7 +66,13 @@ class JobSteps:
             return fact
         inputs = self._inputs.found(run)
         known = run.model_copy(update={"inputs": inputs})
-        return JobCreated(self._service(run).prepare(self._request(known)), inputs)
+        try:
+            job = self._service(run).prepare(self._request(known))
+        except PermanentError as exc:
+            if (refused := _refused_request(run, exc)) is not None:
+                return refused
+            raise
+        return JobCreated(job, inputs)
 
     def start(self, run: Run, *, fresh: bool) -> Fact | None:
         """Start the recorded job; None when it may have started and does not show it yet.
@@ -83,8 +93,9 @@ class JobSteps:
                 return self._replace(service, job)
         try:
             service.ensure_started(job, self._request(run))
-        except OutcomeUnknown:
+        except OutcomeUnknown as exc:
             # It may land late: the claim is kept, and its lease is the time it has for that.
+            log.warning("run %s: whether job %s was started is not known: %s", run.run_id, job, exc)
             return _seen_after_all(service, job, run)
         except PermanentError as exc:
             if fresh:
@@ -102,13 +113,13 @@ class JobSteps:
     def stop(self, run: Run) -> Fact:
         """Make sure that the job is over: it was cancelled, or it takes too long."""
         service, job = self._service(run), _job(run)
-        why = "cancelled by a person" if run.cancelling else _overdue(run)
+        why = run.cancelled if run.cancelling else _overdue(run)
         seen = service.state(job)
         before = seen.status
         if before is JobStatus.FINISHED and not run.cancelling:
             return JobFinished()
         if before is JobStatus.FAILED and not run.cancelling:
-            return JobFailed(seen.details)
+            return JobFailed(_failure(seen))
         if before not in _ENDED:
             _cancel(service, job)
             after = service.state(job)
@@ -158,7 +169,8 @@ class JobSteps:
         noted = [self.news.landed(now) for _, now in changed]
         rest = self._others(run, same, gone)
         self.news.given_back(run, rest)
-        others = f"; the other {len(rest)} go into another run" if rest else ""
+        go = they(len(rest), "goes", "go")
+        others = f"; the other {len(rest)} {go} into another run" if rest else ""
         if changed:
             its_run = "has its run" if noted[0] else "is too small to open a run"
             what = f"{changed[0][0].path} was replaced by a newer version, which {its_run}"
@@ -209,11 +221,36 @@ def _learned(state: JobState, run: Run) -> Fact | None:
         case JobStatus.FINISHED:
             return JobFinished()
         case JobStatus.FAILED:
-            return JobFailed(state.details or "the service gave no details")
+            return JobFailed(_failure(state))
         case JobStatus.CANCELLED:
             return JobCancelled()
         case JobStatus.GONE:
             raise _unknown_job(run, state)
+
+
+def _failure(state: JobState) -> str:
+    """Return why a job failed: the service's own words, and the cure where one is known."""
+    said = state.details or "the service gave no details"
+    return f"{said}: {state.cure}" if state.cure else said
+
+
+def _refused_request(run: Run, exc: PermanentError) -> StepRefused | None:
+    """Return what to do about a parameter of the run's own request; None: it is another matter.
+
+    The file cannot correct it: what a request sets counts over the file, at every retry.
+    """
+    words = str(exc).removesuffix(f": {exc.cure}") if exc.cure else str(exc)
+    names = refused_of_request(run, words)
+    if not names:
+        return None
+    listed = ", ".join(repr(name) for name in names[:_SHOWN])
+    which = they(len(names), "parameter", "parameters")
+    return StepRefused(
+        f"the {which} {listed} of the request for this run cannot be used: {words}",
+        f"a retry sends the same again: cancel this run, and start another one without {listed}, "
+        f"or with another value (POST /api/pipelines/{run.pipeline}/runs); what every run is to "
+        "be given goes under training.parameters in pipelines.yaml",
+    )
 
 
 def _unknown_job(run: Run, state: JobState) -> TransientError:

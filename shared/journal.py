@@ -7,6 +7,7 @@ import logging
 from enum import StrEnum
 from typing import Final
 
+from shared.core.gate_facts import rejected_by_person
 from shared.core.run import Phase, Run
 
 _log: Final = logging.getLogger("relearn")
@@ -31,7 +32,10 @@ class Once:
 
 
 class Event(StrEnum):
-    """Everything that is logged at ERROR about a run or an endpoint."""
+    """Everything that is logged about a run or an endpoint for somebody to act on.
+
+    At ERROR, but for a run that only waits for an answer: that is no fault, and a WARNING.
+    """
 
     PARKED = "RL1001"  #: a run waits for a person: retry or cancel
     FAILED = "RL1002"  #: every attempt failed at the service
@@ -41,6 +45,7 @@ class Event(StrEnum):
     DRIFT = "RL1006"  #: an endpoint serves something else than the ledger says
     PAUSED = "RL1007"  #: a pipeline paused itself after too many failures
     NO_DATA = "RL1008"  #: a due time found no data to train on
+    APPROVAL = "RL1009"  #: a run waits for a person to approve or reject its model
 
 
 _OF_PHASE: Final = {
@@ -49,11 +54,14 @@ _OF_PHASE: Final = {
     Phase.TIMED_OUT: Event.TIMED_OUT,
     Phase.ROLLED_BACK: Event.ROLLED_BACK,
     Phase.REJECTED: Event.REJECTED,
+    Phase.AWAITING_APPROVAL: Event.APPROVAL,
 }
+_WARNINGS: Final = frozenset({Event.APPROVAL})
+_WORDS: Final = {Phase.PARKED: "is parked", Phase.AWAITING_APPROVAL: "waits for approval"}
 
 
 def report(event: Event, text: str, *, pipeline: str, run_id: str = "-", **more: str) -> None:
-    """Log `text` at ERROR, with its event id; `text` holds no secret.
+    """Log `text`, with its event id, at the level of the event; `text` holds no secret.
 
     Args:
         event: what happened.
@@ -63,7 +71,8 @@ def report(event: Event, text: str, *, pipeline: str, run_id: str = "-", **more:
         more: what a rule may look for besides.
     """
     known = {"event_id": str(event), "pipeline": pipeline, "run_id": run_id, **more}
-    _log.error("[%s %s] %s", event, event.name.lower(), text, extra=known)
+    level = logging.WARNING if event in _WARNINGS else logging.ERROR
+    _log.log(level, "[%s %s] %s", event, event.name.lower(), text, extra=known)
 
 
 def report_run(run: Run, version: str, *, repeated: bool = False) -> bool:
@@ -80,11 +89,16 @@ def report_run(run: Run, version: str, *, repeated: bool = False) -> bool:
     event = _OF_PHASE.get(run.phase)
     if event is None:
         return False
-    what = "is parked" if run.phase is Phase.PARKED else str(run.phase)
+    if rejected_by_person(run):  # who did that knows of it
+        _log.info("run %s of pipeline %s was %s", run.run_id, run.pipeline, run.reason)
+        return True
+    what = _WORDS.get(run.phase, str(run.phase))
     to_do = f". To do: {run.advice}" if run.advice else ""
     again = " (perhaps reported before)" if repeated else ""
-    said = str(run.reason)
-    stands = said if said.startswith(what) else f"{what}: {said}"
+    said = run.reason or ""
+    if said and run.advice and said in run.advice:
+        said = ""  # the advice says it
+    stands = said if said.startswith(what) else f"{what}: {said}" if said else what
     text = f"run {run.run_id} of pipeline {run.pipeline} {stands}{to_do}{again}"
     told = {"version": version, "repeated": str(repeated).lower()}
     report(event, text, pipeline=run.pipeline, run_id=run.run_id, **told)

@@ -165,6 +165,32 @@ class LastGood:
         if not self._file.readable:
             raise PipelineInError(_listed(name, self._file.problems))
 
+    def require_any(self) -> None:
+        """Say why no pipeline is served; return where some are, or where nothing is wrong.
+
+        Raises:
+            TransientError: the file has errors, and the ledger does not work now.
+            PipelineInError: the file has errors, and there is no earlier configuration.
+        """
+        self.load()
+        if self.served or not self._file.problems:
+            return
+        if self.incomplete:
+            raise TransientError("the last good configurations cannot be read now: ask again")
+        listed = "; ".join(map(str, self._file.problems[:_SHOWN]))
+        left = len(self._file.problems) - _SHOWN
+        more = f"; and {left} more: GET /api/health/details lists them all" if left > 0 else ""
+        raise PipelineInError(
+            f"no pipeline can be used: the pipelines file has errors, and no earlier configuration "
+            f"is stored to go on by. Correct it: {listed}{more}"
+        )
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the file, and what each pipeline with an error goes on by."""
+        if not self._file.problems:
+            return []
+        return [str(one) for one in (*self._file.problems, *self.notes())]
+
     def notes(self) -> tuple[Problem, ...]:
         """Return what each pipeline with an error goes on by, for health."""
         if not self._file.readable:

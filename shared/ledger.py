@@ -177,6 +177,11 @@ class Ledger:
         listing = self._documents.listing(f"open/{pipeline}-")
         return {m.run_id: m.hints.get("phase", "") for m in map(_marker, listing)}
 
+    def marked_runs(self, pipeline: str = "") -> list[Marker]:
+        """Return the open runs, of all pipelines or of those whose name begins so."""
+        prefix = f"open/{pipeline}-" if pipeline else "open/"
+        return [_marker(listed) for listed in self._documents.listing(prefix)]
+
     def marked_for(self, run_id: str) -> timedelta:
         """Return how old the marker of a run is, by the storage's clock; zero without one."""
         found = self._documents.read(f"open/{run_id}")

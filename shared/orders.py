@@ -27,7 +27,9 @@ class Orders:
     context: Context
     intake: Intake
 
-    def retry(self, run_id: str, versions: Versions = None) -> Run | None:
+    def retry(
+        self, run_id: str, versions: Versions = None, *, by: str = "", why: str = ""
+    ) -> Run | None:
         """Let a parked run go on, by the present configuration; None when there is none.
 
         A roll-out goes on together with those of its deliveries that are parked.
@@ -44,17 +46,20 @@ class Orders:
             deliveries = tuple(self._standing(parent, one) for one in parent.deliveries)
             for delivery in deliveries:
                 if delivery.outcome is Phase.PARKED:
-                    self._retry_delivery(parent, delivery)
-        return self._told(run_id, partial(self._retried, deliveries=deliveries), versions)
+                    self._retry_delivery(parent, delivery, by, why)
+        retried = partial(self._retried, deliveries=deliveries, by=by, why=why)
+        return self._told(run_id, retried, versions)
 
-    def cancel(self, run_id: str, versions: Versions = None) -> Run | None:
+    def cancel(
+        self, run_id: str, versions: Versions = None, *, by: str = "", why: str = ""
+    ) -> Run | None:
         """Stop a run and its job; None when there is none.
 
         Raises:
             InvalidTransition: it is over, or its model is on its way to an endpoint.
             Outdated, Conflict: it changed meanwhile.
         """
-        return self._told(run_id, lambda _: CancelRequested(), versions)
+        return self._told(run_id, lambda _: CancelRequested(by, why), versions)
 
     def approve(self, run_id: str, by: str, why: str, versions: Versions = None) -> Run | None:
         """Have the model of a run promoted; None when there is no such run.
@@ -94,21 +99,28 @@ class Orders:
             )
         return delivery.model_copy(update={"outcome": None})
 
-    def _retry_delivery(self, parent: Run, delivery: Delivery) -> None:
+    def _retry_delivery(self, parent: Run, delivery: Delivery, by: str, why: str) -> None:
         stored = self.context.ledger.run(delivery.run_id)
         if stored is None or stored.record.phase is not Phase.PARKED:
             return
         now = self.intake.catalogue.configured_for(parent) or parent.config
         if withdrawn(stored.record, parent.config, now):
-            self._told(delivery.run_id, self._taken_back, None)
+            self._told(delivery.run_id, partial(self._taken_back, by=by, why=why), None)
         else:
-            self._told(delivery.run_id, self._retried, None)
+            self._told(delivery.run_id, partial(self._retried, by=by, why=why), None)
 
-    def _retried(self, run: Run, deliveries: tuple[Delivery, ...] | None = None) -> Fact:
-        return RetryRequested(self.intake.catalogue.configured_for(run), deliveries)
+    def _retried(
+        self,
+        run: Run,
+        deliveries: tuple[Delivery, ...] | None = None,
+        *,
+        by: str,
+        why: str,
+    ) -> Fact:
+        return RetryRequested(self.intake.catalogue.configured_for(run), deliveries, by, why)
 
-    def _taken_back(self, run: Run) -> Fact:
-        return TakenBack(self.intake.catalogue.configured_for(run))
+    def _taken_back(self, run: Run, *, by: str, why: str) -> Fact:
+        return TakenBack(self.intake.catalogue.configured_for(run), by, why)
 
     def _told(self, run_id: str, fact_for: Callable[[Run], Fact], versions: Versions) -> Run | None:
         stored = self._as_it_stands(run_id)

@@ -20,6 +20,7 @@ from shared.core.versions import version_id
 from shared.errors import Conflict, CorruptRecord, PermanentError
 from shared.intake import Intake
 from shared.job_inputs import expected_inputs
+from shared.open_runs import Counts, OpenRun, OpenRuns, counts_of
 from shared.openings import captured
 from shared.ports import JobRequest
 from shared.preconditions import Versions, lost, require
@@ -63,6 +64,8 @@ class Standing:
     last_due: datetime | None
     next_due: datetime | None
     waiting_data: int
+    runs: Counts
+    open_runs: tuple[OpenRun, ...]  #: some of them, where keys were asked for
     at: datetime
     unreadable: tuple[str, ...] = ()  #: names of its records that are not understood
 
@@ -135,6 +138,8 @@ class Pipelines:
         since = activated.record.activated_at if activated else None
         pauses = ledger.pauses(name).record
         shown = self._keys(name, pauses, keys, cursor) if keys else Keys()
+        open_runs = OpenRuns(self.context)
+        markers = open_runs.markers(name)
         return Standing(
             pipeline=pipeline,
             active_since=since,
@@ -143,6 +148,8 @@ class Pipelines:
             last_due=_last_due(schedule, known.record, since) if schedule and known else None,
             next_due=next_due_of(schedule, now) if schedule else None,
             waiting_data=ledger.inbox_size(name, MOST_COUNTED),
+            runs=counts_of(markers),
+            open_runs=open_runs.shown(markers) if keys and cursor is None else (),
             at=now,
             unreadable=(*unreadable, *shown.unreadable),
         )
@@ -188,7 +195,9 @@ class Pipelines:
             paused = found.record.model_copy(update={"pause": pause})
             self._put(name, found, paused, versions)
 
-    def resume(self, name: str, versions: Versions = None) -> None:
+    def resume(
+        self, name: str, versions: Versions = None, *, by: str = "somebody", reason: str = ""
+    ) -> None:
         """Let a pipeline go on, however it was paused; failures so far count no more.
 
         One write, however many customers it has, and only over what was looked at.
@@ -196,6 +205,8 @@ class Pipelines:
         Args:
             name: the pipeline.
             versions: of the pipeline, that it is for.
+            by: who wants that.
+            reason: why.
 
         Raises:
             NoSuchPipeline: it is not in the file.
@@ -204,7 +215,7 @@ class Pipelines:
         self._find(name)
         found = self.context.ledger.pauses(name)
         require(versions, _version(found.record), _told(name, found.record))
-        resumed = found.record.resumed(self.context.clock.now())
+        resumed = found.record.after(Pause(by=by, at=self.context.clock.now(), reason=reason))
         self._put(name, found, resumed, versions)
 
     def _put(self, name: str, found: Stored[Pauses], pauses: Pauses, versions: Versions) -> None:

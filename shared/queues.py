@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Final
 
 from shared.context import Context, log
+from shared.core.counting import counted, they
 from shared.core.run import Phase, Run
 from shared.core.slot import Slot, next_allowed
 from shared.errors import CorruptRecord
@@ -109,7 +110,7 @@ class Queues:
             stored = self._as_it_is(queue.name, known)
         except CorruptRecord as exc:
             if self._reported.first(queue.name):
-                log.error("%s; %d runs wait for it", exc, len(queue.markers))
+                log.error("%s; %s for it", exc, _waiting(len(queue.markers)))
             return True
         order = _order(stored)
         well = self._check(queue, set(order), until)
@@ -226,3 +227,7 @@ def _order(stored: Stored[Slot] | None) -> list[str]:
 def _part(run_id: str) -> float:
     # Derived, so that a crowd is spread over the time in which each is looked at once.
     return hashlib.sha256(run_id.encode()).digest()[0] / 256
+
+
+def _waiting(number: int) -> str:
+    return f"{counted(number, 'run')} {they(number, 'waits', 'wait')}"

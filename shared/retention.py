@@ -15,6 +15,7 @@ from typing import Final
 from shared.catalogue import Catalogue
 from shared.context import Context, log
 from shared.core.cleaning import KINDS, Cleaning, Updates, next_round, shown
+from shared.core.counting import counted, they
 from shared.errors import (
     BadCursor,
     Conflict,
@@ -77,7 +78,9 @@ class Retention:
             stored = Stored(state, etag)
         if state.forgotten > before:
             keep = self._context.limits.keep
-            log.info("%d records older than %s were forgotten", state.forgotten - before, keep)
+            gone = state.forgotten - before
+            were = they(gone, "was", "were")
+            log.info("%s older than %s %s forgotten", counted(gone, "record"), keep, were)
         return state.forgotten - before
 
     def _rules(self, state: Cleaning) -> Forgetting:

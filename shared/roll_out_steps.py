@@ -54,7 +54,7 @@ class RollOutSteps:
         if stored is None:
             return self._open(run, delivery) if self.opened < enough else delivery
         if run.cancelling:
-            stored = self._cancelled(stored)
+            stored = self._cancelled(run, stored)
         phase = stored.record.phase
         if not phase.ended and phase is not Phase.PARKED:
             return delivery
@@ -76,11 +76,13 @@ class RollOutSteps:
         self.opened += 1
         return delivery
 
-    def _cancelled(self, stored: Stored[Run]) -> Stored[Run]:
+    def _cancelled(self, parent: Run, stored: Stored[Run]) -> Stored[Run]:
         run = stored.record
         if run.cancelling or not cancellable(run):
             return stored  # it ends by itself, one way or the other
-        told = apply(run, CancelRequested(), self.context.clock.now())
+        asked = parent.asked
+        wish = CancelRequested(asked.by, asked.why) if asked else CancelRequested()
+        told = apply(run, wish, self.context.clock.now())
         try:
             stored = self.context.ledger.replace_run(told, stored.etag)
         except Conflict:
@@ -112,6 +114,7 @@ def delivering(run: Run, delivery: Delivery) -> Run:
         phase=Phase.PROMOTING,
         model=run.model_for(endpoint),
         verdict=run.verdict,
+        unchecked=run.unchecked,
         approval=run.approval,
         opened_at=run.opened_at,
     )

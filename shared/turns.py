@@ -7,6 +7,7 @@ from typing import Final
 
 from shared.context import Context, log
 from shared.core import slot as core
+from shared.core.counting import counted
 from shared.core.facts import Fact, Overtaken
 from shared.core.gate_facts import StillWaiting, TurnTaken
 from shared.core.identity import service_identity
@@ -104,7 +105,7 @@ class Turns:
         failed = Past(self._phase_of).failures(slot, pauses)
         if pauses.of_failures(slot) is not None or len(failed) < most:
             return False
-        why = f"{len(failed)} runs in a row failed, the last one was {failed[0]}"
+        why = f"{counted(len(failed), 'run')} in a row failed, the last one was {failed[0]}"
         pause = Pause(by="relearn", at=now, reason=why)
         self.context.ledger.note_pause(pipeline.name, pause)
         name = slot_id(pipeline.name, slot.key)
@@ -265,7 +266,7 @@ def _levels(pipeline: Pipeline, key: tuple[str, ...]) -> Iterator[_Level]:
         yield _Level(name, most, what, newest_first, name, unread=timeout)
     if (jobs := pipeline.training.max_parallel) is not None:
         name = seat_id("service", service_identity(pipeline.training.service))
-        what = f"the training service has its {jobs} jobs"
+        what = f"the training service has its {counted(jobs, 'job')}"
         # One line for all pipelines, so that no two of them wait for each other.
         lets_go = core.lets_service_go
         yield _Level(name, jobs, what, newest_first=False, line=name, lets_go=lets_go)

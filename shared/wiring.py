@@ -29,6 +29,7 @@ from shared.history import History
 from shared.intake import Intake
 from shared.known_secrets import redactor_for
 from shared.ledger import Ledger
+from shared.open_runs import OpenRuns
 from shared.orders import Orders
 from shared.outgoing import use
 from shared.pipelines import Pipelines
@@ -76,6 +77,7 @@ class App:
     orders: Orders
     pipelines: Pipelines
     history: History
+    open_runs: OpenRuns
     ticks: Ticks
 
     @property
@@ -208,6 +210,7 @@ def assemble(
         Orders(context, intake),
         Pipelines(context, intake),
         History(context),
+        OpenRuns(context),
         Ticks(context),
     )
 

@@ -18,6 +18,7 @@ from rich.table import Table
 from local.azurite import AzuriteError
 from local.demo.stage import Stage
 from local.served import NotStartedError
+from shared.core.counting import counted
 from shared.core.run import ENDS, Phase
 
 _DESCRIPTION: Final = """\
@@ -85,10 +86,11 @@ def _play(console: Console) -> None:
         _check(stage, acts)
         console.print(_table(acts))
         starts = [job["starts"] for job in stage.studio.state["jobs"]]
+        versions, jobs = counted(len(acts), "data version"), counted(sum(starts), "started job")
         console.print(
-            f"[bold green]Done[/] in {time.monotonic() - began:.0f} s: {len(acts)} data versions, "
-            f"{sum(starts)} started jobs, {2 + _REPEATS} events; the endpoint answers with the "
-            "last model; no secret in any record, log or answer."
+            f"[bold green]Done[/] in {time.monotonic() - began:.0f} s: {versions}, {jobs}, "
+            f"{2 + _REPEATS} events; the endpoint answers with the last model; "
+            "no secret in any record, log or answer."
         )
     finally:
         stage.__exit__(None, None, None)
@@ -99,7 +101,7 @@ def _perform(console: Console, stage: Stage, act: Act) -> None:
     known = {run["run_id"] for run in stage.runs()}
     content = stage.data(act.part)
     rows = content.count(b"\n") - 1
-    console.print(f"\nuploading [bold]{act.blob}[/] ({rows} rows)")
+    console.print(f"\nuploading [bold]{act.blob}[/] ({counted(rows, 'row')})")
     stage.upload(act.blob, content)
     act.run = _watch(console, stage, known)
     act.after = stage.answers()
@@ -161,10 +163,11 @@ def _check(stage: Stage, acts: Sequence[Act]) -> None:
     if stage.answers() != acts[-1].after:
         raise DemoFailedError("the endpoint does not answer with the last model any more")
     starts = [job["starts"] for job in stage.studio.state["jobs"]]
+    versions = counted(len(acts), "data version")
     if starts != [1] * len(acts):
-        raise DemoFailedError(f"{len(acts)} data versions started jobs this often: {starts}")
+        raise DemoFailedError(f"{versions} started jobs this often: {starts}")
     if len(stage.runs()) != len(acts):
-        raise DemoFailedError(f"{len(stage.runs())} runs for {len(acts)} data versions")
+        raise DemoFailedError(f"{counted(len(stage.runs()), 'run')} for {versions}")
     if leaks := stage.leaks():
         raise DemoFailedError(f"a secret stands in: {', '.join(sorted(set(leaks)))}")
 

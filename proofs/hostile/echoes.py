@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from proofs.hostile.book import NO_SECRETS, Book
 from proofs.trial import Effort
+from shared.core.counting import counted
 from tests.fakes.echoes import Place
 from tests.functions.echo_lives import KINDS, life, ways
 
@@ -17,7 +18,9 @@ def echoes(effort: Effort, book: Book) -> None:
         with book.trial(NO_SECRETS, f"hostile echo in world {kind}: {place}"):
             told = life(kind, place)
             if leaked := told.leaks():
-                book.broken(NO_SECRETS, f"{len(leaked)} of {len(told.http.secrets)} secrets")
+                book.broken(
+                    NO_SECRETS, f"{len(leaked)} of {counted(len(told.http.secrets), 'secret')}"
+                )
             if told.unexpected:
                 book.broken(NO_SECRETS, told.unexpected[0][-200:])
 

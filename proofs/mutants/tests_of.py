@@ -91,6 +91,8 @@ MORE: Final = {
     "gate_steps": "gate_runs gate_hostile retry_gate baselines evaluation_files guards",
     "gathering": f"{_GATHERING} {_TURNS} unreadable renamed alerts leases fairness clocks",
     "head": f"stored_forms {_ENDPOINTS}",
+    "counting": "waiting roll_out evaluation",
+    "foreign": "config_together pasted urls customers",
     "hints": "driver poll turns",
     "history": "functions/people_api functions/http_api functions/health",
     "identity": f"studio_endpoint web_service_client {_ENDPOINTS}",
@@ -164,6 +166,8 @@ MORE: Final = {
     ),
     "urls": "config config_bounds identity studio_management roll_out_hostile customers",
     "watch": f"stored_forms drift {_ENDPOINTS}",
+    "together": "config_together config config_bounds",
+    "waiting": "counting functions/people_api",
 }
 
 

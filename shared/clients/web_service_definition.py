@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any, Final
 
+from shared.core.counting import counted
 from shared.core.names import MODEL_SUFFIX
 from shared.errors import PermanentError
 
@@ -51,7 +52,7 @@ def chosen_model(definition: Definition, resource: str | None) -> tuple[str, str
         return resource, known[resource]
     if len(known) != 1:
         raise PermanentError(
-            f"the web service has {len(known)} trained models ({_listed(known)}): "
+            f"the web service has {counted(len(known), 'trained model')} ({_listed(known)}): "
             "name one as `resource` of the endpoint; a service without any is not a predictive one"
         )
     return next(iter(known.items()))

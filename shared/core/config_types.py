@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -14,12 +14,16 @@ from pydantic import (
     FiniteFloat,
     StringConstraints,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
     field_validator,
+    model_validator,
 )
 
 from shared.core.durations import Duration, parse_duration
+from shared.core.foreign import one_name
 from shared.core.names import MODEL_SUFFIX
 from shared.core.references import is_reference
+from shared.core.together import FIELDS_ONLY, UNKNOWN, mistakes
 from shared.core.urls import jobs_url, require_https, score_url
 
 _NUMBERS: Final = frozenset({int, float})
@@ -32,19 +36,32 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
-    @field_validator("*", mode="before")
+    @field_validator("*", mode="wrap")
     @classmethod
-    def _taken_for_nothing_else(cls, value: Any, info: ValidationInfo) -> Any:
+    def _taken_for_nothing_else(
+        cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> Any:
         """Refuse what pydantic would read as another kind: `true` as 1, and `"no"` as false."""
-        if info.context is None or info.field_name is None:
+        if value is UNKNOWN:
             return value
+        if info.context is None or info.field_name is None:
+            return handler(value)
         kinds = _kinds_of(cls, info.field_name)
         values = value.values() if isinstance(value, dict) else [value]
         if any(isinstance(one, bool) for one in values) and bool not in kinds and kinds & _NUMBERS:
             raise ValueError(f"must be {'text or ' * (str in kinds)}a number, not true or false")
         if isinstance(value, str) and bool in kinds and str not in kinds:
             raise ValueError("must be true or false, without quotes")
-        return value
+        return handler(value)
+
+    @model_validator(mode="after")
+    def _fits_together(self, info: ValidationInfo) -> Self:
+        """Refuse fields that do not fit each other, where the caller does not ask for them all."""
+        if info.context is None or not info.context.get(FIELDS_ONLY):
+            found = next(mistakes(self, stored=info.context is None), None)
+            if found is not None:
+                raise ValueError(found)
+        return self
 
 
 @lru_cache(maxsize=512)
@@ -102,6 +119,7 @@ def _checked_size(value: object) -> int:
 
 
 def _checked_file(name: str) -> str:
+    one_name(name)
     if "/" in name or not name.endswith(_OUTPUT_SUFFIXES) or name.startswith("."):
         raise ValueError(
             f"not an output file name: the service writes {', '.join(_OUTPUT_SUFFIXES)} "
@@ -124,6 +142,10 @@ Size = Annotated[
     int, BeforeValidator(_checked_size, json_schema_input_type=int | str), Field(examples=["1KB"])
 ]
 Span = Annotated[Duration, BeforeValidator(_checked_span)]
+#: The name of an output of the service.
+OutputName = Annotated[
+    str, StringConstraints(min_length=1, max_length=200), AfterValidator(one_name)
+]
 OutputFile = Annotated[str, AfterValidator(_checked_file)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Scalar = bool | int | FiniteFloat | str

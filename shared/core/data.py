@@ -1,13 +1,15 @@
 """Which blobs are news to a pipeline, and when a burst of them is over."""
 
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from shared.core.config_types import Size, Span, Strict
 from shared.core.durations import Duration, parse_duration
 from shared.core.pattern import checked_pattern
+from shared.core.together import together
 
 
 def _checked_blob(pattern: str) -> str:
@@ -65,11 +67,10 @@ class Data(Strict):
             return {"min_size": 0, **given}
         return given
 
-    @model_validator(mode="after")
-    def _settles_in_time(self) -> Self:
+    @together
+    def _settles_in_time(self) -> Iterator[str]:
         if self.settle > self.settle_at_most:
-            raise ValueError("settle: must not be longer than settle_at_most")
-        return self
+            yield "settle: must not be longer than settle_at_most"
 
     @property
     def least(self) -> int:

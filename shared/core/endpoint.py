@@ -1,22 +1,52 @@
 """One scoring endpoint of pipelines.yaml: where it is, what proves it, and who may change it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, StringConstraints, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic import model_validator as validates
 
-from shared.core.config_types import Name, ScoreUrl, SecretReference, Span, Strict, checked_url
+from shared.core.config_types import (
+    OutputName,
+    ScoreUrl,
+    SecretReference,
+    Span,
+    Strict,
+    checked_url,
+)
 from shared.core.durations import parse_duration
+from shared.core.foreign import refuse_foreign
 from shared.core.identity import Identity, endpoint_identity
 from shared.core.pattern import fill, tokens_of
+from shared.core.together import UNKNOWN, together
 from shared.core.urls import filled_url, update_url, web_service_url
 
+#: The names of endpoints in the file.
+ENDPOINT_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,40}$"
 _MAX_PROBE_ROWS: Final = 100
 #: Classic switches after half a minute; a New service provisions for minutes
 #: (studio-classic §3, §4).
 _WITHIN: Final = {"classic": "3m", "webservice": "15m"}
+
+
+def _checked_resource(name: str) -> str:
+    refuse_foreign(name)
+    return name
+
+
+Resource = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    AfterValidator(_checked_resource),
+]
 
 
 class Verify(Strict):
@@ -38,14 +68,13 @@ class Verify(Strict):
         default=None, description="Only where scoring needs another key than the update."
     )
 
-    @validates(mode="after")
-    def _a_request(self) -> Self:
+    @together
+    def _a_request(self) -> Iterator[str]:
         if probe_rows(self.rows) is None:
-            raise ValueError(
+            yield (
                 'rows: not a scoring request: {"Inputs": {"input1": {"ColumnNames": […], '
                 f'"Values": [[…]]}}}}}} with 1 to {_MAX_PROBE_ROWS} rows'
             )
-        return self
 
 
 class Create(Strict):
@@ -61,7 +90,7 @@ class Create(Strict):
 class Endpoint(Strict):
     """A scoring endpoint that gets the new model."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,40}$")]
+    name: Annotated[str, StringConstraints(pattern=ENDPOINT_NAME)]
     kind: Literal["classic", "webservice"] = Field(
         default="classic",
         description="classic: a Classic endpoint; webservice: a New (Resource Manager) service.",
@@ -83,19 +112,21 @@ class Endpoint(Strict):
     create: bool | Create = Field(
         default=False, description="Make the Classic endpoint where it does not exist yet."
     )
-    resource: Name | None = Field(
+    resource: Resource | None = Field(
         default=None,
         description="The updatable resource, … [trained model]; a webservice with one trained "
         "model needs none.",
     )
-    model: Name | None = Field(
+    model: OutputName | None = Field(
         default=None, description="Which output is the model, where there are several."
     )
     verify: Verify | None = None
 
     @field_validator("update")
     @classmethod
-    def _update_of_its_kind(cls, text: str, info: ValidationInfo) -> str:
+    def _update_of_its_kind(cls, text: Any, info: ValidationInfo) -> Any:
+        if text is UNKNOWN or (info.context is not None and "kind" not in info.data):
+            return text  # of which kind it should be is not known
         new = info.data.get("kind") == "webservice"
         return checked_url(text, web_service_url if new else update_url, info)
 
@@ -106,29 +137,33 @@ class Endpoint(Strict):
             return {**given, "create": {}}
         return given
 
-    @validates(mode="after")
-    def _keys_that_fit(self) -> Self:
-        if self.kind == "webservice":
-            if self.workspace_token or self.create:
-                raise ValueError(
-                    "workspace_token and create are for Classic endpoints: remove them; "
-                    "a webservice is reached by azure-identity"
-                )
-            return self
-        if self.resource is None:
-            raise ValueError(
+    @together
+    def _none_of_a_classic_one(self) -> Iterator[str]:
+        given = self.workspace_token is not None or self.create is not False
+        if self.kind == "webservice" and given:
+            yield (
+                "workspace_token and create are for Classic endpoints: remove them; "
+                "a webservice is reached by azure-identity"
+            )
+
+    @together
+    def _a_resource(self) -> Iterator[str]:
+        if self.resource is None and self.kind == "classic":
+            yield (
                 "resource is missing: the name under Updatable Resources on the endpoint's "
                 "Update Resource help page, such as 'Census Model [trained model]'"
             )
-        if self.api_key is None and self.workspace_token is None:
-            raise ValueError("api_key or workspace_token is missing: give one, as ${NAME}")
-        if self.create and self.workspace_token is None:
-            raise ValueError("create needs a workspace_token: an endpoint has no key before")
-        if self.tokens and self.workspace_token is None:
-            raise ValueError(
-                "an endpoint with {tokens} needs a workspace_token: one key fits one endpoint"
-            )
-        return self
+
+    @together
+    def _a_key(self) -> Iterator[str]:
+        if self.workspace_token is not None or self.kind != "classic":
+            return
+        if self.api_key is None:
+            yield "api_key or workspace_token is missing: give one, as ${NAME}"
+        if self.create is not False and self.create:
+            yield "create needs a workspace_token: an endpoint has no key before"
+        if self.tokens:
+            yield "an endpoint with {tokens} needs a workspace_token: one key fits one endpoint"
 
     @property
     def key(self) -> str | None:

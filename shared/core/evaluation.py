@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from shared.core.counting import counted
 from shared.core.evaluation_json import Unfit, rows_of_json
 from shared.core.evaluation_names import (
     folded,
@@ -102,7 +103,7 @@ def choose_row(rows: Sequence[Row], wanted: Mapping[str, str | int]) -> Row:
     """
     if not wanted and len(rows) > 1:
         raise ValueError(
-            f"there are {len(rows)} rows: {_described(rows)}; "
+            f"there are {counted(len(rows), 'row')}: {_described(rows)}; "
             f"gate.row must choose one, such as {_example(rows)}"
         )
     fitting = list(range(len(rows)))
@@ -113,7 +114,7 @@ def choose_row(rows: Sequence[Row], wanted: Mapping[str, str | int]) -> Row:
         (place,) = fitting
         return rows[place]
     wish = ", ".join(f"{column}: {value}" for column, value in wanted.items())
-    many = f"{len(fitting)} rows fit" if fitting else "no row fits"
+    many = f"{counted(len(fitting), 'row')} fit" if fitting else "no row fits"
     there = _described(rows, *wanted) or "no rows"
     raise ValueError(f"{many} gate.row {{{wish}}}; there are: {there}")
 
@@ -164,7 +165,7 @@ def _from_table(text: str, delimiter: str) -> tuple[Row, ...]:
             if len(header) == 1 and header[0].startswith("#"):
                 raise ValueError(f"line {lines[0][0]} seems to be a comment: remove it")
             raise ValueError(
-                f"line {number}: {len(cells)} cells, but the header has {len(header)}; "
+                f"line {number}: {counted(len(cells), 'cell')}, but the header has {len(header)}; "
                 "quote a cell that holds the separator"
             )
     return _rows([zip(header, cells, strict=False) for _, cells in lines[1:]])

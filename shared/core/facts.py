@@ -42,7 +42,7 @@ from shared.core.promotion_facts import (
 )
 from shared.core.retry import UNPARKED, RetryRequested, TakenBack
 from shared.core.roll_out import waiting_again
-from shared.core.run import Delivery, Phase, Run, Trouble
+from shared.core.run import Asked, Delivery, Phase, Run, Trouble, by_person
 
 #: What is under way elsewhere when a run is parked in one of these.
 _STOPPED_FIRST: Final = (Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT)
@@ -56,7 +56,7 @@ class GivenUp:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run."""
-        return run.moved(Phase.CANCELLED, at, reason="cancelled by a person")
+        return run.moved(Phase.CANCELLED, at, reason=run.cancelled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +151,7 @@ class StepDelayed:
     next_look: datetime
     patience: timedelta  #: with this way of failing
     step_patience: timedelta = timedelta()  #: with the step, however it fails
+    cure: str = ""  #: what a person can do about it, where that is known
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Wait, or park once the patience is over."""
@@ -165,8 +166,10 @@ class StepDelayed:
         count = was.count + 1 if was else 1
         long = at - cause_since >= self.patience or at - since >= longest
         if long and count >= LEAST_TRIES:
-            advice = "see whether the service is up and reachable, then retry the run"
-            return _parked(run, f"gave up after {at - since}: {self.reason}", advice, at)
+            cure = self.cure or "see whether the service is up and reachable"
+            tried = timedelta(seconds=(at - since) // timedelta(seconds=1))
+            reason = f"gave up after {tried}: {self.reason}"
+            return _parked(run, reason, f"{cure}, then retry the run", at)
         trouble = Trouble(
             since=since,
             cause_since=cause_since,
@@ -195,16 +198,21 @@ class StepRefused:
 class CancelRequested:
     """A person wants the run to stop."""
 
+    by: str = ""
+    why: str = ""
+
     def fold(self, run: Run, at: datetime) -> Run:
         """Mark it; the next step stops what there is to stop."""
+        asked = Asked(what="cancel", by=self.by or "a person", at=at, why=self.why)
         if run.phase is Phase.PARKED and run.parked_in not in _STOPPED_FIRST:
-            note = "cancelled by a person"
-            return run.moved(Phase.CANCELLED, at, note, cancelling=True)
+            note = by_person("cancelled", self.by, self.why)
+            return run.moved(Phase.CANCELLED, at, note, cancelling=True, asked=asked)
         phase = run.parked_in or run.phase
         if phase is Phase.WAITING and run.job is not None:
             phase = with_its_job(run)
         changes = {"cancelling": True, "deliveries": waiting_again(run), **UNPARKED}
-        return run.moved(phase, at, "cancel requested", **changes)
+        note = by_person("cancel requested", self.by, self.why)
+        return run.moved(phase, at, note, asked=asked, **changes)
 
 
 Fact = (

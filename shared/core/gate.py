@@ -5,14 +5,16 @@ A number that is not finite never passes a rule and never reaches a record, whic
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Final, Literal, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from shared.core.config_types import Name, Strict
+from shared.core.counting import counted
 from shared.core.evaluation import Row, metric_in, numbers_like, oddity
 from shared.core.evaluation_names import folded, named_like, short, shown
+from shared.core.together import together
 
 Direction = Literal["higher", "lower"]
 Kind = Literal["at_least", "at_most", "max_drop", "min_gain"]
@@ -87,18 +89,17 @@ class Rule(Strict):
         description="Which way is better, for max_drop and min_gain; known for usual metrics.",
     )
 
-    @model_validator(mode="after")
-    def _one_bound(self) -> Self:
+    @together
+    def _one_bound(self) -> Iterator[str]:
         given = [kind for kind in _KINDS if getattr(self, kind) is not None]
         if len(given) != 1:
             also = f"{' and '.join(given)} are rules of their own: " if given else ""
-            raise ValueError(f"rules: {also}name one of {', '.join(_KINDS)}")
-        if given[0] in _COMPARING and self.better is None:
-            raise ValueError(
+            yield f"rules: {also}name one of {', '.join(_KINDS)}"
+        elif given[0] in _COMPARING and self.direction is None and self.better is None:
+            yield (
                 f"direction: it is not known which way {short(self.metric)} is better, "
                 "write higher or lower"
             )
-        return self
 
     @property
     def kind(self) -> Kind:
@@ -113,7 +114,7 @@ class Rule(Strict):
     @property
     def compares(self) -> bool:
         """Whether the bound is a distance from the model that serves."""
-        return self.kind in _COMPARING
+        return any(getattr(self, kind) is not None for kind in _COMPARING)
 
     @property
     def better(self) -> Direction | None:
@@ -202,7 +203,7 @@ def _praise(count: int) -> str:
         case 1:
             return "the rule holds"
         case _:
-            return f"all {count} rules hold"
+            return f"all {counted(count, 'rule')} hold"
 
 
 def _result(

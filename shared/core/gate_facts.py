@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from shared.core.counting import counted, they
 from shared.core.gate import Verdict
-from shared.core.run import Approval, Origin, Phase, Run
+from shared.core.run import Approval, Origin, Phase, Run, by_person
 
 NO_ENDPOINT: Final = "the pipeline names no endpoint"
+#: Who answers for a person that did not.
+NOBODY: Final = "nobody in time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,19 @@ class TurnTaken:
 class Judged:
     """The gate's rules were held against the evaluation."""
 
-    verdict: Verdict | None  #: None: there are no rules
+    verdict: Verdict | None  #: None: there are no rules, or they were not checked
+    unchecked: str | None = None  #: why there was nothing to check the rules with
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep every number; promote, ask a person, or end the run."""
         passed = self.verdict is None or self.verdict.passed
-        reason = self.verdict.reason if self.verdict else ""
-        known = run.model_copy(update={"verdict": self.verdict})
+        unchecked = None
+        if self.unchecked is not None:
+            rules = len(run.config.gate.rules)
+            were = f"{counted(rules, 'rule')} of the gate {they(rules, 'was', 'were')} not checked"
+            unchecked = f"the {were}: {self.unchecked}"
+        reason = self.verdict.reason if self.verdict else unchecked or ""
+        known = run.model_copy(update={"verdict": self.verdict, "unchecked": unchecked})
         if not passed:
             why = f"not promoted: {reason}"
             return known.moved(Phase.REJECTED, at, why, reason=why, **_none_begun(run))
@@ -49,7 +58,9 @@ class Judged:
             why = "; ".join(filter(None, ("trained", reason, NO_ENDPOINT)))
             return known.moved(Phase.FINISHED, at, why, reason=why)
         if needs_approval(run):
-            return known.moved(Phase.AWAITING_APPROVAL, at, reason, awaiting_since=at)
+            asked = known.moved(Phase.AWAITING_APPROVAL, at, reason, awaiting_since=at)
+            advice = approval_advice(asked, at + run.config.gate.expires)
+            return asked.model_copy(update={"reason": unchecked, "advice": advice})
         return known.moved(onward(run), at, reason)
 
 
@@ -76,7 +87,11 @@ class Approved:
     def fold(self, run: Run, at: datetime) -> Run:
         """Go on to the endpoints."""
         said = Approval(answer="approved", by=self.by, at=at, why=self.why)
-        return run.moved(onward(run), at, _line("approved", self.by, self.why), approval=said)
+        note = by_person("approved", self.by, self.why)
+        if run.unchecked:
+            note = f"{note}; {run.unchecked}"
+        told = {"approval": said, "reason": None, "advice": None}
+        return run.moved(onward(run), at, note, **told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +104,7 @@ class Disapproved:
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run."""
         said = Approval(answer="rejected", by=self.by, at=at, why=self.why)
-        reason = _line("rejected", self.by, self.why)
+        reason = by_person("rejected", self.by, self.why)
         changes = {"approval": said, **_none_begun(run)}
         return run.moved(Phase.REJECTED, at, reason, reason=reason, **changes)
 
@@ -122,5 +137,25 @@ def onward(run: Run) -> Phase:
     return Phase.ROLLING_OUT if run.models else Phase.PROMOTING
 
 
-def _line(answer: str, by: str, why: str) -> str:
-    return f"{answer} by {by}" + (f": {why}" if why else "")
+def approval_advice(run: Run, expires: datetime) -> str:
+    """Return what a person can do about a run that waits for approval.
+
+    Args:
+        run: the run.
+        expires: when the wait is over.
+    """
+    unchecked = f"{run.unchecked}: judge the model yourself; " if run.unchecked else ""
+    answer = "approved" if run.config.gate.on_expiry == "approve" else "rejected"
+    when = expires.isoformat(timespec="seconds")
+    return (
+        f"{unchecked}approve it by POST /api/runs/{run.run_id}/approve, or reject it by POST "
+        f"/api/runs/{run.run_id}/reject, each with a body such as "
+        f'{{"by": "who", "reason": "why"}}; without an answer until {when} it is {answer}'
+    )
+
+
+def rejected_by_person(run: Run) -> bool:
+    """Whether a person, and neither a rule nor the expiry, rejected the model of a run."""
+    said = run.approval
+    by_hand = said is not None and said.answer == "rejected" and said.by != NOBODY
+    return by_hand and run.phase is Phase.REJECTED

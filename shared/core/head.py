@@ -79,6 +79,14 @@ class Held(Value):
     reason: str = ""
 
 
+class Resumed(Value):
+    """A person let new models be promoted again after a rollback."""
+
+    by: str
+    at: AwareDatetime
+    reason: str = ""
+
+
 class Resource(Value):
     """What serves for one resource of the endpoint."""
 
@@ -88,6 +96,7 @@ class Resource(Value):
     newest_data: AwareDatetime | None = None  #: the highest data time ever promoted
     newest_version: BlobVersion | None = None  #: the newest of that time, where data was ours
     held: Held | None = None
+    resumed: Resumed | None = None  #: the last time that a hold was ended
     history: tuple[Line, ...] = ()  #: the newest last
 
     @property
@@ -320,9 +329,15 @@ def _line(run: Run, serving: Served) -> Line:
     )
 
 
-def held(head: Head, resource: str, hold: Held | None) -> Head:
-    """Return `head` with `resource` held, or not any more."""
+def held(head: Head, resource: str, hold: Held) -> Head:
+    """Return `head` with `resource` held."""
     known = head.resource(resource).model_copy(update={"held": hold})
+    return head.model_copy(update={"resources": {**head.resources, resource: known}})
+
+
+def resumed(head: Head, resource: str, by: Resumed) -> Head:
+    """Return `head` with `resource` not held any more, and who ended that."""
+    known = head.resource(resource).model_copy(update={"held": None, "resumed": by})
     return head.model_copy(update={"resources": {**head.resources, resource: known}})
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from shared.core.counting import counted
 from shared.core.looks import NO_LOOKS, Looks, Says
 from shared.core.proof import Look, ProbeAnswers, Progress, Seen
 
@@ -218,7 +219,7 @@ def _judge_bad(case: Case, probe: ProbeAnswers, at: datetime) -> Judgement:
     if not looks.bad.lasted(case.within):
         return Judgement(Verdict.WAIT, probe.detail, looks=looks)
     if case.known or looks.says not in (None, Says.PENDING):  # else there was only silence
-        why = f"no good answer on {looks.bad.looks} looks running: {probe.detail}"
+        why = f"no good answer on {counted(looks.bad.looks, 'look')} running: {probe.detail}"
         return Judgement(Verdict.BROKEN, why, looks=looks)
     why = "unproven: the endpoint answered neither before nor after"
     return Judgement(Verdict.LIVE, why, looks=looks)
@@ -228,7 +229,7 @@ def _or_unsettled(case: Case, judged: Judgement) -> Judgement:
     """Return the judgement, or that there will never be one."""
     if judged.verdict is not Verdict.WAIT or not judged.looks.unsettled(case.within):
         return judged
-    why = f"{judged.looks.all.looks} looks agreed on nothing, the last: {judged.why}"
+    why = f"{counted(judged.looks.all.looks, 'look')} agreed on nothing, the last: {judged.why}"
     return replace(judged, verdict=Verdict.BROKEN, why=why)
 
 

@@ -1,6 +1,8 @@
 """The parameters of a job: what the configuration says, with what a blob's name captured."""
 
+import re
 from collections.abc import Mapping
+from typing import Final
 
 from shared.core.config_types import Scalar
 from shared.core.pattern import fill
@@ -8,6 +10,9 @@ from shared.core.pipeline import Pipeline
 from shared.core.references import escape
 from shared.core.run import Run
 from shared.core.training import MANIFEST
+
+#: What services call a parameter that is one too many, or has a wrong value (studio-classic §5).
+_OF_A_PARAMETER: Final = ("UnexpectedParameter", "UserParameterInvalid", "BadParameterValue")
 
 
 def parameters_for(pipeline: Pipeline, run: Run) -> dict[str, Scalar]:
@@ -34,6 +39,37 @@ def asked_parameters(given: Mapping[str, Scalar]) -> dict[str, Scalar]:
     return {
         name: escape(value) if isinstance(value, str) else value for name, value in given.items()
     }
+
+
+def asked_over(run: Run) -> tuple[str, ...]:
+    """Return the names of the parameters that the request of a run set, over its configuration."""
+    usual = parameters_for(run.config, run)
+    return tuple(
+        name
+        for name, value in run.parameters.items()
+        if name not in usual or (type(usual[name]), usual[name]) != (type(value), value)
+    )
+
+
+def refused_of_request(run: Run, words: str) -> tuple[str, ...]:
+    """Return the parameters of the run's request that a service's refusal is about.
+
+    Args:
+        run: the run, with its parameters.
+        words: of the refusal, with its codes.
+    """
+    if "parameter" not in words.lower():
+        return ()
+    asked = asked_over(run)
+    named = tuple(name for name in asked if _names(words, name))
+    others = (name for name in run.parameters if name not in asked)
+    if named or any(_names(words, name) for name in others):
+        return named
+    return asked if any(code in words for code in _OF_A_PARAMETER) else ()
+
+
+def _names(words: str, name: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", words) is not None
 
 
 def corrected_parameters(was: Pipeline, now: Pipeline, run: Run) -> dict[str, Scalar]:

@@ -8,6 +8,8 @@ import re
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from shared.core.foreign import refuse_foreign
+
 _METHOD: Final = re.compile(r"\s*(?:GET|POST|PUT|PATCH|DELETE)\s+(?=https?://|/)", re.IGNORECASE)
 _AT_A_SEPARATOR: Final = re.compile(r"\s*([/?&=])\s*")
 _AROUND: Final = {'"': '"', "'": "'", "<": ">", "`": "`"}
@@ -60,8 +62,12 @@ def mended(text: str) -> str:
     return plain
 
 
-def split_url(text: str) -> tuple[str, str, str, str]:
+def split_url(text: str, *, tokens: bool = True) -> tuple[str, str, str, str]:
     """Return scheme, host, path and query of a pasted URL.
+
+    Args:
+        text: as it was pasted.
+        tokens: whether `{tokens}` may stand in its path.
 
     Raises:
         ValueError: it is none, or leads to a page for people; the message says what to do.
@@ -81,6 +87,7 @@ def split_url(text: str) -> tuple[str, str, str, str]:
         raise ValueError("a URL here must not carry a user name or password")
     if set("=&;") & set(unquote(unquote(parts.path))):
         raise ValueError("the path of a URL here holds no = or & or ;: remove what follows it")
+    refuse_foreign(parts.path, url=True, tokens=tokens)
     host = parts.netloc.lower().removesuffix(_DEFAULT_PORTS[parts.scheme])
     return parts.scheme, host, parts.path.rstrip("/").rstrip("."), parts.query.rstrip(".")
 

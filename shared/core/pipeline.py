@@ -4,19 +4,17 @@ The same model is stored inside each run, so that a run is always finished by th
 configuration it was opened with. Secrets appear only as `${NAME}` of an app setting.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, Self
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
     Field,
     StringConstraints,
-    ValidationInfo,
     field_validator,
-    model_validator,
 )
 
-from shared.core.config_types import Name, Span, Strict
+from shared.core.config_types import Name, OutputName, Span, Strict
 from shared.core.data import Data
 from shared.core.durations import parse_duration
 from shared.core.endpoint import Endpoint
@@ -25,6 +23,7 @@ from shared.core.names import MODEL_SUFFIX
 from shared.core.pattern import tokens_of
 from shared.core.recurrence import Recurrence
 from shared.core.schedule import checked_schedule
+from shared.core.together import known_pairs, since_then, together
 from shared.core.training import DATA, MANIFEST, Training
 
 PIPELINE_NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
@@ -33,7 +32,7 @@ PIPELINE_NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
 class Gate(Strict):
     """When a trained model may be promoted."""
 
-    metrics: Name | None = Field(
+    metrics: OutputName | None = Field(
         default=None,
         description="The output with the evaluation; left out: evaluation.json beside the model.",
     )
@@ -59,18 +58,15 @@ class Gate(Strict):
         default="reject", description="What happens when nobody answers."
     )
 
-    @model_validator(mode="after")
-    def _rules_for_metrics(self) -> Self:
+    @together
+    def _rules_for_metrics(self) -> Iterator[str]:
         if self.metrics is not None and not self.rules:
-            raise ValueError("rules: an evaluation is only read to be judged, write at least one")
-        return self
+            yield "rules: an evaluation is only read to be judged, write at least one"
 
-    @model_validator(mode="after")
-    def _rules_for_the_row(self, info: ValidationInfo) -> Self:
-        # A stored record is read without a context: one of before this was refused stays readable.
-        if info.context is not None and self.row and not self.rules:
-            raise ValueError("row: a row is only chosen to be judged, write `rules` for it")
-        return self
+    @since_then
+    def _rules_for_the_row(self) -> Iterator[str]:
+        if self.row and not self.rules:
+            yield "row: a row is only chosen to be judged, write `rules` for it"
 
     @property
     def asks(self) -> bool:
@@ -169,102 +165,105 @@ class Pipeline(Strict):
             return tuple(token.strip("{}") for token in tokens)
         return given
 
-    @model_validator(mode="after")
-    def _one_clear_model(self) -> Self:
+    @together
+    def _one_clear_model(self) -> Iterator[str]:
         outputs = self.training.outputs
         models = [output for output, file in outputs.items() if file.endswith(MODEL_SUFFIX)]
-        for endpoint in self.endpoints:
-            if endpoint.model is None and len(models) > 1:
-                raise ValueError(
-                    f"endpoints: {endpoint.name} needs `model:`, the name of one of the "
+        for name, model in known_pairs(self.endpoints, "name", "model"):
+            if model is None and len(models) > 1:
+                yield (
+                    f"endpoints: {name} needs `model:`, the name of one of the "
                     f"{MODEL_SUFFIX} outputs {', '.join(models)}"
                 )
-            if endpoint.model in outputs and endpoint.model not in models:
-                raise ValueError(
-                    f"endpoints: {endpoint.name}.model names no {MODEL_SUFFIX} output; "
+            if model in outputs and model not in models:
+                yield (
+                    f"endpoints: {name}.model names no {MODEL_SUFFIX} output; "
                     f"there is {', '.join(models) or 'none'}"
                 )
-        return self
 
-    @model_validator(mode="after")
-    def _endpoints_apart(self) -> Self:
-        for what in ("name", "update, resource"):
-            seen: set[object] = set()
-            for endpoint in self.endpoints:
-                mine = endpoint.name if what == "name" else endpoint.identity
-                if mine in seen:
-                    raise ValueError(f"endpoints: {endpoint.name} is there twice (same {what})")
-                seen.add(mine)
-        return self
+    @together
+    def _endpoints_of_names_apart(self) -> Iterator[str]:
+        yield from _twice("name", [(one, one) for (one,) in known_pairs(self.endpoints, "name")])
 
-    @model_validator(mode="after")
-    def _data_where_it_is_used(self) -> Self:
+    @together
+    def _endpoints_apart(self) -> Iterator[str]:
+        yield from _twice("update, resource", known_pairs(self.endpoints, "name", "identity"))
+
+    @together
+    def _data_where_it_is_used(self) -> Iterator[str]:
         if self.data is None and (self.training.sources or self.training.wants_manifest):
-            raise ValueError(
+            yield (
                 "data is missing: name the blobs to train on, or write `inputs: {}` under "
                 "training for a service that finds its data itself"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _known_tokens(self) -> Self:
-        captured = set(self.captured)
+    @together
+    def _known_tokens_in_parameters(self) -> Iterator[str]:
         texts = [str(value) for value in self.training.parameters.values()]
+        used = {token for text in texts for token in tokens_of(text)} - {"data"}
+        yield from self._unknown_in("training.parameters", used)
+
+    @together
+    def _known_tokens_in_inputs(self) -> Iterator[str]:
         paths = [text for text in self.training.sources.values() if text not in (DATA, MANIFEST)]
-        used = {
-            "training.parameters": {t for text in texts for t in tokens_of(text)} - {"data"},
-            "training.inputs": {t for text in paths for t in tokens_of(text)},
-            "endpoints": {t for endpoint in self.endpoints for t in endpoint.tokens},
-            "key": set(self.key or ()),
-        }
-        for where, tokens in used.items():
-            if missing := tokens - captured:
-                raise ValueError(
-                    f"{where}: unknown token {{{min(missing)}}}; "
-                    f"data.blob captures {', '.join(sorted(captured)) or 'none'}"
-                )
-        if self.key is not None and (missing := used["endpoints"] - set(self.key)):
-            raise ValueError(f"key: must hold {min(missing)}, because an endpoint is chosen by it")
-        return self
+        used = {token for text in paths for token in tokens_of(text)}
+        yield from self._unknown_in("training.inputs", used)
 
-    @model_validator(mode="after")
-    def _a_marker_is_no_data(self) -> Self:
-        if self.data and self.data.marker and DATA in self.training.sources.values():
-            raise ValueError(
-                "training.inputs: the blob is a marker, name the data by a path with its tokens"
+    @together
+    def _known_tokens_in_endpoints(self) -> Iterator[str]:
+        found = known_pairs(self.endpoints, "tokens")
+        used = {token for (tokens,) in found for token in tokens}
+        yield from self._unknown_in("endpoints", used)
+        if self.key is not None and (missing := used - set(self.key)):
+            yield f"key: must hold {min(missing)}, because an endpoint is chosen by it"
+
+    @together
+    def _known_tokens_in_the_key(self) -> Iterator[str]:
+        yield from self._unknown_in("key", set(self.key or ()))
+
+    def _unknown_in(self, where: str, used: set[str]) -> Iterator[str]:
+        captured = set(self.captured)
+        if missing := used - captured:
+            yield (
+                f"{where}: unknown token {{{min(missing)}}}; "
+                f"data.blob captures {', '.join(sorted(captured)) or 'none'}"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _metrics_of_an_output(self) -> Self:
+    @together
+    def _a_marker_is_no_data(self) -> Iterator[str]:
+        if self.data and self.data.marker and DATA in self.training.sources.values():
+            yield "training.inputs: the blob is a marker, name the data by a path with its tokens"
+
+    @together
+    def _metrics_of_an_output(self) -> Iterator[str]:
         metrics, outputs = self.gate.metrics, self.training.outputs
         if metrics in outputs and outputs[metrics].endswith(MODEL_SUFFIX):
-            raise ValueError(f"gate.metrics: {metrics} is a model, name the output beside it")
-        return self
+            yield f"gate.metrics: {metrics} is a model, name the output beside it"
 
-    @model_validator(mode="after")
-    def _gate_where_it_is_used(self, info: ValidationInfo) -> Self:
-        if info.context is None or self.endpoints:
-            return self
-        if self.gate.approval == "required":
-            raise ValueError(
+    @since_then
+    def _approval_where_it_is_used(self) -> Iterator[str]:
+        if self.endpoints == () and self.gate.approval == "required":
+            yield (
                 "gate.approval: a person is asked before an endpoint gets the model, and there is "
                 "no endpoint: name one under `endpoints`, or leave `approval` out"
             )
+
+    @since_then
+    def _comparison_where_it_is_used(self) -> Iterator[str]:
+        if self.endpoints:
+            return
         compared = [rule for rule in self.gate.rules if rule.compares]
         if compared:
-            raise ValueError(
+            yield (
                 f"gate.rules: {compared[0].kind} compares with the model that serves, and there "
                 "is no endpoint: name one under `endpoints`, or write at_least or at_most"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _schedule_where_it_is_used(self) -> Self:
+    @together
+    def _schedule_where_it_is_used(self) -> Iterator[str]:
         asked = self.wait_for_data is not None or self.skip_if_no_new_data
         if asked and (self.schedule is None or self.data is None):
-            raise ValueError("wait_for_data and skip_if_no_new_data need a schedule and data")
-        return self
+            yield "wait_for_data and skip_if_no_new_data need a schedule and data"
 
     @property
     def at_once(self) -> bool:
@@ -319,3 +318,17 @@ class Pipeline(Strict):
     def file_of(self, output: str) -> str:
         """Return the file name that a model output is kept under."""
         return self.training.outputs.get(output, f"{output}{MODEL_SUFFIX}")
+
+
+def _twice(what: str, named: Iterable[tuple[object, ...]]) -> Iterator[str]:
+    """Yield which of several endpoints is there already.
+
+    Args:
+        what: they may not have in common.
+        named: the name of each, and that.
+    """
+    seen: set[object] = set()
+    for name, mine in named:
+        if mine in seen:
+            yield f"endpoints: {name} is there twice (same {what})"
+        seen.add(mine)

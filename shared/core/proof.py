@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.core.counting import counted
+
 _SCORED: Final = "scored "
 _RELATIVE: Final = 1e-9
 
@@ -86,7 +88,7 @@ def _read_output(request: Mapping[str, Any], output: object, wanted: int) -> Pro
         return ProbeAnswers(seen=Seen.BROKEN, detail="the answer holds no table of results")
     columns, rows = table
     if len(rows) != wanted:
-        detail = f"{len(rows)} rows came back for {wanted} probe rows"
+        detail = f"{counted(len(rows), 'row')} came back for {counted(wanted, 'probe row')}"
         return ProbeAnswers(seen=Seen.BROKEN, detail=detail)
     given = _given_columns(request)
     picked = [i for i, name in enumerate(columns) if name.lower().startswith(_SCORED)]

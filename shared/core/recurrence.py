@@ -1,5 +1,6 @@
 """Schedules by frequency and interval, as Data Factory writes them (data-factory §2.2)."""
 
+from collections.abc import Iterator
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 
@@ -10,11 +11,11 @@ from pydantic import (
     Field,
     PlainSerializer,
     WithJsonSchema,
-    model_validator,
 )
 
 from shared.core.config_types import Strict
 from shared.core.durations import parse_duration, show_duration
+from shared.core.together import together
 
 _MONTHS: Final = 12
 _STEPS: Final = {
@@ -90,11 +91,10 @@ class Recurrence(Strict):
         default_factory=timedelta, description="Shifts every due time; may be negative."
     )
 
-    @model_validator(mode="after")
-    def _a_sensible_offset(self) -> "Recurrence":
-        if abs(self.offset) > _LONGEST_OFFSET:
-            raise ValueError("offset: at most a year either way")
-        return self
+    @together
+    def _a_sensible_offset(self) -> Iterator[str]:
+        if self.offset > _LONGEST_OFFSET or self.offset < -_LONGEST_OFFSET:
+            yield "offset: at most a year either way"
 
 
 def due_at_or_before(recurrence: Recurrence, moment: datetime) -> datetime | None:

@@ -14,12 +14,17 @@ from shared.core.parameters import corrected_parameters
 from shared.core.pipeline import Pipeline
 from shared.core.promotion_facts import UNSENT, with_promotion
 from shared.core.roll_out import collects_again, still_wanted, tried_again
-from shared.core.run import Delivery, Phase, Run
+from shared.core.run import Asked, Delivery, Phase, Run, by_person
 from shared.errors import InvalidTransition
 
 UNPARKED: Final[dict[str, object]] = {"parked_in": None, "reason": None, "advice": None}
 #: What was said of a model, and counts no more.
-_NOT_JUDGED: Final[dict[str, object]] = {"verdict": None, "approval": None, "awaiting_since": None}
+_NOT_JUDGED: Final[dict[str, object]] = {
+    "verdict": None,
+    "unchecked": None,
+    "approval": None,
+    "awaiting_since": None,
+}
 #: Where a run needs its turn.
 _BEFORE_TRAINED: Final = (Phase.RECEIVED, Phase.CREATED, Phase.TRAINING)
 _JUDGED_ALREADY: Final = (
@@ -38,6 +43,8 @@ class RetryRequested:
 
     config: Pipeline | None
     deliveries: tuple[Delivery, ...] | None = None  #: how they stand now; None: as in the record
+    by: str = ""
+    why: str = ""
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Go back to the step that did not work, with what a person may have corrected.
@@ -48,7 +55,8 @@ class RetryRequested:
         if run.parked_in is None:
             raise InvalidTransition(f"run {run.run_id}: parked without a phase to go back to")
         now = _corrected(run, self.config) if self.config else run.config
-        changes: dict[str, object] = {**UNPARKED, "config": now}
+        asked = Asked(what="retry", by=self.by or "a person", at=at, why=self.why)
+        changes: dict[str, object] = {**UNPARKED, "config": now, "asked": asked}
         if run.parked_in is Phase.RECEIVED and self.config:
             changes["parameters"] = corrected_parameters(run.config, self.config, run)
         if self.config and run.parent is not None and self._must_be_judged_first(run, self.config):
@@ -57,7 +65,11 @@ class RetryRequested:
                 f"`gate` or `model` changed since: retry run {run.parent} instead"
             )
         anew = _done_anew(run, now)
-        moved = _done_again(run, anew, at, changes) if anew else _gone_on(run, now, at, changes)
+        note = by_person("retried", self.by, self.why)
+        if anew:
+            moved = _done_again(run, anew, at, note, changes)
+        else:
+            moved = _gone_on(run, now, at, note, changes)
         if run.deliveries:
             if self.deliveries is not None:
                 moved = moved.model_copy(update={"deliveries": self.deliveries})
@@ -74,17 +86,21 @@ class TakenBack:
     """The model that a parked run delivers is to be judged, or collected, again first."""
 
     config: Pipeline | None  #: what is configured now for its endpoint
+    by: str = ""
+    why: str = ""
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run; where its model may serve, put the one from before back first."""
         reason = "the gate, or the model that is wanted, has changed since it was judged"
+        asked = Asked(what="retry", by=self.by or "a person", at=at, why=self.why)
         if run.promotion is None or not run.promotion.ever_sent:
-            known = {**UNPARKED, "reason": reason}
+            known = {**UNPARKED, "reason": reason, "asked": asked}
             return run.moved(Phase.CANCELLED, at, reason, **known)
         now = self.config if self.config and _same_place(run.config, self.config) else run.config
         (was,), (endpoint,) = run.config.endpoints, now.endpoints
         corrected = run.config.only(endpoint.model_copy(update={"model": was.model}))
-        known = {**UNPARKED, "reason": run.reason if _ending(run) else reason, "config": corrected}
+        why = run.reason if _ending(run) else reason
+        known = {**UNPARKED, "reason": why, "config": corrected, "asked": asked}
         moved = run.moved(Phase.RETURNING, at, reason, **known)
         back = {**UNSENT, "resent": 0}
         if not _ending(run):
@@ -157,10 +173,12 @@ def _done_anew(run: Run, now: Pipeline) -> Phase | None:
     return Phase.JUDGED if now.gate != run.config.gate else None
 
 
-def _done_again(run: Run, anew: Phase, at: datetime, changes: Mapping[str, object]) -> Run:
+def _done_again(
+    run: Run, anew: Phase, at: datetime, note: str, changes: Mapping[str, object]
+) -> Run:
     """Go back to `anew`, after the model from before where this one may serve already."""
     if run.promotion is not None and run.promotion.ever_sent:
-        note = "retried by a person: the model from before is put back first"
+        note = f"{note}; the model from before is put back first"
         moved = run.moved(Phase.RETURNING, at, note, **changes, **_NOT_JUDGED)
         back = {**UNSENT, "resent": 0, "returning_to": str(anew)}
         return with_promotion(moved, Phase.RETURNING, at, "", back)
@@ -168,17 +186,19 @@ def _done_again(run: Run, anew: Phase, at: datetime, changes: Mapping[str, objec
     if anew is Phase.TRAINED:
         # One that a person put is not for the job to leave once more.
         known |= {"model": None if run.job else run.model, "models": {}}
-    return run.moved(anew, at, "retried by a person, by what is configured now", **known)
+    return run.moved(anew, at, f"{note}; by what is configured now", **known)
 
 
-def _gone_on(run: Run, now: Pipeline, at: datetime, changes: Mapping[str, object]) -> Run:
+def _gone_on(
+    run: Run, now: Pipeline, at: datetime, note: str, changes: Mapping[str, object]
+) -> Run:
     """Go back to the step that did not work."""
     phase = run.parked_in or run.phase
     if phase in _BEFORE_TRAINED and not now.at_once:
         phase = Phase.WAITING  # its place was given to others when it was parked
     if phase is Phase.VERIFYING:
         phase = Phase.PROMOTING  # send it again: it has its own looks then
-    moved = run.moved(phase, at, "retried by a person", **changes)
+    moved = run.moved(phase, at, note, **changes)
     if moved.promotion is None:
         return moved
     if not (moved.promotion.ever_sent or _same_place(run.config, now)):

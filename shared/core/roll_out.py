@@ -6,6 +6,7 @@ The first few are proved before any other is touched; a failure stops those not 
 from dataclasses import dataclass, replace
 from typing import Final
 
+from shared.core.counting import counted, they
 from shared.core.names import delivery_run_id
 from shared.core.pipeline import Pipeline
 from shared.core.run import Delivery, Phase, Run
@@ -76,9 +77,10 @@ def outcome(run: Run) -> Outcome | None:
     if so_far.open or (left and not so_far.bad and not run.cancelling):
         return None
     all_ = {e.name for e in run.config.endpoints} | {d.endpoint for d in run.deliveries}
-    done = f"{len(so_far.good)} of {len(all_)} endpoints are done"
+    total = counted(len(all_), "endpoint")
+    done = f"{len(so_far.good)} of {total} {they(len(all_), 'is', 'are')} done"
     if run.cancelling:
-        return Outcome(Phase.CANCELLED, f"cancelled by a person; {done}")
+        return Outcome(Phase.CANCELLED, f"{run.cancelled}; {done}")
     if not so_far.bad:
         promoted = any(one.outcome is Phase.PROMOTED for one in so_far.good)
         return Outcome(Phase.PROMOTED if promoted else Phase.SUPERSEDED, done)

@@ -157,6 +157,7 @@ class Promotion(Value):
     looks: Looks = NO_LOOKS  #: every look since the update was sent
     ever_sent: bool = False  #: whether the endpoint may have taken an update of this run
     operation: str | None = None  #: the service's own name for the update, where it gives one
+    said: str = ""  #: its own answer to an update that it did not confirm
     returning_to: Literal["rolled_back", "unchanged", "start", "judged", "trained"] | None = None
     """Where the run goes once the old model serves again: to an end, on to its own update
     (start), or back to what must be done anew ahead of it."""
@@ -179,6 +180,15 @@ class Approval(Value):
     """What a person, or the end of the wait for one, said to a trained model."""
 
     answer: Literal["approved", "rejected"]
+    by: str  #: who; says so where nobody checked it
+    at: AwareDatetime
+    why: str = ""
+
+
+class Asked(Value):
+    """What a person asked of a run last: who, when and why."""
+
+    what: Literal["cancel", "retry"]
     by: str  #: who; says so where nobody checked it
     at: AwareDatetime
     why: str = ""
@@ -222,10 +232,12 @@ class Run(Recorded):
     deliveries: tuple[Delivery, ...] = ()
     verdict: Verdict | None = None  #: what the gate says of the model, with every number
     awaiting_since: AwareDatetime | None = None  #: since when a person is asked to decide
+    unchecked: str | None = None  #: why the gate's rules were not checked for this model
     approval: Approval | None = None
     promotion: Promotion | None = None
     trouble: Trouble | None = None
     cancelling: bool = False
+    asked: Asked | None = None  #: the last retry or cancel
     parked_in: Phase | None = None
     line: str = ""  #: while it waits: the queue that it was last found to wait in
     reason: str | None = None
@@ -277,6 +289,12 @@ class Run(Recorded):
         return tuple(self.tokens.get(token, "") for token in self.config.key_tokens)
 
     @property
+    def cancelled(self) -> str:
+        """That it was cancelled: by whom and why, where that is known."""
+        asked = self.asked if self.asked and self.asked.what == "cancel" else None
+        return by_person("cancelled", asked.by if asked else "", asked.why if asked else "")
+
+    @property
     def goal(self) -> WayBack:
         """What the endpoint is to be given; without a model that of its own service."""
         return WayBack(model=self.model)
@@ -303,3 +321,14 @@ class Run(Recorded):
                 **changes,
             }
         )
+
+
+def by_person(what: str, by: str, why: str) -> str:
+    """Return what a person did, in one line.
+
+    Args:
+        what: such as `cancelled`.
+        by: who; empty where that is not known.
+        why: their reason; may be empty.
+    """
+    return f"{what} by {by or 'a person'}" + (f": {why}" if why else "")

@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import AwareDatetime
 
+from shared.core.counting import counted, they
 from shared.core.pipeline import Pipeline
 from shared.core.run import Phase, Recorded, Run, Value
 
@@ -34,7 +35,7 @@ class Turn(Value):
 
 
 class Pause(Value):
-    """Nothing new is begun until somebody resumes."""
+    """Nothing new is begun until somebody resumes; or that somebody did: who, when and why."""
 
     by: str
     at: AwareDatetime
@@ -52,6 +53,7 @@ class Pauses(Recorded):
         None  #: pauses by failures, and failures, until then are over
     )
     by_failures: Pause | None = None  #: the last one, of whichever customer
+    resumed: Pause | None = None  #: who resumed it last, and why
 
     def counts(self, at: datetime) -> bool:
         """Whether what happened at this time is of importance since the last resume."""
@@ -62,10 +64,10 @@ class Pauses(Recorded):
         pause = slot.paused if slot else self.by_failures
         return pause if pause is not None and self.counts(pause.at) else None
 
-    def resumed(self, at: datetime) -> "Pauses":
+    def after(self, resumed: Pause) -> "Pauses":
         """Return the record with nothing paused any more; no pause that it tells of is later."""
         told = [pause.at for pause in (self.pause, self.by_failures) if pause is not None]
-        return Pauses(resumed_at=max([at, *told]))
+        return Pauses(resumed_at=max([resumed.at, *told]), resumed=resumed)
 
     def of(self, slot: "Slot") -> Pause | None:
         """Return the pause that is in force for a slot; None where nothing is paused."""
@@ -166,7 +168,9 @@ def over_budget(slot: Slot, pipeline: Pipeline, run_id: str, now: datetime) -> s
     most = budget.most_per_day
     today = [turn for turn in begun if now - turn.at < _DAY]
     if most is not None and len(today) >= most:
-        return f"the budget's {most} runs within 24 hours are used up"
+        return (
+            f"the budget's {counted(most, 'run')} within 24 hours {they(most, 'is', 'are')} used up"
+        )
     return None
 
 

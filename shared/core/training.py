@@ -1,6 +1,7 @@
 """The batch execution service that trains, and what one of its jobs is given."""
 
-from typing import Annotated, Any, Final, Self
+from collections.abc import Iterator
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -15,9 +16,12 @@ from shared.core.config_types import (
 )
 from shared.core.durations import Duration, parse_duration
 from shared.core.pattern import checked_pattern
+from shared.core.together import together
 
 #: The name of the one input of a service that takes `Input` (studio-classic §1.2).
 SINGLE_INPUT: Final = ""
+#: The id of a pool of Azure Batch.
+POOL_ID: Final = r"^[0-9A-Fa-f-]+$"
 DATA: Final = "{data}"
 MANIFEST: Final = "{data.manifest}"
 
@@ -63,7 +67,7 @@ class Training(Strict):
         description="App setting with the storage connection string, as ${NAME}: only for a "
         "service that takes no signed URLs.",
     )
-    azure_batch_pool_id: Annotated[str, Field(pattern=r"^[0-9A-Fa-f-]+$")] | None = Field(
+    azure_batch_pool_id: Annotated[str, Field(pattern=POOL_ID)] | None = Field(
         default=None, description="AzureBatchPoolId of a dedicated pool."
     )
     timeout: Span = Field(
@@ -85,19 +89,24 @@ class Training(Strict):
     @model_validator(mode="before")
     @classmethod
     def _one_input_form(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("input") is not None:
-            if given.get("inputs"):
-                raise ValueError("input and inputs: a job is given one of the two, remove one")
+        if isinstance(given, dict) and given.get("input") is not None and "inputs" not in given:
             return {**given, "inputs": {}}
         return given
 
-    @model_validator(mode="after")
-    def _within_what_a_signature_allows(self) -> Self:
+    @together
+    def _one_of_the_two(self) -> Iterator[str]:
+        if self.input is not None and self.inputs:
+            yield "input and inputs: a job is given one of the two, remove one"
+
+    @together
+    def _within_what_a_signature_allows(self) -> Iterator[str]:
         if self.timeout > parse_duration("6d22h"):
-            raise ValueError("timeout: at most 6d22h, because a signed URL lives 7 days at most")
+            yield "timeout: at most 6d22h, because a signed URL lives 7 days at most"
+
+    @together
+    def _one_file_each(self) -> Iterator[str]:
         if len(set(self.outputs.values())) != len(self.outputs):
-            raise ValueError("outputs: two outputs cannot be written to one file")
-        return self
+            yield "outputs: two outputs cannot be written to one file"
 
     @property
     def sources(self) -> dict[str, str]:

@@ -46,7 +46,7 @@ def jobs_url(text: str) -> str:
     Raises:
         ValueError: it is another kind of URL; the message says which and where to look.
     """
-    scheme, host, path, query = split_url(text)
+    scheme, host, path, query = split_url(text, tokens=False)
     if path.endswith("/execute"):
         raise ValueError(
             "this is a request-response (scoring) URL; retraining needs the batch execution "

@@ -209,7 +209,7 @@ CASES: list[tuple[Change, str, str]] = [
     (put("endpoints.0.create", {"Throttle": "Low"}), "create", "did you mean `ThrottleLevel`?"),
     (put("training", {"input": "{data}", "inputs": {"i": "{data}"}}), "training", "one of the two"),
     (put("training.connection_string", "AccountKey=x"), "connection_string", "as ${NAME}"),
-    (put("training.azure_batch_pool_id", "my pool"), "azure_batch_pool_id", "pattern"),
+    (put("training.azure_batch_pool_id", "my pool"), "azure_batch_pool_id", "letters A to F"),
     (
         put("endpoints.0.update", UPDATE.replace("production", "{date}")),
         "endpoints",

@@ -270,7 +270,7 @@ def test_an_effect_whose_outcome_is_never_seen_is_given_up_when_the_patience_is_
 def test_a_wrong_setting_is_to_be_corrected_and_a_refusal_to_be_removed(world: Observed) -> None:
     del world.environment["TRAINING_KEY"]
     unset = world.start("a.csv")
-    assert unset.advice == "correct the setting, then retry the run"
+    assert unset.advice == "correct the setting, restart, then retry the run"
     world = Observed()
     world.script("POST", "/jobs", refused(400, "BadArgument", "no"), times=None)
     refusal = world.start("b.csv")

@@ -387,9 +387,7 @@ def test_a_run_that_cannot_be_opened_is_tried_every_five_minutes_for_a_day(
     hour.world.clock.move(5 * MINUTE)
     hour.start()
     assert NOON + HOUR not in {due.at for due in hour.kept().waiting}
-    assert (
-        f"due at {(NOON + HOUR).isoformat()}, 1 runs could not be opened for a day" in caplog.text
-    )
+    assert f"due at {(NOON + HOUR).isoformat()}, 1 run could not be opened for a day" in caplog.text
 
 
 def test_a_run_that_failed_to_open_is_opened_once_that_works() -> None:

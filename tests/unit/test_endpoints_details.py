@@ -77,7 +77,7 @@ def test_an_endpoint_that_is_not_configured_is_told_with_those_that_are() -> Non
     hand = Hand()
     with pytest.raises(NoSuchEndpoint, match="'other' is not in the pipelines file"):
         hand.endpoints.show("other", "production", ())
-    with pytest.raises(NoSuchEndpoint, match="the key of sample is none; 1 values were given"):
+    with pytest.raises(NoSuchEndpoint, match="the key of sample is none; 1 value was given"):
         hand.endpoints.show("sample", "production", ("x",))
     with pytest.raises(NoSuchEndpoint, match="no endpoint 'staging'; it has production"):
         hand.endpoints.show("sample", "staging", ())
@@ -93,6 +93,7 @@ def test_what_is_known_of_an_endpoint_is_shown_with_the_version_a_change_is_held
     hand = Hand()
     shown = hand.show()
     assert shown == {
+        "open_runs": [],
         "pipeline": "sample",
         "endpoint": "production",
         "key": [],
@@ -144,6 +145,7 @@ def test_each_endpoint_is_one_line_and_those_of_customers_are_asked_for_by_key(
     hand = Hand()
     (line,) = hand.endpoints.lines()
     assert line == {
+        "open_runs": [],
         "pipeline": "sample",
         "endpoint": "production",
         "key": [],
@@ -289,7 +291,7 @@ def test_a_wish_is_held_to_the_version_that_was_looked_at() -> None:
     hand.back(command=Command(by="ada", versions=(etag,)))
     assert hand.known().held is not None
     with pytest.raises(Outdated, match="endpoint production: nothing was promoted here yet"):
-        hand.endpoints.resume("sample", "production", (), ("old",))
+        hand.endpoints.resume("sample", "production", (), Command(by="ada", versions=("old",)))
 
 
 @pytest.mark.parametrize(("versions", "error"), [(None, Conflict), (True, Outdated)])
@@ -400,10 +402,15 @@ def test_a_resume_lets_new_models_in_and_says_whether_the_endpoint_was_held() ->
     hand = Hand()
     assert not hand.endpoints.resume("sample", "production", ())
     etag = hand.put(THREE)
-    assert not hand.endpoints.resume("sample", "production", (), (etag,))
+    assert not hand.endpoints.resume(
+        "sample", "production", (), Command(by="ada", versions=(etag,))
+    )
     hand.put(THREE.model_copy(update={"held": Held(run_id="x", to="y", by="ada", at=NOW)}))
-    assert hand.endpoints.resume("sample", "production", ())
-    assert hand.known() == THREE
+    assert hand.endpoints.resume("sample", "production", (), Command(by="bob", reason="mended"))
+    resumed = hand.known().resumed
+    assert resumed is not None
+    assert (resumed.by, resumed.reason) == ("bob", "mended")
+    assert hand.known() == THREE.model_copy(update={"resumed": resumed})
     assert MODEL.container == MODELS
 
 

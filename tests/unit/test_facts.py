@@ -385,7 +385,7 @@ def test_an_update_that_changed_nothing_and_has_no_way_back_ends_its_run() -> No
 def test_a_cancel_is_marked_and_the_run_goes_on_to_stop_its_job() -> None:
     shape = apply(run(Phase.TRAINING), facts.CancelRequested(), LATER)
     assert (shape.phase, shape.cancelling) == (Phase.TRAINING, True)
-    assert last(shape).note == "cancel requested"
+    assert last(shape).note == "cancel requested by a person"
     for step in (Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT):
         parked = apply(run(step), facts.StepRefused("no", "do"), NOW)
         again = apply(parked, facts.CancelRequested(), LATER)

@@ -11,12 +11,14 @@ from shared.core.head import (
     Released,
     Reservation,
     Resource,
+    Resumed,
     head_id,
     held,
     left_behind,
     promoted,
     released,
     reserved,
+    resumed,
     settled,
 )
 from shared.core.run import Approval, Origin, Phase, WayBack
@@ -263,7 +265,9 @@ def test_a_hold_is_kept_with_its_resource_until_it_is_lifted() -> None:
     hold = Held(run_id="sample-2", to="baseline", by="ada", at=NOW)
     head = held(Head(update=UPDATE), NAME, hold)
     assert head.resource(NAME).held == hold
-    assert held(head, NAME, None).resource(NAME).held is None
+    by = Resumed(by="bob", at=NOW)
+    lifted = resumed(head, NAME, by).resource(NAME)
+    assert (lifted.held, lifted.resumed) == (None, by)
 
 
 def test_the_highest_data_time_never_goes_down() -> None:

@@ -307,7 +307,7 @@ def test_data_that_is_gone_before_the_job_has_the_rest_trained_on_without_it() -
     fact = work.steps.create(work.run, fresh=False)
     path = work.blob("a.csv").path
     assert fact == Overtaken(
-        f"{path} was deleted before training could start; the other 1 go into another run"
+        f"{path} was deleted before training could start; the other 1 goes into another run"
     )
     assert work.back == [[work.blob("b.csv")]]
     assert work.met == []

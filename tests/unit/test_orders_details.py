@@ -265,7 +265,7 @@ def test_deliveries_that_are_parked_are_retried_with_their_roll_out() -> None:
     assert desk.now().phase is not Phase.PARKED
     again = Desk()
     stand(again, (Phase.PARKED, Phase.VERIFYING))
-    again.orders._retry_delivery(again.now(), again.now().deliveries[0])
+    again.orders._retry_delivery(again.now(), again.now().deliveries[0], "ada", "")
     assert again.now("sample-d0").phase is Phase.VERIFYING
 
 

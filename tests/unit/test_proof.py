@@ -137,7 +137,7 @@ def test_an_answer_that_no_model_gives_says_nothing_of_the_model(answer: object)
     ("answer", "detail"),
     [
         (table(["a"], ["1"], ["2"]), "the answer holds no score column"),
-        (table(["a", "Scored Labels"], ["1", "0"]), "1 rows came back for 2 probe rows"),
+        (table(["a", "Scored Labels"], ["1", "0"]), "1 row came back for 2 probe rows"),
         (
             table(["a", "Scored Labels"], ["1", "0"], ["2"]),
             "a row has another length than the header",
@@ -178,7 +178,7 @@ def test_of_several_outputs_the_first_with_good_scores_counts() -> None:
     good_, other = (table(["a", "Scored Labels"], ["1", s], ["2", s]) for s in ("5", "6"))
     assert read_answers(ROWS, results(bad, good_, other), 2).rows == (("5",), ("5",))
     assert read_answers(ROWS, results(bad, table(["a"])), 2).detail == (
-        "1 rows came back for 2 probe rows"
+        "1 row came back for 2 probe rows"
     )
 
 

@@ -245,8 +245,9 @@ def test_a_pause_by_failures_is_in_force_until_somebody_resumes() -> None:
 def test_nothing_is_paused_after_a_resume_whichever_clock_is_ahead(at: datetime) -> None:
     later = Pause(by="bob", at=NOW + HOUR)
     for paused in (Pauses(pause=later, by_failures=PAUSE), Pauses(pause=PAUSE, by_failures=later)):
-        assert paused.resumed(at) == Pauses(resumed_at=max(at, NOW + HOUR))
-    assert Pauses().resumed(at) == Pauses(resumed_at=at)
+        by = Pause(by="ada", at=at)
+        assert paused.after(by) == Pauses(resumed_at=max(at, NOW + HOUR), resumed=by)
+        assert Pauses().after(by) == Pauses(resumed_at=at, resumed=by)
 
 
 def failures(slot: Slot, phases: dict[str, Phase | None], pauses: Pauses) -> tuple[str, ...]:

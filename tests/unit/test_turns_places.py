@@ -166,7 +166,7 @@ def test_the_line_of_a_service_is_named_by_the_service_and_never_by_its_newest()
     place.run("sample-0", Phase.TRAINING)
     place.put(place.service, holders=("sample-0",))
     told = place.turns.take(place.run("sample-1"))
-    assert told == StillWaiting("the training service has its 1 jobs: sample-0", place.service)
+    assert told == StillWaiting("the training service has its 1 job: sample-0", place.service)
     assert not place.slot(place.service).newest_first
     place.turns.take(place.run("sample-2"))
     assert [turn.run_id for turn in place.slot(place.service).waiting] == ["sample-1", "sample-2"]
@@ -179,7 +179,7 @@ def test_a_parked_run_keeps_its_place_at_the_service_alone_while_its_job_may_run
     for name in (KEY, OVER, place.service):
         place.put(name, holders=("sample-0",))
     told = place.turns.take(place.run("sample-1"))
-    assert told == StillWaiting("the training service has its 1 jobs: sample-0", place.service)
+    assert told == StillWaiting("the training service has its 1 job: sample-0", place.service)
     assert place.slot(KEY).holders == ("sample-1",)
     assert place.slot(OVER).holders == ("sample-1",)
 

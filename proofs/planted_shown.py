@@ -1,0 +1,50 @@
+"""Bugs in what people are told, planted one at a time; the tests named must find each."""
+
+from typing import Final
+
+from proofs.bug import Bug
+
+SHOWN: Final = (
+    Bug(
+        "a wait for approval is logged nowhere",
+        "shared/journal.py",
+        "    Phase.AWAITING_APPROVAL: Event.APPROVAL,\n",
+        "",
+        ("tests/unit/test_waiting.py",),
+    ),
+    Bug(
+        "the end of a lease is not shown",
+        "shared/core/waiting.py",
+        "    held = lease_ends if run.claim is not None else None\n",
+        "    held = None\n",
+        ("tests/unit/test_waiting.py",),
+    ),
+    Bug(
+        "who cancelled a run is forgotten",
+        "shared/core/facts.py",
+        "        return run.moved(phase, at, note, asked=asked, **changes)\n",
+        "        return run.moved(phase, at, note, **changes)\n",
+        ("tests/unit/test_waiting.py",),
+    ),
+    Bug(
+        "rules that were not checked pass for checked ones",
+        "shared/gate_steps.py",
+        'return Judged(None, f"there is no evaluation at {path}, beside a model put by hand")',
+        "return Judged(None)",
+        ("tests/unit/test_waiting.py",),
+    ),
+    Bug(
+        "mistakes over several fields wait for those of single ones",
+        "shared/config.py",
+        "            pipeline = as_far_as_right(Pipeline, tree, wrong, context)\n",
+        "            pipeline = None\n",
+        ("tests/unit/test_config_together.py",),
+    ),
+    Bug(
+        "a query parameter that nobody reads is ignored",
+        "functions/methods.py",
+        "                    refuse_unknown(req, query)\n",
+        "                    pass\n",
+        ("tests/functions/test_changes_recorded.py",),
+    ),
+)

@@ -1,0 +1,23 @@
+"""Counts in sentences: `1 run`, `2 runs`."""
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun, in the form that fits the number.
+
+    Args:
+        number: how many there are.
+        one: what one of them is called.
+        many: what several are called; left out: `one` with an s.
+    """
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
+def they(number: int, one: str, many: str) -> str:
+    """Return the word that goes with a number, such as `is` and `are`.
+
+    Args:
+        number: how many there are.
+        one: the word for one.
+        many: the word for none, and for several.
+    """
+    return one if number == 1 else many

@@ -1,0 +1,109 @@
+"""Checks over several fields of the configuration, which also run where other fields are wrong.
+
+A check that waits until every field is right would tell of its mistake in a second round. So a
+field that is wrong is left out of the value as `UNKNOWN`, and a check that needs it is skipped.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from typing import Any, Final, NoReturn, TypeVar
+
+Check = Callable[[Any], Iterable[str]]
+C = TypeVar("C", bound=Check)
+
+#: The key of a validation's context that has the checks left to the caller.
+FIELDS_ONLY: Final = "fields_only"
+_MARK: Final = "checks_fields_together"
+
+
+class UnknownValueError(ValueError):
+    """A check asked for a field that is wrong, so that nobody knows its value."""
+
+
+class Unknown:
+    """Stands for the value of a field that is wrong. To be given at all is all that is known."""
+
+    def _unknown(self, *_: object) -> NoReturn:
+        raise UnknownValueError("the value of this field is not known")
+
+    __bool__ = __len__ = __iter__ = __contains__ = __getitem__ = __call__ = _unknown
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = _unknown
+    __str__ = __format__ = __add__ = __radd__ = __sub__ = __rsub__ = __int__ = _unknown
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Refuse to tell anything."""
+        if name.startswith("__"):  # what Python itself looks for
+            raise AttributeError(name)
+        self._unknown()
+
+    def __repr__(self) -> str:
+        """Return a name for debuggers."""
+        return "UNKNOWN"
+
+    def __deepcopy__(self, _: object) -> "Unknown":
+        """Return itself: there is only one."""
+        return self
+
+
+UNKNOWN: Final = Unknown()
+
+
+def together(check: C) -> C:
+    """Have a method of a configuration model checked: it yields a text for each mistake."""
+    setattr(check, _MARK, True)
+    return check
+
+
+def since_then(check: C) -> C:
+    """Do the same for a check that is newer than records: what is stored stays readable."""
+    setattr(check, _MARK, False)
+    return check
+
+
+def mistakes(model: Any, *, stored: bool = False, partly: bool = False) -> Iterator[str]:
+    """Yield what the fields of a model do not fit each other in, not looking into its parts.
+
+    Args:
+        model: the value.
+        stored: whether it was read from a record.
+        partly: whether fields of it, or of its parts, are `UNKNOWN`.
+    """
+    # What is written in C refuses a value that is no text before it can tell anything.
+    unknown = (UnknownValueError, TypeError) if partly else UnknownValueError
+    kind: type = type(model)
+    for check, of_records in _checks_of(kind):
+        if stored and not of_records:
+            continue
+        try:
+            yield from check(model)
+        except unknown:
+            continue  # it is checked once that field is right
+
+
+@lru_cache(maxsize=128)
+def _checks_of(model: type) -> tuple[tuple[Check, bool], ...]:
+    found = {
+        name: (value, getattr(value, _MARK))
+        for cls in reversed(model.__mro__)
+        for name, value in vars(cls).items()
+        if callable(value) and isinstance(getattr(value, _MARK, None), bool)
+    }
+    return tuple(found.values())
+
+
+def known_pairs(items: Any, *names: str) -> list[tuple[Any, ...]]:
+    """Return these attributes of each item, leaving out an item of which one is not known.
+
+    Args:
+        items: parts of a configuration; nothing is returned where they are not known themselves.
+        names: the attributes.
+    """
+    found: list[tuple[Any, ...]] = []
+    for item in () if items is UNKNOWN else items:
+        try:
+            values = tuple(getattr(item, name) for name in names)
+        except UnknownValueError:
+            continue
+        if all(value is not UNKNOWN for value in values):
+            found.append(values)
+    return found
