@@ -164,7 +164,11 @@ class Driver:
         pause = max(pause, asked or timedelta())
         next_look = self._context.clock.now() + pause
         return StepDelayed(
-            str(error), next_look, patience or limits.patience, step_patience=limits.patience
+            str(error),
+            next_look,
+            patience or limits.patience,
+            step_patience=limits.patience,
+            cure=error.cure,
         )
 
     def _drive(
@@ -263,9 +267,10 @@ class Driver:
         except (TransientError, OutcomeUnknown, Conflict) as exc:
             return self.delay_for(run, exc)
         except ConfigError as exc:
-            return StepRefused(str(exc), "correct the setting, then retry the run")
+            return StepRefused(str(exc), "correct the setting, restart, then retry the run")
         except PermanentError as exc:
-            return StepRefused(str(exc), "remove the cause, then retry the run, or cancel it")
+            cure = exc.cure or "remove the cause"
+            return StepRefused(str(exc), f"{cure}, then retry the run, or cancel it")
         except Exception as exc:  # noqa: BLE001 -- a mistake of ours: kept in the record, and in the end parked
             log.exception("run %s: unexpected error in: %s", run.run_id, command)
             error = TransientError(f"unexpected {type(exc).__name__} in: {command}")

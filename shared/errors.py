@@ -23,6 +23,8 @@ class RelearnError(Exception):
 
     #: What it says is written for people: the local host shows no traceback with it.
     says_all: ClassVar[bool] = True
+    #: What a person can do about it, where that is known; the message holds it too.
+    cure: str = ""
 
 
 class TransientError(RelearnError):
@@ -32,6 +34,7 @@ class TransientError(RelearnError):
         message: what happened, for people; never a secret.
         retry_after: how long the other side asked us to wait, when it said so.
         patience: how long repeating makes sense when that is less than the usual hour.
+        cure: what a person can do about it, should it last.
     """
 
     def __init__(
@@ -40,8 +43,10 @@ class TransientError(RelearnError):
         *,
         retry_after: timedelta | None = None,
         patience: timedelta | None = None,
+        cure: str = "",
     ) -> None:
         super().__init__(message)
+        self.cure = cure
         self.retry_after = retry_after
         self.patience = patience
 

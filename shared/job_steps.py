@@ -83,8 +83,9 @@ class JobSteps:
                 return self._replace(service, job)
         try:
             service.ensure_started(job, self._request(run))
-        except OutcomeUnknown:
+        except OutcomeUnknown as exc:
             # It may land late: the claim is kept, and its lease is the time it has for that.
+            log.warning("run %s: whether job %s was started is not known: %s", run.run_id, job, exc)
             return _seen_after_all(service, job, run)
         except PermanentError as exc:
             if fresh:
@@ -108,7 +109,7 @@ class JobSteps:
         if before is JobStatus.FINISHED and not run.cancelling:
             return JobFinished()
         if before is JobStatus.FAILED and not run.cancelling:
-            return JobFailed(seen.details)
+            return JobFailed(_failure(seen))
         if before not in _ENDED:
             _cancel(service, job)
             after = service.state(job)
@@ -209,11 +210,17 @@ def _learned(state: JobState, run: Run) -> Fact | None:
         case JobStatus.FINISHED:
             return JobFinished()
         case JobStatus.FAILED:
-            return JobFailed(state.details or "the service gave no details")
+            return JobFailed(_failure(state))
         case JobStatus.CANCELLED:
             return JobCancelled()
         case JobStatus.GONE:
             raise _unknown_job(run, state)
+
+
+def _failure(state: JobState) -> str:
+    """Return why a job failed: the service's own words, and the cure where one is known."""
+    said = state.details or "the service gave no details"
+    return f"{said}: {state.cure}" if state.cure else said
 
 
 def _unknown_job(run: Run, state: JobState) -> TransientError:

@@ -18,6 +18,7 @@ from shared.ports import JobStatus, SignedBlob, TrainingService
 
 #: A record that a service no longer shows, or a blob it says it wrote, may be late.
 LATE: Final = timedelta(minutes=10)
+_WRITTEN_ELSEWHERE: Final = "see where the job wrote its model, and correct training.outputs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +129,14 @@ class ModelSteps:
             where = f"{container}/{name}"
         if why := left_before(model, run):
             text = f"there is no model of this job at {where} yet: {why}"
-            raise TransientError(text, patience=LATE)
+            raise TransientError(text, patience=LATE, cure=_WRITTEN_ELSEWHERE)
         return _usable(model, where)
 
 
 def _usable(model: BlobVersion | None, where: str) -> BlobVersion:
     if model is None:
-        raise TransientError(f"there is no model at {where} yet", patience=LATE)
+        text = f"there is no model at {where} yet"
+        raise TransientError(text, patience=LATE, cure=_WRITTEN_ELSEWHERE)
     if not model.size:
         raise PermanentError(f"the model at {where} is empty")
     return model

@@ -235,6 +235,7 @@ class JobState:
     details: str = ""
     results: Mapping[str, SignedBlob] = field(default_factory=dict)
     """Output name -> where it is, signed for reading; signed afresh at each look."""
+    cure: str = ""  #: what a person can do about a failure, where that is known
 
 
 class TrainingService(Protocol):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from shared.context import Context
+from shared.context import Context, log
 from shared.core.endpoint import Endpoint
 from shared.core.facts import LEAST_TRIES, Fact, Overtaken, StepRefused
 from shared.core.head import Head, Proven, head_id, promoted, released, settled
@@ -48,8 +48,8 @@ class PromotionSteps:
         self._still_there(run)
         try:
             operation = serving.restore(run.goal)
-        except OutcomeUnknown:
-            return self._perhaps_sent(endpoint)
+        except OutcomeUnknown as exc:
+            return self._perhaps_sent(run, endpoint, exc)
         return UpdateSent(operation=operation)
 
     def _still_there(self, run: Run) -> None:
@@ -80,8 +80,8 @@ class PromotionSteps:
             return _nothing_left(run)
         try:
             operation = serving.restore(way_back)
-        except OutcomeUnknown:
-            return self._perhaps_sent(endpoint)
+        except OutcomeUnknown as exc:
+            return self._perhaps_sent(run, endpoint, exc)
         except (PermanentError, TransientError) as exc:
             if not preparing or self._worth_repeating(run, exc):
                 raise
@@ -126,11 +126,12 @@ class PromotionSteps:
             case Verdict.UNCHANGED:
                 if promotion.resent < (_RESENDS if not promotion.certain else _doubtful(run, look)):
                     return UpdateLost()
+                why = f"{judged.why}{_answered(promotion)}"
                 if run.origin.repeats:
-                    return _not_set_again(judged.why)
-                return StayedUnchanged(judged.why, can_return=promotion.way_back is not None)
+                    return _not_set_again(why)
+                return StayedUnchanged(why, can_return=promotion.way_back is not None)
             case Verdict.BROKEN:
-                return ModelBroke(judged.why)
+                return ModelBroke(f"{judged.why}{_answered(promotion)}")
 
     def _judge_return(self, run: Run, endpoint: Endpoint, look: Look) -> Fact | None:
         promotion = _promotion(run)
@@ -148,7 +149,7 @@ class PromotionSteps:
                 self._release(run, endpoint)
                 return Returned(judged.why)
             case _:
-                return self._not_returned(run, endpoint, judged.why)
+                return self._not_returned(run, endpoint, f"{judged.why}{_answered(promotion)}")
 
     def _case(self, run: Run, endpoint: Endpoint) -> Case:
         promotion = _promotion(run)
@@ -234,16 +235,23 @@ class PromotionSteps:
             head = released(stored.record, run.run_id)
             self.context.ledger.put_head(head_id(endpoint.update), head, stored.etag)
 
-    def _perhaps_sent(self, endpoint: Endpoint) -> Fact | None:
+    def _perhaps_sent(self, run: Run, endpoint: Endpoint, exc: OutcomeUnknown) -> Fact | None:
+        name = endpoint.name
+        log.warning("run %s: whether %s took the update is not known: %s", run.run_id, name, exc)
         if not endpoint.shows:
             return None  # no look could tell: the claim's lease is the time it has to land
-        return UpdateSent(certain=False)
+        return UpdateSent(certain=False, said=str(exc))
 
 
 def _waiting(look: Look, judged: Judgement) -> NotYetLive:
     # What answers while the service is at work on an update is not what it will lead to.
     pending = look.progress is Progress.PENDING
     return NotYetLive(None if pending else look.probe, judged.looks)
+
+
+def _answered(promotion: Promotion) -> str:
+    """Return what the service answered to an update that it did not confirm, for a reason."""
+    return f" (the update was answered: {promotion.said})" if promotion.said else ""
 
 
 def _doubtful(run: Run, look: Look) -> int:

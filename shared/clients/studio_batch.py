@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from shared.clients.http import Answer
 from shared.clients.studio_call import StudioCall
+from shared.clients.studio_codes import cure_in
 from shared.clients.studio_errors import StudioRefused, explained, read_refusal, sort_refusal
 from shared.clients.studio_references import (
     keyed_reference,
@@ -204,4 +205,5 @@ def _state(answer: Answer, clean: Cleaner) -> JobState:
         shown = clean(repr(status))[:_LONGEST_SHOWN]
         raise TransientError(f"look at job: no known status in the answer: {shown}")
     details = clean(str(told.get("Details") or ""))[:_LONGEST_DETAILS]
-    return JobState(known, details, read_results(told.get("Results")))
+    cure = cure_in(details) if known is JobStatus.FAILED else ""
+    return JobState(known, details, read_results(told.get("Results")), cure)

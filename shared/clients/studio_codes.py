@@ -13,6 +13,7 @@ an error that is in no row counts by its status.
   Only GetWorkspaceFailed is final: where no workspace was found, nothing was changed in it.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -85,6 +86,8 @@ STATUSES: Final = {
 #: (studio-classic §3).
 PASSING: Final = ("URL of the retraining model is invalid",)
 _MOST_CURES: Final = 2
+#: What may be a code in a sentence: words written together, each with a capital.
+_IN_WORDS: Final = re.compile(r"\b[A-Z][a-z]+(?:[A-Z][A-Za-z]*)+\b")
 _SERVER_ERROR: Final = 500
 
 _MEANINGS: Final = {
@@ -126,3 +129,13 @@ def likely_cure(status: int, code: str, details: Iterable[str], words: str) -> s
     if found:
         return "; ".join(found[:_MOST_CURES])
     return _OF_CLASSES.get(code) or cures.STATUSES.get(status, "")
+
+
+def cure_in(words: str) -> str:
+    """Return the likely cures of a failure that is told in words alone, or an empty text.
+
+    Codes stand among the words there: a failed job's details have them (studio-classic §1.4).
+    """
+    codes = _IN_WORDS.findall(words)
+    named = next((code for code in codes if code in _OF_CLASSES), "")
+    return likely_cure(0, named, codes, words)

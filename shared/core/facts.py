@@ -151,6 +151,7 @@ class StepDelayed:
     next_look: datetime
     patience: timedelta  #: with this way of failing
     step_patience: timedelta = timedelta()  #: with the step, however it fails
+    cure: str = ""  #: what a person can do about it, where that is known
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Wait, or park once the patience is over."""
@@ -165,8 +166,10 @@ class StepDelayed:
         count = was.count + 1 if was else 1
         long = at - cause_since >= self.patience or at - since >= longest
         if long and count >= LEAST_TRIES:
-            advice = "see whether the service is up and reachable, then retry the run"
-            return _parked(run, f"gave up after {at - since}: {self.reason}", advice, at)
+            cure = self.cure or "see whether the service is up and reachable"
+            tried = timedelta(seconds=(at - since) // timedelta(seconds=1))
+            reason = f"gave up after {tried}: {self.reason}"
+            return _parked(run, reason, f"{cure}, then retry the run", at)
         trouble = Trouble(
             since=since,
             cause_since=cause_since,

@@ -16,6 +16,7 @@ UNSENT: Final[dict[str, object]] = {
     "certain": True,
     "looks": NO_LOOKS,
     "operation": None,
+    "said": "",
 }
 
 
@@ -49,13 +50,15 @@ class UpdateSent:
 
     certain: bool = True
     operation: str | None = None
+    said: str = ""  #: the service's own answer, where it did not confirm the update
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Start looking."""
         phase = run.phase if run.phase is Phase.RETURNING else Phase.VERIFYING
-        sent = {**UNSENT, "sent_at": at, "certain": self.certain}
+        sent = {**UNSENT, "sent_at": at, "certain": self.certain, "said": self.said}
         sent["operation"] = self.operation
-        return with_promotion(run, phase, at, "", {**sent, "ever_sent": True})
+        note = f"the update was not confirmed: {self.said}" if self.said else ""
+        return with_promotion(run, phase, at, note, {**sent, "ever_sent": True})
 
 
 @dataclass(frozen=True, slots=True)

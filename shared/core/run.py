@@ -156,6 +156,7 @@ class Promotion(Value):
     looks: Looks = NO_LOOKS  #: every look since the update was sent
     ever_sent: bool = False  #: whether the endpoint may have taken an update of this run
     operation: str | None = None  #: the service's own name for the update, where it gives one
+    said: str = ""  #: its own answer to an update that it did not confirm
     returning_to: Literal["rolled_back", "unchanged", "start", "judged", "trained"] | None = None
     """Where the run goes once the old model serves again: to an end, on to its own update
     (start), or back to what must be done anew ahead of it."""

@@ -1,0 +1,367 @@
+"""Every row of the runbook's tables: what it tells an operator to look for is what a run says."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from azure.core.exceptions import HttpResponseError
+
+from local.studio import InstantTrainer
+from shared.clients.blob_errors import classify
+from shared.clients.http import Answer
+from shared.core.run import Phase, Run, WayBack
+from shared.endpoints import Command, Endpoints
+from tests.fakes.world import MODELS, RESOURCE
+from tests.unit.filed import Filed
+from tests.unit.test_last_good import gone, no_setting, no_yaml, typo
+from tests.unit.test_promotion_regressions import READ_BACK, REFRESH
+from tests.unit.test_retry_gate import park_verifying, tightened
+from tests.unit.test_web_services import NewService
+from tests.unit.worlds import Observed, refused
+
+BOOK: Final = Path(__file__).parents[2] / "docs" / "runbook.md"
+ALLOW: Final = {"pipeline": {"gate": {"first_model": "allow"}}}
+HOUR: Final = timedelta(hours=1)
+_CODE: Final = re.compile(r"`([^`]+)`")
+Provoke = Callable[[], tuple[Observed, Run]]
+
+
+def table(heading: str) -> dict[str, list[str]]:
+    """Return the rows of the table under a heading: first cell -> the others."""
+    text = BOOK.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| ")]
+    cells = [[cell.strip() for cell in row] for row in rows[1:] if set(row[0].strip()) != {"-"}]
+    return {first: rest for first, *rest in cells}
+
+
+def looked_for(cell: str) -> list[str]:
+    """Return what a cell says to look for: each code, and a status beside it."""
+    return [*_CODE.findall(cell), *re.findall(r"HTTP \d+", cell)]
+
+
+def settled(world: Observed) -> tuple[Observed, Run]:
+    return world, world.until_settled(world.start(), ticks=300)
+
+
+def wrong_key() -> tuple[Observed, Run]:
+    world = Observed()
+    world.environment["TRAINING_KEY"] = "b2xkLWtleS1vZi1hbm90aGVyLWVuZHBvaW50"
+    world.restart()
+    return settled(world)
+
+
+def wrong_input() -> tuple[Observed, Run]:
+    return settled(Observed(config={"training": {"inputs": {"inptu1": "{data}"}}}))
+
+
+def wrong_output() -> tuple[Observed, Run]:
+    return settled(Observed(config={"training": {"outputs": {"Output1": "model.ilearner"}}}))
+
+
+def wrong_resource() -> tuple[Observed, Run]:
+    return settled(Observed(config={"endpoint": {"resource": "Nothing [trained model]"}}))
+
+
+def other_region() -> tuple[Observed, Run]:
+    world = Observed()
+    world.script(
+        "PATCH", "/production", refused(500, "GetWorkspaceFailed", "Internal error."), None
+    )
+    return settled(world)
+
+
+def away() -> tuple[Observed, Run]:
+    world = Observed()
+    world.script("POST", "/jobs", Answer(503, {}, b"Service Unavailable"), None)
+    return settled(world)
+
+
+def held() -> tuple[Observed, Run]:
+    world = Observed()
+    for number in range(2):
+        content = b"a,b,label\n5,6,%d\n7,8,0\n" % number
+        world.until(world.next_run(f"{number}.csv", content), Phase.PROMOTED)
+    hand = Endpoints(world.intake._context, world.intake)
+    back = hand.rollback("sample", "production", (), None, Command(by="boss"))
+    world.until(back, Phase.PROMOTED)
+    return world, world.until_settled(world.next_run("3.csv", b"a,b,label\n9,9,1\n1,1,0\n"))
+
+
+def other_storage(*, told_late: bool) -> tuple[Observed, Run]:
+    world = NewService()
+    if not told_late:
+        world.service.definition["properties"]["storageAccount"] = {"name": "other"}
+        return settled(world)
+    words = "The StorageAccount cannot be changed. Currently configured name = 'other'."
+    body = (
+        '{"error": {"code": "BadRequest", "message": "The request is invalid.", "details": '
+        f'[{{"code": "CannotChangeStorageAccount", "message": "{words}"}}]}}}}'
+    )
+    world.script(
+        "PATCH", world.service.path.partition("?")[0], Answer(400, {}, body.encode()), None
+    )
+    return settled(world)
+
+
+def no_rights() -> tuple[Observed, Run]:
+    world = NewService()
+    world.studio.switches.roles = False
+    return settled(world)
+
+
+def no_model_of_ours() -> tuple[Observed, Run]:
+    world = Observed()
+    world.until(world.start(), Phase.PROMOTED)
+    first = InstantTrainer().train({"input1": b"a,b,label\n0,0,0\n"}, {}, label=None)
+    other = world.blobs.put("azure-webjobs-secrets", "host.json", first.model)
+    known = world.head().resource(RESOURCE).model_copy(update={"baseline": WayBack(model=other)})
+    head = world.head().model_copy(update={"resources": {RESOURCE: known}})
+    (name,) = [name for name in world.documents.rows if name.startswith("heads/")]
+    world.damage(name, head.model_dump_json().encode())
+    hand = Endpoints(world.intake._context, world.intake)
+    back = hand.rollback("sample", "production", (), "baseline", Command(by="boss"))
+    return world, world.until_settled(back)
+
+
+def no_way_back() -> tuple[Observed, Run]:
+    world = Observed()
+    for wire in (READ_BACK, REFRESH):
+        world.script(*wire, refused(404, "NotFound", "x"), times=None)
+    return settled(world)
+
+
+def an_old_file() -> tuple[Observed, Run]:
+    world = Observed()
+    run = world.until(world.start(), Phase.TRAINING)
+    world.clock.move(-HOUR)
+    world.blobs.put(MODELS, f"runs/sample/{run.run_id}/1/model.ilearner", b"of an earlier job")
+    world.clock.move(HOUR)
+    finished = b'{"StatusCode": "Finished", "Results": {}}'
+    world.script("GET", f"/jobs/{run.job}", Answer(200, {}, finished), None)
+    world.idle(HOUR)  # the service has nothing more to write
+    return world, world.now_of(run)
+
+
+def never_back() -> tuple[Observed, Run]:
+    world = Observed()
+    world.script("POST", "/refresh", refused(500, "InternalError", "Who knows."), times=None)
+    world.upload(content=b"hello,label\n1,0\n2,1\n")
+    return world, world.until_settled(world.deliver()[0], ticks=100)
+
+
+def judged_by_another_gate() -> tuple[Observed, Run]:
+    world = Observed(config=ALLOW)
+    for wire in (READ_BACK, REFRESH):
+        world.script(*wire, refused(404, "NotFound", "x"), times=None)
+    run = park_verifying(world, world.start)
+    tightened(world)
+    world.orders.retry(run.run_id)
+    return world, world.until_settled(run)
+
+
+def no_key() -> tuple[Observed, Run]:
+    world = Observed()
+    del world.environment["TRAINING_KEY"]
+    world.restart()
+    return settled(world)
+
+
+PARKED: Final[dict[str, Provoke]] = {
+    "Unauthorized": wrong_key,
+    "InvalidInputNames": wrong_input,
+    "InvalidOutputOverrideName": wrong_output,
+    "has no updatable resource": wrong_resource,
+    "GetWorkspaceFailed": other_region,
+    "gave up after": away,
+    "is held since": held,
+    "CannotChangeStorageAccount": lambda: other_storage(told_late=True),
+    "not the service's own": lambda: other_storage(told_late=False),
+    "AuthorizationFailed": no_rights,
+    "is no model of this app": no_model_of_ours,
+    "could be put back": no_way_back,
+    "there is no model of this job at": an_old_file,
+    "the old model does not serve again": never_back,
+    "the configuration changed since this model was judged": judged_by_another_gate,
+    "app setting": no_key,
+}
+ROWS: Final = table("A run is parked")
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_parked_run_says_what_the_runbook_tells_to_look_for_and_the_cure(
+    row: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, *others = looked_for(row)
+    _, run = PARKED[first]()
+    assert run.phase is Phase.PARKED, run.reason
+    reason, advice = str(run.reason), str(run.advice)
+    for one in (first, *others):
+        assert one in reason
+        assert one in caplog.text
+    told, cure = f"{reason} {advice}", ROWS[row][-1]
+    for named in _CODE.findall(cure):
+        assert named.strip("{}") in told or named.startswith("https://")
+    for verb in ("retry", "cancel"):
+        assert verb in told or verb not in cure
+
+
+def test_no_row_of_the_runbook_is_left_out() -> None:
+    assert {looked_for(row)[0] for row in ROWS} == set(PARKED)
+
+
+@pytest.mark.parametrize(
+    ("provoke", "code", "words", "cure"),
+    [
+        (wrong_input, "InvalidInputNames", "Invalid service input name(s)", "training.inputs"),
+        (other_region, "GetWorkspaceFailed", "Internal error.", "endpoints[].update"),
+        (wrong_key, "ScoreRequestUnauthorized", "Invalid credentials", "training.api_key"),
+        (no_rights, "AuthorizationFailed", "(HTTP 403)", "Contributor"),
+        (
+            lambda: other_storage(told_late=True),
+            "CannotChangeStorageAccount",
+            "Currently configured",
+            "ModelsStorage must be",
+        ),
+    ],
+)
+def test_the_code_comes_first_then_the_words_then_the_cure(
+    provoke: Provoke, code: str, words: str, cure: str
+) -> None:
+    reason = str(provoke()[1].reason)
+    assert reason.index(code) < reason.index(words) < reason.index(cure)
+
+
+def test_a_run_that_waits_says_the_same_while_it_is_tried_again() -> None:
+    world = Observed()
+    world.environment["TRAINING_KEY"] = "b2xkLWtleS1vZi1hbm90aGVyLWVuZHBvaW50"
+    world.restart()
+    waiting = world.start()
+    assert waiting.trouble is not None
+    assert waiting.trouble.reason.startswith("create job: Unauthorized, ")
+    assert "training.api_key" in waiting.trouble.reason
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ({"error": {"code": "BrandNewFault", "message": "m"}}, "BrandNewFault: m"),
+        ({"code": "ResourceNotFound", "message": "m"}, "ResourceNotFound: m"),
+        ({"Error": {"Code": "Upper", "Message": "m"}}, "Upper: m"),
+        (
+            {"odata.error": {"code": "Request_X", "message": {"lang": "en", "value": "m"}}},
+            "Request_X: m",
+        ),
+        ({"error": "invalid_client", "error_description": "AADSTS7000215: m"}, "invalid_client: A"),
+        (
+            {
+                "error": {
+                    "code": "UserError",
+                    "message": "m",
+                    "additionalInfo": [
+                        {
+                            "type": "InnerError",
+                            "info": {"value": {"code": "A", "innerError": {"code": "Deepest"}}},
+                        }
+                    ],
+                }
+            },
+            "UserError, A, Deepest: m",
+        ),
+        ({"error": {"code": "A", "message": "m", "innererror": {"code": "B"}}}, "A, B: m"),
+        ({"error": {"code": "key c2VjcmV0LXRyYWluaW5nLWtleQ==", "message": "m"}}, "key ***: m"),
+    ],
+)
+def test_a_code_that_no_contract_knows_is_shown_as_it_came(
+    body: dict[str, Any], shown: str
+) -> None:
+    world = Observed()
+    world.environment["TRAINING_KEY"] = "c2VjcmV0LXRyYWluaW5nLWtleQ=="
+    world.restart()
+    answer = Answer(400, {}, json.dumps(body).encode())
+    world.script("POST", "/jobs", answer, None)
+    _, run = settled(world)
+    assert str(run.reason).startswith(f"create job: {shown}")
+
+
+def test_an_update_that_is_answered_by_an_error_keeps_the_services_code() -> None:
+    world = Observed()
+    broken = refused(500, "InternalError", "The update failed: UpdateWebServiceResourceFailed.")
+    world.script("PATCH", "/production", broken, None)
+    _, run = settled(world)
+    assert run.phase is Phase.UNCHANGED
+    assert "InternalError: The update failed" in str(run.reason)
+
+
+def test_a_job_that_failed_says_the_cure_of_the_code_among_its_details() -> None:
+    world = Observed(config={"training": {"attempts": 1}})
+    run = world.until(world.start(), Phase.TRAINING)
+    words = "FailedToEvaluateRScript: R_tryEval: return error, Error code: LibraryExecutionError"
+    failed = f'{{"StatusCode": "Failed", "Details": "{words}"}}'.encode()
+    world.script("GET", f"/jobs/{run.job}", Answer(200, {}, failed), None)
+    assert "correct the R script" in str(world.until(run, Phase.FAILED).reason)
+
+
+STORAGE: Final = {
+    "holds a lease": (412, "LeaseIdMissing"),
+    "archive tier": (409, "BlobArchived"),
+    "retention policy or a legal hold": (409, "BlobImmutableDueToPolicy"),
+    "a directory, or a blob of another kind": (409, "InvalidBlobType"),
+    "container is being deleted": (409, "ContainerBeingDeleted"),
+}
+WORDS: Final = table("The storage refuses a record")
+
+
+@pytest.mark.parametrize("row", WORDS)
+def test_what_the_storage_refuses_is_said_in_the_runbooks_words_with_its_code(row: str) -> None:
+    (words,) = looked_for(row)
+    status, code = STORAGE[words]
+    error = HttpResponseError("refused")
+    error.status_code, error.error_code = status, code  # type: ignore[attr-defined]
+    said = str(classify(error, "write runs/x", write=True))
+    assert said.index("runs/x") < said.index(code) < said.index(words)
+
+
+def never_sound(world: Filed) -> None:
+    world.documents.rows.pop("configurations/sample")
+    typo(world)
+
+
+def damaged(world: Filed) -> None:
+    world.damage("configurations/sample")
+    typo(world)
+
+
+def no_pipelines(world: Filed) -> None:
+    world.write("x: 1\n")
+
+
+FILES: Final[dict[str, tuple[Callable[[Filed], None], ...]]] = {
+    "goes on by its last good configuration, of": (typo,),
+    "has no earlier configuration, and opens no runs until corrected": (never_sound,),
+    "its last good configuration is not understood": (damaged,),
+    "is not plain YAML": (no_yaml, gone, no_pipelines, no_pipelines),
+    "app setting": (no_setting,),
+}
+TROUBLES: Final = table("A pipeline has an error in the file")
+
+
+@pytest.mark.parametrize("row", TROUBLES)
+def test_health_says_of_a_file_with_an_error_what_the_runbook_tells_to_look_for(
+    row: str, tmp_path: Path
+) -> None:
+    looked = [part.strip() for one in looked_for(row) for part in re.split("…|<time>", one)]
+    looked = [part for part in looked if part]
+    spoils = FILES[looked[0]]
+    if len(spoils) == 1:
+        spoils *= len(looked)
+    for spoil, words in zip(spoils, looked, strict=True):
+        folder = tmp_path / words.strip(":").replace(" ", "-")
+        folder.mkdir()
+        world = Filed(folder=folder)
+        world.intake.activate()
+        spoil(world)
+        assert words in world.told()
