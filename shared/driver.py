@@ -8,7 +8,7 @@ from typing import Final
 from shared.context import Context, log
 from shared.core.blobs import BlobVersion
 from shared.core.facts import Fact, GivenUp, StepDelayed, StepRefused
-from shared.core.job_facts import JobCreated, JobStarted
+from shared.core.job_facts import JobCreated, JobStarted, OutputSeen
 from shared.core.machine import Command, apply, next_command
 from shared.core.pipeline import Pipeline
 from shared.core.promotion_facts import NotYetLive, UpdateSent
@@ -33,6 +33,7 @@ from shared.turns import Turns
 
 #: More than the longest way from received to verifying; a bound, not a budget.
 _MOST_STEPS: Final = 20
+_AT_ONCE: Final = timedelta()
 #: Steps are begun for this long in one call, so that the last one ends in time.
 _BEGIN_FOR: Final = timedelta(seconds=60)
 
@@ -89,19 +90,50 @@ class Driver:
             found = self._context.ledger.run(run.run_id)
             return found.record if found else run
 
-    def advance(self, run_id: str, until: datetime | None = None) -> Run | None:
+    def advance(
+        self,
+        run_id: str,
+        until: datetime | None = None,
+        *,
+        look_from: timedelta | None = None,
+    ) -> Run | None:
         """Take the steps that are due for a run, and return it; None when there is no record.
 
         Args:
             run_id: the run.
             until: when no further step may be begun; by default a minute from now.
+            look_from: the age from which its job may be looked at; None: it may not. The poll
+                looks by the job's age; anybody else needs a reason, such as a new output file:
+                events may come many times.
 
         Raises:
             CorruptRecord: the record is not understood.
             TransientError, OutcomeUnknown: the ledger cannot be read or written now.
         """
         stored = self._context.ledger.run(run_id)
-        return None if stored is None else self._drive(stored, mine=False, until=until)
+        if stored is None:
+            return None
+        run, now = stored.record, self._context.clock.now()
+        if next_command(run, now) is Command.LOOK_AT_JOB:
+            age = now - (run.started_at or run.opened_at)
+            if look_from is None or timedelta() <= age < look_from:
+                return run
+        return self._drive(stored, mine=False, until=until)
+
+    def output_seen(self, stored: Stored[Run], output: BlobVersion) -> Run:
+        """Look at the job of a run that wrote this file, the first time that it is seen.
+
+        Args:
+            stored: the run.
+            output: the file as it is now.
+
+        Returns the run. Safe to repeat: what was seen is in the record. Raises as `advance`.
+        """
+        seen = OutputSeen.of(stored.record, output)
+        if stored.record.phase is not Phase.TRAINING or seen.known_to(stored.record):
+            return stored.record
+        run = self.note(stored, seen)
+        return self.advance(run.run_id, look_from=_AT_ONCE) or run
 
     def take_turn(self, run_id: str) -> Run | None:
         """Let a run that waits take its place, if there is one for it; no service is called.

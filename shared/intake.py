@@ -363,7 +363,11 @@ class Intake:
             log.info("model %s: run %s %s; the file is left alone", name, run_id, why)
             return None
         try:
-            return self.driver.advance(run_id)
+            if stored.record.phase is not Phase.TRAINING:
+                return self.driver.advance(run_id)
+            # The event may be one of many for the same file: only what is new is a reason to look.
+            output = self._context.models.head(self._context.models_container, name)
+            return self.driver.output_seen(stored, output) if output else stored.record
         except RelearnError as exc:
             log.info("run %s: left to the next poll: %s", run_id, exc)
             return stored.record

@@ -131,7 +131,8 @@ class Poll:
         if only is not None:
             due = [marker for marker in turn if marker.run_id in only]
         elif only_new:
-            due = [marker for marker in turn if marker.run_id not in self._looked]
+            new = [marker for marker in turn if marker.run_id not in self._looked]
+            due = [marker for marker in new if self._is_due(marker, began)]
         else:
             due = [marker for marker in turn if self._is_due(marker, began)]
         # Where the last tick had no time for all, the queues had none: now they are first.
@@ -235,17 +236,18 @@ class Poll:
         if queue_of(marker):
             return False  # its queue is brought forward as a whole
         looked = self._looked.get(marker.run_id)
+        limits, started = self._context.limits, time_in(hints, "started")
         if looked is None:
-            return True
+            # Whoever started the job has just looked at it.
+            return started is None or not timedelta() <= now - started < limits.look_every_min
         still = hints.get("phase") in (Phase.PARKED, Phase.AWAITING_APPROVAL)
         if still or marker.run_id in self._unread:
             expires = time_in(hints, "expires")
             return now - looked >= _PARKED_EVERY or (expires is not None and now >= expires)
         if (next_look := time_in(hints, "next_look")) and now < next_look:
             return False
-        if (started := time_in(hints, "started")) is None:
+        if started is None:
             return True
-        limits = self._context.limits
         every = (now - started) / _AGE_PART
         return now - looked >= min(max(every, limits.look_every_min), limits.look_every_max)
 
@@ -301,7 +303,9 @@ class Poll:
             return False
 
     def _advance(self, marker: Marker, until: datetime) -> Run | None:
-        run = self._driver.advance(marker.run_id, until) or self._open(marker, until)
+        soonest = self._context.limits.look_every_min
+        run = self._driver.advance(marker.run_id, until, look_from=soonest)
+        run = run or self._open(marker, until)
         if run and not run.phase.ended and (hints := hints_of(run)) != marker.hints:
             self._context.ledger.hint(marker, hints)
         return run

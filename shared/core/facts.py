@@ -27,6 +27,7 @@ from shared.core.job_facts import (
     JobStarted,
     JobStopped,
     JobTooOld,
+    OutputSeen,
 )
 from shared.core.promotion_facts import (
     EndpointReserved,
@@ -218,6 +219,7 @@ Fact = (
     | JobStopped
     | JobCancelled
     | JobTooOld
+    | OutputSeen
     | TurnTaken
     | StillWaiting
     | Judged

@@ -214,6 +214,7 @@ class Run(Recorded):
     job_at: AwareDatetime | None = None  #: when the job was made; its signed URLs age from then
     started_at: AwareDatetime | None = None
     ended_attempts: tuple[Ended, ...] = ()
+    outputs_seen: tuple[str, ...] = ()  #: digests of files that this attempt was seen to write
     inputs: dict[str, BlobVersion] = Field(default_factory=dict)
     """Input name -> blob, where it is not simply the newest of the manifest."""
     model: BlobVersion | None = None
