@@ -17,6 +17,7 @@ from shared.drift import keep_watch
 from shared.errors import (
     ConfigError,
     Conflict,
+    EndpointBusy,
     OutcomeUnknown,
     PermanentError,
     RelearnError,
@@ -96,6 +97,7 @@ class Driver:
         until: datetime | None = None,
         *,
         look_from: timedelta | None = None,
+        free: bool = False,
     ) -> Run | None:
         """Take the steps that are due for a run, and return it; None when there is no record.
 
@@ -105,6 +107,8 @@ class Driver:
             look_from: the age from which its job may be looked at; None: it may not. The poll
                 looks by the job's age; anybody else needs a reason, such as a new output file:
                 events may come many times.
+            free: whether the endpoint that it waits for is free now, so that it need not wait
+                for its next look.
 
         Raises:
             CorruptRecord: the record is not understood.
@@ -118,7 +122,7 @@ class Driver:
             age = now - (run.started_at or run.opened_at)
             if look_from is None or timedelta() <= age < look_from:
                 return run
-        return self._drive(stored, mine=False, until=until)
+        return self._drive(stored, mine=False, until=until, free=free)
 
     def output_seen(self, stored: Stored[Run], output: BlobVersion) -> Run:
         """Look at the job of a run that wrote this file, the first time that it is seen.
@@ -201,6 +205,7 @@ class Driver:
             patience or limits.patience,
             step_patience=limits.patience,
             cure=error.cure,
+            waits_for=error.endpoint if isinstance(error, EndpointBusy) else "",
         )
 
     def _drive(
@@ -212,6 +217,7 @@ class Driver:
         until: datetime | None = None,
         steps: int = _MOST_STEPS,
         told: bool = False,
+        free: bool = False,
     ) -> Run:
         until = until or self._context.clock.now() + _BEGIN_FOR
         learned: Fact | None = None
@@ -221,7 +227,8 @@ class Driver:
             if now > until and not mine:
                 break
             command = next_command(stored.record, now)
-            if command is Command.NOTHING or (not mine and self._must_wait(stored, now)):
+            waits = not mine and self._must_wait(stored, now, free=free)
+            if command is Command.NOTHING or waits:
                 break
             if command.acts and not mine:
                 stored, mine = self._claim(stored, command), True
@@ -267,10 +274,13 @@ class Driver:
         if endpoint is not None and command in (Command.UPDATE_ENDPOINT, Command.RETURN_ENDPOINT):
             keep_watch(self._context, run, endpoint, endpoint.within)
 
-    def _must_wait(self, stored: Stored[Run], now: datetime) -> bool:
+    def _must_wait(self, stored: Stored[Run], now: datetime, *, free: bool) -> bool:
         run = stored.record
-        held = run.claim is not None and stored.age < self._context.limits.lease
-        return held or (run.trouble is not None and now < run.trouble.next_look)
+        if run.claim is not None and stored.age < self._context.limits.lease:
+            return True
+        if run.trouble is None or now >= run.trouble.next_look:
+            return False
+        return not (free and run.trouble.waits_for)
 
     def _claim(self, stored: Stored[Run], command: Command) -> Stored[Run]:
         # The claim is the fence: of two workers that decided alike, one may act (design rule 4).

@@ -17,6 +17,7 @@ from shared.core.names import pipeline_of
 from shared.core.run import Phase, Run
 from shared.drift import Drift
 from shared.due_times import DueTimes
+from shared.endpoint_turns import EndpointTurns
 from shared.endpoints import Endpoints
 from shared.errors import (
     Conflict,
@@ -70,6 +71,7 @@ class Poll:
         self._containers = Containers(context)
         self._unread: set[str] = set()
         self._queues = Queues(context, self._look)
+        self._turns = EndpointTurns(context)
 
     def tick(self) -> Heartbeat:
         """Advance every open run that is due, within the tick's budget.
@@ -95,6 +97,7 @@ class Poll:
             gathered, opened = 0, self._driver.opened
             more = self._round(gathers, "", only_new=True)
             looked, last_round = looked + more.looked, more
+        self._go_on_at_endpoints(gathers)
         if (now := self._context.clock.now()) < until:
             # A part of the tick: those due besides wait for the next, and the runs need not.
             self._drift.check(min(until, now + self._context.limits.tick / 4))
@@ -125,6 +128,8 @@ class Poll:
         began = self._context.clock.now()
         markers = list(self._context.ledger.open_runs())
         queues = [] if only_new or only is not None else self._queues.found(markers)
+        if only is None:  # another timer's runs were opened a moment ago
+            self._turns.found(markers)
         turn = [m for m in markers if m.run_id > resume] + [
             m for m in markers if m.run_id <= resume
         ]
@@ -163,7 +168,7 @@ class Poll:
             lambda: now() < until,
             self._context.limits.at_once,
             group_of=host_of,
-            suspect=lambda item: isinstance(item, Marker) and "next_look" in item.hints,
+            suspect=lambda item: isinstance(item, Marker) and _failed(item),
             spend=lambda: now() < half,
         )
 
@@ -202,6 +207,19 @@ class Poll:
                 self._driver.advance(run_id, until)
             except RelearnError as exc:
                 log.info("run %s goes on at the next tick: %s", run_id, exc)
+
+    def _go_on_at_endpoints(self, until: datetime) -> None:
+        """Have the next run of each endpoint that is free go on, until one has it or none waits."""
+        clock = self._context.clock
+        while clock.now() < until and (following := self._turns.next()):
+            Lanes(
+                following,
+                self._service_of,
+                lambda marker: self._look(marker, until, free=True).well,
+                lambda: clock.now() < until,
+                self._context.limits.at_once,
+                group_of=host_of,
+            ).run()
 
     def until(self) -> datetime:
         """Return when nothing more may be begun in the present invocation."""
@@ -251,16 +269,16 @@ class Poll:
         every = (now - started) / _AGE_PART
         return now - looked >= min(max(every, limits.look_every_min), limits.look_every_max)
 
-    def _look(self, marker: Marker, until: datetime) -> Looked:
+    def _look(self, marker: Marker, until: datetime, *, free: bool = False) -> Looked:
         self._looked[marker.run_id] = self._context.clock.now()
         self._unread.discard(marker.run_id)
         try:
             if self._still_running(marker):
                 return Looked(well=True)
-            run = self._advance(marker, until)
+            run = self._advance(marker, until, free=free)
             # Whoever waits for a turn has called no service yet.
-            calm = run is None or run.trouble is None or run.phase is Phase.WAITING
-            return Looked(calm, run)
+            trouble = None if run is None or run.phase is Phase.WAITING else run.trouble
+            return Looked(trouble is None or bool(trouble.waits_for), run)
         except RecordHeld as exc:  # neither the service nor the storage is to blame
             log.warning("run %s cannot be advanced now: %s", marker.run_id, exc)
         except (TransientError, OutcomeUnknown) as exc:
@@ -302,9 +320,9 @@ class Poll:
         except Exception:  # noqa: BLE001 -- the driver meets it again, and keeps it in the record
             return False
 
-    def _advance(self, marker: Marker, until: datetime) -> Run | None:
+    def _advance(self, marker: Marker, until: datetime, *, free: bool = False) -> Run | None:
         soonest = self._context.limits.look_every_min
-        run = self._driver.advance(marker.run_id, until, look_from=soonest)
+        run = self._driver.advance(marker.run_id, until, look_from=soonest, free=free)
         run = run or self._open(marker, until)
         if run and not run.phase.ended and (hints := hints_of(run)) != marker.hints:
             self._context.ledger.hint(marker, hints)
@@ -332,3 +350,8 @@ class Poll:
     def _forget(self, open_runs: set[str]) -> None:
         self._looked = {run: at for run, at in self._looked.items() if run in open_runs}
         self._unread &= open_runs
+
+
+def _failed(marker: Marker) -> bool:
+    """Whether the last step of a run failed; one that waits for its turn has called nobody."""
+    return "next_look" in marker.hints and "waits_for" not in marker.hints

@@ -123,6 +123,7 @@ class Trouble(Value):
     cause_count: int = 1  #: how often it failed in the present way
     reason: str
     next_look: AwareDatetime
+    waits_for: str = ""  #: the endpoint record that another run has, where it only waits its turn
 
 
 class Ended(Value):
