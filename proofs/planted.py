@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from proofs.bug import Bug
+from proofs.planted_events import EVENTS
 from proofs.planted_turns import TURNS
 from proofs.trial import Effort, Outcome, Violation, again
 
 ROOT: Final = Path(__file__).parents[1]
-_COPIED: Final = ("shared", "functions", "local", "tests", "proofs")
+_COPIED: Final = ("shared", "functions", "local", "tests", "proofs", "docs")
 _FILES: Final = (
     "function_app.py",
     "host.json",
@@ -568,6 +569,7 @@ BUGS: Final = (
         ("tests/unit/test_search.py",),
     ),
     *TURNS,
+    *EVENTS,
 )
 
 

@@ -7,6 +7,7 @@ between any two writes is finished by the poll or by the event's next delivery.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from shared.configuration import Configuration
 from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
-from shared.core.pipeline import Pipeline
+from shared.core.pipeline import PIPELINE_NAME, Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.driver import Driver
 from shared.errors import CorruptRecord, RelearnError, TransientError
@@ -81,7 +82,19 @@ class Intake:
         self._gathering = Gathering(context, self._opening)
         self.backfill: Final = Backfill(context, pipelines, self.asked.newest_data, self._take_old)
         self._newness = Newness(context, started_at, self.backfill)
+        self._newness.known([*configuration.pipelines, *configuration.broken], started_at)
         self._strays = Strays(context, self.catalogue, self.active_since, self._gathering.keep)
+
+    def take(self, configuration: Configuration, changed_at: datetime, news_from: datetime) -> None:
+        """Go by a pipelines file that was changed while the app runs; nothing is asked or stored.
+
+        Args:
+            configuration: what the file says now.
+            changed_at: since when it may say so, by the clock of this process.
+            news_from: what was written since then is news to pipelines that are new in it.
+        """
+        self._newness.known([*configuration.pipelines, *configuration.broken], news_from)
+        self.last_good.take(configuration, changed_at)
 
     def gather(self, until: datetime, begin_with: Mapping[str, str]) -> Gathered:
         """Open the runs that what landed before may have now; none of them is advanced.
@@ -122,8 +135,9 @@ class Intake:
         if not wanted and self.last_good.incomplete:
             raise TransientError(f"blob {name}: the pipeline that it is for may not be known now")
         if not wanted:
-            reading, lacking = self.catalogue.only_reading(name), self.last_good.lacking
-            self._newness.say_once(_no_run_for(name, reading, lacking=lacking), name)
+            reading = self.catalogue.only_reading(name)
+            minutes = self._context.limits.found_within if self.last_good.lacking else 0
+            self._newness.say_once(_no_run_for(name, reading, minutes), name)
         return self._receive_for_all(wanted, blob)
 
     def activate(self) -> None:
@@ -133,7 +147,9 @@ class Intake:
             TransientError: storage does not work now.
         """
         self.last_good.refresh()
-        for name in self.catalogue.names():
+        # Also those that have an error: what comes before they are corrected is news to them.
+        broken = [n for n in self.last_good.file.broken if re.fullmatch(PIPELINE_NAME, n)]
+        for name in dict.fromkeys((*self.catalogue.names(), *broken)):
             try:
                 self.active_since(name)
             except CorruptRecord as exc:
@@ -201,7 +217,13 @@ class Intake:
             return None
         if owner := names.owner_of_output(name):
             return self._advance_owner(name, *owner)
-        pipeline = self.catalogue.for_model_by_hand(name)
+        try:
+            pipeline = self.catalogue.for_model_by_hand(name)
+        except PipelineInError as exc:  # no failure of the event: the search finds the model
+            minutes = self._context.limits.found_within
+            told = f"To do: correct the file; it will be found within {minutes} minutes of that"
+            self._newness.say_once(f"model {name} is left alone for now: {exc}. {told}", name)
+            return None
         if pipeline is None:
             self._newness.say_once(
                 f"model {name} belongs to no run; to promote a model by hand, put it at "
@@ -373,11 +395,13 @@ class Intake:
             return stored.record
 
 
-def _no_run_for(name: str, reading: Sequence[str], *, lacking: bool) -> str:
-    if not reading and lacking:
+def _no_run_for(name: str, reading: Sequence[str], minutes: int) -> str:
+    """Return why a blob opens no run; with `minutes` where the file has an error."""
+    if not reading and minutes:
         return (
             f"blob {name} opens no run now: the pipelines file has an error (GET "
-            "/api/health/details lists it), and the pipeline that it is for may not be known"
+            "/api/health/details lists it), and the pipeline that it is for may not be known. "
+            f"To do: correct the file; the blob will be found within {minutes} minutes of that"
         )
     if not reading:
         return f"blob {name} matches no pipeline: it is left alone"

@@ -73,15 +73,18 @@ class Poll:
         self._queues = Queues(context, self._look)
         self._turns = EndpointTurns(context)
 
-    def tick(self) -> Heartbeat:
+    def tick(self, until: datetime | None = None) -> Heartbeat:
         """Advance every open run that is due, within the tick's budget.
 
         A run that cannot be advanced is logged and the rest goes on.
 
+        Args:
+            until: when nothing more may be begun; None: as long as a tick may take.
+
         Raises:
             TransientError: the open runs cannot be listed now.
         """
-        until = self.until()
+        until = until or self.until()
         self._intake.activate()
         last = self._last_tick()
         self._gather_next = last.record.gather_next if last else {}
