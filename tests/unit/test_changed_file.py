@@ -188,7 +188,9 @@ def test_a_change_of_a_file_that_it_names_counts_as_one_of_its_own(world: Live) 
         assert one.endpoint.verify.rows == rows
 
 
-@pytest.mark.parametrize("spoil", [typo, no_setting, no_probe, no_yaml, gone], ids=str)
+@pytest.mark.parametrize(
+    "spoil", [typo, no_setting, no_probe, no_yaml, gone], ids=lambda one: one.__name__
+)
 def test_a_broken_change_stops_nothing_and_names_what_is_wrong(
     world: Live, spoil: Change, caplog: pytest.LogCaptureFixture
 ) -> None:
