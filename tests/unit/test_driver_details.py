@@ -292,7 +292,7 @@ def test_a_marker_that_is_behind_a_parked_run_is_renewed_and_the_run_reported_ag
     one = world.start()
     ledger, driver = world.intake._context.ledger, world.intake.driver
     caplog.clear()
-    driver.advance(one.run_id)
+    driver.advance(one.run_id, look_from=timedelta())
     assert caplog.text == ""  # its marker says so: all was reported
     ledger.mark_open(one.run_id, {"phase": "told"})
     driver.advance(one.run_id)
@@ -326,7 +326,7 @@ def test_a_roll_out_is_told_once_of_each_delivery_that_is_settled() -> None:
         fleet.clock.move(30 * SECOND)
         fleet.studio.work()
         for marker in list(fleet.intake._context.ledger.open_runs()):
-            driver.advance(marker.run_id)
+            driver.advance(marker.run_id, look_from=timedelta())
         if settled := driver.take_settled():
             break
     assert settled == {one.parent for one in fleet.runs() if one.parent}
@@ -344,7 +344,7 @@ def test_a_parked_delivery_is_settled_too() -> None:
         fleet.clock.move(30 * SECOND)
         fleet.studio.work()
         for marker in list(fleet.intake._context.ledger.open_runs()):
-            driver.advance(marker.run_id)
+            driver.advance(marker.run_id, look_from=timedelta())
             settled |= driver.take_settled()
     assert settled == {one.parent for one in fleet.runs() if one.parent}
 

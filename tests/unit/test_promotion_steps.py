@@ -71,11 +71,13 @@ def test_an_update_gives_the_runs_model_and_keeps_the_services_name_for_it() -> 
 def test_an_update_without_an_answer_is_looked_for_where_a_look_can_show_it() -> None:
     step = Step()
     step.endpoint.refuses = OutcomeUnknown("no answer")
-    assert step.steps.update(step.run) == UpdateSent(certain=False)
+    assert step.steps.update(step.run) == UpdateSent(certain=False, said="no answer")
     blind = Step(config={"endpoint": {"verify": None}})
     blind.endpoint.refuses = OutcomeUnknown("no answer")
     shows = blind.world.pipeline.endpoints[0].shows
-    assert blind.steps.update(blind.run) == (UpdateSent(certain=False) if shows else None)
+    assert blind.steps.update(blind.run) == (
+        UpdateSent(certain=False, said="no answer") if shows else None
+    )
 
 
 def test_a_model_that_is_gone_or_another_since_it_was_judged_is_not_sent() -> None:
@@ -301,7 +303,7 @@ def test_a_return_sends_the_best_model_that_is_known() -> None:
     assert step.steps.put_back(step.run) == UpdateSent(operation="op")
     assert step.endpoint.given == [WayBack(model=other)]
     step.endpoint.refuses = OutcomeUnknown("no answer")
-    assert step.steps.put_back(step.run) == UpdateSent(certain=False)
+    assert step.steps.put_back(step.run) == UpdateSent(certain=False, said="no answer")
 
 
 def test_where_nothing_can_be_put_back_a_person_is_told_what_to_do() -> None:
