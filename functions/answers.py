@@ -33,7 +33,7 @@ from shared.pipelines import NoSuchPipeline, NothingToPreview
 from shared.preconditions import Outdated
 
 #: Inner workings of a record, of no use to anybody else.
-HIDDEN: Final = frozenset({"claim", "request", "schema_version", "tie"})
+HIDDEN: Final = frozenset({"claim", "request", "schema_version", "tie", "outputs_seen"})
 _LARGEST_BODY: Final = 64 * 1024
 _OTHER_MARKS: Final = (BOM_UTF16_LE, BOM_UTF16_BE)
 _NUL: Final = b"\x00"  # JSON escapes it, so that it shows another encoding

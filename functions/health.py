@@ -52,7 +52,7 @@ def health(req: func.HttpRequest) -> func.HttpResponse:
     `GET /api/health/details` lists the problems and the parked runs.
     """
     del req
-    built = app_or_problems()
+    built = _as_it_is_now()
     found = _configured(built.problems if isinstance(built, Unusable) else built.found)
     if not isinstance(built, Unusable):
         try:
@@ -73,7 +73,7 @@ def health(req: func.HttpRequest) -> func.HttpResponse:
 def health_details(req: func.HttpRequest) -> func.HttpResponse:
     """Return what `health` does, with every problem and, a page at a time, every parked run."""
     asked = query_of(req, HealthQuery)
-    built = app_or_problems()
+    built = _as_it_is_now()
     found, page = _configured(_listed(built)), IdPage((), None)
     search, listing, of_models = None, None, None
     if not isinstance(built, Unusable):
@@ -99,6 +99,14 @@ def health_details(req: func.HttpRequest) -> func.HttpResponse:
         next=page.cursor,
     )
     return ok(told.model_dump(mode="json"), 503 if found.problems else 200)
+
+
+def _as_it_is_now() -> App | Unusable:
+    """Return the app, by the pipelines file as it is now."""
+    built = app_or_problems()
+    if not isinstance(built, Unusable) and built.changed_file is not None:
+        built.changed_file.look_now_and_then()
+    return built
 
 
 def _configured(problems: Iterable[Problem]) -> _Found:

@@ -5,7 +5,7 @@ from azurefunctions.extensions.bindings import blob
 
 from functions.bindings import BLOB_SOURCE, MODELS_CONNECTION
 from shared.outgoing import clean_failures
-from shared.wiring import app
+from shared.wiring import usable_app
 
 bp = func.Blueprint()
 
@@ -23,6 +23,6 @@ def on_trained_model(client: blob.BlobClient) -> None:
     An event is only a hint: should it be lost, the poll does the same.
     """
     with clean_failures():
-        built = app()
-        if client.container_name == built.context.models_container:
+        built = usable_app(f"model {client.blob_name}", of_blob=True)
+        if built and client.container_name == built.context.models_container:
             built.intake.model_landed(client.blob_name)

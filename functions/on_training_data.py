@@ -5,7 +5,7 @@ from azurefunctions.extensions.bindings import blob
 
 from functions.bindings import BLOB_SOURCE, DATA_CONNECTION
 from shared.outgoing import clean_failures
-from shared.wiring import app
+from shared.wiring import usable_app
 
 bp = func.Blueprint()
 
@@ -24,6 +24,6 @@ def on_training_data(client: blob.BlobClient) -> None:
     Event Grid any container's events may arrive, so the container is checked (design rule 14).
     """
     with clean_failures():
-        built = app()
-        if client.container_name == built.context.data_container:
+        built = usable_app(f"blob {client.blob_name}", of_blob=True)
+        if built and client.container_name == built.context.data_container:
             built.intake.blob_landed(client.blob_name)

@@ -4,7 +4,7 @@ import azure.functions as func
 
 from functions.bindings import POLL_SCHEDULE
 from shared.outgoing import clean_failures
-from shared.wiring import app
+from shared.wiring import usable_app
 
 bp = func.Blueprint()
 
@@ -15,4 +15,9 @@ def poll_jobs(timer: func.TimerRequest) -> None:
     """Bring open runs forward, each by the configuration it was opened with."""
     del timer  # a late tick does what an early one does
     with clean_failures():
-        app().poll.tick()
+        built = usable_app("poll_jobs")
+        if built is None:
+            return
+        until = built.poll.until()
+        built.reload(until)
+        built.poll.tick(until)

@@ -4,7 +4,7 @@ import azure.functions as func
 
 from functions.bindings import SCHEDULE_TICK
 from shared.outgoing import clean_failures
-from shared.wiring import app
+from shared.wiring import usable_app
 
 bp = func.Blueprint()
 
@@ -15,9 +15,12 @@ def start_scheduled_runs(timer: func.TimerRequest) -> None:
     """Open at most one run for each due time; look for data that no event announced."""
     del timer  # due times are counted from the ledger, not from the tick
     with clean_failures():
-        built = app()
+        built = usable_app("start_scheduled_runs")
+        if built is None:
+            return
         built.ticks.note()
         until = built.poll.until()
+        built.reload(until)
         built.poll.start_scheduled(until)
         built.full_listings.go_on(until)
         built.sweep.go_on(until)

@@ -21,7 +21,7 @@ _JSON: Final = "application/json"
 _PROBLEM: Final = "application/problem+json"
 #: Set on each function by `functions.methods`.
 _OWN_METHOD: Final = "own_method"
-_HIDDEN: Final = ("claim", "request", "schema_version", "tie")
+_HIDDEN: Final = ("claim", "request", "schema_version", "tie", "outputs_seen")
 _SENTENCE_OF: Final = {
     400: "The request cannot be used; `detail` says why.",
     404: "There is no such thing.",

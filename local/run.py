@@ -18,10 +18,12 @@ from azure.storage.blob import BlobServiceClient
 
 from local.azurite import Azurite, AzuriteError
 from local.storage_folder import port_is_free
+from shared.watched_files import WatchedFiles
 
 ROOT: Final = Path(__file__).parents[1]
 _STORAGE: Final = ROOT / ".local" / "azurite"
 _HEALTH_SECONDS: Final = 60
+_SETTINGS_EVERY: Final = 1.0  #: in seconds
 _DEVELOPMENT: Final = "UseDevelopmentStorage=true"
 _DESCRIPTION: Final = """\
 Serve pipelines.yaml on this machine until Ctrl-C. Settings come from local.settings.json; where
@@ -30,6 +32,10 @@ its data in .local/azurite, and its port from one run to the next. First time:
 
   cp local.settings.example.json local.settings.json
   cp pipelines.example.yaml pipelines.yaml"""
+_WHEN: Final = (
+    "a changed pipelines file is used without a restart, and what landed meanwhile is found; "
+    "changed settings need a restart"
+)
 _TWO_APPS: Final = """\
 Two apps on this machine: give the second one a folder (--storage) and a port (--port) of its own,
 or, to serve the same storage, write the connection string that the first one printed into its
@@ -56,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with ExitStack() as stack:
             if _DEVELOPMENT in values.values():
                 values = _with_storage(stack, values, options.storage)
-            return _serve(stack, values, options.port)
+            return _serve(stack, values, options.port, options.settings)
     except AzuriteError as error:
         print(f"The storage server does not start. {error}\n\n{_TWO_APPS}")
         return 1
@@ -104,7 +110,7 @@ def _with_storage(stack: ExitStack, values: dict[str, str], folder: Path) -> dic
     return {**values, **replaced}
 
 
-def _serve(stack: ExitStack, values: dict[str, str], port: int) -> int:
+def _serve(stack: ExitStack, values: dict[str, str], port: int, source: Path) -> int:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="run-")))
     settings = folder / "settings.json"
     settings.write_text(json.dumps({"IsEncrypted": False, "Values": values}), encoding="utf-8")
@@ -117,6 +123,7 @@ def _serve(stack: ExitStack, values: dict[str, str], port: int) -> int:
             time.sleep(0.05)
         if host.poll() is None:
             print(_state(str(json.loads(ready.read_text())["url"])), flush=True)
+        _say_when_changed(source, host)
         return host.wait()
     except KeyboardInterrupt:
         host.terminate()
@@ -124,6 +131,21 @@ def _serve(stack: ExitStack, values: dict[str, str], port: int) -> int:
     finally:
         if host.stdin:
             host.stdin.close()
+
+
+def _say_when_changed(settings: Path, host: "subprocess.Popen[bytes]") -> None:
+    """Say of each change of the settings that it needs a restart, until the host ends."""
+    watched = WatchedFiles()
+    watched.remember((settings,))
+    while host.poll() is None:
+        if watched.changed():
+            watched.remember((settings,))
+            print(
+                f"{settings.name} was changed, which needs a restart: triggers take the names of "
+                "their containers and their schedules at the start. To do: Ctrl-C, start again.",
+                flush=True,
+            )
+        time.sleep(_SETTINGS_EVERY)
 
 
 def _state(url: str) -> str:
@@ -136,7 +158,7 @@ def _state(url: str) -> str:
     if not problems:
         return f"the settings and the pipelines file have no problem; see {url}/api/pipelines"
     lines = "\n".join(f"  {problem}" for problem in problems)
-    return f"{len(problems)} to correct, then start again:\n{lines}"
+    return f"{len(problems)} to correct ({_WHEN}):\n{lines}"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from proofs.bug import Bug
+from proofs.planted_events import EVENTS
 from proofs.planted_listings import LISTINGS
 from proofs.planted_shown import SHOWN
 from proofs.planted_turns import TURNS
@@ -18,7 +19,7 @@ from proofs.planted_versions import VERSIONS
 from proofs.trial import Effort, Outcome, Violation, again
 
 ROOT: Final = Path(__file__).parents[1]
-_COPIED: Final = ("shared", "functions", "local", "tests", "proofs")
+_COPIED: Final = ("shared", "functions", "local", "tests", "proofs", "docs")
 _FILES: Final = (
     "function_app.py",
     "host.json",
@@ -570,6 +571,7 @@ BUGS: Final = (
         ("tests/unit/test_search.py",),
     ),
     *TURNS,
+    *EVENTS,
     *VERSIONS,
     *LISTINGS,
     *SHOWN,

@@ -136,7 +136,7 @@ class TroubledWorld(Observed):
         """Forget what is old, as the timer does."""
         context = self.intake._context  # noqa: SLF001 -- as above
         until = context.clock.now() + timedelta(minutes=2)
-        Retention(context, self.intake.catalogue, sure=bool(self.file)).clean(until)
+        Retention(context, self.intake.catalogue, lambda: bool(self.file)).clean(until)
 
     def runs(self) -> list[Run]:
         """Return the runs whose records can be read, by id."""

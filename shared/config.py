@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from shared.config_errors import LEGAL, Found, place_of, plain_errors
-from shared.config_files import FileRefused, bounded_text, read_probe
+from shared.config_files import FileRefused, bounded_text, probe_path, read_probe
 from shared.config_partly import as_far_as_right, unfit
 from shared.config_scalars import KeyPath, misread
 from shared.config_source import Source, find, line_in, references, repeated, secrets, shown_key
@@ -39,6 +39,7 @@ _MOST_PROBES: Final = 2 * 1024**2
 _MOST_PROBES_OF_ALL: Final = 16 * 1024**2
 #: A longer key is no slip of the pen.
 _LONGEST_SLIP: Final = 40
+_ADD_IT: Final = "add it to the app settings (locally: Values in local.settings.json), and restart"
 _EXAMPLE: Final = "see pipelines.example.yaml"
 _UNREADABLE: Final = (yaml.YAMLError, ValueError, TypeError, RecursionError)
 
@@ -114,8 +115,8 @@ class _Reader:
             broken[name] = (*broken.get(name, ()), problem)
             problems.append(problem)
         in_order = {name: tuple(sorted(found, key=line_in)) for name, found in broken.items()}
-        problems.sort(key=line_in)
-        return Configuration(pipelines, tuple(problems), in_order, tuple(hints))
+        told, probes = tuple(sorted(problems, key=line_in)), self._probes.files
+        return Configuration(pipelines, told, in_order, tuple(hints), probes=probes)
 
     def _reader(self, source: Source, name: str, twice: yaml.Node | None) -> "_PipelineReader":
         reader = _PipelineReader(
@@ -219,6 +220,12 @@ class _Probes:
         self._folder = folder
         self._left = _MOST_PROBES_OF_ALL
         self._known: dict[str, tuple[dict[str, Any], int]] = {}
+        self._named: dict[Path, None] = {}
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that were asked for, in the folder of the pipelines file or below it."""
+        return tuple(self._named)
 
     def read(self, name: str, left: int) -> tuple[dict[str, Any], int]:
         """Return the content of a probe file and its size.
@@ -231,6 +238,7 @@ class _Probes:
             FileRefused: it cannot be used, or is one too many.
         """
         if name not in self._known:
+            self._named[probe_path(self._folder, name)] = None
             self._known[name] = read_probe(self._folder, name)
         rows, size = self._known[name]
         self._left -= size
@@ -303,8 +311,7 @@ class _PipelineReader:
         for path, name in references(tree):
             value = self._environment.get(name)
             if not value:
-                cure = "add it to the app settings (locally: Values in local.settings.json)"
-                self._add(path, f"app setting {name} is not set", cure)
+                self._add(path, f"app setting {name} is not set", _ADD_IT)
             elif (found := not_filled_in(value)) is not None:
                 self._add(path, f"app setting {name}: {found[0]}", found[1])
         for path, scalar in misread(tree):

@@ -65,7 +65,7 @@ def read_probe(folder: Path, name: str) -> tuple[dict[str, Any], int]:
     Raises:
         FileRefused: it lies elsewhere, cannot be read, or is no JSON object.
     """
-    file = _inside(folder, name)
+    file = probe_path(folder, name)
     shown = name if _PLAIN_NAME.fullmatch(name) else "the file"
     try:
         text = bounded_text(file, MOST_PROBE_BYTES)
@@ -84,8 +84,16 @@ def read_probe(folder: Path, name: str) -> tuple[dict[str, Any], int]:
     return rows, len(text)
 
 
-def _inside(folder: Path, name: str) -> Path:
-    """Return the real path of a file below `folder`; links are followed first."""
+def probe_path(folder: Path, name: str) -> Path:
+    """Return the real path of a file below `folder`; links are followed first.
+
+    Args:
+        folder: the folder of the pipelines file.
+        name: the path as it is written there.
+
+    Raises:
+        FileRefused: it lies elsewhere, or the name is no single file's.
+    """
     try:
         one_name(name)
     except ValueError as exc:

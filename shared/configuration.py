@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from shared.core.pipeline import Pipeline
 from shared.problems import Problem
@@ -20,6 +21,7 @@ class Configuration:
     broken: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     hints: tuple[Problem, ...] = ()  #: what a person should know of pipelines that are sound
     readable: bool = True  #: False: nobody can say which pipelines the file has
+    probes: tuple[Path, ...] = ()  #: files that the file names, also those that are not there
 
     @classmethod
     def unreadable(cls, problem: Problem) -> "Configuration":

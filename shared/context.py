@@ -36,8 +36,15 @@ class Limits:
     """How often data is searched for that no event announced."""
     keep: timedelta = timedelta(days=400)
     """How long ended runs and data versions are remembered."""
+    poll_every: timedelta = timedelta(seconds=30)
+    """How often the poll ticks: with it a changed pipelines file is noticed."""
     at_once: int = MOST_AT_ONCE
     """How many open runs a tick of the poll looks at side by side."""
+
+    @property
+    def found_within(self) -> int:
+        """In how many minutes data is found that no event announced to a sound file."""
+        return -(-self.poll_every // timedelta(minutes=1)) + 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Final
 from shared.context import Context, log
 from shared.core.blobs import BlobVersion
 from shared.core.facts import Fact, GivenUp, StepDelayed, StepRefused
-from shared.core.job_facts import JobCreated, JobStarted
+from shared.core.job_facts import JobCreated, JobStarted, OutputSeen
 from shared.core.machine import Command, apply, next_command
 from shared.core.pipeline import Pipeline
 from shared.core.promotion_facts import NotYetLive, UpdateSent
@@ -17,6 +17,7 @@ from shared.drift import keep_watch
 from shared.errors import (
     ConfigError,
     Conflict,
+    EndpointBusy,
     OutcomeUnknown,
     PermanentError,
     RelearnError,
@@ -33,6 +34,7 @@ from shared.turns import Turns
 
 #: More than the longest way from received to verifying; a bound, not a budget.
 _MOST_STEPS: Final = 20
+_AT_ONCE: Final = timedelta()
 #: Steps are begun for this long in one call, so that the last one ends in time.
 _BEGIN_FOR: Final = timedelta(seconds=60)
 #: Where a run waits for a person.
@@ -91,19 +93,53 @@ class Driver:
             found = self._context.ledger.run(run.run_id)
             return found.record if found else run
 
-    def advance(self, run_id: str, until: datetime | None = None) -> Run | None:
+    def advance(
+        self,
+        run_id: str,
+        until: datetime | None = None,
+        *,
+        look_from: timedelta | None = None,
+        free: bool = False,
+    ) -> Run | None:
         """Take the steps that are due for a run, and return it; None when there is no record.
 
         Args:
             run_id: the run.
             until: when no further step may be begun; by default a minute from now.
+            look_from: the age from which its job may be looked at; None: it may not. The poll
+                looks by the job's age; anybody else needs a reason, such as a new output file:
+                events may come many times.
+            free: whether the endpoint that it waits for is free now, so that it need not wait
+                for its next look.
 
         Raises:
             CorruptRecord: the record is not understood.
             TransientError, OutcomeUnknown: the ledger cannot be read or written now.
         """
         stored = self._context.ledger.run(run_id)
-        return None if stored is None else self._drive(stored, mine=False, until=until)
+        if stored is None:
+            return None
+        run, now = stored.record, self._context.clock.now()
+        if next_command(run, now) is Command.LOOK_AT_JOB:
+            age = now - (run.started_at or run.opened_at)
+            if look_from is None or timedelta() <= age < look_from:
+                return run
+        return self._drive(stored, mine=False, until=until, free=free)
+
+    def output_seen(self, stored: Stored[Run], output: BlobVersion) -> Run:
+        """Look at the job of a run that wrote this file, the first time that it is seen.
+
+        Args:
+            stored: the run.
+            output: the file as it is now.
+
+        Returns the run. Safe to repeat: what was seen is in the record. Raises as `advance`.
+        """
+        seen = OutputSeen.of(stored.record, output)
+        if stored.record.phase is not Phase.TRAINING or seen.known_to(stored.record):
+            return stored.record
+        run = self.note(stored, seen)
+        return self.advance(run.run_id, look_from=_AT_ONCE) or run
 
     def take_turn(self, run_id: str) -> Run | None:
         """Let a run that waits take its place, if there is one for it; no service is called.
@@ -171,6 +207,7 @@ class Driver:
             patience or limits.patience,
             step_patience=limits.patience,
             cure=error.cure,
+            waits_for=error.endpoint if isinstance(error, EndpointBusy) else "",
         )
 
     def _drive(
@@ -182,6 +219,7 @@ class Driver:
         until: datetime | None = None,
         steps: int = _MOST_STEPS,
         told: bool = False,
+        free: bool = False,
     ) -> Run:
         until = until or self._context.clock.now() + _BEGIN_FOR
         learned: Fact | None = None
@@ -191,7 +229,8 @@ class Driver:
             if now > until and not mine:
                 break
             command = next_command(stored.record, now)
-            if command is Command.NOTHING or (not mine and self._must_wait(stored, now)):
+            waits = not mine and self._must_wait(stored, now, free=free)
+            if command is Command.NOTHING or waits:
                 break
             if command.acts and not mine:
                 stored, mine = self._claim(stored, command), True
@@ -237,10 +276,13 @@ class Driver:
         if endpoint is not None and command in (Command.UPDATE_ENDPOINT, Command.RETURN_ENDPOINT):
             keep_watch(self._context, run, endpoint, endpoint.within)
 
-    def _must_wait(self, stored: Stored[Run], now: datetime) -> bool:
+    def _must_wait(self, stored: Stored[Run], now: datetime, *, free: bool) -> bool:
         run = stored.record
-        held = run.claim is not None and stored.age < self._context.limits.lease
-        return held or (run.trouble is not None and now < run.trouble.next_look)
+        if run.claim is not None and stored.age < self._context.limits.lease:
+            return True
+        if run.trouble is None or now >= run.trouble.next_look:
+            return False
+        return not (free and run.trouble.waits_for)
 
     def _claim(self, stored: Stored[Run], command: Command) -> Stored[Run]:
         # The claim is the fence: of two workers that decided alike, one may act (design rule 4).

@@ -3,6 +3,7 @@
 * RelearnError
   x TransientError       it did not happen; the same call may be repeated later
     + RecordHeld         somebody holds a lease on this one record; the storage works
+    + EndpointBusy       another run is updating the endpoint; its turn comes first
   x OutcomeUnknown       it may have happened; look before doing anything else
   x Conflict             somebody else moved the record; read it again and decide again
   x PermanentError       repeating cannot help; park the run and tell a person
@@ -53,6 +54,20 @@ class TransientError(RelearnError):
 
 class RecordHeld(TransientError):  # noqa: N818 -- it names what was met
     """Somebody else holds a lease on this one record or blob; the storage itself works."""
+
+
+class EndpointBusy(TransientError):  # noqa: N818 -- it names what was met
+    """Another run is updating the endpoint. The run that waits goes on once it is free.
+
+    Args:
+        message: which run has it, for people.
+        endpoint: the id of the endpoint's record.
+        patience: how long waiting for a turn makes sense.
+    """
+
+    def __init__(self, message: str, endpoint: str, patience: timedelta) -> None:
+        super().__init__(message, patience=patience)
+        self.endpoint = endpoint
 
 
 class OutcomeUnknown(RelearnError):  # noqa: N818 -- it names a state of knowledge

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from shared.core.machine import expires_at
-from shared.core.run import Phase, Run
+from shared.core.run import Origin, Phase, Run
 from shared.records import Marker
 
 _AT_ENDPOINT: Final = (Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING)
@@ -30,6 +30,11 @@ def hints_of(run: Run) -> dict[str, str]:
         hints["line"] = run.line
     if run.phase is Phase.AWAITING_APPROVAL:
         hints["expires"] = expires_at(run).isoformat()
+    if run.trouble and run.trouble.waits_for and not run.cancelling:
+        hints["waits_for"] = run.trouble.waits_for
+        # A person waits for a rollback; else whoever waits the longest is next.
+        rank = 0 if run.origin is Origin.ROLLBACK else 1
+        hints["turn"] = f"{rank} {run.trouble.since.isoformat()}"
     if run.trouble:
         hints["next_look"] = run.trouble.next_look.isoformat()
     return hints

@@ -7,6 +7,7 @@ between any two writes is finished by the poll or by the event's next delivery.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from shared.context import Context, log
 from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.keys import key_of
-from shared.core.pipeline import Pipeline
+from shared.core.pipeline import PIPELINE_NAME, Pipeline
 from shared.core.run import Origin, Phase, Run
 from shared.driver import Driver
 from shared.errors import CorruptRecord, RelearnError, TransientError
@@ -82,7 +83,19 @@ class Intake:
         self._gathering = Gathering(context, self._opening)
         self.backfill: Final = Backfill(context, pipelines, self.asked.newest_data, self._take_old)
         self._newness = Newness(context, started_at, self.backfill)
+        self._newness.known([*configuration.pipelines, *configuration.broken], started_at)
         self._strays = Strays(context, self.catalogue, self.active_since, self._gathering.keep)
+
+    def take(self, configuration: Configuration, changed_at: datetime, news_from: datetime) -> None:
+        """Go by a pipelines file that was changed while the app runs; nothing is asked or stored.
+
+        Args:
+            configuration: what the file says now.
+            changed_at: since when it may say so, by the clock of this process.
+            news_from: what was written since then is news to pipelines that are new in it.
+        """
+        self._newness.known([*configuration.pipelines, *configuration.broken], news_from)
+        self.last_good.take(configuration, changed_at)
 
     def gather(self, until: datetime, begin_with: Mapping[str, str]) -> Gathered:
         """Open the runs that what landed before may have now; none of them is advanced.
@@ -123,8 +136,9 @@ class Intake:
         if not wanted and self.last_good.incomplete:
             raise TransientError(f"blob {name}: the pipeline that it is for may not be known now")
         if not wanted:
-            reading, lacking = self.catalogue.only_reading(name), self.last_good.lacking
-            self._newness.say_once(_no_run_for(name, reading, lacking=lacking), name)
+            reading = self.catalogue.only_reading(name)
+            minutes = self._context.limits.found_within if self.last_good.lacking else 0
+            self._newness.say_once(_no_run_for(name, reading, minutes), name)
         return self._receive_for_all(wanted, blob)
 
     def activate(self) -> None:
@@ -134,7 +148,9 @@ class Intake:
             TransientError: storage does not work now.
         """
         self.last_good.refresh()
-        for name in self.catalogue.names():
+        # Also those that have an error: what comes before they are corrected is news to them.
+        broken = [n for n in self.last_good.file.broken if re.fullmatch(PIPELINE_NAME, n)]
+        for name in dict.fromkeys((*self.catalogue.names(), *broken)):
             try:
                 self.active_since(name)
             except CorruptRecord as exc:
@@ -241,7 +257,13 @@ class Intake:
             return None
         if owner := names.owner_of_output(name):
             return self._advance_owner(name, *owner)
-        pipeline = self.catalogue.for_model_by_hand(name)
+        try:
+            pipeline = self.catalogue.for_model_by_hand(name)
+        except PipelineInError as exc:  # no failure of the event: the search finds the model
+            minutes = self._context.limits.found_within
+            told = f"To do: correct the file; it will be found within {minutes} minutes of that"
+            self._newness.say_once(f"model {name} is left alone for now: {exc}. {told}", name)
+            return None
         if pipeline is None:
             self._newness.say_once(
                 f"model {name} belongs to no run; to promote a model by hand, put it at "
@@ -408,17 +430,23 @@ class Intake:
             log.info("model %s: run %s %s; the file is left alone", name, run_id, why)
             return None
         try:
-            return self.driver.advance(run_id)
+            if stored.record.phase is not Phase.TRAINING:
+                return self.driver.advance(run_id)
+            # The event may be one of many for the same file: only what is new is a reason to look.
+            output = self._context.models.head(self._context.models_container, name)
+            return self.driver.output_seen(stored, output) if output else stored.record
         except RelearnError as exc:
             log.info("run %s: left to the next poll: %s", run_id, exc)
             return stored.record
 
 
-def _no_run_for(name: str, reading: Sequence[str], *, lacking: bool) -> str:
-    if not reading and lacking:
+def _no_run_for(name: str, reading: Sequence[str], minutes: int) -> str:
+    """Return why a blob opens no run; with `minutes` where the file has an error."""
+    if not reading and minutes:
         return (
             f"blob {name} opens no run now: the pipelines file has an error (GET "
-            "/api/health/details lists it), and the pipeline that it is for may not be known"
+            "/api/health/details lists it), and the pipeline that it is for may not be known. "
+            f"To do: correct the file; the blob will be found within {minutes} minutes of that"
         )
     if not reading:
         return f"blob {name} matches no pipeline: it is left alone"

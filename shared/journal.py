@@ -4,6 +4,8 @@ The ids never change their meaning; a rule may count them (docs/runbook.md lists
 """
 
 import logging
+import time
+from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -28,6 +30,27 @@ class Once:
         if len(self._names) >= _REMEMBERED:
             self._names.clear()
         self._names.add(name)
+        return True
+
+
+class NowAndThen:
+    """Remembers when something was said last, so that it is said again only after a while.
+
+    Args:
+        every: the time between two reports of the same thing.
+    """
+
+    def __init__(self, every: timedelta) -> None:
+        self._every = every.total_seconds()
+        self._said: dict[str, float] = {}
+
+    def due(self, what: str) -> bool:
+        """Return whether `what` is to be said now; then it was."""
+        now = time.monotonic()
+        last = self._said.get(what)
+        if last is not None and now - last < self._every:
+            return False
+        self._said[what] = now
         return True
 
 

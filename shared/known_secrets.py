@@ -21,8 +21,29 @@ def redactor_for(
         containers: names that are no secret, as all that the file says in clear.
     """
     known = list(pipelines)
+    public = frozenset((*containers, *_said_in_clear(known)))
+    return Redactor(*_values(environment, known), *secrets_among(environment), public=public)
+
+
+def learn_file(
+    redactor: Redactor, environment: Mapping[str, str], pipelines: Iterable[Pipeline]
+) -> None:
+    """Have a redactor know the secrets and the words of a file that was changed meanwhile.
+
+    Args:
+        redactor: of this process.
+        environment: the app settings.
+        pipelines: those of the file.
+    """
+    known = list(pipelines)
+    redactor.publish(_said_in_clear(known))
+    redactor.learn(*_values(environment, known))
+
+
+def _values(environment: Mapping[str, str], known: list[Pipeline]) -> list[str]:
     named = {name for one in known for name in references_in(one.model_dump_json())}
-    values = [environment[name] for name in sorted(named) if environment.get(name)]
-    written = [one.model_dump(mode="json") for one in known]
-    public = frozenset((*containers, *words_in(written)))
-    return Redactor(*values, *secrets_among(environment), public=public)
+    return [environment[name] for name in sorted(named) if environment.get(name)]
+
+
+def _said_in_clear(known: list[Pipeline]) -> Iterable[str]:
+    return words_in([one.model_dump(mode="json") for one in known])

@@ -51,6 +51,10 @@ class Served(Mapping[str, Pipeline]):
         """Serve a pipeline by a configuration of before."""
         self._now = {**self._now, pipeline.name: pipeline}
 
+    def replace(self, pipelines: Mapping[str, Pipeline]) -> None:
+        """Serve these pipelines from now on, and no others."""
+        self._now = dict(pipelines)
+
 
 class LastGood:
     """What one process knows of the configurations in the ledger. Safe for several threads.
@@ -77,6 +81,42 @@ class LastGood:
         self._since: dict[str, datetime | None] = {}  #: None: the record is not understood
         self._adopted: dict[str, KeptConfiguration] = {}
         self._damaged: set[str] = set()
+        #: Since when a pipeline, or its schedule, is in a file that was changed meanwhile.
+        self._new_since: dict[str, datetime] = {}
+
+    @property
+    def file(self) -> Configuration:
+        """What the pipelines file said when it was read last."""
+        return self._file
+
+    def take(self, configuration: Configuration, at: datetime) -> None:
+        """Go by a pipelines file that was changed while the app runs.
+
+        What is sound in it is used at once. A pipeline with an error goes on by what is stored,
+        and until that is read by what this process knows of it; of a file that cannot be read
+        all of them do.
+
+        Args:
+            configuration: what the file says now.
+            at: when it was changed, by the clock of this process; a new schedule counts from then.
+        """
+        with self._lock:
+            served, broken = dict(self.served), configuration.broken
+            for name, pipeline in configuration.pipelines.items():
+                known = served.get(name)
+                if known is None or known.schedule != pipeline.schedule:
+                    self._since.pop(name, None)
+                    self._new_since[name] = at
+            stays = served if not configuration.readable else broken
+            self._adopted = {n: one for n, one in self._adopted.items() if n in stays}
+            self._damaged &= set(stays)
+            unknown = [n for n in broken if n not in self._adopted and n not in self._damaged]
+            self._unread = [n for n in unknown if re.fullmatch(PIPELINE_NAME, n)]
+            self._unlisted = not configuration.readable
+            self._file = configuration
+            kept = {name: one for name, one in served.items() if name in stays}
+            self.served.replace({**kept, **configuration.pipelines})
+            self._keep_at = None
 
     def refresh(self) -> None:
         """Read what is to be used, and store what is sound; then a listing at times is all."""
@@ -119,10 +159,10 @@ class LastGood:
             log.error("pipeline %s: %s", name, exc)
             self._damaged.add(name)
             return
-        if stored is None:
+        kept = stored.record if stored else self._known_here(name)
+        if kept is None:
             log.error("pipeline %s has an error and no earlier configuration", name)
             return
-        kept = stored.record
         if kept.pipeline.name != name:  # somebody copied it: it must not take the other's place
             log.error("configurations/%s is of another pipeline: it was left untouched", name)
             self._damaged.add(name)
@@ -132,6 +172,14 @@ class LastGood:
         self.served.adopt(kept.pipeline)
         at = kept.recorded_at.isoformat(timespec="seconds")
         log.warning("pipeline %s goes on by its last good configuration, of %s", name, at)
+
+    def _known_here(self, name: str) -> KeptConfiguration | None:
+        """Return what this process used before the file was changed, and could not store."""
+        pipeline, now = self.served.get(name), self._context.clock.now()
+        if pipeline is None:
+            return None
+        since = self._since.get(name) or now
+        return KeptConfiguration(pipeline=pipeline, recorded_at=now, scheduled_since=since)
 
     @property
     def incomplete(self) -> bool:
@@ -269,7 +317,8 @@ class LastGood:
                 since = stored.record.scheduled_since
                 break
             now = self._context.clock.now()
-            started = min(now, self._context.storage_time(self._started_at))
+            new_since = self._new_since.get(pipeline.name, self._started_at)
+            started = min(now, self._context.storage_time(new_since))
             since_start = self._since.get(pipeline.name) or started
             kept = KeptConfiguration(
                 pipeline=pipeline, recorded_at=now, scheduled_since=since_start

@@ -1,5 +1,6 @@
 """Whether a version of a blob is news to a pipeline: new enough, large enough, and not a touch."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
@@ -23,7 +24,7 @@ class Newness:
     Args:
         context: the world.
         started_at: when this process started, by its own clock; a pipeline seen for the first
-            time counts as activated then.
+            time counts as activated then, or when the file was changed that has it.
         backfill: says which pipelines had their older data.
     """
 
@@ -31,14 +32,21 @@ class Newness:
         self._context = context
         self._started_at = started_at
         self._backfill = backfill
+        self._known_since: dict[str, datetime] = {}
         self._activated: dict[str, datetime] = {}
         self._said: set[str] = set()
+
+    def known(self, pipelines: Iterable[str], since: datetime) -> None:
+        """Have pipelines that were not known count as activated at `since`, by this clock."""
+        for name in pipelines:
+            self._known_since.setdefault(name, since)
 
     def active_since(self, pipeline: str) -> datetime:
         """Return when the pipeline was first known; what is older is not news to it."""
         if pipeline not in self._activated:
             # Its clock may have been put right since: then it started now at the latest.
-            started = self._context.storage_time(self._started_at)
+            known_since = self._known_since.get(pipeline, self._started_at)
+            started = self._context.storage_time(known_since)
             started = min(started, self._context.clock.now())
             started = started.replace(microsecond=0)  # as the storage dates blobs
             activated = self._context.ledger.activation(pipeline, started)

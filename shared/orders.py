@@ -5,6 +5,7 @@ Two people at once: one wins, the other is told (409, or 412 with `If-Match`).
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 from shared.context import Context
@@ -160,7 +161,7 @@ class Orders:
     def _advanced(self, run_id: str) -> Run | None:
         try:
             self.context.ledger.mark_open(run_id, {"phase": "told"})
-            return self.intake.driver.advance(run_id)
+            return self.intake.driver.advance(run_id, look_from=timedelta())
         except Conflict:  # the order is kept, and whoever moved the run goes on by it
             stored = self.context.ledger.run(run_id)
             return stored.record if stored else None

@@ -17,6 +17,7 @@ from shared.core.names import pipeline_of
 from shared.core.run import Phase, Run
 from shared.drift import Drift
 from shared.due_times import DueTimes
+from shared.endpoint_turns import EndpointTurns
 from shared.endpoints import Endpoints
 from shared.errors import (
     Conflict,
@@ -70,16 +71,20 @@ class Poll:
         self._containers = Containers(context)
         self._unread: set[str] = set()
         self._queues = Queues(context, self._look)
+        self._turns = EndpointTurns(context)
 
-    def tick(self) -> Heartbeat:
+    def tick(self, until: datetime | None = None) -> Heartbeat:
         """Advance every open run that is due, within the tick's budget.
 
         A run that cannot be advanced is logged and the rest goes on.
 
+        Args:
+            until: when nothing more may be begun; None: as long as a tick may take.
+
         Raises:
             TransientError: the open runs cannot be listed now.
         """
-        until = self.until()
+        until = until or self.until()
         self._intake.activate()
         last = self._last_tick()
         self._gather_next = last.record.gather_next if last else {}
@@ -95,6 +100,7 @@ class Poll:
             gathered, opened = 0, self._driver.opened
             more = self._round(gathers, "", only_new=True)
             looked, last_round = looked + more.looked, more
+        self._go_on_at_endpoints(gathers)
         if (now := self._context.clock.now()) < until:
             # A part of the tick: those due besides wait for the next, and the runs need not.
             self._drift.check(min(until, now + self._context.limits.tick / 4))
@@ -125,13 +131,16 @@ class Poll:
         began = self._context.clock.now()
         markers = list(self._context.ledger.open_runs())
         queues = [] if only_new or only is not None else self._queues.found(markers)
+        if only is None:  # another timer's runs were opened a moment ago
+            self._turns.found(markers)
         turn = [m for m in markers if m.run_id > resume] + [
             m for m in markers if m.run_id <= resume
         ]
         if only is not None:
             due = [marker for marker in turn if marker.run_id in only]
         elif only_new:
-            due = [marker for marker in turn if marker.run_id not in self._looked]
+            new = [marker for marker in turn if marker.run_id not in self._looked]
+            due = [marker for marker in new if self._is_due(marker, began)]
         else:
             due = [marker for marker in turn if self._is_due(marker, began)]
         # Where the last tick had no time for all, the queues had none: now they are first.
@@ -162,7 +171,7 @@ class Poll:
             lambda: now() < until,
             self._context.limits.at_once,
             group_of=host_of,
-            suspect=lambda item: isinstance(item, Marker) and "next_look" in item.hints,
+            suspect=lambda item: isinstance(item, Marker) and _failed(item),
             spend=lambda: now() < half,
         )
 
@@ -202,6 +211,19 @@ class Poll:
             except RelearnError as exc:
                 log.info("run %s goes on at the next tick: %s", run_id, exc)
 
+    def _go_on_at_endpoints(self, until: datetime) -> None:
+        """Have the next run of each endpoint that is free go on, until one has it or none waits."""
+        clock = self._context.clock
+        while clock.now() < until and (following := self._turns.next()):
+            Lanes(
+                following,
+                self._service_of,
+                lambda marker: self._look(marker, until, free=True).well,
+                lambda: clock.now() < until,
+                self._context.limits.at_once,
+                group_of=host_of,
+            ).run()
+
     def until(self) -> datetime:
         """Return when nothing more may be begun in the present invocation."""
         limits = self._context.limits
@@ -235,30 +257,31 @@ class Poll:
         if queue_of(marker):
             return False  # its queue is brought forward as a whole
         looked = self._looked.get(marker.run_id)
+        limits, started = self._context.limits, time_in(hints, "started")
         if looked is None:
-            return True
+            # Whoever started the job has just looked at it.
+            return started is None or not timedelta() <= now - started < limits.look_every_min
         still = hints.get("phase") in (Phase.PARKED, Phase.AWAITING_APPROVAL)
         if still or marker.run_id in self._unread:
             expires = time_in(hints, "expires")
             return now - looked >= _PARKED_EVERY or (expires is not None and now >= expires)
         if (next_look := time_in(hints, "next_look")) and now < next_look:
             return False
-        if (started := time_in(hints, "started")) is None:
+        if started is None:
             return True
-        limits = self._context.limits
         every = (now - started) / _AGE_PART
         return now - looked >= min(max(every, limits.look_every_min), limits.look_every_max)
 
-    def _look(self, marker: Marker, until: datetime) -> Looked:
+    def _look(self, marker: Marker, until: datetime, *, free: bool = False) -> Looked:
         self._looked[marker.run_id] = self._context.clock.now()
         self._unread.discard(marker.run_id)
         try:
             if self._still_running(marker):
                 return Looked(well=True)
-            run = self._advance(marker, until)
+            run = self._advance(marker, until, free=free)
             # Whoever waits for a turn has called no service yet.
-            calm = run is None or run.trouble is None or run.phase is Phase.WAITING
-            return Looked(calm, run)
+            trouble = None if run is None or run.phase is Phase.WAITING else run.trouble
+            return Looked(trouble is None or bool(trouble.waits_for), run)
         except RecordHeld as exc:  # neither the service nor the storage is to blame
             log.warning("run %s cannot be advanced now: %s", marker.run_id, exc)
         except (TransientError, OutcomeUnknown) as exc:
@@ -300,8 +323,10 @@ class Poll:
         except Exception:  # noqa: BLE001 -- the driver meets it again, and keeps it in the record
             return False
 
-    def _advance(self, marker: Marker, until: datetime) -> Run | None:
-        run = self._driver.advance(marker.run_id, until) or self._open(marker, until)
+    def _advance(self, marker: Marker, until: datetime, *, free: bool = False) -> Run | None:
+        soonest = self._context.limits.look_every_min
+        run = self._driver.advance(marker.run_id, until, look_from=soonest, free=free)
+        run = run or self._open(marker, until)
         if run and not run.phase.ended and (hints := hints_of(run)) != marker.hints:
             self._context.ledger.hint(marker, hints)
         return run
@@ -328,3 +353,8 @@ class Poll:
     def _forget(self, open_runs: set[str]) -> None:
         self._looked = {run: at for run, at in self._looked.items() if run in open_runs}
         self._unread &= open_runs
+
+
+def _failed(marker: Marker) -> bool:
+    """Whether the last step of a run failed; one that waits for its turn has called nobody."""
+    return "next_look" in marker.hints and "waits_for" not in marker.hints

@@ -106,6 +106,9 @@ class SweepState(Record):
     unread: tuple[str, ...] = ()  #: names that could not be looked up: each is tried again alone
     again: tuple[str, ...] = ()  #: those of the sweep before that are still to be tried
     completed_at: AwareDatetime | None = None
+    wanted_from: AwareDatetime | None = None
+    """Search again at once for what changed since then: the pipelines file was changed."""
+    at_once: bool = False  #: whether this search is such a one: no event is waited for
 
 
 class Heartbeat(Record):

@@ -28,7 +28,7 @@ from shared.core.proof import ProbeAnswers, Seen
 from shared.core.run import Origin, Promotion, Run, WayBack
 from shared.core.urls import is_web_service
 from shared.core.versions import tie_of, tied_with
-from shared.errors import PermanentError, TransientError
+from shared.errors import EndpointBusy, PermanentError, TransientError
 from shared.ports import Current, ServingEndpoint
 from shared.recorded import FirstRecorded
 
@@ -131,13 +131,14 @@ class ReservationSteps:
         """Return a reservation that its run will do nothing about any more.
 
         Raises:
-            TransientError: another run is at work on this endpoint; its turn comes first.
+            EndpointBusy: another run is at work on this endpoint; its turn comes first.
         """
         last = head.reservation
         if last is not None and last.run_id != run.run_id:
             other = self.context.ledger.run(last.run_id)
             if other and other.record.phase.updates:
-                raise TransientError(f"run {last.run_id} is updating this endpoint", patience=_TURN)
+                busy = f"run {last.run_id} is updating this endpoint"
+                raise EndpointBusy(busy, head_id(head.update), _TURN)
         return left_behind(head, run.run_id)
 
     def _before(self, run: Run, serving: ServingEndpoint) -> ProbeAnswers | None:

@@ -7,7 +7,7 @@ of a blob that is still there (design rule 16). Models are left to the lifecycle
 storage account. The rules for each kind are in `shared.forgetting`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -41,7 +41,9 @@ class Retention:
         sure: whether the file has no problems: what a broken one leaves out is not gone.
     """
 
-    def __init__(self, context: Context, catalogue: Catalogue, *, sure: bool = True) -> None:
+    def __init__(
+        self, context: Context, catalogue: Catalogue, sure: Callable[[], bool] = lambda: True
+    ) -> None:
         self._context = context
         self._catalogue = catalogue
         self._sure = sure
@@ -87,7 +89,7 @@ class Retention:
         pipelines = [self._catalogue.pipeline(name) for name in self._catalogue.names()]
         updates = [e.update for pipeline in pipelines if pipeline for e in pipeline.endpoints]
         configured = frozenset(self._catalogue.names())
-        return Forgetting(self._context, configured, Updates(updates), self._sure, state)
+        return Forgetting(self._context, configured, Updates(updates), self._sure(), state)
 
     def _page(self, state: Cleaning, one_call: "_OneCall") -> Cleaning:
         """Look through one page, or as much of it as there is time for."""

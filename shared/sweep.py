@@ -81,6 +81,28 @@ class Sweep:
         self.intake.backfill.newest(now + (until - now) / 2)
         self._go_on(self._for_data(), until)
 
+    def want(self, since: datetime) -> None:
+        """Have both searches look again at once for what changed since then.
+
+        For after a change of the pipelines file: events that came before found other pipelines.
+
+        Args:
+            since: a moment by the storage's clock.
+
+        Raises:
+            Conflict, TransientError, OutcomeUnknown: the ledger does not work now; call again.
+        """
+        for search in (self._for_data(), self._for_models()):
+            try:
+                stored = search.read()
+            except CorruptRecord:
+                continue  # each process searches by itself
+            if stored is None:  # the first search looks at everything
+                search.put(SweepState(started_at=self.context.clock.now(), at_once=True), None)
+                continue
+            wanted = min(since, stored.record.wanted_from or since)
+            search.put(stored.record.model_copy(update={"wanted_from": wanted}), stored.etag)
+
     def _for_data(self) -> _Search:
         data, container = self.context.data, self.context.data_container
         return _Search(
@@ -148,7 +170,7 @@ class Sweep:
                 etag = search.put(state, stored.etag if stored else None)
             except Conflict:
                 return  # another worker searches
-            if state.complete or step.stopped:
+            if step.stopped or (state.complete and state.wanted_from is None):
                 return
             stored = Stored(state, etag)
 
@@ -160,13 +182,16 @@ class Sweep:
             return known
         # A host whose clock was ahead has looked at nothing that changed since.
         wanted = search.from_start() or known.started_at > now + _MARGIN
-        if not wanted and now - known.started_at < self.context.limits.sweep_every:
+        soon = known.wanted_from is not None
+        if not (wanted or soon) and now - known.started_at < self.context.limits.sweep_every:
             return None
+        since = min(known.started_at, known.wanted_from or known.started_at) - _MARGIN
         return SweepState(
             started_at=now,
-            since=None if wanted else known.started_at - _MARGIN,
+            since=None if wanted else since,
             again=known.unread,
             completed_at=known.completed_at,
+            at_once=soon,
         )
 
 
@@ -201,7 +226,7 @@ class _Step:
     def _page(self, state: SweepState) -> SweepState:
         """Look through one page, or as much of it as there is time for."""
         page = self.search.page(state.cursor)
-        left = self._candidates(_after(page.items, state.looked_at), state.since)
+        left = self._candidates(_after(page.items, state.looked_at), state)
         while left and self._goes_on():
             blob = left.pop(0)
             state = self._looked_at(state, blob.name, blob)
@@ -211,15 +236,14 @@ class _Step:
         state = state.model_copy(update={"cursor": page.cursor, "looked_at": ""})
         return self._completed(state) if page.cursor is None else state
 
-    def _candidates(
-        self, blobs: Sequence[BlobVersion], since: datetime | None
-    ) -> list[BlobVersion]:
+    def _candidates(self, blobs: Sequence[BlobVersion], state: SweepState) -> list[BlobVersion]:
         latest = self.context.clock.now() - self.search.under_way
+        young = state.at_once or not self.search.under_way  # whether those are looked at too
         return [
             blob
             for blob in blobs
-            if (blob.modified <= latest or not self.search.under_way)
-            and (since is None or blob.modified >= since)
+            if (young or blob.modified <= latest)
+            and (state.since is None or blob.modified >= state.since)
         ]
 
     def _completed(self, state: SweepState) -> SweepState:

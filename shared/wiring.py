@@ -4,30 +4,33 @@ import logging
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
 
 from shared.adapters import StudioAdapters
+from shared.changed_file import ChangedFile, Source
 from shared.clients.blob_documents import BlobDocuments
 from shared.clients.http import Http, RequestsHttp
 from shared.clients.storage import AccountBlobs
 from shared.config import load_pipelines
 from shared.configuration import Configuration
 from shared.context import Context, Limits, log
+from shared.core.schedule import next_due_of
 from shared.core.urls import is_loopback
 from shared.driver import Driver
 from shared.endpoints import Endpoints
-from shared.errors import ConfigError
+from shared.errors import ConfigError, RelearnError
 from shared.full_listings import FullListings
 from shared.guarded_blobs import GuardedBlobs
 from shared.history import History
 from shared.intake import Intake
-from shared.known_secrets import redactor_for
+from shared.journal import NowAndThen
+from shared.known_secrets import learn_file, redactor_for
 from shared.ledger import Ledger
 from shared.open_runs import OpenRuns
 from shared.orders import Orders
@@ -40,6 +43,7 @@ from shared.settings import Problem, Settings, connection_name, read_settings
 from shared.storage_clock import StorageClock
 from shared.sweep import Sweep
 from shared.ticks import Ticks
+from shared.watched_files import WatchedFiles
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -49,6 +53,12 @@ STARTED_AT: Final = datetime.now(UTC)
 #: Each wait for bytes from a storage account, in seconds, and how often a call is repeated.
 STORAGE_READ_TIMEOUT: Final = 8
 STORAGE_REPEATS: Final = 2
+#: A search begins each quarter of an hour, and leaves what is younger than five minutes to events.
+_LATER: Final = (
+    "it will be found within 25 minutes of that; where its pipeline never was active before, start "
+    "a run on it (POST /api/pipelines/{pipeline}/runs)"
+)
+_NAGGED: Final = NowAndThen(timedelta(minutes=15))
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -65,7 +75,6 @@ class App:
     """What the triggers use."""
 
     settings: Settings
-    configuration: Configuration
     context: Context
     driver: Driver
     intake: Intake
@@ -79,6 +88,28 @@ class App:
     history: History
     open_runs: OpenRuns
     ticks: Ticks
+    changed_file: ChangedFile | None = None  #: None where the pipelines come from no file
+
+    @property
+    def configuration(self) -> Configuration:
+        """What the pipelines file said when it was read last."""
+        return self.intake.last_good.file
+
+    def reload(self, until: datetime) -> None:
+        """Use the pipelines file as it is now, and search at once for what came meanwhile.
+
+        For the beginning of each timer tick.
+
+        Args:
+            until: when no further part of a search may be begun.
+        """
+        if self.changed_file is None or not self.changed_file.look():
+            return
+        now = self.context.clock.now()
+        try:
+            self.sweep.go_on(now + (until - now) / 2)  # the open runs have their time too
+        except RelearnError as exc:
+            log.warning("what came before the file was changed is searched for later: %s", exc)
 
     @property
     def found(self) -> tuple[Problem, ...]:
@@ -123,8 +154,38 @@ def app() -> App:
     if isinstance(built, Unusable):
         built.require_no_problems()
         raise ConfigError("the settings cannot be used")
+    if built.changed_file is not None:
+        built.changed_file.look_now_and_then()
     built.intake.last_good.load()  # once for each process, and only where a pipeline has an error
     return built
+
+
+def usable_app(what: str, *, of_blob: bool = False) -> App | None:
+    """Return this process's app for a trigger; None where wrong settings keep it from working.
+
+    A trigger must not fail for that: its failures would be repeated, logged with tracebacks, and
+    taken for those of a blob. What it could not do is said, and done after the restart that
+    correct settings come with.
+
+    Args:
+        what: the trigger, or the blob that it is about, for people.
+        of_blob: whether it is about a blob: then each is said, else now and then.
+    """
+    built = app_or_problems()
+    if not isinstance(built, Unusable):
+        return app()
+    first, more = built.problems[0], len(built.problems) - 1
+    wrong = f"{first}{f'; and {more} more' if more else ''}"
+    later = f"; {_LATER}" if of_blob else ""
+    if of_blob or _NAGGED.due(what):
+        log.error(
+            "%s: nothing is done, since a setting is wrong: %s. To do: correct what GET "
+            "/api/health/details lists, and restart%s",
+            what,
+            wrong,
+            later,
+        )
+    return None
 
 
 @cache
@@ -146,9 +207,11 @@ def build(
 ) -> App | Unusable:
     """Return the app for these settings; no request is made."""
     settings = read_settings(environment, root)
-    configuration = load_pipelines(
-        settings.pipelines_file, environment, development=settings.development
+    read = partial(
+        load_pipelines, settings.pipelines_file, environment, development=settings.development
     )
+    watched, source = WatchedFiles(), Source(settings.pipelines_file, read)
+    configuration = source.read_watched(watched)
     redactor = redactor_for(environment, configuration.pipelines.values(), settings.containers)
     use(redactor)
     if settings.problems:
@@ -189,22 +252,29 @@ def build(
         redactor=redactor,
     )
     intake = Intake(context, configuration, started_at)
-    return assemble(settings, configuration, context, intake, Poll(context, intake))
+    built = assemble(settings, context, intake, Poll(context, intake))
+    changed = ChangedFile(
+        context,
+        replace(source, learn=partial(learn_file, redactor, environment)),
+        intake,
+        built.sweep,
+        watched=watched,
+        host=clock,
+        started_at=started_at,
+    )
+    return replace(built, changed_file=changed)
 
 
-def assemble(
-    settings: Settings, configuration: Configuration, context: Context, intake: Intake, poll: Poll
-) -> App:
+def assemble(settings: Settings, context: Context, intake: Intake, poll: Poll) -> App:
     """Return the app over what is built already."""
     return App(
         settings,
-        configuration,
         context,
         intake.driver,
         intake,
         poll,
         Endpoints(context, intake),
-        Retention(context, intake.catalogue, sure=not configuration.problems),
+        Retention(context, intake.catalogue, lambda: not intake.last_good.file.problems),
         FullListings(context, intake),
         Sweep(context, intake),
         Orders(context, intake),
@@ -217,12 +287,16 @@ def assemble(
 
 def _limits(settings: Settings) -> Limits:
     usual = Limits()
+    now = datetime.now(UTC)
+    tick_at = next_due_of(settings.poll_schedule, now)
+    after = next_due_of(settings.poll_schedule, tick_at) if tick_at else None
     tick = min(usual.tick, settings.function_timeout * 0.8)
     return Limits(
         lease=settings.lease,
         look_every_min=settings.look_every_min,
         look_every_max=settings.look_every_max,
         tick=tick,
+        poll_every=after - tick_at if after and tick_at else usual.poll_every,
         longest_step=min(usual.longest_step, tick / 2),
     )
 

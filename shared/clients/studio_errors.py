@@ -2,8 +2,7 @@
 
 Envelope: studio-classic §5. Some errors are plain text or a gateway's HTML page,
 `details` may be missing, and an older form has them beside the error. Resource Manager nests
-further codes in inner errors, and an identity service names its code
-`error`.
+further codes in inner errors, and an identity service names its code `error`.
 """
 
 import re

@@ -27,6 +27,7 @@ from shared.core.job_facts import (
     JobStarted,
     JobStopped,
     JobTooOld,
+    OutputSeen,
 )
 from shared.core.promotion_facts import (
     EndpointReserved,
@@ -152,10 +153,13 @@ class StepDelayed:
     patience: timedelta  #: with this way of failing
     step_patience: timedelta = timedelta()  #: with the step, however it fails
     cure: str = ""  #: what a person can do about it, where that is known
+    waits_for: str = ""  #: the endpoint record that another run has; its turn is no trouble
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Wait, or park once the patience is over."""
         was = run.trouble if run.trouble and run.trouble.count else None  # else it was a pause
+        if was is not None and was.waits_for != self.waits_for:
+            was = None  # the time for which it waited its turn is no time of failing
         same = was if was and was.patience == self.patience else None
         # The time that nobody tried, because the app was down, is no time of failing.
         late = at - was.next_look - (self.next_look - at) if was else timedelta()
@@ -178,6 +182,7 @@ class StepDelayed:
             cause_count=same.cause_count + 1 if same else 1,
             reason=self.reason,
             next_look=self.next_look,
+            waits_for=self.waits_for,
         )
         return run.model_copy(update={"trouble": trouble})
 
@@ -223,6 +228,7 @@ Fact = (
     | JobStopped
     | JobCancelled
     | JobTooOld
+    | OutputSeen
     | TurnTaken
     | StillWaiting
     | Judged

@@ -3,10 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from shared.core.blobs import BlobVersion
 from shared.core.durations import show_duration
+from shared.core.names import digest
 from shared.core.run import Ended, Phase, Run, Trouble
+
+#: Files of one attempt that are a reason to look; whatever it writes then waits for the poll.
+_MOST_OUTPUTS_SEEN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,26 @@ class JobTooOld:
         return run.moved(Phase.RECEIVED, at, note, job=None, ended_attempts=ended)
 
 
+@dataclass(frozen=True, slots=True)
+class OutputSeen:
+    """The job wrote a file that was not seen before: a reason to look at it now, once."""
+
+    digest: str
+
+    @classmethod
+    def of(cls, run: Run, output: BlobVersion) -> "OutputSeen":
+        """Return the fact for a version of an output of the present attempt."""
+        return cls(digest(str(run.attempt), output.name, output.etag))
+
+    def known_to(self, run: Run) -> bool:
+        """Whether it is in the record; so is everything, once so many files were seen."""
+        return self.digest in run.outputs_seen or len(run.outputs_seen) >= _MOST_OUTPUTS_SEEN
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Remember it, so that the same event is no reason twice, on any host."""
+        return run.moved(run.phase, at, outputs_seen=(*run.outputs_seen, self.digest))
+
+
 def _paused(run: Run, at: datetime) -> Run:
     pause = run.config.training.pause
     trouble = Trouble(
@@ -104,6 +129,7 @@ def _paused(run: Run, at: datetime) -> Run:
 def _attempt_over(run: Run, end: Phase, reason: str, at: datetime) -> Run:
     over = Ended(attempt=run.attempt, job=run.job, reason=reason)
     changes: dict[str, object] = {"ended_attempts": (*run.ended_attempts, over)}
+    changes["outputs_seen"] = ()
     training = run.config.training
     if not run.cancelling and run.attempt < training.attempts:
         changes |= {"attempt": run.attempt + 1, "job": None, "started_at": None}

@@ -38,6 +38,7 @@ from shared.core.job_facts import (
     JobStarted,
     JobStopped,
     JobTooOld,
+    OutputSeen,
 )
 from shared.core.promotion_facts import (
     EndpointReserved,
@@ -171,6 +172,7 @@ MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
     (Phase.CREATED, JobCancelled): frozenset({Phase.CANCELLED}),
     (Phase.CREATED, JobTooOld): frozenset({Phase.RECEIVED}),
     (Phase.TRAINING, JobStarted): frozenset({Phase.TRAINING}),
+    (Phase.TRAINING, OutputSeen): frozenset({Phase.TRAINING}),
     (Phase.TRAINING, JobFinished): frozenset({Phase.TRAINED}),
     (Phase.TRAINING, JobFailed): _JOB_FAILED,
     (Phase.TRAINING, JobStopped): _JOB_STOPPED,

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, TypeVar
@@ -88,6 +88,13 @@ class Redactor:
             text = _pattern(secret).sub(HIDDEN, text)
         return without_bare(text)
 
+    def publish(self, words: Iterable[str]) -> None:
+        """Leave words alone that the pipelines file says in clear since it was changed."""
+        new = frozenset(words) - self._public
+        self._public |= new
+        for word in new:
+            self._forget(word)
+
     def is_public(self, word: str) -> bool:
         """Whether the pipelines file or a setting says this word in clear."""
         return word in self._public
@@ -126,11 +133,13 @@ class Redactor:
             self._anchored.setdefault(anchor, {})[secret] = None
 
     def _forget_oldest(self) -> None:
-        oldest = next((one for one in list(self._known) if one not in self._lasting), "")
-        self._known.pop(oldest, None)
-        self._loose.pop(oldest, None)
-        for anchor in _anchors(oldest):
-            self._anchored.get(anchor, {}).pop(oldest, None)
+        self._forget(next((one for one in list(self._known) if one not in self._lasting), ""))
+
+    def _forget(self, known: str) -> None:
+        self._known.pop(known, None)
+        self._loose.pop(known, None)
+        for anchor in _anchors(known):
+            self._anchored.get(anchor, {}).pop(known, None)
 
     def _candidates(self, text: str) -> list[str]:
         """Return the secrets that may be in `text`, the longest first."""

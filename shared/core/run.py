@@ -124,6 +124,7 @@ class Trouble(Value):
     cause_count: int = 1  #: how often it failed in the present way
     reason: str
     next_look: AwareDatetime
+    waits_for: str = ""  #: the endpoint record that another run has, where it only waits its turn
 
 
 class Ended(Value):
@@ -225,6 +226,7 @@ class Run(Recorded):
     job_at: AwareDatetime | None = None  #: when the job was made; its signed URLs age from then
     started_at: AwareDatetime | None = None
     ended_attempts: tuple[Ended, ...] = ()
+    outputs_seen: tuple[str, ...] = ()  #: digests of files that this attempt was seen to write
     inputs: dict[str, BlobVersion] = Field(default_factory=dict)
     """Input name -> blob, where it is not simply the newest of the manifest."""
     model: BlobVersion | None = None

@@ -64,6 +64,10 @@ class Run:
         values = {**SETTINGS, "PIPELINES_FILE": str(file), **settings}
         self.settings.write_text(json.dumps({"Values": values}))
 
+    @property
+    def pipelines(self) -> str:
+        return (self.folder / "pipelines.yaml").read_text()
+
     def command(self, *more: str) -> list[str]:
         options = ["--settings", str(self.settings), "--storage", str(self.storage)]
         return [sys.executable, "-u", "-m", "local.run", *options, *more]
@@ -186,19 +190,71 @@ def test_a_taken_port_is_said_before_anything_starts(run: Run) -> None:
 def test_a_broken_file_is_said_at_the_start_and_of_data_that_lands(run: Run) -> None:
     run.write({}, "pipelines: [")
     with run.running():
-        run.waits_for("to correct, then start again:\n  pipelines.yaml: is not plain YAML")
+        run.waits_for(" to correct (a changed pipelines file is used without a restart")
+        run.waits_for("need a restart):\n  pipelines.yaml: is not plain YAML")
         run.upload("a.csv", b"a,b\n1,2\n")
         run.waits_for("blob a.csv opens no run now: the pipelines file has an error")
+        run.waits_for("will be found within 2 minutes of that")
     assert "Traceback" not in run.log
+    assert "poison" not in run.log
     assert "matches no pipeline" not in run.log
 
 
 def test_a_wrong_setting_is_said_at_the_start_and_leaves_no_traceback(run: Run) -> None:
     run.write({"CLAIM_LEASE": "soon"}, "pipelines: {}")
     with run.running():
-        run.waits_for("to correct, then start again:")
-        assert "CLAIM_LEASE" in run.log.partition("to correct, then start again:")[2]
+        run.waits_for("changed settings need a restart):")
+        assert "CLAIM_LEASE" in run.log.partition("need a restart):")[2]
         run.upload("a.csv", b"a,b\n1,2\n")
-        run.waits_for("on_training_data failed")
-        run.waits_for("ConfigError: ")
+        run.waits_for("blob a.csv: nothing is done, since a setting is wrong: CLAIM_LEASE")
+        run.waits_for("it will be found within 25 minutes of that")
     assert "Traceback" not in run.log
+    assert "poison" not in run.log
+    assert "failed" not in run.log
+
+
+def test_a_file_that_is_edited_while_it_runs_is_used_and_what_landed_meanwhile_is_found(
+    run: Run,
+) -> None:
+    studio = Studio(
+        storage=HttpBlobs(),
+        trainer=LogisticTrainer(),
+        clock=lambda: datetime.now(UTC),
+        new_id=lambda: uuid.uuid4().hex,
+    )
+    with StudioServer(studio, trainer=LogisticTrainer()) as server:
+        outputs = {"output1": OutputKind.MODEL, "output2": OutputKind.EVALUATION}
+        service = studio.publish_training("training", outputs=outputs)
+        training = {
+            "service": server.url + service.jobs_url,
+            "api_key": "${TRAINING_KEY}",
+            "outputs": {"output1": "model.ilearner", "output2": "evaluation.csv"},
+        }
+        first = {"data": {"blob": "first-{name}.csv"}, "training": training}
+        second = {"data": {"blob": "second-{name}.csv"}, "training": training}
+        settings = {"TRAINING_KEY": service.api_key}
+
+        def finished(pipeline: str) -> list[dict[str, Any]]:
+            ends = {"finished", "failed", "parked"}
+            lines = [r for r in run.runs() if r["pipeline"] == pipeline and r["phase"] in ends]
+            assert all(line["phase"] == "finished" for line in lines), run.log
+            return lines
+
+        run.write(settings, "pipelines: [")
+        with run.running():
+            run.waits_for("to correct")
+            run.upload("first-a.csv", sample_data())
+            run.waits_for("blob first-a.csv opens no run now")
+            run.write(settings, json.dumps({"pipelines": {"first": first}}))
+            run.waits_for("is used from now on, without a restart: 1 sound pipelines, 0 problems")
+            assert len(eventually(lambda: finished("first"), run.log)) == 1
+            run.upload("second-a.csv", sample_data())
+            run.waits_for("blob second-a.csv matches no pipeline")
+            run.write(settings, json.dumps({"pipelines": {"first": first, "second": second}}))
+            run.waits_for("is used from now on, without a restart: 2 sound pipelines, 0 problems")
+            run.upload("second-b.csv", sample_data())
+            assert len(eventually(lambda: finished("second"), run.log)) == 1
+            run.write({**settings, "POLL_SCHEDULE": "*/2 * * * * *"}, run.pipelines)
+            run.waits_for("settings.json was changed, which needs a restart")
+    assert "Traceback" not in run.log
+    assert "poison" not in run.log

@@ -69,7 +69,7 @@ def app_over(world: World, *problems: Problem) -> App:
         world.restart()
     settings = read_settings(ENVIRONMENT, ROOT)
     intake = world.intake
-    return wiring.assemble(settings, configuration, intake._context, intake, world.poll)
+    return wiring.assemble(settings, intake._context, intake, world.poll)
 
 
 def park(world: World, api: Api) -> str:

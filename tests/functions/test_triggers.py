@@ -9,8 +9,9 @@ from azure.storage.blob import BlobClient
 
 from functions import on_trained_model, on_training_data, poll_jobs, start_scheduled_runs
 from local.worker_check.worker import ROOT
+from shared import wiring
 from shared.clients.http import Answer
-from shared.errors import ConfigError, TransientError
+from shared.errors import TransientError
 from shared.settings import Problem
 from shared.wiring import STARTED_AT, App, SystemClock, Unusable, build
 from tests.fakes.world import DATA, MODELS, World
@@ -162,11 +163,20 @@ FIRE: dict[str, Callable[[], None]] = {
 
 
 @pytest.mark.parametrize("trigger", FIRE)
-def test_wrong_settings_fail_every_trigger_with_the_whole_list(trigger: str, serve: Serve) -> None:
+def test_wrong_settings_fail_no_trigger_and_each_says_what_to_do(
+    trigger: str, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
     serve(Unusable(PROBLEMS))
-    with pytest.raises(ConfigError) as failed:
+    wiring._NAGGED.__dict__["_said"].clear()
+    for _ in range(3):
         FIRE[trigger]()
-    assert all(str(problem) in str(failed.value) for problem in PROBLEMS)
+    of_blob = trigger.startswith("on_")
+    lines = [one for one in caplog.messages if str(PROBLEMS[0]) in one]
+    assert len(lines) == (3 if of_blob else 1)  # a timer says it now and then alone
+    assert "and 1 more" in lines[0]
+    assert "restart" in lines[0]
+    assert ("will be found within 25 minutes" in lines[0]) == of_blob
+    assert not [one for one in caplog.records if one.exc_info]
 
 
 @pytest.mark.parametrize("trigger", ["on_training_data", "start_scheduled_runs"])

@@ -392,7 +392,8 @@ def test_no_step_is_begun_when_the_time_of_its_caller_is_up(world: Observed) -> 
         world.clock.move(MINUTE)
 
     world.http.answers.append(slow)
-    moved = world.poll._driver.advance(run.run_id, world.clock.now() + 30 * SECOND)
+    until = world.clock.now() + 30 * SECOND
+    moved = world.poll._driver.advance(run.run_id, until, look_from=0 * SECOND)
     assert moved is not None
     assert moved.phase is Phase.TRAINED  # one look at the job, and nothing after it
     late = world.poll._driver.advance(run.run_id, world.clock.now() - SECOND)

@@ -127,7 +127,7 @@ def test_a_run_that_exists_is_advanced_instead_of_begun_again(world: Observed) -
     world.clock.move(MINUTE)
     moved = world.intake.driver.begin(one.model_copy(update={"claim": None}), fresh=True)
     assert moved == world.now_of(one)
-    assert moved.phase is Phase.VERIFYING
+    assert moved.phase is Phase.TRAINING  # whoever asks again is no reason to look at its job
 
 
 def test_a_run_is_claimed_as_it_is_begun_where_its_first_step_acts(world: Observed) -> None:
@@ -155,7 +155,7 @@ def test_steps_are_begun_for_a_minute_where_the_caller_says_nothing(world: Obser
         world.clock.move(step)
 
     world.http.answers.append(slow)
-    moved = world.intake.driver.advance(one.run_id)
+    moved = world.intake.driver.advance(one.run_id, look_from=timedelta())
     assert moved is not None
     assert moved.phase is Phase.TRAINED  # after the look a minute was over
 
@@ -164,9 +164,9 @@ def test_a_step_may_be_begun_at_the_very_end_of_the_time_and_not_later(world: Ob
     one = world.start()
     world.studio.work()
     driver, now = world.intake.driver, world.clock.now()
-    late = driver.advance(one.run_id, now - SECOND)
+    late = driver.advance(one.run_id, now - SECOND, look_from=timedelta())
     assert late == one
-    on_time = driver.advance(one.run_id, now)
+    on_time = driver.advance(one.run_id, now, look_from=timedelta())
     assert on_time is not None
     assert on_time.phase is not Phase.TRAINING
 
@@ -178,9 +178,9 @@ def test_a_run_that_is_delayed_is_looked_at_when_it_said_and_not_before(world: O
     assert delayed is not None
     world.script("GET", "", RUNNING, times=None)
     world.clock.move(5 * MINUTE - SECOND)
-    assert driver.advance(one.run_id) == delayed
+    assert driver.advance(one.run_id, look_from=timedelta()) == delayed
     world.clock.move(SECOND)
-    calm = driver.advance(one.run_id)
+    calm = driver.advance(one.run_id, look_from=timedelta())
     assert calm is not None
     assert calm.trouble is None
     assert world.now_of(one) == calm
@@ -292,7 +292,7 @@ def test_a_marker_that_is_behind_a_parked_run_is_renewed_and_the_run_reported_ag
     one = world.start()
     ledger, driver = world.intake._context.ledger, world.intake.driver
     caplog.clear()
-    driver.advance(one.run_id)
+    driver.advance(one.run_id, look_from=timedelta())
     assert caplog.text == ""  # its marker says so: all was reported
     ledger.mark_open(one.run_id, {"phase": "told"})
     driver.advance(one.run_id)
@@ -326,7 +326,7 @@ def test_a_roll_out_is_told_once_of_each_delivery_that_is_settled() -> None:
         fleet.clock.move(30 * SECOND)
         fleet.studio.work()
         for marker in list(fleet.intake._context.ledger.open_runs()):
-            driver.advance(marker.run_id)
+            driver.advance(marker.run_id, look_from=timedelta())
         if settled := driver.take_settled():
             break
     assert settled == {one.parent for one in fleet.runs() if one.parent}
@@ -344,7 +344,7 @@ def test_a_parked_delivery_is_settled_too() -> None:
         fleet.clock.move(30 * SECOND)
         fleet.studio.work()
         for marker in list(fleet.intake._context.ledger.open_runs()):
-            driver.advance(marker.run_id)
+            driver.advance(marker.run_id, look_from=timedelta())
             settled |= driver.take_settled()
     assert settled == {one.parent for one in fleet.runs() if one.parent}
 

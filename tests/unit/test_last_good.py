@@ -234,7 +234,6 @@ def test_a_pipeline_that_never_was_sound_is_told_with_its_problems(tmp_path: Pat
     for ask in (
         lambda: world.hand().standing("third"),
         lambda: world.endpoints().show("third", "production", ()),
-        lambda: world.intake.model_landed("promote/third/x.ilearner"),
     ):
         with pytest.raises(PipelineInError, match="training: is missing"):
             ask()

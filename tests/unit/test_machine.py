@@ -43,6 +43,7 @@ SAMPLES: dict[type[Fact], Fact] = {
         jobs.JobStopped("too long"),
         jobs.JobCancelled(),
         jobs.JobTooOld(),
+        jobs.OutputSeen("0123456789abcdef"),
         gate_facts.TurnTaken(),
         gate_facts.StillWaiting("another run is open"),
         gate_facts.Judged(None),

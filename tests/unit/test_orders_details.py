@@ -110,9 +110,9 @@ def test_only_an_answer_that_is_overdue_is_given_before_an_order() -> None:
     advanced: list[Phase] = []
     advance = desk.world.intake.driver.advance
 
-    def noted(run_id: str, *more: Any) -> Any:
+    def noted(run_id: str, *more: Any, **named: Any) -> Any:
         advanced.append(desk.now(run_id).phase)
-        return advance(run_id, *more)
+        return advance(run_id, *more, **named)
 
     desk.world.intake.driver.advance = noted  # type: ignore[method-assign, assignment]
     desk.orders.cancel("sample-1")
@@ -201,7 +201,7 @@ def test_an_order_that_is_kept_is_carried_out_by_whoever_moves_the_run(
     desk = Desk()
     desk.put(Phase.PARKED)
 
-    def late(run_id: str) -> None:
+    def late(run_id: str, **_: object) -> None:
         raise Conflict(run_id)
 
     monkeypatch.setattr(desk.world.intake.driver, "advance", late)

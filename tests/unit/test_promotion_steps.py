@@ -75,7 +75,9 @@ def test_an_update_without_an_answer_is_looked_for_where_a_look_can_show_it() ->
     blind = Step(config={"endpoint": {"verify": None}})
     blind.endpoint.refuses = OutcomeUnknown("no answer")
     shows = blind.world.pipeline.endpoints[0].shows
-    assert blind.steps.update(blind.run) == (UpdateSent(certain=False) if shows else None)
+    assert blind.steps.update(blind.run) == (
+        UpdateSent(certain=False, said="no answer") if shows else None
+    )
 
 
 def test_a_model_that_is_gone_or_another_since_it_was_judged_is_not_sent() -> None:

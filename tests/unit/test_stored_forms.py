@@ -123,7 +123,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "last_at": None,
     },
     ProbeAnswers: {"columns": (), "rows": (), "detail": "", "request": ""},
-    Trouble: {"cause_count": 1},
+    Trouble: {"cause_count": 1, "waits_for": ""},
     WayBack: {"model": None},
     Promotion: {
         "expected": None,
@@ -154,6 +154,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "job_at": None,
         "started_at": None,
         "ended_attempts": (),
+        "outputs_seen": (),
         "inputs": {},
         "model": None,
         "models": {},
