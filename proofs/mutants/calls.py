@@ -116,7 +116,7 @@ def _forget() -> None:
     for name, module in list(sys.modules.items()):
         if name.startswith("shared.core."):
             for one in list(vars(module).values()):
-                if hasattr(one, "cache_clear"):
+                if hasattr(type(one), "cache_clear"):
                     one.cache_clear()
 
 

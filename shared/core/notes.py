@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from shared.core.blobs import BlobVersion
+from shared.core.counting import counted
 from shared.core.pipeline import Pipeline
 from shared.core.run import Origin, Run
 from shared.core.training import DATA, MANIFEST
@@ -57,7 +58,9 @@ def _without_md5(pipeline: Pipeline, blobs: Sequence[BlobVersion]) -> str:
     bare = sum(blob.content_md5 is None for blob in blobs)
     if not bare:
         return ""
-    which = f"{bare} of {len(blobs)} blobs have" if len(blobs) > 1 else f"{blobs[0].path} has"
+    which = f"{blobs[0].path} has"
+    if len(blobs) > 1:
+        which = f"{bare} of {counted(len(blobs), 'blob')} have"
     follows = (
         "it counts as a metadata-only update and opens no run, so that a blob that is written "
         "over by as many other bytes is missed (data.without_md5: ignore)"

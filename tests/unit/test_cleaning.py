@@ -17,7 +17,8 @@ def cleaning(**changes: object) -> Cleaning:
 
 def test_the_kinds_of_records_are_looked_at_in_this_order() -> None:
     assert " ".join(KINDS) == (
-        "pipelines runs index open versions inbox pauses slots seats watches heads tombstones"
+        "pipelines runs index open versions inbox pauses slots seats watches heads existing "
+        "existing_models tombstones"
     )
 
 

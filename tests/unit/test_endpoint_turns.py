@@ -5,9 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.context import Limits
+from shared.core.blobs import BlobVersion
 from shared.core.facts import StepDelayed
 from shared.core.machine import apply
+from shared.core.names import run_id
 from shared.core.run import Origin, Phase, Run
+from shared.core.versions import order_of, version_id
 from shared.endpoint_turns import EndpointTurns
 from shared.endpoints import Command, Endpoints
 from shared.errors import TransientError
@@ -15,6 +18,7 @@ from shared.hints import hints_of
 from shared.ports import ETag
 from shared.records import Marker
 from tests.fakes.faults import Kind
+from tests.fakes.world import DATA
 from tests.unit.samples import run as a_run
 from tests.unit.worlds import Observed
 
@@ -61,16 +65,46 @@ def spans(world: Observed) -> list[tuple[datetime, datetime]]:
     return sorted(found)
 
 
+def in_order(count: int = 5) -> Observed:
+    """The same, of runs whose turns come in the order of their data: each of them goes live."""
+    world = Observed(limits=Limits(at_once=1), switch_delay=30 * SECOND)
+    blobs: list[BlobVersion] = []
+    for number in range(count):
+        world.clock.move(SECOND)
+        tries = (
+            world.blobs.put(DATA, f"{number}-{again}.csv", b"a,b,label\n%d,2,0\n3,4,1\n" % number)
+            for again in range(1000)
+        )
+        last = run_of(blobs[-1]) if blobs else ""
+        blobs.append(next(one for one in tries if run_of(one) > last))
+    for one in blobs:
+        world.deliver(one.name)
+    return world
+
+
+def run_of(blob: BlobVersion) -> str:
+    return run_id("sample", "data", version_id("sample", blob))
+
+
 def test_the_next_model_begins_in_the_tick_in_which_the_endpoint_becomes_free() -> None:
-    world = crowded()
+    world = in_order()
     to_the_end(world)
     assert [run.phase for run in world.runs()] == [Phase.PROMOTED] * 5
     times = spans(world)
     assert [begun for begun, _ in times[1:]] == [ended for _, ended in times[:-1]]
 
 
-def test_a_restart_while_runs_wait_costs_no_time() -> None:
+def test_of_models_of_one_second_the_newest_serves_in_the_end() -> None:
     world = crowded()
+    to_the_end(world)
+    newest = max((run.current[-1] for run in world.runs()), key=order_of)
+    (serves,) = [run for run in world.runs() if newest in run.current]
+    assert serves.phase is Phase.PROMOTED
+    assert {run.phase for run in world.runs()} <= {Phase.PROMOTED, Phase.SUPERSEDED}
+
+
+def test_a_restart_while_runs_wait_costs_no_time() -> None:
+    world = in_order()
     for _ in range(40):
         world.restart()
         world.tick()

@@ -343,11 +343,14 @@ def test_the_event_of_a_jobs_model_advances_the_attempt_that_wrote_it(
     assert landing.intake.model_landed("runs/sample/sample-9/1/model.ilearner") is None
     assert "run sample-9 is not known; the file is left alone" in caplog.text
 
-    def fails(_: str) -> Run:
+    assert landing.intake.model_landed(f"{path}/1/model.ilearner") == landing.world.now_of(run)
+    landing.put(f"{path}/1/model.ilearner", where=MODELS)
+
+    def fails(*_: object) -> Run:
         raise TransientError("busy")
 
     with monkeypatch.context() as patched:
-        patched.setattr(landing.intake.driver, "advance", fails)
+        patched.setattr(landing.intake.driver, "output_seen", fails)
         stays = landing.intake.model_landed(f"{path}/1/model.ilearner")
     assert stays == landing.world.now_of(run)
     assert f"run {run.run_id}: left to the next poll: busy" in caplog.text

@@ -132,8 +132,8 @@ FITS = {
         "StepRefused CancelRequested"
     ),
     Phase.TRAINING: (
-        "JobStarted JobFinished JobFailed JobStopped JobCancelled StepDelayed StepRefused "
-        "CancelRequested"
+        "JobStarted OutputSeen JobFinished JobFailed JobStopped JobCancelled StepDelayed "
+        "StepRefused CancelRequested"
     ),
     Phase.TRAINED: (
         "ModelCollected ModelsCollected JobFailed NothingToPromote Overtaken GivenUp "

@@ -114,7 +114,7 @@ def test_only_an_answer_that_is_overdue_is_given_before_an_order() -> None:
         advanced.append(desk.now(run_id).phase)
         return advance(run_id, *more, **named)
 
-    desk.world.intake.driver.advance = noted  # type: ignore[method-assign, assignment]
+    desk.world.intake.driver.advance = noted  # type: ignore[method-assign]
     desk.orders.cancel("sample-1")
     assert advanced == [Phase.RECEIVED]
     assert desk.now().phase is Phase.CANCELLED

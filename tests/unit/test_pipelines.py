@@ -130,9 +130,10 @@ def test_a_pause_is_kept_once_with_who_wants_it_and_why() -> None:
     hand.hand.pause("sample", "bob", "again")
     assert hand.hand.standing("sample").pause == paused.pause
     assert len(hand.world.faults.sites) == writes
-    hand.hand.resume("sample")
+    hand.hand.resume("sample", by="bob", reason="done")
     assert hand.hand.standing("sample").pause is None
-    assert hand.ledger.pauses("sample").record == Pauses(resumed_at=NOW + HOUR)
+    resumed = Pause(by="bob", at=NOW + HOUR, reason="done")
+    assert hand.ledger.pauses("sample").record == Pauses(resumed_at=NOW + HOUR, resumed=resumed)
 
 
 def test_a_pause_by_failures_is_shown_where_no_person_paused() -> None:

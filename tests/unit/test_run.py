@@ -98,7 +98,7 @@ def test_the_same_bytes_are_known_by_their_etag_or_by_a_touch_that_left_them() -
     assert one.same_bytes_as(blob(etag="0x2"))  # only its metadata was written
     for other in (
         blob(etag="0x2", size=101),
-        blob(etag="0x2", created=NOW + SECOND),
+        blob(etag="0x2", created=NOW + SECOND, modified=NOW + SECOND),
         blob(etag="0x2", content_md5="b3RoZXI="),
         blob(etag="0x2", content_md5=None),
     ):
