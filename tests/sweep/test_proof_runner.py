@@ -125,4 +125,4 @@ def test_one_trial_is_made_again_from_the_command_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert asked(monkeypatch, "--only", "duplicates", "--seed", "7", "--trial", "2") == 0
-    assert "duplicates: 1 trials, 0 violations" in capsys.readouterr().out
+    assert "duplicates: 1 trial, 0 violations" in capsys.readouterr().out
