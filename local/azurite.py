@@ -140,12 +140,11 @@ class Azurite:
             try:
                 self._start(ports)
             except AzuriteError as error:
-                first = self._same_ports and self._hold is not None and not self._hold.ports
-                if not (first and tries_left and "EADDRINUSE" in str(error)):
+                if not (self._same_ports and tries_left and "EADDRINUSE" in str(error)):
                     raise
             else:
                 return
-            if self._process:  # another server's first start took the port in between
+            if self._process:  # another program took the port in between
                 self._end(self._process)
             ports = self._hold.claim(None) if self._hold else ports
 

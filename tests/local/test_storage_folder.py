@@ -57,6 +57,10 @@ def test_a_second_server_on_a_folder_is_refused_and_the_data_of_the_first_stays(
 def test_a_server_whose_starter_was_killed_is_waited_for_and_its_ports_are_kept(
     tmp_path: Path,
 ) -> None:
+    # Not the default ports, which others take at any time.
+    with ExitStack() as stack, StorageFolder(tmp_path) as folder:
+        taken = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
+        folder.note(Ports(*(one.getsockname()[1] for one in taken)))
     with starter(tmp_path) as process:
         assert process.stdout is not None
         first = process.stdout.readline().strip()
@@ -120,6 +124,22 @@ def test_a_damaged_note_is_none(tmp_path: Path, content: bytes) -> None:
         folder.note(Ports(1, 2))
     with StorageFolder(tmp_path) as folder:
         assert folder.ports == Ports(1, 2)
+
+
+def test_a_remembered_port_that_is_taken_in_between_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with StorageFolder(tmp_path) as folder:
+            folder.note(Ports(port, port + 1))
+        looks = iter([True, True])  # both were free when they were looked at
+        free = storage_folder.port_is_free
+        monkeypatch.setattr(
+            storage_folder, "port_is_free", lambda asked: next(looks, None) or free(asked)
+        )
+        with pytest.raises(AzuriteError, match=rf"Port {port} is taken.*used it last"):
+            Azurite(tmp_path, same_ports=True).start()
 
 
 def test_two_first_starts_at_once_do_not_take_one_port(
