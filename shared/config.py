@@ -3,7 +3,7 @@
 A mistake in one pipeline keeps that pipeline from being read, and no other.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
@@ -316,20 +316,26 @@ class _PipelineReader:
                 self._add(path, f"app setting {name}: {found[0]}", found[1])
         for path, scalar in misread(tree):
             self._add(path, scalar.what, scalar.cure)
-        for path in secrets(tree, self._redactor):
+        secret = list(secrets(tree, self._redactor))
+        for path in secret:
             cure = "put it into an app setting, and name that as ${NAME}"
             self._add(path, "holds what looks like a signature or a key", cure)
         if "name" in tree:
             self._add(("name",), "unknown key", "the name is the key that the pipeline stands at")
         self._read_probes(tree)
-        pipeline = self._checked({**tree, "name": self._name})
+        pipeline = self._checked({**tree, "name": self._name}, secret)
         return None if self.problems else pipeline
 
-    def _checked(self, tree: dict[str, Any]) -> Pipeline | None:
-        """Return the pipeline, and note each mistake: of single fields, and of several together."""
+    def _checked(self, tree: dict[str, Any], secret: Sequence[KeyPath]) -> Pipeline | None:
+        """Return the pipeline, and note each mistake: of single fields, and of several together.
+
+        Args:
+            tree: what the file says of the pipeline.
+            secret: the fields that hold a secret: no check over several fields may repeat one.
+        """
         context = {"development": self._development, FIELDS_ONLY: True}
+        wrong = [(path, "secret") for path in secret]
         pipeline: Pipeline | None
-        partly = False
         try:
             pipeline = Pipeline.model_validate(tree, context=context)
         except ValidationError as exc:
@@ -339,11 +345,11 @@ class _PipelineReader:
             if len(errors) > _MOST_TOLD:
                 self.untold = len(errors) - _MOST_TOLD - 1
                 return None
-            wrong = [(place_of(error, tree), error["type"]) for error in errors]
-            partly = True
+            wrong += [(place_of(error, tree), error["type"]) for error in errors]
+        if wrong:
             pipeline = as_far_as_right(Pipeline, tree, wrong, context)
         self.partly = pipeline
-        for path, text in unfit(pipeline, partly=partly) if pipeline is not None else ():
+        for path, text in unfit(pipeline, partly=bool(wrong)) if pipeline is not None else ():
             self._add_error(Found(path, "value_error", text))
         return pipeline
 

@@ -8,6 +8,7 @@ its marker; whether an endpoint is free is read from its record and that of the 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from shared.context import Context, log
 from shared.errors import RelearnError
@@ -34,12 +35,21 @@ class EndpointTurns:
         for waiting in self._waiting.values():
             waiting.sort(key=lambda marker: (marker.hints.get("turn", ""), marker.run_id))
 
-    def next(self) -> list[Marker]:
+    def next(self, until: datetime) -> list[Marker]:
         """Return the next run of each endpoint that is free; each run is returned once.
 
-        An endpoint that is not free is not asked for again in this tick.
+        An endpoint that is not free is not asked for again in this tick, nor is one for which
+        there was no time.
+
+        Args:
+            until: when no further endpoint may be asked for.
         """
-        self._waiting = {name: left for name, left in self._waiting.items() if self._is_free(name)}
+        now = self.context.clock.now
+        self._waiting = {
+            name: left
+            for name, left in self._waiting.items()
+            if now() < until and self._is_free(name)
+        }
         following = [left.pop(0) for left in self._waiting.values()]
         self._waiting = {name: left for name, left in self._waiting.items() if left}
         return following

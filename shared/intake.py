@@ -224,7 +224,10 @@ class Intake:
             return False
         run_id = names.run_id(pipeline.name, Origin.MODEL, version)
         ledger.mark_open(run_id, {"phase": Phase.RECEIVED, "version": version})
-        entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=run_id, note=APPEARED)
+        # Since when it is known does not change: it may have been noted as old before.
+        first = blob.recorded(known.record.blob.recorded_at) if known else blob
+        first = self._context.recorded(first)
+        entry = VersionEntry(pipeline=pipeline.name, blob=first, run_id=run_id, note=APPEARED)
         if known is None:
             return ledger.add_version(version, entry)
         ledger.replace_version(version, entry, known.etag)

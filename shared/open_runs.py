@@ -97,7 +97,7 @@ def counts_of(markers: Iterable[Marker]) -> Counts:
     phases = [one.hints.get("phase") for one in all_]
     return Counts(
         open=len(all_),
-        failing=sum("next_look" in one.hints for one in all_),
+        failing=sum(map(_failing, all_)),
         awaiting_approval=phases.count(Phase.AWAITING_APPROVAL),
         parked=phases.count(Phase.PARKED),
     )
@@ -121,4 +121,9 @@ def _same_endpoint(one: str, other: str) -> bool:
 def _urgency(marker: Marker) -> tuple[bool, bool, str]:
     hints = marker.hints
     parked = hints.get("phase") in (Phase.PARKED, Phase.AWAITING_APPROVAL)
-    return "next_look" not in hints, not parked, marker.run_id
+    return not _failing(marker), not parked, marker.run_id
+
+
+def _failing(marker: Marker) -> bool:
+    """Whether a run's last step failed, or it pauses; who waits for an endpoint does not fail."""
+    return "next_look" in marker.hints and "waits_for" not in marker.hints

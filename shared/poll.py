@@ -214,7 +214,7 @@ class Poll:
     def _go_on_at_endpoints(self, until: datetime) -> None:
         """Have the next run of each endpoint that is free go on, until one has it or none waits."""
         clock = self._context.clock
-        while clock.now() < until and (following := self._turns.next()):
+        while clock.now() < until and (following := self._turns.next(until)):
             Lanes(
                 following,
                 self._service_of,

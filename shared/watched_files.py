@@ -32,7 +32,7 @@ class WatchedFiles:
     def remember(self, files: Iterable[Path]) -> None:
         """Remember how these files are now, ahead of reading them."""
         self._files = tuple(files)
-        self._stamp, self._digest = self._looked(), _digest(self._files)
+        self._stamp, self._digest = self._looked(), self._read()
 
     def changed(self) -> bool:
         """Return whether a file has another content than when it was remembered."""
@@ -41,7 +41,7 @@ class WatchedFiles:
         if stamp == known and sure:
             return False
         self._stamp = stamp
-        return _digest(self._files) != self._digest
+        return self._read() != self._digest
 
     def written_at(self) -> datetime:
         """Return when the newest of the files was written; now, where that is not known."""
@@ -55,6 +55,17 @@ class WatchedFiles:
         self._sure = all(at < latest for _, at, _, _ in stamp)
         return stamp
 
+    def _read(self) -> str:
+        """Return a digest of the contents, each up to what is ever read of such a file."""
+        digest = hashlib.sha256()
+        for file in self._files:
+            content = _content(file)
+            if content is None:
+                # What keeps it from being read may pass, and leaves time and size as they are.
+                self._sure, content = False, b"\0not there"
+            digest.update(len(content).to_bytes(8) + content)
+        return digest.hexdigest()
+
 
 def _stamp_of(file: Path) -> tuple[str, int, int, int]:
     try:
@@ -64,20 +75,12 @@ def _stamp_of(file: Path) -> tuple[str, int, int, int]:
     return str(file), found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _digest(files: Iterable[Path]) -> str:
-    """Return a digest of the contents, each up to what is ever read of such a file."""
-    digest = hashlib.sha256()
-    for file in files:
-        content = _content(file)
-        digest.update(len(content).to_bytes(8) + content)
-    return digest.hexdigest()
-
-
-def _content(file: Path) -> bytes:
+def _content(file: Path) -> bytes | None:
+    """Return what is in a file; None where it cannot be read now."""
     try:
-        if file.is_file():  # a device would hang
-            with file.open("rb") as stream:
-                return stream.read(MOST_BYTES + 1)
+        if not file.is_file():  # a device would hang
+            return b"\0no file"
+        with file.open("rb") as stream:
+            return stream.read(MOST_BYTES + 1)
     except (OSError, ValueError):
-        pass
-    return b"\0not there"
+        return None

@@ -109,8 +109,13 @@ class OutputSeen:
         return self.digest in run.outputs_seen or len(run.outputs_seen) >= _MOST_OUTPUTS_SEEN
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Remember it, so that the same event is no reason twice, on any host."""
-        return run.moved(run.phase, at, outputs_seen=(*run.outputs_seen, self.digest))
+        """Remember it, so that the same event is no reason twice, on any host.
+
+        That the job writes says nothing of its service: a trouble with that stays, and the time
+        at which it wants to be asked again.
+        """
+        del at
+        return run.model_copy(update={"outputs_seen": (*run.outputs_seen, self.digest)})
 
 
 def _paused(run: Run, at: datetime) -> Run:

@@ -67,14 +67,14 @@ def waits_of(run: Run, lease_ends: datetime | None = None) -> Waits | None:
         return None
     held = lease_ends if run.claim is not None else None
     trouble = run.trouble
-    failing = trouble is not None and trouble.count > 0
+    failing = _failing(run)
     next_try = trouble.next_look if trouble else None
     if held is not None and next_try is not None:
         next_try = max(next_try, held)
     return Waits(
         waits_for=_what(run),
         last_error=_last_error(run),
-        failed=trouble.count if trouble else 0,
+        failed=trouble.count if trouble and failing else 0,
         failing_since=trouble.since if trouble and failing else None,
         next_try=next_try,
         lease_ends=held,
@@ -83,12 +83,19 @@ def waits_of(run: Run, lease_ends: datetime | None = None) -> Waits | None:
     )
 
 
+def _failing(run: Run) -> bool:
+    """Whether the last step did not work; a pause, and to wait for an endpoint, is no failure."""
+    return run.trouble is not None and run.trouble.count > 0 and not run.trouble.waits_for
+
+
 def _what(run: Run) -> str:
     if run.trouble is not None and not run.trouble.count:
         return run.trouble.reason  # a pause between two attempts
     if run.cancelling and run.phase is not Phase.PARKED:
         job = f" and its job {run.job}" if run.job else ""
         return f"{run.cancelled}: the next poll stops the run{job}"
+    if run.trouble is not None and run.trouble.waits_for:
+        return f"{_endpoint(run)}: its turn: {run.trouble.reason}"
     return _WORDS[run.phase](run)
 
 
@@ -178,7 +185,7 @@ _WORDS: Final[Mapping[Phase, Callable[[Run], str]]] = {
 
 
 def _last_error(run: Run) -> str | None:
-    if run.trouble is not None and run.trouble.count:
+    if run.trouble is not None and _failing(run):
         return run.trouble.reason
     if run.phase is Phase.PARKED:
         return run.reason

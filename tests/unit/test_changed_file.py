@@ -469,3 +469,42 @@ def test_content_moved_from_one_file_to_the_other_is_a_change(tmp_path: Path) ->
     file.write_text("x")
     other.write_text("yz")
     assert watched.changed()
+
+
+def test_a_file_that_cannot_be_read_for_a_while_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = WatchedFiles()
+    file = tmp_path / "a"
+    file.write_text("x")
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", fails)
+        os.utime(file, (1_700_000_000, 1_700_000_000))
+        watched.remember([file])
+        assert not watched.changed()
+    assert watched.changed()  # though its time and its size are as they were
+
+
+def test_a_change_that_could_not_be_read_at_first_is_used_once_it_can(
+    world: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.change(attempts(3))
+    whole = Path.open
+
+    def fails(path: Path, *given: Any, **named: Any) -> Any:
+        if path == world.path:
+            raise OSError(5, "Input/output error")
+        return whole(path, *given, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", fails)
+        os.utime(world.path, (1_700_000_000, 1_700_000_000))
+        world.tick()
+    assert taken(world) == {"sample": 1, "other": 1}
+    assert not world.intake.last_good.file.readable
+    world.tick()
+    assert taken(world) == {"sample": 3, "other": 3}

@@ -291,3 +291,14 @@ def test_a_pattern_of_another_tool_is_refused_wherever_it_stands(
 )
 def test_what_only_looks_like_a_pattern_is_taken(load: Load, change: Change) -> None:
     assert told(load(change)) == []
+
+
+def test_no_check_over_several_fields_repeats_a_secret(load: Load) -> None:
+    secret = (
+        "https://account.blob.core.windows.net/x?sv=2020&sig=AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
+    )
+    gate = {"metrics": "output2", "rules": [{"metric": secret, "max_drop": 1}]}
+    found = load(put("gate", gate))
+    (problem,) = map(str, found.problems)
+    assert "holds what looks like a signature or a key" in problem
+    assert "sig=" not in problem

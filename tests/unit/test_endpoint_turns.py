@@ -24,6 +24,8 @@ from tests.unit.worlds import Observed
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+#: Long after whatever these worlds do.
+LATER = NOW + 1000 * HOUR
 
 
 def crowded(count: int = 5, limits: Limits | None = None) -> Observed:
@@ -229,7 +231,7 @@ def test_each_endpoint_has_one_turn_before_any_has_a_second_one() -> None:
     world = Observed()
     turns = EndpointTurns(world.intake._context)
     turns.found([marker(f"r{n}", "ab"[n % 2], f"1 {n}") for n in range(6)])
-    assert [[one.run_id for one in turns.next()] for _ in range(4)] == [
+    assert [[one.run_id for one in turns.next(LATER)] for _ in range(4)] == [
         ["r0", "r1"],
         ["r2", "r3"],
         ["r4", "r5"],
@@ -252,5 +254,24 @@ def test_an_endpoint_whose_record_cannot_be_read_waits_and_the_others_go_on(
     monkeypatch.setattr(type(context.ledger), "head", head)
     turns = EndpointTurns(context)
     turns.found([marker("r0", "a", "1 0"), marker("r1", "b", "1 1")])
-    assert [one.run_id for one in turns.next()] == ["r1"]
-    assert turns.next() == []
+    assert [one.run_id for one in turns.next(LATER)] == ["r1"]
+    assert turns.next(LATER) == []
+
+
+def test_a_storage_that_hangs_holds_up_no_tick_however_many_endpoints_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = Observed()
+    context = world.intake._context
+    asked: list[str] = []
+
+    def head(_: object, name: str) -> object:
+        asked.append(name)
+        world.clock.move(30 * SECOND)
+        raise TransientError("no answer")
+
+    monkeypatch.setattr(type(context.ledger), "head", head)
+    turns = EndpointTurns(context)
+    turns.found([marker(f"r{number}", f"e{number}", "1 0") for number in range(100)])
+    assert turns.next(world.clock.now() + 2 * MINUTE) == []
+    assert len(asked) == 4

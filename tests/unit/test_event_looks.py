@@ -10,7 +10,7 @@ from shared.core.run import Phase, Run
 from shared.errors import RelearnError
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA, MODELS
-from tests.unit.worlds import RUNNING, Observed
+from tests.unit.worlds import RUNNING, Observed, refused
 
 SECOND = timedelta(seconds=1)
 
@@ -168,3 +168,22 @@ def test_what_goes_wrong_while_an_event_is_recorded_costs_no_look_too_many(kind:
         except RelearnError:
             pytest.fail("an event about an output never fails: the poll does the same")
     assert looks(world, run) <= 2  # the other worker of PREEMPT is a poll
+
+
+def test_a_new_file_does_not_shorten_the_time_that_the_service_asked_for() -> None:
+    world = Observed()
+    run = world.until(world.start(), Phase.TRAINING)
+    busy = refused(429, "TooManyRequests", "slow down", Retry_After="1200")
+    world.script("GET", f"/jobs/{run.job}", busy, None)
+    world.tick()
+    before = world.now_of(run).trouble
+    assert before is not None
+    world.http.sent.clear()
+    for _ in range(5):
+        world.clock.move(30 * SECOND)
+        world.intake.model_landed(writes(world, run))
+    assert looks(world, run) == 0
+    assert world.now_of(run).trouble == before  # how long it fails is not forgotten
+    world.clock.move(timedelta(minutes=20))
+    world.poll.tick()
+    assert looks(world, run) == 1

@@ -11,6 +11,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.full_listing import Existing, FullListing
 from shared.core.run import Origin, Phase
 from shared.full_listings import FullListings
+from shared.newness import version_of
 from shared.ports import Page
 from shared.sweep import Sweep
 from tests.fakes.documents import page_of
@@ -532,6 +533,27 @@ def test_a_model_that_no_event_told_of_is_found_once() -> None:
     a_day_later(world)
     a_day_later(world)
     assert [run.origin for run in world.runs()].count(Origin.MODEL) == 1
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_a_model_that_is_found_is_recorded_as_other_versions_are(*, noted: bool) -> None:
+    world = world_of()
+    ticks(world)
+    name = "promote/sample/moved.ilearner"
+    put_model(world, name)
+    first = None
+    if noted:  # an event came upon it, and noted that it is older than its pipeline
+        world.intake.model_landed(name)
+        first = world.clock.now()
+    world.clock.move(DAY)
+    ticks(world)
+    blob = world.blobs.head(MODELS, name)
+    assert blob is not None
+    entry = world.intake._context.ledger.version(version_of(world.pipeline, blob))
+    assert entry is not None
+    assert entry.run_id is not None
+    assert entry.blob.recorded_at is not None
+    assert first is None or entry.blob.recorded_at == first
 
 
 def test_records_that_no_pipeline_needs_any_more_are_forgotten() -> None:

@@ -20,6 +20,7 @@ from shared.pipelines import Pipelines
 from tests.fakes.faults import Faults, Kind
 from tests.fakes.world import MODELS
 from tests.unit.samples import NOW, pipeline, promotion, run, trouble
+from tests.unit.test_endpoint_turns import crowded, waiting
 from tests.unit.worlds import Observed, refused
 
 OPEN = tuple(phase for phase in Phase if phase not in ENDS)
@@ -178,6 +179,21 @@ def test_an_endpoint_shows_the_run_that_waits_for_it_and_why() -> None:
         assert there["waiting"].last_error
     assert begun.run_id in line["line"]
     assert "the next try: " in line["line"]
+
+
+def test_a_run_that_waits_for_its_endpoint_does_not_pass_for_failing() -> None:
+    world = crowded(3)
+    world.tick(1)
+    turn = waiting(world)
+    assert len(turn) == 2
+    standing = Pipelines(world.intake._context, world.intake).standing("sample")
+    assert (standing.runs.open, standing.runs.failing) == (3, 0)
+    for one in turn:
+        waits = waits_of(one)
+        assert waits is not None
+        assert waits.waits_for.startswith("endpoint production: its turn: run ")
+        assert (waits.last_error, waits.failed, waits.failing_since) == (None, 0, None)
+        assert waits.next_try is not None
 
 
 def test_a_page_shows_a_bounded_number_of_runs_those_that_fail_first() -> None:
