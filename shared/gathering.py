@@ -386,7 +386,7 @@ def _cause(blobs: Sequence[BlobVersion], wanted: Sequence[Landed]) -> str:
     if len(blobs) == 1:
         return f"blob {blobs[0].path}" + (f", {APPEARED}" if appeared else "")
     landed = f"{counted(len(blobs), 'blob')} landed"
-    found = f", {appeared} of them found by the daily listing: with an old time"
+    found = f", {appeared} of them found by the daily listing"
     return landed + (found if appeared else "")
 
 

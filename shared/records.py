@@ -19,7 +19,7 @@ class Record(Recorded):
 #: Why a version opened no run: it was there before its pipeline was.
 OLD: Final = "old"
 #: Why a version waits that no event or search could tell of.
-APPEARED: Final = "found by the daily listing: it has an old time"
+APPEARED: Final = "found by the daily listing"
 
 
 class VersionEntry(Record):

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from shared.core.evaluation_text import INVISIBLE
+from shared.core.signatures import without_bare, without_shapes
 
 _JOINTS: Final = re.compile(rf"(?:[\s_-]|{INVISIBLE.pattern})+")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
@@ -66,5 +67,9 @@ def shown(texts: Sequence[str]) -> str:
 
 
 def short(text: str) -> str:
-    """Return the text so short that it fits into a message."""
+    """Return the text so short that it fits into a message, without keys and signatures.
+
+    They are taken out first: of a part of one nobody could tell what it is.
+    """
+    text = without_bare(without_shapes(text))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

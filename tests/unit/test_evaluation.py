@@ -1,3 +1,4 @@
+import base64
 import json
 import math
 import re
@@ -408,6 +409,9 @@ def test_a_name_that_two_members_lead_to_counts_for_neither() -> None:
 def test_a_text_is_shown_whole_up_to_sixty_characters_and_twenty_names() -> None:
     assert short("x" * 60) == "x" * 60
     assert short("x" * 61) == "x" * 59 + "…"
+    key = base64.b64encode(bytes(range(100, 164))).decode()
+    assert short(f"AUC {key}") == "AUC ***"
+    assert short(f"https://a.example/?sv=1&sig={key}").endswith("?***")
     names = [str(number) for number in range(22)]
     assert shown(names[:20]) == ", ".join(names[:20])
     assert shown(names) == ", ".join([*names[:20], "and 2 more"])
