@@ -10,6 +10,7 @@ import azure.functions as func
 from pydantic import BaseModel, ValidationError
 
 from shared.asked import NoSuchData, RequestClash
+from shared.config_errors import plain_errors
 from shared.core.notes import notes_on_run
 from shared.core.redact import one_line
 from shared.core.run import Run
@@ -225,9 +226,20 @@ def _unmarked(body: bytes) -> bytes:
     return body
 
 
+_NOT_READ: Final = "is not read here: leave it out"
+
+
 def _wrong(exc: ValidationError) -> Refused:
     wrong = exc.errors(include_url=False, include_input=False, include_context=False)
-    listed = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in wrong[:20]]
+    listed = [
+        f"{'.'.join(map(str, found.path)) or 'body'}: "
+        + (
+            _NOT_READ
+            if found.kind == "extra_forbidden"
+            else found.what.replace("a mapping", "a JSON object")
+        )
+        for found in plain_errors(wrong[:20], {})
+    ]
     return Refused(400, "Bad request", "; ".join(listed))
 
 

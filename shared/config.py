@@ -285,12 +285,14 @@ class _PipelineReader:
             found = self._source.duplicates(node, ("pipelines", self._name))
             self.problems += islice(found, _MOST_TOLD)
             raw = loader.plain(node)
-            if not isinstance(raw, dict):
-                self._add((), "must be a mapping", _EXAMPLE)
-                return None
-            return self._read(raw)
         except _UNREADABLE as exc:
             self._add((), "is not plain YAML", where_it_breaks(exc))
+            return None
+        if not isinstance(raw, dict):
+            self._add((), "must be a mapping", _EXAMPLE)
+            return None
+        try:
+            return self._read(raw)
         except Exception as exc:  # noqa: BLE001 -- one odd pipeline never stops the others
             self._add((), f"cannot be understood ({type(exc).__name__})", _EXAMPLE)
         return None

@@ -52,7 +52,7 @@ def bounded_text(file: Path, most: int) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise FileRefused("is not UTF-8 text") from None
+        raise FileRefused("is not UTF-8 text", "save it as UTF-8") from None
 
 
 def read_probe(folder: Path, name: str) -> tuple[dict[str, Any], int]:

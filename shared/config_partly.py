@@ -33,7 +33,8 @@ def as_far_as_right(
     """
     left = copy.deepcopy(dict(tree))
     for _ in range(_ROUNDS):
-        for path, kind in wrong:
+        # A value that may have several forms is refused once for each of them.
+        for path, kind in dict(wrong).items():
             if not _leave_out(left, path, unknown_key=kind == "extra_forbidden"):
                 return None
         try:
@@ -53,7 +54,8 @@ def unfit(model: Strict, path: KeyPath = (), *, partly: bool) -> Iterator[tuple[
         partly: whether something in it is `UNKNOWN`.
     """
     for text in mistakes(model, partly=partly):
-        yield path, text
+        field, told = _field_of(type(model), text)
+        yield (*path, *field), told
     for name in type(model).model_fields:
         value = getattr(model, name)
         if isinstance(value, Strict):
@@ -62,6 +64,13 @@ def unfit(model: Strict, path: KeyPath = (), *, partly: bool) -> Iterator[tuple[
             for at, item in enumerate(value):
                 if isinstance(item, Strict):
                     yield from unfit(item, (*path, name, at), partly=partly)
+
+
+def _field_of(model: type[BaseModel], text: str) -> tuple[KeyPath, str]:
+    """Return the field that a text begins with, such as `key: …`, and the rest of the text."""
+    head, colon, told = text.partition(": ")
+    path = tuple(head.split("."))
+    return (path, told) if colon and path[0] in model.model_fields else ((), text)
 
 
 def _leave_out(tree: Any, path: KeyPath, *, unknown_key: bool) -> bool:

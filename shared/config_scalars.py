@@ -56,6 +56,10 @@ class Misread(str):
     what: str
     cure: str
 
+    def __deepcopy__(self, _: object) -> Self:
+        """Return itself: a text never changes."""
+        return self
+
 
 def resolve_by_core(loader: type[yaml.SafeLoader]) -> None:
     """Have a loader give plain scalars their tags by YAML 1.2's core schema."""

@@ -157,9 +157,7 @@ def parsed(text: str) -> Ncrontab:
     if len(parts) < len(_FIELDS):
         parts.insert(0, "0")
     hints: list[str] = []
-    second, minute, hour, day, month, weekday = (
-        _values(field, part, hints) for field, part in zip(_FIELDS, parts, strict=True)
-    )
+    second, minute, hour, day, month, weekday = _fields(parts, hints)
     if len(second) == len(range(60)):
         hints.insert(0, "second: it fires every second, write 0 there for once a minute")
     return Ncrontab((hour, minute, second), day, month, frozenset(weekday), tuple(hints))
@@ -174,6 +172,19 @@ def checked(text: str) -> str:
     if not parsed(text).fires:
         raise ValueError("it never fires, because no such month has such a day: write another day")
     return text
+
+
+def _fields(parts: Sequence[str], hints: list[str]) -> Iterator[tuple[int, ...]]:
+    """Return the values of all fields; whatever is wrong in any of them is said at once."""
+    found, wrong = [], []
+    for field, part in zip(_FIELDS, parts, strict=True):
+        try:
+            found.append(_values(field, part, hints))
+        except ValueError as exc:
+            wrong.append(str(exc))
+    if wrong:
+        raise ValueError("; ".join(wrong))
+    return iter(found)
 
 
 def _values(field: _Field, text: str, hints: list[str]) -> tuple[int, ...]:

@@ -48,6 +48,13 @@ def test_a_body_that_nobody_reads_is_refused(name: str, body: bytes) -> None:
 
 
 @pytest.mark.usefixtures("api")
+def test_what_is_wrong_with_a_body_is_told_in_plain_words() -> None:
+    answer = called("pause_pipeline", {}, b'{"by": 5, "bye": "x"}')
+    told = json.loads(answer.get_body())["detail"]
+    assert told == "by: must be text: quote it; bye: is not read here: leave it out"
+
+
+@pytest.mark.usefixtures("api")
 @pytest.mark.parametrize("name", ALL)
 def test_a_query_parameter_that_nobody_reads_is_refused_by_every_route(name: str) -> None:
     answer = called(name, {"nobody_reads": "1"})

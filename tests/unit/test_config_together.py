@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 
 from shared.config import json_schema
 from shared.config_errors import LEGAL
@@ -20,7 +21,7 @@ from shared.core.together import (
     mistakes,
 )
 from tests.unit.samples import ROWS, UPDATE, tree
-from tests.unit.test_config import CASES, Change, Load, both, drop, load, put
+from tests.unit.test_config import CASES, Change, Load, both, drop, load, put, written
 
 __all__ = ["load"]
 
@@ -81,6 +82,43 @@ def test_a_mistake_over_several_fields_is_told_beside_any_of_a_single_one(
         found = told(load(both(several, single)))
         assert alone in found, names
         assert any(names in text for text in found), names
+
+
+#: A value that may have several forms is refused once for each: of all of them it is left out once.
+OF_SEVERAL_FORMS: tuple[tuple[Change, str], ...] = (
+    (put("schedule", "0 0 3 ? * L"), "day: ? is of Quartz"),
+    (put("training.parameters", {"p": [1]}), "training.parameters.p"),
+    (put("roll_out", 5), "roll_out"),
+)
+
+
+@pytest.mark.parametrize(("change", "says"), OF_SEVERAL_FORMS)
+def test_a_wrong_value_of_several_forms_hides_no_mistake_over_several_fields(
+    load: Load, change: Change, says: str
+) -> None:
+    found = "\n".join(told(load(both(put("key", ["who"]), change))))
+    assert says in found
+    assert "key: unknown token {who}" in found
+
+
+def test_a_number_to_quote_hides_no_mistake_over_several_fields(load: Load) -> None:
+    def change(one: dict[str, Any]) -> None:
+        put("training.timeout", "soon")(one)
+        put("key", ["who"])(one)
+        put("training.parameters", {"zip": "ZIP"})(one)
+
+    text = yaml.safe_dump({"pipelines": {"census": written(change)}}).replace("ZIP", "01234")
+    found = "\n".join(told(load(text)))
+    for says in ("quote it if it is a text", "not a span of time", "key: unknown token {who}"):
+        assert says in found, found
+    assert "plain YAML" not in found
+
+
+def test_a_mistake_over_several_fields_is_told_at_the_line_of_its_field(load: Load) -> None:
+    text = yaml.safe_dump({"pipelines": {"census": written(put("key", ["who"]))}})
+    line = text.splitlines().index("    key:") + 1
+    (problem,) = load(text).problems
+    assert str(problem).startswith(f"pipelines.yaml:{line}: pipelines.census.key: unknown token")
 
 
 def test_mistakes_over_several_fields_are_all_told_at_once(load: Load) -> None:

@@ -360,3 +360,8 @@ def test_at_the_ends_of_the_calendar_there_is_no_due_time() -> None:
         hour=0, minute=0, second=0, microsecond=0
     )
     assert parsed("0 0 0 1 1 *").at_or_before(first.replace(day=2)) == first
+
+
+def test_every_wrong_field_is_told_at_once() -> None:
+    with pytest.raises(ValueError, match=r"hour: 25 is not within.*; day: L is.*; day of week: 7"):
+        parsed("0 0 25 L * 7")
