@@ -98,7 +98,7 @@ MORE: Final = {
     "identity": f"studio_endpoint web_service_client {_ENDPOINTS}",
     "intake": (
         f"{_GATHERING} {_TURNS} rollback due_times drift poll unreadable last_good newness alerts "
-        "odd_services gate_runs"
+        "odd_services gate_runs full_listing"
     ),
     "job_facts": f"driver busy_services odd_services poll {_TURNS}",
     "job_inputs": f"{_JOBS} {_GATHERING} lookup",
@@ -106,7 +106,7 @@ MORE: Final = {
     "judgement": f"pauses proof {_ENDPOINTS}",
     "lanes": "fairness poll busy_services turns_hostile gathering drift",
     "keys": "customers gathering intake",
-    "last_good": "due_times functions/health renamed unreadable clocks",
+    "last_good": "due_times functions/health functions/broken_file renamed unreadable clocks",
     "ledger": (
         f"unreadable {_GATHERING} {_TURNS} retention retention_kinds fairness last_good drift "
         "rollback orders functions/people_api"

@@ -94,7 +94,7 @@ class Rule(Strict):
         given = [kind for kind in _KINDS if getattr(self, kind) is not None]
         if len(given) != 1:
             also = f"{' and '.join(given)} are rules of their own: " if given else ""
-            yield f"rules: {also}name one of {', '.join(_KINDS)}"
+            yield f"{also}name one of {', '.join(_KINDS)}"
         elif given[0] in _COMPARING and self.direction is None and self.better is None:
             yield (
                 f"direction: it is not known which way {short(self.metric)} is better, "

@@ -43,6 +43,22 @@ def test_a_list_answers_503_with_the_problems_where_nothing_can_be_used(
     assert ("when_busy" if readable else "not plain YAML") in said.body["detail"]
 
 
+@pytest.mark.parametrize(("count", "more"), [(20, ""), (21, "; and 1 more: GET /api/health")])
+def test_twenty_problems_are_named_and_the_others_counted(
+    serve: Serve, count: int, more: str
+) -> None:
+    world = present_world()
+    problems = tuple(Problem(f"line {n}", "is wrong", "write it") for n in range(count))
+    world.file = Configuration({}, problems, {"sample": problems})
+    world.restart()
+    serve(app_over(world))
+    detail = tell(pipelines.list_pipelines).body["detail"]
+    assert "line 19" in detail
+    assert "line 20" not in detail
+    assert more in detail
+    assert ("more: GET" in detail) is bool(more)
+
+
 @pytest.mark.parametrize("readable", [True, False])
 def test_a_view_and_a_preview_answer_503_with_the_problems_and_not_404(
     serve: Serve, *, readable: bool

@@ -438,9 +438,9 @@ def test_a_metric_of_unknown_direction_needs_one_to_be_compared() -> None:
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ({}, "rules: name one of at_least, at_most, max_drop, min_gain"),
-        ({"at_least": 1, "at_most": 2}, "rules: at_least and at_most are rules of their own: name"),
-        ({"at_least": 1, "max_drop": 0}, "rules: at_least and max_drop"),
+        ({}, "name one of at_least, at_most, max_drop, min_gain"),
+        ({"at_least": 1, "at_most": 2}, "at_least and at_most are rules of their own: name"),
+        ({"at_least": 1, "max_drop": 0}, "at_least and max_drop"),
         ({"max_drop": -0.1}, "greater than or equal to 0"),
         ({"min_gain": -0.1}, "greater than or equal to 0"),
         ({"at_least": math.nan}, "finite"),

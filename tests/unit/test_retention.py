@@ -74,6 +74,23 @@ def test_cleaning_is_done_once_a_day() -> None:
     assert kept(world, "runs") == []
 
 
+def test_each_call_tells_how_many_records_it_has_forgotten_itself(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "relearn")
+    world = World(config={"pipeline": {"endpoints": []}})
+    for name in ("a.csv", "b.csv"):
+        promoted(world, name, b"a,b,l\n1,2,0\n3,4,1\n")
+        world.clock.move(AGES)
+        cleaned(world)
+    first, second = (text for text in caplog.messages if "forgotten" in text)
+    assert (
+        first
+        == second
+        == f"2 records older than {world.intake._context.limits.keep} were forgotten"
+    )
+
+
 def test_a_round_goes_on_where_it_stopped_and_never_outlasts_its_time() -> None:
     world = World(config={"pipeline": {"endpoints": []}})
     for i in range(12):

@@ -54,13 +54,16 @@ def test_a_delivery_that_is_named_has_its_run_opened_and_counted() -> None:
 
 
 def test_what_delivers_has_the_model_and_the_data_of_the_run_that_trained() -> None:
-    rolling = Rolling(parameters={"n": 1}, tokens={"name": "new"}, listed_at="models/x")
+    inputs = {"input1": MODEL}
+    rolling = Rolling(
+        parameters={"n": 1}, tokens={"name": "new"}, listed_at="models/x", inputs=inputs
+    )
     child = delivering(rolling.run, rolling.one)
     run = rolling.run
     assert (child.run_id, child.parent, child.pipeline) == ("sample-d1", run.run_id, run.pipeline)
     assert (child.model, child.manifest, child.as_of) == (MODEL, run.manifest, run.data_time)
     assert (child.inputs, child.listed_at, child.parameters) == (
-        run.inputs,
+        inputs,
         run.listed_at,
         run.parameters,
     )
