@@ -12,6 +12,8 @@ from local.studio import InstantTrainer
 from shared.asked import ManualRequest
 from shared.core.blobs import BlobVersion
 from shared.core.head import Head, Proven, is_overtaken, promoted
+from shared.core.machine import apply
+from shared.core.promotion_facts import EndpointReserved
 from shared.core.run import Origin, Phase, Run
 from shared.core.versions import (
     are_one,
@@ -28,7 +30,7 @@ from shared.pipelines import Pipelines, Preview
 from shared.records import OLD, VersionEntry
 from tests.fakes.world import DATA, MODELS
 from tests.unit.fleet import Fleet
-from tests.unit.samples import HOUR, NOW, blob, run
+from tests.unit.samples import HOUR, NOW, blob, promotion, run
 from tests.unit.test_retention import cleaned, kept
 from tests.unit.worlds import Observed
 
@@ -453,3 +455,32 @@ def test_a_blob_that_was_recorded_under_no_event_yields_to_none_of_its_second() 
     assert asked.newest is not None
     assert asked.newest.name == "a.csv"
     assert "b.csv" in asked.tie
+
+
+def test_when_a_version_was_recorded_is_kept_once_it_is_known() -> None:
+    bare = blob("a.csv")
+    assert bare.recorded(None).recorded_at is None
+    dated = bare.recorded(NOW)
+    assert dated.recorded_at == NOW
+    assert dated.recorded(NOW + timedelta(hours=1)).recorded_at == NOW
+    assert dated.recorded(None).recorded_at == NOW
+
+
+@pytest.mark.parametrize(
+    ("known", "found", "kept", "noted"),
+    [
+        ("", "", "", ""),
+        ("", "b.csv shares it", "b.csv shares it", "b.csv shares it"),
+        ("a.csv shares it", "", "a.csv shares it", ""),
+        ("a.csv shares it", "b.csv shares it", "a.csv shares it", "b.csv shares it"),
+        ("a.csv shares it", "a.csv shares it", "a.csv shares it", ""),
+    ],
+)
+def test_the_first_tie_that_a_run_knows_of_stays_and_another_is_noted(
+    known: str, found: str, kept: str, noted: str
+) -> None:
+    before = run(Phase.PROMOTING, promotion=None, tie=known)
+    after = apply(before, EndpointReserved(promotion(sent_at=None), found), NOW)
+    assert after.tie == kept
+    notes = [entry.note for entry in after.history[len(before.history) :]]
+    assert notes == ([noted] if noted else [])
