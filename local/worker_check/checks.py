@@ -92,7 +92,16 @@ def _check_http(worker: Worker, stage: Stage, report: Report) -> None:
     trouble = sorted(shown.body.get("trouble", {}))
     report.equal(
         "get_run: why, and when it is tried again",
-        ["cause_count", "cause_since", "count", "next_look", "patience", "reason", "since"],
+        [
+            "cause_count",
+            "cause_since",
+            "count",
+            "next_look",
+            "patience",
+            "reason",
+            "since",
+            "waits_for",
+        ],
         trouble,
     )
     _check_told(worker, run_id, report)
