@@ -98,7 +98,7 @@ MORE: Final = {
     "identity": f"studio_endpoint web_service_client {_ENDPOINTS}",
     "intake": (
         f"{_GATHERING} {_TURNS} rollback due_times drift poll unreadable last_good newness alerts "
-        "odd_services gate_runs full_listing"
+        "odd_services gate_runs full_listing changed_file"
     ),
     "job_facts": f"driver busy_services odd_services poll {_TURNS}",
     "job_inputs": f"{_JOBS} {_GATHERING} lookup",
@@ -106,10 +106,11 @@ MORE: Final = {
     "judgement": f"pauses proof {_ENDPOINTS}",
     "lanes": "fairness poll busy_services turns_hostile gathering drift",
     "keys": "customers gathering intake",
-    "last_good": "due_times functions/health functions/broken_file renamed unreadable clocks",
+    "last_good": "due_times functions/health functions/broken_file renamed unreadable clocks "
+    "changed_file",
     "ledger": (
         f"unreadable {_GATHERING} {_TURNS} retention retention_kinds fairness last_good drift "
-        "rollback orders functions/people_api"
+        "rollback orders functions/people_api full_listing"
     ),
     "looks": f"stored_forms judgement pauses {_ENDPOINTS}",
     "lookup": "taking drift search gathering",
@@ -158,7 +159,10 @@ MORE: Final = {
     "storage_clock": "clocks",
     "strays": f"taking {_GATHERING} {_TURNS} renamed unreadable",
     "sweep": f"{_GATHERING} fairness unreadable last_good leases",
-    "taking": f"{_GATHERING} {_TURNS} renamed unreadable leases retention_kinds odd_services",
+    "taking": (
+        f"without_md5 versions {_GATHERING} {_TURNS} renamed unreadable leases retention_kinds "
+        "odd_services"
+    ),
     "training": f"{_FILES} job_forms gathering turns",
     "turns": (
         "queue_costs unreadable gathering gathering_hostile functions/people_api alerts fairness "

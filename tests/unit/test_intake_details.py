@@ -11,6 +11,7 @@ from shared.core.run import Origin, Phase, Run
 from shared.core.slot import Pause, Pauses
 from shared.errors import CorruptRecord, TransientError
 from shared.gathering import hints_for
+from shared.last_good import PipelineInError
 from shared.ledger import NEW
 from shared.newness import version_of
 from shared.records import OLD, VersionEntry
@@ -329,6 +330,20 @@ def test_a_model_that_belongs_to_nobody_is_told_of_once(
     run = landing.intake.model_landed(BY_HAND)
     assert run is not None
     assert run.origin is Origin.MODEL
+
+
+def test_a_model_for_a_pipeline_with_an_error_is_left_alone_and_that_is_said_once(
+    landing: Landing, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise PipelineInError("pipeline sample has an error")
+
+    caplog.set_level("INFO", "relearn")
+    monkeypatch.setattr(type(landing.intake.catalogue), "for_model_by_hand", broken)
+    for _ in range(2):
+        assert landing.intake.model_landed(BY_HAND) is None
+    assert not landing.intake.model_met(landing.put(BY_HAND, where=MODELS))
+    assert caplog.text.count(f"model {BY_HAND} is left alone for now") == 1
 
 
 def test_the_event_of_a_jobs_model_advances_the_attempt_that_wrote_it(

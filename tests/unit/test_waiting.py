@@ -116,6 +116,20 @@ def test_a_roll_out_names_the_runs_that_deliver() -> None:
     assert "waits for run sample-2 (production)" in waits.waits_for
 
 
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (None, "the next poll puts the earlier model back"),
+        (NOW, "whether the earlier model serves"),
+    ],
+)
+def test_a_rollback_says_whether_the_earlier_model_was_sent(sent: Any, words: str) -> None:
+    returning = run(Phase.RETURNING, promotion=promotion(sent_at=sent))
+    waits = waits_of(returning)
+    assert waits is not None
+    assert words in waits.waits_for
+
+
 def test_looks_are_counted() -> None:
     looks = Looks(all=Streak(looks=1))
     waits = waits_of(run(Phase.VERIFYING, promotion=promotion(looks=looks)))
