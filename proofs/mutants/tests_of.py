@@ -133,7 +133,8 @@ MORE: Final = {
     "places": _ENDPOINTS,
     "poll": (
         f"fairness leases unreadable queue_costs {_GATHERING} busy_services turns due_times "
-        f"drift roll_out endpoint_regressions due_times_hostile clocks last_good {_LIVES}"
+        "endpoint_turns drift roll_out endpoint_regressions due_times_hostile clocks last_good "
+        f"{_LIVES}"
     ),
     "preconditions": "functions/people_api rollback turns",
     "promotion_facts": _ENDPOINTS,

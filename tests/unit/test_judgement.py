@@ -373,6 +373,12 @@ def test_an_update_that_does_not_come_to_an_end_is_given_up_after_enough_looks(
     assert "not come to an end" in watched.judged.why
 
 
+def test_an_update_at_work_and_then_silence_prove_nothing_where_nothing_answered_before() -> None:
+    watched = Watched(case(None))
+    assert watched.looks(Look(Progress.PENDING, None), *[SILENT] * ENOUGH) is L
+    assert watched.judged.why == "unproven: the endpoint answered neither before nor after"
+
+
 def test_a_finished_update_has_its_own_time_to_be_seen() -> None:
     pending, done = Look(Progress.PENDING, BEFORE), Look(Progress.DONE, BEFORE, TARGET)
     watched = Watched(case(BEFORE))
