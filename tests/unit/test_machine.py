@@ -649,3 +649,18 @@ def test_a_run_keeps_its_record_unchanged_when_a_fact_is_refused() -> None:
     with pytest.raises(InvalidTransition):
         apply(shape, jobs.JobStarted(), NOW)
     assert shape == copy
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        updates.UpdateLost(),
+        updates.ModelBroke("bad"),
+        updates.StayedUnchanged("same", can_return=True),
+    ],
+)
+def test_what_the_last_update_came_to_is_no_part_of_the_next_one(left: Fact) -> None:
+    said = promotion(certain=False, said="HTTP 500", operation="op")
+    after = apply(run(Phase.VERIFYING, promotion=said), left, NOW).promotion
+    assert after is not None
+    assert (after.sent_at, after.certain, after.said, after.operation) == (None, True, "", None)

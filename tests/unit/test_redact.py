@@ -564,3 +564,12 @@ def test_many_known_keys_cost_no_more_than_the_length_of_the_text() -> None:
     many = Redactor(*(hashlib.sha256(str(one).encode()).hexdigest() for one in range(10_000)))
     text = "x y z " * 1000 + hashlib.sha256(b"77").hexdigest()
     assert many.text(text).endswith("***")
+
+
+def test_a_known_value_is_found_inside_of_the_base64_of_urls() -> None:
+    secret = "~~~???>>>~~~???>>>"
+    plain = base64.b64encode(secret.encode()).decode()
+    assert "+" in plain
+    assert "/" in plain
+    for written in (plain, base64.urlsafe_b64encode(secret.encode()).decode()):
+        assert written[:-4] not in Redactor(secret).text(f"token {written}")
