@@ -340,3 +340,19 @@ def test_a_name_that_no_pipeline_can_have_is_asked_for_nowhere() -> None:
     good.load()
     assert kept.world.calls == ["read configurations"]
     assert len(good.notes()) == 2
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_what_was_read_once_is_not_read_again_when_the_file_changes(*, damaged: bool) -> None:
+    kept = Kept()
+    if damaged:
+        kept.world.documents.create("configurations/sample", b"{")
+    else:
+        kept.put()
+    good = kept.file(broken="sample")
+    good.load()
+    assert not good.incomplete
+    assert list(good.served) == ([] if damaged else ["sample"])
+    good.take(Configuration({}, broken={"sample": ODD}), NOW)
+    assert not good.incomplete
+    assert list(good.served) == ([] if damaged else ["sample"])
