@@ -401,3 +401,12 @@ def test_a_pointer_that_cannot_be_deleted_now_keeps_nothing_beside_it(
     assert inbox.taking.settle(run, [one, other], LATER) == ()
     assert inbox.waits() == ["a.csv"]
     assert f"blob {one.blob.path} stays in the inbox for now" in caplog.text
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_without_an_md5_even_a_blob_of_one_moment_may_be_a_metadata_write(
+    inbox: Inbox, *, trusted: bool
+) -> None:
+    bare = inbox.put("a.csv", content_md5=None)
+    taking = Taking(inbox.world.intake._context, trust_size=trusted)
+    assert taking._may_be_touched(bare) is trusted
