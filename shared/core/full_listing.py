@@ -13,7 +13,6 @@ Records of pipelines that were added later hold only what no earlier one does. T
 by time: to a pipeline a blob existed if it is in the pipeline's own generation or an earlier one.
 """
 
-import hashlib
 from array import array
 from base64 import b64decode, b64encode
 from bisect import bisect_left
@@ -25,6 +24,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
+from shared.core.names import hashed
 from shared.core.run import Recorded, Value
 
 #: A full listing begins this long after the last one began.
@@ -41,12 +41,7 @@ _BUCKETS: Final = 256
 
 def short_digest(*parts: str) -> int:
     """Return 64 bits that stand for `parts`, in order and apart from each other."""
-    seal = hashlib.sha256()
-    for part in parts:
-        data = part.encode()
-        seal.update(len(data).to_bytes(8, "big"))
-        seal.update(data)
-    return int.from_bytes(seal.digest()[:_BYTES], "big")
+    return int.from_bytes(hashed(*parts)[:_BYTES], "big")
 
 
 def _whole(text: str) -> str:

@@ -24,12 +24,17 @@ _RUN_PARTS: Final = 5
 
 def digest(*parts: str) -> str:
     """Return 20 hex digits that stand for `parts`, in order and apart from each other."""
+    return hashed(*parts).hex()[:20]
+
+
+def hashed(*parts: str) -> bytes:
+    """Return the SHA-256 of `parts`, in order and apart from each other."""
     seal = hashlib.sha256()
     for part in parts:
         data = part.encode()
         seal.update(len(data).to_bytes(8, "big"))
         seal.update(data)
-    return seal.hexdigest()[:20]
+    return seal.digest()
 
 
 def blob_id(pipeline: str, container: str, blob: str) -> str:
