@@ -21,17 +21,17 @@ from rich.progress import Progress
 from rich.table import Table
 
 from local.azurite import Azurite
-from shared.clients.blob_documents import BlobDocuments
 from shared.core.names import seat_id
-from shared.core.run import Entry, Origin, Phase, Run
-from shared.core.slot import Slot
-from shared.due_times import DueTimes
-from shared.hints import hints_of
-from shared.history import History, Wanted
-from shared.ledger import Ledger
-from shared.lookup import Lookup
-from shared.ports import Document, Documents, ETag, Listed, Page
-from shared.schedules import Schedules
+from shared.core.run.concurrency import Slot
+from shared.core.run.record import Entry, Origin, Phase, Run
+from shared.execution.lookup import Lookup
+from shared.intake.due_times import DueTimes
+from shared.intake.schedules import Schedules
+from shared.ledger.ledger import Ledger
+from shared.ledger.open_markers import hints_of
+from shared.operations.history import History, Wanted
+from shared.ports.ports import Document, Documents, ETag, Listed, Page
+from shared.providers.azure_storage.documents import BlobDocuments
 from tests.unit.worlds import RUNNING, Observed
 
 BURST: Final[dict[str, Any]] = {

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from shared.clients.http import Answer
-from shared.context import Limits
-from shared.core.run import Phase
+from shared.core.run.record import Phase
+from shared.execution.context import Limits
+from shared.providers.http.client import Answer
 from tests.fakes.clock import FakeClock
 from tests.unit.fleet import Fleet
 from tests.unit.worlds import RecordingHttp

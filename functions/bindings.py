@@ -9,7 +9,7 @@ from typing import Final
 
 import azure.functions as func
 
-from shared.settings import (
+from shared.config.settings import (
     DEFAULT_CONNECTION,
     POLL_DEFAULT,
     SCHEDULE_TICK_DEFAULT,

@@ -2,10 +2,7 @@
 
 import azure.functions as func
 
-from functions.answers import Refused, accepted, answering, body_of, if_match, query_of, shape, who
-from functions.methods import EVERY, only
-from shared.endpoints import Command
-from shared.http_shapes import (
+from functions.api_models import (
     EndpointLine,
     EndpointList,
     EndpointShown,
@@ -13,7 +10,19 @@ from shared.http_shapes import (
     RollbackRequest,
     SaidByPerson,
 )
-from shared.wiring import app
+from functions.methods import EVERY, only
+from functions.responses import (
+    Refused,
+    accepted,
+    answering,
+    body_of,
+    if_match,
+    query_of,
+    shape,
+    who,
+)
+from shared.app import app
+from shared.operations.endpoints import Command
 
 bp = func.Blueprint()
 

@@ -6,17 +6,17 @@ from typing import Any
 
 import azure.functions as func
 
-from functions.answers import answering, ok, query_of
+from functions.api_models import Health, HealthDetails, HealthQuery, Kind, Status
 from functions.methods import EVERY, only
-from shared.containers import missing_containers
+from functions.responses import answering, ok, query_of
+from shared.app import STARTED_AT, App, Unusable, app_or_problems
+from shared.config.settings import Problem
 from shared.errors import BadCursor, CorruptRecord, RelearnError
-from shared.history import IdPage
-from shared.http_shapes import Health, HealthDetails, HealthQuery, Kind, Status
-from shared.records import Heartbeat, SweepState
-from shared.settings import Problem
-from shared.ticks import NOTED_EVERY, is_silent
+from shared.ledger.records import Heartbeat, SweepState
+from shared.maintenance.containers import missing_containers
+from shared.maintenance.ticks import NOTED_EVERY, is_silent
+from shared.operations.history import IdPage
 from shared.version import VERSION
-from shared.wiring import STARTED_AT, App, Unusable, app_or_problems
 
 bp = func.Blueprint()
 

@@ -5,12 +5,12 @@ from typing import Final
 
 import azure.functions as func
 
-from functions.answers import Refused, accepted, answering, body_of
+from functions.api_models import RunRequest
 from functions.methods import EVERY, only
-from shared.asked import ManualRequest
-from shared.http_shapes import RunRequest
-from shared.pipelines import NoSuchPipeline
-from shared.wiring import app
+from functions.responses import Refused, accepted, answering, body_of
+from shared.app import app
+from shared.intake.requests import ManualRequest
+from shared.operations.pipelines import NoSuchPipeline
 
 bp = func.Blueprint()
 LONGEST_KEY: Final = 255

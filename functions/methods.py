@@ -11,8 +11,8 @@ from typing import Final
 
 import azure.functions as func
 
-from functions.answers import Refused, problem, refuse_unknown
-from shared.http_shapes import NoQuery, Query
+from functions.api_models import NoQuery, Query
+from functions.responses import Refused, problem, refuse_unknown
 
 #: Not OPTIONS, which the platform answers for other origins.
 EVERY: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")

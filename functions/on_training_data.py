@@ -4,8 +4,8 @@ import azure.functions as func
 from azurefunctions.extensions.bindings import blob
 
 from functions.bindings import BLOB_SOURCE, DATA_CONNECTION
-from shared.outgoing import clean_failures
-from shared.wiring import usable_app
+from shared.app import usable_app
+from shared.telemetry import clean_failures
 
 bp = func.Blueprint()
 

@@ -4,9 +4,7 @@ from dataclasses import asdict
 
 import azure.functions as func
 
-from functions.answers import answering, body_of, if_match, open_runs_shown, query_of, shape, who
-from functions.methods import EVERY, only
-from shared.http_shapes import (
+from functions.api_models import (
     KeysQuery,
     MatchShown,
     PipelineLine,
@@ -19,8 +17,10 @@ from shared.http_shapes import (
     SaidByPerson,
     SlotShown,
 )
-from shared.pipelines import Standing
-from shared.wiring import app
+from functions.methods import EVERY, only
+from functions.responses import answering, body_of, if_match, open_runs_shown, query_of, shape, who
+from shared.app import app
+from shared.operations.pipelines import Standing
 
 bp = func.Blueprint()
 

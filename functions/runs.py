@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import azure.functions as func
 
-from functions.answers import (
+from functions.api_models import RunLine, RunList, RunsQuery, SaidByPerson
+from functions.methods import EVERY, only
+from functions.responses import (
     Refused,
     accepted,
     answering,
@@ -15,16 +17,14 @@ from functions.answers import (
     shape,
     who,
 )
-from functions.answers import shown as shown_run
-from functions.methods import EVERY, only
+from functions.responses import shown as shown_run
+from shared.app import App, app
 from shared.core.counting import counted
 from shared.core.names import is_run_id
-from shared.core.run import Run
-from shared.core.waiting import Waits
-from shared.history import Wanted
-from shared.http_shapes import RunLine, RunList, RunsQuery, SaidByPerson
-from shared.outgoing import cleaned
-from shared.wiring import App, app
+from shared.core.run.record import Run
+from shared.core.run.waiting import Waits
+from shared.operations.history import Wanted
+from shared.telemetry import cleaned
 
 bp = func.Blueprint()
 

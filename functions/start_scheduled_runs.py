@@ -3,8 +3,8 @@
 import azure.functions as func
 
 from functions.bindings import SCHEDULE_TICK
-from shared.outgoing import clean_failures
-from shared.wiring import usable_app
+from shared.app import usable_app
+from shared.telemetry import clean_failures
 
 bp = func.Blueprint()
 

@@ -12,7 +12,7 @@ from openapi_pydantic import OpenAPI
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from shared import http_shapes as shapes
+from functions import api_models as shapes
 from shared.version import VERSION
 
 FILE: Final = Path(__file__).parents[1] / "openapi.json"

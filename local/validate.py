@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from shared.config import load_pipelines
+from shared.config.loader import load_pipelines
 
 ROOT: Final = Path(__file__).parents[1]
 

@@ -25,7 +25,7 @@ from proofs.kill_points import KillPoint, Switch, by_the_app, chosen, instead_of
 from proofs.proxy import Proxy
 from proofs.records import Cause, Records
 from proofs.trial import Effort, Outcome, Violation, again
-from shared.core.run import Phase, Run
+from shared.core.run.record import Phase, Run
 from tests.waiting import eventually
 
 PIPELINE: Final = "proof"

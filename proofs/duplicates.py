@@ -11,7 +11,7 @@ from typing import Any, Final
 from proofs.newest import newest_runs
 from proofs.trial import Effort, Outcome, Violation, again
 from shared.core.counting import counted
-from shared.core.run import Origin, Phase
+from shared.core.run.record import Origin, Phase
 from shared.errors import RelearnError
 from tests.fakes.faults import Faults, Kind
 from tests.unit.worlds import Observed

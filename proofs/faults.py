@@ -18,14 +18,14 @@ from typing import Final
 from proofs.newest import newest_runs
 from proofs.trial import Effort, Outcome, Violation, again
 from shared.core.counting import counted
-from shared.core.run import Origin, Phase
-from shared.endpoints import Command, Endpoints
+from shared.core.run.record import Origin, Phase
+from shared.operations.endpoints import Command, Endpoints
 from tests.fakes.faults import Faults, Kind, kinds_at
 from tests.fakes.world import World
 from tests.sweep import test_fault_sweep as to_live
 from tests.sweep import test_roll_out_sweep as to_many
 from tests.unit.fleet import Fleet
-from tests.unit.test_gathering import BURST
+from tests.unit.intake.test_gathering import BURST
 from tests.unit.worlds import Observed
 
 _ROUNDS: Final = 60

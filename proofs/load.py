@@ -22,11 +22,11 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from local.demo.stage import DATA, LEDGER, RESOURCE, Stage
 from proofs.trial import Effort, Outcome, Violation, again
-from shared.clients.storage import AccountBlobs
+from shared.app import SystemClock
 from shared.core.names import run_id
-from shared.core.run import Origin, Phase, Run
+from shared.core.run.record import Origin, Phase, Run
 from shared.core.versions import version_id
-from shared.wiring import SystemClock
+from shared.providers.azure_storage.blobs import AccountBlobs
 from tests.waiting import eventually
 
 PIPELINE: Final = "load"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shared.core.run import Run
+from shared.core.run.record import Run
 from shared.core.versions import is_older
 
 

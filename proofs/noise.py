@@ -11,10 +11,10 @@ from typing import Final
 
 from proofs.heard import Heard
 from proofs.trial import Effort, Outcome, Violation, again
-from shared.clients.http import Answer
 from shared.core.counting import counted
-from shared.core.run import Phase, Run
+from shared.core.run.record import Phase, Run
 from shared.errors import OutcomeUnknown, TransientError
+from shared.providers.http.client import Answer
 from tests.fakes.clock import FakeClock
 from tests.fakes.wire import StudioHttp
 from tests.unit.worlds import Observed

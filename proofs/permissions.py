@@ -19,10 +19,10 @@ from local.azurite import Azurite
 from local.identity import LocalIdentity, make_certificate
 from local.worker_check.expected import ALL_SET, ONLY_REQUIRED, Variant, expected_functions
 from proofs.trial import Effort, Outcome, Violation, again
-from shared.clients.http import RequestsHttp
-from shared.clients.storage import AccountBlobs
-from shared.ports import Access, SignedBlob
-from shared.wiring import App, SystemClock, build
+from shared.app import App, SystemClock, build
+from shared.ports.ports import Access, SignedBlob
+from shared.providers.azure_storage.blobs import AccountBlobs
+from shared.providers.http.client import RequestsHttp
 
 ROUTES: Final = "every route but health asks for a key"
 REFUSED: Final = "a signed URL is refused for every other use (403)"

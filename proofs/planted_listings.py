@@ -4,40 +4,40 @@ from typing import Final
 
 from proofs.bug import Bug
 
-_TESTS: Final = ("tests/unit/test_full_listing.py",)
+_TESTS: Final = ("tests/unit/core/test_full_listing.py",)
 
 LISTINGS: Final = (
     Bug(
         "what an event calls old is known to the full listing",
-        "shared/intake.py",
+        "shared/intake/blob_events.py",
         "        if known is not None and not known.is_old:\n",
         "        if known is not None:\n",
         _TESTS,
     ),
     Bug(
         "a version that is only known as old counts as seen",
-        "shared/ledger.py",
+        "shared/ledger/ledger.py",
         "for one in page.items if _OLD not in one.metadata]",
         "for one in page.items if one.name]",
         _TESTS,
     ),
     Bug(
         "what arrives while existing blobs are recorded counts as existing",
-        "shared/full_listings.py",
+        "shared/intake/full_listings.py",
         "        old = (blob for blob in blobs if blob.modified < began)\n",
         "        old = (blob for blob in blobs if began.year)\n",
         _TESTS,
     ),
     Bug(
         "an unreadable record of existing blobs counts as an empty one",
-        "shared/full_listings.py",
+        "shared/intake/full_listings.py",
         "        blind = min(self.existing.unreadable.values(), default=None)\n",
         "        blind: int | None = None\n",
         _TESTS,
     ),
     Bug(
         "a record of existing blobs that was moved away is not missed",
-        "shared/full_listings.py",
+        "shared/intake/full_listings.py",
         "        if existing.gone:\n",
         "        if False:\n",
         _TESTS,
@@ -51,14 +51,14 @@ LISTINGS: Final = (
     ),
     Bug(
         "the last blob of each page is not recorded",
-        "shared/full_listings.py",
+        "shared/intake/full_listings.py",
         "        state = self._recorded(state, page.items)\n",
         "        state = self._recorded(state, page.items[:-1])\n",
         (*_TESTS, "tests/sweep/test_full_listing_sweep.py"),
     ),
     Bug(
         "a model that an event calls old is known to the full listing",
-        "shared/intake.py",
+        "shared/intake/blob_events.py",
         "        if known is not None and not known.record.is_old:\n",
         "        if known is not None:\n",
         _TESTS,

@@ -4,8 +4,8 @@ from typing import Final
 
 from proofs.bug import Bug
 
-_TESTS: Final = ("tests/unit/test_versions.py",)
-_BARE: Final = ("tests/unit/test_without_md5.py",)
+_TESTS: Final = ("tests/unit/core/test_versions.py",)
+_BARE: Final = ("tests/unit/intake/test_without_md5.py",)
 
 VERSIONS: Final = (
     Bug(
@@ -31,35 +31,35 @@ VERSIONS: Final = (
     ),
     Bug(
         "a tie goes to whoever is promoted last",
-        "shared/core/head.py",
+        "shared/core/serving/state.py",
         "    return version is not None and newest is not None and is_older(version, newest)\n",
         "    return version is not None and newest is None\n",
         _TESTS,
     ),
     Bug(
         "a version is recorded anew when another run takes it",
-        "shared/taking.py",
+        "shared/intake/batch_claims.py",
         "        first = known.record.blob.recorded(one.blob.recorded_at)\n",
         "        first = one.blob\n",
         _TESTS,
     ),
     Bug(
         "a request is not held against what the ledger knows of its second",
-        "shared/reservation_steps.py",
+        "shared/execution/endpoint_lease.py",
         "        mine, newest = recorded.of(mine), recorded.of(newest)\n",
         "        newest = recorded.of(newest)\n",
         _TESTS,
     ),
     Bug(
         "an endpoint forgets when its newest version was recorded",
-        "shared/reservation_steps.py",
+        "shared/execution/endpoint_lease.py",
         "        head = head.with_resource(endpoint.place, data.known)\n",
         "",
         _TESTS,
     ),
     Bug(
         "the data of a burst is the last by name",
-        "shared/core/run.py",
+        "shared/core/run/record.py",
         "        return newest_of(self.manifest)\n",
         "        return max(self.manifest, key=lambda b: (b.modified, b.name), default=None)\n",
         _TESTS,
@@ -73,7 +73,7 @@ VERSIONS: Final = (
     ),
     Bug(
         "a version is forgotten because its metadata changed within its second",
-        "shared/forgetting.py",
+        "shared/maintenance/retention_rules.py",
         "        if are_one(present, entry.blob):\n            return True\n",
         "",
         _TESTS,
@@ -87,21 +87,21 @@ VERSIONS: Final = (
     ),
     Bug(
         "an event judges data without an MD5 by another rule than a run that waits",
-        "shared/newness.py",
+        "shared/intake/eligibility.py",
         "        trusted = pipeline.trusts_size and not by_hand\n",
         "        trusted = pipeline.trusts_size and by_hand\n",
         _BARE,
     ),
     Bug(
         "a metadata write without an MD5 takes the data from under a job",
-        "shared/job_steps.py",
+        "shared/execution/job.py",
         "    return now.same_bytes_as(was, trust_size=run.config.trusts_size)\n",
         "    return now.same_bytes_as(was)\n",
         _BARE,
     ),
     Bug(
         "a due time takes a metadata write without an MD5 for new data",
-        "shared/due_times.py",
+        "shared/intake/due_times.py",
         "    if blob.content_md5 is None and not pipeline.trusts_size:\n",
         "    if blob.content_md5 is None:\n",
         _BARE,

@@ -12,11 +12,11 @@ from pydantic import BaseModel, ValidationError
 from local.demo.stage import LEDGER, RESOURCE, Stage
 from shared.core.counting import counted
 from shared.core.full_listing import Existing, FullListing
-from shared.core.head import Head
-from shared.core.run import Origin, Run
-from shared.core.slot import Pause, Slot
-from shared.core.watch import Watch
-from shared.records import (
+from shared.core.run.concurrency import Pause, Slot
+from shared.core.run.record import Origin, Run
+from shared.core.serving.drift import Watch
+from shared.core.serving.state import Head
+from shared.ledger.records import (
     Activation,
     DueTime,
     Heartbeat,

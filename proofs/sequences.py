@@ -26,18 +26,18 @@ from hypothesis.stateful import (
 from proofs.newest import newest_runs
 from proofs.trial import Effort, Outcome, Violation
 from proofs.troubles import BODIES, CHANGES, POISONED, TroubledWorld
-from shared.asked import ManualRequest
-from shared.configuration import Configuration
+from shared.config.settings import Problem
+from shared.core.config.configuration import Configuration
+from shared.core.config.pipeline import Gate
 from shared.core.full_listing import FullListing
-from shared.core.pipeline import Gate
-from shared.core.run import Origin, Phase
-from shared.core.slot import lets_go
-from shared.endpoints import Command, Endpoints
+from shared.core.run.concurrency import lets_go
+from shared.core.run.record import Origin, Phase
 from shared.errors import RelearnError
-from shared.full_listings import FullListings
-from shared.pipelines import Pipelines
-from shared.settings import Problem
-from shared.sweep import Sweep
+from shared.intake.full_listings import FullListings
+from shared.intake.requests import ManualRequest
+from shared.intake.search import Sweep
+from shared.operations.endpoints import Command, Endpoints
+from shared.operations.pipelines import Pipelines
 from tests.fakes.faults import Kind
 from tests.functions.echo_lives import read_all
 

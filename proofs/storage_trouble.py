@@ -12,9 +12,9 @@ from typing import Any, Final
 from proofs.heard import Heard
 from proofs.trial import Effort, Outcome, Violation, again
 from proofs.weather import LEDGER, OTHER, Pair, Trouble
-from shared.core.run import Phase
+from shared.core.run.record import Phase
 from shared.errors import PermanentError, TransientError
-from shared.ports import ETag
+from shared.ports.ports import ETag
 from tests.fakes.documents import Row
 from tests.fakes.world import DATA, MODELS
 

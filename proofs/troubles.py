@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
 
-from shared.configuration import Configuration
-from shared.core.run import Run
+from shared.config.settings import Problem
+from shared.core.config.configuration import Configuration
+from shared.core.run.record import Run
 from shared.errors import RecordHeld, RelearnError
-from shared.ports import ETag
-from shared.records import VersionEntry
-from shared.retention import Retention
-from shared.settings import Problem
+from shared.ledger.records import VersionEntry
+from shared.maintenance.retention import Retention
+from shared.ports.ports import ETag
 from tests.fakes.clock import Shifted
 from tests.fakes.documents import MemoryDocuments, Row
 from tests.fakes.world import pipeline

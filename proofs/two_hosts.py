@@ -25,7 +25,7 @@ from proofs.newest import newest_runs
 from proofs.records import Cause, Records
 from proofs.trial import Effort, Outcome, Violation, again
 from shared.core.counting import counted
-from shared.core.run import Origin, Phase, Run
+from shared.core.run.record import Origin, Phase, Run
 from tests.waiting import eventually
 
 ONE_RUN: Final = "two real hosts: one run for each event, due time and request"

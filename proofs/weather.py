@@ -9,15 +9,15 @@ from typing import Any, Final
 
 from proofs.newest import newest_runs
 from shared.core.blobs import BlobVersion
-from shared.core.pipeline import Pipeline
-from shared.core.run import Origin, Phase, Run
+from shared.core.config.pipeline import Pipeline
+from shared.core.run.record import Origin, Phase, Run
 from shared.errors import PermanentError, RelearnError, TransientError
-from shared.full_listings import FullListings
-from shared.intake import Intake
-from shared.poll import Poll
-from shared.ports import Access, Document, ETag, Listed, Page, SignedBlob
-from shared.retention import Retention
-from shared.sweep import Sweep
+from shared.intake.blob_events import Intake
+from shared.intake.full_listings import FullListings
+from shared.intake.search import Sweep
+from shared.maintenance.poll import Poll
+from shared.maintenance.retention import Retention
+from shared.ports.ports import Access, Document, ETag, Listed, Page, SignedBlob
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import MemoryDocuments

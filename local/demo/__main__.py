@@ -19,7 +19,7 @@ from local.azurite import AzuriteError
 from local.demo.stage import Stage
 from local.served import NotStartedError
 from shared.core.counting import counted
-from shared.core.run import ENDS, Phase
+from shared.core.run.record import ENDS, Phase
 
 _DESCRIPTION: Final = """\
 New training data lands, a better model is served. Starts a storage server, a stand-in of the

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from local.host.messages import TimerTick
-from shared.core.ncrontab import parsed
+from shared.core.config.ncrontab import parsed
 
 
 def next_due(schedule: str, after: datetime) -> datetime:

@@ -8,7 +8,7 @@ from typing import Final
 from local.host.config import HostConfig, RefusedError
 from local.host.messages import IndexedFunction
 from local.host.storage import check_connection
-from shared.core.ncrontab import checked
+from shared.core.config.ncrontab import checked
 
 HOST_STORAGE: Final = "AzureWebJobsStorage"
 _TOKEN: Final = re.compile(r"\{(\w+)\}")

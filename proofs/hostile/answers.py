@@ -10,13 +10,13 @@ from proofs.heard import Heard
 from proofs.hostile.book import NO_SECRETS, ODD_ANSWERS, SECRETS, Book, leaks, purposely, scan
 from proofs.hostile.clients import BASE, pipeline_of
 from proofs.hostile.odd import TEXTS, changed, odd
-from shared.adapters import StudioAdapters
-from shared.clients.arm_token import ArmToken
-from shared.clients.http import Answer
 from shared.core.blobs import BlobVersion
-from shared.core.run import Phase, WayBack
+from shared.core.run.record import Phase, WayBack
 from shared.errors import RelearnError
-from shared.ports import JobRequest, ServingEndpoint
+from shared.ports.ports import JobRequest, ServingEndpoint
+from shared.providers.http.client import Answer
+from shared.providers.studio.arm_token import ArmToken
+from shared.providers.studio.factory import StudioAdapters
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.fakes.world import MODELS, FixedCredential

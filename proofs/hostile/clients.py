@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from shared.core.pipeline import Pipeline
+from shared.core.config.pipeline import Pipeline
 from tests.fakes.world import ROWS
 
 BASE: Final = "https://studio.example/workspaces/w1"

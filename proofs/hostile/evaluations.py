@@ -6,7 +6,7 @@ import random
 from proofs.heard import Heard
 from proofs.hostile.book import Book
 from proofs.hostile.odd import odd
-from shared.core.evaluation import choose_row, metric_in, read_evaluation
+from shared.core.evaluation.report import choose_row, metric_in, read_evaluation
 
 
 def evaluation(chance: random.Random, book: Book, heard: Heard) -> None:

@@ -11,7 +11,7 @@ import yaml
 from proofs.heard import Heard
 from proofs.hostile.book import ODD_FILES, SECRETS, Book, leaks
 from proofs.hostile.odd import a_path, odd
-from shared.config import load_pipelines
+from shared.config.loader import load_pipelines
 from tests.fakes.world import ROWS
 
 _ROOT: Final = Path(__file__).parents[2]

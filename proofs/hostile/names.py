@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from proofs.heard import Heard
 from proofs.hostile.book import ODD_NAMES, Book, purposely, scan
-from shared.core.run import Phase
+from shared.core.run.record import Phase
 from tests.fakes.world import MODELS
 from tests.unit.worlds import Observed
 

@@ -5,7 +5,7 @@ from http.server import BaseHTTPRequestHandler
 
 from local.listener import Listener
 from proofs.hostile.book import REDIRECTS, SECRETS, Book
-from shared.clients.http import RequestsHttp
+from shared.providers.http.client import RequestsHttp
 
 
 class _Server(Listener):

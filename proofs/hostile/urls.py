@@ -12,12 +12,12 @@ import yaml
 from proofs.hostile.book import SECRETS, URLS, Book, purposely
 from proofs.hostile.clients import pipeline_of
 from proofs.hostile.files import environment, example
-from shared.adapters import StudioAdapters
-from shared.clients.arm_token import ArmToken
-from shared.clients.http import Answer
-from shared.clients.studio_references import read_results
-from shared.config import load_pipelines
+from shared.config.loader import load_pipelines
 from shared.core.blobs import BlobVersion
+from shared.providers.http.client import Answer
+from shared.providers.studio.arm_token import ArmToken
+from shared.providers.studio.factory import StudioAdapters
+from shared.providers.studio.references import read_results
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.world import MODELS, ROWS, FixedCredential

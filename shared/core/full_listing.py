@@ -25,7 +25,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from shared.core.names import hashed
-from shared.core.run import Recorded, Value
+from shared.core.run.record import Recorded, Value
 
 #: A full listing begins this long after the last one began.
 EVERY: Final = timedelta(days=1)

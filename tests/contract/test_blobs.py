@@ -17,12 +17,12 @@ from local.azurite import Azurite
 from local.identity import LocalIdentity, make_certificate
 from local.studio import BlobRefused, HttpBlobs
 from local.studio.storage import BlobAccess
-from shared.clients.http import RequestsHttp
-from shared.clients.storage import AccountBlobs
+from shared.app import App, SystemClock, build
 from shared.core.blobs import BlobVersion
 from shared.errors import PermanentError, TransientError
-from shared.ports import Access, Blobs
-from shared.wiring import App, SystemClock, build
+from shared.ports.ports import Access, Blobs
+from shared.providers.azure_storage.blobs import AccountBlobs
+from shared.providers.http.client import RequestsHttp
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 

@@ -12,9 +12,9 @@ from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobClient, BlobLeaseClient, ContainerClient, ExponentialRetry
 
 from local.azurite import Azurite
-from shared.clients.blob_documents import BlobDocuments
 from shared.errors import BadCursor, Conflict, OutcomeUnknown, TransientError
-from shared.ports import Documents
+from shared.ports.ports import Documents
+from shared.providers.azure_storage.documents import BlobDocuments
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import MemoryDocuments
 

@@ -8,12 +8,12 @@ import pytest
 
 from local.studio import InstantTrainer
 from local.studio.server import StudioServer
-from shared.clients.http import Http, RequestsHttp
-from shared.clients.studio_call import StudioCall
-from shared.clients.studio_management import StudioManagement
-from shared.core.endpoint import Create
+from shared.core.config.studio_endpoint import Create
 from shared.errors import PermanentError, TransientError
-from shared.ports import Access
+from shared.ports.ports import Access
+from shared.providers.http.client import Http, RequestsHttp
+from shared.providers.studio.call import StudioCall
+from shared.providers.studio.management import StudioManagement
 from tests.fakes.world import RESOURCE, World
 
 

@@ -11,10 +11,10 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from local.azurite import Azurite
-from shared import full_listings
-from shared.clients.http import RequestsHttp
+from shared.app import App, SystemClock, build
 from shared.core.full_listing import EVERY, FullListing, Wish, next_listing
-from shared.wiring import App, SystemClock, build
+from shared.intake import full_listings
+from shared.providers.http.client import RequestsHttp
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 NOT_IMPLEMENTED = 501

@@ -8,19 +8,19 @@ import pytest
 
 from local.studio import InstantTrainer
 from local.studio.server import StudioServer
-from shared.adapters import StudioAdapters
-from shared.clients.arm_token import ArmToken
-from shared.clients.http import Http, RequestsHttp
 from shared.core.blobs import BlobVersion
-from shared.core.pipeline import Pipeline
-from shared.core.proof import Progress, Seen
-from shared.core.run import WayBack
+from shared.core.config.pipeline import Pipeline
+from shared.core.run.record import WayBack
+from shared.core.serving.probes import Progress, Seen
 from shared.errors import PermanentError
-from shared.ports import JobRequest, JobStatus, ServingEndpoint, TrainingService
+from shared.ports.ports import JobRequest, JobStatus, ServingEndpoint, TrainingService
+from shared.providers.http.client import Http, RequestsHttp
+from shared.providers.studio.arm_token import ArmToken
+from shared.providers.studio.factory import StudioAdapters
 from tests.fakes.clock import FakeClock
 from tests.fakes.v2 import V2Endpoint, V2Jobs
 from tests.fakes.world import CSV, DATA, MODELS, FixedCredential, World, pipeline
-from tests.unit.test_web_services import NewService
+from tests.unit.providers.test_web_services import NewService
 
 
 @dataclass

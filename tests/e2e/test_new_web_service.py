@@ -20,7 +20,7 @@ from local.studio import HttpBlobs, LogisticTrainer, OutputKind, Studio
 from local.studio.server import StudioServer
 from local.studio.state import OWN_CONTAINER
 from local.studio.web_services import WebService
-from shared.core.run import ENDS
+from shared.core.run.record import ENDS
 from tests.waiting import eventually
 
 RESOURCE = "Sample [trained model]"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from local.demo.stage import Stage
-from shared.core.run import ENDS
+from shared.core.run.record import ENDS
 from tests.waiting import eventually
 
 #: Runs that follow from another one, with its data.

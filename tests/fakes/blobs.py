@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from azure.storage.blob import generate_blob_sas
 
 from local.studio.storage import BlobRefused, MemoryBlobs, blob_key
+from shared.core.blob_locations import source_of
 from shared.core.blobs import BlobVersion
-from shared.core.places import source_of
 from shared.errors import PermanentError, TransientError
-from shared.ports import Access, Page, SignedBlob
+from shared.ports.ports import Access, Page, SignedBlob
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import page_of
 

@@ -6,9 +6,9 @@ from datetime import datetime
 from itertools import count
 from typing import TypeVar
 
-from shared.clients.blob_pages import is_directory
 from shared.errors import BadCursor, Conflict, RecordHeld
-from shared.ports import Document, ETag, Listed, Page
+from shared.ports.ports import Document, ETag, Listed, Page
+from shared.providers.azure_storage.pages import is_directory
 from tests.fakes.clock import FakeClock
 from tests.fakes.faults import Faults
 

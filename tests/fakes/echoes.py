@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from shared.clients.http import Answer
+from shared.providers.http.client import Answer
 from tests.fakes.wire import StudioHttp
 
 _ID: Final = re.compile(r"[0-9a-f]{32}|e\d+|[0-9]{6,}")

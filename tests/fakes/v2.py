@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.core.blobs import BlobVersion
-from shared.core.endpoint import Verify
-from shared.core.proof import Look, ProbeAnswers, Progress, Seen
-from shared.core.run import WayBack
+from shared.core.config.studio_endpoint import Verify
+from shared.core.run.record import WayBack
+from shared.core.serving.probes import Look, ProbeAnswers, Progress, Seen
 from shared.errors import PermanentError
-from shared.ports import Current, JobRequest, JobState, JobStatus
+from shared.ports.ports import Current, JobRequest, JobState, JobStatus
 from tests.fakes.clock import FakeClock
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from local.studio import Studio, WireAnswer, WireRequest
-from shared.clients.http import Answer
+from shared.providers.http.client import Answer
 from tests.fakes.faults import Faults
 
 

@@ -10,20 +10,20 @@ from typing import Any
 from azure.core.credentials import AccessToken
 
 from local.studio import InstantTrainer, OutputKind, Published, Studio
-from shared.adapters import StudioAdapters
-from shared.clients.arm_token import ArmToken
-from shared.configuration import Configuration
-from shared.context import Context, Limits
-from shared.core.pipeline import Pipeline
-from shared.core.run import Run
+from shared.config.known_secrets import redactor_for
+from shared.core.config.configuration import Configuration
+from shared.core.config.pipeline import Pipeline
+from shared.core.run.record import Run
 from shared.errors import RelearnError
-from shared.guarded_blobs import GuardedBlobs
-from shared.intake import Intake
-from shared.known_secrets import redactor_for
-from shared.ledger import Ledger
-from shared.orders import Orders
-from shared.outgoing import use
-from shared.poll import Poll
+from shared.execution.context import Context, Limits
+from shared.intake.blob_events import Intake
+from shared.ledger.ledger import Ledger
+from shared.maintenance.poll import Poll
+from shared.operations.runs import Orders
+from shared.providers.guarded_blobs import GuardedBlobs
+from shared.providers.studio.arm_token import ArmToken
+from shared.providers.studio.factory import StudioAdapters
+from shared.telemetry import use
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock, Shifted
 from tests.fakes.documents import MemoryDocuments

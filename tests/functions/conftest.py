@@ -8,10 +8,10 @@ import pytest
 
 import functions.health
 from local.worker_check.worker import ROOT
-from shared import wiring
-from shared.configuration import Configuration
-from shared.settings import Problem, read_settings
-from shared.wiring import App, Unusable
+from shared import app
+from shared.app import App, Unusable
+from shared.config.settings import Problem, read_settings
+from shared.core.config.configuration import Configuration
 from tests.fakes.world import DATA, MODELS, World
 from tests.functions.calls import Api
 
@@ -37,7 +37,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
     """Let every trigger find this app instead of building one from the process's settings."""
 
     def use(built: App | Unusable) -> None:
-        monkeypatch.setattr(wiring, "app_or_problems", lambda: built)
+        monkeypatch.setattr(app, "app_or_problems", lambda: built)
         monkeypatch.setattr(functions.health, "app_or_problems", lambda: built)
         monkeypatch.setattr(functions.health, "STARTED_AT", datetime.now(UTC))
 
@@ -69,7 +69,7 @@ def app_over(world: World, *problems: Problem) -> App:
         world.restart()
     settings = read_settings(ENVIRONMENT, ROOT)
     intake = world.intake
-    return wiring.assemble(settings, intake._context, intake, world.poll)
+    return app.assemble(settings, intake._context, intake, world.poll)
 
 
 def park(world: World, api: Api) -> str:

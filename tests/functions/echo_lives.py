@@ -12,15 +12,15 @@ import azure.functions as func
 import functions.health
 from functions import endpoints, health, manual_runs, pipelines, runs
 from local.studio import OutputKind, Parameter
-from shared import wiring
+from shared import app
 from shared.errors import RelearnError
 from tests.fakes.blobs import ACCOUNT_KEY
 from tests.fakes.echoes import SPELLINGS, EchoHttp, Place, drawn, pieces
 from tests.fakes.world import World, pipeline
 from tests.functions.conftest import app_over
 from tests.unit.fleet import Fleet
-from tests.unit.test_customers import Customers
-from tests.unit.test_web_services import NewService
+from tests.unit.intake.test_customers import Customers
+from tests.unit.providers.test_web_services import NewService
 from tests.unit.worlds import Observed
 
 CONNECTION: Final = (
@@ -131,7 +131,7 @@ def _lived(world: World, blob: str, endpoint: str, key: str) -> list[str]:
     answers: list[str] = []
     built = app_over(world)
     with (
-        mock.patch.object(wiring, "app_or_problems", return_value=built),
+        mock.patch.object(app, "app_or_problems", return_value=built),
         mock.patch.object(functions.health, "app_or_problems", return_value=built),
     ):
         world.upload(blob)
@@ -177,7 +177,7 @@ def read_all(world: World, endpoint: str, key: str = "") -> list[str]:
     place = {"pipeline": world.pipeline.name, "endpoint": endpoint}
     said = []
     with (
-        mock.patch.object(wiring, "app_or_problems", return_value=built),
+        mock.patch.object(app, "app_or_problems", return_value=built),
         mock.patch.object(functions.health, "app_or_problems", return_value=built),
     ):
         for name, read in READS.items():

@@ -37,9 +37,9 @@ import function_app
 import functions.health
 from functions.methods import EVERY, OWN
 from local import api_description
-from shared import wiring
-from shared.history import Wanted
-from shared.intake import Intake
+from shared import app
+from shared.intake.blob_events import Intake
+from shared.operations.history import Wanted
 from tests.fakes.documents import Row
 from tests.fakes.world import World, pipeline
 from tests.functions.calls import Api
@@ -166,7 +166,7 @@ def setting() -> Iterator[Setting]:
     world = two_pipelines()
     with pytest.MonkeyPatch.context() as patch:
         built = app_over(world)
-        patch.setattr(wiring, "app_or_problems", lambda: built)
+        patch.setattr(app, "app_or_problems", lambda: built)
         patch.setattr(functions.health, "app_or_problems", lambda: built)
         runs = filled(world)
         ledger = world.intake._context.ledger

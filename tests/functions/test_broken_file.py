@@ -5,9 +5,9 @@ from typing import NoReturn
 import pytest
 
 from functions import endpoints, pipelines
-from shared.configuration import Configuration
+from shared.config.settings import Problem
+from shared.core.config.configuration import Configuration
 from shared.errors import TransientError
-from shared.settings import Problem
 from tests.functions.conftest import Serve, app_over, present_world
 from tests.functions.test_people_api import tell
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.watch import Watch
+from shared.core.serving.drift import Watch
 from tests.fakes.faults import Kind
 from tests.fakes.world import World
 from tests.functions.calls import Api

@@ -10,11 +10,11 @@ from azure.functions.timer import TimerRequest
 import functions.health
 import tests.functions.conftest
 from functions.start_scheduled_runs import start_scheduled_runs
+from shared.app import Unusable
+from shared.config.settings import Problem
 from shared.errors import TransientError
-from shared.settings import Problem
-from shared.ticks import Ticks
+from shared.maintenance.ticks import Ticks
 from shared.version import VERSION
-from shared.wiring import Unusable
 from tests.fakes.world import World
 from tests.functions.calls import Api
 from tests.functions.conftest import ENVIRONMENT, NO_RUN, Serve, app_over, park

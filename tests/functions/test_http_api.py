@@ -10,8 +10,8 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from local.studio import JobState
-from shared.clients.blob_errors import classify
-from shared.clients.http import Answer
+from shared.providers.azure_storage.errors import classify
+from shared.providers.http.client import Answer
 from tests.fakes.world import World
 from tests.functions.calls import Api
 from tests.functions.conftest import NO_RUN, Serve, app_over, park, present_world, secrets_of

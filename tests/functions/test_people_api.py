@@ -12,11 +12,11 @@ import azure.functions as func
 import pytest
 
 from functions import endpoints, pipelines, runs
-from shared.core.gate_facts import Approved
-from shared.core.machine import apply
 from shared.core.names import slot_id
-from shared.core.run import Phase
-from shared.core.slot import Slot
+from shared.core.run.concurrency import Slot
+from shared.core.run.gate_events import Approved
+from shared.core.run.machine import apply
+from shared.core.run.record import Phase
 from tests.fakes.faults import Kind
 from tests.fakes.world import World
 from tests.functions.calls import Api, Said

@@ -9,11 +9,11 @@ from azure.storage.blob import BlobClient
 
 from functions import on_trained_model, on_training_data, poll_jobs, start_scheduled_runs
 from local.worker_check.worker import ROOT
-from shared import wiring
-from shared.clients.http import Answer
+from shared import app
+from shared.app import STARTED_AT, App, SystemClock, Unusable, build
+from shared.config.settings import Problem
 from shared.errors import TransientError
-from shared.settings import Problem
-from shared.wiring import STARTED_AT, App, SystemClock, Unusable, build
+from shared.providers.http.client import Answer
 from tests.fakes.world import DATA, MODELS, World
 from tests.functions.calls import Api
 from tests.functions.conftest import ENVIRONMENT, Serve, app_over, present_world
@@ -167,7 +167,7 @@ def test_wrong_settings_fail_no_trigger_and_each_says_what_to_do(
     trigger: str, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     serve(Unusable(PROBLEMS))
-    wiring._NAGGED.__dict__["_said"].clear()
+    app._NAGGED.__dict__["_said"].clear()
     for _ in range(3):
         FIRE[trigger]()
     of_blob = trigger.startswith("on_")

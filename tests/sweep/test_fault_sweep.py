@@ -14,7 +14,7 @@ from itertools import combinations, islice, product
 
 import pytest
 
-from shared.core.run import Phase
+from shared.core.run.record import Phase
 from tests.fakes.faults import Faults, Kind, kinds_at
 from tests.fakes.world import World
 

@@ -7,15 +7,15 @@ from functools import partial
 import pytest
 
 from local.studio import InstantTrainer
-from shared import full_listings
 from shared.core.blobs import BlobVersion
-from shared.core.run import Origin, Phase
-from shared.full_listings import FullListings
-from shared.ports import Page
+from shared.core.run.record import Origin, Phase
+from shared.intake import full_listings
+from shared.intake.full_listings import FullListings
+from shared.ports.ports import Page
 from tests.fakes.documents import page_of
 from tests.fakes.faults import Faults, kinds_at
 from tests.fakes.world import DATA, MODELS
-from tests.unit.test_gathering import trained_on
+from tests.unit.intake.test_gathering import trained_on
 from tests.unit.worlds import Observed
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)

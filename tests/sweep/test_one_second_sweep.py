@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from shared.core.run import Phase
+from shared.core.run.record import Phase
 from shared.core.versions import is_older
 from tests.fakes.faults import Faults, kinds_at
 from tests.unit.worlds import Observed

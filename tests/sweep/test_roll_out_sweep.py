@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.core.run import Phase
+from shared.core.run.record import Phase
 from tests.fakes.faults import Faults, Kind, kinds_at
 from tests.unit.fleet import Fleet
 

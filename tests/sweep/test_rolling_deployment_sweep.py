@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import pytest
 
-from shared.core.pipeline import Pipeline
-from shared.core.run import Phase
+from shared.core.config.pipeline import Pipeline
+from shared.core.run.record import Phase
 from shared.errors import RelearnError
-from shared.sweep import Sweep
+from shared.intake.search import Sweep
 from tests.fakes.faults import Crash, Faults, Kind
 from tests.fakes.world import pipeline
 from tests.unit.worlds import Observed

@@ -3,13 +3,13 @@
 from functools import partial
 from typing import Any
 
-from shared.clients.http import Answer
-from shared.clients.studio_batch import StudioBatch
-from shared.clients.studio_call import StudioCall
-from shared.core.training import Training
+from shared.core.config.setting_references import resolve
+from shared.core.config.studio_training import Training
 from shared.errors import RelearnError
-from shared.ports import JobRequest
-from shared.settings import resolve
+from shared.ports.ports import JobRequest
+from shared.providers.http.client import Answer
+from shared.providers.studio.batch import StudioBatch
+from shared.providers.studio.call import StudioCall
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.unit.samples import BASE, blob, tree

@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from shared.config import load_pipelines
-from shared.core.run import Run
-from shared.endpoints import Endpoints
-from shared.pipelines import Pipelines
+from shared.config.loader import load_pipelines
+from shared.core.run.record import Run
+from shared.operations.endpoints import Endpoints
+from shared.operations.pipelines import Pipelines
 from tests.fakes.world import ROWS
 from tests.unit.worlds import Observed
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.core.pipeline import Pipeline
-from shared.core.run import Phase, Run
+from shared.core.config.pipeline import Pipeline
+from shared.core.run.record import Phase, Run
 from tests.fakes.world import ROWS, pipeline
 from tests.unit.worlds import Observed
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from shared.core.blobs import BlobVersion
-from shared.core.pipeline import Pipeline
-from shared.core.proof import ProbeAnswers, Seen
-from shared.core.run import ENDS, Origin, Phase, Promotion, Run, Trouble, WayBack
+from shared.core.config.pipeline import Pipeline
+from shared.core.run.record import ENDS, Origin, Phase, Promotion, Run, Trouble, WayBack
+from shared.core.serving.probes import ProbeAnswers, Seen
 
 NOW: Final = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOUR: Final = timedelta(hours=1)

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.clients.http import Answer
-from shared.clients.studio_call import StudioCall
+from shared.core.config.setting_references import resolve
 from shared.errors import RelearnError
-from shared.settings import resolve
+from shared.providers.http.client import Answer
+from shared.providers.studio.call import StudioCall
 
 KEY = "c2VjcmV0LWtleQ=="
 SAS = "?sv=2021-08-06&sr=b&sig=c2lnbmF0dXJl%3D"

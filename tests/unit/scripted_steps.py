@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.core.blobs import BlobVersion
-from shared.core.endpoint import Endpoint
-from shared.core.head import Head, Reservation, head_id
-from shared.core.proof import Look, Progress
-from shared.core.run import Run, WayBack
+from shared.core.config.studio_endpoint import Endpoint
+from shared.core.run.record import Run, WayBack
+from shared.core.serving.probes import Look, Progress
+from shared.core.serving.state import Head, Reservation, head_id
 from shared.errors import RelearnError
-from shared.ports import Current, JobRequest, JobState, JobStatus
+from shared.ports.ports import Current, JobRequest, JobState, JobStatus
 from tests.fakes.world import MODELS, RESOURCE
 from tests.unit.samples import NOW
 from tests.unit.worlds import Observed

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.run import Phase
+from shared.core.run.record import Phase
 from shared.errors import RelearnError
 from tests.fakes.faults import Faults, Kind
 from tests.unit.worlds import Observed, refused

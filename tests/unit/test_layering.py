@@ -4,6 +4,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -54,7 +55,7 @@ def ours(folder: str, *allowed: str) -> list[str]:
 
 def test_the_core_knows_nothing_of_the_world() -> None:
     assert outsiders("shared/core", "pydantic", "shared.core", "shared.errors") == []
-    doors = ("os", "socket", "time", "threading", "random", "uuid", "subprocess", "pathlib")
+    doors = ("os", "socket", "time", "threading", "random", "uuid", "subprocess", "pathlib.Path")
     used = [name for file in modules("shared/core") for name in imports(file)]
     assert not [name for name in used if within(name, *doors, "urllib.request", "logging")]
 
@@ -65,19 +66,66 @@ def test_the_core_reads_no_clock() -> None:
         assert not [call for call in ("now(", "utcnow(", "today(") if f"datetime.{call}" in text]
 
 
-def test_errors_and_core_stand_on_their_own() -> None:
-    assert ours("shared/core", "shared.core", "shared.errors") == []
+#: Each folder of `shared/`, and the folders that it may import besides itself.
+ARROWS: Final = {
+    "core": (),
+    "ports": ("core",),
+    "config": ("core",),
+    "providers": ("core", "ports"),
+    "ledger": ("core", "ports"),
+    "execution": ("core", "ports", "ledger"),
+    "intake": ("core", "ports", "ledger", "execution"),
+    "maintenance": ("core", "ports", "ledger", "execution", "intake"),
+    "operations": ("core", "ports", "ledger", "execution", "intake", "maintenance"),
+}
+#: Modules that every folder may import, but for the core, which imports the errors alone.
+EVERYWHERE: Final = ("shared.errors", "shared.telemetry", "shared.version")
+
+
+@pytest.mark.parametrize("folder", ARROWS)
+def test_each_folder_imports_only_what_is_below_it(folder: str) -> None:
+    below = [f"shared.{name}" for name in (folder, *ARROWS[folder])]
+    everywhere = EVERYWHERE[:1] if folder == "core" else EVERYWHERE
+    exceptions = ("shared.operations.endpoints",) if folder == "maintenance" else ()
+    assert ours(f"shared/{folder}", *below, *everywhere, *exceptions) == []
+
+
+def test_every_module_of_shared_is_in_a_folder_with_arrows() -> None:
+    shared = ROOT / "shared"
+    folders = {path.parent.name for path in shared.glob("*/__init__.py")}
+    assert folders == set(ARROWS)
+    assert {file.stem for file in shared.glob("*.py")} == {
+        "__init__",
+        "app",
+        "errors",
+        "telemetry",
+        "version",
+    }
+
+
+def test_telemetry_and_errors_know_the_core_at_most() -> None:
     assert not [n for n in imports(ROOT / "shared" / "errors.py") if within(n, *OURS)]
-
-
-def test_clients_know_the_ports_and_the_core_alone() -> None:
-    allowed = ("shared.clients", "shared.ports", "shared.core", "shared.errors")
-    assert ours("shared/clients", *allowed) == []
-
-
-def test_ports_know_the_core_alone() -> None:
-    used = [n for n in imports(ROOT / "shared" / "ports.py") if within(n, *OURS)]
+    used = [n for n in imports(ROOT / "shared" / "telemetry.py") if within(n, *OURS)]
     assert not [name for name in used if not within(name, "shared.core", "shared.errors")]
+
+
+def test_only_app_and_the_triggers_import_app() -> None:
+    users = {
+        file.relative_to(ROOT).as_posix()
+        for file in modules("shared")
+        if any(within(name, "shared.app") for name in imports(file))
+    }
+    assert users == set()
+
+
+def test_only_app_builds_providers() -> None:
+    builders = {
+        file.relative_to(ROOT / "shared").as_posix()
+        for file in modules("shared")
+        if "providers" not in file.parts
+        and any(within(name, "shared.providers") for name in imports(file))
+    }
+    assert builders == {"app.py"}
 
 
 def test_nothing_shared_knows_the_triggers_or_the_development_tools() -> None:
@@ -86,7 +134,7 @@ def test_nothing_shared_knows_the_triggers_or_the_development_tools() -> None:
 
 def test_the_triggers_know_nothing_but_shared() -> None:
     assert ours("functions", "functions", "shared") == []
-    assert ours("local", "local", "shared") == []
+    assert ours("local", "local", "shared", "functions.api_models") == []
 
 
 def test_only_the_triggers_know_azure_functions() -> None:
@@ -100,25 +148,10 @@ def test_only_the_triggers_know_azure_functions() -> None:
     assert all(name.startswith("functions/") for name in using)
 
 
-def test_only_wiring_and_its_adapters_build_the_clients() -> None:
-    builders = {
-        file.name
-        for file in modules("shared")
-        if "clients" not in file.parts and any(within(n, "shared.clients") for n in imports(file))
-    }
-    assert builders == {"adapters.py", "wiring.py"}
-    users = {
-        file.name
-        for file in modules("shared")
-        if any(within(name, "shared.adapters") for name in imports(file))
-    }
-    assert users == {"wiring.py"}
-
-
 @pytest.mark.parametrize("folder", ["shared", "functions"])
-def test_technologies_stay_in_the_clients_and_the_wiring(folder: str) -> None:
+def test_technologies_stay_in_the_providers_and_the_app(folder: str) -> None:
     for file in modules(folder):
-        if "clients" in file.parts or file.name == "wiring.py":
+        if "providers" in file.parts or file == ROOT / "shared" / "app.py":
             continue
         technologies = ("requests", "urllib3", "azure.storage", "azure.identity", "azure.core")
         assert not [name for name in imports(file) if within(name, *technologies)], file

@@ -11,17 +11,17 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from local.studio import InstantTrainer
-from shared.asked import ManualRequest
-from shared.clients.blob_errors import classify
-from shared.clients.http import Answer
-from shared.core.run import Phase, Run, WayBack
-from shared.endpoints import Command, Endpoints
+from shared.core.run.record import Phase, Run, WayBack
+from shared.intake.requests import ManualRequest
+from shared.operations.endpoints import Command, Endpoints
+from shared.providers.azure_storage.errors import classify
+from shared.providers.http.client import Answer
 from tests.fakes.world import MODELS, RESOURCE
+from tests.unit.core.test_retry_gate import park_verifying, tightened
+from tests.unit.execution.test_promotion_regressions import READ_BACK, REFRESH
 from tests.unit.filed import Filed
-from tests.unit.test_last_good import gone, no_setting, no_yaml, typo
-from tests.unit.test_promotion_regressions import READ_BACK, REFRESH
-from tests.unit.test_retry_gate import park_verifying, tightened
-from tests.unit.test_web_services import NewService
+from tests.unit.intake.test_last_good import gone, no_setting, no_yaml, typo
+from tests.unit.providers.test_web_services import NewService
 from tests.unit.worlds import Observed, refused
 
 BOOK: Final = Path(__file__).parents[2] / "docs" / "runbook.md"

@@ -8,9 +8,9 @@ from typing import Final
 import pytest
 
 from local import api_description
-from shared.core.run import WRITTEN_BY, Phase
+from shared.core.run.record import WRITTEN_BY, Phase
 from shared.errors import CorruptRecord
-from shared.ledger import Ledger
+from shared.ledger.ledger import Ledger
 from shared.version import VERSION
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import MemoryDocuments

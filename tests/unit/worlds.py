@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from shared.clients.http import Answer
-from shared.core.head import Head
-from shared.core.pipeline import Pipeline
-from shared.core.run import Phase, Run
-from shared.intake import Intake
-from shared.poll import Poll
-from shared.ports import Document, ETag, Listed
+from shared.core.config.pipeline import Pipeline
+from shared.core.run.record import Phase, Run
+from shared.core.serving.state import Head
+from shared.intake.blob_events import Intake
+from shared.maintenance.poll import Poll
+from shared.ports.ports import Document, ETag, Listed
+from shared.providers.http.client import Answer
 from tests.fakes.documents import MemoryDocuments
 from tests.fakes.wire import StudioHttp
 from tests.fakes.world import World, pipeline

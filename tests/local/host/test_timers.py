@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from local.host.timers import Timer, next_due
-from shared.core.ncrontab import checked
+from shared.core.config.ncrontab import checked
 
 FRIDAY = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 

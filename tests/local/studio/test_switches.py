@@ -10,8 +10,8 @@ from local.studio import LogisticTrainer, OutputKind, Parameter
 from local.studio.control import ControlPlane
 from local.studio.faults import FaultScript
 from local.studio.wire import WireAnswer, WireRequest
-from shared.clients.studio_references import signed_reference
-from shared.ports import Access
+from shared.ports.ports import Access
+from shared.providers.studio.references import signed_reference
 from tests.unit.worlds import Observed
 
 ROWS = json.dumps({"Inputs": {"input1": {"ColumnNames": ["a", "b"], "Values": [["1", "2"]]}}})

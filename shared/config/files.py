@@ -1,0 +1,148 @@
+"""Reads the files of the configuration: each within bounds, and none outside its folder."""
+
+import json
+import re
+import stat
+from pathlib import Path
+from typing import Any, Final
+
+from shared.core.config.foreign_syntax import one_name
+from shared.errors import ConfigError
+
+#: Bytes of one probe file. Its content is stored with each run.
+MOST_PROBE_BYTES: Final = 256 * 1024
+_PROBE_DEPTH: Final = 20
+_LONGEST_NUMBER: Final = 40
+#: What a path may be made of, so that it means the same on every system and is no URL.
+_PATH: Final = re.compile(r"[^\x00-\x1f\x7f\\:*?\"<>|]{1,200}")
+#: A name that is safe to repeat: nobody's key looks like it.
+_PLAIN_NAME: Final = re.compile(r"[\w./-]{1,96}\.json", re.ASCII)
+_PROBE_CURE: Final = (
+    "name a JSON file in the folder of this file or below it, as probes/census.json"
+)
+
+
+class FileRefused(ConfigError):  # noqa: N818 -- it names what was done with the file
+    """A file of the configuration cannot be used; the message never repeats its content."""
+
+    def __init__(self, what: str, cure: str = "") -> None:
+        super().__init__(what)
+        self.what, self.cure = what, cure
+
+
+def bounded_text(file: Path, most: int) -> str:
+    """Return the text of a file.
+
+    Args:
+        file: the file; a folder or a device is refused before it is opened.
+        most: its bytes at most.
+
+    Raises:
+        FileRefused: it is not there, not a file, too large, or no UTF-8 text.
+    """
+    try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise FileRefused("is not a file")
+        with file.open("rb") as stream:
+            content = stream.read(most + 1)
+    except OSError as exc:
+        raise FileRefused(f"cannot be read ({exc.strerror})") from None
+    if len(content) > most:
+        raise FileRefused(f"is larger than {most // 1024} KB", "make it smaller")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise FileRefused("is not UTF-8 text", "save it as UTF-8") from None
+
+
+def read_probe(folder: Path, name: str) -> tuple[dict[str, Any], int]:
+    """Return the scoring request that a probe file holds, and the size of the file.
+
+    Args:
+        folder: the folder of the pipelines file.
+        name: the path as it is written there.
+
+    Raises:
+        FileRefused: it lies elsewhere, cannot be read, or is no JSON object.
+    """
+    file = probe_path(folder, name)
+    shown = name if _PLAIN_NAME.fullmatch(name) else "the file"
+    try:
+        text = bounded_text(file, MOST_PROBE_BYTES)
+        rows = json.loads(
+            text, parse_constant=_no_number, parse_int=_integer, parse_float=_fraction
+        )
+        _check_tree(rows)
+    except FileRefused as exc:
+        raise FileRefused(f"{shown} {exc.what}", exc.cure or "see its path") from None
+    except RecursionError:
+        raise FileRefused(f"{shown} is nested too deeply") from None
+    except json.JSONDecodeError as exc:
+        raise FileRefused(f"{shown} is not JSON", f"see its line {exc.lineno}") from None
+    except ValueError as exc:  # ours: it repeats nothing
+        raise FileRefused(f"{shown} is not JSON that a record can hold", str(exc)) from None
+    return rows, len(text)
+
+
+def probe_path(folder: Path, name: str) -> Path:
+    """Return the real path of a file below `folder`; links are followed first.
+
+    Args:
+        folder: the folder of the pipelines file.
+        name: the path as it is written there.
+
+    Raises:
+        FileRefused: it lies elsewhere, or the name is no single file's.
+    """
+    try:
+        one_name(name)
+    except ValueError as exc:
+        raise FileRefused("names no single file", str(exc)) from None
+    parts = name.replace("\\", "/").split("/")
+    if not name.strip() or name.startswith("/") or ".." in parts or not _PATH.fullmatch(name):
+        raise FileRefused("names no file below the folder of this file", _PROBE_CURE)
+    try:
+        base = folder.resolve()
+        real = (folder / name).resolve()
+    except (OSError, RuntimeError, ValueError):  # a link that leads to itself
+        raise FileRefused("cannot be followed to a file", _PROBE_CURE) from None
+    if not real.is_relative_to(base) or real == base:
+        raise FileRefused("leads out of the folder of this file", _PROBE_CURE)
+    return real
+
+
+def _check_tree(tree: Any) -> None:
+    """Refuse what a record could not hold, without recursion."""
+    if not isinstance(tree, dict):
+        raise FileRefused("is not a scoring request", 'it must be a JSON object with "Inputs"')
+    left: list[tuple[Any, int]] = [(tree, 1)]
+    while left:
+        node, depth = left.pop()
+        if depth > _PROBE_DEPTH:
+            raise FileRefused("is nested too deeply")
+        if isinstance(node, dict):
+            left += [(part, depth + 1) for pair in node.items() for part in pair]
+        elif isinstance(node, list):
+            left += [(part, depth + 1) for part in node]
+        elif isinstance(node, str):
+            try:
+                node.encode()
+            except UnicodeEncodeError:
+                raise ValueError("it holds half a character") from None
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number in JSON")
+
+
+def _integer(text: str) -> int:
+    if len(text) > _LONGEST_NUMBER:
+        raise ValueError(f"it holds a number of more than {_LONGEST_NUMBER} digits")
+    return int(text)
+
+
+def _fraction(text: str) -> float:
+    number = float(text) if len(text) <= _LONGEST_NUMBER else float("inf")
+    if number in (float("inf"), float("-inf")):
+        raise ValueError("it holds a number that is too large, or has too many digits")
+    return number

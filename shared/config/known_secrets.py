@@ -1,0 +1,49 @@
+"""Which values must stay out of every text, by the settings and the pipelines file."""
+
+from collections.abc import Iterable, Mapping
+
+from shared.core.config.pipeline import Pipeline
+from shared.core.config.setting_references import references_in
+from shared.core.redaction import Redactor, secrets_among, words_in
+
+
+def redactor_for(
+    environment: Mapping[str, str], pipelines: Iterable[Pipeline], containers: Iterable[str]
+) -> Redactor:
+    """Return what keeps secrets out of texts.
+
+    It knows each setting that a pipeline refers to, and those that are secrets by their name or
+    hold a key: a service may repeat what an earlier process sent.
+
+    Args:
+        environment: the app settings.
+        pipelines: those of the file.
+        containers: names that are no secret, as all that the file says in clear.
+    """
+    known = list(pipelines)
+    public = frozenset((*containers, *_said_in_clear(known)))
+    return Redactor(*_values(environment, known), *secrets_among(environment), public=public)
+
+
+def learn_file(
+    redactor: Redactor, environment: Mapping[str, str], pipelines: Iterable[Pipeline]
+) -> None:
+    """Have a redactor know the secrets and the words of a file that was changed meanwhile.
+
+    Args:
+        redactor: of this process.
+        environment: the app settings.
+        pipelines: those of the file.
+    """
+    known = list(pipelines)
+    redactor.publish(_said_in_clear(known))
+    redactor.learn(*_values(environment, known))
+
+
+def _values(environment: Mapping[str, str], known: list[Pipeline]) -> list[str]:
+    named = {name for one in known for name in references_in(one.model_dump_json())}
+    return [environment[name] for name in sorted(named) if environment.get(name)]
+
+
+def _said_in_clear(known: list[Pipeline]) -> Iterable[str]:
+    return words_in([one.model_dump(mode="json") for one in known])

@@ -1,0 +1,192 @@
+"""Reads YAML within bounds: no text makes it slow, and no alias makes its content large."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+
+from shared.config.scalars import TAG, resolve_by_core, scalar
+
+#: Bytes of the pipelines file; one pipeline takes one or two thousand.
+#: Values and keys as they are written, and once aliases stand for what they name.
+_MOST_WRITTEN: Final = 20_000
+_MOST_EXPANDED: Final = 50_000
+_MOST_CHARACTERS: Final = 1_000_000
+_DEEPEST: Final = 30
+_LONGEST_TEXT: Final = 10_000
+_SCALARS: Final = {f"{TAG}{kind}": kind for kind in ("int", "float", "bool", "null")}
+
+
+class Loader(yaml.SafeLoader):
+    """Composes one document, and gives up as soon as a bound is reached."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._written = 0
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose one node.
+
+        Raises:
+            ValueError: there are too many, or they are nested too deeply.
+        """
+        self._written += 1
+        self._depth += 1
+        if self._written > _MOST_WRITTEN:
+            raise ValueError(f"it holds more than {_MOST_WRITTEN} keys and values")
+        if self._depth > _DEEPEST:
+            raise ValueError("it is nested too deeply")
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def root(self) -> yaml.Node | None:
+        """Return the one document of the text, small enough to be expanded.
+
+        Raises:
+            yaml.YAMLError, ValueError: it is not YAML, or beyond a bound.
+        """
+        node: yaml.Node | None = self.get_single_node()
+        if node is not None:
+            _Sizes().of(node)
+        return node
+
+    def plain(self, node: yaml.Node) -> Any:
+        """Return the content of a node as dictionaries, lists and scalars.
+
+        Keys are texts as they are written. Scalars are read by `config_scalars`.
+
+        Raises:
+            yaml.YAMLError, ValueError: it holds what has no place in a configuration.
+        """
+        if isinstance(node, yaml.MappingNode) and node.tag == f"{TAG}map":
+            return {key.value: self.plain(value) for key, value in self.pairs(node)}
+        if isinstance(node, yaml.SequenceNode) and node.tag == f"{TAG}seq":
+            return [self.plain(value) for value in node.value]
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node)
+        raise ValueError(f"line {line_of(node)}: a tag that is not plain YAML")
+
+    def pairs(self, node: yaml.MappingNode) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
+        """Return the keys and values of a mapping, with those that it merges.
+
+        Raises:
+            yaml.YAMLError, ValueError: a key is no word, or `<<` merges what is no mapping.
+        """
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise ValueError(f"line {line_of(key)}: a key must be a word")  # noqa: TRY004 -- the file's fault
+        self.flatten_mapping(node)
+        merged: dict[str, tuple[yaml.ScalarNode, yaml.Node]] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise ValueError(f"line {line_of(key)}: a key must be a word")  # noqa: TRY004 -- as above
+            merged[key.value] = (key, value)  # what it merges stands first
+        return list(merged.values())
+
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
+        line = f"line {line_of(node)}"
+        if len(node.value) > _LONGEST_TEXT:
+            raise ValueError(f"{line}: a text of more than {_LONGEST_TEXT} characters")
+        if not _is_text(node.value):
+            raise ValueError(f"{line}: half a character")
+        if node.tag == f"{TAG}str":
+            return node.value
+        if node.tag not in _SCALARS:
+            raise ValueError(f"{line}: a tag that is not plain YAML")
+        return scalar(_SCALARS[node.tag], node.value)
+
+
+resolve_by_core(Loader)
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """How large a node is once aliases stand for what they name."""
+
+    nodes: int
+    characters: int
+    height: int
+
+
+class _Sizes:
+    """Measures each node once, however many aliases name it."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, _Size | None] = {}  #: by identity; None: being measured
+
+    def of(self, node: yaml.Node) -> _Size:
+        """Return the size of a node.
+
+        Raises:
+            ValueError: it is too large, or holds itself.
+        """
+        if (name := id(node)) in self._known:
+            known = self._known[name]
+            if known is None:
+                raise ValueError(f"line {line_of(node)}: an alias stands inside what it names")
+            return known
+        self._known[name] = None
+        nodes, characters, height = 1, 0, 1
+        if isinstance(node, yaml.ScalarNode):
+            characters = len(node.value)
+        for child in _children(node):
+            size = self.of(child)
+            nodes, characters = nodes + size.nodes, characters + size.characters
+            height = max(height, size.height + 1)
+            if nodes > _MOST_EXPANDED or characters > _MOST_CHARACTERS:
+                raise ValueError(
+                    f"line {line_of(node)}: aliases make it larger than {_MOST_EXPANDED} keys and "
+                    f"values, or {_MOST_CHARACTERS} characters"
+                )
+        if height > _DEEPEST:
+            raise ValueError(f"line {line_of(node)}: it is nested too deeply")
+        found = self._known[name] = _Size(nodes, characters, height)
+        return found
+
+
+def _children(node: yaml.Node) -> Iterator[yaml.Node]:
+    if isinstance(node, yaml.SequenceNode):
+        yield from node.value
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield key
+            yield value
+
+
+def line_of(node: yaml.Node) -> int:
+    """Return the line that a node begins at, as people count them."""
+    return int(node.start_mark.line) + 1
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def where_it_breaks(exc: Exception) -> str:
+    """Return where and why the text cannot be read, without repeating any of its content."""
+    if isinstance(exc, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(exc, yaml.MarkedYAMLError) and exc.problem_mark is not None:
+        line = f"line {exc.problem_mark.line + 1}"
+        if isinstance(exc, yaml.composer.ComposerError):  # its text repeats what follows the *
+            return f"{line}: {_not_composed(exc)}"
+        known = not isinstance(exc, yaml.constructor.ConstructorError)
+        return f"{line}: {exc.problem if known else 'a tag or value that is not plain YAML'}"
+    if isinstance(exc, yaml.YAMLError):
+        return "it holds characters that are not allowed in YAML"
+    return str(exc) if isinstance(exc, ValueError) else "it holds a key that is not a word"
+
+
+def _not_composed(exc: yaml.composer.ComposerError) -> str:
+    if str(exc.problem).startswith("found undefined alias"):
+        return "an alias that stands for nothing: quote a value that begins with *"
+    if str(exc.context).startswith("expected a single document"):
+        return "a second document begins: remove the line ---"
+    return "an anchor of this name stands above already: rename one"

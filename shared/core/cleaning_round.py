@@ -1,0 +1,145 @@
+"""How far the cleaning of old records is, when the next round is due, and what a round looks at.
+
+A round goes through the kinds of records one after the other. How far it is is a record, so
+that a round lasts as many calls as it takes.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AwareDatetime, Field
+
+from shared.core.config.pattern import tokens_of
+from shared.core.run.record import Recorded
+
+#: In this order: a run goes before its line, its marker and the entries of its data.
+KINDS: Final = (
+    "pipelines",
+    "runs",
+    "index",
+    "open",
+    "versions",
+    "inbox",
+    "pauses",
+    "slots",
+    "seats",
+    "watches",
+    "heads",
+    "existing",
+    "existing_models",
+    "tombstones",
+)
+#: The next round begins this long after the last one was completed.
+EVERY: Final = timedelta(days=1)
+#: Old records that had to stay are looked at again this often; until then each only once.
+ALL_EVERY: Final = timedelta(days=30)
+#: A record is looked at twice rather than never, should two clocks differ.
+_MARGIN: Final = timedelta(days=1)
+_SHOWN: Final = 5
+
+
+class Cleaning(Recorded):
+    """One round: how far it is, and what is known from the rounds before."""
+
+    started_at: AwareDatetime
+    since: AwareDatetime | None = None
+    """Old records that were written before this were looked at by an earlier round; None: all."""
+    all_at: AwareDatetime  #: when the last round began that looks at all old records
+    kind: str = KINDS[0]
+    cursor: str | None = None  #: the page of this kind where it goes on; None: the first one
+    looked_at: str = ""  #: the last record of that page that was looked at; empty: none was
+    completed_at: AwareDatetime | None = None
+    forgotten: int = 0
+    unclear: int = 0  #: old records that were left alone: unreadable, or not to be looked at now
+    shown: tuple[str, ...] = ()  #: some of them
+    missing: dict[str, AwareDatetime] = Field(default_factory=dict)
+    """Pipelines that are not in the file, and since when that is known."""
+    waiting: dict[str, int] = Field(default_factory=dict)
+    """Data versions that wait for such pipelines."""
+
+    def concerns(self, modified: datetime, keep: timedelta) -> bool:
+        """Whether a record is older than `keep`, and was not looked at by an earlier round.
+
+        Args:
+            modified: when it was written, by the storage's clock.
+            keep: how long it is kept at least; what is kept for longer is due later.
+        """
+        if modified >= self.started_at - keep:
+            return False
+        return self.since is None or modified >= self.since - keep
+
+    def after_page(self, cursor: str | None, now: datetime) -> "Cleaning":
+        """Return the round behind a page; `cursor` is where the next page begins, if there is one.
+
+        Args:
+            cursor: of the next page; None: this was the last one of its kind.
+            now: when the round is completed, should it be.
+        """
+        if cursor is not None:
+            return self.model_copy(update={"cursor": cursor, "looked_at": ""})
+        left = KINDS[KINDS.index(self.kind) + 1 :] if self.kind in KINDS else ()
+        if not left:
+            return self.model_copy(update={"cursor": None, "looked_at": "", "completed_at": now})
+        return self.model_copy(update={"kind": left[0], "cursor": None, "looked_at": ""})
+
+
+def next_round(known: Cleaning | None, now: datetime) -> Cleaning | None:
+    """Return the round to go on with; None while none is due.
+
+    Args:
+        known: the round under way, or the last one.
+        now: the present moment.
+    """
+    if known is None:
+        return Cleaning(started_at=now, all_at=now)
+    if known.completed_at is None:
+        return known
+    # A host whose clock was ahead must not put the next round off for as long.
+    ahead = known.completed_at > now + _MARGIN
+    if now - known.completed_at < EVERY and not ahead:
+        return None
+    every = ahead or now - known.all_at >= ALL_EVERY
+    return Cleaning(
+        started_at=now,
+        since=None if every else known.started_at - _MARGIN,
+        all_at=now if every else known.all_at,
+        missing=known.missing,
+    )
+
+
+def shown(names: Iterable[str]) -> tuple[str, ...]:
+    """Return as many of `names` as a round remembers, each once."""
+    return tuple(dict.fromkeys(names))[:_SHOWN]
+
+
+class Updates:
+    """The update URLs of the configured endpoints, to know those that belong to none.
+
+    Hosts do not count, nor does case: to keep a record for too long is harmless.
+    """
+
+    def __init__(self, updates: Iterable[str]) -> None:
+        """Take the URLs as they are configured, with their `{tokens}`."""
+        texts = list(updates)
+        self._plain = set(map(_path, texts))
+        chosen = {_pattern(text) for text in texts if tokens_of(text)}
+        self._chosen = [re.compile(text) for text in sorted(chosen)]
+
+    def __contains__(self, update: str) -> bool:
+        """Whether `update` is, or may be, the URL of a configured endpoint."""
+        path = _path(update)
+        return path in self._plain or any(one.fullmatch(path) for one in self._chosen)
+
+
+def _path(update: str) -> str:
+    return unquote(urlsplit(update).path).rstrip("/").lower()
+
+
+def _pattern(update: str) -> str:
+    text = _path(update)
+    for token in tokens_of(text):
+        text = text.replace(f"{{{token}}}", "\0")
+    return ".+".join(re.escape(part) for part in text.split("\0"))

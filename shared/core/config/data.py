@@ -1,0 +1,88 @@
+"""Which blobs are news to a pipeline, and when a burst of them is over."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from shared.core.config.cross_field import together
+from shared.core.config.durations import Duration, parse_duration
+from shared.core.config.pattern import checked_pattern
+from shared.core.config.types import Size, Span, Strict
+
+
+def _checked_blob(pattern: str) -> str:
+    if pattern.startswith("/"):
+        raise ValueError("starts with a slash: start below the container, without a leading slash")
+    return checked_pattern(pattern)
+
+
+class Data(Strict):
+    """Which blobs of the training data container are news to a pipeline."""
+
+    blob: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=1024),
+        AfterValidator(_checked_blob),
+    ] = Field(
+        description="Pattern inside TRAINING_DATA_CONTAINER; {tokens} are captured, and never "
+        "cross a slash.",
+        examples=["census/{date}/{name}.csv"],
+    )
+    marker: bool = Field(
+        default=False,
+        description="The blob only says that the data is complete (as _SUCCESS does); it may be "
+        "empty. The inputs of the training are then paths with its {tokens}.",
+    )
+    settle: Duration = Field(
+        default_factory=lambda: parse_duration("0s"),
+        description="Wait until no blob has landed for this long, and train once on them all.",
+    )
+    settle_at_most: Span = Field(
+        default_factory=lambda: parse_duration("30m"),
+        description="However long the burst: train this long after its first blob.",
+    )
+    opens_runs: bool = Field(
+        default=True,
+        description="false: landing alone starts nothing; the schedule and people do.",
+    )
+    min_size: Size = Field(default=1, description="Smaller blobs open no run.")
+    backfill: Literal["none", "newest", "all"] = Field(
+        default="none",
+        description="What to make of blobs older than the pipeline's first activation.",
+    )
+
+    without_md5: Literal["train", "ignore"] = Field(
+        default="train",
+        description="A blob without Content-MD5 whose ETag changed while name, size and creation "
+        "time did not: whether its bytes changed cannot be known. `ignore` trains on none of "
+        "these, and misses a blob that is written over by as many other bytes.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_marker_may_be_empty(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("marker") is True:
+            return {"min_size": 0, **given}
+        return given
+
+    @together
+    def _settles_in_time(self) -> Iterator[str]:
+        if self.settle > self.settle_at_most:
+            yield "settle: must not be longer than settle_at_most"
+
+    @property
+    def least(self) -> int:
+        """How many bytes a blob must have; only a marker may be empty."""
+        return self.min_size if self.marker else max(self.min_size, 1)
+
+    @property
+    def trusts_size(self) -> bool:
+        """Whether, without an MD5, equal size and creation time stand for equal bytes."""
+        return self.without_md5 == "ignore"
+
+    @property
+    def settles(self) -> bool:
+        """Whether a burst is waited for."""
+        return self.settle > timedelta()

@@ -1,0 +1,334 @@
+"""One pipeline of pipelines.yaml: which data, which training service, which endpoints.
+
+The same model is stored inside each run, so that a run is always finished by the
+configuration it was opened with. Secrets appear only as `${NAME}` of an app setting.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    field_validator,
+)
+
+from shared.core.config.cross_field import known_pairs, since_then, together
+from shared.core.config.data import Data
+from shared.core.config.durations import parse_duration
+from shared.core.config.pattern import tokens_of
+from shared.core.config.recurrence import Recurrence
+from shared.core.config.schedule import checked_schedule
+from shared.core.config.studio_endpoint import Endpoint
+from shared.core.config.studio_training import DATA, MANIFEST, Training
+from shared.core.config.types import Name, OutputName, Span, Strict
+from shared.core.evaluation.gate import Rule
+from shared.core.names import MODEL_SUFFIX
+
+PIPELINE_NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
+
+
+class Gate(Strict):
+    """When a trained model may be promoted."""
+
+    metrics: OutputName | None = Field(
+        default=None,
+        description="The output with the evaluation; left out: evaluation.json beside the model.",
+    )
+    row: dict[Name, str | int] = Field(
+        default_factory=dict,
+        description="Which row of an evaluation with several: a column and its value, or "
+        "{number: 1}.",
+    )
+    rules: tuple[Rule, ...] = Field(default=(), description="All of them must hold.")
+    first_model: Literal["allow"] | None = Field(
+        default=None,
+        description="allow: promote even where no way back is known yet, and where there is no "
+        "live model to compare with.",
+    )
+    approval: Literal["none", "required"] = Field(
+        default="none", description="required: a person says yes before a model is promoted."
+    )
+    expires: Span = Field(
+        default_factory=lambda: parse_duration("3d"),
+        description="How long that is waited for.",
+    )
+    on_expiry: Literal["reject", "approve"] = Field(
+        default="reject", description="What happens when nobody answers."
+    )
+
+    @together
+    def _rules_for_metrics(self) -> Iterator[str]:
+        if self.metrics is not None and not self.rules:
+            yield "rules: an evaluation is only read to be judged, write at least one"
+
+    @since_then
+    def _rules_for_the_row(self) -> Iterator[str]:
+        if self.row and not self.rules:
+            yield "row: a row is only chosen to be judged, write `rules` for it"
+
+    @property
+    def asks(self) -> bool:
+        """Whether a model is held before it is promoted, by rules or for a person."""
+        return bool(self.rules) or self.approval == "required"
+
+
+class Budget(Strict):
+    """How often a pipeline may train, for each of its keys."""
+
+    least_interval: Span | None = Field(
+        default=None, description="The least time between the beginnings of two runs."
+    )
+    most_per_day: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="Runs begun within any 24 hours."
+    )
+
+
+class WaitForData(Strict):
+    """A due time that comes before its data."""
+
+    every: Span = Field(
+        default_factory=lambda: parse_duration("10m"), description="How often to look."
+    )
+    at_most: Span = Field(description="How long to wait for data that no run was opened for yet.")
+
+
+class RollOut(Strict):
+    """How many endpoints get a new model at once."""
+
+    first: Annotated[int, Field(ge=1, le=200)] = Field(
+        default=1, description="This many endpoints first, and no others until they are proved."
+    )
+    then: Annotated[int, Field(ge=1, le=200)] = Field(
+        default=1, description="Afterwards this many at a time."
+    )
+
+
+class Pipeline(Strict):
+    """New data, a training service, and the endpoints that serve the result."""
+
+    name: Annotated[str, StringConstraints(pattern=PIPELINE_NAME)]
+    data: Data | None = Field(
+        default=None, description="Left out: a service that finds its data itself."
+    )
+    key: tuple[Name, ...] | None = Field(
+        default=None,
+        description="Tokens that tell customers apart; by default those used under endpoints.",
+    )
+    schedule: Annotated[str, AfterValidator(checked_schedule)] | Recurrence | None = Field(
+        default=None,
+        description="NCRONTAB in UTC, or {frequency, interval, anchor, offset}: also train on "
+        "the newest blob at these times.",
+    )
+    catch_up: Literal["latest", "all", "none"] = Field(
+        default="latest", description="Which due times that were missed are made up for."
+    )
+    catch_up_most: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=24, description="With `all`: the newest this many."
+    )
+    skip_if_no_new_data: bool = Field(
+        default=False, description="No run at a due time when its data had one already."
+    )
+    wait_for_data: WaitForData | None = Field(
+        default=None, description="Have a due time wait for data that had no run yet."
+    )
+    when_busy: Literal["newest", "queue", "parallel"] = Field(
+        default="newest",
+        description="While a run of the same key is open: newest, all that landed meanwhile "
+        "gets one run next; queue, one run after the other; parallel, all at once.",
+    )
+    order: Literal["oldest_first", "newest_first"] = Field(
+        default="oldest_first", description="Whose turn it is next among those that wait."
+    )
+    max_parallel: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="Runs of this pipeline at once, over all its keys."
+    )
+    budget: Budget = Field(default_factory=Budget)
+    pause_after: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        default=None,
+        description="Failures in a row after which nothing more is started until resumed.",
+    )
+    training: Training
+    gate: Gate = Field(default_factory=Gate)
+    roll_out: Literal["one_by_one"] | RollOut = Field(
+        default="one_by_one",
+        description="one_by_one, or {first: 1, then: 20}; a failure stops those not yet begun.",
+    )
+    endpoints: tuple[Endpoint, ...] = ()
+
+    @field_validator("key", mode="before")
+    @classmethod
+    def _one_token_is_a_key(cls, given: Any) -> Any:
+        tokens = [given] if isinstance(given, str) else given
+        if isinstance(tokens, list) and all(isinstance(token, str) for token in tokens):
+            return tuple(token.strip("{}") for token in tokens)
+        return given
+
+    @together
+    def _one_clear_model(self) -> Iterator[str]:
+        outputs = self.training.outputs
+        models = [output for output, file in outputs.items() if file.endswith(MODEL_SUFFIX)]
+        for name, model in known_pairs(self.endpoints, "name", "model"):
+            if model is None and len(models) > 1:
+                yield (
+                    f"endpoints: {name} needs `model:`, the name of one of the "
+                    f"{MODEL_SUFFIX} outputs {', '.join(models)}"
+                )
+            if model in outputs and model not in models:
+                yield (
+                    f"endpoints: {name}.model names no {MODEL_SUFFIX} output; "
+                    f"there is {', '.join(models) or 'none'}"
+                )
+
+    @together
+    def _endpoints_of_names_apart(self) -> Iterator[str]:
+        yield from _twice("name", [(one, one) for (one,) in known_pairs(self.endpoints, "name")])
+
+    @together
+    def _endpoints_apart(self) -> Iterator[str]:
+        yield from _twice("update, resource", known_pairs(self.endpoints, "name", "identity"))
+
+    @together
+    def _data_where_it_is_used(self) -> Iterator[str]:
+        if self.data is None and (self.training.sources or self.training.wants_manifest):
+            yield (
+                "data is missing: name the blobs to train on, or write `inputs: {}` under "
+                "training for a service that finds its data itself"
+            )
+
+    @together
+    def _known_tokens_in_parameters(self) -> Iterator[str]:
+        texts = [str(value) for value in self.training.parameters.values()]
+        used = {token for text in texts for token in tokens_of(text)} - {"data"}
+        yield from self._unknown_in("training.parameters", used)
+
+    @together
+    def _known_tokens_in_inputs(self) -> Iterator[str]:
+        paths = [text for text in self.training.sources.values() if text not in (DATA, MANIFEST)]
+        used = {token for text in paths for token in tokens_of(text)}
+        yield from self._unknown_in("training.inputs", used)
+
+    @together
+    def _known_tokens_in_endpoints(self) -> Iterator[str]:
+        found = known_pairs(self.endpoints, "tokens")
+        used = {token for (tokens,) in found for token in tokens}
+        yield from self._unknown_in("endpoints", used)
+        if self.key is not None and (missing := used - set(self.key)):
+            yield f"key: must hold {min(missing)}, because an endpoint is chosen by it"
+
+    @together
+    def _known_tokens_in_the_key(self) -> Iterator[str]:
+        yield from self._unknown_in("key", set(self.key or ()))
+
+    def _unknown_in(self, where: str, used: set[str]) -> Iterator[str]:
+        captured = set(self.captured)
+        if missing := used - captured:
+            yield (
+                f"{where}: unknown token {{{min(missing)}}}; "
+                f"data.blob captures {', '.join(sorted(captured)) or 'none'}"
+            )
+
+    @together
+    def _a_marker_is_no_data(self) -> Iterator[str]:
+        if self.data and self.data.marker and DATA in self.training.sources.values():
+            yield "training.inputs: the blob is a marker, name the data by a path with its tokens"
+
+    @together
+    def _metrics_of_an_output(self) -> Iterator[str]:
+        metrics, outputs = self.gate.metrics, self.training.outputs
+        if metrics in outputs and outputs[metrics].endswith(MODEL_SUFFIX):
+            yield f"gate.metrics: {metrics} is a model, name the output beside it"
+
+    @since_then
+    def _approval_where_it_is_used(self) -> Iterator[str]:
+        if self.endpoints == () and self.gate.approval == "required":
+            yield (
+                "gate.approval: a person is asked before an endpoint gets the model, and there is "
+                "no endpoint: name one under `endpoints`, or leave `approval` out"
+            )
+
+    @since_then
+    def _comparison_where_it_is_used(self) -> Iterator[str]:
+        if self.endpoints:
+            return
+        compared = [rule for rule in self.gate.rules if rule.compares]
+        if compared:
+            yield (
+                f"gate.rules: {compared[0].kind} compares with the model that serves, and there "
+                "is no endpoint: name one under `endpoints`, or write at_least or at_most"
+            )
+
+    @together
+    def _schedule_where_it_is_used(self) -> Iterator[str]:
+        asked = self.wait_for_data is not None or self.skip_if_no_new_data
+        if asked and (self.schedule is None or self.data is None):
+            yield "wait_for_data and skip_if_no_new_data need a schedule and data"
+
+    @property
+    def at_once(self) -> bool:
+        """Whether each data version has its run at once, with nothing to wait for."""
+        limits = (self.max_parallel, self.training.max_parallel, self.pause_after)
+        free = self.when_busy == "parallel" and self.budget == Budget()
+        return free and not any(limits) and not (self.data and self.data.settles)
+
+    @property
+    def trusts_size(self) -> bool:
+        """Whether equal size and creation time stand for equal bytes of data without an MD5."""
+        return self.data is not None and self.data.trusts_size
+
+    @property
+    def captured(self) -> tuple[str, ...]:
+        """The tokens that the path of the data captures, in order."""
+        return tokens_of(self.data.blob) if self.data else ()
+
+    @property
+    def key_tokens(self) -> tuple[str, ...]:
+        """The tokens that tell customers apart, in the order of the data's path."""
+        if self.key is not None:
+            return self.key
+        used = {token for endpoint in self.endpoints for token in endpoint.tokens}
+        return tuple(token for token in self.captured if token in used)
+
+    @property
+    def rolls(self) -> RollOut:
+        """How many endpoints get a new model at once."""
+        return RollOut() if self.roll_out == "one_by_one" else self.roll_out
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """The endpoint of a pipeline that has one; None where there is none, or several."""
+        return self.endpoints[0] if len(self.endpoints) == 1 else None
+
+    def chosen_by(self, tokens: Mapping[str, str]) -> "Pipeline":
+        """Return the pipeline with the endpoints that `tokens` choose.
+
+        Raises:
+            ValueError: a value cannot be part of an endpoint's URL; the message says why.
+        """
+        endpoints = tuple(endpoint.chosen_by(tokens) for endpoint in self.endpoints)
+        if len({endpoint.identity for endpoint in endpoints}) != len(endpoints):
+            raise ValueError("two of the endpoints would be the same one")
+        return self.model_copy(update={"endpoints": endpoints, "key": self.key_tokens})
+
+    def only(self, endpoint: Endpoint) -> "Pipeline":
+        """Return the pipeline as one of its endpoints sees it."""
+        return self.model_copy(update={"endpoints": (endpoint,), "key": self.key_tokens})
+
+    def file_of(self, output: str) -> str:
+        """Return the file name that a model output is kept under."""
+        return self.training.outputs.get(output, f"{output}{MODEL_SUFFIX}")
+
+
+def _twice(what: str, named: Iterable[tuple[object, ...]]) -> Iterator[str]:
+    """Yield which of several endpoints is there already.
+
+    Args:
+        what: they may not have in common.
+        named: the name of each, and that.
+    """
+    seen: set[object] = set()
+    for name, mine in named:
+        if mine in seen:
+            yield f"endpoints: {name} is there twice (same {what})"
+        seen.add(mine)

@@ -1,0 +1,241 @@
+"""One scoring endpoint of pipelines.yaml: where it is, what proves it, and who may change it."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic import model_validator as validates
+
+from shared.core.config.cross_field import UNKNOWN, together
+from shared.core.config.durations import parse_duration
+from shared.core.config.foreign_syntax import refuse_foreign
+from shared.core.config.pattern import fill, tokens_of
+from shared.core.config.studio_identity import Identity, endpoint_identity
+from shared.core.config.studio_urls import filled_url, update_url, web_service_url
+from shared.core.config.types import (
+    OutputName,
+    ScoreUrl,
+    SecretReference,
+    Span,
+    Strict,
+    checked_url,
+)
+
+#: The names of endpoints in the file.
+ENDPOINT_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,40}$"
+_MAX_PROBE_ROWS: Final = 100
+#: Classic switches after half a minute; a New service provisions for minutes
+#: (studio-classic §3, §4).
+_WITHIN: Final = {"classic": "3m", "webservice": "15m"}
+
+
+def _checked_resource(name: str) -> str:
+    refuse_foreign(name)
+    return name
+
+
+Resource = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    AfterValidator(_checked_resource),
+]
+
+
+class Verify(Strict):
+    """The proof that a new model really serves: fixed rows, scored before and after."""
+
+    score: ScoreUrl | None = Field(
+        default=None,
+        description="Request-response URL of the same endpoint; read from the endpoint if left out",
+    )
+    rows: Annotated[
+        dict[str, Any],
+        WithJsonSchema({"type": "string", "examples": ["probes/census.json"]}),
+    ] = Field(description="File with the request body to score, relative to this one.")
+    within: Span | None = Field(
+        default=None,
+        description="How long the endpoint may take to switch: classic 3m, webservice 15m.",
+    )
+    api_key: SecretReference | None = Field(
+        default=None, description="Only where scoring needs another key than the update."
+    )
+
+    @together
+    def _a_request(self) -> Iterator[str]:
+        if probe_rows(self.rows) is None:
+            yield (
+                'rows: not a scoring request: {"Inputs": {"input1": {"ColumnNames": […], '
+                f'"Values": [[…]]}}}}}} with 1 to {_MAX_PROBE_ROWS} rows'
+            )
+
+
+class Create(Strict):
+    """How an endpoint is made that does not exist yet; Microsoft's names."""
+
+    # See studio-classic §3.
+    Description: Annotated[str, StringConstraints(max_length=500)] = "made by Relearn"
+    ThrottleLevel: Literal["Low", "High"] = "Low"
+    MaxConcurrentCalls: Annotated[int, Field(ge=1, le=200)] | None = None
+    PreventUpdate: bool = False
+
+
+class Endpoint(Strict):
+    """A scoring endpoint that gets the new model."""
+
+    name: Annotated[str, StringConstraints(pattern=ENDPOINT_NAME)]
+    kind: Literal["classic", "webservice"] = Field(
+        default="classic",
+        description="classic: a Classic endpoint; webservice: a New (Resource Manager) service.",
+    )
+    update: str = Field(
+        description="classic: management URL of the endpoint; webservice: its Resource Manager "
+        "URL. {tokens} of data.blob may stand in the path."
+    )
+    api_key: SecretReference | None = Field(
+        default=None,
+        description="App setting with the endpoint's own key, as ${NAME}; for a webservice only "
+        "where azure-identity is not used: a Resource Manager token.",
+    )
+    workspace_token: SecretReference | None = Field(
+        default=None,
+        description="App setting with a workspace authorization token: manages every Classic "
+        "endpoint of the workspace.",
+    )
+    create: bool | Create = Field(
+        default=False, description="Make the Classic endpoint where it does not exist yet."
+    )
+    resource: Resource | None = Field(
+        default=None,
+        description="The updatable resource, … [trained model]; a webservice with one trained "
+        "model needs none.",
+    )
+    model: OutputName | None = Field(
+        default=None, description="Which output is the model, where there are several."
+    )
+    verify: Verify | None = None
+
+    @field_validator("update")
+    @classmethod
+    def _update_of_its_kind(cls, text: Any, info: ValidationInfo) -> Any:
+        if text is UNKNOWN or (info.context is not None and "kind" not in info.data):
+            return text  # of which kind it should be is not known
+        new = info.data.get("kind") == "webservice"
+        return checked_url(text, web_service_url if new else update_url, info)
+
+    @validates(mode="before")
+    @classmethod
+    def _create_without_more(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("create") is True:
+            return {**given, "create": {}}
+        return given
+
+    @together
+    def _none_of_a_classic_one(self) -> Iterator[str]:
+        given = self.workspace_token is not None or self.create is not False
+        if self.kind == "webservice" and given:
+            yield (
+                "workspace_token and create are for Classic endpoints: remove them; "
+                "a webservice is reached by azure-identity"
+            )
+
+    @together
+    def _a_resource(self) -> Iterator[str]:
+        if self.resource is None and self.kind == "classic":
+            yield (
+                "resource is missing: the name under Updatable Resources on the endpoint's "
+                "Update Resource help page, such as 'Census Model [trained model]'"
+            )
+
+    @together
+    def _a_key(self) -> Iterator[str]:
+        if self.workspace_token is not None or self.kind != "classic":
+            return
+        if self.api_key is None:
+            yield "api_key or workspace_token is missing: give one, as ${NAME}"
+        if self.create is not False and self.create:
+            yield "create needs a workspace_token: an endpoint has no key before"
+        if self.tokens:
+            yield "an endpoint with {tokens} needs a workspace_token: one key fits one endpoint"
+
+    @property
+    def key(self) -> str | None:
+        """The `${NAME}` that authorises updates; None where azure-identity does."""
+        return self.api_key or self.workspace_token
+
+    @property
+    def within(self) -> timedelta:
+        """How long the endpoint may take to switch."""
+        given = self.verify.within if self.verify else None
+        return given or parse_duration(_WITHIN[self.kind])
+
+    @property
+    def shows(self) -> bool:
+        """Whether a look can tell an update from none: by probe rows, or by what it names."""
+        return self.verify is not None or self.kind == "webservice"
+
+    @property
+    def place(self) -> str:
+        """The name under which the head keeps what serves here: the resource, or nothing."""
+        return self.resource or ""
+
+    @property
+    def identity(self) -> tuple[Identity, str]:
+        """What this place is known by, whichever host it is written with."""
+        return endpoint_identity(self.update), self.place
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The `{tokens}` that this endpoint is chosen by."""
+        score = self.verify.score if self.verify else None
+        return tokens_of(" ".join(filter(None, (self.update, self.resource, score))))
+
+    def chosen_by(self, tokens: Mapping[str, str]) -> "Endpoint":
+        """Return the endpoint that `tokens` choose.
+
+        Raises:
+            ValueError: a value cannot be part of such a URL; the message says why.
+        """
+        if not self.tokens:
+            return self
+        for token in self.tokens:
+            if {"{", "}"} & set(tokens.get(token, "")):
+                raise ValueError(f"{tokens[token]!r} holds a brace")
+        check = web_service_url if self.kind == "webservice" else update_url
+        update = filled_url(self.update, tokens)
+        if check(update) != update:  # what is mended for a person would name somebody else here
+            raise ValueError(f"{update} is not a URL that an endpoint can have")
+        changes: dict[str, object] = {"update": update}
+        if self.resource:
+            changes["resource"] = fill(self.resource, tokens)
+        if self.verify and self.verify.score:
+            score = filled_url(self.verify.score, tokens)
+            changes["verify"] = self.verify.model_copy(update={"score": score})
+        return self.model_copy(update=changes)
+
+
+def probe_rows(request: dict[str, Any]) -> int | None:
+    """Return how many rows a scoring request holds, or None when it is none.
+
+    Both documented forms count: columns and values, and a list of row objects
+    (studio-classic §2).
+    """
+    inputs = request.get("Inputs")
+    if not isinstance(inputs, dict) or not inputs:
+        return None
+    first = next(iter(inputs.values()))
+    if isinstance(first, dict):
+        rows, shaped = first.get("Values"), isinstance(first.get("ColumnNames"), list)
+    else:
+        rows = first
+        shaped = isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
+    if not shaped or not isinstance(rows, list) or not 1 <= len(rows) <= _MAX_PROBE_ROWS:
+        return None
+    return len(rows)

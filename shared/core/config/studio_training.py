@@ -1,0 +1,126 @@
+"""The batch execution service that trains, and what one of its jobs is given."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, Field, model_validator
+
+from shared.core.config.cross_field import together
+from shared.core.config.durations import Duration, parse_duration
+from shared.core.config.pattern import checked_pattern
+from shared.core.config.types import (
+    JobsUrl,
+    Name,
+    OutputFile,
+    Scalar,
+    SecretReference,
+    Span,
+    Strict,
+)
+
+#: The name of the one input of a service that takes `Input` (studio-classic §1.2).
+SINGLE_INPUT: Final = ""
+#: The id of a pool of Azure Batch.
+POOL_ID: Final = r"^[0-9A-Fa-f-]+$"
+DATA: Final = "{data}"
+MANIFEST: Final = "{data.manifest}"
+
+
+def _checked_input(text: str) -> str:
+    if text in (DATA, MANIFEST):
+        return text
+    if DATA in text or MANIFEST in text:
+        raise ValueError("{data} and {data.manifest} stand alone: a path is written with {tokens}")
+    if not text or text.startswith("/"):
+        raise ValueError("a path starts below the container, without a leading slash")
+    return checked_pattern(text)
+
+
+InputTemplate = Annotated[str, AfterValidator(_checked_input)]
+
+
+class Training(Strict):
+    """The batch execution service that trains, and what one job is given."""
+
+    service: JobsUrl = Field(description="Batch execution URL, ending in /jobs.")
+    api_key: SecretReference = Field(description="App setting with the key, as ${NAME}.")
+    inputs: dict[Name, InputTemplate] = Field(
+        default_factory=lambda: {"input1": DATA},
+        description="Input names of the service; {data} is the newest blob of the run, "
+        "{data.manifest} a CSV that lists all of them, anything else a path in "
+        "TRAINING_DATA_CONTAINER with {tokens}.",
+    )
+    input: InputTemplate | None = Field(
+        default=None, description="In place of `inputs`, for a service that takes one `Input`."
+    )
+    outputs: dict[Name, OutputFile] = Field(
+        default_factory=dict,
+        description="Output names of the service, and the file each is written to. Outputs not "
+        "named are left to the service's own storage and copied from there.",
+        examples=[{"output1": "model.ilearner", "output2": "evaluation.csv"}],
+    )
+    parameters: dict[Name, Scalar] = Field(
+        default_factory=dict, description="GlobalParameters; may use {tokens} and ${NAME}."
+    )
+    connection_string: SecretReference | None = Field(
+        default=None,
+        description="App setting with the storage connection string, as ${NAME}: only for a "
+        "service that takes no signed URLs.",
+    )
+    azure_batch_pool_id: Annotated[str, Field(pattern=POOL_ID)] | None = Field(
+        default=None, description="AzureBatchPoolId of a dedicated pool."
+    )
+    timeout: Span = Field(
+        default_factory=lambda: parse_duration("2h"),
+        description="How long one attempt may take, queueing included.",
+    )
+    attempts: int = Field(default=1, ge=1, le=10, description="Jobs to try before giving up.")
+    pause: Duration = Field(
+        default_factory=lambda: parse_duration("0s"),
+        validate_default=True,
+        description="How long to wait between two attempts.",
+    )
+    max_parallel: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None,
+        description="Jobs of this app at this service at once, over all pipelines that name a "
+        "number for it; the service itself takes 40.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_input_form(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("input") is not None and "inputs" not in given:
+            return {**given, "inputs": {}}
+        return given
+
+    @together
+    def _one_of_the_two(self) -> Iterator[str]:
+        if self.input is not None and self.inputs:
+            yield "input and inputs: a job is given one of the two, remove one"
+
+    @together
+    def _within_what_a_signature_allows(self) -> Iterator[str]:
+        if self.timeout > parse_duration("6d22h"):
+            yield "timeout: at most 6d22h, because a signed URL lives 7 days at most"
+
+    @together
+    def _one_file_each(self) -> Iterator[str]:
+        if len(set(self.outputs.values())) != len(self.outputs):
+            yield "outputs: two outputs cannot be written to one file"
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Input name -> what it gets; `SINGLE_INPUT` for the one that has no name."""
+        return {SINGLE_INPUT: self.input} if self.input else dict(self.inputs)
+
+    @property
+    def wants_data(self) -> bool:
+        """Whether a job is given the newest blob, as an input or by its name."""
+        texts = map(str, self.parameters.values())
+        return DATA in self.sources.values() or any(DATA in text for text in texts)
+
+    @property
+    def wants_manifest(self) -> bool:
+        """Whether the list of all blobs of a run is written for the job."""
+        texts = (*self.sources.values(), *map(str, self.parameters.values()))
+        return any(MANIFEST in text for text in texts)

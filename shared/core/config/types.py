@@ -1,0 +1,151 @@
+"""The kinds of values that the pipelines file is made of: each checked, each with its own error."""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Annotated, Any, Final, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
+
+from shared.core.config.cross_field import FIELDS_ONLY, UNKNOWN, mistakes
+from shared.core.config.durations import Duration, parse_duration
+from shared.core.config.foreign_syntax import one_name
+from shared.core.config.setting_references import is_reference
+from shared.core.config.studio_urls import jobs_url, require_https, score_url
+from shared.core.names import MODEL_SUFFIX
+
+_NUMBERS: Final = frozenset({int, float})
+_OUTPUT_SUFFIXES: Final = (MODEL_SUFFIX, ".csv", ".tsv", ".arff")
+_SIZES: Final = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
+
+
+class Strict(BaseModel):
+    """A frozen part of the configuration that refuses what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _taken_for_nothing_else(
+        cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> Any:
+        """Refuse what pydantic would read as another kind: `true` as 1, and `"no"` as false."""
+        if value is UNKNOWN:
+            return value
+        if info.context is None or info.field_name is None:
+            return handler(value)
+        kinds = _kinds_of(cls, info.field_name)
+        values = value.values() if isinstance(value, dict) else [value]
+        if any(isinstance(one, bool) for one in values) and bool not in kinds and kinds & _NUMBERS:
+            raise ValueError(f"must be {'text or ' * (str in kinds)}a number, not true or false")
+        if isinstance(value, str) and bool in kinds and str not in kinds:
+            raise ValueError("must be true or false, without quotes")
+        return handler(value)
+
+    @model_validator(mode="after")
+    def _fits_together(self, info: ValidationInfo) -> Self:
+        """Refuse fields that do not fit each other, where the caller does not ask for them all."""
+        if info.context is None or not info.context.get(FIELDS_ONLY):
+            found = next(mistakes(self, stored=info.context is None), None)
+            if found is not None:
+                raise ValueError(found)
+        return self
+
+
+@lru_cache(maxsize=512)
+def _kinds_of(model: type[BaseModel], name: str) -> frozenset[object]:
+    """Return the types that a field's value may have; none where it reads its values itself."""
+    field = model.model_fields[name]
+    if any(isinstance(one, BeforeValidator) for one in field.metadata):
+        return frozenset()
+    return frozenset(_leaves(field.annotation))
+
+
+def _leaves(annotation: object) -> Iterator[object]:
+    parts = getattr(annotation, "__args__", ())
+    if not parts:
+        yield annotation
+    for part in parts:
+        yield from _leaves(part)
+
+
+def checked_url(text: str, check: Callable[[str], str], info: ValidationInfo) -> str:
+    """Return the URL as `check` mends it, when it may be called.
+
+    A stored record is read without a context: its URLs were checked when it was opened.
+
+    Raises:
+        ValueError: it is not what `check` wants, or not https.
+    """
+    if info.context is None:
+        return text
+    return require_https(check(text), development=bool(info.context.get("development")))
+
+
+def _jobs_url(text: str, info: ValidationInfo) -> str:
+    return checked_url(text, jobs_url, info)
+
+
+def _score_url(text: str, info: ValidationInfo) -> str:
+    return checked_url(text, score_url, info)
+
+
+def _checked_reference(text: str) -> str:
+    if not is_reference(text):
+        raise ValueError(
+            "name the app setting that holds the key, as ${NAME}; "
+            "a key itself does not belong in this file"
+        )
+    return text
+
+
+def _checked_size(value: object) -> int:
+    found = re.fullmatch(r"(\d+)\s*(B|KB|MB|GB)?", str(value).strip(), re.IGNORECASE)
+    if found is None:
+        raise ValueError("not a size: write it like 1KB or 10MB")
+    return int(found[1]) * _SIZES[(found[2] or "").upper()]
+
+
+def _checked_file(name: str) -> str:
+    one_name(name)
+    if "/" in name or not name.endswith(_OUTPUT_SUFFIXES) or name.startswith("."):
+        raise ValueError(
+            f"not an output file name: the service writes {', '.join(_OUTPUT_SUFFIXES)} "
+            "and the folder is chosen by the app"
+        )
+    return name
+
+
+def _checked_span(value: object) -> object:
+    span = parse_duration(value)
+    if not span:
+        raise ValueError("must be longer than 0s")
+    return span
+
+
+SecretReference = Annotated[str, AfterValidator(_checked_reference)]
+JobsUrl = Annotated[str, AfterValidator(_jobs_url)]
+ScoreUrl = Annotated[str, AfterValidator(_score_url)]
+Size = Annotated[
+    int, BeforeValidator(_checked_size, json_schema_input_type=int | str), Field(examples=["1KB"])
+]
+Span = Annotated[Duration, BeforeValidator(_checked_span)]
+#: The name of an output of the service.
+OutputName = Annotated[
+    str, StringConstraints(min_length=1, max_length=200), AfterValidator(one_name)
+]
+OutputFile = Annotated[str, AfterValidator(_checked_file)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Scalar = bool | int | FiniteFloat | str

@@ -1,0 +1,160 @@
+"""Flattens an evaluation in JSON: a tree of metrics becomes one list of named cells."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, TypeGuard
+
+from shared.core.evaluation.metric_names import folded, require_distinct, short
+from shared.core.evaluation.text import first_invisible, without_edges
+
+_METRICS: Final = "metrics"
+#: Objects whose members are the row's own. What says which data was scored is no such name.
+_TRANSPARENT: Final = re.compile(
+    r"(?:regression|(?:(?:binary|multiclass|multilabel))?classification|clustering|forecasting"
+    r"|ranking|evaluation|model)?metrics"
+)
+_VALUE: Final = frozenset({"value", "numbervalue"})
+_DEEPEST: Final = 8
+
+Cells = list[tuple[str, object]]
+
+
+class Literal(str):
+    """A number as it is written in JSON."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """Stands for a member that counts nowhere, and says why."""
+
+    why: str
+
+
+def rows_of_json(text: str, clean: Callable[[str], str]) -> list[Cells]:
+    """Return the cells of each row; a list of objects is a list of rows.
+
+    Args:
+        text: of the file.
+        clean: applied to each name and text, which JSON may have escaped.
+
+    Raises:
+        ValueError: it is no JSON, or no object or list of objects.
+    """
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return _object([(_plain(name, clean), _plain(value, clean)) for name, value in pairs])
+
+    read = json.JSONDecoder(
+        parse_int=Literal, parse_float=Literal, parse_constant=Literal, object_pairs_hook=members
+    )
+    try:
+        loaded = read.decode(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error}{_odd(text[error.pos :][:1])}") from None
+    except RecursionError:
+        raise ValueError("not an evaluation: the JSON is nested too deeply") from None
+    return [_cells(each) for each in (loaded if isinstance(loaded, list) else [loaded])]
+
+
+def _odd(character: str) -> str:
+    invisible = first_invisible(character)
+    return f": there is the character {invisible}" if invisible else ""
+
+
+def _plain(value: Any, clean: Callable[[str], str]) -> Any:
+    """Return a text without secrets and without invisible edges; another value as it is."""
+    plain = isinstance(value, str) and not isinstance(value, Literal)
+    return clean(without_edges(value)) if plain else value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    require_distinct([name for name, _ in pairs], "members")
+    return dict(pairs)
+
+
+def _cells(loaded: object) -> Cells:
+    """Return what the members of an object say, those of `metrics` in the place of it."""
+    if not _is_object(loaded):
+        raise ValueError(
+            'not an evaluation: write an object such as {"AUC": 0.9}, {"metrics": {…}}, '
+            "or a list of such objects"
+        )
+    beside: Cells = []
+    within: list[tuple[str, Cells]] = []
+    for name, value in loaded.items():
+        members = _members(value) if _TRANSPARENT.fullmatch(folded(name)) else None
+        if members is None:
+            beside.append((name, value))
+        else:
+            within.append((name, members))
+    require_distinct([folded(name) for name, _ in within], "objects")
+    wrapper = f"`{within[0][0]}` and beside it" if len(within) == 1 else "several objects"
+    each = [*(members for _, members in within), beside]
+    return _once([list(_leaves(members)) for members in each], wrapper)
+
+
+def _members(value: object) -> Cells | None:
+    """Return the members of an object, or of a list of objects with a name and a value each."""
+    if _is_object(value):
+        return list(value.items())
+    if not isinstance(value, list) or not value:
+        return None
+    pairs = [_pair(each) for each in value]
+    return None if None in pairs else [pair for pair in pairs if pair]
+
+
+def _pair(each: object) -> tuple[str, object] | None:
+    if not _is_object(each) or not isinstance(each.get("name"), str):
+        return None
+    match [value for name, value in each.items() if name.casefold() in _VALUE]:
+        case [value]:
+            return str(each["name"]), value
+        case _:
+            return None
+
+
+def _leaves(members: Cells, path: str = "", depth: int = 0) -> Iterator[tuple[str, object]]:
+    """Yield what is no object, each by the names that lead to it, joined by dots.
+
+    A member `value` goes by the name of its object.
+    """
+    for name, value in members:
+        here = path + name
+        if not _is_object(value) or not value or depth == _DEEPEST:
+            yield here, value
+            continue
+        rest: Cells = []
+        valued = False
+        for inner, found in value.items():
+            if inner.casefold() in _VALUE and not isinstance(found, dict | list):
+                valued = True
+                yield here, found
+            else:
+                rest.append((inner, found))
+        if not valued:
+            hint = f"name a member of it, such as {short(f'{here}.{rest[0][0]}')}"
+            yield here, Unfit(f"is an object, not a number: {hint}")
+        yield from _leaves(rest, f"{here}.", depth + 1)
+
+
+def _once(sources: list[Cells], several: str) -> Cells:
+    """Return all cells; one that is spelled alike in several places counts in none of them."""
+    names = [name for source in sources for name, _ in source]
+    places = Counter(each for source in sources for each in {folded(name) for name, _ in source})
+    exactly = Counter(names)
+    twice = Unfit("is there more than once: rename one")
+    parted = Unfit(f"is in {several}: rename one")
+    return [
+        (name, parted if places[folded(name)] > 1 else twice if exactly[name] > 1 else value)
+        for source in sources
+        for name, value in source
+    ]
+
+
+def _is_object(value: object) -> TypeGuard[dict[str, object]]:
+    return isinstance(value, dict)

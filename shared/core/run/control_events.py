@@ -1,0 +1,265 @@
+"""What can be learned about a run, and how each fact changes its record.
+
+A fact only knows its own effect; whether it fits the present phase is for
+`shared.core.run.machine` to say, which is the only caller of `fold`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.core.blobs import BlobVersion
+from shared.core.run.gate_events import (
+    Approved,
+    Disapproved,
+    FellBehind,
+    Judged,
+    StillWaiting,
+    TurnTaken,
+    with_its_job,
+)
+from shared.core.run.job_events import (
+    JobCancelled,
+    JobCreated,
+    JobFailed,
+    JobFinished,
+    JobStarted,
+    JobStopped,
+    JobTooOld,
+    OutputSeen,
+)
+from shared.core.run.promotion_events import (
+    EndpointReserved,
+    LeftUnsettled,
+    ModelBroke,
+    NotYetLive,
+    ReservationLost,
+    Returned,
+    StayedUnchanged,
+    UpdateLost,
+    UpdateSent,
+    WentLive,
+)
+from shared.core.run.record import Asked, Delivery, Phase, Run, Trouble, by_person
+from shared.core.run.retry import UNPARKED, RetryRequested, TakenBack
+from shared.core.run.rollout import waiting_again
+
+#: What is under way elsewhere when a run is parked in one of these.
+_STOPPED_FIRST: Final = (Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT)
+#: A step is tried at least this often, however long nobody tried it between two failures.
+LEAST_TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Cancelled before there was anything to stop."""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run."""
+        return run.moved(Phase.CANCELLED, at, reason=run.cancelled)
+
+
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """Newer data was there first, or the data changed under the job."""
+
+    reason: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run; the newer data has one of its own."""
+        return run.moved(Phase.SUPERSEDED, at, self.reason, reason=self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class DataGone:
+    """The data was deleted before a job could be given it."""
+
+    reason: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run: there is nothing left to train on."""
+        return run.moved(Phase.REJECTED, at, self.reason, reason=self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCollected:
+    """The model blob is there, for an endpoint that wants it."""
+
+    model: BlobVersion
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Keep exactly this version of the model."""
+        phase = Phase.JUDGED if run.config.gate.asks else Phase.PROMOTING
+        return run.moved(phase, at, model=self.model)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsCollected:
+    """The models are there, for several endpoints that each want one."""
+
+    models: Mapping[str, BlobVersion]  #: endpoint -> its model
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Keep exactly these versions."""
+        phase = Phase.JUDGED if run.config.gate.asks else Phase.ROLLING_OUT
+        return run.moved(phase, at, models=dict(self.models))
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveriesMoved:
+    """Endpoints are being given the model, or are done with it."""
+
+    deliveries: tuple[Delivery, ...]
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Keep them, ahead of the runs that deliver."""
+        was = {delivery.endpoint: delivery for delivery in run.deliveries}
+        news = [one for one in self.deliveries if was.get(one.endpoint) != one]
+        note = ", ".join(f"{one.endpoint} {one.outcome or 'begun'}" for one in news[:20])
+        return run.moved(Phase.ROLLING_OUT, at, note, deliveries=self.deliveries)
+
+
+@dataclass(frozen=True, slots=True)
+class RolledOut:
+    """No endpoint is being given the model any more, and a person has nothing to decide."""
+
+    end: Phase
+    reason: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run as its endpoints did."""
+        return run.moved(self.end, at, self.reason, reason=self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class NothingToPromote:
+    """There is no model, or nobody to give it to."""
+
+    reason: str
+    model: BlobVersion | None = None
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run well."""
+        return run.moved(Phase.FINISHED, at, self.reason, reason=self.reason, model=self.model)
+
+
+@dataclass(frozen=True, slots=True)
+class StepDelayed:
+    """A step did not work this time and is worth repeating until `patience` is over."""
+
+    reason: str
+    next_look: datetime
+    patience: timedelta  #: with this way of failing
+    step_patience: timedelta = timedelta()  #: with the step, however it fails
+    cure: str = ""  #: what a person can do about it, where that is known
+    waits_for: str = ""  #: the endpoint record that another run has; its turn is no trouble
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Wait, or park once the patience is over."""
+        was = run.trouble if run.trouble and run.trouble.count else None  # else it was a pause
+        if was is not None and was.waits_for != self.waits_for:
+            was = None  # the time for which it waited its turn is no time of failing
+        same = was if was and was.patience == self.patience else None
+        # The time that nobody tried, because the app was down, is no time of failing.
+        late = at - was.next_look - (self.next_look - at) if was else timedelta()
+        idle = max(late, timedelta())
+        since = was.since + idle if was else at
+        cause_since = same.cause_since + idle if same else at
+        longest = max(self.patience, self.step_patience)
+        count = was.count + 1 if was else 1
+        long = at - cause_since >= self.patience or at - since >= longest
+        if long and count >= LEAST_TRIES:
+            cure = self.cure or "see whether the service is up and reachable"
+            tried = timedelta(seconds=(at - since) // timedelta(seconds=1))
+            reason = f"gave up after {tried}: {self.reason}"
+            return _parked(run, reason, f"{cure}, then retry the run", at)
+        trouble = Trouble(
+            since=since,
+            cause_since=cause_since,
+            patience=self.patience,
+            count=count,
+            cause_count=same.cause_count + 1 if same else 1,
+            reason=self.reason,
+            next_look=self.next_look,
+            waits_for=self.waits_for,
+        )
+        return run.model_copy(update={"trouble": trouble})
+
+
+@dataclass(frozen=True, slots=True)
+class StepRefused:
+    """A step can only work after a person changed something."""
+
+    reason: str
+    advice: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Wait for that person."""
+        return _parked(run, self.reason, self.advice, at)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """A person wants the run to stop."""
+
+    by: str = ""
+    why: str = ""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Mark it; the next step stops what there is to stop."""
+        asked = Asked(what="cancel", by=self.by or "a person", at=at, why=self.why)
+        if run.phase is Phase.PARKED and run.parked_in not in _STOPPED_FIRST:
+            note = by_person("cancelled", self.by, self.why)
+            return run.moved(Phase.CANCELLED, at, note, cancelling=True, asked=asked)
+        phase = run.parked_in or run.phase
+        if phase is Phase.WAITING and run.job is not None:
+            phase = with_its_job(run)
+        changes = {"cancelling": True, "deliveries": waiting_again(run), **UNPARKED}
+        note = by_person("cancel requested", self.by, self.why)
+        return run.moved(phase, at, note, asked=asked, **changes)
+
+
+Fact = (
+    JobCreated
+    | JobStarted
+    | JobFinished
+    | JobFailed
+    | JobStopped
+    | JobCancelled
+    | JobTooOld
+    | OutputSeen
+    | TurnTaken
+    | StillWaiting
+    | Judged
+    | FellBehind
+    | Approved
+    | Disapproved
+    | GivenUp
+    | Overtaken
+    | DataGone
+    | ModelCollected
+    | ModelsCollected
+    | DeliveriesMoved
+    | RolledOut
+    | NothingToPromote
+    | EndpointReserved
+    | LeftUnsettled
+    | UpdateSent
+    | NotYetLive
+    | WentLive
+    | StayedUnchanged
+    | ReservationLost
+    | UpdateLost
+    | ModelBroke
+    | Returned
+    | StepDelayed
+    | StepRefused
+    | CancelRequested
+    | RetryRequested
+    | TakenBack
+)
+
+
+def _parked(run: Run, reason: str, advice: str, at: datetime) -> Run:
+    return run.moved(Phase.PARKED, at, reason, parked_in=run.phase, reason=reason, advice=advice)

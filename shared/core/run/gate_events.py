@@ -1,0 +1,161 @@
+"""What can be learned ahead of a job and ahead of the endpoints: whose turn, how good, who says."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from shared.core.counting import counted, they
+from shared.core.evaluation.gate import Verdict
+from shared.core.run.record import Approval, Origin, Phase, Run, by_person
+
+NO_ENDPOINT: Final = "the pipeline names no endpoint"
+#: Who answers for a person that did not.
+NOBODY: Final = "nobody in time"
+
+
+@dataclass(frozen=True, slots=True)
+class StillWaiting:
+    """It is not this run's turn, for another reason than before."""
+
+    reason: str
+    line: str = ""  #: the slot or seat in whose queue it waits; empty where that order says nothing
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Say what it waits for."""
+        return run.moved(Phase.WAITING, at, self.reason, reason=self.reason, line=self.line)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTaken:
+    """Nothing that this run had to wait for is in its way any more."""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Go on to its job; one that was parked with a job goes on with that."""
+        return run.moved(with_its_job(run), at, reason=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The gate's rules were held against the evaluation."""
+
+    verdict: Verdict | None  #: None: there are no rules, or they were not checked
+    unchecked: str | None = None  #: why there was nothing to check the rules with
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Keep every number; promote, ask a person, or end the run."""
+        passed = self.verdict is None or self.verdict.passed
+        unchecked = None
+        if self.unchecked is not None:
+            rules = len(run.config.gate.rules)
+            were = f"{counted(rules, 'rule')} of the gate {they(rules, 'was', 'were')} not checked"
+            unchecked = f"the {were}: {self.unchecked}"
+        reason = self.verdict.reason if self.verdict else unchecked or ""
+        known = run.model_copy(update={"verdict": self.verdict, "unchecked": unchecked})
+        if not passed:
+            why = f"not promoted: {reason}"
+            return known.moved(Phase.REJECTED, at, why, reason=why, **_none_begun(run))
+        if not run.config.endpoints:
+            why = "; ".join(filter(None, ("trained", reason, NO_ENDPOINT)))
+            return known.moved(Phase.FINISHED, at, why, reason=why)
+        if needs_approval(run):
+            asked = known.moved(Phase.AWAITING_APPROVAL, at, reason, awaiting_since=at)
+            advice = approval_advice(asked, at + run.config.gate.expires)
+            return asked.model_copy(update={"reason": unchecked, "advice": advice})
+        return known.moved(onward(run), at, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class FellBehind:
+    """Since the model was judged a better one went live at its endpoint."""
+
+    verdict: Verdict
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run; keep what it was held against last."""
+        why = f"not promoted, a better model went live meanwhile: {self.verdict.reason}"
+        known = run.model_copy(update={"verdict": self.verdict})
+        return known.moved(Phase.REJECTED, at, why, reason=why)
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """Somebody wants this model to be promoted."""
+
+    by: str
+    why: str = ""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Go on to the endpoints."""
+        said = Approval(answer="approved", by=self.by, at=at, why=self.why)
+        note = by_person("approved", self.by, self.why)
+        if run.unchecked:
+            note = f"{note}; {run.unchecked}"
+        told = {"approval": said, "reason": None, "advice": None}
+        return run.moved(onward(run), at, note, **told)
+
+
+@dataclass(frozen=True, slots=True)
+class Disapproved:
+    """Somebody does not want this model to be promoted."""
+
+    by: str
+    why: str = ""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run."""
+        said = Approval(answer="rejected", by=self.by, at=at, why=self.why)
+        reason = by_person("rejected", self.by, self.why)
+        changes = {"approval": said, **_none_begun(run)}
+        return run.moved(Phase.REJECTED, at, reason, reason=reason, **changes)
+
+
+def _none_begun(run: Run) -> dict[str, object]:
+    """Return the deliveries of a model that was judged again, as they are when it did not pass."""
+    over = {"outcome": Phase.CANCELLED, "reason": "not begun: the model did not pass"}
+    return {
+        "deliveries": tuple(
+            one.model_copy(update=over) if one.outcome is None else one for one in run.deliveries
+        )
+    }
+
+
+def with_its_job(run: Run) -> Phase:
+    """Return where a run is whose turn it is, by the job it has."""
+    if run.job is None:
+        return Phase.RECEIVED
+    return Phase.TRAINING if run.started_at else Phase.CREATED
+
+
+def needs_approval(run: Run) -> bool:
+    """Whether a person decides: where it says so, and for a model put by hand past rules."""
+    gate = run.config.gate
+    return gate.approval == "required" or (run.origin is Origin.MODEL and bool(gate.rules))
+
+
+def onward(run: Run) -> Phase:
+    """Return where a model goes that nothing holds back any more."""
+    return Phase.ROLLING_OUT if run.models else Phase.PROMOTING
+
+
+def approval_advice(run: Run, expires: datetime) -> str:
+    """Return what a person can do about a run that waits for approval.
+
+    Args:
+        run: the run.
+        expires: when the wait is over.
+    """
+    unchecked = f"{run.unchecked}: judge the model yourself; " if run.unchecked else ""
+    answer = "approved" if run.config.gate.on_expiry == "approve" else "rejected"
+    when = expires.isoformat(timespec="seconds")
+    return (
+        f"{unchecked}approve it by POST /api/runs/{run.run_id}/approve, or reject it by POST "
+        f"/api/runs/{run.run_id}/reject, each with a body such as "
+        f'{{"by": "who", "reason": "why"}}; without an answer until {when} it is {answer}'
+    )
+
+
+def rejected_by_person(run: Run) -> bool:
+    """Whether a person, and neither a rule nor the expiry, rejected the model of a run."""
+    said = run.approval
+    by_hand = said is not None and said.answer == "rejected" and said.by != NOBODY
+    return by_hand and run.phase is Phase.REJECTED

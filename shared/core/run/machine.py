@@ -1,0 +1,290 @@
+"""The state machine: pure, total, and the only place that knows the order of steps.
+
+`next_command` says what is due for a run; `apply` folds in what was learned. `MOVES` lists
+every (phase, fact) that is allowed and where it may lead; a test walks all pairs.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from shared.core.run.control_events import (
+    CancelRequested,
+    DataGone,
+    DeliveriesMoved,
+    Fact,
+    GivenUp,
+    ModelCollected,
+    ModelsCollected,
+    NothingToPromote,
+    Overtaken,
+    RolledOut,
+    StepDelayed,
+    StepRefused,
+)
+from shared.core.run.gate_events import (
+    Approved,
+    Disapproved,
+    FellBehind,
+    Judged,
+    StillWaiting,
+    TurnTaken,
+)
+from shared.core.run.job_events import (
+    JobCancelled,
+    JobCreated,
+    JobFailed,
+    JobFinished,
+    JobStarted,
+    JobStopped,
+    JobTooOld,
+    OutputSeen,
+)
+from shared.core.run.promotion_events import (
+    EndpointReserved,
+    LeftUnsettled,
+    ModelBroke,
+    NotYetLive,
+    ReservationLost,
+    Returned,
+    StayedUnchanged,
+    UpdateLost,
+    UpdateSent,
+    WentLive,
+)
+from shared.core.run.record import Phase, Run
+from shared.core.run.retry import RetryRequested, TakenBack
+from shared.errors import InvalidTransition
+
+
+class Command(StrEnum):
+    """What is due."""
+
+    TAKE_TURN = "take turn"
+    CREATE_JOB = "create job"
+    START_JOB = "start job"
+    LOOK_AT_JOB = "look at job"
+    STOP_JOB = "stop job"
+    COLLECT_MODEL = "collect model"
+    JUDGE = "judge"
+    EXPIRE = "expire"  #: nobody approved or rejected in time
+    ROLL_OUT = "roll out"
+    RESERVE_ENDPOINT = "reserve endpoint"
+    UPDATE_ENDPOINT = "update endpoint"
+    LOOK_AT_ENDPOINT = "look at endpoint"
+    RETURN_ENDPOINT = "return endpoint"
+    GIVE_UP = "give up"  #: cancelled before anything ran
+    NOTHING = "nothing"
+
+    @property
+    def acts(self) -> bool:
+        """Whether it has an effect outside the ledger, so that it needs a claim (design rule 4)."""
+        return self in _ACTS
+
+
+_ACTS: Final = frozenset(
+    {
+        Command.CREATE_JOB,
+        Command.START_JOB,
+        Command.STOP_JOB,
+        Command.UPDATE_ENDPOINT,
+        Command.RETURN_ENDPOINT,
+    }
+)
+
+
+#: What is due in a phase that asks no further question.
+_DUE: Final = {
+    Phase.WAITING: Command.TAKE_TURN,
+    Phase.RECEIVED: Command.CREATE_JOB,
+    Phase.CREATED: Command.START_JOB,
+    Phase.TRAINED: Command.COLLECT_MODEL,
+    Phase.JUDGED: Command.JUDGE,
+    Phase.ROLLING_OUT: Command.ROLL_OUT,
+}
+
+
+def next_command(run: Run, now: datetime) -> Command:
+    """Return what is due for `run` at `now`."""
+    if run.cancelling and run.phase is not Phase.PARKED:
+        return _when_cancelling(run)
+    match run.phase:
+        case Phase.TRAINING:
+            overdue = now >= (run.started_at or run.opened_at) + run.config.training.timeout
+            return Command.STOP_JOB if overdue else Command.LOOK_AT_JOB
+        case Phase.AWAITING_APPROVAL:
+            return Command.EXPIRE if now >= expires_at(run) else Command.NOTHING
+        case Phase.PROMOTING:
+            return Command.RESERVE_ENDPOINT if run.promotion is None else Command.UPDATE_ENDPOINT
+        case Phase.VERIFYING | Phase.RETURNING:
+            sent = run.promotion is not None and run.promotion.sent_at is not None
+            return Command.LOOK_AT_ENDPOINT if sent else Command.RETURN_ENDPOINT
+        case _:
+            return _DUE.get(run.phase, Command.NOTHING)
+
+
+def _when_cancelling(run: Run) -> Command:
+    if run.phase in (Phase.CREATED, Phase.TRAINING):
+        return Command.STOP_JOB
+    if run.phase is Phase.ROLLING_OUT:
+        return Command.ROLL_OUT
+    return Command.NOTHING if run.phase.ended else Command.GIVE_UP
+
+
+def expires_at(run: Run) -> datetime:
+    """Return when the wait for a person's answer is over."""
+    return (run.awaiting_since or run.opened_at) + run.config.gate.expires
+
+
+_STEPS: Final = (
+    Phase.WAITING,
+    Phase.RECEIVED,
+    Phase.CREATED,
+    Phase.TRAINING,
+    Phase.TRAINED,
+    Phase.JUDGED,
+    Phase.AWAITING_APPROVAL,
+    Phase.ROLLING_OUT,
+    Phase.PROMOTING,
+    Phase.VERIFYING,
+    Phase.RETURNING,
+)
+#: Until an endpoint is being given a model; a roll-out stops what it has not begun.
+_CAN_BE_CANCELLED: Final = frozenset(_STEPS[: _STEPS.index(Phase.PROMOTING)])
+_JOB_FAILED: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.FAILED, Phase.CANCELLED})
+_JOB_STOPPED: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.TIMED_OUT, Phase.CANCELLED})
+_ON_TO_ENDPOINTS: Final = frozenset({Phase.PROMOTING, Phase.ROLLING_OUT})
+
+#: What may be learned in which phase, and where it may lead.
+MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
+    (Phase.WAITING, StillWaiting): frozenset({Phase.WAITING}),
+    (Phase.WAITING, TurnTaken): frozenset({Phase.RECEIVED, Phase.CREATED, Phase.TRAINING}),
+    (Phase.WAITING, Overtaken): frozenset({Phase.SUPERSEDED}),
+    (Phase.WAITING, GivenUp): frozenset({Phase.CANCELLED}),
+    (Phase.RECEIVED, JobCreated): frozenset({Phase.CREATED}),
+    (Phase.RECEIVED, Overtaken): frozenset({Phase.SUPERSEDED}),
+    (Phase.RECEIVED, DataGone): frozenset({Phase.REJECTED}),
+    (Phase.RECEIVED, GivenUp): frozenset({Phase.CANCELLED}),
+    (Phase.CREATED, JobStarted): frozenset({Phase.TRAINING}),
+    (Phase.CREATED, JobFinished): frozenset({Phase.TRAINED}),
+    (Phase.CREATED, JobFailed): _JOB_FAILED,
+    (Phase.CREATED, JobStopped): _JOB_STOPPED,
+    (Phase.CREATED, JobCancelled): frozenset({Phase.CANCELLED}),
+    (Phase.CREATED, JobTooOld): frozenset({Phase.RECEIVED}),
+    (Phase.TRAINING, JobStarted): frozenset({Phase.TRAINING}),
+    (Phase.TRAINING, OutputSeen): frozenset({Phase.TRAINING}),
+    (Phase.TRAINING, JobFinished): frozenset({Phase.TRAINED}),
+    (Phase.TRAINING, JobFailed): _JOB_FAILED,
+    (Phase.TRAINING, JobStopped): _JOB_STOPPED,
+    (Phase.TRAINING, JobCancelled): frozenset({Phase.CANCELLED}),
+    (Phase.TRAINED, ModelCollected): frozenset({Phase.JUDGED, Phase.PROMOTING}),
+    (Phase.TRAINED, ModelsCollected): frozenset({Phase.JUDGED, Phase.ROLLING_OUT}),
+    (Phase.TRAINED, JobFailed): _JOB_FAILED,
+    (Phase.TRAINED, NothingToPromote): frozenset({Phase.FINISHED}),
+    (Phase.TRAINED, Overtaken): frozenset({Phase.SUPERSEDED}),
+    (Phase.TRAINED, GivenUp): frozenset({Phase.CANCELLED}),
+    (Phase.JUDGED, Judged): _ON_TO_ENDPOINTS
+    | {Phase.AWAITING_APPROVAL, Phase.REJECTED, Phase.FINISHED},
+    (Phase.JUDGED, GivenUp): frozenset({Phase.CANCELLED}),
+    (Phase.AWAITING_APPROVAL, Approved): _ON_TO_ENDPOINTS,
+    (Phase.AWAITING_APPROVAL, Disapproved): frozenset({Phase.REJECTED}),
+    (Phase.AWAITING_APPROVAL, GivenUp): frozenset({Phase.CANCELLED}),
+    (Phase.ROLLING_OUT, DeliveriesMoved): frozenset({Phase.ROLLING_OUT}),
+    (Phase.ROLLING_OUT, RolledOut): frozenset(
+        {
+            Phase.PROMOTED,
+            Phase.SUPERSEDED,
+            Phase.UNCHANGED,
+            Phase.ROLLED_BACK,
+            Phase.CANCELLED,
+        }
+    ),
+    (Phase.PROMOTING, Overtaken): frozenset({Phase.SUPERSEDED}),
+    (Phase.PROMOTING, GivenUp): frozenset({Phase.CANCELLED}),
+    (Phase.PROMOTING, FellBehind): frozenset({Phase.REJECTED}),
+    (Phase.PROMOTING, EndpointReserved): frozenset({Phase.PROMOTING}),
+    (Phase.PROMOTING, LeftUnsettled): frozenset({Phase.RETURNING}),
+    (Phase.PROMOTING, ReservationLost): frozenset({Phase.PROMOTING}),
+    (Phase.PROMOTING, UpdateSent): frozenset({Phase.VERIFYING}),
+    (Phase.VERIFYING, ReservationLost): frozenset({Phase.PROMOTING}),
+    (Phase.VERIFYING, NotYetLive): frozenset({Phase.VERIFYING}),
+    (Phase.VERIFYING, WentLive): frozenset({Phase.PROMOTED}),
+    (Phase.VERIFYING, StayedUnchanged): frozenset({Phase.RETURNING, Phase.UNCHANGED}),
+    (Phase.VERIFYING, UpdateLost): frozenset({Phase.PROMOTING}),
+    (Phase.VERIFYING, ModelBroke): frozenset({Phase.RETURNING}),
+    (Phase.RETURNING, Overtaken): frozenset({Phase.SUPERSEDED}),
+    (Phase.RETURNING, UpdateSent): frozenset({Phase.RETURNING}),
+    (Phase.RETURNING, NotYetLive): frozenset({Phase.RETURNING}),
+    (Phase.RETURNING, UpdateLost): frozenset({Phase.RETURNING}),
+    (Phase.RETURNING, Returned): frozenset(
+        {Phase.ROLLED_BACK, Phase.UNCHANGED, Phase.PROMOTING, Phase.JUDGED, Phase.TRAINED}
+    ),
+    (Phase.PARKED, RetryRequested): frozenset(_STEPS) - {Phase.VERIFYING},
+    (Phase.PARKED, TakenBack): frozenset({Phase.RETURNING, Phase.CANCELLED}),
+    (Phase.PARKED, CancelRequested): frozenset(
+        {Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT, Phase.CANCELLED}
+    ),
+    **{(phase, StepDelayed): frozenset({phase, Phase.PARKED}) for phase in _STEPS},
+    **{(phase, StepRefused): frozenset({Phase.PARKED}) for phase in _STEPS},
+    **{
+        (phase, CancelRequested): frozenset({phase})
+        for phase in (*_CAN_BE_CANCELLED, Phase.PROMOTING)
+    },
+    (Phase.WAITING, CancelRequested): frozenset({Phase.WAITING, Phase.CREATED, Phase.TRAINING}),
+}
+
+#: What a person may ask of a run, in their words.
+_ASKED: Final[dict[type[Fact], str]] = {
+    RetryRequested: "retried",
+    Approved: "approved",
+    Disapproved: "rejected",
+    CancelRequested: "cancelled",
+}
+
+
+def apply(run: Run, fact: Fact, at: datetime) -> Run:
+    """Return `run` with `fact` folded in.
+
+    Raises:
+        InvalidTransition: the present phase does not accept this fact.
+    """
+    if not _fits(run, type(fact)):
+        raise InvalidTransition(_refusal(run, type(fact)))
+    moved = fact.fold(run, at)
+    if moved.phase not in MOVES[run.phase, type(fact)]:
+        raise InvalidTransition(f"run {run.run_id}: {fact} must not lead to {moved.phase}")
+    return moved
+
+
+def _fits(run: Run, kind: type[Fact]) -> bool:
+    return (run.phase, kind) in MOVES and (kind is not CancelRequested or cancellable(run))
+
+
+def _refusal(run: Run, kind: type[Fact]) -> str:
+    """Return why a fact does not fit; for what a person asked, with what they may ask for."""
+    if kind not in _ASKED:
+        return f"run {run.run_id}: {kind.__name__} does not fit phase {run.phase}"
+    may = " or ".join(word for one, word in _ASKED.items() if _fits(run, one))
+    if may:
+        instead = f"it can be {may}"
+    elif run.phase.ended:
+        instead = "it is over: start another run"
+    else:
+        instead = "its model is on its way to the endpoint: wait for its end"
+    return f"{stands(run)}, and cannot be {_ASKED[kind]}; {instead}"
+
+
+def stands(run: Run) -> str:
+    """Return where a run stands and what a person answered, for whoever wanted to change it."""
+    answer = f" ({run.approval.answer} by {run.approval.by})" if run.approval else ""
+    return f"run {run.run_id} is {run.phase} now{answer}"
+
+
+def cancellable(run: Run) -> bool:
+    """Whether a cancel can be honoured: not while an endpoint is being given a model.
+
+    A run that is parked there can be: whoever is next puts a known model back first.
+    """
+    if run.phase is Phase.PROMOTING:
+        return run.promotion is None
+    return run.phase is Phase.PARKED or run.phase in _CAN_BE_CANCELLED

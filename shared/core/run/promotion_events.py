@@ -1,0 +1,181 @@
+"""What can be learned while an endpoint is given a model, and how each fact changes a run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from shared.core.run.record import Phase, Promotion, Run
+from shared.core.serving.probe_series import NO_LOOKS, Looks
+from shared.core.serving.probes import ProbeAnswers
+from shared.errors import InvalidTransition
+
+#: A promotion of which nothing is on its way.
+UNSENT: Final[dict[str, object]] = {
+    "sent_at": None,
+    "certain": True,
+    "looks": NO_LOOKS,
+    "operation": None,
+    "said": "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointReserved:
+    """The endpoint is ours to update; what it answered before is known."""
+
+    promotion: Promotion
+    tie: str = ""  #: which data shares the Last-Modified of the run's, and is older
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Keep the answers from before, ahead of the update (design rule 9)."""
+        note = "" if self.tie == run.tie else self.tie
+        moved = run.moved(Phase.PROMOTING, at, note, promotion=self.promotion)
+        return moved.model_copy(update={"tie": run.tie or self.tie})
+
+
+@dataclass(frozen=True, slots=True)
+class LeftUnsettled:
+    """The endpoint is ours, but an earlier update there may still arrive: first go back."""
+
+    promotion: Promotion
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Put back a model that is known, then start the promotion over (design rule 8)."""
+        promotion = self.promotion.model_copy(update={"returning_to": "start"})
+        note = "an earlier update of this endpoint was left unsettled: putting its model back first"
+        return run.moved(Phase.RETURNING, at, note, promotion=promotion)
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateSent:
+    """The update (or the return) was sent; `certain` when the service took it."""
+
+    certain: bool = True
+    operation: str | None = None
+    said: str = ""  #: the service's own answer, where it did not confirm the update
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Start looking."""
+        phase = run.phase if run.phase is Phase.RETURNING else Phase.VERIFYING
+        sent = {**UNSENT, "sent_at": at, "certain": self.certain, "said": self.said}
+        sent["operation"] = self.operation
+        note = f"the update was not confirmed: {self.said}" if self.said else ""
+        return with_promotion(run, phase, at, note, {**sent, "ever_sent": True})
+
+
+@dataclass(frozen=True, slots=True)
+class NotYetLive:
+    """A look that settles nothing."""
+
+    probe: ProbeAnswers | None
+    looks: Looks  #: this one counted
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Count it, and remember what it saw: the next look is compared with it."""
+        return with_promotion(run, run.phase, at, "", {"looks": self.looks.showing(self.probe)})
+
+
+@dataclass(frozen=True, slots=True)
+class WentLive:
+    """The new model serves."""
+
+    proof: str
+    probe: ProbeAnswers | None
+    looks: Looks = NO_LOOKS
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run with its proof."""
+        proven = {"proof": self.proof, "looks": self.looks.showing(self.probe)}
+        return with_promotion(run, Phase.PROMOTED, at, self.proof, proven)
+
+
+@dataclass(frozen=True, slots=True)
+class StayedUnchanged:
+    """The update changed nothing, as far as the endpoint's answers tell."""
+
+    reason: str
+    can_return: bool
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Put the old model back: the switch may still come, and must not come unseen.
+
+        With nothing to put back the run ends, and its reservation stays for the next one.
+        """
+        if not self.can_return:
+            return run.moved(Phase.UNCHANGED, at, self.reason, reason=self.reason)
+        back = {**UNSENT, "returning_to": "unchanged", "resent": 0}
+        moved = with_promotion(run, Phase.RETURNING, at, self.reason, back)
+        return moved.model_copy(update={"reason": self.reason})
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationLost:
+    """Another run was given the endpoint meanwhile."""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Start the promotion over; reserving decides by the time of the data."""
+        note = "another run had the endpoint meanwhile: reserving it again"
+        return run.moved(Phase.PROMOTING, at, note, promotion=None)
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateLost:
+    """An update that was never confirmed is not to be seen."""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Send it again: the same model twice is the same model."""
+        note = "the update was never confirmed and is not to be seen: sending it again"
+        phase = run.phase if run.phase is Phase.RETURNING else Phase.PROMOTING
+        again = {**UNSENT, "resent": _promotion(run).resent + 1}
+        return with_promotion(run, phase, at, note, again)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelBroke:
+    """The new model does not work at the endpoint."""
+
+    reason: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Put back what served before."""
+        back = {**UNSENT, "returning_to": "rolled_back", "resent": 0}
+        moved = with_promotion(run, Phase.RETURNING, at, self.reason, back)
+        return moved.model_copy(update={"reason": self.reason})
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A model from before serves again, or, ahead of our own update, all was tried for that."""
+
+    proof: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run, or go back to what must be done anew."""
+        back = _promotion(run).returning_to
+        match back:
+            case "judged" | "trained" if run.parent is None:
+                # For other models than this one the job is asked once more.
+                model = run.model if back == "judged" else None
+                return run.moved(Phase(back), at, self.proof, promotion=None, model=model)
+            case "rolled_back" | "judged" | "trained":
+                end = Phase.ROLLED_BACK
+            case "unchanged":
+                end = Phase.UNCHANGED
+            case _:
+                return run.moved(Phase.PROMOTING, at, self.proof, promotion=None)
+        return with_promotion(run, end, at, self.proof, {"proof": self.proof})
+
+
+def with_promotion(
+    run: Run, phase: Phase, at: datetime, note: str, changes: Mapping[str, object]
+) -> Run:
+    """Return `run` in `phase`, with `changes` to its promotion."""
+    promotion = _promotion(run).model_copy(update=changes)
+    return run.moved(phase, at, note, promotion=promotion)
+
+
+def _promotion(run: Run) -> Promotion:
+    if run.promotion is None:
+        raise InvalidTransition(f"run {run.run_id}: phase {run.phase} without a promotion")
+    return run.promotion

@@ -1,0 +1,336 @@
+"""The run record: one training run, from what opened it to what serves in the end."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from shared.core.blobs import BlobVersion
+from shared.core.config.pipeline import Pipeline
+from shared.core.config.studio_endpoint import Endpoint
+from shared.core.config.types import Scalar
+from shared.core.evaluation.gate import Verdict
+from shared.core.serving.probe_series import NO_LOOKS, Looks
+from shared.core.serving.probes import ProbeAnswers
+from shared.core.versions import newest_of, order_of
+
+_HISTORY: Final = 100
+
+
+class Phase(StrEnum):
+    """Where a run stands. An end never changes again; `parked` is not an end."""
+
+    WAITING = "waiting"  #: opened; it is not its turn yet
+    RECEIVED = "received"  #: its turn; no job yet
+    CREATED = "created"  #: a job exists at the service and is not known to be started
+    TRAINING = "training"  #: the start was confirmed
+    TRAINED = "trained"  #: the job is finished
+    JUDGED = "judged"  #: the model is there; what the gate says of it is due
+    AWAITING_APPROVAL = "awaiting_approval"  #: the gate is passed; a person decides
+    ROLLING_OUT = "rolling_out"  #: each of several endpoints gets the model in a run of its own
+    PROMOTING = "promoting"  #: a model is on its way to the endpoint
+    VERIFYING = "verifying"  #: the update was sent; is it live?
+    RETURNING = "returning"  #: the endpoint is being given back the model it served before
+    PARKED = "parked"  #: waits for a person: retry or cancel
+
+    PROMOTED = "promoted"
+    UNCHANGED = "unchanged"  #: the endpoint took the update and still answers as before
+    FINISHED = "finished"  #: trained; there is no endpoint or no model to give it
+    REJECTED = "rejected"  #: the data cannot be used, or the model is not good enough
+    FAILED = "failed"  #: every attempt failed at the service
+    CANCELLED = "cancelled"  #: by a person
+    TIMED_OUT = "timed_out"  #: the last attempt took longer than `timeout`
+    SUPERSEDED = "superseded"  #: newer data, or a newer run, was there first
+    ROLLED_BACK = "rolled_back"  #: the new model did not work; the old one serves again
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self in ENDS
+
+    @property
+    def updates(self) -> bool:
+        """Whether a run in this phase is at work on its endpoint."""
+        return self in (Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING)
+
+
+ENDS: Final = frozenset(
+    {
+        Phase.PROMOTED,
+        Phase.UNCHANGED,
+        Phase.FINISHED,
+        Phase.REJECTED,
+        Phase.FAILED,
+        Phase.CANCELLED,
+        Phase.TIMED_OUT,
+        Phase.SUPERSEDED,
+        Phase.ROLLED_BACK,
+    }
+)
+
+
+class Origin(StrEnum):
+    """What opened a run."""
+
+    DATA = "data"  #: new training data landed
+    SCHEDULE = "schedule"  #: a due time came
+    MANUAL = "manual"  #: a person or program asked over HTTP
+    MODEL = "model"  #: a person put a model under `promote/`
+    ROLL_OUT = "roll_out"  #: a run with several endpoints gives one of them its model
+    ROLLBACK = "rollback"  #: a person wants an earlier model back
+    DRIFT = "drift"  #: an endpoint serves something else than the ledger says
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it sets a model again that served before, so that the data's time is moot."""
+        return self in (Origin.ROLLBACK, Origin.DRIFT)
+
+
+#: What a document says beside the value that it holds: the version of the product that wrote it.
+WRITTEN_BY: Final = "app_version"
+
+
+class Value(BaseModel):
+    """A frozen part of a record that refuses what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Recorded(Value):
+    """A value with a document of its own in the ledger.
+
+    The ledger stores beside it which version of the product wrote it (`app_version`). That is
+    for whoever reads the document; no decision depends on it, so that the value leaves it out.
+    """
+
+    schema_version: Literal[1] = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_writer(cls, value: Any) -> Any:
+        if isinstance(value, dict) and WRITTEN_BY in value:
+            return {name: one for name, one in value.items() if name != WRITTEN_BY}
+        return value
+
+
+class Trouble(Value):
+    """A step that has not worked yet, and when it is tried again."""
+
+    since: AwareDatetime  #: when this step first did not work
+    cause_since: AwareDatetime  #: since when it fails in the present way
+    patience: timedelta  #: how long the present way of failing is worth repeating
+    count: int
+    cause_count: int = 1  #: how often it failed in the present way
+    reason: str
+    next_look: AwareDatetime
+    waits_for: str = ""  #: the endpoint record that another run has, where it only waits its turn
+
+
+class Ended(Value):
+    """An attempt that is known to be over at the service."""
+
+    attempt: int
+    job: str | None
+    reason: str
+
+
+class WayBack(Value):
+    """What the endpoint is given when a new model does not work there.
+
+    `model` is a blob of ours; without one the endpoint is asked to refresh itself from
+    the service it belongs to.
+    """
+
+    # See studio-classic §3.
+    model: BlobVersion | None = None
+
+
+class Promotion(Value):
+    """The update of the endpoint, with what must be known to prove or undo it."""
+
+    generation: int
+    before: ProbeAnswers | None  #: the endpoint's answers before the update; None: no verify
+    way_back: WayBack | None
+    expected: ProbeAnswers | None = None  #: what a model that served before is known to answer
+    sent_at: AwareDatetime | None = None
+    certain: bool = True  #: whether the service confirmed that it took the update
+    looks: Looks = NO_LOOKS  #: every look since the update was sent
+    ever_sent: bool = False  #: whether the endpoint may have taken an update of this run
+    operation: str | None = None  #: the service's own name for the update, where it gives one
+    said: str = ""  #: its own answer to an update that it did not confirm
+    returning_to: Literal["rolled_back", "unchanged", "start", "judged", "trained"] | None = None
+    """Where the run goes once the old model serves again: to an end, on to its own update
+    (start), or back to what must be done anew ahead of it."""
+    returning_resource: str | None = None  #: whose model is put back, where it is another's
+    resent: int = 0  #: how often an update that was never confirmed was sent again
+    proof: str | None = None
+
+
+class Delivery(Value):
+    """One endpoint of a roll-out: which run gives it the model, and how that ended."""
+
+    endpoint: str
+    run_id: str
+    tried: int = 1
+    outcome: Phase | None = None  #: None while it is under way
+    reason: str = ""
+
+
+class Approval(Value):
+    """What a person, or the end of the wait for one, said to a trained model."""
+
+    answer: Literal["approved", "rejected"]
+    by: str  #: who; says so where nobody checked it
+    at: AwareDatetime
+    why: str = ""
+
+
+class Asked(Value):
+    """What a person asked of a run last: who, when and why."""
+
+    what: Literal["cancel", "retry"]
+    by: str  #: who; says so where nobody checked it
+    at: AwareDatetime
+    why: str = ""
+
+
+class Entry(Value):
+    """One line of a run's history."""
+
+    at: AwareDatetime
+    phase: Phase
+    note: str = ""
+
+
+class Run(Recorded):
+    """One record of the ledger. Every change makes a new value."""
+
+    run_id: str
+    pipeline: str
+    origin: Origin
+    cause: str  #: what opened it, for people
+    request: str | None = None  #: digest of a manual request, to tell a repeat from a clash
+    config: Pipeline
+    manifest: tuple[BlobVersion, ...]
+    parameters: dict[str, Scalar]
+    tokens: dict[str, str] = Field(default_factory=dict)  #: what the data's path captured
+    tie: str = ""  #: which versions share the Last-Modified of the newest, in plain words
+    listed_at: str = ""  #: `container/name` of the list of the manifest, where a job wants one
+    parent: str | None = None  #: the run whose model this one gives to an endpoint
+    as_of: AwareDatetime | None = None  #: the data time of a run that has another one's model
+    phase: Phase
+    claim: str | None = None  #: who acts now; its age is that of the stored record
+    attempt: int = 1
+    job: str | None = None
+    job_at: AwareDatetime | None = None  #: when the job was made; its signed URLs age from then
+    started_at: AwareDatetime | None = None
+    ended_attempts: tuple[Ended, ...] = ()
+    outputs_seen: tuple[str, ...] = ()  #: digests of files that this attempt was seen to write
+    inputs: dict[str, BlobVersion] = Field(default_factory=dict)
+    """Input name -> blob, where it is not simply the newest of the manifest."""
+    model: BlobVersion | None = None
+    models: dict[str, BlobVersion] = Field(default_factory=dict)  #: endpoint -> its model
+    deliveries: tuple[Delivery, ...] = ()
+    verdict: Verdict | None = None  #: what the gate says of the model, with every number
+    awaiting_since: AwareDatetime | None = None  #: since when a person is asked to decide
+    unchecked: str | None = None  #: why the gate's rules were not checked for this model
+    approval: Approval | None = None
+    promotion: Promotion | None = None
+    trouble: Trouble | None = None
+    cancelling: bool = False
+    asked: Asked | None = None  #: the last retry or cancel
+    parked_in: Phase | None = None
+    line: str = ""  #: while it waits: the queue that it was last found to wait in
+    reason: str | None = None
+    advice: str | None = None
+    opened_at: AwareDatetime
+    history: tuple[Entry, ...] = ()
+
+    @property
+    def data_time(self) -> datetime:
+        """When the newest blob of the manifest was written; promotions go by it (design rule 8).
+
+        A run without data of ours is as new as the run that trained.
+        """
+        itself = self.as_of or self.opened_at
+        return max((blob.modified for blob in self.manifest), default=itself)
+
+    @property
+    def current(self) -> tuple[BlobVersion, ...]:
+        """The newest version of each blob of the manifest, by name."""
+        newest: dict[str, BlobVersion] = {}
+        for blob in self.manifest:
+            known = newest.get(blob.name)
+            if known is None or order_of(blob) >= order_of(known):
+                newest[blob.name] = blob
+        return tuple(newest[name] for name in sorted(newest))
+
+    @property
+    def newest(self) -> BlobVersion | None:
+        """The newest blob of the manifest: what `{data}` stands for."""
+        return newest_of(self.manifest)
+
+    @property
+    def trained_on(self) -> tuple[BlobVersion, ...]:
+        """What the job was given of our data, by name: not all that landed, with one snapshot.
+
+        A job that is given none of it by name reads it where it lies: then all that landed.
+        """
+        training, newest = self.config.training, self.newest
+        given = {blob.path: blob for blob in self.inputs.values() if blob.path != self.listed_at}
+        if training.wants_manifest or not (training.wants_data or given):
+            given |= {blob.path: blob for blob in self.current}
+        elif training.wants_data and newest is not None:
+            given[newest.path] = newest
+        return tuple(given[path] for path in sorted(given))
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Whose run this is: the values of the pipeline's key tokens, in order."""
+        return tuple(self.tokens.get(token, "") for token in self.config.key_tokens)
+
+    @property
+    def cancelled(self) -> str:
+        """That it was cancelled: by whom and why, where that is known."""
+        asked = self.asked if self.asked and self.asked.what == "cancel" else None
+        return by_person("cancelled", asked.by if asked else "", asked.why if asked else "")
+
+    @property
+    def goal(self) -> WayBack:
+        """What the endpoint is to be given; without a model that of its own service."""
+        return WayBack(model=self.model)
+
+    def model_for(self, endpoint: Endpoint) -> BlobVersion | None:
+        """Return the model that is meant for one of several endpoints."""
+        return self.models.get(endpoint.name, self.model)
+
+    def moved(self, phase: Phase, at: datetime, note: str = "", **changes: object) -> "Run":
+        """Return this run in `phase` with `changes`, its trouble over and its history longer.
+
+        What a person was advised to do is over with the run, unless the end brings its own.
+        """
+        history = self.history
+        advice = None if phase in ENDS else self.advice
+        if phase is not self.phase or note:
+            history = (*history, Entry(at=at, phase=phase, note=note))[-_HISTORY:]
+        return self.model_copy(
+            update={
+                "phase": phase,
+                "trouble": None,
+                "history": history,
+                "advice": advice,
+                **changes,
+            }
+        )
+
+
+def by_person(what: str, by: str, why: str) -> str:
+    """Return what a person did, in one line.
+
+    Args:
+        what: such as `cancelled`.
+        by: who; empty where that is not known.
+        why: their reason; may be empty.
+    """
+    return f"{what} by {by or 'a person'}" + (f": {why}" if why else "")

@@ -1,0 +1,212 @@
+"""What a person's retry changes: a parked run goes on by what the configuration says now.
+
+What the record says was applied, was applied: a part of the configuration is only taken over
+where the run goes back to the step that uses it. A model is never promoted by another gate
+than the one that it was judged by (docs/decisions/0011).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from shared.core.config.pipeline import Pipeline
+from shared.core.run.parameters import corrected_parameters
+from shared.core.run.promotion_events import UNSENT, with_promotion
+from shared.core.run.record import Asked, Delivery, Phase, Run, by_person
+from shared.core.run.rollout import collects_again, still_wanted, tried_again
+from shared.errors import InvalidTransition
+
+UNPARKED: Final[dict[str, object]] = {"parked_in": None, "reason": None, "advice": None}
+#: What was said of a model, and counts no more.
+_NOT_JUDGED: Final[dict[str, object]] = {
+    "verdict": None,
+    "unchecked": None,
+    "approval": None,
+    "awaiting_since": None,
+}
+#: Where a run needs its turn.
+_BEFORE_TRAINED: Final = (Phase.RECEIVED, Phase.CREATED, Phase.TRAINING)
+_JUDGED_ALREADY: Final = (
+    Phase.JUDGED,
+    Phase.AWAITING_APPROVAL,
+    Phase.ROLLING_OUT,
+    Phase.PROMOTING,
+    Phase.VERIFYING,
+    Phase.RETURNING,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRequested:
+    """A person wants a parked run to go on, by what the configuration says now."""
+
+    config: Pipeline | None
+    deliveries: tuple[Delivery, ...] | None = None  #: how they stand now; None: as in the record
+    by: str = ""
+    why: str = ""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Go back to the step that did not work, with what a person may have corrected.
+
+        Raises:
+            InvalidTransition: the run delivers a model that has to be judged again first.
+        """
+        if run.parked_in is None:
+            raise InvalidTransition(f"run {run.run_id}: parked without a phase to go back to")
+        now = _corrected(run, self.config) if self.config else run.config
+        asked = Asked(what="retry", by=self.by or "a person", at=at, why=self.why)
+        changes: dict[str, object] = {**UNPARKED, "config": now, "asked": asked}
+        if run.parked_in is Phase.RECEIVED and self.config:
+            changes["parameters"] = corrected_parameters(run.config, self.config, run)
+        if self.config and run.parent is not None and self._must_be_judged_first(run, self.config):
+            raise InvalidTransition(
+                f"run {run.run_id} delivers a model that has to be judged again first, because "
+                f"`gate` or `model` changed since: retry run {run.parent} instead"
+            )
+        anew = _done_anew(run, now)
+        note = by_person("retried", self.by, self.why)
+        if anew:
+            moved = _done_again(run, anew, at, note, changes)
+        else:
+            moved = _gone_on(run, now, at, note, changes)
+        if run.deliveries:
+            if self.deliveries is not None:
+                moved = moved.model_copy(update={"deliveries": self.deliveries})
+            again = tried_again(moved, run.config, judged=now.gate == run.config.gate)
+            return moved.model_copy(update={"deliveries": again})
+        return moved
+
+    def _must_be_judged_first(self, run: Run, now: Pipeline) -> bool:
+        return not _ending(run) and withdrawn(run, run.config, now)
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """The model that a parked run delivers is to be judged, or collected, again first."""
+
+    config: Pipeline | None  #: what is configured now for its endpoint
+    by: str = ""
+    why: str = ""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run; where its model may serve, put the one from before back first."""
+        reason = "the gate, or the model that is wanted, has changed since it was judged"
+        asked = Asked(what="retry", by=self.by or "a person", at=at, why=self.why)
+        if run.promotion is None or not run.promotion.ever_sent:
+            known = {**UNPARKED, "reason": reason, "asked": asked}
+            return run.moved(Phase.CANCELLED, at, reason, **known)
+        now = self.config if self.config and _same_place(run.config, self.config) else run.config
+        (was,), (endpoint,) = run.config.endpoints, now.endpoints
+        corrected = run.config.only(endpoint.model_copy(update={"model": was.model}))
+        why = run.reason if _ending(run) else reason
+        known = {**UNPARKED, "reason": why, "config": corrected, "asked": asked}
+        moved = run.moved(Phase.RETURNING, at, reason, **known)
+        back = {**UNSENT, "resent": 0}
+        if not _ending(run):
+            back["returning_to"] = "judged"
+        return with_promotion(moved, Phase.RETURNING, at, "", back)
+
+
+def withdrawn(run: Run, was: Pipeline, now: Pipeline) -> bool:
+    """Whether a run must not go on to deliver its model by the present configuration.
+
+    Args:
+        run: the run that delivers.
+        was: what was configured when its model was judged.
+        now: what is configured now.
+    """
+    (endpoint,) = run.config.endpoints
+    return now.gate != was.gate or not still_wanted(endpoint.name, was, now)
+
+
+def _corrected(run: Run, now: Pipeline) -> Pipeline:
+    """Return the configuration that the run goes on by."""
+    if run.parked_in is Phase.RECEIVED:
+        return now
+    # A job was made by the old training settings; what comes after it may change.
+    changes: dict[str, object] = {"roll_out": now.roll_out, "endpoints": now.endpoints}
+    sent = run.promotion is not None and run.promotion.ever_sent
+    if sent and not _same_place(run.config, now):
+        # That endpoint is to be settled first, by what it was updated with.
+        changes = {"roll_out": now.roll_out}
+    elif _ending(run) or run.origin.repeats or run.parent is not None:
+        # Its model is given: which output was wanted for that endpoint is moot.
+        models = {endpoint.name: endpoint.model for endpoint in run.config.endpoints}
+        changes["endpoints"] = tuple(
+            one.model_copy(update={"model": models.get(one.name, one.model)})
+            for one in now.endpoints
+        )
+    if not (_ending(run) or run.origin.repeats or run.parent is not None):
+        changes["gate"] = now.gate
+    return run.config.model_copy(update=changes)
+
+
+def _ending(run: Run) -> bool:
+    """Whether the run only goes on to give its endpoint back."""
+    return run.parked_in is Phase.RETURNING and gives_back(run)
+
+
+def gives_back(run: Run) -> bool:
+    """Whether a run that puts the model from before back ends with that.
+
+    A delivery ends also where its model is to be judged again: that is for its parent.
+    """
+    back = run.promotion.returning_to if run.promotion else None
+    ends = ("rolled_back", "unchanged")
+    return back in (ends if run.parent is None else (*ends, "judged", "trained"))
+
+
+def _done_anew(run: Run, now: Pipeline) -> Phase | None:
+    """Return what is done once more because of the configuration; None when nothing is."""
+    if run.parked_in not in _JUDGED_ALREADY or run.parent is not None or run.origin.repeats:
+        return None
+    if run.models:
+        again = collects_again(run, now)
+    else:
+        models = [[endpoint.model for endpoint in one.endpoints] for one in (run.config, now)]
+        # Of a model that a person put only the number of endpoints matters.
+        other = models[0] != models[1] if run.job else len(models[0]) != len(models[1])
+        again = run.model is not None and other
+    if again:
+        return Phase.TRAINED
+    return Phase.JUDGED if now.gate != run.config.gate else None
+
+
+def _done_again(
+    run: Run, anew: Phase, at: datetime, note: str, changes: Mapping[str, object]
+) -> Run:
+    """Go back to `anew`, after the model from before where this one may serve already."""
+    if run.promotion is not None and run.promotion.ever_sent:
+        note = f"{note}; the model from before is put back first"
+        moved = run.moved(Phase.RETURNING, at, note, **changes, **_NOT_JUDGED)
+        back = {**UNSENT, "resent": 0, "returning_to": str(anew)}
+        return with_promotion(moved, Phase.RETURNING, at, "", back)
+    known: dict[str, object] = {**changes, **_NOT_JUDGED, "promotion": None}
+    if anew is Phase.TRAINED:
+        # One that a person put is not for the job to leave once more.
+        known |= {"model": None if run.job else run.model, "models": {}}
+    return run.moved(anew, at, f"{note}; by what is configured now", **known)
+
+
+def _gone_on(
+    run: Run, now: Pipeline, at: datetime, note: str, changes: Mapping[str, object]
+) -> Run:
+    """Go back to the step that did not work."""
+    phase = run.parked_in or run.phase
+    if phase in _BEFORE_TRAINED and not now.at_once:
+        phase = Phase.WAITING  # its place was given to others when it was parked
+    if phase is Phase.VERIFYING:
+        phase = Phase.PROMOTING  # send it again: it has its own looks then
+    moved = run.moved(phase, at, note, **changes)
+    if moved.promotion is None:
+        return moved
+    if not (moved.promotion.ever_sent or _same_place(run.config, now)):
+        reserved = Phase.PROMOTING if phase is Phase.RETURNING else phase
+        return moved.moved(reserved, at, promotion=None)
+    return with_promotion(moved, phase, at, "", UNSENT)
+
+
+def _same_place(one: Pipeline, other: Pipeline) -> bool:
+    places = [(e.update, e.place) for p in (one, other) for e in p.endpoints]
+    return len(places) == 2 and places[0] == places[1]  # noqa: PLR2004 -- one endpoint each

@@ -1,0 +1,203 @@
+"""What an open run waits for: in words, with the last error and the times that matter.
+
+Pure: whoever shows a run passes what the storage knows of its record. `waits_of` knows every
+phase in which a run can stand still; a test walks them all.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+from pydantic import AwareDatetime, Field
+
+from shared.core.counting import counted, they
+from shared.core.run.machine import expires_at
+from shared.core.run.record import Phase, Run, Value
+from shared.core.run.rollout import tally
+
+_BEFORE_TRAINED: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.CREATED, Phase.TRAINING})
+_SHOWN: Final = 3
+
+
+class Waits(Value):
+    """What a run waits for."""
+
+    waits_for: str = Field(description="What must happen next, and who does it.")
+    last_error: str | None = Field(
+        default=None, description="Why the present step, or the attempt before, did not work."
+    )
+    failed: int = Field(default=0, description="How often the present step has failed.")
+    failing_since: AwareDatetime | None = None
+    next_try: AwareDatetime | None = Field(
+        default=None, description="When the step is tried again; left out: at the next poll."
+    )
+    lease_ends: AwareDatetime | None = Field(
+        default=None,
+        description="A worker holds the run. Until it lets go, at the latest until this time, no "
+        "other worker takes a step.",
+    )
+    until: AwareDatetime | None = Field(
+        default=None, description="When the wait ends by itself: a time-out, or an expiry."
+    )
+    to_do: str | None = Field(default=None, description="What a person can do.")
+
+    @property
+    def line(self) -> str:
+        """The same in one line."""
+        parts = [self.waits_for]
+        if self.last_error:
+            parts.append(f"the last error: {self.last_error}")
+        if self.next_try:
+            parts.append(f"the next try: {self.next_try.isoformat(timespec='seconds')}")
+        if self.lease_ends:
+            ends = self.lease_ends.isoformat(timespec="seconds")
+            parts.append(f"the lease of its worker ends: {ends}")
+        return "; ".join(parts)
+
+
+def waits_of(run: Run, lease_ends: datetime | None = None) -> Waits | None:
+    """Return what a run waits for; None where it is over.
+
+    Args:
+        run: the run.
+        lease_ends: until when the worker that holds it may keep it; None where none holds it,
+            or where that is not known.
+    """
+    if run.phase.ended:
+        return None
+    held = lease_ends if run.claim is not None else None
+    trouble = run.trouble
+    failing = _failing(run)
+    next_try = trouble.next_look if trouble else None
+    if held is not None and next_try is not None:
+        next_try = max(next_try, held)
+    return Waits(
+        waits_for=_what(run),
+        last_error=_last_error(run),
+        failed=trouble.count if trouble and failing else 0,
+        failing_since=trouble.since if trouble and failing else None,
+        next_try=next_try,
+        lease_ends=held,
+        until=_until(run),
+        to_do=None if run.cancelling and run.phase is not Phase.PARKED else run.advice,
+    )
+
+
+def _failing(run: Run) -> bool:
+    """Whether the last step did not work; a pause, and to wait for an endpoint, is no failure."""
+    return run.trouble is not None and run.trouble.count > 0 and not run.trouble.waits_for
+
+
+def _what(run: Run) -> str:
+    if run.trouble is not None and not run.trouble.count:
+        return run.trouble.reason  # a pause between two attempts
+    if run.cancelling and run.phase is not Phase.PARKED:
+        job = f" and its job {run.job}" if run.job else ""
+        return f"{run.cancelled}: the next poll stops the run{job}"
+    if run.trouble is not None and run.trouble.waits_for:
+        return f"{_endpoint(run)}: its turn: {run.trouble.reason}"
+    return _WORDS[run.phase](run)
+
+
+def _turn(run: Run) -> str:
+    return f"its turn: {run.reason}" if run.reason else "its turn, which the next poll looks for"
+
+
+def _job(run: Run) -> str:
+    done = "is making" if run.claim else "makes"
+    who = "a worker" if run.claim else "the next poll"
+    return f"{who} {done} its training job (attempt {run.attempt})"
+
+
+def _start(run: Run) -> str:
+    who = "a worker is starting" if run.claim else "the next poll starts"
+    return f"{who} its training job {run.job}"
+
+
+def _training(run: Run) -> str:
+    return f"the training service: job {run.job} runs (attempt {run.attempt})"
+
+
+def _rolling_out(run: Run) -> str:
+    so_far = tally(run)
+    total = len({e.name for e in run.config.endpoints} | {d.endpoint for d in run.deliveries})
+    done = f"{len(so_far.good)} of {counted(total, 'endpoint')} {they(total, 'is', 'are')} done"
+    if not so_far.open:
+        return f"{done}: the next poll begins with the next ones"
+    runs = [f"run {one.run_id} ({one.endpoint})" for one in so_far.open[:_SHOWN]]
+    more = f" and {len(so_far.open) - _SHOWN} more" if len(so_far.open) > _SHOWN else ""
+    return f"{done}: waits for {', '.join(runs)}{more}"
+
+
+def _promoting(run: Run) -> str:
+    name = _endpoint(run)
+    if run.promotion is None:
+        return f"{name}: the next poll reserves it for this run"
+    who = "a worker is sending" if run.claim else "the next poll sends"
+    return f"{name}: {who} the update"
+
+
+def _verifying(run: Run) -> str:
+    return f"{_endpoint(run)}: whether the new model serves{_looks(run)}"
+
+
+def _returning(run: Run) -> str:
+    if run.promotion is None or run.promotion.sent_at is None:
+        who = "a worker is putting" if run.claim else "the next poll puts"
+        return f"{_endpoint(run)}: {who} the earlier model back"
+    return f"{_endpoint(run)}: whether the earlier model serves again{_looks(run)}"
+
+
+def _looks(run: Run) -> str:
+    looks = run.promotion.looks if run.promotion else None
+    if looks is None or not looks.all.looks:
+        return "; it was not looked at yet"
+    return f"; {counted(looks.all.looks, 'look')} so far"
+
+
+def _endpoint(run: Run) -> str:
+    return f"endpoint {run.config.endpoint.name}" if run.config.endpoint else "its endpoint"
+
+
+def _approval(run: Run) -> str:
+    unchecked = f"; {run.unchecked}" if run.unchecked else ""
+    return f"a person's approval{unchecked}"
+
+
+def _parked(run: Run) -> str:
+    return f"a person, who retries or cancels it: {run.reason}"
+
+
+_WORDS: Final[Mapping[Phase, Callable[[Run], str]]] = {
+    Phase.WAITING: _turn,
+    Phase.RECEIVED: _job,
+    Phase.CREATED: _start,
+    Phase.TRAINING: _training,
+    Phase.TRAINED: lambda _: "the model that its job left: the next poll collects it",
+    Phase.JUDGED: lambda _: "the gate: the next poll reads the evaluation and checks the rules",
+    Phase.AWAITING_APPROVAL: _approval,
+    Phase.ROLLING_OUT: _rolling_out,
+    Phase.PROMOTING: _promoting,
+    Phase.VERIFYING: _verifying,
+    Phase.RETURNING: _returning,
+    Phase.PARKED: _parked,
+}
+
+
+def _last_error(run: Run) -> str | None:
+    if run.trouble is not None and _failing(run):
+        return run.trouble.reason
+    if run.phase is Phase.PARKED:
+        return run.reason
+    if run.ended_attempts and run.phase in _BEFORE_TRAINED:
+        last = run.ended_attempts[-1]
+        return f"attempt {last.attempt}: {last.reason}"
+    return None
+
+
+def _until(run: Run) -> datetime | None:
+    if run.phase is Phase.AWAITING_APPROVAL:
+        return expires_at(run)
+    if run.phase is Phase.TRAINING:
+        return (run.started_at or run.opened_at) + run.config.training.timeout
+    return None

@@ -1,0 +1,356 @@
+"""What serves at one endpoint, who may change it now, and in which order runs are promoted.
+
+One head for one update URL: the updates of an endpoint are serialised, whichever of its
+resources they are for. A reservation is written before an update and never expires; whoever
+finds one left behind first puts back a model that is known (design rule 8).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import AwareDatetime, Field
+
+from shared.core.blobs import BlobVersion
+from shared.core.config.studio_identity import endpoint_identity
+from shared.core.names import digest
+from shared.core.run.record import Origin, Recorded, Run, Value, WayBack
+from shared.core.serving.probes import ProbeAnswers
+from shared.core.versions import is_older, newest_first
+
+_KEPT: Final = 5
+#: Lines of history that a head keeps, and the blobs that it names for each model: it is read
+#: at every look at the endpoint, and a burst may be of ten thousand.
+_LINES: Final = 200
+_SHOWN: Final = 5
+
+
+class Served(Value):
+    """A model that was proved, or said, to serve."""
+
+    model: BlobVersion | None = None  #: None: the model of the endpoint's own service
+    run_id: str  #: the run that trained or brought it
+    since: AwareDatetime
+    proof: str
+    manifest: tuple[BlobVersion, ...]  #: the newest of what landed for it; its run names all
+    landed: int = 0  #: how many versions that were
+    trained_on: tuple[BlobVersion, ...] = ()  #: the newest of what its job was given
+    given: int = 0  #: how many blobs that were
+    answers: ProbeAnswers | None = None  #: what it answered when it was proved, where it is steady
+    named: str | None = None  #: what the endpoint said it was given, at that time
+    set_by: str | None = None  #: the run that set it last, where that was another one
+    first_at: AwareDatetime | None = None  #: when it was proved first, where that was earlier
+    drifts: int = 0  #: how often it had to be set again since it was promoted
+    metrics: dict[str, float] = Field(default_factory=dict)  #: what its evaluation said
+    approved_by: str = ""  #: who approved it, where somebody had to
+    trained_by: str = ""  #: the run that trained it, where another one delivered it
+
+    @property
+    def order(self) -> datetime:
+        """When this model was new here, however often it was set again."""
+        return self.first_at or self.since
+
+
+class Line(Value):
+    """One line of an endpoint's history: from when on which model served, and why."""
+
+    at: AwareDatetime
+    run_id: str  #: the run that set it
+    trained_by: str  #: the run that trained or brought it
+    model: str | None = None  #: `container/name`; None: the model of the endpoint's own service
+    data: tuple[str, ...]  #: the newest blobs that its job was given
+    blobs: int  #: how many there were
+    landed: int = 0  #: how many versions had landed for it; a snapshot stands for those before
+    data_time: AwareDatetime | None = None  #: when the newest of them was written
+    why: str = ""  #: what opened the run that set it
+    approved_by: str = ""
+    proof: str = ""
+
+
+class Held(Value):
+    """A person went back to an earlier model: nothing new is promoted until it is resumed."""
+
+    run_id: str  #: the run of the rollback
+    to: str  #: the run whose model is wanted, or `baseline`
+    model: BlobVersion | None = None
+    by: str
+    at: AwareDatetime
+    reason: str = ""
+
+
+class Resumed(Value):
+    """A person let new models be promoted again after a rollback."""
+
+    by: str
+    at: AwareDatetime
+    reason: str = ""
+
+
+class Resource(Value):
+    """What serves for one resource of the endpoint."""
+
+    serving: Served | None = None
+    previous: tuple[Served, ...] = ()
+    baseline: WayBack | None = None  #: what served before our first update
+    newest_data: AwareDatetime | None = None  #: the highest data time ever promoted
+    newest_version: BlobVersion | None = None  #: the newest of that time, where data was ours
+    held: Held | None = None
+    resumed: Resumed | None = None  #: the last time that a hold was ended
+    history: tuple[Line, ...] = ()  #: the newest last
+
+    @property
+    def kept(self) -> tuple[Served, ...]:
+        """Every model that is known, the one that serves first."""
+        return ((self.serving,) if self.serving else ()) + self.previous
+
+
+class Reservation(Value):
+    """One run may change one resource of the endpoint."""
+
+    run_id: str
+    resource: str
+    model: BlobVersion | None
+    generation: int
+    at: AwareDatetime
+    unsettled: "Reservation | None" = None  #: an earlier one, whose update may still arrive
+
+
+class Released(Value):
+    """The reservation that was given back last, so that a repetition knows its own work."""
+
+    run_id: str
+    generation: int
+
+
+class Head(Recorded):
+    """One endpoint, by its update URL."""
+
+    update: str
+    generation: int = 0
+    resources: dict[str, Resource] = Field(default_factory=dict)
+    reservation: Reservation | None = None
+    released: Released | None = None
+
+    def holds(self, run_id: str, generation: int) -> bool:
+        """Whether this very reservation is in force."""
+        held = self.reservation
+        return held is not None and (held.run_id, held.generation) == (run_id, generation)
+
+    def resource(self, name: str) -> Resource:
+        """Return what is known of resource `name`, empty when nothing is."""
+        return self.resources.get(name, Resource())
+
+    def with_resource(self, name: str, known: Resource) -> "Head":
+        """Return the head with what is known of resource `name`, if anything is."""
+        if name not in self.resources:
+            return self
+        return self.model_copy(update={"resources": {**self.resources, name: known}})
+
+    def ways_back(self, name: str) -> list[WayBack]:
+        """Return what could be put back should the next update fail, the best first."""
+        known = self.resource(name)
+        ways = [WayBack(model=one.model) for one in known.kept]
+        return [*ways, known.baseline] if known.baseline else ways
+
+
+def head_id(update: str) -> str:
+    """Return the id of the head of an update URL, the same at every host of one endpoint."""
+    known = endpoint_identity(update)
+    return digest("head", known.where, known.path)
+
+
+def left_behind(head: Head, run_id: str) -> Reservation | None:
+    """Return the reservation whose update may still arrive, for a run that wants to reserve.
+
+    A run that took a reservation over and did not settle it never sent its own update, so
+    that the earlier one counts, also for that run itself.
+
+    Args:
+        head: the endpoint.
+        run_id: the run that wants to reserve it.
+    """
+    last = head.reservation
+    if last is None or last.unsettled is not None:
+        return last.unsettled if last else None
+    return last if last.run_id != run_id else None
+
+
+def settled(head: Head, run_id: str) -> Head:
+    """Return `head` once what was left behind at the endpoint of `run_id` cannot arrive any more.
+
+    Args:
+        head: the endpoint.
+        run_id: the run that settled it.
+    """
+    mine = head.reservation
+    if mine is None or mine.run_id != run_id or mine.unsettled is None:
+        return head
+    done = mine.model_copy(update={"unsettled": None})
+    return head.model_copy(update={"reservation": done})
+
+
+def reserved(head: Head, run: Run, resource: str, baseline: WayBack | None, at: datetime) -> Head:
+    """Return `head` reserved for `run`, with the baseline kept where none is known yet.
+
+    Reserved for it already, it stays as it is: of two workers of one run both hold it. What
+    is unsettled there stays noted.
+    """
+    _has_model(run)
+    mine = head.reservation
+    if mine and (mine.run_id, mine.resource, mine.model) == (run.run_id, resource, run.model):
+        return head
+    known = head.resource(resource)
+    if known.baseline is None and known.serving is None:
+        known = known.model_copy(update={"baseline": baseline})
+    reservation = Reservation(
+        run_id=run.run_id,
+        resource=resource,
+        model=run.model,
+        generation=head.generation + 1,
+        at=at,
+        unsettled=left_behind(head, run.run_id),
+    )
+    return head.model_copy(
+        update={
+            "generation": head.generation + 1,
+            "resources": {**head.resources, resource: known},
+            "reservation": reservation,
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """Why a model is said to serve, since when, and what to know it again by."""
+
+    why: str
+    at: datetime
+    answers: ProbeAnswers | None = None  #: where they are steady
+    named: str | None = None  #: what the endpoint says it was given
+
+
+def promoted(head: Head, run: Run, resource: str, proven: Proven) -> Head:
+    """Return `head` with the model of `run` serving and the reservation gone.
+
+    A model that served before keeps the run and the data that made it; setting it again
+    does not count as newer data.
+    """
+    _has_model(run)
+    known = head.resource(resource)
+    before = next((served for served in known.kept if served.model == run.model), None)
+    again = before if run.origin.repeats else None
+    serving = Served(
+        model=run.model,
+        run_id=again.run_id if again else run.run_id,
+        since=proven.at,
+        proof=proven.why,
+        **_data_of(again or run),
+        answers=proven.answers,
+        named=proven.named,
+        set_by=run.run_id if again else None,
+        first_at=again.order if again else None,
+        drifts=again.drifts + 1 if again and run.origin is Origin.DRIFT else 0,
+        metrics=again.metrics if again else _metrics(run),
+        approved_by=again.approved_by if again else _approved_by(run),
+        trained_by=again.trained_by if again else (run.parent or ""),
+    )
+    previous = tuple(served for served in known.kept if served is not again)[:_KEPT]
+    history = (*known.history, _line(run, serving))[-_LINES:]
+    changes = {
+        "serving": serving,
+        "previous": previous,
+        **_newest_data(known, run),
+        "history": history,
+    }
+    resources = {**head.resources, resource: known.model_copy(update=changes)}
+    return released(head.model_copy(update={"resources": resources}), run.run_id)
+
+
+def _data_of(made: Served | Run) -> dict[str, Any]:
+    """Return which data made a model, in the room that a head has for it."""
+    if isinstance(made, Served):
+        return made.model_dump(include={"manifest", "landed", "trained_on", "given"})
+    return {
+        "manifest": _newest(made.manifest),
+        "landed": len(made.manifest),
+        "trained_on": _newest(made.trained_on),
+        "given": len(made.trained_on),
+    }
+
+
+def _newest(blobs: Iterable[BlobVersion]) -> tuple[BlobVersion, ...]:
+    return tuple(newest_first(blobs)[:_SHOWN])
+
+
+def _newest_data(known: Resource, run: Run) -> dict[str, Any]:
+    """Return the newest data ever promoted, now that the model of `run` was."""
+    if run.origin.repeats or is_overtaken(known, run.data_time, run.newest):
+        return {"newest_data": known.newest_data, "newest_version": known.newest_version}
+    return {"newest_data": run.data_time, "newest_version": run.newest}
+
+
+def is_overtaken(known: Resource, at: datetime, version: BlobVersion | None) -> bool:
+    """Whether a model of newer data was promoted, by the one order of data versions.
+
+    Args:
+        known: what is known of the resource.
+        at: the data time of the run that wants its turn.
+        version: its newest data; None: it has none of ours.
+    """
+    if known.newest_data is None or at != known.newest_data:
+        return known.newest_data is not None and at < known.newest_data
+    newest = known.newest_version
+    return version is not None and newest is not None and is_older(version, newest)
+
+
+def _metrics(run: Run) -> dict[str, float]:
+    return dict(run.verdict.metrics) if run.verdict else {}
+
+
+def _approved_by(run: Run) -> str:
+    said = run.approval
+    return said.by if said is not None and said.answer == "approved" else ""
+
+
+def _line(run: Run, serving: Served) -> Line:
+    return Line(
+        at=serving.since,
+        run_id=run.run_id,
+        trained_by=serving.trained_by or serving.run_id,
+        model=serving.model.path if serving.model else None,
+        data=tuple(blob.path for blob in serving.trained_on),
+        blobs=serving.given,
+        landed=serving.landed,
+        data_time=serving.manifest[0].modified if serving.manifest else None,
+        why=run.cause,
+        approved_by=serving.approved_by,
+        proof=serving.proof,
+    )
+
+
+def held(head: Head, resource: str, hold: Held) -> Head:
+    """Return `head` with `resource` held."""
+    known = head.resource(resource).model_copy(update={"held": hold})
+    return head.model_copy(update={"resources": {**head.resources, resource: known}})
+
+
+def resumed(head: Head, resource: str, by: Resumed) -> Head:
+    """Return `head` with `resource` not held any more, and who ended that."""
+    known = head.resource(resource).model_copy(update={"held": None, "resumed": by})
+    return head.model_copy(update={"resources": {**head.resources, resource: known}})
+
+
+def released(head: Head, run_id: str) -> Head:
+    """Return `head` without the reservation of `run_id`."""
+    given = head.reservation
+    if given is None or given.run_id != run_id:
+        return head
+    last = Released(run_id=run_id, generation=given.generation)
+    return head.model_copy(update={"reservation": None, "released": last})
+
+
+def _has_model(run: Run) -> None:
+    # Only back to the model of the endpoint's own service does a run bring none of its own.
+    if run.model is None and not run.origin.repeats:
+        raise ValueError(f"run {run.run_id} has no model that an endpoint could be given")

@@ -1,0 +1,76 @@
+"""What every step works with: the ledger, the storage, the clients and the time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from shared.core.blobs import BlobVersion
+from shared.core.redaction import Redactor
+from shared.execution.bulkheads import MOST_AT_ONCE
+from shared.ledger.ledger import Ledger
+from shared.ports.ports import Adapters, Blobs, Clock
+from shared.ports.storage_clock import StorageClock
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The spans of time and the numbers that the app keeps to."""
+
+    lease: timedelta = timedelta(minutes=6)
+    """How old a claim must be before its holder counts as dead; longer than functionTimeout."""
+    patience: timedelta = timedelta(hours=1)
+    """How long one step is repeated before the run is parked."""
+    look_every_min: timedelta = timedelta(seconds=30)
+    look_every_max: timedelta = timedelta(minutes=5)
+    tick: timedelta = timedelta(minutes=4)
+    """How long one tick of the poll may take; shorter than functionTimeout."""
+    longest_step: timedelta = timedelta(seconds=90)
+    """What the time-outs inside one step add up to; no step is begun later in a tick."""
+    sweep_every: timedelta = timedelta(minutes=15)
+    """How often data is searched for that no event announced."""
+    keep: timedelta = timedelta(days=400)
+    """How long ended runs and data versions are remembered."""
+    poll_every: timedelta = timedelta(seconds=30)
+    """How often the poll ticks: with it a changed pipelines file is noticed."""
+    at_once: int = MOST_AT_ONCE
+    """How many open runs a tick of the poll looks at side by side."""
+
+    @property
+    def found_within(self) -> int:
+        """In how many minutes data is found that no event announced to a sound file."""
+        return -(-self.poll_every // timedelta(minutes=1)) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The world as the driver, the intake and the poll see it."""
+
+    ledger: Ledger
+    data: Blobs
+    models: Blobs
+    data_container: str
+    models_container: str
+    adapters: Adapters
+    clock: Clock  #: given the host's, it is the storage's time by that
+    new_id: Callable[[], str]
+    limits: Limits = Limits()
+    redactor: Redactor = field(default_factory=Redactor, repr=False)
+
+    def __post_init__(self) -> None:
+        """Have every step go by the storage's time: a host's clock may be wrong."""
+        if not isinstance(self.clock, StorageClock):
+            object.__setattr__(self, "clock", StorageClock(self.clock, self.ledger.time))
+
+    def storage_time(self, host_time: datetime) -> datetime:
+        """Return a moment of this host's clock as the storage's clock tells it."""
+        clock = self.clock
+        return clock.at(host_time) if isinstance(clock, StorageClock) else host_time
+
+    def recorded(self, blob: BlobVersion) -> BlobVersion:
+        """Return a version as recorded now, unless it was recorded before."""
+        return blob.recorded(self.clock.now())
+
+    def look_up(self, blob: BlobVersion) -> BlobVersion | None:
+        """Return what `blob` is now, in whichever container it lies."""
+        account = self.models if blob.container == self.models_container else self.data
+        return account.head(blob.container, blob.name)

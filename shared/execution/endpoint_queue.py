@@ -1,0 +1,67 @@
+"""Whose turn it is at endpoints: the run that waits the longest goes on once its endpoint is free.
+
+A run that found another one updating its endpoint tries again by itself, the more seldom the
+longer it waits. So that no endpoint is idle meanwhile, each tick asks for the endpoints that
+runs wait for whether they are free, and has the next run of each go on. Who waits is a hint of
+its marker; whether an endpoint is free is read from its record and that of the run that has it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.errors import RelearnError
+from shared.execution.context import Context
+from shared.ledger.records import Marker
+from shared.telemetry import log
+
+
+@dataclass(slots=True)
+class EndpointTurns:
+    """The runs that wait for endpoints during one tick.
+
+    Args:
+        context: the world.
+    """
+
+    context: Context
+    _waiting: dict[str, list[Marker]] = field(default_factory=dict)
+
+    def found(self, markers: Iterable[Marker]) -> None:
+        """Sort the open runs that wait for an endpoint, each endpoint's by their turns."""
+        self._waiting = {}
+        for marker in markers:
+            if endpoint := marker.hints.get("waits_for"):
+                self._waiting.setdefault(endpoint, []).append(marker)
+        for waiting in self._waiting.values():
+            waiting.sort(key=lambda marker: (marker.hints.get("turn", ""), marker.run_id))
+
+    def next(self, until: datetime) -> list[Marker]:
+        """Return the next run of each endpoint that is free; each run is returned once.
+
+        An endpoint that is not free is not asked for again in this tick, nor is one for which
+        there was no time.
+
+        Args:
+            until: when no further endpoint may be asked for.
+        """
+        now = self.context.clock.now
+        self._waiting = {
+            name: left
+            for name, left in self._waiting.items()
+            if now() < until and self._is_free(name)
+        }
+        following = [left.pop(0) for left in self._waiting.values()]
+        self._waiting = {name: left for name, left in self._waiting.items() if left}
+        return following
+
+    def _is_free(self, endpoint: str) -> bool:
+        """Whether no run is at work there; where that cannot be read, a later tick asks again."""
+        try:
+            stored = self.context.ledger.head(endpoint)
+            last = stored.record.reservation if stored else None
+            holder = self.context.ledger.run(last.run_id) if last else None
+        except RelearnError as exc:
+            log.info("endpoint %s: whether it is free is not known now: %s", endpoint, exc)
+            return False
+        return holder is None or not holder.record.phase.updates

@@ -1,0 +1,114 @@
+"""What a job is given to train on: found ahead of it, and looked at again when it is done.
+
+The bytes that were trained are the bytes recorded (design rule 6).
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from shared.core.blobs import BlobVersion, is_folded
+from shared.core.config.pattern import fill
+from shared.core.config.studio_training import DATA, MANIFEST
+from shared.core.run.control_events import Fact
+from shared.core.run.job_events import JobFailed
+from shared.core.run.record import Run
+from shared.errors import PermanentError, TransientError
+from shared.execution.context import Context
+from shared.execution.lookup import Lookup
+
+#: A blob beside a marker may be seen later than the marker.
+_LATE: Final = timedelta(minutes=10)
+_COLUMNS: Final = ("Container", "Name", "ETag", "Size", "LastModified", "ContentMD5")
+
+
+@dataclass(frozen=True, slots=True)
+class JobInputs:
+    """Finds the blobs that a run trains on."""
+
+    context: Context
+
+    def found(self, run: Run) -> dict[str, BlobVersion]:
+        """Return the inputs that are not simply the newest blob, as they are now.
+
+        Writes the list of the run's data where a job wants one. Safe to repeat.
+
+        Raises:
+            TransientError: one of them is not there yet.
+            PermanentError: a token would lead out of the container.
+        """
+        training = run.config.training
+        listed = self._written_list(run) if training.wants_manifest else None
+        found: dict[str, BlobVersion] = {}
+        for name, source in training.sources.items():
+            if source == MANIFEST and listed is not None:
+                found[name] = listed
+            elif source != DATA:
+                found[name] = self._at(fill(source, run.tokens))
+        return found
+
+    def changed(self, run: Run) -> Fact | None:
+        """Return that an input was replaced under the job, which no event of ours tells of."""
+        for name, was in run.inputs.items():
+            if was.path == run.listed_at:
+                continue
+            now = self.context.look_up(was)
+            trusted = run.config.trusts_size
+            if now is not None and not now.same_bytes_as(was, trust_size=trusted):
+                return JobFailed(f"input {name} ({was.path}) was replaced while the job ran")
+        return None
+
+    def looked_up(self, run: Run) -> Iterator[tuple[BlobVersion, BlobVersion | None]]:
+        """Yield what the run depends on, each as it was recorded and as it is now."""
+        blobs = run.current
+        if not run.config.training.wants_manifest:
+            blobs = (run.newest,) if run.newest else ()
+        yield from Lookup(self.context).now(blobs)
+
+    def _at(self, name: str) -> BlobVersion:
+        if is_folded(name) or "" in name.split("/"):
+            raise PermanentError(f"{name!r} is not a path inside the training data container")
+        blob = self.context.data.head(self.context.data_container, name)
+        if blob is None:
+            raise TransientError(f"there is no blob {name!r} to train on yet", patience=_LATE)
+        return blob
+
+    def _written_list(self, run: Run) -> BlobVersion:
+        container, _, name = run.listed_at.partition("/")
+        return self.context.models.write(container, name, list_of(run))
+
+
+def inputs_of(run: Run) -> dict[str, BlobVersion]:
+    """Return the blob for each input of the run's job."""
+    sources, newest = run.config.training.sources, run.newest
+    simple = {name: newest for name, source in sources.items() if source == DATA and newest}
+    return {**simple, **run.inputs}
+
+
+def expected_inputs(run: Run, data_container: str) -> dict[str, BlobVersion]:
+    """Return where each input of a job will be, for a request that is only shown."""
+    at = run.opened_at
+    expected = inputs_of(run)
+    for name, source in run.config.training.sources.items():
+        path = f"{data_container}/{fill(source, run.tokens)}"
+        path = run.listed_at if source == MANIFEST else path
+        container, _, blob = path.partition("/")
+        unknown = BlobVersion(
+            container=container, name=blob, etag="", size=0, created=at, modified=at
+        )
+        expected.setdefault(name, unknown)
+    return expected
+
+
+def list_of(run: Run) -> bytes:
+    """Return the list of a run's data as the job reads it: CSV, a line for each blob."""
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(_COLUMNS)
+    for blob in run.current:
+        at = blob.modified.isoformat()
+        lines.writerow((blob.container, blob.name, blob.etag, blob.size, at, blob.content_md5))
+    return text.getvalue().encode()

@@ -1,0 +1,289 @@
+"""The steps of a run that have to do with its training job: each returns what was learned."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from shared.core.blobs import BlobVersion
+from shared.core.counting import they
+from shared.core.names import output_path
+from shared.core.run.control_events import DataGone, Fact, Overtaken, StepRefused
+from shared.core.run.job_events import (
+    JobCancelled,
+    JobCreated,
+    JobFailed,
+    JobFinished,
+    JobStarted,
+    JobStopped,
+    JobTooOld,
+)
+from shared.core.run.parameters import refused_of_request
+from shared.core.run.record import Run
+from shared.errors import OutcomeUnknown, PermanentError, TransientError
+from shared.execution.context import Context
+from shared.execution.inputs import JobInputs, inputs_of
+from shared.execution.models import LATE, ModelSteps
+from shared.ports.ports import JobRequest, JobState, JobStatus, TrainingService
+from shared.telemetry import log
+
+#: Parameters that a reason names.
+_SHOWN: Final = 10
+_ENDED: Final = frozenset({JobStatus.FINISHED, JobStatus.FAILED, JobStatus.CANCELLED})
+
+
+class News(Protocol):
+    """Who is told of data versions that a step came upon."""
+
+    def landed(self, blob: BlobVersion) -> bool:
+        """Record a version that was found; whether it opens a run."""
+        ...
+
+    def given_back(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
+        """Have other runs train on what `run` was to train on and will not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JobSteps:
+    """Creates, starts, watches and stops one job at a time for a run.
+
+    Args:
+        context: the world.
+        news: told of data versions before the run that gives way to them is ended, so that
+            none is lost.
+    """
+
+    context: Context
+    news: News
+
+    def create(self, run: Run, *, fresh: bool) -> Fact:
+        """Get a handle for the next attempt, on the very bytes that were recorded.
+
+        Args:
+            run: the run.
+            fresh: whether its data was looked at a moment ago by this very call.
+        """
+        if not fresh and (fact := self._changed(run)):
+            return fact
+        inputs = self._inputs.found(run)
+        known = run.model_copy(update={"inputs": inputs})
+        try:
+            job = self._service(run).prepare(self._request(known))
+        except PermanentError as exc:
+            if (refused := _refused_request(run, exc)) is not None:
+                return refused
+            raise
+        return JobCreated(job, inputs)
+
+    def start(self, run: Run, *, fresh: bool) -> Fact | None:
+        """Start the recorded job; None when it may have started and does not show it yet.
+
+        Args:
+            run: the run, with the handle in its stored record.
+            fresh: whether the handle was got a moment ago by this very call, so that
+                nobody can have started the job yet.
+        """
+        service, job = self._service(run), _job(run)
+        if not fresh:
+            state, too_old = service.state(job), self._signatures_over(run)
+            if too_old and state.status is JobStatus.CANCELLED:
+                return JobTooOld()  # by us: a DELETE takes its time, and its worker may die
+            if (seen := _learned(state, run)) is not None:
+                return seen
+            if too_old:
+                return self._replace(service, job)
+        try:
+            service.ensure_started(job, self._request(run))
+        except OutcomeUnknown as exc:
+            # It may land late: the claim is kept, and its lease is the time it has for that.
+            log.warning("run %s: whether job %s was started is not known: %s", run.run_id, job, exc)
+            return _seen_after_all(service, job, run)
+        except PermanentError as exc:
+            if fresh:
+                raise
+            # Perhaps an earlier start landed and does not show: refused, in words of its own.
+            log.warning("run %s: starting job %s again was refused: %s", run.run_id, job, exc)
+            return _seen_after_all(service, job, run)
+        return JobStarted()
+
+    def look(self, run: Run) -> Fact | None:
+        """Look at the job; None when nothing has changed."""
+        fact = _learned(self._service(run).state(_job(run)), run)
+        return None if isinstance(fact, JobStarted) else fact
+
+    def stop(self, run: Run) -> Fact:
+        """Make sure that the job is over: it was cancelled, or it takes too long."""
+        service, job = self._service(run), _job(run)
+        why = run.cancelled if run.cancelling else _overdue(run)
+        seen = service.state(job)
+        before = seen.status
+        if before is JobStatus.FINISHED and not run.cancelling:
+            return JobFinished()
+        if before is JobStatus.FAILED and not run.cancelling:
+            return JobFailed(_failure(seen))
+        if before not in _ENDED:
+            _cancel(service, job)
+            after = service.state(job)
+            if after.status is JobStatus.GONE and before is JobStatus.GONE:
+                raise _unknown_job(run, after)
+            if after.status not in (*_ENDED, JobStatus.GONE):
+                raise TransientError(f"{why}, and the service has not ended job {job} yet")
+        return JobStopped(why)
+
+    def collect(self, run: Run) -> Fact:
+        """Find the models that the job left, provided that its data is still what it was."""
+        changed = self._changed(run) or self._inputs.changed(run)
+        return changed or ModelSteps(self.context).collect(run, self._service(run))
+
+    def _signatures_over(self, run: Run) -> bool:
+        made = run.job_at or run.opened_at
+        return self.context.clock.now() - made > run.config.training.timeout
+
+    def _replace(self, service: TrainingService, job: str) -> Fact:
+        _cancel(service, job)
+        if service.state(job).status not in (JobStatus.CANCELLED, JobStatus.GONE):
+            raise TransientError(f"job {job} never started, and the service has not ended it yet")
+        return JobTooOld()
+
+    def _changed(self, run: Run) -> Fact | None:
+        """Return why the run must give way: its data is not what was recorded any more.
+
+        What it was to train on besides goes back into the inbox first: nobody will tell of
+        it again.
+        """
+        changed: list[tuple[BlobVersion, BlobVersion]] = []
+        gone: list[BlobVersion] = []
+        same: list[BlobVersion] = []
+        versions: dict[str, list[BlobVersion]] = {}
+        for one in run.manifest:
+            versions.setdefault(one.name, []).append(one)
+        for blob, now in self._inputs.looked_up(run):
+            if now is None:
+                gone.append(blob)
+            elif any(_same(run, now, one) for one in versions[blob.name]):
+                same.append(blob)  # of two versions of one second either may be the last one
+            else:
+                changed.append((blob, now))
+        early = run.job is None and run.model is None
+        if not changed and not (gone and early):
+            return None
+        noted = [self.news.landed(now) for _, now in changed]
+        rest = self._others(run, same, gone)
+        self.news.given_back(run, rest)
+        go = they(len(rest), "goes", "go")
+        others = f"; the other {len(rest)} {go} into another run" if rest else ""
+        if changed:
+            its_run = "has its run" if noted[0] else "is too small to open a run"
+            what = f"{changed[0][0].path} was replaced by a newer version, which {its_run}"
+            return Overtaken(f"{what}{others}")
+        if rest:
+            return Overtaken(f"{gone[0].path} was deleted before training could start{others}")
+        return DataGone("the data was deleted before training could start")
+
+    def _others(
+        self, run: Run, same: Sequence[BlobVersion], gone: Sequence[BlobVersion]
+    ) -> Sequence[BlobVersion]:
+        """Return what nobody would train on, should this run give way."""
+        if run.config.training.wants_manifest:
+            return same
+        # Each is a snapshot of everything: the one before is the newest now.
+        return [blob for blob in run.current if blob not in gone] if gone else []
+
+    @property
+    def _inputs(self) -> JobInputs:
+        return JobInputs(self.context)
+
+    def _service(self, run: Run) -> TrainingService:
+        training = run.config.training
+        return self.context.adapters.jobs(training.service, training.api_key)
+
+    def _request(self, run: Run) -> JobRequest:
+        training = run.config.training
+        return JobRequest(
+            run_id=run.run_id,
+            attempt=run.attempt,
+            inputs=inputs_of(run),
+            outputs={
+                output: output_path(run.pipeline, run.run_id, run.attempt, file)
+                for output, file in training.outputs.items()
+            },
+            parameters=run.parameters,
+            training=training,
+        )
+
+
+def _learned(state: JobState, run: Run) -> Fact | None:
+    match state.status:
+        case JobStatus.NOT_STARTED:
+            # Once the start was confirmed, this is the queue (studio-classic §1.3).
+            return JobStarted() if run.started_at else None
+        case JobStatus.RUNNING:
+            return JobStarted()
+        case JobStatus.FINISHED:
+            return JobFinished()
+        case JobStatus.FAILED:
+            return JobFailed(_failure(state))
+        case JobStatus.CANCELLED:
+            return JobCancelled()
+        case JobStatus.GONE:
+            raise _unknown_job(run, state)
+
+
+def _failure(state: JobState) -> str:
+    """Return why a job failed: the service's own words, and the cure where one is known."""
+    said = state.details or "the service gave no details"
+    return f"{said}: {state.cure}" if state.cure else said
+
+
+def _refused_request(run: Run, exc: PermanentError) -> StepRefused | None:
+    """Return what to do about a parameter of the run's own request; None: it is another matter.
+
+    The file cannot correct it: what a request sets counts over the file, at every retry.
+    """
+    words = str(exc).removesuffix(f": {exc.cure}") if exc.cure else str(exc)
+    names = refused_of_request(run, words)
+    if not names:
+        return None
+    listed = ", ".join(repr(name) for name in names[:_SHOWN])
+    which = they(len(names), "parameter", "parameters")
+    return StepRefused(
+        f"the {which} {listed} of the request for this run cannot be used: {words}",
+        f"a retry sends the same again: cancel this run, and start another one without {listed}, "
+        f"or with another value (POST /api/pipelines/{run.pipeline}/runs); what every run is to "
+        "be given goes under training.parameters in pipelines.yaml",
+    )
+
+
+def _unknown_job(run: Run, state: JobState) -> TransientError:
+    why = f"the service does not know job {run.job}: {state.details}"
+    return TransientError(why, patience=LATE)
+
+
+def _cancel(service: TrainingService, job: str) -> None:
+    try:
+        service.cancel(job)
+    except PermanentError as exc:
+        # It may have ended this very moment; its state is the truth.
+        if service.state(job).status not in _ENDED:
+            raise TransientError(str(exc), patience=LATE) from exc
+
+
+def _seen_after_all(service: TrainingService, job: str, run: Run) -> Fact | None:
+    try:
+        return _learned(service.state(job), run)
+    except TransientError:
+        return None
+
+
+def _job(run: Run) -> str:
+    if run.job is None:
+        raise PermanentError(f"run {run.run_id} is in phase {run.phase} without a job")
+    return run.job
+
+
+def _overdue(run: Run) -> str:
+    return f"attempt {run.attempt} took longer than {run.config.training.timeout}"
+
+
+def _same(run: Run, now: BlobVersion, was: BlobVersion) -> bool:
+    return now.same_bytes_as(was, trust_size=run.config.trusts_size)

@@ -1,0 +1,233 @@
+"""Brings the queues of waiting runs forward: of each queue only the run that is next.
+
+A tick reads the record of each queue once, however many runs wait in it. The run that is next
+is looked at when something that it may wait for has changed: the queue itself, what is known
+of those who hold its places, a pause, or the time that a budget names. When it took its turn
+the next one is looked at, until one does not. That a run waits there is a hint of its marker;
+each record is read now and then, should the hint be behind it.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Final
+
+from shared.core.counting import counted, they
+from shared.core.run.concurrency import Slot, next_allowed
+from shared.core.run.record import Phase, Run
+from shared.errors import CorruptRecord
+from shared.execution.context import Context
+from shared.ledger.open_markers import queue_of
+from shared.ledger.records import Marker, Stored
+from shared.ports.ports import ETag
+from shared.telemetry import Once, log
+
+#: A hint that says "waits there" is held against its record so often, and a queue looked at.
+EVERY: Final = timedelta(minutes=10)
+#: Slots of one pipeline that are listed, instead of read one by one.
+_MANY: Final = 5
+#: Of a listing one page, and for each slot that is wanted so many others, are gone through.
+_PAGE: Final = 5000
+_SKIPPED: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What came of one look at a run."""
+
+    well: bool  #: False: its service, or the storage, failed
+    run: Run | None = None  #: as it is now; None where that is not known
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The open runs whose markers say that they wait in one queue, by their ids."""
+
+    name: str
+    markers: Mapping[str, Marker]
+
+    @property
+    def service(self) -> str:
+        """What the runs call when it is their turn, as far as that is known."""
+        return next((m.hints.get("service", "") for m in self.markers.values()), "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocked:
+    """How everything stood when the run that is next could not begin."""
+
+    stored: Stored[Slot] | None
+    stamp: tuple[object, ...]
+    until: datetime  #: when it is tried again, should nothing change
+
+
+class Queues:
+    """The queues as one poller knows them; another one finds the same out by itself.
+
+    Args:
+        context: the world.
+        look: looks at one run, and never raises.
+    """
+
+    def __init__(self, context: Context, look: Callable[[Marker, datetime], Looked]) -> None:
+        self._context = context
+        self._look = look
+        self._blocked: dict[str, _Blocked] = {}
+        self._checked: dict[str, datetime] = {}
+        self._strays: set[str] = set()
+        self._phases: dict[str, str] = {}
+        self._pauses: dict[str, object] = {}
+        self._etags: dict[str, ETag] = {}
+        self._reported = Once()
+
+    def found(self, markers: Sequence[Marker]) -> list[Queue]:
+        """Return the queues that these open runs wait in, and forget those that are gone."""
+        sorted_: dict[str, dict[str, Marker]] = {}
+        for marker in markers:
+            if name := queue_of(marker):
+                sorted_.setdefault(name, {})[marker.run_id] = marker
+        self._phases = {marker.run_id: marker.hints.get("phase", "") for marker in markers}
+        self._pauses = {}
+        now, checked = self._context.clock.now(), self._checked
+        waiting = [run_id for queue in sorted_.values() for run_id in queue]
+        self._checked = {one: checked.get(one, now - _part(one) * EVERY) for one in waiting}
+        self._strays &= set(waiting)
+        self._blocked = {name: b for name, b in self._blocked.items() if name in sorted_}
+        self._etags = self._listed()
+        return [Queue(name, found) for name, found in sorted_.items()]
+
+    def note(self, marker: Marker, run: Run | None) -> None:
+        """Remember how a run stands that was looked at: it may hold a place somewhere."""
+        if run is not None:  # else nothing has changed
+            self._phases[marker.run_id] = "" if run.phase.ended else str(run.phase)
+
+    def bring_forward(self, queue: Queue, until: datetime) -> bool:
+        """Let those begin whose turn it is; False when a service failed."""
+        known = self._blocked.get(queue.name)
+        try:
+            stored = self._as_it_is(queue.name, known)
+        except CorruptRecord as exc:
+            if self._reported.first(queue.name):
+                log.error("%s; %s for it", exc, _waiting(len(queue.markers)))
+            return True
+        order = _order(stored)
+        well = self._check(queue, set(order), until)
+        now = self._context.clock.now()
+        if known and now < known.until and known.stamp == self._stamp(queue.name, stored):
+            return well
+        return self._begin(queue, order, until) and well
+
+    def _listed(self) -> dict[str, ETag]:
+        """Return the versions of the slots of pipelines in which the runs of many keys wait."""
+        of: dict[str, set[str]] = {}
+        for name in self._blocked:
+            if pipeline := _pipeline_of(name):
+                of.setdefault(pipeline, set()).add(name)
+        found: dict[str, ETag] = {}
+        for pipeline, names in of.items():
+            if len(names) < _MANY:
+                continue
+            # As long as that is cheaper than to read them: there may be many more keys.
+            slots = self._context.ledger.listed_slots(pipeline)
+            for listed in islice(slots, _PAGE + _SKIPPED * len(names)):
+                if listed.name in names:
+                    found[listed.name] = listed.etag
+        return found
+
+    def _as_it_is(self, name: str, known: "_Blocked | None") -> Stored[Slot] | None:
+        if known and known.stored and known.stored.etag == self._etags.get(name):
+            return known.stored
+        return self._context.ledger.slot(name)
+
+    def _check(self, queue: Queue, listed: set[str], until: datetime) -> bool:
+        """Look at those that the queue would not come to: it does not list them, or they left."""
+        well = True
+        for run_id, marker in queue.markers.items():
+            now = self._context.clock.now()
+            strayed = run_id not in listed and run_id not in self._strays
+            if not well or now >= until:
+                break
+            if not strayed and now - self._checked[run_id] < EVERY:
+                continue
+            self._checked[run_id] = now
+            if run_id not in listed:
+                self._strays.add(run_id)
+            elif self._waits(run_id, queue.name):
+                continue
+            well = self._look(marker, until).well
+        return well
+
+    def _waits(self, run_id: str, name: str) -> bool:
+        try:
+            stored = self._context.ledger.run(run_id)
+        except CorruptRecord:
+            return False
+        if stored is None:
+            return False
+        run = stored.record
+        return run.phase is Phase.WAITING and run.line == name and run.trouble is None
+
+    def _begin(self, queue: Queue, order: Sequence[str], until: datetime) -> bool:
+        passed: set[str] = set()
+        while self._context.clock.now() < until:
+            following = (one for one in order if one in queue.markers and one not in passed)
+            run_id = next(following, None)
+            if run_id is None:
+                break
+            passed.add(run_id)
+            looked = self._look(queue.markers[run_id], until)
+            # Not all of them again at once, where a whole crowd was looked at.
+            self._checked[run_id] = self._context.clock.now() - _part(run_id) * EVERY
+            if not looked.well:
+                return False
+            stored = self._context.ledger.slot(queue.name)
+            order = _order(stored)
+            if looked.run is not None and looked.run.phase is Phase.WAITING and run_id in order:
+                self._remember(queue.name, stored, looked.run)
+                break
+        return True
+
+    def _remember(self, name: str, stored: Stored[Slot] | None, run: Run) -> None:
+        now = self._context.clock.now()
+        allowed = next_allowed(stored.record, run.config) if stored else None
+        again = now + (1 + _part(name)) * EVERY
+        again = min(again, allowed) if allowed and allowed > now else again
+        self._blocked[name] = _Blocked(stored, self._stamp(name, stored), again)
+
+    def _stamp(self, name: str, stored: Stored[Slot] | None) -> tuple[object, ...]:
+        holders = stored.record.holders if stored else ()
+        phases = tuple(self._phases.get(run_id, "") for run_id in holders)
+        return stored.etag if stored else "", phases, self._pause(name)
+
+    def _pause(self, name: str) -> object:
+        pipeline = _pipeline_of(name)
+        if not pipeline:
+            return None  # whoever waits for a seat has passed the pauses already
+        if pipeline not in self._pauses:
+            self._pauses[pipeline] = self._context.ledger.pauses(pipeline).record
+        return self._pauses[pipeline]
+
+
+def _pipeline_of(name: str) -> str:
+    """Return whose slot this is; empty for a seat, which several pipelines may share."""
+    kind, _, rest = name.partition("/")
+    return rest.partition("/")[0] if kind == "slots" else ""
+
+
+def _order(stored: Stored[Slot] | None) -> list[str]:
+    """Return who waits, in the order of their turns."""
+    if stored is None:
+        return []
+    waiting: Iterable[str] = [turn.run_id for turn in stored.record.waiting]
+    return list(waiting)[::-1] if stored.record.newest_first else list(waiting)
+
+
+def _part(run_id: str) -> float:
+    # Derived, so that a crowd is spread over the time in which each is looked at once.
+    return hashlib.sha256(run_id.encode()).digest()[0] / 256
+
+
+def _waiting(number: int) -> str:
+    return f"{counted(number, 'run')} {they(number, 'waits', 'wait')}"

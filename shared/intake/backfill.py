@@ -1,0 +1,103 @@
+"""Takes data that is older than its pipeline, where the configuration wants it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from shared.core.blobs import BlobVersion
+from shared.core.config.pipeline import Pipeline
+from shared.errors import Conflict, CorruptRecord, RelearnError
+from shared.execution.context import Context
+from shared.ledger.records import Activation
+from shared.telemetry import log
+
+#: Blobs that are taken before it is noted how far a backfill is.
+_PART: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """Done once for each pipeline; a crash on the way repeats what meets its own records.
+
+    Args:
+        context: the world.
+        pipelines: the present configuration.
+        newest_of: returns the newest blob for each key of a pipeline.
+        take: keeps an old blob for its run.
+    """
+
+    context: Context
+    pipelines: Mapping[str, Pipeline]
+    newest_of: Callable[[Pipeline], Iterable[BlobVersion]]
+    take: Callable[[Pipeline, BlobVersion], None]
+
+    def wanted(self) -> bool:
+        """Whether a pipeline wants all that is there, and has not had it."""
+        return bool(self._not_done("all"))
+
+    def newest(self, until: datetime) -> None:
+        """Have the newest old blob of each key trained on, where that is wanted.
+
+        What there is no time for is left to the next call, which goes on behind it.
+        """
+        for pipeline, known in self._not_done("newest"):
+            if self.context.clock.now() >= until:
+                return
+            try:
+                self._newest(pipeline, known, until)
+            except RelearnError as exc:  # the other pipelines shall have theirs
+                log.warning("pipeline %s: older data is taken later: %s", pipeline.name, exc)
+
+    def _newest(self, pipeline: Pipeline, known: Activation, until: datetime) -> None:
+        old = (b for b in self.newest_of(pipeline) if b.modified < known.activated_at)
+        left = sorted((b.name, b) for b in old if b.name > known.backfilled_to)
+        done = known.backfilled_to
+        for number, (name, blob) in enumerate(left, 1):
+            if self.context.clock.now() >= until:
+                self._mark(pipeline, {"backfilled_to": done})
+                return
+            try:
+                self.take(pipeline, blob)
+            except CorruptRecord as exc:  # it is known already, and the others are not
+                log.error("pipeline %s: %s", pipeline.name, exc)
+            done = name
+            if number % _PART == 0:
+                self._mark(pipeline, {"backfilled_to": done})
+        self._mark(pipeline, {"backfilled_at": self.context.clock.now()})
+
+    def done(self, searched_from: datetime) -> None:
+        """Remember that everything was looked at, from `searched_from` on."""
+        for pipeline, known in self._not_done("all"):
+            if known.activated_at <= searched_from:
+                self._mark(pipeline, {"backfilled_at": self.context.clock.now()})
+
+    def _not_done(self, which: str) -> list[tuple[Pipeline, Activation]]:
+        """Return the pipelines that want this and have not had it; an unreadable one waits."""
+        found = []
+        for pipeline in self.pipelines.values():
+            if pipeline.data is None or pipeline.data.backfill != which:
+                continue
+            try:
+                known = self.context.ledger.activated(pipeline.name)
+            except CorruptRecord as exc:
+                log.error("older data is not looked for: %s", exc)
+                continue
+            if known is not None and known.record.backfilled_at is None:
+                found.append((pipeline, known.record))
+        return found
+
+    def is_done(self, pipeline: Pipeline) -> bool:
+        """Whether older data was taken already, as far as it is wanted."""
+        known = self.context.ledger.activated(pipeline.name)
+        return known is not None and known.record.backfilled_at is not None
+
+    def _mark(self, pipeline: Pipeline, how_far: Mapping[str, object]) -> None:
+        known = self.context.ledger.activated(pipeline.name)
+        if known is None:
+            return
+        record = known.record.model_copy(update=dict(how_far))
+        try:
+            self.context.ledger.put_activation(pipeline.name, record, known.etag)
+        except Conflict:
+            log.info("pipeline %s: another worker noted its backfill", pipeline.name)

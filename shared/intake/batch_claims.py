@@ -1,0 +1,308 @@
+"""Has data versions belong to one run: each is claimed by its entry, a part of a burst at a time.
+
+An entry under `versions/` is created only if absent, and a run's manifest holds nothing that
+is not claimed for it. So a version is never in two runs, whichever ways of waiting the hosts
+are configured for. A pointer leaves the inbox once the stored run holds its version, so that
+a worker that is killed or out of time loses nothing; how far it came is kept in the slot.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Final, TypeVar
+
+from shared.core import names
+from shared.core.blobs import BlobVersion
+from shared.core.run.record import Run
+from shared.core.versions import Order, mark_of, order_of, touch_of
+from shared.errors import Conflict, CorruptRecord, TransientError
+from shared.execution.context import Context
+from shared.ledger.records import Landed, VersionEntry
+from shared.telemetry import log
+
+#: Versions that one run takes; a greater burst goes into several, so that a record stays small.
+MOST_VERSIONS: Final = 10_000
+#: Versions that are claimed, or leave the inbox, before the next look at the time.
+PART: Final = 200
+#: Storage calls at once.
+_AT_ONCE: Final = 8
+#: Clocks agree within this; a younger pointer may have come after the taking had passed it.
+_YOUNG: Final = timedelta(seconds=5)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the taking for one run has come, for whoever goes on with it."""
+
+    run_id: str
+    began_at: datetime
+    claimed_to: str = ""  #: pointers up to this one, as old as the taking, are claimed
+
+    def covers(self, one: Landed) -> bool:
+        """Whether a version that still waits is known to be claimed for the run."""
+        old = one.seen_at < self.began_at - _YOUNG
+        return old and _order(one) <= self.claimed_to
+
+
+@dataclass(slots=True)
+class Taking:
+    """Claims versions for runs. Each call may be repeated, and by any number of workers."""
+
+    context: Context
+    trust_size: bool = False  #: whether `data.without_md5` is `ignore`
+    _manifests: dict[str, frozenset[tuple[str, str]] | None] = field(default_factory=dict)
+    """What runs hold that were read in this call, each once: a great burst has a great record."""
+    _known: dict[str, BlobVersion] = field(default_factory=dict)
+    """What entries say that were there before their version was claimed, by its id."""
+
+    def first_free(self, landed: Iterable[Landed], until: datetime) -> Landed | None:
+        """Return the first of these versions that no run has; what has one leaves the inbox.
+
+        Args:
+            landed: what waits, in the order in which it is to be trained on.
+            until: when no further one may be looked at.
+
+        Raises:
+            TransientError, OutcomeUnknown: the ledger does not work now.
+        """
+        self._manifests.clear()
+        for one in landed:
+            if self.context.clock.now() >= until:
+                return None
+            known = self.context.ledger.version_stored(one.version_id)
+            if known is not None and self._has_its_run(one, known.record) is not False:
+                continue
+            if known is None and (since := self._touched_since(one)):
+                self._settle_touch(one, since)
+                continue
+            return one
+        return None
+
+    def take(
+        self,
+        progress: Progress,
+        wanted: Sequence[Landed],
+        until: datetime,
+        keep: Callable[[str], None],
+    ) -> tuple[BlobVersion, ...] | None:
+        """Claim versions for a run, and return what its manifest is to hold; None: go on later.
+
+        Args:
+            progress: the run that was announced, and how far an earlier call came.
+            wanted: what waits for it, the oldest first.
+            until: when no further part may be begun.
+            keep: stores how far this call came.
+
+        Raises:
+            TransientError, OutcomeUnknown: the ledger does not work now.
+        """
+        self._manifests.clear()
+        mine: list[Landed] = []
+        whole = True  #: whether everything so far was claimed, or has left the inbox
+        burst = _Burst.of(wanted, trust_size=self.trust_size)
+        there = sorted(wanted[:MOST_VERSIONS], key=_order)
+        for part in _parts(there):
+            if self.context.clock.now() >= until:
+                return None
+            open_ = [one for one in part if not progress.covers(one)]
+            mine += [one for one in part if progress.covers(one)]
+            claimed = _each(open_, lambda one: self._claim(one, progress.run_id, burst))
+            mine += [one for one, is_mine in zip(open_, claimed, strict=True) if is_mine]
+            whole = whole and None not in claimed
+            if whole and open_ and len(there) > PART:
+                keep(_order(part[-1]))
+        blobs = (self._known.get(one.version_id, one.blob) for one in mine)
+        return tuple(sorted(blobs, key=order_of))
+
+    def settle(self, run: Run, landed: Sequence[Landed], until: datetime) -> tuple[Landed, ...]:
+        """Have what a stored run took leave the inbox; return what waits for other runs.
+
+        What there is no time for is left to the next call, see `Slot.claimed_to`.
+
+        Args:
+            run: as it is stored.
+            landed: what waits.
+            until: when no further part may be begun.
+        """
+        versions = _versions_of(run)
+        mine = [
+            one
+            for one in landed
+            if (one.blob.name, mark_of(one.blob)) in versions and one.given_back_by != run.run_id
+        ]
+        for part in _parts(mine):
+            if self.context.clock.now() >= until:
+                break
+            _each(part, self._leave)
+        taken = {one.pointer.name for one in mine}
+        return tuple(one for one in landed if one.pointer.name not in taken)
+
+    def _claim(self, one: Landed, run_id: str, burst: "_Burst") -> bool | None:
+        """Claim a version for a run.
+
+        Returns False where it has another run, or holds no new data, and has left the inbox;
+        None where that is not known yet.
+        """
+        ledger = self.context.ledger
+        if before := burst.touches.get(one.pointer.name):
+            self._settle_touch(one, before)
+            return False
+        entry = VersionEntry(pipeline=one.pipeline, blob=one.blob, run_id=run_id, gathered=True)
+        known = None
+        if one.given_back_by is not None or self._may_be_touched(one):
+            known = ledger.version_stored(one.version_id)
+        if known is None:
+            if one.pointer.name in burst.first and (since := self._touched_since(one)):
+                self._settle_touch(one, since)
+                return False
+            if ledger.add_version(one.version_id, entry):
+                return True
+            known = ledger.version_stored(one.version_id)
+        if known is None:
+            return None  # it was forgotten this moment: looked at again
+        if known.record.run_id == run_id:
+            return True  # before a crash
+        if (has := self._has_its_run(one, known.record)) is not False:
+            return None if has is None else False
+        # Since when it is known does not change, whoever takes it.
+        first = known.record.blob.recorded(one.blob.recorded_at)
+        self._known[one.version_id] = first
+        entry = entry.model_copy(update={"blob": first})
+        try:
+            ledger.replace_version(one.version_id, entry, known.etag)
+        except Conflict:
+            return None  # another worker claimed it this moment
+        return True
+
+    def _has_its_run(self, one: Landed, entry: VersionEntry) -> bool | None:
+        """Whether the run that an entry names trains on the version; None: not known yet.
+
+        A version that has one leaves the inbox. A run that was announced and died, or whose
+        record another worker froze without this version, does not count.
+        """
+        ledger, owner = self.context.ledger, entry.run_id
+        if entry.is_old:
+            return False  # it was noted as old before somebody decided to have it trained on
+        if one.given_back_by is not None and entry.taken_by == one.given_back_by:
+            return False
+        if owner is not None:
+            if owner not in self._manifests:
+                try:
+                    stored = ledger.run(owner)
+                except CorruptRecord as exc:
+                    log.error("blob %s stays with its run: %s", one.blob.path, exc)
+                    self._leave(one)
+                    return True  # it was claimed for that run, whatever the record says besides
+                self._manifests[owner] = _versions_of(stored.record) if stored else None
+            found = self._manifests[owner]
+            if found is None and not ledger.is_used(owner):
+                # Its worker may be about to store it, for as long as a worker can live.
+                young = ledger.is_marked(owner)
+                young = young and ledger.marked_for(owner) < self.context.limits.lease
+                return None if young else False
+            if found is not None and (one.blob.name, mark_of(one.blob)) not in found:
+                return False
+        self._leave(one)
+        return True
+
+    def _leave(self, one: Landed) -> None:
+        """Have a version that is dealt with leave the inbox, now or at a later look.
+
+        A pointer that somebody holds a lease on must not keep what waits beside it.
+        """
+        try:
+            self.context.ledger.forget(one.pointer)
+        except TransientError as exc:
+            log.warning("blob %s stays in the inbox for now: %s", one.blob.path, exc)
+
+    def _touched_since(self, one: Landed) -> str | None:
+        """Return since when the bytes of a version are known; None where they are new."""
+        blob = one.blob
+        if one.given_back_by is not None or not self._may_be_touched(one):
+            return None
+        name = names.blob_id(one.pipeline, blob.container, blob.name)
+        return self.context.ledger.touched_since(name, blob, trust_size=self.trust_size)
+
+    def _may_be_touched(self, one: Landed) -> bool:
+        return one.blob.may_be_touched(trust_size=self.trust_size)
+
+    def _settle_touch(self, one: Landed, since: str) -> None:
+        note = touch_of(one.blob, since)
+        entry = VersionEntry(pipeline=one.pipeline, blob=one.blob, run_id=None, note=note)
+        self.context.ledger.add_version(one.version_id, entry)
+        self._leave(one)
+
+
+@dataclass(frozen=True, slots=True)
+class _Burst:
+    """What the versions of one burst tell of each other, by the names of their pointers."""
+
+    first: frozenset[str]  #: of each blob: they are compared with what was known before
+    touches: Mapping[str, str]  #: since when the bytes of a version are known
+
+    @classmethod
+    def of(cls, wanted: Sequence[Landed], *, trust_size: bool) -> "_Burst":
+        """Compare each version with the one of its blob before it; the oldest come first."""
+        latest: dict[str, Landed] = {}
+        first: set[str] = set()
+        touches: dict[str, str] = {}
+        for one in wanted:
+            before = latest.get(one.blob.name)
+            if before is None:
+                first.add(one.pointer.name)
+            elif _is_touch_of(one, before, trust_size=trust_size):
+                touches[one.pointer.name] = before.blob.modified.isoformat()
+                continue
+            latest[one.blob.name] = one
+        return cls(frozenset(first), touches)
+
+
+def age_of(one: Landed) -> Order:
+    """Return what sorts what waits by its age, the oldest first."""
+    return order_of(one.blob)
+
+
+def each_once(landed: Iterable[Landed]) -> tuple[Landed, ...]:
+    """Return what waits with each version once; what was given back tells more.
+
+    A version has two pointers where the tokens of the key were changed between two events.
+    """
+    found: dict[str, Landed] = {}
+    for one in landed:
+        known = found.get(one.version_id)
+        if known is None or (known.given_back_by is None and one.given_back_by is not None):
+            found[one.version_id] = one
+    return tuple(found.values())
+
+
+def _order(one: Landed) -> str:
+    """Return what a burst is claimed in the order of: the same for every worker."""
+    return one.pointer.name.rpartition("/")[2]
+
+
+def _is_touch_of(one: Landed, before: Landed, *, trust_size: bool) -> bool:
+    if one.given_back_by is not None or not one.blob.may_be_touched(trust_size=trust_size):
+        return False
+    return before.blob.same_bytes_as(one.blob, trust_size=trust_size)
+
+
+def _versions_of(run: Run) -> frozenset[tuple[str, str]]:
+    return frozenset((blob.name, mark_of(blob)) for blob in run.manifest)
+
+
+def _parts(items: Iterable[T]) -> Iterator[list[T]]:
+    left = iter(items)
+    while part := list(islice(left, PART)):
+        yield part
+
+
+def _each(items: Sequence[T], do: Callable[[T], R]) -> list[R]:
+    if len(items) <= _AT_ONCE:
+        return [do(item) for item in items]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(do, items))

@@ -1,0 +1,229 @@
+"""Starts what schedules ask for: each due time at most once, also after a long downtime."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.core import names
+from shared.core.blobs import BlobVersion
+from shared.core.config.keys import key_of
+from shared.core.config.pipeline import Pipeline
+from shared.core.config.schedule import dues_between
+from shared.core.counting import counted
+from shared.core.versions import Newest, version_id
+from shared.errors import Conflict
+from shared.execution.context import Context
+from shared.intake.requests import Asked, Part
+from shared.ledger.records import Due, DueTime
+from shared.telemetry import Event, log, report
+
+#: A due time that is noticed within this long was not missed.
+_ON_TIME: Final = timedelta(minutes=10)
+#: A run that could not be opened is tried again so often, and for so long.
+_SOON: Final = timedelta(minutes=1)
+_AGAIN: Final = timedelta(minutes=5)
+_FAILING: Final = timedelta(days=1)
+#: No new due times are taken on while so many are not done with.
+_MOST_BEGUN: Final = 1000
+
+
+#: What each key of a pipeline would train on, by the pipeline's name.
+Listed = dict[str, Mapping[str, Newest | None]]
+
+
+def to_start(pipeline: Pipeline, since: datetime, now: datetime) -> list[datetime]:
+    """Return the due times after `since` that are to be started now, in order."""
+    if pipeline.schedule is None:
+        return []
+    if pipeline.catch_up == "none":
+        since = max(since, now - _ON_TIME)
+    most = pipeline.catch_up_most if pipeline.catch_up == "all" else 1
+    return dues_between(pipeline.schedule, since, now, most)
+
+
+@dataclass(slots=True)
+class _Books:
+    """What is known of a pipeline's due times while they are dealt with."""
+
+    last_due: datetime
+    trained: dict[str, str]
+    waiting: list[Due] = field(default_factory=list)
+    opened: list[str] = field(default_factory=list)  #: runs, by this call
+    blobs: Mapping[str, Newest | None] = field(default_factory=dict)
+
+    def kept(self) -> DueTime:
+        return DueTime(
+            last_due=self.last_due,
+            trained=self.trained,
+            waiting=tuple(sorted(self.waiting, key=lambda due: due.at)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What one call for a pipeline came to."""
+
+    opened: tuple[str, ...] = ()  #: runs that are new
+    more: bool = False  #: whether there is more to open now
+
+
+@dataclass(frozen=True, slots=True)
+class DueTimes:
+    """Due times are counted from the ledger, not from ticks; run ids are derived from them.
+
+    A due time that is not done with stays in the record with the key where it goes on, so that
+    a call may stop anywhere; it takes at most `most` runs, and opens them only: no service is
+    called.
+    """
+
+    context: Context
+    asked: Asked
+    most: int = 50
+
+    def start(
+        self,
+        pipeline: Pipeline,
+        scheduled_since: datetime | None,
+        until: datetime,
+        listed: Listed,
+    ) -> Started:
+        """Open runs of the due times that have come, and of those whose data has.
+
+        Args:
+            pipeline: whose schedule it is.
+            scheduled_since: since when it has this schedule; None where that is not known.
+            until: when no further run may be opened.
+            listed: the data that was listed lately, so that a turn need not list it again.
+
+        Raises:
+            TransientError: storage does not work now; the next call goes on.
+        """
+        now, known = self.context.clock.now(), self.context.ledger.last_due(pipeline.name)
+        since = self._since(known.record if known else None, scheduled_since)
+        waiting = known.record.waiting if known else ()
+        looks = [due for due in waiting if now >= due.next_look]
+        # What was begun is ended first, so that a slow one cannot pile up all that follow.
+        dues = to_start(pipeline, since, now) if len(looks) < _MOST_BEGUN else []
+        moved = known is None or since != known.record.last_due
+        if not dues and not looks and not moved:
+            return Started()
+        books = _Books(since, dict(known.record.trained) if known else {})
+        books.waiting = [due for due in waiting if now < due.next_look]
+        if dues or looks:
+            if pipeline.name not in listed:
+                listed[pipeline.name] = self.asked.by_key(pipeline)
+            books.blobs = listed[pipeline.name]
+        # The runs first: their ids are derived from the due time, so a repetition meets them.
+        for due in [*looks, *(self._first_look(pipeline, at) for at in dues)]:
+            self._deal(pipeline, due, books, until)
+            books.last_due = max(books.last_due, due.at)
+        if books.blobs and not books.waiting:  # of past customers nothing is needed any more
+            books.trained = {k: known for k, known in books.trained.items() if k in books.blobs}
+        try:
+            self.context.ledger.put_due_times(
+                pipeline.name, books.kept(), known.etag if known else None
+            )
+        except Conflict:
+            return Started(tuple(books.opened))  # another worker was as fast
+        more = any(due.next_look <= now for due in books.waiting)
+        return Started(tuple(books.opened), more)
+
+    def _since(self, known: DueTime | None, scheduled_since: datetime | None) -> datetime:
+        """Return since when due times count: never from before there was this schedule."""
+        now = self.context.clock.now()
+        since = scheduled_since or (now - _ON_TIME if known is None else known.last_due)
+        if known is None:
+            return since
+        if known.last_due > now + _ON_TIME:
+            return now  # it was dealt with by a host whose clock was ahead
+        return max(since, known.last_due)
+
+    def _first_look(self, pipeline: Pipeline, at: datetime) -> Due:
+        waits = pipeline.wait_for_data
+        return Due(at=at, next_look=at, until=at + waits.at_most if waits else at)
+
+    def _deal(self, pipeline: Pipeline, due: Due, books: _Books, until: datetime) -> None:
+        now, most = self.context.clock.now(), self.most - len(books.opened)
+        if most <= 0 or now >= until:
+            books.waiting.append(due)
+            return
+        last_look = self._is_last_look(pipeline, due)
+        only_new = pipeline.skip_if_no_new_data or not last_look
+
+        def had(blob: BlobVersion, run_id: str) -> bool:
+            return only_new and self._had_run(pipeline, blob, run_id, due, books)
+
+        begun = self.asked.due(pipeline, due.at, Part(books.blobs, due.after, until, most), had)
+        books.opened += begun.opened
+        for run in begun.runs:
+            if run.newest is not None:
+                known = f"{_bytes_of(pipeline, run.newest)} {due.at.isoformat()}"
+                books.trained[names.digest("key", *run.key)] = known
+        counts = {
+            "opened": due.opened + len(begun.runs),
+            "without": due.without + begun.without,
+            "failed": due.failed + begun.failed,
+        }
+        due = due.model_copy(update=counts)
+        if begun.after is not None:
+            next_look = now + _SOON if begun.failed else now
+            stopped = {"after": begun.after, "next_look": next_look}
+            books.waiting.append(due.model_copy(update=stopped))
+        elif (again := self._again(pipeline, due, last_look=last_look)) is not None:
+            books.waiting.append(again)
+        elif due.without and not due.opened:
+            _tell(pipeline, due)
+
+    def _is_last_look(self, pipeline: Pipeline, due: Due) -> bool:
+        return pipeline.wait_for_data is None or self.context.clock.now() >= due.until
+
+    def _again(self, pipeline: Pipeline, due: Due, *, last_look: bool) -> Due | None:
+        """Return when to go through the keys once more; None: the due time is dealt with."""
+        now, waits = self.context.clock.now(), pipeline.wait_for_data
+        anew = {"after": "", "opened": 0, "without": 0, "failed": 0, "failing_since": None}
+        if due.failed:
+            since = due.failing_since or now
+            if now - since < _FAILING:
+                again = {**anew, "failing_since": since, "next_look": now + _AGAIN}
+                return due.model_copy(update=again)
+            what = f"pipeline {pipeline.name}: due at {due.at.isoformat()}, "
+            what += counted(due.failed, "run")
+            log.error("%s could not be opened for a day: given up", what)
+        if due.without and waits is not None and not last_look:
+            return due.model_copy(update={**anew, "next_look": min(now + waits.every, due.until)})
+        return None
+
+    def _had_run(
+        self, pipeline: Pipeline, blob: BlobVersion, run_id: str, due: Due, books: _Books
+    ) -> bool:
+        key, same = key_of(pipeline, blob.name), _bytes_of(pipeline, blob)
+        trained = books.trained.get(names.digest("key", *key), "")
+        if trained.partition(" ")[0] == same:
+            return trained != f"{same} {due.at.isoformat()}"
+        version = version_id(pipeline.name, blob)
+        entry = self.context.ledger.version(version)
+        if entry is None:
+            return self.context.ledger.in_inbox(key, pipeline.name, version)  # it will have one
+        return not entry.is_old and entry.run_id != run_id
+
+
+def _bytes_of(pipeline: Pipeline, blob: BlobVersion) -> str:
+    """Return what tells these bytes from others; a metadata write changes the ETag alone."""
+    if blob.content_md5 is None and not pipeline.trusts_size:
+        return version_id(pipeline.name, blob)
+    created, size = blob.created.isoformat(), str(blob.size)
+    return names.digest(blob.container, blob.name, created, size, blob.content_md5 or "")
+
+
+def _tell(pipeline: Pipeline, due: Due) -> None:
+    at = due.at.isoformat()
+    if pipeline.skip_if_no_new_data:
+        log.info("pipeline %s: due at %s, and there is no new data: skipped", pipeline.name, at)
+        return
+    where = pipeline.data.blob if pipeline.data else ""
+    report(
+        Event.NO_DATA,
+        f"pipeline {pipeline.name}: due at {at}, and no blob matches {where}",
+        pipeline=pipeline.name,
+    )

@@ -1,0 +1,266 @@
+"""Lists all data once a day and finds what appeared with an old time, a little in each tick.
+
+What is listed is compared with what was recorded when the pipelines were first activated, and
+with the data versions that the ledger knows. What is in neither gets its run. The first listing
+after a pipeline was activated does the recording. How far a listing is is in the ledger, so
+that any worker goes on with it. The decisions are in `shared.core.full_listing`.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from shared.core.blobs import BlobVersion
+from shared.core.config.pipeline import Pipeline
+from shared.core.full_listing import (
+    EVERY,
+    RECENT,
+    FullListing,
+    Wish,
+    next_listing,
+    short_digest,
+)
+from shared.core.full_listing import Existing as Record
+from shared.errors import BadCursor, Conflict, CorruptRecord, RelearnError
+from shared.execution.context import Context
+from shared.intake.blob_events import Intake
+from shared.intake.eligibility import version_of
+from shared.intake.existing_blobs import Budget, Existing
+from shared.intake.listed import Data, Models
+from shared.ports.ports import ETag
+from shared.telemetry import Once, log
+
+#: Calls to the storage of one tick, about.
+_CALLS: Final = 300
+#: What a page costs: the listing, the record of what exists, and how far the listing is.
+_PAGE: Final = 3
+#: What it costs to look a version up and to keep it.
+_LOOK: Final = 3
+#: So many in a row that cannot be looked up: the storage fails, and not one record.
+_FAILURES: Final = 3
+#: Unreadable records that health names.
+_SHOWN: Final = 5
+
+
+@dataclass(slots=True)
+class FullListings:
+    """The full listings of one process: of data, and of models that were put by hand.
+
+    Two processes at once are harmless: the slower one gives way.
+    """
+
+    context: Context
+    intake: Intake
+    _data: "_Listing" = field(init=False)
+    _models: "_Listing" = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with nothing known."""
+        self._data = _Listing(self.context, self.intake, Data(self.context, self.intake))
+        self._models = _Listing(self.context, self.intake, Models(self.context, self.intake))
+
+    def go_on(self, until: datetime) -> None:
+        """List for a quarter of the time at most, where that is due. Never raises RelearnError."""
+        now = self.context.clock.now()
+        quarter = now + (until - now) / 4
+        self._models.go_on(now + (until - now) / 16)
+        self._data.go_on(quarter)
+
+
+@dataclass(slots=True)
+class _Listing:
+    """One of the two."""
+
+    context: Context
+    intake: Intake
+    target: Data | Models
+    _existing: Existing | None = None
+    _rests: tuple[datetime, frozenset[str]] | None = None
+    """Until when nothing is due, while these pipelines are all that open runs."""
+    _reported: Once = field(default_factory=Once)
+
+    def go_on(self, until: datetime) -> None:
+        """List until then, where that is due. Never raises RelearnError."""
+        if self._is_at_rest(self.context.clock.now()):
+            return
+        try:
+            self._go_on(Budget(self.context, _CALLS, until))
+        except Conflict:
+            self._existing = None  # another worker lists
+        except CorruptRecord as exc:
+            if self._reported.first(str(exc)):
+                log.error("%s with an old time are not found: %s", self.target.what, exc)
+        except RelearnError as exc:
+            log.warning("the full listing of %s goes on later: %s", self.target.what, exc)
+
+    def _is_at_rest(self, now: datetime) -> bool:
+        if self._rests is None:
+            return False
+        until, known = self._rests
+        opening, silent = self._in_file()
+        return now < until and opening <= known and known.isdisjoint(silent)
+
+    def _in_file(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the pipelines that open runs here, and the others."""
+        opening = frozenset(self.target.opening())
+        return opening, frozenset(self.intake.catalogue.names()) - opening
+
+    def _go_on(self, budget: Budget) -> None:
+        self._rests = None
+        self.intake.activate()
+        now = self.context.clock.now()
+        stored = self.context.ledger.full_listing(models=self.target.models)
+        known = stored.record if stored else None
+        state = next_listing(known, self._wish(), now)
+        if state is None:
+            due = known.due_at() if known else now + EVERY
+            self._rests = due, frozenset(known.covered if known else ())
+            return
+        etag = stored.etag if stored else None
+        if etag is None or state is not known:
+            etag = self._put(state, etag)
+        self._list(state, etag, budget)
+
+    def _put(self, state: FullListing, etag: ETag | None) -> ETag:
+        return self.context.ledger.put_full_listing(state, etag, models=self.target.models)
+
+    def _wish(self) -> Wish:
+        activated = set()
+        opening, silent = self._in_file()
+        for name in opening:
+            with suppress(CorruptRecord):  # reported by `activate`
+                self.intake.active_since(name)
+                activated.add(name)
+        last_good = self.intake.last_good
+        return Wish(
+            place=self.target.place,
+            activated=frozenset(activated),
+            silent=silent,
+            sure=not (last_good.incomplete or last_good.lacking),
+            keep=self.context.limits.keep,
+        )
+
+    def _list(self, state: FullListing, etag: ETag, budget: Budget) -> None:
+        existing = self._existing
+        if existing is None or not existing.is_for(state):
+            existing = self._existing = Existing(self.context, state, self.target.models)
+        if not existing.load(budget):
+            return
+        if existing.gone:
+            log.warning(
+                "records of existing blobs are gone: the blobs are recorded anew, and what "
+                "appeared with an old time since the last full listing counts as existing"
+            )
+            self._put(state.without(existing.gone), etag)
+            self._existing = None
+            return
+        named = tuple(sorted(existing.unreadable))[:_SHOWN]
+        state = state.model_copy(update={"damaged": named})
+        while not budget.is_spent:
+            step = _Step(self.context, self.target, existing, budget)
+            state = step.taken(state)
+            etag = self._put(state, etag)
+            if state.complete:
+                self._existing = None
+                if state.found:
+                    log.warning("%d %s appeared with an old time", state.found, self.target.what)
+                return
+            if step.failures >= _FAILURES:
+                return
+
+
+@dataclass(slots=True)
+class _Step:
+    """What is done between two writes of the state: one page, or as much as there is time for."""
+
+    context: Context
+    target: Data | Models
+    existing: Existing
+    budget: Budget
+    failures: int = 0  #: in a row
+
+    def taken(self, state: FullListing) -> FullListing:
+        """Return how far the listing is then. Raises as storage does."""
+        self.budget.spend(_PAGE)
+        try:
+            page = self.target.page(state.cursor)
+        except BadCursor:
+            log.info("the full listing begins again: its cursor is not taken")
+            return state.model_copy(update={"cursor": None, "looked_at": "", "listed": 0})
+        state, whole = self._looked_through(state, page.items)
+        if not whole:
+            return state
+        state = self._recorded(state, page.items)
+        state = state.model_copy(update={"listed": state.listed + len(page.items)})
+        return state.after_page(page.cursor, self.context.clock.now())
+
+    def _looked_through(
+        self, state: FullListing, blobs: Sequence[BlobVersion]
+    ) -> tuple[FullListing, bool]:
+        """Have what appeared on a page trained on; whether there was time for all of it."""
+        latest = self.context.clock.now() - RECENT
+        start = next((at for at, one in enumerate(blobs, 1) if one.name == state.looked_at), 0)
+        found, failed, last = state.found, state.failed, state.looked_at
+        whole = True
+        for blob in blobs[start:]:
+            takers = list(self._takers(state, blob)) if blob.modified <= latest else []
+            for pipeline in takers:
+                if self.failures >= _FAILURES or not self.budget.spend(_LOOK):
+                    whole = False
+                    break
+                outcome = self._appeared(pipeline, blob)
+                found, failed = found + (outcome is True), failed + (outcome is None)
+            if not whole:
+                break
+            last = blob.name
+        changes = {"found": found, "failed": failed, "looked_at": last}
+        return state.model_copy(update=changes), whole
+
+    def _takers(self, state: FullListing, blob: BlobVersion) -> Iterator[Pipeline]:
+        """Yield the pipelines for which a blob is in no record, and did not exist before them."""
+        first = None
+        asked = False
+        blind = min(self.existing.unreadable.values(), default=None)
+        for pipeline in self.target.wanting(blob.name):
+            covered = state.covered.get(pipeline.name)
+            if covered is None or (blind is not None and covered.generation >= blind):
+                continue  # who cannot know what existed opens no run
+            if not asked:
+                first = self.existing.recorded_in(short_digest(blob.name, blob.etag))
+                asked = True
+            if first is not None and first <= covered.generation and blob.modified < covered.since:
+                continue
+            if not self.existing.has_version(version_of(pipeline, blob)):
+                yield pipeline
+
+    def _appeared(self, pipeline: Pipeline, blob: BlobVersion) -> bool | None:
+        """Have a version trained on; whether it is new. None: it cannot be looked up now."""
+        try:
+            found = self.target.appeared(pipeline, blob)
+        except CorruptRecord as exc:
+            log.error("blob %s: %s", blob.path, exc)  # it is known, and to be mended
+            return False
+        except RelearnError as exc:
+            self.failures += 1
+            log.warning("blob %s cannot be looked up now: %s", blob.path, exc)
+            return None
+        self.failures = 0
+        return found
+
+    def _recorded(self, state: FullListing, blobs: Sequence[BlobVersion]) -> FullListing:
+        """Record what exists on a page, where a pipeline was activated since the last time."""
+        if state.generation is None:
+            return state
+        began = state.started_at.replace(microsecond=0)  # as the storage dates blobs
+        old = (blob for blob in blobs if blob.modified < began)
+        digests = {short_digest(blob.name, blob.etag) for blob in old}
+        new = [one for one in digests if self.existing.recorded_in(one) is None]
+        if not new:
+            return state
+        number = state.pages + 1
+        self.context.ledger.add_existing(
+            state.generation, number, Record.of(new), models=self.target.models
+        )
+        return state.model_copy(update={"pages": number})

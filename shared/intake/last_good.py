@@ -1,0 +1,388 @@
+"""Keeps the last good configuration of each pipeline, and has those with an error go on by it.
+
+What is sound in the file is stored in the ledger, once for each change. A pipeline with an
+error is served by what was stored, also after a restart; where the file as a whole cannot be
+read, all of them are.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from threading import Lock
+from typing import Final
+
+from shared.core import names
+from shared.core.config.configuration import Configuration
+from shared.core.config.pipeline import PIPELINE_NAME, Pipeline
+from shared.core.config.problems import Problem
+from shared.errors import ConfigError, Conflict, CorruptRecord, RelearnError, TransientError
+from shared.execution.context import Context
+from shared.ledger.records import KeptConfiguration
+from shared.ports.ports import ETag, Listed
+from shared.telemetry import log
+
+_TRIES: Final = 5
+#: How often a process makes sure of what is stored: one with another file may have changed it.
+_EVERY: Final = timedelta(minutes=10)
+_PREFIX: Final = "configurations/"
+#: Pipelines that one line names.
+_SHOWN: Final = 20
+
+
+class PipelineInError(ConfigError):
+    """A pipeline has an error, and no earlier configuration to go on by."""
+
+
+class Served(Mapping[str, Pipeline]):
+    """The pipelines that runs are opened for now. It may grow; whoever iterates sees one state."""
+
+    def __init__(self, pipelines: Mapping[str, Pipeline]) -> None:
+        self._now = dict(pipelines)
+
+    def __getitem__(self, name: str) -> Pipeline:
+        return self._now[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._now))
+
+    def __len__(self) -> int:
+        return len(self._now)
+
+    def adopt(self, pipeline: Pipeline) -> None:
+        """Serve a pipeline by a configuration of before."""
+        self._now = {**self._now, pipeline.name: pipeline}
+
+    def replace(self, pipelines: Mapping[str, Pipeline]) -> None:
+        """Serve these pipelines from now on, and no others."""
+        self._now = dict(pipelines)
+
+
+class LastGood:
+    """What one process knows of the configurations in the ledger. Safe for several threads.
+
+    Args:
+        context: the world.
+        configuration: what the pipelines file says.
+        started_at: when this process began, by its own clock; a schedule that is new counts from
+            then.
+    """
+
+    def __init__(
+        self, context: Context, configuration: Configuration, started_at: datetime
+    ) -> None:
+        self._context = context
+        self._file = configuration
+        self._started_at = started_at
+        self._lock = Lock()
+        self.served: Final = Served(configuration.pipelines)
+        #: In the order of the next look: what cannot be read now does not keep the others.
+        self._unread = [n for n in configuration.broken if re.fullmatch(PIPELINE_NAME, n)]
+        self._unlisted = not configuration.readable
+        self._keep_at: datetime | None = None  #: when to make sure of it again; None: at once
+        self._since: dict[str, datetime | None] = {}  #: None: the record is not understood
+        self._adopted: dict[str, KeptConfiguration] = {}
+        self._damaged: set[str] = set()
+        #: Since when a pipeline, or its schedule, is in a file that was changed meanwhile.
+        self._new_since: dict[str, datetime] = {}
+
+    @property
+    def file(self) -> Configuration:
+        """What the pipelines file said when it was read last."""
+        return self._file
+
+    def take(self, configuration: Configuration, at: datetime) -> None:
+        """Go by a pipelines file that was changed while the app runs.
+
+        What is sound in it is used at once. A pipeline with an error goes on by what is stored,
+        and until that is read by what this process knows of it; of a file that cannot be read
+        all of them do.
+
+        Args:
+            configuration: what the file says now.
+            at: when it was changed, by the clock of this process; a new schedule counts from then.
+        """
+        with self._lock:
+            served, broken = dict(self.served), configuration.broken
+            for name, pipeline in configuration.pipelines.items():
+                known = served.get(name)
+                if known is None or known.schedule != pipeline.schedule:
+                    self._since.pop(name, None)
+                    self._new_since[name] = at
+            stays = served if not configuration.readable else broken
+            self._adopted = {n: one for n, one in self._adopted.items() if n in stays}
+            self._damaged &= set(stays)
+            unknown = [n for n in broken if n not in self._adopted and n not in self._damaged]
+            self._unread = [n for n in unknown if re.fullmatch(PIPELINE_NAME, n)]
+            self._unlisted = not configuration.readable
+            self._file = configuration
+            kept = {name: one for name, one in served.items() if name in stays}
+            self.served.replace({**kept, **configuration.pipelines})
+            self._keep_at = None
+
+    def refresh(self) -> None:
+        """Read what is to be used, and store what is sound; then a listing at times is all."""
+        self.load()
+        self.keep()
+
+    # Pipelines with an error
+
+    def load(self) -> None:
+        """Read the configurations that pipelines with an error go on by.
+
+        Costs nothing where there are none, or once they are read. Where the ledger does not work
+        now, the next call goes on. Nothing is written.
+        """
+        if not self._unread and not self._unlisted:
+            return
+        with self._lock:
+            try:
+                self._load()
+            except RelearnError as exc:
+                log.warning("the last good configurations cannot be read now: %s", exc)
+
+    def _load(self) -> None:
+        if self._unlisted:
+            listed = self._context.ledger.configurations()
+            self._unread = [item.name.removeprefix(_PREFIX) for item in listed]
+            self._unlisted = False
+        for name in tuple(self._unread):
+            try:
+                self._adopt(name)
+            except RelearnError:
+                self._unread.append(self._unread.pop(0))
+                raise
+            self._unread.pop(0)
+
+    def _adopt(self, name: str) -> None:
+        try:
+            stored = self._context.ledger.configuration(name)
+        except CorruptRecord as exc:
+            log.error("pipeline %s: %s", name, exc)
+            self._damaged.add(name)
+            return
+        kept = stored.record if stored else self._known_here(name)
+        if kept is None:
+            log.error("pipeline %s has an error and no earlier configuration", name)
+            return
+        if kept.pipeline.name != name:  # somebody copied it: it must not take the other's place
+            log.error("configurations/%s is of another pipeline: it was left untouched", name)
+            self._damaged.add(name)
+            return
+        self._since[name] = kept.scheduled_since
+        self._adopted[name] = kept
+        self.served.adopt(kept.pipeline)
+        at = kept.recorded_at.isoformat(timespec="seconds")
+        log.warning("pipeline %s goes on by its last good configuration, of %s", name, at)
+
+    def _known_here(self, name: str) -> KeptConfiguration | None:
+        """Return what this process used before the file was changed, and could not store."""
+        pipeline, now = self.served.get(name), self._context.clock.now()
+        if pipeline is None:
+            return None
+        since = self._since.get(name) or now
+        return KeptConfiguration(pipeline=pipeline, recorded_at=now, scheduled_since=since)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether there are pipelines of which nobody knows yet what they go on by."""
+        return bool(self._unread) or self._unlisted
+
+    @property
+    def lacking(self) -> bool:
+        """Whether the file has an error, and a pipeline may have nothing to go on by."""
+        return not self._file.readable or bool(self._file.broken.keys() - self.served.keys())
+
+    def removed(self, name: str) -> bool:
+        """Whether somebody took a pipeline out of the file; never while nobody can say."""
+        listed = name in self._file.pipelines or name in self._file.broken
+        return self._file.readable and not listed
+
+    def require(self, name: str) -> None:
+        """Say why a pipeline is not served; return where the file simply has none of this name.
+
+        Raises:
+            TransientError: it has an error, and the ledger does not work now.
+            PipelineInError: it has an error, and there is no earlier configuration to go on by.
+        """
+        self.load()
+        if name in self.served:
+            return
+        if name in self._unread or self._unlisted:
+            raise TransientError(f"the last good configuration of {name} cannot be read now")
+        if name in self._file.broken:
+            raise PipelineInError(_listed(name, self._file.broken[name]))
+        if not self._file.readable:
+            raise PipelineInError(_listed(name, self._file.problems))
+
+    def require_any(self) -> None:
+        """Say why no pipeline is served; return where some are, or where nothing is wrong.
+
+        Raises:
+            TransientError: the file has errors, and the ledger does not work now.
+            PipelineInError: the file has errors, and there is no earlier configuration.
+        """
+        self.load()
+        if self.served or not self._file.problems:
+            return
+        if self.incomplete:
+            raise TransientError("the last good configurations cannot be read now: ask again")
+        listed = "; ".join(map(str, self._file.problems[:_SHOWN]))
+        left = len(self._file.problems) - _SHOWN
+        more = f"; and {left} more: GET /api/health/details lists them all" if left > 0 else ""
+        raise PipelineInError(
+            f"no pipeline can be used: the pipelines file has errors, and no earlier configuration "
+            f"is stored to go on by. Correct it: {listed}{more}"
+        )
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the file, and what each pipeline with an error goes on by."""
+        if not self._file.problems:
+            return []
+        return [str(one) for one in (*self._file.problems, *self.notes())]
+
+    def notes(self) -> tuple[Problem, ...]:
+        """Return what each pipeline with an error goes on by, for health."""
+        if not self._file.readable:
+            return (self._note_of_all(),)
+        return tuple(self._note(name) for name in self._file.broken)
+
+    def _note(self, name: str) -> Problem:
+        where = f"pipelines.{name[: _SHOWN * 2]}"
+        if (kept := self._adopted.get(name)) is not None:
+            shown = kept.recorded_at.isoformat(timespec="seconds")
+            return Problem(where, f"goes on by its last good configuration, of {shown}")
+        if name in self._damaged:
+            cure = "deploy the version that wrote it, or correct the pipeline"
+            return Problem(where, "its last good configuration is not understood: no runs", cure)
+        if name in self._unread:
+            return Problem(where, "its last good configuration was not read yet")
+        return Problem(where, "has no earlier configuration, and opens no runs until corrected")
+
+    def _note_of_all(self) -> Problem:
+        known = sorted(self._adopted)
+        more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+        if self.incomplete:
+            return Problem("pipelines", "the last good configurations were not all read yet")
+        if not known:
+            return Problem("pipelines", "there is no earlier configuration: no runs are opened")
+        shown = ", ".join(known[:_SHOWN]) + more
+        return Problem("pipelines", f"go on by their last good configuration: {shown}")
+
+    # Pipelines without
+
+    def keep(self) -> None:
+        """Store what is sound, as far as it changed, and forget what the file has no more.
+
+        Costs one listing every ten minutes: while two versions of the file are in use side by
+        side, each takes the other's pipelines for removed, and the one that stays is right. What
+        cannot be stored now is left to the next call.
+        """
+        now = self._context.clock.now()
+        if self._keep_at is not None and self._keep_at - _EVERY <= now < self._keep_at:
+            return
+        with self._lock:
+            try:
+                if self._kept():
+                    self._keep_at = now + _EVERY
+            except RelearnError as exc:
+                log.warning("the configurations cannot be stored now: %s", exc)
+
+    def _kept(self) -> bool:
+        """Whether everything is stored as it should be."""
+        listed = {
+            item.name.removeprefix(_PREFIX): item for item in self._context.ledger.configurations()
+        }
+        done = True
+        for name, pipeline in self._file.pipelines.items():
+            try:
+                self._keep(pipeline, listed.get(name))
+            except CorruptRecord as exc:
+                log.error("pipeline %s: %s", name, exc)  # it goes on by the file
+                self._since[name] = None
+            except RelearnError as exc:
+                log.warning("the configuration of %s cannot be stored now: %s", name, exc)
+                done = False
+        for name, kept in self._adopted.items():
+            if name not in listed:  # a process with another file took it for removed
+                self._put(kept, _digest(kept.pipeline), None)
+        return self._forget(listed) and done
+
+    def _keep(self, pipeline: Pipeline, listed: Listed | None) -> None:
+        digest = _digest(pipeline)
+        since = _since(listed, digest)
+        for _ in range(_TRIES):
+            if since is not None:
+                break
+            stored = self._context.ledger.configuration(pipeline.name)
+            if stored is not None and _digest(stored.record.pipeline) == digest:
+                since = stored.record.scheduled_since
+                break
+            now = self._context.clock.now()
+            new_since = self._new_since.get(pipeline.name, self._started_at)
+            started = min(now, self._context.storage_time(new_since))
+            since_start = self._since.get(pipeline.name) or started
+            kept = KeptConfiguration(
+                pipeline=pipeline, recorded_at=now, scheduled_since=since_start
+            )
+            if stored is not None and stored.record.pipeline.schedule == pipeline.schedule:
+                known = {"scheduled_since": stored.record.scheduled_since}
+                kept = kept.model_copy(update=known)
+            # Known from now on, even if it cannot be stored.
+            self._since[pipeline.name] = kept.scheduled_since
+            if self._put(kept, digest, stored.etag if stored else None):
+                return
+        if since is None:
+            raise Conflict("it keeps changing")
+        self._since[pipeline.name] = since
+
+    def _put(self, kept: KeptConfiguration, digest: str, expected: ETag | None) -> bool:
+        hints = {"digest": digest, "since": kept.scheduled_since.isoformat()}
+        try:
+            self._context.ledger.put_configuration(kept, hints, expected)
+        except Conflict:
+            return False  # another worker stored one: look again
+        return True
+
+    def _forget(self, listed: Mapping[str, Listed]) -> bool:
+        if not self._file.readable:
+            return True
+        for name, item in listed.items():
+            if name in self._file.pipelines or name in self._file.broken:
+                continue
+            try:
+                self._context.ledger.forget(item)
+            except RelearnError as exc:
+                log.warning("the configuration of %s is not forgotten yet: %s", name, exc)
+                return False
+            log.info("pipeline %s is not in the file any more", name)
+        return True
+
+    def scheduled_since(self, pipeline: str) -> datetime | None:
+        """Return since when a pipeline has its schedule; None where no record can tell.
+
+        Raises:
+            TransientError: the ledger does not work now.
+        """
+        if pipeline not in self._since:
+            raise TransientError(f"the configuration of {pipeline} was not stored yet")
+        return self._since[pipeline]
+
+
+def _digest(pipeline: Pipeline) -> str:
+    return names.digest("configuration", pipeline.model_dump_json())
+
+
+def _since(listed: Listed | None, digest: str) -> datetime | None:
+    """Return since when the schedule is there, where the metadata say that nothing changed."""
+    if listed is None or listed.metadata.get("digest") != digest:
+        return None
+    try:
+        since = datetime.fromisoformat(listed.metadata.get("since", ""))
+    except ValueError:
+        return None
+    return since if since.tzinfo else None
+
+
+def _listed(name: str, problems: tuple[Problem, ...]) -> str:
+    listed = "; ".join(map(str, problems))
+    return f"pipeline {name} has an error and no earlier configuration to go on by: {listed}"

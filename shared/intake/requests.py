@@ -1,0 +1,237 @@
+"""Opens the runs that no event asks for: those of due times, and those of people."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from shared.core import names
+from shared.core.blobs import BlobVersion
+from shared.core.config.keys import key_of
+from shared.core.config.pattern import literal_prefix
+from shared.core.config.pipeline import Pipeline
+from shared.core.config.types import Scalar
+from shared.core.run.parameters import asked_parameters
+from shared.core.run.record import Origin, Phase, Run
+from shared.core.versions import Newest
+from shared.errors import CorruptRecord, IdUsed, PermanentError, RelearnError
+from shared.execution.context import Context
+from shared.execution.first_recorded import FirstRecorded
+from shared.execution.run_factory import Opening, captured
+from shared.ledger.open_markers import hints_of
+from shared.telemetry import log
+
+#: So many keys in a row whose runs cannot be opened: the storage fails, and not one record.
+_FAILURES: Final = 3
+#: The key of a due time that takes no data.
+_ONLY: Final = "all"
+
+
+class RequestClash(PermanentError):  # noqa: N818 -- it names what was met
+    """An idempotency key was used before, for another request."""
+
+
+class NoSuchData(PermanentError):  # noqa: N818 -- it names what was met
+    """A manual run names data that is not there or that no pipeline wants."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManualRequest:
+    """What a person asks for over HTTP."""
+
+    data: str | None = None  #: blob name inside the data container; None: the newest that matches
+    parameters: Mapping[str, Scalar] = field(default_factory=dict)
+
+    def digest(self) -> str:
+        """Return what tells this request from another one under the same key."""
+        return names.digest(json.dumps([self.data, dict(self.parameters)], sort_keys=True))
+
+
+#: Whether a blob had its run, where the run of this id does not count.
+Had = Callable[[BlobVersion, str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which part of a due time is dealt with by one call."""
+
+    blobs: Mapping[str, Newest | None]  #: what each key's run trains on, as `by_key` found it
+    after: str  #: the key where the call before stopped; empty: from the first one on
+    until: datetime  #: when no further run may be opened
+    most: int  #: how many runs may be opened
+
+
+@dataclass(slots=True)
+class Begun:
+    """What a due time came to, as far as one call got."""
+
+    runs: list[Run] = field(default_factory=list)  #: that it has, those of earlier calls too
+    opened: list[str] = field(default_factory=list)  #: runs that are new
+    without: int = 0  #: keys without data of their own for it
+    failed: int = 0  #: keys whose run could not be opened now
+    after: str | None = None  #: where the next call goes on; None: every key was dealt with
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Each due time, and each request, has its runs at most once."""
+
+    context: Context
+    opening: Opening
+
+    def newest_data(self, pipeline: Pipeline) -> list[BlobVersion]:
+        """Return the newest blob that matches the pipeline, one for each key; often only one."""
+        return [newest.blob for newest in self._newest(pipeline)]
+
+    def _newest(self, pipeline: Pipeline) -> list[Newest]:
+        """Return the newest blob of each key, and what shares its Last-Modified."""
+        if pipeline.data is None:
+            return []
+        container, prefix = self.context.data_container, literal_prefix(pipeline.data.blob)
+        newest: dict[tuple[str, ...], list[BlobVersion]] = {}
+        for blob in self.context.data.listing(container, prefix):
+            tokens = captured(pipeline, blob.name)
+            if tokens is None or blob.size < pipeline.data.least:
+                continue
+            key = tuple(tokens[token] for token in pipeline.key_tokens)
+            known = newest.setdefault(key, [blob])
+            if blob.modified > known[0].modified:
+                newest[key] = [blob]
+            elif blob.modified == known[0].modified and blob is not known[0]:
+                known.append(blob)
+        recorded = FirstRecorded(self.context, pipeline)
+        return [recorded.newest(tied) for tied in newest.values()]
+
+    def due(self, pipeline: Pipeline, due: datetime, part: Part, had: Had) -> Begun:
+        """Open runs of one due time, one for each key; each due time has them once.
+
+        Nothing is sent to a service: the runs are stored, and whoever polls drives them. A key
+        whose records cannot be read is reported and passed over.
+
+        Args:
+            pipeline: whose schedule it is.
+            due: the due time.
+            part: where to begin, and how far to go.
+            had: tells of a blob whether a run was opened for it before, by another cause.
+
+        """
+        begun, failures = Begun(), 0
+        blobs, last = part.blobs, part.after
+        for key in sorted(key for key in blobs if key > part.after):
+            if self.context.clock.now() >= part.until or len(begun.opened) >= part.most:
+                begun.after = last
+                return begun
+            try:
+                self._due(pipeline, due, blobs[key], had, begun)
+            except (CorruptRecord, IdUsed) as exc:
+                log.error("pipeline %s: due at %s, no run for one key: %s", pipeline.name, due, exc)
+            except RelearnError as exc:
+                begun.failed, failures = begun.failed + 1, failures + 1
+                log.warning("pipeline %s: due at %s, a run must wait: %s", pipeline.name, due, exc)
+            else:
+                failures = 0
+            last = key
+            if failures >= _FAILURES:  # it is the storage, and not one key: later
+                begun.after = last
+                return begun
+        if not blobs:
+            begun.without = 1
+        return begun
+
+    def by_key(self, pipeline: Pipeline) -> dict[str, Newest | None]:
+        """Return what a due time trains on now, by a name of its key that sorts.
+
+        Raises:
+            TransientError: the data cannot be listed now.
+        """
+        if pipeline.data is None:
+            return {_ONLY: None}
+        found = self._newest(pipeline)
+        return {names.digest("key", *key_of(pipeline, one.blob.name)): one for one in found}
+
+    def _due_run_id(self, pipeline: Pipeline, due: datetime, blob: BlobVersion | None) -> str:
+        tokens = (captured(pipeline, blob.name) if blob else None) or {}
+        key = [tokens[token] for token in pipeline.key_tokens]
+        return names.run_id(pipeline.name, "schedule", *key, due.isoformat())
+
+    def _due(
+        self, pipeline: Pipeline, due: datetime, newest: Newest | None, had: Had, begun: Begun
+    ) -> None:
+        blob = newest.blob if newest else None
+        run_id = self._due_run_id(pipeline, due, blob)
+        if (known := self.context.ledger.run(run_id)) is not None:
+            begun.runs.append(known.record)  # by an earlier call, or by another worker
+            return
+        if blob is not None and had(blob, run_id):
+            begun.without += 1
+            return
+        run = self._new(pipeline, run_id, newest, Origin.SCHEDULE, f"due {due.isoformat()}")
+        self.context.ledger.mark_open(run_id, hints_of(run))
+        begun.runs.append(self.opening.store(run))
+        begun.opened.append(run_id)
+
+    def requested(self, pipeline: Pipeline, key: str, request: ManualRequest) -> Run:
+        """Open the run of one request; the same key again returns the same run.
+
+        Raises:
+            RequestClash: the key stands for another request, or for a run that was removed.
+            NoSuchData: the data is not there or does not match the pipeline.
+        """
+        run_id = names.run_id(pipeline.name, "manual", key)
+        known = self.context.ledger.run(run_id)
+        if known is not None:
+            return _same_request(known.record, request)
+        if self.context.ledger.is_used(run_id):
+            raise RequestClash(
+                f"this Idempotency-Key was used before, and the record of its run {run_id} was "
+                "removed: use another key"
+            )
+        newest = self._requested(pipeline, request)
+        self.context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED})
+        run = self._new(pipeline, run_id, newest, Origin.MANUAL, "requested over HTTP")
+        parameters = {**run.parameters, **asked_parameters(request.parameters)}
+        asked = {"request": request.digest(), "parameters": parameters}
+        return _same_request(self.opening.begin(run.model_copy(update=asked)), request)
+
+    def _new(
+        self, pipeline: Pipeline, run_id: str, newest: Newest | None, origin: Origin, cause: str
+    ) -> Run:
+        """Return the record of a run on one blob, or on none of ours, as it begins."""
+        # When it was first recorded is looked up where that matters: at a tie (`FirstRecorded`).
+        blobs = [newest.blob] if newest else []
+        tied = newest.tied if newest else ()
+        return self.opening.new(pipeline, run_id, blobs, origin, cause, tied=tied)
+
+    def _requested(self, pipeline: Pipeline, request: ManualRequest) -> Newest | None:
+        if pipeline.data is None:
+            if request.data is not None:
+                raise NoSuchData(f"pipeline {pipeline.name} takes no data: leave `data` out")
+            return None
+        if request.data is None:
+            newest = self._newest(pipeline)
+            if not newest:
+                raise NoSuchData(f"no blob matches {pipeline.data.blob}")
+            return self._newest_of_keys(pipeline, newest)
+        if captured(pipeline, request.data) is None:
+            raise NoSuchData(f"{request.data!r} does not match {pipeline.data.blob}")
+        blob = self.context.data.head(self.context.data_container, request.data)
+        if blob is None:
+            raise NoSuchData(f"there is no blob {request.data!r} in the training data container")
+        if blob.size < pipeline.data.least:
+            raise NoSuchData(f"{request.data!r} is smaller than min_size")
+        return Newest(blob)
+
+    def _newest_of_keys(self, pipeline: Pipeline, newest: Sequence[Newest]) -> Newest:
+        """Return the newest of what is the newest of each key."""
+        last = max(one.blob.modified for one in newest)
+        there = [one for one in newest if one.blob.modified == last]
+        return FirstRecorded(self.context, pipeline).newest(
+            [blob for one in there for blob in (one.blob, *one.tied)]
+        )
+
+
+def _same_request(run: Run, request: ManualRequest) -> Run:
+    if run.request != request.digest():
+        raise RequestClash("this Idempotency-Key was used for another request before")
+    return run

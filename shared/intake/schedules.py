@@ -1,0 +1,75 @@
+"""Goes through the pipelines with a schedule in turn, so that none waits for all runs of another.
+
+Each call opens a part of what one pipeline has to open; then it is the turn of the next one.
+Where time runs out the ledger keeps whose turn it is, so that any worker goes on there.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.core.config.pipeline import Pipeline
+from shared.errors import CorruptRecord, RelearnError
+from shared.execution.context import Context
+from shared.intake.blob_events import Intake
+from shared.intake.due_times import DueTimes, Listed, Started
+from shared.ledger.records import Rotation, Stored
+from shared.telemetry import log
+
+
+@dataclass(frozen=True, slots=True)
+class Schedules:
+    """The due times of all pipelines. Safe for any number of workers at once."""
+
+    context: Context
+    intake: Intake
+    due_times: DueTimes
+
+    def open_due(self, until: datetime) -> list[str]:
+        """Open the runs whose due times have come, and return their ids; none is driven.
+
+        Args:
+            until: when no further run may be opened.
+        """
+        pipelines = sorted(self.intake.catalogue.scheduled(), key=lambda one: one.name)
+        if not pipelines:
+            return []
+        stored = self._rotation()
+        first = stored.record.first if stored else ""
+        at = next((at for at, one in enumerate(pipelines) if one.name >= first), 0)
+        turns = deque(pipelines[at:] + pipelines[:at])
+        opened: list[str] = []
+        listed: Listed = {}
+        while turns and self.context.clock.now() < until:
+            pipeline = turns.popleft()
+            started = self._start(pipeline, until, listed)
+            opened += started.opened
+            if started.more:
+                turns.append(pipeline)
+        following = turns[0].name if turns else ""
+        if following != first:
+            self._keep(following, stored)
+        return opened
+
+    def _start(self, pipeline: Pipeline, until: datetime, listed: Listed) -> Started:
+        try:
+            since = self.intake.scheduled_since(pipeline.name)
+            return self.due_times.start(pipeline, since, until, listed)
+        except RelearnError as exc:
+            log.error("pipeline %s: its schedule must wait: %s", pipeline.name, exc)
+            return Started()
+
+    def _rotation(self) -> Stored[Rotation] | None:
+        try:
+            return self.context.ledger.rotation()
+        except CorruptRecord as exc:
+            log.error("%s", exc)  # it only says who is first
+        except RelearnError as exc:
+            log.warning("it is not known whose due times are first: %s", exc)
+        return None
+
+    def _keep(self, first: str, stored: Stored[Rotation] | None) -> None:
+        try:
+            self.context.ledger.put_rotation(first, stored.etag if stored else None)
+        except RelearnError as exc:
+            log.warning("whose due times are first is not kept: %s", exc)

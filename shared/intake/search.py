@@ -1,0 +1,293 @@
+"""Finds the blobs that no event announced, page by page and a little in each tick.
+
+There are two searches: for training data, and for models that were put by hand. Candidates are
+blobs that changed since the last completed search began, less a margin; only those are looked
+up. How far a search got is in the ledger, so that any worker goes on with it. What cannot be
+looked up is remembered by its name and tried again alone.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.core.blobs import BlobVersion
+from shared.errors import (
+    BadCursor,
+    Conflict,
+    CorruptRecord,
+    RelearnError,
+)
+from shared.execution.context import Context
+from shared.intake.blob_events import Intake
+from shared.ledger.records import Stored, SweepState
+from shared.ports.ports import ETag, Page
+from shared.telemetry import Once, log
+
+#: What changed this long before a sweep is looked at again: clocks differ, listings lag.
+_MARGIN: Final = timedelta(minutes=15)
+#: The event of a younger blob may be on its way; the next sweep looks, should it not come.
+_UNDER_WAY: Final = timedelta(minutes=5)
+#: Names that are remembered; of these a record is in the ledger, which somebody has to mend.
+_MOST_UNREAD: Final = 200
+#: So many blobs in a row that cannot be looked up: the storage fails, and not one record.
+_FAILURES: Final = 3
+_NONE: Final = ETag("")
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """One of the two searches: what it lists, and what it does with what it finds."""
+
+    what: str
+    read: Callable[[], Stored[SweepState] | None]
+    put: Callable[[SweepState, ETag | None], ETag]
+    page: Callable[[str | None], Page[BlobVersion]]
+    head: Callable[[str], BlobVersion | None]
+    met: Callable[[BlobVersion], bool]
+    from_start: Callable[[], bool]  #: whether everything is to be looked at, whatever its age
+    ended: Callable[[SweepState], None]
+    under_way: timedelta  #: what is younger is left to its event
+
+
+@dataclass(slots=True)
+class Sweep:
+    """The search of one process. Two at once are harmless: the slower one gives way.
+
+    Should the record of a search be unreadable, each process searches by itself, and keeps how
+    far it got for as long as it runs.
+    """
+
+    context: Context
+    intake: Intake
+    _own: dict[str, SweepState] = field(default_factory=dict)
+    _reported: Once = field(default_factory=Once)
+
+    def go_on(self, until: datetime) -> None:
+        """Search for as long as there is time, and begin anew when it is due.
+
+        Models are searched first, for a quarter of the time at most.
+
+        Raises:
+            TransientError: storage does not work now.
+        """
+        self.intake.activate()
+        now = self.context.clock.now()
+        try:
+            self._go_on(self._for_models(), now + (until - now) / 4)
+        except RelearnError as exc:
+            log.warning("models under promote/ cannot be looked for now: %s", exc)
+        now = self.context.clock.now()
+        self.intake.backfill.newest(now + (until - now) / 2)
+        self._go_on(self._for_data(), until)
+
+    def want(self, since: datetime) -> None:
+        """Have both searches look again at once for what changed since then.
+
+        For after a change of the pipelines file: events that came before found other pipelines.
+
+        Args:
+            since: a moment by the storage's clock.
+
+        Raises:
+            Conflict, TransientError, OutcomeUnknown: the ledger does not work now; call again.
+        """
+        for search in (self._for_data(), self._for_models()):
+            try:
+                stored = search.read()
+            except CorruptRecord:
+                continue  # each process searches by itself
+            if stored is None:  # the first search looks at everything
+                search.put(SweepState(started_at=self.context.clock.now(), at_once=True), None)
+                continue
+            wanted = min(since, stored.record.wanted_from or since)
+            search.put(stored.record.model_copy(update={"wanted_from": wanted}), stored.etag)
+
+    def _for_data(self) -> _Search:
+        data, container = self.context.data, self.context.data_container
+        return _Search(
+            what="data versions",
+            read=self.context.ledger.sweep,
+            put=self.context.ledger.put_sweep,
+            page=lambda cursor: data.page(container, cursor),
+            head=lambda name: data.head(container, name),
+            met=self.intake.met,
+            from_start=self.intake.backfill.wanted,
+            ended=self._data_searched,
+            under_way=_UNDER_WAY,
+        )
+
+    def _for_models(self) -> _Search:
+        models, container = self.context.models, self.context.models_container
+        return _Search(
+            what="models put by hand",
+            read=self.context.ledger.sweep_of_models,
+            put=self.context.ledger.put_sweep_of_models,
+            page=lambda cursor: models.page(container, cursor, "promote/"),
+            head=lambda name: models.head(container, name),
+            met=self.intake.model_met,
+            from_start=lambda: False,
+            ended=lambda _: None,
+            under_way=timedelta(),  # its event may come too: each version has one run
+        )
+
+    def _data_searched(self, state: SweepState) -> None:
+        if state.since is None:
+            self.intake.backfill.done(state.started_at)
+
+    def _in_memory(self, search: _Search) -> _Search:
+        """Return the search as this process alone knows it."""
+        known, own = search.what, self._own
+
+        def put(state: SweepState, _: ETag | None) -> ETag:
+            own[known] = state
+            return _NONE
+
+        def read() -> Stored[SweepState] | None:
+            return Stored(own[known], _NONE) if known in own else None
+
+        return replace(search, read=read, put=put)
+
+    def _go_on(self, search: _Search, until: datetime) -> None:
+        try:
+            stored = search.read()
+        except CorruptRecord as exc:
+            if self._reported.first(search.what):
+                log.error("%s", exc)  # never overwritten: somebody has to move it away
+            search = self._in_memory(search)
+            stored = search.read()
+        while self.context.clock.now() < until:
+            state = self._due(search, stored.record if stored else None)
+            if state is None:
+                return
+            step = _Step(self.context, search, until)
+            try:
+                state = step.taken(state)
+            except BadCursor:
+                state = state.model_copy(update={"cursor": None, "looked_at": ""})
+                log.info("the search for lost events begins again: its cursor is not taken")
+            try:
+                etag = search.put(state, stored.etag if stored else None)
+            except Conflict:
+                return  # another worker searches
+            if step.stopped or (state.complete and state.wanted_from is None):
+                return
+            stored = Stored(state, etag)
+
+    def _due(self, search: _Search, known: SweepState | None) -> SweepState | None:
+        now = self.context.clock.now()
+        if known is None:
+            return SweepState(started_at=now)
+        if not known.complete:
+            return known
+        # A host whose clock was ahead has looked at nothing that changed since.
+        wanted = search.from_start() or known.started_at > now + _MARGIN
+        soon = known.wanted_from is not None
+        if not (wanted or soon) and now - known.started_at < self.context.limits.sweep_every:
+            return None
+        since = min(known.started_at, known.wanted_from or known.started_at) - _MARGIN
+        return SweepState(
+            started_at=now,
+            since=None if wanted else since,
+            again=known.unread,
+            completed_at=known.completed_at,
+            at_once=soon,
+        )
+
+
+@dataclass(slots=True)
+class _Step:
+    """What is done between two writes of the state: some names once more, or one page."""
+
+    context: Context
+    search: _Search
+    until: datetime
+    failures: int = 0  #: in a row
+
+    def taken(self, state: SweepState) -> SweepState:
+        """Return how far the search is then. Raises as storage does."""
+        return self._names(state) if state.again else self._page(state)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the storage fails, so that nothing more is to be looked up now."""
+        return self.failures >= _FAILURES
+
+    def _goes_on(self) -> bool:
+        return not self.stopped and self.context.clock.now() < self.until
+
+    def _names(self, state: SweepState) -> SweepState:
+        """Try once more what could not be looked up by the search before."""
+        again = list(state.again)
+        while again and self._goes_on():
+            state = self._looked_at(state, again.pop(0))
+        return state.model_copy(update={"again": tuple(again)})
+
+    def _page(self, state: SweepState) -> SweepState:
+        """Look through one page, or as much of it as there is time for."""
+        page = self.search.page(state.cursor)
+        left = self._candidates(_after(page.items, state.looked_at), state)
+        while left and self._goes_on():
+            blob = left.pop(0)
+            state = self._looked_at(state, blob.name, blob)
+            state = state.model_copy(update={"looked_at": blob.name})
+        if left:
+            return state
+        state = state.model_copy(update={"cursor": page.cursor, "looked_at": ""})
+        return self._completed(state) if page.cursor is None else state
+
+    def _candidates(self, blobs: Sequence[BlobVersion], state: SweepState) -> list[BlobVersion]:
+        latest = self.context.clock.now() - self.search.under_way
+        young = state.at_once or not self.search.under_way  # whether those are looked at too
+        return [
+            blob
+            for blob in blobs
+            if (young or blob.modified <= latest)
+            and (state.since is None or blob.modified >= state.since)
+        ]
+
+    def _completed(self, state: SweepState) -> SweepState:
+        self.search.ended(state)
+        if state.found:
+            what = self.search.what
+            log.warning("%d %s were found that no event had announced", state.found, what)
+        now = self.context.clock.now()
+        return state.model_copy(update={"complete": True, "completed_at": now})
+
+    def _looked_at(
+        self, state: SweepState, name: str, blob: BlobVersion | None = None
+    ) -> SweepState:
+        try:
+            blob = blob or self.search.head(name)
+            found = blob is not None and self.search.met(blob)
+        except RelearnError as exc:
+            return self._remembered(state, name, exc)
+        self.failures = 0
+        changes = {"looked": state.looked + 1, "found": state.found + found}
+        return state.model_copy(update=changes)
+
+    def _remembered(self, state: SweepState, name: str, exc: RelearnError) -> SweepState:
+        """Return the state with a blob that cannot be looked up: the others are found anyway.
+
+        Raises:
+            RelearnError: too many cannot be, and they might be later: the page is looked at again.
+        """
+        full = len(state.unread) >= _MOST_UNREAD
+        if isinstance(exc, CorruptRecord):
+            log.error("%s %s: %s", self.search.what, name, exc)
+            if full:
+                # There is a record of it: it was seen before. A person has to mend that anyway.
+                log.error("%s is not looked up again: too many records are damaged", name)
+        else:
+            self.failures += 1
+            log.warning("%s %s cannot be looked up now: %s", self.search.what, name, exc)
+            if full:
+                raise exc
+        unread = state.unread if full or name in state.unread else (*state.unread, name)
+        return state.model_copy(update={"looked": state.looked + 1, "unread": unread})
+
+
+def _after(blobs: Sequence[BlobVersion], name: str) -> Sequence[BlobVersion]:
+    """Return the blobs behind the one of this name; all of them, should it be gone."""
+    at = next((at for at, blob in enumerate(blobs, 1) if blob.name == name), 0)
+    return blobs[at:]

@@ -1,0 +1,109 @@
+"""Data that waits for a pipeline which does not want it any more, or is gone from the file.
+
+A pipeline that was renamed takes what waited for it under its old name; what nobody wants is
+kept and named, because the file may be put right.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Final
+
+from shared.core.blobs import BlobVersion
+from shared.core.config.pipeline import Pipeline
+from shared.core.versions import version_id
+from shared.errors import CorruptRecord, OutcomeUnknown, TransientError
+from shared.execution.context import Context
+from shared.intake.catalogue import Catalogue
+from shared.ledger.records import Landed
+from shared.telemetry import log
+
+#: How often what waits for nobody is named in the log.
+_SAID_EVERY: Final = timedelta(hours=1)
+#: So many in a row that cannot be handed over: the storage fails, and not one record.
+_FAILURES: Final = 3
+
+
+@dataclass(slots=True)
+class Strays:
+    """Finds new homes for waiting data.
+
+    Args:
+        context: the world.
+        catalogue: the pipelines as they are configured now.
+        active_since: returns when a pipeline was first known.
+        keep: keeps a version for a pipeline until a run takes it.
+    """
+
+    context: Context
+    catalogue: Catalogue
+    active_since: Callable[[str], datetime]
+    keep: Callable[[Pipeline, BlobVersion, str], bool]
+    _said_at: datetime | None = field(default=None, init=False)
+
+    def settle(self, strays: Iterable[Landed], until: datetime) -> None:
+        """Hand each version to the pipelines that want it and are younger than it.
+
+        An older one finds it by itself. Safe to repeat.
+
+        Args:
+            strays: what waits for a pipeline that does not want it now.
+            until: when no further one may be looked at.
+        """
+        left: list[Landed] = []
+        failures = 0
+        for one in strays:
+            if failures >= _FAILURES or self.context.clock.now() >= until:
+                break
+            try:
+                found = self._handed_over(one)
+                failures = 0
+            except CorruptRecord as exc:
+                log.error("blob %s waits for pipeline %s: %s", one.blob.path, one.pipeline, exc)
+                continue  # somebody has to mend that record; the others need not wait
+            except (TransientError, OutcomeUnknown) as exc:
+                failures += 1
+                log.warning("blob %s waits for the next tick: %s", one.blob.path, exc)
+                continue
+            if not found:
+                left.append(one)
+        self._name(left)
+
+    def _handed_over(self, one: Landed) -> bool:
+        """Hand one version over; False where no pipeline takes it."""
+        takers = [p for p in self._wanting(one) if self._is_younger(p, one)]
+        for pipeline in takers:
+            blob = one.blob
+            version = version_id(pipeline.name, blob)
+            known = self.context.ledger.version(version)
+            # A search may have come upon it first, and noted that it is older than its pipeline.
+            if known is None or known.is_old:
+                self.keep(pipeline, known.blob if known else blob, version)
+        if takers:
+            self.context.ledger.forget(one.pointer)
+        return bool(takers)
+
+    def _wanting(self, one: Landed) -> Sequence[Pipeline]:
+        return [p for p in self.catalogue.wanting(one.blob.name) if p.name != one.pipeline]
+
+    def _is_younger(self, pipeline: Pipeline, one: Landed) -> bool:
+        return self.active_since(pipeline.name) > one.blob.modified  # to an older one it is news
+
+    def _name(self, left: Sequence[Landed]) -> None:
+        now = self.context.clock.now()
+        if not left or (self._said_at is not None and now - self._said_at < _SAID_EVERY):
+            return
+        self._said_at = now
+        for pipeline, found in groupby(left, key=lambda one: one.pipeline):
+            waiting = list(found)
+            known = pipeline in self.catalogue.names()
+            why = "does not match its data.blob any more" if known else "it is not in the file"
+            log.warning(
+                "pipeline %s: %d data versions wait for it and %s; the first is %s: correct the "
+                "file, or they stay untrained",
+                pipeline,
+                len(waiting),
+                why,
+                waiting[0].blob.path,
+            )

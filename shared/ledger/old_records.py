@@ -1,0 +1,48 @@
+"""What retention reads and deletes: records of every kind as a listing shows them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from shared.errors import Conflict
+from shared.ports.ports import Document, Documents, Listed, Page
+
+#: Records of one page: how far a round is is stored after each.
+PAGE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class OldRecords:
+    """The records of the app, whatever they say."""
+
+    documents: Documents
+
+    def page(self, kind: str, cursor: str | None) -> Page[Listed]:
+        """Return records of one kind, in one listing. Raises BadCursor, TransientError."""
+        return self.documents.page(f"{kind}/", PAGE, cursor)
+
+    def raw(self, name: str) -> Document | None:
+        """Return a record as it is stored, also one that is not understood."""
+        return self.documents.read(name)
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a record of this name, understood or not."""
+        return self.documents.read(name) is not None
+
+    def mark(self, listed: Listed, hints: Mapping[str, str]) -> None:
+        """Store a record anew with other hints, unless it was changed since it was listed."""
+        found = self.documents.read(listed.name)
+        if found is None or found.etag != listed.etag:
+            return
+        try:
+            self.documents.replace(listed.name, found.body, found.etag, hints)
+        except Conflict:
+            return
+
+    def delete(self, listed: Listed) -> bool:
+        """Delete a record unless it was changed since it was listed; whether it was deleted."""
+        try:
+            self.documents.delete(listed.name, listed.etag)
+        except Conflict:
+            return False
+        return True

@@ -1,0 +1,56 @@
+"""What the marker of an open run says of it, so that the poll need not read its record.
+
+Hints are never truth: anything but "nothing has changed" is decided from the record.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from shared.core.run.machine import expires_at
+from shared.core.run.record import Origin, Phase, Run
+from shared.ledger.records import Marker
+
+_AT_ENDPOINT: Final = (Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING)
+_QUEUES: Final = ("slots/", "seats/")
+
+
+def hints_of(run: Run) -> dict[str, str]:
+    """Return what the poll may know of an open run without reading its record."""
+    training, endpoint = run.config.training, run.config.endpoint
+    service = endpoint.update if endpoint and run.phase in _AT_ENDPOINT else training.service
+    hints = {"phase": str(run.phase), "pipeline": run.pipeline, "service": service}
+    if run.phase is Phase.TRAINING and run.job and run.started_at and not run.cancelling:
+        hints |= {
+            "credential": training.api_key,
+            "job": run.job,
+            "started": run.started_at.isoformat(),
+            "until": (run.started_at + training.timeout).isoformat(),
+        }
+    if run.phase is Phase.WAITING and run.line and not run.cancelling:
+        hints["line"] = run.line
+    if run.phase is Phase.AWAITING_APPROVAL:
+        hints["expires"] = expires_at(run).isoformat()
+    if run.trouble and run.trouble.waits_for and not run.cancelling:
+        hints["waits_for"] = run.trouble.waits_for
+        # A person waits for a rollback; else whoever waits the longest is next.
+        rank = 0 if run.origin is Origin.ROLLBACK else 1
+        hints["turn"] = f"{rank} {run.trouble.since.isoformat()}"
+    if run.trouble:
+        hints["next_look"] = run.trouble.next_look.isoformat()
+    return hints
+
+
+def time_in(hints: dict[str, str], name: str) -> datetime | None:
+    """Return the time that a hint names; None where it is missing or is no time."""
+    try:
+        at = datetime.fromisoformat(hints.get(name, ""))
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
+
+
+def queue_of(marker: Marker) -> str:
+    """Return the slot or seat in whose queue a run is said to wait; empty where there is none."""
+    hints, line = marker.hints, marker.hints.get("line", "")
+    waits = hints.get("phase") == Phase.WAITING and "next_look" not in hints
+    return line if waits and line.startswith(_QUEUES) else ""

@@ -1,0 +1,169 @@
+"""Reads the pipelines file again when it was changed, while the app runs.
+
+What is sound in it is used from then on; a pipeline with an error goes on by its last good
+configuration (`shared.intake.last_good`). Events that came meanwhile found the pipelines of before,
+so a search for what they announced is made at once.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePath
+from threading import Lock
+from typing import Final
+
+from shared.core.config.configuration import Configuration
+from shared.core.config.pipeline import Pipeline
+from shared.errors import RelearnError
+from shared.execution.context import Context
+from shared.intake.blob_events import Intake
+from shared.intake.search import Sweep
+from shared.maintenance.watched_files import WatchedFiles
+from shared.ports.ports import Clock
+from shared.telemetry import log
+
+#: Between two timer ticks events and requests have the file looked at this seldom, in seconds.
+_SELDOM: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the configuration comes from.
+
+    Args:
+        file: the pipelines file.
+        read: returns what it says now; never raises.
+        learn: is given the pipelines of a file ahead of their use, for what they name as secret.
+    """
+
+    file: Path
+    read: Callable[[], Configuration]
+    learn: Callable[[Iterable[Pipeline]], None] = lambda _: None
+
+    def read_watched(
+        self, watched: WatchedFiles, probes: tuple[PurePath, ...] = ()
+    ) -> Configuration:
+        """Return what the file says, with the files that it was read from remembered before.
+
+        What is written meanwhile is so noticed by the next look.
+
+        Args:
+            watched: remembers the files.
+            probes: the files that it is likely to name.
+        """
+        watched.remember((self.file, *probes))
+        configuration = self.read()
+        if configuration.probes != probes:
+            watched.remember((self.file, *configuration.probes))
+            configuration = self.read()
+        return configuration
+
+
+class ChangedFile:
+    """The pipelines file as one process knows it. Safe for several threads.
+
+    Args:
+        context: the world.
+        source: where the configuration comes from.
+        intake: that goes by it.
+        sweep: that finds what events announced to the configuration of before.
+        watched: remembers the files as `intake` goes by them.
+        host: the clock of this process.
+        started_at: when this process began, by that clock.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        source: Source,
+        intake: Intake,
+        sweep: Sweep,
+        *,
+        watched: WatchedFiles,
+        host: Clock,
+        started_at: datetime,
+    ) -> None:
+        self._context = context
+        self._source = source
+        self._intake = intake
+        self._sweep = sweep
+        self._host = host
+        self._watched = watched
+        self._lock = Lock()
+        self._looked_at = started_at  #: when the file was known to be unchanged last
+        self._lacks_since = started_at if _lacks(intake.last_good.file) else None
+        self._search_from: datetime | None = None
+        self._search_now = False  #: whether the next tick is to search
+        self._asked = time.monotonic()
+
+    def look_now_and_then(self) -> None:
+        """Use a changed file; asked for by events and requests, and seldom looked at for them."""
+        if time.monotonic() - self._asked >= _SELDOM:
+            self._refresh()
+
+    def look(self) -> bool:
+        """Use the file as it is now, where it was changed; whether a search is to be made at once.
+
+        Costs a look at the times of the files where nothing was changed. Never raises.
+        """
+        self._refresh()
+        wanted, self._search_now = self._search_now, False
+        return wanted
+
+    def _refresh(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            return  # another thread is at it
+        try:
+            self._asked = time.monotonic()
+            now = self._host.now()
+            if self._watched.changed():
+                self._take(now)
+            self._looked_at = now
+            self._want_search()
+        finally:
+            self._lock.release()
+
+    def _take(self, now: datetime) -> None:
+        before = self._intake.last_good.file
+        changed_at = max(self._looked_at, min(self._watched.written_at(), now))
+        configuration = self._source.read_watched(self._watched, before.probes)
+        news_from = changed_at if before.readable else self._lacks_since or changed_at
+        self._source.learn(configuration.pipelines.values())
+        self._intake.take(configuration, changed_at, news_from)
+        search_from = min(changed_at, self._lacks_since or changed_at)
+        self._search_from = min(search_from, self._search_from or search_from)
+        lacks = _lacks(configuration)
+        self._lacks_since = (self._lacks_since or changed_at) if lacks else None
+        self._report(configuration)
+
+    def _report(self, configuration: Configuration) -> None:
+        name = self._source.file.name
+        sound, errors = len(configuration.pipelines), len(configuration.problems)
+        log.info(
+            "%s was changed and is used from now on, without a restart: %d sound pipelines, "
+            "%d problems",
+            name,
+            sound,
+            errors,
+        )
+        for problem in configuration.problems:
+            log.error("wrong in the changed file: %s", problem)
+        for hint in configuration.hints:
+            log.warning("in the changed file: %s", hint)
+
+    def _want_search(self) -> None:
+        """Have a search noted in the ledger; where that fails the next look tries again."""
+        if self._search_from is None:
+            return
+        try:
+            self._sweep.want(self._context.storage_time(self._search_from))
+        except RelearnError as exc:
+            log.warning("what came before the file was changed is searched for later: %s", exc)
+            return
+        self._search_from, self._search_now = None, True
+
+
+def _lacks(configuration: Configuration) -> bool:
+    """Whether events may have found a pipeline missing."""
+    return not configuration.readable or bool(configuration.broken)

@@ -1,0 +1,240 @@
+"""Proves again, every hour and after a takeover, that each endpoint serves what it should.
+
+A difference that two looks running agree on is reported, and the head's model is set again
+once, by a run of its own; after a second one that run waits for a person (design rule 8). While a
+parked run holds the endpoint a difference is only reported: a person decides about that run.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.core.config.studio_endpoint import Endpoint
+from shared.core.names import run_id
+from shared.core.run.record import Entry, Origin, Phase, Run
+from shared.core.serving.drift import Sighting, Watch, confirmed, repairable, sighting
+from shared.core.serving.state import Head, Served, head_id
+from shared.errors import Conflict, OutcomeUnknown, RelearnError, TransientError
+from shared.execution.bulkheads import Lanes
+from shared.execution.context import Context
+from shared.execution.drift_schedule import EVERY
+from shared.ledger.open_markers import hints_of
+from shared.ledger.records import Stored
+from shared.telemetry import Event, log, report, report_run
+
+#: After a look that said nothing: the endpoint is busy, or being updated.
+_AGAIN: Final = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One watch that is due, with all that is known of what should serve there."""
+
+    name: str
+    stored: Stored[Watch]
+    head: Head
+    serving: Served
+    run: Run  #: that brought the model
+    endpoint: Endpoint
+    holder: str | None = None  #: a parked run that holds the endpoint
+
+    @property
+    def watch(self) -> Watch:
+        return self.stored.record
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Looks at endpoints that are due. Safe for any number of workers at once.
+
+    Args:
+        context: the world.
+        endpoints_of: returns the endpoints that are configured now for a run's pipeline and
+            customer; one that was taken out of the file is left alone.
+    """
+
+    context: Context
+    endpoints_of: Callable[[Run], tuple[Endpoint, ...]]
+
+    def check(self, until: datetime) -> None:
+        """Look at every endpoint that is due, and open runs for those that have drifted.
+
+        Those that are due the longest come first, so that the next call goes on where this one
+        had no more time; those that gave no answer the last time come last.
+
+        Args:
+            until: when no further look may be begun.
+        """
+        clock = self.context.clock
+        now = clock.now()
+        due = sorted(
+            (watch for watch in self.context.ledger.watches() if watch.due <= now),
+            key=lambda watch: watch.due,
+        )
+        Lanes(
+            due,
+            lambda watch: watch.watch_id,
+            lambda watch: self._look(watch.watch_id),
+            lambda: clock.now() < until,
+            self.context.limits.at_once,
+            group_of={watch.watch_id: watch.host for watch in due}.__getitem__,
+            suspect=lambda watch: watch.silent,
+        ).run()
+
+    def _look(self, name: str) -> bool:
+        """Look at one endpoint; False when it, or the storage, gave no answer."""
+        try:
+            return self._check(name)
+        except Conflict:
+            log.info("watch %s: another worker looks at it", name)
+        except (TransientError, OutcomeUnknown) as exc:
+            log.warning("watch %s: the endpoint cannot be looked at now: %s", name, exc)
+            self._later(name, silent=True)
+            return False
+        except RelearnError as exc:
+            log.warning("watch %s: the endpoint cannot be looked at now: %s", name, exc)
+            self._later(name)
+        except Exception:  # noqa: BLE001 -- one odd endpoint never stops the others
+            log.exception("watch %s: the endpoint cannot be looked at", name)
+            self._later(name)
+        return True
+
+    def _check(self, name: str) -> bool:
+        stored = self.context.ledger.watch(name)
+        if stored is None:
+            return True
+        case = self._case(name, stored)
+        if case is None:
+            self._put(name, stored, EVERY)
+        elif (holder := self._holder(case.head)) is not None and holder.phase.updates:
+            self._put(name, stored, _AGAIN)
+        else:
+            if holder is not None and holder.phase is Phase.PARKED:
+                case = replace(case, holder=holder.run_id)
+            look = self.context.adapters.endpoint(case.endpoint).look()
+            seen = sighting(case.serving, look)
+            self._act(case, seen)
+            return seen.settled
+        return True
+
+    def _case(self, name: str, stored: Stored[Watch]) -> _Case | None:
+        watch = stored.record
+        head = self.context.ledger.head(head_id(watch.update))
+        serving = head.record.resource(watch.place).serving if head else None
+        if head is None or serving is None:
+            return None
+        run = self.context.ledger.run(serving.run_id)
+        if run is None:
+            text = "watch %s: not looked at, the record of run %s, whose model serves, is gone"
+            log.warning(text, name, serving.run_id)
+            return None
+        for endpoint in self.endpoints_of(run.record):
+            same = head_id(endpoint.update) == head_id(watch.update)
+            if same and endpoint.place == watch.place:
+                return _Case(name, stored, head.record, serving, run.record, endpoint)
+        return None
+
+    def _holder(self, head: Head) -> Run | None:
+        """Return the run that holds the endpoint; what an ended one left behind changes nothing."""
+        if head.reservation is None:
+            return None
+        other = self.context.ledger.run(head.reservation.run_id)
+        return other.record if other is not None and not other.record.phase.ended else None
+
+    def _act(self, case: _Case, seen: Sighting) -> None:
+        if not seen.settled:
+            self._put(case.name, case.stored, _AGAIN, {"silent": True})
+        elif not seen.drift:
+            self._put(case.name, case.stored, EVERY, {"reported": "", "repair": None})
+        elif not confirmed(case.watch, seen):
+            log.warning("%s: looking once more", _said(case, seen))
+            suspected = {"suspicion": seen.drift, "odd": seen.odd, "suspect": seen.answers}
+            self._put(case.name, case.stored, self.context.limits.look_every_min, suspected)
+        else:
+            repair = self._repaired(case, seen)
+            found = {"reported": seen.drift, "repair": repair}
+            self._put(case.name, case.stored, EVERY, found)
+
+    def _repaired(self, case: _Case, seen: Sighting) -> str | None:
+        """Return the run that sets the model again: one that is open, or else a new one.
+
+        None while a parked run holds the endpoint: what becomes of that one comes first.
+        """
+        known = self.context.ledger.run(case.watch.repair) if case.watch.repair else None
+        if known is not None and not known.record.phase.ended:
+            _report(case, f"{_said(case, seen)}; run {known.record.run_id} waits")
+            return known.record.run_id
+        refused = known is not None and known.record.phase is Phase.CANCELLED
+        if known is not None and refused and case.watch.reported == seen.drift:
+            log.warning("%s, as a person accepted", _said(case, seen))
+            return known.record.run_id
+        if case.holder is not None:
+            held = f"run {case.holder} is parked and holds the endpoint: retry or cancel it"
+            _report(case, f"{_said(case, seen)}; {held}")
+            return None
+        wanted = case.serving.run_id
+        _report(case, f"{_said(case, seen)}; the model of run {wanted} should serve")
+        return self._repair(case, seen.drift)
+
+    def _repair(self, case: _Case, drift: str) -> str:
+        now, run, watch = self.context.clock.now(), case.run, case.watch
+        # One for each time that this was noticed: two workers of one moment open the same.
+        noticed = (head_id(watch.update), watch.place, watch.next_look.isoformat())
+        repairing = run_id(run.pipeline, "drift", *noticed)
+        cause = f"{case.endpoint.name} has drifted: {drift}"
+        record = Run(
+            run_id=repairing,
+            pipeline=run.pipeline,
+            origin=Origin.DRIFT,
+            cause=cause,
+            config=run.config.only(case.endpoint),
+            manifest=case.serving.manifest,
+            as_of=run.data_time,
+            parameters=run.parameters,
+            tokens=run.tokens,
+            phase=Phase.PROMOTING,
+            model=case.serving.model,
+            opened_at=now,
+            history=(Entry(at=now, phase=Phase.PROMOTING, note=cause),),
+        )
+        if not repairable(case.head.resource(watch.place)):
+            advice = "find out who else updates this endpoint, then retry the run, or cancel it"
+            reason = f"{cause}, again after its model was set again"
+            parked = {"parked_in": Phase.PROMOTING, "reason": reason, "advice": advice}
+            record = record.moved(Phase.PARKED, now, reason, **parked)
+        self.context.ledger.mark_open(repairing, hints_of(record))
+        try:
+            created = self.context.ledger.create_run(record)
+            report_run(record, created.etag)
+        except Conflict:
+            log.info("run %s was opened by another worker", repairing)
+        return repairing
+
+    def _later(self, name: str, *, silent: bool = False) -> None:
+        try:
+            if (stored := self.context.ledger.watch(name)) is not None:
+                self._put(name, stored, _AGAIN, {"silent": silent})
+        except RelearnError as exc:
+            log.info("watch %s stays due: %s", name, exc)
+
+    def _put(
+        self,
+        name: str,
+        stored: Stored[Watch],
+        wait: timedelta,
+        found: Mapping[str, object] | None = None,
+    ) -> None:
+        next_look = self.context.clock.now() + wait
+        calm = {"next_look": next_look, "suspicion": "", "odd": None, "suspect": None}
+        calm |= {"silent": False}
+        watch = stored.record.model_copy(update={**calm, **(found or {})})
+        self.context.ledger.put_watch(name, watch, stored.etag)
+
+
+def _report(case: _Case, text: str) -> None:
+    report(Event.DRIFT, text, pipeline=case.watch.pipeline, run_id=case.serving.run_id)
+
+
+def _said(case: _Case, seen: Sighting) -> str:
+    return f"endpoint {case.endpoint.name} of {case.watch.pipeline} has drifted: {seen.drift}"

@@ -1,0 +1,175 @@
+"""Forgets what is older than 400 days and needed no more, a little in each call.
+
+A round goes through the records kind by kind; how far it is is in the ledger, so that it gets
+through however long it takes. The next one begins a day after it was completed. What stays
+for ever: what serves at a configured endpoint, with the runs that it names, and each version
+of a blob that is still there (design rule 16). Models are left to the lifecycle rules of the
+storage account. The rules for each kind are in `shared.maintenance.retention_rules`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from shared.core.cleaning_round import KINDS, Cleaning, Updates, next_round, shown
+from shared.core.counting import counted, they
+from shared.errors import (
+    BadCursor,
+    Conflict,
+    CorruptRecord,
+    OutcomeUnknown,
+    PermanentError,
+    TransientError,
+)
+from shared.execution.context import Context
+from shared.intake.catalogue import Catalogue
+from shared.ledger.records import Stored
+from shared.maintenance.retention_rules import Forgetting
+from shared.ports.ports import Listed
+from shared.telemetry import log
+
+#: Records in a row that cannot be looked at, after which the storage is left alone for now.
+_STREAK: Final = 3
+
+
+class Retention:
+    """Cleans one ledger. Safe to call at any time and by any number of workers.
+
+    Args:
+        context: the world.
+        catalogue: the present configuration.
+        sure: whether the file has no problems: what a broken one leaves out is not gone.
+    """
+
+    def __init__(
+        self, context: Context, catalogue: Catalogue, sure: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._context = context
+        self._catalogue = catalogue
+        self._sure = sure
+
+    def clean(self, until: datetime) -> int:
+        """Forget old records when that is due, and return how many were.
+
+        What there is no time for is left to the next call. Safe to repeat.
+
+        Args:
+            until: when no further record may be looked at.
+
+        Raises:
+            TransientError: storage does not work now.
+        """
+        ledger, clock = self._context.ledger, self._context.clock
+        try:
+            stored = ledger.cleaning()
+        except CorruptRecord as exc:
+            log.error("%s", exc)  # the runs go on; somebody has to move it away
+            return 0
+        state = next_round(stored.record if stored else None, clock.now())
+        if state is None:
+            return 0
+        before = state.forgotten
+        one_call = _OneCall(self._context, self._rules(state), until)
+        while state.completed_at is None and clock.now() < until and not one_call.stopped:
+            state = self._page(state, one_call)
+            try:
+                etag = ledger.put_cleaning(state, stored.etag if stored else None)
+            except Conflict:
+                log.info("another worker cleans too")
+                break
+            stored = Stored(state, etag)
+        if state.forgotten > before:
+            keep = self._context.limits.keep
+            gone = state.forgotten - before
+            were = they(gone, "was", "were")
+            log.info("%s older than %s %s forgotten", counted(gone, "record"), keep, were)
+        return state.forgotten - before
+
+    def _rules(self, state: Cleaning) -> Forgetting:
+        pipelines = [self._catalogue.pipeline(name) for name in self._catalogue.names()]
+        updates = [e.update for pipeline in pipelines if pipeline for e in pipeline.endpoints]
+        configured = frozenset(self._catalogue.names())
+        return Forgetting(self._context, configured, Updates(updates), self._sure(), state)
+
+    def _page(self, state: Cleaning, one_call: "_OneCall") -> Cleaning:
+        """Look through one page, or as much of it as there is time for."""
+        if state.kind not in KINDS:  # of another version of the app
+            return state.model_copy(update={"kind": KINDS[0], "cursor": None, "looked_at": ""})
+        try:
+            page = self._context.ledger.old.page(state.kind, state.cursor)
+        except BadCursor:
+            log.info("cleaning begins %s again: its cursor is not taken", state.kind)
+            return state.model_copy(update={"cursor": None, "looked_at": ""})
+        items = [item for item in page.items if item.name > state.looked_at]
+        state, over = one_call.look(state, items)
+        if not over:
+            return state
+        state = state.after_page(page.cursor, self._context.clock.now())
+        if state.completed_at is not None:
+            _report(state)
+        return state
+
+
+@dataclass(slots=True)
+class _OneCall:
+    """What one call does: until when, and how well the storage works meanwhile."""
+
+    context: Context
+    rules: Forgetting
+    until: datetime
+    failed: int = 0  #: records in a row that could not be looked at now
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the storage is left alone for now."""
+        return self.failed >= _STREAK
+
+    def look(self, state: Cleaning, items: Sequence[Listed]) -> tuple[Cleaning, bool]:
+        """Apply the rules to records of one kind, and return whether there was time for all."""
+        forgotten, unclear, looked_at, over = 0, list[str](), state.looked_at, True
+        for item in items:
+            if not self.rules.concerns(state.kind, item):
+                continue
+            if self.stopped or self.context.clock.now() >= self.until:
+                over = False
+                break
+            try:
+                forgotten += self.rules.forgets(state.kind, item)
+                self.failed = 0
+            except Conflict:
+                self.failed = 0  # somebody uses it
+            except PermanentError:
+                unclear.append(item.name)
+            except (TransientError, OutcomeUnknown):
+                # The others are looked at all the same, and this one in a later round.
+                unclear.append(item.name)
+                self.failed += 1
+            looked_at = item.name
+        changes = {
+            "looked_at": looked_at,
+            "forgotten": state.forgotten + forgotten,
+            "unclear": state.unclear + len(unclear),
+            "shown": shown([*state.shown, *unclear]),
+            "missing": self.rules.missing,
+            "waiting": self.rules.waiting,
+        }
+        return state.model_copy(update=changes), over
+
+
+def _report(state: Cleaning) -> None:
+    """Say once a round what was left alone, and what waits for nobody."""
+    if state.unclear:
+        log.error(
+            "%d old records are not understood or cannot be looked at, and were left alone, such "
+            "as %s: deploy the version that wrote them, or move them away",
+            state.unclear,
+            ", ".join(state.shown),
+        )
+    for pipeline, number in sorted(state.waiting.items()):
+        log.warning(
+            "%d data versions wait for pipeline %s, which is not in the pipelines file: put it "
+            "back, or they are forgotten once it was missing for 400 days",
+            number,
+            pipeline,
+        )

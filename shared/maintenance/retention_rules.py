@@ -1,0 +1,333 @@
+"""Whether an old record goes, kind by kind. Each rule takes a bounded number of calls.
+
+What a head names stays, and what serves at a configured endpoint; so does every version of a
+blob that is still there, and whatever is not understood. What belongs to a pipeline that is
+not in the file stays until it has been missing for as long as records are kept.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from shared.core import names
+from shared.core.blobs import BlobVersion
+from shared.core.cleaning_round import EVERY as _EVERY
+from shared.core.cleaning_round import Cleaning, Updates
+from shared.core.full_listing import FullListing
+from shared.core.run.concurrency import Slot
+from shared.core.run.record import Run
+from shared.core.serving.state import Head, head_id
+from shared.core.versions import are_one, version_id
+from shared.errors import Conflict, CorruptRecord, PermanentError
+from shared.execution.context import Context
+from shared.ledger.records import Stored, VersionEntry
+from shared.ports.ports import Listed
+
+#: Runs of one slot that are looked up; a longer line is left alone.
+_LINE: Final = 20
+#: The hint of a head whose endpoint was in no file when it was last looked at.
+_APART: Final = "apart_since"
+#: Heads that are remembered while one call lasts.
+_HEADS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """The runs that a head names; all of its text, where it is not understood."""
+
+    runs: frozenset[str] = frozenset()
+    text: bytes = b""
+
+    def __contains__(self, run_id: str) -> bool:
+        return run_id in self.runs or run_id.encode() in self.text
+
+
+@dataclass(slots=True)
+class Forgetting:
+    """The rules of one call of retention.
+
+    Args:
+        context: the world.
+        configured: the names of the pipelines in the file.
+        updates: the update URLs of their endpoints.
+        sure: whether the file is known to be whole: what is not in a broken one is not gone.
+        round_: the round under way.
+    """
+
+    context: Context
+    configured: frozenset[str]
+    updates: Updates
+    sure: bool
+    round_: Cleaning
+    missing: dict[str, datetime] = field(init=False)
+    waiting: dict[str, int] = field(init=False)
+    _heads: dict[str, _Names] = field(default_factory=dict)
+    _containers: dict[str, bool] = field(default_factory=dict)
+    _listings: dict[str, FullListing] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Take up what is known from the calls before."""
+        self.missing, self.waiting = dict(self.round_.missing), dict(self.round_.waiting)
+
+    def concerns(self, kind: str, item: Listed) -> bool:
+        """Whether a record is looked at in this round."""
+        keep = self.context.limits.keep
+        if kind in ("pipelines", "inbox"):
+            return True
+        if kind == "pauses":
+            return self._is_gone(_part(item.name))
+        if kind in ("existing", "existing_models"):
+            return item.modified < self.round_.started_at - _EVERY
+        if kind == "watches":  # written at each look: their age says nothing
+            return self.round_.since is None
+        return self.round_.concerns(item.modified, 2 * keep if kind == "tombstones" else keep)
+
+    def forgets(self, kind: str, item: Listed) -> bool:
+        """Delete a record that is needed no more; whether it was deleted. Safe to repeat.
+
+        Raises:
+            TransientError, OutcomeUnknown: storage does not work now.
+            PermanentError: it is not understood, or cannot be looked at; it was left alone.
+        """
+        rules: Mapping[str, Callable[[Listed], bool]] = {
+            "pipelines": self._note_pipeline,
+            "runs": self._is_over,
+            "index": self._has_no_run,
+            "open": self._never_opens,
+            "versions": self._is_no_version,
+            "inbox": self._waits_for_nobody,
+            "pauses": lambda _: True,
+            "slots": self._is_idle,
+            "seats": self._is_idle,
+            "watches": self._watches_nothing,
+            "heads": self._serves_nobody,
+            "existing": self._is_of_no_generation,
+            "existing_models": self._is_of_no_generation,
+            "tombstones": self._is_a_last_trace,
+        }
+        return rules[kind](item) and self.context.ledger.old.delete(item)
+
+    def _is_gone(self, pipeline: str) -> bool:
+        """Whether a pipeline has not been in the file for as long as records are kept."""
+        if not self.sure or pipeline in self.configured:
+            return False
+        since = self.missing.setdefault(pipeline, self.round_.started_at)
+        return since <= self.round_.started_at - self.context.limits.keep
+
+    def _note_pipeline(self, item: Listed) -> bool:
+        pipeline = _part(item.name)
+        if pipeline in self.configured:
+            self.missing.pop(pipeline, None)
+        else:
+            self._is_gone(pipeline)
+        return False
+
+    # Runs, and what tells of them
+
+    def _is_over(self, item: Listed) -> bool:
+        run_id = item.name.removeprefix("runs/")
+        stored = self.context.ledger.run(run_id)
+        if stored is None or not stored.record.phase.ended or self._is_needed(stored.record):
+            return False
+        slot = names.slot_id(stored.record.pipeline, stored.record.key)
+        self.context.ledger.bury(run_id, slot)
+        return True
+
+    def _is_needed(self, run: Run) -> bool:
+        """Whether a head names an ended run, or a roll-out still does.
+
+        A run is named by heads of its own endpoints alone; and one that others delivered for
+        is named where its deliveries are.
+        """
+        if run.parent is not None and self._is_open(run.parent):
+            return True
+        if run.deliveries:
+            return any(self._has_record(one.run_id) for one in run.deliveries)
+        ids = {head_id(endpoint.update) for endpoint in run.config.endpoints}
+        return any(run.run_id in self._named_by(one) for one in sorted(ids))
+
+    def _named_by(self, head: str) -> _Names:
+        if head not in self._heads:
+            if len(self._heads) >= _HEADS:
+                self._heads.clear()
+            self._heads[head] = self._names_of(head)
+        return self._heads[head]
+
+    def _names_of(self, head: str) -> _Names:
+        try:
+            stored = self.context.ledger.head(head)
+        except CorruptRecord:
+            found = self.context.ledger.old.raw(f"heads/{head}")
+            return _Names(text=found.body) if found else _Names()
+        return _Names(frozenset(_runs_of(stored.record))) if stored else _Names()
+
+    def _has_record(self, run_id: str) -> bool:
+        return self.context.ledger.old.exists(f"runs/{run_id}")
+
+    def _is_open(self, run_id: str) -> bool:
+        """Whether a run goes on; one whose record is not understood may."""
+        try:
+            stored = self.context.ledger.run(run_id)
+        except CorruptRecord:
+            return True
+        return stored is not None and not stored.record.phase.ended
+
+    def _has_no_run(self, item: Listed) -> bool:
+        return not self._has_record(item.name.partition("-")[2])
+
+    def _never_opens(self, item: Listed) -> bool:
+        """Whether a marker is of a run that was forgotten, or that no pipeline opens any more."""
+        run_id = item.name.removeprefix("open/")
+        if self._has_record(run_id):
+            return False
+        return self.context.ledger.is_used(run_id) or self._is_gone(run_id.rpartition("-")[0])
+
+    def _is_a_last_trace(self, item: Listed) -> bool:
+        run_id, slot = item.name.removeprefix("tombstones/"), item.metadata.get("slot")
+        if not slot or self._has_record(run_id):
+            return False  # without that hint retention did not forget the run: a person did
+        found = self.context.ledger.old.raw(slot)
+        return found is None or run_id.encode() not in found.body
+
+    # Data versions
+
+    def _is_no_version(self, item: Listed) -> bool:
+        """Whether nobody can come upon a data version again; else its entry is written anew."""
+        version = item.name.removeprefix("versions/")
+        stored = self.context.ledger.version_stored(version)
+        if stored is None:
+            return False
+        entry = stored.record
+        present = self.context.look_up(entry.blob)
+        if present is None:
+            self._require_container(entry.blob)
+            return True
+        if present.etag != entry.blob.etag and not self._is_its_only_trace(entry, present):
+            return True
+        self._renew(version, stored)
+        return False
+
+    def _require_container(self, blob: BlobVersion) -> None:
+        # A container that is not there now may come back, with all that was in it.
+        where = blob.container
+        if where not in self._containers:
+            by_hand = where == self.context.models_container
+            account = self.context.models if by_hand else self.context.data
+            self._containers[where] = account.exists(where)
+        if not self._containers[where]:
+            raise PermanentError(f"container {where} does not exist now")
+
+    def _is_its_only_trace(self, entry: VersionEntry, present: BlobVersion) -> bool:
+        """Whether only metadata changed since, and that was not seen yet."""
+        # Where that cannot be known, what is remembered costs little, and what is not may train.
+        if not present.same_bytes_as(entry.blob, trust_size=True):
+            return False
+        if are_one(present, entry.blob):
+            return True
+        touched = version_id(entry.pipeline, present)
+        return not self.context.ledger.old.exists(f"versions/{touched}")
+
+    def _renew(self, version: str, stored: Stored[VersionEntry]) -> None:
+        """Have an entry remembered for as long again, at a write for each such time."""
+        entry = stored.record
+        run_id = entry.run_id
+        ledger = self.context.ledger
+        if run_id is not None and not self._has_record(run_id) and ledger.is_used(run_id):
+            entry = entry.without_run()  # one that never had a record may still be opened
+        try:
+            self.context.ledger.replace_version(version, entry, stored.etag)
+        except Conflict:
+            return  # another run has taken it this moment
+
+    def _waits_for_nobody(self, item: Listed) -> bool:
+        pipeline = _part(item.name)
+        if pipeline in self.configured or not self.sure:
+            return False
+        if self._is_gone(pipeline) and item.modified < self._before:
+            return True
+        self.waiting[pipeline] = self.waiting.get(pipeline, 0) + 1
+        return False
+
+    @property
+    def _before(self) -> datetime:
+        return self.round_.started_at - self.context.limits.keep
+
+    # Places and endpoints
+
+    def _is_idle(self, item: Listed) -> bool:
+        """Whether no run was begun here for so long, and nobody waits for a resume."""
+        stored = self.context.ledger.slot(item.name)
+        if stored is None:
+            return False
+        slot = stored.record
+        if slot.paused is not None and not self._is_gone(slot.pipeline):
+            pauses = self.context.ledger.pauses(slot.pipeline).record
+            if pauses.of_failures(slot) is not None:
+                return False
+        runs = _runs_in(slot)
+        return len(runs) <= _LINE and not any(map(self._is_open, runs))
+
+    def _serves_nobody(self, item: Listed) -> bool:
+        """Whether an endpoint is in no file, was in none so long ago, and was not updated since.
+
+        The first time it is only marked, by a write, so that it is looked at again when it is
+        as old again. Whatever updates the endpoint meanwhile takes the mark away.
+        """
+        stored = self.context.ledger.head(item.name.removeprefix("heads/"))
+        if not self.sure or stored is None:
+            return False
+        marked = _APART in item.metadata
+        if stored.record.update in self.updates:
+            if marked:
+                self.context.ledger.old.mark(item, {})
+            return False
+        left = stored.record.reservation
+        if left is not None and self._is_open(left.run_id):
+            return False
+        if not marked:
+            self.context.ledger.old.mark(item, {_APART: self.round_.started_at.isoformat()})
+        return marked
+
+    def _is_of_no_generation(self, item: Listed) -> bool:
+        """Whether no pipeline needs a record of existing blobs any more."""
+        kind = item.name.partition("/")[0]
+        if kind not in self._listings:
+            stored = self.context.ledger.full_listing(models=kind != "existing")
+            if stored is None:
+                return False  # it may be put back
+            self._listings[kind] = stored.record
+        generation = _part(item.name)
+        if not generation.isdecimal() or self._listings[kind].needs(int(generation)):
+            return False
+        return self.context.ledger.existing(item.name) is not None  # raises: it is not understood
+
+    def _watches_nothing(self, item: Listed) -> bool:
+        stored = self.context.ledger.watch(item.name.removeprefix("watches/"))
+        if stored is None:
+            return False
+        watch = stored.record
+        if self._is_gone(watch.pipeline) and watch.update not in self.updates:
+            return True
+        head = self.context.ledger.head(head_id(watch.update))
+        return head is None or head.record.resource(watch.place).serving is None
+
+
+def _part(name: str) -> str:
+    """Return the pipeline that a record is of: the second part of its name."""
+    return name.split("/")[1]
+
+
+def _runs_in(slot: Slot) -> set[str]:
+    announced = {slot.gathering} if slot.gathering else set()
+    return {*slot.holders, *(turn.run_id for turn in slot.waiting), *announced}
+
+
+def _runs_of(head: Head) -> Iterator[str]:
+    if head.reservation:
+        yield head.reservation.run_id
+    for resource in head.resources.values():
+        if resource.held:
+            yield resource.held.run_id
+        for served in resource.kept:
+            yield from filter(None, (served.run_id, served.set_by, served.trained_by))

@@ -1,0 +1,58 @@
+"""Whether the app's timers run: when each was due last, and when it was last seen at work."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.core.config.schedule import last_due_of
+from shared.errors import Conflict, RelearnError
+from shared.execution.context import Context
+from shared.ledger.records import Tick
+from shared.telemetry import log
+
+#: Timers have been seen to stop silently (azure-functions §8).
+SILENT: Final = timedelta(minutes=15)
+#: A tick of the schedules is recorded this often, to save writes.
+NOTED_EVERY: Final = timedelta(minutes=5)
+
+
+class Ticks:
+    """Records that the timer for schedules runs, as the heartbeat of the poll does for the poll.
+
+    Args:
+        context: the world.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._noted: datetime | None = None
+
+    def note(self) -> None:
+        """Record that the tick runs, at most every five minutes; a failure is logged."""
+        now = self._context.clock.now()
+        if self._noted is not None and now - self._noted < NOTED_EVERY:
+            return
+        ledger = self._context.ledger
+        try:
+            stored = ledger.tick()
+            ledger.put_tick(Tick(at=now), stored.etag if stored else None)
+        except Conflict:
+            pass  # another worker recorded one at this moment
+        except RelearnError as exc:
+            log.warning("the tick of the schedules cannot be recorded now: %s", exc)
+            return
+        self._noted = now
+
+
+def is_silent(
+    schedule: str, seen: datetime, now: datetime, noted_every: timedelta = timedelta()
+) -> bool:
+    """Return whether a timer was due a while ago and was not seen at work since.
+
+    Args:
+        schedule: of the timer; a rare one is silent by right.
+        seen: when it was last seen at work, or the app began.
+        now: the present moment, by the same clock.
+        noted_every: how long its work may go without being recorded.
+    """
+    due = last_due_of(schedule, now - SILENT - noted_every)
+    return due is not None and seen < due

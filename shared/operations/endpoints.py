@@ -1,0 +1,363 @@
+"""What serves at an endpoint, and a person's hand on it: roll back, and resume.
+
+A rollback holds the endpoint at once, so that no run promotes over it, and is carried out by
+a run of its own, with the proof that every update has.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from shared.core.blobs import BlobVersion
+from shared.core.config.pipeline import Pipeline
+from shared.core.config.studio_endpoint import Endpoint
+from shared.core.counting import counted, they
+from shared.core.names import run_id
+from shared.core.run.record import Entry, Origin, Phase, Run
+from shared.core.serving.state import Head, Held, Resource, Resumed, head_id, held, resumed
+from shared.errors import Conflict, CorruptRecord, PermanentError
+from shared.execution.context import Context
+from shared.execution.drift_schedule import watch_id
+from shared.execution.driver import Driver
+from shared.intake.blob_events import Intake
+from shared.ledger.records import Marker, Stored
+from shared.operations.open_runs import OpenRuns
+from shared.operations.preconditions import Versions, lost, require
+from shared.telemetry import log
+
+BASELINE: Final = "baseline"
+
+
+class NoSuchEndpoint(PermanentError):  # noqa: N818 -- it names what was met
+    """There is no such endpoint, or not for this key."""
+
+
+class NoSuchModel(PermanentError):  # noqa: N818 -- it names what was met
+    """There is no such model to go back to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Who wants what, and why; kept with the endpoint."""
+
+    by: str
+    reason: str = ""
+    versions: Versions = None  #: of the endpoint, that it is for
+
+
+_SOMEBODY: Final = Command("somebody")
+
+
+class Endpoints:
+    """The endpoints of the configured pipelines."""
+
+    def __init__(self, context: Context, intake: Intake) -> None:
+        self._context = context
+        self._intake = intake
+        self._driver: Driver = intake.driver
+
+    def show(self, pipeline: str, endpoint: str, key: Sequence[str]) -> dict[str, Any]:
+        """Return what is known of an endpoint: what serves, what served before, who may change it.
+
+        `version` is what a change may be held to.
+
+        Raises:
+            NoSuchEndpoint: no such pipeline, endpoint or key.
+        """
+        _, config, found = self._find(pipeline, endpoint, key)
+        stored = self._context.ledger.head(head_id(found.update))
+        head = stored.record if stored else Head(update=found.update)
+        known = head.resource(found.place)
+        shown: dict[str, Any] = {
+            "pipeline": config.name,
+            "endpoint": found.name,
+            "key": list(key),
+            "kind": found.kind,
+            "update": found.update,
+            "resource": found.resource,
+            "generation": head.generation,
+            "version": _version(stored),
+            "line": line_of(known),
+            "drift": self._drift(found),
+            **known.model_dump(mode="json", exclude_none=True),
+        }
+        holder = head.reservation.run_id if head.reservation else None
+        if holder is not None:
+            shown["being_updated_by"] = holder
+        open_runs = OpenRuns(self._context)
+        there = open_runs.at_endpoint(found.update, open_runs.markers(), holder)
+        shown["open_runs"] = [asdict(run) for run in there]
+        return shown
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return each endpoint in one line; those of customers are seen by their key."""
+        lines: list[dict[str, Any]] = []
+        markers = OpenRuns(self._context).markers()
+        for name in sorted(self._intake.catalogue.names()):
+            pipeline = self._intake.catalogue.pipeline(name)
+            for endpoint in pipeline.endpoints if pipeline else ():
+                told: dict[str, Any] = {"pipeline": name, "endpoint": endpoint.name}
+                if endpoint.tokens:
+                    tokens = ", ".join(endpoint.tokens)
+                    lines.append({**told, "line": f"one for each {tokens}: ask with ?key="})
+                    continue
+                lines.append({**told, "key": [], **self._line(endpoint, markers)})
+        return lines
+
+    def _line(self, endpoint: Endpoint, markers: Sequence[Marker]) -> dict[str, Any]:
+        try:
+            stored = self._context.ledger.head(head_id(endpoint.update))
+        except CorruptRecord as exc:
+            log.error("%s", exc)  # the others are shown
+            return {"line": str(exc)}
+        head = stored.record if stored else Head(update=endpoint.update)
+        holder = head.reservation.run_id if head.reservation else None
+        there = OpenRuns(self._context).at_endpoint(endpoint.update, markers, holder)
+        runs = "".join(
+            f"; run {run.run_id} is {run.phase}: {run.waiting.line}" for run in there[:1]
+        )
+        return {
+            "line": f"{line_of(head.resource(endpoint.place))}{runs}",
+            "open_runs": [asdict(run) for run in there],
+        }
+
+    def _drift(self, endpoint: Endpoint) -> str | None:
+        """Return what the last looks at the endpoint saw that should not be, if anything."""
+        try:
+            stored = self._context.ledger.watch(watch_id(endpoint.update, endpoint.place))
+        except CorruptRecord as exc:
+            log.error("%s", exc)
+            return str(exc)  # what serves is shown all the same
+        if stored is None:
+            return None
+        return stored.record.reported or stored.record.suspicion or None
+
+    def rollback(
+        self,
+        pipeline: str,
+        endpoint: str,
+        key: Sequence[str],
+        to: str | None,
+        command: Command,
+    ) -> Run:
+        """Go back to the model of run `to`, or to the one from before, and hold the endpoint.
+
+        Safe to repeat: while the endpoint is held for the same wish, its run is returned.
+
+        Raises:
+            NoSuchEndpoint, NoSuchModel: there is nothing to go back to.
+            Outdated, Conflict: the endpoint changed; look and decide again.
+        """
+        tokens, config, found = self._find(pipeline, endpoint, key)
+        stored = self._context.ledger.head(head_id(found.update))
+        require(command.versions, _version(stored), _told(found, stored))
+        if stored is None:
+            raise NoSuchModel(f"nothing was ever promoted at {endpoint}: there is no way back")
+        wish = _Wish(tokens, config.only(found), stored)
+        hold = wish.known.held
+        if hold is None or (to is not None and to != hold.to):
+            hold = self._hold(wish, _target(wish, to), command)
+        elif self._failed(hold):
+            hold = self._hold(wish, (hold.to, hold.model), command)
+        return self._carried_out(hold, wish)
+
+    def carry_out(self, hints: Mapping[str, str], run_id: str) -> Run | None:
+        """Open the run of a rollback that was wished for and never begun; None if it was not.
+
+        Args:
+            hints: of the run's marker, as `rollback` left them.
+            run_id: the run.
+        """
+        key = tuple(json.loads(hints.get("key", "[]")))
+        try:
+            found = self._find(hints.get("rollback", ""), hints.get("endpoint", ""), key)
+        except NoSuchEndpoint:
+            return None
+        tokens, config, endpoint = found
+        stored = self._context.ledger.head(head_id(endpoint.update))
+        if stored is None:
+            return None
+        wish = _Wish(tokens, config.only(endpoint), stored)
+        hold = wish.known.held
+        if hold is None or hold.run_id != run_id or self._context.ledger.is_used(run_id):
+            return None
+        return self._carried_out(hold, wish)
+
+    def _carried_out(self, hold: Held, wish: "_Wish") -> Run:
+        if (found := self._context.ledger.run(hold.run_id)) is not None:
+            return found.record  # the poll goes on with it
+        self._context.ledger.mark_open(hold.run_id, wish.hints)
+        return self._driver.begin(self._run_of(hold, wish), fresh=True)
+
+    def resume(
+        self, pipeline: str, endpoint: str, key: Sequence[str], command: Command = _SOMEBODY
+    ) -> bool:
+        """Let new models be promoted again; tell whether the endpoint was held.
+
+        Raises:
+            NoSuchEndpoint: no such pipeline, endpoint or key.
+            Outdated, Conflict: the endpoint changed; look and decide again.
+        """
+        _, _, found = self._find(pipeline, endpoint, key)
+        stored = self._context.ledger.head(head_id(found.update))
+        require(command.versions, _version(stored), _told(found, stored))
+        if stored is None or stored.record.resource(found.place).held is None:
+            return False
+        at = self._context.clock.now()
+        known = Resumed(by=command.by, at=at, reason=command.reason)
+        head = resumed(stored.record, found.place, known)
+        self._put(found, Stored(head, stored.etag), command.versions)
+        return True
+
+    def _put(self, endpoint: Endpoint, head: Stored[Head], versions: Versions) -> None:
+        """Store a head over the version that it was made from."""
+        name = head_id(endpoint.update)
+        try:
+            self._context.ledger.put_head(name, head.record, head.etag)
+        except Conflict:
+            raise lost(versions, _told(endpoint, self._context.ledger.head(name))) from None
+
+    def _find(
+        self, pipeline: str, endpoint: str, key: Sequence[str]
+    ) -> tuple[dict[str, str], Pipeline, Endpoint]:
+        config = self._intake.catalogue.pipeline(pipeline)
+        if config is None:
+            raise NoSuchEndpoint(f"{pipeline!r} is not in the pipelines file")
+        if len(key) != len(config.key_tokens):
+            wanted = "/".join(f"{{{token}}}" for token in config.key_tokens) or "none"
+            given = f"{counted(len(key), 'value')} {they(len(key), 'was', 'were')} given"
+            raise NoSuchEndpoint(f"the key of {pipeline} is {wanted}; {given}")
+        tokens = dict(zip(config.key_tokens, key, strict=True))
+        try:
+            chosen = config.chosen_by(tokens)
+        except ValueError as exc:
+            raise NoSuchEndpoint(f"{pipeline} has no such endpoint: {exc}") from None
+        found = next((one for one in chosen.endpoints if one.name == endpoint), None)
+        if found is None:
+            names = ", ".join(one.name for one in chosen.endpoints) or "none"
+            raise NoSuchEndpoint(f"{pipeline} has no endpoint {endpoint!r}; it has {names}")
+        return tokens, chosen, found
+
+    def _failed(self, hold: Held) -> bool:
+        """Whether another run has to carry a rollback out: its own failed, or was removed."""
+        run = self._context.ledger.run(hold.run_id)
+        if run is None:
+            return self._context.ledger.is_used(hold.run_id)
+        return run.record.phase.ended and run.record.phase is not Phase.PROMOTED
+
+    def _hold(
+        self, wish: "_Wish", target: tuple[str, BlobVersion | None], command: Command
+    ) -> Held:
+        to, model = target
+        at, endpoint = self._context.clock.now(), wish.endpoint
+        place = (head_id(endpoint.update), endpoint.place, str(wish.stored.etag))
+        hold = Held(
+            run_id=run_id(wish.config.name, "rollback", *place, to, at.isoformat()),
+            to=to,
+            model=model,
+            by=command.by,
+            at=at,
+            reason=command.reason,
+        )
+        # The marker first: should this worker die, the poll finds the wish in the head.
+        self._context.ledger.mark_open(hold.run_id, wish.hints)
+        head = held(wish.stored.record, endpoint.place, hold)
+        self._put(endpoint, Stored(head, wish.stored.etag), command.versions)
+        return hold
+
+    def _run_of(self, hold: Held, wish: "_Wish") -> Run:
+        named = (one for one in wish.known.kept if hold.to in (one.run_id, one.trained_by))
+        served = next(named, None)
+        cause = f"{hold.by} goes back to {hold.to}" + (f": {hold.reason}" if hold.reason else "")
+        entry = Entry(at=hold.at, phase=Phase.PROMOTING, note=cause)
+        return Run(
+            run_id=hold.run_id,
+            pipeline=wish.config.name,
+            origin=Origin.ROLLBACK,
+            cause=cause,
+            config=wish.config,
+            manifest=served.manifest if served else (),
+            parameters={},
+            tokens=wish.tokens,
+            phase=Phase.PROMOTING,
+            model=hold.model,
+            opened_at=hold.at,
+            history=(entry,),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """The endpoint that somebody wants another model at, and what is known of it."""
+
+    tokens: dict[str, str]
+    config: Pipeline  #: with that endpoint alone
+    stored: Stored[Head]
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return self.config.endpoints[0]
+
+    @property
+    def known(self) -> Resource:
+        return self.stored.record.resource(self.endpoint.place)
+
+    @property
+    def hints(self) -> dict[str, str]:
+        """What the poll finds this endpoint by."""
+        key = json.dumps([self.tokens[token] for token in self.config.key_tokens])
+        place = {"rollback": self.config.name, "endpoint": self.endpoint.name, "key": key}
+        return {"phase": Phase.PROMOTING, **place}
+
+
+def _version(stored: Stored[Head] | None) -> str:
+    return str(stored.etag) if stored else "none"  # so that it has one from the beginning
+
+
+def _told(endpoint: Endpoint, stored: Stored[Head] | None) -> str:
+    """Return how an endpoint stands, for whoever wanted to change it."""
+    known = stored.record.resource(endpoint.place) if stored else Resource()
+    busy = stored.record.reservation if stored else None
+    updated = f"; run {busy.run_id} updates it" if busy else ""
+    return f"endpoint {endpoint.name}: {line_of(known)}{updated}"
+
+
+def line_of(known: Resource) -> str:
+    """Return what serves in one line: since when, made of which data, approved by whom."""
+    if not known.history:
+        return "nothing was promoted here yet"
+    last = known.history[-1]
+    data = f"trained on {', '.join(last.data)}" if last.data else "no data of ours"
+    more = f" and {last.blobs - len(last.data)} more" if last.blobs > len(last.data) else ""
+    more += f" (the newest of {last.landed} that landed)" if last.landed > last.blobs else ""
+    approved = f", approved by {last.approved_by}" if last.approved_by else ""
+    held = f"; held by {known.held.by}" if known.held else ""
+    since = last.at.isoformat(timespec="seconds")
+    model = last.model or "the model of its own service"
+    return f"{model} since {since}, {data}{more}, run {last.trained_by}{approved}{held}"
+
+
+def _target(wish: _Wish, to: str | None) -> tuple[str, BlobVersion | None]:
+    """Return what to go back to: by name, else what served before the newest model."""
+    known, newest = wish.known, wish.known.serving
+    under_way = wish.stored.record.reservation
+    if under_way is not None and under_way.resource == wish.endpoint.place:
+        newest = None  # the newest model is the one being tried now
+    older = sorted(known.kept, key=lambda served: served.order, reverse=True)
+    if newest is not None:
+        older = [served for served in older if served.order < newest.order]
+    ways = [(served.run_id, served.model) for served in older]
+    if known.baseline is not None:
+        ways.append((BASELINE, known.baseline.model))
+    if to is None and ways:
+        return ways[0]
+    everything = [(one.run_id, one.model) for one in known.kept] + ways
+    # Of a roll-out the run that trained is asked for, and the one that delivered is kept.
+    everything += [(one.trained_by, one.model) for one in known.kept if one.trained_by]
+    for name, model in everything:
+        if name == to:
+            return name, model
+    names = ", ".join(dict.fromkeys(name for name, _ in everything)) or "nothing"
+    wanted = f"the model of {to}" if to else "an earlier model"
+    raise NoSuchModel(f"{wanted} is not kept; there is {names}")

@@ -1,0 +1,172 @@
+"""The list of all runs, the newest first, a page at a time at a known price.
+
+A page costs at most two listings and as many reads as it may hold runs, however many runs
+there are (design C6): names carry the time, and hints in their metadata sort most runs out.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from shared.core.names import digest, index_name
+from shared.core.run.record import Phase, Run
+from shared.errors import BadCursor, CorruptRecord
+from shared.execution.context import Context
+from shared.ledger.records import Stored
+from shared.ports.ports import Listed
+from shared.telemetry import log
+
+#: Names looked through for one page, where a filter sorts most of them out.
+_NAMES: Final = 5000
+_LISTINGS: Final = 2
+_AT_ONCE: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which runs are asked for; None for any."""
+
+    pipeline: str | None = None
+    key: tuple[str, ...] | None = None
+    phase: Phase | None = None
+    open: bool | None = None
+    parent: str | None = None  #: the deliveries of this run, instead of runs that train
+
+    def by_name(self, listed: Listed) -> bool:
+        """Whether the hints of a name allow it to be wanted."""
+        hints = listed.metadata
+        if self.pipeline is not None and hints.get("pipeline") != self.pipeline:
+            return False
+        if self.key is not None and hints.get("key") != digest("key", *self.key):
+            return False
+        return hints.get("parent") == self.parent
+
+    def by_record(self, run: Run) -> bool:
+        """Whether the run itself is wanted."""
+        if self.phase is not None and run.phase is not self.phase:
+            return False
+        return self.open is None or self.open is not run.phase.ended
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """Some runs, and where to go on; a page may hold fewer than were asked for."""
+
+    stored: tuple[Stored[Run], ...]
+    cursor: str | None
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs without the versions of their records."""
+        return tuple(one.record for one in self.stored)
+
+
+@dataclass(frozen=True, slots=True)
+class IdPage:
+    """Ids of some runs, and where to go on; a page may hold fewer than were asked for."""
+
+    run_ids: tuple[str, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a page ended: the storage's own cursor, and the last name that was dealt with."""
+
+    token: str | None = None
+    after: str = ""
+
+    def text(self) -> str:
+        text = base64.urlsafe_b64encode(json.dumps([self.token, self.after]).encode())
+        # With its padding it may have the shape of a signature, and be taken for one.
+        return text.decode().rstrip("=")
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Looks runs up. Nothing is changed."""
+
+    context: Context
+
+    def page(self, wanted: Wanted, limit: int, cursor: str | None) -> RunPage:
+        """Return at most `limit` (1 to 50) runs, the newest first.
+
+        Raises:
+            BadCursor: no page gave this cursor.
+            TransientError: storage does not work now.
+        """
+        place = _parsed(cursor)
+        names: list[str] = []
+        for _ in range(_LISTINGS):
+            listed = self.context.ledger.listed_runs(self._size(wanted, limit), place.token)
+            for item in listed.items:
+                if item.name > place.after and wanted.by_name(item):
+                    names.append(item.name)
+                    if len(names) == limit:
+                        break
+            if len(names) == limit:
+                place = _Place(place.token, names[-1])
+                break
+            if listed.cursor is None:
+                return RunPage(self._read(names, wanted.by_record), None)
+            # What was shown stays behind: runs opened meanwhile push it into the next listing.
+            place = _Place(listed.cursor, place.after)
+        return RunPage(self._read(names, wanted.by_record), place.text())
+
+    def parked(self, limit: int, cursor: str | None) -> IdPage:
+        """Return the ids of at most `limit` parked runs, by the markers of open runs alone.
+
+        Costs one listing, however many runs are open. A hint may be a tick behind its record.
+
+        Raises:
+            BadCursor: no page gave this cursor.
+            TransientError: storage does not work now.
+        """
+        place = _parsed(cursor)
+        listed = self.context.ledger.open_page(_NAMES, place.token)
+        found: list[str] = []
+        for marker in listed.items:
+            if marker.run_id > place.after and marker.hints.get("phase") == Phase.PARKED:
+                if len(found) == limit:
+                    return IdPage(tuple(found), _Place(place.token, found[-1]).text())
+                found.append(marker.run_id)
+        following = None if listed.cursor is None else _Place(listed.cursor).text()
+        return IdPage(tuple(found), following)
+
+    def _size(self, wanted: Wanted, limit: int) -> int:
+        narrow = wanted.pipeline is not None or wanted.key is not None or wanted.parent is not None
+        return _NAMES if narrow else min(_NAMES, 4 * limit)
+
+    def _read(self, names: list[str], wanted: Callable[[Run], bool]) -> tuple[Stored[Run], ...]:
+        if not names:
+            return ()
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            found = list(pool.map(self._run, names))
+        return tuple(one for one in found if one is not None and wanted(one.record))
+
+    def _run(self, name: str) -> Stored[Run] | None:
+        run_id = name.partition("-")[2]
+        try:
+            stored = self.context.ledger.run(run_id)
+        except CorruptRecord as exc:
+            log.error("%s", exc)  # the others are shown all the same
+            return None
+        if stored is None or index_name(stored.record.opened_at, run_id) != name:
+            return None  # it was never stored, or another worker stored it a moment later
+        return stored
+
+
+def _parsed(cursor: str | None) -> _Place:
+    if cursor is None:
+        return _Place()
+    try:
+        token, after = json.loads(base64.urlsafe_b64decode(cursor.encode() + b"=="))
+    except (ValueError, TypeError, RecursionError, binascii.Error):
+        raise BadCursor("the cursor is not one that a page gave: leave it out") from None
+    if not isinstance(after, str) or not (token is None or isinstance(token, str)):
+        raise BadCursor("the cursor is not one that a page gave: leave it out")
+    return _Place(token, after)

@@ -1,0 +1,130 @@
+"""What open runs wait for, for whoever looks at a run, a pipeline or an endpoint.
+
+Which runs are open is told by their markers, in one listing; what is shown of a run comes from
+its record. A page names no more runs than `MOST_SHOWN`, those that fail first.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shared.core.config.studio_identity import endpoint_identity
+from shared.core.names import pipeline_of
+from shared.core.run.record import Phase, Run
+from shared.core.run.waiting import Waits, waits_of
+from shared.errors import CorruptRecord
+from shared.execution.context import Context
+from shared.ledger.records import Marker, Stored
+from shared.telemetry import log
+
+#: Runs that one page shows, each at a read.
+MOST_SHOWN: Final = 20
+_AT_ENDPOINT: Final = frozenset({Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING})
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """An open run, and what it waits for."""
+
+    run_id: str
+    phase: Phase
+    waiting: Waits
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many runs of a pipeline are open, by their markers; they may be a tick behind."""
+
+    open: int = 0
+    failing: int = 0  #: whose last step did not work, or that pause between two attempts
+    awaiting_approval: int = 0
+    parked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRuns:
+    """Looks open runs up. Nothing is changed."""
+
+    context: Context
+
+    def waits(self, stored: Stored[Run]) -> Waits | None:
+        """Return what a run waits for, as it is stored; None where it is over."""
+        run = stored.record
+        if run.claim is None:
+            return waits_of(run)
+        return waits_of(run, self.context.clock.now() + self.context.limits.lease - stored.age)
+
+    def markers(self, pipeline: str = "") -> list[Marker]:
+        """Return the markers of the open runs, of all pipelines or of one, in one listing."""
+        found = self.context.ledger.marked_runs(pipeline)
+        return [one for one in found if not pipeline or pipeline_of(one.run_id) == pipeline]
+
+    def shown(self, markers: Iterable[Marker], most: int = MOST_SHOWN) -> tuple[OpenRun, ...]:
+        """Return the runs of these markers, those first whose last step failed."""
+        return self._read([one.run_id for one in sorted(markers, key=_urgency)], most)
+
+    def at_endpoint(
+        self, update: str, markers: Iterable[Marker], holder: str | None
+    ) -> tuple[OpenRun, ...]:
+        """Return the runs that are at an endpoint, or wait for it.
+
+        Args:
+            update: the endpoint's update URL.
+            markers: of open runs.
+            holder: the run that has reserved the endpoint, if one has.
+        """
+        there = [one for one in markers if _is_at(one, update)]
+        ids = [one.run_id for one in sorted(there, key=_urgency)]
+        known = [holder, *(one for one in ids if one != holder)] if holder else ids
+        return self._read(known, MOST_SHOWN)
+
+    def _read(self, run_ids: Sequence[str], most: int) -> tuple[OpenRun, ...]:
+        found = []
+        for run_id in run_ids[:most]:
+            try:
+                stored = self.context.ledger.run(run_id)
+            except CorruptRecord as exc:
+                log.error("%s", exc)  # the others are shown
+                continue
+            waits = self.waits(stored) if stored is not None else None
+            if stored is not None and waits is not None:
+                found.append(OpenRun(run_id, stored.record.phase, waits))
+        return tuple(found)
+
+
+def counts_of(markers: Iterable[Marker]) -> Counts:
+    """Return how many runs these markers are of, by where they stand."""
+    all_ = list(markers)
+    phases = [one.hints.get("phase") for one in all_]
+    return Counts(
+        open=len(all_),
+        failing=sum(map(_failing, all_)),
+        awaiting_approval=phases.count(Phase.AWAITING_APPROVAL),
+        parked=phases.count(Phase.PARKED),
+    )
+
+
+def _is_at(marker: Marker, update: str) -> bool:
+    hints = marker.hints
+    if hints.get("phase") not in _AT_ENDPOINT:
+        return False
+    service = hints.get("service", "")
+    return service == update or _same_endpoint(service, update)
+
+
+def _same_endpoint(one: str, other: str) -> bool:
+    try:
+        return endpoint_identity(one) == endpoint_identity(other)
+    except ValueError:
+        return False
+
+
+def _urgency(marker: Marker) -> tuple[bool, bool, str]:
+    hints = marker.hints
+    parked = hints.get("phase") in (Phase.PARKED, Phase.AWAITING_APPROVAL)
+    return not _failing(marker), not parked, marker.run_id
+
+
+def _failing(marker: Marker) -> bool:
+    """Whether a run's last step failed, or it pauses; who waits for an endpoint does not fail."""
+    return "next_look" in marker.hints and "waits_for" not in marker.hints

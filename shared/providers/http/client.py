@@ -1,0 +1,156 @@
+"""One way to call an HTTP service: what a transport failure proves, and bounded answers.
+
+Nothing is retried here: the ledger remembers that a step has not worked, and the timer
+repeats it. Redirects are not followed, so that a key never travels to another host.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final, Protocol
+
+import requests
+from requests import exceptions as failed
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    MaxRetryError,
+    NewConnectionError,
+    SSLError,
+)
+
+from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
+from shared.providers.http.timed import TimedAdapter
+
+#: Connecting and each wait for bytes, in seconds. One step makes three calls at most, so that
+#: its time-outs stay under `Limits.longest_step`, far from functionTimeout (design rule 4).
+TIMEOUTS: Final = (5.0, 20.0)
+_LONGEST_WAIT: Final = timedelta(days=1)
+_MOST_BYTES: Final = 4 * 1024 * 1024
+#: Raised for a request that was never put together: the same call can never work.
+_OUR_FAULT: Final = (
+    failed.URLRequired,
+    failed.MissingSchema,
+    failed.InvalidSchema,
+    failed.InvalidURL,
+    failed.InvalidHeader,
+    failed.UnrewindableBodyError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether the service says that it worked. Exact codes are often unknown.
+
+        See studio-classic §1.1.
+        """
+        return 200 <= self.status < 300  # noqa: PLR2004 -- the class of success codes
+
+    def json(self) -> object:
+        """Return the decoded body, or None when it is not JSON."""
+        try:
+            decoded: object = json.loads(self.body.decode("utf-8-sig"))
+        except (ValueError, RecursionError):
+            return None
+        return decoded
+
+    def text(self) -> str:
+        """Return the body as one line of text; clean it of secrets before cutting it short."""
+        return " ".join(self.body.decode("utf-8", "replace").split())
+
+    def retry_after(self, now: datetime) -> timedelta | None:
+        """Return how long the service asks us to wait, in either form of the header."""
+        given = next((v for k, v in self.headers.items() if k.lower() == "retry-after"), "")
+        if given.strip().isdecimal():
+            return min(timedelta(seconds=int(given[:9])), _LONGEST_WAIT)
+        try:
+            at = parsedate_to_datetime(given)
+        except (ValueError, OverflowError, TypeError):
+            return None
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        return min(max(at - now, timedelta()), _LONGEST_WAIT)
+
+
+class Http(Protocol):
+    """Sends one request."""
+
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
+        """Return the whole answer, whatever its status.
+
+        Raises:
+            TransientError: the request never reached the service.
+            OutcomeUnknown: it may have.
+            PermanentError: it cannot be sent.
+        """
+        ...
+
+
+class RequestsHttp:
+    """`Http` over requests, one pool of connections for the process."""
+
+    def __init__(self) -> None:
+        self._connections = requests.Session()
+        # Settings name every service and key; a .netrc or proxy variable must not add others.
+        self._connections.trust_env = False
+        for scheme in ("http://", "https://"):
+            self._connections.mount(scheme, TimedAdapter())
+
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
+        """Send one request and read its answer, at most 4 MiB of it."""
+        try:
+            with self._connections.request(
+                method,
+                url,
+                headers=dict(headers),
+                data=body,
+                timeout=TIMEOUTS,
+                allow_redirects=False,
+                stream=True,
+            ) as got:
+                content = bytearray()
+                for chunk in got.iter_content(64 * 1024):
+                    content += chunk
+                    if len(content) > _MOST_BYTES:
+                        raise OutcomeUnknown(f"{method}: the answer is longer than 4 MiB")
+                return Answer(got.status_code, dict(got.headers), bytes(content))
+        except requests.RequestException as exc:
+            raise classify(exc, method) from None  # the text may hold a signed URL
+        except UnicodeError:
+            raise PermanentError(f"{method}: a key holds characters no header can hold") from None
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._connections.close()
+
+
+def classify(exc: requests.RequestException, method: str) -> RelearnError:
+    """Return what a transport failure proves about the request (design rule 7).
+
+    Only a failure that is known to come before the request is transient; the message
+    names the kind of failure and nothing of the URL, which may be signed.
+    """
+    kind = type(exc).__name__
+    if isinstance(exc, _OUR_FAULT):
+        return PermanentError(f"{method}: the request cannot be sent ({kind})")
+    reason = exc.args[0] if exc.args else None
+    reason = reason.reason if isinstance(reason, MaxRetryError) else reason
+    if isinstance(reason, SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(reason):
+        return PermanentError(f"{method}: the service's certificate is not trusted")
+    if isinstance(exc, failed.ConnectTimeout) or isinstance(
+        reason, NewConnectionError | ConnectTimeoutError
+    ):
+        return TransientError(f"{method}: the service cannot be reached ({kind})")
+    return OutcomeUnknown(f"{method}: the answer was lost ({kind})")

@@ -1,0 +1,99 @@
+"""One authorised call to a Studio service: JSON out, a read answer or a sorted error back."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from shared.core.redaction import Redactor
+from shared.errors import OutcomeUnknown, TransientError
+from shared.providers.http.client import Answer, Http
+from shared.providers.studio.errors import sort_refusal
+
+#: Gives the value behind a text with `${NAME}` in it. Raises ConfigError.
+Secrets = Callable[[str], str]
+
+#: Where endpoints and web services tell their keys (studio-classic §3, §4).
+_KEYS: Final = re.compile(
+    rb'"(?:primary|secondary)(?:key)?"\s*:\s*"((?:[^"\\]|\\.)*)"', re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StudioCall:
+    """Calls one service with one key."""
+
+    http: Http
+    secrets: Secrets = field(repr=False)
+    api_key: str  #: as `${NAME}`
+    redactor: Redactor = field(default_factory=Redactor, repr=False)  #: knows what was sent
+    told: bool = False  #: whether the key is one that a service told
+
+    def with_key(self, key: str) -> "StudioCall":
+        """Return the same call with a key that a service told; no text will show it."""
+        return replace(self, secrets=lambda _: key, api_key="", told=True)
+
+    def clean(self, text: str) -> str:
+        """Return a text of the service without secrets; cut it short after that only."""
+        return self.redactor.text(text)
+
+    def read(self, method: str, url: str, what: str, body: object = None) -> Answer:
+        """Return a 2xx answer to a request without effect.
+
+        Raises:
+            TransientError: no usable answer now; safe to repeat.
+            PermanentError: the service refuses.
+        """
+        answer = self.any_answer(method, url, body)
+        if not answer.ok:
+            raise sort_refusal(answer, what, self.clean, write=False)
+        return answer
+
+    def write(self, method: str, url: str, what: str, body: object = None) -> Answer:
+        """Return a 2xx answer to a request with an effect.
+
+        Raises:
+            TransientError: the effect did not happen.
+            OutcomeUnknown: it may have.
+            PermanentError: the service refuses.
+        """
+        answer = self._send(method, url, body)
+        if not answer.ok:
+            raise sort_refusal(answer, what, self.clean, write=True)
+        return answer
+
+    def any_answer(self, method: str, url: str, body: object = None) -> Answer:
+        """Return the answer to a request without effect, whatever it says.
+
+        Raises:
+            TransientError: none came.
+        """
+        try:
+            return self._send(method, url, body)
+        except OutcomeUnknown as exc:
+            raise TransientError(str(exc)) from exc
+
+    def _send(self, method: str, url: str, body: object) -> Answer:
+        key = self.secrets(self.api_key)
+        (self.redactor.learn_told if self.told else self.redactor.learn)(key)
+        headers: Mapping[str, str] = {"Authorization": f"Bearer {key}"}
+        if method in ("GET", "DELETE"):
+            return self._learned(self.http.send(method, url, headers))
+        content = b"" if body is None else json.dumps(body).encode()
+        headers = {**headers, "Content-Type": "application/json"}
+        return self._learned(self.http.send(method, url, headers, content))
+
+    def _learned(self, answer: Answer) -> Answer:
+        """Keep every key that an answer tells out of texts: the service may repeat it anywhere."""
+        told = _KEYS.findall(answer.body) if answer.ok else []
+        self.redactor.learn_told(*(_unescaped(key) for key in told))
+        return answer
+
+
+def _unescaped(key: bytes) -> str:
+    text = key.decode("utf-8", "replace")
+    try:
+        return str(json.loads(f'"{text}"'))
+    except ValueError:
+        return text

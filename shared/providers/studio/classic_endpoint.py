@@ -1,0 +1,187 @@
+"""The `ServingEndpoint` port over a Studio Classic endpoint (studio-classic §2, §3)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from urllib.parse import unquote
+
+from shared.core.blobs import BlobVersion
+from shared.core.config.studio_endpoint import Create, Verify
+from shared.core.names import MODEL_FOLDERS, is_model_path
+from shared.core.run.record import WayBack
+from shared.core.serving.probes import Look, ProbeAnswers, Progress, Seen
+from shared.errors import PermanentError, RelearnError, TransientError
+from shared.ports.ports import Access, Blobs, Current
+from shared.providers.studio.call import StudioCall
+from shared.providers.studio.management import ManagedEndpoint, StudioManagement, read_endpoint
+from shared.providers.studio.scoring import score, scoring_url
+
+#: As long as the service's own signatures live; when it reads the blob is unknown (design rule 11).
+_SIGNED_FOR: Final = timedelta(hours=24)
+_NOT_FOUND: Final = 404
+_DO_NOT_TELL: Final = frozenset({401, 403, 404, 405, 501})
+
+
+@dataclass(frozen=True, slots=True)
+class StudioClassicEndpoint:
+    """One endpoint of a Classic predictive web service.
+
+    A PATCH is accepted at once and served about half a minute later; there is no status to
+    ask for, so a look scores the probe rows.
+
+    Args:
+        call: with the key for this endpoint: its own, or a workspace token.
+        score: with the key for scoring; None: the endpoint's own, as the service tells it.
+        update_url: `…/webservices/{id}/endpoints/{name}`.
+        resource: the updatable resource.
+        verify: the probe; None: nothing is scored.
+        models: where models are, to sign for them.
+        models_container: the container of the models that may be signed for.
+        allowed: returns a URL that an answer tells of, or raises ValueError.
+        manage: with a workspace token, for what an endpoint's own key may not do.
+        create: how to make the endpoint where it does not exist; None: it must exist.
+    """
+
+    call: StudioCall
+    score: StudioCall | None
+    update_url: str
+    resource: str
+    verify: Verify | None
+    models: Blobs
+    models_container: str
+    allowed: Callable[[str], str]
+    manage: StudioCall | None = None
+    create: Create | None = None
+
+    def ensure(self) -> None:
+        """Make the endpoint where it does not exist and `create` says how."""
+        # By the token: what does not exist has no key, and a key of before would be refused.
+        if self.create is None or self._by_token.ask(self._name).status != _NOT_FOUND:
+            return
+        self._by_token.create(self._name, self.create)
+
+    def current(self) -> Current:
+        """Return what the endpoint was last given; empty where the service does not tell.
+
+        Not every key may read an endpoint that it may update, so a refusal tells nothing.
+        """
+        answer = self._management.ask(self._name)
+        if answer.ok:
+            return _current(read_endpoint(answer, self._name), self.resource)
+        if answer.status == _NOT_FOUND and self.create is not None:
+            raise TransientError(f"endpoint {self._name} was made and is not shown yet")
+        if answer.status == _NOT_FOUND and self.manage is not None:
+            raise self._missing()
+        if answer.status in _DO_NOT_TELL:
+            return Current(refreshable=answer.status != _NOT_FOUND)
+        raise self._management.refusal(answer, "look at the endpoint")
+
+    def update(self, model: BlobVersion) -> None:
+        """PATCH the endpoint with a freshly signed URL of `model`.
+
+        The one place where a service is given the right to read a blob as a model.
+        """
+        if model.container != self.models_container or not is_model_path(model.name):
+            raise PermanentError(
+                f"{model.path} is no model of this app: only blobs below "
+                f"{', '.join(f'{folder}/' for folder in MODEL_FOLDERS)} of container "
+                f"{self.models_container} are signed for an endpoint to read: retry with one of "
+                "them, or cancel the run"
+            )
+        blob = self.models.sign(model.container, model.name, Access.READ, _SIGNED_FOR)
+        self._management.patch(self._name, {self.resource: blob})
+
+    def restore(self, previous: WayBack) -> None:
+        """PATCH the model from before, or have the endpoint refresh from its service."""
+        if previous.model is not None:
+            self.update(previous.model)
+        else:
+            self._by_token.refresh(self._name)
+
+    def look(self, operation: str | None = None) -> Look:
+        """Score the probe rows and read back what the endpoint was given."""
+        del operation  # there is none to ask for
+        told = self._told()
+        if told is not None:
+            self.call.redactor.learn_told(
+                told.primary_key
+            )  # a service may repeat it where it likes
+        current = _current(told, self.resource) if told else Current()
+        # What stands behind a question mark would be a signature.
+        named = current.location[1].lstrip("/").partition("?")[0] if current.location else None
+        return Look(Progress.UNTOLD, self._probe(told), configured=named)
+
+    def _told(self) -> ManagedEndpoint | None:
+        try:
+            return self._management.get(self._name)
+        except RelearnError:
+            return None  # not every key may read; the probe says what serves
+
+    def _probe(self, told: ManagedEndpoint | None) -> ProbeAnswers | None:
+        if self.verify is None:
+            return None
+        url, call = self.verify.score, self.score
+        if url is None or call is None:
+            if told is None:
+                detail = "the endpoint does not tell its scoring URL and key now"
+                return ProbeAnswers(seen=Seen.NO_ANSWER, detail=detail)
+            url = url or self._scoring_url(told, self.verify)
+            call = call or self._scoring_call(told)
+        return score(call, url, self.verify.rows)
+
+    def _scoring_url(self, told: ManagedEndpoint, verify: Verify) -> str:
+        if not told.api_location:
+            raise PermanentError(
+                f"endpoint {self._name} does not tell its scoring URL: write `verify.score`"
+            )
+        try:
+            return self.allowed(scoring_url(told.api_location, verify.rows))
+        except ValueError as exc:
+            raise PermanentError(f"endpoint {self._name} tells a scoring URL: {exc}") from None
+
+    def _scoring_call(self, told: ManagedEndpoint) -> StudioCall:
+        if not told.primary_key:
+            raise PermanentError(
+                f"endpoint {self._name} does not tell its key: write `verify.api_key`"
+            )
+        return self.call.with_key(told.primary_key)
+
+    def _missing(self) -> RelearnError:
+        try:
+            names = ", ".join(one.name for one in self._by_token.endpoints()) or "none"
+        except TransientError as exc:
+            return exc
+        except PermanentError as exc:
+            names = f"not told ({exc})"
+        return PermanentError(
+            f"there is no endpoint {self._name}; there is {names}: correct `update`, "
+            "or write `create: true`"
+        )
+
+    @property
+    def _name(self) -> str:
+        return unquote(self.update_url.rsplit("/", 1)[1])
+
+    @property
+    def _management(self) -> StudioManagement:
+        return StudioManagement(self.call, self._service)
+
+    @property
+    def _by_token(self) -> StudioManagement:
+        return StudioManagement(self.manage or self.call, self._service)
+
+    @property
+    def _service(self) -> str:
+        return self.update_url.rsplit("/endpoints/", 1)[0]
+
+
+def _current(told: ManagedEndpoint, resource: str) -> Current:
+    if told.resources is None:
+        return Current(refreshable=True)
+    blob = told.resources.get(resource)
+    names = tuple(told.resources)
+    if blob is None:
+        return Current(resources=names, refreshable=True)
+    location = (blob.base_location, blob.relative_location, blob.sas_token)
+    return Current(location, names, refreshable=True)

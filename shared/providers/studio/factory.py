@@ -1,0 +1,92 @@
+"""Builds the clients for Studio's services from what a pipeline says; calls nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from shared.core.config.pipeline import Pipeline
+from shared.core.config.setting_references import references_in, resolve
+from shared.core.config.studio_endpoint import Create, Endpoint
+from shared.core.config.studio_urls import require_https
+from shared.core.redaction import Redactor
+from shared.ports.ports import Blobs, ServingEndpoint, TrainingService
+from shared.providers.http.client import Http
+from shared.providers.redacting import GuardedEndpoint, GuardedTraining
+from shared.providers.studio.arm_token import ArmToken
+from shared.providers.studio.batch import StudioBatch
+from shared.providers.studio.call import StudioCall
+from shared.providers.studio.classic_endpoint import StudioClassicEndpoint
+from shared.providers.studio.web_service import StudioWebService
+
+
+@dataclass(frozen=True, slots=True)
+class StudioAdapters:
+    """The `Adapters` port for Studio's services, Classic and New."""
+
+    http: Http
+    environment: Mapping[str, str] = field(repr=False)
+    data: Blobs
+    models: Blobs
+    models_container: str
+    development: bool = False  #: whether plain http on loopback may be called
+    token: ArmToken = field(default_factory=ArmToken)
+    redactor: Redactor = field(default_factory=Redactor, repr=False)
+
+    def jobs(self, service: str, api_key: str) -> TrainingService:
+        """Return the batch execution service at `service`."""
+        call = self._call(api_key)
+        jobs = StudioBatch(call, service, self.data, self.models, self.models_container)
+        return GuardedTraining(jobs, self.redactor)
+
+    def endpoint(self, endpoint: Endpoint) -> ServingEndpoint:
+        """Return the scoring endpoint, of whichever kind it is."""
+        if endpoint.kind == "webservice":
+            return GuardedEndpoint(self._web_service(endpoint), self.redactor)
+        return GuardedEndpoint(self._classic(endpoint), self.redactor)
+
+    def _classic(self, endpoint: Endpoint) -> StudioClassicEndpoint:
+        key = endpoint.key or ""
+        token = endpoint.workspace_token
+        create = endpoint.create if isinstance(endpoint.create, Create) else None
+        return StudioClassicEndpoint(
+            call=self._call(key),
+            score=self._score_call(endpoint),
+            update_url=endpoint.update,
+            resource=endpoint.place,
+            verify=endpoint.verify,
+            models=self.models,
+            models_container=self.models_container,
+            allowed=self._allowed,
+            manage=self._call(token) if token else None,
+            create=create,
+        )
+
+    def secrets_of(self, pipeline: Pipeline) -> tuple[str, ...]:
+        """Return the values of the app settings that the pipeline refers to, where set."""
+        names = references_in(pipeline.model_dump_json())
+        return tuple(self.environment[name] for name in names if self.environment.get(name))
+
+    def _web_service(self, endpoint: Endpoint) -> StudioWebService:
+        url = endpoint.update
+        call = StudioCall(self.http, lambda _: self.token(url), "", self.redactor)
+        return StudioWebService(
+            call=self._call(endpoint.api_key) if endpoint.api_key else call,
+            update_url=url,
+            resource=endpoint.resource,
+            verify=endpoint.verify,
+            models=self.models,
+            allowed=self._allowed,
+            score=self._score_call(endpoint.model_copy(update={"api_key": None})),
+        )
+
+    def _score_call(self, endpoint: Endpoint) -> StudioCall | None:
+        """Return the call with the key for scoring; None where the service tells it."""
+        given = endpoint.verify.api_key if endpoint.verify else None
+        key = given or endpoint.api_key
+        return self._call(key) if key else None
+
+    def _allowed(self, url: str) -> str:
+        return require_https(url, development=self.development)
+
+    def _call(self, api_key: str) -> StudioCall:
+        return StudioCall(self.http, partial(resolve, self.environment), api_key, self.redactor)

@@ -1,0 +1,192 @@
+"""The management API of a Classic web service: its endpoints, by program (studio-classic §3)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote
+
+from shared.core.config.studio_endpoint import Create
+from shared.errors import OutcomeUnknown, PermanentError, TransientError
+from shared.ports.ports import SignedBlob
+from shared.providers.http.client import Answer
+from shared.providers.studio.call import StudioCall
+from shared.providers.studio.errors import StudioRefused, sort_refusal
+
+_NAME: Final = re.compile(r"[a-z0-9]{1,24}")
+_DEFAULT: Final = "default"
+_NOT_FOUND: Final = 404
+_NOT_CHANGED: Final = 304
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedEndpoint:
+    """An endpoint as the service tells of it; every member but the name may be missing.
+
+    See studio-classic §3.
+    """
+
+    name: str
+    api_location: str = ""  #: base of its data-plane URLs
+    primary_key: str = field(default="", repr=False)
+    help_location: str = ""
+    description: str = ""
+    throttle_level: str = ""
+    max_concurrent_calls: int | None = None
+    prevent_update: bool | None = None
+    resources: Mapping[str, SignedBlob | None] | None = None
+    """The resources that can be updated, and where each lies, as far as that is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudioManagement:
+    """The endpoints of one Classic web service.
+
+    `default` exists by itself and follows its experiment: it is never created, updated,
+    refreshed or deleted from here (studio-classic §3).
+
+    Args:
+        call: with a workspace token; an endpoint's own key does for that endpoint alone.
+        service: `https://{region.}management.azureml.net/workspaces/{ws}/webservices/{id}`.
+    """
+
+    call: StudioCall
+    service: str
+
+    def endpoints(self) -> list[ManagedEndpoint]:
+        """Return every endpoint. Raises TransientError, PermanentError."""
+        told = self.call.read("GET", f"{self.service}/endpoints", "list the endpoints").json()
+        if not isinstance(told, list):
+            raise TransientError("list the endpoints: the answer is no list")
+        return [_read(one) for one in told if isinstance(one, dict)]
+
+    def services(self) -> list[str]:
+        """Return the ids of the workspace's web services. Raises as `endpoints`."""
+        url = self.service.rsplit("/", 1)[0]
+        told = self.call.read("GET", url, "list the web services").json()
+        if not isinstance(told, list):
+            raise TransientError("list the web services: the answer is no list")
+        return [str(one["Id"]) for one in told if isinstance(one, dict) and one.get("Id")]
+
+    def get(self, name: str) -> ManagedEndpoint | None:
+        """Return one endpoint, or None where there is none. Raises as `endpoints`."""
+        answer = self.ask(name)
+        if answer.status == _NOT_FOUND:
+            return None
+        if not answer.ok:
+            raise self.refusal(answer, f"look at endpoint {name}")
+        return read_endpoint(answer, name)
+
+    def ask(self, name: str) -> Answer:
+        """Return whatever the service answers about one endpoint. Raises TransientError."""
+        return self.call.any_answer("GET", self._url(name))
+
+    def refusal(self, answer: Answer, what: str) -> Exception:
+        """Return the error that an answer to a request without effect stands for."""
+        return sort_refusal(answer, what, self.call.clean, write=False)
+
+    def create(self, name: str, wanted: Create) -> None:
+        """Make an endpoint, or give one that exists these settings. Safe to repeat.
+
+        Raises:
+            TransientError: it was not made.
+            OutcomeUnknown: it may have been; look.
+            PermanentError: the service refuses, or no endpoint can have this name.
+        """
+        _own(name, "create")
+        if not _NAME.fullmatch(name):
+            raise PermanentError(
+                f"{name!r} cannot name an endpoint: at most 24 lower-case letters and digits"
+            )
+        body = {"EndpointName": name, **wanted.model_dump()}
+        self.call.write("PUT", self._url(name), f"create endpoint {name}", body)
+
+    def delete(self, name: str) -> None:
+        """Delete an endpoint; one that is gone already is fine. Raises as `create`."""
+        _own(name, "delete")
+        try:
+            self.call.write("DELETE", self._url(name), f"delete endpoint {name}")
+        except StudioRefused as exc:
+            if exc.refusal.status != _NOT_FOUND:
+                raise
+
+    def refresh(self, name: str) -> None:
+        """Reset an endpoint to the model of its own service. Safe to repeat.
+
+        Raises as `create` does.
+        """
+        _own(name, "refresh")
+        body = {"OverwriteResources": "True"}  # a string, as every known client sends it
+        try:
+            self.call.write("POST", f"{self._url(name)}/refresh", "refresh the endpoint", body)
+        except StudioRefused as exc:
+            if exc.refusal.status != _NOT_CHANGED:
+                raise
+
+    def patch(self, name: str, resources: Mapping[str, SignedBlob]) -> None:
+        """Give resources of an endpoint these models. The same twice is the same as once.
+
+        Raises as `create` does.
+        """
+        _own(name, "update")
+        listed = [{"Name": one, "Location": _location(blob)} for one, blob in resources.items()]
+        what = "update the endpoint"
+        answer = self.call.write("PATCH", self._url(name), what, {"Resources": listed})
+        if answer.text():
+            # Whoever said so much, it was not the service (studio-classic §3).
+            raise OutcomeUnknown(f"{what}: an answer that says something else")
+
+    def _url(self, name: str) -> str:
+        return f"{self.service}/endpoints/{quote(name, safe='')}"
+
+
+def read_endpoint(answer: Answer, name: str) -> ManagedEndpoint:
+    """Return the endpoint that a 2xx answer tells of; `name` where it does not say."""
+    told = answer.json()
+    told = told if isinstance(told, dict) else {}
+    return _read({**told, "Name": told.get("Name") or name})
+
+
+def _read(told: Mapping[str, Any]) -> ManagedEndpoint:
+    calls, prevent = told.get("MaxConcurrentCalls"), told.get("PreventUpdate")
+    return ManagedEndpoint(
+        name=str(told.get("Name") or ""),
+        api_location=str(told.get("ApiLocation") or ""),
+        primary_key=str(told.get("PrimaryKey") or ""),
+        help_location=str(told.get("HelpLocation") or ""),
+        description=str(told.get("Description") or ""),
+        throttle_level=str(told.get("ThrottleLevel") or ""),
+        max_concurrent_calls=calls if isinstance(calls, int) else None,
+        prevent_update=prevent if isinstance(prevent, bool) else None,
+        resources=_resources(told.get("Resources")),
+    )
+
+
+def _resources(told: object) -> dict[str, SignedBlob | None] | None:
+    if not isinstance(told, list):
+        return None
+    known = [one for one in told if isinstance(one, dict)]
+    return {str(one["Name"]): _located(one.get("Location")) for one in known if one.get("Name")}
+
+
+def _located(told: object) -> SignedBlob | None:
+    if not isinstance(told, dict) or not told.get("RelativeLocation"):
+        return None
+    parts = ("BaseLocation", "RelativeLocation", "SasBlobToken")
+    return SignedBlob(*(str(told.get(part) or "") for part in parts))
+
+
+def _location(blob: SignedBlob) -> dict[str, str]:
+    return {
+        "BaseLocation": blob.base_location,
+        "RelativeLocation": blob.relative_location,
+        "SasBlobToken": blob.sas_token,
+    }
+
+
+def _own(name: str, what: str) -> None:
+    if name.lower() == _DEFAULT:
+        raise PermanentError(
+            f"{what} endpoint {name}: the default endpoint follows its experiment: "
+            "add an endpoint to the predictive web service and name that one"
+        )

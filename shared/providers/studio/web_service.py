@@ -1,0 +1,201 @@
+"""The `ServingEndpoint` port over a New (Resource Manager) web service (studio-classic §4).
+
+An update is the whole definition, sent by PATCH: what GET gives, with the URI of the trained
+model exchanged. (Never by PUT, which would lose the keys that GET leaves out.) It is carried
+out later, so a look asks the operation, reads the definition back, and scores the probe rows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+from shared.core.blobs import BlobVersion
+from shared.core.config.studio_endpoint import Verify
+from shared.core.run.record import WayBack
+from shared.core.secret_shapes import Cleaner
+from shared.core.serving.probes import Look, ProbeAnswers, Progress
+from shared.errors import PermanentError, TransientError
+from shared.ports.ports import Blobs, Current
+from shared.providers.http.client import Answer
+from shared.providers.studio.call import StudioCall
+from shared.providers.studio.errors import explained, read_error, sort_refusal
+from shared.providers.studio.scoring import score, scoring_url
+from shared.providers.studio.web_service_definition import (
+    Definition,
+    chosen_model,
+    member,
+    trained_models,
+    with_model,
+)
+
+_NOT_FOUND: Final = 404
+_PENDING: Final = frozenset({"provisioning", "unknown", "accepted", "running", "inprogress"})
+_FAILED: Final = frozenset({"failed", "canceled", "cancelled"})
+_NO_REASON: Final = "no reason given"
+_SWAGGER: Final = "/swagger.json"
+
+
+@dataclass(frozen=True, slots=True)
+class StudioWebService:
+    """One New web service; it has no endpoints besides itself.
+
+    Args:
+        call: with a Resource Manager token.
+        update_url: the service's Resource Manager URL, api-version included.
+        resource: the name of its trained model; None: the only one.
+        verify: the probe; None: nothing is scored.
+        models: where models are; must be the service's own storage account.
+        allowed: returns a URL that an answer tells of, or raises ValueError.
+        score: with the key for scoring; None: the service's primary key, by listKeys.
+    """
+
+    call: StudioCall
+    update_url: str
+    resource: str | None
+    verify: Verify | None
+    models: Blobs
+    allowed: Callable[[str], str]
+    score: StudioCall | None = None
+
+    def ensure(self) -> None:
+        """Do nothing: New web services are not made from here."""
+
+    def current(self) -> Current:
+        """Return the model that the definition names. Raises as the port says."""
+        definition = self._definition()
+        _, uri = chosen_model(definition, self.resource)
+        names = tuple(trained_models(definition))
+        if not uri:
+            return Current(resources=names)
+        base, relative = self._split(uri)
+        _, marked, query = uri.partition("?")
+        return Current((base, relative, f"{marked}{query}"), names)
+
+    def update(self, model: BlobVersion) -> str | None:
+        """PATCH the whole definition with `model` in it, and return the operation's URL."""
+        definition = self._definition()
+        self._may_change(definition)
+        name, _ = chosen_model(definition, self.resource)
+        uri = f"{self.models.base_location}{quote(model.path)}"
+        body = with_model(definition, name, uri)
+        answer = self.call.write("PATCH", self.update_url, "update the web service", body)
+        return self._operation(answer)
+
+    def restore(self, previous: WayBack) -> str | None:
+        """PATCH the model from before. Returns and raises as `update`."""
+        if previous.model is None:
+            raise PermanentError(
+                "a New web service cannot be refreshed: name a model to go back to"
+            )
+        return self.update(previous.model)
+
+    def look(self, operation: str | None = None) -> Look:
+        """Ask the operation, read the definition back, and score the probe rows."""
+        progress, detail = self._followed(operation)
+        definition = self._definition()
+        if progress is Progress.DONE:
+            progress, detail = _state(definition, self.call.clean)
+        _, uri = chosen_model(definition, self.resource)
+        named = self._split(uri)[1] if uri else None
+        return Look(progress, self._probe(definition), configured=named, detail=detail)
+
+    def _followed(self, operation: str | None) -> tuple[Progress, str]:
+        if operation is None:
+            return Progress.DONE, ""
+        answer = self.call.any_answer("GET", operation)
+        if answer.status == _NOT_FOUND:
+            return Progress.DONE, ""  # forgotten: the definition has the last word
+        if not answer.ok:
+            raise self._refusal(answer, "look at the update of the web service")
+        return _state({"properties": answer.json()}, self.call.clean)
+
+    def _definition(self) -> Definition:
+        answer = self.call.read("GET", self.update_url, "look at the web service")
+        told = answer.json()
+        if not isinstance(told, dict) or not isinstance(member(told, "properties"), dict):
+            raise TransientError("look at the web service: the answer is no definition")
+        return told
+
+    def _may_change(self, definition: Definition) -> None:
+        if member(definition, "properties", "readOnly") is True:
+            raise PermanentError(
+                "the web service is readOnly: it can only be removed; "
+                "deploy it anew and correct `update`"
+            )
+        own = member(definition, "properties", "storageAccount", "name")
+        if own and str(own).lower() != self.models.account.lower():
+            raise PermanentError(
+                f"the web service reads models from storage account {own} only, and they are in "
+                f"{self.models.account}, which is not the service's own: "
+                "set ModelsStorage to that account"
+            )
+
+    def _operation(self, answer: Answer) -> str | None:
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        url = headers.get("azure-asyncoperation", "").strip()
+        try:
+            asked, here = urlsplit(url), urlsplit(self.update_url)
+        except ValueError:
+            return None  # no URL at all, and the update was taken
+        if (asked.scheme, asked.netloc.lower()) != (here.scheme, here.netloc.lower()):
+            return None  # the token must not travel to another host; the definition will do
+        # Nothing else of its query is kept: newer ones are signed.
+        versions = [pair for pair in parse_qsl(asked.query) if pair[0].lower() == "api-version"]
+        query = urlencode(versions or parse_qsl(here.query))
+        return urlunsplit((asked.scheme, asked.netloc, asked.path, query, ""))
+
+    def _split(self, uri: str) -> tuple[str, str]:
+        """Return a model's base location and its path below, as one piece of text each."""
+        try:
+            parts = urlsplit(uri)
+        except ValueError:
+            return "", uri.partition("?")[0]  # not a URL at all: told as it is
+        own = urlsplit(self.models.base_location)
+        base = own.path if parts.netloc.lower() == own.netloc.lower() else "/"
+        base = base if parts.path.startswith(base) else "/"
+        relative = unquote(parts.path.removeprefix(base)).lstrip("/")
+        return urlunsplit((parts.scheme, parts.netloc, base, "", "")), relative
+
+    def _probe(self, definition: Definition) -> ProbeAnswers | None:
+        if self.verify is None:
+            return None
+        url = self.verify.score or self._scoring_url(definition, self.verify)
+        return score(self.score or self._scoring_call(), url, self.verify.rows)
+
+    def _scoring_url(self, definition: Definition, verify: Verify) -> str:
+        swagger = str(member(definition, "properties", "swaggerLocation") or "")
+        base = swagger.partition("?")[0]
+        if not base.lower().endswith(_SWAGGER):
+            raise PermanentError(
+                "the web service does not tell its scoring URL: write `verify.score`"
+            )
+        try:
+            return self.allowed(scoring_url(base[: -len(_SWAGGER)], verify.rows))
+        except ValueError as exc:
+            raise PermanentError(f"the web service tells a scoring URL: {exc}") from None
+
+    def _scoring_call(self) -> StudioCall:
+        scheme, host, path, query, _ = urlsplit(self.update_url)
+        url = urlunsplit((scheme, host, f"{path}/listKeys", query, ""))
+        told = self.call.read("GET", url, "read the web service's keys").json()
+        key = member(told, "primary")
+        if not isinstance(key, str) or not key:
+            raise PermanentError("the web service does not tell its key: write `verify.api_key`")
+        return self.call.with_key(key)
+
+    def _refusal(self, answer: Answer, what: str) -> Exception:
+        return sort_refusal(answer, what, self.call.clean, write=False)
+
+
+def _state(told: Any, clean: Cleaner) -> tuple[Progress, str]:
+    """Return how an update stands: told as `provisioningState`, not as the usual `status`."""
+    properties = member(told, "properties")
+    state = member(properties, "provisioningState") or member(properties, "status") or ""
+    if str(state).lower() in _PENDING:
+        return Progress.PENDING, f"the service says {state}"
+    if str(state).lower() not in _FAILED:
+        return Progress.DONE, ""
+    error = member(properties, "errorInfo") or member(properties, "error")
+    reason = explained(read_error(error, 200, clean)) if isinstance(error, dict) else _NO_REASON
+    return Progress.FAILED, reason.replace(" (HTTP 200)", "")

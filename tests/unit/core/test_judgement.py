@@ -1,0 +1,486 @@
+"""What looks at an endpoint amount to: verdicts count looks, and not the time between them."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import count, product
+
+import pytest
+
+from shared.core.serving.probe_series import NO_LOOKS, Looks
+from shared.core.serving.probes import Look, ProbeAnswers, Progress, Seen
+from shared.core.serving.verification import Case, Judgement, Verdict, judge_return, judge_update
+from tests.unit.samples import BROKEN, HOUR, NOW, REFUSED, SILENT, good
+
+TARGET = "models/new.ilearner"
+BEFORE, AFTER, OTHER = good("0.1", "0.2"), good("0.8", "0.9"), good("0.5", "0.5")
+EVERY, WITHIN = timedelta(seconds=30), timedelta(minutes=3)
+#: Looks of one kind in a row, at the usual pace, that a verdict needs.
+ENOUGH = 7
+
+
+def case(before: ProbeAnswers | None, expected: ProbeAnswers | None = None) -> Case:
+    return Case(TARGET, before, NO_LOOKS, WITHIN, EVERY, expected)
+
+
+def fewer(answers: ProbeAnswers) -> ProbeAnswers:
+    """Return these answers as a model gives them that has lost a score column."""
+    return answers.model_copy(update={"columns": ("Scored Labels",)})
+
+
+def more(answers: ProbeAnswers) -> ProbeAnswers:
+    rows = tuple((*row, "0.5") for row in answers.rows)
+    columns = ("Scored Labels", "Scored Probabilities")
+    return answers.model_copy(update={"columns": columns, "rows": rows})
+
+
+def untold(probe: ProbeAnswers | None, configured: str | None = None) -> Look:
+    return Look(Progress.UNTOLD, probe, configured)
+
+
+@dataclass
+class Watched:
+    """An endpoint that is looked at again and again."""
+
+    case: Case
+    returning: bool = False
+    patient: bool = False
+    pace: timedelta = EVERY
+
+    def __post_init__(self) -> None:
+        self.at = NOW
+        self.judged = Judgement(Verdict.WAIT, "")
+
+    def look(self, seen: ProbeAnswers | Look | None, gap: timedelta | None = None) -> Verdict:
+        self.at += self.pace if gap is None else gap
+        look = seen if isinstance(seen, Look) else untold(seen)
+        if self.returning:
+            self.judged = judge_return(self.case, look, self.at, patient=self.patient)
+        else:
+            self.judged = judge_update(self.case, look, self.at)
+        self.case = replace(self.case, looks=self.judged.looks.showing(look.probe))
+        return self.judged.verdict
+
+    def looks(self, *seen: ProbeAnswers | Look | None) -> Verdict:
+        """Look until there is a verdict, or no more to see."""
+        for one in seen:
+            if self.look(one) is not Verdict.WAIT:
+                break
+        return self.judged.verdict
+
+
+def varying(size: int) -> list[ProbeAnswers]:
+    return [good(f"0.{number}", "1") for number in range(30, 30 + size)]
+
+
+W, L, U, B = Verdict.WAIT, Verdict.LIVE, Verdict.UNCHANGED, Verdict.BROKEN
+
+
+@pytest.mark.parametrize(
+    ("before", "seen", "verdict"),
+    [
+        pytest.param(BEFORE, [BEFORE] * (ENOUGH - 1), W, id="the same answers, too few"),
+        pytest.param(BEFORE, [BEFORE] * ENOUGH, U, id="the same answers"),
+        pytest.param(BEFORE, [AFTER], W, id="moved, one look"),
+        pytest.param(BEFORE, [AFTER, AFTER], L, id="moved, two looks that agree"),
+        pytest.param(BEFORE, [BEFORE, AFTER, AFTER], L, id="moved late"),
+        pytest.param(BEFORE, [OTHER, AFTER], W, id="moved, two looks that differ"),
+        pytest.param(BEFORE, [OTHER, AFTER, OTHER], L, id="moved, three looks that differ"),
+        pytest.param(BEFORE, [OTHER, BEFORE, AFTER], W, id="moved, and back between"),
+        pytest.param(BEFORE, [AFTER, SILENT, AFTER], W, id="moved, no answer between"),
+        pytest.param(BEFORE, [AFTER, SILENT, AFTER, AFTER], L, id="moved, twice after silence"),
+        pytest.param(BEFORE, [OTHER, SILENT, AFTER, OTHER], W, id="vary, no answer between"),
+        pytest.param(BEFORE, [BROKEN, BROKEN], W, id="broken twice: services switch so"),
+        pytest.param(BEFORE, [BROKEN] * (ENOUGH - 1), W, id="broken, too few"),
+        pytest.param(BEFORE, [BROKEN] * ENOUGH, B, id="broken"),
+        pytest.param(BEFORE, [SILENT] * (ENOUGH - 1), W, id="no answer, too few"),
+        pytest.param(BEFORE, [SILENT] * ENOUGH, B, id="no answer, though there was one before"),
+        pytest.param(BEFORE, [REFUSED] * ENOUGH, B, id="refused"),
+        pytest.param(BEFORE, [BROKEN, SILENT, REFUSED] * 3, B, id="bad in several ways"),
+        pytest.param(BEFORE, [BEFORE] * 9 + [SILENT] * 2, U, id="unmoved, and then no answer"),
+        pytest.param(BEFORE, [BEFORE] * 6 + [SILENT] * 2, W, id="no answer in the end"),
+        pytest.param(BEFORE, [BEFORE] * 6 + [BROKEN] * 2, W, id="errors in the end"),
+        pytest.param(BEFORE, [BEFORE, *[SILENT] * 4, BEFORE, BEFORE], U, id="unmoved round it"),
+        pytest.param(SILENT, [SILENT] * ENOUGH, L, id="no answer, as before"),
+        pytest.param(None, [AFTER] * (ENOUGH - 1), W, id="nothing before, too few"),
+        pytest.param(None, [AFTER] * ENOUGH, L, id="nothing before to compare with"),
+        pytest.param(None, [AFTER] + [SILENT] * ENOUGH, B, id="nothing before, and fell silent"),
+        pytest.param(SILENT, [AFTER] * ENOUGH, L, id="no answer before to compare with"),
+        pytest.param(BROKEN, [AFTER, AFTER], L, id="mended: it was broken before"),
+        pytest.param(BROKEN, [BROKEN] * ENOUGH, B, id="broken before and after"),
+    ],
+)
+def test_what_looks_say_of_a_new_model(
+    before: ProbeAnswers | None, seen: list[ProbeAnswers], verdict: Verdict
+) -> None:
+    assert Watched(case(before)).looks(*seen) is verdict
+
+
+@pytest.mark.parametrize("returning", [True, False])
+@pytest.mark.parametrize("gap", [HOUR, 1000 * HOUR])
+@pytest.mark.parametrize("ahead", [0, 1, 2])
+@pytest.mark.parametrize("now", [BEFORE, AFTER, OTHER, BROKEN, REFUSED, SILENT])
+def test_however_long_nobody_looked_two_more_looks_condemn_nothing_and_one_proves_nothing(
+    now: ProbeAnswers, ahead: int, gap: timedelta, *, returning: bool
+) -> None:
+    watched = Watched(case(BEFORE), returning=returning, patient=True)
+    watched.looks(*[SILENT] * ahead)
+    assert watched.look(now, gap) is W
+    assert watched.look(now) in ((W, L) if now in (AFTER, OTHER) else (W,))
+
+
+@pytest.mark.parametrize("gap", [timedelta(minutes=2), HOUR])
+@pytest.mark.parametrize(("seen", "verdict"), [(BEFORE, U), (BROKEN, B), (REFUSED, B), (SILENT, B)])
+def test_a_gap_counts_for_at_most_two_usual_ones(
+    seen: ProbeAnswers, verdict: Verdict, gap: timedelta
+) -> None:
+    watched = Watched(case(BEFORE), pace=gap)
+    assert watched.looks(*[seen] * 3) is W  # two gaps of a minute each
+    assert watched.look(seen) is verdict
+
+
+@pytest.mark.parametrize(("seen", "verdict"), [(BEFORE, U), (BROKEN, B), (SILENT, B)])
+def test_at_least_three_looks_however_short_the_time(seen: ProbeAnswers, verdict: Verdict) -> None:
+    watched = Watched(replace(case(BEFORE), within=timedelta(seconds=1)))
+    assert watched.looks(seen, seen) is W
+    assert watched.look(seen) is verdict
+
+
+@pytest.mark.parametrize("seen", [BEFORE, BROKEN, SILENT])
+def test_a_clock_that_goes_back_adds_nothing(seen: ProbeAnswers) -> None:
+    watched = Watched(case(BEFORE))
+    for _ in range(20):
+        assert watched.look(seen, -timedelta(minutes=10)) is W
+    assert watched.case.looks.all.span == timedelta()
+
+
+def test_two_looks_of_one_moment_are_one_look() -> None:
+    one = NO_LOOKS.model_copy(update={"last_at": NOW})
+    for away in (timedelta(), EVERY / 3, -EVERY / 3):
+        assert one.too_soon(NOW + away, EVERY)
+    assert not one.too_soon(NOW + EVERY / 2, EVERY)
+    assert not one.too_soon(NOW - HOUR, EVERY)  # a clock was wrong: that must not last
+    assert not NO_LOOKS.too_soon(NOW, EVERY)
+
+
+def test_answers_that_vary_are_called_unproven_and_are_not_kept_to_compare_with() -> None:
+    watched = Watched(case(BEFORE))
+    assert watched.looks(*varying(3)) is L
+    assert watched.judged.why == "unproven: answers vary"
+    assert not watched.judged.steady
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        [AFTER, BEFORE],
+        [AFTER, SILENT],
+        [AFTER, BROKEN],
+        [BEFORE, BROKEN],
+        [AFTER, BEFORE, BROKEN, SILENT],
+    ],
+    ids=["old and new", "no answer between", "error between", "unmoved", "everything"],
+)
+def test_an_endpoint_that_never_comes_to_rest_is_not_live_and_not_waited_for_for_ever(
+    seen: list[ProbeAnswers],
+) -> None:
+    watched = Watched(case(BEFORE))
+    assert watched.looks(*seen * 200) in (B, U)
+    looks = watched.case.looks.all.looks
+    assert looks < 60
+    assert (watched.judged.verdict is U) or f"{looks} looks agreed on nothing" in watched.judged.why
+
+
+KINDS = (BEFORE, AFTER, OTHER, SILENT, BROKEN)
+
+
+@pytest.mark.parametrize("returning", [True, False])
+@pytest.mark.parametrize("before", [None, BEFORE, SILENT, BROKEN, more(BEFORE)])
+def test_every_way_that_looks_repeat_ends_with_a_verdict(
+    before: ProbeAnswers | None, *, returning: bool
+) -> None:
+    for seen in product(KINDS, repeat=3):
+        watched = Watched(case(before), returning=returning, patient=True)
+        assert watched.looks(*[*seen] * 30) is not W, seen
+
+
+@pytest.mark.parametrize("returning", [True, False])
+@pytest.mark.parametrize("before", [None, BEFORE, SILENT])
+@pytest.mark.parametrize("expected", [None, AFTER])
+def test_every_look_is_kept_with_its_verdict_whichever_that_is(
+    before: ProbeAnswers | None, expected: ProbeAnswers | None, *, returning: bool
+) -> None:
+    for seen in product(KINDS, repeat=2):
+        watched, made = Watched(case(before, expected), returning), 0
+        while made < 60:
+            made += 1
+            if watched.look(seen[made % 2]) is not W:
+                break
+        assert watched.judged.looks.all.looks == made, seen
+
+
+PENDING, DONE = Progress.PENDING, Progress.DONE
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        Look(PENDING, AFTER),
+        Look(DONE, AFTER, "models/old"),
+        Look(DONE, BEFORE, TARGET),
+        untold(BEFORE, TARGET),
+        untold(BEFORE),
+    ],
+)
+def test_what_the_service_says_is_kept_with_the_looks(look: Look) -> None:
+    watched = Watched(case(BEFORE))
+    watched.looks(*[look] * ENOUGH)
+    assert watched.judged.verdict is not W
+    assert watched.judged.looks.all.looks == ENOUGH
+
+
+@pytest.mark.parametrize(
+    ("known", "seen", "steady"),
+    [
+        (case(BEFORE), [AFTER] * 2, True),
+        (case(BEFORE), [OTHER, AFTER, OTHER], False),
+        (case(None), [AFTER] * ENOUGH, True),
+        (case(None), [OTHER, AFTER] * ENOUGH, False),
+        (case(BEFORE, AFTER), [AFTER] * 2, True),
+        (case(BEFORE), [Look(DONE, BEFORE, TARGET)] * ENOUGH, True),
+        (case(SILENT), [SILENT] * ENOUGH, False),
+    ],
+)
+def test_the_answers_of_a_live_model_are_kept_where_they_are_the_same_from_look_to_look(
+    known: Case, seen: list[ProbeAnswers | Look], *, steady: bool
+) -> None:
+    watched = Watched(known)
+    assert watched.looks(*seen) is L
+    assert watched.judged.steady is steady
+
+
+def test_live_takes_two_good_looks_in_a_row_that_agree_or_three_that_vary() -> None:
+    lives, new = 0, (AFTER, OTHER)
+    for seen in product(KINDS, repeat=4):
+        watched = Watched(case(BEFORE), pace=HOUR)
+        if watched.looks(*seen) is not L:
+            continue
+        lives += 1
+        shown = seen[: watched.case.looks.all.looks]
+        assert all(one in new for one in shown[-2:]), shown
+        assert shown[-1] == shown[-2] or shown[-3] in new, shown
+    assert lives
+
+
+def test_a_score_column_that_is_gone_is_a_broken_model() -> None:
+    watched = Watched(case(more(BEFORE)))
+    assert watched.looks(*[fewer(AFTER)] * (ENOUGH - 1)) is W
+    assert watched.look(fewer(AFTER)) is B
+    assert "'Scored Probabilities' is missing" in watched.judged.why
+
+
+def test_a_new_score_column_is_no_fault() -> None:
+    assert Watched(case(BEFORE)).looks(more(AFTER), more(AFTER)) is L
+
+
+@pytest.mark.parametrize("kept", [BEFORE, more(BEFORE), AFTER, BROKEN])
+@pytest.mark.parametrize("returning", [True, False])
+def test_answers_to_other_probe_rows_are_never_compared(
+    kept: ProbeAnswers, *, returning: bool
+) -> None:
+    now = AFTER.model_copy(update={"request": "other rows"})
+    known = replace(case(kept), looks=NO_LOOKS.showing(kept).showing(kept))
+    watched, other = Watched(known, returning), Watched(case(None), returning)
+    for _ in range(ENOUGH):
+        assert watched.look(now) is other.look(now)
+        assert (watched.judged.why, watched.judged.steady) == (
+            other.judged.why,
+            other.judged.steady,
+        )
+    assert watched.judged.verdict is L
+
+
+def test_answers_vary_only_where_three_looks_had_answers_to_the_same_rows() -> None:
+    elsewhere = OTHER.model_copy(update={"request": "other rows"})
+    watched = Watched(replace(case(BEFORE), looks=NO_LOOKS.showing(elsewhere)))
+    assert watched.looks(AFTER, OTHER) is W
+    assert watched.look(AFTER) is L
+    lacking = Watched(case(more(BEFORE)))
+    pending = (Look(PENDING, fewer(AFTER)), Look(PENDING, more(OTHER)))
+    assert lacking.looks(*pending, more(AFTER)) is W  # the first had lost a column
+
+
+@pytest.mark.parametrize("ahead", [OTHER, SILENT, BROKEN])
+def test_answers_that_moved_are_never_called_unchanged(ahead: ProbeAnswers) -> None:
+    for size in range(2 * ENOUGH):
+        watched = Watched(case(BEFORE))
+        watched.looks(*[ahead] * min(size, 2), AFTER)
+        assert watched.judged.verdict is not U
+        assert "stayed the same" not in watched.judged.why
+
+
+@pytest.mark.parametrize(("progress", "verdict"), [(Progress.UNTOLD, U), (Progress.DONE, L)])
+def test_when_nothing_moved_a_read_back_of_our_model_counts_only_with_the_services_word(
+    progress: Progress, verdict: Verdict
+) -> None:
+    look = Look(progress, BEFORE, configured=TARGET)
+    watched = Watched(case(BEFORE))
+    assert watched.looks(*[look] * (ENOUGH - 1)) is W
+    assert watched.look(look) is verdict
+    assert watched.judged.looks.all.looks == ENOUGH  # the last one is kept with the others
+
+
+def test_a_read_back_of_another_model_proves_nothing() -> None:
+    look = untold(BEFORE, configured="models/old.ilearner")
+    assert Watched(case(BEFORE)).looks(*[look] * ENOUGH) is U
+
+
+@pytest.mark.parametrize("configured", [None, TARGET])
+def test_without_probe_rows_a_model_is_live_and_called_unproven(configured: str | None) -> None:
+    watched = Watched(case(None))
+    assert watched.look(untold(None, configured)) is L
+    assert "unproven" in watched.judged.why
+
+
+@pytest.mark.parametrize(("before", "seen"), [(None, AFTER), (SILENT, AFTER), (SILENT, SILENT)])
+def test_what_cannot_be_compared_is_called_unproven_and_not_on_one_look(
+    before: ProbeAnswers | None, seen: ProbeAnswers
+) -> None:
+    watched = Watched(case(before), pace=HOUR)
+    assert watched.looks(seen, seen, seen) is W
+    assert watched.look(seen) is L
+    assert "unproven" in watched.judged.why
+
+
+@pytest.mark.parametrize("returning", [True, False])
+def test_an_update_that_failed_at_the_service_is_broken_at_once_with_its_reason(
+    *, returning: bool
+) -> None:
+    watched = Watched(case(BEFORE), returning)
+    assert watched.look(Look(Progress.FAILED, AFTER, detail="BlobNotFound")) is B
+    assert "BlobNotFound" in watched.judged.why
+
+
+@pytest.mark.parametrize("returning", [True, False])
+def test_an_update_that_does_not_come_to_an_end_is_given_up_after_enough_looks(
+    *, returning: bool
+) -> None:
+    look = Look(Progress.PENDING, AFTER, configured=TARGET)
+    watched = Watched(case(BEFORE), returning)
+    assert watched.look(look) is W
+    assert watched.look(look, 10 * HOUR) is W
+    assert watched.looks(*[look] * (ENOUGH - 4)) is W
+    assert watched.look(look) is B
+    assert "not come to an end" in watched.judged.why
+
+
+def test_an_update_at_work_and_then_silence_prove_nothing_where_nothing_answered_before() -> None:
+    watched = Watched(case(None))
+    assert watched.looks(Look(Progress.PENDING, None), *[SILENT] * ENOUGH) is L
+    assert watched.judged.why == "unproven: the endpoint answered neither before nor after"
+
+
+def test_a_finished_update_has_its_own_time_to_be_seen() -> None:
+    pending, done = Look(Progress.PENDING, BEFORE), Look(Progress.DONE, BEFORE, TARGET)
+    watched = Watched(case(BEFORE))
+    assert watched.looks(*[pending] * (ENOUGH - 1), *[done] * (ENOUGH - 1)) is W
+    assert watched.look(done) is L
+
+
+@pytest.mark.parametrize(
+    ("before", "seen", "hasty", "patient"),
+    [
+        pytest.param(BEFORE, [BEFORE], W, W, id="as before, once"),
+        pytest.param(BEFORE, [BEFORE] * 2, L, W, id="as before, twice"),
+        pytest.param(BEFORE, [BEFORE] * ENOUGH, L, L, id="as before, long enough"),
+        pytest.param(BEFORE, [AFTER, BEFORE], W, W, id="as before, after other answers"),
+        pytest.param(BEFORE, [BEFORE, SILENT, BEFORE], W, W, id="as before, silence between"),
+        pytest.param(BEFORE, [AFTER] * (ENOUGH - 1), W, W, id="still the new answers, too few"),
+        pytest.param(BEFORE, [AFTER] * ENOUGH, B, B, id="still the new answers"),
+        pytest.param(BEFORE, [BROKEN] * 2, W, W, id="broken twice: services switch so"),
+        pytest.param(BEFORE, [BROKEN] * ENOUGH, B, B, id="still broken"),
+        pytest.param(BEFORE, [SILENT] * (ENOUGH - 1), W, W, id="no answer, too few"),
+        pytest.param(BEFORE, [SILENT] * ENOUGH, B, B, id="no answer"),
+        pytest.param(BROKEN, [BROKEN] * 2, L, W, id="broken as before"),
+        pytest.param(BROKEN, [OTHER, AFTER], L, W, id="mended: it was broken before"),
+        pytest.param(BROKEN, [SILENT] * 2, W, W, id="no answer, though it was broken before"),
+        pytest.param(None, [OTHER] * 2, L, W, id="nothing known from before"),
+        pytest.param(SILENT, [BROKEN] * 2, W, W, id="broken, and no answer known from before"),
+        pytest.param(SILENT, [OTHER] * ENOUGH, L, L, id="no answer known from before"),
+    ],
+)
+def test_what_looks_say_of_the_model_that_was_put_back(
+    before: ProbeAnswers | None, seen: list[ProbeAnswers], hasty: Verdict, patient: Verdict
+) -> None:
+    assert Watched(case(before), returning=True).looks(*seen) is hasty
+    # While an update may still be on its way, nothing is proved until it has had its time.
+    assert Watched(case(before), returning=True, patient=True).looks(*seen) is patient
+
+
+def test_a_switch_that_comes_late_starts_the_wait_for_the_old_model_anew() -> None:
+    watched = Watched(case(BEFORE), returning=True, patient=True)
+    assert watched.looks(*[BEFORE] * (ENOUGH - 1), AFTER, *[BEFORE] * (ENOUGH - 1)) is W
+    assert watched.look(BEFORE) is L
+
+
+def test_an_old_model_that_does_not_answer_as_before_says_why() -> None:
+    watched = Watched(case(BEFORE), returning=True)
+    watched.look(BROKEN)
+    assert watched.judged.why == BROKEN.detail
+    watched.look(AFTER)
+    assert watched.judged.why == "the answers are not those from before the update"
+    watched.looks(BEFORE, BEFORE)
+    assert watched.judged.why == "answers as before the update, on two looks running"
+
+
+def test_a_return_without_probe_rows_is_called_unproven() -> None:
+    watched = Watched(case(None), returning=True)
+    assert watched.look(None) is L
+    assert "unproven" in watched.judged.why
+
+
+def test_broken_answers_are_broken_whatever_the_service_names() -> None:
+    look = Look(Progress.DONE, BROKEN, configured="models/old")
+    assert Watched(case(BEFORE)).looks(*[look] * ENOUGH) is B
+
+
+def test_an_accepted_update_that_is_not_named_is_not_live_whatever_the_answers_do() -> None:
+    look = Look(Progress.DONE, AFTER, configured="models/old")
+    watched = Watched(case(BEFORE))
+    assert watched.looks(*[look] * (ENOUGH - 1)) is W
+    assert watched.look(look) is U
+    assert "still names models/old" in watched.judged.why
+
+
+def test_a_model_that_is_set_again_must_answer_as_it_did_when_it_was_proved() -> None:
+    expected = good("7")
+    moved = case(good("1"), expected)
+    assert Watched(moved).looks(expected) is W
+    assert Watched(moved).looks(expected, expected) is L
+    assert Watched(moved).looks(*[good("8")] * (ENOUGH - 1)) is W
+    assert Watched(moved).looks(*[good("8")] * ENOUGH) is U
+    proven = Watched(moved)
+    proven.looks(expected, expected)
+    assert proven.judged.looks.all.looks == 2  # the last one is kept with the other
+    same = case(expected, expected)
+    assert Watched(same, pace=HOUR).looks(*[expected] * 3) is W
+    assert Watched(same).looks(*[expected] * ENOUGH) is L
+
+
+def test_a_record_of_looks_stays_small_however_many_there_are() -> None:
+    numbers, watched = count(), Watched(replace(case(BEFORE), within=1000 * HOUR))
+    sizes = []
+    for _ in range(500):
+        watched.look(BEFORE if next(numbers) % 3 else SILENT)
+        sizes.append(len(watched.case.looks.model_dump_json()))
+    assert max(sizes) < min(sizes) + 200
+    assert Looks.model_validate_json(watched.case.looks.model_dump_json()) == watched.case.looks
+
+
+def test_no_look_is_lost_because_it_saw_what_the_last_one_saw() -> None:
+    watched = Watched(case(BEFORE))
+    watched.looks(BEFORE, BEFORE, SILENT, BEFORE)
+    looks = watched.case.looks
+    assert (looks.all.looks, looks.row.looks) == (4, 3)
+    assert looks.all.span == 3 * EVERY
+    assert looks.last is not None
+    assert looks.last.seen is Seen.GOOD

@@ -1,0 +1,367 @@
+"""NCRONTAB has the rules of the library that Azure Functions timers use (atifaziz/NCrontab).
+
+Names, steps, lists and turned ranges are read as `CrontabFieldImpl` and `CrontabField` say, five
+or six fields as the timers' `CronSchedule` does; the due times after a moment are those that the
+library's own tests publish. Each schedule is also walked day by day, ahead and back.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import pytest
+
+from local.host.timers import next_due
+from shared.core.config.ncrontab import checked as checked_by_host
+from shared.core.config.ncrontab import parsed
+from shared.core.config.schedule import checked_schedule, hints_of, last_due_of, next_due_of
+
+ALL = {
+    "s": range(60), "m": range(60), "h": range(24), "d": range(1, 32), "mo": range(1, 13),
+    "w": range(7),
+}  # fmt: skip
+
+
+def at(text: str) -> datetime:
+    return datetime.strptime(text, "%d/%m/%Y %H:%M:%S").replace(tzinfo=UTC)
+
+
+#: schedule -> what it allows of each field; left out: all (of seconds: 0 where there are five).
+MEANING: dict[str, dict[str, object]] = {
+    "* * * * * *": {},
+    "* * * * *": {"s": [0]},
+    " *  * * * *  ": {"s": [0]},
+    "0 0 3 * * Monday": {"s": [0], "m": [0], "h": [3], "w": [1]},
+    "0 0 3 * * monday": {"s": [0], "m": [0], "h": [3], "w": [1]},
+    "0 0 3 * * MON": {"s": [0], "m": [0], "h": [3], "w": [1]},
+    "0 0 3 * * M": {"s": [0], "m": [0], "h": [3], "w": [1]},
+    "0 0 3 * * T": {"s": [0], "m": [0], "h": [3], "w": [2]},
+    "0 0 3 * * Tues": {"s": [0], "m": [0], "h": [3], "w": [2]},
+    "0 0 3 * * Th": {"s": [0], "m": [0], "h": [3], "w": [4]},
+    "0 0 3 * * thurs": {"s": [0], "m": [0], "h": [3], "w": [4]},
+    "0 0 3 * * W": {"s": [0], "m": [0], "h": [3], "w": [3]},
+    "0 0 3 * * S": {"s": [0], "m": [0], "h": [3], "w": [0]},
+    "0 0 3 * * Sa": {"s": [0], "m": [0], "h": [3], "w": [6]},
+    "0 0 3 * * SUNDAY": {"s": [0], "m": [0], "h": [3], "w": [0]},
+    "0 0 3 * * SAT-MON": {"s": [0], "m": [0], "h": [3], "w": range(1, 7)},
+    "0 0 3 * * Fri-Mon": {"s": [0], "m": [0], "h": [3], "w": range(1, 6)},
+    "0 0 3 * * 6-0": {"s": [0], "m": [0], "h": [3], "w": range(7)},
+    "0 0 3 * * Mon-Fri": {"s": [0], "m": [0], "h": [3], "w": range(1, 6)},
+    "0 0 3 * * Mon-5": {"s": [0], "m": [0], "h": [3], "w": range(1, 6)},
+    "0 0 3 * * Mon,Wed,Fri": {"s": [0], "m": [0], "h": [3], "w": [1, 3, 5]},
+    "0 0 3 * * Fri,Mon-Tue": {"s": [0], "m": [0], "h": [3], "w": [1, 2, 5]},
+    "0 0 3 * * Mon-Sat/2": {"s": [0], "m": [0], "h": [3], "w": [1, 3, 5]},
+    "0 0 3 * * */2": {"s": [0], "m": [0], "h": [3], "w": [0, 2, 4, 6]},
+    "0 0 3 * * 2/2": {"s": [0], "m": [0], "h": [3], "w": [2, 4, 6]},
+    "0 0 3 1 January *": {"s": [0], "m": [0], "h": [3], "d": [1], "mo": [1]},
+    "0 0 3 1 j *": {"s": [0], "m": [0], "h": [3], "d": [1], "mo": [1]},
+    "0 0 3 1 Jun *": {"s": [0], "m": [0], "h": [3], "d": [1], "mo": [6]},
+    "0 0 3 1 JuNE *": {"s": [0], "m": [0], "h": [3], "d": [1], "mo": [6]},
+    "0 0 3 1 July *": {"s": [0], "m": [0], "h": [3], "d": [1], "mo": [7]},
+    "0 0 3 1 Augu *": {"s": [0], "m": [0], "h": [3], "d": [1], "mo": [8]},
+    "0 0 3 1 A *": {"s": [0], "m": [0], "h": [3], "d": [1], "mo": [4]},
+    "0 0 3 1 M *": {"s": [0], "m": [0], "h": [3], "d": [1], "mo": [3]},
+    "0 0 3 1 SEPT-October *": {"s": [0], "m": [0], "h": [3], "d": [1], "mo": [9, 10]},
+    "0 0 3 1 February,April-Jun *": {"s": [0], "m": [0], "h": [3], "d": [1], "mo": [2, 4, 5, 6]},
+    "0 0 3 1 DECEM *": {"s": [0], "m": [0], "h": [3], "d": [1], "mo": [12]},
+    "0 0 3 1 Dec-Feb *": {"s": [0], "m": [0], "h": [3], "d": [1], "mo": range(2, 13)},
+    "0 0 3 1 */3 *": {"s": [0], "m": [0], "h": [3], "d": [1], "mo": [1, 4, 7, 10]},
+    "0 0 3 1 2/3 *": {"s": [0], "m": [0], "h": [3], "d": [1], "mo": [2, 5, 8, 11]},
+    "1 * 1-2,3 * * *": {"s": [1], "h": [1, 2, 3]},
+    "22 * * * */2 *": {"s": [22], "mo": [1, 3, 5, 7, 9, 11]},
+    "33 10-40/15 * * * *": {"s": [33], "m": [10, 25, 40]},
+    "55 * * * Mar,Jan,Aug Fri,Mon-Tue": {"s": [55], "mo": [1, 3, 8], "w": [1, 2, 5]},
+    "45-47,48,49 * * * * *": {"s": range(45, 50)},
+    "2/5 * * * * *": {"s": range(2, 60, 5)},
+    "*/90 * * * * *": {"s": [0]},
+    "0 */90 * * * *": {"s": [0], "m": [0]},
+    "0 7/90 * * * *": {"s": [0], "m": [7]},
+    "0 */60 * * * *": {"s": [0], "m": [0]},
+    "0 */59 * * * *": {"s": [0], "m": [0, 59]},
+    "0 */7 * * * *": {"s": [0], "m": range(0, 60, 7)},
+    "0 */0 * * * *": {"s": [0]},
+    "0 */-5 * * * *": {"s": [0]},
+    "0 */+5 * * * *": {"s": [0], "m": range(0, 60, 5)},
+    "0 */05 * * * *": {"s": [0], "m": range(0, 60, 5)},
+    "0 5/0 * * * *": {"s": [0], "m": range(5, 60)},
+    "00 00 03 01 01 00": {"s": [0], "m": [0], "h": [3], "d": [1], "mo": [1], "w": [0]},
+    "0 5-5 * * * *": {"s": [0], "m": [5]},
+    "0 5-5/3 * * * *": {"s": [0], "m": [5]},
+    "0 40-10 * * * *": {"s": [0], "m": range(10, 41)},
+    "0 40-10/10 * * * *": {"s": [0], "m": [10, 20, 30, 40]},
+    "0 0 22-4 * * *": {"s": [0], "m": [0], "h": range(4, 23)},
+    "0 0 22,23,0-4 * * *": {"s": [0], "m": [0], "h": [0, 1, 2, 3, 4, 22, 23]},
+    "0 0 8-18/2 * * 1-5": {"s": [0], "m": [0], "h": range(8, 19, 2), "w": range(1, 6)},
+    "0 */5 8-18 * * 1-5": {"s": [0], "m": range(0, 60, 5), "h": range(8, 19), "w": range(1, 6)},
+    "0 5,5,5 * * * *": {"s": [0], "m": [5]},
+    "0 *,5 * * * *": {"s": [0]},
+    "0 0 0 31 * *": {"s": [0], "m": [0], "h": [0], "d": [31]},
+    "0 0 0 30,31 * *": {"s": [0], "m": [0], "h": [0], "d": [30, 31]},
+    "0 0 0 15,30,31 * *": {"s": [0], "m": [0], "h": [0], "d": [15, 30, 31]},
+    "0 0 0 29 2 *": {"s": [0], "m": [0], "h": [0], "d": [29], "mo": [2]},
+    "0 0 0 29 Feb Mon": {"s": [0], "m": [0], "h": [0], "d": [29], "mo": [2], "w": [1]},
+    "0 0 0 30,31 Feb,Mar *": {"s": [0], "m": [0], "h": [0], "d": [30, 31], "mo": [2, 3]},
+    "0 0 0 31-29 * *": {"s": [0], "m": [0], "h": [0], "d": [29, 30, 31]},
+    "0 0 3 1-7 * MON": {"s": [0], "m": [0], "h": [3], "d": range(1, 8), "w": [1]},
+    "0 0 3 13 * 5": {"s": [0], "m": [0], "h": [3], "d": [13], "w": [5]},
+    "59 59 23 31 12 *": {"s": [59], "m": [59], "h": [23], "d": [31], "mo": [12]},
+    "0 12 * */2 Mon": {"s": [0], "m": [0], "h": [12], "mo": [1, 3, 5, 7, 9, 11], "w": [1]},
+    "30 6 * * sunday": {"s": [0], "m": [30], "h": [6], "w": [0]},
+    "45 16 1 * Mon": {"s": [0], "m": [45], "h": [16], "d": [1], "w": [1]},
+    "40 14/1 * * *": {"s": [0], "m": [40], "h": range(14, 24)},
+    "* 2,4-8,15 * 6 *": {"s": [0], "h": [2, 4, 5, 6, 7, 8, 15], "mo": [6]},
+    "0 3/4 * * *": {"s": [0], "m": [0], "h": [3, 7, 11, 15, 19, 23]},
+}  # fmt: skip
+MOMENTS = [
+    at("01/01/2003 00:00:00"), at("28/02/2004 23:59:59"), at("31/12/2026 23:59:59"),
+    at("15/06/2026 12:34:56"), at("29/02/2024 03:00:00"), at("24/02/2021 09:50:35"),
+]  # fmt: skip
+
+
+def days(start: datetime, step: int) -> Iterator[datetime]:
+    day = start.replace(hour=0, minute=0, second=0)
+    for _ in range(366 * 41):
+        yield day
+        day += timedelta(days=step)
+
+
+def walked(text: str, start: datetime, step: int) -> datetime | None:
+    """Return the next or newest due time by what the schedule means, day by day."""
+    meaning = {**ALL, **MEANING[text]}
+    times = list(product(meaning["h"], meaning["m"], meaning["s"]))[::step]  # type: ignore[call-overload]
+    for day in days(start, step):
+        fits = day.day in meaning["d"] and day.month in meaning["mo"]  # type: ignore[operator]
+        if not fits or (day.weekday() + 1) % 7 not in meaning["w"]:  # type: ignore[operator]
+            continue
+        for hour, minute, second in times:
+            due = day.replace(hour=hour, minute=minute, second=second)
+            if due > start if step > 0 else due <= start:
+                return due
+    return None
+
+
+@pytest.mark.parametrize("text", MEANING)
+def test_each_schedule_is_due_when_the_library_says_ahead_and_back(text: str) -> None:
+    assert checked_schedule(text) == checked_by_host(text) == text
+    for start in MOMENTS:
+        due = walked(text, start, 1)
+        assert next_due_of(text, start) == due
+        assert due is not None
+        assert next_due(text, start) == due
+        assert last_due_of(text, start) == walked(text, start, -1)
+        assert last_due_of(text, due) == due
+        before = last_due_of(text, due - timedelta(microseconds=1))
+        assert before is None or before <= start
+
+
+#: From the library's own tests: a moment, a schedule, the first due time after it.
+PUBLISHED = [
+    ("01/01/2003 00:00:00", "* * * * *", "01/01/2003 00:01:00"),
+    ("01/01/2003 00:59:00", "* * * * *", "01/01/2003 01:00:00"),
+    ("31/12/2003 23:59:00", "* * * * *", "01/01/2004 00:00:00"),
+    ("28/02/2003 23:59:00", "* * * * *", "01/03/2003 00:00:00"),
+    ("28/02/2004 23:59:00", "* * * * *", "29/02/2004 00:00:00"),
+    ("01/01/2003 00:00:00", "45 * * * * *", "01/01/2003 00:00:45"),
+    ("01/01/2003 00:00:49", "45-47,48,49 * * * * *", "01/01/2003 00:01:45"),
+    ("01/01/2003 00:00:57", "2/5 * * * * *", "01/01/2003 00:01:02"),
+    ("24/02/2021 09:50:35", "* 0-1 10 * * *", "24/02/2021 10:00:00"),
+    ("01/01/2003 00:49:00", "45-47,48,49 * * * *", "01/01/2003 01:45:00"),
+    ("01/01/2003 00:57:00", "2/5 * * * *", "01/01/2003 01:02:00"),
+    ("24/02/2021 09:50:35", "* * 10 * * *", "24/02/2021 10:00:00"),
+    ("24/02/2021 09:50:35", "* 55 * * * *", "24/02/2021 09:55:00"),
+    ("01/01/2003 00:00:30", "3 45 * * * *", "01/01/2003 00:45:03"),
+    ("01/01/2003 00:49:30", "6 45-47,48,49 * * * *", "01/01/2003 01:45:06"),
+    ("01/01/2003 00:57:30", "9 2/5 * * * *", "01/01/2003 01:02:09"),
+    ("20/12/2003 10:00:00", " * 3/4 * * *", "20/12/2003 11:00:00"),
+    ("20/12/2003 01:45:00", "30 3   * * *", "20/12/2003 03:30:00"),
+    ("07/01/2003 00:00:00", "30  *  1 * *", "01/02/2003 00:30:00"),
+    ("10/07/2003 00:00:00", " *  * 30,31 * *", "30/07/2003 00:00:00"),
+    ("29/02/2004 23:59:59", "* * * 3 *", "01/03/2004 00:00:00"),
+    ("15/02/2000 00:00:00", "0 0 15,30,31 * *", "15/03/2000 00:00:00"),
+    ("31/03/2000 00:00:00", "0 0 15,30,31 * *", "15/04/2000 00:00:00"),
+    ("01/07/2002 05:00:00", "10 * * February,April-Jun *", "01/02/2003 00:10:00"),
+    ("11/03/1988 14:23:00", "* 2,4-8,15 * 6 *", "01/06/1988 02:00:00"),
+    (
+        "11/03/1988 14:23:00",
+        "20 * * january,FeB,Mar,april,May,JuNE,July,Augu,SEPT-October,Nov,DECEM *",
+        "11/03/1988 15:20:00",
+    ),
+    ("26/06/2003 10:00:00", "30 6 * * SUNDAY", "29/06/2003 06:30:00"),
+    ("19/06/2003 00:00:00", "1 12 * * 2", "24/06/2003 12:01:00"),
+    ("01/01/2003 12:00:00", "45 16 1 * Mon", "01/09/2003 16:45:00"),
+    ("29/02/2000 12:01:00", "1 12 29 2 *", "29/02/2004 12:01:00"),
+    ("01/01/2000 14:40:00", "40 14/1 * * *", "01/01/2000 15:40:00"),
+]
+
+
+@pytest.mark.parametrize(("start", "text", "due"), PUBLISHED)
+def test_the_published_due_times_are_ours(start: str, text: str, due: str) -> None:
+    assert next_due_of(text, at(start)) == next_due(text, at(start)) == at(due)
+    assert last_due_of(text, at(due)) == at(due)
+
+
+REFUSED = [
+    ("0 0 3 * * 7", "day of week: 7 is not known: write 0 for Sunday"),
+    ("0 0 3 * * 1-7", "7 is"),
+    ("0 0 3 ? * *", "day: ? is of Quartz"),
+    ("0 0 3 * * ?", "day of week: ? is of Quartz"),
+    ("0 0 3 L * *", "day: L is of Quartz"),
+    ("0 0 3 L-3 * *", "day: L"),
+    ("0 0 3 * * 5L", "L is"),
+    ("0 0 3 * * FRIL", "day of week: L is of Quartz"),
+    ("0 0 3 LW * *", "day: W is of Quartz"),
+    ("0 0 3 15W * *", "day: W is of Quartz"),
+    ("0 0 3 * * MON#1", "day of week: # is of Quartz"),
+    ("0 0 3 * * 2#1", "1-7 and MON"),
+    ("0 0 3 * * 1 2026", "seven fields"),
+    ("0 0 3 * * 1 2026 x", "six fields"),
+    ("0 3 * *", "six fields"),
+    ("", "six fields"),
+    ("00:05:00", "TimeSpan"),
+    ("1.00:00:00", "TimeSpan"),
+    ("@daily", "six fields"),
+    ("every monday", "six fields"),
+    ("0\t0 3 * * *", "blanks alone"),
+    ("0 0 3 * *\n1", "blanks"),
+    ("60 * * * * *", "second: 60 is not within 0 to 59"),
+    ("0 60 * * * *", "minute: 60"),
+    ("0 0 24 * * *", "hour: 24"),
+    ("0 0 3 0 * *", "day: 0"),
+    ("0 0 3 32 * *", "day: 32"),
+    ("0 0 3 * 0 *", "month: 0"),
+    ("0 0 3 * 13 *", "month: 13"),
+    ("0 1,2,456 * * * *", "456"),
+    ("0 1,Z,3 * * * *", "minute: Z is no value"),
+    ("0 1/Z * * * *", "step"),
+    ("0 3-l2 * * * *", "l2"),
+    ("0 * 3 bad * *", "day: bad"),
+    ("0 0 3 * bad *", "month: bad"),
+    ("0 0 3 * * mon,bad", "bad"),
+    ("0 0 3 * Janvier *", "Janvier"),
+    ("0 0 3 * Sept. *", "Sept."),
+    ("0 0 3 * * Mittwoch", "week"),
+    ("0 R * * * *", "minute: a random time"),
+    ("0 H/5 * * * *", "random"),
+    ("0 R(5) * * * *", "random"),
+    ("0 5, * * * *", "minute: that is no value"),
+    ("0 5,, * * * *", "minute"),
+    ("0 ,5 * * * *", "minute: ,5 is no value"),
+    ("0 /5 * * * *", "minute: /5 is no value"),
+    ("0 5/ * * * *", "step"),
+    ("0 */2/3 * * * *", "step"),
+    ("0 -5 * * * *", "minute: -5 is no value"),
+    ("0 5- * * * *", "minute"),
+    ("0 *-5 * * * *", "minute"),
+    ("0 1-2-3 * * * *", "minute"),
+    ("0 5.5 * * * *", "minute"),
+    ("0 \uff15 * * * *", "minute: that is no value"),
+    ("0 99999999999 * * * *", "minute: 2147483647 is not within"),
+    ("0 */99999999999 * * * *", "step"),
+    ("0 */2147483648 * * * *", "step"),
+    ("0 0 0 30 2 *", "never fires"),
+    ("0 0 0 31 4,6,9,11 *", "never fires"),
+    ("* * 31 Feb *", "never"),
+    ("0 0 12 * * MON-FRI *", "seven fields"),
+    ("0 * * * * *" + " " * 200, "six fields"),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), REFUSED)
+def test_what_the_library_refuses_is_refused_with_its_field_and_a_cure(
+    text: str, says: str
+) -> None:
+    for check in (checked_schedule, checked_by_host):
+        with pytest.raises(ValueError) as caught:  # noqa: PT011 -- its text is looked at
+            check(text)
+        assert says in str(caught.value)
+    assert (
+        "write" in str(caught.value)
+        or "remove" in str(caught.value)
+        or "never" in says
+        or "L" in says
+    )
+
+
+def test_a_hundred_strings_are_checked() -> None:
+    assert len({*MEANING, *(text for _, text, _ in PUBLISHED)}) >= 100
+    assert len(REFUSED) >= 50
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("0 */90 * * * *", "minute: */90 fires at 0 alone"),
+        ("0 7/90 * * * *", "minute: 7/90 fires at 7 alone"),
+        ("*/60 * * * * *", "second: */60 fires at 0 alone"),
+        ("0 0 */24 * * *", "hour: */24 fires at 0 alone"),
+        ("0 0 3 */31 * *", "day: */31 fires at 1 alone"),
+        ("0 0 22-4 * * *", "hour: 22-4 is read from 4 to 22"),
+        ("0 0 3 * * SAT-MON", "day of week: SAT-MON is read from 1 to 6"),
+        ("* 0 3 * * *", "second: it fires every second"),
+    ],
+)
+def test_a_schedule_that_does_less_or_more_than_it_seems_has_a_hint(text: str, says: str) -> None:
+    (hint,) = hints_of(text)
+    assert says in hint
+
+
+def test_the_hints_of_a_schedule_come_in_the_order_of_its_fields() -> None:
+    hints = hints_of("* */90 22-4 * * *")
+    assert [hint.partition(":")[0] for hint in hints] == ["second", "minute", "hour"]
+
+
+@pytest.mark.parametrize(
+    "text", ["0 */30 * * * *", "0 0 3 * * 1", "*/59 * * * * *", "0 3 * * 1", "0 5-5 * * * *"]
+)
+def test_a_plain_schedule_has_none(text: str) -> None:
+    assert hints_of(text) == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "names"),
+    [
+        (
+            "0 0 3 1 {} *",
+            "January February March April May June July August September October November December",
+        ),
+        ("0 0 3 * * {}", "Sunday Monday Tuesday Wednesday Thursday Friday Saturday"),
+    ],
+)
+def test_each_name_in_full_stands_for_its_number_and_nothing_longer_does(
+    field: str, names: str
+) -> None:
+    first = 1 if "January" in names else 0
+    for number, name in enumerate(names.split(), start=first):
+        assert parsed(field.format(name)) == parsed(field.format(number)), name
+        with pytest.raises(ValueError, match="is no value"):
+            parsed(field.format(f"{name}_"))
+
+
+def test_a_month_has_its_last_day_and_none_after_it() -> None:
+    for month, last in enumerate((31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), start=1):
+        assert parsed(f"0 0 3 {last} {month} *").fires
+        assert last == 31 or not parsed(f"0 0 3 {last + 1} {month} *").fires
+
+
+def test_the_longest_text_and_the_largest_step_are_accepted_and_no_longer_ones() -> None:
+    longest = "0 0 3 * * 1".ljust(200)
+    assert checked_schedule(longest) == longest
+    with pytest.raises(ValueError, match="six fields"):
+        checked_schedule(f"{longest} ")
+    assert checked_schedule("0 */2147483647 * * * *")
+
+
+def test_at_the_ends_of_the_calendar_there_is_no_due_time() -> None:
+    last, first = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
+    assert parsed("0 0 0 29 2 *").after(last) is None
+    assert parsed("* * * * * *").after(last) is None
+    assert parsed("0 0 0 29 2 *").at_or_before(first) is None
+    assert parsed("0 0 0 31 12 *").after(last.replace(day=30)) == last.replace(
+        hour=0, minute=0, second=0, microsecond=0
+    )
+    assert parsed("0 0 0 1 1 *").at_or_before(first.replace(day=2)) == first
+
+
+def test_every_wrong_field_is_told_at_once() -> None:
+    with pytest.raises(ValueError, match=r"hour: 25 is not within.*; day: L is.*; day of week: 7"):
+        parsed("0 0 25 L * 7")

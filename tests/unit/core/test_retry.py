@@ -1,0 +1,296 @@
+"""Where a parked run goes on, and what of the present configuration it goes on by."""
+
+from typing import Any
+
+import pytest
+
+from shared.core.config.pipeline import Pipeline
+from shared.core.run.record import Approval, Delivery, Phase, Run
+from shared.core.run.retry import RetryRequested, TakenBack, gives_back, withdrawn
+from shared.core.serving.probe_series import NO_LOOKS, Says
+from shared.errors import InvalidTransition
+from tests.unit.samples import HOUR, MODEL, NOW, UPDATE, pipeline, promotion, run, tree
+
+LATER = NOW + HOUR
+ASKS = {"first_model": "allow", "approval": "required"}
+ENDPOINT: dict[str, Any] = tree()["endpoints"][0]
+BY_PERSON = "retried by a person"
+CHANGED = "the gate, or the model that is wanted, has changed since it was judged"
+
+
+def endpoint(**changes: Any) -> dict[str, Any]:
+    return {**ENDPOINT, **changes}
+
+
+def wanting(model: str | None, **changes: Any) -> Pipeline:
+    return pipeline(endpoints=[endpoint(model=model)], **changes)
+
+
+def parked(phase: Phase, **changes: Any) -> Run:
+    shape = run(phase, reason="no", advice="do", **changes)
+    return shape.model_copy(update={"phase": Phase.PARKED, "parked_in": phase})
+
+
+def retried(shape: Run, config: Pipeline | None = None, **changes: Any) -> Run:
+    return RetryRequested(config, **changes).fold(shape, LATER)
+
+
+SENT = promotion(
+    sent_at=NOW,
+    ever_sent=True,
+    resent=3,
+    operation="o1",
+    certain=False,
+    looks=NO_LOOKS.after(Says.FOR, NOW, HOUR),
+    returning_to=None,
+)
+
+
+def test_a_parked_run_that_does_not_know_where_it_was_is_not_retried() -> None:
+    lost = parked(Phase.TRAINING).model_copy(update={"parked_in": None})
+    with pytest.raises(InvalidTransition, match="sample-1: parked without a phase to go back to"):
+        retried(lost)
+
+
+def test_parameters_are_corrected_only_before_there_is_a_job() -> None:
+    corrected = pipeline(training__parameters={"a": "2"})
+    given: dict[str, Any] = {
+        "config": pipeline(training__parameters={"a": "1"}),
+        "parameters": {"a": "1"},
+    }
+    assert retried(parked(Phase.RECEIVED, **given), corrected).parameters == {"a": "2"}
+    assert retried(parked(Phase.RECEIVED, **given)).parameters == {"a": "1"}
+    assert retried(parked(Phase.CREATED, **given), corrected).parameters == {"a": "1"}
+
+
+@pytest.mark.parametrize(
+    ("now", "phase", "refused"),
+    [
+        (wanting("output1"), Phase.VERIFYING, False),
+        (wanting("output1", gate=ASKS), Phase.VERIFYING, True),
+        (wanting("other"), Phase.VERIFYING, True),
+        (wanting("other"), Phase.RETURNING, False),
+    ],
+)
+def test_a_delivery_is_not_retried_where_its_model_is_to_be_judged_first(
+    now: Pipeline, phase: Phase, *, refused: bool
+) -> None:
+    known = promotion(ever_sent=True, returning_to="rolled_back")
+    child = parked(phase, parent="sample-0", config=wanting("output1"), promotion=known)
+    if refused:
+        with pytest.raises(InvalidTransition, match="retry run sample-0 instead"):
+            retried(child, now)
+    else:
+        assert retried(child, now).phase in (Phase.PROMOTING, Phase.RETURNING)
+    assert retried(child).phase in (Phase.PROMOTING, Phase.RETURNING)
+
+
+def test_a_model_is_withdrawn_when_its_gate_or_the_model_that_is_wanted_changes() -> None:
+    child = run(Phase.PROMOTING, config=wanting("output1"))
+    was = wanting("output1")
+    assert not withdrawn(child, was, wanting("output1", training__timeout="5h"))
+    assert withdrawn(child, was, wanting("output1", gate=ASKS))
+    assert withdrawn(child, was, wanting("other"))
+
+
+@pytest.mark.parametrize(
+    ("back", "parent", "ends"),
+    [
+        ("rolled_back", None, True),
+        ("unchanged", None, True),
+        ("start", None, False),
+        ("judged", None, False),
+        ("trained", None, False),
+        ("judged", "sample-0", True),
+        ("trained", "sample-0", True),
+        ("rolled_back", "sample-0", True),
+        ("start", "sample-0", False),
+        (None, None, False),
+    ],
+)
+def test_a_run_ends_with_the_old_model_unless_something_is_done_anew_by_it(
+    back: str | None, parent: str | None, *, ends: bool
+) -> None:
+    shape = run(Phase.RETURNING, promotion=promotion(returning_to=back), parent=parent)
+    assert gives_back(shape) is ends
+    assert not gives_back(run(Phase.PROMOTING, promotion=None))
+
+
+def test_a_retry_of_a_roll_out_begins_its_failed_deliveries_again() -> None:
+    failed = Delivery(endpoint="production", run_id="x", outcome=Phase.ROLLED_BACK)
+    waits = Delivery(endpoint="production", run_id="x", outcome=Phase.PARKED)
+    given: dict[str, Any] = {"models": {"production": MODEL}}
+    (again,) = retried(parked(Phase.ROLLING_OUT, deliveries=(failed,), **given)).deliveries
+    assert (again.outcome, again.tried) == (None, 2)
+    shape = parked(Phase.ROLLING_OUT, deliveries=(failed,), **given)
+    (now,) = retried(shape, deliveries=(waits,)).deliveries
+    assert (now.outcome, now.tried, now.run_id != "x") == (None, 1, True)
+    tightened = retried(shape, pipeline(gate=ASKS), deliveries=(waits,))
+    assert tightened.deliveries[0].tried == 2  # what was said of the model counts no more
+    assert retried(parked(Phase.ROLLING_OUT, **given), deliveries=(waits,)).deliveries == ()
+
+
+def test_a_job_keeps_its_training_and_what_comes_after_it_may_change() -> None:
+    now = pipeline(
+        training__timeout="5h",
+        gate=ASKS,
+        roll_out={"first": 2, "then": 2},
+        endpoints=[endpoint(api_key="${OTHER}")],
+        pause_after=3,
+    )
+    was = parked(Phase.TRAINING).config
+    config = retried(parked(Phase.TRAINING), now).config
+    assert config == was.model_copy(
+        update={"gate": now.gate, "roll_out": now.roll_out, "endpoints": now.endpoints}
+    )
+    assert retried(parked(Phase.RECEIVED), now).config == now
+
+
+def test_an_endpoint_that_may_have_our_update_is_settled_where_it_is() -> None:
+    elsewhere = pipeline(
+        gate=ASKS, roll_out={"first": 2, "then": 2}, endpoints=[endpoint(update=UPDATE + "2")]
+    )
+    shape = parked(Phase.VERIFYING, promotion=SENT)
+    config = retried(shape, elsewhere).config
+    assert config == shape.config.model_copy(
+        update={"gate": elsewhere.gate, "roll_out": elsewhere.roll_out}
+    )
+    unsent = parked(Phase.PROMOTING, promotion=promotion(sent_at=None))
+    assert retried(unsent, elsewhere).config.endpoints == elsewhere.endpoints
+
+
+@pytest.mark.parametrize("parent", [None, "sample-0"])
+def test_which_output_was_wanted_is_moot_once_a_model_is_given_back_or_delivered(
+    parent: str | None,
+) -> None:
+    known = promotion(ever_sent=True, returning_to="rolled_back")
+    shape = parked(
+        Phase.RETURNING, promotion=known, config=wanting("output1"), parent=parent, model=MODEL
+    )
+    now = pipeline(gate=ASKS, endpoints=[endpoint(model="other", api_key="${OTHER}")])
+    config = retried(shape, now).config
+    assert config.gate == shape.config.gate
+    assert [(one.model, one.api_key) for one in config.endpoints] == [("output1", "${OTHER}")]
+
+
+YES = Approval(answer="approved", by="ada", at=NOW)
+
+
+@pytest.mark.parametrize("phase", [Phase.JUDGED, Phase.PROMOTING])
+def test_a_model_is_judged_again_by_another_gate_and_nothing_said_of_it_counts(
+    phase: Phase,
+) -> None:
+    unsent = promotion(sent_at=None) if phase is Phase.PROMOTING else None
+    shape = parked(phase, approval=YES, awaiting_since=NOW, model=MODEL, promotion=unsent)
+    again = retried(shape, pipeline(gate=ASKS))
+    assert (again.phase, again.model, again.promotion) == (Phase.JUDGED, MODEL, None)
+    assert (again.verdict, again.approval, again.awaiting_since) == (None, None, None)
+    assert (again.parked_in, again.reason, again.advice) == (None, None, None)
+    assert again.history[-1].note == f"{BY_PERSON}; by what is configured now"
+    assert again.history[-1].at == LATER
+
+
+def test_a_model_that_may_serve_is_taken_back_before_it_is_judged_again() -> None:
+    again = retried(parked(Phase.VERIFYING, approval=YES, promotion=SENT), pipeline(gate=ASKS))
+    assert (again.phase, again.approval) == (Phase.RETURNING, None)
+    assert again.promotion == SENT.model_copy(
+        update={
+            "sent_at": None,
+            "operation": None,
+            "looks": NO_LOOKS,
+            "certain": True,
+            "resent": 0,
+            "returning_to": "judged",
+        }
+    )
+    assert again.history[-1].note == f"{BY_PERSON}; the model from before is put back first"
+
+
+@pytest.mark.parametrize(
+    ("job", "was", "now", "phase", "model"),
+    [
+        ("j1", wanting("a"), wanting("b"), Phase.TRAINED, None),
+        ("j1", wanting("a"), wanting("a"), Phase.PROMOTING, MODEL),
+        (None, wanting("a"), wanting("b"), Phase.PROMOTING, MODEL),
+        (None, wanting("a"), pipeline(endpoints=[]), Phase.TRAINED, MODEL),
+        ("j1", wanting("a"), pipeline(endpoints=[]), Phase.TRAINED, None),
+    ],
+)
+def test_the_job_is_asked_once_more_where_another_of_its_outputs_is_wanted(
+    job: str | None, was: Pipeline, now: Pipeline, phase: Phase, model: object
+) -> None:
+    shape = parked(Phase.PROMOTING, job=job, config=was, model=MODEL, promotion=None)
+    again = retried(shape, now)
+    assert (again.phase, again.model) == (phase, model)
+
+
+def test_models_of_several_endpoints_are_collected_anew() -> None:
+    shape = parked(Phase.ROLLING_OUT, config=wanting("a"), models={"production": MODEL})
+    again = retried(shape, wanting("b"))
+    assert (again.phase, again.models) == (Phase.TRAINED, {})
+    assert retried(shape, wanting("a")).phase is Phase.ROLLING_OUT
+    without = parked(Phase.JUDGED, model=None)
+    assert retried(without, wanting("b")).phase is Phase.JUDGED
+
+
+@pytest.mark.parametrize("phase", [Phase.RECEIVED, Phase.CREATED, Phase.TRAINING, Phase.TRAINED])
+@pytest.mark.parametrize("when_busy", ["parallel", "queue"])
+def test_a_run_waits_for_its_turn_again_where_it_needs_one(phase: Phase, when_busy: str) -> None:
+    shape = parked(phase, config=pipeline(when_busy=when_busy))
+    again = retried(shape)
+    waits = when_busy == "queue" and phase is not Phase.TRAINED
+    assert again.phase is (Phase.WAITING if waits else phase)
+    assert again.history[-1].note == BY_PERSON
+    assert (again.parked_in, again.reason, again.advice) == (None, None, None)
+
+
+def test_an_update_is_sent_again_with_looks_of_its_own() -> None:
+    again = retried(parked(Phase.VERIFYING, promotion=SENT))
+    assert again.phase is Phase.PROMOTING
+    assert again.promotion == SENT.model_copy(
+        update={"sent_at": None, "operation": None, "looks": NO_LOOKS, "certain": True}
+    )
+
+
+def test_another_endpoint_is_reserved_anew_where_nothing_was_sent_to_the_first() -> None:
+    for phase in (Phase.PROMOTING, Phase.RETURNING):
+        unsent = promotion(sent_at=None, returning_to="start")
+        shape = parked(phase, promotion=unsent)
+        again = retried(shape, pipeline(endpoints=[endpoint(resource="Other")]))
+        assert (again.phase, again.promotion) == (Phase.PROMOTING, None)
+        same = retried(shape, pipeline(endpoints=[endpoint(api_key="${OTHER}")]))
+        assert same.phase is phase
+        assert same.promotion is not None
+
+
+# A delivery whose model is to be judged again first
+
+
+def test_a_delivery_that_was_never_sent_is_over_when_its_model_is_judged_again() -> None:
+    for known in (None, promotion(sent_at=None)):
+        over = TakenBack(None).fold(parked(Phase.PROMOTING, promotion=known), LATER)
+        assert (over.phase, over.reason, over.parked_in) == (Phase.CANCELLED, CHANGED, None)
+        assert over.history[-1].note == CHANGED
+
+
+def test_a_delivery_that_may_serve_is_taken_back_by_what_is_configured_for_its_endpoint() -> None:
+    shape = parked(Phase.VERIFYING, promotion=SENT, config=wanting("output1"))
+    now = pipeline(endpoints=[endpoint(model="other", api_key="${OTHER}")])
+    back = TakenBack(now).fold(shape, LATER)
+    assert (back.phase, back.reason, back.parked_in) == (Phase.RETURNING, CHANGED, None)
+    assert back.history[-1].note == CHANGED
+    assert [(one.model, one.api_key) for one in back.config.endpoints] == [("output1", "${OTHER}")]
+    assert back.promotion is not None
+    assert (back.promotion.returning_to, back.promotion.resent) == ("judged", 0)
+    assert (back.promotion.sent_at, back.promotion.looks) == (None, NO_LOOKS)
+    for elsewhere in (None, pipeline(endpoints=[endpoint(update=UPDATE + "2")])):
+        kept = TakenBack(elsewhere).fold(shape, LATER).config
+        assert kept.endpoints == shape.config.endpoints
+
+
+def test_a_delivery_that_ends_anyway_goes_on_to_its_own_end() -> None:
+    known = promotion(ever_sent=True, returning_to="unchanged", resent=2)
+    back = TakenBack(None).fold(parked(Phase.RETURNING, promotion=known), LATER)
+    assert (back.phase, back.reason) == (Phase.RETURNING, "no")
+    assert back.promotion is not None
+    assert (back.promotion.returning_to, back.promotion.resent) == ("unchanged", 0)

@@ -1,0 +1,208 @@
+"""What served before our first update, and which blobs a service may be given for it."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from local.studio import InstantTrainer
+from shared.core.blobs import BlobVersion
+from shared.core.run.record import Phase, Run, WayBack
+from shared.core.serving.state import Head, Resource, head_id
+from shared.errors import PermanentError
+from shared.execution.endpoint_lease import ReservationSteps
+from shared.operations.endpoints import Command, Endpoints
+from shared.ports.ports import Access
+from shared.providers.http.client import Answer
+from tests.fakes.blobs import ACCOUNT
+from tests.fakes.world import MODELS, RESOURCE
+from tests.unit.samples import blob
+from tests.unit.worlds import Observed
+
+SECRET_PLACES = ("azure-webjobs-secrets/host.json", "models/notes.txt", "models/runs/../notes.txt")
+ALLOW = {"pipeline": {"gate": {"first_model": "allow"}}}
+OTHER_COLUMNS = b"x,y,label\n1,2,0\n"
+HOUR = timedelta(hours=1)
+
+
+def telling(world: Observed, place: str, sas: str = "", base: str = ACCOUNT) -> Any:
+    """Have the endpoint say that it serves the blob at `place`."""
+    location = {"BaseLocation": base, "RelativeLocation": place, "SasBlobToken": sas}
+    told = {"Name": "production", "Resources": [{"Name": RESOURCE, "Location": location}]}
+    answer = Answer(200, {}, json.dumps(told).encode())
+    return world.script("GET", "/production", answer, times=None)
+
+
+def a_model(world: Observed, place: str) -> BlobVersion:
+    model = InstantTrainer().train({"input1": b"a,b,label\n0,0,0\n"}, {}, label=None).model
+    container, _, name = place.partition("/")
+    return world.blobs.put(container, name, model)
+
+
+def read_rights(world: Observed) -> set[str]:
+    """The blobs of the models' account that somebody was given to read as a model."""
+    reads = {path for path, access in world.blobs.signed if access is Access.READ}
+    return {path for path in reads if not path.startswith("training-data/")}
+
+
+def baseline(world: Observed) -> WayBack | None:
+    return world.head().resource(RESOURCE).baseline
+
+
+@pytest.mark.parametrize("sas", ["", "?sig=x", "?sv=2020-02-10&sr=b&sp=r&sig=x"])
+@pytest.mark.parametrize("place", SECRET_PLACES)
+def test_a_service_that_names_a_secret_as_its_model_is_given_no_right_to_it(
+    place: str, sas: str
+) -> None:
+    world = Observed()
+    a_model(world, place)
+    world.blobs.looked.clear()
+    telling(world, place, sas)
+    run = world.until(world.start(), Phase.PARKED)
+    assert "first_model: allow" in (run.advice or "")
+    assert not read_rights(world)
+    assert place not in world.blobs.looked
+    assert not [key for key in world.blobs.store.contents if "/baselines/" in key]
+
+
+@pytest.mark.parametrize("place", SECRET_PLACES[:1])
+def test_without_a_way_back_no_other_model_is_put_in_place_of_a_broken_one(place: str) -> None:
+    world = Observed(config=ALLOW)
+    a_model(world, place)
+    telling(world, place)
+    world.upload("odd.csv", OTHER_COLUMNS)
+    run = world.until(world.deliver("odd.csv")[0], Phase.PARKED)
+    assert "no earlier one can be put back" in (run.reason or "")
+    assert not [one for one in world.http.sent if one.endswith("/refresh")]
+    assert all(path.startswith("models/runs/") for path in read_rights(world))
+
+
+@pytest.mark.parametrize("folder", ["runs/a/b/1", "promote/sample", "baselines"])
+def test_a_model_of_ours_is_put_back_as_it_is(folder: str) -> None:
+    world = Observed()
+    model = a_model(world, f"{MODELS}/{folder}/x.ilearner")
+    telling(world, f"/{model.path}")
+    world.until(world.start(), Phase.VERIFYING)
+    assert baseline(world) == WayBack(model=model)
+
+
+@pytest.mark.parametrize("mark", ["?", ""])
+def test_a_model_elsewhere_in_our_account_is_copied_by_the_services_own_signature(
+    mark: str,
+) -> None:
+    world = Observed()
+    model = a_model(world, "experimentoutput/j 1/x.ilearner")
+    sas = world.blobs.sign(model.container, model.name, Access.READ, HOUR).sas_token
+    world.blobs.signed.clear()  # that was the service, not the app
+    telling(world, model.path, f"{mark}{sas.lstrip('?')}")
+    world.until(world.start(), Phase.VERIFYING)
+    kept = baseline(world)
+    assert kept is not None
+    assert kept.model is not None
+    assert kept.model.path.startswith(f"{MODELS}/baselines/")
+    assert kept.model.content_md5 == model.content_md5
+    assert model.path not in read_rights(world)
+    assert "sig=" not in world.said()
+
+
+@pytest.mark.parametrize("host", ["account-secondary.blob.core.windows.net", "account.example"])
+def test_another_name_of_our_account_opens_nothing_more(host: str) -> None:
+    world = Observed()
+    a_model(world, SECRET_PLACES[0])
+    telling(world, SECRET_PLACES[0], "?sig=x", f"https://{host}/")
+    world.until(world.start(), Phase.PARKED)
+    assert not [key for key in world.blobs.store.contents if "/baselines/" in key]
+
+
+def test_a_blob_of_another_account_is_none_of_our_models_although_it_is_named_like_one() -> None:
+    world = Observed()
+    model = a_model(world, f"{MODELS}/runs/a/b/1/x.ilearner")
+    telling(world, f"/{model.path}", base="https://other.blob.core.windows.net/")
+    run = world.until(world.start(), Phase.PARKED)
+    assert "first_model: allow" in (run.advice or "")
+    assert not read_rights(world)
+
+
+@pytest.mark.parametrize("base", ["https://[/", "", "https://account.blob.core.windows.net/?x=/"])
+def test_a_place_that_is_no_url_is_no_way_back(base: str) -> None:
+    world = Observed()
+    telling(world, "c/x.ilearner", "?sig=x", base)
+    world.until(world.start(), Phase.PARKED)
+
+
+def test_an_old_record_cannot_ask_for_more_than_a_new_one_may() -> None:
+    world = Observed()
+    run = world.until(world.start(), Phase.PROMOTED)
+    secret = a_model(world, SECRET_PLACES[0])
+    (name,) = [name for name in world.documents.rows if name.startswith("heads/")]
+    head = world.head()
+    known = head.resource(RESOURCE).model_copy(update={"baseline": WayBack(model=secret)})
+    head = head.model_copy(update={"resources": {RESOURCE: known}})
+    steps = ReservationSteps(world.intake._context)
+    assert steps.way_back(head, RESOURCE, instead_of=run) is None
+    world.documents.faults.inside = True
+    row = world.documents.rows[name]
+    world.documents.replace(name, head.model_dump_json().encode(), row.etag)
+    hand = Endpoints(world.intake._context, world.intake)
+    back = hand.rollback("sample", "production", (), "baseline", Command(by="boss"))
+    assert "is no model of this app" in (world.until(back, Phase.PARKED).reason or "")
+    assert all(path.startswith("models/runs/") for path in read_rights(world))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        blob("host.json", container="azure-webjobs-secrets"),
+        blob("runs/a/b/1/m.ilearner", container="other"),
+        blob("m.ilearner", container=MODELS),
+        blob("Runs/m.ilearner", container=MODELS),
+        blob("runs", container=MODELS),
+        blob("runs/", container=MODELS),
+        blob("runs/../x/m.ilearner", container=MODELS),
+    ],
+)
+def test_no_other_blob_is_ever_signed_for_an_endpoint(model: BlobVersion) -> None:
+    world = Observed()
+    serving = world.intake._context.adapters.endpoint(world.pipeline.endpoints[0])
+    for give in (serving.update, lambda one: serving.restore(WayBack(model=one))):
+        with pytest.raises(PermanentError, match="is no model of this app"):
+            give(model)
+    assert not world.blobs.signed
+    assert not world.changes()
+
+
+def test_a_copy_from_before_the_run_is_made_anew() -> None:
+    world = Observed()
+    model = a_model(world, "experimentoutput/x.ilearner")
+    sas = world.blobs.sign(model.container, model.name, Access.READ, 9 * HOUR).sas_token
+    telling(world, model.path, sas)
+    run: Run = world.until(world.start(), Phase.VERIFYING)
+    kept = baseline(world)
+    assert kept is not None
+    assert kept.model is not None
+    assert kept.model.modified >= run.opened_at
+    assert world.pipeline.endpoint is not None
+    del world.documents.rows[f"heads/{head_id(world.pipeline.endpoint.update)}"]
+    newer = a_model(world, "experimentoutput/x.ilearner")
+    again = world.next_run("later.csv", b"a,b,label\n5,6,1\n7,8,0\n")
+    world.until(again, Phase.VERIFYING)
+    second = baseline(world)
+    assert second is not None
+    assert second.model is not None
+    assert second.model.modified >= again.opened_at
+    assert second.model.content_md5 == newer.content_md5
+
+
+def test_a_new_services_old_uri_is_named_again_and_never_signed() -> None:
+    world = Observed()
+    secret = a_model(world, SECRET_PLACES[0])
+    update = (
+        "https://studio.example/subscriptions/s/resourceGroups/g/providers"
+        "/Microsoft.MachineLearning/webServices/x"
+    )
+    known = Resource(baseline=WayBack(model=secret))
+    head = Head(update=update, resources={"": known})
+    steps = ReservationSteps(world.intake._context)
+    assert steps.way_back(head, "") == WayBack(model=secret)
+    assert not world.blobs.signed

@@ -1,0 +1,402 @@
+"""How long a run waits, what a worker that follows a dead one notes, and who tells whom."""
+
+import hashlib
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.core.run.control_events import StepDelayed
+from shared.core.run.record import Origin, Phase, Run
+from shared.errors import (
+    Conflict,
+    InvalidTransition,
+    OutcomeUnknown,
+    RelearnError,
+    TransientError,
+)
+from shared.ledger.open_markers import hints_of
+from tests.fakes.faults import Kind
+from tests.fakes.world import LIMITS
+from tests.unit.fleet import Fleet
+from tests.unit.intake.test_gathering import world_of
+from tests.unit.samples import NOW, run, trouble
+from tests.unit.worlds import RUNNING, Observed, refused
+
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+BUSY = TransientError("busy")
+
+
+@pytest.fixture
+def world() -> Observed:
+    return Observed()
+
+
+def delay(world: Observed, one: Run, error: RelearnError = BUSY) -> StepDelayed:
+    return world.intake.driver.delay_for(one, error)
+
+
+def pause(world: Observed, one: Run) -> timedelta:
+    return delay(world, one).next_look - world.clock.now()
+
+
+def named_so_that_it_waits(part: int, count: int) -> str:
+    """Return the id of a run whose pause is this part, in 255ths, of a quarter longer."""
+    ids = (f"sample-{number}" for number in range(10_000))
+    return next(one for one in ids if hashlib.sha256(f"{one}/{count}".encode()).digest()[0] == part)
+
+
+@pytest.mark.parametrize(
+    ("count", "seconds"), [(0, 10), (1, 20), (2, 40), (9, 5120), (10, 10240), (11, 10240)]
+)
+def test_a_pause_doubles_with_each_failure_and_is_spread_over_a_quarter_of_itself(
+    count: int, seconds: int
+) -> None:
+    world = Observed(limits=replace(LIMITS, look_every_max=timedelta(days=9)))
+    failed = trouble(count=count) if count else None
+    for part, longer in ((0, 1.0), (255, 1.25)):
+        one = run(Phase.TRAINING, run_id=named_so_that_it_waits(part, count), trouble=failed)
+        assert pause(world, one) == longer * timedelta(seconds=seconds)
+
+
+def test_a_pause_is_no_longer_than_the_longest_and_the_least_where_somebody_waits(
+    world: Observed,
+) -> None:
+    often = run(Phase.PROMOTING, run_id=named_so_that_it_waits(0, 5), trouble=trouble(count=5))
+    assert pause(world, often) == 30 * SECOND
+    rollback = often.model_copy(update={"origin": Origin.ROLLBACK})
+    assert pause(world, rollback) == 10 * SECOND
+
+
+def test_a_service_that_asks_for_time_is_given_it_and_its_own_patience(world: Observed) -> None:
+    one = run(Phase.TRAINING)
+    asked = TransientError("busy", retry_after=9 * MINUTE, patience=2 * HOUR)
+    known = delay(world, one, asked)
+    assert known.next_look == world.clock.now() + 9 * MINUTE
+    assert (known.reason, known.patience, known.step_patience) == ("busy", 2 * HOUR, HOUR)
+    unknown = delay(world, one, OutcomeUnknown("no answer"))
+    assert (unknown.reason, unknown.patience) == ("no answer", HOUR)
+    assert unknown.next_look - world.clock.now() < MINUTE
+
+
+def test_a_delay_is_noted_only_for_a_run_that_trains(world: Observed) -> None:
+    driver = world.intake.driver
+    assert driver.delay("sample-none", BUSY) is None
+    one = world.start()
+    delayed = driver.delay(one.run_id, BUSY)
+    assert delayed is not None
+    assert delayed.trouble is not None
+    assert delayed.trouble.reason == "busy"
+    assert world.now_of(one) == delayed
+    cancelled = world.orders.cancel(one.run_id)
+    assert driver.delay(one.run_id, BUSY) == cancelled == world.now_of(one)
+
+
+def test_a_turn_is_taken_by_a_run_that_waits_and_by_no_other() -> None:
+    world = world_of({"when_busy": "queue"})
+    driver, one = world.intake.driver, world.start()
+    assert driver.take_turn("sample-none") is None
+    writes = len(world.faults.sites)
+    assert driver.take_turn(one.run_id) == world.now_of(one)
+    world.clock.move(HOUR)
+    assert driver.take_turn(one.run_id) == world.now_of(one)
+    assert len(world.faults.sites) == writes
+
+
+def test_what_somebody_else_learned_is_noted_once_and_only_where_it_fits(world: Observed) -> None:
+    driver, ledger, one = world.intake.driver, world.intake._context.ledger, world.start()
+    stored = ledger.run(one.run_id)
+    assert stored is not None
+    said = StepDelayed(f"with {world.training.api_key}", NOW + MINUTE, HOUR)
+    noted = driver.note(stored, said)
+    assert noted == world.now_of(one)
+    assert noted.trouble is not None
+    assert world.training.api_key not in noted.trouble.reason
+    with pytest.raises(Conflict):
+        driver.note(stored, said)
+    world.until(one, Phase.PROMOTED)
+    over = ledger.run(one.run_id)
+    assert over is not None
+    with pytest.raises(InvalidTransition):
+        driver.note(over, said)
+
+
+def test_a_run_that_exists_is_advanced_instead_of_begun_again(world: Observed) -> None:
+    one = world.start()
+    world.studio.work()
+    world.clock.move(MINUTE)
+    moved = world.intake.driver.begin(one.model_copy(update={"claim": None}), fresh=True)
+    assert moved == world.now_of(one)
+    assert moved.phase is Phase.TRAINING  # whoever asks again is no reason to look at its job
+
+
+def test_a_run_is_claimed_as_it_is_begun_where_its_first_step_acts(world: Observed) -> None:
+    claims: list[str | None] = []
+    ledger = world.intake._context.ledger
+    create = ledger.create_run
+
+    def noted(one: Run) -> object:
+        claims.append(one.claim)
+        return create(one)
+
+    ledger.create_run = noted  # type: ignore[method-assign, assignment]
+    world.start()
+    waiting = run(Phase.WAITING, run_id="sample-2", config=world.pipeline)
+    world.intake.driver.begin(waiting, fresh=True)
+    assert claims == ["worker-1", None]
+
+
+def test_steps_are_begun_for_a_minute_where_the_caller_says_nothing(world: Observed) -> None:
+    one = world.start()
+    world.studio.work()
+    step = 61 * SECOND
+
+    def slow(method: str, path: str) -> None:
+        world.clock.move(step)
+
+    world.http.answers.append(slow)
+    moved = world.intake.driver.advance(one.run_id, look_from=timedelta())
+    assert moved is not None
+    assert moved.phase is Phase.TRAINED  # after the look a minute was over
+
+
+def test_a_step_may_be_begun_at_the_very_end_of_the_time_and_not_later(world: Observed) -> None:
+    one = world.start()
+    world.studio.work()
+    driver, now = world.intake.driver, world.clock.now()
+    late = driver.advance(one.run_id, now - SECOND, look_from=timedelta())
+    assert late == one
+    on_time = driver.advance(one.run_id, now, look_from=timedelta())
+    assert on_time is not None
+    assert on_time.phase is not Phase.TRAINING
+
+
+def test_a_run_that_is_delayed_is_looked_at_when_it_said_and_not_before(world: Observed) -> None:
+    one = world.start()
+    driver = world.intake.driver
+    delayed = driver.delay(one.run_id, TransientError("busy", retry_after=5 * MINUTE))
+    assert delayed is not None
+    world.script("GET", "", RUNNING, times=None)
+    world.clock.move(5 * MINUTE - SECOND)
+    assert driver.advance(one.run_id, look_from=timedelta()) == delayed
+    world.clock.move(SECOND)
+    calm = driver.advance(one.run_id, look_from=timedelta())
+    assert calm is not None
+    assert calm.trouble is None
+    assert world.now_of(one) == calm
+
+
+def dies_at(world: Observed, name: str, kind: Kind = Kind.CRASH_BEFORE) -> Run:
+    """Start a run, and have its worker die at the first effect of this name."""
+    world.upload()
+    calm = Observed()
+    calm.upload()
+    calm.deliver()
+    world.faults.plan = {calm.faults.sites.index(name): kind}
+    assert not world.survive(world.deliver)
+    return world.run()
+
+
+def test_a_claim_is_followed_after_the_lease_and_the_silence_is_noted(world: Observed) -> None:
+    one = dies_at(world, "POST start")
+    died = world.clock.now()
+    assert one.claim is not None
+    world.clock.move(world.limits.lease - SECOND)
+    world.poll.tick()
+    assert world.now_of(one) == one
+    world.clock.move(SECOND)
+    world.script("POST", "/start", None, times=None)
+    seen: list[Run] = []
+
+    def noted(method: str, path: str) -> None:
+        if method == "GET":
+            seen.append(world.now_of(one))
+
+    world.http.answers.append(noted)
+    world.poll.tick()
+    assert world.now_of(one).phase is Phase.TRAINING
+    silent = seen[0].trouble
+    assert silent is not None
+    assert (silent.count, silent.since, silent.cause_since) == (1, died, died)
+    assert (silent.next_look, silent.patience) == (world.clock.now(), HOUR)
+    assert seen[0].claim not in (None, one.claim)
+    assert not world.intake._context.ledger.watch(one.run_id)
+
+
+def test_a_second_silence_counts_from_the_first(world: Observed) -> None:
+    one = dies_at(world, "POST start")
+    died = world.clock.now()
+    world.clock.move(world.limits.lease)
+    stop = world.script("GET", "", RUNNING, times=None)
+    stop()
+
+    def dies(method: str, path: str) -> None:
+        if method == "GET":
+            world.faults.plan = {}
+            raise Crashing
+
+    world.http.answers.append(dies)
+    with pytest.raises(Crashing):
+        world.intake.driver.advance(one.run_id)
+    world.restart()
+    world.clock.move(world.limits.lease)
+    with pytest.raises(Crashing):
+        world.intake.driver.advance(one.run_id)
+    silent = world.now_of(one).trouble
+    assert silent is not None
+    assert (silent.count, silent.since) == (2, died)
+
+
+class Crashing(BaseException):
+    """The worker dies while it waits for an answer."""
+
+
+def test_an_effect_whose_outcome_is_never_seen_is_given_up_when_the_patience_is_over(
+    world: Observed,
+) -> None:
+    one = dies_at(world, "POST start")
+    world.script("POST", "/start", refused(400, "BadArgument", "in other words"), times=None)
+    while world.clock.now() < NOW + HOUR - world.limits.lease:
+        world.clock.move(world.limits.lease)
+        world.poll.tick()
+    assert world.now_of(one).phase is Phase.CREATED
+    world.clock.move(world.limits.lease)
+    world.poll.tick()
+    given_up = world.now_of(one)
+    assert given_up.phase is Phase.PARKED
+    assert "no answer is ever seen" in str(given_up.reason)
+
+
+def test_a_wrong_setting_is_to_be_corrected_and_a_refusal_to_be_removed(world: Observed) -> None:
+    del world.environment["TRAINING_KEY"]
+    unset = world.start("a.csv")
+    assert unset.advice == "correct the setting, restart, then retry the run"
+    world = Observed()
+    world.script("POST", "/jobs", refused(400, "BadArgument", "no"), times=None)
+    refusal = world.start("b.csv")
+    assert refusal.advice == "remove the cause, then retry the run, or cancel it"
+
+
+def test_a_parked_runs_marker_says_so_at_once(world: Observed) -> None:
+    world.script("POST", "/jobs", refused(400, "BadArgument", "no"), times=None)
+    one = world.start()
+    (marker,) = world.intake._context.ledger.open_runs()
+    assert marker.hints == hints_of(one)
+    assert marker.hints["phase"] == "parked"
+
+
+def test_a_marker_that_is_behind_a_parked_run_is_renewed_and_the_run_reported_again(
+    world: Observed, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.script("POST", "/jobs", refused(400, "BadArgument", "no"), times=None)
+    one = world.start()
+    ledger, driver = world.intake._context.ledger, world.intake.driver
+    caplog.clear()
+    driver.advance(one.run_id, look_from=timedelta())
+    assert caplog.text == ""  # its marker says so: all was reported
+    ledger.mark_open(one.run_id, {"phase": "told"})
+    driver.advance(one.run_id)
+    assert "perhaps reported before" in caplog.text
+    assert ledger.hinted_phase(one.run_id) == "parked"
+
+
+def test_the_marker_of_an_ended_run_goes_and_what_its_worker_did_not_report_is_reported(
+    world: Observed, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = world.start()
+    failed = refused(200, "", "")
+    world.script("GET", str(one.job), replace(failed, body=b'{"StatusCode": "Failed"}'))
+    world.tick()
+    assert world.now_of(one).phase is Phase.FAILED
+    assert world.open_runs() == []
+    caplog.clear()
+    world.intake.driver.advance(one.run_id)
+    assert caplog.text == ""
+    world.intake._context.ledger.mark_open(one.run_id, {})
+    world.intake.driver.advance(one.run_id)
+    assert "perhaps reported before" in caplog.text
+    assert world.open_runs() == []
+
+
+def test_a_roll_out_is_told_once_of_each_delivery_that_is_settled() -> None:
+    fleet = Fleet(size=2)
+    fleet.start()
+    driver = fleet.poll._driver
+    for _ in range(40):
+        fleet.clock.move(30 * SECOND)
+        fleet.studio.work()
+        for marker in list(fleet.intake._context.ledger.open_runs()):
+            driver.advance(marker.run_id, look_from=timedelta())
+        if settled := driver.take_settled():
+            break
+    assert settled == {one.parent for one in fleet.runs() if one.parent}
+    assert driver.take_settled() == set()
+    assert driver.opened >= 1
+
+
+def test_a_parked_delivery_is_settled_too() -> None:
+    fleet = Fleet(size=2)
+    fleet.script("PATCH", "", refused(400, "BadArgument", "no"), times=None)
+    fleet.start()
+    driver = fleet.poll._driver
+    settled: set[str] = set()
+    for _ in range(20):
+        fleet.clock.move(30 * SECOND)
+        fleet.studio.work()
+        for marker in list(fleet.intake._context.ledger.open_runs()):
+            driver.advance(marker.run_id, look_from=timedelta())
+            settled |= driver.take_settled()
+    assert settled == {one.parent for one in fleet.runs() if one.parent}
+
+
+def test_what_a_dead_worker_sent_has_its_endpoint_proved_again_and_counts_as_sent(
+    world: Observed,
+) -> None:
+    one = world.start()
+    world.studio.work()
+    world.clock.move(MINUTE)
+    sites: list[int] = []
+
+    def dies(method: str, path: str) -> None:
+        if method == "PATCH":
+            sites.append(1)
+            raise Crashing
+
+    world.http.answers.append(dies)
+    with pytest.raises(Crashing):
+        world.poll.tick()
+    world.http.answers.remove(dies)
+    claimed = world.now_of(one)
+    assert claimed.phase is Phase.PROMOTING
+    assert claimed.promotion is not None
+    assert not claimed.promotion.ever_sent
+    world.restart()
+    assert not [name for name in world.documents.rows if name.startswith("watches/")]
+    world.clock.move(world.limits.lease)
+    world.intake.driver.advance(one.run_id)
+    followed = world.now_of(one)
+    assert followed.promotion is not None
+    assert followed.promotion.ever_sent
+    (watch,) = world.intake._context.ledger.watches()
+    assert world.pipeline.endpoint is not None
+    assert watch.due == world.clock.now() + world.pipeline.endpoint.within
+
+
+def test_no_job_of_a_dead_worker_counts_as_an_update_that_was_sent(world: Observed) -> None:
+    one = dies_at(world, "POST start")
+    world.clock.move(world.limits.lease)
+    world.poll.tick()
+    assert world.now_of(one).phase is Phase.TRAINING
+    assert not [name for name in world.documents.rows if name.startswith("watches/")]
+
+
+def test_what_a_run_came_to_is_logged_where_no_alert_is(
+    world: Observed, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "relearn")
+    one = world.start()
+    world.script("GET", str(one.job), refused(503, "Busy", "Request was throttled."))
+    world.tick()
+    world.until(one, Phase.PROMOTED)
+    assert f"run {one.run_id}: created -> training" in caplog.text
+    assert f"run {one.run_id} (training) will try again" in caplog.text

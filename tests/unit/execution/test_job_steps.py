@@ -1,0 +1,353 @@
+"""The steps of a job, one call at a time: what is asked of the service, and what is concluded."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.core.blobs import BlobVersion
+from shared.core.names import output_path
+from shared.core.run.control_events import DataGone, Overtaken
+from shared.core.run.job_events import (
+    JobCancelled,
+    JobCreated,
+    JobFailed,
+    JobFinished,
+    JobStarted,
+    JobStopped,
+    JobTooOld,
+)
+from shared.core.run.record import Phase, Run
+from shared.errors import OutcomeUnknown, PermanentError, TransientError
+from shared.execution.job import JobSteps
+from shared.execution.models import LATE
+from shared.ports.ports import JobState, JobStatus
+from tests.fakes.world import DATA
+from tests.unit.samples import NOW
+from tests.unit.samples import run as sample
+from tests.unit.scripted_steps import Scripted
+
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
+
+
+class Work(Scripted):
+    """A run with data, its job, and what it tells of data versions."""
+
+    def __init__(self, phase: Phase = Phase.CREATED, names: str = "a.csv", **known: Any) -> None:
+        super().__init__(**known.pop("config", {}))
+        self.steps = JobSteps(self.context, self)
+        self.met: list[BlobVersion] = []
+        self.back: list[list[BlobVersion]] = []
+        blobs = tuple(self.world.blobs.put(DATA, name, name.encode()) for name in names.split())
+        changes = {"config": self.world.pipeline, "manifest": blobs, "model": None, **known}
+        self.run: Run = sample(phase, **changes)
+
+    def landed(self, blob: BlobVersion) -> bool:
+        self.met.append(blob)
+        return blob.size > 1
+
+    def given_back(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
+        assert run == self.run
+        self.back.append(list(blobs))
+
+    def stands(self, *states: Any) -> None:
+        self.job.states = list(states)
+
+    def blob(self, name: str) -> BlobVersion:
+        return next(one for one in self.run.manifest if one.name == name)
+
+
+# Creating and starting
+
+
+def test_a_job_is_made_for_the_attempt_with_the_very_bytes_that_were_recorded() -> None:
+    work = Work(Phase.RECEIVED, attempt=2, parameters={"n": 1})
+    assert work.steps.create(work.run, fresh=False) == JobCreated("j9", {})
+    (request,) = work.job.requests
+    assert (request.run_id, request.attempt, request.parameters) == ("sample-1", 2, {"n": 1})
+    assert list(request.inputs.values()) == [work.blob("a.csv")]
+    assert request.training == work.run.config.training
+    assert request.outputs == {
+        "output1": output_path("sample", "sample-1", 2, "model.ilearner"),
+        "output2": output_path("sample", "sample-1", 2, "evaluation.csv"),
+    }
+
+
+def test_data_that_was_looked_at_a_moment_ago_is_not_looked_at_again() -> None:
+    work = Work(Phase.RECEIVED, job=None)
+    work.world.blobs.remove(DATA, "a.csv")
+    assert isinstance(work.steps.create(work.run, fresh=True), JobCreated)
+    assert isinstance(work.steps.create(work.run, fresh=False), DataGone)
+    assert work.job.calls == ["prepare"]
+
+
+def test_a_fresh_job_is_started_without_a_look() -> None:
+    work = Work()
+    assert work.steps.start(work.run, fresh=True) == JobStarted()
+    assert work.job.calls == ["start j1"]
+    assert work.job.requests[0].run_id == "sample-1"
+
+
+@pytest.mark.parametrize(
+    ("state", "fact"),
+    [
+        (JobStatus.RUNNING, JobStarted()),
+        (JobStatus.FINISHED, JobFinished()),
+        (JobStatus.CANCELLED, JobCancelled()),
+        (JobState(JobStatus.FAILED, "Bad luck."), JobFailed("Bad luck.")),
+        (JobStatus.FAILED, JobFailed("the service gave no details")),
+    ],
+)
+def test_a_job_that_an_earlier_call_started_is_not_started_again(state: Any, fact: object) -> None:
+    work = Work()
+    work.stands(state)
+    assert work.steps.start(work.run, fresh=False) == fact
+    assert work.job.calls == ["state j1"]
+
+
+def test_a_job_that_was_not_started_yet_is() -> None:
+    work = Work()
+    work.stands(JobStatus.NOT_STARTED)
+    assert work.steps.start(work.run, fresh=False) == JobStarted()
+    assert work.job.calls == ["state j1", "start j1"]
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_start_without_an_answer_is_looked_for(*, fresh: bool) -> None:
+    for state, fact in (
+        (JobStatus.RUNNING, JobStarted()),
+        (JobStatus.NOT_STARTED, None),
+        (TransientError("busy"), None),
+    ):
+        work = Work()
+        work.job.start = OutcomeUnknown("no answer")
+        work.stands(*([] if fresh else [JobStatus.NOT_STARTED]), state)
+        assert work.steps.start(work.run, fresh=fresh) == fact
+
+
+def test_a_start_that_is_refused_is_an_error_unless_an_earlier_one_may_have_landed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    work = Work()
+    work.job.start = PermanentError("refused")
+    with pytest.raises(PermanentError):
+        work.steps.start(work.run, fresh=True)
+    work.stands(JobStatus.NOT_STARTED, JobStatus.RUNNING)
+    assert work.steps.start(work.run, fresh=False) == JobStarted()
+    assert "run sample-1: starting job j1 again was refused: refused" in caplog.text
+
+
+@pytest.mark.parametrize("made", ["job_at", "opened_at"])
+def test_a_job_whose_signatures_are_over_is_replaced_once_it_is_known_to_be_over(made: str) -> None:
+    for age, old in ((2 * HOUR, False), (2 * HOUR + SECOND, True)):
+        work = Work(config={"training": {"timeout": "2h"}}, job_at=NOW, opened_at=NOW)
+        if made == "opened_at":
+            work.run = work.run.model_copy(update={"job_at": None})
+        else:
+            work.run = work.run.model_copy(update={"opened_at": NOW - 9 * HOUR})
+        work.world.clock.move(age)
+        work.stands(JobStatus.NOT_STARTED, JobStatus.GONE)
+        fact = work.steps.start(work.run, fresh=False)
+        assert fact == (JobTooOld() if old else JobStarted())
+        assert ("cancel j1" in work.job.calls) is old
+
+
+def test_a_job_that_is_being_replaced_is_waited_for() -> None:
+    for state, over in (
+        (JobStatus.CANCELLED, True),
+        (JobStatus.GONE, True),
+        (JobStatus.NOT_STARTED, False),
+    ):
+        work = Work(job_at=NOW - 99 * HOUR)
+        work.stands(JobStatus.NOT_STARTED, state)
+        if over:
+            assert work.steps.start(work.run, fresh=False) == JobTooOld()
+        else:
+            with pytest.raises(TransientError, match="job j1 never started"):
+                work.steps.start(work.run, fresh=False)
+
+
+def test_an_old_job_that_was_cancelled_meanwhile_was_so_by_us_and_a_running_one_counts() -> None:
+    work = Work(job_at=NOW - 99 * HOUR)
+    work.stands(JobStatus.CANCELLED)
+    assert work.steps.start(work.run, fresh=False) == JobTooOld()
+    work.stands(JobStatus.RUNNING)
+    assert work.steps.start(work.run, fresh=False) == JobStarted()
+    assert work.job.calls == ["state j1", "state j1"]
+
+
+def test_a_run_without_a_job_is_told_as_such() -> None:
+    work = Work()
+    bare = work.run.model_copy(update={"job": None})
+    with pytest.raises(PermanentError, match="is in phase created without a job"):
+        work.steps.start(bare, fresh=True)
+
+
+# Looking and stopping
+
+
+@pytest.mark.parametrize(
+    ("state", "fact"),
+    [
+        (JobStatus.RUNNING, None),
+        (JobStatus.NOT_STARTED, None),
+        (JobStatus.FINISHED, JobFinished()),
+        (JobStatus.CANCELLED, JobCancelled()),
+    ],
+)
+def test_a_look_tells_what_is_new(state: JobStatus, fact: object) -> None:
+    work = Work(Phase.TRAINING)
+    work.stands(state)
+    assert work.steps.look(work.run) == fact
+
+
+def test_a_job_that_the_service_does_not_know_is_waited_for_only_briefly() -> None:
+    work = Work(Phase.TRAINING)
+    work.stands(JobState(JobStatus.GONE, "no such job"))
+    with pytest.raises(TransientError, match="does not know job j1: no such job") as told:
+        work.steps.look(work.run)
+    assert told.value.patience == LATE
+
+
+CANCELLED = JobStopped("cancelled by a person")
+
+
+@pytest.mark.parametrize(
+    ("states", "cancelling", "fact", "asked"),
+    [
+        ((JobStatus.FINISHED,), True, CANCELLED, False),
+        ((JobStatus.FINISHED,), False, JobFinished(), False),
+        ((JobState(JobStatus.FAILED, "bad"),), True, CANCELLED, False),
+        ((JobState(JobStatus.FAILED, "bad"),), False, JobFailed("bad"), False),
+        ((JobStatus.CANCELLED,), True, CANCELLED, False),
+        ((JobStatus.RUNNING, JobStatus.CANCELLED), True, CANCELLED, True),
+        ((JobStatus.RUNNING, JobStatus.GONE), True, CANCELLED, True),
+        ((JobStatus.NOT_STARTED, JobStatus.FINISHED), True, CANCELLED, True),
+    ],
+)
+def test_a_job_that_is_to_stop_is_made_sure_of(
+    states: tuple[Any, ...], fact: object, *, cancelling: bool, asked: bool
+) -> None:
+    work = Work(Phase.TRAINING, cancelling=cancelling)
+    work.stands(*states)
+    assert work.steps.stop(work.run) == fact
+    assert ("cancel j1" in work.job.calls) is asked
+
+
+def test_a_job_that_goes_on_after_it_was_cancelled_is_looked_at_again() -> None:
+    work = Work(Phase.TRAINING, cancelling=True)
+    work.stands(JobStatus.RUNNING, JobStatus.RUNNING)
+    with pytest.raises(TransientError) as told:
+        work.steps.stop(work.run)
+    assert str(told.value) == ("cancelled by a person, and the service has not ended job j1 yet")
+    work.stands(JobStatus.GONE, JobStatus.GONE)
+    with pytest.raises(TransientError, match="does not know job j1"):
+        work.steps.stop(work.run)  # it may only not be shown
+    overdue = Work(Phase.TRAINING)
+    overdue.stands(JobStatus.RUNNING, JobStatus.CANCELLED)
+    assert overdue.steps.stop(overdue.run) == JobStopped("attempt 1 took longer than 2:00:00")
+
+
+@pytest.mark.parametrize(
+    ("state", "ended"),
+    [(JobStatus.FINISHED, True), (JobStatus.CANCELLED, True), (JobStatus.RUNNING, False)],
+)
+def test_a_cancel_that_is_refused_because_the_job_just_ended_is_no_trouble(
+    state: JobStatus, *, ended: bool
+) -> None:
+    work = Work(Phase.TRAINING, cancelling=True)
+    work.job.cancel_ = PermanentError("it has ended")
+    work.stands(JobStatus.RUNNING, state)
+    if ended:
+        assert work.steps.stop(work.run) == CANCELLED
+    else:
+        with pytest.raises(TransientError, match="it has ended") as told:
+            work.steps.stop(work.run)
+        assert told.value.patience == LATE
+
+
+# Data that is not what was recorded any more
+
+
+def test_data_that_is_what_it_was_changes_nothing() -> None:
+    work = Work(Phase.RECEIVED, names="a.csv b.csv", job=None)
+    work.world.blobs.touch(DATA, "b.csv")
+    assert isinstance(work.steps.create(work.run, fresh=False), JobCreated)
+    assert (work.met, work.back) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"new", "has its run"), (b"", "is too small to open a run")]
+)
+def test_data_that_was_replaced_is_told_of_and_the_run_gives_way(content: bytes, said: str) -> None:
+    work = Work(Phase.RECEIVED)
+    newer = work.world.blobs.put(DATA, "a.csv", content)
+    fact = work.steps.create(work.run, fresh=False)
+    path = work.blob("a.csv").path
+    assert fact == Overtaken(f"{path} was replaced by a newer version, which {said}")
+    assert work.met == [newer]
+    assert work.back == [[]]
+
+
+def test_what_else_a_run_was_to_train_on_goes_into_another_run() -> None:
+    listed = {"training": {"inputs": {"input1": "{data.manifest}"}}}
+    work = Work(Phase.RECEIVED, names="a.csv b.csv c.csv", job=None, config=listed)
+    work.world.blobs.put(DATA, "a.csv", b"new")
+    fact = work.steps.create(work.run, fresh=False)
+    assert isinstance(fact, Overtaken)
+    assert fact.reason.endswith("; the other 2 go into another run")
+    assert work.back == [[work.blob("b.csv"), work.blob("c.csv")]]
+
+
+def test_data_that_is_gone_before_the_job_has_the_rest_trained_on_without_it() -> None:
+    listed = {"training": {"inputs": {"input1": "{data.manifest}"}}}
+    work = Work(Phase.RECEIVED, names="a.csv b.csv", job=None, config=listed)
+    work.world.blobs.remove(DATA, "a.csv")
+    fact = work.steps.create(work.run, fresh=False)
+    path = work.blob("a.csv").path
+    assert fact == Overtaken(
+        f"{path} was deleted before training could start; the other 1 goes into another run"
+    )
+    assert work.back == [[work.blob("b.csv")]]
+    assert work.met == []
+
+
+def test_data_that_is_gone_under_its_job_is_no_hindrance() -> None:
+    for early, changes in ((True, {"job": None}), (False, {"job": "j1"})):
+        work = Work(Phase.RECEIVED, **changes)
+        work.world.blobs.remove(DATA, "a.csv")
+        fact = work.steps.create(work.run, fresh=False)
+        assert isinstance(fact, DataGone if early else JobCreated)
+        if isinstance(fact, DataGone):
+            assert fact.reason == "the data was deleted before training could start"
+
+
+def test_of_snapshots_the_one_before_is_trained_on_where_the_newest_is_gone() -> None:
+    work = Work(Phase.RECEIVED, names="a.csv b.csv", job=None)
+    newest = work.run.newest
+    assert newest is not None
+    work.world.blobs.remove(DATA, newest.name)
+    fact = work.steps.create(work.run, fresh=False)
+    assert isinstance(fact, Overtaken)
+    (rest,) = work.back
+    assert rest == [blob for blob in work.run.manifest if blob != newest]
+
+
+def test_of_two_versions_of_one_second_either_may_be_the_last() -> None:
+    work = Work(Phase.RECEIVED, job=None)
+    other = work.world.blobs.put(DATA, "a.csv", b"other bytes")
+    work.run = work.run.model_copy(update={"manifest": (other, work.blob("a.csv"))})
+    assert isinstance(work.steps.create(work.run, fresh=False), JobCreated)
+
+
+def test_a_model_is_collected_only_while_the_data_is_what_was_trained_on() -> None:
+    work = Work(Phase.TRAINED)
+    work.world.blobs.put(DATA, "a.csv", b"new")
+    assert isinstance(work.steps.collect(work.run), Overtaken)
+    beside = work.world.blobs.put(DATA, "columns.csv", b"a,b")
+    work = Work(Phase.TRAINED, inputs={"columns": beside})
+    work.world.blobs.put(DATA, "columns.csv", b"a,b,c")
+    assert work.steps.collect(work.run) == JobFailed(
+        f"input columns ({DATA}/columns.csv) was replaced while the job ran"
+    )

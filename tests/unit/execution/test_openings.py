@@ -1,0 +1,158 @@
+"""The record of a new run: what it begins with, and what could never be trained on."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.core.names import manifest_path
+from shared.core.run.concurrency import Pause, Pauses
+from shared.core.run.record import Origin, Phase, Run
+from shared.errors import Conflict
+from shared.execution.run_factory import Opening, ambiguous, captured
+from shared.ledger.ledger import NEW
+from tests.fakes.world import MODELS
+from tests.unit.samples import NOW, blob
+from tests.unit.worlds import Observed
+
+SECOND = timedelta(seconds=1)
+
+
+class Open:
+    """A world, and the opening of runs of its pipeline."""
+
+    def __init__(self, training: dict[str, Any] | None = None, **pipeline: Any) -> None:
+        self.world = Observed(config={"pipeline": pipeline, "training": training or {}})
+        self.ledger = self.world.intake._context.ledger
+        self.opening: Opening = self.world.intake._opening
+
+    def new(self, *names: str, origin: Origin = Origin.DATA, **changes: Any) -> Run:
+        blobs = [blob(name, modified=NOW - at * SECOND, **changes) for at, name in enumerate(names)]
+        return self.opening.new(self.world.pipeline, "sample-1", blobs, origin, "because")
+
+    def pause(self) -> None:
+        paused = Pauses(pause=Pause(by="ada", at=NOW))
+        self.ledger.put_pauses("sample", paused, NEW)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a b+é.csv", ""),
+        ("a#b.csv", "#"),
+        ("a?b%c#d.csv", "# % ?"),
+        ("a\\b.csv", "\\"),
+        ("a\tb.csv", "control characters"),
+        ("a\x1fb.csv", "control characters"),
+        ("a\nb#.csv", "#"),
+        ("", ""),
+    ],
+)
+def test_what_a_service_would_misread_in_a_name_is_told(name: str, shown: str) -> None:
+    assert ambiguous(name) == shown
+
+
+def test_a_run_begins_as_what_its_data_and_pipeline_say() -> None:
+    there = Open(data={"blob": "{customer}-{name}.csv"})
+    run = there.new("acme-2.csv", "ada-1.csv")
+    assert (run.run_id, run.pipeline, run.origin, run.cause) == (
+        "sample-1",
+        "sample",
+        Origin.DATA,
+        "because",
+    )
+    assert run.config == there.world.pipeline
+    assert run.tokens == {"customer": "acme", "name": "2"}  # of the newest
+    assert [one.name for one in run.manifest] == ["acme-2.csv", "ada-1.csv"]
+    assert (run.phase, run.model, run.listed_at) == (Phase.RECEIVED, None, "")
+    assert run.opened_at == there.world.clock.now()
+    assert there.opening.new(there.world.pipeline, "x", [], Origin.MANUAL, "").tokens == {}
+
+
+def test_a_model_by_hand_is_trained_already() -> None:
+    there = Open()
+    run = there.new("promote/sample/m.ilearner", origin=Origin.MODEL, container=MODELS)
+    assert run.phase is Phase.TRAINED
+    assert run.model == run.manifest[0]
+    assert there.new("a.csv").model is None
+
+
+def test_where_a_job_wants_a_list_of_the_data_the_run_says_where_it_lies() -> None:
+    there = Open(training={"inputs": {"input1": "{data.manifest}"}})
+    assert there.new("a.csv").listed_at == f"{MODELS}/{manifest_path('sample', 'sample-1')}"
+
+
+@pytest.mark.parametrize(
+    ("busy", "paused", "phase"),
+    [
+        ("parallel", False, Phase.RECEIVED),
+        ("parallel", True, Phase.WAITING),
+        ("queue", False, Phase.WAITING),
+    ],
+)
+def test_a_run_waits_where_there_is_something_to_wait_for(
+    busy: str, phase: Phase, *, paused: bool
+) -> None:
+    there = Open(when_busy=busy)
+    if paused:
+        there.pause()
+    assert there.new("a.csv").phase is phase
+
+
+def test_what_is_taken_from_the_inbox_waits_its_turn() -> None:
+    there = Open()
+    pipeline = there.world.pipeline
+    run = there.opening.gathered(pipeline, "sample-1", [blob("a.csv")], "2 blobs landed")
+    assert (run.phase, run.origin, run.cause) == (Phase.WAITING, Origin.DATA, "2 blobs landed")
+    (entry,) = run.history
+    assert (entry.at, entry.phase, entry.note) == (run.opened_at, Phase.WAITING, run.cause)
+
+
+def test_a_name_that_would_be_misread_ends_its_run_before_it_begins() -> None:
+    there = Open()
+    run = there.opening.begin(there.new("a#b.csv"))
+    assert run.phase is Phase.REJECTED
+    assert run.reason == "the name of 'a#b.csv' holds #, which the service would misread"
+    assert run.advice == "upload the data under another name"
+    assert run.opened_at == there.world.clock.now()
+    assert there.world.now_of(run) == run
+    assert there.world.http.sent == []
+
+
+def test_data_that_can_name_no_endpoint_ends_its_run_with_the_reason() -> None:
+    there = Open(data={"blob": "{customer}-{name}.csv"}, key="customer", endpoints=[])
+    one = there.world.sibling(name="x").endpoints[0]
+    update = one.update.rpartition("/")[0] + "/{customer}"
+    keyed = there.world.pipeline.model_copy(
+        update={"endpoints": (one.model_copy(update={"update": update}),)}
+    )
+    run = there.opening.new(keyed, "sample-1", [blob("A_B-1.csv")], Origin.DATA, "because")
+    ended = there.opening.store(run)
+    assert ended.phase is Phase.REJECTED
+    assert str(ended.reason).startswith("no endpoint can be chosen for 'A_B-1.csv': ")
+    assert ended.advice == "correct the path of the data, or the endpoint's URL"
+
+
+def test_a_run_that_another_worker_stored_is_the_one_that_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there = Open()
+    run = there.new("a.csv")
+    assert there.opening.store(run) == there.world.now_of(run)
+    other = run.model_copy(update={"cause": "another"})
+    assert there.opening.store(other).cause == "because"
+
+    def late(_: Run) -> None:
+        raise Conflict("runs")
+
+    monkeypatch.setattr(there.ledger, "create_run", late)
+    gone = run.model_copy(update={"run_id": "sample-9"})
+    assert there.opening.store(gone).run_id == "sample-9"
+
+
+def test_only_names_of_the_pipelines_data_capture_anything() -> None:
+    there = Open()
+    assert captured(there.world.pipeline, "a.csv") == {"name": "a"}
+    assert captured(there.world.pipeline, "a.txt") is None
+    without = there.world.pipeline.model_copy(update={"data": None})
+    assert captured(without, "a.csv") is None

@@ -1,0 +1,89 @@
+"""A parameter of a person's request that the service refuses: what to do about it can help."""
+
+import pytest
+
+from shared.core.run.parameters import asked_over, refused_of_request
+from shared.core.run.record import Phase, Run
+from shared.intake.requests import ManualRequest
+from tests.unit.samples import pipeline, run
+from tests.unit.worlds import Observed, refused
+
+UNEXPECTED = "BadArgument, UnexpectedParameter: The service has no parameter(s) named Colour."
+CONFIG = pipeline(training__parameters={"Seed": 1})
+
+
+def asked(**parameters: object) -> Run:
+    return run(Phase.RECEIVED, config=CONFIG, parameters={"Seed": 1, **parameters})
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        (asked(), ()),
+        (asked(Colour="red"), ("Colour",)),
+        (asked(Seed=2), ("Seed",)),
+        (asked(Seed=True), ("Seed",)),
+        (asked(Seed="1"), ("Seed",)),
+    ],
+)
+def test_what_a_request_set_is_told_from_what_the_file_says(
+    shape: Run, expected: tuple[str, ...]
+) -> None:
+    assert asked_over(shape) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (UNEXPECTED, ("Colour",)),
+        ("UserParameterInvalid: Colour must be a number (parameter)", ("Colour",)),
+        ("UnexpectedParameter: not said which", ("Colour",)),
+        ("UnexpectedParameter: no parameter Seed", ()),  # that is the file's
+        ("UnexpectedParameter: no parameter Colours", ("Colour",)),
+        ("MissingRequiredGlobalParameters: Required parameter(s) missing: Date", ()),
+        ("InvalidInputNames: Colour", ()),
+    ],
+)
+def test_a_refusal_is_about_the_request_where_it_names_what_that_set(
+    words: str, expected: tuple[str, ...]
+) -> None:
+    assert refused_of_request(asked(Colour="red"), words) == expected
+
+
+def test_a_refused_parameter_of_a_request_is_named_with_advice_that_helps() -> None:
+    world = Observed()
+    request = ManualRequest(None, {"Colour": "red"})
+    world.upload()
+    begun = world.intake.asked.requested(world.pipeline, "one", request)
+    parked = world.now_of(begun)
+    assert parked.phase is Phase.PARKED
+    reason, advice = parked.reason or "", parked.advice or ""
+    assert "the parameter 'Colour' of the request for this run cannot be used" in reason
+    assert "UnexpectedParameter" in reason
+    assert "remove the parameter from training.parameters" not in reason
+    assert "cancel this run, and start another one without 'Colour'" in advice
+    assert "POST /api/pipelines/sample/runs" in advice
+    assert "training.parameters in pipelines.yaml" in advice
+    # As it says: another one without it goes on.
+    world.orders.cancel(begun.run_id)
+    other = world.intake.asked.requested(world.pipeline, "two", ManualRequest())
+    assert world.until_settled(other).phase.ended
+    assert world.now_of(other).job is not None
+
+
+def test_a_parameter_of_the_file_keeps_its_own_advice() -> None:
+    world = Observed(config={"training": {"parameters": {"Colour": "red"}}})
+    parked = world.now_of(world.start())
+    assert parked.phase is Phase.PARKED
+    assert "training.parameters" in (parked.advice or "")
+    assert "of the request" not in (parked.reason or "")
+
+
+def test_another_refusal_of_a_run_with_parameters_keeps_its_own_advice() -> None:
+    world = Observed()
+    world.script("POST", "/jobs", refused(400, "BadArgument", "no such input"))
+    world.upload()
+    request = ManualRequest(None, {"Colour": "red"})
+    parked = world.now_of(world.intake.asked.requested(world.pipeline, "one", request))
+    assert parked.phase is Phase.PARKED
+    assert "of the request" not in (parked.reason or "")

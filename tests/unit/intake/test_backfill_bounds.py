@@ -1,0 +1,33 @@
+"""A backfill of many customers gets through, however little time each call has."""
+
+import itertools
+from datetime import timedelta
+
+from shared.intake.search import Sweep
+from tests.unit.intake.test_gathering import waiting
+from tests.unit.maintenance.test_fairness import slow_ledger
+from tests.unit.worlds import Observed
+
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+
+
+def test_a_backfill_goes_on_where_the_last_call_had_no_more_time() -> None:
+    world = Observed(config={"pipeline": {"endpoints": []}})
+    for number in range(300):
+        world.upload(f"other-{number:03}.csv")
+    world.clock.move(HOUR)
+    data = {"blob": "other-{name}.csv", "backfill": "newest"}
+    other = world.sibling(data=data, key="name", endpoints=[])
+    world.intake, world.poll = world.another(other)
+    world.intake.activate()
+    slow_ledger(world, SECOND / 2)
+    found = []
+    for _ in range(6):
+        Sweep(world.intake._context, world.intake).go_on(world.clock.now() + 90 * SECOND)
+        found.append(len(waiting(world)))
+        world.clock.move(MINUTE)
+    assert found[-1] == 300
+    assert all(later > before for before, later in itertools.pairwise(found) if before < 300)
+    stored = world.intake._context.ledger.activated("other")
+    assert stored is not None
+    assert stored.record.backfilled_at is not None

@@ -1,0 +1,483 @@
+import logging
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from local.studio import InstantTrainer, OutputKind, Parameter
+from shared.core.run.record import Origin, Phase
+from shared.errors import RelearnError, TransientError
+from shared.intake.requests import ManualRequest, NoSuchData, RequestClash
+from shared.intake.search import Sweep
+from tests.fakes.faults import Kind
+from tests.fakes.world import CSV, MODELS, pipeline
+from tests.unit.worlds import Observed
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+HOURLY = {"pipeline": {"schedule": "0 0 * * * *"}}
+
+
+@pytest.fixture
+def world() -> Observed:
+    return Observed()
+
+
+def with_parameters(parameters: dict[str, str]) -> Observed:
+    """Return a world whose training service takes these parameters."""
+    world = Observed()
+    outputs = {"output1": OutputKind.MODEL, "output2": OutputKind.EVALUATION}
+    world.training = world.studio.publish_training(
+        "training", outputs=outputs, parameters=dict.fromkeys([*parameters, "extra"], Parameter())
+    )
+    world.environment["TRAINING_KEY"] = world.training.api_key
+    changes = {"training": {"parameters": parameters}}
+    world.pipeline = pipeline(world.training, world.endpoint, changes)
+    world.restart()
+    return world
+
+
+def test_one_event_delivered_again_and_again_opens_one_run(world: Observed) -> None:
+    world.upload()
+    first = world.deliver()[0]
+    for _ in range(3):
+        world.restart()
+        assert [run.run_id for run in world.deliver()] == [first.run_id]
+    assert world.until_ended().phase is Phase.PROMOTED
+    assert [run.run_id for run in world.deliver()] == [first.run_id]
+    world.tick()
+    assert len(world.runs()) == len(world.starts) == 1
+
+
+@pytest.mark.parametrize("call", range(5))
+def test_a_run_opened_by_a_repeated_event_is_brought_to_its_end_wherever_its_worker_dies(
+    world: Observed, call: int
+) -> None:
+    world.intake.activate()
+    world.upload()
+    world.faults.plan = {len(world.faults.sites) + 1: Kind.CRASH_AFTER}  # recorded, not opened
+    assert not world.survive(world.deliver)
+    (marker,) = world.open_runs()
+    del world.documents.rows[marker]  # by a poller that found no record in time
+    world.faults.plan = {len(world.faults.sites) + call: Kind.CRASH_AFTER}
+    assert not world.survive(world.deliver)
+    assert world.until_ended().phase is Phase.PROMOTED
+    assert len(world.runs()) == 1
+
+
+def test_a_metadata_write_opens_no_run(world: Observed) -> None:
+    world.start()
+    for _ in range(2):  # while the job runs, and after it
+        world.clock.move(MINUTE)
+        world.blobs.touch("training-data", "new.csv")
+        assert world.deliver() == []
+        world.until_ended()
+    assert world.run().phase is Phase.PROMOTED
+
+
+@pytest.mark.parametrize("settle", ["0s", "2m"])
+def test_a_metadata_write_opens_no_run_where_data_waits_for_its_turn_either(settle: str) -> None:
+    data = {"blob": "{name}.csv", "settle": settle}
+    world = Observed(config={"pipeline": {"when_busy": "newest", "data": data}})
+    world.upload()
+    world.deliver()
+    world.clock.move(3 * MINUTE)
+    world.tick()
+    for _ in range(2):  # while the job runs, and after it
+        world.clock.move(MINUTE)
+        world.blobs.touch("training-data", "new.csv")
+        assert world.deliver() == []
+        world.clock.move(3 * MINUTE)
+        world.until_ended()
+    assert world.run().phase is Phase.PROMOTED
+    assert not [name for name in world.documents.rows if name.startswith("inbox/")]
+
+
+def test_a_version_is_opened_by_the_run_alone_that_its_entry_names(world: Observed) -> None:
+    run = world.start()
+    del world.documents.rows[f"runs/{run.run_id}"]
+    del world.documents.rows[f"tombstones/{run.run_id}"]
+    (name,) = [name for name in world.documents.rows if name.startswith("versions/")]
+    version = name.removeprefix("versions/")
+    assert world.intake.is_expected(version, run.run_id)
+    assert not world.intake.is_expected(version, "sample-other")
+    assert world.intake.open_from_entry(version, "sample-other") is None
+    assert not world.intake.is_expected("no such version", run.run_id)
+    opened = world.intake.open_from_entry(version, run.run_id)
+    assert opened is not None
+    assert opened.run_id == run.run_id
+    assert not world.intake.is_expected(version, run.run_id)  # it is there
+
+
+def test_new_bytes_under_an_old_name_open_a_second_run(world: Observed) -> None:
+    first = world.start()
+    world.until_ended()
+    world.clock.move(MINUTE)
+    world.upload(content=CSV + b"5,6,1\n")
+    (second,) = world.deliver()
+    assert second.run_id != first.run_id
+    assert world.until(second, Phase.PROMOTED).manifest[0].size > len(CSV)
+
+
+def test_the_same_bytes_uploaded_again_are_news(world: Observed) -> None:
+    world.start()
+    world.until_ended()
+    world.clock.move(MINUTE)
+    world.upload()
+    assert len(world.deliver()) == 1
+    assert len(world.runs()) == 2
+
+
+def test_a_vanished_blob_opens_nothing(world: Observed) -> None:
+    assert world.deliver("gone.csv") == []
+
+
+@pytest.mark.parametrize("name", ["new.tsv", "deep/new.csv", ".csv", "new.csv.tmp"])
+def test_a_blob_that_no_pipeline_wants_opens_nothing(world: Observed, name: str) -> None:
+    world.upload(name)
+    assert world.deliver(name) == []
+    assert world.runs() == []
+
+
+@pytest.mark.parametrize(("content", "opened"), [(b"", 0), (b"x" * 1023, 0), (b"x" * 1024, 1)])
+def test_empty_and_small_blobs_open_nothing(content: bytes, opened: int) -> None:
+    data = {"blob": "{name}.csv", "min_size": "1KB"}
+    world = Observed(config={"pipeline": {"data": data}})
+    world.upload(content=content)
+    assert len(world.deliver()) == len(world.runs()) == opened
+
+
+def test_an_empty_blob_that_is_filled_later_is_news(world: Observed) -> None:
+    world.upload(content=b"")
+    assert world.deliver() == []
+    world.clock.move(MINUTE)
+    assert world.start().phase is Phase.TRAINING
+
+
+def test_blobs_older_than_the_pipeline_open_nothing(
+    world: Observed, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    world.upload()
+    world.clock.move(MINUTE)
+    world.restart()  # first active now
+    assert world.deliver() == []
+    assert "older than pipeline sample" in caplog.text
+    assert world.runs() == []
+
+
+@pytest.mark.parametrize("sign", ["#", "%", "?", "\\", "\n", "\x01"])
+def test_a_name_that_the_service_would_misread_is_rejected_with_its_reason(
+    world: Observed, sign: str
+) -> None:
+    run = world.start(f"a{sign}b.csv")
+    assert run.phase is Phase.REJECTED
+    assert "misread" in str(run.reason)
+    assert "another name" in str(run.advice)
+    world.tick()
+    assert world.http.sent == []
+    assert not [name for name in world.documents.rows if name.startswith("open/")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "two words.csv",
+        " leading.csv",
+        'it\'s "quoted" & (more) +1;=@.csv',
+        "Größe-数据-🚀.csv",
+        "{braces}$.csv",
+        "n" * 996 + ".csv",
+    ],
+)
+def test_every_other_name_works_to_the_end(world: Observed, name: str) -> None:
+    run = world.until(world.start(name), Phase.PROMOTED)
+    assert run.newest is not None
+    assert run.newest.name == name
+    assert len(world.starts) == 1
+
+
+def test_tokens_of_the_name_become_parameters() -> None:
+    world = with_parameters({"Source": "{name}", "Path": "{data}", "Fixed": "x"})
+    run = world.start("2026.csv")
+    expected = {"Source": "2026", "Path": "training-data/2026.csv", "Fixed": "x"}
+    assert run.parameters == expected
+    assert world.studio.jobs[0].parameters == expected
+
+
+def test_a_blobs_name_cannot_ask_for_an_app_setting() -> None:
+    world = with_parameters({"Source": "{name}"})
+    world.start("${ENDPOINT_KEY}.csv")
+    assert world.endpoint.api_key not in "".join(world.bodies)
+
+
+def test_a_request_cannot_ask_for_an_app_setting() -> None:
+    world = with_parameters({"Source": "x"})
+    world.upload()
+    request = ManualRequest(parameters={"Source": "${ENDPOINT_KEY}"})
+    with suppress(RelearnError):  # refusing is as good as sending the words as they are
+        world.intake.asked.requested(world.pipeline, "key-1", request)
+    assert world.endpoint.api_key not in "".join(world.bodies)
+
+
+def trained(seed: bytes = b"a,b,label\n9,9,1\n") -> bytes:
+    return InstantTrainer().train({"input1": seed}, {}, label=None).model
+
+
+def search(world: Observed, minutes: int = 16) -> None:
+    """Let the search for what no event announced go on."""
+    world.clock.move(minutes * MINUTE)
+    Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
+
+
+@pytest.mark.parametrize("event", [True, False], ids=["by its event", "found by the search"])
+def test_a_model_put_by_hand_is_promoted(world: Observed, *, event: bool) -> None:
+    world.poll.tick()
+    world.clock.move(MINUTE)
+    world.blobs.put(MODELS, "promote/sample/better.ilearner", trained())
+    if event:
+        world.intake.model_landed("promote/sample/better.ilearner")
+    search(world, 1)
+    world.tick()
+    run = world.until(world.run(), Phase.PROMOTED)
+    assert run.origin is Origin.MODEL
+    assert world.serving() == trained()
+    assert world.starts == []
+
+
+def test_a_model_put_by_hand_is_promoted_although_one_look_for_it_failed(
+    world: Observed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.poll.tick()
+    search(world)
+    world.blobs.put(MODELS, "promote/sample/better.ilearner", trained())
+
+    def fail(container: str, prefix: str) -> None:
+        raise TransientError(f"storage: list {container}/{prefix}: busy")
+
+    with monkeypatch.context() as away:
+        away.setattr(world.blobs, "listing", fail)
+        with suppress(TransientError):  # the data cannot be listed either
+            search(world)
+    assert world.runs() == []
+    world.restart()
+    world.clock.move(DAY)  # however long the timer was away
+    search(world)
+    world.tick()
+    assert world.until(world.run(), Phase.PROMOTED).origin is Origin.MODEL
+
+
+def test_an_empty_model_put_by_hand_opens_nothing(world: Observed) -> None:
+    world.blobs.put(MODELS, "promote/sample/empty.ilearner", b"")
+    assert world.intake.model_landed("promote/sample/empty.ilearner") is None
+    world.tick()
+    assert world.runs() == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "promote/unknown/better.ilearner",
+        "promote/sample/better.csv",
+        "promote/better.ilearner",
+        "better.ilearner",
+        "runs/sample/sample-unknown/1/model.ilearner",
+        "promote/sample/gone.ilearner",
+    ],
+)
+def test_a_model_that_belongs_to_nobody_is_left_alone(world: Observed, name: str) -> None:
+    if "gone" not in name:
+        world.blobs.put(MODELS, name, trained())
+    assert world.intake.model_landed(name) is None
+    world.tick()
+    assert world.runs() == []
+
+
+def test_the_model_of_an_ended_run_changes_nothing(world: Observed) -> None:
+    run = world.start()
+    world.until(run, Phase.PROMOTED)
+    served, record = world.serving(), world.now_of(run)
+    name = f"runs/sample/{run.run_id}/1/model.ilearner"
+    world.blobs.put(MODELS, name, trained())
+    assert world.intake.model_landed(name) is None
+    world.tick()
+    assert (world.serving(), world.now_of(run)) == (served, record)
+
+
+def test_the_model_of_an_earlier_attempt_advances_nothing(world: Observed) -> None:
+    run = world.start()
+    before = world.documents.rows[f"runs/{run.run_id}"]
+    for attempt in (0, 2):
+        assert world.intake.model_landed(f"runs/sample/{run.run_id}/{attempt}/m.ilearner") is None
+    assert world.documents.rows[f"runs/{run.run_id}"] == before
+
+
+def test_the_models_event_advances_its_run_ahead_of_the_timer(world: Observed) -> None:
+    run = world.start()
+    world.studio.work()
+    moved = world.intake.model_landed(f"runs/sample/{run.run_id}/1/model.ilearner")
+    assert moved is not None
+    assert moved.phase is Phase.VERIFYING
+
+
+def test_a_due_time_opens_one_run_even_with_two_workers() -> None:
+    world = Observed(config=HOURLY)
+    world.upload()
+    world.poll.start_scheduled()
+    assert world.runs() == []  # the hour of the start is not due any more
+    world.clock.move(HOUR)
+    workers = [world.poll, world._worker()[1], world._worker()[1]]
+    for poll in (*workers, *workers):
+        poll.start_scheduled()
+    (run,) = world.runs()
+    assert (run.origin, run.cause) == (Origin.SCHEDULE, "due 2026-03-01T13:00:00+00:00")
+    assert len(world.starts) == 1
+
+
+def test_missed_due_times_open_one_run_and_the_next_opens_another() -> None:
+    world = Observed(config=HOURLY)
+    world.upload()
+    world.poll.start_scheduled()
+    for hours in (5, 1):
+        world.clock.move(hours * HOUR)
+        world.poll.start_scheduled()
+    assert len(world.runs()) == 2
+
+
+def test_a_due_time_without_data_is_told_and_passes() -> None:
+    world = Observed(config=HOURLY)
+    world.poll.start_scheduled()
+    world.clock.move(HOUR)
+    world.poll.start_scheduled()
+    world.upload()
+    world.poll.start_scheduled()
+    assert world.runs() == []
+
+
+def test_a_due_time_takes_the_newest_blob_that_fits() -> None:
+    world = Observed(config=HOURLY)
+    world.poll.start_scheduled()
+    for name in ("b.csv", "a.csv", "z.tsv"):
+        world.clock.move(MINUTE)
+        world.upload(name)
+    world.upload("empty.csv", b"")
+    world.clock.move(HOUR)
+    world.poll.start_scheduled()
+    assert [blob.name for blob in world.run().manifest] == ["a.csv"]
+
+
+def test_one_request_sent_twice_is_one_run(world: Observed) -> None:
+    world.upload()
+    first = world.intake.asked.requested(world.pipeline, "key-1", ManualRequest())
+    world.restart()
+    again = world.intake.asked.requested(world.pipeline, "key-1", ManualRequest())
+    assert again.run_id == first.run_id
+    assert first.origin is Origin.MANUAL
+    assert len(world.runs()) == len(world.starts) == 1
+
+
+def test_another_request_under_a_used_key_is_refused(world: Observed) -> None:
+    world.upload()
+    world.intake.asked.requested(world.pipeline, "key-1", ManualRequest())
+    for other in (ManualRequest(data="new.csv"), ManualRequest(parameters={"x": 1})):
+        with pytest.raises(RequestClash):
+            world.intake.asked.requested(world.pipeline, "key-1", other)
+    assert len(world.runs()) == 1
+
+
+def test_another_value_of_a_parameter_under_a_used_key_is_refused() -> None:
+    world = with_parameters({"Source": "usual"})
+    world.upload()
+    first = ManualRequest(parameters={"Source": "a"})
+    run = world.intake.asked.requested(world.pipeline, "key-1", first)
+    other = ManualRequest(parameters={"Source": "b"})
+    with pytest.raises(RequestClash):
+        world.intake.asked.requested(world.pipeline, "key-1", other)
+    assert world.intake.asked.requested(world.pipeline, "key-1", first).run_id == run.run_id
+
+
+def test_another_key_is_another_run(world: Observed) -> None:
+    world.upload()
+    for key in ("key-1", "key-2"):
+        world.intake.asked.requested(world.pipeline, key, ManualRequest())
+    assert len(world.runs()) == 2
+
+
+def test_the_parameters_of_a_request_go_over_those_of_the_pipeline() -> None:
+    world = with_parameters({"Source": "usual"})
+    world.upload()
+    request = ManualRequest(parameters={"Source": "asked", "extra": "1"})
+    world.intake.asked.requested(world.pipeline, "key-1", request)
+    assert world.studio.jobs[0].parameters == {"Source": "asked", "extra": "1"}
+
+
+@pytest.mark.parametrize("data", [None, "gone.csv", "new.tsv", "small.csv"])
+def test_a_request_for_data_that_is_not_there_opens_nothing(data: str | None) -> None:
+    data_part = {"blob": "{name}.csv", "min_size": "1KB"}
+    world = Observed(config={"pipeline": {"data": data_part}})
+    world.upload("small.csv")
+    world.upload("new.tsv")
+    with pytest.raises(NoSuchData):
+        world.intake.asked.requested(world.pipeline, "key-1", ManualRequest(data=data))
+    assert world.runs() == []
+    assert not [name for name in world.documents.rows if name.startswith("open/")]
+
+
+def test_a_request_may_train_on_data_older_than_the_pipeline(world: Observed) -> None:
+    world.upload()
+    world.clock.move(MINUTE)
+    world.restart()
+    run = world.intake.asked.requested(world.pipeline, "key-1", ManualRequest(data="new.csv"))
+    assert world.until(run, Phase.PROMOTED).origin is Origin.MANUAL
+
+
+@pytest.mark.parametrize("broken", ["sample", "other"])
+def test_a_damaged_record_of_one_pipeline_does_not_keep_data_from_another(
+    world: Observed, broken: str
+) -> None:
+    every: dict[str, Any] = {"data": {"blob": "{name}.csv"}}
+    intake, _ = world.another(world.sibling(**every))
+    intake.activate()
+    world.damage(f"pipelines/{broken}")
+    intake, _ = world.another(world.sibling(**every))
+    world.upload()
+    with suppress(RelearnError):  # how the event ends is not the promise here
+        intake.blob_landed("new.csv")
+    assert {run.pipeline for run in world.runs()} == {"sample", "other"} - {broken}
+
+
+def test_every_pipeline_that_wants_a_blob_gets_a_run_of_its_own(world: Observed) -> None:
+    intake, _ = world.another(world.sibling(data={"blob": "{name}.csv"}))
+    world.upload()
+    assert {run.pipeline for run in intake.blob_landed("new.csv")} == {"sample", "other"}
+
+
+def test_a_key_whose_run_was_removed_is_no_key_for_another_one(world: Observed) -> None:
+    world.upload()
+    run = world.intake.asked.requested(world.pipeline, "k", ManualRequest())
+    del world.documents.rows[f"runs/{run.run_id}"]
+    del world.documents.rows[f"open/{run.run_id}"]
+    with pytest.raises(RequestClash, match="was removed: use another key"):
+        world.intake.asked.requested(world.pipeline, "k", ManualRequest())
+    assert not world.open_runs()
+
+
+def test_a_blob_that_a_pipeline_only_reads_is_not_said_to_match_none(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    data = {"blob": "{name}.csv", "opens_runs": False}
+    world = Observed(config={"pipeline": {"data": data}})
+    world.upload()
+    assert world.deliver() == world.runs() == []
+    assert "opens no run: it is for sample, where opens_runs is false" in caplog.text
+    assert "matches no pipeline" not in caplog.text
+
+
+def test_a_blob_of_no_pipeline_is_said_to_match_none(
+    world: Observed, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    world.upload("other.parquet")
+    world.intake.blob_landed("other.parquet")
+    assert "matches no pipeline" in caplog.text

@@ -1,0 +1,21 @@
+"""What is of interest is said the first time alone."""
+
+import logging
+
+import pytest
+
+from shared.intake import eligibility
+from tests.unit.worlds import Observed
+
+
+def test_a_blob_that_nobody_wants_is_told_of_once_and_what_is_remembered_is_bounded(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eligibility, "_SAID", 2)
+    world = Observed()
+    caplog.set_level(logging.INFO, "relearn")
+    for name in ("a.txt", "a.txt", "b.txt", "a.txt", "c.txt", "a.txt"):
+        world.upload(name)
+        world.deliver(name)
+    told = [line.split()[1] for line in caplog.messages if "matches no pipeline" in line]
+    assert told == ["a.txt", "b.txt", "c.txt", "a.txt"]

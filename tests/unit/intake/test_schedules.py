@@ -1,0 +1,125 @@
+"""Pipelines with a schedule take turns, and the ledger keeps whose turn is next."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.core.config.pipeline import Pipeline
+from shared.errors import TransientError
+from shared.intake.due_times import Started
+from shared.intake.schedules import Schedules
+from tests.unit.intake.test_due_times import HOURLY
+from tests.unit.worlds import Observed
+
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+
+
+class Turn:
+    """Pipelines a, b and c, of which each call opens one run and takes a second."""
+
+    def __init__(self, each: int = 1) -> None:
+        self.world = Observed()
+        siblings = [self.world.sibling(name=name, schedule=HOURLY) for name in "cab"]
+        self.world.intake, self.world.poll = self.world.another(*siblings)
+        self.world.intake.activate()
+        self.left = dict.fromkeys("abc", each)
+        self.started: list[str] = []
+        self.lists: list[int] = []
+        context = self.world.intake._context
+        self.schedules = Schedules(context, self.world.intake, self)  # type: ignore[arg-type]
+
+    def start(
+        self, pipeline: Pipeline, since: datetime | None, until: datetime, listed: Any
+    ) -> Started:
+        assert since == self.world.intake.scheduled_since(pipeline.name)
+        assert until > self.world.clock.now()
+        self.lists.append(id(listed))
+        self.started.append(pipeline.name)
+        self.world.clock.move(SECOND)
+        self.left[pipeline.name] -= 1
+        return Started((f"{pipeline.name}-1",), more=self.left[pipeline.name] > 0)
+
+    def open(self, seconds: int = 60) -> list[str]:
+        return self.schedules.open_due(self.world.clock.now() + timedelta(seconds=seconds))
+
+    @property
+    def first(self) -> str | None:
+        stored = self.world.intake._context.ledger.rotation()
+        return stored.record.first if stored else None
+
+
+def test_pipelines_take_turns_by_name_until_none_has_more_to_open() -> None:
+    turn = Turn(each=2)
+    assert turn.open() == ["a-1", "b-1", "c-1", "a-1", "b-1", "c-1"]
+    assert turn.first is None  # nothing is to be kept
+    assert len(set(turn.lists)) == 1  # what was listed is known to all turns of a call
+
+
+def test_where_time_runs_out_the_next_call_goes_on_there() -> None:
+    turn = Turn(each=9)
+    turn.open(2)
+    assert (turn.started, turn.first) == (["a", "b"], "c")
+    turn.open(2)
+    assert (turn.started, turn.first) == (["a", "b", "c", "a"], "b")
+    turn.left = dict.fromkeys("abc", 1)
+    turn.open()
+    assert (turn.started[4:], turn.first) == (["b", "c", "a"], "")
+
+
+def test_whose_turn_it_was_need_not_be_there_any_more() -> None:
+    turn = Turn()
+    turn.world.intake._context.ledger.put_rotation("bb", None)
+    turn.open()
+    assert turn.started == ["c", "a", "b"]
+    turn.started.clear()
+    stored = turn.world.intake._context.ledger.rotation()
+    assert stored is not None
+    turn.world.intake._context.ledger.put_rotation("zz", stored.etag)
+    turn.open()
+    assert turn.started == ["a", "b", "c"]
+
+
+def test_without_a_schedule_nothing_is_read() -> None:
+    world = Observed()
+    world.intake.activate()
+    world.calls.clear()
+    context = world.intake._context
+    schedules = Schedules(context, world.intake, Turn())  # type: ignore[arg-type]
+    assert schedules.open_due(world.clock.now() + MINUTE) == []
+    assert "read rotation" not in world.calls
+
+
+def test_a_record_that_only_says_who_is_first_stops_nothing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = Turn()
+    turn.world.damage("rotation")
+    assert turn.open() == ["a-1", "b-1", "c-1"]
+    assert "rotation is not understood" in caplog.text
+    turn = Turn(each=9)
+
+    def fails(*_: object) -> None:
+        raise TransientError("busy")
+
+    monkeypatch.setattr(turn.world.intake._context.ledger, "rotation", fails)
+    monkeypatch.setattr(turn.world.intake._context.ledger, "put_rotation", fails)
+    assert turn.open(1) == ["a-1"]
+    assert "it is not known whose due times are first: busy" in caplog.text
+    assert "whose due times are first is not kept: busy" in caplog.text
+
+
+def test_one_schedule_that_must_wait_stops_no_other(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = Turn()
+    since = turn.world.intake.scheduled_since
+
+    def fails(name: str) -> datetime | None:
+        if name == "a" and len(turn.started) == 0:
+            raise TransientError("busy")
+        return since(name)
+
+    monkeypatch.setattr(turn.world.intake, "scheduled_since", fails)
+    assert turn.open() == ["b-1", "c-1"]
+    assert "pipeline a: its schedule must wait: busy" in caplog.text

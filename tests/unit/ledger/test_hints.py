@@ -1,0 +1,89 @@
+"""What the marker of an open run says, so that the poll need not read its record."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from shared.core.run.record import Phase
+from shared.ledger.open_markers import hints_of, queue_of, time_in
+from shared.ledger.records import Marker
+from shared.ports.ports import ETag
+from tests.unit.samples import BASE, NOW, UPDATE, pipeline, run, trouble
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if not phase.ended])
+def test_a_marker_tells_when_its_run_is_to_be_looked_at_and_what_a_look_calls(
+    phase: Phase,
+) -> None:
+    awaits = phase is Phase.AWAITING_APPROVAL
+    config = pipeline(gate={"approval": "required", "expires": "2d"})
+    one = run(phase, config=config, awaiting_since=NOW if awaits else None)
+    hints = hints_of(one)
+    assert hints["phase"] == phase
+    assert hints["pipeline"] == one.pipeline
+    at_endpoint = phase in (Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING)
+    assert hints["service"] == (UPDATE if at_endpoint else f"{BASE}/jobs?api-version=2.0")
+    expires = (NOW + timedelta(days=2)).isoformat() if awaits else None
+    assert hints.get("expires") == expires
+    assert ("job" in hints) is (phase is Phase.TRAINING)
+    assert "next_look" not in hints
+    waits = one.model_copy(update={"trouble": trouble()})
+    assert hints_of(waits)["next_look"] == trouble().next_look.isoformat()
+
+
+def test_a_marker_names_the_queue_only_of_a_run_that_waits_in_it() -> None:
+    waiting = run(Phase.WAITING, line="slots/sample/x")
+    assert hints_of(waiting)["line"] == "slots/sample/x"
+    assert "line" not in hints_of(run(Phase.WAITING))
+    assert "line" not in hints_of(waiting.model_copy(update={"cancelling": True}))
+    assert "line" not in hints_of(run(Phase.RECEIVED, line="slots/sample/x"))
+
+
+def test_a_job_that_is_to_be_stopped_is_not_looked_at_by_its_hint() -> None:
+    running = run(Phase.TRAINING)
+    assert hints_of(running)["job"] == "j1"
+    assert "job" not in hints_of(running.model_copy(update={"cancelling": True}))
+
+
+def test_a_running_job_is_known_by_what_a_look_needs() -> None:
+    running = run(Phase.TRAINING)
+    timeout = running.config.training.timeout
+    assert hints_of(running) == {
+        "phase": "training",
+        "pipeline": "sample",
+        "service": f"{BASE}/jobs?api-version=2.0",
+        "credential": "${TRAINING_KEY}",
+        "job": "j1",
+        "started": NOW.isoformat(),
+        "until": (NOW + timeout).isoformat(),
+    }
+    assert "job" not in hints_of(running.model_copy(update={"job": None}))
+    assert "job" not in hints_of(running.model_copy(update={"started_at": None}))
+    assert "expires" not in hints_of(running)
+    bare = run(Phase.PROMOTING, config=pipeline(endpoints=[]))
+    assert hints_of(bare)["service"] == f"{BASE}/jobs?api-version=2.0"
+
+
+@pytest.mark.parametrize("text", ["", "soon", "2026-03-01T12:00:00"])
+def test_a_hint_that_is_no_time_is_none(text: str) -> None:
+    assert time_in({"at": text}, "at") is None
+    assert time_in({}, "at") is None
+    at = datetime.fromisoformat(NOW.isoformat())
+    assert time_in({"at": NOW.isoformat()}, "at") == at
+
+
+@pytest.mark.parametrize(
+    ("hints", "queue"),
+    [
+        ({"phase": "waiting", "line": "slots/x"}, "slots/x"),
+        ({"phase": "waiting", "line": "seats/x"}, "seats/x"),
+        ({"phase": "waiting", "line": "other/x"}, ""),
+        ({"phase": "waiting"}, ""),
+        ({"phase": "parked", "line": "slots/x"}, ""),
+        ({"phase": "waiting", "line": "slots/x", "next_look": "soon"}, ""),
+    ],
+)
+def test_a_run_waits_in_a_queue_only_where_its_marker_says_so(
+    hints: dict[str, str], queue: str
+) -> None:
+    assert queue_of(Marker("sample-1", ETag("1"), NOW, hints)) == queue

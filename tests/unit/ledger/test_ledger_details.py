@@ -1,0 +1,406 @@
+"""What the ledger writes beside its records, and what it does when others write at once."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.core.names import digest, inbox_prefix, index_name
+from shared.core.run.concurrency import Pause, Pauses, Slot
+from shared.core.run.record import Phase
+from shared.core.serving.drift import Watch
+from shared.errors import Conflict, CorruptRecord, TransientError
+from shared.ledger.ledger import NEW, Ledger, fingerprint_of
+from shared.ledger.records import (
+    Activation,
+    Heartbeat,
+    KeptConfiguration,
+    Rotation,
+    SweepState,
+    Tick,
+    VersionEntry,
+)
+from shared.ports.ports import ETag
+from tests.fakes.clock import FakeClock
+from tests.fakes.documents import MemoryDocuments
+from tests.unit.samples import HOUR, NOW, UPDATE, blob, pipeline, run
+
+ENTRY = VersionEntry(pipeline="sample", blob=blob(), run_id=None, note="waiting")
+LONG = blob("n" * 4000 + ".csv")
+
+
+@dataclass
+class Contested(MemoryDocuments):
+    """Documents of which the next writes come too late, and are counted."""
+
+    conflicts: int = 0
+    refused: int = 0
+
+    def create(self, name: str, body: bytes, metadata: Mapping[str, str] | None = None) -> ETag:
+        self._contest(name)
+        return super().create(name, body, metadata)
+
+    def replace(
+        self, name: str, body: bytes, expected: ETag, metadata: Mapping[str, str] | None = None
+    ) -> ETag:
+        self._contest(name)
+        return super().replace(name, body, expected, metadata)
+
+    def _contest(self, name: str) -> None:
+        if self.conflicts > self.refused:
+            self.refused += 1
+            raise Conflict(name)
+
+
+@pytest.fixture
+def documents() -> Contested:
+    return Contested(FakeClock())
+
+
+@pytest.fixture
+def ledger(documents: Contested) -> Ledger:
+    return Ledger(documents)
+
+
+WRITES: dict[str, Callable[[Ledger], object]] = {
+    "open/sample-1": lambda ledger: ledger.mark_open("sample-1", {}),
+    "pauses/sample": lambda ledger: ledger.note_pause("sample", Pause(by="relearn", at=NOW)),
+    "pipelines/sample": lambda ledger: ledger.activation("sample", NOW),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_write_that_others_are_faster_than_is_tried_five_times(
+    documents: Contested, ledger: Ledger, name: str
+) -> None:
+    documents.conflicts = 4
+    WRITES[name](ledger)
+    assert name in documents.rows
+    documents.rows.clear()
+    documents.conflicts, documents.refused = 100, 0
+    with pytest.raises(Conflict, match=f"{name} keeps changing"):
+        WRITES[name](ledger)
+    assert documents.refused == 5
+
+
+def test_a_run_is_there_readable_or_not_and_is_as_old_as_its_record(
+    documents: Contested, ledger: Ledger
+) -> None:
+    assert not ledger.has_run("sample-1")
+    assert ledger.run_age("sample-1") == timedelta()
+    documents.create("runs/sample-1", b"{not json")
+    documents.clock.move(HOUR)
+    assert ledger.has_run("sample-1")
+    assert ledger.run_age("sample-1") == HOUR
+
+
+def test_a_run_that_is_there_is_told_apart_from_one_that_was_removed(ledger: Ledger) -> None:
+    ledger.create_run(run(Phase.RECEIVED))
+    with pytest.raises(Conflict, match="runs/sample-1 is there already"):
+        ledger.create_run(run(Phase.RECEIVED))
+    ledger.note_used("sample-1")  # safe to repeat
+
+
+def test_the_line_of_a_run_names_its_pipeline_its_key_and_its_roll_out(
+    documents: Contested, ledger: Ledger
+) -> None:
+    keyed = pipeline(key="name")
+    ledger.create_run(run(Phase.RECEIVED, tokens={"name": "acme"}, config=keyed))
+    ledger.create_run(run(Phase.PROMOTING, run_id="sample-2", parent="sample-1"))
+    one = documents.rows[index_name(NOW, "sample-1")]
+    assert one.body == b""
+    assert one.metadata == {"pipeline": "sample", "key": digest("key", "acme")}
+    other = documents.rows[index_name(NOW, "sample-2")].metadata
+    assert other == {"pipeline": "sample", "key": digest("key"), "parent": "sample-1"}
+    assert [item.name for item in ledger.listed_runs(1, None).items] == [
+        index_name(NOW, "sample-1")
+    ]
+
+
+def test_a_run_whose_line_a_dead_worker_wrote_is_stored_all_the_same(
+    documents: Contested, ledger: Ledger
+) -> None:
+    documents.create(index_name(NOW, "sample-1"), b"", {})
+    ledger.create_run(run(Phase.RECEIVED))
+    assert ledger.run("sample-1") is not None
+
+
+def test_a_marker_is_known_by_its_name_and_as_old_as_its_last_renewal(
+    documents: Contested, ledger: Ledger
+) -> None:
+    assert not ledger.is_marked("sample-1")
+    assert ledger.marked_for("sample-1") == timedelta()
+    ledger.mark_open("sample-1", {})
+    documents.clock.move(HOUR)
+    assert ledger.is_marked("sample-1")
+    assert ledger.marked_for("sample-1") == HOUR
+    (marker,) = ledger.open_runs()
+    assert (marker.run_id, marker.modified) == ("sample-1", NOW)
+    assert marker.etag == documents.rows["open/sample-1"].etag
+    assert ledger.unmark("sample-1")
+    assert not ledger.unmark("sample-1")
+
+
+def test_the_phases_of_a_pipelines_runs_are_told_by_their_markers_alone(ledger: Ledger) -> None:
+    ledger.mark_open("sample-1", {"phase": "training"})
+    ledger.mark_open("sample-2", {})
+    ledger.mark_open("sample2-1", {"phase": "parked"})
+    assert ledger.hinted_phases("sample") == {"sample-1": "training", "sample-2": ""}
+    assert ledger.hinted_phase("sample-2") == ""
+
+
+def test_open_runs_are_shown_a_page_at_a_time(ledger: Ledger) -> None:
+    for number in range(3):
+        ledger.mark_open(f"sample-{number}", {})
+    first = ledger.open_page(2, None)
+    assert [marker.run_id for marker in first.items] == ["sample-0", "sample-1"]
+    last = ledger.open_page(2, first.cursor)
+    assert ([marker.run_id for marker in last.items], last.cursor) == (["sample-2"], None)
+
+
+# Data that waits
+
+
+def test_a_version_waits_once_and_once_more_for_each_run_that_gave_it_back(
+    documents: Contested, ledger: Ledger
+) -> None:
+    given_back = ENTRY.model_copy(update={"run_id": "sample-1"})
+    assert ledger.add_to_inbox(("acme",), "b-1", ENTRY)
+    assert not ledger.add_to_inbox(("acme",), "b-1", ENTRY)
+    assert ledger.add_to_inbox(("acme",), "b-1", given_back)
+    assert not ledger.add_to_inbox(("acme",), "b-1", given_back)
+    plain, back = ledger.inbox(inbox_prefix("sample", ("acme",)))
+    assert (plain.pipeline, plain.version_id, plain.blob) == ("sample", "b-1", blob())
+    assert (plain.given_back_by, back.given_back_by) == (None, "sample-1")
+    assert back.version_id == "b-1"
+    assert plain.seen_at == NOW
+    assert plain.pointer.etag == documents.rows[plain.pointer.name].etag
+    assert ledger.in_inbox(("acme",), "sample", "b-1")
+    assert not ledger.in_inbox((), "sample", "b-1")
+    assert not ledger.in_inbox(("acme",), "sample", "b-2")
+
+
+@pytest.mark.parametrize("one", [blob(), LONG], ids=["short", "long"])
+def test_what_waits_is_read_from_its_hint_or_from_its_record_where_the_name_is_long(
+    documents: Contested, ledger: Ledger, one: object
+) -> None:
+    entry = ENTRY.model_copy(update={"blob": one})
+    ledger.add_to_inbox((), "b-1", entry)
+    (name,) = documents.rows
+    assert bool(documents.rows[name].metadata) is (one is not LONG)
+    (landed,) = ledger.inbox()
+    assert landed.blob == one
+
+
+def test_a_hint_is_as_long_as_metadata_may_be_and_no_longer(
+    documents: Contested, ledger: Ledger
+) -> None:
+    bare = len(blob("").model_dump_json())
+    for more, hinted in ((0, True), (1, False)):
+        exact = blob("n" * (4000 - bare + more))
+        ledger.add_to_inbox((), f"b-{more}", ENTRY.model_copy(update={"blob": exact}))
+        hints = documents.rows[f"{inbox_prefix('sample', ())}b-{more}"].metadata
+        assert (len(hints.get("blob", "")) == 4000) is hinted
+        assert bool(hints) is hinted
+
+
+def test_a_version_whose_record_is_damaged_hides_no_other_that_waits(
+    documents: Contested, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    prefix = inbox_prefix("sample", ())
+    documents.create(f"{prefix}a-1", b"{not json", {"blob": "none"})
+    ledger.add_to_inbox((), "b-1", ENTRY)
+    assert [landed.version_id for landed in ledger.inbox()] == ["b-1"]
+    assert f"{prefix}a-1 is not understood" in caplog.text
+
+
+def test_what_waits_is_counted_up_to_a_bound(ledger: Ledger) -> None:
+    for number in range(3):
+        ledger.add_to_inbox((), f"b-{number}", ENTRY)
+    ledger.add_to_inbox((), "b-1", ENTRY.model_copy(update={"pipeline": "sample2"}))
+    assert (ledger.inbox_size("sample", 10), ledger.inbox_size("sample", 2)) == (3, 2)
+
+
+def test_since_when_a_version_waits_is_told_until_it_is_taken(
+    documents: Contested, ledger: Ledger
+) -> None:
+    ledger.add_to_inbox((), "b-1", ENTRY)
+    (landed,) = ledger.inbox()
+    documents.clock.move(HOUR)
+    assert ledger.waited(landed) == HOUR
+    ledger.forget(landed.pointer)
+    assert ledger.waited(landed) is None
+    assert list(ledger.inbox()) == []
+
+
+def test_the_newest_version_is_the_one_that_was_written_last(ledger: Ledger) -> None:
+    """Whatever else its fingerprint holds."""
+    early, late = blob(modified=NOW - HOUR, size=900), blob(modified=NOW, size=5)
+    for name, one in {"b-1": early, "b-2": late}.items():
+        ledger.add_version(name, ENTRY.model_copy(update={"blob": one}))
+    assert ledger.newest_version("b") == fingerprint_of(late)
+    assert "None" not in fingerprint_of(blob(content_md5=None))
+
+
+# Who may run, and pauses
+
+
+def test_slots_are_listed_for_their_own_pipeline(ledger: Ledger) -> None:
+    for name in ("slots/sample/a", "slots/sample/b", "slots/sample2/a"):
+        ledger.put_slot(name, Slot(pipeline="sample"), None)
+    page = ledger.slot_names("sample", 1, None)
+    assert [item.name for item in page.items] == ["slots/sample/a"]
+    assert [item.name for item in ledger.listed_slots("sample")] == [
+        "slots/sample/a",
+        "slots/sample/b",
+    ]
+
+
+def test_a_pause_by_failures_is_noted_beside_and_never_over_that_of_a_person(
+    ledger: Ledger,
+) -> None:
+    assert ledger.pauses("sample").etag == NEW
+    assert ledger.pause("sample") is None
+    by_failures, person = Pause(by="relearn", at=NOW), Pause(by="ada", at=NOW)
+    ledger.note_pause("sample", by_failures)
+    known = ledger.pauses("sample")
+    assert known.record == Pauses(by_failures=by_failures)
+    ledger.put_pauses("sample", Pauses(pause=person), known.etag)
+    ledger.note_pause("sample", by_failures)
+    assert ledger.pauses("sample").record == Pauses(pause=person)
+    assert ledger.pause("sample") == person
+    with pytest.raises(Conflict):
+        ledger.put_pauses("sample", Pauses(), NEW)
+
+
+def test_a_pause_that_is_not_understood_says_so_and_can_be_replaced(
+    documents: Contested, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    documents.create("pauses/sample", b"{not json")
+    documents.clock.move(HOUR)
+    known = ledger.pauses("sample")
+    assert known.record.pause is not None
+    assert known.record.pause.reason == "pauses/sample"
+    assert (known.age, known.record.pause.at.year) == (HOUR, 1970)
+    assert "pauses/sample is not understood" in caplog.text
+    ledger.put_pauses("sample", Pauses(), known.etag)
+    assert ledger.pauses("sample").record == Pauses()
+    documents.clock.move(HOUR)
+    assert ledger.pauses("sample").age == HOUR
+
+
+# Small records
+
+
+def test_a_watch_tells_when_it_is_due_and_whom_a_look_calls(
+    documents: Contested, ledger: Ledger
+) -> None:
+    known: dict[str, Any] = {
+        "update": UPDATE,
+        "place": "p",
+        "pipeline": "sample",
+        "endpoint": "production",
+    }
+    watch = Watch(**known, next_look=NOW + HOUR, host="studio.example", silent=True)
+    ledger.put_watch("w1", watch, None)
+    odd = watch.model_copy(update={"host": "bücher.example", "silent": False})
+    ledger.put_watch("w2", odd, None)
+    documents.create("watches/w3", b"", {"next_look": "2026-03-01T13:00:00"})
+    told = [(w.watch_id, w.due, w.host, w.silent) for w in ledger.watches()]
+    assert told == [
+        ("w1", NOW + HOUR, "studio.example", True),
+        ("w2", NOW + HOUR, "", False),
+        ("w3", NOW, "", False),  # a time without a zone is none: it is looked at
+    ]
+    stored = ledger.watch("w2")
+    assert stored is not None
+    ledger.put_watch("w2", watch, stored.etag)
+    assert documents.rows["watches/w2"].metadata == documents.rows["watches/w1"].metadata
+
+
+def test_the_first_activation_keeps_what_else_is_known_of_its_pipeline(ledger: Ledger) -> None:
+    ledger.activation("sample", NOW)
+    stored = ledger.activated("sample")
+    assert stored is not None
+    done = Activation(activated_at=NOW, backfilled_at=NOW)
+    ledger.put_activation("sample", done, stored.etag)
+    ledger.activation("sample", NOW - HOUR)
+    again = ledger.activated("sample")
+    assert again is not None
+    assert again.record == Activation(activated_at=NOW - HOUR, backfilled_at=NOW)
+
+
+def test_a_configuration_is_kept_with_its_hints_over_the_one_that_was_read(
+    documents: Contested, ledger: Ledger
+) -> None:
+    kept = KeptConfiguration(pipeline=pipeline(), recorded_at=NOW, scheduled_since=NOW)
+    ledger.put_configuration(kept, {"digest": "1"}, None)
+    stored = ledger.configuration("sample")
+    assert stored is not None
+    assert stored.record == kept
+    ledger.put_configuration(kept, {"digest": "2"}, stored.etag)
+    assert [item.metadata for item in ledger.configurations()] == [{"digest": "2"}]
+    assert list(documents.rows) == ["configurations/sample"]
+    with pytest.raises(Conflict):
+        ledger.put_configuration(kept, {}, stored.etag)
+
+
+def test_small_records_are_read_as_they_were_written(ledger: Ledger) -> None:
+    assert [ledger.sweep(), ledger.sweep_of_models(), ledger.tick(), ledger.rotation()] == [
+        None
+    ] * 4
+    data, models = SweepState(started_at=NOW), SweepState(started_at=NOW + HOUR)
+    etags = ledger.put_sweep(data, None), ledger.put_sweep_of_models(models, None)
+    read = ledger.sweep(), ledger.sweep_of_models()
+    assert [one.record for one in read if one] == [data, models]
+    assert tuple(one.etag for one in read if one) == etags
+    ledger.put_tick(Tick(at=NOW), None)
+    ledger.put_rotation("b", None)
+    ledger.put_rotation("c", None)  # another worker was as fast: either will do
+    tick, rotation = ledger.tick(), ledger.rotation()
+    assert tick is not None
+    assert tick.record == Tick(at=NOW)
+    assert rotation is not None
+    assert rotation.record == Rotation(first="b")
+
+
+def test_a_heartbeat_that_cannot_be_stored_is_logged_and_fails_no_tick(
+    documents: Contested, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned: list[str] = []
+
+    def refused(*_: object) -> ETag:
+        raise TransientError("busy")
+
+    monkeypatch.setattr(documents, "create", refused)
+    monkeypatch.setattr(logging.getLogger("relearn"), "warning", lambda *a: warned.append(str(a)))
+    ledger.put_heartbeat(Heartbeat(at=NOW, looked=1, open=1), None)
+    assert len(warned) == 1
+    assert "busy" in warned[0]
+
+
+def test_a_forgotten_run_leaves_a_tombstone_that_names_its_slot(
+    documents: Contested, ledger: Ledger
+) -> None:
+    ledger.bury("sample-1", "slots/sample/x")
+    assert ledger.is_used("sample-1")
+    ledger.create_run(run(Phase.RECEIVED, run_id="sample-2"))
+    documents.clock.move(HOUR)
+    ledger.bury("sample-2", "slots/sample/y")
+    rows = [documents.rows[f"tombstones/sample-{number}"] for number in (1, 2)]
+    assert [row.metadata["slot"] for row in rows] == ["slots/sample/x", "slots/sample/y"]
+    assert rows[1].modified == NOW + HOUR
+    documents.conflicts = 1
+    ledger.bury("sample-2", "slots/sample/z")  # another worker buries it
+    assert documents.rows["tombstones/sample-2"].metadata == {"slot": "slots/sample/y"}
+
+
+def test_of_several_problems_of_a_record_the_first_is_told_with_its_place(
+    documents: Contested, ledger: Ledger
+) -> None:
+    documents.create("poll", b'{"schema_version": 1, "at": "soon", "looked": "x", "open": 1}')
+    with pytest.raises(CorruptRecord, match=r"ledger record poll is not understood \(at: "):
+        ledger.heartbeat()

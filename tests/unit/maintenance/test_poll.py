@@ -1,0 +1,340 @@
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from shared.core.config.configuration import Configuration
+from shared.core.run.record import Phase
+from shared.errors import PermanentError, RelearnError, TransientError
+from shared.ledger.open_markers import hints_of
+from tests.unit.worlds import RUNNING, Observed, refused
+
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
+BUSY = refused(503, "ServiceUnavailable", "Request was throttled.")
+
+#: What a tick costs in which nothing is to be done.
+TICK = ["list inbox", "list open", "list watches", "read poll", "replace poll"]
+
+
+@pytest.fixture
+def world() -> Observed:
+    return Observed()
+
+
+def training(world: Observed, count: int = 1) -> None:
+    """Bring runs to where their marker says that they are running."""
+    for number in range(count):
+        world.start(f"{number}.csv")
+    world.clock.move(MINUTE)
+    world.poll.tick()
+
+
+def test_an_unchanged_running_job_costs_one_get_and_no_record(world: Observed) -> None:
+    training(world, count=3)
+    world.calls.clear()
+    world.http.sent.clear()
+    heads = world.blobs.heads
+    world.clock.move(MINUTE)
+    world.poll.tick()
+    assert [sent.split()[0] for sent in world.http.sent] == ["GET"] * 3
+    assert sorted(world.calls) == TICK
+    assert world.blobs.heads == heads
+
+
+def test_a_calm_start_costs_what_the_design_says(world: Observed) -> None:
+    world.upload()
+    world.calls.clear()
+    world.http.sent.clear()
+    heads = world.blobs.heads
+    (run,) = world.deliver()
+    assert run.phase is Phase.TRAINING
+    writes = [call for call in world.calls if not call.startswith(("read", "list"))]
+    assert writes == [
+        "create configurations",  # once for each change of the pipeline
+        "create pipelines",  # once, at the first sight of a pipeline
+        "create open",
+        "create versions",
+        "create index",
+        "create runs",  # claimed already
+        "create tombstones",  # so that its id is never used again
+        "replace runs",  # the job's id
+        "replace runs",  # started
+    ]
+    assert [sent.split()[0] for sent in world.http.sent] == ["POST", "POST"]
+    assert world.blobs.heads - heads == 1
+
+
+def test_the_second_start_of_a_worker_writes_seven_records(world: Observed) -> None:
+    world.start("a.csv")
+    world.calls.clear()
+    world.start("b.csv")
+    assert len([call for call in world.calls if not call.startswith(("read", "list"))]) == 7
+
+
+def test_a_worker_keeps_its_claim_from_one_step_to_the_next(world: Observed) -> None:
+    run = world.start()
+    world.clock.move(MINUTE)
+    world.studio.work()
+    world.calls.clear()
+    world.poll.tick()
+    assert world.now_of(run).phase is Phase.VERIFYING
+    writes = [call for call in world.calls if call.startswith("replace runs")]
+    assert len(writes) == 5
+
+
+def test_the_claim_for_a_job_is_the_claim_for_its_start() -> None:
+    data = {"blob": "{name}.csv", "settle": "2m"}
+    world = Observed(config={"pipeline": {"data": data, "when_busy": "queue"}})
+    world.upload()
+    world.deliver()
+    world.clock.move(3 * MINUTE)
+    world.calls.clear()
+    world.poll.tick()
+    assert world.run().phase is Phase.TRAINING
+    writes = [call for call in world.calls if call.startswith("replace runs")]
+    assert len(writes) == 4  # its turn, the claim, the job, and that it is started
+
+
+def test_new_runs_are_looked_at_in_the_same_tick_and_the_others_are_not_again() -> None:
+    data = {"blob": "{name}.csv", "settle": "2m"}
+    world = Observed(config={"pipeline": {"data": data}})
+    world.upload("a.csv")
+    world.deliver("a.csv")
+    world.clock.move(3 * MINUTE)
+    world.tick()
+    (first,) = world.runs()
+    world.until(first, Phase.VERIFYING)
+    world.upload("b.csv", b"a,b,label\n5,6,1\n7,8,0\n")
+    world.deliver("b.csv")
+    world.clock.move(3 * MINUTE)
+    world.http.sent.clear()
+    world.poll.tick()
+    assert len(world.runs()) == 2
+    assert len([one for one in world.http.sent if one.endswith("/production")]) == 1
+    assert len(world.starts) == 2
+
+
+def test_an_ended_run_costs_nothing(world: Observed) -> None:
+    world.until(world.start(), Phase.PROMOTED)
+    world.calls.clear()
+    world.http.sent.clear()
+    world.tick()
+    assert world.http.sent == []
+    assert sorted(world.calls) == TICK
+
+
+def test_a_young_job_is_looked_at_often_and_an_old_one_less() -> None:
+    world = Observed()
+    training(world)
+
+    def looks(span: timedelta) -> int:
+        sent = len(world.http.sent)
+        world.idle(span, step=10 * SECOND)
+        return len(world.http.sent) - sent
+
+    assert looks(MINUTE) == 6  # every 10 s, the least in this world
+    world.idle(HOUR)
+    assert looks(MINUTE) == 2  # every 30 s, the most
+
+
+def test_a_lost_event_is_made_good_by_the_timer(world: Observed) -> None:
+    world.start()
+    for _ in range(10):  # not one event of a model arrives
+        world.tick()
+    assert world.run().phase is Phase.PROMOTED
+
+
+def test_a_service_that_is_away_parks_its_runs_in_the_end_and_keeps_the_reason(
+    world: Observed,
+) -> None:
+    training(world)
+    world.script("GET", "", BUSY, times=None)
+    world.idle(50 * MINUTE)
+    assert world.run().phase is Phase.TRAINING
+    world.idle(20 * MINUTE)
+    parked = world.run()
+    assert parked.phase is Phase.PARKED
+    assert "throttled" in str(parked.reason)
+
+
+def test_a_look_that_works_again_ends_the_trouble(world: Observed) -> None:
+    training(world)
+    world.script("GET", "", BUSY)
+    world.idle(MINUTE)
+    world.idle(2 * MINUTE)
+    assert (world.run().phase, world.run().trouble) == (Phase.TRAINING, None)
+
+
+@pytest.mark.parametrize(
+    "record",
+    ["runs/{run}", "runs/broken", "poll", "pipelines/sample", "schedules/sample", "heads/broken"],
+)
+def test_a_damaged_record_never_stops_the_other_runs(world: Observed, record: str) -> None:
+    broken, well = world.start("a.csv"), world.next_run("b.csv", b"a,b,label\n5,6,1\n7,8,0\n")
+    world.damage("open/broken", b"")
+    world.damage(record.replace("{run}", broken.run_id))
+    world.restart()
+    for _ in range(40):  # the one may have to wait for the other's update
+        world.clock.move(30 * SECOND)
+        world.studio.work()
+        with suppress(RelearnError):  # only what becomes of the runs counts here
+            world.poll.tick()
+    assert world.now_of(well).phase in (Phase.PROMOTED, Phase.SUPERSEDED)
+
+
+@pytest.mark.parametrize(
+    "hints",
+    [
+        {"phase": "training", "started": "yesterday"},
+        {"phase": "training", "job": "x", "until": "?", "service": "s", "credential": "c"},
+        {"phase": "training", "next_look": "soon"},
+        {"phase": "training", "started": "2026-03-01T12:00:00"},
+        {"phase": "nonsense", "job": "x"},
+        {},
+    ],
+)
+def test_hints_are_never_truth(world: Observed, hints: dict[str, str]) -> None:
+    run = world.start()
+    world.idle(MINUTE)
+    (marker,) = world.intake._context.ledger.open_runs()
+    world.intake._context.ledger.hint(marker, hints)
+    for _ in range(8):
+        world.clock.move(30 * SECOND)
+        world.studio.work()
+        world.poll.tick()
+    assert world.now_of(run).phase is Phase.PROMOTED
+
+
+def test_hints_hold_what_a_look_needs_and_no_secret(world: Observed) -> None:
+    hints = hints_of(world.start())
+    assert hints["credential"] == "${TRAINING_KEY}"
+    assert set(hints) == {"phase", "pipeline", "service", "credential", "job", "started", "until"}
+    assert all(value.isascii() for value in hints.values())  # metadata travels in headers
+
+
+def test_an_announced_run_that_was_never_written_is_opened_from_its_entry(
+    world: Observed,
+) -> None:
+    run = world.start()
+    del world.documents.rows[f"runs/{run.run_id}"]
+    del world.documents.rows[f"tombstones/{run.run_id}"]
+    (marker,) = world.intake._context.ledger.open_runs()
+    version = next(n for n in world.documents.rows if n.startswith("versions/"))
+    hints = {"version": version.removeprefix("versions/")}
+    world.intake._context.ledger.hint(marker, hints)
+    world.restart()
+    world.tick()
+    assert world.now_of(run).phase is not Phase.RECEIVED
+
+
+def test_the_data_of_an_announced_run_waits_for_its_pipeline_to_come_back_into_the_file(
+    world: Observed,
+) -> None:
+    run = world.start()
+    del world.documents.rows[f"runs/{run.run_id}"]
+    del world.documents.rows[f"tombstones/{run.run_id}"]
+    version = next(n for n in world.documents.rows if n.startswith("versions/"))
+    (marker,) = world.intake._context.ledger.open_runs()
+    hints = {"version": version.removeprefix("versions/")}
+    world.intake._context.ledger.hint(marker, hints)
+    world.file = Configuration({"another": world.sibling(name="another")})
+    world.restart()
+    world.idle(10 * world.limits.lease)
+    assert [name for name in world.documents.rows if name.startswith("inbox/")]
+    world.file = None
+    world.restart()
+    world.tick()
+    (again,) = world.runs()
+    assert again.manifest == run.manifest
+    assert again.phase is Phase.TRAINING
+
+
+def test_an_announcement_that_nobody_followed_is_forgotten_after_a_while(world: Observed) -> None:
+    world.intake._context.ledger.mark_open("sample-x", {"phase": "received"})
+    world.idle(4 * MINUTE)
+    assert "open/sample-x" in world.documents.rows
+    world.idle(MINUTE)
+    assert "open/sample-x" not in world.documents.rows
+
+
+def test_the_heartbeat_tells_how_many_were_looked_at(world: Observed) -> None:
+    training(world, count=2)
+    beat = world.intake._context.ledger.heartbeat()
+    assert beat is not None
+    assert (beat.record.looked, beat.record.open, beat.record.at) == (2, 2, world.clock.now())
+
+
+def test_a_tick_stops_within_its_budget_and_the_next_starts_where_it_stopped(
+    world: Observed,
+) -> None:
+    training(world, count=12)
+    seen: list[str] = []
+
+    def slow(method: str, path: str) -> None:
+        seen.append(path)
+        world.clock.move(MINUTE)
+
+    world.http.answers.append(slow)
+    ticks = []
+    for _ in range(6):
+        seen.clear()
+        world.clock.move(MINUTE)
+        world.poll.tick()
+        ticks.append(list(seen))
+    assert all(len(looks) < 12 for looks in ticks)
+    looked_at = {path.rpartition("/")[2] for looks in ticks for path in looks}
+    assert looked_at == {job.id for job in world.studio.jobs}
+
+
+def test_the_last_step_that_a_tick_may_begin_ends_within_the_tick(world: Observed) -> None:
+    limits, began = world.limits, world.clock.now()
+    assert began < world.poll.until() <= began + limits.tick - limits.longest_step
+
+
+def test_one_service_that_fails_is_spared_for_the_rest_of_the_tick(world: Observed) -> None:
+    training(world, count=30)
+    world.script("GET", "", BUSY, times=None)
+    world.http.sent.clear()
+    world.clock.move(MINUTE)
+    world.poll.tick()
+    assert 5 <= len(world.http.sent) < 5 + 8
+
+
+def test_without_a_listing_a_tick_says_so(world: Observed, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(prefix: str) -> None:
+        raise TransientError("storage: list open/: busy")
+
+    monkeypatch.setattr(world.documents, "listing", fail)
+    with pytest.raises(TransientError, match="storage"):
+        world.poll.tick()
+
+
+def test_a_models_container_that_cannot_be_listed_does_not_stop_the_runs(
+    world: Observed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(container: str, prefix: str) -> None:
+        raise PermanentError("storage: list models/promote/: access denied")
+
+    monkeypatch.setattr(world.blobs, "listing", fail)
+    world.start()
+    world.tick()
+    beat = world.intake._context.ledger.heartbeat()
+    assert beat is not None
+
+
+def test_the_end_of_a_job_is_believed_from_the_record_alone(world: Observed) -> None:
+    training(world)
+    (run,) = world.runs()
+    release = world.script("GET", str(run.job), RUNNING, times=None)
+    world.studio.work()
+    world.idle(MINUTE)
+    assert world.run().phase is Phase.TRAINING
+    release()
+    world.idle(MINUTE)
+    assert world.run().phase in (Phase.VERIFYING, Phase.PROMOTED)
+
+
+def test_retry_and_cancel_know_no_unknown_run(world: Observed) -> None:
+    assert world.orders.retry("unknown") is None
+    assert world.orders.cancel("unknown") is None
+    assert not [name for name in world.documents.rows if name.startswith("open/")]

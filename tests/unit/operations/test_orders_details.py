@@ -1,0 +1,287 @@
+"""What a person's order does to a run, to its deliveries, and when somebody else is faster."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.core.run.record import Delivery, Phase, Run
+from shared.errors import Conflict, InvalidTransition
+from shared.operations.preconditions import Outdated, lost, require
+from shared.operations.runs import Orders
+from tests.unit.samples import NOW, pipeline, promotion
+from tests.unit.samples import run as sample
+from tests.unit.worlds import Observed
+
+HOUR = timedelta(hours=1)
+GATED = {"gate": {"approval": "required", "expires": "1h", "on_expiry": "reject"}}
+
+
+class Desk:
+    """Orders over runs that stand as a test puts them there; no service answers."""
+
+    def __init__(self, **config: Any) -> None:
+        self.world = Observed(config={"pipeline": config})
+        self.world.script("POST", "", None, times=None)
+        self.ledger = self.world.intake._context.ledger
+        self.orders: Orders = self.world.orders
+
+    def put(self, phase: Phase, run_id: str = "sample-1", **changes: Any) -> str:
+        """Store a run, and return its version."""
+        known = {"config": self.world.pipeline, **changes}
+        if phase is Phase.PARKED:
+            known = {"parked_in": Phase.RECEIVED, "job": None, "started_at": None, **known}
+        return str(self.ledger.create_run(sample(phase, run_id=run_id, **known)).etag)
+
+    def now(self, run_id: str = "sample-1") -> Run:
+        stored = self.ledger.run(run_id)
+        assert stored is not None
+        return stored.record
+
+
+def test_a_change_is_made_to_the_version_that_was_looked_at_or_refused() -> None:
+    require(None, "2", "it is parked")
+    require(("1", "2"), "2", "it is parked")
+    with pytest.raises(Outdated, match="it is parked; it was changed since you looked"):
+        require(("1",), "2", "it is parked")
+    with pytest.raises(Outdated):
+        require((), "2", "it is parked")
+    assert isinstance(lost(None, "x"), Conflict)
+    assert isinstance(lost((), "x"), Outdated)
+
+
+@pytest.mark.parametrize("order", ["retry", "cancel", "approve", "reject"])
+def test_an_order_is_held_to_the_version_of_the_run(order: str) -> None:
+    desk = Desk(**GATED)
+    waits = order in ("approve", "reject")
+    phase = Phase.AWAITING_APPROVAL if waits else Phase.PARKED
+    etag = desk.put(phase, awaiting_since=desk.world.clock.now() if waits else None)
+    more = ("ada", "why") if waits else ()
+    act = getattr(desk.orders, order)
+    with pytest.raises(Outdated):
+        act("sample-1", *more, ("old",))
+    assert desk.now().phase is phase
+    assert "open/sample-1" not in desk.world.documents.rows
+    assert act("sample-none", *more, ("old",)) is None
+    found = act("sample-1", *more, (etag,))
+    assert found == desk.now()
+    assert found.phase is not phase
+
+
+@pytest.mark.parametrize("order", ["approve", "reject"])
+def test_who_approved_or_rejected_a_run_is_kept_with_the_reason(order: str) -> None:
+    desk = Desk(**GATED)
+    desk.put(Phase.AWAITING_APPROVAL, awaiting_since=desk.world.clock.now())
+    getattr(desk.orders, order)("sample-1", "ada", "looks fine")
+    said = desk.now().approval
+    assert said is not None
+    assert (said.by, said.why) == ("ada", "looks fine")
+    assert said.answer == ("approved" if order == "approve" else "rejected")
+
+
+def test_an_order_that_fits_no_more_is_refused_before_anything_is_written() -> None:
+    desk = Desk()
+    desk.put(Phase.PROMOTED)
+    writes = len(desk.world.faults.sites)
+    for act in (desk.orders.retry, desk.orders.cancel):
+        with pytest.raises(InvalidTransition):
+            act("sample-1")
+    assert len(desk.world.faults.sites) == writes
+
+
+def test_an_answer_that_came_too_late_meets_the_one_that_was_given_for_it() -> None:
+    desk = Desk(**GATED)
+    desk.put(Phase.AWAITING_APPROVAL, awaiting_since=desk.world.clock.now())
+    desk.world.clock.move(HOUR)
+    with pytest.raises(InvalidTransition):
+        desk.orders.approve("sample-1", "ada", "")
+    assert desk.now().phase is Phase.REJECTED
+    in_time = Desk(**GATED)
+    in_time.put(Phase.AWAITING_APPROVAL, awaiting_since=in_time.world.clock.now())
+    in_time.world.clock.move(HOUR - timedelta(seconds=1))
+    in_time.orders.approve("sample-1", "ada", "")
+    assert in_time.now().approval is not None
+
+
+def test_only_an_answer_that_is_overdue_is_given_before_an_order() -> None:
+    """A run that is due for anything else is told of the order first."""
+    desk = Desk()
+    desk.put(Phase.RECEIVED, job=None, started_at=None)
+    advanced: list[Phase] = []
+    advance = desk.world.intake.driver.advance
+
+    def noted(run_id: str, *more: Any, **named: Any) -> Any:
+        advanced.append(desk.now(run_id).phase)
+        return advance(run_id, *more, **named)
+
+    desk.world.intake.driver.advance = noted  # type: ignore[method-assign]
+    desk.orders.cancel("sample-1")
+    assert advanced == [Phase.RECEIVED]
+    assert desk.now().phase is Phase.CANCELLED
+
+
+def test_the_marker_is_renewed_before_and_after_an_order_is_noted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk()
+    desk.put(Phase.PARKED)
+    marked: list[tuple[Phase, dict[str, str]]] = []
+    mark = desk.ledger.mark_open
+
+    def noted(run_id: str, hints: dict[str, str]) -> None:
+        marked.append((desk.now(run_id).phase, hints))
+        mark(run_id, hints)
+
+    monkeypatch.setattr(desk.ledger, "mark_open", noted)
+    desk.orders.retry("sample-1")
+    assert marked[0] == (Phase.PARKED, {"phase": "told"})
+    assert marked[1] == (Phase.RECEIVED, {"phase": "told"})
+
+
+def overtaken(desk: Desk, by: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have somebody else be faster to note something about the run."""
+    note = desk.world.intake.driver.note
+
+    def late(stored: Any, fact: Any) -> Run:
+        monkeypatch.setattr(desk.world.intake.driver, "note", note)
+        by()
+        return note(stored, fact)
+
+    monkeypatch.setattr(desk.world.intake.driver, "note", late)
+
+
+def test_of_two_people_the_slower_one_is_told_how_the_run_stands_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk()
+    etag = desk.put(Phase.TRAINING)
+
+    def trouble() -> None:
+        stored = desk.ledger.run("sample-1")
+        assert stored is not None
+        desk.ledger.replace_run(stored.record.model_copy(update={"attempt": 2}), stored.etag)
+
+    overtaken(desk, trouble, monkeypatch)
+    with pytest.raises(Conflict, match="sample-1"):
+        desk.orders.cancel("sample-1")
+    overtaken(desk, trouble, monkeypatch)
+    with pytest.raises(Outdated):
+        desk.orders.cancel("sample-1", (str(_etag(desk)),))
+    assert etag != str(_etag(desk))
+
+    def ended() -> None:
+        stored = desk.ledger.run("sample-1")
+        assert stored is not None
+        desk.ledger.replace_run(stored.record.moved(Phase.FAILED, NOW), stored.etag)
+
+    overtaken(desk, ended, monkeypatch)
+    with pytest.raises(InvalidTransition):  # it fits no more, and that is said as ever
+        desk.orders.cancel("sample-1")
+
+
+def _etag(desk: Desk) -> object:
+    stored = desk.ledger.run("sample-1")
+    assert stored is not None
+    return stored.etag
+
+
+def test_an_order_for_a_run_that_is_removed_this_moment_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk()
+    desk.put(Phase.TRAINING)
+    overtaken(desk, lambda: desk.world.documents.rows.pop("runs/sample-1"), monkeypatch)
+    with pytest.raises(Conflict, match="run sample-1 is gone"):
+        desk.orders.cancel("sample-1")
+
+
+def test_an_order_that_is_kept_is_carried_out_by_whoever_moves_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk()
+    desk.put(Phase.PARKED)
+
+    def late(run_id: str, **_: object) -> None:
+        raise Conflict(run_id)
+
+    monkeypatch.setattr(desk.world.intake.driver, "advance", late)
+    found = desk.orders.retry("sample-1")
+    assert found == desk.now()
+    assert found.phase is Phase.RECEIVED
+
+
+# Deliveries
+
+
+def parent(desk: Desk, *outcomes: Phase | None) -> None:
+    deliveries = tuple(
+        Delivery(endpoint="production", run_id=f"sample-d{at}", outcome=one, reason="was")
+        for at, one in enumerate(outcomes)
+    )
+    desk.put(Phase.PARKED, parked_in=Phase.ROLLING_OUT, deliveries=deliveries)
+
+
+def stand(desk: Desk, *phases: tuple[Phase | None, Phase | None], **child: Any) -> list[Any]:
+    """Return the outcomes that a retry goes by, for deliveries recorded and as they stand now."""
+    parent(desk, *(recorded for recorded, _ in phases))
+    for at, (_, now) in enumerate(phases):
+        if now is not None:
+            known = {"parked_in": Phase.PROMOTING} if now is Phase.PARKED else {}
+            desk.put(now, f"sample-d{at}", parent="sample-1", **{**known, **child})
+    run = desk.now()
+    return [desk.orders._standing(run, one).outcome for one in run.deliveries]
+
+
+def test_a_delivery_counts_as_it_stands_when_its_roll_out_is_retried() -> None:
+    parked = Phase.PARKED
+    assert stand(
+        Desk(),
+        (Phase.PROMOTED, Phase.FAILED),  # it is done, whatever became of the run since
+        (None, Phase.PARKED),
+        (parked, None),
+        (parked, Phase.PROMOTED),
+        (parked, Phase.PARKED),
+        (parked, Phase.VERIFYING),
+    ) == [Phase.PROMOTED, None, Phase.CANCELLED, Phase.PROMOTED, parked, None]
+
+
+def test_a_delivery_that_only_gives_its_endpoint_back_stays_parked() -> None:
+    for to, stays in (("rolled_back", True), ("judged", True), ("start", False)):
+        desk = Desk()
+        (outcome,) = stand(
+            desk,
+            (Phase.PARKED, Phase.RETURNING),
+            promotion=promotion(returning_to=to),
+        )
+        assert (outcome is Phase.PARKED) is stays
+
+
+def test_deliveries_that_are_parked_are_retried_with_their_roll_out() -> None:
+    desk = Desk()
+    stand(desk, (Phase.PARKED, Phase.PARKED), (Phase.PARKED, Phase.PROMOTED), (None, Phase.PARKED))
+    desk.orders.retry("sample-1")
+    assert desk.now("sample-d0").phase is not Phase.PARKED
+    assert desk.now("sample-d2").phase is Phase.PARKED
+    assert desk.now().phase is not Phase.PARKED
+    again = Desk()
+    stand(again, (Phase.PARKED, Phase.VERIFYING))
+    again.orders._retry_delivery(again.now(), again.now().deliveries[0], "ada", "")
+    assert again.now("sample-d0").phase is Phase.VERIFYING
+
+
+def test_a_run_that_is_not_parked_has_no_delivery_retried() -> None:
+    desk = Desk()
+    desk.put(Phase.PARKED, "sample-d0", parent="sample-1", parked_in=Phase.PROMOTING)
+    one = Delivery(endpoint="production", run_id="sample-d0", outcome=Phase.PARKED)
+    desk.put(Phase.ROLLING_OUT, deliveries=(one,))
+    with pytest.raises(InvalidTransition):
+        desk.orders.retry("sample-1")
+    assert desk.now("sample-d0").phase is Phase.PARKED
+
+
+def test_a_retry_goes_by_the_present_configuration() -> None:
+    desk = Desk()
+    old = desk.world.pipeline.model_copy(update={"training": pipeline().training})
+    desk.put(Phase.PARKED, config=old)
+    desk.orders.retry("sample-1")
+    assert desk.now().config.training == desk.world.pipeline.training

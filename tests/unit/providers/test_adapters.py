@@ -1,0 +1,282 @@
+"""Which client a pipeline's endpoint gets, and with which key each of its calls is made."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from azure.core.exceptions import ClientAuthenticationError
+
+from shared.core.config.pipeline import Pipeline
+from shared.core.config.studio_endpoint import Endpoint
+from shared.core.run.record import WayBack
+from shared.errors import ConfigError, PermanentError, RelearnError, TransientError
+from shared.ports.ports import ServingEndpoint
+from shared.providers.http.client import Answer
+from shared.providers.redacting import GuardedEndpoint
+from shared.providers.studio.arm_token import ArmToken
+from shared.providers.studio.classic_endpoint import StudioClassicEndpoint
+from shared.providers.studio.factory import StudioAdapters
+from shared.providers.studio.web_service import StudioWebService
+from tests.fakes.blobs import FakeBlobs
+from tests.fakes.clock import FakeClock
+from tests.fakes.world import FixedCredential
+from tests.unit.samples import BASE, MODEL, ROWS, UPDATE, tree
+from tests.unit.scripted import Script, refuses, says
+from tests.unit.vectors import vector
+
+NEW = (
+    "https://management.azure.com/subscriptions/s/resourceGroups/g/providers"
+    "/Microsoft.MachineLearning/webServices/census"
+)
+ENVIRONMENT = {
+    "TRAINING_KEY": "dHJhaW5pbmc=",
+    "ENDPOINT_KEY": "ZW5kcG9pbnQ=",
+    "SCORE_KEY": "c2NvcmluZw==",
+    "TOKEN": "dG9rZW4=",
+    "OWN_ARM_TOKEN": "b3duLWFybQ==",
+    "CONNECTION": "AccountName=a;AccountKey=a2V5",
+    "EMPTY": "",
+    "NOT_USED": "bm90LXVzZWQ=",
+}
+CLASSIC: dict[str, Any] = {
+    "name": "production",
+    "update": UPDATE,
+    "resource": "Sample [trained model]",
+}
+SCORE = f"{BASE}/execute"
+DONE = Answer(200, {}, b"")
+TELLS = says({"ApiLocation": BASE, "PrimaryKey": "b3du"})
+KEYS = says({"primary": "cHJpbWFyeQ=="})
+DEFINITION = says(vector("arm_definition")["body"])
+
+
+@dataclass
+class Wired:
+    """Adapters over a service that answers what the test says."""
+
+    answers: list[Answer | RelearnError]
+    development: bool = False
+    credential: Any = field(default_factory=lambda: FixedCredential("YXJt"))
+
+    def __post_init__(self) -> None:
+        self.script = Script(self.answers)
+        blobs = FakeBlobs(FakeClock())
+        self.adapters = StudioAdapters(
+            self.script,
+            ENVIRONMENT,
+            blobs,
+            blobs,
+            "models",
+            development=self.development,
+            token=ArmToken(self.credential),
+        )
+
+    def endpoint(self, **written: Any) -> ServingEndpoint:
+        context = {"development": self.development}
+        return self.adapters.endpoint(Endpoint.model_validate(written, context=context))
+
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """The method of each request, and the key that it was sent with."""
+        sent = self.script.sent
+        return [(one.method, one.headers["Authorization"].removeprefix("Bearer ")) for one in sent]
+
+
+def test_each_kind_of_endpoint_gets_its_own_client_and_nothing_is_called() -> None:
+    wired = Wired([DONE])
+    classic = wired.endpoint(**CLASSIC, api_key="${ENDPOINT_KEY}")
+    new = wired.endpoint(name="new", kind="webservice", update=NEW)
+    assert isinstance(classic, GuardedEndpoint)
+    assert isinstance(new, GuardedEndpoint)
+    assert isinstance(classic.endpoint, StudioClassicEndpoint)
+    assert isinstance(new.endpoint, StudioWebService)
+    assert new.endpoint.resource is None
+    assert not wired.script.sent
+    assert wired.credential.scopes == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "update", "refresh"),
+    [
+        ({"api_key": "${ENDPOINT_KEY}"}, "ENDPOINT_KEY", "ENDPOINT_KEY"),
+        ({"workspace_token": "${TOKEN}"}, "TOKEN", "TOKEN"),
+        ({"api_key": "${ENDPOINT_KEY}", "workspace_token": "${TOKEN}"}, "ENDPOINT_KEY", "TOKEN"),
+    ],
+)
+def test_an_endpoints_own_key_updates_it_and_the_token_does_the_rest(
+    keys: dict[str, str], update: str, refresh: str
+) -> None:
+    wired = Wired([DONE])
+    classic = wired.endpoint(**CLASSIC, **keys)
+    classic.update(MODEL)
+    classic.restore(WayBack())
+    assert wired.keys == [("PATCH", ENVIRONMENT[update]), ("POST", ENVIRONMENT[refresh])]
+
+
+@pytest.mark.parametrize(
+    ("keys", "scored"),
+    [
+        ({"api_key": "${ENDPOINT_KEY}"}, "ZW5kcG9pbnQ="),
+        ({"api_key": "${ENDPOINT_KEY}", "workspace_token": "${TOKEN}"}, "ZW5kcG9pbnQ="),
+        ({"workspace_token": "${TOKEN}"}, "b3du"),
+    ],
+)
+@pytest.mark.parametrize("score", [SCORE, None])
+def test_scoring_is_never_done_with_the_workspace_token(
+    keys: dict[str, str], scored: str, score: str | None
+) -> None:
+    wired = Wired([TELLS, DONE])
+    wired.endpoint(**CLASSIC, **keys, verify={"score": score, "rows": ROWS}).look()
+    assert wired.keys[-1] == ("POST", scored)
+    assert wired.script.sent[-1].url.startswith(SCORE)
+
+
+def test_a_key_for_scoring_alone_is_used_for_scoring_alone() -> None:
+    verify = {"score": SCORE, "rows": ROWS, "api_key": "${SCORE_KEY}"}
+    wired = Wired([TELLS, DONE])
+    wired.endpoint(**CLASSIC, api_key="${ENDPOINT_KEY}", verify=verify).look()
+    assert wired.keys == [("GET", "ZW5kcG9pbnQ="), ("POST", "c2NvcmluZw==")]
+
+
+@pytest.mark.parametrize(
+    ("create", "made"),
+    [
+        (True, {"ThrottleLevel": "Low", "MaxConcurrentCalls": None}),
+        ({"ThrottleLevel": "High", "MaxConcurrentCalls": 50}, None),
+        (False, {}),
+    ],
+)
+def test_an_endpoint_is_made_as_it_is_written_or_not_at_all(
+    create: Any, made: dict[str, Any] | None
+) -> None:
+    wired = Wired([refuses(404, "NotFound"), DONE])
+    wired.endpoint(**CLASSIC, workspace_token="${TOKEN}", create=create).ensure()
+    if create is False:
+        assert not wired.script.sent
+        return
+    assert wired.keys == [("GET", "dG9rZW4="), ("PUT", "dG9rZW4=")]
+    body = wired.script.sent[1].json()
+    assert {**body, **(create if made is None else made)} == body
+
+
+def test_a_new_service_is_reached_with_the_apps_identity_and_scored_with_its_own_key() -> None:
+    wired = Wired([DEFINITION, KEYS, DONE])
+    wired.endpoint(name="new", kind="webservice", update=NEW, verify={"rows": ROWS}).look()
+    assert wired.keys == [("GET", "YXJt"), ("GET", "YXJt"), ("POST", "cHJpbWFyeQ==")]
+    assert set(wired.credential.scopes) == {"https://management.azure.com/.default"}
+
+
+def test_a_token_that_is_configured_is_used_in_place_of_the_identity_and_never_for_scoring() -> (
+    None
+):
+    wired = Wired([DEFINITION, KEYS, DONE])
+    written = {"name": "new", "kind": "webservice", "update": NEW, "verify": {"rows": ROWS}}
+    wired.endpoint(**written, api_key="${OWN_ARM_TOKEN}").look()
+    assert wired.keys == [
+        ("GET", "b3duLWFybQ=="),
+        ("GET", "b3duLWFybQ=="),
+        ("POST", "cHJpbWFyeQ=="),
+    ]
+    assert wired.credential.scopes == []
+
+
+@pytest.mark.parametrize("key", [None, "${OWN_ARM_TOKEN}"])
+def test_a_new_services_key_for_scoring_is_not_asked_for_where_it_is_configured(
+    key: str | None,
+) -> None:
+    wired = Wired([DEFINITION, DONE])
+    verify = {"score": SCORE, "rows": ROWS, "api_key": "${SCORE_KEY}"}
+    wired.endpoint(name="new", kind="webservice", update=NEW, api_key=key, verify=verify).look()
+    assert [method for method, _ in wired.keys] == ["GET", "POST"]
+    assert wired.keys[1] == ("POST", "c2NvcmluZw==")
+
+
+def test_the_token_is_for_the_cloud_that_the_service_is_in() -> None:
+    wired = Wired([DEFINITION])
+    update = NEW.replace("management.azure.com", "management.chinacloudapi.cn")
+    wired.endpoint(name="new", kind="webservice", update=update).current()
+    assert wired.credential.scopes == ["https://management.chinacloudapi.cn/.default"]
+
+
+class Nobody:
+    def get_token(self, *scopes: str, **_: Any) -> Any:
+        raise ClientAuthenticationError("no identity")
+
+
+def test_without_an_identity_nothing_is_sent_and_it_is_tried_again() -> None:
+    wired = Wired([DEFINITION], credential=Nobody())
+    new = wired.endpoint(name="new", kind="webservice", update=NEW)
+    asks: tuple[Callable[[], object], ...] = (new.current, new.look, lambda: new.update(MODEL))
+    for ask in asks:
+        with pytest.raises(TransientError, match="managed identity"):
+            ask()
+    assert not wired.script.sent
+
+
+def test_a_key_whose_setting_is_empty_is_named_and_nothing_is_sent() -> None:
+    wired = Wired([DONE])
+    with pytest.raises(ConfigError, match="EMPTY"):
+        wired.endpoint(**CLASSIC, api_key="${EMPTY}").update(MODEL)
+    with pytest.raises(ConfigError, match="MISSING"):
+        wired.endpoint(**CLASSIC, workspace_token="${MISSING}").current()
+    assert not wired.script.sent
+
+
+@pytest.mark.parametrize("development", [True, False])
+def test_plain_http_that_a_service_tells_of_is_for_development_on_loopback_alone(
+    *, development: bool
+) -> None:
+    for place, fine in (("127.0.0.1:8080", development), ("example.org", False)):
+        told = says({"ApiLocation": f"http://{place}/e", "PrimaryKey": "b3du"})
+        wired = Wired([told, DONE], development=development)
+        one = wired.endpoint(**CLASSIC, workspace_token="${TOKEN}", verify={"rows": ROWS})
+        if fine:
+            one.look()
+        else:
+            with pytest.raises(PermanentError, match="https is required"):
+                one.look()
+        assert len(wired.script.sent) == (2 if fine else 1)
+
+
+def test_jobs_are_asked_with_their_own_key() -> None:
+    wired = Wired([says([], 404)])
+    wired.adapters.jobs(f"{BASE}/jobs?api-version=2.0", "${TRAINING_KEY}").state("j1")
+    assert wired.keys == [("GET", "dHJhaW5pbmc=")]
+
+
+def test_the_secrets_of_a_pipeline_are_those_it_names_and_no_others() -> None:
+    (endpoint,) = tree()["endpoints"]
+    verify = {**endpoint["verify"], "api_key": "${SCORE_KEY}"}
+    written = tree(
+        training__connection_string="${CONNECTION}",
+        endpoints=[
+            {**endpoint, "workspace_token": "${TOKEN}", "verify": verify},
+            {**endpoint, "name": "b", "update": f"{UPDATE}2", "api_key": "${EMPTY}"},
+            {**endpoint, "name": "c", "update": f"{UPDATE}3", "api_key": "${MISSING}"},
+        ],
+    )
+    one = Pipeline.model_validate(written, context={"development": False})
+    named = ("TRAINING_KEY", "ENDPOINT_KEY", "SCORE_KEY", "TOKEN", "CONNECTION")
+    secrets = Wired([DONE]).adapters.secrets_of(one)
+    assert set(secrets) == {ENVIRONMENT[name] for name in named}
+    assert all(secrets)
+
+
+def test_a_key_that_is_told_is_hidden_even_where_it_is_not_used() -> None:
+    told, other = "dG9sZC1ieS10aGUtc2VydmljZQ==", "c2Vjb25kYXJ5LXRvbGQ="
+    tells = says({"ApiLocation": BASE, "PrimaryKey": told, "SecondaryKey": other})
+    table = {"ColumnNames": [f"Scored {told}"], "Values": [[other], ["1"]]}
+    wired = Wired([tells, says({"Results": {"output1": {"value": table}}})])
+    verify = {"rows": ROWS, "score": SCORE, "api_key": "${SCORE_KEY}"}
+    look = wired.endpoint(**CLASSIC, api_key="${ENDPOINT_KEY}", verify=verify).look()
+    assert look.probe is not None
+    assert (look.probe.columns, look.probe.rows) == (("Scored ***",), (("***",), ("1",)))
+
+
+def test_no_setting_is_shown() -> None:
+    wired = Wired([DONE])
+    shown = repr(wired.adapters)
+    shown += repr(wired.endpoint(**CLASSIC, api_key="${ENDPOINT_KEY}", workspace_token="${TOKEN}"))
+    for value in filter(None, ENVIRONMENT.values()):
+        assert value not in shown

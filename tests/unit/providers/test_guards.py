@@ -1,0 +1,272 @@
+"""The gates: what services answer and raise, what is logged, blobs whose names hold a secret."""
+
+import logging
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.core.redaction import Redactor
+from shared.core.run.record import Phase, WayBack
+from shared.core.serving.probes import Look, ProbeAnswers, Progress, Seen
+from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
+from shared.ports.ports import Current, JobRequest, JobState, JobStatus, SignedBlob
+from shared.providers.guarded_blobs import GuardedBlobs
+from shared.providers.redacting import GuardedEndpoint, GuardedTraining
+from shared.providers.studio.errors import Refusal, StudioRefused
+from shared.telemetry import Unexpected, clean_failures, log, use
+from tests.fakes.blobs import ACCOUNT, FakeBlobs
+from tests.fakes.clock import FakeClock
+from tests.unit.batches import request
+from tests.unit.samples import MODEL
+from tests.unit.worlds import Observed
+
+SECRET = "s3cr3t+of/the=settings"
+SIGNED = SignedBlob(ACCOUNT, "c/x.ilearner", f"?sig={SECRET}")
+
+
+@dataclass
+class Telling:
+    """Both ports, answering what the test says or raising it."""
+
+    answer: Any = None
+
+    def _told(self, *_: object) -> Any:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def prepare(self, request: JobRequest) -> str:
+        return str(self._told(request))
+
+    def preview(self, request: JobRequest) -> Mapping[str, Any]:
+        told: Mapping[str, Any] = self._told(request)
+        return told
+
+    def ensure_started(self, handle: str, request: JobRequest) -> None:
+        self._told(handle, request)
+
+    def state(self, handle: str) -> JobState:
+        told: JobState = self._told(handle)
+        return told
+
+    def cancel(self, handle: str) -> None:
+        self._told(handle)
+
+    def ensure(self) -> None:
+        self._told()
+
+    def current(self) -> Current:
+        told: Current = self._told()
+        return told
+
+    def update(self, model: object) -> str | None:
+        told: str | None = self._told(model)
+        return told
+
+    def look(self, operation: str | None = None) -> Look:
+        told: Look = self._told(operation)
+        return told
+
+    def restore(self, previous: WayBack) -> str | None:
+        told: str | None = self._told(previous)
+        return told
+
+
+@dataclass
+class Guarded:
+    answer: Any
+    known: Redactor = field(default_factory=lambda: Redactor(SECRET))
+
+    @property
+    def jobs(self) -> GuardedTraining:
+        return GuardedTraining(Telling(self.answer), self.known)
+
+    @property
+    def endpoint(self) -> GuardedEndpoint:
+        return GuardedEndpoint(Telling(self.answer), self.known)
+
+    def calls(self) -> list[Callable[[], object]]:
+        jobs, endpoint, asked = self.jobs, self.endpoint, request()
+        return [
+            lambda: jobs.prepare(asked),
+            lambda: jobs.preview(asked),
+            lambda: jobs.ensure_started("j", asked),
+            lambda: jobs.state("j"),
+            lambda: jobs.cancel("j"),
+            endpoint.ensure,
+            endpoint.current,
+            lambda: endpoint.update(MODEL),
+            lambda: endpoint.restore(WayBack()),
+            endpoint.look,
+        ]
+
+
+def test_what_a_service_tells_of_a_job_holds_no_secret_and_its_places_stay_signed() -> None:
+    told = JobState(JobStatus.FAILED, f"no {SECRET}", {"output1": SIGNED, SECRET: SIGNED})
+    state = Guarded(told).jobs.state("j")
+    assert state == JobState(JobStatus.FAILED, "no ***", {"output1": SIGNED, "***": SIGNED})
+
+
+def test_what_a_service_tells_of_an_endpoint_holds_no_secret() -> None:
+    probe = ProbeAnswers(
+        seen=Seen.GOOD, columns=(f"Scored {SECRET}",), rows=((SECRET, "0.5"),), detail=SECRET
+    )
+    look = Guarded(Look(Progress.FAILED, probe, f"c/{SECRET}", SECRET)).endpoint.look()
+    assert SECRET not in repr(look)
+    assert look.probe is not None
+    assert look.probe.rows == (("***", "0.5"),)
+    location = ("https://a/", "c/x", f"?sig={SECRET}")
+    current = Guarded(Current(location, (SECRET, "x"))).endpoint.current()
+    assert current == Current(location, ("***", "x"))
+    assert Guarded({"url": [SECRET]}).jobs.preview(request()) == {"url": ["***"]}
+
+
+@pytest.mark.parametrize(
+    "spelled", [SECRET, "s3cr3t-of_the=settings", "s3cr3t%2Bof%2Fthe%3Dsettings"]
+)
+def test_a_job_id_or_operation_that_holds_a_secret_is_none(spelled: str) -> None:
+    dirty = Guarded(f"x-{spelled}")
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: dirty.jobs.prepare(request()),
+        lambda: dirty.endpoint.update(MODEL),
+        lambda: dirty.endpoint.restore(WayBack()),
+    )
+    for call in calls:
+        with pytest.raises(OutcomeUnknown) as caught:
+            call()
+        assert "cr3t" not in str(caught.value)
+    clean = Guarded("0123456789abcdef0123456789abcdef")
+    assert clean.jobs.prepare(request()) == clean.endpoint.update(MODEL)
+
+
+def test_errors_keep_their_type_and_what_they_carry_but_for_secrets() -> None:
+    refusal = Refusal(400, SECRET, (SECRET, "CannotStartJob"), f"no {SECRET}")
+    wait = timedelta(seconds=7)
+    for error in (
+        StudioRefused(f"no {SECRET}", refusal),
+        TransientError(f"no {SECRET}", retry_after=wait, patience=wait),
+        PermanentError(SECRET),
+        ValueError(SECRET),
+    ):
+        error.__cause__ = RuntimeError(SECRET)
+        for call in Guarded(error).calls():
+            with pytest.raises(type(error)) as caught:
+                call()
+            met = caught.value
+            assert SECRET not in f"{met} {met!r} {vars(met)} {met.__cause__!r}"
+            if isinstance(met, StudioRefused):
+                assert (met.refusal.status, "CannotStartJob" in met.refusal.codes) == (400, True)
+            if isinstance(met, TransientError):
+                assert (met.retry_after, met.patience) == (wait, wait)
+
+
+def test_the_path_of_a_model_of_ours_stays_as_it_is_to_be_compared() -> None:
+    ours = "models/runs/sample/sample-0123456789abcdef0123/1/model.ilearner"
+    public = frozenset({"models", "sample", "model.ilearner"})
+    known = Redactor("0123456789abcdef", "sample-0123", public=public)
+    told = Guarded(Look(Progress.DONE, None, ours), known).endpoint.look()
+    assert told.configured == ours
+    foreign = ours.replace("model.ilearner", "sample-0123")
+    told = Guarded(Look(Progress.DONE, None, foreign), known).endpoint.look()
+    assert told.configured != foreign
+
+
+def test_what_a_step_learned_elsewhere_is_cleaned_before_it_is_kept() -> None:
+    world = Observed(config={"pipeline": {"gate": {"rules": [{"metric": "AUC", "at_least": 0.5}]}}})
+    key = world.training.api_key
+    run = world.start()
+    for _ in range(20):
+        world.tick()
+        path = f"runs/sample/{run.run_id}/1/evaluation.json"
+        world.blobs.put("models", path, b'[{"a": "%s"}, {"a": "x"}]' % key.encode())
+        if world.now_of(run).phase.ended:
+            break
+    assert world.now_of(run).phase is Phase.REJECTED
+    assert "there are 2 rows" in world.said()
+    assert key[:20] not in world.said()
+
+
+def test_an_error_of_the_storage_that_names_a_secret_is_kept_without_it() -> None:
+    world = Observed(config={"pipeline": {"gate": {"rules": [{"metric": "AUC", "at_least": 0.5}]}}})
+    key = world.training.api_key
+
+    def refuse(*_: object) -> None:
+        raise PermanentError(f"storage: {key} is refused")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.blobs, "read", refuse)
+        run = world.until(world.start(), Phase.REJECTED)
+    assert "the evaluation cannot be read: storage: *** is refused" in (run.reason or "")
+
+
+def test_a_metric_may_be_named_like_a_signature() -> None:
+    text = '{"sig": 0.5, "sig=": "1"}'
+    assert Redactor(SECRET).known(text) == text
+
+
+def test_no_line_of_the_log_holds_a_secret_nor_does_a_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    use(Redactor(SECRET))
+    caplog.set_level(logging.INFO, "relearn")
+    log.info("blob %s has %s", f"a?sig={SECRET}", SECRET)
+    error = RuntimeError(f"key {SECRET}")
+    error.__cause__ = ValueError(f"cannot read https://a.example/b?sv=1&sig={SECRET}")
+    log.error("run %s cannot be advanced", "sample-1", exc_info=error, stack_info=True)
+    text = caplog.text + "".join(repr(record.exc_info) for record in caplog.records)
+    assert "cr3t" not in text
+    assert "RuntimeError: key ***" in text
+    assert "cannot read https://a.example/b?***" in text
+
+
+def test_a_traceback_without_a_secret_stays_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    error = RuntimeError("nothing to hide")
+    log.error("an error", exc_info=error)
+    (record,) = caplog.records
+    assert record.exc_info
+    assert record.exc_info[1] is error
+
+
+def test_what_is_raised_to_the_host_holds_no_secret() -> None:
+    use(Redactor(SECRET))
+
+    class StubbornError(Exception):
+        def __str__(self) -> str:
+            return SECRET
+
+    for error, raised in (
+        (TransientError(SECRET), TransientError),
+        (ValueError(SECRET), ValueError),
+        (StubbornError(), Unexpected),
+    ):
+        error.__cause__ = KeyError(SECRET)
+        with pytest.raises(raised) as caught, clean_failures():
+            raise error
+        assert SECRET not in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(RelearnError) as kept, clean_failures():
+        raise TransientError("nothing") from ValueError("to hide")
+    assert isinstance(kept.value.__cause__, ValueError)
+
+
+def test_a_blob_whose_name_holds_a_secret_is_left_alone_and_reported_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    plain = FakeBlobs(FakeClock())
+    dirty, clean = "in/long-secret-of-settings.csv", "in/a.csv"
+    for name in (dirty, clean):
+        plain.put("data", name, b"x")
+    secret = "long-secret-of-settings"
+    use(Redactor(secret))
+    blobs = GuardedBlobs(plain, Redactor(secret))
+    for _ in range(2):
+        assert blobs.head("data", dirty) is None
+        assert [blob.name for blob in blobs.listing("data", "in/")] == [clean]
+        assert [blob.name for blob in blobs.page("data", None).items] == [clean]
+        assert blobs.located(ACCOUNT, f"data/{dirty}") is None
+    assert blobs.head("data", clean) is not None
+    assert len(caplog.records) == 1
+    assert secret not in caplog.text

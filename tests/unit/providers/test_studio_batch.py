@@ -1,0 +1,292 @@
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+import pytest
+
+from shared.errors import ConfigError, OutcomeUnknown, RelearnError, TransientError
+from shared.ports.ports import JobRequest, JobStatus, SignedBlob
+from shared.providers.http.client import Answer
+from shared.providers.studio.errors import StudioRefused
+from tests.fakes.blobs import ACCOUNT
+from tests.unit.batches import JOB, URL, batch, request
+from tests.unit.samples import BASE, blob
+from tests.unit.scripted import KEY, SAS, refuses, says
+
+DONE = Answer(200, {}, b"")
+LOST = OutcomeUnknown("POST: the answer was lost")
+
+
+def test_the_submitted_body_is_the_documented_one() -> None:
+    service, script = batch(says(JOB))
+    parameters = {"Data date": "2026", "n": 3, "ratio": 0.5, "shuffle": True}
+    assert service.prepare(request(parameters=parameters)) == JOB
+    (sent,) = script.sent
+    assert (sent.method, sent.url) == ("POST", URL)
+    assert sent.headers == {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+    body = sent.json()
+    assert set(body) == {"Inputs", "Outputs", "GlobalParameters"}
+    assert body["GlobalParameters"] == parameters
+    places = {**body["Inputs"], **body["Outputs"]}
+    assert set(places) == {"input1", "output1"}
+    for place in places.values():
+        assert set(place) == {"BaseLocation", "RelativeLocation", "SasBlobToken"}
+        assert place["BaseLocation"] == ACCOUNT
+        assert place["SasBlobToken"].startswith("?")
+    assert places["input1"]["RelativeLocation"] == "training-data/census/new.csv"
+    assert places["output1"]["RelativeLocation"] == "models/runs/sample/sample-1/1/model.ilearner"
+    assert "sp=r&" in places["input1"]["SasBlobToken"]
+    assert "sp=cw&" in places["output1"]["SasBlobToken"]
+
+
+def test_signatures_outlive_the_timeout_by_an_hour() -> None:
+    service, script = batch(says(JOB))
+    service.prepare(request(timeout=timedelta(hours=5)))
+    token = script.sent[0].json()["Inputs"]["input1"]["SasBlobToken"]
+    assert "se=2026-03-01T18%3A00%3A00" in token
+
+
+def test_a_service_without_inputs_is_sent_none() -> None:
+    service, script = batch(says(JOB))
+    service.prepare(request(inputs={}))
+    assert "Inputs" not in script.sent[0].json()
+
+
+def test_app_settings_in_parameters_are_filled_in_on_the_wire_alone() -> None:
+    asked = request(parameters={"query": "key=${ENDPOINT_KEY};x=${SCORE_KEY}", "plain": "$5 {a}"})
+    service, script = batch(says(JOB))
+    service.prepare(asked)
+    sent = script.sent[0].json()["GlobalParameters"]
+    assert sent == {"query": f"key={KEY};x=c2NvcmU=", "plain": "$5 {a}"}
+    assert KEY not in repr(asked)
+
+
+@pytest.mark.parametrize("name", ["MISSING", "EMPTY"])
+def test_a_missing_app_setting_is_named_and_nothing_is_sent(name: str) -> None:
+    service, script = batch(says(JOB))
+    with pytest.raises(ConfigError, match=name):
+        service.prepare(request(parameters={"x": f"${{{name}}}"}))
+    assert script.sent == []
+
+
+def test_the_id_comes_as_a_json_string() -> None:
+    service, _ = batch(Answer(200, {}, f' "{JOB}" \r\n'.encode()))
+    assert service.prepare(request()) == JOB
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'""', b'" "', b"123", b"null", b"<html>", b"[1]"])
+def test_a_2xx_without_an_id_may_have_made_a_job(body: bytes) -> None:
+    service, _ = batch(Answer(200, {}, body))
+    with pytest.raises(OutcomeUnknown, match="no job id"):
+        service.prepare(request())
+
+
+def test_a_2xx_that_repeats_the_request_gives_no_secret_away() -> None:
+    for echo in (f"x{SAS}", f"Bearer {KEY}", KEY):
+        service, _ = batch(says({"echo": echo}))
+        with pytest.raises(OutcomeUnknown) as caught:
+            service.prepare(request())
+        assert KEY not in str(caught.value)
+        assert "c2lnbmF0dXJl" not in str(caught.value)
+
+
+def test_a_start_is_an_empty_post_to_that_very_job() -> None:
+    service, script = batch(DONE)
+    service.ensure_started(JOB, request())
+    (sent,) = script.sent
+    assert (sent.method, sent.url) == ("POST", f"{BASE}/jobs/{JOB}/start?api-version=2.0")
+    assert not sent.body
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_any_2xx_is_a_start(status: int) -> None:
+    service, _ = batch(Answer(status, {}, b""))
+    service.ensure_started(JOB, request())
+
+
+def test_cannot_start_means_started_already() -> None:
+    service, script = batch(refuses(400, "InvalidOperation", "CannotStartJob"))
+    service.ensure_started(JOB, request())
+    assert len(script.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "raises"), [("Running", False), ("Finished", False), ("NotStarted", True)]
+)
+def test_another_refusal_of_a_start_is_checked_against_the_job(
+    status: str, *, raises: bool
+) -> None:
+    service, _ = batch(refuses(400, "BadArgument"), says({"StatusCode": status}))
+    if not raises:
+        service.ensure_started(JOB, request())
+        return
+    with pytest.raises(StudioRefused):
+        service.ensure_started(JOB, request())
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (LOST, OutcomeUnknown),
+        (refuses(500, "InternalError"), OutcomeUnknown),
+        (Answer(504, {}, b""), OutcomeUnknown),
+        (refuses(503, "ServiceUnavailable"), TransientError),
+        (TransientError("refused"), TransientError),
+    ],
+)
+@pytest.mark.parametrize("step", ["prepare", "start"])
+def test_what_a_write_that_failed_proves(
+    step: str, answer: Answer | RelearnError, error: type[RelearnError]
+) -> None:
+    service, _ = batch(answer)
+    do: Callable[[JobRequest], object] = service.prepare
+    if step == "start":
+        do = partial(service.ensure_started, JOB)
+    with pytest.raises(error):
+        do(request())
+
+
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        ("NotStarted", JobStatus.NOT_STARTED),
+        ("Running", JobStatus.RUNNING),
+        ("Failed", JobStatus.FAILED),
+        ("Cancelled", JobStatus.CANCELLED),
+        ("Canceled", JobStatus.CANCELLED),
+        ("Finished", JobStatus.FINISHED),
+        ("finished", JobStatus.FINISHED),
+        ("Not Started", JobStatus.NOT_STARTED),
+        (0, JobStatus.NOT_STARTED),
+        (1, JobStatus.RUNNING),
+        (2, JobStatus.FAILED),
+        (3, JobStatus.CANCELLED),
+        (4, JobStatus.FINISHED),
+        ("4", JobStatus.FINISHED),
+    ],
+)
+def test_states_are_read_as_names_and_as_numbers(told: object, status: JobStatus) -> None:
+    service, script = batch(says({"StatusCode": told, "Results": None, "Details": None, "New": 1}))
+    assert service.state(JOB).status is status
+    assert script.sent[0].url == f"{BASE}/jobs/{JOB}?api-version=2.0"
+    assert script.sent[0].body is None
+
+
+@pytest.mark.parametrize("told", ["Queued", 5, -1, None, "", True, ["Running"]])
+def test_a_state_nobody_described_is_no_answer(told: object) -> None:
+    service, _ = batch(says({"StatusCode": told}))
+    with pytest.raises(TransientError, match="status"):
+        service.state(JOB)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'"Running"', b"{not json", b"<html>"])
+def test_garbage_says_nothing_about_a_job(body: bytes) -> None:
+    service, _ = batch(Answer(200, {}, body))
+    with pytest.raises(TransientError):
+        service.state(JOB)
+
+
+def test_results_are_places_that_show_no_signature() -> None:
+    place = {
+        "ConnectionString": None,
+        "RelativeLocation": "/experimentoutput/x/x.ilearner",
+        "BaseLocation": ACCOUNT,
+        "SasBlobToken": SAS,
+    }
+    told = {"StatusCode": "Finished", "Results": {"output1": place, "odd": None}, "Details": None}
+    service, _ = batch(says(told))
+    state = service.state(JOB)
+    assert state.results == {"output1": SignedBlob(ACCOUNT, "experimentoutput/x/x.ilearner", SAS)}
+    assert "sig" not in repr(state)
+
+
+def test_the_reason_of_a_failed_job_is_the_services_own_without_secrets() -> None:
+    details = f"BlobNotFound: https://a/c/b{SAS} with {KEY}, Error code: LibraryExecutionError"
+    service, _ = batch(says({"StatusCode": "Failed", "Details": details}))
+    shown = service.state(JOB).details
+    assert shown.startswith("BlobNotFound: https://a/c/b?***")
+    assert shown.endswith("Error code: LibraryExecutionError")
+    assert KEY not in shown
+
+
+def test_a_job_that_is_not_known_is_gone() -> None:
+    service, _ = batch(refuses(404, "NotFound"))
+    assert service.state(JOB).status is JobStatus.GONE
+
+
+@pytest.mark.parametrize("answer", [LOST, Answer(500, {}, b""), Answer(429, {}, b"")])
+def test_a_look_without_an_answer_may_be_repeated(answer: Answer | RelearnError) -> None:
+    service, _ = batch(answer)
+    with pytest.raises(TransientError):
+        service.state(JOB)
+
+
+@pytest.mark.parametrize("status", [200, 204, 404])
+def test_a_job_is_cancelled_by_deleting_it(status: int) -> None:
+    service, script = batch(Answer(status, {}, b""))
+    service.cancel(JOB)
+    sent = script.sent[0]
+    assert (sent.method, sent.url) == ("DELETE", f"{BASE}/jobs/{JOB}?api-version=2.0")
+    assert sent.headers == {"Authorization": f"Bearer {KEY}"}
+
+
+@pytest.mark.parametrize("answer", [LOST, Answer(500, {}, b"")])
+def test_a_cancel_whose_answer_was_lost_may_be_repeated(answer: Answer | RelearnError) -> None:
+    service, _ = batch(answer)
+    with pytest.raises(TransientError):
+        service.cancel(JOB)
+
+
+def test_the_one_input_of_a_service_is_sent_without_a_name() -> None:
+    service, script = batch(says(JOB))
+    service.prepare(request(inputs={"": blob("census/new.csv")}, training={"input": "{data}"}))
+    body = script.sent[0].json()
+    assert "Inputs" not in body
+    assert body["Input"]["RelativeLocation"] == "training-data/census/new.csv"
+
+
+def test_outputs_that_nobody_named_are_left_to_the_service() -> None:
+    service, script = batch(says(JOB))
+    service.prepare(request(outputs={}, training={"outputs": {}}))
+    assert "Outputs" not in script.sent[0].json()
+
+
+def test_a_job_goes_to_the_dedicated_pool_that_is_named() -> None:
+    service, script = batch(says(JOB))
+    service.prepare(request(training={"azure_batch_pool_id": "8dfc151b0d3e446497b845f3b29ef53b"}))
+    assert script.sent[0].json()["AzureBatchPoolId"] == "8dfc151b0d3e446497b845f3b29ef53b"
+
+
+@pytest.mark.parametrize("depth", [100, 400, 700, 900, 5000])
+def test_an_answer_that_is_nested_without_end_is_no_obstacle(depth: int) -> None:
+    body = b"[" * depth + b"]" * depth
+    service, _ = batch(Answer(400, {}, body))
+    with pytest.raises(StudioRefused):
+        service.prepare(request())
+
+
+@pytest.mark.parametrize("told", ["Service busy", "../other", "a/b", "?x", "{}"])
+def test_words_are_no_job_id(told: str) -> None:
+    service, _ = batch(says(told))
+    with pytest.raises(OutcomeUnknown, match="no job id"):
+        service.prepare(request())
+
+
+def test_the_misprinted_name_of_the_state_is_read_too() -> None:
+    service, _ = batch(says({"Status Code": "Finished"}), says({"StatusCode": 0, "Status Code": 4}))
+    assert service.state(JOB).status is JobStatus.FINISHED
+    assert service.state(JOB).status is JobStatus.NOT_STARTED
+
+
+def test_what_a_service_says_of_a_job_it_does_not_know_comes_with_a_cure() -> None:
+    service, _ = batch(refuses(404, "NotFound", "WebServiceNotFound"))
+    assert "WebServiceNotFound happened. (HTTP 404): " in service.state(JOB).details
+    assert "training.service" in service.state(JOB).details
+
+
+def test_a_state_that_holds_a_secret_does_not_show_it() -> None:
+    service, _ = batch(says({"StatusCode": f"{KEY} for x{SAS}"}))
+    with pytest.raises(TransientError) as caught:
+        service.state(JOB)
+    assert KEY not in str(caught.value)
+    assert "c2lnbmF0dXJl" not in str(caught.value)
