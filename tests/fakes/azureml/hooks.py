@@ -1,0 +1,135 @@
+"""What a test may do to the workspace: prepare it, break it, be another writer.
+
+Nothing here is a call: it is done at once, is not logged and meets no fault. For another writer
+who uses the service's own requests see `Calls.other_writer`.
+"""
+
+from dataclasses import dataclass
+
+from tests.fakes.azureml.answers import LOCATION
+from tests.fakes.azureml.jobs import ENDED, Jobs
+from tests.fakes.azureml.operations import Failure
+from tests.fakes.azureml.state import Deployment, Endpoint, Scores, State, model_id
+
+
+@dataclass
+class Hooks:
+    state: State
+    jobs: Jobs
+
+    def add_endpoint(self, name: str, auth_mode: str = "Key") -> None:
+        """Make an endpoint without deployments, ready at once.
+
+        Args:
+            name: of the endpoint.
+            auth_mode: Key or AMLToken.
+        """
+        identity, own = {"type": "SystemAssigned"}, {"authMode": auth_mode}
+        self.state.endpoints[name] = Endpoint(name, LOCATION, {}, identity, own, "Succeeded")
+
+    def add_deployment(self, endpoint: str, name: str, model: str) -> None:
+        """Make or replace a deployment that serves a model at once.
+
+        Args:
+            endpoint: that gets it.
+            name: of the deployment.
+            model: `name/version`; the version is registered if it is not.
+        """
+        self.state.operations.settle()
+        title, _, version = model.partition("/")
+        place = f"azureml://datastores/models/paths/{title}/{version}"
+        known = {"modelType": "custom_model", "modelUri": place}
+        self.state.models.setdefault((title, version), known)
+        reference = model_id(title, version)
+        own = {"endpointComputeType": "Managed", "instanceType": "Standard_F4s_v2"}
+        sku = {"name": "Default", "capacity": 1}
+        made = Deployment(name, LOCATION, {}, sku, own | {"model": reference}, "Succeeded")
+        made.model = reference
+        self.state.endpoints[endpoint].deployments[name] = made
+
+    def remove_deployment(self, endpoint: str, name: str) -> None:
+        """Remove a deployment at once, and its traffic.
+
+        Args:
+            endpoint: that has it.
+            name: of the deployment.
+        """
+        self.state.operations.settle()
+        parent = self.state.endpoints[endpoint]
+        parent.deployments.pop(name, None)
+        for shares in (parent.traffic, parent.mirror):
+            shares.pop(name, None)
+
+    def set_traffic(
+        self, endpoint: str, traffic: dict[str, int], mirror: dict[str, int] | None = None
+    ) -> None:
+        """Change the traffic at once; an update that runs will overwrite it.
+
+        Args:
+            endpoint: whose traffic.
+            traffic: the new map.
+            mirror: the new mirror; empty unless given.
+        """
+        self.state.operations.settle()
+        parent = self.state.endpoints[endpoint]
+        parent.traffic, parent.mirror, parent.old_routes = dict(traffic), dict(mirror or {}), None
+
+    def fail_next(self, resource: str, code: str, message: str = "It failed.") -> None:
+        """Let the next operation on a resource fail.
+
+        Args:
+            resource: `endpoint` (its update) or `endpoint/deployment`.
+            code: one of azure-machine-learning-v2 §5.5; `OperationCanceled` ends as Canceled.
+            message: what the operation says.
+        """
+        status = "Canceled" if code == "OperationCanceled" else "Failed"
+        self.state.failures.setdefault(resource, []).append(Failure(code, message, status))
+
+    def set_model(self, model: str, scores: Scores) -> None:
+        """Say how a version of a model answers.
+
+        Args:
+            model: `name/version`.
+            scores: its answer to a body; see `hashed_scores` and `error_of_model`.
+        """
+        self.state.scores[model_id(*model.split("/")).lower()] = scores
+
+    def rotate_key(self, endpoint: str) -> None:
+        """Make the present key and every token of an endpoint worthless."""
+        parent = self.state.endpoints[endpoint]
+        parent.key = f"key-{int(parent.key.partition('-')[2]) + 1}"
+        parent.tokens.clear()
+
+    def set_job(self, name: str, status: str, code: str = "UserError", message: str = "") -> None:
+        """Put a job into a status; it stays there unless it is cancelled.
+
+        Args:
+            name: of the job.
+            status: any of azure-machine-learning-v2 §2.5.
+            code: of a failed job's error.
+            message: of a failed job's error.
+        """
+        job = self.jobs.all[name]
+        job.fixed, job.code, job.message = status, code, message
+
+    def end_job_as(
+        self, name: str, status: str, code: str = "UserError", message: str = ""
+    ) -> None:
+        """Say how a job will end when it has run its course.
+
+        Args:
+            name: of the job.
+            status: Completed, Failed or Canceled (a time limit, preemption, a person).
+            code: of a failed job's error.
+            message: of a failed job's error.
+        """
+        job = self.jobs.all[name]
+        job.ending, job.code, job.message = status, code, message
+
+    def finish_jobs(self) -> None:
+        """Complete every job that has not ended, was not cancelled and is no orphan."""
+        for job in self.jobs.all.values():
+            open_still = self.jobs.status(job) not in ENDED
+            if open_still and not job.orphan and job.cancelled_at is None:
+                job.fixed = "Completed"
+                self.jobs.status(job)
