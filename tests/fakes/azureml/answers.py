@@ -12,7 +12,7 @@ LOCATION = "westus"
 
 Body = dict[str, Any]
 #: A body as it is handed in: it is copied, never kept.
-Asked = Mapping[str, Any]
+RequestBody = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Shape:
         """
         return cls(*(frozenset(names.split()) for names in (top, properties, read_only)))
 
-    def unknown(self, body: Asked, *, read_only: bool) -> Answer | None:
+    def unknown(self, body: RequestBody, *, read_only: bool) -> Answer | None:
         """Refuse a member that this version does not know (azure-machine-learning-v2 §1).
 
         Args:
@@ -98,5 +98,5 @@ class Shape:
             return invalid(f"Could not find member '{name}' on object.")
         return None
 
-    def _inner(self, body: Asked, more: frozenset[str]) -> set[str]:
+    def _inner(self, body: RequestBody, more: frozenset[str]) -> set[str]:
         return set(body.get("properties") or {}) - self.properties - more

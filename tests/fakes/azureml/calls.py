@@ -81,7 +81,7 @@ class Calls:
 
     @contextmanager
     def other_writer(self) -> Iterator[None]:
-        """Calls in this block are somebody else's: not logged, without faults."""
+        """Run the calls of this block for another writer: not logged, without faults."""
         before, self._silent = self._silent, True
         try:
             yield

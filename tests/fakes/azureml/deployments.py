@@ -10,8 +10,8 @@ from tests.fakes.azureml.answers import (
     ARM,
     WORKSPACE,
     Answer,
-    Asked,
     Body,
+    RequestBody,
     Shape,
     conflict,
     invalid,
@@ -21,7 +21,7 @@ from tests.fakes.azureml.answers import (
 from tests.fakes.azureml.endpoints import NAME, not_found
 from tests.fakes.azureml.operations import Failure, Operation
 from tests.fakes.azureml.state import Deployment, Endpoint, State
-from tests.fakes.azureml.switches import Takes
+from tests.fakes.azureml.switches import Duration
 
 _SHAPE = Shape.of(
     top="location tags identity sku properties",
@@ -46,7 +46,7 @@ class Deployments:
         if isinstance(found, Answer):
             return found
         shown = Answer(200, self.shown(endpoint, found))
-        self.state.operations.checked(f"{endpoint}/{name}")
+        self.state.operations.count_check(f"{endpoint}/{name}")
         return shown
 
     def all(self, endpoint: str) -> Answer:
@@ -55,7 +55,7 @@ class Deployments:
         shown = [self.shown(endpoint, one) for one in parent.deployments.values()]
         return Answer(200, {"value": shown, "nextLink": None})
 
-    def put(self, endpoint: str, name: str, body: Asked) -> Answer:
+    def put(self, endpoint: str, name: str, body: RequestBody) -> Answer:
         """Make a deployment, or change one in place; both take minutes.
 
         Args:
@@ -102,7 +102,7 @@ class Deployments:
             else:
                 parent.deployments.pop(name, None)
 
-        takes = Takes(self.state.switches.deleting)
+        takes = Duration(self.state.switches.deleting)
         failure = self.state.failure_of(resource)
         operation = self.state.operations.begin(resource, takes, finish, failure)
         location = operation.signed_url.replace("mfeOperationsStatus", "mfeOperationResults")
@@ -144,7 +144,7 @@ class Deployments:
         message = f"Deployment {name} not found in endpoint {endpoint}, workspace ws"
         return parent.deployments.get(name) or missing(message)
 
-    def _refused(self, parent: Endpoint, name: str, body: Asked) -> Answer | None:
+    def _refused(self, parent: Endpoint, name: str, body: RequestBody) -> Answer | None:
         read_only = self.state.switches.read_only_members == "ignored"
         if refused := _SHAPE.unknown(body, read_only=read_only):
             return refused
@@ -165,7 +165,9 @@ class Deployments:
                 return invalid(f"{key} cannot be changed.")
         return None
 
-    def _begin(self, parent: Endpoint, deployment: Deployment, body: Asked, status: int) -> Answer:
+    def _begin(
+        self, parent: Endpoint, deployment: Deployment, body: RequestBody, status: int
+    ) -> Answer:
         resource, switches = f"{parent.name}/{deployment.name}", self.state.switches
         kept = deepcopy(dict(body))
         deployment.tags, deployment.sku = kept.get("tags") or {}, kept.get("sku") or {}
@@ -178,7 +180,7 @@ class Deployments:
             if operation.failure is None:
                 deployment.model = model
 
-        takes = Takes(switches.provisioning, switches.provisioning_checks)
+        takes = Duration(switches.provisioning, switches.provisioning_checks)
         failure = self.state.failure_of(resource) or self._will_fail(parent, model)
         operation = self.state.operations.begin(resource, takes, finish, failure)
         deployment.operation = operation.url
@@ -196,7 +198,7 @@ class Deployments:
         return None
 
 
-def _same(deployment: Deployment, body: Asked) -> bool:
+def _same(deployment: Deployment, body: RequestBody) -> bool:
     own = body["properties"]
     return (
         own["model"].lower() == str(deployment.properties["model"]).lower()

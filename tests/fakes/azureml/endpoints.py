@@ -9,8 +9,8 @@ from tests.fakes.azureml.answers import (
     ARM,
     WORKSPACE,
     Answer,
-    Asked,
     Body,
+    RequestBody,
     Shape,
     conflict,
     invalid,
@@ -18,8 +18,8 @@ from tests.fakes.azureml.answers import (
 )
 from tests.fakes.azureml.operations import Failure, Operation
 from tests.fakes.azureml.state import Endpoint, State
-from tests.fakes.azureml.switches import Takes
-from tests.fakes.azureml.traffic import Wanted
+from tests.fakes.azureml.switches import Duration
+from tests.fakes.azureml.traffic import TrafficRequest
 
 NAME = re.compile(r"(?=.{3,32}$)[a-zA-Z](?:-?[a-zA-Z0-9])*")
 _SHAPE = Shape.of(
@@ -42,10 +42,10 @@ class Endpoints:
         if endpoint is None:
             return not_found(name)
         shown = Answer(200, self.shown(endpoint))
-        self.state.operations.checked(name)
+        self.state.operations.count_check(name)
         return shown
 
-    def put(self, name: str, body: Asked) -> Answer:
+    def put(self, name: str, body: RequestBody) -> Answer:
         """Make an endpoint, or replace all of it: what the body leaves out is gone.
 
         Args:
@@ -68,7 +68,7 @@ class Endpoints:
             endpoint.state = "Updating"
         return self._begin(endpoint, body, status)
 
-    def patch(self, name: str, body: Asked) -> Answer:
+    def patch(self, name: str, body: RequestBody) -> Answer:
         """Change identity and tags; nothing else can be patched.
 
         Args:
@@ -133,7 +133,7 @@ class Endpoints:
         zero = self.state.switches.zero_traffic_is_shown
         return {name: share for name, share in shares.items() if share or zero}
 
-    def _refused(self, name: str, body: Asked) -> Answer | None:
+    def _refused(self, name: str, body: RequestBody) -> Answer | None:
         endpoint = self.state.endpoints.get(name)
         if endpoint is None and not NAME.fullmatch(name):
             return invalid(f"{name} is no name of an endpoint.")
@@ -145,8 +145,8 @@ class Endpoints:
             return conflict()
         return self._bad_traffic(endpoint, body)
 
-    def _bad_traffic(self, endpoint: Endpoint | None, body: Asked) -> Answer | None:
-        wanted, known = _wanted(body), endpoint.deployments if endpoint else {}
+    def _bad_traffic(self, endpoint: Endpoint | None, body: RequestBody) -> Answer | None:
+        wanted, known = _traffic_of(body), endpoint.deployments if endpoint else {}
         if problem := wanted.problem(kubernetes=bool(body["properties"].get("compute"))):
             return invalid(problem)
         if unknown := wanted.unknown(known):
@@ -157,8 +157,8 @@ class Endpoints:
             return invalid(f"Deployment {unready} has not succeeded.")
         return None
 
-    def _begin(self, endpoint: Endpoint, body: Asked, status: int) -> Answer:
-        switches, wanted = self.state.switches, _wanted(body)
+    def _begin(self, endpoint: Endpoint, body: RequestBody, status: int) -> Answer:
+        switches, wanted = self.state.switches, _traffic_of(body)
         new = status == 201
         time = switches.creating_endpoint if new else switches.updating_endpoint
         failure = self.state.failure_of(endpoint.name)
@@ -171,7 +171,7 @@ class Endpoints:
         def finish(operation: Operation) -> None:
             self._finish(endpoint, kept, operation)
 
-        takes = Takes(time, switches.updating_checks)
+        takes = Duration(time, switches.updating_checks)
         operation = self.state.operations.begin(endpoint.name, takes, finish, failure)
         endpoint.operation = operation.url
         headers = operation.headers()
@@ -185,7 +185,7 @@ class Endpoints:
             return
         lag = operation.ends + self.state.switches.routing_lag
         endpoint.old_routes = (lag, endpoint.traffic, endpoint.mirror)
-        wanted = _wanted(body)
+        wanted = _traffic_of(body)
         endpoint.traffic, endpoint.mirror = wanted.traffic, wanted.mirror
         _replace(endpoint, body)
 
@@ -194,9 +194,9 @@ def not_found(name: str) -> Answer:
     return missing(f"Endpoint {name} not found in workspace ws")
 
 
-def _wanted(body: Asked) -> Wanted:
+def _traffic_of(body: RequestBody) -> TrafficRequest:
     properties = body["properties"]
-    return Wanted(
+    return TrafficRequest(
         dict(properties.get("traffic") or {}), dict(properties.get("mirrorTraffic") or {})
     )
 

@@ -1,7 +1,7 @@
 """What a test may do to the workspace: prepare it, break it, be another writer.
 
 Nothing here is a call: it is done at once, is not logged and meets no fault. For another writer
-who uses the service's own requests see `Calls.other_writer`.
+that sends requests see `Calls.other_writer`.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Hooks:
             name: of the deployment.
             model: `name/version`; the version is registered if it is not.
         """
-        self.state.operations.settle()
+        self.state.operations.finish_due()
         title, _, version = model.partition("/")
         place = f"azureml://datastores/models/paths/{title}/{version}"
         known = {"modelType": "custom_model", "modelUri": place}
@@ -54,7 +54,7 @@ class Hooks:
             endpoint: that has it.
             name: of the deployment.
         """
-        self.state.operations.settle()
+        self.state.operations.finish_due()
         parent = self.state.endpoints[endpoint]
         parent.deployments.pop(name, None)
         for shares in (parent.traffic, parent.mirror):
@@ -70,7 +70,7 @@ class Hooks:
             traffic: the new map.
             mirror: the new mirror; empty unless given.
         """
-        self.state.operations.settle()
+        self.state.operations.finish_due()
         parent = self.state.endpoints[endpoint]
         parent.traffic, parent.mirror, parent.old_routes = dict(traffic), dict(mirror or {}), None
 
@@ -95,7 +95,7 @@ class Hooks:
         self.state.scores[model_id(*model.split("/")).lower()] = scores
 
     def rotate_key(self, endpoint: str) -> None:
-        """Make the present key and every token of an endpoint worthless."""
+        """Replace the key of an endpoint; its old key and all its tokens are refused."""
         parent = self.state.endpoints[endpoint]
         parent.key = f"key-{int(parent.key.partition('-')[2]) + 1}"
         parent.tokens.clear()

@@ -9,8 +9,8 @@ from tests.fakes.azureml.answers import (
     ARM,
     WORKSPACE,
     Answer,
-    Asked,
     Body,
+    RequestBody,
     Shape,
     invalid,
     missing,
@@ -58,7 +58,7 @@ class Jobs:
     #: Writes the outputs of a completed job: its name and the URI of each output.
     finished: Callable[[str, Mapping[str, str]], object] = lambda _name, _uris: None
 
-    def put(self, name: str, body: Asked) -> Answer:
+    def put(self, name: str, body: RequestBody) -> Answer:
         """Start a job, or find it again; a name never runs twice.
 
         Args:

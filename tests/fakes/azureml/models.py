@@ -3,7 +3,7 @@
 from copy import deepcopy
 from dataclasses import dataclass
 
-from tests.fakes.azureml.answers import ARM, Answer, Asked, Body, Shape, invalid, missing
+from tests.fakes.azureml.answers import ARM, Answer, Body, RequestBody, Shape, invalid, missing
 from tests.fakes.azureml.state import State, model_id
 
 _SHAPE = Shape.of(
@@ -20,7 +20,7 @@ _SHAPE = Shape.of(
 class Models:
     state: State
 
-    def put(self, name: str, version: str, body: Asked) -> Answer:
+    def put(self, name: str, version: str, body: RequestBody) -> Answer:
         """Register a version, or change its tags; the container is made on the way.
 
         Args:
@@ -38,7 +38,9 @@ class Models:
         if not own.get("modelUri"):
             return invalid("modelUri is required.")
         before = self.state.models.get((name, version))
-        changed = before is not None and _place(before["modelUri"]) != _place(own["modelUri"])
+        changed = before is not None and _comparable(before["modelUri"]) != _comparable(
+            own["modelUri"]
+        )
         if changed and self.state.switches.changed_model_uri == "refused":
             return invalid("modelUri cannot be changed.")
         self.state.models[name, version] = own
@@ -61,7 +63,7 @@ class Models:
         return {"id": model_id(name, version), "name": version, "properties": shown}
 
 
-def _place(uri: str) -> str:
+def _comparable(uri: str) -> str:
     """Return a URI for comparing: the letter case counts from `/paths/` on alone."""
     account, paths, rest = uri.partition("/paths/")
     return f"{account.lower()}{paths}{rest}"

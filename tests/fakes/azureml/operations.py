@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tests.fakes.azureml.answers import ARM, LOCATION, Answer, Body, missing
-from tests.fakes.azureml.switches import Switches, Takes
+from tests.fakes.azureml.switches import Duration, Switches
 from tests.fakes.clock import FakeClock
 
 _NEVER = "0001-01-01T00:00:00+00:00"
@@ -62,7 +62,7 @@ class Operations:
     def begin(
         self,
         resource: str,
-        takes: Takes,
+        takes: Duration,
         finish: Callable[[Operation], None],
         failure: Failure | None = None,
     ) -> Operation:
@@ -84,8 +84,8 @@ class Operations:
         self.all[name] = operation
         return operation
 
-    def settle(self) -> None:
-        """Finish what is due; every call of the service begins with it."""
+    def finish_due(self) -> None:
+        """Finish every operation that is due; each call of the service begins with it."""
         due = [o for o in self.all.values() if self._is_due(o)]
         for operation in sorted(due, key=lambda o: o.ends):
             operation.ended = True
@@ -96,7 +96,7 @@ class Operations:
         return over and not operation.ended
 
     def running(self, resource: str) -> Operation | None:
-        """Return what keeps a write on this resource waiting."""
+        """Return the operation that a write on this resource has to wait for."""
         for operation in self.all.values():
             whole = self.switches.lock == "endpoint"
             same = operation.endpoint == resource.partition("/")[0]
@@ -104,8 +104,8 @@ class Operations:
                 return operation
         return None
 
-    def checked(self, resource: str) -> None:
-        """Count a look at the state of a resource, after it was answered."""
+    def count_check(self, resource: str) -> None:
+        """Count a read of a resource's state, after its answer was made."""
         for operation in self.all.values():
             if operation.resource == resource and not operation.ended:
                 operation.checks -= 1

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 
-from tests.fakes.azureml.answers import Answer, Asked
+from tests.fakes.azureml.answers import Answer, RequestBody
 from tests.fakes.azureml.calls import Call, Calls
 from tests.fakes.azureml.deployments import Deployments
 from tests.fakes.azureml.endpoints import Endpoints
@@ -28,7 +28,9 @@ from tests.fakes.clock import FakeClock
 class AzureMl:
     clock: FakeClock
     switches: Switches = field(default_factory=Switches)
-    draw: Draw = field(default_factory=EvenDraw)  #: who answers a request to live traffic
+    draw: Draw = field(
+        default_factory=EvenDraw
+    )  #: which deployment answers a request to live traffic
 
     def __post_init__(self) -> None:
         self.calls = Calls(self.clock, self.switches)
@@ -43,7 +45,7 @@ class AzureMl:
 
     # Jobs.
 
-    def put_job(self, name: str, body: Asked) -> Answer:
+    def put_job(self, name: str, body: RequestBody) -> Answer:
         def orphan(done: Answer) -> None:
             if done.status == 201 and body["properties"].get("jobType") == "Pipeline":
                 self.jobs.all[name].orphan = True
@@ -72,7 +74,7 @@ class AzureMl:
 
     # Models.
 
-    def put_model(self, name: str, version: str, body: Asked) -> Answer:
+    def put_model(self, name: str, version: str, body: RequestBody) -> Answer:
         call = Call("PUT model", f"{name}/{version}")
         return self._answer(call, lambda: self._models.put(name, version, deepcopy(body)))
 
@@ -82,14 +84,14 @@ class AzureMl:
 
     # Endpoints.
 
-    def put_endpoint(self, endpoint: str, body: Asked) -> Answer:
+    def put_endpoint(self, endpoint: str, body: RequestBody) -> Answer:
         call = Call("PUT endpoint", endpoint)
         return self._answer(call, lambda: self._endpoints.put(endpoint, deepcopy(body)))
 
     def get_endpoint(self, endpoint: str) -> Answer:
         return self._answer(Call("GET endpoint", endpoint), lambda: self._endpoints.get(endpoint))
 
-    def patch_endpoint(self, endpoint: str, body: Asked) -> Answer:
+    def patch_endpoint(self, endpoint: str, body: RequestBody) -> Answer:
         call = Call("PATCH endpoint", endpoint)
         return self._answer(call, lambda: self._endpoints.patch(endpoint, deepcopy(body)))
 
@@ -101,7 +103,7 @@ class AzureMl:
 
     # Deployments.
 
-    def put_deployment(self, endpoint: str, name: str, body: Asked) -> Answer:
+    def put_deployment(self, endpoint: str, name: str, body: RequestBody) -> Answer:
         call = Call("PUT deployment", f"{endpoint}/{name}")
         return self._answer(call, lambda: self._deployments.put(endpoint, name, deepcopy(body)))
 
@@ -127,7 +129,7 @@ class AzureMl:
         call = Call("GET operation", url.partition("?")[0].rpartition("/")[2])
         return self._answer(call, lambda: self.operations.read(url))
 
-    def score(self, endpoint: str, body: Asked, headers: Mapping[str, str]) -> Answer:
+    def score(self, endpoint: str, body: RequestBody, headers: Mapping[str, str]) -> Answer:
         """Answer a request to the endpoint's `scoringUri`; header names in any case.
 
         Args:
@@ -147,9 +149,9 @@ class AzureMl:
         do: Callable[[], Answer],
         orphan: Callable[[Answer], object] | None = None,
     ) -> Answer:
-        def settled() -> Answer:
-            self.operations.settle()
+        def after_operations() -> Answer:
+            self.operations.finish_due()
             return do()
 
-        answer = self.calls.run(call, settled, orphan)
+        answer = self.calls.run(call, after_operations, orphan)
         return Answer(answer.status, deepcopy(answer.body), dict(answer.headers))

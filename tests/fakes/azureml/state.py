@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tests.fakes.azureml.answers import WORKSPACE, Answer, Asked, Body
+from tests.fakes.azureml.answers import WORKSPACE, Answer, Body, RequestBody
 from tests.fakes.azureml.operations import Failure, Operations
 from tests.fakes.azureml.switches import Switches
 from tests.fakes.clock import FakeClock
 
 #: What a model answers to the body of a request.
-Scores = Callable[[Asked], Answer]
+Scores = Callable[[RequestBody], Answer]
 
 
 @dataclass
@@ -71,7 +71,7 @@ class State:
         return waiting.pop(0) if waiting else None
 
     def model_exists(self, model: str) -> bool:
-        """Whether an ARM id leads to a version; registries are taken at their word."""
+        """Whether an ARM id names a version; every version of a registry exists."""
         if model.startswith("azureml://registries/"):
             return True
         ids = {model_id(name, version).lower() for name, version in self.models}
@@ -85,7 +85,7 @@ def model_id(name: str, version: str) -> str:
 def hashed_scores(model: str) -> Scores:
     """Return a model that answers each row with a number of its own."""
 
-    def answer(body: Asked) -> Answer:
+    def answer(body: RequestBody) -> Answer:
         scores = []
         for row in rows_of(body):
             seed = f"{model.lower()}|{json.dumps(row)}".encode()
@@ -95,7 +95,7 @@ def hashed_scores(model: str) -> Scores:
     return answer
 
 
-def rows_of(body: Asked) -> list[Any]:
+def rows_of(body: RequestBody) -> list[Any]:
     """Return the rows of a request, in the form of MLflow servers or as `data`."""
     wrapped = body.get("input_data")
     rows = wrapped.get("data") if isinstance(wrapped, dict) else wrapped

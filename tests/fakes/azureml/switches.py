@@ -16,7 +16,7 @@ USUAL_COURSE: Course = (
 
 
 @dataclass
-class Takes:
+class Duration:
     """How long an operation takes: by the clock, and in status checks that still see it run."""
 
     time: timedelta

@@ -1,4 +1,4 @@
-"""The rules of traffic and mirror, and who answers a request (azure-machine-learning-v2 §5.3)."""
+"""Rules of traffic and mirror, and which deployment answers (azure-machine-learning-v2 §5.3)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ _MIRROR_MOST = 50
 
 @dataclass
 class EvenDraw:
-    """A draw without luck: 100 requests in a row take each of the 100 places once."""
+    """A deterministic draw: 100 requests in a row take each of the 100 places once."""
 
     drawn: int = 0
 
@@ -34,7 +34,7 @@ class ScriptedDraw:
         return self.places.pop(0) if self.places else 0
 
 
-def chosen(traffic: Mapping[str, int], place: int) -> str | None:
+def deployment_at(traffic: Mapping[str, int], place: int) -> str | None:
     """Return the deployment at a place of the map, in the order of their names.
 
     Args:
@@ -52,7 +52,7 @@ def chosen(traffic: Mapping[str, int], place: int) -> str | None:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TrafficRequest:
     """The traffic that a PUT asks for."""
 
     traffic: dict[str, Any]  #: not checked yet
