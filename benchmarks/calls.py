@@ -21,15 +21,15 @@ from rich.progress import Progress
 from rich.table import Table
 
 from local.azurite import Azurite
-from shared.core.names import seat_id
-from shared.core.run.concurrency import Slot
-from shared.core.run.record import Entry, Origin, Phase, Run
+from shared.core.names import shared_queue_id
+from shared.core.run.concurrency import RunQueue
+from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
 from shared.execution.lookup import Lookup
 from shared.intake.due_times import DueTimes
 from shared.intake.schedules import Schedules
 from shared.ledger.ledger import Ledger
 from shared.ledger.open_markers import hints_of
-from shared.operations.history import History, Wanted
+from shared.operations.history import History, RunFilter
 from shared.ports.ports import Document, Documents, ETag, Listed, Page
 from shared.providers.azure_storage.documents import BlobDocuments
 from tests.unit.worlds import RUNNING, Observed
@@ -144,7 +144,7 @@ def told_one_by_one(size: int) -> float:
     world = Counted(pipeline={"when_busy": "newest", "endpoints": []})
     world.intake.activate()
     world.counting.calls.clear()
-    heads = world.blobs.heads
+    endpoint_states = world.blobs.head_calls
     for number in range(size):
         world.upload(f"{number:06d}.csv", b"a,b,label\n1,2,0\n3,4,%d\n" % number)
         world.deliver(f"{number:06d}.csv")
@@ -153,7 +153,9 @@ def told_one_by_one(size: int) -> float:
     if list(world.ledger.inbox()):
         raise SystemExit("not all versions were taken")
     # An upload here looks at its blob once, which is no call of the app.
-    return (sum(world.counting.calls.values()) + world.blobs.heads - heads - size) / size
+    return (
+        sum(world.counting.calls.values()) + world.blobs.head_calls - endpoint_states - size
+    ) / size
 
 
 def poll(size: int) -> Counted:
@@ -179,18 +181,18 @@ def queue(size: int) -> Counted:
     """Let a tick pass in which `size` runs wait at a training service, and none may begin."""
     world = Counted(pipeline={"endpoints": []}, training={"max_parallel": 1})
     first = world.start("first.csv")
-    name = seat_id("service", first.config.training.service.partition("?")[0].lower())
+    name = shared_queue_id("service", first.config.training.service.partition("?")[0].lower())
     world.script("GET", str(first.job), RUNNING, times=None)
     waits = {"phase": Phase.WAITING, "job": None, "started_at": None, "line": name}
-    slot = Slot(holders=(first.run_id,))
+    run_queue = RunQueue(holders=(first.run_id,))
     for number in range(size):
         waiting = {**waits, "run_id": f"sample-{number:020x}"}
         run = first.model_copy(update=waiting)
         world.ledger.create_run(run)
         world.ledger.mark_open(run.run_id, hints_of(run))
-        slot = slot.enqueue(run.run_id, world.clock.now(), newest_first=False)
-    stored = world.ledger.slot(name)
-    world.ledger.put_slot(name, slot, stored.etag if stored else None)
+        run_queue = run_queue.enqueue(run.run_id, world.clock.now(), newest_first=False)
+    stored = world.ledger.run_queue(name)
+    world.ledger.put_run_queue(name, run_queue, stored.etag if stored else None)
     for _ in range(3):  # the first of them looks at what is next
         world.clock.move(_MINUTE)
         world.counting.calls.clear()
@@ -205,7 +207,7 @@ def manifest(size: int) -> Counted:
     for number in range(size):
         world.blobs.put("training-data", f"other/{number}.csv", b"x")
         blobs.append(world.blobs.put("training-data", f"c{number // 10}/{number}.csv", b"x"))
-    world.blobs.heads = world.blobs.pages = 0
+    world.blobs.head_calls = world.blobs.pages = 0
     list(Lookup(world.context).now(blobs))
     return world
 
@@ -247,7 +249,7 @@ def history(size: int) -> Counted:
             parameters={},
             phase=Phase.FINISHED,
             opened_at=at,
-            history=(Entry(at=at, phase=Phase.FINISHED),),
+            history=(RunHistoryEntry(at=at, phase=Phase.FINISHED),),
         )
         world.ledger.create_run(run)
     return world
@@ -256,7 +258,7 @@ def history(size: int) -> Counted:
 def page_of(world: Counted) -> tuple[int, int, int]:
     """Return how many runs a page of 50 has, with its listings and its reads."""
     world.counting.calls.clear()
-    page = History(world.context).page(Wanted(pipeline="sample"), 50, None)
+    page = History(world.context).page(RunFilter(pipeline="sample"), 50, None)
     calls = world.counting.calls
     return len(page.runs), calls["list index"], calls["read runs"]
 
@@ -309,7 +311,7 @@ def main() -> None:
             blobs = manifest(size).blobs
             table.add_row(
                 f"manifest of {size:,} blobs, looked up",
-                f"{blobs.heads:,} HEADs, {blobs.pages:,} pages listed",
+                f"{blobs.head_calls:,} HEADs, {blobs.pages:,} pages listed",
                 "",
             )
         for size in (10, 100, 1_000):

@@ -61,7 +61,9 @@ class LiveFleet(Fleet):
 
 def roll_out(size: int, progress: Progress) -> tuple[float, int]:
     """Return the seconds from the trained model to the last endpoint, and the PATCHes sent."""
-    limits = Limits(look_every_min=timedelta(seconds=1), look_every_max=timedelta(seconds=2))
+    limits = Limits(
+        check_interval_min=timedelta(seconds=1), check_interval_max=timedelta(seconds=2)
+    )
     fleet = LiveFleet(
         clock=RealClock(),
         size=size,

@@ -6,29 +6,29 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.core.config.types import Scalar
 from shared.core.redaction import one_line
-from shared.core.run.concurrency import Pause, Turn
+from shared.core.run.concurrency import Pause, QueueEntry
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.run.waiting import Waits
-from shared.core.serving.state import Line, Resource
+from shared.core.serving.state import Resource, ServingHistoryEntry
 
 #: What a person says; it is repeated in records and in the log, and stays one line there.
-Said = Annotated[str, AfterValidator(one_line)]
+OneLineText = Annotated[str, AfterValidator(one_line)]
 
 
-class Request(BaseModel):
+class RequestModel(BaseModel):
     """A part of a request: what it does not know it refuses."""
 
     # JSON has no NaN and no infinity: a record with one could not be read again.
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Answer(BaseModel):
+class ResponseModel(BaseModel):
     """A part of an answer."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class RunRequest(Request):
+class RunBody(RequestModel):
     """A manual run; empty for the newest data and the usual parameters."""
 
     data: str | None = Field(
@@ -39,14 +39,16 @@ class RunRequest(Request):
     )
 
 
-class SaidByPerson(Request):
+class OperatorComment(RequestModel):
     """Who says so, and why."""
 
-    by: Said = Field(default="", max_length=200, description="Who, where the platform cannot tell.")
-    reason: Said = Field(default="", max_length=500)
+    by: OneLineText = Field(
+        default="", max_length=200, description="Who, where the platform cannot tell."
+    )
+    reason: OneLineText = Field(default="", max_length=500)
 
 
-class RollbackRequest(SaidByPerson):
+class RollbackBody(OperatorComment):
     """Where to go back to; empty for the model from before."""
 
     to: str | None = Field(
@@ -55,17 +57,17 @@ class RollbackRequest(SaidByPerson):
     key: str = Field(default="", max_length=1024, description="The customer, parts by slashes.")
 
 
-class Query(BaseModel):
+class QueryModel(BaseModel):
     """The query of a request: a name that it does not know is misspelt, and refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class NoQuery(Query):
+class NoQuery(QueryModel):
     """No query parameter is read."""
 
 
-class RunsQuery(Query):
+class RunsQuery(QueryModel):
     """Which runs to list."""
 
     pipeline: str | None = Field(default=None, min_length=1, max_length=200)
@@ -81,7 +83,7 @@ class RunsQuery(Query):
     cursor: str | None = Field(default=None, max_length=4096, description="`next` of a page.")
 
 
-class KeyQuery(Query):
+class KeyQuery(QueryModel):
     """Which customer."""
 
     key: str | None = Field(
@@ -89,20 +91,20 @@ class KeyQuery(Query):
     )
 
 
-class KeysQuery(Query):
+class KeysQuery(QueryModel):
     """Which keys of a pipeline to show."""
 
     limit: Annotated[int, Field(ge=1, le=50)] = 50
     cursor: str | None = Field(default=None, max_length=4096, description="`next` of a page.")
 
 
-class PreviewQuery(Query):
+class PreviewQuery(QueryModel):
     """What to preview."""
 
     data: str | None = Field(default=None, min_length=1, max_length=1024)
 
 
-class HealthQuery(Query):
+class HealthQuery(QueryModel):
     """Which of the parked runs to list."""
 
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
@@ -117,7 +119,7 @@ class RunShown(Run):
     )
 
 
-class OpenRunShown(Answer):
+class OpenRunShown(ResponseModel):
     """An open run, and what it waits for."""
 
     run_id: str
@@ -125,7 +127,7 @@ class OpenRunShown(Answer):
     waiting: Waits
 
 
-class RunCounts(Answer):
+class RunCounts(ResponseModel):
     """How many runs of a pipeline are open; they may be a tick behind."""
 
     open: int
@@ -134,7 +136,7 @@ class RunCounts(Answer):
     parked: int
 
 
-class RunLine(Answer):
+class RunSummary(ResponseModel):
     """One run in one line."""
 
     run_id: str
@@ -154,27 +156,27 @@ class RunLine(Answer):
     approved_by: str | None = None
 
 
-class RunList(Answer):
+class RunList(ResponseModel):
     """Runs, the newest first; a page may hold fewer than there are."""
 
-    runs: list[RunLine]
+    runs: list[RunSummary]
     next: str | None = Field(default=None, description="The cursor of the next page.")
 
 
-class SlotShown(Answer):
+class RunQueueShown(ResponseModel):
     """Who runs and who waits, for one key."""
 
     key: list[str]
     running: list[str]
-    waiting: list[Turn]
-    begun: list[Turn]
+    waiting: list[QueueEntry]
+    begun: list[QueueEntry]
     paused: Pause | None = Field(default=None, description="By failures of this key.")
     over_budget: str | None = Field(
         default=None, description="Why the budget lets nothing begin for this key now."
     )
 
 
-class PipelineLine(Answer):
+class PipelineSummary(ResponseModel):
     """How a pipeline stands, without its keys."""
 
     name: str
@@ -201,27 +203,27 @@ class PipelineLine(Answer):
     config: dict[str, Any] = Field(description="As configured; secrets by the name of a setting.")
 
 
-class PipelineShown(PipelineLine):
+class PipelineShown(PipelineSummary):
     """How a pipeline stands, with some of its keys."""
 
     open_runs: list[OpenRunShown] = Field(
         description="Up to 20 open runs and what they wait for, those that fail first."
     )
-    keys: list[SlotShown]
+    keys: list[RunQueueShown]
     next: str | None = Field(default=None, description="The cursor of the next page of keys.")
 
 
-class PipelineList(Answer):
+class PipelineList(ResponseModel):
     """All pipelines, by name; their keys are in the view of each."""
 
-    pipelines: list[PipelineLine]
+    pipelines: list[PipelineSummary]
     problems: list[str] = Field(
         default_factory=list,
         description="What is wrong with the pipelines file, and what goes on meanwhile.",
     )
 
 
-class MatchShown(Answer):
+class MatchShown(ResponseModel):
     """A blob that a pipeline wants."""
 
     blob: str
@@ -231,7 +233,7 @@ class MatchShown(Answer):
     state: str
 
 
-class RequestShown(Answer):
+class RequestShown(ResponseModel):
     """The request that would be sent, with the places of its secrets marked."""
 
     method: str
@@ -239,7 +241,7 @@ class RequestShown(Answer):
     body: dict[str, Any]
 
 
-class PreviewShown(Answer):
+class PreviewShown(ResponseModel):
     """What the next run would be given."""
 
     matching: int
@@ -264,10 +266,10 @@ class EndpointShown(Resource):
     )
     drift: str | None = None
     line: str = Field(description="What serves, since when, trained on what, approved by whom.")
-    history: tuple[Line, ...] = ()
+    history: tuple[ServingHistoryEntry, ...] = ()
 
 
-class EndpointLine(Answer):
+class EndpointSummary(ResponseModel):
     """One endpoint in one line."""
 
     pipeline: str
@@ -279,10 +281,10 @@ class EndpointLine(Answer):
     )
 
 
-class EndpointList(Answer):
+class EndpointList(ResponseModel):
     """All endpoints."""
 
-    endpoints: list[EndpointLine]
+    endpoints: list[EndpointSummary]
     problems: list[str] = Field(
         default_factory=list,
         description="What is wrong with the pipelines file, and what goes on meanwhile.",
@@ -292,10 +294,10 @@ class EndpointList(Answer):
 Status = Literal["healthy", "attention", "unusable"]
 
 
-Kind = Literal["configuration", "storage", "poll", "schedules"]
+ProblemKind = Literal["configuration", "storage", "poll", "schedules"]
 
 
-class Health(Answer):
+class Health(ResponseModel):
     """Whether the app can work: counts and kinds alone, for anybody."""
 
     status: Status
@@ -303,10 +305,10 @@ class Health(Answer):
     last_poll: AwareDatetime | None = None
     open_runs: int | None = Field(default=None, description="At the last poll.")
     parked_runs: int | None = Field(default=None, description="At the last poll.")
-    problems: dict[Kind, int] = Field(description="How many there are of each kind, if any.")
+    problems: dict[ProblemKind, int] = Field(description="How many there are of each kind, if any.")
 
 
-class HealthDetails(Answer):
+class HealthDetails(ResponseModel):
     """Whether the app can work, with everything that a person must look at."""
 
     status: Status
@@ -333,7 +335,7 @@ class HealthDetails(Answer):
     next: str | None = Field(default=None, description="The cursor of the next page.")
 
 
-class Problem(Answer):
+class ProblemDetails(ResponseModel):
     """RFC 9457."""
 
     type: str

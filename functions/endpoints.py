@@ -3,26 +3,26 @@
 import azure.functions as func
 
 from functions.api_models import (
-    EndpointLine,
     EndpointList,
     EndpointShown,
+    EndpointSummary,
     KeyQuery,
-    RollbackRequest,
-    SaidByPerson,
+    OperatorComment,
+    RollbackBody,
 )
 from functions.methods import EVERY, only
 from functions.responses import (
-    Refused,
+    RequestRefusedError,
     accepted,
     answering,
     body_of,
     if_match,
+    operator_of,
     query_of,
     shape,
-    who,
 )
 from shared.app import app
-from shared.operations.endpoints import Command
+from shared.operations.endpoints import OperatorCommand
 
 bp = func.Blueprint()
 
@@ -39,7 +39,7 @@ def list_endpoints(req: func.HttpRequest) -> func.HttpResponse:
     del req
     built = app()
     built.intake.last_good.require_any()
-    lines = [EndpointLine.model_validate(line) for line in built.endpoints.lines()]
+    lines = [EndpointSummary.model_validate(line) for line in built.endpoints.lines()]
     return shape(EndpointList(endpoints=lines, problems=built.intake.last_good.problems()))
 
 
@@ -61,17 +61,17 @@ def get_endpoint(req: func.HttpRequest) -> func.HttpResponse:
 @answering
 def rollback_endpoint(req: func.HttpRequest) -> func.HttpResponse:
     """Go back to an earlier model and hold the endpoint there: 202 with the run that does it."""
-    asked = body_of(req, RollbackRequest)
+    asked = body_of(req, RollbackBody)
     key, named = _parts(asked.key), _key_of(req)
     if key and named and key != named:
         detail = "`key` in the body and in the query name two customers: leave one of them out"
-        raise Refused(400, "Bad request", detail)
+        raise RequestRefusedError(400, "Bad request", detail)
     run = app().endpoints.rollback(
         req.route_params["pipeline"],
         req.route_params["endpoint"],
         key or named,
         asked.to,
-        Command(who(req, asked.by), asked.reason, if_match(req)),
+        OperatorCommand(operator_of(req, asked.by), asked.reason, if_match(req)),
     )
     return accepted(run)
 
@@ -82,12 +82,12 @@ def rollback_endpoint(req: func.HttpRequest) -> func.HttpResponse:
 @answering
 def resume_endpoint(req: func.HttpRequest) -> func.HttpResponse:
     """Let new models be promoted again after a rollback."""
-    said = body_of(req, SaidByPerson)
+    said = body_of(req, OperatorComment)
     app().endpoints.resume(
         req.route_params["pipeline"],
         req.route_params["endpoint"],
         _key_of(req),
-        Command(who(req, said.by), said.reason, if_match(req)),
+        OperatorCommand(operator_of(req, said.by), said.reason, if_match(req)),
     )
     return _shown(req)
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import azure.functions as func
 
-from functions.api_models import Health, HealthDetails, HealthQuery, Kind, Status
+from functions.api_models import Health, HealthDetails, HealthQuery, ProblemKind, Status
 from functions.methods import EVERY, only
 from functions.responses import answering, ok, query_of
 from shared.app import STARTED_AT, App, Unusable, app_or_problems
 from shared.config.settings import Problem
-from shared.errors import BadCursor, CorruptRecord, RelearnError
-from shared.ledger.records import Heartbeat, SweepState
+from shared.errors import BadCursorError, CorruptRecordError, RelearnError
+from shared.ledger.records import Heartbeat, SearchState
 from shared.maintenance.containers import missing_containers
 from shared.maintenance.ticks import NOTED_EVERY, is_silent
 from shared.operations.history import IdPage
@@ -26,7 +26,7 @@ class _Found:
     """What a look at the app came to."""
 
     beat: Heartbeat | None = None
-    problems: list[tuple[Kind, str]] = field(default_factory=list)
+    problems: list[tuple[ProblemKind, str]] = field(default_factory=list)
 
     def shape(self) -> dict[str, Any]:
         """Return what anybody may know."""
@@ -85,7 +85,7 @@ def health_details(req: func.HttpRequest) -> func.HttpResponse:
             listing = _full_listing(built, found, "data")
             of_models = _full_listing(built, found, "models put by hand")
             found.problems += [("storage", one) for one in missing_containers(built.context)]
-        except BadCursor:
+        except BadCursorError:
             raise
         except RelearnError as exc:
             found.problems.append(("storage", f"storage: {exc}"))
@@ -105,7 +105,7 @@ def _as_it_is_now() -> App | Unusable:
     """Return the app, by the pipelines file as it is now."""
     built = app_or_problems()
     if not isinstance(built, Unusable) and built.changed_file is not None:
-        built.changed_file.look_now_and_then()
+        built.changed_file.check_sometimes()
     return built
 
 
@@ -138,8 +138,8 @@ def _read(built: App, found: _Found) -> None:
         found.problems.append(("schedules", what))
 
 
-def _search(sweep: SweepState) -> dict[str, Any]:
-    shown = {"started_at", "completed_at", "complete", "looked", "found"}
+def _search(sweep: SearchState) -> dict[str, Any]:
+    shown = {"started_at", "completed_at", "complete", "checked", "found"}
     return sweep.model_dump(mode="json", include=shown)
 
 
@@ -147,7 +147,7 @@ def _full_listing(built: App, found: _Found, what: str) -> dict[str, Any] | None
     """Return how far a full listing is, and list its records that are not understood."""
     try:
         stored = built.context.ledger.full_listing(models=what != "data")
-    except CorruptRecord as exc:
+    except CorruptRecordError as exc:
         text = f"no {what} that appear with an old time are found: {exc}"
         found.problems.append(("storage", text))
         return None

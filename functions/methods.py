@@ -11,8 +11,8 @@ from typing import Final
 
 import azure.functions as func
 
-from functions.api_models import NoQuery, Query
-from functions.responses import Refused, problem, refuse_unknown
+from functions.api_models import NoQuery, QueryModel
+from functions.responses import RequestRefusedError, problem, refuse_unknown
 
 #: Not OPTIONS, which the platform answers for other origins.
 EVERY: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -24,7 +24,7 @@ OWN_QUERY: Final = "own_query"
 Handler = Callable[[func.HttpRequest], func.HttpResponse]
 
 
-def only(method: str, query: type[Query] = NoQuery) -> Callable[[Handler], Handler]:
+def only(method: str, query: type[QueryModel] = NoQuery) -> Callable[[Handler], Handler]:
     """Have requests of another kind refused.
 
     Args:
@@ -38,7 +38,7 @@ def only(method: str, query: type[Query] = NoQuery) -> Callable[[Handler], Handl
             if req.method.upper() == method:
                 try:
                     refuse_unknown(req, query)
-                except Refused as exc:
+                except RequestRefusedError as exc:
                     return exc.answer
                 return handler(req)
             detail = f"{req.method.upper()[:20]} does nothing here: use {method}"

@@ -7,20 +7,28 @@ import azure.functions as func
 from functions.api_models import (
     KeysQuery,
     MatchShown,
-    PipelineLine,
+    OperatorComment,
     PipelineList,
     PipelineShown,
+    PipelineSummary,
     PreviewQuery,
     PreviewShown,
     RequestShown,
     RunCounts,
-    SaidByPerson,
-    SlotShown,
+    RunQueueShown,
 )
 from functions.methods import EVERY, only
-from functions.responses import answering, body_of, if_match, open_runs_shown, query_of, shape, who
+from functions.responses import (
+    answering,
+    body_of,
+    if_match,
+    open_runs_shown,
+    operator_of,
+    query_of,
+    shape,
+)
 from shared.app import app
-from shared.operations.pipelines import Standing
+from shared.operations.pipelines import PipelineStatus
 
 bp = func.Blueprint()
 
@@ -38,7 +46,7 @@ def list_pipelines(req: func.HttpRequest) -> func.HttpResponse:
     built = app()
     last_good, pipelines = built.intake.last_good, built.pipelines
     last_good.require_any()
-    found = [_line_of(pipelines.standing(name, keys=0)) for name in pipelines.names()]
+    found = [_line_of(pipelines.status(name, keys=0)) for name in pipelines.names()]
     return shape(PipelineList(pipelines=found, problems=last_good.problems()))
 
 
@@ -50,7 +58,7 @@ def get_pipeline(req: func.HttpRequest) -> func.HttpResponse:
     """Show one pipeline: its configuration, whether it is paused, and a page of its keys."""
     asked = query_of(req, KeysQuery)
     name = req.route_params["pipeline"]
-    return _told(app().pipelines.standing(name, asked.limit, asked.cursor))
+    return _shown_status(app().pipelines.status(name, asked.limit, asked.cursor))
 
 
 @bp.function_name("pause_pipeline")
@@ -59,10 +67,10 @@ def get_pipeline(req: func.HttpRequest) -> func.HttpResponse:
 @answering
 def pause_pipeline(req: func.HttpRequest) -> func.HttpResponse:
     """Begin nothing new until it is resumed; what lands waits, open runs go on."""
-    said, name = body_of(req, SaidByPerson), req.route_params["pipeline"]
+    said, name = body_of(req, OperatorComment), req.route_params["pipeline"]
     pipelines = app().pipelines
-    pipelines.pause(name, who(req, said.by), said.reason, if_match(req))
-    return _told(pipelines.standing(name))
+    pipelines.pause(name, operator_of(req, said.by), said.reason, if_match(req))
+    return _shown_status(pipelines.status(name))
 
 
 @bp.function_name("resume_pipeline")
@@ -71,10 +79,10 @@ def pause_pipeline(req: func.HttpRequest) -> func.HttpResponse:
 @answering
 def resume_pipeline(req: func.HttpRequest) -> func.HttpResponse:
     """Let a paused pipeline go on, whoever paused it; its failures so far count no more."""
-    said, name = body_of(req, SaidByPerson), req.route_params["pipeline"]
+    said, name = body_of(req, OperatorComment), req.route_params["pipeline"]
     pipelines = app().pipelines
-    pipelines.resume(name, if_match(req), by=who(req, said.by), reason=said.reason)
-    return _told(pipelines.standing(name))
+    pipelines.resume(name, if_match(req), by=operator_of(req, said.by), reason=said.reason)
+    return _shown_status(pipelines.status(name))
 
 
 @bp.function_name("preview_pipeline")
@@ -102,46 +110,46 @@ def preview_pipeline(req: func.HttpRequest) -> func.HttpResponse:
     return shape(shown)
 
 
-def _told(standing: Standing) -> func.HttpResponse:
-    return shape(_shown(standing), ETag=f'"{standing.version}"')
+def _shown_status(status: PipelineStatus) -> func.HttpResponse:
+    return shape(_shown(status), ETag=f'"{status.version}"')
 
 
-def _line_of(standing: Standing) -> PipelineLine:
-    pipeline = standing.pipeline
+def _line_of(status: PipelineStatus) -> PipelineSummary:
+    pipeline = status.pipeline
     config = pipeline.model_dump(mode="json", exclude_none=True)
-    return PipelineLine(
+    return PipelineSummary(
         name=pipeline.name,
         when_busy=pipeline.when_busy,
         data=pipeline.data.blob if pipeline.data else None,
         schedule=config.get("schedule"),
         endpoints=[endpoint.name for endpoint in pipeline.endpoints],
-        active_since=standing.active_since,
-        last_due=standing.last_due,
-        next_due=standing.next_due,
-        waiting_data=standing.waiting_data,
-        paused=standing.pause,
-        resumed=standing.pauses.resumed,
-        runs=RunCounts.model_validate(asdict(standing.runs)),
-        unreadable=list(standing.unreadable),
+        active_since=status.active_since,
+        last_due=status.last_due,
+        next_due=status.next_due,
+        waiting_data=status.waiting_data,
+        paused=status.pause,
+        resumed=status.pauses.resumed,
+        runs=RunCounts.model_validate(asdict(status.runs)),
+        unreadable=list(status.unreadable),
         config=config,
     )
 
 
-def _shown(standing: Standing) -> PipelineShown:
+def _shown(status: PipelineStatus) -> PipelineShown:
     keys = [
-        SlotShown(
-            key=list(slot.key),
-            running=list(slot.holders),
-            waiting=list(slot.waiting),
-            begun=list(slot.begun[-10:]),
-            paused=slot.paused,
-            over_budget=standing.over_budget(slot),
+        RunQueueShown(
+            key=list(run_queue.key),
+            running=list(run_queue.holders),
+            waiting=list(run_queue.waiting),
+            begun=list(run_queue.begun[-10:]),
+            paused=run_queue.paused,
+            over_budget=status.over_budget(run_queue),
         )
-        for slot in standing.slots
+        for run_queue in status.run_queues
     ]
     return PipelineShown(
-        **dict(_line_of(standing)),
-        open_runs=open_runs_shown(standing.open_runs),
+        **dict(_line_of(status)),
+        open_runs=open_runs_shown(status.open_runs),
         keys=keys,
-        next=standing.keys.cursor,
+        next=status.keys.cursor,
     )

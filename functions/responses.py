@@ -9,28 +9,28 @@ from typing import Any, Final, TypeVar
 import azure.functions as func
 from pydantic import BaseModel, ValidationError
 
-from functions.api_models import OpenRunShown, SaidByPerson
+from functions.api_models import OpenRunShown, OperatorComment
 from shared.config.messages import plain_errors
 from shared.core.redaction import one_line
 from shared.core.run.data_notes import notes_on_run
 from shared.core.run.record import Run
 from shared.core.run.waiting import Waits, waits_of
 from shared.errors import (
-    BadCursor,
+    BadCursorError,
     ConfigError,
-    Conflict,
-    CorruptRecord,
-    InvalidTransition,
-    OutcomeUnknown,
+    ConflictError,
+    CorruptRecordError,
+    InvalidTransitionError,
+    OutcomeUnknownError,
     RelearnError,
     TransientError,
 )
-from shared.intake.last_good import PipelineInError
-from shared.intake.requests import NoSuchData, RequestClash
-from shared.operations.endpoints import NoSuchEndpoint, NoSuchModel
+from shared.intake.last_good import PipelineConfigError
+from shared.intake.requests import IdempotencyConflictError, NoSuchDataError
+from shared.operations.endpoints import NoSuchEndpointError, NoSuchModelError
 from shared.operations.open_runs import OpenRun
-from shared.operations.pipelines import NoSuchPipeline, NothingToPreview
-from shared.operations.preconditions import Outdated
+from shared.operations.pipelines import NoSuchPipelineError, NothingToPreviewError
+from shared.operations.preconditions import PreconditionFailedError
 from shared.telemetry import clean_failures, cleaned
 
 #: Inner workings of a record, of no use to anybody else.
@@ -44,17 +44,17 @@ _WHO: Final = "X-MS-CLIENT-PRINCIPAL-NAME"
 
 #: The problem that each error of ours is, for whoever asked.
 _PROBLEMS: Final[tuple[tuple[tuple[type[RelearnError], ...], int, str], ...]] = (
-    ((RequestClash,), 422, "Idempotency-Key used before"),
-    ((NoSuchData, NothingToPreview), 400, "No such data"),
-    ((BadCursor,), 400, "Bad cursor"),
-    ((NoSuchPipeline,), 404, "No such pipeline"),
-    ((NoSuchEndpoint,), 404, "No such endpoint"),
-    ((PipelineInError,), 503, "Pipeline in error"),
-    ((NoSuchModel,), 409, "No such model"),
-    ((Outdated,), 412, "Changed meanwhile"),
-    ((InvalidTransition, Conflict), 409, "Not now"),
-    ((TransientError, OutcomeUnknown), 503, "Try again"),
-    ((CorruptRecord,), 500, "Record not understood"),
+    ((IdempotencyConflictError,), 422, "Idempotency-Key used before"),
+    ((NoSuchDataError, NothingToPreviewError), 400, "No such data"),
+    ((BadCursorError,), 400, "Bad cursor"),
+    ((NoSuchPipelineError,), 404, "No such pipeline"),
+    ((NoSuchEndpointError,), 404, "No such endpoint"),
+    ((PipelineConfigError,), 503, "Pipeline in error"),
+    ((NoSuchModelError,), 409, "No such model"),
+    ((PreconditionFailedError,), 412, "Changed meanwhile"),
+    ((InvalidTransitionError, ConflictError), 409, "Not now"),
+    ((TransientError, OutcomeUnknownError), 503, "Try again"),
+    ((CorruptRecordError,), 500, "Record not understood"),
 )
 #: What else cannot be helped by repeating is said by the storage.
 _TO_CHECK: Final = (
@@ -71,7 +71,7 @@ Handler = Callable[[func.HttpRequest], func.HttpResponse]
 M = TypeVar("M", bound=BaseModel)
 
 
-class Refused(Exception):  # noqa: N818 -- it names what was done with the request
+class RequestRefusedError(Exception):
     """A request that cannot be used, with the problem to answer."""
 
     def __init__(self, status: int, title: str, detail: str) -> None:
@@ -87,7 +87,7 @@ def answering(handler: Handler) -> Handler:
         try:
             with clean_failures():
                 return handler(req)
-        except Refused as exc:
+        except RequestRefusedError as exc:
             return exc.answer
         except RelearnError as exc:
             return _refused(exc)
@@ -152,15 +152,15 @@ def body_of(req: func.HttpRequest, model: type[M]) -> M:
     """
     body = req.get_body()
     if len(body) > _LARGEST_BODY:
-        raise Refused(413, "Request too large", f"at most {_LARGEST_BODY} bytes")
+        raise RequestRefusedError(413, "Request too large", f"at most {_LARGEST_BODY} bytes")
     try:
         said = model.model_validate_json(_unmarked(body) or b"{}")
     except ValidationError as exc:
         raise _wrong(exc) from None
     clean = cleaned(said)
-    words = set(SaidByPerson.model_fields)
+    words = set(OperatorComment.model_fields)
     if clean.model_dump(exclude=words) != said.model_dump(exclude=words):
-        raise Refused(400, "A secret in the request", _NAME_IT)
+        raise RequestRefusedError(400, "A secret in the request", _NAME_IT)
     return clean
 
 
@@ -191,14 +191,16 @@ def refuse_unknown(req: func.HttpRequest, model: type[BaseModel]) -> None:
         named = ", ".join(one_line(cleaned(name)[:50]) for name in unknown[:5])
         there = ", ".join(model.model_fields)
         known = f"there is {there}" if there else "this address takes none: leave it out"
-        raise Refused(400, "Bad request", f"there is no query parameter {named}; {known}")
+        raise RequestRefusedError(
+            400, "Bad request", f"there is no query parameter {named}; {known}"
+        )
 
 
 def _query(req: func.HttpRequest) -> dict[str, str]:
     return {name: value for name, value in req.params.items() if name.casefold() != _KEY}
 
 
-def who(req: func.HttpRequest, said: str = "") -> str:
+def operator_of(req: func.HttpRequest, said: str = "") -> str:
     """Return who asks: as the platform verified it, else as they say and marked so."""
     name = req.headers.get(_WHO)
     return one_line(cleaned(name)[:200]) if name else f"{said[:200] or 'somebody'} (unverified)"
@@ -219,7 +221,7 @@ def if_match(req: func.HttpRequest) -> frozenset[str] | None:
 def _unmarked(body: bytes) -> bytes:
     """Return a body without byte order marks, which some tools write before JSON."""
     if body.startswith(_OTHER_MARKS) or _NUL in body:
-        raise Refused(400, "Bad request", "the body is not UTF-8: send JSON as UTF-8")
+        raise RequestRefusedError(400, "Bad request", "the body is not UTF-8: send JSON as UTF-8")
     body = body.strip()
     while body.startswith(BOM_UTF8):
         body = body.removeprefix(BOM_UTF8).strip()
@@ -229,7 +231,7 @@ def _unmarked(body: bytes) -> bytes:
 _NOT_READ: Final = "is not read here: leave it out"
 
 
-def _wrong(exc: ValidationError) -> Refused:
+def _wrong(exc: ValidationError) -> RequestRefusedError:
     wrong = exc.errors(include_url=False, include_input=False, include_context=False)
     listed = [
         f"{'.'.join(map(str, found.path)) or 'body'}: "
@@ -240,7 +242,7 @@ def _wrong(exc: ValidationError) -> Refused:
         )
         for found in plain_errors(wrong[:20], {})
     ]
-    return Refused(400, "Bad request", "; ".join(listed))
+    return RequestRefusedError(400, "Bad request", "; ".join(listed))
 
 
 def _refused(exc: RelearnError) -> func.HttpResponse:

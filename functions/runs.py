@@ -4,18 +4,18 @@ from collections.abc import Callable
 
 import azure.functions as func
 
-from functions.api_models import RunLine, RunList, RunsQuery, SaidByPerson
+from functions.api_models import OperatorComment, RunList, RunsQuery, RunSummary
 from functions.methods import EVERY, only
 from functions.responses import (
-    Refused,
+    RequestRefusedError,
     accepted,
     answering,
     body_of,
     if_match,
     ok,
+    operator_of,
     query_of,
     shape,
-    who,
 )
 from functions.responses import shown as shown_run
 from shared.app import App, app
@@ -23,7 +23,7 @@ from shared.core.counting import counted
 from shared.core.names import is_run_id
 from shared.core.run.record import Run
 from shared.core.run.waiting import Waits
-from shared.operations.history import Wanted
+from shared.operations.history import RunFilter
 from shared.telemetry import cleaned
 
 bp = func.Blueprint()
@@ -37,7 +37,7 @@ def list_runs(req: func.HttpRequest) -> func.HttpResponse:
     """List runs, the newest first, a page at a time."""
     asked = query_of(req, RunsQuery)
     key = tuple(asked.key.split("/")) if asked.key else None
-    wanted = Wanted(asked.pipeline, key, asked.phase, asked.open, asked.parent)
+    wanted = RunFilter(asked.pipeline, key, asked.phase, asked.open, asked.parent)
     built = app()
     page = built.history.page(wanted, asked.limit, asked.cursor)
     lines = [line_of(one.record, built.open_runs.waits(one)) for one in page.stored]
@@ -65,10 +65,11 @@ def get_run(req: func.HttpRequest) -> func.HttpResponse:
 @answering
 def retry_run(req: func.HttpRequest) -> func.HttpResponse:
     """Let a parked run go on, by what the pipelines file says now."""
-    said = body_of(req, SaidByPerson)
-    by, versions = who(req, said.by), if_match(req)
-    return _told(
-        req, lambda built, run_id: built.orders.retry(run_id, versions, by=by, why=said.reason)
+    said = body_of(req, OperatorComment)
+    by, versions = operator_of(req, said.by), if_match(req)
+    return _changed(
+        req,
+        lambda built, run_id: built.run_operations.retry(run_id, versions, by=by, why=said.reason),
     )
 
 
@@ -78,10 +79,11 @@ def retry_run(req: func.HttpRequest) -> func.HttpResponse:
 @answering
 def cancel_run(req: func.HttpRequest) -> func.HttpResponse:
     """Stop a run and its job; refused (409) once its model is on its way to an endpoint."""
-    said = body_of(req, SaidByPerson)
-    by, versions = who(req, said.by), if_match(req)
-    return _told(
-        req, lambda built, run_id: built.orders.cancel(run_id, versions, by=by, why=said.reason)
+    said = body_of(req, OperatorComment)
+    by, versions = operator_of(req, said.by), if_match(req)
+    return _changed(
+        req,
+        lambda built, run_id: built.run_operations.cancel(run_id, versions, by=by, why=said.reason),
     )
 
 
@@ -91,10 +93,11 @@ def cancel_run(req: func.HttpRequest) -> func.HttpResponse:
 @answering
 def approve_run(req: func.HttpRequest) -> func.HttpResponse:
     """Have the model of a run promoted that waits for approval; else refused (409)."""
-    said = body_of(req, SaidByPerson)
-    by = who(req, said.by)
-    return _told(
-        req, lambda built, run_id: built.orders.approve(run_id, by, said.reason, if_match(req))
+    said = body_of(req, OperatorComment)
+    by = operator_of(req, said.by)
+    return _changed(
+        req,
+        lambda built, run_id: built.run_operations.approve(run_id, by, said.reason, if_match(req)),
     )
 
 
@@ -104,14 +107,15 @@ def approve_run(req: func.HttpRequest) -> func.HttpResponse:
 @answering
 def reject_run(req: func.HttpRequest) -> func.HttpResponse:
     """End a run that waits for approval, without promoting its model; else refused (409)."""
-    said = body_of(req, SaidByPerson)
-    by = who(req, said.by)
-    return _told(
-        req, lambda built, run_id: built.orders.reject(run_id, by, said.reason, if_match(req))
+    said = body_of(req, OperatorComment)
+    by = operator_of(req, said.by)
+    return _changed(
+        req,
+        lambda built, run_id: built.run_operations.reject(run_id, by, said.reason, if_match(req)),
     )
 
 
-def line_of(run: Run, waiting: Waits | None) -> RunLine:
+def line_of(run: Run, waiting: Waits | None) -> RunSummary:
     """Return a run in one line.
 
     Args:
@@ -125,7 +129,7 @@ def line_of(run: Run, waiting: Waits | None) -> RunLine:
         end = f"{answered}; {end}" if end else answered
     repeated = end.startswith(run.phase)
     stands = end if repeated else f"{run.phase}: {end}" if end else run.phase
-    return RunLine(
+    return RunSummary(
         run_id=run.run_id,
         pipeline=run.pipeline,
         key=list(run.key),
@@ -152,7 +156,7 @@ def _data_of(run: Run) -> str:
     return blobs if newest.path in run.cause else f"{blobs}, {newest.path}"
 
 
-def _told(req: func.HttpRequest, tell: Callable[[App, str], Run | None]) -> func.HttpResponse:
+def _changed(req: func.HttpRequest, tell: Callable[[App, str], Run | None]) -> func.HttpResponse:
     run_id = req.route_params["run_id"]
     run = tell(app(), run_id) if is_run_id(run_id) else None
     if run is None:
@@ -160,5 +164,5 @@ def _told(req: func.HttpRequest, tell: Callable[[App, str], Run | None]) -> func
     return accepted(run)
 
 
-def _no_such_run(run_id: str) -> Refused:
-    return Refused(404, "No such run", f"there is no run {cleaned(run_id)[:100]!r}")
+def _no_such_run(run_id: str) -> RequestRefusedError:
+    return RequestRefusedError(404, "No such run", f"there is no run {cleaned(run_id)[:100]!r}")

@@ -22,6 +22,6 @@ def start_scheduled_runs(timer: func.TimerRequest) -> None:
         until = built.poll.until()
         built.reload(until)
         built.poll.start_scheduled(until)
-        built.full_listings.go_on(until)
-        built.sweep.go_on(until)
+        built.full_listings.run_until(until)
+        built.sweep.run_until(until)
         built.retention.clean(until)

@@ -36,7 +36,7 @@ _SENTENCE_OF: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class OperationDescription:
     """What the routes themselves do not say of an operation."""
 
     answer: type[BaseModel]
@@ -49,72 +49,76 @@ class Told:
 
 
 _CHANGE: Final = (400, 404, 409, 412, 413)
-_RUN_CHANGE: Final = Told(
+_RUN_CHANGE: Final = OperationDescription(
     shapes.RunShown,
     202,
-    body=shapes.SaidByPerson,
+    body=shapes.OperatorComment,
     problems=_CHANGE,
     headers=("If-Match",),
     answered=("Location",),
 )
 #: By the name of the function.
 OPERATIONS: Final = {
-    "list_pipelines": Told(shapes.PipelineList),
-    "get_pipeline": Told(
+    "list_pipelines": OperationDescription(shapes.PipelineList),
+    "get_pipeline": OperationDescription(
         shapes.PipelineShown, query=shapes.KeysQuery, problems=(400, 404), answered=("ETag",)
     ),
-    "pause_pipeline": Told(
+    "pause_pipeline": OperationDescription(
         shapes.PipelineShown,
-        body=shapes.SaidByPerson,
+        body=shapes.OperatorComment,
         problems=_CHANGE,
         headers=("If-Match",),
         answered=("ETag",),
     ),
-    "resume_pipeline": Told(
+    "resume_pipeline": OperationDescription(
         shapes.PipelineShown,
-        body=shapes.SaidByPerson,
+        body=shapes.OperatorComment,
         problems=_CHANGE,
         headers=("If-Match",),
         answered=("ETag",),
     ),
-    "preview_pipeline": Told(shapes.PreviewShown, query=shapes.PreviewQuery, problems=(400, 404)),
-    "start_run": Told(
+    "preview_pipeline": OperationDescription(
+        shapes.PreviewShown, query=shapes.PreviewQuery, problems=(400, 404)
+    ),
+    "start_run": OperationDescription(
         shapes.RunShown,
         202,
-        body=shapes.RunRequest,
+        body=shapes.RunBody,
         problems=(400, 404, 409, 413, 422),
         headers=("Idempotency-Key",),
         answered=("Location",),
     ),
-    "list_runs": Told(shapes.RunList, query=shapes.RunsQuery, problems=(400,)),
-    "get_run": Told(shapes.RunShown, problems=(404,), answered=("ETag",)),
+    "list_runs": OperationDescription(shapes.RunList, query=shapes.RunsQuery, problems=(400,)),
+    "get_run": OperationDescription(shapes.RunShown, problems=(404,), answered=("ETag",)),
     "retry_run": _RUN_CHANGE,
     "cancel_run": _RUN_CHANGE,
     "approve_run": _RUN_CHANGE,
     "reject_run": _RUN_CHANGE,
-    "list_endpoints": Told(shapes.EndpointList),
-    "get_endpoint": Told(
+    "list_endpoints": OperationDescription(shapes.EndpointList),
+    "get_endpoint": OperationDescription(
         shapes.EndpointShown, query=shapes.KeyQuery, problems=(400, 404), answered=("ETag",)
     ),
-    "rollback_endpoint": Told(
+    "rollback_endpoint": OperationDescription(
         shapes.RunShown,
         202,
-        body=shapes.RollbackRequest,
+        body=shapes.RollbackBody,
         query=shapes.KeyQuery,
         problems=_CHANGE,
         headers=("If-Match",),
         answered=("Location",),
     ),
-    "resume_endpoint": Told(
+    "resume_endpoint": OperationDescription(
         shapes.EndpointShown,
-        body=shapes.SaidByPerson,
+        body=shapes.OperatorComment,
         query=shapes.KeyQuery,
         problems=_CHANGE,
         headers=("If-Match",),
         answered=("ETag",),
     ),
-    "health": Told(shapes.Health),
-    "health_details": Told(shapes.HealthDetails, query=shapes.HealthQuery, problems=(400,)),
+    "health": OperationDescription(shapes.Health),
+    "health_details": OperationDescription(
+        shapes.HealthDetails, query=shapes.HealthQuery, problems=(400,)
+    ),
 }
 #: Problems that every operation may answer; health asks for no key and never fails.
 _FOR_ANYBODY: Final = (400, 405)
@@ -205,7 +209,7 @@ def _may_be_null(schema: dict[str, Any]) -> bool:
 
 
 def _models() -> Iterator[type[BaseModel]]:
-    yield shapes.Problem
+    yield shapes.ProblemDetails
     for told in OPERATIONS.values():
         yield told.answer
         if told.body is not None:
@@ -249,7 +253,7 @@ def _path_parameters(path: str) -> Iterator[dict[str, Any]]:
             }
 
 
-def _query(told: Told, schemas: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _query(told: OperationDescription, schemas: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if told.query is None:
         return
     made = told.query.model_json_schema(ref_template=_MODELS, schema_generator=GenerateJsonSchema)
@@ -264,7 +268,7 @@ def _query(told: Told, schemas: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {**parameter, "description": description} if description else parameter
 
 
-def _headers(told: Told) -> Iterator[dict[str, Any]]:
+def _headers(told: OperationDescription) -> Iterator[dict[str, Any]]:
     longest = {"Idempotency-Key": 255}
     for name in told.headers:
         schema: dict[str, Any] = {"type": "string"}
@@ -273,7 +277,7 @@ def _headers(told: Told) -> Iterator[dict[str, Any]]:
         yield {"name": name, "in": "header", "required": False, "schema": schema}
 
 
-def _responses(name: str, told: Told) -> dict[str, Any]:
+def _responses(name: str, told: OperationDescription) -> dict[str, Any]:
     schema = {"$ref": _MODELS.format(model=told.answer.__name__)}
     good: dict[str, Any] = {
         "description": (told.answer.__doc__ or "").strip().partition("\n")[0],
@@ -285,7 +289,7 @@ def _responses(name: str, told: Told) -> dict[str, Any]:
     unhealthy = {"503": {**good, "description": "Something must be corrected."}}
     always = _FOR_ANYBODY if name == "health" else _ALWAYS
     for status in sorted({*told.problems, *always}):
-        problem = {"$ref": _MODELS.format(model=shapes.Problem.__name__)}
+        problem = {"$ref": _MODELS.format(model=shapes.ProblemDetails.__name__)}
         description = _SENTENCE_OF.get(status, "The function key is missing or wrong.")
         answers[str(status)] = {"description": description}
         if status != 401:  # noqa: PLR2004 -- answered by the host, with no body

@@ -28,7 +28,7 @@ from proofs.trial import Effort, Outcome, Violation, again
 from shared.core.run.record import Phase, Run
 from tests.waiting import eventually
 
-PIPELINE: Final = "proof"
+PIPELINE: Final = "verification"
 _LEASE: Final = timedelta(seconds=9)
 _SETTINGS: Final = {
     "AzureFunctionsJobHost__functionTimeout": "00:00:08",
@@ -165,7 +165,7 @@ class _Theatre:
 
     def _over(self, cause: Cause) -> bool:
         """Whether the run is where it stays, and a tick since then found nothing more to do."""
-        self._look_at_claims()
+        self._check_claims()
         runs = self._records.opened_by(cause)
         if any(run.phase is Phase.PARKED for run in runs):
             return True
@@ -173,7 +173,7 @@ class _Theatre:
         over = bool(runs) and all(run.phase.ended for run in runs)
         return over and since is not None and self._records.rests_since(since)
 
-    def _look_at_claims(self) -> None:
+    def _check_claims(self) -> None:
         now = datetime.now(UTC)
         self._late |= {
             f"run {run.run_id} ({run.phase}) is claimed since {changed.isoformat()}"
@@ -208,7 +208,7 @@ class _Theatre:
 
     def _serves(self, run: Run) -> list[str]:
         if run.phase is not Phase.PROMOTED:
-            return [self._told_of(run)]
+            return [self._events_of(run)]
         return self._records.not_serving(run)
 
     def _hidden(self, runs: Sequence[Run]) -> list[str]:
@@ -225,12 +225,12 @@ class _Theatre:
         return found
 
     def _told(self, cause: Cause) -> str:
-        runs = [self._told_of(run) for run in self._records.opened_by(cause)]
+        runs = [self._events_of(run) for run in self._records.opened_by(cause)]
         lines = self._stage.host.log.splitlines()
         log = "\n".join([line for line in lines if "poll_jobs succeeded" not in line][-_LOG_LINES:])
         return f"{'; '.join(runs) or 'no run'}; the log ends:\n{log}"
 
-    def _told_of(self, run: Run) -> str:
+    def _events_of(self, run: Run) -> str:
         lines = [f"{entry.phase} ({entry.note})" for entry in run.history]
         return f"{run.run_id} is {run.phase}: {run.reason}; {' -> '.join(lines)}"
 
@@ -244,7 +244,7 @@ class _Tally:
     todo: deque[KillPoint] = field(default_factory=deque)
     taken: set[KillPoint] = field(default_factory=set)
     missed: list[KillPoint] = field(default_factory=list)
-    tried: int = 0
+    tries: int = 0
     broken: dict[str, list[Violation]] = field(default_factory=lambda: defaultdict(list))
 
     def plan(self, every: list[KillPoint]) -> None:
@@ -263,18 +263,18 @@ class _Tally:
             self.todo.extend(instead)
             self.taken.update(instead)
             return
-        self.tried += 1
+        self.tries += 1
         for promise, what in found.items():
             self.broken[promise].append(Violation(again("crash", "--plan", point), what))
         self.effort.progress()
 
     def outcomes(self) -> list[Outcome]:
         """Return one outcome for each promise."""
-        share = "every kill point" if self.tried >= len(self.every) else "some kill points"
+        share = "every kill point" if self.tries >= len(self.every) else "some kill points"
         missed = [f"not reached: {point}" for point in self.missed]
         notes = {ONE_RUN: "; ".join([share, *missed])}
         return [
-            Outcome(promise, self.tried, tuple(self.broken[promise]), notes.get(promise, ""))
+            Outcome(promise, self.tries, tuple(self.broken[promise]), notes.get(promise, ""))
             for promise in _PROMISES
         ]
 

@@ -55,14 +55,14 @@ def _played(chance: random.Random) -> tuple[Observed, int]:
     world.intake.activate()
     begun = world.clock.now()
     names = [f"{number}.csv" for number in range(chance.randint(1, _MOST_BLOBS))]
-    landing = sorted((chance.choice((0, chance.random() * 900)), name) for name in names)
+    arrival = sorted((chance.choice((0, chance.random() * 900)), name) for name in names)
     due: list[tuple[float, str, bool]] = []
-    for at, name in landing:
+    for at, name in arrival:
         for _ in range(chance.randint(1, _MOST_TIMES)):
             late = chance.choice((0.0, chance.random() * 60, chance.random() * _DAY))
             due.append((at + late, name, chance.random() < 0.5))  # noqa: PLR2004 -- either host
     intake, poll = world._worker()  # noqa: SLF001 -- a second host over one storage account
-    moments = sorted([(at, name, None) for at, name in landing] + list(due), key=lambda e: e[0])
+    moments = sorted([(at, name, None) for at, name in arrival] + list(due), key=lambda e: e[0])
     for at, name, second in moments:
         while world.clock.now() < begun + timedelta(seconds=at):
             left = (begun + timedelta(seconds=at) - world.clock.now()).total_seconds()
@@ -76,7 +76,7 @@ def _played(chance: random.Random) -> tuple[Observed, int]:
             here = len(world.faults.sites) + chance.randint(0, 4)
             world.faults.plan[here] = Kind.PREEMPT
         with suppress(RelearnError):
-            (intake if second else world.intake).blob_landed(name)
+            (intake if second else world.intake).blob_arrived(name)
     for _ in range(60):
         world.tick(60)
         if not world.open_runs() and not _waiting(world):
@@ -91,14 +91,14 @@ def _waiting(world: Observed) -> bool:
 def _problems(world: Observed) -> Iterator[str]:
     runs = [run for run in world.runs() if run.origin is Origin.DATA]
     held = Counter((blob.name, blob.etag) for run in runs for blob in run.manifest)
-    landed = Counter((blob.name, blob.etag) for blob in world.blobs.listing("training-data", ""))
-    if held != landed:
-        yield f"manifests hold {dict(held)}, and {dict(landed)} landed"
+    arrived = Counter((blob.name, blob.etag) for blob in world.blobs.listing("training-data", ""))
+    if held != arrived:
+        yield f"manifests hold {dict(held)}, and {dict(arrived)} landed"
     if len(world.starts) != len(set(world.starts)) or len(world.starts) > len(runs):
         yield f"{counted(len(world.starts), 'start')} for {counted(len(runs), 'run')}"
     for run in runs:
         if not run.phase.ended:
-            yield f"run {run.run_id} is left {run.phase}: {run.reason or run.trouble}"
+            yield f"run {run.run_id} is left {run.phase}: {run.reason or run.step_failure}"
     promoted = [run for run in runs if run.phase is Phase.PROMOTED]
     newest = newest_runs(promoted)
     if world.serving() not in [world.model_of(run) for run in newest]:

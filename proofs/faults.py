@@ -19,7 +19,7 @@ from proofs.newest import newest_runs
 from proofs.trial import Effort, Outcome, Violation, again
 from shared.core.counting import counted
 from shared.core.run.record import Origin, Phase
-from shared.operations.endpoints import Command, Endpoints
+from shared.operations.endpoints import Endpoints, OperatorCommand
 from tests.fakes.faults import Faults, Kind, kinds_at
 from tests.fakes.world import World
 from tests.sweep import test_fault_sweep as to_live
@@ -80,7 +80,7 @@ def _rollback(faults: Faults) -> tuple[list[str], list[str]]:
 
     def wish() -> None:
         hand = Endpoints(world.intake._context, world.intake)  # noqa: SLF001 -- as the app has it
-        hand.rollback("sample", "production", (), None, Command("ada"))
+        hand.rollback("sample", "production", (), None, OperatorCommand("ada"))
 
     for _ in range(5):
         if world.survive(wish):
@@ -104,17 +104,17 @@ def part(effort: Effort, shard: int = 0, shards: int = 1) -> list[Outcome]:
     outcomes = []
     notes = "every pair" if effort.size >= _ALL else f"{effort.size / 10:g} % of the pairs"
     for scenario in SCENARIOS:
-        tried, violations = 0, []
+        tries, violations = 0, []
         for plan in _plans(scenario, effort, shard, shards):
             sites, wrong = scenario.carry(Faults(dict(plan)))
-            tried += 1
+            tries += 1
             effort.progress()
             if wrong:
                 named = ", ".join(f"{at} {_site(sites, at)}: {kind}" for at, kind in plan.items())
                 told = again("faults", "--plan", f"{scenario.name}: {named}")
                 violations.append(Violation(told, "; ".join(wrong)))
         promise = f"any one fault, or two: {scenario.name}"
-        outcomes.append(Outcome(promise, tried, tuple(violations), notes))
+        outcomes.append(Outcome(promise, tries, tuple(violations), notes))
     return outcomes
 
 
@@ -181,7 +181,7 @@ def _each_once(world: Observed, names: tuple[str, ...]) -> Iterator[str]:
         yield f"{counted(len(world.starts), 'start')} for {counted(len(runs), 'run')}"
     for run in runs:
         if not run.phase.ended:
-            yield f"run {run.run_id} is left {run.phase}: {run.reason or run.trouble}"
+            yield f"run {run.run_id} is left {run.phase}: {run.reason or run.step_failure}"
     if any(name.startswith("inbox/") for name in world.documents.rows):
         yield "something is left in the inbox"
     promoted = [run for run in runs if run.phase is Phase.PROMOTED]
@@ -195,7 +195,7 @@ def _back_at(world: Observed, run_id: str) -> Iterator[str]:
         yield f"{counted(len(back), 'rollback')} from one wish"
     for run in back:
         if run.phase is not Phase.PROMOTED:
-            yield f"the rollback is left {run.phase}: {run.reason or run.trouble}"
+            yield f"the rollback is left {run.phase}: {run.reason or run.step_failure}"
     first = next(run for run in world.runs() if run.run_id == run_id)
     if world.serving() != world.model_of(first):
         yield "another model serves"

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 
-class Heard(logging.Handler):
+class CapturedLog(logging.Handler):
     """Keeps what is logged while it is open, whatever other parts have switched off."""
 
     def __init__(self) -> None:

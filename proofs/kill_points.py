@@ -14,7 +14,7 @@ import psutil
 from local.azurite import ACCOUNT_NAME
 from local.demo.stage import LEDGER, Stage
 from local.host.process import HostProcess
-from proofs.proxy import Dropped, When
+from proofs.proxy import DroppedError, When
 from proofs.trial import Effort
 
 _READS: Final = ("GET ", "HEAD ", "LIST ")
@@ -95,7 +95,7 @@ class Switch:
         return self.fired.is_set()
 
     def on_call(self, proxy: str, number: int, method: str, path: str, when: When) -> None:
-        """Be told of a call; raises `Dropped` once the host is dead."""
+        """Be told of a call; raises `DroppedError` once the host is dead."""
         with self._lock:
             if when == "before":
                 kind = kind_of(method, path)
@@ -110,7 +110,7 @@ class Switch:
             self._point = None
             kill(self._stage.host)
             self.fired.set()
-        raise Dropped
+        raise DroppedError
 
 
 def kill(host: HostProcess) -> None:

@@ -35,7 +35,7 @@ _BATCH: Final = 10
 _MOST_OPEN: Final = 40
 _SWITCH_SECONDS: Final = 0.5
 _SECONDS: Final = 30
-_LOOK_EVERY: Final = 0.5
+_CHECK_INTERVAL: Final = 0.5
 _SAMPLE_EVERY: Final = 2.0
 #: How long no run may end before the rest counts as lost.
 _STUCK_SECONDS: Final = 300.0
@@ -160,11 +160,11 @@ class _Sampler:
             try:
                 pid = requests.get(status, timeout=_SECONDS).json()["workerPid"]
                 if pid is not None:
-                    self._look_at(psutil.Process(pid))
+                    self._check(psutil.Process(pid))
             except (requests.RequestException, psutil.Error):
                 continue  # it is being replaced; `workers` tells
 
-    def _look_at(self, worker: psutil.Process) -> None:
+    def _check(self, worker: psutil.Process) -> None:
         kilobytes = worker.memory_info().rss // 1024
         sample = Sample(self._load.ended, worker.pid, kilobytes, worker.num_fds())
         self.samples.append(sample)
@@ -195,7 +195,7 @@ class _Load:
             if self._reaped():
                 last = time.monotonic()
             else:
-                self._pause.wait(_LOOK_EVERY)
+                self._pause.wait(_CHECK_INTERVAL)
 
     def lost(self) -> list[str]:
         """Return what is wrong with the runs, for each uploaded version."""

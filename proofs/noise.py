@@ -9,11 +9,11 @@ from enum import StrEnum
 from statistics import mean
 from typing import Final
 
-from proofs.heard import Heard
+from proofs.heard import CapturedLog
 from proofs.trial import Effort, Outcome, Violation, again
 from shared.core.counting import counted
 from shared.core.run.record import Phase, Run
-from shared.errors import OutcomeUnknown, TransientError
+from shared.errors import OutcomeUnknownError, TransientError
 from shared.providers.http.client import Answer
 from tests.fakes.clock import FakeClock
 from tests.fakes.wire import StudioHttp
@@ -40,7 +40,7 @@ _WRONG: Final = (
 _CUT: Final = b'{"Results": {"output1": {"BaseLocation": "htt'
 
 
-class Noise(StrEnum):
+class WrongAnswer(StrEnum):
     """What becomes of an answer."""
 
     E500 = "500"
@@ -53,7 +53,7 @@ class Noise(StrEnum):
 
 
 @dataclass
-class NoisyHttp(StudioHttp):
+class FaultyHttp(StudioHttp):
     """The stand-in's HTTP with a share of the answers spoilt, before their effect or after."""
 
     chance: random.Random = field(default_factory=random.Random)
@@ -68,32 +68,32 @@ class NoisyHttp(StudioHttp):
         """Send, or not, and answer something else."""
 
         def do() -> Answer:
-            return super(NoisyHttp, self).send(method, url, headers, body)
+            return super(FaultyHttp, self).send(method, url, headers, body)
 
         self.asked += 1
         if self.chance.random() >= self.share:
             return do()
-        kind = self.chance.choice(list(Noise))
+        kind = self.chance.choice(list(WrongAnswer))
         happened = self.chance.choice((True, False))
         self.spoilt[kind] += 1
         return self._spoilt(kind, do, happened=happened)
 
-    def _spoilt(self, kind: Noise, do: Callable[[], Answer], *, happened: bool) -> Answer:
-        if kind is Noise.UNREACHABLE:
+    def _spoilt(self, kind: WrongAnswer, do: Callable[[], Answer], *, happened: bool) -> Answer:
+        if kind is WrongAnswer.UNREACHABLE:
             raise TransientError("the service cannot be reached")
         real = do() if happened else None
         match kind:
-            case Noise.TIME_OUT:
+            case WrongAnswer.TIME_OUT:
                 self.clock.move(_TIME_OUT)
-                raise OutcomeUnknown("the answer was lost (ReadTimeout)")
-            case Noise.RESET:
-                raise OutcomeUnknown("the answer was lost (ConnectionError)")
-            case Noise.E500:
+                raise OutcomeUnknownError("the answer was lost (ReadTimeout)")
+            case WrongAnswer.RESET:
+                raise OutcomeUnknownError("the answer was lost (ConnectionError)")
+            case WrongAnswer.E500:
                 return Answer(500, {}, b'{"error": {"code": "InternalError"}}')
-            case Noise.E503:
+            case WrongAnswer.E503:
                 wait = self.chance.choice(({}, {"Retry-After": "40"}))
                 return Answer(503, wait, b"<h1>Service Unavailable</h1>")
-            case Noise.TRUNCATED:
+            case WrongAnswer.TRUNCATED:
                 whole = real.body if real else _CUT
                 left = self.chance.randint(min(1, len(whole)), max(0, len(whole) - 1))
                 return Answer(real.status if real else 200, {}, whole[:left])
@@ -103,22 +103,22 @@ class NoisyHttp(StudioHttp):
 
 def part(effort: Effort) -> list[Outcome]:
     """Bring `effort.size` runs from data to live, each through noise of its own."""
-    with Heard() as heard:
-        return _measured(effort, heard)
+    with CapturedLog() as log:
+        return _measured(effort, log)
 
 
-def _measured(effort: Effort, heard: Heard) -> list[Outcome]:
+def _measured(effort: Effort, log: CapturedLog) -> list[Outcome]:
     usual = _carried(Observed())
     ends: list[Violation] = []
     parked: list[Violation] = []
     took: list[timedelta] = []
     spoilt = asked = 0
     for trial in effort.trials:
-        heard.records.clear()
+        log.records.clear()
         plan = again("noise", "--seed", effort.seed, "--trial", trial)
         world = Observed()
         chance = random.Random(f"{effort.seed}/{trial}")  # noqa: S311 -- no secret
-        noisy = NoisyHttp(world.studio, world.faults, chance=chance, clock=world.clock)
+        noisy = FaultyHttp(world.studio, world.faults, chance=chance, clock=world.clock)
         world.http = noisy
         world.restart()
         took.append(_carried(world))
@@ -164,7 +164,7 @@ def _problems(world: Observed, run: Run) -> Iterator[str]:
             yield f"parked without a reason or advice: {run.reason!r}, {run.advice!r}"
         return
     if run.phase is not Phase.PROMOTED:
-        yield f"{run.phase} instead of promoted: {run.reason or run.trouble}"
+        yield f"{run.phase} instead of promoted: {run.reason or run.step_failure}"
         return
     if len(starts) != 1:
         yield f"started: {counted(len(starts), 'job')}; without noise it is one"

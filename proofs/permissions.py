@@ -107,7 +107,7 @@ class _Book:
         self._trials: dict[str, int] = {}
         self._wrong: dict[str, list[Violation]] = {}
 
-    def tried(self, promise: str, plan: str, wrong: str) -> None:
+    def tries(self, promise: str, plan: str, wrong: str) -> None:
         """Keep one trial, and what was wrong with it, if anything."""
         self._trials[promise] = self._trials.get(promise, 0) + 1
         if wrong:
@@ -126,17 +126,17 @@ class _Book:
 
 def part(effort: Effort) -> list[Outcome]:
     """Try every use, and every route in `effort.size` ways of settings (0: all of them)."""
-    book = _Book(effort)
+    findings = _Book(effort)
     for variant in (ONLY_REQUIRED, ALL_SET)[: effort.size or None]:
-        _routes(variant, book)
-    _as_deployed(book)
+        _routes(variant, findings)
+    _as_deployed(findings)
     with (
         Azurite() as storage,
         BlobServiceClient.from_connection_string(storage.connection_string) as account,
         requests.Session() as caller,
     ):
-        _signed(_Signer("the key", account, caller), book)
-        _over_http(account, caller, book)
+        _signed(_Signer("the key", account, caller), findings)
+        _over_http(account, caller, findings)
     with tempfile.TemporaryDirectory() as folder, requests.Session() as caller:
         certificate, key = make_certificate(Path(folder))
         caller.verify = trusted = str(certificate)
@@ -147,11 +147,11 @@ def part(effort: Effort) -> list[Outcome]:
                 storage.blob_endpoint, LocalIdentity(), connection_verify=trusted
             ) as account,
         ):
-            _signed(_Signer("an identity", account, caller), book)
-    return book.outcomes()
+            _signed(_Signer("an identity", account, caller), findings)
+    return findings.outcomes()
 
 
-def _routes(variant: Variant, book: _Book) -> None:
+def _routes(variant: Variant, findings: _Book) -> None:
     """Compare what the library tells the host with what is expected, route by route."""
     told = _indexed(variant.environment(_ACCOUNT))
     expected = expected_functions(variant)
@@ -168,7 +168,7 @@ def _routes(variant: Variant, book: _Book) -> None:
         levels = {str(one["authLevel"]).upper() for one in found}
         if levels - {"FUNCTION", "ADMIN"} and name != "health":
             wrong = f"may be called by anybody: {sorted(levels)}"
-        book.tried(ROUTES, f"{variant.name}: {name}", wrong)
+        findings.tries(ROUTES, f"{variant.name}: {name}", wrong)
 
 
 def _who(binding: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -190,7 +190,7 @@ def _indexed(settings: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
     return shown
 
 
-def _as_deployed(book: _Book) -> None:
+def _as_deployed(findings: _Book) -> None:
     """Sign as the app does that is put together from its settings, for a real account."""
     http = RequestsHttp()
     built = build(
@@ -198,13 +198,13 @@ def _as_deployed(book: _Book) -> None:
     )
     http.close()
     if not isinstance(built, App):
-        book.tried(LEAST, "as deployed", f"cannot be built: {[str(p) for p in built.problems]}")
+        findings.tries(LEAST, "as deployed", f"cannot be built: {[str(p) for p in built.problems]}")
         return
     for which, blobs in (("data", built.context.data), ("models", built.context.models)):
         for access in Access:
             signed = blobs.sign("c", _BLOB, access, _VALID)
             plan = f"{access} of {which}, as deployed"
-            book.tried(LEAST, plan, "; ".join(_too_much(signed, access, {"https"})))
+            findings.tries(LEAST, plan, "; ".join(_too_much(signed, access, {"https"})))
 
 
 def _too_much(signed: SignedBlob, access: Access, protocols: set[str]) -> Iterator[str]:
@@ -253,7 +253,7 @@ class _Signer:
 _SELF: Final = f"{_OWN}/{_BLOB}"
 
 
-def _signed(signer: _Signer, book: _Book) -> None:
+def _signed(signer: _Signer, findings: _Book) -> None:
     for container in (_OWN, _OTHERS):
         made = signer.account.create_container(container)
         for name in (_BLOB, "other.csv"):
@@ -262,13 +262,13 @@ def _signed(signer: _Signer, book: _Book) -> None:
     for access in Access:
         signed = signer.blobs.sign(_OWN, _BLOB, access, _VALID)
         by = f"{access}, signed with {signer.secret}"
-        book.tried(LEAST, by, "; ".join(_too_much(signed, access, protocols)))
+        findings.tries(LEAST, by, "; ".join(_too_much(signed, access, protocols)))
         token = signed.sas_token
         allowed, denied = (_READS, _WRITES) if access is Access.READ else (_WRITES, _READS)
         for use in allowed:
             status = signer.status(_SELF, token, use)
             wrong = "" if status < 300 else f"answered {status}"  # noqa: PLR2004 -- any success
-            book.tried(WORKS, f"{use.name} by a signature to {by}", wrong)
+            findings.tries(WORKS, f"{use.name} by a signature to {by}", wrong)
         tries = [(_SELF, use) for use in (*denied, *_NEVER)]
         if access is Access.READ:
             tries += [(_SELF, use) for use in _PART_OF_WRITING]
@@ -277,29 +277,29 @@ def _signed(signer: _Signer, book: _Book) -> None:
         tries += [("", use) for use in _OF_ACCOUNT]
         for place, use in tries:
             status = signer.status(place, token, use)
-            _must_fail(book, f"{use.name} of {place or 'the account'} by {by}", status)
+            _must_fail(findings, f"{use.name} of {place or 'the account'} by {by}", status)
         for what, forged in _forged(token):
             for use in (*_READS, *_WRITES, *_NEVER):
                 status = signer.status(_SELF, forged, use)
-                _must_fail(book, f"{use.name} by {by} with {what}", status)
+                _must_fail(findings, f"{use.name} by {by} with {what}", status)
         late = signer.blobs.sign(_OWN, _BLOB, access, timedelta(minutes=-1)).sas_token
         for use in allowed:
             status = signer.status(_SELF, late, use)
-            _must_fail(book, f"{use.name} by {by} after its end", status)
+            _must_fail(findings, f"{use.name} by {by} after its end", status)
 
 
-def _over_http(account: BlobServiceClient, caller: requests.Session, book: _Book) -> None:
+def _over_http(account: BlobServiceClient, caller: requests.Session, findings: _Book) -> None:
     """Use signatures for https alone over http."""
     careful = AccountBlobs(account, SystemClock(), https_only=True)
     for access, uses in ((Access.READ, _READS), (Access.WRITE, _WRITES)):
         token = careful.sign(_OWN, _BLOB, access, _VALID).sas_token
         for use in uses:
             status = _status(caller, careful.base_location, _SELF, token, use)
-            _must_fail(book, f"{use.name} by {access} for https over http", status)
+            _must_fail(findings, f"{use.name} by {access} for https over http", status)
 
 
-def _must_fail(book: _Book, plan: str, status: int) -> None:
-    book.tried(REFUSED, plan, "" if status == _FORBIDDEN else f"answered {status}")
+def _must_fail(findings: _Book, plan: str, status: int) -> None:
+    findings.tries(REFUSED, plan, "" if status == _FORBIDDEN else f"answered {status}")
 
 
 def _forged(token: str) -> Iterator[tuple[str, str]]:

@@ -45,7 +45,7 @@ BUGS: Final = (
     Bug(
         "a lost answer is not read back",
         "shared/providers/azure_storage/documents.py",
-        "            if mine := self._landed(name, write_id, exc):\n                return mine\n",
+        "            if mine := self._arrived(name, write_id, exc):\n                return mine\n",
         "",
         ("tests/contract/test_documents.py",),
     ),
@@ -70,8 +70,8 @@ BUGS: Final = (
     Bug(
         "promotions go in any order",
         "shared/execution/endpoint_lease.py",
-        "    if is_overtaken(known, run.data_time, data.version):\n",
-        "    if is_overtaken(known, run.data_time, data.version) and run.data_time.year < 1:\n",
+        "    if is_superseded(known, run.data_time, data.version):\n",
+        "    if is_superseded(known, run.data_time, data.version) and run.data_time.year < 1:\n",
         (
             "tests/unit/execution/test_promotion.py",
             "tests/unit/execution/test_promotion_regressions.py",
@@ -87,8 +87,8 @@ BUGS: Final = (
     Bug(
         "the reservation is dropped",
         "shared/core/serving/state.py",
-        '            "reservation": reservation,\n',
-        '            "reservation": None,\n',
+        '            "endpoint_lease": reservation,\n',
+        '            "endpoint_lease": None,\n',
         ("tests/unit/core/test_head.py", "tests/sweep/test_fault_sweep.py"),
     ),
     Bug(
@@ -182,7 +182,7 @@ BUGS: Final = (
     Bug(
         "cleaning begins at the front each time",
         "shared/maintenance/retention.py",
-        "        items = [item for item in page.items if item.name > state.looked_at]\n",
+        "        items = [item for item in page.items if item.name > state.checked_to]\n",
         "        items = list(page.items)\n",
         ("tests/unit/maintenance/test_retention.py",),
     ),
@@ -302,14 +302,14 @@ BUGS: Final = (
     Bug(
         "two looks are enough for a verdict",
         "shared/core/serving/probe_series.py",
-        "LEAST_LOOKS: Final = 3\n",
-        "LEAST_LOOKS: Final = 2\n",
+        "LEAST_PROBES: Final = 3\n",
+        "LEAST_PROBES: Final = 2\n",
         ("tests/unit/core/test_judgement.py",),
     ),
     Bug(
         "the looks at one update count for the next",
         "shared/core/run/promotion_events.py",
-        '    "looks": NO_LOOKS,\n',
+        '    "probe_series": NO_PROBES,\n',
         "",
         ("tests/unit/core/test_machine.py",),
     ),
@@ -330,7 +330,7 @@ BUGS: Final = (
     Bug(
         "what another run left unsettled is forgotten by a takeover",
         "shared/core/serving/state.py",
-        "        unsettled=left_behind(head, run.run_id),\n",
+        "        unsettled=in_flight_lease(head, run.run_id),\n",
         "        unsettled=None,\n",
         ("tests/unit/execution/test_promotion_regressions.py",),
     ),
@@ -379,7 +379,7 @@ BUGS: Final = (
     Bug(
         "one error ahead of an update is what the endpoint answered before",
         "shared/execution/endpoint_lease.py",
-        "            if same + 1 >= LEAST_LOOKS:\n",
+        "            if same + 1 >= LEAST_PROBES:\n",
         "            if same >= 0:\n",
         ("tests/unit/execution/test_pauses.py",),
     ),

@@ -22,8 +22,8 @@ EVENTS: Final = (
     Bug(
         "every event has the job looked at",
         "shared/execution/driver.py",
-        "            if look_from is None or timedelta() <= age < look_from:\n",
-        "            if look_from is not None and timedelta() <= age < look_from:\n",
+        "            if check_from is None or timedelta() <= age < check_from:\n",
+        "            if check_from is not None and timedelta() <= age < check_from:\n",
         ("tests/unit/intake/test_event_looks.py",),
     ),
     Bug(
@@ -36,7 +36,7 @@ EVENTS: Final = (
     Bug(
         "an endpoint that became free waits for the next look of whoever wants it",
         "shared/maintenance/poll.py",
-        "        self._go_on_at_endpoints(gathers)\n",
+        "        self._continue_at_endpoints(gathers)\n",
         "",
         ("tests/unit/execution/test_endpoint_turns.py",),
     ),

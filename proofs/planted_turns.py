@@ -29,21 +29,22 @@ TURNS: Final = (
     Bug(
         "a conflict that cannot be looked into counts as somebody else's",
         "shared/providers/azure_storage/documents.py",
-        '            if is_lost(why):\n                raise OutcomeUnknown(f"{name}: ',
+        '            if is_lost(why):\n                raise OutcomeUnknownError(f"{name}: ',
         '            if is_lost(why):\n                raise Conflict(f"{name}: ',
         ("tests/contract/test_documents.py",),
     ),
     Bug(
         "an order is not marked before it is noted",
         "shared/operations/runs.py",
-        '        self.context.ledger.mark_open(run_id, {"phase": "told"})\n        try:\n',
+        '        self.context.ledger.mark_open(run_id, {"phase": "requested"})\n        try:\n',
         "        try:\n",
         ("tests/unit/operations/test_orders.py",),
     ),
     Bug(
         "an order is not marked again once it is noted",
         "shared/operations/runs.py",
-        '            self.context.ledger.mark_open(run_id, {"phase": "told"})\n            return',
+        '            self.context.ledger.mark_open(run_id, {"phase": "requested"})\n'
+        "            return",
         "            return",
         ("tests/unit/operations/test_orders.py",),
     ),
@@ -57,7 +58,8 @@ TURNS: Final = (
     Bug(
         "an announced run is not marked again by whoever goes on with it",
         "shared/intake/batches.py",
-        "        self.context.ledger.mark_open(run_id, hints_for(batch.pipeline, batch.key))\n",
+        "        self.context.ledger.mark_open("
+        "run_id, marker_of_batch(batch.pipeline, batch.key))\n",
         "",
         ("tests/unit/intake/test_gathering_race.py",),
     ),

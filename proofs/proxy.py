@@ -26,11 +26,11 @@ _FIRST_FINAL: Final = 200
 
 #: "before": not forwarded yet; "after": it took effect, and nobody was told.
 When = Literal["before", "after"]
-#: Told of each call that counts, with its number; it may block, or raise `Dropped`.
+#: Told of each call that counts, with its number; it may block, or raise `DroppedError`.
 OnCall = Callable[[int, str, str, When], None]
 
 
-class Dropped(Exception):  # noqa: N818 - an order to the proxy, not a failure
+class DroppedError(Exception):
     """Raised by a hook: the connection is to be closed without another word."""
 
 
@@ -124,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Serve the connection; a side that goes away, or a hook's order, ends it."""
         try:
             super().handle()
-        except (Dropped, OSError, HTTPException):
+        except (DroppedError, OSError, HTTPException):
             self.close_connection = True
 
     def finish(self) -> None:

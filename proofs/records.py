@@ -12,16 +12,16 @@ from pydantic import BaseModel, ValidationError
 from local.demo.stage import LEDGER, RESOURCE, Stage
 from shared.core.counting import counted
 from shared.core.full_listing import Existing, FullListing
-from shared.core.run.concurrency import Pause, Slot
+from shared.core.run.concurrency import Pause, RunQueue
 from shared.core.run.record import Origin, Run
-from shared.core.serving.drift import Watch
-from shared.core.serving.state import Head
+from shared.core.serving.drift import DriftCheck
+from shared.core.serving.state import EndpointState
 from shared.ledger.records import (
     Activation,
-    DueTime,
     Heartbeat,
     KeptConfiguration,
-    SweepState,
+    ScheduleRecord,
+    SearchState,
     Tick,
     VersionEntry,
 )
@@ -34,18 +34,18 @@ _RECORDS: Final[Mapping[str, type[BaseModel]]] = {
     "runs": Run,
     "versions": VersionEntry,
     "inbox": VersionEntry,
-    "slots": Slot,
-    "seats": Slot,
+    "run_queues": RunQueue,
+    "shared_queues": RunQueue,
     "pauses": Pause,
-    "heads": Head,
-    "watches": Watch,
+    "endpoints": EndpointState,
+    "drift_checks": DriftCheck,
     "pipelines": Activation,
-    "schedules": DueTime,
+    "schedules": ScheduleRecord,
     "configurations": KeptConfiguration,
-    "cleaning": DueTime,
+    "cleaning": ScheduleRecord,
     "poll": Heartbeat,
     "tick": Tick,
-    "sweep": SweepState,
+    "search": SearchState,
     "full_listing": FullListing,
     "existing": Existing,
 }
@@ -122,8 +122,14 @@ class Records:
 
     def serving(self) -> str | None:
         """Return the run whose model the ledger says serves."""
-        heads = [self._parsed(listed.name, Head) for listed in list(self._listed("heads/"))]
-        serving = [head.resource(RESOURCE).serving for head in heads if head]
+        endpoint_states = [
+            self._parsed(listed.name, EndpointState) for listed in list(self._listed("endpoints/"))
+        ]
+        serving = [
+            endpoint_state.resource(RESOURCE).serving
+            for endpoint_state in endpoint_states
+            if endpoint_state
+        ]
         return next((one.run_id for one in serving if one), None)
 
     def unreadable(self) -> list[str]:

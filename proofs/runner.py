@@ -34,7 +34,7 @@ from proofs import (
     two_hosts,
 )
 from proofs.hostile import part as hostile
-from proofs.trial import Effort, Outcome, Part, Violation, again
+from proofs.trial import DueTimePart, Effort, Outcome, Violation, again
 from shared.core.counting import counted, they
 
 _FILE: Final = Path(__file__).parents[1] / "docs" / "reliability.md"
@@ -49,7 +49,7 @@ class Task:
     """A part, or a shard of one, with its usual size."""
 
     name: str
-    part: Part
+    part: DueTimePart
     size: int
     scales: bool = True  #: whether --scale multiplies its size
 
@@ -81,7 +81,7 @@ TASKS: Final = (
 
 
 #: Parts that can make one trial again, each in one piece.
-_WHOLE: Final[Mapping[str, Part]] = {
+_WHOLE: Final[Mapping[str, DueTimePart]] = {
     "crash": crash.part,
     "faults": faults.part,
     "duplicates": duplicates.part,

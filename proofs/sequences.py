@@ -25,18 +25,18 @@ from hypothesis.stateful import (
 
 from proofs.newest import newest_runs
 from proofs.trial import Effort, Outcome, Violation
-from proofs.troubles import BODIES, CHANGES, POISONED, TroubledWorld
+from proofs.troubles import BODIES, CHANGES, POISONED, FaultyWorld
 from shared.config.settings import Problem
 from shared.core.config.configuration import Configuration
 from shared.core.config.pipeline import Gate
 from shared.core.full_listing import FullListing
-from shared.core.run.concurrency import lets_go
+from shared.core.run.concurrency import releases_slot
 from shared.core.run.record import Origin, Phase
 from shared.errors import RelearnError
 from shared.intake.full_listings import FullListings
 from shared.intake.requests import ManualRequest
-from shared.intake.search import Sweep
-from shared.operations.endpoints import Command, Endpoints
+from shared.intake.search import Search
+from shared.operations.endpoints import Endpoints, OperatorCommand
 from shared.operations.pipelines import Pipelines
 from tests.fakes.faults import Kind
 from tests.functions.echo_lives import read_all
@@ -51,7 +51,7 @@ _MODES: Final[tuple[dict[str, Any], ...]] = (
     {"when_busy": "newest", "gate": {"approval": "required", "expires": "1h"}},
 )
 _SKEWS: Final = st.sampled_from([-600, -30, 0, 30, 600])
-_ON_ITS_WAY: Final = (Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING)
+_ON_ITS_WAY: Final = (Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK)
 #: A blob that no event is ever delivered for.
 _APPEARED: Final = "d.csv"
 _KEPT_DAYS: Final = 400
@@ -91,7 +91,7 @@ class Life(RuleBasedStateMachine):
     @initialize(mode=st.sampled_from(_MODES))
     def start(self, mode: dict[str, Any]) -> None:
         """Deploy the app."""
-        self.world = TroubledWorld(config={"pipeline": mode})
+        self.world = FaultyWorld(config={"pipeline": mode})
         self.world.intake.activate()
 
     @rule(name=_NAMES, told=st.booleans())
@@ -268,12 +268,12 @@ class Life(RuleBasedStateMachine):
     def order(self, pick: int, order: str) -> None:
         """A person says something to a run."""
         runs = self.world.runs()
-        run, orders = runs[pick % len(runs)], self.world.orders
+        run, run_operations = runs[pick % len(runs)], self.world.run_operations
         said: dict[str, Callable[[], object]] = {
-            "cancel": lambda: orders.cancel(run.run_id),
-            "retry": lambda: orders.retry(run.run_id),
-            "approve": lambda: orders.approve(run.run_id, "ada", ""),
-            "reject": lambda: orders.reject(run.run_id, "ada", ""),
+            "cancel": lambda: run_operations.cancel(run.run_id),
+            "retry": lambda: run_operations.retry(run.run_id),
+            "approve": lambda: run_operations.approve(run.run_id, "ada", ""),
+            "reject": lambda: run_operations.reject(run.run_id, "ada", ""),
         }
         self.world.survive(said[order])
 
@@ -283,7 +283,7 @@ class Life(RuleBasedStateMachine):
         hand = self._endpoints()
         self.by_hand = True
         wish: Callable[[], object] = (
-            (lambda: hand.rollback("sample", "production", (), None, Command("ada")))
+            (lambda: hand.rollback("sample", "production", (), None, OperatorCommand("ada")))
             if back
             else (lambda: hand.resume("sample", "production", ()))
         )
@@ -326,17 +326,19 @@ class Life(RuleBasedStateMachine):
             for _ in range(3):
                 self._list()
         for _ in range(90):
-            Sweep(world.intake._context, world.intake).go_on(  # noqa: SLF001 -- as the app has it
+            Search(world.intake._context, world.intake).run_until(  # noqa: SLF001 -- as the app has it
                 world.clock.now() + timedelta(minutes=3)
             )
             world.tick(300)
             for run in world.runs():  # nobody answers a person's question here but the app
                 if run.phase is Phase.AWAITING_APPROVAL:
-                    world.survive(lambda run=run: world.orders.approve(run.run_id, "ada", ""))
-            if not self._goes_on():
+                    world.survive(
+                        lambda run=run: world.run_operations.approve(run.run_id, "ada", "")
+                    )
+            if not self._may_continue():
                 break
 
-    def _goes_on(self) -> bool:
+    def _may_continue(self) -> bool:
         open_ = [run for run in self.world.runs() if not run.phase.ended]
         waits = any(name.startswith("inbox/") for name in self.world.documents.rows)
         return waits or any(run.phase is not Phase.PARKED for run in open_)
@@ -357,19 +359,19 @@ class Life(RuleBasedStateMachine):
                 yield f"{promise}: {blob.name} is in none"
         starts = Counter(world.starts)
         jobs = [job for run in runs for job in (run.job, *(e.job for e in run.ended_attempts))]
-        unknown = set(starts) - set(jobs) if not world.forgotten() else set()
+        unknown = set(starts) - set(jobs) if not world.deleted() else set()
         if any(number > 1 for number in starts.values()) or unknown:
             yield f"{_PROMISES[1]}: {dict(starts)} for jobs {jobs}"
         for run in runs:
             parked = run.phase is Phase.PARKED and run.reason and run.advice
             if not run.phase.ended and not parked:
-                yield f"{_PROMISES[2]}: {run.run_id} is {run.phase}: {run.reason or run.trouble}"
+                yield f"{_PROMISES[2]}: {run.run_id}, {run.phase}: {run.reason or run.step_failure}"
             asked = run.config.gate.approval == "required" and not run.origin.repeats
             approved = run.approval is not None and run.approval.answer == "approved"
             if run.phase is Phase.PROMOTED and asked and not approved:
                 yield f"{_PROMISES[6]}: {run.run_id} was not approved"
         yield from self._about_serving()
-        yield from self._left_behind()
+        yield from self._in_flight_lease()
         answers = read_all(world, world.pipeline.endpoints[0].name)
         said = "\n".join((world.said(), *answers))
         if any(secret in said for secret in (*world.environment.values(), "sig=")):
@@ -379,12 +381,12 @@ class Life(RuleBasedStateMachine):
 
     def _about_serving(self) -> Iterator[str]:
         world = self.world
-        if not any(name.startswith("heads/") for name in world.documents.rows):
+        if not any(name.startswith("endpoints/") for name in world.documents.rows):
             return
-        head = world.head()
-        (known,) = head.resources.values()
+        endpoint_state = world.endpoint_state()
+        (known,) = endpoint_state.resources.values()
         parked = any(run.phase is Phase.PARKED for run in world.runs())
-        if known.serving is None or parked or head.reservation is not None:
+        if known.serving is None or parked or endpoint_state.endpoint_lease is not None:
             return
         model = known.serving.model
         content = world.blobs.read(model.container, model.name, 10**6) if model else None
@@ -397,7 +399,7 @@ class Life(RuleBasedStateMachine):
         if not self.by_hand and promoted and serving not in newest_runs([*promoted, serving]):
             yield f"{_PROMISES[3]}: {serving.run_id} is older than what was promoted"
 
-    def _left_behind(self) -> Iterator[str]:
+    def _in_flight_lease(self) -> Iterator[str]:
         world = self.world
         open_ = {run.run_id for run in world.runs() if not run.phase.ended}
         for name in world.open_runs():
@@ -408,9 +410,11 @@ class Life(RuleBasedStateMachine):
                 yield f"{_PROMISES[4]}: {name}"
         records = {run.run_id: run for run in world.runs()}
         hand = self._pipelines()
-        for slot in (slot for name in sorted(world.names) for slot in hand.standing(name).slots):
-            for holder in slot.holders:
-                if holder in records and not lets_go(records[holder]):
+        for run_queue in (
+            run_queue for name in sorted(world.names) for run_queue in hand.status(name).run_queues
+        ):
+            for holder in run_queue.holders:
+                if holder in records and not releases_slot(records[holder]):
                     yield f"{_PROMISES[4]}: {holder} keeps its place"
 
     def _is_recorded(self) -> bool:
@@ -424,7 +428,7 @@ class Life(RuleBasedStateMachine):
     def _list(self) -> None:
         world = self.world
         until = world.clock.now() + timedelta(minutes=3)
-        FullListings(world.intake._context, world.intake).go_on(until)  # noqa: SLF001 -- as above
+        FullListings(world.intake._context, world.intake).run_until(until)  # noqa: SLF001 -- as above
 
     def _pipelines(self) -> Pipelines:
         return Pipelines(self.world.intake._context, self.world.intake)  # noqa: SLF001 -- as above

@@ -9,9 +9,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from proofs.heard import Heard
+from proofs.heard import CapturedLog
 from proofs.trial import Effort, Outcome, Violation, again
-from proofs.weather import LEDGER, OTHER, Pair, Trouble
+from proofs.weather import LEDGER, OTHER, Pair, StorageFault
 from shared.core.run.record import Phase
 from shared.errors import PermanentError, TransientError
 from shared.ports.ports import ETag
@@ -26,15 +26,15 @@ OTHERS: Final = "other runs go on beside a record that cannot be read"
 #: Every kind of document with a body or hints; `open` is a marker that holds neither for good.
 KINDS: Final = (
     "runs",
-    "heads",
-    "slots",
+    "endpoints",
+    "run_queues",
     "versions",
     "inbox",
     "schedules",
     "pipelines",
-    "sweep",
+    "search",
     "full_listing",
-    "watches",
+    "drift_checks",
     "poll",
     "index",
     "cleaning",
@@ -42,7 +42,7 @@ KINDS: Final = (
 )
 #: The body of an index entry is empty; a configuration is read once it changed in the file.
 _NEVER_READ: Final = ("index", "configurations")
-_HOURLY: Final = ("schedules", "watches", "heads")
+_HOURLY: Final = ("schedules", "drift_checks", "endpoints")
 
 
 class Damage(StrEnum):
@@ -79,38 +79,38 @@ def part(effort: Effort) -> list[Outcome]:
         says += [Violation(plan, one) for one in case.silence]
         others += [Violation(plan, one) for one in case.stopped]
         effort.progress()
-    tried = len(effort.trials)
+    tries = len(effort.trials)
     note = ", ".join(f"{number} {kind}" for kind, number in sorted(damaged.items()))
     return [
-        Outcome(RECOVERS, 2 * tried, tuple(recovers)),
-        Outcome(UNTOUCHED, tried, tuple(untouched), note),
-        Outcome(SAYS_SO, tried, tuple(says)),
-        Outcome(OTHERS, tried, tuple(others)),
+        Outcome(RECOVERS, 2 * tries, tuple(recovers)),
+        Outcome(UNTOUCHED, tries, tuple(untouched), note),
+        Outcome(SAYS_SO, tries, tuple(says)),
+        Outcome(OTHERS, tries, tuple(others)),
     ]
 
 
 def _troubled(chance: random.Random) -> Iterator[str]:
     world = Pair(chance=chance, mode=_mode(chance))
-    weather = world.weather
-    trouble = chance.choice(list(Trouble))
+    storage_faults = world.storage_faults
+    fault = chance.choice(list(StorageFault))
     names = chance.choice(((LEDGER,), (DATA,), (MODELS,), (LEDGER, DATA, MODELS)))
-    weather.containers = frozenset(names)
-    weather.share = chance.choice((0.3, 0.7, 1.0))
-    weather.refusal = chance.choice((TransientError, PermanentError))
-    minutes = 1 if trouble is Trouble.READ_ONLY else chance.choice((1, 5, 30))
-    told = f"{trouble} {', '.join(names)} for {minutes} min"
-    with Heard():
+    storage_faults.containers = frozenset(names)
+    storage_faults.share = chance.choice((0.3, 0.7, 1.0))
+    storage_faults.refusal = chance.choice((TransientError, PermanentError))
+    minutes = 1 if fault is StorageFault.READ_ONLY else chance.choice((1, 5, 30))
+    told = f"{fault} {', '.join(names)} for {minutes} min"
+    with CapturedLog():
         world.bear(world.intake.activate)
         world.land("mine-a.csv")
         world.land("other-a.csv")
         for _ in range(chance.randint(0, 12)):
             world.round()
-        weather.trouble = trouble
+        storage_faults.fault = fault
         until = world.clock.now() + timedelta(minutes=minutes)
         world.land("mine-b.csv")
         while world.clock.now() < until:
             world.round()
-        weather.trouble = None
+        storage_faults.fault = None
         if chance.random() < 0.5:  # noqa: PLR2004 -- a host that starts anew, or not
             world.restart()
         _settle(world)
@@ -129,7 +129,7 @@ def _settle(world: Pair, *, rounds: int = 60) -> None:
         world.round(30 if number < rounds // 3 else 300)
         for run in world.readable() if number % 10 == 9 else ():  # noqa: PLR2004 -- as above
             if run.phase is Phase.PARKED:
-                world.bear(lambda run=run: world.orders.retry(run.run_id))  # type: ignore[misc]
+                world.bear(lambda run=run: world.run_operations.retry(run.run_id))  # type: ignore[misc]
 
 
 def _ended(world: Pair) -> Iterator[str]:
@@ -166,7 +166,7 @@ class _Damaged:
     def play(self) -> None:
         """Damage, look, repair, and look again."""
         world = self._world
-        with Heard() as heard:
+        with CapturedLog() as heard:
             world.bear(world.intake.activate)
             world.land("mine-a.csv")
             world.land("other-a.csv")
@@ -208,7 +208,7 @@ class _Damaged:
         if name.split("/", maxsplit=1)[0] != self.kind:
             return False
         rows = self._world.documents.rows
-        if self.kind in ("sweep", "full_listing", "poll", "cleaning"):
+        if self.kind in ("search", "full_listing", "poll", "cleaning"):
             return True
         theirs = [run.run_id for run in self._world.of(OTHER)]
         if any(run_id in name for run_id in theirs) or f"/{OTHER}" in name:
@@ -229,7 +229,7 @@ class _Damaged:
         self._after = Row(body, ETag(f"by hand {name}"), self._world.clock.now(), hints)
         rows[name] = self._after
 
-    def _look(self, heard: Heard) -> None:
+    def _look(self, heard: CapturedLog) -> None:
         world = self._world
         if not self.name or self._after is None:
             self.recovery.append(f"there never was a record of kind {self.kind}")
@@ -241,7 +241,7 @@ class _Damaged:
             self.overwritten.append(f"{self.name} {what}")
         if self.kind not in _NEVER_READ and not taken:
             said = heard.text(logging.WARNING) + "\n".join(world.told)
-            said += "".join(f"{run.reason} {run.trouble}" for run in world.readable())
+            said += "".join(f"{run.reason} {run.step_failure}" for run in world.readable())
             if self.name not in said:
                 self.silence.append(f"nothing at WARNING or above names {self.name}")
         self.stopped += world.unsettled(OTHER)

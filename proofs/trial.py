@@ -57,4 +57,4 @@ def again(part: str, *options: object) -> str:
 
 
 #: A part: tries its promises with this effort, and returns one outcome for each of them.
-Part = Callable[[Effort], list[Outcome]]
+DueTimePart = Callable[[Effort], list[Outcome]]

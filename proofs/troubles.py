@@ -9,7 +9,7 @@ from typing import Any, Final
 from shared.config.settings import Problem
 from shared.core.config.configuration import Configuration
 from shared.core.run.record import Run
-from shared.errors import RecordHeld, RelearnError
+from shared.errors import RecordLeasedError, RelearnError
 from shared.ledger.records import VersionEntry
 from shared.maintenance.retention import Retention
 from shared.ports.ports import ETag
@@ -23,14 +23,14 @@ POISONED: Final = (
     "runs",
     "versions",
     "inbox",
-    "slots",
-    "seats",
+    "run_queues",
+    "shared_queues",
     "pauses",
-    "heads",
-    "watches",
+    "endpoints",
+    "drift_checks",
     "pipelines",
     "schedules",
-    "sweep",
+    "search",
     "full_listing",
     "existing",
     "poll",
@@ -77,11 +77,11 @@ class HeldDocuments(MemoryDocuments):
 
     def _refuse(self, name: str) -> None:
         if name in self.held:
-            raise RecordHeld(f"{name}: somebody holds a lease on it")
+            raise RecordLeasedError(f"{name}: somebody holds a lease on it")
 
 
 @dataclass
-class TroubledWorld(Observed):
+class FaultyWorld(Observed):
     """A world whose hosts, file and records may each be wrong."""
 
     poisoned: dict[str, tuple[Row, Row]] = field(default_factory=dict)  #: what was, and is, there
@@ -144,7 +144,7 @@ class TroubledWorld(Observed):
         sound = sorted(n for n in rows if n.startswith("runs/") and n not in self.poisoned)
         return [Run.model_validate_json(rows[name].body) for name in sound]
 
-    def forgotten(self) -> set[str]:
+    def deleted(self) -> set[str]:
         """Return the runs whose records were forgotten, and not by a mistake."""
         rows = self.documents.rows
         used = {name.partition("/")[2] for name in rows if name.startswith("tombstones/")}
@@ -152,7 +152,7 @@ class TroubledWorld(Observed):
 
     def trained(self) -> set[str | None]:
         """Return the bytes that runs took, those of forgotten runs too."""
-        rows, old = self.documents.rows, self.forgotten()
+        rows, old = self.documents.rows, self.deleted()
         names = [name for name in rows if name.startswith("versions/")]
         entries = [VersionEntry.model_validate_json(rows[name].body) for name in names]
         told = {entry.blob.content_md5 for entry in entries if entry.taken_by in old}

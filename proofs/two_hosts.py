@@ -68,7 +68,7 @@ class _Pair:
     stage: Stage
     hosts: tuple[HostProcess, HostProcess]
     effort: Effort
-    landed: list[Cause] = field(default_factory=list)
+    arrived: list[Cause] = field(default_factory=list)
     asked: list[tuple[str, set[str]]] = field(default_factory=list)  #: key, ids in the answers
     deliveries: int = 0
     kills: int = 0
@@ -91,7 +91,7 @@ class _Pair:
         part = _FEWEST_ROWS + (number * 0.137) % (1 - _FEWEST_ROWS)
         blob = self.stage.storage.get_blob_client(DATA, name)
         made = blob.upload_blob(self.stage.data(part))
-        self.landed.append((name, str(made["etag"]).strip('"')))
+        self.arrived.append((name, str(made["etag"]).strip('"')))
         times = [name] * chance.randint(1, _MOST_TIMES)
         late = chance.randint(0, len(times))
         self._late += times[:late]
@@ -146,17 +146,17 @@ def part(effort: Effort) -> list[Outcome]:
             eventually(partial(_ticks, host), "the first tick")
         pair.play()
         with suppress(AssertionError):  # what did not end is told below, run by run
-            eventually(lambda: not _unsettled(records, pair), "the end of all runs", _PATIENCE)
+            eventually(lambda: not _not_idle(records, pair), "the end of all runs", _PATIENCE)
         runs = [run for run, _ in records.runs()]
         worked = [host.log.count("succeeded") for host in pair.hosts]
         found = {
             ONE_RUN: [*_not_one_run(pair, runs), *_due_times_missing(runs)],
             ONE_START: records.started_twice(),
-            SERVES: [*_unsettled(records, pair), *_another_serves(records, runs)],
+            SERVES: [*_not_idle(records, pair), *_another_serves(records, runs)],
         }
     plan = again("two hosts", "--seed", effort.seed, "--size", effort.size)
     notes = (
-        f"{counted(len(pair.landed), 'blob')}, "
+        f"{counted(len(pair.arrived), 'blob')}, "
         f"{counted(pair.deliveries, 'delivery', 'deliveries')}, "
         f"{counted(len(pair.asked), 'request')} twice, "
         f"{counted(_number(runs, Origin.SCHEDULE), 'due time')}; "
@@ -179,14 +179,14 @@ def _number(runs: list[Run], origin: Origin) -> int:
     return sum(run.origin is origin for run in runs)
 
 
-def _unsettled(records: Records, pair: _Pair) -> list[str]:
+def _not_idle(records: Records, pair: _Pair) -> list[str]:
     """Return what is not where it is to stay: runs of due times come all the time."""
     runs = [run for run, _ in records.runs()]
     trained = {(blob.name, blob.etag) for run in runs for blob in run.manifest}
-    waiting = [f"{name} has no run" for name, etag in pair.landed if (name, etag) not in trained]
+    waiting = [f"{name} has no run" for name, etag in pair.arrived if (name, etag) not in trained]
     newest = max((run.opened_at for run in runs if run.pipeline == CLOCK), default=None)
     return waiting + [
-        f"{run.run_id} is {run.phase}: {run.reason or run.trouble}"
+        f"{run.run_id} is {run.phase}: {run.reason or run.step_failure}"
         for run in runs
         if run.phase not in _GOOD
         if run.pipeline != CLOCK or newest is None or newest - run.opened_at > _lately()
@@ -199,7 +199,7 @@ def _lately() -> timedelta:
 
 def _not_one_run(pair: _Pair, runs: list[Run]) -> Iterator[str]:
     owners = Counter((blob.name, blob.etag) for run in runs for blob in run.manifest)
-    for name, etag in pair.landed:
+    for name, etag in pair.arrived:
         if owners[name, etag] != 1:
             yield f"{name} is in {owners[name, etag]} manifests"
     for key, ids in pair.asked:

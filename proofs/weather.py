@@ -14,7 +14,7 @@ from shared.core.run.record import Origin, Phase, Run
 from shared.errors import PermanentError, RelearnError, TransientError
 from shared.intake.blob_events import Intake
 from shared.intake.full_listings import FullListings
-from shared.intake.search import Sweep
+from shared.intake.search import Search
 from shared.maintenance.poll import Poll
 from shared.maintenance.retention import Retention
 from shared.ports.ports import Access, Document, ETag, Listed, Page, SignedBlob
@@ -32,7 +32,7 @@ LEDGER: Final = "ledger"
 _SCHEDULE: Final = "0 0 * * * *"
 
 
-class Trouble(StrEnum):
+class StorageFault(StrEnum):
     """What is wrong with the storage for a while."""
 
     THROTTLED = "throttled"
@@ -42,29 +42,29 @@ class Trouble(StrEnum):
 
 
 @dataclass
-class Weather:
+class StorageFaults:
     """The trouble of the moment, for every container that it is about."""
 
     clock: FakeClock
     chance: random.Random
-    trouble: Trouble | None = None
+    fault: StorageFault | None = None
     share: float = 1.0  #: of calls
     refusal: type[RelearnError] = TransientError
     containers: frozenset[str] = frozenset()
 
     def call(self, container: str, *, write: bool) -> bool:
         """Suffer the trouble; False when there is nothing to be found."""
-        if container not in self.containers or self.trouble is None:
+        if container not in self.containers or self.fault is None:
             return True
-        if self.trouble is Trouble.MISSING:
+        if self.fault is StorageFault.MISSING:
             if write:
                 raise PermanentError(f"storage: write: ContainerNotFound (404): {container}")
             return False
         if self.chance.random() >= self.share:
             return True
-        if self.trouble is Trouble.SLOW:
+        if self.fault is StorageFault.SLOW:
             self.clock.move(timedelta(seconds=self.chance.choice((1, 5, 20))))
-        elif self.trouble is Trouble.THROTTLED:
+        elif self.fault is StorageFault.THROTTLED:
             raise TransientError("storage: ServerBusy (503): the account is busy")
         elif write:
             raise self.refusal("storage: the account takes no writes now")
@@ -72,74 +72,78 @@ class Weather:
 
 
 @dataclass
-class TroubledDocuments(MemoryDocuments):
+class FaultyDocuments(MemoryDocuments):
     """The ledger's documents in this weather."""
 
-    weather: Weather = field(default_factory=lambda: Weather(FakeClock(), random.Random(0)))  # noqa: S311 -- no secret
+    storage_faults: StorageFaults = field(
+        default_factory=lambda: StorageFaults(FakeClock(), random.Random(0))  # noqa: S311 -- no secret
+    )
 
     def read(self, name: str) -> Document | None:
         """Return the document, or None."""
-        return super().read(name) if self.weather.call(LEDGER, write=False) else None
+        return super().read(name) if self.storage_faults.call(LEDGER, write=False) else None
 
     def create(self, name: str, body: bytes, metadata: Mapping[str, str] | None = None) -> ETag:
         """Store a new document."""
-        self.weather.call(LEDGER, write=True)
+        self.storage_faults.call(LEDGER, write=True)
         return super().create(name, body, metadata)
 
     def replace(
         self, name: str, body: bytes, expected: ETag, metadata: Mapping[str, str] | None = None
     ) -> ETag:
         """Store over a version."""
-        self.weather.call(LEDGER, write=True)
+        self.storage_faults.call(LEDGER, write=True)
         return super().replace(name, body, expected, metadata)
 
     def delete(self, name: str, expected: ETag) -> None:
         """Delete a version."""
-        self.weather.call(LEDGER, write=True)
+        self.storage_faults.call(LEDGER, write=True)
         super().delete(name, expected)
 
     def listing(self, prefix: str) -> Iterator[Listed]:
         """Yield what there is."""
-        if self.weather.call(LEDGER, write=False):
+        if self.storage_faults.call(LEDGER, write=False):
             yield from super().listing(prefix)
 
 
 @dataclass
-class TroubledBlobs(FakeBlobs):
+class FaultyBlobs(FakeBlobs):
     """The blobs of the app in this weather; the service has its own way to them."""
 
-    weather: Weather = field(default_factory=lambda: Weather(FakeClock(), random.Random(0)))  # noqa: S311 -- no secret
+    storage_faults: StorageFaults = field(
+        default_factory=lambda: StorageFaults(FakeClock(), random.Random(0))  # noqa: S311 -- no secret
+    )
 
     def head(self, container: str, name: str) -> BlobVersion | None:
         """Return what the blob is now."""
-        found = self.weather.call(container, write=False)
+        found = self.storage_faults.call(container, write=False)
         return super().head(container, name) if found else None
 
     def listing(self, container: str, prefix: str) -> Iterator[BlobVersion]:
         """Yield blobs."""
-        if self.weather.call(container, write=False):
+        if self.storage_faults.call(container, write=False):
             yield from super().listing(container, prefix)
 
     def page(self, container: str, cursor: str | None, prefix: str = "") -> Page[BlobVersion]:
         """Return a page of blobs."""
-        if not self.weather.call(container, write=False):
+        if not self.storage_faults.call(container, write=False):
             raise TransientError(f"storage: list: ContainerNotFound (404): {container}")
         return super().page(container, cursor, prefix)
 
     def read(self, container: str, name: str, limit: int) -> bytes | None:
         """Return a small blob."""
-        found = self.weather.call(container, write=False)
+        found = self.storage_faults.call(container, write=False)
         return super().read(container, name, limit) if found else None
 
     def write(self, container: str, name: str, content: bytes) -> BlobVersion:
         """Store a small blob."""
-        self.weather.call(container, write=True)
+        self.storage_faults.call(container, write=True)
         return super().write(container, name, content)
 
     def sign(self, container: str, name: str, access: Access, valid: timedelta) -> SignedBlob:
         """Sign; with an identity this asks the storage for a key."""
-        if self.weather.trouble is not Trouble.MISSING:
-            self.weather.call(container, write=False)
+        if self.storage_faults.fault is not StorageFault.MISSING:
+            self.storage_faults.call(container, write=False)
         return super().sign(container, name, access, valid)
 
 
@@ -165,9 +169,9 @@ class Pair(Observed):
         self.rounds = 0
         self.problems: list[str] = []  #: what the app raised that it never should
         self.told: list[str] = []  #: what it raised on purpose
-        self.weather = Weather(self.clock, self.chance)
-        self.documents = TroubledDocuments(self.clock, Faults(), weather=self.weather)
-        blobs = TroubledBlobs(self.clock, facts=self.blobs.facts, weather=self.weather)
+        self.storage_faults = StorageFaults(self.clock, self.chance)
+        self.documents = FaultyDocuments(self.clock, Faults(), storage_faults=self.storage_faults)
+        blobs = FaultyBlobs(self.clock, facts=self.blobs.facts, storage_faults=self.storage_faults)
         blobs.store, self.blobs = self.blobs.store, blobs
         self.second = self.studio.add_endpoint(self.endpoint.web_service_id, "second")
         self.environment["SECOND_KEY"] = self.second.api_key
@@ -191,11 +195,11 @@ class Pair(Observed):
 
     def calmly(self, do: Callable[[], object]) -> None:
         """Do something as somebody whom the trouble does not concern."""
-        trouble, self.weather.trouble = self.weather.trouble, None
+        fault, self.storage_faults.fault = self.storage_faults.fault, None
         try:
             do()
         finally:
-            self.weather.trouble = trouble
+            self.storage_faults.fault = fault
 
     def land(self, name: str) -> None:
         """Have new data land, and its event delivered up to three times."""
@@ -214,8 +218,8 @@ class Pair(Observed):
         context = self.intake._context  # noqa: SLF001 -- as the app has it
         self.bear(self.poll.start_scheduled)
         until = self.poll.until()
-        self.bear(lambda: FullListings(context, self.intake).go_on(until))
-        self.bear(lambda: Sweep(context, self.intake).go_on(until))
+        self.bear(lambda: FullListings(context, self.intake).run_until(until))
+        self.bear(lambda: Search(context, self.intake).run_until(until))
         self.bear(lambda: Retention(context, self.intake.catalogue).clean(until))
 
     def bear(self, do: Callable[[], object]) -> bool:
@@ -260,16 +264,16 @@ class Pair(Observed):
     def unsettled(self, name: str) -> Iterator[str]:
         """Tell what of a pipeline is not as it is in the end."""
         short = "mine-" if name == "sample" else "other-"
-        landed = {blob.name for blob in self.blobs.listing(DATA, short)}
+        arrived = {blob.name for blob in self.blobs.listing(DATA, short)}
         runs = self.of(name)
         of_data = [run for run in runs if run.origin is Origin.DATA]
         taken = {blob.name for run in of_data for blob in run.manifest}
-        if missing := landed - taken:
+        if missing := arrived - taken:
             yield f"{sorted(missing)} opened no run"
         young = self.clock.now() - _YOUNG
         for run in runs:
             if not run.phase.ended and run.opened_at < young:  # a schedule opens one each hour
-                yield f"run {run.run_id} is {run.phase}: {run.reason or run.trouble}"
+                yield f"run {run.run_id} is {run.phase}: {run.reason or run.step_failure}"
         live = [run for run in runs if run.phase is Phase.PROMOTED]
         newest = max((run.data_time for run in live), default=None)
         models = [self.model_of(run) for run in newest_runs(live)]
@@ -277,5 +281,5 @@ class Pair(Observed):
         if self.serves(endpoint.endpoint_id) not in models:
             yield "another model serves than that of the newest promoted run"
         dates = [blob.modified for blob in self.blobs.listing(DATA, short)]
-        if newest is not None and newest != max(dates) and landed == taken:
+        if newest is not None and newest != max(dates) and arrived == taken:
             yield "the newest data was not promoted"

@@ -23,9 +23,9 @@ from shared.execution.context import Context, Limits
 from shared.execution.driver import Driver
 from shared.intake.blob_events import Intake
 from shared.intake.full_listings import FullListings
-from shared.intake.search import Sweep
+from shared.intake.search import Search
 from shared.ledger.ledger import Ledger
-from shared.maintenance.changed_file import ChangedFile, Source
+from shared.maintenance.changed_file import ChangedFile, ConfigurationReader
 from shared.maintenance.poll import Poll
 from shared.maintenance.retention import Retention
 from shared.maintenance.ticks import Ticks
@@ -34,15 +34,15 @@ from shared.operations.endpoints import Endpoints
 from shared.operations.history import History
 from shared.operations.open_runs import OpenRuns
 from shared.operations.pipelines import Pipelines
-from shared.operations.runs import Orders
+from shared.operations.runs import RunOperations
 from shared.ports.ports import Clock
 from shared.ports.storage_clock import StorageClock
 from shared.providers.azure_storage.blobs import AccountBlobs
 from shared.providers.azure_storage.documents import BlobDocuments
-from shared.providers.guarded_blobs import GuardedBlobs
+from shared.providers.guarded_blobs import RedactingBlobs
 from shared.providers.http.client import Http, RequestsHttp
-from shared.providers.studio.factory import StudioAdapters
-from shared.telemetry import NowAndThen, log, use
+from shared.providers.studio.factory import StudioProviders
+from shared.telemetry import ReportInterval, log, use
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -57,7 +57,7 @@ _LATER: Final = (
     "it will be found within 25 minutes of that; where its pipeline never was active before, start "
     "a run on it (POST /api/pipelines/{pipeline}/runs)"
 )
-_NAGGED: Final = NowAndThen(timedelta(minutes=15))
+_NAGGED: Final = ReportInterval(timedelta(minutes=15))
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -81,8 +81,8 @@ class App:
     endpoints: Endpoints
     retention: Retention
     full_listings: FullListings
-    sweep: Sweep
-    orders: Orders
+    sweep: Search
+    run_operations: RunOperations
     pipelines: Pipelines
     history: History
     open_runs: OpenRuns
@@ -106,7 +106,7 @@ class App:
             return
         now = self.context.clock.now()
         try:
-            self.sweep.go_on(now + (until - now) / 2)  # the open runs have their time too
+            self.sweep.run_until(now + (until - now) / 2)  # the open runs have their time too
         except RelearnError as exc:
             log.warning("what came before the file was changed is searched for later: %s", exc)
 
@@ -154,7 +154,7 @@ def app() -> App:
         built.require_no_problems()
         raise ConfigError("the settings cannot be used")
     if built.changed_file is not None:
-        built.changed_file.look_now_and_then()
+        built.changed_file.check_sometimes()
     built.intake.last_good.load()  # once for each process, and only where a pipeline has an error
     return built
 
@@ -209,7 +209,7 @@ def build(
     read = partial(
         load_pipelines, settings.pipelines_file, environment, development=settings.development
     )
-    watched, source = WatchedFiles(), Source(settings.pipelines_file, read)
+    watched, source = WatchedFiles(), ConfigurationReader(settings.pipelines_file, read)
     configuration = source.read_watched(watched)
     redactor = redactor_for(environment, configuration.pipelines.values(), settings.containers)
     use(redactor)
@@ -232,11 +232,11 @@ def build(
     models = _blobs(accounts["ModelsStorage"], storage_clock)
     context = Context(
         ledger=Ledger(documents),
-        data=GuardedBlobs(data, redactor),
-        models=GuardedBlobs(models, redactor),
+        data=RedactingBlobs(data, redactor),
+        models=RedactingBlobs(models, redactor),
         data_container=settings.data_container,
         models_container=settings.models_container,
-        adapters=StudioAdapters(
+        providers=StudioProviders(
             http,
             environment,
             data,
@@ -275,8 +275,8 @@ def assemble(settings: Settings, context: Context, intake: Intake, poll: Poll) -
         Endpoints(context, intake),
         Retention(context, intake.catalogue, lambda: not intake.last_good.file.problems),
         FullListings(context, intake),
-        Sweep(context, intake),
-        Orders(context, intake),
+        Search(context, intake),
+        RunOperations(context, intake),
         Pipelines(context, intake),
         History(context),
         OpenRuns(context),
@@ -292,8 +292,8 @@ def _limits(settings: Settings) -> Limits:
     tick = min(usual.tick, settings.function_timeout * 0.8)
     return Limits(
         lease=settings.lease,
-        look_every_min=settings.look_every_min,
-        look_every_max=settings.look_every_max,
+        check_interval_min=settings.check_interval_min,
+        check_interval_max=settings.check_interval_max,
         tick=tick,
         poll_every=after - tick_at if after and tick_at else usual.poll_every,
         longest_step=min(usual.longest_step, tick / 2),

@@ -2,15 +2,15 @@
 
 * RelearnError
   x TransientError       it did not happen; the same call may be repeated later
-    + RecordHeld         somebody holds a lease on this one record; the storage works
-    + EndpointBusy       another run is updating the endpoint; its turn comes first
-  x OutcomeUnknown       it may have happened; look before doing anything else
+    + RecordLeasedError         somebody holds a lease on this one record; the storage works
+    + EndpointBusyError       another run is updating the endpoint; its turn comes first
+  x OutcomeUnknownError       it may have happened; look before doing anything else
   x Conflict             somebody else moved the record; read it again and decide again
   x PermanentError       repeating cannot help; park the run and tell a person
     + ConfigError        settings or pipelines.yaml must be changed
-    + CorruptRecord      a stored record is not understood; it is never overwritten
-    + IdUsed             a run of this id existed, and its record was removed
-    + InvalidTransition  the code asked for a step that the machine forbids
+    + CorruptRecordError      a stored record is not understood; it is never overwritten
+    + RunIdUsedError             a run of this id existed, and its record was removed
+    + InvalidTransitionError  the code asked for a step that the machine forbids
 
 A training job that failed is a fact, not an error: it is not in this tree.
 """
@@ -52,11 +52,11 @@ class TransientError(RelearnError):
         self.patience = patience
 
 
-class RecordHeld(TransientError):  # noqa: N818 -- it names what was met
+class RecordLeasedError(TransientError):
     """Somebody else holds a lease on this one record or blob; the storage itself works."""
 
 
-class EndpointBusy(TransientError):  # noqa: N818 -- it names what was met
+class EndpointBusyError(TransientError):
     """Another run is updating the endpoint. The run that waits goes on once it is free.
 
     Args:
@@ -70,11 +70,11 @@ class EndpointBusy(TransientError):  # noqa: N818 -- it names what was met
         self.endpoint = endpoint
 
 
-class OutcomeUnknown(RelearnError):  # noqa: N818 -- it names a state of knowledge
+class OutcomeUnknownError(RelearnError):
     """The request may have taken effect; only looking can tell."""
 
 
-class Conflict(RelearnError):  # noqa: N818 -- it names what was met
+class ConflictError(RelearnError):
     """The stored version is not the one the caller decided from."""
 
 
@@ -86,17 +86,17 @@ class ConfigError(PermanentError):
     """Settings or the pipelines file are missing, wrong or contradictory."""
 
 
-class CorruptRecord(PermanentError):  # noqa: N818 -- it names what was found
+class CorruptRecordError(PermanentError):
     """A stored record cannot be understood by this version of the app."""
 
 
-class IdUsed(PermanentError):  # noqa: N818 -- it names what was found
+class RunIdUsedError(PermanentError):
     """A run of this id existed and its record was removed: an id is never used again."""
 
 
-class InvalidTransition(PermanentError):  # noqa: N818 -- it names what was asked for
+class InvalidTransitionError(PermanentError):
     """A fact arrived that the present phase does not accept."""
 
 
-class BadCursor(PermanentError):  # noqa: N818 -- it names what was met
+class BadCursorError(PermanentError):
     """A listing cannot be gone on with from here: begin it again."""

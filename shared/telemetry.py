@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from shared.core.redaction import Redactor, one_line
-from shared.core.run.gate_events import rejected_by_person
+from shared.core.run.gate_events import rejected_by_operator
 from shared.core.run.record import Phase, Run
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ log: Final = logging.getLogger("relearn")
 _REMEMBERED: Final = 10_000
 
 
-class Once:
+class FirstTimeOnly:
     """Remembers what was reported, so that each thing is reported the first time alone."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Once:
         return True
 
 
-class NowAndThen:
+class ReportInterval:
     """Remembers when something was said last, so that it is said again only after a while.
 
     Args:
@@ -62,7 +62,7 @@ class NowAndThen:
         return True
 
 
-class Event(StrEnum):
+class Alert(StrEnum):
     """Everything that is logged about a run or an endpoint for somebody to act on.
 
     At ERROR, but for a run that only waits for an answer: that is no fault, and a WARNING.
@@ -80,30 +80,30 @@ class Event(StrEnum):
 
 
 _OF_PHASE: Final = {
-    Phase.PARKED: Event.PARKED,
-    Phase.FAILED: Event.FAILED,
-    Phase.TIMED_OUT: Event.TIMED_OUT,
-    Phase.ROLLED_BACK: Event.ROLLED_BACK,
-    Phase.REJECTED: Event.REJECTED,
-    Phase.AWAITING_APPROVAL: Event.APPROVAL,
+    Phase.PARKED: Alert.PARKED,
+    Phase.FAILED: Alert.FAILED,
+    Phase.TIMED_OUT: Alert.TIMED_OUT,
+    Phase.ROLLED_BACK: Alert.ROLLED_BACK,
+    Phase.REJECTED: Alert.REJECTED,
+    Phase.AWAITING_APPROVAL: Alert.APPROVAL,
 }
-_WARNINGS: Final = frozenset({Event.APPROVAL})
+_WARNINGS: Final = frozenset({Alert.APPROVAL})
 _WORDS: Final = {Phase.PARKED: "is parked", Phase.AWAITING_APPROVAL: "waits for approval"}
 
 
-def report(event: Event, text: str, *, pipeline: str, run_id: str = "-", **more: str) -> None:
+def report(alert: Alert, text: str, *, pipeline: str, run_id: str = "-", **more: str) -> None:
     """Log `text`, with its event id, at the level of the event; `text` holds no secret.
 
     Args:
-        event: what happened.
+        alert: what happened.
         text: the same for people.
         pipeline: whose it is.
         run_id: the run, where there is one.
         more: what a rule may look for besides.
     """
-    known = {"event_id": str(event), "pipeline": pipeline, "run_id": run_id, **more}
-    level = logging.WARNING if event in _WARNINGS else logging.ERROR
-    log.log(level, "[%s %s] %s", event, event.name.lower(), text, extra=known)
+    known = {"event_id": str(alert), "pipeline": pipeline, "run_id": run_id, **more}
+    level = logging.WARNING if alert in _WARNINGS else logging.ERROR
+    log.log(level, "[%s %s] %s", alert, alert.name.lower(), text, extra=known)
 
 
 def report_run(run: Run, version: str, *, repeated: bool = False) -> bool:
@@ -117,10 +117,10 @@ def report_run(run: Run, version: str, *, repeated: bool = False) -> bool:
         version: of its record; the same run and version is the same alert.
         repeated: whether it may have been reported before.
     """
-    event = _OF_PHASE.get(run.phase)
-    if event is None:
+    alert = _OF_PHASE.get(run.phase)
+    if alert is None:
         return False
-    if rejected_by_person(run):  # who did that knows of it
+    if rejected_by_operator(run):  # who did that knows of it
         log.info("run %s of pipeline %s was %s", run.run_id, run.pipeline, run.reason)
         return True
     what = _WORDS.get(run.phase, str(run.phase))
@@ -131,18 +131,18 @@ def report_run(run: Run, version: str, *, repeated: bool = False) -> bool:
         said = ""  # the advice says it
     stands = said if said.startswith(what) else f"{what}: {said}" if said else what
     text = f"run {run.run_id} of pipeline {run.pipeline} {stands}{to_do}{again}"
-    told = {"version": version, "repeated": str(repeated).lower()}
-    report(event, text, pipeline=run.pipeline, run_id=run.run_id, **told)
+    extra = {"version": version, "repeated": str(repeated).lower()}
+    report(alert, text, pipeline=run.pipeline, run_id=run.run_id, **extra)
     return True
 
 
-class _Gate:
+class _ProcessRedactor:
     """The redactor of this process: before the app is built it knows shapes alone."""
 
     redactor = Redactor()
 
 
-_GATE: Final = _Gate()
+_GATE: Final = _ProcessRedactor()
 
 
 def use(redactor: Redactor) -> None:
@@ -155,7 +155,7 @@ def cleaned(value: T) -> T:
     return _GATE.redactor.clean(value)
 
 
-class Unexpected(Exception):  # noqa: N818 -- it names what was met
+class RedactedError(Exception):
     """Stands for an error of another kind, the text of which held a secret."""
 
 
@@ -180,10 +180,10 @@ def clean_failures() -> Iterator[None]:
         text = str(exc)
         if cleaned(text) == text:
             raise exc from None  # what it was made from may hold the same
-        raise Unexpected(f"{type(exc).__name__}: {cleaned(text)}") from None
+        raise RedactedError(f"{type(exc).__name__}: {cleaned(text)}") from None
 
 
-class LastLine(logging.Filter):
+class RedactingFilter(logging.Filter):
     """Cleans each record, and keeps what others named, such as blobs, from making own lines."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -202,9 +202,9 @@ class LastLine(logging.Filter):
             return
         # A handler may format the error by itself: it is given one that holds no secret.
         record.exc_text = clean
-        stands_for = Unexpected(f"{type(error).__name__}: {cleaned(str(error))}")
-        information: Any = (Unexpected, stands_for, None)
+        stands_for = RedactedError(f"{type(error).__name__}: {cleaned(str(error))}")
+        information: Any = (RedactedError, stands_for, None)
         record.exc_info = information
 
 
-log.addFilter(LastLine())
+log.addFilter(RedactingFilter())

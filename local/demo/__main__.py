@@ -29,9 +29,9 @@ cancer table that ships with scikit-learn in two parts, and shows each run go it
 Exit codes: 0 the endpoint really answers with the new models, each data version started exactly
 one job, and no secret stands in a record or a log; 1 otherwise, with the reason."""
 _PATIENCE: Final = 45.0
-_LOOK_EVERY: Final = 0.3
+_CHECK_INTERVAL: Final = 0.3
 _REPEATS: Final = 3
-_WAY: Final = ("received", "created", "training", "trained", "promoting", "verifying")
+_PATH_TAKEN: Final = ("received", "created", "training", "trained", "promoting", "verifying")
 
 
 class DemoFailedError(RuntimeError):
@@ -118,7 +118,7 @@ def _watch(console: Console, stage: Stage, known: set[str]) -> dict[str, Any]:
                 return run
             if run.get("phase") == Phase.PARKED:
                 raise DemoFailedError(f"run {run['run_id']} is parked: {run['reason']}")
-            time.sleep(_LOOK_EVERY)  # between two looks, as a person would
+            time.sleep(_CHECK_INTERVAL)  # between two looks, as a person would
     raise DemoFailedError(
         f"no run came to its end within {_PATIENCE:.0f} s (last seen: {run.get('phase')}).\n"
         f"The app said:\n{stage.host.log[-3000:]}"
@@ -130,7 +130,7 @@ def _progress(run: dict[str, Any]) -> Table | Spinner:
         return Spinner("dots", " waiting for the blob trigger …")
     seen = {entry["phase"]: entry["at"] for entry in run["history"]}
     grid = Table.grid(padding=(0, 1))
-    steps = [*_WAY, run["phase"]] if run["phase"] in ENDS else list(_WAY)
+    steps = [*_PATH_TAKEN, run["phase"]] if run["phase"] in ENDS else list(_PATH_TAKEN)
     shown = []
     for step in steps:
         if step == run["phase"]:
@@ -151,7 +151,7 @@ def _repeat(console: Console, stage: Stage, blob: str) -> None:
     while stage.deliveries() < wanted:
         if time.monotonic() > deadline:
             raise DemoFailedError("the repeated events did not arrive at the app")
-        time.sleep(_LOOK_EVERY)
+        time.sleep(_CHECK_INTERVAL)
 
 
 def _check(stage: Stage, acts: Sequence[Act]) -> None:
@@ -182,7 +182,7 @@ def _table(acts: Sequence[Act]) -> Table:
     table.add_row("model", *(_unversioned(run["model"]["name"]) for run in runs))
     table.add_section()
     times = [dict(_times(run)) for run in runs]
-    for phase in _WAY:
+    for phase in _PATH_TAKEN:
         table.add_row(f"{phase}, s", *(f"{seconds.get(phase, 0):.1f}" for seconds in times))
     table.add_section()
     for row, _ in enumerate(acts[0].before):

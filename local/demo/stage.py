@@ -241,7 +241,7 @@ class Stage:
             "BLOB_SOURCE": "LogsAndContainerScan",
             "PIPELINES_FILE": str(self.folder / "pipelines.yaml"),
             "POLL_SCHEDULE": "*/1 * * * * *",
-            "LOOK_EVERY_MIN": "1s",
+            "CHECK_INTERVAL_MIN": "1s",
             "TRAINING_KEY": self.training["api_key"],
             "ENDPOINT_KEY": self.endpoint["api_key"],
             "WORKSPACE_TOKEN": self.endpoint["workspace_token"],

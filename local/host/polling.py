@@ -84,7 +84,9 @@ class BlobPoller:
         finally:
             self._under_way.discard(version)
 
-    def _note(self, trouble: str) -> None:
-        if trouble and trouble != self._trouble:
-            _log.warning("%s: %s: %s", self._trigger.function, self._trigger.container, trouble)
-        self._trouble = trouble
+    def _note(self, step_failure: str) -> None:
+        if step_failure and step_failure != self._trouble:
+            _log.warning(
+                "%s: %s: %s", self._trigger.function, self._trigger.container, step_failure
+            )
+        self._trouble = step_failure

@@ -4,19 +4,19 @@ from local.studio.jobs import Job, JobState
 from local.studio.refusals import Refusal
 from local.studio.services import OutputKind, Parameter, ParameterKind, Published
 from local.studio.state import Studio
-from local.studio.storage import BlobAccess, BlobRefused, HttpBlobs, MemoryBlobs
+from local.studio.storage import BlobAccess, BlobRefusedError, HttpBlobs, MemoryBlobs
 from local.studio.training import (
     InstantTrainer,
     LogisticTrainer,
     Trained,
     Trainer,
-    TrainingFailed,
+    TrainingFailedError,
 )
 from local.studio.wire import WireAnswer, WireRequest
 
 __all__ = [
     "BlobAccess",
-    "BlobRefused",
+    "BlobRefusedError",
     "HttpBlobs",
     "InstantTrainer",
     "Job",
@@ -31,7 +31,7 @@ __all__ = [
     "Studio",
     "Trained",
     "Trainer",
-    "TrainingFailed",
+    "TrainingFailedError",
     "WireAnswer",
     "WireRequest",
 ]

@@ -20,7 +20,7 @@ from local.studio.faults import FaultRule, FaultScript
 from local.studio.sample import publish_sample, sample_data
 from local.studio.server import StudioServer
 from local.studio.state import OWN_CONTAINER, Studio
-from local.studio.storage import BlobRefused, HttpBlobs
+from local.studio.storage import BlobRefusedError, HttpBlobs
 from local.studio.training import LogisticTrainer
 
 _DESCRIPTION = """\
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with server:
             _introduce(options, server, studio)
             stop.wait()
-    except (OSError, ValueError, AzureError, BlobRefused) as error:
+    except (OSError, ValueError, AzureError, BlobRefusedError) as error:
         print(f"studio: {_reason(error)}", file=sys.stderr)
         return 2
     finally:

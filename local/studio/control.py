@@ -21,8 +21,8 @@ from local.studio.services import (
     TrainingService,
 )
 from local.studio.state import Studio
-from local.studio.storage import BlobRefused
-from local.studio.training import Trainer, TrainingFailed
+from local.studio.storage import BlobRefusedError
+from local.studio.training import Trainer, TrainingFailedError
 from local.studio.wire import WireAnswer, WireRequest, json_answer, refusal_answer
 
 PREFIX = "/_studio/"
@@ -135,7 +135,7 @@ class ControlPlane:
             return json_answer({"error": "the body is not valid", "details": found}, 400)
         except Refusal as refused:
             return refusal_answer(refused)
-        except (TrainingFailed, BlobRefused) as error:
+        except (TrainingFailedError, BlobRefusedError) as error:
             return json_answer({"error": str(error)}, 400)
 
     def _publish(self, body: bytes) -> WireAnswer:

@@ -12,8 +12,8 @@ from local.studio.orders import Order
 from local.studio.references import BlobReference
 from local.studio.refusals import refusal
 from local.studio.services import OutputKind, TrainingService
-from local.studio.storage import BlobAccess, BlobRefused
-from local.studio.training import Trained, Trainer, TrainingFailed
+from local.studio.storage import BlobAccess, BlobRefusedError
+from local.studio.training import Trained, Trainer, TrainingFailedError
 
 
 class JobState(StrEnum):
@@ -104,7 +104,7 @@ class JobBoard:
         for reference in order.inputs.values():
             try:
                 self._storage.read(reference.url("r", now))
-            except BlobRefused as error:
+            except BlobRefusedError as error:
                 raise refusal("BlobNotFound", reference.place, error.message) from None
         with self._lock:
             job = Job(self._new_id(), service, endpoint_id, now, order)
@@ -181,7 +181,7 @@ class JobBoard:
             trained = self._train(job)
             if job.state is JobState.RUNNING:  # nothing is written for a job cancelled meanwhile
                 self._write(job, trained)
-        except TrainingFailed as error:
+        except TrainingFailedError as error:
             self._end(job, f"{error.code}: {error.message}", "LibraryExecutionError", 400)
         except Exception as error:  # noqa: BLE001 - a trainer's bug ends the job, not the service
             text = f"ModuleExecutionFailed: {type(error).__name__}"
@@ -194,7 +194,7 @@ class JobBoard:
         for name, reference in job.order.inputs.items():
             try:
                 inputs[name] = self._storage.read(reference.url("r", self._clock()))
-            except BlobRefused as error:
+            except BlobRefusedError as error:
                 raise _unreachable(reference, error) from error
         return self._trainer.train(inputs, job.order.parameters, label=job.service.label)
 
@@ -204,7 +204,7 @@ class JobBoard:
             url = reference.url("cw", self._clock())
             try:
                 self._storage.write(url, contents[job.service.outputs[name]])
-            except BlobRefused as error:
+            except BlobRefusedError as error:
                 raise _unreachable(reference, error) from error
 
     def _end(self, job: Job, what: str = "", code: str = "", status: int = 0) -> None:
@@ -228,7 +228,7 @@ class JobBoard:
         return job
 
 
-def _unreachable(reference: BlobReference, error: BlobRefused) -> TrainingFailed:
+def _unreachable(reference: BlobReference, error: BlobRefusedError) -> TrainingFailedError:
     reason = f"Azure error message: {error.message}."
     text = f"Unable to access the provided Azure blob - {reference.place}. {reason}"
-    return TrainingFailed(text, "BlobNotFound")
+    return TrainingFailedError(text, "BlobNotFound")

@@ -8,7 +8,7 @@ from local.studio.catalogue import Catalogue, Service, change_settings
 from local.studio.references import BlobReference, output_role, read_reference
 from local.studio.refusals import refusal
 from local.studio.services import DEFAULT, Endpoint, ModelSlot, ModelVersion, ScoringService
-from local.studio.storage import BlobAccess, BlobRefused
+from local.studio.storage import BlobAccess, BlobRefusedError
 from local.studio.wire import DONE, Call, WireAnswer, json_answer, members
 
 _SETTINGS = frozenset(
@@ -149,7 +149,7 @@ class Management:
         location = read_reference(resource.get("Location"), output_role(expected))
         try:
             content = self._storage.read(location.url("r", self._clock()))
-        except BlobRefused as error:
+        except BlobRefusedError as error:
             raise refusal("BlobNotFound", location.place, error.message) from None
         return ModelVersion(content, location)
 

@@ -9,7 +9,7 @@ from typing import Any
 FORMAT = "studio-model/1"
 
 
-class BadModel(Exception):  # noqa: N818 - named for what was found
+class BadModelError(Exception):
     """The bytes are no model of this format."""
 
 
@@ -47,11 +47,11 @@ class Model:
 
     @classmethod
     def loads(cls, content: bytes) -> "Model":
-        """Read what `dumps` wrote; raises `BadModel` for anything else."""
+        """Read what `dumps` wrote; raises `BadModelError` for anything else."""
         try:
             found = json.loads(content)
             if found["format"] != FORMAT:
-                raise BadModel("the model has another format")
+                raise BadModelError("the model has another format")
             model = cls(
                 features=_texts(found["features"]),
                 means=_numbers(found["means"]),
@@ -61,11 +61,11 @@ class Model:
                 classes=_pair(found["classes"]),
             )
         except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
-            raise BadModel("the model cannot be read") from error
+            raise BadModelError("the model cannot be read") from error
         if len({len(model.features), len(model.means), len(model.scales)}) > 1 or (
             len(model.features) != len(model.coefficients) or not all(model.scales)
         ):
-            raise BadModel("the parts of the model do not fit together")
+            raise BadModelError("the parts of the model do not fit together")
         return model
 
     def missing(self, columns: Sequence[str]) -> tuple[str, ...]:
@@ -91,14 +91,14 @@ def _logistic(margin: float) -> float:
 
 def _texts(values: Any) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise BadModel("a list of texts was expected")
+        raise BadModelError("a list of texts was expected")
     return tuple(values)
 
 
 def _numbers(values: Any) -> tuple[float, ...]:
     numbers = tuple(float(value) for value in values)
     if not all(math.isfinite(number) for number in numbers):
-        raise BadModel("a number is not finite")
+        raise BadModelError("a number is not finite")
     return numbers
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from local.studio.model import BadModel, Model
+from local.studio.model import BadModelError, Model
 from local.studio.refusals import refusal
 from local.studio.services import ModelVersion
 from local.studio.wire import Call, members
@@ -36,7 +36,7 @@ def execute(call: Call, version: ModelVersion, resource: str) -> dict[str, Any]:
     rows = _read(call, swagger=swagger)
     try:
         model = version.model
-    except BadModel:
+    except BadModelError:
         raise refusal("ResourceLoadFailed", resource) from None
     if missing := model.missing(rows.columns):
         names = ", ".join(f"'{name}'" for name in missing)

@@ -63,7 +63,7 @@ class ModelVersion:
 
     @cached_property
     def model(self) -> Model:
-        """The content read as a model; raises `BadModel`."""
+        """The content read as a model; raises `BadModelError`."""
         return Model.loads(self.content)
 
 

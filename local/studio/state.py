@@ -163,7 +163,7 @@ class Studio:
         """Publish a scoring service whose one updatable resource holds `model`.
 
         Raises:
-            BlobRefused: The own storage did not take the model.
+            BlobRefusedError: The own storage did not take the model.
         """
         with self._lock:
             location = self._own_output(OutputKind.MODEL)

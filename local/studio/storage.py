@@ -16,7 +16,7 @@ _CONNECT_SECONDS = 5.0
 _READ_SECONDS = 60.0
 
 
-class BlobRefused(Exception):  # noqa: N818 - named for what the storage did
+class BlobRefusedError(Exception):
     """The storage did not do it: its HTTP status (0 = no answer) and a text without secrets."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -29,11 +29,11 @@ class BlobAccess(Protocol):
     """Read and write one blob by a URL that carries its own authorisation."""
 
     def read(self, url: str) -> bytes:
-        """Give the blob's bytes; raises `BlobRefused`."""
+        """Give the blob's bytes; raises `BlobRefusedError`."""
         ...
 
     def write(self, url: str, content: bytes) -> None:
-        """Create or overwrite the blob; raises `BlobRefused`."""
+        """Create or overwrite the blob; raises `BlobRefusedError`."""
         ...
 
 
@@ -58,11 +58,11 @@ class HttpBlobs:
             self._connections.mount(scheme, again)
 
     def read(self, url: str) -> bytes:
-        """Get the blob; raises `BlobRefused`."""
+        """Get the blob; raises `BlobRefusedError`."""
         return self._send("GET", url).content
 
     def write(self, url: str, content: bytes) -> None:
-        """Put the content as a block blob, over an older one if need be; raises `BlobRefused`."""
+        """Put the content as a block blob, over an older one; raises `BlobRefusedError`."""
         self._send("PUT", url, content, {"x-ms-blob-type": "BlockBlob"})
 
     def close(self) -> None:
@@ -87,10 +87,10 @@ class HttpBlobs:
             )
         except (requests.RequestException, ValueError) as error:
             # The error's own text would repeat the URL, and with it the SAS.
-            raise BlobRefused(0, type(error).__name__) from None
+            raise BlobRefusedError(0, type(error).__name__) from None
         if not 200 <= answer.status_code < 300:  # noqa: PLR2004 - the 2xx range of HTTP
             code = answer.headers.get("x-ms-error-code", answer.reason or "refused")
-            raise BlobRefused(answer.status_code, code)
+            raise BlobRefusedError(answer.status_code, code)
         return answer
 
 
@@ -107,15 +107,15 @@ class MemoryBlobs:
         self._lock = threading.Lock()
 
     def read(self, url: str) -> bytes:
-        """Give the blob's bytes; raises `BlobRefused` for a bad SAS or a blob not there."""
+        """Give the blob's bytes; raises `BlobRefusedError` for a bad SAS or a blob not there."""
         key = self._admit(url, "r")
         try:
             return self.contents[key]
         except KeyError:
-            raise BlobRefused(404, "BlobNotFound") from None
+            raise BlobRefusedError(404, "BlobNotFound") from None
 
     def write(self, url: str, content: bytes) -> None:
-        """Keep the bytes; raises `BlobRefused` for a bad SAS or one that may only create."""
+        """Keep the bytes; raises `BlobRefusedError` for a bad SAS or one that may only create."""
         with self._lock:
             key = self._admit(url, "w" if blob_key(url) in self.contents else "cw")
             self.contents[key] = content
@@ -124,7 +124,7 @@ class MemoryBlobs:
         parts = urlsplit(url)
         if parts.query:
             if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
-                raise BlobRefused(400, "AccountRequiresHttps")
+                raise BlobRefusedError(400, "AccountRequiresHttps")
             self._check_sas(dict(parse_qsl(parts.query)), any_of)
         return blob_key(url)
 
@@ -137,9 +137,9 @@ class MemoryBlobs:
         except (KeyError, ValueError, TypeError):
             valid = False
         if not valid:
-            raise BlobRefused(403, "AuthenticationFailed")
+            raise BlobRefusedError(403, "AuthenticationFailed")
         if not set(any_of) & set(sas.get("sp", "")):
-            raise BlobRefused(403, "AuthorizationPermissionMismatch")
+            raise BlobRefusedError(403, "AuthorizationPermissionMismatch")
 
 
 def blob_key(url: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from local.studio.model import BadModel
+from local.studio.model import BadModelError
 from local.studio.services import Endpoint, ScoringService
 
 
@@ -12,7 +12,7 @@ def swagger(endpoint: Endpoint, base_url: str, workspace_id: str) -> dict[str, A
     if isinstance(endpoint.service, ScoringService):
         try:
             columns = endpoint.service.published.model.features
-        except BadModel:
+        except BadModelError:
             columns = ()
     example = {"Inputs": {"input1": [dict.fromkeys(columns, "1")]}, "GlobalParameters": {}}
     return {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
-class BadTable(Exception):  # noqa: N818 - named for what was found
+class BadTableError(Exception):
     """The data cannot be trained on; the text says why."""
 
 
@@ -29,19 +29,19 @@ def read_training_table(contents: Sequence[bytes], label: str | None) -> Trainin
         label: the column with the classes; the last one when `None`.
 
     Raises:
-        BadTable: There is nothing to train on: no rows, no header, a ragged row, a feature that
-            is no finite number, or other than two classes.
+        BadTableError: There is nothing to train on: no rows, no header, a ragged row, a feature
+            that is no finite number, or other than two classes.
     """
     header: list[str] = []
     records: list[list[str]] = []
     for content in contents:
         first, rest = _parse(content)
         if header and first != header:
-            raise BadTable("the inputs have different columns")
+            raise BadTableError("the inputs have different columns")
         header = first
         records.extend(rest)
     if not records:
-        raise BadTable("the training data has no rows")
+        raise BadTableError("the training data has no rows")
     at = _label_position(header, label)
     labels = tuple(record[at].strip() for record in records)
     features = tuple(name for position, name in enumerate(header) if position != at)
@@ -53,27 +53,27 @@ def _parse(content: bytes) -> tuple[list[str], list[list[str]]]:
     try:
         lines = [row for row in csv.reader(io.StringIO(content.decode("utf-8-sig"))) if row]
     except (UnicodeDecodeError, csv.Error):
-        raise BadTable("the training data is not a CSV file in UTF-8") from None
+        raise BadTableError("the training data is not a CSV file in UTF-8") from None
     if not lines:
-        raise BadTable("the training data is empty")
+        raise BadTableError("the training data is empty")
     header = [name.strip() for name in lines[0]]
     if all(_number(name) is not None for name in header):
-        raise BadTable("the training data has no header line")
+        raise BadTableError("the training data has no header line")
     if len(set(header)) != len(header) or not all(header):
-        raise BadTable("the header has an empty or a repeated column name")
+        raise BadTableError("the header has an empty or a repeated column name")
     ragged = next((at for at, row in enumerate(lines[1:], 1) if len(row) != len(header)), None)
     if ragged is not None:
-        raise BadTable(f"row {ragged} has another number of columns than the header")
+        raise BadTableError(f"row {ragged} has another number of columns than the header")
     return header, lines[1:]
 
 
 def _label_position(header: list[str], label: str | None) -> int:
     if len(header) <= 1:
-        raise BadTable("the training data needs a feature and a label column")
+        raise BadTableError("the training data needs a feature and a label column")
     if label is None:
         return len(header) - 1
     if label not in header:
-        raise BadTable(f"the label column '{label}' is missing")
+        raise BadTableError(f"the label column '{label}' is missing")
     return header.index(label)
 
 
@@ -84,7 +84,7 @@ def _numbers(record: list[str], header: list[str], label_at: int) -> tuple[float
             continue
         number = _number(text)
         if number is None:
-            raise BadTable(f"column '{header[position]}' has a value that is not a number")
+            raise BadTableError(f"column '{header[position]}' has a value that is not a number")
         numbers.append(number)
     return tuple(numbers)
 
@@ -102,5 +102,5 @@ def _two_classes(labels: Sequence[str]) -> tuple[str, str]:
     numeric = all(_number(name) is not None for name in found)
     classes = sorted(found, key=float) if numeric else sorted(found)
     if len(classes) != 2:  # noqa: PLR2004 - binary classification
-        raise BadTable(f"the label must have exactly two classes, found {len(classes)}")
+        raise BadTableError(f"the label must have exactly two classes, found {len(classes)}")
     return classes[0], classes[1]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from local.studio.model import Model
-from local.studio.tables import BadTable, TrainingTable, read_training_table
+from local.studio.tables import BadTableError, TrainingTable, read_training_table
 
 REGULARIZATION = "Regularization"
 """The parameter that `LogisticTrainer` reads: scikit-learn's C, a number above zero."""
@@ -27,7 +27,7 @@ EVALUATION_COLUMNS = (
 _HELD_OUT_EVERY = 4
 
 
-class TrainingFailed(Exception):  # noqa: N818 - a job's failure is a fact of the model, not ours
+class TrainingFailedError(Exception):
     """The data could not be trained on: the module's own code and a text for people."""
 
     def __init__(self, message: str, code: str = "FailedToTrainModel") -> None:
@@ -58,7 +58,7 @@ class Trainer(Protocol):
             label: the column with the classes; the last one when `None`.
 
         Raises:
-            TrainingFailed: The data or a parameter cannot be used.
+            TrainingFailedError: The data or a parameter cannot be used.
         """
         ...
 
@@ -72,13 +72,13 @@ class LogisticTrainer:
         """Fit on three quarters of each class and evaluate on the rest.
 
         Raises:
-            TrainingFailed: The data or the `Regularization` cannot be used.
+            TrainingFailedError: The data or the `Regularization` cannot be used.
         """
         strength = _strength(parameters)
         try:
             table = read_training_table(tuple(inputs.values()), label)
-        except BadTable as error:
-            raise TrainingFailed(str(error)) from error
+        except BadTableError as error:
+            raise TrainingFailedError(str(error)) from error
         fitted, held_out = _split(table)
         model = _fit(table, fitted, strength)
         return Trained(model.dumps(), _evaluation(_metrics(model, table, fitted, held_out)))
@@ -100,11 +100,11 @@ class InstantTrainer:
         """Give a model whose scores depend on the bytes and the parameters; fails for no bytes.
 
         Raises:
-            TrainingFailed: There is not one byte to train on.
+            TrainingFailedError: There is not one byte to train on.
         """
         content = b"".join(inputs.values())
         if not content:
-            raise TrainingFailed("the training data is empty")
+            raise TrainingFailedError("the training data is empty")
         digest = hashlib.sha256(repr(sorted(parameters.items())).encode() + content).digest()
         names = [
             name.strip() for name in content.partition(b"\n")[0].decode(errors="replace").split(",")
@@ -126,7 +126,7 @@ def _strength(parameters: Mapping[str, str]) -> float:
     except ValueError:
         strength = math.nan
     if not (math.isfinite(strength) and strength > 0):
-        raise TrainingFailed(f"{REGULARIZATION} must be a number above zero")
+        raise TrainingFailedError(f"{REGULARIZATION} must be a number above zero")
     return strength
 
 
@@ -156,7 +156,7 @@ def _fit(table: TrainingTable, rows: Sequence[int], strength: float) -> Model:
         spread = values.std(axis=0)
     scales = np.where(spread > 0, spread, 1.0)
     if not (np.isfinite(means).all() and np.isfinite(scales).all()):
-        raise TrainingFailed("a column's numbers are too large")
+        raise TrainingFailedError("a column's numbers are too large")
     fit = LogisticRegression(C=strength, max_iter=10_000).fit((values - means) / scales, truth)
     return Model(
         table.features,

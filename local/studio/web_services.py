@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from local.studio.references import BlobReference, StorageAccount
 from local.studio.services import ModelSlot, ModelVersion
-from local.studio.storage import BlobAccess, BlobRefused
+from local.studio.storage import BlobAccess, BlobRefusedError
 from local.studio.wire import Call, WireAnswer, json_answer
 
 _VERSIONS = ("2016-05-01-preview", "2017-01-01")
@@ -177,7 +177,7 @@ class ResourceManager:
         if error is None:
             try:
                 content = self._storage.read(self._readable(uri))
-            except (BlobRefused, ValueError) as refused:
+            except (BlobRefusedError, ValueError) as refused:
                 text = f"Unable to access the provided Azure blob - {uri}: {refused}"
                 error = _failure("BlobNotFound", text)
         service.ready_at, service.failed = operation.ends, error is not None

@@ -89,14 +89,14 @@ def _check_http(worker: Worker, stage: Stage, report: Report) -> None:
 
     shown = worker.http("get_run", "GET", f"runs/{run_id}", run_id=run_id)
     report.equal("get_run: 200", (200, run_id, "received"), _told(shown, "run_id", "phase"))
-    trouble = sorted(shown.body.get("trouble", {}))
+    trouble = sorted(shown.body.get("step_failure", {}))
     report.equal(
         "get_run: why, and when it is tried again",
         [
             "cause_count",
             "cause_since",
             "count",
-            "next_look",
+            "next_check",
             "patience",
             "reason",
             "since",

@@ -19,7 +19,7 @@ from local.worker_check import messages
 _log: Final = logging.getLogger("worker_check")
 
 
-class Refused(RuntimeError):  # noqa: N818 -- it names what was met
+class WorkerRefusedError(RuntimeError):
     """The runtime answered a request of the host with a failure."""
 
 
@@ -74,7 +74,7 @@ class Runtime:
                 trace_context=SimpleNamespace(trace_parent="", trace_state="", attributes={}),
                 retry_context=SimpleNamespace(retry_count=0, max_retry_count=0, exception=None),
             )
-        except Refused as failed:
+        except WorkerRefusedError as failed:
             return {"error": str(failed)}
         return {"answer": _http_answer(answer.return_value)}
 
@@ -86,7 +86,7 @@ class Runtime:
         if answer.result.status != messages.StatusResult.Success:
             failure = answer.result.exception
             _log.error("%s: %s\n%s", request, failure.message, failure.stack_trace)
-            raise Refused(failure.message)
+            raise WorkerRefusedError(failure.message)
         return answer
 
 
@@ -119,7 +119,7 @@ async def _serve(runtime: Runtime, asked: IO[str], answers: IO[str]) -> None:
 
     try:
         say(await runtime.index())
-    except Refused as failed:
+    except WorkerRefusedError as failed:
         say({"refused": str(failed)})
         return
     for line in asked:

@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from proofs.heard import Heard
-from proofs.hostile.book import NO_SECRETS, ODD_ANSWERS, SECRETS, Book, leaks, purposely, scan
+from proofs.heard import CapturedLog
+from proofs.hostile.book import NO_SECRETS, ODD_ANSWERS, SECRETS, Findings, leaks, purposely, scan
 from proofs.hostile.clients import BASE, pipeline_of
 from proofs.hostile.odd import TEXTS, changed, odd
 from shared.core.blobs import BlobVersion
-from shared.core.run.record import Phase, WayBack
+from shared.core.run.record import Phase, RollbackTarget
 from shared.errors import RelearnError
 from shared.ports.ports import JobRequest, ServingEndpoint
 from shared.providers.http.client import Answer
 from shared.providers.studio.arm_token import ArmToken
-from shared.providers.studio.factory import StudioAdapters
+from shared.providers.studio.factory import StudioProviders
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.fakes.world import MODELS, FixedCredential
@@ -135,17 +135,17 @@ def _valid() -> list[Any]:
     ]
 
 
-def answers(chance: random.Random, book: Book, heard: Heard) -> None:
+def answers(chance: random.Random, findings: Findings, log: CapturedLog) -> None:
     """Call every method of the clients of one pipeline over hostile answers."""
     config = pipeline_of(chance.choice(("classic", "webservice")))
     blobs = FakeBlobs(FakeClock())
     model = blobs.put(MODELS, "runs/x.ilearner", b"x")
     token = ArmToken(FixedCredential(SECRETS["ARM_TOKEN"]))
     http = _Hostile(chance)
-    adapters = StudioAdapters(http, SECRETS, blobs, blobs, MODELS, token=token)
+    providers = StudioProviders(http, SECRETS, blobs, blobs, MODELS, token=token)
     training = config.training
     request = JobRequest("sample-1", 1, {}, {}, {"Password": "${PARAMETER}"}, training)
-    jobs = adapters.jobs(training.service, training.api_key)
+    jobs = providers.jobs(training.service, training.api_key)
     endpoint = config.endpoint
     calls: list[Callable[[], object]] = [
         lambda: jobs.prepare(request),
@@ -154,15 +154,15 @@ def answers(chance: random.Random, book: Book, heard: Heard) -> None:
         lambda: jobs.cancel(_JOB),
     ]
     if endpoint is not None:
-        calls += _calls(adapters.endpoint(endpoint), model)
+        calls += _calls(providers.endpoint(endpoint), model)
     for call in calls:
         try:
             call()
         except RelearnError as exc:
             sent = {name: one for name, one in SECRETS.items() if one in http.secrets}
             if leaked := leaks(str(exc), sent):
-                book.broken(NO_SECRETS, f"{leaked} in {type(exc).__name__}: {str(exc)[:200]}")
-    scan(heard, "", SECRETS, book)
+                findings.broken(NO_SECRETS, f"{leaked} in {type(exc).__name__}: {str(exc)[:200]}")
+    scan(log, "", SECRETS, findings)
 
 
 def _calls(serving: ServingEndpoint, model: BlobVersion) -> list[Callable[[], object]]:
@@ -172,11 +172,11 @@ def _calls(serving: ServingEndpoint, model: BlobVersion) -> list[Callable[[], ob
         lambda: serving.update(model),
         serving.look,
         lambda: serving.look("https://management.azure.com/operations/1"),
-        lambda: serving.restore(WayBack()),
+        lambda: serving.restore(RollbackTarget()),
     ]
 
 
-def world_of_answers(chance: random.Random, book: Book, heard: Heard) -> None:
+def world_of_answers(chance: random.Random, findings: Findings, log: CapturedLog) -> None:
     """Bring a run through a world whose service says odd things, its secrets among them."""
     world = Observed()
     secrets = world.environment
@@ -196,12 +196,12 @@ def world_of_answers(chance: random.Random, book: Book, heard: Heard) -> None:
         purposely(lambda: world.tick(300))
     for _ in range(12):  # it may have been asked to wait for a day
         purposely(lambda: world.tick(3 * 3600))
-    for record in heard.records:
+    for record in log.records:
         if record.exc_info and record.exc_info[1] is not None:
-            book.broken(ODD_ANSWERS, f"{record.getMessage()}: {record.exc_info[1]!r}"[:300])
+            findings.broken(ODD_ANSWERS, f"{record.getMessage()}: {record.exc_info[1]!r}"[:300])
             break
     for run in world.runs():
         if not run.phase.ended and run.phase is not Phase.PARKED:
-            why = run.reason or run.trouble
-            book.broken(ODD_ANSWERS, f"afterwards the run is left {run.phase}: {why}"[:300])
-    scan(heard, world.said(), secrets, book)
+            why = run.reason or run.step_failure
+            findings.broken(ODD_ANSWERS, f"afterwards the run is left {run.phase}: {why}"[:300])
+    scan(log, world.said(), secrets, findings)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
-from proofs.heard import Heard
+from proofs.heard import CapturedLog
 from proofs.trial import Outcome, Violation
 from shared.errors import RelearnError
 
@@ -35,7 +35,7 @@ class _Found:
     violations: list[Violation] = field(default_factory=list)
 
 
-class Book:
+class Findings:
     """The violations of every promise, each with the plan of its trial."""
 
     def __init__(self) -> None:
@@ -76,11 +76,11 @@ def leaks(text: str, secrets: Mapping[str, str]) -> list[str]:
     return found
 
 
-def scan(heard: Heard, records: str, secrets: Mapping[str, str], book: Book) -> None:
+def scan(log: CapturedLog, records: str, secrets: Mapping[str, str], findings: Findings) -> None:
     """Look for secrets in what was logged, and in the records."""
-    text = heard.text() + "\n" + records
+    text = log.text() + "\n" + records
     if leaked := leaks(text, secrets):
-        book.broken(NO_SECRETS, f"{leaked} in a log line or record")
+        findings.broken(NO_SECRETS, f"{leaked} in a log line or record")
 
 
 def purposely(do: Callable[[], object]) -> None:

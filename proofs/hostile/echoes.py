@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from proofs.hostile.book import NO_SECRETS, Book
+from proofs.hostile.book import NO_SECRETS, Findings
 from proofs.trial import Effort
 from shared.core.counting import counted
 from tests.fakes.echoes import Place
@@ -12,17 +12,17 @@ from tests.functions.echo_lives import KINDS, life, ways
 _EACH = 20
 
 
-def echoes(effort: Effort, book: Book) -> None:
+def echoes(effort: Effort, findings: Findings) -> None:
     """Live whole lives beside such a service, each with another place, and look for secrets."""
     for kind, place in _places(effort):
-        with book.trial(NO_SECRETS, f"hostile echo in world {kind}: {place}"):
+        with findings.trial(NO_SECRETS, f"hostile echo in world {kind}: {place}"):
             told = life(kind, place)
             if leaked := told.leaks():
-                book.broken(
+                findings.broken(
                     NO_SECRETS, f"{len(leaked)} of {counted(len(told.http.secrets), 'secret')}"
                 )
             if told.unexpected:
-                book.broken(NO_SECRETS, told.unexpected[0][-200:])
+                findings.broken(NO_SECRETS, told.unexpected[0][-200:])
 
 
 def _places(effort: Effort) -> Iterator[tuple[str, Place]]:

@@ -3,15 +3,15 @@
 import json
 import random
 
-from proofs.heard import Heard
-from proofs.hostile.book import Book
+from proofs.heard import CapturedLog
+from proofs.hostile.book import Findings
 from proofs.hostile.odd import odd
 from shared.core.evaluation.report import choose_row, metric_in, read_evaluation
 
 
-def evaluation(chance: random.Random, book: Book, heard: Heard) -> None:
+def evaluation(chance: random.Random, findings: Findings, log: CapturedLog) -> None:
     """Read an odd evaluation, choose a row of it, and a metric of that."""
-    del book, heard
+    del findings, log
     name = chance.choice(("e.csv", "e.json", "e.tsv", "e", "E.JSON"))
     try:
         rows = read_evaluation(_content(chance), name)

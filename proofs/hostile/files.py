@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import yaml
 
-from proofs.heard import Heard
-from proofs.hostile.book import ODD_FILES, SECRETS, Book, leaks
+from proofs.heard import CapturedLog
+from proofs.hostile.book import ODD_FILES, SECRETS, Findings, leaks
 from proofs.hostile.odd import a_path, odd
 from shared.config.loader import load_pipelines
 from tests.fakes.world import ROWS
@@ -24,9 +24,9 @@ class Files:
         self._file = folder / "pipelines.yaml"
         (folder / "probe.example.json").write_text(json.dumps(ROWS), encoding="utf-8")
 
-    def odd(self, chance: random.Random, book: Book, heard: Heard) -> None:
+    def odd(self, chance: random.Random, findings: Findings, log: CapturedLog) -> None:
         """Load one odd file, and see what is said of it."""
-        del heard
+        del log
         self._file.write_bytes(_file(chance))
         known = environment()
         loaded = load_pipelines(self._file, known, development=chance.random() < 0.2)  # noqa: PLR2004 -- sometimes
@@ -34,9 +34,9 @@ class Files:
         text += "".join(one.model_dump_json() for one in loaded.pipelines.values())
         pasted = loaded.pipelines and leaks(text, known)
         if leaks("\n".join(map(str, loaded.problems)), known) or pasted:
-            book.broken(ODD_FILES, f"shows {leaks(text, known)}: {text[:200]}")
+            findings.broken(ODD_FILES, f"shows {leaks(text, known)}: {text[:200]}")
         if not loaded.problems and not loaded.pipelines:
-            book.broken(ODD_FILES, "neither pipelines nor problems")
+            findings.broken(ODD_FILES, "neither pipelines nor problems")
 
 
 def environment() -> dict[str, str]:

@@ -6,17 +6,27 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from proofs.heard import Heard
-from proofs.hostile.book import ODD_NAMES, Book, purposely, scan
+from proofs.heard import CapturedLog
+from proofs.hostile.book import ODD_NAMES, Findings, purposely, scan
 from shared.core.run.record import Phase
 from tests.fakes.world import MODELS
 from tests.unit.worlds import Observed
 
 _FOLDERS: Final = frozenset(
     {
-        *("versions", "inbox", "slots", "seats", "pauses", "index", "open", "runs", "heads"),
+        *(
+            "versions",
+            "inbox",
+            "run_queues",
+            "shared_queues",
+            "pauses",
+            "index",
+            "open",
+            "runs",
+            "endpoints",
+        ),
         *("tombstones", "configurations", "clock"),
-        *("watches", "pipelines", "schedules"),
+        *("drift_checks", "pipelines", "schedules"),
     }
 )
 _SAFE: Final = re.compile(r"[a-z0-9/_-]+|poll|sweep|cleaning")
@@ -32,7 +42,7 @@ _PIECES: Final = (
 )
 
 
-def name_trial(chance: random.Random, book: Book, heard: Heard) -> None:
+def name_trial(chance: random.Random, findings: Findings, log: CapturedLog) -> None:
     """Have a blob land whose name is built to escape, and bring its run to its end."""
     mode = chance.choice(
         (
@@ -59,19 +69,19 @@ def name_trial(chance: random.Random, book: Book, heard: Heard) -> None:
     world.upload(name)
     for _ in range(chance.randint(1, 2)):
         purposely(lambda: world.deliver(name))
-        purposely(lambda: world.intake.model_landed(name))
+        purposely(lambda: world.intake.model_arrived(name))
     for _ in range(8):
         purposely(world.tick)
     for wrong in _escaped(world):
-        book.broken(ODD_NAMES, f"{name[:60]!r}: {wrong}"[:300])
-    for record in heard.records:
+        findings.broken(ODD_NAMES, f"{name[:60]!r}: {wrong}"[:300])
+    for record in log.records:
         if len(record.getMessage().splitlines()) > 1:
-            book.broken(ODD_NAMES, f"{name[:60]!r} breaks a line: {record.msg!r}"[:300])
+            findings.broken(ODD_NAMES, f"{name[:60]!r} breaks a line: {record.msg!r}"[:300])
             break
         if record.exc_info:
-            book.broken(ODD_NAMES, f"{name[:60]!r}: {record.exc_info[1]!r}"[:300])
+            findings.broken(ODD_NAMES, f"{name[:60]!r}: {record.exc_info[1]!r}"[:300])
             break
-    scan(heard, world.said(), world.environment, book)
+    scan(log, world.said(), world.environment, findings)
 
 
 def _escaped(world: Observed) -> Iterator[str]:
@@ -91,5 +101,5 @@ def _escaped(world: Observed) -> Iterator[str]:
         if parts.netloc != service.netloc or ".." in unquote(parts.path).split("/"):
             yield f"{sent[:120]!r} was sent"
     for run in world.runs():
-        if not run.phase.ended and run.phase is not Phase.PARKED and run.trouble is not None:
-            yield f"the run is left {run.phase}: {run.trouble.reason}"
+        if not run.phase.ended and run.phase is not Phase.PARKED and run.step_failure is not None:
+            yield f"the run is left {run.phase}: {run.step_failure.reason}"

@@ -4,9 +4,16 @@ import random
 import tempfile
 from pathlib import Path
 
-from proofs.heard import Heard
+from proofs.heard import CapturedLog
 from proofs.hostile.answers import answers, world_of_answers
-from proofs.hostile.book import NO_SECRETS, ODD_ANSWERS, ODD_EVALUATIONS, ODD_FILES, ODD_NAMES, Book
+from proofs.hostile.book import (
+    NO_SECRETS,
+    ODD_ANSWERS,
+    ODD_EVALUATIONS,
+    ODD_FILES,
+    ODD_NAMES,
+    Findings,
+)
 from proofs.hostile.echoes import echoes
 from proofs.hostile.evaluations import evaluation
 from proofs.hostile.files import Files
@@ -18,8 +25,8 @@ from proofs.trial import Effort, Outcome, again
 
 def part(effort: Effort) -> list[Outcome]:
     """Try `effort.size` odd things of each kind, whole worlds for one in ten, and every URL."""
-    book = Book()
-    with Heard() as heard, tempfile.TemporaryDirectory() as folder:
+    findings = Findings()
+    with CapturedLog() as heard, tempfile.TemporaryDirectory() as folder:
         for trial in effort.trials:
             for kind, promise, act in (
                 ("answer", ODD_ANSWERS, answers),
@@ -33,13 +40,13 @@ def part(effort: Effort) -> list[Outcome]:
                 plan = (
                     f"{again('hostile input', '--seed', effort.seed, '--trial', trial)}  # {kind}"
                 )
-                with book.trial(promise, plan, NO_SECRETS):
-                    act(chance, book, heard)
+                with findings.trial(promise, plan, NO_SECRETS):
+                    act(chance, findings, heard)
             effort.progress()
-        urls(book, Path(folder))
+        urls(findings, Path(folder))
         effort.progress()
-        redirects(book)
+        redirects(findings)
         effort.progress()
-        echoes(effort, book)
+        echoes(effort, findings)
         effort.progress()
-    return book.outcomes()
+    return findings.outcomes()

@@ -4,7 +4,7 @@ import threading
 from http.server import BaseHTTPRequestHandler
 
 from local.listener import Listener
-from proofs.hostile.book import REDIRECTS, SECRETS, Book
+from proofs.hostile.book import REDIRECTS, SECRETS, Findings
 from shared.providers.http.client import RequestsHttp
 
 
@@ -42,7 +42,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Stay silent."""
 
 
-def redirects(book: Book) -> None:
+def redirects(findings: Findings) -> None:
     """Answer every call of a real client by a redirect to another port, which must stay quiet."""
     other = _Server(200, "")
     try:
@@ -50,15 +50,15 @@ def redirects(book: Book) -> None:
             first = _Server(status, f"{other.url}/taken")
             try:
                 for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
-                    with book.trial(REDIRECTS, f"hostile redirect: {status} to a {method}"):
-                        _redirected(first, other, method, book)
+                    with findings.trial(REDIRECTS, f"hostile redirect: {status} to a {method}"):
+                        _redirected(first, other, method, findings)
             finally:
                 first.close()
     finally:
         other.close()
 
 
-def _redirected(first: _Server, other: _Server, method: str, book: Book) -> None:
+def _redirected(first: _Server, other: _Server, method: str, findings: Findings) -> None:
     http = RequestsHttp()
     try:
         key = {"Authorization": f"Bearer {SECRETS['ARM_TOKEN']}"}
@@ -67,7 +67,7 @@ def _redirected(first: _Server, other: _Server, method: str, book: Book) -> None
     finally:
         http.close()
     if other.got:
-        book.broken(REDIRECTS, f"the other host got {other.got[0][:100]}")
+        findings.broken(REDIRECTS, f"the other host got {other.got[0][:100]}")
         other.got.clear()
     if answer.status != first.status or not first.got:
-        book.broken(REDIRECTS, f"the answer is {answer.status}")
+        findings.broken(REDIRECTS, f"the answer is {answer.status}")

@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from proofs.hostile.book import SECRETS, URLS, Book, purposely
+from proofs.hostile.book import SECRETS, URLS, Findings, purposely
 from proofs.hostile.clients import pipeline_of
 from proofs.hostile.files import environment, example
 from shared.config.loader import load_pipelines
 from shared.core.blobs import BlobVersion
 from shared.providers.http.client import Answer
 from shared.providers.studio.arm_token import ArmToken
-from shared.providers.studio.factory import StudioAdapters
+from shared.providers.studio.factory import StudioProviders
 from shared.providers.studio.references import read_results
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import START, FakeClock
@@ -51,7 +51,7 @@ _FORBIDDEN: Final = (
 _ALLOWED: Final = ("studio.example", "10.0.0.5", "192.168.1.7", "[fd12:3456::1]", "a.internal:8443")
 
 
-def urls(book: Book, folder: Path) -> None:
+def urls(findings: Findings, folder: Path) -> None:
     """Write each forbidden URL into a file and into what a service answers; allowed ones too."""
     bad = [f"https://{host}" for host in _FORBIDDEN]
     bad += ["http://studio.example", "http://10.0.0.5", "ftp://studio.example", "file:///etc"]
@@ -59,26 +59,26 @@ def urls(book: Book, folder: Path) -> None:
     for base in (*bad, *(f"https://{host}" for host in _ALLOWED)):
         fine = base not in bad
         for place in ("service", "update", "score"):
-            with book.trial(URLS, f"hostile URL: {base} as {place} in pipelines.yaml"):
+            with findings.trial(URLS, f"hostile URL: {base} as {place} in pipelines.yaml"):
                 refused = bool(_loaded(folder, place, base))
                 if refused == fine:
-                    book.broken(URLS, "is refused" if refused else "is taken")
-        with book.trial(URLS, f"hostile URL: {base} as ApiLocation"):
+                    findings.broken(URLS, "is refused" if refused else "is taken")
+        with findings.trial(URLS, f"hostile URL: {base} as ApiLocation"):
             called = _scored_at({"ApiLocation": f"{base}/workspaces/w1/services/e1"}, "classic")
             if called != fine:
-                book.broken(URLS, "is called" if called else "is not called")
-        with book.trial(URLS, f"hostile URL: {base} as swaggerLocation"):
+                findings.broken(URLS, "is called" if called else "is not called")
+        with findings.trial(URLS, f"hostile URL: {base} as swaggerLocation"):
             swagger = f"{base}/workspaces/w1/services/e1/swagger.json"
             called = _scored_at({"properties": {"swaggerLocation": swagger}}, "webservice")
             if called != fine:
-                book.broken(URLS, "is called" if called else "is not called")
-        with book.trial(URLS, f"hostile URL: {base} as BaseLocation of a result"):
+                findings.broken(URLS, "is called" if called else "is not called")
+        with findings.trial(URLS, f"hostile URL: {base} as BaseLocation of a result"):
             place_ = {"BaseLocation": f"{base}/", "RelativeLocation": "c/x.ilearner"}
             if bool(read_results({"output1": place_})) != fine:
-                book.broken(URLS, "is refused" if fine else "is taken for a place of a model")
-        with book.trial(URLS, f"hostile URL: {base} as Azure-AsyncOperation"):
+                findings.broken(URLS, "is refused" if fine else "is taken for a place of a model")
+        with findings.trial(URLS, f"hostile URL: {base} as Azure-AsyncOperation"):
             if _followed(f"{base}/operations/1"):
-                book.broken(URLS, "is followed with the token")
+                findings.broken(URLS, "is followed with the token")
 
 
 def _loaded(folder: Path, place: str, base: str) -> tuple[object, ...]:
@@ -116,10 +116,10 @@ class _Telling:
         return Answer(200, self.headers, json.dumps(self.told).encode())
 
 
-def _adapters(http: _Telling) -> StudioAdapters:
+def _providers(http: _Telling) -> StudioProviders:
     blobs = FakeBlobs(FakeClock())
     token = ArmToken(FixedCredential(SECRETS["ARM_TOKEN"]))
-    return StudioAdapters(http, SECRETS, blobs, blobs, MODELS, token=token)
+    return StudioProviders(http, SECRETS, blobs, blobs, MODELS, token=token)
 
 
 def _scored_at(told: dict[str, Any], kind: str) -> bool:
@@ -133,7 +133,7 @@ def _scored_at(told: dict[str, Any], kind: str) -> bool:
     endpoint = pipeline_of(kind).endpoint
     if endpoint is None:
         return False
-    purposely(_adapters(http).endpoint(endpoint).look)
+    purposely(_providers(http).endpoint(endpoint).look)
     return any("/execute" in sent for sent in http.sent)
 
 
@@ -145,7 +145,7 @@ def _followed(url: str) -> bool:
     endpoint = pipeline_of("webservice").endpoint
     if endpoint is None:
         return False
-    serving = _adapters(http).endpoint(endpoint)
+    serving = _providers(http).endpoint(endpoint)
     blob = BlobVersion(
         container=MODELS, name="x.ilearner", etag="1", size=1, created=START, modified=START
     )

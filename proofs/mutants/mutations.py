@@ -36,7 +36,7 @@ class Mutant:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _PageCursor:
     """What surrounds a part of the tree."""
 
     line: ast.AST  #: the nearest statement or case
@@ -52,7 +52,7 @@ class _Edit:
     parent: ast.AST
     field: str
     value: object
-    place: _Place
+    place: _PageCursor
     new_line: ast.AST
 
 
@@ -66,10 +66,10 @@ def mutants_of(file: str, text: str, enums: Enums) -> list[Mutant]:
     """
     found: dict[tuple[object, ...], Mutant] = {}
     tree = ast.parse(text)
-    for number, edit in enumerate(_edits(tree, _Place(tree), enums)):
-        was, line = _head(edit.place.line), getattr(edit.place.line, "lineno", 0)
+    for number, edit in enumerate(_edits(tree, _PageCursor(tree), enums)):
+        was, line = _endpoint_state(edit.place.line), getattr(edit.place.line, "lineno", 0)
         before = _applied(edit)
-        becomes = _head(edit.new_line)
+        becomes = _endpoint_state(edit.new_line)
         setattr(edit.parent, edit.field, before)
         where = ".".join(edit.place.names)
         if was != becomes:
@@ -88,7 +88,7 @@ def code_of(mutant: Mutant, text: str, enums: Enums) -> str:
         enums: as they were given to `mutants_of`.
     """
     tree = ast.parse(text)
-    for number, edit in enumerate(_edits(tree, _Place(tree), enums)):
+    for number, edit in enumerate(_edits(tree, _PageCursor(tree), enums)):
         if number == mutant.number:
             _applied(edit)
             break
@@ -101,7 +101,7 @@ def _applied(edit: _Edit) -> object:
     return before
 
 
-def _head(node: ast.AST) -> str:
+def _endpoint_state(node: ast.AST) -> str:
     if hasattr(node, "body") and not isinstance(node, ast.Lambda | ast.IfExp):
         node = copy(node)
         node.body = [ast.Pass()]
@@ -110,7 +110,7 @@ def _head(node: ast.AST) -> str:
     return ast.unparse(node).partition("\n")[0]
 
 
-def _edits(node: ast.AST, place: _Place, enums: Enums) -> Iterator[_Edit]:
+def _edits(node: ast.AST, place: _PageCursor, enums: Enums) -> Iterator[_Edit]:
     place = _within(node, place)
     for field, value in list(ast.iter_fields(node)):
         if _is_untried(node, field):
@@ -131,7 +131,7 @@ def _edits(node: ast.AST, place: _Place, enums: Enums) -> Iterator[_Edit]:
     yield from _left_out(node, place)
 
 
-def _left_out(node: ast.AST, place: _Place) -> Iterator[_Edit]:
+def _left_out(node: ast.AST, place: _PageCursor) -> Iterator[_Edit]:
     """Yield what a call, a filter or a handler may lack."""
     fields: list[tuple[str, list[ast.AST]]] = []
     match node:
@@ -171,7 +171,9 @@ def _is_said(call: ast.AST, keyword: ast.AST) -> bool:
     return of_zip and isinstance(keyword, ast.keyword) and ast.unparse(keyword) == "strict=True"
 
 
-def _instead(parent: ast.AST, child: ast.AST, place: _Place, enums: Enums) -> Iterator[ast.AST]:
+def _instead(
+    parent: ast.AST, child: ast.AST, place: _PageCursor, enums: Enums
+) -> Iterator[ast.AST]:
     union = isinstance(child, ast.BinOp) and isinstance(child.op, ast.BitOr)
     if union and not place.function:
         return  # of types
@@ -190,11 +192,11 @@ def _is_stripped(node: ast.AST) -> bool:
     return isinstance(called, ast.Attribute) and called.attr in ("strip", "lstrip", "rstrip")
 
 
-def _within(node: ast.AST, place: _Place) -> _Place:
+def _within(node: ast.AST, place: _PageCursor) -> _PageCursor:
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         function = isinstance(node, ast.FunctionDef)
         returns = node.returns if isinstance(node, ast.FunctionDef) else None
-        return _Place(node, (*place.names, node.name), returns, function)
+        return _PageCursor(node, (*place.names, node.name), returns, function)
     if isinstance(node, ast.stmt | ast.match_case | ast.ExceptHandler):
         return replace(place, line=node)
     return place

@@ -61,7 +61,7 @@ class Trials:
 
     def _in_place(self, collected: Collected, files: list[str], trials: Sequence[Trial]) -> None:
         self._learn(collected, files)
-        tried: list[Trial] = []
+        tries: list[Trial] = []
         jobs: list[Job] = []
         for trial in trials:
             mutant = trial.mutant
@@ -74,9 +74,9 @@ class Trials:
             elif imported or change is None or not collected.can_change(change):
                 self._to_import.append(trial)
             else:
-                tried.append(trial)
+                tries.append(trial)
                 jobs.append(self._changing(collected, change, tests))
-        self._show("mutants", tried, jobs)
+        self._show("mutants", tries, jobs)
 
     def _learn(self, collected: Collected, files: list[str]) -> None:
         """Run the tests without a mutant, to know what they call and how long they take."""

@@ -22,7 +22,7 @@ _PROBE_CURE: Final = (
 )
 
 
-class FileRefused(ConfigError):  # noqa: N818 -- it names what was done with the file
+class FileRefusedError(ConfigError):
     """A file of the configuration cannot be used; the message never repeats its content."""
 
     def __init__(self, what: str, cure: str = "") -> None:
@@ -38,21 +38,21 @@ def bounded_text(file: Path, most: int) -> str:
         most: its bytes at most.
 
     Raises:
-        FileRefused: it is not there, not a file, too large, or no UTF-8 text.
+        FileRefusedError: it is not there, not a file, too large, or no UTF-8 text.
     """
     try:
         if not stat.S_ISREG(file.stat().st_mode):
-            raise FileRefused("is not a file")
+            raise FileRefusedError("is not a file")
         with file.open("rb") as stream:
             content = stream.read(most + 1)
     except OSError as exc:
-        raise FileRefused(f"cannot be read ({exc.strerror})") from None
+        raise FileRefusedError(f"cannot be read ({exc.strerror})") from None
     if len(content) > most:
-        raise FileRefused(f"is larger than {most // 1024} KB", "make it smaller")
+        raise FileRefusedError(f"is larger than {most // 1024} KB", "make it smaller")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise FileRefused("is not UTF-8 text", "save it as UTF-8") from None
+        raise FileRefusedError("is not UTF-8 text", "save it as UTF-8") from None
 
 
 def read_probe(folder: Path, name: str) -> tuple[dict[str, Any], int]:
@@ -63,7 +63,7 @@ def read_probe(folder: Path, name: str) -> tuple[dict[str, Any], int]:
         name: the path as it is written there.
 
     Raises:
-        FileRefused: it lies elsewhere, cannot be read, or is no JSON object.
+        FileRefusedError: it lies elsewhere, cannot be read, or is no JSON object.
     """
     file = probe_path(folder, name)
     shown = name if _PLAIN_NAME.fullmatch(name) else "the file"
@@ -73,14 +73,14 @@ def read_probe(folder: Path, name: str) -> tuple[dict[str, Any], int]:
             text, parse_constant=_no_number, parse_int=_integer, parse_float=_fraction
         )
         _check_tree(rows)
-    except FileRefused as exc:
-        raise FileRefused(f"{shown} {exc.what}", exc.cure or "see its path") from None
+    except FileRefusedError as exc:
+        raise FileRefusedError(f"{shown} {exc.what}", exc.cure or "see its path") from None
     except RecursionError:
-        raise FileRefused(f"{shown} is nested too deeply") from None
+        raise FileRefusedError(f"{shown} is nested too deeply") from None
     except json.JSONDecodeError as exc:
-        raise FileRefused(f"{shown} is not JSON", f"see its line {exc.lineno}") from None
+        raise FileRefusedError(f"{shown} is not JSON", f"see its line {exc.lineno}") from None
     except ValueError as exc:  # ours: it repeats nothing
-        raise FileRefused(f"{shown} is not JSON that a record can hold", str(exc)) from None
+        raise FileRefusedError(f"{shown} is not JSON that a record can hold", str(exc)) from None
     return rows, len(text)
 
 
@@ -92,34 +92,34 @@ def probe_path(folder: Path, name: str) -> Path:
         name: the path as it is written there.
 
     Raises:
-        FileRefused: it lies elsewhere, or the name is no single file's.
+        FileRefusedError: it lies elsewhere, or the name is no single file's.
     """
     try:
         one_name(name)
     except ValueError as exc:
-        raise FileRefused("names no single file", str(exc)) from None
+        raise FileRefusedError("names no single file", str(exc)) from None
     parts = name.replace("\\", "/").split("/")
     if not name.strip() or name.startswith("/") or ".." in parts or not _PATH.fullmatch(name):
-        raise FileRefused("names no file below the folder of this file", _PROBE_CURE)
+        raise FileRefusedError("names no file below the folder of this file", _PROBE_CURE)
     try:
         base = folder.resolve()
         real = (folder / name).resolve()
     except (OSError, RuntimeError, ValueError):  # a link that leads to itself
-        raise FileRefused("cannot be followed to a file", _PROBE_CURE) from None
+        raise FileRefusedError("cannot be followed to a file", _PROBE_CURE) from None
     if not real.is_relative_to(base) or real == base:
-        raise FileRefused("leads out of the folder of this file", _PROBE_CURE)
+        raise FileRefusedError("leads out of the folder of this file", _PROBE_CURE)
     return real
 
 
 def _check_tree(tree: Any) -> None:
     """Refuse what a record could not hold, without recursion."""
     if not isinstance(tree, dict):
-        raise FileRefused("is not a scoring request", 'it must be a JSON object with "Inputs"')
+        raise FileRefusedError("is not a scoring request", 'it must be a JSON object with "Inputs"')
     left: list[tuple[Any, int]] = [(tree, 1)]
     while left:
         node, depth = left.pop()
         if depth > _PROBE_DEPTH:
-            raise FileRefused("is nested too deeply")
+            raise FileRefusedError("is nested too deeply")
         if isinstance(node, dict):
             left += [(part, depth + 1) for pair in node.items() for part in pair]
         elif isinstance(node, list):

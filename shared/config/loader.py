@@ -12,11 +12,19 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from shared.config.files import FileRefused, bounded_text, probe_path, read_probe
+from shared.config.files import FileRefusedError, bounded_text, probe_path, read_probe
 from shared.config.messages import LEGAL, Found, place_of, plain_errors
 from shared.config.partial import as_far_as_right, unfit
 from shared.config.scalars import KeyPath, misread
-from shared.config.source import Source, find, line_in, references, repeated, secrets, shown_key
+from shared.config.source import (
+    ConfigSource,
+    find,
+    line_in,
+    references,
+    repeated,
+    secrets,
+    shown_key,
+)
 from shared.config.yaml_reader import Loader, where_it_breaks
 from shared.core.config.configuration import MOST_BYTES, Configuration
 from shared.core.config.cross_field import FIELDS_ONLY, known_pairs
@@ -33,7 +41,7 @@ __all__ = ["Configuration", "json_schema", "load_pipelines"]
 
 _MOST_PIPELINES: Final = 500
 #: Problems that are listed of one pipeline.
-_MOST_TOLD: Final = 50
+_MOST_REPORTED: Final = 50
 #: Bytes of all probe files that one pipeline, and that all of them, are given; each mention counts.
 _MOST_PROBES: Final = 2 * 1024**2
 _MOST_PROBES_OF_ALL: Final = 16 * 1024**2
@@ -56,7 +64,7 @@ def load_pipelines(
     """
     try:
         return _Reader(file, environment, development=development).read()
-    except FileRefused as exc:
+    except FileRefusedError as exc:
         cure = exc.cure or "set PIPELINES_FILE, or copy pipelines.example.yaml"
         return Configuration.unreadable(Problem(file.name, exc.what, cure))
     except _UNREADABLE as exc:
@@ -89,7 +97,7 @@ class _Reader:
         if root is None or listed is None or not listed.value:
             problem = Problem(self._file.name, "has no `pipelines:`", _EXAMPLE)
             return Configuration.unreadable(problem)
-        source = Source(self._file.name, root)
+        source = ConfigSource(self._file.name, root)
         problems = list(_unknown_keys(source, root))
         twice = {str(key.value): key for key in repeated(listed)}
         pairs = self._loader.pairs(listed)
@@ -108,7 +116,7 @@ class _Reader:
                 continue
             if reader.partly is not None:
                 partly[name] = reader.partly
-            broken[name] = _the_first(reader.problems, name, reader.untold)
+            broken[name] = _the_first(reader.problems, name, reader.unreported)
             problems += broken[name]
         for name, problem in _unclear_endpoints(source, pipelines, partly):
             pipelines.pop(name, None)
@@ -118,7 +126,9 @@ class _Reader:
         told, probes = tuple(sorted(problems, key=line_in)), self._probes.files
         return Configuration(pipelines, told, in_order, tuple(hints), probes=probes)
 
-    def _reader(self, source: Source, name: str, twice: yaml.Node | None) -> "_PipelineReader":
+    def _reader(
+        self, source: ConfigSource, name: str, twice: yaml.Node | None
+    ) -> "_PipelineReader":
         reader = _PipelineReader(
             source,
             name,
@@ -146,27 +156,27 @@ def _value_of(root: yaml.Node | None, key: str) -> yaml.MappingNode | None:
     return found[0] if found and isinstance(found[0], yaml.MappingNode) else None
 
 
-def _unknown_keys(source: Source, root: yaml.Node) -> Iterator[Problem]:
+def _unknown_keys(source: ConfigSource, root: yaml.Node) -> Iterator[Problem]:
     keys = [str(key.value) for key, _ in root.value if key.value != "pipelines"]
-    for key in dict.fromkeys(keys[:_MOST_TOLD]):
+    for key in dict.fromkeys(keys[:_MOST_REPORTED]):
         yield source.problem((key,), "unknown key", _suggest(key, ["pipelines"]))
 
 
-def _the_first(problems: list[Problem], name: str, untold: int) -> tuple[Problem, ...]:
+def _the_first(problems: list[Problem], name: str, unreported: int) -> tuple[Problem, ...]:
     """Return the problems of a pipeline, as many of them as anybody reads.
 
     Args:
         problems: of the pipeline.
         name: of the pipeline.
-        untold: how many there are besides.
+        unreported: how many there are besides.
     """
-    left = len(problems) + untold - _MOST_TOLD
+    left = len(problems) + unreported - _MOST_REPORTED
     more = (Problem(f"pipelines.{shown_key(name)}", counted(left, "more problem")),)
-    return tuple(problems) if left <= 0 else (*problems[:_MOST_TOLD], *more)
+    return tuple(problems) if left <= 0 else (*problems[:_MOST_REPORTED], *more)
 
 
 def _unclear_endpoints(
-    source: Source, pipelines: Mapping[str, Pipeline], partly: Mapping[str, Pipeline]
+    source: ConfigSource, pipelines: Mapping[str, Pipeline], partly: Mapping[str, Pipeline]
 ) -> Iterator[tuple[str, Problem]]:
     """Yield pipelines whose endpoint may be another's, and be updated at once by two runs.
 
@@ -235,7 +245,7 @@ class _Probes:
             left: how many bytes the pipeline may still be given.
 
         Raises:
-            FileRefused: it cannot be used, or is one too many.
+            FileRefusedError: it cannot be used, or is one too many.
         """
         if name not in self._known:
             self._named[probe_path(self._folder, name)] = None
@@ -245,7 +255,7 @@ class _Probes:
         if size > left or self._left < 0:
             most = (_MOST_PROBES if size > left else _MOST_PROBES_OF_ALL) // 1024
             whose = "this pipeline" if size > left else "all pipelines"
-            raise FileRefused(
+            raise FileRefusedError(
                 f"makes the probe files of {whose} larger than {most} KB", "use fewer rows"
             )
         return rows, size
@@ -256,7 +266,7 @@ class _PipelineReader:
 
     def __init__(
         self,
-        source: Source,
+        source: ConfigSource,
         name: str,
         environment: Mapping[str, str],
         redactor: Redactor,
@@ -265,7 +275,7 @@ class _PipelineReader:
         development: bool,
     ) -> None:
         self.problems: list[Problem] = []
-        self.untold = 0  #: how many mistakes there are besides
+        self.unreported = 0  #: how many mistakes there are besides
         self.partly: Pipeline | None = None  #: with `UNKNOWN` in place of what is wrong
         self._source = source
         self._name = name
@@ -283,7 +293,7 @@ class _PipelineReader:
         """
         try:
             found = self._source.duplicates(node, ("pipelines", self._name))
-            self.problems += islice(found, _MOST_TOLD)
+            self.problems += islice(found, _MOST_REPORTED)
             raw = loader.plain(node)
         except _UNREADABLE as exc:
             self._add((), "is not plain YAML", where_it_breaks(exc))
@@ -342,10 +352,10 @@ class _PipelineReader:
             pipeline = Pipeline.model_validate(tree, context=context)
         except ValidationError as exc:
             errors = exc.errors(include_url=False, include_input=False)
-            for error in plain_errors(errors[: _MOST_TOLD + 1], tree):
+            for error in plain_errors(errors[: _MOST_REPORTED + 1], tree):
                 self._add_error(error)
-            if len(errors) > _MOST_TOLD:
-                self.untold = len(errors) - _MOST_TOLD - 1
+            if len(errors) > _MOST_REPORTED:
+                self.unreported = len(errors) - _MOST_REPORTED - 1
                 return None
             wrong += [(place_of(error, tree), error["type"]) for error in errors]
         if wrong:
@@ -365,7 +375,7 @@ class _PipelineReader:
             try:
                 holder["rows"], size = self._probes.read(named, left)
                 left -= size
-            except FileRefused as exc:
+            except FileRefusedError as exc:
                 self._add(path, exc.what, exc.cure)
 
     def _add(self, path: KeyPath, what: str, cure: str = "") -> None:

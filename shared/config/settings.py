@@ -48,8 +48,8 @@ class Settings:
     pipelines_file: Path
     lease: timedelta
     function_timeout: timedelta
-    look_every_min: timedelta
-    look_every_max: timedelta
+    check_interval_min: timedelta
+    check_interval_max: timedelta
     development: bool
     poll_schedule: str
     schedule_tick: str
@@ -90,12 +90,12 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
         shown = f"{show_duration(lease)} is not longer than functionTimeout"
         cure = f"a claim must outlive its worker, which may take {show_duration(timeout)}"
         problems.append(Problem("CLAIM_LEASE", shown, cure))
-    look_every_min = _duration(environment, "LOOK_EVERY_MIN", "30s", problems)
-    look_every_max = _duration(environment, "LOOK_EVERY_MAX", "5m", problems)
-    if look_every_min > look_every_max:
-        shown = f"{show_duration(look_every_min)} is longer than LOOK_EVERY_MAX"
-        cure = f"LOOK_EVERY_MAX is {show_duration(look_every_max)}, change one of them"
-        problems.append(Problem("LOOK_EVERY_MIN", shown, cure))
+    check_interval_min = _duration(environment, "CHECK_INTERVAL_MIN", "30s", problems)
+    check_interval_max = _duration(environment, "CHECK_INTERVAL_MAX", "5m", problems)
+    if check_interval_min > check_interval_max:
+        shown = f"{show_duration(check_interval_min)} is longer than CHECK_INTERVAL_MAX"
+        cure = f"CHECK_INTERVAL_MAX is {show_duration(check_interval_max)}, change one of them"
+        problems.append(Problem("CHECK_INTERVAL_MIN", shown, cure))
     timers = {"POLL_SCHEDULE": POLL_DEFAULT, "SCHEDULE_TICK": SCHEDULE_TICK_DEFAULT}
     schedules = {
         name: _schedule(environment, name, default, problems) for name, default in timers.items()
@@ -107,8 +107,8 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
         pipelines_file=root / (environment.get("PIPELINES_FILE") or "pipelines.yaml"),
         lease=lease,
         function_timeout=timeout,
-        look_every_min=look_every_min,
-        look_every_max=look_every_max,
+        check_interval_min=check_interval_min,
+        check_interval_max=check_interval_max,
         development=development,
         poll_schedule=schedules["POLL_SCHEDULE"],
         schedule_tick=schedules["SCHEDULE_TICK"],

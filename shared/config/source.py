@@ -32,7 +32,7 @@ def shown_key(key: str) -> str:
     )
 
 
-class Source:
+class ConfigSource:
     """The file as it was written: where each path stands in it."""
 
     def __init__(self, name: str, root: yaml.Node) -> None:

@@ -40,7 +40,7 @@ def signature_in(query: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SignedBlobUrl:
     """A blob that a service names, with the signature that it sent for it."""
 
     url: str = field(repr=False)  #: to copy from
@@ -48,7 +48,7 @@ class Source:
     place: str | None  #: `container/name` where it lies in our own account: to be proved first
 
 
-def source_of(url: str, account: str, base: str) -> Source | None:
+def source_of(url: str, account: str, base: str) -> SignedBlobUrl | None:
     """Return what a URL names; None where it carries no signature, or is no blob's.
 
     Args:
@@ -63,7 +63,7 @@ def source_of(url: str, account: str, base: str) -> Source | None:
     if signature is None or place == "":
         return None
     own = f"{base.rstrip('/')}/{quote(place)}?{signature}" if place else url
-    return Source(own, signature, place)
+    return SignedBlobUrl(own, signature, place)
 
 
 def place_in(url: str, account: str, base: str) -> str | None:

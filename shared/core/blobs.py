@@ -79,7 +79,7 @@ class BlobVersion(BaseModel):
             return trust_size and self.created == other.created
         return self.created == other.created or self.modified == other.modified
 
-    def may_be_touched(self, *, trust_size: bool = False) -> bool:
+    def may_be_metadata_update(self, *, trust_size: bool = False) -> bool:
         """Whether it may hold the bytes of a version that has another mark.
 
         A blob that was just created has none before it; but without an MD5 a metadata write

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AwareDatetime, Field
 
 from shared.core.config.pattern import tokens_of
-from shared.core.run.record import Recorded
+from shared.core.run.record import RecordModel
 
 #: In this order: a run goes before its line, its marker and the entries of its data.
 KINDS: Final = (
@@ -24,10 +24,10 @@ KINDS: Final = (
     "versions",
     "inbox",
     "pauses",
-    "slots",
-    "seats",
-    "watches",
-    "heads",
+    "run_queues",
+    "shared_queues",
+    "drift_checks",
+    "endpoints",
     "existing",
     "existing_models",
     "tombstones",
@@ -41,7 +41,7 @@ _MARGIN: Final = timedelta(days=1)
 _SHOWN: Final = 5
 
 
-class Cleaning(Recorded):
+class CleaningRound(RecordModel):
     """One round: how far it is, and what is known from the rounds before."""
 
     started_at: AwareDatetime
@@ -50,9 +50,9 @@ class Cleaning(Recorded):
     all_at: AwareDatetime  #: when the last round began that looks at all old records
     kind: str = KINDS[0]
     cursor: str | None = None  #: the page of this kind where it goes on; None: the first one
-    looked_at: str = ""  #: the last record of that page that was looked at; empty: none was
+    checked_to: str = ""  #: the last record of that page that was looked at; empty: none was
     completed_at: AwareDatetime | None = None
-    forgotten: int = 0
+    deleted: int = 0
     unclear: int = 0  #: old records that were left alone: unreadable, or not to be looked at now
     shown: tuple[str, ...] = ()  #: some of them
     missing: dict[str, AwareDatetime] = Field(default_factory=dict)
@@ -71,7 +71,7 @@ class Cleaning(Recorded):
             return False
         return self.since is None or modified >= self.since - keep
 
-    def after_page(self, cursor: str | None, now: datetime) -> "Cleaning":
+    def after_page(self, cursor: str | None, now: datetime) -> "CleaningRound":
         """Return the round behind a page; `cursor` is where the next page begins, if there is one.
 
         Args:
@@ -79,14 +79,14 @@ class Cleaning(Recorded):
             now: when the round is completed, should it be.
         """
         if cursor is not None:
-            return self.model_copy(update={"cursor": cursor, "looked_at": ""})
+            return self.model_copy(update={"cursor": cursor, "checked_to": ""})
         left = KINDS[KINDS.index(self.kind) + 1 :] if self.kind in KINDS else ()
         if not left:
-            return self.model_copy(update={"cursor": None, "looked_at": "", "completed_at": now})
-        return self.model_copy(update={"kind": left[0], "cursor": None, "looked_at": ""})
+            return self.model_copy(update={"cursor": None, "checked_to": "", "completed_at": now})
+        return self.model_copy(update={"kind": left[0], "cursor": None, "checked_to": ""})
 
 
-def next_round(known: Cleaning | None, now: datetime) -> Cleaning | None:
+def next_round(known: CleaningRound | None, now: datetime) -> CleaningRound | None:
     """Return the round to go on with; None while none is due.
 
     Args:
@@ -94,7 +94,7 @@ def next_round(known: Cleaning | None, now: datetime) -> Cleaning | None:
         now: the present moment.
     """
     if known is None:
-        return Cleaning(started_at=now, all_at=now)
+        return CleaningRound(started_at=now, all_at=now)
     if known.completed_at is None:
         return known
     # A host whose clock was ahead must not put the next round off for as long.
@@ -102,7 +102,7 @@ def next_round(known: Cleaning | None, now: datetime) -> Cleaning | None:
     if now - known.completed_at < EVERY and not ahead:
         return None
     every = ahead or now - known.all_at >= ALL_EVERY
-    return Cleaning(
+    return CleaningRound(
         started_at=now,
         since=None if every else known.started_at - _MARGIN,
         all_at=now if every else known.all_at,

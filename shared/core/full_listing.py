@@ -25,7 +25,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from shared.core.names import hashed
-from shared.core.run.record import Recorded, Value
+from shared.core.run.record import RecordModel, RecordPart
 
 #: A full listing begins this long after the last one began.
 EVERY: Final = timedelta(days=1)
@@ -50,7 +50,7 @@ def _whole(text: str) -> str:
     return text
 
 
-class Existing(Recorded):
+class Existing(RecordModel):
     """Some of the blobs that existed when a generation was recorded."""
 
     digests: Annotated[str, AfterValidator(_whole)]  #: base64 of 8 bytes each
@@ -95,7 +95,7 @@ class Digests:
         return at < len(bucket) and bucket[at] == digest
 
 
-class Covered(Value):
+class Covered(RecordPart):
     """Since when the full listing finds what appears for a pipeline."""
 
     generation: int  #: what this one and earlier ones recorded existed before the pipeline
@@ -104,7 +104,7 @@ class Covered(Value):
     what changed between the activation and then is the event's, and the search's, to tell of."""
 
 
-class FullListing(Recorded):
+class FullListing(RecordModel):
     """How far the full listing is, and what is recorded."""
 
     place: str  #: the account and container that are listed
@@ -118,7 +118,7 @@ class FullListing(Recorded):
     joining: dict[str, Covered] = Field(default_factory=dict)  #: pipelines that it is for
     pages: int = 0  #: of that generation, so far
     cursor: str | None = None  #: the page where it goes on; None: the first one
-    looked_at: str = ""  #: the last blob of that page that was looked at; empty: none was
+    checked_to: str = ""  #: the last blob of that page that was looked at; empty: none was
     complete: bool = False
     completed_at: AwareDatetime | None = None  #: when the last full listing ended
     listed: int = 0  #: blobs
@@ -149,7 +149,7 @@ class FullListing(Recorded):
         left = {number: pages for number, pages in self.generations.items() if number < first}
         kept = {"covered": covered, "generations": left, "complete": True}
         ended = {"generation": None, "joining": dict[str, Covered](), "cursor": None}
-        return self.model_copy(update={**kept, **ended, "looked_at": ""})
+        return self.model_copy(update={**kept, **ended, "checked_to": ""})
 
     def after_page(self, cursor: str | None, now: datetime) -> "FullListing":
         """Return it behind a page.
@@ -159,10 +159,10 @@ class FullListing(Recorded):
             now: when it is completed, should it be.
         """
         if cursor is not None:
-            return self.model_copy(update={"cursor": cursor, "looked_at": ""})
+            return self.model_copy(update={"cursor": cursor, "checked_to": ""})
         changes: dict[str, object] = {
             "cursor": None,
-            "looked_at": "",
+            "checked_to": "",
             "complete": True,
             "completed_at": now,
         }
@@ -177,7 +177,7 @@ class FullListing(Recorded):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ListingPlan:
     """What the configuration asks of the full listing.
 
     Args:
@@ -199,7 +199,7 @@ class Wish:
         return not self.activated <= covered or not covered.isdisjoint(self.silent)
 
 
-def next_listing(known: FullListing | None, wish: Wish, now: datetime) -> FullListing | None:
+def next_listing(known: FullListing | None, wish: ListingPlan, now: datetime) -> FullListing | None:
     """Return the listing to go on with, or to begin; None while none is due.
 
     Args:
@@ -221,7 +221,7 @@ def next_listing(known: FullListing | None, wish: Wish, now: datetime) -> FullLi
     return _begun(known, wish, now)
 
 
-def _begun(known: FullListing, wish: Wish, now: datetime) -> FullListing:
+def _begun(known: FullListing, wish: ListingPlan, now: datetime) -> FullListing:
     missing = _missing(known, wish, now)
     gone = {name for name, since in missing.items() if now - since >= wish.keep}
     covered = {n: one for n, one in known.covered.items() if n not in gone | wish.silent}
@@ -244,7 +244,7 @@ def _begun(known: FullListing, wish: Wish, now: datetime) -> FullListing:
     )
 
 
-def _missing(known: FullListing, wish: Wish, now: datetime) -> dict[str, datetime]:
+def _missing(known: FullListing, wish: ListingPlan, now: datetime) -> dict[str, datetime]:
     absent = known.covered.keys() - wish.activated - wish.silent
     if not wish.sure:
         return {name: since for name, since in known.missing.items() if name in absent}

@@ -60,14 +60,14 @@ def pipeline_of(run_id: str) -> str:
     return run_id.rpartition("-")[0]
 
 
-def slot_id(pipeline: str, key: Sequence[str]) -> str:
+def run_queue_id(pipeline: str, key: Sequence[str]) -> str:
     """Return where it is kept who may run, for one key of a pipeline."""
-    return f"slots/{pipeline}/{digest('key', *key)}"
+    return f"run_queues/{pipeline}/{digest('key', *key)}"
 
 
-def seat_id(kind: str, name: str) -> str:
+def shared_queue_id(kind: str, name: str) -> str:
     """Return where it is kept who may run, over all keys or pipelines."""
-    return f"seats/{digest(kind, name)}"
+    return f"shared_queues/{digest(kind, name)}"
 
 
 def inbox_prefix(pipeline: str, key: Sequence[str]) -> str:
@@ -96,9 +96,9 @@ def manifest_path(pipeline: str, run: str) -> str:
     return f"runs/{pipeline}/{run}/manifest.csv"
 
 
-def delivery_run_id(pipeline: str, parent: str, endpoint: str, tried: int) -> str:
+def delivery_run_id(pipeline: str, parent: str, endpoint: str, tries: int) -> str:
     """Return the id of the run that gives one endpoint the model of `parent`."""
-    return run_id(pipeline, "roll out", parent, endpoint, str(tried))
+    return run_id(pipeline, "roll out", parent, endpoint, str(tries))
 
 
 def is_run_id(text: str) -> bool:
@@ -121,7 +121,7 @@ def owner_of_output(path: str) -> tuple[str, int] | None:
     return parts[2], int(parts[3])
 
 
-def promoted_by_hand(path: str) -> tuple[str, tuple[str, ...]] | None:
+def manually_promoted(path: str) -> tuple[str, tuple[str, ...]] | None:
     """Return (pipeline, key) for which a person put this model under `promote/`, if they did.
 
     The path is `promote/<pipeline>/<key…>/<file>`, with one part for each token of the key.

@@ -65,7 +65,7 @@ class Redactor:
                     self._add(part)
                     self._add(part.strip())  # a service may repeat it without a line's end
 
-    def learn_told(self, *keys: str) -> None:
+    def learn_from_service(self, *keys: str) -> None:
         """Keep keys that a service told out of texts.
 
         What is shorter than any key, or a path of ours, is not kept: a service could else have
@@ -124,7 +124,7 @@ class Redactor:
         ):
             return
         if len(self._known) >= _MOST:
-            self._forget_oldest()
+            self._drop_oldest()
         self._known[secret] = None
         anchors = _anchors(secret)
         if not anchors:
@@ -132,7 +132,7 @@ class Redactor:
         for anchor in anchors:
             self._anchored.setdefault(anchor, {})[secret] = None
 
-    def _forget_oldest(self) -> None:
+    def _drop_oldest(self) -> None:
         self._forget(next((one for one in list(self._known) if one not in self._lasting), ""))
 
     def _forget(self, known: str) -> None:

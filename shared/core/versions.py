@@ -82,7 +82,7 @@ def is_older(one: BlobVersion, other: BlobVersion) -> bool:
     return not are_one(one, other) and order_of(one) < order_of(other)
 
 
-def touch_of(blob: BlobVersion, since: str) -> str:
+def metadata_update_of(blob: BlobVersion, since: str) -> str:
     """Return in plain words why a version that counts as a metadata-only update opens no run.
 
     Args:

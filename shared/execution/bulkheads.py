@@ -18,12 +18,12 @@ from typing import Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
 MOST_AT_ONCE: Final = 16
-MOST_PER_LANE: Final = 8
+MOST_PER_BULKHEAD: Final = 8
 FAILURES: Final = 5
 #: Threads besides, each for the first item at a host that has not answered yet.
 PROBES: Final = 32
 #: Of what a host is given at once, as much is for services that have not answered yet.
-_UNPROVEN: Final = MOST_PER_LANE // 2
+_UNPROVEN: Final = MOST_PER_BULKHEAD // 2
 #: So many services failing make it likely that their host does.
 _FAILING_HOST: Final = 2
 
@@ -43,14 +43,14 @@ def host_of(url: str) -> str:
         return url
 
 
-class Lanes(Generic[T]):
+class Bulkheads(Generic[T]):
     """Work sorted into lanes. The next item costs the same however many lanes there are.
 
     Args:
         items: what to do, in order.
-        lane_of: which lane an item belongs to.
+        bulkhead_of: which lane an item belongs to.
         work: does one item; False means that its service failed.
-        go_on: asked before each item; False stops the rest.
+        may_continue: asked before each item; False stops the rest.
         most: how many items are worked on side by side; with 1 there is a single thread.
         group_of: which group a lane belongs to; by default each lane is one of its own.
         suspect: whether the last time for this item failed: its lane waits for the others, and
@@ -61,9 +61,9 @@ class Lanes(Generic[T]):
     def __init__(
         self,
         items: Iterable[T],
-        lane_of: Callable[[T], str],
+        bulkhead_of: Callable[[T], str],
         work: Callable[[T], bool],
-        go_on: Callable[[], bool],
+        may_continue: Callable[[], bool],
         most: int = MOST_AT_ONCE,
         *,
         group_of: Callable[[str], str] = str,
@@ -73,17 +73,17 @@ class Lanes(Generic[T]):
         self._waiting: dict[str, deque[T]] = {}
         suspects: set[str] = set()
         for item in sorted(items, key=suspect):
-            lane = lane_of(item)
-            self._waiting.setdefault(lane, deque()).append(item)
+            bulkhead = bulkhead_of(item)
+            self._waiting.setdefault(bulkhead, deque()).append(item)
             if suspect(item):
-                suspects.add(lane)
-        self._group_of = {lane: group_of(lane) for lane in self._waiting}
+                suspects.add(bulkhead)
+        self._group_of = {bulkhead: group_of(bulkhead) for bulkhead in self._waiting}
         self._groups = {name: _Group() for name in self._group_of.values()}
-        for lane in self._waiting:
-            self._groups[self._group_of[lane]].add(lane, suspect=lane in suspects)
+        for bulkhead in self._waiting:
+            self._groups[self._group_of[bulkhead]].add(bulkhead, suspect=bulkhead in suspects)
         self._all = list(self._groups.values())
         self._work = work
-        self._go_on = go_on
+        self._continue = may_continue
         self._spend = spend
         self._most = most
         self._proven_busy = 0
@@ -102,28 +102,30 @@ class Lanes(Generic[T]):
                 working = [pool.submit(self._worker) for _ in range(workers)]
             for worker in working:
                 worker.result()  # what a worker did not expect is not lost
-        return [item for lane in self._waiting.values() for item in lane]
+        return [item for bulkhead in self._waiting.values() for item in bulkhead]
 
     def _worker(self) -> None:
         while (taken := self._take()) is not None:
-            lane, kind, item = taken
+            bulkhead, kind, item = taken
             well = False
             try:
                 well = self._work(item)
             finally:
                 with self._moved:
-                    self._proven_busy -= kind is _Kind.PROVEN
-                    left = bool(self._waiting[lane])
-                    self._groups[self._group_of[lane]].done(lane, kind, well=well, left=left)
+                    self._proven_busy -= kind is _Kind.WORKING
+                    left = bool(self._waiting[bulkhead])
+                    self._groups[self._group_of[bulkhead]].done(
+                        bulkhead, kind, well=well, left=left
+                    )
                     self.done += 1
                     self._moved.notify_all()
 
     def _take(self) -> tuple[str, "_Kind", T] | None:
         with self._moved:
-            while self._go_on():
+            while self._continue():
                 room, spend = self._proven_busy < self._most, self._spend()
                 offers = [
-                    (group.fails or kind is _Kind.DOUBTFUL, group.busy, group.turns, at, kind)
+                    (group.fails or kind is _Kind.FAILING, group.busy, group.served, at, kind)
                     for at, group in enumerate(self._all)
                     if (kind := group.offer(room=room))
                 ]
@@ -131,11 +133,11 @@ class Lanes(Generic[T]):
                 if offers:
                     *_, at, kind = min(offers)  # no two have the same place
                     group = self._all[at]
-                    lane = group.take(kind)
-                    item = self._waiting[lane].popleft()
-                    group.taken(lane, kind, left=bool(self._waiting[lane]))
-                    self._proven_busy += kind is _Kind.PROVEN
-                    return lane, kind, item
+                    bulkhead = group.take(kind)
+                    item = self._waiting[bulkhead].popleft()
+                    group.taken(bulkhead, kind, left=bool(self._waiting[bulkhead]))
+                    self._proven_busy += kind is _Kind.WORKING
+                    return bulkhead, kind, item
                 if not any(group.busy for group in self._all):
                     return None
                 self._moved.wait(timeout=1)
@@ -146,8 +148,8 @@ class _Kind(Enum):
     """What is known of a lane."""
 
     NEW = "new"  #: none of its items is done yet
-    PROVEN = "proven"  #: its last item went well
-    DOUBTFUL = "doubtful"  #: its last item failed, or one of the time before did
+    WORKING = "proven"  #: its last item went well
+    FAILING = "doubtful"  #: its last item failed, or one of the time before did
 
 
 class _Group:
@@ -155,7 +157,7 @@ class _Group:
 
     def __init__(self) -> None:
         self.busy = 0
-        self.turns = 0
+        self.served = 0
         self._answers = False  #: whether an item went well, and not several lanes failed since
         self._failed: set[str] = set()  #: lanes that failed, with no success between
         self._failures = Counter[str]()  #: of a lane, in a row
@@ -164,9 +166,9 @@ class _Group:
         self._turn: dict[_Kind, deque[str]] = {kind: deque() for kind in _Kind}
         self._queued: set[tuple[_Kind, str]] = set()
 
-    def add(self, lane: str, *, suspect: bool) -> None:
+    def add(self, bulkhead: str, *, suspect: bool) -> None:
         """Take in a lane."""
-        self._put(lane, _Kind.DOUBTFUL if suspect else _Kind.NEW)
+        self._put(bulkhead, _Kind.FAILING if suspect else _Kind.NEW)
 
     def offer(self, *, room: bool) -> _Kind | None:
         """Return of which kind the next lane would be; None while none may be served.
@@ -174,12 +176,12 @@ class _Group:
         Args:
             room: whether more items of proven lanes may be worked on.
         """
-        if len(self._failed) >= FAILURES or self.busy >= MOST_PER_LANE:
+        if len(self._failed) >= FAILURES or self.busy >= MOST_PER_BULKHEAD:
             return None
         if not self._answers and self.busy:
             return None
         for kind in _Kind:
-            may = room if kind is _Kind.PROVEN else self._unproven_busy < _UNPROVEN
+            may = room if kind is _Kind.WORKING else self._unproven_busy < _UNPROVEN
             if may and self._has(kind):
                 return kind
         return None
@@ -191,46 +193,46 @@ class _Group:
 
     def take(self, kind: _Kind) -> str:
         """Return the lane whose turn it is, of the kind that was offered."""
-        lane = self._turn[kind].popleft()
-        self._queued.discard((kind, lane))
-        return lane
+        bulkhead = self._turn[kind].popleft()
+        self._queued.discard((kind, bulkhead))
+        return bulkhead
 
-    def taken(self, lane: str, kind: _Kind, *, left: bool) -> None:
+    def taken(self, bulkhead: str, kind: _Kind, *, left: bool) -> None:
         """Note that an item of a lane is being worked on, and whether more of them are `left`."""
         self.busy += 1
-        self.turns += 1
-        if kind is _Kind.PROVEN:
+        self.served += 1
+        if kind is _Kind.WORKING:
             if left:
-                self._put(lane, kind)  # it may have more of them at once
+                self._put(bulkhead, kind)  # it may have more of them at once
         else:
             self._unproven_busy += 1
 
-    def done(self, lane: str, kind: _Kind, *, well: bool, left: bool) -> None:
+    def done(self, bulkhead: str, kind: _Kind, *, well: bool, left: bool) -> None:
         """Note how an item went, which was taken while its lane was of this `kind`."""
         self.busy -= 1
-        self._unproven_busy -= kind is not _Kind.PROVEN
+        self._unproven_busy -= kind is not _Kind.WORKING
         if well:
             self._answers = True
             self._failed.clear()
-            self._failures[lane] = 0
+            self._failures[bulkhead] = 0
         else:
-            self._failed.add(lane)
-            self._failures[lane] += 1
+            self._failed.add(bulkhead)
+            self._failures[bulkhead] += 1
             self._answers = self._answers and not self.fails
-        now = _Kind.PROVEN if well else _Kind.DOUBTFUL
-        if left and self._failures[lane] < FAILURES:
-            self._put(lane, now)
+        now = _Kind.WORKING if well else _Kind.FAILING
+        if left and self._failures[bulkhead] < FAILURES:
+            self._put(bulkhead, now)
         else:
-            self._kinds.pop(lane, None)
+            self._kinds.pop(bulkhead, None)
 
-    def _put(self, lane: str, kind: _Kind) -> None:
-        self._kinds[lane] = kind
-        if (kind, lane) not in self._queued:
-            self._queued.add((kind, lane))
-            self._turn[kind].append(lane)
+    def _put(self, bulkhead: str, kind: _Kind) -> None:
+        self._kinds[bulkhead] = kind
+        if (kind, bulkhead) not in self._queued:
+            self._queued.add((kind, bulkhead))
+            self._turn[kind].append(bulkhead)
 
     def _has(self, kind: _Kind) -> bool:
-        turn = self._turn[kind]
-        while turn and self._kinds.get(turn[0]) is not kind:
+        order = self._turn[kind]
+        while order and self._kinds.get(order[0]) is not kind:
             self.take(kind)  # it is of another kind by now, or was left alone
-        return bool(turn)
+        return bool(order)

@@ -8,16 +8,16 @@ from typing import Final
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_identity import service_identity
 from shared.core.counting import counted
-from shared.core.names import seat_id, slot_id
+from shared.core.names import run_queue_id, shared_queue_id
 from shared.core.run import concurrency as core
-from shared.core.run.concurrency import Past, Pause, Slot
-from shared.core.run.control_events import Fact, Overtaken
-from shared.core.run.gate_events import StillWaiting, TurnTaken
+from shared.core.run.concurrency import Pause, RecentRuns, RunQueue
+from shared.core.run.control_events import Event, Superseded
+from shared.core.run.gate_events import Admitted, StillWaiting
 from shared.core.run.record import Origin, Phase, Run
-from shared.errors import Conflict, CorruptRecord
+from shared.errors import ConflictError, CorruptRecordError
 from shared.execution.context import Context
 from shared.ledger.records import Stored
-from shared.telemetry import Event, Once, log, report
+from shared.telemetry import Alert, FirstTimeOnly, log, report
 
 _TRIES: Final = 5
 #: A run whose record cannot be read keeps its place no longer, where its time-out is not known.
@@ -36,216 +36,228 @@ class _Level:
     most: int | None
     what: str
     newest_first: bool
-    line: str  #: where a run that waits here is said to wait; empty: it may not be passed by
-    lets_go: Callable[[Run], bool] = core.lets_go
+    queue_name: str  #: where a run that waits here is said to wait; empty: it may not be passed by
+    releases_slot: Callable[[Run], bool] = core.releases_slot
     unread: timedelta = _UNREAD  #: how long a run holds a place whose record cannot be read
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
+class ConcurrencyLimits:
     """Hands out places. Each call may be repeated, by any number of workers (decision 10)."""
 
     context: Context
-    _reported: Once = field(default_factory=Once, compare=False, repr=False)
+    _reported: FirstTimeOnly = field(default_factory=FirstTimeOnly, compare=False, repr=False)
 
-    def take(self, run: Run) -> Fact | None:
+    def take(self, run: Run) -> Event | None:
         """Return that it is the run's turn, or what it waits for; None when that is known."""
         levels = list(_levels(run.config, run.key))
         for at, level in enumerate(levels):
             waits = self._take(level, run)
-            if isinstance(waits, Overtaken):
+            if isinstance(waits, Superseded):
                 return waits
             if waits is not None:
                 # Whoever waits here must not stand in the way of others further on.
                 if run.job is None:  # one that goes on with its job keeps its place there
                     self._leave(levels[at + 1 :], run)
-                same = (waits, level.line) == (run.reason, run.line)
-                return None if same else StillWaiting(waits, level.line)
-        return TurnTaken()
+                same = (waits, level.queue_name) == (run.reason, run.queue_name)
+                return None if same else StillWaiting(waits, level.queue_name)
+        return Admitted()
 
-    def hindrance(self, slot: Slot, pipeline: Pipeline, run_id: str) -> str | None:
+    def blocked_reason(self, run_queue: RunQueue, pipeline: Pipeline, run_id: str) -> str | None:
         """Return why nothing may begin in `slot` now, whoever's turn it is; None if it may."""
-        pause = self.context.ledger.pauses(pipeline.name).record.of(slot)
+        pause = self.context.ledger.pauses(pipeline.name).record.of(run_queue)
         if pause is not None:
             return f"paused by {pause.by}" + (f": {pause.reason}" if pause.reason else "")
-        return core.over_budget(slot, pipeline, run_id, self.context.clock.now())
+        return core.over_budget(run_queue, pipeline, run_id, self.context.clock.now())
 
     def pruned(
         self,
-        slot: Slot,
-        lets_go: Callable[[Run], bool] = core.lets_go,
+        run_queue: RunQueue,
+        releases_slot: Callable[[Run], bool] = core.releases_slot,
         unread: timedelta = _UNREAD,
-    ) -> Slot:
+    ) -> RunQueue:
         """Return the slot without the runs that hold no place any more.
 
         Args:
-            slot: as it is stored.
-            lets_go: tells of a run whether it needs its place no more.
+            run_queue: as it is stored.
+            releases_slot: tells of a run whether it needs its place no more.
             unread: how long a run keeps its place whose record cannot be read.
         """
-        gone = {one for one in slot.holders if self._gone(slot, one, lets_go, unread)}
-        return slot.without(gone.__contains__)
+        gone = {
+            one for one in run_queue.holders if self._gone(run_queue, one, releases_slot, unread)
+        }
+        return run_queue.without(gone.__contains__)
 
-    def in_line(self, slot: Slot, run_id: str = "") -> Slot:
+    def in_queue(self, run_queue: RunQueue, run_id: str = "") -> RunQueue:
         """Return the slot without those ahead of `run_id` that do not wait any more."""
-        while (first := slot.next_in_line) not in (None, run_id):
+        while (first := run_queue.next_queued) not in (None, run_id):
             gone = str(first)
-            if not self._gone(slot, gone, core.lets_go):
+            if not self._gone(run_queue, gone, core.releases_slot):
                 break
-            slot = slot.without({gone}.__contains__)
-        return slot
+            run_queue = run_queue.without({gone}.__contains__)
+        return run_queue
 
-    def paused_by_failures(self, stored: Stored[Slot], pipeline: Pipeline) -> bool:
+    def paused_by_failures(self, stored: Stored[RunQueue], pipeline: Pipeline) -> bool:
         """Pause a pipeline that fails again and again, for this key; whether it was."""
-        most, slot = pipeline.pause_after, stored.record
+        most, run_queue = pipeline.pause_after, stored.record
         if most is None:
             return False
         now = self.context.clock.now()  # before it is read whether a person resumed meanwhile
         pauses = self.context.ledger.pauses(pipeline.name).record
-        failed = Past(self._phase_of).failures(slot, pauses)
-        if pauses.of_failures(slot) is not None or len(failed) < most:
+        failed = RecentRuns(self._phase_of).failures(run_queue, pauses)
+        if pauses.of_failures(run_queue) is not None or len(failed) < most:
             return False
         why = f"{counted(len(failed), 'run')} in a row failed, the last one was {failed[0]}"
         pause = Pause(by="relearn", at=now, reason=why)
         self.context.ledger.note_pause(pipeline.name, pause)
-        name = slot_id(pipeline.name, slot.key)
-        self.context.ledger.put_slot(name, slot.model_copy(update={"paused": pause}), stored.etag)
+        name = run_queue_id(pipeline.name, run_queue.key)
+        self.context.ledger.put_run_queue(
+            name, run_queue.model_copy(update={"paused": pause}), stored.etag
+        )
         report(
-            Event.PAUSED,
+            Alert.PAUSED,
             f"pipeline {pipeline.name} is paused: {why}. To do: see why, then resume it",
             pipeline=pipeline.name,
             run_id=failed[0],
         )
         return True
 
-    def has_room(self, pipeline: Pipeline) -> bool:
+    def has_free_slot(self, pipeline: Pipeline) -> bool:
         """Whether another run of the pipeline may be open, over all its keys."""
         if pipeline.max_parallel is None:
             return True
-        stored = self.context.ledger.slot(seat_id("pipeline", pipeline.name))
+        stored = self.context.ledger.run_queue(shared_queue_id("pipeline", pipeline.name))
         if stored is None or len(stored.record.holders) < pipeline.max_parallel:
             return True
         # One listing tells of most that they are at work: a record is read of the others alone.
-        slot, phases = stored.record, self.context.ledger.hinted_phases(pipeline.name)
-        idle = [one for one in slot.holders if phases.get(one, "") in MAY_BE_IDLE]
-        free = pipeline.max_parallel - len(slot.holders)
+        run_queue, phases = stored.record, self.context.ledger.hinted_phases(pipeline.name)
+        idle = [one for one in run_queue.holders if phases.get(one, "") in MAY_BE_IDLE]
+        free = pipeline.max_parallel - len(run_queue.holders)
         for run_id in idle:
-            free += self._gone(slot, run_id, core.lets_go)
+            free += self._gone(run_queue, run_id, core.releases_slot)
             if free > 0:
                 return True
         return False
 
-    def _take(self, level: _Level, run: Run) -> Overtaken | str | None:
+    def _take(self, level: _Level, run: Run) -> Superseded | str | None:
         for _ in range(_TRIES):
             try:
-                stored = self.context.ledger.slot(level.name)
-            except CorruptRecord as exc:
+                stored = self.context.ledger.run_queue(level.name)
+            except CorruptRecordError as exc:
                 self._report_once(level.name, exc)
                 return str(exc)  # this key or service must wait for a person; others need not
-            slot = stored.record if stored else Slot(pipeline=run.pipeline, key=run.key)
-            if run.run_id in slot.holders:
+            run_queue = stored.record if stored else RunQueue(pipeline=run.pipeline, key=run.key)
+            if run.run_id in run_queue.holders:
                 return None
-            is_key = level.name == slot_id(run.pipeline, run.key)
+            is_key = level.name == run_queue_id(run.pipeline, run.key)
             try:
                 if is_key and stored and self.paused_by_failures(stored, run.config):
                     continue
-                changed, waits = self._decided(level, slot, run, is_key=is_key)
-                if changed != slot:
-                    self.context.ledger.put_slot(
+                changed, waits = self._decided(level, run_queue, run, is_key=is_key)
+                if changed != run_queue:
+                    self.context.ledger.put_run_queue(
                         level.name, changed, stored.etag if stored else None
                     )
-            except Conflict:
+            except ConflictError:
                 continue  # somebody else moved the line: look again
             return waits
-        raise Conflict(f"{level.name} keeps changing")
+        raise ConflictError(f"{level.name} keeps changing")
 
     def _decided(
-        self, level: _Level, slot: Slot, run: Run, *, is_key: bool
-    ) -> tuple[Slot, Overtaken | str | None]:
+        self, level: _Level, run_queue: RunQueue, run: Run, *, is_key: bool
+    ) -> tuple[RunQueue, Superseded | str | None]:
         now = self.context.clock.now()
-        queued = slot.enqueue(run.run_id, now, newest_first=level.newest_first)
-        slot = self.in_line(queued, run.run_id)
+        queued = run_queue.enqueue(run.run_id, now, newest_first=level.newest_first)
+        run_queue = self.in_queue(queued, run.run_id)
         if is_key:
-            newer = core.overtaken_by(slot, run.config, run.run_id)
+            newer = core.superseded_by(run_queue, run.config, run.run_id)
             # Nothing else may train on what landed; and it stays in line until that is known.
             if newer and run.origin is not Origin.DATA:
-                return slot, Overtaken(f"run {newer} is newer and trains instead")
-            if why := self.hindrance(slot, run.config, run.run_id):
-                return slot, why
-        if level.most is not None and len(slot.holders) >= level.most:
-            slot = self.pruned(slot, level.lets_go, level.unread)
+                return run_queue, Superseded(f"run {newer} is newer and trains instead")
+            if why := self.blocked_reason(run_queue, run.config, run.run_id):
+                return run_queue, why
+        if level.most is not None and len(run_queue.holders) >= level.most:
+            run_queue = self.pruned(run_queue, level.releases_slot, level.unread)
         if is_key and run.job is not None:
             # Its job is there already: whoever has not begun one gives way.
-            slot = slot.without(lambda run_id: run_id != run.run_id and self._not_begun(run_id))
-        if level.most is not None and len(slot.holders) >= level.most:
-            return slot, f"{level.what}: {', '.join(slot.holders[:5])}"
-        first = slot.next_in_line
+            run_queue = run_queue.without(
+                lambda run_id: run_id != run.run_id and self._not_begun(run_id)
+            )
+        if level.most is not None and len(run_queue.holders) >= level.most:
+            return run_queue, f"{level.what}: {', '.join(run_queue.holders[:5])}"
+        first = run_queue.next_queued
         if level.most is not None and first != run.run_id:
-            return slot, f"{level.what}: {first} is next"
-        if slot.newest_first:  # those behind are never come to from the front
-            gone = {one for one in _behind(slot, run) if self._gone(slot, one, core.lets_go)}
-            slot = slot.without(gone.__contains__)
-        keep = core.remembers(run.config) if is_key else 0
-        return slot.begin(run.run_id, now, keep=keep, holds=level.most is not None), None
+            return run_queue, f"{level.what}: {first} is next"
+        if run_queue.newest_first:  # those behind are never come to from the front
+            gone = {
+                one
+                for one in _behind(run_queue, run)
+                if self._gone(run_queue, one, core.releases_slot)
+            }
+            run_queue = run_queue.without(gone.__contains__)
+        keep = core.starts_to_keep(run.config) if is_key else 0
+        return run_queue.begin(run.run_id, now, keep=keep, holds=level.most is not None), None
 
     def _not_begun(self, run_id: str) -> bool:
         try:
             stored = self.context.ledger.run(run_id)
-        except CorruptRecord:
+        except CorruptRecordError:
             return False  # nobody can tell
         return stored is not None and _waits_without_job(stored.record)
 
     def _leave(self, levels: Sequence[_Level], run: Run) -> None:
         for level in levels:
             try:
-                stored = self.context.ledger.slot(level.name)
-            except CorruptRecord as exc:
+                stored = self.context.ledger.run_queue(level.name)
+            except CorruptRecordError as exc:
                 self._report_once(level.name, exc)
                 continue
             if stored is None:
                 continue
             left = stored.record.without({run.run_id}.__contains__)
             if left != stored.record:
-                self.context.ledger.put_slot(level.name, left, stored.etag)
+                self.context.ledger.put_run_queue(level.name, left, stored.etag)
 
     def _gone(
         self,
-        slot: Slot,
+        run_queue: RunQueue,
         run_id: str,
-        lets_go: Callable[[Run], bool],
+        releases_slot: Callable[[Run], bool],
         unread: timedelta = _UNREAD,
     ) -> bool:
         try:
             stored = self.context.ledger.run(run_id)
-        except CorruptRecord as exc:
+        except CorruptRecordError as exc:
             # Nobody can tell. It may be at work, so that it keeps a place for as long as a job
             # may take; one that only waits comes back to the queue once its record is mended.
-            if run_id in slot.holders and self.context.ledger.run_age(run_id) <= unread:
+            if run_id in run_queue.holders and self.context.ledger.run_age(run_id) <= unread:
                 return False
             self._report_once(run_id, exc)
             return True
         if stored is None:  # its record is about to be written, or was forgotten long ago
-            return run_id != slot.gathering or not self.context.ledger.is_marked(run_id)
-        if run_id not in slot.holders:
+            return run_id != run_queue.batch_run or not self.context.ledger.is_marked(run_id)
+        if run_id not in run_queue.holders:
             return stored.record.phase is not Phase.WAITING
-        return lets_go(stored.record)
+        return releases_slot(stored.record)
 
     def _phase_of(self, run_id: str) -> Phase | None:
         try:
             stored = self.context.ledger.run(run_id)
-        except CorruptRecord:
+        except CorruptRecordError:
             return None  # it counts neither as a failure nor as a success
         return stored.record.phase if stored else None
 
-    def _report_once(self, name: str, exc: CorruptRecord) -> None:
+    def _report_once(self, name: str, exc: CorruptRecordError) -> None:
         if self._reported.first(name):
             log.error("%s; the queue goes on without it", exc)
 
 
-def _behind(slot: Slot, run: Run) -> Sequence[str]:
+def _behind(run_queue: RunQueue, run: Run) -> Sequence[str]:
     """Return some of those that wait behind `run`: others each time, so that none is left out."""
-    left = [turn.run_id for turn in slot.waiting if turn.run_id != run.run_id]
-    start = slot.numbers * _BEHIND % len(left) if left else 0
+    left = [
+        queue_entry.run_id for queue_entry in run_queue.waiting if queue_entry.run_id != run.run_id
+    ]
+    start = run_queue.numbers * _BEHIND % len(left) if left else 0
     return (left[start:] + left[:start])[:_BEHIND]
 
 
@@ -254,19 +266,21 @@ def _waits_without_job(run: Run) -> bool:
 
 
 def _levels(pipeline: Pipeline, key: tuple[str, ...]) -> Iterator[_Level]:
-    at_once = core.runs_at_once(pipeline)
+    at_once = core.concurrency_limit(pipeline)
     newest_first, timeout = core.newest_first(pipeline), pipeline.training.timeout
-    name, what = slot_id(pipeline.name, key), "another run is open"
+    name, what = run_queue_id(pipeline.name, key), "another run is open"
     # Where only the newest counts, each of the others has to notice that it is not.
-    line = "" if pipeline.when_busy == "newest" else name
-    yield _Level(name, at_once, what, newest_first, line, unread=timeout)
+    queue_name = "" if pipeline.when_busy == "newest" else name
+    yield _Level(name, at_once, what, newest_first, queue_name, unread=timeout)
     if pipeline.max_parallel is not None:
-        name, most = seat_id("pipeline", pipeline.name), pipeline.max_parallel
+        name, most = shared_queue_id("pipeline", pipeline.name), pipeline.max_parallel
         what = f"max_parallel is {most}"
         yield _Level(name, most, what, newest_first, name, unread=timeout)
     if (jobs := pipeline.training.max_parallel) is not None:
-        name = seat_id("service", service_identity(pipeline.training.service))
+        name = shared_queue_id("service", service_identity(pipeline.training.service))
         what = f"the training service has its {counted(jobs, 'job')}"
         # One line for all pipelines, so that no two of them wait for each other.
-        lets_go = core.lets_service_go
-        yield _Level(name, jobs, what, newest_first=False, line=name, lets_go=lets_go)
+        releases_slot = core.releases_service_slot
+        yield _Level(
+            name, jobs, what, newest_first=False, queue_name=name, releases_slot=releases_slot
+        )

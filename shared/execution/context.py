@@ -8,7 +8,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.redaction import Redactor
 from shared.execution.bulkheads import MOST_AT_ONCE
 from shared.ledger.ledger import Ledger
-from shared.ports.ports import Adapters, Blobs, Clock
+from shared.ports.ports import Blobs, Clock, Providers
 from shared.ports.storage_clock import StorageClock
 
 
@@ -20,13 +20,13 @@ class Limits:
     """How old a claim must be before its holder counts as dead; longer than functionTimeout."""
     patience: timedelta = timedelta(hours=1)
     """How long one step is repeated before the run is parked."""
-    look_every_min: timedelta = timedelta(seconds=30)
-    look_every_max: timedelta = timedelta(minutes=5)
+    check_interval_min: timedelta = timedelta(seconds=30)
+    check_interval_max: timedelta = timedelta(minutes=5)
     tick: timedelta = timedelta(minutes=4)
     """How long one tick of the poll may take; shorter than functionTimeout."""
     longest_step: timedelta = timedelta(seconds=90)
     """What the time-outs inside one step add up to; no step is begun later in a tick."""
-    sweep_every: timedelta = timedelta(minutes=15)
+    search_every: timedelta = timedelta(minutes=15)
     """How often data is searched for that no event announced."""
     keep: timedelta = timedelta(days=400)
     """How long ended runs and data versions are remembered."""
@@ -50,7 +50,7 @@ class Context:
     models: Blobs
     data_container: str
     models_container: str
-    adapters: Adapters
+    providers: Providers
     clock: Clock  #: given the host's, it is the storage's time by that
     new_id: Callable[[], str]
     limits: Limits = Limits()

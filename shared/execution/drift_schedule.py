@@ -6,8 +6,8 @@ from typing import Final
 from shared.core.config.studio_endpoint import Endpoint
 from shared.core.names import digest
 from shared.core.run.record import Run
-from shared.core.serving.drift import Watch
-from shared.core.serving.state import head_id
+from shared.core.serving.drift import DriftCheck
+from shared.core.serving.state import endpoint_state_id
 from shared.errors import RelearnError
 from shared.execution.bulkheads import host_of
 from shared.execution.context import Context
@@ -16,9 +16,9 @@ from shared.telemetry import log
 EVERY: Final = timedelta(hours=1)
 
 
-def watch_id(update: str, place: str) -> str:
+def drift_check_id(update: str, place: str) -> str:
     """Return the id of the watch over one place of an endpoint."""
-    return digest("watch", head_id(update), place)
+    return digest("drift_check", endpoint_state_id(update), place)
 
 
 def _host_of(endpoint: Endpoint) -> str:
@@ -26,25 +26,27 @@ def _host_of(endpoint: Endpoint) -> str:
     return host_of(verify.score if verify and verify.score else endpoint.update)
 
 
-def keep_watch(context: Context, run: Run, endpoint: Endpoint, wait: timedelta = EVERY) -> None:
+def schedule_drift_check(
+    context: Context, run: Run, endpoint: Endpoint, wait: timedelta = EVERY
+) -> None:
     """Have the endpoint looked at `wait` from now, or sooner where that is planned already.
 
     Should this not be stored, nothing is lost: the next promotion or takeover stores it again.
     """
-    name = watch_id(endpoint.update, endpoint.place)
+    name = drift_check_id(endpoint.update, endpoint.place)
     now = context.clock.now()
     try:
-        stored = context.ledger.watch(name)
-        planned = stored.record.next_look if stored else now
-        next_look = min(planned, now + wait) if planned > now else now + wait
-        watch = Watch(
+        stored = context.ledger.drift_check(name)
+        planned = stored.record.next_check if stored else now
+        next_check = min(planned, now + wait) if planned > now else now + wait
+        drift_check = DriftCheck(
             update=endpoint.update,
             place=endpoint.place,
             pipeline=run.pipeline,
             endpoint=endpoint.name,
-            next_look=next_look,
+            next_check=next_check,
             host=_host_of(endpoint),
         )
-        context.ledger.put_watch(name, watch, stored.etag if stored else None)
+        context.ledger.put_drift_check(name, drift_check, stored.etag if stored else None)
     except RelearnError as exc:
         log.warning("endpoint %s is not being watched for now: %s", endpoint.name, exc)

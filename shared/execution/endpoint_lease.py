@@ -11,25 +11,25 @@ from shared.core.config.studio_endpoint import Endpoint
 from shared.core.config.studio_urls import is_web_service
 from shared.core.evaluation.gate import judged_again
 from shared.core.names import MODEL_SUFFIX, digest, is_model_path
-from shared.core.run.control_events import Fact, Overtaken, StepRefused
-from shared.core.run.gate_events import FellBehind
-from shared.core.run.promotion_events import EndpointReserved, LeftUnsettled
-from shared.core.run.record import Origin, Promotion, Run, WayBack
-from shared.core.serving.probe_series import LEAST_LOOKS
-from shared.core.serving.probes import ProbeAnswers, Seen
+from shared.core.run.control_events import Event, StepBlocked, Superseded
+from shared.core.run.gate_events import Regressed
+from shared.core.run.promotion_events import EndpointLeased, InFlightUpdateFound
+from shared.core.run.record import Origin, Promotion, RollbackTarget, Run
+from shared.core.serving.probe_series import LEAST_PROBES
+from shared.core.serving.probes import ProbeAnswers, ProbeOutcome
 from shared.core.serving.state import (
-    Head,
-    Reservation,
+    EndpointLease,
+    EndpointState,
     Resource,
-    head_id,
-    is_overtaken,
-    left_behind,
-    reserved,
+    endpoint_state_id,
+    in_flight_lease,
+    is_superseded,
+    leased,
 )
 from shared.core.versions import tie_of, tied_with
-from shared.errors import EndpointBusy, PermanentError, TransientError
+from shared.errors import EndpointBusyError, PermanentError, TransientError
 from shared.execution.context import Context
-from shared.execution.first_recorded import FirstRecorded
+from shared.execution.first_recorded import FirstRecordedTimes
 from shared.ports.ports import Current, ServingEndpoint
 from shared.telemetry import log
 
@@ -40,25 +40,25 @@ _ERRORS: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class ReservationSteps:
+class EndpointLeaseSteps:
     """Reserves endpoints (design rule 8)."""
 
     context: Context
 
-    def reserve(self, run: Run) -> Fact:
+    def acquire_lease(self, run: Run) -> Event:
         """Make the endpoint ours, once its answers from before and a way back are known."""
         endpoint = run.config.endpoint
         if endpoint is None:
             raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
-        serving = self.context.adapters.endpoint(endpoint)
-        stored = self.context.ledger.head(head_id(endpoint.update))
-        head = stored.record if stored else Head(update=endpoint.update)
-        data = self._data(run, head.resource(endpoint.place))
+        serving = self.context.providers.endpoint(endpoint)
+        stored = self.context.ledger.endpoint_state(endpoint_state_id(endpoint.update))
+        endpoint_state = stored.record if stored else EndpointState(update=endpoint.update)
+        data = self._data(run, endpoint_state.resource(endpoint.place))
         if (out_of_turn := _out_of_turn(run, data, endpoint)) is not None:
             return out_of_turn
-        head = head.with_resource(endpoint.place, data.known)
-        left = self._left_behind(run, head)
-        if (behind := _fell_behind(run, head.resource(endpoint.place))) is not None:
+        endpoint_state = endpoint_state.with_resource(endpoint.place, data.known)
+        left = self._in_flight_lease(run, endpoint_state)
+        if (behind := _regressed(run, endpoint_state.resource(endpoint.place))) is not None:
             return behind
         serving.ensure()
         current = serving.current()
@@ -67,80 +67,94 @@ class ReservationSteps:
             return _no_such_resource(endpoint, known)
         # What answers while an earlier update is unsettled says nothing; its own run knows.
         before = self._before(run, serving) if left is None else None
-        baseline = self._baseline(run, endpoint, current, head)
-        mine = reserved(head, run, endpoint.place, baseline, self.context.clock.now())
-        way_back = self.way_back(mine, endpoint.place, instead_of=run)
-        if way_back is None and not run.origin.repeats and run.config.gate.first_model != "allow":
-            return _no_way_back(endpoint)
+        baseline = self._baseline(run, endpoint, current, endpoint_state)
+        mine = leased(endpoint_state, run, endpoint.place, baseline, self.context.clock.now())
+        rollback_target = self.rollback_target(mine, endpoint.place, instead_of=run)
+        if (
+            rollback_target is None
+            and not run.origin.repeats
+            and run.config.gate.first_model != "allow"
+        ):
+            return _no_rollback_target(endpoint)
         if stored is None or mine != stored.record:
             expected = stored.etag if stored else None
-            self.context.ledger.put_head(head_id(endpoint.update), mine, expected)
-        generation = mine.reservation.generation if mine.reservation else mine.generation
+            self.context.ledger.put_endpoint_state(
+                endpoint_state_id(endpoint.update), mine, expected
+            )
+        generation = mine.endpoint_lease.generation if mine.endpoint_lease else mine.generation
         promotion = Promotion(
             generation=generation,
             before=before,
-            way_back=way_back,
+            rollback_target=rollback_target,
             expected=_expected(run, mine.resource(endpoint.place)),
         )
-        if left is not None and (unsettled := self._settle(left, mine, promotion)) is not None:
-            return unsettled
-        return EndpointReserved(promotion, data.tie)
+        if left is not None and (in_flight := self._settle(left, mine, promotion)) is not None:
+            return in_flight
+        return EndpointLeased(promotion, data.tie)
 
     def _data(self, run: Run, known: Resource) -> "_Data":
         """Return what is compared to find out whose data is newer."""
         mine, newest = run.newest, known.newest_version
         if mine is None or newest is None or run.data_time != known.newest_data:
             return _Data(known, mine)
-        recorded = FirstRecorded(self.context, run.config)
+        recorded = FirstRecordedTimes(self.context, run.config)
         mine, newest = recorded.of(mine), recorded.of(newest)
         known = known.model_copy(update={"newest_version": newest})
         return _Data(known, mine, tie_of(mine, tied_with(mine, [newest])))
 
-    def way_back(self, head: Head, resource: str, instead_of: Run | None = None) -> WayBack | None:
+    def rollback_target(
+        self, endpoint_state: EndpointState, resource: str, instead_of: Run | None = None
+    ) -> RollbackTarget | None:
         """Return the best of what can still be put back; models may have been deleted.
 
         Args:
-            head: what is known of the endpoint.
+            endpoint_state: what is known of the endpoint.
             resource: of which part of it.
             instead_of: the run whose model might fail: that one is no way back from itself.
                 A model that is only set again has none: an older one was not asked for.
         """
         if instead_of is not None and instead_of.origin is Origin.DRIFT:
             return None
-        for way in head.ways_back(resource):
-            if instead_of is not None and way == instead_of.goal:
+        for way in endpoint_state.rollback_targets(resource):
+            if instead_of is not None and way == instead_of.target_model:
                 continue
             if way.model is None:
                 return way
-            if not self._may_be_given(head.update, way.model):
+            if not self._may_be_given(endpoint_state.update, way.model):
                 continue  # an old record must not ask for more than a new one may
             found = self.context.models.head(way.model.container, way.model.name)
             if found is not None and found.same_bytes_as(way.model):
                 return way
         return None
 
-    def _settle(self, left: Reservation, head: Head, promotion: Promotion) -> Fact | None:
-        way_back = self.way_back(head, left.resource)
-        if way_back is None:
+    def _settle(
+        self, left: EndpointLease, endpoint_state: EndpointState, promotion: Promotion
+    ) -> Event | None:
+        rollback_target = self.rollback_target(endpoint_state, left.resource)
+        if rollback_target is None:
             return None
         other = self.context.ledger.run(left.run_id)
         known = other.record.promotion.before if other and other.record.promotion else None
-        changes = {"way_back": way_back, "before": known, "returning_resource": left.resource}
-        return LeftUnsettled(promotion.model_copy(update=changes))
+        changes = {
+            "rollback_target": rollback_target,
+            "before": known,
+            "rollback_resource": left.resource,
+        }
+        return InFlightUpdateFound(promotion.model_copy(update=changes))
 
-    def _left_behind(self, run: Run, head: Head) -> Reservation | None:
+    def _in_flight_lease(self, run: Run, endpoint_state: EndpointState) -> EndpointLease | None:
         """Return a reservation that its run will do nothing about any more.
 
         Raises:
-            EndpointBusy: another run is at work on this endpoint; its turn comes first.
+            EndpointBusyError: another run is at work on this endpoint; its turn comes first.
         """
-        last = head.reservation
+        last = endpoint_state.endpoint_lease
         if last is not None and last.run_id != run.run_id:
             other = self.context.ledger.run(last.run_id)
             if other and other.record.phase.updates:
                 busy = f"run {last.run_id} is updating this endpoint"
-                raise EndpointBusy(busy, head_id(head.update), _TURN)
-        return left_behind(head, run.run_id)
+                raise EndpointBusyError(busy, endpoint_state_id(endpoint_state.update), _TURN)
+        return in_flight_lease(endpoint_state, run.run_id)
 
     def _before(self, run: Run, serving: ServingEndpoint) -> ProbeAnswers | None:
         """Return what the endpoint answers now; nothing is sent while that is not known.
@@ -152,36 +166,36 @@ class ReservationSteps:
             PermanentError: the probe's own URL or key is refused.
         """
         before = serving.look().probe
-        if before is None or before.seen is Seen.GOOD:
+        if before is None or before.seen is ProbeOutcome.GOOD:
             return before
-        if before.seen is Seen.BROKEN:
-            known = run.trouble
+        if before.seen is ProbeOutcome.BROKEN:
+            known = run.step_failure
             same = known.cause_count if known and known.patience == _ERRORS else 0
-            if same + 1 >= LEAST_LOOKS:
+            if same + 1 >= LEAST_PROBES:
                 return before
             raise TransientError(
                 f"the endpoint answers the probe with an error, ahead of the update: "
                 f"{before.detail}: looking again",
                 patience=_ERRORS,
             )
-        if before.seen is Seen.NO_ANSWER:
+        if before.seen is ProbeOutcome.NO_ANSWER:
             raise TransientError(f"the endpoint does not answer the probe: {before.detail}")
         raise PermanentError(
             f"the probe is refused: {before.detail}: correct `verify.score`, or the key"
         )
 
     def _baseline(
-        self, run: Run, endpoint: Endpoint, current: Current, head: Head
-    ) -> WayBack | None:
+        self, run: Run, endpoint: Endpoint, current: Current, endpoint_state: EndpointState
+    ) -> RollbackTarget | None:
         """Return what serves before our first update, as something that can be put back."""
-        known = head.resource(endpoint.place)
+        known = endpoint_state.resource(endpoint.place)
         if known.baseline is not None or known.serving is not None:
             return known.baseline
         if current.location is None:
-            return WayBack() if current.refreshable else None
+            return RollbackTarget() if current.refreshable else None
         # What is named serves. To refresh would be another model: better no way back than that.
         model = self._restorable(run, endpoint, *current.location)
-        return WayBack(model=model) if model is not None else None
+        return RollbackTarget(model=model) if model is not None else None
 
     def _restorable(
         self, run: Run, endpoint: Endpoint, base: str, relative: str, sas: str
@@ -200,7 +214,7 @@ class ReservationSteps:
         query = f"?{sas.lstrip('?')}" if sas else ""
         source = f"{base.rstrip('/')}/{escaped(relative)}{query}"
         place = digest(endpoint.place, base, relative, run.run_id)
-        name = f"baselines/{head_id(endpoint.update)}-{place}{MODEL_SUFFIX}"
+        name = f"baselines/{endpoint_state_id(endpoint.update)}-{place}{MODEL_SUFFIX}"
         try:
             return models.adopt(source, self.context.models_container, name, since=run.opened_at)
         except PermanentError as exc:
@@ -235,7 +249,7 @@ def _expected(run: Run, known: Resource) -> ProbeAnswers | None:
     return next((served.answers for served in known.kept if served.model == run.model), None)
 
 
-def _fell_behind(run: Run, known: Resource) -> Fact | None:
+def _regressed(run: Run, known: Resource) -> Event | None:
     """Hold the model against the one that serves now: another may have gone live meanwhile."""
     gate = run.config.gate
     if run.verdict is None or run.origin.repeats or not gate.rules:
@@ -243,26 +257,26 @@ def _fell_behind(run: Run, known: Resource) -> Fact | None:
     live = [known.serving.metrics] if known.serving else []
     first = gate.first_model == "allow"
     verdict = judged_again(run.verdict, gate.rules, live, first_allowed=first)
-    return None if verdict.passed else FellBehind(verdict)
+    return None if verdict.passed else Regressed(verdict)
 
 
-def _out_of_turn(run: Run, data: _Data, endpoint: Endpoint) -> Fact | None:
+def _out_of_turn(run: Run, data: _Data, endpoint: Endpoint) -> Event | None:
     """Return why this run's model is not, or not now, what the endpoint should serve."""
     known = data.known
     hold = known.held
     if run.origin is Origin.ROLLBACK:
         mine = hold is not None and hold.run_id == run.run_id
-        return None if mine else Overtaken("a later command replaced this rollback")
+        return None if mine else Superseded("a later command replaced this rollback")
     if run.origin is Origin.DRIFT:
         still = known.serving is not None and known.serving.model == run.model
-        return None if still else Overtaken("another model serves by now")
-    if is_overtaken(known, run.data_time, data.version):
+        return None if still else Superseded("another model serves by now")
+    if is_superseded(known, run.data_time, data.version):
         when = f"{known.newest_data:%Y-%m-%d %H:%M:%S}"
         why = f"{endpoint.name} already serves a model of newer data ({when} UTC)"
-        return Overtaken(f"{why}; {data.tie}" if data.tie else why)
+        return Superseded(f"{why}; {data.tie}" if data.tie else why)
     if hold is None:
         return None
-    return StepRefused(
+    return StepBlocked(
         f"{endpoint.name} is held since {hold.at:%Y-%m-%d %H:%M} UTC: {hold.by} went back to "
         f"the model of {hold.to}",
         "resume the endpoint (POST /api/endpoints/{pipeline}/{endpoint}/resume), then retry "
@@ -270,16 +284,16 @@ def _out_of_turn(run: Run, data: _Data, endpoint: Endpoint) -> Fact | None:
     )
 
 
-def _no_such_resource(endpoint: Endpoint, names: tuple[str, ...]) -> StepRefused:
+def _no_such_resource(endpoint: Endpoint, names: tuple[str, ...]) -> StepBlocked:
     there = ", ".join(repr(name) for name in names) or "none: is it a training service?"
-    return StepRefused(
+    return StepBlocked(
         f"endpoint {endpoint.name} has no updatable resource {endpoint.resource!r}; it has {there}",
         "correct `resource` of the endpoint in pipelines.yaml, then retry the run",
     )
 
 
-def _no_way_back(endpoint: Endpoint) -> StepRefused:
-    return StepRefused(
+def _no_rollback_target(endpoint: Endpoint) -> StepBlocked:
+    return StepBlocked(
         f"nothing is known that could be put back at {endpoint.name} if the new model failed",
         "set `gate: {first_model: allow}` in pipelines.yaml, then retry the run",
     )

@@ -17,7 +17,7 @@ from shared.telemetry import log
 
 
 @dataclass(slots=True)
-class EndpointTurns:
+class EndpointQueue:
     """The runs that wait for endpoints during one tick.
 
     Args:
@@ -34,7 +34,7 @@ class EndpointTurns:
             if endpoint := marker.hints.get("waits_for"):
                 self._waiting.setdefault(endpoint, []).append(marker)
         for waiting in self._waiting.values():
-            waiting.sort(key=lambda marker: (marker.hints.get("turn", ""), marker.run_id))
+            waiting.sort(key=lambda marker: (marker.hints.get("priority", ""), marker.run_id))
 
     def next(self, until: datetime) -> list[Marker]:
         """Return the next run of each endpoint that is free; each run is returned once.
@@ -58,8 +58,8 @@ class EndpointTurns:
     def _is_free(self, endpoint: str) -> bool:
         """Whether no run is at work there; where that cannot be read, a later tick asks again."""
         try:
-            stored = self.context.ledger.head(endpoint)
-            last = stored.record.reservation if stored else None
+            stored = self.context.ledger.endpoint_state(endpoint)
+            last = stored.record.endpoint_lease if stored else None
             holder = self.context.ledger.run(last.run_id) if last else None
         except RelearnError as exc:
             log.info("endpoint %s: whether it is free is not known now: %s", endpoint, exc)

@@ -14,7 +14,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.keys import key_of
 from shared.core.config.pipeline import Pipeline
 from shared.core.versions import Newest, newest_first, order_of, tied_with, version_id
-from shared.errors import CorruptRecord
+from shared.errors import CorruptRecordError
 from shared.execution.context import Context
 from shared.telemetry import log
 
@@ -23,7 +23,7 @@ _AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class FirstRecorded:
+class FirstRecordedTimes:
     """Looks up, for one pipeline, when versions were first recorded."""
 
     context: Context
@@ -43,7 +43,7 @@ class FirstRecorded:
             if entry is None:
                 key = key_of(self.pipeline, blob.name)
                 entry = ledger.waiting(key, self.pipeline.name, version)
-        except CorruptRecord as exc:
+        except CorruptRecordError as exc:
             log.error("%s", exc)  # somebody has to mend it; meanwhile the name decides
             return blob
         return blob.recorded(entry.blob.recorded_at) if entry else blob

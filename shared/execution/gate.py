@@ -8,11 +8,11 @@ from typing import Final
 from shared.core.evaluation.gate import judge, refused
 from shared.core.evaluation.report import choose_row, read_evaluation
 from shared.core.names import MODEL_SUFFIX, output_path
-from shared.core.run.control_events import Fact
-from shared.core.run.gate_events import NOBODY, Approved, Disapproved, Judged
+from shared.core.run.control_events import Event
+from shared.core.run.gate_events import NOBODY, Approved, Judged, Rejected
 from shared.core.run.machine import expires_at
 from shared.core.run.record import Origin, Run
-from shared.core.serving.state import Resource, head_id
+from shared.core.serving.state import Resource, endpoint_state_id
 from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
 from shared.execution.models import ModelSteps, left_before
@@ -30,7 +30,7 @@ class GateSteps:
 
     context: Context
 
-    def judge(self, run: Run) -> Fact:
+    def judge(self, run: Run) -> Event:
         """Return the verdict on the run's model.
 
         Raises:
@@ -39,14 +39,14 @@ class GateSteps:
         rules = run.config.gate.rules
         if not rules:
             return Judged(None)
-        by_hand = run.origin is Origin.MODEL
+        manual_model = run.origin is Origin.MODEL
         try:
             path, content, why = self._evaluation(run)
         except TransientError:
             raise
         except PermanentError as exc:
             return Judged(refused(f"the evaluation cannot be read: {exc}"))
-        if content is None and by_hand:
+        if content is None and manual_model:
             # Nothing is known of it: a person decides, and is told so.
             return Judged(None, f"there is no evaluation at {path}, beside a model put by hand")
         if content is None:
@@ -61,9 +61,9 @@ class GateSteps:
         verdict = judge(rules, row, list(self._live(run)), first_allowed=first)
         return Judged(verdict)
 
-    def _missing(self, run: Run, path: str, why: str) -> Fact:
+    def _missing(self, run: Run, path: str, why: str) -> Event:
         now = self.context.clock.now()
-        if now - (run.trouble.since if run.trouble else now) < _LATE:
+        if now - (run.step_failure.since if run.step_failure else now) < _LATE:
             text = f"there is no evaluation at {path} yet" + (f": {why}" if why else "")
             raise TransientError(text, patience=2 * _LATE)
         folder = path.rpartition("/")[0] + "/"
@@ -74,17 +74,17 @@ class GateSteps:
         found = why or f"there is {', '.join(there[:20]) or 'nothing'}"
         return Judged(refused(f"there is no evaluation at {path}; {found}"))
 
-    def expire(self, run: Run) -> Fact:
+    def expire(self, run: Run) -> Event:
         """Return the answer that the configuration gives where no person did."""
         why = f"no answer until {expires_at(run).isoformat(timespec='seconds')}"
         if run.config.gate.on_expiry == "approve":
             return Approved(NOBODY, why)
-        return Disapproved(NOBODY, why)
+        return Rejected(NOBODY, why)
 
     def _live(self, run: Run) -> Iterator[dict[str, float]]:
         """Yield the numbers of the models that serve now, of each endpoint that has another."""
         for endpoint in run.config.endpoints:
-            stored = self.context.ledger.head(head_id(endpoint.update))
+            stored = self.context.ledger.endpoint_state(endpoint_state_id(endpoint.update))
             known = stored.record.resource(endpoint.place) if stored else Resource()
             if known.serving is not None and known.serving.model != run.model_for(endpoint):
                 yield known.serving.metrics

@@ -13,7 +13,7 @@ from typing import Final
 from shared.core.blobs import BlobVersion, is_folded
 from shared.core.config.pattern import fill
 from shared.core.config.studio_training import DATA, MANIFEST
-from shared.core.run.control_events import Fact
+from shared.core.run.control_events import Event
 from shared.core.run.job_events import JobFailed
 from shared.core.run.record import Run
 from shared.errors import PermanentError, TransientError
@@ -50,7 +50,7 @@ class JobInputs:
                 found[name] = self._at(fill(source, run.tokens))
         return found
 
-    def changed(self, run: Run) -> Fact | None:
+    def changed(self, run: Run) -> Event | None:
         """Return that an input was replaced under the job, which no event of ours tells of."""
         for name, was in run.inputs.items():
             if was.path == run.listed_at:
@@ -61,7 +61,7 @@ class JobInputs:
                 return JobFailed(f"input {name} ({was.path}) was replaced while the job ran")
         return None
 
-    def looked_up(self, run: Run) -> Iterator[tuple[BlobVersion, BlobVersion | None]]:
+    def found_up(self, run: Run) -> Iterator[tuple[BlobVersion, BlobVersion | None]]:
         """Yield what the run depends on, each as it was recorded and as it is now."""
         blobs = run.current
         if not run.config.training.wants_manifest:

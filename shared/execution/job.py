@@ -7,19 +7,19 @@ from typing import Final, Protocol
 from shared.core.blobs import BlobVersion
 from shared.core.counting import they
 from shared.core.names import output_path
-from shared.core.run.control_events import DataGone, Fact, Overtaken, StepRefused
+from shared.core.run.control_events import DataDeleted, Event, StepBlocked, Superseded
 from shared.core.run.job_events import (
     JobCancelled,
     JobCreated,
+    JobExpired,
     JobFailed,
     JobFinished,
     JobStarted,
     JobStopped,
-    JobTooOld,
 )
 from shared.core.run.parameters import refused_of_request
 from shared.core.run.record import Run
-from shared.errors import OutcomeUnknown, PermanentError, TransientError
+from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.execution.context import Context
 from shared.execution.inputs import JobInputs, inputs_of
 from shared.execution.models import LATE, ModelSteps
@@ -31,14 +31,14 @@ _SHOWN: Final = 10
 _ENDED: Final = frozenset({JobStatus.FINISHED, JobStatus.FAILED, JobStatus.CANCELLED})
 
 
-class News(Protocol):
+class DiscoveredData(Protocol):
     """Who is told of data versions that a step came upon."""
 
-    def landed(self, blob: BlobVersion) -> bool:
+    def arrived(self, blob: BlobVersion) -> bool:
         """Record a version that was found; whether it opens a run."""
         ...
 
-    def given_back(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
+    def return_to_inbox(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
         """Have other runs train on what `run` was to train on and will not."""
         ...
 
@@ -54,17 +54,17 @@ class JobSteps:
     """
 
     context: Context
-    news: News
+    news: DiscoveredData
 
-    def create(self, run: Run, *, fresh: bool) -> Fact:
+    def create(self, run: Run, *, fresh: bool) -> Event:
         """Get a handle for the next attempt, on the very bytes that were recorded.
 
         Args:
             run: the run.
             fresh: whether its data was looked at a moment ago by this very call.
         """
-        if not fresh and (fact := self._changed(run)):
-            return fact
+        if not fresh and (event := self._changed(run)):
+            return event
         inputs = self._inputs.found(run)
         known = run.model_copy(update={"inputs": inputs})
         try:
@@ -75,7 +75,7 @@ class JobSteps:
             raise
         return JobCreated(job, inputs)
 
-    def start(self, run: Run, *, fresh: bool) -> Fact | None:
+    def start(self, run: Run, *, fresh: bool) -> Event | None:
         """Start the recorded job; None when it may have started and does not show it yet.
 
         Args:
@@ -87,14 +87,14 @@ class JobSteps:
         if not fresh:
             state, too_old = service.state(job), self._signatures_over(run)
             if too_old and state.status is JobStatus.CANCELLED:
-                return JobTooOld()  # by us: a DELETE takes its time, and its worker may die
+                return JobExpired()  # by us: a DELETE takes its time, and its worker may die
             if (seen := _learned(state, run)) is not None:
                 return seen
             if too_old:
                 return self._replace(service, job)
         try:
             service.ensure_started(job, self._request(run))
-        except OutcomeUnknown as exc:
+        except OutcomeUnknownError as exc:
             # It may land late: the claim is kept, and its lease is the time it has for that.
             log.warning("run %s: whether job %s was started is not known: %s", run.run_id, job, exc)
             return _seen_after_all(service, job, run)
@@ -106,12 +106,12 @@ class JobSteps:
             return _seen_after_all(service, job, run)
         return JobStarted()
 
-    def look(self, run: Run) -> Fact | None:
+    def look(self, run: Run) -> Event | None:
         """Look at the job; None when nothing has changed."""
-        fact = _learned(self._service(run).state(_job(run)), run)
-        return None if isinstance(fact, JobStarted) else fact
+        event = _learned(self._service(run).state(_job(run)), run)
+        return None if isinstance(event, JobStarted) else event
 
-    def stop(self, run: Run) -> Fact:
+    def stop(self, run: Run) -> Event:
         """Make sure that the job is over: it was cancelled, or it takes too long."""
         service, job = self._service(run), _job(run)
         why = run.cancelled if run.cancelling else _overdue(run)
@@ -130,7 +130,7 @@ class JobSteps:
                 raise TransientError(f"{why}, and the service has not ended job {job} yet")
         return JobStopped(why)
 
-    def collect(self, run: Run) -> Fact:
+    def collect(self, run: Run) -> Event:
         """Find the models that the job left, provided that its data is still what it was."""
         changed = self._changed(run) or self._inputs.changed(run)
         return changed or ModelSteps(self.context).collect(run, self._service(run))
@@ -139,13 +139,13 @@ class JobSteps:
         made = run.job_at or run.opened_at
         return self.context.clock.now() - made > run.config.training.timeout
 
-    def _replace(self, service: TrainingService, job: str) -> Fact:
+    def _replace(self, service: TrainingService, job: str) -> Event:
         _cancel(service, job)
         if service.state(job).status not in (JobStatus.CANCELLED, JobStatus.GONE):
             raise TransientError(f"job {job} never started, and the service has not ended it yet")
-        return JobTooOld()
+        return JobExpired()
 
-    def _changed(self, run: Run) -> Fact | None:
+    def _changed(self, run: Run) -> Event | None:
         """Return why the run must give way: its data is not what was recorded any more.
 
         What it was to train on besides goes back into the inbox first: nobody will tell of
@@ -157,7 +157,7 @@ class JobSteps:
         versions: dict[str, list[BlobVersion]] = {}
         for one in run.manifest:
             versions.setdefault(one.name, []).append(one)
-        for blob, now in self._inputs.looked_up(run):
+        for blob, now in self._inputs.found_up(run):
             if now is None:
                 gone.append(blob)
             elif any(_same(run, now, one) for one in versions[blob.name]):
@@ -167,18 +167,18 @@ class JobSteps:
         early = run.job is None and run.model is None
         if not changed and not (gone and early):
             return None
-        noted = [self.news.landed(now) for _, now in changed]
+        noted = [self.news.arrived(now) for _, now in changed]
         rest = self._others(run, same, gone)
-        self.news.given_back(run, rest)
+        self.news.return_to_inbox(run, rest)
         go = they(len(rest), "goes", "go")
         others = f"; the other {len(rest)} {go} into another run" if rest else ""
         if changed:
             its_run = "has its run" if noted[0] else "is too small to open a run"
             what = f"{changed[0][0].path} was replaced by a newer version, which {its_run}"
-            return Overtaken(f"{what}{others}")
+            return Superseded(f"{what}{others}")
         if rest:
-            return Overtaken(f"{gone[0].path} was deleted before training could start{others}")
-        return DataGone("the data was deleted before training could start")
+            return Superseded(f"{gone[0].path} was deleted before training could start{others}")
+        return DataDeleted("the data was deleted before training could start")
 
     def _others(
         self, run: Run, same: Sequence[BlobVersion], gone: Sequence[BlobVersion]
@@ -195,7 +195,7 @@ class JobSteps:
 
     def _service(self, run: Run) -> TrainingService:
         training = run.config.training
-        return self.context.adapters.jobs(training.service, training.api_key)
+        return self.context.providers.jobs(training.service, training.api_key)
 
     def _request(self, run: Run) -> JobRequest:
         training = run.config.training
@@ -212,7 +212,7 @@ class JobSteps:
         )
 
 
-def _learned(state: JobState, run: Run) -> Fact | None:
+def _learned(state: JobState, run: Run) -> Event | None:
     match state.status:
         case JobStatus.NOT_STARTED:
             # Once the start was confirmed, this is the queue (studio-classic §1.3).
@@ -235,7 +235,7 @@ def _failure(state: JobState) -> str:
     return f"{said}: {state.cure}" if state.cure else said
 
 
-def _refused_request(run: Run, exc: PermanentError) -> StepRefused | None:
+def _refused_request(run: Run, exc: PermanentError) -> StepBlocked | None:
     """Return what to do about a parameter of the run's own request; None: it is another matter.
 
     The file cannot correct it: what a request sets counts over the file, at every retry.
@@ -246,7 +246,7 @@ def _refused_request(run: Run, exc: PermanentError) -> StepRefused | None:
         return None
     listed = ", ".join(repr(name) for name in names[:_SHOWN])
     which = they(len(names), "parameter", "parameters")
-    return StepRefused(
+    return StepBlocked(
         f"the {which} {listed} of the request for this run cannot be used: {words}",
         f"a retry sends the same again: cancel this run, and start another one without {listed}, "
         f"or with another value (POST /api/pipelines/{run.pipeline}/runs); what every run is to "
@@ -268,7 +268,7 @@ def _cancel(service: TrainingService, job: str) -> None:
             raise TransientError(str(exc), patience=LATE) from exc
 
 
-def _seen_after_all(service: TrainingService, job: str, run: Run) -> Fact | None:
+def _seen_after_all(service: TrainingService, job: str, run: Run) -> Event | None:
     try:
         return _learned(service.state(job), run)
     except TransientError:

@@ -9,7 +9,7 @@ from shared.core.blob_locations import escaped
 from shared.core.blobs import BlobVersion
 from shared.core.config.studio_endpoint import Endpoint
 from shared.core.names import MODEL_SUFFIX, output_path
-from shared.core.run.control_events import Fact, ModelCollected, ModelsCollected, NothingToPromote
+from shared.core.run.control_events import Event, ModelCollected, ModelsCollected, NothingToPromote
 from shared.core.run.gate_events import NO_ENDPOINT
 from shared.core.run.record import Run
 from shared.errors import PermanentError, TransientError
@@ -30,7 +30,7 @@ class ModelSteps:
 
     context: Context
 
-    def collect(self, run: Run, service: TrainingService) -> Fact:
+    def collect(self, run: Run, service: TrainingService) -> Event:
         """Return the models for the run's endpoints, each a blob in the models container.
 
         Models are chosen by `.ilearner`, never by the name of the output
@@ -71,7 +71,9 @@ class ModelSteps:
             PermanentError: the job has no such output.
         """
         training = run.config.training
-        results = self._results(run, self.context.adapters.jobs(training.service, training.api_key))
+        results = self._results(
+            run, self.context.providers.jobs(training.service, training.api_key)
+        )
         if output not in results:
             had = ", ".join(sorted(results)) or "none"
             raise PermanentError(f"the job has no output {output!r}; it has {had}")

@@ -4,25 +4,38 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.core.config.studio_endpoint import Endpoint
-from shared.core.run.control_events import LEAST_TRIES, Fact, Overtaken, StepRefused
+from shared.core.run.control_events import LEAST_TRIES, Event, StepBlocked, Superseded
 from shared.core.run.promotion_events import (
-    ModelBroke,
+    EndpointLeaseLost,
+    FoundBroken,
+    FoundUnchanged,
     NotYetLive,
-    ReservationLost,
-    Returned,
-    StayedUnchanged,
+    RolledBack,
     UpdateLost,
     UpdateSent,
-    WentLive,
+    VerifiedLive,
 )
-from shared.core.run.record import Phase, Promotion, Run, WayBack
-from shared.core.serving.probes import Look, Progress
-from shared.core.serving.state import Head, Proven, head_id, promoted, released, settled
-from shared.core.serving.verification import Case, Judgement, Verdict, judge_return, judge_update
-from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
+from shared.core.run.record import Phase, Promotion, RollbackTarget, Run
+from shared.core.serving.probes import EndpointCheck, UpdateProgress
+from shared.core.serving.state import (
+    EndpointState,
+    Verified,
+    endpoint_state_id,
+    in_flight_resolved,
+    promoted,
+    released,
+)
+from shared.core.serving.verification import (
+    Verification,
+    VerificationCase,
+    VerificationResult,
+    verify_rollback,
+    verify_update,
+)
+from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.execution.context import Context
-from shared.execution.drift_schedule import keep_watch
-from shared.execution.endpoint_lease import ReservationSteps
+from shared.execution.drift_schedule import schedule_drift_check
+from shared.execution.endpoint_lease import EndpointLeaseSteps
 from shared.ledger.records import Stored
 from shared.ports.ports import ServingEndpoint
 from shared.telemetry import log
@@ -37,19 +50,19 @@ class PromotionSteps:
 
     context: Context
 
-    def reserve(self, run: Run) -> Fact:
+    def acquire_lease(self, run: Run) -> Event:
         """Make the endpoint ours."""
-        return ReservationSteps(self.context).reserve(run)
+        return EndpointLeaseSteps(self.context).acquire_lease(run)
 
-    def update(self, run: Run) -> Fact | None:
+    def update(self, run: Run) -> Event | None:
         """Send the update; None when it may have arrived and nothing could show it."""
         endpoint, serving = self._endpoint(run)
-        if lost := self._reservation_lost(run, endpoint):
+        if lost := self._lease_lost(run, endpoint):
             return lost
         self._still_there(run)
         try:
-            operation = serving.restore(run.goal)
-        except OutcomeUnknown as exc:
+            operation = serving.restore(run.target_model)
+        except OutcomeUnknownError as exc:
             return self._perhaps_sent(run, endpoint, exc)
         return UpdateSent(operation=operation)
 
@@ -64,24 +77,24 @@ class PromotionSteps:
                 f"the model {run.model.path} is {'changed' if now else 'gone'} since it was judged"
             )
 
-    def put_back(self, run: Run) -> Fact | None:
+    def roll_back(self, run: Run) -> Event | None:
         """Send the model from before; None when it may have arrived and nothing can show it.
 
         Ahead of our own update this is preparation: whatever cannot be put back, the run goes
         on with what answers now.
         """
         endpoint, serving = self._endpoint(run)
-        if lost := self._reservation_lost(run, endpoint):
+        if lost := self._lease_lost(run, endpoint):
             return lost
-        preparing = _promotion(run).returning_to == "start"
-        way_back = self._way_back(run, endpoint)
-        if way_back is None:
+        preparing = _promotion(run).after_rollback == "start"
+        rollback_target = self._rollback_target(run, endpoint)
+        if rollback_target is None:
             if preparing:
                 return self._prepared(run, endpoint, "nothing to put back first")
             return _nothing_left(run)
         try:
-            operation = serving.restore(way_back)
-        except OutcomeUnknown as exc:
+            operation = serving.restore(rollback_target)
+        except OutcomeUnknownError as exc:
             return self._perhaps_sent(run, endpoint, exc)
         except (PermanentError, TransientError) as exc:
             if not preparing or self._worth_repeating(run, exc):
@@ -93,173 +106,186 @@ class PromotionSteps:
     def _worth_repeating(self, run: Run, exc: RelearnError) -> bool:
         if not isinstance(exc, TransientError):
             return False
-        if run.trouble is None or run.trouble.count + 1 < LEAST_TRIES:
+        if run.step_failure is None or run.step_failure.count + 1 < LEAST_TRIES:
             return True  # an app that was down in between has not tried all that time
         patience = exc.patience or self.context.limits.patience
-        return self.context.clock.now() - run.trouble.since < patience
+        return self.context.clock.now() - run.step_failure.since < patience
 
-    def look(self, run: Run) -> Fact | None:
+    def look(self, run: Run) -> Event | None:
         """Look at what the endpoint answers; None when a look adds nothing to the last one."""
         endpoint, serving = self._endpoint(run)
-        if lost := self._reservation_lost(run, endpoint):
+        if lost := self._lease_lost(run, endpoint):
             return lost
-        every, now = self.context.limits.look_every_min, self.context.clock.now()
-        if _promotion(run).looks.too_soon(now, every):
+        every, now = self.context.limits.check_interval_min, self.context.clock.now()
+        if _promotion(run).probe_series.too_soon(now, every):
             return None  # two looks of one moment are one look
         look = serving.look(_promotion(run).operation)
-        if run.phase is Phase.RETURNING:
-            return self._judge_return(run, endpoint, look)
-        return self._judge_update(run, endpoint, look)
+        if run.phase is Phase.ROLLING_BACK:
+            return self._verify_rollback(run, endpoint, look)
+        return self._verify_update(run, endpoint, look)
 
-    def _judge_update(self, run: Run, endpoint: Endpoint, look: Look) -> Fact | None:
+    def _verify_update(self, run: Run, endpoint: Endpoint, look: EndpointCheck) -> Event | None:
         promotion = _promotion(run)
-        judged = judge_update(self._case(run, endpoint), look, self.context.clock.now())
+        judged = verify_update(self._case(run, endpoint), look, self.context.clock.now())
         match judged.verdict:
-            case Verdict.WAIT:
+            case VerificationResult.WAIT:
                 return _waiting(look, judged)
-            case Verdict.LIVE:
+            case VerificationResult.LIVE:
                 answers = look.probe if judged.steady else None
                 now = self.context.clock.now()
-                proven = Proven(judged.why, now, answers, look.configured)
-                keep_watch(self.context, run, endpoint)
-                self._record_promoted(run, endpoint, proven)
-                return WentLive(judged.why, look.probe, judged.looks)
-            case Verdict.UNCHANGED:
+                verified = Verified(judged.why, now, answers, look.configured)
+                schedule_drift_check(self.context, run, endpoint)
+                self._record_promoted(run, endpoint, verified)
+                return VerifiedLive(judged.why, look.probe, judged.probe_series)
+            case VerificationResult.UNCHANGED:
                 if promotion.resent < (_RESENDS if not promotion.certain else _doubtful(run, look)):
                     return UpdateLost()
                 why = f"{judged.why}{_answered(promotion)}"
                 if run.origin.repeats:
                     return _not_set_again(why)
-                return StayedUnchanged(why, can_return=promotion.way_back is not None)
-            case Verdict.BROKEN:
-                return ModelBroke(f"{judged.why}{_answered(promotion)}")
+                return FoundUnchanged(why, can_roll_back=promotion.rollback_target is not None)
+            case VerificationResult.BROKEN:
+                return FoundBroken(f"{judged.why}{_answered(promotion)}")
 
-    def _judge_return(self, run: Run, endpoint: Endpoint, look: Look) -> Fact | None:
+    def _verify_rollback(self, run: Run, endpoint: Endpoint, look: EndpointCheck) -> Event | None:
         promotion = _promotion(run)
         # Only after a model that was seen to be broken do answers as before prove at once
         # that the old one is back; else the switch to the new one may still come.
-        patient = promotion.returning_to != "rolled_back"
+        patient = promotion.after_rollback != "rolled_back"
         case, now = self._case(run, endpoint), self.context.clock.now()
-        judged = judge_return(case, look, now, patient=patient)
+        judged = verify_rollback(case, look, now, patient=patient)
         match judged.verdict:
-            case Verdict.WAIT:
+            case VerificationResult.WAIT:
                 return _waiting(look, judged)
-            case Verdict.LIVE:
-                if promotion.returning_to == "start":
+            case VerificationResult.LIVE:
+                if promotion.after_rollback == "start":
                     return self._prepared(run, endpoint, judged.why)
                 self._release(run, endpoint)
-                return Returned(judged.why)
+                return RolledBack(judged.why)
             case _:
-                return self._not_returned(run, endpoint, f"{judged.why}{_answered(promotion)}")
+                return self._rollback_failed(run, endpoint, f"{judged.why}{_answered(promotion)}")
 
-    def _case(self, run: Run, endpoint: Endpoint) -> Case:
+    def _case(self, run: Run, endpoint: Endpoint) -> VerificationCase:
         promotion = _promotion(run)
-        return Case(
+        return VerificationCase(
             target=run.model.path if run.model else "",
             before=promotion.before,
-            looks=promotion.looks,
+            probe_series=promotion.probe_series,
             within=endpoint.within,
-            every=self.context.limits.look_every_min,
+            every=self.context.limits.check_interval_min,
             expected=promotion.expected,
         )
 
-    def _prepared(self, run: Run, endpoint: Endpoint, why: str) -> Fact:
+    def _prepared(self, run: Run, endpoint: Endpoint, why: str) -> Event:
         """Note that what another run left behind is settled, as far as it can be."""
-        stored = self._head(endpoint)
+        stored = self._endpoint_state(endpoint)
         if stored is not None and stored.record.holds(run.run_id, _promotion(run).generation):
-            head = settled(stored.record, run.run_id)
-            self.context.ledger.put_head(head_id(endpoint.update), head, stored.etag)
-        return Returned(why)
+            endpoint_state = in_flight_resolved(stored.record, run.run_id)
+            self.context.ledger.put_endpoint_state(
+                endpoint_state_id(endpoint.update), endpoint_state, stored.etag
+            )
+        return RolledBack(why)
 
-    def _not_returned(self, run: Run, endpoint: Endpoint, why: str) -> Fact:
+    def _rollback_failed(self, run: Run, endpoint: Endpoint, why: str) -> Event:
         promotion = _promotion(run)
         if not promotion.certain and promotion.resent < _RESENDS:
             return UpdateLost()
-        if promotion.returning_to == "start":
+        if promotion.after_rollback == "start":
             why = f"the model from before could not be proved ({why}): going on"
             return self._prepared(run, endpoint, why)
         advice = "look at the endpoint; retry the run to put the old model back again"
-        return StepRefused(f"the old model does not serve again: {why}", advice)
+        return StepBlocked(f"the old model does not serve again: {why}", advice)
 
     def _endpoint(self, run: Run) -> tuple[Endpoint, ServingEndpoint]:
         endpoint = run.config.endpoint
         if endpoint is None:
             raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
-        other = run.promotion.returning_resource if run.promotion else None
-        if run.phase is Phase.RETURNING and other is not None:
+        other = run.promotion.rollback_resource if run.promotion else None
+        if run.phase is Phase.ROLLING_BACK and other is not None:
             endpoint = endpoint.model_copy(update={"resource": other or None})
-        return endpoint, self.context.adapters.endpoint(endpoint)
+        return endpoint, self.context.providers.endpoint(endpoint)
 
-    def _head(self, endpoint: Endpoint) -> Stored[Head] | None:
-        return self.context.ledger.head(head_id(endpoint.update))
+    def _endpoint_state(self, endpoint: Endpoint) -> Stored[EndpointState] | None:
+        return self.context.ledger.endpoint_state(endpoint_state_id(endpoint.update))
 
-    def _way_back(self, run: Run, endpoint: Endpoint) -> WayBack | None:
-        stored = self._head(endpoint)
+    def _rollback_target(self, run: Run, endpoint: Endpoint) -> RollbackTarget | None:
+        stored = self._endpoint_state(endpoint)
         if stored is None:
-            return _promotion(run).way_back
-        return ReservationSteps(self.context).way_back(
+            return _promotion(run).rollback_target
+        return EndpointLeaseSteps(self.context).rollback_target(
             stored.record, endpoint.place, instead_of=run
         )
 
-    def _reservation_lost(self, run: Run, endpoint: Endpoint) -> Fact | None:
+    def _lease_lost(self, run: Run, endpoint: Endpoint) -> Event | None:
         """Return what to do when the endpoint is not ours any more; None while it is.
 
         What we wrote a moment ago, ahead of a crash, is known again by run and generation.
         """
-        stored = self._head(endpoint)
-        head = stored.record if stored else Head(update=endpoint.update)
+        stored = self._endpoint_state(endpoint)
+        endpoint_state = stored.record if stored else EndpointState(update=endpoint.update)
         mine = (run.run_id, _promotion(run).generation)
-        given_back = head.released
-        if head.holds(*mine) or (
-            given_back is not None
-            and (given_back.run_id, given_back.generation) == mine
-            and head.reservation is None
+        return_to_inbox = endpoint_state.released
+        if endpoint_state.holds(*mine) or (
+            return_to_inbox is not None
+            and (return_to_inbox.run_id, return_to_inbox.generation) == mine
+            and endpoint_state.endpoint_lease is None
             and run.phase is not Phase.PROMOTING
         ):
             return None
-        if run.phase is not Phase.RETURNING:
-            return ReservationLost()
+        if run.phase is not Phase.ROLLING_BACK:
+            return EndpointLeaseLost()
         taken = f"another run has taken {endpoint.name} over, and settles it"
-        anew = run.parent is None and _promotion(run).returning_to in ("judged", "trained")
-        return Returned(taken) if anew else Overtaken(taken)
+        anew = run.parent is None and _promotion(run).after_rollback in ("judged", "trained")
+        return RolledBack(taken) if anew else Superseded(taken)
 
-    def _record_promoted(self, run: Run, endpoint: Endpoint, proven: Proven) -> None:
-        stored = self._head(endpoint)
+    def _record_promoted(self, run: Run, endpoint: Endpoint, verified: Verified) -> None:
+        stored = self._endpoint_state(endpoint)
         if stored is None or not stored.record.holds(run.run_id, _promotion(run).generation):
             return  # recorded before a crash
-        head = promoted(stored.record, run, endpoint.place, proven)
-        self.context.ledger.put_head(head_id(endpoint.update), head, stored.etag)
+        endpoint_state = promoted(stored.record, run, endpoint.place, verified)
+        self.context.ledger.put_endpoint_state(
+            endpoint_state_id(endpoint.update), endpoint_state, stored.etag
+        )
 
     def _release(self, run: Run, endpoint: Endpoint) -> None:
-        stored = self._head(endpoint)
+        stored = self._endpoint_state(endpoint)
         if stored is not None and stored.record.holds(run.run_id, _promotion(run).generation):
-            head = released(stored.record, run.run_id)
-            self.context.ledger.put_head(head_id(endpoint.update), head, stored.etag)
+            endpoint_state = released(stored.record, run.run_id)
+            self.context.ledger.put_endpoint_state(
+                endpoint_state_id(endpoint.update), endpoint_state, stored.etag
+            )
 
-    def _perhaps_sent(self, run: Run, endpoint: Endpoint, exc: OutcomeUnknown) -> Fact | None:
+    def _perhaps_sent(self, run: Run, endpoint: Endpoint, exc: OutcomeUnknownError) -> Event | None:
         name = endpoint.name
         log.warning("run %s: whether %s took the update is not known: %s", run.run_id, name, exc)
         if not endpoint.shows:
             return None  # no look could tell: the claim's lease is the time it has to land
-        return UpdateSent(certain=False, said=str(exc))
+        return UpdateSent(certain=False, service_message=str(exc))
 
 
-def _waiting(look: Look, judged: Judgement) -> NotYetLive:
+def _waiting(look: EndpointCheck, judged: Verification) -> NotYetLive:
     # What answers while the service is at work on an update is not what it will lead to.
-    pending = look.progress is Progress.PENDING
-    return NotYetLive(None if pending else look.probe, judged.looks)
+    pending = look.progress is UpdateProgress.PENDING
+    return NotYetLive(None if pending else look.probe, judged.probe_series)
 
 
 def _answered(promotion: Promotion) -> str:
     """Return what the service answered to an update that it did not confirm, for a reason."""
-    return f" (the update was answered: {promotion.said})" if promotion.said else ""
+    return (
+        f" (the update was answered: {promotion.service_message})"
+        if promotion.service_message
+        else ""
+    )
 
 
-def _doubtful(run: Run, look: Look) -> int:
+def _doubtful(run: Run, look: EndpointCheck) -> int:
     """Return how often an update is sent again that was accepted, and names another model."""
     target = run.model.path if run.model else None
-    untold = look.progress is Progress.UNTOLD and look.configured not in (None, target)
-    return 1 if untold else 0
+    unreported = look.progress is UpdateProgress.NOT_REPORTED and look.configured not in (
+        None,
+        target,
+    )
+    return 1 if unreported else 0
 
 
 def _promotion(run: Run) -> Promotion:
@@ -268,21 +294,21 @@ def _promotion(run: Run) -> Promotion:
     return run.promotion
 
 
-def _not_set_again(why: str) -> StepRefused:
-    return StepRefused(
+def _not_set_again(why: str) -> StepBlocked:
+    return StepBlocked(
         f"the earlier model does not serve: {why}",
         "see who else updates this endpoint, then retry the run, or cancel it",
     )
 
 
-def _nothing_left(run: Run) -> StepRefused:
-    if _promotion(run).returning_to in ("judged", "trained"):
-        return StepRefused(
+def _nothing_left(run: Run) -> StepBlocked:
+    if _promotion(run).after_rollback in ("judged", "trained"):
+        return StepBlocked(
             "the configuration changed since this model was judged, its update may have reached "
             "the endpoint, and no earlier model is known that could be put back first",
             "give the endpoint a working model by hand, then cancel the run",
         )
-    return StepRefused(
+    return StepBlocked(
         f"the model does not work ({run.reason or 'see the history'}), "
         "and no earlier one can be put back",
         "give the endpoint a working model by hand, then cancel the run",

@@ -15,14 +15,14 @@ from itertools import islice
 from typing import Final
 
 from shared.core.counting import counted, they
-from shared.core.run.concurrency import Slot, next_allowed
+from shared.core.run.concurrency import RunQueue, next_allowed
 from shared.core.run.record import Phase, Run
-from shared.errors import CorruptRecord
+from shared.errors import CorruptRecordError
 from shared.execution.context import Context
 from shared.ledger.open_markers import queue_of
 from shared.ledger.records import Marker, Stored
 from shared.ports.ports import ETag
-from shared.telemetry import Once, log
+from shared.telemetry import FirstTimeOnly, log
 
 #: A hint that says "waits there" is held against its record so often, and a queue looked at.
 EVERY: Final = timedelta(minutes=10)
@@ -34,7 +34,7 @@ _SKIPPED: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class CheckResult:
     """What came of one look at a run."""
 
     well: bool  #: False: its service, or the storage, failed
@@ -58,7 +58,7 @@ class Queue:
 class _Blocked:
     """How everything stood when the run that is next could not begin."""
 
-    stored: Stored[Slot] | None
+    stored: Stored[RunQueue] | None
     stamp: tuple[object, ...]
     until: datetime  #: when it is tried again, should nothing change
 
@@ -71,16 +71,16 @@ class Queues:
         look: looks at one run, and never raises.
     """
 
-    def __init__(self, context: Context, look: Callable[[Marker, datetime], Looked]) -> None:
+    def __init__(self, context: Context, look: Callable[[Marker, datetime], CheckResult]) -> None:
         self._context = context
         self._look = look
         self._blocked: dict[str, _Blocked] = {}
         self._checked: dict[str, datetime] = {}
-        self._strays: set[str] = set()
+        self._unwanted: set[str] = set()
         self._phases: dict[str, str] = {}
         self._pauses: dict[str, object] = {}
         self._etags: dict[str, ETag] = {}
-        self._reported = Once()
+        self._reported = FirstTimeOnly()
 
     def found(self, markers: Sequence[Marker]) -> list[Queue]:
         """Return the queues that these open runs wait in, and forget those that are gone."""
@@ -93,7 +93,7 @@ class Queues:
         now, checked = self._context.clock.now(), self._checked
         waiting = [run_id for queue in sorted_.values() for run_id in queue]
         self._checked = {one: checked.get(one, now - _part(one) * EVERY) for one in waiting}
-        self._strays &= set(waiting)
+        self._unwanted &= set(waiting)
         self._blocked = {name: b for name, b in self._blocked.items() if name in sorted_}
         self._etags = self._listed()
         return [Queue(name, found) for name, found in sorted_.items()]
@@ -108,7 +108,7 @@ class Queues:
         known = self._blocked.get(queue.name)
         try:
             stored = self._as_it_is(queue.name, known)
-        except CorruptRecord as exc:
+        except CorruptRecordError as exc:
             if self._reported.first(queue.name):
                 log.error("%s; %s for it", exc, _waiting(len(queue.markers)))
             return True
@@ -130,30 +130,30 @@ class Queues:
             if len(names) < _MANY:
                 continue
             # As long as that is cheaper than to read them: there may be many more keys.
-            slots = self._context.ledger.listed_slots(pipeline)
-            for listed in islice(slots, _PAGE + _SKIPPED * len(names)):
+            run_queues = self._context.ledger.listed_run_queues(pipeline)
+            for listed in islice(run_queues, _PAGE + _SKIPPED * len(names)):
                 if listed.name in names:
                     found[listed.name] = listed.etag
         return found
 
-    def _as_it_is(self, name: str, known: "_Blocked | None") -> Stored[Slot] | None:
+    def _as_it_is(self, name: str, known: "_Blocked | None") -> Stored[RunQueue] | None:
         if known and known.stored and known.stored.etag == self._etags.get(name):
             return known.stored
-        return self._context.ledger.slot(name)
+        return self._context.ledger.run_queue(name)
 
     def _check(self, queue: Queue, listed: set[str], until: datetime) -> bool:
         """Look at those that the queue would not come to: it does not list them, or they left."""
         well = True
         for run_id, marker in queue.markers.items():
             now = self._context.clock.now()
-            strayed = run_id not in listed and run_id not in self._strays
+            strayed = run_id not in listed and run_id not in self._unwanted
             if not well or now >= until:
                 break
             if not strayed and now - self._checked[run_id] < EVERY:
                 continue
             self._checked[run_id] = now
             if run_id not in listed:
-                self._strays.add(run_id)
+                self._unwanted.add(run_id)
             elif self._waits(run_id, queue.name):
                 continue
             well = self._look(marker, until).well
@@ -162,12 +162,12 @@ class Queues:
     def _waits(self, run_id: str, name: str) -> bool:
         try:
             stored = self._context.ledger.run(run_id)
-        except CorruptRecord:
+        except CorruptRecordError:
             return False
         if stored is None:
             return False
         run = stored.record
-        return run.phase is Phase.WAITING and run.line == name and run.trouble is None
+        return run.phase is Phase.WAITING and run.queue_name == name and run.step_failure is None
 
     def _begin(self, queue: Queue, order: Sequence[str], until: datetime) -> bool:
         passed: set[str] = set()
@@ -177,26 +177,26 @@ class Queues:
             if run_id is None:
                 break
             passed.add(run_id)
-            looked = self._look(queue.markers[run_id], until)
+            checked = self._look(queue.markers[run_id], until)
             # Not all of them again at once, where a whole crowd was looked at.
             self._checked[run_id] = self._context.clock.now() - _part(run_id) * EVERY
-            if not looked.well:
+            if not checked.well:
                 return False
-            stored = self._context.ledger.slot(queue.name)
+            stored = self._context.ledger.run_queue(queue.name)
             order = _order(stored)
-            if looked.run is not None and looked.run.phase is Phase.WAITING and run_id in order:
-                self._remember(queue.name, stored, looked.run)
+            if checked.run is not None and checked.run.phase is Phase.WAITING and run_id in order:
+                self._remember(queue.name, stored, checked.run)
                 break
         return True
 
-    def _remember(self, name: str, stored: Stored[Slot] | None, run: Run) -> None:
+    def _remember(self, name: str, stored: Stored[RunQueue] | None, run: Run) -> None:
         now = self._context.clock.now()
         allowed = next_allowed(stored.record, run.config) if stored else None
         again = now + (1 + _part(name)) * EVERY
         again = min(again, allowed) if allowed and allowed > now else again
         self._blocked[name] = _Blocked(stored, self._stamp(name, stored), again)
 
-    def _stamp(self, name: str, stored: Stored[Slot] | None) -> tuple[object, ...]:
+    def _stamp(self, name: str, stored: Stored[RunQueue] | None) -> tuple[object, ...]:
         holders = stored.record.holders if stored else ()
         phases = tuple(self._phases.get(run_id, "") for run_id in holders)
         return stored.etag if stored else "", phases, self._pause(name)
@@ -213,14 +213,14 @@ class Queues:
 def _pipeline_of(name: str) -> str:
     """Return whose slot this is; empty for a seat, which several pipelines may share."""
     kind, _, rest = name.partition("/")
-    return rest.partition("/")[0] if kind == "slots" else ""
+    return rest.partition("/")[0] if kind == "run_queues" else ""
 
 
-def _order(stored: Stored[Slot] | None) -> list[str]:
+def _order(stored: Stored[RunQueue] | None) -> list[str]:
     """Return who waits, in the order of their turns."""
     if stored is None:
         return []
-    waiting: Iterable[str] = [turn.run_id for turn in stored.record.waiting]
+    waiting: Iterable[str] = [queue_entry.run_id for queue_entry in stored.record.waiting]
     return list(waiting)[::-1] if stored.record.newest_first else list(waiting)
 
 

@@ -5,15 +5,15 @@ from typing import Final
 
 from shared.core.run.control_events import (
     CancelRequested,
-    DeliveriesMoved,
-    Fact,
-    RolledOut,
-    StepRefused,
+    DeliveriesChanged,
+    Event,
+    RolloutEnded,
+    StepBlocked,
 )
 from shared.core.run.machine import apply, cancellable
-from shared.core.run.record import Delivery, Entry, Origin, Phase, Run
+from shared.core.run.record import Delivery, Origin, Phase, Run, RunHistoryEntry
 from shared.core.run.rollout import delivered, next_deliveries, outcome
-from shared.errors import Conflict, IdUsed, PermanentError
+from shared.errors import ConflictError, PermanentError, RunIdUsedError
 from shared.execution.context import Context
 from shared.ledger.open_markers import hints_of
 from shared.ledger.records import Stored
@@ -34,14 +34,14 @@ class RollOutSteps:
     context: Context
     opened: int = 0  #: how many runs were opened so far, for the poll to look at them at once
 
-    def roll_out(self, run: Run) -> Fact | None:
+    def roll_out(self, run: Run) -> Event | None:
         """Take the next step of a roll-out; None when only the deliveries can go on."""
         enough = self.opened + _AT_ONCE
         seen = tuple(self._seen(run, delivery, enough) for delivery in run.deliveries)
-        looked = run.model_copy(update={"deliveries": seen})
-        deliveries = (*seen, *next_deliveries(looked))
+        checked = run.model_copy(update={"deliveries": seen})
+        deliveries = (*seen, *next_deliveries(checked))
         if deliveries != run.deliveries:
-            return DeliveriesMoved(deliveries)
+            return DeliveriesChanged(deliveries)
         over = outcome(run)
         if over is None:
             return None
@@ -49,8 +49,8 @@ class RollOutSteps:
             advice = (
                 "remove the cause, then retry this run: endpoints that are done stay as they are"
             )
-            return StepRefused(over.reason, advice)
-        return RolledOut(over.phase, over.reason)
+            return StepBlocked(over.reason, advice)
+        return RolloutEnded(over.phase, over.reason)
 
     def _seen(self, run: Run, delivery: Delivery, enough: int) -> Delivery:
         if delivery.outcome is not None:
@@ -70,14 +70,14 @@ class RollOutSteps:
     def _open(self, run: Run, delivery: Delivery) -> Delivery:
         child = delivering(run, delivery)
         now = self.context.clock.now()
-        entry = Entry(at=now, phase=child.phase, note=child.cause)
+        entry = RunHistoryEntry(at=now, phase=child.phase, note=child.cause)
         child = child.model_copy(update={"opened_at": now, "history": (entry,)})
         self.context.ledger.mark_open(child.run_id, hints_of(child))
         try:
             self.context.ledger.create_run(child)
-        except Conflict:
+        except ConflictError:
             return delivery  # another worker is as fast
-        except IdUsed as exc:
+        except RunIdUsedError as exc:
             # What it did is not known any more. A retry of the roll-out opens another one.
             return delivery.model_copy(update={"outcome": Phase.PARKED, "reason": str(exc)})
         self.opened += 1
@@ -87,12 +87,16 @@ class RollOutSteps:
         run = stored.record
         if run.cancelling or not cancellable(run):
             return stored  # it ends by itself, one way or the other
-        asked = parent.asked
-        wish = CancelRequested(asked.by, asked.why) if asked else CancelRequested()
-        told = apply(run, wish, self.context.clock.now())
+        operator_request = parent.operator_request
+        request = (
+            CancelRequested(operator_request.by, operator_request.why)
+            if operator_request
+            else CancelRequested()
+        )
+        told = apply(run, request, self.context.clock.now())
         try:
             stored = self.context.ledger.replace_run(told, stored.etag)
-        except Conflict:
+        except ConflictError:
             log.info("run %s moved while it was being cancelled: looked at again", run.run_id)
             return stored
         if told.phase.ended:

@@ -9,9 +9,9 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.pattern import match
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.parameters import parameters_for
-from shared.core.run.record import Entry, Origin, Phase, Run
+from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
 from shared.core.versions import newest_of, tie_of, tied_with
-from shared.errors import Conflict
+from shared.errors import ConflictError
 from shared.execution.context import Context
 from shared.execution.driver import Driver
 
@@ -20,7 +20,7 @@ _AMBIGUOUS: Final = frozenset("#?%\\")
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class RunFactory:
     """Opens runs whose ids are known already (design rule 1)."""
 
     context: Context
@@ -46,9 +46,9 @@ class Opening:
             cause: the same for people.
             tied: what else shares the Last-Modified of its newest data.
         """
-        by_hand = origin is Origin.MODEL
+        manual_model = origin is Origin.MODEL
         newest = newest_of(blobs)
-        tokens = self._tokens_of(pipeline, newest, by_hand=by_hand)
+        tokens = self._tokens_of(pipeline, newest, manual_model=manual_model)
         run = Run(
             run_id=run_id,
             pipeline=pipeline.name,
@@ -60,8 +60,8 @@ class Opening:
             tokens=tokens,
             tie=tie_of(newest, tied_with(newest, [*blobs, *tied])) if newest else "",
             listed_at=self._listed_at(pipeline, run_id),
-            phase=Phase.TRAINED if by_hand else self._first_phase(pipeline),
-            model=newest if by_hand else None,
+            phase=Phase.TRAINED if manual_model else self._first_phase(pipeline),
+            model=newest if manual_model else None,
             opened_at=self.context.clock.now(),
         )
         return run.model_copy(update={"parameters": parameters_for(pipeline, run)})
@@ -84,25 +84,25 @@ class Opening:
         return self._ready(run.model_copy(update={"phase": Phase.WAITING}))
 
     def _tokens_of(
-        self, pipeline: Pipeline, blob: BlobVersion | None, *, by_hand: bool
+        self, pipeline: Pipeline, blob: BlobVersion | None, *, manual_model: bool
     ) -> dict[str, str]:
         if blob is None:
             return {}
-        if not by_hand:
+        if not manual_model:
             return captured(pipeline, blob.name) or {}
-        put = names.promoted_by_hand(blob.name)
+        put = names.manually_promoted(blob.name)
         return dict(zip(pipeline.key_tokens, put[1] if put else (), strict=False))
 
     def store(self, run: Run) -> Run:
         """Store a new run and take no step: the poll drives it. Return it as it is stored.
 
         Raises:
-            TransientError, OutcomeUnknown: the ledger does not work now.
+            TransientError, OutcomeUnknownError: the ledger does not work now.
         """
         ready = self._ready(run)
         try:
             return self.context.ledger.create_run(ready).record
-        except Conflict:
+        except ConflictError:
             found = self.context.ledger.run(ready.run_id)
             return found.record if found else ready
 
@@ -110,7 +110,7 @@ class Opening:
         """Store a new run and take its first steps, or end it where its data cannot be used.
 
         Raises:
-            TransientError, OutcomeUnknown: the ledger does not work now; the poll goes on.
+            TransientError, OutcomeUnknownError: the ledger does not work now; the poll goes on.
         """
         ready = self._ready(run)
         return self.driver.begin(ready, fresh=fresh)
@@ -127,7 +127,7 @@ class Opening:
             reason = f"no endpoint can be chosen for {name!r}: {exc}"
             cure = "correct the path of the data, or the endpoint's URL"
             return self._rejected(run, reason, cure)
-        entry = Entry(at=now, phase=run.phase, note=run.cause)
+        entry = RunHistoryEntry(at=now, phase=run.phase, note=run.cause)
         begun = {"opened_at": now, "history": (entry,), "config": config}
         return run.model_copy(update=begun)
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
-from shared.errors import Conflict, CorruptRecord, RelearnError
+from shared.errors import ConflictError, CorruptRecordError, RelearnError
 from shared.execution.context import Context
 from shared.ledger.records import Activation
 from shared.telemetry import log
@@ -59,7 +59,7 @@ class Backfill:
                 return
             try:
                 self.take(pipeline, blob)
-            except CorruptRecord as exc:  # it is known already, and the others are not
+            except CorruptRecordError as exc:  # it is known already, and the others are not
                 log.error("pipeline %s: %s", pipeline.name, exc)
             done = name
             if number % _PART == 0:
@@ -80,7 +80,7 @@ class Backfill:
                 continue
             try:
                 known = self.context.ledger.activated(pipeline.name)
-            except CorruptRecord as exc:
+            except CorruptRecordError as exc:
                 log.error("older data is not looked for: %s", exc)
                 continue
             if known is not None and known.record.backfilled_at is None:
@@ -99,5 +99,5 @@ class Backfill:
         record = known.record.model_copy(update=dict(how_far))
         try:
             self.context.ledger.put_activation(pipeline.name, record, known.etag)
-        except Conflict:
+        except ConflictError:
             log.info("pipeline %s: another worker noted its backfill", pipeline.name)

@@ -16,10 +16,10 @@ from typing import Final, TypeVar
 from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.run.record import Run
-from shared.core.versions import Order, mark_of, order_of, touch_of
-from shared.errors import Conflict, CorruptRecord, TransientError
+from shared.core.versions import Order, mark_of, metadata_update_of, order_of
+from shared.errors import ConflictError, CorruptRecordError, TransientError
 from shared.execution.context import Context
-from shared.ledger.records import Landed, VersionEntry
+from shared.ledger.records import InboxEntry, VersionEntry
 from shared.telemetry import log
 
 #: Versions that one run takes; a greater burst goes into several, so that a record stays small.
@@ -36,21 +36,21 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class ClaimProgress:
     """How far the taking for one run has come, for whoever goes on with it."""
 
     run_id: str
     began_at: datetime
     claimed_to: str = ""  #: pointers up to this one, as old as the taking, are claimed
 
-    def covers(self, one: Landed) -> bool:
+    def covers(self, one: InboxEntry) -> bool:
         """Whether a version that still waits is known to be claimed for the run."""
         old = one.seen_at < self.began_at - _YOUNG
         return old and _order(one) <= self.claimed_to
 
 
 @dataclass(slots=True)
-class Taking:
+class BatchClaims:
     """Claims versions for runs. Each call may be repeated, and by any number of workers."""
 
     context: Context
@@ -60,33 +60,33 @@ class Taking:
     _known: dict[str, BlobVersion] = field(default_factory=dict)
     """What entries say that were there before their version was claimed, by its id."""
 
-    def first_free(self, landed: Iterable[Landed], until: datetime) -> Landed | None:
+    def first_free(self, arrived: Iterable[InboxEntry], until: datetime) -> InboxEntry | None:
         """Return the first of these versions that no run has; what has one leaves the inbox.
 
         Args:
-            landed: what waits, in the order in which it is to be trained on.
+            arrived: what waits, in the order in which it is to be trained on.
             until: when no further one may be looked at.
 
         Raises:
-            TransientError, OutcomeUnknown: the ledger does not work now.
+            TransientError, OutcomeUnknownError: the ledger does not work now.
         """
         self._manifests.clear()
-        for one in landed:
+        for one in arrived:
             if self.context.clock.now() >= until:
                 return None
             known = self.context.ledger.version_stored(one.version_id)
-            if known is not None and self._has_its_run(one, known.record) is not False:
+            if known is not None and self._has_run(one, known.record) is not False:
                 continue
-            if known is None and (since := self._touched_since(one)):
-                self._settle_touch(one, since)
+            if known is None and (since := self._metadata_updated_since(one)):
+                self._record_metadata_update(one, since)
                 continue
             return one
         return None
 
     def take(
         self,
-        progress: Progress,
-        wanted: Sequence[Landed],
+        progress: ClaimProgress,
+        wanted: Sequence[InboxEntry],
         until: datetime,
         keep: Callable[[str], None],
     ) -> tuple[BlobVersion, ...] | None:
@@ -99,10 +99,10 @@ class Taking:
             keep: stores how far this call came.
 
         Raises:
-            TransientError, OutcomeUnknown: the ledger does not work now.
+            TransientError, OutcomeUnknownError: the ledger does not work now.
         """
         self._manifests.clear()
-        mine: list[Landed] = []
+        mine: list[InboxEntry] = []
         whole = True  #: whether everything so far was claimed, or has left the inbox
         burst = _Burst.of(wanted, trust_size=self.trust_size)
         there = sorted(wanted[:MOST_VERSIONS], key=_order)
@@ -119,30 +119,32 @@ class Taking:
         blobs = (self._known.get(one.version_id, one.blob) for one in mine)
         return tuple(sorted(blobs, key=order_of))
 
-    def settle(self, run: Run, landed: Sequence[Landed], until: datetime) -> tuple[Landed, ...]:
+    def settle(
+        self, run: Run, arrived: Sequence[InboxEntry], until: datetime
+    ) -> tuple[InboxEntry, ...]:
         """Have what a stored run took leave the inbox; return what waits for other runs.
 
         What there is no time for is left to the next call, see `Slot.claimed_to`.
 
         Args:
             run: as it is stored.
-            landed: what waits.
+            arrived: what waits.
             until: when no further part may be begun.
         """
         versions = _versions_of(run)
         mine = [
             one
-            for one in landed
-            if (one.blob.name, mark_of(one.blob)) in versions and one.given_back_by != run.run_id
+            for one in arrived
+            if (one.blob.name, mark_of(one.blob)) in versions and one.returned_by != run.run_id
         ]
         for part in _parts(mine):
             if self.context.clock.now() >= until:
                 break
             _each(part, self._leave)
         taken = {one.pointer.name for one in mine}
-        return tuple(one for one in landed if one.pointer.name not in taken)
+        return tuple(one for one in arrived if one.pointer.name not in taken)
 
-    def _claim(self, one: Landed, run_id: str, burst: "_Burst") -> bool | None:
+    def _claim(self, one: InboxEntry, run_id: str, burst: "_Burst") -> bool | None:
         """Claim a version for a run.
 
         Returns False where it has another run, or holds no new data, and has left the inbox;
@@ -150,15 +152,15 @@ class Taking:
         """
         ledger = self.context.ledger
         if before := burst.touches.get(one.pointer.name):
-            self._settle_touch(one, before)
+            self._record_metadata_update(one, before)
             return False
-        entry = VersionEntry(pipeline=one.pipeline, blob=one.blob, run_id=run_id, gathered=True)
+        entry = VersionEntry(pipeline=one.pipeline, blob=one.blob, run_id=run_id, in_batch=True)
         known = None
-        if one.given_back_by is not None or self._may_be_touched(one):
+        if one.returned_by is not None or self._may_be_metadata_update(one):
             known = ledger.version_stored(one.version_id)
         if known is None:
-            if one.pointer.name in burst.first and (since := self._touched_since(one)):
-                self._settle_touch(one, since)
+            if one.pointer.name in burst.first and (since := self._metadata_updated_since(one)):
+                self._record_metadata_update(one, since)
                 return False
             if ledger.add_version(one.version_id, entry):
                 return True
@@ -167,7 +169,7 @@ class Taking:
             return None  # it was forgotten this moment: looked at again
         if known.record.run_id == run_id:
             return True  # before a crash
-        if (has := self._has_its_run(one, known.record)) is not False:
+        if (has := self._has_run(one, known.record)) is not False:
             return None if has is None else False
         # Since when it is known does not change, whoever takes it.
         first = known.record.blob.recorded(one.blob.recorded_at)
@@ -175,11 +177,11 @@ class Taking:
         entry = entry.model_copy(update={"blob": first})
         try:
             ledger.replace_version(one.version_id, entry, known.etag)
-        except Conflict:
+        except ConflictError:
             return None  # another worker claimed it this moment
         return True
 
-    def _has_its_run(self, one: Landed, entry: VersionEntry) -> bool | None:
+    def _has_run(self, one: InboxEntry, entry: VersionEntry) -> bool | None:
         """Whether the run that an entry names trains on the version; None: not known yet.
 
         A version that has one leaves the inbox. A run that was announced and died, or whose
@@ -188,13 +190,13 @@ class Taking:
         ledger, owner = self.context.ledger, entry.run_id
         if entry.is_old:
             return False  # it was noted as old before somebody decided to have it trained on
-        if one.given_back_by is not None and entry.taken_by == one.given_back_by:
+        if one.returned_by is not None and entry.taken_by == one.returned_by:
             return False
         if owner is not None:
             if owner not in self._manifests:
                 try:
                     stored = ledger.run(owner)
-                except CorruptRecord as exc:
+                except CorruptRecordError as exc:
                     log.error("blob %s stays with its run: %s", one.blob.path, exc)
                     self._leave(one)
                     return True  # it was claimed for that run, whatever the record says besides
@@ -210,7 +212,7 @@ class Taking:
         self._leave(one)
         return True
 
-    def _leave(self, one: Landed) -> None:
+    def _leave(self, one: InboxEntry) -> None:
         """Have a version that is dealt with leave the inbox, now or at a later look.
 
         A pointer that somebody holds a lease on must not keep what waits beside it.
@@ -220,19 +222,19 @@ class Taking:
         except TransientError as exc:
             log.warning("blob %s stays in the inbox for now: %s", one.blob.path, exc)
 
-    def _touched_since(self, one: Landed) -> str | None:
+    def _metadata_updated_since(self, one: InboxEntry) -> str | None:
         """Return since when the bytes of a version are known; None where they are new."""
         blob = one.blob
-        if one.given_back_by is not None or not self._may_be_touched(one):
+        if one.returned_by is not None or not self._may_be_metadata_update(one):
             return None
         name = names.blob_id(one.pipeline, blob.container, blob.name)
-        return self.context.ledger.touched_since(name, blob, trust_size=self.trust_size)
+        return self.context.ledger.metadata_updated_since(name, blob, trust_size=self.trust_size)
 
-    def _may_be_touched(self, one: Landed) -> bool:
-        return one.blob.may_be_touched(trust_size=self.trust_size)
+    def _may_be_metadata_update(self, one: InboxEntry) -> bool:
+        return one.blob.may_be_metadata_update(trust_size=self.trust_size)
 
-    def _settle_touch(self, one: Landed, since: str) -> None:
-        note = touch_of(one.blob, since)
+    def _record_metadata_update(self, one: InboxEntry, since: str) -> None:
+        note = metadata_update_of(one.blob, since)
         entry = VersionEntry(pipeline=one.pipeline, blob=one.blob, run_id=None, note=note)
         self.context.ledger.add_version(one.version_id, entry)
         self._leave(one)
@@ -246,47 +248,47 @@ class _Burst:
     touches: Mapping[str, str]  #: since when the bytes of a version are known
 
     @classmethod
-    def of(cls, wanted: Sequence[Landed], *, trust_size: bool) -> "_Burst":
+    def of(cls, wanted: Sequence[InboxEntry], *, trust_size: bool) -> "_Burst":
         """Compare each version with the one of its blob before it; the oldest come first."""
-        latest: dict[str, Landed] = {}
+        latest: dict[str, InboxEntry] = {}
         first: set[str] = set()
         touches: dict[str, str] = {}
         for one in wanted:
             before = latest.get(one.blob.name)
             if before is None:
                 first.add(one.pointer.name)
-            elif _is_touch_of(one, before, trust_size=trust_size):
+            elif _is_metadata_update_of(one, before, trust_size=trust_size):
                 touches[one.pointer.name] = before.blob.modified.isoformat()
                 continue
             latest[one.blob.name] = one
         return cls(frozenset(first), touches)
 
 
-def age_of(one: Landed) -> Order:
+def age_of(one: InboxEntry) -> Order:
     """Return what sorts what waits by its age, the oldest first."""
     return order_of(one.blob)
 
 
-def each_once(landed: Iterable[Landed]) -> tuple[Landed, ...]:
+def each_once(arrived: Iterable[InboxEntry]) -> tuple[InboxEntry, ...]:
     """Return what waits with each version once; what was given back tells more.
 
     A version has two pointers where the tokens of the key were changed between two events.
     """
-    found: dict[str, Landed] = {}
-    for one in landed:
+    found: dict[str, InboxEntry] = {}
+    for one in arrived:
         known = found.get(one.version_id)
-        if known is None or (known.given_back_by is None and one.given_back_by is not None):
+        if known is None or (known.returned_by is None and one.returned_by is not None):
             found[one.version_id] = one
     return tuple(found.values())
 
 
-def _order(one: Landed) -> str:
+def _order(one: InboxEntry) -> str:
     """Return what a burst is claimed in the order of: the same for every worker."""
     return one.pointer.name.rpartition("/")[2]
 
 
-def _is_touch_of(one: Landed, before: Landed, *, trust_size: bool) -> bool:
-    if one.given_back_by is not None or not one.blob.may_be_touched(trust_size=trust_size):
+def _is_metadata_update_of(one: InboxEntry, before: InboxEntry, *, trust_size: bool) -> bool:
+    if one.returned_by is not None or not one.blob.may_be_metadata_update(trust_size=trust_size):
         return False
     return before.blob.same_bytes_as(one.blob, trust_size=trust_size)
 

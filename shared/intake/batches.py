@@ -18,17 +18,17 @@ from shared.core.config.keys import key_of
 from shared.core.config.pipeline import Pipeline
 from shared.core.counting import counted
 from shared.core.run import concurrency as core
-from shared.core.run.concurrency import Slot
+from shared.core.run.concurrency import RunQueue
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.versions import version_id
-from shared.errors import Conflict, CorruptRecord, IdUsed, RelearnError
-from shared.execution.bulkheads import Lanes
-from shared.execution.concurrency import MAY_BE_IDLE, Turns
+from shared.errors import ConflictError, CorruptRecordError, RelearnError, RunIdUsedError
+from shared.execution.bulkheads import Bulkheads
+from shared.execution.concurrency import MAY_BE_IDLE, ConcurrencyLimits
 from shared.execution.context import Context
-from shared.execution.first_recorded import FirstRecorded
-from shared.execution.run_factory import Opening, captured
-from shared.intake.batch_claims import Progress, Taking, age_of, each_once
-from shared.ledger.records import APPEARED, Landed, Stored, VersionEntry
+from shared.execution.first_recorded import FirstRecordedTimes
+from shared.execution.run_factory import RunFactory, captured
+from shared.intake.batch_claims import BatchClaims, ClaimProgress, age_of, each_once
+from shared.ledger.records import APPEARED, InboxEntry, Stored, VersionEntry
 from shared.telemetry import log, report_run
 
 #: Runs of one key that one call opens, so that others have their turn.
@@ -42,33 +42,33 @@ class _Batch:
 
     pipeline: Pipeline
     key: tuple[str, ...]
-    landed: tuple[Landed, ...] | None = None  #: None: not listed yet
+    arrived: tuple[InboxEntry, ...] | None = None  #: None: not listed yet
 
     @property
-    def slot(self) -> str:
-        return names.slot_id(self.pipeline.name, self.key)
+    def run_queue(self) -> str:
+        return names.run_queue_id(self.pipeline.name, self.key)
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class OpenedBatches:
     """What one pass over the inbox came to."""
 
     opened: int
     next: Mapping[str, str]  #: pipeline -> the key to begin with, where there was no more time
-    strays: tuple[Landed, ...]  #: what waits for a pipeline that does not want it, or is gone
+    unwanted: tuple[InboxEntry, ...]  #: what waits for a pipeline that does not want it, or is gone
 
 
 @dataclass(slots=True)
-class Gathering:
+class Batches:
     """Takes what landed into runs, as soon as it may."""
 
     context: Context
-    opening: Opening
-    turns: Turns = field(init=False)
+    run_factory: RunFactory
+    concurrency: ConcurrencyLimits = field(init=False)
 
     def __post_init__(self) -> None:
         """Share the rules about turns with the runs that wait."""
-        self.turns = Turns(self.context)
+        self.concurrency = ConcurrencyLimits(self.context)
 
     def keep(
         self, pipeline: Pipeline, blob: BlobVersion, version_id: str, note: str = "waiting"
@@ -85,19 +85,19 @@ class Gathering:
         entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note=note)
         return self.context.ledger.add_to_inbox(key_of(pipeline, blob.name), version_id, entry)
 
-    def give_back(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
+    def return_to_inbox(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
         """Have other runs train on what `run` was to train on and will not. Safe to repeat."""
         for blob in blobs:
             version = version_id(run.pipeline, blob)
-            kept = self.context.recorded(FirstRecorded(self.context, run.config).of(blob))
+            kept = self.context.recorded(FirstRecordedTimes(self.context, run.config).of(blob))
             entry = VersionEntry(
                 pipeline=run.pipeline, blob=kept, run_id=run.run_id, note="given back"
             )
             self.context.ledger.add_to_inbox(run.key, version, entry)
 
-    def gather_all(
+    def open_all(
         self, pipelines: Mapping[str, Pipeline], until: datetime, begin_with: Mapping[str, str]
-    ) -> Gathered:
+    ) -> OpenedBatches:
         """Open the runs that may be opened now: pipelines take turns, and no key is forgotten.
 
         Args:
@@ -108,21 +108,21 @@ class Gathering:
         Raises:
             TransientError: the inbox cannot be listed now.
         """
-        batches, strays = _batches(pipelines, self.context.ledger.inbox())
-        turn = [one for found in batches.values() for one in _from(found, begin_with)]
+        batches, unwanted = _batches(pipelines, self.context.ledger.inbox())
+        order = [one for found in batches.values() for one in _from(found, begin_with)]
         opened: list[Run] = []
-        lanes = Lanes(
-            turn,
+        bulkheads = Bulkheads(
+            order,
             lambda batch: batch.pipeline.name,
             lambda batch: self._opened_for(batch, until, opened.extend),
             lambda: self.context.clock.now() < until,
             self.context.limits.at_once,
         )
-        left = lanes.run()
-        following = {batch.pipeline.name: batch.slot for batch in reversed(left)}
-        return Gathered(len(opened), following, tuple(strays))
+        left = bulkheads.run()
+        following = {batch.pipeline.name: batch.run_queue for batch in reversed(left)}
+        return OpenedBatches(len(opened), following, tuple(unwanted))
 
-    def gather(self, pipeline: Pipeline, key: Sequence[str], until: datetime) -> list[Run]:
+    def open_batches(self, pipeline: Pipeline, key: Sequence[str], until: datetime) -> list[Run]:
         """Open the runs that may be opened now for one key, and return them.
 
         Also goes on with a run that a worker had begun to open when it died.
@@ -133,15 +133,15 @@ class Gathering:
             until: when no further run may be begun.
 
         Raises:
-            TransientError, OutcomeUnknown: the ledger does not work now; the poll goes on.
+            TransientError, OutcomeUnknownError: the ledger does not work now; the poll goes on.
         """
-        return self._gather(_Batch(pipeline, tuple(key)), until)
+        return self._open_batches(_Batch(pipeline, tuple(key)), until)
 
     def _opened_for(
         self, batch: _Batch, until: datetime, keep: Callable[[Iterable[Run]], None]
     ) -> bool:
         try:
-            keep(self._gather(batch, until))
+            keep(self._open_batches(batch, until))
         except RelearnError as exc:
             name = batch.pipeline.name
             log.warning("pipeline %s: data that waits stays for the next tick: %s", name, exc)
@@ -149,173 +149,184 @@ class Gathering:
             log.exception("pipeline %s: data that waits cannot be taken", batch.pipeline.name)
         return True
 
-    def _gather(self, batch: _Batch, until: datetime) -> list[Run]:
+    def _open_batches(self, batch: _Batch, until: datetime) -> list[Run]:
         opened: list[Run] = []
         while len(opened) < _MOST_RUNS and self.context.clock.now() < until:
             try:
-                run, batch = self._gather_one(batch, until)
-            except Conflict:
+                run, batch = self._open_one(batch, until)
+            except ConflictError:
                 break  # another worker gathers for this key
             if run is None:
                 break
             # Its place is taken before the next run is opened, so that limits hold.
-            opened.append(self.opening.driver.take_turn(run.run_id) or run)
-            if not batch.landed:
+            opened.append(self.run_factory.driver.admit(run.run_id) or run)
+            if not batch.arrived:
                 break
         return opened
 
-    def _gather_one(self, batch: _Batch, until: datetime) -> tuple[Run | None, _Batch]:
+    def _open_one(self, batch: _Batch, until: datetime) -> tuple[Run | None, _Batch]:
         ledger = self.context.ledger
-        stored = ledger.slot(batch.slot)
-        slot = stored.record if stored else Slot(pipeline=batch.pipeline.name, key=batch.key)
-        taker = slot.gathering
+        stored = ledger.run_queue(batch.run_queue)
+        run_queue = (
+            stored.record if stored else RunQueue(pipeline=batch.pipeline.name, key=batch.key)
+        )
+        taker = run_queue.batch_run
         if stored and taker and not ledger.is_used(taker):
             if not ledger.has_run(taker):
-                return self._go_on(batch, stored, taker, until)
+                return self._continue(batch, stored, taker, until)
             ledger.note_used(taker)  # its worker died between the two
-        if stored and slot.claimed_to and batch.landed is not None:
+        if stored and run_queue.claimed_to and batch.arrived is not None:
             batch = self._cleared(batch, stored, until)
-        slot = self.turns.in_line(slot)
-        if not self._may_begin(batch.pipeline, stored, slot):
+        run_queue = self.concurrency.in_queue(run_queue)
+        if not self._may_begin(batch.pipeline, stored, run_queue):
             return None, batch
         batch = self._settled(self._listed(batch), taker, until)
-        wanted = self._wanted(batch, slot, until)
+        wanted = self._wanted(batch, run_queue, until)
         if not wanted:
             return None, batch
-        slot = self._announced(batch, stored, slot, wanted[0])
-        return self._open(batch, slot, wanted, until)
+        run_queue = self._announced(batch, stored, run_queue, wanted[0])
+        return self._open(batch, run_queue, wanted, until)
 
-    def _cleared(self, batch: _Batch, stored: Stored[Slot], until: datetime) -> _Batch:
+    def _cleared(self, batch: _Batch, stored: Stored[RunQueue], until: datetime) -> _Batch:
         """Have the rest of a great burst leave the inbox, also while its run is at work."""
-        before = len(batch.landed or ())
-        batch = self._settled(batch, stored.record.gathering, until)
-        if len(batch.landed or ()) == before:  # all of it is gone
-            slot = stored.record.model_copy(update={"claimed_to": ""})
-            self.context.ledger.put_slot(batch.slot, slot, stored.etag)
-            raise Conflict(f"{batch.slot} was written: it is looked at again")
+        before = len(batch.arrived or ())
+        batch = self._settled(batch, stored.record.batch_run, until)
+        if len(batch.arrived or ()) == before:  # all of it is gone
+            run_queue = stored.record.model_copy(update={"claimed_to": ""})
+            self.context.ledger.put_run_queue(batch.run_queue, run_queue, stored.etag)
+            raise ConflictError(f"{batch.run_queue} was written: it is looked at again")
         return batch
 
-    def _go_on(
-        self, batch: _Batch, stored: Stored[Slot], run_id: str, until: datetime
+    def _continue(
+        self, batch: _Batch, stored: Stored[RunQueue], run_id: str, until: datetime
     ) -> tuple[Run | None, _Batch]:
         """Open the run that another worker announced: it died, or is about to store it."""
-        fresh = self._listed(replace(batch, landed=None))
-        wanted = sorted(each_once(fresh.landed or ()), key=age_of)
+        fresh = self._listed(replace(batch, arrived=None))
+        wanted = sorted(each_once(fresh.arrived or ()), key=age_of)
         if not _takes_all(batch.pipeline):
             wanted = [one for one in wanted if _run_id(one) == run_id]
         if not wanted:  # it was taken by other means: nobody needs that run
-            slot = stored.record.without(lambda one: one == run_id)
-            slot = slot.model_copy(update={"gathering": None})
-            self.context.ledger.put_slot(batch.slot, slot, stored.etag)
+            run_queue = stored.record.without(lambda one: one == run_id)
+            run_queue = run_queue.model_copy(update={"batch_run": None})
+            self.context.ledger.put_run_queue(batch.run_queue, run_queue, stored.etag)
             return None, fresh
-        self.context.ledger.mark_open(run_id, hints_for(batch.pipeline, batch.key))
+        self.context.ledger.mark_open(run_id, marker_of_batch(batch.pipeline, batch.key))
         return self._open(fresh, stored.record, wanted, until)
 
-    def _may_begin(self, pipeline: Pipeline, stored: Stored[Slot] | None, slot: Slot) -> bool:
+    def _may_begin(
+        self, pipeline: Pipeline, stored: Stored[RunQueue] | None, run_queue: RunQueue
+    ) -> bool:
         """Whether a run may begin now, whatever it is for."""
-        if stored and self.turns.paused_by_failures(stored, pipeline):
+        if stored and self.concurrency.paused_by_failures(stored, pipeline):
             return False
-        if self.turns.hindrance(slot, pipeline, run_id=""):
+        if self.concurrency.blocked_reason(run_queue, pipeline, run_id=""):
             return False
-        return not self._is_busy(pipeline, slot) and self.turns.has_room(pipeline)
+        return not self._is_busy(pipeline, run_queue) and self.concurrency.has_free_slot(pipeline)
 
-    def _is_busy(self, pipeline: Pipeline, slot: Slot) -> bool:
+    def _is_busy(self, pipeline: Pipeline, run_queue: RunQueue) -> bool:
         """Whether as many runs of the key are under way as may be."""
-        most = core.runs_at_once(pipeline)
-        if most is None or len(slot.holders) < most:
+        most = core.concurrency_limit(pipeline)
+        if most is None or len(run_queue.holders) < most:
             return False
         # A hint costs less than a great record.
-        return self._at_work(slot) >= most or len(self.turns.pruned(slot).holders) >= most
+        return (
+            self._at_work(run_queue) >= most
+            or len(self.concurrency.pruned(run_queue).holders) >= most
+        )
 
-    def _at_work(self, slot: Slot) -> int:
+    def _at_work(self, run_queue: RunQueue) -> int:
         """Return how many holders are surely at work: a hint costs less than a great record."""
-        phases = map(self.context.ledger.hinted_phase, slot.holders)
+        phases = map(self.context.ledger.hinted_phase, run_queue.holders)
         return sum(phase is not None and phase not in MAY_BE_IDLE for phase in phases)
 
     def _listed(self, batch: _Batch) -> _Batch:
-        if batch.landed is not None:
+        if batch.arrived is not None:
             return batch
         # What waits under the key of an earlier configuration is found by the tick alone.
         prefix = names.inbox_prefix(batch.pipeline.name, batch.key)
-        landed = self.context.ledger.inbox(prefix)
-        mine = [one for one in landed if wants(batch.pipeline, one.blob.name, batch.key)]
-        return replace(batch, landed=tuple(mine))
+        arrived = self.context.ledger.inbox(prefix)
+        mine = [one for one in arrived if wants(batch.pipeline, one.blob.name, batch.key)]
+        return replace(batch, arrived=tuple(mine))
 
     def _settled(self, batch: _Batch, run_id: str | None, until: datetime) -> _Batch:
         """Have what the run before took leave the inbox, should its worker have died there."""
         try:
-            last = self.context.ledger.run(run_id) if run_id and batch.landed else None
-        except CorruptRecord as exc:
+            last = self.context.ledger.run(run_id) if run_id and batch.arrived else None
+        except CorruptRecordError as exc:
             # What it has claimed is known as its own, so that no other run takes that.
             log.error("pipeline %s: data goes on without a run: %s", batch.pipeline.name, exc)
             last = None
         return self._left_by(batch, last.record, until) if last else batch
 
     def _left_by(self, batch: _Batch, run: Run, until: datetime) -> _Batch:
-        left = Taking(self.context).settle(run, batch.landed or (), until)
-        return replace(batch, landed=left)
+        left = BatchClaims(self.context).settle(run, batch.arrived or (), until)
+        return replace(batch, arrived=left)
 
-    def _wanted(self, batch: _Batch, slot: Slot, until: datetime) -> list[Landed]:
+    def _wanted(self, batch: _Batch, run_queue: RunQueue, until: datetime) -> list[InboxEntry]:
         """Return what the next run takes, the oldest first; nothing while it has to wait."""
-        pipeline, landed = batch.pipeline, each_once(batch.landed or ())
-        if not landed or not self._is_quiet(pipeline, landed):
+        pipeline, arrived = batch.pipeline, each_once(batch.arrived or ())
+        if not arrived or not self._is_quiet(pipeline, arrived):
             return []
-        if _others_first(slot, pipeline, landed):
+        if _queued_run_precedes(run_queue, pipeline, arrived):
             return []
         newest_first = not _takes_all(pipeline) and pipeline.order == "newest_first"
-        ordered = sorted(landed, key=age_of, reverse=newest_first)
-        first = Taking(self.context, pipeline.trusts_size).first_free(ordered, until)
+        ordered = sorted(arrived, key=age_of, reverse=newest_first)
+        first = BatchClaims(self.context, pipeline.trusts_size).first_free(ordered, until)
         if first is None:
             return []
         return ordered[ordered.index(first) :] if _takes_all(pipeline) else [first]
 
-    def _is_quiet(self, pipeline: Pipeline, landed: Sequence[Landed]) -> bool:
+    def _is_quiet(self, pipeline: Pipeline, arrived: Sequence[InboxEntry]) -> bool:
         """Whether the burst is over, by the storage's clock: one of a host may be wrong."""
         data = pipeline.data
         if data is None or not data.settles:
             return True
-        last = max(landed, key=lambda one: one.seen_at)
+        last = max(arrived, key=lambda one: one.seen_at)
         quiet = self.context.ledger.waited(last)
         if quiet is None:
             return False  # another worker took it this moment
-        first = min(one.seen_at for one in landed)
+        first = min(one.seen_at for one in arrived)
         return quiet >= data.settle or quiet + (last.seen_at - first) >= data.settle_at_most
 
     def _announced(
-        self, batch: _Batch, stored: Stored[Slot] | None, slot: Slot, oldest: Landed
-    ) -> Slot:
+        self,
+        batch: _Batch,
+        stored: Stored[RunQueue] | None,
+        run_queue: RunQueue,
+        oldest: InboxEntry,
+    ) -> RunQueue:
         """Store which run takes what waits, ahead of its record. Raises Conflict."""
         pipeline, ledger, now = batch.pipeline, self.context.ledger, self.context.clock.now()
         run_id = _run_id(oldest)
         while ledger.is_used(run_id):  # its record was removed: an id is never used twice
             run_id = names.run_id(pipeline.name, "again", run_id)
-        ledger.mark_open(run_id, hints_for(pipeline, batch.key))
-        changes = {"gathering": run_id, "gathering_at": now, "claimed_to": ""}
-        slot = self.turns.pruned(slot).model_copy(update=changes)
-        keep, limited = core.remembers(pipeline), core.runs_at_once(pipeline) is not None
-        slot = slot.begin(run_id, now, keep=keep, holds=limited)
-        ledger.put_slot(batch.slot, slot, stored.etag if stored else None)
-        return slot
+        ledger.mark_open(run_id, marker_of_batch(pipeline, batch.key))
+        changes = {"batch_run": run_id, "batch_since": now, "claimed_to": ""}
+        run_queue = self.concurrency.pruned(run_queue).model_copy(update=changes)
+        keep, limited = core.starts_to_keep(pipeline), core.concurrency_limit(pipeline) is not None
+        run_queue = run_queue.begin(run_id, now, keep=keep, holds=limited)
+        ledger.put_run_queue(batch.run_queue, run_queue, stored.etag if stored else None)
+        return run_queue
 
     def _open(
-        self, batch: _Batch, slot: Slot, wanted: Sequence[Landed], until: datetime
+        self, batch: _Batch, run_queue: RunQueue, wanted: Sequence[InboxEntry], until: datetime
     ) -> tuple[Run | None, _Batch]:
-        run_id = str(slot.gathering)
-        began_at = slot.gathering_at or self.context.clock.now()
-        progress = Progress(run_id, began_at, slot.claimed_to)
-        blobs = Taking(self.context, batch.pipeline.trusts_size).take(
-            progress, wanted, until, lambda to: self._keep_progress(batch.slot, run_id, to)
+        run_id = str(run_queue.batch_run)
+        began_at = run_queue.batch_since or self.context.clock.now()
+        progress = ClaimProgress(run_id, began_at, run_queue.claimed_to)
+        blobs = BatchClaims(self.context, batch.pipeline.trusts_size).take(
+            progress, wanted, until, lambda to: self._keep_progress(batch.run_queue, run_id, to)
         )
         if not blobs:  # no time left, or all of it went to other runs meanwhile
             return None, batch
         cause = _cause(blobs, wanted)
-        run = self.opening.gathered(batch.pipeline, run_id, blobs, cause)
+        run = self.run_factory.gathered(batch.pipeline, run_id, blobs, cause)
         try:
             stored = self.context.ledger.create_run(run)
             report_run(run, stored.etag)
-        except IdUsed:
+        except RunIdUsedError:
             return None, batch  # the next look at the slot announces another one
-        except Conflict:
+        except ConflictError:
             found = self.context.ledger.run(run_id)  # frozen by the worker that was first
             run = found.record if found else run
         return run, self._left_by(batch, run, until)
@@ -323,15 +334,15 @@ class Gathering:
     def _keep_progress(self, name: str, run_id: str, to: str) -> None:
         """Remember how far the taking has come, unless another run takes what waits by now."""
         for _ in range(_TRIES):
-            stored = self.context.ledger.slot(name)
-            if stored is None or stored.record.gathering != run_id:
+            stored = self.context.ledger.run_queue(name)
+            if stored is None or stored.record.batch_run != run_id:
                 return
             if stored.record.claimed_to >= to:
                 return
             try:
-                slot = stored.record.model_copy(update={"claimed_to": to})
-                self.context.ledger.put_slot(name, slot, stored.etag)
-            except Conflict:
+                run_queue = stored.record.model_copy(update={"claimed_to": to})
+                self.context.ledger.put_run_queue(name, run_queue, stored.etag)
+            except ConflictError:
                 continue
             return
 
@@ -341,58 +352,60 @@ def wants(pipeline: Pipeline, name: str, key: Sequence[str]) -> bool:
     return captured(pipeline, name) is not None and key_of(pipeline, name) == tuple(key)
 
 
-def hints_for(pipeline: Pipeline, key: Sequence[str]) -> dict[str, str]:
+def marker_of_batch(pipeline: Pipeline, key: Sequence[str]) -> dict[str, str]:
     """Return what the poll finds a run by whose record was not written yet."""
-    gather = json.dumps([pipeline.name, *key])
+    open_batches = json.dumps([pipeline.name, *key])
     service = pipeline.training.service
     return {
         "phase": Phase.WAITING,
         "pipeline": pipeline.name,
         "service": service,
-        "gather": gather,
+        "batch": open_batches,
     }
 
 
 def _batches(
-    pipelines: Mapping[str, Pipeline], landed: Iterable[Landed]
-) -> tuple[dict[str, list[_Batch]], list[Landed]]:
+    pipelines: Mapping[str, Pipeline], arrived: Iterable[InboxEntry]
+) -> tuple[dict[str, list[_Batch]], list[InboxEntry]]:
     """Return what waits by pipeline and key, and what no configured pipeline wants now."""
-    sorted_: dict[tuple[str, tuple[str, ...]], list[Landed]] = {}
-    strays: list[Landed] = []
-    for one in landed:
+    sorted_: dict[tuple[str, tuple[str, ...]], list[InboxEntry]] = {}
+    unwanted: list[InboxEntry] = []
+    for one in arrived:
         pipeline = pipelines.get(one.pipeline)
         if pipeline is None or captured(pipeline, one.blob.name) is None:
-            strays.append(one)
+            unwanted.append(one)
         else:
             key = key_of(pipeline, one.blob.name)
             sorted_.setdefault((one.pipeline, key), []).append(one)
     found: dict[str, list[_Batch]] = {}
     for (name, key), waiting in sorted_.items():
         found.setdefault(name, []).append(_Batch(pipelines[name], key, tuple(waiting)))
-    return found, strays
+    return found, unwanted
 
 
 def _from(batches: list[_Batch], begin_with: Mapping[str, str]) -> list[_Batch]:
     """Return a pipeline's batches in turn, beginning where the last pass stopped."""
-    ordered = sorted(batches, key=lambda batch: batch.slot)
+    ordered = sorted(batches, key=lambda batch: batch.run_queue)
     start = begin_with.get(ordered[0].pipeline.name, "")
-    return [b for b in ordered if b.slot >= start] + [b for b in ordered if b.slot < start]
+    return [b for b in ordered if b.run_queue >= start] + [
+        b for b in ordered if b.run_queue < start
+    ]
 
 
-def _cause(blobs: Sequence[BlobVersion], wanted: Sequence[Landed]) -> str:
+def _cause(blobs: Sequence[BlobVersion], wanted: Sequence[InboxEntry]) -> str:
     """Return why a run is opened that trains on these blobs, of those that waited."""
     taken = {(blob.name, blob.etag) for blob in blobs}
     appeared = sum(one.appeared and (one.blob.name, one.blob.etag) in taken for one in wanted)
     if len(blobs) == 1:
         return f"blob {blobs[0].path}" + (f", {APPEARED}" if appeared else "")
-    landed = f"{counted(len(blobs), 'blob')} landed"
+    arrived = f"{counted(len(blobs), 'blob')} landed"
     found = f", {appeared} of them found by the daily listing"
-    return landed + (found if appeared else "")
+    return arrived + (found if appeared else "")
 
 
-def _run_id(oldest: Landed) -> str:
+def _run_id(oldest: InboxEntry) -> str:
     """Return the id of the run that takes this version and newer ones (design rule 1)."""
-    again = (oldest.given_back_by,) if oldest.given_back_by else ()
+    again = (oldest.returned_by,) if oldest.returned_by else ()
     return names.run_id(oldest.pipeline, Origin.DATA, oldest.version_id, *again)
 
 
@@ -401,10 +414,12 @@ def _takes_all(pipeline: Pipeline) -> bool:
     return pipeline.when_busy == "newest" or bool(pipeline.data and pipeline.data.settles)
 
 
-def _others_first(slot: Slot, pipeline: Pipeline, news: Sequence[Landed]) -> bool:
+def _queued_run_precedes(
+    run_queue: RunQueue, pipeline: Pipeline, news: Sequence[InboxEntry]
+) -> bool:
     """Whether a run that waits already came before what landed."""
-    if pipeline.when_busy != "queue" or not slot.waiting:
+    if pipeline.when_busy != "queue" or not run_queue.waiting:
         return False
-    if slot.newest_first:
-        return slot.waiting[-1].at > max(one.seen_at for one in news)
-    return slot.waiting[0].at < min(one.seen_at for one in news)
+    if run_queue.newest_first:
+        return run_queue.waiting[-1].at > max(one.seen_at for one in news)
+    return run_queue.waiting[0].at < min(one.seen_at for one in news)

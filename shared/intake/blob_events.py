@@ -20,26 +20,26 @@ from shared.core.config.configuration import Configuration
 from shared.core.config.keys import key_of
 from shared.core.config.pipeline import PIPELINE_NAME, Pipeline
 from shared.core.run.record import Origin, Phase, Run
-from shared.errors import CorruptRecord, RelearnError, TransientError
+from shared.errors import CorruptRecordError, RelearnError, TransientError
 from shared.execution.context import Context
 from shared.execution.driver import Driver
-from shared.execution.run_factory import Opening, ambiguous
+from shared.execution.run_factory import RunFactory, ambiguous
 from shared.intake.backfill import Backfill
-from shared.intake.batches import Gathered, Gathering
+from shared.intake.batches import Batches, OpenedBatches
 from shared.intake.catalogue import Catalogue
-from shared.intake.eligibility import Newness, version_of
-from shared.intake.last_good import LastGood, PipelineInError
-from shared.intake.requests import Asked
-from shared.intake.unwanted import Strays
+from shared.intake.eligibility import Eligibility, version_of
+from shared.intake.last_good import LastGood, PipelineConfigError
+from shared.intake.requests import Requests
+from shared.intake.unwanted import UnwantedData
 from shared.ledger.records import APPEARED, VersionEntry
 from shared.telemetry import log
 
 #: Runs are begun for this long by one event.
-_GATHER_FOR: Final = timedelta(seconds=60)
+_BATCH_FOR: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
-class _Recorded:
+class _Discovered:
     """What became of a version that was come upon."""
 
     is_new: bool  #: it was not known before, and a run trains on it
@@ -79,26 +79,30 @@ class Intake:
         self.catalogue: Final = Catalogue(pipelines, self.last_good.require)
         #: Takes the steps of every run; it tells back of data versions that it meets.
         self.driver: Final = Driver(context, self)
-        self._opening = Opening(context, self.driver)
-        self.asked: Final = Asked(context, self._opening)
-        self._gathering = Gathering(context, self._opening)
+        self._opening = RunFactory(context, self.driver)
+        self.asked: Final = Requests(context, self._opening)
+        self._batches = Batches(context, self._opening)
         self.backfill: Final = Backfill(context, pipelines, self.asked.newest_data, self._take_old)
-        self._newness = Newness(context, started_at, self.backfill)
+        self._newness = Eligibility(context, started_at, self.backfill)
         self._newness.known([*configuration.pipelines, *configuration.broken], started_at)
-        self._strays = Strays(context, self.catalogue, self.active_since, self._gathering.keep)
+        self._unwanted = UnwantedData(
+            context, self.catalogue, self.active_since, self._batches.keep
+        )
 
-    def take(self, configuration: Configuration, changed_at: datetime, news_from: datetime) -> None:
+    def take(
+        self, configuration: Configuration, changed_at: datetime, eligible_from: datetime
+    ) -> None:
         """Go by a pipelines file that was changed while the app runs; nothing is asked or stored.
 
         Args:
             configuration: what the file says now.
             changed_at: since when it may say so, by the clock of this process.
-            news_from: what was written since then is news to pipelines that are new in it.
+            eligible_from: what was written since then is news to pipelines that are new in it.
         """
-        self._newness.known([*configuration.pipelines, *configuration.broken], news_from)
+        self._newness.known([*configuration.pipelines, *configuration.broken], eligible_from)
         self.last_good.take(configuration, changed_at)
 
-    def gather(self, until: datetime, begin_with: Mapping[str, str]) -> Gathered:
+    def open_batches(self, until: datetime, begin_with: Mapping[str, str]) -> OpenedBatches:
         """Open the runs that what landed before may have now; none of them is advanced.
 
         Args:
@@ -108,25 +112,25 @@ class Intake:
         Raises:
             TransientError: the inbox cannot be listed now.
         """
-        gathered = self._gathering.gather_all(self.catalogue.pipelines, until, begin_with)
-        self._strays.settle(gathered.strays, until)
+        gathered = self._batches.open_all(self.catalogue.pipelines, until, begin_with)
+        self._unwanted.settle(gathered.unwanted, until)
         return gathered
 
-    def resume_gathering(self, hint: str, until: datetime) -> Run | None:
+    def resume_batch(self, hint: str, until: datetime) -> Run | None:
         """Go on with a run that a worker began to open from what landed; None if there is none."""
         try:
             name, *key = json.loads(hint)
         except ValueError:
             return None  # a hint is never truth
         pipeline = self.catalogue.pipeline(name)
-        runs = self._gathering.gather(pipeline, key, until) if pipeline else []
+        runs = self._batches.open_batches(pipeline, key, until) if pipeline else []
         return runs[0] if runs else None
 
-    def blob_landed(self, name: str) -> list[Run]:
+    def blob_arrived(self, name: str) -> list[Run]:
         """Open a run for each pipeline that wants this blob, or advance the one it has.
 
         Raises:
-            TransientError, OutcomeUnknown: storage does not work now; deliver the event again.
+            TransientError, OutcomeUnknownError: storage does not work now; deliver the event again.
         """
         self.activate()
         blob = self._context.data.head(self._context.data_container, name)
@@ -139,7 +143,7 @@ class Intake:
         if not wanted:
             reading = self.catalogue.only_reading(name)
             minutes = self._context.limits.found_within if self.last_good.lacking else 0
-            self._newness.say_once(_no_run_for(name, reading, minutes), name)
+            self._newness.log_once(_no_run_for(name, reading, minutes), name)
         return self._receive_for_all(wanted, blob)
 
     def activate(self) -> None:
@@ -154,7 +158,7 @@ class Intake:
         for name in dict.fromkeys((*self.catalogue.names(), *broken)):
             try:
                 self.active_since(name)
-            except CorruptRecord as exc:
+            except CorruptRecordError as exc:
                 log.error("pipeline %s: %s", name, exc)  # the others go on
 
     def active_since(self, pipeline: str) -> datetime:
@@ -168,21 +172,21 @@ class Intake:
             TransientError: storage does not work now.
         """
         self.last_good.refresh()
-        with suppress(CorruptRecord):  # reported by `activate`; the schedule does not need it
+        with suppress(CorruptRecordError):  # reported by `activate`; the schedule does not need it
             self.active_since(pipeline)
         return self.last_good.scheduled_since(pipeline)
 
-    def given_back(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
+    def return_to_inbox(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
         """Have other runs train on what `run` was to train on and will not. Safe to repeat."""
-        self._gathering.give_back(run, blobs)
+        self._batches.return_to_inbox(run, blobs)
 
-    def landed(self, blob: BlobVersion) -> bool:
+    def arrived(self, blob: BlobVersion) -> bool:
         """Record a version met by chance, so that the poll opens its run; tell whether it will."""
         blob = self._context.recorded(blob)
         recorded = [self._discovered(pipeline, blob) for pipeline in self._wanting(blob)]
         return any(one.has_run for one in recorded)
 
-    def met(self, blob: BlobVersion) -> bool:
+    def record_discovered(self, blob: BlobVersion) -> bool:
         """Record a version that a search came upon; whether no event had announced it."""
         found, failures = False, []
         blob = self._context.recorded(blob)
@@ -209,7 +213,7 @@ class Intake:
             return False
         if not self._newness.accepts_appeared(pipeline, blob):
             return False
-        return self._gathering.keep(pipeline, blob, version, APPEARED)
+        return self._batches.keep(pipeline, blob, version, APPEARED)
 
     def model_appeared(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
         """The same for a model put by hand: the poll opens its run.
@@ -237,22 +241,22 @@ class Intake:
     def _wanting(self, blob: BlobVersion) -> list[Pipeline]:
         return self.catalogue.wanting(blob.name)
 
-    def _discovered(self, pipeline: Pipeline, blob: BlobVersion) -> "_Recorded":
+    def _discovered(self, pipeline: Pipeline, blob: BlobVersion) -> "_Discovered":
         """Record a version that no event told of, for the poll to open its run."""
         version = version_of(pipeline, blob)
         known = self._context.ledger.version(version)
         if known is not None:
-            return _Recorded(is_new=False, has_run=known.run_id is not None)
+            return _Discovered(is_new=False, has_run=known.run_id is not None)
         if not self._waits(pipeline, blob):
             entry = self._record_version(pipeline, blob, Origin.DATA)
             has_run = entry is not None and entry.run_id is not None
-            return _Recorded(is_new=has_run, has_run=has_run)
+            return _Discovered(is_new=has_run, has_run=has_run)
         if not self._newness.accepts(pipeline, blob):
-            return _Recorded(is_new=False, has_run=False)
-        kept = self._gathering.keep(pipeline, blob, version)
-        return _Recorded(is_new=kept, has_run=True)
+            return _Discovered(is_new=False, has_run=False)
+        kept = self._batches.keep(pipeline, blob, version)
+        return _Discovered(is_new=kept, has_run=True)
 
-    def model_landed(self, name: str) -> Run | None:
+    def model_arrived(self, name: str) -> Run | None:
         """Advance the run whose job wrote this model, or open one for a model put by hand.
 
         Files of an ended or foreign attempt are logged and left alone (design rule 10).
@@ -262,14 +266,14 @@ class Intake:
         if owner := names.owner_of_output(name):
             return self._advance_owner(name, *owner)
         try:
-            pipeline = self.catalogue.for_model_by_hand(name)
-        except PipelineInError as exc:  # no failure of the event: the search finds the model
+            pipeline = self.catalogue.for_manual_model(name)
+        except PipelineConfigError as exc:  # no failure of the event: the search finds the model
             minutes = self._context.limits.found_within
             told = f"To do: correct the file; it will be found within {minutes} minutes of that"
-            self._newness.say_once(f"model {name} is left alone for now: {exc}. {told}", name)
+            self._newness.log_once(f"model {name} is left alone for now: {exc}. {told}", name)
             return None
         if pipeline is None:
-            self._newness.say_once(
+            self._newness.log_once(
                 f"model {name} belongs to no run; to promote a model by hand, put it at "
                 f"promote/<pipeline with an endpoint>/<key, if it has one>/<file>"
                 f"{names.MODEL_SUFFIX}",
@@ -282,15 +286,15 @@ class Intake:
             return None
         return self._receive(pipeline, blob, Origin.MODEL)
 
-    def model_met(self, blob: BlobVersion) -> bool:
+    def record_discovered_model(self, blob: BlobVersion) -> bool:
         """Record a model put by hand that a search came upon; whether no event had announced it.
 
         The poll opens its run: nothing is sent to an endpoint from inside a search.
         """
         try:
-            pipeline = self.catalogue.for_model_by_hand(blob.name)
-        except PipelineInError as exc:  # it never was active: no model is news to it
-            self._newness.say_once(f"model {blob.name} is left alone: {exc}", blob.name)
+            pipeline = self.catalogue.for_manual_model(blob.name)
+        except PipelineConfigError as exc:  # it never was active: no model is news to it
+            self._newness.log_once(f"model {blob.name} is left alone: {exc}", blob.name)
             return False
         if pipeline is None or self._context.ledger.version(version_of(pipeline, blob)) is not None:
             return False
@@ -302,14 +306,16 @@ class Intake:
         entry = self._context.ledger.version(version_id)
         if entry is None or not self._is_due(entry, run_id):
             return None
-        by_hand = entry.blob.container == self._context.models_container
+        manual_model = entry.blob.container == self._context.models_container
         pipeline = self.catalogue.pipeline(entry.pipeline)
         if pipeline is None:
-            if not by_hand:  # it waits as other data does: for this pipeline, or for a renamed one
+            if (
+                not manual_model
+            ):  # it waits as other data does: for this pipeline, or for a renamed one
                 waits = VersionEntry(pipeline=entry.pipeline, blob=entry.blob, run_id=None)
                 self._context.ledger.add_to_inbox((), version_id, waits)
             return None
-        origin = Origin.MODEL if by_hand else Origin.DATA
+        origin = Origin.MODEL if manual_model else Origin.DATA
         found = entry.note == APPEARED
         return self._open(pipeline, run_id, entry.blob, origin, fresh=False, appeared=found)
 
@@ -318,12 +324,12 @@ class Intake:
         entry = self._context.ledger.version(version_id)
         if entry is None or not self._is_due(entry, run_id):
             return False
-        by_hand = entry.blob.container == self._context.models_container
-        return by_hand or self.catalogue.pipeline(entry.pipeline) is not None
+        manual_model = entry.blob.container == self._context.models_container
+        return manual_model or self.catalogue.pipeline(entry.pipeline) is not None
 
     def _is_due(self, entry: VersionEntry, run_id: str) -> bool:
         """Whether a version is this run's alone, and the run never was there."""
-        own = entry.run_id == run_id and not entry.gathered
+        own = entry.run_id == run_id and not entry.in_batch
         return own and not self._context.ledger.is_used(run_id)
 
     def _receive_for_all(self, wanted: list[Pipeline], blob: BlobVersion) -> list[Run]:
@@ -350,18 +356,18 @@ class Intake:
             return None
         # From here on the timer would do the same: an event must not fail (design rule 14).
         try:
-            return self._go_on(pipeline, version, entry, origin, known=known is not None)
+            return self._continue(pipeline, version, entry, origin, known=known is not None)
         except RelearnError as exc:
             log.warning("run %s: left to the next poll: %s", entry.run_id, exc)
             return None
 
-    def _go_on(
+    def _continue(
         self, pipeline: Pipeline, version: str, entry: VersionEntry, origin: Origin, *, known: bool
     ) -> Run | None:
         """Advance the run of a version, or open it where its record was never written."""
         run_id = str(entry.run_id)
         advanced = self.driver.advance(run_id)
-        if advanced is not None or entry.gathered:
+        if advanced is not None or entry.in_batch:
             return advanced  # one that takes all that waited is opened by the gathering alone
         if known:
             if self._context.ledger.is_used(run_id):
@@ -381,13 +387,13 @@ class Intake:
     def _keep(self, pipeline: Pipeline, blob: BlobVersion) -> Run | None:
         if not self._newness.accepts(pipeline, blob):
             return None
-        self._gathering.keep(pipeline, blob, version_of(pipeline, blob))
+        self._batches.keep(pipeline, blob, version_of(pipeline, blob))
         if pipeline.data and pipeline.data.settles:
             return None  # the burst may go on
         # From here on the timer would do the same: an event must not fail (design rule 14).
         try:
-            until = self._context.clock.now() + _GATHER_FOR
-            runs = self._gathering.gather(pipeline, key_of(pipeline, blob.name), until)
+            until = self._context.clock.now() + _BATCH_FOR
+            runs = self._batches.open_batches(pipeline, key_of(pipeline, blob.name), until)
             begun = [self.driver.advance(run.run_id, until) or run for run in runs]
         except RelearnError as exc:
             log.warning("blob %s: left to the next poll: %s", blob.path, exc)
@@ -411,7 +417,7 @@ class Intake:
     def _take_old(self, pipeline: Pipeline, blob: BlobVersion) -> None:
         version = version_of(pipeline, blob)
         if self._context.ledger.version(version) is None:
-            self._gathering.keep(pipeline, blob, version)
+            self._batches.keep(pipeline, blob, version)
 
     def _open(
         self,

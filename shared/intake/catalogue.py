@@ -30,16 +30,16 @@ class Catalogue:
     def _matching(self, name: str) -> list[Pipeline]:
         return [one for one in self.pipelines.values() if captured(one, name) is not None]
 
-    def for_model_by_hand(self, name: str) -> Pipeline | None:
+    def for_manual_model(self, name: str) -> Pipeline | None:
         """Return the pipeline to whose endpoint a person's model of this name is to go.
 
         Raises as `pipeline` does.
         """
-        by_hand = names.promoted_by_hand(name)
-        pipeline = self.pipeline(by_hand[0]) if by_hand else None
-        if by_hand is None or pipeline is None or not pipeline.endpoints:
+        manual_model = names.manually_promoted(name)
+        pipeline = self.pipeline(manual_model[0]) if manual_model else None
+        if manual_model is None or pipeline is None or not pipeline.endpoints:
             return None
-        return pipeline if len(by_hand[1]) == len(pipeline.key_tokens) else None
+        return pipeline if len(manual_model[1]) == len(pipeline.key_tokens) else None
 
     def configured_for(self, run: Run) -> Pipeline | None:
         """Return what is configured now for the pipeline, and customer, of `run`, or None.
@@ -85,7 +85,7 @@ class Catalogue:
 
         Raises:
             TransientError: it has an error, and what it goes on by cannot be read now.
-            PipelineInError: it has an error, and there is nothing to go on by.
+            PipelineConfigError: it has an error, and there is nothing to go on by.
         """
         if name not in self.pipelines:
             self.missing(name)

@@ -12,11 +12,11 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.config.schedule import dues_between
 from shared.core.counting import counted
 from shared.core.versions import Newest, version_id
-from shared.errors import Conflict
+from shared.errors import ConflictError
 from shared.execution.context import Context
-from shared.intake.requests import Asked, Part
-from shared.ledger.records import Due, DueTime
-from shared.telemetry import Event, log, report
+from shared.intake.requests import DueTimePart, Requests
+from shared.ledger.records import PendingDueTime, ScheduleRecord
+from shared.telemetry import Alert, log, report
 
 #: A due time that is noticed within this long was not missed.
 _ON_TIME: Final = timedelta(minutes=10)
@@ -43,17 +43,17 @@ def to_start(pipeline: Pipeline, since: datetime, now: datetime) -> list[datetim
 
 
 @dataclass(slots=True)
-class _Books:
+class _ScheduleState:
     """What is known of a pipeline's due times while they are dealt with."""
 
     last_due: datetime
     trained: dict[str, str]
-    waiting: list[Due] = field(default_factory=list)
+    waiting: list[PendingDueTime] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)  #: runs, by this call
     blobs: Mapping[str, Newest | None] = field(default_factory=dict)
 
-    def kept(self) -> DueTime:
-        return DueTime(
+    def kept(self) -> ScheduleRecord:
+        return ScheduleRecord(
             last_due=self.last_due,
             trained=self.trained,
             waiting=tuple(sorted(self.waiting, key=lambda due: due.at)),
@@ -61,7 +61,7 @@ class _Books:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class DueTimesResult:
     """What one call for a pipeline came to."""
 
     opened: tuple[str, ...] = ()  #: runs that are new
@@ -78,7 +78,7 @@ class DueTimes:
     """
 
     context: Context
-    asked: Asked
+    asked: Requests
     most: int = 50
 
     def start(
@@ -87,7 +87,7 @@ class DueTimes:
         scheduled_since: datetime | None,
         until: datetime,
         listed: Listed,
-    ) -> Started:
+    ) -> DueTimesResult:
         """Open runs of the due times that have come, and of those whose data has.
 
         Args:
@@ -102,34 +102,38 @@ class DueTimes:
         now, known = self.context.clock.now(), self.context.ledger.last_due(pipeline.name)
         since = self._since(known.record if known else None, scheduled_since)
         waiting = known.record.waiting if known else ()
-        looks = [due for due in waiting if now >= due.next_look]
+        due_checks = [due for due in waiting if now >= due.next_check]
         # What was begun is ended first, so that a slow one cannot pile up all that follow.
-        dues = to_start(pipeline, since, now) if len(looks) < _MOST_BEGUN else []
+        dues = to_start(pipeline, since, now) if len(due_checks) < _MOST_BEGUN else []
         moved = known is None or since != known.record.last_due
-        if not dues and not looks and not moved:
-            return Started()
-        books = _Books(since, dict(known.record.trained) if known else {})
-        books.waiting = [due for due in waiting if now < due.next_look]
-        if dues or looks:
+        if not dues and not due_checks and not moved:
+            return DueTimesResult()
+        schedule_state = _ScheduleState(since, dict(known.record.trained) if known else {})
+        schedule_state.waiting = [due for due in waiting if now < due.next_check]
+        if dues or due_checks:
             if pipeline.name not in listed:
                 listed[pipeline.name] = self.asked.by_key(pipeline)
-            books.blobs = listed[pipeline.name]
+            schedule_state.blobs = listed[pipeline.name]
         # The runs first: their ids are derived from the due time, so a repetition meets them.
-        for due in [*looks, *(self._first_look(pipeline, at) for at in dues)]:
-            self._deal(pipeline, due, books, until)
-            books.last_due = max(books.last_due, due.at)
-        if books.blobs and not books.waiting:  # of past customers nothing is needed any more
-            books.trained = {k: known for k, known in books.trained.items() if k in books.blobs}
+        for due in [*due_checks, *(self._first_check(pipeline, at) for at in dues)]:
+            self._deal(pipeline, due, schedule_state, until)
+            schedule_state.last_due = max(schedule_state.last_due, due.at)
+        if (
+            schedule_state.blobs and not schedule_state.waiting
+        ):  # of past customers nothing is needed any more
+            schedule_state.trained = {
+                k: known for k, known in schedule_state.trained.items() if k in schedule_state.blobs
+            }
         try:
             self.context.ledger.put_due_times(
-                pipeline.name, books.kept(), known.etag if known else None
+                pipeline.name, schedule_state.kept(), known.etag if known else None
             )
-        except Conflict:
-            return Started(tuple(books.opened))  # another worker was as fast
-        more = any(due.next_look <= now for due in books.waiting)
-        return Started(tuple(books.opened), more)
+        except ConflictError:
+            return DueTimesResult(tuple(schedule_state.opened))  # another worker was as fast
+        more = any(due.next_check <= now for due in schedule_state.waiting)
+        return DueTimesResult(tuple(schedule_state.opened), more)
 
-    def _since(self, known: DueTime | None, scheduled_since: datetime | None) -> datetime:
+    def _since(self, known: ScheduleRecord | None, scheduled_since: datetime | None) -> datetime:
         """Return since when due times count: never from before there was this schedule."""
         now = self.context.clock.now()
         since = scheduled_since or (now - _ON_TIME if known is None else known.last_due)
@@ -139,27 +143,35 @@ class DueTimes:
             return now  # it was dealt with by a host whose clock was ahead
         return max(since, known.last_due)
 
-    def _first_look(self, pipeline: Pipeline, at: datetime) -> Due:
+    def _first_check(self, pipeline: Pipeline, at: datetime) -> PendingDueTime:
         waits = pipeline.wait_for_data
-        return Due(at=at, next_look=at, until=at + waits.at_most if waits else at)
+        return PendingDueTime(at=at, next_check=at, until=at + waits.at_most if waits else at)
 
-    def _deal(self, pipeline: Pipeline, due: Due, books: _Books, until: datetime) -> None:
-        now, most = self.context.clock.now(), self.most - len(books.opened)
+    def _deal(
+        self,
+        pipeline: Pipeline,
+        due: PendingDueTime,
+        schedule_state: _ScheduleState,
+        until: datetime,
+    ) -> None:
+        now, most = self.context.clock.now(), self.most - len(schedule_state.opened)
         if most <= 0 or now >= until:
-            books.waiting.append(due)
+            schedule_state.waiting.append(due)
             return
-        last_look = self._is_last_look(pipeline, due)
-        only_new = pipeline.skip_if_no_new_data or not last_look
+        last_check = self._is_last_check(pipeline, due)
+        only_new = pipeline.skip_if_no_new_data or not last_check
 
         def had(blob: BlobVersion, run_id: str) -> bool:
-            return only_new and self._had_run(pipeline, blob, run_id, due, books)
+            return only_new and self._had_run(pipeline, blob, run_id, due, schedule_state)
 
-        begun = self.asked.due(pipeline, due.at, Part(books.blobs, due.after, until, most), had)
-        books.opened += begun.opened
+        begun = self.asked.due(
+            pipeline, due.at, DueTimePart(schedule_state.blobs, due.after, until, most), had
+        )
+        schedule_state.opened += begun.opened
         for run in begun.runs:
             if run.newest is not None:
                 known = f"{_bytes_of(pipeline, run.newest)} {due.at.isoformat()}"
-                books.trained[names.digest("key", *run.key)] = known
+                schedule_state.trained[names.digest("key", *run.key)] = known
         counts = {
             "opened": due.opened + len(begun.runs),
             "without": due.without + begun.without,
@@ -167,38 +179,45 @@ class DueTimes:
         }
         due = due.model_copy(update=counts)
         if begun.after is not None:
-            next_look = now + _SOON if begun.failed else now
-            stopped = {"after": begun.after, "next_look": next_look}
-            books.waiting.append(due.model_copy(update=stopped))
-        elif (again := self._again(pipeline, due, last_look=last_look)) is not None:
-            books.waiting.append(again)
+            next_check = now + _SOON if begun.failed else now
+            stopped = {"after": begun.after, "next_check": next_check}
+            schedule_state.waiting.append(due.model_copy(update=stopped))
+        elif (again := self._again(pipeline, due, last_check=last_check)) is not None:
+            schedule_state.waiting.append(again)
         elif due.without and not due.opened:
             _tell(pipeline, due)
 
-    def _is_last_look(self, pipeline: Pipeline, due: Due) -> bool:
+    def _is_last_check(self, pipeline: Pipeline, due: PendingDueTime) -> bool:
         return pipeline.wait_for_data is None or self.context.clock.now() >= due.until
 
-    def _again(self, pipeline: Pipeline, due: Due, *, last_look: bool) -> Due | None:
+    def _again(
+        self, pipeline: Pipeline, due: PendingDueTime, *, last_check: bool
+    ) -> PendingDueTime | None:
         """Return when to go through the keys once more; None: the due time is dealt with."""
         now, waits = self.context.clock.now(), pipeline.wait_for_data
         anew = {"after": "", "opened": 0, "without": 0, "failed": 0, "failing_since": None}
         if due.failed:
             since = due.failing_since or now
             if now - since < _FAILING:
-                again = {**anew, "failing_since": since, "next_look": now + _AGAIN}
+                again = {**anew, "failing_since": since, "next_check": now + _AGAIN}
                 return due.model_copy(update=again)
             what = f"pipeline {pipeline.name}: due at {due.at.isoformat()}, "
             what += counted(due.failed, "run")
             log.error("%s could not be opened for a day: given up", what)
-        if due.without and waits is not None and not last_look:
-            return due.model_copy(update={**anew, "next_look": min(now + waits.every, due.until)})
+        if due.without and waits is not None and not last_check:
+            return due.model_copy(update={**anew, "next_check": min(now + waits.every, due.until)})
         return None
 
     def _had_run(
-        self, pipeline: Pipeline, blob: BlobVersion, run_id: str, due: Due, books: _Books
+        self,
+        pipeline: Pipeline,
+        blob: BlobVersion,
+        run_id: str,
+        due: PendingDueTime,
+        schedule_state: _ScheduleState,
     ) -> bool:
         key, same = key_of(pipeline, blob.name), _bytes_of(pipeline, blob)
-        trained = books.trained.get(names.digest("key", *key), "")
+        trained = schedule_state.trained.get(names.digest("key", *key), "")
         if trained.partition(" ")[0] == same:
             return trained != f"{same} {due.at.isoformat()}"
         version = version_id(pipeline.name, blob)
@@ -216,14 +235,14 @@ def _bytes_of(pipeline: Pipeline, blob: BlobVersion) -> str:
     return names.digest(blob.container, blob.name, created, size, blob.content_md5 or "")
 
 
-def _tell(pipeline: Pipeline, due: Due) -> None:
+def _tell(pipeline: Pipeline, due: PendingDueTime) -> None:
     at = due.at.isoformat()
     if pipeline.skip_if_no_new_data:
         log.info("pipeline %s: due at %s, and there is no new data: skipped", pipeline.name, at)
         return
     where = pipeline.data.blob if pipeline.data else ""
     report(
-        Event.NO_DATA,
+        Alert.NO_DATA,
         f"pipeline {pipeline.name}: due at {at}, and no blob matches {where}",
         pipeline=pipeline.name,
     )

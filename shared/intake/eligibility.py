@@ -9,7 +9,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.data import Data
 from shared.core.config.keys import key_of
 from shared.core.config.pipeline import Pipeline
-from shared.core.versions import touch_of, version_id
+from shared.core.versions import metadata_update_of, version_id
 from shared.execution.context import Context
 from shared.intake.backfill import Backfill
 from shared.ledger.records import OLD, VersionEntry
@@ -19,7 +19,7 @@ from shared.telemetry import log
 _SAID: Final = 10_000
 
 
-class Newness:
+class Eligibility:
     """Judges versions, and records those that it says no to.
 
     Args:
@@ -58,27 +58,31 @@ class Newness:
         """Whether a version that was not seen before is news; why not is recorded, or said once.
 
         Raises:
-            TransientError, OutcomeUnknown: storage does not work now.
+            TransientError, OutcomeUnknownError: storage does not work now.
         """
-        return self._is_news(pipeline, blob) and not self._noted_as_touch(pipeline, blob)
+        return self._is_eligible(pipeline, blob) and not self._noted_as_metadata_update(
+            pipeline, blob
+        )
 
     def accepts_appeared(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
         """The same for a version that appeared after its pipeline, whatever its time says."""
-        return self._is_large_enough(pipeline, blob) and not self._noted_as_touch(pipeline, blob)
+        return self._is_large_enough(pipeline, blob) and not self._noted_as_metadata_update(
+            pipeline, blob
+        )
 
     def _data_of(self, pipeline: Pipeline, blob: BlobVersion) -> Data | None:
-        by_hand = blob.container == self._context.models_container
-        return None if by_hand else pipeline.data
+        manual_model = blob.container == self._context.models_container
+        return None if manual_model else pipeline.data
 
     def _is_large_enough(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
         data = self._data_of(pipeline, blob)
         if blob.size >= (data.least if data else 1):
             return True
         what = "is empty" if not blob.size else "is smaller than min_size"
-        self.say_once(f"blob {blob.path} {what}: it opens no run", blob.path + blob.etag)
+        self.log_once(f"blob {blob.path} {what}: it opens no run", blob.path + blob.etag)
         return False
 
-    def _is_news(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+    def _is_eligible(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
         data = self._data_of(pipeline, blob)
         if not self._is_large_enough(pipeline, blob):
             return False
@@ -92,7 +96,7 @@ class Newness:
         if settled and not self._is_kept(pipeline, blob):
             # Known from now on, so that a metadata write does not make it look like news.
             self._note(pipeline, blob, OLD)
-        self.say_once(
+        self.log_once(
             f"blob {blob.path} is older than pipeline {pipeline.name}, which was first "
             f"active at {since.isoformat()}: it is not news",
             blob.path + blob.etag,
@@ -103,18 +107,18 @@ class Newness:
         key = key_of(pipeline, blob.name)
         return self._context.ledger.in_inbox(key, pipeline.name, version_of(pipeline, blob))
 
-    def _noted_as_touch(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
-        by_hand = blob.container == self._context.models_container
-        trusted = pipeline.trusts_size and not by_hand
-        if not blob.may_be_touched(trust_size=trusted):
+    def _noted_as_metadata_update(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
+        manual_model = blob.container == self._context.models_container
+        trusted = pipeline.trusts_size and not manual_model
+        if not blob.may_be_metadata_update(trust_size=trusted):
             return False
         blob_id = names.blob_id(pipeline.name, blob.container, blob.name)
         # Its own entry is no earlier version: it may be noted there as older than its pipeline.
         own = version_of(pipeline, blob)
-        since = self._context.ledger.touched_since(blob_id, blob, own, trust_size=trusted)
+        since = self._context.ledger.metadata_updated_since(blob_id, blob, own, trust_size=trusted)
         if since is None:
             return False
-        note = touch_of(blob, since)
+        note = metadata_update_of(blob, since)
         log.info("blob %s: %s", blob.path, note)
         self._note(pipeline, blob, note)
         return True
@@ -125,7 +129,7 @@ class Newness:
         entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note=note)
         self._context.ledger.add_version(version_of(pipeline, blob), entry)
 
-    def say_once(self, text: str, about: str) -> None:
+    def log_once(self, text: str, about: str) -> None:
         """Log what is of interest the first time alone."""
         if about in self._said:
             return

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.core.full_listing import Digests, FullListing, short_digest
-from shared.errors import CorruptRecord
+from shared.errors import CorruptRecordError
 from shared.execution.context import Context
 from shared.telemetry import log
 
@@ -98,7 +98,7 @@ class Existing:
             generation = _generation(name)
             try:
                 record = self.context.ledger.existing(name)
-            except CorruptRecord as exc:
+            except CorruptRecordError as exc:
                 log.error("%s", exc)
                 self.unreadable[name] = generation
                 record = None

@@ -18,19 +18,19 @@ from shared.core.full_listing import (
     EVERY,
     RECENT,
     FullListing,
-    Wish,
+    ListingPlan,
     next_listing,
     short_digest,
 )
 from shared.core.full_listing import Existing as Record
-from shared.errors import BadCursor, Conflict, CorruptRecord, RelearnError
+from shared.errors import BadCursorError, ConflictError, CorruptRecordError, RelearnError
 from shared.execution.context import Context
 from shared.intake.blob_events import Intake
 from shared.intake.eligibility import version_of
 from shared.intake.existing_blobs import Budget, Existing
 from shared.intake.listed import Data, Models
 from shared.ports.ports import ETag
-from shared.telemetry import Once, log
+from shared.telemetry import FirstTimeOnly, log
 
 #: Calls to the storage of one tick, about.
 _CALLS: Final = 300
@@ -61,12 +61,12 @@ class FullListings:
         self._data = _Listing(self.context, self.intake, Data(self.context, self.intake))
         self._models = _Listing(self.context, self.intake, Models(self.context, self.intake))
 
-    def go_on(self, until: datetime) -> None:
+    def run_until(self, until: datetime) -> None:
         """List for a quarter of the time at most, where that is due. Never raises RelearnError."""
         now = self.context.clock.now()
         quarter = now + (until - now) / 4
-        self._models.go_on(now + (until - now) / 16)
-        self._data.go_on(quarter)
+        self._models.run_until(now + (until - now) / 16)
+        self._data.run_until(quarter)
 
 
 @dataclass(slots=True)
@@ -79,17 +79,17 @@ class _Listing:
     _existing: Existing | None = None
     _rests: tuple[datetime, frozenset[str]] | None = None
     """Until when nothing is due, while these pipelines are all that open runs."""
-    _reported: Once = field(default_factory=Once)
+    _reported: FirstTimeOnly = field(default_factory=FirstTimeOnly)
 
-    def go_on(self, until: datetime) -> None:
+    def run_until(self, until: datetime) -> None:
         """List until then, where that is due. Never raises RelearnError."""
         if self._is_at_rest(self.context.clock.now()):
             return
         try:
-            self._go_on(Budget(self.context, _CALLS, until))
-        except Conflict:
+            self._continue(Budget(self.context, _CALLS, until))
+        except ConflictError:
             self._existing = None  # another worker lists
-        except CorruptRecord as exc:
+        except CorruptRecordError as exc:
             if self._reported.first(str(exc)):
                 log.error("%s with an old time are not found: %s", self.target.what, exc)
         except RelearnError as exc:
@@ -107,7 +107,7 @@ class _Listing:
         opening = frozenset(self.target.opening())
         return opening, frozenset(self.intake.catalogue.names()) - opening
 
-    def _go_on(self, budget: Budget) -> None:
+    def _continue(self, budget: Budget) -> None:
         self._rests = None
         self.intake.activate()
         now = self.context.clock.now()
@@ -126,15 +126,15 @@ class _Listing:
     def _put(self, state: FullListing, etag: ETag | None) -> ETag:
         return self.context.ledger.put_full_listing(state, etag, models=self.target.models)
 
-    def _wish(self) -> Wish:
+    def _wish(self) -> ListingPlan:
         activated = set()
         opening, silent = self._in_file()
         for name in opening:
-            with suppress(CorruptRecord):  # reported by `activate`
+            with suppress(CorruptRecordError):  # reported by `activate`
                 self.intake.active_since(name)
                 activated.add(name)
         last_good = self.intake.last_good
-        return Wish(
+        return ListingPlan(
             place=self.target.place,
             activated=frozenset(activated),
             silent=silent,
@@ -186,23 +186,23 @@ class _Step:
         self.budget.spend(_PAGE)
         try:
             page = self.target.page(state.cursor)
-        except BadCursor:
+        except BadCursorError:
             log.info("the full listing begins again: its cursor is not taken")
-            return state.model_copy(update={"cursor": None, "looked_at": "", "listed": 0})
-        state, whole = self._looked_through(state, page.items)
+            return state.model_copy(update={"cursor": None, "checked_to": "", "listed": 0})
+        state, whole = self._searched(state, page.items)
         if not whole:
             return state
         state = self._recorded(state, page.items)
         state = state.model_copy(update={"listed": state.listed + len(page.items)})
         return state.after_page(page.cursor, self.context.clock.now())
 
-    def _looked_through(
+    def _searched(
         self, state: FullListing, blobs: Sequence[BlobVersion]
     ) -> tuple[FullListing, bool]:
         """Have what appeared on a page trained on; whether there was time for all of it."""
         latest = self.context.clock.now() - RECENT
-        start = next((at for at, one in enumerate(blobs, 1) if one.name == state.looked_at), 0)
-        found, failed, last = state.found, state.failed, state.looked_at
+        start = next((at for at, one in enumerate(blobs, 1) if one.name == state.checked_to), 0)
+        found, failed, last = state.found, state.failed, state.checked_to
         whole = True
         for blob in blobs[start:]:
             takers = list(self._takers(state, blob)) if blob.modified <= latest else []
@@ -215,7 +215,7 @@ class _Step:
             if not whole:
                 break
             last = blob.name
-        changes = {"found": found, "failed": failed, "looked_at": last}
+        changes = {"found": found, "failed": failed, "checked_to": last}
         return state.model_copy(update=changes), whole
 
     def _takers(self, state: FullListing, blob: BlobVersion) -> Iterator[Pipeline]:
@@ -239,7 +239,7 @@ class _Step:
         """Have a version trained on; whether it is new. None: it cannot be looked up now."""
         try:
             found = self.target.appeared(pipeline, blob)
-        except CorruptRecord as exc:
+        except CorruptRecordError as exc:
             log.error("blob %s: %s", blob.path, exc)  # it is known, and to be mended
             return False
         except RelearnError as exc:

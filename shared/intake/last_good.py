@@ -15,7 +15,13 @@ from shared.core import names
 from shared.core.config.configuration import Configuration
 from shared.core.config.pipeline import PIPELINE_NAME, Pipeline
 from shared.core.config.problems import Problem
-from shared.errors import ConfigError, Conflict, CorruptRecord, RelearnError, TransientError
+from shared.errors import (
+    ConfigError,
+    ConflictError,
+    CorruptRecordError,
+    RelearnError,
+    TransientError,
+)
 from shared.execution.context import Context
 from shared.ledger.records import KeptConfiguration
 from shared.ports.ports import ETag, Listed
@@ -29,11 +35,11 @@ _PREFIX: Final = "configurations/"
 _SHOWN: Final = 20
 
 
-class PipelineInError(ConfigError):
+class PipelineConfigError(ConfigError):
     """A pipeline has an error, and no earlier configuration to go on by."""
 
 
-class Served(Mapping[str, Pipeline]):
+class ConfiguredPipelines(Mapping[str, Pipeline]):
     """The pipelines that runs are opened for now. It may grow; whoever iterates sees one state."""
 
     def __init__(self, pipelines: Mapping[str, Pipeline]) -> None:
@@ -74,7 +80,7 @@ class LastGood:
         self._file = configuration
         self._started_at = started_at
         self._lock = Lock()
-        self.served: Final = Served(configuration.pipelines)
+        self.served: Final = ConfiguredPipelines(configuration.pipelines)
         #: In the order of the next look: what cannot be read now does not keep the others.
         self._unread = [n for n in configuration.broken if re.fullmatch(PIPELINE_NAME, n)]
         self._unlisted = not configuration.readable
@@ -156,7 +162,7 @@ class LastGood:
     def _adopt(self, name: str) -> None:
         try:
             stored = self._context.ledger.configuration(name)
-        except CorruptRecord as exc:
+        except CorruptRecordError as exc:
             log.error("pipeline %s: %s", name, exc)
             self._damaged.add(name)
             return
@@ -202,7 +208,7 @@ class LastGood:
 
         Raises:
             TransientError: it has an error, and the ledger does not work now.
-            PipelineInError: it has an error, and there is no earlier configuration to go on by.
+            PipelineConfigError: it has an error, and there is no earlier configuration to go on by.
         """
         self.load()
         if name in self.served:
@@ -210,16 +216,16 @@ class LastGood:
         if name in self._unread or self._unlisted:
             raise TransientError(f"the last good configuration of {name} cannot be read now")
         if name in self._file.broken:
-            raise PipelineInError(_listed(name, self._file.broken[name]))
+            raise PipelineConfigError(_listed(name, self._file.broken[name]))
         if not self._file.readable:
-            raise PipelineInError(_listed(name, self._file.problems))
+            raise PipelineConfigError(_listed(name, self._file.problems))
 
     def require_any(self) -> None:
         """Say why no pipeline is served; return where some are, or where nothing is wrong.
 
         Raises:
             TransientError: the file has errors, and the ledger does not work now.
-            PipelineInError: the file has errors, and there is no earlier configuration.
+            PipelineConfigError: the file has errors, and there is no earlier configuration.
         """
         self.load()
         if self.served or not self._file.problems:
@@ -229,7 +235,7 @@ class LastGood:
         listed = "; ".join(map(str, self._file.problems[:_SHOWN]))
         left = len(self._file.problems) - _SHOWN
         more = f"; and {left} more: GET /api/health/details lists them all" if left > 0 else ""
-        raise PipelineInError(
+        raise PipelineConfigError(
             f"no pipeline can be used: the pipelines file has errors, and no earlier configuration "
             f"is stored to go on by. Correct it: {listed}{more}"
         )
@@ -296,7 +302,7 @@ class LastGood:
         for name, pipeline in self._file.pipelines.items():
             try:
                 self._keep(pipeline, listed.get(name))
-            except CorruptRecord as exc:
+            except CorruptRecordError as exc:
                 log.error("pipeline %s: %s", name, exc)  # it goes on by the file
                 self._since[name] = None
             except RelearnError as exc:
@@ -332,14 +338,14 @@ class LastGood:
             if self._put(kept, digest, stored.etag if stored else None):
                 return
         if since is None:
-            raise Conflict("it keeps changing")
+            raise ConflictError("it keeps changing")
         self._since[pipeline.name] = since
 
     def _put(self, kept: KeptConfiguration, digest: str, expected: ETag | None) -> bool:
         hints = {"digest": digest, "since": kept.scheduled_since.isoformat()}
         try:
             self._context.ledger.put_configuration(kept, hints, expected)
-        except Conflict:
+        except ConflictError:
             return False  # another worker stored one: look again
         return True
 

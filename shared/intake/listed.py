@@ -70,7 +70,7 @@ class Models:
     def wanting(self, name: str) -> Sequence[Pipeline]:
         """Return the pipeline to whose endpoint a model of this name is to go."""
         try:
-            found = self.intake.catalogue.for_model_by_hand(name)
+            found = self.intake.catalogue.for_manual_model(name)
         except RelearnError:
             return []  # its pipeline has an error: a later listing finds it
         return [found] if found else []

@@ -15,10 +15,10 @@ from shared.core.config.types import Scalar
 from shared.core.run.parameters import asked_parameters
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.versions import Newest
-from shared.errors import CorruptRecord, IdUsed, PermanentError, RelearnError
+from shared.errors import CorruptRecordError, PermanentError, RelearnError, RunIdUsedError
 from shared.execution.context import Context
-from shared.execution.first_recorded import FirstRecorded
-from shared.execution.run_factory import Opening, captured
+from shared.execution.first_recorded import FirstRecordedTimes
+from shared.execution.run_factory import RunFactory, captured
 from shared.ledger.open_markers import hints_of
 from shared.telemetry import log
 
@@ -28,11 +28,11 @@ _FAILURES: Final = 3
 _ONLY: Final = "all"
 
 
-class RequestClash(PermanentError):  # noqa: N818 -- it names what was met
+class IdempotencyConflictError(PermanentError):
     """An idempotency key was used before, for another request."""
 
 
-class NoSuchData(PermanentError):  # noqa: N818 -- it names what was met
+class NoSuchDataError(PermanentError):
     """A manual run names data that is not there or that no pipeline wants."""
 
 
@@ -53,7 +53,7 @@ Had = Callable[[BlobVersion, str], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class DueTimePart:
     """Which part of a due time is dealt with by one call."""
 
     blobs: Mapping[str, Newest | None]  #: what each key's run trains on, as `by_key` found it
@@ -63,7 +63,7 @@ class Part:
 
 
 @dataclass(slots=True)
-class Begun:
+class DueTimeResult:
     """What a due time came to, as far as one call got."""
 
     runs: list[Run] = field(default_factory=list)  #: that it has, those of earlier calls too
@@ -74,11 +74,11 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Requests:
     """Each due time, and each request, has its runs at most once."""
 
     context: Context
-    opening: Opening
+    run_factory: RunFactory
 
     def newest_data(self, pipeline: Pipeline) -> list[BlobVersion]:
         """Return the newest blob that matches the pipeline, one for each key; often only one."""
@@ -100,10 +100,10 @@ class Asked:
                 newest[key] = [blob]
             elif blob.modified == known[0].modified and blob is not known[0]:
                 known.append(blob)
-        recorded = FirstRecorded(self.context, pipeline)
+        recorded = FirstRecordedTimes(self.context, pipeline)
         return [recorded.newest(tied) for tied in newest.values()]
 
-    def due(self, pipeline: Pipeline, due: datetime, part: Part, had: Had) -> Begun:
+    def due(self, pipeline: Pipeline, due: datetime, part: DueTimePart, had: Had) -> DueTimeResult:
         """Open runs of one due time, one for each key; each due time has them once.
 
         Nothing is sent to a service: the runs are stored, and whoever polls drives them. A key
@@ -116,7 +116,7 @@ class Asked:
             had: tells of a blob whether a run was opened for it before, by another cause.
 
         """
-        begun, failures = Begun(), 0
+        begun, failures = DueTimeResult(), 0
         blobs, last = part.blobs, part.after
         for key in sorted(key for key in blobs if key > part.after):
             if self.context.clock.now() >= part.until or len(begun.opened) >= part.most:
@@ -124,7 +124,7 @@ class Asked:
                 return begun
             try:
                 self._due(pipeline, due, blobs[key], had, begun)
-            except (CorruptRecord, IdUsed) as exc:
+            except (CorruptRecordError, RunIdUsedError) as exc:
                 log.error("pipeline %s: due at %s, no run for one key: %s", pipeline.name, due, exc)
             except RelearnError as exc:
                 begun.failed, failures = begun.failed + 1, failures + 1
@@ -156,7 +156,12 @@ class Asked:
         return names.run_id(pipeline.name, "schedule", *key, due.isoformat())
 
     def _due(
-        self, pipeline: Pipeline, due: datetime, newest: Newest | None, had: Had, begun: Begun
+        self,
+        pipeline: Pipeline,
+        due: datetime,
+        newest: Newest | None,
+        had: Had,
+        begun: DueTimeResult,
     ) -> None:
         blob = newest.blob if newest else None
         run_id = self._due_run_id(pipeline, due, blob)
@@ -168,22 +173,22 @@ class Asked:
             return
         run = self._new(pipeline, run_id, newest, Origin.SCHEDULE, f"due {due.isoformat()}")
         self.context.ledger.mark_open(run_id, hints_of(run))
-        begun.runs.append(self.opening.store(run))
+        begun.runs.append(self.run_factory.store(run))
         begun.opened.append(run_id)
 
     def requested(self, pipeline: Pipeline, key: str, request: ManualRequest) -> Run:
         """Open the run of one request; the same key again returns the same run.
 
         Raises:
-            RequestClash: the key stands for another request, or for a run that was removed.
-            NoSuchData: the data is not there or does not match the pipeline.
+            IdempotencyConflictError: the key stands for another request, or for a removed run.
+            NoSuchDataError: the data is not there or does not match the pipeline.
         """
         run_id = names.run_id(pipeline.name, "manual", key)
         known = self.context.ledger.run(run_id)
         if known is not None:
             return _same_request(known.record, request)
         if self.context.ledger.is_used(run_id):
-            raise RequestClash(
+            raise IdempotencyConflictError(
                 f"this Idempotency-Key was used before, and the record of its run {run_id} was "
                 "removed: use another key"
             )
@@ -192,46 +197,48 @@ class Asked:
         run = self._new(pipeline, run_id, newest, Origin.MANUAL, "requested over HTTP")
         parameters = {**run.parameters, **asked_parameters(request.parameters)}
         asked = {"request": request.digest(), "parameters": parameters}
-        return _same_request(self.opening.begin(run.model_copy(update=asked)), request)
+        return _same_request(self.run_factory.begin(run.model_copy(update=asked)), request)
 
     def _new(
         self, pipeline: Pipeline, run_id: str, newest: Newest | None, origin: Origin, cause: str
     ) -> Run:
         """Return the record of a run on one blob, or on none of ours, as it begins."""
-        # When it was first recorded is looked up where that matters: at a tie (`FirstRecorded`).
+        # When it was first recorded is read where that matters: at a tie (`FirstRecordedTimes`).
         blobs = [newest.blob] if newest else []
         tied = newest.tied if newest else ()
-        return self.opening.new(pipeline, run_id, blobs, origin, cause, tied=tied)
+        return self.run_factory.new(pipeline, run_id, blobs, origin, cause, tied=tied)
 
     def _requested(self, pipeline: Pipeline, request: ManualRequest) -> Newest | None:
         if pipeline.data is None:
             if request.data is not None:
-                raise NoSuchData(f"pipeline {pipeline.name} takes no data: leave `data` out")
+                raise NoSuchDataError(f"pipeline {pipeline.name} takes no data: leave `data` out")
             return None
         if request.data is None:
             newest = self._newest(pipeline)
             if not newest:
-                raise NoSuchData(f"no blob matches {pipeline.data.blob}")
+                raise NoSuchDataError(f"no blob matches {pipeline.data.blob}")
             return self._newest_of_keys(pipeline, newest)
         if captured(pipeline, request.data) is None:
-            raise NoSuchData(f"{request.data!r} does not match {pipeline.data.blob}")
+            raise NoSuchDataError(f"{request.data!r} does not match {pipeline.data.blob}")
         blob = self.context.data.head(self.context.data_container, request.data)
         if blob is None:
-            raise NoSuchData(f"there is no blob {request.data!r} in the training data container")
+            raise NoSuchDataError(
+                f"there is no blob {request.data!r} in the training data container"
+            )
         if blob.size < pipeline.data.least:
-            raise NoSuchData(f"{request.data!r} is smaller than min_size")
+            raise NoSuchDataError(f"{request.data!r} is smaller than min_size")
         return Newest(blob)
 
     def _newest_of_keys(self, pipeline: Pipeline, newest: Sequence[Newest]) -> Newest:
         """Return the newest of what is the newest of each key."""
         last = max(one.blob.modified for one in newest)
         there = [one for one in newest if one.blob.modified == last]
-        return FirstRecorded(self.context, pipeline).newest(
+        return FirstRecordedTimes(self.context, pipeline).newest(
             [blob for one in there for blob in (one.blob, *one.tied)]
         )
 
 
 def _same_request(run: Run, request: ManualRequest) -> Run:
     if run.request != request.digest():
-        raise RequestClash("this Idempotency-Key was used for another request before")
+        raise IdempotencyConflictError("this Idempotency-Key was used for another request before")
     return run

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.core.config.pipeline import Pipeline
-from shared.errors import CorruptRecord, RelearnError
+from shared.errors import CorruptRecordError, RelearnError
 from shared.execution.context import Context
 from shared.intake.blob_events import Intake
-from shared.intake.due_times import DueTimes, Listed, Started
+from shared.intake.due_times import DueTimes, DueTimesResult, Listed
 from shared.ledger.records import Rotation, Stored
 from shared.telemetry import log
 
@@ -37,32 +37,32 @@ class Schedules:
         stored = self._rotation()
         first = stored.record.first if stored else ""
         at = next((at for at, one in enumerate(pipelines) if one.name >= first), 0)
-        turns = deque(pipelines[at:] + pipelines[:at])
+        order = deque(pipelines[at:] + pipelines[:at])
         opened: list[str] = []
         listed: Listed = {}
-        while turns and self.context.clock.now() < until:
-            pipeline = turns.popleft()
+        while order and self.context.clock.now() < until:
+            pipeline = order.popleft()
             started = self._start(pipeline, until, listed)
             opened += started.opened
             if started.more:
-                turns.append(pipeline)
-        following = turns[0].name if turns else ""
+                order.append(pipeline)
+        following = order[0].name if order else ""
         if following != first:
             self._keep(following, stored)
         return opened
 
-    def _start(self, pipeline: Pipeline, until: datetime, listed: Listed) -> Started:
+    def _start(self, pipeline: Pipeline, until: datetime, listed: Listed) -> DueTimesResult:
         try:
             since = self.intake.scheduled_since(pipeline.name)
             return self.due_times.start(pipeline, since, until, listed)
         except RelearnError as exc:
             log.error("pipeline %s: its schedule must wait: %s", pipeline.name, exc)
-            return Started()
+            return DueTimesResult()
 
     def _rotation(self) -> Stored[Rotation] | None:
         try:
             return self.context.ledger.rotation()
-        except CorruptRecord as exc:
+        except CorruptRecordError as exc:
             log.error("%s", exc)  # it only says who is first
         except RelearnError as exc:
             log.warning("it is not known whose due times are first: %s", exc)

@@ -13,16 +13,16 @@ from typing import Final
 
 from shared.core.blobs import BlobVersion
 from shared.errors import (
-    BadCursor,
-    Conflict,
-    CorruptRecord,
+    BadCursorError,
+    ConflictError,
+    CorruptRecordError,
     RelearnError,
 )
 from shared.execution.context import Context
 from shared.intake.blob_events import Intake
-from shared.ledger.records import Stored, SweepState
+from shared.ledger.records import SearchState, Stored
 from shared.ports.ports import ETag, Page
-from shared.telemetry import Once, log
+from shared.telemetry import FirstTimeOnly, log
 
 #: What changed this long before a sweep is looked at again: clocks differ, listings lag.
 _MARGIN: Final = timedelta(minutes=15)
@@ -40,18 +40,18 @@ class _Search:
     """One of the two searches: what it lists, and what it does with what it finds."""
 
     what: str
-    read: Callable[[], Stored[SweepState] | None]
-    put: Callable[[SweepState, ETag | None], ETag]
+    read: Callable[[], Stored[SearchState] | None]
+    put: Callable[[SearchState, ETag | None], ETag]
     page: Callable[[str | None], Page[BlobVersion]]
     head: Callable[[str], BlobVersion | None]
-    met: Callable[[BlobVersion], bool]
+    record_discovered: Callable[[BlobVersion], bool]
     from_start: Callable[[], bool]  #: whether everything is to be looked at, whatever its age
-    ended: Callable[[SweepState], None]
+    ended: Callable[[SearchState], None]
     under_way: timedelta  #: what is younger is left to its event
 
 
 @dataclass(slots=True)
-class Sweep:
+class Search:
     """The search of one process. Two at once are harmless: the slower one gives way.
 
     Should the record of a search be unreadable, each process searches by itself, and keeps how
@@ -60,10 +60,10 @@ class Sweep:
 
     context: Context
     intake: Intake
-    _own: dict[str, SweepState] = field(default_factory=dict)
-    _reported: Once = field(default_factory=Once)
+    _own: dict[str, SearchState] = field(default_factory=dict)
+    _reported: FirstTimeOnly = field(default_factory=FirstTimeOnly)
 
-    def go_on(self, until: datetime) -> None:
+    def run_until(self, until: datetime) -> None:
         """Search for as long as there is time, and begin anew when it is due.
 
         Models are searched first, for a quarter of the time at most.
@@ -74,12 +74,12 @@ class Sweep:
         self.intake.activate()
         now = self.context.clock.now()
         try:
-            self._go_on(self._for_models(), now + (until - now) / 4)
+            self._continue(self._for_models(), now + (until - now) / 4)
         except RelearnError as exc:
             log.warning("models under promote/ cannot be looked for now: %s", exc)
         now = self.context.clock.now()
         self.intake.backfill.newest(now + (until - now) / 2)
-        self._go_on(self._for_data(), until)
+        self._continue(self._for_data(), until)
 
     def want(self, since: datetime) -> None:
         """Have both searches look again at once for what changed since then.
@@ -90,15 +90,15 @@ class Sweep:
             since: a moment by the storage's clock.
 
         Raises:
-            Conflict, TransientError, OutcomeUnknown: the ledger does not work now; call again.
+            Conflict, TransientError, OutcomeUnknownError: the ledger does not work now; call again.
         """
         for search in (self._for_data(), self._for_models()):
             try:
                 stored = search.read()
-            except CorruptRecord:
+            except CorruptRecordError:
                 continue  # each process searches by itself
             if stored is None:  # the first search looks at everything
-                search.put(SweepState(started_at=self.context.clock.now(), at_once=True), None)
+                search.put(SearchState(started_at=self.context.clock.now(), at_once=True), None)
                 continue
             wanted = min(since, stored.record.wanted_from or since)
             search.put(stored.record.model_copy(update={"wanted_from": wanted}), stored.etag)
@@ -108,10 +108,10 @@ class Sweep:
         return _Search(
             what="data versions",
             read=self.context.ledger.sweep,
-            put=self.context.ledger.put_sweep,
+            put=self.context.ledger.put_search,
             page=lambda cursor: data.page(container, cursor),
             head=lambda name: data.head(container, name),
-            met=self.intake.met,
+            record_discovered=self.intake.record_discovered,
             from_start=self.intake.backfill.wanted,
             ended=self._data_searched,
             under_way=_UNDER_WAY,
@@ -121,17 +121,17 @@ class Sweep:
         models, container = self.context.models, self.context.models_container
         return _Search(
             what="models put by hand",
-            read=self.context.ledger.sweep_of_models,
-            put=self.context.ledger.put_sweep_of_models,
+            read=self.context.ledger.search_for_models,
+            put=self.context.ledger.put_search_for_models,
             page=lambda cursor: models.page(container, cursor, "promote/"),
             head=lambda name: models.head(container, name),
-            met=self.intake.model_met,
+            record_discovered=self.intake.record_discovered_model,
             from_start=lambda: False,
             ended=lambda _: None,
             under_way=timedelta(),  # its event may come too: each version has one run
         )
 
-    def _data_searched(self, state: SweepState) -> None:
+    def _data_searched(self, state: SearchState) -> None:
         if state.since is None:
             self.intake.backfill.done(state.started_at)
 
@@ -139,19 +139,19 @@ class Sweep:
         """Return the search as this process alone knows it."""
         known, own = search.what, self._own
 
-        def put(state: SweepState, _: ETag | None) -> ETag:
+        def put(state: SearchState, _: ETag | None) -> ETag:
             own[known] = state
             return _NONE
 
-        def read() -> Stored[SweepState] | None:
+        def read() -> Stored[SearchState] | None:
             return Stored(own[known], _NONE) if known in own else None
 
         return replace(search, read=read, put=put)
 
-    def _go_on(self, search: _Search, until: datetime) -> None:
+    def _continue(self, search: _Search, until: datetime) -> None:
         try:
             stored = search.read()
-        except CorruptRecord as exc:
+        except CorruptRecordError as exc:
             if self._reported.first(search.what):
                 log.error("%s", exc)  # never overwritten: somebody has to move it away
             search = self._in_memory(search)
@@ -163,30 +163,30 @@ class Sweep:
             step = _Step(self.context, search, until)
             try:
                 state = step.taken(state)
-            except BadCursor:
-                state = state.model_copy(update={"cursor": None, "looked_at": ""})
+            except BadCursorError:
+                state = state.model_copy(update={"cursor": None, "checked_to": ""})
                 log.info("the search for lost events begins again: its cursor is not taken")
             try:
                 etag = search.put(state, stored.etag if stored else None)
-            except Conflict:
+            except ConflictError:
                 return  # another worker searches
             if step.stopped or (state.complete and state.wanted_from is None):
                 return
             stored = Stored(state, etag)
 
-    def _due(self, search: _Search, known: SweepState | None) -> SweepState | None:
+    def _due(self, search: _Search, known: SearchState | None) -> SearchState | None:
         now = self.context.clock.now()
         if known is None:
-            return SweepState(started_at=now)
+            return SearchState(started_at=now)
         if not known.complete:
             return known
         # A host whose clock was ahead has looked at nothing that changed since.
         wanted = search.from_start() or known.started_at > now + _MARGIN
         soon = known.wanted_from is not None
-        if not (wanted or soon) and now - known.started_at < self.context.limits.sweep_every:
+        if not (wanted or soon) and now - known.started_at < self.context.limits.search_every:
             return None
         since = min(known.started_at, known.wanted_from or known.started_at) - _MARGIN
-        return SweepState(
+        return SearchState(
             started_at=now,
             since=None if wanted else since,
             again=known.unread,
@@ -204,7 +204,7 @@ class _Step:
     until: datetime
     failures: int = 0  #: in a row
 
-    def taken(self, state: SweepState) -> SweepState:
+    def taken(self, state: SearchState) -> SearchState:
         """Return how far the search is then. Raises as storage does."""
         return self._names(state) if state.again else self._page(state)
 
@@ -213,30 +213,30 @@ class _Step:
         """Whether the storage fails, so that nothing more is to be looked up now."""
         return self.failures >= _FAILURES
 
-    def _goes_on(self) -> bool:
+    def _may_continue(self) -> bool:
         return not self.stopped and self.context.clock.now() < self.until
 
-    def _names(self, state: SweepState) -> SweepState:
+    def _names(self, state: SearchState) -> SearchState:
         """Try once more what could not be looked up by the search before."""
         again = list(state.again)
-        while again and self._goes_on():
-            state = self._looked_at(state, again.pop(0))
+        while again and self._may_continue():
+            state = self._checked(state, again.pop(0))
         return state.model_copy(update={"again": tuple(again)})
 
-    def _page(self, state: SweepState) -> SweepState:
+    def _page(self, state: SearchState) -> SearchState:
         """Look through one page, or as much of it as there is time for."""
         page = self.search.page(state.cursor)
-        left = self._candidates(_after(page.items, state.looked_at), state)
-        while left and self._goes_on():
+        left = self._candidates(_after(page.items, state.checked_to), state)
+        while left and self._may_continue():
             blob = left.pop(0)
-            state = self._looked_at(state, blob.name, blob)
-            state = state.model_copy(update={"looked_at": blob.name})
+            state = self._checked(state, blob.name, blob)
+            state = state.model_copy(update={"checked_to": blob.name})
         if left:
             return state
-        state = state.model_copy(update={"cursor": page.cursor, "looked_at": ""})
+        state = state.model_copy(update={"cursor": page.cursor, "checked_to": ""})
         return self._completed(state) if page.cursor is None else state
 
-    def _candidates(self, blobs: Sequence[BlobVersion], state: SweepState) -> list[BlobVersion]:
+    def _candidates(self, blobs: Sequence[BlobVersion], state: SearchState) -> list[BlobVersion]:
         latest = self.context.clock.now() - self.search.under_way
         young = state.at_once or not self.search.under_way  # whether those are looked at too
         return [
@@ -246,7 +246,7 @@ class _Step:
             and (state.since is None or blob.modified >= state.since)
         ]
 
-    def _completed(self, state: SweepState) -> SweepState:
+    def _completed(self, state: SearchState) -> SearchState:
         self.search.ended(state)
         if state.found:
             what = self.search.what
@@ -254,26 +254,26 @@ class _Step:
         now = self.context.clock.now()
         return state.model_copy(update={"complete": True, "completed_at": now})
 
-    def _looked_at(
-        self, state: SweepState, name: str, blob: BlobVersion | None = None
-    ) -> SweepState:
+    def _checked(
+        self, state: SearchState, name: str, blob: BlobVersion | None = None
+    ) -> SearchState:
         try:
             blob = blob or self.search.head(name)
-            found = blob is not None and self.search.met(blob)
+            found = blob is not None and self.search.record_discovered(blob)
         except RelearnError as exc:
             return self._remembered(state, name, exc)
         self.failures = 0
-        changes = {"looked": state.looked + 1, "found": state.found + found}
+        changes = {"checked": state.checked + 1, "found": state.found + found}
         return state.model_copy(update=changes)
 
-    def _remembered(self, state: SweepState, name: str, exc: RelearnError) -> SweepState:
+    def _remembered(self, state: SearchState, name: str, exc: RelearnError) -> SearchState:
         """Return the state with a blob that cannot be looked up: the others are found anyway.
 
         Raises:
             RelearnError: too many cannot be, and they might be later: the page is looked at again.
         """
         full = len(state.unread) >= _MOST_UNREAD
-        if isinstance(exc, CorruptRecord):
+        if isinstance(exc, CorruptRecordError):
             log.error("%s %s: %s", self.search.what, name, exc)
             if full:
                 # There is a record of it: it was seen before. A person has to mend that anyway.
@@ -284,7 +284,7 @@ class _Step:
             if full:
                 raise exc
         unread = state.unread if full or name in state.unread else (*state.unread, name)
-        return state.model_copy(update={"looked": state.looked + 1, "unread": unread})
+        return state.model_copy(update={"checked": state.checked + 1, "unread": unread})
 
 
 def _after(blobs: Sequence[BlobVersion], name: str) -> Sequence[BlobVersion]:

@@ -13,10 +13,10 @@ from typing import Final
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
 from shared.core.versions import version_id
-from shared.errors import CorruptRecord, OutcomeUnknown, TransientError
+from shared.errors import CorruptRecordError, OutcomeUnknownError, TransientError
 from shared.execution.context import Context
 from shared.intake.catalogue import Catalogue
-from shared.ledger.records import Landed
+from shared.ledger.records import InboxEntry
 from shared.telemetry import log
 
 #: How often what waits for nobody is named in the log.
@@ -26,7 +26,7 @@ _FAILURES: Final = 3
 
 
 @dataclass(slots=True)
-class Strays:
+class UnwantedData:
     """Finds new homes for waiting data.
 
     Args:
@@ -42,27 +42,27 @@ class Strays:
     keep: Callable[[Pipeline, BlobVersion, str], bool]
     _said_at: datetime | None = field(default=None, init=False)
 
-    def settle(self, strays: Iterable[Landed], until: datetime) -> None:
+    def settle(self, unwanted: Iterable[InboxEntry], until: datetime) -> None:
         """Hand each version to the pipelines that want it and are younger than it.
 
         An older one finds it by itself. Safe to repeat.
 
         Args:
-            strays: what waits for a pipeline that does not want it now.
+            unwanted: what waits for a pipeline that does not want it now.
             until: when no further one may be looked at.
         """
-        left: list[Landed] = []
+        left: list[InboxEntry] = []
         failures = 0
-        for one in strays:
+        for one in unwanted:
             if failures >= _FAILURES or self.context.clock.now() >= until:
                 break
             try:
                 found = self._handed_over(one)
                 failures = 0
-            except CorruptRecord as exc:
+            except CorruptRecordError as exc:
                 log.error("blob %s waits for pipeline %s: %s", one.blob.path, one.pipeline, exc)
                 continue  # somebody has to mend that record; the others need not wait
-            except (TransientError, OutcomeUnknown) as exc:
+            except (TransientError, OutcomeUnknownError) as exc:
                 failures += 1
                 log.warning("blob %s waits for the next tick: %s", one.blob.path, exc)
                 continue
@@ -70,7 +70,7 @@ class Strays:
                 left.append(one)
         self._name(left)
 
-    def _handed_over(self, one: Landed) -> bool:
+    def _handed_over(self, one: InboxEntry) -> bool:
         """Hand one version over; False where no pipeline takes it."""
         takers = [p for p in self._wanting(one) if self._is_younger(p, one)]
         for pipeline in takers:
@@ -84,13 +84,13 @@ class Strays:
             self.context.ledger.forget(one.pointer)
         return bool(takers)
 
-    def _wanting(self, one: Landed) -> Sequence[Pipeline]:
+    def _wanting(self, one: InboxEntry) -> Sequence[Pipeline]:
         return [p for p in self.catalogue.wanting(one.blob.name) if p.name != one.pipeline]
 
-    def _is_younger(self, pipeline: Pipeline, one: Landed) -> bool:
+    def _is_younger(self, pipeline: Pipeline, one: InboxEntry) -> bool:
         return self.active_since(pipeline.name) > one.blob.modified  # to an older one it is news
 
-    def _name(self, left: Sequence[Landed]) -> None:
+    def _name(self, left: Sequence[InboxEntry]) -> None:
         now = self.context.clock.now()
         if not left or (self._said_at is not None and now - self._said_at < _SAID_EVERY):
             return

@@ -21,7 +21,7 @@ Layout (one container, never the data container):
 * `poll`, `rotation`, `sweep`, `sweep_models`, `cleaning`   the last tick, whose due times are
   first, how far searching and cleaning are
 
-A record that cannot be understood raises `CorruptRecord` and is never overwritten.
+A record that cannot be understood raises `CorruptRecordError` and is never overwritten.
 """
 
 import json
@@ -33,28 +33,28 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from shared.core.blobs import BlobVersion
-from shared.core.cleaning_round import Cleaning
+from shared.core.cleaning_round import CleaningRound
 from shared.core.full_listing import Existing, FullListing
 from shared.core.names import digest, inbox_prefix, index_name
-from shared.core.run.concurrency import Pause, Pauses, Slot
-from shared.core.run.record import WRITTEN_BY, Recorded, Run
-from shared.core.serving.drift import Watch
-from shared.core.serving.state import Head
+from shared.core.run.concurrency import Pause, Pauses, RunQueue
+from shared.core.run.record import WRITTEN_BY, RecordModel, Run
+from shared.core.serving.drift import DriftCheck
+from shared.core.serving.state import EndpointState
 from shared.core.versions import order_of
-from shared.errors import Conflict, CorruptRecord, IdUsed, TransientError
+from shared.errors import ConflictError, CorruptRecordError, RunIdUsedError, TransientError
 from shared.ledger.old_records import OldRecords
 from shared.ledger.records import (
     APPEARED,
     Activation,
-    DueTime,
-    DueWatch,
+    DueDriftCheck,
     Heartbeat,
+    InboxEntry,
     KeptConfiguration,
-    Landed,
     Marker,
     Rotation,
+    ScheduleRecord,
+    SearchState,
     Stored,
-    SweepState,
     Tick,
     VersionEntry,
 )
@@ -113,13 +113,15 @@ class Ledger:
 
         Raises:
             Conflict: it exists.
-            IdUsed: it existed, and its record was removed.
+            RunIdUsedError: it existed, and its record was removed.
         """
         name = f"runs/{run.run_id}"
         if self.is_used(run.run_id):
             if self._documents.read(name) is not None:
-                raise Conflict(f"{name} is there already")
-            raise IdUsed(f"run {run.run_id} existed and its record was removed: no run is opened")
+                raise ConflictError(f"{name} is there already")
+            raise RunIdUsedError(
+                f"run {run.run_id} existed and its record was removed: no run is opened"
+            )
         self._list_run(run)
         stored = Stored(run, self._documents.create(name, _body(run)))
         self.note_used(run.run_id)
@@ -133,7 +135,7 @@ class Ledger:
         """Remember that there was a record of a run. Safe to repeat."""
         try:
             self._documents.create(f"tombstones/{run_id}", b"")
-        except Conflict:
+        except ConflictError:
             return
 
     def replace_run(self, run: Run, expected: ETag) -> Stored[Run]:
@@ -155,10 +157,10 @@ class Ledger:
                     self._documents.create(name, b"", hints)
                 else:
                     self._documents.replace(name, b"", found.etag, hints)
-            except Conflict:
+            except ConflictError:
                 continue  # a poll renewed or dropped it this moment
             return
-        raise Conflict(f"{name} keeps changing")
+        raise ConflictError(f"{name} keeps changing")
 
     def is_marked(self, run_id: str) -> bool:
         """Return whether the poll knows of a run."""
@@ -190,7 +192,7 @@ class Ledger:
         """Replace the hints of a marker, unless somebody else did or the run has ended."""
         try:
             self._documents.replace(f"open/{marker.run_id}", b"", marker.etag, hints)
-        except Conflict:
+        except ConflictError:
             return
 
     def open_runs(self) -> Iterator[Marker]:
@@ -199,7 +201,7 @@ class Ledger:
             yield _marker(listed)
 
     def open_page(self, size: int, cursor: str | None) -> Page[Marker]:
-        """Return some of the open runs, by id, in one listing. Raises BadCursor."""
+        """Return some of the open runs, by id, in one listing. Raises BadCursorError."""
         page = self._documents.page("open/", size, cursor)
         return Page(tuple(map(_marker, page.items)), page.cursor)
 
@@ -207,7 +209,7 @@ class Ledger:
         """Drop the marker of a run whose record was read as ended."""
         try:
             self._documents.delete(f"open/{marker.run_id}", marker.etag)
-        except Conflict:
+        except ConflictError:
             return  # its hints were just renewed: the next tick drops it
 
     def unmark(self, run_id: str) -> bool:
@@ -226,11 +228,11 @@ class Ledger:
             hints["parent"] = run.parent
         try:
             self._documents.create(index_name(run.opened_at, run.run_id), b"", hints)
-        except Conflict:
+        except ConflictError:
             return
 
     def listed_runs(self, size: int, cursor: str | None) -> Page[Listed]:
-        """Return names of runs, the newest first, in one listing. Raises BadCursor."""
+        """Return names of runs, the newest first, in one listing. Raises BadCursorError."""
         return self._documents.page("index/", size, cursor)
 
     # Data that waits for its run
@@ -245,22 +247,22 @@ class Ledger:
         hints |= {_APPEARED: "yes"} if entry.note == APPEARED else {}
         try:
             self._documents.create(name, _body(entry), hints)
-        except Conflict:
+        except ConflictError:
             return False
         return True
 
-    def inbox(self, prefix: str = "inbox/") -> Iterator[Landed]:
+    def inbox(self, prefix: str = "inbox/") -> Iterator[InboxEntry]:
         """Yield the data versions that no run has taken yet; one read for each long name."""
         for listed in self._documents.listing(prefix):
             pipeline = listed.name.split("/")[1]
-            blob = self._landed_blob(listed)
+            blob = self._inbox_blob(listed)
             if blob is None:
                 continue
-            version_id, _, given_back_by = listed.name.rpartition("/")[2].partition("~")
+            version_id, _, returned_by = listed.name.rpartition("/")[2].partition("~")
             appeared = _APPEARED in listed.metadata
-            yield Landed(pipeline, version_id, blob, listed, given_back_by or None, appeared)
+            yield InboxEntry(pipeline, version_id, blob, listed, returned_by or None, appeared)
 
-    def _landed_blob(self, listed: Listed) -> BlobVersion | None:
+    def _inbox_blob(self, listed: Listed) -> BlobVersion | None:
         """Return the blob that waits; None when it was taken this moment or is not understood."""
         try:
             return BlobVersion.model_validate_json(listed.metadata.get("blob", ""))
@@ -268,7 +270,7 @@ class Ledger:
             pass  # a long name, or a hint that is none: the record tells
         try:
             found = self._read(listed.name, VersionEntry)
-        except CorruptRecord as exc:
+        except CorruptRecordError as exc:
             log.error("%s", exc)  # the others go on
             return None
         return found.record.blob if found else None
@@ -277,9 +279,9 @@ class Ledger:
         """Return how many data versions wait for a pipeline, up to `most`, in one listing."""
         return len(self._documents.page(f"inbox/{pipeline}/", most, None).items)
 
-    def waited(self, landed: Landed) -> timedelta | None:
+    def waited(self, arrived: InboxEntry) -> timedelta | None:
         """Return since when a data version waits, by the storage's clock; None once it is taken."""
-        found = self._documents.read(landed.pointer.name)
+        found = self._documents.read(arrived.pointer.name)
         return found.age if found else None
 
     def in_inbox(self, key: Sequence[str], pipeline: str, version_id: str) -> bool:
@@ -293,21 +295,21 @@ class Ledger:
 
     # Who may run
 
-    def slot(self, name: str) -> Stored[Slot] | None:
+    def run_queue(self, name: str) -> Stored[RunQueue] | None:
         """Return the slot or seat of this name, or None."""
-        return self._read(name, Slot)
+        return self._read(name, RunQueue)
 
-    def slot_names(self, pipeline: str, size: int, cursor: str | None) -> Page[Listed]:
-        """Return names of slots of a pipeline, in one listing. Raises BadCursor."""
-        return self._documents.page(f"slots/{pipeline}/", size, cursor)
+    def run_queue_names(self, pipeline: str, size: int, cursor: str | None) -> Page[Listed]:
+        """Return names of slots of a pipeline, in one listing. Raises BadCursorError."""
+        return self._documents.page(f"run_queues/{pipeline}/", size, cursor)
 
-    def listed_slots(self, pipeline: str) -> Iterator[Listed]:
+    def listed_run_queues(self, pipeline: str) -> Iterator[Listed]:
         """Yield the slots of a pipeline, without their bodies, page by page."""
-        return self._documents.listing(f"slots/{pipeline}/")
+        return self._documents.listing(f"run_queues/{pipeline}/")
 
-    def put_slot(self, name: str, slot: Slot, expected: ETag | None) -> None:
+    def put_run_queue(self, name: str, run_queue: RunQueue, expected: ETag | None) -> None:
         """Store a slot, as new or over version `expected`. Raises Conflict."""
-        self._put(name, slot, expected)
+        self._put(name, run_queue, expected)
 
     def pause(self, pipeline: str) -> Pause | None:
         """Return why a person paused the pipeline, or None."""
@@ -325,7 +327,7 @@ class Ledger:
             return Stored(Pauses(), NEW)
         try:
             return Stored(_parsed(found, Pauses), found.etag, found.age)
-        except CorruptRecord as exc:
+        except CorruptRecordError as exc:
             log.error("%s", exc)
             pause = Pause(by="an unreadable record", at=_UNKNOWN, reason=name)
             return Stored(Pauses(pause=pause), found.etag, found.age)
@@ -343,10 +345,10 @@ class Ledger:
             noted = known.record.model_copy(update={"by_failures": pause})
             try:
                 self.put_pauses(pipeline, noted, known.etag)
-            except Conflict:
+            except ConflictError:
                 continue  # another customer is paused this moment
             return
-        raise Conflict(f"pauses/{pipeline} keeps changing")
+        raise ConflictError(f"pauses/{pipeline} keeps changing")
 
     # Data versions
 
@@ -372,7 +374,7 @@ class Ledger:
         newest = max(known, key=lambda parts: (parts[0], parts[_BYTES.stop :]), default=None)
         return tuple(newest) if newest else None
 
-    def touched_since(
+    def metadata_updated_since(
         self, blob_id: str, blob: BlobVersion, but: str = "", *, trust_size: bool = False
     ) -> str | None:
         """Return when these very bytes were written, where only their metadata changed since.
@@ -392,7 +394,7 @@ class Ledger:
         """Store the entry of a data version; False when it was known already."""
         try:
             self._documents.create(f"versions/{version_id}", _body(entry), _version_hints(entry))
-        except Conflict:
+        except ConflictError:
             return False
         return True
 
@@ -404,7 +406,7 @@ class Ledger:
     def version_ids(self, cursor: str | None) -> tuple[list[str], str | None]:
         """Return the ids of some data versions, and where the next ones begin, in one listing.
 
-        Those that are only known as older than their pipeline are left out. Raises BadCursor.
+        Those that are only known as older than their pipeline are left out. Raises BadCursorError.
         """
         page = self._documents.page("versions/", _MOST_LISTED, cursor)
         ids = [one.name.partition("/")[2] for one in page.items if _OLD not in one.metadata]
@@ -436,10 +438,10 @@ class Ledger:
         return [one.name for one in page.items], page.cursor
 
     def existing(self, name: str) -> Existing | None:
-        """Return a record of existing blobs, or None. Raises CorruptRecord."""
+        """Return a record of existing blobs, or None. Raises CorruptRecordError."""
         found = self._read(name, Existing)
         if found is not None and not name.endswith(f"-{found.record.seal}"):
-            raise CorruptRecord(
+            raise CorruptRecordError(
                 f"ledger record {name} does not hold what was stored; it was left untouched: move "
                 "it away, and the next full listing records the existing blobs anew"
             )
@@ -459,48 +461,57 @@ class Ledger:
         try:
             name = f"{_existing(models=models)}/{generation}/{number:06d}-{record.seal}"
             self._documents.create(name, _body(record))
-        except Conflict:
+        except ConflictError:
             return  # it is named by what it holds
 
     # Heads
 
-    def head(self, head_id: str) -> Stored[Head] | None:
+    def endpoint_state(self, endpoint_state_id: str) -> Stored[EndpointState] | None:
         """Return what is known of an endpoint, or None."""
-        return self._read(f"heads/{head_id}", Head)
+        return self._read(f"endpoints/{endpoint_state_id}", EndpointState)
 
-    def put_head(self, head_id: str, head: Head, expected: ETag | None) -> Stored[Head]:
+    def put_endpoint_state(
+        self, endpoint_state_id: str, endpoint_state: EndpointState, expected: ETag | None
+    ) -> Stored[EndpointState]:
         """Store a head, as new or over version `expected`. Raises Conflict."""
-        return Stored(head, self._put(f"heads/{head_id}", head, expected))
+        return Stored(
+            endpoint_state, self._put(f"endpoints/{endpoint_state_id}", endpoint_state, expected)
+        )
 
     # Watches over endpoints
 
-    def watches(self) -> Iterator[DueWatch]:
+    def drift_checks(self) -> Iterator[DueDriftCheck]:
         """Yield each watch, and when it is due, without reading its record."""
-        for listed in self._documents.listing("watches/"):
+        for listed in self._documents.listing("drift_checks/"):
             try:
-                due = datetime.fromisoformat(listed.metadata.get("next_look", ""))
+                due = datetime.fromisoformat(listed.metadata.get("next_check", ""))
             except ValueError:
                 due = listed.modified  # a hint is never truth: look
-            yield DueWatch(
-                watch_id=listed.name.removeprefix("watches/"),
+            yield DueDriftCheck(
+                drift_check_id=listed.name.removeprefix("drift_checks/"),
                 due=due if due.tzinfo else listed.modified,
                 host=listed.metadata.get("host", ""),
                 silent="silent" in listed.metadata,
             )
 
-    def watch(self, watch_id: str) -> Stored[Watch] | None:
+    def drift_check(self, drift_check_id: str) -> Stored[DriftCheck] | None:
         """Return when an endpoint is looked at next, and what was odd the last time."""
-        return self._read(f"watches/{watch_id}", Watch)
+        return self._read(f"drift_checks/{drift_check_id}", DriftCheck)
 
-    def put_watch(self, watch_id: str, watch: Watch, expected: ETag | None) -> None:
+    def put_drift_check(
+        self, drift_check_id: str, drift_check: DriftCheck, expected: ETag | None
+    ) -> None:
         """Store a watch, as new or over version `expected`. Raises Conflict."""
-        name, hints = f"watches/{watch_id}", {"next_look": watch.next_look.isoformat()}
-        hints |= {"host": watch.host} if watch.host.isascii() else {}
-        hints |= {"silent": "yes"} if watch.silent else {}
+        name, hints = (
+            f"drift_checks/{drift_check_id}",
+            {"next_check": drift_check.next_check.isoformat()},
+        )
+        hints |= {"host": drift_check.host} if drift_check.host.isascii() else {}
+        hints |= {"silent": "yes"} if drift_check.silent else {}
         if expected is None:
-            self._documents.create(name, _body(watch), hints)
+            self._documents.create(name, _body(drift_check), hints)
         else:
-            self._documents.replace(name, _body(watch), expected, hints)
+            self._documents.replace(name, _body(drift_check), expected, hints)
 
     # Pipelines and time
 
@@ -525,10 +536,10 @@ class Ledger:
             record = known.model_copy(update={"activated_at": candidate})
             try:
                 self._put(name, record, found.etag if found else None)
-            except Conflict:
+            except ConflictError:
                 continue
             return candidate
-        raise Conflict(f"{name} keeps changing")
+        raise ConflictError(f"{name} keeps changing")
 
     def configurations(self) -> Iterator[Listed]:
         """Yield what is kept of each pipeline; metadata tell what changed, without a read."""
@@ -548,11 +559,11 @@ class Ledger:
         else:
             self._documents.replace(name, _body(kept), expected, hints)
 
-    def last_due(self, pipeline: str) -> Stored[DueTime] | None:
+    def last_due(self, pipeline: str) -> Stored[ScheduleRecord] | None:
         """Return the newest due time that was dealt with, or None."""
-        return self._read(f"schedules/{pipeline}", DueTime)
+        return self._read(f"schedules/{pipeline}", ScheduleRecord)
 
-    def put_due_times(self, pipeline: str, dues: DueTime, expected: ETag | None) -> None:
+    def put_due_times(self, pipeline: str, dues: ScheduleRecord, expected: ETag | None) -> None:
         """Store what was dealt with and what waits. Raises Conflict."""
         self._put(f"schedules/{pipeline}", dues, expected)
 
@@ -564,24 +575,24 @@ class Ledger:
         """Store which pipeline is first. Of two workers at once one wins, which is fine."""
         try:
             self._put("rotation", Rotation(first=first), expected)
-        except Conflict:
+        except ConflictError:
             return
 
-    def sweep(self) -> Stored[SweepState] | None:
+    def sweep(self) -> Stored[SearchState] | None:
         """Return how far the search for lost events has got, or None."""
-        return self._read("sweep", SweepState)
+        return self._read("search", SearchState)
 
-    def put_sweep(self, state: SweepState, expected: ETag | None) -> ETag:
+    def put_search(self, state: SearchState, expected: ETag | None) -> ETag:
         """Store how far it has got. Raises Conflict when another worker searches too."""
-        return self._put("sweep", state, expected)
+        return self._put("search", state, expected)
 
-    def sweep_of_models(self) -> Stored[SweepState] | None:
+    def search_for_models(self) -> Stored[SearchState] | None:
         """Return how far the search for models that were put by hand has got, or None."""
-        return self._read("sweep_models", SweepState)
+        return self._read("search_models", SearchState)
 
-    def put_sweep_of_models(self, state: SweepState, expected: ETag | None) -> ETag:
+    def put_search_for_models(self, state: SearchState, expected: ETag | None) -> ETag:
         """Store how far it has got. Raises Conflict when another worker searches too."""
-        return self._put("sweep_models", state, expected)
+        return self._put("search_models", state, expected)
 
     def activated(self, pipeline: str) -> Stored[Activation] | None:
         """Return since when a pipeline is known, or None."""
@@ -602,7 +613,7 @@ class Ledger:
         """
         try:
             self._put("poll", beat, expected)
-        except Conflict:
+        except ConflictError:
             return
         except TransientError as exc:
             log.warning("the last tick cannot be recorded now: %s", exc)
@@ -626,32 +637,32 @@ class Ledger:
         """Delete a document unless it was changed since it was listed."""
         self.old.delete(document)
 
-    def bury(self, run_id: str, slot: str) -> None:
+    def write_tombstone(self, run_id: str, run_queue: str) -> None:
         """Note that a run existed, before its record goes: its id is never given to another run.
 
         Args:
             run_id: the run.
-            slot: the name of the slot that may still name it.
+            run_queue: the name of the slot that may still name it.
         """
-        name, hints = f"tombstones/{run_id}", {"slot": slot}
+        name, hints = f"tombstones/{run_id}", {"run_queue": run_queue}
         found = self._documents.read(name)
         try:
             if found is None:
                 self._documents.create(name, b"", hints)
             else:  # written anew: from now on it is kept for as long as any trace of the run
                 self._documents.replace(name, found.body, found.etag, hints)
-        except Conflict:
+        except ConflictError:
             return  # another worker buries it
 
-    def cleaning(self) -> Stored[Cleaning] | None:
+    def cleaning(self) -> Stored[CleaningRound] | None:
         """Return how far the cleaning of old records is, or None."""
-        return self._read("cleaning", Cleaning)
+        return self._read("cleaning", CleaningRound)
 
-    def put_cleaning(self, state: Cleaning, expected: ETag | None) -> ETag:
+    def put_cleaning(self, state: CleaningRound, expected: ETag | None) -> ETag:
         """Store how far it is. Raises Conflict when another worker cleans too."""
         return self._put("cleaning", state, expected)
 
-    def _put(self, name: str, record: Recorded, expected: ETag | None) -> ETag:
+    def _put(self, name: str, record: RecordModel, expected: ETag | None) -> ETag:
         if expected is None:
             return self._documents.create(name, _body(record))
         return self._documents.replace(name, _body(record), expected)
@@ -686,7 +697,7 @@ def _marker(listed: Listed) -> Marker:
     return Marker(run_id, listed.etag, listed.modified, dict(listed.metadata))
 
 
-def _body(record: Recorded) -> bytes:
+def _body(record: RecordModel) -> bytes:
     """Return the document of a record: the value, and beside it the version that writes it."""
     return f'{{"{WRITTEN_BY}":"{VERSION}",{record.model_dump_json()[1:]}'.encode()
 
@@ -702,7 +713,7 @@ def _parsed(found: Document, kind: type[R]) -> R:
         known = f"version {VERSION} of the app reads schema_version 1" if version != _SCHEMA else ""
         problem = f"schema_version {version!r}: {known}" if known else _problem(exc)
         named = f", {writer}," if isinstance(writer, str) and _VERSION.fullmatch(writer) else ""
-        raise CorruptRecord(
+        raise CorruptRecordError(
             f"ledger record {found.name} is not understood ({problem}); it was left untouched: "
             f"deploy the version that wrote it{named} or move the record away"
         ) from None

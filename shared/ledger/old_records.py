@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from shared.errors import Conflict
+from shared.errors import ConflictError
 from shared.ports.ports import Document, Documents, Listed, Page
 
 #: Records of one page: how far a round is is stored after each.
@@ -18,7 +18,7 @@ class OldRecords:
     documents: Documents
 
     def page(self, kind: str, cursor: str | None) -> Page[Listed]:
-        """Return records of one kind, in one listing. Raises BadCursor, TransientError."""
+        """Return records of one kind, in one listing. Raises BadCursorError, TransientError."""
         return self.documents.page(f"{kind}/", PAGE, cursor)
 
     def raw(self, name: str) -> Document | None:
@@ -36,13 +36,13 @@ class OldRecords:
             return
         try:
             self.documents.replace(listed.name, found.body, found.etag, hints)
-        except Conflict:
+        except ConflictError:
             return
 
     def delete(self, listed: Listed) -> bool:
         """Delete a record unless it was changed since it was listed; whether it was deleted."""
         try:
             self.documents.delete(listed.name, listed.etag)
-        except Conflict:
+        except ConflictError:
             return False
         return True

@@ -10,8 +10,8 @@ from shared.core.run.machine import expires_at
 from shared.core.run.record import Origin, Phase, Run
 from shared.ledger.records import Marker
 
-_AT_ENDPOINT: Final = (Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING)
-_QUEUES: Final = ("slots/", "seats/")
+_AT_ENDPOINT: Final = (Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK)
+_QUEUES: Final = ("run_queues/", "shared_queues/")
 
 
 def hints_of(run: Run) -> dict[str, str]:
@@ -26,17 +26,17 @@ def hints_of(run: Run) -> dict[str, str]:
             "started": run.started_at.isoformat(),
             "until": (run.started_at + training.timeout).isoformat(),
         }
-    if run.phase is Phase.WAITING and run.line and not run.cancelling:
-        hints["line"] = run.line
+    if run.phase is Phase.WAITING and run.queue_name and not run.cancelling:
+        hints["queue"] = run.queue_name
     if run.phase is Phase.AWAITING_APPROVAL:
         hints["expires"] = expires_at(run).isoformat()
-    if run.trouble and run.trouble.waits_for and not run.cancelling:
-        hints["waits_for"] = run.trouble.waits_for
+    if run.step_failure and run.step_failure.waits_for and not run.cancelling:
+        hints["waits_for"] = run.step_failure.waits_for
         # A person waits for a rollback; else whoever waits the longest is next.
         rank = 0 if run.origin is Origin.ROLLBACK else 1
-        hints["turn"] = f"{rank} {run.trouble.since.isoformat()}"
-    if run.trouble:
-        hints["next_look"] = run.trouble.next_look.isoformat()
+        hints["priority"] = f"{rank} {run.step_failure.since.isoformat()}"
+    if run.step_failure:
+        hints["next_check"] = run.step_failure.next_check.isoformat()
     return hints
 
 
@@ -51,6 +51,6 @@ def time_in(hints: dict[str, str], name: str) -> datetime | None:
 
 def queue_of(marker: Marker) -> str:
     """Return the slot or seat in whose queue a run is said to wait; empty where there is none."""
-    hints, line = marker.hints, marker.hints.get("line", "")
-    waits = hints.get("phase") == Phase.WAITING and "next_look" not in hints
-    return line if waits and line.startswith(_QUEUES) else ""
+    hints, queue_name = marker.hints, marker.hints.get("queue", "")
+    waits = hints.get("phase") == Phase.WAITING and "next_check" not in hints
+    return queue_name if waits and queue_name.startswith(_QUEUES) else ""

@@ -8,11 +8,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
-from shared.core.run.record import Recorded
+from shared.core.run.record import RecordModel
 from shared.ports.ports import ETag, Listed
 
 
-class Record(Recorded):
+class Record(RecordModel):
     """A small record of the ledger: frozen, complete, of a known schema version."""
 
 
@@ -29,13 +29,13 @@ class VersionEntry(Record):
     blob: BlobVersion
     run_id: str | None
     note: str = ""
-    gathered: bool = False  #: claimed for a run that takes all that waited; its record follows
-    forgotten_run: str | None = None  #: the run that it opened, once its record was forgotten
+    in_batch: bool = False  #: claimed for a run that takes all that waited; its record follows
+    deleted_run: str | None = None  #: the run that it opened, once its record was forgotten
 
     @property
     def taken_by(self) -> str | None:
         """The run that took it, whether its record is still there or not."""
-        return self.run_id or self.forgotten_run
+        return self.run_id or self.deleted_run
 
     @property
     def is_old(self) -> bool:
@@ -45,7 +45,7 @@ class VersionEntry(Record):
     def without_run(self) -> "VersionEntry":
         """Return the entry once its run is forgotten: known, and the run is not opened anew."""
         note = f"run {self.run_id}, whose record was forgotten"
-        changes = {"run_id": None, "forgotten_run": self.run_id, "note": note}
+        changes = {"run_id": None, "deleted_run": self.run_id, "note": note}
         return self.model_copy(update=changes)
 
 
@@ -65,12 +65,12 @@ class KeptConfiguration(Record):
     scheduled_since: AwareDatetime  #: since when it has this schedule; no earlier time is due
 
 
-class Due(BaseModel):
+class PendingDueTime(BaseModel):
     """A due time that is being dealt with, or that came before its data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     at: AwareDatetime
-    next_look: AwareDatetime
+    next_check: AwareDatetime
     until: AwareDatetime
     after: str = ""  #: the key where the last call stopped; it goes on behind it
     opened: int = 0  #: keys that have their run, of those before `after`
@@ -79,11 +79,11 @@ class Due(BaseModel):
     failing_since: AwareDatetime | None = None  #: since when a key's run cannot be opened
 
 
-class DueTime(Record):
+class ScheduleRecord(Record):
     """The newest due time of a schedule that was dealt with, and those that wait for data."""
 
     last_due: AwareDatetime
-    waiting: tuple[Due, ...] = ()
+    waiting: tuple[PendingDueTime, ...] = ()
     trained: dict[str, str] = Field(default_factory=dict)  #: key -> bytes and due time
 
 
@@ -93,15 +93,15 @@ class Rotation(Record):
     first: str = ""
 
 
-class SweepState(Record):
+class SearchState(Record):
     """How far a search for blobs that no event announced has got: for data, or for models."""
 
     started_at: AwareDatetime  #: of the sweep under way, or of the last one
     since: AwareDatetime | None = None  #: what changed before was looked at by an earlier one
     cursor: str | None = None  #: the page where it goes on; None: the first one
-    looked_at: str = ""  #: the last blob of that page that was looked at; empty: none was
+    checked_to: str = ""  #: the last blob of that page that was looked at; empty: none was
     complete: bool = False
-    looked: int = 0  #: blobs that were looked up
+    checked: int = 0  #: blobs that were looked up
     found: int = 0  #: data versions that no event had announced
     unread: tuple[str, ...] = ()  #: names that could not be looked up: each is tried again alone
     again: tuple[str, ...] = ()  #: those of the sweep before that are still to be tried
@@ -115,12 +115,12 @@ class Heartbeat(Record):
     """The last tick of the poll."""
 
     at: AwareDatetime
-    looked: int
+    checked: int
     open: int
     parked: int = 0  #: how many of the open runs were parked when the tick listed them
     missing: int = 0  #: how many of the app's containers did not exist when that was last checked
     resume_after: str = ""  #: the open run that the tick stopped at, for want of time
-    gather_next: dict[str, str] = Field(default_factory=dict)
+    next_batch_key: dict[str, str] = Field(default_factory=dict)
     """Pipeline -> the key whose waiting data is looked at first by the next tick."""
 
 
@@ -153,24 +153,24 @@ class Marker:
 
 
 @dataclass(frozen=True, slots=True)
-class DueWatch:
+class DueDriftCheck:
     """A watch over an endpoint as the listing shows it."""
 
-    watch_id: str
+    drift_check_id: str
     due: datetime
     host: str = ""  #: that a look calls, as far as it is known
     silent: bool = False  #: whether the last look got no answer
 
 
 @dataclass(frozen=True, slots=True)
-class Landed:
+class InboxEntry:
     """A data version that waits in the inbox."""
 
     pipeline: str
     version_id: str
     blob: BlobVersion
     pointer: Listed
-    given_back_by: str | None = None  #: the run that was to train on it and did not
+    returned_by: str | None = None  #: the run that was to train on it and did not
     appeared: bool = False  #: the full listing found it: it appeared with an old time
 
     @property

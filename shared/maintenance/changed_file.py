@@ -18,7 +18,7 @@ from shared.core.config.pipeline import Pipeline
 from shared.errors import RelearnError
 from shared.execution.context import Context
 from shared.intake.blob_events import Intake
-from shared.intake.search import Sweep
+from shared.intake.search import Search
 from shared.maintenance.watched_files import WatchedFiles
 from shared.ports.ports import Clock
 from shared.telemetry import log
@@ -28,7 +28,7 @@ _SELDOM: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ConfigurationReader:
     """Where the configuration comes from.
 
     Args:
@@ -76,9 +76,9 @@ class ChangedFile:
     def __init__(
         self,
         context: Context,
-        source: Source,
+        source: ConfigurationReader,
         intake: Intake,
-        sweep: Sweep,
+        sweep: Search,
         *,
         watched: WatchedFiles,
         host: Clock,
@@ -91,13 +91,13 @@ class ChangedFile:
         self._host = host
         self._watched = watched
         self._lock = Lock()
-        self._looked_at = started_at  #: when the file was known to be unchanged last
+        self._checked = started_at  #: when the file was known to be unchanged last
         self._lacks_since = started_at if _lacks(intake.last_good.file) else None
         self._search_from: datetime | None = None
         self._search_now = False  #: whether the next tick is to search
         self._asked = time.monotonic()
 
-    def look_now_and_then(self) -> None:
+    def check_sometimes(self) -> None:
         """Use a changed file; asked for by events and requests, and seldom looked at for them."""
         if time.monotonic() - self._asked >= _SELDOM:
             self._refresh()
@@ -119,18 +119,18 @@ class ChangedFile:
             now = self._host.now()
             if self._watched.changed():
                 self._take(now)
-            self._looked_at = now
+            self._checked = now
             self._want_search()
         finally:
             self._lock.release()
 
     def _take(self, now: datetime) -> None:
         before = self._intake.last_good.file
-        changed_at = max(self._looked_at, min(self._watched.written_at(), now))
+        changed_at = max(self._checked, min(self._watched.written_at(), now))
         configuration = self._source.read_watched(self._watched, before.probes)
-        news_from = changed_at if before.readable else self._lacks_since or changed_at
+        eligible_from = changed_at if before.readable else self._lacks_since or changed_at
         self._source.learn(configuration.pipelines.values())
-        self._intake.take(configuration, changed_at, news_from)
+        self._intake.take(configuration, changed_at, eligible_from)
         search_from = min(changed_at, self._lacks_since or changed_at)
         self._search_from = min(search_from, self._search_from or search_from)
         lacks = _lacks(configuration)

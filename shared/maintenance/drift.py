@@ -12,16 +12,16 @@ from typing import Final
 
 from shared.core.config.studio_endpoint import Endpoint
 from shared.core.names import run_id
-from shared.core.run.record import Entry, Origin, Phase, Run
-from shared.core.serving.drift import Sighting, Watch, confirmed, repairable, sighting
-from shared.core.serving.state import Head, Served, head_id
-from shared.errors import Conflict, OutcomeUnknown, RelearnError, TransientError
-from shared.execution.bulkheads import Lanes
+from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
+from shared.core.serving.drift import DriftCheck, DriftFinding, confirmed, drift_finding, repairable
+from shared.core.serving.state import EndpointState, ServedModel, endpoint_state_id
+from shared.errors import ConflictError, OutcomeUnknownError, RelearnError, TransientError
+from shared.execution.bulkheads import Bulkheads
 from shared.execution.context import Context
 from shared.execution.drift_schedule import EVERY
 from shared.ledger.open_markers import hints_of
 from shared.ledger.records import Stored
-from shared.telemetry import Event, log, report, report_run
+from shared.telemetry import Alert, log, report, report_run
 
 #: After a look that said nothing: the endpoint is busy, or being updated.
 _AGAIN: Final = timedelta(minutes=5)
@@ -32,15 +32,15 @@ class _Case:
     """One watch that is due, with all that is known of what should serve there."""
 
     name: str
-    stored: Stored[Watch]
-    head: Head
-    serving: Served
+    stored: Stored[DriftCheck]
+    endpoint_state: EndpointState
+    serving: ServedModel
     run: Run  #: that brought the model
     endpoint: Endpoint
     holder: str | None = None  #: a parked run that holds the endpoint
 
     @property
-    def watch(self) -> Watch:
+    def drift_check(self) -> DriftCheck:
         return self.stored.record
 
 
@@ -69,26 +69,32 @@ class Drift:
         clock = self.context.clock
         now = clock.now()
         due = sorted(
-            (watch for watch in self.context.ledger.watches() if watch.due <= now),
-            key=lambda watch: watch.due,
+            (
+                drift_check
+                for drift_check in self.context.ledger.drift_checks()
+                if drift_check.due <= now
+            ),
+            key=lambda drift_check: drift_check.due,
         )
-        Lanes(
+        Bulkheads(
             due,
-            lambda watch: watch.watch_id,
-            lambda watch: self._look(watch.watch_id),
+            lambda drift_check: drift_check.drift_check_id,
+            lambda drift_check: self._look(drift_check.drift_check_id),
             lambda: clock.now() < until,
             self.context.limits.at_once,
-            group_of={watch.watch_id: watch.host for watch in due}.__getitem__,
-            suspect=lambda watch: watch.silent,
+            group_of={
+                drift_check.drift_check_id: drift_check.host for drift_check in due
+            }.__getitem__,
+            suspect=lambda drift_check: drift_check.silent,
         ).run()
 
     def _look(self, name: str) -> bool:
         """Look at one endpoint; False when it, or the storage, gave no answer."""
         try:
             return self._check(name)
-        except Conflict:
+        except ConflictError:
             log.info("watch %s: another worker looks at it", name)
-        except (TransientError, OutcomeUnknown) as exc:
+        except (TransientError, OutcomeUnknownError) as exc:
             log.warning("watch %s: the endpoint cannot be looked at now: %s", name, exc)
             self._later(name, silent=True)
             return False
@@ -101,28 +107,30 @@ class Drift:
         return True
 
     def _check(self, name: str) -> bool:
-        stored = self.context.ledger.watch(name)
+        stored = self.context.ledger.drift_check(name)
         if stored is None:
             return True
         case = self._case(name, stored)
         if case is None:
             self._put(name, stored, EVERY)
-        elif (holder := self._holder(case.head)) is not None and holder.phase.updates:
+        elif (holder := self._holder(case.endpoint_state)) is not None and holder.phase.updates:
             self._put(name, stored, _AGAIN)
         else:
             if holder is not None and holder.phase is Phase.PARKED:
                 case = replace(case, holder=holder.run_id)
-            look = self.context.adapters.endpoint(case.endpoint).look()
-            seen = sighting(case.serving, look)
-            self._act(case, seen)
-            return seen.settled
+            look = self.context.providers.endpoint(case.endpoint).look()
+            finding = drift_finding(case.serving, look)
+            self._act(case, finding)
+            return finding.settled
         return True
 
-    def _case(self, name: str, stored: Stored[Watch]) -> _Case | None:
-        watch = stored.record
-        head = self.context.ledger.head(head_id(watch.update))
-        serving = head.record.resource(watch.place).serving if head else None
-        if head is None or serving is None:
+    def _case(self, name: str, stored: Stored[DriftCheck]) -> _Case | None:
+        drift_check = stored.record
+        endpoint_state = self.context.ledger.endpoint_state(endpoint_state_id(drift_check.update))
+        serving = (
+            endpoint_state.record.resource(drift_check.place).serving if endpoint_state else None
+        )
+        if endpoint_state is None or serving is None:
             return None
         run = self.context.ledger.run(serving.run_id)
         if run is None:
@@ -130,57 +138,67 @@ class Drift:
             log.warning(text, name, serving.run_id)
             return None
         for endpoint in self.endpoints_of(run.record):
-            same = head_id(endpoint.update) == head_id(watch.update)
-            if same and endpoint.place == watch.place:
-                return _Case(name, stored, head.record, serving, run.record, endpoint)
+            same = endpoint_state_id(endpoint.update) == endpoint_state_id(drift_check.update)
+            if same and endpoint.place == drift_check.place:
+                return _Case(name, stored, endpoint_state.record, serving, run.record, endpoint)
         return None
 
-    def _holder(self, head: Head) -> Run | None:
+    def _holder(self, endpoint_state: EndpointState) -> Run | None:
         """Return the run that holds the endpoint; what an ended one left behind changes nothing."""
-        if head.reservation is None:
+        if endpoint_state.endpoint_lease is None:
             return None
-        other = self.context.ledger.run(head.reservation.run_id)
+        other = self.context.ledger.run(endpoint_state.endpoint_lease.run_id)
         return other.record if other is not None and not other.record.phase.ended else None
 
-    def _act(self, case: _Case, seen: Sighting) -> None:
-        if not seen.settled:
+    def _act(self, case: _Case, finding: DriftFinding) -> None:
+        if not finding.settled:
             self._put(case.name, case.stored, _AGAIN, {"silent": True})
-        elif not seen.drift:
+        elif not finding.drift:
             self._put(case.name, case.stored, EVERY, {"reported": "", "repair": None})
-        elif not confirmed(case.watch, seen):
-            log.warning("%s: looking once more", _said(case, seen))
-            suspected = {"suspicion": seen.drift, "odd": seen.odd, "suspect": seen.answers}
-            self._put(case.name, case.stored, self.context.limits.look_every_min, suspected)
+        elif not confirmed(case.drift_check, finding):
+            log.warning("%s: looking once more", _said(case, finding))
+            suspected = {
+                "suspicion": finding.drift,
+                "drift_kind": finding.drift_kind,
+                "suspect": finding.answers,
+            }
+            self._put(case.name, case.stored, self.context.limits.check_interval_min, suspected)
         else:
-            repair = self._repaired(case, seen)
-            found = {"reported": seen.drift, "repair": repair}
+            repair = self._repaired(case, finding)
+            found = {"reported": finding.drift, "repair": repair}
             self._put(case.name, case.stored, EVERY, found)
 
-    def _repaired(self, case: _Case, seen: Sighting) -> str | None:
+    def _repaired(self, case: _Case, finding: DriftFinding) -> str | None:
         """Return the run that sets the model again: one that is open, or else a new one.
 
         None while a parked run holds the endpoint: what becomes of that one comes first.
         """
-        known = self.context.ledger.run(case.watch.repair) if case.watch.repair else None
+        known = (
+            self.context.ledger.run(case.drift_check.repair) if case.drift_check.repair else None
+        )
         if known is not None and not known.record.phase.ended:
-            _report(case, f"{_said(case, seen)}; run {known.record.run_id} waits")
+            _report(case, f"{_said(case, finding)}; run {known.record.run_id} waits")
             return known.record.run_id
         refused = known is not None and known.record.phase is Phase.CANCELLED
-        if known is not None and refused and case.watch.reported == seen.drift:
-            log.warning("%s, as a person accepted", _said(case, seen))
+        if known is not None and refused and case.drift_check.reported == finding.drift:
+            log.warning("%s, as a person accepted", _said(case, finding))
             return known.record.run_id
         if case.holder is not None:
             held = f"run {case.holder} is parked and holds the endpoint: retry or cancel it"
-            _report(case, f"{_said(case, seen)}; {held}")
+            _report(case, f"{_said(case, finding)}; {held}")
             return None
         wanted = case.serving.run_id
-        _report(case, f"{_said(case, seen)}; the model of run {wanted} should serve")
-        return self._repair(case, seen.drift)
+        _report(case, f"{_said(case, finding)}; the model of run {wanted} should serve")
+        return self._repair(case, finding.drift)
 
     def _repair(self, case: _Case, drift: str) -> str:
-        now, run, watch = self.context.clock.now(), case.run, case.watch
+        now, run, drift_check = self.context.clock.now(), case.run, case.drift_check
         # One for each time that this was noticed: two workers of one moment open the same.
-        noticed = (head_id(watch.update), watch.place, watch.next_look.isoformat())
+        noticed = (
+            endpoint_state_id(drift_check.update),
+            drift_check.place,
+            drift_check.next_check.isoformat(),
+        )
         repairing = run_id(run.pipeline, "drift", *noticed)
         cause = f"{case.endpoint.name} has drifted: {drift}"
         record = Run(
@@ -196,9 +214,9 @@ class Drift:
             phase=Phase.PROMOTING,
             model=case.serving.model,
             opened_at=now,
-            history=(Entry(at=now, phase=Phase.PROMOTING, note=cause),),
+            history=(RunHistoryEntry(at=now, phase=Phase.PROMOTING, note=cause),),
         )
-        if not repairable(case.head.resource(watch.place)):
+        if not repairable(case.endpoint_state.resource(drift_check.place)):
             advice = "find out who else updates this endpoint, then retry the run, or cancel it"
             reason = f"{cause}, again after its model was set again"
             parked = {"parked_in": Phase.PROMOTING, "reason": reason, "advice": advice}
@@ -207,13 +225,13 @@ class Drift:
         try:
             created = self.context.ledger.create_run(record)
             report_run(record, created.etag)
-        except Conflict:
+        except ConflictError:
             log.info("run %s was opened by another worker", repairing)
         return repairing
 
     def _later(self, name: str, *, silent: bool = False) -> None:
         try:
-            if (stored := self.context.ledger.watch(name)) is not None:
+            if (stored := self.context.ledger.drift_check(name)) is not None:
                 self._put(name, stored, _AGAIN, {"silent": silent})
         except RelearnError as exc:
             log.info("watch %s stays due: %s", name, exc)
@@ -221,20 +239,22 @@ class Drift:
     def _put(
         self,
         name: str,
-        stored: Stored[Watch],
+        stored: Stored[DriftCheck],
         wait: timedelta,
         found: Mapping[str, object] | None = None,
     ) -> None:
-        next_look = self.context.clock.now() + wait
-        calm = {"next_look": next_look, "suspicion": "", "odd": None, "suspect": None}
+        next_check = self.context.clock.now() + wait
+        calm = {"next_check": next_check, "suspicion": "", "drift_kind": None, "suspect": None}
         calm |= {"silent": False}
-        watch = stored.record.model_copy(update={**calm, **(found or {})})
-        self.context.ledger.put_watch(name, watch, stored.etag)
+        drift_check = stored.record.model_copy(update={**calm, **(found or {})})
+        self.context.ledger.put_drift_check(name, drift_check, stored.etag)
 
 
 def _report(case: _Case, text: str) -> None:
-    report(Event.DRIFT, text, pipeline=case.watch.pipeline, run_id=case.serving.run_id)
+    report(Alert.DRIFT, text, pipeline=case.drift_check.pipeline, run_id=case.serving.run_id)
 
 
-def _said(case: _Case, seen: Sighting) -> str:
-    return f"endpoint {case.endpoint.name} of {case.watch.pipeline} has drifted: {seen.drift}"
+def _said(case: _Case, finding: DriftFinding) -> str:
+    return (
+        f"endpoint {case.endpoint.name} of {case.drift_check.pipeline} has drifted: {finding.drift}"
+    )

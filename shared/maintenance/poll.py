@@ -14,17 +14,17 @@ from typing import Final
 from shared.core.names import pipeline_of
 from shared.core.run.record import Phase, Run
 from shared.errors import (
-    Conflict,
-    CorruptRecord,
-    OutcomeUnknown,
-    RecordHeld,
+    ConflictError,
+    CorruptRecordError,
+    OutcomeUnknownError,
+    RecordLeasedError,
     RelearnError,
     TransientError,
 )
-from shared.execution.bulkheads import Lanes, host_of, service_of
+from shared.execution.bulkheads import Bulkheads, host_of, service_of
 from shared.execution.context import Context
-from shared.execution.endpoint_queue import EndpointTurns
-from shared.execution.queues import Looked, Queue, Queues
+from shared.execution.endpoint_queue import EndpointQueue
+from shared.execution.queues import CheckResult, Queue, Queues
 from shared.intake.blob_events import Intake
 from shared.intake.due_times import DueTimes
 from shared.intake.schedules import Schedules
@@ -51,7 +51,7 @@ _SURE: Final = ("pipeline", "service")
 class _Round:
     """What one pass over the open runs came to."""
 
-    looked: int
+    checked: int
     open: int
     parked: int
     resume_after: str  #: where the next tick goes on, where this one ran out of time
@@ -67,12 +67,12 @@ class Poll:
         self._drift = Drift(context, intake.catalogue.endpoints_of)
         self._endpoints = Endpoints(context, intake)
         self._schedules = Schedules(context, intake, DueTimes(context, intake.asked))
-        self._looked: dict[str, datetime] = {}
+        self._checked_at: dict[str, datetime] = {}
         self._gather_next: Mapping[str, str] = {}
         self._containers = Containers(context)
         self._unread: set[str] = set()
         self._queues = Queues(context, self._look)
-        self._turns = EndpointTurns(context)
+        self._concurrency = EndpointQueue(context)
 
     def tick(self, until: datetime | None = None) -> Heartbeat:
         """Advance every open run that is due, within the tick's budget.
@@ -88,34 +88,34 @@ class Poll:
         until = until or self.until()
         self._intake.activate()
         last = self._last_tick()
-        self._gather_next = last.record.gather_next if last else {}
+        self._gather_next = last.record.next_batch_key if last else {}
         opened = self._driver.opened
         # Neither a great many open runs nor much that waits leaves the others without time.
         began = self._context.clock.now()
         rounds, gathers = (began + (until - began) * part for part in _SHARES)
         round_ = self._round(rounds, last.record.resume_after if last else "")
-        looked, last_round = round_.looked, round_
-        gathered = self._gather(gathers)
+        checked, last_round = round_.checked, round_
+        gathered = self._open_batches(gathers)
         while (gathered or self._driver.opened != opened) and self._context.clock.now() < gathers:
             # New runs, also those of roll-outs, need not wait for a tick.
             gathered, opened = 0, self._driver.opened
             more = self._round(gathers, "", only_new=True)
-            looked, last_round = looked + more.looked, more
-        self._go_on_at_endpoints(gathers)
+            checked, last_round = checked + more.checked, more
+        self._continue_at_endpoints(gathers)
         if (now := self._context.clock.now()) < until:
             # A part of the tick: those due besides wait for the next, and the runs need not.
             self._drift.check(min(until, now + self._context.limits.tick / 4))
         if round_.resume_after and self._context.clock.now() < until:
             round_ = self._round(until, round_.resume_after)
-            looked, last_round = looked + round_.looked, round_
+            checked, last_round = checked + round_.checked, round_
         beat = Heartbeat(
             at=self._context.clock.now(),
-            looked=looked,
+            checked=checked,
             open=last_round.open,
             parked=last_round.parked,
             missing=self._containers.missing(),
             resume_after=round_.resume_after,
-            gather_next=dict(self._gather_next),
+            next_batch_key=dict(self._gather_next),
         )
         self._context.ledger.put_heartbeat(beat, last.etag if last else None)
         return beat
@@ -133,39 +133,39 @@ class Poll:
         markers = list(self._context.ledger.open_runs())
         queues = [] if only_new or only is not None else self._queues.found(markers)
         if only is None:  # another timer's runs were opened a moment ago
-            self._turns.found(markers)
-        turn = [m for m in markers if m.run_id > resume] + [
+            self._concurrency.found(markers)
+        order = [m for m in markers if m.run_id > resume] + [
             m for m in markers if m.run_id <= resume
         ]
         if only is not None:
-            due = [marker for marker in turn if marker.run_id in only]
+            due = [marker for marker in order if marker.run_id in only]
         elif only_new:
-            new = [marker for marker in turn if marker.run_id not in self._looked]
+            new = [marker for marker in order if marker.run_id not in self._checked_at]
             due = [marker for marker in new if self._is_due(marker, began)]
         else:
-            due = [marker for marker in turn if self._is_due(marker, began)]
+            due = [marker for marker in order if self._is_due(marker, began)]
         # Where the last tick had no time for all, the queues had none: now they are first.
-        lanes = self._lanes([*queues, *due] if resume else [*due, *queues], began, until)
-        left = {item.run_id for item in lanes.run() if isinstance(item, Marker)}
+        bulkheads = self._bulkheads([*queues, *due] if resume else [*due, *queues], began, until)
+        left = {item.run_id for item in bulkheads.run() if isinstance(item, Marker)}
         self._go_on_with_roll_outs(until)
         self._forget({marker.run_id for marker in markers})
         begun = [marker.run_id for marker in due if marker.run_id not in left]
         parked = sum(marker.hints.get("phase") == Phase.PARKED for marker in markers)
-        return _Round(lanes.done, len(markers), parked, begun[-1] if left and begun else "")
+        return _Round(bulkheads.done, len(markers), parked, begun[-1] if left and begun else "")
 
-    def _lanes(
+    def _bulkheads(
         self, items: list[Marker | Queue], began: datetime, until: datetime
-    ) -> "Lanes[Marker | Queue]":
+    ) -> "Bulkheads[Marker | Queue]":
         def work(item: Marker | Queue) -> bool:
             if isinstance(item, Queue):
                 return self._queues.bring_forward(item, until)
-            looked = self._look(item, until)
-            self._queues.note(item, looked.run)
-            return looked.well
+            checked = self._look(item, until)
+            self._queues.note(item, checked.run)
+            return checked.well
 
         now = self._context.clock.now
         half = began + (until - began) / 2  # what services that fail may take of the time
-        return Lanes(
+        return Bulkheads(
             items,
             self._service_of,
             work,
@@ -189,13 +189,13 @@ class Poll:
             return ""
         return service_of(pipeline.training.service) if pipeline else ""
 
-    def _gather(self, until: datetime) -> int:
+    def _open_batches(self, until: datetime) -> int:
         """Open the runs that what landed may have now, and return how many there are.
 
         A burst is over, or a place is free. They are advanced with all the others.
         """
         try:
-            gathered = self._intake.gather(until, self._gather_next)
+            gathered = self._intake.open_batches(until, self._gather_next)
         except RelearnError as exc:
             log.warning("what landed cannot be looked for now: %s", exc)
             return 0
@@ -204,7 +204,7 @@ class Poll:
 
     def _go_on_with_roll_outs(self, until: datetime) -> None:
         """Look at roll-outs whose deliveries were settled, each once however many there were."""
-        for run_id in self._driver.take_settled():
+        for run_id in self._driver.take_ready():
             if self._context.clock.now() >= until:
                 return  # the next tick looks at it anyway
             try:
@@ -212,11 +212,11 @@ class Poll:
             except RelearnError as exc:
                 log.info("run %s goes on at the next tick: %s", run_id, exc)
 
-    def _go_on_at_endpoints(self, until: datetime) -> None:
+    def _continue_at_endpoints(self, until: datetime) -> None:
         """Have the next run of each endpoint that is free go on, until one has it or none waits."""
         clock = self._context.clock
-        while clock.now() < until and (following := self._turns.next(until)):
-            Lanes(
+        while clock.now() < until and (following := self._concurrency.next(until)):
+            Bulkheads(
                 following,
                 self._service_of,
                 lambda marker: self._look(marker, until, free=True).well,
@@ -233,7 +233,7 @@ class Poll:
     def _last_tick(self) -> Stored[Heartbeat] | None:
         try:
             return self._context.ledger.heartbeat()
-        except CorruptRecord as exc:
+        except CorruptRecordError as exc:
             log.error("%s", exc)  # it only says where to go on; the runs do not depend on it
             return None
 
@@ -257,40 +257,42 @@ class Poll:
         hints = marker.hints
         if queue_of(marker):
             return False  # its queue is brought forward as a whole
-        looked = self._looked.get(marker.run_id)
+        checked = self._checked_at.get(marker.run_id)
         limits, started = self._context.limits, time_in(hints, "started")
-        if looked is None:
+        if checked is None:
             # Whoever started the job has just looked at it.
-            return started is None or not timedelta() <= now - started < limits.look_every_min
+            return started is None or not timedelta() <= now - started < limits.check_interval_min
         still = hints.get("phase") in (Phase.PARKED, Phase.AWAITING_APPROVAL)
         if still or marker.run_id in self._unread:
             expires = time_in(hints, "expires")
-            return now - looked >= _PARKED_EVERY or (expires is not None and now >= expires)
-        if (next_look := time_in(hints, "next_look")) and now < next_look:
+            return now - checked >= _PARKED_EVERY or (expires is not None and now >= expires)
+        if (next_check := time_in(hints, "next_check")) and now < next_check:
             return False
         if started is None:
             return True
         every = (now - started) / _AGE_PART
-        return now - looked >= min(max(every, limits.look_every_min), limits.look_every_max)
+        return now - checked >= min(
+            max(every, limits.check_interval_min), limits.check_interval_max
+        )
 
-    def _look(self, marker: Marker, until: datetime, *, free: bool = False) -> Looked:
-        self._looked[marker.run_id] = self._context.clock.now()
+    def _look(self, marker: Marker, until: datetime, *, free: bool = False) -> CheckResult:
+        self._checked_at[marker.run_id] = self._context.clock.now()
         self._unread.discard(marker.run_id)
         try:
             if self._still_running(marker):
-                return Looked(well=True)
+                return CheckResult(well=True)
             run = self._advance(marker, until, free=free)
             # Whoever waits for a turn has called no service yet.
-            trouble = None if run is None or run.phase is Phase.WAITING else run.trouble
-            return Looked(trouble is None or bool(trouble.waits_for), run)
-        except RecordHeld as exc:  # neither the service nor the storage is to blame
+            step_failure = None if run is None or run.phase is Phase.WAITING else run.step_failure
+            return CheckResult(step_failure is None or bool(step_failure.waits_for), run)
+        except RecordLeasedError as exc:  # neither the service nor the storage is to blame
             log.warning("run %s cannot be advanced now: %s", marker.run_id, exc)
-        except (TransientError, OutcomeUnknown) as exc:
+        except (TransientError, OutcomeUnknownError) as exc:
             log.warning("run %s cannot be advanced now: %s", marker.run_id, exc)
-            return Looked(well=False)
-        except Conflict:
+            return CheckResult(well=False)
+        except ConflictError:
             pass  # another worker is faster
-        except CorruptRecord as exc:
+        except CorruptRecordError as exc:
             log.error("run %s cannot be advanced: %s", marker.run_id, exc)
             self._unread.add(marker.run_id)  # the more seldom it is read
             self._know_nothing_of(marker)
@@ -298,7 +300,7 @@ class Poll:
             log.error("run %s cannot be advanced: %s", marker.run_id, exc)
         except Exception:  # noqa: BLE001 -- one broken run never stops the others
             log.exception("run %s cannot be advanced", marker.run_id)
-        return Looked(well=True)
+        return CheckResult(well=True)
 
     def _know_nothing_of(self, marker: Marker) -> None:
         """Have nobody believe what a marker says of a run whose record cannot be read."""
@@ -309,11 +311,11 @@ class Poll:
 
     def _still_running(self, marker: Marker) -> bool:
         hints, until = marker.hints, time_in(marker.hints, "until")
-        if "job" not in hints or "next_look" in hints or until is None:
+        if "job" not in hints or "next_check" in hints or until is None:
             return False
         if self._context.clock.now() >= until:
             return False
-        service = self._context.adapters.jobs(hints["service"], hints["credential"])
+        service = self._context.providers.jobs(hints["service"], hints["credential"])
         try:
             return service.state(hints["job"]).status in _UNCHANGED
         except TransientError as exc:
@@ -325,8 +327,8 @@ class Poll:
             return False
 
     def _advance(self, marker: Marker, until: datetime, *, free: bool = False) -> Run | None:
-        soonest = self._context.limits.look_every_min
-        run = self._driver.advance(marker.run_id, until, look_from=soonest, free=free)
+        soonest = self._context.limits.check_interval_min
+        run = self._driver.advance(marker.run_id, until, check_from=soonest, free=free)
         run = run or self._open(marker, until)
         if run and not run.phase.ended and (hints := hints_of(run)) != marker.hints:
             self._context.ledger.hint(marker, hints)
@@ -337,8 +339,8 @@ class Poll:
             run = self._endpoints.carry_out(marker.hints, marker.run_id)
             if run is not None:
                 return run
-        if gather := marker.hints.get("gather"):
-            run = self._intake.resume_gathering(gather, until)
+        if open_batches := marker.hints.get("batch"):
+            run = self._intake.resume_batch(open_batches, until)
             if run is not None:
                 return run
         if version := marker.hints.get("version"):
@@ -352,10 +354,10 @@ class Poll:
         return None
 
     def _forget(self, open_runs: set[str]) -> None:
-        self._looked = {run: at for run, at in self._looked.items() if run in open_runs}
+        self._checked_at = {run: at for run, at in self._checked_at.items() if run in open_runs}
         self._unread &= open_runs
 
 
 def _failed(marker: Marker) -> bool:
     """Whether the last step of a run failed; one that waits for its turn has called nobody."""
-    return "next_look" in marker.hints and "waits_for" not in marker.hints
+    return "next_check" in marker.hints and "waits_for" not in marker.hints

@@ -12,20 +12,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from shared.core.cleaning_round import KINDS, Cleaning, Updates, next_round, shown
+from shared.core.cleaning_round import KINDS, CleaningRound, Updates, next_round, shown
 from shared.core.counting import counted, they
 from shared.errors import (
-    BadCursor,
-    Conflict,
-    CorruptRecord,
-    OutcomeUnknown,
+    BadCursorError,
+    ConflictError,
+    CorruptRecordError,
+    OutcomeUnknownError,
     PermanentError,
     TransientError,
 )
 from shared.execution.context import Context
 from shared.intake.catalogue import Catalogue
 from shared.ledger.records import Stored
-from shared.maintenance.retention_rules import Forgetting
+from shared.maintenance.retention_rules import RetentionRules
 from shared.ports.ports import Listed
 from shared.telemetry import log
 
@@ -63,45 +63,45 @@ class Retention:
         ledger, clock = self._context.ledger, self._context.clock
         try:
             stored = ledger.cleaning()
-        except CorruptRecord as exc:
+        except CorruptRecordError as exc:
             log.error("%s", exc)  # the runs go on; somebody has to move it away
             return 0
         state = next_round(stored.record if stored else None, clock.now())
         if state is None:
             return 0
-        before = state.forgotten
-        one_call = _OneCall(self._context, self._rules(state), until)
+        before = state.deleted
+        one_call = _RetentionCall(self._context, self._rules(state), until)
         while state.completed_at is None and clock.now() < until and not one_call.stopped:
             state = self._page(state, one_call)
             try:
                 etag = ledger.put_cleaning(state, stored.etag if stored else None)
-            except Conflict:
+            except ConflictError:
                 log.info("another worker cleans too")
                 break
             stored = Stored(state, etag)
-        if state.forgotten > before:
+        if state.deleted > before:
             keep = self._context.limits.keep
-            gone = state.forgotten - before
+            gone = state.deleted - before
             were = they(gone, "was", "were")
             log.info("%s older than %s %s forgotten", counted(gone, "record"), keep, were)
-        return state.forgotten - before
+        return state.deleted - before
 
-    def _rules(self, state: Cleaning) -> Forgetting:
+    def _rules(self, state: CleaningRound) -> RetentionRules:
         pipelines = [self._catalogue.pipeline(name) for name in self._catalogue.names()]
         updates = [e.update for pipeline in pipelines if pipeline for e in pipeline.endpoints]
         configured = frozenset(self._catalogue.names())
-        return Forgetting(self._context, configured, Updates(updates), self._sure(), state)
+        return RetentionRules(self._context, configured, Updates(updates), self._sure(), state)
 
-    def _page(self, state: Cleaning, one_call: "_OneCall") -> Cleaning:
+    def _page(self, state: CleaningRound, one_call: "_RetentionCall") -> CleaningRound:
         """Look through one page, or as much of it as there is time for."""
         if state.kind not in KINDS:  # of another version of the app
-            return state.model_copy(update={"kind": KINDS[0], "cursor": None, "looked_at": ""})
+            return state.model_copy(update={"kind": KINDS[0], "cursor": None, "checked_to": ""})
         try:
             page = self._context.ledger.old.page(state.kind, state.cursor)
-        except BadCursor:
+        except BadCursorError:
             log.info("cleaning begins %s again: its cursor is not taken", state.kind)
-            return state.model_copy(update={"cursor": None, "looked_at": ""})
-        items = [item for item in page.items if item.name > state.looked_at]
+            return state.model_copy(update={"cursor": None, "checked_to": ""})
+        items = [item for item in page.items if item.name > state.checked_to]
         state, over = one_call.look(state, items)
         if not over:
             return state
@@ -112,11 +112,11 @@ class Retention:
 
 
 @dataclass(slots=True)
-class _OneCall:
+class _RetentionCall:
     """What one call does: until when, and how well the storage works meanwhile."""
 
     context: Context
-    rules: Forgetting
+    rules: RetentionRules
     until: datetime
     failed: int = 0  #: records in a row that could not be looked at now
 
@@ -125,9 +125,9 @@ class _OneCall:
         """Whether the storage is left alone for now."""
         return self.failed >= _STREAK
 
-    def look(self, state: Cleaning, items: Sequence[Listed]) -> tuple[Cleaning, bool]:
+    def look(self, state: CleaningRound, items: Sequence[Listed]) -> tuple[CleaningRound, bool]:
         """Apply the rules to records of one kind, and return whether there was time for all."""
-        forgotten, unclear, looked_at, over = 0, list[str](), state.looked_at, True
+        deleted, unclear, checked_to, over = 0, list[str](), state.checked_to, True
         for item in items:
             if not self.rules.concerns(state.kind, item):
                 continue
@@ -135,20 +135,20 @@ class _OneCall:
                 over = False
                 break
             try:
-                forgotten += self.rules.forgets(state.kind, item)
+                deleted += self.rules.may_delete(state.kind, item)
                 self.failed = 0
-            except Conflict:
+            except ConflictError:
                 self.failed = 0  # somebody uses it
             except PermanentError:
                 unclear.append(item.name)
-            except (TransientError, OutcomeUnknown):
+            except (TransientError, OutcomeUnknownError):
                 # The others are looked at all the same, and this one in a later round.
                 unclear.append(item.name)
                 self.failed += 1
-            looked_at = item.name
+            checked_to = item.name
         changes = {
-            "looked_at": looked_at,
-            "forgotten": state.forgotten + forgotten,
+            "checked_to": checked_to,
+            "deleted": state.deleted + deleted,
             "unclear": state.unclear + len(unclear),
             "shown": shown([*state.shown, *unclear]),
             "missing": self.rules.missing,
@@ -157,7 +157,7 @@ class _OneCall:
         return state.model_copy(update=changes), over
 
 
-def _report(state: Cleaning) -> None:
+def _report(state: CleaningRound) -> None:
     """Say once a round what was left alone, and what waits for nobody."""
     if state.unclear:
         log.error(

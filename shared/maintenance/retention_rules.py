@@ -13,13 +13,13 @@ from typing import Final
 from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.cleaning_round import EVERY as _EVERY
-from shared.core.cleaning_round import Cleaning, Updates
+from shared.core.cleaning_round import CleaningRound, Updates
 from shared.core.full_listing import FullListing
-from shared.core.run.concurrency import Slot
+from shared.core.run.concurrency import RunQueue
 from shared.core.run.record import Run
-from shared.core.serving.state import Head, head_id
+from shared.core.serving.state import EndpointState, endpoint_state_id
 from shared.core.versions import are_one, version_id
-from shared.errors import Conflict, CorruptRecord, PermanentError
+from shared.errors import ConflictError, CorruptRecordError, PermanentError
 from shared.execution.context import Context
 from shared.ledger.records import Stored, VersionEntry
 from shared.ports.ports import Listed
@@ -29,7 +29,7 @@ _LINE: Final = 20
 #: The hint of a head whose endpoint was in no file when it was last looked at.
 _APART: Final = "apart_since"
 #: Heads that are remembered while one call lasts.
-_HEADS: Final = 1000
+_ENDPOINT_STATES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class _Names:
 
 
 @dataclass(slots=True)
-class Forgetting:
+class RetentionRules:
     """The rules of one call of retention.
 
     Args:
@@ -59,10 +59,10 @@ class Forgetting:
     configured: frozenset[str]
     updates: Updates
     sure: bool
-    round_: Cleaning
+    round_: CleaningRound
     missing: dict[str, datetime] = field(init=False)
     waiting: dict[str, int] = field(init=False)
-    _heads: dict[str, _Names] = field(default_factory=dict)
+    _endpoint_states: dict[str, _Names] = field(default_factory=dict)
     _containers: dict[str, bool] = field(default_factory=dict)
     _listings: dict[str, FullListing] = field(default_factory=dict)
 
@@ -79,15 +79,15 @@ class Forgetting:
             return self._is_gone(_part(item.name))
         if kind in ("existing", "existing_models"):
             return item.modified < self.round_.started_at - _EVERY
-        if kind == "watches":  # written at each look: their age says nothing
+        if kind == "drift_checks":  # written at each look: their age says nothing
             return self.round_.since is None
         return self.round_.concerns(item.modified, 2 * keep if kind == "tombstones" else keep)
 
-    def forgets(self, kind: str, item: Listed) -> bool:
+    def may_delete(self, kind: str, item: Listed) -> bool:
         """Delete a record that is needed no more; whether it was deleted. Safe to repeat.
 
         Raises:
-            TransientError, OutcomeUnknown: storage does not work now.
+            TransientError, OutcomeUnknownError: storage does not work now.
             PermanentError: it is not understood, or cannot be looked at; it was left alone.
         """
         rules: Mapping[str, Callable[[Listed], bool]] = {
@@ -98,13 +98,13 @@ class Forgetting:
             "versions": self._is_no_version,
             "inbox": self._waits_for_nobody,
             "pauses": lambda _: True,
-            "slots": self._is_idle,
-            "seats": self._is_idle,
-            "watches": self._watches_nothing,
-            "heads": self._serves_nobody,
+            "run_queues": self._is_idle,
+            "shared_queues": self._is_idle,
+            "drift_checks": self._checks_nothing,
+            "endpoints": self._serves_nobody,
             "existing": self._is_of_no_generation,
             "existing_models": self._is_of_no_generation,
-            "tombstones": self._is_a_last_trace,
+            "tombstones": self._is_last_trace,
         }
         return rules[kind](item) and self.context.ledger.old.delete(item)
 
@@ -130,8 +130,8 @@ class Forgetting:
         stored = self.context.ledger.run(run_id)
         if stored is None or not stored.record.phase.ended or self._is_needed(stored.record):
             return False
-        slot = names.slot_id(stored.record.pipeline, stored.record.key)
-        self.context.ledger.bury(run_id, slot)
+        run_queue = names.run_queue_id(stored.record.pipeline, stored.record.key)
+        self.context.ledger.write_tombstone(run_id, run_queue)
         return True
 
     def _is_needed(self, run: Run) -> bool:
@@ -144,21 +144,21 @@ class Forgetting:
             return True
         if run.deliveries:
             return any(self._has_record(one.run_id) for one in run.deliveries)
-        ids = {head_id(endpoint.update) for endpoint in run.config.endpoints}
+        ids = {endpoint_state_id(endpoint.update) for endpoint in run.config.endpoints}
         return any(run.run_id in self._named_by(one) for one in sorted(ids))
 
-    def _named_by(self, head: str) -> _Names:
-        if head not in self._heads:
-            if len(self._heads) >= _HEADS:
-                self._heads.clear()
-            self._heads[head] = self._names_of(head)
-        return self._heads[head]
+    def _named_by(self, endpoint_state: str) -> _Names:
+        if endpoint_state not in self._endpoint_states:
+            if len(self._endpoint_states) >= _ENDPOINT_STATES:
+                self._endpoint_states.clear()
+            self._endpoint_states[endpoint_state] = self._names_of(endpoint_state)
+        return self._endpoint_states[endpoint_state]
 
-    def _names_of(self, head: str) -> _Names:
+    def _names_of(self, endpoint_state: str) -> _Names:
         try:
-            stored = self.context.ledger.head(head)
-        except CorruptRecord:
-            found = self.context.ledger.old.raw(f"heads/{head}")
+            stored = self.context.ledger.endpoint_state(endpoint_state)
+        except CorruptRecordError:
+            found = self.context.ledger.old.raw(f"endpoints/{endpoint_state}")
             return _Names(text=found.body) if found else _Names()
         return _Names(frozenset(_runs_of(stored.record))) if stored else _Names()
 
@@ -169,7 +169,7 @@ class Forgetting:
         """Whether a run goes on; one whose record is not understood may."""
         try:
             stored = self.context.ledger.run(run_id)
-        except CorruptRecord:
+        except CorruptRecordError:
             return True
         return stored is not None and not stored.record.phase.ended
 
@@ -183,11 +183,11 @@ class Forgetting:
             return False
         return self.context.ledger.is_used(run_id) or self._is_gone(run_id.rpartition("-")[0])
 
-    def _is_a_last_trace(self, item: Listed) -> bool:
-        run_id, slot = item.name.removeprefix("tombstones/"), item.metadata.get("slot")
-        if not slot or self._has_record(run_id):
+    def _is_last_trace(self, item: Listed) -> bool:
+        run_id, run_queue = item.name.removeprefix("tombstones/"), item.metadata.get("run_queue")
+        if not run_queue or self._has_record(run_id):
             return False  # without that hint retention did not forget the run: a person did
-        found = self.context.ledger.old.raw(slot)
+        found = self.context.ledger.old.raw(run_queue)
         return found is None or run_id.encode() not in found.body
 
     # Data versions
@@ -212,8 +212,8 @@ class Forgetting:
         # A container that is not there now may come back, with all that was in it.
         where = blob.container
         if where not in self._containers:
-            by_hand = where == self.context.models_container
-            account = self.context.models if by_hand else self.context.data
+            manual_model = where == self.context.models_container
+            account = self.context.models if manual_model else self.context.data
             self._containers[where] = account.exists(where)
         if not self._containers[where]:
             raise PermanentError(f"container {where} does not exist now")
@@ -237,7 +237,7 @@ class Forgetting:
             entry = entry.without_run()  # one that never had a record may still be opened
         try:
             self.context.ledger.replace_version(version, entry, stored.etag)
-        except Conflict:
+        except ConflictError:
             return  # another run has taken it this moment
 
     def _waits_for_nobody(self, item: Listed) -> bool:
@@ -257,15 +257,15 @@ class Forgetting:
 
     def _is_idle(self, item: Listed) -> bool:
         """Whether no run was begun here for so long, and nobody waits for a resume."""
-        stored = self.context.ledger.slot(item.name)
+        stored = self.context.ledger.run_queue(item.name)
         if stored is None:
             return False
-        slot = stored.record
-        if slot.paused is not None and not self._is_gone(slot.pipeline):
-            pauses = self.context.ledger.pauses(slot.pipeline).record
-            if pauses.of_failures(slot) is not None:
+        run_queue = stored.record
+        if run_queue.paused is not None and not self._is_gone(run_queue.pipeline):
+            pauses = self.context.ledger.pauses(run_queue.pipeline).record
+            if pauses.of_failures(run_queue) is not None:
                 return False
-        runs = _runs_in(slot)
+        runs = _runs_in(run_queue)
         return len(runs) <= _LINE and not any(map(self._is_open, runs))
 
     def _serves_nobody(self, item: Listed) -> bool:
@@ -274,7 +274,7 @@ class Forgetting:
         The first time it is only marked, by a write, so that it is looked at again when it is
         as old again. Whatever updates the endpoint meanwhile takes the mark away.
         """
-        stored = self.context.ledger.head(item.name.removeprefix("heads/"))
+        stored = self.context.ledger.endpoint_state(item.name.removeprefix("endpoints/"))
         if not self.sure or stored is None:
             return False
         marked = _APART in item.metadata
@@ -282,7 +282,7 @@ class Forgetting:
             if marked:
                 self.context.ledger.old.mark(item, {})
             return False
-        left = stored.record.reservation
+        left = stored.record.endpoint_lease
         if left is not None and self._is_open(left.run_id):
             return False
         if not marked:
@@ -302,15 +302,18 @@ class Forgetting:
             return False
         return self.context.ledger.existing(item.name) is not None  # raises: it is not understood
 
-    def _watches_nothing(self, item: Listed) -> bool:
-        stored = self.context.ledger.watch(item.name.removeprefix("watches/"))
+    def _checks_nothing(self, item: Listed) -> bool:
+        stored = self.context.ledger.drift_check(item.name.removeprefix("drift_checks/"))
         if stored is None:
             return False
-        watch = stored.record
-        if self._is_gone(watch.pipeline) and watch.update not in self.updates:
+        drift_check = stored.record
+        if self._is_gone(drift_check.pipeline) and drift_check.update not in self.updates:
             return True
-        head = self.context.ledger.head(head_id(watch.update))
-        return head is None or head.record.resource(watch.place).serving is None
+        endpoint_state = self.context.ledger.endpoint_state(endpoint_state_id(drift_check.update))
+        return (
+            endpoint_state is None
+            or endpoint_state.record.resource(drift_check.place).serving is None
+        )
 
 
 def _part(name: str) -> str:
@@ -318,15 +321,19 @@ def _part(name: str) -> str:
     return name.split("/")[1]
 
 
-def _runs_in(slot: Slot) -> set[str]:
-    announced = {slot.gathering} if slot.gathering else set()
-    return {*slot.holders, *(turn.run_id for turn in slot.waiting), *announced}
+def _runs_in(run_queue: RunQueue) -> set[str]:
+    announced = {run_queue.batch_run} if run_queue.batch_run else set()
+    return {
+        *run_queue.holders,
+        *(queue_entry.run_id for queue_entry in run_queue.waiting),
+        *announced,
+    }
 
 
-def _runs_of(head: Head) -> Iterator[str]:
-    if head.reservation:
-        yield head.reservation.run_id
-    for resource in head.resources.values():
+def _runs_of(endpoint_state: EndpointState) -> Iterator[str]:
+    if endpoint_state.endpoint_lease:
+        yield endpoint_state.endpoint_lease.run_id
+    for resource in endpoint_state.resources.values():
         if resource.held:
             yield resource.held.run_id
         for served in resource.kept:

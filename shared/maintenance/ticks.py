@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.core.config.schedule import last_due_of
-from shared.errors import Conflict, RelearnError
+from shared.errors import ConflictError, RelearnError
 from shared.execution.context import Context
 from shared.ledger.records import Tick
 from shared.telemetry import log
@@ -35,7 +35,7 @@ class Ticks:
         try:
             stored = ledger.tick()
             ledger.put_tick(Tick(at=now), stored.etag if stored else None)
-        except Conflict:
+        except ConflictError:
             pass  # another worker recorded one at this moment
         except RelearnError as exc:
             log.warning("the tick of the schedules cannot be recorded now: %s", exc)

@@ -32,12 +32,12 @@ class WatchedFiles:
     def remember(self, files: Iterable[PurePath]) -> None:
         """Remember how these files are now, ahead of reading them."""
         self._files = tuple(Path(file) for file in files)
-        self._stamp, self._digest = self._looked(), self._read()
+        self._stamp, self._digest = self._checked_at(), self._read()
 
     def changed(self) -> bool:
         """Return whether a file has another content than when it was remembered."""
         known = self._stamp
-        sure, stamp = self._sure, self._looked()
+        sure, stamp = self._sure, self._checked_at()
         if stamp == known and sure:
             return False
         self._stamp = stamp
@@ -49,7 +49,7 @@ class WatchedFiles:
         newest = max((at / 1e9 for _, at, size, _ in self._stamp if size >= 0), default=now)
         return datetime.fromtimestamp(min(newest, now), UTC)
 
-    def _looked(self) -> _Stamp:
+    def _checked_at(self) -> _Stamp:
         stamp = tuple(_stamp_of(file) for file in self._files)
         latest = (self._wall() - _UNSURE.total_seconds()) * 1e9
         self._sure = all(at < latest for _, at, _, _ in stamp)

@@ -14,11 +14,19 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_endpoint import Endpoint
 from shared.core.counting import counted, they
 from shared.core.names import run_id
-from shared.core.run.record import Entry, Origin, Phase, Run
-from shared.core.serving.state import Head, Held, Resource, Resumed, head_id, held, resumed
-from shared.errors import Conflict, CorruptRecord, PermanentError
+from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
+from shared.core.serving.state import (
+    EndpointState,
+    Hold,
+    Resource,
+    Resumed,
+    endpoint_state_id,
+    resumed,
+    with_hold,
+)
+from shared.errors import ConflictError, CorruptRecordError, PermanentError
 from shared.execution.context import Context
-from shared.execution.drift_schedule import watch_id
+from shared.execution.drift_schedule import drift_check_id
 from shared.execution.driver import Driver
 from shared.intake.blob_events import Intake
 from shared.ledger.records import Marker, Stored
@@ -29,16 +37,16 @@ from shared.telemetry import log
 BASELINE: Final = "baseline"
 
 
-class NoSuchEndpoint(PermanentError):  # noqa: N818 -- it names what was met
+class NoSuchEndpointError(PermanentError):
     """There is no such endpoint, or not for this key."""
 
 
-class NoSuchModel(PermanentError):  # noqa: N818 -- it names what was met
+class NoSuchModelError(PermanentError):
     """There is no such model to go back to."""
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class OperatorCommand:
     """Who wants what, and why; kept with the endpoint."""
 
     by: str
@@ -46,7 +54,7 @@ class Command:
     versions: Versions = None  #: of the endpoint, that it is for
 
 
-_SOMEBODY: Final = Command("somebody")
+_ANONYMOUS: Final = OperatorCommand("somebody")
 
 
 class Endpoints:
@@ -63,12 +71,12 @@ class Endpoints:
         `version` is what a change may be held to.
 
         Raises:
-            NoSuchEndpoint: no such pipeline, endpoint or key.
+            NoSuchEndpointError: no such pipeline, endpoint or key.
         """
         _, config, found = self._find(pipeline, endpoint, key)
-        stored = self._context.ledger.head(head_id(found.update))
-        head = stored.record if stored else Head(update=found.update)
-        known = head.resource(found.place)
+        stored = self._context.ledger.endpoint_state(endpoint_state_id(found.update))
+        endpoint_state = stored.record if stored else EndpointState(update=found.update)
+        known = endpoint_state.resource(found.place)
         shown: dict[str, Any] = {
             "pipeline": config.name,
             "endpoint": found.name,
@@ -76,13 +84,13 @@ class Endpoints:
             "kind": found.kind,
             "update": found.update,
             "resource": found.resource,
-            "generation": head.generation,
+            "generation": endpoint_state.generation,
             "version": _version(stored),
             "line": line_of(known),
             "drift": self._drift(found),
             **known.model_dump(mode="json", exclude_none=True),
         }
-        holder = head.reservation.run_id if head.reservation else None
+        holder = endpoint_state.endpoint_lease.run_id if endpoint_state.endpoint_lease else None
         if holder is not None:
             shown["being_updated_by"] = holder
         open_runs = OpenRuns(self._context)
@@ -107,26 +115,28 @@ class Endpoints:
 
     def _line(self, endpoint: Endpoint, markers: Sequence[Marker]) -> dict[str, Any]:
         try:
-            stored = self._context.ledger.head(head_id(endpoint.update))
-        except CorruptRecord as exc:
+            stored = self._context.ledger.endpoint_state(endpoint_state_id(endpoint.update))
+        except CorruptRecordError as exc:
             log.error("%s", exc)  # the others are shown
             return {"line": str(exc)}
-        head = stored.record if stored else Head(update=endpoint.update)
-        holder = head.reservation.run_id if head.reservation else None
+        endpoint_state = stored.record if stored else EndpointState(update=endpoint.update)
+        holder = endpoint_state.endpoint_lease.run_id if endpoint_state.endpoint_lease else None
         there = OpenRuns(self._context).at_endpoint(endpoint.update, markers, holder)
         runs = "".join(
             f"; run {run.run_id} is {run.phase}: {run.waiting.line}" for run in there[:1]
         )
         return {
-            "line": f"{line_of(head.resource(endpoint.place))}{runs}",
+            "line": f"{line_of(endpoint_state.resource(endpoint.place))}{runs}",
             "open_runs": [asdict(run) for run in there],
         }
 
     def _drift(self, endpoint: Endpoint) -> str | None:
         """Return what the last looks at the endpoint saw that should not be, if anything."""
         try:
-            stored = self._context.ledger.watch(watch_id(endpoint.update, endpoint.place))
-        except CorruptRecord as exc:
+            stored = self._context.ledger.drift_check(
+                drift_check_id(endpoint.update, endpoint.place)
+            )
+        except CorruptRecordError as exc:
             log.error("%s", exc)
             return str(exc)  # what serves is shown all the same
         if stored is None:
@@ -139,28 +149,28 @@ class Endpoints:
         endpoint: str,
         key: Sequence[str],
         to: str | None,
-        command: Command,
+        command: OperatorCommand,
     ) -> Run:
         """Go back to the model of run `to`, or to the one from before, and hold the endpoint.
 
         Safe to repeat: while the endpoint is held for the same wish, its run is returned.
 
         Raises:
-            NoSuchEndpoint, NoSuchModel: there is nothing to go back to.
+            NoSuchEndpointError, NoSuchModelError: there is nothing to go back to.
             Outdated, Conflict: the endpoint changed; look and decide again.
         """
         tokens, config, found = self._find(pipeline, endpoint, key)
-        stored = self._context.ledger.head(head_id(found.update))
-        require(command.versions, _version(stored), _told(found, stored))
+        stored = self._context.ledger.endpoint_state(endpoint_state_id(found.update))
+        require(command.versions, _version(stored), _version_conflict(found, stored))
         if stored is None:
-            raise NoSuchModel(f"nothing was ever promoted at {endpoint}: there is no way back")
-        wish = _Wish(tokens, config.only(found), stored)
-        hold = wish.known.held
+            raise NoSuchModelError(f"nothing was ever promoted at {endpoint}: there is no way back")
+        request = _RollbackRequest(tokens, config.only(found), stored)
+        hold = request.known.held
         if hold is None or (to is not None and to != hold.to):
-            hold = self._hold(wish, _target(wish, to), command)
+            hold = self._hold(request, _target(request, to), command)
         elif self._failed(hold):
-            hold = self._hold(wish, (hold.to, hold.model), command)
-        return self._carried_out(hold, wish)
+            hold = self._hold(request, (hold.to, hold.model), command)
+        return self._carried_out(hold, request)
 
     def carry_out(self, hints: Mapping[str, str], run_id: str) -> Run | None:
         """Open the run of a rollback that was wished for and never begun; None if it was not.
@@ -172,74 +182,84 @@ class Endpoints:
         key = tuple(json.loads(hints.get("key", "[]")))
         try:
             found = self._find(hints.get("rollback", ""), hints.get("endpoint", ""), key)
-        except NoSuchEndpoint:
+        except NoSuchEndpointError:
             return None
         tokens, config, endpoint = found
-        stored = self._context.ledger.head(head_id(endpoint.update))
+        stored = self._context.ledger.endpoint_state(endpoint_state_id(endpoint.update))
         if stored is None:
             return None
-        wish = _Wish(tokens, config.only(endpoint), stored)
-        hold = wish.known.held
+        request = _RollbackRequest(tokens, config.only(endpoint), stored)
+        hold = request.known.held
         if hold is None or hold.run_id != run_id or self._context.ledger.is_used(run_id):
             return None
-        return self._carried_out(hold, wish)
+        return self._carried_out(hold, request)
 
-    def _carried_out(self, hold: Held, wish: "_Wish") -> Run:
+    def _carried_out(self, hold: Hold, request: "_RollbackRequest") -> Run:
         if (found := self._context.ledger.run(hold.run_id)) is not None:
             return found.record  # the poll goes on with it
-        self._context.ledger.mark_open(hold.run_id, wish.hints)
-        return self._driver.begin(self._run_of(hold, wish), fresh=True)
+        self._context.ledger.mark_open(hold.run_id, request.hints)
+        return self._driver.begin(self._run_of(hold, request), fresh=True)
 
     def resume(
-        self, pipeline: str, endpoint: str, key: Sequence[str], command: Command = _SOMEBODY
+        self,
+        pipeline: str,
+        endpoint: str,
+        key: Sequence[str],
+        command: OperatorCommand = _ANONYMOUS,
     ) -> bool:
         """Let new models be promoted again; tell whether the endpoint was held.
 
         Raises:
-            NoSuchEndpoint: no such pipeline, endpoint or key.
+            NoSuchEndpointError: no such pipeline, endpoint or key.
             Outdated, Conflict: the endpoint changed; look and decide again.
         """
         _, _, found = self._find(pipeline, endpoint, key)
-        stored = self._context.ledger.head(head_id(found.update))
-        require(command.versions, _version(stored), _told(found, stored))
+        stored = self._context.ledger.endpoint_state(endpoint_state_id(found.update))
+        require(command.versions, _version(stored), _version_conflict(found, stored))
         if stored is None or stored.record.resource(found.place).held is None:
             return False
         at = self._context.clock.now()
         known = Resumed(by=command.by, at=at, reason=command.reason)
-        head = resumed(stored.record, found.place, known)
-        self._put(found, Stored(head, stored.etag), command.versions)
+        endpoint_state = resumed(stored.record, found.place, known)
+        self._put(found, Stored(endpoint_state, stored.etag), command.versions)
         return True
 
-    def _put(self, endpoint: Endpoint, head: Stored[Head], versions: Versions) -> None:
+    def _put(
+        self, endpoint: Endpoint, endpoint_state: Stored[EndpointState], versions: Versions
+    ) -> None:
         """Store a head over the version that it was made from."""
-        name = head_id(endpoint.update)
+        name = endpoint_state_id(endpoint.update)
         try:
-            self._context.ledger.put_head(name, head.record, head.etag)
-        except Conflict:
-            raise lost(versions, _told(endpoint, self._context.ledger.head(name))) from None
+            self._context.ledger.put_endpoint_state(
+                name, endpoint_state.record, endpoint_state.etag
+            )
+        except ConflictError:
+            raise lost(
+                versions, _version_conflict(endpoint, self._context.ledger.endpoint_state(name))
+            ) from None
 
     def _find(
         self, pipeline: str, endpoint: str, key: Sequence[str]
     ) -> tuple[dict[str, str], Pipeline, Endpoint]:
         config = self._intake.catalogue.pipeline(pipeline)
         if config is None:
-            raise NoSuchEndpoint(f"{pipeline!r} is not in the pipelines file")
+            raise NoSuchEndpointError(f"{pipeline!r} is not in the pipelines file")
         if len(key) != len(config.key_tokens):
             wanted = "/".join(f"{{{token}}}" for token in config.key_tokens) or "none"
             given = f"{counted(len(key), 'value')} {they(len(key), 'was', 'were')} given"
-            raise NoSuchEndpoint(f"the key of {pipeline} is {wanted}; {given}")
+            raise NoSuchEndpointError(f"the key of {pipeline} is {wanted}; {given}")
         tokens = dict(zip(config.key_tokens, key, strict=True))
         try:
             chosen = config.chosen_by(tokens)
         except ValueError as exc:
-            raise NoSuchEndpoint(f"{pipeline} has no such endpoint: {exc}") from None
+            raise NoSuchEndpointError(f"{pipeline} has no such endpoint: {exc}") from None
         found = next((one for one in chosen.endpoints if one.name == endpoint), None)
         if found is None:
             names = ", ".join(one.name for one in chosen.endpoints) or "none"
-            raise NoSuchEndpoint(f"{pipeline} has no endpoint {endpoint!r}; it has {names}")
+            raise NoSuchEndpointError(f"{pipeline} has no endpoint {endpoint!r}; it has {names}")
         return tokens, chosen, found
 
-    def _failed(self, hold: Held) -> bool:
+    def _failed(self, hold: Hold) -> bool:
         """Whether another run has to carry a rollback out: its own failed, or was removed."""
         run = self._context.ledger.run(hold.run_id)
         if run is None:
@@ -247,13 +267,16 @@ class Endpoints:
         return run.record.phase.ended and run.record.phase is not Phase.PROMOTED
 
     def _hold(
-        self, wish: "_Wish", target: tuple[str, BlobVersion | None], command: Command
-    ) -> Held:
+        self,
+        request: "_RollbackRequest",
+        target: tuple[str, BlobVersion | None],
+        command: OperatorCommand,
+    ) -> Hold:
         to, model = target
-        at, endpoint = self._context.clock.now(), wish.endpoint
-        place = (head_id(endpoint.update), endpoint.place, str(wish.stored.etag))
-        hold = Held(
-            run_id=run_id(wish.config.name, "rollback", *place, to, at.isoformat()),
+        at, endpoint = self._context.clock.now(), request.endpoint
+        place = (endpoint_state_id(endpoint.update), endpoint.place, str(request.stored.etag))
+        hold = Hold(
+            run_id=run_id(request.config.name, "rollback", *place, to, at.isoformat()),
             to=to,
             model=model,
             by=command.by,
@@ -261,25 +284,25 @@ class Endpoints:
             reason=command.reason,
         )
         # The marker first: should this worker die, the poll finds the wish in the head.
-        self._context.ledger.mark_open(hold.run_id, wish.hints)
-        head = held(wish.stored.record, endpoint.place, hold)
-        self._put(endpoint, Stored(head, wish.stored.etag), command.versions)
+        self._context.ledger.mark_open(hold.run_id, request.hints)
+        endpoint_state = with_hold(request.stored.record, endpoint.place, hold)
+        self._put(endpoint, Stored(endpoint_state, request.stored.etag), command.versions)
         return hold
 
-    def _run_of(self, hold: Held, wish: "_Wish") -> Run:
-        named = (one for one in wish.known.kept if hold.to in (one.run_id, one.trained_by))
+    def _run_of(self, hold: Hold, request: "_RollbackRequest") -> Run:
+        named = (one for one in request.known.kept if hold.to in (one.run_id, one.trained_by))
         served = next(named, None)
         cause = f"{hold.by} goes back to {hold.to}" + (f": {hold.reason}" if hold.reason else "")
-        entry = Entry(at=hold.at, phase=Phase.PROMOTING, note=cause)
+        entry = RunHistoryEntry(at=hold.at, phase=Phase.PROMOTING, note=cause)
         return Run(
             run_id=hold.run_id,
-            pipeline=wish.config.name,
+            pipeline=request.config.name,
             origin=Origin.ROLLBACK,
             cause=cause,
-            config=wish.config,
+            config=request.config,
             manifest=served.manifest if served else (),
             parameters={},
-            tokens=wish.tokens,
+            tokens=request.tokens,
             phase=Phase.PROMOTING,
             model=hold.model,
             opened_at=hold.at,
@@ -288,12 +311,12 @@ class Endpoints:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class _RollbackRequest:
     """The endpoint that somebody wants another model at, and what is known of it."""
 
     tokens: dict[str, str]
     config: Pipeline  #: with that endpoint alone
-    stored: Stored[Head]
+    stored: Stored[EndpointState]
 
     @property
     def endpoint(self) -> Endpoint:
@@ -311,14 +334,14 @@ class _Wish:
         return {"phase": Phase.PROMOTING, **place}
 
 
-def _version(stored: Stored[Head] | None) -> str:
+def _version(stored: Stored[EndpointState] | None) -> str:
     return str(stored.etag) if stored else "none"  # so that it has one from the beginning
 
 
-def _told(endpoint: Endpoint, stored: Stored[Head] | None) -> str:
+def _version_conflict(endpoint: Endpoint, stored: Stored[EndpointState] | None) -> str:
     """Return how an endpoint stands, for whoever wanted to change it."""
     known = stored.record.resource(endpoint.place) if stored else Resource()
-    busy = stored.record.reservation if stored else None
+    busy = stored.record.endpoint_lease if stored else None
     updated = f"; run {busy.run_id} updates it" if busy else ""
     return f"endpoint {endpoint.name}: {line_of(known)}{updated}"
 
@@ -330,7 +353,7 @@ def line_of(known: Resource) -> str:
     last = known.history[-1]
     data = f"trained on {', '.join(last.data)}" if last.data else "no data of ours"
     more = f" and {last.blobs - len(last.data)} more" if last.blobs > len(last.data) else ""
-    more += f" (the newest of {last.landed} that landed)" if last.landed > last.blobs else ""
+    more += f" (the newest of {last.arrived} that landed)" if last.arrived > last.blobs else ""
     approved = f", approved by {last.approved_by}" if last.approved_by else ""
     held = f"; held by {known.held.by}" if known.held else ""
     since = last.at.isoformat(timespec="seconds")
@@ -338,11 +361,11 @@ def line_of(known: Resource) -> str:
     return f"{model} since {since}, {data}{more}, run {last.trained_by}{approved}{held}"
 
 
-def _target(wish: _Wish, to: str | None) -> tuple[str, BlobVersion | None]:
+def _target(request: _RollbackRequest, to: str | None) -> tuple[str, BlobVersion | None]:
     """Return what to go back to: by name, else what served before the newest model."""
-    known, newest = wish.known, wish.known.serving
-    under_way = wish.stored.record.reservation
-    if under_way is not None and under_way.resource == wish.endpoint.place:
+    known, newest = request.known, request.known.serving
+    under_way = request.stored.record.endpoint_lease
+    if under_way is not None and under_way.resource == request.endpoint.place:
         newest = None  # the newest model is the one being tried now
     older = sorted(known.kept, key=lambda served: served.order, reverse=True)
     if newest is not None:
@@ -360,4 +383,4 @@ def _target(wish: _Wish, to: str | None) -> tuple[str, BlobVersion | None]:
             return name, model
     names = ", ".join(dict.fromkeys(name for name, _ in everything)) or "nothing"
     wanted = f"the model of {to}" if to else "an earlier model"
-    raise NoSuchModel(f"{wanted} is not kept; there is {names}")
+    raise NoSuchModelError(f"{wanted} is not kept; there is {names}")

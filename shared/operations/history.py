@@ -14,7 +14,7 @@ from typing import Final
 
 from shared.core.names import digest, index_name
 from shared.core.run.record import Phase, Run
-from shared.errors import BadCursor, CorruptRecord
+from shared.errors import BadCursorError, CorruptRecordError
 from shared.execution.context import Context
 from shared.ledger.records import Stored
 from shared.ports.ports import Listed
@@ -27,7 +27,7 @@ _AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RunFilter:
     """Which runs are asked for; None for any."""
 
     pipeline: str | None = None
@@ -74,7 +74,7 @@ class IdPage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _PageCursor:
     """Where a page ended: the storage's own cursor, and the last name that was dealt with."""
 
     token: str | None = None
@@ -92,11 +92,11 @@ class History:
 
     context: Context
 
-    def page(self, wanted: Wanted, limit: int, cursor: str | None) -> RunPage:
+    def page(self, wanted: RunFilter, limit: int, cursor: str | None) -> RunPage:
         """Return at most `limit` (1 to 50) runs, the newest first.
 
         Raises:
-            BadCursor: no page gave this cursor.
+            BadCursorError: no page gave this cursor.
             TransientError: storage does not work now.
         """
         place = _parsed(cursor)
@@ -109,12 +109,12 @@ class History:
                     if len(names) == limit:
                         break
             if len(names) == limit:
-                place = _Place(place.token, names[-1])
+                place = _PageCursor(place.token, names[-1])
                 break
             if listed.cursor is None:
                 return RunPage(self._read(names, wanted.by_record), None)
             # What was shown stays behind: runs opened meanwhile push it into the next listing.
-            place = _Place(listed.cursor, place.after)
+            place = _PageCursor(listed.cursor, place.after)
         return RunPage(self._read(names, wanted.by_record), place.text())
 
     def parked(self, limit: int, cursor: str | None) -> IdPage:
@@ -123,7 +123,7 @@ class History:
         Costs one listing, however many runs are open. A hint may be a tick behind its record.
 
         Raises:
-            BadCursor: no page gave this cursor.
+            BadCursorError: no page gave this cursor.
             TransientError: storage does not work now.
         """
         place = _parsed(cursor)
@@ -132,12 +132,12 @@ class History:
         for marker in listed.items:
             if marker.run_id > place.after and marker.hints.get("phase") == Phase.PARKED:
                 if len(found) == limit:
-                    return IdPage(tuple(found), _Place(place.token, found[-1]).text())
+                    return IdPage(tuple(found), _PageCursor(place.token, found[-1]).text())
                 found.append(marker.run_id)
-        following = None if listed.cursor is None else _Place(listed.cursor).text()
+        following = None if listed.cursor is None else _PageCursor(listed.cursor).text()
         return IdPage(tuple(found), following)
 
-    def _size(self, wanted: Wanted, limit: int) -> int:
+    def _size(self, wanted: RunFilter, limit: int) -> int:
         narrow = wanted.pipeline is not None or wanted.key is not None or wanted.parent is not None
         return _NAMES if narrow else min(_NAMES, 4 * limit)
 
@@ -152,7 +152,7 @@ class History:
         run_id = name.partition("-")[2]
         try:
             stored = self.context.ledger.run(run_id)
-        except CorruptRecord as exc:
+        except CorruptRecordError as exc:
             log.error("%s", exc)  # the others are shown all the same
             return None
         if stored is None or index_name(stored.record.opened_at, run_id) != name:
@@ -160,13 +160,13 @@ class History:
         return stored
 
 
-def _parsed(cursor: str | None) -> _Place:
+def _parsed(cursor: str | None) -> _PageCursor:
     if cursor is None:
-        return _Place()
+        return _PageCursor()
     try:
         token, after = json.loads(base64.urlsafe_b64decode(cursor.encode() + b"=="))
     except (ValueError, TypeError, RecursionError, binascii.Error):
-        raise BadCursor("the cursor is not one that a page gave: leave it out") from None
+        raise BadCursorError("the cursor is not one that a page gave: leave it out") from None
     if not isinstance(after, str) or not (token is None or isinstance(token, str)):
-        raise BadCursor("the cursor is not one that a page gave: leave it out")
-    return _Place(token, after)
+        raise BadCursorError("the cursor is not one that a page gave: leave it out")
+    return _PageCursor(token, after)

@@ -12,14 +12,14 @@ from shared.core.config.studio_identity import endpoint_identity
 from shared.core.names import pipeline_of
 from shared.core.run.record import Phase, Run
 from shared.core.run.waiting import Waits, waits_of
-from shared.errors import CorruptRecord
+from shared.errors import CorruptRecordError
 from shared.execution.context import Context
 from shared.ledger.records import Marker, Stored
 from shared.telemetry import log
 
 #: Runs that one page shows, each at a read.
 MOST_SHOWN: Final = 20
-_AT_ENDPOINT: Final = frozenset({Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING})
+_AT_ENDPOINT: Final = frozenset({Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class OpenRuns:
         for run_id in run_ids[:most]:
             try:
                 stored = self.context.ledger.run(run_id)
-            except CorruptRecord as exc:
+            except CorruptRecordError as exc:
                 log.error("%s", exc)  # the others are shown
                 continue
             waits = self.waits(stored) if stored is not None else None
@@ -127,4 +127,4 @@ def _urgency(marker: Marker) -> tuple[bool, bool, str]:
 
 def _failing(marker: Marker) -> bool:
     """Whether a run's last step failed, or it pauses; who waits for an endpoint does not fail."""
-    return "next_look" in marker.hints and "waits_for" not in marker.hints
+    return "next_check" in marker.hints and "waits_for" not in marker.hints

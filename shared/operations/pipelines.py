@@ -11,18 +11,18 @@ from shared.core.config.keys import key_of
 from shared.core.config.pattern import literal_prefix
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.schedule import Schedule, last_due_of, next_due_of
-from shared.core.run.concurrency import Pause, Pauses, Slot, over_budget
+from shared.core.run.concurrency import Pause, Pauses, RunQueue, over_budget
 from shared.core.run.data_notes import notes_on_data, notes_on_pipeline
 from shared.core.run.parameters import parameters_for
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.versions import version_id
-from shared.errors import Conflict, CorruptRecord, PermanentError
+from shared.errors import ConflictError, CorruptRecordError, PermanentError
 from shared.execution.context import Context
-from shared.execution.first_recorded import FirstRecorded
+from shared.execution.first_recorded import FirstRecordedTimes
 from shared.execution.inputs import expected_inputs
 from shared.execution.run_factory import captured
 from shared.intake.blob_events import Intake
-from shared.ledger.records import DueTime, Stored
+from shared.ledger.records import ScheduleRecord, Stored
 from shared.operations.open_runs import Counts, OpenRun, OpenRuns, counts_of
 from shared.operations.preconditions import Versions, lost, require
 from shared.ports.ports import JobRequest
@@ -37,11 +37,11 @@ MOST_COUNTED: Final = 5000
 R = TypeVar("R")
 
 
-class NoSuchPipeline(PermanentError):  # noqa: N818 -- it names what was met
+class NoSuchPipelineError(PermanentError):
     """The pipelines file has no such pipeline."""
 
 
-class NothingToPreview(PermanentError):  # noqa: N818 -- it names what was met
+class NothingToPreviewError(PermanentError):
     """The blob that was named is not there, or is not for this pipeline."""
 
 
@@ -49,13 +49,13 @@ class NothingToPreview(PermanentError):  # noqa: N818 -- it names what was met
 class Keys:
     """Some of the customers of a pipeline."""
 
-    slots: tuple[Slot, ...] = ()
+    run_queues: tuple[RunQueue, ...] = ()
     unreadable: tuple[str, ...] = ()  #: names of records that are not understood
     cursor: str | None = None  #: where the next ones begin
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PipelineStatus:
     """How a pipeline stands."""
 
     pipeline: Pipeline
@@ -76,13 +76,13 @@ class Standing:
         return self.pauses.pause or self.pauses.of_failures()
 
     @property
-    def slots(self) -> tuple[Slot, ...]:
+    def run_queues(self) -> tuple[RunQueue, ...]:
         """The customers that were asked for, each with the pause that is in force."""
-        return self.keys.slots
+        return self.keys.run_queues
 
-    def over_budget(self, slot: Slot) -> str | None:
+    def over_budget(self, run_queue: RunQueue) -> str | None:
         """Return why the budget lets nothing begin in one of the slots; None when it does."""
-        return over_budget(slot, self.pipeline, "", self.at)
+        return over_budget(run_queue, self.pipeline, "", self.at)
 
     @property
     def version(self) -> str:
@@ -116,7 +116,7 @@ class Pipelines:
     context: Context
     intake: Intake
 
-    def standing(self, name: str, keys: int = MOST_KEYS, cursor: str | None = None) -> Standing:
+    def status(self, name: str, keys: int = MOST_KEYS, cursor: str | None = None) -> PipelineStatus:
         """Return how a pipeline stands.
 
         Args:
@@ -125,8 +125,8 @@ class Pipelines:
             cursor: where an earlier page of them ended; None for the first.
 
         Raises:
-            NoSuchPipeline: it is not in the file.
-            BadCursor: no page gave this cursor.
+            NoSuchPipelineError: it is not in the file.
+            BadCursorError: no page gave this cursor.
         """
         pipeline = self._find(name)
         ledger = self.context.ledger
@@ -141,7 +141,7 @@ class Pipelines:
         shown = self._keys(name, pauses, keys, cursor) if keys else Keys()
         open_runs = OpenRuns(self.context)
         markers = open_runs.markers(name)
-        return Standing(
+        return PipelineStatus(
             pipeline=pipeline,
             active_since=since,
             pauses=pauses,
@@ -156,20 +156,20 @@ class Pipelines:
         )
 
     def _keys(self, name: str, pauses: Pauses, size: int, cursor: str | None) -> Keys:
-        page = self.context.ledger.slot_names(name, size, cursor)
-        slots: list[Slot] = []
+        page = self.context.ledger.run_queue_names(name, size, cursor)
+        run_queues: list[RunQueue] = []
         unreadable: list[str] = []
         for listed in page.items:
             try:
-                stored = self.context.ledger.slot(listed.name)
-            except CorruptRecord as exc:
+                stored = self.context.ledger.run_queue(listed.name)
+            except CorruptRecordError as exc:
                 log.error("%s", exc)  # the others are shown
                 unreadable.append(listed.name)
                 continue
             if stored is not None:
                 paused = pauses.of_failures(stored.record)
-                slots.append(stored.record.model_copy(update={"paused": paused}))
-        return Keys(tuple(slots), tuple(unreadable), page.cursor)
+                run_queues.append(stored.record.model_copy(update={"paused": paused}))
+        return Keys(tuple(run_queues), tuple(unreadable), page.cursor)
 
     def names(self) -> Sequence[str]:
         """Return the names of all pipelines, in order."""
@@ -185,12 +185,12 @@ class Pipelines:
             versions: of the pipeline, that it is for.
 
         Raises:
-            NoSuchPipeline: it is not in the file.
+            NoSuchPipelineError: it is not in the file.
             Outdated, Conflict: somebody else paused or resumed it.
         """
         self._find(name)
         found = self.context.ledger.pauses(name)
-        require(versions, _version(found.record), _told(name, found.record))
+        require(versions, _version(found.record), _version_conflict(name, found.record))
         if found.record.pause is None:
             pause = Pause(by=by, at=self.context.clock.now(), reason=reason)
             paused = found.record.model_copy(update={"pause": pause})
@@ -210,12 +210,12 @@ class Pipelines:
             reason: why.
 
         Raises:
-            NoSuchPipeline: it is not in the file.
+            NoSuchPipelineError: it is not in the file.
             Outdated, Conflict: somebody else paused or resumed it.
         """
         self._find(name)
         found = self.context.ledger.pauses(name)
-        require(versions, _version(found.record), _told(name, found.record))
+        require(versions, _version(found.record), _version_conflict(name, found.record))
         resumed = found.record.after(Pause(by=by, at=self.context.clock.now(), reason=reason))
         self._put(name, found, resumed, versions)
 
@@ -223,8 +223,8 @@ class Pipelines:
         ledger = self.context.ledger
         try:
             ledger.put_pauses(name, pauses, found.etag)
-        except Conflict:
-            raise lost(versions, _told(name, ledger.pauses(name).record)) from None
+        except ConflictError:
+            raise lost(versions, _version_conflict(name, ledger.pauses(name).record)) from None
 
     def preview(self, name: str, data: str | None) -> Preview:
         """Return which blobs match, and what request the newest (or `data`) would make.
@@ -232,17 +232,17 @@ class Pipelines:
         Nothing is sent and nothing is written; places of signatures are marked.
 
         Raises:
-            NoSuchPipeline, NothingToPreview: there is no such pipeline, or no such blob.
+            NoSuchPipelineError, NothingToPreviewError: there is no such pipeline, or no such blob.
         """
         pipeline = self._find(name)
         least = pipeline.data.least if pipeline.data else 0
         found = self._matching(pipeline)
-        newest = FirstRecorded(self.context, pipeline).newest_first(found, _SHOWN, least)
+        newest = FirstRecordedTimes(self.context, pipeline).newest_first(found, _SHOWN, least)
         usable = [blob for blob in newest if data == blob.name or blob.size >= least]
         chosen = next((blob for blob in usable if data in (None, blob.name)), None)
         if data is not None and chosen is None:
             where = pipeline.data.blob if pipeline.data else "nothing: the pipeline takes no data"
-            raise NothingToPreview(f"no blob {data!r} that matches {where}")
+            raise NothingToPreviewError(f"no blob {data!r} that matches {where}")
         notes = [*notes_on_pipeline(pipeline), *notes_on_data(pipeline, chosen, usable)]
         if pipeline.data is not None and chosen is None:
             notes.append(f"no blob matches {pipeline.data.blob} yet")
@@ -258,7 +258,7 @@ class Pipelines:
         pipeline = self.intake.catalogue.pipeline(name)
         if pipeline is None:
             there = ", ".join(self.names()) or "none"
-            raise NoSuchPipeline(f"{name!r} is not in the pipelines file; there is {there}")
+            raise NoSuchPipelineError(f"{name!r} is not in the pipelines file; there is {there}")
         return pipeline
 
     def _matching(self, pipeline: Pipeline) -> list[BlobVersion]:
@@ -271,7 +271,7 @@ class Pipelines:
     def _match(self, pipeline: Pipeline, blob: BlobVersion) -> Match:
         try:
             state = self._state(pipeline, blob)
-        except CorruptRecord as exc:
+        except CorruptRecordError as exc:
             log.error("%s", exc)
             state = "a record of it cannot be read"
         return Match(blob, captured(pipeline, blob.name) or {}, state)
@@ -312,7 +312,7 @@ class Pipelines:
             phase=Phase.RECEIVED,
             opened_at=self.context.clock.now(),
         )
-        service = self.context.adapters.jobs(pipeline.training.service, pipeline.training.api_key)
+        service = self.context.providers.jobs(pipeline.training.service, pipeline.training.api_key)
         return service.preview(
             JobRequest(
                 run_id=run.run_id,
@@ -332,13 +332,13 @@ def _readable(read: Callable[[], R], name: str, unreadable: list[str]) -> R | No
     """Return a record, or note its name: what else is known is shown all the same."""
     try:
         return read()
-    except CorruptRecord as exc:
+    except CorruptRecordError as exc:
         log.error("%s", exc)
         unreadable.append(name)
         return None
 
 
-def _last_due(schedule: Schedule, known: DueTime, since: datetime | None) -> datetime | None:
+def _last_due(schedule: Schedule, known: ScheduleRecord, since: datetime | None) -> datetime | None:
     due = last_due_of(schedule, known.last_due)
     return due if due is not None and since is not None and due > since else None
 
@@ -347,7 +347,7 @@ def _version(pauses: Pauses) -> str:
     return names.digest("standing", pauses.model_dump_json())
 
 
-def _told(name: str, pauses: Pauses) -> str:
+def _version_conflict(name: str, pauses: Pauses) -> str:
     """Return whether a pipeline is paused, for whoever wanted to change that."""
     found = pauses.pause or pauses.of_failures()
     return f"pipeline {name} is " + (f"paused by {found.by}" if found else "not paused")

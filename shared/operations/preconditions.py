@@ -2,33 +2,33 @@
 
 from collections.abc import Collection
 
-from shared.errors import Conflict, PermanentError, RelearnError
+from shared.errors import ConflictError, PermanentError, RelearnError
 
 #: The versions that a change is for; None for any.
 Versions = Collection[str] | None
 
 
-class Outdated(PermanentError):  # noqa: N818 -- it names what was met
+class PreconditionFailedError(PermanentError):
     """What is to be changed is not what the person looked at any more."""
 
 
-def require(versions: Versions, present: str, told: str) -> None:
+def require(versions: Versions, present: str, conflict: str) -> None:
     """Refuse a change that is for other versions than the present one.
 
     Args:
         versions: that the change is for.
         present: the version that would be changed.
-        told: how it stands now, for people.
+        conflict: how it stands now, for people.
 
     Raises:
         Outdated: it was changed meanwhile.
     """
     if versions is not None and present not in versions:
-        raise Outdated(f"{told}; it was changed since you looked: look again")
+        raise PreconditionFailedError(f"{conflict}; it was changed since you looked: look again")
 
 
-def lost(versions: Versions, told: str) -> RelearnError:
+def lost(versions: Versions, conflict: str) -> RelearnError:
     """Return the error of a change that somebody else was faster than."""
     if versions is not None:
-        return Outdated(f"{told}; it was changed since you looked: look again")
-    return Conflict(f"{told}; somebody else changed it this moment: look and decide again")
+        return PreconditionFailedError(f"{conflict}; it was changed since you looked: look again")
+    return ConflictError(f"{conflict}; somebody else changed it this moment: look and decide again")

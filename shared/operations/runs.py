@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from shared.core.run.control_events import CancelRequested, Fact
-from shared.core.run.gate_events import Approved, Disapproved
+from shared.core.run.control_events import CancelRequested, Event
+from shared.core.run.gate_events import Approved, Rejected
 from shared.core.run.machine import Command, apply, next_command, stands
 from shared.core.run.record import Delivery, Phase, Run
-from shared.core.run.retry import RetryRequested, TakenBack, gives_back, withdrawn
+from shared.core.run.retry import RedoRequested, RetryRequested, gives_back, withdrawn
 from shared.core.run.rollout import delivered
-from shared.errors import Conflict, InvalidTransition, RelearnError
+from shared.errors import ConflictError, InvalidTransitionError, RelearnError
 from shared.execution.context import Context
 from shared.intake.blob_events import Intake
 from shared.ledger.records import Stored
@@ -22,7 +22,7 @@ from shared.operations.preconditions import Versions, lost, require
 
 
 @dataclass(frozen=True, slots=True)
-class Orders:
+class RunOperations:
     """Tells runs what people want. Each order that fits is carried out once."""
 
     context: Context
@@ -36,7 +36,7 @@ class Orders:
         A roll-out goes on together with those of its deliveries that are parked.
 
         Raises:
-            InvalidTransition: the run is not parked, or a delivery goes on by another gate.
+            InvalidTransitionError: the run is not parked, or a delivery goes on by another gate.
             Outdated, Conflict: it changed meanwhile.
         """
         stored = self.context.ledger.run(run_id)
@@ -49,7 +49,7 @@ class Orders:
                 if delivery.outcome is Phase.PARKED:
                     self._retry_delivery(parent, delivery, by, why)
         retried = partial(self._retried, deliveries=deliveries, by=by, why=why)
-        return self._told(run_id, retried, versions)
+        return self._change(run_id, retried, versions)
 
     def cancel(
         self, run_id: str, versions: Versions = None, *, by: str = "", why: str = ""
@@ -57,29 +57,29 @@ class Orders:
         """Stop a run and its job; None when there is none.
 
         Raises:
-            InvalidTransition: it is over, or its model is on its way to an endpoint.
+            InvalidTransitionError: it is over, or its model is on its way to an endpoint.
             Outdated, Conflict: it changed meanwhile.
         """
-        return self._told(run_id, lambda _: CancelRequested(by, why), versions)
+        return self._change(run_id, lambda _: CancelRequested(by, why), versions)
 
     def approve(self, run_id: str, by: str, why: str, versions: Versions = None) -> Run | None:
         """Have the model of a run promoted; None when there is no such run.
 
         Raises:
-            InvalidTransition: it does not wait for approval.
+            InvalidTransitionError: it does not wait for approval.
             Outdated, Conflict: it changed meanwhile.
         """
-        return self._told(run_id, lambda _: Approved(by, why), versions)
+        return self._change(run_id, lambda _: Approved(by, why), versions)
 
     def reject(self, run_id: str, by: str, why: str, versions: Versions = None) -> Run | None:
         """End a run that waits for approval. Returns and raises as `approve`."""
-        return self._told(run_id, lambda _: Disapproved(by, why), versions)
+        return self._change(run_id, lambda _: Rejected(by, why), versions)
 
     def _standing(self, parent: Run, delivery: Delivery) -> Delivery:
         """Return a delivery as it stands: one that was parked may have been retried by itself.
 
         Raises:
-            InvalidTransition: it is under way, and its model is to be judged again first.
+            InvalidTransitionError: it is under way, and its model is to be judged again first.
         """
         if delivery.outcome is not Phase.PARKED:
             return delivery
@@ -89,11 +89,11 @@ class Orders:
         run = stored.record
         if run.phase.ended:
             return delivered(delivery, run)
-        if run.phase is Phase.PARKED or (run.phase is Phase.RETURNING and gives_back(run)):
+        if run.phase is Phase.PARKED or (run.phase is Phase.ROLLING_BACK and gives_back(run)):
             return delivery
         now = self.intake.catalogue.configured_for(parent) or parent.config
         if withdrawn(run, parent.config, now):
-            raise InvalidTransition(
+            raise InvalidTransitionError(
                 f"run {run.run_id} is giving {delivery.endpoint} the model of run "
                 f"{parent.run_id} by the configuration from before: wait for its end, then "
                 "retry this run"
@@ -106,9 +106,9 @@ class Orders:
             return
         now = self.intake.catalogue.configured_for(parent) or parent.config
         if withdrawn(stored.record, parent.config, now):
-            self._told(delivery.run_id, partial(self._taken_back, by=by, why=why), None)
+            self._change(delivery.run_id, partial(self._taken_back, by=by, why=why), None)
         else:
-            self._told(delivery.run_id, partial(self._retried, by=by, why=why), None)
+            self._change(delivery.run_id, partial(self._retried, by=by, why=why), None)
 
     def _retried(
         self,
@@ -117,25 +117,27 @@ class Orders:
         *,
         by: str,
         why: str,
-    ) -> Fact:
+    ) -> Event:
         return RetryRequested(self.intake.catalogue.configured_for(run), deliveries, by, why)
 
-    def _taken_back(self, run: Run, *, by: str, why: str) -> Fact:
-        return TakenBack(self.intake.catalogue.configured_for(run), by, why)
+    def _taken_back(self, run: Run, *, by: str, why: str) -> Event:
+        return RedoRequested(self.intake.catalogue.configured_for(run), by, why)
 
-    def _told(self, run_id: str, fact_for: Callable[[Run], Fact], versions: Versions) -> Run | None:
+    def _change(
+        self, run_id: str, event_for: Callable[[Run], Event], versions: Versions
+    ) -> Run | None:
         stored = self._as_it_stands(run_id)
         if stored is None:
             return None
         require(versions, str(stored.etag), stands(stored.record))
-        fact = fact_for(stored.record)
-        apply(stored.record, fact, self.context.clock.now())  # refused before anything is written
+        event = event_for(stored.record)
+        apply(stored.record, event, self.context.clock.now())  # refused before anything is written
         # The marker first and last: a hint that says "parked" would keep the poll away.
-        self.context.ledger.mark_open(run_id, {"phase": "told"})
+        self.context.ledger.mark_open(run_id, {"phase": "requested"})
         try:
-            self.intake.driver.note(stored, fact)
-        except Conflict:
-            raise self._too_late(run_id, fact_for, versions) from None
+            self.intake.driver.note(stored, event)
+        except ConflictError:
+            raise self._too_late(run_id, event_for, versions) from None
         return self._advanced(run_id)
 
     def _as_it_stands(self, run_id: str) -> Stored[Run] | None:
@@ -148,20 +150,20 @@ class Orders:
         return self.context.ledger.run(run_id)
 
     def _too_late(
-        self, run_id: str, fact_for: Callable[[Run], Fact], versions: Versions
+        self, run_id: str, event_for: Callable[[Run], Event], versions: Versions
     ) -> RelearnError:
         """Return the error of an order that somebody else was faster than, as the run is now."""
         stored = self.context.ledger.run(run_id)
         if stored is None:
             return lost(versions, f"run {run_id} is gone")
         if versions is None:  # where it fits no more, that is said as ever
-            apply(stored.record, fact_for(stored.record), self.context.clock.now())
+            apply(stored.record, event_for(stored.record), self.context.clock.now())
         return lost(versions, stands(stored.record))
 
     def _advanced(self, run_id: str) -> Run | None:
         try:
-            self.context.ledger.mark_open(run_id, {"phase": "told"})
-            return self.intake.driver.advance(run_id, look_from=timedelta())
-        except Conflict:  # the order is kept, and whoever moved the run goes on by it
+            self.context.ledger.mark_open(run_id, {"phase": "requested"})
+            return self.intake.driver.advance(run_id, check_from=timedelta())
+        except ConflictError:  # the order is kept, and whoever moved the run goes on by it
             stored = self.context.ledger.run(run_id)
             return stored.record if stored else None

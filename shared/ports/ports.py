@@ -11,8 +11,8 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_endpoint import Endpoint
 from shared.core.config.studio_training import Training
 from shared.core.config.types import Scalar
-from shared.core.run.record import WayBack
-from shared.core.serving.probes import Look
+from shared.core.run.record import RollbackTarget
+from shared.core.serving.probes import EndpointCheck
 
 ETag = NewType("ETag", str)
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class Documents(Protocol):
         Raises:
             Conflict: it exists, written by somebody else.
             TransientError: nothing was stored.
-            OutcomeUnknown: it may have been stored and could not be read back.
+            OutcomeUnknownError: it may have been stored and could not be read back.
         """
         ...
 
@@ -99,7 +99,7 @@ class Documents(Protocol):
             size: how many at most.
             cursor: where the page before ended; None for the first.
 
-        Raises TransientError, and BadCursor for a cursor that no page gave.
+        Raises TransientError, and BadCursorError for a cursor that no page gave.
         """
         ...
 
@@ -149,7 +149,7 @@ class Blobs(Protocol):
             cursor: where the page before ended; None for the first.
             prefix: what their names start with.
 
-        Raises TransientError, and BadCursor for a cursor that no page gave.
+        Raises TransientError, and BadCursorError for a cursor that no page gave.
         """
         ...
 
@@ -250,7 +250,7 @@ class TrainingService(Protocol):
 
         Raises:
             TransientError: no handle was given.
-            OutcomeUnknown: a job may exist that nobody will start.
+            OutcomeUnknownError: a job may exist that nobody will start.
             PermanentError: the service refuses such a job.
         """
         ...
@@ -267,7 +267,7 @@ class TrainingService(Protocol):
 
         Raises:
             TransientError: it was not started.
-            OutcomeUnknown: it may have been started; look at its state.
+            OutcomeUnknownError: it may have been started; look at its state.
             PermanentError: it cannot be started.
         """
         ...
@@ -301,7 +301,7 @@ class ServingEndpoint(Protocol):
     def ensure(self) -> None:
         """Make the endpoint where it does not exist and the configuration says to.
 
-        Safe to repeat. Raises TransientError, OutcomeUnknown, PermanentError.
+        Safe to repeat. Raises TransientError, OutcomeUnknownError, PermanentError.
         """
         ...
 
@@ -317,12 +317,12 @@ class ServingEndpoint(Protocol):
 
         Raises:
             TransientError: it was not asked.
-            OutcomeUnknown: it may have been; look.
+            OutcomeUnknownError: it may have been; look.
             PermanentError: it refuses.
         """
         ...
 
-    def look(self, operation: str | None = None) -> Look:
+    def look(self, operation: str | None = None) -> EndpointCheck:
         """Return what the service says of the update, and the probe's answers.
 
         A probe that gets no usable answer is a look, not an error.
@@ -334,12 +334,12 @@ class ServingEndpoint(Protocol):
         """
         ...
 
-    def restore(self, previous: WayBack) -> str | None:
+    def restore(self, previous: RollbackTarget) -> str | None:
         """Ask the endpoint to serve what it served before. Returns and raises as `update`."""
         ...
 
 
-class Adapters(Protocol):
+class Providers(Protocol):
     """Builds the clients that a pipeline's configuration asks for. Nothing is called."""
 
     def jobs(self, service: str, api_key: str) -> TrainingService:

@@ -12,7 +12,7 @@ from shared.telemetry import log
 
 
 @dataclass(frozen=True, slots=True)
-class GuardedBlobs:
+class RedactingBlobs:
     """`Blobs` without those whose names hold a secret; each is reported once for a process."""
 
     blobs: Blobs

@@ -13,9 +13,9 @@ from typing import Any, Final
 from shared.core.blobs import BlobVersion
 from shared.core.names import owner_of_output
 from shared.core.redaction import Redactor
-from shared.core.run.record import WayBack
-from shared.core.serving.probes import Look
-from shared.errors import OutcomeUnknown
+from shared.core.run.record import RollbackTarget
+from shared.core.serving.probes import EndpointCheck
+from shared.errors import OutcomeUnknownError
 from shared.ports.ports import (
     Current,
     JobRequest,
@@ -31,7 +31,7 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{20}")
 
 
 @dataclass(frozen=True, slots=True)
-class GuardedTraining:
+class RedactingTraining:
     """A `TrainingService` that gives no secret back."""
 
     service: TrainingService
@@ -41,12 +41,12 @@ class GuardedTraining:
         """Return the handle of a new job. Raises as the port says.
 
         Raises:
-            OutcomeUnknown: the answer holds a secret, so it is no handle.
+            OutcomeUnknownError: the answer holds a secret, so it is no handle.
         """
         with _clean_errors(self.redactor):
             handle = self.service.prepare(request)
         if self.redactor.text(handle) != handle:
-            raise OutcomeUnknown("create job: the answer repeats a secret and is no job id")
+            raise OutcomeUnknownError("create job: the answer repeats a secret and is no job id")
         return handle
 
     def preview(self, request: JobRequest) -> Mapping[str, Any]:
@@ -71,7 +71,7 @@ class GuardedTraining:
 
 
 @dataclass(frozen=True, slots=True)
-class GuardedEndpoint:
+class RedactingEndpoint:
     """A `ServingEndpoint` that gives no secret back."""
 
     endpoint: ServingEndpoint
@@ -85,8 +85,8 @@ class GuardedEndpoint:
     def current(self) -> Current:
         """Return what the endpoint was last given; its location is left as it is."""
         with _clean_errors(self.redactor):
-            told = self.endpoint.current()
-        return replace(told, resources=self.redactor.clean(told.resources))
+            reported = self.endpoint.current()
+        return replace(reported, resources=self.redactor.clean(reported.resources))
 
     def update(self, model: BlobVersion) -> str | None:
         """Ask the endpoint to serve `model`. Raises as the port says."""
@@ -94,7 +94,7 @@ class GuardedEndpoint:
             operation = self.endpoint.update(model)
         return self._handle(operation)
 
-    def look(self, operation: str | None = None) -> Look:
+    def look(self, operation: str | None = None) -> EndpointCheck:
         """Return what the service says, and the probe's answers. Raises as the port says."""
         with _clean_errors(self.redactor):
             seen = self.endpoint.look(operation)
@@ -103,7 +103,7 @@ class GuardedEndpoint:
             configured = self.redactor.text(configured)
         return replace(self.redactor.clean(seen), configured=configured)
 
-    def restore(self, previous: WayBack) -> str | None:
+    def restore(self, previous: RollbackTarget) -> str | None:
         """Ask the endpoint to serve what it served before. Raises as the port says."""
         with _clean_errors(self.redactor):
             operation = self.endpoint.restore(previous)
@@ -120,7 +120,7 @@ class GuardedEndpoint:
 
     def _handle(self, operation: str | None) -> str | None:
         if operation is not None and self.redactor.text(operation) != operation:
-            raise OutcomeUnknown("update: the answer repeats a secret and names no operation")
+            raise OutcomeUnknownError("update: the answer repeats a secret and names no operation")
         return operation
 
 

@@ -15,7 +15,7 @@ from azure.storage.blob import BlobBlock, BlobClient, BlobServiceClient
 
 from local.azurite import Azurite
 from local.identity import LocalIdentity, make_certificate
-from local.studio import BlobRefused, HttpBlobs
+from local.studio import BlobRefusedError, HttpBlobs
 from local.studio.storage import BlobAccess
 from shared.app import App, SystemClock, build
 from shared.core.blobs import BlobVersion
@@ -204,7 +204,7 @@ def test_a_read_signature_reads_this_blob_and_cannot_write(bench: Bench) -> None
     bench.put("a b.csv", b"1")
     url = signed_url(bench, "a b.csv", Access.READ)
     assert bench.as_holder.read(url) == b"1"
-    with pytest.raises(BlobRefused):
+    with pytest.raises(BlobRefusedError):
         bench.as_holder.write(url, b"2")
 
 
@@ -212,7 +212,7 @@ def test_a_write_signature_writes_and_overwrites_and_cannot_read(bench: Bench) -
     url = signed_url(bench, "out.csv", Access.WRITE)
     bench.as_holder.write(url, b"1")
     bench.as_holder.write(url, b"2")
-    with pytest.raises(BlobRefused):
+    with pytest.raises(BlobRefusedError):
         bench.as_holder.read(url)
     found = bench.blobs.head(bench.container, "out.csv")
     assert found is not None
@@ -221,7 +221,7 @@ def test_a_write_signature_writes_and_overwrites_and_cannot_read(bench: Bench) -
 
 def test_an_expired_signature_opens_nothing(bench: Bench) -> None:
     bench.put("a.csv", b"1")
-    with pytest.raises(BlobRefused):
+    with pytest.raises(BlobRefusedError):
         bench.as_holder.read(signed_url(bench, "a.csv", Access.READ, timedelta(seconds=-1)))
 
 

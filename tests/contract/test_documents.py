@@ -12,7 +12,7 @@ from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobClient, BlobLeaseClient, ContainerClient, ExponentialRetry
 
 from local.azurite import Azurite
-from shared.errors import BadCursor, Conflict, OutcomeUnknown, TransientError
+from shared.errors import BadCursorError, ConflictError, OutcomeUnknownError, TransientError
 from shared.ports.ports import Documents
 from shared.providers.azure_storage.documents import BlobDocuments
 from tests.fakes.clock import FakeClock
@@ -86,7 +86,7 @@ def test_a_document_is_read_as_written_and_young(documents: Documents) -> None:
 
 def test_the_second_create_is_a_conflict_and_changes_nothing(documents: Documents) -> None:
     documents.create("runs/x", b"first")
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         documents.create("runs/x", b"second")
     found = documents.read("runs/x")
     assert found is not None
@@ -96,7 +96,7 @@ def test_the_second_create_is_a_conflict_and_changes_nothing(documents: Document
 def test_a_stale_replace_is_a_conflict_and_changes_nothing(documents: Documents) -> None:
     stale = documents.create("runs/x", b"1")
     fresh = documents.replace("runs/x", b"2", stale)
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         documents.replace("runs/x", b"3", stale)
     found = documents.read("runs/x")
     assert found is not None
@@ -106,14 +106,14 @@ def test_a_stale_replace_is_a_conflict_and_changes_nothing(documents: Documents)
 def test_a_replace_of_what_is_gone_is_a_conflict(documents: Documents) -> None:
     etag = documents.create("runs/x", b"1")
     documents.delete("runs/x", etag)
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         documents.replace("runs/x", b"2", etag)
 
 
 def test_delete_takes_only_the_version_it_names_and_may_be_repeated(documents: Documents) -> None:
     stale = documents.create("runs/x", b"1")
     fresh = documents.replace("runs/x", b"2", stale)
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         documents.delete("runs/x", stale)
     documents.delete("runs/x", fresh)
     documents.delete("runs/x", fresh)
@@ -163,7 +163,7 @@ def test_a_genuine_race_is_still_a_conflict_when_answers_are_lost(
     etag = forgetful.create("runs/x", b"1")
     forgetful.replace("runs/x", b"theirs", etag)
     transport.losses = 1
-    with pytest.raises((Conflict, OutcomeUnknown)):
+    with pytest.raises((ConflictError, OutcomeUnknownError)):
         forgetful.replace("runs/x", b"ours", etag)
     found = forgetful.read("runs/x")
     assert found is not None
@@ -180,9 +180,9 @@ def test_a_conflict_that_cannot_be_looked_into_counts_as_nobodys(
         raise ServiceResponseError("the answer was lost")
 
     monkeypatch.setattr(BlobClient, "get_blob_properties", unreadable)
-    with pytest.raises(OutcomeUnknown, match="by us or by somebody else"):
+    with pytest.raises(OutcomeUnknownError, match="by us or by somebody else"):
         forgetful.create("runs/x", b"ours")
-    with pytest.raises(OutcomeUnknown, match="by us or by somebody else"):
+    with pytest.raises(OutcomeUnknownError, match="by us or by somebody else"):
         forgetful.replace("runs/x", b"ours", etag)
 
 
@@ -216,7 +216,7 @@ def test_a_cursor_that_no_page_gave_is_refused_or_begins_somewhere(
     documents.create("index/1", b"")
     try:
         page = documents.page("index/", 5, cursor)
-    except BadCursor:
+    except BadCursorError:
         return
     assert {item.name for item in page.items} <= {"index/1"}
 
@@ -261,7 +261,7 @@ def test_a_document_with_snapshots_is_deleted_with_them(meddled: Meddled) -> Non
     fresh = meddled.documents.replace("inbox/x", b"2", stale)
     for _ in range(2):
         meddled.snapshot("inbox/x")
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         meddled.documents.delete("inbox/x", stale)
     meddled.documents.delete("inbox/x", fresh)
     assert meddled.documents.read("inbox/x") is None
@@ -277,11 +277,11 @@ def test_a_leased_document_is_no_lost_race_and_is_named(meddled: Meddled) -> Non
     ):
         with pytest.raises(TransientError, match=r"runs/x.*lease.*break") as caught:
             change()
-        assert not isinstance(caught.value, Conflict)
+        assert not isinstance(caught.value, ConflictError)
     found = meddled.documents.read("runs/x")
     assert found is not None
     assert (found.body, found.etag) == (b"1", etag)
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         meddled.documents.create("runs/x", b"2")
     meddled.break_lease("runs/x")
     found = meddled.documents.read("runs/x")

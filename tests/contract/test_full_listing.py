@@ -12,7 +12,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from local.azurite import Azurite
 from shared.app import App, SystemClock, build
-from shared.core.full_listing import EVERY, FullListing, Wish, next_listing
+from shared.core.full_listing import EVERY, FullListing, ListingPlan, next_listing
 from shared.intake import full_listings
 from shared.providers.http.client import RequestsHttp
 
@@ -38,7 +38,7 @@ class Stage:
     data: ContainerClient
 
     def list_all(self) -> FullListing:
-        self.app.full_listings.go_on(self.app.context.clock.now() + 4 * MINUTE)
+        self.app.full_listings.run_until(self.app.context.clock.now() + 4 * MINUTE)
         stored = self.app.context.ledger.full_listing()
         assert stored is not None
         return stored.record
@@ -48,7 +48,7 @@ class Stage:
         context = self.app.context
         place = f"{context.data.account}/{context.data_container}"
         later = context.clock.now() + HOUR
-        state = next_listing(None, Wish(place, frozenset({"sample"})), later)
+        state = next_listing(None, ListingPlan(place, frozenset({"sample"})), later)
         assert state is not None
         context.ledger.put_full_listing(state, None)
 

@@ -10,13 +10,13 @@ from local.studio import InstantTrainer
 from local.studio.server import StudioServer
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
-from shared.core.run.record import WayBack
-from shared.core.serving.probes import Progress, Seen
+from shared.core.run.record import RollbackTarget
+from shared.core.serving.probes import ProbeOutcome, UpdateProgress
 from shared.errors import PermanentError
 from shared.ports.ports import JobRequest, JobStatus, ServingEndpoint, TrainingService
 from shared.providers.http.client import Http, RequestsHttp
 from shared.providers.studio.arm_token import ArmToken
-from shared.providers.studio.factory import StudioAdapters
+from shared.providers.studio.factory import StudioProviders
 from tests.fakes.clock import FakeClock
 from tests.fakes.v2 import V2Endpoint, V2Jobs
 from tests.fakes.world import CSV, DATA, MODELS, FixedCredential, World, pipeline
@@ -39,7 +39,7 @@ def job_request(data: BlobVersion, config: Pipeline) -> JobRequest:
     return JobRequest("sample-1", 1, {"input1": data}, outputs, {}, config.training)
 
 
-def studio_bench(world: World, adapters: StudioAdapters, config: Pipeline) -> Bench:
+def studio_bench(world: World, providers: StudioProviders, config: Pipeline) -> Bench:
     def model(name: str) -> BlobVersion:
         seed = f"a,b,label\n{len(name)},1,0\n".encode()
         made = InstantTrainer().train({"input1": seed}, {}, label=None).model
@@ -48,8 +48,8 @@ def studio_bench(world: World, adapters: StudioAdapters, config: Pipeline) -> Be
     data = world.blobs.put(DATA, "new.csv", CSV)
     assert config.endpoint is not None
     return Bench(
-        training=adapters.jobs(config.training.service, config.training.api_key),
-        endpoint=adapters.endpoint(config.endpoint),
+        training=providers.jobs(config.training.service, config.training.api_key),
+        endpoint=providers.endpoint(config.endpoint),
         request=job_request(data, config),
         finish=world.studio.work,
         switch=lambda: world.clock.move(timedelta(minutes=1)),
@@ -80,8 +80,8 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         http.close()
 
 
-def adapters_over(world: World, http: Http) -> StudioAdapters:
-    return StudioAdapters(
+def adapters_over(world: World, http: Http) -> StudioProviders:
+    return StudioProviders(
         http,
         world.environment,
         world.blobs,
@@ -149,10 +149,10 @@ def test_an_update_is_asked_for_first_and_live_later(bench: Bench) -> None:
     bench.switch()
     later = bench.endpoint.look(operation)
     assert before is not None
-    assert before.seen is Seen.GOOD
+    assert before.seen is ProbeOutcome.GOOD
     assert at_once.probe == before
-    assert at_once.progress in (Progress.UNTOLD, Progress.PENDING)
-    assert later.progress in (Progress.UNTOLD, Progress.DONE)
+    assert at_once.progress in (UpdateProgress.NOT_REPORTED, UpdateProgress.PENDING)
+    assert later.progress in (UpdateProgress.NOT_REPORTED, UpdateProgress.DONE)
     assert later.probe is not None
     assert not later.probe.agrees_with(before)
     assert later.configured == "models/baselines/new.ilearner"
@@ -165,7 +165,7 @@ def test_restore_brings_back_the_same_answers(bench: Bench) -> None:
     good = bench.endpoint.look().probe
     bench.endpoint.update(bench.model("baselines/second-and-worse.ilearner"))
     bench.switch()
-    bench.endpoint.restore(WayBack(model=first))
+    bench.endpoint.restore(RollbackTarget(model=first))
     bench.switch()
     again = bench.endpoint.look().probe
     assert good is not None
@@ -193,4 +193,4 @@ def test_an_endpoint_tells_what_it_was_last_given(bench: Bench) -> None:
 
 def test_what_cannot_be_restored_is_refused() -> None:
     with pytest.raises(PermanentError):
-        V2Endpoint(FakeClock(), None).restore(WayBack())
+        V2Endpoint(FakeClock(), None).restore(RollbackTarget())

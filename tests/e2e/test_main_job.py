@@ -15,7 +15,7 @@ def test_new_data_goes_live_and_its_repeated_event_starts_nothing(stage: Stage) 
     run = ended(stage, "breast-cancer/main.csv")
     jobs = len(starts(stage))
     assert run["phase"] == "promoted", run
-    assert "two looks" in run["promotion"]["proof"]
+    assert "two looks" in run["promotion"]["verification"]
     assert stage.answers() != before
     seen = stage.deliveries()
     for _ in range(3):
@@ -60,9 +60,9 @@ def test_a_model_put_by_hand_goes_live(stage: Stage) -> None:
     assert ended(stage, "breast-cancer/between.csv")["phase"] == "promoted"
     model = stage.storage.get_blob_client(MODELS, trained["model"]["name"])
     answers = stage.answers()
-    by_hand = f"promote/{PIPELINE}/mine.ilearner"
-    stage.storage.get_blob_client(MODELS, by_hand).upload_blob(model.download_blob().readall())
-    assert ended(stage, by_hand)["phase"] == "promoted"
+    manual_model = f"promote/{PIPELINE}/mine.ilearner"
+    stage.storage.get_blob_client(MODELS, manual_model).upload_blob(model.download_blob().readall())
+    assert ended(stage, manual_model)["phase"] == "promoted"
     assert stage.answers() != answers
 
 

@@ -1,10 +1,10 @@
 """The short forms of the proofs with real hosts: two over one storage account, and load."""
 
 from proofs import load, two_hosts
-from proofs.trial import Effort, Part
+from proofs.trial import DueTimePart, Effort
 
 
-def hold(part: Part, effort: Effort) -> None:
+def hold(part: DueTimePart, effort: Effort) -> None:
     trials: list[None] = []
     outcomes = part(Effort(effort.seed, effort.size, progress=lambda: trials.append(None)))
     assert len(trials) == effort.size

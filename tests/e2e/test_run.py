@@ -33,7 +33,7 @@ SETTINGS = {
     "LEDGER_CONTAINER": "ledger",
     "BLOB_SOURCE": "LogsAndContainerScan",
     "POLL_SCHEDULE": "*/1 * * * * *",
-    "LOOK_EVERY_MIN": "1s",
+    "CHECK_INTERVAL_MIN": "1s",
 }
 
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from azure.storage.blob import generate_blob_sas
 
-from local.studio.storage import BlobRefused, MemoryBlobs, blob_key
+from local.studio.storage import BlobRefusedError, MemoryBlobs, blob_key
 from shared.core.blob_locations import source_of
 from shared.core.blobs import BlobVersion
 from shared.errors import PermanentError, TransientError
@@ -37,8 +37,8 @@ class FakeBlobs:
     clock: FakeClock
     facts: dict[str, Facts] = field(default_factory=dict)
     versions: "count[int]" = field(default_factory=lambda: count(1))
-    heads: int = 0
-    looked: list[str] = field(default_factory=list)  #: blobs that the app looked at
+    head_calls: int = 0
+    checked: list[str] = field(default_factory=list)  #: blobs that the app looked at
     pages: int = 0
     reads: list[str] = field(default_factory=list)  #: contents that the app asked for
     missing: set[str] = field(default_factory=set)  #: containers that nobody made
@@ -110,8 +110,8 @@ class FakeBlobs:
         self.facts[key] = Facts(f"0x{next(self.versions)}", now, now)
 
     def head(self, container: str, name: str) -> BlobVersion | None:
-        self.heads += 1
-        self.looked.append(f"{container}/{name}")
+        self.head_calls += 1
+        self.checked.append(f"{container}/{name}")
         return self._version(_key(container, name))
 
     def listing(self, container: str, prefix: str) -> Iterator[BlobVersion]:
@@ -161,7 +161,7 @@ class FakeBlobs:
                 return None
             try:
                 content = self.store.read(opened.url)
-            except BlobRefused:
+            except BlobRefusedError:
                 return None
             self.put(container, name, content)
             self.copies.add(key)
@@ -205,7 +205,7 @@ class WatchedBlobs(MemoryBlobs):
         key = super()._admit(url, any_of)
         asked = dict(parse_qsl(urlsplit(url).query))
         if asked and key.startswith(ACCOUNT) and not _is_signed(key.removeprefix(ACCOUNT), asked):
-            raise BlobRefused(403, "AuthenticationFailed")
+            raise BlobRefusedError(403, "AuthenticationFailed")
         return key
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import count
 from typing import TypeVar
 
-from shared.errors import BadCursor, Conflict, RecordHeld
+from shared.errors import BadCursorError, ConflictError, RecordLeasedError
 from shared.ports.ports import Document, ETag, Listed, Page
 from shared.providers.azure_storage.pages import is_directory
 from tests.fakes.clock import FakeClock
@@ -43,7 +43,7 @@ class MemoryDocuments:
     def create(self, name: str, body: bytes, metadata: Mapping[str, str] | None = None) -> ETag:
         def do() -> ETag:
             if name in self.rows:
-                raise Conflict(name)
+                raise ConflictError(name)
             return self._put(name, body, metadata)
 
         return self.faults.effect(f"create {_kind(name)}", do)
@@ -54,7 +54,7 @@ class MemoryDocuments:
         def do() -> ETag:
             row = self.rows.get(name)
             if row is None or row.etag != expected:
-                raise Conflict(name)
+                raise ConflictError(name)
             self._require_no_lease(name)
             return self._put(name, body, metadata)
 
@@ -64,7 +64,7 @@ class MemoryDocuments:
         def do() -> None:
             row = self.rows.get(name)
             if row is not None and row.etag != expected:
-                raise Conflict(name)
+                raise ConflictError(name)
             self._require_no_lease(name)
             self.rows.pop(name, None)
 
@@ -81,7 +81,7 @@ class MemoryDocuments:
 
     def _require_no_lease(self, name: str) -> None:
         if name in self.leased:
-            raise RecordHeld(f"{name}: somebody holds a lease on it: break the lease")
+            raise RecordLeasedError(f"{name}: somebody holds a lease on it: break the lease")
 
     def _put(self, name: str, body: bytes, metadata: Mapping[str, str] | None) -> ETag:
         etag = ETag(f"v{next(self.versions)}")
@@ -92,7 +92,7 @@ class MemoryDocuments:
 def page_of(items: list[T], size: int, cursor: str | None, name_of: Callable[[T], str]) -> Page[T]:
     """Return one page of `items`, which are sorted by name."""
     if cursor is not None and not cursor.startswith("from:"):
-        raise BadCursor(cursor)
+        raise BadCursorError(cursor)
     start = (cursor or "from:").removeprefix("from:")
     left = [item for item in items if name_of(item) >= start]
     following = f"from:{name_of(left[size])}" if len(left) > size else None

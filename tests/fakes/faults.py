@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
-from shared.errors import OutcomeUnknown, TransientError
+from shared.errors import OutcomeUnknownError, TransientError
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ class Faults:
     inside: bool = False
 
     def effect(self, site: str, do: Callable[[], T], tear: Callable[[T], T] | None = None) -> T:
-        if self.inside or site.endswith((" poll", " watches")):
+        if self.inside or site.endswith((" poll", " drift_checks")):
             return do()  # the second worker does well; a heartbeat or a watch promises nothing
         kind = self.plan.get(len(self.sites), Kind.OK)
         self.sites.append(site)
@@ -74,7 +74,7 @@ class Faults:
                 raise TransientError(f"{site}: refused")
             case Kind.LATE:
                 self.late.append((LATE_TICKS, do))
-                raise OutcomeUnknown(f"{site}: no answer yet")
+                raise OutcomeUnknownError(f"{site}: no answer yet")
             case Kind.CRASH_BEFORE:
                 raise Crash
             case Kind.PREEMPT:
@@ -90,6 +90,6 @@ class Faults:
 
     def _after(self, kind: Kind, site: str) -> None:
         if kind is Kind.LOST:
-            raise OutcomeUnknown(f"{site}: the answer was lost")
+            raise OutcomeUnknownError(f"{site}: the answer was lost")
         if kind is Kind.CRASH_AFTER:
             raise Crash

@@ -12,8 +12,8 @@ from typing import Any
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.studio_endpoint import Verify
-from shared.core.run.record import WayBack
-from shared.core.serving.probes import Look, ProbeAnswers, Progress, Seen
+from shared.core.run.record import RollbackTarget
+from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
 from shared.errors import PermanentError
 from shared.ports.ports import Current, JobRequest, JobState, JobStatus
 from tests.fakes.clock import FakeClock
@@ -77,21 +77,21 @@ class V2Endpoint:
         self.coming = (self.clock.now() + self.takes, model.path)
         return f"operations/{model.name}"
 
-    def restore(self, previous: WayBack) -> str | None:
+    def restore(self, previous: RollbackTarget) -> str | None:
         if previous.model is None:
             raise PermanentError("there is no model to go back to")
         return self.update(previous.model)
 
-    def look(self, operation: str | None = None) -> Look:
+    def look(self, operation: str | None = None) -> EndpointCheck:
         self._settle()
-        progress = Progress.PENDING if self.coming else Progress.DONE
-        return Look(progress, self._probe(), configured=self.serving)
+        progress = UpdateProgress.PENDING if self.coming else UpdateProgress.DONE
+        return EndpointCheck(progress, self._probe(), configured=self.serving)
 
     def _probe(self) -> ProbeAnswers | None:
         if self.verify is None:
             return None
         score = hashlib.sha256(self.serving.encode()).hexdigest()
-        return ProbeAnswers(seen=Seen.GOOD, columns=("score",), rows=((score,),))
+        return ProbeAnswers(seen=ProbeOutcome.GOOD, columns=("score",), rows=((score,),))
 
     def _settle(self) -> None:
         if self.coming and self.clock.now() >= self.coming[0]:

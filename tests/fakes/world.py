@@ -19,10 +19,10 @@ from shared.execution.context import Context, Limits
 from shared.intake.blob_events import Intake
 from shared.ledger.ledger import Ledger
 from shared.maintenance.poll import Poll
-from shared.operations.runs import Orders
-from shared.providers.guarded_blobs import GuardedBlobs
+from shared.operations.runs import RunOperations
+from shared.providers.guarded_blobs import RedactingBlobs
 from shared.providers.studio.arm_token import ArmToken
-from shared.providers.studio.factory import StudioAdapters
+from shared.providers.studio.factory import StudioProviders
 from shared.telemetry import use
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock, Shifted
@@ -37,8 +37,8 @@ ROWS = {"Inputs": {"input1": {"ColumnNames": ["a", "b"], "Values": [["1", "2"], 
 CSV = b"a,b,label\n1,2,0\n3,4,1\n"
 LIMITS = Limits(
     lease=timedelta(minutes=2),
-    look_every_min=timedelta(seconds=10),
-    look_every_max=timedelta(seconds=30),
+    check_interval_min=timedelta(seconds=10),
+    check_interval_max=timedelta(seconds=30),
     at_once=1,  # one thread, so that a trial goes the same way each time
 )
 
@@ -108,12 +108,12 @@ class World:
     def restart(self) -> None:
         """Start a new worker process: nothing that was only in memory is left."""
         self.intake, self.poll = self._worker()
-        self.orders = Orders(self.intake._context, self.intake)
+        self.run_operations = RunOperations(self.intake._context, self.intake)
 
     def _worker(self) -> tuple[Intake, Poll]:
         redactor = redactor_for(self.environment, [self.pipeline], [DATA, MODELS])
         use(redactor)
-        adapters = StudioAdapters(
+        providers = StudioProviders(
             self.http,
             self.environment,
             self.blobs,
@@ -125,11 +125,11 @@ class World:
         ids = count(1)
         context = Context(
             ledger=Ledger(self.documents),
-            data=GuardedBlobs(self.blobs, redactor),
-            models=GuardedBlobs(self.blobs, redactor),
+            data=RedactingBlobs(self.blobs, redactor),
+            models=RedactingBlobs(self.blobs, redactor),
             data_container=DATA,
             models_container=MODELS,
-            adapters=adapters,
+            providers=providers,
             clock=self.host,
             new_id=lambda: f"worker-{next(ids)}",
             limits=self.limits,
@@ -149,14 +149,14 @@ class World:
             for marker in list(poll._context.ledger.open_runs()):
                 with suppress(RelearnError):
                     poll._advance(marker, self.clock.now())
-            poll._gather(poll.until())
+            poll._open_batches(poll.until())
 
     def upload(self, name: str = "new.csv", content: bytes = CSV) -> None:
         self.blobs.put(DATA, name, content)
 
     def deliver(self, name: str = "new.csv") -> list[Run]:
         """Deliver the blob's event; True when the trigger would not be delivered again."""
-        return self.intake.blob_landed(name)
+        return self.intake.blob_arrived(name)
 
     def tick(self, seconds: int = 30) -> None:
         """Let time pass: late effects land, jobs end, the timer fires."""

@@ -12,7 +12,7 @@ _PROBLEM = "application/problem+json"
 
 
 @dataclass(frozen=True)
-class Said:
+class OneLineText:
     """An answer; a problem is checked to be one as RFC 9457 describes them."""
 
     status: int
@@ -35,25 +35,25 @@ class Api:
         key: str | None = None,
         pipeline: str = "sample",
         raw: bytes | None = None,
-    ) -> Said:
+    ) -> OneLineText:
         sent = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         headers = {} if key is None else {"idempotency-key": key}
         params = {"pipeline": pipeline}
         return _said(manual_runs.start_run(_request("POST", params, headers, sent)))
 
-    def get(self, run_id: str) -> Said:
+    def get(self, run_id: str) -> OneLineText:
         return _said(runs.get_run(_request("GET", {"run_id": run_id})))
 
-    def retry(self, run_id: str) -> Said:
+    def retry(self, run_id: str) -> OneLineText:
         return _said(runs.retry_run(_request("POST", {"run_id": run_id})))
 
-    def cancel(self, run_id: str) -> Said:
+    def cancel(self, run_id: str) -> OneLineText:
         return _said(runs.cancel_run(_request("POST", {"run_id": run_id})))
 
-    def endpoints(self) -> Said:
+    def endpoints(self) -> OneLineText:
         return _said(endpoints.list_endpoints(_request("GET", {})))
 
-    def endpoint(self, name: str = "production", *, key: str | None = None) -> Said:
+    def endpoint(self, name: str = "production", *, key: str | None = None) -> OneLineText:
         request = _request("GET", _place(name), query={} if key is None else {"key": key})
         return _said(endpoints.get_endpoint(request))
 
@@ -64,20 +64,20 @@ class Api:
         name: str = "production",
         who: str | None = None,
         version: str | None = None,
-    ) -> Said:
+    ) -> OneLineText:
         sent = b"" if body is None else json.dumps(body).encode()
         headers = {} if who is None else {"x-ms-client-principal-name": who}
         headers |= {} if version is None else {"if-match": version}
         return _said(endpoints.rollback_endpoint(_request("POST", _place(name), headers, sent)))
 
-    def resume(self, name: str = "production", *, version: str | None = None) -> Said:
+    def resume(self, name: str = "production", *, version: str | None = None) -> OneLineText:
         headers = {} if version is None else {"if-match": version}
         return _said(endpoints.resume_endpoint(_request("POST", _place(name), headers)))
 
-    def health(self) -> Said:
+    def health(self) -> OneLineText:
         return _said(health.health(_request("GET", {})))
 
-    def health_details(self, **query: str) -> Said:
+    def health_details(self, **query: str) -> OneLineText:
         return _said(health.health_details(_request("GET", {}, query=query)))
 
 
@@ -102,7 +102,7 @@ def _request(
     )
 
 
-def _said(answer: func.HttpResponse) -> Said:
+def _said(answer: func.HttpResponse) -> OneLineText:
     text = answer.get_body().decode()
     body = json.loads(text)
     if 400 <= answer.status_code < 500:
@@ -112,4 +112,4 @@ def _said(answer: func.HttpResponse) -> Said:
         assert body["detail"]
     else:
         assert answer.mimetype in ("application/json", _PROBLEM)
-    return Said(answer.status_code, answer.headers, body, text)
+    return OneLineText(answer.status_code, answer.headers, body, text)

@@ -31,7 +31,7 @@ PARAMETER: Final = "p4ss;word=In/Xq7Zk2Lm9Vb4?"
 
 
 @dataclass
-class Told:
+class OperationDescription:
     """What a life came to."""
 
     http: EchoHttp
@@ -94,7 +94,7 @@ class _Log(logging.Handler):
             self.unexpected.append(self.lines[-1])
 
 
-def life(kind: str, place: Place | None) -> Told:
+def life(kind: str, place: Place | None) -> OperationDescription:
     """Return what a world of this kind said while secrets were repeated at one place.
 
     Data lands and is trained on, endpoints are proved again, people ask for a run, for what
@@ -124,7 +124,9 @@ def life(kind: str, place: Place | None) -> Told:
         logger.setLevel(level)
         logging.disable(off)
     said = "\n".join((world.said(), *log.lines, *answers))
-    return Told(http, said, {str(run.phase) for run in world.runs()}, log.unexpected)
+    return OperationDescription(
+        http, said, {str(run.phase) for run in world.runs()}, log.unexpected
+    )
 
 
 def _lived(world: World, blob: str, endpoint: str, key: str) -> list[str]:

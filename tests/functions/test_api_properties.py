@@ -39,7 +39,7 @@ from functions.methods import EVERY, OWN
 from local import api_description
 from shared import app
 from shared.intake.blob_events import Intake
-from shared.operations.history import Wanted
+from shared.operations.history import RunFilter
 from tests.fakes.documents import Row
 from tests.fakes.world import World, pipeline
 from tests.functions.calls import Api
@@ -171,10 +171,10 @@ def setting() -> Iterator[Setting]:
         runs = filled(world)
         ledger = world.intake._context.ledger
         stored = [ledger.run(run_id) for run_id in runs.values()]
-        page = built.history.page(Wanted(), 1, None)
+        page = built.history.page(RunFilter(), 1, None)
         assert page.cursor is not None
         etags = [f'"{one.etag}"' for one in stored if one is not None]
-        etags += [f'"{built.pipelines.standing(name).version}"' for name in ("sample", "customers")]
+        etags += [f'"{built.pipelines.status(name).version}"' for name in ("sample", "customers")]
         etags.append(str(Api().endpoint().headers["ETag"]))
         rows = dict(world.documents.rows)
         yield Setting(world, Host(), rows, runs, etags, page.cursor)
@@ -202,7 +202,7 @@ def two_pipelines() -> World:
     context = world.intake._context
     world.intake = Intake(context, known, world.clock.now())
     world.poll = type(world.poll)(context, world.intake)
-    world.orders = type(world.orders)(context, world.intake)
+    world.run_operations = type(world.run_operations)(context, world.intake)
     return world
 
 
@@ -214,7 +214,7 @@ def filled(world: World) -> dict[str, str]:
         world.upload(f"{number}.csv", f"a,b,label\n{number},2,0\n3,4,1\n".encode())
         run_id = str(api.start(key=f"k{number}").body["run_id"])
         until(world, api, run_id, "awaiting_approval")
-        world.orders.approve(run_id, "ada", "good")
+        world.run_operations.approve(run_id, "ada", "good")
         until(world, api, run_id, "promoted")
     found = {"promoted": run_id}
     world.upload()
@@ -222,7 +222,7 @@ def filled(world: World) -> dict[str, str]:
     until(world, api, found["awaiting_approval"], "awaiting_approval")
     found["training"] = str(api.start().body["run_id"])
     found["cancelled"] = str(api.start().body["run_id"])
-    world.orders.cancel(found["cancelled"])
+    world.run_operations.cancel(found["cancelled"])
     world.upload("acme/monday.csv")
     (theirs,) = world.deliver("acme/monday.csv")
     found["theirs"] = theirs.run_id
@@ -316,9 +316,9 @@ def test_every_answer_is_as_the_document_says_and_no_server_error(
 
 def test_changes_one_after_the_other_never_end_in_a_server_error(setting: Setting) -> None:
     changes = [operation for operation in OPERATIONS if operation[0] == "POST"]
-    looks = [operation for operation in OPERATIONS if operation[0] == "GET"]
+    reads = [operation for operation in OPERATIONS if operation[0] == "GET"]
     fitting = GenerationMode.POSITIVE
-    one = st.one_of(*(requests(setting, *which, fitting) for which in (*changes, *looks)))
+    one = st.one_of(*(requests(setting, *which, fitting) for which in (*changes, *reads)))
 
     @usual(EXAMPLES)
     @given(cases=st.lists(one, min_size=2, max_size=6))
@@ -338,7 +338,7 @@ def test_generated_requests_meet_what_is_there_and_not_only_refusals(setting: Se
         ("GET", "/runs/{run_id}"),
     ):
 
-        @usual(40)
+        @usual(100)
         @given(case=requests(setting, method, path, GenerationMode.POSITIVE))
         def asked(case: Case) -> None:
             setting.reset()
@@ -478,7 +478,7 @@ def full(made: World) -> dict[str, Any]:
         "gate": {
             "metrics": "output2",
             "row": {"number": 1},
-            "rules": [{"metric": "AUC", "max_drop": 0.1}, {"metric": "Odd", "at_least": 1}],
+            "rules": [{"metric": "AUC", "max_drop": 0.1}, {"metric": "DriftKind", "at_least": 1}],
             "first_model": "allow",
             "approval": "required",
             "expires": "1h30m",

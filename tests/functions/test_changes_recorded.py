@@ -94,12 +94,12 @@ def test_a_retry_and_a_cancel_keep_who_wanted_them_and_why(world: World, api: Ap
     world.environment.pop("TRAINING_KEY")
     said = tell(runs.retry_run, "POST", WHO, run_id=run_id)
     assert said.status == 202
-    asked = api.get(run_id).body["asked"]
+    asked = api.get(run_id).body["operator_request"]
     assert (asked["what"], asked["by"], asked["why"]) == ("retry", BY, "because")
     said = tell(runs.cancel_run, "POST", WHO, run_id=run_id)
     assert said.status == 202
     shown = api.get(run_id).body
-    assert (shown["asked"]["what"], shown["asked"]["by"]) == ("cancel", BY)
+    assert (shown["operator_request"]["what"], shown["operator_request"]["by"]) == ("cancel", BY)
     assert f"cancelled by {BY}: because" in shown["history"][-1]["note"]
 
 

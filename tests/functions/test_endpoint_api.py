@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.serving.drift import Watch
+from shared.core.serving.drift import DriftCheck
 from tests.fakes.faults import Kind
 from tests.fakes.world import World
 from tests.functions.calls import Api
@@ -46,14 +46,14 @@ def test_all_endpoints_are_listed_each_with_what_serves_there(twice: World, api:
 
 def test_what_a_look_suspects_is_shown_before_it_is_confirmed(twice: World, api: Api) -> None:
     assert "drift" not in api.endpoint().body
-    (name,) = [name for name in twice.documents.rows if name.startswith("watches/")]
+    (name,) = [name for name in twice.documents.rows if name.startswith("drift_checks/")]
     row = twice.documents.rows[name]
     for seen, told in (
         ({"suspicion": "its answers are odd"}, "its answers are odd"),
         ({"suspicion": "odd", "reported": "it names another model"}, "it names another model"),
     ):
-        watch = Watch.model_validate_json(row.body).model_copy(update=seen)
-        body = watch.model_dump_json().encode()
+        drift_check = DriftCheck.model_validate_json(row.body).model_copy(update=seen)
+        body = drift_check.model_dump_json().encode()
         twice.documents.rows[name] = replace(row, body=body)
         assert api.endpoint().body["drift"] == told
 
@@ -80,11 +80,11 @@ def test_a_rollback_is_accepted_with_the_run_that_does_it(twice: World, api: Api
 def test_a_rollback_and_a_resume_are_for_the_version_that_was_looked_at(
     twice: World, api: Api
 ) -> None:
-    looked = api.endpoint().headers["ETag"]
+    checked = api.endpoint().headers["ETag"]
     assert api.rollback(version='"old"').status == 412
     assert not twice.open_runs()
-    assert api.rollback(version=f'"old", {looked}').status == 202
-    late = api.resume(version=looked)
+    assert api.rollback(version=f'"old", {checked}').status == 202
+    late = api.resume(version=checked)
     assert (late.status, late.title) == (412, "Changed meanwhile")
     assert "held by" in late.body["detail"]
     assert "held" in api.endpoint().body
@@ -92,12 +92,12 @@ def test_a_rollback_and_a_resume_are_for_the_version_that_was_looked_at(
         twice.tick()
     resumed = api.resume(version=api.endpoint().headers["ETag"])
     assert resumed.status == 200
-    assert resumed.headers["ETag"] == api.endpoint().headers["ETag"] != looked
+    assert resumed.headers["ETag"] == api.endpoint().headers["ETag"] != checked
 
 
 def test_an_endpoint_that_was_never_updated_has_a_version_too(api: Api) -> None:
-    looked = api.endpoint().headers["ETag"]
-    assert api.resume(version=looked).status == 200
+    checked = api.endpoint().headers["ETag"]
+    assert api.resume(version=checked).status == 200
     assert api.resume(version='"old"').status == 412
     assert api.rollback(version='"old"').status == 412
 
@@ -107,17 +107,17 @@ def test_an_endpoint_that_was_never_updated_has_a_version_too(api: Api) -> None:
 def test_of_two_people_at_an_endpoint_the_slower_one_is_told_how_it_stands(
     twice: World, api: Api, *, version: bool, status: int
 ) -> None:
-    looked = api.endpoint().headers["ETag"] if version else None
+    checked = api.endpoint().headers["ETag"] if version else None
 
     def another() -> None:
         api.rollback({"reason": "faster"}, who="bob")
 
     twice.faults.other_worker = another
     twice.faults.plan = {len(twice.faults.sites) + 1: Kind.PREEMPT}  # the head, after the marker
-    late = api.rollback({"to": "baseline"}, who="ada", version=looked)
+    late = api.rollback({"to": "baseline"}, who="ada", version=checked)
     assert late.status == status
     assert "held by bob" in late.body["detail"]
-    assert "heads/" not in late.body["detail"]
+    assert "endpoints/" not in late.body["detail"]
     assert api.endpoint().body["held"]["by"] == "bob"
 
 

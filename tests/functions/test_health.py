@@ -132,7 +132,7 @@ def test_anonymous_health_names_nothing_writes_nothing_and_costs_two_reads() -> 
     run = world.start()
     world.tick(0)
     world.calls.clear()
-    looked_up = world.blobs.heads
+    found_up = world.blobs.head_calls
     problems = (Problem("pipelines.yaml:3: pipelines.sample.key", "unknown key"),)
     built = app_over(world, *problems)
     with pytest.MonkeyPatch.context() as patch:
@@ -140,7 +140,7 @@ def test_anonymous_health_names_nothing_writes_nothing_and_costs_two_reads() -> 
         patch.setattr(world.blobs, "exists", refuse)
         said = Api().health()
     assert world.calls == ["read poll", "read tick"]
-    assert world.blobs.heads == looked_up
+    assert world.blobs.head_calls == found_up
     assert (said.status, said.body["problems"]) == (503, {"configuration": 1, "storage": 1})
     for name in ("models", "training-data", "pipelines", "sample", run.run_id):
         assert name not in said.text

@@ -302,7 +302,7 @@ def test_a_record_that_is_not_understood_is_told_without_a_class_of_ours(
     world.documents.rows[f"runs/{run_id}"] = replace(row, body=b"{}")
     told = api.get(run_id)
     assert (told.status, told.title) == (500, "Record not understood")
-    assert "CorruptRecord" not in told.text
+    assert "CorruptRecordError" not in told.text
 
 
 def test_parameters_of_a_request_go_over_those_of_the_pipeline(serve: Serve) -> None:

@@ -12,14 +12,14 @@ import azure.functions as func
 import pytest
 
 from functions import endpoints, pipelines, runs
-from shared.core.names import slot_id
-from shared.core.run.concurrency import Slot
+from shared.core.names import run_queue_id
+from shared.core.run.concurrency import RunQueue
 from shared.core.run.gate_events import Approved
 from shared.core.run.machine import apply
 from shared.core.run.record import Phase
 from tests.fakes.faults import Kind
 from tests.fakes.world import World
-from tests.functions.calls import Api, Said
+from tests.functions.calls import Api, OneLineText
 from tests.functions.conftest import NO_RUN, Serve, app_over, park, present_world, secrets_of
 from tests.unit.samples import run as sample_run
 from tests.unit.worlds import CountingDocuments
@@ -36,7 +36,7 @@ def tell(
     query: dict[str, str] | None = None,
     headers: dict[str, str] | None = None,
     **places: str,
-) -> Said:
+) -> OneLineText:
     """Call a function as the host does."""
     raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     asked = func.HttpRequest(
@@ -49,22 +49,22 @@ def tell(
     )
     answer = handler(asked)
     text = answer.get_body().decode()
-    return Said(answer.status_code, answer.headers, json.loads(text), text)
+    return OneLineText(answer.status_code, answer.headers, json.loads(text), text)
 
 
-def approve(run_id: str, body: Any = None, **headers: str) -> Said:
+def approve(run_id: str, body: Any = None, **headers: str) -> OneLineText:
     return tell(runs.approve_run, "POST", body, headers=named(headers), run_id=run_id)
 
 
-def reject(run_id: str, body: Any = None, **headers: str) -> Said:
+def reject(run_id: str, body: Any = None, **headers: str) -> OneLineText:
     return tell(runs.reject_run, "POST", body, headers=named(headers), run_id=run_id)
 
 
-def cancel(run_id: str, **headers: str) -> Said:
+def cancel(run_id: str, **headers: str) -> OneLineText:
     return tell(runs.cancel_run, "POST", headers=named(headers), run_id=run_id)
 
 
-def listed(**query: str) -> Said:
+def listed(**query: str) -> OneLineText:
     return tell(runs.list_runs, query=query)
 
 
@@ -191,7 +191,7 @@ def test_of_two_people_in_the_same_moment_one_wins_and_the_other_is_told(
     asking: World, site: int
 ) -> None:
     run_id = awaiting(asking)
-    others: list[Said] = []
+    others: list[OneLineText] = []
     asking.faults.other_worker = lambda: others.append(reject(run_id, {"by": "bob"}))
     asking.faults.plan = {len(asking.faults.sites) + site: Kind.PREEMPT}
     mine = approve(run_id, {"by": "ada"})
@@ -416,12 +416,12 @@ def test_of_two_people_who_pause_in_the_same_moment_the_second_is_told(
     assert shown["paused"]["by"] == "bob (unverified)"
 
 
-def pause(**headers: str) -> Said:
+def pause(**headers: str) -> OneLineText:
     body = {"by": "ada"}
     return tell(pipelines.pause_pipeline, "POST", body, headers=named(headers), pipeline="sample")
 
 
-def resume(**headers: str) -> Said:
+def resume(**headers: str) -> OneLineText:
     return tell(pipelines.resume_pipeline, "POST", headers=named(headers), pipeline="sample")
 
 
@@ -432,40 +432,40 @@ def standing_version() -> str:
 def test_a_pause_and_a_resume_are_for_the_version_that_was_looked_at(
     world: World, api: Api
 ) -> None:
-    looked = standing_version()
+    checked = standing_version()
     assert pause(If_Match='"old"').status == 412
     assert "paused" not in tell(pipelines.get_pipeline, pipeline="sample").body
-    paused = pause(If_Match=looked)
+    paused = pause(If_Match=checked)
     assert paused.status == 200
-    assert paused.headers["ETag"] == standing_version() != looked
-    late = resume(If_Match=looked)
+    assert paused.headers["ETag"] == standing_version() != checked
+    late = resume(If_Match=checked)
     assert (late.status, late.title) == (412, "Changed meanwhile")
     assert "paused by ada" in late.body["detail"]
-    assert pause(If_Match=looked).status == 412
+    assert pause(If_Match=checked).status == 412
     assert resume(If_Match=paused.headers["ETag"]).status == 200
     assert "paused" not in tell(pipelines.get_pipeline, pipeline="sample").body
 
 
 def test_what_runs_does_not_change_the_version_that_a_pause_is_for(world: World, api: Api) -> None:
-    looked = standing_version()
+    checked = standing_version()
     world.upload()
     api.start()
     world.until_ended()
-    assert standing_version() == looked
-    assert pause(If_Match=looked).status == 200
+    assert standing_version() == checked
+    assert pause(If_Match=checked).status == 200
 
 
 def test_a_pause_by_failures_is_another_version_for_whoever_resumes(serve: Serve) -> None:
     world = present_world(pipeline={"when_busy": "queue", "pause_after": 2})
     serve(app_over(world))
     fails(world, 1)
-    looked = standing_version()
+    checked = standing_version()
     fails(world, 2)
     world.upload("3.csv", rows(3))
     world.deliver("3.csv")
     for _ in range(5):
         world.tick()
-    late = resume(If_Match=looked)
+    late = resume(If_Match=checked)
     assert late.status == 412
     assert "paused by relearn" in late.body["detail"]
     resumed = resume(If_Match=standing_version())
@@ -493,7 +493,7 @@ def test_of_two_people_at_a_pipeline_the_slower_one_is_told_how_it_stands(
 def test_a_resume_never_ends_a_pause_that_nobody_looked_at(
     world: World, api: Api, *, version: bool, status: int
 ) -> None:
-    looked = pause().headers["ETag"]
+    checked = pause().headers["ETag"]
 
     def another() -> None:
         resume()
@@ -501,7 +501,7 @@ def test_a_resume_never_ends_a_pause_that_nobody_looked_at(
 
     world.faults.other_worker = another
     world.faults.plan = {len(world.faults.sites): Kind.PREEMPT}
-    late = resume(**({"If_Match": looked} if version else {}))
+    late = resume(**({"If_Match": checked} if version else {}))
     assert late.status == status
     assert "paused by bob" in late.body["detail"]
     shown = tell(pipelines.get_pipeline, pipeline="sample").body
@@ -583,12 +583,12 @@ def test_a_budget_that_is_used_up_is_shown_as_its_waiting_run_says_it(
     Api().start()
     world.until_ended()
     waiting = Api().start().body
-    (slot,) = tell(pipelines.get_pipeline, pipeline="sample").body["keys"]
-    assert slot["over_budget"] == waiting["reason"]
-    assert slot["over_budget"].startswith(words)
+    (run_queue,) = tell(pipelines.get_pipeline, pipeline="sample").body["keys"]
+    assert run_queue["over_budget"] == waiting["reason"]
+    assert run_queue["over_budget"].startswith(words)
     world.clock.move(timedelta(days=1))
-    (slot,) = tell(pipelines.get_pipeline, pipeline="sample").body["keys"]
-    assert "over_budget" not in slot
+    (run_queue,) = tell(pipelines.get_pipeline, pipeline="sample").body["keys"]
+    assert "over_budget" not in run_queue
 
 
 # The list of pipelines
@@ -603,8 +603,8 @@ def with_customers(count: int) -> tuple[World, CountingDocuments]:
     world.restart()
     for number in range(count):
         key, at = (f"customer{number}",), world.clock.now()
-        slot = Slot(pipeline="sample", key=key).begin(f"sample-{number}", at, keep=1)
-        world.intake._context.ledger.put_slot(slot_id("sample", key), slot, None)
+        run_queue = RunQueue(pipeline="sample", key=key).begin(f"sample-{number}", at, keep=1)
+        world.intake._context.ledger.put_run_queue(run_queue_id("sample", key), run_queue, None)
     return world, documents
 
 
@@ -624,8 +624,8 @@ def test_the_list_of_pipelines_costs_no_more_where_there_are_many_customers(serv
 def test_the_customers_of_a_pipeline_are_shown_page_by_page_each_at_one_read(serve: Serve) -> None:
     world, documents = with_customers(95)
     serve(app_over(world))
-    (odd, *_) = [name for name in documents.rows if name.startswith("slots/")]
-    documents.rows[odd] = replace(documents.rows[odd], body=b"{")
+    (drift_kind, *_) = [name for name in documents.rows if name.startswith("run_queues/")]
+    documents.rows[drift_kind] = replace(documents.rows[drift_kind], body=b"{")
     documents.calls.clear()
     seen, unreadable, asked = [], [], {"limit": "40"}
     for _ in range(3):
@@ -634,9 +634,9 @@ def test_the_customers_of_a_pipeline_are_shown_page_by_page_each_at_one_read(ser
         unreadable += page["unreadable"]
         asked = {"limit": "40", **({"cursor": page["next"]} if "next" in page else {})}
     assert len({*map(tuple, seen)}) == len(seen) == 94
-    assert unreadable == [odd]
+    assert unreadable == [drift_kind]
     assert "cursor" not in asked
-    assert documents.calls.count("read slots") == 95
+    assert documents.calls.count("read run_queues") == 95
     told = tell(pipelines.get_pipeline, pipeline="sample", query={"cursor": "nonsense"})
     assert (told.status, told.title) == (400, "Bad cursor")
 
@@ -710,7 +710,7 @@ def test_a_preview_tells_what_became_of_each_blob(world: World, api: Api) -> Non
     assert states == {"taken.csv": f"run {run.run_id}", "new.csv": "new"}
 
 
-def states_of(told: Said) -> dict[str, str]:
+def states_of(told: OneLineText) -> dict[str, str]:
     return {one["blob"].partition("/")[2]: one["state"] for one in told.body["matches"]}
 
 
@@ -816,7 +816,7 @@ def test_a_query_that_is_not_understood_is_refused(
 def test_a_misspelt_query_is_refused_with_the_names_that_there_are(
     world: World, api: Api, handler: Any, method: str, allowed: str
 ) -> None:
-    def ask(query: dict[str, str]) -> Said:
+    def ask(query: dict[str, str]) -> OneLineText:
         return tell(handler, method, query=query, pipeline="sample", endpoint="production")
 
     told = ask({"state": "parked", "code": "k"})

@@ -22,14 +22,14 @@ PROBLEMS = (
     Problem("TRAINING_DATA_CONTAINER", "not set", "name the blob container"),
     Problem("pipelines.yaml:3: pipelines.sample", "unknown key"),
 )
-PROMOTED_BY_HAND = "promote/sample/by-hand.ilearner"
+MANUALLY_PROMOTED = "promote/sample/by-hand.ilearner"
 
 
-def data_landed(name: str = "new.csv", container: str = DATA) -> None:
+def data_arrived(name: str = "new.csv", container: str = DATA) -> None:
     on_training_data.on_training_data(client_of(container, name))
 
 
-def model_landed(name: str, container: str = MODELS) -> None:
+def model_arrived(name: str, container: str = MODELS) -> None:
     on_trained_model.on_trained_model(client_of(container, name))
 
 
@@ -48,7 +48,7 @@ def client_of(container: str, name: str) -> BlobClient:
 
 def trained(world: World) -> str:
     """Bring a run to where its model lies in storage and nobody knows; return its name."""
-    data_landed()
+    data_arrived()
     world.studio.work()
     (model,) = [
         blob.name for blob in world.blobs.listing(MODELS, "runs/") if "ilearner" in blob.name
@@ -60,7 +60,7 @@ def trained(world: World) -> str:
 def test_new_data_opens_one_run_however_often_it_is_told_of(world: World) -> None:
     world.upload()
     for _ in range(3):
-        data_landed()
+        data_arrived()
     assert world.run().phase == "training"
     assert len(world.starts) == 1
 
@@ -70,7 +70,7 @@ def test_data_of_a_foreign_container_is_left_alone(world: World) -> None:
     world.upload()
     world.blobs.put(MODELS, "new.csv", b"a,b\n1,2\n")
     for container in (MODELS, "training-data-2", "ledger"):
-        data_landed(container=container)
+        data_arrived(container=container)
     assert not world.runs()
 
 
@@ -78,7 +78,7 @@ def test_data_of_a_foreign_container_is_left_alone(world: World) -> None:
 @pytest.mark.parametrize("name", ["gone.csv", "notes.txt"])
 def test_data_that_is_gone_or_unwanted_opens_nothing(world: World, name: str) -> None:
     world.blobs.put(DATA, "notes.txt", b"text")
-    data_landed(name)
+    data_arrived(name)
     assert not world.runs()
 
 
@@ -90,15 +90,15 @@ def test_an_event_fails_only_while_it_could_not_be_recorded(
     with monkeypatch.context() as patched:
         patched.setattr(world.documents, "create", _unreachable)
         with pytest.raises(TransientError):  # so that the host delivers it again
-            data_landed()
-    data_landed()
+            data_arrived()
+    data_arrived()
     assert world.run().phase == "training"
 
 
 @pytest.mark.usefixtures("api")
 def test_a_trained_model_advances_its_run_at_once(world: World) -> None:
     world.upload()
-    model_landed(trained(world))
+    model_arrived(trained(world))
     assert world.run().phase == "verifying"
 
 
@@ -111,15 +111,15 @@ def test_a_lost_model_event_is_made_up_for_by_the_poll(world: World) -> None:
 
 @pytest.mark.usefixtures("api")
 def test_a_model_put_by_hand_opens_a_run(world: World) -> None:
-    world.blobs.put(MODELS, PROMOTED_BY_HAND, b"model")
-    model_landed(PROMOTED_BY_HAND)
+    world.blobs.put(MODELS, MANUALLY_PROMOTED, b"model")
+    model_arrived(MANUALLY_PROMOTED)
     assert world.run().origin == "model"
 
 
 @pytest.mark.usefixtures("api")
 def test_a_model_of_a_foreign_container_is_left_alone(world: World) -> None:
-    world.blobs.put(MODELS, PROMOTED_BY_HAND, b"model")
-    model_landed(PROMOTED_BY_HAND, container=DATA)
+    world.blobs.put(MODELS, MANUALLY_PROMOTED, b"model")
+    model_arrived(MANUALLY_PROMOTED, container=DATA)
     assert not world.runs()
 
 
@@ -127,14 +127,14 @@ def test_a_model_of_a_foreign_container_is_left_alone(world: World) -> None:
 @pytest.mark.parametrize("name", ["evaluation.csv", "stray.ilearner", "promote/x/y.ilearner"])
 def test_a_file_that_belongs_to_nobody_is_left_alone(world: World, name: str) -> None:
     world.blobs.put(MODELS, name, b"content")
-    model_landed(name)
+    model_arrived(name)
     assert not world.runs()
 
 
 @pytest.mark.usefixtures("api")
 def test_the_timer_brings_a_run_to_its_end_without_any_event(world: World) -> None:
     world.upload()
-    data_landed()
+    data_arrived()
     for _ in range(20):
         world.tick()
         poll_fires()
@@ -155,8 +155,8 @@ def test_a_due_time_opens_one_run_however_often_the_timer_fires(serve: Serve) ->
 
 
 FIRE: dict[str, Callable[[], None]] = {
-    "on_training_data": data_landed,
-    "on_trained_model": lambda: model_landed(PROMOTED_BY_HAND),
+    "on_training_data": data_arrived,
+    "on_trained_model": lambda: model_arrived(MANUALLY_PROMOTED),
     "poll_jobs": poll_fires,
     "start_scheduled_runs": schedule_fires,
 }
@@ -196,7 +196,7 @@ def test_a_pipeline_with_an_error_has_its_runs_by_its_last_good_configuration(
     poll_fires()
     serve(app_over(world, *PROBLEMS))
     world.upload()
-    data_landed()
+    data_arrived()
     assert world.run().phase == "training"
     assert api.start().status == 202
     schedule_fires()
@@ -210,7 +210,7 @@ def test_open_runs_end_by_their_own_configuration_while_the_file_is_wrong(
     serve(app_over(world, *PROBLEMS))
     for _ in range(20):
         world.studio.work()
-        world.clock.move(world.limits.look_every_max)
+        world.clock.move(world.limits.check_interval_max)
         poll_fires()
     assert api.get(run_id).body["phase"] == "promoted"
 

@@ -37,7 +37,7 @@ def drive(world: World) -> None:
     for _ in range(ROUNDS):
         taken = taken or world.survive(world.deliver)
         for name in model_events(world):
-            world.survive(lambda name=name: world.intake.model_landed(name))
+            world.survive(lambda name=name: world.intake.model_arrived(name))
         world.survive(tick)
         if taken and not world.faults.late and not world.open_runs():
             break
@@ -62,7 +62,7 @@ def problems(world: World) -> Iterator[str]:
         yield f"{asked} starts asked for"
     run = runs[0]
     if run.phase is not Phase.PROMOTED:
-        yield f"ends {run.phase}: {run.reason or run.trouble}"
+        yield f"ends {run.phase}: {run.reason or run.step_failure}"
         return
     assert run.model is not None
     model = world.blobs.store.read(f"https://account.blob.core.windows.net/{run.model.path}")
@@ -103,18 +103,18 @@ COUNT = len(EFFECTS) + 2  # two more than undisturbed: what a fault makes the ru
 
 
 def check(plans: Iterator[dict[int, Kind]]) -> int:
-    failed, tried = [], 0
+    failed, tries = [], 0
     for plan in plans:
         world = World(faults=Faults(plan))
         drive(world)
-        tried += 1
+        tries += 1
         if wrong := list(problems(world)):
             named = ", ".join(
                 f"{i} {dict(enumerate(EFFECTS)).get(i)}: {k}" for i, k in plan.items()
             )
             failed.append(f"{{{named}}} -> {wrong}")
-    assert not failed, f"{len(failed)} of {tried} cases:\n" + "\n".join(failed[:20])
-    return tried
+    assert not failed, f"{len(failed)} of {tries} cases:\n" + "\n".join(failed[:20])
+    return tries
 
 
 def test_without_a_fault_nothing_is_wrong(tell: Tell) -> None:

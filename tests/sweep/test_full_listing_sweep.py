@@ -57,7 +57,7 @@ def begin(world: Observed, faults: Faults) -> None:
 def other(world: Observed) -> None:
     """Another host lists at this moment."""
     intake, _ = world._worker()
-    FullListings(intake._context, intake).go_on(world.clock.now() + 3 * MINUTE)
+    FullListings(intake._context, intake).run_until(world.clock.now() + 3 * MINUTE)
 
 
 def ticks(world: Observed, number: int) -> None:
@@ -65,7 +65,7 @@ def ticks(world: Observed, number: int) -> None:
     for _ in range(number):
         world.clock.move(MINUTE)
         until = world.clock.now() + 3 * MINUTE
-        if not world.survive(partial(lister.go_on, until)):
+        if not world.survive(partial(lister.run_until, until)):
             lister = FullListings(world.intake._context, world.intake)
         if not world.survive(world.tick):
             lister = FullListings(world.intake._context, world.intake)
@@ -85,7 +85,7 @@ def carried_through(faults: Faults) -> Observed:
 def test_what_appears_has_one_run_and_what_existed_none_whatever_fails() -> None:
     sites = carried_through(Faults({})).faults.sites
     assert {"create existing", "create full_listing", "create inbox"} <= set(sites)
-    tried = 0
+    tries = 0
     for call, site in enumerate(sites):
         if not site.endswith(OF_LISTING):
             continue
@@ -93,8 +93,8 @@ def test_what_appears_has_one_run_and_what_existed_none_whatever_fails() -> None
             world = carried_through(Faults({call: kind}))
             counted = Counter(name for names in trained_on(world) for name in names)
             assert counted == dict.fromkeys(APPEARED, 1), f"{kind} at {call}: {site}"
-            tried += 1
-    assert tried > 100
+            tries += 1
+    assert tries > 100
 
 
 def models_carried_through(faults: Faults) -> Observed:
@@ -117,7 +117,7 @@ def models_carried_through(faults: Faults) -> Observed:
 def test_a_model_that_appears_is_promoted_once_whatever_fails() -> None:
     sites = models_carried_through(Faults({})).faults.sites
     assert {"create existing_models", "create full_listing_models", "create versions"} <= set(sites)
-    tried = 0
+    tries = 0
     for call, site in enumerate(sites):
         if not site.endswith(("_models", "versions", "open")):
             continue
@@ -125,5 +125,5 @@ def test_a_model_that_appears_is_promoted_once_whatever_fails() -> None:
             world = models_carried_through(Faults({call: kind}))
             ends = [(run.origin, run.phase) for run in world.runs()]
             assert ends == [(Origin.MODEL, Phase.PROMOTED)], f"{kind} at {call}: {site}"
-            tried += 1
-    assert tried > 50
+            tries += 1
+    assert tries > 50

@@ -7,7 +7,7 @@ import pytest
 
 from proofs import duplicates, faults, planted, sequences
 from proofs.bug import Bug
-from proofs.trial import Effort, Part
+from proofs.trial import DueTimePart, Effort
 from tests.fakes.faults import Faults, kinds_at
 
 
@@ -17,7 +17,7 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)  # the parts switch it off
 
 
-def hold(part: Part, effort: Effort, least: int) -> None:
+def hold(part: DueTimePart, effort: Effort, least: int) -> None:
     outcomes = part(effort)
     assert [violation for one in outcomes for violation in one.violations] == []
     assert sum(one.trials for one in outcomes) >= least

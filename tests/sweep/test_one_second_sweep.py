@@ -41,7 +41,7 @@ def problems(world: Observed) -> list[str]:
     wrong = [f"{run.run_id} is {run.phase}" for run in runs.values() if not run.phase.ended]
     if sorted(run.newest.name for run in runs.values() if run.newest) != sorted(NAMES):
         wrong.append(f"{len(runs)} runs")
-    (known,) = world.head().resources.values()
+    (known,) = world.endpoint_state().resources.values()
     served = [runs[line.run_id].newest for line in known.history]
     data = [version for version in served if version is not None]
     wrong += [f"{b.name} replaced {a.name}" for a, b in pairwise(data) if is_older(b, a)]
@@ -58,7 +58,7 @@ def problems(world: Observed) -> list[str]:
 def test_without_faults_the_one_that_was_told_of_last_serves() -> None:
     world = carried_through(Faults({}))
     assert problems(world) == []
-    assert world.head().resources["Sample [trained model]"].history[-1].data == (
+    assert world.endpoint_state().resources["Sample [trained model]"].history[-1].data == (
         "training-data/a.csv",
     )
 

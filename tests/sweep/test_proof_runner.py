@@ -13,7 +13,7 @@ from rich.console import Console
 
 from proofs import duplicates, faults, noise, runner, storage_trouble
 from proofs.hostile import part as hostile
-from proofs.trial import Effort, Outcome, Part, Violation
+from proofs.trial import DueTimePart, Effort, Outcome, Violation
 from tests.sweep import test_fault_sweep as to_live
 
 ODD = Violation("kill 'a[/b].csv'", "INFO [host] poll_jobs [/red] gone | too")
@@ -50,11 +50,11 @@ def broken_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duplicates, "_problems", lambda world: [f"{len(world.runs())} runs"])
 
 
-def broken_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+def broken_http_faults(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(noise, "_problems", lambda world, _: [f"{world.http.asked} calls"])
 
 
-def broken_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+def broken_storage_faults(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage_trouble, "_troubled", lambda chance: [str(chance.random())])
 
 
@@ -72,14 +72,14 @@ def broken_hostile(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (partial(faults.part, shards=40), 1, broken_faults),
         (duplicates.part, 3, broken_duplicates),
-        (noise.part, 3, broken_noise),
-        (storage_trouble.part, 3, broken_trouble),
+        (noise.part, 3, broken_http_faults),
+        (storage_trouble.part, 3, broken_storage_faults),
         (hostile.part, 3, broken_hostile),
     ],
     ids=["faults", "duplicates", "noise", "storage trouble", "hostile input"],
 )
 def test_the_command_that_is_told_breaks_the_promise_again(
-    part: Part, size: int, breaks: object, monkeypatch: pytest.MonkeyPatch
+    part: DueTimePart, size: int, breaks: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert callable(breaks)
     breaks(monkeypatch)

@@ -3,12 +3,12 @@
 from proofs import noise, permissions, storage_trouble
 from proofs.hostile import book
 from proofs.hostile import part as hostile
-from proofs.trial import Effort, Part
+from proofs.trial import DueTimePart, Effort
 
 SEED = 1
 
 
-def holds(part: Part, size: int, least: dict[str, int]) -> None:
+def holds(part: DueTimePart, size: int, least: dict[str, int]) -> None:
     """Have a part tried, and see that it was, and that every promise held."""
     outcomes = {one.promise: one for one in part(Effort(SEED, size))}
     assert set(outcomes) == set(least)

@@ -44,8 +44,8 @@ def problems(fleet: Fleet) -> Iterator[str]:
         yield f"{len(fleet.runs()) - 1} deliveries"
     for run in fleet.runs():
         if run.phase is not Phase.PROMOTED:
-            yield f"{run.cause} ends {run.phase}: {run.reason or run.trouble}"
-    if parents[0].models and fleet.who_serves(fleet.model()) != list(fleet.members):
+            yield f"{run.cause} ends {run.phase}: {run.reason or run.step_failure}"
+    if parents[0].models and fleet.endpoints_serving(fleet.model()) != list(fleet.members):
         yield "another model serves"
     if fleet.open_runs():
         yield "a marker is left behind"

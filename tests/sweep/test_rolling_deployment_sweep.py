@@ -12,7 +12,7 @@ import pytest
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Phase
 from shared.errors import RelearnError
-from shared.intake.search import Sweep
+from shared.intake.search import Search
 from tests.fakes.faults import Crash, Faults, Kind
 from tests.fakes.world import pipeline
 from tests.unit.worlds import Observed
@@ -22,7 +22,7 @@ FILES: Final[dict[str, dict[str, Any]]] = {
     "newest": {"when_busy": "newest"},
     "queue": {"when_busy": "queue"},
     "settle": {"when_busy": "newest", "data": {"blob": "{name}.csv", "settle": "30s"}},
-    "seats": {"when_busy": "parallel", "max_parallel": 1},
+    "shared_queues": {"when_busy": "parallel", "max_parallel": 1},
     "key": {"when_busy": "newest", "key": ["name"]},
     "pattern": {"when_busy": "newest", "data": {"blob": "{kind}-{name}.csv"}, "key": ["kind"]},
 }
@@ -30,8 +30,8 @@ FILES: Final[dict[str, dict[str, Any]]] = {
 CLAIMS: Final = (
     "create inbox",
     "create open",
-    "create slots",
-    "replace slots",
+    "create run_queues",
+    "replace run_queues",
     "create versions",
     "replace versions",
     "create runs",
@@ -47,7 +47,7 @@ class Rolling(Observed):
 
     files: tuple[str, str] = ("newest", "newest")
     both: list[Pipeline] = field(default_factory=list)
-    told_of_one: bool = False  #: the other host has the event of the second blob, and no tick
+    event_of_one: bool = False  #: the other host has the event of the second blob, and no tick
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -68,11 +68,11 @@ class Rolling(Observed):
         self.pipeline = next(one for one in self.both if one is not mine)
         intake, poll = self._worker()
         self.pipeline = mine
-        for name in NAMES[1:] if self.told_of_one else NAMES:
+        for name in NAMES[1:] if self.event_of_one else NAMES:
             with suppress(RelearnError):
-                intake.blob_landed(name)
+                intake.blob_arrived(name)
         with suppress(RelearnError):
-            if not self.told_of_one:
+            if not self.event_of_one:
                 poll.tick()
 
     def bear(self, do: Any) -> bool:
@@ -88,7 +88,7 @@ class Rolling(Observed):
         return True
 
     def search(self) -> None:
-        Sweep(self.intake._context, self.intake).go_on(self.clock.now() + 3 * MINUTE)
+        Search(self.intake._context, self.intake).run_until(self.clock.now() + 3 * MINUTE)
 
     def live(self) -> None:
         for name in NAMES:
@@ -124,7 +124,7 @@ def test_each_version_is_in_one_run_wherever_the_other_host_comes_between(
     deaths = calls[pairs().index(files) % 3 :: 3]  # the neighbours of a pair have the others
     for kind, chosen in ((Kind.PREEMPT, calls), (Kind.CRASH_AFTER, deaths)):
         for call in chosen:
-            world = Rolling(files=files, faults=Faults({}), told_of_one=call % 2 == 0)
+            world = Rolling(files=files, faults=Faults({}), event_of_one=call % 2 == 0)
             world.faults.plan = {call: kind}
             world.live()
             where = f"{kind} at {call}: {calm.faults.sites[call]}"

@@ -74,7 +74,7 @@ class Filed(Observed):
         content = f"a,b,label\n{number},2,0\n3,4,1\n{number},1,1\n".encode()
         run = self.next_run(name, content)
         assert run.pipeline == pipeline
-        return self.until_settled(run)
+        return self.until_idle(run)
 
     def told(self) -> str:
         """What the app says of its file and of what it goes on by."""

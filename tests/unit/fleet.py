@@ -52,7 +52,7 @@ class Fleet(Observed):
                     return model
         raise AssertionError(f"{name} serves nothing")
 
-    def who_serves(self, model: bytes) -> list[str]:
+    def endpoints_serving(self, model: bytes) -> list[str]:
         return [name for name in self.members if self.serves(name) == model]
 
     def parent(self) -> Run:

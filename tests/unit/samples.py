@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
-from shared.core.run.record import ENDS, Origin, Phase, Promotion, Run, Trouble, WayBack
-from shared.core.serving.probes import ProbeAnswers, Seen
+from shared.core.run.record import ENDS, Origin, Phase, Promotion, RollbackTarget, Run, StepFailure
+from shared.core.serving.probes import ProbeAnswers, ProbeOutcome
 
 NOW: Final = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOUR: Final = timedelta(hours=1)
@@ -68,41 +68,41 @@ def pipeline(**changes: Any) -> Pipeline:
 
 def good(*scores: str) -> ProbeAnswers:
     return ProbeAnswers(
-        seen=Seen.GOOD, columns=("Scored Labels",), rows=tuple((s,) for s in scores)
+        seen=ProbeOutcome.GOOD, columns=("Scored Labels",), rows=tuple((s,) for s in scores)
     )
 
 
-BROKEN: Final = ProbeAnswers(seen=Seen.BROKEN, detail="missing feature(s): 'hello'")
-REFUSED: Final = ProbeAnswers(seen=Seen.REFUSED, detail="no such URL (HTTP 404)")
-SILENT: Final = ProbeAnswers(seen=Seen.NO_ANSWER, detail="busy (HTTP 503)")
+BROKEN: Final = ProbeAnswers(seen=ProbeOutcome.BROKEN, detail="missing feature(s): 'hello'")
+REFUSED: Final = ProbeAnswers(seen=ProbeOutcome.REFUSED, detail="no such URL (HTTP 404)")
+SILENT: Final = ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail="busy (HTTP 503)")
 
 
 def promotion(**changes: Any) -> Promotion:
     known: dict[str, Any] = {
         "generation": 1,
         "before": good("0.1", "0.2"),
-        "way_back": WayBack(),
+        "rollback_target": RollbackTarget(),
         "sent_at": NOW,
-        "returning_to": "rolled_back",
+        "after_rollback": "rolled_back",
     }
     return Promotion(**{**known, **changes})
 
 
-def trouble(since: datetime = NOW, count: int = 1) -> Trouble:
-    return Trouble(
+def step_failure(since: datetime = NOW, count: int = 1) -> StepFailure:
+    return StepFailure(
         since=since,
         cause_since=since,
         patience=timedelta(hours=1),
         count=count,
         reason="busy",
-        next_look=since + timedelta(minutes=1),
+        next_check=since + timedelta(minutes=1),
     )
 
 
 def run(phase: Phase, **changes: Any) -> Run:
     """Return a run in `phase` with what a run that came this far holds."""
     later = phase not in (Phase.RECEIVED, Phase.REJECTED)
-    updating = phase in (Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING)
+    updating = phase in (Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK)
     known: dict[str, Any] = {
         "run_id": "sample-1",
         "pipeline": "sample",

@@ -6,9 +6,9 @@ from typing import Any
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.studio_endpoint import Endpoint
-from shared.core.run.record import Run, WayBack
-from shared.core.serving.probes import Look, Progress
-from shared.core.serving.state import Head, Reservation, head_id
+from shared.core.run.record import RollbackTarget, Run
+from shared.core.serving.probes import EndpointCheck, UpdateProgress
+from shared.core.serving.state import EndpointLease, EndpointState, endpoint_state_id
 from shared.errors import RelearnError
 from shared.ports.ports import Current, JobRequest, JobState, JobStatus
 from tests.fakes.world import MODELS, RESOURCE
@@ -20,11 +20,11 @@ from tests.unit.worlds import Observed
 class ScriptedEndpoint:
     """An endpoint that says what it is told to, and keeps what it is asked."""
 
-    looks: list[Look | RelearnError] = field(default_factory=list)
+    probe_series: list[EndpointCheck | RelearnError] = field(default_factory=list)
     current_: Current = field(default_factory=lambda: Current(refreshable=True))
     refuses: RelearnError | None = None
     operation: str | None = "op"
-    given: list[WayBack] = field(default_factory=list)
+    given: list[RollbackTarget] = field(default_factory=list)
     asked: list[str | None] = field(default_factory=list)  #: operations that a look was for
     ensured: int = 0
     built_for: list[Endpoint] = field(default_factory=list)
@@ -38,14 +38,18 @@ class ScriptedEndpoint:
     def update(self, model: BlobVersion) -> str | None:
         raise NotImplementedError
 
-    def look(self, operation: str | None = None) -> Look:
+    def look(self, operation: str | None = None) -> EndpointCheck:
         self.asked.append(operation)
-        look = self.looks.pop(0) if self.looks else Look(Progress.UNTOLD, None)
+        look = (
+            self.probe_series.pop(0)
+            if self.probe_series
+            else EndpointCheck(UpdateProgress.NOT_REPORTED, None)
+        )
         if isinstance(look, RelearnError):
             raise look
         return look
 
-    def restore(self, previous: WayBack) -> str | None:
+    def restore(self, previous: RollbackTarget) -> str | None:
         self.given.append(previous)
         if self.refuses is not None:
             raise self.refuses
@@ -90,7 +94,7 @@ class ScriptedJob:
 
 
 @dataclass
-class _Adapters:
+class _Providers:
     endpoint_: ScriptedEndpoint
     job: ScriptedJob
 
@@ -116,7 +120,7 @@ class Scripted:
         self.endpoint = ScriptedEndpoint()
         self.job = ScriptedJob()
         self.context = replace(
-            self.world.intake._context, adapters=_Adapters(self.endpoint, self.job)
+            self.world.intake._context, providers=_Providers(self.endpoint, self.job)
         )
         self.ledger = self.context.ledger
         self.url = self.world.pipeline.endpoints[0].update
@@ -124,25 +128,29 @@ class Scripted:
     def model(self, name: str = "runs/sample/sample-1/1/model.ilearner") -> BlobVersion:
         return self.world.blobs.put(MODELS, name, b"model")
 
-    def reserve(self, run: Run, **head: Any) -> Head:
+    def acquire_lease(self, run: Run, **endpoint_state: Any) -> EndpointState:
         """Have the endpoint reserved for a run, as its promotion says."""
         assert run.promotion is not None
-        mine = Reservation(
+        mine = EndpointLease(
             run_id=run.run_id,
             resource=RESOURCE,
             model=run.model,
             generation=run.promotion.generation,
             at=NOW,
         )
-        return self.put_head(**{"generation": 1, "reservation": mine, **head})
+        return self.put_endpoint_state(
+            **{"generation": 1, "endpoint_lease": mine, **endpoint_state}
+        )
 
-    def put_head(self, **known: Any) -> Head:
-        head = Head(update=self.url, **known)
-        stored = self.ledger.head(head_id(self.url))
-        self.ledger.put_head(head_id(self.url), head, stored.etag if stored else None)
-        return head
+    def put_endpoint_state(self, **known: Any) -> EndpointState:
+        endpoint_state = EndpointState(update=self.url, **known)
+        stored = self.ledger.endpoint_state(endpoint_state_id(self.url))
+        self.ledger.put_endpoint_state(
+            endpoint_state_id(self.url), endpoint_state, stored.etag if stored else None
+        )
+        return endpoint_state
 
-    def head(self) -> Head:
-        stored = self.ledger.head(head_id(self.url))
+    def endpoint_state(self) -> EndpointState:
+        stored = self.ledger.endpoint_state(endpoint_state_id(self.url))
         assert stored is not None
         return stored.record

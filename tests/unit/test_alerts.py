@@ -30,12 +30,12 @@ def test_an_approval_that_is_faster_than_the_expiry_leaves_no_alert(
     world = Observed(config={"pipeline": GATED}, faults=Faults({}))
     run = world.until(world.start(), Phase.AWAITING_APPROVAL)
     world.clock.move(HOUR - timedelta(seconds=10))
-    orders, approved = world.orders, []
+    run_operations, approved = world.run_operations, []
 
     def approve() -> None:
         world.clock.move(-timedelta(seconds=20))  # the answer came in time
         with suppress(RelearnError):
-            approved.append(orders.approve(run.run_id, "ada", ""))
+            approved.append(run_operations.approve(run.run_id, "ada", ""))
         world.clock.move(timedelta(seconds=20))
 
     world.faults.other_worker = approve
@@ -45,7 +45,7 @@ def test_an_approval_that_is_faster_than_the_expiry_leaves_no_alert(
         world.intake.driver.advance(run.run_id)
     world.faults.plan = {}
     assert approved
-    assert world.until_settled(run).phase is Phase.PROMOTED
+    assert world.until_idle(run).phase is Phase.PROMOTED
     assert alerts(caplog) == []
 
 
@@ -64,7 +64,7 @@ def test_a_run_that_is_parked_is_reported_once_however_often_it_is_looked_at(
 ) -> None:
     world = failing(Faults({}))
     world.idle(timedelta(hours=2), timedelta(minutes=5))
-    assert [(event, repeated) for event, _, repeated in alerts(caplog)] == [("RL1001", "false")]
+    assert [(alert, repeated) for alert, _, repeated in alerts(caplog)] == [("RL1001", "false")]
 
 
 def test_a_crash_right_after_the_record_was_written_keeps_the_alert_from_nobody(
@@ -76,7 +76,7 @@ def test_a_crash_right_after_the_record_was_written_keeps_the_alert_from_nobody(
         world = failing(Faults({call: Kind.CRASH_AFTER}))
         assert world.run().phase is Phase.PARKED
         found = alerts(caplog)
-        assert {event for event, *_ in found} == {"RL1001"}, call
+        assert {alert for alert, *_ in found} == {"RL1001"}, call
         assert len(found) == len(set(found)), call
         assert [repeated for *_, repeated in found[1:]] == ["true"] * len(found[1:]), call
 

@@ -11,9 +11,9 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from local.studio import InstantTrainer
-from shared.core.run.record import Phase, Run, WayBack
+from shared.core.run.record import Phase, RollbackTarget, Run
 from shared.intake.requests import ManualRequest
-from shared.operations.endpoints import Command, Endpoints
+from shared.operations.endpoints import Endpoints, OperatorCommand
 from shared.providers.azure_storage.errors import classify
 from shared.providers.http.client import Answer
 from tests.fakes.world import MODELS, RESOURCE
@@ -39,13 +39,13 @@ def table(heading: str) -> dict[str, list[str]]:
     return {first: rest for first, *rest in cells}
 
 
-def looked_for(cell: str) -> list[str]:
+def searched_for(cell: str) -> list[str]:
     """Return what a cell says to look for: each code, and a status beside it."""
     return [*_CODE.findall(cell), *re.findall(r"HTTP \d+", cell)]
 
 
 def settled(world: Observed) -> tuple[Observed, Run]:
-    return world, world.until_settled(world.start(), ticks=300)
+    return world, world.until_idle(world.start(), ticks=300)
 
 
 def wrong_key() -> tuple[Observed, Run]:
@@ -87,9 +87,9 @@ def held() -> tuple[Observed, Run]:
         content = b"a,b,label\n5,6,%d\n7,8,0\n" % number
         world.until(world.next_run(f"{number}.csv", content), Phase.PROMOTED)
     hand = Endpoints(world.intake._context, world.intake)
-    back = hand.rollback("sample", "production", (), None, Command(by="boss"))
+    back = hand.rollback("sample", "production", (), None, OperatorCommand(by="boss"))
     world.until(back, Phase.PROMOTED)
-    return world, world.until_settled(world.next_run("3.csv", b"a,b,label\n9,9,1\n1,1,0\n"))
+    return world, world.until_idle(world.next_run("3.csv", b"a,b,label\n9,9,1\n1,1,0\n"))
 
 
 def other_storage(*, told_late: bool) -> tuple[Observed, Run]:
@@ -119,16 +119,20 @@ def no_model_of_ours() -> tuple[Observed, Run]:
     world.until(world.start(), Phase.PROMOTED)
     first = InstantTrainer().train({"input1": b"a,b,label\n0,0,0\n"}, {}, label=None)
     other = world.blobs.put("azure-webjobs-secrets", "host.json", first.model)
-    known = world.head().resource(RESOURCE).model_copy(update={"baseline": WayBack(model=other)})
-    head = world.head().model_copy(update={"resources": {RESOURCE: known}})
-    (name,) = [name for name in world.documents.rows if name.startswith("heads/")]
-    world.damage(name, head.model_dump_json().encode())
+    known = (
+        world.endpoint_state()
+        .resource(RESOURCE)
+        .model_copy(update={"baseline": RollbackTarget(model=other)})
+    )
+    endpoint_state = world.endpoint_state().model_copy(update={"resources": {RESOURCE: known}})
+    (name,) = [name for name in world.documents.rows if name.startswith("endpoints/")]
+    world.damage(name, endpoint_state.model_dump_json().encode())
     hand = Endpoints(world.intake._context, world.intake)
-    back = hand.rollback("sample", "production", (), "baseline", Command(by="boss"))
-    return world, world.until_settled(back)
+    back = hand.rollback("sample", "production", (), "baseline", OperatorCommand(by="boss"))
+    return world, world.until_idle(back)
 
 
-def no_way_back() -> tuple[Observed, Run]:
+def no_rollback_target() -> tuple[Observed, Run]:
     world = Observed()
     for wire in (READ_BACK, REFRESH):
         world.script(*wire, refused(404, "NotFound", "x"), times=None)
@@ -151,7 +155,7 @@ def never_back() -> tuple[Observed, Run]:
     world = Observed()
     world.script("POST", "/refresh", refused(500, "InternalError", "Who knows."), times=None)
     world.upload(content=b"hello,label\n1,0\n2,1\n")
-    return world, world.until_settled(world.deliver()[0], ticks=100)
+    return world, world.until_idle(world.deliver()[0], ticks=100)
 
 
 def judged_by_another_gate() -> tuple[Observed, Run]:
@@ -160,8 +164,8 @@ def judged_by_another_gate() -> tuple[Observed, Run]:
         world.script(*wire, refused(404, "NotFound", "x"), times=None)
     run = park_verifying(world, world.start)
     tightened(world)
-    world.orders.retry(run.run_id)
-    return world, world.until_settled(run)
+    world.run_operations.retry(run.run_id)
+    return world, world.until_idle(run)
 
 
 def no_key() -> tuple[Observed, Run]:
@@ -190,7 +194,7 @@ PARKED: Final[dict[str, Provoke]] = {
     "not the service's own": lambda: other_storage(told_late=False),
     "AuthorizationFailed": no_rights,
     "is no model of this app": no_model_of_ours,
-    "could be put back": no_way_back,
+    "could be put back": no_rollback_target,
     "there is no model of this job at": an_old_file,
     "the old model does not serve again": never_back,
     "the configuration changed since this model was judged": judged_by_another_gate,
@@ -204,7 +208,7 @@ ROWS: Final = table("A run is parked")
 def test_a_parked_run_says_what_the_runbook_tells_to_look_for_and_the_cure(
     row: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first, *others = looked_for(row)
+    first, *others = searched_for(row)
     _, run = PARKED[first]()
     assert run.phase is Phase.PARKED, run.reason
     reason, advice = str(run.reason), str(run.advice)
@@ -219,7 +223,7 @@ def test_a_parked_run_says_what_the_runbook_tells_to_look_for_and_the_cure(
 
 
 def test_no_row_of_the_runbook_is_left_out() -> None:
-    assert {looked_for(row)[0] for row in ROWS} == set(PARKED)
+    assert {searched_for(row)[0] for row in ROWS} == set(PARKED)
 
 
 @pytest.mark.parametrize(
@@ -249,9 +253,9 @@ def test_a_run_that_waits_says_the_same_while_it_is_tried_again() -> None:
     world.environment["TRAINING_KEY"] = "b2xkLWtleS1vZi1hbm90aGVyLWVuZHBvaW50"
     world.restart()
     waiting = world.start()
-    assert waiting.trouble is not None
-    assert waiting.trouble.reason.startswith("create job: Unauthorized, ")
-    assert "training.api_key" in waiting.trouble.reason
+    assert waiting.step_failure is not None
+    assert waiting.step_failure.reason.startswith("create job: Unauthorized, ")
+    assert "training.api_key" in waiting.step_failure.reason
 
 
 @pytest.mark.parametrize(
@@ -326,7 +330,7 @@ WORDS: Final = table("The storage refuses a record")
 
 @pytest.mark.parametrize("row", WORDS)
 def test_what_the_storage_refuses_is_said_in_the_runbooks_words_with_its_code(row: str) -> None:
-    (words,) = looked_for(row)
+    (words,) = searched_for(row)
     status, code = STORAGE[words]
     error = HttpResponseError("refused")
     error.status_code, error.error_code = status, code  # type: ignore[attr-defined]
@@ -362,12 +366,12 @@ TROUBLES: Final = table("A pipeline has an error in the file")
 def test_health_says_of_a_file_with_an_error_what_the_runbook_tells_to_look_for(
     row: str, tmp_path: Path
 ) -> None:
-    looked = [part.strip() for one in looked_for(row) for part in re.split("…|<time>", one)]
-    looked = [part for part in looked if part]
-    spoils = FILES[looked[0]]
+    checked = [part.strip() for one in searched_for(row) for part in re.split("…|<time>", one)]
+    checked = [part for part in checked if part]
+    spoils = FILES[checked[0]]
     if len(spoils) == 1:
-        spoils *= len(looked)
-    for spoil, words in zip(spoils, looked, strict=True):
+        spoils *= len(checked)
+    for spoil, words in zip(spoils, checked, strict=True):
         folder = tmp_path / words.strip(":").replace(" ", "-")
         folder.mkdir()
         world = Filed(folder=folder)

@@ -9,7 +9,7 @@ import pytest
 
 from local import api_description
 from shared.core.run.record import WRITTEN_BY, Phase
-from shared.errors import CorruptRecord
+from shared.errors import CorruptRecordError
 from shared.ledger.ledger import Ledger
 from shared.version import VERSION
 from tests.fakes.clock import FakeClock
@@ -44,7 +44,15 @@ def test_every_record_says_which_version_wrote_it() -> None:
     rows = world.documents.rows
     records = {name: row.body for name, row in rows.items() if row.body}
     kinds = {name.partition("/")[0] for name in records}
-    assert {"runs", "versions", "heads", "watches", "slots", "pipelines", "poll"} <= kinds, kinds
+    assert {
+        "runs",
+        "versions",
+        "endpoints",
+        "drift_checks",
+        "run_queues",
+        "pipelines",
+        "poll",
+    } <= kinds, kinds
     assert {json.loads(body)[WRITTEN_BY] for body in records.values()} == {VERSION}
     assert {name.partition("/")[0] for name in rows if name not in records} <= EMPTY
 
@@ -69,6 +77,6 @@ def test_a_record_that_is_not_understood_names_the_version_that_can(
     ledger: Ledger, documents: MemoryDocuments, writer: object, named: str
 ) -> None:
     documents.create("runs/x", json.dumps({WRITTEN_BY: writer, "schema_version": 2}).encode())
-    with pytest.raises(CorruptRecord, match=named) as caught:
+    with pytest.raises(CorruptRecordError, match=named) as caught:
         ledger.run("x")
     assert VERSION in str(caught.value)

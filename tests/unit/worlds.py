@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Phase, Run
-from shared.core.serving.state import Head
+from shared.core.serving.state import EndpointState
 from shared.intake.blob_events import Intake
 from shared.maintenance.poll import Poll
 from shared.ports.ports import Document, ETag, Listed
@@ -115,10 +115,10 @@ class Observed(World):
                 break
             self.tick()
         now = self.now_of(run)
-        assert now.phase is phase, f"{now.phase}: {now.reason or now.trouble}"
+        assert now.phase is phase, f"{now.phase}: {now.reason or now.step_failure}"
         return now
 
-    def until_settled(self, run: Run, ticks: int = 40, seconds: int = 30) -> Run:
+    def until_idle(self, run: Run, ticks: int = 40, seconds: int = 30) -> Run:
         """Let time pass until the run is over or waits for a person."""
         for _ in range(ticks):
             now = self.now_of(run)
@@ -150,9 +150,9 @@ class Observed(World):
         assert model is not None
         return self.blobs.store.contents[f"https://account.blob.core.windows.net/{model.path}"]
 
-    def head(self) -> Head:
-        (name,) = [name for name in self.documents.rows if name.startswith("heads/")]
-        return Head.model_validate_json(self.documents.rows[name].body)
+    def endpoint_state(self) -> EndpointState:
+        (name,) = [name for name in self.documents.rows if name.startswith("endpoints/")]
+        return EndpointState.model_validate_json(self.documents.rows[name].body)
 
     def changes(self) -> list[str]:
         """What was sent that may change what an endpoint serves."""
@@ -178,7 +178,7 @@ class Observed(World):
         return pipeline(self.training, self.endpoint, {"pipeline": known})
 
 
-def said_of(world: World, caplog_text: str) -> str:
+def log_of(world: World, caplog_text: str) -> str:
     return world.said() + caplog_text
 
 

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime
 
 from shared.core.config.pipeline import Pipeline
 from shared.core.counting import counted, they
-from shared.core.run.record import Phase, Recorded, Run, Value
+from shared.core.run.record import Phase, RecordModel, RecordPart, Run
 
 _DAY: Final = timedelta(days=1)
 #: Runs that are remembered for budgets and failures; more than any configuration asks for.
@@ -26,7 +26,7 @@ _SUCCESSES: Final = frozenset({Phase.PROMOTED, Phase.UNCHANGED, Phase.FINISHED})
 _FAILURES: Final = frozenset({Phase.FAILED, Phase.TIMED_OUT, Phase.ROLLED_BACK, Phase.PARKED})
 
 
-class Turn(Value):
+class QueueEntry(RecordPart):
     """A run that waits or began, and since when."""
 
     run_id: str
@@ -34,7 +34,7 @@ class Turn(Value):
     number: int = 0  #: in the order of this slot; clocks of hosts may jump
 
 
-class Pause(Value):
+class Pause(RecordPart):
     """Nothing new is begun until somebody resumes; or that somebody did: who, when and why."""
 
     by: str
@@ -42,7 +42,7 @@ class Pause(Value):
     reason: str = ""
 
 
-class Pauses(Recorded):
+class Pauses(RecordModel):
     """What keeps the runs of a pipeline from beginning, and since when its failures count.
 
     One small record for all its customers: to resume them is one write, however many they are.
@@ -59,9 +59,9 @@ class Pauses(Recorded):
         """Whether what happened at this time is of importance since the last resume."""
         return self.resumed_at is None or at > self.resumed_at
 
-    def of_failures(self, slot: "Slot | None" = None) -> Pause | None:
+    def of_failures(self, run_queue: "RunQueue | None" = None) -> Pause | None:
         """Return the pause by failures that is in force, for a slot or for any of them."""
-        pause = slot.paused if slot else self.by_failures
+        pause = run_queue.paused if run_queue else self.by_failures
         return pause if pause is not None and self.counts(pause.at) else None
 
     def after(self, resumed: Pause) -> "Pauses":
@@ -69,33 +69,33 @@ class Pauses(Recorded):
         told = [pause.at for pause in (self.pause, self.by_failures) if pause is not None]
         return Pauses(resumed_at=max([resumed.at, *told]), resumed=resumed)
 
-    def of(self, slot: "Slot") -> Pause | None:
+    def of(self, run_queue: "RunQueue") -> Pause | None:
         """Return the pause that is in force for a slot; None where nothing is paused."""
-        return self.pause or self.of_failures(slot)
+        return self.pause or self.of_failures(run_queue)
 
 
-class Slot(Recorded):
+class RunQueue(RecordModel):
     """The runs of one pipeline and key; of a pipeline; or at a training service."""
 
     pipeline: str = ""
     key: tuple[str, ...] = ()
-    gathering: str | None = None  #: the run that takes what landed, or took it last
-    gathering_at: AwareDatetime | None = None  #: since when
+    batch_run: str | None = None  #: the run that takes what landed, or took it last
+    batch_since: AwareDatetime | None = None  #: since when
     claimed_to: str = ""  #: how far it has come in the inbox, where that takes several calls
     holders: tuple[str, ...] = ()  #: who may run
-    waiting: tuple[Turn, ...] = ()  #: in the order of their coming
+    waiting: tuple[QueueEntry, ...] = ()  #: in the order of their coming
     newest_first: bool = False  #: whose turn it is next, as the last one who came was configured
     numbers: int = 0  #: turns that were given a number so far
-    begun: tuple[Turn, ...] = ()  #: who ran lately, the newest last
+    begun: tuple[QueueEntry, ...] = ()  #: who ran lately, the newest last
     paused: Pause | None = None  #: by failures; whether it is in force is told by `Pauses`
 
-    def without(self, gone: Callable[[str], bool]) -> "Slot":
+    def without(self, gone: Callable[[str], bool]) -> "RunQueue":
         """Return the slot without the runs that `gone` tells of."""
         holders = tuple(run for run in self.holders if not gone(run))
-        waiting = tuple(turn for turn in self.waiting if not gone(turn.run_id))
+        waiting = tuple(queue_entry for queue_entry in self.waiting if not gone(queue_entry.run_id))
         return self.model_copy(update={"holders": holders, "waiting": waiting})
 
-    def begin(self, run_id: str, at: datetime, *, keep: int, holds: bool = True) -> "Slot":
+    def begin(self, run_id: str, at: datetime, *, keep: int, holds: bool = True) -> "RunQueue":
         """Return the slot with `run_id` running; a run that began before begins no second time.
 
         Args:
@@ -105,68 +105,68 @@ class Slot(Recorded):
             holds: whether places are counted here at all.
         """
         holders = self.holders if run_id in self.holders else (*self.holders, run_id)
-        waiting = tuple(turn for turn in self.waiting if turn.run_id != run_id)
+        waiting = tuple(queue_entry for queue_entry in self.waiting if queue_entry.run_id != run_id)
         begun, number = self.begun, self.numbers
-        if all(turn.run_id != run_id for turn in begun):
+        if all(queue_entry.run_id != run_id for queue_entry in begun):
             number += 1
-            begun = (*begun, Turn(run_id=run_id, at=at, number=number))
+            begun = (*begun, QueueEntry(run_id=run_id, at=at, number=number))
         kept = begun[-min(keep, _REMEMBERED) :] if keep else ()
         changes: dict[str, object] = {"holders": holders if holds else (), "waiting": waiting}
         changes |= {"begun": kept, "numbers": number}
         return self.model_copy(update=changes)
 
-    def enqueue(self, run_id: str, at: datetime, *, newest_first: bool) -> "Slot":
+    def enqueue(self, run_id: str, at: datetime, *, newest_first: bool) -> "RunQueue":
         """Return the slot with `run_id` waiting, once."""
-        if any(turn.run_id == run_id for turn in self.waiting):
+        if any(queue_entry.run_id == run_id for queue_entry in self.waiting):
             return self
         number = self.numbers + 1
-        waiting = (*self.waiting, Turn(run_id=run_id, at=at, number=number))
+        waiting = (*self.waiting, QueueEntry(run_id=run_id, at=at, number=number))
         changes = {"waiting": waiting, "numbers": number, "newest_first": newest_first}
         return self.model_copy(update=changes)
 
     @property
-    def next_in_line(self) -> str | None:
+    def next_queued(self) -> str | None:
         """The waiting run whose turn it is."""
         return self.waiting[-1 if self.newest_first else 0].run_id if self.waiting else None
 
 
-def lets_go(run: Run) -> bool:
+def releases_slot(run: Run) -> bool:
     """Whether `run` holds no place among the runs of its key or pipeline any more."""
     return run.phase.ended or run.phase in _IDLE
 
 
-def lets_service_go(run: Run) -> bool:
+def releases_service_slot(run: Run) -> bool:
     """Whether `run` has no job at its training service, and needs none now."""
     phase = run.parked_in if run.phase is Phase.PARKED and run.job is not None else run.phase
     return phase not in _AT_SERVICE
 
 
-def runs_at_once(pipeline: Pipeline) -> int | None:
+def concurrency_limit(pipeline: Pipeline) -> int | None:
     """Return how many runs of one key may run at once; None for any number."""
     return None if pipeline.when_busy == "parallel" else 1
 
 
-def remembers(pipeline: Pipeline) -> int:
+def starts_to_keep(pipeline: Pipeline) -> int:
     """Return how many beginnings a slot of `pipeline` has to remember."""
     budget = pipeline.budget
     # Runs that gave way stand between failures and are neither.
     return max(budget.most_per_day or 1, 10 * (pipeline.pause_after or 0))
 
 
-def over_budget(slot: Slot, pipeline: Pipeline, run_id: str, now: datetime) -> str | None:
+def over_budget(run_queue: RunQueue, pipeline: Pipeline, run_id: str, now: datetime) -> str | None:
     """Return why `run_id` must not begin yet; None when it may.
 
     A run that began already, and comes back from a person, has been paid for.
     """
     budget = pipeline.budget
-    begun = slot.begun
-    if any(turn.run_id == run_id for turn in begun):
+    begun = run_queue.begun
+    if any(queue_entry.run_id == run_id for queue_entry in begun):
         return None
     if budget.least_interval and begun and now - begun[-1].at < budget.least_interval:
         next_at = begun[-1].at + budget.least_interval
         return f"the budget allows the next run at {next_at.isoformat(timespec='seconds')}"
     most = budget.most_per_day
-    today = [turn for turn in begun if now - turn.at < _DAY]
+    today = [queue_entry for queue_entry in begun if now - queue_entry.at < _DAY]
     if most is not None and len(today) >= most:
         return (
             f"the budget's {counted(most, 'run')} within 24 hours {they(most, 'is', 'are')} used up"
@@ -174,9 +174,9 @@ def over_budget(slot: Slot, pipeline: Pipeline, run_id: str, now: datetime) -> s
     return None
 
 
-def next_allowed(slot: Slot, pipeline: Pipeline) -> datetime | None:
+def next_allowed(run_queue: RunQueue, pipeline: Pipeline) -> datetime | None:
     """Return when the budget lets the next run begin; None where it limits nothing now."""
-    budget, begun = pipeline.budget, slot.begun
+    budget, begun = pipeline.budget, run_queue.begun
     times = []
     if budget.least_interval and begun:
         times.append(begun[-1].at + budget.least_interval)
@@ -190,38 +190,44 @@ def newest_first(pipeline: Pipeline) -> bool:
     return pipeline.when_busy == "newest" or pipeline.order == "newest_first"
 
 
-def overtaken_by(slot: Slot, pipeline: Pipeline, run_id: str) -> str | None:
+def superseded_by(run_queue: RunQueue, pipeline: Pipeline, run_id: str) -> str | None:
     """Return the newer run that makes waiting run `run_id` needless; None where none does."""
     if pipeline.when_busy != "newest":
         return None
-    mine = next((turn for turn in slot.waiting if turn.run_id == run_id), None)
+    mine = next(
+        (queue_entry for queue_entry in run_queue.waiting if queue_entry.run_id == run_id), None
+    )
     if mine is None:
         return None
-    others = [turn for turn in (*slot.begun, *slot.waiting) if turn.run_id != run_id]
-    newest = max((mine, *others), key=lambda turn: turn.number)
+    others = [
+        queue_entry
+        for queue_entry in (*run_queue.begun, *run_queue.waiting)
+        if queue_entry.run_id != run_id
+    ]
+    newest = max((mine, *others), key=lambda queue_entry: queue_entry.number)
     return newest.run_id if newest is not mine else None
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class RecentRuns:
     """How the runs that began lately stand."""
 
     phase_of: Callable[[str], Phase | None]
 
-    def failures(self, slot: Slot, pauses: Pauses) -> tuple[str, ...]:
+    def failures(self, run_queue: RunQueue, pauses: Pauses) -> tuple[str, ...]:
         """Return the runs that failed in a row since the last resume, the newest first.
 
         Args:
-            slot: whose runs; those that still run do not count.
+            run_queue: whose runs; those that still run do not count.
             pauses: tells of the last resume.
         """
         failed: list[str] = []
-        for turn in reversed(slot.begun):
-            if not pauses.counts(turn.at):
+        for queue_entry in reversed(run_queue.begun):
+            if not pauses.counts(queue_entry.at):
                 break
-            phase = self.phase_of(turn.run_id)
+            phase = self.phase_of(queue_entry.run_id)
             if phase in _FAILURES:
-                failed.append(turn.run_id)
+                failed.append(queue_entry.run_id)
             elif phase in _SUCCESSES:
                 break
         return tuple(failed)

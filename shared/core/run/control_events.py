@@ -11,38 +11,38 @@ from typing import Final
 
 from shared.core.blobs import BlobVersion
 from shared.core.run.gate_events import (
+    Admitted,
     Approved,
-    Disapproved,
-    FellBehind,
     Judged,
+    Regressed,
+    Rejected,
     StillWaiting,
-    TurnTaken,
     with_its_job,
 )
 from shared.core.run.job_events import (
     JobCancelled,
     JobCreated,
+    JobExpired,
     JobFailed,
     JobFinished,
     JobStarted,
     JobStopped,
-    JobTooOld,
     OutputSeen,
 )
 from shared.core.run.promotion_events import (
-    EndpointReserved,
-    LeftUnsettled,
-    ModelBroke,
+    EndpointLeased,
+    EndpointLeaseLost,
+    FoundBroken,
+    FoundUnchanged,
+    InFlightUpdateFound,
     NotYetLive,
-    ReservationLost,
-    Returned,
-    StayedUnchanged,
+    RolledBack,
     UpdateLost,
     UpdateSent,
-    WentLive,
+    VerifiedLive,
 )
-from shared.core.run.record import Asked, Delivery, Phase, Run, Trouble, by_person
-from shared.core.run.retry import UNPARKED, RetryRequested, TakenBack
+from shared.core.run.record import Delivery, OperatorRequest, Phase, Run, StepFailure, by_operator
+from shared.core.run.retry import UNPARKED, RedoRequested, RetryRequested
 from shared.core.run.rollout import waiting_again
 
 #: What is under way elsewhere when a run is parked in one of these.
@@ -52,7 +52,7 @@ LEAST_TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class GivenUp:
+class Cancelled:
     """Cancelled before there was anything to stop."""
 
     def fold(self, run: Run, at: datetime) -> Run:
@@ -61,7 +61,7 @@ class GivenUp:
 
 
 @dataclass(frozen=True, slots=True)
-class Overtaken:
+class Superseded:
     """Newer data was there first, or the data changed under the job."""
 
     reason: str
@@ -72,7 +72,7 @@ class Overtaken:
 
 
 @dataclass(frozen=True, slots=True)
-class DataGone:
+class DataDeleted:
     """The data was deleted before a job could be given it."""
 
     reason: str
@@ -107,7 +107,7 @@ class ModelsCollected:
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveriesMoved:
+class DeliveriesChanged:
     """Endpoints are being given the model, or are done with it."""
 
     deliveries: tuple[Delivery, ...]
@@ -121,7 +121,7 @@ class DeliveriesMoved:
 
 
 @dataclass(frozen=True, slots=True)
-class RolledOut:
+class RolloutEnded:
     """No endpoint is being given the model any more, and a person has nothing to decide."""
 
     end: Phase
@@ -145,11 +145,11 @@ class NothingToPromote:
 
 
 @dataclass(frozen=True, slots=True)
-class StepDelayed:
+class StepFailed:
     """A step did not work this time and is worth repeating until `patience` is over."""
 
     reason: str
-    next_look: datetime
+    next_check: datetime
     patience: timedelta  #: with this way of failing
     step_patience: timedelta = timedelta()  #: with the step, however it fails
     cure: str = ""  #: what a person can do about it, where that is known
@@ -157,12 +157,14 @@ class StepDelayed:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Wait, or park once the patience is over."""
-        was = run.trouble if run.trouble and run.trouble.count else None  # else it was a pause
+        was = (
+            run.step_failure if run.step_failure and run.step_failure.count else None
+        )  # else it was a pause
         if was is not None and was.waits_for != self.waits_for:
             was = None  # the time for which it waited its turn is no time of failing
         same = was if was and was.patience == self.patience else None
         # The time that nobody tried, because the app was down, is no time of failing.
-        late = at - was.next_look - (self.next_look - at) if was else timedelta()
+        late = at - was.next_check - (self.next_check - at) if was else timedelta()
         idle = max(late, timedelta())
         since = was.since + idle if was else at
         cause_since = same.cause_since + idle if same else at
@@ -171,24 +173,24 @@ class StepDelayed:
         long = at - cause_since >= self.patience or at - since >= longest
         if long and count >= LEAST_TRIES:
             cure = self.cure or "see whether the service is up and reachable"
-            tried = timedelta(seconds=(at - since) // timedelta(seconds=1))
-            reason = f"gave up after {tried}: {self.reason}"
+            tries = timedelta(seconds=(at - since) // timedelta(seconds=1))
+            reason = f"gave up after {tries}: {self.reason}"
             return _parked(run, reason, f"{cure}, then retry the run", at)
-        trouble = Trouble(
+        step_failure = StepFailure(
             since=since,
             cause_since=cause_since,
             patience=self.patience,
             count=count,
             cause_count=same.cause_count + 1 if same else 1,
             reason=self.reason,
-            next_look=self.next_look,
+            next_check=self.next_check,
             waits_for=self.waits_for,
         )
-        return run.model_copy(update={"trouble": trouble})
+        return run.model_copy(update={"step_failure": step_failure})
 
 
 @dataclass(frozen=True, slots=True)
-class StepRefused:
+class StepBlocked:
     """A step can only work after a person changed something."""
 
     reason: str
@@ -208,56 +210,60 @@ class CancelRequested:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Mark it; the next step stops what there is to stop."""
-        asked = Asked(what="cancel", by=self.by or "a person", at=at, why=self.why)
+        operator_request = OperatorRequest(
+            what="cancel", by=self.by or "a person", at=at, why=self.why
+        )
         if run.phase is Phase.PARKED and run.parked_in not in _STOPPED_FIRST:
-            note = by_person("cancelled", self.by, self.why)
-            return run.moved(Phase.CANCELLED, at, note, cancelling=True, asked=asked)
+            note = by_operator("cancelled", self.by, self.why)
+            return run.moved(
+                Phase.CANCELLED, at, note, cancelling=True, operator_request=operator_request
+            )
         phase = run.parked_in or run.phase
         if phase is Phase.WAITING and run.job is not None:
             phase = with_its_job(run)
         changes = {"cancelling": True, "deliveries": waiting_again(run), **UNPARKED}
-        note = by_person("cancel requested", self.by, self.why)
-        return run.moved(phase, at, note, asked=asked, **changes)
+        note = by_operator("cancel requested", self.by, self.why)
+        return run.moved(phase, at, note, operator_request=operator_request, **changes)
 
 
-Fact = (
+Event = (
     JobCreated
     | JobStarted
     | JobFinished
     | JobFailed
     | JobStopped
     | JobCancelled
-    | JobTooOld
+    | JobExpired
     | OutputSeen
-    | TurnTaken
+    | Admitted
     | StillWaiting
     | Judged
-    | FellBehind
+    | Regressed
     | Approved
-    | Disapproved
-    | GivenUp
-    | Overtaken
-    | DataGone
+    | Rejected
+    | Cancelled
+    | Superseded
+    | DataDeleted
     | ModelCollected
     | ModelsCollected
-    | DeliveriesMoved
-    | RolledOut
+    | DeliveriesChanged
+    | RolloutEnded
     | NothingToPromote
-    | EndpointReserved
-    | LeftUnsettled
+    | EndpointLeased
+    | InFlightUpdateFound
     | UpdateSent
     | NotYetLive
-    | WentLive
-    | StayedUnchanged
-    | ReservationLost
+    | VerifiedLive
+    | FoundUnchanged
+    | EndpointLeaseLost
     | UpdateLost
-    | ModelBroke
-    | Returned
-    | StepDelayed
-    | StepRefused
+    | FoundBroken
+    | RolledBack
+    | StepFailed
+    | StepBlocked
     | CancelRequested
     | RetryRequested
-    | TakenBack
+    | RedoRequested
 )
 
 

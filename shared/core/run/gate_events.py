@@ -6,7 +6,7 @@ from typing import Final
 
 from shared.core.counting import counted, they
 from shared.core.evaluation.gate import Verdict
-from shared.core.run.record import Approval, Origin, Phase, Run, by_person
+from shared.core.run.record import Approval, Origin, Phase, Run, by_operator
 
 NO_ENDPOINT: Final = "the pipeline names no endpoint"
 #: Who answers for a person that did not.
@@ -18,15 +18,19 @@ class StillWaiting:
     """It is not this run's turn, for another reason than before."""
 
     reason: str
-    line: str = ""  #: the slot or seat in whose queue it waits; empty where that order says nothing
+    queue_name: str = (
+        ""  #: the slot or seat in whose queue it waits; empty where that order says nothing
+    )
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Say what it waits for."""
-        return run.moved(Phase.WAITING, at, self.reason, reason=self.reason, line=self.line)
+        return run.moved(
+            Phase.WAITING, at, self.reason, reason=self.reason, queue_name=self.queue_name
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class TurnTaken:
+class Admitted:
     """Nothing that this run had to wait for is in its way any more."""
 
     def fold(self, run: Run, at: datetime) -> Run:
@@ -65,7 +69,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class FellBehind:
+class Regressed:
     """Since the model was judged a better one went live at its endpoint."""
 
     verdict: Verdict
@@ -87,15 +91,15 @@ class Approved:
     def fold(self, run: Run, at: datetime) -> Run:
         """Go on to the endpoints."""
         said = Approval(answer="approved", by=self.by, at=at, why=self.why)
-        note = by_person("approved", self.by, self.why)
+        note = by_operator("approved", self.by, self.why)
         if run.unchecked:
             note = f"{note}; {run.unchecked}"
-        told = {"approval": said, "reason": None, "advice": None}
-        return run.moved(onward(run), at, note, **told)
+        changes = {"approval": said, "reason": None, "advice": None}
+        return run.moved(onward(run), at, note, **changes)
 
 
 @dataclass(frozen=True, slots=True)
-class Disapproved:
+class Rejected:
     """Somebody does not want this model to be promoted."""
 
     by: str
@@ -104,7 +108,7 @@ class Disapproved:
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run."""
         said = Approval(answer="rejected", by=self.by, at=at, why=self.why)
-        reason = by_person("rejected", self.by, self.why)
+        reason = by_operator("rejected", self.by, self.why)
         changes = {"approval": said, **_none_begun(run)}
         return run.moved(Phase.REJECTED, at, reason, reason=reason, **changes)
 
@@ -154,7 +158,7 @@ def approval_advice(run: Run, expires: datetime) -> str:
     )
 
 
-def rejected_by_person(run: Run) -> bool:
+def rejected_by_operator(run: Run) -> bool:
     """Whether a person, and neither a rule nor the expiry, rejected the model of a run."""
     said = run.approval
     by_hand = said is not None and said.answer == "rejected" and said.by != NOBODY

@@ -8,7 +8,7 @@ from typing import Final
 from shared.core.blobs import BlobVersion
 from shared.core.config.durations import show_duration
 from shared.core.names import digest
-from shared.core.run.record import Ended, Phase, Run, Trouble
+from shared.core.run.record import EndedAttempt, Phase, Run, StepFailure
 
 #: Files of one attempt that are a reason to look; whatever it writes then waits for the poll.
 _MOST_OUTPUTS_SEEN: Final = 20
@@ -75,20 +75,20 @@ class JobCancelled:
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run: a person did not want it."""
         reason = "the job was cancelled at the service"
-        over = Ended(attempt=run.attempt, job=run.job, reason=reason)
+        over = EndedAttempt(attempt=run.attempt, job=run.job, reason=reason)
         attempts = (*run.ended_attempts, over)
         return run.moved(Phase.CANCELLED, at, reason, reason=reason, ended_attempts=attempts)
 
 
 @dataclass(frozen=True, slots=True)
-class JobTooOld:
+class JobExpired:
     """A job that never started cannot any more: its signed URLs have run out."""
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Make another one for the same attempt."""
         note = f"job {run.job} never started and its signatures have run out: making another"
         # It may have been queued, which the service does not tell; it is known to be over.
-        over = Ended(attempt=run.attempt, job=run.job, reason=note)
+        over = EndedAttempt(attempt=run.attempt, job=run.job, reason=note)
         ended = (*run.ended_attempts, over)
         return run.moved(Phase.RECEIVED, at, note, job=None, ended_attempts=ended)
 
@@ -120,19 +120,19 @@ class OutputSeen:
 
 def _paused(run: Run, at: datetime) -> Run:
     pause = run.config.training.pause
-    trouble = Trouble(
+    step_failure = StepFailure(
         since=at,
         cause_since=at,
         patience=pause,
         count=0,
         reason=f"the next attempt begins after a pause of {show_duration(pause)}",
-        next_look=at + pause,
+        next_check=at + pause,
     )
-    return run.model_copy(update={"trouble": trouble})
+    return run.model_copy(update={"step_failure": step_failure})
 
 
 def _attempt_over(run: Run, end: Phase, reason: str, at: datetime) -> Run:
-    over = Ended(attempt=run.attempt, job=run.job, reason=reason)
+    over = EndedAttempt(attempt=run.attempt, job=run.job, reason=reason)
     changes: dict[str, object] = {"ended_attempts": (*run.ended_attempts, over)}
     changes["outputs_seen"] = ()
     training = run.config.training

@@ -9,71 +9,71 @@ from enum import StrEnum
 from typing import Final
 
 from shared.core.run.control_events import (
+    Cancelled,
     CancelRequested,
-    DataGone,
-    DeliveriesMoved,
-    Fact,
-    GivenUp,
+    DataDeleted,
+    DeliveriesChanged,
+    Event,
     ModelCollected,
     ModelsCollected,
     NothingToPromote,
-    Overtaken,
-    RolledOut,
-    StepDelayed,
-    StepRefused,
+    RolloutEnded,
+    StepBlocked,
+    StepFailed,
+    Superseded,
 )
 from shared.core.run.gate_events import (
+    Admitted,
     Approved,
-    Disapproved,
-    FellBehind,
     Judged,
+    Regressed,
+    Rejected,
     StillWaiting,
-    TurnTaken,
 )
 from shared.core.run.job_events import (
     JobCancelled,
     JobCreated,
+    JobExpired,
     JobFailed,
     JobFinished,
     JobStarted,
     JobStopped,
-    JobTooOld,
     OutputSeen,
 )
 from shared.core.run.promotion_events import (
-    EndpointReserved,
-    LeftUnsettled,
-    ModelBroke,
+    EndpointLeased,
+    EndpointLeaseLost,
+    FoundBroken,
+    FoundUnchanged,
+    InFlightUpdateFound,
     NotYetLive,
-    ReservationLost,
-    Returned,
-    StayedUnchanged,
+    RolledBack,
     UpdateLost,
     UpdateSent,
-    WentLive,
+    VerifiedLive,
 )
 from shared.core.run.record import Phase, Run
-from shared.core.run.retry import RetryRequested, TakenBack
-from shared.errors import InvalidTransition
+from shared.core.run.retry import RedoRequested, RetryRequested
+from shared.errors import InvalidTransitionError
 
 
 class Command(StrEnum):
     """What is due."""
 
-    TAKE_TURN = "take turn"
+    ADMIT = "admit"
     CREATE_JOB = "create job"
     START_JOB = "start job"
-    LOOK_AT_JOB = "look at job"
+    CHECK_JOB = "check job"
     STOP_JOB = "stop job"
     COLLECT_MODEL = "collect model"
     JUDGE = "judge"
     EXPIRE = "expire"  #: nobody approved or rejected in time
     ROLL_OUT = "roll out"
-    RESERVE_ENDPOINT = "reserve endpoint"
+    LEASE_ENDPOINT = "lease endpoint"
     UPDATE_ENDPOINT = "update endpoint"
-    LOOK_AT_ENDPOINT = "look at endpoint"
-    RETURN_ENDPOINT = "return endpoint"
-    GIVE_UP = "give up"  #: cancelled before anything ran
+    CHECK_ENDPOINT = "check endpoint"
+    ROLL_BACK_ENDPOINT = "roll back endpoint"
+    CANCEL = "cancel"  #: cancelled before anything ran
     NOTHING = "nothing"
 
     @property
@@ -88,14 +88,14 @@ _ACTS: Final = frozenset(
         Command.START_JOB,
         Command.STOP_JOB,
         Command.UPDATE_ENDPOINT,
-        Command.RETURN_ENDPOINT,
+        Command.ROLL_BACK_ENDPOINT,
     }
 )
 
 
 #: What is due in a phase that asks no further question.
 _DUE: Final = {
-    Phase.WAITING: Command.TAKE_TURN,
+    Phase.WAITING: Command.ADMIT,
     Phase.RECEIVED: Command.CREATE_JOB,
     Phase.CREATED: Command.START_JOB,
     Phase.TRAINED: Command.COLLECT_MODEL,
@@ -111,14 +111,14 @@ def next_command(run: Run, now: datetime) -> Command:
     match run.phase:
         case Phase.TRAINING:
             overdue = now >= (run.started_at or run.opened_at) + run.config.training.timeout
-            return Command.STOP_JOB if overdue else Command.LOOK_AT_JOB
+            return Command.STOP_JOB if overdue else Command.CHECK_JOB
         case Phase.AWAITING_APPROVAL:
             return Command.EXPIRE if now >= expires_at(run) else Command.NOTHING
         case Phase.PROMOTING:
-            return Command.RESERVE_ENDPOINT if run.promotion is None else Command.UPDATE_ENDPOINT
-        case Phase.VERIFYING | Phase.RETURNING:
+            return Command.LEASE_ENDPOINT if run.promotion is None else Command.UPDATE_ENDPOINT
+        case Phase.VERIFYING | Phase.ROLLING_BACK:
             sent = run.promotion is not None and run.promotion.sent_at is not None
-            return Command.LOOK_AT_ENDPOINT if sent else Command.RETURN_ENDPOINT
+            return Command.CHECK_ENDPOINT if sent else Command.ROLL_BACK_ENDPOINT
         case _:
             return _DUE.get(run.phase, Command.NOTHING)
 
@@ -128,7 +128,7 @@ def _when_cancelling(run: Run) -> Command:
         return Command.STOP_JOB
     if run.phase is Phase.ROLLING_OUT:
         return Command.ROLL_OUT
-    return Command.NOTHING if run.phase.ended else Command.GIVE_UP
+    return Command.NOTHING if run.phase.ended else Command.CANCEL
 
 
 def expires_at(run: Run) -> datetime:
@@ -147,7 +147,7 @@ _STEPS: Final = (
     Phase.ROLLING_OUT,
     Phase.PROMOTING,
     Phase.VERIFYING,
-    Phase.RETURNING,
+    Phase.ROLLING_BACK,
 )
 #: Until an endpoint is being given a model; a roll-out stops what it has not begun.
 _CAN_BE_CANCELLED: Final = frozenset(_STEPS[: _STEPS.index(Phase.PROMOTING)])
@@ -156,21 +156,21 @@ _JOB_STOPPED: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.TIMED_OUT,
 _ON_TO_ENDPOINTS: Final = frozenset({Phase.PROMOTING, Phase.ROLLING_OUT})
 
 #: What may be learned in which phase, and where it may lead.
-MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
+MOVES: Final[dict[tuple[Phase, type[Event]], frozenset[Phase]]] = {
     (Phase.WAITING, StillWaiting): frozenset({Phase.WAITING}),
-    (Phase.WAITING, TurnTaken): frozenset({Phase.RECEIVED, Phase.CREATED, Phase.TRAINING}),
-    (Phase.WAITING, Overtaken): frozenset({Phase.SUPERSEDED}),
-    (Phase.WAITING, GivenUp): frozenset({Phase.CANCELLED}),
+    (Phase.WAITING, Admitted): frozenset({Phase.RECEIVED, Phase.CREATED, Phase.TRAINING}),
+    (Phase.WAITING, Superseded): frozenset({Phase.SUPERSEDED}),
+    (Phase.WAITING, Cancelled): frozenset({Phase.CANCELLED}),
     (Phase.RECEIVED, JobCreated): frozenset({Phase.CREATED}),
-    (Phase.RECEIVED, Overtaken): frozenset({Phase.SUPERSEDED}),
-    (Phase.RECEIVED, DataGone): frozenset({Phase.REJECTED}),
-    (Phase.RECEIVED, GivenUp): frozenset({Phase.CANCELLED}),
+    (Phase.RECEIVED, Superseded): frozenset({Phase.SUPERSEDED}),
+    (Phase.RECEIVED, DataDeleted): frozenset({Phase.REJECTED}),
+    (Phase.RECEIVED, Cancelled): frozenset({Phase.CANCELLED}),
     (Phase.CREATED, JobStarted): frozenset({Phase.TRAINING}),
     (Phase.CREATED, JobFinished): frozenset({Phase.TRAINED}),
     (Phase.CREATED, JobFailed): _JOB_FAILED,
     (Phase.CREATED, JobStopped): _JOB_STOPPED,
     (Phase.CREATED, JobCancelled): frozenset({Phase.CANCELLED}),
-    (Phase.CREATED, JobTooOld): frozenset({Phase.RECEIVED}),
+    (Phase.CREATED, JobExpired): frozenset({Phase.RECEIVED}),
     (Phase.TRAINING, JobStarted): frozenset({Phase.TRAINING}),
     (Phase.TRAINING, OutputSeen): frozenset({Phase.TRAINING}),
     (Phase.TRAINING, JobFinished): frozenset({Phase.TRAINED}),
@@ -181,16 +181,16 @@ MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
     (Phase.TRAINED, ModelsCollected): frozenset({Phase.JUDGED, Phase.ROLLING_OUT}),
     (Phase.TRAINED, JobFailed): _JOB_FAILED,
     (Phase.TRAINED, NothingToPromote): frozenset({Phase.FINISHED}),
-    (Phase.TRAINED, Overtaken): frozenset({Phase.SUPERSEDED}),
-    (Phase.TRAINED, GivenUp): frozenset({Phase.CANCELLED}),
+    (Phase.TRAINED, Superseded): frozenset({Phase.SUPERSEDED}),
+    (Phase.TRAINED, Cancelled): frozenset({Phase.CANCELLED}),
     (Phase.JUDGED, Judged): _ON_TO_ENDPOINTS
     | {Phase.AWAITING_APPROVAL, Phase.REJECTED, Phase.FINISHED},
-    (Phase.JUDGED, GivenUp): frozenset({Phase.CANCELLED}),
+    (Phase.JUDGED, Cancelled): frozenset({Phase.CANCELLED}),
     (Phase.AWAITING_APPROVAL, Approved): _ON_TO_ENDPOINTS,
-    (Phase.AWAITING_APPROVAL, Disapproved): frozenset({Phase.REJECTED}),
-    (Phase.AWAITING_APPROVAL, GivenUp): frozenset({Phase.CANCELLED}),
-    (Phase.ROLLING_OUT, DeliveriesMoved): frozenset({Phase.ROLLING_OUT}),
-    (Phase.ROLLING_OUT, RolledOut): frozenset(
+    (Phase.AWAITING_APPROVAL, Rejected): frozenset({Phase.REJECTED}),
+    (Phase.AWAITING_APPROVAL, Cancelled): frozenset({Phase.CANCELLED}),
+    (Phase.ROLLING_OUT, DeliveriesChanged): frozenset({Phase.ROLLING_OUT}),
+    (Phase.ROLLING_OUT, RolloutEnded): frozenset(
         {
             Phase.PROMOTED,
             Phase.SUPERSEDED,
@@ -199,33 +199,33 @@ MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
             Phase.CANCELLED,
         }
     ),
-    (Phase.PROMOTING, Overtaken): frozenset({Phase.SUPERSEDED}),
-    (Phase.PROMOTING, GivenUp): frozenset({Phase.CANCELLED}),
-    (Phase.PROMOTING, FellBehind): frozenset({Phase.REJECTED}),
-    (Phase.PROMOTING, EndpointReserved): frozenset({Phase.PROMOTING}),
-    (Phase.PROMOTING, LeftUnsettled): frozenset({Phase.RETURNING}),
-    (Phase.PROMOTING, ReservationLost): frozenset({Phase.PROMOTING}),
+    (Phase.PROMOTING, Superseded): frozenset({Phase.SUPERSEDED}),
+    (Phase.PROMOTING, Cancelled): frozenset({Phase.CANCELLED}),
+    (Phase.PROMOTING, Regressed): frozenset({Phase.REJECTED}),
+    (Phase.PROMOTING, EndpointLeased): frozenset({Phase.PROMOTING}),
+    (Phase.PROMOTING, InFlightUpdateFound): frozenset({Phase.ROLLING_BACK}),
+    (Phase.PROMOTING, EndpointLeaseLost): frozenset({Phase.PROMOTING}),
     (Phase.PROMOTING, UpdateSent): frozenset({Phase.VERIFYING}),
-    (Phase.VERIFYING, ReservationLost): frozenset({Phase.PROMOTING}),
+    (Phase.VERIFYING, EndpointLeaseLost): frozenset({Phase.PROMOTING}),
     (Phase.VERIFYING, NotYetLive): frozenset({Phase.VERIFYING}),
-    (Phase.VERIFYING, WentLive): frozenset({Phase.PROMOTED}),
-    (Phase.VERIFYING, StayedUnchanged): frozenset({Phase.RETURNING, Phase.UNCHANGED}),
+    (Phase.VERIFYING, VerifiedLive): frozenset({Phase.PROMOTED}),
+    (Phase.VERIFYING, FoundUnchanged): frozenset({Phase.ROLLING_BACK, Phase.UNCHANGED}),
     (Phase.VERIFYING, UpdateLost): frozenset({Phase.PROMOTING}),
-    (Phase.VERIFYING, ModelBroke): frozenset({Phase.RETURNING}),
-    (Phase.RETURNING, Overtaken): frozenset({Phase.SUPERSEDED}),
-    (Phase.RETURNING, UpdateSent): frozenset({Phase.RETURNING}),
-    (Phase.RETURNING, NotYetLive): frozenset({Phase.RETURNING}),
-    (Phase.RETURNING, UpdateLost): frozenset({Phase.RETURNING}),
-    (Phase.RETURNING, Returned): frozenset(
+    (Phase.VERIFYING, FoundBroken): frozenset({Phase.ROLLING_BACK}),
+    (Phase.ROLLING_BACK, Superseded): frozenset({Phase.SUPERSEDED}),
+    (Phase.ROLLING_BACK, UpdateSent): frozenset({Phase.ROLLING_BACK}),
+    (Phase.ROLLING_BACK, NotYetLive): frozenset({Phase.ROLLING_BACK}),
+    (Phase.ROLLING_BACK, UpdateLost): frozenset({Phase.ROLLING_BACK}),
+    (Phase.ROLLING_BACK, RolledBack): frozenset(
         {Phase.ROLLED_BACK, Phase.UNCHANGED, Phase.PROMOTING, Phase.JUDGED, Phase.TRAINED}
     ),
     (Phase.PARKED, RetryRequested): frozenset(_STEPS) - {Phase.VERIFYING},
-    (Phase.PARKED, TakenBack): frozenset({Phase.RETURNING, Phase.CANCELLED}),
+    (Phase.PARKED, RedoRequested): frozenset({Phase.ROLLING_BACK, Phase.CANCELLED}),
     (Phase.PARKED, CancelRequested): frozenset(
         {Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT, Phase.CANCELLED}
     ),
-    **{(phase, StepDelayed): frozenset({phase, Phase.PARKED}) for phase in _STEPS},
-    **{(phase, StepRefused): frozenset({Phase.PARKED}) for phase in _STEPS},
+    **{(phase, StepFailed): frozenset({phase, Phase.PARKED}) for phase in _STEPS},
+    **{(phase, StepBlocked): frozenset({Phase.PARKED}) for phase in _STEPS},
     **{
         (phase, CancelRequested): frozenset({phase})
         for phase in (*_CAN_BE_CANCELLED, Phase.PROMOTING)
@@ -234,33 +234,33 @@ MOVES: Final[dict[tuple[Phase, type[Fact]], frozenset[Phase]]] = {
 }
 
 #: What a person may ask of a run, in their words.
-_ASKED: Final[dict[type[Fact], str]] = {
+_ASKED: Final[dict[type[Event], str]] = {
     RetryRequested: "retried",
     Approved: "approved",
-    Disapproved: "rejected",
+    Rejected: "rejected",
     CancelRequested: "cancelled",
 }
 
 
-def apply(run: Run, fact: Fact, at: datetime) -> Run:
+def apply(run: Run, event: Event, at: datetime) -> Run:
     """Return `run` with `fact` folded in.
 
     Raises:
-        InvalidTransition: the present phase does not accept this fact.
+        InvalidTransitionError: the present phase does not accept this fact.
     """
-    if not _fits(run, type(fact)):
-        raise InvalidTransition(_refusal(run, type(fact)))
-    moved = fact.fold(run, at)
-    if moved.phase not in MOVES[run.phase, type(fact)]:
-        raise InvalidTransition(f"run {run.run_id}: {fact} must not lead to {moved.phase}")
+    if not _fits(run, type(event)):
+        raise InvalidTransitionError(_refusal(run, type(event)))
+    moved = event.fold(run, at)
+    if moved.phase not in MOVES[run.phase, type(event)]:
+        raise InvalidTransitionError(f"run {run.run_id}: {event} must not lead to {moved.phase}")
     return moved
 
 
-def _fits(run: Run, kind: type[Fact]) -> bool:
+def _fits(run: Run, kind: type[Event]) -> bool:
     return (run.phase, kind) in MOVES and (kind is not CancelRequested or cancellable(run))
 
 
-def _refusal(run: Run, kind: type[Fact]) -> str:
+def _refusal(run: Run, kind: type[Event]) -> str:
     """Return why a fact does not fit; for what a person asked, with what they may ask for."""
     if kind not in _ASKED:
         return f"run {run.run_id}: {kind.__name__} does not fit phase {run.phase}"

@@ -6,22 +6,22 @@ from datetime import datetime
 from typing import Final
 
 from shared.core.run.record import Phase, Promotion, Run
-from shared.core.serving.probe_series import NO_LOOKS, Looks
+from shared.core.serving.probe_series import NO_PROBES, ProbeSeries
 from shared.core.serving.probes import ProbeAnswers
-from shared.errors import InvalidTransition
+from shared.errors import InvalidTransitionError
 
 #: A promotion of which nothing is on its way.
 UNSENT: Final[dict[str, object]] = {
     "sent_at": None,
     "certain": True,
-    "looks": NO_LOOKS,
+    "probe_series": NO_PROBES,
     "operation": None,
-    "said": "",
+    "service_message": "",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class EndpointReserved:
+class EndpointLeased:
     """The endpoint is ours to update; what it answered before is known."""
 
     promotion: Promotion
@@ -35,16 +35,16 @@ class EndpointReserved:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftUnsettled:
+class InFlightUpdateFound:
     """The endpoint is ours, but an earlier update there may still arrive: first go back."""
 
     promotion: Promotion
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Put back a model that is known, then start the promotion over (design rule 8)."""
-        promotion = self.promotion.model_copy(update={"returning_to": "start"})
+        promotion = self.promotion.model_copy(update={"after_rollback": "start"})
         note = "an earlier update of this endpoint was left unsettled: putting its model back first"
-        return run.moved(Phase.RETURNING, at, note, promotion=promotion)
+        return run.moved(Phase.ROLLING_BACK, at, note, promotion=promotion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,21 @@ class UpdateSent:
 
     certain: bool = True
     operation: str | None = None
-    said: str = ""  #: the service's own answer, where it did not confirm the update
+    service_message: str = ""  #: the service's own answer, where it did not confirm the update
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Start looking."""
-        phase = run.phase if run.phase is Phase.RETURNING else Phase.VERIFYING
-        sent = {**UNSENT, "sent_at": at, "certain": self.certain, "said": self.said}
+        phase = run.phase if run.phase is Phase.ROLLING_BACK else Phase.VERIFYING
+        sent = {
+            **UNSENT,
+            "sent_at": at,
+            "certain": self.certain,
+            "service_message": self.service_message,
+        }
         sent["operation"] = self.operation
-        note = f"the update was not confirmed: {self.said}" if self.said else ""
+        note = (
+            f"the update was not confirmed: {self.service_message}" if self.service_message else ""
+        )
         return with_promotion(run, phase, at, note, {**sent, "ever_sent": True})
 
 
@@ -69,48 +76,53 @@ class NotYetLive:
     """A look that settles nothing."""
 
     probe: ProbeAnswers | None
-    looks: Looks  #: this one counted
+    probe_series: ProbeSeries  #: this one counted
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Count it, and remember what it saw: the next look is compared with it."""
-        return with_promotion(run, run.phase, at, "", {"looks": self.looks.showing(self.probe)})
+        return with_promotion(
+            run, run.phase, at, "", {"probe_series": self.probe_series.showing(self.probe)}
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class WentLive:
+class VerifiedLive:
     """The new model serves."""
 
-    proof: str
+    verification: str
     probe: ProbeAnswers | None
-    looks: Looks = NO_LOOKS
+    probe_series: ProbeSeries = NO_PROBES
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run with its proof."""
-        proven = {"proof": self.proof, "looks": self.looks.showing(self.probe)}
-        return with_promotion(run, Phase.PROMOTED, at, self.proof, proven)
+        verified = {
+            "verification": self.verification,
+            "probe_series": self.probe_series.showing(self.probe),
+        }
+        return with_promotion(run, Phase.PROMOTED, at, self.verification, verified)
 
 
 @dataclass(frozen=True, slots=True)
-class StayedUnchanged:
+class FoundUnchanged:
     """The update changed nothing, as far as the endpoint's answers tell."""
 
     reason: str
-    can_return: bool
+    can_roll_back: bool
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Put the old model back: the switch may still come, and must not come unseen.
 
         With nothing to put back the run ends, and its reservation stays for the next one.
         """
-        if not self.can_return:
+        if not self.can_roll_back:
             return run.moved(Phase.UNCHANGED, at, self.reason, reason=self.reason)
-        back = {**UNSENT, "returning_to": "unchanged", "resent": 0}
-        moved = with_promotion(run, Phase.RETURNING, at, self.reason, back)
+        back = {**UNSENT, "after_rollback": "unchanged", "resent": 0}
+        moved = with_promotion(run, Phase.ROLLING_BACK, at, self.reason, back)
         return moved.model_copy(update={"reason": self.reason})
 
 
 @dataclass(frozen=True, slots=True)
-class ReservationLost:
+class EndpointLeaseLost:
     """Another run was given the endpoint meanwhile."""
 
     def fold(self, run: Run, at: datetime) -> Run:
@@ -126,45 +138,45 @@ class UpdateLost:
     def fold(self, run: Run, at: datetime) -> Run:
         """Send it again: the same model twice is the same model."""
         note = "the update was never confirmed and is not to be seen: sending it again"
-        phase = run.phase if run.phase is Phase.RETURNING else Phase.PROMOTING
+        phase = run.phase if run.phase is Phase.ROLLING_BACK else Phase.PROMOTING
         again = {**UNSENT, "resent": _promotion(run).resent + 1}
         return with_promotion(run, phase, at, note, again)
 
 
 @dataclass(frozen=True, slots=True)
-class ModelBroke:
+class FoundBroken:
     """The new model does not work at the endpoint."""
 
     reason: str
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Put back what served before."""
-        back = {**UNSENT, "returning_to": "rolled_back", "resent": 0}
-        moved = with_promotion(run, Phase.RETURNING, at, self.reason, back)
+        back = {**UNSENT, "after_rollback": "rolled_back", "resent": 0}
+        moved = with_promotion(run, Phase.ROLLING_BACK, at, self.reason, back)
         return moved.model_copy(update={"reason": self.reason})
 
 
 @dataclass(frozen=True, slots=True)
-class Returned:
+class RolledBack:
     """A model from before serves again, or, ahead of our own update, all was tried for that."""
 
-    proof: str
+    verification: str
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run, or go back to what must be done anew."""
-        back = _promotion(run).returning_to
+        back = _promotion(run).after_rollback
         match back:
             case "judged" | "trained" if run.parent is None:
                 # For other models than this one the job is asked once more.
                 model = run.model if back == "judged" else None
-                return run.moved(Phase(back), at, self.proof, promotion=None, model=model)
+                return run.moved(Phase(back), at, self.verification, promotion=None, model=model)
             case "rolled_back" | "judged" | "trained":
                 end = Phase.ROLLED_BACK
             case "unchanged":
                 end = Phase.UNCHANGED
             case _:
-                return run.moved(Phase.PROMOTING, at, self.proof, promotion=None)
-        return with_promotion(run, end, at, self.proof, {"proof": self.proof})
+                return run.moved(Phase.PROMOTING, at, self.verification, promotion=None)
+        return with_promotion(run, end, at, self.verification, {"verification": self.verification})
 
 
 def with_promotion(
@@ -177,5 +189,5 @@ def with_promotion(
 
 def _promotion(run: Run) -> Promotion:
     if run.promotion is None:
-        raise InvalidTransition(f"run {run.run_id}: phase {run.phase} without a promotion")
+        raise InvalidTransitionError(f"run {run.run_id}: phase {run.phase} without a promotion")
     return run.promotion

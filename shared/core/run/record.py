@@ -11,7 +11,7 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_endpoint import Endpoint
 from shared.core.config.types import Scalar
 from shared.core.evaluation.gate import Verdict
-from shared.core.serving.probe_series import NO_LOOKS, Looks
+from shared.core.serving.probe_series import NO_PROBES, ProbeSeries
 from shared.core.serving.probes import ProbeAnswers
 from shared.core.versions import newest_of, order_of
 
@@ -31,7 +31,7 @@ class Phase(StrEnum):
     ROLLING_OUT = "rolling_out"  #: each of several endpoints gets the model in a run of its own
     PROMOTING = "promoting"  #: a model is on its way to the endpoint
     VERIFYING = "verifying"  #: the update was sent; is it live?
-    RETURNING = "returning"  #: the endpoint is being given back the model it served before
+    ROLLING_BACK = "rolling_back"  #: the endpoint is being given back the model it served before
     PARKED = "parked"  #: waits for a person: retry or cancel
 
     PROMOTED = "promoted"
@@ -52,7 +52,7 @@ class Phase(StrEnum):
     @property
     def updates(self) -> bool:
         """Whether a run in this phase is at work on its endpoint."""
-        return self in (Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING)
+        return self in (Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK)
 
 
 ENDS: Final = frozenset(
@@ -91,13 +91,13 @@ class Origin(StrEnum):
 WRITTEN_BY: Final = "app_version"
 
 
-class Value(BaseModel):
+class RecordPart(BaseModel):
     """A frozen part of a record that refuses what it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Recorded(Value):
+class RecordModel(RecordPart):
     """A value with a document of its own in the ledger.
 
     The ledger stores beside it which version of the product wrote it (`app_version`). That is
@@ -114,7 +114,7 @@ class Recorded(Value):
         return value
 
 
-class Trouble(Value):
+class StepFailure(RecordPart):
     """A step that has not worked yet, and when it is tried again."""
 
     since: AwareDatetime  #: when this step first did not work
@@ -123,11 +123,11 @@ class Trouble(Value):
     count: int
     cause_count: int = 1  #: how often it failed in the present way
     reason: str
-    next_look: AwareDatetime
+    next_check: AwareDatetime
     waits_for: str = ""  #: the endpoint record that another run has, where it only waits its turn
 
 
-class Ended(Value):
+class EndedAttempt(RecordPart):
     """An attempt that is known to be over at the service."""
 
     attempt: int
@@ -135,7 +135,7 @@ class Ended(Value):
     reason: str
 
 
-class WayBack(Value):
+class RollbackTarget(RecordPart):
     """What the endpoint is given when a new model does not work there.
 
     `model` is a blob of ours; without one the endpoint is asked to refresh itself from
@@ -146,38 +146,38 @@ class WayBack(Value):
     model: BlobVersion | None = None
 
 
-class Promotion(Value):
+class Promotion(RecordPart):
     """The update of the endpoint, with what must be known to prove or undo it."""
 
     generation: int
     before: ProbeAnswers | None  #: the endpoint's answers before the update; None: no verify
-    way_back: WayBack | None
+    rollback_target: RollbackTarget | None
     expected: ProbeAnswers | None = None  #: what a model that served before is known to answer
     sent_at: AwareDatetime | None = None
     certain: bool = True  #: whether the service confirmed that it took the update
-    looks: Looks = NO_LOOKS  #: every look since the update was sent
+    probe_series: ProbeSeries = NO_PROBES  #: every look since the update was sent
     ever_sent: bool = False  #: whether the endpoint may have taken an update of this run
     operation: str | None = None  #: the service's own name for the update, where it gives one
-    said: str = ""  #: its own answer to an update that it did not confirm
-    returning_to: Literal["rolled_back", "unchanged", "start", "judged", "trained"] | None = None
+    service_message: str = ""  #: its own answer to an update that it did not confirm
+    after_rollback: Literal["rolled_back", "unchanged", "start", "judged", "trained"] | None = None
     """Where the run goes once the old model serves again: to an end, on to its own update
     (start), or back to what must be done anew ahead of it."""
-    returning_resource: str | None = None  #: whose model is put back, where it is another's
+    rollback_resource: str | None = None  #: whose model is put back, where it is another's
     resent: int = 0  #: how often an update that was never confirmed was sent again
-    proof: str | None = None
+    verification: str | None = None
 
 
-class Delivery(Value):
+class Delivery(RecordPart):
     """One endpoint of a roll-out: which run gives it the model, and how that ended."""
 
     endpoint: str
     run_id: str
-    tried: int = 1
+    tries: int = 1
     outcome: Phase | None = None  #: None while it is under way
     reason: str = ""
 
 
-class Approval(Value):
+class Approval(RecordPart):
     """What a person, or the end of the wait for one, said to a trained model."""
 
     answer: Literal["approved", "rejected"]
@@ -186,7 +186,7 @@ class Approval(Value):
     why: str = ""
 
 
-class Asked(Value):
+class OperatorRequest(RecordPart):
     """What a person asked of a run last: who, when and why."""
 
     what: Literal["cancel", "retry"]
@@ -195,7 +195,7 @@ class Asked(Value):
     why: str = ""
 
 
-class Entry(Value):
+class RunHistoryEntry(RecordPart):
     """One line of a run's history."""
 
     at: AwareDatetime
@@ -203,7 +203,7 @@ class Entry(Value):
     note: str = ""
 
 
-class Run(Recorded):
+class Run(RecordModel):
     """One record of the ledger. Every change makes a new value."""
 
     run_id: str
@@ -225,7 +225,7 @@ class Run(Recorded):
     job: str | None = None
     job_at: AwareDatetime | None = None  #: when the job was made; its signed URLs age from then
     started_at: AwareDatetime | None = None
-    ended_attempts: tuple[Ended, ...] = ()
+    ended_attempts: tuple[EndedAttempt, ...] = ()
     outputs_seen: tuple[str, ...] = ()  #: digests of files that this attempt was seen to write
     inputs: dict[str, BlobVersion] = Field(default_factory=dict)
     """Input name -> blob, where it is not simply the newest of the manifest."""
@@ -237,15 +237,15 @@ class Run(Recorded):
     unchecked: str | None = None  #: why the gate's rules were not checked for this model
     approval: Approval | None = None
     promotion: Promotion | None = None
-    trouble: Trouble | None = None
+    step_failure: StepFailure | None = None
     cancelling: bool = False
-    asked: Asked | None = None  #: the last retry or cancel
+    operator_request: OperatorRequest | None = None  #: the last retry or cancel
     parked_in: Phase | None = None
-    line: str = ""  #: while it waits: the queue that it was last found to wait in
+    queue_name: str = ""  #: while it waits: the queue that it was last found to wait in
     reason: str | None = None
     advice: str | None = None
     opened_at: AwareDatetime
-    history: tuple[Entry, ...] = ()
+    history: tuple[RunHistoryEntry, ...] = ()
 
     @property
     def data_time(self) -> datetime:
@@ -293,13 +293,21 @@ class Run(Recorded):
     @property
     def cancelled(self) -> str:
         """That it was cancelled: by whom and why, where that is known."""
-        asked = self.asked if self.asked and self.asked.what == "cancel" else None
-        return by_person("cancelled", asked.by if asked else "", asked.why if asked else "")
+        operator_request = (
+            self.operator_request
+            if self.operator_request and self.operator_request.what == "cancel"
+            else None
+        )
+        return by_operator(
+            "cancelled",
+            operator_request.by if operator_request else "",
+            operator_request.why if operator_request else "",
+        )
 
     @property
-    def goal(self) -> WayBack:
+    def target_model(self) -> RollbackTarget:
         """What the endpoint is to be given; without a model that of its own service."""
-        return WayBack(model=self.model)
+        return RollbackTarget(model=self.model)
 
     def model_for(self, endpoint: Endpoint) -> BlobVersion | None:
         """Return the model that is meant for one of several endpoints."""
@@ -313,11 +321,11 @@ class Run(Recorded):
         history = self.history
         advice = None if phase in ENDS else self.advice
         if phase is not self.phase or note:
-            history = (*history, Entry(at=at, phase=phase, note=note))[-_HISTORY:]
+            history = (*history, RunHistoryEntry(at=at, phase=phase, note=note))[-_HISTORY:]
         return self.model_copy(
             update={
                 "phase": phase,
-                "trouble": None,
+                "step_failure": None,
                 "history": history,
                 "advice": advice,
                 **changes,
@@ -325,7 +333,7 @@ class Run(Recorded):
         )
 
 
-def by_person(what: str, by: str, why: str) -> str:
+def by_operator(what: str, by: str, why: str) -> str:
     """Return what a person did, in one line.
 
     Args:

@@ -13,9 +13,9 @@ from typing import Final
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.parameters import corrected_parameters
 from shared.core.run.promotion_events import UNSENT, with_promotion
-from shared.core.run.record import Asked, Delivery, Phase, Run, by_person
+from shared.core.run.record import Delivery, OperatorRequest, Phase, Run, by_operator
 from shared.core.run.rollout import collects_again, still_wanted, tried_again
-from shared.errors import InvalidTransition
+from shared.errors import InvalidTransitionError
 
 UNPARKED: Final[dict[str, object]] = {"parked_in": None, "reason": None, "advice": None}
 #: What was said of a model, and counts no more.
@@ -33,7 +33,7 @@ _JUDGED_ALREADY: Final = (
     Phase.ROLLING_OUT,
     Phase.PROMOTING,
     Phase.VERIFYING,
-    Phase.RETURNING,
+    Phase.ROLLING_BACK,
 )
 
 
@@ -50,22 +50,28 @@ class RetryRequested:
         """Go back to the step that did not work, with what a person may have corrected.
 
         Raises:
-            InvalidTransition: the run delivers a model that has to be judged again first.
+            InvalidTransitionError: the run delivers a model that has to be judged again first.
         """
         if run.parked_in is None:
-            raise InvalidTransition(f"run {run.run_id}: parked without a phase to go back to")
+            raise InvalidTransitionError(f"run {run.run_id}: parked without a phase to go back to")
         now = _corrected(run, self.config) if self.config else run.config
-        asked = Asked(what="retry", by=self.by or "a person", at=at, why=self.why)
-        changes: dict[str, object] = {**UNPARKED, "config": now, "asked": asked}
+        operator_request = OperatorRequest(
+            what="retry", by=self.by or "a person", at=at, why=self.why
+        )
+        changes: dict[str, object] = {
+            **UNPARKED,
+            "config": now,
+            "operator_request": operator_request,
+        }
         if run.parked_in is Phase.RECEIVED and self.config:
             changes["parameters"] = corrected_parameters(run.config, self.config, run)
         if self.config and run.parent is not None and self._must_be_judged_first(run, self.config):
-            raise InvalidTransition(
+            raise InvalidTransitionError(
                 f"run {run.run_id} delivers a model that has to be judged again first, because "
                 f"`gate` or `model` changed since: retry run {run.parent} instead"
             )
         anew = _done_anew(run, now)
-        note = by_person("retried", self.by, self.why)
+        note = by_operator("retried", self.by, self.why)
         if anew:
             moved = _done_again(run, anew, at, note, changes)
         else:
@@ -82,7 +88,7 @@ class RetryRequested:
 
 
 @dataclass(frozen=True, slots=True)
-class TakenBack:
+class RedoRequested:
     """The model that a parked run delivers is to be judged, or collected, again first."""
 
     config: Pipeline | None  #: what is configured now for its endpoint
@@ -92,20 +98,27 @@ class TakenBack:
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run; where its model may serve, put the one from before back first."""
         reason = "the gate, or the model that is wanted, has changed since it was judged"
-        asked = Asked(what="retry", by=self.by or "a person", at=at, why=self.why)
+        operator_request = OperatorRequest(
+            what="retry", by=self.by or "a person", at=at, why=self.why
+        )
         if run.promotion is None or not run.promotion.ever_sent:
-            known = {**UNPARKED, "reason": reason, "asked": asked}
+            known = {**UNPARKED, "reason": reason, "operator_request": operator_request}
             return run.moved(Phase.CANCELLED, at, reason, **known)
         now = self.config if self.config and _same_place(run.config, self.config) else run.config
         (was,), (endpoint,) = run.config.endpoints, now.endpoints
         corrected = run.config.only(endpoint.model_copy(update={"model": was.model}))
         why = run.reason if _ending(run) else reason
-        known = {**UNPARKED, "reason": why, "config": corrected, "asked": asked}
-        moved = run.moved(Phase.RETURNING, at, reason, **known)
+        known = {
+            **UNPARKED,
+            "reason": why,
+            "config": corrected,
+            "operator_request": operator_request,
+        }
+        moved = run.moved(Phase.ROLLING_BACK, at, reason, **known)
         back = {**UNSENT, "resent": 0}
         if not _ending(run):
-            back["returning_to"] = "judged"
-        return with_promotion(moved, Phase.RETURNING, at, "", back)
+            back["after_rollback"] = "judged"
+        return with_promotion(moved, Phase.ROLLING_BACK, at, "", back)
 
 
 def withdrawn(run: Run, was: Pipeline, now: Pipeline) -> bool:
@@ -144,7 +157,7 @@ def _corrected(run: Run, now: Pipeline) -> Pipeline:
 
 def _ending(run: Run) -> bool:
     """Whether the run only goes on to give its endpoint back."""
-    return run.parked_in is Phase.RETURNING and gives_back(run)
+    return run.parked_in is Phase.ROLLING_BACK and gives_back(run)
 
 
 def gives_back(run: Run) -> bool:
@@ -152,7 +165,7 @@ def gives_back(run: Run) -> bool:
 
     A delivery ends also where its model is to be judged again: that is for its parent.
     """
-    back = run.promotion.returning_to if run.promotion else None
+    back = run.promotion.after_rollback if run.promotion else None
     ends = ("rolled_back", "unchanged")
     return back in (ends if run.parent is None else (*ends, "judged", "trained"))
 
@@ -179,9 +192,9 @@ def _done_again(
     """Go back to `anew`, after the model from before where this one may serve already."""
     if run.promotion is not None and run.promotion.ever_sent:
         note = f"{note}; the model from before is put back first"
-        moved = run.moved(Phase.RETURNING, at, note, **changes, **_NOT_JUDGED)
-        back = {**UNSENT, "resent": 0, "returning_to": str(anew)}
-        return with_promotion(moved, Phase.RETURNING, at, "", back)
+        moved = run.moved(Phase.ROLLING_BACK, at, note, **changes, **_NOT_JUDGED)
+        back = {**UNSENT, "resent": 0, "after_rollback": str(anew)}
+        return with_promotion(moved, Phase.ROLLING_BACK, at, "", back)
     known: dict[str, object] = {**changes, **_NOT_JUDGED, "promotion": None}
     if anew is Phase.TRAINED:
         # One that a person put is not for the job to leave once more.
@@ -202,7 +215,7 @@ def _gone_on(
     if moved.promotion is None:
         return moved
     if not (moved.promotion.ever_sent or _same_place(run.config, now)):
-        reserved = Phase.PROMOTING if phase is Phase.RETURNING else phase
+        reserved = Phase.PROMOTING if phase is Phase.ROLLING_BACK else phase
         return moved.moved(reserved, at, promotion=None)
     return with_promotion(moved, phase, at, "", UNSENT)
 

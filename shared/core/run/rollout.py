@@ -101,7 +101,7 @@ def delivered(delivery: Delivery, child: Run) -> Delivery:
         delivery: as it is in the record.
         child: the run that delivers, over or parked.
     """
-    failed = child.promotion.returning_to if child.promotion else None
+    failed = child.promotion.after_rollback if child.promotion else None
     end = child.phase
     if end is Phase.SUPERSEDED and failed in ("rolled_back", "unchanged"):
         end = Phase(failed)
@@ -152,6 +152,6 @@ def waiting_again(run: Run) -> tuple[Delivery, ...]:
 
 def _again(run: Run, delivery: Delivery, *, goes_on: bool) -> Delivery:
     # A parked run is retried itself; an ended one is never rewritten, so another follows it.
-    tried = delivery.tried + (delivery.outcome is not Phase.PARKED or not goes_on)
-    run_id = delivery_run_id(run.pipeline, run.run_id, delivery.endpoint, tried)
-    return Delivery(endpoint=delivery.endpoint, run_id=run_id, tried=tried)
+    tries = delivery.tries + (delivery.outcome is not Phase.PARKED or not goes_on)
+    run_id = delivery_run_id(run.pipeline, run.run_id, delivery.endpoint, tries)
+    return Delivery(endpoint=delivery.endpoint, run_id=run_id, tries=tries)

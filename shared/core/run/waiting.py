@@ -12,14 +12,14 @@ from pydantic import AwareDatetime, Field
 
 from shared.core.counting import counted, they
 from shared.core.run.machine import expires_at
-from shared.core.run.record import Phase, Run, Value
+from shared.core.run.record import Phase, RecordPart, Run
 from shared.core.run.rollout import tally
 
 _BEFORE_TRAINED: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.CREATED, Phase.TRAINING})
 _SHOWN: Final = 3
 
 
-class Waits(Value):
+class Waits(RecordPart):
     """What a run waits for."""
 
     waits_for: str = Field(description="What must happen next, and who does it.")
@@ -66,16 +66,16 @@ def waits_of(run: Run, lease_ends: datetime | None = None) -> Waits | None:
     if run.phase.ended:
         return None
     held = lease_ends if run.claim is not None else None
-    trouble = run.trouble
+    step_failure = run.step_failure
     failing = _failing(run)
-    next_try = trouble.next_look if trouble else None
+    next_try = step_failure.next_check if step_failure else None
     if held is not None and next_try is not None:
         next_try = max(next_try, held)
     return Waits(
         waits_for=_what(run),
         last_error=_last_error(run),
-        failed=trouble.count if trouble and failing else 0,
-        failing_since=trouble.since if trouble and failing else None,
+        failed=step_failure.count if step_failure and failing else 0,
+        failing_since=step_failure.since if step_failure and failing else None,
         next_try=next_try,
         lease_ends=held,
         until=_until(run),
@@ -85,17 +85,21 @@ def waits_of(run: Run, lease_ends: datetime | None = None) -> Waits | None:
 
 def _failing(run: Run) -> bool:
     """Whether the last step did not work; a pause, and to wait for an endpoint, is no failure."""
-    return run.trouble is not None and run.trouble.count > 0 and not run.trouble.waits_for
+    return (
+        run.step_failure is not None
+        and run.step_failure.count > 0
+        and not run.step_failure.waits_for
+    )
 
 
 def _what(run: Run) -> str:
-    if run.trouble is not None and not run.trouble.count:
-        return run.trouble.reason  # a pause between two attempts
+    if run.step_failure is not None and not run.step_failure.count:
+        return run.step_failure.reason  # a pause between two attempts
     if run.cancelling and run.phase is not Phase.PARKED:
         job = f" and its job {run.job}" if run.job else ""
         return f"{run.cancelled}: the next poll stops the run{job}"
-    if run.trouble is not None and run.trouble.waits_for:
-        return f"{_endpoint(run)}: its turn: {run.trouble.reason}"
+    if run.step_failure is not None and run.step_failure.waits_for:
+        return f"{_endpoint(run)}: its turn: {run.step_failure.reason}"
     return _WORDS[run.phase](run)
 
 
@@ -141,7 +145,7 @@ def _verifying(run: Run) -> str:
     return f"{_endpoint(run)}: whether the new model serves{_looks(run)}"
 
 
-def _returning(run: Run) -> str:
+def _rolling_back(run: Run) -> str:
     if run.promotion is None or run.promotion.sent_at is None:
         who = "a worker is putting" if run.claim else "the next poll puts"
         return f"{_endpoint(run)}: {who} the earlier model back"
@@ -149,10 +153,10 @@ def _returning(run: Run) -> str:
 
 
 def _looks(run: Run) -> str:
-    looks = run.promotion.looks if run.promotion else None
-    if looks is None or not looks.all.looks:
+    probe_series = run.promotion.probe_series if run.promotion else None
+    if probe_series is None or not probe_series.all.probes:
         return "; it was not looked at yet"
-    return f"; {counted(looks.all.looks, 'look')} so far"
+    return f"; {counted(probe_series.all.probes, 'look')} so far"
 
 
 def _endpoint(run: Run) -> str:
@@ -179,14 +183,14 @@ _WORDS: Final[Mapping[Phase, Callable[[Run], str]]] = {
     Phase.ROLLING_OUT: _rolling_out,
     Phase.PROMOTING: _promoting,
     Phase.VERIFYING: _verifying,
-    Phase.RETURNING: _returning,
+    Phase.ROLLING_BACK: _rolling_back,
     Phase.PARKED: _parked,
 }
 
 
 def _last_error(run: Run) -> str | None:
-    if run.trouble is not None and _failing(run):
-        return run.trouble.reason
+    if run.step_failure is not None and _failing(run):
+        return run.step_failure.reason
     if run.phase is Phase.PARKED:
         return run.reason
     if run.ended_attempts and run.phase in _BEFORE_TRAINED:

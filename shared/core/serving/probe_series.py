@@ -13,14 +13,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from shared.core.serving.probes import ProbeAnswers
 
 #: A verdict that time belongs to needs at least this many looks.
-LEAST_LOOKS: Final = 3
+LEAST_PROBES: Final = 3
 _LONGEST_GAP: Final = 2  #: in usual intervals
 #: Looks that agree on nothing for this many times `within` will not agree any more.
-_UNSETTLED_AFTER: Final = 4
-_UNSETTLED_LOOKS: Final = 12
+_INCONCLUSIVE_AFTER: Final = 4
+_INCONCLUSIVE_PROBES: Final = 12
 
 
-class Says(StrEnum):
+class Evidence(StrEnum):
     """What one look says of the model that should serve."""
 
     FOR = "for"  #: good answers, as that model gives them
@@ -36,25 +36,27 @@ class Streak(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    looks: int = 0
+    probes: int = 0
     span: timedelta = timedelta()
 
     def one_more(self, gap: timedelta) -> "Streak":
         """Return the streak with one more look, `gap` after the one before."""
-        return Streak(looks=self.looks + 1, span=self.span + (gap if self.looks else timedelta()))
+        return Streak(
+            probes=self.probes + 1, span=self.span + (gap if self.probes else timedelta())
+        )
 
     def lasted(self, within: timedelta) -> bool:
         """Whether these are enough looks, over a long enough time, for a verdict."""
-        return self.looks >= LEAST_LOOKS and self.span >= within
+        return self.probes >= LEAST_PROBES and self.span >= within
 
 
-class Looks(BaseModel):
+class ProbeSeries(BaseModel):
     """Every look since the last update was sent, in constant room."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     all: Streak = Streak()
-    says: Says | None = None  #: what the looks of `row` say
+    evidence: Evidence | None = None  #: what the looks of `row` say
     row: Streak = Streak()  #: the latest looks that say the same; one without an answer is no break
     bad: Streak = Streak()  #: the latest looks without a good answer
     last: ProbeAnswers | None = None  #: what the last look saw
@@ -70,44 +72,44 @@ class Looks(BaseModel):
         """
         return self.last_at is not None and abs(at - self.last_at) < every / 2
 
-    def after(self, says: Says, at: datetime, every: timedelta) -> "Looks":
+    def after(self, evidence: Evidence, at: datetime, every: timedelta) -> "ProbeSeries":
         """Return these looks and one more; what it saw is added by `showing`.
 
         Args:
-            says: what the new look says.
+            evidence: what the new look says.
             at: the time of it.
             every: the usual time between two looks.
         """
         gap = at - self.last_at if self.last_at is not None else timedelta()
         gap = min(max(gap, timedelta()), _LONGEST_GAP * every)
         changes: dict[str, object] = {"all": self.all.one_more(gap), "last_at": at}
-        silent = says is Says.SILENT
-        changes["bad"] = self.bad.one_more(gap) if silent or says is Says.BAD else Streak()
-        if silent and self.says is not None:
+        silent = evidence is Evidence.SILENT
+        changes["bad"] = self.bad.one_more(gap) if silent or evidence is Evidence.BAD else Streak()
+        if silent and self.evidence is not None:
             changes["row"] = self.row.model_copy(update={"span": self.row.span + gap})
         elif not silent:
-            same = self.row if says is self.says else Streak()
-            changes |= {"says": says, "row": same.one_more(gap)}
+            same = self.row if evidence is self.evidence else Streak()
+            changes |= {"evidence": evidence, "row": same.one_more(gap)}
         return self.model_copy(update=changes)
 
-    def showing(self, probe: ProbeAnswers | None) -> "Looks":
+    def showing(self, probe: ProbeAnswers | None) -> "ProbeSeries":
         """Return these looks, the last of which saw `probe`."""
         return self.model_copy(update={"last": probe, "earlier": self.last})
 
-    def lasted(self, says: Says, within: timedelta) -> bool:
+    def lasted(self, evidence: Evidence, within: timedelta) -> bool:
         """Whether enough looks in a row say this. Of several kinds of looks the last counts.
 
         Args:
-            says: what they must say.
+            evidence: what they must say.
             within: the time that the gaps between them must add up to.
         """
-        return self.says is says and not self.bad.looks and self.row.lasted(within)
+        return self.evidence is evidence and not self.bad.probes and self.row.lasted(within)
 
-    def unsettled(self, within: timedelta) -> bool:
+    def is_inconclusive(self, within: timedelta) -> bool:
         """Whether so many looks agreed on nothing that further ones will not either."""
-        long = self.all.span >= _UNSETTLED_AFTER * within
-        return long and self.all.looks >= _UNSETTLED_LOOKS
+        long = self.all.span >= _INCONCLUSIVE_AFTER * within
+        return long and self.all.probes >= _INCONCLUSIVE_PROBES
 
 
 #: Ahead of the first one.
-NO_LOOKS: Final = Looks()
+NO_PROBES: Final = ProbeSeries()

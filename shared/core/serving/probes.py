@@ -17,7 +17,7 @@ _SCORED: Final = "scored "
 _RELATIVE: Final = 1e-9
 
 
-class Seen(StrEnum):
+class ProbeOutcome(StrEnum):
     """What one scoring of the probe rows showed."""
 
     GOOD = "good"
@@ -31,7 +31,7 @@ class ProbeAnswers(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    seen: Seen
+    seen: ProbeOutcome
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     detail: str = ""
@@ -39,7 +39,7 @@ class ProbeAnswers(BaseModel):
 
     def agrees_with(self, other: "ProbeAnswers") -> bool:
         """Whether both are good and hold the same scores, within the last digits of a float."""
-        if self.seen is not Seen.GOOD or other.seen is not Seen.GOOD:
+        if self.seen is not ProbeOutcome.GOOD or other.seen is not ProbeOutcome.GOOD:
             return False
         if self.columns != other.columns or len(self.rows) != len(other.rows):
             return False
@@ -47,20 +47,20 @@ class ProbeAnswers(BaseModel):
         return all(len(a) == len(b) and all(map(_same, a, b)) for a, b in pairs)
 
 
-class Progress(StrEnum):
+class UpdateProgress(StrEnum):
     """What the service itself says about an update."""
 
-    UNTOLD = "untold"  #: it has no status to ask for (Studio Classic)
+    NOT_REPORTED = "not_reported"  #: it has no status to ask for (Studio Classic)
     PENDING = "pending"
     DONE = "done"
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class EndpointCheck:
     """One look at an endpoint after an update."""
 
-    progress: Progress
+    progress: UpdateProgress
     probe: ProbeAnswers | None  #: None: nothing to score with
     configured: str | None = None  #: `container/name` the endpoint says it was given
     detail: str = ""
@@ -75,32 +75,38 @@ def read_answers(request: Mapping[str, Any], answer: object, wanted: int) -> Pro
     """
     results = answer.get("Results") if isinstance(answer, dict) else None
     if not isinstance(results, dict):  # whoever answered, it was not a model
-        return ProbeAnswers(seen=Seen.NO_ANSWER, detail="the answer is not one of a model")
+        return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail="the answer is not one of a model")
     read = [_read_output(request, output, wanted) for output in results.values()]
     if not read:
-        return ProbeAnswers(seen=Seen.BROKEN, detail="the answer holds no table of results")
-    return next((answers for answers in read if answers.seen is Seen.GOOD), read[0])
+        return ProbeAnswers(seen=ProbeOutcome.BROKEN, detail="the answer holds no table of results")
+    return next((answers for answers in read if answers.seen is ProbeOutcome.GOOD), read[0])
 
 
 def _read_output(request: Mapping[str, Any], output: object, wanted: int) -> ProbeAnswers:
     table = _table(output)
     if table is None:
-        return ProbeAnswers(seen=Seen.BROKEN, detail="the answer holds no table of results")
+        return ProbeAnswers(seen=ProbeOutcome.BROKEN, detail="the answer holds no table of results")
     columns, rows = table
     if len(rows) != wanted:
         detail = f"{counted(len(rows), 'row')} came back for {counted(wanted, 'probe row')}"
-        return ProbeAnswers(seen=Seen.BROKEN, detail=detail)
+        return ProbeAnswers(seen=ProbeOutcome.BROKEN, detail=detail)
     given = _given_columns(request)
     picked = [i for i, name in enumerate(columns) if name.lower().startswith(_SCORED)]
     picked = picked or [i for i, name in enumerate(columns) if name not in given]
     if not picked:
-        return ProbeAnswers(seen=Seen.BROKEN, detail="the answer holds no score column")
+        return ProbeAnswers(seen=ProbeOutcome.BROKEN, detail="the answer holds no score column")
     if any(len(row) != len(columns) for row in rows):
-        return ProbeAnswers(seen=Seen.BROKEN, detail="a row has another length than the header")
+        return ProbeAnswers(
+            seen=ProbeOutcome.BROKEN, detail="a row has another length than the header"
+        )
     scores = tuple(tuple(str(row[i]) for i in picked) for row in rows)
     if any(not _finite(cell) for row in scores for cell in row):
-        return ProbeAnswers(seen=Seen.BROKEN, detail="a score is empty or not a finite number")
-    return ProbeAnswers(seen=Seen.GOOD, columns=tuple(columns[i] for i in picked), rows=scores)
+        return ProbeAnswers(
+            seen=ProbeOutcome.BROKEN, detail="a score is empty or not a finite number"
+        )
+    return ProbeAnswers(
+        seen=ProbeOutcome.GOOD, columns=tuple(columns[i] for i in picked), rows=scores
+    )
 
 
 def _table(output: object) -> tuple[Sequence[str], Sequence[Sequence[object]]] | None:

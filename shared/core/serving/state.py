@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, Field
 from shared.core.blobs import BlobVersion
 from shared.core.config.studio_identity import endpoint_identity
 from shared.core.names import digest
-from shared.core.run.record import Origin, Recorded, Run, Value, WayBack
+from shared.core.run.record import Origin, RecordModel, RecordPart, RollbackTarget, Run
 from shared.core.serving.probes import ProbeAnswers
 from shared.core.versions import is_older, newest_first
 
@@ -26,22 +26,22 @@ _LINES: Final = 200
 _SHOWN: Final = 5
 
 
-class Served(Value):
+class ServedModel(RecordPart):
     """A model that was proved, or said, to serve."""
 
     model: BlobVersion | None = None  #: None: the model of the endpoint's own service
     run_id: str  #: the run that trained or brought it
     since: AwareDatetime
-    proof: str
+    verification: str
     manifest: tuple[BlobVersion, ...]  #: the newest of what landed for it; its run names all
-    landed: int = 0  #: how many versions that were
+    arrived: int = 0  #: how many versions that were
     trained_on: tuple[BlobVersion, ...] = ()  #: the newest of what its job was given
     given: int = 0  #: how many blobs that were
     answers: ProbeAnswers | None = None  #: what it answered when it was proved, where it is steady
     named: str | None = None  #: what the endpoint said it was given, at that time
     set_by: str | None = None  #: the run that set it last, where that was another one
     first_at: AwareDatetime | None = None  #: when it was proved first, where that was earlier
-    drifts: int = 0  #: how often it had to be set again since it was promoted
+    repairs: int = 0  #: how often it had to be set again since it was promoted
     metrics: dict[str, float] = Field(default_factory=dict)  #: what its evaluation said
     approved_by: str = ""  #: who approved it, where somebody had to
     trained_by: str = ""  #: the run that trained it, where another one delivered it
@@ -52,7 +52,7 @@ class Served(Value):
         return self.first_at or self.since
 
 
-class Line(Value):
+class ServingHistoryEntry(RecordPart):
     """One line of an endpoint's history: from when on which model served, and why."""
 
     at: AwareDatetime
@@ -61,14 +61,14 @@ class Line(Value):
     model: str | None = None  #: `container/name`; None: the model of the endpoint's own service
     data: tuple[str, ...]  #: the newest blobs that its job was given
     blobs: int  #: how many there were
-    landed: int = 0  #: how many versions had landed for it; a snapshot stands for those before
+    arrived: int = 0  #: how many versions had landed for it; a snapshot stands for those before
     data_time: AwareDatetime | None = None  #: when the newest of them was written
     why: str = ""  #: what opened the run that set it
     approved_by: str = ""
-    proof: str = ""
+    verification: str = ""
 
 
-class Held(Value):
+class Hold(RecordPart):
     """A person went back to an earlier model: nothing new is promoted until it is resumed."""
 
     run_id: str  #: the run of the rollback
@@ -79,7 +79,7 @@ class Held(Value):
     reason: str = ""
 
 
-class Resumed(Value):
+class Resumed(RecordPart):
     """A person let new models be promoted again after a rollback."""
 
     by: str
@@ -87,25 +87,25 @@ class Resumed(Value):
     reason: str = ""
 
 
-class Resource(Value):
+class Resource(RecordPart):
     """What serves for one resource of the endpoint."""
 
-    serving: Served | None = None
-    previous: tuple[Served, ...] = ()
-    baseline: WayBack | None = None  #: what served before our first update
+    serving: ServedModel | None = None
+    previous: tuple[ServedModel, ...] = ()
+    baseline: RollbackTarget | None = None  #: what served before our first update
     newest_data: AwareDatetime | None = None  #: the highest data time ever promoted
     newest_version: BlobVersion | None = None  #: the newest of that time, where data was ours
-    held: Held | None = None
+    held: Hold | None = None
     resumed: Resumed | None = None  #: the last time that a hold was ended
-    history: tuple[Line, ...] = ()  #: the newest last
+    history: tuple[ServingHistoryEntry, ...] = ()  #: the newest last
 
     @property
-    def kept(self) -> tuple[Served, ...]:
+    def kept(self) -> tuple[ServedModel, ...]:
         """Every model that is known, the one that serves first."""
         return ((self.serving,) if self.serving else ()) + self.previous
 
 
-class Reservation(Value):
+class EndpointLease(RecordPart):
     """One run may change one resource of the endpoint."""
 
     run_id: str
@@ -113,115 +113,121 @@ class Reservation(Value):
     model: BlobVersion | None
     generation: int
     at: AwareDatetime
-    unsettled: "Reservation | None" = None  #: an earlier one, whose update may still arrive
+    in_flight: "EndpointLease | None" = None  #: an earlier one, whose update may still arrive
 
 
-class Released(Value):
+class ReleasedLease(RecordPart):
     """The reservation that was given back last, so that a repetition knows its own work."""
 
     run_id: str
     generation: int
 
 
-class Head(Recorded):
+class EndpointState(RecordModel):
     """One endpoint, by its update URL."""
 
     update: str
     generation: int = 0
     resources: dict[str, Resource] = Field(default_factory=dict)
-    reservation: Reservation | None = None
-    released: Released | None = None
+    endpoint_lease: EndpointLease | None = None
+    released: ReleasedLease | None = None
 
     def holds(self, run_id: str, generation: int) -> bool:
         """Whether this very reservation is in force."""
-        held = self.reservation
+        held = self.endpoint_lease
         return held is not None and (held.run_id, held.generation) == (run_id, generation)
 
     def resource(self, name: str) -> Resource:
         """Return what is known of resource `name`, empty when nothing is."""
         return self.resources.get(name, Resource())
 
-    def with_resource(self, name: str, known: Resource) -> "Head":
+    def with_resource(self, name: str, known: Resource) -> "EndpointState":
         """Return the head with what is known of resource `name`, if anything is."""
         if name not in self.resources:
             return self
         return self.model_copy(update={"resources": {**self.resources, name: known}})
 
-    def ways_back(self, name: str) -> list[WayBack]:
+    def rollback_targets(self, name: str) -> list[RollbackTarget]:
         """Return what could be put back should the next update fail, the best first."""
         known = self.resource(name)
-        ways = [WayBack(model=one.model) for one in known.kept]
+        ways = [RollbackTarget(model=one.model) for one in known.kept]
         return [*ways, known.baseline] if known.baseline else ways
 
 
-def head_id(update: str) -> str:
+def endpoint_state_id(update: str) -> str:
     """Return the id of the head of an update URL, the same at every host of one endpoint."""
     known = endpoint_identity(update)
     return digest("head", known.where, known.path)
 
 
-def left_behind(head: Head, run_id: str) -> Reservation | None:
+def in_flight_lease(endpoint_state: EndpointState, run_id: str) -> EndpointLease | None:
     """Return the reservation whose update may still arrive, for a run that wants to reserve.
 
     A run that took a reservation over and did not settle it never sent its own update, so
     that the earlier one counts, also for that run itself.
 
     Args:
-        head: the endpoint.
+        endpoint_state: the endpoint.
         run_id: the run that wants to reserve it.
     """
-    last = head.reservation
-    if last is None or last.unsettled is not None:
-        return last.unsettled if last else None
+    last = endpoint_state.endpoint_lease
+    if last is None or last.in_flight is not None:
+        return last.in_flight if last else None
     return last if last.run_id != run_id else None
 
 
-def settled(head: Head, run_id: str) -> Head:
+def in_flight_resolved(endpoint_state: EndpointState, run_id: str) -> EndpointState:
     """Return `head` once what was left behind at the endpoint of `run_id` cannot arrive any more.
 
     Args:
-        head: the endpoint.
+        endpoint_state: the endpoint.
         run_id: the run that settled it.
     """
-    mine = head.reservation
-    if mine is None or mine.run_id != run_id or mine.unsettled is None:
-        return head
-    done = mine.model_copy(update={"unsettled": None})
-    return head.model_copy(update={"reservation": done})
+    mine = endpoint_state.endpoint_lease
+    if mine is None or mine.run_id != run_id or mine.in_flight is None:
+        return endpoint_state
+    done = mine.model_copy(update={"in_flight": None})
+    return endpoint_state.model_copy(update={"endpoint_lease": done})
 
 
-def reserved(head: Head, run: Run, resource: str, baseline: WayBack | None, at: datetime) -> Head:
+def leased(
+    endpoint_state: EndpointState,
+    run: Run,
+    resource: str,
+    baseline: RollbackTarget | None,
+    at: datetime,
+) -> EndpointState:
     """Return `head` reserved for `run`, with the baseline kept where none is known yet.
 
     Reserved for it already, it stays as it is: of two workers of one run both hold it. What
     is unsettled there stays noted.
     """
     _has_model(run)
-    mine = head.reservation
+    mine = endpoint_state.endpoint_lease
     if mine and (mine.run_id, mine.resource, mine.model) == (run.run_id, resource, run.model):
-        return head
-    known = head.resource(resource)
+        return endpoint_state
+    known = endpoint_state.resource(resource)
     if known.baseline is None and known.serving is None:
         known = known.model_copy(update={"baseline": baseline})
-    reservation = Reservation(
+    endpoint_lease = EndpointLease(
         run_id=run.run_id,
         resource=resource,
         model=run.model,
-        generation=head.generation + 1,
+        generation=endpoint_state.generation + 1,
         at=at,
-        unsettled=left_behind(head, run.run_id),
+        in_flight=in_flight_lease(endpoint_state, run.run_id),
     )
-    return head.model_copy(
+    return endpoint_state.model_copy(
         update={
-            "generation": head.generation + 1,
-            "resources": {**head.resources, resource: known},
-            "reservation": reservation,
+            "generation": endpoint_state.generation + 1,
+            "resources": {**endpoint_state.resources, resource: known},
+            "endpoint_lease": endpoint_lease,
         }
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Proven:
+class Verified:
     """Why a model is said to serve, since when, and what to know it again by."""
 
     why: str
@@ -230,27 +236,29 @@ class Proven:
     named: str | None = None  #: what the endpoint says it was given
 
 
-def promoted(head: Head, run: Run, resource: str, proven: Proven) -> Head:
+def promoted(
+    endpoint_state: EndpointState, run: Run, resource: str, verified: Verified
+) -> EndpointState:
     """Return `head` with the model of `run` serving and the reservation gone.
 
     A model that served before keeps the run and the data that made it; setting it again
     does not count as newer data.
     """
     _has_model(run)
-    known = head.resource(resource)
+    known = endpoint_state.resource(resource)
     before = next((served for served in known.kept if served.model == run.model), None)
     again = before if run.origin.repeats else None
-    serving = Served(
+    serving = ServedModel(
         model=run.model,
         run_id=again.run_id if again else run.run_id,
-        since=proven.at,
-        proof=proven.why,
+        since=verified.at,
+        verification=verified.why,
         **_data_of(again or run),
-        answers=proven.answers,
-        named=proven.named,
+        answers=verified.answers,
+        named=verified.named,
         set_by=run.run_id if again else None,
         first_at=again.order if again else None,
-        drifts=again.drifts + 1 if again and run.origin is Origin.DRIFT else 0,
+        repairs=again.repairs + 1 if again and run.origin is Origin.DRIFT else 0,
         metrics=again.metrics if again else _metrics(run),
         approved_by=again.approved_by if again else _approved_by(run),
         trained_by=again.trained_by if again else (run.parent or ""),
@@ -263,17 +271,17 @@ def promoted(head: Head, run: Run, resource: str, proven: Proven) -> Head:
         **_newest_data(known, run),
         "history": history,
     }
-    resources = {**head.resources, resource: known.model_copy(update=changes)}
-    return released(head.model_copy(update={"resources": resources}), run.run_id)
+    resources = {**endpoint_state.resources, resource: known.model_copy(update=changes)}
+    return released(endpoint_state.model_copy(update={"resources": resources}), run.run_id)
 
 
-def _data_of(made: Served | Run) -> dict[str, Any]:
+def _data_of(made: ServedModel | Run) -> dict[str, Any]:
     """Return which data made a model, in the room that a head has for it."""
-    if isinstance(made, Served):
-        return made.model_dump(include={"manifest", "landed", "trained_on", "given"})
+    if isinstance(made, ServedModel):
+        return made.model_dump(include={"manifest", "arrived", "trained_on", "given"})
     return {
         "manifest": _newest(made.manifest),
-        "landed": len(made.manifest),
+        "arrived": len(made.manifest),
         "trained_on": _newest(made.trained_on),
         "given": len(made.trained_on),
     }
@@ -285,12 +293,12 @@ def _newest(blobs: Iterable[BlobVersion]) -> tuple[BlobVersion, ...]:
 
 def _newest_data(known: Resource, run: Run) -> dict[str, Any]:
     """Return the newest data ever promoted, now that the model of `run` was."""
-    if run.origin.repeats or is_overtaken(known, run.data_time, run.newest):
+    if run.origin.repeats or is_superseded(known, run.data_time, run.newest):
         return {"newest_data": known.newest_data, "newest_version": known.newest_version}
     return {"newest_data": run.data_time, "newest_version": run.newest}
 
 
-def is_overtaken(known: Resource, at: datetime, version: BlobVersion | None) -> bool:
+def is_superseded(known: Resource, at: datetime, version: BlobVersion | None) -> bool:
     """Whether a model of newer data was promoted, by the one order of data versions.
 
     Args:
@@ -313,41 +321,45 @@ def _approved_by(run: Run) -> str:
     return said.by if said is not None and said.answer == "approved" else ""
 
 
-def _line(run: Run, serving: Served) -> Line:
-    return Line(
+def _line(run: Run, serving: ServedModel) -> ServingHistoryEntry:
+    return ServingHistoryEntry(
         at=serving.since,
         run_id=run.run_id,
         trained_by=serving.trained_by or serving.run_id,
         model=serving.model.path if serving.model else None,
         data=tuple(blob.path for blob in serving.trained_on),
         blobs=serving.given,
-        landed=serving.landed,
+        arrived=serving.arrived,
         data_time=serving.manifest[0].modified if serving.manifest else None,
         why=run.cause,
         approved_by=serving.approved_by,
-        proof=serving.proof,
+        verification=serving.verification,
     )
 
 
-def held(head: Head, resource: str, hold: Held) -> Head:
+def with_hold(endpoint_state: EndpointState, resource: str, hold: Hold) -> EndpointState:
     """Return `head` with `resource` held."""
-    known = head.resource(resource).model_copy(update={"held": hold})
-    return head.model_copy(update={"resources": {**head.resources, resource: known}})
+    known = endpoint_state.resource(resource).model_copy(update={"held": hold})
+    return endpoint_state.model_copy(
+        update={"resources": {**endpoint_state.resources, resource: known}}
+    )
 
 
-def resumed(head: Head, resource: str, by: Resumed) -> Head:
+def resumed(endpoint_state: EndpointState, resource: str, by: Resumed) -> EndpointState:
     """Return `head` with `resource` not held any more, and who ended that."""
-    known = head.resource(resource).model_copy(update={"held": None, "resumed": by})
-    return head.model_copy(update={"resources": {**head.resources, resource: known}})
+    known = endpoint_state.resource(resource).model_copy(update={"held": None, "resumed": by})
+    return endpoint_state.model_copy(
+        update={"resources": {**endpoint_state.resources, resource: known}}
+    )
 
 
-def released(head: Head, run_id: str) -> Head:
+def released(endpoint_state: EndpointState, run_id: str) -> EndpointState:
     """Return `head` without the reservation of `run_id`."""
-    given = head.reservation
+    given = endpoint_state.endpoint_lease
     if given is None or given.run_id != run_id:
-        return head
-    last = Released(run_id=run_id, generation=given.generation)
-    return head.model_copy(update={"reservation": None, "released": last})
+        return endpoint_state
+    last = ReleasedLease(run_id=run_id, generation=given.generation)
+    return endpoint_state.model_copy(update={"endpoint_lease": None, "released": last})
 
 
 def _has_model(run: Run) -> None:

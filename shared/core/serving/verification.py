@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.core.counting import counted
-from shared.core.serving.probe_series import NO_LOOKS, Looks, Says
-from shared.core.serving.probes import Look, ProbeAnswers, Progress, Seen
+from shared.core.serving.probe_series import NO_PROBES, Evidence, ProbeSeries
+from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
 
 
-class Verdict(StrEnum):
+class VerificationResult(StrEnum):
     """What looks so far amount to."""
 
     WAIT = "wait"
@@ -25,22 +25,22 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Verification:
     """A verdict, and why, for people."""
 
-    verdict: Verdict
+    verdict: VerificationResult
     why: str
     steady: bool = False  #: whether the answers are the same from look to look
-    looks: Looks = NO_LOOKS  #: with the present look, apart from what it saw
+    probe_series: ProbeSeries = NO_PROBES  #: with the present look, apart from what it saw
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class VerificationCase:
     """Everything a judgement is made from, apart from the present look."""
 
     target: str  #: `container/name` of the model that should serve
     before: ProbeAnswers | None
-    looks: Looks  #: those before the present one
+    probe_series: ProbeSeries  #: those before the present one
     within: timedelta  #: how long the endpoint may take to switch
     every: timedelta  #: the usual time between two looks
     expected: ProbeAnswers | None = None  #: what a model that served before is known to answer
@@ -48,9 +48,9 @@ class Case:
     @property
     def known(self) -> bool:
         """Whether the answers from before can be compared with those now."""
-        return self.before is not None and self.before.seen is not Seen.NO_ANSWER
+        return self.before is not None and self.before.seen is not ProbeOutcome.NO_ANSWER
 
-    def given(self, probe: ProbeAnswers) -> "tuple[Case, ProbeAnswers]":
+    def given(self, probe: ProbeAnswers) -> "tuple[VerificationCase, ProbeAnswers]":
         """Return the case as this probe can be compared with, and what the probe showed.
 
         Answers to other rows are left out of it; a score column that was there before and is
@@ -59,25 +59,28 @@ class Case:
         before = _fitting(self.before, probe)
         last, earlier = (
             kept and _complete(before, kept)
-            for kept in (_fitting(self.looks.last, probe), _fitting(self.looks.earlier, probe))
+            for kept in (
+                _fitting(self.probe_series.last, probe),
+                _fitting(self.probe_series.earlier, probe),
+            )
         )
-        looks = self.looks.model_copy(update={"last": last, "earlier": earlier})
+        probe_series = self.probe_series.model_copy(update={"last": last, "earlier": earlier})
         expected = _fitting(self.expected, probe)
-        case = replace(self, before=before, looks=looks, expected=expected)
+        case = replace(self, before=before, probe_series=probe_series, expected=expected)
         return case, _complete(before, probe)
 
     def again(self, probe: ProbeAnswers) -> bool:
         """Whether the last look was good and gave the same answers as this one."""
-        return self.looks.last is not None and probe.agrees_with(self.looks.last)
+        return self.probe_series.last is not None and probe.agrees_with(self.probe_series.last)
 
     def moved(self, probe: ProbeAnswers | None) -> bool:
         """Whether these are good answers, and other ones than before."""
         if probe is None or self.before is None or not self.known:
             return False
-        return probe.seen is Seen.GOOD and not probe.agrees_with(self.before)
+        return probe.seen is ProbeOutcome.GOOD and not probe.agrees_with(self.before)
 
 
-def judge_update(case: Case, look: Look, at: datetime) -> Judgement:
+def verify_update(case: VerificationCase, look: EndpointCheck, at: datetime) -> Verification:
     """Return what this look, after those before it, says of a new model.
 
     Args:
@@ -85,27 +88,33 @@ def judge_update(case: Case, look: Look, at: datetime) -> Judgement:
         look: the present look.
         at: the time of it.
     """
-    return _or_unsettled(case, _judged_update(case, look, at))
+    return _or_inconclusive(case, _verified_update(case, look, at))
 
 
-def _judged_update(case: Case, look: Look, at: datetime) -> Judgement:
-    if look.progress is Progress.FAILED:
-        return Judgement(Verdict.BROKEN, f"the service could not apply the update: {look.detail}")
-    if look.progress is Progress.PENDING:
+def _verified_update(case: VerificationCase, look: EndpointCheck, at: datetime) -> Verification:
+    if look.progress is UpdateProgress.FAILED:
+        return Verification(
+            VerificationResult.BROKEN, f"the service could not apply the update: {look.detail}"
+        )
+    if look.progress is UpdateProgress.PENDING:
         return _pending(case, at)
     probe = look.probe
     if probe is not None:
         case, probe = case.given(probe)
-    broken = probe is not None and probe.seen is Seen.BROKEN
-    if look.progress is Progress.DONE and look.configured not in (None, case.target) and not broken:
+    broken = probe is not None and probe.seen is ProbeOutcome.BROKEN
+    if (
+        look.progress is UpdateProgress.DONE
+        and look.configured not in (None, case.target)
+        and not broken
+    ):
         # Some updates are accepted and change nothing (studio-classic §4).
         why = f"the update was accepted, and the service still names {look.configured}"
         return _against(case, why, at)
     if probe is None:
         named = look.configured == case.target
         how = "by read-back only" if named else "no probe rows are configured"
-        return Judgement(Verdict.LIVE, f"unproven: {how}")
-    if probe.seen is not Seen.GOOD:
+        return Verification(VerificationResult.LIVE, f"unproven: {how}")
+    if probe.seen is not ProbeOutcome.GOOD:
         return _judge_bad(case, probe, at)
     if case.expected is not None:
         return _judge_expected(case, case.expected, probe, at)
@@ -114,7 +123,9 @@ def _judged_update(case: Case, look: Look, at: datetime) -> Judgement:
     return _judge_moved(case, probe, at) or _judge_unmoved(case, look, at)
 
 
-def judge_return(case: Case, look: Look, at: datetime, *, patient: bool) -> Judgement:
+def verify_rollback(
+    case: VerificationCase, look: EndpointCheck, at: datetime, *, patient: bool
+) -> Verification:
     """Return what this look says of the model that was put back.
 
     `LIVE` means that the endpoint again answers as it did before the update, twice in a row.
@@ -126,112 +137,146 @@ def judge_return(case: Case, look: Look, at: datetime, *, patient: bool) -> Judg
         patient: whether an update may still be on its way, so that answers as before prove
             nothing until they have lasted for the time that a switch may take.
     """
-    return _or_unsettled(case, _judged_return(case, look, at, patient=patient))
+    return _or_inconclusive(case, _verified_rollback(case, look, at, patient=patient))
 
 
-def _judged_return(case: Case, look: Look, at: datetime, *, patient: bool) -> Judgement:
-    if look.progress is Progress.FAILED:
-        return Judgement(Verdict.BROKEN, f"the old model could not be put back: {look.detail}")
-    if look.progress is Progress.PENDING:
+def _verified_rollback(
+    case: VerificationCase, look: EndpointCheck, at: datetime, *, patient: bool
+) -> Verification:
+    if look.progress is UpdateProgress.FAILED:
+        return Verification(
+            VerificationResult.BROKEN, f"the old model could not be put back: {look.detail}"
+        )
+    if look.progress is UpdateProgress.PENDING:
         return _pending(case, at)
     if look.probe is None:
-        return Judgement(Verdict.LIVE, "unproven: no probe rows are configured")
+        return Verification(VerificationResult.LIVE, "unproven: no probe rows are configured")
     case, probe = case.given(look.probe)
-    silent = probe.seen is Seen.NO_ANSWER
+    silent = probe.seen is ProbeOutcome.NO_ANSWER
     wanted = _as_wanted(case, probe)
-    says = Says.FOR if wanted else Says.SILENT if silent else Says.AGAINST
-    looks = case.looks.after(says, at, case.every)
-    before = case.looks.last is not None and _as_wanted(case, case.looks.last)
-    if wanted and before and (not patient or looks.lasted(Says.FOR, case.within)):
+    evidence = Evidence.FOR if wanted else Evidence.SILENT if silent else Evidence.AGAINST
+    probe_series = case.probe_series.after(evidence, at, case.every)
+    before = case.probe_series.last is not None and _as_wanted(case, case.probe_series.last)
+    if wanted and before and (not patient or probe_series.lasted(Evidence.FOR, case.within)):
         why = "answers as before the update, on two looks running"
-        return Judgement(Verdict.LIVE, why, looks=looks)
+        return Verification(VerificationResult.LIVE, why, probe_series=probe_series)
     why = probe.detail or "the answers are not those from before the update"
-    gone = looks.lasted(Says.AGAINST, case.within) or looks.bad.lasted(case.within)
-    verdict = Verdict.BROKEN if gone else Verdict.WAIT
-    return Judgement(verdict, why, looks=looks)
+    gone = probe_series.lasted(Evidence.AGAINST, case.within) or probe_series.bad.lasted(
+        case.within
+    )
+    verdict = VerificationResult.BROKEN if gone else VerificationResult.WAIT
+    return Verification(verdict, why, probe_series=probe_series)
 
 
-def _pending(case: Case, at: datetime) -> Judgement:
-    looks = case.looks.after(Says.PENDING, at, case.every)
-    verdict = Verdict.BROKEN if looks.lasted(Says.PENDING, case.within) else Verdict.WAIT
-    return Judgement(verdict, "the update has not come to an end", looks=looks)
+def _pending(case: VerificationCase, at: datetime) -> Verification:
+    probe_series = case.probe_series.after(Evidence.PENDING, at, case.every)
+    verdict = (
+        VerificationResult.BROKEN
+        if probe_series.lasted(Evidence.PENDING, case.within)
+        else VerificationResult.WAIT
+    )
+    return Verification(verdict, "the update has not come to an end", probe_series=probe_series)
 
 
-def _against(case: Case, why: str, at: datetime) -> Judgement:
-    looks = case.looks.after(Says.AGAINST, at, case.every)
-    verdict = Verdict.UNCHANGED if looks.lasted(Says.AGAINST, case.within) else Verdict.WAIT
-    return Judgement(verdict, why, looks=looks)
+def _against(case: VerificationCase, why: str, at: datetime) -> Verification:
+    probe_series = case.probe_series.after(Evidence.AGAINST, at, case.every)
+    verdict = (
+        VerificationResult.UNCHANGED
+        if probe_series.lasted(Evidence.AGAINST, case.within)
+        else VerificationResult.WAIT
+    )
+    return Verification(verdict, why, probe_series=probe_series)
 
 
-def _judge_moved(case: Case, probe: ProbeAnswers, at: datetime) -> Judgement | None:
+def _judge_moved(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> Verification | None:
     """Judge answers that differ from before; None where they do not."""
     if not case.moved(probe):
         return None
-    looks = case.looks.after(Says.FOR, at, case.every)
+    probe_series = case.probe_series.after(Evidence.FOR, at, case.every)
     if case.again(probe):
         why = "answers moved and agree on two looks running"
-        return Judgement(Verdict.LIVE, why, steady=True, looks=looks)
-    if case.moved(case.looks.last) and case.moved(case.looks.earlier):
+        return Verification(VerificationResult.LIVE, why, steady=True, probe_series=probe_series)
+    if case.moved(case.probe_series.last) and case.moved(case.probe_series.earlier):
         # A model that is not deterministic: no look agrees with another, and none with before.
-        return Judgement(Verdict.LIVE, "unproven: answers vary", looks=looks)
-    return Judgement(Verdict.WAIT, "answers moved: one more look", looks=looks)
+        return Verification(
+            VerificationResult.LIVE, "unproven: answers vary", probe_series=probe_series
+        )
+    return Verification(
+        VerificationResult.WAIT, "answers moved: one more look", probe_series=probe_series
+    )
 
 
-def _judge_unmoved(case: Case, look: Look, at: datetime) -> Judgement:
-    looks = case.looks.after(Says.AGAINST, at, case.every)
-    if not looks.lasted(Says.AGAINST, case.within):
-        return Judgement(Verdict.WAIT, "answers have not moved yet", looks=looks)
+def _judge_unmoved(case: VerificationCase, look: EndpointCheck, at: datetime) -> Verification:
+    probe_series = case.probe_series.after(Evidence.AGAINST, at, case.every)
+    if not probe_series.lasted(Evidence.AGAINST, case.within):
+        return Verification(
+            VerificationResult.WAIT, "answers have not moved yet", probe_series=probe_series
+        )
     if look.configured != case.target:
         why = "the update was accepted; the answers stayed the same"
-        return Judgement(Verdict.UNCHANGED, why, looks=looks)
-    if look.progress is Progress.DONE:
+        return Verification(VerificationResult.UNCHANGED, why, probe_series=probe_series)
+    if look.progress is UpdateProgress.DONE:
         why = "the service says so; the answers stayed the same"
-        return Judgement(Verdict.LIVE, why, steady=True, looks=looks)
+        return Verification(VerificationResult.LIVE, why, steady=True, probe_series=probe_series)
     # Without a status of the update, this says what was asked for and not what serves.
     why = "the new model is named; the answers stayed the same"
-    return Judgement(Verdict.UNCHANGED, why, looks=looks)
+    return Verification(VerificationResult.UNCHANGED, why, probe_series=probe_series)
 
 
-def _judge_unknown(case: Case, probe: ProbeAnswers, at: datetime) -> Judgement:
-    looks = case.looks.after(Says.OPEN, at, case.every)
+def _judge_unknown(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> Verification:
+    probe_series = case.probe_series.after(Evidence.OPEN, at, case.every)
     why = "unproven: there were no answers before to compare with"
-    verdict = Verdict.LIVE if looks.lasted(Says.OPEN, case.within) else Verdict.WAIT
-    return Judgement(verdict, why, steady=case.again(probe), looks=looks)
+    verdict = (
+        VerificationResult.LIVE
+        if probe_series.lasted(Evidence.OPEN, case.within)
+        else VerificationResult.WAIT
+    )
+    return Verification(verdict, why, steady=case.again(probe), probe_series=probe_series)
 
 
 def _judge_expected(
-    case: Case, expected: ProbeAnswers, probe: ProbeAnswers, at: datetime
-) -> Judgement:
+    case: VerificationCase, expected: ProbeAnswers, probe: ProbeAnswers, at: datetime
+) -> Verification:
     """Judge a model that is set again: it must answer as it did when it was proved."""
     if not probe.agrees_with(expected):
         return _against(case, "the answers are not those that this model is known for", at)
-    looks = case.looks.after(Says.FOR, at, case.every)
+    probe_series = case.probe_series.after(Evidence.FOR, at, case.every)
     moved = case.before is not None and not probe.agrees_with(case.before)
-    if case.again(probe) and (moved or looks.lasted(Says.FOR, case.within)):
+    if case.again(probe) and (moved or probe_series.lasted(Evidence.FOR, case.within)):
         why = "answers as it did when it was proved, on two looks running"
-        return Judgement(Verdict.LIVE, why, steady=True, looks=looks)
+        return Verification(VerificationResult.LIVE, why, steady=True, probe_series=probe_series)
     why = "answers as it did when it was proved: one more look"
-    return Judgement(Verdict.WAIT, why, looks=looks)
+    return Verification(VerificationResult.WAIT, why, probe_series=probe_series)
 
 
-def _judge_bad(case: Case, probe: ProbeAnswers, at: datetime) -> Judgement:
-    silent = probe.seen is Seen.NO_ANSWER
-    looks = case.looks.after(Says.SILENT if silent else Says.BAD, at, case.every)
-    if not looks.bad.lasted(case.within):
-        return Judgement(Verdict.WAIT, probe.detail, looks=looks)
-    if case.known or looks.says not in (None, Says.PENDING):  # else there was only silence
-        why = f"no good answer on {counted(looks.bad.looks, 'look')} running: {probe.detail}"
-        return Judgement(Verdict.BROKEN, why, looks=looks)
+def _judge_bad(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> Verification:
+    silent = probe.seen is ProbeOutcome.NO_ANSWER
+    probe_series = case.probe_series.after(
+        Evidence.SILENT if silent else Evidence.BAD, at, case.every
+    )
+    if not probe_series.bad.lasted(case.within):
+        return Verification(VerificationResult.WAIT, probe.detail, probe_series=probe_series)
+    if case.known or probe_series.evidence not in (
+        None,
+        Evidence.PENDING,
+    ):  # else there was only silence
+        why = (
+            f"no good answer on {counted(probe_series.bad.probes, 'look')} running: {probe.detail}"
+        )
+        return Verification(VerificationResult.BROKEN, why, probe_series=probe_series)
     why = "unproven: the endpoint answered neither before nor after"
-    return Judgement(Verdict.LIVE, why, looks=looks)
+    return Verification(VerificationResult.LIVE, why, probe_series=probe_series)
 
 
-def _or_unsettled(case: Case, judged: Judgement) -> Judgement:
+def _or_inconclusive(case: VerificationCase, judged: Verification) -> Verification:
     """Return the judgement, or that there will never be one."""
-    if judged.verdict is not Verdict.WAIT or not judged.looks.unsettled(case.within):
+    if judged.verdict is not VerificationResult.WAIT or not judged.probe_series.is_inconclusive(
+        case.within
+    ):
         return judged
-    why = f"{counted(judged.looks.all.looks, 'look')} agreed on nothing, the last: {judged.why}"
-    return replace(judged, verdict=Verdict.BROKEN, why=why)
+    probes = counted(judged.probe_series.all.probes, "look")
+    why = f"{probes} agreed on nothing, the last: {judged.why}"
+    return replace(judged, verdict=VerificationResult.BROKEN, why=why)
 
 
 def _fitting(kept: ProbeAnswers | None, probe: ProbeAnswers) -> ProbeAnswers | None:
@@ -240,15 +285,17 @@ def _fitting(kept: ProbeAnswers | None, probe: ProbeAnswers) -> ProbeAnswers | N
 
 def _complete(before: ProbeAnswers | None, probe: ProbeAnswers) -> ProbeAnswers:
     gone = set(before.columns) - set(probe.columns) if before else set()
-    if probe.seen is not Seen.GOOD or not gone:
+    if probe.seen is not ProbeOutcome.GOOD or not gone:
         return probe
     detail = f"score column {min(gone)!r} is missing"
-    return probe.model_copy(update={"seen": Seen.BROKEN, "detail": detail})
+    return probe.model_copy(update={"seen": ProbeOutcome.BROKEN, "detail": detail})
 
 
-def _as_wanted(case: Case, probe: ProbeAnswers) -> bool:
+def _as_wanted(case: VerificationCase, probe: ProbeAnswers) -> bool:
     if not case.known or case.before is None:
-        return probe.seen is Seen.GOOD
-    if case.before.seen is Seen.GOOD:
+        return probe.seen is ProbeOutcome.GOOD
+    if case.before.seen is ProbeOutcome.GOOD:
         return probe.agrees_with(case.before)
-    return probe.seen is not Seen.NO_ANSWER  # it was broken before: nothing better to go back to
+    return (
+        probe.seen is not ProbeOutcome.NO_ANSWER
+    )  # it was broken before: nothing better to go back to

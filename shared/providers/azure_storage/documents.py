@@ -14,7 +14,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import BlobProperties, ContainerClient
 
-from shared.errors import Conflict, OutcomeUnknown
+from shared.errors import ConflictError, OutcomeUnknownError
 from shared.ports.ports import Document, ETag, Listed, Page
 from shared.providers.azure_storage.errors import classify, classify_page, is_lost
 from shared.providers.azure_storage.pages import is_directory, one_page
@@ -120,7 +120,7 @@ class BlobDocuments:
                 raise classify(exc, f"delete {name}", write=True) from exc
             # A condition on a blob that is gone fails like one on a blob that was changed.
             if self.read(name) is not None:
-                raise Conflict(f"{name} was changed by somebody else") from exc
+                raise ConflictError(f"{name} was changed by somebody else") from exc
 
     def listing(self, prefix: str) -> Iterator[Listed]:
         """Yield the documents whose names start with `prefix`, with their metadata."""
@@ -157,21 +157,21 @@ class BlobDocuments:
                 body, metadata={**(metadata or {}), _WRITE_ID: write_id}, **condition
             )
         except AzureError as exc:
-            if mine := self._landed(name, write_id, exc):
+            if mine := self._arrived(name, write_id, exc):
                 return mine
             if is_lost(exc):
-                raise Conflict(f"{name} was written by somebody else") from exc
+                raise ConflictError(f"{name} was written by somebody else") from exc
             raise classify(exc, f"write {name}", write=True) from exc
         return _etag(answer["etag"])
 
-    def _landed(self, name: str, write_id: str, why: AzureError) -> ETag | None:
+    def _arrived(self, name: str, write_id: str, why: AzureError) -> ETag | None:
         try:
             found = self._container.get_blob_client(name).get_blob_properties()
         except ResourceNotFoundError:
             return None
         except AzureError as exc:
             if is_lost(why):
-                raise OutcomeUnknown(f"{name}: written by us or by somebody else") from exc
+                raise OutcomeUnknownError(f"{name}: written by us or by somebody else") from exc
             return None  # the first error tells what is known
         mine = (found.metadata or {}).get(_WRITE_ID) == write_id
         return _etag(found.etag) if mine else None

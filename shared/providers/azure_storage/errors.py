@@ -15,10 +15,10 @@ from azure.core.exceptions import (
 )
 
 from shared.errors import (
-    BadCursor,
-    OutcomeUnknown,
+    BadCursorError,
+    OutcomeUnknownError,
     PermanentError,
-    RecordHeld,
+    RecordLeasedError,
     RelearnError,
     TransientError,
 )
@@ -132,7 +132,7 @@ def classify(exc: AzureError, what: str, *, write: bool) -> RelearnError:
     where = f"storage: {what}: {code}" + (f" ({status})" if status else "")
     if why := named_cause(exc):
         if why == _LEASED:
-            return RecordHeld(f"{where}: {why}")
+            return RecordLeasedError(f"{where}: {why}")
         return (TransientError if code in _PASSING else PermanentError)(f"{where}: {why}")
     if isinstance(exc, ServiceRequestError) or status in _BUSY:
         return TransientError(f"{where}: the storage account cannot be reached or is busy")
@@ -140,14 +140,14 @@ def classify(exc: AzureError, what: str, *, write: bool) -> RelearnError:
         return TransientError(f"{where}: no token could be got for the storage account")
     if status is not None and status < _SERVER_ERROR and not isinstance(exc, DecodeError):
         return PermanentError(f"{where}: {_cure(status)}")
-    return OutcomeUnknown(where) if write else TransientError(where)
+    return OutcomeUnknownError(where) if write else TransientError(where)
 
 
 def classify_page(exc: AzureError, what: str, cursor: str | None) -> RelearnError:
     """Return the error to raise for `exc`, met while going on with a listing at `cursor`."""
     status = exc.status_code if isinstance(exc, HttpResponseError) else None
     if cursor is not None and status == 400:  # noqa: PLR2004 -- InvalidQueryParameterValue
-        return BadCursor("the listing cannot be gone on with from this cursor: begin it again")
+        return BadCursorError("the listing cannot be gone on with from this cursor: begin it again")
     return classify(exc, what, write=False)
 
 

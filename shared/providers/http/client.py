@@ -20,8 +20,8 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
-from shared.providers.http.timed import TimedAdapter
+from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
+from shared.providers.http.timed import TimedHttpAdapter
 
 #: Connecting and each wait for bytes, in seconds. One step makes three calls at most, so that
 #: its time-outs stay under `Limits.longest_step`, far from functionTimeout (design rule 4).
@@ -90,7 +90,7 @@ class Http(Protocol):
 
         Raises:
             TransientError: the request never reached the service.
-            OutcomeUnknown: it may have.
+            OutcomeUnknownError: it may have.
             PermanentError: it cannot be sent.
         """
         ...
@@ -104,7 +104,7 @@ class RequestsHttp:
         # Settings name every service and key; a .netrc or proxy variable must not add others.
         self._connections.trust_env = False
         for scheme in ("http://", "https://"):
-            self._connections.mount(scheme, TimedAdapter())
+            self._connections.mount(scheme, TimedHttpAdapter())
 
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
@@ -124,7 +124,7 @@ class RequestsHttp:
                 for chunk in got.iter_content(64 * 1024):
                     content += chunk
                     if len(content) > _MOST_BYTES:
-                        raise OutcomeUnknown(f"{method}: the answer is longer than 4 MiB")
+                        raise OutcomeUnknownError(f"{method}: the answer is longer than 4 MiB")
                 return Answer(got.status_code, dict(got.headers), bytes(content))
         except requests.RequestException as exc:
             raise classify(exc, method) from None  # the text may hold a signed URL
@@ -153,4 +153,4 @@ def classify(exc: requests.RequestException, method: str) -> RelearnError:
         reason, NewConnectionError | ConnectTimeoutError
     ):
         return TransientError(f"{method}: the service cannot be reached ({kind})")
-    return OutcomeUnknown(f"{method}: the answer was lost ({kind})")
+    return OutcomeUnknownError(f"{method}: the answer was lost ({kind})")

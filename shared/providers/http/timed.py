@@ -71,7 +71,7 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
-class TimedAdapter(HTTPAdapter):
+class TimedHttpAdapter(HTTPAdapter):
     """Has requests use these connections, by the ways that urllib3 documents for it."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:

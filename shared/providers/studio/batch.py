@@ -11,12 +11,12 @@ from shared.core.config.setting_references import references_in
 from shared.core.config.studio_training import SINGLE_INPUT
 from shared.core.config.types import Scalar
 from shared.core.secret_shapes import Cleaner
-from shared.errors import OutcomeUnknown, TransientError
+from shared.errors import OutcomeUnknownError, TransientError
 from shared.ports.ports import Access, Blobs, JobRequest, JobState, JobStatus, SignedBlob
 from shared.providers.http.client import Answer
 from shared.providers.studio.call import StudioCall
 from shared.providers.studio.codes import cure_in
-from shared.providers.studio.errors import StudioRefused, explained, read_refusal, sort_refusal
+from shared.providers.studio.errors import StudioRefusedError, explained, read_refusal, sort_refusal
 from shared.providers.studio.references import (
     keyed_reference,
     read_results,
@@ -73,7 +73,7 @@ class StudioBatch:
 
         Raises:
             TransientError: no job was made.
-            OutcomeUnknown: one may have been, without its id.
+            OutcomeUnknownError: one may have been, without its id.
             PermanentError: the service refuses; the message holds its reason and the cure.
             ConfigError: an app setting is missing, or `training.connection_string` opens
                 another account than a blob lies in (studio-classic §1.2).
@@ -86,7 +86,7 @@ class StudioBatch:
         if not isinstance(job, str) or not _USABLE_ID.fullmatch(job.strip()):
             # 2xx with something else: a job may exist, but nobody can start it.
             said = self.call.clean(answer.text())[:_LONGEST_SHOWN]
-            raise OutcomeUnknown(f"create job: no job id in the answer: {said!r}")
+            raise OutcomeUnknownError(f"create job: no job id in the answer: {said!r}")
         return job.strip()
 
     def preview(self, request: JobRequest) -> Mapping[str, Any]:
@@ -101,8 +101,8 @@ class StudioBatch:
             answer = self.call.write("POST", self._job(handle, "/start"), f"start job {handle}")
             if answer.text():
                 # Whoever said so much, it was not the service (studio-classic §1.1).
-                raise OutcomeUnknown(f"start job {handle}: an answer that says something else")
-        except StudioRefused as exc:
+                raise OutcomeUnknownError(f"start job {handle}: an answer that says something else")
+        except StudioRefusedError as exc:
             # "It is in {state} state": past the start, even where a look does not show it yet.
             if "CannotStartJob" in exc.refusal.codes:
                 return
@@ -197,13 +197,15 @@ class StudioBatch:
 
 def _state(answer: Answer, clean: Cleaner) -> JobState:
     decoded = answer.json()
-    told = decoded if isinstance(decoded, dict) else {}
-    status = next((told[name] for name in _STATUS_NAMES if told.get(name) is not None), None)
+    reported = decoded if isinstance(decoded, dict) else {}
+    status = next(
+        (reported[name] for name in _STATUS_NAMES if reported.get(name) is not None), None
+    )
     known = _STATUSES.get(str(status).replace(" ", "").lower())
     if known is None:
         # Not a status at all, or one nobody has described: the job may still be running.
         shown = clean(repr(status))[:_LONGEST_SHOWN]
         raise TransientError(f"look at job: no known status in the answer: {shown}")
-    details = clean(str(told.get("Details") or ""))[:_LONGEST_DETAILS]
+    details = clean(str(reported.get("Details") or ""))[:_LONGEST_DETAILS]
     cure = cure_in(details) if known is JobStatus.FAILED else ""
-    return JobState(known, details, read_results(told.get("Results")), cure)
+    return JobState(known, details, read_results(reported.get("Results")), cure)

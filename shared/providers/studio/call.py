@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from shared.core.redaction import Redactor
-from shared.errors import OutcomeUnknown, TransientError
+from shared.errors import OutcomeUnknownError, TransientError
 from shared.providers.http.client import Answer, Http
 from shared.providers.studio.errors import sort_refusal
 
@@ -28,11 +28,11 @@ class StudioCall:
     secrets: Secrets = field(repr=False)
     api_key: str  #: as `${NAME}`
     redactor: Redactor = field(default_factory=Redactor, repr=False)  #: knows what was sent
-    told: bool = False  #: whether the key is one that a service told
+    from_service: bool = False  #: whether the key is one that a service told
 
     def with_key(self, key: str) -> "StudioCall":
         """Return the same call with a key that a service told; no text will show it."""
-        return replace(self, secrets=lambda _: key, api_key="", told=True)
+        return replace(self, secrets=lambda _: key, api_key="", from_service=True)
 
     def clean(self, text: str) -> str:
         """Return a text of the service without secrets; cut it short after that only."""
@@ -55,7 +55,7 @@ class StudioCall:
 
         Raises:
             TransientError: the effect did not happen.
-            OutcomeUnknown: it may have.
+            OutcomeUnknownError: it may have.
             PermanentError: the service refuses.
         """
         answer = self._send(method, url, body)
@@ -71,12 +71,12 @@ class StudioCall:
         """
         try:
             return self._send(method, url, body)
-        except OutcomeUnknown as exc:
+        except OutcomeUnknownError as exc:
             raise TransientError(str(exc)) from exc
 
     def _send(self, method: str, url: str, body: object) -> Answer:
         key = self.secrets(self.api_key)
-        (self.redactor.learn_told if self.told else self.redactor.learn)(key)
+        (self.redactor.learn_from_service if self.from_service else self.redactor.learn)(key)
         headers: Mapping[str, str] = {"Authorization": f"Bearer {key}"}
         if method in ("GET", "DELETE"):
             return self._learned(self.http.send(method, url, headers))
@@ -86,8 +86,8 @@ class StudioCall:
 
     def _learned(self, answer: Answer) -> Answer:
         """Keep every key that an answer tells out of texts: the service may repeat it anywhere."""
-        told = _KEYS.findall(answer.body) if answer.ok else []
-        self.redactor.learn_told(*(_unescaped(key) for key in told))
+        from_service = _KEYS.findall(answer.body) if answer.ok else []
+        self.redactor.learn_from_service(*(_unescaped(key) for key in from_service))
         return answer
 
 

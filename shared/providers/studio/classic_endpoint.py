@@ -9,8 +9,8 @@ from urllib.parse import unquote
 from shared.core.blobs import BlobVersion
 from shared.core.config.studio_endpoint import Create, Verify
 from shared.core.names import MODEL_FOLDERS, is_model_path
-from shared.core.run.record import WayBack
-from shared.core.serving.probes import Look, ProbeAnswers, Progress, Seen
+from shared.core.run.record import RollbackTarget
+from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
 from shared.errors import PermanentError, RelearnError, TransientError
 from shared.ports.ports import Access, Blobs, Current
 from shared.providers.studio.call import StudioCall
@@ -92,60 +92,60 @@ class StudioClassicEndpoint:
         blob = self.models.sign(model.container, model.name, Access.READ, _SIGNED_FOR)
         self._management.patch(self._name, {self.resource: blob})
 
-    def restore(self, previous: WayBack) -> None:
+    def restore(self, previous: RollbackTarget) -> None:
         """PATCH the model from before, or have the endpoint refresh from its service."""
         if previous.model is not None:
             self.update(previous.model)
         else:
             self._by_token.refresh(self._name)
 
-    def look(self, operation: str | None = None) -> Look:
+    def look(self, operation: str | None = None) -> EndpointCheck:
         """Score the probe rows and read back what the endpoint was given."""
         del operation  # there is none to ask for
-        told = self._told()
-        if told is not None:
-            self.call.redactor.learn_told(
-                told.primary_key
+        reported = self._reported()
+        if reported is not None:
+            self.call.redactor.learn_from_service(
+                reported.primary_key
             )  # a service may repeat it where it likes
-        current = _current(told, self.resource) if told else Current()
+        current = _current(reported, self.resource) if reported else Current()
         # What stands behind a question mark would be a signature.
         named = current.location[1].lstrip("/").partition("?")[0] if current.location else None
-        return Look(Progress.UNTOLD, self._probe(told), configured=named)
+        return EndpointCheck(UpdateProgress.NOT_REPORTED, self._probe(reported), configured=named)
 
-    def _told(self) -> ManagedEndpoint | None:
+    def _reported(self) -> ManagedEndpoint | None:
         try:
             return self._management.get(self._name)
         except RelearnError:
             return None  # not every key may read; the probe says what serves
 
-    def _probe(self, told: ManagedEndpoint | None) -> ProbeAnswers | None:
+    def _probe(self, reported: ManagedEndpoint | None) -> ProbeAnswers | None:
         if self.verify is None:
             return None
         url, call = self.verify.score, self.score
         if url is None or call is None:
-            if told is None:
+            if reported is None:
                 detail = "the endpoint does not tell its scoring URL and key now"
-                return ProbeAnswers(seen=Seen.NO_ANSWER, detail=detail)
-            url = url or self._scoring_url(told, self.verify)
-            call = call or self._scoring_call(told)
+                return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail=detail)
+            url = url or self._scoring_url(reported, self.verify)
+            call = call or self._scoring_call(reported)
         return score(call, url, self.verify.rows)
 
-    def _scoring_url(self, told: ManagedEndpoint, verify: Verify) -> str:
-        if not told.api_location:
+    def _scoring_url(self, reported: ManagedEndpoint, verify: Verify) -> str:
+        if not reported.api_location:
             raise PermanentError(
                 f"endpoint {self._name} does not tell its scoring URL: write `verify.score`"
             )
         try:
-            return self.allowed(scoring_url(told.api_location, verify.rows))
+            return self.allowed(scoring_url(reported.api_location, verify.rows))
         except ValueError as exc:
             raise PermanentError(f"endpoint {self._name} tells a scoring URL: {exc}") from None
 
-    def _scoring_call(self, told: ManagedEndpoint) -> StudioCall:
-        if not told.primary_key:
+    def _scoring_call(self, reported: ManagedEndpoint) -> StudioCall:
+        if not reported.primary_key:
             raise PermanentError(
                 f"endpoint {self._name} does not tell its key: write `verify.api_key`"
             )
-        return self.call.with_key(told.primary_key)
+        return self.call.with_key(reported.primary_key)
 
     def _missing(self) -> RelearnError:
         try:
@@ -176,11 +176,11 @@ class StudioClassicEndpoint:
         return self.update_url.rsplit("/endpoints/", 1)[0]
 
 
-def _current(told: ManagedEndpoint, resource: str) -> Current:
-    if told.resources is None:
+def _current(reported: ManagedEndpoint, resource: str) -> Current:
+    if reported.resources is None:
         return Current(refreshable=True)
-    blob = told.resources.get(resource)
-    names = tuple(told.resources)
+    blob = reported.resources.get(resource)
+    names = tuple(reported.resources)
     if blob is None:
         return Current(resources=names, refreshable=True)
     location = (blob.base_location, blob.relative_location, blob.sas_token)

@@ -27,13 +27,13 @@ class Meaning(StrEnum):
 
     REPEAT = "repeat"  #: it did not happen, and the same call may work later
     REPEAT_BRIEFLY = "repeat briefly"  #: as REPEAT, where only the next minutes can help
-    LOOK = "look"  #: a write may have happened; a read may be repeated
-    LOOK_BRIEFLY = "look briefly"  #: as LOOK, where waiting longer is unlikely to help
+    CHECK = "check"  #: a write may have happened; a read may be repeated
+    CHECK_BRIEFLY = "check briefly"  #: as LOOK, where waiting longer is unlikely to help
     PARK = "park"  #: it did not happen, and a person must do something
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ErrorCode:
     """One class of errors: its status, its code, its cure, and the cures of its details."""
 
     http: int
@@ -44,42 +44,42 @@ class Row:
 
 
 TABLE: Final = (
-    Row(400, "BadArgument", Meaning.PARK, "", cures.BAD_ARGUMENT),
-    Row(400, "BadUserArgument", Meaning.PARK, "", cures.BAD_USER_ARGUMENT),
-    Row(400, "InvalidOperation", Meaning.PARK, "", cures.INVALID_OPERATION),
-    Row(400, "LibraryExecutionError", Meaning.PARK, cures.MODULE, cures.MODULE_FAULTS),
-    Row(400, "ModuleExecutionError", Meaning.PARK, cures.MODULE, cures.MODULE_FAULTS),
-    Row(400, "WebServicePackageError", Meaning.PARK, cures.PACKAGE, cures.PACKAGE_FAULTS),
-    Row(400, "BadRequest", Meaning.PARK, "", cures.NEW_SERVICE),
-    Row(401, "Unauthorized", Meaning.REPEAT_BRIEFLY, cures.KEY, cures.UNAUTHORIZED),
-    Row(403, "AuthorizationFailed", Meaning.PARK, cures.RIGHTS),
-    Row(404, "NotFound", Meaning.PARK, "", cures.NOT_FOUND),
-    Row(408, "RequestTimeout", Meaning.LOOK, "", cures.TIMED_OUT),
-    Row(409, "Conflict", Meaning.PARK, "", cures.CONFLICT),
-    Row(413, "MemoryQuotaViolation", Meaning.PARK, cures.MEMORY, cures.OUT_OF_MEMORY),
-    Row(500, "InternalError", Meaning.LOOK, "", cures.INTERNAL),
-    Row(500, "InternalErrorSystemLowOnMemory", Meaning.LOOK),
-    Row(500, "ModelPackageFormatError", Meaning.LOOK_BRIEFLY, cures.MODEL),
-    Row(
+    ErrorCode(400, "BadArgument", Meaning.PARK, "", cures.BAD_ARGUMENT),
+    ErrorCode(400, "BadUserArgument", Meaning.PARK, "", cures.BAD_USER_ARGUMENT),
+    ErrorCode(400, "InvalidOperation", Meaning.PARK, "", cures.INVALID_OPERATION),
+    ErrorCode(400, "LibraryExecutionError", Meaning.PARK, cures.MODULE, cures.MODULE_FAULTS),
+    ErrorCode(400, "ModuleExecutionError", Meaning.PARK, cures.MODULE, cures.MODULE_FAULTS),
+    ErrorCode(400, "WebServicePackageError", Meaning.PARK, cures.PACKAGE, cures.PACKAGE_FAULTS),
+    ErrorCode(400, "BadRequest", Meaning.PARK, "", cures.NEW_SERVICE),
+    ErrorCode(401, "Unauthorized", Meaning.REPEAT_BRIEFLY, cures.KEY, cures.UNAUTHORIZED),
+    ErrorCode(403, "AuthorizationFailed", Meaning.PARK, cures.RIGHTS),
+    ErrorCode(404, "NotFound", Meaning.PARK, "", cures.NOT_FOUND),
+    ErrorCode(408, "RequestTimeout", Meaning.CHECK, "", cures.TIMED_OUT),
+    ErrorCode(409, "Conflict", Meaning.PARK, "", cures.CONFLICT),
+    ErrorCode(413, "MemoryQuotaViolation", Meaning.PARK, cures.MEMORY, cures.OUT_OF_MEMORY),
+    ErrorCode(500, "InternalError", Meaning.CHECK, "", cures.INTERNAL),
+    ErrorCode(500, "InternalErrorSystemLowOnMemory", Meaning.CHECK),
+    ErrorCode(500, "ModelPackageFormatError", Meaning.CHECK_BRIEFLY, cures.MODEL),
+    ErrorCode(
         500,
         "WebServicePackageInternalError",
-        Meaning.LOOK_BRIEFLY,
+        Meaning.CHECK_BRIEFLY,
         cures.PACKAGE,
         cures.INTERNAL_PACKAGE,
     ),
-    Row(500, "GetWorkspaceFailed", Meaning.PARK, cures.REGION),
-    Row(503, "InitializingContainers", Meaning.REPEAT, cures.WAKING),
-    Row(503, "ServiceUnavailable", Meaning.REPEAT, "", cures.UNAVAILABLE),
-    Row(504, "GatewayTimeout", Meaning.LOOK, "", cures.GATEWAY),
+    ErrorCode(500, "GetWorkspaceFailed", Meaning.PARK, cures.REGION),
+    ErrorCode(503, "InitializingContainers", Meaning.REPEAT, cures.WAKING),
+    ErrorCode(503, "ServiceUnavailable", Meaning.REPEAT, "", cures.UNAVAILABLE),
+    ErrorCode(504, "GatewayTimeout", Meaning.CHECK, "", cures.GATEWAY),
 )
 #: For answers without a code that is known. Other 5xx are like 500, all the rest like 400.
 STATUSES: Final = {
     400: Meaning.PARK,
     401: Meaning.REPEAT_BRIEFLY,
-    408: Meaning.LOOK,
+    408: Meaning.CHECK,
     429: Meaning.REPEAT,
-    440: Meaning.LOOK,
-    500: Meaning.LOOK,
+    440: Meaning.CHECK,
+    500: Meaning.CHECK,
     503: Meaning.REPEAT,
 }
 #: Refusals that are known to pass, by their words: this one was seen now and then

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from shared.core.redaction import redact
 from shared.core.secret_shapes import Cleaner
-from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
+from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.providers.http.client import Answer
 from shared.providers.studio.codes import Meaning, likely_cure, meaning
 from shared.providers.studio.web_service_definition import member
@@ -30,8 +30,8 @@ _MOST_ERRORS: Final = 20
 #: A service that was just published answers 401 for a while (studio-classic §2); nothing else
 #: brief is longer.
 _BRIEFLY: Final = timedelta(minutes=10)
-_PATIENCE: Final = {Meaning.REPEAT_BRIEFLY: _BRIEFLY, Meaning.LOOK_BRIEFLY: _BRIEFLY}
-_MAY_HAVE_HAPPENED: Final = frozenset({Meaning.LOOK, Meaning.LOOK_BRIEFLY})
+_PATIENCE: Final = {Meaning.REPEAT_BRIEFLY: _BRIEFLY, Meaning.CHECK_BRIEFLY: _BRIEFLY}
+_MAY_HAVE_HAPPENED: Final = frozenset({Meaning.CHECK, Meaning.CHECK_BRIEFLY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Refusal:
         return f"{codes}{self.text or 'no reason given'} (HTTP {self.status})"
 
 
-class StudioRefused(PermanentError):  # noqa: N818 -- it names what the service did
+class StudioRefusedError(PermanentError):
     """The service refuses; `refusal` holds its own codes and words."""
 
     def __init__(self, message: str, refusal: Refusal) -> None:
@@ -123,9 +123,9 @@ def sort_refusal(
     means = meaning(refusal.status, (*refusal.detail_codes, refusal.code), refusal.text)
     error: RelearnError
     if means is Meaning.PARK:
-        error = StudioRefused(message, refusal)
+        error = StudioRefusedError(message, refusal)
     elif write and means in _MAY_HAVE_HAPPENED:
-        error = OutcomeUnknown(message)
+        error = OutcomeUnknownError(message)
     else:
         wait = answer.retry_after(datetime.now(UTC))
         error = TransientError(message, retry_after=wait, patience=_PATIENCE.get(means))

@@ -11,7 +11,7 @@ from shared.core.config.studio_urls import require_https
 from shared.core.redaction import Redactor
 from shared.ports.ports import Blobs, ServingEndpoint, TrainingService
 from shared.providers.http.client import Http
-from shared.providers.redacting import GuardedEndpoint, GuardedTraining
+from shared.providers.redacting import RedactingEndpoint, RedactingTraining
 from shared.providers.studio.arm_token import ArmToken
 from shared.providers.studio.batch import StudioBatch
 from shared.providers.studio.call import StudioCall
@@ -20,8 +20,8 @@ from shared.providers.studio.web_service import StudioWebService
 
 
 @dataclass(frozen=True, slots=True)
-class StudioAdapters:
-    """The `Adapters` port for Studio's services, Classic and New."""
+class StudioProviders:
+    """The `Providers` port for Studio's services, Classic and New."""
 
     http: Http
     environment: Mapping[str, str] = field(repr=False)
@@ -36,13 +36,13 @@ class StudioAdapters:
         """Return the batch execution service at `service`."""
         call = self._call(api_key)
         jobs = StudioBatch(call, service, self.data, self.models, self.models_container)
-        return GuardedTraining(jobs, self.redactor)
+        return RedactingTraining(jobs, self.redactor)
 
     def endpoint(self, endpoint: Endpoint) -> ServingEndpoint:
         """Return the scoring endpoint, of whichever kind it is."""
         if endpoint.kind == "webservice":
-            return GuardedEndpoint(self._web_service(endpoint), self.redactor)
-        return GuardedEndpoint(self._classic(endpoint), self.redactor)
+            return RedactingEndpoint(self._web_service(endpoint), self.redactor)
+        return RedactingEndpoint(self._classic(endpoint), self.redactor)
 
     def _classic(self, endpoint: Endpoint) -> StudioClassicEndpoint:
         key = endpoint.key or ""

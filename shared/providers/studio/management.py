@@ -7,11 +7,11 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from shared.core.config.studio_endpoint import Create
-from shared.errors import OutcomeUnknown, PermanentError, TransientError
+from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.ports.ports import SignedBlob
 from shared.providers.http.client import Answer
 from shared.providers.studio.call import StudioCall
-from shared.providers.studio.errors import StudioRefused, sort_refusal
+from shared.providers.studio.errors import StudioRefusedError, sort_refusal
 
 _NAME: Final = re.compile(r"[a-z0-9]{1,24}")
 _DEFAULT: Final = "default"
@@ -55,18 +55,18 @@ class StudioManagement:
 
     def endpoints(self) -> list[ManagedEndpoint]:
         """Return every endpoint. Raises TransientError, PermanentError."""
-        told = self.call.read("GET", f"{self.service}/endpoints", "list the endpoints").json()
-        if not isinstance(told, list):
+        reported = self.call.read("GET", f"{self.service}/endpoints", "list the endpoints").json()
+        if not isinstance(reported, list):
             raise TransientError("list the endpoints: the answer is no list")
-        return [_read(one) for one in told if isinstance(one, dict)]
+        return [_read(one) for one in reported if isinstance(one, dict)]
 
     def services(self) -> list[str]:
         """Return the ids of the workspace's web services. Raises as `endpoints`."""
         url = self.service.rsplit("/", 1)[0]
-        told = self.call.read("GET", url, "list the web services").json()
-        if not isinstance(told, list):
+        reported = self.call.read("GET", url, "list the web services").json()
+        if not isinstance(reported, list):
             raise TransientError("list the web services: the answer is no list")
-        return [str(one["Id"]) for one in told if isinstance(one, dict) and one.get("Id")]
+        return [str(one["Id"]) for one in reported if isinstance(one, dict) and one.get("Id")]
 
     def get(self, name: str) -> ManagedEndpoint | None:
         """Return one endpoint, or None where there is none. Raises as `endpoints`."""
@@ -90,7 +90,7 @@ class StudioManagement:
 
         Raises:
             TransientError: it was not made.
-            OutcomeUnknown: it may have been; look.
+            OutcomeUnknownError: it may have been; look.
             PermanentError: the service refuses, or no endpoint can have this name.
         """
         _own(name, "create")
@@ -106,7 +106,7 @@ class StudioManagement:
         _own(name, "delete")
         try:
             self.call.write("DELETE", self._url(name), f"delete endpoint {name}")
-        except StudioRefused as exc:
+        except StudioRefusedError as exc:
             if exc.refusal.status != _NOT_FOUND:
                 raise
 
@@ -119,7 +119,7 @@ class StudioManagement:
         body = {"OverwriteResources": "True"}  # a string, as every known client sends it
         try:
             self.call.write("POST", f"{self._url(name)}/refresh", "refresh the endpoint", body)
-        except StudioRefused as exc:
+        except StudioRefusedError as exc:
             if exc.refusal.status != _NOT_CHANGED:
                 raise
 
@@ -134,7 +134,7 @@ class StudioManagement:
         answer = self.call.write("PATCH", self._url(name), what, {"Resources": listed})
         if answer.text():
             # Whoever said so much, it was not the service (studio-classic §3).
-            raise OutcomeUnknown(f"{what}: an answer that says something else")
+            raise OutcomeUnknownError(f"{what}: an answer that says something else")
 
     def _url(self, name: str) -> str:
         return f"{self.service}/endpoints/{quote(name, safe='')}"
@@ -142,38 +142,38 @@ class StudioManagement:
 
 def read_endpoint(answer: Answer, name: str) -> ManagedEndpoint:
     """Return the endpoint that a 2xx answer tells of; `name` where it does not say."""
-    told = answer.json()
-    told = told if isinstance(told, dict) else {}
-    return _read({**told, "Name": told.get("Name") or name})
+    reported = answer.json()
+    reported = reported if isinstance(reported, dict) else {}
+    return _read({**reported, "Name": reported.get("Name") or name})
 
 
-def _read(told: Mapping[str, Any]) -> ManagedEndpoint:
-    calls, prevent = told.get("MaxConcurrentCalls"), told.get("PreventUpdate")
+def _read(reported: Mapping[str, Any]) -> ManagedEndpoint:
+    calls, prevent = reported.get("MaxConcurrentCalls"), reported.get("PreventUpdate")
     return ManagedEndpoint(
-        name=str(told.get("Name") or ""),
-        api_location=str(told.get("ApiLocation") or ""),
-        primary_key=str(told.get("PrimaryKey") or ""),
-        help_location=str(told.get("HelpLocation") or ""),
-        description=str(told.get("Description") or ""),
-        throttle_level=str(told.get("ThrottleLevel") or ""),
+        name=str(reported.get("Name") or ""),
+        api_location=str(reported.get("ApiLocation") or ""),
+        primary_key=str(reported.get("PrimaryKey") or ""),
+        help_location=str(reported.get("HelpLocation") or ""),
+        description=str(reported.get("Description") or ""),
+        throttle_level=str(reported.get("ThrottleLevel") or ""),
         max_concurrent_calls=calls if isinstance(calls, int) else None,
         prevent_update=prevent if isinstance(prevent, bool) else None,
-        resources=_resources(told.get("Resources")),
+        resources=_resources(reported.get("Resources")),
     )
 
 
-def _resources(told: object) -> dict[str, SignedBlob | None] | None:
-    if not isinstance(told, list):
+def _resources(reported: object) -> dict[str, SignedBlob | None] | None:
+    if not isinstance(reported, list):
         return None
-    known = [one for one in told if isinstance(one, dict)]
+    known = [one for one in reported if isinstance(one, dict)]
     return {str(one["Name"]): _located(one.get("Location")) for one in known if one.get("Name")}
 
 
-def _located(told: object) -> SignedBlob | None:
-    if not isinstance(told, dict) or not told.get("RelativeLocation"):
+def _located(reported: object) -> SignedBlob | None:
+    if not isinstance(reported, dict) or not reported.get("RelativeLocation"):
         return None
     parts = ("BaseLocation", "RelativeLocation", "SasBlobToken")
-    return SignedBlob(*(str(told.get(part) or "") for part in parts))
+    return SignedBlob(*(str(reported.get(part) or "") for part in parts))
 
 
 def _location(blob: SignedBlob) -> dict[str, str]:

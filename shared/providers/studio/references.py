@@ -51,13 +51,13 @@ def require_account(connection: str, setting: str, account: str, what: str) -> N
     )
 
 
-def read_results(told: object) -> dict[str, SignedBlob]:
+def read_results(reported: object) -> dict[str, SignedBlob]:
     """Return output name -> where it is; entries that name no place are left out.
 
     Args:
-        told: `Results` of a job, as the service gave it.
+        reported: `Results` of a job, as the service gave it.
     """
-    listed = told.items() if isinstance(told, dict) else ()
+    listed = reported.items() if isinstance(reported, dict) else ()
     places = {str(name): _place(entry) for name, entry in listed}
     return {name: place for name, place in places.items() if place is not None}
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from shared.core.config.studio_endpoint import probe_rows
 from shared.core.names import digest
 from shared.core.secret_shapes import Cleaner
-from shared.core.serving.probes import ProbeAnswers, Seen, read_answers
+from shared.core.serving.probes import ProbeAnswers, ProbeOutcome, read_answers
 from shared.errors import TransientError
 from shared.providers.http.client import Answer
 from shared.providers.studio.call import StudioCall
@@ -65,12 +65,12 @@ def _scored(call: StudioCall, url: str, rows: dict[str, Any]) -> ProbeAnswers:
     try:
         answer = call.any_answer("POST", url, rows)
     except TransientError as exc:
-        return ProbeAnswers(seen=Seen.NO_ANSWER, detail=str(exc))
+        return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail=str(exc))
     if not answer.ok:
         return _not_scored(answer, call.clean)
     decoded = answer.json()
     if decoded is None:
-        return ProbeAnswers(seen=Seen.NO_ANSWER, detail="the answer is not JSON")
+        return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail="the answer is not JSON")
     return read_answers(rows, decoded, probe_rows(rows) or 0)
 
 
@@ -78,8 +78,10 @@ def _not_scored(answer: Answer, clean: Cleaner) -> ProbeAnswers:
     refusal = read_refusal(answer, clean)
     detail = explained(refusal)
     if refusal.codes & _MODEL_FAULTS:
-        return ProbeAnswers(seen=Seen.BROKEN, detail=detail)
+        return ProbeAnswers(seen=ProbeOutcome.BROKEN, detail=detail)
     if answer.status in _BUSY or answer.status >= _SERVER_ERROR:
-        return ProbeAnswers(seen=Seen.NO_ANSWER, detail=detail)
+        return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail=detail)
     refused = answer.status in _REFUSED
-    return ProbeAnswers(seen=Seen.REFUSED if refused else Seen.BROKEN, detail=detail)
+    return ProbeAnswers(
+        seen=ProbeOutcome.REFUSED if refused else ProbeOutcome.BROKEN, detail=detail
+    )

@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.studio_endpoint import Verify
-from shared.core.run.record import WayBack
+from shared.core.run.record import RollbackTarget
 from shared.core.secret_shapes import Cleaner
-from shared.core.serving.probes import Look, ProbeAnswers, Progress
+from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
 from shared.errors import PermanentError, TransientError
 from shared.ports.ports import Blobs, Current
 from shared.providers.http.client import Answer
@@ -82,7 +82,7 @@ class StudioWebService:
         answer = self.call.write("PATCH", self.update_url, "update the web service", body)
         return self._operation(answer)
 
-    def restore(self, previous: WayBack) -> str | None:
+    def restore(self, previous: RollbackTarget) -> str | None:
         """PATCH the model from before. Returns and raises as `update`."""
         if previous.model is None:
             raise PermanentError(
@@ -90,32 +90,32 @@ class StudioWebService:
             )
         return self.update(previous.model)
 
-    def look(self, operation: str | None = None) -> Look:
+    def look(self, operation: str | None = None) -> EndpointCheck:
         """Ask the operation, read the definition back, and score the probe rows."""
         progress, detail = self._followed(operation)
         definition = self._definition()
-        if progress is Progress.DONE:
+        if progress is UpdateProgress.DONE:
             progress, detail = _state(definition, self.call.clean)
         _, uri = chosen_model(definition, self.resource)
         named = self._split(uri)[1] if uri else None
-        return Look(progress, self._probe(definition), configured=named, detail=detail)
+        return EndpointCheck(progress, self._probe(definition), configured=named, detail=detail)
 
-    def _followed(self, operation: str | None) -> tuple[Progress, str]:
+    def _followed(self, operation: str | None) -> tuple[UpdateProgress, str]:
         if operation is None:
-            return Progress.DONE, ""
+            return UpdateProgress.DONE, ""
         answer = self.call.any_answer("GET", operation)
         if answer.status == _NOT_FOUND:
-            return Progress.DONE, ""  # forgotten: the definition has the last word
+            return UpdateProgress.DONE, ""  # forgotten: the definition has the last word
         if not answer.ok:
             raise self._refusal(answer, "look at the update of the web service")
         return _state({"properties": answer.json()}, self.call.clean)
 
     def _definition(self) -> Definition:
         answer = self.call.read("GET", self.update_url, "look at the web service")
-        told = answer.json()
-        if not isinstance(told, dict) or not isinstance(member(told, "properties"), dict):
+        reported = answer.json()
+        if not isinstance(reported, dict) or not isinstance(member(reported, "properties"), dict):
             raise TransientError("look at the web service: the answer is no definition")
-        return told
+        return reported
 
     def _may_change(self, definition: Definition) -> None:
         if member(definition, "properties", "readOnly") is True:
@@ -178,8 +178,8 @@ class StudioWebService:
     def _scoring_call(self) -> StudioCall:
         scheme, host, path, query, _ = urlsplit(self.update_url)
         url = urlunsplit((scheme, host, f"{path}/listKeys", query, ""))
-        told = self.call.read("GET", url, "read the web service's keys").json()
-        key = member(told, "primary")
+        reported = self.call.read("GET", url, "read the web service's keys").json()
+        key = member(reported, "primary")
         if not isinstance(key, str) or not key:
             raise PermanentError("the web service does not tell its key: write `verify.api_key`")
         return self.call.with_key(key)
@@ -188,14 +188,14 @@ class StudioWebService:
         return sort_refusal(answer, what, self.call.clean, write=False)
 
 
-def _state(told: Any, clean: Cleaner) -> tuple[Progress, str]:
+def _state(reported: Any, clean: Cleaner) -> tuple[UpdateProgress, str]:
     """Return how an update stands: told as `provisioningState`, not as the usual `status`."""
-    properties = member(told, "properties")
+    properties = member(reported, "properties")
     state = member(properties, "provisioningState") or member(properties, "status") or ""
     if str(state).lower() in _PENDING:
-        return Progress.PENDING, f"the service says {state}"
+        return UpdateProgress.PENDING, f"the service says {state}"
     if str(state).lower() not in _FAILED:
-        return Progress.DONE, ""
+        return UpdateProgress.DONE, ""
     error = member(properties, "errorInfo") or member(properties, "error")
     reason = explained(read_error(error, 200, clean)) if isinstance(error, dict) else _NO_REASON
-    return Progress.FAILED, reason.replace(" (HTTP 200)", "")
+    return UpdateProgress.FAILED, reason.replace(" (HTTP 200)", "")

@@ -3,7 +3,7 @@
 import pytest
 
 from local.studio import InstantTrainer
-from local.studio.model import BadModel, Model
+from local.studio.model import BadModelError, Model
 from tests.local.studio.bench import BASE, CSV, Bench, detail, message
 
 SURFACE = Model(("surface",), (100.0,), (50.0,), (2.0,), 0.0, ("cheap", "dear")).dumps()
@@ -162,5 +162,5 @@ def test_a_model_survives_being_written_and_read() -> None:
     ],
 )
 def test_a_model_whose_parts_do_not_fit_is_not_read(change: bytes) -> None:
-    with pytest.raises(BadModel):
+    with pytest.raises(BadModelError):
         Model.loads(SURFACE.replace(b"}", b", " + change + b"}"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local.studio import BlobRefused, HttpBlobs, MemoryBlobs, Refusal
+from local.studio import BlobRefusedError, HttpBlobs, MemoryBlobs, Refusal
 from local.studio.references import BlobReference, StorageAccount, input_role, read_reference
 from tests.local.studio.bench import ACCOUNT, BASE, Bench, Clock
 
@@ -79,7 +79,7 @@ def test_blobs_are_written_and_read_over_http(
 def test_a_refusal_over_http_has_the_status_and_the_storages_own_code(
     storage: tuple[str, dict[str, bytes]], http_blobs: HttpBlobs
 ) -> None:
-    with pytest.raises(BlobRefused) as refused:
+    with pytest.raises(BlobRefusedError) as refused:
         http_blobs.read(f"{storage[0]}/c/none?sig=SECRET")
     assert (refused.value.status, refused.value.message) == (404, "BlobNotFound")
 
@@ -99,7 +99,7 @@ def test_a_connection_that_the_storage_closes_is_made_again(
     "url", ["http://127.0.0.1:1/c/b", "no url", "http://\u00df..x/c", "ftp://x/"]
 )
 def test_no_answer_is_told_without_the_url(http_blobs: HttpBlobs, url: str) -> None:
-    with pytest.raises(BlobRefused) as refused:
+    with pytest.raises(BlobRefusedError) as refused:
         http_blobs.read(f"{url}?sig=SECRET")
     assert refused.value.status == 0
     assert "SECRET" not in str(refused.value)
@@ -130,7 +130,7 @@ def test_blobs_in_memory_are_strict_about_the_sas(
     def allowed(action: Any) -> bool:
         try:
             action()
-        except BlobRefused as error:
+        except BlobRefusedError as error:
             return error.status != 403
         return True
 
@@ -156,7 +156,7 @@ def test_a_sas_travels_over_https_or_loopback_only(base: str, *, allowed: bool) 
     if allowed:
         assert blobs.read(url) == b"x"
     else:
-        with pytest.raises(BlobRefused, match="AccountRequiresHttps"):
+        with pytest.raises(BlobRefusedError, match="AccountRequiresHttps"):
             blobs.read(url)
 
 
@@ -164,7 +164,7 @@ def test_a_blob_is_the_same_however_its_url_is_quoted() -> None:
     blobs = MemoryBlobs(Clock())
     blobs.write(f"{BASE}c/a%20b%27s%C3%A9.csv", b"x")
     assert blobs.contents == {f"{BASE}c/a b'sé.csv": b"x"}
-    with pytest.raises(BlobRefused, match="404"):
+    with pytest.raises(BlobRefusedError, match="404"):
         blobs.read(f"{BASE}c/other")
 
 

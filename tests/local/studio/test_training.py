@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local.studio import InstantTrainer, LogisticTrainer, TrainingFailed
+from local.studio import InstantTrainer, LogisticTrainer, TrainingFailedError
 from local.studio.model import Model
 from local.studio.sample import sample_data
 from tests.local.studio.bench import Bench
@@ -98,18 +98,18 @@ def test_few_rows_are_evaluated_on_themselves() -> None:
     ],
 )
 def test_data_that_cannot_be_trained_on_fails_and_says_why(content: bytes, why: str) -> None:
-    with pytest.raises(TrainingFailed, match=why):
+    with pytest.raises(TrainingFailedError, match=why):
         LogisticTrainer().train({"input1": content}, {}, label=None)
 
 
 def test_a_missing_label_column_fails() -> None:
-    with pytest.raises(TrainingFailed, match="'bought' is missing"):
+    with pytest.raises(TrainingFailedError, match="'bought' is missing"):
         _train(_data(), label="bought")
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "much"])
 def test_a_regularization_that_is_no_positive_number_fails(value: str) -> None:
-    with pytest.raises(TrainingFailed, match="Regularization"):
+    with pytest.raises(TrainingFailedError, match="Regularization"):
         _train(_data(), Regularization=value)
 
 
@@ -118,7 +118,7 @@ def test_several_inputs_are_trained_as_one_table() -> None:
     halves = {"input1": header + b"".join(rows[:100]), "input2": header + b"".join(rows[100:])}
     trained = LogisticTrainer().train(halves, {}, label=None)
     assert Model.loads(trained.model) == _train(_data())[0]
-    with pytest.raises(TrainingFailed, match="different columns"):
+    with pytest.raises(TrainingFailedError, match="different columns"):
         LogisticTrainer().train({**halves, "input3": b"x,label\n1,0\n"}, {}, label=None)
 
 
@@ -155,7 +155,7 @@ def test_the_instant_trainer_follows_bytes_and_parameters() -> None:
     assert first == trainer.train({"input1": b"a,b,label\n1,2,0"}, {}, label=None)
     assert first != trainer.train({"input1": b"a,b,label\n1,2,1"}, {}, label=None)
     assert first != trainer.train({"input1": b"a,b,label\n1,2,0"}, {"p": "1"}, label=None)
-    with pytest.raises(TrainingFailed, match="empty"):
+    with pytest.raises(TrainingFailedError, match="empty"):
         trainer.train({"input1": b""}, {}, label=None)
 
 

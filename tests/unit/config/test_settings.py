@@ -29,7 +29,7 @@ def test_good_settings_have_no_problems_and_the_documented_defaults(tmp_path: Pa
     assert settings.problems == ()
     assert settings.pipelines_file == tmp_path / "pipelines.yaml"
     assert settings.lease == timedelta(minutes=6)
-    assert (settings.look_every_min, settings.look_every_max) == (
+    assert (settings.check_interval_min, settings.check_interval_max) == (
         timedelta(seconds=30),
         timedelta(minutes=5),
     )
@@ -67,11 +67,11 @@ def test_everything_wrong_is_told_at_once_by_name(tmp_path: Path) -> None:
         ("POLL_SCHEDULE", "00:01:00"),
         ("SCHEDULE_TICK", "0 0 3 * * 7"),
         ("SCHEDULE_TICK", "0 0 3 ? * MON"),
-        ("LOOK_EVERY_MIN", "30"),
-        ("LOOK_EVERY_MAX", "-5m"),
-        ("LOOK_EVERY_MIN", "0s"),
-        ("LOOK_EVERY_MIN", "5m1s"),
-        ("LOOK_EVERY_MAX", "0s"),
+        ("CHECK_INTERVAL_MIN", "30"),
+        ("CHECK_INTERVAL_MAX", "-5m"),
+        ("CHECK_INTERVAL_MIN", "0s"),
+        ("CHECK_INTERVAL_MIN", "5m1s"),
+        ("CHECK_INTERVAL_MAX", "0s"),
         ("CLAIM_LEASE", "0s"),
         ("AzureFunctionsJobHost__functionTimeout", "0s"),
         ("AzureFunctionsJobHost__functionTimeout", "00:00:00"),
@@ -89,7 +89,13 @@ def test_a_wrong_setting_is_named_and_nothing_is_raised(
 @pytest.mark.parametrize(
     "name",
     [
-        *("PIPELINES_FILE", "BLOB_SOURCE", "CLAIM_LEASE", "LOOK_EVERY_MIN", "LOOK_EVERY_MAX"),
+        *(
+            "PIPELINES_FILE",
+            "BLOB_SOURCE",
+            "CLAIM_LEASE",
+            "CHECK_INTERVAL_MIN",
+            "CHECK_INTERVAL_MAX",
+        ),
         *("AzureFunctionsJobHost__functionTimeout", "AZURE_FUNCTIONS_ENVIRONMENT", "DataStorage"),
     ],
 )
@@ -98,11 +104,12 @@ def test_a_setting_that_is_empty_is_one_that_is_not_set(tmp_path: Path, name: st
 
 
 def test_the_least_pause_between_looks_is_not_longer_than_the_most(tmp_path: Path) -> None:
-    (told,) = problems(tmp_path, LOOK_EVERY_MIN="2m", LOOK_EVERY_MAX="1m")
+    (told,) = problems(tmp_path, CHECK_INTERVAL_MIN="2m", CHECK_INTERVAL_MAX="1m")
     assert told == (
-        "LOOK_EVERY_MIN: 2m is longer than LOOK_EVERY_MAX: LOOK_EVERY_MAX is 1m, change one of them"
+        "CHECK_INTERVAL_MIN: 2m is longer than CHECK_INTERVAL_MAX: CHECK_INTERVAL_MAX is 1m, "
+        "change one of them"
     )
-    assert problems(tmp_path, LOOK_EVERY_MIN="1m", LOOK_EVERY_MAX="1m") == []
+    assert problems(tmp_path, CHECK_INTERVAL_MIN="1m", CHECK_INTERVAL_MAX="1m") == []
 
 
 def test_no_time_at_all_switches_no_guard_off(tmp_path: Path) -> None:

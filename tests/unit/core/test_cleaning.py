@@ -4,20 +4,21 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.core.cleaning_round import KINDS, Cleaning, Updates, next_round, shown
+from shared.core.cleaning_round import KINDS, CleaningRound, Updates, next_round, shown
 from tests.unit.samples import HOUR, NOW, UPDATE
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 KEEP = 400 * DAY
 
 
-def cleaning(**changes: object) -> Cleaning:
-    return Cleaning.model_validate({"started_at": NOW, "all_at": NOW, **changes})
+def cleaning(**changes: object) -> CleaningRound:
+    return CleaningRound.model_validate({"started_at": NOW, "all_at": NOW, **changes})
 
 
 def test_the_kinds_of_records_are_looked_at_in_this_order() -> None:
     assert " ".join(KINDS) == (
-        "pipelines runs index open versions inbox pauses slots seats watches heads existing "
+        "pipelines runs index open versions inbox pauses run_queues shared_queues drift_checks "
+        "endpoints existing "
         "existing_models tombstones"
     )
 
@@ -40,15 +41,15 @@ def test_a_round_looks_at_what_became_old_since_the_one_before(
 
 
 def test_a_round_goes_on_page_by_page_and_kind_by_kind_to_its_end() -> None:
-    known = cleaning(looked_at="last")
+    known = cleaning(checked_to="last")
     page = known.after_page("next", NOW + HOUR)
     assert page == cleaning(cursor="next")
-    page = page.model_copy(update={"looked_at": "last"})
+    page = page.model_copy(update={"checked_to": "last"})
     assert page.after_page(None, NOW + HOUR) == cleaning(kind="runs")
     seen = []
     while page.completed_at is None:
         seen.append(page.kind)
-        page = page.model_copy(update={"cursor": "next", "looked_at": "last"})
+        page = page.model_copy(update={"cursor": "next", "checked_to": "last"})
         page = page.after_page(None, NOW + HOUR)
     assert seen == list(KINDS)
     assert page == cleaning(kind=KINDS[-1], completed_at=NOW + HOUR)
@@ -69,7 +70,7 @@ def test_a_round_under_way_goes_on() -> None:
 
 
 def test_the_next_round_begins_a_day_after_the_last_one_was_completed() -> None:
-    known = cleaning(completed_at=NOW + HOUR, missing={"census": NOW}, forgotten=3, shown=("a",))
+    known = cleaning(completed_at=NOW + HOUR, missing={"census": NOW}, deleted=3, shown=("a",))
     assert next_round(known, NOW + HOUR + DAY - SECOND) is None
     at = NOW + HOUR + DAY
     assert next_round(known, at) == cleaning(

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from shared.core.counting import counted, they
-from shared.core.run.concurrency import Slot, Turn, over_budget
+from shared.core.run.concurrency import QueueEntry, RunQueue, over_budget
 from shared.core.run.record import Delivery, Phase
 from shared.core.run.rollout import outcome
 from shared.core.run.waiting import waits_of
-from shared.core.serving.probe_series import Looks, Streak
+from shared.core.serving.checks import ProbeSeries, Streak
 from shared.core.serving.probes import read_answers
-from shared.operations.endpoints import Endpoints, NoSuchEndpoint
+from shared.operations.endpoints import Endpoints, NoSuchEndpointError
 from shared.operations.pipelines import Pipelines
 from tests.fakes.world import CSV
 from tests.unit.samples import NOW, ROWS, pipeline, promotion, run
@@ -73,7 +73,7 @@ def test_every_number_before_a_noun_goes_through_the_helper() -> None:
 
 def budget() -> str | None:
     config = pipeline(budget={"most_per_day": 1})
-    return over_budget(Slot(begun=(Turn(run_id="a", at=NOW),)), config, "b", NOW)
+    return over_budget(RunQueue(begun=(QueueEntry(run_id="a", at=NOW),)), config, "b", NOW)
 
 
 def roll_out() -> str:
@@ -91,7 +91,7 @@ def waiting() -> str:
 
 def keys() -> str:
     world = Observed()
-    with pytest.raises(NoSuchEndpoint) as caught:
+    with pytest.raises(NoSuchEndpointError) as caught:
         Endpoints(world.intake._context, world.intake).show("sample", "production", ("a",))
     return str(caught.value)
 
@@ -114,9 +114,9 @@ def failing() -> Observed:
 
 def paused() -> str:
     world = failing()
-    (slot,) = Pipelines(world.intake._context, world.intake).standing("sample").slots
-    assert slot.paused is not None
-    return slot.paused.reason
+    (run_queue,) = Pipelines(world.intake._context, world.intake).status("sample").run_queues
+    assert run_queue.paused is not None
+    return run_queue.paused.reason
 
 
 def busy() -> str:
@@ -135,8 +135,8 @@ def probe() -> str:
 
 
 def given_up() -> str:
-    judged = Looks(all=Streak(looks=1), bad=Streak(looks=1))
-    waits = waits_of(run(Phase.VERIFYING, promotion=promotion(looks=judged)))
+    judged = ProbeSeries(all=Streak(probes=1), bad=Streak(probes=1))
+    waits = waits_of(run(Phase.VERIFYING, promotion=promotion(checks=judged)))
     assert waits is not None
     return waits.line
 

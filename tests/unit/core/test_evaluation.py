@@ -426,7 +426,7 @@ def test_a_character_that_nobody_sees_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "looks"),
+    ("text", "checks"),
     [
         ("\uff10.\uff19", "0.9"),
         ("\u22121", "-1"),
@@ -436,8 +436,8 @@ def test_a_character_that_nobody_sees_is_named() -> None:
         ("a+", "a+"),
     ],
 )
-def test_a_text_is_compared_with_a_number_by_its_looks(text: str, looks: str) -> None:
-    assert looks_like(text) == looks
+def test_a_text_is_compared_with_a_number_by_its_looks(text: str, checks: str) -> None:
+    assert looks_like(text) == checks
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,8 @@ def test_an_evaluation_file_is_read_or_refused_as_expected(name: str) -> None:
     for metric, value in expected.get("finds", {}).items():
         assert metric_in(row, metric) == value
     for metric, why in expected.get("why", {}).items():
-        assert said_of(row, metric) == why
+        assert log_of(row, metric) == why
 
 
-def said_of(row: Row, metric: str) -> str:
+def log_of(row: Row, metric: str) -> str:
     return judge([Rule(metric=metric, at_least=0)], row, [], first_allowed=True).reason

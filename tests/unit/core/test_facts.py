@@ -12,21 +12,21 @@ from shared.core.run.machine import apply
 from shared.core.run.record import (
     Approval,
     Delivery,
-    Ended,
-    Entry,
+    EndedAttempt,
     Origin,
     Phase,
     Run,
-    Trouble,
+    RunHistoryEntry,
+    StepFailure,
 )
-from shared.core.serving.probe_series import NO_LOOKS, Says
+from shared.core.serving.probe_series import NO_PROBES, Evidence
 from tests.unit.samples import HOUR, MODEL, NOW, blob, good, pipeline, promotion, run
 
 LATER = NOW + HOUR
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
 
 
-def last(shape: Run) -> Entry:
+def last(shape: Run) -> RunHistoryEntry:
     return shape.history[-1]
 
 
@@ -47,20 +47,20 @@ def test_the_clock_of_an_attempt_starts_with_its_job() -> None:
 
 def test_a_job_that_was_cancelled_at_the_service_ends_its_run_as_a_person_would() -> None:
     reason = "the job was cancelled at the service"
-    before = (Ended(attempt=1, job="j0", reason="bad"),)
+    before = (EndedAttempt(attempt=1, job="j0", reason="bad"),)
     shape = run(Phase.TRAINING, attempt=2, ended_attempts=before)
     ended = apply(shape, jobs.JobCancelled(), LATER)
     assert (ended.phase, ended.reason, last(ended).note) == (Phase.CANCELLED, reason, reason)
-    assert ended.ended_attempts == (*before, Ended(attempt=2, job="j1", reason=reason))
+    assert ended.ended_attempts == (*before, EndedAttempt(attempt=2, job="j1", reason=reason))
 
 
 def test_another_job_is_made_for_the_same_attempt_where_one_never_started() -> None:
-    before = (Ended(attempt=1, job="j0", reason="bad"),)
+    before = (EndedAttempt(attempt=1, job="j0", reason="bad"),)
     shape = run(Phase.CREATED, attempt=2, ended_attempts=before)
-    again = apply(shape, jobs.JobTooOld(), LATER)
+    again = apply(shape, jobs.JobExpired(), LATER)
     note = "job j1 never started and its signatures have run out: making another"
     assert (again.phase, again.job, again.attempt) == (Phase.RECEIVED, None, 2)
-    assert again.ended_attempts == (*before, Ended(attempt=2, job="j1", reason=note))
+    assert again.ended_attempts == (*before, EndedAttempt(attempt=2, job="j1", reason=note))
     assert last(again).note == note
 
 
@@ -68,17 +68,17 @@ def test_a_second_attempt_begins_after_the_pause_that_is_configured() -> None:
     config = pipeline(training__attempts=2, training__pause="10m")
     again = apply(run(Phase.TRAINING, config=config), jobs.JobFailed("bad"), LATER)
     pause = timedelta(minutes=10)
-    assert again.trouble == Trouble(
+    assert again.step_failure == StepFailure(
         since=LATER,
         cause_since=LATER,
         patience=pause,
         count=0,
         reason="the next attempt begins after a pause of 10m",
-        next_look=LATER + pause,
+        next_check=LATER + pause,
     )
     assert last(again).note == "attempt 1 is over: bad"
     at_once = run(Phase.TRAINING, config=pipeline(training__attempts=2))
-    assert apply(at_once, jobs.JobFailed("bad"), LATER).trouble is None
+    assert apply(at_once, jobs.JobFailed("bad"), LATER).step_failure is None
 
 
 @pytest.mark.parametrize(
@@ -98,10 +98,10 @@ def test_a_second_attempt_waits_for_its_turn_where_turns_are_taken(
 
 
 def test_attempts_that_are_over_are_kept_in_order() -> None:
-    before = (Ended(attempt=1, job="j0", reason="bad"),)
+    before = (EndedAttempt(attempt=1, job="j0", reason="bad"),)
     shape = run(Phase.TRAINING, attempt=2, ended_attempts=before)
     ended = apply(shape, jobs.JobFailed("worse"), LATER)
-    assert ended.ended_attempts == (*before, Ended(attempt=2, job="j1", reason="worse"))
+    assert ended.ended_attempts == (*before, EndedAttempt(attempt=2, job="j1", reason="worse"))
     assert (ended.job, ended.attempt, last(ended).note) == ("j1", 2, "worse")
 
 
@@ -109,9 +109,13 @@ def test_attempts_that_are_over_are_kept_in_order() -> None:
 
 
 def test_a_run_that_waits_says_what_for_and_in_which_line() -> None:
-    shape = apply(run(Phase.WAITING), gate_events.StillWaiting("busy", "slots/sample"), LATER)
-    assert (shape.reason, shape.line, last(shape).note) == ("busy", "slots/sample", "busy")
-    assert apply(shape, gate_events.TurnTaken(), LATER).reason is None
+    shape = apply(run(Phase.WAITING), gate_events.StillWaiting("busy", "run_queues/sample"), LATER)
+    assert (shape.reason, shape.queue_name, last(shape).note) == (
+        "busy",
+        "run_queues/sample",
+        "busy",
+    )
+    assert apply(shape, gate_events.Admitted(), LATER).reason is None
 
 
 @pytest.mark.parametrize(
@@ -126,7 +130,7 @@ def test_a_run_whose_turn_it_is_goes_on_with_the_job_that_it_has(
     job: str | None, started: object, phase: Phase
 ) -> None:
     shape = run(Phase.WAITING, job=job, started_at=started)
-    assert apply(shape, gate_events.TurnTaken(), LATER).phase is phase
+    assert apply(shape, gate_events.Admitted(), LATER).phase is phase
 
 
 PASSED = Verdict(passed=True, reason="the rule holds", metrics={"AUC": 0.9})
@@ -197,7 +201,7 @@ def test_a_person_is_asked_where_it_is_configured_and_for_a_model_put_past_rules
 
 def test_a_model_that_fell_behind_ends_its_run_with_what_it_was_held_against() -> None:
     worse = refused("AUC is under the live model's")
-    ended = apply(run(Phase.PROMOTING), gate_events.FellBehind(worse), LATER)
+    ended = apply(run(Phase.PROMOTING), gate_events.Regressed(worse), LATER)
     why = "not promoted, a better model went live meanwhile: AUC is under the live model's"
     assert (ended.phase, ended.verdict, ended.reason) == (Phase.REJECTED, worse, why)
     assert last(ended).note == why
@@ -210,7 +214,7 @@ def test_what_a_person_said_of_a_model_is_kept(why: str, said: str) -> None:
     assert approved.phase is Phase.PROMOTING
     assert approved.approval == Approval(answer="approved", by="ada", at=LATER, why=why)
     assert (last(approved).note, approved.deliveries) == (f"approved {said}", BEGUN)
-    rejected = apply(asked, gate_events.Disapproved("ada", why), LATER)
+    rejected = apply(asked, gate_events.Rejected("ada", why), LATER)
     assert rejected.phase is Phase.REJECTED
     assert rejected.approval == Approval(answer="rejected", by="ada", at=LATER, why=why)
     assert rejected.reason == last(rejected).note == f"rejected {said}"
@@ -221,25 +225,29 @@ def test_what_a_person_said_of_a_model_is_kept(why: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("phase", "fact", "end"),
+    ("phase", "event", "end"),
     [
-        (Phase.RECEIVED, control_events.Overtaken("newer data"), Phase.SUPERSEDED),
-        (Phase.RECEIVED, control_events.DataGone("deleted"), Phase.REJECTED),
+        (Phase.RECEIVED, control_events.Superseded("newer data"), Phase.SUPERSEDED),
+        (Phase.RECEIVED, control_events.DataDeleted("deleted"), Phase.REJECTED),
         (Phase.TRAINED, control_events.NothingToPromote("no model"), Phase.FINISHED),
-        (Phase.ROLLING_OUT, control_events.RolledOut(Phase.UNCHANGED, "1 of 2"), Phase.UNCHANGED),
+        (
+            Phase.ROLLING_OUT,
+            control_events.RolloutEnded(Phase.UNCHANGED, "1 of 2"),
+            Phase.UNCHANGED,
+        ),
     ],
 )
 def test_an_end_has_its_reason_in_the_record_and_in_the_history(
-    phase: Phase, fact: control_events.Fact, end: Phase
+    phase: Phase, event: control_events.Event, end: Phase
 ) -> None:
-    ended = apply(run(phase), fact, LATER)
+    ended = apply(run(phase), event, LATER)
     assert ended.phase is end
-    assert ended.reason == last(ended).note == getattr(fact, "reason", "")
+    assert ended.reason == last(ended).note == getattr(event, "reason", "")
     assert last(ended).at == LATER
 
 
 def test_a_run_that_a_person_cancelled_before_it_began_says_so() -> None:
-    ended = apply(run(Phase.RECEIVED), control_events.GivenUp(), LATER)
+    ended = apply(run(Phase.RECEIVED), control_events.Cancelled(), LATER)
     assert (ended.phase, ended.reason) == (Phase.CANCELLED, "cancelled by a person")
 
 
@@ -257,17 +265,17 @@ def test_models_are_kept_and_judged_where_the_gate_asks() -> None:
 
 
 def test_a_model_that_nobody_is_given_is_kept_in_the_record() -> None:
-    fact = control_events.NothingToPromote("no endpoint", MODEL)
-    assert apply(run(Phase.TRAINED), fact, LATER).model == MODEL
+    event = control_events.NothingToPromote("no endpoint", MODEL)
+    assert apply(run(Phase.TRAINED), event, LATER).model == MODEL
 
 
 def test_the_history_of_a_roll_out_tells_what_became_of_each_endpoint() -> None:
     shape = run(Phase.ROLLING_OUT, deliveries=(BEGUN[0],))
-    moved = apply(shape, control_events.DeliveriesMoved((*BEGUN, NOT_BEGUN)), LATER)
+    moved = apply(shape, control_events.DeliveriesChanged((*BEGUN, NOT_BEGUN)), LATER)
     assert moved.deliveries == (*BEGUN, NOT_BEGUN)
     assert last(moved).note == "b begun, b cancelled"
     many = tuple(Delivery(endpoint=f"e{number}", run_id="x") for number in range(21))
-    note = last(apply(shape, control_events.DeliveriesMoved(many), LATER)).note
+    note = last(apply(shape, control_events.DeliveriesChanged(many), LATER)).note
     assert note == ", ".join(f"e{number} begun" for number in range(20))
 
 
@@ -275,46 +283,46 @@ def test_the_history_of_a_roll_out_tells_what_became_of_each_endpoint() -> None:
 
 
 def delay(shape: Run, at: timedelta, pause: timedelta = MINUTE, **changes: object) -> Run:
-    known = {"reason": "busy", "next_look": NOW + at + pause, "patience": HOUR, **changes}
-    return apply(shape, control_events.StepDelayed(**known), NOW + at)  # type: ignore[arg-type]
+    known = {"reason": "busy", "next_check": NOW + at + pause, "patience": HOUR, **changes}
+    return apply(shape, control_events.StepFailed(**known), NOW + at)  # type: ignore[arg-type]
 
 
 def test_the_first_failure_of_a_step_begins_its_trouble() -> None:
     shape = delay(run(Phase.TRAINING), timedelta())
-    assert shape.trouble == Trouble(
+    assert shape.step_failure == StepFailure(
         since=NOW,
         cause_since=NOW,
         patience=HOUR,
         count=1,
         cause_count=1,
         reason="busy",
-        next_look=NOW + MINUTE,
+        next_check=NOW + MINUTE,
     )
 
 
 def test_another_way_of_failing_has_a_patience_of_its_own() -> None:
     shape = delay(run(Phase.TRAINING), timedelta())
     shape = delay(shape, MINUTE, reason="slow", patience=2 * HOUR)
-    assert shape.trouble is not None
-    assert (shape.trouble.since, shape.trouble.cause_since) == (NOW, NOW + MINUTE)
-    assert (shape.trouble.count, shape.trouble.cause_count) == (2, 1)
-    assert (shape.trouble.reason, shape.trouble.patience) == ("slow", 2 * HOUR)
-    again = delay(shape, 2 * MINUTE, patience=2 * HOUR).trouble
+    assert shape.step_failure is not None
+    assert (shape.step_failure.since, shape.step_failure.cause_since) == (NOW, NOW + MINUTE)
+    assert (shape.step_failure.count, shape.step_failure.cause_count) == (2, 1)
+    assert (shape.step_failure.reason, shape.step_failure.patience) == ("slow", 2 * HOUR)
+    again = delay(shape, 2 * MINUTE, patience=2 * HOUR).step_failure
     assert again is not None
     assert (again.cause_since, again.count, again.cause_count) == (NOW + MINUTE, 3, 2)
 
 
 def test_the_time_in_which_nobody_tried_is_no_time_of_failing() -> None:
     shape = delay(run(Phase.TRAINING), timedelta())
-    late = delay(shape, 10 * MINUTE).trouble  # a minute was asked for, and one more is usual
+    late = delay(shape, 10 * MINUTE).step_failure  # a minute was asked for, and one more is usual
     assert late is not None
     assert late.since == late.cause_since == NOW + 8 * MINUTE
-    soon = delay(shape, 2 * MINUTE).trouble
+    soon = delay(shape, 2 * MINUTE).step_failure
     assert soon is not None
     assert soon.since == soon.cause_since == NOW
 
 
-def tried(*times: timedelta, **changes: object) -> Run:
+def tries(*times: timedelta, **changes: object) -> Run:
     shape = run(Phase.TRAINING)
     for at, following in zip(times, (*times[1:], times[-1] + MINUTE), strict=True):
         shape = delay(shape, at, following - at, **changes)
@@ -322,8 +330,8 @@ def tried(*times: timedelta, **changes: object) -> Run:
 
 
 def test_a_step_is_given_up_when_its_patience_is_over_and_not_a_second_before() -> None:
-    assert tried(timedelta(), HOUR / 2, HOUR - SECOND).phase is Phase.TRAINING
-    parked = tried(timedelta(), HOUR / 2, HOUR)
+    assert tries(timedelta(), HOUR / 2, HOUR - SECOND).phase is Phase.TRAINING
+    parked = tries(timedelta(), HOUR / 2, HOUR)
     assert (parked.phase, parked.parked_in) == (Phase.PARKED, Phase.TRAINING)
     assert parked.reason == last(parked).note == "gave up after 1:00:00: busy"
     assert "retry the run" in str(parked.advice)
@@ -331,13 +339,13 @@ def test_a_step_is_given_up_when_its_patience_is_over_and_not_a_second_before() 
 
 def test_one_way_of_failing_is_given_up_though_the_step_has_more_patience() -> None:
     more = {"step_patience": 3 * HOUR}
-    assert tried(timedelta(), HOUR / 2, HOUR - SECOND, **more).phase is Phase.TRAINING
-    assert tried(timedelta(), HOUR / 2, HOUR, **more).phase is Phase.PARKED
+    assert tries(timedelta(), HOUR / 2, HOUR - SECOND, **more).phase is Phase.TRAINING
+    assert tries(timedelta(), HOUR / 2, HOUR, **more).phase is Phase.PARKED
 
 
 def test_a_step_is_tried_three_times_however_long_that_takes() -> None:
-    assert tried(timedelta(), 2 * HOUR).phase is Phase.TRAINING
-    assert tried(timedelta(), HOUR, 2 * HOUR).phase is Phase.PARKED
+    assert tries(timedelta(), 2 * HOUR).phase is Phase.TRAINING
+    assert tries(timedelta(), HOUR, 2 * HOUR).phase is Phase.PARKED
 
 
 def test_a_step_that_fails_in_changing_ways_is_given_up_by_the_longer_patience() -> None:
@@ -356,17 +364,17 @@ def test_a_step_that_fails_in_changing_ways_is_given_up_by_the_longer_patience()
 
 
 def test_a_pause_between_attempts_is_no_failure() -> None:
-    pause = Trouble(
-        since=NOW, cause_since=NOW, patience=HOUR, count=0, reason="pause", next_look=LATER
+    pause = StepFailure(
+        since=NOW, cause_since=NOW, patience=HOUR, count=0, reason="pause", next_check=LATER
     )
-    shape = delay(run(Phase.RECEIVED, trouble=pause), HOUR).trouble
+    shape = delay(run(Phase.RECEIVED, step_failure=pause), HOUR).step_failure
     assert shape is not None
     assert (shape.since, shape.count) == (LATER, 1)
 
 
 def test_a_step_that_a_person_has_to_help_waits_with_what_to_do() -> None:
     parked = apply(
-        run(Phase.TRAINING), control_events.StepRefused("wrong key", "correct it"), LATER
+        run(Phase.TRAINING), control_events.StepBlocked("wrong key", "correct it"), LATER
     )
     assert (parked.phase, parked.parked_in) == (Phase.PARKED, Phase.TRAINING)
     assert (parked.reason, parked.advice) == ("wrong key", "correct it")
@@ -388,8 +396,8 @@ def test_a_job_that_ends_while_its_run_is_cancelled_is_the_end_of_both() -> None
 
 
 def test_an_update_that_changed_nothing_and_has_no_way_back_ends_its_run() -> None:
-    fact = updates.StayedUnchanged("same", can_return=False)
-    ended = apply(run(Phase.VERIFYING), fact, LATER)
+    event = updates.FoundUnchanged("same", can_roll_back=False)
+    ended = apply(run(Phase.VERIFYING), event, LATER)
     assert (ended.phase, ended.reason, last(ended).note) == (Phase.UNCHANGED, "same", "same")
 
 
@@ -398,14 +406,14 @@ def test_a_cancel_is_marked_and_the_run_goes_on_to_stop_its_job() -> None:
     assert (shape.phase, shape.cancelling) == (Phase.TRAINING, True)
     assert last(shape).note == "cancel requested by a person"
     for step in (Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT):
-        parked = apply(run(step), control_events.StepRefused("no", "do"), NOW)
+        parked = apply(run(step), control_events.StepBlocked("no", "do"), NOW)
         again = apply(parked, control_events.CancelRequested(), LATER)
         assert (again.phase, again.cancelling) == (step, True)
         assert (again.parked_in, again.reason, again.advice) == (None, None, None)
 
 
 def test_a_parked_run_with_nothing_to_stop_ends_with_what_it_was_parked_for() -> None:
-    parked = apply(run(Phase.TRAINED), control_events.StepRefused("no model", "do"), NOW)
+    parked = apply(run(Phase.TRAINED), control_events.StepBlocked("no model", "do"), NOW)
     ended = apply(parked, control_events.CancelRequested(), LATER)
     assert (ended.phase, ended.cancelling, ended.reason) == (Phase.CANCELLED, True, "no model")
     assert last(ended).note == "cancelled by a person"
@@ -435,68 +443,75 @@ def test_a_waiting_run_that_is_cancelled_goes_on_with_the_job_that_it_has(
 SENT = promotion(
     sent_at=NOW,
     certain=False,
-    looks=NO_LOOKS.after(Says.FOR, NOW, HOUR),
+    probe_series=NO_PROBES.after(Evidence.FOR, NOW, HOUR),
     operation="o1",
     resent=2,
     ever_sent=True,
-    returning_to=None,
+    after_rollback=None,
 )
 
 
 def test_an_update_that_was_left_behind_is_settled_before_our_own() -> None:
-    shape = apply(run(Phase.PROMOTING), updates.LeftUnsettled(promotion(sent_at=None)), LATER)
-    assert shape.phase is Phase.RETURNING
-    assert shape.promotion == promotion(sent_at=None, returning_to="start")
+    shape = apply(run(Phase.PROMOTING), updates.InFlightUpdateFound(promotion(sent_at=None)), LATER)
+    assert shape.phase is Phase.ROLLING_BACK
+    assert shape.promotion == promotion(sent_at=None, after_rollback="start")
     assert "left unsettled" in last(shape).note
 
 
-@pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.RETURNING])
+@pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.ROLLING_BACK])
 @pytest.mark.parametrize("certain", [True, False])
 def test_what_was_sent_is_known_by_its_time_and_its_operation(
     phase: Phase, *, certain: bool
 ) -> None:
-    before = promotion(sent_at=None, resent=2, looks=NO_LOOKS.after(Says.FOR, NOW, HOUR))
-    fact = updates.UpdateSent(certain=certain, operation="o2")
-    sent = apply(run(phase, promotion=before), fact, LATER)
-    assert sent.phase is (Phase.RETURNING if phase is Phase.RETURNING else Phase.VERIFYING)
+    before = promotion(
+        sent_at=None, resent=2, probe_series=NO_PROBES.after(Evidence.FOR, NOW, HOUR)
+    )
+    event = updates.UpdateSent(certain=certain, operation="o2")
+    sent = apply(run(phase, promotion=before), event, LATER)
+    assert sent.phase is (Phase.ROLLING_BACK if phase is Phase.ROLLING_BACK else Phase.VERIFYING)
     changes = {"sent_at": LATER, "certain": certain, "operation": "o2", "ever_sent": True}
-    assert sent.promotion == before.model_copy(update={**changes, "looks": NO_LOOKS})
+    assert sent.promotion == before.model_copy(update={**changes, "probe_series": NO_PROBES})
 
 
-@pytest.mark.parametrize("phase", [Phase.VERIFYING, Phase.RETURNING])
+@pytest.mark.parametrize("phase", [Phase.VERIFYING, Phase.ROLLING_BACK])
 def test_an_update_that_is_not_to_be_seen_is_sent_again(phase: Phase) -> None:
     again = apply(run(phase, promotion=SENT), updates.UpdateLost(), LATER)
-    assert again.phase is (Phase.RETURNING if phase is Phase.RETURNING else Phase.PROMOTING)
+    assert again.phase is (Phase.ROLLING_BACK if phase is Phase.ROLLING_BACK else Phase.PROMOTING)
     assert again.promotion is not None
     assert (again.promotion.sent_at, again.promotion.operation) == (None, None)
-    assert (again.promotion.looks, again.promotion.resent) == (NO_LOOKS, 3)
+    assert (again.promotion.probe_series, again.promotion.resent) == (NO_PROBES, 3)
     assert "sending it again" in last(again).note
 
 
 def test_a_model_that_serves_is_kept_with_its_proof_and_the_last_look() -> None:
-    looks = NO_LOOKS.after(Says.FOR, NOW, HOUR)
-    live = apply(run(Phase.VERIFYING), updates.WentLive("moved", good("1"), looks), LATER)
+    probe_series = NO_PROBES.after(Evidence.FOR, NOW, HOUR)
+    live = apply(
+        run(Phase.VERIFYING), updates.VerifiedLive("moved", good("1"), probe_series), LATER
+    )
     assert live.phase is Phase.PROMOTED
     assert live.promotion is not None
-    assert (live.promotion.proof, live.promotion.looks) == ("moved", looks.showing(good("1")))
+    assert (live.promotion.verification, live.promotion.probe_series) == (
+        "moved",
+        probe_series.showing(good("1")),
+    )
     assert last(live).note == "moved"
 
 
 @pytest.mark.parametrize(
-    ("fact", "end"),
+    ("event", "end"),
     [
-        (updates.StayedUnchanged("same", can_return=True), "unchanged"),
-        (updates.ModelBroke("same"), "rolled_back"),
+        (updates.FoundUnchanged("same", can_roll_back=True), "unchanged"),
+        (updates.FoundBroken("same"), "rolled_back"),
     ],
 )
 def test_an_endpoint_is_given_its_old_model_back_with_the_reason(
-    fact: control_events.Fact, end: str
+    event: control_events.Event, end: str
 ) -> None:
-    back = apply(run(Phase.VERIFYING, promotion=SENT), fact, LATER)
-    assert (back.phase, back.reason, last(back).note) == (Phase.RETURNING, "same", "same")
+    back = apply(run(Phase.VERIFYING, promotion=SENT), event, LATER)
+    assert (back.phase, back.reason, last(back).note) == (Phase.ROLLING_BACK, "same", "same")
     assert back.promotion is not None
-    assert (back.promotion.returning_to, back.promotion.sent_at) == (end, None)
-    assert (back.promotion.resent, back.promotion.looks) == (0, NO_LOOKS)
+    assert (back.promotion.after_rollback, back.promotion.sent_at) == (end, None)
+    assert (back.promotion.resent, back.promotion.probe_series) == (0, NO_PROBES)
 
 
 @pytest.mark.parametrize(
@@ -515,17 +530,17 @@ def test_an_endpoint_is_given_its_old_model_back_with_the_reason(
 def test_a_run_whose_old_model_serves_again_goes_where_it_was_to_go(
     back: str | None, parent: str | None, phase: Phase, model: object
 ) -> None:
-    shape = run(Phase.RETURNING, promotion=promotion(returning_to=back), parent=parent)
-    over = apply(shape, updates.Returned("as before"), LATER)
+    shape = run(Phase.ROLLING_BACK, promotion=promotion(after_rollback=back), parent=parent)
+    over = apply(shape, updates.RolledBack("as before"), LATER)
     assert (over.phase, over.model, last(over).note) == (phase, model, "as before")
     if phase.ended:
         assert over.promotion is not None
-        assert over.promotion.proof == "as before"
+        assert over.promotion.verification == "as before"
     else:
         assert over.promotion is None
 
 
 def test_a_reservation_that_was_lost_is_made_anew() -> None:
-    again = apply(run(Phase.VERIFYING), updates.ReservationLost(), LATER)
+    again = apply(run(Phase.VERIFYING), updates.EndpointLeaseLost(), LATER)
     assert (again.phase, again.promotion) == (Phase.PROMOTING, None)
     assert "reserving it again" in last(again).note

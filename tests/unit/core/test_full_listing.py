@@ -12,7 +12,7 @@ from shared.core.run.record import Origin, Phase
 from shared.intake import full_listings
 from shared.intake.eligibility import version_of
 from shared.intake.full_listings import FullListings
-from shared.intake.search import Sweep
+from shared.intake.search import Search
 from shared.ports.ports import Page
 from tests.fakes.documents import page_of
 from tests.fakes.faults import Kind
@@ -47,8 +47,8 @@ def ticks(world: Observed, number: int = 3, lister: FullListings | None = None) 
     for _ in range(number):
         world.clock.move(MINUTE)
         until = world.clock.now() + 3 * MINUTE
-        lister.go_on(until)
-        Sweep(world.intake._context, world.intake).go_on(until)
+        lister.run_until(until)
+        Search(world.intake._context, world.intake).run_until(until)
 
 
 def a_day_later(world: Observed, lister: FullListings | None = None) -> None:
@@ -262,9 +262,9 @@ def test_what_lands_while_landing_opens_no_run_counts_as_existing() -> None:
 
 def test_a_new_version_of_the_app_begins_with_what_is_there() -> None:
     world = world_of("older.csv")
-    Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
+    Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
     world.clock.move(300 * DAY)
-    Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
+    Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
     world.blobs.appear(DATA, "appeared-before.csv", ROWS, world.clock.now() - DAY)
     world.restart()
     ticks(world)
@@ -292,13 +292,13 @@ def test_a_recording_goes_on_where_a_killed_worker_stopped(
     world = world_of(*[f"{number}.csv" for number in range(8)])
     asked = pages_of(world, 2, monkeypatch)
     lister = listing(world)
-    lister.go_on(world.clock.now() + MINUTE)
+    lister.run_until(world.clock.now() + MINUTE)
     assert asked == [None, "from:2.csv"]
     assert not state_of(world).complete
     world.upload("9.csv", ROWS)  # it arrives meanwhile: it is news by its time
     world.restart()
     for _ in range(2):
-        listing(world).go_on(world.clock.now() + MINUTE)
+        listing(world).run_until(world.clock.now() + MINUTE)
     assert state_of(world).complete
     assert asked == [None, "from:2.csv", "from:4.csv", "from:6.csv", "from:9.csv"]
     assert recorded(world) == 8
@@ -326,7 +326,7 @@ def test_a_listing_begins_again_where_its_cursor_is_not_taken(
     monkeypatch.setattr(full_listings, "_CALLS", 6)
     world = world_of(*[f"{number}.csv" for number in range(6)])
     pages_of(world, 2, monkeypatch)
-    listing(world).go_on(world.clock.now() + MINUTE)
+    listing(world).run_until(world.clock.now() + MINUTE)
     ledger = world.intake._context.ledger
     stored = ledger.full_listing()
     assert stored is not None
@@ -348,14 +348,14 @@ def test_two_hosts_at_once_open_one_run(monkeypatch: pytest.MonkeyPatch) -> None
     ledger = world.intake._context.ledger
     put = ledger.put_full_listing
 
-    def overtaken(state: FullListing, expected: Any, *, models: bool = False) -> Any:
+    def superseded(state: FullListing, expected: Any, *, models: bool = False) -> Any:
         if not models:
             monkeypatch.undo()
-            other.go_on(until)
+            other.run_until(until)
         return put(state, expected, models=models)
 
-    monkeypatch.setattr(ledger, "put_full_listing", overtaken)
-    one.go_on(until)
+    monkeypatch.setattr(ledger, "put_full_listing", superseded)
+    one.run_until(until)
     a_day_later(world)
     assert trained_on(world) == [["renamed.csv"]]
 
@@ -440,7 +440,7 @@ def test_what_cannot_be_kept_now_is_found_an_hour_later(
     world.clock.move(DAY)
     world.faults.plan = {len(world.faults.sites) + 3: Kind.REFUSED}
     lister = listing(world)
-    lister.go_on(world.clock.now() + 3 * MINUTE)
+    lister.run_until(world.clock.now() + 3 * MINUTE)
     assert (state_of(world).complete, state_of(world).failed) == (True, 1)
     assert waiting(world) == []
     world.clock.move(HOUR)
@@ -452,14 +452,14 @@ def test_an_idle_tick_costs_nothing_and_a_new_process_two_small_reads() -> None:
     world = world_of("existing.csv")
     ticks(world)
     lister = listing(world)
-    lister.go_on(world.clock.now() + MINUTE)
+    lister.run_until(world.clock.now() + MINUTE)
     world.calls.clear()
     pages = world.blobs.pages
     for _ in range(60):
         world.clock.move(MINUTE)
-        lister.go_on(world.clock.now() + MINUTE)
+        lister.run_until(world.clock.now() + MINUTE)
     assert (world.calls, world.blobs.pages) == ([], pages)
-    listing(world).go_on(world.clock.now() + MINUTE)
+    listing(world).run_until(world.clock.now() + MINUTE)
     reads = [call for call in world.calls if call != "list configurations"]
     assert reads == ["read full_listing_models", "read full_listing"]
 
@@ -475,7 +475,7 @@ def test_a_daily_listing_looks_nothing_up_that_is_known(monkeypatch: pytest.Monk
     world.clock.move(DAY)
     pages_of(world, 5, monkeypatch)
     world.calls.clear()
-    listing(world).go_on(world.clock.now() + 3 * MINUTE)
+    listing(world).run_until(world.clock.now() + 3 * MINUTE)
     assert state_of(world).complete
     assert [call for call in world.calls if call.startswith(("read v", "create"))] == []
     assert world.calls.count("replace full_listing") == 9  # its begin, and each page
@@ -489,11 +489,11 @@ def test_a_tick_is_bounded_in_calls_and_time(monkeypatch: pytest.MonkeyPatch) ->
         world.blobs.appear(DATA, f"{number:03}.csv", f"{number}".encode() * 9, old)
     world.clock.move(DAY)
     lister = listing(world)
-    lister.go_on(world.clock.now() + 3 * MINUTE)
+    lister.run_until(world.clock.now() + 3 * MINUTE)
     assert not state_of(world).complete
     assert 90 <= len(waiting(world)) <= 100
     for _ in range(2):
-        lister.go_on(world.clock.now() + 3 * MINUTE)
+        lister.run_until(world.clock.now() + 3 * MINUTE)
     assert state_of(world).complete
     assert len(waiting(world)) == 200
     assert state_of(world).found == 200
@@ -514,7 +514,7 @@ def test_a_model_that_is_moved_to_promote_with_an_old_time_has_one_run_within_a_
     put_model(world, "promote/sample/moved.ilearner")
     old = world.clock.now() - 30 * DAY
     world.blobs.appear(MODELS, "promote/other/unknown.ilearner", b"of no pipeline", old)
-    world.intake.model_landed("promote/sample/moved.ilearner")
+    world.intake.model_arrived("promote/sample/moved.ilearner")
     assert [run.origin for run in world.runs()] == [Origin.DATA]
     a_day_later(world)
     (run,) = [run for run in world.runs() if run.origin is Origin.MODEL]
@@ -541,7 +541,7 @@ def test_a_model_that_is_found_is_recorded_as_other_versions_are(*, noted: bool)
     put_model(world, name)
     first = None
     if noted:  # an event came upon it, and noted that it is older than its pipeline
-        world.intake.model_landed(name)
+        world.intake.model_arrived(name)
         first = world.clock.now()
     world.clock.move(DAY)
     ticks(world)

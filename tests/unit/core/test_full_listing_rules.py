@@ -13,24 +13,24 @@ from shared.core.full_listing import (
     Digests,
     Existing,
     FullListing,
-    Wish,
+    ListingPlan,
     next_listing,
     short_digest,
 )
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 500_000, tzinfo=UTC)
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
-WISH = Wish("account/data", frozenset({"a", "b"}))
+WISH = ListingPlan("account/data", frozenset({"a", "b"}))
 
 
-def begun(known: FullListing | None, wish: Wish = WISH, now: datetime = NOW) -> FullListing:
-    state = next_listing(known, wish, now)
+def begun(known: FullListing | None, plan: ListingPlan = WISH, now: datetime = NOW) -> FullListing:
+    state = next_listing(known, plan, now)
     assert state is not None
     return state
 
 
-def ended(known: FullListing | None, wish: Wish = WISH, now: datetime = NOW) -> FullListing:
-    return begun(known, wish, now).after_page(None, now)
+def ended(known: FullListing | None, plan: ListingPlan = WISH, now: datetime = NOW) -> FullListing:
+    return begun(known, plan, now).after_page(None, now)
 
 
 def test_digests_tell_names_and_etags_apart() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from local.studio import InstantTrainer, Trained
 from shared.core.run.record import Origin, Phase, Run
-from shared.errors import InvalidTransition
-from shared.operations.endpoints import Command, Endpoints
+from shared.errors import InvalidTransitionError
+from shared.operations.endpoints import Endpoints, OperatorCommand
 from tests.fakes.faults import Faults, Kind
 from tests.fakes.world import MODELS, World
 from tests.unit.fleet import Fleet
@@ -22,7 +22,7 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 ABOVE = {"metric": "AUC", "at_least": 0.8}
 NO_DROP = {"metric": "AUC", "max_drop": 0.01}
 GAIN = {"metric": "AUC", "min_gain": 0.01}
-BOSS = Command(by="boss@example.com", reason="sales fell")
+BOSS = OperatorCommand(by="boss@example.com", reason="sales fell")
 
 
 @dataclass
@@ -75,7 +75,7 @@ def opened(world: Observed, number: int, evaluation: bytes | float = 0.9) -> Run
 
 
 def settled(world: Observed, number: int, evaluation: bytes | float = 0.9) -> Run:
-    return world.until_settled(opened(world, number, evaluation))
+    return world.until_idle(opened(world, number, evaluation))
 
 
 def why(run: Run) -> str:
@@ -196,7 +196,7 @@ def test_an_evaluation_that_comes_late_is_judged() -> None:
 
 def test_an_output_that_the_job_does_not_have_is_named_with_those_it_has() -> None:
     world = Observed(config={"pipeline": {"gate": {"metrics": "output9", "rules": [ABOVE]}}})
-    run = world.until_settled(world.start())
+    run = world.until_idle(world.start())
     assert run.phase is Phase.REJECTED
     assert "output9" in why(run)
     assert not world.changes()
@@ -252,7 +252,7 @@ def test_many_small_drops_are_each_against_the_model_of_that_time() -> None:
     world = gated(NO_DROP, first_model="allow")
     ends = [settled(world, n, auc).phase for n, auc in enumerate((0.9, 0.891, 0.882, 0.86))]
     assert ends == [Phase.PROMOTED] * 3 + [Phase.REJECTED]
-    live = world.head().resource("Sample [trained model]").serving
+    live = world.endpoint_state().resource("Sample [trained model]").serving
     assert live is not None
     assert live.metrics == {"AUC": 0.882}
 
@@ -294,7 +294,7 @@ def test_of_two_runs_at_once_the_later_one_is_held_against_the_earlier_ones_mode
     better, worse = opened(world, 2, 0.95), opened(world, 7, 0.9)
     assert better.run_id < worse.run_id  # the poll takes them in this order
     world.until(better, Phase.PROMOTED)
-    over = world.until_settled(worse)
+    over = world.until_idle(worse)
     assert over.phase is Phase.REJECTED, reasons(over)
     assert world.serving() == world.model_of(better)
 
@@ -310,7 +310,7 @@ def test_what_is_approved_late_is_held_against_the_model_that_serves_by_then() -
     approve(world, better)
     world.until(better, Phase.PROMOTED)
     approve(world, worse)
-    assert world.until_settled(worse).phase is not Phase.PROMOTED
+    assert world.until_idle(worse).phase is not Phase.PROMOTED
     assert world.serving() == world.model_of(better)
 
 
@@ -318,7 +318,7 @@ def test_what_is_approved_late_is_held_against_the_model_that_serves_by_then() -
 
 
 def approve(world: Observed, run: Run) -> None:
-    world.orders.approve(run.run_id, "ada", "good")
+    world.run_operations.approve(run.run_id, "ada", "good")
 
 
 def test_a_run_that_waits_for_a_person_costs_next_to_nothing() -> None:
@@ -336,7 +336,7 @@ def test_a_model_that_fails_the_gate_is_no_question_for_a_person() -> None:
     world = gated(ABOVE, approval="required")
     run = settled(world, 1, 0.7)
     assert run.phase is Phase.REJECTED
-    with pytest.raises(InvalidTransition, match="rejected"):
+    with pytest.raises(InvalidTransitionError, match="rejected"):
         approve(world, run)
 
 
@@ -364,7 +364,7 @@ def test_an_older_run_that_is_approved_too_late_never_replaces_a_newer_model(
     world.until(newer, Phase.PROMOTED, ticks=80)
     changes = len(world.changes())
     approve(world, older)
-    over = world.until_settled(older, ticks=80)
+    over = world.until_idle(older, ticks=80)
     assert over.phase is Phase.SUPERSEDED, over.reason
     assert len(world.changes()) == changes
     assert over.approval is not None
@@ -374,9 +374,9 @@ def test_an_older_run_that_is_approved_too_late_never_replaces_a_newer_model(
 def test_what_is_cancelled_while_it_waits_is_never_promoted() -> None:
     world = gated(ABOVE, approval="required")
     run = world.until(opened(world, 1), Phase.AWAITING_APPROVAL)
-    world.orders.cancel(run.run_id)
+    world.run_operations.cancel(run.run_id)
     assert world.now_of(run).phase is Phase.CANCELLED
-    with pytest.raises(InvalidTransition, match="cancelled"):
+    with pytest.raises(InvalidTransitionError, match="cancelled"):
         approve(world, run)
     assert not world.open_runs()
     assert not world.changes()
@@ -403,7 +403,7 @@ def test_a_model_that_is_exchanged_while_a_person_thinks_is_not_promoted() -> No
         MODELS, run.model.name, InstantTrainer().train({"x": b"z"}, {}, label=None).model
     )
     approve(world, run)
-    over = world.until_settled(run)
+    over = world.until_idle(run)
     assert over.phase is Phase.PARKED
     assert "changed" in why(over)
     assert not world.changes()
@@ -412,38 +412,38 @@ def test_a_model_that_is_exchanged_while_a_person_thinks_is_not_promoted() -> No
 # Put there by hand
 
 
-def by_hand(world: Observed, name: str = "promote/sample/mine.ilearner") -> Run:
+def manual_model(world: Observed, name: str = "promote/sample/mine.ilearner") -> Run:
     world.clock.move(MINUTE)
     model = InstantTrainer().train({"input1": b"a,b,label\n7,7,1\n"}, {}, label=None).model
     world.blobs.put(MODELS, name, model)
-    run = world.intake.model_landed(name)
+    run = world.intake.model_arrived(name)
     assert run is not None
     return run
 
 
 def test_a_model_put_by_hand_past_rules_waits_for_a_person() -> None:
     world = gated(ABOVE)
-    run = world.until(by_hand(world), Phase.AWAITING_APPROVAL)
+    run = world.until(manual_model(world), Phase.AWAITING_APPROVAL)
     assert run.origin is Origin.MODEL
     assert run.verdict is None
     approve(world, run)
     world.until(run, Phase.PROMOTED)
     assert world.serving() == world.model_of(run)
-    line = world.head().resource("Sample [trained model]").history[-1]
+    line = world.endpoint_state().resource("Sample [trained model]").history[-1]
     assert line.approved_by == "ada"
 
 
 def test_an_evaluation_put_beside_a_model_by_hand_is_judged() -> None:
     world = gated(ABOVE)
     world.blobs.put(MODELS, "promote/sample/mine.evaluation.json", b'{"AUC": 0.5}')
-    run = world.until_settled(by_hand(world))
+    run = world.until_idle(manual_model(world))
     assert run.phase is Phase.REJECTED
     assert "below" in why(run)
 
 
 def test_a_model_put_by_hand_where_there_are_no_rules_goes_on_as_ever() -> None:
     world = Observed()
-    assert world.until_settled(by_hand(world)).phase is Phase.PROMOTED
+    assert world.until_idle(manual_model(world)).phase is Phase.PROMOTED
 
 
 # No endpoint
@@ -539,7 +539,7 @@ def drive(world: World, *, answer: str = "approve") -> None:
         taken = taken or world.survive(world.deliver)
         for run in world.runs():
             if run.phase is Phase.AWAITING_APPROVAL and not told:
-                order = getattr(world.orders, answer)
+                order = getattr(world.run_operations, answer)
                 told = world.survive(lambda run=run, order=order: order(run.run_id, "ada", "good"))
         world.survive(lambda: world.tick(45))
         if taken and not world.faults.late and not world.open_runs():
@@ -567,8 +567,10 @@ def wrong(world: World, end: Phase) -> Iterator[str]:
     if end is Phase.REJECTED and patched:
         yield "an endpoint was touched"
     if end is Phase.PROMOTED:
-        heads = [row for name, row in world.documents.rows.items() if name.startswith("heads/")]
-        (known,) = json.loads(heads[0].body)["resources"].values()
+        endpoint_states = [
+            row for name, row in world.documents.rows.items() if name.startswith("endpoints/")
+        ]
+        (known,) = json.loads(endpoint_states[0].body)["resources"].values()
         if len(known["history"]) != 1 or known["serving"]["approved_by"] != "ada":
             yield f"the endpoint's history: {known['history']}"
 

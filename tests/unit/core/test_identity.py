@@ -12,8 +12,8 @@ from shared.core.config.studio_identity import (
     service_identity,
     unclear,
 )
-from shared.core.serving.state import head_id
-from shared.execution.drift_schedule import watch_id
+from shared.core.serving.state import endpoint_state_id
+from shared.execution.drift_schedule import drift_check_id
 from tests.unit.samples import BASE, UPDATE, tree
 
 HOST = "https://management.azureml.net"
@@ -37,8 +37,8 @@ ARM_PATH = "/subscriptions/s/resourcegroups/g/providers/microsoft.machinelearnin
 )
 def test_every_host_of_classics_management_shows_the_same_endpoint(other: str) -> None:
     assert endpoint_identity(other) == endpoint_identity(UPDATE)
-    assert head_id(other) == head_id(UPDATE)
-    assert watch_id(other, "a") == watch_id(UPDATE, "a")
+    assert endpoint_state_id(other) == endpoint_state_id(UPDATE)
+    assert drift_check_id(other, "a") == drift_check_id(UPDATE, "a")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_every_host_of_classics_management_shows_the_same_endpoint(other: str) -
     ],
 )
 def test_a_new_service_is_known_by_its_resource_manager_path(other: str) -> None:
-    assert head_id(other) == head_id(ARM)
+    assert endpoint_state_id(other) == endpoint_state_id(ARM)
 
 
 def test_what_is_known_to_differ_has_records_of_its_own() -> None:
@@ -71,7 +71,7 @@ def test_what_is_known_to_differ_has_records_of_its_own() -> None:
         ARM.replace("https://management.azure.com", "http://127.0.0.1:2"),
     ]
     for one, other in combinations(urls, 2):
-        assert head_id(one) != head_id(other), (one, other)
+        assert endpoint_state_id(one) != endpoint_state_id(other), (one, other)
 
 
 @pytest.mark.parametrize(

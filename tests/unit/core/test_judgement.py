@@ -6,9 +6,15 @@ from itertools import count, product
 
 import pytest
 
-from shared.core.serving.probe_series import NO_LOOKS, Looks
-from shared.core.serving.probes import Look, ProbeAnswers, Progress, Seen
-from shared.core.serving.verification import Case, Judgement, Verdict, judge_return, judge_update
+from shared.core.serving.probe_series import NO_PROBES, ProbeSeries
+from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
+from shared.core.serving.verification import (
+    Verification,
+    VerificationCase,
+    VerificationResult,
+    verify_rollback,
+    verify_update,
+)
 from tests.unit.samples import BROKEN, HOUR, NOW, REFUSED, SILENT, good
 
 TARGET = "models/new.ilearner"
@@ -18,8 +24,8 @@ EVERY, WITHIN = timedelta(seconds=30), timedelta(minutes=3)
 ENOUGH = 7
 
 
-def case(before: ProbeAnswers | None, expected: ProbeAnswers | None = None) -> Case:
-    return Case(TARGET, before, NO_LOOKS, WITHIN, EVERY, expected)
+def case(before: ProbeAnswers | None, expected: ProbeAnswers | None = None) -> VerificationCase:
+    return VerificationCase(TARGET, before, NO_PROBES, WITHIN, EVERY, expected)
 
 
 def fewer(answers: ProbeAnswers) -> ProbeAnswers:
@@ -33,37 +39,39 @@ def more(answers: ProbeAnswers) -> ProbeAnswers:
     return answers.model_copy(update={"columns": columns, "rows": rows})
 
 
-def untold(probe: ProbeAnswers | None, configured: str | None = None) -> Look:
-    return Look(Progress.UNTOLD, probe, configured)
+def untold(probe: ProbeAnswers | None, configured: str | None = None) -> EndpointCheck:
+    return EndpointCheck(UpdateProgress.NOT_REPORTED, probe, configured)
 
 
 @dataclass
 class Watched:
     """An endpoint that is looked at again and again."""
 
-    case: Case
-    returning: bool = False
+    case: VerificationCase
+    rolling_back: bool = False
     patient: bool = False
     pace: timedelta = EVERY
 
     def __post_init__(self) -> None:
         self.at = NOW
-        self.judged = Judgement(Verdict.WAIT, "")
+        self.judged = Verification(VerificationResult.WAIT, "")
 
-    def look(self, seen: ProbeAnswers | Look | None, gap: timedelta | None = None) -> Verdict:
+    def look(
+        self, seen: ProbeAnswers | EndpointCheck | None, gap: timedelta | None = None
+    ) -> VerificationResult:
         self.at += self.pace if gap is None else gap
-        look = seen if isinstance(seen, Look) else untold(seen)
-        if self.returning:
-            self.judged = judge_return(self.case, look, self.at, patient=self.patient)
+        look = seen if isinstance(seen, EndpointCheck) else untold(seen)
+        if self.rolling_back:
+            self.judged = verify_rollback(self.case, look, self.at, patient=self.patient)
         else:
-            self.judged = judge_update(self.case, look, self.at)
-        self.case = replace(self.case, looks=self.judged.looks.showing(look.probe))
+            self.judged = verify_update(self.case, look, self.at)
+        self.case = replace(self.case, probe_series=self.judged.probe_series.showing(look.probe))
         return self.judged.verdict
 
-    def looks(self, *seen: ProbeAnswers | Look | None) -> Verdict:
+    def probe_series(self, *seen: ProbeAnswers | EndpointCheck | None) -> VerificationResult:
         """Look until there is a verdict, or no more to see."""
         for one in seen:
-            if self.look(one) is not Verdict.WAIT:
+            if self.look(one) is not VerificationResult.WAIT:
                 break
         return self.judged.verdict
 
@@ -72,7 +80,12 @@ def varying(size: int) -> list[ProbeAnswers]:
     return [good(f"0.{number}", "1") for number in range(30, 30 + size)]
 
 
-W, L, U, B = Verdict.WAIT, Verdict.LIVE, Verdict.UNCHANGED, Verdict.BROKEN
+W, L, U, B = (
+    VerificationResult.WAIT,
+    VerificationResult.LIVE,
+    VerificationResult.UNCHANGED,
+    VerificationResult.BROKEN,
+)
 
 
 @pytest.mark.parametrize(
@@ -110,20 +123,20 @@ W, L, U, B = Verdict.WAIT, Verdict.LIVE, Verdict.UNCHANGED, Verdict.BROKEN
     ],
 )
 def test_what_looks_say_of_a_new_model(
-    before: ProbeAnswers | None, seen: list[ProbeAnswers], verdict: Verdict
+    before: ProbeAnswers | None, seen: list[ProbeAnswers], verdict: VerificationResult
 ) -> None:
-    assert Watched(case(before)).looks(*seen) is verdict
+    assert Watched(case(before)).probe_series(*seen) is verdict
 
 
-@pytest.mark.parametrize("returning", [True, False])
+@pytest.mark.parametrize("rolling_back", [True, False])
 @pytest.mark.parametrize("gap", [HOUR, 1000 * HOUR])
 @pytest.mark.parametrize("ahead", [0, 1, 2])
 @pytest.mark.parametrize("now", [BEFORE, AFTER, OTHER, BROKEN, REFUSED, SILENT])
 def test_however_long_nobody_looked_two_more_looks_condemn_nothing_and_one_proves_nothing(
-    now: ProbeAnswers, ahead: int, gap: timedelta, *, returning: bool
+    now: ProbeAnswers, ahead: int, gap: timedelta, *, rolling_back: bool
 ) -> None:
-    watched = Watched(case(BEFORE), returning=returning, patient=True)
-    watched.looks(*[SILENT] * ahead)
+    watched = Watched(case(BEFORE), rolling_back=rolling_back, patient=True)
+    watched.probe_series(*[SILENT] * ahead)
     assert watched.look(now, gap) is W
     assert watched.look(now) in ((W, L) if now in (AFTER, OTHER) else (W,))
 
@@ -131,17 +144,19 @@ def test_however_long_nobody_looked_two_more_looks_condemn_nothing_and_one_prove
 @pytest.mark.parametrize("gap", [timedelta(minutes=2), HOUR])
 @pytest.mark.parametrize(("seen", "verdict"), [(BEFORE, U), (BROKEN, B), (REFUSED, B), (SILENT, B)])
 def test_a_gap_counts_for_at_most_two_usual_ones(
-    seen: ProbeAnswers, verdict: Verdict, gap: timedelta
+    seen: ProbeAnswers, verdict: VerificationResult, gap: timedelta
 ) -> None:
     watched = Watched(case(BEFORE), pace=gap)
-    assert watched.looks(*[seen] * 3) is W  # two gaps of a minute each
+    assert watched.probe_series(*[seen] * 3) is W  # two gaps of a minute each
     assert watched.look(seen) is verdict
 
 
 @pytest.mark.parametrize(("seen", "verdict"), [(BEFORE, U), (BROKEN, B), (SILENT, B)])
-def test_at_least_three_looks_however_short_the_time(seen: ProbeAnswers, verdict: Verdict) -> None:
+def test_at_least_three_looks_however_short_the_time(
+    seen: ProbeAnswers, verdict: VerificationResult
+) -> None:
     watched = Watched(replace(case(BEFORE), within=timedelta(seconds=1)))
-    assert watched.looks(seen, seen) is W
+    assert watched.probe_series(seen, seen) is W
     assert watched.look(seen) is verdict
 
 
@@ -150,21 +165,21 @@ def test_a_clock_that_goes_back_adds_nothing(seen: ProbeAnswers) -> None:
     watched = Watched(case(BEFORE))
     for _ in range(20):
         assert watched.look(seen, -timedelta(minutes=10)) is W
-    assert watched.case.looks.all.span == timedelta()
+    assert watched.case.probe_series.all.span == timedelta()
 
 
 def test_two_looks_of_one_moment_are_one_look() -> None:
-    one = NO_LOOKS.model_copy(update={"last_at": NOW})
+    one = NO_PROBES.model_copy(update={"last_at": NOW})
     for away in (timedelta(), EVERY / 3, -EVERY / 3):
         assert one.too_soon(NOW + away, EVERY)
     assert not one.too_soon(NOW + EVERY / 2, EVERY)
     assert not one.too_soon(NOW - HOUR, EVERY)  # a clock was wrong: that must not last
-    assert not NO_LOOKS.too_soon(NOW, EVERY)
+    assert not NO_PROBES.too_soon(NOW, EVERY)
 
 
 def test_answers_that_vary_are_called_unproven_and_are_not_kept_to_compare_with() -> None:
     watched = Watched(case(BEFORE))
-    assert watched.looks(*varying(3)) is L
+    assert watched.probe_series(*varying(3)) is L
     assert watched.judged.why == "unproven: answers vary"
     assert not watched.judged.steady
 
@@ -184,58 +199,60 @@ def test_an_endpoint_that_never_comes_to_rest_is_not_live_and_not_waited_for_for
     seen: list[ProbeAnswers],
 ) -> None:
     watched = Watched(case(BEFORE))
-    assert watched.looks(*seen * 200) in (B, U)
-    looks = watched.case.looks.all.looks
-    assert looks < 60
-    assert (watched.judged.verdict is U) or f"{looks} looks agreed on nothing" in watched.judged.why
+    assert watched.probe_series(*seen * 200) in (B, U)
+    probe_series = watched.case.probe_series.all.probes
+    assert probe_series < 60
+    assert (
+        watched.judged.verdict is U
+    ) or f"{probe_series} looks agreed on nothing" in watched.judged.why
 
 
 KINDS = (BEFORE, AFTER, OTHER, SILENT, BROKEN)
 
 
-@pytest.mark.parametrize("returning", [True, False])
+@pytest.mark.parametrize("rolling_back", [True, False])
 @pytest.mark.parametrize("before", [None, BEFORE, SILENT, BROKEN, more(BEFORE)])
 def test_every_way_that_looks_repeat_ends_with_a_verdict(
-    before: ProbeAnswers | None, *, returning: bool
+    before: ProbeAnswers | None, *, rolling_back: bool
 ) -> None:
     for seen in product(KINDS, repeat=3):
-        watched = Watched(case(before), returning=returning, patient=True)
-        assert watched.looks(*[*seen] * 30) is not W, seen
+        watched = Watched(case(before), rolling_back=rolling_back, patient=True)
+        assert watched.probe_series(*[*seen] * 30) is not W, seen
 
 
-@pytest.mark.parametrize("returning", [True, False])
+@pytest.mark.parametrize("rolling_back", [True, False])
 @pytest.mark.parametrize("before", [None, BEFORE, SILENT])
 @pytest.mark.parametrize("expected", [None, AFTER])
 def test_every_look_is_kept_with_its_verdict_whichever_that_is(
-    before: ProbeAnswers | None, expected: ProbeAnswers | None, *, returning: bool
+    before: ProbeAnswers | None, expected: ProbeAnswers | None, *, rolling_back: bool
 ) -> None:
     for seen in product(KINDS, repeat=2):
-        watched, made = Watched(case(before, expected), returning), 0
+        watched, made = Watched(case(before, expected), rolling_back), 0
         while made < 60:
             made += 1
             if watched.look(seen[made % 2]) is not W:
                 break
-        assert watched.judged.looks.all.looks == made, seen
+        assert watched.judged.probe_series.all.probes == made, seen
 
 
-PENDING, DONE = Progress.PENDING, Progress.DONE
+PENDING, DONE = UpdateProgress.PENDING, UpdateProgress.DONE
 
 
 @pytest.mark.parametrize(
     "look",
     [
-        Look(PENDING, AFTER),
-        Look(DONE, AFTER, "models/old"),
-        Look(DONE, BEFORE, TARGET),
+        EndpointCheck(PENDING, AFTER),
+        EndpointCheck(DONE, AFTER, "models/old"),
+        EndpointCheck(DONE, BEFORE, TARGET),
         untold(BEFORE, TARGET),
         untold(BEFORE),
     ],
 )
-def test_what_the_service_says_is_kept_with_the_looks(look: Look) -> None:
+def test_what_the_service_says_is_kept_with_the_looks(look: EndpointCheck) -> None:
     watched = Watched(case(BEFORE))
-    watched.looks(*[look] * ENOUGH)
+    watched.probe_series(*[look] * ENOUGH)
     assert watched.judged.verdict is not W
-    assert watched.judged.looks.all.looks == ENOUGH
+    assert watched.judged.probe_series.all.probes == ENOUGH
 
 
 @pytest.mark.parametrize(
@@ -246,15 +263,15 @@ def test_what_the_service_says_is_kept_with_the_looks(look: Look) -> None:
         (case(None), [AFTER] * ENOUGH, True),
         (case(None), [OTHER, AFTER] * ENOUGH, False),
         (case(BEFORE, AFTER), [AFTER] * 2, True),
-        (case(BEFORE), [Look(DONE, BEFORE, TARGET)] * ENOUGH, True),
+        (case(BEFORE), [EndpointCheck(DONE, BEFORE, TARGET)] * ENOUGH, True),
         (case(SILENT), [SILENT] * ENOUGH, False),
     ],
 )
 def test_the_answers_of_a_live_model_are_kept_where_they_are_the_same_from_look_to_look(
-    known: Case, seen: list[ProbeAnswers | Look], *, steady: bool
+    known: VerificationCase, seen: list[ProbeAnswers | EndpointCheck], *, steady: bool
 ) -> None:
     watched = Watched(known)
-    assert watched.looks(*seen) is L
+    assert watched.probe_series(*seen) is L
     assert watched.judged.steady is steady
 
 
@@ -262,10 +279,10 @@ def test_live_takes_two_good_looks_in_a_row_that_agree_or_three_that_vary() -> N
     lives, new = 0, (AFTER, OTHER)
     for seen in product(KINDS, repeat=4):
         watched = Watched(case(BEFORE), pace=HOUR)
-        if watched.looks(*seen) is not L:
+        if watched.probe_series(*seen) is not L:
             continue
         lives += 1
-        shown = seen[: watched.case.looks.all.looks]
+        shown = seen[: watched.case.probe_series.all.probes]
         assert all(one in new for one in shown[-2:]), shown
         assert shown[-1] == shown[-2] or shown[-3] in new, shown
     assert lives
@@ -273,23 +290,23 @@ def test_live_takes_two_good_looks_in_a_row_that_agree_or_three_that_vary() -> N
 
 def test_a_score_column_that_is_gone_is_a_broken_model() -> None:
     watched = Watched(case(more(BEFORE)))
-    assert watched.looks(*[fewer(AFTER)] * (ENOUGH - 1)) is W
+    assert watched.probe_series(*[fewer(AFTER)] * (ENOUGH - 1)) is W
     assert watched.look(fewer(AFTER)) is B
     assert "'Scored Probabilities' is missing" in watched.judged.why
 
 
 def test_a_new_score_column_is_no_fault() -> None:
-    assert Watched(case(BEFORE)).looks(more(AFTER), more(AFTER)) is L
+    assert Watched(case(BEFORE)).probe_series(more(AFTER), more(AFTER)) is L
 
 
 @pytest.mark.parametrize("kept", [BEFORE, more(BEFORE), AFTER, BROKEN])
-@pytest.mark.parametrize("returning", [True, False])
+@pytest.mark.parametrize("rolling_back", [True, False])
 def test_answers_to_other_probe_rows_are_never_compared(
-    kept: ProbeAnswers, *, returning: bool
+    kept: ProbeAnswers, *, rolling_back: bool
 ) -> None:
     now = AFTER.model_copy(update={"request": "other rows"})
-    known = replace(case(kept), looks=NO_LOOKS.showing(kept).showing(kept))
-    watched, other = Watched(known, returning), Watched(case(None), returning)
+    known = replace(case(kept), probe_series=NO_PROBES.showing(kept).showing(kept))
+    watched, other = Watched(known, rolling_back), Watched(case(None), rolling_back)
     for _ in range(ENOUGH):
         assert watched.look(now) is other.look(now)
         assert (watched.judged.why, watched.judged.steady) == (
@@ -301,37 +318,39 @@ def test_answers_to_other_probe_rows_are_never_compared(
 
 def test_answers_vary_only_where_three_looks_had_answers_to_the_same_rows() -> None:
     elsewhere = OTHER.model_copy(update={"request": "other rows"})
-    watched = Watched(replace(case(BEFORE), looks=NO_LOOKS.showing(elsewhere)))
-    assert watched.looks(AFTER, OTHER) is W
+    watched = Watched(replace(case(BEFORE), probe_series=NO_PROBES.showing(elsewhere)))
+    assert watched.probe_series(AFTER, OTHER) is W
     assert watched.look(AFTER) is L
     lacking = Watched(case(more(BEFORE)))
-    pending = (Look(PENDING, fewer(AFTER)), Look(PENDING, more(OTHER)))
-    assert lacking.looks(*pending, more(AFTER)) is W  # the first had lost a column
+    pending = (EndpointCheck(PENDING, fewer(AFTER)), EndpointCheck(PENDING, more(OTHER)))
+    assert lacking.probe_series(*pending, more(AFTER)) is W  # the first had lost a column
 
 
 @pytest.mark.parametrize("ahead", [OTHER, SILENT, BROKEN])
 def test_answers_that_moved_are_never_called_unchanged(ahead: ProbeAnswers) -> None:
     for size in range(2 * ENOUGH):
         watched = Watched(case(BEFORE))
-        watched.looks(*[ahead] * min(size, 2), AFTER)
+        watched.probe_series(*[ahead] * min(size, 2), AFTER)
         assert watched.judged.verdict is not U
         assert "stayed the same" not in watched.judged.why
 
 
-@pytest.mark.parametrize(("progress", "verdict"), [(Progress.UNTOLD, U), (Progress.DONE, L)])
+@pytest.mark.parametrize(
+    ("progress", "verdict"), [(UpdateProgress.NOT_REPORTED, U), (UpdateProgress.DONE, L)]
+)
 def test_when_nothing_moved_a_read_back_of_our_model_counts_only_with_the_services_word(
-    progress: Progress, verdict: Verdict
+    progress: UpdateProgress, verdict: VerificationResult
 ) -> None:
-    look = Look(progress, BEFORE, configured=TARGET)
+    look = EndpointCheck(progress, BEFORE, configured=TARGET)
     watched = Watched(case(BEFORE))
-    assert watched.looks(*[look] * (ENOUGH - 1)) is W
+    assert watched.probe_series(*[look] * (ENOUGH - 1)) is W
     assert watched.look(look) is verdict
-    assert watched.judged.looks.all.looks == ENOUGH  # the last one is kept with the others
+    assert watched.judged.probe_series.all.probes == ENOUGH  # the last one is kept with the others
 
 
 def test_a_read_back_of_another_model_proves_nothing() -> None:
     look = untold(BEFORE, configured="models/old.ilearner")
-    assert Watched(case(BEFORE)).looks(*[look] * ENOUGH) is U
+    assert Watched(case(BEFORE)).probe_series(*[look] * ENOUGH) is U
 
 
 @pytest.mark.parametrize("configured", [None, TARGET])
@@ -346,43 +365,48 @@ def test_what_cannot_be_compared_is_called_unproven_and_not_on_one_look(
     before: ProbeAnswers | None, seen: ProbeAnswers
 ) -> None:
     watched = Watched(case(before), pace=HOUR)
-    assert watched.looks(seen, seen, seen) is W
+    assert watched.probe_series(seen, seen, seen) is W
     assert watched.look(seen) is L
     assert "unproven" in watched.judged.why
 
 
-@pytest.mark.parametrize("returning", [True, False])
+@pytest.mark.parametrize("rolling_back", [True, False])
 def test_an_update_that_failed_at_the_service_is_broken_at_once_with_its_reason(
-    *, returning: bool
+    *, rolling_back: bool
 ) -> None:
-    watched = Watched(case(BEFORE), returning)
-    assert watched.look(Look(Progress.FAILED, AFTER, detail="BlobNotFound")) is B
+    watched = Watched(case(BEFORE), rolling_back)
+    assert watched.look(EndpointCheck(UpdateProgress.FAILED, AFTER, detail="BlobNotFound")) is B
     assert "BlobNotFound" in watched.judged.why
 
 
-@pytest.mark.parametrize("returning", [True, False])
+@pytest.mark.parametrize("rolling_back", [True, False])
 def test_an_update_that_does_not_come_to_an_end_is_given_up_after_enough_looks(
-    *, returning: bool
+    *, rolling_back: bool
 ) -> None:
-    look = Look(Progress.PENDING, AFTER, configured=TARGET)
-    watched = Watched(case(BEFORE), returning)
+    look = EndpointCheck(UpdateProgress.PENDING, AFTER, configured=TARGET)
+    watched = Watched(case(BEFORE), rolling_back)
     assert watched.look(look) is W
     assert watched.look(look, 10 * HOUR) is W
-    assert watched.looks(*[look] * (ENOUGH - 4)) is W
+    assert watched.probe_series(*[look] * (ENOUGH - 4)) is W
     assert watched.look(look) is B
     assert "not come to an end" in watched.judged.why
 
 
 def test_an_update_at_work_and_then_silence_prove_nothing_where_nothing_answered_before() -> None:
     watched = Watched(case(None))
-    assert watched.looks(Look(Progress.PENDING, None), *[SILENT] * ENOUGH) is L
+    assert (
+        watched.probe_series(EndpointCheck(UpdateProgress.PENDING, None), *[SILENT] * ENOUGH) is L
+    )
     assert watched.judged.why == "unproven: the endpoint answered neither before nor after"
 
 
 def test_a_finished_update_has_its_own_time_to_be_seen() -> None:
-    pending, done = Look(Progress.PENDING, BEFORE), Look(Progress.DONE, BEFORE, TARGET)
+    pending, done = (
+        EndpointCheck(UpdateProgress.PENDING, BEFORE),
+        EndpointCheck(UpdateProgress.DONE, BEFORE, TARGET),
+    )
     watched = Watched(case(BEFORE))
-    assert watched.looks(*[pending] * (ENOUGH - 1), *[done] * (ENOUGH - 1)) is W
+    assert watched.probe_series(*[pending] * (ENOUGH - 1), *[done] * (ENOUGH - 1)) is W
     assert watched.look(done) is L
 
 
@@ -409,44 +433,47 @@ def test_a_finished_update_has_its_own_time_to_be_seen() -> None:
     ],
 )
 def test_what_looks_say_of_the_model_that_was_put_back(
-    before: ProbeAnswers | None, seen: list[ProbeAnswers], hasty: Verdict, patient: Verdict
+    before: ProbeAnswers | None,
+    seen: list[ProbeAnswers],
+    hasty: VerificationResult,
+    patient: VerificationResult,
 ) -> None:
-    assert Watched(case(before), returning=True).looks(*seen) is hasty
+    assert Watched(case(before), rolling_back=True).probe_series(*seen) is hasty
     # While an update may still be on its way, nothing is proved until it has had its time.
-    assert Watched(case(before), returning=True, patient=True).looks(*seen) is patient
+    assert Watched(case(before), rolling_back=True, patient=True).probe_series(*seen) is patient
 
 
 def test_a_switch_that_comes_late_starts_the_wait_for_the_old_model_anew() -> None:
-    watched = Watched(case(BEFORE), returning=True, patient=True)
-    assert watched.looks(*[BEFORE] * (ENOUGH - 1), AFTER, *[BEFORE] * (ENOUGH - 1)) is W
+    watched = Watched(case(BEFORE), rolling_back=True, patient=True)
+    assert watched.probe_series(*[BEFORE] * (ENOUGH - 1), AFTER, *[BEFORE] * (ENOUGH - 1)) is W
     assert watched.look(BEFORE) is L
 
 
 def test_an_old_model_that_does_not_answer_as_before_says_why() -> None:
-    watched = Watched(case(BEFORE), returning=True)
+    watched = Watched(case(BEFORE), rolling_back=True)
     watched.look(BROKEN)
     assert watched.judged.why == BROKEN.detail
     watched.look(AFTER)
     assert watched.judged.why == "the answers are not those from before the update"
-    watched.looks(BEFORE, BEFORE)
+    watched.probe_series(BEFORE, BEFORE)
     assert watched.judged.why == "answers as before the update, on two looks running"
 
 
 def test_a_return_without_probe_rows_is_called_unproven() -> None:
-    watched = Watched(case(None), returning=True)
+    watched = Watched(case(None), rolling_back=True)
     assert watched.look(None) is L
     assert "unproven" in watched.judged.why
 
 
 def test_broken_answers_are_broken_whatever_the_service_names() -> None:
-    look = Look(Progress.DONE, BROKEN, configured="models/old")
-    assert Watched(case(BEFORE)).looks(*[look] * ENOUGH) is B
+    look = EndpointCheck(UpdateProgress.DONE, BROKEN, configured="models/old")
+    assert Watched(case(BEFORE)).probe_series(*[look] * ENOUGH) is B
 
 
 def test_an_accepted_update_that_is_not_named_is_not_live_whatever_the_answers_do() -> None:
-    look = Look(Progress.DONE, AFTER, configured="models/old")
+    look = EndpointCheck(UpdateProgress.DONE, AFTER, configured="models/old")
     watched = Watched(case(BEFORE))
-    assert watched.looks(*[look] * (ENOUGH - 1)) is W
+    assert watched.probe_series(*[look] * (ENOUGH - 1)) is W
     assert watched.look(look) is U
     assert "still names models/old" in watched.judged.why
 
@@ -454,16 +481,16 @@ def test_an_accepted_update_that_is_not_named_is_not_live_whatever_the_answers_d
 def test_a_model_that_is_set_again_must_answer_as_it_did_when_it_was_proved() -> None:
     expected = good("7")
     moved = case(good("1"), expected)
-    assert Watched(moved).looks(expected) is W
-    assert Watched(moved).looks(expected, expected) is L
-    assert Watched(moved).looks(*[good("8")] * (ENOUGH - 1)) is W
-    assert Watched(moved).looks(*[good("8")] * ENOUGH) is U
-    proven = Watched(moved)
-    proven.looks(expected, expected)
-    assert proven.judged.looks.all.looks == 2  # the last one is kept with the other
+    assert Watched(moved).probe_series(expected) is W
+    assert Watched(moved).probe_series(expected, expected) is L
+    assert Watched(moved).probe_series(*[good("8")] * (ENOUGH - 1)) is W
+    assert Watched(moved).probe_series(*[good("8")] * ENOUGH) is U
+    verified = Watched(moved)
+    verified.probe_series(expected, expected)
+    assert verified.judged.probe_series.all.probes == 2  # the last one is kept with the other
     same = case(expected, expected)
-    assert Watched(same, pace=HOUR).looks(*[expected] * 3) is W
-    assert Watched(same).looks(*[expected] * ENOUGH) is L
+    assert Watched(same, pace=HOUR).probe_series(*[expected] * 3) is W
+    assert Watched(same).probe_series(*[expected] * ENOUGH) is L
 
 
 def test_a_record_of_looks_stays_small_however_many_there_are() -> None:
@@ -471,16 +498,19 @@ def test_a_record_of_looks_stays_small_however_many_there_are() -> None:
     sizes = []
     for _ in range(500):
         watched.look(BEFORE if next(numbers) % 3 else SILENT)
-        sizes.append(len(watched.case.looks.model_dump_json()))
+        sizes.append(len(watched.case.probe_series.model_dump_json()))
     assert max(sizes) < min(sizes) + 200
-    assert Looks.model_validate_json(watched.case.looks.model_dump_json()) == watched.case.looks
+    assert (
+        ProbeSeries.model_validate_json(watched.case.probe_series.model_dump_json())
+        == watched.case.probe_series
+    )
 
 
 def test_no_look_is_lost_because_it_saw_what_the_last_one_saw() -> None:
     watched = Watched(case(BEFORE))
-    watched.looks(BEFORE, BEFORE, SILENT, BEFORE)
-    looks = watched.case.looks
-    assert (looks.all.looks, looks.row.looks) == (4, 3)
-    assert looks.all.span == 3 * EVERY
-    assert looks.last is not None
-    assert looks.last.seen is Seen.GOOD
+    watched.probe_series(BEFORE, BEFORE, SILENT, BEFORE)
+    probe_series = watched.case.probe_series
+    assert (probe_series.all.probes, probe_series.row.probes) == (4, 3)
+    assert probe_series.all.span == 3 * EVERY
+    assert probe_series.last is not None
+    assert probe_series.last.seen is ProbeOutcome.GOOD

@@ -24,8 +24,8 @@ def test_what_is_stored_is_found_under_the_same_name_in_every_release() -> None:
         names.version_id("census", "data", "x.csv", "0x1")
         == "0f437b6c5bce5c741b31-8c81acc043d839302666"
     )
-    assert names.slot_id("census", ("a", "b")) == "slots/census/bf0f526be1a6a6c84a61"
-    assert names.seat_id("service", "x") == "seats/f06f734fb57e14cc5c21"
+    assert names.run_queue_id("census", ("a", "b")) == "run_queues/census/bf0f526be1a6a6c84a61"
+    assert names.shared_queue_id("service", "x") == "shared_queues/f06f734fb57e14cc5c21"
     assert names.inbox_prefix("census", ("a", "b")) == "inbox/census/bf0f526be1a6a6c84a61/"
     assert names.index_name(at, "census-1") == "index/08227633600000000-census-1"
     assert names.manifest_path("census", "census-1") == "runs/census/census-1/manifest.csv"
@@ -141,4 +141,4 @@ def test_other_paths_have_no_owner(path: str) -> None:
 def test_a_model_put_by_hand_names_its_pipeline_and_its_key(
     path: str, owner: tuple[str, tuple[str, ...]] | None
 ) -> None:
-    assert names.promoted_by_hand(path) == owner
+    assert names.manually_promoted(path) == owner

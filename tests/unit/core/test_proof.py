@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.serving.probes import ProbeAnswers, Seen, read_answers
+from shared.core.serving.probes import ProbeAnswers, ProbeOutcome, read_answers
 from tests.unit.samples import ROWS, good
 
 
@@ -31,7 +31,7 @@ SCORED = ["a", "Scored Labels", "Scored Probabilities"]
 )
 def test_both_documented_forms_give_the_same_scores(answer: object) -> None:
     seen = read_answers(ROWS, answer, 2)
-    assert seen.seen is Seen.GOOD
+    assert seen.seen is ProbeOutcome.GOOD
     assert seen.columns == ("Scored Labels", "Scored Probabilities")
     assert seen.rows == (("0", "0.25"), ("1", "0.75"))
 
@@ -41,12 +41,12 @@ def test_the_documented_types_and_extra_members_are_no_hindrance() -> None:
     answer["Results"]["output1"]["type"] = "DataTable"
     answer["Results"]["output1"]["value"]["ColumnTypes"] = ["Numeric", "Numeric"]
     answer["GlobalParameters"] = {}
-    assert read_answers(ROWS, answer, 2).seen is Seen.GOOD
+    assert read_answers(ROWS, answer, 2).seen is ProbeOutcome.GOOD
 
 
 def test_without_a_scored_column_those_that_were_not_sent_are_the_scores() -> None:
     seen = read_answers(ROWS, table(["a", "Assignments"], ["1", "3"], ["2", "4"]), 2)
-    assert (seen.seen, seen.columns) == (Seen.GOOD, ("Assignments",))
+    assert (seen.seen, seen.columns) == (ProbeOutcome.GOOD, ("Assignments",))
 
 
 def test_numbers_of_json_are_read_like_texts() -> None:
@@ -71,24 +71,24 @@ def test_numbers_of_json_are_read_like_texts() -> None:
 )
 def test_an_answer_without_the_wanted_scores_is_a_broken_model(answer: object) -> None:
     seen = read_answers(ROWS, answer, 2)
-    assert seen.seen is Seen.BROKEN
+    assert seen.seen is ProbeOutcome.BROKEN
     assert seen.detail
 
 
 @pytest.mark.parametrize("cell", ["NaN", "nan", "Infinity", "-Infinity", "INF", "", " ", None])
 def test_a_score_that_is_empty_or_not_finite_is_a_broken_model(cell: object) -> None:
     seen = read_answers(ROWS, table(["a", "Scored Labels"], ["1", "0"], ["2", cell]), 2)
-    assert seen.seen is Seen.BROKEN
+    assert seen.seen is ProbeOutcome.BROKEN
 
 
 def test_a_label_in_words_is_a_score() -> None:
     seen = read_answers(ROWS, table(["a", "Scored Labels"], ["1", ">50K"], ["2", "<=50K"]), 2)
-    assert seen.seen is Seen.GOOD
+    assert seen.seen is ProbeOutcome.GOOD
 
 
 def test_an_infinite_value_among_the_sent_columns_says_nothing() -> None:
     seen = read_answers(ROWS, table(["a", "Scored Labels"], ["Infinity", "0"], ["NaN", "1"]), 2)
-    assert seen.seen is Seen.GOOD
+    assert seen.seen is ProbeOutcome.GOOD
 
 
 def test_the_last_digits_of_a_float_do_not_count() -> None:
@@ -119,8 +119,8 @@ def test_answers_of_another_shape_or_other_words_do_not_agree(
     assert not other.agrees_with(one)
 
 
-@pytest.mark.parametrize("bad", [Seen.BROKEN, Seen.NO_ANSWER, Seen.REFUSED])
-def test_answers_that_are_not_good_agree_with_none_whatever_they_hold(bad: Seen) -> None:
+@pytest.mark.parametrize("bad", [ProbeOutcome.BROKEN, ProbeOutcome.NO_ANSWER, ProbeOutcome.REFUSED])
+def test_answers_that_are_not_good_agree_with_none_whatever_they_hold(bad: ProbeOutcome) -> None:
     known = good("1")
     unfit = known.model_copy(update={"seen": bad})
     assert not unfit.agrees_with(known)
@@ -130,7 +130,7 @@ def test_answers_that_are_not_good_agree_with_none_whatever_they_hold(bad: Seen)
 
 @pytest.mark.parametrize("answer", [{"error": {}}, {"Results": 7}, [1, 2], "text", None])
 def test_an_answer_that_no_model_gives_says_nothing_of_the_model(answer: object) -> None:
-    assert read_answers(ROWS, answer, 2).seen is Seen.NO_ANSWER
+    assert read_answers(ROWS, answer, 2).seen is ProbeOutcome.NO_ANSWER
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from shared.core.blobs import BlobVersion
 from shared.core.redaction import Redactor, one_line, redact, secrets_among, words_in
-from shared.core.serving.probes import Look, ProbeAnswers, Progress, Seen
+from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
 from tests.unit.samples import MODEL, blob
 
 SIGNATURE = "c2lnbmF0dXJl%3D"
@@ -226,10 +226,12 @@ def test_what_is_clean_is_not_changed_by_a_second_cleaning() -> None:
 
 def test_a_service_cannot_have_the_app_hide_what_it_compares() -> None:
     redactor = Redactor()
-    redactor.learn_told("models/runs/sample/sample-1/1/model.ilearner", "runs/sample", "", "short")
+    redactor.learn_from_service(
+        "models/runs/sample/sample-1/1/model.ilearner", "runs/sample", "", "short"
+    )
     assert redactor.text(MODEL.path) == MODEL.path
     assert redactor.text("short") == "short"
-    redactor.learn_told("told-by-the-service")
+    redactor.learn_from_service("told-by-the-service")
     assert redactor.text("key told-by-the-service") == "key ***"
 
 
@@ -238,7 +240,7 @@ def test_keys_that_are_told_never_push_out_those_of_the_settings(
 ) -> None:
     monkeypatch.setattr("shared.core.redaction._MOST", 50)
     redactor = Redactor("of-the-settings")
-    redactor.learn_told(*(f"told-{number:08d}" for number in range(60)))
+    redactor.learn_from_service(*(f"told-{number:08d}" for number in range(60)))
     assert redactor.text("of-the-settings") == "***"
     assert redactor.text("told-00000059") == "***"
     assert redactor.text("told-00000011") == "***"  # with that of the settings they are fifty
@@ -260,10 +262,17 @@ def test_everything_that_holds_texts_is_cleaned_and_what_is_kept_is_not() -> Non
     holder = Holder("a secret-value", ("secret-value",), {"secret-value": ["secret-value"]}, named)
     clean = Redactor("secret-value").clean(holder, keep=(BlobVersion,))
     assert clean == Holder("a ***", ("***",), {"***": ["***"]}, named)
-    probe = ProbeAnswers(seen=Seen.GOOD, columns=("secret-value",), rows=(("secret-value", "1"),))
-    look = Redactor("secret-value").clean(Look(Progress.DONE, probe, "m/secret-value", "x"))
+    probe = ProbeAnswers(
+        seen=ProbeOutcome.GOOD, columns=("secret-value",), rows=(("secret-value", "1"),)
+    )
+    look = Redactor("secret-value").clean(
+        EndpointCheck(UpdateProgress.DONE, probe, "m/secret-value", "x")
+    )
     assert "secret-value" not in repr(look)
-    assert (look.progress, look.probe and look.probe.seen) == (Progress.DONE, Seen.GOOD)
+    assert (look.progress, look.probe and look.probe.seen) == (
+        UpdateProgress.DONE,
+        ProbeOutcome.GOOD,
+    )
 
 
 def test_what_is_nested_too_deeply_is_hidden_instead_of_followed() -> None:
@@ -421,7 +430,7 @@ def test_a_word_in_clear_is_known_as_such() -> None:
 
 def test_a_key_that_a_service_tells_is_a_secret_from_eight_characters_on() -> None:
     redactor = Redactor()
-    redactor.learn_told("abcdefg", "hijklmno", "runs/abcdefgh")
+    redactor.learn_from_service("abcdefg", "hijklmno", "runs/abcdefgh")
     assert redactor.text("abcdefg hijklmno runs/abcdefgh") == "abcdefg *** runs/abcdefgh"
 
 

@@ -6,15 +6,15 @@ import pytest
 
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Approval, Delivery, Phase, Run
-from shared.core.run.retry import RetryRequested, TakenBack, gives_back, withdrawn
-from shared.core.serving.probe_series import NO_LOOKS, Says
-from shared.errors import InvalidTransition
+from shared.core.run.retry import RedoRequested, RetryRequested, gives_back, withdrawn
+from shared.core.serving.probe_series import NO_PROBES, Evidence
+from shared.errors import InvalidTransitionError
 from tests.unit.samples import HOUR, MODEL, NOW, UPDATE, pipeline, promotion, run, tree
 
 LATER = NOW + HOUR
 ASKS = {"first_model": "allow", "approval": "required"}
 ENDPOINT: dict[str, Any] = tree()["endpoints"][0]
-BY_PERSON = "retried by a person"
+BY_OPERATOR = "retried by a person"
 CHANGED = "the gate, or the model that is wanted, has changed since it was judged"
 
 
@@ -41,14 +41,16 @@ SENT = promotion(
     resent=3,
     operation="o1",
     certain=False,
-    looks=NO_LOOKS.after(Says.FOR, NOW, HOUR),
-    returning_to=None,
+    probe_series=NO_PROBES.after(Evidence.FOR, NOW, HOUR),
+    after_rollback=None,
 )
 
 
 def test_a_parked_run_that_does_not_know_where_it_was_is_not_retried() -> None:
     lost = parked(Phase.TRAINING).model_copy(update={"parked_in": None})
-    with pytest.raises(InvalidTransition, match="sample-1: parked without a phase to go back to"):
+    with pytest.raises(
+        InvalidTransitionError, match="sample-1: parked without a phase to go back to"
+    ):
         retried(lost)
 
 
@@ -69,20 +71,20 @@ def test_parameters_are_corrected_only_before_there_is_a_job() -> None:
         (wanting("output1"), Phase.VERIFYING, False),
         (wanting("output1", gate=ASKS), Phase.VERIFYING, True),
         (wanting("other"), Phase.VERIFYING, True),
-        (wanting("other"), Phase.RETURNING, False),
+        (wanting("other"), Phase.ROLLING_BACK, False),
     ],
 )
 def test_a_delivery_is_not_retried_where_its_model_is_to_be_judged_first(
     now: Pipeline, phase: Phase, *, refused: bool
 ) -> None:
-    known = promotion(ever_sent=True, returning_to="rolled_back")
+    known = promotion(ever_sent=True, after_rollback="rolled_back")
     child = parked(phase, parent="sample-0", config=wanting("output1"), promotion=known)
     if refused:
-        with pytest.raises(InvalidTransition, match="retry run sample-0 instead"):
+        with pytest.raises(InvalidTransitionError, match="retry run sample-0 instead"):
             retried(child, now)
     else:
-        assert retried(child, now).phase in (Phase.PROMOTING, Phase.RETURNING)
-    assert retried(child).phase in (Phase.PROMOTING, Phase.RETURNING)
+        assert retried(child, now).phase in (Phase.PROMOTING, Phase.ROLLING_BACK)
+    assert retried(child).phase in (Phase.PROMOTING, Phase.ROLLING_BACK)
 
 
 def test_a_model_is_withdrawn_when_its_gate_or_the_model_that_is_wanted_changes() -> None:
@@ -111,7 +113,7 @@ def test_a_model_is_withdrawn_when_its_gate_or_the_model_that_is_wanted_changes(
 def test_a_run_ends_with_the_old_model_unless_something_is_done_anew_by_it(
     back: str | None, parent: str | None, *, ends: bool
 ) -> None:
-    shape = run(Phase.RETURNING, promotion=promotion(returning_to=back), parent=parent)
+    shape = run(Phase.ROLLING_BACK, promotion=promotion(after_rollback=back), parent=parent)
     assert gives_back(shape) is ends
     assert not gives_back(run(Phase.PROMOTING, promotion=None))
 
@@ -121,12 +123,12 @@ def test_a_retry_of_a_roll_out_begins_its_failed_deliveries_again() -> None:
     waits = Delivery(endpoint="production", run_id="x", outcome=Phase.PARKED)
     given: dict[str, Any] = {"models": {"production": MODEL}}
     (again,) = retried(parked(Phase.ROLLING_OUT, deliveries=(failed,), **given)).deliveries
-    assert (again.outcome, again.tried) == (None, 2)
+    assert (again.outcome, again.tries) == (None, 2)
     shape = parked(Phase.ROLLING_OUT, deliveries=(failed,), **given)
     (now,) = retried(shape, deliveries=(waits,)).deliveries
-    assert (now.outcome, now.tried, now.run_id != "x") == (None, 1, True)
+    assert (now.outcome, now.tries, now.run_id != "x") == (None, 1, True)
     tightened = retried(shape, pipeline(gate=ASKS), deliveries=(waits,))
-    assert tightened.deliveries[0].tried == 2  # what was said of the model counts no more
+    assert tightened.deliveries[0].tries == 2  # what was said of the model counts no more
     assert retried(parked(Phase.ROLLING_OUT, **given), deliveries=(waits,)).deliveries == ()
 
 
@@ -163,9 +165,9 @@ def test_an_endpoint_that_may_have_our_update_is_settled_where_it_is() -> None:
 def test_which_output_was_wanted_is_moot_once_a_model_is_given_back_or_delivered(
     parent: str | None,
 ) -> None:
-    known = promotion(ever_sent=True, returning_to="rolled_back")
+    known = promotion(ever_sent=True, after_rollback="rolled_back")
     shape = parked(
-        Phase.RETURNING, promotion=known, config=wanting("output1"), parent=parent, model=MODEL
+        Phase.ROLLING_BACK, promotion=known, config=wanting("output1"), parent=parent, model=MODEL
     )
     now = pipeline(gate=ASKS, endpoints=[endpoint(model="other", api_key="${OTHER}")])
     config = retried(shape, now).config
@@ -186,24 +188,24 @@ def test_a_model_is_judged_again_by_another_gate_and_nothing_said_of_it_counts(
     assert (again.phase, again.model, again.promotion) == (Phase.JUDGED, MODEL, None)
     assert (again.verdict, again.approval, again.awaiting_since) == (None, None, None)
     assert (again.parked_in, again.reason, again.advice) == (None, None, None)
-    assert again.history[-1].note == f"{BY_PERSON}; by what is configured now"
+    assert again.history[-1].note == f"{BY_OPERATOR}; by what is configured now"
     assert again.history[-1].at == LATER
 
 
 def test_a_model_that_may_serve_is_taken_back_before_it_is_judged_again() -> None:
     again = retried(parked(Phase.VERIFYING, approval=YES, promotion=SENT), pipeline(gate=ASKS))
-    assert (again.phase, again.approval) == (Phase.RETURNING, None)
+    assert (again.phase, again.approval) == (Phase.ROLLING_BACK, None)
     assert again.promotion == SENT.model_copy(
         update={
             "sent_at": None,
             "operation": None,
-            "looks": NO_LOOKS,
+            "probe_series": NO_PROBES,
             "certain": True,
             "resent": 0,
-            "returning_to": "judged",
+            "after_rollback": "judged",
         }
     )
-    assert again.history[-1].note == f"{BY_PERSON}; the model from before is put back first"
+    assert again.history[-1].note == f"{BY_OPERATOR}; the model from before is put back first"
 
 
 @pytest.mark.parametrize(
@@ -240,7 +242,7 @@ def test_a_run_waits_for_its_turn_again_where_it_needs_one(phase: Phase, when_bu
     again = retried(shape)
     waits = when_busy == "queue" and phase is not Phase.TRAINED
     assert again.phase is (Phase.WAITING if waits else phase)
-    assert again.history[-1].note == BY_PERSON
+    assert again.history[-1].note == BY_OPERATOR
     assert (again.parked_in, again.reason, again.advice) == (None, None, None)
 
 
@@ -248,13 +250,13 @@ def test_an_update_is_sent_again_with_looks_of_its_own() -> None:
     again = retried(parked(Phase.VERIFYING, promotion=SENT))
     assert again.phase is Phase.PROMOTING
     assert again.promotion == SENT.model_copy(
-        update={"sent_at": None, "operation": None, "looks": NO_LOOKS, "certain": True}
+        update={"sent_at": None, "operation": None, "probe_series": NO_PROBES, "certain": True}
     )
 
 
 def test_another_endpoint_is_reserved_anew_where_nothing_was_sent_to_the_first() -> None:
-    for phase in (Phase.PROMOTING, Phase.RETURNING):
-        unsent = promotion(sent_at=None, returning_to="start")
+    for phase in (Phase.PROMOTING, Phase.ROLLING_BACK):
+        unsent = promotion(sent_at=None, after_rollback="start")
         shape = parked(phase, promotion=unsent)
         again = retried(shape, pipeline(endpoints=[endpoint(resource="Other")]))
         assert (again.phase, again.promotion) == (Phase.PROMOTING, None)
@@ -268,7 +270,7 @@ def test_another_endpoint_is_reserved_anew_where_nothing_was_sent_to_the_first()
 
 def test_a_delivery_that_was_never_sent_is_over_when_its_model_is_judged_again() -> None:
     for known in (None, promotion(sent_at=None)):
-        over = TakenBack(None).fold(parked(Phase.PROMOTING, promotion=known), LATER)
+        over = RedoRequested(None).fold(parked(Phase.PROMOTING, promotion=known), LATER)
         assert (over.phase, over.reason, over.parked_in) == (Phase.CANCELLED, CHANGED, None)
         assert over.history[-1].note == CHANGED
 
@@ -276,21 +278,21 @@ def test_a_delivery_that_was_never_sent_is_over_when_its_model_is_judged_again()
 def test_a_delivery_that_may_serve_is_taken_back_by_what_is_configured_for_its_endpoint() -> None:
     shape = parked(Phase.VERIFYING, promotion=SENT, config=wanting("output1"))
     now = pipeline(endpoints=[endpoint(model="other", api_key="${OTHER}")])
-    back = TakenBack(now).fold(shape, LATER)
-    assert (back.phase, back.reason, back.parked_in) == (Phase.RETURNING, CHANGED, None)
+    back = RedoRequested(now).fold(shape, LATER)
+    assert (back.phase, back.reason, back.parked_in) == (Phase.ROLLING_BACK, CHANGED, None)
     assert back.history[-1].note == CHANGED
     assert [(one.model, one.api_key) for one in back.config.endpoints] == [("output1", "${OTHER}")]
     assert back.promotion is not None
-    assert (back.promotion.returning_to, back.promotion.resent) == ("judged", 0)
-    assert (back.promotion.sent_at, back.promotion.looks) == (None, NO_LOOKS)
+    assert (back.promotion.after_rollback, back.promotion.resent) == ("judged", 0)
+    assert (back.promotion.sent_at, back.promotion.probe_series) == (None, NO_PROBES)
     for elsewhere in (None, pipeline(endpoints=[endpoint(update=UPDATE + "2")])):
-        kept = TakenBack(elsewhere).fold(shape, LATER).config
+        kept = RedoRequested(elsewhere).fold(shape, LATER).config
         assert kept.endpoints == shape.config.endpoints
 
 
 def test_a_delivery_that_ends_anyway_goes_on_to_its_own_end() -> None:
-    known = promotion(ever_sent=True, returning_to="unchanged", resent=2)
-    back = TakenBack(None).fold(parked(Phase.RETURNING, promotion=known), LATER)
-    assert (back.phase, back.reason) == (Phase.RETURNING, "no")
+    known = promotion(ever_sent=True, after_rollback="unchanged", resent=2)
+    back = RedoRequested(None).fold(parked(Phase.ROLLING_BACK, promotion=known), LATER)
+    assert (back.phase, back.reason) == (Phase.ROLLING_BACK, "no")
     assert back.promotion is not None
-    assert (back.promotion.returning_to, back.promotion.resent) == ("unchanged", 0)
+    assert (back.promotion.after_rollback, back.promotion.resent) == ("unchanged", 0)

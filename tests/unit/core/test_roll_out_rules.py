@@ -173,7 +173,7 @@ def test_a_cancelled_roll_out_says_how_many_endpoints_have_the_model() -> None:
 
 
 @pytest.mark.parametrize(
-    ("phase", "returning_to", "end"),
+    ("phase", "after_rollback", "end"),
     [
         (Phase.PROMOTED, "rolled_back", Phase.PROMOTED),
         (Phase.SUPERSEDED, "rolled_back", Phase.ROLLED_BACK),
@@ -184,9 +184,9 @@ def test_a_cancelled_roll_out_says_how_many_endpoints_have_the_model() -> None:
     ],
 )
 def test_a_delivery_ends_as_its_model_did_and_not_as_what_took_its_endpoint_over(
-    phase: Phase, returning_to: str | None, end: Phase
+    phase: Phase, after_rollback: str | None, end: Phase
 ) -> None:
-    child = run(phase, promotion=promotion(returning_to=returning_to), reason="x" * 600)
+    child = run(phase, promotion=promotion(after_rollback=after_rollback), reason="x" * 600)
     known = delivered(Delivery(endpoint="a", run_id="a"), child)
     assert known == Delivery(endpoint="a", run_id="a", outcome=end, reason="x" * 500)
     bare = delivered(Delivery(endpoint="a", run_id="a"), run(Phase.SUPERSEDED))
@@ -241,7 +241,7 @@ def test_a_parked_delivery_whose_model_was_not_judged_so_is_followed_by_another(
     (same,) = tried_again(shape, shape.config)
     (other,) = tried_again(shape, shape.config, judged=False)
     (changed,) = tried_again(shape, wanting(a="output2").config)
-    assert (same.tried, other.tried, changed.tried) == (1, 2, 2)
+    assert (same.tries, other.tries, changed.tries) == (1, 2, 2)
     assert same.run_id != other.run_id == changed.run_id
 
 

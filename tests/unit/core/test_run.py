@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from shared.core.blobs import CLOCK_SKEW, is_folded
-from shared.core.run.record import ENDS, Entry, Origin, Phase, Run, WayBack
-from tests.unit.samples import MODEL, NOW, blob, pipeline, run, trouble
+from shared.core.run.record import ENDS, Origin, Phase, RollbackTarget, Run, RunHistoryEntry
+from tests.unit.samples import MODEL, NOW, blob, pipeline, run, step_failure
 
 SECOND = timedelta(seconds=1)
 OLD, NEW = blob("a.csv", etag="0x1"), blob("a.csv", etag="0x2", modified=NOW + SECOND)
@@ -69,7 +69,7 @@ def test_an_endpoint_gets_the_model_that_is_meant_for_it_or_the_one_that_there_i
     shape = run(Phase.PROMOTING, models={"production": other})
     assert shape.model_for(endpoint) == other
     assert run(Phase.PROMOTING).model_for(endpoint) == MODEL
-    assert run(Phase.PROMOTING).goal == WayBack(model=MODEL)
+    assert run(Phase.PROMOTING).target_model == RollbackTarget(model=MODEL)
 
 
 def test_an_end_is_over_and_only_three_phases_are_at_work_on_an_endpoint() -> None:
@@ -77,18 +77,21 @@ def test_an_end_is_over_and_only_three_phases_are_at_work_on_an_endpoint() -> No
     assert {str(phase) for phase in Phase if phase.ended} == set(ends.split())
     assert {str(phase) for phase in ENDS} == set(ends.split())
     at_work = {str(phase) for phase in Phase if phase.updates}
-    assert at_work == {"promoting", "verifying", "returning"}
+    assert at_work == {"promoting", "verifying", "rolling_back"}
     assert {str(origin) for origin in Origin if origin.repeats} == {"rollback", "drift"}
 
 
 def test_a_move_is_written_into_the_history_once_and_ends_the_trouble() -> None:
-    shape = run(Phase.TRAINING, trouble=trouble(), advice="wait")
+    shape = run(Phase.TRAINING, step_failure=step_failure(), advice="wait")
     moved = shape.moved(Phase.TRAINED, NOW, "over", reason="good")
-    assert moved.history == (Entry(at=NOW, phase=Phase.TRAINED, note="over"),)
-    assert (moved.trouble, moved.advice, moved.reason) == (None, "wait", "good")
+    assert moved.history == (RunHistoryEntry(at=NOW, phase=Phase.TRAINED, note="over"),)
+    assert (moved.step_failure, moved.advice, moved.reason) == (None, "wait", "good")
     assert moved.moved(Phase.TRAINED, NOW).history == moved.history
     noted = moved.moved(Phase.TRAINED, NOW, "still")
-    assert noted.history == (*moved.history, Entry(at=NOW, phase=Phase.TRAINED, note="still"))
+    assert noted.history == (
+        *moved.history,
+        RunHistoryEntry(at=NOW, phase=Phase.TRAINED, note="still"),
+    )
     assert moved.moved(Phase.FINISHED, NOW).advice is None
 
 

@@ -5,19 +5,19 @@ from datetime import datetime, timedelta
 import pytest
 
 from shared.core.run.concurrency import (
-    Past,
     Pause,
     Pauses,
-    Slot,
-    Turn,
-    lets_go,
-    lets_service_go,
+    QueueEntry,
+    RecentRuns,
+    RunQueue,
+    concurrency_limit,
     newest_first,
     next_allowed,
     over_budget,
-    overtaken_by,
-    remembers,
-    runs_at_once,
+    releases_service_slot,
+    releases_slot,
+    starts_to_keep,
+    superseded_by,
 )
 from shared.core.run.record import Phase
 from tests.unit.samples import HOUR, NOW, pipeline, run
@@ -25,43 +25,50 @@ from tests.unit.samples import HOUR, NOW, pipeline, run
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 
 
-def begun(*runs: str, keep: int = 10) -> Slot:
+def begun(*runs: str, keep: int = 10) -> RunQueue:
     """Return a slot in which these runs began, an hour apart, the first of them now."""
-    slot = Slot()
+    run_queue = RunQueue()
     for number, run_id in enumerate(runs):
-        slot = slot.begin(run_id, NOW + number * HOUR, keep=keep)
-    return slot
+        run_queue = run_queue.begin(run_id, NOW + number * HOUR, keep=keep)
+    return run_queue
 
 
-def names(turns: tuple[Turn, ...]) -> list[str]:
-    return [turn.run_id for turn in turns]
+def names(turns: tuple[QueueEntry, ...]) -> list[str]:
+    return [queue_entry.run_id for queue_entry in turns]
 
 
 def test_a_run_that_comes_back_began_once_and_has_its_place_once() -> None:
-    slot = begun("a", "b", "a")
-    assert names(slot.begun) == ["a", "b"]
-    assert slot.begun[0].at == NOW
-    assert slot.holders == ("a", "b")
-    assert slot.numbers == 2
+    run_queue = begun("a", "b", "a")
+    assert names(run_queue.begun) == ["a", "b"]
+    assert run_queue.begun[0].at == NOW
+    assert run_queue.holders == ("a", "b")
+    assert run_queue.numbers == 2
 
 
 def test_a_run_that_begins_waits_no_more_and_the_others_do() -> None:
-    slot = Slot().enqueue("a", NOW, newest_first=False).enqueue("b", NOW, newest_first=False)
-    assert names(slot.begin("a", NOW, keep=1).waiting) == ["b"]
+    run_queue = (
+        RunQueue().enqueue("a", NOW, newest_first=False).enqueue("b", NOW, newest_first=False)
+    )
+    assert names(run_queue.begin("a", NOW, keep=1).waiting) == ["b"]
 
 
 def test_a_run_waits_once_and_each_turn_has_a_number_of_its_own() -> None:
-    slot = Slot()
+    run_queue = RunQueue()
     for run_id in ("a", "b", "a"):
-        slot = slot.enqueue(run_id, NOW, newest_first=False)
-    slot = slot.begin("c", NOW, keep=1)
-    assert [(turn.run_id, turn.number) for turn in slot.waiting] == [("a", 1), ("b", 2)]
-    assert [(turn.run_id, turn.number) for turn in slot.begun] == [("c", 3)]
-    assert slot.numbers == 3
+        run_queue = run_queue.enqueue(run_id, NOW, newest_first=False)
+    run_queue = run_queue.begin("c", NOW, keep=1)
+    assert [(queue_entry.run_id, queue_entry.number) for queue_entry in run_queue.waiting] == [
+        ("a", 1),
+        ("b", 2),
+    ]
+    assert [(queue_entry.run_id, queue_entry.number) for queue_entry in run_queue.begun] == [
+        ("c", 3)
+    ]
+    assert run_queue.numbers == 3
 
 
 def test_where_no_places_are_counted_nobody_holds_one() -> None:
-    assert Slot().begin("a", NOW, keep=1, holds=False).holders == ()
+    assert RunQueue().begin("a", NOW, keep=1, holds=False).holders == ()
 
 
 @pytest.mark.parametrize(
@@ -72,14 +79,16 @@ def test_as_many_beginnings_are_remembered_as_are_asked_for(keep: int, kept: lis
 
 
 def test_a_thousand_beginnings_are_remembered_and_no_more() -> None:
-    slot = Slot(begun=tuple(Turn(run_id=str(number), at=NOW) for number in range(1000)))
-    kept = slot.begin("last", NOW, keep=5000).begun
+    run_queue = RunQueue(
+        begun=tuple(QueueEntry(run_id=str(number), at=NOW) for number in range(1000))
+    )
+    kept = run_queue.begin("last", NOW, keep=5000).begun
     assert (len(kept), kept[0].run_id, kept[-1].run_id) == (1000, "1", "last")
 
 
 def test_those_that_are_gone_hold_no_place_and_wait_no_more() -> None:
-    slot = begun("a", "b").enqueue("c", NOW, newest_first=False)
-    left = slot.enqueue("d", NOW, newest_first=False).without(lambda one: one in ("a", "c"))
+    run_queue = begun("a", "b").enqueue("c", NOW, newest_first=False)
+    left = run_queue.enqueue("d", NOW, newest_first=False).without(lambda one: one in ("a", "c"))
     assert (left.holders, names(left.waiting)) == (("b",), ["d"])
 
 
@@ -87,18 +96,18 @@ def test_those_that_are_gone_hold_no_place_and_wait_no_more() -> None:
 def test_the_next_in_line_is_the_first_or_the_last_that_came(
     *, newest: bool, following: str
 ) -> None:
-    slot = Slot()
-    assert slot.next_in_line is None
+    run_queue = RunQueue()
+    assert run_queue.next_queued is None
     for run_id in ("a", "b", "c"):
-        slot = slot.enqueue(run_id, NOW, newest_first=newest)
-    assert slot.next_in_line == following
+        run_queue = run_queue.enqueue(run_id, NOW, newest_first=newest)
+    assert run_queue.next_queued == following
 
 
 @pytest.mark.parametrize("phase", list(Phase))
 def test_a_place_is_free_when_its_run_is_over_or_waits_for_a_person(phase: Phase) -> None:
     waits = phase in (Phase.PARKED, Phase.AWAITING_APPROVAL)
     parked_in = Phase.TRAINING if phase is Phase.PARKED else None
-    assert lets_go(run(phase, parked_in=parked_in)) is (phase.ended or waits)
+    assert releases_slot(run(phase, parked_in=parked_in)) is (phase.ended or waits)
 
 
 @pytest.mark.parametrize(
@@ -118,14 +127,14 @@ def test_a_place_is_free_when_its_run_is_over_or_waits_for_a_person(phase: Phase
 def test_a_run_counts_at_its_training_service_while_it_has_or_wants_a_job(
     *, phase: Phase, job: str | None, parked_in: Phase | None, free: bool
 ) -> None:
-    assert lets_service_go(run(phase, job=job, parked_in=parked_in)) is free
+    assert releases_service_slot(run(phase, job=job, parked_in=parked_in)) is free
 
 
 @pytest.mark.parametrize(("when_busy", "most"), [("parallel", None), ("queue", 1), ("newest", 1)])
 def test_runs_of_one_key_go_one_after_the_other_unless_they_may_go_side_by_side(
     when_busy: str, most: int | None
 ) -> None:
-    assert runs_at_once(pipeline(when_busy=when_busy)) == most
+    assert concurrency_limit(pipeline(when_busy=when_busy)) == most
 
 
 @pytest.mark.parametrize(
@@ -140,7 +149,7 @@ def test_runs_of_one_key_go_one_after_the_other_unless_they_may_go_side_by_side(
 def test_a_slot_remembers_what_its_budget_and_its_pause_need(
     changes: dict[str, object], count: int
 ) -> None:
-    assert remembers(pipeline(**changes)) == count
+    assert starts_to_keep(pipeline(**changes)) == count
 
 
 @pytest.mark.parametrize(
@@ -162,12 +171,12 @@ SPACED = pipeline(budget={"least_interval": "1h"})
 
 
 def test_a_budget_of_runs_a_day_is_spent_for_a_day() -> None:
-    slot = begun("a", "b")
+    run_queue = begun("a", "b")
     assert over_budget(begun("a"), DAILY, "c", NOW + HOUR) is None
-    assert over_budget(slot, DAILY, "c", NOW + DAY - SECOND) == (
+    assert over_budget(run_queue, DAILY, "c", NOW + DAY - SECOND) == (
         "the budget's 2 runs within 24 hours are used up"
     )
-    assert over_budget(slot, DAILY, "c", NOW + DAY) is None
+    assert over_budget(run_queue, DAILY, "c", NOW + DAY) is None
 
 
 def test_a_run_that_was_paid_for_is_not_asked_to_pay_again() -> None:
@@ -179,27 +188,27 @@ def test_the_next_run_waits_for_its_interval_and_says_how_long() -> None:
     told = over_budget(begun("a"), SPACED, "b", NOW + HOUR - SECOND)
     assert told == "the budget allows the next run at 2026-03-01T13:00:00+00:00"
     assert over_budget(begun("a"), SPACED, "b", NOW + HOUR) is None
-    assert over_budget(Slot(), SPACED, "b", NOW) is None
+    assert over_budget(RunQueue(), SPACED, "b", NOW) is None
 
 
 def test_the_interval_counts_from_the_last_beginning_and_not_from_an_earlier_one() -> None:
-    slot = begun("a", "b", "c")  # the last of them two hours from now
-    assert over_budget(slot, SPACED, "d", NOW + 3 * HOUR - SECOND) is not None
-    assert over_budget(slot, SPACED, "d", NOW + 3 * HOUR) is None
+    run_queue = begun("a", "b", "c")  # the last of them two hours from now
+    assert over_budget(run_queue, SPACED, "d", NOW + 3 * HOUR - SECOND) is not None
+    assert over_budget(run_queue, SPACED, "d", NOW + 3 * HOUR) is None
 
 
 def test_a_queue_is_looked_at_again_when_the_whole_budget_lets_the_next_run_begin() -> None:
     both = pipeline(budget={"least_interval": "1h", "most_per_day": 2})
-    slot = begun("a", "b", "c")
-    assert next_allowed(slot, SPACED) == NOW + 3 * HOUR
-    assert next_allowed(slot, DAILY) == NOW + HOUR + DAY  # "a" counts no more by then
-    assert next_allowed(slot, both) == NOW + HOUR + DAY
+    run_queue = begun("a", "b", "c")
+    assert next_allowed(run_queue, SPACED) == NOW + 3 * HOUR
+    assert next_allowed(run_queue, DAILY) == NOW + HOUR + DAY  # "a" counts no more by then
+    assert next_allowed(run_queue, both) == NOW + HOUR + DAY
     assert next_allowed(begun("a"), both) == NOW + HOUR
     assert next_allowed(begun("a", "b"), DAILY) == NOW + DAY
     assert next_allowed(begun("a"), DAILY) is None
     for config in (SPACED, DAILY, both, pipeline()):
-        assert next_allowed(Slot(), config) is None
-    assert next_allowed(slot, pipeline()) is None
+        assert next_allowed(RunQueue(), config) is None
+    assert next_allowed(run_queue, pipeline()) is None
 
 
 def test_without_a_budget_there_is_nothing_to_spend() -> None:
@@ -210,15 +219,15 @@ NEWEST = pipeline(when_busy="newest")
 
 
 def test_a_waiting_run_gives_way_to_the_newest_that_waits_or_began() -> None:
-    slot = Slot()
+    run_queue = RunQueue()
     for run_id in ("a", "b", "c"):
-        slot = slot.enqueue(run_id, NOW, newest_first=True)
-    assert overtaken_by(slot, NEWEST, "a") == "c"
-    assert overtaken_by(slot, NEWEST, "c") is None
-    assert overtaken_by(slot.begin("d", NOW, keep=9), NEWEST, "c") == "d"
-    assert overtaken_by(slot.begin("b", NOW, keep=9), NEWEST, "a") == "b"
-    assert overtaken_by(slot, NEWEST, "unknown") is None
-    assert overtaken_by(slot, pipeline(when_busy="queue"), "a") is None
+        run_queue = run_queue.enqueue(run_id, NOW, newest_first=True)
+    assert superseded_by(run_queue, NEWEST, "a") == "c"
+    assert superseded_by(run_queue, NEWEST, "c") is None
+    assert superseded_by(run_queue.begin("d", NOW, keep=9), NEWEST, "c") == "d"
+    assert superseded_by(run_queue.begin("b", NOW, keep=9), NEWEST, "a") == "b"
+    assert superseded_by(run_queue, NEWEST, "unknown") is None
+    assert superseded_by(run_queue, pipeline(when_busy="queue"), "a") is None
 
 
 PAUSE = Pause(by="ada", at=NOW)
@@ -231,13 +240,13 @@ def test_what_happened_until_the_last_resume_counts_no_more() -> None:
 
 
 def test_a_pause_by_failures_is_in_force_until_somebody_resumes() -> None:
-    paused, before, after = Slot(paused=PAUSE), Pauses(), Pauses(resumed_at=NOW)
+    paused, before, after = RunQueue(paused=PAUSE), Pauses(), Pauses(resumed_at=NOW)
     assert before.of_failures(paused) == PAUSE
     assert after.of_failures(paused) is None
-    assert before.of_failures(Slot()) is None
+    assert before.of_failures(RunQueue()) is None
     assert before.of_failures() is None
     assert Pauses(by_failures=PAUSE).of_failures() == PAUSE
-    assert Pauses(by_failures=PAUSE).of_failures(Slot()) is None
+    assert Pauses(by_failures=PAUSE).of_failures(RunQueue()) is None
     assert Pauses(by_failures=PAUSE, resumed_at=NOW).of_failures() is None
 
 
@@ -250,8 +259,10 @@ def test_nothing_is_paused_after_a_resume_whichever_clock_is_ahead(at: datetime)
         assert Pauses().after(by) == Pauses(resumed_at=at, resumed=by)
 
 
-def failures(slot: Slot, phases: dict[str, Phase | None], pauses: Pauses) -> tuple[str, ...]:
-    return Past(phases.get).failures(slot, pauses)
+def failures(
+    run_queue: RunQueue, phases: dict[str, Phase | None], pauses: Pauses
+) -> tuple[str, ...]:
+    return RecentRuns(phases.get).failures(run_queue, pauses)
 
 
 @pytest.mark.parametrize("bad", [Phase.FAILED, Phase.TIMED_OUT, Phase.ROLLED_BACK, Phase.PARKED])

@@ -191,7 +191,7 @@ def test_a_burst_is_waited_for_where_that_is_written() -> None:
     assert len(data(blob="a" * 1024).blob) == 1024
 
 
-class Part(Strict):
+class DueTimePart(Strict):
     number: int = 0
     share: float | None = None
     several: dict[str, int] | None = None
@@ -216,17 +216,19 @@ def test_nothing_of_the_file_is_taken_for_another_kind_and_a_record_is_read_as_i
     written: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:
-        Part.model_validate(written, context=FILE)
+        DueTimePart.model_validate(written, context=FILE)
     assert says in str(caught.value)
     if "no" not in written.values() or "flag" in written:
-        assert isinstance(Part.model_validate(written), Part)
+        assert isinstance(DueTimePart.model_validate(written), DueTimePart)
 
 
 def test_what_is_of_its_kind_is_taken_without_the_blanks_around_it() -> None:
     given = {"number": 1, "share": 1, "several": {"a": 1}, "either": True, "text": " a ", "flag": 1}
-    assert Part.model_validate({"words": "no"}, context=FILE).words == "no"
-    known = Part.model_validate(given, context=FILE)
-    assert known == Part(number=1, share=1.0, several={"a": 1}, either=True, text="a", flag=True)
+    assert DueTimePart.model_validate({"words": "no"}, context=FILE).words == "no"
+    known = DueTimePart.model_validate(given, context=FILE)
+    assert known == DueTimePart(
+        number=1, share=1.0, several={"a": 1}, either=True, text="a", flag=True
+    )
     assert known.either is True
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from local.studio import InstantTrainer
 from shared.core.blobs import BlobVersion
 from shared.core.run.machine import apply
-from shared.core.run.promotion_events import EndpointReserved
+from shared.core.run.promotion_events import EndpointLeased
 from shared.core.run.record import Origin, Phase, Run
-from shared.core.serving.state import Head, Proven, is_overtaken, promoted
+from shared.core.serving.state import EndpointState, Verified, is_superseded, promoted
 from shared.core.versions import (
     are_one,
     is_older,
@@ -26,7 +26,7 @@ from shared.core.versions import (
 )
 from shared.intake.requests import ManualRequest
 from shared.ledger.records import OLD, VersionEntry
-from shared.operations.endpoints import Command, Endpoints
+from shared.operations.endpoints import Endpoints, OperatorCommand
 from shared.operations.pipelines import Pipelines, Preview
 from tests.fakes.world import DATA, MODELS
 from tests.unit.fleet import Fleet
@@ -81,12 +81,12 @@ def test_the_order_is_total_and_does_not_depend_on_how_versions_come(
 
 @given(several)
 def test_whatever_is_promoted_in_whichever_turn_the_newest_stays(found: list[BlobVersion]) -> None:
-    head = Head(update="https://x")
+    endpoint_state = EndpointState(update="https://x")
     for number, version in enumerate(found):
         one = run(Phase.VERIFYING, run_id=f"sample-{number}", manifest=(version,))
-        if not is_overtaken(head.resource(RESOURCE), one.data_time, one.newest):
-            head = promoted(head, one, RESOURCE, Proven("it answers", NOW))
-    serving = head.resource(RESOURCE).serving
+        if not is_superseded(endpoint_state.resource(RESOURCE), one.data_time, one.newest):
+            endpoint_state = promoted(endpoint_state, one, RESOURCE, Verified("it answers", NOW))
+    serving = endpoint_state.resource(RESOURCE).serving
     assert serving is not None
     assert serving.manifest == (newest_of(found),)
     burst = run(Phase.TRAINING, manifest=tuple(found))
@@ -169,7 +169,7 @@ def preview(world: Observed) -> Preview:
 
 
 def served(world: Observed) -> Run:
-    serving = world.head().resource(RESOURCE).serving
+    serving = world.endpoint_state().resource(RESOURCE).serving
     assert serving is not None
     return next(one for one in world.runs() if one.run_id == serving.run_id)
 
@@ -219,12 +219,12 @@ def test_an_older_model_of_one_second_never_replaces_a_newer_one_and_says_why() 
     world.until_ended(80)
     runs = {one.newest.name: one for one in world.runs() if one.newest}
     assert runs["a.csv"].phase is Phase.PROMOTED
-    lines = world.head().resource(RESOURCE).history
+    lines = world.endpoint_state().resource(RESOURCE).history
     served_names = [line.data[0].rpartition("/")[2] for line in lines]
     assert served_names == sorted(served_names, reverse=True)
-    overtaken = [one for one in runs.values() if one.phase is Phase.SUPERSEDED]
-    assert all("has the same Last-Modified" in str(one.reason) for one in overtaken)
-    assert len(overtaken) + len(lines) == len(names)
+    superseded = [one for one in runs.values() if one.phase is Phase.SUPERSEDED]
+    assert all("has the same Last-Modified" in str(one.reason) for one in superseded)
+    assert len(superseded) + len(lines) == len(names)
     later = [one for one in runs.values() if one.run_id in {line.run_id for line in lines[1:]}]
     assert all("has the same Last-Modified" in one.tie for one in later)
 
@@ -241,7 +241,7 @@ def test_the_time_of_recording_survives_that_an_entry_is_written_again() -> None
     assert at is not None
     taken = world.runs()[0]
     world.clock.move(HOUR)
-    world.intake.given_back(taken, taken.manifest)
+    world.intake.return_to_inbox(taken, taken.manifest)
     del world.documents.rows[f"runs/{taken.run_id}"]
     world.clock.move(HOUR)
     world.tick()
@@ -275,9 +275,9 @@ def test_a_request_on_data_of_one_second_is_judged_by_what_the_ledger_knows_of_i
     land(world, ["a.csv", "b.csv"], ["b.csv", "a.csv"])
     world.until_ended(80)
     asked = world.intake.asked.requested(world.pipeline, "older", ManualRequest(data="b.csv"))
-    assert world.until_settled(asked).phase is Phase.SUPERSEDED
+    assert world.until_idle(asked).phase is Phase.SUPERSEDED
     again = world.intake.asked.requested(world.pipeline, "same", ManualRequest(data="a.csv"))
-    assert world.until_settled(again).phase is not Phase.SUPERSEDED
+    assert world.until_idle(again).phase is not Phase.SUPERSEDED
 
 
 def test_an_endpoint_keeps_when_its_newest_version_was_recorded_once_that_is_known() -> None:
@@ -293,7 +293,7 @@ def test_an_endpoint_keeps_when_its_newest_version_was_recorded_once_that_is_kno
     world.intake._context.ledger.add_version(version_id("sample", early), entry)
     (later,) = world.deliver("x.csv")
     world.until(later, Phase.PROMOTED)
-    newest = world.head().resource(RESOURCE).newest_version
+    newest = world.endpoint_state().resource(RESOURCE).newest_version
     assert newest == later.newest
 
 
@@ -352,12 +352,12 @@ def test_models_put_by_hand_within_a_second_replace_each_other_in_their_order_al
         world.blobs.put(MODELS, name, InstantTrainer().train(data, {}, label=None).model)
     for name in names:
         world.host.by += MICROSECOND
-        world.intake.model_landed(name)
+        world.intake.model_arrived(name)
     world.until_ended(80)
     last = served(world)
     assert last.model is not None
     assert last.model.name == names[-1]
-    lines = [line.model for line in world.head().resource(RESOURCE).history]
+    lines = [line.model for line in world.endpoint_state().resource(RESOURCE).history]
     assert lines == sorted(lines, key=lambda path: names.index(str(path).partition("/")[2]))
 
 
@@ -365,14 +365,14 @@ def test_no_endpoint_of_a_roll_out_goes_back_to_an_older_model_of_one_second() -
     fleet = Fleet(size=2)
     land(fleet, ["a.csv", "b.csv", "c.csv"], ["c.csv", "a.csv", "b.csv"])
     fleet.until_ended(160)
-    heads = [
-        Head.model_validate_json(row.body)
+    endpoint_states = [
+        EndpointState.model_validate_json(row.body)
         for name, row in fleet.documents.rows.items()
-        if name.startswith("heads/")
+        if name.startswith("endpoints/")
     ]
-    assert len(heads) == 2
-    for head in heads:
-        lines = [line.data[0] for line in head.resource(RESOURCE).history]
+    assert len(endpoint_states) == 2
+    for endpoint_state in endpoint_states:
+        lines = [line.data[0] for line in endpoint_state.resource(RESOURCE).history]
         order = ["training-data/c.csv", "training-data/a.csv", "training-data/b.csv"]
         assert lines == sorted(lines, key=order.index)
         assert lines[-1] == order[-1]
@@ -391,7 +391,7 @@ def test_a_rollback_to_an_older_model_of_the_same_second_is_not_judged_by_age() 
     world.until_ended(80)
     assert world.serving() != first
     hand = Endpoints(world.intake._context, world.intake)
-    back = hand.rollback("sample", "production", (), None, Command("ada"))
+    back = hand.rollback("sample", "production", (), None, OperatorCommand("ada"))
     world.until(back, Phase.PROMOTED)
     assert world.serving() == first
 
@@ -480,7 +480,7 @@ def test_the_first_tie_that_a_run_knows_of_stays_and_another_is_noted(
     known: str, found: str, kept: str, noted: str
 ) -> None:
     before = run(Phase.PROMOTING, promotion=None, tie=known)
-    after = apply(before, EndpointReserved(promotion(sent_at=None), found), NOW)
+    after = apply(before, EndpointLeased(promotion(sent_at=None), found), NOW)
     assert after.tie == kept
     notes = [entry.note for entry in after.history[len(before.history) :]]
     assert notes == ([noted] if noted else [])

@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 
 from shared.core.names import MODEL_SUFFIX
-from shared.core.run.control_events import CancelRequested, StepRefused
+from shared.core.run.control_events import CancelRequested, StepBlocked
 from shared.core.run.gate_events import Approved, Judged
 from shared.core.run.job_events import JobFailed
 from shared.core.run.machine import apply, expires_at
 from shared.core.run.record import ENDS, Delivery, Origin, Phase, Run
 from shared.core.run.waiting import waits_of
-from shared.core.serving.probe_series import Looks, Streak
+from shared.core.serving.probe_series import ProbeSeries, Streak
 from shared.operations.endpoints import Endpoints
 from shared.operations.open_runs import MOST_SHOWN, OpenRuns
 from shared.operations.pipelines import Pipelines
 from tests.fakes.faults import Faults, Kind
 from tests.fakes.world import MODELS
 from tests.unit.execution.test_endpoint_turns import crowded, waiting
-from tests.unit.samples import NOW, pipeline, promotion, run, trouble
+from tests.unit.samples import NOW, pipeline, promotion, run, step_failure
 from tests.unit.worlds import Observed, refused
 
 OPEN = tuple(phase for phase in Phase if phase not in ENDS)
@@ -40,12 +40,12 @@ SAID = {
     Phase.ROLLING_OUT: "0 of 1 endpoint is done",
     Phase.PROMOTING: "endpoint production: the next poll sends the update",
     Phase.VERIFYING: "whether the new model serves; it was not looked at yet",
-    Phase.RETURNING: "whether the earlier model serves again; it was not looked at yet",
+    Phase.ROLLING_BACK: "whether the earlier model serves again; it was not looked at yet",
     Phase.PARKED: "a person, who retries or cancels it: the key is wrong",
 }
 
 
-def standing(phase: Phase, **changes: Any) -> Run:
+def status(phase: Phase, **changes: Any) -> Run:
     parked = {"parked_in": Phase.RECEIVED, "reason": "the key is wrong", "advice": "mend it"}
     known: dict[str, Any] = parked if phase is Phase.PARKED else {}
     return run(phase, **{**known, **changes})
@@ -53,7 +53,7 @@ def standing(phase: Phase, **changes: Any) -> Run:
 
 @pytest.mark.parametrize("phase", OPEN)
 def test_every_phase_in_which_a_run_can_stand_still_says_what_it_waits_for(phase: Phase) -> None:
-    waits = waits_of(standing(phase))
+    waits = waits_of(status(phase))
     assert waits is not None
     assert SAID[phase] in waits.waits_for
 
@@ -65,38 +65,38 @@ def test_a_run_that_is_over_waits_for_nothing(phase: Phase) -> None:
 
 @pytest.mark.parametrize("phase", OPEN)
 def test_every_phase_shows_the_last_error_and_the_next_try(phase: Phase) -> None:
-    failed = trouble(count=3)
-    waits = waits_of(standing(phase, trouble=failed))
+    failed = step_failure(count=3)
+    waits = waits_of(status(phase, step_failure=failed))
     assert waits is not None
     assert waits.last_error == failed.reason
     assert (waits.failed, waits.failing_since) == (3, failed.since)
-    assert waits.next_try == failed.next_look
+    assert waits.next_try == failed.next_check
     assert "the last error: busy" in waits.line
-    assert failed.next_look.isoformat(timespec="seconds") in waits.line
+    assert failed.next_check.isoformat(timespec="seconds") in waits.line
 
 
 @pytest.mark.parametrize("phase", OPEN)
 def test_every_phase_shows_when_the_lease_of_a_silent_worker_ends(phase: Phase) -> None:
-    held = waits_of(standing(phase, claim="w1", trouble=trouble()), LEASE_ENDS)
+    held = waits_of(status(phase, claim="w1", step_failure=step_failure()), LEASE_ENDS)
     assert held is not None
     assert held.lease_ends == held.next_try == LEASE_ENDS  # whatever is due: it cannot be sooner
     assert LEASE_ENDS.isoformat(timespec="seconds") in held.line
-    free = waits_of(standing(phase), LEASE_ENDS)
+    free = waits_of(status(phase), LEASE_ENDS)
     assert free is not None
     assert free.lease_ends is None
 
 
 @pytest.mark.parametrize("phase", [one for one in OPEN if one is not Phase.PARKED])
 def test_a_cancel_is_shown_with_who_wants_it_until_it_is_carried_out(phase: Phase) -> None:
-    waits = waits_of(standing(phase, cancelling=True))
+    waits = waits_of(status(phase, cancelling=True))
     assert waits is not None
     assert "cancelled by a person: the next poll stops the run" in waits.waits_for
 
 
 def test_what_ends_by_itself_says_when() -> None:
-    training, asked = run(Phase.TRAINING), run(Phase.AWAITING_APPROVAL)
+    training, operator_request = run(Phase.TRAINING), run(Phase.AWAITING_APPROVAL)
     assert getattr(waits_of(training), "until", None) == NOW + training.config.training.timeout
-    assert getattr(waits_of(asked), "until", None) == expires_at(asked)
+    assert getattr(waits_of(operator_request), "until", None) == expires_at(operator_request)
 
 
 def test_a_pause_between_attempts_names_the_failure_before_it() -> None:
@@ -124,15 +124,15 @@ def test_a_roll_out_names_the_runs_that_deliver() -> None:
     ],
 )
 def test_a_rollback_says_whether_the_earlier_model_was_sent(sent: Any, words: str) -> None:
-    returning = run(Phase.RETURNING, promotion=promotion(sent_at=sent))
-    waits = waits_of(returning)
+    rolling_back = run(Phase.ROLLING_BACK, promotion=promotion(sent_at=sent))
+    waits = waits_of(rolling_back)
     assert waits is not None
     assert words in waits.waits_for
 
 
 def test_looks_are_counted() -> None:
-    looks = Looks(all=Streak(looks=1))
-    waits = waits_of(run(Phase.VERIFYING, promotion=promotion(looks=looks)))
+    probe_series = ProbeSeries(all=Streak(probes=1))
+    waits = waits_of(run(Phase.VERIFYING, promotion=promotion(probe_series=probe_series)))
     assert waits is not None
     assert waits.waits_for.endswith("; 1 look so far")
 
@@ -153,9 +153,9 @@ def test_a_wrong_key_shows_its_reason_and_the_next_try_in_every_view() -> None:
     assert stored.record.phase is Phase.RECEIVED
     assert "bad key" in (waits.last_error or "")
     assert waits.next_try is not None
-    standing = Pipelines(world.intake._context, world.intake).standing("sample")
-    assert (standing.runs.open, standing.runs.failing) == (1, 1)
-    assert [one.waiting.last_error for one in standing.open_runs] == [waits.last_error]
+    status = Pipelines(world.intake._context, world.intake).status("sample")
+    assert (status.runs.open, status.runs.failing) == (1, 1)
+    assert [one.waiting.last_error for one in status.open_runs] == [waits.last_error]
 
 
 def test_a_run_whose_worker_died_shows_when_its_lease_ends() -> None:
@@ -200,8 +200,8 @@ def test_a_run_that_waits_for_its_endpoint_does_not_pass_for_failing() -> None:
     world.tick(1)
     turn = waiting(world)
     assert len(turn) == 2
-    standing = Pipelines(world.intake._context, world.intake).standing("sample")
-    assert (standing.runs.open, standing.runs.failing) == (3, 0)
+    status = Pipelines(world.intake._context, world.intake).status("sample")
+    assert (status.runs.open, status.runs.failing) == (3, 0)
     for one in turn:
         waits = waits_of(one)
         assert waits is not None
@@ -217,9 +217,9 @@ def test_a_page_shows_a_bounded_number_of_runs_those_that_fail_first() -> None:
         world.start(f"{number}.csv")
     world.tick()
     world.calls.clear()
-    standing = Pipelines(world.intake._context, world.intake).standing("sample")
-    assert standing.runs.open == MOST_SHOWN + 3
-    assert len(standing.open_runs) == MOST_SHOWN
+    status = Pipelines(world.intake._context, world.intake).status("sample")
+    assert status.runs.open == MOST_SHOWN + 3
+    assert len(status.open_runs) == MOST_SHOWN
     assert world.calls.count("read runs") == MOST_SHOWN
     assert world.calls.count("list open") == 1
 
@@ -269,7 +269,7 @@ def test_a_crash_keeps_an_approval_alert_from_nobody(caplog: pytest.LogCaptureFi
 def test_a_cancel_asks_for_no_approval_again(caplog: pytest.LogCaptureFixture) -> None:
     world = Observed(config={"pipeline": {"gate": {"approval": "required"}}})
     begun = world.until(world.start(), Phase.AWAITING_APPROVAL)
-    cancelled = world.orders.cancel(begun.run_id, by="ada", why="not needed")
+    cancelled = world.run_operations.cancel(begun.run_id, by="ada", why="not needed")
     assert cancelled is not None
     assert (cancelled.phase, cancelled.reason) == (
         Phase.CANCELLED,
@@ -288,7 +288,7 @@ def test_a_persons_own_reject_is_no_error_and_an_expiry_is(
     caplog.set_level(logging.INFO, "relearn")
     world = Observed(config={"pipeline": {"gate": {"approval": "required", "expires": "1h"}}})
     begun = world.until(world.start(), Phase.AWAITING_APPROVAL)
-    world.orders.reject(begun.run_id, "ada", "poor")
+    world.run_operations.reject(begun.run_id, "ada", "poor")
     assert errors(caplog) == []
     assert f"run {begun.run_id} of pipeline sample was rejected by ada: poor" in caplog.text
     other = world.until(
@@ -301,12 +301,12 @@ def test_a_persons_own_reject_is_no_error_and_an_expiry_is(
 
 
 def test_an_answer_ends_the_advice_to_give_one() -> None:
-    asked = apply(
+    operator_request = apply(
         run(Phase.JUDGED, config=pipeline(gate={"approval": "required"})), Judged(None), NOW
     )
-    assert "approve" in (asked.advice or "")
-    assert apply(asked, Approved("ada"), NOW).advice is None
-    parked = apply(asked, StepRefused("no", "mend it"), NOW)
+    assert "approve" in (operator_request.advice or "")
+    assert apply(operator_request, Approved("ada"), NOW).advice is None
+    parked = apply(operator_request, StepBlocked("no", "mend it"), NOW)
     assert parked.advice == "mend it"
 
 
@@ -318,20 +318,26 @@ def test_whoever_approves_a_model_put_by_hand_is_told_that_the_rules_were_not_ch
 ) -> None:
     world = Observed(config={"pipeline": {"gate": RULES}})
     name = f"promote/sample/mine{MODEL_SUFFIX}"
-    trained = world.until_settled(world.start())
+    trained = world.until_idle(world.start())
     world.blobs.put(MODELS, name, world.model_of(trained) + b" ")
-    world.intake.model_landed(name)
+    world.intake.model_arrived(name)
     found = next(one for one in world.runs() if one.origin is Origin.MODEL)
-    asked = world.until(found, Phase.AWAITING_APPROVAL)
+    operator_request = world.until(found, Phase.AWAITING_APPROVAL)
     said = "the 1 rule of the gate was not checked: there is no evaluation at"
-    waits = waits_of(asked)
+    waits = waits_of(operator_request)
     assert waits is not None
     (alert,) = approvals(caplog)
     assert alert.getMessage().count("not checked") == 1
-    for text in (asked.reason, asked.advice, asked.unchecked, waits.waits_for, alert.getMessage()):
+    for text in (
+        operator_request.reason,
+        operator_request.advice,
+        operator_request.unchecked,
+        waits.waits_for,
+        alert.getMessage(),
+    ):
         assert said in (text or "")
-    world.orders.approve(asked.run_id, "ada", "I looked")
-    done = world.until_settled(asked)
+    world.run_operations.approve(operator_request.run_id, "ada", "I looked")
+    done = world.until_idle(operator_request)
     assert done.phase.ended
     assert done.phase is not Phase.REJECTED
     assert said in (done.unchecked or "")
@@ -340,10 +346,10 @@ def test_whoever_approves_a_model_put_by_hand_is_told_that_the_rules_were_not_ch
 
 def test_rules_that_were_checked_are_not_said_to_be_unchecked() -> None:
     world = Observed(config={"pipeline": {"gate": {**RULES, "approval": "required"}}})
-    asked = world.until(world.start(), Phase.AWAITING_APPROVAL)
-    assert asked.unchecked is None
-    assert asked.verdict is not None
-    assert "not checked" not in (asked.advice or "")
+    operator_request = world.until(world.start(), Phase.AWAITING_APPROVAL)
+    assert operator_request.unchecked is None
+    assert operator_request.verdict is not None
+    assert "not checked" not in (operator_request.advice or "")
 
 
 # Who asked for it
@@ -353,19 +359,23 @@ def test_who_cancelled_and_who_retried_is_kept_with_the_reason() -> None:
     world = Observed()
     world.script("POST", "/jobs", refused(400, "BadArgument", "no"))
     begun = world.until(world.start(), Phase.PARKED)
-    world.orders.retry(begun.run_id, by="ada", why="mended")
+    world.run_operations.retry(begun.run_id, by="ada", why="mended")
     again = world.now_of(begun)
-    assert again.asked is not None
-    assert (again.asked.what, again.asked.by, again.asked.why) == ("retry", "ada", "mended")
+    assert again.operator_request is not None
+    assert (again.operator_request.what, again.operator_request.by, again.operator_request.why) == (
+        "retry",
+        "ada",
+        "mended",
+    )
     assert "retried by ada: mended" in [one.note for one in again.history]
-    world.orders.cancel(begun.run_id, by="bob", why="too late")
-    ended = world.until_settled(begun)
+    world.run_operations.cancel(begun.run_id, by="bob", why="too late")
+    ended = world.until_idle(begun)
     assert ended.phase is Phase.CANCELLED
     assert ended.reason == "cancelled by bob: too late"
 
 
 def test_a_cancel_of_a_parked_run_keeps_why_it_was_parked_and_who_ended_it() -> None:
-    parked = standing(Phase.PARKED)
+    parked = status(Phase.PARKED)
     ended = apply(parked, CancelRequested("bob", "enough"), NOW)
     assert ended.reason == parked.reason
     assert ended.history[-1].note == "cancelled by bob: enough"

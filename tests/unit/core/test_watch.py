@@ -4,29 +4,36 @@ from typing import Any
 
 import pytest
 
-from shared.core.serving.drift import Odd, Sighting, Watch, confirmed, repairable, sighting
-from shared.core.serving.probes import Look, ProbeAnswers, Progress
-from shared.core.serving.state import Resource, Served
+from shared.core.serving.drift import (
+    DriftCheck,
+    DriftFinding,
+    DriftKind,
+    confirmed,
+    drift_finding,
+    repairable,
+)
+from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
+from shared.core.serving.state import Resource, ServedModel
 from tests.unit.samples import BROKEN, MODEL, NOW, REFUSED, SILENT, UPDATE, good
 
 KNOWN, OTHER = good("1"), good("2")
 
 
-def served(**changes: Any) -> Served:
+def served(**changes: Any) -> ServedModel:
     known: dict[str, Any] = {
         "model": MODEL,
         "run_id": "sample-1",
         "since": NOW,
-        "proof": "moved",
+        "verification": "moved",
         "manifest": (),
         "answers": KNOWN,
         "named": "models/a",
     }
-    return Served(**{**known, **changes})
+    return ServedModel(**{**known, **changes})
 
 
-def look(probe: ProbeAnswers | None, configured: str | None = None) -> Look:
-    return Look(Progress.UNTOLD, probe, configured)
+def look(probe: ProbeAnswers | None, configured: str | None = None) -> EndpointCheck:
+    return EndpointCheck(UpdateProgress.NOT_REPORTED, probe, configured)
 
 
 BROKE = "it does not score any more: missing feature(s): 'hello'"
@@ -36,71 +43,95 @@ ANSWERS = "its answers are not those that were proved"
 @pytest.mark.parametrize(
     ("known", "seen", "said"),
     [
-        (served(), look(KNOWN, "models/a"), Sighting(answers=KNOWN)),
-        (served(), look(KNOWN), Sighting(answers=KNOWN)),
+        (served(), look(KNOWN, "models/a"), DriftFinding(answers=KNOWN)),
+        (served(), look(KNOWN), DriftFinding(answers=KNOWN)),
         (
             served(),
             look(KNOWN, "models/b"),
-            Sighting("it names models/b and not models/a", Odd.NAMED, KNOWN),
+            DriftFinding("it names models/b and not models/a", DriftKind.NAMED, KNOWN),
         ),
-        (served(named=None), look(KNOWN, "models/b"), Sighting(answers=KNOWN)),
-        (served(), look(None, "models/a"), Sighting()),
-        (served(), look(BROKEN), Sighting(BROKE, Odd.BROKEN, BROKEN)),
-        (served(), look(SILENT), Sighting(answers=SILENT, settled=False)),
-        (served(), look(REFUSED), Sighting(answers=REFUSED, settled=False)),
-        (served(), look(OTHER), Sighting(ANSWERS, Odd.ANSWERS, OTHER)),
-        (served(answers=None), look(OTHER), Sighting(answers=OTHER)),
+        (served(named=None), look(KNOWN, "models/b"), DriftFinding(answers=KNOWN)),
+        (served(), look(None, "models/a"), DriftFinding()),
+        (served(), look(BROKEN), DriftFinding(BROKE, DriftKind.BROKEN, BROKEN)),
+        (served(), look(SILENT), DriftFinding(answers=SILENT, settled=False)),
+        (served(), look(REFUSED), DriftFinding(answers=REFUSED, settled=False)),
+        (served(), look(OTHER), DriftFinding(ANSWERS, DriftKind.ANSWERS, OTHER)),
+        (served(answers=None), look(OTHER), DriftFinding(answers=OTHER)),
         (
             served(answers=KNOWN.model_copy(update={"request": "other rows"})),
             look(OTHER),
-            Sighting(answers=OTHER),
+            DriftFinding(answers=OTHER),
         ),
-        (served(), Look(Progress.PENDING, OTHER, "models/b"), Sighting(settled=False)),
+        (
+            served(),
+            EndpointCheck(UpdateProgress.PENDING, OTHER, "models/b"),
+            DriftFinding(settled=False),
+        ),
     ],
 )
 def test_a_look_tells_in_which_way_an_endpoint_serves_something_else(
-    known: Served, seen: Look, said: Sighting
+    known: ServedModel, seen: EndpointCheck, said: DriftFinding
 ) -> None:
-    assert sighting(known, seen) == said
+    assert drift_finding(known, seen) == said
 
 
-def watch(**changes: Any) -> Watch:
+def drift_check(**changes: Any) -> DriftCheck:
     known = {"update": UPDATE, "place": "a", "pipeline": "sample", "endpoint": "a"}
-    return Watch.model_validate({**known, "next_look": NOW, **changes})
+    return DriftCheck.model_validate({**known, "next_check": NOW, **changes})
 
 
-def suspicious(said: str, odd: Odd, suspect: ProbeAnswers | None = None) -> Watch:
-    return watch(suspicion=said, odd=odd, suspect=suspect)
+def suspicious(said: str, drift_kind: DriftKind, suspect: ProbeAnswers | None = None) -> DriftCheck:
+    return drift_check(suspicion=said, drift_kind=drift_kind, suspect=suspect)
 
 
 @pytest.mark.parametrize(
     ("before", "seen", "agree"),
     [
-        (suspicious(ANSWERS, Odd.ANSWERS, OTHER), Sighting(ANSWERS, Odd.ANSWERS, OTHER), True),
         (
-            suspicious(ANSWERS, Odd.ANSWERS, good("3")),
-            Sighting(ANSWERS, Odd.ANSWERS, OTHER),
+            suspicious(ANSWERS, DriftKind.ANSWERS, OTHER),
+            DriftFinding(ANSWERS, DriftKind.ANSWERS, OTHER),
+            True,
+        ),
+        (
+            suspicious(ANSWERS, DriftKind.ANSWERS, good("3")),
+            DriftFinding(ANSWERS, DriftKind.ANSWERS, OTHER),
             False,
         ),
-        (suspicious(ANSWERS, Odd.ANSWERS), Sighting(ANSWERS, Odd.ANSWERS, OTHER), False),
-        (suspicious(ANSWERS, Odd.ANSWERS, OTHER), Sighting(ANSWERS, Odd.ANSWERS), False),
-        (suspicious("id 1 bad", Odd.BROKEN), Sighting("id 2a  bad", Odd.BROKEN), True),
-        (suspicious("id 1 bad", Odd.BROKEN), Sighting("id 1 worse", Odd.BROKEN), False),
-        (suspicious("names 1", Odd.NAMED), Sighting("names 1", Odd.NAMED), True),
-        (suspicious("names 1", Odd.NAMED), Sighting("names 2", Odd.NAMED), False),
-        (suspicious("names 1", Odd.NAMED), Sighting("names 1", Odd.BROKEN), False),
-        (suspicious("names 1", Odd.NAMED), Sighting("", Odd.NAMED), False),
-        (watch(odd=Odd.NAMED), Sighting("names 1", Odd.NAMED), False),
-        (watch(), Sighting(), False),
+        (
+            suspicious(ANSWERS, DriftKind.ANSWERS),
+            DriftFinding(ANSWERS, DriftKind.ANSWERS, OTHER),
+            False,
+        ),
+        (
+            suspicious(ANSWERS, DriftKind.ANSWERS, OTHER),
+            DriftFinding(ANSWERS, DriftKind.ANSWERS),
+            False,
+        ),
+        (
+            suspicious("id 1 bad", DriftKind.BROKEN),
+            DriftFinding("id 2a  bad", DriftKind.BROKEN),
+            True,
+        ),
+        (
+            suspicious("id 1 bad", DriftKind.BROKEN),
+            DriftFinding("id 1 worse", DriftKind.BROKEN),
+            False,
+        ),
+        (suspicious("names 1", DriftKind.NAMED), DriftFinding("names 1", DriftKind.NAMED), True),
+        (suspicious("names 1", DriftKind.NAMED), DriftFinding("names 2", DriftKind.NAMED), False),
+        (suspicious("names 1", DriftKind.NAMED), DriftFinding("names 1", DriftKind.BROKEN), False),
+        (suspicious("names 1", DriftKind.NAMED), DriftFinding("", DriftKind.NAMED), False),
+        (drift_check(drift_kind=DriftKind.NAMED), DriftFinding("names 1", DriftKind.NAMED), False),
+        (drift_check(), DriftFinding(), False),
     ],
 )
 def test_drift_is_confirmed_by_two_looks_that_saw_the_same(
-    before: Watch, seen: Sighting, *, agree: bool
+    before: DriftCheck, seen: DriftFinding, *, agree: bool
 ) -> None:
     assert confirmed(before, seen) is agree
 
 
 def test_a_model_is_set_again_once_for_each_promotion() -> None:
     assert repairable(Resource(serving=served()))
-    assert not repairable(Resource(serving=served(drifts=1)))
+    assert not repairable(Resource(serving=served(repairs=1)))
     assert not repairable(Resource())

@@ -8,11 +8,11 @@ import pytest
 
 from local.studio import InstantTrainer
 from shared.core.blobs import BlobVersion
-from shared.core.run.record import Phase, Run, WayBack
-from shared.core.serving.state import Head, Resource, head_id
+from shared.core.run.record import Phase, RollbackTarget, Run
+from shared.core.serving.state import EndpointState, Resource, endpoint_state_id
 from shared.errors import PermanentError
-from shared.execution.endpoint_lease import ReservationSteps
-from shared.operations.endpoints import Command, Endpoints
+from shared.execution.endpoint_lease import EndpointLeaseSteps
+from shared.operations.endpoints import Endpoints, OperatorCommand
 from shared.ports.ports import Access
 from shared.providers.http.client import Answer
 from tests.fakes.blobs import ACCOUNT
@@ -46,8 +46,8 @@ def read_rights(world: Observed) -> set[str]:
     return {path for path in reads if not path.startswith("training-data/")}
 
 
-def baseline(world: Observed) -> WayBack | None:
-    return world.head().resource(RESOURCE).baseline
+def baseline(world: Observed) -> RollbackTarget | None:
+    return world.endpoint_state().resource(RESOURCE).baseline
 
 
 @pytest.mark.parametrize("sas", ["", "?sig=x", "?sv=2020-02-10&sr=b&sp=r&sig=x"])
@@ -57,12 +57,12 @@ def test_a_service_that_names_a_secret_as_its_model_is_given_no_right_to_it(
 ) -> None:
     world = Observed()
     a_model(world, place)
-    world.blobs.looked.clear()
+    world.blobs.checked.clear()
     telling(world, place, sas)
     run = world.until(world.start(), Phase.PARKED)
     assert "first_model: allow" in (run.advice or "")
     assert not read_rights(world)
-    assert place not in world.blobs.looked
+    assert place not in world.blobs.checked
     assert not [key for key in world.blobs.store.contents if "/baselines/" in key]
 
 
@@ -84,7 +84,7 @@ def test_a_model_of_ours_is_put_back_as_it_is(folder: str) -> None:
     model = a_model(world, f"{MODELS}/{folder}/x.ilearner")
     telling(world, f"/{model.path}")
     world.until(world.start(), Phase.VERIFYING)
-    assert baseline(world) == WayBack(model=model)
+    assert baseline(world) == RollbackTarget(model=model)
 
 
 @pytest.mark.parametrize("mark", ["?", ""])
@@ -135,17 +135,19 @@ def test_an_old_record_cannot_ask_for_more_than_a_new_one_may() -> None:
     world = Observed()
     run = world.until(world.start(), Phase.PROMOTED)
     secret = a_model(world, SECRET_PLACES[0])
-    (name,) = [name for name in world.documents.rows if name.startswith("heads/")]
-    head = world.head()
-    known = head.resource(RESOURCE).model_copy(update={"baseline": WayBack(model=secret)})
-    head = head.model_copy(update={"resources": {RESOURCE: known}})
-    steps = ReservationSteps(world.intake._context)
-    assert steps.way_back(head, RESOURCE, instead_of=run) is None
+    (name,) = [name for name in world.documents.rows if name.startswith("endpoints/")]
+    endpoint_state = world.endpoint_state()
+    known = endpoint_state.resource(RESOURCE).model_copy(
+        update={"baseline": RollbackTarget(model=secret)}
+    )
+    endpoint_state = endpoint_state.model_copy(update={"resources": {RESOURCE: known}})
+    steps = EndpointLeaseSteps(world.intake._context)
+    assert steps.rollback_target(endpoint_state, RESOURCE, instead_of=run) is None
     world.documents.faults.inside = True
     row = world.documents.rows[name]
-    world.documents.replace(name, head.model_dump_json().encode(), row.etag)
+    world.documents.replace(name, endpoint_state.model_dump_json().encode(), row.etag)
     hand = Endpoints(world.intake._context, world.intake)
-    back = hand.rollback("sample", "production", (), "baseline", Command(by="boss"))
+    back = hand.rollback("sample", "production", (), "baseline", OperatorCommand(by="boss"))
     assert "is no model of this app" in (world.until(back, Phase.PARKED).reason or "")
     assert all(path.startswith("models/runs/") for path in read_rights(world))
 
@@ -164,8 +166,8 @@ def test_an_old_record_cannot_ask_for_more_than_a_new_one_may() -> None:
 )
 def test_no_other_blob_is_ever_signed_for_an_endpoint(model: BlobVersion) -> None:
     world = Observed()
-    serving = world.intake._context.adapters.endpoint(world.pipeline.endpoints[0])
-    for give in (serving.update, lambda one: serving.restore(WayBack(model=one))):
+    serving = world.intake._context.providers.endpoint(world.pipeline.endpoints[0])
+    for give in (serving.update, lambda one: serving.restore(RollbackTarget(model=one))):
         with pytest.raises(PermanentError, match="is no model of this app"):
             give(model)
     assert not world.blobs.signed
@@ -183,7 +185,7 @@ def test_a_copy_from_before_the_run_is_made_anew() -> None:
     assert kept.model is not None
     assert kept.model.modified >= run.opened_at
     assert world.pipeline.endpoint is not None
-    del world.documents.rows[f"heads/{head_id(world.pipeline.endpoint.update)}"]
+    del world.documents.rows[f"endpoints/{endpoint_state_id(world.pipeline.endpoint.update)}"]
     newer = a_model(world, "experimentoutput/x.ilearner")
     again = world.next_run("later.csv", b"a,b,label\n5,6,1\n7,8,0\n")
     world.until(again, Phase.VERIFYING)
@@ -201,8 +203,8 @@ def test_a_new_services_old_uri_is_named_again_and_never_signed() -> None:
         "https://studio.example/subscriptions/s/resourceGroups/g/providers"
         "/Microsoft.MachineLearning/webServices/x"
     )
-    known = Resource(baseline=WayBack(model=secret))
-    head = Head(update=update, resources={"": known})
-    steps = ReservationSteps(world.intake._context)
-    assert steps.way_back(head, "") == WayBack(model=secret)
+    known = Resource(baseline=RollbackTarget(model=secret))
+    endpoint_state = EndpointState(update=update, resources={"": known})
+    steps = EndpointLeaseSteps(world.intake._context)
+    assert steps.rollback_target(endpoint_state, "") == RollbackTarget(model=secret)
     assert not world.blobs.signed

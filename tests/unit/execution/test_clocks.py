@@ -11,7 +11,7 @@ from azure.storage.blob import ContainerClient
 
 from shared.core.run.record import Phase
 from shared.intake.requests import ManualRequest
-from shared.intake.search import Sweep
+from shared.intake.search import Search
 from shared.ports.ports import Document
 from shared.providers.azure_storage.documents import BlobDocuments
 from tests.fakes.faults import Kind
@@ -46,7 +46,7 @@ def test_a_date_without_a_time_zone_is_in_utc() -> None:
     assert read_with({"Date": "Sat, 03 Feb 2001 05:05:06 -0000"}).age == timedelta(hours=1)
 
 
-UNTOLD: list[dict[str, str]] = [
+NOT_REPORTED: list[dict[str, str]] = [
     {},
     {"Date": ""},
     {"Date": "soon"},
@@ -55,7 +55,7 @@ UNTOLD: list[dict[str, str]] = [
 ]
 
 
-@pytest.mark.parametrize("headers", UNTOLD)
+@pytest.mark.parametrize("headers", NOT_REPORTED)
 @pytest.mark.parametrize("age", [timedelta(), timedelta(hours=1)])
 def test_a_document_ages_by_the_corrected_clock_where_the_storage_does_not_say_what_time_it_is(
     headers: dict[str, str], age: timedelta
@@ -63,7 +63,7 @@ def test_a_document_ages_by_the_corrected_clock_where_the_storage_does_not_say_w
     assert read_with(headers, lambda: WRITTEN + age).age == age
 
 
-@pytest.mark.parametrize("headers", UNTOLD)
+@pytest.mark.parametrize("headers", NOT_REPORTED)
 def test_no_document_is_from_the_future(headers: dict[str, str]) -> None:
     assert read_with(headers, lambda: WRITTEN - timedelta(hours=1)).age == timedelta()
 
@@ -96,7 +96,7 @@ def test_a_host_with_a_wrong_clock_sends_an_update_that_another_one_proves(by: t
     run = world.start()
     world.until(run, Phase.VERIFYING)
     world.host.by = timedelta()
-    assert world.until_settled(run).phase is Phase.PROMOTED
+    assert world.until_idle(run).phase is Phase.PROMOTED
     assert len(world.changes()) == 1
 
 
@@ -127,6 +127,6 @@ def test_a_search_that_hosts_with_different_clocks_share_finds_what_no_event_tol
             world.upload(f"{minute}.csv", f"a,b,label\n{minute},2,0\n3,4,1\n".encode())
         world.host.by = by * (1 if minute % 2 else -1)
         until = world.host.now() + timedelta(minutes=1)
-        Sweep(world.intake._context, world.intake).go_on(until)
+        Search(world.intake._context, world.intake).run_until(until)
     world.tick()
     assert {blob.name for run in world.runs() for blob in run.manifest} == names

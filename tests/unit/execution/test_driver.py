@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.core.run.record import Phase
-from shared.errors import InvalidTransition
+from shared.errors import InvalidTransitionError
 from shared.providers.http.client import Answer
 from tests.fakes.faults import Faults, Kind
 from tests.fakes.world import CSV
@@ -52,7 +52,7 @@ def test_a_parked_run_is_not_polled_and_a_retry_brings_it_to_its_end(
     world.idle(timedelta(hours=2))
     assert len(world.http.sent) == sent
     mend()
-    world.orders.retry(run.run_id)
+    world.run_operations.retry(run.run_id)
     world.until(run, Phase.PROMOTED)
     assert len(world.starts) == 1
 
@@ -88,8 +88,8 @@ def test_a_trouble_that_stays_parks_the_run_when_the_patience_is_over(
     world.idle(patience - 2 * MINUTE, step=20 * SECOND)
     waiting = world.now_of(run)
     assert waiting.phase is not Phase.PARKED
-    assert waiting.trouble is not None
-    assert json.loads(answer.body)["error"]["message"] in waiting.trouble.reason
+    assert waiting.step_failure is not None
+    assert json.loads(answer.body)["error"]["message"] in waiting.step_failure.reason
     world.idle(6 * MINUTE, step=20 * SECOND)
     parked = world.now_of(run)
     assert parked.phase is Phase.PARKED
@@ -136,8 +136,8 @@ def test_a_wait_that_the_service_asks_for_is_kept(world: Observed) -> None:
     told = refused(503, "ServiceUnavailable", "Busy.", Retry_After="600")
     world.script(*CREATE, told)
     run = world.start()
-    assert run.trouble is not None
-    assert run.trouble.next_look - world.clock.now() >= 10 * MINUTE
+    assert run.step_failure is not None
+    assert run.step_failure.next_check - world.clock.now() >= 10 * MINUTE
     world.idle(10 * MINUTE - 10 * SECOND, step=10 * SECOND)
     assert len(world.http.sent) == 1
     world.idle(MINUTE, step=10 * SECOND)
@@ -149,10 +149,10 @@ def test_pauses_grow_and_stay_within_their_bounds(world: Observed) -> None:
     run = world.start()
     pauses = []
     for _ in range(8):
-        trouble = world.now_of(run).trouble
-        assert trouble is not None
-        pauses.append((trouble.next_look - world.clock.now()).total_seconds())
-        world.clock.move(trouble.next_look - world.clock.now())
+        step_failure = world.now_of(run).step_failure
+        assert step_failure is not None
+        pauses.append((step_failure.next_check - world.clock.now()).total_seconds())
+        world.clock.move(step_failure.next_check - world.clock.now())
         world.poll.tick()
     assert 10 <= pauses[0] <= 12.5
     assert pauses[0] < pauses[1] < pauses[2]
@@ -223,9 +223,9 @@ def test_a_delivery_that_stands_as_before_does_not_have_its_roll_out_looked_at()
     fleet.start()
     fleet.settle()
     driver = fleet.poll._driver
-    driver.take_settled()
+    driver.take_ready()
     driver.advance(fleet.child("e1").run_id)
-    assert set(driver.take_settled()) == set()
+    assert set(driver.take_ready()) == set()
 
 
 def test_a_job_that_finished_just_in_time_counts(world: Observed) -> None:
@@ -238,18 +238,18 @@ def test_a_job_that_finished_just_in_time_counts(world: Observed) -> None:
 
 def test_a_cancelled_run_stops_its_job(world: Observed) -> None:
     run = world.start()
-    cancelled = world.orders.cancel(run.run_id)
+    cancelled = world.run_operations.cancel(run.run_id)
     assert cancelled is not None
     assert cancelled.phase is Phase.CANCELLED
     assert [job.state for job in world.studio.jobs] == ["Cancelled"]
-    with pytest.raises(InvalidTransition):
-        world.orders.cancel(run.run_id)
+    with pytest.raises(InvalidTransitionError):
+        world.run_operations.cancel(run.run_id)
 
 
 def test_a_cancel_is_not_forgotten_while_the_service_is_away(world: Observed) -> None:
     run = world.start()
     mend = world.script("DELETE", "", BUSY, times=None)
-    world.orders.cancel(run.run_id)
+    world.run_operations.cancel(run.run_id)
     world.idle(10 * MINUTE)
     assert world.now_of(run).phase is Phase.TRAINING
     mend()
@@ -262,12 +262,12 @@ def test_a_cancel_that_had_to_be_parked_can_be_retried_and_polled_in_peace(
 ) -> None:
     run = world.start()
     mend = world.script("DELETE", "", BUSY, times=None)
-    world.orders.cancel(run.run_id)
+    world.run_operations.cancel(run.run_id)
     world.idle(2 * HOUR)
     assert world.now_of(run).phase is Phase.PARKED
     assert "cannot be advanced" not in caplog.text
     mend()
-    world.orders.retry(run.run_id)
+    world.run_operations.retry(run.run_id)
     world.idle(MINUTE)
     assert world.now_of(run).phase is Phase.CANCELLED
 
@@ -278,7 +278,7 @@ def test_a_run_parked_before_its_update_was_taken_can_be_cancelled_as_its_advice
     world.script(*PATCH, BAD, times=None)
     run = world.until(world.start(), Phase.PARKED)
     assert "cancel" in str(run.advice)
-    cancelled = world.orders.cancel(run.run_id)
+    cancelled = world.run_operations.cancel(run.run_id)
     assert cancelled is not None
     assert cancelled.phase is Phase.CANCELLED
 
@@ -393,7 +393,7 @@ def test_no_step_is_begun_when_the_time_of_its_caller_is_up(world: Observed) -> 
 
     world.http.answers.append(slow)
     until = world.clock.now() + 30 * SECOND
-    moved = world.poll._driver.advance(run.run_id, until, look_from=0 * SECOND)
+    moved = world.poll._driver.advance(run.run_id, until, check_from=0 * SECOND)
     assert moved is not None
     assert moved.phase is Phase.TRAINED  # one look at the job, and nothing after it
     late = world.poll._driver.advance(run.run_id, world.clock.now() - SECOND)

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.run.control_events import StepDelayed
+from shared.core.run.control_events import StepFailed
 from shared.core.run.record import Origin, Phase, Run
 from shared.errors import (
-    Conflict,
-    InvalidTransition,
-    OutcomeUnknown,
+    ConflictError,
+    InvalidTransitionError,
+    OutcomeUnknownError,
     RelearnError,
     TransientError,
 )
@@ -20,7 +20,7 @@ from tests.fakes.faults import Kind
 from tests.fakes.world import LIMITS
 from tests.unit.fleet import Fleet
 from tests.unit.intake.test_gathering import world_of
-from tests.unit.samples import NOW, run, trouble
+from tests.unit.samples import NOW, run, step_failure
 from tests.unit.worlds import RUNNING, Observed, refused
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -32,12 +32,12 @@ def world() -> Observed:
     return Observed()
 
 
-def delay(world: Observed, one: Run, error: RelearnError = BUSY) -> StepDelayed:
+def delay(world: Observed, one: Run, error: RelearnError = BUSY) -> StepFailed:
     return world.intake.driver.delay_for(one, error)
 
 
 def pause(world: Observed, one: Run) -> timedelta:
-    return delay(world, one).next_look - world.clock.now()
+    return delay(world, one).next_check - world.clock.now()
 
 
 def named_so_that_it_waits(part: int, count: int) -> str:
@@ -52,17 +52,19 @@ def named_so_that_it_waits(part: int, count: int) -> str:
 def test_a_pause_doubles_with_each_failure_and_is_spread_over_a_quarter_of_itself(
     count: int, seconds: int
 ) -> None:
-    world = Observed(limits=replace(LIMITS, look_every_max=timedelta(days=9)))
-    failed = trouble(count=count) if count else None
+    world = Observed(limits=replace(LIMITS, check_interval_max=timedelta(days=9)))
+    failed = step_failure(count=count) if count else None
     for part, longer in ((0, 1.0), (255, 1.25)):
-        one = run(Phase.TRAINING, run_id=named_so_that_it_waits(part, count), trouble=failed)
+        one = run(Phase.TRAINING, run_id=named_so_that_it_waits(part, count), step_failure=failed)
         assert pause(world, one) == longer * timedelta(seconds=seconds)
 
 
 def test_a_pause_is_no_longer_than_the_longest_and_the_least_where_somebody_waits(
     world: Observed,
 ) -> None:
-    often = run(Phase.PROMOTING, run_id=named_so_that_it_waits(0, 5), trouble=trouble(count=5))
+    often = run(
+        Phase.PROMOTING, run_id=named_so_that_it_waits(0, 5), step_failure=step_failure(count=5)
+    )
     assert pause(world, often) == 30 * SECOND
     rollback = often.model_copy(update={"origin": Origin.ROLLBACK})
     assert pause(world, rollback) == 10 * SECOND
@@ -72,11 +74,11 @@ def test_a_service_that_asks_for_time_is_given_it_and_its_own_patience(world: Ob
     one = run(Phase.TRAINING)
     asked = TransientError("busy", retry_after=9 * MINUTE, patience=2 * HOUR)
     known = delay(world, one, asked)
-    assert known.next_look == world.clock.now() + 9 * MINUTE
+    assert known.next_check == world.clock.now() + 9 * MINUTE
     assert (known.reason, known.patience, known.step_patience) == ("busy", 2 * HOUR, HOUR)
-    unknown = delay(world, one, OutcomeUnknown("no answer"))
+    unknown = delay(world, one, OutcomeUnknownError("no answer"))
     assert (unknown.reason, unknown.patience) == ("no answer", HOUR)
-    assert unknown.next_look - world.clock.now() < MINUTE
+    assert unknown.next_check - world.clock.now() < MINUTE
 
 
 def test_a_delay_is_noted_only_for_a_run_that_trains(world: Observed) -> None:
@@ -85,21 +87,21 @@ def test_a_delay_is_noted_only_for_a_run_that_trains(world: Observed) -> None:
     one = world.start()
     delayed = driver.delay(one.run_id, BUSY)
     assert delayed is not None
-    assert delayed.trouble is not None
-    assert delayed.trouble.reason == "busy"
+    assert delayed.step_failure is not None
+    assert delayed.step_failure.reason == "busy"
     assert world.now_of(one) == delayed
-    cancelled = world.orders.cancel(one.run_id)
+    cancelled = world.run_operations.cancel(one.run_id)
     assert driver.delay(one.run_id, BUSY) == cancelled == world.now_of(one)
 
 
 def test_a_turn_is_taken_by_a_run_that_waits_and_by_no_other() -> None:
     world = world_of({"when_busy": "queue"})
     driver, one = world.intake.driver, world.start()
-    assert driver.take_turn("sample-none") is None
+    assert driver.admit("sample-none") is None
     writes = len(world.faults.sites)
-    assert driver.take_turn(one.run_id) == world.now_of(one)
+    assert driver.admit(one.run_id) == world.now_of(one)
     world.clock.move(HOUR)
-    assert driver.take_turn(one.run_id) == world.now_of(one)
+    assert driver.admit(one.run_id) == world.now_of(one)
     assert len(world.faults.sites) == writes
 
 
@@ -107,17 +109,17 @@ def test_what_somebody_else_learned_is_noted_once_and_only_where_it_fits(world: 
     driver, ledger, one = world.intake.driver, world.intake._context.ledger, world.start()
     stored = ledger.run(one.run_id)
     assert stored is not None
-    said = StepDelayed(f"with {world.training.api_key}", NOW + MINUTE, HOUR)
+    said = StepFailed(f"with {world.training.api_key}", NOW + MINUTE, HOUR)
     noted = driver.note(stored, said)
     assert noted == world.now_of(one)
-    assert noted.trouble is not None
-    assert world.training.api_key not in noted.trouble.reason
-    with pytest.raises(Conflict):
+    assert noted.step_failure is not None
+    assert world.training.api_key not in noted.step_failure.reason
+    with pytest.raises(ConflictError):
         driver.note(stored, said)
     world.until(one, Phase.PROMOTED)
     over = ledger.run(one.run_id)
     assert over is not None
-    with pytest.raises(InvalidTransition):
+    with pytest.raises(InvalidTransitionError):
         driver.note(over, said)
 
 
@@ -155,7 +157,7 @@ def test_steps_are_begun_for_a_minute_where_the_caller_says_nothing(world: Obser
         world.clock.move(step)
 
     world.http.answers.append(slow)
-    moved = world.intake.driver.advance(one.run_id, look_from=timedelta())
+    moved = world.intake.driver.advance(one.run_id, check_from=timedelta())
     assert moved is not None
     assert moved.phase is Phase.TRAINED  # after the look a minute was over
 
@@ -164,9 +166,9 @@ def test_a_step_may_be_begun_at_the_very_end_of_the_time_and_not_later(world: Ob
     one = world.start()
     world.studio.work()
     driver, now = world.intake.driver, world.clock.now()
-    late = driver.advance(one.run_id, now - SECOND, look_from=timedelta())
+    late = driver.advance(one.run_id, now - SECOND, check_from=timedelta())
     assert late == one
-    on_time = driver.advance(one.run_id, now, look_from=timedelta())
+    on_time = driver.advance(one.run_id, now, check_from=timedelta())
     assert on_time is not None
     assert on_time.phase is not Phase.TRAINING
 
@@ -178,11 +180,11 @@ def test_a_run_that_is_delayed_is_looked_at_when_it_said_and_not_before(world: O
     assert delayed is not None
     world.script("GET", "", RUNNING, times=None)
     world.clock.move(5 * MINUTE - SECOND)
-    assert driver.advance(one.run_id, look_from=timedelta()) == delayed
+    assert driver.advance(one.run_id, check_from=timedelta()) == delayed
     world.clock.move(SECOND)
-    calm = driver.advance(one.run_id, look_from=timedelta())
+    calm = driver.advance(one.run_id, check_from=timedelta())
     assert calm is not None
-    assert calm.trouble is None
+    assert calm.step_failure is None
     assert world.now_of(one) == calm
 
 
@@ -215,12 +217,12 @@ def test_a_claim_is_followed_after_the_lease_and_the_silence_is_noted(world: Obs
     world.http.answers.append(noted)
     world.poll.tick()
     assert world.now_of(one).phase is Phase.TRAINING
-    silent = seen[0].trouble
+    silent = seen[0].step_failure
     assert silent is not None
     assert (silent.count, silent.since, silent.cause_since) == (1, died, died)
-    assert (silent.next_look, silent.patience) == (world.clock.now(), HOUR)
+    assert (silent.next_check, silent.patience) == (world.clock.now(), HOUR)
     assert seen[0].claim not in (None, one.claim)
-    assert not world.intake._context.ledger.watch(one.run_id)
+    assert not world.intake._context.ledger.drift_check(one.run_id)
 
 
 def test_a_second_silence_counts_from_the_first(world: Observed) -> None:
@@ -242,7 +244,7 @@ def test_a_second_silence_counts_from_the_first(world: Observed) -> None:
     world.clock.move(world.limits.lease)
     with pytest.raises(Crashing):
         world.intake.driver.advance(one.run_id)
-    silent = world.now_of(one).trouble
+    silent = world.now_of(one).step_failure
     assert silent is not None
     assert (silent.count, silent.since) == (2, died)
 
@@ -292,9 +294,9 @@ def test_a_marker_that_is_behind_a_parked_run_is_renewed_and_the_run_reported_ag
     one = world.start()
     ledger, driver = world.intake._context.ledger, world.intake.driver
     caplog.clear()
-    driver.advance(one.run_id, look_from=timedelta())
+    driver.advance(one.run_id, check_from=timedelta())
     assert caplog.text == ""  # its marker says so: all was reported
-    ledger.mark_open(one.run_id, {"phase": "told"})
+    ledger.mark_open(one.run_id, {"phase": "requested"})
     driver.advance(one.run_id)
     assert "perhaps reported before" in caplog.text
     assert ledger.hinted_phase(one.run_id) == "parked"
@@ -326,11 +328,11 @@ def test_a_roll_out_is_told_once_of_each_delivery_that_is_settled() -> None:
         fleet.clock.move(30 * SECOND)
         fleet.studio.work()
         for marker in list(fleet.intake._context.ledger.open_runs()):
-            driver.advance(marker.run_id, look_from=timedelta())
-        if settled := driver.take_settled():
+            driver.advance(marker.run_id, check_from=timedelta())
+        if settled := driver.take_ready():
             break
     assert settled == {one.parent for one in fleet.runs() if one.parent}
-    assert driver.take_settled() == set()
+    assert driver.take_ready() == set()
     assert driver.opened >= 1
 
 
@@ -344,8 +346,8 @@ def test_a_parked_delivery_is_settled_too() -> None:
         fleet.clock.move(30 * SECOND)
         fleet.studio.work()
         for marker in list(fleet.intake._context.ledger.open_runs()):
-            driver.advance(marker.run_id, look_from=timedelta())
-            settled |= driver.take_settled()
+            driver.advance(marker.run_id, check_from=timedelta())
+            settled |= driver.take_ready()
     assert settled == {one.parent for one in fleet.runs() if one.parent}
 
 
@@ -371,15 +373,15 @@ def test_what_a_dead_worker_sent_has_its_endpoint_proved_again_and_counts_as_sen
     assert claimed.promotion is not None
     assert not claimed.promotion.ever_sent
     world.restart()
-    assert not [name for name in world.documents.rows if name.startswith("watches/")]
+    assert not [name for name in world.documents.rows if name.startswith("drift_checks/")]
     world.clock.move(world.limits.lease)
     world.intake.driver.advance(one.run_id)
     followed = world.now_of(one)
     assert followed.promotion is not None
     assert followed.promotion.ever_sent
-    (watch,) = world.intake._context.ledger.watches()
+    (drift_check,) = world.intake._context.ledger.drift_checks()
     assert world.pipeline.endpoint is not None
-    assert watch.due == world.clock.now() + world.pipeline.endpoint.within
+    assert drift_check.due == world.clock.now() + world.pipeline.endpoint.within
 
 
 def test_no_job_of_a_dead_worker_counts_as_an_update_that_was_sent(world: Observed) -> None:
@@ -387,7 +389,7 @@ def test_no_job_of_a_dead_worker_counts_as_an_update_that_was_sent(world: Observ
     world.clock.move(world.limits.lease)
     world.poll.tick()
     assert world.now_of(one).phase is Phase.TRAINING
-    assert not [name for name in world.documents.rows if name.startswith("watches/")]
+    assert not [name for name in world.documents.rows if name.startswith("drift_checks/")]
 
 
 def test_what_a_run_came_to_is_logged_where_no_alert_is(

@@ -9,7 +9,7 @@ import pytest
 
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Phase
-from shared.execution.drift_schedule import keep_watch
+from shared.execution.drift_schedule import schedule_drift_check
 from shared.maintenance import drift
 from shared.maintenance.retention import Retention
 from shared.providers.http.client import Answer
@@ -45,7 +45,7 @@ def test_a_rollback_that_was_cancelled_and_resumed_can_be_asked_for_again() -> N
     works = world.script("POST", "/execute", Answer(404, {}, b"gone"), times=None)
     run = back(world)
     assert world.now_of(run).phase is Phase.PARKED
-    world.orders.cancel(run.run_id)
+    world.run_operations.cancel(run.run_id)
     hand(world).resume("sample", "production", ())
     works()
     again = back(world)
@@ -56,8 +56,8 @@ def test_a_rollback_that_was_cancelled_and_resumed_can_be_asked_for_again() -> N
 
 def test_a_wish_that_was_written_is_carried_out_though_its_worker_died() -> None:
     world, _, models = promoted(2)
-    head = len(world.faults.sites) + 1  # after its marker
-    world.faults.plan = {head: Kind.CRASH_AFTER}
+    endpoint_state = len(world.faults.sites) + 1  # after its marker
+    world.faults.plan = {endpoint_state: Kind.CRASH_AFTER}
     assert not world.survive(partial(back, world))
     assert shown(world)["held"]
     ticks(world, 40)
@@ -77,32 +77,32 @@ def test_a_wish_that_was_never_written_leaves_nothing_behind() -> None:
 def test_a_promotion_that_crashed_after_the_head_is_watched() -> None:
     calm = Observed()
     calm.until(calm.start(), Phase.PROMOTED)
-    heads = [i for i, site in enumerate(calm.faults.sites) if site.endswith(" heads")]
-    world = Observed(faults=Faults({heads[-1]: Kind.CRASH_AFTER}))
+    endpoint_states = [i for i, site in enumerate(calm.faults.sites) if site.endswith(" endpoints")]
+    world = Observed(faults=Faults({endpoint_states[-1]: Kind.CRASH_AFTER}))
     run = world.start()
     ticks(world, 40)
     assert world.now_of(run).phase is Phase.PROMOTED
-    assert [name for name in world.documents.rows if name.startswith("watches/")]
+    assert [name for name in world.documents.rows if name.startswith("drift_checks/")]
 
 
 def test_two_places_of_one_endpoint_are_both_set_again() -> None:
     world, run = live()
     second = "Second [trained model]"
-    known = world.head().resource(RESOURCE)
+    known = world.endpoint_state().resource(RESOURCE)
     assert known.serving is not None
     serving = known.serving.model_copy(update={"named": "models/second.ilearner", "answers": None})
     both = {RESOURCE: known, second: known.model_copy(update={"serving": serving})}
-    (name,) = [name for name in world.documents.rows if name.startswith("heads/")]
-    world.intake._context.ledger.put_head(
-        name.removeprefix("heads/"),
-        world.head().model_copy(update={"resources": both}),
+    (name,) = [name for name in world.documents.rows if name.startswith("endpoints/")]
+    world.intake._context.ledger.put_endpoint_state(
+        name.removeprefix("endpoints/"),
+        world.endpoint_state().model_copy(update={"resources": both}),
         world.documents.rows[name].etag,
     )
     tree = world.pipeline.model_dump(mode="json")
     tree["endpoints"] += [{**tree["endpoints"][0], "name": "second", "resource": second}]
     world.pipeline = Pipeline.model_validate(tree)
     world.restart()
-    keep_watch(world.intake._context, run, world.pipeline.endpoints[1])
+    schedule_drift_check(world.intake._context, run, world.pipeline.endpoints[1])
     foreign = {"BaseLocation": "https://x/", "RelativeLocation": "x/f.ilearner", "SasBlobToken": ""}
     listed = [{"Name": name, "Location": foreign} for name in both]
     told = Answer(200, {}, json.dumps({"Name": "production", "Resources": listed}).encode())
@@ -119,9 +119,9 @@ def test_an_endpoint_with_a_reservation_left_behind_is_still_watched() -> None:
     ours = world.serving()
     works = world.script("PATCH", "/production", refused(400, "BadArgument", "No."), times=None)
     second = world.until(world.next_run("2.csv", SECOND), Phase.PARKED)
-    world.orders.cancel(second.run_id)
+    world.run_operations.cancel(second.run_id)
     works()
-    assert world.head().reservation is not None
+    assert world.endpoint_state().endpoint_lease is not None
     meddle(world)
     pass_time(world, 3)
     assert world.serving() == ours
@@ -144,7 +144,7 @@ def test_one_odd_endpoint_does_not_stop_the_tick(monkeypatch: pytest.MonkeyPatch
     def boom(*_: Any) -> None:
         raise RuntimeError("a mistake of ours")
 
-    monkeypatch.setattr(drift, "sighting", boom)
+    monkeypatch.setattr(drift, "drift_finding", boom)
     beat = world.poll.tick()
     assert beat.at == world.clock.now()
 
@@ -176,7 +176,7 @@ def test_a_signature_in_a_relative_location_is_kept_nowhere() -> None:
     }
     told = {"Name": "production", "Resources": [{"Name": RESOURCE, "Location": signed}]}
     world.script("GET", "/production", Answer(200, {}, json.dumps(told).encode()), times=None)
-    world.until_settled(world.start())
+    world.until_idle(world.start())
     assert "LEAKEDSIGNATURE" not in world.said()
 
 
@@ -204,9 +204,9 @@ def test_a_later_drift_is_repaired_after_a_repair_that_never_touched_the_endpoin
     works()
     (repair,) = repairs(world)
     assert repair.phase is Phase.PARKED
-    world.orders.cancel(repair.run_id)
+    world.run_operations.cancel(repair.run_id)
     assert run.model is not None
-    world.intake._context.adapters.endpoint(world.pipeline.endpoints[0]).update(run.model)
+    world.intake._context.providers.endpoint(world.pipeline.endpoints[0]).update(run.model)
     pass_time(world, 3)
     assert world.serving() == ours
     meddle(world, "again", b"a,b,label\n8,8,0\n")
@@ -222,7 +222,7 @@ def test_a_drift_that_a_person_accepted_is_left_and_told_no_more_as_an_error() -
     theirs = world.serving()
     pass_time(world)
     parked = next(run for run in repairs(world) if run.phase is Phase.PARKED)
-    world.orders.cancel(parked.run_id)
+    world.run_operations.cancel(parked.run_id)
     pass_time(world, 4)
     assert world.serving() == theirs
     assert len(repairs(world)) == 2

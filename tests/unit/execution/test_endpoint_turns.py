@@ -6,16 +6,16 @@ import pytest
 
 from shared.core.blobs import BlobVersion
 from shared.core.names import run_id
-from shared.core.run.control_events import StepDelayed
+from shared.core.run.control_events import StepFailed
 from shared.core.run.machine import apply
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.versions import order_of, version_id
 from shared.errors import TransientError
 from shared.execution.context import Limits
-from shared.execution.endpoint_queue import EndpointTurns
+from shared.execution.endpoint_queue import EndpointQueue
 from shared.ledger.open_markers import hints_of
 from shared.ledger.records import Marker
-from shared.operations.endpoints import Command, Endpoints
+from shared.operations.endpoints import Endpoints, OperatorCommand
 from shared.ports.ports import ETag
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA
@@ -46,7 +46,7 @@ def at_work(world: Observed) -> list[Run]:
 
 
 def waiting(world: Observed) -> list[Run]:
-    return [run for run in world.runs() if run.trouble and run.trouble.waits_for]
+    return [run for run in world.runs() if run.step_failure and run.step_failure.waits_for]
 
 
 def to_the_end(world: Observed, ticks: int = 100, seconds: int = 30) -> None:
@@ -145,7 +145,7 @@ def test_a_rollback_goes_before_models_that_wait() -> None:
         world.tick()
     (holder,) = at_work(world)
     hand = Endpoints(world.intake._context, world.intake)
-    back = hand.rollback("sample", "production", (), None, Command(by="boss"))
+    back = hand.rollback("sample", "production", (), None, OperatorCommand(by="boss"))
     world.until(back, Phase.PROMOTED)
     begun = next(e.at for e in world.now_of(back).history if e.phase is Phase.VERIFYING)
     assert begun == world.now_of(holder).history[-1].at
@@ -153,28 +153,28 @@ def test_a_rollback_goes_before_models_that_wait() -> None:
 
 def waits(**changes: object) -> Run:
     """A run that has waited for its turn for three hours."""
-    known = StepDelayed("run x is updating this endpoint", NOW, 24 * 7 * HOUR, HOUR, "", "head")
+    known = StepFailed("run x is updating this endpoint", NOW, 24 * 7 * HOUR, HOUR, "", "head")
     one = apply(a_run(Phase.PROMOTING, promotion=None, **changes), known, NOW - 3 * HOUR)
     for ago in (2, 1):
         one = apply(one, known, NOW - ago * HOUR)
-    assert one.trouble is not None
-    assert one.trouble.since == NOW - 3 * HOUR
+    assert one.step_failure is not None
+    assert one.step_failure.since == NOW - 3 * HOUR
     return one
 
 
 def test_the_time_of_waiting_is_no_time_of_failing() -> None:
-    failed = apply(waits(), StepDelayed("HTTP 503", NOW + MINUTE, HOUR, HOUR), NOW)
+    failed = apply(waits(), StepFailed("HTTP 503", NOW + MINUTE, HOUR, HOUR), NOW)
     assert failed.phase is Phase.PROMOTING  # else it is parked: "gave up after 3:00:00"
-    assert failed.trouble is not None
-    assert (failed.trouble.since, failed.trouble.count) == (NOW, 1)
-    assert failed.trouble.waits_for == ""
+    assert failed.step_failure is not None
+    assert (failed.step_failure.since, failed.step_failure.count) == (NOW, 1)
+    assert failed.step_failure.waits_for == ""
 
 
 def test_a_marker_says_that_its_run_waits_and_puts_a_rollback_first() -> None:
     data, back = hints_of(waits()), hints_of(waits(origin=Origin.ROLLBACK))
     assert data["waits_for"] == back["waits_for"] == "head"
-    assert back["turn"] < data["turn"]
-    later = apply(waits(), StepDelayed("HTTP 503", NOW + MINUTE, HOUR, HOUR), NOW)
+    assert back["priority"] < data["priority"]
+    later = apply(waits(), StepFailed("HTTP 503", NOW + MINUTE, HOUR, HOUR), NOW)
     assert "waits_for" not in hints_of(later)
 
 
@@ -198,8 +198,8 @@ def test_runs_that_wait_for_their_turn_do_not_make_their_service_pass_for_failin
     other = world.start("other.csv")
     for _ in range(4):
         world.tick()
-    trouble = world.now_of(other).trouble
-    assert trouble is None or trouble.waits_for
+    step_failure = world.now_of(other).step_failure
+    assert step_failure is None or step_failure.waits_for
     to_the_end(world)
     assert {run.phase for run in world.runs()} <= {Phase.PROMOTED, Phase.SUPERSEDED}
 
@@ -223,15 +223,15 @@ def test_whatever_goes_wrong_when_an_endpoint_becomes_free_each_model_has_its_tu
 
 
 def marker(run_id: str, endpoint: str, turn: str) -> Marker:
-    hints = {"waits_for": endpoint, "turn": turn}
+    hints = {"waits_for": endpoint, "priority": turn}
     return Marker(run_id, ETag("1"), NOW, hints)
 
 
 def test_each_endpoint_has_one_turn_before_any_has_a_second_one() -> None:
     world = Observed()
-    turns = EndpointTurns(world.intake._context)
-    turns.found([marker(f"r{n}", "ab"[n % 2], f"1 {n}") for n in range(6)])
-    assert [[one.run_id for one in turns.next(LATER)] for _ in range(4)] == [
+    concurrency = EndpointQueue(world.intake._context)
+    concurrency.found([marker(f"r{n}", "ab"[n % 2], f"1 {n}") for n in range(6)])
+    assert [[one.run_id for one in concurrency.next(LATER)] for _ in range(4)] == [
         ["r0", "r1"],
         ["r2", "r3"],
         ["r4", "r5"],
@@ -244,18 +244,18 @@ def test_an_endpoint_whose_record_cannot_be_read_waits_and_the_others_go_on(
 ) -> None:
     world = Observed()
     context = world.intake._context
-    real = type(context.ledger).head
+    real = type(context.ledger).endpoint_state
 
-    def head(self: object, name: str) -> object:
+    def endpoint_state(self: object, name: str) -> object:
         if name == "a":
             raise TransientError("not now")
         return real(self, name)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(type(context.ledger), "head", head)
-    turns = EndpointTurns(context)
-    turns.found([marker("r0", "a", "1 0"), marker("r1", "b", "1 1")])
-    assert [one.run_id for one in turns.next(LATER)] == ["r1"]
-    assert turns.next(LATER) == []
+    monkeypatch.setattr(type(context.ledger), "endpoint_state", endpoint_state)
+    concurrency = EndpointQueue(context)
+    concurrency.found([marker("r0", "a", "1 0"), marker("r1", "b", "1 1")])
+    assert [one.run_id for one in concurrency.next(LATER)] == ["r1"]
+    assert concurrency.next(LATER) == []
 
 
 def test_a_storage_that_hangs_holds_up_no_tick_however_many_endpoints_there_are(
@@ -265,13 +265,13 @@ def test_a_storage_that_hangs_holds_up_no_tick_however_many_endpoints_there_are(
     context = world.intake._context
     asked: list[str] = []
 
-    def head(_: object, name: str) -> object:
+    def endpoint_state(_: object, name: str) -> object:
         asked.append(name)
         world.clock.move(30 * SECOND)
         raise TransientError("no answer")
 
-    monkeypatch.setattr(type(context.ledger), "head", head)
-    turns = EndpointTurns(context)
-    turns.found([marker(f"r{number}", f"e{number}", "1 0") for number in range(100)])
-    assert turns.next(world.clock.now() + 2 * MINUTE) == []
+    monkeypatch.setattr(type(context.ledger), "endpoint_state", endpoint_state)
+    concurrency = EndpointQueue(context)
+    concurrency.found([marker(f"r{number}", f"e{number}", "1 0") for number in range(100)])
+    assert concurrency.next(world.clock.now() + 2 * MINUTE) == []
     assert len(asked) == 4

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.core.run.record import Phase, Run
-from shared.errors import InvalidTransition
+from shared.errors import InvalidTransitionError
 from tests.fakes.blobs import ACCOUNT
 from tests.fakes.world import MODELS
 from tests.unit.worlds import Observed
@@ -34,7 +34,7 @@ def test_a_model_that_passes_is_promoted_with_every_number_in_its_record() -> No
     assert ended.verdict is not None
     assert ended.verdict.metrics == {"Accuracy": 0.9, "AUC": 0.85}
     assert [result.passed for result in ended.verdict.results] == [True]
-    (known,) = world.head().resources.values()
+    (known,) = world.endpoint_state().resources.values()
     assert known.serving is not None
     assert known.serving.metrics == {"Accuracy": 0.9, "AUC": 0.85}
 
@@ -79,7 +79,7 @@ def test_an_evaluation_from_before_the_job_is_none_and_is_named() -> None:
     world.studio.work()
     world.blobs.facts[path].modified -= MINUTE  # it lay there before the job was made
     world.idle(2 * MINUTE)
-    assert "job" in str(world.now_of(run).trouble)
+    assert "job" in str(world.now_of(run).step_failure)
     world.idle(6 * MINUTE)
     ended = world.now_of(run)
     assert ended.phase is Phase.REJECTED
@@ -114,11 +114,11 @@ def test_a_person_approves_and_the_endpoint_knows_who() -> None:
     run = world.start()
     world.until(run, Phase.AWAITING_APPROVAL)
     assert world.changes() == []
-    world.orders.approve(run.run_id, "ada", "looks good")
+    world.run_operations.approve(run.run_id, "ada", "looks good")
     ended = world.until(run, Phase.PROMOTED)
     assert ended.approval is not None
     assert (ended.approval.by, ended.approval.why) == ("ada", "looks good")
-    (known,) = world.head().resources.values()
+    (known,) = world.endpoint_state().resources.values()
     assert known.history[-1].approved_by == "ada"
 
 
@@ -126,12 +126,12 @@ def test_a_person_says_no_and_nothing_changes() -> None:
     world = gated(approval="required")
     run = world.start()
     world.until(run, Phase.AWAITING_APPROVAL)
-    world.orders.reject(run.run_id, "ada", "too few rows")
+    world.run_operations.reject(run.run_id, "ada", "too few rows")
     assert world.now_of(run).phase is Phase.REJECTED
     assert world.now_of(run).reason == "rejected by ada: too few rows"
     assert world.changes() == []
-    with pytest.raises(InvalidTransition, match="rejected"):
-        world.orders.approve(run.run_id, "bob", "")
+    with pytest.raises(InvalidTransitionError, match="rejected"):
+        world.run_operations.approve(run.run_id, "bob", "")
 
 
 @pytest.mark.parametrize(
@@ -165,8 +165,8 @@ def test_a_word_that_comes_after_the_configured_answer_was_due_is_refused(
     run = world.start()
     world.until(run, Phase.AWAITING_APPROVAL)
     world.clock.move(MINUTE)  # and no tick
-    for word in (world.orders.approve, world.orders.reject):
-        with pytest.raises(InvalidTransition, match=str(now)):
+    for word in (world.run_operations.approve, world.run_operations.reject):
+        with pytest.raises(InvalidTransitionError, match=str(now)):
             word(run.run_id, "ada", "late")
     assert "ada" not in str(world.now_of(run).approval)
 
@@ -177,9 +177,9 @@ def test_an_older_run_that_is_approved_later_replaces_nothing() -> None:
     world.until(older, Phase.AWAITING_APPROVAL)
     newer = world.next_run("b.csv", b"a,b,label\n5,5,1\n3,4,0\n")
     world.until(newer, Phase.AWAITING_APPROVAL)
-    world.orders.approve(newer.run_id, "ada", "")
+    world.run_operations.approve(newer.run_id, "ada", "")
     world.until(newer, Phase.PROMOTED)
-    world.orders.approve(older.run_id, "ada", "")
+    world.run_operations.approve(older.run_id, "ada", "")
     world.until(older, Phase.SUPERSEDED)
     assert world.serving() == world.model_of(newer)
 
@@ -190,6 +190,6 @@ def test_a_model_put_by_hand_past_a_gate_waits_for_approval() -> None:
     world.clock.move(MINUTE)
     model = world.model_of(world.run())
     world.blobs.put(MODELS, "promote/sample/mine.ilearner", model.replace(b"}", b" }", 1))
-    run = world.intake.model_landed("promote/sample/mine.ilearner")
+    run = world.intake.model_arrived("promote/sample/mine.ilearner")
     assert run is not None
     world.until(run, Phase.AWAITING_APPROVAL)

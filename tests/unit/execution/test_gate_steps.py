@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from shared.core.run.gate_events import Approved, Disapproved, Judged
+from shared.core.run.gate_events import Approved, Judged, Rejected
 from shared.core.run.record import Origin, Phase, Run
-from shared.core.serving.state import Resource, Served
+from shared.core.serving.state import Resource, ServedModel
 from shared.errors import PermanentError, TransientError
 from shared.execution.gate import GateSteps
 from tests.fakes.world import MODELS, RESOURCE
-from tests.unit.samples import NOW, trouble
+from tests.unit.samples import NOW, step_failure
 from tests.unit.samples import run as sample
 from tests.unit.scripted_steps import Scripted
 
@@ -34,15 +34,15 @@ class Judging(Scripted):
 
     def serves(self, auc: float, *, itself: bool = False) -> None:
         model = self.run.model if itself else None
-        live = Served(
-            model=model, run_id="s", since=NOW, proof="", manifest=(), metrics={"AUC": auc}
+        live = ServedModel(
+            model=model, run_id="s", since=NOW, verification="", manifest=(), metrics={"AUC": auc}
         )
-        self.put_head(resources={RESOURCE: Resource(serving=live)})
+        self.put_endpoint_state(resources={RESOURCE: Resource(serving=live)})
 
     def judged(self) -> Any:
-        fact = self.steps.judge(self.run)
-        assert isinstance(fact, Judged)
-        return fact.verdict
+        event = self.steps.judge(self.run)
+        assert isinstance(event, Judged)
+        return event.verdict
 
 
 def test_without_rules_nothing_is_read() -> None:
@@ -103,8 +103,8 @@ def test_an_evaluation_that_cannot_be_read_now_is_read_later(
 def test_an_evaluation_that_is_not_there_is_waited_for_two_minutes(
     waited: timedelta | None,
 ) -> None:
-    failed = trouble(since=NOW - waited) if waited else None
-    judging = Judging(trouble=failed)
+    failed = step_failure(since=NOW - waited) if waited else None
+    judging = Judging(step_failure=failed)
     judging.evaluation(name=f"{FOLDER}/other.csv")
     if waited != 2 * MINUTE:
         with pytest.raises(TransientError) as told:
@@ -118,7 +118,7 @@ def test_an_evaluation_that_is_not_there_is_waited_for_two_minutes(
 
 
 def test_where_there_is_nothing_at_all_that_is_said() -> None:
-    judging = Judging(trouble=trouble(since=NOW - HOUR))
+    judging = Judging(step_failure=step_failure(since=NOW - HOUR))
     judging.world.blobs.remove(MODELS, f"{FOLDER}/model.ilearner")
     assert judging.judged().reason.endswith("; there is nothing")
 
@@ -128,7 +128,7 @@ def test_an_evaluation_from_before_the_job_is_none() -> None:
     judging.evaluation()
     with pytest.raises(TransientError, match="the file there is of 2026-03-01 12:00:00 UTC"):
         judging.judged()
-    judging.run = judging.run.model_copy(update={"trouble": trouble(since=NOW - HOUR)})
+    judging.run = judging.run.model_copy(update={"step_failure": step_failure(since=NOW - HOUR)})
     assert "the file there is of" in judging.judged().reason
 
 
@@ -153,9 +153,9 @@ def test_a_service_that_names_no_output_leaves_its_evaluation_beside_the_model()
 def test_where_nobody_answers_the_configured_answer_is_given_with_the_time(answer: str) -> None:
     gate = {"approval": "required", "expires": "2d", "on_expiry": answer}
     judging = Judging(gate, awaiting_since=NOW)
-    expected = Approved if answer == "approve" else Disapproved
-    fact = judging.steps.expire(judging.run)
-    assert fact == expected("nobody in time", "no answer until 2026-03-03T12:00:00+00:00")
+    expected = Approved if answer == "approve" else Rejected
+    event = judging.steps.expire(judging.run)
+    assert event == expected("nobody in time", "no answer until 2026-03-03T12:00:00+00:00")
 
 
 def test_an_output_that_the_job_does_not_have_refuses_the_model(

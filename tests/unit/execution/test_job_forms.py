@@ -10,7 +10,7 @@ from local.studio import InstantTrainer
 from local.studio.training import Trained
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Phase
-from shared.intake.requests import ManualRequest, NoSuchData
+from shared.intake.requests import ManualRequest, NoSuchDataError
 from tests.fakes.blobs import ACCOUNT_KEY
 from tests.unit.worlds import Observed
 
@@ -119,7 +119,7 @@ def test_a_job_without_input_runs_for_a_person(dataless: Forms) -> None:
     assert "Inputs" not in dataless.submitted()
     assert "Input" not in dataless.submitted()
     dataless.until(run, Phase.PROMOTED)
-    with pytest.raises(NoSuchData, match="takes no data"):
+    with pytest.raises(NoSuchDataError, match="takes no data"):
         asked.requested(dataless.pipeline, "other", ManualRequest(data="new.csv"))
 
 

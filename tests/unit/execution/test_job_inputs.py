@@ -96,13 +96,13 @@ def test_an_input_that_was_replaced_under_the_job_fails_it() -> None:
 
 def test_a_run_depends_on_its_newest_blob_or_on_all_that_are_listed() -> None:
     there = Inputs({"data": "{data}"})
-    assert [was.name for was, _ in there.inputs.looked_up(there.run)] == ["b.csv"]
+    assert [was.name for was, _ in there.inputs.found_up(there.run)] == ["b.csv"]
     bare = there.run.model_copy(update={"manifest": ()})
-    assert list(there.inputs.looked_up(bare)) == []
+    assert list(there.inputs.found_up(bare)) == []
     listed = Inputs()
     now = listed.world.blobs.put(DATA, "a.csv", b"a")
-    looked = list(listed.inputs.looked_up(listed.run))
-    assert [(was.name, found) for was, found in looked] == [("a.csv", now), ("b.csv", None)]
+    checked = list(listed.inputs.found_up(listed.run))
+    assert [(was.name, found) for was, found in checked] == [("a.csv", now), ("b.csv", None)]
 
 
 def test_a_preview_says_where_each_input_will_be() -> None:

@@ -8,18 +8,18 @@ import pytest
 
 from shared.core.blobs import BlobVersion
 from shared.core.names import output_path
-from shared.core.run.control_events import DataGone, Overtaken
+from shared.core.run.control_events import DataDeleted, Superseded
 from shared.core.run.job_events import (
     JobCancelled,
     JobCreated,
+    JobExpired,
     JobFailed,
     JobFinished,
     JobStarted,
     JobStopped,
-    JobTooOld,
 )
 from shared.core.run.record import Phase, Run
-from shared.errors import OutcomeUnknown, PermanentError, TransientError
+from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.execution.job import JobSteps
 from shared.execution.models import LATE
 from shared.ports.ports import JobState, JobStatus
@@ -37,17 +37,17 @@ class Work(Scripted):
     def __init__(self, phase: Phase = Phase.CREATED, names: str = "a.csv", **known: Any) -> None:
         super().__init__(**known.pop("config", {}))
         self.steps = JobSteps(self.context, self)
-        self.met: list[BlobVersion] = []
+        self.record_discovered: list[BlobVersion] = []
         self.back: list[list[BlobVersion]] = []
         blobs = tuple(self.world.blobs.put(DATA, name, name.encode()) for name in names.split())
         changes = {"config": self.world.pipeline, "manifest": blobs, "model": None, **known}
         self.run: Run = sample(phase, **changes)
 
-    def landed(self, blob: BlobVersion) -> bool:
-        self.met.append(blob)
+    def arrived(self, blob: BlobVersion) -> bool:
+        self.record_discovered.append(blob)
         return blob.size > 1
 
-    def given_back(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
+    def return_to_inbox(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
         assert run == self.run
         self.back.append(list(blobs))
 
@@ -78,7 +78,7 @@ def test_data_that_was_looked_at_a_moment_ago_is_not_looked_at_again() -> None:
     work = Work(Phase.RECEIVED, job=None)
     work.world.blobs.remove(DATA, "a.csv")
     assert isinstance(work.steps.create(work.run, fresh=True), JobCreated)
-    assert isinstance(work.steps.create(work.run, fresh=False), DataGone)
+    assert isinstance(work.steps.create(work.run, fresh=False), DataDeleted)
     assert work.job.calls == ["prepare"]
 
 
@@ -90,7 +90,7 @@ def test_a_fresh_job_is_started_without_a_look() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "fact"),
+    ("state", "event"),
     [
         (JobStatus.RUNNING, JobStarted()),
         (JobStatus.FINISHED, JobFinished()),
@@ -99,10 +99,10 @@ def test_a_fresh_job_is_started_without_a_look() -> None:
         (JobStatus.FAILED, JobFailed("the service gave no details")),
     ],
 )
-def test_a_job_that_an_earlier_call_started_is_not_started_again(state: Any, fact: object) -> None:
+def test_a_job_that_an_earlier_call_started_is_not_started_again(state: Any, event: object) -> None:
     work = Work()
     work.stands(state)
-    assert work.steps.start(work.run, fresh=False) == fact
+    assert work.steps.start(work.run, fresh=False) == event
     assert work.job.calls == ["state j1"]
 
 
@@ -115,15 +115,15 @@ def test_a_job_that_was_not_started_yet_is() -> None:
 
 @pytest.mark.parametrize("fresh", [True, False])
 def test_a_start_without_an_answer_is_looked_for(*, fresh: bool) -> None:
-    for state, fact in (
+    for state, event in (
         (JobStatus.RUNNING, JobStarted()),
         (JobStatus.NOT_STARTED, None),
         (TransientError("busy"), None),
     ):
         work = Work()
-        work.job.start = OutcomeUnknown("no answer")
+        work.job.start = OutcomeUnknownError("no answer")
         work.stands(*([] if fresh else [JobStatus.NOT_STARTED]), state)
-        assert work.steps.start(work.run, fresh=fresh) == fact
+        assert work.steps.start(work.run, fresh=fresh) == event
 
 
 def test_a_start_that_is_refused_is_an_error_unless_an_earlier_one_may_have_landed(
@@ -148,8 +148,8 @@ def test_a_job_whose_signatures_are_over_is_replaced_once_it_is_known_to_be_over
             work.run = work.run.model_copy(update={"opened_at": NOW - 9 * HOUR})
         work.world.clock.move(age)
         work.stands(JobStatus.NOT_STARTED, JobStatus.GONE)
-        fact = work.steps.start(work.run, fresh=False)
-        assert fact == (JobTooOld() if old else JobStarted())
+        event = work.steps.start(work.run, fresh=False)
+        assert event == (JobExpired() if old else JobStarted())
         assert ("cancel j1" in work.job.calls) is old
 
 
@@ -162,7 +162,7 @@ def test_a_job_that_is_being_replaced_is_waited_for() -> None:
         work = Work(job_at=NOW - 99 * HOUR)
         work.stands(JobStatus.NOT_STARTED, state)
         if over:
-            assert work.steps.start(work.run, fresh=False) == JobTooOld()
+            assert work.steps.start(work.run, fresh=False) == JobExpired()
         else:
             with pytest.raises(TransientError, match="job j1 never started"):
                 work.steps.start(work.run, fresh=False)
@@ -171,7 +171,7 @@ def test_a_job_that_is_being_replaced_is_waited_for() -> None:
 def test_an_old_job_that_was_cancelled_meanwhile_was_so_by_us_and_a_running_one_counts() -> None:
     work = Work(job_at=NOW - 99 * HOUR)
     work.stands(JobStatus.CANCELLED)
-    assert work.steps.start(work.run, fresh=False) == JobTooOld()
+    assert work.steps.start(work.run, fresh=False) == JobExpired()
     work.stands(JobStatus.RUNNING)
     assert work.steps.start(work.run, fresh=False) == JobStarted()
     assert work.job.calls == ["state j1", "state j1"]
@@ -188,7 +188,7 @@ def test_a_run_without_a_job_is_told_as_such() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "fact"),
+    ("state", "event"),
     [
         (JobStatus.RUNNING, None),
         (JobStatus.NOT_STARTED, None),
@@ -196,10 +196,10 @@ def test_a_run_without_a_job_is_told_as_such() -> None:
         (JobStatus.CANCELLED, JobCancelled()),
     ],
 )
-def test_a_look_tells_what_is_new(state: JobStatus, fact: object) -> None:
+def test_a_look_tells_what_is_new(state: JobStatus, event: object) -> None:
     work = Work(Phase.TRAINING)
     work.stands(state)
-    assert work.steps.look(work.run) == fact
+    assert work.steps.look(work.run) == event
 
 
 def test_a_job_that_the_service_does_not_know_is_waited_for_only_briefly() -> None:
@@ -214,7 +214,7 @@ CANCELLED = JobStopped("cancelled by a person")
 
 
 @pytest.mark.parametrize(
-    ("states", "cancelling", "fact", "asked"),
+    ("states", "cancelling", "event", "asked"),
     [
         ((JobStatus.FINISHED,), True, CANCELLED, False),
         ((JobStatus.FINISHED,), False, JobFinished(), False),
@@ -227,11 +227,11 @@ CANCELLED = JobStopped("cancelled by a person")
     ],
 )
 def test_a_job_that_is_to_stop_is_made_sure_of(
-    states: tuple[Any, ...], fact: object, *, cancelling: bool, asked: bool
+    states: tuple[Any, ...], event: object, *, cancelling: bool, asked: bool
 ) -> None:
     work = Work(Phase.TRAINING, cancelling=cancelling)
     work.stands(*states)
-    assert work.steps.stop(work.run) == fact
+    assert work.steps.stop(work.run) == event
     assert ("cancel j1" in work.job.calls) is asked
 
 
@@ -274,7 +274,7 @@ def test_data_that_is_what_it_was_changes_nothing() -> None:
     work = Work(Phase.RECEIVED, names="a.csv b.csv", job=None)
     work.world.blobs.touch(DATA, "b.csv")
     assert isinstance(work.steps.create(work.run, fresh=False), JobCreated)
-    assert (work.met, work.back) == ([], [])
+    assert (work.record_discovered, work.back) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -283,10 +283,10 @@ def test_data_that_is_what_it_was_changes_nothing() -> None:
 def test_data_that_was_replaced_is_told_of_and_the_run_gives_way(content: bytes, said: str) -> None:
     work = Work(Phase.RECEIVED)
     newer = work.world.blobs.put(DATA, "a.csv", content)
-    fact = work.steps.create(work.run, fresh=False)
+    event = work.steps.create(work.run, fresh=False)
     path = work.blob("a.csv").path
-    assert fact == Overtaken(f"{path} was replaced by a newer version, which {said}")
-    assert work.met == [newer]
+    assert event == Superseded(f"{path} was replaced by a newer version, which {said}")
+    assert work.record_discovered == [newer]
     assert work.back == [[]]
 
 
@@ -294,9 +294,9 @@ def test_what_else_a_run_was_to_train_on_goes_into_another_run() -> None:
     listed = {"training": {"inputs": {"input1": "{data.manifest}"}}}
     work = Work(Phase.RECEIVED, names="a.csv b.csv c.csv", job=None, config=listed)
     work.world.blobs.put(DATA, "a.csv", b"new")
-    fact = work.steps.create(work.run, fresh=False)
-    assert isinstance(fact, Overtaken)
-    assert fact.reason.endswith("; the other 2 go into another run")
+    event = work.steps.create(work.run, fresh=False)
+    assert isinstance(event, Superseded)
+    assert event.reason.endswith("; the other 2 go into another run")
     assert work.back == [[work.blob("b.csv"), work.blob("c.csv")]]
 
 
@@ -304,23 +304,23 @@ def test_data_that_is_gone_before_the_job_has_the_rest_trained_on_without_it() -
     listed = {"training": {"inputs": {"input1": "{data.manifest}"}}}
     work = Work(Phase.RECEIVED, names="a.csv b.csv", job=None, config=listed)
     work.world.blobs.remove(DATA, "a.csv")
-    fact = work.steps.create(work.run, fresh=False)
+    event = work.steps.create(work.run, fresh=False)
     path = work.blob("a.csv").path
-    assert fact == Overtaken(
+    assert event == Superseded(
         f"{path} was deleted before training could start; the other 1 goes into another run"
     )
     assert work.back == [[work.blob("b.csv")]]
-    assert work.met == []
+    assert work.record_discovered == []
 
 
 def test_data_that_is_gone_under_its_job_is_no_hindrance() -> None:
     for early, changes in ((True, {"job": None}), (False, {"job": "j1"})):
         work = Work(Phase.RECEIVED, **changes)
         work.world.blobs.remove(DATA, "a.csv")
-        fact = work.steps.create(work.run, fresh=False)
-        assert isinstance(fact, DataGone if early else JobCreated)
-        if isinstance(fact, DataGone):
-            assert fact.reason == "the data was deleted before training could start"
+        event = work.steps.create(work.run, fresh=False)
+        assert isinstance(event, DataDeleted if early else JobCreated)
+        if isinstance(event, DataDeleted):
+            assert event.reason == "the data was deleted before training could start"
 
 
 def test_of_snapshots_the_one_before_is_trained_on_where_the_newest_is_gone() -> None:
@@ -328,8 +328,8 @@ def test_of_snapshots_the_one_before_is_trained_on_where_the_newest_is_gone() ->
     newest = work.run.newest
     assert newest is not None
     work.world.blobs.remove(DATA, newest.name)
-    fact = work.steps.create(work.run, fresh=False)
-    assert isinstance(fact, Overtaken)
+    event = work.steps.create(work.run, fresh=False)
+    assert isinstance(event, Superseded)
     (rest,) = work.back
     assert rest == [blob for blob in work.run.manifest if blob != newest]
 
@@ -344,7 +344,7 @@ def test_of_two_versions_of_one_second_either_may_be_the_last() -> None:
 def test_a_model_is_collected_only_while_the_data_is_what_was_trained_on() -> None:
     work = Work(Phase.TRAINED)
     work.world.blobs.put(DATA, "a.csv", b"new")
-    assert isinstance(work.steps.collect(work.run), Overtaken)
+    assert isinstance(work.steps.collect(work.run), Superseded)
     beside = work.world.blobs.put(DATA, "columns.csv", b"a,b")
     work = Work(Phase.TRAINED, inputs={"columns": beside})
     work.world.blobs.put(DATA, "columns.csv", b"a,b,c")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.execution.bulkheads import FAILURES, MOST_AT_ONCE, MOST_PER_LANE, Lanes
+from shared.execution.bulkheads import FAILURES, MOST_AT_ONCE, MOST_PER_BULKHEAD, Bulkheads
 
 
 class Gate:
@@ -17,59 +17,59 @@ class Gate:
         self.now, self.peak = Counter[str](), Counter[str]()
 
     def work(self, item: str) -> bool:
-        lane = item[0]
+        bulkhead = item[0]
         if item[1:] == "0":
             return True  # a lane begins with one item, and gets more once that went well
         with self._lock:
-            for name in (lane, "all"):
+            for name in (bulkhead, "all"):
                 self.now[name] += 1
                 self.peak[name] = max(self.peak[name], self.now[name])
             if self.now["all"] >= self._most:
                 self._full.set()
         self._full.wait(timeout=5)
         with self._lock:
-            for name in (lane, "all"):
+            for name in (bulkhead, "all"):
                 self.now[name] -= 1
         return True
 
 
-def names(lane: str, count: int) -> list[str]:
-    return [f"{lane}{number}" for number in range(count)]
+def names(bulkhead: str, count: int) -> list[str]:
+    return [f"{bulkhead}{number}" for number in range(count)]
 
 
-def lane_of(item: str) -> str:
+def bulkhead_of(item: str) -> str:
     return item[0]
 
 
 def test_sixteen_at_once_and_eight_for_each_service() -> None:
     gate = Gate(MOST_AT_ONCE)
     items = names("a", 40) + names("b", 40)
-    lanes = Lanes(items, lane_of, gate.work, lambda: True)
-    assert lanes.run() == []
-    assert lanes.done == 80
-    assert gate.peak == {"a": MOST_PER_LANE, "b": MOST_PER_LANE, "all": MOST_AT_ONCE}
-    assert (MOST_AT_ONCE, MOST_PER_LANE) == (16, 8)
+    bulkheads = Bulkheads(items, bulkhead_of, gate.work, lambda: True)
+    assert bulkheads.run() == []
+    assert bulkheads.done == 80
+    assert gate.peak == {"a": MOST_PER_BULKHEAD, "b": MOST_PER_BULKHEAD, "all": MOST_AT_ONCE}
+    assert (MOST_AT_ONCE, MOST_PER_BULKHEAD) == (16, 8)
 
 
 def test_one_service_alone_gets_eight() -> None:
-    gate = Gate(MOST_PER_LANE)
-    assert Lanes(names("a", 40), lane_of, gate.work, lambda: True).run() == []
-    assert gate.peak["all"] == MOST_PER_LANE
+    gate = Gate(MOST_PER_BULKHEAD)
+    assert Bulkheads(names("a", 40), bulkhead_of, gate.work, lambda: True).run() == []
+    assert gate.peak["all"] == MOST_PER_BULKHEAD
 
 
 def test_a_failing_service_is_left_alone_and_the_others_go_on() -> None:
-    tried: list[str] = []
+    tries: list[str] = []
 
     def work(item: str) -> bool:
-        tried.append(item)
+        tries.append(item)
         return item[0] != "a"
 
-    lanes = Lanes(names("a", 100) + names("b", 100), lane_of, work, lambda: True)
-    left = lanes.run()
-    failed = [item for item in tried if item[0] == "a"]
-    assert FAILURES <= len(failed) < FAILURES + MOST_PER_LANE  # some were under way already
+    bulkheads = Bulkheads(names("a", 100) + names("b", 100), bulkhead_of, work, lambda: True)
+    left = bulkheads.run()
+    failed = [item for item in tries if item[0] == "a"]
+    assert FAILURES <= len(failed) < FAILURES + MOST_PER_BULKHEAD  # some were under way already
     assert left == names("a", 100)[len(failed) :]
-    assert len([item for item in tried if item[0] == "b"]) == 100
+    assert len([item for item in tries if item[0] == "b"]) == 100
 
 
 def test_a_success_between_failures_has_them_counted_anew() -> None:
@@ -79,8 +79,8 @@ def test_a_success_between_failures_has_them_counted_anew() -> None:
     def work(item: str) -> bool:
         return "!" not in item
 
-    assert Lanes(items, lane_of, work, lambda: True, most=1).run() == []
-    assert Lanes(failing * 2, lane_of, work, lambda: True, most=1).run() == failing[1:]
+    assert Bulkheads(items, bulkhead_of, work, lambda: True, most=1).run() == []
+    assert Bulkheads(failing * 2, bulkhead_of, work, lambda: True, most=1).run() == failing[1:]
 
 
 @pytest.mark.parametrize("hung", [1, 3, 10, 30])
@@ -90,8 +90,8 @@ def test_hosts_that_hang_do_not_keep_a_healthy_one_waiting(hung: int) -> None:
     starved: list[str] = []
 
     def work(item: str) -> bool:
-        lane = item.partition("-")[0]
-        if lane == "h":
+        bulkhead = item.partition("-")[0]
+        if bulkhead == "h":
             left["h"] -= 1
             if not left["h"]:
                 healthy.set()
@@ -102,8 +102,8 @@ def test_hosts_that_hang_do_not_keep_a_healthy_one_waiting(hung: int) -> None:
 
     items = [f"{at}-{number}" for at in range(hung) for number in range(100)]
     items += [f"h-{number}" for number in range(100)]
-    lanes = Lanes(items, lambda item: item.partition("-")[0], work, lambda: True)
-    begun = len(items) - len(lanes.run())
+    bulkheads = Bulkheads(items, lambda item: item.partition("-")[0], work, lambda: True)
+    begun = len(items) - len(bulkheads.run())
     assert starved == []
     assert begun == 100 + hung * FAILURES  # each of them one at a time, and then no more
 
@@ -119,13 +119,13 @@ def served(items: list[str], hung: Counter[str], **more: Any) -> list[str]:
         done.append(item)
         return well
 
-    Lanes(
+    Bulkheads(
         items,
         lambda item: item.rpartition("/")[0],
         work,
         lambda: seconds[0] < 150,
         most=1,
-        group_of=lambda lane: lane.partition("/")[0],
+        group_of=lambda bulkhead: bulkhead.partition("/")[0],
         **more,
     ).run()
     return done
@@ -169,33 +169,33 @@ def test_what_fails_may_be_given_a_part_of_the_time() -> None:
 
 
 def test_a_host_gets_no_more_than_eight_at_once_over_all_its_services() -> None:
-    gate = Gate(MOST_PER_LANE)
+    gate = Gate(MOST_PER_BULKHEAD)
     items = [f"a{service}-{n}" for service in range(4) for n in range(20)]
 
     def work(item: str) -> bool:
         return item.endswith("-0") or gate.work(item)
 
-    lanes = Lanes(items, lambda item: item[:2], work, lambda: True, group_of=lane_of)
-    assert lanes.run() == []
-    assert gate.peak["a"] == MOST_PER_LANE
+    bulkheads = Bulkheads(items, lambda item: item[:2], work, lambda: True, group_of=bulkhead_of)
+    assert bulkheads.run() == []
+    assert gate.peak["a"] == MOST_PER_BULKHEAD
 
 
 def test_many_lanes_cost_no_more_than_many_items() -> None:
     """Each customer's endpoint may be a lane: choosing the next must not look at them all."""
-    looked = [0]
+    checked = [0]
 
     class Name(str):
         __slots__ = ()
 
         def __hash__(self) -> int:
-            looked[0] += 1
+            checked[0] += 1
             return super().__hash__()
 
     def cost(size: int) -> int:
-        looked[0] = 0
+        checked[0] = 0
         items = [Name(f"h/{n}/0") for n in range(size)]
-        Lanes(items, lambda i: i, lambda _: True, lambda: True, 1, group_of=lambda _: "h").run()
-        return looked[0]
+        Bulkheads(items, lambda i: i, lambda _: True, lambda: True, 1, group_of=lambda _: "h").run()
+        return checked[0]
 
     assert cost(1000) <= 11 * cost(100)
 
@@ -207,7 +207,7 @@ def test_work_that_is_stopped_is_given_back() -> None:
         done.append(item)
         return True
 
-    left = Lanes(names("a", 50), lane_of, work, lambda: len(done) < 5).run()
+    left = Bulkheads(names("a", 50), bulkhead_of, work, lambda: len(done) < 5).run()
     assert sorted(done + left) == sorted(names("a", 50))
     assert len(left) >= 50 - 5 - MOST_AT_ONCE
 
@@ -218,14 +218,14 @@ def test_what_a_worker_did_not_expect_is_not_lost() -> None:
             raise KeyError(item)
         return True
 
-    lanes = Lanes(names("a", 20), lane_of, work, lambda: True)
+    bulkheads = Bulkheads(names("a", 20), bulkhead_of, work, lambda: True)
     with pytest.raises(KeyError, match="a3"):
-        lanes.run()
-    assert lanes.done == 20
+        bulkheads.run()
+    assert bulkheads.done == 20
 
 
 def test_nothing_to_do_is_done_at_once() -> None:
     before = threading.active_count()
-    lanes = Lanes(list[str](), lane_of, lambda _: True, lambda: True)
-    assert (lanes.run(), lanes.done) == ([], 0)
+    bulkheads = Bulkheads(list[str](), bulkhead_of, lambda _: True, lambda: True)
+    assert (bulkheads.run(), bulkheads.done) == ([], 0)
     assert threading.active_count() == before

@@ -7,9 +7,9 @@ import pytest
 
 from shared.execution.bulkheads import (
     FAILURES,
-    MOST_PER_LANE,
+    MOST_PER_BULKHEAD,
     PROBES,
-    Lanes,
+    Bulkheads,
     _Group,
     _Kind,
     host_of,
@@ -28,17 +28,17 @@ def order(
         done.append(item)
         return not any(item.startswith(name) for name in bad)
 
-    lanes = Lanes(
+    bulkheads = Bulkheads(
         items,
         lambda item: item.rpartition("/")[0],
         work,
-        more.pop("go_on", lambda: True),
+        more.pop("may_continue", lambda: True),
         1,
-        group_of=lambda lane: lane.partition("/")[0],
+        group_of=lambda bulkhead: bulkhead.partition("/")[0],
         **more,
     )
-    rest = lanes.run()
-    assert lanes.done == len(done)
+    rest = bulkheads.run()
+    assert bulkheads.done == len(done)
     assert sorted(done + rest) == sorted(items)
     if left is not None:
         left += rest
@@ -54,7 +54,7 @@ def test_a_service_and_its_host_are_known_however_a_url_is_written() -> None:
     assert host_of("https://A.example:443/jobs") == "a.example"
     assert host_of("Watch") == "watch"
     assert host_of("https://[bad") == "https://[bad"
-    assert (PROBES, FAILURES, MOST_PER_LANE) == (32, 5, 8)
+    assert (PROBES, FAILURES, MOST_PER_BULKHEAD) == (32, 5, 8)
 
 
 def test_one_item_at_a_time_is_done_by_the_calling_thread() -> None:
@@ -64,7 +64,7 @@ def test_one_item_at_a_time_is_done_by_the_calling_thread() -> None:
         threads.add(threading.get_ident())
         return True
 
-    Lanes(many("a/s", "b/s"), lambda item: item[0], work, lambda: True, 1).run()
+    Bulkheads(many("a/s", "b/s"), lambda item: item[0], work, lambda: True, 1).run()
     assert threads == {threading.get_ident()}
 
 
@@ -138,7 +138,7 @@ def test_what_fails_is_left_where_it_may_spend_nothing_and_the_rest_is_done() ->
 def test_nothing_is_begun_once_it_is_to_stop() -> None:
     asked = [True, True, False]
     left: list[str] = []
-    assert order(many("a/s"), left=left, go_on=lambda: asked.pop(0)) == ["a/s/0", "a/s/1"]
+    assert order(many("a/s"), left=left, may_continue=lambda: asked.pop(0)) == ["a/s/0", "a/s/1"]
     assert left == ["a/s/2"]
 
 
@@ -163,8 +163,10 @@ def peak(items: list[str], most: int) -> int:
             now[0] -= 1
         return True
 
-    lanes = Lanes(items, lambda item: item, work, lambda: True, group_of=lambda lane: lane[0])
-    assert lanes.run() == []
+    bulkheads = Bulkheads(
+        items, lambda item: item, work, lambda: True, group_of=lambda bulkhead: bulkhead[0]
+    )
+    assert bulkheads.run() == []
     return highest[0]
 
 
@@ -188,8 +190,10 @@ def test_a_host_that_has_not_answered_is_asked_one_thing() -> None:
         return answered.wait(timeout=5)
 
     items = ["a/s/0", "a/t/0", "b/s/0"]
-    lanes = Lanes(items, lambda item: item, work, lambda: True, group_of=lambda lane: lane[0])
-    assert lanes.run() == []
+    bulkheads = Bulkheads(
+        items, lambda item: item, work, lambda: True, group_of=lambda bulkhead: bulkhead[0]
+    )
+    assert bulkheads.run() == []
 
 
 def test_whoever_waits_is_woken_when_an_item_is_done_and_asks_once_a_second_whether_to_stop() -> (
@@ -201,8 +205,8 @@ def test_whoever_waits_is_woken_when_an_item_is_done_and_asks_once_a_second_whet
         waiting.wait(timeout=5)
         return True
 
-    lanes = Lanes(["a/0", "a/1"], lambda _: "a", work, lambda: True, 2)
-    wait = lanes._moved.wait
+    bulkheads = Bulkheads(["a/0", "a/1"], lambda _: "a", work, lambda: True, 2)
+    wait = bulkheads._moved.wait
 
     def noted(timeout: float | None = None) -> bool:
         waiting.set()
@@ -210,8 +214,8 @@ def test_whoever_waits_is_woken_when_an_item_is_done_and_asks_once_a_second_whet
         woken.append(wait(timeout))
         return woken[-1]
 
-    lanes._moved.wait = noted  # type: ignore[method-assign]
-    assert lanes.run() == []
+    bulkheads._moved.wait = noted  # type: ignore[method-assign]
+    assert bulkheads.run() == []
     assert spans
     assert set(spans) == {1}
     assert all(woken)
@@ -219,15 +223,15 @@ def test_whoever_waits_is_woken_when_an_item_is_done_and_asks_once_a_second_whet
 
 def test_a_host_whose_services_begin_to_fail_is_asked_one_thing_at_a_time_again() -> None:
     group = _Group()
-    for lane in "abcde":
-        group.add(lane, suspect=False)
+    for bulkhead in "abcde":
+        group.add(bulkhead, suspect=False)
 
     def done(*, well: bool) -> None:
         kind = group.offer(room=True)
         assert kind is not None
-        lane = group.take(kind)
-        group.taken(lane, kind, left=False)
-        group.done(lane, kind, well=well, left=False)
+        bulkhead = group.take(kind)
+        group.taken(bulkhead, kind, left=False)
+        group.done(bulkhead, kind, well=well, left=False)
 
     def both() -> bool:
         """Whether another item is offered while one is being worked on."""
@@ -251,8 +255,8 @@ def test_a_host_whose_services_begin_to_fail_is_asked_one_thing_at_a_time_again(
 def test_a_service_is_served_as_what_it_is_by_now() -> None:
     group = _Group()
     group.add("a", suspect=True)
-    group._put("b", _Kind.DOUBTFUL)
-    group._put("a", _Kind.PROVEN)  # its next item went well meanwhile
-    assert group.offer(room=True) is _Kind.PROVEN
-    assert group.offer(room=False) is _Kind.DOUBTFUL
-    assert group.take(_Kind.DOUBTFUL) == "b"
+    group._put("b", _Kind.FAILING)
+    group._put("a", _Kind.WORKING)  # its next item went well meanwhile
+    assert group.offer(room=True) is _Kind.WORKING
+    assert group.offer(room=False) is _Kind.FAILING
+    assert group.take(_Kind.FAILING) == "b"

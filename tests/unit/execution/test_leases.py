@@ -17,7 +17,9 @@ def lease(world: Observed, kind: str) -> set[str]:
     return taken
 
 
-@pytest.mark.parametrize("kind", ["runs", "open", "slots", "heads", "inbox", "poll", "watches"])
+@pytest.mark.parametrize(
+    "kind", ["runs", "open", "run_queues", "endpoints", "inbox", "poll", "drift_checks"]
+)
 @pytest.mark.parametrize("at", range(6))
 def test_what_is_leased_goes_on_once_the_lease_is_broken(kind: str, at: int) -> None:
     world = Observed(config=QUEUE)

@@ -22,12 +22,12 @@ def put(world: Observed, *names: str) -> list[BlobVersion]:
 def calls(world: Observed, blobs: list[BlobVersion], at_once: int = 1) -> tuple[int, int]:
     """Look the blobs up; returns how many pages were listed and how many HEADs were sent."""
     context = replace(world.intake._context, limits=replace(LIMITS, at_once=at_once))
-    heads, pages = world.blobs.heads, world.blobs.pages
+    endpoint_states, pages = world.blobs.head_calls, world.blobs.pages
     found = list(Lookup(context).now(blobs))
     assert [blob for blob, _ in found] == blobs
     for blob, now in found:
         assert now == world.blobs._version(f"{world.blobs.base_location}{DATA}/{blob.name}")
-    return world.blobs.pages - pages, world.blobs.heads - heads
+    return world.blobs.pages - pages, world.blobs.head_calls - endpoint_states
 
 
 def in_pages_of(world: Observed, size: int) -> None:
@@ -53,9 +53,9 @@ def test_blobs_of_one_folder_are_listed(size: int) -> None:
 def test_blobs_of_many_folders_are_asked_for_one_by_one(size: int, at_once: int) -> None:
     world = Observed()
     blobs = put(world, *[f"{n}/acme.csv" for n in range(size)])
-    pages, heads = calls(world, blobs, at_once)
+    pages, endpoint_states = calls(world, blobs, at_once)
     assert pages == 0
-    assert heads <= size
+    assert endpoint_states <= size
 
 
 def test_what_changed_and_what_is_gone_is_told_from_a_listing_as_well() -> None:
@@ -84,9 +84,9 @@ def test_a_folder_full_of_other_blobs_is_not_listed_to_its_end() -> None:
         return page_of([item, item], 1, None, lambda one: one.name)
 
     world.blobs.page = listing  # type: ignore[method-assign]
-    pages, heads = calls(world, blobs)
+    pages, endpoint_states = calls(world, blobs)
     assert pages <= 60 // 20
-    assert heads <= 60
+    assert endpoint_states <= 60
 
 
 def replace_name(blob: BlobVersion, name: str) -> BlobVersion:
@@ -118,10 +118,10 @@ def test_a_manifest_with_a_token_first_lists_no_more_than_its_own_folders(
         listed.append(prefix)
         return listing(container, prefix)
 
-    heads, pages = world.blobs.heads, world.blobs.pages
+    endpoint_states, pages = world.blobs.head_calls, world.blobs.pages
     world.blobs.listing = counted  # type: ignore[method-assign]
     for _ in range(10):
         world.tick(60)
     assert [run.phase for run in world.runs()] == [Phase.FINISHED]
     assert "" not in listed  # the container as a whole is never listed
-    assert world.blobs.heads - heads + world.blobs.pages - pages <= 2 * most
+    assert world.blobs.head_calls - endpoint_states + world.blobs.pages - pages <= 2 * most

@@ -10,13 +10,13 @@ import pytest
 
 from shared.core.blobs import BlobVersion
 from shared.core.names import output_path
-from shared.core.run.control_events import Fact, ModelCollected, ModelsCollected, NothingToPromote
+from shared.core.run.control_events import Event, ModelCollected, ModelsCollected, NothingToPromote
 from shared.core.run.record import Phase, Run
 from shared.errors import PermanentError, RelearnError, TransientError
 from shared.execution.context import Context
 from shared.execution.models import LATE, ModelSteps
 from shared.ledger.ledger import Ledger
-from shared.ports.ports import Adapters, JobRequest, JobState, JobStatus, SignedBlob
+from shared.ports.ports import JobRequest, JobState, JobStatus, Providers, SignedBlob
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import MemoryDocuments
@@ -100,7 +100,7 @@ class Steps:
 
     blobs: AskedBlobs = field(default_factory=lambda: AskedBlobs(FakeClock()))
 
-    def collect(self, one: Run, job: Job) -> Fact:
+    def collect(self, one: Run, job: Job) -> Event:
         ids = count(1)
         clock = self.blobs.clock
         context = Context(
@@ -109,7 +109,7 @@ class Steps:
             models=self.blobs,
             data_container="training-data",
             models_container=MODELS,
-            adapters=cast("Adapters", None),
+            providers=cast(Providers, None),
             clock=clock,
             new_id=lambda: str(next(ids)),
         )
@@ -135,10 +135,10 @@ def test_a_declared_model_is_looked_up_where_the_job_was_told_to_write_it() -> N
 def test_a_model_left_at_the_service_is_copied_under_the_name_of_its_output() -> None:
     one, steps = wanting(None), Steps()
     job = finished(output2=left("experimentoutput/j1/out.ilearner"))
-    fact = steps.collect(one, job)
+    event = steps.collect(one, job)
     assert steps.blobs.adopted == [f"{OWN}experimentoutput/j1/out.ilearner{SAS}"]
-    assert isinstance(fact, ModelCollected)
-    assert fact.model.path == f"{MODELS}/{place(one, 'output2.ilearner')}"
+    assert isinstance(event, ModelCollected)
+    assert event.model.path == f"{MODELS}/{place(one, 'output2.ilearner')}"
     assert job.asked == [one.job]
 
 
@@ -186,9 +186,9 @@ def test_the_model_is_chosen_by_its_suffix_and_never_by_the_name_of_its_output()
         "output2": left("c/results.ILEARNER"),
     }
     steps = Steps()
-    fact = steps.collect(wanting(None), finished(**results))
-    assert isinstance(fact, ModelCollected)
-    assert fact.model.name.endswith("/output2.ilearner")
+    event = steps.collect(wanting(None), finished(**results))
+    assert isinstance(event, ModelCollected)
+    assert event.model.name.endswith("/output2.ilearner")
     assert steps.blobs.adopted == [f"{OWN}c/results.ILEARNER{SAS}"]
 
 
@@ -197,9 +197,9 @@ def test_an_evaluation_that_is_declared_is_no_model_and_what_was_left_is_found()
     steps = Steps()
     steps.written(one, "evaluation.csv")
     job = finished(output1=left(f"{MODELS}/evaluation.csv"), output2=left("c/x.ilearner"))
-    fact = steps.collect(one, job)
-    assert isinstance(fact, ModelCollected)
-    assert fact.model.name == place(one, "output2.ilearner")
+    event = steps.collect(one, job)
+    assert isinstance(event, ModelCollected)
+    assert event.model.name == place(one, "output2.ilearner")
 
 
 def test_of_several_models_one_must_be_named_and_all_are_listed() -> None:
@@ -209,8 +209,8 @@ def test_of_several_models_one_must_be_named_and_all_are_listed() -> None:
         steps.collect(wanting(None), job)
     assert "several models, a, b: name one as `model` of endpoint e0" in str(caught.value)
     assert not steps.blobs.adopted
-    fact = steps.collect(wanting("b"), job)
-    assert isinstance(fact, ModelCollected)
+    event = steps.collect(wanting("b"), job)
+    assert isinstance(event, ModelCollected)
     assert steps.blobs.adopted == [f"{OWN}c/b.ilearner{SAS}"]
 
 
@@ -234,9 +234,9 @@ def test_a_named_model_that_the_job_did_not_make_is_told_with_those_it_made(
 def test_each_endpoint_gets_the_model_it_names_and_each_model_is_copied_once() -> None:
     steps = Steps()
     job = finished(a=left("c/a.ilearner"), b=left("c/b.ilearner"))
-    fact = steps.collect(wanting("a", "b", "a"), job)
-    assert isinstance(fact, ModelsCollected)
-    names = {name: model.name.rpartition("/")[2] for name, model in fact.models.items()}
+    event = steps.collect(wanting("a", "b", "a"), job)
+    assert isinstance(event, ModelsCollected)
+    names = {name: model.name.rpartition("/")[2] for name, model in event.models.items()}
     assert names == {"e0": "a.ilearner", "e1": "b.ilearner", "e2": "a.ilearner"}
     assert sorted(steps.blobs.adopted) == [f"{OWN}c/a.ilearner{SAS}", f"{OWN}c/b.ilearner{SAS}"]
 
@@ -246,9 +246,9 @@ def test_a_declared_model_beside_one_that_was_left_is_not_copied_over_itself() -
     steps = Steps()
     model = steps.written(one, "model.ilearner")
     own = left(model.path, "https://account.blob.core.windows.net/")
-    fact = steps.collect(one, finished(output1=own, output2=left("c/x.ilearner")))
-    assert isinstance(fact, ModelsCollected)
-    assert fact.models["e0"] == model
+    event = steps.collect(one, finished(output1=own, output2=left("c/x.ilearner")))
+    assert isinstance(event, ModelsCollected)
+    assert event.models["e0"] == model
     assert steps.blobs.adopted == [f"{OWN}c/x.ilearner{SAS}"]
 
 
@@ -290,16 +290,16 @@ def test_an_empty_model_is_refused() -> None:
 
 
 def test_a_job_that_leaves_no_model_has_nothing_to_promote() -> None:
-    fact = Steps().collect(wanting(None), finished(output1=left("c/evaluation.csv")))
-    assert fact == NothingToPromote("the job makes no model")
+    event = Steps().collect(wanting(None), finished(output1=left("c/evaluation.csv")))
+    assert event == NothingToPromote("the job makes no model")
 
 
 def test_without_endpoints_the_model_is_kept_and_not_promoted() -> None:
     one = wanting()
-    fact = Steps().collect(one, finished(output1=left("c/x.ilearner")))
-    assert isinstance(fact, NothingToPromote)
-    assert fact.model is not None
-    assert fact.model.name == place(one, "output1.ilearner")
+    event = Steps().collect(one, finished(output1=left("c/x.ilearner")))
+    assert isinstance(event, NothingToPromote)
+    assert event.model is not None
+    assert event.model.name == place(one, "output1.ilearner")
 
 
 def test_a_model_put_by_hand_is_taken_as_it_is_now_and_no_job_is_asked() -> None:
@@ -356,11 +356,11 @@ def test_a_copy_from_before_the_job_is_made_anew() -> None:
     clock.move(timedelta(minutes=2))
     stamps = "st=2026-03-01T11:00:00Z&se=2026-03-02T12:00:00Z"
     job = finished(output1=left("c/x.ilearner", sas=f"?{stamps}&sp=r&sig=x"))
-    fact = steps.collect(one, job)
-    assert isinstance(fact, ModelCollected)
-    assert blobs.read(MODELS, fact.model.name, 100) == b"new"
+    event = steps.collect(one, job)
+    assert isinstance(event, ModelCollected)
+    assert blobs.read(MODELS, event.model.name, 100) == b"new"
     clock.move(timedelta(minutes=2))
-    assert steps.collect(one, job) == fact
+    assert steps.collect(one, job) == event
 
 
 def test_a_result_without_a_signature_is_not_copied_and_it_is_said() -> None:
@@ -371,8 +371,8 @@ def test_a_result_without_a_signature_is_not_copied_and_it_is_said() -> None:
 
 def test_no_signature_reaches_a_fact_or_a_message() -> None:
     job = finished(output1=left("c/x.ilearner"))
-    fact: Any = Steps().collect(wanting(None), job)
-    said = [repr(fact), repr(job.state_)]
+    event: Any = Steps().collect(wanting(None), job)
+    said = [repr(event), repr(job.state_)]
     for steps, wanted in (
         (Steps(AskedBlobs(FakeClock(), readable=False)), None),
         (Steps(), "another"),

@@ -54,7 +54,7 @@ def test_a_job_whose_signatures_ran_out_before_it_started_is_made_anew() -> None
     run = world.start()
     assert world.now_of(run).phase is Phase.PARKED
     world.clock.move(4 * HOUR)
-    world.orders.retry(run.run_id)
+    world.run_operations.retry(run.run_id)
     world.until(run, Phase.PROMOTED)
     assert [job.state for job in world.studio.jobs] == [JobState.CANCELLED, JobState.FINISHED]
     assert len(world.starts) == 1
@@ -70,7 +70,7 @@ def test_the_signatures_of_a_job_age_from_its_making_and_not_from_the_opening_of
     world.script("POST", "/start", Answer(400, {}, b"Not now."))
     hand.resume("sample")
     world.until(run, Phase.PARKED)
-    world.orders.retry(run.run_id)
+    world.run_operations.retry(run.run_id)
     world.until(run, Phase.PROMOTED)
     assert [job.state for job in world.studio.jobs] == [JobState.FINISHED]
 
@@ -84,7 +84,7 @@ def test_no_other_job_is_made_before_the_one_that_it_replaces_is_over(shown: Ans
     world.clock.move(4 * HOUR)
     world.script("GET", job, NOT_STARTED)  # before its DELETE, which takes its time
     ended = world.script("GET", job, shown, times=1 if shown is RUNNING else 4)
-    world.orders.retry(run.run_id)
+    world.run_operations.retry(run.run_id)
     assert any(sent.startswith("DELETE") for sent in world.http.sent)
     assert [one.id for one in world.studio.jobs] == [job]
     ended()
@@ -106,7 +106,7 @@ def test_a_worker_that_dies_while_it_replaces_a_job_does_not_have_its_run_cancel
 
     world.http.answers.append(die)
     world.clock.move(4 * HOUR)
-    assert not world.survive(lambda: world.orders.retry(run.run_id))
+    assert not world.survive(lambda: world.run_operations.retry(run.run_id))
     world.until(run, Phase.PROMOTED)
     assert [one.state for one in world.studio.jobs] == [JobState.CANCELLED, JobState.FINISHED]
 
@@ -126,7 +126,7 @@ def test_a_job_that_is_not_shown_for_a_moment_is_not_taken_for_ended() -> None:
 def test_a_job_that_somebody_cancelled_at_the_service_is_not_tried_again() -> None:
     world = Observed(config={"training": {"attempts": 3}})
     run = world.start()
-    service = world.intake._context.adapters.jobs(
+    service = world.intake._context.providers.jobs(
         world.pipeline.training.service, world.pipeline.training.api_key
     )
     service.cancel(world.now_of(run).job or "")
@@ -138,7 +138,7 @@ def test_a_delete_refused_because_the_job_just_ended_does_not_park_the_cancel() 
     world = Observed()
     run = world.start()
     world.script("DELETE", world.now_of(run).job or "", Answer(400, {}, b"It has finished."))
-    world.orders.cancel(run.run_id)
+    world.run_operations.cancel(run.run_id)
     assert world.now_of(run).phase is Phase.TRAINING
     world.idle(2 * MINUTE)
     assert world.now_of(run).phase is Phase.CANCELLED
@@ -218,5 +218,5 @@ def test_a_metadata_write_does_not_make_old_data_news() -> None:
 def test_the_values_of_named_settings_are_known_as_secrets() -> None:
     world = Observed()
     pipeline: Pipeline = world.pipeline
-    secrets = world.intake._context.adapters.secrets_of(pipeline)
+    secrets = world.intake._context.providers.secrets_of(pipeline)
     assert set(secrets) == {world.training.api_key, world.endpoint.api_key}

@@ -8,8 +8,8 @@ import pytest
 from shared.core.names import manifest_path
 from shared.core.run.concurrency import Pause, Pauses
 from shared.core.run.record import Origin, Phase, Run
-from shared.errors import Conflict
-from shared.execution.run_factory import Opening, ambiguous, captured
+from shared.errors import ConflictError
+from shared.execution.run_factory import RunFactory, ambiguous, captured
 from shared.ledger.ledger import NEW
 from tests.fakes.world import MODELS
 from tests.unit.samples import NOW, blob
@@ -24,11 +24,11 @@ class Open:
     def __init__(self, training: dict[str, Any] | None = None, **pipeline: Any) -> None:
         self.world = Observed(config={"pipeline": pipeline, "training": training or {}})
         self.ledger = self.world.intake._context.ledger
-        self.opening: Opening = self.world.intake._opening
+        self.run_factory: RunFactory = self.world.intake._opening
 
     def new(self, *names: str, origin: Origin = Origin.DATA, **changes: Any) -> Run:
         blobs = [blob(name, modified=NOW - at * SECOND, **changes) for at, name in enumerate(names)]
-        return self.opening.new(self.world.pipeline, "sample-1", blobs, origin, "because")
+        return self.run_factory.new(self.world.pipeline, "sample-1", blobs, origin, "because")
 
     def pause(self) -> None:
         paused = Pauses(pause=Pause(by="ada", at=NOW))
@@ -66,7 +66,7 @@ def test_a_run_begins_as_what_its_data_and_pipeline_say() -> None:
     assert [one.name for one in run.manifest] == ["acme-2.csv", "ada-1.csv"]
     assert (run.phase, run.model, run.listed_at) == (Phase.RECEIVED, None, "")
     assert run.opened_at == there.world.clock.now()
-    assert there.opening.new(there.world.pipeline, "x", [], Origin.MANUAL, "").tokens == {}
+    assert there.run_factory.new(there.world.pipeline, "x", [], Origin.MANUAL, "").tokens == {}
 
 
 def test_a_model_by_hand_is_trained_already() -> None:
@@ -102,7 +102,7 @@ def test_a_run_waits_where_there_is_something_to_wait_for(
 def test_what_is_taken_from_the_inbox_waits_its_turn() -> None:
     there = Open()
     pipeline = there.world.pipeline
-    run = there.opening.gathered(pipeline, "sample-1", [blob("a.csv")], "2 blobs landed")
+    run = there.run_factory.gathered(pipeline, "sample-1", [blob("a.csv")], "2 blobs landed")
     assert (run.phase, run.origin, run.cause) == (Phase.WAITING, Origin.DATA, "2 blobs landed")
     (entry,) = run.history
     assert (entry.at, entry.phase, entry.note) == (run.opened_at, Phase.WAITING, run.cause)
@@ -110,7 +110,7 @@ def test_what_is_taken_from_the_inbox_waits_its_turn() -> None:
 
 def test_a_name_that_would_be_misread_ends_its_run_before_it_begins() -> None:
     there = Open()
-    run = there.opening.begin(there.new("a#b.csv"))
+    run = there.run_factory.begin(there.new("a#b.csv"))
     assert run.phase is Phase.REJECTED
     assert run.reason == "the name of 'a#b.csv' holds #, which the service would misread"
     assert run.advice == "upload the data under another name"
@@ -126,8 +126,8 @@ def test_data_that_can_name_no_endpoint_ends_its_run_with_the_reason() -> None:
     keyed = there.world.pipeline.model_copy(
         update={"endpoints": (one.model_copy(update={"update": update}),)}
     )
-    run = there.opening.new(keyed, "sample-1", [blob("A_B-1.csv")], Origin.DATA, "because")
-    ended = there.opening.store(run)
+    run = there.run_factory.new(keyed, "sample-1", [blob("A_B-1.csv")], Origin.DATA, "because")
+    ended = there.run_factory.store(run)
     assert ended.phase is Phase.REJECTED
     assert str(ended.reason).startswith("no endpoint can be chosen for 'A_B-1.csv': ")
     assert ended.advice == "correct the path of the data, or the endpoint's URL"
@@ -138,16 +138,16 @@ def test_a_run_that_another_worker_stored_is_the_one_that_counts(
 ) -> None:
     there = Open()
     run = there.new("a.csv")
-    assert there.opening.store(run) == there.world.now_of(run)
+    assert there.run_factory.store(run) == there.world.now_of(run)
     other = run.model_copy(update={"cause": "another"})
-    assert there.opening.store(other).cause == "because"
+    assert there.run_factory.store(other).cause == "because"
 
     def late(_: Run) -> None:
-        raise Conflict("runs")
+        raise ConflictError("runs")
 
     monkeypatch.setattr(there.ledger, "create_run", late)
     gone = run.model_copy(update={"run_id": "sample-9"})
-    assert there.opening.store(gone).run_id == "sample-9"
+    assert there.run_factory.store(gone).run_id == "sample-9"
 
 
 def test_only_names_of_the_pipelines_data_capture_anything() -> None:

@@ -27,10 +27,14 @@ PAUSES = (7 * MINUTE, HOUR, 30 * HOUR)
 ENOUGH = 10
 
 
-def until_looked(world: Observed, run: Run, looks: int) -> None:
+def until_checked(world: Observed, run: Run, probe_series: int) -> None:
     for _ in range(40):
         known = world.now_of(run).promotion
-        if known is not None and known.sent_at is not None and known.looks.all.looks == looks:
+        if (
+            known is not None
+            and known.sent_at is not None
+            and known.probe_series.all.probes == probe_series
+        ):
             return
         world.tick(20)
     raise AssertionError(f"{world.now_of(run).phase}: {known}")
@@ -50,14 +54,14 @@ def vary(world: Observed) -> None:
 
 
 @pytest.mark.parametrize("pause", PAUSES)
-@pytest.mark.parametrize("looks", [0, 1, 2])
+@pytest.mark.parametrize("probe_series", [0, 1, 2])
 def test_one_look_after_a_pause_never_makes_a_model_live_that_never_switched(
-    looks: int, pause: timedelta
+    probe_series: int, pause: timedelta
 ) -> None:
     world = Observed(send_resources=False)
     ignore = world.script(*PATCH, TAKEN, times=None)
     run = world.start()
-    until_looked(world, run, looks)
+    until_checked(world, run, probe_series)
     world.clock.move(pause)
     unstick = world.script(*SCORE, scored(Scored_Labels=["0.1", "0.9"]), times=1)
     world.poll.tick()
@@ -68,16 +72,16 @@ def test_one_look_after_a_pause_never_makes_a_model_live_that_never_switched(
 
 
 @pytest.mark.parametrize("pause", PAUSES)
-@pytest.mark.parametrize("looks", [0, 1, 2])
+@pytest.mark.parametrize("probe_series", [0, 1, 2])
 def test_a_model_whose_answers_vary_is_promoted_on_the_third_look_and_not_before(
-    looks: int, pause: timedelta
+    probe_series: int, pause: timedelta
 ) -> None:
     world = Observed(send_resources=False)
     vary(world)
     run = world.start()
-    until_looked(world, run, looks)
+    until_checked(world, run, probe_series)
     world.clock.move(pause)
-    for _ in range(2 - looks):
+    for _ in range(2 - probe_series):
         world.poll.tick()
         assert world.now_of(run).phase is Phase.VERIFYING
         world.clock.move(30 * SECOND)
@@ -85,8 +89,8 @@ def test_a_model_whose_answers_vary_is_promoted_on_the_third_look_and_not_before
     ended = world.now_of(run)
     assert ended.phase is Phase.PROMOTED
     assert ended.promotion is not None
-    assert ended.promotion.proof == "unproven: answers vary"
-    (known,) = world.head().resources.values()
+    assert ended.promotion.verification == "unproven: answers vary"
+    (known,) = world.endpoint_state().resources.values()
     assert known.serving is not None
     assert known.serving.answers is None  # else drift would be seen every hour
 
@@ -123,18 +127,18 @@ def test_a_model_that_does_not_work_is_taken_back_however_the_looks_are_paused(
     first = world.serving()
     run = world.until(world.start(), Phase.VERIFYING)
     mend = world.script(*SCORE, answer, times=None)
-    looks = 0
-    while world.now_of(run).phase is Phase.VERIFYING and looks < 2 * ENOUGH:
+    probe_series = 0
+    while world.now_of(run).phase is Phase.VERIFYING and probe_series < 2 * ENOUGH:
         world.tick(3600)
-        looks += 1
-    assert looks == ENOUGH
+        probe_series += 1
+    assert probe_series == ENOUGH
     mend()
     world.until(run, Phase.ROLLED_BACK)
     assert world.serving() == first
 
 
 @pytest.mark.parametrize("pause", PAUSES)
-@pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING])
+@pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK])
 @pytest.mark.parametrize("content", [csv(3), OTHER_COLUMNS], ids=["good", "broken"])
 def test_the_app_may_be_down_in_each_phase_of_a_promotion(
     content: bytes, phase: Phase, pause: timedelta
@@ -162,7 +166,7 @@ def test_the_app_may_be_down_in_each_phase_of_a_promotion(
 def test_errors_after_a_pause_do_not_give_the_way_back_up(answer: Answer, pause: timedelta) -> None:
     world = Observed(send_resources=False)
     first = world.serving()
-    run = world.until(world.next_run("bad.csv", OTHER_COLUMNS), Phase.RETURNING)
+    run = world.until(world.next_run("bad.csv", OTHER_COLUMNS), Phase.ROLLING_BACK)
     world.tick(20)
     world.clock.move(pause)
     mend = world.script(*SCORE, answer, times=3)
@@ -176,7 +180,7 @@ def test_errors_after_a_pause_do_not_give_the_way_back_up(answer: Answer, pause:
 @pytest.mark.parametrize("pause", PAUSES)
 @pytest.mark.parametrize(
     ("phase", "wire"),
-    [(Phase.PROMOTING, SCORE), (Phase.RETURNING, REFRESH)],
+    [(Phase.PROMOTING, SCORE), (Phase.ROLLING_BACK, REFRESH)],
     ids=["before", "way back"],
 )
 def test_two_failures_with_a_pause_between_them_are_not_an_hour_of_failing(
@@ -187,7 +191,7 @@ def test_two_failures_with_a_pause_between_them_are_not_an_hour_of_failing(
     run = world.next_run("bad.csv", OTHER_COLUMNS)
     mend = world.script(*wire, busy, times=None)
     world.until(run, phase)
-    assert world.now_of(run).trouble is not None
+    assert world.now_of(run).step_failure is not None
     world.clock.move(pause)
     world.tick(1)
     assert world.now_of(run).phase is phase
@@ -232,14 +236,14 @@ def test_an_update_that_was_sent_again_is_judged_by_its_own_looks(world: Observe
     """An update of which nothing was confirmed is looked at for `within` each time."""
     lost = world.script(*PATCH, refused(500, "InternalError", "Who knows."), times=1)
     run = world.start()
-    until_looked(world, run, ENOUGH - 1)
+    until_checked(world, run, ENOUGH - 1)
     first = world.now_of(run).promotion
     assert first is not None
     assert not first.certain
     world.tick(30)
     again = world.now_of(run).promotion
     assert again is not None
-    assert (again.resent, again.looks.all.looks) == (1, 0)
+    assert (again.resent, again.probe_series.all.probes) == (1, 0)
     lost()
     world.until(run, Phase.PROMOTED)
 
@@ -256,10 +260,10 @@ def test_an_earlier_model_is_not_given_up_because_of_a_pause(pause: timedelta) -
     first = world.until(world.start(), Phase.PROMOTED)
     good = world.serving()
     ignore = world.script(*PATCH, TAKEN, times=None)
-    second = world.until(world.next_run("b.csv", csv(3)), Phase.RETURNING, ticks=60)
+    second = world.until(world.next_run("b.csv", csv(3)), Phase.ROLLING_BACK, ticks=60)
     world.clock.move(pause)
     world.tick(1)
-    assert world.now_of(second).phase is Phase.RETURNING
+    assert world.now_of(second).phase is Phase.ROLLING_BACK
     ignore()
     world.until(second, Phase.UNCHANGED)
     assert world.serving() == good == world.model_of(first)

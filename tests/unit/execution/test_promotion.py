@@ -44,7 +44,7 @@ def test_an_old_model_that_cannot_be_put_back_parks_the_run(world: Observed) -> 
     world.script("POST", "/refresh", BAD, times=None)
     world.upload(content=OTHER_COLUMNS)
     run = world.until(world.deliver()[0], Phase.PARKED)
-    assert run.parked_in is Phase.RETURNING
+    assert run.parked_in is Phase.ROLLING_BACK
     assert "Invalid service input" in str(run.reason)
 
 
@@ -54,7 +54,7 @@ def test_a_way_back_that_is_never_confirmed_is_sent_again_a_few_times_and_then_p
     world.script("POST", "/refresh", refused(500, "InternalError", "Who knows."), times=None)
     world.upload(content=OTHER_COLUMNS)
     run = world.until(world.deliver()[0], Phase.PARKED, ticks=80)
-    assert run.parked_in is Phase.RETURNING
+    assert run.parked_in is Phase.ROLLING_BACK
     assert "the old model does not serve again" in str(run.reason)
     assert sum(sent.endswith("/refresh") for sent in world.http.sent) == 4
 
@@ -95,7 +95,7 @@ def test_without_a_probe_a_run_ends_promoted_and_says_unproven() -> None:
     world = Observed(config={"endpoint": {"verify": None}})
     run = world.until(world.start(), Phase.PROMOTED)
     assert run.promotion is not None
-    assert "unproven" in str(run.promotion.proof)
+    assert "unproven" in str(run.promotion.verification)
 
 
 def test_a_pipeline_without_an_endpoint_finishes_with_its_model() -> None:
@@ -131,7 +131,7 @@ def test_two_pipelines_on_one_endpoint_update_it_one_after_the_other(world: Obse
     intake, poll = world.another(world.sibling())
     world.upload("new.csv")
     world.upload("other-new.csv", CSV + b"5,6,1\n")
-    runs = [*intake.blob_landed("new.csv"), *intake.blob_landed("other-new.csv")]
+    runs = [*intake.blob_arrived("new.csv"), *intake.blob_arrived("other-new.csv")]
     runs = list({run.run_id: run for run in runs}.values())
     updating = set()
     for _ in range(40):
@@ -163,7 +163,7 @@ def test_after_a_reservation_left_behind_the_known_model_is_put_back_first(
     assert changes[1].startswith("PATCH")
     assert ended.promotion is not None
     # A person who now retries the parked run must not bring older data back.
-    world.orders.retry(parked.run_id)
+    world.run_operations.retry(parked.run_id)
     world.until(parked, Phase.SUPERSEDED)
 
 
@@ -178,7 +178,7 @@ def test_an_older_run_that_waits_for_its_turn_is_superseded_when_it_comes(world:
     world.tick(10)
     waiting = world.now_of(old)
     assert waiting.phase is Phase.PROMOTING
-    assert waiting.trouble is not None
-    assert f"run {new.run_id} is updating this endpoint" in waiting.trouble.reason
+    assert waiting.step_failure is not None
+    assert f"run {new.run_id} is updating this endpoint" in waiting.step_failure.reason
     world.until(new, Phase.PROMOTED)
     world.until(old, Phase.SUPERSEDED)

@@ -10,8 +10,8 @@ import pytest
 
 from local.studio import InstantTrainer
 from shared.core.run.record import Phase, Run
-from shared.core.serving.state import left_behind, reserved, settled
-from shared.errors import Conflict
+from shared.core.serving.state import in_flight_lease, in_flight_resolved, leased
+from shared.errors import ConflictError
 from shared.execution.promotion import PromotionSteps
 from shared.maintenance.poll import Poll
 from shared.providers.http.client import Answer
@@ -50,7 +50,7 @@ def parked_with_a_broken_model(world: Observed) -> Run:
     """Leave a broken model serving, its reservation behind, and its run parked."""
     refuse = world.script(*REFRESH, BAD, times=None)
     run = world.until(world.next_run("bad.csv", OTHER_COLUMNS), Phase.PARKED)
-    assert run.parked_in is Phase.RETURNING
+    assert run.parked_in is Phase.ROLLING_BACK
     refuse()
     return run
 
@@ -74,19 +74,19 @@ def test_a_return_that_is_retried_after_a_newer_promotion_leaves_the_newer_model
     mend()
     newer = world.until(world.next_run("newer.csv", csv(7)), Phase.PROMOTED)
     sent = len(world.changes())
-    world.orders.retry(bad.run_id)
+    world.run_operations.retry(bad.run_id)
     world.until(bad, Phase.SUPERSEDED)
     assert len(world.changes()) == sent
     assert world.serving() == world.model_of(newer)
 
 
-def until_reserved(world: Observed, other: Poll, run: Run) -> None:
+def until_leased(world: Observed, other: Poll, run: Run) -> None:
     """Let another worker go on until the endpoint is this run's."""
     for _ in range(12):
         other.tick()
         world.clock.move(10 * SECOND)
-        reserved = world.head().reservation
-        if reserved is not None and reserved.run_id == run.run_id:
+        leased = world.endpoint_state().endpoint_lease
+        if leased is not None and leased.run_id == run.run_id:
             return
 
 
@@ -99,7 +99,7 @@ def test_a_look_that_took_long_does_not_give_back_what_another_run_holds_by_then
     for _ in range(20):
         known = world.now_of(first).promotion
         assert known is not None
-        last = known.looks.last
+        last = known.probe_series.last
         if last is not None and not last.agrees_with(known.before or last):
             break
         world.tick(10)
@@ -113,18 +113,18 @@ def test_a_look_that_took_long_does_not_give_back_what_another_run_holds_by_then
     ) -> Answer:
         answer = send(method, url, headers, body)
         if "/execute" in url and next(slow, False):
-            until_reserved(world, other, second)
+            until_leased(world, other, second)
         return answer
 
     monkeypatch.setattr(world.http, "send", slowly)
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         world.poll._driver.advance(first.run_id)
     assert world.now_of(first).phase is Phase.PROMOTED
-    held = world.head().reservation
+    held = world.endpoint_state().endpoint_lease
     assert held is not None
     assert held.run_id == second.run_id
     world.until(second, Phase.PROMOTED)
-    serving = world.head().resource(RESOURCE).serving
+    serving = world.endpoint_state().resource(RESOURCE).serving
     assert serving is not None
     assert serving.run_id == second.run_id
     assert world.serving() == world.model_of(second)
@@ -141,7 +141,7 @@ def test_newer_data_is_promoted_after_its_retry_although_older_data_came_first(
     mend()
     release()
     world.until(old, Phase.PROMOTED)
-    world.orders.retry(new.run_id)
+    world.run_operations.retry(new.run_id)
     world.until(new, Phase.PROMOTED)
     assert world.serving() == world.model_of(new)
 
@@ -159,7 +159,7 @@ def test_a_wrong_update_url_is_mended_by_its_correction_and_a_retry(
         world.script(method, "/produktion", refused(404, "NotFound", "no such one"), times=None)
     run = world.until(world.start(), Phase.PARKED)
     world.correct(update=right)
-    world.orders.retry(run.run_id)
+    world.run_operations.retry(run.run_id)
     world.until(run, Phase.PROMOTED)
     assert world.serving() == world.model_of(run)
 
@@ -180,7 +180,7 @@ def test_a_broken_model_of_another_resource_of_the_endpoint_is_put_back_first() 
     assert world.serving() == world.model_of(bad)
     world.until(world.next_run("other-1.csv", csv(1)), Phase.UNCHANGED)
     assert world.serving() == first
-    world.orders.retry(bad.run_id)
+    world.run_operations.retry(bad.run_id)
     world.until(bad, Phase.SUPERSEDED)
     assert world.serving() == first
 
@@ -217,11 +217,11 @@ def test_nothing_is_sent_to_an_endpoint_that_does_not_answer_the_probe(
         world.tick()
     waiting = world.now_of(run)
     assert waiting.phase is Phase.PROMOTING
-    assert "does not answer the probe" in str(waiting.trouble and waiting.trouble.reason)
+    assert "does not answer the probe" in str(waiting.step_failure and waiting.step_failure.reason)
     world.until(run, Phase.PARKED, ticks=200)
     assert world.changes() == []
     mend()
-    world.orders.retry(run.run_id)
+    world.run_operations.retry(run.run_id)
     world.until(run, Phase.PROMOTED)
 
 
@@ -277,7 +277,7 @@ def test_looks_of_two_workers_at_one_moment_are_one_look(world: Observed) -> Non
         worker._driver.advance(run.run_id)
         known = world.now_of(run).promotion
         assert known is not None
-        assert known.looks.all.looks == 1
+        assert known.probe_series.all.probes == 1
         world.clock.move(2 * SECOND)
     mend()
     world.until(run, Phase.PROMOTED)
@@ -289,7 +289,7 @@ def test_a_broken_model_that_is_switched_to_late_is_never_called_promoted(
 ) -> None:
     world = Observed(switch_delay=timedelta(minutes=4), send_resources=send_resources)
     first = world.serving()
-    run = world.until_settled(world.next_run("bad.csv", OTHER_COLUMNS))
+    run = world.until_idle(world.next_run("bad.csv", OTHER_COLUMNS))
     assert run.phase is not Phase.PROMOTED
     for _ in range(20):
         world.tick()
@@ -301,10 +301,10 @@ def test_a_switch_after_the_deadline_is_not_taken_for_that_of_the_next_model(del
     world = Observed(switch_delay=delay * SECOND, send_resources=False)
     world.correct_probe(within=2 * MINUTE)
     first = world.start("a.csv")
-    world.until_settled(first, seconds=20)
+    world.until_idle(first, seconds=20)
     world.upload("b.csv", OTHER_COLUMNS)
     second = world.deliver("b.csv")[0]
-    world.until_settled(second, ticks=60, seconds=20)
+    world.until_idle(second, ticks=60, seconds=20)
     assert world.now_of(second).phase is not Phase.PROMOTED
     for _ in range(20):
         world.tick()
@@ -315,15 +315,15 @@ def test_answers_to_other_probe_rows_are_no_proof() -> None:
     world = Observed(send_resources=False)
     world.script(*PATCH, TAKEN, times=None)
     run = world.until(world.start(), Phase.VERIFYING)
-    (name,) = [name for name in world.documents.rows if name.startswith("heads/")]
+    (name,) = [name for name in world.documents.rows if name.startswith("endpoints/")]
     row = world.documents.rows[name]
     world.damage(name)
     world.until(run, Phase.PARKED)
     world.documents.rows[name] = row
     world.correct_probe(rows=OTHER_ROWS)
-    world.orders.retry(run.run_id)
-    ended = world.until_settled(run)
-    assert "moved" not in str(ended.promotion and ended.promotion.proof)
+    world.run_operations.retry(run.run_id)
+    ended = world.until_idle(run)
+    assert "moved" not in str(ended.promotion and ended.promotion.verification)
 
 
 def test_a_model_whose_score_column_is_gone_is_taken_back(world: Observed) -> None:
@@ -349,7 +349,7 @@ def test_an_update_that_changes_nothing_gives_its_reservation_back(world: Observ
     world.script(*PATCH, TAKEN, times=None)
     run = world.until(world.start(), Phase.UNCHANGED)
     assert world.changes()[-1].endswith("/refresh")
-    assert world.head().reservation is None
+    assert world.endpoint_state().endpoint_lease is None
     assert "stayed the same" in str(run.reason)
     assert world.serving() == first
 
@@ -362,7 +362,7 @@ def test_an_accepted_update_is_sent_once_more_where_the_endpoint_names_another_m
     world.until(world.start("zero.csv"), Phase.PROMOTED)
     before = len(world.changes())
     world.script(*PATCH, TAKEN, times=None)
-    run = world.until(world.next_run("a.csv", csv(3)), Phase.RETURNING)
+    run = world.until(world.next_run("a.csv", csv(3)), Phase.ROLLING_BACK)
     assert len(world.changes()) - before == sent + 1  # and the model from before
     world.until(run, Phase.UNCHANGED)
 
@@ -370,25 +370,25 @@ def test_an_accepted_update_is_sent_once_more_where_the_endpoint_names_another_m
 def test_what_is_settled_late_takes_nothing_from_a_newer_reservation_of_the_same_run() -> None:
     world = Observed()
     run = world.until(world.start(), Phase.VERIFYING)
-    held = world.head().reservation
+    held = world.endpoint_state().endpoint_lease
     assert held is not None
     assert run.promotion is not None
-    unsettled = world.head().model_copy(
-        update={"reservation": held.model_copy(update={"unsettled": held})}
+    in_flight = world.endpoint_state().model_copy(
+        update={"endpoint_lease": held.model_copy(update={"in_flight": held})}
     )
-    (name,) = [name for name in world.documents.rows if name.startswith("heads/")]
-    world.damage(name, unsettled.model_dump_json().encode())
+    (name,) = [name for name in world.documents.rows if name.startswith("endpoints/")]
+    world.damage(name, in_flight.model_dump_json().encode())
     older = run.promotion.model_copy(update={"generation": held.generation - 1})
     late = run.model_copy(update={"promotion": older})
     steps = PromotionSteps(world.intake._context)
     endpoint = world.pipeline.endpoints[0]
     steps._prepared(late, endpoint, "as before")
     steps._release(late, endpoint)
-    assert world.head() == unsettled
+    assert world.endpoint_state() == in_flight
     steps._prepared(run, endpoint, "as before")
-    assert world.head().reservation == held
+    assert world.endpoint_state().endpoint_lease == held
     steps._release(run, endpoint)
-    assert world.head().reservation is None
+    assert world.endpoint_state().endpoint_lease is None
 
 
 def test_an_unchanged_endpoint_with_nothing_to_put_back_stays_reserved() -> None:
@@ -396,7 +396,7 @@ def test_an_unchanged_endpoint_with_nothing_to_put_back_stays_reserved() -> None
     world.script(*READ_BACK, refused(404, "NotFound", "x"), times=None)
     ignore = world.script(*PATCH, TAKEN, times=None)
     run = world.until(world.start(), Phase.UNCHANGED)
-    held = world.head().reservation
+    held = world.endpoint_state().endpoint_lease
     assert held is not None
     assert held.run_id == run.run_id
     ignore()
@@ -430,7 +430,7 @@ def test_a_model_that_was_deleted_is_not_the_way_back(*, send_resources: bool) -
     assert zero.model is not None
     world.blobs.remove(MODELS, zero.model.name)
     bad = world.next_run("bad.csv", OTHER_COLUMNS)
-    world.until_settled(bad)
+    world.until_idle(bad)
     assert world.serving() == first
     for number in range(2):
         world.until(world.next_run(f"n{number}.csv", csv(number)), Phase.PROMOTED)
@@ -444,7 +444,7 @@ def test_a_model_that_was_replaced_since_it_was_proved_is_not_the_way_back() -> 
     other = InstantTrainer().train({"input1": csv(9)}, {}, label=None).model
     world.clock.move(MINUTE)
     world.blobs.put(MODELS, zero.model.name, other)
-    world.until_settled(world.next_run("bad.csv", OTHER_COLUMNS))
+    world.until_idle(world.next_run("bad.csv", OTHER_COLUMNS))
     assert world.serving() == first
 
 
@@ -499,7 +499,7 @@ def test_answers_that_vary_do_not_stop_the_runs_after_a_reservation_left_behind(
     world.http.answers.append(varying)
     parked = world.until(world.start(), Phase.PARKED, ticks=60)
     mend()
-    world.orders.cancel(parked.run_id)
+    world.run_operations.cancel(parked.run_id)
     for number in range(2):
         world.until(world.next_run(f"n{number}.csv", csv(number)), Phase.PROMOTED)
 
@@ -516,19 +516,19 @@ def test_an_update_url_that_was_pasted_with_a_query_can_be_refreshed() -> None:
 # What is unsettled
 
 
-def left_unsettled(world: Observed) -> Run:
+def in_flight_update_found(world: Observed) -> Run:
     """End a run unchanged whose update may still arrive, with nothing known to put back."""
     ignore = world.script(*PATCH, TAKEN, times=None)
     run = world.until(world.start(), Phase.UNCHANGED)
     ignore()
-    assert world.head().reservation is not None
+    assert world.endpoint_state().endpoint_lease is not None
     return run
 
 
 def test_no_answers_are_taken_from_before_while_an_earlier_update_may_still_arrive() -> None:
     world = Observed(config={"pipeline": {"gate": {"first_model": "allow"}}})
     world.script(*READ_BACK, refused(404, "NotFound", "x"), times=None)
-    late = left_unsettled(world)
+    late = in_flight_update_found(world)
     unmoved = world.serving()
     world.script(*PATCH, TAKEN, times=None)
     second = world.until(world.next_run("b.csv", csv(1)), Phase.VERIFYING)
@@ -537,30 +537,30 @@ def test_no_answers_are_taken_from_before_while_an_earlier_update_may_still_arri
     # Now the earlier update arrives: its answers must not be taken for those of the second.
     assert late.model is not None
     world.http.answers.clear()
-    serving = world.intake._context.adapters.endpoint(world.pipeline.endpoints[0])
+    serving = world.intake._context.providers.endpoint(world.pipeline.endpoints[0])
     serving.update(late.model)
-    ended = world.until_settled(second)
+    ended = world.until_idle(second)
     assert world.serving() != unmoved
-    assert "moved" not in str(ended.promotion and ended.promotion.proof)
+    assert "moved" not in str(ended.promotion and ended.promotion.verification)
 
 
 def test_what_a_parked_successor_did_not_settle_is_settled_by_the_next() -> None:
     world = Observed()
     parked_with_a_broken_model(world)
-    held = world.head().reservation
+    held = world.endpoint_state().endpoint_lease
     assert held is not None
     refuse = world.script(*REFRESH, Answer(403, {}, b""), times=None)
-    head = world.head()
-    between = reserved(head, sample_run(Phase.PROMOTING, promotion=None), RESOURCE, None, held.at)
-    assert left_behind(between, "a third run") == held
-    assert left_behind(between, "sample-1") == held
-    again = reserved(
-        between, sample_run(Phase.PROMOTING, run_id="sample-2"), RESOURCE, None, held.at
+    endpoint_state = world.endpoint_state()
+    between = leased(
+        endpoint_state, sample_run(Phase.PROMOTING, promotion=None), RESOURCE, None, held.at
     )
-    assert left_behind(again, "sample-2") == held
-    over = settled(again, "sample-2")
-    assert left_behind(over, "sample-2") is None
-    assert left_behind(settled(again, "sample-1"), "sample-2") == held
+    assert in_flight_lease(between, "a third run") == held
+    assert in_flight_lease(between, "sample-1") == held
+    again = leased(between, sample_run(Phase.PROMOTING, run_id="sample-2"), RESOURCE, None, held.at)
+    assert in_flight_lease(again, "sample-2") == held
+    over = in_flight_resolved(again, "sample-2")
+    assert in_flight_lease(over, "sample-2") is None
+    assert in_flight_lease(in_flight_resolved(again, "sample-1"), "sample-2") == held
     refuse()
 
 
@@ -569,17 +569,17 @@ def test_a_takeover_that_is_cut_off_ahead_of_settling_is_made_good_by_its_own_re
     bad = parked_with_a_broken_model(world)
     second = world.next_run("b.csv", csv(1))
     mend = world.script(*REFRESH, refused(429, "TooManyRequests", "busy"), times=None)
-    waiting = world.until(second, Phase.RETURNING)
+    waiting = world.until(second, Phase.ROLLING_BACK)
     assert waiting.promotion is not None
-    assert waiting.promotion.returning_to == "start"
-    held = world.head().reservation
+    assert waiting.promotion.after_rollback == "start"
+    held = world.endpoint_state().endpoint_lease
     assert held is not None
-    assert held.unsettled is not None
-    assert held.unsettled.run_id == bad.run_id
+    assert held.in_flight is not None
+    assert held.in_flight.run_id == bad.run_id
     mend()
     world.until(second, Phase.PROMOTED)
     assert world.serving() == world.model_of(second)
-    assert world.head().reservation is None
+    assert world.endpoint_state().endpoint_lease is None
 
 
 def test_after_the_earlier_model_is_back_nothing_counts_as_unsettled() -> None:
@@ -590,8 +590,8 @@ def test_after_the_earlier_model_is_back_nothing_counts_as_unsettled() -> None:
     stopped = world.until(second, Phase.PARKED)
     mend()
     assert stopped.parked_in is Phase.PROMOTING
-    held = world.head().reservation
+    held = world.endpoint_state().endpoint_lease
     assert held is not None
-    assert held.unsettled is None
+    assert held.in_flight is None
     assert stopped.promotion is not None
     assert stopped.promotion.before is not None

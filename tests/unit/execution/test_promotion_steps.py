@@ -5,25 +5,25 @@ from typing import Any
 
 import pytest
 
-from shared.core.run.control_events import Fact, Overtaken, StepRefused
+from shared.core.run.control_events import Event, StepBlocked, Superseded
 from shared.core.run.promotion_events import (
-    ModelBroke,
+    EndpointLeaseLost,
+    FoundBroken,
+    FoundUnchanged,
     NotYetLive,
-    ReservationLost,
-    Returned,
-    StayedUnchanged,
+    RolledBack,
     UpdateLost,
     UpdateSent,
-    WentLive,
+    VerifiedLive,
 )
-from shared.core.run.record import Origin, Phase, Run, WayBack
-from shared.core.serving.probe_series import Looks
-from shared.core.serving.probes import Look, ProbeAnswers, Progress
-from shared.core.serving.state import Held, Released, Resource, Served, head_id
-from shared.errors import OutcomeUnknown, PermanentError, TransientError
+from shared.core.run.record import Origin, Phase, RollbackTarget, Run
+from shared.core.serving.probe_series import ProbeSeries
+from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
+from shared.core.serving.state import Hold, ReleasedLease, Resource, ServedModel, endpoint_state_id
+from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.execution.promotion import PromotionSteps
 from tests.fakes.world import MODELS, RESOURCE
-from tests.unit.samples import BROKEN, NOW, good, promotion, trouble
+from tests.unit.samples import BROKEN, NOW, good, promotion, step_failure
 from tests.unit.samples import run as sample
 from tests.unit.scripted_steps import Scripted
 
@@ -40,22 +40,22 @@ class Step(Scripted):
         promoted = known.pop("promotion", {})
         changes = {"config": self.world.pipeline, "model": self.model(), **known}
         self.run: Run = sample(phase, promotion=promotion(**promoted), **changes)
-        self.reserve(self.run)
+        self.acquire_lease(self.run)
 
-    def seen(self, probe: ProbeAnswers | None = NEW, **look: Any) -> Look:
-        return Look(**{"progress": Progress.UNTOLD, "probe": probe, **look})
+    def seen(self, probe: ProbeAnswers | None = NEW, **look: Any) -> EndpointCheck:
+        return EndpointCheck(**{"progress": UpdateProgress.NOT_REPORTED, "probe": probe, **look})
 
-    def look(self, *looks: Look) -> Fact | None:
+    def look(self, *probe_series: EndpointCheck) -> Event | None:
         """Look so often, a look's time apart, and return what the last one came to."""
-        fact: Fact | None = None
-        for look in looks:
+        event: Event | None = None
+        for look in probe_series:
             self.world.clock.move(10 * SECOND)
-            self.endpoint.looks = [look]
-            fact = self.steps.look(self.run)
-            if not isinstance(fact, NotYetLive):
+            self.endpoint.probe_series = [look]
+            event = self.steps.look(self.run)
+            if not isinstance(event, NotYetLive):
                 break
-            self.run = fact.fold(self.run, self.world.clock.now())
-        return fact
+            self.run = event.fold(self.run, self.world.clock.now())
+        return event
 
 
 # Sending
@@ -64,19 +64,19 @@ class Step(Scripted):
 def test_an_update_gives_the_runs_model_and_keeps_the_services_name_for_it() -> None:
     step = Step()
     assert step.steps.update(step.run) == UpdateSent(operation="op")
-    assert step.endpoint.given == [step.run.goal]
+    assert step.endpoint.given == [step.run.target_model]
     assert step.endpoint.built_for == [step.world.pipeline.endpoints[0]]
 
 
 def test_an_update_without_an_answer_is_looked_for_where_a_look_can_show_it() -> None:
     step = Step()
-    step.endpoint.refuses = OutcomeUnknown("no answer")
-    assert step.steps.update(step.run) == UpdateSent(certain=False, said="no answer")
+    step.endpoint.refuses = OutcomeUnknownError("no answer")
+    assert step.steps.update(step.run) == UpdateSent(certain=False, service_message="no answer")
     blind = Step(config={"endpoint": {"verify": None}})
-    blind.endpoint.refuses = OutcomeUnknown("no answer")
+    blind.endpoint.refuses = OutcomeUnknownError("no answer")
     shows = blind.world.pipeline.endpoints[0].shows
     assert blind.steps.update(blind.run) == (
-        UpdateSent(certain=False, said="no answer") if shows else None
+        UpdateSent(certain=False, service_message="no answer") if shows else None
     )
 
 
@@ -100,7 +100,7 @@ def test_only_a_run_that_sets_a_model_again_may_bring_none() -> None:
     assert step.endpoint.given == []
     back = step.run.model_copy(update={"origin": Origin.ROLLBACK})
     assert step.steps.update(back) == UpdateSent(operation="op")
-    assert step.endpoint.given == [WayBack()]
+    assert step.endpoint.given == [RollbackTarget()]
 
 
 def test_a_run_without_an_endpoint_or_a_promotion_is_told_as_such() -> None:
@@ -118,28 +118,28 @@ def test_a_run_without_an_endpoint_or_a_promotion_is_told_as_such() -> None:
 # Whose endpoint it is
 
 
-@pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING])
+@pytest.mark.parametrize("phase", [Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK])
 def test_a_run_whose_endpoint_another_one_has_sends_nothing(phase: Phase) -> None:
     step = Step(phase)
-    step.reserve(step.run.model_copy(update={"run_id": "sample-9"}))
-    taken = Overtaken("another run has taken production over, and settles it")
-    for act in (step.steps.update, step.steps.look, step.steps.put_back):
-        fact = act(step.run)
-        assert fact == (taken if phase is Phase.RETURNING else ReservationLost())
+    step.acquire_lease(step.run.model_copy(update={"run_id": "sample-9"}))
+    taken = Superseded("another run has taken production over, and settles it")
+    for act in (step.steps.update, step.steps.look, step.steps.roll_back):
+        event = act(step.run)
+        assert event == (taken if phase is Phase.ROLLING_BACK else EndpointLeaseLost())
     assert step.endpoint.given == []
     assert step.endpoint.asked == []
 
 
 def test_a_reservation_is_ours_by_run_and_generation() -> None:
     step = Step(promotion={"generation": 2})
-    step.reserve(step.run.model_copy(update={"promotion": promotion(generation=1)}))
-    assert step.steps.update(step.run) == ReservationLost()
-    del step.world.documents.rows[f"heads/{head_id(step.url)}"]
-    assert step.steps.update(step.run) == ReservationLost()
+    step.acquire_lease(step.run.model_copy(update={"promotion": promotion(generation=1)}))
+    assert step.steps.update(step.run) == EndpointLeaseLost()
+    del step.world.documents.rows[f"endpoints/{endpoint_state_id(step.url)}"]
+    assert step.steps.update(step.run) == EndpointLeaseLost()
 
 
 @pytest.mark.parametrize(
-    ("released", "reserved", "ours"),
+    ("released", "leased", "ours"),
     [
         (("sample-1", 1), False, True),
         (("sample-1", 2), False, False),
@@ -148,17 +148,17 @@ def test_a_reservation_is_ours_by_run_and_generation() -> None:
     ],
 )
 def test_what_was_given_back_ahead_of_a_crash_is_known_again(
-    released: tuple[str, int], *, reserved: bool, ours: bool
+    released: tuple[str, int], *, leased: bool, ours: bool
 ) -> None:
     for phase in (Phase.VERIFYING, Phase.PROMOTING):
         step = Step(phase)
-        last = Released(run_id=released[0], generation=released[1])
-        if reserved:
-            step.reserve(step.run.model_copy(update={"run_id": "sample-9"}), released=last)
+        last = ReleasedLease(run_id=released[0], generation=released[1])
+        if leased:
+            step.acquire_lease(step.run.model_copy(update={"run_id": "sample-9"}), released=last)
         else:
-            step.put_head(released=last)
-        fact = step.steps.look(step.run)
-        lost = isinstance(fact, ReservationLost)
+            step.put_endpoint_state(released=last)
+        event = step.steps.look(step.run)
+        lost = isinstance(event, EndpointLeaseLost)
         assert lost is not (ours and phase is Phase.VERIFYING)
 
 
@@ -167,11 +167,11 @@ def test_what_was_given_back_ahead_of_a_crash_is_known_again(
 def test_a_return_that_another_run_took_over_goes_on_to_what_is_done_anew(
     to: Any, parent: str | None
 ) -> None:
-    step = Step(Phase.RETURNING, promotion={"returning_to": to}, parent=parent)
-    step.reserve(step.run.model_copy(update={"run_id": "sample-8"}))
+    step = Step(Phase.ROLLING_BACK, promotion={"after_rollback": to}, parent=parent)
+    step.acquire_lease(step.run.model_copy(update={"run_id": "sample-8"}))
     anew = parent is None and to in ("judged", "trained")
-    fact = step.steps.look(step.run)
-    assert isinstance(fact, Returned if anew else Overtaken)
+    event = step.steps.look(step.run)
+    assert isinstance(event, RolledBack if anew else Superseded)
 
 
 # Looking
@@ -195,7 +195,7 @@ def test_a_look_asks_for_the_operation_of_its_update() -> None:
 
 def test_answers_while_the_service_is_at_work_are_not_compared_with() -> None:
     step = Step(Phase.VERIFYING)
-    pending = step.look(step.seen(NEW, progress=Progress.PENDING))
+    pending = step.look(step.seen(NEW, progress=UpdateProgress.PENDING))
     assert isinstance(pending, NotYetLive)
     assert pending.probe is None
     later = step.look(step.seen(OLD))
@@ -205,48 +205,48 @@ def test_answers_while_the_service_is_at_work_are_not_compared_with() -> None:
 
 def test_a_model_that_answers_otherwise_twice_is_live_and_its_endpoint_watched() -> None:
     step = Step(Phase.VERIFYING)
-    fact = step.look(step.seen(NEW, configured="models/x"), step.seen(NEW, configured="models/x"))
-    assert isinstance(fact, WentLive)
-    assert fact.probe == NEW
-    serving = step.head().resource(RESOURCE).serving
+    event = step.look(step.seen(NEW, configured="models/x"), step.seen(NEW, configured="models/x"))
+    assert isinstance(event, VerifiedLive)
+    assert event.probe == NEW
+    serving = step.endpoint_state().resource(RESOURCE).serving
     assert serving is not None
     assert (serving.run_id, serving.model) == ("sample-1", step.run.model)
     assert (serving.answers, serving.named) == (NEW, "models/x")
-    assert (serving.since, serving.proof) == (step.world.clock.now(), fact.proof)
-    assert step.head().reservation is None
-    (watch,) = step.ledger.watches()
-    assert watch.due == step.world.clock.now() + HOUR
-    etag = step.world.documents.rows[f"heads/{head_id(step.url)}"].etag
+    assert (serving.since, serving.verification) == (step.world.clock.now(), event.verification)
+    assert step.endpoint_state().endpoint_lease is None
+    (drift_check,) = step.ledger.drift_checks()
+    assert drift_check.due == step.world.clock.now() + HOUR
+    etag = step.world.documents.rows[f"endpoints/{endpoint_state_id(step.url)}"].etag
     again = step.steps.look(step.run)  # a crash before the run was stored
-    assert isinstance(again, WentLive | NotYetLive)
-    assert step.world.documents.rows[f"heads/{head_id(step.url)}"].etag == etag
+    assert isinstance(again, VerifiedLive | NotYetLive)
+    assert step.world.documents.rows[f"endpoints/{endpoint_state_id(step.url)}"].etag == etag
 
 
 def test_answers_that_vary_are_not_kept_as_those_of_the_model() -> None:
     step = Step(Phase.VERIFYING)
     varied = [good(f"0.{number}", "0.9") for number in range(5, 9)]
-    fact = step.look(*(step.seen(one) for one in varied[:3]))
-    assert isinstance(fact, WentLive)
-    serving = step.head().resource(RESOURCE).serving
+    event = step.look(*(step.seen(one) for one in varied[:3]))
+    assert isinstance(event, VerifiedLive)
+    serving = step.endpoint_state().resource(RESOURCE).serving
     assert serving is not None
     assert serving.answers is None
 
 
 def test_a_model_that_does_not_work_is_taken_back() -> None:
     step = Step(Phase.VERIFYING)
-    fact = step.look(step.seen(None, progress=Progress.FAILED, detail="no memory"))
-    assert fact == ModelBroke("the service could not apply the update: no memory")
-    assert step.head().reservation is not None
+    event = step.look(step.seen(None, progress=UpdateProgress.FAILED, detail="no memory"))
+    assert event == FoundBroken("the service could not apply the update: no memory")
+    assert step.endpoint_state().endpoint_lease is not None
 
 
-def unchanged(step: Step, **look: Any) -> Fact | None:
+def unchanged(step: Step, **look: Any) -> Event | None:
     """Have the endpoint answer as before until that is a verdict."""
-    fact: Fact | None = None
+    event: Event | None = None
     for _ in range(60):
-        fact = step.look(step.seen(OLD, **look))
-        if not isinstance(fact, NotYetLive):
+        event = step.look(step.seen(OLD, **look))
+        if not isinstance(event, NotYetLive):
             break
-    return fact
+    return event
 
 
 @pytest.mark.parametrize(("resent", "again"), [(0, True), (2, True), (3, False)])
@@ -254,8 +254,8 @@ def test_an_update_that_was_never_confirmed_is_sent_again_three_times(
     resent: int, *, again: bool
 ) -> None:
     step = Step(Phase.VERIFYING, promotion={"certain": False, "resent": resent})
-    fact = unchanged(step)
-    assert isinstance(fact, UpdateLost if again else StayedUnchanged)
+    event = unchanged(step)
+    assert isinstance(event, UpdateLost if again else FoundUnchanged)
 
 
 @pytest.mark.parametrize(
@@ -265,77 +265,77 @@ def test_an_update_that_was_never_confirmed_is_sent_again_three_times(
         (1, {"configured": "models/other"}, False),
         (0, {"configured": None}, False),
         (0, {"configured": "models/runs/sample/sample-1/1/model.ilearner"}, False),
-        (0, {"configured": "models/other", "progress": Progress.DONE}, False),
+        (0, {"configured": "models/other", "progress": UpdateProgress.DONE}, False),
     ],
 )
 def test_an_accepted_update_is_sent_once_more_where_another_model_is_named(
     resent: int, look: dict[str, Any], *, again: bool
 ) -> None:
     step = Step(Phase.VERIFYING, promotion={"resent": resent})
-    assert isinstance(unchanged(step, **look), UpdateLost if again else StayedUnchanged)
+    assert isinstance(unchanged(step, **look), UpdateLost if again else FoundUnchanged)
 
 
-@pytest.mark.parametrize("way_back", [None, WayBack()])
+@pytest.mark.parametrize("rollback_target", [None, RollbackTarget()])
 def test_an_update_that_changes_nothing_says_whether_there_is_a_way_back(
-    way_back: WayBack | None,
+    rollback_target: RollbackTarget | None,
 ) -> None:
-    step = Step(Phase.VERIFYING, promotion={"way_back": way_back})
-    fact = unchanged(step)
-    assert isinstance(fact, StayedUnchanged)
-    assert fact.can_return is (way_back is not None)
+    step = Step(Phase.VERIFYING, promotion={"rollback_target": rollback_target})
+    event = unchanged(step)
+    assert isinstance(event, FoundUnchanged)
+    assert event.can_roll_back is (rollback_target is not None)
 
 
 def test_an_earlier_model_that_does_not_serve_again_is_left_to_a_person() -> None:
     step = Step(Phase.VERIFYING, origin=Origin.DRIFT)
-    fact = unchanged(step)
-    assert isinstance(fact, StepRefused)
-    assert fact.reason.startswith("the earlier model does not serve: ")
+    event = unchanged(step)
+    assert isinstance(event, StepBlocked)
+    assert event.reason.startswith("the earlier model does not serve: ")
 
 
 # Going back
 
 
 def test_a_return_sends_the_best_model_that_is_known() -> None:
-    step = Step(Phase.RETURNING)
+    step = Step(Phase.ROLLING_BACK)
     other = step.model("runs/sample/sample-0/1/model.ilearner")
-    served = Served(model=other, run_id="sample-0", since=NOW, proof="", manifest=())
-    step.reserve(step.run, resources={RESOURCE: Resource(serving=served)})
-    assert step.steps.put_back(step.run) == UpdateSent(operation="op")
-    assert step.endpoint.given == [WayBack(model=other)]
-    step.endpoint.refuses = OutcomeUnknown("no answer")
-    assert step.steps.put_back(step.run) == UpdateSent(certain=False, said="no answer")
+    served = ServedModel(model=other, run_id="sample-0", since=NOW, verification="", manifest=())
+    step.acquire_lease(step.run, resources={RESOURCE: Resource(serving=served)})
+    assert step.steps.roll_back(step.run) == UpdateSent(operation="op")
+    assert step.endpoint.given == [RollbackTarget(model=other)]
+    step.endpoint.refuses = OutcomeUnknownError("no answer")
+    assert step.steps.roll_back(step.run) == UpdateSent(certain=False, service_message="no answer")
 
 
 def test_where_nothing_can_be_put_back_a_person_is_told_what_to_do() -> None:
-    step = Step(Phase.RETURNING, reason="it does not score")
-    fact = step.steps.put_back(step.run)
-    assert isinstance(fact, StepRefused)
-    assert fact.reason.startswith("the model does not work (it does not score)")
+    step = Step(Phase.ROLLING_BACK, reason="it does not score")
+    event = step.steps.roll_back(step.run)
+    assert isinstance(event, StepBlocked)
+    assert event.reason.startswith("the model does not work (it does not score)")
     for to in ("judged", "trained"):
-        step = Step(Phase.RETURNING, promotion={"returning_to": to})
-        fact = step.steps.put_back(step.run)
-        assert isinstance(fact, StepRefused)
-        assert fact.reason.startswith("the configuration changed since this model was judged")
-    step = Step(Phase.RETURNING, promotion={"returning_to": "start"})
-    assert step.steps.put_back(step.run) == Returned("nothing to put back first")
+        step = Step(Phase.ROLLING_BACK, promotion={"after_rollback": to})
+        event = step.steps.roll_back(step.run)
+        assert isinstance(event, StepBlocked)
+        assert event.reason.startswith("the configuration changed since this model was judged")
+    step = Step(Phase.ROLLING_BACK, promotion={"after_rollback": "start"})
+    assert step.steps.roll_back(step.run) == RolledBack("nothing to put back first")
 
 
-def with_way_back(**promoted: Any) -> Step:
-    step = Step(Phase.RETURNING, promotion=promoted)
-    step.reserve(step.run, resources={RESOURCE: Resource(baseline=WayBack())})
+def with_rollback_target(**promoted: Any) -> Step:
+    step = Step(Phase.ROLLING_BACK, promotion=promoted)
+    step.acquire_lease(step.run, resources={RESOURCE: Resource(baseline=RollbackTarget())})
     return step
 
 
 @pytest.mark.parametrize("error", [PermanentError("refused"), TransientError("busy")])
 def test_a_return_that_is_refused_is_an_error_unless_it_only_prepares(error: Any) -> None:
-    step = with_way_back()
+    step = with_rollback_target()
     step.endpoint.refuses = error
     with pytest.raises(type(error)):
-        step.steps.put_back(step.run)
-    step = with_way_back(returning_to="start")
+        step.steps.roll_back(step.run)
+    step = with_rollback_target(after_rollback="start")
     step.endpoint.refuses = PermanentError("refused")
-    fact = step.steps.put_back(step.run)
-    assert fact == Returned("the model from before cannot be put back (refused): going on")
+    event = step.steps.roll_back(step.run)
+    assert event == RolledBack("the model from before cannot be put back (refused): going on")
 
 
 @pytest.mark.parametrize(
@@ -352,135 +352,139 @@ def test_a_return_that_is_refused_is_an_error_unless_it_only_prepares(error: Any
 def test_a_return_that_only_prepares_is_tried_for_as_long_as_is_worth_it(
     count: int | None, since: timedelta, patience: timedelta | None, *, goes_on: bool
 ) -> None:
-    step = with_way_back(returning_to="start")
-    failed = trouble(since=NOW - since, count=count) if count else None
-    run = step.run.model_copy(update={"trouble": failed})
+    step = with_rollback_target(after_rollback="start")
+    failed = step_failure(since=NOW - since, count=count) if count else None
+    run = step.run.model_copy(update={"step_failure": failed})
     step.endpoint.refuses = TransientError("busy", patience=patience)
     if goes_on:
-        assert isinstance(step.steps.put_back(run), Returned)
+        assert isinstance(step.steps.roll_back(run), RolledBack)
     else:
         with pytest.raises(TransientError):
-            step.steps.put_back(run)
+            step.steps.roll_back(run)
 
 
 def settled_by(step: Step) -> bool:
     """Whether what another run left behind counts as settled."""
-    mine = step.head().reservation
-    return mine is not None and mine.unsettled is None
+    mine = step.endpoint_state().endpoint_lease
+    return mine is not None and mine.in_flight is None
 
 
-def left_unsettled(**promoted: Any) -> Step:
-    step = Step(Phase.RETURNING, promotion={"returning_to": "start", **promoted})
-    head = step.reserve(step.run)
-    assert head.reservation is not None
-    left = head.reservation.model_copy(update={"run_id": "sample-0"})
-    step.put_head(reservation=head.reservation.model_copy(update={"unsettled": left}))
+def in_flight_update_found(**promoted: Any) -> Step:
+    step = Step(Phase.ROLLING_BACK, promotion={"after_rollback": "start", **promoted})
+    endpoint_state = step.acquire_lease(step.run)
+    assert endpoint_state.endpoint_lease is not None
+    left = endpoint_state.endpoint_lease.model_copy(update={"run_id": "sample-0"})
+    step.put_endpoint_state(
+        endpoint_lease=endpoint_state.endpoint_lease.model_copy(update={"in_flight": left})
+    )
     return step
 
 
 def test_what_was_left_behind_is_settled_once_the_model_from_before_answers() -> None:
-    step = left_unsettled()
+    step = in_flight_update_found()
     assert not settled_by(step)
-    fact = step.look(*[step.seen(OLD)] * 40)
-    assert isinstance(fact, Returned)
+    event = step.look(*[step.seen(OLD)] * 40)
+    assert isinstance(event, RolledBack)
     assert settled_by(step)
 
 
 def test_what_was_left_behind_is_settled_where_there_is_nothing_to_put_back() -> None:
-    step = left_unsettled()
-    step.steps.put_back(step.run)
+    step = in_flight_update_found()
+    step.steps.roll_back(step.run)
     assert settled_by(step)
 
 
 def test_a_model_that_is_back_gives_the_endpoint_back() -> None:
-    step = Step(Phase.RETURNING)
-    fact = step.look(*[step.seen(OLD)] * 4)
-    assert isinstance(fact, Returned)
-    head = step.head()
-    assert head.reservation is None
-    assert head.released == Released(run_id="sample-1", generation=1)
+    step = Step(Phase.ROLLING_BACK)
+    event = step.look(*[step.seen(OLD)] * 4)
+    assert isinstance(event, RolledBack)
+    endpoint_state = step.endpoint_state()
+    assert endpoint_state.endpoint_lease is None
+    assert endpoint_state.released == ReleasedLease(run_id="sample-1", generation=1)
 
 
 def test_after_a_broken_model_two_looks_prove_the_old_one_and_else_more_are_needed() -> None:
     """An update that changed nothing may still switch: that is waited for."""
-    broken = Step(Phase.RETURNING, promotion={"returning_to": "rolled_back"})
-    other = Step(Phase.RETURNING, promotion={"returning_to": "unchanged"})
-    looks = [broken.seen(OLD)] * 2
-    assert isinstance(broken.look(*looks), Returned)
-    assert isinstance(other.look(*looks), NotYetLive)
+    broken = Step(Phase.ROLLING_BACK, promotion={"after_rollback": "rolled_back"})
+    other = Step(Phase.ROLLING_BACK, promotion={"after_rollback": "unchanged"})
+    probe_series = [broken.seen(OLD)] * 2
+    assert isinstance(broken.look(*probe_series), RolledBack)
+    assert isinstance(other.look(*probe_series), NotYetLive)
 
 
-def not_back(step: Step) -> Fact | None:
-    fact: Fact | None = None
+def not_back(step: Step) -> Event | None:
+    event: Event | None = None
     for _ in range(80):
-        fact = step.look(step.seen(BROKEN))
-        if not isinstance(fact, NotYetLive):
+        event = step.look(step.seen(BROKEN))
+        if not isinstance(event, NotYetLive):
             break
-    return fact
+    return event
 
 
 @pytest.mark.parametrize(
     ("promoted", "expected"),
     [
         ({"certain": False, "resent": 2}, UpdateLost),
-        ({"certain": False, "resent": 3}, StepRefused),
-        ({"certain": True}, StepRefused),
-        ({"certain": True, "returning_to": "start"}, Returned),
+        ({"certain": False, "resent": 3}, StepBlocked),
+        ({"certain": True}, StepBlocked),
+        ({"certain": True, "after_rollback": "start"}, RolledBack),
     ],
 )
 def test_a_model_that_is_not_back_is_sent_again_or_left_to_a_person(
     promoted: dict[str, Any], expected: type
 ) -> None:
-    step = Step(Phase.RETURNING, promotion=promoted)
-    fact = not_back(step)
-    assert isinstance(fact, expected)
-    if isinstance(fact, StepRefused):
-        assert fact.reason.startswith("the old model does not serve again: ")
-    if isinstance(fact, Returned):
-        assert fact.proof.startswith("the model from before could not be proved (")
+    step = Step(Phase.ROLLING_BACK, promotion=promoted)
+    event = not_back(step)
+    assert isinstance(event, expected)
+    if isinstance(event, StepBlocked):
+        assert event.reason.startswith("the old model does not serve again: ")
+    if isinstance(event, RolledBack):
+        assert event.verification.startswith("the model from before could not be proved (")
 
 
 def test_what_another_run_left_at_another_place_is_put_back_there() -> None:
-    for phase, place in ((Phase.RETURNING, "other"), (Phase.VERIFYING, RESOURCE)):
-        step = Step(phase, promotion={"returning_resource": "other"})
+    for phase, place in ((Phase.ROLLING_BACK, "other"), (Phase.VERIFYING, RESOURCE)):
+        step = Step(phase, promotion={"rollback_resource": "other"})
         step.look(step.seen(OLD))
         assert step.endpoint.built_for[-1].resource == place
-    step = Step(Phase.RETURNING, promotion={"returning_resource": ""})
+    step = Step(Phase.ROLLING_BACK, promotion={"rollback_resource": ""})
     step.look(step.seen(OLD))
     assert step.endpoint.built_for[-1].resource is None
 
 
-@pytest.mark.parametrize("phase", [Phase.VERIFYING, Phase.RETURNING])
+@pytest.mark.parametrize("phase", [Phase.VERIFYING, Phase.ROLLING_BACK])
 @pytest.mark.parametrize("to", ["rolled_back", "start"])
 def test_a_record_that_is_removed_under_a_look_stops_nothing(phase: Phase, to: Any) -> None:
-    step = Step(phase, promotion={"returning_to": to})
+    step = Step(phase, promotion={"after_rollback": to})
     probe = NEW if phase is Phase.VERIFYING else OLD
     look = step.endpoint.look
-    name = f"heads/{head_id(step.url)}"
+    name = f"endpoints/{endpoint_state_id(step.url)}"
 
-    def removed(operation: str | None = None) -> Look:
+    def removed(operation: str | None = None) -> EndpointCheck:
         step.world.documents.rows.pop(name, None)
         return look(operation)
 
     step.endpoint.look = removed  # type: ignore[method-assign]
-    fact: Fact | None = NotYetLive(None, Looks())
+    event: Event | None = NotYetLive(None, ProbeSeries())
     for _ in range(40):
-        if isinstance(fact, NotYetLive):
-            step.reserve(step.run)
-            fact = step.look(step.seen(probe))
-    assert isinstance(fact, WentLive | Returned)
+        if isinstance(event, NotYetLive):
+            step.acquire_lease(step.run)
+            event = step.look(step.seen(probe))
+    assert isinstance(event, VerifiedLive | RolledBack)
     assert name not in step.world.documents.rows
 
 
 def test_where_the_record_is_gone_the_way_back_is_the_one_that_was_recorded() -> None:
-    step = Step(Phase.RETURNING)
-    del step.world.documents.rows[f"heads/{head_id(step.url)}"]
-    assert step.steps._way_back(step.run, step.world.pipeline.endpoints[0]) == WayBack()
+    step = Step(Phase.ROLLING_BACK)
+    del step.world.documents.rows[f"endpoints/{endpoint_state_id(step.url)}"]
+    assert (
+        step.steps._rollback_target(step.run, step.world.pipeline.endpoints[0]) == RollbackTarget()
+    )
 
 
 def test_a_hold_of_a_person_stays_when_a_model_goes_live() -> None:
     step = Step(Phase.VERIFYING)
-    hold = Held(run_id="sample-5", to="x", by="ada", at=NOW)
-    step.reserve(step.run, resources={RESOURCE: Resource(held=hold)})
-    assert isinstance(step.look(*[step.seen(NEW)] * 2), WentLive)
-    assert step.head().resource(RESOURCE).held == hold
+    hold = Hold(run_id="sample-5", to="x", by="ada", at=NOW)
+    step.acquire_lease(step.run, resources={RESOURCE: Resource(held=hold)})
+    assert isinstance(step.look(*[step.seen(NEW)] * 2), VerifiedLive)
+    assert step.endpoint_state().resource(RESOURCE).held == hold

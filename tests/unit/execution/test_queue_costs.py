@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.names import seat_id
+from shared.core.names import shared_queue_id
 from shared.core.run.record import Phase, Run
 from shared.execution.queues import Queue
 from shared.intake.requests import ManualRequest
@@ -94,24 +94,24 @@ def test_a_queue_is_read_once_in_an_idle_tick_however_long_it_is(waiting: int) -
     world = at_service(1)
     (waits,) = [run for run in world.runs() if run.phase is Phase.WAITING]
     ledger = world.intake._context.ledger
-    name = seat_id("service", waits.config.training.service.partition("?")[0].lower())
-    stored = ledger.slot(name)
+    name = shared_queue_id("service", waits.config.training.service.partition("?")[0].lower())
+    stored = ledger.run_queue(name)
     assert stored is not None
-    slot = stored.record
+    run_queue = stored.record
     markers = {m.run_id: m.hints for m in ledger.open_runs()}
     for number in range(waiting - 1):
         run = waits.model_copy(update={"run_id": f"sample-{number:020x}"})
         ledger.create_run(run)
         ledger.mark_open(run.run_id, markers[waits.run_id])
-        slot = slot.enqueue(run.run_id, world.clock.now(), newest_first=False)
-    ledger.put_slot(name, slot, stored.etag)
+        run_queue = run_queue.enqueue(run.run_id, world.clock.now(), newest_first=False)
+    ledger.put_run_queue(name, run_queue, stored.etag)
     world.idle(MINUTE)
     counted = []
     for _ in range(10):
         world.calls.clear()
         world.idle(MINUTE)
-        counted.append((world.calls.count("read seats"), world.calls.count("read runs")))
-    assert all(seats == 1 for seats, _ in counted)
+        counted.append((world.calls.count("read shared_queues"), world.calls.count("read runs")))
+    assert all(shared_queues == 1 for shared_queues, _ in counted)
     assert sum(runs for _, runs in counted) <= waiting + 10  # each once in ten minutes
     assert all(runs <= waiting / 4 for _, runs in counted)  # and spread over them
 
@@ -147,7 +147,7 @@ def test_a_place_that_is_free_is_taken_at_the_next_tick() -> None:
     world.idle(30 * MINUTE)
     (first,) = [run for run in world.runs() if run.phase is Phase.TRAINING]
     world.http.answers.clear()  # its job may end now
-    world.orders.cancel(first.run_id)
+    world.run_operations.cancel(first.run_id)
     world.tick()
     world.tick()
     assert len([run for run in world.runs() if run.phase is Phase.TRAINING]) == 1
@@ -192,15 +192,15 @@ def test_a_budget_lets_the_next_one_begin_when_it_says() -> None:
 def test_cancelled_and_retried_runs_are_noticed_at_once() -> None:
     world = at_service(3)
     held, other, _ = (waiting_run(world, f"k{n}") for n in range(3))
-    world.orders.cancel(other.run_id)
+    world.run_operations.cancel(other.run_id)
     park(world, held)
-    world.orders.retry(held.run_id)
+    world.run_operations.retry(held.run_id)
     world.idle(MINUTE)
     assert world.now_of(other).phase is Phase.CANCELLED
     assert world.now_of(held).phase is Phase.WAITING
     (first,) = [run for run in world.runs() if run.phase is Phase.TRAINING]
     world.http.answers.clear()  # its job may end now
-    world.orders.cancel(first.run_id)
+    world.run_operations.cancel(first.run_id)
     for _ in range(3):
         world.tick()
     assert world.now_of(held).job is not None  # it came before the last one
@@ -220,12 +220,12 @@ def test_a_run_that_its_queue_does_not_know_is_looked_at() -> None:
     world = at_service(2)
     first, second = (waiting_run(world, f"k{n}") for n in range(2))
     ledger = world.intake._context.ledger
-    name = seat_id("service", first.config.training.service.partition("?")[0].lower())
-    stored = ledger.slot(name)
+    name = shared_queue_id("service", first.config.training.service.partition("?")[0].lower())
+    stored = ledger.run_queue(name)
     assert stored is not None
-    ledger.put_slot(name, stored.record.without({second.run_id}.__contains__), stored.etag)
+    ledger.put_run_queue(name, stored.record.without({second.run_id}.__contains__), stored.etag)
     world.tick()
-    stored = ledger.slot(name)
+    stored = ledger.run_queue(name)
     assert stored is not None
     assert [turn.run_id for turn in stored.record.waiting] == [first.run_id, second.run_id]
 
@@ -240,7 +240,7 @@ def test_what_is_next_and_has_ended_keeps_nobody_waiting() -> None:
     world.intake._context.ledger.replace_run(ended, stored.etag)
     (running,) = [run for run in world.runs() if run.phase is Phase.TRAINING]
     world.http.answers.clear()  # its job may end now
-    world.orders.cancel(running.run_id)
+    world.run_operations.cancel(running.run_id)
     for _ in range(3):
         world.tick()
     assert world.now_of(second).job is not None
@@ -268,6 +268,6 @@ def test_each_run_that_begins_looks_at_a_bounded_number_of_those_behind_it(custo
 
 def test_a_queue_counts_at_the_service_that_its_runs_name() -> None:
     first, second = (Marker(str(at), ETag("1"), NOW, {}) for at in range(2))
-    assert Queue("slots/sample/x", {"0": first}).service == ""
+    assert Queue("run_queues/sample/x", {"0": first}).service == ""
     second.hints["service"] = "https://a.example/jobs"
-    assert Queue("slots/sample/x", {"1": second}).service == "https://a.example/jobs"
+    assert Queue("run_queues/sample/x", {"1": second}).service == "https://a.example/jobs"

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from shared.core.evaluation.gate import Verdict
-from shared.core.run.control_events import Fact, Overtaken, StepRefused
-from shared.core.run.gate_events import FellBehind
-from shared.core.run.promotion_events import EndpointReserved, LeftUnsettled
-from shared.core.run.record import Origin, Phase, Run, Trouble, WayBack
-from shared.core.serving.probe_series import LEAST_LOOKS
-from shared.core.serving.probes import Look, ProbeAnswers, Progress
-from shared.core.serving.state import Held, Reservation, Resource, Served
+from shared.core.run.control_events import Event, StepBlocked, Superseded
+from shared.core.run.gate_events import Regressed
+from shared.core.run.promotion_events import EndpointLeased, InFlightUpdateFound
+from shared.core.run.record import Origin, Phase, RollbackTarget, Run, StepFailure
+from shared.core.serving.probe_series import LEAST_PROBES
+from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
+from shared.core.serving.state import EndpointLease, Hold, Resource, ServedModel
 from shared.errors import PermanentError, TransientError
-from shared.execution.endpoint_lease import ReservationSteps
+from shared.execution.endpoint_lease import EndpointLeaseSteps
 from shared.ports.ports import Current
 from tests.fakes.blobs import ACCOUNT
 from tests.fakes.world import MODELS, RESOURCE
@@ -39,25 +39,25 @@ class Asking(Scripted):
     def __init__(self, pipeline: dict[str, Any] | None = None, **changes: Any) -> None:
         endpoint = changes.pop("endpoint", {})
         super().__init__(pipeline=pipeline or {}, endpoint=endpoint)
-        self.steps = ReservationSteps(self.context)
+        self.steps = EndpointLeaseSteps(self.context)
         known = {"config": self.world.pipeline, "model": self.model(), "promotion": None}
         self.run: Run = sample(Phase.PROMOTING, **{**known, **changes})
-        self.endpoint.looks = [self.seen(OLD)]
+        self.endpoint.probe_series = [self.seen(OLD)]
 
-    def seen(self, probe: ProbeAnswers | None) -> Look:
-        return Look(Progress.UNTOLD, probe)
+    def seen(self, probe: ProbeAnswers | None) -> EndpointCheck:
+        return EndpointCheck(UpdateProgress.NOT_REPORTED, probe)
 
-    def reserve_(self) -> Fact:
-        return self.steps.reserve(self.run)
+    def acquire_lease_(self) -> Event:
+        return self.steps.acquire_lease(self.run)
 
-    def served(self, run_id: str = "sample-0", **known: Any) -> Served:
-        given = {"since": NOW, "proof": "", "manifest": (), **known}
-        return Served(run_id=run_id, **given)
+    def served(self, run_id: str = "sample-0", **known: Any) -> ServedModel:
+        given = {"since": NOW, "verification": "", "manifest": (), **known}
+        return ServedModel(run_id=run_id, **given)
 
-    def serves(self, *served: Served, **more: Any) -> None:
+    def serves(self, *served: ServedModel, **more: Any) -> None:
         first, *others = served
         resource = Resource(serving=first, previous=tuple(others), **more)
-        self.put_head(resources={RESOURCE: resource})
+        self.put_endpoint_state(resources={RESOURCE: resource})
 
     def names(self, relative: str, base: str = ACCOUNT, sas: str = "") -> None:
         self.endpoint.current_ = Current(location=(base, relative, sas), refreshable=True)
@@ -65,16 +65,16 @@ class Asking(Scripted):
 
 def test_what_answers_and_what_serves_are_known_before_the_endpoint_is_ours() -> None:
     asking = Asking()
-    fact = asking.reserve_()
-    assert isinstance(fact, EndpointReserved)
-    assert fact.promotion.before == OLD
-    assert fact.promotion.way_back == WayBack()
-    assert (fact.promotion.generation, fact.promotion.expected) == (1, None)
-    head = asking.head()
-    assert head.update == asking.url
-    assert head.resource(RESOURCE).baseline == WayBack()
-    mine = head.reservation
-    assert mine == Reservation(
+    event = asking.acquire_lease_()
+    assert isinstance(event, EndpointLeased)
+    assert event.promotion.before == OLD
+    assert event.promotion.rollback_target == RollbackTarget()
+    assert (event.promotion.generation, event.promotion.expected) == (1, None)
+    endpoint_state = asking.endpoint_state()
+    assert endpoint_state.update == asking.url
+    assert endpoint_state.resource(RESOURCE).baseline == RollbackTarget()
+    mine = endpoint_state.endpoint_lease
+    assert mine == EndpointLease(
         run_id="sample-1",
         resource=RESOURCE,
         model=asking.run.model,
@@ -86,11 +86,11 @@ def test_what_answers_and_what_serves_are_known_before_the_endpoint_is_ours() ->
 
 def test_a_reservation_that_is_there_already_is_not_written_again() -> None:
     asking = Asking()
-    asking.reserve_()
+    asking.acquire_lease_()
     writes = len(asking.world.faults.sites)
-    asking.endpoint.looks = [asking.seen(OLD)]
-    again = asking.reserve_()
-    assert isinstance(again, EndpointReserved)
+    asking.endpoint.probe_series = [asking.seen(OLD)]
+    again = asking.acquire_lease_()
+    assert isinstance(again, EndpointLeased)
     assert again.promotion.generation == 1
     assert len(asking.world.faults.sites) == writes
 
@@ -101,7 +101,7 @@ def test_a_run_without_an_endpoint_is_told_as_such() -> None:
         update={"config": asking.run.config.model_copy(update={"endpoints": ()})}
     )
     with pytest.raises(PermanentError, match="has no endpoint to give a model to"):
-        asking.reserve_()
+        asking.acquire_lease_()
 
 
 @pytest.mark.parametrize(
@@ -113,11 +113,11 @@ def test_a_resource_that_the_endpoint_does_not_have_is_named_with_those_it_has(
 ) -> None:
     asking = Asking()
     asking.endpoint.current_ = Current(resources=resources, refreshable=True)
-    fact = asking.reserve_()
-    assert isinstance(fact, StepRefused) is refused
-    if isinstance(fact, StepRefused):
+    event = asking.acquire_lease_()
+    assert isinstance(event, StepBlocked) is refused
+    if isinstance(event, StepBlocked):
         had = "'other'" if resources else "none: is it a training service?"
-        assert fact.reason.endswith(f"it has {had}")
+        assert event.reason.endswith(f"it has {had}")
         assert asking.endpoint.asked == []
 
 
@@ -125,29 +125,29 @@ def test_a_resource_that_the_endpoint_does_not_have_is_named_with_those_it_has(
 
 
 @pytest.mark.parametrize(
-    ("newest", "overtaken"),
+    ("newest", "superseded"),
     [(NOW + timedelta(seconds=1), True), (NOW, False), (None, False)],
 )
 def test_a_model_of_older_data_gives_way_to_the_one_that_serves(
-    newest: Any, *, overtaken: bool
+    newest: Any, *, superseded: bool
 ) -> None:
     asking = Asking()
-    asking.put_head(resources={RESOURCE: Resource(newest_data=newest)})
-    fact = asking.reserve_()
-    assert isinstance(fact, Overtaken) is overtaken
-    if isinstance(fact, Overtaken):
+    asking.put_endpoint_state(resources={RESOURCE: Resource(newest_data=newest)})
+    event = asking.acquire_lease_()
+    assert isinstance(event, Superseded) is superseded
+    if isinstance(event, Superseded):
         when = "2026-03-01 12:00:01 UTC"
-        assert fact.reason == f"production already serves a model of newer data ({when})"
+        assert event.reason == f"production already serves a model of newer data ({when})"
 
 
 def test_an_endpoint_that_a_person_holds_is_given_nothing_new() -> None:
     asking = Asking()
-    hold = Held(run_id="sample-5", to="sample-0", by="ada", at=NOW)
-    asking.put_head(resources={RESOURCE: Resource(held=hold)})
-    fact = asking.reserve_()
-    assert isinstance(fact, StepRefused)
+    hold = Hold(run_id="sample-5", to="sample-0", by="ada", at=NOW)
+    asking.put_endpoint_state(resources={RESOURCE: Resource(held=hold)})
+    event = asking.acquire_lease_()
+    assert isinstance(event, StepBlocked)
     assert (
-        "is held since 2026-03-01 12:00 UTC: ada went back to the model of sample-0" in fact.reason
+        "is held since 2026-03-01 12:00 UTC: ada went back to the model of sample-0" in event.reason
     )
 
 
@@ -158,10 +158,10 @@ def test_a_rollback_goes_on_only_while_the_hold_is_its_own(
     hold: str | None, *, stands: bool
 ) -> None:
     asking = Asking(origin=Origin.ROLLBACK)
-    held = Held(run_id=hold, to="x", by="ada", at=NOW) if hold else None
-    asking.put_head(resources={RESOURCE: Resource(held=held, newest_data=NOW + DAY)})
-    fact = asking.reserve_()
-    assert isinstance(fact, EndpointReserved if stands else Overtaken)
+    held = Hold(run_id=hold, to="x", by="ada", at=NOW) if hold else None
+    asking.put_endpoint_state(resources={RESOURCE: Resource(held=held, newest_data=NOW + DAY)})
+    event = asking.acquire_lease_()
+    assert isinstance(event, EndpointLeased if stands else Superseded)
 
 
 def test_a_repair_goes_on_only_while_its_model_is_the_one_that_should_serve() -> None:
@@ -173,13 +173,13 @@ def test_a_repair_goes_on_only_while_its_model_is_the_one_that_should_serve() ->
                 model=asking.run.model if model == "mine" else other, answers=OLD
             )
             asking.serves(served, newest_data=NOW + DAY)
-        fact = asking.reserve_()
-        assert isinstance(fact, EndpointReserved if stands else Overtaken)
-        if isinstance(fact, EndpointReserved):
-            assert fact.promotion.expected == OLD  # what it answered when it was proved
-            assert fact.promotion.way_back is None  # an older one was not asked for
+        event = asking.acquire_lease_()
+        assert isinstance(event, EndpointLeased if stands else Superseded)
+        if isinstance(event, EndpointLeased):
+            assert event.promotion.expected == OLD  # what it answered when it was proved
+            assert event.promotion.rollback_target is None  # an older one was not asked for
         else:
-            assert fact == Overtaken("another model serves by now")
+            assert event == Superseded("another model serves by now")
 
 
 def test_a_run_at_work_on_the_endpoint_has_the_first_turn() -> None:
@@ -188,13 +188,13 @@ def test_a_run_at_work_on_the_endpoint_has_the_first_turn() -> None:
         other = sample(phase or Phase.FAILED, run_id="sample-9", promotion=promotion())
         if phase is not None:
             asking.ledger.create_run(other)
-        asking.reserve(other)
+        asking.acquire_lease(other)
         if waits:
             with pytest.raises(TransientError, match="run sample-9 is updating") as told:
-                asking.reserve_()
+                asking.acquire_lease_()
             assert told.value.patience == 7 * DAY
         else:
-            assert not isinstance(asking.reserve_(), Overtaken)
+            assert not isinstance(asking.acquire_lease_(), Superseded)
 
 
 def test_what_another_run_left_unsettled_is_put_back_first() -> None:
@@ -202,36 +202,36 @@ def test_what_another_run_left_unsettled_is_put_back_first() -> None:
     before = good("0.5", "0.6")
     other = sample(Phase.PARKED, run_id="sample-9", promotion=promotion(before=before))
     asking.ledger.create_run(other)
-    asking.reserve(other, resources={RESOURCE: Resource(baseline=WayBack())})
-    fact = asking.reserve_()
-    assert isinstance(fact, LeftUnsettled)
-    assert fact.promotion.before == before
-    assert fact.promotion.way_back == WayBack()
-    assert fact.promotion.returning_resource == RESOURCE
+    asking.acquire_lease(other, resources={RESOURCE: Resource(baseline=RollbackTarget())})
+    event = asking.acquire_lease_()
+    assert isinstance(event, InFlightUpdateFound)
+    assert event.promotion.before == before
+    assert event.promotion.rollback_target == RollbackTarget()
+    assert event.promotion.rollback_resource == RESOURCE
     assert asking.endpoint.asked == []  # what answers now says nothing
-    mine = asking.head().reservation
+    mine = asking.endpoint_state().endpoint_lease
     assert mine is not None
     assert (mine.run_id, mine.generation) == ("sample-1", 2)
-    assert mine.unsettled is not None
-    assert mine.unsettled.run_id == "sample-9"
+    assert mine.in_flight is not None
+    assert mine.in_flight.run_id == "sample-9"
 
 
 def test_what_was_left_by_a_run_without_record_has_no_answers_to_compare_with() -> None:
     asking = Asking()
     other = sample(Phase.PARKED, run_id="sample-9", promotion=promotion())
-    asking.reserve(other, resources={RESOURCE: Resource(baseline=WayBack())})
-    fact = asking.reserve_()
-    assert isinstance(fact, LeftUnsettled)
-    assert fact.promotion.before is None
+    asking.acquire_lease(other, resources={RESOURCE: Resource(baseline=RollbackTarget())})
+    event = asking.acquire_lease_()
+    assert isinstance(event, InFlightUpdateFound)
+    assert event.promotion.before is None
 
 
 def test_where_nothing_can_be_put_back_first_the_update_goes_on() -> None:
     asking = Asking({"gate": {"first_model": "allow"}})
     asking.endpoint.current_ = Current()
-    asking.reserve(sample(Phase.PARKED, run_id="sample-9", promotion=promotion()))
-    fact = asking.reserve_()
-    assert isinstance(fact, EndpointReserved)
-    assert fact.promotion.before is None
+    asking.acquire_lease(sample(Phase.PARKED, run_id="sample-9", promotion=promotion()))
+    event = asking.acquire_lease_()
+    assert isinstance(event, EndpointLeased)
+    assert event.promotion.before is None
 
 
 # The gate, once more
@@ -256,8 +256,8 @@ def test_a_model_is_held_against_the_one_that_went_live_meanwhile(
     asking = Asking(RULE, verdict=verdict(accuracy), **changes)
     if live is not None:
         asking.serves(asking.served(metrics={"Accuracy": live}))
-    fact = asking.reserve_()
-    assert isinstance(fact, FellBehind) is behind
+    event = asking.acquire_lease_()
+    assert isinstance(event, Regressed) is behind
     assert asking.endpoint.ensured == (0 if behind or changes else 1)
 
 
@@ -276,65 +276,67 @@ def test_nothing_is_reserved_while_the_endpoint_gives_no_good_answer(
     probe: ProbeAnswers, error: Any, says: str
 ) -> None:
     asking = Asking()
-    asking.endpoint.looks = [asking.seen(probe)]
+    asking.endpoint.probe_series = [asking.seen(probe)]
     with pytest.raises(error, match=says):
-        asking.reserve_()
-    assert asking.ledger.head("x") is None
-    assert not [name for name in asking.world.documents.rows if name.startswith("heads/")]
+        asking.acquire_lease_()
+    assert asking.ledger.endpoint_state("x") is None
+    assert not [name for name in asking.world.documents.rows if name.startswith("endpoints/")]
 
 
 @pytest.mark.parametrize(
     ("count", "patience", "taken"),
     [
-        (LEAST_LOOKS - 1, DAY, True),
-        (LEAST_LOOKS - 2, DAY, False),
-        (LEAST_LOOKS - 1, HOUR, False),
+        (LEAST_PROBES - 1, DAY, True),
+        (LEAST_PROBES - 2, DAY, False),
+        (LEAST_PROBES - 1, HOUR, False),
     ],
 )
 def test_errors_of_an_endpoint_are_believed_at_the_third_look(
     count: int, patience: timedelta, *, taken: bool
 ) -> None:
-    failed = Trouble(
+    failed = StepFailure(
         since=NOW,
         cause_since=NOW,
         patience=patience,
         count=9,
         cause_count=count,
         reason="",
-        next_look=NOW,
+        next_check=NOW,
     )
-    asking = Asking(trouble=failed)
-    asking.endpoint.looks = [asking.seen(BROKEN)]
+    asking = Asking(step_failure=failed)
+    asking.endpoint.probe_series = [asking.seen(BROKEN)]
     if taken:
-        fact = asking.reserve_()
-        assert isinstance(fact, EndpointReserved)
-        assert fact.promotion.before == BROKEN
+        event = asking.acquire_lease_()
+        assert isinstance(event, EndpointLeased)
+        assert event.promotion.before == BROKEN
     else:
         with pytest.raises(TransientError) as told:
-            asking.reserve_()
+            asking.acquire_lease_()
         assert told.value.patience == DAY
 
 
 def test_without_a_probe_nothing_is_known_of_the_answers() -> None:
     asking = Asking()
-    asking.endpoint.looks = [asking.seen(None)]
-    fact = asking.reserve_()
-    assert isinstance(fact, EndpointReserved)
-    assert fact.promotion.before is None
+    asking.endpoint.probe_series = [asking.seen(None)]
+    event = asking.acquire_lease_()
+    assert isinstance(event, EndpointLeased)
+    assert event.promotion.before is None
 
 
 # What can be put back
 
 
 def test_without_a_way_back_leave_is_needed() -> None:
-    for gate, reserved in (({}, False), ({"gate": {"first_model": "allow"}}, True)):
+    for gate, leased in (({}, False), ({"gate": {"first_model": "allow"}}, True)):
         asking = Asking(gate)
         asking.endpoint.current_ = Current(refreshable=False)
-        fact = asking.reserve_()
-        assert isinstance(fact, EndpointReserved) is reserved
-        if isinstance(fact, StepRefused):
-            assert "first_model: allow" in fact.advice
-            assert not [name for name in asking.world.documents.rows if name.startswith("heads/")]
+        event = asking.acquire_lease_()
+        assert isinstance(event, EndpointLeased) is leased
+        if isinstance(event, StepBlocked):
+            assert "first_model: allow" in event.advice
+            assert not [
+                name for name in asking.world.documents.rows if name.startswith("endpoints/")
+            ]
 
 
 def test_the_way_back_is_the_newest_model_that_is_still_what_it_was() -> None:
@@ -342,30 +344,32 @@ def test_the_way_back_is_the_newest_model_that_is_still_what_it_was() -> None:
     names = [f"runs/sample/sample-{n}/1/model.ilearner" for n in range(5, 9)]
     models = [asking.model(name) for name in names]
     served = [asking.served(f"sample-{n}", model=models[n]) for n in range(4)]
-    asking.serves(*served, baseline=WayBack())
-    head = asking.head()
-    assert asking.steps.way_back(head, RESOURCE) == WayBack(model=models[0])
+    asking.serves(*served, baseline=RollbackTarget())
+    endpoint_state = asking.endpoint_state()
+    assert asking.steps.rollback_target(endpoint_state, RESOURCE) == RollbackTarget(model=models[0])
     mine = asking.run.model_copy(update={"model": models[0]})
-    assert asking.steps.way_back(head, RESOURCE, instead_of=mine) == WayBack(model=models[1])
+    assert asking.steps.rollback_target(
+        endpoint_state, RESOURCE, instead_of=mine
+    ) == RollbackTarget(model=models[1])
     asking.world.blobs.put(MODELS, names[0], b"other")
     asking.world.blobs.remove(MODELS, names[1])
-    assert asking.steps.way_back(head, RESOURCE) == WayBack(model=models[2])
+    assert asking.steps.rollback_target(endpoint_state, RESOURCE) == RollbackTarget(model=models[2])
     asking.world.blobs.remove(MODELS, names[2])
     asking.world.blobs.remove(MODELS, names[3])
-    assert asking.steps.way_back(head, RESOURCE) == WayBack()
-    assert asking.steps.way_back(head, "another") is None
+    assert asking.steps.rollback_target(endpoint_state, RESOURCE) == RollbackTarget()
+    assert asking.steps.rollback_target(endpoint_state, "another") is None
 
 
 def test_what_an_endpoint_serves_already_has_no_baseline_anew() -> None:
     asking = Asking({"gate": {"first_model": "allow"}})
     asking.serves(asking.served(model=asking.model("runs/sample/sample-0/1/model.ilearner")))
-    asking.reserve_()
-    assert asking.head().resource(RESOURCE).baseline is None
+    asking.acquire_lease_()
+    assert asking.endpoint_state().resource(RESOURCE).baseline is None
     asking = Asking()
-    known = WayBack(model=asking.model("baselines/x.ilearner"))
-    asking.put_head(resources={RESOURCE: Resource(baseline=known)})
-    asking.reserve_()
-    assert asking.head().resource(RESOURCE).baseline == known
+    known = RollbackTarget(model=asking.model("baselines/x.ilearner"))
+    asking.put_endpoint_state(resources={RESOURCE: Resource(baseline=known)})
+    asking.acquire_lease_()
+    assert asking.endpoint_state().resource(RESOURCE).baseline == known
 
 
 @pytest.mark.parametrize(
@@ -389,8 +393,8 @@ def test_a_model_of_ours_is_put_back_as_it_is_named() -> None:
     asking = Asking()
     model = asking.model("runs/sample/sample-0/1/model.ilearner")
     asking.names(f"/{model.path}")
-    asking.reserve_()
-    assert asking.head().resource(RESOURCE).baseline == WayBack(model=model)
+    asking.acquire_lease_()
+    assert asking.endpoint_state().resource(RESOURCE).baseline == RollbackTarget(model=model)
 
 
 @pytest.mark.parametrize(
@@ -421,8 +425,8 @@ def test_what_lies_elsewhere_is_copied_from_where_the_service_says_for_this_run_
     for run in (asking.run, asking.run.model_copy(update={"run_id": "sample-2"})):
         asking.run = run
         asking.names(relative, base, sas)
-        asking.endpoint.looks = [asking.seen(OLD)]
-        asking.steps.reserve(run)
+        asking.endpoint.probe_series = [asking.seen(OLD)]
+        asking.steps.acquire_lease(run)
         asking.world.documents.rows.clear()
         names.append(copied[-1][2])
     assert copied[0][0] == source
@@ -441,9 +445,9 @@ def test_what_cannot_be_copied_is_no_way_back_and_never_another_model(
 
     asking.world.blobs.adopt = adopt  # type: ignore[method-assign]
     asking.names("x/y.ilearner", "https://a.example")
-    fact = asking.reserve_()
-    assert isinstance(fact, EndpointReserved)
-    assert fact.promotion.way_back is None
+    event = asking.acquire_lease_()
+    assert isinstance(event, EndpointLeased)
+    assert event.promotion.rollback_target is None
     assert "what serves now cannot be kept: it is too large" in caplog.text
 
 
@@ -452,4 +456,4 @@ def test_of_an_old_record_only_models_of_ours_are_given_to_a_classic_service() -
     foreign = asking.world.blobs.put("other", "x.ilearner", b"model")
     for place in (foreign, asking.world.blobs.put(MODELS, "notes.txt", b"model")):
         asking.serves(asking.served(model=place))
-        assert asking.steps.way_back(asking.head(), RESOURCE) is None
+        assert asking.steps.rollback_target(asking.endpoint_state(), RESOURCE) is None

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.core.run.record import Origin, Phase
-from shared.errors import InvalidTransition
+from shared.errors import InvalidTransitionError
 from shared.providers.http.client import Answer
 from tests.unit.fleet import Fleet
 from tests.unit.worlds import refused
@@ -14,7 +14,7 @@ def test_every_endpoint_serves_the_model_and_has_a_record_of_its_own() -> None:
     fleet.start()
     parent = fleet.settle()
     assert parent.phase is Phase.PROMOTED, parent.reason
-    assert fleet.who_serves(fleet.model()) == ["e1", "e2", "e3"]
+    assert fleet.endpoints_serving(fleet.model()) == ["e1", "e2", "e3"]
     assert fleet.patched() == ["e1", "e2", "e3"]
     for name in fleet.members:
         child = fleet.child(name)
@@ -94,11 +94,11 @@ def test_a_partial_failure_is_retried_at_its_endpoint_and_the_others_are_left_al
     assert "not begun: e3" in (parent.reason or "")
     assert fleet.patched() == ["e1"]
     fleet.environment["KEY_e2"] = wrong
-    fleet.orders.retry(parent.run_id)
+    fleet.run_operations.retry(parent.run_id)
     parent = fleet.settle()
     assert parent.phase is Phase.PROMOTED, parent.reason
     assert fleet.patched() == ["e1", "e2", "e3"]
-    assert fleet.who_serves(fleet.model()) == ["e1", "e2", "e3"]
+    assert fleet.endpoints_serving(fleet.model()) == ["e1", "e2", "e3"]
     assert not fleet.open_runs()
 
 
@@ -108,10 +108,10 @@ def test_a_delivery_that_was_retried_by_itself_is_not_made_twice() -> None:
     fleet.start()
     parent = fleet.settle()
     fleet.environment["KEY_e2"] = wrong
-    fleet.orders.retry(fleet.child("e2").run_id)
+    fleet.run_operations.retry(fleet.child("e2").run_id)
     fleet.until(fleet.child("e2"), Phase.PROMOTED)
     assert fleet.parent().phase is Phase.PARKED
-    fleet.orders.retry(parent.run_id)
+    fleet.run_operations.retry(parent.run_id)
     assert fleet.settle().phase is Phase.PROMOTED
     assert fleet.patched() == ["e1", "e2", "e3"]
 
@@ -137,11 +137,11 @@ def test_an_endpoint_that_was_rolled_back_is_tried_anew_by_a_run_of_its_own() ->
     assert failed.phase is Phase.ROLLED_BACK
     assert fleet.serves("e2") == old
     fleet.http.answers.remove(broken_while_new)
-    fleet.orders.retry(parent.run_id)
+    fleet.run_operations.retry(parent.run_id)
     assert fleet.settle().phase is Phase.PROMOTED
     assert fleet.child("e2").run_id != failed.run_id
     assert fleet.child("e2").phase is Phase.PROMOTED
-    assert fleet.who_serves(fleet.model()) == ["e1", "e2", "e3"]
+    assert fleet.endpoints_serving(fleet.model()) == ["e1", "e2", "e3"]
     assert fleet.patched().count("e1") == fleet.patched().count("e3") == 1
     assert first is None or first.run_id == fleet.child("e1").run_id
 
@@ -153,7 +153,7 @@ def test_a_cancelled_roll_out_begins_no_further_endpoint_and_finishes_what_it_be
         fleet.tick()
         if fleet.patched():
             break
-    fleet.orders.cancel(fleet.parent().run_id)
+    fleet.run_operations.cancel(fleet.parent().run_id)
     parent = fleet.settle()
     assert parent.phase is Phase.CANCELLED
     assert fleet.patched() == ["e1"]
@@ -167,7 +167,7 @@ def test_cancelling_a_parked_roll_out_leaves_no_delivery_open() -> None:
     fleet.start()
     parent = fleet.settle()
     assert parent.phase is Phase.PARKED
-    fleet.orders.cancel(parent.run_id)
+    fleet.run_operations.cancel(parent.run_id)
     assert fleet.settle().phase is Phase.CANCELLED
     assert fleet.child("e2").phase is Phase.CANCELLED
     fleet.tick()
@@ -177,8 +177,8 @@ def test_cancelling_a_parked_roll_out_leaves_no_delivery_open() -> None:
 def test_an_ended_roll_out_accepts_no_retry() -> None:
     fleet = Fleet()
     fleet.start()
-    with pytest.raises(InvalidTransition):
-        fleet.orders.retry(fleet.settle().run_id)
+    with pytest.raises(InvalidTransitionError):
+        fleet.run_operations.retry(fleet.settle().run_id)
 
 
 def test_a_newer_run_meanwhile_is_as_good_for_an_endpoint() -> None:
@@ -193,7 +193,7 @@ def test_a_newer_run_meanwhile_is_as_good_for_an_endpoint() -> None:
     assert set(phases.values()) <= {Phase.PROMOTED, Phase.SUPERSEDED}
     model = next(iter(fleet.now_of(newer).models.values()))
     content = fleet.blobs.store.contents[f"https://account.blob.core.windows.net/{model.path}"]
-    assert fleet.who_serves(content) == ["e1", "e2", "e3"]
+    assert fleet.endpoints_serving(content) == ["e1", "e2", "e3"]
 
 
 def test_waves_take_no_longer_each_than_one_endpoint_alone() -> None:

@@ -10,15 +10,15 @@ from local.studio import InstantTrainer
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_endpoint import Endpoint
 from shared.core.run.record import Origin, Phase
-from shared.core.serving.state import Head
-from shared.operations.endpoints import Command, Endpoints
+from shared.core.serving.state import EndpointState
+from shared.operations.endpoints import Endpoints, OperatorCommand
 from shared.providers.http.client import Answer
 from tests.fakes.faults import Faults, Kind
 from tests.fakes.world import MODELS, RESOURCE, ROWS
 from tests.unit.fleet import BASE, Fleet
 from tests.unit.worlds import Observed, refused
 
-BOSS = Command(by="boss")
+BOSS = OperatorCommand(by="boss")
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 SECOND = b"a,b,label\n5,6,1\n7,8,0\n"
 THIRD = b"a,b,label\n9,9,1\n1,1,0\n"
@@ -50,7 +50,7 @@ def keyed(world: Observed, **changes: Any) -> None:
 
 
 def resource(world: Observed) -> Any:
-    return world.head().resource(RESOURCE)
+    return world.endpoint_state().resource(RESOURCE)
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_a_value_that_cannot_name_an_endpoint_is_rejected_and_nothing_is_started
     world.tick()
     assert not world.open_runs()
     world.blobs.put("models", f"promote/sample/{customer}/m.ilearner", b"{}")
-    by_hand = world.intake.model_landed(f"promote/sample/{customer}/m.ilearner")
-    assert by_hand is not None
-    assert by_hand.phase is Phase.REJECTED
+    manual_model = world.intake.model_arrived(f"promote/sample/{customer}/m.ilearner")
+    assert manual_model is not None
+    assert manual_model.phase is Phase.REJECTED
     assert not world.changes()
 
 
@@ -102,7 +102,7 @@ def test_a_model_by_hand_without_its_key_opens_no_run(path: str) -> None:
     keyed(world)
     world.poll.tick()
     world.blobs.put("models", path, b"{}")
-    assert world.intake.model_landed(path) is None
+    assert world.intake.model_arrived(path) is None
     world.tick()
     assert not world.runs()
 
@@ -123,7 +123,7 @@ def test_an_endpoint_that_is_not_shown_while_it_is_verified_goes_live_all_the_sa
     world.until(run, Phase.VERIFYING)
     path = world.endpoint.management_url.partition("?")[0]
     world.script("GET", path, refused(status, "No", "not now"), times=None)
-    assert world.until_settled(run).phase is Phase.PROMOTED
+    assert world.until_idle(run).phase is Phase.PROMOTED
 
 
 def test_a_late_update_of_a_dead_worker_after_a_rollback_is_set_right_within_the_hour() -> None:
@@ -134,7 +134,7 @@ def test_a_late_update_of_a_dead_worker_after_a_rollback_is_set_right_within_the
     world.until(hand(world).rollback("sample", "production", (), None, BOSS), Phase.PROMOTED)
     assert world.serving() == wanted
     assert second.model is not None
-    world.intake._context.adapters.endpoint(world.pipeline.endpoints[0]).update(second.model)
+    world.intake._context.providers.endpoint(world.pipeline.endpoints[0]).update(second.model)
     world.clock.move(MINUTE)
     assert world.serving() != wanted
     world.idle(HOUR * 1.3)
@@ -152,8 +152,8 @@ def test_a_rollback_takes_over_a_reservation_that_a_parked_run_left() -> None:
     run = hand(world).rollback("sample", "production", (), first.run_id, BOSS)
     world.until(run, Phase.PROMOTED)
     assert world.serving() == wanted
-    world.orders.retry(second.run_id)
-    parked = world.until_settled(second)
+    world.run_operations.retry(second.run_id)
+    parked = world.until_idle(second)
     assert parked.phase is Phase.PARKED
     assert "held" in (parked.reason or "")
     assert world.serving() == wanted
@@ -176,12 +176,12 @@ def test_a_head_of_the_version_before_is_read_rolled_back_and_not_taken_for_drif
     world.until(world.start("1.csv"), Phase.PROMOTED)
     wanted = world.serving()
     world.until(world.next_run("2.csv", SECOND), Phase.PROMOTED)
-    (name,) = [name for name in world.documents.rows if name.startswith("heads/")]
+    (name,) = [name for name in world.documents.rows if name.startswith("endpoints/")]
     told = json.loads(world.documents.rows[name].body)
     for known in told["resources"].values():
         known.pop("held")
         for served in (known["serving"], *known["previous"]):
-            for new in ("answers", "named", "set_by", "drifts"):
+            for new in ("answers", "named", "set_by", "repairs"):
                 served.pop(new)
     world.damage(name, json.dumps(told).encode())
     world.idle(HOUR * 3)
@@ -193,7 +193,7 @@ def test_a_head_of_the_version_before_is_read_rolled_back_and_not_taken_for_drif
 def test_a_damaged_watch_stops_neither_the_tick_nor_the_runs_and_is_left_as_it_is() -> None:
     world = Observed()
     world.until(world.start("1.csv"), Phase.PROMOTED)
-    (name,) = [name for name in world.documents.rows if name.startswith("watches/")]
+    (name,) = [name for name in world.documents.rows if name.startswith("drift_checks/")]
     world.damage(name)
     world.idle(HOUR * 2)
     world.until(world.next_run("2.csv", SECOND), Phase.PROMOTED)
@@ -210,7 +210,7 @@ def test_a_repair_survives_every_single_fault(kind: Kind) -> None:
         ours = world.serving()
         trained = InstantTrainer().train({"input1": THIRD}, {}, label=None)
         foreign = world.blobs.put(MODELS, "baselines/foreign.ilearner", trained.model)
-        world.intake._context.adapters.endpoint(world.pipeline.endpoints[0]).update(foreign)
+        world.intake._context.providers.endpoint(world.pipeline.endpoints[0]).update(foreign)
         world.clock.move(HOUR * 1.1)
         return world, ours
 
@@ -234,7 +234,7 @@ def test_a_repair_gives_way_to_a_rollback_that_was_asked_for_meanwhile() -> None
     world.until(world.next_run("2.csv", SECOND), Phase.PROMOTED)
     trained = InstantTrainer().train({"input1": THIRD}, {}, label=None)
     foreign = world.blobs.put(MODELS, "baselines/foreign.ilearner", trained.model)
-    world.intake._context.adapters.endpoint(world.pipeline.endpoints[0]).update(foreign)
+    world.intake._context.providers.endpoint(world.pipeline.endpoints[0]).update(foreign)
     world.clock.move(HOUR * 1.1)
     while not (mine := [run for run in world.runs() if run.origin is Origin.DRIFT]):
         world.tick()
@@ -255,13 +255,13 @@ def test_an_older_roll_out_never_overtakes_a_newer_one_whenever_it_is_retried() 
     newer = fleet.next_run("two.csv", SECOND)
     for ticks in range(60):
         if ticks == 3:
-            fleet.orders.retry(older.run_id)
+            fleet.run_operations.retry(older.run_id)
         fleet.tick()
     assert fleet.now_of(newer).phase is Phase.PROMOTED
     assert fleet.now_of(older).phase in (Phase.PROMOTED, Phase.SUPERSEDED)
     model = next(iter(fleet.now_of(newer).models.values()))
     content = fleet.blobs.store.contents[f"https://account.blob.core.windows.net/{model.path}"]
-    assert fleet.who_serves(content) == ["e1", "e2", "e3"]
+    assert fleet.endpoints_serving(content) == ["e1", "e2", "e3"]
     assert not fleet.open_runs()
 
 
@@ -276,7 +276,7 @@ def test_a_held_endpoint_keeps_its_model_through_a_roll_out() -> None:
     assert "e2 parked: e2 is held" in (newer.reason or "")
     assert fleet.serves("e2") == old
     hand(fleet).resume("sample", "e2", ())
-    fleet.orders.retry(newer.run_id)
+    fleet.run_operations.retry(newer.run_id)
     fleet.until(newer, Phase.PROMOTED)
     assert fleet.serves("e1") == fleet.serves("e2") != old
 
@@ -291,7 +291,7 @@ def test_no_secret_of_a_keyed_pipeline_reaches_the_ledger_or_a_log(
         {"error": {"code": "BadArgument", "message": f"no: {' '.join(secrets)}", "details": []}}
     ).encode()
     world.script("GET", "/production", Answer(400, {}, echo), times=None)
-    run = world.until_settled(world.start("production/a.csv"), 30)
+    run = world.until_idle(world.start("production/a.csv"), 30)
     assert run.phase is not Phase.PROMOTED
     said = world.said() + caplog.text
     assert not [secret for secret in secrets if secret in said]
@@ -301,11 +301,11 @@ def test_a_head_that_is_not_understood_stops_its_endpoint_alone() -> None:
     fleet = Fleet(size=2, roll_out={"first": 2, "then": 1})
     fleet.start("one.csv")
     assert fleet.settle().phase is Phase.PROMOTED
-    heads = [name for name in fleet.documents.rows if name.startswith("heads/")]
+    endpoint_states = [name for name in fleet.documents.rows if name.startswith("endpoints/")]
     mine = [
         name
-        for name in heads
-        if Head.model_validate_json(fleet.documents.rows[name].body).update.endswith("/e2")
+        for name in endpoint_states
+        if EndpointState.model_validate_json(fleet.documents.rows[name].body).update.endswith("/e2")
     ]
     fleet.damage(mine[0], b'{"schema_version": 2}')
     parent = fleet.until(fleet.next_run("two.csv", SECOND), Phase.PARKED)

@@ -76,9 +76,9 @@ def test_an_older_run_without_data_does_not_overtake_a_newer_one() -> None:
     newer = fleet.intake.asked.requested(fleet.pipeline, "newer", ManualRequest())
     ticks(fleet)
     assert fleet.now_of(newer).phase is Phase.PROMOTED
-    fleet.orders.retry(older.run_id)
+    fleet.run_operations.retry(older.run_id)
     ticks(fleet)
-    assert fleet.who_serves(content_of(fleet, newer)) == ["e1", "e2"]
+    assert fleet.endpoints_serving(content_of(fleet, newer)) == ["e1", "e2"]
 
 
 @pytest.mark.parametrize("how", ["added", "renamed"])
@@ -92,7 +92,7 @@ def test_an_endpoint_that_a_retry_adds_gets_the_model(how: str) -> None:
     assert fleet.settle().phase is Phase.PARKED
     fleet.environment["KEY_e2"] = wrong
     read(fleet, tree if how == "added" else {**tree, "endpoints": [one, {**two, "name": "new"}]})
-    fleet.orders.retry(fleet.parent().run_id)
+    fleet.run_operations.retry(fleet.parent().run_id)
     parent = fleet.settle()
     assert parent.phase is Phase.PROMOTED, parent.reason
     assert fleet.patched().count("e1") == fleet.patched().count("e2") == 1
@@ -109,7 +109,7 @@ def test_an_endpoint_that_is_not_configured_any_more_gets_no_model_by_a_retry() 
     tree = written(fleet)
     one, _, three = tree["endpoints"]
     read(fleet, {**tree, "endpoints": [one, three]})
-    fleet.orders.retry(parent.run_id)
+    fleet.run_operations.retry(parent.run_id)
     assert fleet.settle().phase is Phase.PROMOTED
     ticks(fleet, 5)
     assert fleet.patched() == ["e1", "e3"]
@@ -140,13 +140,13 @@ def test_a_model_known_to_be_broken_goes_no_further() -> None:
         fleet.tick()
     works = fleet.script("POST", "/e1/refresh", refused(400, "BadArgument", "No."), times=None)
     fleet.settle()
-    assert fleet.child("e1").parked_in is Phase.RETURNING
+    assert fleet.child("e1").parked_in is Phase.ROLLING_BACK
     works()
     wrong = fleet.environment.pop("KEY_e2")  # a newer run takes e1 over, and parks at e2
     newer = fleet.next_run("two.csv", b"a,b,label\n5,6,1\n7,8,0\n")
     fleet.until(newer, Phase.PARKED)
     fleet.environment["KEY_e2"] = wrong
-    fleet.orders.retry(first.run_id)
+    fleet.run_operations.retry(first.run_id)
     for _ in range(30):
         fleet.tick()
         assert fleet.serves("e2") != bad
@@ -163,7 +163,7 @@ def test_a_delivery_that_was_only_named_is_not_begun_after_a_cancel() -> None:
         pass
     assert fleet.parent().deliveries
     assert len(fleet.runs()) == 1
-    fleet.orders.cancel(fleet.parent().run_id)
+    fleet.run_operations.cancel(fleet.parent().run_id)
     ticks(fleet)
     assert fleet.parent().phase is Phase.CANCELLED
     assert fleet.patched() == []
@@ -174,12 +174,12 @@ def test_a_run_of_one_endpoint_can_be_retried_with_two() -> None:
     tree = written(fleet)
     read(fleet, {**tree, "endpoints": tree["endpoints"][:1]})
     wrong = fleet.environment.pop("KEY_e1")
-    run = fleet.until_settled(fleet.start())
+    run = fleet.until_idle(fleet.start())
     assert run.parked_in is Phase.PROMOTING
     fleet.environment["KEY_e1"] = wrong
     read(fleet, tree)
-    fleet.orders.retry(run.run_id)
-    assert fleet.until_settled(run, 60).phase is Phase.PROMOTED
+    fleet.run_operations.retry(run.run_id)
+    assert fleet.until_idle(run, 60).phase is Phase.PROMOTED
     assert fleet.patched() == ["e1", "e2"]
 
 
@@ -189,7 +189,7 @@ def test_a_roll_out_that_no_endpoint_wants_any_more_ends_well() -> None:
     fleet.start()
     parent = fleet.settle()
     read(fleet, {**written(fleet), "endpoints": []})
-    fleet.orders.retry(parent.run_id)
+    fleet.run_operations.retry(parent.run_id)
     assert fleet.settle().phase is Phase.FINISHED
     ticks(fleet, 3)
     assert not fleet.open_runs()
@@ -229,7 +229,7 @@ def test_a_corrected_model_output_is_what_the_endpoint_gets() -> None:
     for endpoint in tree["endpoints"]:
         endpoint["model"] = "output3"
     read(fleet, tree)
-    fleet.orders.retry(parent.run_id)
+    fleet.run_operations.retry(parent.run_id)
     assert fleet.settle().phase is Phase.PROMOTED
     for name in ("e1", "e2"):
         model = fleet.child(name).model
@@ -243,11 +243,11 @@ def test_a_model_by_hand_does_not_go_to_endpoints_that_want_different_models() -
     fleet.poll.tick()
     trained = InstantTrainer().train({"input1": b"a,b,label\n9,9,1\n"}, {}, label=None)
     fleet.blobs.put("models", "promote/sample/one.ilearner", trained.model)
-    run = fleet.intake.model_landed("promote/sample/one.ilearner")
+    run = fleet.intake.model_arrived("promote/sample/one.ilearner")
     assert run is not None
     ticks(fleet, 10)
     assert fleet.now_of(run).phase is Phase.PARKED
-    assert fleet.who_serves(trained.model) == []
+    assert fleet.endpoints_serving(trained.model) == []
 
 
 def keyed(world: Observed, *endpoints: dict[str, Any], **more: Any) -> None:
@@ -350,17 +350,17 @@ def test_a_model_that_changed_nothing_goes_no_further_although_its_return_was_ta
     first = fleet.settle(80)
     model = fleet.model()
     child = fleet.child("e1")
-    assert child.parked_in is Phase.RETURNING
+    assert child.parked_in is Phase.ROLLING_BACK
     assert child.promotion is not None
-    assert child.promotion.returning_to == "unchanged"
+    assert child.promotion.after_rollback == "unchanged"
     ignore()
     refuse()
     wrong = fleet.environment.pop("KEY_e2")  # a newer run takes e1 over, and parks at e2
     newer = fleet.next_run("two.csv", b"a,b,label\n5,6,1\n7,8,0\n")
     fleet.until(newer, Phase.PARKED, 80)
     fleet.environment["KEY_e2"] = wrong
-    fleet.orders.retry(first.run_id)
-    fleet.until_settled(first, 60)
+    fleet.run_operations.retry(first.run_id)
+    fleet.until_idle(first, 60)
     assert fleet.now_of(child).phase is Phase.SUPERSEDED
     assert fleet.now_of(first).phase is not Phase.PROMOTED
     assert "e2" not in fleet.patched()
@@ -382,7 +382,7 @@ def test_a_delivery_whose_record_was_removed_is_followed_by_another(*, parked: b
     if not parked:
         assert "its record was removed" in str(fleet.settle().reason)
     fleet.environment["KEY_e1"] = key
-    fleet.orders.retry(fleet.parent().run_id)
+    fleet.run_operations.retry(fleet.parent().run_id)
     assert fleet.settle(120).phase is Phase.PROMOTED
     assert fleet.child("e1").run_id != child.run_id
-    assert fleet.who_serves(fleet.model()) == ["e1", "e2", "e3"]
+    assert fleet.endpoints_serving(fleet.model()) == ["e1", "e2", "e3"]

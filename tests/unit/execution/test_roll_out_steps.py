@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from shared.core.run.control_events import DeliveriesMoved, RolledOut, StepRefused
+from shared.core.run.control_events import DeliveriesChanged, RolloutEnded, StepBlocked
 from shared.core.run.record import Delivery, Phase, Run
-from shared.errors import Conflict, PermanentError
+from shared.errors import ConflictError, PermanentError
 from shared.execution.rollout import RollOutSteps, delivering
 from shared.ledger.open_markers import hints_of
 from tests.unit.fleet import Fleet
@@ -34,8 +34,8 @@ class Rolling:
         self.ledger.create_run(one.model_copy(update={"phase": phase, **changes}))
 
     def seen(self) -> Delivery | None:
-        fact = self.step()
-        return fact.deliveries[0] if isinstance(fact, DeliveriesMoved) else None
+        event = self.step()
+        return event.deliveries[0] if isinstance(event, DeliveriesChanged) else None
 
 
 def test_a_delivery_that_is_named_has_its_run_opened_and_counted() -> None:
@@ -100,9 +100,9 @@ def test_a_delivery_that_was_settled_is_not_looked_at_again() -> None:
     done = rolling.one.model_copy(update={"outcome": Phase.PROMOTED})
     rolling.run = rolling.run.model_copy(update={"deliveries": (done,)})
     rolling.fleet.calls.clear()
-    fact = rolling.step()
-    assert isinstance(fact, DeliveriesMoved)
-    assert [one.endpoint for one in fact.deliveries] == ["e1", "e2"]
+    event = rolling.step()
+    assert isinstance(event, DeliveriesChanged)
+    assert [one.endpoint for one in event.deliveries] == ["e1", "e2"]
     assert rolling.fleet.calls.count("read runs") == 0
 
 
@@ -123,7 +123,7 @@ def test_a_run_that_another_worker_opens_is_not_counted(monkeypatch: pytest.Monk
     rolling = Rolling()
 
     def late(_: Run) -> None:
-        raise Conflict("runs")
+        raise ConflictError("runs")
 
     monkeypatch.setattr(rolling.ledger, "create_run", late)
     assert rolling.step() is None
@@ -191,7 +191,7 @@ def test_a_delivery_that_moves_while_it_is_cancelled_is_looked_at_again(
     rolling.child(Phase.PARKED, parked_in=Phase.PROMOTING)
 
     def late(*_: object) -> None:
-        raise Conflict("runs")
+        raise ConflictError("runs")
 
     monkeypatch.setattr(rolling.ledger, "replace_run", late)
     seen = rolling.seen()
@@ -203,14 +203,14 @@ def test_a_delivery_that_moves_while_it_is_cancelled_is_looked_at_again(
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "fact", "phase"),
+    ("outcomes", "event", "phase"),
     [
-        ((Phase.PROMOTED, Phase.PROMOTED), RolledOut, Phase.PROMOTED),
-        ((Phase.PROMOTED, Phase.PARKED), StepRefused, None),
+        ((Phase.PROMOTED, Phase.PROMOTED), RolloutEnded, Phase.PROMOTED),
+        ((Phase.PROMOTED, Phase.PARKED), StepBlocked, None),
     ],
 )
 def test_a_roll_out_ends_as_its_endpoints_did(
-    outcomes: tuple[Phase, Phase], fact: Any, phase: Phase | None
+    outcomes: tuple[Phase, Phase], event: Any, phase: Phase | None
 ) -> None:
     rolling = Rolling()
     deliveries = tuple(
@@ -219,9 +219,9 @@ def test_a_roll_out_ends_as_its_endpoints_did(
     )
     rolling.run = rolling.run.model_copy(update={"deliveries": deliveries})
     found = rolling.step()
-    assert isinstance(found, fact)
+    assert isinstance(found, event)
     assert found.reason
-    if isinstance(found, RolledOut):
+    if isinstance(found, RolloutEnded):
         assert found.end is phase
     else:
         assert "retry this run" in found.advice

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from shared.core.run.concurrency import Slot
+from shared.core.run.concurrency import RunQueue
 from shared.core.run.record import Phase, Run
-from shared.errors import InvalidTransition
+from shared.errors import InvalidTransitionError
 from shared.intake.requests import ManualRequest
 from shared.operations.pipelines import Pipelines
 from shared.providers.http.client import Answer
@@ -35,7 +35,7 @@ def test_a_manual_run_waits_for_the_one_that_is_open_and_says_for_which() -> Non
         Phase.WAITING,
         f"another run is open: {first.run_id}",
     )
-    assert world.until_settled(asked).phase is Phase.UNCHANGED  # on the same data
+    assert world.until_idle(asked).phase is Phase.UNCHANGED  # on the same data
     assert len(world.starts) == 2
 
 
@@ -47,16 +47,16 @@ def test_a_waiting_run_is_superseded_by_the_newer_one_and_says_by_which() -> Non
     told = world.now_of(first)
     assert told.phase is Phase.SUPERSEDED
     assert told.reason == f"run {second.run_id} is newer and trains instead"
-    assert world.until_settled(second).phase is Phase.UNCHANGED
+    assert world.until_idle(second).phase is Phase.UNCHANGED
 
 
 def test_a_waiting_run_can_be_cancelled_and_leaves_the_line() -> None:
     world = world_of({"when_busy": "queue"})
     land(world, "a.csv")
     first, second = ask(world, "k1"), ask(world, "k2")
-    world.orders.cancel(first.run_id)
+    world.run_operations.cancel(first.run_id)
     assert world.now_of(first).phase is Phase.CANCELLED
-    assert world.until_settled(second).phase is Phase.UNCHANGED
+    assert world.until_idle(second).phase is Phase.UNCHANGED
 
 
 def test_a_parked_run_keeps_nobody_waiting_and_queues_again_when_retried() -> None:
@@ -67,11 +67,11 @@ def test_a_parked_run_keeps_nobody_waiting_and_queues_again_when_retried() -> No
     world.environment["TRAINING_KEY"] = key
     (second,) = land(world, "b.csv")
     assert second.phase is Phase.TRAINING
-    retried = world.orders.retry(parked.run_id)
+    retried = world.run_operations.retry(parked.run_id)
     assert retried is not None
     assert retried.phase is Phase.WAITING
-    assert world.until_settled(second).phase is Phase.PROMOTED
-    assert world.until_settled(parked).phase is Phase.SUPERSEDED  # its data is older by then
+    assert world.until_idle(second).phase is Phase.PROMOTED
+    assert world.until_idle(parked).phase is Phase.SUPERSEDED  # its data is older by then
 
 
 def test_one_training_service_has_no_more_jobs_than_two_pipelines_may_start() -> None:
@@ -80,7 +80,7 @@ def test_one_training_service_has_no_more_jobs_than_two_pipelines_may_start() ->
     intake, poll = world.another(sibling)
     land(world, "a.csv")
     world.upload("other-b.csv", b"a,b,label\n1,1,0\n")
-    intake.blob_landed("other-b.csv")
+    intake.blob_arrived("other-b.csv")
     poll.tick()
     assert len(world.starts) == 1
     phases = sorted(run.phase for run in world.runs())  # both pipelines want other-b.csv
@@ -131,8 +131,8 @@ def test_a_run_that_a_person_retries_was_paid_for_when_it_began() -> None:
     (parked,) = land(world, "a.csv")
     world.environment["TRAINING_KEY"] = key
     (second,) = land(world, "b.csv")
-    assert world.until_settled(second).phase is Phase.PROMOTED
-    world.orders.retry(parked.run_id)
+    assert world.until_idle(second).phase is Phase.PROMOTED
+    world.run_operations.retry(parked.run_id)
     world.idle(10 * MINUTE)
     assert world.now_of(parked).phase is Phase.TRAINING
 
@@ -151,9 +151,9 @@ def test_a_pipeline_that_fails_again_and_again_pauses_itself_and_can_be_resumed(
     assert len(world.runs()) == 2
     assert waiting(world) != []
     hand = Pipelines(world.intake._context, world.intake)
-    (slot,) = hand.standing("sample").slots
-    assert slot.paused is not None
-    assert slot.paused.reason.startswith("2 runs in a row failed")
+    (run_queue,) = hand.status("sample").run_queues
+    assert run_queue.paused is not None
+    assert run_queue.paused.reason.startswith("2 runs in a row failed")
     (said,) = [r for r in caplog.records if getattr(r, "event_id", "") == "RL1007"]
     assert "resume it" in said.getMessage()
     works_again()
@@ -161,8 +161,8 @@ def test_a_pipeline_that_fails_again_and_again_pauses_itself_and_can_be_resumed(
     for _ in range(20):
         world.tick()
     assert len(world.runs()) == 3
-    assert hand.standing("sample").pause is None
-    assert hand.standing("sample").slots[0].paused is None
+    assert hand.status("sample").pause is None
+    assert hand.status("sample").run_queues[0].paused is None
 
 
 def test_failures_with_a_success_between_them_pause_nothing() -> None:
@@ -194,8 +194,8 @@ def test_the_next_attempt_waits_for_the_pause() -> None:
 def test_a_run_that_is_past_waiting_is_not_told_to_retry() -> None:
     world = world_of({"when_busy": "queue"})
     (run,) = land(world, "a.csv")
-    with pytest.raises(InvalidTransition):
-        world.orders.retry(run.run_id)
+    with pytest.raises(InvalidTransitionError):
+        world.run_operations.retry(run.run_id)
 
 
 def test_a_line_of_many_costs_little_for_each_that_waits() -> None:
@@ -217,7 +217,7 @@ def test_a_cancelled_run_that_waited_holds_up_nothing_that_lands() -> None:
     land(world, "a.csv")
     asked = ask(world, "k1")
     land(world, "b.csv")
-    world.orders.cancel(asked.run_id)
+    world.run_operations.cancel(asked.run_id)
     for _ in range(20):
         world.tick()
     assert trained_on(world) == [["a.csv"], ["a.csv"], ["b.csv"]]
@@ -238,8 +238,8 @@ def test_only_the_slot_of_a_key_remembers_who_began() -> None:
     world = world_of({"when_busy": "queue", "max_parallel": 2}, max_parallel=2)
     land(world, "a.csv")
     begun = {
-        name.partition("/")[0]: len(Slot.model_validate_json(row.body).begun)
+        name.partition("/")[0]: len(RunQueue.model_validate_json(row.body).begun)
         for name, row in world.documents.rows.items()
-        if name.startswith(("slots/", "seats/"))
+        if name.startswith(("run_queues/", "shared_queues/"))
     }
-    assert begun == {"slots": 1, "seats": 0}
+    assert begun == {"run_queues": 1, "shared_queues": 0}

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from shared.core.config.pipeline import Pipeline
-from shared.core.names import seat_id, slot_id
-from shared.core.run.control_events import StepRefused
+from shared.core.names import run_queue_id, shared_queue_id
+from shared.core.run.control_events import StepBlocked
 from shared.core.run.record import Phase, Run
 from shared.errors import RelearnError
 from shared.intake.blob_events import Intake
@@ -43,7 +43,7 @@ def park(world: Observed, run: Run) -> None:
     """Park a run as a step of it would that met what only a person can mend."""
     stored = world.intake._context.ledger.run(run.run_id)
     assert stored is not None
-    world.intake.driver.note(stored, StepRefused("a damaged record", "mend it"))
+    world.intake.driver.note(stored, StepBlocked("a damaged record", "mend it"))
 
 
 # Nobody waits for ever
@@ -55,7 +55,7 @@ def test_a_waiting_run_that_is_gone_does_not_keep_what_lands_later(leaves: str) 
     land(world, "a.csv")
     asked = ask(world, "k1")
     if leaves == "cancelled":
-        world.orders.cancel(asked.run_id)
+        world.run_operations.cancel(asked.run_id)
     else:
         park(world, asked)
     land(world, "b.csv")
@@ -123,7 +123,7 @@ def test_a_retried_run_and_the_next_of_its_key_do_not_wait_for_each_other() -> N
     park(world, first)
     (second,) = land(world, "mine-2.csv")
     assert second.phase is Phase.WAITING
-    world.orders.retry(first.run_id)
+    world.run_operations.retry(first.run_id)
     ticks(world, 40)
     assert [run.reason for run in open_now(world)] == []
 
@@ -132,7 +132,7 @@ def test_a_run_forgotten_long_ago_keeps_no_place() -> None:
     world = world_of({**QUEUE})
     fail = world.script("POST", "/jobs", refused(400, "BadArgument", "no"), times=None)
     (old,) = land(world, "a.csv")
-    world.orders.cancel(old.run_id)
+    world.run_operations.cancel(old.run_id)
     fail()
     ticks(world, 3)
     world.clock.move(world.limits.keep + DAY)
@@ -141,7 +141,7 @@ def test_a_run_forgotten_long_ago_keeps_no_place() -> None:
     )
     assert world.runs() == []
     asked = ask(world, "k1")
-    assert world.until_settled(asked).phase is Phase.FINISHED
+    assert world.until_idle(asked).phase is Phase.FINISHED
 
 
 def test_a_place_of_a_run_that_was_never_stored_is_free_after_a_crash() -> None:
@@ -185,7 +185,7 @@ def test_a_retried_run_does_not_give_way_to_a_request_for_other_data() -> None:
         request = ManualRequest(data="old.csv")
         world.intake.asked.requested(world.pipeline, name, request)
         if name == "k1":
-            world.orders.retry(parked.run_id)
+            world.run_operations.retry(parked.run_id)
     ticks(world, 30)
     done = [run for run in world.runs() if run.phase is Phase.FINISHED]
     assert "a.csv" in {blob.name for run in done for blob in run.manifest}
@@ -293,7 +293,7 @@ def test_a_run_parked_in_training_does_not_go_on_beside_the_next_of_its_key() ->
     (second,) = land(world, "b.csv")
     assert second.phase is Phase.TRAINING
     unreadable()
-    world.orders.retry(first.run_id)
+    world.run_operations.retry(first.run_id)
     both = [world.now_of(run).phase for run in (first, second)]
     assert both != [Phase.TRAINING] * 2
 
@@ -328,7 +328,7 @@ def test_a_limit_that_a_person_adds_holds_for_retried_runs_too() -> None:
     world.pipeline = world.pipeline.model_copy(update={"max_parallel": 1})
     world.restart()
     for run in parked:
-        world.orders.retry(run.run_id)
+        world.run_operations.retry(run.run_id)
     assert len(world.starts) == 1
 
 
@@ -345,7 +345,7 @@ def test_a_retried_run_whose_job_still_runs_keeps_its_place_at_the_service() -> 
     (second,) = land(world, "b.csv")
     assert second.phase is Phase.WAITING
     still_running = world.script("GET", path, RUNNING, times=None)
-    world.orders.retry(first.run_id)
+    world.run_operations.retry(first.run_id)
     world.idle(4 * MINUTE)
     assert len(world.starts) == 1
     still_running()
@@ -362,8 +362,8 @@ def test_superseded_runs_do_not_stay_in_line() -> None:
             ask(world, f"k{number}-{request}")
         ticks(world, 12)
     assert open_now(world) == []
-    (slot,) = Pipelines(world.intake._context, world.intake).standing("sample").slots
-    assert len(slot.waiting) <= 1
+    (run_queue,) = Pipelines(world.intake._context, world.intake).status("sample").run_queues
+    assert len(run_queue.waiting) <= 1
 
 
 # Budgets, pauses and failures
@@ -415,7 +415,7 @@ def test_failures_from_before_a_persons_resume_count_no_more() -> None:
     failing(world, "b.csv")
     land(world, "c.csv")
     ticks(world, 10)
-    assert hand.standing("sample").slots[0].paused is None
+    assert hand.status("sample").run_queues[0].paused is None
     assert ["c.csv"] in trained_on(world)
 
 
@@ -435,7 +435,7 @@ def test_a_pause_by_failures_that_a_resume_overtook_is_over() -> None:
         world.faults.plan = {len(world.faults.sites) + call: Kind.PREEMPT}
         world.survive(lambda world=world: world.deliver("c.csv"))
         world.faults.plan = {}
-        assert hand.standing("sample").pause is None
+        assert hand.status("sample").pause is None
         ticks(world, 20)
         assert ["c.csv"] in trained_on(world), call
 
@@ -447,11 +447,13 @@ def test_a_pause_by_failures_holds_though_another_customer_is_paused_later() -> 
     land(world, "acme/2.csv", "beta/2.csv")
     ticks(world, 10)
     hand = Pipelines(world.intake._context, world.intake)
-    assert len([slot for slot in hand.standing("sample").slots if slot.paused]) == 2
+    assert (
+        len([run_queue for run_queue in hand.status("sample").run_queues if run_queue.paused]) == 2
+    )
     assert len(waiting(world)) == 2
     world.clock.move(SECOND)
     hand.resume("sample")
-    assert not [slot for slot in hand.standing("sample").slots if slot.paused]
+    assert not [run_queue for run_queue in hand.status("sample").run_queues if run_queue.paused]
     ticks(world, 20)
     assert waiting(world) == []
 
@@ -552,7 +554,7 @@ def test_a_cancel_within_a_pause_ends_the_run_at_once() -> None:
     world = world_of(PARALLEL, attempts=2, pause="1d", timeout="5m")
     (run,) = land(world, "a.csv")
     world.idle(6 * MINUTE)
-    world.orders.cancel(run.run_id)
+    world.run_operations.cancel(run.run_id)
     assert world.now_of(run).phase is Phase.CANCELLED
 
 
@@ -569,7 +571,7 @@ def test_an_order_that_dies_anywhere_is_carried_out_when_it_is_given_again(order
         world.faults.plan = {len(world.faults.sites) + call: Kind.CRASH_AFTER}
         for _ in range(2):
             try:
-                getattr(world.orders, order)(run.run_id)
+                getattr(world.run_operations, order)(run.run_id)
             except (Crash, RelearnError):
                 world.restart()
         for _ in range(15):
@@ -580,9 +582,9 @@ def test_an_order_that_dies_anywhere_is_carried_out_when_it_is_given_again(order
 
 
 def test_places_are_named_apart() -> None:
-    assert slot_id("sample", ("a", "b")) != slot_id("sample", ("ab",))
-    assert slot_id("sample", ()) != slot_id("sample", ("",))
-    assert seat_id("pipeline", "x") != seat_id("service", "x")
+    assert run_queue_id("sample", ("a", "b")) != run_queue_id("sample", ("ab",))
+    assert run_queue_id("sample", ()) != run_queue_id("sample", ("",))
+    assert shared_queue_id("pipeline", "x") != shared_queue_id("service", "x")
 
 
 def test_a_run_is_superseded_by_name_also_when_its_worker_dies() -> None:

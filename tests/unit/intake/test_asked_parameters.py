@@ -65,9 +65,9 @@ def test_a_refused_parameter_of_a_request_is_named_with_advice_that_helps() -> N
     assert "POST /api/pipelines/sample/runs" in advice
     assert "training.parameters in pipelines.yaml" in advice
     # As it says: another one without it goes on.
-    world.orders.cancel(begun.run_id)
+    world.run_operations.cancel(begun.run_id)
     other = world.intake.asked.requested(world.pipeline, "two", ManualRequest())
-    assert world.until_settled(other).phase.ended
+    assert world.until_idle(other).phase.ended
     assert world.now_of(other).job is not None
 
 

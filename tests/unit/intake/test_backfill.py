@@ -6,7 +6,7 @@ import pytest
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
-from shared.errors import Conflict, CorruptRecord, TransientError
+from shared.errors import ConflictError, CorruptRecordError, TransientError
 from shared.intake.backfill import Backfill
 from shared.ledger.records import Activation
 from tests.unit.samples import NOW, blob, pipeline
@@ -92,7 +92,7 @@ def test_how_far_it_is_is_kept_after_each_fifty_blobs() -> None:
 
 def test_one_damaged_record_keeps_none_of_the_others(caplog: pytest.LogCaptureFixture) -> None:
     old = Old()
-    old.errors = {"001.csv": CorruptRecord("versions/x is odd")}
+    old.errors = {"001.csv": CorruptRecordError("versions/x is odd")}
     old.newest()
     assert len(old.taken) == 3
     assert "pipeline p: versions/x is odd" in caplog.text
@@ -136,7 +136,7 @@ def test_of_two_workers_one_notes_how_far_it_is(
     old = Old()
 
     def late(*_: object) -> None:
-        raise Conflict("pipelines/p")
+        raise ConflictError("pipelines/p")
 
     monkeypatch.setattr(old.ledger, "put_activation", late)
     old.newest()

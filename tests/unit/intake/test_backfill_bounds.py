@@ -3,7 +3,7 @@
 import itertools
 from datetime import timedelta
 
-from shared.intake.search import Sweep
+from shared.intake.search import Search
 from tests.unit.intake.test_gathering import waiting
 from tests.unit.maintenance.test_fairness import slow_ledger
 from tests.unit.worlds import Observed
@@ -23,7 +23,7 @@ def test_a_backfill_goes_on_where_the_last_call_had_no_more_time() -> None:
     slow_ledger(world, SECOND / 2)
     found = []
     for _ in range(6):
-        Sweep(world.intake._context, world.intake).go_on(world.clock.now() + 90 * SECOND)
+        Search(world.intake._context, world.intake).run_until(world.clock.now() + 90 * SECOND)
         found.append(len(waiting(world)))
         world.clock.move(MINUTE)
     assert found[-1] == 300

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.core.run.record import Origin, Phase, Run
-from shared.operations.endpoints import Command, Endpoints
+from shared.operations.endpoints import Endpoints, OperatorCommand
 from tests.fakes.world import MODELS, ROWS, pipeline
 from tests.unit.worlds import Observed
 
@@ -65,7 +65,7 @@ def test_each_customers_endpoint_is_made_and_serves_its_own_model() -> None:
     assert world.serves("acme") == world.model_of(acme)
     assert world.serves("beta") == world.model_of(beta)
     assert world.serves("acme") != world.serves("beta")
-    proofs = [run.promotion.proof for run in (acme, beta) if run.promotion]
+    proofs = [run.promotion.verification for run in (acme, beta) if run.promotion]
     assert proofs == ["answers moved and agree on two looks running"] * 2
 
 
@@ -80,7 +80,7 @@ def test_no_secret_of_any_customer_is_kept(caplog: pytest.LogCaptureFixture) -> 
 def test_one_customers_newer_data_does_not_count_against_another() -> None:
     world, _, _ = both()
     world.upload("beta/tuesday.csv", b"a,b,label\n9,9,0\n1,1,1\n")
-    world.clock.move(world.limits.look_every_max)
+    world.clock.move(world.limits.check_interval_max)
     newer = world.next_run("acme/tuesday.csv", OF_BETA)
     older = world.deliver("beta/tuesday.csv")[0]
     world.until(newer, Phase.PROMOTED)
@@ -100,10 +100,10 @@ def test_a_customer_that_cannot_name_an_endpoint_is_rejected_with_the_reason(nam
 def test_a_schedule_trains_each_customer_on_its_newest_data() -> None:
     world = Customers()
     for name in ("acme/1.csv", "acme/2.csv", "beta/1.csv"):
-        world.clock.move(world.limits.look_every_min)
+        world.clock.move(world.limits.check_interval_min)
         world.upload(name, OF_ACME if name.startswith("acme") else OF_BETA)
     world.pipeline = world.pipeline.model_copy(update={"schedule": "0 0 * * * *"})
-    world.clock.move(world.limits.look_every_min)
+    world.clock.move(world.limits.check_interval_min)
     intake, poll = world.another()
     poll.tick()
     world.clock.move(world.limits.keep / 9600)  # an hour
@@ -119,15 +119,15 @@ def test_a_schedule_trains_each_customer_on_its_newest_data() -> None:
 
 def test_a_model_put_by_hand_names_its_customer() -> None:
     world, acme, _ = both()
-    world.clock.move(world.limits.look_every_max)
+    world.clock.move(world.limits.check_interval_max)
     model = world.model_of(acme)
     world.blobs.put(MODELS, "promote/sample/beta/mine.ilearner", model)
-    run = world.intake.model_landed("promote/sample/beta/mine.ilearner")
+    run = world.intake.model_arrived("promote/sample/beta/mine.ilearner")
     assert run is not None
     world.until(run, Phase.PROMOTED)
     assert world.serves("beta") == model
     world.blobs.put(MODELS, "promote/sample/mine.ilearner", model)
-    assert world.intake.model_landed("promote/sample/mine.ilearner") is None
+    assert world.intake.model_arrived("promote/sample/mine.ilearner") is None
 
 
 def test_a_rollback_names_the_customer_and_leaves_the_others_alone() -> None:
@@ -135,7 +135,7 @@ def test_a_rollback_names_the_customer_and_leaves_the_others_alone() -> None:
     first, others = world.serves("acme"), world.serves("beta")
     world.until(world.next_run("acme/tuesday.csv", b"a,b,label\n9,9,0\n1,1,1\n"), Phase.PROMOTED)
     assert world.serves("acme") != first
-    back = world.hand().rollback("sample", "theirs", ("acme",), None, Command(by="boss"))
+    back = world.hand().rollback("sample", "theirs", ("acme",), None, OperatorCommand(by="boss"))
     world.until(back, Phase.PROMOTED)
     assert world.serves("acme") == first
     assert world.serves("beta") == others

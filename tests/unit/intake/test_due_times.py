@@ -11,7 +11,7 @@ from shared.core.config.recurrence import Recurrence, due_after, due_at_or_befor
 from shared.core.config.schedule import dues_between
 from shared.core.run.record import Origin, Run
 from shared.intake.due_times import DueTimes
-from shared.intake.requests import Part
+from shared.intake.requests import DueTimePart
 from tests.fakes.world import DATA
 from tests.unit.worlds import Observed
 
@@ -62,7 +62,7 @@ def test_a_due_time_stops_where_its_time_or_its_number_is_up_and_says_where(
         world.upload(f"{customer}-1.csv")
     asked, now = world.intake.asked, world.clock.now()
     blobs = asked.by_key(world.pipeline)
-    part = Part(blobs, "", now + MINUTE, most=2)
+    part = DueTimePart(blobs, "", now + MINUTE, most=2)
     begun = asked.due(world.pipeline, now, part, lambda *_: False)
     assert (len(begun.opened), begun.after) == (2, sorted(blobs)[1])
     rest = replace(part, after=str(begun.after), until=now + timedelta(seconds=seconds), most=most)

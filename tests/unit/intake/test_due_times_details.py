@@ -10,10 +10,10 @@ import pytest
 from shared.core.names import digest
 from shared.core.run.record import Origin, Phase
 from shared.core.versions import Newest, version_id
-from shared.errors import Conflict, CorruptRecord, TransientError
-from shared.intake.due_times import DueTimes, Started, to_start
-from shared.intake.requests import Asked, Begun, Part
-from shared.ledger.records import OLD, Due, DueTime, VersionEntry
+from shared.errors import ConflictError, CorruptRecordError, TransientError
+from shared.intake.due_times import DueTimes, DueTimesResult, to_start
+from shared.intake.requests import DueTimePart, DueTimeResult, Requests
+from shared.ledger.records import OLD, PendingDueTime, ScheduleRecord, VersionEntry
 from tests.fakes.world import DATA
 from tests.unit.intake.test_due_times import HOURLY
 from tests.unit.worlds import Observed
@@ -41,18 +41,18 @@ class Hour:
         self.world = Observed(config={"pipeline": {**known, **self.config}})
         self.world.intake.activate()
         self.context = self.world.intake._context
-        self.asked: Asked = self.world.intake.asked
+        self.asked: Requests = self.world.intake.asked
         self.due_times = DueTimes(self.context, self.asked, self.most)
         self.until = timedelta(minutes=5)
 
-    def start(self, listed: Any = None) -> Started:
+    def start(self, listed: Any = None) -> DueTimesResult:
         until = self.world.clock.now() + self.until
         since = self.world.intake.scheduled_since("sample")
         return self.due_times.start(
             self.world.pipeline, since, until, {} if listed is None else listed
         )
 
-    def kept(self) -> DueTime:
+    def kept(self) -> ScheduleRecord:
         stored = self.context.ledger.last_due("sample")
         assert stored is not None
         return stored.record
@@ -84,10 +84,10 @@ def test_what_was_missed_by_ten_minutes_is_let_go_where_that_is_wanted() -> None
 
 def test_a_first_look_keeps_since_when_due_times_count_and_then_costs_one_read() -> None:
     hour = Hour()
-    assert hour.start() == Started((), more=False)
-    assert hour.kept() == DueTime(last_due=NOON)
+    assert hour.start() == DueTimesResult((), more=False)
+    assert hour.kept() == ScheduleRecord(last_due=NOON)
     hour.world.calls.clear()
-    assert hour.start() == Started()
+    assert hour.start() == DueTimesResult()
     assert [call for call in hour.world.calls if "schedules" in call] == ["read schedules"]
 
 
@@ -98,7 +98,7 @@ def test_a_due_time_opens_its_run_and_is_kept_with_what_it_trained_on() -> None:
     hour.world.clock.move(HOUR)
     started = hour.start()
     (run,) = hour.world.runs()
-    assert started == Started((run.run_id,), more=False)
+    assert started == DueTimesResult((run.run_id,), more=False)
     assert (run.origin, run.phase) == (Origin.SCHEDULE, Phase.RECEIVED)
     kept = hour.kept()
     assert (kept.last_due, kept.waiting) == (NOON + HOUR, ())
@@ -145,11 +145,11 @@ def test_a_worker_that_another_one_was_as_fast_as_returns_what_it_opened(
     hour.world.clock.move(HOUR)
 
     def late(*_: object) -> None:
-        raise Conflict("schedules/sample")
+        raise ConflictError("schedules/sample")
 
     monkeypatch.setattr(hour.context.ledger, "put_due_times", late)
     started = hour.start()
-    assert started == Started(tuple(run.run_id for run in hour.world.runs()), more=False)
+    assert started == DueTimesResult(tuple(run.run_id for run in hour.world.runs()), more=False)
     assert len(started.opened) == 1
 
 
@@ -173,7 +173,7 @@ def test_nothing_is_opened_when_the_time_is_up_and_nothing_is_lost() -> None:
     started = hour.start()
     assert (started.opened, started.more) == ((), True)
     (due,) = hour.kept().waiting
-    assert due == Due(at=NOON + HOUR, next_look=NOON + HOUR, until=NOON + HOUR)
+    assert due == PendingDueTime(at=NOON + HOUR, next_check=NOON + HOUR, until=NOON + HOUR)
     hour.until = SECOND
     assert len(hour.start().opened) == 1
 
@@ -182,10 +182,11 @@ def test_no_new_due_times_are_taken_on_while_a_thousand_are_not_done_with() -> N
     hour = Hour({"catch_up": "all", "catch_up_most": 1000})
     for count, taken in ((1000, False), (999, True)):
         waiting = tuple(
-            Due(at=NOON - n * HOUR, next_look=NOON, until=NOON) for n in range(1, count + 1)
+            PendingDueTime(at=NOON - n * HOUR, next_check=NOON, until=NOON)
+            for n in range(1, count + 1)
         )
         stored = hour.context.ledger.last_due("sample")
-        known = DueTime(last_due=NOON, waiting=waiting)
+        known = ScheduleRecord(last_due=NOON, waiting=waiting)
         hour.context.ledger.put_due_times("sample", known, stored.etag if stored else None)
         hour.world.clock.time = NOON + HOUR
         hour.until = timedelta()
@@ -195,8 +196,12 @@ def test_no_new_due_times_are_taken_on_while_a_thousand_are_not_done_with() -> N
 
 def test_due_times_that_wait_are_kept_in_order() -> None:
     hour = Hour()
-    late, early = (Due(at=NOON - n * HOUR, next_look=NOON + DAY, until=NOON) for n in (1, 2))
-    hour.context.ledger.put_due_times("sample", DueTime(last_due=NOON, waiting=(late, early)), None)
+    late, early = (
+        PendingDueTime(at=NOON - n * HOUR, next_check=NOON + DAY, until=NOON) for n in (1, 2)
+    )
+    hour.context.ledger.put_due_times(
+        "sample", ScheduleRecord(last_due=NOON, waiting=(late, early)), None
+    )
     hour.land()
     hour.world.clock.move(HOUR)
     assert len(hour.start().opened) == 1
@@ -206,12 +211,12 @@ def test_due_times_that_wait_are_kept_in_order() -> None:
 
 def test_a_time_that_a_host_ahead_dealt_with_is_counted_from_now() -> None:
     hour = Hour()
-    hour.context.ledger.put_due_times("sample", DueTime(last_due=NOON + 10 * MINUTE), None)
-    assert hour.start() == Started()
+    hour.context.ledger.put_due_times("sample", ScheduleRecord(last_due=NOON + 10 * MINUTE), None)
+    assert hour.start() == DueTimesResult()
     assert hour.kept().last_due == NOON + 10 * MINUTE
     stored = hour.context.ledger.last_due("sample")
     assert stored is not None
-    ahead = DueTime(last_due=NOON + 10 * MINUTE + SECOND)
+    ahead = ScheduleRecord(last_due=NOON + 10 * MINUTE + SECOND)
     hour.context.ledger.put_due_times("sample", ahead, stored.etag)
     hour.start()
     assert hour.kept().last_due == NOON
@@ -231,7 +236,7 @@ def test_due_times_count_from_the_schedules_first_day_or_from_the_last_one(
     since: datetime | None, known: datetime | None, counts_from: datetime
 ) -> None:
     hour = Hour()
-    stored = DueTime(last_due=known) if known else None
+    stored = ScheduleRecord(last_due=known) if known else None
     assert hour.due_times._since(stored, since) == counts_from
 
 
@@ -242,15 +247,15 @@ def test_a_due_time_without_new_data_is_looked_at_again_until_its_wait_is_over()
     hour = Hour(WAITS)
     hour.start()
     hour.world.clock.move(HOUR)
-    looks = []
+    checks = []
     for _ in range(3):
         assert hour.start().opened == ()
         (due,) = hour.kept().waiting
         assert (due.at, due.until) == (NOON + HOUR, NOON + HOUR + 25 * MINUTE)
         assert (due.after, due.opened, due.without, due.failed) == ("", 0, 0, 0)
-        looks.append(due.next_look - NOON - HOUR)
-        hour.world.clock.time = due.next_look
-    assert looks == [10 * MINUTE, 20 * MINUTE, 25 * MINUTE]
+        checks.append(due.next_check - NOON - HOUR)
+        hour.world.clock.time = due.next_check
+    assert checks == [10 * MINUTE, 20 * MINUTE, 25 * MINUTE]
     hour.start()
     assert hour.kept().waiting == ()
 
@@ -330,8 +335,8 @@ def test_nothing_new_is_skipped_quietly_and_nothing_at_all_is_told(
     quiet, told = [line for line in caplog.messages if "due at" in line]
     assert "there is no new data: skipped" in quiet
     assert "and no blob matches {name}.csv" in told
-    (event,) = [vars(record) for record in caplog.records if "event_id" in vars(record)]
-    assert (event["event_id"], event["pipeline"]) == ("RL1008", "sample")
+    (alert,) = [vars(record) for record in caplog.records if "event_id" in vars(record)]
+    assert (alert["event_id"], alert["pipeline"]) == ("RL1008", "sample")
 
 
 def test_a_due_time_that_opened_a_run_for_one_key_is_not_told_as_without_data(
@@ -376,9 +381,9 @@ def test_a_run_that_cannot_be_opened_is_tried_every_five_minutes_for_a_day(
     hour.land()
     hour.world.clock.move(HOUR)
     broken(hour, TransientError("busy"))
-    assert hour.start() == Started((), more=False)
+    assert hour.start() == DueTimesResult((), more=False)
     (due,) = hour.kept().waiting
-    assert due.next_look == NOON + HOUR + 5 * MINUTE
+    assert due.next_check == NOON + HOUR + 5 * MINUTE
     assert (due.failing_since, due.failed, due.opened, due.without) == (NOON + HOUR, 0, 0, 0)
     hour.world.clock.move(DAY - SECOND)
     hour.start()
@@ -415,12 +420,12 @@ def test_a_storage_that_fails_is_left_after_three_keys_for_a_minute() -> None:
     (due,) = hour.kept().waiting
     keys = sorted(hour.asked.by_key(hour.world.pipeline))
     assert (due.after, due.failed, due.opened) == (keys[2], 3, 0)
-    assert due.next_look == NOON + HOUR + MINUTE
+    assert due.next_check == NOON + HOUR + MINUTE
     mended()
     hour.world.clock.move(MINUTE)
     assert len(hour.start().opened) == 2
     (due,) = hour.kept().waiting  # the first three once more
-    assert (due.after, due.next_look) == ("", hour.world.clock.now() + 5 * MINUTE)
+    assert (due.after, due.next_check) == ("", hour.world.clock.now() + 5 * MINUTE)
     hour.world.clock.move(5 * MINUTE)
     assert len(hour.start().opened) == 3
     assert hour.kept().waiting == ()
@@ -435,19 +440,19 @@ def test_a_part_that_stopped_for_want_of_time_goes_on_at_once_and_counts_on() ->
     assert hour.start().more
     (due,) = hour.kept().waiting
     assert (due.opened, due.without, due.failed) == (2, 0, 0)
-    assert due.next_look == hour.world.clock.now()
+    assert due.next_check == hour.world.clock.now()
 
 
 # What people and schedules ask for
 
 
-def part(hour: Hour, **changes: Any) -> Part:
+def part(hour: Hour, **changes: Any) -> DueTimePart:
     blobs = hour.asked.by_key(hour.world.pipeline)
-    known = Part(blobs, "", hour.world.clock.now() + MINUTE, most=9)
+    known = DueTimePart(blobs, "", hour.world.clock.now() + MINUTE, most=9)
     return replace(known, **changes)
 
 
-def begin(hour: Hour, had: Any = lambda *_: False, **changes: Any) -> Begun:
+def begin(hour: Hour, had: Any = lambda *_: False, **changes: Any) -> DueTimeResult:
     return hour.asked.due(hour.world.pipeline, NOON, part(hour, **changes), had)
 
 
@@ -508,7 +513,7 @@ def test_one_customer_whose_records_are_damaged_is_passed_over_and_told_of(
     def damaged(run_id: str) -> Any:
         seen.append(run_id)
         if len(seen) == 1:
-            raise CorruptRecord("runs/x is not understood")
+            raise CorruptRecordError("runs/x is not understood")
         return run(run_id)
 
     hour.context.ledger.run = damaged  # type: ignore[method-assign]

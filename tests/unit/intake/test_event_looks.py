@@ -24,7 +24,7 @@ def running() -> tuple[Observed, Run]:
     return world, run
 
 
-def looks(world: Observed, run: Run) -> int:
+def checks(world: Observed, run: Run) -> int:
     """How often the service was asked how the job stands."""
     return sum(one.endswith(f"/jobs/{run.job}") for one in world.http.sent)
 
@@ -43,20 +43,20 @@ def test_forty_events_of_one_output_file_cause_one_look() -> None:
     name = writes(world, run)
     for _ in range(40):
         world.clock.move(SECOND / 4)
-        world.intake.model_landed(name)
-    assert looks(world, run) == 1
+        world.intake.model_arrived(name)
+    assert checks(world, run) == 1
 
 
 def test_a_restart_and_another_host_do_not_look_again_for_what_was_seen() -> None:
     world, run = running()
     name = writes(world, run)
-    world.intake.model_landed(name)
+    world.intake.model_arrived(name)
     for _ in range(10):
         world.restart()
         intake, _ = world._worker()
-        world.intake.model_landed(name)
-        intake.model_landed(name)
-    assert looks(world, run) == 1
+        world.intake.model_arrived(name)
+        intake.model_arrived(name)
+    assert checks(world, run) == 1
 
 
 def test_each_new_file_and_each_new_version_of_it_is_a_reason_to_look_once() -> None:
@@ -65,23 +65,23 @@ def test_each_new_file_and_each_new_version_of_it_is_a_reason_to_look_once() -> 
         world.clock.move(SECOND)
         names = [writes(world, run), writes(world, run, "second.ilearner")]
         for name in names * 5:
-            world.intake.model_landed(name)
-        assert looks(world, run) == 2 * (number + 1)
+            world.intake.model_arrived(name)
+        assert checks(world, run) == 2 * (number + 1)
 
 
 def test_a_job_that_writes_one_file_again_and_again_is_not_looked_at_for_ever() -> None:
     world, run = running()
     for _ in range(200):
         world.clock.move(SECOND / 10)
-        world.intake.model_landed(writes(world, run))
-    assert looks(world, run) <= 20
+        world.intake.model_arrived(writes(world, run))
+    assert checks(world, run) <= 20
     assert len(world.now_of(run).outputs_seen) <= 20
 
 
 def test_the_next_attempt_counts_its_own_files() -> None:
     world = Observed(config={"training": {"attempts": 2}})
     run = world.until(world.start(), Phase.TRAINING)
-    world.intake.model_landed(writes(world, run))
+    world.intake.model_arrived(writes(world, run))
     failed = RUNNING.body.replace(b"Running", b"Failed")
     world.script("GET", f"/jobs/{run.job}", type(RUNNING)(200, {}, failed), None)
     while world.now_of(run).attempt == 1:
@@ -94,11 +94,11 @@ def test_the_next_attempt_counts_its_own_files() -> None:
     "event",
     [
         lambda world, run: world.deliver("new.csv"),
-        lambda world, run: world.intake.model_landed(output(run)),  # gone again
-        lambda world, run: world.intake.model_landed(output(run, attempt=7)),
-        lambda world, run: world.intake.model_landed("runs/sample/sample-0/1/model.ilearner"),
-        lambda world, run: world.intake.model_landed(output(run, "evaluation.csv")),
-        lambda world, run: world.intake.met(world.blobs.head(DATA, "new.csv")),
+        lambda world, run: world.intake.model_arrived(output(run)),  # gone again
+        lambda world, run: world.intake.model_arrived(output(run, attempt=7)),
+        lambda world, run: world.intake.model_arrived("runs/sample/sample-0/1/model.ilearner"),
+        lambda world, run: world.intake.model_arrived(output(run, "evaluation.csv")),
+        lambda world, run: world.intake.record_discovered(world.blobs.head(DATA, "new.csv")),
     ],
     ids=["the data", "gone", "another attempt", "another run", "no model", "a search"],
 )
@@ -107,7 +107,7 @@ def test_no_other_event_has_a_job_looked_at(event: Callable[[Observed, Run], obj
     for _ in range(40):
         world.clock.move(SECOND / 4)
         event(world, run)
-    assert looks(world, run) == 0
+    assert checks(world, run) == 0
 
 
 def test_a_request_that_is_sent_again_and_again_has_no_job_looked_at() -> None:
@@ -120,7 +120,7 @@ def test_a_request_that_is_sent_again_and_again_has_no_job_looked_at() -> None:
     for _ in range(40):
         world.clock.move(SECOND / 4)
         world.intake.asked.requested(world.pipeline, "key", asked)
-    assert looks(world, run) == 0
+    assert checks(world, run) == 0
 
 
 def test_the_poll_looks_by_age_however_many_events_come() -> None:
@@ -128,9 +128,9 @@ def test_the_poll_looks_by_age_however_many_events_come() -> None:
     name = writes(world, run)
     for _ in range(240):  # four minutes; a look is due every ten seconds
         world.clock.move(SECOND)
-        world.intake.model_landed(name)
+        world.intake.model_arrived(name)
         world.poll.tick()
-    assert looks(world, run) <= 1 + 24
+    assert checks(world, run) <= 1 + 24
 
 
 def test_a_job_that_was_started_this_moment_is_not_looked_at_by_the_next_tick() -> None:
@@ -140,11 +140,11 @@ def test_a_job_that_was_started_this_moment_is_not_looked_at_by_the_next_tick() 
     for _ in range(9):
         world.clock.move(SECOND)
         world.poll.tick()
-    assert looks(world, run) == 0
+    assert checks(world, run) == 0
     for _ in range(2):
         world.clock.move(SECOND)
         world.poll.tick()
-    assert looks(world, run) == 1
+    assert checks(world, run) == 1
 
 
 def test_an_event_of_the_model_still_ends_the_training_at_once() -> None:
@@ -152,7 +152,7 @@ def test_an_event_of_the_model_still_ends_the_training_at_once() -> None:
     run = world.start()
     world.studio.work()
     world.studio.work()
-    world.intake.model_landed(output(run))
+    world.intake.model_arrived(output(run))
     assert world.now_of(run).phase.updates
 
 
@@ -164,10 +164,10 @@ def test_what_goes_wrong_while_an_event_is_recorded_costs_no_look_too_many(kind:
     for _ in range(10):
         world.clock.move(SECOND / 4)
         try:
-            world.intake.model_landed(name)
+            world.intake.model_arrived(name)
         except RelearnError:
             pytest.fail("an event about an output never fails: the poll does the same")
-    assert looks(world, run) <= 2  # the other worker of PREEMPT is a poll
+    assert checks(world, run) <= 2  # the other worker of PREEMPT is a poll
 
 
 def test_a_new_file_does_not_shorten_the_time_that_the_service_asked_for() -> None:
@@ -176,14 +176,14 @@ def test_a_new_file_does_not_shorten_the_time_that_the_service_asked_for() -> No
     busy = refused(429, "TooManyRequests", "slow down", Retry_After="1200")
     world.script("GET", f"/jobs/{run.job}", busy, None)
     world.tick()
-    before = world.now_of(run).trouble
+    before = world.now_of(run).step_failure
     assert before is not None
     world.http.sent.clear()
     for _ in range(5):
         world.clock.move(30 * SECOND)
-        world.intake.model_landed(writes(world, run))
-    assert looks(world, run) == 0
-    assert world.now_of(run).trouble == before  # how long it fails is not forgotten
+        world.intake.model_arrived(writes(world, run))
+    assert checks(world, run) == 0
+    assert world.now_of(run).step_failure == before  # how long it fails is not forgotten
     world.clock.move(timedelta(minutes=20))
     world.poll.tick()
-    assert looks(world, run) == 1
+    assert checks(world, run) == 1

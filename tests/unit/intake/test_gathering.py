@@ -232,8 +232,8 @@ def test_a_run_that_is_opened_is_returned_as_it_stands_once_it_took_its_turn() -
     world = world_of(BURST)
     land(world, "a.csv", "b.csv")
     world.clock.move(3 * MINUTE)
-    gathering = world.intake._gathering
-    (run,) = gathering.gather(world.pipeline, (), world.clock.now() + MINUTE)
+    batch_run = world.intake._batches
+    (run,) = batch_run.open_batches(world.pipeline, (), world.clock.now() + MINUTE)
     assert run == world.run()
     assert run.phase is Phase.RECEIVED
     assert run.cause == "2 blobs landed"
@@ -246,7 +246,7 @@ def test_one_call_opens_no_more_than_fifty_runs_of_one_key() -> None:
     land(world, *(f"{number}.csv" for number in range(52)))
     hand.resume("sample")
     until = world.clock.now() + 60 * MINUTE
-    opened = [world.intake._gathering.gather(world.pipeline, (), until) for _ in range(3)]
+    opened = [world.intake._batches.open_batches(world.pipeline, (), until) for _ in range(3)]
     assert [len(runs) for runs in opened] == [50, 2, 0]
 
 
@@ -296,8 +296,8 @@ def test_the_endpoint_keeps_the_newest_of_a_great_burst_and_the_run_keeps_all_of
     land(world, *names)
     world.tick(150)
     assert len(world.until_ended().manifest) == 60
-    serving = world.head().resource(str(world.pipeline.endpoints[0].place)).serving
+    serving = world.endpoint_state().resource(str(world.pipeline.endpoints[0].place)).serving
     assert serving is not None
     assert [blob.name for blob in serving.manifest] == names[:-6:-1]
-    assert (serving.landed, serving.given) == (60, 1)
+    assert (serving.arrived, serving.given) == (60, 1)
     assert "059.csv (the newest of 60 that landed)" in made_of(world)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from shared.core.names import run_id, slot_id
+from shared.core.names import run_id, run_queue_id
 from shared.core.run.record import Origin, Phase, Run
-from shared.intake.search import Sweep
+from shared.intake.search import Search
 from shared.ports.ports import Page
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA, pipeline
@@ -166,7 +166,7 @@ def test_the_rest_of_a_burst_is_trained_on_when_its_run_was_parked_meanwhile() -
     world.environment["TRAINING_KEY"] = key
     land(world, "b.csv")
     ticks(world, 20)
-    world.orders.retry(parked.run_id)
+    world.run_operations.retry(parked.run_id)
     ticks(world, 20)
     assert world.now_of(parked).phase is Phase.SUPERSEDED
     assert finished_with(world) == {"a.csv", "b.csv"}
@@ -193,7 +193,7 @@ def test_what_was_trained_and_rejected_by_a_person_is_not_trained_on_again() -> 
     land(world, "a.csv")
     world.tick(150)
     run = world.until(world.run(), Phase.AWAITING_APPROVAL)
-    world.orders.reject(run.run_id, "ada", "no")
+    world.run_operations.reject(run.run_id, "ada", "no")
     land(world, "b.csv")
     world.tick(150)
     assert trained_on(world) == [["a.csv"], ["b.csv"]]
@@ -235,7 +235,7 @@ def test_bytes_that_were_there_before_are_news_after_others() -> None:
 # Once, and never not at all
 
 
-def burst_gather_run(config: dict[str, Any], kind: Kind | None, call: int) -> Observed:
+def burst_batch_run(config: dict[str, Any], kind: Kind | None, call: int) -> Observed:
     """Three blobs, events twice and late, one fault, and time enough for everything."""
     world = world_of({**config, "endpoints": []})
     world.poll.tick()
@@ -270,10 +270,10 @@ CONFIGS: dict[str, dict[str, Any]] = {
 def test_a_fault_anywhere_in_a_burst_loses_no_version_and_trains_none_twice(
     config: dict[str, Any], kind: Kind
 ) -> None:
-    calls = len(burst_gather_run(config, None, 0).faults.sites)
+    calls = len(burst_batch_run(config, None, 0).faults.sites)
     assert calls > 15
     for call in range(FAULTS.index(kind), calls, 24):
-        world = burst_gather_run(config, kind, call)
+        world = burst_batch_run(config, kind, call)
         counted = Counter(name for names in trained_on(world) for name in names)
         assert counted == {"a.csv": 1, "b.csv": 1, "c.csv": 1}, (call, world.faults.sites[call])
         assert all(run.phase.ended for run in world.runs()), call
@@ -361,7 +361,7 @@ def test_a_touch_does_not_keep_a_burst_open_nor_open_a_run() -> None:
 
 def swept(world: Observed, minutes: int = 16) -> None:
     world.clock.move(minutes * MINUTE)
-    Sweep(world.intake._context, world.intake).go_on(world.clock.now() + 3 * MINUTE)
+    Search(world.intake._context, world.intake).run_until(world.clock.now() + 3 * MINUTE)
 
 
 def test_data_is_found_after_a_host_whose_clock_was_a_day_ahead() -> None:
@@ -389,7 +389,7 @@ def test_a_damaged_record_does_not_keep_found_data_from_another_pipeline(broken:
     world.upload("lost.csv")
     for _ in range(3):
         world.clock.move(16 * MINUTE)
-        Sweep(world.intake._context, intake).go_on(world.clock.now() + 3 * MINUTE)
+        Search(world.intake._context, intake).run_until(world.clock.now() + 3 * MINUTE)
         poll.tick()
     assert {run.pipeline for run in world.runs()} == {"sample", "other"} - {broken}
 
@@ -469,7 +469,7 @@ def test_two_searches_at_once_find_each_version_once() -> None:
         if prefix:  # the search for models is another one
             return page(container, cursor, prefix)
         world.blobs.page = page  # type: ignore[method-assign]
-        Sweep(other._context, other).go_on(world.clock.now() + MINUTE)
+        Search(other._context, other).run_until(world.clock.now() + MINUTE)
         return page(container, cursor)
 
     world.blobs.page = with_another  # type: ignore[method-assign]
@@ -496,7 +496,7 @@ def test_data_missing_beside_a_marker_parks_the_run_and_a_retry_trains_on_it() -
     assert parked.phase is Phase.PARKED
     assert "days/monday/train.csv" in str(parked.reason)
     world.upload("days/monday/train.csv")
-    world.orders.retry(run.run_id)
+    world.run_operations.retry(run.run_id)
     assert world.until(run, Phase.PROMOTED).inputs["input1"].name == "days/monday/train.csv"
 
 
@@ -525,11 +525,11 @@ def test_a_run_announced_and_never_opened_keeps_no_place() -> None:
     ticks(world, 12)
     assert trained_on(world) == [["a.csv"]]
     assert world.open_runs() == []
-    slot = world.intake._context.ledger.slot(slot_id("sample", ()))
-    assert slot is not None
+    run_queue = world.intake._context.ledger.run_queue(run_queue_id("sample", ()))
+    assert run_queue is not None
     version = next(name for name in world.documents.rows if name.startswith("versions/"))
     expected = run_id("sample", Origin.DATA, version.removeprefix("versions/"))
-    assert slot.record.gathering == expected == world.run().run_id
+    assert run_queue.record.batch_run == expected == world.run().run_id
 
 
 def test_a_pipeline_that_left_the_file_finds_its_data_when_it_comes_back() -> None:

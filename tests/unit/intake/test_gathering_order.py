@@ -8,12 +8,12 @@ import pytest
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.keys import key_of
-from shared.core.names import run_id, seat_id, slot_id
-from shared.core.run.concurrency import Slot, Turn
+from shared.core.names import run_id, run_queue_id, shared_queue_id
+from shared.core.run.concurrency import QueueEntry, RunQueue
 from shared.core.run.record import Phase
 from shared.core.versions import version_id
-from shared.errors import Conflict, TransientError
-from shared.intake.batches import Gathering, hints_for, wants
+from shared.errors import ConflictError, TransientError
+from shared.intake.batches import Batches, marker_of_batch, wants
 from shared.ledger.ledger import Ledger
 from shared.ledger.records import VersionEntry
 from tests.unit.intake.test_gathering import BURST, land, trained_on, waiting, world_of
@@ -22,7 +22,7 @@ from tests.unit.samples import run as sample
 from tests.unit.worlds import Observed
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
-KEY = slot_id("sample", ())
+KEY = run_queue_id("sample", ())
 KEYED: dict[str, Any] = {"key": "key", "data": {"blob": "{key}-{name}.csv"}, "endpoints": []}
 QUEUE: dict[str, Any] = {"when_busy": "queue", "endpoints": []}
 
@@ -34,7 +34,7 @@ class Waiting:
         self.world: Observed = world_of({"endpoints": [], **pipeline})
         self.world.intake.activate()
         self.ledger: Ledger = self.world.intake._context.ledger
-        self.gathering: Gathering = self.world.intake._gathering
+        self.batch_run: Batches = self.world.intake._batches
 
     @property
     def later(self) -> Any:
@@ -44,7 +44,7 @@ class Waiting:
         """Have a blob wait, and return the id of the run that takes it first."""
         now = self.world.clock.now()
         one = blob(name, **{"modified": now, "created": now, **changes})
-        self.gathering.keep(self.world.pipeline, one, self.version(one))
+        self.batch_run.keep(self.world.pipeline, one, self.version(one))
         return run_id("sample", "data", self.version(one))
 
     def version(self, one: BlobVersion) -> str:
@@ -54,13 +54,13 @@ class Waiting:
         known = {"job": None, "started_at": None, "config": self.world.pipeline, "model": None}
         self.ledger.create_run(sample(phase, run_id=name, **{**known, **changes}))
 
-    def slot(self, **changes: Any) -> None:
-        stored = self.ledger.slot(KEY)
-        slot = Slot(pipeline="sample", **changes)
-        self.ledger.put_slot(KEY, slot, stored.etag if stored else None)
+    def run_queue(self, **changes: Any) -> None:
+        stored = self.ledger.run_queue(KEY)
+        run_queue = RunQueue(pipeline="sample", **changes)
+        self.ledger.put_run_queue(KEY, run_queue, stored.etag if stored else None)
 
-    def gather(self, key: tuple[str, ...] = ()) -> list[list[str]]:
-        found = self.gathering.gather(self.world.pipeline, key, self.later)
+    def open_batches(self, key: tuple[str, ...] = ()) -> list[list[str]]:
+        found = self.batch_run.open_batches(self.world.pipeline, key, self.later)
         return [[one.name for one in run.manifest] for run in found]
 
 
@@ -75,40 +75,40 @@ def test_the_key_of_data_is_what_its_name_captures() -> None:
 
 def test_a_marker_says_what_a_run_is_to_be_made_of() -> None:
     keyed = world_of(KEYED).pipeline
-    assert hints_for(keyed, ["acme"]) == {
+    assert marker_of_batch(keyed, ["acme"]) == {
         "phase": "waiting",
         "pipeline": "sample",
         "service": keyed.training.service,
-        "gather": json.dumps(["sample", "acme"]),
+        "batch": json.dumps(["sample", "acme"]),
     }
 
 
 def test_what_is_kept_waits_once_for_its_pipeline_and_key() -> None:
     there = Waiting(KEYED)
     pipeline = there.world.pipeline
-    assert there.gathering.keep(pipeline, blob("acme-1.csv"), "b-1")
-    assert not there.gathering.keep(pipeline, blob("acme-1.csv"), "b-1")
+    assert there.batch_run.keep(pipeline, blob("acme-1.csv"), "b-1")
+    assert not there.batch_run.keep(pipeline, blob("acme-1.csv"), "b-1")
     assert there.ledger.in_inbox(("acme",), "sample", "b-1")
-    (landed,) = there.ledger.inbox()
-    entry = VersionEntry.model_validate_json(there.world.documents.rows[landed.pointer.name].body)
+    (arrived,) = there.ledger.inbox()
+    entry = VersionEntry.model_validate_json(there.world.documents.rows[arrived.pointer.name].body)
     assert (entry.run_id, entry.note) == (None, "waiting")
 
 
 def test_what_a_run_gives_back_waits_under_the_key_and_name_of_that_run() -> None:
     there = Waiting(KEYED)
     one = sample(Phase.RECEIVED, config=there.world.pipeline, tokens={"key": "acme"})
-    there.gathering.give_back(one, [blob("acme-1.csv"), blob("acme-2.csv")])
-    landed = list(there.ledger.inbox())
-    assert sorted(one.blob.name for one in landed) == ["acme-1.csv", "acme-2.csv"]
-    assert {one.given_back_by for one in landed} == {"sample-1"}
-    assert {one.pointer.name.split("/")[2] for one in landed} == {
-        slot_id("sample", ("acme",)).rpartition("/")[2]
+    there.batch_run.return_to_inbox(one, [blob("acme-1.csv"), blob("acme-2.csv")])
+    arrived = list(there.ledger.inbox())
+    assert sorted(one.blob.name for one in arrived) == ["acme-1.csv", "acme-2.csv"]
+    assert {one.returned_by for one in arrived} == {"sample-1"}
+    assert {one.pointer.name.split("/")[2] for one in arrived} == {
+        run_queue_id("sample", ("acme",)).rpartition("/")[2]
     }
     entry = VersionEntry.model_validate_json(
-        there.world.documents.rows[landed[0].pointer.name].body
+        there.world.documents.rows[arrived[0].pointer.name].body
     )
     assert (entry.run_id, entry.note, entry.pipeline) == ("sample-1", "given back", "sample")
-    there.gathering.give_back(one, [blob("acme-1.csv")])
+    there.batch_run.return_to_inbox(one, [blob("acme-1.csv")])
     assert len(list(there.ledger.inbox())) == 2
 
 
@@ -117,8 +117,8 @@ def test_what_was_given_back_opens_a_run_under_an_id_of_its_own() -> None:
     plain = there.put("a.csv")
     again = sample(Phase.RECEIVED, run_id="sample-9", config=there.world.pipeline)
     there.world.documents.rows.pop(waiting(there.world)[0])
-    there.gathering.give_back(again, [blob("a.csv")])
-    (run,) = there.gathering.gather(there.world.pipeline, (), there.later)
+    there.batch_run.return_to_inbox(again, [blob("a.csv")])
+    (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
     assert run.run_id == run_id("sample", "data", there.version(blob("a.csv")), "sample-9")
     assert run.run_id != plain
 
@@ -131,37 +131,37 @@ def test_each_version_of_a_queue_has_its_run_the_oldest_first() -> None:
     there.put("b.csv")
     there.put("a.csv", modified=NOW + SECOND)
     there.put("c.csv", modified=NOW - SECOND)
-    assert there.gather() == [["c.csv"], ["b.csv"], ["a.csv"]]
+    assert there.open_batches() == [["c.csv"], ["b.csv"], ["a.csv"]]
 
 
 def test_the_newest_version_is_first_where_that_is_wanted() -> None:
     there = Waiting({"when_busy": "parallel", "order": "newest_first"})
     there.put("b.csv")
     there.put("a.csv", modified=NOW + SECOND)
-    assert there.gather() == [["a.csv"], ["b.csv"]]
+    assert there.open_batches() == [["a.csv"], ["b.csv"]]
 
 
 def test_one_run_takes_all_and_is_named_for_the_oldest() -> None:
     there = Waiting({"when_busy": "newest"})
     there.put("b.csv")
     oldest = there.put("c.csv", modified=NOW - SECOND)
-    (run,) = there.gathering.gather(there.world.pipeline, (), there.later)
+    (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
     assert run.run_id == oldest
     assert [one.name for one in run.manifest] == ["c.csv", "b.csv"]
     assert run.cause == "2 blobs landed"
     assert waiting(there.world) == []
-    slot = there.ledger.slot(KEY)
-    assert slot is not None
-    assert (slot.record.gathering, slot.record.claimed_to) == (oldest, "")
-    assert slot.record.gathering_at == there.world.clock.now()
-    assert slot.record.holders == (oldest,)
-    assert [turn.run_id for turn in slot.record.begun] == [oldest]
+    run_queue = there.ledger.run_queue(KEY)
+    assert run_queue is not None
+    assert (run_queue.record.batch_run, run_queue.record.claimed_to) == (oldest, "")
+    assert run_queue.record.batch_since == there.world.clock.now()
+    assert run_queue.record.holders == (oldest,)
+    assert [queue_entry.run_id for queue_entry in run_queue.record.begun] == [oldest]
 
 
 def test_one_blob_is_named_as_the_cause() -> None:
     there = Waiting({"when_busy": "newest"})
     there.put("b.csv")
-    (run,) = there.gathering.gather(there.world.pipeline, (), there.later)
+    (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
     assert run.cause == "blob training-data/b.csv"
 
 
@@ -184,9 +184,12 @@ def test_a_run_that_waits_and_what_landed_keep_the_order_of_their_coming(
     at = NOW + waits_since * SECOND
     there.run("sample-1", Phase.WAITING)
     there.run("sample-2", Phase.WAITING)
-    turns = (Turn(run_id="sample-1", at=at, number=1), Turn(run_id="sample-2", at=at, number=2))
-    there.slot(waiting=turns, newest_first=order == "newest_first")
-    assert bool(there.gather()) is goes_on
+    concurrency = (
+        QueueEntry(run_id="sample-1", at=at, number=1),
+        QueueEntry(run_id="sample-2", at=at, number=2),
+    )
+    there.run_queue(waiting=concurrency, newest_first=order == "newest_first")
+    assert bool(there.open_batches()) is goes_on
 
 
 def test_only_the_run_that_is_next_in_line_is_held_against_what_landed() -> None:
@@ -195,19 +198,19 @@ def test_only_the_run_that_is_next_in_line_is_held_against_what_landed() -> None
     for name in ("sample-1", "sample-2"):
         there.run(name, Phase.WAITING)
     early, late = NOW - SECOND, NOW + SECOND
-    first = (Turn(run_id="sample-1", at=early), Turn(run_id="sample-2", at=late))
-    there.slot(waiting=first)
-    assert there.gather() == []
-    there.slot(waiting=first[::-1], newest_first=False)
-    assert there.gather() == [["a.csv"]]
+    first = (QueueEntry(run_id="sample-1", at=early), QueueEntry(run_id="sample-2", at=late))
+    there.run_queue(waiting=first)
+    assert there.open_batches() == []
+    there.run_queue(waiting=first[::-1], newest_first=False)
+    assert there.open_batches() == [["a.csv"]]
 
 
 def test_where_nobody_queues_nobody_is_waited_for() -> None:
     there = Waiting({"when_busy": "newest"})
     there.put("a.csv")
     there.run("sample-1", Phase.WAITING)
-    there.slot(waiting=(Turn(run_id="sample-1", at=NOW - SECOND),))
-    assert there.gather() == [["a.csv"]]
+    there.run_queue(waiting=(QueueEntry(run_id="sample-1", at=NOW - SECOND),))
+    assert there.open_batches() == [["a.csv"]]
 
 
 # While it has to wait
@@ -223,7 +226,7 @@ def test_a_burst_is_over_once_it_was_quiet_for_as_long_as_is_configured(
     there.world.clock.move(MINUTE)
     there.put("b.csv")
     there.world.clock.move(quiet)
-    assert bool(there.gather()) is over
+    assert bool(there.open_batches()) is over
 
 
 @pytest.mark.parametrize(("lasts", "over"), [(10 * MINUTE - SECOND, False), (10 * MINUTE, True)])
@@ -237,7 +240,7 @@ def test_a_burst_is_over_once_it_lasts_as_long_as_it_may(
     there.world.clock.move(lasts - MINUTE)
     there.put("b.csv")
     there.world.clock.move(MINUTE)
-    assert bool(there.gather()) is over
+    assert bool(there.open_batches()) is over
 
 
 def test_a_burst_of_which_one_is_taken_this_moment_is_left_to_the_next_look(
@@ -247,7 +250,7 @@ def test_a_burst_of_which_one_is_taken_this_moment_is_left_to_the_next_look(
     there.put("a.csv")
     there.world.clock.move(HOUR)
     monkeypatch.setattr(there.ledger, "waited", lambda _: None)
-    assert there.gather() == []
+    assert there.open_batches() == []
 
 
 @pytest.mark.parametrize("phase", [Phase.TRAINING, Phase.PARKED])
@@ -256,9 +259,9 @@ def test_a_key_is_busy_while_a_run_of_it_is_at_work(phase: Phase) -> None:
     there.put("a.csv")
     there.run("sample-1", phase)
     there.ledger.mark_open("sample-1", {"phase": phase})
-    there.slot(holders=("sample-1",))
+    there.run_queue(holders=("sample-1",))
     there.world.calls.clear()
-    assert bool(there.gather()) is (phase is Phase.PARKED)
+    assert bool(there.open_batches()) is (phase is Phase.PARKED)
     if phase is Phase.TRAINING:
         assert there.world.calls.count("read runs") == 0  # its marker says so
 
@@ -269,37 +272,37 @@ def test_a_marker_that_says_nothing_is_held_against_the_record() -> None:
         there.put("a.csv")
         there.run("sample-1", phase)
         there.ledger.mark_open("sample-1", {})
-        there.slot(holders=("sample-1",))
-        assert bool(there.gather()) is goes_on
+        there.run_queue(holders=("sample-1",))
+        assert bool(there.open_batches()) is goes_on
 
 
 def test_nothing_is_opened_while_the_pipeline_has_no_room() -> None:
     there = Waiting({**KEYED, "when_busy": "newest", "max_parallel": 1})
     there.put("acme-1.csv")
     there.run("sample-1", Phase.TRAINING)
-    seat = Slot(pipeline="sample", holders=("sample-1",))
-    there.ledger.put_slot(seat_id("pipeline", "sample"), seat, None)
-    assert there.gather(("acme",)) == []
+    shared_queue = RunQueue(pipeline="sample", holders=("sample-1",))
+    there.ledger.put_run_queue(shared_queue_id("pipeline", "sample"), shared_queue, None)
+    assert there.open_batches(("acme",)) == []
 
 
 def test_a_pause_by_failures_stops_what_landed() -> None:
     there = Waiting({**QUEUE, "pause_after": 1})
     there.put("a.csv")
     there.run("sample-1", Phase.FAILED)
-    there.slot(begun=(Turn(run_id="sample-1", at=NOW, number=1),))
-    assert there.gather() == []
-    slot = there.ledger.slot(KEY)
-    assert slot is not None
-    assert slot.record.paused is not None
+    there.run_queue(begun=(QueueEntry(run_id="sample-1", at=NOW, number=1),))
+    assert there.open_batches() == []
+    run_queue = there.ledger.run_queue(KEY)
+    assert run_queue is not None
+    assert run_queue.record.paused is not None
 
 
 def test_nothing_is_begun_once_the_time_is_up() -> None:
     there = Waiting({"when_busy": "newest"})
     there.put("a.csv")
     now = there.world.clock.now()
-    assert there.gathering.gather(there.world.pipeline, (), now) == []
+    assert there.batch_run.open_batches(there.world.pipeline, (), now) == []
     there.world.calls.clear()
-    assert there.gathering.gather_all({}, now, {}).opened == 0
+    assert there.batch_run.open_all({}, now, {}).opened == 0
     assert there.world.calls == ["list inbox"]
 
 
@@ -311,10 +314,10 @@ def test_a_run_that_a_dead_worker_stored_has_its_data_leave_the_inbox() -> None:
     name = there.put("a.csv")
     one = blob("a.csv")
     there.run(name, Phase.FINISHED, manifest=(one,))
-    entry = VersionEntry(pipeline="sample", blob=one, run_id=name, gathered=True)
+    entry = VersionEntry(pipeline="sample", blob=one, run_id=name, in_batch=True)
     there.ledger.add_version(there.version(one), entry)
-    there.slot(gathering=name)
-    assert there.gather() == []
+    there.run_queue(batch_run=name)
+    assert there.open_batches() == []
     assert waiting(there.world) == []
 
 
@@ -322,8 +325,8 @@ def test_a_run_that_was_stored_and_not_noted_as_used_is_noted() -> None:
     there = Waiting({"when_busy": "newest"})
     there.run("sample-1", Phase.TRAINING)
     del there.world.documents.rows["tombstones/sample-1"]
-    there.slot(gathering="sample-1", holders=("sample-1",))
-    there.gather()
+    there.run_queue(batch_run="sample-1", holders=("sample-1",))
+    there.open_batches()
     assert there.ledger.is_used("sample-1")
 
 
@@ -331,12 +334,12 @@ def test_a_run_that_was_announced_and_is_not_stored_is_opened_by_the_next_worker
     there = Waiting({"when_busy": "newest"})
     there.put("a.csv")
     there.put("b.csv")
-    there.slot(gathering="sample-9", gathering_at=NOW, holders=("sample-9",))
-    (run,) = there.gathering.gather(there.world.pipeline, (), there.later)
+    there.run_queue(batch_run="sample-9", batch_since=NOW, holders=("sample-9",))
+    (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
     assert run.run_id == "sample-9"
     assert [one.name for one in run.manifest] == ["a.csv", "b.csv"]
     marker = there.world.documents.rows["open/sample-9"]
-    assert marker.metadata == hints_for(there.world.pipeline, ())
+    assert marker.metadata == marker_of_batch(there.world.pipeline, ())
     assert waiting(there.world) == []
 
 
@@ -344,18 +347,18 @@ def test_an_announced_run_of_a_queue_takes_the_version_that_it_is_named_for() ->
     there = Waiting(QUEUE)
     there.put("a.csv", modified=NOW - SECOND)
     name = there.put("b.csv")
-    there.slot(gathering=name, gathering_at=NOW, holders=(name,))
-    (run,) = there.gathering.gather(there.world.pipeline, (), there.later)
+    there.run_queue(batch_run=name, batch_since=NOW, holders=(name,))
+    (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
     assert (run.run_id, [one.name for one in run.manifest]) == (name, ["b.csv"])
 
 
 def test_an_announced_run_whose_data_was_taken_leaves_its_place() -> None:
     there = Waiting(QUEUE)
-    there.slot(gathering="sample-9", holders=("sample-9", "sample-1"))
-    assert there.gather() == []
-    slot = there.ledger.slot(KEY)
-    assert slot is not None
-    assert (slot.record.gathering, slot.record.holders) == (None, ("sample-1",))
+    there.run_queue(batch_run="sample-9", holders=("sample-9", "sample-1"))
+    assert there.open_batches() == []
+    run_queue = there.ledger.run_queue(KEY)
+    assert run_queue is not None
+    assert (run_queue.record.batch_run, run_queue.record.holders) == (None, ("sample-1",))
     assert "open/sample-9" not in there.world.documents.rows
 
 
@@ -363,7 +366,7 @@ def test_a_run_whose_id_was_used_is_announced_under_another() -> None:
     there = Waiting({"when_busy": "newest"})
     used = there.put("a.csv")
     there.ledger.note_used(used)
-    (run,) = there.gathering.gather(there.world.pipeline, (), there.later)
+    (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
     assert run.run_id == run_id("sample", "again", used)
     assert f"open/{run.run_id}" in there.world.documents.rows
 
@@ -373,8 +376,8 @@ def test_data_goes_on_without_a_run_that_cannot_be_read(caplog: pytest.LogCaptur
     there.put("a.csv")
     there.run("sample-1", Phase.FINISHED)
     there.world.damage("runs/sample-1")
-    there.slot(gathering="sample-1")
-    assert there.gather() == [["a.csv"]]
+    there.run_queue(batch_run="sample-1")
+    assert there.open_batches() == [["a.csv"]]
     assert "pipeline sample: data goes on without a run" in caplog.text
 
 
@@ -388,10 +391,10 @@ def test_a_run_that_two_workers_store_is_returned_as_the_first_one_stored_it(
     def late(run: Any) -> None:
         monkeypatch.undo()
         create(run.model_copy(update={"cause": "of the first worker"}))
-        raise Conflict("runs")
+        raise ConflictError("runs")
 
     monkeypatch.setattr(there.ledger, "create_run", late)
-    (run,) = there.gathering.gather(there.world.pipeline, (), there.later)
+    (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
     assert run.cause == "of the first worker"
     assert waiting(there.world) == []
 
@@ -403,10 +406,10 @@ def test_a_worker_that_another_one_is_faster_than_opens_nothing(
     there.put("a.csv")
 
     def late(*_: object) -> None:
-        raise Conflict(KEY)
+        raise ConflictError(KEY)
 
-    monkeypatch.setattr(there.ledger, "put_slot", late)
-    assert there.gather() == []
+    monkeypatch.setattr(there.ledger, "put_run_queue", late)
+    assert there.open_batches() == []
     assert there.world.runs() == []
 
 
@@ -416,18 +419,18 @@ def test_what_is_left_of_a_great_burst_leaves_the_inbox_while_its_run_is_at_work
     one = blob("a.csv")
     there.run("sample-1", Phase.TRAINING, manifest=(one,))
     there.ledger.mark_open("sample-1", {"phase": Phase.TRAINING})
-    entry = VersionEntry(pipeline="sample", blob=one, run_id="sample-1", gathered=True)
+    entry = VersionEntry(pipeline="sample", blob=one, run_id="sample-1", in_batch=True)
     there.ledger.add_version(there.version(one), entry)
-    there.slot(gathering="sample-1", holders=("sample-1",), claimed_to="v")
+    there.run_queue(batch_run="sample-1", holders=("sample-1",), claimed_to="v")
     for left in ("v", ""):
-        there.gathering.gather_all({"sample": there.world.pipeline}, there.later, {})
+        there.batch_run.open_all({"sample": there.world.pipeline}, there.later, {})
         assert waiting(there.world) == []
-        slot = there.ledger.slot(KEY)
-        assert slot is not None
-        assert slot.record.claimed_to == left
+        run_queue = there.ledger.run_queue(KEY)
+        assert run_queue is not None
+        assert run_queue.record.claimed_to == left
         if left:
             there.put("late.csv")
-            there.gathering.gather_all({"sample": there.world.pipeline}, there.later, {})
+            there.batch_run.open_all({"sample": there.world.pipeline}, there.later, {})
             there.world.documents.rows.pop(waiting(there.world)[0])
 
 
@@ -436,26 +439,26 @@ def test_how_far_a_burst_came_is_kept_by_the_run_that_takes_it_and_goes_no_way_b
     monkeypatch: pytest.MonkeyPatch, conflicts: int
 ) -> None:
     there = Waiting({"when_busy": "newest"})
-    there.slot(gathering="sample-1", claimed_to="b")
-    tried: list[str] = []
-    put = there.ledger.put_slot
+    there.run_queue(batch_run="sample-1", claimed_to="b")
+    tries: list[str] = []
+    put = there.ledger.put_run_queue
 
-    def contested(name: str, slot: Slot, etag: Any) -> None:
-        tried.append(slot.claimed_to)
-        if len(tried) <= conflicts:
-            raise Conflict(name)
-        put(name, slot, etag)
+    def contested(name: str, run_queue: RunQueue, etag: Any) -> None:
+        tries.append(run_queue.claimed_to)
+        if len(tries) <= conflicts:
+            raise ConflictError(name)
+        put(name, run_queue, etag)
 
-    monkeypatch.setattr(there.ledger, "put_slot", contested)
+    monkeypatch.setattr(there.ledger, "put_run_queue", contested)
     for run, to in (("sample-2", "c"), ("sample-1", "b"), ("sample-1", "a")):
-        there.gathering._keep_progress(KEY, run, to)
-    there.gathering._keep_progress("slots/sample/none", "sample-1", "c")
-    assert tried == []
-    there.gathering._keep_progress(KEY, "sample-1", "c")
-    slot = there.ledger.slot(KEY)
-    assert slot is not None
-    assert slot.record.claimed_to == ("b" if conflicts == 5 else "c")
-    assert len(tried) == min(conflicts + 1, 5)
+        there.batch_run._keep_progress(KEY, run, to)
+    there.batch_run._keep_progress("run_queues/sample/none", "sample-1", "c")
+    assert tries == []
+    there.batch_run._keep_progress(KEY, "sample-1", "c")
+    run_queue = there.ledger.run_queue(KEY)
+    assert run_queue is not None
+    assert run_queue.record.claimed_to == ("b" if conflicts == 5 else "c")
+    assert len(tries) == min(conflicts + 1, 5)
 
 
 # All pipelines and keys
@@ -463,7 +466,7 @@ def test_how_far_a_burst_came_is_kept_by_the_run_that_takes_it_and_goes_no_way_b
 
 def test_keys_take_turns_from_where_the_last_pass_stopped() -> None:
     there = Waiting({**KEYED, "when_busy": "newest"})
-    keys = sorted(("a", "b", "c"), key=lambda key: slot_id("sample", (key,)))
+    keys = sorted(("a", "b", "c"), key=lambda key: run_queue_id("sample", (key,)))
     for key in keys:
         there.put(f"{key}-1.csv")
     begun: list[str] = []
@@ -474,22 +477,22 @@ def test_keys_take_turns_from_where_the_last_pass_stopped() -> None:
         return create(run)
 
     there.ledger.create_run = noted  # type: ignore[method-assign]
-    begin_with = {"sample": slot_id("sample", (keys[1],))}
+    begin_with = {"sample": run_queue_id("sample", (keys[1],))}
     pipelines = {"sample": there.world.pipeline}
-    gathered = there.gathering.gather_all(pipelines, there.later, begin_with)
+    in_batch = there.batch_run.open_all(pipelines, there.later, begin_with)
     assert begun == [keys[1], keys[2], keys[0]]
-    assert (gathered.opened, dict(gathered.next), gathered.strays) == (3, {}, ())
+    assert (in_batch.opened, dict(in_batch.next), in_batch.unwanted) == (3, {}, ())
 
 
 def test_what_no_pipeline_wants_now_is_told_apart() -> None:
     there = Waiting({**KEYED, "when_busy": "newest"})
     there.put("a-1.csv")
     there.put("nothing")
-    gathered = there.gathering.gather_all({"sample": there.world.pipeline}, there.later, {})
-    assert gathered.opened == 1
-    assert [one.blob.name for one in gathered.strays] == ["nothing"]
-    gathered = there.gathering.gather_all({}, there.later, {})
-    assert [one.blob.name for one in gathered.strays] == ["nothing"]
+    in_batch = there.batch_run.open_all({"sample": there.world.pipeline}, there.later, {})
+    assert in_batch.opened == 1
+    assert [one.blob.name for one in in_batch.unwanted] == ["nothing"]
+    in_batch = there.batch_run.open_all({}, there.later, {})
+    assert [one.blob.name for one in in_batch.unwanted] == ["nothing"]
 
 
 @pytest.mark.parametrize(
@@ -508,16 +511,16 @@ def test_one_key_that_cannot_be_looked_at_stops_no_other(
     there = Waiting({**KEYED, "when_busy": "newest"})
     there.put("a-1.csv")
     there.put("b-1.csv")
-    slot = there.ledger.slot
+    run_queue = there.ledger.run_queue
 
     def odd(name: str) -> Any:
-        if name == slot_id("sample", ("a",)):
+        if name == run_queue_id("sample", ("a",)):
             raise error
-        return slot(name)
+        return run_queue(name)
 
-    monkeypatch.setattr(there.ledger, "slot", odd)
-    gathered = there.gathering.gather_all({"sample": there.world.pipeline}, there.later, {})
-    assert gathered.opened == 1
+    monkeypatch.setattr(there.ledger, "run_queue", odd)
+    in_batch = there.batch_run.open_all({"sample": there.world.pipeline}, there.later, {})
+    assert in_batch.opened == 1
     assert f"pipeline sample: {says}" in caplog.text
 
 
@@ -525,7 +528,7 @@ def test_the_place_of_a_run_is_taken_before_the_next_is_opened() -> None:
     there = Waiting({"when_busy": "parallel", "max_parallel": 2})
     for number in range(3):
         there.put(f"{number}.csv")
-    assert len(there.gather()) == 2
+    assert len(there.open_batches()) == 2
     assert len(waiting(there.world)) == 1
 
 

@@ -25,16 +25,16 @@ def test_a_version_that_was_taken_while_it_was_being_told_of_is_taken_once(
     ledger = world.intake._context.ledger
     add = ledger.add_to_inbox
 
-    def overtaken(key: Sequence[str], version_id: str, entry: VersionEntry) -> bool:
+    def superseded(key: Sequence[str], version_id: str, entry: VersionEntry) -> bool:
         monkeypatch.undo()
-        other.blob_landed("a.csv")  # told, gathered and taken by the other worker
+        other.blob_arrived("a.csv")  # told, gathered and taken by the other worker
         for _ in range(10):
             world.tick()
         world.upload("b.csv", b"a,b,label\n8,2,0\n3,4,1\n")
-        other.blob_landed("b.csv")  # and the next one too
+        other.blob_arrived("b.csv")  # and the next one too
         return add(key, version_id, entry)
 
-    monkeypatch.setattr(ledger, "add_to_inbox", overtaken)
+    monkeypatch.setattr(ledger, "add_to_inbox", superseded)
     world.deliver("a.csv")
     world.deliver("older.csv")
     for _ in range(25):
@@ -59,7 +59,7 @@ def test_a_worker_that_is_slow_to_store_its_run_meets_the_one_that_went_on_with_
 
     def slow(run: Run) -> object:
         world.upload("c.csv")  # the burst goes on meanwhile
-        other.blob_landed("c.csv")
+        other.blob_arrived("c.csv")
         other_poll.tick()
         return create(run)
 
@@ -81,16 +81,16 @@ def test_a_run_begun_by_a_dead_worker_takes_its_own_version_and_not_the_whole_qu
     calm = world_of({"when_busy": "queue"})
     calm.upload("a.csv")
     calm.deliver("a.csv")
-    announced = next(i for i, site in enumerate(calm.faults.sites) if site.endswith(" slots"))
+    announced = next(i for i, site in enumerate(calm.faults.sites) if site.endswith(" run_queues"))
     world.faults.plan = {announced: Kind.CRASH_AFTER}
     assert not world.survive(lambda: world.deliver("a.csv"))
     assert world.runs() == []
     for name in ("b.csv", "c.csv"):
         world.clock.move(timedelta(seconds=5))
         world.upload(name, f"a,b,label\n{len(name)},2,0\n3,4,1\n".encode())
-        landed = world.blobs.head(DATA, name)
-        assert landed is not None
-        assert world.intake.landed(landed)  # kept until its run may begin
+        arrived = world.blobs.head(DATA, name)
+        assert arrived is not None
+        assert world.intake.arrived(arrived)  # kept until its run may begin
     for _ in range(40):
         world.tick()
     assert trained_on(world) == [["a.csv"], ["b.csv"], ["c.csv"]]
@@ -104,7 +104,7 @@ def announced(world: Observed) -> int:
     calm.deliver("a.csv")
     sites = [site for site in calm.faults.sites if not site.endswith(" clock")]
     return len(world.faults.sites) + next(
-        number for number, site in enumerate(sites) if site.endswith(" slots")
+        number for number, site in enumerate(sites) if site.endswith(" run_queues")
     )
 
 
@@ -131,7 +131,7 @@ def test_whoever_goes_on_for_a_dead_worker_takes_all_that_it_was_to_take(
     world.upload("a.csv")
     other, _ = world._worker()
     ledger = world.intake._context.ledger
-    slot = ledger.slot
+    run_queue = ledger.run_queue
 
     def late(name: str) -> object:
         """Meanwhile, more landed, and the other worker announced a run for all of it."""
@@ -140,13 +140,13 @@ def test_whoever_goes_on_for_a_dead_worker_takes_all_that_it_was_to_take(
         world.upload("b.csv", b"a,b,label\n9,2,0\n3,4,1\n")
         world.faults.plan = {announced(world): Kind.CRASH_AFTER}
         with pytest.raises(Crash):
-            other.blob_landed("b.csv")
-        return slot(name)
+            other.blob_arrived("b.csv")
+        return run_queue(name)
 
-    landed = world.blobs.head(DATA, "a.csv")
-    assert landed is not None
-    assert world.intake.landed(landed)  # its run is opened by the next tick
-    monkeypatch.setattr(ledger, "slot", late)
+    arrived = world.blobs.head(DATA, "a.csv")
+    assert arrived is not None
+    assert world.intake.arrived(arrived)  # its run is opened by the next tick
+    monkeypatch.setattr(ledger, "run_queue", late)
     world.tick()
     for _ in range(20):
         world.tick()
@@ -161,14 +161,14 @@ def test_a_slot_that_another_worker_wrote_meanwhile_is_not_written_over(
     world.upload("b.csv", b"a,b,label\n9,2,0\n3,4,1\n")
     other, _ = world._worker()
     ledger = world.intake._context.ledger
-    put = ledger.put_slot
+    put = ledger.put_run_queue
 
-    def overtaken(name: str, slot: object, expected: ETag | None) -> None:
+    def superseded(name: str, run_queue: object, expected: ETag | None) -> None:
         monkeypatch.undo()
-        other.blob_landed("b.csv")
-        put(name, slot, expected)  # type: ignore[arg-type]
+        other.blob_arrived("b.csv")
+        put(name, run_queue, expected)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ledger, "put_slot", overtaken)
+    monkeypatch.setattr(ledger, "put_run_queue", superseded)
     world.deliver("a.csv")
     assert sum(not run.phase.ended for run in world.runs()) == 1
     for _ in range(40):

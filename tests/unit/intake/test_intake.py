@@ -8,8 +8,8 @@ import pytest
 from local.studio import InstantTrainer, OutputKind, Parameter
 from shared.core.run.record import Origin, Phase
 from shared.errors import RelearnError, TransientError
-from shared.intake.requests import ManualRequest, NoSuchData, RequestClash
-from shared.intake.search import Sweep
+from shared.intake.requests import IdempotencyConflictError, ManualRequest, NoSuchDataError
+from shared.intake.search import Search
 from tests.fakes.faults import Kind
 from tests.fakes.world import CSV, MODELS, pipeline
 from tests.unit.worlds import Observed
@@ -227,7 +227,7 @@ def trained(seed: bytes = b"a,b,label\n9,9,1\n") -> bytes:
 def search(world: Observed, minutes: int = 16) -> None:
     """Let the search for what no event announced go on."""
     world.clock.move(minutes * MINUTE)
-    Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
+    Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
 
 
 @pytest.mark.parametrize("event", [True, False], ids=["by its event", "found by the search"])
@@ -236,7 +236,7 @@ def test_a_model_put_by_hand_is_promoted(world: Observed, *, event: bool) -> Non
     world.clock.move(MINUTE)
     world.blobs.put(MODELS, "promote/sample/better.ilearner", trained())
     if event:
-        world.intake.model_landed("promote/sample/better.ilearner")
+        world.intake.model_arrived("promote/sample/better.ilearner")
     search(world, 1)
     world.tick()
     run = world.until(world.run(), Phase.PROMOTED)
@@ -269,7 +269,7 @@ def test_a_model_put_by_hand_is_promoted_although_one_look_for_it_failed(
 
 def test_an_empty_model_put_by_hand_opens_nothing(world: Observed) -> None:
     world.blobs.put(MODELS, "promote/sample/empty.ilearner", b"")
-    assert world.intake.model_landed("promote/sample/empty.ilearner") is None
+    assert world.intake.model_arrived("promote/sample/empty.ilearner") is None
     world.tick()
     assert world.runs() == []
 
@@ -288,7 +288,7 @@ def test_an_empty_model_put_by_hand_opens_nothing(world: Observed) -> None:
 def test_a_model_that_belongs_to_nobody_is_left_alone(world: Observed, name: str) -> None:
     if "gone" not in name:
         world.blobs.put(MODELS, name, trained())
-    assert world.intake.model_landed(name) is None
+    assert world.intake.model_arrived(name) is None
     world.tick()
     assert world.runs() == []
 
@@ -299,7 +299,7 @@ def test_the_model_of_an_ended_run_changes_nothing(world: Observed) -> None:
     served, record = world.serving(), world.now_of(run)
     name = f"runs/sample/{run.run_id}/1/model.ilearner"
     world.blobs.put(MODELS, name, trained())
-    assert world.intake.model_landed(name) is None
+    assert world.intake.model_arrived(name) is None
     world.tick()
     assert (world.serving(), world.now_of(run)) == (served, record)
 
@@ -308,14 +308,14 @@ def test_the_model_of_an_earlier_attempt_advances_nothing(world: Observed) -> No
     run = world.start()
     before = world.documents.rows[f"runs/{run.run_id}"]
     for attempt in (0, 2):
-        assert world.intake.model_landed(f"runs/sample/{run.run_id}/{attempt}/m.ilearner") is None
+        assert world.intake.model_arrived(f"runs/sample/{run.run_id}/{attempt}/m.ilearner") is None
     assert world.documents.rows[f"runs/{run.run_id}"] == before
 
 
 def test_the_models_event_advances_its_run_ahead_of_the_timer(world: Observed) -> None:
     run = world.start()
     world.studio.work()
-    moved = world.intake.model_landed(f"runs/sample/{run.run_id}/1/model.ilearner")
+    moved = world.intake.model_arrived(f"runs/sample/{run.run_id}/1/model.ilearner")
     assert moved is not None
     assert moved.phase is Phase.VERIFYING
 
@@ -380,7 +380,7 @@ def test_another_request_under_a_used_key_is_refused(world: Observed) -> None:
     world.upload()
     world.intake.asked.requested(world.pipeline, "key-1", ManualRequest())
     for other in (ManualRequest(data="new.csv"), ManualRequest(parameters={"x": 1})):
-        with pytest.raises(RequestClash):
+        with pytest.raises(IdempotencyConflictError):
             world.intake.asked.requested(world.pipeline, "key-1", other)
     assert len(world.runs()) == 1
 
@@ -391,7 +391,7 @@ def test_another_value_of_a_parameter_under_a_used_key_is_refused() -> None:
     first = ManualRequest(parameters={"Source": "a"})
     run = world.intake.asked.requested(world.pipeline, "key-1", first)
     other = ManualRequest(parameters={"Source": "b"})
-    with pytest.raises(RequestClash):
+    with pytest.raises(IdempotencyConflictError):
         world.intake.asked.requested(world.pipeline, "key-1", other)
     assert world.intake.asked.requested(world.pipeline, "key-1", first).run_id == run.run_id
 
@@ -417,7 +417,7 @@ def test_a_request_for_data_that_is_not_there_opens_nothing(data: str | None) ->
     world = Observed(config={"pipeline": {"data": data_part}})
     world.upload("small.csv")
     world.upload("new.tsv")
-    with pytest.raises(NoSuchData):
+    with pytest.raises(NoSuchDataError):
         world.intake.asked.requested(world.pipeline, "key-1", ManualRequest(data=data))
     assert world.runs() == []
     assert not [name for name in world.documents.rows if name.startswith("open/")]
@@ -442,14 +442,14 @@ def test_a_damaged_record_of_one_pipeline_does_not_keep_data_from_another(
     intake, _ = world.another(world.sibling(**every))
     world.upload()
     with suppress(RelearnError):  # how the event ends is not the promise here
-        intake.blob_landed("new.csv")
+        intake.blob_arrived("new.csv")
     assert {run.pipeline for run in world.runs()} == {"sample", "other"} - {broken}
 
 
 def test_every_pipeline_that_wants_a_blob_gets_a_run_of_its_own(world: Observed) -> None:
     intake, _ = world.another(world.sibling(data={"blob": "{name}.csv"}))
     world.upload()
-    assert {run.pipeline for run in intake.blob_landed("new.csv")} == {"sample", "other"}
+    assert {run.pipeline for run in intake.blob_arrived("new.csv")} == {"sample", "other"}
 
 
 def test_a_key_whose_run_was_removed_is_no_key_for_another_one(world: Observed) -> None:
@@ -457,7 +457,7 @@ def test_a_key_whose_run_was_removed_is_no_key_for_another_one(world: Observed) 
     run = world.intake.asked.requested(world.pipeline, "k", ManualRequest())
     del world.documents.rows[f"runs/{run.run_id}"]
     del world.documents.rows[f"open/{run.run_id}"]
-    with pytest.raises(RequestClash, match="was removed: use another key"):
+    with pytest.raises(IdempotencyConflictError, match="was removed: use another key"):
         world.intake.asked.requested(world.pipeline, "k", ManualRequest())
     assert not world.open_runs()
 
@@ -479,5 +479,5 @@ def test_a_blob_of_no_pipeline_is_said_to_match_none(
 ) -> None:
     caplog.set_level(logging.INFO)
     world.upload("other.parquet")
-    world.intake.blob_landed("other.parquet")
+    world.intake.blob_arrived("other.parquet")
     assert "matches no pipeline" in caplog.text

@@ -10,8 +10,8 @@ from shared.config.settings import Problem
 from shared.core.config.configuration import Configuration
 from shared.core.run.record import Origin, Phase, Run
 from shared.errors import ConfigError, TransientError
-from shared.intake.last_good import PipelineInError
-from shared.operations.endpoints import Command
+from shared.intake.last_good import PipelineConfigError
+from shared.operations.endpoints import OperatorCommand
 from tests.fakes.faults import Crash, Kind
 from tests.fakes.world import MODELS
 from tests.unit.filed import Filed
@@ -103,8 +103,8 @@ def oldest(world: Filed, pipeline: str) -> Run:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_rollback_and_a_resume_work(spoilt: Filed, name: str) -> None:
     spoilt.poll.tick()
-    back = spoilt.endpoints().rollback(name, ENDPOINT, (), None, Command("ada"))
-    assert spoilt.until_settled(back).phase is Phase.PROMOTED
+    back = spoilt.endpoints().rollback(name, ENDPOINT, (), None, OperatorCommand("ada"))
+    assert spoilt.until_idle(back).phase is Phase.PROMOTED
     assert spoilt.endpoints().show(name, ENDPOINT, ())["held"]["by"] == "ada"
     assert spoilt.endpoints().resume(name, ENDPOINT, ())
 
@@ -115,7 +115,7 @@ def test_a_pause_a_resume_and_a_preview_work_and_new_data_has_its_run(
 ) -> None:
     hand = spoilt.hand()
     hand.pause(name, "ada", "")
-    assert hand.standing(name).pause is not None
+    assert hand.status(name).pause is not None
     hand.resume(name)
     assert hand.preview(name, None).request is not None
     run = spoilt.train(name, 3)
@@ -136,8 +136,8 @@ def test_a_parked_run_is_retried(spoilt: Filed, name: str) -> None:
     run = spoilt.train(name, 3)
     assert run.phase is Phase.PARKED
     spoilt.environment[key] = value
-    spoilt.orders.retry(run.run_id)
-    assert spoilt.until_settled(run).phase is Phase.PROMOTED
+    spoilt.run_operations.retry(run.run_id)
+    assert spoilt.until_idle(run).phase is Phase.PROMOTED
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -146,7 +146,7 @@ def test_drift_is_noticed_and_repaired(spoilt: Filed, name: str) -> None:
     assert found is not None
     model = spoilt.model_of(oldest(spoilt, name))
     other = spoilt.blobs.put("models", "baselines/x.ilearner", model)
-    spoilt.intake._context.adapters.endpoint(found.endpoints[0]).update(other)
+    spoilt.intake._context.providers.endpoint(found.endpoints[0]).update(other)
     spoilt.idle(1.2 * HOUR)
     (repair,) = by_pipeline(spoilt, name, Origin.DRIFT)
     assert repair.phase is Phase.PROMOTED
@@ -158,9 +158,9 @@ def test_a_model_put_by_hand_is_promoted(spoilt: Filed, name: str) -> None:
     model = spoilt.model_of(oldest(spoilt, name))
     spoilt.clock.move(MINUTE)
     spoilt.blobs.put(MODELS, f"promote/{name}/mine.ilearner", model)
-    run = spoilt.intake.model_landed(f"promote/{name}/mine.ilearner")
+    run = spoilt.intake.model_arrived(f"promote/{name}/mine.ilearner")
     assert run is not None
-    assert spoilt.until_settled(run).phase is Phase.PROMOTED
+    assert spoilt.until_idle(run).phase is Phase.PROMOTED
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -178,20 +178,20 @@ def test_a_schedule_goes_on(spoil: Spoil, name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("spoil", [*ALONE, *ALL], ids=lambda spoil: spoil.__name__)
 def test_new_data_has_its_run_whatever_is_wrong_with_the_file(spoil: Spoil, tmp_path: Path) -> None:
     world = Filed(folder=tmp_path)
-    sound = world.hand().standing("sample").pipeline
+    sound = world.hand().status("sample").pipeline
     spoil(world)
     assert world.told() != ""
     world.restart()
     assert world.train("sample", 1).config == sound.chosen_by({})
     assert world.train("other", 1).phase is Phase.PROMOTED
-    assert world.hand().standing("other").pipeline.training.attempts == (3 if spoil is typo else 1)
+    assert world.hand().status("other").pipeline.training.attempts == (3 if spoil is typo else 1)
 
 
 def test_sound_pipelines_of_the_file_take_the_new_configuration(tmp_path: Path) -> None:
     world = Filed(folder=tmp_path)
     typo(world)
-    assert world.hand().standing("other").pipeline.training.attempts == 3
-    assert world.hand().standing("sample").pipeline.training.attempts == 1
+    assert world.hand().status("other").pipeline.training.attempts == 3
+    assert world.hand().status("sample").pipeline.training.attempts == 1
     assert "resorce" in world.told()
     assert "goes on by its last good configuration, of 2026-03-01T12:00:00" in world.told()
 
@@ -206,7 +206,7 @@ def test_what_is_corrected_is_taken_and_what_it_goes_on_by_is_told_no_more(
         one["endpoints"][0]["verify"]["rows"] = "probe.json"
     spoilt.write()
     assert spoilt.told() == ""
-    assert {spoilt.hand().standing(n).pipeline.training.attempts for n in NAMES} == {5}
+    assert {spoilt.hand().status(n).pipeline.training.attempts for n in NAMES} == {5}
 
 
 def test_a_restart_while_another_pipeline_is_renamed_keeps_the_one_with_an_error(
@@ -232,10 +232,10 @@ def test_a_pipeline_that_never_was_sound_is_told_with_its_problems(tmp_path: Pat
     world.tree["pipelines"]["third"] = {"data": {"blob": "third-{name}.csv"}}
     world.write()
     for ask in (
-        lambda: world.hand().standing("third"),
+        lambda: world.hand().status("third"),
         lambda: world.endpoints().show("third", "production", ()),
     ):
-        with pytest.raises(PipelineInError, match="training: is missing"):
+        with pytest.raises(PipelineConfigError, match="training: is missing"):
             ask()
     assert "pipelines.third: has no earlier configuration" in world.told()
     assert world.train("sample", 1).phase is Phase.PROMOTED
@@ -272,7 +272,7 @@ def test_a_stored_configuration_that_is_not_understood_skips_that_pipeline_alone
     assert "configurations/sample is not understood" in caplog.text
     assert world.train("other", 1).phase is Phase.PROMOTED
     with pytest.raises(ConfigError, match="is not plain YAML"):
-        world.hand().standing("sample")
+        world.hand().status("sample")
 
 
 def test_a_stored_configuration_of_another_pipeline_takes_nobodys_place(tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_a_stored_configuration_of_another_pipeline_takes_nobodys_place(tmp_path
     world.documents.rows["configurations/sample"] = world.documents.rows["configurations/other"]
     typo(world)
     assert world.hand().names() == ["other"]
-    assert world.hand().standing("other").pipeline.training.attempts == 3
+    assert world.hand().status("other").pipeline.training.attempts == 3
 
 
 def test_a_damaged_record_of_a_sound_pipeline_is_left_alone_and_stops_nothing(
@@ -320,10 +320,10 @@ def test_while_the_ledger_cannot_be_read_nobody_is_told_that_there_is_no_such_pi
         with pytest.raises(TransientError):  # so that the host delivers it again
             world.deliver("new-1.csv")
         with pytest.raises(TransientError):
-            world.hand().standing("sample")
+            world.hand().status("sample")
         assert world.train("other", 1).phase is Phase.PROMOTED
     (run,) = world.deliver("new-1.csv")
-    assert world.until_settled(run).phase is Phase.PROMOTED
+    assert world.until_idle(run).phase is Phase.PROMOTED
 
 
 def test_one_record_that_cannot_be_read_now_keeps_no_other_pipeline_waiting(
@@ -424,7 +424,7 @@ def test_an_unreadable_file_with_an_empty_ledger_is_told_as_such() -> None:
     world.file = Configuration.unreadable(Problem("pipelines.yaml", "is not plain YAML"))
     world.restart()
     world.intake.activate()
-    with pytest.raises(PipelineInError, match="is not plain YAML"):
+    with pytest.raises(PipelineConfigError, match="is not plain YAML"):
         world.intake.catalogue.pipeline("sample")
     assert "no earlier configuration" in str(world.intake.last_good.notes()[0])
 
@@ -441,9 +441,9 @@ def test_a_roll_out_goes_on_and_is_retried_by_the_last_good_configuration() -> N
     fleet.environment["KEY_e2"] = key
     fleet.restart()
     fleet.intake.last_good.load()
-    fleet.orders.retry(fleet.parent().run_id)
+    fleet.run_operations.retry(fleet.parent().run_id)
     assert fleet.settle().phase is Phase.PROMOTED
-    assert fleet.who_serves(fleet.model()) == ["e1", "e2", "e3"]
+    assert fleet.endpoints_serving(fleet.model()) == ["e1", "e2", "e3"]
 
 
 @pytest.mark.parametrize("of_old", ["removes", "never knew"])

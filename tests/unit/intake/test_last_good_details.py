@@ -9,8 +9,8 @@ from shared.core.config.configuration import Configuration
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.problems import Problem
 from shared.core.names import digest
-from shared.errors import Conflict, TransientError
-from shared.intake.last_good import LastGood, PipelineInError, Served
+from shared.errors import ConflictError, TransientError
+from shared.intake.last_good import ConfiguredPipelines, LastGood, PipelineConfigError
 from shared.ledger.records import KeptConfiguration
 from tests.unit.samples import NOW, pipeline
 from tests.unit.worlds import Observed
@@ -54,7 +54,7 @@ class Kept:
 
 
 def test_whoever_goes_through_the_served_pipelines_sees_one_state() -> None:
-    served = Served({"sample": pipeline()})
+    served = ConfiguredPipelines({"sample": pipeline()})
     seen = []
     for name in served:
         seen.append(name)
@@ -140,19 +140,19 @@ def test_a_configuration_that_others_are_faster_to_store_is_tried_five_times(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept = Kept()
-    tried: list[str] = []
+    tries: list[str] = []
 
     def late(known: KeptConfiguration, *_: object) -> None:
-        tried.append(known.pipeline.name)
-        raise Conflict("configurations")
+        tries.append(known.pipeline.name)
+        raise ConflictError("configurations")
 
     monkeypatch.setattr(kept.ledger, "put_configuration", late)
     good = kept.file(kept.sample)
     good.refresh()
-    assert tried == ["sample"] * 5
+    assert tries == ["sample"] * 5
     assert "the configuration of sample cannot be stored now: it keeps changing" in caplog.text
     good.refresh()
-    assert len(tried) == 10  # it is not done: the next call tries again
+    assert len(tries) == 10  # it is not done: the next call tries again
 
 
 def test_what_the_file_has_no_more_is_forgotten(caplog: pytest.LogCaptureFixture) -> None:
@@ -231,7 +231,7 @@ def test_a_pipeline_without_an_earlier_configuration_is_told_with_its_problems(
     good.load()
     assert "pipeline sample has an error and no earlier configuration" in caplog.text
     assert good.lacking
-    with pytest.raises(PipelineInError) as told:
+    with pytest.raises(PipelineConfigError) as told:
         good.require("sample")
     assert str(told.value) == (
         f"pipeline sample has an error and no earlier configuration to go on by: {ODD[0]}; {ODD[1]}"
@@ -299,7 +299,7 @@ def test_where_the_file_cannot_be_read_all_go_on_and_at_most_twenty_are_named() 
     assert "were not all read yet" in str(good.notes()[0])
     good.load()
     assert "there is no earlier configuration: no runs are opened" in str(good.notes()[0])
-    with pytest.raises(PipelineInError):
+    with pytest.raises(PipelineConfigError):
         good.require("sample")
     for number in range(22):
         kept.put(f"p{number:02}")

@@ -7,7 +7,7 @@ import pytest
 
 from shared.core.run.record import Phase
 from shared.intake.eligibility import version_of
-from shared.intake.search import Sweep
+from shared.intake.search import Search
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA
 from tests.unit.intake.test_gathering import BURST, land, trained_on, waiting, world_of
@@ -17,7 +17,7 @@ from tests.unit.worlds import Observed
 
 def search(world: Observed) -> None:
     until = world.clock.now() + 3 * MINUTE
-    Sweep(world.intake._context, world.intake).go_on(until)
+    Search(world.intake._context, world.intake).run_until(until)
 
 
 def events(world: Observed) -> None:
@@ -75,7 +75,7 @@ def test_a_leased_pointer_of_what_was_trained_does_not_keep_new_data_waiting() -
     world.upload("a.csv")
     blob = world.blobs.head(DATA, "a.csv")
     assert blob is not None
-    assert world.intake.landed(blob)
+    assert world.intake.arrived(blob)
     world.documents.leased.update(waiting(world))
     ticks(world, 10)
     land(world, "b.csv", "c.csv")
@@ -117,7 +117,7 @@ def test_such_a_run_is_opened_where_its_pipeline_comes_back() -> None:
     world.upload("a.csv")
     blob = world.blobs.head(DATA, "a.csv")
     assert blob is not None
-    world.intake.landed(blob)  # recorded, and its run is left to the poll
+    world.intake.arrived(blob)  # recorded, and its run is left to the poll
     world.pipeline = world.sibling(endpoints=[])
     world.restart()
     ticks(world, 60)

@@ -7,7 +7,7 @@ import pytest
 
 from shared.core.config.pipeline import Pipeline
 from shared.errors import TransientError
-from shared.intake.due_times import Started
+from shared.intake.due_times import DueTimesResult
 from shared.intake.schedules import Schedules
 from tests.unit.intake.test_due_times import HOURLY
 from tests.unit.worlds import Observed
@@ -15,7 +15,7 @@ from tests.unit.worlds import Observed
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
-class Turn:
+class QueueEntry:
     """Pipelines a, b and c, of which each call opens one run and takes a second."""
 
     def __init__(self, each: int = 1) -> None:
@@ -31,14 +31,14 @@ class Turn:
 
     def start(
         self, pipeline: Pipeline, since: datetime | None, until: datetime, listed: Any
-    ) -> Started:
+    ) -> DueTimesResult:
         assert since == self.world.intake.scheduled_since(pipeline.name)
         assert until > self.world.clock.now()
         self.lists.append(id(listed))
         self.started.append(pipeline.name)
         self.world.clock.move(SECOND)
         self.left[pipeline.name] -= 1
-        return Started((f"{pipeline.name}-1",), more=self.left[pipeline.name] > 0)
+        return DueTimesResult((f"{pipeline.name}-1",), more=self.left[pipeline.name] > 0)
 
     def open(self, seconds: int = 60) -> list[str]:
         return self.schedules.open_due(self.world.clock.now() + timedelta(seconds=seconds))
@@ -50,14 +50,14 @@ class Turn:
 
 
 def test_pipelines_take_turns_by_name_until_none_has_more_to_open() -> None:
-    turn = Turn(each=2)
+    turn = QueueEntry(each=2)
     assert turn.open() == ["a-1", "b-1", "c-1", "a-1", "b-1", "c-1"]
     assert turn.first is None  # nothing is to be kept
     assert len(set(turn.lists)) == 1  # what was listed is known to all turns of a call
 
 
 def test_where_time_runs_out_the_next_call_goes_on_there() -> None:
-    turn = Turn(each=9)
+    turn = QueueEntry(each=9)
     turn.open(2)
     assert (turn.started, turn.first) == (["a", "b"], "c")
     turn.open(2)
@@ -68,7 +68,7 @@ def test_where_time_runs_out_the_next_call_goes_on_there() -> None:
 
 
 def test_whose_turn_it_was_need_not_be_there_any_more() -> None:
-    turn = Turn()
+    turn = QueueEntry()
     turn.world.intake._context.ledger.put_rotation("bb", None)
     turn.open()
     assert turn.started == ["c", "a", "b"]
@@ -85,7 +85,7 @@ def test_without_a_schedule_nothing_is_read() -> None:
     world.intake.activate()
     world.calls.clear()
     context = world.intake._context
-    schedules = Schedules(context, world.intake, Turn())  # type: ignore[arg-type]
+    schedules = Schedules(context, world.intake, QueueEntry())  # type: ignore[arg-type]
     assert schedules.open_due(world.clock.now() + MINUTE) == []
     assert "read rotation" not in world.calls
 
@@ -93,11 +93,11 @@ def test_without_a_schedule_nothing_is_read() -> None:
 def test_a_record_that_only_says_who_is_first_stops_nothing(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turn = Turn()
+    turn = QueueEntry()
     turn.world.damage("rotation")
     assert turn.open() == ["a-1", "b-1", "c-1"]
     assert "rotation is not understood" in caplog.text
-    turn = Turn(each=9)
+    turn = QueueEntry(each=9)
 
     def fails(*_: object) -> None:
         raise TransientError("busy")
@@ -112,7 +112,7 @@ def test_a_record_that_only_says_who_is_first_stops_nothing(
 def test_one_schedule_that_must_wait_stops_no_other(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turn = Turn()
+    turn = QueueEntry()
     since = turn.world.intake.scheduled_since
 
     def fails(name: str) -> datetime | None:

@@ -9,7 +9,7 @@ import pytest
 from shared.core.blobs import BlobVersion
 from shared.core.run.record import Phase
 from shared.intake.eligibility import version_of
-from shared.intake.search import Sweep
+from shared.intake.search import Search
 from shared.ports.ports import Page
 from tests.fakes.clock import Hurried
 from tests.fakes.documents import page_of
@@ -23,8 +23,8 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 def search(world: Observed, minutes: int = 16) -> None:
     """Let time pass until a search is due, and search."""
     world.clock.move(minutes * MINUTE)
-    sweep = Sweep(world.intake._context, world.intake)
-    sweep.go_on(world.clock.now() + 3 * MINUTE)
+    sweep = Search(world.intake._context, world.intake)
+    sweep.run_until(world.clock.now() + 3 * MINUTE)
 
 
 def world_of(**pipeline: Any) -> Observed:
@@ -56,7 +56,7 @@ def test_data_that_was_told_of_is_not_reported_as_found() -> None:
     search(world)
     sweep = world.intake._context.ledger.sweep()
     assert sweep is not None
-    assert (sweep.record.looked, sweep.record.found) == (2, 0)
+    assert (sweep.record.checked, sweep.record.found) == (2, 0)
 
 
 def test_an_event_that_is_under_way_is_given_time() -> None:
@@ -110,13 +110,13 @@ def test_a_search_whose_record_is_damaged_goes_on_in_memory(
     for number in range(6):
         world.upload(f"{number}.csv")
     world.intake.activate()
-    world.damage("sweep")
+    world.damage("search")
     in_pages_of_two(world, monkeypatch)
-    sweep = Sweep(world.intake._context, world.intake)
+    sweep = Search(world.intake._context, world.intake)
     world.clock.move(20 * MINUTE)
-    sweep.go_on(world.clock.now() + MINUTE)
+    sweep.run_until(world.clock.now() + MINUTE)
     assert len(waiting(world)) == 6
-    assert world.documents.rows["sweep"].body == b"{not json"
+    assert world.documents.rows["search"].body == b"{not json"
 
 
 def in_pages_of_two(world: Observed, monkeypatch: pytest.MonkeyPatch, *meanwhile: Any) -> None:
@@ -134,7 +134,7 @@ def in_pages_of_two(world: Observed, monkeypatch: pytest.MonkeyPatch, *meanwhile
 
 
 def search_to_its_end(world: Observed) -> None:
-    Sweep(world.intake._context, world.intake).go_on(world.clock.now() + 3 * HOUR)
+    Search(world.intake._context, world.intake).run_until(world.clock.now() + 3 * HOUR)
     sweep = world.intake._context.ledger.sweep()
     assert sweep is not None
     assert sweep.record.complete
@@ -186,7 +186,7 @@ def test_a_cursor_that_is_not_taken_any_more_begins_the_listing_again() -> None:
     stored = ledger.sweep()
     assert stored is not None
     stuck = stored.record.model_copy(update={"cursor": "old", "complete": False, "since": None})
-    ledger.put_sweep(stuck, stored.etag)
+    ledger.put_search(stuck, stored.etag)
     world.upload("lost.csv")
     search(world)
     assert len(waiting(world)) == 1
@@ -295,10 +295,10 @@ def test_a_page_that_takes_too_long_goes_on_where_it_stopped() -> None:
     stored = []
     for _ in range(4):
         context = replace(world.intake._context, clock=Hurried(world.clock))
-        Sweep(context, world.intake).go_on(world.clock.now() + timedelta(seconds=12))
+        Search(context, world.intake).run_until(world.clock.now() + timedelta(seconds=12))
         sweep = world.intake._context.ledger.sweep()
         assert sweep is not None
         stored.append(sweep.record)
-    assert 0 < stored[0].looked < 7
+    assert 0 < stored[0].checked < 7
     assert not stored[0].complete
-    assert (stored[-1].looked, stored[-1].found, stored[-1].complete) == (7, 7, True)
+    assert (stored[-1].checked, stored[-1].found, stored[-1].complete) == (7, 7, True)

@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from shared.core.versions import version_id
-from shared.errors import CorruptRecord, TransientError
-from shared.intake.unwanted import Strays
-from shared.ledger.records import OLD, Landed, VersionEntry
+from shared.errors import CorruptRecordError, TransientError
+from shared.intake.unwanted import UnwantedData
+from shared.ledger.records import OLD, InboxEntry, VersionEntry
 from tests.unit.samples import NOW, blob
 from tests.unit.worlds import Observed
 
@@ -16,7 +16,7 @@ SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hou
 EARLIER = NOW - HOUR
 
 
-class Stray:
+class Unwanted:
     """A world with one pipeline, and what waits for one that is gone."""
 
     def __init__(self) -> None:
@@ -24,41 +24,41 @@ class Stray:
         self.world.intake.activate()
         intake = self.world.intake
         self.ledger = intake._context.ledger
-        self.strays = Strays(
-            intake._context, intake.catalogue, intake.active_since, intake._gathering.keep
+        self.unwanted = UnwantedData(
+            intake._context, intake.catalogue, intake.active_since, intake._batches.keep
         )
 
-    def put(self, name: str = "a.csv", owner: str = "gone", **changes: object) -> Landed:
+    def put(self, name: str = "a.csv", owner: str = "gone", **changes: object) -> InboxEntry:
         one = blob(name, **{"modified": EARLIER, **changes})
         version = version_id(owner, one)
         self.ledger.add_to_inbox((), version, VersionEntry(pipeline=owner, blob=one, run_id=None))
         return next(found for found in self.ledger.inbox() if found.version_id == version)
 
-    def settle(self, *landed: Landed, until: timedelta = MINUTE) -> None:
-        self.strays.settle(landed, self.world.clock.now() + until)
+    def settle(self, *arrived: InboxEntry, until: timedelta = MINUTE) -> None:
+        self.unwanted.settle(arrived, self.world.clock.now() + until)
 
     def waits(self) -> list[tuple[str, str]]:
         return sorted((one.pipeline, one.blob.name) for one in self.ledger.inbox())
 
-    def know(self, one: Landed, note: str) -> None:
+    def know(self, one: InboxEntry, note: str) -> None:
         version = version_id("sample", one.blob)
         entry = VersionEntry(pipeline="sample", blob=one.blob, run_id=None, note=note)
         self.ledger.add_version(version, entry)
 
 
 @pytest.fixture
-def stray() -> Stray:
-    return Stray()
+def stray() -> Unwanted:
+    return Unwanted()
 
 
-def test_a_younger_pipeline_that_wants_it_takes_it_over(stray: Stray) -> None:
+def test_a_younger_pipeline_that_wants_it_takes_it_over(stray: Unwanted) -> None:
     stray.settle(stray.put())
     assert stray.waits() == [("sample", "a.csv")]
 
 
 @pytest.mark.parametrize(("note", "kept"), [(OLD, True), ("only its metadata changed", False)])
 def test_what_a_search_noted_as_old_is_taken_over_and_what_else_is_known_is_not(
-    stray: Stray, note: str, *, kept: bool
+    stray: Unwanted, note: str, *, kept: bool
 ) -> None:
     one = stray.put()
     stray.know(one, note)
@@ -66,32 +66,32 @@ def test_what_a_search_noted_as_old_is_taken_over_and_what_else_is_known_is_not(
     assert stray.waits() == ([("sample", "a.csv")] if kept else [])
 
 
-def test_a_pipeline_that_heard_of_it_itself_is_given_nothing(stray: Stray) -> None:
+def test_a_pipeline_that_heard_of_it_itself_is_given_nothing(stray: Unwanted) -> None:
     one = stray.put(modified=NOW)
     stray.settle(one)
     assert stray.waits() == [("gone", "a.csv")]
 
 
 def test_what_nobody_wants_stays_and_is_named_with_the_reason_once_an_hour(
-    stray: Stray, caplog: pytest.LogCaptureFixture
+    stray: Unwanted, caplog: pytest.LogCaptureFixture
 ) -> None:
-    landed = [stray.put("a.txt"), stray.put("b.txt"), stray.put("a.csv", "sample", etag="0x2")]
-    stray.settle(*landed)
+    arrived = [stray.put("a.txt"), stray.put("b.txt"), stray.put("a.csv", "sample", etag="0x2")]
+    stray.settle(*arrived)
     gone, known = caplog.messages
     assert gone.startswith("pipeline gone: 2 data versions wait for it and it is not in the file")
     assert "the first is training-data/a.txt" in gone
     assert "pipeline sample: 1 data versions wait for it and does not match" in known
     stray.world.clock.move(HOUR - SECOND)
-    stray.settle(*landed)
+    stray.settle(*arrived)
     assert len(caplog.messages) == 2
     stray.world.clock.move(SECOND)
-    stray.settle(*landed)
+    stray.settle(*arrived)
     assert len(caplog.messages) == 4
     assert len(stray.waits()) == 3
 
 
 def test_where_nothing_is_left_nothing_is_said(
-    stray: Stray, caplog: pytest.LogCaptureFixture
+    stray: Unwanted, caplog: pytest.LogCaptureFixture
 ) -> None:
     stray.settle()
     stray.settle(stray.put())
@@ -100,7 +100,7 @@ def test_where_nothing_is_left_nothing_is_said(
     assert len(caplog.messages) == 1
 
 
-def test_nothing_is_looked_at_once_the_time_is_up(stray: Stray) -> None:
+def test_nothing_is_looked_at_once_the_time_is_up(stray: Unwanted) -> None:
     one = stray.put()
     stray.settle(one, until=timedelta())
     assert stray.waits() == [("gone", "a.csv")]
@@ -109,9 +109,9 @@ def test_nothing_is_looked_at_once_the_time_is_up(stray: Stray) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "looked_at", "says"),
+    ("error", "checked_to", "says"),
     [
-        (CorruptRecord("versions/x is odd"), 5, "waits for pipeline gone: versions/x is odd"),
+        (CorruptRecordError("versions/x is odd"), 5, "waits for pipeline gone: versions/x is odd"),
         (TransientError("busy"), 3, "waits for the next tick: busy"),
     ],
 )
@@ -119,11 +119,11 @@ def test_one_damaged_record_keeps_no_other_waiting_and_a_storage_that_fails_is_l
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     error: Exception,
-    looked_at: int,
+    checked_to: int,
     says: str,
 ) -> None:
-    stray = Stray()
-    landed = [stray.put(f"{number}.csv") for number in range(5)]
+    stray = Unwanted()
+    arrived = [stray.put(f"{number}.csv") for number in range(5)]
     asked: list[str] = []
 
     def fails(version: str) -> None:
@@ -131,15 +131,15 @@ def test_one_damaged_record_keeps_no_other_waiting_and_a_storage_that_fails_is_l
         raise error
 
     monkeypatch.setattr(stray.ledger, "version", fails)
-    stray.settle(*landed)
-    assert len(asked) == looked_at
+    stray.settle(*arrived)
+    assert len(asked) == checked_to
     assert f"blob training-data/0.csv {says}" in caplog.text
 
 
 def test_failures_with_a_success_between_them_leave_nothing(
-    stray: Stray, monkeypatch: pytest.MonkeyPatch
+    stray: Unwanted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    landed = [stray.put(f"{number}.csv") for number in range(6)]
+    arrived = [stray.put(f"{number}.csv") for number in range(6)]
     asked: list[str] = []
 
     def some(version: str) -> None:
@@ -148,6 +148,6 @@ def test_failures_with_a_success_between_them_leave_nothing(
             raise TransientError("busy")
 
     monkeypatch.setattr(stray.ledger, "version", some)
-    stray.settle(*landed)
+    stray.settle(*arrived)
     assert len(asked) == 6
     assert ("sample", "2.csv") in stray.waits()

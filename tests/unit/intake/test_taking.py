@@ -9,7 +9,7 @@ import pytest
 from shared.core import names
 from shared.core.run.record import Phase, Run
 from shared.intake.batch_claims import PART, each_once
-from shared.ledger.records import Landed
+from shared.ledger.records import InboxEntry
 from shared.maintenance.retention import Retention
 from shared.operations.pipelines import Pipelines
 from tests.fakes.documents import MemoryDocuments
@@ -59,14 +59,14 @@ def test_a_version_is_in_one_run_while_hosts_with_and_without_an_inbox_work_side
     world.pipeline = world.pipeline.model_copy(update={"when_busy": "parallel"})
     other, _ = world._worker()
     ledger = world.intake._context.ledger
-    put = ledger.put_slot
+    put = ledger.put_run_queue
 
-    def overtaken(*args: Any) -> None:
+    def superseded(*args: Any) -> None:
         monkeypatch.undo()
         put(*args)
-        other.blob_landed("a.csv")  # the other host opens its run at once
+        other.blob_arrived("a.csv")  # the other host opens its run at once
 
-    monkeypatch.setattr(ledger, "put_slot", overtaken)
+    monkeypatch.setattr(ledger, "put_run_queue", superseded)
     world.deliver("a.csv")
     ticks(world)
     assert set(counted(world).values()) == {1}
@@ -86,14 +86,14 @@ def test_the_rest_of_a_burst_is_trained_on_when_another_host_took_one_of_it(
     )
     other, _ = world._worker()
     ledger = world.intake._context.ledger
-    put = ledger.put_slot
+    put = ledger.put_run_queue
 
-    def overtaken(*args: Any) -> None:
+    def superseded(*args: Any) -> None:
         monkeypatch.undo()
         put(*args)
-        other.blob_landed("b.csv")
+        other.blob_arrived("b.csv")
 
-    monkeypatch.setattr(ledger, "put_slot", overtaken)
+    monkeypatch.setattr(ledger, "put_run_queue", superseded)
     world.clock.move(3 * MINUTE)
     world.poll.tick()
     ticks(world)
@@ -123,7 +123,7 @@ def test_two_pointers_to_one_version_count_once_and_what_was_given_back_tells_mo
     world = world_of(BURST)
     land(world, "a.csv")
     (one,) = world.intake._context.ledger.inbox()
-    again = Landed(one.pipeline, one.version_id, one.blob, one.pointer, "sample-1")
+    again = InboxEntry(one.pipeline, one.version_id, one.blob, one.pointer, "sample-1")
     assert each_once([one, one]) == (one,)
     assert each_once([one, again]) == each_once([again, one]) == (again,)
 
@@ -165,7 +165,7 @@ def test_what_waited_for_a_removed_pipeline_is_not_given_to_one_that_heard_of_it
     Pipelines(intake._context, intake).pause("sample", "ada", "")
     world.clock.move(MINUTE)
     world.upload("a.csv")
-    intake.blob_landed("a.csv")
+    intake.blob_arrived("a.csv")
     assert len(waiting(world)) == 1
     world.pipeline = other  # the first one is taken out of the file
     world.restart()
@@ -224,7 +224,7 @@ def test_an_id_that_the_same_data_would_have_again_is_derived_anew() -> None:
     (first,) = land(world, "a.csv")
     world.until_ended()
     for name in list(world.documents.rows):  # everything but the note that the id was used
-        if name.startswith(("runs/", "versions/", "slots/", "index/")):
+        if name.startswith(("runs/", "versions/", "run_queues/", "index/")):
             del world.documents.rows[name]
     world.deliver("a.csv")
     again = world.until_ended()
@@ -275,7 +275,7 @@ def slow_world(pipeline: dict[str, Any], blobs: int) -> Observed:
         world.upload(f"{number:05}.csv", b"a,b,label\n%d,2,0\n" % number)
         found = world.blobs.head(DATA, f"{number:05}.csv")
         assert found is not None
-        world.intake.landed(found)
+        world.intake.arrived(found)
     slow = SlowDocuments(world.clock, world.faults, world.documents.rows, world.documents.versions)
     world.documents = slow
     world.restart()
@@ -339,7 +339,7 @@ def test_data_that_comes_while_a_burst_is_being_taken_is_not_lost() -> None:
         world.upload(f"late-{number}.csv", b"a,b,label\n%d,7,0\n" % number)
         found = world.blobs.head(DATA, f"late-{number}.csv")
         assert found is not None
-        world.intake.landed(found)
+        world.intake.arrived(found)
     for _ in range(10):
         world.clock.move(3 * MINUTE)
         world.studio.work()
@@ -356,12 +356,14 @@ def test_data_that_comes_while_a_burst_is_being_taken_is_not_lost() -> None:
 def test_an_event_of_a_burst_costs_as_much_however_many_came_before(blobs: int) -> None:
     world = world_of({**NEWEST, **NO_ENDPOINT})
     world.intake.activate()
-    heads = world.blobs.heads
+    endpoint_states = world.blobs.head_calls
     world.calls.clear()
     for number in range(blobs):
         world.upload(f"{number}.csv", b"a,b,label\n%d,2,0\n" % number)
         world.deliver(f"{number}.csv")
     ticks(world, 12)
     assert len(trained_on(world)) == 2
-    calls = len(world.calls) + world.blobs.heads - heads - blobs  # an upload here looks once
+    calls = (
+        len(world.calls) + world.blobs.head_calls - endpoint_states - blobs
+    )  # an upload here looks once
     assert calls <= 12 * blobs

@@ -10,10 +10,10 @@ from shared.core.blobs import BlobVersion
 from shared.core.names import blob_id, inbox_prefix
 from shared.core.run.record import Phase
 from shared.core.versions import order_of, version_id
-from shared.errors import Conflict, TransientError
-from shared.intake.batch_claims import MOST_VERSIONS, PART, Progress, Taking, age_of
+from shared.errors import ConflictError, TransientError
+from shared.intake.batch_claims import MOST_VERSIONS, PART, BatchClaims, ClaimProgress, age_of
 from shared.ledger.ledger import Ledger
-from shared.ledger.records import OLD, Landed, VersionEntry
+from shared.ledger.records import OLD, InboxEntry, VersionEntry
 from tests.unit.intake.test_gathering import world_of
 from tests.unit.samples import NOW, blob
 from tests.unit.samples import run as sample
@@ -31,21 +31,21 @@ class Inbox:
     def __init__(self) -> None:
         self.world: Observed = world_of({"when_busy": "newest", "endpoints": []})
         self.ledger: Ledger = self.world.intake._context.ledger
-        self.taking = Taking(self.world.intake._context)
+        self.taking = BatchClaims(self.world.intake._context)
         self.kept: list[str] = []
 
-    def put(self, name: str, given_back_by: str | None = None, **changes: Any) -> Landed:
+    def put(self, name: str, returned_by: str | None = None, **changes: Any) -> InboxEntry:
         one = blob(name, **changes)
         version = version_id("sample", one)
-        entry = VersionEntry(pipeline="sample", blob=one, run_id=given_back_by)
+        entry = VersionEntry(pipeline="sample", blob=one, run_id=returned_by)
         self.ledger.add_to_inbox((), version, entry)
         return next(
-            landed
-            for landed in self.ledger.inbox()
-            if landed.version_id == version and landed.given_back_by == given_back_by
+            arrived
+            for arrived in self.ledger.inbox()
+            if arrived.version_id == version and arrived.returned_by == returned_by
         )
 
-    def know(self, one: Landed, run_id: str | None, **more: Any) -> None:
+    def know(self, one: InboxEntry, run_id: str | None, **more: Any) -> None:
         entry = VersionEntry(pipeline="sample", blob=one.blob, run_id=run_id, **more)
         self.ledger.add_version(one.version_id, entry)
 
@@ -53,19 +53,19 @@ class Inbox:
         self.ledger.create_run(sample(Phase.WAITING, run_id=run_id, manifest=blobs))
 
     def waits(self) -> list[str]:
-        return [landed.blob.name for landed in self.ledger.inbox()]
+        return [arrived.blob.name for arrived in self.ledger.inbox()]
 
-    def owner(self, one: Landed) -> str | None:
+    def owner(self, one: InboxEntry) -> str | None:
         entry = self.ledger.version(one.version_id)
         return entry.run_id if entry else None
 
-    def take(self, *wanted: Landed, run_id: str = "sample-1", **progress: Any) -> Any:
+    def take(self, *wanted: InboxEntry, run_id: str = "sample-1", **progress: Any) -> Any:
         known = {"began_at": LATER, **progress}
-        blobs = self.taking.take(Progress(run_id, **known), wanted, LATER, self.kept.append)
+        blobs = self.taking.take(ClaimProgress(run_id, **known), wanted, LATER, self.kept.append)
         return None if blobs is None else [one.name for one in blobs]
 
-    def first(self, *landed: Landed) -> str | None:
-        found = self.taking.first_free(landed, LATER)
+    def first(self, *arrived: InboxEntry) -> str | None:
+        found = self.taking.first_free(arrived, LATER)
         return found.blob.name if found else None
 
 
@@ -81,7 +81,7 @@ def test_a_new_version_is_claimed_for_the_run_and_stays_until_the_run_is_stored(
     assert inbox.first(one) == "a.csv"
     assert inbox.take(one) == ["a.csv"]
     entry = inbox.ledger.version(one.version_id)
-    assert entry == VersionEntry(pipeline="sample", blob=one.blob, run_id="sample-1", gathered=True)
+    assert entry == VersionEntry(pipeline="sample", blob=one.blob, run_id="sample-1", in_batch=True)
     assert inbox.waits() == ["a.csv"]
     assert inbox.take(one) == ["a.csv"]  # again, after a crash
 
@@ -91,7 +91,7 @@ def test_nothing_is_begun_once_the_time_is_up(inbox: Inbox) -> None:
     now = inbox.world.clock.now()
     run = sample(Phase.WAITING, manifest=(one.blob,))
     assert inbox.taking.first_free([one], now) is None
-    assert inbox.taking.take(Progress("sample-1", now), [one], now, inbox.kept.append) is None
+    assert inbox.taking.take(ClaimProgress("sample-1", now), [one], now, inbox.kept.append) is None
     assert inbox.owner(one) is None
     assert inbox.taking.settle(run, [one], now) == ()
     assert inbox.waits() == ["a.csv"]
@@ -182,13 +182,13 @@ def test_a_version_that_opened_no_run_leaves_the_inbox_unless_it_was_only_old(
 
 
 def test_what_a_run_gave_back_is_free_and_what_another_has_is_not(inbox: Inbox) -> None:
-    one = inbox.put("a.csv", given_back_by="sample-8")
+    one = inbox.put("a.csv", returned_by="sample-8")
     inbox.store("sample-8", one.blob)
     inbox.know(one, "sample-8")
     assert inbox.first(one) == "a.csv"
     assert inbox.take(one) == ["a.csv"]
     assert inbox.owner(one) == "sample-1"
-    other = inbox.put("b.csv", given_back_by="sample-8")
+    other = inbox.put("b.csv", returned_by="sample-8")
     inbox.store("sample-9", other.blob)
     inbox.know(other, "sample-9")
     assert inbox.first(other) is None
@@ -196,8 +196,8 @@ def test_what_a_run_gave_back_is_free_and_what_another_has_is_not(inbox: Inbox) 
 
 
 def test_what_a_forgotten_run_gave_back_is_free(inbox: Inbox) -> None:
-    one = inbox.put("a.csv", given_back_by="sample-8")
-    inbox.know(one, None, forgotten_run="sample-8")
+    one = inbox.put("a.csv", returned_by="sample-8")
+    inbox.know(one, None, deleted_run="sample-8")
     assert inbox.first(one) == "a.csv"
 
 
@@ -239,7 +239,7 @@ def test_what_was_given_back_or_just_created_is_never_taken_for_a_touch(inbox: I
     name = blob_id("sample", known.container, known.name)
     entry = VersionEntry(pipeline="sample", blob=known, run_id="sample-8")
     inbox.ledger.add_version(f"{name}-1", entry)
-    back = inbox.put("a.csv", given_back_by="sample-8", **CHANGED)
+    back = inbox.put("a.csv", returned_by="sample-8", **CHANGED)
     assert inbox.first(back) == "a.csv"
     assert inbox.take(back) == ["a.csv"]
     inbox.world.calls.clear()
@@ -276,7 +276,7 @@ def test_a_claim_that_another_worker_is_faster_with_is_left_to_a_later_look(
     inbox.know(one, None, note=OLD)
 
     def late(*_: object) -> None:
-        raise Conflict("versions")
+        raise ConflictError("versions")
 
     monkeypatch.setattr(inbox.ledger, "replace_version", late)
     assert inbox.take(one, other) == ["b.csv"]
@@ -297,9 +297,9 @@ def test_the_record_of_a_run_is_read_once_for_a_whole_burst(inbox: Inbox) -> Non
     inbox.store("sample-9", blob("other.csv"))
     for one in burst:
         inbox.know(one, "sample-9")
-    for looks in (lambda: inbox.take(*burst), lambda: inbox.first(burst[0])):
+    for checks in (lambda: inbox.take(*burst), lambda: inbox.first(burst[0])):
         inbox.world.calls.clear()
-        looks()
+        checks()
         assert inbox.world.calls.count("read runs") <= 1
     inbox.taking.first_free([], LATER)
     assert inbox.taking._manifests == {}
@@ -319,24 +319,24 @@ def test_what_a_run_holds_is_read_anew_by_each_call(inbox: Inbox) -> None:
     assert inbox.take(two) == ["b.csv"]
 
 
-def pointer(one: Landed) -> str:
+def pointer(one: InboxEntry) -> str:
     return one.pointer.name.removeprefix(inbox_prefix("sample", ()))
 
 
 def test_what_is_known_to_be_claimed_is_not_claimed_again(inbox: Inbox) -> None:
     one = inbox.put("a.csv")
     began = NOW + 5 * SECOND
-    covered = Progress("sample-1", began + SECOND, pointer(one))
+    covered = ClaimProgress("sample-1", began + SECOND, pointer(one))
     assert covered.covers(one)
-    assert not Progress("sample-1", began, pointer(one)).covers(one)  # it may have come later
-    assert not Progress("sample-1", began + SECOND, "").covers(one)
-    assert not Progress("sample-1", began + SECOND, pointer(one)[:-1]).covers(one)
+    assert not ClaimProgress("sample-1", began, pointer(one)).covers(one)  # it may have come later
+    assert not ClaimProgress("sample-1", began + SECOND, "").covers(one)
+    assert not ClaimProgress("sample-1", began + SECOND, pointer(one)[:-1]).covers(one)
     inbox.world.calls.clear()
     assert inbox.take(one, began_at=began + SECOND, claimed_to=pointer(one)) == ["a.csv"]
     assert inbox.world.calls == []
 
 
-def burst_of(inbox: Inbox, count: int) -> list[Landed]:
+def burst_of(inbox: Inbox, count: int) -> list[InboxEntry]:
     for number in range(count):
         one = blob(f"{number:04}.csv")
         entry = VersionEntry(pipeline="sample", blob=one, run_id=None)
@@ -369,14 +369,14 @@ def test_the_time_is_looked_at_before_each_part(inbox: Inbox) -> None:
     def slow(_: str) -> None:
         inbox.world.clock.move(SECOND)
 
-    assert inbox.taking.take(Progress("sample-1", LATER), great, until, slow) is None
+    assert inbox.taking.take(ClaimProgress("sample-1", LATER), great, until, slow) is None
     assert [inbox.owner(great[at]) for at in (PART - 1, PART)] == ["sample-1", None]
 
 
 def test_what_a_stored_run_holds_leaves_the_inbox_and_the_rest_waits(inbox: Inbox) -> None:
     one, other = inbox.put("a.csv"), inbox.put("b.csv")
     newer = inbox.put("a.csv", etag="0x2", content_md5="b3RoZXI=")
-    back = inbox.put("a.csv", given_back_by="sample-1")
+    back = inbox.put("a.csv", returned_by="sample-1")
     run = sample(Phase.WAITING, run_id="sample-1", manifest=(one.blob,))
     left = inbox.taking.settle(run, [one, other, newer, back], LATER)
     assert left == (other, newer, back)  # what the run itself gave back is for another one
@@ -408,5 +408,5 @@ def test_without_an_md5_even_a_blob_of_one_moment_may_be_a_metadata_write(
     inbox: Inbox, *, trusted: bool
 ) -> None:
     bare = inbox.put("a.csv", content_md5=None)
-    taking = Taking(inbox.world.intake._context, trust_size=trusted)
-    assert taking._may_be_touched(bare) is trusted
+    taking = BatchClaims(inbox.world.intake._context, trust_size=trusted)
+    assert taking._may_be_metadata_update(bare) is trusted

@@ -8,7 +8,7 @@ import pytest
 from functions.responses import shown
 from shared.core.blobs import BlobVersion
 from shared.core.run.record import Phase, Run
-from shared.intake.search import Sweep
+from shared.intake.search import Search
 from shared.operations.pipelines import Pipelines
 from tests.fakes.world import CSV, DATA
 from tests.unit.samples import HOUR, NOW, blob
@@ -70,7 +70,7 @@ def test_an_event_and_a_search_judge_a_metadata_write_alike(without_md5: str, ru
     world.clock.move(HOUR)
     world.blobs.touch(DATA, "a.csv")
     world.clock.move(HOUR)
-    Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
+    Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
     assert len(trained(world)) == runs
 
 

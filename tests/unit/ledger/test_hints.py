@@ -8,7 +8,7 @@ from shared.core.run.record import Phase
 from shared.ledger.open_markers import hints_of, queue_of, time_in
 from shared.ledger.records import Marker
 from shared.ports.ports import ETag
-from tests.unit.samples import BASE, NOW, UPDATE, pipeline, run, trouble
+from tests.unit.samples import BASE, NOW, UPDATE, pipeline, run, step_failure
 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if not phase.ended])
@@ -21,22 +21,22 @@ def test_a_marker_tells_when_its_run_is_to_be_looked_at_and_what_a_look_calls(
     hints = hints_of(one)
     assert hints["phase"] == phase
     assert hints["pipeline"] == one.pipeline
-    at_endpoint = phase in (Phase.PROMOTING, Phase.VERIFYING, Phase.RETURNING)
+    at_endpoint = phase in (Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK)
     assert hints["service"] == (UPDATE if at_endpoint else f"{BASE}/jobs?api-version=2.0")
     expires = (NOW + timedelta(days=2)).isoformat() if awaits else None
     assert hints.get("expires") == expires
     assert ("job" in hints) is (phase is Phase.TRAINING)
-    assert "next_look" not in hints
-    waits = one.model_copy(update={"trouble": trouble()})
-    assert hints_of(waits)["next_look"] == trouble().next_look.isoformat()
+    assert "next_check" not in hints
+    waits = one.model_copy(update={"step_failure": step_failure()})
+    assert hints_of(waits)["next_check"] == step_failure().next_check.isoformat()
 
 
 def test_a_marker_names_the_queue_only_of_a_run_that_waits_in_it() -> None:
-    waiting = run(Phase.WAITING, line="slots/sample/x")
-    assert hints_of(waiting)["line"] == "slots/sample/x"
-    assert "line" not in hints_of(run(Phase.WAITING))
-    assert "line" not in hints_of(waiting.model_copy(update={"cancelling": True}))
-    assert "line" not in hints_of(run(Phase.RECEIVED, line="slots/sample/x"))
+    waiting = run(Phase.WAITING, queue_name="run_queues/sample/x")
+    assert hints_of(waiting)["queue"] == "run_queues/sample/x"
+    assert "queue" not in hints_of(run(Phase.WAITING))
+    assert "queue" not in hints_of(waiting.model_copy(update={"cancelling": True}))
+    assert "queue" not in hints_of(run(Phase.RECEIVED, queue_name="run_queues/sample/x"))
 
 
 def test_a_job_that_is_to_be_stopped_is_not_looked_at_by_its_hint() -> None:
@@ -75,12 +75,12 @@ def test_a_hint_that_is_no_time_is_none(text: str) -> None:
 @pytest.mark.parametrize(
     ("hints", "queue"),
     [
-        ({"phase": "waiting", "line": "slots/x"}, "slots/x"),
-        ({"phase": "waiting", "line": "seats/x"}, "seats/x"),
-        ({"phase": "waiting", "line": "other/x"}, ""),
+        ({"phase": "waiting", "queue": "run_queues/x"}, "run_queues/x"),
+        ({"phase": "waiting", "queue": "shared_queues/x"}, "shared_queues/x"),
+        ({"phase": "waiting", "queue": "other/x"}, ""),
         ({"phase": "waiting"}, ""),
-        ({"phase": "parked", "line": "slots/x"}, ""),
-        ({"phase": "waiting", "line": "slots/x", "next_look": "soon"}, ""),
+        ({"phase": "parked", "queue": "run_queues/x"}, ""),
+        ({"phase": "waiting", "queue": "run_queues/x", "next_check": "soon"}, ""),
     ],
 )
 def test_a_run_waits_in_a_queue_only_where_its_marker_says_so(

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from shared.core.run.record import Phase, Run
-from shared.core.serving.state import Head
-from shared.errors import Conflict, CorruptRecord, IdUsed
+from shared.core.serving.state import EndpointState
+from shared.errors import ConflictError, CorruptRecordError, RunIdUsedError
 from shared.ledger.ledger import Ledger, fingerprint_of
-from shared.ledger.records import DueTime, Heartbeat, VersionEntry
+from shared.ledger.records import Heartbeat, ScheduleRecord, VersionEntry
 from shared.ports.ports import ETag
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import MemoryDocuments
-from tests.unit.samples import HOUR, NOW, UPDATE, blob, promotion, run, trouble
+from tests.unit.samples import HOUR, NOW, UPDATE, blob, promotion, run, step_failure
 
 ENTRY = VersionEntry(pipeline="sample", blob=blob(), run_id="sample-1")
 
@@ -31,7 +31,7 @@ def ledger(documents: MemoryDocuments) -> Ledger:
 READS: dict[str, Callable[[Ledger], object]] = {
     "runs/x": lambda ledger: ledger.run("x"),
     "versions/b-x": lambda ledger: ledger.version("b-x"),
-    "heads/x": lambda ledger: ledger.head("x"),
+    "endpoints/x": lambda ledger: ledger.endpoint_state("x"),
     "schedules/x": lambda ledger: ledger.last_due("x"),
     "pipelines/x": lambda ledger: ledger.activation("x", NOW),
     "poll": lambda ledger: ledger.heartbeat(),
@@ -39,10 +39,10 @@ READS: dict[str, Callable[[Ledger], object]] = {
 GOOD = {
     "runs/x": run(Phase.TRAINING).model_dump_json(),
     "versions/b-x": ENTRY.model_dump_json(),
-    "heads/x": Head(update=UPDATE).model_dump_json(),
+    "endpoints/x": EndpointState(update=UPDATE).model_dump_json(),
     "schedules/x": json.dumps({"schema_version": 1, "last_due": NOW.isoformat()}),
     "pipelines/x": json.dumps({"schema_version": 1, "activated_at": NOW.isoformat()}),
-    "poll": Heartbeat(at=NOW, looked=1, open=1).model_dump_json(),
+    "poll": Heartbeat(at=NOW, checked=1, open=1).model_dump_json(),
 }
 
 
@@ -71,7 +71,7 @@ def test_a_record_that_is_not_understood_is_told_of_and_left_untouched(
 ) -> None:
     documents.create(name, damage(GOOD[name]).encode())
     before = dict(documents.rows)
-    with pytest.raises(CorruptRecord, match=name) as caught:
+    with pytest.raises(CorruptRecordError, match=name) as caught:
         READS[name](ledger)
     assert "schema" in str(caught.value) or says in str(caught.value)
     assert documents.rows == before
@@ -87,13 +87,15 @@ def test_bytes_that_are_no_text_are_not_understood(
     ledger: Ledger, documents: MemoryDocuments
 ) -> None:
     documents.create("runs/x", b"\xff\xfe\x00")
-    with pytest.raises(CorruptRecord):
+    with pytest.raises(CorruptRecordError):
         ledger.run("x")
 
 
 @pytest.mark.parametrize("phase", Phase)
 def test_a_run_survives_being_stored(ledger: Ledger, phase: Phase) -> None:
-    shape = run(phase, promotion=promotion(), trouble=trouble(), parameters={"n": 1, "s": "1"})
+    shape = run(
+        phase, promotion=promotion(), step_failure=step_failure(), parameters={"n": 1, "s": "1"}
+    )
     ledger.create_run(shape)
     stored = ledger.run(shape.run_id)
     assert stored is not None
@@ -113,9 +115,9 @@ def test_the_age_of_a_record_is_told_by_the_storages_clock(
 def test_a_write_over_another_version_is_a_conflict(ledger: Ledger) -> None:
     first = ledger.create_run(run(Phase.TRAINING))
     ledger.replace_run(run(Phase.TRAINED), first.etag)
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         ledger.replace_run(run(Phase.FAILED), first.etag)
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         ledger.create_run(run(Phase.RECEIVED))
 
 
@@ -153,11 +155,11 @@ def test_a_version_is_a_touch_only_where_the_storage_says_that_its_bytes_are_the
 ) -> None:
     later: dict[str, Any] = {"etag": "0x2", "modified": NOW + HOUR}
     ledger.add_version("b-1", ENTRY)
-    assert ledger.touched_since("b", blob(**later)) == NOW.isoformat()
-    assert ledger.touched_since("b", blob(**later, content_md5="b3RoZXI=")) is None
+    assert ledger.metadata_updated_since("b", blob(**later)) == NOW.isoformat()
+    assert ledger.metadata_updated_since("b", blob(**later, content_md5="b3RoZXI=")) is None
     bare = blob("bare.csv", content_md5=None)  # put in blocks: the storage keeps no digest
     ledger.add_version("c-1", ENTRY.model_copy(update={"blob": bare}))
-    assert ledger.touched_since("c", blob("bare.csv", **later, content_md5=None)) is None
+    assert ledger.metadata_updated_since("c", blob("bare.csv", **later, content_md5=None)) is None
 
 
 def test_a_version_is_passed_on_to_another_run_by_whoever_saw_its_entry_last(
@@ -169,7 +171,7 @@ def test_a_version_is_passed_on_to_another_run_by_whoever_saw_its_entry_last(
     assert known is not None
     ledger.replace_version("b-1", again, known.etag)
     assert ledger.version("b-1") == again
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         ledger.replace_version("b-1", ENTRY, known.etag)
     assert ledger.version("b-1") == again
     assert ledger.newest_version("b") == fingerprint_of(again.blob)
@@ -178,10 +180,10 @@ def test_a_version_is_passed_on_to_another_run_by_whoever_saw_its_entry_last(
 def test_the_id_of_a_run_whose_record_was_removed_is_never_used_again(ledger: Ledger) -> None:
     stored = ledger.create_run(run(Phase.RECEIVED))
     assert ledger.is_used("sample-1")
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         ledger.create_run(run(Phase.RECEIVED))
     ledger._documents.delete("runs/sample-1", stored.etag)
-    with pytest.raises(IdUsed):
+    with pytest.raises(RunIdUsedError):
         ledger.create_run(run(Phase.RECEIVED))
     assert ledger.run("sample-1") is None
 
@@ -214,7 +216,7 @@ def test_hints_are_renewed_only_on_the_marker_that_was_seen(ledger: Ledger) -> N
 def test_a_marker_that_was_renewed_meanwhile_is_not_dropped(ledger: Ledger) -> None:
     ledger.mark_open("sample-1", {})
     (seen,) = ledger.open_runs()
-    ledger.mark_open("sample-1", {"phase": "told"})
+    ledger.mark_open("sample-1", {"phase": "requested"})
     ledger.close(seen)
     assert len(list(ledger.open_runs())) == 1
     ledger.unmark("sample-1")
@@ -231,19 +233,19 @@ def test_a_hint_never_brings_back_a_marker_of_an_ended_run(ledger: Ledger) -> No
 
 
 def test_of_two_pollers_one_heartbeat_wins_and_nobody_fails(ledger: Ledger) -> None:
-    ledger.put_heartbeat(Heartbeat(at=NOW, looked=1, open=1), None)
-    ledger.put_heartbeat(Heartbeat(at=NOW, looked=2, open=2), None)
+    ledger.put_heartbeat(Heartbeat(at=NOW, checked=1, open=1), None)
+    ledger.put_heartbeat(Heartbeat(at=NOW, checked=2, open=2), None)
     beat = ledger.heartbeat()
     assert beat is not None
-    assert beat.record.looked == 1
+    assert beat.record.checked == 1
 
 
 def test_a_due_time_is_stored_once(ledger: Ledger) -> None:
-    ledger.put_due_times("sample", DueTime(last_due=NOW), None)
-    with pytest.raises(Conflict):
-        ledger.put_due_times("sample", DueTime(last_due=NOW), None)
-    with pytest.raises(Conflict):
-        ledger.put_due_times("sample", DueTime(last_due=NOW), ETag("old"))
+    ledger.put_due_times("sample", ScheduleRecord(last_due=NOW), None)
+    with pytest.raises(ConflictError):
+        ledger.put_due_times("sample", ScheduleRecord(last_due=NOW), None)
+    with pytest.raises(ConflictError):
+        ledger.put_due_times("sample", ScheduleRecord(last_due=NOW), ETag("old"))
 
 
 def test_the_history_of_a_record_does_not_grow_for_ever() -> None:

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from shared.core.names import digest, inbox_prefix, index_name
-from shared.core.run.concurrency import Pause, Pauses, Slot
+from shared.core.run.concurrency import Pause, Pauses, RunQueue
 from shared.core.run.record import Phase
-from shared.core.serving.drift import Watch
-from shared.errors import Conflict, CorruptRecord, TransientError
+from shared.core.serving.drift import DriftCheck
+from shared.errors import ConflictError, CorruptRecordError, TransientError
 from shared.ledger.ledger import NEW, Ledger, fingerprint_of
 from shared.ledger.records import (
     Activation,
     Heartbeat,
     KeptConfiguration,
     Rotation,
-    SweepState,
+    SearchState,
     Tick,
     VersionEntry,
 )
@@ -52,7 +52,7 @@ class Contested(MemoryDocuments):
     def _contest(self, name: str) -> None:
         if self.conflicts > self.refused:
             self.refused += 1
-            raise Conflict(name)
+            raise ConflictError(name)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_a_write_that_others_are_faster_than_is_tried_five_times(
     assert name in documents.rows
     documents.rows.clear()
     documents.conflicts, documents.refused = 100, 0
-    with pytest.raises(Conflict, match=f"{name} keeps changing"):
+    with pytest.raises(ConflictError, match=f"{name} keeps changing"):
         WRITES[name](ledger)
     assert documents.refused == 5
 
@@ -99,7 +99,7 @@ def test_a_run_is_there_readable_or_not_and_is_as_old_as_its_record(
 
 def test_a_run_that_is_there_is_told_apart_from_one_that_was_removed(ledger: Ledger) -> None:
     ledger.create_run(run(Phase.RECEIVED))
-    with pytest.raises(Conflict, match="runs/sample-1 is there already"):
+    with pytest.raises(ConflictError, match="runs/sample-1 is there already"):
         ledger.create_run(run(Phase.RECEIVED))
     ledger.note_used("sample-1")  # safe to repeat
 
@@ -167,14 +167,14 @@ def test_open_runs_are_shown_a_page_at_a_time(ledger: Ledger) -> None:
 def test_a_version_waits_once_and_once_more_for_each_run_that_gave_it_back(
     documents: Contested, ledger: Ledger
 ) -> None:
-    given_back = ENTRY.model_copy(update={"run_id": "sample-1"})
+    return_to_inbox = ENTRY.model_copy(update={"run_id": "sample-1"})
     assert ledger.add_to_inbox(("acme",), "b-1", ENTRY)
     assert not ledger.add_to_inbox(("acme",), "b-1", ENTRY)
-    assert ledger.add_to_inbox(("acme",), "b-1", given_back)
-    assert not ledger.add_to_inbox(("acme",), "b-1", given_back)
+    assert ledger.add_to_inbox(("acme",), "b-1", return_to_inbox)
+    assert not ledger.add_to_inbox(("acme",), "b-1", return_to_inbox)
     plain, back = ledger.inbox(inbox_prefix("sample", ("acme",)))
     assert (plain.pipeline, plain.version_id, plain.blob) == ("sample", "b-1", blob())
-    assert (plain.given_back_by, back.given_back_by) == (None, "sample-1")
+    assert (plain.returned_by, back.returned_by) == (None, "sample-1")
     assert back.version_id == "b-1"
     assert plain.seen_at == NOW
     assert plain.pointer.etag == documents.rows[plain.pointer.name].etag
@@ -191,8 +191,8 @@ def test_what_waits_is_read_from_its_hint_or_from_its_record_where_the_name_is_l
     ledger.add_to_inbox((), "b-1", entry)
     (name,) = documents.rows
     assert bool(documents.rows[name].metadata) is (one is not LONG)
-    (landed,) = ledger.inbox()
-    assert landed.blob == one
+    (arrived,) = ledger.inbox()
+    assert arrived.blob == one
 
 
 def test_a_hint_is_as_long_as_metadata_may_be_and_no_longer(
@@ -213,7 +213,7 @@ def test_a_version_whose_record_is_damaged_hides_no_other_that_waits(
     prefix = inbox_prefix("sample", ())
     documents.create(f"{prefix}a-1", b"{not json", {"blob": "none"})
     ledger.add_to_inbox((), "b-1", ENTRY)
-    assert [landed.version_id for landed in ledger.inbox()] == ["b-1"]
+    assert [arrived.version_id for arrived in ledger.inbox()] == ["b-1"]
     assert f"{prefix}a-1 is not understood" in caplog.text
 
 
@@ -228,11 +228,11 @@ def test_since_when_a_version_waits_is_told_until_it_is_taken(
     documents: Contested, ledger: Ledger
 ) -> None:
     ledger.add_to_inbox((), "b-1", ENTRY)
-    (landed,) = ledger.inbox()
+    (arrived,) = ledger.inbox()
     documents.clock.move(HOUR)
-    assert ledger.waited(landed) == HOUR
-    ledger.forget(landed.pointer)
-    assert ledger.waited(landed) is None
+    assert ledger.waited(arrived) == HOUR
+    ledger.forget(arrived.pointer)
+    assert ledger.waited(arrived) is None
     assert list(ledger.inbox()) == []
 
 
@@ -249,13 +249,13 @@ def test_the_newest_version_is_the_one_that_was_written_last(ledger: Ledger) -> 
 
 
 def test_slots_are_listed_for_their_own_pipeline(ledger: Ledger) -> None:
-    for name in ("slots/sample/a", "slots/sample/b", "slots/sample2/a"):
-        ledger.put_slot(name, Slot(pipeline="sample"), None)
-    page = ledger.slot_names("sample", 1, None)
-    assert [item.name for item in page.items] == ["slots/sample/a"]
-    assert [item.name for item in ledger.listed_slots("sample")] == [
-        "slots/sample/a",
-        "slots/sample/b",
+    for name in ("run_queues/sample/a", "run_queues/sample/b", "run_queues/sample2/a"):
+        ledger.put_run_queue(name, RunQueue(pipeline="sample"), None)
+    page = ledger.run_queue_names("sample", 1, None)
+    assert [item.name for item in page.items] == ["run_queues/sample/a"]
+    assert [item.name for item in ledger.listed_run_queues("sample")] == [
+        "run_queues/sample/a",
+        "run_queues/sample/b",
     ]
 
 
@@ -272,7 +272,7 @@ def test_a_pause_by_failures_is_noted_beside_and_never_over_that_of_a_person(
     ledger.note_pause("sample", by_failures)
     assert ledger.pauses("sample").record == Pauses(pause=person)
     assert ledger.pause("sample") == person
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         ledger.put_pauses("sample", Pauses(), NEW)
 
 
@@ -304,21 +304,21 @@ def test_a_watch_tells_when_it_is_due_and_whom_a_look_calls(
         "pipeline": "sample",
         "endpoint": "production",
     }
-    watch = Watch(**known, next_look=NOW + HOUR, host="studio.example", silent=True)
-    ledger.put_watch("w1", watch, None)
-    odd = watch.model_copy(update={"host": "bücher.example", "silent": False})
-    ledger.put_watch("w2", odd, None)
-    documents.create("watches/w3", b"", {"next_look": "2026-03-01T13:00:00"})
-    told = [(w.watch_id, w.due, w.host, w.silent) for w in ledger.watches()]
+    drift_check = DriftCheck(**known, next_check=NOW + HOUR, host="studio.example", silent=True)
+    ledger.put_drift_check("w1", drift_check, None)
+    drift_kind = drift_check.model_copy(update={"host": "bücher.example", "silent": False})
+    ledger.put_drift_check("w2", drift_kind, None)
+    documents.create("drift_checks/w3", b"", {"next_check": "2026-03-01T13:00:00"})
+    told = [(w.drift_check_id, w.due, w.host, w.silent) for w in ledger.drift_checks()]
     assert told == [
         ("w1", NOW + HOUR, "studio.example", True),
         ("w2", NOW + HOUR, "", False),
         ("w3", NOW, "", False),  # a time without a zone is none: it is looked at
     ]
-    stored = ledger.watch("w2")
+    stored = ledger.drift_check("w2")
     assert stored is not None
-    ledger.put_watch("w2", watch, stored.etag)
-    assert documents.rows["watches/w2"].metadata == documents.rows["watches/w1"].metadata
+    ledger.put_drift_check("w2", drift_check, stored.etag)
+    assert documents.rows["drift_checks/w2"].metadata == documents.rows["drift_checks/w1"].metadata
 
 
 def test_the_first_activation_keeps_what_else_is_known_of_its_pipeline(ledger: Ledger) -> None:
@@ -344,17 +344,17 @@ def test_a_configuration_is_kept_with_its_hints_over_the_one_that_was_read(
     ledger.put_configuration(kept, {"digest": "2"}, stored.etag)
     assert [item.metadata for item in ledger.configurations()] == [{"digest": "2"}]
     assert list(documents.rows) == ["configurations/sample"]
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         ledger.put_configuration(kept, {}, stored.etag)
 
 
 def test_small_records_are_read_as_they_were_written(ledger: Ledger) -> None:
-    assert [ledger.sweep(), ledger.sweep_of_models(), ledger.tick(), ledger.rotation()] == [
+    assert [ledger.sweep(), ledger.search_for_models(), ledger.tick(), ledger.rotation()] == [
         None
     ] * 4
-    data, models = SweepState(started_at=NOW), SweepState(started_at=NOW + HOUR)
-    etags = ledger.put_sweep(data, None), ledger.put_sweep_of_models(models, None)
-    read = ledger.sweep(), ledger.sweep_of_models()
+    data, models = SearchState(started_at=NOW), SearchState(started_at=NOW + HOUR)
+    etags = ledger.put_search(data, None), ledger.put_search_for_models(models, None)
+    read = ledger.sweep(), ledger.search_for_models()
     assert [one.record for one in read if one] == [data, models]
     assert tuple(one.etag for one in read if one) == etags
     ledger.put_tick(Tick(at=NOW), None)
@@ -377,7 +377,7 @@ def test_a_heartbeat_that_cannot_be_stored_is_logged_and_fails_no_tick(
 
     monkeypatch.setattr(documents, "create", refused)
     monkeypatch.setattr(logging.getLogger("relearn"), "warning", lambda *a: warned.append(str(a)))
-    ledger.put_heartbeat(Heartbeat(at=NOW, looked=1, open=1), None)
+    ledger.put_heartbeat(Heartbeat(at=NOW, checked=1, open=1), None)
     assert len(warned) == 1
     assert "busy" in warned[0]
 
@@ -385,22 +385,25 @@ def test_a_heartbeat_that_cannot_be_stored_is_logged_and_fails_no_tick(
 def test_a_forgotten_run_leaves_a_tombstone_that_names_its_slot(
     documents: Contested, ledger: Ledger
 ) -> None:
-    ledger.bury("sample-1", "slots/sample/x")
+    ledger.write_tombstone("sample-1", "run_queues/sample/x")
     assert ledger.is_used("sample-1")
     ledger.create_run(run(Phase.RECEIVED, run_id="sample-2"))
     documents.clock.move(HOUR)
-    ledger.bury("sample-2", "slots/sample/y")
+    ledger.write_tombstone("sample-2", "run_queues/sample/y")
     rows = [documents.rows[f"tombstones/sample-{number}"] for number in (1, 2)]
-    assert [row.metadata["slot"] for row in rows] == ["slots/sample/x", "slots/sample/y"]
+    assert [row.metadata["run_queue"] for row in rows] == [
+        "run_queues/sample/x",
+        "run_queues/sample/y",
+    ]
     assert rows[1].modified == NOW + HOUR
     documents.conflicts = 1
-    ledger.bury("sample-2", "slots/sample/z")  # another worker buries it
-    assert documents.rows["tombstones/sample-2"].metadata == {"slot": "slots/sample/y"}
+    ledger.write_tombstone("sample-2", "run_queues/sample/z")  # another worker buries it
+    assert documents.rows["tombstones/sample-2"].metadata == {"run_queue": "run_queues/sample/y"}
 
 
 def test_of_several_problems_of_a_record_the_first_is_told_with_its_place(
     documents: Contested, ledger: Ledger
 ) -> None:
-    documents.create("poll", b'{"schema_version": 1, "at": "soon", "looked": "x", "open": 1}')
-    with pytest.raises(CorruptRecord, match=r"ledger record poll is not understood \(at: "):
+    documents.create("poll", b'{"schema_version": 1, "at": "soon", "checked": "x", "open": 1}')
+    with pytest.raises(CorruptRecordError, match=r"ledger record poll is not understood \(at: "):
         ledger.heartbeat()

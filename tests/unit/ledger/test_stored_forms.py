@@ -15,26 +15,33 @@ from pydantic import BaseModel
 
 import shared.core
 from shared.core.blobs import BlobVersion
-from shared.core.cleaning_round import Cleaning
+from shared.core.cleaning_round import CleaningRound
 from shared.core.evaluation.gate import Verdict
 from shared.core.full_listing import FullListing
-from shared.core.run.concurrency import Pause, Pauses, Slot, Turn
+from shared.core.run.concurrency import Pause, Pauses, QueueEntry, RunQueue
 from shared.core.run.machine import Command
 from shared.core.run.record import (
     Approval,
     Delivery,
-    Entry,
     Origin,
     Phase,
     Promotion,
+    RollbackTarget,
     Run,
-    Trouble,
-    WayBack,
+    RunHistoryEntry,
+    StepFailure,
 )
-from shared.core.serving.drift import Odd, Watch
-from shared.core.serving.probe_series import NO_LOOKS, Looks, Says, Streak
-from shared.core.serving.probes import ProbeAnswers, Progress, Seen
-from shared.core.serving.state import Head, Held, Line, Reservation, Resource, Served
+from shared.core.serving.drift import DriftCheck, DriftKind
+from shared.core.serving.probe_series import NO_PROBES, Evidence, ProbeSeries, Streak
+from shared.core.serving.probes import ProbeAnswers, ProbeOutcome, UpdateProgress
+from shared.core.serving.state import (
+    EndpointLease,
+    EndpointState,
+    Hold,
+    Resource,
+    ServedModel,
+    ServingHistoryEntry,
+)
 
 
 def models() -> list[type[BaseModel]]:
@@ -68,7 +75,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "joining": {},
         "pages": 0,
         "cursor": None,
-        "looked_at": "",
+        "checked_to": "",
         "complete": False,
         "completed_at": None,
         "listed": 0,
@@ -76,43 +83,43 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "failed": 0,
         "damaged": (),
     },
-    Cleaning: {
+    CleaningRound: {
         "schema_version": 1,
         "since": None,
         "kind": "pipelines",
         "cursor": None,
-        "looked_at": "",
+        "checked_to": "",
         "completed_at": None,
-        "forgotten": 0,
+        "deleted": 0,
         "unclear": 0,
         "shown": (),
         "missing": {},
         "waiting": {},
     },
     Verdict: {"metrics": {}, "row": {}, "results": ()},
-    Served: {
+    ServedModel: {
         "model": None,
-        "landed": 0,
+        "arrived": 0,
         "trained_on": (),
         "given": 0,
         "answers": None,
         "named": None,
         "set_by": None,
         "first_at": None,
-        "drifts": 0,
+        "repairs": 0,
         "metrics": {},
         "approved_by": "",
         "trained_by": "",
     },
-    Line: {
+    ServingHistoryEntry: {
         "model": None,
-        "landed": 0,
+        "arrived": 0,
         "data_time": None,
         "why": "",
         "approved_by": "",
-        "proof": "",
+        "verification": "",
     },
-    Held: {"model": None, "reason": ""},
+    Hold: {"model": None, "reason": ""},
     Resource: {
         "serving": None,
         "previous": (),
@@ -123,43 +130,43 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "resumed": None,
         "history": (),
     },
-    Reservation: {"unsettled": None},
-    Head: {
+    EndpointLease: {"in_flight": None},
+    EndpointState: {
         "schema_version": 1,
         "generation": 0,
         "resources": {},
-        "reservation": None,
+        "endpoint_lease": None,
         "released": None,
     },
-    Streak: {"looks": 0, "span": timedelta()},
-    Looks: {
-        "all": Streak(looks=0, span=timedelta()),
-        "says": None,
-        "row": Streak(looks=0, span=timedelta()),
-        "bad": Streak(looks=0, span=timedelta()),
+    Streak: {"probes": 0, "span": timedelta()},
+    ProbeSeries: {
+        "all": Streak(probes=0, span=timedelta()),
+        "evidence": None,
+        "row": Streak(probes=0, span=timedelta()),
+        "bad": Streak(probes=0, span=timedelta()),
         "last": None,
         "earlier": None,
         "last_at": None,
     },
     ProbeAnswers: {"columns": (), "rows": (), "detail": "", "request": ""},
-    Trouble: {"cause_count": 1, "waits_for": ""},
-    WayBack: {"model": None},
+    StepFailure: {"cause_count": 1, "waits_for": ""},
+    RollbackTarget: {"model": None},
     Promotion: {
         "expected": None,
         "sent_at": None,
         "certain": True,
-        "looks": NO_LOOKS,
+        "probe_series": NO_PROBES,
         "ever_sent": False,
         "operation": None,
-        "said": "",
-        "returning_to": None,
-        "returning_resource": None,
+        "service_message": "",
+        "after_rollback": None,
+        "rollback_resource": None,
         "resent": 0,
-        "proof": None,
+        "verification": None,
     },
-    Delivery: {"tried": 1, "outcome": None, "reason": ""},
+    Delivery: {"tries": 1, "outcome": None, "reason": ""},
     Approval: {"why": ""},
-    Entry: {"note": ""},
+    RunHistoryEntry: {"note": ""},
     Run: {
         "schema_version": 1,
         "request": None,
@@ -183,17 +190,17 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "awaiting_since": None,
         "approval": None,
         "promotion": None,
-        "trouble": None,
+        "step_failure": None,
         "cancelling": False,
-        "asked": None,
+        "operator_request": None,
         "unchecked": None,
         "parked_in": None,
-        "line": "",
+        "queue_name": "",
         "reason": None,
         "advice": None,
         "history": (),
     },
-    Turn: {"number": 0},
+    QueueEntry: {"number": 0},
     Pause: {"reason": ""},
     Pauses: {
         "schema_version": 1,
@@ -202,12 +209,12 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "by_failures": None,
         "resumed": None,
     },
-    Slot: {
+    RunQueue: {
         "schema_version": 1,
         "pipeline": "",
         "key": (),
-        "gathering": None,
-        "gathering_at": None,
+        "batch_run": None,
+        "batch_since": None,
         "claimed_to": "",
         "holders": (),
         "waiting": (),
@@ -216,10 +223,10 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "begun": (),
         "paused": None,
     },
-    Watch: {
+    DriftCheck: {
         "schema_version": 1,
         "suspicion": "",
-        "odd": None,
+        "drift_kind": None,
         "suspect": None,
         "reported": "",
         "repair": None,
@@ -246,15 +253,15 @@ def test_what_a_record_leaves_out_means_what_it_always_meant(model: type[BaseMod
             Phase,
             (
                 "waiting received created training trained judged awaiting_approval rolling_out "
-                "promoting verifying returning parked promoted unchanged finished rejected failed "
-                "cancelled timed_out superseded rolled_back"
+                "promoting verifying rolling_back parked promoted unchanged finished rejected "
+                "failed cancelled timed_out superseded rolled_back"
             ),
         ),
         (Origin, "data schedule manual model roll_out rollback drift"),
-        (Says, "for against open bad silent pending"),
-        (Seen, "good no_answer broken refused"),
-        (Progress, "untold pending done failed"),
-        (Odd, "named broken answers"),
+        (Evidence, "for against open bad silent pending"),
+        (ProbeOutcome, "good no_answer broken refused"),
+        (UpdateProgress, "not_reported pending done failed"),
+        (DriftKind, "named broken answers"),
     ],
 )
 def test_each_word_of_a_record_is_the_same_in_every_release(

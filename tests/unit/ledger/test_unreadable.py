@@ -8,17 +8,17 @@ import pytest
 
 from shared.config.settings import Problem
 from shared.core.config.configuration import Configuration
-from shared.core.names import slot_id
+from shared.core.names import run_queue_id
 from shared.core.run.record import Origin, Phase, Run
-from shared.errors import CorruptRecord, RelearnError
+from shared.errors import CorruptRecordError, RelearnError
 from shared.intake.eligibility import version_of
 from shared.intake.full_listings import FullListings
 from shared.intake.requests import ManualRequest
-from shared.intake.search import Sweep
+from shared.intake.search import Search
 from shared.ledger.records import VersionEntry
 from shared.maintenance.drift import Drift
 from shared.operations.endpoints import Endpoints
-from shared.operations.history import History, Wanted
+from shared.operations.history import History, RunFilter
 from shared.operations.pipelines import Pipelines
 from tests.fakes.world import MODELS
 from tests.unit.execution.test_turns import ask
@@ -43,18 +43,18 @@ KINDS: Final = (
     "open/holder",
     "versions",
     "inbox",
-    "slots",
-    "seats",
+    "run_queues",
+    "shared_queues",
     "pauses",
     "index",
-    "heads",
-    "watches",
+    "endpoints",
+    "drift_checks",
     "pipelines",
     "schedules",
     "poll",
     "rotation",
-    "sweep",
-    "sweep_models",
+    "search",
+    "search_models",
     "full_listing",
     "existing",
     "cleaning",
@@ -62,7 +62,7 @@ KINDS: Final = (
 #: Records that nothing reads within these minutes, or that are deleted without being read.
 UNSEEN: Final = ("open/holder", "index", "cleaning", "inbox", "existing")
 #: Records without which a whole pipeline, or all runs at one service, must wait.
-WIDE: Final = ("seats", "pauses", "pipelines")
+WIDE: Final = ("shared_queues", "pauses", "pipelines")
 
 
 class Full:
@@ -105,8 +105,8 @@ class Full:
             return f"{kind}/{self.ids[of]}"
         if kind in ("pauses", "pipelines", "schedules"):
             return f"{kind}/sample"
-        if kind == "slots":
-            return slot_id("sample", ("a",))
+        if kind == "run_queues":
+            return run_queue_id("sample", ("a",))
         known = [name for name in self.world.documents.rows if name.split("/")[0] == kind]
         return known[0] if known else kind
 
@@ -124,12 +124,12 @@ class Full:
         world.clock.move(MINUTE)
         world.studio.work()
         world.poll.start_scheduled()
-        FullListings(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
-        Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
+        FullListings(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
+        Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
         world.poll.tick()
         catalogue = world.intake.catalogue
         Drift(world.intake._context, catalogue.endpoints_of).check(world.clock.now() + MINUTE)
-        History(world.intake._context).page(Wanted(), 50, None)
+        History(world.intake._context).page(RunFilter(), 50, None)
 
     def runs_of(self, pipeline: str) -> list[Run]:
         found = []
@@ -137,7 +137,7 @@ class Full:
             if name.startswith(f"runs/{pipeline}-"):
                 try:
                     stored = self.world.intake._context.ledger.run(name[5:])
-                except CorruptRecord:
+                except CorruptRecordError:
                     continue
                 assert stored is not None
                 found.append(stored.record)
@@ -164,22 +164,24 @@ def test_what_is_beside_a_record_that_cannot_be_read_goes_on(
     assert {run.phase for run in beside if run.origin is Origin.DATA} >= {Phase.FINISHED}
     assert [run for run in beside if run.origin is Origin.SCHEDULE]
     if kind not in WIDE:
-        (landed,) = [
+        (arrived,) = [
             run for run in full.runs_of("sample") if run.key == ("b",) and run.origin is Origin.DATA
         ]
-        assert landed.job is not None
+        assert arrived.job is not None
     if DAMAGES[how] is not None and kind not in UNSEEN:
         assert name in caplog.text, caplog.text[-2000:]
     assert "Traceback" not in caplog.text
 
 
-@pytest.mark.parametrize("kind", ["poll", "sweep", "pipelines", "schedules", "pauses", "slots"])
+@pytest.mark.parametrize(
+    "kind", ["poll", "search", "pipelines", "schedules", "pauses", "run_queues"]
+)
 def test_the_views_of_the_other_pipelines_are_shown(kind: str) -> None:
     full = Full()
     full.damage(kind, b"{not json")
     shown = Pipelines(full.world.intake._context, full.world.intake)
-    assert shown.standing("other").pipeline.name == "other"
-    assert shown.standing("other", keys=False).pipeline.name == "other"
+    assert shown.status("other").pipeline.name == "other"
+    assert shown.status("other", keys=False).pipeline.name == "other"
 
 
 # The queue
@@ -239,8 +241,8 @@ def test_data_whose_run_cannot_be_read_is_not_tried_for_ever(when_busy: str) -> 
     blob = world.blobs.head("training-data", "a.csv")
     assert blob is not None
     version = version_of(world.pipeline, blob)
-    world.intake._gathering.keep(world.pipeline, blob, version)
-    del world.documents.rows[slot_id("sample", ())]
+    world.intake._batches.keep(world.pipeline, blob, version)
+    del world.documents.rows[run_queue_id("sample", ())]
     kept = world.documents.rows[f"runs/{holder.run_id}"]
     world.damage(f"runs/{holder.run_id}")
     world.clock.move(SECOND)
@@ -290,7 +292,7 @@ def test_a_queue_that_cannot_be_read_parks_nobody_and_goes_on_once_it_is_mended(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     world, _, asked = queue_of_two()
-    name = slot_id("sample", ())
+    name = run_queue_id("sample", ())
     kept = world.documents.rows[name]
     world.damage(name)
     with caplog.at_level(logging.ERROR):
@@ -432,12 +434,12 @@ def test_what_cannot_be_looked_up_makes_no_later_search_dearer() -> None:
         entry = VersionEntry(pipeline="sample", blob=blob, run_id=None)
         world.documents.create(damaged[-1], entry.model_dump_json().encode())
         world.damage(damaged[-1])
-    sweep = Sweep(world.intake._context, world.intake)
+    sweep = Search(world.intake._context, world.intake)
     costs = []
     for _ in range(5):
         world.clock.move(40 * MINUTE)
         world.calls.clear()
-        sweep.go_on(world.clock.now() + MINUTE)
+        sweep.run_until(world.clock.now() + MINUTE)
         costs.append(world.calls.count("read versions"))
     assert costs[0] == 30
     assert costs[1:] == [2, 2, 2, 2]  # those alone
@@ -445,7 +447,7 @@ def test_what_cannot_be_looked_up_makes_no_later_search_dearer() -> None:
     for name in damaged:
         del world.documents.rows[name]
     world.clock.move(40 * MINUTE)
-    sweep.go_on(world.clock.now() + MINUTE)
+    sweep.run_until(world.clock.now() + MINUTE)
     assert len(waiting(world)) == 30
     stored = world.intake._context.ledger.sweep()
     assert stored is not None
@@ -462,7 +464,7 @@ def test_a_search_remembers_a_bounded_number_of_names(caplog: pytest.LogCaptureF
         world.damage(f"versions/{version_of(world.pipeline, blob)}")
     world.clock.move(40 * MINUTE)
     with caplog.at_level(logging.ERROR):
-        Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
+        Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
     stored = world.intake._context.ledger.sweep()
     assert stored is not None
     assert (len(stored.record.unread), stored.record.complete) == (200, True)
@@ -472,10 +474,10 @@ def test_a_search_remembers_a_bounded_number_of_names(caplog: pytest.LogCaptureF
 def test_models_are_looked_for_beside_data_that_cannot_be_read() -> None:
     world = Observed()
     world.intake.activate()
-    world.damage("sweep")
+    world.damage("search")
     world.clock.move(MINUTE)
     world.blobs.put(MODELS, "promote/sample/better.ilearner", b"model")
-    Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
+    Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
     assert world.open_runs() != []
 
 
@@ -492,7 +494,7 @@ def test_one_pipelines_activation_does_not_stop_the_search_for_all(backfill: str
     world.upload("beside/1.csv")
     for _ in range(2):
         world.clock.move(20 * MINUTE)
-        Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
+        Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
     assert len(waiting(world)) == 1
 
 
@@ -518,7 +520,7 @@ def test_a_backfill_of_one_pipeline_does_not_keep_another_from_its_own(
     world.damage("pipelines/first" if damaged == "activation" else of_one)
     world.intake, world.poll = world.another(*both)
     for _ in range(6):
-        Sweep(world.intake._context, world.intake).go_on(world.clock.now() + 3 * MINUTE)
+        Search(world.intake._context, world.intake).run_until(world.clock.now() + 3 * MINUTE)
         world.tick(300)
     trained = [run.manifest[0].name for run in world.runs() if run.pipeline == "second"]
     assert len(trained) == 5
@@ -535,7 +537,7 @@ def test_a_pipeline_is_shown_beside_a_record_of_its_own_that_cannot_be_read(kind
     for name in names:
         world.damage(name)
     hand = Pipelines(world.intake._context, world.intake)
-    shown = hand.standing("sample")
+    shown = hand.status("sample")
     assert shown.pipeline.name == "sample"
     assert shown.next_due is not None
     assert list(shown.unreadable) == (names if kind != "versions" else [])
@@ -546,15 +548,15 @@ def test_endpoints_are_shown_beside_a_record_that_cannot_be_read() -> None:
     world = Observed()
     world.until(world.start(), Phase.PROMOTED)
     hand = Endpoints(world.intake._context, world.intake)
-    (watch,) = [name for name in world.documents.rows if name.startswith("watches/")]
-    world.damage(watch)
+    (drift_check,) = [name for name in world.documents.rows if name.startswith("drift_checks/")]
+    world.damage(drift_check)
     shown = hand.show("sample", "production", ())
-    assert watch in shown["drift"]
+    assert drift_check in shown["drift"]
     assert "trained on" in shown["line"]
-    (head,) = [name for name in world.documents.rows if name.startswith("heads/")]
-    world.damage(head)
+    (endpoint_state,) = [name for name in world.documents.rows if name.startswith("endpoints/")]
+    world.damage(endpoint_state)
     (line,) = hand.lines()
-    assert head in line["line"]
+    assert endpoint_state in line["line"]
 
 
 def test_models_of_a_pipeline_in_error_do_not_hide_those_of_another() -> None:
@@ -569,5 +571,5 @@ def test_models_of_a_pipeline_in_error_do_not_hide_those_of_another() -> None:
         world.blobs.put(MODELS, f"promote/broken/{number}.ilearner", b"model")
     world.blobs.put(MODELS, "promote/sample/better.ilearner", b"model")
     for _ in range(3):
-        Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
+        Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
     assert len(world.open_runs()) == 1

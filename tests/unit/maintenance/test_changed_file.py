@@ -16,8 +16,8 @@ from shared.config.loader import load_pipelines
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Phase, Run
 from shared.errors import TransientError
-from shared.intake.search import Sweep
-from shared.maintenance.changed_file import ChangedFile, Source
+from shared.intake.search import Search
+from shared.maintenance.changed_file import ChangedFile, ConfigurationReader
 from shared.maintenance.watched_files import WatchedFiles
 from tests.fakes.faults import Kind
 from tests.fakes.world import MODELS
@@ -48,11 +48,11 @@ class Live(Filed):
             return super().restart()
         if self.live and self.__dict__.get("changed_file") is not None and self._in_change():
             return None
-        source = Source(self.path, self.read, self.learn)
+        source = ConfigurationReader(self.path, self.read, self.learn)
         watched = WatchedFiles()
         self.file = source.read_watched(watched)
         super(Filed, self).restart()
-        self.sweep = Sweep(self.intake._context, self.intake)
+        self.sweep = Search(self.intake._context, self.intake)
         self.changed_file = ChangedFile(
             self.intake._context,
             source,
@@ -88,7 +88,7 @@ class Live(Filed):
         self.clock.move(timedelta(seconds=seconds))
         self.studio.work()
         if self.changed_file.look():
-            self.sweep.go_on(self.poll.until())
+            self.sweep.run_until(self.poll.until())
         self.poll.tick()
 
     def runs_of(self, pipeline: str) -> list[Run]:
@@ -100,7 +100,7 @@ def world(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Live:
     caplog.set_level("INFO", "relearn")
     made = Live(folder=tmp_path)
     made.tick()
-    made.sweep.go_on(made.poll.until())
+    made.sweep.run_until(made.poll.until())
     return made
 
 
@@ -289,7 +289,7 @@ def test_what_landed_while_a_new_pipeline_had_an_error_is_found_in_the_tick_of_t
         world.clock.move(HOUR)
         world.upload(f"third-{number}.csv")
         assert world.deliver(f"third-{number}.csv") == []
-        world.sweep.go_on(world.poll.until())  # a search in between finds nobody that wants it
+        world.sweep.run_until(world.poll.until())  # a search in between finds nobody that wants it
     assert "will be found within 2 minutes of that" in caplog.text
     world.clock.move(HOUR)
     world.tree = sound
@@ -345,10 +345,10 @@ def test_a_model_put_by_hand_for_a_pipeline_in_error_waits_and_fails_no_event(
     world.tick()
     model = world.blobs.store.contents
     world.upload("new-0.csv")
-    world.until_settled(world.deliver("new-0.csv")[0])
+    world.until_idle(world.deliver("new-0.csv")[0])
     trained = next(body for name, body in model.items() if name.endswith("model.ilearner"))
     world.blobs.put(MODELS, "promote/third/x.ilearner", trained)
-    assert world.intake.model_landed("promote/third/x.ilearner") is None
+    assert world.intake.model_arrived("promote/third/x.ilearner") is None
     assert "will be found within" in caplog.text
 
     def mend(world: Live) -> None:
@@ -394,7 +394,7 @@ def test_another_process_that_searches_goes_back_for_it_too(world: Live) -> None
     assert world.changed_file.look()
     world.intake.activate()  # and then this process dies
     world.restart()
-    world.sweep.go_on(world.poll.until())
+    world.sweep.run_until(world.poll.until())
     world.poll.tick()
     assert len(world.runs_of("third")) == 1
 
@@ -408,10 +408,10 @@ def test_a_change_that_a_request_noticed_is_searched_for_by_the_next_tick(
     world.clock.move(10 * SECOND)
     world.upload("third-1.csv")
     world.deliver("third-1.csv")
-    world.changed_file.look_now_and_then()
+    world.changed_file.check_sometimes()
     assert "third" not in world.intake.catalogue.pipelines  # it was looked at a moment ago
     monkeypatch.setattr("shared.maintenance.changed_file._SELDOM", 0)
-    world.changed_file.look_now_and_then()
+    world.changed_file.check_sometimes()
     assert "third" in world.intake.catalogue.pipelines
     world.tick(10)
     assert len(world.runs_of("third")) == 1
@@ -429,7 +429,7 @@ def test_a_schedule_that_is_changed_counts_from_the_change(world: Live) -> None:
         world.clock.move(HOUR)
         world.tick()
     world.upload("new-1.csv")
-    world.until_settled(world.deliver("new-1.csv")[0])
+    world.until_idle(world.deliver("new-1.csv")[0])
     world.change(hourly)
     world.tick()
     world.poll.start_scheduled()

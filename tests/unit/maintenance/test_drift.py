@@ -7,13 +7,13 @@ import pytest
 
 from local.studio import InstantTrainer
 from shared.core.run.record import Origin, Phase, Run
-from shared.core.serving.drift import Watch, confirmed, sighting
-from shared.core.serving.probes import Look, Progress
-from shared.core.serving.state import Served
+from shared.core.serving.drift import DriftCheck, confirmed, drift_finding
+from shared.core.serving.probes import EndpointCheck, UpdateProgress
+from shared.core.serving.state import ServedModel
 from shared.ledger.ledger import Ledger
-from shared.ledger.records import DueWatch
+from shared.ledger.records import DueDriftCheck
 from shared.maintenance.drift import Drift
-from shared.operations.endpoints import Command, Endpoints
+from shared.operations.endpoints import Endpoints, OperatorCommand
 from shared.providers.http.client import Answer
 from tests.fakes.clock import START
 from tests.fakes.faults import Kind
@@ -33,7 +33,7 @@ def meddle(world: Observed, name: str = "foreign", data: bytes = b"a,b,label\n9,
     """Have somebody else PATCH the endpoint, and let it switch."""
     trained = InstantTrainer().train({"input1": data}, {}, label=None)
     model = world.blobs.put(MODELS, f"baselines/{name}.ilearner", trained.model)
-    world.intake._context.adapters.endpoint(world.pipeline.endpoints[0]).update(model)
+    world.intake._context.providers.endpoint(world.pipeline.endpoints[0]).update(model)
     world.clock.move(MINUTE)
 
 
@@ -65,11 +65,11 @@ def test_a_foreign_model_is_noticed_within_the_hour_and_ours_is_set_again(
     assert repair.phase is Phase.PROMOTED
     assert world.serving() == ours
     assert "drifted" in caplog.text
-    head = world.head().resource("Sample [trained model]")
-    assert head.serving is not None
-    assert head.serving.run_id == run.run_id
-    assert head.serving.set_by == repair.run_id
-    assert head.previous == ()
+    endpoint_state = world.endpoint_state().resource("Sample [trained model]")
+    assert endpoint_state.serving is not None
+    assert endpoint_state.serving.run_id == run.run_id
+    assert endpoint_state.serving.set_by == repair.run_id
+    assert endpoint_state.previous == ()
 
 
 def test_an_endpoint_that_cannot_be_watched_any_more_is_named(
@@ -94,7 +94,7 @@ def test_a_second_drift_of_one_model_waits_for_a_person() -> None:
     assert second.phase is Phase.PARKED
     assert "again" in (second.reason or "")
     assert world.serving() == foreign
-    world.orders.retry(second.run_id)
+    world.run_operations.retry(second.run_id)
     world.until(second, Phase.PROMOTED)
     assert world.serving() != foreign
 
@@ -122,18 +122,20 @@ def test_one_odd_look_is_not_taken_for_drift() -> None:
 @pytest.mark.parametrize(
     ("look", "settled"),
     [
-        (Look(Progress.UNTOLD, good("1")), True),
-        (Look(Progress.UNTOLD, None), True),
-        (Look(Progress.UNTOLD, SILENT), False),
-        (Look(Progress.UNTOLD, REFUSED), False),
-        (Look(Progress.PENDING, good("2")), False),
+        (EndpointCheck(UpdateProgress.NOT_REPORTED, good("1")), True),
+        (EndpointCheck(UpdateProgress.NOT_REPORTED, None), True),
+        (EndpointCheck(UpdateProgress.NOT_REPORTED, SILENT), False),
+        (EndpointCheck(UpdateProgress.NOT_REPORTED, REFUSED), False),
+        (EndpointCheck(UpdateProgress.PENDING, good("2")), False),
     ],
 )
-def test_a_look_without_good_answers_says_nothing_of_drift(look: Look, *, settled: bool) -> None:
-    served = Served(run_id="r", since=START, proof="", manifest=(), answers=good("1"))
-    seen = sighting(served, look)
-    assert (seen.drift, seen.odd, seen.settled) == ("", None, settled)
-    assert seen.answers == (None if look.progress is Progress.PENDING else look.probe)
+def test_a_look_without_good_answers_says_nothing_of_drift(
+    look: EndpointCheck, *, settled: bool
+) -> None:
+    served = ServedModel(run_id="r", since=START, verification="", manifest=(), answers=good("1"))
+    seen = drift_finding(served, look)
+    assert (seen.drift, seen.drift_kind, seen.settled) == ("", None, settled)
+    assert seen.answers == (None if look.progress is UpdateProgress.PENDING else look.probe)
 
 
 def test_an_endpoint_that_does_not_answer_has_not_drifted() -> None:
@@ -148,7 +150,9 @@ def test_a_held_model_is_set_again_too() -> None:
     world, _ = live()
     world.until(world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n"), Phase.PROMOTED)
     hand = Endpoints(world.intake._context, world.intake)
-    world.until(hand.rollback("sample", "production", (), None, Command(by="boss")), Phase.PROMOTED)
+    world.until(
+        hand.rollback("sample", "production", (), None, OperatorCommand(by="boss")), Phase.PROMOTED
+    )
     wanted = world.serving()
     meddle(world)
     pass_time(world)
@@ -169,7 +173,7 @@ def test_what_an_update_under_way_brings_is_not_taken_for_drift() -> None:
     world.clock.move(HOUR)
     newer = world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n")
     world.studio.work()
-    world.intake.model_landed(f"runs/sample/{newer.run_id}/1/model.ilearner")
+    world.intake.model_arrived(f"runs/sample/{newer.run_id}/1/model.ilearner")
     assert world.now_of(newer).phase is Phase.VERIFYING
     for _ in range(4):  # the endpoint has switched, and its run has not looked yet
         world.clock.move(MINUTE)
@@ -187,7 +191,7 @@ def test_a_repair_that_another_model_overtook_ends_superseded() -> None:
     parked = next(run for run in repairs(world) if run.phase is Phase.PARKED)
     world.until(world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n"), Phase.PROMOTED)
     serving = world.serving()
-    world.orders.retry(parked.run_id)
+    world.run_operations.retry(parked.run_id)
     world.until(parked, Phase.SUPERSEDED)
     assert world.serving() == serving
 
@@ -205,9 +209,9 @@ def test_after_a_takeover_the_endpoint_is_proved_again_soon() -> None:
     while not world.now_of(run).phase.ended:
         world.survive(world.tick)
     assert world.now_of(run).phase is Phase.PROMOTED
-    looked = world.http.sent.count(f"GET {world.pipeline.endpoints[0].update}")
+    checked = world.http.sent.count(f"GET {world.pipeline.endpoints[0].update}")
     world.idle(10 * MINUTE)
-    assert world.http.sent.count(f"GET {world.pipeline.endpoints[0].update}") == looked + 1
+    assert world.http.sent.count(f"GET {world.pipeline.endpoints[0].update}") == checked + 1
 
 
 def test_an_unchanged_endpoint_costs_two_calls_an_hour_and_one_write() -> None:
@@ -217,8 +221,8 @@ def test_an_unchanged_endpoint_costs_two_calls_an_hour_and_one_write() -> None:
     sent = len(world.http.sent)
     world.idle(HOUR)
     assert len(world.http.sent) - sent == 2
-    assert world.calls.count("replace watches") == 1
-    assert world.calls.count("create watches") == 0
+    assert world.calls.count("replace drift_checks") == 1
+    assert world.calls.count("create drift_checks") == 0
 
 
 def test_a_probe_that_is_refused_says_nothing_about_the_model() -> None:
@@ -233,20 +237,20 @@ def test_however_many_endpoints_are_due_a_tick_looks_at_them_for_a_part_of_its_t
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world, _ = live()
-    looks: list[str] = []
+    checks: list[str] = []
 
     def look(_: Drift, name: str) -> bool:
         world.clock.move(timedelta(seconds=20))
-        looks.append(name)
+        checks.append(name)
         return True
 
-    many = [DueWatch(f"{number:020}", world.clock.now()) for number in range(100)]
-    monkeypatch.setattr(Ledger, "watches", lambda _: iter(many))
+    many = [DueDriftCheck(f"{number:020}", world.clock.now()) for number in range(100)]
+    monkeypatch.setattr(Ledger, "drift_checks", lambda _: iter(many))
     monkeypatch.setattr(Drift, "_check", look)
     began = world.clock.now()
     world.poll.tick()
     assert world.clock.now() - began <= world.limits.tick / 4
-    assert looks == [watch.watch_id for watch in many][: len(looks)]
+    assert checks == [drift_check.drift_check_id for drift_check in many][: len(checks)]
 
 
 def parked_at_the_endpoint(world: Observed) -> Run:
@@ -255,7 +259,7 @@ def parked_at_the_endpoint(world: Observed) -> Run:
     mend = world.script("PATCH", "/production", bad, times=None)
     parked = world.until(world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n"), Phase.PARKED)
     mend()
-    held = world.head().reservation
+    held = world.endpoint_state().endpoint_lease
     assert held is not None
     assert held.run_id == parked.run_id
     return parked
@@ -274,7 +278,7 @@ def test_drift_is_told_of_while_a_parked_run_holds_the_endpoint_and_that_run_is_
     assert any("RL1006" in line and parked.run_id in line for line in told), told
     assert not repairs(world)
     assert world.serving() != ours
-    world.orders.cancel(parked.run_id)
+    world.run_operations.cancel(parked.run_id)
     pass_time(world)
     (repair,) = repairs(world)
     world.until(repair, Phase.PROMOTED)
@@ -287,7 +291,7 @@ def test_a_parked_run_that_is_retried_goes_on_although_the_endpoint_drifted() ->
     meddle(world)
     pass_time(world, 2.4)
     assert not repairs(world)
-    world.orders.retry(parked.run_id)
+    world.run_operations.retry(parked.run_id)
     world.until(parked, Phase.PROMOTED)
     pass_time(world)
     assert not repairs(world)
@@ -298,7 +302,7 @@ MISSING = refused(400, "LibraryExecutionError", "missing feature(s): 'hello'")
 LOADING = refused(400, "ModuleLoadFailed", "the module cannot be loaded")
 
 
-def odd_looks(*answers: Answer) -> Observed:
+def odd_probes(*answers: Answer) -> Observed:
     """Return a world whose endpoint answered these on two looks in a row, an hour on."""
     world, _ = live()
     world.clock.move(HOUR)
@@ -332,14 +336,14 @@ def scored(*scores: str) -> Answer:
     ids=["two errors", "error and answers", "answers and error", "two answers"],
 )
 def test_two_different_oddities_are_no_drift(one: Answer, other: Answer) -> None:
-    assert not repairs(odd_looks(one, other))
-    assert not repairs(odd_looks(one, other, one, other))
-    assert len(repairs(odd_looks(one, other, other))) == 1
+    assert not repairs(odd_probes(one, other))
+    assert not repairs(odd_probes(one, other, one, other))
+    assert len(repairs(odd_probes(one, other, other))) == 1
 
 
-@pytest.mark.parametrize("odd", [MISSING, scored("7", "8")], ids=["error", "answers"])
-def test_the_same_oddity_twice_is_drift(odd: Answer) -> None:
-    assert len(repairs(odd_looks(odd, odd))) == 1
+@pytest.mark.parametrize("drift_kind", [MISSING, scored("7", "8")], ids=["error", "answers"])
+def test_the_same_oddity_twice_is_drift(drift_kind: Answer) -> None:
+    assert len(repairs(odd_probes(drift_kind, drift_kind))) == 1
 
 
 def test_an_error_that_names_its_request_is_the_same_error() -> None:
@@ -347,7 +351,7 @@ def test_an_error_that_names_its_request_is_the_same_error() -> None:
         refused(400, "LibraryExecutionError", f"missing feature(s): 'hello' (request {request})")
         for request in ("0af7651916cd43dd", "b7ad6b7169203331")
     )
-    assert len(repairs(odd_looks(first, second))) == 1
+    assert len(repairs(odd_probes(first, second))) == 1
 
 
 @pytest.mark.parametrize(
@@ -356,22 +360,38 @@ def test_an_error_that_names_its_request_is_the_same_error() -> None:
 def test_an_endpoint_that_names_two_other_models_in_turn_is_in_the_middle_of_a_change(
     names: tuple[str, str], *, drifted: bool
 ) -> None:
-    served = Served(
-        run_id="r", since=START, proof="", manifest=(), answers=good("1"), named="models/mine"
+    served = ServedModel(
+        run_id="r",
+        since=START,
+        verification="",
+        manifest=(),
+        answers=good("1"),
+        named="models/mine",
     )
-    looks = [
-        sighting(served, Look(Progress.UNTOLD, good("1"), configured=f"models/{name}"))
+    checks = [
+        drift_finding(
+            served,
+            EndpointCheck(UpdateProgress.NOT_REPORTED, good("1"), configured=f"models/{name}"),
+        )
         for name in names
     ]
-    watch = Watch(update="u", place="", pipeline="p", endpoint="e", next_look=START)
-    first, second = looks
-    suspected = {"suspicion": first.drift, "odd": first.odd, "suspect": first.answers}
-    assert confirmed(watch.model_copy(update=suspected), second) is drifted
-    broken = sighting(served, Look(Progress.UNTOLD, BROKEN, configured="models/mine"))
-    assert not confirmed(watch.model_copy(update=suspected), broken)
-    otherwise = sighting(served, Look(Progress.UNTOLD, good("1"), configured="models/mine"))
+    drift_check = DriftCheck(update="u", place="", pipeline="p", endpoint="e", next_check=START)
+    first, second = checks
+    suspected = {"suspicion": first.drift, "drift_kind": first.drift_kind, "suspect": first.answers}
+    assert confirmed(drift_check.model_copy(update=suspected), second) is drifted
+    broken = drift_finding(
+        served, EndpointCheck(UpdateProgress.NOT_REPORTED, BROKEN, configured="models/mine")
+    )
+    assert not confirmed(drift_check.model_copy(update=suspected), broken)
+    otherwise = drift_finding(
+        served, EndpointCheck(UpdateProgress.NOT_REPORTED, good("1"), configured="models/mine")
+    )
     assert not otherwise.drift
-    moved = sighting(served, Look(Progress.UNTOLD, good("2"), configured="models/mine"))
-    both = sighting(served, Look(Progress.UNTOLD, good("2"), configured="models/a"))
-    known = {"suspicion": both.drift, "odd": both.odd, "suspect": both.answers}
-    assert not confirmed(watch.model_copy(update=known), moved)
+    moved = drift_finding(
+        served, EndpointCheck(UpdateProgress.NOT_REPORTED, good("2"), configured="models/mine")
+    )
+    both = drift_finding(
+        served, EndpointCheck(UpdateProgress.NOT_REPORTED, good("2"), configured="models/a")
+    )
+    known = {"suspicion": both.drift, "drift_kind": both.drift_kind, "suspect": both.answers}
+    assert not confirmed(drift_check.model_copy(update=known), moved)

@@ -7,11 +7,11 @@ import pytest
 
 from shared.core.names import run_id
 from shared.core.run.record import Origin, Phase, Run
-from shared.core.serving.drift import Odd, Watch
-from shared.core.serving.probes import Look, ProbeAnswers, Progress
-from shared.core.serving.state import Reservation, Resource, Served, head_id
-from shared.errors import Conflict, PermanentError, TransientError
-from shared.execution.drift_schedule import keep_watch, watch_id
+from shared.core.serving.drift import DriftCheck, DriftKind
+from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
+from shared.core.serving.state import EndpointLease, Resource, ServedModel, endpoint_state_id
+from shared.errors import ConflictError, PermanentError, TransientError
+from shared.execution.drift_schedule import drift_check_id, schedule_drift_check
 from shared.ledger.open_markers import hints_of
 from shared.maintenance.drift import Drift
 from tests.fakes.world import RESOURCE
@@ -34,60 +34,66 @@ class Watched(Scripted):
         )
         self.ledger.create_run(self.run)
         known = {"model": self.model_, "answers": OURS, "manifest": (blob(),), **served}
-        self.served = Served(run_id="sample-1", since=NOW, proof="", **known)
-        self.put_head(resources={RESOURCE: Resource(serving=self.served)})
-        self.name = watch_id(self.url, RESOURCE)
-        self.watch()
+        self.served = ServedModel(run_id="sample-1", since=NOW, verification="", **known)
+        self.put_endpoint_state(resources={RESOURCE: Resource(serving=self.served)})
+        self.name = drift_check_id(self.url, RESOURCE)
+        self.drift_check()
         self.configured = tuple(self.world.pipeline.endpoints)
         self.drift = Drift(self.context, lambda _: self.configured)
 
-    def watch(self, **changes: Any) -> None:
+    def drift_check(self, **changes: Any) -> None:
         known = {
             "update": self.url,
             "place": RESOURCE,
             "pipeline": "sample",
             "endpoint": "production",
-            "next_look": NOW,
+            "next_check": NOW,
             "host": "studio.example",
             **changes,
         }
-        stored = self.ledger.watch(self.name)
-        self.ledger.put_watch(self.name, Watch(**known), stored.etag if stored else None)
+        stored = self.ledger.drift_check(self.name)
+        self.ledger.put_drift_check(self.name, DriftCheck(**known), stored.etag if stored else None)
 
-    def now(self) -> Watch:
-        stored = self.ledger.watch(self.name)
+    def now(self) -> DriftCheck:
+        stored = self.ledger.drift_check(self.name)
         assert stored is not None
         return stored.record
 
     def wait(self) -> timedelta:
         """How long it is to the next look."""
-        return self.now().next_look - self.world.clock.now()
+        return self.now().next_check - self.world.clock.now()
 
     def look(self, probe: ProbeAnswers | Exception | None = OURS, **look: Any) -> list[Run]:
         """Look once, and return the runs that were opened to set the model again."""
         known: Any = probe
         if not isinstance(probe, Exception):
-            known = Look(**{"progress": Progress.UNTOLD, "probe": probe, **look})
-        self.endpoint.looks = [known]
+            known = EndpointCheck(
+                **{"progress": UpdateProgress.NOT_REPORTED, "probe": probe, **look}
+            )
+        self.endpoint.probe_series = [known]
         self.drift.check(self.world.clock.now() + MINUTE)
         return [run for run in self.world.runs() if run.origin is Origin.DRIFT]
 
     def drifted(self) -> list[Run]:
         """Have two looks agree that another model serves."""
         self.look(OTHER)
-        self.world.clock.time = self.now().next_look
+        self.world.clock.time = self.now().next_check
         return self.look(OTHER)
 
 
 def test_an_endpoint_is_looked_at_when_it_is_due_and_then_an_hour_later() -> None:
     watched = Watched()
-    watched.watch(
-        reported="it names x", repair="sample-9", suspicion="odd", odd=Odd.NAMED, silent=True
+    watched.drift_check(
+        reported="it names x",
+        repair="sample-9",
+        suspicion="odd",
+        drift_kind=DriftKind.NAMED,
+        silent=True,
     )
     assert watched.look() == []
     known = watched.now()
     assert watched.wait() == HOUR
-    assert (known.reported, known.repair, known.suspicion, known.odd) == ("", None, "", None)
+    assert (known.reported, known.repair, known.suspicion, known.drift_kind) == ("", None, "", None)
     assert not known.silent
     assert len(watched.endpoint.asked) == 1
     watched.world.clock.move(HOUR - SECOND)
@@ -106,8 +112,8 @@ def test_nothing_is_looked_at_once_the_time_is_up() -> None:
 
 def test_those_that_are_due_the_longest_come_first_and_those_that_were_silent_last() -> None:
     watched = Watched()
-    looked: list[str] = []
-    del watched.world.documents.rows[f"watches/{watched.name}"]
+    checked: list[str] = []
+    del watched.world.documents.rows[f"drift_checks/{watched.name}"]
     known = {"update": watched.url, "place": "x", "pipeline": "sample", "endpoint": "e"}
     for name, minutes, silent in (
         ("a", 1, False),
@@ -115,17 +121,17 @@ def test_those_that_are_due_the_longest_come_first_and_those_that_were_silent_la
         ("c", 9, True),
         ("d", 2, False),
     ):
-        one = Watch(**known, next_look=NOW - minutes * MINUTE, host="h", silent=silent)  # type: ignore[arg-type]
-        watched.ledger.put_watch(name, one, None)
-    read = watched.ledger.watch
+        one = DriftCheck(**known, next_check=NOW - minutes * MINUTE, host="h", silent=silent)  # type: ignore[arg-type]
+        watched.ledger.put_drift_check(name, one, None)
+    read = watched.ledger.drift_check
 
     def noted(name: str) -> Any:
-        looked.append(name)
+        checked.append(name)
         return read(name)
 
-    watched.ledger.watch = noted  # type: ignore[method-assign, assignment]
+    watched.ledger.drift_check = noted  # type: ignore[method-assign, assignment]
     watched.drift.check(NOW + MINUTE)
-    assert looked == ["b", "d", "a", "c"]
+    assert checked == ["b", "d", "a", "c"]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +147,7 @@ def test_an_endpoint_that_cannot_be_looked_at_is_looked_at_again_in_five_minutes
 ) -> None:
     watched = Watched()
 
-    def fails(operation: str | None = None) -> Look:
+    def fails(operation: str | None = None) -> EndpointCheck:
         raise error
 
     watched.endpoint.look = fails  # type: ignore[method-assign]
@@ -160,10 +166,10 @@ def test_a_watch_that_cannot_be_put_off_stays_due(
     def fails(*_: object) -> None:
         raise TransientError("storage is busy")
 
-    monkeypatch.setattr(watched.ledger, "put_watch", fails)
+    monkeypatch.setattr(watched.ledger, "put_drift_check", fails)
     watched.look(TransientError("busy"))
     assert f"watch {watched.name} stays due: storage is busy" in caplog.text
-    assert watched.now().next_look == NOW
+    assert watched.now().next_check == NOW
 
 
 def test_a_watch_that_another_worker_looks_at_is_left_to_it(
@@ -173,9 +179,9 @@ def test_a_watch_that_another_worker_looks_at_is_left_to_it(
     watched = Watched()
 
     def late(*_: object) -> None:
-        raise Conflict("watches")
+        raise ConflictError("drift_checks")
 
-    monkeypatch.setattr(watched.ledger, "put_watch", late)
+    monkeypatch.setattr(watched.ledger, "put_drift_check", late)
     watched.look()
     assert f"watch {watched.name}: another worker looks at it" in caplog.text
 
@@ -184,7 +190,7 @@ def test_an_endpoint_without_an_answer_is_silent_and_looked_at_again_soon() -> N
     watched = Watched()
     assert watched.look(SILENT) == []
     assert (watched.wait(), watched.now().silent) == (5 * MINUTE, True)
-    watched.endpoint.looks = [Look(Progress.UNTOLD, SILENT)]
+    watched.endpoint.probe_series = [EndpointCheck(UpdateProgress.NOT_REPORTED, SILENT)]
     assert not watched.drift._look(watched.name)  # its host is given less of the time
     assert watched.drift._look("none")
 
@@ -196,7 +202,7 @@ def test_one_odd_look_is_looked_at_once_more_and_kept_to_compare_with(
     assert watched.look(OTHER) == []
     known = watched.now()
     assert watched.wait() == 10 * SECOND
-    assert (known.odd, known.suspect) == (Odd.ANSWERS, OTHER)
+    assert (known.drift_kind, known.suspect) == (DriftKind.ANSWERS, OTHER)
     assert known.suspicion == "its answers are not those that were proved"
     assert "endpoint production of sample has drifted: its answers" in caplog.text
     assert "looking once more" in caplog.text
@@ -210,7 +216,7 @@ def test_two_odd_looks_that_agree_have_the_model_set_again(
 ) -> None:
     watched = Watched()
     (repair,) = watched.drifted()
-    noticed = (head_id(watched.url), RESOURCE, (NOW + 10 * SECOND).isoformat())
+    noticed = (endpoint_state_id(watched.url), RESOURCE, (NOW + 10 * SECOND).isoformat())
     assert repair.run_id == run_id("sample", "drift", *noticed)
     assert (repair.origin, repair.phase) == (Origin.DRIFT, Phase.PROMOTING)
     assert repair.cause == "production has drifted: its answers are not those that were proved"
@@ -227,15 +233,15 @@ def test_two_odd_looks_that_agree_have_the_model_set_again(
     assert (known.reported, known.repair) == (known.reported, repair.run_id)
     assert known.reported == "its answers are not those that were proved"
     assert watched.wait() == HOUR
-    (event,) = [vars(record) for record in caplog.records if "event_id" in vars(record)]
-    assert (event["event_id"], event["run_id"]) == ("RL1006", "sample-1")
+    (alert,) = [vars(record) for record in caplog.records if "event_id" in vars(record)]
+    assert (alert["event_id"], alert["run_id"]) == ("RL1006", "sample-1")
     assert "the model of run sample-1 should serve" in caplog.text
 
 
 def test_a_repair_that_is_open_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     watched = Watched()
     (repair,) = watched.drifted()
-    watched.world.clock.time = watched.now().next_look
+    watched.world.clock.time = watched.now().next_check
     assert len(watched.drifted()) == 1
     assert f"run {repair.run_id} waits" in caplog.text
     assert watched.now().repair == repair.run_id
@@ -253,19 +259,19 @@ def test_a_drift_that_a_person_accepted_is_left(
     stored = watched.ledger.run(repair.run_id)
     assert stored is not None
     watched.ledger.replace_run(stored.record.moved(phase, NOW), stored.etag)
-    watched.world.clock.time = watched.now().next_look
+    watched.world.clock.time = watched.now().next_check
     assert len(watched.drifted()) == opened
     assert ("as a person accepted" in caplog.text) is (opened == 1)
     if opened == 1:
         assert watched.now().repair == repair.run_id
-        watched.world.clock.time = watched.now().next_look
+        watched.world.clock.time = watched.now().next_check
         watched.look(BROKEN)  # another drift is another thing
-        watched.world.clock.time = watched.now().next_look
+        watched.world.clock.time = watched.now().next_check
         assert len(watched.look(BROKEN)) == 2
 
 
 def test_a_second_drift_of_one_model_waits_for_a_person() -> None:
-    watched = Watched(drifts=1)
+    watched = Watched(repairs=1)
     (repair,) = watched.drifted()
     assert (repair.phase, repair.parked_in) == (Phase.PARKED, Phase.PROMOTING)
     assert repair.reason == f"{repair.cause}, again after its model was set again"
@@ -276,8 +282,8 @@ def test_a_repair_that_another_worker_opened_is_the_same(caplog: pytest.LogCaptu
     caplog.set_level("INFO", "relearn")
     watched = Watched()
     watched.look(OTHER)
-    watched.world.clock.time = watched.now().next_look
-    noticed = (head_id(watched.url), RESOURCE, watched.now().next_look.isoformat())
+    watched.world.clock.time = watched.now().next_check
+    noticed = (endpoint_state_id(watched.url), RESOURCE, watched.now().next_check.isoformat())
     other = run_id("sample", "drift", *noticed)
     watched.ledger.create_run(
         sample(Phase.PROMOTING, run_id=other, origin=Origin.DRIFT, config=watched.world.pipeline)
@@ -291,7 +297,7 @@ def test_a_repair_that_another_worker_opened_is_the_same(caplog: pytest.LogCaptu
 
 
 @pytest.mark.parametrize(
-    ("phase", "looks", "wait", "repairs"),
+    ("phase", "checks", "wait", "repairs"),
     [
         (Phase.VERIFYING, 0, 5 * MINUTE, 0),
         (Phase.PARKED, 2, HOUR, 0),
@@ -302,7 +308,7 @@ def test_a_repair_that_another_worker_opened_is_the_same(caplog: pytest.LogCaptu
 )
 def test_a_run_that_updates_the_endpoint_or_is_parked_there_has_it_left_alone(
     phase: Phase | None,
-    looks: int,
+    checks: int,
     wait: timedelta,
     repairs: int,
     caplog: pytest.LogCaptureFixture,
@@ -310,13 +316,15 @@ def test_a_run_that_updates_the_endpoint_or_is_parked_there_has_it_left_alone(
     watched = Watched()
     if phase is not None:
         watched.ledger.create_run(sample(phase, run_id="sample-9"))
-    reservation = Reservation(run_id="sample-9", resource="x", model=None, generation=1, at=NOW)
-    watched.put_head(
-        resources={RESOURCE: Resource(serving=watched.served)}, reservation=reservation
+    endpoint_lease = EndpointLease(
+        run_id="sample-9", resource="x", model=None, generation=1, at=NOW
     )
-    found = watched.drifted() if looks else watched.look(OTHER)
+    watched.put_endpoint_state(
+        resources={RESOURCE: Resource(serving=watched.served)}, endpoint_lease=endpoint_lease
+    )
+    found = watched.drifted() if checks else watched.look(OTHER)
     assert len(found) == repairs
-    assert len(watched.endpoint.asked) == looks
+    assert len(watched.endpoint.asked) == checks
     assert watched.wait() == wait
     held = "run sample-9 is parked and holds the endpoint: retry or cancel it"
     assert (held in caplog.text) is (phase is Phase.PARKED)
@@ -327,10 +335,10 @@ def test_an_endpoint_of_which_nothing_of_ours_is_known_is_left_for_an_hour(
     gone: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     watched = Watched()
-    if gone == "head":
-        del watched.world.documents.rows[f"heads/{head_id(watched.url)}"]
+    if gone == "endpoint_state":
+        del watched.world.documents.rows[f"endpoints/{endpoint_state_id(watched.url)}"]
     elif gone == "serving":
-        watched.put_head(resources={RESOURCE: Resource()})
+        watched.put_endpoint_state(resources={RESOURCE: Resource()})
     elif gone == "run":
         del watched.world.documents.rows["runs/sample-1"]
     else:
@@ -363,13 +371,13 @@ def test_a_look_is_planned_for_the_earlier_time(
     watched = Watched()
     now = watched.world.clock.now()
     if planned is None:
-        del watched.world.documents.rows[f"watches/{watched.name}"]
+        del watched.world.documents.rows[f"drift_checks/{watched.name}"]
     else:
-        watched.watch(next_look=now + planned, suspicion="odd")
+        watched.drift_check(next_check=now + planned, suspicion="odd")
     (endpoint,) = watched.world.pipeline.endpoints
-    keep_watch(watched.context, watched.run, endpoint, wait)
+    schedule_drift_check(watched.context, watched.run, endpoint, wait)
     known = watched.now()
-    assert known.next_look == now + due
+    assert known.next_check == now + due
     assert (known.update, known.place, known.suspicion) == (endpoint.update, endpoint.place, "")
     assert (known.pipeline, known.endpoint, known.host) == (
         "sample",
@@ -390,8 +398,8 @@ def test_a_look_calls_the_host_that_scores_or_else_the_one_that_is_updated() -> 
         ({**update, "verify": None}, "update.example"),
     ):
         one = endpoint.model_copy(update=changes)
-        keep_watch(watched.context, watched.run, one)
-        stored = watched.ledger.watch(watch_id(one.update, one.place))
+        schedule_drift_check(watched.context, watched.run, one)
+        stored = watched.ledger.drift_check(drift_check_id(one.update, one.place))
         assert stored is not None
         assert stored.record.host == host
 
@@ -404,6 +412,6 @@ def test_a_watch_that_cannot_be_stored_now_stops_nothing(
     def fails(*_: object) -> None:
         raise TransientError("busy")
 
-    monkeypatch.setattr(watched.ledger, "put_watch", fails)
-    keep_watch(watched.context, watched.run, watched.world.pipeline.endpoints[0])
+    monkeypatch.setattr(watched.ledger, "put_drift_check", fails)
+    schedule_drift_check(watched.context, watched.run, watched.world.pipeline.endpoints[0])
     assert "endpoint production is not being watched for now: busy" in caplog.text

@@ -12,13 +12,13 @@ from local.studio import InstantTrainer, OutputKind
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_endpoint import Endpoint
 from shared.core.run.record import Origin, Phase, Run
-from shared.core.serving.drift import Watch
-from shared.core.serving.probes import Look, Progress
-from shared.core.serving.state import Head, head_id
+from shared.core.serving.drift import DriftCheck
+from shared.core.serving.probes import EndpointCheck, UpdateProgress
+from shared.core.serving.state import EndpointState, endpoint_state_id
 from shared.errors import TransientError
 from shared.execution.bulkheads import host_of
-from shared.execution.drift_schedule import watch_id
-from shared.intake.search import Sweep
+from shared.execution.drift_schedule import drift_check_id
+from shared.intake.search import Search
 from shared.maintenance.drift import Drift
 from shared.providers.http.client import Answer
 from tests.fakes.clock import Hurried
@@ -139,7 +139,7 @@ def test_a_model_put_by_hand_is_found_while_every_tick_is_full() -> None:
     """Services hang, and due times come every minute: the search has its own part of the time."""
     world, _ = many_customers(3, schedule="0 * * * * *", catch_up="all")
     kept = world.pipeline
-    Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
+    Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
     world.clock.move(HOUR)
     trained = InstantTrainer().train({"input1": b"a,b,label\n9,9,1\n"}, {}, label=None).model
     world.blobs.put(MODELS, f"promote/{kept.name}/better.ilearner", trained)
@@ -147,13 +147,13 @@ def test_a_model_put_by_hand_is_found_while_every_tick_is_full() -> None:
     while world.clock.now() - put < 40 * MINUTE:
         until = world.poll.until()
         world.poll.start_scheduled(until)
-        Sweep(world.intake._context, world.intake).go_on(until)
+        Search(world.intake._context, world.intake).run_until(until)
         world.poll.tick()
-        by_hand = [run for run in world.runs() if run.origin is Origin.MODEL]
-        if by_hand and by_hand[0].phase is not Phase.RECEIVED:
+        manual_model = [run for run in world.runs() if run.origin is Origin.MODEL]
+        if manual_model and manual_model[0].phase is not Phase.RECEIVED:
             break
-    assert len(by_hand) == 1
-    assert world.clock.now() - put <= world.limits.sweep_every + 3 * world.limits.tick
+    assert len(manual_model) == 1
+    assert world.clock.now() - put <= world.limits.search_every + 3 * world.limits.tick
 
 
 def test_no_tick_lists_the_models_put_by_hand() -> None:
@@ -175,12 +175,12 @@ def test_no_tick_lists_the_models_put_by_hand() -> None:
     assert listed == []
     for _ in range(30):
         world.clock.move(MINUTE)
-        Sweep(world.intake._context, world.intake).go_on(world.clock.now() + MINUTE)
+        Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
     assert 1 <= len([one for one in listed if one == "models/promote/"]) <= 4  # not each time
 
 
 @dataclass
-class Looked:
+class CheckResult:
     """Endpoints that answer, or hang, and when each of them was looked at."""
 
     hangs: Callable[[str], bool]
@@ -189,17 +189,17 @@ class Looked:
     update: str = ""
     at: dict[str, datetime] = field(default_factory=dict)
 
-    def endpoint(self, endpoint: Endpoint) -> "Looked":
+    def endpoint(self, endpoint: Endpoint) -> "CheckResult":
         return replace(self, update=endpoint.update)
 
-    def look(self, operation: str | None = None) -> Look:
+    def look(self, operation: str | None = None) -> EndpointCheck:
         del operation
         if self.hangs(self.update):
             self.move(HANGS)
             raise TransientError("no answer")
         self.move(timedelta(milliseconds=200))
         self.at[self.update] = self.now()
-        return Look(Progress.DONE, None)
+        return EndpointCheck(UpdateProgress.DONE, None)
 
     def secrets_of(self, _: Pipeline) -> tuple[str, ...]:
         return ()
@@ -209,7 +209,7 @@ class Looked:
 def test_every_endpoint_that_answers_is_looked_at_within_the_hour(hosts: str) -> None:
     world = Observed()
     run = world.until(world.start(), Phase.PROMOTED)
-    endpoint, head = world.pipeline.endpoints[0], world.head()
+    endpoint, endpoint_state = world.pipeline.endpoints[0], world.endpoint_state()
     assert endpoint.verify is not None
     verify, ledger = endpoint.verify, world.intake._context.ledger
     endpoints = []
@@ -219,18 +219,22 @@ def test_every_endpoint_that_answers_is_looked_at_within_the_hour(hosts: str) ->
         update = f"https://{host}.example/workspaces/w/webservices/s/endpoints/{state}{number}"
         changed = verify.model_copy(update={"score": f"https://{host}.example/execute"})
         endpoints.append(endpoint.model_copy(update={"update": update, "verify": changed}))
-        ledger.put_head(head_id(update), Head(update=update, resources=head.resources), None)
-        watch = Watch(
+        ledger.put_endpoint_state(
+            endpoint_state_id(update),
+            EndpointState(update=update, resources=endpoint_state.resources),
+            None,
+        )
+        drift_check = DriftCheck(
             update=update,
             place=endpoint.place,
             pipeline=run.pipeline,
             endpoint=endpoint.name,
-            next_look=world.clock.now() + number * SECOND,
+            next_check=world.clock.now() + number * SECOND,
             host=f"{host}.example",
         )
-        ledger.put_watch(watch_id(update, endpoint.place), watch, None)
-    looked = Looked(lambda url: "/hung" in url, world.clock.move, world.clock.now)
-    context: Any = replace(world.intake._context, adapters=looked)  # type: ignore[arg-type]
+        ledger.put_drift_check(drift_check_id(update, endpoint.place), drift_check, None)
+    checked = CheckResult(lambda url: "/hung" in url, world.clock.move, world.clock.now)
+    context: Any = replace(world.intake._context, providers=checked)  # type: ignore[arg-type]
     drift = Drift(context, lambda _: tuple(endpoints))
     began = world.clock.now()
     while world.clock.now() - began < 4 * HOUR:
@@ -238,9 +242,9 @@ def test_every_endpoint_that_answers_is_looked_at_within_the_hour(hosts: str) ->
         drift.check(world.clock.now() + world.limits.tick / 4)
         # In one thread a look at each of those that hang takes half an hour, the first time.
         if world.clock.now() - began >= HOUR:
-            assert len(looked.at) == 100
+            assert len(checked.at) == 100
         if world.clock.now() - began >= 2 * HOUR:
-            assert world.clock.now() - min(looked.at.values()) <= HOUR + 5 * MINUTE
+            assert world.clock.now() - min(checked.at.values()) <= HOUR + 5 * MINUTE
 
 
 def test_a_search_that_needs_several_calls_leaves_time_for_the_other_one() -> None:
@@ -251,8 +255,11 @@ def test_a_search_that_needs_several_calls_leaves_time_for_the_other_one() -> No
     land(world, "a.csv")
     for _ in range(12):
         context = replace(world.intake._context, clock=Hurried(world.clock))
-        Sweep(context, world.intake).go_on(world.clock.now() + 24 * SECOND)
-    for state in (world.intake._context.ledger.sweep, world.intake._context.ledger.sweep_of_models):
+        Search(context, world.intake).run_until(world.clock.now() + 24 * SECOND)
+    for state in (
+        world.intake._context.ledger.sweep,
+        world.intake._context.ledger.search_for_models,
+    ):
         stored = state()
         assert stored is not None
         assert stored.record.complete
@@ -278,7 +285,7 @@ def test_endpoints_are_looked_at_while_waiting_data_fills_every_tick() -> None:
         for part in (1, 2):
             world.upload(f"k{number}-{part}.csv", b"a,b,label\n1,2,0\n3,4,1\n")
             world.deliver(f"k{number}-{part}.csv")
-    (watch,) = world.intake._context.ledger.watches()
+    (drift_check,) = world.intake._context.ledger.drift_checks()
     slow_ledger(world, timedelta(milliseconds=400))
     began = world.clock.now()
     while world.clock.now() - began < 2 * HOUR:
@@ -286,9 +293,9 @@ def test_endpoints_are_looked_at_while_waiting_data_fills_every_tick() -> None:
         world.poll.tick()
         assert world.clock.now() - before <= world.limits.tick
         world.clock.move(30 * SECOND)
-    (later,) = world.intake._context.ledger.watches()
+    (later,) = world.intake._context.ledger.drift_checks()
     assert later.due > began + HOUR  # it was looked at, and more than once
-    assert watch.due <= began + HOUR
+    assert drift_check.due <= began + HOUR
     assert world.now_of(run).phase is Phase.PROMOTED
 
 
@@ -310,22 +317,22 @@ def test_what_waits_is_taken_while_open_runs_fill_every_tick() -> None:
 
     world.http.send = slow  # type: ignore[method-assign]
     land(world, "new.csv")
-    landed = world.clock.now()
-    while world.clock.now() - landed < 15 * MINUTE and not of(world, "sample"):
+    arrived = world.clock.now()
+    while world.clock.now() - arrived < 15 * MINUTE and not of(world, "sample"):
         world.poll.tick()
         world.clock.move(SECOND)
     assert len(of(world, "sample")) == 1
 
 
-@pytest.mark.parametrize("seats", [5, 50])
+@pytest.mark.parametrize("shared_queues", [5, 50])
 def test_an_event_while_all_seats_are_taken_costs_the_same_however_many_there_are(
-    seats: int,
+    shared_queues: int,
 ) -> None:
     keyed = {"key": "key", "data": {"blob": "{key}-{name}.csv"}, "endpoints": []}
-    config = {**keyed, "when_busy": "newest", "max_parallel": seats}
+    config = {**keyed, "when_busy": "newest", "max_parallel": shared_queues}
     world = Observed(config={"pipeline": config})
     world.script("GET", "", Answer(200, {}, b'{"StatusCode": "Running"}'), times=None)
-    for number in range(seats + 1):
+    for number in range(shared_queues + 1):
         land(world, f"k{number}-1.csv")
     world.calls.clear()
     land(world, "another-1.csv")

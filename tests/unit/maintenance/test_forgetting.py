@@ -6,17 +6,24 @@ from typing import Any
 
 import pytest
 
-from shared.core.cleaning_round import KINDS, Cleaning, Updates
-from shared.core.names import slot_id
-from shared.core.run.concurrency import Pause, Pauses, Slot, Turn
+from shared.core.cleaning_round import KINDS, CleaningRound, Updates
+from shared.core.names import run_queue_id
+from shared.core.run.concurrency import Pause, Pauses, QueueEntry, RunQueue
 from shared.core.run.record import Delivery, Phase
-from shared.core.serving.drift import Watch
-from shared.core.serving.state import Head, Held, Reservation, Resource, Served, head_id
+from shared.core.serving.drift import DriftCheck
+from shared.core.serving.state import (
+    EndpointLease,
+    EndpointState,
+    Hold,
+    Resource,
+    ServedModel,
+    endpoint_state_id,
+)
 from shared.core.versions import version_id
-from shared.errors import Conflict, PermanentError
+from shared.errors import ConflictError, PermanentError
 from shared.ledger.ledger import NEW, Ledger
 from shared.ledger.records import Stored, VersionEntry
-from shared.maintenance.retention_rules import Forgetting
+from shared.maintenance.retention_rules import RetentionRules
 from shared.ports.ports import Listed
 from tests.fakes.world import DATA, MODELS
 from tests.unit.samples import NOW, UPDATE, blob, pipeline
@@ -45,7 +52,9 @@ class Old:
         self.context = self.world.intake._context
         self.ledger: Ledger = self.context.ledger
         known = {"started_at": NOW, "all_at": NOW, "since": NOW - DAY, **round_}
-        self.rules = Forgetting(self.context, configured, Updates(updates), sure, Cleaning(**known))
+        self.rules = RetentionRules(
+            self.context, configured, Updates(updates), sure, CleaningRound(**known)
+        )
         self.calls = self.world.calls
 
     def listed(self, name: str) -> Listed:
@@ -53,7 +62,7 @@ class Old:
 
     def goes(self, name: str) -> bool:
         """Apply the rules to a record, and return whether it was deleted."""
-        gone = self.rules.forgets(name.partition("/")[0], self.listed(name))
+        gone = self.rules.may_delete(name.partition("/")[0], self.listed(name))
         assert gone is (name not in self.world.documents.rows)
         return gone
 
@@ -64,14 +73,14 @@ class Old:
         self.ledger.create_run(sample(phase, run_id=name, **changes))
 
     def head(self, update: str = UPDATE, hints: dict[str, str] | None = None, **known: Any) -> str:
-        name = f"heads/{head_id(update)}"
-        body = Head(update=update, **known).model_dump_json().encode()
+        name = f"endpoints/{endpoint_state_id(update)}"
+        body = EndpointState(update=update, **known).model_dump_json().encode()
         self.world.documents.create(name, body, hints)
         return name
 
 
-def served(run_id: str, **more: Any) -> Served:
-    return Served(run_id=run_id, since=NOW, proof="answers", manifest=(), **more)
+def served(run_id: str, **more: Any) -> ServedModel:
+    return ServedModel(run_id=run_id, since=NOW, verification="answers", manifest=(), **more)
 
 
 def item(name: str, age: timedelta) -> Listed:
@@ -85,20 +94,20 @@ def test_a_record_is_looked_at_once_it_is_old_enough_for_its_kind(kind: str) -> 
     name = f"{kind}/sample/x"
     keep = 2 * KEEP if kind == "tombstones" else KEEP
     ages = (timedelta(), keep, keep + HOUR, keep + DAY, keep + DAY + HOUR)
-    looked_at = [old.rules.concerns(kind, item(name, age)) for age in ages]
+    checked_to = [old.rules.concerns(kind, item(name, age)) for age in ages]
     if kind in ("pipelines", "inbox"):
-        assert looked_at == [True] * 5
-    elif kind == "watches":
-        assert looked_at == [False] * 5
+        assert checked_to == [True] * 5
+    elif kind == "drift_checks":
+        assert checked_to == [False] * 5
         assert first.rules.concerns(kind, item(name, timedelta()))
     elif kind.startswith("existing"):  # needed or not, whatever its age; a day is for its writer
-        assert looked_at == [False, True, True, True, True]
+        assert checked_to == [False, True, True, True, True]
         assert [old.rules.concerns(kind, item(name, age)) for age in (DAY, DAY + HOUR)] == [
             False,
             True,
         ]
     else:
-        assert looked_at == [False, False, True, True, False]
+        assert checked_to == [False, False, True, True, False]
         assert first.rules.concerns(kind, item(name, keep + 9 * DAY))
 
 
@@ -149,7 +158,7 @@ def test_an_ended_run_that_nobody_names_goes_and_leaves_a_tombstone() -> None:
     assert old.goes("runs/sample-1")
     assert not old.goes("runs/sample-2")
     tombstone = old.world.documents.rows["tombstones/sample-1"]
-    assert tombstone.metadata == {"slot": slot_id("sample", ())}
+    assert tombstone.metadata == {"run_queue": run_queue_id("sample", ())}
     assert "slot" not in old.world.documents.rows["tombstones/sample-2"].metadata
 
 
@@ -158,16 +167,16 @@ def test_the_tombstone_of_a_customers_run_names_the_slot_of_that_customer() -> N
     old.run("sample-1", config=pipeline(key="name"), tokens={"name": "acme"})
     assert old.goes("runs/sample-1")
     tombstone = old.world.documents.rows["tombstones/sample-1"]
-    assert tombstone.metadata == {"slot": slot_id("sample", ("acme",))}
+    assert tombstone.metadata == {"run_queue": run_queue_id("sample", ("acme",))}
 
 
 NAMED: dict[str, dict[str, Any]] = {
     "reserved": {
-        "reservation": Reservation(
+        "endpoint_lease": EndpointLease(
             run_id="sample-1", resource=PLACE, model=None, generation=1, at=NOW
         )
     },
-    "held": {"resources": {"x": Resource(held=Held(run_id="sample-1", to="y", by="ada", at=NOW))}},
+    "held": {"resources": {"x": Resource(held=Hold(run_id="sample-1", to="y", by="ada", at=NOW))}},
     "serving": {"resources": {"x": Resource(serving=served("sample-1"))}},
     "set": {"resources": {"x": Resource(serving=served("y", set_by="sample-1"))}},
     "trained": {"resources": {"x": Resource(serving=served("y", trained_by="sample-1"))}},
@@ -184,7 +193,7 @@ def test_a_run_that_its_endpoints_record_names_is_kept(how: str) -> None:
     assert not old.goes("runs/sample-1")
     old.calls.clear()
     assert old.goes("runs/sample-2")
-    assert "read heads" not in old.calls  # each is read once in a call
+    assert "read endpoints" not in old.calls  # each is read once in a call
 
 
 def test_a_run_is_named_by_heads_of_its_own_endpoints_alone() -> None:
@@ -196,7 +205,7 @@ def test_a_run_is_named_by_heads_of_its_own_endpoints_alone() -> None:
 
 def test_a_run_that_a_head_which_is_not_understood_may_name_is_kept() -> None:
     old = Old()
-    old.raw(f"heads/{head_id(UPDATE)}", b"{not json, sample-1")
+    old.raw(f"endpoints/{endpoint_state_id(UPDATE)}", b"{not json, sample-1")
     for name in ("sample-1", "sample-2"):
         old.run(name)
     assert not old.goes("runs/sample-1")
@@ -204,15 +213,15 @@ def test_a_run_that_a_head_which_is_not_understood_may_name_is_kept() -> None:
 
 
 def test_the_heads_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.maintenance.retention_rules._HEADS", 1)
+    monkeypatch.setattr("shared.maintenance.retention_rules._ENDPOINT_STATES", 1)
     old = Old()
     for name in ("sample-1", "sample-2"):
         old.run(name)
         old.goes(f"runs/{name}")
-    assert old.calls.count("read heads") == 1
-    assert len(old.rules._heads) == 1
+    assert old.calls.count("read endpoints") == 1
+    assert len(old.rules._endpoint_states) == 1
     old.rules._named_by("another")
-    assert set(old.rules._heads) == {"another"}
+    assert set(old.rules._endpoint_states) == {"another"}
 
 
 @pytest.mark.parametrize(
@@ -267,13 +276,13 @@ def test_a_marker_goes_once_its_run_was_forgotten_or_can_never_be_opened() -> No
 
 def test_a_tombstone_stays_while_a_slot_names_its_run() -> None:
     old = Old()
-    slot = slot_id("sample", ())
-    old.ledger.put_slot(slot, Slot(pipeline="sample", gathering="sample-1"), None)
+    run_queue = run_queue_id("sample", ())
+    old.ledger.put_run_queue(run_queue, RunQueue(pipeline="sample", batch_run="sample-1"), None)
     for name in ("sample-1", "sample-2"):
-        old.ledger.bury(name, slot)
-    old.ledger.bury("sample-3", slot_id("sample", ("acme",)))
+        old.ledger.write_tombstone(name, run_queue)
+    old.ledger.write_tombstone("sample-3", run_queue_id("sample", ("acme",)))
     old.ledger.note_used("sample-4")
-    old.ledger.bury("sample-5", slot)
+    old.ledger.write_tombstone("sample-5", run_queue)
     old.raw("runs/sample-5")
     gone = [old.goes(f"tombstones/sample-{number}") for number in range(1, 6)]
     assert gone == [False, True, True, False, False]
@@ -318,7 +327,7 @@ def test_a_version_whose_blob_is_gone_goes_where_its_container_is_there() -> Non
     old.world.blobs.missing.add(DATA)
     for _ in range(2):
         with pytest.raises(PermanentError, match=f"container {DATA} does not exist now"):
-            old.rules.forgets("versions", old.listed(name))
+            old.rules.may_delete("versions", old.listed(name))
     old.world.blobs.missing.clear()
     old.rules = replace(old.rules, _containers={})  # the next call
     assert old.goes(name)
@@ -370,7 +379,7 @@ def test_an_entry_that_a_run_takes_this_moment_is_left_to_it(
     name = known(old)
 
     def late(*_: object) -> Stored[VersionEntry]:
-        raise Conflict(name)
+        raise ConflictError(name)
 
     monkeypatch.setattr(old.ledger, "replace_version", late)
     assert not old.goes(name)
@@ -411,21 +420,21 @@ def test_what_waits_is_counted_over_the_calls_of_a_round() -> None:
 # Places and endpoints
 
 
-SLOT = slot_id("sample", ())
+SLOT = run_queue_id("sample", ())
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"holders": ("sample-1",)},
-        {"waiting": (Turn(run_id="sample-1", at=NOW),)},
-        {"gathering": "sample-1"},
+        {"waiting": (QueueEntry(run_id="sample-1", at=NOW),)},
+        {"batch_run": "sample-1"},
     ],
 )
 def test_a_place_goes_once_no_run_that_it_names_goes_on(changes: dict[str, Any]) -> None:
     old = Old()
     old.run("sample-1", Phase.TRAINING)
-    old.ledger.put_slot(SLOT, Slot(pipeline="sample", **changes), None)
+    old.ledger.put_run_queue(SLOT, RunQueue(pipeline="sample", **changes), None)
     assert not old.goes(SLOT)
     stored = old.ledger.run("sample-1")
     assert stored is not None
@@ -436,9 +445,9 @@ def test_a_place_goes_once_no_run_that_it_names_goes_on(changes: dict[str, Any])
 def test_a_place_whose_line_is_longer_than_twenty_is_left_alone() -> None:
     old = Old()
     for count, goes in ((21, False), (20, True)):
-        stored = old.ledger.slot(SLOT)
-        slot = Slot(pipeline="sample", holders=tuple(f"sample-{n}" for n in range(count)))
-        old.ledger.put_slot(SLOT, slot, stored.etag if stored else None)
+        stored = old.ledger.run_queue(SLOT)
+        run_queue = RunQueue(pipeline="sample", holders=tuple(f"sample-{n}" for n in range(count)))
+        old.ledger.put_run_queue(SLOT, run_queue, stored.etag if stored else None)
         assert old.goes(SLOT) is goes
 
 
@@ -451,7 +460,7 @@ def test_a_paused_place_is_kept_until_the_resume_or_the_end_of_its_pipeline(
     configured = frozenset[str]() if missing else frozenset({"sample"})
     old = Old(configured=configured, missing=missing)
     paused = Pause(by="relearn", at=NOW)
-    old.ledger.put_slot(SLOT, Slot(pipeline="sample", paused=paused), None)
+    old.ledger.put_run_queue(SLOT, RunQueue(pipeline="sample", paused=paused), None)
     if resumed:
         old.ledger.put_pauses("sample", Pauses(resumed_at=NOW + HOUR), NEW)
     assert old.goes(SLOT) is goes
@@ -488,32 +497,32 @@ def test_an_endpoint_that_an_open_run_reserved_is_kept(phase: Phase) -> None:
     assert old.goes(name) is phase.ended
 
 
-def watch(old: Old, pipeline_: str = "sample", place: str = PLACE) -> str:
-    one = Watch(update=UPDATE, place=place, pipeline=pipeline_, endpoint="e", next_look=NOW)
-    old.ledger.put_watch("w1", one, None)
-    return "watches/w1"
+def drift_check(old: Old, pipeline_: str = "sample", place: str = PLACE) -> str:
+    one = DriftCheck(update=UPDATE, place=place, pipeline=pipeline_, endpoint="e", next_check=NOW)
+    old.ledger.put_drift_check("w1", one, None)
+    return "drift_checks/w1"
 
 
 def test_a_watch_goes_where_nothing_of_ours_serves_or_its_pipeline_is_gone() -> None:
     old = Old()
-    assert old.goes(watch(old))  # nothing is known of the endpoint
+    assert old.goes(drift_check(old))  # nothing is known of the endpoint
     old.head(resources={PLACE: Resource(serving=served("sample-1"))})
-    assert not old.goes(watch(old))
-    del old.world.documents.rows["watches/w1"]
-    assert old.goes(watch(old, place="another"))
+    assert not old.goes(drift_check(old))
+    del old.world.documents.rows["drift_checks/w1"]
+    assert old.goes(drift_check(old, place="another"))
     for updates, goes in (((), True), ((UPDATE,), False)):
         old = Old(updates=updates, missing=LONG)
         old.head(resources={PLACE: Resource(serving=served("sample-1"))})
-        assert old.goes(watch(old, "gone")) is goes
+        assert old.goes(drift_check(old, "gone")) is goes
 
 
 def test_a_record_that_is_gone_by_then_is_no_longer_looked_at() -> None:
     old = Old(missing=LONG)
     old.run("sample-1")
-    names = ["runs/sample-1", known(old), SLOT, watch(old), old.head(f"{UPDATE}9")]
-    old.ledger.put_slot(SLOT, Slot(pipeline="sample"), None)
+    names = ["runs/sample-1", known(old), SLOT, drift_check(old), old.head(f"{UPDATE}9")]
+    old.ledger.put_run_queue(SLOT, RunQueue(pipeline="sample"), None)
     listed = {name: old.listed(name) for name in names}
     for name in names:
         del old.world.documents.rows[name]
-        assert not old.rules.forgets(name.partition("/")[0], listed[name])
+        assert not old.rules.may_delete(name.partition("/")[0], listed[name])
     assert not old.ledger.old.exists("tombstones/sample-2")

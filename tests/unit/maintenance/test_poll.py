@@ -13,7 +13,7 @@ SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hou
 BUSY = refused(503, "ServiceUnavailable", "Request was throttled.")
 
 #: What a tick costs in which nothing is to be done.
-TICK = ["list inbox", "list open", "list watches", "read poll", "replace poll"]
+TICK = ["list drift_checks", "list inbox", "list open", "read poll", "replace poll"]
 
 
 @pytest.fixture
@@ -33,19 +33,19 @@ def test_an_unchanged_running_job_costs_one_get_and_no_record(world: Observed) -
     training(world, count=3)
     world.calls.clear()
     world.http.sent.clear()
-    heads = world.blobs.heads
+    endpoint_states = world.blobs.head_calls
     world.clock.move(MINUTE)
     world.poll.tick()
     assert [sent.split()[0] for sent in world.http.sent] == ["GET"] * 3
     assert sorted(world.calls) == TICK
-    assert world.blobs.heads == heads
+    assert world.blobs.head_calls == endpoint_states
 
 
 def test_a_calm_start_costs_what_the_design_says(world: Observed) -> None:
     world.upload()
     world.calls.clear()
     world.http.sent.clear()
-    heads = world.blobs.heads
+    endpoint_states = world.blobs.head_calls
     (run,) = world.deliver()
     assert run.phase is Phase.TRAINING
     writes = [call for call in world.calls if not call.startswith(("read", "list"))]
@@ -61,7 +61,7 @@ def test_a_calm_start_costs_what_the_design_says(world: Observed) -> None:
         "replace runs",  # started
     ]
     assert [sent.split()[0] for sent in world.http.sent] == ["POST", "POST"]
-    assert world.blobs.heads - heads == 1
+    assert world.blobs.head_calls - endpoint_states == 1
 
 
 def test_the_second_start_of_a_worker_writes_seven_records(world: Observed) -> None:
@@ -127,14 +127,14 @@ def test_a_young_job_is_looked_at_often_and_an_old_one_less() -> None:
     world = Observed()
     training(world)
 
-    def looks(span: timedelta) -> int:
+    def checks(span: timedelta) -> int:
         sent = len(world.http.sent)
         world.idle(span, step=10 * SECOND)
         return len(world.http.sent) - sent
 
-    assert looks(MINUTE) == 6  # every 10 s, the least in this world
+    assert checks(MINUTE) == 6  # every 10 s, the least in this world
     world.idle(HOUR)
-    assert looks(MINUTE) == 2  # every 30 s, the most
+    assert checks(MINUTE) == 2  # every 30 s, the most
 
 
 def test_a_lost_event_is_made_good_by_the_timer(world: Observed) -> None:
@@ -162,12 +162,19 @@ def test_a_look_that_works_again_ends_the_trouble(world: Observed) -> None:
     world.script("GET", "", BUSY)
     world.idle(MINUTE)
     world.idle(2 * MINUTE)
-    assert (world.run().phase, world.run().trouble) == (Phase.TRAINING, None)
+    assert (world.run().phase, world.run().step_failure) == (Phase.TRAINING, None)
 
 
 @pytest.mark.parametrize(
     "record",
-    ["runs/{run}", "runs/broken", "poll", "pipelines/sample", "schedules/sample", "heads/broken"],
+    [
+        "runs/{run}",
+        "runs/broken",
+        "poll",
+        "pipelines/sample",
+        "schedules/sample",
+        "endpoints/broken",
+    ],
 )
 def test_a_damaged_record_never_stops_the_other_runs(world: Observed, record: str) -> None:
     broken, well = world.start("a.csv"), world.next_run("b.csv", b"a,b,label\n5,6,1\n7,8,0\n")
@@ -187,7 +194,7 @@ def test_a_damaged_record_never_stops_the_other_runs(world: Observed, record: st
     [
         {"phase": "training", "started": "yesterday"},
         {"phase": "training", "job": "x", "until": "?", "service": "s", "credential": "c"},
-        {"phase": "training", "next_look": "soon"},
+        {"phase": "training", "next_check": "soon"},
         {"phase": "training", "started": "2026-03-01T12:00:00"},
         {"phase": "nonsense", "job": "x"},
         {},
@@ -261,7 +268,7 @@ def test_the_heartbeat_tells_how_many_were_looked_at(world: Observed) -> None:
     training(world, count=2)
     beat = world.intake._context.ledger.heartbeat()
     assert beat is not None
-    assert (beat.record.looked, beat.record.open, beat.record.at) == (2, 2, world.clock.now())
+    assert (beat.record.checked, beat.record.open, beat.record.at) == (2, 2, world.clock.now())
 
 
 def test_a_tick_stops_within_its_budget_and_the_next_starts_where_it_stopped(
@@ -281,9 +288,9 @@ def test_a_tick_stops_within_its_budget_and_the_next_starts_where_it_stopped(
         world.clock.move(MINUTE)
         world.poll.tick()
         ticks.append(list(seen))
-    assert all(len(looks) < 12 for looks in ticks)
-    looked_at = {path.rpartition("/")[2] for looks in ticks for path in looks}
-    assert looked_at == {job.id for job in world.studio.jobs}
+    assert all(len(checks) < 12 for checks in ticks)
+    checked_to = {path.rpartition("/")[2] for checks in ticks for path in checks}
+    assert checked_to == {job.id for job in world.studio.jobs}
 
 
 def test_the_last_step_that_a_tick_may_begin_ends_within_the_tick(world: Observed) -> None:
@@ -335,6 +342,6 @@ def test_the_end_of_a_job_is_believed_from_the_record_alone(world: Observed) -> 
 
 
 def test_retry_and_cancel_know_no_unknown_run(world: Observed) -> None:
-    assert world.orders.retry("unknown") is None
-    assert world.orders.cancel("unknown") is None
+    assert world.run_operations.retry("unknown") is None
+    assert world.run_operations.cancel("unknown") is None
     assert not [name for name in world.documents.rows if name.startswith("open/")]

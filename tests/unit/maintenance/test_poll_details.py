@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.core.run.record import Phase, Run
-from shared.errors import CorruptRecord, RelearnError, TransientError
+from shared.errors import CorruptRecordError, RelearnError, TransientError
 from shared.ledger.open_markers import hints_of
 from shared.ledger.records import Heartbeat, Marker
 from tests.unit.fleet import Fleet
@@ -24,7 +24,7 @@ def world() -> Observed:
     return Observed()
 
 
-def looks(world: Observed, span: timedelta, step: timedelta = 10 * SECOND) -> int:
+def checks(world: Observed, span: timedelta, step: timedelta = 10 * SECOND) -> int:
     """Let time pass, and return how often a job's state was asked for."""
     sent = len(world.http.sent)
     world.idle(span, step)
@@ -59,10 +59,10 @@ def test_a_job_is_looked_at_again_after_a_twentieth_of_its_age_within_bounds(
     began = world.clock.now()
     world.clock.move(age - timedelta(seconds=seconds))
     world.poll.tick()
-    looked = world.clock.now()
-    assert looked - began == age - timedelta(seconds=seconds)
-    assert looks(world, timedelta(seconds=seconds - 1), SECOND) == 0
-    assert looks(world, SECOND, SECOND) == 1
+    checked = world.clock.now()
+    assert checked - began == age - timedelta(seconds=seconds)
+    assert checks(world, timedelta(seconds=seconds - 1), SECOND) == 0
+    assert checks(world, SECOND, SECOND) == 1
 
 
 def test_a_parked_run_is_read_again_every_ten_minutes(world: Observed) -> None:
@@ -91,8 +91,8 @@ def test_a_run_in_trouble_is_not_looked_at_before_it_said(world: Observed) -> No
     (run,) = running(world)
     world.intake.driver.delay(run.run_id, TransientError("busy", retry_after=5 * MINUTE))
     world.intake._context.ledger.hint(marker_of(world, run.run_id), hints_of(world.now_of(run)))
-    assert looks(world, 5 * MINUTE - SECOND, SECOND) == 0
-    assert looks(world, SECOND, SECOND) == 1
+    assert checks(world, 5 * MINUTE - SECOND, SECOND) == 0
+    assert checks(world, SECOND, SECOND) == 1
 
 
 def test_a_job_whose_time_is_over_is_not_believed_to_run_by_its_hint(world: Observed) -> None:
@@ -112,9 +112,9 @@ def test_a_service_that_fails_has_that_kept_in_record_and_marker(world: Observed
     world.script("GET", "", BUSY)
     world.clock.move(MINUTE)
     world.poll.tick()
-    trouble = world.now_of(run).trouble
-    assert trouble is not None
-    assert "throttled" in trouble.reason
+    step_failure = world.now_of(run).step_failure
+    assert step_failure is not None
+    assert "throttled" in step_failure.reason
     assert marker_of(world, run.run_id).hints == hints_of(world.now_of(run))
 
 
@@ -124,7 +124,7 @@ def test_an_odd_answer_is_left_to_the_driver_to_keep(world: Observed) -> None:
     world.script("GET", str(run.job), refused(403, "Forbidden", "No such key."))
     world.clock.move(MINUTE)
     world.poll.tick()
-    assert "No such key." not in str(world.now_of(run).trouble)  # the second look went well
+    assert "No such key." not in str(world.now_of(run).step_failure)  # the second look went well
     world.script("GET", str(run.job), refused(403, "Forbidden", "No such key."), times=None)
     world.clock.move(MINUTE)
     world.poll.tick()
@@ -140,10 +140,10 @@ def test_a_heartbeat_counts_what_is_open_parked_and_missing(world: Observed) -> 
     world.restart()
     world.clock.move(10 * SECOND)  # else whoever started the jobs has just looked at them
     beat = world.poll.tick()
-    assert (beat.open, beat.parked, beat.looked, beat.missing) == (3, 1, 3, 0)
+    assert (beat.open, beat.parked, beat.checked, beat.missing) == (3, 1, 3, 0)
     assert beat == beat_of(world)
     world.poll.tick()
-    assert beat_of(world).looked == 0
+    assert beat_of(world).checked == 0
 
 
 def test_a_heartbeat_that_is_not_understood_is_logged_and_starts_the_round_anew(
@@ -156,7 +156,7 @@ def test_a_heartbeat_that_is_not_understood_is_logged_and_starts_the_round_anew(
     assert world.documents.rows["poll"].body == b"{not json"
 
 
-def slow_to_look(world: Observed, seconds: int = 60) -> list[str]:
+def slow_to_check(world: Observed, seconds: int = 60) -> list[str]:
     seen: list[str] = []
 
     def slow(method: str, path: str) -> None:
@@ -171,7 +171,7 @@ def test_the_next_tick_goes_on_behind_the_last_run_that_was_looked_at(world: Obs
     runs = running(world, count=5)
     job_of = {run.run_id: str(run.job) for run in runs}
     order = sorted(job_of)
-    seen = slow_to_look(world)
+    seen = slow_to_check(world)
     world.clock.move(MINUTE)
     world.poll.tick()
     count = len(seen)
@@ -194,12 +194,12 @@ def test_runs_that_were_not_reached_are_looked_at_when_the_endpoints_leave_time(
 ) -> None:
     runs = running(world, count=3)
     share = (world.poll.until() - world.clock.now()) * 5 / 8
-    seen = slow_to_look(world, seconds=int(share.total_seconds() / 2) + 1)
+    seen = slow_to_check(world, seconds=int(share.total_seconds() / 2) + 1)
     world.clock.move(MINUTE)
     world.poll.tick()
     last = max(runs, key=lambda run: run.run_id)
     assert seen[2].endswith(str(last.job))  # two in the share of the open runs, and then this one
-    assert beat_of(world).looked == len(seen)
+    assert beat_of(world).checked == len(seen)
 
 
 def test_what_landed_and_found_no_time_is_first_in_the_next_tick() -> None:
@@ -207,12 +207,12 @@ def test_what_landed_and_found_no_time_is_first_in_the_next_tick() -> None:
     land(world, "a-1.csv", "b-1.csv", "c-1.csv")
     world.clock.move(5 * MINUTE)
     until = world.clock.now() - SECOND
-    assert world.poll._gather(until) == 0
+    assert world.poll._open_batches(until) == 0
     (name,) = world.poll._gather_next
     first = world.poll._gather_next[name]
     assert name == "sample"
-    assert first.startswith("slots/sample/")
-    assert world.poll._gather(world.clock.now() + MINUTE) == 3
+    assert first.startswith("run_queues/sample/")
+    assert world.poll._open_batches(world.clock.now() + MINUTE) == 3
     assert world.poll._gather_next == {}
 
 
@@ -235,7 +235,7 @@ def test_a_run_that_is_opened_by_what_landed_is_driven_in_the_same_tick() -> Non
     world.clock.move(3 * MINUTE)
     beat = world.poll.tick()
     assert world.run().phase is Phase.TRAINING
-    assert (beat.looked, beat.open) == (1, 1)
+    assert (beat.checked, beat.open) == (1, 1)
 
 
 def test_a_delivery_that_was_opened_is_driven_in_the_same_tick() -> None:
@@ -274,7 +274,7 @@ def test_a_roll_out_that_cannot_go_on_now_is_left_to_the_next_tick(
         asked.append(run_id)
         raise TransientError("busy")
 
-    monkeypatch.setattr(driver, "take_settled", lambda: {"sample-1"})
+    monkeypatch.setattr(driver, "take_ready", lambda: {"sample-1"})
     monkeypatch.setattr(driver, "advance", fails)
     world.poll._go_on_with_roll_outs(world.clock.now())
     assert asked == []  # there is no more time
@@ -307,8 +307,8 @@ def test_only_a_service_or_storage_that_fails_counts_against_its_lane(
     monkeypatch.setattr(world.poll._driver, "advance", fails)
     marker = marker_of(world, run.run_id)
     bare = Marker(marker.run_id, marker.etag, marker.modified, {})
-    looked = world.poll._look(bare, world.clock.now() + MINUTE)
-    assert (looked.well, looked.run) == (well, None)
+    checked = world.poll._look(bare, world.clock.now() + MINUTE)
+    assert (checked.well, checked.run) == (well, None)
     assert f"run {run.run_id} {says}" in caplog.text
 
 
@@ -318,10 +318,10 @@ def test_a_run_in_trouble_counts_against_its_service_unless_it_waits(world: Obse
     bare = Marker(run.run_id, marker_of(world, run.run_id).etag, NOW, {})
     assert world.poll._look(bare, later).well
     world.intake.driver.delay(run.run_id, TransientError("busy", retry_after=HOUR))
-    looked = world.poll._look(bare, later)
-    assert not looked.well
-    assert looked.run == world.now_of(run)
-    assert looked.run is not None
+    checked = world.poll._look(bare, later)
+    assert not checked.well
+    assert checked.run == world.now_of(run)
+    assert checked.run is not None
     stored = world.intake._context.ledger.run(run.run_id)
     assert stored is not None
     waits = stored.record.model_copy(update={"phase": Phase.WAITING})
@@ -356,7 +356,7 @@ def test_a_marker_is_written_only_where_its_run_changed_and_never_for_an_ended_o
     world.poll.tick()
     assert marker_of(world, run.run_id).etag == etag
     world.http.answers.clear()
-    world.orders.cancel(run.run_id)
+    world.run_operations.cancel(run.run_id)
     world.intake._context.ledger.mark_open(run.run_id, {})
     hinted: list[str] = []
     hint: Callable[..., None] = world.intake._context.ledger.hint
@@ -414,12 +414,12 @@ def test_scheduled_runs_for_which_no_time_is_left_are_driven_by_the_poll() -> No
 
 def test_what_is_not_open_any_more_is_forgotten_by_the_poller(world: Observed) -> None:
     (run,) = running(world)
-    assert set(world.poll._looked) == {run.run_id}
+    assert set(world.poll._checked_at) == {run.run_id}
     world.poll._unread.add(run.run_id)
     world.http.answers.clear()
-    world.orders.cancel(run.run_id)
+    world.run_operations.cancel(run.run_id)
     world.poll.tick()
-    assert world.poll._looked == {}
+    assert world.poll._checked_at == {}
     assert world.poll._unread == set()
 
 
@@ -428,11 +428,11 @@ def test_a_damaged_record_is_told_of_at_each_seldom_look(
 ) -> None:
     (run,) = running(world)
     world.damage(f"runs/{run.run_id}")
-    looked = world.poll._look(marker_of(world, run.run_id), world.clock.now())
-    assert looked.well  # its hint says that the job runs
+    checked = world.poll._look(marker_of(world, run.run_id), world.clock.now())
+    assert checked.well  # its hint says that the job runs
     bare = Marker(run.run_id, marker_of(world, run.run_id).etag, NOW, {})
     world.poll._look(bare, world.clock.now())
     assert world.poll._unread == {run.run_id}
     assert f"run {run.run_id} cannot be advanced" in caplog.text
-    with pytest.raises(CorruptRecord):
+    with pytest.raises(CorruptRecordError):
         world.intake.driver.advance(run.run_id)

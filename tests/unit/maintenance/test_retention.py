@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from shared.core.cleaning_round import EVERY, Cleaning, next_round
-from shared.core.serving.state import Held, Reservation, held
+from shared.core.cleaning_round import EVERY, CleaningRound, next_round
+from shared.core.serving.state import EndpointLease, Hold, with_hold
 from shared.errors import TransientError
 from shared.ledger import old_records
 from shared.maintenance.retention import Retention
@@ -139,7 +139,7 @@ def test_a_cursor_that_the_storage_takes_no_more_begins_its_kind_again() -> None
     promoted(world, "a.csv", b"a,b,l\n1,2,0\n3,4,1\n")
     world.clock.move(AGES)
     now = world.clock.now()
-    state = Cleaning(started_at=now, all_at=now, kind="index", cursor="nonsense")
+    state = CleaningRound(started_at=now, all_at=now, kind="index", cursor="nonsense")
     world.intake._context.ledger.put_cleaning(state, None)
     cleaned(world)
     assert len(kept(world, "index")) == 1  # its run is looked at in the next round
@@ -167,13 +167,15 @@ def test_old_runs_that_stay_are_looked_at_again_once_in_thirty_days() -> None:
     world = Observed()
     promoted(world, "a.csv", b"a,b,l\n1,2,0\n3,4,1\n")
     world.clock.move(AGES)
-    looks = []
+    checks = []
     for _ in range(62):
         world.calls.clear()
         cleaned(world)
-        looks.append([world.calls.count(f"read {kind}") for kind in ("runs", "watches", "heads")])
+        checks.append(
+            [world.calls.count(f"read {kind}") for kind in ("runs", "drift_checks", "endpoints")]
+        )
         world.clock.move(timedelta(days=1))
-    assert all(sum(map(bool, kind)) <= 5 for kind in zip(*looks, strict=True))
+    assert all(sum(map(bool, kind)) <= 5 for kind in zip(*checks, strict=True))
 
 
 def test_a_round_gets_past_old_runs_that_stay() -> None:
@@ -193,7 +195,7 @@ def test_a_round_gets_past_old_runs_that_stay() -> None:
 
 def test_a_host_whose_clock_was_ahead_puts_no_round_off() -> None:
     now = START
-    done = Cleaning(started_at=now, all_at=now, completed_at=now + timedelta(days=400))
+    done = CleaningRound(started_at=now, all_at=now, completed_at=now + timedelta(days=400))
     again = next_round(done, now + timedelta(days=2))
     assert again is not None
     assert again.since is None
@@ -204,16 +206,16 @@ def test_a_record_that_is_not_understood_stops_no_other_and_is_told_of_once_a_ro
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     world = World(config={"pipeline": {"endpoints": []}})
-    odd, *_ = [promoted(world, f"{i}.csv", b"a,b,l\n%d,2,0\n3,4,1\n" % i) for i in range(3)]
-    for name in (f"runs/{odd}", kept(world, "versions")[0]):
+    drift_kind, *_ = [promoted(world, f"{i}.csv", b"a,b,l\n%d,2,0\n3,4,1\n" % i) for i in range(3)]
+    for name in (f"runs/{drift_kind}", kept(world, "versions")[0]):
         world.documents.rows[name] = replace(world.documents.rows[name], body=b"{")
     world.clock.move(AGES)
     with caplog.at_level(logging.ERROR):
         assert cleaned(world) == 4
     (told,) = caplog.messages
     assert told.startswith("2 old records are not understood")
-    assert f"runs/{odd}" in told
-    assert kept(world, "runs") == [f"runs/{odd}"]
+    assert f"runs/{drift_kind}" in told
+    assert kept(world, "runs") == [f"runs/{drift_kind}"]
     assert len(kept(world, "index")) == 1
     assert len(kept(world, "versions")) == 3
 
@@ -222,13 +224,13 @@ def test_a_record_that_is_not_understood_stops_no_other_and_is_told_of_once_a_ro
 def test_an_endpoint_that_is_not_understood_keeps_what_its_text_names(*, named: bool) -> None:
     world = World()
     run = promoted(world, "a.csv", b"a,b,l\n1,2,0\n3,4,1\n")
-    (name,) = kept(world, "heads")
+    (name,) = kept(world, "endpoints")
     text = world.documents.rows[name].body if named else b"{"
     world.documents.rows[name] = replace(world.documents.rows[name], body=text + b" torn")
     world.clock.move(AGES)
     cleaned(world)
     assert kept(world, "runs") == ([f"runs/{run}"] if named else [])
-    assert kept(world, "heads") == [name]
+    assert kept(world, "endpoints") == [name]
 
 
 def test_a_storage_that_fails_now_is_left_alone_soon_and_gone_on_with_later(
@@ -238,16 +240,16 @@ def test_a_storage_that_fails_now_is_left_alone_soon_and_gone_on_with_later(
     for i in range(20):
         promoted(world, f"{i}.csv", b"a,b,l\n%d,2,0\n3,4,1\n" % i)
     world.clock.move(AGES)
-    looks = []
+    checks = []
 
     def down(container: str, name: str) -> None:
-        looks.append(name)
+        checks.append(name)
         raise TransientError("busy")
 
     with monkeypatch.context() as patch:
         patch.setattr(world.blobs, "head", down)
         cleaned(world)
-    assert len(looks) == 3
+    assert len(checks) == 3
     stored = world.intake._context.ledger.cleaning()
     assert stored is not None
     assert (stored.record.unclear, len(stored.record.shown)) == (3, 3)
@@ -270,13 +272,15 @@ def test_the_run_that_trained_what_others_delivered_is_kept() -> None:
 def test_the_run_of_a_rollback_is_kept_for_as_long_as_its_endpoint_is_held() -> None:
     world = World()
     rolled_back, *_ = [promoted(world, f"{i}.csv", b"a,b,l\n%d,2,0\n3,4,1\n" % i) for i in range(8)]
-    (name,) = kept(world, "heads")
+    (name,) = kept(world, "endpoints")
     ledger = world.intake._context.ledger
-    stored = ledger.head(name.removeprefix("heads/"))
+    stored = ledger.endpoint_state(name.removeprefix("endpoints/"))
     assert stored is not None
     ((place, _),) = stored.record.resources.items()
-    hold = Held(run_id=rolled_back, to="baseline", by="ada", at=world.clock.now())
-    ledger.put_head(name.removeprefix("heads/"), held(stored.record, place, hold), stored.etag)
+    hold = Hold(run_id=rolled_back, to="baseline", by="ada", at=world.clock.now())
+    ledger.put_endpoint_state(
+        name.removeprefix("endpoints/"), with_hold(stored.record, place, hold), stored.etag
+    )
     world.clock.move(AGES)
     assert cleaned(world) == 2  # another run and its line
     assert f"runs/{rolled_back}" in kept(world, "runs")
@@ -284,24 +288,24 @@ def test_the_run_of_a_rollback_is_kept_for_as_long_as_its_endpoint_is_held() -> 
 
 def test_the_runs_that_set_a_model_again_or_left_a_reservation_are_kept() -> None:
     world = World()
-    set_by, left_behind, *_ = [
+    set_by, in_flight_lease, *_ = [
         promoted(world, f"{i}.csv", b"a,b,l\n%d,2,0\n3,4,1\n" % i) for i in range(8)
     ]
-    (name,) = kept(world, "heads")
+    (name,) = kept(world, "endpoints")
     ledger = world.intake._context.ledger
-    stored = ledger.head(name.removeprefix("heads/"))
+    stored = ledger.endpoint_state(name.removeprefix("endpoints/"))
     assert stored is not None
     ((place, resource),) = stored.record.resources.items()
     assert resource.serving is not None
     serving = resource.serving.model_copy(update={"set_by": set_by})
-    reservation = Reservation(
-        run_id=left_behind, resource=place, model=None, generation=9, at=world.clock.now()
+    endpoint_lease = EndpointLease(
+        run_id=in_flight_lease, resource=place, model=None, generation=9, at=world.clock.now()
     )
     resources = {place: resource.model_copy(update={"serving": serving})}
-    changes = {"resources": resources, "reservation": reservation}
-    ledger.put_head(
-        name.removeprefix("heads/"), stored.record.model_copy(update=changes), stored.etag
+    changes = {"resources": resources, "endpoint_lease": endpoint_lease}
+    ledger.put_endpoint_state(
+        name.removeprefix("endpoints/"), stored.record.model_copy(update=changes), stored.etag
     )
     world.clock.move(AGES)
     assert cleaned(world) == 0
-    assert {f"runs/{set_by}", f"runs/{left_behind}"} <= set(kept(world, "runs"))
+    assert {f"runs/{set_by}", f"runs/{in_flight_lease}"} <= set(kept(world, "runs"))

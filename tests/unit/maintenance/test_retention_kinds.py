@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from shared.core.names import inbox_prefix, seat_id, slot_id
-from shared.core.run.concurrency import Pause, Slot, Turn
+from shared.core.names import inbox_prefix, run_queue_id, shared_queue_id
+from shared.core.run.concurrency import Pause, QueueEntry, RunQueue
 from shared.core.run.record import Delivery, Phase
-from shared.core.serving.state import Reservation
-from shared.intake.search import Sweep
+from shared.core.serving.state import EndpointLease
+from shared.intake.search import Search
 from shared.operations.pipelines import Pipelines
 from tests.fakes.documents import Row
 from tests.fakes.faults import Kind
@@ -30,7 +30,7 @@ DAY = timedelta(days=1)
 def search(world: World) -> None:
     world.clock.move(timedelta(minutes=20))
     context = world.intake._context
-    Sweep(context, world.intake).go_on(world.clock.now() + timedelta(minutes=3))
+    Search(context, world.intake).run_until(world.clock.now() + timedelta(minutes=3))
     world.until_ended()
 
 
@@ -73,17 +73,17 @@ def test_a_version_that_is_remembered_costs_a_look_and_a_write_in_400_days() -> 
     world.clock.move(AGES)
     cleaned(world)
     world.calls.clear()
-    heads = world.blobs.heads
+    endpoint_states = world.blobs.head_calls
     for _ in range(399):
         world.clock.move(DAY)
         cleaned(world)
     assert world.calls.count("replace versions") == 0
-    assert world.blobs.heads == heads
+    assert world.blobs.head_calls == endpoint_states
     for _ in range(3):
         world.clock.move(DAY)
         cleaned(world)
     assert world.calls.count("replace versions") == 10
-    assert world.blobs.heads == heads + 10
+    assert world.blobs.head_calls == endpoint_states + 10
 
 
 def test_a_version_whose_blob_is_gone_or_was_overwritten_is_forgotten() -> None:
@@ -147,10 +147,10 @@ def test_what_a_run_gave_back_is_trained_on_though_the_run_is_forgotten() -> Non
     world = Observed(config={"pipeline": {**BARE, "when_busy": "queue"}})
     run = world.start("a.csv")
     blob = run.manifest[0]
-    world.orders.cancel(run.run_id)
+    world.run_operations.cancel(run.run_id)
     world.until_ended()
     Pipelines(world.intake._context, world.intake).pause("sample", "ada", "")
-    world.intake.given_back(run, [blob])
+    world.intake.return_to_inbox(run, [blob])
     world.clock.move(AGES)
     cleaned(world)
     assert world.runs() == []
@@ -225,16 +225,16 @@ def test_a_tombstone_outlives_its_run_and_whatever_still_names_it() -> None:
     world.clock.move(timedelta(days=600))
     cleaned(world)
     assert kept(world, "tombstones") == [tombstone]
-    ledger, slot = world.intake._context.ledger, slot_id("sample", ())
-    stored = ledger.slot(slot)
+    ledger, run_queue = world.intake._context.ledger, run_queue_id("sample", ())
+    stored = ledger.run_queue(run_queue)
     paused = Pause(by="ada", at=world.clock.now())
-    named = Slot(pipeline="sample", gathering=run, paused=paused)
-    ledger.put_slot(slot, named, stored.etag if stored else None)
+    named = RunQueue(pipeline="sample", batch_run=run, paused=paused)
+    ledger.put_run_queue(run_queue, named, stored.etag if stored else None)
     years(world)
     assert kept(world, "tombstones") == [tombstone]
-    stored = ledger.slot(slot)
+    stored = ledger.run_queue(run_queue)
     assert stored is not None
-    ledger.put_slot(slot, Slot(pipeline="sample"), stored.etag)
+    ledger.put_run_queue(run_queue, RunQueue(pipeline="sample"), stored.etag)
     years(world, days=60)
     assert kept(world, "tombstones") == []
 
@@ -243,7 +243,7 @@ def test_a_marker_of_a_run_that_was_forgotten_goes() -> None:
     world = World(config={"pipeline": BARE})
     run = promoted(world, "a.csv", ROWS)
     ledger = world.intake._context.ledger
-    ledger.mark_open(run, {"phase": "told", "version": "x"})
+    ledger.mark_open(run, {"phase": "requested", "version": "x"})
     world.clock.move(AGES)
     cleaned(world)
     assert world.open_runs() == []
@@ -256,23 +256,25 @@ def test_places_of_customers_that_are_gone_go_and_places_in_use_stay() -> None:
     world = Observed(config={"pipeline": {**BARE, "when_busy": "queue"}})
     run = world.start()
     ledger, now = world.intake._context.ledger, world.clock.now()
-    turn = Turn(run_id=run.run_id, at=now)
+    queue_entry = QueueEntry(run_id=run.run_id, at=now)
     pause = Pause(by="relearn", at=now)
-    gone, seat = slot_id("sample", ("gone",)), seat_id("service", "x")
+    gone, shared_queue = run_queue_id("sample", ("gone",)), shared_queue_id("service", "x")
     there = {
-        gone: Slot(pipeline="sample", key=("gone",), begun=(turn,), holders=("sample-0",)),
-        seat: Slot(pipeline="sample", holders=("sample-0",)),
-        slot_id("sample", ("waits",)): Slot(pipeline="sample", waiting=(turn,)),
-        slot_id("sample", ("held",)): Slot(pipeline="sample", paused=pause),
-        seat_id("service", "y"): Slot(pipeline="sample", holders=(run.run_id,)),
+        gone: RunQueue(
+            pipeline="sample", key=("gone",), begun=(queue_entry,), holders=("sample-0",)
+        ),
+        shared_queue: RunQueue(pipeline="sample", holders=("sample-0",)),
+        run_queue_id("sample", ("waits",)): RunQueue(pipeline="sample", waiting=(queue_entry,)),
+        run_queue_id("sample", ("held",)): RunQueue(pipeline="sample", paused=pause),
+        shared_queue_id("service", "y"): RunQueue(pipeline="sample", holders=(run.run_id,)),
     }
-    for name, slot in there.items():
-        ledger.put_slot(name, slot, None)
-    before = {*kept(world, "slots"), *kept(world, "seats")}
+    for name, run_queue in there.items():
+        ledger.put_run_queue(name, run_queue, None)
+    before = {*kept(world, "run_queues"), *kept(world, "shared_queues")}
     world.clock.move(AGES)
     cleaned(world)
-    left = {*kept(world, "slots"), *kept(world, "seats")}
-    assert before - left == {gone, seat}
+    left = {*kept(world, "run_queues"), *kept(world, "shared_queues")}
+    assert before - left == {gone, shared_queue}
 
 
 def test_what_waits_for_a_pipeline_that_was_removed_is_told_of_and_then_forgotten(
@@ -317,7 +319,7 @@ def test_what_a_broken_file_leaves_out_is_not_gone() -> None:
     entry = ledger.version(kept(world, "versions")[0].removeprefix("versions/"))
     assert entry is not None
     ledger.add_to_inbox(("acme",), "v1", entry)
-    before = {kind: kept(world, kind) for kind in ("inbox", "heads", "watches")}
+    before = {kind: kept(world, kind) for kind in ("inbox", "endpoints", "drift_checks")}
     rename(world, "renamed")
     world.pipeline = world.pipeline.model_copy(update={"endpoints": ()})
     world.restart()
@@ -330,7 +332,7 @@ def test_what_a_broken_file_leaves_out_is_not_gone() -> None:
 def test_what_serves_stays_known_for_as_long_as_its_endpoint_is_configured() -> None:
     world, acme, beta = both()
     years(world, days=2000)
-    assert len(kept(world, "heads")) == len(kept(world, "watches")) == 2
+    assert len(kept(world, "endpoints")) == len(kept(world, "drift_checks")) == 2
     assert kept(world, "runs") == sorted(f"runs/{run.run_id}" for run in (acme, beta))
 
 
@@ -338,25 +340,27 @@ def test_what_serves_at_an_endpoint_of_its_own_stays_known_too() -> None:
     world = World()
     promoted(world, "a.csv", ROWS)
     years(world)
-    assert len(kept(world, "heads")) == 1
+    assert len(kept(world, "endpoints")) == 1
 
 
 def test_an_endpoint_that_an_open_run_has_reserved_is_kept() -> None:
     world, *_ = both()
     asked = world.next_run("acme/tuesday.csv", ROWS)
     ledger = world.intake._context.ledger
-    for name in (name.removeprefix("heads/") for name in kept(world, "heads")):
-        stored = ledger.head(name)
+    for name in (name.removeprefix("endpoints/") for name in kept(world, "endpoints")):
+        stored = ledger.endpoint_state(name)
         assert stored is not None
         (place,) = stored.record.resources
-        mine = Reservation(
+        mine = EndpointLease(
             run_id=asked.run_id, resource=place, model=None, generation=9, at=world.clock.now()
         )
-        ledger.put_head(name, stored.record.model_copy(update={"reservation": mine}), stored.etag)
+        ledger.put_endpoint_state(
+            name, stored.record.model_copy(update={"endpoint_lease": mine}), stored.etag
+        )
     world.pipeline = world.pipeline.model_copy(update={"endpoints": ()})
     world.restart()
     years(world)
-    assert len(kept(world, "heads")) == 2
+    assert len(kept(world, "endpoints")) == 2
 
 
 def test_an_endpoint_that_nobody_configures_is_forgotten_with_its_watch_and_runs() -> None:
@@ -364,9 +368,9 @@ def test_an_endpoint_that_nobody_configures_is_forgotten_with_its_watch_and_runs
     world.pipeline = world.pipeline.model_copy(update={"endpoints": ()})
     world.restart()
     years(world, days=780)
-    assert len(kept(world, "heads")) == 2
+    assert len(kept(world, "endpoints")) == 2
     years(world, days=200)
-    assert kept(world, "heads") == kept(world, "watches") == kept(world, "runs") == []
+    assert kept(world, "endpoints") == kept(world, "drift_checks") == kept(world, "runs") == []
 
 
 def test_an_endpoint_that_is_configured_again_in_time_is_kept() -> None:
@@ -376,7 +380,7 @@ def test_an_endpoint_that_is_configured_again_in_time_is_kept() -> None:
         world.pipeline = there.model_copy(update={"endpoints": endpoints})
         world.restart()
         years(world, days=380)
-    assert len(kept(world, "heads")) == 2
+    assert len(kept(world, "endpoints")) == 2
 
 
 # What it costs
@@ -395,9 +399,9 @@ def full_of(size: int) -> Observed:
         there = {
             f"runs/{run_id}": body,
             f"index/{number:017}-{run_id}": b"",
-            f"slots/sample/{number}": Slot(pipeline="sample").model_dump_json().encode(),
-            f"heads/{number}": shown["heads"].body,
-            f"watches/{number}": shown["watches"].body,
+            f"run_queues/sample/{number}": RunQueue(pipeline="sample").model_dump_json().encode(),
+            f"endpoints/{number}": shown["endpoints"].body,
+            f"drift_checks/{number}": shown["drift_checks"].body,
             f"versions/{number}": shown["versions"].body,
             f"{inbox_prefix('sample', (str(number),))}{number}": b"",
         }
@@ -424,7 +428,7 @@ def test_the_calls_of_a_round_grow_with_the_records_and_no_faster() -> None:
     assert sum(many.values()) <= 10 * sum(more.values())
     # Those of the run itself and of what it is named by.
     assert many["read runs"] <= 5 * 500
-    assert many["read heads"] <= 4 * 500
+    assert many["read endpoints"] <= 4 * 500
 
 
 def test_a_call_while_no_round_is_due_is_one_read() -> None:

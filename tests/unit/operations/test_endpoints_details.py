@@ -8,26 +8,34 @@ import pytest
 
 from shared.core.config.pipeline import Pipeline
 from shared.core.names import run_id
-from shared.core.run.record import Origin, Phase, Run, WayBack
-from shared.core.serving.drift import Watch
-from shared.core.serving.state import Head, Held, Line, Reservation, Resource, Served, head_id
-from shared.errors import Conflict
-from shared.execution.drift_schedule import watch_id
+from shared.core.run.record import Origin, Phase, RollbackTarget, Run
+from shared.core.serving.drift import DriftCheck
+from shared.core.serving.state import (
+    EndpointLease,
+    EndpointState,
+    Hold,
+    Resource,
+    ServedModel,
+    ServingHistoryEntry,
+    endpoint_state_id,
+)
+from shared.errors import ConflictError
+from shared.execution.drift_schedule import drift_check_id
 from shared.operations.endpoints import (
-    Command,
     Endpoints,
-    NoSuchEndpoint,
-    NoSuchModel,
+    NoSuchEndpointError,
+    NoSuchModelError,
+    OperatorCommand,
     line_of,
 )
-from shared.operations.preconditions import Outdated
+from shared.operations.preconditions import PreconditionFailedError
 from tests.fakes.world import MODELS, RESOURCE
 from tests.unit.samples import MODEL, NOW, blob
 from tests.unit.samples import run as sample
 from tests.unit.worlds import Observed
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
-ADA = Command(by="ada", reason="sales fell")
+ADA = OperatorCommand(by="ada", reason="sales fell")
 OLDER = blob("runs/sample/sample-0/1/model.ilearner", container=MODELS)
 
 
@@ -41,51 +49,55 @@ class Hand:
         self.endpoints = Endpoints(self.world.intake._context, self.world.intake)
         self.url = next((one.update for one in self.world.pipeline.endpoints), "")
 
-    def put(self, resource: Resource | None = None, **head: Any) -> str:
-        known = Head(update=self.url, resources={RESOURCE: resource} if resource else {}, **head)
-        stored = self.ledger.head(head_id(self.url))
-        etag = self.ledger.put_head(head_id(self.url), known, stored.etag if stored else None).etag
+    def put(self, resource: Resource | None = None, **endpoint_state: Any) -> str:
+        known = EndpointState(
+            update=self.url, resources={RESOURCE: resource} if resource else {}, **endpoint_state
+        )
+        stored = self.ledger.endpoint_state(endpoint_state_id(self.url))
+        etag = self.ledger.put_endpoint_state(
+            endpoint_state_id(self.url), known, stored.etag if stored else None
+        ).etag
         return str(etag)
 
     def known(self) -> Resource:
-        stored = self.ledger.head(head_id(self.url))
+        stored = self.ledger.endpoint_state(endpoint_state_id(self.url))
         assert stored is not None
         return stored.record.resource(RESOURCE)
 
-    def back(self, to: str | None = None, command: Command = ADA) -> Run:
+    def back(self, to: str | None = None, command: OperatorCommand = ADA) -> Run:
         return self.endpoints.rollback("sample", "production", (), to, command)
 
     def show(self) -> dict[str, Any]:
         return self.endpoints.show("sample", "production", ())
 
 
-def served(name: str, hours: int = 0, **more: Any) -> Served:
+def served(name: str, hours: int = 0, **more: Any) -> ServedModel:
     model = blob(f"runs/sample/{name}/1/m.ilearner", container=MODELS)
     known = {"model": model, "manifest": (), **more}
-    return Served(run_id=name, since=NOW + hours * HOUR, proof="", **known)
+    return ServedModel(run_id=name, since=NOW + hours * HOUR, verification="", **known)
 
 
 #: Newest first: sample-3 serves, and the others did.
 THREE = Resource(
     serving=served("sample-3", 3),
     previous=(served("sample-1", 1), served("sample-2", 2, trained_by="sample-t")),
-    baseline=WayBack(model=OLDER),
+    baseline=RollbackTarget(model=OLDER),
 )
 
 
 def test_an_endpoint_that_is_not_configured_is_told_with_those_that_are() -> None:
     hand = Hand()
-    with pytest.raises(NoSuchEndpoint, match="'other' is not in the pipelines file"):
+    with pytest.raises(NoSuchEndpointError, match="'other' is not in the pipelines file"):
         hand.endpoints.show("other", "production", ())
-    with pytest.raises(NoSuchEndpoint, match="the key of sample is none; 1 value was given"):
+    with pytest.raises(NoSuchEndpointError, match="the key of sample is none; 1 value was given"):
         hand.endpoints.show("sample", "production", ("x",))
-    with pytest.raises(NoSuchEndpoint, match="no endpoint 'staging'; it has production"):
+    with pytest.raises(NoSuchEndpointError, match="no endpoint 'staging'; it has production"):
         hand.endpoints.show("sample", "staging", ())
     bare = Hand(endpoints=[])
-    with pytest.raises(NoSuchEndpoint, match="no endpoint 'x'; it has none"):
+    with pytest.raises(NoSuchEndpointError, match="no endpoint 'x'; it has none"):
         bare.endpoints.show("sample", "x", ())
     keyed = Hand(key="customer", data={"blob": "{customer}-{name}.csv"}, endpoints=[])
-    with pytest.raises(NoSuchEndpoint, match=r"the key of sample is \{customer\}; 0 values"):
+    with pytest.raises(NoSuchEndpointError, match=r"the key of sample is \{customer\}; 0 values"):
         keyed.endpoints.show("sample", "x", ())
 
 
@@ -107,8 +119,8 @@ def test_what_is_known_of_an_endpoint_is_shown_with_the_version_a_change_is_held
         "previous": [],
         "history": [],
     }
-    busy = Reservation(run_id="sample-9", resource=RESOURCE, model=None, generation=4, at=NOW)
-    etag = hand.put(THREE, generation=4, reservation=busy)
+    busy = EndpointLease(run_id="sample-9", resource=RESOURCE, model=None, generation=4, at=NOW)
+    etag = hand.put(THREE, generation=4, endpoint_lease=busy)
     shown = hand.show()
     assert (shown["version"], shown["generation"]) == (etag, 4)
     assert shown["being_updated_by"] == "sample-9"
@@ -127,14 +139,14 @@ def test_what_is_known_of_an_endpoint_is_shown_with_the_version_a_change_is_held
 def test_what_was_odd_at_an_endpoint_is_shown(known: dict[str, str], told: str | None) -> None:
     hand = Hand()
     place = {"update": hand.url, "place": RESOURCE, "pipeline": "sample", "endpoint": "production"}
-    watch = Watch(**place, next_look=NOW, **known)  # type: ignore[arg-type]
-    hand.ledger.put_watch(watch_id(hand.url, RESOURCE), watch, None)
+    drift_check = DriftCheck(**place, next_check=NOW, **known)  # type: ignore[arg-type]
+    hand.ledger.put_drift_check(drift_check_id(hand.url, RESOURCE), drift_check, None)
     assert hand.show()["drift"] == told
 
 
 def test_a_watch_that_cannot_be_read_is_told_in_its_place(caplog: pytest.LogCaptureFixture) -> None:
     hand = Hand()
-    hand.world.damage(f"watches/{watch_id(hand.url, RESOURCE)}")
+    hand.world.damage(f"drift_checks/{drift_check_id(hand.url, RESOURCE)}")
     assert "is not understood" in hand.show()["drift"]
     assert "is not understood" in caplog.text
 
@@ -153,21 +165,21 @@ def test_each_endpoint_is_one_line_and_those_of_customers_are_asked_for_by_key(
     }
     hand.put(Resource(history=(LINE,)))
     assert hand.endpoints.lines()[0]["line"] == line_of(Resource(history=(LINE,)))
-    hand.world.damage(f"heads/{head_id(hand.url)}")
+    hand.world.damage(f"endpoints/{endpoint_state_id(hand.url)}")
     assert "is not understood" in hand.endpoints.lines()[0]["line"]
     assert "is not understood" in caplog.text
 
 
 SINCE = "2026-03-01T12:00:00+00:00"
 TRAINED = f"models/m.ilearner since {SINCE}, trained on training-data/a.csv, training-data/b.csv"
-LINE = Line(
+LINE = ServingHistoryEntry(
     at=NOW,
     run_id="sample-1",
     trained_by="sample-t",
     model="models/m.ilearner",
     data=("training-data/a.csv", "training-data/b.csv"),
     blobs=3,
-    landed=4,
+    arrived=4,
     approved_by="ada",
 )
 
@@ -181,19 +193,19 @@ LINE = Line(
             f"{TRAINED} and 1 more (the newest of 4 that landed), run sample-t, approved by ada",
         ),
         (
-            {"blobs": 2, "landed": 2, "approved_by": ""},
-            Held(run_id="x", to="y", by="bob", at=NOW),
+            {"blobs": 2, "arrived": 2, "approved_by": ""},
+            Hold(run_id="x", to="y", by="bob", at=NOW),
             f"{TRAINED}, run sample-t; held by bob",
         ),
         (
-            {"data": (), "blobs": 0, "landed": 0, "approved_by": "", "model": None},
+            {"data": (), "blobs": 0, "arrived": 0, "approved_by": "", "model": None},
             None,
             f"the model of its own service since {SINCE}, no data of ours, run sample-t",
         ),
     ],
 )
 def test_what_serves_is_told_in_one_line(
-    changes: dict[str, Any], held: Held | None, says: str
+    changes: dict[str, Any], held: Hold | None, says: str
 ) -> None:
     first = LINE.model_copy(update={"model": "earlier"})
     history = (first, LINE.model_copy(update=changes))
@@ -237,7 +249,7 @@ def test_the_id_of_a_rollback_is_derived_from_what_was_looked_at() -> None:
     etag = hand.put(THREE)
     at = hand.world.clock.now()
     run = hand.back()
-    place = (head_id(hand.url), RESOURCE, etag)
+    place = (endpoint_state_id(hand.url), RESOURCE, etag)
     assert run.run_id == run_id("sample", "rollback", *place, "sample-2", at.isoformat())
     assert hand.back("sample-2").run_id == run.run_id  # the same wish again
     assert hand.back().run_id == run.run_id
@@ -248,7 +260,7 @@ def test_a_rollback_without_a_reason_has_none_in_its_cause() -> None:
     hand = Hand()
     manifest = (blob("3.csv"),)
     hand.put(THREE.model_copy(update={"previous": (served("sample-1", 1, manifest=manifest),)}))
-    run = hand.back(command=Command(by="ada"))
+    run = hand.back(command=OperatorCommand(by="ada"))
     assert run.cause == "ada goes back to sample-1"
     assert run.manifest == manifest
 
@@ -258,8 +270,8 @@ def test_while_a_model_is_being_tried_the_one_that_serves_is_the_one_from_before
     place: str,
 ) -> None:
     hand = Hand()
-    busy = Reservation(run_id="sample-9", resource=place, model=None, generation=1, at=NOW)
-    hand.put(THREE, reservation=busy)
+    busy = EndpointLease(run_id="sample-9", resource=place, model=None, generation=1, at=NOW)
+    hand.put(THREE, endpoint_lease=busy)
     run = hand.back()
     assert run.cause.startswith(
         f"ada goes back to {'sample-3' if place == RESOURCE else 'sample-2'}"
@@ -268,33 +280,39 @@ def test_while_a_model_is_being_tried_the_one_that_serves_is_the_one_from_before
 
 def test_what_is_not_kept_is_refused_with_what_there_is() -> None:
     hand = Hand()
-    with pytest.raises(NoSuchModel, match="nothing was ever promoted at production"):
+    with pytest.raises(NoSuchModelError, match="nothing was ever promoted at production"):
         hand.back()
     hand.put(THREE)
-    with pytest.raises(NoSuchModel) as told:
+    with pytest.raises(NoSuchModelError) as told:
         hand.back("sample-x")
     assert str(told.value) == (
         "the model of sample-x is not kept; there is sample-3, sample-1, sample-2, baseline, "
         "sample-t"
     )
     hand.put(Resource())
-    with pytest.raises(NoSuchModel, match="an earlier model is not kept; there is nothing"):
+    with pytest.raises(NoSuchModelError, match="an earlier model is not kept; there is nothing"):
         hand.back()
 
 
 def test_a_wish_is_held_to_the_version_that_was_looked_at() -> None:
     hand = Hand()
     etag = hand.put(THREE)
-    with pytest.raises(Outdated):
-        hand.back(command=Command(by="ada", versions=("old",)))
+    with pytest.raises(PreconditionFailedError):
+        hand.back(command=OperatorCommand(by="ada", versions=("old",)))
     assert hand.known().held is None
-    hand.back(command=Command(by="ada", versions=(etag,)))
+    hand.back(command=OperatorCommand(by="ada", versions=(etag,)))
     assert hand.known().held is not None
-    with pytest.raises(Outdated, match="endpoint production: nothing was promoted here yet"):
-        hand.endpoints.resume("sample", "production", (), Command(by="ada", versions=("old",)))
+    with pytest.raises(
+        PreconditionFailedError, match="endpoint production: nothing was promoted here yet"
+    ):
+        hand.endpoints.resume(
+            "sample", "production", (), OperatorCommand(by="ada", versions=("old",))
+        )
 
 
-@pytest.mark.parametrize(("versions", "error"), [(None, Conflict), (True, Outdated)])
+@pytest.mark.parametrize(
+    ("versions", "error"), [(None, ConflictError), (True, PreconditionFailedError)]
+)
 def test_whoever_is_slower_is_told_how_the_endpoint_stands_now(
     monkeypatch: pytest.MonkeyPatch,
     versions: Any,
@@ -302,16 +320,16 @@ def test_whoever_is_slower_is_told_how_the_endpoint_stands_now(
 ) -> None:
     hand = Hand()
     etag = hand.put(THREE)
-    put = hand.ledger.put_head
-    busy = Reservation(run_id="sample-9", resource=RESOURCE, model=None, generation=1, at=NOW)
+    put = hand.ledger.put_endpoint_state
+    busy = EndpointLease(run_id="sample-9", resource=RESOURCE, model=None, generation=1, at=NOW)
 
     def late(*_: object) -> None:
-        monkeypatch.setattr(hand.ledger, "put_head", put)
-        hand.put(THREE, reservation=busy)
-        raise Conflict("heads")
+        monkeypatch.setattr(hand.ledger, "put_endpoint_state", put)
+        hand.put(THREE, endpoint_lease=busy)
+        raise ConflictError("endpoints")
 
-    monkeypatch.setattr(hand.ledger, "put_head", late)
-    command = Command(by="ada", versions=(etag,) if versions else None)
+    monkeypatch.setattr(hand.ledger, "put_endpoint_state", late)
+    command = OperatorCommand(by="ada", versions=(etag,) if versions else None)
     with pytest.raises(error, match="run sample-9 updates it"):
         hand.back(command=command)
 
@@ -328,7 +346,7 @@ def test_whoever_is_slower_is_told_how_the_endpoint_stands_now(
 )
 def test_a_rollback_that_failed_can_be_asked_for_again(phase: Phase | None, *, anew: bool) -> None:
     hand = Hand()
-    hold = Held(run_id="sample-5", to="sample-1", model=served("sample-1").model, by="bob", at=NOW)
+    hold = Hold(run_id="sample-5", to="sample-1", model=served("sample-1").model, by="bob", at=NOW)
     hand.put(THREE.model_copy(update={"held": hold}))
     if phase is None:
         hand.ledger.note_used("sample-5")
@@ -344,7 +362,7 @@ def test_a_rollback_that_failed_can_be_asked_for_again(phase: Phase | None, *, a
 
 def test_a_rollback_that_was_only_wished_for_is_begun_as_it_was_wished() -> None:
     hand = Hand()
-    hold = Held(run_id="sample-5", to="sample-1", model=OLDER, by="bob", at=NOW)
+    hold = Hold(run_id="sample-5", to="sample-1", model=OLDER, by="bob", at=NOW)
     hand.put(THREE.model_copy(update={"held": hold}))
     run = hand.back()
     assert (run.run_id, run.cause) == ("sample-5", "bob goes back to sample-1")
@@ -358,7 +376,7 @@ def wished(hand: Hand, run_id: str = "sample-5", **changes: Any) -> Run | None:
 
 
 def test_the_poll_carries_out_a_wish_only_where_the_endpoint_is_held_for_it() -> None:
-    hold = Held(run_id="sample-5", to="sample-1", model=OLDER, by="bob", at=NOW)
+    hold = Hold(run_id="sample-5", to="sample-1", model=OLDER, by="bob", at=NOW)
     hand = Hand()
     assert wished(hand) is None  # nothing is known of the endpoint
     hand.put(THREE)
@@ -403,10 +421,12 @@ def test_a_resume_lets_new_models_in_and_says_whether_the_endpoint_was_held() ->
     assert not hand.endpoints.resume("sample", "production", ())
     etag = hand.put(THREE)
     assert not hand.endpoints.resume(
-        "sample", "production", (), Command(by="ada", versions=(etag,))
+        "sample", "production", (), OperatorCommand(by="ada", versions=(etag,))
     )
-    hand.put(THREE.model_copy(update={"held": Held(run_id="x", to="y", by="ada", at=NOW)}))
-    assert hand.endpoints.resume("sample", "production", (), Command(by="bob", reason="mended"))
+    hand.put(THREE.model_copy(update={"held": Hold(run_id="x", to="y", by="ada", at=NOW)}))
+    assert hand.endpoints.resume(
+        "sample", "production", (), OperatorCommand(by="bob", reason="mended")
+    )
     resumed = hand.known().resumed
     assert resumed is not None
     assert (resumed.by, resumed.reason) == ("bob", "mended")
@@ -418,13 +438,13 @@ def test_a_resume_that_somebody_else_is_faster_than_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     hand = Hand()
-    hand.put(THREE.model_copy(update={"held": Held(run_id="x", to="y", by="ada", at=NOW)}))
+    hand.put(THREE.model_copy(update={"held": Hold(run_id="x", to="y", by="ada", at=NOW)}))
 
     def late(*_: object) -> None:
-        raise Conflict("heads")
+        raise ConflictError("endpoints")
 
-    monkeypatch.setattr(hand.ledger, "put_head", late)
-    with pytest.raises(Conflict, match="somebody else changed it this moment"):
+    monkeypatch.setattr(hand.ledger, "put_endpoint_state", late)
+    with pytest.raises(ConflictError, match="somebody else changed it this moment"):
         hand.endpoints.resume("sample", "production", ())
 
 

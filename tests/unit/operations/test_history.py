@@ -7,14 +7,14 @@ import pytest
 
 from shared.core.names import index_name
 from shared.core.run.record import Phase, Run
-from shared.errors import BadCursor
+from shared.errors import BadCursorError
 from shared.operations import history
-from shared.operations.history import History, Wanted
+from shared.operations.history import History, RunFilter
 from tests.unit.samples import NOW, pipeline
 from tests.unit.samples import run as sample
 from tests.unit.worlds import Observed
 
-ANY = Wanted()
+ANY = RunFilter()
 
 
 class Runs:
@@ -33,11 +33,11 @@ class Runs:
         self.ledger.create_run(one)
         return one
 
-    def page(self, wanted: Wanted = ANY, limit: int = 9, cursor: str | None = None) -> Any:
+    def page(self, wanted: RunFilter = ANY, limit: int = 9, cursor: str | None = None) -> Any:
         found = self.history.page(wanted, limit, cursor)
         return [int(run.run_id.removeprefix("sample-")) for run in found.runs], found.cursor
 
-    def all(self, wanted: Wanted = ANY, limit: int = 2) -> list[list[int]]:
+    def all(self, wanted: RunFilter = ANY, limit: int = 2) -> list[list[int]]:
         pages, cursor = [], None
         while True:
             numbers, cursor = self.page(wanted, limit, cursor)
@@ -88,10 +88,10 @@ def test_a_page_lists_no_more_names_than_it_needs() -> None:
     runs.ledger.listed_runs = noted  # type: ignore[method-assign]
     runs.page(limit=50)
     runs.page(limit=9)
-    runs.page(Wanted(pipeline="sample"), 9)
-    runs.page(Wanted(key=()), 9)
-    runs.page(Wanted(parent="x"), 9)
-    runs.page(Wanted(open=True), 9)
+    runs.page(RunFilter(pipeline="sample"), 9)
+    runs.page(RunFilter(key=()), 9)
+    runs.page(RunFilter(parent="x"), 9)
+    runs.page(RunFilter(open=True), 9)
     assert asked == [200, 36, 5000, 5000, 5000, 36]
     assert runs.history._size(ANY, 5000) == 5000
 
@@ -99,19 +99,19 @@ def test_a_page_lists_no_more_names_than_it_needs() -> None:
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [
-        (Wanted(pipeline="sample"), [4, 2, 0]),
-        (Wanted(pipeline="other"), [1]),
-        (Wanted(key=("acme",)), [2]),
-        (Wanted(key=()), [4, 1, 0]),
-        (Wanted(pipeline="sample", key=("ada",)), []),
-        (Wanted(phase=Phase.TRAINING), [4]),
-        (Wanted(open=True), [4]),
-        (Wanted(open=False), [2, 1, 0]),
-        (Wanted(parent="sample-0"), [3]),
+        (RunFilter(pipeline="sample"), [4, 2, 0]),
+        (RunFilter(pipeline="other"), [1]),
+        (RunFilter(key=("acme",)), [2]),
+        (RunFilter(key=()), [4, 1, 0]),
+        (RunFilter(pipeline="sample", key=("ada",)), []),
+        (RunFilter(phase=Phase.TRAINING), [4]),
+        (RunFilter(open=True), [4]),
+        (RunFilter(open=False), [2, 1, 0]),
+        (RunFilter(parent="sample-0"), [3]),
         (ANY, [4, 2, 1, 0]),
     ],
 )
-def test_only_what_is_wanted_is_shown(wanted: Wanted, found: list[int]) -> None:
+def test_only_what_is_wanted_is_shown(wanted: RunFilter, found: list[int]) -> None:
     runs = Runs()
     runs.put(0)
     runs.put(1, pipeline="other", config=pipeline(name="other"))
@@ -124,7 +124,7 @@ def test_only_what_is_wanted_is_shown(wanted: Wanted, found: list[int]) -> None:
 def test_hints_of_names_keep_records_from_being_read() -> None:
     runs = Runs(3)
     runs.world.calls.clear()
-    runs.page(Wanted(pipeline="other"))
+    runs.page(RunFilter(pipeline="other"))
     assert runs.world.calls.count("read runs") == 0
 
 
@@ -179,15 +179,19 @@ def test_parked_runs_are_told_by_their_markers_a_page_at_a_time(
     "text", ["", "?", "bnVsbA", "W10", "WzEsICJ4Il0", "W251bGwsIDFd", "e30", "é", "WyJhIl0"]
 )
 def test_a_cursor_that_no_page_gave_is_refused(text: str) -> None:
-    with pytest.raises(BadCursor, match="leave it out"):
+    with pytest.raises(BadCursorError, match="leave it out"):
         Runs(1).page(cursor=text)
-    with pytest.raises(BadCursor, match="leave it out"):
+    with pytest.raises(BadCursorError, match="leave it out"):
         Runs(1).history.parked(1, text)
 
 
 def test_a_cursor_holds_where_the_page_ended_and_has_no_padding() -> None:
-    for place in (history._Place(), history._Place("t", "a"), history._Place(None, "index/é")):
+    for place in (
+        history._PageCursor(),
+        history._PageCursor("t", "a"),
+        history._PageCursor(None, "index/é"),
+    ):
         text = place.text()
         assert "=" not in text
         assert history._parsed(text) == place
-    assert history._parsed(None) == history._Place(None, "")
+    assert history._parsed(None) == history._PageCursor(None, "")

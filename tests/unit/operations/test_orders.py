@@ -29,7 +29,7 @@ def retried_by_a_host_that_dies(world: Observed, run: Run, died_at: int) -> None
     """Retry a run, and die after effect number `died_at` of the order; other hosts live on."""
     world.faults.plan[len(world.faults.sites) + died_at] = Kind.CRASH_AFTER
     with pytest.raises(Crash):
-        world.orders.retry(run.run_id)
+        world.run_operations.retry(run.run_id)
 
 
 SOON: Final = 15  #: ticks; a run that is known to be parked is read again after 20
@@ -43,7 +43,7 @@ def test_a_retry_that_was_noted_is_soon_carried_out_by_another_host_wherever_its
     retried_by_a_host_that_dies(world, run, died_at)
     if world.now_of(run).phase is Phase.PARKED:  # it died before anything was noted
         assert died_at == 0
-        world.orders.retry(run.run_id)
+        world.run_operations.retry(run.run_id)
     world.until(run, Phase.PROMOTED, SOON)
 
 
@@ -62,5 +62,5 @@ def test_a_cancel_is_carried_out_though_its_worker_died_as_it_was_noted() -> Non
     world = Observed()
     run = world.start()
     world.faults.plan = {len(world.faults.sites) + 1: Kind.CRASH_AFTER}
-    assert not world.survive(lambda: world.orders.cancel(run.run_id))
+    assert not world.survive(lambda: world.run_operations.cancel(run.run_id))
     world.until(run, Phase.CANCELLED)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from shared.core.run.record import Delivery, Phase, Run
-from shared.errors import Conflict, InvalidTransition
-from shared.operations.preconditions import Outdated, lost, require
-from shared.operations.runs import Orders
+from shared.errors import ConflictError, InvalidTransitionError
+from shared.operations.preconditions import PreconditionFailedError, lost, require
+from shared.operations.runs import RunOperations
 from tests.unit.samples import NOW, pipeline, promotion
 from tests.unit.samples import run as sample
 from tests.unit.worlds import Observed
@@ -24,7 +24,7 @@ class Desk:
         self.world = Observed(config={"pipeline": config})
         self.world.script("POST", "", None, times=None)
         self.ledger = self.world.intake._context.ledger
-        self.orders: Orders = self.world.orders
+        self.run_operations: RunOperations = self.world.run_operations
 
     def put(self, phase: Phase, run_id: str = "sample-1", **changes: Any) -> str:
         """Store a run, and return its version."""
@@ -42,12 +42,14 @@ class Desk:
 def test_a_change_is_made_to_the_version_that_was_looked_at_or_refused() -> None:
     require(None, "2", "it is parked")
     require(("1", "2"), "2", "it is parked")
-    with pytest.raises(Outdated, match="it is parked; it was changed since you looked"):
+    with pytest.raises(
+        PreconditionFailedError, match="it is parked; it was changed since you looked"
+    ):
         require(("1",), "2", "it is parked")
-    with pytest.raises(Outdated):
+    with pytest.raises(PreconditionFailedError):
         require((), "2", "it is parked")
-    assert isinstance(lost(None, "x"), Conflict)
-    assert isinstance(lost((), "x"), Outdated)
+    assert isinstance(lost(None, "x"), ConflictError)
+    assert isinstance(lost((), "x"), PreconditionFailedError)
 
 
 @pytest.mark.parametrize("order", ["retry", "cancel", "approve", "reject"])
@@ -57,8 +59,8 @@ def test_an_order_is_held_to_the_version_of_the_run(order: str) -> None:
     phase = Phase.AWAITING_APPROVAL if waits else Phase.PARKED
     etag = desk.put(phase, awaiting_since=desk.world.clock.now() if waits else None)
     more = ("ada", "why") if waits else ()
-    act = getattr(desk.orders, order)
-    with pytest.raises(Outdated):
+    act = getattr(desk.run_operations, order)
+    with pytest.raises(PreconditionFailedError):
         act("sample-1", *more, ("old",))
     assert desk.now().phase is phase
     assert "open/sample-1" not in desk.world.documents.rows
@@ -72,7 +74,7 @@ def test_an_order_is_held_to_the_version_of_the_run(order: str) -> None:
 def test_who_approved_or_rejected_a_run_is_kept_with_the_reason(order: str) -> None:
     desk = Desk(**GATED)
     desk.put(Phase.AWAITING_APPROVAL, awaiting_since=desk.world.clock.now())
-    getattr(desk.orders, order)("sample-1", "ada", "looks fine")
+    getattr(desk.run_operations, order)("sample-1", "ada", "looks fine")
     said = desk.now().approval
     assert said is not None
     assert (said.by, said.why) == ("ada", "looks fine")
@@ -83,8 +85,8 @@ def test_an_order_that_fits_no_more_is_refused_before_anything_is_written() -> N
     desk = Desk()
     desk.put(Phase.PROMOTED)
     writes = len(desk.world.faults.sites)
-    for act in (desk.orders.retry, desk.orders.cancel):
-        with pytest.raises(InvalidTransition):
+    for act in (desk.run_operations.retry, desk.run_operations.cancel):
+        with pytest.raises(InvalidTransitionError):
             act("sample-1")
     assert len(desk.world.faults.sites) == writes
 
@@ -93,13 +95,13 @@ def test_an_answer_that_came_too_late_meets_the_one_that_was_given_for_it() -> N
     desk = Desk(**GATED)
     desk.put(Phase.AWAITING_APPROVAL, awaiting_since=desk.world.clock.now())
     desk.world.clock.move(HOUR)
-    with pytest.raises(InvalidTransition):
-        desk.orders.approve("sample-1", "ada", "")
+    with pytest.raises(InvalidTransitionError):
+        desk.run_operations.approve("sample-1", "ada", "")
     assert desk.now().phase is Phase.REJECTED
     in_time = Desk(**GATED)
     in_time.put(Phase.AWAITING_APPROVAL, awaiting_since=in_time.world.clock.now())
     in_time.world.clock.move(HOUR - timedelta(seconds=1))
-    in_time.orders.approve("sample-1", "ada", "")
+    in_time.run_operations.approve("sample-1", "ada", "")
     assert in_time.now().approval is not None
 
 
@@ -115,7 +117,7 @@ def test_only_an_answer_that_is_overdue_is_given_before_an_order() -> None:
         return advance(run_id, *more, **named)
 
     desk.world.intake.driver.advance = noted  # type: ignore[method-assign]
-    desk.orders.cancel("sample-1")
+    desk.run_operations.cancel("sample-1")
     assert advanced == [Phase.RECEIVED]
     assert desk.now().phase is Phase.CANCELLED
 
@@ -133,19 +135,19 @@ def test_the_marker_is_renewed_before_and_after_an_order_is_noted(
         mark(run_id, hints)
 
     monkeypatch.setattr(desk.ledger, "mark_open", noted)
-    desk.orders.retry("sample-1")
-    assert marked[0] == (Phase.PARKED, {"phase": "told"})
-    assert marked[1] == (Phase.RECEIVED, {"phase": "told"})
+    desk.run_operations.retry("sample-1")
+    assert marked[0] == (Phase.PARKED, {"phase": "requested"})
+    assert marked[1] == (Phase.RECEIVED, {"phase": "requested"})
 
 
-def overtaken(desk: Desk, by: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def superseded(desk: Desk, by: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have somebody else be faster to note something about the run."""
     note = desk.world.intake.driver.note
 
-    def late(stored: Any, fact: Any) -> Run:
+    def late(stored: Any, event: Any) -> Run:
         monkeypatch.setattr(desk.world.intake.driver, "note", note)
         by()
-        return note(stored, fact)
+        return note(stored, event)
 
     monkeypatch.setattr(desk.world.intake.driver, "note", late)
 
@@ -156,17 +158,17 @@ def test_of_two_people_the_slower_one_is_told_how_the_run_stands_now(
     desk = Desk()
     etag = desk.put(Phase.TRAINING)
 
-    def trouble() -> None:
+    def step_failure() -> None:
         stored = desk.ledger.run("sample-1")
         assert stored is not None
         desk.ledger.replace_run(stored.record.model_copy(update={"attempt": 2}), stored.etag)
 
-    overtaken(desk, trouble, monkeypatch)
-    with pytest.raises(Conflict, match="sample-1"):
-        desk.orders.cancel("sample-1")
-    overtaken(desk, trouble, monkeypatch)
-    with pytest.raises(Outdated):
-        desk.orders.cancel("sample-1", (str(_etag(desk)),))
+    superseded(desk, step_failure, monkeypatch)
+    with pytest.raises(ConflictError, match="sample-1"):
+        desk.run_operations.cancel("sample-1")
+    superseded(desk, step_failure, monkeypatch)
+    with pytest.raises(PreconditionFailedError):
+        desk.run_operations.cancel("sample-1", (str(_etag(desk)),))
     assert etag != str(_etag(desk))
 
     def ended() -> None:
@@ -174,9 +176,9 @@ def test_of_two_people_the_slower_one_is_told_how_the_run_stands_now(
         assert stored is not None
         desk.ledger.replace_run(stored.record.moved(Phase.FAILED, NOW), stored.etag)
 
-    overtaken(desk, ended, monkeypatch)
-    with pytest.raises(InvalidTransition):  # it fits no more, and that is said as ever
-        desk.orders.cancel("sample-1")
+    superseded(desk, ended, monkeypatch)
+    with pytest.raises(InvalidTransitionError):  # it fits no more, and that is said as ever
+        desk.run_operations.cancel("sample-1")
 
 
 def _etag(desk: Desk) -> object:
@@ -190,9 +192,9 @@ def test_an_order_for_a_run_that_is_removed_this_moment_is_lost(
 ) -> None:
     desk = Desk()
     desk.put(Phase.TRAINING)
-    overtaken(desk, lambda: desk.world.documents.rows.pop("runs/sample-1"), monkeypatch)
-    with pytest.raises(Conflict, match="run sample-1 is gone"):
-        desk.orders.cancel("sample-1")
+    superseded(desk, lambda: desk.world.documents.rows.pop("runs/sample-1"), monkeypatch)
+    with pytest.raises(ConflictError, match="run sample-1 is gone"):
+        desk.run_operations.cancel("sample-1")
 
 
 def test_an_order_that_is_kept_is_carried_out_by_whoever_moves_the_run(
@@ -202,10 +204,10 @@ def test_an_order_that_is_kept_is_carried_out_by_whoever_moves_the_run(
     desk.put(Phase.PARKED)
 
     def late(run_id: str, **_: object) -> None:
-        raise Conflict(run_id)
+        raise ConflictError(run_id)
 
     monkeypatch.setattr(desk.world.intake.driver, "advance", late)
-    found = desk.orders.retry("sample-1")
+    found = desk.run_operations.retry("sample-1")
     assert found == desk.now()
     assert found.phase is Phase.RECEIVED
 
@@ -229,7 +231,7 @@ def stand(desk: Desk, *phases: tuple[Phase | None, Phase | None], **child: Any) 
             known = {"parked_in": Phase.PROMOTING} if now is Phase.PARKED else {}
             desk.put(now, f"sample-d{at}", parent="sample-1", **{**known, **child})
     run = desk.now()
-    return [desk.orders._standing(run, one).outcome for one in run.deliveries]
+    return [desk.run_operations._standing(run, one).outcome for one in run.deliveries]
 
 
 def test_a_delivery_counts_as_it_stands_when_its_roll_out_is_retried() -> None:
@@ -250,8 +252,8 @@ def test_a_delivery_that_only_gives_its_endpoint_back_stays_parked() -> None:
         desk = Desk()
         (outcome,) = stand(
             desk,
-            (Phase.PARKED, Phase.RETURNING),
-            promotion=promotion(returning_to=to),
+            (Phase.PARKED, Phase.ROLLING_BACK),
+            promotion=promotion(after_rollback=to),
         )
         assert (outcome is Phase.PARKED) is stays
 
@@ -259,13 +261,13 @@ def test_a_delivery_that_only_gives_its_endpoint_back_stays_parked() -> None:
 def test_deliveries_that_are_parked_are_retried_with_their_roll_out() -> None:
     desk = Desk()
     stand(desk, (Phase.PARKED, Phase.PARKED), (Phase.PARKED, Phase.PROMOTED), (None, Phase.PARKED))
-    desk.orders.retry("sample-1")
+    desk.run_operations.retry("sample-1")
     assert desk.now("sample-d0").phase is not Phase.PARKED
     assert desk.now("sample-d2").phase is Phase.PARKED
     assert desk.now().phase is not Phase.PARKED
     again = Desk()
     stand(again, (Phase.PARKED, Phase.VERIFYING))
-    again.orders._retry_delivery(again.now(), again.now().deliveries[0], "ada", "")
+    again.run_operations._retry_delivery(again.now(), again.now().deliveries[0], "ada", "")
     assert again.now("sample-d0").phase is Phase.VERIFYING
 
 
@@ -274,8 +276,8 @@ def test_a_run_that_is_not_parked_has_no_delivery_retried() -> None:
     desk.put(Phase.PARKED, "sample-d0", parent="sample-1", parked_in=Phase.PROMOTING)
     one = Delivery(endpoint="production", run_id="sample-d0", outcome=Phase.PARKED)
     desk.put(Phase.ROLLING_OUT, deliveries=(one,))
-    with pytest.raises(InvalidTransition):
-        desk.orders.retry("sample-1")
+    with pytest.raises(InvalidTransitionError):
+        desk.run_operations.retry("sample-1")
     assert desk.now("sample-d0").phase is Phase.PARKED
 
 
@@ -283,5 +285,5 @@ def test_a_retry_goes_by_the_present_configuration() -> None:
     desk = Desk()
     old = desk.world.pipeline.model_copy(update={"training": pipeline().training})
     desk.put(Phase.PARKED, config=old)
-    desk.orders.retry("sample-1")
+    desk.run_operations.retry("sample-1")
     assert desk.now().config.training == desk.world.pipeline.training

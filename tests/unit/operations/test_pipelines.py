@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from shared.core.names import slot_id
-from shared.core.run.concurrency import Pause, Pauses, Slot, Turn
-from shared.errors import Conflict
+from shared.core.names import run_queue_id
+from shared.core.run.concurrency import Pause, Pauses, QueueEntry, RunQueue
+from shared.errors import ConflictError
 from shared.intake.eligibility import version_of
 from shared.ledger.ledger import NEW
-from shared.ledger.records import OLD, DueTime, VersionEntry
-from shared.operations.pipelines import NoSuchPipeline, NothingToPreview, Pipelines
-from shared.operations.preconditions import Outdated
+from shared.ledger.records import OLD, ScheduleRecord, VersionEntry
+from shared.operations.pipelines import NoSuchPipelineError, NothingToPreviewError, Pipelines
+from shared.operations.preconditions import PreconditionFailedError
 from tests.fakes.world import DATA, MODELS
 from tests.unit.samples import NOW
 from tests.unit.worlds import Observed
@@ -33,9 +33,9 @@ class Hand:
     def put(self, name: str, content: bytes = b"a,b\n1,2\n") -> Any:
         return self.world.blobs.put(DATA, name, content)
 
-    def slot(self, key: str, **changes: Any) -> None:
-        slot = Slot(pipeline="sample", key=(key,), **changes)
-        self.ledger.put_slot(slot_id("sample", (key,)), slot, None)
+    def run_queue(self, key: str, **changes: Any) -> None:
+        run_queue = RunQueue(pipeline="sample", key=(key,), **changes)
+        self.ledger.put_run_queue(run_queue_id("sample", (key,)), run_queue, None)
 
     def states(self) -> dict[str, str]:
         return {one.blob.name: one.state for one in self.hand.preview("sample", None).matches}
@@ -43,11 +43,13 @@ class Hand:
 
 def test_a_pipeline_that_is_not_in_the_file_is_told_with_those_that_are() -> None:
     hand = Hand()
-    with pytest.raises(NoSuchPipeline, match="'x' is not in the pipelines file; there is sample"):
-        hand.hand.standing("x")
-    with pytest.raises(NoSuchPipeline):
+    with pytest.raises(
+        NoSuchPipelineError, match="'x' is not in the pipelines file; there is sample"
+    ):
+        hand.hand.status("x")
+    with pytest.raises(NoSuchPipelineError):
         hand.hand.pause("x", "ada", "")
-    with pytest.raises(NoSuchPipeline):
+    with pytest.raises(NoSuchPipelineError):
         hand.hand.resume("x")
     assert hand.hand.names() == ["sample"]
 
@@ -55,28 +57,28 @@ def test_a_pipeline_that_is_not_in_the_file_is_told_with_those_that_are() -> Non
 def test_a_pipeline_is_shown_as_it_stands() -> None:
     hand = Hand(schedule="0 0 * * * *", when_busy="queue")
     for name in ("a.csv", "b.csv"):
-        hand.world.intake.landed(hand.put(name))
+        hand.world.intake.arrived(hand.put(name))
     hand.world.clock.move(HOUR + MINUTE)
-    standing = hand.hand.standing("sample")
-    assert standing.pipeline == hand.world.pipeline
-    assert (standing.active_since, standing.at) == (NOW, NOW + HOUR + MINUTE)
-    assert (standing.next_due, standing.last_due) == (NOW + 2 * HOUR, None)
-    assert (standing.waiting_data, standing.unreadable) == (2, ())
-    assert (standing.pause, standing.slots) == (None, ())
-    hand.ledger.put_due_times("sample", DueTime(last_due=NOW + HOUR), None)
-    assert hand.hand.standing("sample").last_due == NOW + HOUR
+    status = hand.hand.status("sample")
+    assert status.pipeline == hand.world.pipeline
+    assert (status.active_since, status.at) == (NOW, NOW + HOUR + MINUTE)
+    assert (status.next_due, status.last_due) == (NOW + 2 * HOUR, None)
+    assert (status.waiting_data, status.unreadable) == (2, ())
+    assert (status.pause, status.run_queues) == (None, ())
+    hand.ledger.put_due_times("sample", ScheduleRecord(last_due=NOW + HOUR), None)
+    assert hand.hand.status("sample").last_due == NOW + HOUR
     without = Hand()
     without.world.calls.clear()
-    shown = without.hand.standing("sample", keys=0)
+    shown = without.hand.status("sample", keys=0)
     assert (shown.next_due, shown.last_due) == (None, None)
     assert "read schedules" not in without.world.calls
-    assert "list slots" not in without.world.calls
+    assert "list run_queues" not in without.world.calls
 
 
 def test_a_due_time_from_before_the_pipeline_was_known_is_none_of_its_own() -> None:
     hand = Hand(schedule="0 0 * * * *")
-    hand.ledger.put_due_times("sample", DueTime(last_due=NOW), None)
-    assert hand.hand.standing("sample").last_due is None
+    hand.ledger.put_due_times("sample", ScheduleRecord(last_due=NOW), None)
+    assert hand.hand.status("sample").last_due is None
 
 
 def test_customers_are_shown_a_page_at_a_time_with_the_pause_in_force(
@@ -85,21 +87,21 @@ def test_customers_are_shown_a_page_at_a_time_with_the_pause_in_force(
     hand = Hand()
     paused = Pause(by="relearn", at=NOW)
     for key in "abc":
-        hand.slot(key, paused=paused)
+        hand.run_queue(key, paused=paused)
     hand.ledger.put_pauses("sample", Pauses(resumed_at=NOW - HOUR), NEW)
-    first = hand.hand.standing("sample", keys=2)
-    assert len(first.slots) == 2
-    assert all(slot.paused == paused for slot in first.slots)
+    first = hand.hand.status("sample", keys=2)
+    assert len(first.run_queues) == 2
+    assert all(run_queue.paused == paused for run_queue in first.run_queues)
     assert first.keys.cursor is not None
-    rest = hand.hand.standing("sample", keys=2, cursor=first.keys.cursor)
-    assert (len(rest.slots), rest.keys.cursor) == (1, None)
+    rest = hand.hand.status("sample", keys=2, cursor=first.keys.cursor)
+    assert (len(rest.run_queues), rest.keys.cursor) == (1, None)
     hand.hand.resume("sample")
-    assert [slot.paused for slot in hand.hand.standing("sample").slots] == [None] * 3
-    damaged = slot_id("sample", ("a",))
+    assert [run_queue.paused for run_queue in hand.hand.status("sample").run_queues] == [None] * 3
+    damaged = run_queue_id("sample", ("a",))
     hand.world.damage(damaged)
     hand.world.damage("pipelines/sample")
-    shown = hand.hand.standing("sample")
-    assert len(shown.slots) == 2
+    shown = hand.hand.status("sample")
+    assert len(shown.run_queues) == 2
     assert shown.unreadable == ("pipelines/sample", damaged)
     assert shown.keys.unreadable == (damaged,)
     assert shown.active_since is None
@@ -109,10 +111,10 @@ def test_customers_are_shown_a_page_at_a_time_with_the_pause_in_force(
 
 def test_a_slot_that_a_budget_stops_says_why() -> None:
     hand = Hand(budget={"most_per_day": 1})
-    hand.slot("a", begun=(Turn(run_id="sample-1", at=NOW),))
-    standing = hand.hand.standing("sample")
-    assert "used up" in str(standing.over_budget(standing.slots[0]))
-    assert standing.over_budget(Slot(pipeline="sample")) is None
+    hand.run_queue("a", begun=(QueueEntry(run_id="sample-1", at=NOW),))
+    status = hand.hand.status("sample")
+    assert "used up" in str(status.over_budget(status.run_queues[0]))
+    assert status.over_budget(RunQueue(pipeline="sample")) is None
 
 
 # Pause and resume
@@ -120,18 +122,18 @@ def test_a_slot_that_a_budget_stops_says_why() -> None:
 
 def test_a_pause_is_kept_once_with_who_wants_it_and_why() -> None:
     hand = Hand()
-    version = hand.hand.standing("sample").version
+    version = hand.hand.status("sample").version
     hand.hand.pause("sample", "ada", "maintenance")
-    paused = hand.hand.standing("sample")
+    paused = hand.hand.status("sample")
     assert paused.pause == Pause(by="ada", at=NOW, reason="maintenance")
     assert paused.version != version
     hand.world.clock.move(HOUR)
     writes = len(hand.world.faults.sites)
     hand.hand.pause("sample", "bob", "again")
-    assert hand.hand.standing("sample").pause == paused.pause
+    assert hand.hand.status("sample").pause == paused.pause
     assert len(hand.world.faults.sites) == writes
     hand.hand.resume("sample", by="bob", reason="done")
-    assert hand.hand.standing("sample").pause is None
+    assert hand.hand.status("sample").pause is None
     resumed = Pause(by="bob", at=NOW + HOUR, reason="done")
     assert hand.ledger.pauses("sample").record == Pauses(resumed_at=NOW + HOUR, resumed=resumed)
 
@@ -140,27 +142,29 @@ def test_a_pause_by_failures_is_shown_where_no_person_paused() -> None:
     hand = Hand()
     by_failures = Pause(by="relearn", at=NOW)
     hand.ledger.note_pause("sample", by_failures)
-    assert hand.hand.standing("sample").pause == by_failures
-    with pytest.raises(Outdated, match="pipeline sample is paused by relearn"):
+    assert hand.hand.status("sample").pause == by_failures
+    with pytest.raises(PreconditionFailedError, match="pipeline sample is paused by relearn"):
         hand.hand.resume("sample", ("old",))
     hand.hand.pause("sample", "ada", "")
-    known = hand.hand.standing("sample").pause
+    known = hand.hand.status("sample").pause
     assert known is not None
     assert known.by == "ada"
-    with pytest.raises(Outdated, match="pipeline sample is paused by ada"):
+    with pytest.raises(PreconditionFailedError, match="pipeline sample is paused by ada"):
         hand.hand.pause("sample", "bob", "", ("old",))
 
 
-@pytest.mark.parametrize(("versions", "error"), [(None, Conflict), (True, Outdated)])
+@pytest.mark.parametrize(
+    ("versions", "error"), [(None, ConflictError), (True, PreconditionFailedError)]
+)
 @pytest.mark.parametrize("act", ["pause", "resume"])
 def test_whoever_is_slower_is_told_how_the_pipeline_stands_now(
     act: str, versions: Any, error: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hand = Hand()
-    held_to = (hand.hand.standing("sample").version,) if versions else None
+    held_to = (hand.hand.status("sample").version,) if versions else None
 
     def late(*_: object) -> None:
-        raise Conflict("pauses")
+        raise ConflictError("pauses")
 
     monkeypatch.setattr(hand.ledger, "put_pauses", late)
     more = ("ada", "") if act == "pause" else ()
@@ -185,7 +189,7 @@ def test_what_became_of_each_blob_is_told(caplog: pytest.LogCaptureFixture) -> N
         known = VersionEntry(pipeline="sample", blob=blobs[name], **entry)  # type: ignore[arg-type]
         hand.ledger.add_version(version, known)
     hand.world.damage(f"versions/{version_of(hand.world.pipeline, blobs['odd'])}")
-    hand.world.intake.landed(blobs["waits"])
+    hand.world.intake.arrived(blobs["waits"])
     hand.put("new.csv")
     assert hand.states() == {
         "run.csv": "run sample-1",
@@ -228,7 +232,7 @@ def test_the_newest_that_is_large_enough_or_the_one_that_is_named_is_previewed()
     assert "c.csv" in str(preview.request)
     assert "a.csv" in str(hand.hand.preview("sample", "a.csv").request)
     assert "z.csv" in str(hand.hand.preview("sample", "z.csv").request)
-    with pytest.raises(NothingToPreview, match=r"no blob 'x.csv' that matches \{name\}.csv"):
+    with pytest.raises(NothingToPreviewError, match=r"no blob 'x.csv' that matches \{name\}.csv"):
         hand.hand.preview("sample", "x.csv")
 
 
@@ -258,7 +262,7 @@ def test_a_pipeline_without_data_has_a_request_all_the_same() -> None:
     preview = hand.hand.preview("sample", None)
     assert (preview.notes, preview.matching) == ((), 0)
     assert preview.request is not None
-    with pytest.raises(NothingToPreview, match="nothing: the pipeline takes no data"):
+    with pytest.raises(NothingToPreviewError, match="nothing: the pipeline takes no data"):
         hand.hand.preview("sample", "a.csv")
 
 

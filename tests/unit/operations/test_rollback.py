@@ -6,14 +6,19 @@ from typing import Any
 
 import pytest
 
-from shared.core.run.record import Origin, Phase, Run, Trouble
-from shared.errors import Conflict, TransientError
+from shared.core.run.record import Origin, Phase, Run, StepFailure
+from shared.errors import ConflictError, TransientError
 from shared.intake.requests import ManualRequest
-from shared.operations.endpoints import Command, Endpoints, NoSuchEndpoint, NoSuchModel
+from shared.operations.endpoints import (
+    Endpoints,
+    NoSuchEndpointError,
+    NoSuchModelError,
+    OperatorCommand,
+)
 from tests.fakes.faults import Faults, Kind
 from tests.unit.worlds import Observed, refused
 
-BOSS = Command(by="boss@example.com", reason="sales fell")
+BOSS = OperatorCommand(by="boss@example.com", reason="sales fell")
 SECOND = b"a,b,label\n5,6,1\n7,8,0\n"
 THIRD = b"a,b,label\n9,9,1\n1,1,0\n"
 
@@ -22,7 +27,7 @@ def hand(world: Observed) -> Endpoints:
     return Endpoints(world.intake._context, world.intake)
 
 
-def back(world: Observed, to: str | None = None, command: Command = BOSS) -> Run:
+def back(world: Observed, to: str | None = None, command: OperatorCommand = BOSS) -> Run:
     return hand(world).rollback("sample", "production", (), to, command)
 
 
@@ -49,7 +54,7 @@ def test_a_rollback_serves_the_model_from_before_and_proves_it() -> None:
     assert world.serving() == models[0]
     assert run.origin is Origin.ROLLBACK
     assert run.promotion is not None
-    assert "as it did when it was proved" in (run.promotion.proof or "")
+    assert "as it did when it was proved" in (run.promotion.verification or "")
     known = shown(world)
     assert known["serving"]["run_id"] == runs[0].run_id
     assert known["serving"]["manifest"][0]["name"] == "0.csv"
@@ -68,7 +73,7 @@ def test_nothing_new_is_promoted_over_a_rollback_until_it_is_resumed() -> None:
     assert "resume" in (run.advice or "")
     assert world.serving() == models[0]
     assert hand(world).resume("sample", "production", ()) is True
-    world.orders.retry(run.run_id)
+    world.run_operations.retry(run.run_id)
     world.until(run, Phase.PROMOTED)
     assert world.serving() == world.model_of(run)
     assert hand(world).resume("sample", "production", ()) is False
@@ -117,33 +122,33 @@ def test_without_resources_told_the_endpoint_refreshes_itself() -> None:
 
 def test_a_rollback_does_not_lower_the_highest_data_time() -> None:
     world, _, _ = promoted(2)
-    newest = world.head().resource("Sample [trained model]").newest_data
+    newest = world.endpoint_state().resource("Sample [trained model]").newest_data
     world.until(back(world), Phase.PROMOTED)
-    assert world.head().resource("Sample [trained model]").newest_data == newest
+    assert world.endpoint_state().resource("Sample [trained model]").newest_data == newest
 
 
 def test_back_to_the_baseline_does_not_count_as_newer_data() -> None:
     world, _, _ = promoted(1)
-    newest = world.head().resource("Sample [trained model]").newest_data
+    newest = world.endpoint_state().resource("Sample [trained model]").newest_data
     world.until(back(world, "baseline"), Phase.PROMOTED)
-    assert world.head().resource("Sample [trained model]").newest_data == newest
+    assert world.endpoint_state().resource("Sample [trained model]").newest_data == newest
 
 
 def test_a_model_that_is_not_kept_is_refused_with_what_there_is() -> None:
     world, runs, _ = promoted(2)
-    with pytest.raises(NoSuchModel, match=runs[0].run_id):
+    with pytest.raises(NoSuchModelError, match=runs[0].run_id):
         back(world, "sample-unknown")
     assert "held" not in shown(world)
-    with pytest.raises(NoSuchEndpoint, match="production"):
+    with pytest.raises(NoSuchEndpointError, match="production"):
         hand(world).rollback("sample", "elsewhere", (), None, BOSS)
-    with pytest.raises(NoSuchEndpoint, match="not in the pipelines file"):
+    with pytest.raises(NoSuchEndpointError, match="not in the pipelines file"):
         hand(world).rollback("other", "production", (), None, BOSS)
-    with pytest.raises(NoSuchEndpoint, match="the key of sample is none"):
+    with pytest.raises(NoSuchEndpointError, match="the key of sample is none"):
         hand(world).rollback("sample", "production", ("acme",), None, BOSS)
 
 
 def test_an_endpoint_that_was_never_updated_has_nothing_to_go_back_to() -> None:
-    with pytest.raises(NoSuchModel, match="nothing was ever promoted"):
+    with pytest.raises(NoSuchModelError, match="nothing was ever promoted"):
         back(Observed())
 
 
@@ -161,14 +166,14 @@ def test_a_rollback_waits_for_the_update_that_is_under_way_and_then_wins() -> No
 def test_a_rollback_never_waits_long_between_looks() -> None:
     world, runs, _ = promoted(2)
     now = world.clock.now()
-    patience, least = world.limits.patience, world.limits.look_every_min
-    trouble = Trouble(
-        since=now, cause_since=now, patience=patience, count=9, reason="busy", next_look=now
+    patience, least = world.limits.patience, world.limits.check_interval_min
+    step_failure = StepFailure(
+        since=now, cause_since=now, patience=patience, count=9, reason="busy", next_check=now
     )
-    for run, longest in ((back(world), least), (runs[0], world.limits.look_every_max)):
-        waits = run.model_copy(update={"trouble": trouble})
+    for run, longest in ((back(world), least), (runs[0], world.limits.check_interval_max)):
+        waits = run.model_copy(update={"step_failure": step_failure})
         delayed = world.intake.driver.delay_for(waits, TransientError("busy"))
-        assert longest <= delayed.next_look - now <= longest * 1.25
+        assert longest <= delayed.next_check - now <= longest * 1.25
 
 
 @pytest.mark.parametrize("marked", [True, False])
@@ -196,7 +201,7 @@ def test_a_rollback_that_could_not_be_carried_out_can_be_asked_for_again() -> No
     run = back(world)
     assert run.phase is Phase.PARKED
     works()
-    world.orders.cancel(run.run_id)
+    world.run_operations.cancel(run.run_id)
     world.until(run, Phase.CANCELLED)
     again = back(world)
     assert again.run_id != run.run_id
@@ -208,11 +213,13 @@ def test_two_people_at_once_get_one_rollback_or_a_conflict() -> None:
     world, runs, _ = promoted(3)
 
     def other() -> None:
-        hand(world).rollback("sample", "production", (), runs[0].run_id, Command(by="other"))
+        hand(world).rollback(
+            "sample", "production", (), runs[0].run_id, OperatorCommand(by="other")
+        )
 
     world.faults.other_worker = other
     world.faults.plan = {len(world.faults.sites): Kind.PREEMPT}
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         back(world)
     assert shown(world)["held"]["by"] == "other"
 
@@ -255,7 +262,7 @@ def test_whatever_fails_on_the_way_the_same_wish_is_carried_out_once(kind: Kind)
         for _ in range(30):
             world.survive(world.tick)
         assert world.serving() == models[0], (site, calm.faults.sites[site])
-        served = world.head().resource("Sample [trained model]").serving
+        served = world.endpoint_state().resource("Sample [trained model]").serving
         assert served is not None
         assert served.run_id == runs[0].run_id
         mine = [run for run in world.runs() if run.origin is Origin.ROLLBACK]
@@ -271,7 +278,7 @@ def test_a_wish_whose_marker_was_dropped_is_carried_out_wherever_its_worker_dies
     at = len(world.faults.sites)
     world.faults.plan = {at + 1: Kind.CRASH_AFTER}  # marked and wished for, not opened
     assert not world.survive(lambda: back(world))
-    assert world.faults.sites[-1].endswith(" heads")
+    assert world.faults.sites[-1].endswith(" endpoints")
     (marker,) = world.open_runs()
     del world.documents.rows[marker]  # by a poll to which the pipeline was not known then
     world.faults.plan = {len(world.faults.sites) + call: Kind.CRASH_AFTER}

@@ -100,7 +100,7 @@ MOST = 5
 class Slot:
     holders: tuple[str, ...] = ()
 
-    def has_room(self, most: int = MOST) -> bool:
+    def has_free_slot(self, most: int = MOST) -> bool:
         return len(self.holders) < most
 
     @property
@@ -135,9 +135,9 @@ def test_a_loaded_function_is_found_by_its_code_wherever_it_is_used() -> None:
     (function,) = Loaded().those_of(change)
     assert function.__qualname__ == "Slot.first"
     function.__code__ = change.code
-    slot = names["Slot"]
-    assert callable(slot)
-    assert slot(("A", "B")).first == "b"
+    run_queue = names["Slot"]
+    assert callable(run_queue)
+    assert run_queue(("A", "B")).first == "b"
 
 
 def test_the_fast_tests_and_those_of_the_nearest_file_are_tried_first(tmp_path: Path) -> None:
@@ -175,10 +175,10 @@ def test_what_is_listed_is_a_mutant_of_today_and_has_a_reason() -> None:
         assert any(one.is_of(mutant) for mutant in found), one
 
 
-def shown(missed: int, tried: int) -> int:
+def shown(missed: int, tries: int) -> int:
     """Return how the command ends when `missed` unlisted mutants of so many are not found."""
     mutant = mutants_of("module.py", "x = 5", ENUMS)[0]
-    return _show([mutant] * tried, [mutant] * missed, Console(file=io.StringIO()))
+    return _show([mutant] * tries, [mutant] * missed, Console(file=io.StringIO()))
 
 
 def test_the_command_fails_when_too_little_is_found_or_something_is_not_listed() -> None:

@@ -9,14 +9,14 @@ from azure.core.exceptions import ClientAuthenticationError
 
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_endpoint import Endpoint
-from shared.core.run.record import WayBack
+from shared.core.run.record import RollbackTarget
 from shared.errors import ConfigError, PermanentError, RelearnError, TransientError
 from shared.ports.ports import ServingEndpoint
 from shared.providers.http.client import Answer
-from shared.providers.redacting import GuardedEndpoint
+from shared.providers.redacting import RedactingEndpoint
 from shared.providers.studio.arm_token import ArmToken
 from shared.providers.studio.classic_endpoint import StudioClassicEndpoint
-from shared.providers.studio.factory import StudioAdapters
+from shared.providers.studio.factory import StudioProviders
 from shared.providers.studio.web_service import StudioWebService
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
@@ -62,7 +62,7 @@ class Wired:
     def __post_init__(self) -> None:
         self.script = Script(self.answers)
         blobs = FakeBlobs(FakeClock())
-        self.adapters = StudioAdapters(
+        self.providers = StudioProviders(
             self.script,
             ENVIRONMENT,
             blobs,
@@ -74,7 +74,7 @@ class Wired:
 
     def endpoint(self, **written: Any) -> ServingEndpoint:
         context = {"development": self.development}
-        return self.adapters.endpoint(Endpoint.model_validate(written, context=context))
+        return self.providers.endpoint(Endpoint.model_validate(written, context=context))
 
     @property
     def keys(self) -> list[tuple[str, str]]:
@@ -87,8 +87,8 @@ def test_each_kind_of_endpoint_gets_its_own_client_and_nothing_is_called() -> No
     wired = Wired([DONE])
     classic = wired.endpoint(**CLASSIC, api_key="${ENDPOINT_KEY}")
     new = wired.endpoint(name="new", kind="webservice", update=NEW)
-    assert isinstance(classic, GuardedEndpoint)
-    assert isinstance(new, GuardedEndpoint)
+    assert isinstance(classic, RedactingEndpoint)
+    assert isinstance(new, RedactingEndpoint)
     assert isinstance(classic.endpoint, StudioClassicEndpoint)
     assert isinstance(new.endpoint, StudioWebService)
     assert new.endpoint.resource is None
@@ -110,7 +110,7 @@ def test_an_endpoints_own_key_updates_it_and_the_token_does_the_rest(
     wired = Wired([DONE])
     classic = wired.endpoint(**CLASSIC, **keys)
     classic.update(MODEL)
-    classic.restore(WayBack())
+    classic.restore(RollbackTarget())
     assert wired.keys == [("PATCH", ENVIRONMENT[update]), ("POST", ENVIRONMENT[refresh])]
 
 
@@ -241,7 +241,7 @@ def test_plain_http_that_a_service_tells_of_is_for_development_on_loopback_alone
 
 def test_jobs_are_asked_with_their_own_key() -> None:
     wired = Wired([says([], 404)])
-    wired.adapters.jobs(f"{BASE}/jobs?api-version=2.0", "${TRAINING_KEY}").state("j1")
+    wired.providers.jobs(f"{BASE}/jobs?api-version=2.0", "${TRAINING_KEY}").state("j1")
     assert wired.keys == [("GET", "dHJhaW5pbmc=")]
 
 
@@ -258,7 +258,7 @@ def test_the_secrets_of_a_pipeline_are_those_it_names_and_no_others() -> None:
     )
     one = Pipeline.model_validate(written, context={"development": False})
     named = ("TRAINING_KEY", "ENDPOINT_KEY", "SCORE_KEY", "TOKEN", "CONNECTION")
-    secrets = Wired([DONE]).adapters.secrets_of(one)
+    secrets = Wired([DONE]).providers.secrets_of(one)
     assert set(secrets) == {ENVIRONMENT[name] for name in named}
     assert all(secrets)
 
@@ -276,7 +276,7 @@ def test_a_key_that_is_told_is_hidden_even_where_it_is_not_used() -> None:
 
 def test_no_setting_is_shown() -> None:
     wired = Wired([DONE])
-    shown = repr(wired.adapters)
+    shown = repr(wired.providers)
     shown += repr(wired.endpoint(**CLASSIC, api_key="${ENDPOINT_KEY}", workspace_token="${TOKEN}"))
     for value in filter(None, ENVIRONMENT.values()):
         assert value not in shown

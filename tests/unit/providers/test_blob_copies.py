@@ -11,7 +11,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 
-from shared.errors import PermanentError, RecordHeld, RelearnError, TransientError
+from shared.errors import PermanentError, RecordLeasedError, RelearnError, TransientError
 from shared.ports.ports import Access, SignedBlob
 from shared.providers.azure_storage import copies as copies_module
 from shared.providers.azure_storage.copies import BlobCopies
@@ -141,8 +141,8 @@ def test_a_copy_is_asked_for_by_a_signature_for_its_target_alone(
 ) -> None:
     blob = Opened(None)
     copied_within(blob, monkeypatch, url)
-    looked, asked = blob.made
-    assert looked == (OWN, "secrets", "host.json", "sig=x")
+    checked, asked = blob.made
+    assert checked == (OWN, "secrets", "host.json", "sig=x")
     assert asked == (OWN, "models", "y.ilearner", "sig=w")
     assert blob.conditions == [f"{OWN}secrets/host.json?sig=x"]
 
@@ -229,7 +229,7 @@ def refusal(status: int, code: str) -> HttpResponseError:
         (409, "BlobAlreadyExists", TransientError, "another worker"),
         (412, "TargetConditionNotMet", TransientError, "another worker"),
         (409, "PendingCopyOperation", TransientError, "is under way"),
-        (412, "LeaseIdMissing", RecordHeld, "break the lease"),
+        (412, "LeaseIdMissing", RecordLeasedError, "break the lease"),
         (409, "BlobArchived", PermanentError, "archive tier"),
         (500, "InternalError", TransientError, "InternalError"),
     ],

@@ -13,7 +13,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
-from shared.errors import Conflict, OutcomeUnknown, RelearnError, TransientError
+from shared.errors import ConflictError, OutcomeUnknownError, RelearnError, TransientError
 from shared.ports.ports import ETag, Page
 from shared.providers.azure_storage.documents import BlobDocuments
 
@@ -101,8 +101,8 @@ CALLS: dict[str, Callable[[BlobDocuments], object]] = {
         ("time", "ask the storage for its time", TransientError),
         ("read", "read runs/x", TransientError),
         ("list", "list runs/", TransientError),
-        ("delete", "delete runs/x", OutcomeUnknown),
-        ("write", "write runs/x", OutcomeUnknown),
+        ("delete", "delete runs/x", OutcomeUnknownError),
+        ("write", "write runs/x", OutcomeUnknownError),
     ],
 )
 def test_a_failure_says_what_was_done_and_whether_it_may_have_had_an_effect(
@@ -184,7 +184,7 @@ def test_a_write_that_was_ours_is_known_by_its_id_whatever_was_answered(
 def test_a_write_of_somebody_else_is_a_conflict_and_one_that_is_not_there_is_unknown(
     metadata: dict[str, str] | None,
 ) -> None:
-    for failure, kind in ((LOST, Conflict), (BROKEN, OutcomeUnknown)):
+    for failure, kind in ((LOST, ConflictError), (BROKEN, OutcomeUnknownError)):
         container = Container(write=failure)
         container.metadata = metadata
         with pytest.raises(kind, match="runs/x"):
@@ -192,16 +192,16 @@ def test_a_write_of_somebody_else_is_a_conflict_and_one_that_is_not_there_is_unk
 
 
 def test_whose_write_it_was_stays_unknown_where_that_cannot_be_looked_up() -> None:
-    with pytest.raises(OutcomeUnknown, match="runs/x: written by us or by somebody else"):
+    with pytest.raises(OutcomeUnknownError, match="runs/x: written by us or by somebody else"):
         over(Container(write=LOST, look=refused(503))).create("runs/x", b"{}")
-    with pytest.raises(OutcomeUnknown, match="storage: write runs/x"):
+    with pytest.raises(OutcomeUnknownError, match="storage: write runs/x"):
         over(Container(write=BROKEN, look=refused(503))).create("runs/x", b"{}")
-    with pytest.raises(Conflict, match="runs/x was written by somebody else"):
+    with pytest.raises(ConflictError, match="runs/x was written by somebody else"):
         over(Container(write=LOST, look=GONE)).create("runs/x", b"{}")
 
 
 def test_a_delete_that_was_lost_is_a_conflict_only_where_something_is_there() -> None:
-    with pytest.raises(Conflict, match="runs/x was changed by somebody else"):
+    with pytest.raises(ConflictError, match="runs/x was changed by somebody else"):
         over(Container(delete=LOST)).delete("runs/x", ETag("e1"))
     over(Container(delete=LOST, read=GONE)).delete("runs/x", ETag("e1"))
 

@@ -8,9 +8,9 @@ from azure.core import exceptions as azure_errors
 from azure.core.exceptions import AzureError
 
 from shared.errors import (
-    OutcomeUnknown,
+    OutcomeUnknownError,
     PermanentError,
-    RecordHeld,
+    RecordLeasedError,
     RelearnError,
     TransientError,
 )
@@ -50,7 +50,7 @@ def test_every_failure_of_the_sdk_is_sorted_by_what_it_proves(
     sorted_as = classify(failure(kind), "write runs/x", write=write)
     sent = kind not in NOT_SENT and "Signing" not in kind.__name__
     if write and sent:
-        assert type(sorted_as) is OutcomeUnknown
+        assert type(sorted_as) is OutcomeUnknownError
     elif sent or kind in NOT_SENT:
         assert type(sorted_as) is TransientError
     assert "SECRET" not in str(sorted_as)
@@ -67,10 +67,10 @@ def test_every_failure_of_the_sdk_is_sorted_by_what_it_proves(
         (408, TransientError, TransientError),
         (409, PermanentError, PermanentError),
         (429, TransientError, TransientError),
-        (500, TransientError, OutcomeUnknown),
-        (502, TransientError, OutcomeUnknown),
+        (500, TransientError, OutcomeUnknownError),
+        (502, TransientError, OutcomeUnknownError),
         (503, TransientError, TransientError),
-        (504, TransientError, OutcomeUnknown),
+        (504, TransientError, OutcomeUnknownError),
     ],
 )
 def test_each_status_proves_what_it_proves(
@@ -84,7 +84,7 @@ def test_each_status_proves_what_it_proves(
 @pytest.mark.parametrize("status", [200, 201, 404])
 def test_an_answer_that_broke_off_proves_nothing_whatever_its_status(status: int) -> None:
     for kind in (azure_errors.DecodeError, azure_errors.IncompleteReadError):
-        assert type(classify(failure(kind, status), "x", write=True)) is OutcomeUnknown
+        assert type(classify(failure(kind, status), "x", write=True)) is OutcomeUnknownError
         assert type(classify(failure(kind, status), "x", write=False)) is TransientError
 
 
@@ -96,7 +96,7 @@ def test_a_refusal_says_what_to_do(status: int, cure: str) -> None:
 
 #: Every code that Microsoft lists with 409 or 412 for blobs and containers, or for directories, and
 #: that a request of this app could be answered with: a lost race, or what else it is.
-LOST, PASSES, HELD, LASTS = "lost", TransientError, RecordHeld, PermanentError
+LOST, PASSES, HELD, LASTS = "lost", TransientError, RecordLeasedError, PermanentError
 CODES = {
     "BlobAlreadyExists": LOST,
     "BlobOverwritten": LOST,

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from shared.core.redaction import Redactor
-from shared.core.run.record import Phase, WayBack
-from shared.core.serving.probes import Look, ProbeAnswers, Progress, Seen
-from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
+from shared.core.run.record import Phase, RollbackTarget
+from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
+from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.ports.ports import Current, JobRequest, JobState, JobStatus, SignedBlob
-from shared.providers.guarded_blobs import GuardedBlobs
-from shared.providers.redacting import GuardedEndpoint, GuardedTraining
-from shared.providers.studio.errors import Refusal, StudioRefused
-from shared.telemetry import Unexpected, clean_failures, log, use
+from shared.providers.guarded_blobs import RedactingBlobs
+from shared.providers.redacting import RedactingEndpoint, RedactingTraining
+from shared.providers.studio.errors import Refusal, StudioRefusedError
+from shared.telemetry import RedactedError, clean_failures, log, use
 from tests.fakes.blobs import ACCOUNT, FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.unit.batches import request
@@ -67,11 +67,11 @@ class Telling:
         told: str | None = self._told(model)
         return told
 
-    def look(self, operation: str | None = None) -> Look:
-        told: Look = self._told(operation)
+    def look(self, operation: str | None = None) -> EndpointCheck:
+        told: EndpointCheck = self._told(operation)
         return told
 
-    def restore(self, previous: WayBack) -> str | None:
+    def restore(self, previous: RollbackTarget) -> str | None:
         told: str | None = self._told(previous)
         return told
 
@@ -82,12 +82,12 @@ class Guarded:
     known: Redactor = field(default_factory=lambda: Redactor(SECRET))
 
     @property
-    def jobs(self) -> GuardedTraining:
-        return GuardedTraining(Telling(self.answer), self.known)
+    def jobs(self) -> RedactingTraining:
+        return RedactingTraining(Telling(self.answer), self.known)
 
     @property
-    def endpoint(self) -> GuardedEndpoint:
-        return GuardedEndpoint(Telling(self.answer), self.known)
+    def endpoint(self) -> RedactingEndpoint:
+        return RedactingEndpoint(Telling(self.answer), self.known)
 
     def calls(self) -> list[Callable[[], object]]:
         jobs, endpoint, asked = self.jobs, self.endpoint, request()
@@ -100,7 +100,7 @@ class Guarded:
             endpoint.ensure,
             endpoint.current,
             lambda: endpoint.update(MODEL),
-            lambda: endpoint.restore(WayBack()),
+            lambda: endpoint.restore(RollbackTarget()),
             endpoint.look,
         ]
 
@@ -113,9 +113,14 @@ def test_what_a_service_tells_of_a_job_holds_no_secret_and_its_places_stay_signe
 
 def test_what_a_service_tells_of_an_endpoint_holds_no_secret() -> None:
     probe = ProbeAnswers(
-        seen=Seen.GOOD, columns=(f"Scored {SECRET}",), rows=((SECRET, "0.5"),), detail=SECRET
+        seen=ProbeOutcome.GOOD,
+        columns=(f"Scored {SECRET}",),
+        rows=((SECRET, "0.5"),),
+        detail=SECRET,
     )
-    look = Guarded(Look(Progress.FAILED, probe, f"c/{SECRET}", SECRET)).endpoint.look()
+    look = Guarded(
+        EndpointCheck(UpdateProgress.FAILED, probe, f"c/{SECRET}", SECRET)
+    ).endpoint.look()
     assert SECRET not in repr(look)
     assert look.probe is not None
     assert look.probe.rows == (("***", "0.5"),)
@@ -133,10 +138,10 @@ def test_a_job_id_or_operation_that_holds_a_secret_is_none(spelled: str) -> None
     calls: tuple[Callable[[], object], ...] = (
         lambda: dirty.jobs.prepare(request()),
         lambda: dirty.endpoint.update(MODEL),
-        lambda: dirty.endpoint.restore(WayBack()),
+        lambda: dirty.endpoint.restore(RollbackTarget()),
     )
     for call in calls:
-        with pytest.raises(OutcomeUnknown) as caught:
+        with pytest.raises(OutcomeUnknownError) as caught:
             call()
         assert "cr3t" not in str(caught.value)
     clean = Guarded("0123456789abcdef0123456789abcdef")
@@ -147,7 +152,7 @@ def test_errors_keep_their_type_and_what_they_carry_but_for_secrets() -> None:
     refusal = Refusal(400, SECRET, (SECRET, "CannotStartJob"), f"no {SECRET}")
     wait = timedelta(seconds=7)
     for error in (
-        StudioRefused(f"no {SECRET}", refusal),
+        StudioRefusedError(f"no {SECRET}", refusal),
         TransientError(f"no {SECRET}", retry_after=wait, patience=wait),
         PermanentError(SECRET),
         ValueError(SECRET),
@@ -156,22 +161,25 @@ def test_errors_keep_their_type_and_what_they_carry_but_for_secrets() -> None:
         for call in Guarded(error).calls():
             with pytest.raises(type(error)) as caught:
                 call()
-            met = caught.value
-            assert SECRET not in f"{met} {met!r} {vars(met)} {met.__cause__!r}"
-            if isinstance(met, StudioRefused):
-                assert (met.refusal.status, "CannotStartJob" in met.refusal.codes) == (400, True)
-            if isinstance(met, TransientError):
-                assert (met.retry_after, met.patience) == (wait, wait)
+            seen = caught.value
+            assert SECRET not in f"{seen} {seen!r} {vars(seen)} {seen.__cause__!r}"
+            if isinstance(seen, StudioRefusedError):
+                assert (
+                    seen.refusal.status,
+                    "CannotStartJob" in seen.refusal.codes,
+                ) == (400, True)
+            if isinstance(seen, TransientError):
+                assert (seen.retry_after, seen.patience) == (wait, wait)
 
 
 def test_the_path_of_a_model_of_ours_stays_as_it_is_to_be_compared() -> None:
     ours = "models/runs/sample/sample-0123456789abcdef0123/1/model.ilearner"
     public = frozenset({"models", "sample", "model.ilearner"})
     known = Redactor("0123456789abcdef", "sample-0123", public=public)
-    told = Guarded(Look(Progress.DONE, None, ours), known).endpoint.look()
+    told = Guarded(EndpointCheck(UpdateProgress.DONE, None, ours), known).endpoint.look()
     assert told.configured == ours
     foreign = ours.replace("model.ilearner", "sample-0123")
-    told = Guarded(Look(Progress.DONE, None, foreign), known).endpoint.look()
+    told = Guarded(EndpointCheck(UpdateProgress.DONE, None, foreign), known).endpoint.look()
     assert told.configured != foreign
 
 
@@ -241,7 +249,7 @@ def test_what_is_raised_to_the_host_holds_no_secret() -> None:
     for error, raised in (
         (TransientError(SECRET), TransientError),
         (ValueError(SECRET), ValueError),
-        (StubbornError(), Unexpected),
+        (StubbornError(), RedactedError),
     ):
         error.__cause__ = KeyError(SECRET)
         with pytest.raises(raised) as caught, clean_failures():
@@ -261,7 +269,7 @@ def test_a_blob_whose_name_holds_a_secret_is_left_alone_and_reported_once(
         plain.put("data", name, b"x")
     secret = "long-secret-of-settings"
     use(Redactor(secret))
-    blobs = GuardedBlobs(plain, Redactor(secret))
+    blobs = RedactingBlobs(plain, Redactor(secret))
     for _ in range(2):
         assert blobs.head("data", dirty) is None
         assert [blob.name for blob in blobs.listing("data", "in/")] == [clean]

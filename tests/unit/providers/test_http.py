@@ -14,7 +14,7 @@ import requests
 from requests import exceptions as failed
 from urllib3.exceptions import MaxRetryError, SSLError
 
-from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
+from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.providers.http import client as http
 from shared.providers.http import timed
 from shared.providers.http.client import Answer, RequestsHttp, classify
@@ -94,7 +94,7 @@ def test_every_failure_of_requests_is_sorted_by_what_it_proves(
     kind: type[requests.RequestException],
 ) -> None:
     exc = kind("x", "y", 0) if issubclass(kind, failed.JSONDecodeError) else kind("SECRET")
-    expected = next((e for e, kinds in EXPECTED.items() if kind in kinds), OutcomeUnknown)
+    expected = next((e for e, kinds in EXPECTED.items() if kind in kinds), OutcomeUnknownError)
     sorted_as = classify(exc, "POST")
     assert type(sorted_as) is expected
     assert "SECRET" not in str(sorted_as)
@@ -146,16 +146,16 @@ def test_a_connection_that_is_never_accepted_did_not_happen(client: RequestsHttp
 def test_once_the_request_went_out_a_lost_answer_proves_nothing(
     client: RequestsHttp, behave: Callable[[socket.socket], None]
 ) -> None:
-    with peer(behave) as url, pytest.raises(OutcomeUnknown) as caught:
+    with peer(behave) as url, pytest.raises(OutcomeUnknownError) as caught:
         client.send("POST", f"{url}?sig=SECRET", KEY, b"{}")
     assert "SECRET" not in str(caught.value)
 
 
-def drip(head: str, rest: str, finished: list[bool]) -> Callable[[socket.socket], None]:
+def drip(endpoint_state: str, rest: str, finished: list[bool]) -> Callable[[socket.socket], None]:
     """Send `head` at once and `rest` byte by byte, each well within the time-out of a read."""
 
     def behave(taken: socket.socket) -> None:
-        taken.sendall(head.encode())
+        taken.sendall(endpoint_state.encode())
         taken.settimeout(0.02)
         for byte in rest.encode():
             with suppress(TimeoutError):
@@ -168,7 +168,7 @@ def drip(head: str, rest: str, finished: list[bool]) -> Callable[[socket.socket]
 
 
 @pytest.mark.parametrize(
-    ("head", "rest"),
+    ("endpoint_state", "rest"),
     [
         pytest.param("HTTP/1.1 2", "00 OK\r\nX: " + "x" * 100 + "\r\n\r\n", id="headers"),
         pytest.param("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", "x" * 100, id="a body"),
@@ -186,11 +186,14 @@ def drip(head: str, rest: str, finished: list[bool]) -> Callable[[socket.socket]
     ],
 )
 def test_an_answer_that_drips_is_given_up_while_it_still_comes(
-    client: RequestsHttp, monkeypatch: pytest.MonkeyPatch, head: str, rest: str
+    client: RequestsHttp, monkeypatch: pytest.MonkeyPatch, endpoint_state: str, rest: str
 ) -> None:
     monkeypatch.setattr(timed, "WHOLE_ANSWER", 0.2)
     finished: list[bool] = []
-    with peer(drip(head, rest, finished)) as url, pytest.raises(OutcomeUnknown) as caught:
+    with (
+        peer(drip(endpoint_state, rest, finished)) as url,
+        pytest.raises(OutcomeUnknownError) as caught,
+    ):
         client.send("POST", f"{url}?sig=SECRET", KEY, b"{}")
     assert not finished
     assert "SECRET" not in str(caught.value)
@@ -231,17 +234,17 @@ def test_neither_proxies_nor_netrc_of_the_environment_are_used(
 @pytest.mark.parametrize(("extra", "fits"), [(0, True), (1, False)])
 def test_answers_are_read_up_to_4_mib(client: RequestsHttp, extra: int, *, fits: bool) -> None:
     size = 4 * 1024 * 1024 + extra
-    head = f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode()
+    endpoint_state = f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode()
 
     def large(taken: socket.socket) -> None:
         with suppress(OSError):
-            taken.sendall(head + bytes(size))
+            taken.sendall(endpoint_state + bytes(size))
 
     with peer(large) as url:
         if fits:
             assert len(client.send("GET", url, {}).body) == size
             return
-        with pytest.raises(OutcomeUnknown, match="4 MiB"):
+        with pytest.raises(OutcomeUnknownError, match="4 MiB"):
             client.send("GET", url, {})
 
 

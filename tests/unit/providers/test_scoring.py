@@ -5,8 +5,14 @@ from typing import Any
 
 import pytest
 
-from shared.core.serving.probes import ProbeAnswers, Seen
-from shared.errors import ConfigError, OutcomeUnknown, PermanentError, RelearnError, TransientError
+from shared.core.serving.probes import ProbeAnswers, ProbeOutcome
+from shared.errors import (
+    ConfigError,
+    OutcomeUnknownError,
+    PermanentError,
+    RelearnError,
+    TransientError,
+)
 from shared.providers.http.client import Answer
 from shared.providers.studio.scoring import score, scoring_url
 from tests.unit.samples import BASE
@@ -66,7 +72,7 @@ def test_both_forms_of_rows_are_read_from_both_forms_of_answer(
     rows: dict[str, Any], answer: Answer
 ) -> None:
     seen = scored(answer, rows)
-    assert (seen.seen, seen.columns) == (Seen.GOOD, ("Scored Labels",))
+    assert (seen.seen, seen.columns) == (ProbeOutcome.GOOD, ("Scored Labels",))
     assert seen.rows == (("0.5",), ("0.25",))
 
 
@@ -75,7 +81,7 @@ def test_class_labels_are_scores_too() -> None:
         ["a", "Scored Labels", "Scored Probabilities"], ["1", "<=50K", "0.1"], ["2", ">50K", "0.9"]
     )
     seen = scored(answer)
-    assert seen.seen is Seen.GOOD
+    assert seen.seen is ProbeOutcome.GOOD
     assert seen.rows == (("<=50K", "0.1"), (">50K", "0.9"))
 
 
@@ -102,7 +108,7 @@ def test_class_labels_are_scores_too() -> None:
 )
 def test_an_odd_2xx_answer_is_never_a_good_one(body: object) -> None:
     seen = scored(says(body))
-    assert seen.seen in (Seen.BROKEN, Seen.NO_ANSWER)
+    assert seen.seen in (ProbeOutcome.BROKEN, ProbeOutcome.NO_ANSWER)
     assert seen.detail
     assert not seen.rows
 
@@ -122,24 +128,24 @@ def test_an_odd_2xx_answer_is_never_a_good_one(body: object) -> None:
     ids=["fewer", "more", "empty", "null", "infinite", "nan", "longer", "ragged"],
 )
 def test_scores_that_are_not_there_make_the_model_broken(answer: Answer) -> None:
-    assert scored(answer).seen is Seen.BROKEN
+    assert scored(answer).seen is ProbeOutcome.BROKEN
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b"{", b"\xff\xfe", b"NULL"])
 def test_what_is_not_json_says_nothing_about_the_model(body: bytes) -> None:
     seen = scored(Answer(200, {"Content-Type": "text/html"}, body))
-    assert (seen.seen, seen.detail) == (Seen.NO_ANSWER, "the answer is not JSON")
+    assert (seen.seen, seen.detail) == (ProbeOutcome.NO_ANSWER, "the answer is not JSON")
 
 
 def test_a_byte_order_mark_before_the_answer_does_not_matter() -> None:
-    assert scored(Answer(200, {}, b"\xef\xbb\xbf" + GOOD.body)).seen is Seen.GOOD
+    assert scored(Answer(200, {}, b"\xef\xbb\xbf" + GOOD.body)).seen is ProbeOutcome.GOOD
 
 
 @pytest.mark.parametrize("status", [401, 408, 429, 440, 500, 502, 503, 504, 509, 599])
 @pytest.mark.parametrize("body", [b"", b"<html><body>Busy</body></html>", b'{"error": []}'])
 def test_a_busy_service_says_nothing_about_the_model(status: int, body: bytes) -> None:
     seen = scored(Answer(status, {}, body))
-    assert seen.seen is Seen.NO_ANSWER
+    assert seen.seen is ProbeOutcome.NO_ANSWER
     assert f"HTTP {status}" in seen.detail
     assert "<" not in seen.detail
 
@@ -147,7 +153,7 @@ def test_a_busy_service_says_nothing_about_the_model(status: int, body: bytes) -
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 403, 404, 405])
 def test_an_answer_about_the_url_or_key_is_never_held_against_the_model(status: int) -> None:
     answer = Answer(status, {"Location": "https://elsewhere.example/"}, b"<html>Moved</html>")
-    assert scored(answer).seen is Seen.REFUSED
+    assert scored(answer).seen is ProbeOutcome.REFUSED
 
 
 @pytest.mark.parametrize(
@@ -164,22 +170,22 @@ def test_an_answer_about_the_url_or_key_is_never_held_against_the_model(status: 
     ],
 )
 def test_a_500_that_names_the_model_is_the_models_fault_wherever_it_is_named(code: str) -> None:
-    assert scored(refuses(500, code)).seen is Seen.BROKEN
-    assert scored(refuses(500, "InternalError", "Another", code)).seen is Seen.BROKEN
+    assert scored(refuses(500, code)).seen is ProbeOutcome.BROKEN
+    assert scored(refuses(500, "InternalError", "Another", code)).seen is ProbeOutcome.BROKEN
 
 
 def test_a_model_of_other_columns_is_broken_with_the_columns_named() -> None:
     words = "Data must contain all features used during training, missing feature(s): 'hello'."
     seen = scored(refuses(400, "LibraryExecutionError", message=words))
-    assert seen.seen is Seen.BROKEN
+    assert seen.seen is ProbeOutcome.BROKEN
     assert "'hello'" in seen.detail
     assert "correct the data or verify.rows" in seen.detail
 
 
-@pytest.mark.parametrize("failure", [TransientError("refused"), OutcomeUnknown("lost")])
+@pytest.mark.parametrize("failure", [TransientError("refused"), OutcomeUnknownError("lost")])
 def test_a_call_that_fails_on_its_way_is_no_answer(failure: RelearnError) -> None:
     seen = scored(failure)
-    assert (seen.seen, seen.detail) == (Seen.NO_ANSWER, str(failure))
+    assert (seen.seen, seen.detail) == (ProbeOutcome.NO_ANSWER, str(failure))
 
 
 def test_what_can_never_work_is_told_and_not_taken_for_an_answer() -> None:

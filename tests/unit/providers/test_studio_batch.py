@@ -4,17 +4,17 @@ from functools import partial
 
 import pytest
 
-from shared.errors import ConfigError, OutcomeUnknown, RelearnError, TransientError
+from shared.errors import ConfigError, OutcomeUnknownError, RelearnError, TransientError
 from shared.ports.ports import JobRequest, JobStatus, SignedBlob
 from shared.providers.http.client import Answer
-from shared.providers.studio.errors import StudioRefused
+from shared.providers.studio.errors import StudioRefusedError
 from tests.fakes.blobs import ACCOUNT
 from tests.unit.batches import JOB, URL, batch, request
 from tests.unit.samples import BASE, blob
 from tests.unit.scripted import KEY, SAS, refuses, says
 
 DONE = Answer(200, {}, b"")
-LOST = OutcomeUnknown("POST: the answer was lost")
+LOST = OutcomeUnknownError("POST: the answer was lost")
 
 
 def test_the_submitted_body_is_the_documented_one() -> None:
@@ -77,14 +77,14 @@ def test_the_id_comes_as_a_json_string() -> None:
 @pytest.mark.parametrize("body", [b"", b"{}", b'""', b'" "', b"123", b"null", b"<html>", b"[1]"])
 def test_a_2xx_without_an_id_may_have_made_a_job(body: bytes) -> None:
     service, _ = batch(Answer(200, {}, body))
-    with pytest.raises(OutcomeUnknown, match="no job id"):
+    with pytest.raises(OutcomeUnknownError, match="no job id"):
         service.prepare(request())
 
 
 def test_a_2xx_that_repeats_the_request_gives_no_secret_away() -> None:
     for echo in (f"x{SAS}", f"Bearer {KEY}", KEY):
         service, _ = batch(says({"echo": echo}))
-        with pytest.raises(OutcomeUnknown) as caught:
+        with pytest.raises(OutcomeUnknownError) as caught:
             service.prepare(request())
         assert KEY not in str(caught.value)
         assert "c2lnbmF0dXJl" not in str(caught.value)
@@ -120,16 +120,16 @@ def test_another_refusal_of_a_start_is_checked_against_the_job(
     if not raises:
         service.ensure_started(JOB, request())
         return
-    with pytest.raises(StudioRefused):
+    with pytest.raises(StudioRefusedError):
         service.ensure_started(JOB, request())
 
 
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (LOST, OutcomeUnknown),
-        (refuses(500, "InternalError"), OutcomeUnknown),
-        (Answer(504, {}, b""), OutcomeUnknown),
+        (LOST, OutcomeUnknownError),
+        (refuses(500, "InternalError"), OutcomeUnknownError),
+        (Answer(504, {}, b""), OutcomeUnknownError),
         (refuses(503, "ServiceUnavailable"), TransientError),
         (TransientError("refused"), TransientError),
     ],
@@ -193,7 +193,11 @@ def test_results_are_places_that_show_no_signature() -> None:
         "BaseLocation": ACCOUNT,
         "SasBlobToken": SAS,
     }
-    told = {"StatusCode": "Finished", "Results": {"output1": place, "odd": None}, "Details": None}
+    told = {
+        "StatusCode": "Finished",
+        "Results": {"output1": place, "drift_kind": None},
+        "Details": None,
+    }
     service, _ = batch(says(told))
     state = service.state(JOB)
     assert state.results == {"output1": SignedBlob(ACCOUNT, "experimentoutput/x/x.ilearner", SAS)}
@@ -261,14 +265,14 @@ def test_a_job_goes_to_the_dedicated_pool_that_is_named() -> None:
 def test_an_answer_that_is_nested_without_end_is_no_obstacle(depth: int) -> None:
     body = b"[" * depth + b"]" * depth
     service, _ = batch(Answer(400, {}, body))
-    with pytest.raises(StudioRefused):
+    with pytest.raises(StudioRefusedError):
         service.prepare(request())
 
 
 @pytest.mark.parametrize("told", ["Service busy", "../other", "a/b", "?x", "{}"])
 def test_words_are_no_job_id(told: str) -> None:
     service, _ = batch(says(told))
-    with pytest.raises(OutcomeUnknown, match="no job id"):
+    with pytest.raises(OutcomeUnknownError, match="no job id"):
         service.prepare(request())
 
 

@@ -5,13 +5,13 @@ import pytest
 
 from shared.core.config.studio_endpoint import Create, Verify
 from shared.core.config.studio_urls import require_https
-from shared.core.run.record import WayBack
-from shared.core.serving.probes import Progress, Seen
-from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
+from shared.core.run.record import RollbackTarget
+from shared.core.serving.probes import ProbeOutcome, UpdateProgress
+from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.providers.http.client import Answer
 from shared.providers.studio.call import StudioCall
 from shared.providers.studio.classic_endpoint import StudioClassicEndpoint
-from shared.providers.studio.errors import StudioRefused
+from shared.providers.studio.errors import StudioRefusedError
 from tests.fakes.blobs import ACCOUNT, FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.unit.samples import BASE, MODEL, ROWS, UPDATE
@@ -19,7 +19,7 @@ from tests.unit.scripted import ENVIRONMENT, KEY, SAS, Script, call, refuses, sa
 
 NAME = "Sample [trained model]"
 DONE = Answer(200, {}, b"")
-LOST = OutcomeUnknown("PATCH: the answer was lost")
+LOST = OutcomeUnknownError("PATCH: the answer was lost")
 VERIFY = Verify.model_validate({"score": f"{BASE}/execute?api-version=2.0", "rows": ROWS})
 
 
@@ -69,15 +69,15 @@ def test_the_update_is_exactly_the_documented_patch() -> None:
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (refuses(400, "BadArgument"), StudioRefused),
-        (refuses(404, "NotFound", "WebServiceNotFound"), StudioRefused),
+        (refuses(400, "BadArgument"), StudioRefusedError),
+        (refuses(404, "NotFound", "WebServiceNotFound"), StudioRefusedError),
         (refuses(401, "Unauthorized"), TransientError),
         (Answer(503, {}, b""), TransientError),
         (TransientError("refused"), TransientError),
-        (refuses(500, "InternalError", "UpdateWebServiceResourceFailed"), OutcomeUnknown),
-        (Answer(502, {}, b""), OutcomeUnknown),
-        (Answer(408, {}, b""), OutcomeUnknown),
-        (LOST, OutcomeUnknown),
+        (refuses(500, "InternalError", "UpdateWebServiceResourceFailed"), OutcomeUnknownError),
+        (Answer(502, {}, b""), OutcomeUnknownError),
+        (Answer(408, {}, b""), OutcomeUnknownError),
+        (LOST, OutcomeUnknownError),
     ],
 )
 def test_what_an_update_that_failed_proves(
@@ -90,7 +90,7 @@ def test_what_an_update_that_failed_proves(
 
 def test_a_known_model_is_put_back_by_the_same_patch() -> None:
     serving, script = endpoint(DONE)
-    serving.restore(WayBack(model=MODEL))
+    serving.restore(RollbackTarget(model=MODEL))
     assert script.sent[0].method == "PATCH"
     assert MODEL.path in (script.sent[0].body or b"").decode()
 
@@ -98,7 +98,7 @@ def test_a_known_model_is_put_back_by_the_same_patch() -> None:
 @pytest.mark.parametrize("answer", [DONE, Answer(304, {}, b"")])
 def test_without_a_known_model_the_endpoint_is_refreshed(answer: Answer) -> None:
     serving, script = endpoint(answer)
-    serving.restore(WayBack())
+    serving.restore(RollbackTarget())
     (sent,) = script.sent
     assert (sent.method, sent.url) == ("POST", f"{UPDATE}/refresh")
     assert sent.json() == {"OverwriteResources": "True"}
@@ -106,8 +106,8 @@ def test_without_a_known_model_the_endpoint_is_refreshed(answer: Answer) -> None
 
 def test_a_refused_refresh_is_told() -> None:
     serving, _ = endpoint(refuses(400, "BadArgument"))
-    with pytest.raises(StudioRefused):
-        serving.restore(WayBack())
+    with pytest.raises(StudioRefusedError):
+        serving.restore(RollbackTarget())
 
 
 def test_the_endpoint_tells_what_it_was_given() -> None:
@@ -159,10 +159,10 @@ def test_a_look_scores_the_probe_rows_with_the_key_for_scoring() -> None:
     place = {"BaseLocation": ACCOUNT, "RelativeLocation": "/models/x.ilearner", "SasBlobToken": SAS}
     serving, script = endpoint(told(place), scores(["1", "0"], ["2", "1"]), verify=VERIFY)
     look = serving.look()
-    assert look.progress is Progress.UNTOLD
+    assert look.progress is UpdateProgress.NOT_REPORTED
     assert look.configured == "models/x.ilearner"
     assert look.probe is not None
-    assert (look.probe.seen, look.probe.rows) == (Seen.GOOD, (("0",), ("1",)))
+    assert (look.probe.seen, look.probe.rows) == (ProbeOutcome.GOOD, (("0",), ("1",)))
     sent = script.sent[1]
     assert (sent.method, sent.url) == ("POST", f"{BASE}/execute?api-version=2.0")
     assert sent.headers["Authorization"] == f"Bearer {ENVIRONMENT['SCORE_KEY']}"
@@ -172,12 +172,12 @@ def test_a_look_scores_the_probe_rows_with_the_key_for_scoring() -> None:
 def test_answers_carry_which_rows_they_are_to() -> None:
     rows = {"Inputs": {"input1": {"ColumnNames": ["a"], "Values": [["1"], ["3"]]}}}
     other = Verify.model_validate({"score": f"{BASE}/execute", "rows": rows})
-    looks = [
+    checks = [
         endpoint(told(None), answer, verify=verify)[0].look().probe
         for verify in (VERIFY, other)
         for answer in (scores(["1", "0"], ["2", "1"]), Answer(503, {}, b""))
     ]
-    requests = [probe.request for probe in looks if probe is not None]
+    requests = [probe.request for probe in checks if probe is not None]
     assert requests[0] == requests[1] != requests[2] == requests[3]
     assert all(requests)
 
@@ -187,7 +187,7 @@ def test_a_look_goes_on_without_the_read_back() -> None:
     look = serving.look()
     assert look.configured is None
     assert look.probe is not None
-    assert look.probe.seen is Seen.GOOD
+    assert look.probe.seen is ProbeOutcome.GOOD
 
 
 def test_without_probe_rows_nothing_is_scored() -> None:
@@ -213,12 +213,12 @@ def test_without_probe_rows_nothing_is_scored() -> None:
     ],
 )
 def test_what_says_nothing_about_the_model_is_no_answer(answer: Answer | RelearnError) -> None:
-    assert probed(answer).seen is Seen.NO_ANSWER
+    assert probed(answer).seen is ProbeOutcome.NO_ANSWER
 
 
 @pytest.mark.parametrize("answer", [Answer(403, {}, b""), refuses(404, "NotFound")])
 def test_what_is_about_the_probes_own_url_or_key_is_refused(answer: Answer) -> None:
-    assert probed(answer).seen is Seen.REFUSED
+    assert probed(answer).seen is ProbeOutcome.REFUSED
 
 
 @pytest.mark.parametrize(
@@ -237,11 +237,11 @@ def test_what_is_about_the_probes_own_url_or_key_is_refused(answer: Answer) -> N
     ],
 )
 def test_what_is_the_models_fault_is_broken(answer: Answer) -> None:
-    assert probed(answer).seen is Seen.BROKEN
+    assert probed(answer).seen is ProbeOutcome.BROKEN
 
 
 def test_a_500_about_the_model_package_is_the_models_fault_too() -> None:
-    assert probed(refuses(500, "ModelPackageFormatError")).seen is Seen.BROKEN
+    assert probed(refuses(500, "ModelPackageFormatError")).seen is ProbeOutcome.BROKEN
 
 
 def test_the_reason_is_the_services_own_without_the_key_for_scoring() -> None:
@@ -278,8 +278,8 @@ def by_token(
 def test_a_missing_endpoint_is_made_by_the_workspace_token() -> None:
     serving, script = by_token(refuses(404, "NotFound"), DONE, create=CREATE)
     serving.ensure()
-    looked, made = script.sent
-    assert (looked.method, looked.url) == ("GET", UPDATE)
+    checked, made = script.sent
+    assert (checked.method, checked.url) == ("GET", UPDATE)
     assert (made.method, made.url) == ("PUT", UPDATE)
     assert made.headers["Authorization"] == f"Bearer {TOKEN}"
     assert made.json() == {
@@ -312,8 +312,8 @@ def test_an_endpoint_that_nobody_asked_to_make_is_not_even_looked_at() -> None:
 
 def test_making_an_endpoint_passes_on_what_came_of_it() -> None:
     for answer, error in (
-        (Answer(403, {}, b""), StudioRefused),
-        (LOST, OutcomeUnknown),
+        (Answer(403, {}, b""), StudioRefusedError),
+        (LOST, OutcomeUnknownError),
         (Answer(503, {}, b""), TransientError),
     ):
         with pytest.raises(error):
@@ -356,7 +356,7 @@ def test_the_scoring_url_and_key_are_read_from_the_endpoint() -> None:
     serving, script = by_token(TELLS, scores(["1", "0"], ["2", "1"]))
     probe = serving.look().probe
     assert probe is not None
-    assert probe.seen is Seen.GOOD
+    assert probe.seen is ProbeOutcome.GOOD
     asked, scored = script.sent
     assert (asked.method, asked.url) == ("GET", UPDATE)
     assert (scored.method, scored.url) == ("POST", f"{API}/execute?api-version=2.0&details=true")
@@ -434,7 +434,7 @@ def test_a_look_at_an_endpoint_that_does_not_answer_is_no_answer(status: int) ->
     serving, script = by_token(Answer(status, {}, b""))
     probe = serving.look().probe
     assert probe is not None
-    assert (probe.seen, probe.rows) == (Seen.NO_ANSWER, ())
+    assert (probe.seen, probe.rows) == (ProbeOutcome.NO_ANSWER, ())
     assert "does not tell its scoring URL and key now" in probe.detail
     assert len(script.sent) == 1
 
@@ -444,12 +444,12 @@ def test_a_refused_read_back_is_no_error_where_url_and_key_are_configured(status
     serving, _ = endpoint(Answer(status, {}, b""), scores(["1", "0"], ["2", "1"]), verify=VERIFY)
     probe = serving.look().probe
     assert probe is not None
-    assert probe.seen is Seen.GOOD
+    assert probe.seen is ProbeOutcome.GOOD
 
 
 def test_a_refresh_is_asked_for_with_the_token_and_an_update_with_the_key() -> None:
     serving, script = by_token(DONE)
-    serving.restore(WayBack())
+    serving.restore(RollbackTarget())
     serving.update(MODEL)
     refresh, update = script.sent
     assert refresh.headers["Authorization"] == f"Bearer {TOKEN}"
@@ -467,7 +467,7 @@ def test_neither_token_nor_keys_are_shown() -> None:
     shown = repr(by_token(DONE)[0])
     look = serving.look()
     assert look.probe is not None
-    assert look.probe.seen is Seen.REFUSED
+    assert look.probe.seen is ProbeOutcome.REFUSED
     assert TOKEN not in shown
     assert KEY not in shown
     assert "ZXAta2V5" not in repr(look)

@@ -3,9 +3,14 @@ from datetime import timedelta
 import pytest
 
 from shared.core.redaction import Redactor
-from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
+from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.providers.http.client import Answer
-from shared.providers.studio.errors import StudioRefused, read_error, read_refusal, sort_refusal
+from shared.providers.studio.errors import (
+    StudioRefusedError,
+    read_error,
+    read_refusal,
+    sort_refusal,
+)
 from tests.unit.scripted import KEY, SAS, refuses, says
 
 CLEAN = Redactor(KEY).text
@@ -16,28 +21,52 @@ HTML = b"<html><style>b{}</style><body><h1>502 Bad Gateway</h1>nginx</body></htm
 @pytest.mark.parametrize(
     ("answer", "read", "write"),
     [
-        (refuses(400, "BadArgument", "InvalidInputNames"), StudioRefused, StudioRefused),
-        (refuses(400, "LibraryExecutionError", "FailedToEvaluate"), StudioRefused, StudioRefused),
-        (refuses(400, "InvalidOperation", "CannotStartJob"), StudioRefused, StudioRefused),
-        (Answer(400, {}, b"The request is not valid."), StudioRefused, StudioRefused),
-        (Answer(400, {}, HTML), StudioRefused, StudioRefused),
-        (Answer(400, {}, b""), StudioRefused, StudioRefused),
+        (refuses(400, "BadArgument", "InvalidInputNames"), StudioRefusedError, StudioRefusedError),
+        (
+            refuses(400, "LibraryExecutionError", "FailedToEvaluate"),
+            StudioRefusedError,
+            StudioRefusedError,
+        ),
+        (
+            refuses(400, "InvalidOperation", "CannotStartJob"),
+            StudioRefusedError,
+            StudioRefusedError,
+        ),
+        (Answer(400, {}, b"The request is not valid."), StudioRefusedError, StudioRefusedError),
+        (Answer(400, {}, HTML), StudioRefusedError, StudioRefusedError),
+        (Answer(400, {}, b""), StudioRefusedError, StudioRefusedError),
         (refuses(401, "Unauthorized", "ScoreRequestUnauthorized"), TransientError, TransientError),
-        (Answer(403, {}, b"Forbidden"), StudioRefused, StudioRefused),
-        (refuses(404, "NotFound", "WebServiceNotFound"), StudioRefused, StudioRefused),
-        (refuses(408, "RequestTimeout", "ScoreRequestTimeout"), TransientError, OutcomeUnknown),
-        (refuses(409, "Conflict", "ModelOutputMetadataMismatch"), StudioRefused, StudioRefused),
-        (refuses(413, "MemoryQuotaViolation"), StudioRefused, StudioRefused),
+        (Answer(403, {}, b"Forbidden"), StudioRefusedError, StudioRefusedError),
+        (refuses(404, "NotFound", "WebServiceNotFound"), StudioRefusedError, StudioRefusedError),
+        (
+            refuses(408, "RequestTimeout", "ScoreRequestTimeout"),
+            TransientError,
+            OutcomeUnknownError,
+        ),
+        (
+            refuses(409, "Conflict", "ModelOutputMetadataMismatch"),
+            StudioRefusedError,
+            StudioRefusedError,
+        ),
+        (refuses(413, "MemoryQuotaViolation"), StudioRefusedError, StudioRefusedError),
         (Answer(429, {}, b""), TransientError, TransientError),
-        (Answer(440, {}, b""), TransientError, OutcomeUnknown),
-        (refuses(500, "InternalError"), TransientError, OutcomeUnknown),
-        (refuses(500, "GetWorkspaceFailed"), StudioRefused, StudioRefused),
-        (Answer(502, {}, HTML), TransientError, OutcomeUnknown),
+        (Answer(440, {}, b""), TransientError, OutcomeUnknownError),
+        (refuses(500, "InternalError"), TransientError, OutcomeUnknownError),
+        (refuses(500, "GetWorkspaceFailed"), StudioRefusedError, StudioRefusedError),
+        (Answer(502, {}, HTML), TransientError, OutcomeUnknownError),
         (refuses(503, "ServiceUnavailable", "RequestThrottled"), TransientError, TransientError),
         (refuses(503, "InitializingContainers"), TransientError, TransientError),
-        (refuses(504, "GatewayTimeout", "BackendScoreTimeout"), TransientError, OutcomeUnknown),
-        (Answer(509, {}, b""), TransientError, OutcomeUnknown),
-        (Answer(307, {"Location": "https://elsewhere/"}, b""), StudioRefused, StudioRefused),
+        (
+            refuses(504, "GatewayTimeout", "BackendScoreTimeout"),
+            TransientError,
+            OutcomeUnknownError,
+        ),
+        (Answer(509, {}, b""), TransientError, OutcomeUnknownError),
+        (
+            Answer(307, {"Location": "https://elsewhere/"}, b""),
+            StudioRefusedError,
+            StudioRefusedError,
+        ),
     ],
     ids=lambda value: f"{value.status} {value.body[:40]!r}" if isinstance(value, Answer) else "",
 )
@@ -193,7 +222,7 @@ def test_an_operations_error_is_read_like_an_envelopes() -> None:
 def test_odd_codes_are_no_hindrance_and_hold_no_key(code: object, shown: str) -> None:
     error = {"code": code, "message": "m", "details": [{"code": code, "message": "d"}]}
     refused = sort_refusal(says({"error": error}, 400), "x", CLEAN, write=True)
-    assert isinstance(refused, StudioRefused)
+    assert isinstance(refused, StudioRefusedError)
     assert str(refused) == f"x: {shown}m d (HTTP 400)"
     assert KEY not in repr(refused.refusal)
     assert len(repr(refused.refusal)) < 500
@@ -204,12 +233,12 @@ def test_odd_codes_are_no_hindrance_and_hold_no_key(code: object, shown: str) ->
 )
 def test_a_code_under_another_status_counts_by_the_status(status: int, code: str) -> None:
     error = sort_refusal(refuses(status, code, code), "x", write=True)
-    assert isinstance(error, OutcomeUnknown if status >= 500 else StudioRefused)
+    assert isinstance(error, OutcomeUnknownError if status >= 500 else StudioRefusedError)
 
 
 def test_a_detail_is_more_telling_than_its_class() -> None:
     error = sort_refusal(refuses(500, "InternalError", "GetWorkspaceFailed"), "x", write=True)
-    assert isinstance(error, StudioRefused)
+    assert isinstance(error, StudioRefusedError)
 
 
 def test_a_cure_that_is_known_for_another_status_is_shown_all_the_same() -> None:
@@ -226,4 +255,4 @@ def test_two_details_come_with_the_cure_of_each_once() -> None:
 
 def test_a_refusal_known_to_pass_may_still_have_happened_under_a_5xx() -> None:
     answer = refuses(500, "c", message="URL of the retraining model is invalid")
-    assert isinstance(sort_refusal(answer, "x", write=True), OutcomeUnknown)
+    assert isinstance(sort_refusal(answer, "x", write=True), OutcomeUnknownError)

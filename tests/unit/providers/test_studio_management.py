@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from shared.core.config.studio_endpoint import Create
-from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
+from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.ports.ports import SignedBlob
 from shared.providers.http.client import Answer
-from shared.providers.studio.errors import StudioRefused
+from shared.providers.studio.errors import StudioRefusedError
 from shared.providers.studio.management import ManagedEndpoint, StudioManagement
 from tests.unit.scripted import KEY, SAS, Script, call, refuses, says
 from tests.unit.vectors import rows
@@ -232,7 +232,7 @@ def test_a_refresh_that_changes_nothing_is_done_and_so_is_a_second_delete() -> N
     ],
 )
 def test_what_is_fine_for_one_write_is_a_refusal_of_another(ask: Ask, status: int) -> None:
-    with pytest.raises(StudioRefused):
+    with pytest.raises(StudioRefusedError):
         ask(management(Answer(status, {}, b""))[0])
 
 
@@ -240,9 +240,9 @@ def test_what_is_fine_for_one_write_is_a_refusal_of_another(ask: Ask, status: in
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (Answer(500, {}, b""), OutcomeUnknown),
-        (Answer(502, {}, b"<html>"), OutcomeUnknown),
-        (OutcomeUnknown("the answer was lost"), OutcomeUnknown),
+        (Answer(500, {}, b""), OutcomeUnknownError),
+        (Answer(502, {}, b"<html>"), OutcomeUnknownError),
+        (OutcomeUnknownError("the answer was lost"), OutcomeUnknownError),
         (Answer(401, {}, b""), TransientError),
         (Answer(429, {"Retry-After": "7"}, b""), TransientError),
         (Answer(503, {}, b""), TransientError),
@@ -258,7 +258,7 @@ def test_a_write_that_fails_says_whether_it_may_have_happened(
 
 @pytest.mark.parametrize("ask", READS.values(), ids=READS)
 @pytest.mark.parametrize(
-    "answer", [Answer(500, {}, b""), OutcomeUnknown("lost"), Answer(401, {}, b"")]
+    "answer", [Answer(500, {}, b""), OutcomeUnknownError("lost"), Answer(401, {}, b"")]
 )
 def test_a_read_without_an_answer_may_always_be_repeated(
     ask: Ask, answer: Answer | RelearnError
@@ -272,7 +272,7 @@ def test_the_wrong_region_is_named_with_its_cure_and_is_final(ask: Ask) -> None:
     real = next(
         row for row in rows("error_real") if row["body"]["error"]["code"] == "GetWorkspaceFailed"
     )
-    with pytest.raises(StudioRefused, match=r"region in endpoints\[\]\.update"):
+    with pytest.raises(StudioRefusedError, match=r"region in endpoints\[\]\.update"):
         ask(management(says(real["body"], real["http"]))[0])
 
 
@@ -343,7 +343,7 @@ def test_any_2xx_is_an_answer(status: int) -> None:
 
 def test_an_endpoint_that_is_not_there_is_none_and_a_forbidden_one_is_an_error() -> None:
     assert management(refuses(404, "NotFound"))[0].get(NAME) is None
-    with pytest.raises(StudioRefused):
+    with pytest.raises(StudioRefusedError):
         management(Answer(403, {}, b""))[0].get(NAME)
 
 

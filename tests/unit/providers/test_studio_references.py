@@ -6,7 +6,7 @@ import pytest
 from shared.errors import ConfigError, RelearnError
 from shared.ports.ports import SignedBlob
 from shared.providers.http.client import Answer
-from shared.providers.studio.errors import StudioRefused
+from shared.providers.studio.errors import StudioRefusedError
 from tests.fakes.blobs import ACCOUNT, FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.unit.batches import ACCOUNT_KEY, CONNECTION, JOB, KEYED, batch, keyed, request
@@ -95,7 +95,7 @@ def test_no_secret_of_a_job_comes_back_in_words(echo: str, shape: str, status: i
 @pytest.mark.parametrize("before", [480, 490, 1970, 1980, 1990])
 def test_half_an_account_key_does_not_come_back_either(before: int) -> None:
     service, _ = keyed(refuses(400, "c", message="x" * before + f" {ACCOUNT_KEY} " + "y" * 3000))
-    with pytest.raises(StudioRefused) as caught:
+    with pytest.raises(StudioRefusedError) as caught:
         service.prepare(request(training=KEYED))
     assert ACCOUNT_KEY[:6] not in str(caught.value)
 

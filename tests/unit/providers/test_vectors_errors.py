@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.core.redaction import Redactor
-from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
+from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.providers.http.client import Answer
 from shared.providers.studio.codes import TABLE, Meaning
 from shared.providers.studio.errors import read_refusal, sort_refusal
@@ -22,7 +22,7 @@ ALL = [*CODED, *rows("error_statuses")]
 CONCLUDE: dict[str, tuple[type[RelearnError], type[RelearnError]]] = {
     "park": (PermanentError, PermanentError),
     "repeat": (TransientError, TransientError),
-    "look": (TransientError, OutcomeUnknown),
+    "look": (TransientError, OutcomeUnknownError),
 }
 
 
@@ -104,7 +104,7 @@ def test_the_table_and_its_vectors_name_the_same_errors() -> None:
     assert in_table - known == set()
 
 
-@pytest.mark.parametrize("row", [row for row in ALL if row["means"] == "look"], ids=named)
+@pytest.mark.parametrize("row", [row for row in ALL if row["means"] == "check"], ids=named)
 def test_only_503_and_refusals_say_that_a_write_did_not_happen(row: dict[str, Any]) -> None:
     assert row["http"] in (408, 440) or (row["http"] >= 500 and row["http"] != 503)
 

@@ -10,12 +10,12 @@ import pytest
 from shared.core.blobs import BlobVersion
 from shared.core.config.studio_endpoint import Verify
 from shared.core.config.studio_urls import require_https
-from shared.core.run.record import WayBack
-from shared.core.serving.probes import Look, Progress, Seen
-from shared.errors import OutcomeUnknown, PermanentError, RelearnError, TransientError
+from shared.core.run.record import RollbackTarget
+from shared.core.serving.probes import EndpointCheck, ProbeOutcome, UpdateProgress
+from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.providers.http.client import Answer
 from shared.providers.studio.call import StudioCall
-from shared.providers.studio.errors import StudioRefused
+from shared.providers.studio.errors import StudioRefusedError
 from shared.providers.studio.web_service import StudioWebService
 from tests.fakes.blobs import ACCOUNT, FakeBlobs
 from tests.fakes.clock import FakeClock
@@ -37,7 +37,7 @@ ARM = "YXJtLXRva2Vu"
 GOOD = says({"Results": {"output1": [{"Scored Labels": "0"}, {"Scored Labels": "1"}]}})
 KEYS = says({"primary": KEY, "secondary": "b3RoZXI="})
 ERRORS = rows("arm_errors")
-MEANT = {"park": StudioRefused, "repeat": TransientError, "look": OutcomeUnknown}
+MEANT = {"park": StudioRefusedError, "repeat": TransientError, "look": OutcomeUnknownError}
 
 
 def definition(**changes: Any) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def updated(*answers: Answer | RelearnError, **changes: Any) -> tuple[Any, Scrip
     return one.update(MODEL), script
 
 
-def looked(operation: Answer, told: dict[str, Any]) -> Look:
+def checked(operation: Answer, told: dict[str, Any]) -> EndpointCheck:
     return service(operation, says(told))[0].look(OPERATION)
 
 
@@ -184,8 +184,8 @@ def test_of_an_operations_query_nothing_is_kept_but_its_version(query: str, kept
 
 @pytest.mark.parametrize("row", rows("arm_operations"), ids=lambda row: str(row["body"])[:60])
 def test_what_an_operation_says_is_read_from_either_member(row: dict[str, Any]) -> None:
-    look = looked(says(row["body"]), definition())
-    assert look.progress is Progress(row["says"])
+    look = checked(says(row["body"]), definition())
+    assert look.progress is UpdateProgress(row["says"])
     for words in row.get("words", ()):
         assert words in look.detail
     assert "HTTP 200" not in look.detail
@@ -205,30 +205,33 @@ def test_what_an_operation_says_is_read_from_either_member(row: dict[str, Any]) 
 @pytest.mark.parametrize(
     ("state", "progress"),
     [
-        ("Succeeded", Progress.DONE),
-        ("Provisioning", Progress.PENDING),
-        ("Unknown", Progress.PENDING),
-        ("Failed", Progress.FAILED),
-        (None, Progress.DONE),
+        ("Succeeded", UpdateProgress.DONE),
+        ("Provisioning", UpdateProgress.PENDING),
+        ("Unknown", UpdateProgress.PENDING),
+        ("Failed", UpdateProgress.FAILED),
+        (None, UpdateProgress.DONE),
     ],
 )
 def test_the_definition_has_the_last_word(
-    operation: Answer, state: str | None, progress: Progress
+    operation: Answer, state: str | None, progress: UpdateProgress
 ) -> None:
-    look = looked(operation, definition(provisioningState=state))
+    look = checked(operation, definition(provisioningState=state))
     assert look.progress is progress
-    assert (look.detail != "") is (progress is not Progress.DONE)
+    assert (look.detail != "") is (progress is not UpdateProgress.DONE)
 
 
 def test_an_operation_that_has_not_ended_outweighs_the_definition() -> None:
     told = definition(provisioningState="Succeeded")
-    assert looked(says({"provisioningState": "Provisioning"}), told).progress is Progress.PENDING
-    assert looked(says({"provisioningState": "Failed"}), told).progress is Progress.FAILED
+    assert (
+        checked(says({"provisioningState": "Provisioning"}), told).progress
+        is UpdateProgress.PENDING
+    )
+    assert checked(says({"provisioningState": "Failed"}), told).progress is UpdateProgress.FAILED
 
 
 def test_without_an_operation_the_definition_alone_is_asked() -> None:
     one, script = service(says(definition(provisioningState="Provisioning")))
-    assert one.look().progress is Progress.PENDING
+    assert one.look().progress is UpdateProgress.PENDING
     assert [(sent.method, sent.url) for sent in script.sent] == [("GET", URL)]
 
 
@@ -242,16 +245,19 @@ def test_the_operation_is_asked_for_where_it_is_and_with_the_token() -> None:
 def test_a_reason_holds_no_signature() -> None:
     words = f"Cannot read {FIRST}{SAS}"
     body = {"provisioningState": "Failed", "errorInfo": {"code": "X", "message": words}}
-    look = looked(says(body), definition())
+    look = checked(says(body), definition())
     assert FIRST in look.detail
     assert "c2lnbmF0dXJl" not in look.detail
 
 
 def test_an_update_that_changed_nothing_shows_by_what_the_definition_names() -> None:
-    look = looked(says({"provisioningState": "Succeeded"}), definition())
-    assert (look.progress, look.configured) == (Progress.DONE, "experimentoutput/first.ilearner")
+    look = checked(says({"provisioningState": "Succeeded"}), definition())
+    assert (look.progress, look.configured) == (
+        UpdateProgress.DONE,
+        "experimentoutput/first.ilearner",
+    )
     assert look.configured != MODEL.path
-    look = looked(says({"provisioningState": "Succeeded"}), naming(f"{ACCOUNT}{MODEL.path}"))
+    look = checked(says({"provisioningState": "Succeeded"}), naming(f"{ACCOUNT}{MODEL.path}"))
     assert look.configured == MODEL.path
 
 
@@ -414,26 +420,26 @@ def test_a_refused_update_says_what_it_proves_and_what_to_do(row: dict[str, Any]
 @pytest.mark.parametrize("row", ERRORS, ids=lambda row: row["body"]["error"]["code"])
 def test_a_refused_look_is_final_only_where_asking_again_cannot_help(row: dict[str, Any]) -> None:
     final = row["means"] == "park"
-    with pytest.raises(StudioRefused if final else TransientError):
+    with pytest.raises(StudioRefusedError if final else TransientError):
         service(says(row["body"], row["http"]))[0].look()
     if row["http"] != 404:  # an operation that is forgotten is another matter
-        with pytest.raises(StudioRefused if final else TransientError):
-            looked(says(row["body"], row["http"]), definition())
+        with pytest.raises(StudioRefusedError if final else TransientError):
+            checked(says(row["body"], row["http"]), definition())
 
 
 def test_a_lost_answer_to_the_patch_leaves_open_whether_it_happened() -> None:
-    with pytest.raises(OutcomeUnknown):
-        updated(OutcomeUnknown("the answer was lost"))
+    with pytest.raises(OutcomeUnknownError):
+        updated(OutcomeUnknownError("the answer was lost"))
 
 
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (Answer(500, {}, b"<html>oops</html>"), OutcomeUnknown),
-        (Answer(502, {}, b""), OutcomeUnknown),
+        (Answer(500, {}, b"<html>oops</html>"), OutcomeUnknownError),
+        (Answer(502, {}, b""), OutcomeUnknownError),
         (Answer(503, {}, b""), TransientError),
         (Answer(401, {}, b""), TransientError),
-        (Answer(302, {"Location": "https://elsewhere.example/"}, b""), StudioRefused),
+        (Answer(302, {"Location": "https://elsewhere.example/"}, b""), StudioRefusedError),
     ],
 )
 def test_an_update_without_a_reason_proves_as_much_as_its_status(
@@ -444,7 +450,7 @@ def test_an_update_without_a_reason_proves_as_much_as_its_status(
 
 
 def test_a_lost_answer_to_the_look_before_it_proves_that_nothing_happened() -> None:
-    one, script = service(OutcomeUnknown("the answer was lost"))
+    one, script = service(OutcomeUnknownError("the answer was lost"))
     with pytest.raises(TransientError):
         one.update(MODEL)
     assert len(script.sent) == 1
@@ -468,11 +474,11 @@ def test_any_2xx_is_an_accepted_update_whatever_its_body(status: int) -> None:
 
 def test_a_model_from_before_is_patched_in_and_a_refresh_is_refused() -> None:
     one, script = service(says(definition()), says({}, azure_asyncoperation=OPERATION))
-    assert one.restore(WayBack(model=MODEL)) == OPERATION
+    assert one.restore(RollbackTarget(model=MODEL)) == OPERATION
     assert MODEL.path in (script.sent[1].body or b"").decode()
     one, script = service(says(definition()))
     with pytest.raises(PermanentError, match="cannot be refreshed"):
-        one.restore(WayBack())
+        one.restore(RollbackTarget())
     assert not script.sent
 
 
@@ -486,7 +492,7 @@ def test_a_look_scores_with_the_key_that_list_keys_gives() -> None:
     one, script = service(says(definition()), KEYS, GOOD, verify=verify())
     look = one.look()
     assert look.probe is not None
-    assert (look.probe.seen, look.probe.rows) == (Seen.GOOD, (("0",), ("1",)))
+    assert (look.probe.seen, look.probe.rows) == (ProbeOutcome.GOOD, (("0",), ("1",)))
     _, keys, scored = script.sent
     listed = f"{HOST}{PATH}/listKeys?api-version=2017-01-01"
     assert (keys.method, keys.url, keys.body) == ("GET", listed, None)
@@ -559,7 +565,7 @@ def test_a_probe_without_an_answer_is_a_look() -> None:
     one, _ = service(says(definition()), KEYS, Answer(503, {}, b""), verify=verify())
     look = one.look()
     assert look.probe is not None
-    assert look.probe.seen is Seen.NO_ANSWER
+    assert look.probe.seen is ProbeOutcome.NO_ANSWER
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 429, 500, 503])
@@ -570,7 +576,7 @@ def test_no_token_or_key_stands_in_what_is_said(status: int) -> None:
         service(refusal)[0].look,
         service(refusal)[0].current,
         lambda: updated(refusal),
-        lambda: looked(refusal, definition()),
+        lambda: checked(refusal, definition()),
     )
     for ask in asks:
         with pytest.raises(RelearnError) as caught:

@@ -9,7 +9,7 @@ import pytest
 
 from local.studio import InstantTrainer
 from shared.core.run.record import Phase, Run
-from shared.operations.endpoints import Command, Endpoints
+from shared.operations.endpoints import Endpoints, OperatorCommand
 from tests.fakes.blobs import ACCOUNT
 from tests.fakes.faults import Kind
 from tests.fakes.world import ROWS, pipeline
@@ -66,7 +66,7 @@ def test_a_new_model_is_patched_followed_read_back_and_proved() -> None:
     assert run.model is not None
     assert world.named() == f"{ACCOUNT}{run.model.path}"
     assert run.promotion is not None
-    assert run.promotion.proof == "answers moved and agree on two looks running"
+    assert run.promotion.verification == "answers moved and agree on two looks running"
     (sent,) = world.patches()
     assert sent["properties"]["package"]["nodes"] == {"node1": {"assetId": "asset3"}}
     assert sent["properties"]["assets"]["asset1"]["name"] == "Score Model"
@@ -81,7 +81,7 @@ def test_a_second_model_and_the_way_back_go_the_same_way() -> None:
     world.until(world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n"), Phase.PROMOTED)
     assert world.serves() != first
     hand = Endpoints(world.intake._context, world.intake)
-    back = hand.rollback("sample", "new", (), None, Command(by="boss"))
+    back = hand.rollback("sample", "new", (), None, OperatorCommand(by="boss"))
     world.until(back, Phase.PROMOTED)
     assert world.serves() == first
 
@@ -91,7 +91,9 @@ def test_back_to_what_served_before_us() -> None:
     before = world.serves()
     world.until(world.start(), Phase.PROMOTED)
     hand = Endpoints(world.intake._context, world.intake)
-    world.until(hand.rollback("sample", "new", (), None, Command(by="boss")), Phase.PROMOTED)
+    world.until(
+        hand.rollback("sample", "new", (), None, OperatorCommand(by="boss")), Phase.PROMOTED
+    )
     assert world.serves() == before
     assert world.named() == FIRST
 
@@ -100,29 +102,29 @@ def test_an_accepted_update_that_changes_nothing_is_no_success() -> None:
     world = NewService()
     world.studio.switches.ignores_updates = True
     before = world.serves()
-    run = world.until_settled(world.start())
+    run = world.until_idle(world.start())
     assert run.phase is Phase.UNCHANGED
     assert "still names" in (run.reason or "")
     assert world.serves() == before
-    assert world.head().resource("").serving is None
+    assert world.endpoint_state().resource("").serving is None
 
 
 def test_without_probe_rows_the_read_back_tells_an_update_from_none() -> None:
     world = NewService(verified=False)
     run = world.until(world.start(), Phase.PROMOTED)
     assert run.promotion is not None
-    assert run.promotion.proof == "unproven: by read-back only"
+    assert run.promotion.verification == "unproven: by read-back only"
     assert world.serves() == world.model_of(run)
     ignored = NewService(verified=False)
     ignored.studio.switches.ignores_updates = True
-    assert ignored.until_settled(ignored.start(), ticks=80).phase is Phase.UNCHANGED
+    assert ignored.until_idle(ignored.start(), ticks=80).phase is Phase.UNCHANGED
 
 
 def test_an_incompatible_model_is_taken_and_then_taken_back() -> None:
     world = NewService()
     before = world.serves()
     world.upload("odd.csv", OTHER_COLUMNS)
-    run = world.until_settled(world.deliver("odd.csv")[0])
+    run = world.until_idle(world.deliver("odd.csv")[0])
     assert run.phase is Phase.ROLLED_BACK
     assert "hello" in (run.reason or "")
     assert world.serves() == before
@@ -135,7 +137,7 @@ def test_an_update_that_fails_while_it_provisions_is_taken_back_with_the_service
     world.studio.switches.fails_updates = "The model could not be loaded."
     run = world.until(world.start(), Phase.VERIFYING)
     world.studio.switches.fails_updates = ""
-    ended = world.until_settled(run)
+    ended = world.until_idle(run)
     assert ended.phase is Phase.ROLLED_BACK, ended.reason
     assert "The model could not be loaded." in (ended.reason or "")
     assert world.serves() == before
@@ -176,19 +178,19 @@ def test_neither_the_case_of_members_nor_a_missing_operation_matters() -> None:
 def test_what_a_person_must_change_is_named(caplog: pytest.LogCaptureFixture) -> None:
     world = NewService()
     world.service.definition["properties"]["readOnly"] = True
-    assert "readOnly" in (world.until_settled(world.start()).reason or "")
+    assert "readOnly" in (world.until_idle(world.start()).reason or "")
     world = NewService()
     world.service.definition["properties"]["storageAccount"] = {"name": "other"}
-    reason = world.until_settled(world.start()).reason or ""
+    reason = world.until_idle(world.start()).reason or ""
     assert "other" in reason
     assert "not the service's own" in reason
     world = NewService()
     world.studio.switches.roles = False
-    run = world.until_settled(world.start())
+    run = world.until_idle(world.start())
     assert run.phase is Phase.PARKED
     assert "Contributor" in (run.reason or "")
     world = NewService(resource="Wrong [trained model]")
-    assert RESOURCE in (world.until_settled(world.start()).reason or "")
+    assert RESOURCE in (world.until_idle(world.start()).reason or "")
     assert not world.patches()
     assert "Bearer" not in caplog.text
 
@@ -206,7 +208,7 @@ def test_a_foreign_model_is_noticed_by_what_the_definition_names() -> None:
     world = NewService()
     run: Run = world.until(world.start(), Phase.PROMOTED)
     foreign = world.blobs.put("elsewhere", "x.ilearner", world.model_of(run))
-    world.intake._context.adapters.endpoint(world.pipeline.endpoints[0]).update(foreign)
+    world.intake._context.providers.endpoint(world.pipeline.endpoints[0]).update(foreign)
     world.idle(timedelta(minutes=80))
     assert run.model is not None
     assert world.named() == f"{ACCOUNT}{run.model.path}"
