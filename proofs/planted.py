@@ -87,7 +87,7 @@ BUGS: Final = (
     Bug(
         "the reservation is dropped",
         "shared/core/serving/state.py",
-        '            "endpoint_lease": reservation,\n',
+        '            "endpoint_lease": endpoint_lease,\n',
         '            "endpoint_lease": None,\n',
         ("tests/unit/core/test_head.py", "tests/sweep/test_fault_sweep.py"),
     ),
@@ -101,8 +101,8 @@ BUGS: Final = (
     Bug(
         "a place that is taken is given away",
         "shared/intake/batches.py",
-        "        if most is None or len(slot.holders) < most:\n",
-        "        if most is None or len(slot.holders) <= most:\n",
+        "        if most is None or len(run_queue.holders) < most:\n",
+        "        if most is None or len(run_queue.holders) <= most:\n",
         ("tests/unit/intake/test_gathering.py",),
     ),
     Bug(
@@ -129,11 +129,11 @@ BUGS: Final = (
     Bug(
         "an accepted update counts as live",
         "shared/execution/promotion.py",
-        "        match judged.verdict:\n            case Verdict.WAIT:\n"
-        "                return _waiting(look, judged)\n            case Verdict.LIVE:\n"
+        "        match judged.verdict:\n            case VerificationResult.WAIT:\n"
+        "                return _waiting(look, judged)\n            case VerificationResult.LIVE:\n"
         "                answers",
-        "        match Verdict.LIVE:\n            case Verdict.WAIT:\n"
-        "                return _waiting(look, judged)\n            case Verdict.LIVE:\n"
+        "        match VerificationResult.LIVE:\n            case VerificationResult.WAIT:\n"
+        "                return _waiting(look, judged)\n            case VerificationResult.LIVE:\n"
         "                answers",
         ("tests/unit/execution/test_promotion.py",),
     ),
@@ -259,8 +259,8 @@ BUGS: Final = (
     Bug(
         "keys that services tell are not learned",
         "shared/providers/studio/call.py",
-        "        told = _KEYS.findall(answer.body) if answer.ok else []\n",
-        "        told = []\n",
+        "        from_service = _KEYS.findall(answer.body) if answer.ok else []\n",
+        "        from_service = []\n",
         ("tests/unit/providers/test_adapters.py",),
     ),
     Bug(
@@ -288,7 +288,7 @@ BUGS: Final = (
     Bug(
         "one look at answers that vary makes a model live",
         "shared/core/serving/verification.py",
-        "    if case.moved(case.looks.last) and case.moved(case.looks.earlier):\n",
+        "    if case.moved(case.probe_series.last) and case.moved(case.probe_series.earlier):\n",
         "    if case.moved(probe):\n",
         ("tests/unit/core/test_judgement.py", "tests/unit/execution/test_pauses.py"),
     ),
@@ -330,8 +330,8 @@ BUGS: Final = (
     Bug(
         "what another run left unsettled is forgotten by a takeover",
         "shared/core/serving/state.py",
-        "        unsettled=in_flight_lease(head, run.run_id),\n",
-        "        unsettled=None,\n",
+        "        in_flight=in_flight_lease(endpoint_state, run.run_id),\n",
+        "        in_flight=None,\n",
         ("tests/unit/execution/test_promotion_regressions.py",),
     ),
     Bug(
@@ -407,14 +407,14 @@ BUGS: Final = (
     Bug(
         "two different errors confirm drift",
         "shared/core/serving/drift.py",
-        "            return _kind_of(watch.suspicion) == _kind_of(seen.drift)\n",
+        "            return _kind_of(drift_check.suspicion) == _kind_of(seen.drift)\n",
         "            return True\n",
         ("tests/unit/maintenance/test_drift.py",),
     ),
     Bug(
         "two different oddities confirm drift",
         "shared/core/serving/drift.py",
-        "not seen.drift or watch.odd is not seen.odd:\n",
+        "not seen.drift or drift_check.drift_kind is not seen.drift_kind:\n",
         "not seen.drift:\n",
         ("tests/unit/maintenance/test_drift.py",),
     ),
@@ -534,7 +534,7 @@ BUGS: Final = (
     Bug(
         "a service that fails now and then is left alone",
         "shared/execution/bulkheads.py",
-        "            self._failures[lane] = 0\n",
+        "            self._failures[bulkhead] = 0\n",
         "",
         ("tests/unit/execution/test_lanes.py",),
     ),

@@ -15,7 +15,7 @@ EVENTS: Final = (
     Bug(
         "what a service answered to an update that it did not confirm is forgotten",
         "shared/execution/promotion.py",
-        "        return UpdateSent(certain=False, said=str(exc))\n",
+        "        return UpdateSent(certain=False, service_message=str(exc))\n",
         "        return UpdateSent(certain=False)\n",
         ("tests/unit/test_runbook.py",),
     ),

@@ -8,7 +8,7 @@ SHOWN: Final = (
     Bug(
         "a wait for approval is logged nowhere",
         "shared/telemetry.py",
-        "    Phase.AWAITING_APPROVAL: Event.APPROVAL,\n",
+        "    Phase.AWAITING_APPROVAL: Alert.APPROVAL,\n",
         "",
         ("tests/unit/core/test_waiting.py",),
     ),
@@ -22,7 +22,7 @@ SHOWN: Final = (
     Bug(
         "who cancelled a run is forgotten",
         "shared/core/run/control_events.py",
-        "        return run.moved(phase, at, note, asked=asked, **changes)\n",
+        "        return run.moved(phase, at, note, operator_request=operator_request, **changes)\n",
         "        return run.moved(phase, at, note, **changes)\n",
         ("tests/unit/core/test_waiting.py",),
     ),

@@ -8,14 +8,14 @@ TURNS: Final = (
     Bug(
         "a run that comes back is counted twice by the budget",
         "shared/core/run/concurrency.py",
-        "        if all(turn.run_id != run_id for turn in begun):\n            number",
+        "        if all(queue_entry.run_id != run_id for queue_entry in begun):\n            number",
         "        if begun is self.begun:\n            number",
         ("tests/unit/core/test_slot.py",),
     ),
     Bug(
         "whoever goes on for a dead worker uses its own old listing",
         "shared/intake/batches.py",
-        "        fresh = self._listed(replace(batch, landed=None))\n",
+        "        fresh = self._listed(replace(batch, arrived=None))\n",
         "        fresh = self._listed(batch)\n",
         ("tests/unit/intake/test_gathering_race.py",),
     ),
@@ -66,7 +66,7 @@ TURNS: Final = (
     Bug(
         "a rollback is not marked again as it is carried out",
         "shared/operations/endpoints.py",
-        "        self._context.ledger.mark_open(hold.run_id, wish.hints)\n        return",
+        "        self._context.ledger.mark_open(hold.run_id, request.hints)\n        return",
         "        return",
         ("tests/unit/operations/test_rollback.py",),
     ),

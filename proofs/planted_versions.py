@@ -53,7 +53,7 @@ VERSIONS: Final = (
     Bug(
         "an endpoint forgets when its newest version was recorded",
         "shared/execution/endpoint_lease.py",
-        "        head = head.with_resource(endpoint.place, data.known)\n",
+        "        endpoint_state = endpoint_state.with_resource(endpoint.place, data.known)\n",
         "",
         _TESTS,
     ),
@@ -88,8 +88,8 @@ VERSIONS: Final = (
     Bug(
         "an event judges data without an MD5 by another rule than a run that waits",
         "shared/intake/eligibility.py",
-        "        trusted = pipeline.trusts_size and not by_hand\n",
-        "        trusted = pipeline.trusts_size and by_hand\n",
+        "        trusted = pipeline.trusts_size and not manual_model\n",
+        "        trusted = pipeline.trusts_size and manual_model\n",
         _BARE,
     ),
     Bug(

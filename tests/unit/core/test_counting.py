@@ -13,7 +13,7 @@ from shared.core.run.concurrency import QueueEntry, RunQueue, over_budget
 from shared.core.run.record import Delivery, Phase
 from shared.core.run.rollout import outcome
 from shared.core.run.waiting import waits_of
-from shared.core.serving.checks import ProbeSeries, Streak
+from shared.core.serving.probe_series import ProbeSeries, Streak
 from shared.core.serving.probes import read_answers
 from shared.operations.endpoints import Endpoints, NoSuchEndpointError
 from shared.operations.pipelines import Pipelines
