@@ -1,21 +1,21 @@
 """Makes docs/configuration.md: every key of the pipelines file, from the models."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from shared.config import json_schema
-from shared.core.data import Data
-from shared.core.durations import show_duration
-from shared.core.endpoint import Create, Endpoint, Verify
-from shared.core.gate import Rule
-from shared.core.pipeline import Budget, Gate, Pipeline, RollOut, WaitForData
-from shared.core.recurrence import Recurrence
-from shared.core.training import Training
+from shared.config.loader import json_schema
+from shared.core.config.data import Data
+from shared.core.config.durations import show_duration
+from shared.core.config.pipeline import Budget, Gate, Pipeline, RollOut, WaitForData
+from shared.core.config.recurrence import Recurrence
+from shared.core.config.studio_endpoint import Create, Endpoint, Verify
+from shared.core.config.studio_training import Training
+from shared.core.evaluation.gate import Rule
 
 FILE: Final = Path(__file__).parents[1] / "docs" / "configuration.md"
 #: Where each model stands in the file, in the order of the page.
@@ -65,7 +65,8 @@ def text() -> str:
 def _rows(model: type[BaseModel], schema: dict[str, Any]) -> Iterator[str]:
     required = schema.get("required", ())
     for name, shape in schema["properties"].items():
-        default = "required" if name in required else _default(model.model_fields[name])
+        field = model.model_fields[name]
+        default = "required" if name in required else _default(field, shape.get("default"))
         cells = (f"`{name}`", _type(shape), default, _meaning(shape))
         yield f"| {' | '.join(cells)} |"
 
@@ -127,10 +128,10 @@ def _number(shape: dict[str, Any]) -> str:
     return kind if least is None else f"{kind}, {least} or more"
 
 
-def _default(field: FieldInfo) -> str:
-    value = field.get_default(call_default_factory=True)
+def _default(field: FieldInfo, shown: object) -> str:
+    value = field.get_default(call_default_factory=True) if shown is None else shown
     match value:
-        case None | ():
+        case None | () | []:
             return "none"
         case dict() if not value:
             return "none"
@@ -140,8 +141,6 @@ def _default(field: FieldInfo) -> str:
             return f"`{show_duration(value)}`"
         case bool():
             return f"`{str(value).lower()}`"
-        case datetime():
-            return f"`{value:%Y-%m-%dT%H:%M:%SZ}`".replace("`1-", "`0001-")
         case dict():
             inside = ", ".join(f'{name}: "{part}"' for name, part in value.items())
             return f"`{{{inside}}}`"
