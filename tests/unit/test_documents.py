@@ -2,11 +2,14 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
+
+from shared.config.loader import load_pipelines
 
 ROOT: Final = Path(__file__).parents[2]
 DOCUMENTS: Final = sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md"))
@@ -61,3 +64,20 @@ def test_the_page_of_the_http_api_lists_every_route() -> None:
         if method in ("get", "post")
     }
     assert sorted(listed) == sorted({*routes, ("GET", "/openapi.json")})
+
+
+#: What stands for a part of a URL in an example.
+_PLACEHOLDERS: Final = {"<region>": "ussouthcentral", "<ws>": "a" * 32, "<id>": "b" * 32}
+
+
+def test_the_example_of_the_readme_is_a_sound_pipelines_file(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    for placeholder, value in _PLACEHOLDERS.items():
+        example = example.replace(placeholder, value)
+    (tmp_path / "pipelines.yaml").write_text(example, encoding="utf-8")
+    shutil.copy(ROOT / "probe.example.json", tmp_path / "probe.json")
+    settings = {"CENSUS_TRAINING_KEY": "key", "CENSUS_ENDPOINT_KEY": "key"}
+    found = load_pipelines(tmp_path / "pipelines.yaml", settings, development=False)
+    assert not found.problems
+    assert [pipeline.name for pipeline in found.pipelines.values()] == ["census"]
