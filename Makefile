@@ -7,7 +7,7 @@ BIN := .venv/bin
 SEED ?= 1
 SCALE ?= 1
 COUNT ?= 300
-# Node and npm come from a Python package, so that nothing need be installed on the machine.
+# Node and npm come from a Python package, so nothing has to be installed on the machine.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm
 INSTALLED := .venv/.installed node_modules/.installed
 
@@ -16,7 +16,7 @@ help: ## list the tasks
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(INSTALLED) ## the main job, start to end: new data, a better model, live (about a minute)
+demo: $(INSTALLED) ## bring new data live, from the upload to the verified model (about a minute)
 	@$(BIN)/python -m local.demo
 
 .PHONY: run
@@ -24,11 +24,11 @@ run: $(INSTALLED) ## serve your own pipelines.yaml with a local storage server, 
 	@$(BIN)/python -m local.run
 
 .PHONY: test
-test: $(INSTALLED) ## everything that CI runs (about five minutes on two cores)
+test: $(INSTALLED) ## run everything that CI runs (about five minutes on two cores)
 	@$(BIN)/python -m local.checks
 
 .PHONY: bench
-bench: $(INSTALLED) ## what things cost: calls by kind, and time as ratios (some minutes)
+bench: $(INSTALLED) ## measure costs: calls by kind, and time as ratios (some minutes)
 	@$(BIN)/python -m benchmarks.calls
 	@$(BIN)/python -m benchmarks.roll_out
 
@@ -37,7 +37,7 @@ prove: $(INSTALLED) ## measure every promise, and write docs/reliability.md (SEE
 	@$(BIN)/python -m proofs --seed $(SEED) --scale $(SCALE) $(PROVE)
 
 .PHONY: mutants
-mutants: $(INSTALLED) ## plant small mistakes in the core, and show that its tests find them (SEED=1 COUNT=300)
+mutants: $(INSTALLED) ## change the code in small places, and check that its tests find each change (SEED=1 COUNT=300)
 	@$(BIN)/python -m proofs.mutants --seed $(SEED) --count $(COUNT) $(MUTANTS)
 
 .PHONY: worker-check
@@ -45,11 +45,11 @@ worker-check: $(INSTALLED) ## run the app in the official worker runtime, on CPy
 	@$(BIN)/python -m local.worker_check
 
 .PHONY: format
-format: $(INSTALLED) ## lay out the code and mend what can be mended
+format: $(INSTALLED) ## format the code and fix what can be fixed automatically
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
 .PHONY: schema
-schema: $(INSTALLED) ## write pipelines.schema.json from the configuration models
+schema: $(INSTALLED) ## write the JSON Schema, the OpenAPI document and docs/configuration.md from the models
 	@$(BIN)/python -m local.schema
 
 .PHONY: lock
@@ -64,7 +64,7 @@ lock: $(INSTALLED) ## pin every dependency of requirements*.in and package.json
 install: $(INSTALLED) ## install what development needs, into this folder
 
 .PHONY: clean
-clean: ## remove everything that was installed or made here
+clean: ## remove everything that was installed or built here
 	rm -rf .venv .venv-worker node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/.installed: requirements-dev.txt

@@ -1,10 +1,10 @@
-"""Writes what is made from models: pipelines.schema.json, openapi.json: `make schema`."""
+"""Writes the files that are made from models, such as pipelines.schema.json: `make schema`."""
 
 import json
 from pathlib import Path
 from typing import Final
 
-from local import api_description
+from local import api_description, configuration_page
 from shared.config.loader import json_schema
 
 FILE: Final = Path(__file__).parents[1] / "pipelines.schema.json"
@@ -16,6 +16,7 @@ def text() -> str:
 
 
 if __name__ == "__main__":
-    for file, content in ((FILE, text()), (api_description.FILE, api_description.text())):
+    pages = (api_description, configuration_page)
+    for file, content in ((FILE, text()), *((page.FILE, page.text()) for page in pages)):
         file.write_text(content, encoding="utf-8")
         print(f"wrote {file.name}")

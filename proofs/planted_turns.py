@@ -8,7 +8,8 @@ TURNS: Final = (
     Bug(
         "a run that comes back is counted twice by the budget",
         "shared/core/run/concurrency.py",
-        "        if all(queue_entry.run_id != run_id for queue_entry in begun):\n            number",
+        "        if all(queue_entry.run_id != run_id for queue_entry in begun):\n"
+        "            number",
         "        if begun is self.begun:\n            number",
         ("tests/unit/core/test_slot.py",),
     ),

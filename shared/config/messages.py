@@ -97,7 +97,7 @@ def _found(error: ErrorDetails, tree: Any) -> Found:
         node = there
     what = _KINDS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
     if error["type"] == "string_pattern_mismatch":
-        legal = LEGAL.get(str(error.get("ctx", {}).get("pattern")), "see README.md")
+        legal = LEGAL.get(str(error.get("ctx", {}).get("pattern")), "see docs/configuration.md")
         what = f"holds characters that cannot stand here, or too many: {legal}"
     what = re.sub(r"^(?:Input|String) should ", "must ", what)
     return Found(tuple(path), error["type"], what, form, at)

@@ -19,45 +19,50 @@ def _checked_blob(pattern: str) -> str:
 
 
 class Data(Strict):
-    """Which blobs of the training data container are news to a pipeline."""
+    """Which blobs of the training data container open a run."""
 
     blob: Annotated[
         str,
         StringConstraints(min_length=1, max_length=1024),
         AfterValidator(_checked_blob),
     ] = Field(
-        description="Pattern inside TRAINING_DATA_CONTAINER; {tokens} are captured, and never "
-        "cross a slash.",
+        description="Pattern of blob names inside TRAINING_DATA_CONTAINER. A {token} captures a "
+        "part of one path segment.",
         examples=["census/{date}/{name}.csv"],
     )
     marker: bool = Field(
         default=False,
-        description="The blob only says that the data is complete (as _SUCCESS does); it may be "
-        "empty. The inputs of the training are then paths with its {tokens}.",
+        description="true: the blob only says that the data is complete (as _SUCCESS does), and "
+        "may be empty. The inputs of the training are then paths with its {tokens}.",
     )
     settle: Duration = Field(
         default_factory=lambda: parse_duration("0s"),
-        description="Wait until no blob has landed for this long, and train once on them all.",
+        description="Batch window: wait until no blob has arrived for this long, then train once "
+        "on all that wait.",
     )
     settle_at_most: Span = Field(
         default_factory=lambda: parse_duration("30m"),
-        description="However long the burst: train this long after its first blob.",
+        description="The longest batch window: a run begins at most this long after the first "
+        "blob.",
     )
     opens_runs: bool = Field(
         default=True,
-        description="false: landing alone starts nothing; the schedule and people do.",
+        description="false: new data opens no run; the schedule and operators do.",
     )
-    min_size: Size = Field(default=1, description="Smaller blobs open no run.")
+    min_size: Size = Field(
+        default=1, description="Smaller blobs open no run. Written as 1KB or 10MB."
+    )
     backfill: Literal["none", "newest", "all"] = Field(
         default="none",
-        description="What to make of blobs older than the pipeline's first activation.",
+        description="Whether blobs older than the pipeline's first activation are trained on: "
+        "none, the newest of each key, or all.",
     )
 
     without_md5: Literal["train", "ignore"] = Field(
         default="train",
-        description="A blob without Content-MD5 whose ETag changed while name, size and creation "
-        "time did not: whether its bytes changed cannot be known. `ignore` trains on none of "
-        "these, and misses a blob that is written over by as many other bytes.",
+        description="What to do with a blob without Content-MD5 if its ETag changed, and its size "
+        "and creation time did not: nothing shows whether its bytes changed. `train` may train on "
+        "the same bytes again; `ignore` may miss new bytes of the same size.",
     )
 
     @model_validator(mode="before")

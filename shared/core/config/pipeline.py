@@ -38,24 +38,25 @@ class Gate(Strict):
     )
     row: dict[Name, str | int] = Field(
         default_factory=dict,
-        description="Which row of an evaluation with several: a column and its value, or "
-        "{number: 1}.",
+        description="The row to use of an evaluation with several rows: {Column: value}, or "
+        "{number: 1}. A text is compared as it is written, a number as a number.",
     )
-    rules: tuple[Rule, ...] = Field(default=(), description="All of them must hold.")
+    rules: tuple[Rule, ...] = Field(default=(), description="Every rule must hold.")
     first_model: Literal["allow"] | None = Field(
         default=None,
-        description="allow: promote even where no way back is known yet, and where there is no "
-        "live model to compare with.",
+        description="allow: promote also if there is no model to roll back to, or no live model to "
+        "compare with.",
     )
     approval: Literal["none", "required"] = Field(
-        default="none", description="required: a person says yes before a model is promoted."
+        default="none",
+        description="required: an operator must approve the model before it is promoted.",
     )
     expires: Span = Field(
         default_factory=lambda: parse_duration("3d"),
-        description="How long that is waited for.",
+        description="How long a run waits for approval.",
     )
     on_expiry: Literal["reject", "approve"] = Field(
-        default="reject", description="What happens when nobody answers."
+        default="reject", description="What happens if no operator answers in time."
     )
 
     @together
@@ -78,84 +79,91 @@ class Budget(Strict):
     """How often a pipeline may train, for each of its keys."""
 
     least_interval: Span | None = Field(
-        default=None, description="The least time between the beginnings of two runs."
+        default=None, description="The least time between the starts of two runs."
     )
     most_per_day: Annotated[int, Field(ge=1, le=1000)] | None = Field(
-        default=None, description="Runs begun within any 24 hours."
+        default=None, description="The most runs that may begin within any 24 hours."
     )
 
 
 class WaitForData(Strict):
-    """A due time that comes before its data."""
+    """How a due time waits for data that arrives late."""
 
     every: Span = Field(
-        default_factory=lambda: parse_duration("10m"), description="How often to look."
+        default_factory=lambda: parse_duration("10m"), description="How often to check."
     )
     at_most: Span = Field(description="How long to wait for data that no run was opened for yet.")
 
 
 class RollOut(Strict):
-    """How many endpoints get a new model at once."""
+    """How many endpoints are updated at a time: canaries first, then the rest."""
 
     first: Annotated[int, Field(ge=1, le=200)] = Field(
-        default=1, description="This many endpoints first, and no others until they are proved."
+        default=1,
+        description="The canaries: no other endpoint is updated until these are verified.",
     )
     then: Annotated[int, Field(ge=1, le=200)] = Field(
-        default=1, description="Afterwards this many at a time."
+        default=1, description="Then this many endpoints at a time."
     )
 
 
 class Pipeline(Strict):
-    """New data, a training service, and the endpoints that serve the result."""
+    """One pipeline: the data, the training service, and the endpoints that serve the model."""
 
     name: Annotated[str, StringConstraints(pattern=PIPELINE_NAME)]
     data: Data | None = Field(
-        default=None, description="Left out: a service that finds its data itself."
+        default=None,
+        description="The data that opens runs; left out for a service that finds its data itself.",
     )
     key: tuple[Name, ...] | None = Field(
         default=None,
-        description="Tokens that tell customers apart; by default those used under endpoints.",
+        description="The tokens that separate customers; by default those used under endpoints.",
     )
     schedule: Annotated[str, AfterValidator(checked_schedule)] | Recurrence | None = Field(
         default=None,
-        description="NCRONTAB in UTC, or {frequency, interval, anchor, offset}: also train on "
-        "the newest blob at these times.",
+        description="Due times, as NCRONTAB in UTC or as a recurrence: also train then, on the "
+        "newest matching blob of each key.",
     )
     catch_up: Literal["latest", "all", "none"] = Field(
-        default="latest", description="Which due times that were missed are made up for."
+        default="latest", description="Which missed due times get a run afterwards."
     )
     catch_up_most: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=24, description="With `all`: the newest this many."
+        default=24, description="With catch_up: all, at most this many, the newest ones."
     )
     skip_if_no_new_data: bool = Field(
-        default=False, description="No run at a due time when its data had one already."
+        default=False, description="Skip a due time if its data already has a run."
     )
     wait_for_data: WaitForData | None = Field(
-        default=None, description="Have a due time wait for data that had no run yet."
+        default=None, description="A due time waits for data that has no run yet."
     )
     when_busy: Literal["newest", "queue", "parallel"] = Field(
         default="newest",
-        description="While a run of the same key is open: newest, all that landed meanwhile "
-        "gets one run next; queue, one run after the other; parallel, all at once.",
+        description="If a run of the same key is open. newest: one run then takes all data that "
+        "arrived meanwhile; queue: one run after the other; parallel: all at once.",
     )
     order: Literal["oldest_first", "newest_first"] = Field(
-        default="oldest_first", description="Whose turn it is next among those that wait."
+        default="oldest_first", description="Which waiting run is next."
     )
     max_parallel: Annotated[int, Field(ge=1, le=1000)] | None = Field(
-        default=None, description="Runs of this pipeline at once, over all its keys."
+        default=None, description="Concurrency limit: open runs of this pipeline, over all keys."
     )
-    budget: Budget = Field(default_factory=Budget)
+    budget: Budget = Field(default_factory=Budget, description="How often runs may begin, per key.")
     pause_after: Annotated[int, Field(ge=1, le=100)] | None = Field(
         default=None,
-        description="Failures in a row after which nothing more is started until resumed.",
+        description="This many failures in a row pause the pipeline for that key, until an "
+        "operator resumes it.",
     )
-    training: Training
-    gate: Gate = Field(default_factory=Gate)
+    training: Training = Field(description="The training service, and what a job is given.")
+    gate: Gate = Field(default_factory=Gate, description="When a model may be promoted.")
     roll_out: Literal["one_by_one"] | RollOut = Field(
         default="one_by_one",
-        description="one_by_one, or {first: 1, then: 20}; a failure stops those not yet begun.",
+        description="How several endpoints are updated: one_by_one, or {first: 1, then: 20}. A "
+        "failure stops the endpoints not yet begun.",
     )
-    endpoints: tuple[Endpoint, ...] = ()
+    endpoints: tuple[Endpoint, ...] = Field(
+        default=(),
+        description="The endpoints that get the model; without any, a run ends after the gate.",
+    )
 
     @field_validator("key", mode="before")
     @classmethod
@@ -292,7 +300,7 @@ class Pipeline(Strict):
 
     @property
     def rolls(self) -> RollOut:
-        """How many endpoints get a new model at once."""
+        """How many endpoints are updated at a time: canaries first, then the rest."""
         return RollOut() if self.roll_out == "one_by_one" else self.roll_out
 
     @property

@@ -74,21 +74,21 @@ Offset = Annotated[
 
 
 class Recurrence(Strict):
-    """Due times at every boundary of equal intervals, counted from an anchor.
-
-    Both styles of Data Factory, start and end of an interval, are due at these boundaries.
-    """
+    """A due time at each boundary of equal intervals, as Data Factory defines a schedule."""
 
     frequency: Annotated[
         Literal["Minute", "Hour", "Day", "Week", "Month"], BeforeValidator(_frequency)
-    ]
-    interval: Annotated[int, Field(ge=1, le=100_000)] = 1
+    ] = Field(description="The unit of an interval.")
+    interval: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=1, description="How many units an interval has."
+    )
     anchor: Annotated[AwareDatetime, BeforeValidator(_aware), AfterValidator(_utc)] = Field(
         default=_FIRST_ANCHOR,
-        description="The base of the intervals; what is finer than the frequency is ignored.",
+        description="The time that intervals are counted from; parts finer than the frequency are "
+        "ignored.",
     )
     offset: Offset = Field(
-        default_factory=timedelta, description="Shifts every due time; may be negative."
+        default_factory=timedelta, description="Added to each due time; may be negative."
     )
 
     @together

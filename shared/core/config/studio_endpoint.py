@@ -50,22 +50,30 @@ Resource = Annotated[
 
 
 class Verify(Strict):
-    """The proof that a new model really serves: fixed rows, scored before and after."""
+    """How an update is verified: fixed probe rows are scored before and after it."""
 
     score: ScoreUrl | None = Field(
         default=None,
-        description="Request-response URL of the same endpoint; read from the endpoint if left out",
+        description="Request-response URL of the same endpoint; if left out, it is read from the "
+        "endpoint.",
     )
     rows: Annotated[
         dict[str, Any],
         WithJsonSchema({"type": "string", "examples": ["probes/census.json"]}),
-    ] = Field(description="File with the request body to score, relative to this one.")
+    ] = Field(
+        description="JSON file with the request body to score, in the folder of pipelines.yaml or "
+        "below it."
+    )
     within: Span | None = Field(
         default=None,
-        description="How long the endpoint may take to switch: classic 3m, webservice 15m.",
+        description="How long the endpoint may take to serve the new model; by default 3m for "
+        "classic, 15m for webservice. It has to pass over at least three probes in a row before "
+        "a model counts as broken or unchanged.",
     )
     api_key: SecretReference | None = Field(
-        default=None, description="Only where scoring needs another key than the update."
+        default=None,
+        description="App setting with the key for scoring, as ${NAME}, if it is not the key for "
+        "the update.",
     )
 
     @together
@@ -78,26 +86,36 @@ class Verify(Strict):
 
 
 class Create(Strict):
-    """How an endpoint is made that does not exist yet; Microsoft's names."""
+    """How Relearn creates a Classic endpoint; the names are Microsoft's."""
 
     # See studio-classic §3.
-    Description: Annotated[str, StringConstraints(max_length=500)] = "made by Relearn"
-    ThrottleLevel: Literal["Low", "High"] = "Low"
-    MaxConcurrentCalls: Annotated[int, Field(ge=1, le=200)] | None = None
-    PreventUpdate: bool = False
+    Description: Annotated[str, StringConstraints(max_length=500)] = Field(
+        default="made by Relearn", description="The endpoint's description at the service."
+    )
+    ThrottleLevel: Literal["Low", "High"] = Field(
+        default="Low", description="The endpoint's throttle level."
+    )
+    MaxConcurrentCalls: Annotated[int, Field(ge=1, le=200)] | None = Field(
+        default=None, description="The most calls at a time."
+    )
+    PreventUpdate: bool = Field(
+        default=False, description="Sent as it is; its effect is not documented."
+    )
 
 
 class Endpoint(Strict):
-    """A scoring endpoint that gets the new model."""
+    """A scoring endpoint that is updated with the new model."""
 
-    name: Annotated[str, StringConstraints(pattern=ENDPOINT_NAME)]
+    name: Annotated[str, StringConstraints(pattern=ENDPOINT_NAME)] = Field(
+        description="The endpoint's name in records, in the HTTP API and in the log."
+    )
     kind: Literal["classic", "webservice"] = Field(
         default="classic",
         description="classic: a Classic endpoint; webservice: a New (Resource Manager) service.",
     )
     update: str = Field(
         description="classic: management URL of the endpoint; webservice: its Resource Manager "
-        "URL. {tokens} of data.blob may stand in the path."
+        "URL. The path may hold {tokens} of data.blob. The default endpoint cannot be updated."
     )
     api_key: SecretReference | None = Field(
         default=None,
@@ -106,21 +124,25 @@ class Endpoint(Strict):
     )
     workspace_token: SecretReference | None = Field(
         default=None,
-        description="App setting with a workspace authorization token: manages every Classic "
-        "endpoint of the workspace.",
+        description="Classic, in place of api_key: app setting with a workspace authorization "
+        "token, as ${NAME}. It manages every endpoint of the workspace.",
     )
     create: bool | Create = Field(
-        default=False, description="Make the Classic endpoint where it does not exist yet."
+        default=False,
+        description="Create the Classic endpoint if it does not exist: true, or with these values.",
     )
     resource: Resource | None = Field(
         default=None,
-        description="The updatable resource, … [trained model]; a webservice with one trained "
-        "model needs none.",
+        description="The updatable resource as its help page names it, … [trained model]. Required "
+        "for classic, and for a webservice with several trained models.",
     )
     model: OutputName | None = Field(
-        default=None, description="Which output is the model, where there are several."
+        default=None,
+        description="The output that is the model, if several outputs are .ilearner files.",
     )
-    verify: Verify | None = None
+    verify: Verify | None = Field(
+        default=None, description="How an update is verified; without it, updates are unproven."
+    )
 
     @field_validator("update")
     @classmethod

@@ -40,27 +40,31 @@ InputTemplate = Annotated[str, AfterValidator(_checked_input)]
 
 
 class Training(Strict):
-    """The batch execution service that trains, and what one job is given."""
+    """The batch execution service that trains, and what a job is given."""
 
-    service: JobsUrl = Field(description="Batch execution URL, ending in /jobs.")
+    service: JobsUrl = Field(
+        description="Batch execution URL of the training web service, ending in /jobs."
+    )
     api_key: SecretReference = Field(description="App setting with the key, as ${NAME}.")
     inputs: dict[Name, InputTemplate] = Field(
         default_factory=lambda: {"input1": DATA},
-        description="Input names of the service; {data} is the newest blob of the run, "
-        "{data.manifest} a CSV that lists all of them, anything else a path in "
-        "TRAINING_DATA_CONTAINER with {tokens}.",
+        description="What each input of the service is given: {data}, the newest blob of the run; "
+        "{data.manifest}, a CSV that lists all its blobs; or a path in TRAINING_DATA_CONTAINER "
+        "with {tokens}. Write {} for a service without inputs.",
     )
     input: InputTemplate | None = Field(
-        default=None, description="In place of `inputs`, for a service that takes one `Input`."
+        default=None, description="In place of inputs, for a service that takes one `Input`."
     )
     outputs: dict[Name, OutputFile] = Field(
         default_factory=dict,
-        description="Output names of the service, and the file each is written to. Outputs not "
-        "named are left to the service's own storage and copied from there.",
+        description="The file that each output of the service is written to. Outputs that are not "
+        "named go to the service's own storage, and models are copied from there.",
         examples=[{"output1": "model.ilearner", "output2": "evaluation.csv"}],
     )
     parameters: dict[Name, Scalar] = Field(
-        default_factory=dict, description="GlobalParameters; may use {tokens} and ${NAME}."
+        default_factory=dict,
+        description="GlobalParameters. A value may hold {tokens} and ${NAME}; a dollar sign is "
+        "written $$.",
     )
     connection_string: SecretReference | None = Field(
         default=None,
@@ -68,13 +72,14 @@ class Training(Strict):
         "service that takes no signed URLs.",
     )
     azure_batch_pool_id: Annotated[str, Field(pattern=POOL_ID)] | None = Field(
-        default=None, description="AzureBatchPoolId of a dedicated pool."
+        default=None,
+        description="AzureBatchPoolId of a dedicated pool; by default the shared queue.",
     )
     timeout: Span = Field(
         default_factory=lambda: parse_duration("2h"),
-        description="How long one attempt may take, queueing included.",
+        description="How long one attempt may take, queueing included; then its job is deleted.",
     )
-    attempts: int = Field(default=1, ge=1, le=10, description="Jobs to try before giving up.")
+    attempts: int = Field(default=1, ge=1, le=10, description="How many jobs a run may start.")
     pause: Duration = Field(
         default_factory=lambda: parse_duration("0s"),
         validate_default=True,
@@ -82,8 +87,8 @@ class Training(Strict):
     )
     max_parallel: Annotated[int, Field(ge=1, le=1000)] | None = Field(
         default=None,
-        description="Jobs of this app at this service at once, over all pipelines that name a "
-        "number for it; the service itself takes 40.",
+        description="Concurrency limit: open jobs at this service, over all pipelines that set a "
+        "limit for it; the service itself takes 40.",
     )
 
     @model_validator(mode="before")

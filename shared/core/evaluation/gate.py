@@ -62,7 +62,7 @@ def direction_of(metric: str) -> Direction | None:
 
 
 class Rule(Strict):
-    """One demand on one metric."""
+    """One rule on one metric, with exactly one of at_least, at_most, max_drop and min_gain."""
 
     metric: Name = Field(
         description="A column of the evaluation; case, blanks, _ and - make no difference.",
@@ -86,7 +86,8 @@ class Rule(Strict):
     )
     direction: Direction | None = Field(
         default=None,
-        description="Which way is better, for max_drop and min_gain; known for usual metrics.",
+        description="Whether higher or lower is better, for max_drop and min_gain; only needed for "
+        "unusual metrics.",
     )
 
     @together

@@ -136,7 +136,7 @@ def probe() -> str:
 
 def given_up() -> str:
     judged = ProbeSeries(all=Streak(probes=1), bad=Streak(probes=1))
-    waits = waits_of(run(Phase.VERIFYING, promotion=promotion(checks=judged)))
+    waits = waits_of(run(Phase.VERIFYING, promotion=promotion(probe_series=judged)))
     assert waits is not None
     return waits.line
 

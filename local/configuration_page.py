@@ -1,0 +1,148 @@
+"""Makes docs/configuration.md: every key of the pipelines file, from the models."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from shared.config.loader import json_schema
+from shared.core.config.data import Data
+from shared.core.config.durations import show_duration
+from shared.core.config.pipeline import Budget, Gate, Pipeline, RollOut, WaitForData
+from shared.core.config.recurrence import Recurrence
+from shared.core.config.studio_endpoint import Create, Endpoint, Verify
+from shared.core.config.studio_training import Training
+from shared.core.evaluation.gate import Rule
+
+FILE: Final = Path(__file__).parents[1] / "docs" / "configuration.md"
+#: Where each model stands in the file, in the order of the page.
+SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
+    ("pipelines.<name>", Pipeline),
+    ("data", Data),
+    ("schedule", Recurrence),
+    ("wait_for_data", WaitForData),
+    ("budget", Budget),
+    ("training", Training),
+    ("gate", Gate),
+    ("gate.rules[]", Rule),
+    ("roll_out", RollOut),
+    ("endpoints[]", Endpoint),
+    ("endpoints[].create", Create),
+    ("endpoints[].verify", Verify),
+)
+_HEADER: Final = """\
+# Configuration reference
+
+Written by `make schema` from the configuration models; do not edit. This page lists every key of
+`pipelines.yaml`. How to write the file, with examples: [pipelines-file.md](pipelines-file.md).
+
+A duration is written as `30s`, `2m`, `1h30m` or `3d`. A secret is written as `${NAME}`, the name of
+an app setting. `{tokens}` are the parts of the path that `data.blob` captures.
+"""
+_DURATION: Final = ["30s", "2m", "1h30m", "3d"]
+#: A text, a number, true or false.
+_MANY: Final = 4
+_PLACES: Final = {model.__name__: place for place, model in SECTIONS}
+
+
+def text() -> str:
+    """Return the page as its file should hold it."""
+    definitions = json_schema()["$defs"]
+    parts = [_HEADER]
+    for place, model in SECTIONS:
+        summary = " ".join((model.__doc__ or "").split())
+        rows = "\n".join(_rows(model, definitions[model.__name__]))
+        parts.append(
+            f"## `{place}`\n\n{summary}\n\n"
+            f"| key | type | default | meaning |\n| --- | --- | --- | --- |\n{rows}\n"
+        )
+    return "\n".join(parts)
+
+
+def _rows(model: type[BaseModel], schema: dict[str, Any]) -> Iterator[str]:
+    required = schema.get("required", ())
+    for name, shape in schema["properties"].items():
+        field = model.model_fields[name]
+        default = "required" if name in required else _default(field, shape.get("default"))
+        cells = (f"`{name}`", _type(shape), default, _meaning(shape))
+        yield f"| {' | '.join(cells)} |"
+
+
+def _meaning(shape: dict[str, Any]) -> str:
+    said = shape.get("description")
+    held = [_PLACES[name] for name in _models(shape)]
+    if said is None and not held:
+        raise ValueError(f"{shape.get('title')} has no description")
+    see = ", ".join(f"[`{place}`](#{_anchor(place)})" for place in held)
+    return " ".join(part for part in (said, f"See {see}." if see else None) if part)
+
+
+def _models(shape: Any) -> Iterator[str]:
+    if isinstance(shape, dict):
+        if "$ref" in shape:
+            yield shape["$ref"].rpartition("/")[2]
+        for part in shape.values():
+            yield from _models(part)
+    elif isinstance(shape, list):
+        for part in shape:
+            yield from _models(part)
+
+
+def _anchor(place: str) -> str:
+    return "".join(letter for letter in place if letter.isalnum() or letter in "-_")
+
+
+def _type(shape: dict[str, Any]) -> str:
+    if "anyOf" in shape:
+        kinds = [_type(part) for part in shape["anyOf"] if part.get("type") != "null"]
+        return " or ".join(kinds) if len(kinds) < _MANY else "single value"
+    if "enum" in shape or "const" in shape:
+        return ", ".join(f"`{value}`" for value in shape.get("enum", (shape.get("const"),)))
+    match shape.get("type", "mapping"):
+        case "array":
+            return f"list of {_plural(_type(shape['items']))}"
+        case "object":
+            return f"mapping of names to {_plural(_type(shape['additionalProperties']))}"
+        case "string":
+            return "duration" if shape.get("examples") == _DURATION else "text"
+        case "boolean":
+            return "`true` or `false`"
+        case "integer" | "number":
+            return _number(shape)
+        case other:
+            return str(other)
+
+
+def _plural(kind: str) -> str:
+    return f"{kind}s" if kind in ("text", "mapping", "single value") else kind
+
+
+def _number(shape: dict[str, Any]) -> str:
+    least, most = shape.get("minimum"), shape.get("maximum")
+    kind = "whole number" if shape["type"] == "integer" else "number"
+    if least is not None and most is not None:
+        return f"{kind}, {least} to {most}"
+    return kind if least is None else f"{kind}, {least} or more"
+
+
+def _default(field: FieldInfo, shown: object) -> str:
+    value = field.get_default(call_default_factory=True) if shown is None else shown
+    match value:
+        case None | () | []:
+            return "none"
+        case dict() if not value:
+            return "none"
+        case BaseModel():
+            return "none" if value == type(value)() else str(value)
+        case timedelta():
+            return f"`{show_duration(value)}`"
+        case bool():
+            return f"`{str(value).lower()}`"
+        case dict():
+            inside = ", ".join(f'{name}: "{part}"' for name, part in value.items())
+            return f"`{{{inside}}}`"
+        case _:
+            return f"`{value}`"
