@@ -4,7 +4,7 @@ from typing import Final
 
 from proofs.bug import Bug
 
-_TESTS: Final = ("tests/unit/core/test_full_listing.py",)
+_TESTS: Final = ("tests/unit/intake/test_full_listing.py",)
 
 LISTINGS: Final = (
     Bug(

@@ -11,7 +11,7 @@ TURNS: Final = (
         "        if all(queue_entry.run_id != run_id for queue_entry in begun):\n"
         "            number",
         "        if begun is self.begun:\n            number",
-        ("tests/unit/core/test_slot.py",),
+        ("tests/unit/core/run/test_concurrency.py",),
     ),
     Bug(
         "whoever goes on for a dead worker uses its own old listing",

@@ -1,4 +1,4 @@
-"""Mutates the core and the modules with claims, and shows that their tests find the mutants."""
+"""Changes the product in small places, and shows which changes its tests find."""
 
 import argparse
 import ast
@@ -16,9 +16,9 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from proofs.mutants.changes import Enums, enums_of
 from proofs.mutants.mutations import Mutant, code_of, mutants_of
-from proofs.mutants.tests_of import ROOT, modules
+from proofs.mutants.operators import Enums, enums_of
+from proofs.mutants.scope import ROOT, modules
 from proofs.mutants.trials import Trial, Trials
 
 #: Of the sample, in percent.
@@ -60,7 +60,7 @@ def every_mutant(only: Sequence[str] = ()) -> list[Mutant]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Try a sample; return 0 when enough of it is found and the rest is listed."""
+    """Try a sample; return 0 if the tests find enough of it, and the rest is listed."""
     options = _options(arguments)
     console = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
     every = every_mutant(options.only)

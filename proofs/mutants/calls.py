@@ -1,4 +1,4 @@
-"""Which tests run which functions, so that a mutant is shown only to the tests that run it."""
+"""Which functions each test calls, so that a mutant is shown only to the tests that run it."""
 
 import hashlib
 import json
@@ -12,21 +12,21 @@ from typing import Any, Final
 import pytest
 
 from proofs.mutants.mutations import Mutant
-from proofs.mutants.tests_of import ROOT
+from proofs.mutants.scope import ROOT, distance
 
-#: What was learned from a file of tests is kept until it changes, or what it runs.
-KEPT_IN: Final = ROOT / ".local" / "mutants"
+#: The calls of a test file are stored here until it changes, or anything that it may run.
+CACHE: Final = ROOT / ".local" / "mutants"
 _RUN: Final = ("shared/**/*.py", "functions/**/*.py", "tests/**/*.py")
 
 
-def kept_calls(tests: Sequence[str]) -> dict[str, Path]:
-    """Return where the calls of each file of tests are kept, whether they are known yet or not."""
-    helped = hashlib.sha256()
+def cache_files(tests: Sequence[str]) -> dict[str, Path]:
+    """Return where the calls of each test file are stored, whether they are known yet or not."""
+    helpers = hashlib.sha256()
     for file in sorted(file for pattern in _RUN for file in ROOT.glob(pattern)):
         if not file.name.startswith("test_"):
-            helped.update(file.read_bytes())
+            helpers.update(file.read_bytes())
     return {
-        name: KEPT_IN / f"{_digest(helped.digest() + (ROOT / name).read_bytes())}.json"
+        name: CACHE / f"{_digest(helpers.digest() + (ROOT / name).read_bytes())}.json"
         for name in tests
     }
 
@@ -35,10 +35,10 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:20]
 
 
-class Known:
+class CallMap:
     """Which tests call which functions, and how long they take."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Sequence[Path] = ()) -> None:
         self._called: dict[str, set[str]] = {}
         self.seconds: dict[str, float] = {}
         for file in files:
@@ -46,26 +46,46 @@ class Known:
                 self._called[test] = set(called)
                 self.seconds[test] = seconds
 
-    def tests_for(self, mutant: Mutant, files: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the tests in these files that run the code of `mutant`, the likely ones first.
+    def tests_for(self, mutant: Mutant, *, at_import: bool = False) -> tuple[str, ...]:
+        """Return the tests that run the changed code, the nearest first.
+
+        Of two tests that are equally near, the one that calls fewer functions is first.
 
         Args:
-            mutant: what they look at; some run when their modules are imported, in no test.
-            files: the files of tests for its module.
+            mutant: the change.
+            at_import: whether it runs when its module is imported; its tests are then those that
+                call any function of the module.
         """
-        wanted = function(mutant.file, mutant.runs_in) if mutant.runs_in else ""
-        tests = self.tests_in(files)
-        return tuple(test for test in tests if wanted in self._called[test])
+        wanted = f"{mutant.file}:" if at_import else function(mutant.file, mutant.runs_in)
+        found = [
+            test
+            for test, called in self._called.items()
+            if wanted in called or (at_import and any(one.startswith(wanted) for one in called))
+        ]
 
-    def tests_in(self, files: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the tests in these files: the fast ones, and those of the first files, first."""
-        times = {file: number for number, file in enumerate(files, start=1)}
-        found = [test for test in self.seconds if test.partition("::")[0] in times]
-        found.sort(key=lambda test: times[test.partition("::")[0]] * self.seconds[test])
-        return tuple(found)
+        def order(test: str) -> tuple[int, int, float]:
+            near = distance(mutant.file, test.partition("::")[0])
+            return near, len(self._called[test]), self.seconds[test]
+
+        return tuple(sorted(found, key=order))
+
+    def within(self, tests: Sequence[str], most: float) -> tuple[str, ...]:
+        """Return the first of these tests, as many as take no longer than `most` together.
+
+        Args:
+            tests: in the order in which they are tried.
+            most: seconds; the first test is tried however long it takes.
+        """
+        total, kept = 0.0, list[str]()
+        for test in tests:
+            total += self.seconds[test]
+            if kept and total > most:
+                break
+            kept.append(test)
+        return tuple(kept)
 
 
-class Calls:
+class CallRecorder:
     """A plugin of pytest: notes which functions of the project each test calls."""
 
     def __init__(self) -> None:
@@ -76,7 +96,7 @@ class Calls:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         """Note what is called while a test and its fixtures run."""
-        _forget()
+        _clear_caches()
         self._called = set()
         sys.setprofile(self._note)
         threading.setprofile(self._note)
@@ -95,7 +115,7 @@ class Calls:
         seconds, called = self.of_tests.get(report.nodeid, (0.0, set[str]()))
         self.of_tests[report.nodeid] = (seconds + report.duration, called)
 
-    def keep(self, file: Path) -> None:
+    def store(self, file: Path) -> None:
         """Write what was noted of the tests that passed; the others could find nothing."""
         noted = [
             (test, (seconds, sorted(called)))
@@ -107,11 +127,11 @@ class Calls:
         part.rename(file)
 
     def _note(self, frame: FrameType, event: str, _: Any) -> None:
-        if event == "call":  # of anything: it is sorted out afterwards, to be quick here
+        if event == "call":  # of anything: sorted out afterwards, to be quick here
             self._called.add(frame.f_code)
 
 
-def _forget() -> None:
+def _clear_caches() -> None:
     """Empty the caches of the core: what an earlier test asked for is called again."""
     for name, module in list(sys.modules.items()):
         if name.startswith("shared.core."):
@@ -121,7 +141,7 @@ def _forget() -> None:
 
 
 def ours(called: set[CodeType]) -> set[str]:
-    """Return how those of these functions are called that are ours."""
+    """Return the names of those functions that are in `shared/`."""
     return {
         function(code.co_filename, code.co_qualname)
         for code in called
@@ -130,7 +150,12 @@ def ours(called: set[CodeType]) -> set[str]:
 
 
 def function(file: str, qualified: str) -> str:
-    """Return how a function is called here: by its file and where it is defined in it."""
+    """Return the name of a function here: its file and where it is defined in it.
+
+    Args:
+        file: its path, from the root of the project or absolute.
+        qualified: its name with the classes and functions around it.
+    """
     path = Path(file)
     inside = path.relative_to(ROOT) if path.is_absolute() else path
     names = [name for name in qualified.split(".") if not name.startswith("<")]

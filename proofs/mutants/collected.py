@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from proofs.mutants.calls import Calls, ours
+from proofs.mutants.calls import CallRecorder, ours
 from proofs.mutants.forks import limit
 from proofs.mutants.in_place import Changed, Loaded
 
@@ -29,7 +29,7 @@ class NoTestsError(RuntimeError):
 
 
 class Collected:
-    """The tests that were collected; each can be run in a fork of this process."""
+    """The collected tests; each can be run in a fork of this process."""
 
     def __init__(self, run: pytest.Session, called: set[CodeType]) -> None:
         self._pytest = run
@@ -37,20 +37,20 @@ class Collected:
         self._loaded = Loaded()
         self.called = frozenset(ours(called))  #: what is called while modules are imported
 
-    def calls_of(self, file: str, kept: Path) -> int:
-        """Run the tests of a file, and keep what they call. In a fork: it ends the process.
+    def calls_of(self, file: str, store: Path) -> int:
+        """Run the tests of a file, and store what they call. In a fork: it ends the process.
 
         Args:
             file: the tests.
-            kept: where the calls are kept.
+            store: the file for the calls.
         """
-        calls = Calls()
+        calls = CallRecorder()
         self._pytest.config.pluginmanager.register(calls)
         tests = [test for test in self._items if test.partition("::")[0] == file]
         self._pytest.config.option.maxfail = 0  # the others are noted as well
         for test in tests:
             self._run([test], {})
-        calls.keep(kept)
+        calls.store(store)
         return 1 if self._pytest.testsfailed else 0
 
     def can_change(self, change: Changed) -> bool:
@@ -80,27 +80,27 @@ class Collected:
 
 
 def with_tests(files: Sequence[str], do: Callable[[Collected], None]) -> None:
-    """Collect the tests of files, and do something with them.
+    """Collect the tests of files, and call a function with them.
 
     Args:
-        files: of tests.
-        do: what is done.
+        files: the test files.
+        do: is called once, with what was collected.
 
     Raises:
         NoTestsError: they cannot be collected.
     """
     plugin = _Plugin(do)
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), plugin.noting():
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), plugin.noting():
         pytest.main([*OPTIONS, *files], [plugin])
     if plugin.failure is not None:
         raise plugin.failure
     if not plugin.done:
-        raise NoTestsError(f"pytest cannot collect the tests:\n{said.getvalue()}")
+        raise NoTestsError(f"pytest cannot collect the tests:\n{output.getvalue()}")
 
 
 class _Plugin:
-    """Does something else than to run all tests."""
+    """A plugin of pytest: calls a function instead of running all tests."""
 
     def __init__(self, do: Callable[[Collected], None]) -> None:
         self._do = do
@@ -123,7 +123,7 @@ class _Plugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Do it in the place of the tests."""
+        """Call the function with the collected tests."""
         sys.setprofile(None)
         if session.testsfailed:
             return True

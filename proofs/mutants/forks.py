@@ -13,7 +13,7 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Final
 
-from proofs.mutants.tests_of import ROOT
+from proofs.mutants.scope import ROOT
 
 #: Besides what is known to be needed.
 _SECONDS: Final = 120

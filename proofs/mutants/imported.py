@@ -14,7 +14,7 @@ import pytest
 
 from proofs.mutants.collected import OPTIONS
 from proofs.mutants.forks import limit
-from proofs.mutants.tests_of import ROOT
+from proofs.mutants.scope import ROOT
 
 _OURS: Final = ("shared", "functions", "local", "tests")
 _TESTS_FAILED: Final = 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import CodeType, FunctionType
 from typing import Final
 
-from proofs.mutants.tests_of import ROOT
+from proofs.mutants.scope import ROOT
 
 _SHARED: Final = f"{ROOT}/shared/"
 

@@ -1,7 +1,7 @@
 """Finds the mutants of a module: the same code with one small mistake.
 
-Left out is what no test should look at: docstrings, types, decorators, texts for people (in
-errors, in logs and elsewhere), and how a thing is shown.
+Docstrings, types, decorators, texts for people (in errors, logs and elsewhere) and the way in which
+a thing is shown are left alone: no test should depend on them.
 """
 
 import ast
@@ -10,7 +10,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Final
 
-from proofs.mutants.changes import Enums, instead_of, returned
+from proofs.mutants.operators import Enums, instead_of, returned
 
 _SHOWN: Final = frozenset({"__repr__", "__str__"})
 #: Keyword arguments that describe something for people.
@@ -36,8 +36,8 @@ class Mutant:
 
 
 @dataclass(frozen=True, slots=True)
-class _PageCursor:
-    """What surrounds a part of the tree."""
+class _Context:
+    """Where a part of the tree is."""
 
     line: ast.AST  #: the nearest statement or case
     names: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ class _Edit:
     parent: ast.AST
     field: str
     value: object
-    place: _PageCursor
+    context: _Context
     new_line: ast.AST
 
 
@@ -66,14 +66,14 @@ def mutants_of(file: str, text: str, enums: Enums) -> list[Mutant]:
     """
     found: dict[tuple[object, ...], Mutant] = {}
     tree = ast.parse(text)
-    for number, edit in enumerate(_edits(tree, _PageCursor(tree), enums)):
-        was, line = _endpoint_state(edit.place.line), getattr(edit.place.line, "lineno", 0)
+    for number, edit in enumerate(_edits(tree, _Context(tree), enums)):
+        was, line = _line_of(edit.context.line), getattr(edit.context.line, "lineno", 0)
         before = _applied(edit)
-        becomes = _endpoint_state(edit.new_line)
+        becomes = _line_of(edit.new_line)
         setattr(edit.parent, edit.field, before)
-        where = ".".join(edit.place.names)
+        where = ".".join(edit.context.names)
         if was != becomes:
-            runs_in = where if edit.place.function else ""
+            runs_in = where if edit.context.function else ""
             one = Mutant(file, where, line, was, becomes, number, runs_in)
             found.setdefault((where, line, was, becomes), one)
     return list(found.values())
@@ -88,7 +88,7 @@ def code_of(mutant: Mutant, text: str, enums: Enums) -> str:
         enums: as they were given to `mutants_of`.
     """
     tree = ast.parse(text)
-    for number, edit in enumerate(_edits(tree, _PageCursor(tree), enums)):
+    for number, edit in enumerate(_edits(tree, _Context(tree), enums)):
         if number == mutant.number:
             _applied(edit)
             break
@@ -101,7 +101,7 @@ def _applied(edit: _Edit) -> object:
     return before
 
 
-def _endpoint_state(node: ast.AST) -> str:
+def _line_of(node: ast.AST) -> str:
     if hasattr(node, "body") and not isinstance(node, ast.Lambda | ast.IfExp):
         node = copy(node)
         node.body = [ast.Pass()]
@@ -110,72 +110,75 @@ def _endpoint_state(node: ast.AST) -> str:
     return ast.unparse(node).partition("\n")[0]
 
 
-def _edits(node: ast.AST, place: _PageCursor, enums: Enums) -> Iterator[_Edit]:
-    place = _within(node, place)
+def _edits(node: ast.AST, context: _Context, enums: Enums) -> Iterator[_Edit]:
+    context = _within(node, context)
     for field, value in list(ast.iter_fields(node)):
         if _is_untried(node, field):
             continue
         children = value if isinstance(value, list) else [value]
         for at, child in enumerate(children):
-            if not isinstance(child, ast.AST) or _is_for_people(child) or _is_said(node, child):
+            if (
+                not isinstance(child, ast.AST)
+                or _is_for_people(child)
+                or _is_zip_length(node, child)
+            ):
                 continue
             if isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant):
                 continue
-            for new in _instead(node, child, place, enums):
+            for new in _instead(node, child, context, enums):
                 changed = [*children[:at], new, *children[at + 1 :]]
                 whole = changed if isinstance(value, list) else new
-                here = replace(place, line=child) if isinstance(child, ast.stmt) else place
-                shown = new if isinstance(child, ast.stmt) else place.line
+                here = replace(context, line=child) if isinstance(child, ast.stmt) else context
+                shown = new if isinstance(child, ast.stmt) else context.line
                 yield _Edit(node, field, whole, here, shown)
-            yield from _edits(child, place, enums)
-    yield from _left_out(node, place)
+            yield from _edits(child, context, enums)
+    yield from _left_out(node, context)
 
 
-def _left_out(node: ast.AST, place: _PageCursor) -> Iterator[_Edit]:
-    """Yield what a call, a filter or a handler may lack."""
+def _left_out(node: ast.AST, context: _Context) -> Iterator[_Edit]:
+    """Yield calls, filters and handlers without one of their parts."""
     fields: list[tuple[str, list[ast.AST]]] = []
     match node:
         case ast.Call(keywords=keywords):
-            moot = [one for one in keywords if _is_moot(one) or _is_said(node, one)]
-            fields.append(("keywords", [one for one in keywords if one not in moot]))
+            idle = [one for one in keywords if _changes_nothing(one) or _is_zip_length(node, one)]
+            fields.append(("keywords", [one for one in keywords if one not in idle]))
         case ast.comprehension(ifs=conditions) if conditions:
             fields.append(("ifs", list(conditions)))
         case ast.match_case(guard=ast.expr()):
-            yield _Edit(node, "guard", None, place, place.line)
+            yield _Edit(node, "guard", None, context, context.line)
         case ast.ExceptHandler(type=ast.Tuple() as kinds):
             for at in range(len(kinds.elts)):
                 fewer = [*kinds.elts[:at], *kinds.elts[at + 1 :]]
-                yield _Edit(kinds, "elts", fewer, place, place.line)
+                yield _Edit(kinds, "elts", fewer, context, context.line)
         case _:
             pass
     for field, children in fields:
         whole = getattr(node, field)
         for child in children:
-            yield _Edit(node, field, [one for one in whole if one is not child], place, place.line)
+            yield _Edit(
+                node, field, [one for one in whole if one is not child], context, context.line
+            )
 
 
-def _is_moot(keyword: ast.keyword) -> bool:
+def _changes_nothing(keyword: ast.keyword) -> bool:
     """Whether a call does the same without it."""
     # Linters want it to be said of `zip`.
     default = keyword.arg == "strict" and ast.unparse(keyword.value) == "False"
     return default or keyword.arg in _DESCRIBES
 
 
-def _is_said(call: ast.AST, keyword: ast.AST) -> bool:
-    """Whether a keyword says of what is zipped that it has one length.
+def _is_zip_length(call: ast.AST, keyword: ast.AST) -> bool:
+    """Whether a keyword says that zipped sequences have the same length.
 
-    It is said where the lines before see to it: what may differ in length is asked about there,
-    and those questions are changed.
+    Where it stands, the lines before it make sure of that, and those lines are changed.
     """
     of_zip = isinstance(call, ast.Call) and ast.unparse(call.func) == "zip"
     return of_zip and isinstance(keyword, ast.keyword) and ast.unparse(keyword) == "strict=True"
 
 
-def _instead(
-    parent: ast.AST, child: ast.AST, place: _PageCursor, enums: Enums
-) -> Iterator[ast.AST]:
+def _instead(parent: ast.AST, child: ast.AST, context: _Context, enums: Enums) -> Iterator[ast.AST]:
     union = isinstance(child, ast.BinOp) and isinstance(child.op, ast.BitOr)
-    if union and not place.function:
+    if union and not context.function:
         return  # of types
     if _is_stripped(parent) and isinstance(child, ast.Constant):
         # A set of characters: one more shows in no text that does not end with it.
@@ -183,7 +186,7 @@ def _instead(
         return
     yield from instead_of(child, enums)
     if isinstance(child, ast.Return):
-        yield from returned(child, place.returns)
+        yield from returned(child, context.returns)
 
 
 def _is_stripped(node: ast.AST) -> bool:
@@ -192,14 +195,14 @@ def _is_stripped(node: ast.AST) -> bool:
     return isinstance(called, ast.Attribute) and called.attr in ("strip", "lstrip", "rstrip")
 
 
-def _within(node: ast.AST, place: _PageCursor) -> _PageCursor:
+def _within(node: ast.AST, context: _Context) -> _Context:
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         function = isinstance(node, ast.FunctionDef)
         returns = node.returns if isinstance(node, ast.FunctionDef) else None
-        return _PageCursor(node, (*place.names, node.name), returns, function)
+        return _Context(node, (*context.names, node.name), returns, function)
     if isinstance(node, ast.stmt | ast.match_case | ast.ExceptHandler):
-        return replace(place, line=node)
-    return place
+        return replace(context, line=node)
+    return context
 
 
 def _is_untried(node: ast.AST, field: str) -> bool:

@@ -8,17 +8,17 @@ from typing import Final
 from rich.console import Console
 from rich.progress import track
 
-from proofs.mutants.calls import KEPT_IN, Known, function, kept_calls
+from proofs.mutants.calls import CACHE, CallMap, cache_files, function
 from proofs.mutants.collected import Collected, NoTestsError, with_tests
 from proofs.mutants.forks import Job, ended
 from proofs.mutants.imported import try_imported
-from proofs.mutants.in_place import Changed, changed
+from proofs.mutants.in_place import changed
 from proofs.mutants.mutations import Mutant
-from proofs.mutants.tests_of import tests_of
+from proofs.mutants.scope import every_test_file, nearest
 
+#: Seconds of tests for one mutant, in each of the two rounds.
+MOST_SECONDS: Final = 60
 _NOTHING_RAN: Final = (2, 3, 4, 5)
-_RUN_BY_NONE: Final = "run by no test"
-_NOT_FOUND: Final = "not found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,99 +29,114 @@ class Trial:
     text: str
     code: str
 
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The tests of its module."""
-        return tests_of(Path(self.mutant.file))
-
 
 class Trials:
     """Finds out which mutants no test finds.
 
+    The first round runs the nearest test files of each module. What they do not find, the second
+    round shows to all other tests that call the changed function.
+
     Args:
         at_once: how many are tried at the same time.
-        console: what is shown, as it is found out.
+        console: for the results, as soon as they are known.
     """
 
     def __init__(self, at_once: int, console: Console) -> None:
         self._at_once = at_once
         self._console = console
-        self._missed: list[Mutant] = []
-        self._known = Known([])
-        self._to_import: list[Trial] = []
+        self._calls = CallMap()
+        self._at_import: set[str] = set()
+        self._missed: dict[Mutant, str] = {}
 
     def missed(self, trials: Sequence[Trial]) -> list[Mutant]:
         """Return the mutants that are not found. Raises NoTestsError where no test can be run."""
-        files = sorted({file for trial in trials for file in trial.files})
-        with_tests(files, lambda collected: self._in_place(collected, files, trials))
-        # Those whose module has to be imported again need a process where pytest does not run.
-        jobs = [self._importing(trial) for trial in self._to_import]
-        self._show("mutants that are imported", self._to_import, jobs)
-        return self._missed
+        near = {file for trial in trials for file in nearest(trial.mutant.file)}
+        left = self._round(trials, sorted(near))
+        left = self._round(left, [file for file in every_test_file() if file not in near])
+        for trial in left:
+            self._console.print(f"{self._missed[trial.mutant]}: {trial.mutant}")
+        return [trial.mutant for trial in left]
 
-    def _in_place(self, collected: Collected, files: list[str], trials: Sequence[Trial]) -> None:
+    def _round(self, trials: Sequence[Trial], files: list[str]) -> list[Trial]:
+        """Try mutants with some test files; return those that are not found."""
+        if trials and files:
+            left = list[Trial]()
+            with_tests(files, lambda collected: left.extend(self._try(collected, files, trials)))
+            return left
+        return list(trials)
+
+    def _try(
+        self, collected: Collected, files: list[str], trials: Sequence[Trial]
+    ) -> Iterator[Trial]:
         self._learn(collected, files)
-        tries: list[Trial] = []
-        jobs: list[Job] = []
+        self._at_import |= collected.called
+        in_place, imported = list[tuple[Trial, Job]](), list[tuple[Trial, Job]]()
         for trial in trials:
-            mutant = trial.mutant
-            tests = self._known.tests_for(mutant, trial.files)
-            imported = not mutant.runs_in
-            imported |= function(mutant.file, mutant.runs_in) in collected.called
-            change = changed(mutant.file, trial.text, trial.code)
-            if not tests and not imported:
-                self._miss(trial, _RUN_BY_NONE)
-            elif imported or change is None or not collected.can_change(change):
-                self._to_import.append(trial)
+            tests = self._tests_for(trial.mutant)
+            if not tests:
+                yield trial
+                continue
+            job = self._in_place(collected, trial, tests)
+            # Those whose module has to be imported again do not use the modules loaded here.
+            if job is None:
+                imported.append((trial, self._imported(trial, tests)))
             else:
-                tries.append(trial)
-                jobs.append(self._changing(collected, change, tests))
-        self._show("mutants", tries, jobs)
+                in_place.append((trial, job))
+        yield from self._not_found("mutants", in_place)
+        yield from self._not_found("mutants that are imported", imported)
+
+    def _tests_for(self, mutant: Mutant) -> tuple[str, ...]:
+        tests = self._calls.tests_for(mutant, at_import=self._runs_at_import(mutant))
+        within = self._calls.within(tests, MOST_SECONDS)
+        why = "not found" if tests else "run by no test"
+        if len(within) < len(tests):
+            why = f"not found by the {len(within)} of {len(tests)} tests that take {MOST_SECONDS} s"
+        if tests or mutant not in self._missed:
+            self._missed[mutant] = why
+        return within
 
     def _learn(self, collected: Collected, files: list[str]) -> None:
         """Run the tests without a mutant, to know what they call and how long they take."""
-        KEPT_IN.mkdir(parents=True, exist_ok=True)
-        notes = kept_calls(files)
-        unknown = [(file, kept) for file, kept in notes.items() if not kept.exists()]
-        jobs = [_noting(collected, file, kept) for file, kept in unknown]
+        CACHE.mkdir(parents=True, exist_ok=True)
+        stored = cache_files(files)
+        unknown = [(file, store) for file, store in stored.items() if not store.exists()]
+        jobs = [_learning(collected, file, store) for file, store in unknown]
         for number, code in self._track("tests", jobs):
-            file, kept = unknown[number]
-            if not kept.exists():
-                raise NoTestsError(f"ends before its calls are noted: {file}")
-            if code:  # such as those that measure time
-                self._console.print(f"tests that fail while they are watched find nothing: {file}")
-        self._known = Known(list(notes.values()))
+            file, store = unknown[number]
+            if code or not store.exists():  # such as those that measure time
+                self._console.print(f"has tests that fail while their calls are noted: {file}")
+        self._calls = CallMap([file for file in stored.values() if file.exists()])
 
-    def _changing(self, collected: Collected, change: Changed, tests: tuple[str, ...]) -> Job:
-        seconds = self._known.seconds
-        needed = sum(seconds[test] for test in tests)
-        return Job(lambda: collected.try_out(change, tests, seconds), needed)
+    def _in_place(self, collected: Collected, trial: Trial, tests: tuple[str, ...]) -> Job | None:
+        mutant = trial.mutant
+        change = changed(mutant.file, trial.text, trial.code)
+        if self._runs_at_import(mutant) or change is None or not collected.can_change(change):
+            return None
+        seconds = self._calls.seconds
+        return Job(lambda: collected.try_out(change, tests, seconds), self._needed(tests))
 
-    def _importing(self, trial: Trial) -> Job:
-        module = Path(trial.mutant.file)
-        tests = self._known.tests_for(trial.mutant, trial.files)
-        tests = tests or self._known.tests_in(trial.files)
-        needed = sum(self._known.seconds[test] for test in tests)
+    def _runs_at_import(self, mutant: Mutant) -> bool:
+        return not mutant.runs_in or function(mutant.file, mutant.runs_in) in self._at_import
+
+    def _imported(self, trial: Trial, tests: tuple[str, ...]) -> Job:
+        module, needed = Path(trial.mutant.file), self._needed(tests)
         return Job(lambda: try_imported(module, trial.code, tests, 60 + 2 * needed), needed)
 
-    def _show(self, title: str, trials: Sequence[Trial], jobs: Sequence[Job]) -> None:
-        for number, code in self._track(title, jobs):
-            if code in _NOTHING_RAN and self._is_no_fault_of_its_own(trials[number], code):
-                raise NoTestsError(f"pytest cannot run: {trials[number].mutant}")
+    def _needed(self, tests: tuple[str, ...]) -> float:
+        return sum(self._calls.seconds[test] for test in tests)
+
+    def _not_found(self, title: str, tries: Sequence[tuple[Trial, Job]]) -> Iterator[Trial]:
+        for number, code in self._track(title, [job for _, job in tries]):
+            trial, _ = tries[number]
+            # A module that cannot be imported keeps tests from being collected: that is found.
+            if code in _NOTHING_RAN and code in (4, 5) and trial.mutant.runs_in:
+                raise NoTestsError(f"pytest cannot run: {trial.mutant}")
             if code == 0:
-                self._miss(trials[number], _NOT_FOUND)
-
-    def _is_no_fault_of_its_own(self, trial: Trial, code: int) -> bool:
-        # A module that cannot be imported keeps tests from being collected: that is found.
-        return code in (4, 5) and bool(trial.mutant.runs_in)
-
-    def _miss(self, trial: Trial, why: str) -> None:
-        self._missed.append(trial.mutant)
-        self._console.print(f"{why}: {trial.mutant}")
+                yield trial
 
     def _track(self, title: str, jobs: Sequence[Job]) -> Iterator[tuple[int, int]]:
         yield from track(ended(jobs, self._at_once), title, len(jobs), console=self._console)
 
 
-def _noting(collected: Collected, file: str, kept: Path) -> Job:
-    return Job(lambda: collected.calls_of(file, kept), 600)
+def _learning(collected: Collected, file: str, store: Path) -> Job:
+    return Job(lambda: collected.calls_of(file, store), 600)

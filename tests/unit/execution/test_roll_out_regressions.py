@@ -17,7 +17,7 @@ from shared.intake.requests import ManualRequest
 from shared.providers.http.client import Answer
 from tests.fakes.faults import Faults, Kind
 from tests.fakes.world import RESOURCE, ROWS
-from tests.unit.core.test_roll_out_rules import rolling
+from tests.unit.core.run.test_rollout import rolling
 from tests.unit.fleet import BASE, Fleet
 from tests.unit.worlds import Observed, refused
 

@@ -1,4 +1,4 @@
-"""What counts as a mutant: small mistakes in what runs, and nothing that is for people."""
+"""Mutants: which small changes are made, in which order tests see them, and what is reported."""
 
 import gc
 import io
@@ -14,13 +14,13 @@ from typing import cast
 import pytest
 from rich.console import Console
 
-from proofs.mutants import tests_of as table
 from proofs.mutants.__main__ import _show, listed
-from proofs.mutants.calls import Calls, Known
+from proofs.mutants.calls import CallMap, CallRecorder
 from proofs.mutants.forks import Job, ended
 from proofs.mutants.in_place import Loaded, changed
-from proofs.mutants.mutations import code_of, mutants_of
-from proofs.mutants.tests_of import ROOT
+from proofs.mutants.mutations import Mutant, code_of, mutants_of
+from proofs.mutants.scope import ROOT, distance, every_test_file, modules, nearest
+from proofs.mutants.trials import MOST_SECONDS, Trials
 
 ENUMS = {"Phase": ("RECEIVED", "TRAINING", "ENDED")}
 
@@ -67,11 +67,11 @@ def test_a_line_becomes_each_small_mistake(line: str, becomes: set[str]) -> None
         "x = Field(description='queue')",
     ],
 )
-def test_nothing_that_is_for_people_or_for_the_checker_is_changed(code: str) -> None:
+def test_texts_for_people_and_types_are_not_changed(code: str) -> None:
     assert [change for change in changes(code) if change not in ("x = Field()", "pass")] == []
 
 
-def test_that_what_is_zipped_has_one_length_is_not_changed() -> None:
+def test_the_check_that_zipped_sequences_have_one_length_is_not_changed() -> None:
     assert changes("x = zip(a, b, strict=True)") == []
     assert "x = zip(a, b, strict=True)" in changes("x = zip(a, b, strict=False)")
     assert "x = Field(strict=False)" in changes("x = Field(strict=True)")
@@ -135,25 +135,64 @@ def test_a_loaded_function_is_found_by_its_code_wherever_it_is_used() -> None:
     (function,) = Loaded().those_of(change)
     assert function.__qualname__ == "Slot.first"
     function.__code__ = change.code
-    run_queue = names["Slot"]
-    assert callable(run_queue)
-    assert run_queue(("A", "B")).first == "b"
+    slot = names["Slot"]
+    assert callable(slot)
+    assert slot(("A", "B")).first == "b"
 
 
-def test_the_fast_tests_and_those_of_the_nearest_file_are_tried_first(tmp_path: Path) -> None:
+@pytest.fixture
+def calls(tmp_path: Path) -> CallMap:
     noted = [
-        ("near.py::slow", (0.9, ["shared/a.py:f"])),
-        ("near.py::fast", (0.1, ["shared/a.py:f", "shared/a.py:g"])),
-        ("far.py::fast", (0.15, ["shared/a.py:f"])),
-        ("other.py::fast", (0.1, ["shared/a.py:f"])),
+        ("tests/unit/core/test_b.py::many", (0.1, ["shared/core/a.py:f", "shared/core/b.py:f"])),
+        ("tests/unit/core/test_b.py::few", (0.9, ["shared/core/a.py:f"])),
+        ("tests/unit/core/test_a.py::own", (9.0, ["shared/core/a.py:f", "shared/core/a.py:g"])),
+        ("tests/unit/intake/test_a.py::far", (0.1, ["shared/core/a.py:f"])),
+        ("tests/unit/core/test_c.py::other", (0.1, ["shared/core/b.py:f"])),
     ]
     (tmp_path / "calls.json").write_text(json.dumps(noted), encoding="utf-8")
-    known = Known([tmp_path / "calls.json"])
-    files = ("near.py", "far.py")
-    (in_f, *_) = mutants_of("shared/a.py", "def f():\n    x = 5", ENUMS)
-    (in_g, *_) = mutants_of("shared/a.py", "def g():\n    x = 5", ENUMS)
-    assert known.tests_for(in_f, files) == ("near.py::fast", "far.py::fast", "near.py::slow")
-    assert known.tests_for(in_g, files) == ("near.py::fast",)
+    return CallMap([tmp_path / "calls.json"])
+
+
+def first_mutant(code: str) -> Mutant:
+    return mutants_of("shared/core/a.py", code, ENUMS)[0]
+
+
+def test_the_nearest_tests_are_tried_first_and_of_these_the_one_with_the_fewest_calls(
+    calls: CallMap,
+) -> None:
+    assert calls.tests_for(first_mutant("def f():\n    x = 5")) == (
+        "tests/unit/core/test_a.py::own",
+        "tests/unit/core/test_b.py::few",
+        "tests/unit/core/test_b.py::many",
+        "tests/unit/intake/test_a.py::far",
+    )
+    only_own = ("tests/unit/core/test_a.py::own",)
+    assert calls.tests_for(first_mutant("def g():\n    x = 5")) == only_own
+    assert calls.tests_for(first_mutant("def h():\n    x = 5")) == ()
+
+
+def test_what_runs_at_import_has_the_tests_that_call_anything_of_the_module(
+    calls: CallMap,
+) -> None:
+    tests = calls.tests_for(first_mutant("X = 5"), at_import=True)
+    assert len(tests) == 4
+    assert "tests/unit/core/test_c.py::other" not in tests
+
+
+def test_so_many_tests_are_tried_as_fit_into_the_time(calls: CallMap) -> None:
+    tests = calls.tests_for(first_mutant("def f():\n    x = 5"))
+    assert calls.within(tests, 60) == tests
+    assert calls.within(tests, 9.95) == tests[:2]
+    assert calls.within(tests, 1) == tests[:1]
+
+
+def test_a_mutant_whose_tests_take_too_long_says_so(calls: CallMap) -> None:
+    calls.seconds |= {"tests/unit/core/test_a.py::own": MOST_SECONDS}
+    trials = Trials(1, Console(file=io.StringIO()))
+    trials._calls = calls
+    mutant = first_mutant("def f():\n    x = 5")
+    assert trials._tests_for(mutant) == ("tests/unit/core/test_a.py::own",)
+    assert trials._missed[mutant] == "not found by the 1 of 4 tests that take 60 s"
 
 
 def test_each_trial_ends_with_its_own_answer_whichever_is_the_first() -> None:
@@ -161,11 +200,28 @@ def test_each_trial_ends_with_its_own_answer_whichever_is_the_first() -> None:
     assert dict(ended(jobs, 2)) == {0: 0, 1: 1, 2: 0, 3: 3}
 
 
-def test_each_module_has_its_tests_and_each_of_them_is_there() -> None:
-    for module in table.modules():
-        assert table.tests_of(module), module
-        assert all((ROOT / name).is_file() for name in table.tests_of(module)), module
-    assert table.MORE.keys() <= {table.key_of(module) for module in table.modules()}
+def test_every_module_of_shared_is_tried_and_its_nearest_tests_are_those_named_after_it() -> None:
+    found = {file.as_posix() for file in modules()}
+    assert found == {
+        file.relative_to(ROOT).as_posix()
+        for file in (ROOT / "shared").rglob("*.py")
+        if file.stat().st_size
+    }
+    assert nearest("shared/core/versions.py")[0] == "tests/unit/core/test_versions.py"
+    assert set(nearest("shared/core/versions.py")) <= set(every_test_file())
+
+
+@pytest.mark.parametrize(
+    ("tests", "far"),
+    [
+        ("tests/unit/core/run/test_machine.py", 0),
+        ("tests/unit/core/run/test_record.py", 1),
+        ("tests/unit/core/test_machine.py", 2),
+        ("tests/functions/test_health.py", 2),
+    ],
+)
+def test_a_test_file_is_near_by_its_name_and_by_its_folder(tests: str, far: int) -> None:
+    assert distance("shared/core/run/machine.py", tests) == far
 
 
 def test_what_is_listed_is_a_mutant_of_today_and_has_a_reason() -> None:
@@ -188,11 +244,13 @@ def test_the_command_fails_when_too_little_is_found_or_something_is_not_listed()
 
 
 def test_what_a_test_calls_is_noted_though_an_earlier_one_had_it_cached() -> None:
-    # By its name: a file that imports a module is one of its tests.
+    # By its name: a file that imports a module is one of its nearest tests.
     parsed = import_module("shared.core.config.ncrontab").parsed
     parsed("0 0 3 * * 1")
     assert parsed.cache_info().currsize
-    protocol = Calls().pytest_runtest_protocol(cast(pytest.Item, SimpleNamespace(nodeid="test")))
+    protocol = CallRecorder().pytest_runtest_protocol(
+        cast(pytest.Item, SimpleNamespace(nodeid="test"))
+    )
     next(protocol)
     assert not parsed.cache_info().currsize
     assert list(protocol) == []

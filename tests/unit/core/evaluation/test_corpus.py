@@ -15,7 +15,7 @@ import pytest
 from shared.core.evaluation.gate import Rule, judge
 from shared.core.evaluation.report import Row, choose_row, metric_in, read_evaluation
 
-FOLDER: Final = Path(__file__).parents[2] / "evaluations"
+FOLDER: Final = Path(__file__).parents[3] / "evaluations"
 EXPECTED: Final[dict[str, dict[str, Any]]] = json.loads((FOLDER / "expected.json").read_text())
 
 

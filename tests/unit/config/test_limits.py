@@ -16,7 +16,7 @@ import yaml
 from shared.config.loader import load_pipelines
 from shared.config.yaml_reader import Loader
 from shared.core.config.configuration import Configuration
-from tests.unit.config.test_config import ENVIRONMENT, both, put, written
+from tests.unit.config.test_loader import ENVIRONMENT, both, put, written
 from tests.unit.samples import BASE, ROWS, UPDATE
 
 PROBE = "endpoints.0.verify.rows"

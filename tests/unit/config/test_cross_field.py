@@ -20,7 +20,7 @@ from shared.core.config.cross_field import (
     mistakes,
 )
 from shared.core.config.pipeline import Pipeline
-from tests.unit.config.test_config import CASES, Change, Load, both, drop, load, put, written
+from tests.unit.config.test_loader import CASES, Change, Load, both, drop, load, put, written
 from tests.unit.samples import ROWS, UPDATE, tree
 
 __all__ = ["load"]
