@@ -74,7 +74,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m proofs.mutants", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="which sample (%(default)s)")
     parser.add_argument("--count", type=int, default=300, help="how many (%(default)s)")
-    parser.add_argument("--only", nargs="+", default=(), metavar="MODULE", help="such as: slot")
+    parser.add_argument("--only", nargs="+", default=(), metavar="MODULE", help="such as: queues")
     cores = os.cpu_count() or 1
     parser.add_argument("--jobs", type=int, default=cores, help="at the same time (%(default)s)")
     return parser.parse_args(arguments)

@@ -117,11 +117,7 @@ def _edits(node: ast.AST, context: _Context, enums: Enums) -> Iterator[_Edit]:
             continue
         children = value if isinstance(value, list) else [value]
         for at, child in enumerate(children):
-            if (
-                not isinstance(child, ast.AST)
-                or _is_for_people(child)
-                or _is_zip_length(node, child)
-            ):
+            if not isinstance(child, ast.AST) or _is_for_people(child) or _says_length(node, child):
                 continue
             if isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant):
                 continue
@@ -140,7 +136,7 @@ def _left_out(node: ast.AST, context: _Context) -> Iterator[_Edit]:
     fields: list[tuple[str, list[ast.AST]]] = []
     match node:
         case ast.Call(keywords=keywords):
-            idle = [one for one in keywords if _changes_nothing(one) or _is_zip_length(node, one)]
+            idle = [one for one in keywords if _changes_nothing(one) or _says_length(node, one)]
             fields.append(("keywords", [one for one in keywords if one not in idle]))
         case ast.comprehension(ifs=conditions) if conditions:
             fields.append(("ifs", list(conditions)))
@@ -167,7 +163,7 @@ def _changes_nothing(keyword: ast.keyword) -> bool:
     return default or keyword.arg in _DESCRIBES
 
 
-def _is_zip_length(call: ast.AST, keyword: ast.AST) -> bool:
+def _says_length(call: ast.AST, keyword: ast.AST) -> bool:
     """Whether a keyword says that zipped sequences have the same length.
 
     Where it stands, the lines before it make sure of that, and those lines are changed.
