@@ -20,7 +20,7 @@ from local.identity import LocalIdentity, make_certificate
 from local.worker_check.expected import ALL_SET, ONLY_REQUIRED, Variant, expected_functions
 from proofs.trial import Effort, Outcome, Violation, again
 from shared.app import App, SystemClock, build
-from shared.ports.ports import Access, SignedBlob
+from shared.ports.storage import Access, SignedBlob
 from shared.providers.azure_storage.blobs import AccountBlobs
 from shared.providers.http.client import RequestsHttp
 

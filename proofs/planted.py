@@ -121,7 +121,7 @@ BUGS: Final = (
     ),
     Bug(
         "hosts go by their own clocks",
-        "shared/ports/storage_clock.py",
+        "shared/ports/clock.py",
         "        if not least <= self._ahead <= most:\n",
         "        if False:\n",
         ("tests/unit/ports/test_storage_clock.py",),

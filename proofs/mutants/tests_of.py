@@ -16,7 +16,7 @@ TRIED: Final = (
     "shared/intake/*.py",
     "shared/maintenance/*.py",
     "shared/operations/*.py",
-    "shared/ports/storage_clock.py",
+    "shared/ports/clock.py",
 )
 
 _FILES: Final = "stored_forms config config_bounds config_scalars schema_file"
@@ -157,6 +157,11 @@ MORE: Final = {
         f"reservation_steps {_ENDPOINTS} driver busy_services guards roll_out_rules"
     ),
     "maintenance/retention": ("retention retention_kinds gathering_hostile unreadable"),
+    "core/record_parts": f"run stored_forms machine {_TURNS}",
+    "core/run/staging_events": "machine stored_forms",
+    "core/serving/references": f"head stored_forms machine {_ENDPOINTS}",
+    "core/config/studio_models": "baselines model_steps names",
+    "execution/staging": "stored_forms",
     "core/run/retry": (f"retry retry_gate retry_gate pauses {_ENDPOINTS}"),
     "core/run/rollout": (_ENDPOINTS),
     "execution/rollout": (
@@ -171,7 +176,7 @@ MORE: Final = {
     "core/run/concurrency": (
         f"slot stored_forms {_TURNS} pauses poll fairness functions/people_api"
     ),
-    "ports/storage_clock": ("storage_clock clocks"),
+    "ports/clock": ("storage_clock clocks"),
     "intake/unwanted": (f"strays taking {_GATHERING} {_TURNS} renamed unreadable"),
     "intake/search": (f"sweep_details {_GATHERING} fairness unreadable last_good leases"),
     "intake/batch_claims": (

@@ -12,6 +12,8 @@ from shared.core.run.job_events import JobCreated, JobStarted, OutputSeen
 from shared.core.run.machine import Command, apply, next_command
 from shared.core.run.promotion_events import NotYetLive, UpdateSent
 from shared.core.run.record import Origin, Phase, Promotion, Run, StepFailure
+from shared.core.run.staging_events import CandidateStaged
+from shared.core.serving.references import Candidate, ModelRef, ServingState
 from shared.errors import (
     ConfigError,
     ConflictError,
@@ -28,6 +30,7 @@ from shared.execution.gate import GateSteps
 from shared.execution.job import DiscoveredData, JobSteps
 from shared.execution.promotion import PromotionSteps
 from shared.execution.rollout import RollOutSteps
+from shared.execution.staging import StagingSteps
 from shared.ledger.open_markers import hints_of
 from shared.ledger.records import Stored
 from shared.telemetry import log, report_run
@@ -56,11 +59,14 @@ class Driver:
         self._roll_out = RollOutSteps(context)
         self._concurrency = ConcurrencyLimits(context)
         self._gate = GateSteps(context)
+        self._staging = StagingSteps(context)
         self._steps: Mapping[Command, Callable[[Run], Event | None]] = {
             Command.ADMIT: self._concurrency.take,
             Command.CHECK_JOB: self._jobs.look,
             Command.STOP_JOB: self._jobs.stop,
             Command.COLLECT_MODEL: self._jobs.collect,
+            Command.STAGE_CANDIDATE: self._staging.stage,
+            Command.CHECK_CANDIDATE: self._staging.check,
             Command.JUDGE: self._gate.judge,
             Command.EXPIRE: self._gate.expire,
             Command.ROLL_OUT: self._roll_out.roll_out,
@@ -329,7 +335,9 @@ class Driver:
         # Errors of the storage, evaluations and people may hold a secret too. What names a blob
         # or is configured is needed as it is.
         self._know(run)
-        return self._context.redactor.clean(learned, keep=(BlobVersion, Pipeline))
+        return self._context.redactor.clean(
+            learned, keep=(BlobVersion, Pipeline, ModelRef, ServingState, Candidate)
+        )
 
     def _know(self, run: Run) -> None:
         """Keep the secrets of a run's configuration out of texts: the file may name others now."""
@@ -384,7 +392,10 @@ def _pauses(learned: Event, run: Run) -> bool:
     if isinstance(learned, UpdateSent):
         endpoint = run.config.endpoint
         return endpoint is not None and endpoint.shows
-    return isinstance(learned, JobStarted | NotYetLive) or run.step_failure is not None
+    return (
+        isinstance(learned, JobStarted | CandidateStaged | NotYetLive)
+        or run.step_failure is not None
+    )
 
 
 def _settled(run: Run) -> bool:

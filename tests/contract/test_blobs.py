@@ -20,7 +20,7 @@ from local.studio.storage import BlobAccess
 from shared.app import App, SystemClock, build
 from shared.core.blobs import BlobVersion
 from shared.errors import PermanentError, TransientError
-from shared.ports.ports import Access, Blobs
+from shared.ports.storage import Access, Blobs
 from shared.providers.azure_storage.blobs import AccountBlobs
 from shared.providers.http.client import RequestsHttp
 from tests.fakes.blobs import FakeBlobs

@@ -20,9 +20,9 @@ from shared.intake.blob_events import Intake
 from shared.ledger.ledger import Ledger
 from shared.maintenance.poll import Poll
 from shared.operations.runs import RunOperations
+from shared.providers.factory import StudioProviders
 from shared.providers.guarded_blobs import RedactingBlobs
 from shared.providers.studio.arm_token import ArmToken
-from shared.providers.studio.factory import StudioProviders
 from shared.telemetry import use
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock, Shifted

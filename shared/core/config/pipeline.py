@@ -21,10 +21,10 @@ from shared.core.config.pattern import tokens_of
 from shared.core.config.recurrence import Recurrence
 from shared.core.config.schedule import checked_schedule
 from shared.core.config.studio_endpoint import Endpoint
+from shared.core.config.studio_models import MODEL_SUFFIX
 from shared.core.config.studio_training import DATA, MANIFEST, Training
 from shared.core.config.types import Name, OutputName, Span, Strict
 from shared.core.evaluation.gate import Rule
-from shared.core.names import MODEL_SUFFIX
 
 PIPELINE_NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
 

@@ -19,6 +19,7 @@ from shared.core.config.durations import parse_duration
 from shared.core.config.foreign_syntax import refuse_foreign
 from shared.core.config.pattern import fill, tokens_of
 from shared.core.config.studio_identity import Identity, endpoint_identity
+from shared.core.config.studio_models import STUDIO
 from shared.core.config.studio_urls import filled_url, update_url, web_service_url
 from shared.core.config.types import (
     OutputName,
@@ -28,6 +29,7 @@ from shared.core.config.types import (
     Strict,
     checked_url,
 )
+from shared.core.serving.references import EndpointRef
 
 #: The names of endpoints in the file.
 ENDPOINT_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,40}$"
@@ -207,6 +209,16 @@ class Endpoint(Strict):
     def place(self) -> str:
         """The name under which the head keeps what serves here: the resource, or nothing."""
         return self.resource or ""
+
+    @property
+    def ref(self) -> EndpointRef:
+        """The endpoint, by what it is known by at its service."""
+        known = endpoint_identity(self.update)
+        return EndpointRef(provider=STUDIO, identity=f"{known.where}{known.path}", name=self.update)
+
+    def for_place(self, place: str) -> "Endpoint":
+        """Return the endpoint with another of its resources to be updated."""
+        return self.model_copy(update={"resource": place or None})
 
     @property
     def identity(self) -> tuple[Identity, str]:

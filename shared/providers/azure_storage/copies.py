@@ -19,7 +19,7 @@ from azure.storage.blob import BlobClient, BlobProperties, BlobServiceClient
 from shared.core.blob_locations import source_of
 from shared.core.blobs import CLOCK_SKEW
 from shared.errors import TransientError
-from shared.ports.ports import Access, SignedBlob
+from shared.ports.storage import Access, SignedBlob
 from shared.providers.azure_storage.errors import classify, is_lost, named_cause
 
 _SERVER_ERROR: Final = 500

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from shared.core.config.setting_references import references_in
 from shared.core.config.studio_urls import is_inner, is_loopback
 from shared.errors import ConfigError
-from shared.ports.ports import SignedBlob
+from shared.ports.storage import SignedBlob
 
 _PARTS: Final = ("BaseLocation", "RelativeLocation", "SasBlobToken")
 

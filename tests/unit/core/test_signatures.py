@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 import pytest
 from azure.storage.blob import BlobServiceClient, UserDelegationKey
 
-from shared.ports.ports import Access
+from shared.ports.storage import Access
 from shared.providers.azure_storage.blobs import AccountBlobs
 from tests.fakes.clock import FakeClock
 

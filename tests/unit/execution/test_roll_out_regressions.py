@@ -47,7 +47,7 @@ def ticks(world: Observed, number: int = 40) -> None:
 
 def content_of(fleet: Fleet, run: Run) -> bytes:
     model = next(iter(fleet.now_of(run).models.values()))
-    return fleet.blobs.store.contents[f"https://account.blob.core.windows.net/{model.path}"]
+    return fleet.blobs.store.contents[f"https://account.blob.core.windows.net/{model.name}"]
 
 
 class FromNothing:
