@@ -11,6 +11,7 @@ from local.studio.server import StudioServer
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_models import model_of
+from shared.core.redaction import Redactor
 from shared.core.serving.probes import ProbeOutcome, UpdateProgress
 from shared.core.serving.references import ModelRef, Shift
 from shared.ports.serving import Keep, ServingEndpoint
@@ -18,6 +19,9 @@ from shared.ports.training import JobRequest, JobStatus, TrainingService
 from shared.providers.factory import StudioProviders
 from shared.providers.http.client import Http, RequestsHttp
 from shared.providers.studio.arm_token import ArmToken
+from tests.fakes.azureml.state import model_id
+from tests.fakes.azureml_serving import model_ref
+from tests.fakes.azureml_world import AzureMlWorld
 from tests.fakes.world import CSV, DATA, MODELS, ROWS, FixedCredential, World
 from tests.unit.providers.test_web_services import NewService
 from tests.unit.samples import NOW
@@ -58,9 +62,12 @@ def studio_bench(world: World, providers: StudioProviders, config: Pipeline) -> 
     )
 
 
-@pytest.fixture(params=["classic memory", "classic http", "new memory", "new http"])
+@pytest.fixture(params=["classic memory", "classic http", "new memory", "new http", "azureml"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     kind, _, where = request.param.partition(" ")
+    if kind == "azureml":
+        yield azureml_bench()
+        return
     world = World() if kind == "classic" else NewService()
     if where == "memory":
         yield studio_bench(world, adapters_over(world, world.http), world.pipeline)
@@ -86,6 +93,32 @@ def adapters_over(world: World, http: Http) -> StudioProviders:
         MODELS,
         development=True,
         token=ArmToken(FixedCredential(world.studio.arm_token), frozenset({"studio.example"})),
+    )
+
+
+def azureml_bench() -> Bench:
+    world = AzureMlWorld()
+    endpoint = world.pipeline.endpoint
+    assert endpoint is not None
+    providers = world.providers(Redactor())
+    jobs = world.azureml.jobs
+
+    def model(name: str) -> ModelRef:
+        title, version = "sample", name.replace("/", "-").removesuffix(".ilearner")
+        uri = f"azureml://datastores/models/paths/{name}"
+        body = {"properties": {"modelType": "custom_model", "modelUri": uri}}
+        world.azureml.put_model(title, version, body)
+        return model_ref(model_id(title, version))
+
+    data = world.blobs.put(DATA, "new.csv", CSV)
+    return Bench(
+        training=providers.training(world.pipeline.training),
+        endpoint=providers.serving(endpoint),
+        request=job_request(data, world.pipeline),
+        finish=world.azureml.hooks.finish_jobs,
+        switch=lambda: world.clock.move(timedelta(minutes=3)),
+        starts=lambda: list(jobs.all),
+        model=model,
     )
 
 
@@ -128,6 +161,7 @@ def test_a_cancelled_job_ends_and_cancelling_may_be_repeated(bench: Bench) -> No
     bench.training.ensure_started(handle, bench.request)
     bench.training.cancel(handle)
     bench.training.cancel(handle)
+    bench.switch()  # a service may take its time for it
     assert bench.training.state(handle).status is JobStatus.CANCELLED
 
 
