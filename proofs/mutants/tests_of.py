@@ -158,10 +158,10 @@ MORE: Final = {
     ),
     "maintenance/retention": ("retention retention_kinds gathering_hostile unreadable"),
     "core/record_parts": f"run stored_forms machine {_TURNS}",
-    "core/run/staging_events": "machine stored_forms",
+    "core/run/staging_events": "machine stored_forms candidates",
     "core/serving/references": f"head stored_forms machine {_ENDPOINTS}",
     "core/config/studio_models": "baselines model_steps names",
-    "execution/staging": "stored_forms",
+    "execution/staging": "candidates",
     "core/run/retry": (f"retry retry_gate retry_gate pauses {_ENDPOINTS}"),
     "core/run/rollout": (_ENDPOINTS),
     "execution/rollout": (

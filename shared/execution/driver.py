@@ -38,6 +38,8 @@ from shared.telemetry import log, report_run
 #: More than the longest way from received to verifying; a bound, not a budget.
 _MOST_STEPS: Final = 20
 _AT_ONCE: Final = timedelta()
+#: What names a blob, a model or an endpoint, or is configured, is needed as it is.
+_KEPT: Final = (BlobVersion, Pipeline, ModelRef, ServingState, Candidate)
 #: Steps are begun for this long in one call, so that the last one ends in time.
 _BEGIN_FOR: Final = timedelta(seconds=60)
 #: Where a run waits for a person.
@@ -332,12 +334,9 @@ class Driver:
             return None if command.acts else self.delay_for(run, error)
 
     def _clean(self, learned: Event, run: Run) -> Event:
-        # Errors of the storage, evaluations and people may hold a secret too. What names a blob
-        # or is configured is needed as it is.
+        # Errors of the storage, evaluations and people may hold a secret too.
         self._know(run)
-        return self._context.redactor.clean(
-            learned, keep=(BlobVersion, Pipeline, ModelRef, ServingState, Candidate)
-        )
+        return self._context.redactor.clean(learned, keep=_KEPT)
 
     def _know(self, run: Run) -> None:
         """Keep the secrets of a run's configuration out of texts: the file may name others now."""

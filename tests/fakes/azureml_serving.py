@@ -1,6 +1,6 @@
 """The serving port over Azure Machine Learning v2 in memory: deployments and a traffic map.
 
-See azure-machine-learning-v2 §5 and §10. The endpoint's body is read before each PUT, since the
+See azure-machine-learning-v2 §5. The endpoint's body is read before each PUT, since the
 service has no ETag: what is there must be what the app knows.
 """
 

@@ -76,10 +76,8 @@ class AzureMlTraining:
                 return  # it has ended
 
     def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
-        title, version = (
-            pipeline_of(job.request.run_id),
-            f"{job.request.run_id}-{job.request.attempt}",
-        )
+        run_id = job.request.run_id
+        title, version = pipeline_of(run_id), f"{run_id}-{job.request.attempt}"
         path = next(iter(job.request.outputs.values()))
         uri = f"azureml://datastores/models/paths/{path}"
         known = {"modelType": "mlflow_model", "modelUri": uri, "jobName": job.handle}

@@ -14,7 +14,6 @@ from shared.core.run.record import Delivery, Phase
 from shared.core.run.rollout import outcome
 from shared.core.run.waiting import waits_of
 from shared.core.serving.probe_series import ProbeSeries, Streak
-from shared.core.serving.probe_series import ProbeSeries, Streak
 from shared.operations.endpoints import Endpoints, NoSuchEndpointError
 from shared.operations.pipelines import Pipelines
 from shared.providers.studio.answers import read_answers

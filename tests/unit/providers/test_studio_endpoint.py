@@ -270,7 +270,7 @@ def by_token(
     """Return an endpoint whose workspace token is known, and no key for scoring."""
     serving, script = endpoint(*answers)
     token = StudioCall(script, lambda _: TOKEN, "")
-    known: dict[str, Any] = {"manage": token, "score": None, "verify": TOLD_VERIFY}
+    known: dict[str, Any] = {"manage": token, "scoring": None, "verify": TOLD_VERIFY}
     return replace(serving, **{**known, **changes}), script
 
 
