@@ -6,9 +6,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.core.blobs import BlobVersion
+from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_endpoint import Endpoint
-from shared.core.config.studio_training import Training
 from shared.core.redaction import Redactor
 from shared.execution.bulkheads import MOST_AT_ONCE
 from shared.ledger.ledger import Ledger

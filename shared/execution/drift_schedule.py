@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from shared.core.config.studio_endpoint import Endpoint
+from shared.core.config.kinds import Endpoint
 from shared.core.names import digest
 from shared.core.run.record import Run
 from shared.core.serving.drift import DriftCheck
@@ -22,8 +22,7 @@ def drift_check_id(endpoint: EndpointRef, place: str) -> str:
 
 
 def _host_of(endpoint: Endpoint) -> str:
-    verify = endpoint.verify
-    return host_of(verify.score if verify and verify.score else endpoint.update)
+    return host_of(endpoint.probed_at)
 
 
 def schedule_drift_check(

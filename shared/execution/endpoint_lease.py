@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from shared.core.blobs import BlobVersion
-from shared.core.config.studio_endpoint import Endpoint
+from shared.core.config.kinds import Endpoint
 from shared.core.evaluation.gate import judged_again
 from shared.core.run.control_events import Event, StepBlocked, Superseded
 from shared.core.run.gate_events import Regressed

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from shared.core.config.studio_endpoint import Endpoint
+from shared.core.config.kinds import Endpoint
 from shared.core.run.control_events import LEAST_TRIES, Event, StepBlocked, Superseded
 from shared.core.run.promotion_events import (
     EndpointLeaseLost,

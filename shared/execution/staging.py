@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from shared.core.config.durations import show_duration
-from shared.core.config.studio_endpoint import Endpoint
+from shared.core.config.kinds import Endpoint
 from shared.core.run.control_events import Event
 from shared.core.run.record import Run
 from shared.core.run.staging_events import CandidateFailed, CandidateReady, CandidateStaged

@@ -17,9 +17,9 @@ _QUEUES: Final = ("run_queues/", "shared_queues/")
 def hints_of(run: Run) -> dict[str, str]:
     """Return what the poll may know of an open run without reading its record."""
     training, endpoint = run.config.training, run.config.endpoint
-    hints = {"phase": str(run.phase), "pipeline": run.pipeline, "service": training.service}
+    hints = {"phase": str(run.phase), "pipeline": run.pipeline, "service": training.address}
     if endpoint and run.phase in _AT_ENDPOINT:
-        hints |= {"service": endpoint.update, "endpoint_id": endpoint.ref.id}
+        hints |= {"service": endpoint.address, "endpoint_id": endpoint.ref.id}
     if run.phase is Phase.TRAINING and run.job and run.started_at and not run.cancelling:
         hints |= {
             "job": run.job,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.core.config.studio_endpoint import Endpoint
+from shared.core.config.kinds import Endpoint
 from shared.core.names import run_id
 from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
 from shared.core.serving.drift import DriftCheck, DriftFinding, confirmed, drift_finding, repairable

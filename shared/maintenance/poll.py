@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.core.config.studio_training import Training
+from shared.core.config.kinds import Training
 from shared.core.names import pipeline_of
 from shared.core.run.record import Phase, Run
 from shared.errors import (
@@ -189,7 +189,7 @@ class Poll:
             pipeline = self._intake.catalogue.pipeline(name)
         except RelearnError:  # it has an error, and the run its own configuration
             return ""
-        return service_of(pipeline.training.service) if pipeline else ""
+        return service_of(pipeline.training.address) if pipeline else ""
 
     def _open_batches(self, until: datetime) -> int:
         """Open the runs that what landed may have now, and return how many there are.

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_endpoint import Endpoint
 from shared.core.counting import counted, they
 from shared.core.names import run_id
 from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
@@ -74,7 +74,7 @@ class Endpoints:
             "endpoint": found.name,
             "key": list(key),
             "kind": found.kind,
-            "update": found.update,
+            "update": found.address,
             "resource": found.resource,
             "generation": endpoint_state.generation,
             "version": _version(stored),

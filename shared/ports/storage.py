@@ -107,11 +107,11 @@ class Access(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SignedBlob:
-    """A blob as the ML service is told of it (studio-classic §1.2)."""
+    """A blob with the right to read or write it, for a service that has none."""
 
     base_location: str  #: `https://account.blob.core.windows.net/`
     relative_location: str  #: `container/name`
-    sas_token: str = field(repr=False)  #: with a leading question mark; a secret
+    signature: str = field(repr=False)  #: with a leading question mark; a secret
 
 
 class Blobs(Protocol):
@@ -166,7 +166,7 @@ class Blobs(Protocol):
         ...
 
     def sign(self, container: str, name: str, access: Access, valid: timedelta) -> SignedBlob:
-        """Return the blob with a SAS for `access` to it alone. Raises TransientError."""
+        """Return the blob with a signature for `access` to it alone. Raises TransientError."""
         ...
 
     def adopt(

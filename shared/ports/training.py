@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from shared.core.blobs import BlobVersion
-from shared.core.config.studio_training import Training
+from shared.core.config.kinds import Training
 from shared.core.config.types import Scalar
 from shared.core.serving.references import ModelRef
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.setting_references import references_in, resolve
-from shared.core.config.studio_endpoint import Create, Endpoint
-from shared.core.config.studio_training import Training
+from shared.core.config.studio_endpoint import Create
 from shared.core.config.studio_urls import require_https
 from shared.core.redaction import Redactor
 from shared.ports.serving import ServingEndpoint

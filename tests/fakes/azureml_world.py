@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_endpoint import Endpoint
-from shared.core.config.studio_training import Training
 from shared.core.redaction import Redactor
 from shared.ports.serving import Plan, ServingEndpoint
 from shared.ports.training import TrainingService

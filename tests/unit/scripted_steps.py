@@ -5,9 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.core.blobs import BlobVersion
-from shared.core.config.studio_endpoint import Endpoint
+from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.studio_models import model_of
-from shared.core.config.studio_training import Training
 from shared.core.run.record import Run
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
 from shared.core.serving.references import ModelRef, ServingState

@@ -105,7 +105,7 @@ class Create(Strict):
     )
 
 
-class Endpoint(Strict):
+class StudioEndpoint(Strict):
     """A scoring endpoint that is updated with the new model."""
 
     name: Annotated[str, StringConstraints(pattern=ENDPOINT_NAME)] = Field(
@@ -211,12 +211,22 @@ class Endpoint(Strict):
         return self.resource or ""
 
     @property
+    def address(self) -> str:
+        """Where calls to the endpoint go."""
+        return self.update
+
+    @property
+    def probed_at(self) -> str:
+        """Where its probes go, as far as it is known."""
+        return self.verify.score if self.verify and self.verify.score else self.update
+
+    @property
     def ref(self) -> EndpointRef:
         """The endpoint, by what it is known by at its service."""
         known = endpoint_identity(self.update)
         return EndpointRef(provider=STUDIO, identity=f"{known.where}{known.path}", name=self.update)
 
-    def for_place(self, place: str) -> "Endpoint":
+    def for_place(self, place: str) -> "StudioEndpoint":
         """Return the endpoint with another of its resources to be updated."""
         return self.model_copy(update={"resource": place or None})
 
@@ -231,7 +241,7 @@ class Endpoint(Strict):
         score = self.verify.score if self.verify else None
         return tokens_of(" ".join(filter(None, (self.update, self.resource, score))))
 
-    def chosen_by(self, tokens: Mapping[str, str]) -> "Endpoint":
+    def chosen_by(self, tokens: Mapping[str, str]) -> "StudioEndpoint":
         """Return the endpoint that `tokens` choose.
 
         Raises:

@@ -7,8 +7,8 @@ from typing import Final, Literal
 from pydantic import AwareDatetime, Field
 
 from shared.core.blobs import BlobVersion
+from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_endpoint import Endpoint
 from shared.core.config.types import Scalar
 from shared.core.evaluation.gate import Verdict
 from shared.core.record_parts import RecordModel, RecordPart

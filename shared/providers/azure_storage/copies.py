@@ -109,7 +109,7 @@ class BlobCopies:
         condition: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
         if found is not None:
             condition = {"etag": found.etag, "match_condition": MatchConditions.IfNotModified}
-        token = self.sign(*target, Access.WRITE, _TO_BEGIN).sas_token
+        token = self.sign(*target, Access.WRITE, _TO_BEGIN).signature
         with self._without_credential(*target, token.lstrip("?")) as holder:
             holder.start_copy_from_url(source, **condition)
 

@@ -188,5 +188,5 @@ def _current(reported: ManagedEndpoint, resource: str) -> Current:
     names = tuple(reported.resources)
     if blob is None:
         return Current(resources=names, refreshable=True)
-    location = (blob.base_location, blob.relative_location, blob.sas_token)
+    location = (blob.base_location, blob.relative_location, blob.signature)
     return Current(location, names, refreshable=True)

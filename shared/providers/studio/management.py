@@ -180,7 +180,7 @@ def _location(blob: SignedBlob) -> dict[str, str]:
     return {
         "BaseLocation": blob.base_location,
         "RelativeLocation": blob.relative_location,
-        "SasBlobToken": blob.sas_token,
+        "SasBlobToken": blob.signature,
     }
 
 

@@ -87,7 +87,7 @@ class StudioModels:
         """Return the job's own copy of what the service left; an earlier job's does not count."""
         source = f"{left.base_location.rstrip('/')}/{escaped(left.relative_location)}"
         return self.models.adopt(
-            f"{source}{left.sas_token}", self.container, name, since=job.made_at
+            f"{source}{left.signature}", self.container, name, since=job.made_at
         )
 
     def _results(self, job: Job) -> _Left:
@@ -138,13 +138,12 @@ def _usable(model: BlobVersion | None, where: str) -> BlobVersion:
 
 
 def _at_the_service(left: SignedBlob) -> str:
-    signed = "" if left.sas_token else ", for which it sent no signature"
+    signed = "" if left.signature else ", for which it sent no signature"
     return f"the service's own storage ({left.relative_location}{signed})"
 
 
 def _declared(job: Job) -> tuple[str, ...]:
-    outputs = job.request.training.outputs.items()
-    return tuple(output for output, file in outputs if file.endswith(MODEL_SUFFIX))
+    return job.request.training.models
 
 
 def _must_ask(wanted: Mapping[str, str | None], declared: tuple[str, ...]) -> bool:

@@ -18,7 +18,7 @@ _PARTS: Final = ("BaseLocation", "RelativeLocation", "SasBlobToken")
 def signed_reference(blob: SignedBlob) -> dict[str, str]:
     """Return the reference to a blob that is signed for."""
     return dict(
-        zip(_PARTS, (blob.base_location, blob.relative_location, blob.sas_token), strict=True)
+        zip(_PARTS, (blob.base_location, blob.relative_location, blob.signature), strict=True)
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from local.studio import InstantTrainer
 from shared.core.blobs import BlobVersion
-from shared.core.config.studio_endpoint import Endpoint
+from shared.core.config.kinds import Endpoint
 from shared.core.config.studio_models import blob_of
 from shared.core.run.record import Phase, Run
 from shared.core.serving.references import Candidate, ServingState, Shift
@@ -97,7 +97,7 @@ def test_a_model_elsewhere_in_our_account_is_copied_by_the_services_own_signatur
 ) -> None:
     world = Observed()
     model = a_model(world, "experimentoutput/j 1/x.ilearner")
-    sas = world.blobs.sign(model.container, model.name, Access.READ, HOUR).sas_token
+    sas = world.blobs.sign(model.container, model.name, Access.READ, HOUR).signature
     world.blobs.signed.clear()  # that was the service, not the app
     telling(world, model.path, f"{mark}{sas.lstrip('?')}")
     world.until(world.start(), Phase.VERIFYING)
@@ -185,7 +185,7 @@ def test_no_other_blob_is_ever_signed_for_an_endpoint(model: BlobVersion) -> Non
 def test_a_copy_from_before_the_run_is_made_anew() -> None:
     world = Observed()
     model = a_model(world, "experimentoutput/x.ilearner")
-    sas = world.blobs.sign(model.container, model.name, Access.READ, 9 * HOUR).sas_token
+    sas = world.blobs.sign(model.container, model.name, Access.READ, 9 * HOUR).signature
     telling(world, model.path, sas)
     run: Run = world.until(world.start(), Phase.VERIFYING)
     kept = baseline(world)

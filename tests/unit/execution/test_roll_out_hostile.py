@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from local.studio import InstantTrainer
+from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_endpoint import Endpoint
 from shared.core.run.record import Origin, Phase
 from shared.core.serving.state import EndpointState
 from shared.operations.endpoints import Endpoints, OperatorCommand

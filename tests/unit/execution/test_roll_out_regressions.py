@@ -9,8 +9,8 @@ import pytest
 
 from local.studio import InstantTrainer, OutputKind, Trained
 from shared.core import names
+from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_endpoint import Endpoint
 from shared.core.run.record import Delivery, Origin, Phase, Run
 from shared.core.run.rollout import next_deliveries
 from shared.intake.requests import ManualRequest

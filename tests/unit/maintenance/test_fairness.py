@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from local.studio import InstantTrainer, OutputKind
+from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_endpoint import Endpoint
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.serving.drift import DriftCheck
 from shared.core.serving.probes import EndpointCheck, UpdateProgress

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
+from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_endpoint import Endpoint
 from shared.core.config.studio_models import model_of
-from shared.core.config.studio_training import Training
 from shared.core.serving.references import ServingState
 from shared.errors import ConfigError, PermanentError, RelearnError, TransientError
 from shared.ports.serving import ServingEndpoint

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from shared.core.config.kinds import Training
 from shared.core.config.setting_references import resolve
-from shared.core.config.studio_training import Training
 from shared.ports.storage import Access, SignedBlob
 from shared.ports.training import JobRequest
 from shared.providers.http.client import Answer
@@ -124,7 +124,7 @@ def test_each_answer_of_a_job_that_ended_is_read(name: str) -> None:
     assert state.status == known["status"]
     assert state.details == known["details"]
     places = {
-        output: [place.base_location, place.relative_location, place.sas_token]
+        output: [place.base_location, place.relative_location, place.signature]
         for output, place in service._state(JOB)[1].items()
     }
     assert places == known["results"]
