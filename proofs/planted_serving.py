@@ -38,13 +38,13 @@ SERVING: Final = (
     Bug(
         "what served before is discarded at once",
         "shared/core/serving/state.py",
-        '            changes = {"discard_at": verified.at + verified.keeps}\n',
-        '            changes = {"discard_at": verified.at}\n',
+        "    until = verified.at + verified.keeps\n",
+        "    until = verified.at\n",
         _TESTS,
     ),
     Bug(
         "a candidate whose run goes on is discarded",
-        "shared/core/serving/state.py",
+        "shared/core/serving/due_candidates.py",
         "one.discard_at is not None else not is_open(one.run_id))\n",
         "one.discard_at is not None else True)\n",
         ("tests/unit/maintenance/test_due_candidates.py",),

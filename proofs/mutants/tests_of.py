@@ -159,6 +159,8 @@ MORE: Final = {
     "maintenance/retention": ("retention retention_kinds gathering_hostile unreadable"),
     "core/record_parts": f"run stored_forms machine {_TURNS}",
     "core/run/staging_events": "machine stored_forms candidates",
+    "core/serving/candidates": "due_candidates stored_forms candidates",
+    "core/serving/due_candidates": "due_candidates candidates",
     "core/serving/references": f"head stored_forms machine {_ENDPOINTS}",
     "core/config/studio_models": "baselines model_steps names",
     "execution/staging": "candidates",

@@ -9,9 +9,10 @@ from shared.core.config.kinds import Endpoint
 from shared.core.run.control_events import Event
 from shared.core.run.record import Run
 from shared.core.run.staging_events import CandidateFailed, CandidateReady, CandidateStaged
+from shared.core.serving.due_candidates import staged
 from shared.core.serving.probes import UpdateProgress
 from shared.core.serving.references import Candidate
-from shared.core.serving.state import EndpointState, staged
+from shared.core.serving.state import EndpointState
 from shared.errors import PermanentError
 from shared.execution.context import Context
 from shared.execution.drift_schedule import schedule_drift_check

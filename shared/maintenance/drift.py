@@ -14,7 +14,8 @@ from shared.core.config.kinds import Endpoint
 from shared.core.names import run_id
 from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
 from shared.core.serving.drift import DriftCheck, DriftFinding, confirmed, drift_finding, repairable
-from shared.core.serving.state import EndpointState, ServedModel, discarded, to_discard
+from shared.core.serving.due_candidates import discarded, to_discard
+from shared.core.serving.state import EndpointState, ServedModel
 from shared.errors import ConflictError, OutcomeUnknownError, RelearnError, TransientError
 from shared.execution.bulkheads import Bulkheads
 from shared.execution.context import Context

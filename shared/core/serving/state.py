@@ -5,7 +5,7 @@ resources they are for. A reservation is written before an update and never expi
 finds one left behind first puts back a model that is known (design rule 8).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,8 +15,9 @@ from pydantic import AwareDatetime, Field
 from shared.core.blobs import BlobVersion
 from shared.core.record_parts import RecordModel, RecordPart
 from shared.core.run.record import Origin, Run
+from shared.core.serving.candidates import StagedCandidate, kept_for
 from shared.core.serving.probes import ProbeAnswers
-from shared.core.serving.references import Candidate, EndpointRef, ModelRef, ServingState
+from shared.core.serving.references import EndpointRef, ModelRef, ServingState
 from shared.core.versions import is_older, newest_first
 
 _KEPT: Final = 5
@@ -128,15 +129,6 @@ class ReleasedLease(RecordPart):
 
     run_id: str
     generation: int
-
-
-class StagedCandidate(RecordPart):
-    """A candidate that was put at the endpoint, and has to be discarded at some time."""
-
-    candidate: Candidate
-    run_id: str  #: the run that staged it
-    resource: str
-    discard_at: AwareDatetime | None = None  #: None: not while its run is open, or it serves
 
 
 class EndpointState(RecordModel):
@@ -288,74 +280,12 @@ def promoted(
         "history": history,
     }
     resources = {**endpoint_state.resources, resource: known.model_copy(update=changes)}
-    staged = _kept_for(endpoint_state, resource, serving, verified)
+    was = known.serving.candidate if known.serving else ""
+    until = verified.at + verified.keeps
+    staged = kept_for(endpoint_state.staged, resource, serving.candidate, was, until)
     return released(
         endpoint_state.model_copy(update={"resources": resources, "staged": staged}), run.run_id
     )
-
-
-def _kept_for(
-    endpoint_state: EndpointState, resource: str, serving: ServedModel, verified: Verified
-) -> tuple[StagedCandidate, ...]:
-    """Return the candidates with the times when those that serve no more are to be discarded."""
-    was = endpoint_state.resource(resource).serving
-    kept = []
-    for one in endpoint_state.staged:
-        changes: dict[str, object] = {}
-        if one.resource == resource and one.candidate.name == serving.candidate:
-            changes = {"discard_at": None}
-        elif was is not None and one.resource == resource and one.candidate.name == was.candidate:
-            changes = {"discard_at": verified.at + verified.keeps}
-        kept.append(one.model_copy(update=changes))
-    return tuple(kept)
-
-
-def staged(
-    endpoint_state: EndpointState, run_id: str, resource: str, candidate: Candidate
-) -> EndpointState:
-    """Return the endpoint state with a candidate that is about to be put at the endpoint.
-
-    Args:
-        endpoint_state: the endpoint.
-        run_id: the run that stages it.
-        resource: for which part of the endpoint.
-        candidate: the candidate.
-    """
-    if any(one.candidate.name == candidate.name for one in endpoint_state.staged):
-        return endpoint_state
-    new = StagedCandidate(candidate=candidate, run_id=run_id, resource=resource)
-    return endpoint_state.model_copy(update={"staged": (*endpoint_state.staged, new)})
-
-
-def discarded(endpoint_state: EndpointState, candidate: Candidate) -> EndpointState:
-    """Return the endpoint state without a candidate that is gone."""
-    left = tuple(one for one in endpoint_state.staged if one.candidate.name != candidate.name)
-    return endpoint_state.model_copy(update={"staged": left})
-
-
-def to_discard(
-    endpoint_state: EndpointState, at: datetime, is_open: Callable[[str], bool]
-) -> list[Candidate]:
-    """Return the candidates that are due to be discarded; none while a run updates the endpoint.
-
-    One whose run is over and that does not serve was given up, and is due at once.
-
-    Args:
-        endpoint_state: the endpoint.
-        at: the time now.
-        is_open: whether the run of an id goes on.
-    """
-    if endpoint_state.endpoint_lease is not None:
-        return []
-    serving = {
-        known.serving.candidate for known in endpoint_state.resources.values() if known.serving
-    }
-    return [
-        one.candidate
-        for one in endpoint_state.staged
-        if one.candidate.name not in serving
-        and (at >= one.discard_at if one.discard_at is not None else not is_open(one.run_id))
-    ]
 
 
 def _data_of(made: ServedModel | Run) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from shared.core.run.record import (
     Step,
     StepFailure,
 )
+from shared.core.serving.candidates import StagedCandidate
 from shared.core.serving.drift import DriftCheck, DriftKind
 from shared.core.serving.probe_series import NO_PROBES, Evidence, ProbeSeries, Streak
 from shared.core.serving.probes import ProbeAnswers, ProbeOutcome, UpdateProgress
@@ -43,7 +44,6 @@ from shared.core.serving.state import (
     Resource,
     ServedModel,
     ServingHistoryEntry,
-    StagedCandidate,
 )
 
 

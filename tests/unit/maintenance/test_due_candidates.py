@@ -5,15 +5,13 @@ from typing import Any
 
 import pytest
 
+from shared.core.serving.candidates import StagedCandidate
+from shared.core.serving.due_candidates import discarded, staged, to_discard
 from shared.core.serving.references import Candidate, ServingState
 from shared.core.serving.state import (
     EndpointState,
     Resource,
     ServedModel,
-    StagedCandidate,
-    discarded,
-    staged,
-    to_discard,
 )
 from tests.unit.samples import HOUR, MODEL, NOW, UPDATE, ref
 
