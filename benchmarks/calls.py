@@ -30,7 +30,7 @@ from shared.intake.schedules import Schedules
 from shared.ledger.ledger import Ledger
 from shared.ledger.open_markers import hints_of
 from shared.operations.history import History, RunFilter
-from shared.ports.ports import Document, Documents, ETag, Listed, Page
+from shared.ports.storage import Document, Documents, ETag, Listed, Page
 from shared.providers.azure_storage.documents import BlobDocuments
 from tests.unit.worlds import RUNNING, Observed
 

@@ -20,7 +20,7 @@ from local.identity import LocalIdentity, make_certificate
 from local.worker_check.expected import ALL_SET, ONLY_REQUIRED, Variant, expected_functions
 from proofs.trial import Effort, Outcome, Violation, again
 from shared.app import App, SystemClock, build
-from shared.ports.ports import Access, SignedBlob
+from shared.ports.storage import Access, SignedBlob
 from shared.providers.azure_storage.blobs import AccountBlobs
 from shared.providers.http.client import RequestsHttp
 
@@ -209,7 +209,7 @@ def _as_deployed(findings: _Book) -> None:
 
 def _too_much(signed: SignedBlob, access: Access, protocols: set[str]) -> Iterator[str]:
     """Tell what a signature allows beyond its use."""
-    told = {name: values[0] for name, values in parse_qs(signed.sas_token.lstrip("?")).items()}
+    told = {name: values[0] for name, values in parse_qs(signed.signature.lstrip("?")).items()}
     wanted = {"r"} if access is Access.READ else {"cw", "w"}
     if told.get("sp") not in wanted:
         yield f"sp={told.get('sp')} and not {' or '.join(sorted(wanted))}"
@@ -263,7 +263,7 @@ def _signed(signer: _Signer, findings: _Book) -> None:
         signed = signer.blobs.sign(_OWN, _BLOB, access, _VALID)
         by = f"{access}, signed with {signer.secret}"
         findings.tries(LEAST, by, "; ".join(_too_much(signed, access, protocols)))
-        token = signed.sas_token
+        token = signed.signature
         allowed, denied = (_READS, _WRITES) if access is Access.READ else (_WRITES, _READS)
         for use in allowed:
             status = signer.status(_SELF, token, use)
@@ -282,7 +282,7 @@ def _signed(signer: _Signer, findings: _Book) -> None:
             for use in (*_READS, *_WRITES, *_NEVER):
                 status = signer.status(_SELF, forged, use)
                 _must_fail(findings, f"{use.name} by {by} with {what}", status)
-        late = signer.blobs.sign(_OWN, _BLOB, access, timedelta(minutes=-1)).sas_token
+        late = signer.blobs.sign(_OWN, _BLOB, access, timedelta(minutes=-1)).signature
         for use in allowed:
             status = signer.status(_SELF, late, use)
             _must_fail(findings, f"{use.name} by {by} after its end", status)
@@ -292,7 +292,7 @@ def _over_http(account: BlobServiceClient, caller: requests.Session, findings: _
     """Use signatures for https alone over http."""
     careful = AccountBlobs(account, SystemClock(), https_only=True)
     for access, uses in ((Access.READ, _READS), (Access.WRITE, _WRITES)):
-        token = careful.sign(_OWN, _BLOB, access, _VALID).sas_token
+        token = careful.sign(_OWN, _BLOB, access, _VALID).signature
         for use in uses:
             status = _status(caller, careful.base_location, _SELF, token, use)
             _must_fail(findings, f"{use.name} by {access} for https over http", status)

@@ -13,6 +13,7 @@ from typing import Final
 from proofs.bug import Bug
 from proofs.planted_events import EVENTS
 from proofs.planted_listings import LISTINGS
+from proofs.planted_serving import SERVING
 from proofs.planted_shown import SHOWN
 from proofs.planted_turns import TURNS
 from proofs.planted_versions import VERSIONS
@@ -121,7 +122,7 @@ BUGS: Final = (
     ),
     Bug(
         "hosts go by their own clocks",
-        "shared/ports/storage_clock.py",
+        "shared/ports/clock.py",
         "        if not least <= self._ahead <= most:\n",
         "        if False:\n",
         ("tests/unit/ports/test_storage_clock.py",),
@@ -130,11 +131,11 @@ BUGS: Final = (
         "an accepted update counts as live",
         "shared/execution/promotion.py",
         "        match judged.verdict:\n            case VerificationResult.WAIT:\n"
-        "                return _waiting(look, judged)\n            case VerificationResult.LIVE:\n"
-        "                answers",
+        "                return _waiting(look, judged)\n"
+        "            case VerificationResult.LIVE if",
         "        match VerificationResult.LIVE:\n            case VerificationResult.WAIT:\n"
-        "                return _waiting(look, judged)\n            case VerificationResult.LIVE:\n"
-        "                answers",
+        "                return _waiting(look, judged)\n"
+        "            case VerificationResult.LIVE if",
         ("tests/unit/execution/test_promotion.py",),
     ),
     Bug(
@@ -210,7 +211,7 @@ BUGS: Final = (
     Bug(
         "what steps learn is kept with secrets",
         "shared/execution/driver.py",
-        "        return self._context.redactor.clean(learned, keep=(BlobVersion, Pipeline))\n",
+        "        return self._context.redactor.clean(learned, keep=_KEPT)\n",
         "        return learned\n",
         ("tests/unit/providers/test_guards.py",),
     ),
@@ -323,8 +324,8 @@ BUGS: Final = (
     Bug(
         "answers from before are taken while another update is unsettled",
         "shared/execution/endpoint_lease.py",
-        "        before = self._before(run, serving) if left is None else None\n",
-        "        before = self._before(run, serving)\n",
+        "        before = self._before(run, endpoint, serving) if left is None else None\n",
+        "        before = self._before(run, endpoint, serving)\n",
         ("tests/unit/execution/test_promotion_regressions.py",),
     ),
     Bug(
@@ -337,7 +338,7 @@ BUGS: Final = (
     Bug(
         "a retry records a gate that it does not apply",
         "shared/core/run/retry.py",
-        "    return Phase.JUDGED if now.gate != run.config.gate else None\n",
+        "    return Phase.JUDGED if other_gate else None\n",
         "    return None\n",
         ("tests/unit/execution/test_retry_by_changed_gate.py",),
     ),
@@ -427,7 +428,7 @@ BUGS: Final = (
     ),
     Bug(
         "any blob is signed for an endpoint",
-        "shared/core/names.py",
+        "shared/core/config/studio_models.py",
         "    return folder in MODEL_FOLDERS and bool(rest) and not is_folded(path)\n",
         "    return bool(folder)\n",
         ("tests/unit/execution/test_baselines.py",),
@@ -448,16 +449,16 @@ BUGS: Final = (
     ),
     Bug(
         "an output of an earlier job is taken for this one's",
-        "shared/execution/models.py",
-        "        if why := left_before(model, run):\n",
-        "        if why := left_before(None, run):\n",
+        "shared/providers/studio/models.py",
+        "        if why := left_before(model, job):\n",
+        "        if why := left_before(None, job):\n",
         ("tests/unit/execution/test_model_steps.py",),
     ),
     Bug(
         "an endpoint has a record for each host",
-        "shared/core/serving/state.py",
-        '    return digest("head", known.where, known.path)\n',
-        '    return digest("head", update)\n',
+        "shared/core/serving/references.py",
+        '        return digest("endpoint", self.provider, self.identity)\n',
+        '        return digest("endpoint", self.provider, self.name)\n',
         ("tests/unit/core/config/test_studio_identity.py",),
     ),
     Bug(
@@ -577,6 +578,7 @@ BUGS: Final = (
     *EVENTS,
     *VERSIONS,
     *LISTINGS,
+    *SERVING,
     *SHOWN,
 )
 

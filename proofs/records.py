@@ -100,7 +100,7 @@ class Records:
         """Return who says that the model of `run` does not serve: the endpoint, the ledger."""
         if run.model is None:
             return [f"{run.run_id} has no model"]
-        model = self._stage.storage.get_blob_client(run.model.container, run.model.name)
+        model = self._stage.storage.get_blob_client(*run.model.name.split("/", 1))
         wanted = hashlib.sha256(model.download_blob().readall()).hexdigest()
         served = [
             endpoint["serving_sha256"]

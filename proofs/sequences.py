@@ -29,6 +29,7 @@ from proofs.troubles import BODIES, CHANGES, POISONED, FaultyWorld
 from shared.config.settings import Problem
 from shared.core.config.configuration import Configuration
 from shared.core.config.pipeline import Gate
+from shared.core.config.studio_models import blob_of
 from shared.core.full_listing import FullListing
 from shared.core.run.concurrency import releases_slot
 from shared.core.run.record import Origin, Phase
@@ -389,7 +390,8 @@ class Life(RuleBasedStateMachine):
         if known.serving is None or parked or endpoint_state.endpoint_lease is not None:
             return
         model = known.serving.model
-        content = world.blobs.read(model.container, model.name, 10**6) if model else None
+        blob = blob_of(model) if model else None
+        content = world.blobs.read(blob.container, blob.name, 10**6) if blob else None
         if content is not None and world.serving() != content:
             yield f"{_PROMISES[3]}: the head names {known.serving.run_id}, another model serves"
         promoted = [

@@ -14,7 +14,7 @@ from proofs.trial import Effort, Outcome, Violation, again
 from proofs.weather import LEDGER, OTHER, Pair, StorageFault
 from shared.core.run.record import Phase
 from shared.errors import PermanentError, TransientError
-from shared.ports.ports import ETag
+from shared.ports.storage import ETag
 from tests.fakes.documents import Row
 from tests.fakes.world import DATA, MODELS
 

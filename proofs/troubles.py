@@ -12,7 +12,7 @@ from shared.core.run.record import Run
 from shared.errors import RecordLeasedError, RelearnError
 from shared.ledger.records import VersionEntry
 from shared.maintenance.retention import Retention
-from shared.ports.ports import ETag
+from shared.ports.storage import ETag
 from tests.fakes.clock import Shifted
 from tests.fakes.documents import MemoryDocuments, Row
 from tests.fakes.world import pipeline

@@ -17,7 +17,7 @@ from shared.intake.full_listings import FullListings
 from shared.intake.search import Search
 from shared.maintenance.poll import Poll
 from shared.maintenance.retention import Retention
-from shared.ports.ports import Access, Document, ETag, Listed, Page, SignedBlob
+from shared.ports.storage import Access, Document, ETag, Listed, Page, SignedBlob
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import MemoryDocuments

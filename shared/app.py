@@ -35,13 +35,12 @@ from shared.operations.history import History
 from shared.operations.open_runs import OpenRuns
 from shared.operations.pipelines import Pipelines
 from shared.operations.runs import RunOperations
-from shared.ports.ports import Clock
-from shared.ports.storage_clock import StorageClock
+from shared.ports.clock import Clock, StorageClock
 from shared.providers.azure_storage.blobs import AccountBlobs
 from shared.providers.azure_storage.documents import BlobDocuments
+from shared.providers.factory import StudioProviders
 from shared.providers.guarded_blobs import RedactingBlobs
 from shared.providers.http.client import Http, RequestsHttp
-from shared.providers.studio.factory import StudioProviders
 from shared.telemetry import ReportInterval, log, use
 
 if TYPE_CHECKING:

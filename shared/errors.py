@@ -79,7 +79,16 @@ class ConflictError(RelearnError):
 
 
 class PermanentError(RelearnError):
-    """Repeating the call cannot help."""
+    """Repeating the call cannot help.
+
+    Args:
+        message: what happened, for people; never a secret.
+        cure: what an operator can do about it, where that is known.
+    """
+
+    def __init__(self, message: str = "", *, cure: str = "") -> None:
+        super().__init__(message)
+        self.cure = cure
 
 
 class ConfigError(PermanentError):

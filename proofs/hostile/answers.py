@@ -11,12 +11,15 @@ from proofs.hostile.book import NO_SECRETS, ODD_ANSWERS, SECRETS, Findings, leak
 from proofs.hostile.clients import BASE, pipeline_of
 from proofs.hostile.odd import TEXTS, changed, odd
 from shared.core.blobs import BlobVersion
-from shared.core.run.record import Phase, RollbackTarget
+from shared.core.config.studio_models import model_of
+from shared.core.run.record import Phase
+from shared.core.serving.references import ServingState
 from shared.errors import RelearnError
-from shared.ports.ports import JobRequest, ServingEndpoint
+from shared.ports.serving import ServingEndpoint
+from shared.ports.training import JobRequest
+from shared.providers.factory import StudioProviders
 from shared.providers.http.client import Answer
 from shared.providers.studio.arm_token import ArmToken
-from shared.providers.studio.factory import StudioProviders
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.fakes.world import MODELS, FixedCredential
@@ -145,7 +148,7 @@ def answers(chance: random.Random, findings: Findings, log: CapturedLog) -> None
     providers = StudioProviders(http, SECRETS, blobs, blobs, MODELS, token=token)
     training = config.training
     request = JobRequest("sample-1", 1, {}, {}, {"Password": "${PARAMETER}"}, training)
-    jobs = providers.jobs(training.service, training.api_key)
+    jobs = providers.training(training)
     endpoint = config.endpoint
     calls: list[Callable[[], object]] = [
         lambda: jobs.prepare(request),
@@ -154,7 +157,7 @@ def answers(chance: random.Random, findings: Findings, log: CapturedLog) -> None
         lambda: jobs.cancel(_JOB),
     ]
     if endpoint is not None:
-        calls += _calls(providers.endpoint(endpoint), model)
+        calls += _calls(providers.serving(endpoint), model)
     for call in calls:
         try:
             call()
@@ -169,10 +172,10 @@ def _calls(serving: ServingEndpoint, model: BlobVersion) -> list[Callable[[], ob
     return [
         serving.ensure,
         serving.current,
-        lambda: serving.update(model),
-        serving.look,
-        lambda: serving.look("https://management.azure.com/operations/1"),
-        lambda: serving.restore(RollbackTarget()),
+        lambda: serving.restore(ServingState(model=model_of(model))),
+        serving.update_state,
+        lambda: serving.update_state("https://management.azure.com/operations/1"),
+        lambda: serving.restore(ServingState()),
     ]
 
 

@@ -13,13 +13,14 @@ from proofs.hostile.book import SECRETS, URLS, Findings, purposely
 from proofs.hostile.clients import pipeline_of
 from proofs.hostile.files import environment, example
 from shared.config.loader import load_pipelines
-from shared.core.blobs import BlobVersion
+from shared.core.config.studio_models import model_of
+from shared.core.serving.references import ServingState
+from shared.providers.factory import StudioProviders
 from shared.providers.http.client import Answer
 from shared.providers.studio.arm_token import ArmToken
-from shared.providers.studio.factory import StudioProviders
 from shared.providers.studio.references import read_results
 from tests.fakes.blobs import FakeBlobs
-from tests.fakes.clock import START, FakeClock
+from tests.fakes.clock import FakeClock
 from tests.fakes.world import MODELS, ROWS, FixedCredential
 
 #: The hosts that no URL may name, however they are written.
@@ -116,8 +117,8 @@ class _Telling:
         return Answer(200, self.headers, json.dumps(self.told).encode())
 
 
-def _providers(http: _Telling) -> StudioProviders:
-    blobs = FakeBlobs(FakeClock())
+def _providers(http: _Telling, blobs: FakeBlobs | None = None) -> StudioProviders:
+    blobs = blobs or FakeBlobs(FakeClock())
     token = ArmToken(FixedCredential(SECRETS["ARM_TOKEN"]))
     return StudioProviders(http, SECRETS, blobs, blobs, MODELS, token=token)
 
@@ -133,7 +134,7 @@ def _scored_at(told: dict[str, Any], kind: str) -> bool:
     endpoint = pipeline_of(kind).endpoint
     if endpoint is None:
         return False
-    purposely(_providers(http).endpoint(endpoint).look)
+    purposely(_providers(http).serving(endpoint).update_state)
     return any("/execute" in sent for sent in http.sent)
 
 
@@ -145,10 +146,9 @@ def _followed(url: str) -> bool:
     endpoint = pipeline_of("webservice").endpoint
     if endpoint is None:
         return False
-    serving = _providers(http).endpoint(endpoint)
-    blob = BlobVersion(
-        container=MODELS, name="x.ilearner", etag="1", size=1, created=START, modified=START
-    )
-    operation = serving.update(blob)
-    purposely(lambda: serving.look(operation))
+    blobs = FakeBlobs(FakeClock())
+    given = model_of(blobs.put(MODELS, "x.ilearner", b"x"))
+    serving = _providers(http, blobs).serving(endpoint)
+    operation = serving.restore(ServingState(model=given))
+    purposely(lambda: serving.update_state(operation))
     return any("/operations/1" in sent for sent in http.sent)

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AwareDatetime, Field
 
 from shared.core.config.pattern import tokens_of
-from shared.core.run.record import RecordModel
+from shared.core.record_parts import RecordModel
 
 #: In this order: a run goes before its line, its marker and the entries of its data.
 KINDS: Final = (

@@ -25,7 +25,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from shared.core.names import hashed
-from shared.core.run.record import RecordModel, RecordPart
+from shared.core.record_parts import RecordModel, RecordPart
 
 #: A full listing begins this long after the last one began.
 EVERY: Final = timedelta(days=1)

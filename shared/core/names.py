@@ -10,15 +10,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from shared.core.blobs import is_folded
-
-MODEL_SUFFIX: Final = ".ilearner"
-#: The folders of the models container whose blobs a service may be given to read as a model.
-MODEL_FOLDERS: Final = ("runs", "promote", "baselines")
 _RUN_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 #: Microseconds; far behind any date, so that what is left of it sorts the newest first.
 _END_OF_TIME: Final = 10_000_000_000_000_000
-_PROMOTE_PARTS: Final = 3
 _RUN_PARTS: Final = 5
 
 
@@ -81,16 +75,6 @@ def index_name(opened_at: datetime, run_id: str) -> str:
     return f"index/{left:017d}-{run_id}"
 
 
-def is_model_path(path: str) -> bool:
-    """Whether a service may be given a signature for this path of the models container.
-
-    A service names what it serves, and could name any blob: keys and secrets may lie in the
-    same account, or in the same container.
-    """
-    folder, _, rest = path.partition("/")
-    return folder in MODEL_FOLDERS and bool(rest) and not is_folded(path)
-
-
 def manifest_path(pipeline: str, run: str) -> str:
     """Return where in the models container the list of a run's data is written."""
     return f"runs/{pipeline}/{run}/manifest.csv"
@@ -119,14 +103,3 @@ def owner_of_output(path: str) -> tuple[str, int] | None:
     if not parts[3].isdecimal():
         return None
     return parts[2], int(parts[3])
-
-
-def manually_promoted(path: str) -> tuple[str, tuple[str, ...]] | None:
-    """Return (pipeline, key) for which a person put this model under `promote/`, if they did.
-
-    The path is `promote/<pipeline>/<key…>/<file>`, with one part for each token of the key.
-    """
-    parts = path.split("/")
-    if len(parts) < _PROMOTE_PARTS or parts[0] != "promote" or not path.endswith(MODEL_SUFFIX):
-        return None
-    return parts[1], tuple(parts[2:-1])

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Final
 
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_identity import service_identity
 from shared.core.counting import counted
 from shared.core.names import run_queue_id, shared_queue_id
 from shared.core.run import concurrency as core
@@ -277,7 +276,7 @@ def _levels(pipeline: Pipeline, key: tuple[str, ...]) -> Iterator[_Level]:
         what = f"max_parallel is {most}"
         yield _Level(name, most, what, newest_first, name, unread=timeout)
     if (jobs := pipeline.training.max_parallel) is not None:
-        name = shared_queue_id("service", service_identity(pipeline.training.service))
+        name = shared_queue_id("service", pipeline.training.identity)
         what = f"the training service has its {counted(jobs, 'job')}"
         # One line for all pipelines, so that no two of them wait for each other.
         releases_slot = core.releases_service_slot

@@ -3,13 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from shared.core.blobs import BlobVersion
+from shared.core.config.kinds import Endpoint, Training
+from shared.core.config.pipeline import Pipeline
 from shared.core.redaction import Redactor
 from shared.execution.bulkheads import MOST_AT_ONCE
 from shared.ledger.ledger import Ledger
-from shared.ports.ports import Blobs, Clock, Providers
-from shared.ports.storage_clock import StorageClock
+from shared.ports.clock import Clock, StorageClock
+from shared.ports.serving import ServingEndpoint
+from shared.ports.storage import Blobs
+from shared.ports.training import TrainingService
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,22 @@ class Limits:
     def found_within(self) -> int:
         """In how many minutes data is found that no event announced to a sound file."""
         return -(-self.poll_every // timedelta(minutes=1)) + 1
+
+
+class Providers(Protocol):
+    """Builds what a pipeline's configuration asks for, by its kind. Nothing is called."""
+
+    def training(self, training: Training) -> TrainingService:
+        """Return the service that trains."""
+        ...
+
+    def serving(self, endpoint: Endpoint) -> ServingEndpoint:
+        """Return the endpoint."""
+        ...
+
+    def secrets_of(self, pipeline: Pipeline) -> tuple[str, ...]:
+        """Return the values of every `${NAME}` in the configuration, to keep them out of text."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

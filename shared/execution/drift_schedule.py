@@ -3,11 +3,11 @@
 from datetime import timedelta
 from typing import Final
 
-from shared.core.config.studio_endpoint import Endpoint
+from shared.core.config.kinds import Endpoint
 from shared.core.names import digest
 from shared.core.run.record import Run
 from shared.core.serving.drift import DriftCheck
-from shared.core.serving.state import endpoint_state_id
+from shared.core.serving.references import EndpointRef
 from shared.errors import RelearnError
 from shared.execution.bulkheads import host_of
 from shared.execution.context import Context
@@ -16,14 +16,13 @@ from shared.telemetry import log
 EVERY: Final = timedelta(hours=1)
 
 
-def drift_check_id(update: str, place: str) -> str:
+def drift_check_id(endpoint: EndpointRef, place: str) -> str:
     """Return the id of the watch over one place of an endpoint."""
-    return digest("drift_check", endpoint_state_id(update), place)
+    return digest("drift_check", endpoint.id, place)
 
 
 def _host_of(endpoint: Endpoint) -> str:
-    verify = endpoint.verify
-    return host_of(verify.score if verify and verify.score else endpoint.update)
+    return host_of(endpoint.probed_at)
 
 
 def schedule_drift_check(
@@ -33,14 +32,14 @@ def schedule_drift_check(
 
     Should this not be stored, nothing is lost: the next promotion or takeover stores it again.
     """
-    name = drift_check_id(endpoint.update, endpoint.place)
+    name = drift_check_id(endpoint.ref, endpoint.place)
     now = context.clock.now()
     try:
         stored = context.ledger.drift_check(name)
         planned = stored.record.next_check if stored else now
         next_check = min(planned, now + wait) if planned > now else now + wait
         drift_check = DriftCheck(
-            update=endpoint.update,
+            ref=endpoint.ref,
             place=endpoint.place,
             pipeline=run.pipeline,
             endpoint=endpoint.name,

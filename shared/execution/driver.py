@@ -12,6 +12,8 @@ from shared.core.run.job_events import JobCreated, JobStarted, OutputSeen
 from shared.core.run.machine import Command, apply, next_command
 from shared.core.run.promotion_events import NotYetLive, UpdateSent
 from shared.core.run.record import Origin, Phase, Promotion, Run, StepFailure
+from shared.core.run.staging_events import CandidateStaged
+from shared.core.serving.references import Candidate, ModelRef, ServingState
 from shared.errors import (
     ConfigError,
     ConflictError,
@@ -28,6 +30,7 @@ from shared.execution.gate import GateSteps
 from shared.execution.job import DiscoveredData, JobSteps
 from shared.execution.promotion import PromotionSteps
 from shared.execution.rollout import RollOutSteps
+from shared.execution.staging import StagingSteps
 from shared.ledger.open_markers import hints_of
 from shared.ledger.records import Stored
 from shared.telemetry import log, report_run
@@ -35,6 +38,8 @@ from shared.telemetry import log, report_run
 #: More than the longest way from received to verifying; a bound, not a budget.
 _MOST_STEPS: Final = 20
 _AT_ONCE: Final = timedelta()
+#: What names a blob, a model or an endpoint, or is configured, is needed as it is.
+_KEPT: Final = (BlobVersion, Pipeline, ModelRef, ServingState, Candidate)
 #: Steps are begun for this long in one call, so that the last one ends in time.
 _BEGIN_FOR: Final = timedelta(seconds=60)
 #: Where a run waits for a person.
@@ -56,11 +61,14 @@ class Driver:
         self._roll_out = RollOutSteps(context)
         self._concurrency = ConcurrencyLimits(context)
         self._gate = GateSteps(context)
+        self._staging = StagingSteps(context)
         self._steps: Mapping[Command, Callable[[Run], Event | None]] = {
             Command.ADMIT: self._concurrency.take,
             Command.CHECK_JOB: self._jobs.look,
             Command.STOP_JOB: self._jobs.stop,
             Command.COLLECT_MODEL: self._jobs.collect,
+            Command.STAGE_CANDIDATE: self._staging.stage,
+            Command.CHECK_CANDIDATE: self._staging.check,
             Command.JUDGE: self._gate.judge,
             Command.EXPIRE: self._gate.expire,
             Command.ROLL_OUT: self._roll_out.roll_out,
@@ -326,10 +334,9 @@ class Driver:
             return None if command.acts else self.delay_for(run, error)
 
     def _clean(self, learned: Event, run: Run) -> Event:
-        # Errors of the storage, evaluations and people may hold a secret too. What names a blob
-        # or is configured is needed as it is.
+        # Errors of the storage, evaluations and people may hold a secret too.
         self._know(run)
-        return self._context.redactor.clean(learned, keep=(BlobVersion, Pipeline))
+        return self._context.redactor.clean(learned, keep=_KEPT)
 
     def _know(self, run: Run) -> None:
         """Keep the secrets of a run's configuration out of texts: the file may name others now."""
@@ -384,7 +391,10 @@ def _pauses(learned: Event, run: Run) -> bool:
     if isinstance(learned, UpdateSent):
         endpoint = run.config.endpoint
         return endpoint is not None and endpoint.shows
-    return isinstance(learned, JobStarted | NotYetLive) or run.step_failure is not None
+    return (
+        isinstance(learned, JobStarted | CandidateStaged | NotYetLive)
+        or run.step_failure is not None
+    )
 
 
 def _settled(run: Run) -> bool:

@@ -3,25 +3,21 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
-from urllib.parse import unquote
 
-from shared.core.blob_locations import escaped
 from shared.core.blobs import BlobVersion
-from shared.core.config.studio_endpoint import Endpoint
-from shared.core.config.studio_urls import is_web_service
+from shared.core.config.kinds import Endpoint
 from shared.core.evaluation.gate import judged_again
-from shared.core.names import MODEL_SUFFIX, digest, is_model_path
 from shared.core.run.control_events import Event, StepBlocked, Superseded
 from shared.core.run.gate_events import Regressed
 from shared.core.run.promotion_events import EndpointLeased, InFlightUpdateFound
-from shared.core.run.record import Origin, Promotion, RollbackTarget, Run
+from shared.core.run.record import Origin, Promotion, Run, Step
 from shared.core.serving.probe_series import LEAST_PROBES
 from shared.core.serving.probes import ProbeAnswers, ProbeOutcome
+from shared.core.serving.references import ServingState
 from shared.core.serving.state import (
     EndpointLease,
     EndpointState,
     Resource,
-    endpoint_state_id,
     in_flight_lease,
     is_superseded,
     leased,
@@ -30,8 +26,7 @@ from shared.core.versions import tie_of, tied_with
 from shared.errors import EndpointBusyError, PermanentError, TransientError
 from shared.execution.context import Context
 from shared.execution.first_recorded import FirstRecordedTimes
-from shared.ports.ports import Current, ServingEndpoint
-from shared.telemetry import log
+from shared.ports.serving import Keep, Plan, ServingEndpoint
 
 #: Another run's update takes minutes; waiting for it is no trouble of ours.
 _TURN: Final = timedelta(days=7)
@@ -50,9 +45,9 @@ class EndpointLeaseSteps:
         endpoint = run.config.endpoint
         if endpoint is None:
             raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
-        serving = self.context.providers.endpoint(endpoint)
-        stored = self.context.ledger.endpoint_state(endpoint_state_id(endpoint.update))
-        endpoint_state = stored.record if stored else EndpointState(update=endpoint.update)
+        serving = self.context.providers.serving(endpoint)
+        stored = self.context.ledger.endpoint_state(endpoint.ref.id)
+        endpoint_state = stored.record if stored else EndpointState(ref=endpoint.ref)
         data = self._data(run, endpoint_state.resource(endpoint.place))
         if (out_of_turn := _out_of_turn(run, data, endpoint)) is not None:
             return out_of_turn
@@ -61,15 +56,14 @@ class EndpointLeaseSteps:
         if (behind := _regressed(run, endpoint_state.resource(endpoint.place))) is not None:
             return behind
         serving.ensure()
-        current = serving.current()
-        known = current.resources
-        if endpoint.resource and known is not None and endpoint.resource not in known:
-            return _no_such_resource(endpoint, known)
+        known = endpoint_state.resource(endpoint.place)
+        first = known.baseline is None and known.serving is None
+        base = serving.current(Keep(run.run_id, run.opened_at) if first else None)
+        baseline = base if first else known.baseline
         # What answers while an earlier update is unsettled says nothing; its own run knows.
-        before = self._before(run, serving) if left is None else None
-        baseline = self._baseline(run, endpoint, current, endpoint_state)
+        before = self._before(run, endpoint, serving) if left is None else None
         mine = leased(endpoint_state, run, endpoint.place, baseline, self.context.clock.now())
-        rollback_target = self.rollback_target(mine, endpoint.place, instead_of=run)
+        rollback_target = self.rollback_target(serving, mine, endpoint.place, instead_of=run)
         if (
             rollback_target is None
             and not run.origin.repeats
@@ -78,18 +72,20 @@ class EndpointLeaseSteps:
             return _no_rollback_target(endpoint)
         if stored is None or mine != stored.record:
             expected = stored.etag if stored else None
-            self.context.ledger.put_endpoint_state(
-                endpoint_state_id(endpoint.update), mine, expected
-            )
+            self.context.ledger.put_endpoint_state(endpoint.ref.id, mine, expected)
         generation = mine.endpoint_lease.generation if mine.endpoint_lease else mine.generation
         promotion = Promotion(
             generation=generation,
             before=before,
             rollback_target=rollback_target,
+            base=base,
+            steps=_steps(run, serving.plan),
             expected=_expected(run, mine.resource(endpoint.place)),
         )
-        if left is not None and (in_flight := self._settle(left, mine, promotion)) is not None:
-            return in_flight
+        if left is not None:
+            other = self.context.providers.serving(endpoint.for_place(left.resource))
+            if (in_flight := self._settle(other, left, mine, promotion)) is not None:
+                return in_flight
         return EndpointLeased(promotion, data.tie)
 
     def _data(self, run: Run, known: Resource) -> "_Data":
@@ -103,11 +99,16 @@ class EndpointLeaseSteps:
         return _Data(known, mine, tie_of(mine, tied_with(mine, [newest])))
 
     def rollback_target(
-        self, endpoint_state: EndpointState, resource: str, instead_of: Run | None = None
-    ) -> RollbackTarget | None:
+        self,
+        serving: ServingEndpoint,
+        endpoint_state: EndpointState,
+        resource: str,
+        instead_of: Run | None = None,
+    ) -> ServingState | None:
         """Return the best of what can still be put back; models may have been deleted.
 
         Args:
+            serving: the endpoint.
             endpoint_state: what is known of the endpoint.
             resource: of which part of it.
             instead_of: the run whose model might fail: that one is no way back from itself.
@@ -118,19 +119,18 @@ class EndpointLeaseSteps:
         for way in endpoint_state.rollback_targets(resource):
             if instead_of is not None and way == instead_of.target_model:
                 continue
-            if way.model is None:
-                return way
-            if not self._may_be_given(endpoint_state.update, way.model):
-                continue  # an old record must not ask for more than a new one may
-            found = self.context.models.head(way.model.container, way.model.name)
-            if found is not None and found.same_bytes_as(way.model):
+            if serving.restorable(way):
                 return way
         return None
 
     def _settle(
-        self, left: EndpointLease, endpoint_state: EndpointState, promotion: Promotion
+        self,
+        serving: ServingEndpoint,
+        left: EndpointLease,
+        endpoint_state: EndpointState,
+        promotion: Promotion,
     ) -> Event | None:
-        rollback_target = self.rollback_target(endpoint_state, left.resource)
+        rollback_target = self.rollback_target(serving, endpoint_state, left.resource)
         if rollback_target is None:
             return None
         other = self.context.ledger.run(left.run_id)
@@ -153,10 +153,12 @@ class EndpointLeaseSteps:
             other = self.context.ledger.run(last.run_id)
             if other and other.record.phase.updates:
                 busy = f"run {last.run_id} is updating this endpoint"
-                raise EndpointBusyError(busy, endpoint_state_id(endpoint_state.update), _TURN)
+                raise EndpointBusyError(busy, endpoint_state.ref.id, _TURN)
         return in_flight_lease(endpoint_state, run.run_id)
 
-    def _before(self, run: Run, serving: ServingEndpoint) -> ProbeAnswers | None:
+    def _before(
+        self, run: Run, endpoint: Endpoint, serving: ServingEndpoint
+    ) -> ProbeAnswers | None:
         """Return what the endpoint answers now; nothing is sent while that is not known.
 
         One error says little: good answers after it would pass for those of the new model.
@@ -165,8 +167,10 @@ class EndpointLeaseSteps:
             TransientError: it does not answer now, or answers with an error for the first times.
             PermanentError: the probe's own URL or key is refused.
         """
-        before = serving.look().probe
-        if before is None or before.seen is ProbeOutcome.GOOD:
+        if endpoint.verify is None:
+            return None
+        before = serving.score(endpoint.verify.rows)
+        if before.seen is ProbeOutcome.GOOD:
             return before
         if before.seen is ProbeOutcome.BROKEN:
             known = run.step_failure
@@ -183,55 +187,6 @@ class EndpointLeaseSteps:
         raise PermanentError(
             f"the probe is refused: {before.detail}: correct `verify.score`, or the key"
         )
-
-    def _baseline(
-        self, run: Run, endpoint: Endpoint, current: Current, endpoint_state: EndpointState
-    ) -> RollbackTarget | None:
-        """Return what serves before our first update, as something that can be put back."""
-        known = endpoint_state.resource(endpoint.place)
-        if known.baseline is not None or known.serving is not None:
-            return known.baseline
-        if current.location is None:
-            return RollbackTarget() if current.refreshable else None
-        # What is named serves. To refresh would be another model: better no way back than that.
-        model = self._restorable(run, endpoint, *current.location)
-        return RollbackTarget(model=model) if model is not None else None
-
-    def _restorable(
-        self, run: Run, endpoint: Endpoint, base: str, relative: str, sas: str
-    ) -> BlobVersion | None:
-        """Return the blob to put back: the one that is named, or a copy of it.
-
-        A service may name any blob. The app gives it no right to one that it had none to: a
-        copy is made by the signature that the service itself sent, or not at all.
-        """
-        models = self.context.models
-        if is_web_service(endpoint.update) or self._names_a_model_of_ours(relative):
-            found = models.located(base, relative)
-            if found is not None and self._may_be_given(endpoint.update, found):
-                return found
-        # Its signature will not last: keep a copy, one for each place, and for this run alone.
-        query = f"?{sas.lstrip('?')}" if sas else ""
-        source = f"{base.rstrip('/')}/{escaped(relative)}{query}"
-        place = digest(endpoint.place, base, relative, run.run_id)
-        name = f"baselines/{endpoint_state_id(endpoint.update)}-{place}{MODEL_SUFFIX}"
-        try:
-            return models.adopt(source, self.context.models_container, name, since=run.opened_at)
-        except PermanentError as exc:
-            log.warning("run %s: what serves now cannot be kept: %s", run.run_id, exc)
-            return None
-
-    def _names_a_model_of_ours(self, relative: str) -> bool:
-        """Whether a location may be a model of ours; no other blob is even looked at."""
-        written = relative.lstrip("/")
-        places = (place.partition("/") for place in (written, unquote(written)))
-        container = self.context.models_container
-        return any(one == container and is_model_path(name) for one, _, name in places)
-
-    def _may_be_given(self, update: str, model: BlobVersion) -> bool:
-        """Whether a model may be set at an endpoint; a New service is only told its name."""
-        own = model.container == self.context.models_container and is_model_path(model.name)
-        return own or is_web_service(update)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,12 +239,11 @@ def _out_of_turn(run: Run, data: _Data, endpoint: Endpoint) -> Event | None:
     )
 
 
-def _no_such_resource(endpoint: Endpoint, names: tuple[str, ...]) -> StepBlocked:
-    there = ", ".join(repr(name) for name in names) or "none: is it a training service?"
-    return StepBlocked(
-        f"endpoint {endpoint.name} has no updatable resource {endpoint.resource!r}; it has {there}",
-        "correct `resource` of the endpoint in pipelines.yaml, then retry the run",
-    )
+def _steps(run: Run, plan: Plan) -> tuple[Step, ...]:
+    """Return the steps of a promotion; what served before is set again at once."""
+    shares = plan.shares[-1:] if run.origin.repeats else plan.shares
+    before = (0, *shares)
+    return tuple(Step(share=share, before=before[at]) for at, share in enumerate(shares))
 
 
 def _no_rollback_target(endpoint: Endpoint) -> StepBlocked:

@@ -7,19 +7,20 @@ from typing import Final
 
 from shared.core.evaluation.gate import judge, refused
 from shared.core.evaluation.report import choose_row, read_evaluation
-from shared.core.names import MODEL_SUFFIX, output_path
 from shared.core.run.control_events import Event
 from shared.core.run.gate_events import NOBODY, Approved, Judged, Rejected
 from shared.core.run.machine import expires_at
-from shared.core.run.record import Origin, Run
-from shared.core.serving.state import Resource, endpoint_state_id
+from shared.core.run.record import GateEvidence, Origin, Run
+from shared.core.run.staging_events import EvidenceGathered
+from shared.core.serving.probes import ProbeOutcome
+from shared.core.serving.state import Resource
 from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
-from shared.execution.models import ModelSteps, left_before
+from shared.execution.models import finished_job
+from shared.ports.training import Evaluation
 
-#: The evaluation of a service that names no output for it (azure-machine-learning-v2 §2.8).
-BESIDE: Final = "evaluation.json"
-_LONGEST: Final = 1024 * 1024
+#: Good answers of a staged candidate that are asked for ahead of the gate.
+_PROBES: Final = 2
 #: An output that a job is said to have written may be seen later than its model.
 _LATE: Final = timedelta(minutes=2)
 
@@ -31,35 +32,67 @@ class GateSteps:
     context: Context
 
     def judge(self, run: Run) -> Event:
-        """Return the verdict on the run's model.
+        """Return the verdict on the run's model, or what was gathered for it so far.
 
         Raises:
-            TransientError: the evaluation cannot be read now.
+            TransientError: the evaluation cannot be read, or the candidate not be scored, now.
+            PermanentError: the candidate's scoring is refused.
         """
+        if (gathered := self._of_candidate(run)) is not None:
+            return gathered
+        if run.parent is not None:
+            return Judged(run.verdict)  # by its parent; here only the candidate is looked at
         rules = run.config.gate.rules
         if not rules:
             return Judged(None)
         manual_model = run.origin is Origin.MODEL
         try:
-            path, content, why = self._evaluation(run)
+            left = self._evaluation(run)
         except TransientError:
             raise
         except PermanentError as exc:
             return Judged(refused(f"the evaluation cannot be read: {exc}"))
-        if content is None and manual_model:
+        path = left.path
+        if left.content is None and manual_model:
             # Nothing is known of it: a person decides, and is told so.
             return Judged(None, f"there is no evaluation at {path}, beside a model put by hand")
-        if content is None:
-            return self._missing(run, path, why)
+        if left.content is None:
+            return self._missing(run, path, left.why)
         try:
             # Messages name columns and values, cut short: no secret may be in them before.
-            rows = read_evaluation(content, path, self.context.redactor.known)
+            rows = read_evaluation(left.content, path, self.context.redactor.known)
             row = choose_row(rows, run.config.gate.row)
         except ValueError as exc:
             return Judged(refused(f"the evaluation {path} cannot be judged: {exc}"))
         first = run.config.gate.first_model == "allow"
         verdict = judge(rules, row, list(self._live(run)), first_allowed=first)
         return Judged(verdict)
+
+    def _of_candidate(self, run: Run) -> Event | None:
+        """Score a staged candidate once more; None when enough is known of it, or there is none.
+
+        A smoke test ahead of any request: the record holds how far it is.
+        """
+        endpoint, known = run.config.endpoint, run.evidence or GateEvidence()
+        if run.candidate is None or endpoint is None or endpoint.verify is None:
+            return None
+        if known.cursor >= _PROBES:
+            return None
+        serving = self.context.providers.serving(endpoint)
+        seen = serving.score(endpoint.verify.rows, run.candidate)
+        match seen.seen:
+            case ProbeOutcome.NO_ANSWER:
+                raise TransientError(f"the candidate does not answer: {seen.detail}")
+            case ProbeOutcome.REFUSED:
+                raise PermanentError(f"the probe of the candidate is refused: {seen.detail}")
+            case ProbeOutcome.BROKEN if (
+                known.last is not None and known.last.seen is ProbeOutcome.BROKEN
+            ):
+                return Judged(refused(f"the candidate does not score: {seen.detail}"))
+            case ProbeOutcome.BROKEN:
+                return EvidenceGathered(known.model_copy(update={"last": seen}))
+            case _:
+                return EvidenceGathered(GateEvidence(cursor=known.cursor + 1, last=seen))
 
     def _missing(self, run: Run, path: str, why: str) -> Event:
         now = self.context.clock.now()
@@ -84,25 +117,13 @@ class GateSteps:
     def _live(self, run: Run) -> Iterator[dict[str, float]]:
         """Yield the numbers of the models that serve now, of each endpoint that has another."""
         for endpoint in run.config.endpoints:
-            stored = self.context.ledger.endpoint_state(endpoint_state_id(endpoint.update))
+            stored = self.context.ledger.endpoint_state(endpoint.ref.id)
             known = stored.record.resource(endpoint.place) if stored else Resource()
             if known.serving is not None and known.serving.model != run.model_for(endpoint):
                 yield known.serving.metrics
 
-    def _evaluation(self, run: Run) -> tuple[str, bytes | None, str]:
-        """Return where the evaluation is, its content if it is there, and else why it is not."""
-        container, models = self.context.models_container, self.context.models
+    def _evaluation(self, run: Run) -> Evaluation:
+        service = self.context.providers.training(run.config.training)
         if run.origin is Origin.MODEL and run.model is not None:
-            path = f"{run.model.name.removesuffix(MODEL_SUFFIX)}.{BESIDE}"
-            return path, models.read(container, path, _LONGEST), ""
-        path = self._left_by_the_job(run)
-        if why := left_before(models.head(container, path), run):
-            return path, None, why
-        return path, models.read(container, path, _LONGEST), ""
-
-    def _left_by_the_job(self, run: Run) -> str:
-        output = run.config.gate.metrics
-        file = BESIDE if output is None else run.config.training.outputs.get(output)
-        if file is not None:
-            return output_path(run.pipeline, run.run_id, run.attempt, file)
-        return ModelSteps(self.context).fetched(run, str(output))
+            return service.evaluation_beside(run.model)
+        return service.evaluation(finished_job(run), run.config.gate.metrics)

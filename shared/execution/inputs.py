@@ -13,12 +13,14 @@ from typing import Final
 from shared.core.blobs import BlobVersion, is_folded
 from shared.core.config.pattern import fill
 from shared.core.config.studio_training import DATA, MANIFEST
+from shared.core.names import output_path
 from shared.core.run.control_events import Event
 from shared.core.run.job_events import JobFailed
 from shared.core.run.record import Run
 from shared.errors import PermanentError, TransientError
 from shared.execution.context import Context
 from shared.execution.lookup import Lookup
+from shared.ports.training import JobRequest
 
 #: A blob beside a marker may be seen later than the marker.
 _LATE: Final = timedelta(minutes=10)
@@ -112,3 +114,19 @@ def list_of(run: Run) -> bytes:
         at = blob.modified.isoformat()
         lines.writerow((blob.container, blob.name, blob.etag, blob.size, at, blob.content_md5))
     return text.getvalue().encode()
+
+
+def request_of(run: Run) -> JobRequest:
+    """Return what the present attempt of a run asks of the training service."""
+    training = run.config.training
+    return JobRequest(
+        run_id=run.run_id,
+        attempt=run.attempt,
+        inputs=inputs_of(run),
+        outputs={
+            output: output_path(run.pipeline, run.run_id, run.attempt, file)
+            for output, file in training.outputs.items()
+        },
+        parameters=run.parameters,
+        training=training,
+    )

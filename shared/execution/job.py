@@ -6,7 +6,6 @@ from typing import Final, Protocol
 
 from shared.core.blobs import BlobVersion
 from shared.core.counting import they
-from shared.core.names import output_path
 from shared.core.run.control_events import DataDeleted, Event, StepBlocked, Superseded
 from shared.core.run.job_events import (
     JobCancelled,
@@ -21,9 +20,9 @@ from shared.core.run.parameters import refused_of_request
 from shared.core.run.record import Run
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.execution.context import Context
-from shared.execution.inputs import JobInputs, inputs_of
+from shared.execution.inputs import JobInputs, request_of
 from shared.execution.models import LATE, ModelSteps
-from shared.ports.ports import JobRequest, JobState, JobStatus, TrainingService
+from shared.ports.training import JobState, JobStatus, TrainingService
 from shared.telemetry import log
 
 #: Parameters that a reason names.
@@ -68,7 +67,7 @@ class JobSteps:
         inputs = self._inputs.found(run)
         known = run.model_copy(update={"inputs": inputs})
         try:
-            job = self._service(run).prepare(self._request(known))
+            job = self._service(run).prepare(request_of(known))
         except PermanentError as exc:
             if (refused := _refused_request(run, exc)) is not None:
                 return refused
@@ -93,7 +92,7 @@ class JobSteps:
             if too_old:
                 return self._replace(service, job)
         try:
-            service.ensure_started(job, self._request(run))
+            service.ensure_started(job, request_of(run))
         except OutcomeUnknownError as exc:
             # It may land late: the claim is kept, and its lease is the time it has for that.
             log.warning("run %s: whether job %s was started is not known: %s", run.run_id, job, exc)
@@ -194,22 +193,7 @@ class JobSteps:
         return JobInputs(self.context)
 
     def _service(self, run: Run) -> TrainingService:
-        training = run.config.training
-        return self.context.providers.jobs(training.service, training.api_key)
-
-    def _request(self, run: Run) -> JobRequest:
-        training = run.config.training
-        return JobRequest(
-            run_id=run.run_id,
-            attempt=run.attempt,
-            inputs=inputs_of(run),
-            outputs={
-                output: output_path(run.pipeline, run.run_id, run.attempt, file)
-                for output, file in training.outputs.items()
-            },
-            parameters=run.parameters,
-            training=training,
-        )
+        return self.context.providers.training(run.config.training)
 
 
 def _learned(state: JobState, run: Run) -> Event | None:

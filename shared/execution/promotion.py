@@ -1,9 +1,10 @@
 """The steps that change an endpoint and prove what serves there: update, look, put back."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
-from shared.core.config.studio_endpoint import Endpoint
+from shared.core.config.kinds import Endpoint
 from shared.core.run.control_events import LEAST_TRIES, Event, StepBlocked, Superseded
 from shared.core.run.promotion_events import (
     EndpointLeaseLost,
@@ -11,16 +12,17 @@ from shared.core.run.promotion_events import (
     FoundUnchanged,
     NotYetLive,
     RolledBack,
+    ShareReached,
     UpdateLost,
     UpdateSent,
     VerifiedLive,
 )
-from shared.core.run.record import Phase, Promotion, RollbackTarget, Run
+from shared.core.run.record import Phase, Promotion, Run
 from shared.core.serving.probes import EndpointCheck, UpdateProgress
+from shared.core.serving.references import ServingState, Shift
 from shared.core.serving.state import (
     EndpointState,
     Verified,
-    endpoint_state_id,
     in_flight_resolved,
     promoted,
     released,
@@ -37,7 +39,7 @@ from shared.execution.context import Context
 from shared.execution.drift_schedule import schedule_drift_check
 from shared.execution.endpoint_lease import EndpointLeaseSteps
 from shared.ledger.records import Stored
-from shared.ports.ports import ServingEndpoint
+from shared.ports.serving import ServingEndpoint
 from shared.telemetry import log
 
 #: An update that was never confirmed is sent again this often.
@@ -59,23 +61,16 @@ class PromotionSteps:
         endpoint, serving = self._endpoint(run)
         if lost := self._lease_lost(run, endpoint):
             return lost
-        self._still_there(run)
         try:
-            operation = serving.restore(run.target_model)
+            operation = self._sent(run, serving)
         except OutcomeUnknownError as exc:
             return self._perhaps_sent(run, endpoint, exc)
         return UpdateSent(operation=operation)
 
-    def _still_there(self, run: Run) -> None:
-        if run.model is None:
-            if run.origin.repeats:
-                return  # back to the model of the endpoint's own service
-            raise PermanentError(f"run {run.run_id} has no model to promote")
-        now = self.context.models.head(run.model.container, run.model.name)
-        if now is None or not now.same_bytes_as(run.model):
-            raise PermanentError(
-                f"the model {run.model.path} is {'changed' if now else 'gone'} since it was judged"
-            )
+    def _sent(self, run: Run, serving: ServingEndpoint) -> str | None:
+        """Ask for what the run wants next of the endpoint, and return the operation."""
+        shift = _shift(run, serving)
+        return serving.restore(run.target_model) if shift is None else serving.shift(shift)
 
     def roll_back(self, run: Run) -> Event | None:
         """Send the model from before; None when it may have arrived and nothing can show it.
@@ -87,7 +82,7 @@ class PromotionSteps:
         if lost := self._lease_lost(run, endpoint):
             return lost
         preparing = _promotion(run).after_rollback == "start"
-        rollback_target = self._rollback_target(run, endpoint)
+        rollback_target = self._rollback_target(run, endpoint, serving)
         if rollback_target is None:
             if preparing:
                 return self._prepared(run, endpoint, "nothing to put back first")
@@ -119,21 +114,26 @@ class PromotionSteps:
         every, now = self.context.limits.check_interval_min, self.context.clock.now()
         if _promotion(run).probe_series.too_soon(now, every):
             return None  # two looks of one moment are one look
-        look = serving.look(_promotion(run).operation)
+        operation = _promotion(run).operation
         if run.phase is Phase.ROLLING_BACK:
-            return self._verify_rollback(run, endpoint, look)
-        return self._verify_update(run, endpoint, look)
+            return self._verify_rollback(run, endpoint, serving.update_state(operation))
+        look = serving.update_state(operation, _shift(run, serving))
+        return self._verify_update(run, endpoint, look, serving.plan.keeps)
 
-    def _verify_update(self, run: Run, endpoint: Endpoint, look: EndpointCheck) -> Event | None:
+    def _verify_update(
+        self, run: Run, endpoint: Endpoint, look: EndpointCheck, keeps: timedelta
+    ) -> Event | None:
         promotion = _promotion(run)
         judged = verify_update(self._case(run, endpoint), look, self.context.clock.now())
         match judged.verdict:
             case VerificationResult.WAIT:
                 return _waiting(look, judged)
+            case VerificationResult.LIVE if not promotion.is_last:
+                return ShareReached(judged.why)
             case VerificationResult.LIVE:
                 answers = look.probe if judged.steady else None
                 now = self.context.clock.now()
-                verified = Verified(judged.why, now, answers, look.configured)
+                verified = Verified(judged.why, now, answers, look.configured, keeps)
                 schedule_drift_check(self.context, run, endpoint)
                 self._record_promoted(run, endpoint, verified)
                 return VerifiedLive(judged.why, look.probe, judged.probe_series)
@@ -168,7 +168,7 @@ class PromotionSteps:
     def _case(self, run: Run, endpoint: Endpoint) -> VerificationCase:
         promotion = _promotion(run)
         return VerificationCase(
-            target=run.model.path if run.model else "",
+            target=run.target_model.model.name if run.target_model.model else "",
             before=promotion.before,
             probe_series=promotion.probe_series,
             within=endpoint.within,
@@ -181,9 +181,7 @@ class PromotionSteps:
         stored = self._endpoint_state(endpoint)
         if stored is not None and stored.record.holds(run.run_id, _promotion(run).generation):
             endpoint_state = in_flight_resolved(stored.record, run.run_id)
-            self.context.ledger.put_endpoint_state(
-                endpoint_state_id(endpoint.update), endpoint_state, stored.etag
-            )
+            self.context.ledger.put_endpoint_state(endpoint.ref.id, endpoint_state, stored.etag)
         return RolledBack(why)
 
     def _rollback_failed(self, run: Run, endpoint: Endpoint, why: str) -> Event:
@@ -202,18 +200,20 @@ class PromotionSteps:
             raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
         other = run.promotion.rollback_resource if run.promotion else None
         if run.phase is Phase.ROLLING_BACK and other is not None:
-            endpoint = endpoint.model_copy(update={"resource": other or None})
-        return endpoint, self.context.providers.endpoint(endpoint)
+            endpoint = endpoint.for_place(other)
+        return endpoint, self.context.providers.serving(endpoint)
 
     def _endpoint_state(self, endpoint: Endpoint) -> Stored[EndpointState] | None:
-        return self.context.ledger.endpoint_state(endpoint_state_id(endpoint.update))
+        return self.context.ledger.endpoint_state(endpoint.ref.id)
 
-    def _rollback_target(self, run: Run, endpoint: Endpoint) -> RollbackTarget | None:
+    def _rollback_target(
+        self, run: Run, endpoint: Endpoint, serving: ServingEndpoint
+    ) -> ServingState | None:
         stored = self._endpoint_state(endpoint)
         if stored is None:
             return _promotion(run).rollback_target
         return EndpointLeaseSteps(self.context).rollback_target(
-            stored.record, endpoint.place, instead_of=run
+            serving, stored.record, endpoint.place, instead_of=run
         )
 
     def _lease_lost(self, run: Run, endpoint: Endpoint) -> Event | None:
@@ -222,7 +222,7 @@ class PromotionSteps:
         What we wrote a moment ago, ahead of a crash, is known again by run and generation.
         """
         stored = self._endpoint_state(endpoint)
-        endpoint_state = stored.record if stored else EndpointState(update=endpoint.update)
+        endpoint_state = stored.record if stored else EndpointState(ref=endpoint.ref)
         mine = (run.run_id, _promotion(run).generation)
         return_to_inbox = endpoint_state.released
         if endpoint_state.holds(*mine) or (
@@ -243,17 +243,13 @@ class PromotionSteps:
         if stored is None or not stored.record.holds(run.run_id, _promotion(run).generation):
             return  # recorded before a crash
         endpoint_state = promoted(stored.record, run, endpoint.place, verified)
-        self.context.ledger.put_endpoint_state(
-            endpoint_state_id(endpoint.update), endpoint_state, stored.etag
-        )
+        self.context.ledger.put_endpoint_state(endpoint.ref.id, endpoint_state, stored.etag)
 
     def _release(self, run: Run, endpoint: Endpoint) -> None:
         stored = self._endpoint_state(endpoint)
         if stored is not None and stored.record.holds(run.run_id, _promotion(run).generation):
             endpoint_state = released(stored.record, run.run_id)
-            self.context.ledger.put_endpoint_state(
-                endpoint_state_id(endpoint.update), endpoint_state, stored.etag
-            )
+            self.context.ledger.put_endpoint_state(endpoint.ref.id, endpoint_state, stored.etag)
 
     def _perhaps_sent(self, run: Run, endpoint: Endpoint, exc: OutcomeUnknownError) -> Event | None:
         name = endpoint.name
@@ -280,12 +276,24 @@ def _answered(promotion: Promotion) -> str:
 
 def _doubtful(run: Run, look: EndpointCheck) -> int:
     """Return how often an update is sent again that was accepted, and names another model."""
-    target = run.model.path if run.model else None
+    target = run.target_model.model.name if run.target_model.model else None
     unreported = look.progress is UpdateProgress.NOT_REPORTED and look.configured not in (
         None,
         target,
     )
     return 1 if unreported else 0
+
+
+def _shift(run: Run, serving: ServingEndpoint) -> Shift | None:
+    """Return the shift that is due; None for a run that only sets again what served before."""
+    if run.origin.repeats:
+        return None
+    if run.model is None:
+        raise PermanentError(f"run {run.run_id} has no model to promote")
+    promotion = _promotion(run)
+    step = promotion.step
+    candidate = run.candidate or serving.candidate(run.model, run.run_id)
+    return Shift(candidate=candidate, share=step.share, before=step.before, base=promotion.base)
 
 
 def _promotion(run: Run) -> Promotion:

@@ -21,7 +21,7 @@ from shared.errors import CorruptRecordError
 from shared.execution.context import Context
 from shared.ledger.open_markers import queue_of
 from shared.ledger.records import Marker, Stored
-from shared.ports.ports import ETag
+from shared.ports.storage import ETag
 from shared.telemetry import FirstTimeOnly, log
 
 #: A hint that says "waits there" is held against its record so often, and a queue looked at.

@@ -69,6 +69,8 @@ class RollOutSteps:
 
     def _open(self, run: Run, delivery: Delivery) -> Delivery:
         child = delivering(run, delivery)
+        if self._stages(child):
+            child = child.model_copy(update={"phase": Phase.STAGING})
         now = self.context.clock.now()
         entry = RunHistoryEntry(at=now, phase=child.phase, note=child.cause)
         child = child.model_copy(update={"opened_at": now, "history": (entry,)})
@@ -82,6 +84,10 @@ class RollOutSteps:
             return delivery.model_copy(update={"outcome": Phase.PARKED, "reason": str(exc)})
         self.opened += 1
         return delivery
+
+    def _stages(self, child: Run) -> bool:
+        (endpoint,) = child.config.endpoints
+        return self.context.providers.serving(endpoint).plan.stages
 
     def _cancelled(self, parent: Run, stored: Stored[Run]) -> Stored[Run]:
         run = stored.record

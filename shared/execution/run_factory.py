@@ -8,6 +8,7 @@ from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.config.pattern import match
 from shared.core.config.pipeline import Pipeline
+from shared.core.config.studio_models import manually_promoted, model_of
 from shared.core.run.parameters import parameters_for
 from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
 from shared.core.versions import newest_of, tie_of, tied_with
@@ -61,7 +62,7 @@ class RunFactory:
             tie=tie_of(newest, tied_with(newest, [*blobs, *tied])) if newest else "",
             listed_at=self._listed_at(pipeline, run_id),
             phase=Phase.TRAINED if manual_model else self._first_phase(pipeline),
-            model=newest if manual_model else None,
+            model=model_of(newest) if manual_model and newest else None,
             opened_at=self.context.clock.now(),
         )
         return run.model_copy(update={"parameters": parameters_for(pipeline, run)})
@@ -90,7 +91,7 @@ class RunFactory:
             return {}
         if not manual_model:
             return captured(pipeline, blob.name) or {}
-        put = names.manually_promoted(blob.name)
+        put = manually_promoted(blob.name)
         return dict(zip(pipeline.key_tokens, put[1] if put else (), strict=False))
 
     def store(self, run: Run) -> Run:

@@ -355,7 +355,7 @@ def wants(pipeline: Pipeline, name: str, key: Sequence[str]) -> bool:
 def marker_of_batch(pipeline: Pipeline, key: Sequence[str]) -> dict[str, str]:
     """Return what the poll finds a run by whose record was not written yet."""
     open_batches = json.dumps([pipeline.name, *key])
-    service = pipeline.training.service
+    service = pipeline.training.address
     return {
         "phase": Phase.WAITING,
         "pipeline": pipeline.name,

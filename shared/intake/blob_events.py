@@ -19,6 +19,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.configuration import Configuration
 from shared.core.config.keys import key_of
 from shared.core.config.pipeline import PIPELINE_NAME, Pipeline
+from shared.core.config.studio_models import MODEL_SUFFIX
 from shared.core.run.record import Origin, Phase, Run
 from shared.errors import CorruptRecordError, RelearnError, TransientError
 from shared.execution.context import Context
@@ -261,7 +262,7 @@ class Intake:
 
         Files of an ended or foreign attempt are logged and left alone (design rule 10).
         """
-        if not name.endswith(names.MODEL_SUFFIX):
+        if not name.endswith(MODEL_SUFFIX):
             return None
         if owner := names.owner_of_output(name):
             return self._advance_owner(name, *owner)
@@ -276,7 +277,7 @@ class Intake:
             self._newness.log_once(
                 f"model {name} belongs to no run; to promote a model by hand, put it at "
                 f"promote/<pipeline with an endpoint>/<key, if it has one>/<file>"
-                f"{names.MODEL_SUFFIX}",
+                f"{MODEL_SUFFIX}",
                 name,
             )
             return None

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from shared.core import names
+from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_endpoint import Endpoint
+from shared.core.config.studio_models import manually_promoted
 from shared.core.run.record import Run
 from shared.errors import ConfigError
 from shared.execution.run_factory import captured
@@ -35,7 +35,7 @@ class Catalogue:
 
         Raises as `pipeline` does.
         """
-        manual_model = names.manually_promoted(name)
+        manual_model = manually_promoted(name)
         pipeline = self.pipeline(manual_model[0]) if manual_model else None
         if manual_model is None or pipeline is None or not pipeline.endpoints:
             return None

@@ -29,7 +29,7 @@ from shared.intake.blob_events import Intake
 from shared.intake.eligibility import version_of
 from shared.intake.existing_blobs import Budget, Existing
 from shared.intake.listed import Data, Models
-from shared.ports.ports import ETag
+from shared.ports.storage import ETag
 from shared.telemetry import FirstTimeOnly, log
 
 #: Calls to the storage of one tick, about.

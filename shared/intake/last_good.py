@@ -24,7 +24,7 @@ from shared.errors import (
 )
 from shared.execution.context import Context
 from shared.ledger.records import KeptConfiguration
-from shared.ports.ports import ETag, Listed
+from shared.ports.storage import ETag, Listed
 from shared.telemetry import log
 
 _TRIES: Final = 5

@@ -9,7 +9,7 @@ from shared.core.config.pipeline import Pipeline
 from shared.errors import RelearnError
 from shared.execution.context import Context
 from shared.intake.blob_events import Intake
-from shared.ports.ports import Page
+from shared.ports.storage import Page
 
 
 @dataclass(frozen=True, slots=True)

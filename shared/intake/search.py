@@ -21,7 +21,7 @@ from shared.errors import (
 from shared.execution.context import Context
 from shared.intake.blob_events import Intake
 from shared.ledger.records import SearchState, Stored
-from shared.ports.ports import ETag, Page
+from shared.ports.storage import ETag, Page
 from shared.telemetry import FirstTimeOnly, log
 
 #: What changed this long before a sweep is looked at again: clocks differ, listings lag.

@@ -36,8 +36,9 @@ from shared.core.blobs import BlobVersion
 from shared.core.cleaning_round import CleaningRound
 from shared.core.full_listing import Existing, FullListing
 from shared.core.names import digest, inbox_prefix, index_name
+from shared.core.record_parts import WRITTEN_BY, RecordModel
 from shared.core.run.concurrency import Pause, Pauses, RunQueue
-from shared.core.run.record import WRITTEN_BY, RecordModel, Run
+from shared.core.run.record import Run
 from shared.core.serving.drift import DriftCheck
 from shared.core.serving.state import EndpointState
 from shared.core.versions import order_of
@@ -58,7 +59,7 @@ from shared.ledger.records import (
     Tick,
     VersionEntry,
 )
-from shared.ports.ports import Document, Documents, ETag, Listed, Page
+from shared.ports.storage import Document, Documents, ETag, Listed, Page
 from shared.telemetry import log
 from shared.version import VERSION
 

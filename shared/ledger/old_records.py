@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.errors import ConflictError
-from shared.ports.ports import Document, Documents, Listed, Page
+from shared.ports.storage import Document, Documents, Listed, Page
 
 #: Records of one page: how far a round is is stored after each.
 PAGE: Final = 1000

@@ -10,18 +10,18 @@ from shared.core.run.machine import expires_at
 from shared.core.run.record import Origin, Phase, Run
 from shared.ledger.records import Marker
 
-_AT_ENDPOINT: Final = (Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK)
+_AT_ENDPOINT: Final = (Phase.STAGING, Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK)
 _QUEUES: Final = ("run_queues/", "shared_queues/")
 
 
 def hints_of(run: Run) -> dict[str, str]:
     """Return what the poll may know of an open run without reading its record."""
     training, endpoint = run.config.training, run.config.endpoint
-    service = endpoint.update if endpoint and run.phase in _AT_ENDPOINT else training.service
-    hints = {"phase": str(run.phase), "pipeline": run.pipeline, "service": service}
+    hints = {"phase": str(run.phase), "pipeline": run.pipeline, "service": training.address}
+    if endpoint and run.phase in _AT_ENDPOINT:
+        hints |= {"service": endpoint.address, "endpoint_id": endpoint.ref.id}
     if run.phase is Phase.TRAINING and run.job and run.started_at and not run.cancelling:
         hints |= {
-            "credential": training.api_key,
             "job": run.job,
             "started": run.started_at.isoformat(),
             "until": (run.started_at + training.timeout).isoformat(),

@@ -8,8 +8,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
-from shared.core.run.record import RecordModel
-from shared.ports.ports import ETag, Listed
+from shared.core.record_parts import RecordModel
+from shared.ports.storage import ETag, Listed
 
 
 class Record(RecordModel):

@@ -20,7 +20,7 @@ from shared.execution.context import Context
 from shared.intake.blob_events import Intake
 from shared.intake.search import Search
 from shared.maintenance.watched_files import WatchedFiles
-from shared.ports.ports import Clock
+from shared.ports.clock import Clock
 from shared.telemetry import log
 
 #: Between two timer ticks events and requests have the file looked at this seldom, in seconds.

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.core.config.studio_endpoint import Endpoint
+from shared.core.config.kinds import Endpoint
 from shared.core.names import run_id
 from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
 from shared.core.serving.drift import DriftCheck, DriftFinding, confirmed, drift_finding, repairable
-from shared.core.serving.state import EndpointState, ServedModel, endpoint_state_id
+from shared.core.serving.due_candidates import discarded, to_discard
+from shared.core.serving.state import EndpointState, ServedModel
 from shared.errors import ConflictError, OutcomeUnknownError, RelearnError, TransientError
 from shared.execution.bulkheads import Bulkheads
 from shared.execution.context import Context
@@ -110,6 +111,7 @@ class Drift:
         stored = self.context.ledger.drift_check(name)
         if stored is None:
             return True
+        self._discard(stored.record)
         case = self._case(name, stored)
         if case is None:
             self._put(name, stored, EVERY)
@@ -118,15 +120,46 @@ class Drift:
         else:
             if holder is not None and holder.phase is Phase.PARKED:
                 case = replace(case, holder=holder.run_id)
-            look = self.context.providers.endpoint(case.endpoint).look()
+            look = self.context.providers.serving(case.endpoint).update_state()
             finding = drift_finding(case.serving, look)
             self._act(case, finding)
             return finding.settled
         return True
 
+    def _discard(self, drift_check: DriftCheck) -> None:
+        """Discard the candidates that are due at an endpoint, and drop those that are gone.
+
+        A run that ended needs not stay open for it; what fails is tried again in an hour.
+        """
+        ledger = self.context.ledger
+        stored = ledger.endpoint_state(drift_check.ref.id)
+        endpoint_state = stored.record if stored else None
+        if stored is None or endpoint_state is None:
+            return
+        for candidate in to_discard(endpoint_state, self.context.clock.now(), self._is_open):
+            (item,) = (one for one in endpoint_state.staged if one.candidate.name == candidate.name)
+            run = ledger.run(item.run_id)
+            endpoint = run.record.config.endpoint if run else None
+            if endpoint is None:
+                log.warning("candidate %s stays: run %s is gone", candidate.name, item.run_id)
+                continue
+            try:
+                gone = self.context.providers.serving(endpoint).discard(candidate)
+            except RelearnError as exc:
+                log.warning("candidate %s cannot be discarded now: %s", candidate.name, exc)
+                continue
+            if gone:
+                endpoint_state = discarded(endpoint_state, candidate)
+        if endpoint_state is not stored.record:
+            ledger.put_endpoint_state(drift_check.ref.id, endpoint_state, stored.etag)
+
+    def _is_open(self, run_id: str) -> bool:
+        run = self.context.ledger.run(run_id)
+        return run is not None and not run.record.phase.ended
+
     def _case(self, name: str, stored: Stored[DriftCheck]) -> _Case | None:
         drift_check = stored.record
-        endpoint_state = self.context.ledger.endpoint_state(endpoint_state_id(drift_check.update))
+        endpoint_state = self.context.ledger.endpoint_state(drift_check.ref.id)
         serving = (
             endpoint_state.record.resource(drift_check.place).serving if endpoint_state else None
         )
@@ -138,8 +171,7 @@ class Drift:
             log.warning(text, name, serving.run_id)
             return None
         for endpoint in self.endpoints_of(run.record):
-            same = endpoint_state_id(endpoint.update) == endpoint_state_id(drift_check.update)
-            if same and endpoint.place == drift_check.place:
+            if endpoint.ref.id == drift_check.ref.id and endpoint.place == drift_check.place:
                 return _Case(name, stored, endpoint_state.record, serving, run.record, endpoint)
         return None
 
@@ -194,11 +226,7 @@ class Drift:
     def _repair(self, case: _Case, drift: str) -> str:
         now, run, drift_check = self.context.clock.now(), case.run, case.drift_check
         # One for each time that this was noticed: two workers of one moment open the same.
-        noticed = (
-            endpoint_state_id(drift_check.update),
-            drift_check.place,
-            drift_check.next_check.isoformat(),
-        )
+        noticed = (drift_check.ref.id, drift_check.place, drift_check.next_check.isoformat())
         repairing = run_id(run.pipeline, "drift", *noticed)
         cause = f"{case.endpoint.name} has drifted: {drift}"
         record = Run(
@@ -213,6 +241,7 @@ class Drift:
             tokens=run.tokens,
             phase=Phase.PROMOTING,
             model=case.serving.model,
+            restores=case.serving.target_model,
             opened_at=now,
             history=(RunHistoryEntry(at=now, phase=Phase.PROMOTING, note=cause),),
         )

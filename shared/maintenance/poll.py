@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from shared.core.config.kinds import Training
 from shared.core.names import pipeline_of
 from shared.core.run.record import Phase, Run
 from shared.errors import (
@@ -33,7 +34,7 @@ from shared.ledger.records import Heartbeat, Marker, Stored
 from shared.maintenance.containers import Containers
 from shared.maintenance.drift import Drift
 from shared.operations.endpoints import Endpoints
-from shared.ports.ports import JobStatus
+from shared.ports.training import JobStatus
 from shared.telemetry import log
 
 _UNCHANGED: Final = frozenset({JobStatus.NOT_STARTED, JobStatus.RUNNING})
@@ -71,6 +72,7 @@ class Poll:
         self._gather_next: Mapping[str, str] = {}
         self._containers = Containers(context)
         self._unread: set[str] = set()
+        self._trainings: dict[str, tuple[str, Training]] = {}
         self._queues = Queues(context, self._look)
         self._concurrency = EndpointQueue(context)
 
@@ -187,7 +189,7 @@ class Poll:
             pipeline = self._intake.catalogue.pipeline(name)
         except RelearnError:  # it has an error, and the run its own configuration
             return ""
-        return service_of(pipeline.training.service) if pipeline else ""
+        return service_of(pipeline.training.address) if pipeline else ""
 
     def _open_batches(self, until: datetime) -> int:
         """Open the runs that what landed may have now, and return how many there are.
@@ -315,7 +317,10 @@ class Poll:
             return False
         if self._context.clock.now() >= until:
             return False
-        service = self._context.providers.jobs(hints["service"], hints["credential"])
+        training = self._training_of(marker.run_id, hints["job"])
+        if training is None:
+            return False
+        service = self._context.providers.training(training)
         try:
             return service.state(hints["job"]).status in _UNCHANGED
         except TransientError as exc:
@@ -326,10 +331,26 @@ class Poll:
         except Exception:  # noqa: BLE001 -- the driver meets it again, and keeps it in the record
             return False
 
+    def _training_of(self, run_id: str, job: str) -> Training | None:
+        """Return the training service of a run's job by its own configuration, read once.
+
+        What a marker says is no reason to send a key anywhere.
+        """
+        known, training = self._trainings.get(run_id, ("", None))
+        if known == job:
+            return training
+        stored = self._context.ledger.run(run_id)
+        if stored is None or stored.record.job != job:
+            return None
+        self._trainings[run_id] = (job, stored.record.config.training)
+        return stored.record.config.training
+
     def _advance(self, marker: Marker, until: datetime, *, free: bool = False) -> Run | None:
         soonest = self._context.limits.check_interval_min
         run = self._driver.advance(marker.run_id, until, check_from=soonest, free=free)
         run = run or self._open(marker, until)
+        if run and run.job:
+            self._trainings[run.run_id] = (run.job, run.config.training)
         if run and not run.phase.ended and (hints := hints_of(run)) != marker.hints:
             self._context.ledger.hint(marker, hints)
         return run
@@ -356,6 +377,7 @@ class Poll:
     def _forget(self, open_runs: set[str]) -> None:
         self._checked_at = {run: at for run, at in self._checked_at.items() if run in open_runs}
         self._unread &= open_runs
+        self._trainings = {run: one for run, one in self._trainings.items() if run in open_runs}
 
 
 def _failed(marker: Marker) -> bool:

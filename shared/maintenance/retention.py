@@ -26,7 +26,7 @@ from shared.execution.context import Context
 from shared.intake.catalogue import Catalogue
 from shared.ledger.records import Stored
 from shared.maintenance.retention_rules import RetentionRules
-from shared.ports.ports import Listed
+from shared.ports.storage import Listed
 from shared.telemetry import log
 
 #: Records in a row that cannot be looked at, after which the storage is left alone for now.
@@ -88,7 +88,7 @@ class Retention:
 
     def _rules(self, state: CleaningRound) -> RetentionRules:
         pipelines = [self._catalogue.pipeline(name) for name in self._catalogue.names()]
-        updates = [e.update for pipeline in pipelines if pipeline for e in pipeline.endpoints]
+        updates = [e.ref.name for pipeline in pipelines if pipeline for e in pipeline.endpoints]
         configured = frozenset(self._catalogue.names())
         return RetentionRules(self._context, configured, Updates(updates), self._sure(), state)
 

@@ -17,12 +17,12 @@ from shared.core.cleaning_round import CleaningRound, Updates
 from shared.core.full_listing import FullListing
 from shared.core.run.concurrency import RunQueue
 from shared.core.run.record import Run
-from shared.core.serving.state import EndpointState, endpoint_state_id
+from shared.core.serving.state import EndpointState
 from shared.core.versions import are_one, version_id
 from shared.errors import ConflictError, CorruptRecordError, PermanentError
 from shared.execution.context import Context
 from shared.ledger.records import Stored, VersionEntry
-from shared.ports.ports import Listed
+from shared.ports.storage import Listed
 
 #: Runs of one slot that are looked up; a longer line is left alone.
 _LINE: Final = 20
@@ -144,7 +144,7 @@ class RetentionRules:
             return True
         if run.deliveries:
             return any(self._has_record(one.run_id) for one in run.deliveries)
-        ids = {endpoint_state_id(endpoint.update) for endpoint in run.config.endpoints}
+        ids = {endpoint.ref.id for endpoint in run.config.endpoints}
         return any(run.run_id in self._named_by(one) for one in sorted(ids))
 
     def _named_by(self, endpoint_state: str) -> _Names:
@@ -278,7 +278,7 @@ class RetentionRules:
         if not self.sure or stored is None:
             return False
         marked = _APART in item.metadata
-        if stored.record.update in self.updates:
+        if stored.record.ref.name in self.updates:
             if marked:
                 self.context.ledger.old.mark(item, {})
             return False
@@ -307,9 +307,9 @@ class RetentionRules:
         if stored is None:
             return False
         drift_check = stored.record
-        if self._is_gone(drift_check.pipeline) and drift_check.update not in self.updates:
+        if self._is_gone(drift_check.pipeline) and drift_check.ref.name not in self.updates:
             return True
-        endpoint_state = self.context.ledger.endpoint_state(endpoint_state_id(drift_check.update))
+        endpoint_state = self.context.ledger.endpoint_state(drift_check.ref.id)
         return (
             endpoint_state is None
             or endpoint_state.record.resource(drift_check.place).serving is None
@@ -333,6 +333,7 @@ def _runs_in(run_queue: RunQueue) -> set[str]:
 def _runs_of(endpoint_state: EndpointState) -> Iterator[str]:
     if endpoint_state.endpoint_lease:
         yield endpoint_state.endpoint_lease.run_id
+    yield from (one.run_id for one in endpoint_state.staged)
     for resource in endpoint_state.resources.values():
         if resource.held:
             yield resource.held.run_id

@@ -9,21 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from shared.core.blobs import BlobVersion
+from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_endpoint import Endpoint
 from shared.core.counting import counted, they
 from shared.core.names import run_id
 from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
-from shared.core.serving.state import (
-    EndpointState,
-    Hold,
-    Resource,
-    Resumed,
-    endpoint_state_id,
-    resumed,
-    with_hold,
-)
+from shared.core.serving.references import ServingState
+from shared.core.serving.state import EndpointState, Hold, Resource, Resumed, resumed, with_hold
 from shared.errors import ConflictError, CorruptRecordError, PermanentError
 from shared.execution.context import Context
 from shared.execution.drift_schedule import drift_check_id
@@ -74,15 +66,15 @@ class Endpoints:
             NoSuchEndpointError: no such pipeline, endpoint or key.
         """
         _, config, found = self._find(pipeline, endpoint, key)
-        stored = self._context.ledger.endpoint_state(endpoint_state_id(found.update))
-        endpoint_state = stored.record if stored else EndpointState(update=found.update)
+        stored = self._context.ledger.endpoint_state(found.ref.id)
+        endpoint_state = stored.record if stored else EndpointState(ref=found.ref)
         known = endpoint_state.resource(found.place)
         shown: dict[str, Any] = {
             "pipeline": config.name,
             "endpoint": found.name,
             "key": list(key),
             "kind": found.kind,
-            "update": found.update,
+            "update": found.address,
             "resource": found.resource,
             "generation": endpoint_state.generation,
             "version": _version(stored),
@@ -94,7 +86,7 @@ class Endpoints:
         if holder is not None:
             shown["being_updated_by"] = holder
         open_runs = OpenRuns(self._context)
-        there = open_runs.at_endpoint(found.update, open_runs.markers(), holder)
+        there = open_runs.at_endpoint(found.ref, open_runs.markers(), holder)
         shown["open_runs"] = [asdict(run) for run in there]
         return shown
 
@@ -115,13 +107,13 @@ class Endpoints:
 
     def _line(self, endpoint: Endpoint, markers: Sequence[Marker]) -> dict[str, Any]:
         try:
-            stored = self._context.ledger.endpoint_state(endpoint_state_id(endpoint.update))
+            stored = self._context.ledger.endpoint_state(endpoint.ref.id)
         except CorruptRecordError as exc:
             log.error("%s", exc)  # the others are shown
             return {"line": str(exc)}
-        endpoint_state = stored.record if stored else EndpointState(update=endpoint.update)
+        endpoint_state = stored.record if stored else EndpointState(ref=endpoint.ref)
         holder = endpoint_state.endpoint_lease.run_id if endpoint_state.endpoint_lease else None
-        there = OpenRuns(self._context).at_endpoint(endpoint.update, markers, holder)
+        there = OpenRuns(self._context).at_endpoint(endpoint.ref, markers, holder)
         runs = "".join(
             f"; run {run.run_id} is {run.phase}: {run.waiting.line}" for run in there[:1]
         )
@@ -133,9 +125,7 @@ class Endpoints:
     def _drift(self, endpoint: Endpoint) -> str | None:
         """Return what the last looks at the endpoint saw that should not be, if anything."""
         try:
-            stored = self._context.ledger.drift_check(
-                drift_check_id(endpoint.update, endpoint.place)
-            )
+            stored = self._context.ledger.drift_check(drift_check_id(endpoint.ref, endpoint.place))
         except CorruptRecordError as exc:
             log.error("%s", exc)
             return str(exc)  # what serves is shown all the same
@@ -160,7 +150,7 @@ class Endpoints:
             Outdated, Conflict: the endpoint changed; look and decide again.
         """
         tokens, config, found = self._find(pipeline, endpoint, key)
-        stored = self._context.ledger.endpoint_state(endpoint_state_id(found.update))
+        stored = self._context.ledger.endpoint_state(found.ref.id)
         require(command.versions, _version(stored), _version_conflict(found, stored))
         if stored is None:
             raise NoSuchModelError(f"nothing was ever promoted at {endpoint}: there is no way back")
@@ -169,7 +159,7 @@ class Endpoints:
         if hold is None or (to is not None and to != hold.to):
             hold = self._hold(request, _target(request, to), command)
         elif self._failed(hold):
-            hold = self._hold(request, (hold.to, hold.model), command)
+            hold = self._hold(request, (hold.to, hold.state), command)
         return self._carried_out(hold, request)
 
     def carry_out(self, hints: Mapping[str, str], run_id: str) -> Run | None:
@@ -185,7 +175,7 @@ class Endpoints:
         except NoSuchEndpointError:
             return None
         tokens, config, endpoint = found
-        stored = self._context.ledger.endpoint_state(endpoint_state_id(endpoint.update))
+        stored = self._context.ledger.endpoint_state(endpoint.ref.id)
         if stored is None:
             return None
         request = _RollbackRequest(tokens, config.only(endpoint), stored)
@@ -214,7 +204,7 @@ class Endpoints:
             Outdated, Conflict: the endpoint changed; look and decide again.
         """
         _, _, found = self._find(pipeline, endpoint, key)
-        stored = self._context.ledger.endpoint_state(endpoint_state_id(found.update))
+        stored = self._context.ledger.endpoint_state(found.ref.id)
         require(command.versions, _version(stored), _version_conflict(found, stored))
         if stored is None or stored.record.resource(found.place).held is None:
             return False
@@ -228,7 +218,7 @@ class Endpoints:
         self, endpoint: Endpoint, endpoint_state: Stored[EndpointState], versions: Versions
     ) -> None:
         """Store a head over the version that it was made from."""
-        name = endpoint_state_id(endpoint.update)
+        name = endpoint.ref.id
         try:
             self._context.ledger.put_endpoint_state(
                 name, endpoint_state.record, endpoint_state.etag
@@ -269,16 +259,16 @@ class Endpoints:
     def _hold(
         self,
         request: "_RollbackRequest",
-        target: tuple[str, BlobVersion | None],
+        target: tuple[str, ServingState],
         command: OperatorCommand,
     ) -> Hold:
-        to, model = target
+        to, state = target
         at, endpoint = self._context.clock.now(), request.endpoint
-        place = (endpoint_state_id(endpoint.update), endpoint.place, str(request.stored.etag))
+        place = (endpoint.ref.id, endpoint.place, str(request.stored.etag))
         hold = Hold(
             run_id=run_id(request.config.name, "rollback", *place, to, at.isoformat()),
             to=to,
-            model=model,
+            state=state,
             by=command.by,
             at=at,
             reason=command.reason,
@@ -304,7 +294,8 @@ class Endpoints:
             parameters={},
             tokens=request.tokens,
             phase=Phase.PROMOTING,
-            model=hold.model,
+            model=hold.state.model,
+            restores=hold.state,
             opened_at=hold.at,
             history=(entry,),
         )
@@ -361,7 +352,7 @@ def line_of(known: Resource) -> str:
     return f"{model} since {since}, {data}{more}, run {last.trained_by}{approved}{held}"
 
 
-def _target(request: _RollbackRequest, to: str | None) -> tuple[str, BlobVersion | None]:
+def _target(request: _RollbackRequest, to: str | None) -> tuple[str, ServingState]:
     """Return what to go back to: by name, else what served before the newest model."""
     known, newest = request.known, request.known.serving
     under_way = request.stored.record.endpoint_lease
@@ -370,17 +361,17 @@ def _target(request: _RollbackRequest, to: str | None) -> tuple[str, BlobVersion
     older = sorted(known.kept, key=lambda served: served.order, reverse=True)
     if newest is not None:
         older = [served for served in older if served.order < newest.order]
-    ways = [(served.run_id, served.model) for served in older]
+    ways = [(served.run_id, served.target_model) for served in older]
     if known.baseline is not None:
-        ways.append((BASELINE, known.baseline.model))
+        ways.append((BASELINE, known.baseline))
     if to is None and ways:
         return ways[0]
-    everything = [(one.run_id, one.model) for one in known.kept] + ways
+    everything = [(one.run_id, one.target_model) for one in known.kept] + ways
     # Of a roll-out the run that trained is asked for, and the one that delivered is kept.
-    everything += [(one.trained_by, one.model) for one in known.kept if one.trained_by]
-    for name, model in everything:
+    everything += [(one.trained_by, one.target_model) for one in known.kept if one.trained_by]
+    for name, state in everything:
         if name == to:
-            return name, model
+            return name, state
     names = ", ".join(dict.fromkeys(name for name, _ in everything)) or "nothing"
     wanted = f"the model of {to}" if to else "an earlier model"
     raise NoSuchModelError(f"{wanted} is not kept; there is {names}")

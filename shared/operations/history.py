@@ -17,7 +17,7 @@ from shared.core.run.record import Phase, Run
 from shared.errors import BadCursorError, CorruptRecordError
 from shared.execution.context import Context
 from shared.ledger.records import Stored
-from shared.ports.ports import Listed
+from shared.ports.storage import Listed
 from shared.telemetry import log
 
 #: Names looked through for one page, where a filter sorts most of them out.

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.core.config.studio_identity import endpoint_identity
 from shared.core.names import pipeline_of
 from shared.core.run.record import Phase, Run
 from shared.core.run.waiting import Waits, waits_of
+from shared.core.serving.references import EndpointRef
 from shared.errors import CorruptRecordError
 from shared.execution.context import Context
 from shared.ledger.records import Marker, Stored
@@ -64,16 +64,16 @@ class OpenRuns:
         return self._read([one.run_id for one in sorted(markers, key=_urgency)], most)
 
     def at_endpoint(
-        self, update: str, markers: Iterable[Marker], holder: str | None
+        self, endpoint: EndpointRef, markers: Iterable[Marker], holder: str | None
     ) -> tuple[OpenRun, ...]:
         """Return the runs that are at an endpoint, or wait for it.
 
         Args:
-            update: the endpoint's update URL.
+            endpoint: the endpoint.
             markers: of open runs.
             holder: the run that has reserved the endpoint, if one has.
         """
-        there = [one for one in markers if _is_at(one, update)]
+        there = [one for one in markers if _is_at(one, endpoint)]
         ids = [one.run_id for one in sorted(there, key=_urgency)]
         known = [holder, *(one for one in ids if one != holder)] if holder else ids
         return self._read(known, MOST_SHOWN)
@@ -104,19 +104,9 @@ def counts_of(markers: Iterable[Marker]) -> Counts:
     )
 
 
-def _is_at(marker: Marker, update: str) -> bool:
+def _is_at(marker: Marker, endpoint: EndpointRef) -> bool:
     hints = marker.hints
-    if hints.get("phase") not in _AT_ENDPOINT:
-        return False
-    service = hints.get("service", "")
-    return service == update or _same_endpoint(service, update)
-
-
-def _same_endpoint(one: str, other: str) -> bool:
-    try:
-        return endpoint_identity(one) == endpoint_identity(other)
-    except ValueError:
-        return False
+    return hints.get("phase") in _AT_ENDPOINT and hints.get("endpoint_id") == endpoint.id
 
 
 def _urgency(marker: Marker) -> tuple[bool, bool, str]:

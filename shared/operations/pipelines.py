@@ -25,7 +25,7 @@ from shared.intake.blob_events import Intake
 from shared.ledger.records import ScheduleRecord, Stored
 from shared.operations.open_runs import Counts, OpenRun, OpenRuns, counts_of
 from shared.operations.preconditions import Versions, lost, require
-from shared.ports.ports import JobRequest
+from shared.ports.training import JobRequest
 from shared.telemetry import log
 
 #: Blobs that a preview shows.
@@ -312,7 +312,7 @@ class Pipelines:
             phase=Phase.RECEIVED,
             opened_at=self.context.clock.now(),
         )
-        service = self.context.providers.jobs(pipeline.training.service, pipeline.training.api_key)
+        service = self.context.providers.training(pipeline.training)
         return service.preview(
             JobRequest(
                 run_id=run.run_id,

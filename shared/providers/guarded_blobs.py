@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from shared.core.blobs import BlobVersion
 from shared.core.names import digest
 from shared.core.redaction import Redactor
-from shared.ports.ports import Access, Blobs, Page, SignedBlob
+from shared.ports.storage import Access, Blobs, Page, SignedBlob
 from shared.telemetry import log
 
 

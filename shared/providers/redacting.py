@@ -1,7 +1,7 @@
 """The gate at the two ports: what a service answers or raises passes before anybody reads it.
 
-A service may repeat whatever it was sent, in any field of any answer. `SignedBlob`s are left
-as they are: their signatures are used, and no text shows them.
+A service may repeat whatever it was sent, in any field of any answer. What names a model or a
+state is left as it is: it is needed so, and holds no secret.
 """
 
 import re
@@ -10,20 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from shared.core.blobs import BlobVersion
 from shared.core.names import owner_of_output
 from shared.core.redaction import Redactor
-from shared.core.run.record import RollbackTarget
-from shared.core.serving.probes import EndpointCheck
+from shared.core.serving.probes import EndpointCheck, ProbeAnswers
+from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
 from shared.errors import OutcomeUnknownError
-from shared.ports.ports import (
-    Current,
-    JobRequest,
-    JobState,
-    ServingEndpoint,
-    SignedBlob,
-    TrainingService,
-)
+from shared.ports.serving import Keep, Plan, ServingEndpoint
+from shared.ports.training import Evaluation, Job, JobRequest, JobState, TrainingService
 from shared.telemetry import clean_error
 
 #: What an id of ours ends with.
@@ -62,12 +55,32 @@ class RedactingTraining:
     def state(self, handle: str) -> JobState:
         """Return how the job stands. Raises as the port says."""
         with _clean_errors(self.redactor):
-            return self.redactor.clean(self.service.state(handle), keep=(SignedBlob,))
+            return self.redactor.clean(self.service.state(handle))
 
     def cancel(self, handle: str) -> None:
         """Ask for the job to end. Raises as the port says."""
         with _clean_errors(self.redactor):
             self.service.cancel(handle)
+
+    def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
+        """Return the model for each endpoint. Raises as the port says."""
+        with _clean_errors(self.redactor):
+            return self.service.models(job, wanted)
+
+    def model_again(self, model: ModelRef) -> ModelRef:
+        """Return a model that an operator put, as it is now. Raises as the port says."""
+        with _clean_errors(self.redactor):
+            return self.service.model_again(model)
+
+    def evaluation(self, job: Job, output: str | None) -> Evaluation:
+        """Return what a finished job said of its model. Raises as the port says."""
+        with _clean_errors(self.redactor):
+            return self.service.evaluation(job, output)
+
+    def evaluation_beside(self, model: ModelRef) -> Evaluation:
+        """Return what an operator put beside a model. Raises as the port says."""
+        with _clean_errors(self.redactor):
+            return self.service.evaluation_beside(model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,37 +90,75 @@ class RedactingEndpoint:
     endpoint: ServingEndpoint
     redactor: Redactor = field(repr=False)
 
+    @property
+    def plan(self) -> Plan:
+        """How this endpoint is given a new model."""
+        return self.endpoint.plan
+
     def ensure(self) -> None:
         """Make the endpoint where it is to be made. Raises as the port says."""
         with _clean_errors(self.redactor):
             self.endpoint.ensure()
 
-    def current(self) -> Current:
-        """Return what the endpoint was last given; its location is left as it is."""
+    def current(self, keep: Keep | None = None) -> ServingState | None:
+        """Return what serves, as it is: it is what can be restored. Raises as the port says."""
         with _clean_errors(self.redactor):
-            reported = self.endpoint.current()
-        return replace(reported, resources=self.redactor.clean(reported.resources))
+            return self.endpoint.current(keep)
 
-    def update(self, model: BlobVersion) -> str | None:
-        """Ask the endpoint to serve `model`. Raises as the port says."""
+    def restorable(self, state: ServingState) -> bool:
+        """Return whether a state can be restored. Raises as the port says."""
         with _clean_errors(self.redactor):
-            operation = self.endpoint.update(model)
+            return self.endpoint.restorable(state)
+
+    def candidate(self, model: ModelRef, run_id: str) -> Candidate:
+        """Return a model as it is called at the endpoint."""
+        return self.endpoint.candidate(model, run_id)
+
+    def stage(self, candidate: Candidate) -> None:
+        """Put a candidate beside what serves. Raises as the port says."""
+        with _clean_errors(self.redactor):
+            self.endpoint.stage(candidate)
+
+    def candidate_state(self, candidate: Candidate) -> EndpointCheck:
+        """Return how a candidate stands. Raises as the port says."""
+        with _clean_errors(self.redactor):
+            return self._clean(self.endpoint.candidate_state(candidate))
+
+    def score(self, rows: Mapping[str, Any], candidate: Candidate | None = None) -> ProbeAnswers:
+        """Return the answers for probe rows. Raises as the port says."""
+        with _clean_errors(self.redactor):
+            answers = self.endpoint.score(rows, candidate)
+        return self.redactor.clean(answers)
+
+    def shift(self, shift: Shift) -> str | None:
+        """Ask for a share of the requests. Raises as the port says."""
+        with _clean_errors(self.redactor):
+            operation = self.endpoint.shift(shift)
         return self._handle(operation)
 
-    def look(self, operation: str | None = None) -> EndpointCheck:
+    def update_state(
+        self, operation: str | None = None, shift: Shift | None = None
+    ) -> EndpointCheck:
         """Return what the service says, and the probe's answers. Raises as the port says."""
         with _clean_errors(self.redactor):
-            seen = self.endpoint.look(operation)
+            return self._clean(self.endpoint.update_state(operation, shift))
+
+    def restore(self, state: ServingState) -> str | None:
+        """Ask the endpoint to serve what it served before. Raises as the port says."""
+        with _clean_errors(self.redactor):
+            operation = self.endpoint.restore(state)
+        return self._handle(operation)
+
+    def discard(self, candidate: Candidate) -> bool:
+        """Remove a candidate. Raises as the port says."""
+        with _clean_errors(self.redactor):
+            return self.endpoint.discard(candidate)
+
+    def _clean(self, seen: EndpointCheck) -> EndpointCheck:
         configured = seen.configured
         if configured is not None and not self._is_ours(configured):
             configured = self.redactor.text(configured)
         return replace(self.redactor.clean(seen), configured=configured)
-
-    def restore(self, previous: RollbackTarget) -> str | None:
-        """Ask the endpoint to serve what it served before. Raises as the port says."""
-        with _clean_errors(self.redactor):
-            operation = self.endpoint.restore(previous)
-        return self._handle(operation)
 
     def _is_ours(self, path: str) -> bool:
         """Whether a path is made of public names and an id: a model of ours, to be compared."""

@@ -20,7 +20,7 @@ from local.studio.storage import BlobAccess
 from shared.app import App, SystemClock, build
 from shared.core.blobs import BlobVersion
 from shared.errors import PermanentError, TransientError
-from shared.ports.ports import Access, Blobs
+from shared.ports.storage import Access, Blobs
 from shared.providers.azure_storage.blobs import AccountBlobs
 from shared.providers.http.client import RequestsHttp
 from tests.fakes.blobs import FakeBlobs
@@ -116,7 +116,7 @@ def _put_blocks(blob: BlobClient, content: bytes) -> None:
 
 def signed_url(bench: Bench, blob: str, access: Access, valid: timedelta = HOUR) -> str:
     signed = bench.blobs.sign(bench.container, blob, access, valid)
-    return f"{signed.base_location}{quote(signed.relative_location)}{signed.sas_token}"
+    return f"{signed.base_location}{quote(signed.relative_location)}{signed.signature}"
 
 
 def test_what_is_not_there_is_none(bench: Bench) -> None:
@@ -250,7 +250,7 @@ def signatures(bench: Bench) -> dict[str, str]:
     """Return what a service might send along for `secret.json`, none of which opens it."""
 
     def signed(blob: str, access: Access, valid: timedelta = HOUR) -> str:
-        return bench.blobs.sign(bench.container, blob, access, valid).sas_token
+        return bench.blobs.sign(bench.container, blob, access, valid).signature
 
     good = signed("secret.json", Access.READ)
     return {
@@ -288,7 +288,7 @@ def test_no_path_that_is_no_plain_blob_of_our_own_account_is_copied(
     bench: Bench, path: str
 ) -> None:
     bench.put("secret.json", b"keys")
-    token = bench.blobs.sign(bench.container, "secret.json", Access.READ, HOUR).sas_token
+    token = bench.blobs.sign(bench.container, "secret.json", Access.READ, HOUR).signature
     source = f"{bench.blobs.base_location}{path.format(container=bench.container)}{token}"
     assert bench.blobs.adopt(source, bench.container, "baselines/x.ilearner") is None
 
@@ -409,7 +409,7 @@ def test_a_host_whose_clock_is_wrong_signs_for_the_storages_time(
     with BlobServiceClient.from_connection_string(azurite.connection_string) as account:
         account.create_container(place).upload_blob("runs/x.ilearner", b"1")
     signed = models.sign(place, "runs/x.ilearner", Access.READ, HOUR / 6)
-    source = f"{signed.base_location}{signed.relative_location}{signed.sas_token}"
+    source = f"{signed.base_location}{signed.relative_location}{signed.signature}"
     holder = HttpBlobs()
     assert holder.read(source) == b"1"
     holder.close()

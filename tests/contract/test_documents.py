@@ -13,7 +13,7 @@ from azure.storage.blob import BlobClient, BlobLeaseClient, ContainerClient, Exp
 
 from local.azurite import Azurite
 from shared.errors import BadCursorError, ConflictError, OutcomeUnknownError, TransientError
-from shared.ports.ports import Documents
+from shared.ports.storage import Documents
 from shared.providers.azure_storage.documents import BlobDocuments
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import MemoryDocuments

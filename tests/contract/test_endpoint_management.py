@@ -10,7 +10,7 @@ from local.studio import InstantTrainer
 from local.studio.server import StudioServer
 from shared.core.config.studio_endpoint import Create
 from shared.errors import PermanentError, TransientError
-from shared.ports.ports import Access
+from shared.ports.storage import Access
 from shared.providers.http.client import Http, RequestsHttp
 from shared.providers.studio.call import StudioCall
 from shared.providers.studio.management import StudioManagement

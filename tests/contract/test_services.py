@@ -10,17 +10,21 @@ from local.studio import InstantTrainer
 from local.studio.server import StudioServer
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
-from shared.core.run.record import RollbackTarget
+from shared.core.config.studio_models import model_of
+from shared.core.redaction import Redactor
 from shared.core.serving.probes import ProbeOutcome, UpdateProgress
-from shared.errors import PermanentError
-from shared.ports.ports import JobRequest, JobStatus, ServingEndpoint, TrainingService
+from shared.core.serving.references import ModelRef, Shift
+from shared.ports.serving import Keep, ServingEndpoint
+from shared.ports.training import JobRequest, JobStatus, TrainingService
+from shared.providers.factory import StudioProviders
 from shared.providers.http.client import Http, RequestsHttp
 from shared.providers.studio.arm_token import ArmToken
-from shared.providers.studio.factory import StudioProviders
-from tests.fakes.clock import FakeClock
-from tests.fakes.v2 import V2Endpoint, V2Jobs
-from tests.fakes.world import CSV, DATA, MODELS, FixedCredential, World, pipeline
+from tests.fakes.azureml.state import model_id
+from tests.fakes.azureml_serving import model_ref
+from tests.fakes.azureml_world import AzureMlWorld
+from tests.fakes.world import CSV, DATA, MODELS, ROWS, FixedCredential, World
 from tests.unit.providers.test_web_services import NewService
+from tests.unit.samples import NOW
 
 
 @dataclass
@@ -31,7 +35,7 @@ class Bench:
     finish: Callable[[], object]
     switch: Callable[[], object]
     starts: Callable[[], list[str]]
-    model: Callable[[str], BlobVersion]
+    model: Callable[[str], ModelRef]
 
 
 def job_request(data: BlobVersion, config: Pipeline) -> JobRequest:
@@ -40,16 +44,16 @@ def job_request(data: BlobVersion, config: Pipeline) -> JobRequest:
 
 
 def studio_bench(world: World, providers: StudioProviders, config: Pipeline) -> Bench:
-    def model(name: str) -> BlobVersion:
+    def model(name: str) -> ModelRef:
         seed = f"a,b,label\n{len(name)},1,0\n".encode()
         made = InstantTrainer().train({"input1": seed}, {}, label=None).model
-        return world.blobs.put(MODELS, name, made)
+        return model_of(world.blobs.put(MODELS, name, made))
 
     data = world.blobs.put(DATA, "new.csv", CSV)
     assert config.endpoint is not None
     return Bench(
-        training=providers.jobs(config.training.service, config.training.api_key),
-        endpoint=providers.endpoint(config.endpoint),
+        training=providers.training(config.training),
+        endpoint=providers.serving(config.endpoint),
         request=job_request(data, config),
         finish=world.studio.work,
         switch=lambda: world.clock.move(timedelta(minutes=1)),
@@ -58,11 +62,11 @@ def studio_bench(world: World, providers: StudioProviders, config: Pipeline) -> 
     )
 
 
-@pytest.fixture(params=["classic memory", "classic http", "new memory", "new http", "v2"])
+@pytest.fixture(params=["classic memory", "classic http", "new memory", "new http", "azureml"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     kind, _, where = request.param.partition(" ")
-    if kind == "v2":
-        yield v2_bench()
+    if kind == "azureml":
+        yield azureml_bench()
         return
     world = World() if kind == "classic" else NewService()
     if where == "memory":
@@ -92,20 +96,47 @@ def adapters_over(world: World, http: Http) -> StudioProviders:
     )
 
 
-def v2_bench() -> Bench:
-    world, clock, jobs = World(), FakeClock(), V2Jobs()
-    config = pipeline(world.training, world.endpoint, {})
-    assert config.endpoint is not None
+def azureml_bench() -> Bench:
+    world = AzureMlWorld()
+    endpoint = world.pipeline.endpoint
+    assert endpoint is not None
+    providers = world.providers(Redactor())
+    jobs = world.azureml.jobs
+
+    def model(name: str) -> ModelRef:
+        title, version = "sample", name.replace("/", "-").removesuffix(".ilearner")
+        uri = f"azureml://datastores/models/paths/{name}"
+        body = {"properties": {"modelType": "custom_model", "modelUri": uri}}
+        world.azureml.put_model(title, version, body)
+        return model_ref(model_id(title, version))
+
     data = world.blobs.put(DATA, "new.csv", CSV)
     return Bench(
-        training=jobs,
-        endpoint=V2Endpoint(clock, config.endpoint.verify),
-        request=job_request(data, config),
-        finish=jobs.finish,
-        switch=lambda: clock.move(timedelta(minutes=6)),
-        starts=lambda: jobs.starts,
-        model=lambda name: world.blobs.put(MODELS, name, name.encode()),
+        training=providers.training(world.pipeline.training),
+        endpoint=providers.serving(endpoint),
+        request=job_request(data, world.pipeline),
+        finish=world.azureml.hooks.finish_jobs,
+        switch=lambda: world.clock.move(timedelta(minutes=3)),
+        starts=lambda: list(jobs.all),
+        model=model,
     )
+
+
+def promote(bench: Bench, name: str) -> Shift:
+    """Give the endpoint a model, all steps of it, and return the last one."""
+    serving, before = bench.endpoint, 0
+    base = serving.current()
+    candidate = serving.candidate(bench.model(name), "sample-1")
+    serving.stage(candidate)
+    if serving.plan.stages:
+        bench.switch()
+    shift = Shift(candidate=candidate, share=100, base=base)
+    for share in serving.plan.shares:
+        shift = Shift(candidate=candidate, share=share, before=before, base=base)
+        serving.shift(shift)
+        bench.switch()
+        before = share
+    return shift
 
 
 def test_a_prepared_job_does_not_start_by_itself(bench: Bench) -> None:
@@ -130,6 +161,7 @@ def test_a_cancelled_job_ends_and_cancelling_may_be_repeated(bench: Bench) -> No
     bench.training.ensure_started(handle, bench.request)
     bench.training.cancel(handle)
     bench.training.cancel(handle)
+    bench.switch()  # a service may take its time for it
     assert bench.training.state(handle).status is JobStatus.CANCELLED
 
 
@@ -143,54 +175,97 @@ def test_a_cancelled_job_cannot_be_started(bench: Bench) -> None:
 
 
 def test_an_update_is_asked_for_first_and_live_later(bench: Bench) -> None:
-    before = bench.endpoint.look().probe
-    operation = bench.endpoint.update(bench.model("baselines/new.ilearner"))
-    at_once = bench.endpoint.look(operation)
-    bench.switch()
-    later = bench.endpoint.look(operation)
-    assert before is not None
+    serving = bench.endpoint
+    before = serving.score(ROWS)
+    candidate = serving.candidate(bench.model("baselines/new.ilearner"), "sample-1")
+    serving.stage(candidate)
+    if serving.plan.stages:
+        bench.switch()
+    shift = Shift(candidate=candidate, share=serving.plan.shares[0], base=serving.current())
+    operation = serving.shift(shift)
+    at_once = serving.update_state(operation, shift)
     assert before.seen is ProbeOutcome.GOOD
-    assert at_once.probe == before
     assert at_once.progress in (UpdateProgress.NOT_REPORTED, UpdateProgress.PENDING)
+    bench.switch()
+    later = serving.update_state(operation, shift)
     assert later.progress in (UpdateProgress.NOT_REPORTED, UpdateProgress.DONE)
     assert later.probe is not None
+    assert later.probe.seen is ProbeOutcome.GOOD
     assert not later.probe.agrees_with(before)
-    assert later.configured == "models/baselines/new.ilearner"
+    assert later.configured == candidate.state.name
+
+
+def test_asking_twice_for_one_share_is_asking_once(bench: Bench) -> None:
+    shift = promote(bench, "baselines/twice.ilearner")
+    served = bench.endpoint.score(ROWS)
+    bench.endpoint.shift(shift)
+    bench.endpoint.stage(shift.candidate)
+    bench.switch()
+    assert bench.endpoint.score(ROWS).agrees_with(served)
+
+
+def test_a_candidate_is_known_by_the_same_name_each_time(bench: Bench) -> None:
+    model = bench.model("baselines/new.ilearner")
+    assert bench.endpoint.candidate(model, "sample-1") == bench.endpoint.candidate(
+        model, "sample-1"
+    )
+
+
+def test_a_candidate_gets_no_request_before_it_is_given_a_share(bench: Bench) -> None:
+    serving = bench.endpoint
+    before = serving.score(ROWS)
+    candidate = serving.candidate(bench.model("baselines/waits.ilearner"), "sample-1")
+    serving.stage(candidate)
+    bench.switch()
+    assert serving.candidate_state(candidate).progress is UpdateProgress.DONE
+    assert serving.score(ROWS).agrees_with(before)
 
 
 def test_restore_brings_back_the_same_answers(bench: Bench) -> None:
-    first = bench.model("baselines/first.ilearner")
-    bench.endpoint.update(first)
+    promote(bench, "baselines/first.ilearner")
+    good = bench.endpoint.score(ROWS)
+    state = bench.endpoint.current(Keep("sample-2", NOW))
+    assert state is not None
+    assert bench.endpoint.restorable(state)
+    promote(bench, "baselines/second-and-worse.ilearner")
+    assert not bench.endpoint.score(ROWS).agrees_with(good)
+    operation = bench.endpoint.restore(state)
     bench.switch()
-    good = bench.endpoint.look().probe
-    bench.endpoint.update(bench.model("baselines/second-and-worse.ilearner"))
-    bench.switch()
-    bench.endpoint.restore(RollbackTarget(model=first))
-    bench.switch()
-    again = bench.endpoint.look().probe
-    assert good is not None
-    assert again is not None
-    assert again.agrees_with(good)
+    assert bench.endpoint.update_state(operation).progress in (
+        UpdateProgress.NOT_REPORTED,
+        UpdateProgress.DONE,
+    )
+    assert bench.endpoint.score(ROWS).agrees_with(good)
+
+
+def test_what_served_before_is_told_by_the_state_of_the_endpoint(bench: Bench) -> None:
+    shift = promote(bench, "baselines/told.ilearner")
+    state = bench.endpoint.current(Keep("sample-2", NOW))
+    assert state is not None
+    assert state.model is not None
+    assert state.model == shift.candidate.state.model
+
+
+def test_a_state_survives_being_stored(bench: Bench) -> None:
+    shift = promote(bench, "baselines/stored.ilearner")
+    assert Shift.model_validate_json(shift.model_dump_json()) == shift
+    assert "sig=" not in shift.model_dump_json()
 
 
 def test_making_sure_of_an_endpoint_that_is_there_changes_nothing(bench: Bench) -> None:
-    before = bench.endpoint.look().probe
+    before = bench.endpoint.score(ROWS)
     bench.endpoint.ensure()
     bench.endpoint.ensure()
     bench.switch()
-    after = bench.endpoint.look().probe
-    assert before is not None
-    assert after is not None
-    assert after.agrees_with(before)
+    assert bench.endpoint.score(ROWS).agrees_with(before)
 
 
-def test_an_endpoint_tells_what_it_was_last_given(bench: Bench) -> None:
-    bench.endpoint.update(bench.model("baselines/told.ilearner"))
-    location = bench.endpoint.current().location
-    assert location is not None
-    assert location[1] == "models/baselines/told.ilearner"
-
-
-def test_what_cannot_be_restored_is_refused() -> None:
-    with pytest.raises(PermanentError):
-        V2Endpoint(FakeClock(), None).restore(RollbackTarget())
+def test_a_discarded_candidate_is_gone_and_discarding_may_be_repeated(bench: Bench) -> None:
+    before = bench.endpoint.score(ROWS)
+    candidate = bench.endpoint.candidate(bench.model("baselines/x.ilearner"), "sample-1")
+    bench.endpoint.stage(candidate)
+    bench.switch()
+    bench.endpoint.discard(candidate)
+    bench.switch()
+    assert bench.endpoint.discard(candidate)
+    assert bench.endpoint.score(ROWS).agrees_with(before)

@@ -14,7 +14,7 @@ from local.studio.storage import BlobRefusedError, MemoryBlobs, blob_key
 from shared.core.blob_locations import source_of
 from shared.core.blobs import BlobVersion
 from shared.errors import PermanentError, TransientError
-from shared.ports.ports import Access, Page, SignedBlob
+from shared.ports.storage import Access, Page, SignedBlob
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import page_of
 

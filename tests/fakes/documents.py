@@ -7,7 +7,7 @@ from itertools import count
 from typing import TypeVar
 
 from shared.errors import BadCursorError, ConflictError, RecordLeasedError
-from shared.ports.ports import Document, ETag, Listed, Page
+from shared.ports.storage import Document, ETag, Listed, Page
 from shared.providers.azure_storage.pages import is_directory
 from tests.fakes.clock import FakeClock
 from tests.fakes.faults import Faults

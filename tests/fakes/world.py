@@ -13,16 +13,17 @@ from local.studio import InstantTrainer, OutputKind, Published, Studio
 from shared.config.known_secrets import redactor_for
 from shared.core.config.configuration import Configuration
 from shared.core.config.pipeline import Pipeline
+from shared.core.redaction import Redactor
 from shared.core.run.record import Run
 from shared.errors import RelearnError
-from shared.execution.context import Context, Limits
+from shared.execution.context import Context, Limits, Providers
 from shared.intake.blob_events import Intake
 from shared.ledger.ledger import Ledger
 from shared.maintenance.poll import Poll
 from shared.operations.runs import RunOperations
+from shared.providers.factory import StudioProviders
 from shared.providers.guarded_blobs import RedactingBlobs
 from shared.providers.studio.arm_token import ArmToken
-from shared.providers.studio.factory import StudioProviders
 from shared.telemetry import use
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock, Shifted
@@ -113,15 +114,7 @@ class World:
     def _worker(self) -> tuple[Intake, Poll]:
         redactor = redactor_for(self.environment, [self.pipeline], [DATA, MODELS])
         use(redactor)
-        providers = StudioProviders(
-            self.http,
-            self.environment,
-            self.blobs,
-            self.blobs,
-            MODELS,
-            token=ArmToken(FixedCredential(self.studio.arm_token), frozenset({"studio.example"})),
-            redactor=redactor,
-        )
+        providers = self.providers(redactor)
         ids = count(1)
         context = Context(
             ledger=Ledger(self.documents),
@@ -138,6 +131,18 @@ class World:
         file = self.file or Configuration({self.pipeline.name: self.pipeline})
         intake = Intake(context, file, self.started_at())
         return intake, Poll(context, intake)
+
+    def providers(self, redactor: Redactor) -> Providers:
+        """Return what builds the clients of the services."""
+        return StudioProviders(
+            self.http,
+            self.environment,
+            self.blobs,
+            self.blobs,
+            MODELS,
+            token=ArmToken(FixedCredential(self.studio.arm_token), frozenset({"studio.example"})),
+            redactor=redactor,
+        )
 
     def started_at(self) -> datetime:
         return self.host.now()

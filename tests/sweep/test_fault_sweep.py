@@ -65,7 +65,7 @@ def problems(world: World) -> Iterator[str]:
         yield f"ends {run.phase}: {run.reason or run.step_failure}"
         return
     assert run.model is not None
-    model = world.blobs.store.read(f"https://account.blob.core.windows.net/{run.model.path}")
+    model = world.blobs.store.read(f"https://account.blob.core.windows.net/{run.model.name}")
     if world.serving() != model:
         yield "another model serves"
     if world.open_runs():

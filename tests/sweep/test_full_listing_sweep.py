@@ -11,7 +11,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.run.record import Origin, Phase
 from shared.intake import full_listings
 from shared.intake.full_listings import FullListings
-from shared.ports.ports import Page
+from shared.ports.storage import Page
 from tests.fakes.documents import page_of
 from tests.fakes.faults import Faults, kinds_at
 from tests.fakes.world import DATA, MODELS

@@ -3,10 +3,10 @@
 from functools import partial
 from typing import Any
 
+from shared.core.config.kinds import Training
 from shared.core.config.setting_references import resolve
-from shared.core.config.studio_training import Training
 from shared.errors import RelearnError
-from shared.ports.ports import JobRequest
+from shared.ports.training import JobRequest
 from shared.providers.http.client import Answer
 from shared.providers.studio.batch import StudioBatch
 from shared.providers.studio.call import StudioCall

@@ -69,7 +69,7 @@ class Fleet(Observed):
 
     def model(self) -> bytes:
         model = next(iter(self.parent().models.values()))
-        return self.blobs.store.contents[f"https://account.blob.core.windows.net/{model.path}"]
+        return self.blobs.store.contents[f"https://account.blob.core.windows.net/{model.name}"]
 
     def settle(self, ticks: int = 60) -> Run:
         """Let time pass until the whole roll-out is over, or waits for a person."""

@@ -5,8 +5,11 @@ from typing import Any, Final
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
-from shared.core.run.record import ENDS, Origin, Phase, Promotion, RollbackTarget, Run, StepFailure
+from shared.core.config.studio_identity import endpoint_identity
+from shared.core.config.studio_models import STUDIO, model_of
+from shared.core.run.record import ENDS, Origin, Phase, Promotion, Run, StepFailure
 from shared.core.serving.probes import ProbeAnswers, ProbeOutcome
+from shared.core.serving.references import EndpointRef, ModelRef, ServingState
 
 NOW: Final = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOUR: Final = timedelta(hours=1)
@@ -29,7 +32,24 @@ def blob(name: str = "new.csv", **changes: Any) -> BlobVersion:
     return BlobVersion(**{**known, **changes})
 
 
-MODEL: Final = blob("runs/sample/sample-1/1/model.ilearner", container="models")
+def model_ref(name: str, **changes: Any) -> ModelRef:
+    """Return the reference to a model that is a blob of the models container."""
+    return model_of(blob(name, **{"container": "models", **changes}))
+
+
+def state_of(model: BlobVersion | ModelRef) -> ServingState:
+    """Return what an endpoint serves that is given this model."""
+    return ServingState(model=model_of(model) if isinstance(model, BlobVersion) else model)
+
+
+def ref(update: str) -> EndpointRef:
+    """Return what the endpoint of an update URL is known by."""
+    known = endpoint_identity(update)
+    return EndpointRef(provider=STUDIO, identity=f"{known.where}{known.path}", name=update)
+
+
+MODEL_BLOB: Final = blob("runs/sample/sample-1/1/model.ilearner", container="models")
+MODEL: Final = model_of(MODEL_BLOB)
 
 
 def tree(**changes: Any) -> dict[str, Any]:
@@ -81,7 +101,7 @@ def promotion(**changes: Any) -> Promotion:
     known: dict[str, Any] = {
         "generation": 1,
         "before": good("0.1", "0.2"),
-        "rollback_target": RollbackTarget(),
+        "rollback_target": ServingState(),
         "sent_at": NOW,
         "after_rollback": "rolled_back",
     }

@@ -5,14 +5,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.core.blobs import BlobVersion
-from shared.core.config.studio_endpoint import Endpoint
-from shared.core.run.record import RollbackTarget, Run
-from shared.core.serving.probes import EndpointCheck, UpdateProgress
-from shared.core.serving.state import EndpointLease, EndpointState, endpoint_state_id
+from shared.core.config.kinds import Endpoint, Training
+from shared.core.config.studio_models import model_of
+from shared.core.run.record import Run
+from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
+from shared.core.serving.references import ModelRef, ServingState
+from shared.core.serving.state import EndpointLease, EndpointState
 from shared.errors import RelearnError
-from shared.ports.ports import Current, JobRequest, JobState, JobStatus
+from shared.ports.storage import SignedBlob
+from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
+from shared.providers.studio.baselines import Baselines
+from shared.providers.studio.current import Current
+from shared.providers.studio.models import StudioModels
+from shared.providers.studio.serving import StudioServing
+from tests.fakes.blobs import FakeBlobs
 from tests.fakes.world import MODELS, RESOURCE
-from tests.unit.samples import NOW
+from tests.unit.samples import NOW, ref
 from tests.unit.worlds import Observed
 
 
@@ -24,7 +32,7 @@ class ScriptedEndpoint:
     current_: Current = field(default_factory=lambda: Current(refreshable=True))
     refuses: RelearnError | None = None
     operation: str | None = "op"
-    given: list[RollbackTarget] = field(default_factory=list)
+    given: list[ServingState] = field(default_factory=list)
     asked: list[str | None] = field(default_factory=list)  #: operations that a look was for
     ensured: int = 0
     built_for: list[Endpoint] = field(default_factory=list)
@@ -36,7 +44,16 @@ class ScriptedEndpoint:
         return self.current_
 
     def update(self, model: BlobVersion) -> str | None:
-        raise NotImplementedError
+        return self._given(ServingState(model=model_of(model)))
+
+    def refresh(self) -> str | None:
+        return self._given(ServingState())
+
+    def score(self, rows: dict[str, Any]) -> ProbeAnswers:
+        assert rows
+        probe = self.look().probe
+        assert probe is not None
+        return probe
 
     def look(self, operation: str | None = None) -> EndpointCheck:
         self.asked.append(operation)
@@ -49,7 +66,7 @@ class ScriptedEndpoint:
             raise look
         return look
 
-    def restore(self, previous: RollbackTarget) -> str | None:
+    def _given(self, previous: ServingState) -> str | None:
         self.given.append(previous)
         if self.refuses is not None:
             raise self.refuses
@@ -65,6 +82,8 @@ class ScriptedJob:
     cancel_: RelearnError | None = None
     calls: list[str] = field(default_factory=list)
     requests: list[JobRequest] = field(default_factory=list)
+    blobs: FakeBlobs | None = None
+    results: dict[str, SignedBlob] = field(default_factory=dict)
 
     def prepare(self, request: JobRequest) -> str:
         self.calls.append("prepare")
@@ -92,20 +111,39 @@ class ScriptedJob:
         if self.cancel_ is not None:
             raise self.cancel_
 
+    def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
+        return self._left.of(job, wanted)
+
+    def model_again(self, model: ModelRef) -> ModelRef:
+        return self._left.again(model)
+
+    def evaluation(self, job: Job, output: str | None) -> Evaluation:
+        return self._left.evaluation(job, output)
+
+    def evaluation_beside(self, model: ModelRef) -> Evaluation:
+        return self._left.evaluation_beside(model)
+
+    @property
+    def _left(self) -> StudioModels:
+        assert self.blobs is not None
+        return StudioModels(self.blobs, MODELS, lambda handle: (self.state(handle), self.results))
+
 
 @dataclass
 class _Providers:
     endpoint_: ScriptedEndpoint
     job: ScriptedJob
+    blobs: FakeBlobs
 
-    def jobs(self, service: str, api_key: str) -> ScriptedJob:
-        assert service
-        assert api_key.startswith("${")
+    def training(self, training: Training) -> ScriptedJob:
+        assert training.service
         return self.job
 
-    def endpoint(self, endpoint: Endpoint) -> ScriptedEndpoint:
+    def serving(self, endpoint: Endpoint) -> StudioServing:
         self.endpoint_.built_for.append(endpoint)
-        return self.endpoint_
+        new = endpoint.kind == "webservice"
+        baselines = Baselines(self.blobs, MODELS, endpoint.ref, endpoint.place, named_only=new)
+        return StudioServing(self.endpoint_, baselines, endpoint.name, endpoint.resource)
 
     def secrets_of(self, pipeline: object) -> tuple[str, ...]:
         del pipeline
@@ -118,15 +156,18 @@ class Scripted:
     def __init__(self, **config: Any) -> None:
         self.world = Observed(config=config)
         self.endpoint = ScriptedEndpoint()
-        self.job = ScriptedJob()
-        self.context = replace(
-            self.world.intake._context, providers=_Providers(self.endpoint, self.job)
-        )
+        self.job = ScriptedJob(blobs=self.world.blobs)
+        self.providers = _Providers(self.endpoint, self.job, self.world.blobs)
+        self.context = replace(self.world.intake._context, providers=self.providers)
         self.ledger = self.context.ledger
         self.url = self.world.pipeline.endpoints[0].update
 
-    def model(self, name: str = "runs/sample/sample-1/1/model.ilearner") -> BlobVersion:
-        return self.world.blobs.put(MODELS, name, b"model")
+    def model(self, name: str = "runs/sample/sample-1/1/model.ilearner") -> ModelRef:
+        return model_of(self.world.blobs.put(MODELS, name, b"model"))
+
+    @property
+    def serving(self) -> StudioServing:
+        return self.providers.serving(self.world.pipeline.endpoints[0])
 
     def acquire_lease(self, run: Run, **endpoint_state: Any) -> EndpointState:
         """Have the endpoint reserved for a run, as its promotion says."""
@@ -143,14 +184,14 @@ class Scripted:
         )
 
     def put_endpoint_state(self, **known: Any) -> EndpointState:
-        endpoint_state = EndpointState(update=self.url, **known)
-        stored = self.ledger.endpoint_state(endpoint_state_id(self.url))
+        endpoint_state = EndpointState(ref=ref(self.url), **known)
+        stored = self.ledger.endpoint_state(ref(self.url).id)
         self.ledger.put_endpoint_state(
-            endpoint_state_id(self.url), endpoint_state, stored.etag if stored else None
+            ref(self.url).id, endpoint_state, stored.etag if stored else None
         )
         return endpoint_state
 
     def endpoint_state(self) -> EndpointState:
-        stored = self.ledger.endpoint_state(endpoint_state_id(self.url))
+        stored = self.ledger.endpoint_state(ref(self.url).id)
         assert stored is not None
         return stored.record

@@ -11,7 +11,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from local.studio import InstantTrainer
-from shared.core.run.record import Phase, RollbackTarget, Run
+from shared.core.run.record import Phase, Run
 from shared.intake.requests import ManualRequest
 from shared.operations.endpoints import Endpoints, OperatorCommand
 from shared.providers.azure_storage.errors import classify
@@ -22,6 +22,7 @@ from tests.unit.execution.test_retry_by_changed_gate import park_verifying, tigh
 from tests.unit.filed import Filed
 from tests.unit.intake.test_last_good import gone, no_setting, no_yaml, typo
 from tests.unit.providers.test_web_services import NewService
+from tests.unit.samples import state_of
 from tests.unit.worlds import Observed, refused
 
 BOOK: Final = Path(__file__).parents[2] / "docs" / "runbook.md"
@@ -120,9 +121,7 @@ def no_model_of_ours() -> tuple[Observed, Run]:
     first = InstantTrainer().train({"input1": b"a,b,label\n0,0,0\n"}, {}, label=None)
     other = world.blobs.put("azure-webjobs-secrets", "host.json", first.model)
     known = (
-        world.endpoint_state()
-        .resource(RESOURCE)
-        .model_copy(update={"baseline": RollbackTarget(model=other)})
+        world.endpoint_state().resource(RESOURCE).model_copy(update={"baseline": state_of(other)})
     )
     endpoint_state = world.endpoint_state().model_copy(update={"resources": {RESOURCE: known}})
     (name,) = [name for name in world.documents.rows if name.startswith("endpoints/")]

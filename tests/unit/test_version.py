@@ -8,7 +8,8 @@ from typing import Final
 import pytest
 
 from local import api_description
-from shared.core.run.record import WRITTEN_BY, Phase
+from shared.core.record_parts import WRITTEN_BY
+from shared.core.run.record import Phase
 from shared.errors import CorruptRecordError
 from shared.ledger.ledger import Ledger
 from shared.version import VERSION

@@ -11,7 +11,7 @@ from shared.core.run.record import Phase, Run
 from shared.core.serving.state import EndpointState
 from shared.intake.blob_events import Intake
 from shared.maintenance.poll import Poll
-from shared.ports.ports import Document, ETag, Listed
+from shared.ports.storage import Document, ETag, Listed
 from shared.providers.http.client import Answer
 from tests.fakes.documents import MemoryDocuments
 from tests.fakes.wire import StudioHttp
@@ -148,7 +148,7 @@ class Observed(World):
     def model_of(self, run: Run) -> bytes:
         model = self.now_of(run).model
         assert model is not None
-        return self.blobs.store.contents[f"https://account.blob.core.windows.net/{model.path}"]
+        return self.blobs.store.contents[f"https://account.blob.core.windows.net/{model.name}"]
 
     def endpoint_state(self) -> EndpointState:
         (name,) = [name for name in self.documents.rows if name.startswith("endpoints/")]

@@ -17,14 +17,13 @@ from pydantic import (
 from shared.core.config.cross_field import known_pairs, since_then, together
 from shared.core.config.data import Data
 from shared.core.config.durations import parse_duration
+from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pattern import tokens_of
 from shared.core.config.recurrence import Recurrence
 from shared.core.config.schedule import checked_schedule
-from shared.core.config.studio_endpoint import Endpoint
-from shared.core.config.studio_training import DATA, MANIFEST, Training
+from shared.core.config.studio_training import DATA, MANIFEST
 from shared.core.config.types import Name, OutputName, Span, Strict
 from shared.core.evaluation.gate import Rule
-from shared.core.names import MODEL_SUFFIX
 
 PIPELINE_NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
 
@@ -175,17 +174,16 @@ class Pipeline(Strict):
 
     @together
     def _one_clear_model(self) -> Iterator[str]:
-        outputs = self.training.outputs
-        models = [output for output, file in outputs.items() if file.endswith(MODEL_SUFFIX)]
+        outputs, models = self.training.outputs, self.training.models
         for name, model in known_pairs(self.endpoints, "name", "model"):
             if model is None and len(models) > 1:
                 yield (
                     f"endpoints: {name} needs `model:`, the name of one of the "
-                    f"{MODEL_SUFFIX} outputs {', '.join(models)}"
+                    f"{self.training.model_form} outputs {', '.join(models)}"
                 )
             if model in outputs and model not in models:
                 yield (
-                    f"endpoints: {name}.model names no {MODEL_SUFFIX} output; "
+                    f"endpoints: {name}.model names no {self.training.model_form} output; "
                     f"there is {', '.join(models) or 'none'}"
                 )
 
@@ -244,8 +242,8 @@ class Pipeline(Strict):
 
     @together
     def _metrics_of_an_output(self) -> Iterator[str]:
-        metrics, outputs = self.gate.metrics, self.training.outputs
-        if metrics in outputs and outputs[metrics].endswith(MODEL_SUFFIX):
+        metrics = self.gate.metrics
+        if metrics in self.training.models:
             yield f"gate.metrics: {metrics} is a model, name the output beside it"
 
     @since_then
@@ -322,10 +320,6 @@ class Pipeline(Strict):
     def only(self, endpoint: Endpoint) -> "Pipeline":
         """Return the pipeline as one of its endpoints sees it."""
         return self.model_copy(update={"endpoints": (endpoint,), "key": self.key_tokens})
-
-    def file_of(self, output: str) -> str:
-        """Return the file name that a model output is kept under."""
-        return self.training.outputs.get(output, f"{output}{MODEL_SUFFIX}")
 
 
 def _twice(what: str, named: Iterable[tuple[object, ...]]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from shared.core.config.durations import parse_duration
 from shared.core.config.foreign_syntax import refuse_foreign
 from shared.core.config.pattern import fill, tokens_of
 from shared.core.config.studio_identity import Identity, endpoint_identity
+from shared.core.config.studio_models import STUDIO
 from shared.core.config.studio_urls import filled_url, update_url, web_service_url
 from shared.core.config.types import (
     OutputName,
@@ -28,6 +29,7 @@ from shared.core.config.types import (
     Strict,
     checked_url,
 )
+from shared.core.serving.references import EndpointRef
 
 #: The names of endpoints in the file.
 ENDPOINT_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,40}$"
@@ -103,7 +105,7 @@ class Create(Strict):
     )
 
 
-class Endpoint(Strict):
+class StudioEndpoint(Strict):
     """A scoring endpoint that is updated with the new model."""
 
     name: Annotated[str, StringConstraints(pattern=ENDPOINT_NAME)] = Field(
@@ -209,6 +211,26 @@ class Endpoint(Strict):
         return self.resource or ""
 
     @property
+    def address(self) -> str:
+        """Where calls to the endpoint go."""
+        return self.update
+
+    @property
+    def probed_at(self) -> str:
+        """Where its probes go, as far as it is known."""
+        return self.verify.score if self.verify and self.verify.score else self.update
+
+    @property
+    def ref(self) -> EndpointRef:
+        """The endpoint, by what it is known by at its service."""
+        known = endpoint_identity(self.update)
+        return EndpointRef(provider=STUDIO, identity=f"{known.where}{known.path}", name=self.update)
+
+    def for_place(self, place: str) -> "StudioEndpoint":
+        """Return the endpoint with another of its resources to be updated."""
+        return self.model_copy(update={"resource": place or None})
+
+    @property
     def identity(self) -> tuple[Identity, str]:
         """What this place is known by, whichever host it is written with."""
         return endpoint_identity(self.update), self.place
@@ -219,7 +241,7 @@ class Endpoint(Strict):
         score = self.verify.score if self.verify else None
         return tokens_of(" ".join(filter(None, (self.update, self.resource, score))))
 
-    def chosen_by(self, tokens: Mapping[str, str]) -> "Endpoint":
+    def chosen_by(self, tokens: Mapping[str, str]) -> "StudioEndpoint":
         """Return the endpoint that `tokens` choose.
 
         Raises:

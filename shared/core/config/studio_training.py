@@ -1,13 +1,15 @@
 """The batch execution service that trains, and what one of its jobs is given."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from shared.core.config.cross_field import together
 from shared.core.config.durations import Duration, parse_duration
 from shared.core.config.pattern import checked_pattern
+from shared.core.config.studio_identity import service_identity
+from shared.core.config.studio_models import MODEL_SUFFIX
 from shared.core.config.types import (
     JobsUrl,
     Name,
@@ -39,9 +41,12 @@ def _checked_input(text: str) -> str:
 InputTemplate = Annotated[str, AfterValidator(_checked_input)]
 
 
-class Training(Strict):
+class StudioTraining(Strict):
     """The batch execution service that trains, and what a job is given."""
 
+    kind: Literal["studio"] = Field(
+        default="studio", description="studio: a batch execution service of Studio."
+    )
     service: JobsUrl = Field(
         description="Batch execution URL of the training web service, ending in /jobs."
     )
@@ -112,6 +117,27 @@ class Training(Strict):
     def _one_file_each(self) -> Iterator[str]:
         if len(set(self.outputs.values())) != len(self.outputs):
             yield "outputs: two outputs cannot be written to one file"
+
+    @property
+    def address(self) -> str:
+        """Where calls to the service go."""
+        return self.service
+
+    @property
+    def identity(self) -> str:
+        """What the service is known by, whichever host it is written with."""
+        return service_identity(self.service)
+
+    @property
+    def model_form(self) -> str:
+        """What the file of a model ends with, for people."""
+        return MODEL_SUFFIX
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The outputs that are models."""
+        outputs = self.outputs.items()
+        return tuple(output for output, file in outputs if file.endswith(MODEL_SUFFIX))
 
     @property
     def sources(self) -> dict[str, str]:

@@ -23,8 +23,8 @@ from shared.core.config.cross_field import FIELDS_ONLY, UNKNOWN, mistakes
 from shared.core.config.durations import Duration, parse_duration
 from shared.core.config.foreign_syntax import one_name
 from shared.core.config.setting_references import is_reference
+from shared.core.config.studio_models import MODEL_SUFFIX
 from shared.core.config.studio_urls import jobs_url, require_https, score_url
-from shared.core.names import MODEL_SUFFIX
 
 _NUMBERS: Final = frozenset({int, float})
 _OUTPUT_SUFFIXES: Final = (MODEL_SUFFIX, ".csv", ".tsv", ".arff")

@@ -13,7 +13,8 @@ from pydantic import AwareDatetime
 
 from shared.core.config.pipeline import Pipeline
 from shared.core.counting import counted, they
-from shared.core.run.record import Phase, RecordModel, RecordPart, Run
+from shared.core.record_parts import RecordModel, RecordPart
+from shared.core.run.record import Phase, Run
 
 _DAY: Final = timedelta(days=1)
 #: Runs that are remembered for budgets and failures; more than any configuration asks for.

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from shared.core.blobs import BlobVersion
 from shared.core.run.gate_events import (
     Admitted,
     Approved,
@@ -37,6 +36,7 @@ from shared.core.run.promotion_events import (
     InFlightUpdateFound,
     NotYetLive,
     RolledBack,
+    ShareReached,
     UpdateLost,
     UpdateSent,
     VerifiedLive,
@@ -44,6 +44,13 @@ from shared.core.run.promotion_events import (
 from shared.core.run.record import Delivery, OperatorRequest, Phase, Run, StepFailure, by_operator
 from shared.core.run.retry import UNPARKED, RedoRequested, RetryRequested
 from shared.core.run.rollout import waiting_again
+from shared.core.run.staging_events import (
+    CandidateFailed,
+    CandidateReady,
+    CandidateStaged,
+    EvidenceGathered,
+)
+from shared.core.serving.references import ModelRef
 
 #: What is under way elsewhere when a run is parked in one of these.
 _STOPPED_FIRST: Final = (Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT)
@@ -84,21 +91,22 @@ class DataDeleted:
 
 @dataclass(frozen=True, slots=True)
 class ModelCollected:
-    """The model blob is there, for an endpoint that wants it."""
+    """The model is there, for an endpoint that wants it."""
 
-    model: BlobVersion
+    model: ModelRef
+    stages: bool = False  #: whether the endpoint holds it beside what serves first
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep exactly this version of the model."""
         phase = Phase.JUDGED if run.config.gate.asks else Phase.PROMOTING
-        return run.moved(phase, at, model=self.model)
+        return run.moved(Phase.STAGING if self.stages else phase, at, model=self.model)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelsCollected:
     """The models are there, for several endpoints that each want one."""
 
-    models: Mapping[str, BlobVersion]  #: endpoint -> its model
+    models: Mapping[str, ModelRef]  #: endpoint -> its model
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep exactly these versions."""
@@ -137,7 +145,7 @@ class NothingToPromote:
     """There is no model, or nobody to give it to."""
 
     reason: str
-    model: BlobVersion | None = None
+    model: ModelRef | None = None
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run well."""
@@ -253,7 +261,12 @@ Event = (
     | InFlightUpdateFound
     | UpdateSent
     | NotYetLive
+    | ShareReached
     | VerifiedLive
+    | CandidateStaged
+    | CandidateReady
+    | CandidateFailed
+    | EvidenceGathered
     | FoundUnchanged
     | EndpointLeaseLost
     | UpdateLost

@@ -48,7 +48,7 @@ class Judged:
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep every number; promote, ask a person, or end the run."""
         passed = self.verdict is None or self.verdict.passed
-        unchecked = None
+        unchecked = run.unchecked if run.parent is not None else None
         if self.unchecked is not None:
             rules = len(run.config.gate.rules)
             were = f"{counted(rules, 'rule')} of the gate {they(rules, 'was', 'were')} not checked"
@@ -61,7 +61,7 @@ class Judged:
         if not run.config.endpoints:
             why = "; ".join(filter(None, ("trained", reason, NO_ENDPOINT)))
             return known.moved(Phase.FINISHED, at, why, reason=why)
-        if needs_approval(run):
+        if needs_approval(run) and run.approval is None:
             asked = known.moved(Phase.AWAITING_APPROVAL, at, reason, awaiting_since=at)
             advice = approval_advice(asked, at + run.config.gate.expires)
             return asked.model_copy(update={"reason": unchecked, "advice": advice})

@@ -48,12 +48,19 @@ from shared.core.run.promotion_events import (
     InFlightUpdateFound,
     NotYetLive,
     RolledBack,
+    ShareReached,
     UpdateLost,
     UpdateSent,
     VerifiedLive,
 )
 from shared.core.run.record import Phase, Run
 from shared.core.run.retry import RedoRequested, RetryRequested
+from shared.core.run.staging_events import (
+    CandidateFailed,
+    CandidateReady,
+    CandidateStaged,
+    EvidenceGathered,
+)
 from shared.errors import InvalidTransitionError
 
 
@@ -66,6 +73,8 @@ class Command(StrEnum):
     CHECK_JOB = "check job"
     STOP_JOB = "stop job"
     COLLECT_MODEL = "collect model"
+    STAGE_CANDIDATE = "stage candidate"
+    CHECK_CANDIDATE = "check candidate"
     JUDGE = "judge"
     EXPIRE = "expire"  #: nobody approved or rejected in time
     ROLL_OUT = "roll out"
@@ -87,6 +96,7 @@ _ACTS: Final = frozenset(
         Command.CREATE_JOB,
         Command.START_JOB,
         Command.STOP_JOB,
+        Command.STAGE_CANDIDATE,
         Command.UPDATE_ENDPOINT,
         Command.ROLL_BACK_ENDPOINT,
     }
@@ -112,6 +122,8 @@ def next_command(run: Run, now: datetime) -> Command:
         case Phase.TRAINING:
             overdue = now >= (run.started_at or run.opened_at) + run.config.training.timeout
             return Command.STOP_JOB if overdue else Command.CHECK_JOB
+        case Phase.STAGING:
+            return Command.CHECK_CANDIDATE if run.candidate else Command.STAGE_CANDIDATE
         case Phase.AWAITING_APPROVAL:
             return Command.EXPIRE if now >= expires_at(run) else Command.NOTHING
         case Phase.PROMOTING:
@@ -142,6 +154,7 @@ _STEPS: Final = (
     Phase.CREATED,
     Phase.TRAINING,
     Phase.TRAINED,
+    Phase.STAGING,
     Phase.JUDGED,
     Phase.AWAITING_APPROVAL,
     Phase.ROLLING_OUT,
@@ -177,12 +190,17 @@ MOVES: Final[dict[tuple[Phase, type[Event]], frozenset[Phase]]] = {
     (Phase.TRAINING, JobFailed): _JOB_FAILED,
     (Phase.TRAINING, JobStopped): _JOB_STOPPED,
     (Phase.TRAINING, JobCancelled): frozenset({Phase.CANCELLED}),
-    (Phase.TRAINED, ModelCollected): frozenset({Phase.JUDGED, Phase.PROMOTING}),
+    (Phase.TRAINED, ModelCollected): frozenset({Phase.STAGING, Phase.JUDGED, Phase.PROMOTING}),
     (Phase.TRAINED, ModelsCollected): frozenset({Phase.JUDGED, Phase.ROLLING_OUT}),
     (Phase.TRAINED, JobFailed): _JOB_FAILED,
     (Phase.TRAINED, NothingToPromote): frozenset({Phase.FINISHED}),
     (Phase.TRAINED, Superseded): frozenset({Phase.SUPERSEDED}),
     (Phase.TRAINED, Cancelled): frozenset({Phase.CANCELLED}),
+    (Phase.STAGING, CandidateStaged): frozenset({Phase.STAGING}),
+    (Phase.STAGING, CandidateReady): frozenset({Phase.JUDGED}),
+    (Phase.STAGING, CandidateFailed): frozenset({Phase.REJECTED}),
+    (Phase.STAGING, Cancelled): frozenset({Phase.CANCELLED}),
+    (Phase.JUDGED, EvidenceGathered): frozenset({Phase.JUDGED}),
     (Phase.JUDGED, Judged): _ON_TO_ENDPOINTS
     | {Phase.AWAITING_APPROVAL, Phase.REJECTED, Phase.FINISHED},
     (Phase.JUDGED, Cancelled): frozenset({Phase.CANCELLED}),
@@ -208,6 +226,7 @@ MOVES: Final[dict[tuple[Phase, type[Event]], frozenset[Phase]]] = {
     (Phase.PROMOTING, UpdateSent): frozenset({Phase.VERIFYING}),
     (Phase.VERIFYING, EndpointLeaseLost): frozenset({Phase.PROMOTING}),
     (Phase.VERIFYING, NotYetLive): frozenset({Phase.VERIFYING}),
+    (Phase.VERIFYING, ShareReached): frozenset({Phase.PROMOTING}),
     (Phase.VERIFYING, VerifiedLive): frozenset({Phase.PROMOTED}),
     (Phase.VERIFYING, FoundUnchanged): frozenset({Phase.ROLLING_BACK, Phase.UNCHANGED}),
     (Phase.VERIFYING, UpdateLost): frozenset({Phase.PROMOTING}),

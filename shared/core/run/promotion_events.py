@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from shared.core.run.record import Phase, Promotion, Run
+from shared.core.run.record import Phase, Promotion, Run, Step
 from shared.core.serving.probe_series import NO_PROBES, ProbeSeries
 from shared.core.serving.probes import ProbeAnswers
 from shared.errors import InvalidTransitionError
@@ -65,6 +65,8 @@ class UpdateSent:
             "service_message": self.service_message,
         }
         sent["operation"] = self.operation
+        if phase is Phase.VERIFYING:
+            sent["steps"] = _with_step(_promotion(run), sent_at=at)
         note = (
             f"the update was not confirmed: {self.service_message}" if self.service_message else ""
         )
@@ -95,11 +97,31 @@ class VerifiedLive:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run with its proof."""
-        verified = {
+        verified: dict[str, object] = {
             "verification": self.verification,
             "probe_series": self.probe_series.showing(self.probe),
+            "steps": _with_step(_promotion(run), seen=self.verification),
         }
         return with_promotion(run, Phase.PROMOTED, at, self.verification, verified)
+
+
+@dataclass(frozen=True, slots=True)
+class ShareReached:
+    """The new model answers for its share of the requests, and is to get more."""
+
+    verification: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Go on to the next step."""
+        promotion = _promotion(run)
+        note = f"{promotion.step.share} % of the requests: {self.verification}"
+        reached = {
+            **UNSENT,
+            "steps": _with_step(promotion, seen=self.verification),
+            "position": promotion.position + 1,
+            "resent": 0,
+        }
+        return with_promotion(run, Phase.PROMOTING, at, note, reached)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +190,10 @@ class RolledBack:
         match back:
             case "judged" | "trained" if run.parent is None:
                 # For other models than this one the job is asked once more.
-                model = run.model if back == "judged" else None
-                return run.moved(Phase(back), at, self.verification, promotion=None, model=model)
+                again: dict[str, object] = {"promotion": None, "evidence": None}
+                if back == "trained":
+                    again |= {"model": None, "candidate": None}
+                return run.moved(Phase(back), at, self.verification, **again)
             case "rolled_back" | "judged" | "trained":
                 end = Phase.ROLLED_BACK
             case "unchanged":
@@ -185,6 +209,14 @@ def with_promotion(
     """Return `run` in `phase`, with `changes` to its promotion."""
     promotion = _promotion(run).model_copy(update=changes)
     return run.moved(phase, at, note, promotion=promotion)
+
+
+def _with_step(promotion: Promotion, **changes: object) -> tuple[Step, ...]:
+    """Return the steps, with changes to the one that is on its way."""
+    steps = list(promotion.steps)
+    at = min(promotion.position, len(steps) - 1)
+    steps[at] = steps[at].model_copy(update=changes)
+    return tuple(steps)
 
 
 def _promotion(run: Run) -> Promotion:

@@ -2,17 +2,19 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, Field
 
 from shared.core.blobs import BlobVersion
+from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_endpoint import Endpoint
 from shared.core.config.types import Scalar
 from shared.core.evaluation.gate import Verdict
+from shared.core.record_parts import RecordModel, RecordPart
 from shared.core.serving.probe_series import NO_PROBES, ProbeSeries
 from shared.core.serving.probes import ProbeAnswers
+from shared.core.serving.references import Candidate, ModelRef, ServingState
 from shared.core.versions import newest_of, order_of
 
 _HISTORY: Final = 100
@@ -26,6 +28,7 @@ class Phase(StrEnum):
     CREATED = "created"  #: a job exists at the service and is not known to be started
     TRAINING = "training"  #: the start was confirmed
     TRAINED = "trained"  #: the job is finished
+    STAGING = "staging"  #: the model is being put beside what serves, without any request for it
     JUDGED = "judged"  #: the model is there; what the gate says of it is due
     AWAITING_APPROVAL = "awaiting_approval"  #: the gate is passed; a person decides
     ROLLING_OUT = "rolling_out"  #: each of several endpoints gets the model in a run of its own
@@ -87,33 +90,6 @@ class Origin(StrEnum):
         return self in (Origin.ROLLBACK, Origin.DRIFT)
 
 
-#: What a document says beside the value that it holds: the version of the product that wrote it.
-WRITTEN_BY: Final = "app_version"
-
-
-class RecordPart(BaseModel):
-    """A frozen part of a record that refuses what it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class RecordModel(RecordPart):
-    """A value with a document of its own in the ledger.
-
-    The ledger stores beside it which version of the product wrote it (`app_version`). That is
-    for whoever reads the document; no decision depends on it, so that the value leaves it out.
-    """
-
-    schema_version: Literal[1] = 1
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_writer(cls, value: Any) -> Any:
-        if isinstance(value, dict) and WRITTEN_BY in value:
-            return {name: one for name, one in value.items() if name != WRITTEN_BY}
-        return value
-
-
 class StepFailure(RecordPart):
     """A step that has not worked yet, and when it is tried again."""
 
@@ -135,23 +111,27 @@ class EndedAttempt(RecordPart):
     reason: str
 
 
-class RollbackTarget(RecordPart):
-    """What the endpoint is given when a new model does not work there.
+class Step(RecordPart):
+    """One shift of requests to the new model."""
 
-    `model` is a blob of ours; without one the endpoint is asked to refresh itself from
-    the service it belongs to.
-    """
-
-    # See studio-classic §3.
-    model: BlobVersion | None = None
+    share: int  #: in percent: what is wanted
+    before: int = 0  #: what it has before
+    sent_at: AwareDatetime | None = None  #: when it was asked for last
+    seen: str = ""  #: how it is known to be live; empty while it is not
 
 
 class Promotion(RecordPart):
-    """The update of the endpoint, with what must be known to prove or undo it."""
+    """The update of the endpoint, with what must be known to prove or undo it.
+
+    `sent_at` to `said` are of the call that is on its way: the present step's, or the rollback's.
+    """
 
     generation: int
     before: ProbeAnswers | None  #: the endpoint's answers before the update; None: no verify
-    rollback_target: RollbackTarget | None
+    rollback_target: ServingState | None
+    base: ServingState | None = None  #: what served when the lease was taken, where it is told
+    steps: tuple[Step, ...] = (Step(share=100),)
+    position: int = 0  #: which step is due, or on its way
     expected: ProbeAnswers | None = None  #: what a model that served before is known to answer
     sent_at: AwareDatetime | None = None
     certain: bool = True  #: whether the service confirmed that it took the update
@@ -165,6 +145,23 @@ class Promotion(RecordPart):
     rollback_resource: str | None = None  #: whose model is put back, where it is another's
     resent: int = 0  #: how often an update that was never confirmed was sent again
     verification: str | None = None
+
+    @property
+    def step(self) -> Step:
+        """The step that is due, or on its way."""
+        return self.steps[min(self.position, len(self.steps) - 1)]
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no step comes after this one."""
+        return self.position >= len(self.steps) - 1
+
+
+class GateEvidence(RecordPart):
+    """What was gathered for the gate so far, one probe of the candidate at a time."""
+
+    cursor: int = 0  #: how many probes there were
+    last: ProbeAnswers | None = None  #: what the last one saw
 
 
 class Delivery(RecordPart):
@@ -229,8 +226,12 @@ class Run(RecordModel):
     outputs_seen: tuple[str, ...] = ()  #: digests of files that this attempt was seen to write
     inputs: dict[str, BlobVersion] = Field(default_factory=dict)
     """Input name -> blob, where it is not simply the newest of the manifest."""
-    model: BlobVersion | None = None
-    models: dict[str, BlobVersion] = Field(default_factory=dict)  #: endpoint -> its model
+    model: ModelRef | None = None
+    models: dict[str, ModelRef] = Field(default_factory=dict)  #: endpoint -> its model
+    candidate: Candidate | None = None  #: the model at its endpoint, where it is staged there
+    staged_at: AwareDatetime | None = None  #: when the endpoint was asked for it
+    evidence: GateEvidence | None = None  #: of a candidate, as far as it was gathered
+    restores: ServingState | None = None  #: what is set again by a run that brings no new model
     deliveries: tuple[Delivery, ...] = ()
     verdict: Verdict | None = None  #: what the gate says of the model, with every number
     awaiting_since: AwareDatetime | None = None  #: since when a person is asked to decide
@@ -305,11 +306,13 @@ class Run(RecordModel):
         )
 
     @property
-    def target_model(self) -> RollbackTarget:
-        """What the endpoint is to be given; without a model that of its own service."""
-        return RollbackTarget(model=self.model)
+    def target_model(self) -> ServingState:
+        """What the endpoint is to serve; without a model that of its own service."""
+        if self.restores is not None:
+            return self.restores
+        return self.candidate.state if self.candidate else ServingState(model=self.model)
 
-    def model_for(self, endpoint: Endpoint) -> BlobVersion | None:
+    def model_for(self, endpoint: Endpoint) -> ModelRef | None:
         """Return the model that is meant for one of several endpoints."""
         return self.models.get(endpoint.name, self.model)
 

@@ -21,6 +21,7 @@ UNPARKED: Final[dict[str, object]] = {"parked_in": None, "reason": None, "advice
 #: What was said of a model, and counts no more.
 _NOT_JUDGED: Final[dict[str, object]] = {
     "verdict": None,
+    "evidence": None,
     "unchecked": None,
     "approval": None,
     "awaiting_since": None,
@@ -28,6 +29,7 @@ _NOT_JUDGED: Final[dict[str, object]] = {
 #: Where a run needs its turn.
 _BEFORE_TRAINED: Final = (Phase.RECEIVED, Phase.CREATED, Phase.TRAINING)
 _JUDGED_ALREADY: Final = (
+    Phase.STAGING,
     Phase.JUDGED,
     Phase.AWAITING_APPROVAL,
     Phase.ROLLING_OUT,
@@ -183,7 +185,9 @@ def _done_anew(run: Run, now: Pipeline) -> Phase | None:
         again = run.model is not None and other
     if again:
         return Phase.TRAINED
-    return Phase.JUDGED if now.gate != run.config.gate else None
+    # One that is staged still is judged after that.
+    other_gate = now.gate != run.config.gate and run.parked_in is not Phase.STAGING
+    return Phase.JUDGED if other_gate else None
 
 
 def _done_again(
@@ -198,7 +202,7 @@ def _done_again(
     known: dict[str, object] = {**changes, **_NOT_JUDGED, "promotion": None}
     if anew is Phase.TRAINED:
         # One that a person put is not for the job to leave once more.
-        known |= {"model": None if run.job else run.model, "models": {}}
+        known |= {"model": None if run.job else run.model, "models": {}, "candidate": None}
     return run.moved(anew, at, f"{note}; by what is configured now", **known)
 
 
@@ -211,6 +215,8 @@ def _gone_on(
         phase = Phase.WAITING  # its place was given to others when it was parked
     if phase is Phase.VERIFYING:
         phase = Phase.PROMOTING  # send it again: it has its own looks then
+    if phase is Phase.STAGING:
+        changes = {**changes, "candidate": None}  # asked for once more, which changes nothing
     moved = run.moved(phase, at, note, **changes)
     if moved.promotion is None:
         return moved
@@ -221,5 +227,5 @@ def _gone_on(
 
 
 def _same_place(one: Pipeline, other: Pipeline) -> bool:
-    places = [(e.update, e.place) for p in (one, other) for e in p.endpoints]
+    places = [(e.ref, e.place) for p in (one, other) for e in p.endpoints]
     return len(places) == 2 and places[0] == places[1]  # noqa: PLR2004 -- one endpoint each

@@ -11,8 +11,9 @@ from typing import Final
 from pydantic import AwareDatetime, Field
 
 from shared.core.counting import counted, they
+from shared.core.record_parts import RecordPart
 from shared.core.run.machine import expires_at
-from shared.core.run.record import Phase, RecordPart, Run
+from shared.core.run.record import Phase, Run
 from shared.core.run.rollout import tally
 
 _BEFORE_TRAINED: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.CREATED, Phase.TRAINING})
@@ -141,6 +142,12 @@ def _promoting(run: Run) -> str:
     return f"{name}: {who} the update"
 
 
+def _staging(run: Run) -> str:
+    if run.candidate is None:
+        return f"{_endpoint(run)}: the next poll puts the model beside what serves"
+    return f"{_endpoint(run)}: candidate {run.candidate.name} is being made ready"
+
+
 def _verifying(run: Run) -> str:
     return f"{_endpoint(run)}: whether the new model serves{_looks(run)}"
 
@@ -178,6 +185,7 @@ _WORDS: Final[Mapping[Phase, Callable[[Run], str]]] = {
     Phase.CREATED: _start,
     Phase.TRAINING: _training,
     Phase.TRAINED: lambda _: "the model that its job left: the next poll collects it",
+    Phase.STAGING: _staging,
     Phase.JUDGED: lambda _: "the gate: the next poll reads the evaluation and checks the rules",
     Phase.AWAITING_APPROVAL: _approval,
     Phase.ROLLING_OUT: _rolling_out,

@@ -11,8 +11,9 @@ from typing import Final
 
 from pydantic import AwareDatetime
 
-from shared.core.run.record import RecordModel
+from shared.core.record_parts import RecordModel
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
+from shared.core.serving.references import EndpointRef
 from shared.core.serving.state import Resource, ServedModel
 
 #: What an error repeats of one request, such as an id or a time: every word with a digit.
@@ -30,7 +31,7 @@ class DriftKind(StrEnum):
 class DriftCheck(RecordModel):
     """When one place of one endpoint is looked at next, and what was odd the last time."""
 
-    update: str  #: the update URL, which the head is found by
+    ref: EndpointRef  #: by which the head is found
     place: str
     pipeline: str
     endpoint: str

@@ -1,22 +1,23 @@
 """What serves at one endpoint, who may change it now, and in which order runs are promoted.
 
-One head for one update URL: the updates of an endpoint are serialised, whichever of its
+One record for one endpoint: the updates of an endpoint are serialised, whichever of its
 resources they are for. A reservation is written before an update and never expires; whoever
 finds one left behind first puts back a model that is known (design rule 8).
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pydantic import AwareDatetime, Field
 
 from shared.core.blobs import BlobVersion
-from shared.core.config.studio_identity import endpoint_identity
-from shared.core.names import digest
-from shared.core.run.record import Origin, RecordModel, RecordPart, RollbackTarget, Run
+from shared.core.record_parts import RecordModel, RecordPart
+from shared.core.run.record import Origin, Run
+from shared.core.serving.candidates import StagedCandidate, kept_for
 from shared.core.serving.probes import ProbeAnswers
+from shared.core.serving.references import EndpointRef, ModelRef, ServingState
 from shared.core.versions import is_older, newest_first
 
 _KEPT: Final = 5
@@ -29,7 +30,9 @@ _SHOWN: Final = 5
 class ServedModel(RecordPart):
     """A model that was proved, or said, to serve."""
 
-    model: BlobVersion | None = None  #: None: the model of the endpoint's own service
+    model: ModelRef | None = None  #: None: the model of the endpoint's own service
+    state: ServingState | None = None  #: what brings it back, where that is more than the model
+    candidate: str = ""  #: its name at the endpoint, where it was staged there
     run_id: str  #: the run that trained or brought it
     since: AwareDatetime
     verification: str
@@ -45,6 +48,11 @@ class ServedModel(RecordPart):
     metrics: dict[str, float] = Field(default_factory=dict)  #: what its evaluation said
     approved_by: str = ""  #: who approved it, where somebody had to
     trained_by: str = ""  #: the run that trained it, where another one delivered it
+
+    @property
+    def target_model(self) -> ServingState:
+        """What the endpoint is given to serve it again."""
+        return self.state or ServingState(model=self.model)
 
     @property
     def order(self) -> datetime:
@@ -73,7 +81,7 @@ class Hold(RecordPart):
 
     run_id: str  #: the run of the rollback
     to: str  #: the run whose model is wanted, or `baseline`
-    model: BlobVersion | None = None
+    state: ServingState = ServingState()
     by: str
     at: AwareDatetime
     reason: str = ""
@@ -92,7 +100,7 @@ class Resource(RecordPart):
 
     serving: ServedModel | None = None
     previous: tuple[ServedModel, ...] = ()
-    baseline: RollbackTarget | None = None  #: what served before our first update
+    baseline: ServingState | None = None  #: what served before our first update
     newest_data: AwareDatetime | None = None  #: the highest data time ever promoted
     newest_version: BlobVersion | None = None  #: the newest of that time, where data was ours
     held: Hold | None = None
@@ -110,7 +118,7 @@ class EndpointLease(RecordPart):
 
     run_id: str
     resource: str
-    model: BlobVersion | None
+    model: ModelRef | None
     generation: int
     at: AwareDatetime
     in_flight: "EndpointLease | None" = None  #: an earlier one, whose update may still arrive
@@ -124,13 +132,14 @@ class ReleasedLease(RecordPart):
 
 
 class EndpointState(RecordModel):
-    """One endpoint, by its update URL."""
+    """One endpoint: all that is known of it, and what falls due there."""
 
-    update: str
+    ref: EndpointRef
     generation: int = 0
     resources: dict[str, Resource] = Field(default_factory=dict)
     endpoint_lease: EndpointLease | None = None
     released: ReleasedLease | None = None
+    staged: tuple[StagedCandidate, ...] = ()
 
     def holds(self, run_id: str, generation: int) -> bool:
         """Whether this very reservation is in force."""
@@ -147,17 +156,11 @@ class EndpointState(RecordModel):
             return self
         return self.model_copy(update={"resources": {**self.resources, name: known}})
 
-    def rollback_targets(self, name: str) -> list[RollbackTarget]:
+    def rollback_targets(self, name: str) -> list[ServingState]:
         """Return what could be put back should the next update fail, the best first."""
         known = self.resource(name)
-        ways = [RollbackTarget(model=one.model) for one in known.kept]
+        ways = [one.target_model for one in known.kept]
         return [*ways, known.baseline] if known.baseline else ways
-
-
-def endpoint_state_id(update: str) -> str:
-    """Return the id of the head of an update URL, the same at every host of one endpoint."""
-    known = endpoint_identity(update)
-    return digest("head", known.where, known.path)
 
 
 def in_flight_lease(endpoint_state: EndpointState, run_id: str) -> EndpointLease | None:
@@ -194,7 +197,7 @@ def leased(
     endpoint_state: EndpointState,
     run: Run,
     resource: str,
-    baseline: RollbackTarget | None,
+    baseline: ServingState | None,
     at: datetime,
 ) -> EndpointState:
     """Return `head` reserved for `run`, with the baseline kept where none is known yet.
@@ -234,22 +237,27 @@ class Verified:
     at: datetime
     answers: ProbeAnswers | None = None  #: where they are steady
     named: str | None = None  #: what the endpoint says it was given
+    keeps: timedelta = timedelta()  #: how long what served before is kept at the endpoint
 
 
 def promoted(
     endpoint_state: EndpointState, run: Run, resource: str, verified: Verified
 ) -> EndpointState:
-    """Return `head` with the model of `run` serving and the reservation gone.
+    """Return the endpoint state with the model of `run` serving and the reservation gone.
 
     A model that served before keeps the run and the data that made it; setting it again
     does not count as newer data.
     """
     _has_model(run)
     known = endpoint_state.resource(resource)
-    before = next((served for served in known.kept if served.model == run.model), None)
+    before = next(
+        (served for served in known.kept if served.target_model == run.target_model), None
+    )
     again = before if run.origin.repeats else None
     serving = ServedModel(
-        model=run.model,
+        model=run.target_model.model,
+        state=run.target_model if run.target_model.body else None,
+        candidate=again.candidate if again else run.candidate.name if run.candidate else "",
         run_id=again.run_id if again else run.run_id,
         since=verified.at,
         verification=verified.why,
@@ -272,7 +280,12 @@ def promoted(
         "history": history,
     }
     resources = {**endpoint_state.resources, resource: known.model_copy(update=changes)}
-    return released(endpoint_state.model_copy(update={"resources": resources}), run.run_id)
+    was = known.serving.candidate if known.serving else ""
+    until = verified.at + verified.keeps
+    staged = kept_for(endpoint_state.staged, resource, serving.candidate, was, until)
+    return released(
+        endpoint_state.model_copy(update={"resources": resources, "staged": staged}), run.run_id
+    )
 
 
 def _data_of(made: ServedModel | Run) -> dict[str, Any]:
@@ -326,7 +339,7 @@ def _line(run: Run, serving: ServedModel) -> ServingHistoryEntry:
         at=serving.since,
         run_id=run.run_id,
         trained_by=serving.trained_by or serving.run_id,
-        model=serving.model.path if serving.model else None,
+        model=serving.model.name if serving.model else None,
         data=tuple(blob.path for blob in serving.trained_on),
         blobs=serving.given,
         arrived=serving.arrived,
@@ -338,7 +351,7 @@ def _line(run: Run, serving: ServedModel) -> ServingHistoryEntry:
 
 
 def with_hold(endpoint_state: EndpointState, resource: str, hold: Hold) -> EndpointState:
-    """Return `head` with `resource` held."""
+    """Return the endpoint state with `resource` held."""
     known = endpoint_state.resource(resource).model_copy(update={"held": hold})
     return endpoint_state.model_copy(
         update={"resources": {**endpoint_state.resources, resource: known}}
@@ -346,7 +359,7 @@ def with_hold(endpoint_state: EndpointState, resource: str, hold: Hold) -> Endpo
 
 
 def resumed(endpoint_state: EndpointState, resource: str, by: Resumed) -> EndpointState:
-    """Return `head` with `resource` not held any more, and who ended that."""
+    """Return the endpoint state with `resource` not held any more, and who ended that."""
     known = endpoint_state.resource(resource).model_copy(update={"held": None, "resumed": by})
     return endpoint_state.model_copy(
         update={"resources": {**endpoint_state.resources, resource: known}}
@@ -354,7 +367,7 @@ def resumed(endpoint_state: EndpointState, resource: str, by: Resumed) -> Endpoi
 
 
 def released(endpoint_state: EndpointState, run_id: str) -> EndpointState:
-    """Return `head` without the reservation of `run_id`."""
+    """Return the endpoint state without the reservation of `run_id`."""
     given = endpoint_state.endpoint_lease
     if given is None or given.run_id != run_id:
         return endpoint_state

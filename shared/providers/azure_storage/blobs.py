@@ -17,7 +17,8 @@ from azure.storage.blob import (
 
 from shared.core.blobs import BlobVersion, is_folded
 from shared.errors import PermanentError, TransientError
-from shared.ports.ports import Access, Clock, Page, SignedBlob
+from shared.ports.clock import Clock
+from shared.ports.storage import Access, Page, SignedBlob
 from shared.providers.azure_storage.copies import BlobCopies, account_location
 from shared.providers.azure_storage.errors import classify, classify_page
 from shared.providers.azure_storage.pages import is_directory, one_page

@@ -19,7 +19,7 @@ from azure.storage.blob import BlobClient, BlobProperties, BlobServiceClient
 from shared.core.blob_locations import source_of
 from shared.core.blobs import CLOCK_SKEW
 from shared.errors import TransientError
-from shared.ports.ports import Access, SignedBlob
+from shared.ports.storage import Access, SignedBlob
 from shared.providers.azure_storage.errors import classify, is_lost, named_cause
 
 _SERVER_ERROR: Final = 500
@@ -109,7 +109,7 @@ class BlobCopies:
         condition: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
         if found is not None:
             condition = {"etag": found.etag, "match_condition": MatchConditions.IfNotModified}
-        token = self.sign(*target, Access.WRITE, _TO_BEGIN).sas_token
+        token = self.sign(*target, Access.WRITE, _TO_BEGIN).signature
         with self._without_credential(*target, token.lstrip("?")) as holder:
             holder.start_copy_from_url(source, **condition)
 

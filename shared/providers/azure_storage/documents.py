@@ -15,7 +15,7 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import BlobProperties, ContainerClient
 
 from shared.errors import ConflictError, OutcomeUnknownError
-from shared.ports.ports import Document, ETag, Listed, Page
+from shared.ports.storage import Document, ETag, Listed, Page
 from shared.providers.azure_storage.errors import classify, classify_page, is_lost
 from shared.providers.azure_storage.pages import is_directory, one_page
 

@@ -11,12 +11,15 @@ from shared.core.config.setting_references import references_in
 from shared.core.config.studio_training import SINGLE_INPUT
 from shared.core.config.types import Scalar
 from shared.core.secret_shapes import Cleaner
+from shared.core.serving.references import ModelRef
 from shared.errors import OutcomeUnknownError, TransientError
-from shared.ports.ports import Access, Blobs, JobRequest, JobState, JobStatus, SignedBlob
+from shared.ports.storage import Access, Blobs, SignedBlob
+from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
 from shared.providers.http.client import Answer
 from shared.providers.studio.call import StudioCall
 from shared.providers.studio.codes import cure_in
 from shared.providers.studio.errors import StudioRefusedError, explained, read_refusal, sort_refusal
+from shared.providers.studio.models import StudioModels
 from shared.providers.studio.references import (
     keyed_reference,
     read_results,
@@ -65,7 +68,7 @@ class StudioBatch:
     call: StudioCall
     service: str  #: `…/services/{endpoint id}/jobs?api-version=2.0`
     data: Blobs
-    models: Blobs
+    models_account: Blobs
     models_container: str
 
     def prepare(self, request: JobRequest) -> str:
@@ -111,10 +114,33 @@ class StudioBatch:
 
     def state(self, handle: str) -> JobState:
         """Return how the job stands."""
+        return self._state(handle)[0]
+
+    def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
+        """Return the model for each endpoint. Raises as the port says."""
+        return self._left.of(job, wanted)
+
+    def model_again(self, model: ModelRef) -> ModelRef:
+        """Return a model that an operator put, as it is now. Raises as the port says."""
+        return self._left.again(model)
+
+    def evaluation(self, job: Job, output: str | None) -> Evaluation:
+        """Return what a finished job said of its model. Raises as the port says."""
+        return self._left.evaluation(job, output)
+
+    def evaluation_beside(self, model: ModelRef) -> Evaluation:
+        """Return what an operator put beside a model. Raises as the port says."""
+        return self._left.evaluation_beside(model)
+
+    @property
+    def _left(self) -> StudioModels:
+        return StudioModels(self.models_account, self.models_container, self._state)
+
+    def _state(self, handle: str) -> tuple[JobState, Mapping[str, SignedBlob]]:
         answer = self.call.any_answer("GET", self._job(handle))
         clean = self.call.clean
         if answer.status == _NOT_FOUND:
-            return JobState(JobStatus.GONE, explained(read_refusal(answer, clean)))
+            return JobState(JobStatus.GONE, explained(read_refusal(answer, clean))), {}
         if not answer.ok:
             raise sort_refusal(answer, f"look at job {handle}", clean, write=False)
         return _state(answer, clean)
@@ -157,7 +183,7 @@ class StudioBatch:
         return body
 
     def _account(self, container: str) -> Blobs:
-        return self.models if container == self.models_container else self.data
+        return self.models_account if container == self.models_container else self.data
 
     def _unsigned(
         self, request: JobRequest, container: str, name: str, access: Access
@@ -195,7 +221,7 @@ class StudioBatch:
         self.call.redactor.learn(*(self.call.secrets(f"${{{name}}}") for name in sorted(names)))
 
 
-def _state(answer: Answer, clean: Cleaner) -> JobState:
+def _state(answer: Answer, clean: Cleaner) -> tuple[JobState, Mapping[str, SignedBlob]]:
     decoded = answer.json()
     reported = decoded if isinstance(decoded, dict) else {}
     status = next(
@@ -208,4 +234,4 @@ def _state(answer: Answer, clean: Cleaner) -> JobState:
         raise TransientError(f"look at job: no known status in the answer: {shown}")
     details = clean(str(reported.get("Details") or ""))[:_LONGEST_DETAILS]
     cure = cure_in(details) if known is JobStatus.FAILED else ""
-    return JobState(known, details, read_results(reported.get("Results")), cure)
+    return JobState(known, details, cure), read_results(reported.get("Results"))

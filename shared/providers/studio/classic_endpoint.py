@@ -1,19 +1,19 @@
-"""The `ServingEndpoint` port over a Studio Classic endpoint (studio-classic §2, §3)."""
+"""The client of a Studio Classic endpoint (studio-classic §2, §3)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.studio_endpoint import Create, Verify
-from shared.core.names import MODEL_FOLDERS, is_model_path
-from shared.core.run.record import RollbackTarget
+from shared.core.config.studio_models import MODEL_FOLDERS, is_model_path
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
 from shared.errors import PermanentError, RelearnError, TransientError
-from shared.ports.ports import Access, Blobs, Current
+from shared.ports.storage import Access, Blobs
 from shared.providers.studio.call import StudioCall
+from shared.providers.studio.current import Current
 from shared.providers.studio.management import ManagedEndpoint, StudioManagement, read_endpoint
 from shared.providers.studio.scoring import score, scoring_url
 
@@ -32,7 +32,7 @@ class StudioClassicEndpoint:
 
     Args:
         call: with the key for this endpoint: its own, or a workspace token.
-        score: with the key for scoring; None: the endpoint's own, as the service tells it.
+        scoring: with the key for scoring; None: the endpoint's own, as the service tells it.
         update_url: `…/webservices/{id}/endpoints/{name}`.
         resource: the updatable resource.
         verify: the probe; None: nothing is scored.
@@ -44,7 +44,7 @@ class StudioClassicEndpoint:
     """
 
     call: StudioCall
-    score: StudioCall | None
+    scoring: StudioCall | None
     update_url: str
     resource: str
     verify: Verify | None
@@ -92,21 +92,18 @@ class StudioClassicEndpoint:
         blob = self.models.sign(model.container, model.name, Access.READ, _SIGNED_FOR)
         self._management.patch(self._name, {self.resource: blob})
 
-    def restore(self, previous: RollbackTarget) -> None:
-        """PATCH the model from before, or have the endpoint refresh from its service."""
-        if previous.model is not None:
-            self.update(previous.model)
-        else:
-            self._by_token.refresh(self._name)
+    def refresh(self) -> None:
+        """Have the endpoint take the model of its service."""
+        self._by_token.refresh(self._name)
+
+    def score(self, rows: dict[str, Any]) -> ProbeAnswers:
+        """Return the answers for these rows."""
+        return self._scored(self._known(), rows)
 
     def look(self, operation: str | None = None) -> EndpointCheck:
         """Score the probe rows and read back what the endpoint was given."""
         del operation  # there is none to ask for
-        reported = self._reported()
-        if reported is not None:
-            self.call.redactor.learn_from_service(
-                reported.primary_key
-            )  # a service may repeat it where it likes
+        reported = self._known()
         current = _current(reported, self.resource) if reported else Current()
         # What stands behind a question mark would be a signature.
         named = current.location[1].lstrip("/").partition("?")[0] if current.location else None
@@ -118,25 +115,33 @@ class StudioClassicEndpoint:
         except RelearnError:
             return None  # not every key may read; the probe says what serves
 
+    def _known(self) -> ManagedEndpoint | None:
+        reported = self._reported()
+        if reported is not None:
+            # A service may repeat it where it likes.
+            self.call.redactor.learn_from_service(reported.primary_key)
+        return reported
+
     def _probe(self, reported: ManagedEndpoint | None) -> ProbeAnswers | None:
-        if self.verify is None:
-            return None
-        url, call = self.verify.score, self.score
+        return self._scored(reported, self.verify.rows) if self.verify is not None else None
+
+    def _scored(self, reported: ManagedEndpoint | None, rows: dict[str, Any]) -> ProbeAnswers:
+        url, call = self.verify.score if self.verify else None, self.scoring
         if url is None or call is None:
             if reported is None:
                 detail = "the endpoint does not tell its scoring URL and key now"
                 return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail=detail)
-            url = url or self._scoring_url(reported, self.verify)
+            url = url or self._scoring_url(reported, rows)
             call = call or self._scoring_call(reported)
-        return score(call, url, self.verify.rows)
+        return score(call, url, rows)
 
-    def _scoring_url(self, reported: ManagedEndpoint, verify: Verify) -> str:
+    def _scoring_url(self, reported: ManagedEndpoint, rows: dict[str, Any]) -> str:
         if not reported.api_location:
             raise PermanentError(
                 f"endpoint {self._name} does not tell its scoring URL: write `verify.score`"
             )
         try:
-            return self.allowed(scoring_url(reported.api_location, verify.rows))
+            return self.allowed(scoring_url(reported.api_location, rows))
         except ValueError as exc:
             raise PermanentError(f"endpoint {self._name} tells a scoring URL: {exc}") from None
 
@@ -183,5 +188,5 @@ def _current(reported: ManagedEndpoint, resource: str) -> Current:
     names = tuple(reported.resources)
     if blob is None:
         return Current(resources=names, refreshable=True)
-    location = (blob.base_location, blob.relative_location, blob.sas_token)
+    location = (blob.base_location, blob.relative_location, blob.signature)
     return Current(location, names, refreshable=True)

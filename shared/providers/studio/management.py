@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from shared.core.config.studio_endpoint import Create
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
-from shared.ports.ports import SignedBlob
+from shared.ports.storage import SignedBlob
 from shared.providers.http.client import Answer
 from shared.providers.studio.call import StudioCall
 from shared.providers.studio.errors import StudioRefusedError, sort_refusal
@@ -180,7 +180,7 @@ def _location(blob: SignedBlob) -> dict[str, str]:
     return {
         "BaseLocation": blob.base_location,
         "RelativeLocation": blob.relative_location,
-        "SasBlobToken": blob.sas_token,
+        "SasBlobToken": blob.signature,
     }
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from shared.core.config.setting_references import references_in
 from shared.core.config.studio_urls import is_inner, is_loopback
 from shared.errors import ConfigError
-from shared.ports.ports import SignedBlob
+from shared.ports.storage import SignedBlob
 
 _PARTS: Final = ("BaseLocation", "RelativeLocation", "SasBlobToken")
 
@@ -18,7 +18,7 @@ _PARTS: Final = ("BaseLocation", "RelativeLocation", "SasBlobToken")
 def signed_reference(blob: SignedBlob) -> dict[str, str]:
     """Return the reference to a blob that is signed for."""
     return dict(
-        zip(_PARTS, (blob.base_location, blob.relative_location, blob.sas_token), strict=True)
+        zip(_PARTS, (blob.base_location, blob.relative_location, blob.signature), strict=True)
     )
 
 

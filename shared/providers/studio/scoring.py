@@ -10,9 +10,10 @@ from typing import Any, Final
 from shared.core.config.studio_endpoint import probe_rows
 from shared.core.names import digest
 from shared.core.secret_shapes import Cleaner
-from shared.core.serving.probes import ProbeAnswers, ProbeOutcome, read_answers
+from shared.core.serving.probes import ProbeAnswers, ProbeOutcome
 from shared.errors import TransientError
 from shared.providers.http.client import Answer
+from shared.providers.studio.answers import read_answers
 from shared.providers.studio.call import StudioCall
 from shared.providers.studio.errors import explained, read_refusal
 

@@ -1,4 +1,4 @@
-"""The `ServingEndpoint` port over a New (Resource Manager) web service (studio-classic §4).
+"""The client of a New (Resource Manager) web service (studio-classic §4).
 
 An update is the whole definition, sent by PATCH: what GET gives, with the URI of the trained
 model exchanged. (Never by PUT, which would lose the keys that GET leaves out.) It is carried
@@ -12,13 +12,13 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.studio_endpoint import Verify
-from shared.core.run.record import RollbackTarget
 from shared.core.secret_shapes import Cleaner
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
 from shared.errors import PermanentError, TransientError
-from shared.ports.ports import Blobs, Current
+from shared.ports.storage import Blobs
 from shared.providers.http.client import Answer
 from shared.providers.studio.call import StudioCall
+from shared.providers.studio.current import Current
 from shared.providers.studio.errors import explained, read_error, sort_refusal
 from shared.providers.studio.scoring import score, scoring_url
 from shared.providers.studio.web_service_definition import (
@@ -47,7 +47,7 @@ class StudioWebService:
         verify: the probe; None: nothing is scored.
         models: where models are; must be the service's own storage account.
         allowed: returns a URL that an answer tells of, or raises ValueError.
-        score: with the key for scoring; None: the service's primary key, by listKeys.
+        scoring: with the key for scoring; None: the service's primary key, by listKeys.
     """
 
     call: StudioCall
@@ -56,7 +56,7 @@ class StudioWebService:
     verify: Verify | None
     models: Blobs
     allowed: Callable[[str], str]
-    score: StudioCall | None = None
+    scoring: StudioCall | None = None
 
     def ensure(self) -> None:
         """Do nothing: New web services are not made from here."""
@@ -82,13 +82,15 @@ class StudioWebService:
         answer = self.call.write("PATCH", self.update_url, "update the web service", body)
         return self._operation(answer)
 
-    def restore(self, previous: RollbackTarget) -> str | None:
-        """PATCH the model from before. Returns and raises as `update`."""
-        if previous.model is None:
-            raise PermanentError(
-                "a New web service cannot be refreshed: name a model to go back to"
-            )
-        return self.update(previous.model)
+    def refresh(self) -> str | None:
+        """Refuse: such a service has no model of its own to take."""
+        raise PermanentError("a New web service cannot be refreshed: name a model to go back to")
+
+    def score(self, rows: dict[str, Any]) -> ProbeAnswers:
+        """Return the answers for these rows."""
+        url = self.verify.score if self.verify else None
+        url = url or self._scoring_url(self._definition(), rows)
+        return score(self.scoring or self._scoring_call(), url, rows)
 
     def look(self, operation: str | None = None) -> EndpointCheck:
         """Ask the operation, read the definition back, and score the probe rows."""
@@ -160,10 +162,10 @@ class StudioWebService:
     def _probe(self, definition: Definition) -> ProbeAnswers | None:
         if self.verify is None:
             return None
-        url = self.verify.score or self._scoring_url(definition, self.verify)
-        return score(self.score or self._scoring_call(), url, self.verify.rows)
+        url = self.verify.score or self._scoring_url(definition, self.verify.rows)
+        return score(self.scoring or self._scoring_call(), url, self.verify.rows)
 
-    def _scoring_url(self, definition: Definition, verify: Verify) -> str:
+    def _scoring_url(self, definition: Definition, rows: dict[str, Any]) -> str:
         swagger = str(member(definition, "properties", "swaggerLocation") or "")
         base = swagger.partition("?")[0]
         if not base.lower().endswith(_SWAGGER):
@@ -171,7 +173,7 @@ class StudioWebService:
                 "the web service does not tell its scoring URL: write `verify.score`"
             )
         try:
-            return self.allowed(scoring_url(base[: -len(_SWAGGER)], verify.rows))
+            return self.allowed(scoring_url(base[: -len(_SWAGGER)], rows))
         except ValueError as exc:
             raise PermanentError(f"the web service tells a scoring URL: {exc}") from None
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any, Final
 
+from shared.core.config.studio_models import MODEL_SUFFIX
 from shared.core.counting import counted
-from shared.core.names import MODEL_SUFFIX
 from shared.errors import PermanentError
 
 _TRAINED: Final = "[trained model]"

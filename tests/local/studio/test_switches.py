@@ -10,7 +10,7 @@ from local.studio import LogisticTrainer, OutputKind, Parameter
 from local.studio.control import ControlPlane
 from local.studio.faults import FaultScript
 from local.studio.wire import WireAnswer, WireRequest
-from shared.ports.ports import Access
+from shared.ports.storage import Access
 from shared.providers.studio.references import signed_reference
 from tests.unit.worlds import Observed
 

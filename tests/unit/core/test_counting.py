@@ -14,9 +14,9 @@ from shared.core.run.record import Delivery, Phase
 from shared.core.run.rollout import outcome
 from shared.core.run.waiting import waits_of
 from shared.core.serving.probe_series import ProbeSeries, Streak
-from shared.core.serving.probes import read_answers
 from shared.operations.endpoints import Endpoints, NoSuchEndpointError
 from shared.operations.pipelines import Pipelines
+from shared.providers.studio.answers import read_answers
 from tests.fakes.world import CSV
 from tests.unit.samples import NOW, ROWS, pipeline, promotion, run
 from tests.unit.worlds import RUNNING, Observed, refused

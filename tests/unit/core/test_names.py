@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core import names
+from shared.core.config.studio_models import manually_promoted
 
 PARTS = st.lists(st.text(), max_size=4)
 
@@ -141,4 +142,4 @@ def test_other_paths_have_no_owner(path: str) -> None:
 def test_a_model_put_by_hand_names_its_pipeline_and_its_key(
     path: str, owner: tuple[str, tuple[str, ...]] | None
 ) -> None:
-    assert names.manually_promoted(path) == owner
+    assert manually_promoted(path) == owner

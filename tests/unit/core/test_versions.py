@@ -31,7 +31,7 @@ from shared.operations.pipelines import Pipelines, Preview
 from tests.fakes.world import DATA, MODELS
 from tests.unit.fleet import Fleet
 from tests.unit.maintenance.test_retention import cleaned, kept
-from tests.unit.samples import HOUR, NOW, blob, promotion, run
+from tests.unit.samples import HOUR, NOW, blob, promotion, ref, run
 from tests.unit.worlds import Observed
 
 MICROSECOND = timedelta(microseconds=1)
@@ -81,7 +81,7 @@ def test_the_order_is_total_and_does_not_depend_on_how_versions_come(
 
 @given(several)
 def test_whatever_is_promoted_in_whichever_turn_the_newest_stays(found: list[BlobVersion]) -> None:
-    endpoint_state = EndpointState(update="https://x")
+    endpoint_state = EndpointState(ref=ref("https://x"))
     for number, version in enumerate(found):
         one = run(Phase.VERIFYING, run_id=f"sample-{number}", manifest=(version,))
         if not is_superseded(endpoint_state.resource(RESOURCE), one.data_time, one.newest):
@@ -356,7 +356,7 @@ def test_models_put_by_hand_within_a_second_replace_each_other_in_their_order_al
     world.until_ended(80)
     last = served(world)
     assert last.model is not None
-    assert last.model.name == names[-1]
+    assert last.model.name == f"{MODELS}/{names[-1]}"
     lines = [line.model for line in world.endpoint_state().resource(RESOURCE).history]
     assert lines == sorted(lines, key=lambda path: names.index(str(path).partition("/")[2]))
 

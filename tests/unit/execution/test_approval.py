@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from local.studio import InstantTrainer, Trained
+from shared.core.config.studio_models import blob_of
 from shared.core.run.record import Origin, Phase, Run
 from shared.errors import InvalidTransitionError
 from shared.operations.endpoints import Endpoints, OperatorCommand
@@ -400,7 +401,7 @@ def test_a_model_that_is_exchanged_while_a_person_thinks_is_not_promoted() -> No
     run = world.until(opened(world, 1), Phase.AWAITING_APPROVAL)
     assert run.model is not None
     world.blobs.put(
-        MODELS, run.model.name, InstantTrainer().train({"x": b"z"}, {}, label=None).model
+        MODELS, blob_of(run.model).name, InstantTrainer().train({"x": b"z"}, {}, label=None).model
     )
     approve(world, run)
     over = world.until_idle(run)

@@ -1,6 +1,7 @@
 """What served before our first update, and which blobs a service may be given for it."""
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -8,16 +9,19 @@ import pytest
 
 from local.studio import InstantTrainer
 from shared.core.blobs import BlobVersion
-from shared.core.run.record import Phase, RollbackTarget, Run
-from shared.core.serving.state import EndpointState, Resource, endpoint_state_id
+from shared.core.config.kinds import Endpoint
+from shared.core.config.studio_models import blob_of
+from shared.core.run.record import Phase, Run
+from shared.core.serving.references import Candidate, ServingState, Shift
+from shared.core.serving.state import EndpointState, Resource
 from shared.errors import PermanentError
 from shared.execution.endpoint_lease import EndpointLeaseSteps
 from shared.operations.endpoints import Endpoints, OperatorCommand
-from shared.ports.ports import Access
+from shared.ports.storage import Access
 from shared.providers.http.client import Answer
 from tests.fakes.blobs import ACCOUNT
 from tests.fakes.world import MODELS, RESOURCE
-from tests.unit.samples import blob
+from tests.unit.samples import blob, ref, state_of
 from tests.unit.worlds import Observed
 
 SECRET_PLACES = ("azure-webjobs-secrets/host.json", "models/notes.txt", "models/runs/../notes.txt")
@@ -46,7 +50,7 @@ def read_rights(world: Observed) -> set[str]:
     return {path for path in reads if not path.startswith("training-data/")}
 
 
-def baseline(world: Observed) -> RollbackTarget | None:
+def baseline(world: Observed) -> ServingState | None:
     return world.endpoint_state().resource(RESOURCE).baseline
 
 
@@ -84,7 +88,7 @@ def test_a_model_of_ours_is_put_back_as_it_is(folder: str) -> None:
     model = a_model(world, f"{MODELS}/{folder}/x.ilearner")
     telling(world, f"/{model.path}")
     world.until(world.start(), Phase.VERIFYING)
-    assert baseline(world) == RollbackTarget(model=model)
+    assert baseline(world) == state_of(model)
 
 
 @pytest.mark.parametrize("mark", ["?", ""])
@@ -93,15 +97,15 @@ def test_a_model_elsewhere_in_our_account_is_copied_by_the_services_own_signatur
 ) -> None:
     world = Observed()
     model = a_model(world, "experimentoutput/j 1/x.ilearner")
-    sas = world.blobs.sign(model.container, model.name, Access.READ, HOUR).sas_token
+    sas = world.blobs.sign(model.container, model.name, Access.READ, HOUR).signature
     world.blobs.signed.clear()  # that was the service, not the app
     telling(world, model.path, f"{mark}{sas.lstrip('?')}")
     world.until(world.start(), Phase.VERIFYING)
     kept = baseline(world)
     assert kept is not None
     assert kept.model is not None
-    assert kept.model.path.startswith(f"{MODELS}/baselines/")
-    assert kept.model.content_md5 == model.content_md5
+    assert kept.model.name.startswith(f"{MODELS}/baselines/")
+    assert blob_of(kept.model).content_md5 == model.content_md5
     assert model.path not in read_rights(world)
     assert "sig=" not in world.said()
 
@@ -137,12 +141,11 @@ def test_an_old_record_cannot_ask_for_more_than_a_new_one_may() -> None:
     secret = a_model(world, SECRET_PLACES[0])
     (name,) = [name for name in world.documents.rows if name.startswith("endpoints/")]
     endpoint_state = world.endpoint_state()
-    known = endpoint_state.resource(RESOURCE).model_copy(
-        update={"baseline": RollbackTarget(model=secret)}
-    )
+    known = endpoint_state.resource(RESOURCE).model_copy(update={"baseline": state_of(secret)})
     endpoint_state = endpoint_state.model_copy(update={"resources": {RESOURCE: known}})
     steps = EndpointLeaseSteps(world.intake._context)
-    assert steps.rollback_target(endpoint_state, RESOURCE, instead_of=run) is None
+    serving = world.intake._context.providers.serving(world.pipeline.endpoints[0])
+    assert steps.rollback_target(serving, endpoint_state, RESOURCE, instead_of=run) is None
     world.documents.faults.inside = True
     row = world.documents.rows[name]
     world.documents.replace(name, endpoint_state.model_dump_json().encode(), row.etag)
@@ -166,10 +169,15 @@ def test_an_old_record_cannot_ask_for_more_than_a_new_one_may() -> None:
 )
 def test_no_other_blob_is_ever_signed_for_an_endpoint(model: BlobVersion) -> None:
     world = Observed()
-    serving = world.intake._context.providers.endpoint(world.pipeline.endpoints[0])
-    for give in (serving.update, lambda one: serving.restore(RollbackTarget(model=one))):
+    serving = world.intake._context.providers.serving(world.pipeline.endpoints[0])
+    world.blobs.put(model.container, model.name, b"model")
+    state = state_of(world.blobs.head(model.container, model.name) or model)
+    shift = Shift(candidate=Candidate(name="x", state=state), share=100)
+    gives: tuple[Callable[[], object], ...]
+    gives = (lambda: serving.shift(shift), lambda: serving.restore(state))
+    for give in gives:
         with pytest.raises(PermanentError, match="is no model of this app"):
-            give(model)
+            give()
     assert not world.blobs.signed
     assert not world.changes()
 
@@ -177,23 +185,23 @@ def test_no_other_blob_is_ever_signed_for_an_endpoint(model: BlobVersion) -> Non
 def test_a_copy_from_before_the_run_is_made_anew() -> None:
     world = Observed()
     model = a_model(world, "experimentoutput/x.ilearner")
-    sas = world.blobs.sign(model.container, model.name, Access.READ, 9 * HOUR).sas_token
+    sas = world.blobs.sign(model.container, model.name, Access.READ, 9 * HOUR).signature
     telling(world, model.path, sas)
     run: Run = world.until(world.start(), Phase.VERIFYING)
     kept = baseline(world)
     assert kept is not None
     assert kept.model is not None
-    assert kept.model.modified >= run.opened_at
+    assert blob_of(kept.model).modified >= run.opened_at
     assert world.pipeline.endpoint is not None
-    del world.documents.rows[f"endpoints/{endpoint_state_id(world.pipeline.endpoint.update)}"]
+    del world.documents.rows[f"endpoints/{world.pipeline.endpoint.ref.id}"]
     newer = a_model(world, "experimentoutput/x.ilearner")
     again = world.next_run("later.csv", b"a,b,label\n5,6,1\n7,8,0\n")
     world.until(again, Phase.VERIFYING)
     second = baseline(world)
     assert second is not None
     assert second.model is not None
-    assert second.model.modified >= again.opened_at
-    assert second.model.content_md5 == newer.content_md5
+    assert blob_of(second.model).modified >= again.opened_at
+    assert blob_of(second.model).content_md5 == newer.content_md5
 
 
 def test_a_new_services_old_uri_is_named_again_and_never_signed() -> None:
@@ -203,8 +211,11 @@ def test_a_new_services_old_uri_is_named_again_and_never_signed() -> None:
         "https://studio.example/subscriptions/s/resourceGroups/g/providers"
         "/Microsoft.MachineLearning/webServices/x"
     )
-    known = Resource(baseline=RollbackTarget(model=secret))
-    endpoint_state = EndpointState(update=update, resources={"": known})
+    known = Resource(baseline=state_of(secret))
+    endpoint_state = EndpointState(ref=ref(update), resources={"": known})
     steps = EndpointLeaseSteps(world.intake._context)
-    assert steps.rollback_target(endpoint_state, "") == RollbackTarget(model=secret)
+    written = {"name": "new", "kind": "webservice", "update": update}
+    endpoint = Endpoint.model_validate(written, context={"development": False})
+    serving = world.intake._context.providers.serving(endpoint)
+    assert steps.rollback_target(serving, endpoint_state, "") == state_of(secret)
     assert not world.blobs.signed

@@ -12,7 +12,7 @@ from azure.storage.blob import ContainerClient
 from shared.core.run.record import Phase
 from shared.intake.requests import ManualRequest
 from shared.intake.search import Search
-from shared.ports.ports import Document
+from shared.ports.storage import Document
 from shared.providers.azure_storage.documents import BlobDocuments
 from tests.fakes.faults import Kind
 from tests.unit.worlds import Observed

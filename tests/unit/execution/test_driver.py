@@ -179,7 +179,7 @@ def test_the_second_attempt_is_a_job_of_its_own_after_the_first_has_ended() -> N
     ended = world.until(run, Phase.PROMOTED)
     assert [over.reason for over in ended.ended_attempts] == ["Bad luck."]
     assert len(set(world.starts)) == len(world.starts) == 2
-    assert str(ended.model and ended.model.name).startswith(f"runs/sample/{run.run_id}/2/")
+    assert str(ended.model and ended.model.name).startswith(f"models/runs/sample/{run.run_id}/2/")
 
 
 def test_a_job_that_takes_too_long_is_deleted_and_the_run_timed_out(world: Observed) -> None:

@@ -17,6 +17,7 @@ from tests.fakes.faults import Faults, Kind
 from tests.fakes.world import RESOURCE
 from tests.unit.maintenance.test_drift import HOUR, live, meddle, pass_time, repairs
 from tests.unit.operations.test_rollback import SECOND, THIRD, back, hand, promoted, shown
+from tests.unit.samples import state_of
 from tests.unit.worlds import Observed, refused
 
 HALF_A_MINUTE = timedelta(seconds=30)
@@ -206,7 +207,9 @@ def test_a_later_drift_is_repaired_after_a_repair_that_never_touched_the_endpoin
     assert repair.phase is Phase.PARKED
     world.run_operations.cancel(repair.run_id)
     assert run.model is not None
-    world.intake._context.providers.endpoint(world.pipeline.endpoints[0]).update(run.model)
+    world.intake._context.providers.serving(world.pipeline.endpoints[0]).restore(
+        state_of(run.model)
+    )
     pass_time(world, 3)
     assert world.serving() == ours
     meddle(world, "again", b"a,b,label\n8,8,0\n")

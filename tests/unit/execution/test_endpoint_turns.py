@@ -16,7 +16,7 @@ from shared.execution.endpoint_queue import EndpointQueue
 from shared.ledger.open_markers import hints_of
 from shared.ledger.records import Marker
 from shared.operations.endpoints import Endpoints, OperatorCommand
-from shared.ports.ports import ETag
+from shared.ports.storage import ETag
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA
 from tests.unit.samples import run as a_run

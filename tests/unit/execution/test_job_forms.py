@@ -61,8 +61,7 @@ def test_outputs_left_to_the_service_are_fetched_and_copied() -> None:
     run = world.until(world.start(), Phase.PROMOTED)
     assert not world.submitted().get("Outputs")
     assert run.model is not None
-    assert run.model.container == "models"
-    assert run.model.name == f"runs/sample/{run.run_id}/1/output1.ilearner"
+    assert run.model.name == f"models/runs/sample/{run.run_id}/1/output1.ilearner"
     assert world.serving() == world.model_of(run)
     assert "sig=" not in world.said()
 

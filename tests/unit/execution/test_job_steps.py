@@ -22,7 +22,7 @@ from shared.core.run.record import Phase, Run
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.execution.job import JobSteps
 from shared.execution.models import LATE
-from shared.ports.ports import JobState, JobStatus
+from shared.ports.training import JobState, JobStatus
 from tests.fakes.world import DATA
 from tests.unit.samples import NOW
 from tests.unit.samples import run as sample

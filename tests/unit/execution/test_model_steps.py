@@ -9,14 +9,20 @@ from typing import Any, cast
 import pytest
 
 from shared.core.blobs import BlobVersion
+from shared.core.config.studio_models import blob_of, model_of
 from shared.core.names import output_path
 from shared.core.run.control_events import Event, ModelCollected, ModelsCollected, NothingToPromote
 from shared.core.run.record import Phase, Run
+from shared.core.serving.references import ModelRef
 from shared.errors import PermanentError, RelearnError, TransientError
-from shared.execution.context import Context
+from shared.execution.context import Context, Providers
 from shared.execution.models import LATE, ModelSteps
 from shared.ledger.ledger import Ledger
-from shared.ports.ports import JobRequest, JobState, JobStatus, Providers, SignedBlob
+from shared.ports.serving import Plan
+from shared.ports.storage import SignedBlob
+from shared.ports.training import Evaluation, JobRequest, JobState, JobStatus
+from shared.ports.training import Job as Finished
+from shared.providers.studio.models import StudioModels
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import MemoryDocuments
@@ -56,7 +62,9 @@ class Job:
     """A training service whose job stands as the test says."""
 
     state_: JobState
+    results: Mapping[str, SignedBlob] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    blobs: FakeBlobs | None = None
 
     def prepare(self, request: JobRequest) -> str:
         raise NotImplementedError
@@ -74,13 +82,30 @@ class Job:
     def cancel(self, handle: str) -> None:
         raise NotImplementedError
 
+    def models(self, job: Finished, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
+        return self._left.of(job, wanted)
+
+    def model_again(self, model: ModelRef) -> ModelRef:
+        return self._left.again(model)
+
+    def evaluation(self, job: Finished, output: str | None) -> Evaluation:
+        return self._left.evaluation(job, output)
+
+    def evaluation_beside(self, model: ModelRef) -> Evaluation:
+        return self._left.evaluation_beside(model)
+
+    @property
+    def _left(self) -> StudioModels:
+        assert self.blobs is not None
+        return StudioModels(self.blobs, MODELS, lambda handle: (self.state(handle), self.results))
+
 
 def left(relative: str, base: str = OWN, sas: str = SAS) -> SignedBlob:
     return SignedBlob(base, relative, sas)
 
 
 def finished(**results: SignedBlob) -> Job:
-    return Job(JobState(JobStatus.FINISHED, results=results))
+    return Job(JobState(JobStatus.FINISHED), results)
 
 
 def wanting(*models: str | None, outputs: Mapping[str, str] | None = None) -> Run:
@@ -92,6 +117,16 @@ def wanting(*models: str | None, outputs: Mapping[str, str] | None = None) -> Ru
     ]
     config = pipeline(endpoints=endpoints, training__outputs=dict(outputs or {}))
     return run(Phase.TRAINED, config=config)
+
+
+class _NoStaging:
+    """Providers whose endpoints hold one model."""
+
+    plan = Plan()
+
+    def serving(self, endpoint: object) -> "_NoStaging":
+        del endpoint
+        return self
 
 
 @dataclass
@@ -109,10 +144,11 @@ class Steps:
             models=self.blobs,
             data_container="training-data",
             models_container=MODELS,
-            providers=cast(Providers, None),
+            providers=cast(Providers, _NoStaging()),
             clock=clock,
             new_id=lambda: str(next(ids)),
         )
+        job.blobs = self.blobs
         return ModelSteps(context).collect(one, job)
 
     def written(self, one: Run, file: str, content: bytes = b"model") -> BlobVersion:
@@ -127,7 +163,7 @@ def test_a_declared_model_is_looked_up_where_the_job_was_told_to_write_it() -> N
     one = wanting(None, outputs={"output1": "model.ilearner", "output2": "evaluation.csv"})
     steps, job = Steps(), finished()
     model = steps.written(one, "model.ilearner")
-    assert steps.collect(one, job) == ModelCollected(model)
+    assert steps.collect(one, job) == ModelCollected(model_of(model))
     assert not job.asked
     assert not steps.blobs.adopted
 
@@ -138,7 +174,7 @@ def test_a_model_left_at_the_service_is_copied_under_the_name_of_its_output() ->
     event = steps.collect(one, job)
     assert steps.blobs.adopted == [f"{OWN}experimentoutput/j1/out.ilearner{SAS}"]
     assert isinstance(event, ModelCollected)
-    assert event.model.path == f"{MODELS}/{place(one, 'output2.ilearner')}"
+    assert event.model.name == f"{MODELS}/{place(one, 'output2.ilearner')}"
     assert job.asked == [one.job]
 
 
@@ -199,7 +235,7 @@ def test_an_evaluation_that_is_declared_is_no_model_and_what_was_left_is_found()
     job = finished(output1=left(f"{MODELS}/evaluation.csv"), output2=left("c/x.ilearner"))
     event = steps.collect(one, job)
     assert isinstance(event, ModelCollected)
-    assert event.model.name == place(one, "output2.ilearner")
+    assert event.model.name == f"{MODELS}/{place(one, 'output2.ilearner')}"
 
 
 def test_of_several_models_one_must_be_named_and_all_are_listed() -> None:
@@ -248,7 +284,7 @@ def test_a_declared_model_beside_one_that_was_left_is_not_copied_over_itself() -
     own = left(model.path, "https://account.blob.core.windows.net/")
     event = steps.collect(one, finished(output1=own, output2=left("c/x.ilearner")))
     assert isinstance(event, ModelsCollected)
-    assert event.models["e0"] == model
+    assert event.models["e0"] == model_of(model)
     assert steps.blobs.adopted == [f"{OWN}c/x.ilearner{SAS}"]
 
 
@@ -299,15 +335,15 @@ def test_without_endpoints_the_model_is_kept_and_not_promoted() -> None:
     event = Steps().collect(one, finished(output1=left("c/x.ilearner")))
     assert isinstance(event, NothingToPromote)
     assert event.model is not None
-    assert event.model.name == place(one, "output1.ilearner")
+    assert event.model.name == f"{MODELS}/{place(one, 'output1.ilearner')}"
 
 
 def test_a_model_put_by_hand_is_taken_as_it_is_now_and_no_job_is_asked() -> None:
     steps, job = Steps(), finished()
     model = steps.blobs.put(MODELS, "promote/sample/x.ilearner", b"by hand")
-    stale = model.model_copy(update={"etag": "0xold"})
+    stale = model_of(model.model_copy(update={"etag": "0xold"}))
     one = wanting(None).model_copy(update={"model": stale, "job": None})
-    assert steps.collect(one, job) == ModelCollected(model)
+    assert steps.collect(one, job) == ModelCollected(model_of(model))
     assert not job.asked
     gone = wanting(None).model_copy(update={"model": MODEL, "job": None})
     with pytest.raises(TransientError, match="there is no model at"):
@@ -316,7 +352,7 @@ def test_a_model_put_by_hand_is_taken_as_it_is_now_and_no_job_is_asked() -> None
 
 def test_a_run_without_a_job_is_told_and_nobody_is_asked() -> None:
     job = finished()
-    with pytest.raises(PermanentError, match=r"sample-1 is in phase .* without a job"):
+    with pytest.raises(PermanentError, match=r"sample-1 is without a job"):
         Steps().collect(wanting(None).model_copy(update={"job": None}), job)
     assert not job.asked
 
@@ -343,7 +379,7 @@ def test_a_file_from_before_the_job_is_not_its_model_and_is_named() -> None:
     assert caught.value.patience == LATE
     steps.blobs.clock.move(timedelta(seconds=56))  # clocks may differ by a few seconds
     model = steps.written(one, "model.ilearner")
-    assert steps.collect(one, finished()) == ModelCollected(model)
+    assert steps.collect(one, finished()) == ModelCollected(model_of(model))
 
 
 def test_a_copy_from_before_the_job_is_made_anew() -> None:
@@ -358,7 +394,7 @@ def test_a_copy_from_before_the_job_is_made_anew() -> None:
     job = finished(output1=left("c/x.ilearner", sas=f"?{stamps}&sp=r&sig=x"))
     event = steps.collect(one, job)
     assert isinstance(event, ModelCollected)
-    assert blobs.read(MODELS, event.model.name, 100) == b"new"
+    assert blobs.read(MODELS, blob_of(event.model).name, 100) == b"new"
     clock.move(timedelta(minutes=2))
     assert steps.collect(one, job) == event
 

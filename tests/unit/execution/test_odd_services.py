@@ -126,9 +126,7 @@ def test_a_job_that_is_not_shown_for_a_moment_is_not_taken_for_ended() -> None:
 def test_a_job_that_somebody_cancelled_at_the_service_is_not_tried_again() -> None:
     world = Observed(config={"training": {"attempts": 3}})
     run = world.start()
-    service = world.intake._context.providers.jobs(
-        world.pipeline.training.service, world.pipeline.training.api_key
-    )
+    service = world.intake._context.providers.training(world.pipeline.training)
     service.cancel(world.now_of(run).job or "")
     assert "at the service" in (world.until(run, Phase.CANCELLED).reason or "")
     assert len(world.starts) == 1

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shared.core.config.studio_models import model_of
 from shared.core.names import manifest_path
 from shared.core.run.concurrency import Pause, Pauses
 from shared.core.run.record import Origin, Phase, Run
@@ -73,7 +74,7 @@ def test_a_model_by_hand_is_trained_already() -> None:
     there = Open()
     run = there.new("promote/sample/m.ilearner", origin=Origin.MODEL, container=MODELS)
     assert run.phase is Phase.TRAINED
-    assert run.model == run.manifest[0]
+    assert run.model == model_of(run.manifest[0])
     assert there.new("a.csv").model is None
 
 

@@ -85,7 +85,7 @@ def test_a_deadline_shorter_than_the_polls_pace_does_not_hide_a_model_that_serve
     assert ended.model is not None
     serves = (
         world.serving()
-        == world.blobs.store.contents[f"https://account.blob.core.windows.net/{ended.model.path}"]
+        == world.blobs.store.contents[f"https://account.blob.core.windows.net/{ended.model.name}"]
     )
     assert serves
     assert ended.phase is Phase.PROMOTED

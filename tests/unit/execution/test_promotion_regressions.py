@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from local.studio import InstantTrainer
+from shared.core.config.studio_models import blob_of
 from shared.core.run.record import Phase, Run
 from shared.core.serving.state import in_flight_lease, in_flight_resolved, leased
 from shared.errors import ConflictError
@@ -17,6 +18,7 @@ from shared.maintenance.poll import Poll
 from shared.providers.http.client import Answer
 from tests.fakes.world import CSV, MODELS, RESOURCE, pipeline
 from tests.unit.samples import run as sample_run
+from tests.unit.samples import state_of
 from tests.unit.worlds import RUNNING, Observed, refused
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -428,7 +430,7 @@ def test_a_model_that_was_deleted_is_not_the_way_back(*, send_resources: bool) -
     first = world.serving()
     zero = world.until(world.start("zero.csv"), Phase.PROMOTED)
     assert zero.model is not None
-    world.blobs.remove(MODELS, zero.model.name)
+    world.blobs.remove(MODELS, blob_of(zero.model).name)
     bad = world.next_run("bad.csv", OTHER_COLUMNS)
     world.until_idle(bad)
     assert world.serving() == first
@@ -443,7 +445,7 @@ def test_a_model_that_was_replaced_since_it_was_proved_is_not_the_way_back() -> 
     assert zero.model is not None
     other = InstantTrainer().train({"input1": csv(9)}, {}, label=None).model
     world.clock.move(MINUTE)
-    world.blobs.put(MODELS, zero.model.name, other)
+    world.blobs.put(MODELS, blob_of(zero.model).name, other)
     world.until_idle(world.next_run("bad.csv", OTHER_COLUMNS))
     assert world.serving() == first
 
@@ -455,7 +457,7 @@ def test_a_model_that_was_deleted_after_an_unchanged_run_stops_nobody() -> None:
     ignore = world.script(*PATCH, TAKEN, times=None)
     world.until(world.next_run("a.csv", csv(3)), Phase.UNCHANGED)
     ignore()
-    world.blobs.remove(MODELS, zero.model.name)
+    world.blobs.remove(MODELS, blob_of(zero.model).name)
     world.until(world.next_run("b.csv", csv(1)), Phase.PROMOTED)
 
 
@@ -537,8 +539,8 @@ def test_no_answers_are_taken_from_before_while_an_earlier_update_may_still_arri
     # Now the earlier update arrives: its answers must not be taken for those of the second.
     assert late.model is not None
     world.http.answers.clear()
-    serving = world.intake._context.providers.endpoint(world.pipeline.endpoints[0])
-    serving.update(late.model)
+    serving = world.intake._context.providers.serving(world.pipeline.endpoints[0])
+    serving.restore(state_of(late.model))
     ended = world.until_idle(second)
     assert world.serving() != unmoved
     assert "moved" not in str(ended.promotion and ended.promotion.verification)

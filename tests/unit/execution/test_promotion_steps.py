@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shared.core.config.studio_models import blob_of
 from shared.core.run.control_events import Event, StepBlocked, Superseded
 from shared.core.run.promotion_events import (
     EndpointLeaseLost,
@@ -16,14 +17,15 @@ from shared.core.run.promotion_events import (
     UpdateSent,
     VerifiedLive,
 )
-from shared.core.run.record import Origin, Phase, RollbackTarget, Run
+from shared.core.run.record import Origin, Phase, Run
 from shared.core.serving.probe_series import ProbeSeries
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
-from shared.core.serving.state import Hold, ReleasedLease, Resource, ServedModel, endpoint_state_id
+from shared.core.serving.references import ServingState
+from shared.core.serving.state import Hold, ReleasedLease, Resource, ServedModel
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.execution.promotion import PromotionSteps
 from tests.fakes.world import MODELS, RESOURCE
-from tests.unit.samples import BROKEN, NOW, good, promotion, step_failure
+from tests.unit.samples import BROKEN, NOW, good, promotion, ref, step_failure
 from tests.unit.samples import run as sample
 from tests.unit.scripted_steps import Scripted
 
@@ -84,10 +86,10 @@ def test_a_model_that_is_gone_or_another_since_it_was_judged_is_not_sent() -> No
     step = Step()
     step.model()  # written again: the same bytes
     step.steps.update(step.run)
-    step.world.blobs.put(MODELS, step.run.model.name, b"other")  # type: ignore[union-attr]
+    step.world.blobs.put(MODELS, blob_of(step.run.model).name, b"other")  # type: ignore[arg-type]
     with pytest.raises(PermanentError, match="is changed since it was judged"):
         step.steps.update(step.run)
-    step.world.blobs.remove(MODELS, step.run.model.name)  # type: ignore[union-attr]
+    step.world.blobs.remove(MODELS, blob_of(step.run.model).name)  # type: ignore[arg-type]
     with pytest.raises(PermanentError, match="is gone since it was judged"):
         step.steps.update(step.run)
     assert len(step.endpoint.given) == 1
@@ -100,7 +102,7 @@ def test_only_a_run_that_sets_a_model_again_may_bring_none() -> None:
     assert step.endpoint.given == []
     back = step.run.model_copy(update={"origin": Origin.ROLLBACK})
     assert step.steps.update(back) == UpdateSent(operation="op")
-    assert step.endpoint.given == [RollbackTarget()]
+    assert step.endpoint.given == [ServingState()]
 
 
 def test_a_run_without_an_endpoint_or_a_promotion_is_told_as_such() -> None:
@@ -134,7 +136,7 @@ def test_a_reservation_is_ours_by_run_and_generation() -> None:
     step = Step(promotion={"generation": 2})
     step.acquire_lease(step.run.model_copy(update={"promotion": promotion(generation=1)}))
     assert step.steps.update(step.run) == EndpointLeaseLost()
-    del step.world.documents.rows[f"endpoints/{endpoint_state_id(step.url)}"]
+    del step.world.documents.rows[f"endpoints/{ref(step.url).id}"]
     assert step.steps.update(step.run) == EndpointLeaseLost()
 
 
@@ -216,10 +218,10 @@ def test_a_model_that_answers_otherwise_twice_is_live_and_its_endpoint_watched()
     assert step.endpoint_state().endpoint_lease is None
     (drift_check,) = step.ledger.drift_checks()
     assert drift_check.due == step.world.clock.now() + HOUR
-    etag = step.world.documents.rows[f"endpoints/{endpoint_state_id(step.url)}"].etag
+    etag = step.world.documents.rows[f"endpoints/{ref(step.url).id}"].etag
     again = step.steps.look(step.run)  # a crash before the run was stored
     assert isinstance(again, VerifiedLive | NotYetLive)
-    assert step.world.documents.rows[f"endpoints/{endpoint_state_id(step.url)}"].etag == etag
+    assert step.world.documents.rows[f"endpoints/{ref(step.url).id}"].etag == etag
 
 
 def test_answers_that_vary_are_not_kept_as_those_of_the_model() -> None:
@@ -275,9 +277,9 @@ def test_an_accepted_update_is_sent_once_more_where_another_model_is_named(
     assert isinstance(unchanged(step, **look), UpdateLost if again else FoundUnchanged)
 
 
-@pytest.mark.parametrize("rollback_target", [None, RollbackTarget()])
+@pytest.mark.parametrize("rollback_target", [None, ServingState()])
 def test_an_update_that_changes_nothing_says_whether_there_is_a_way_back(
-    rollback_target: RollbackTarget | None,
+    rollback_target: ServingState | None,
 ) -> None:
     step = Step(Phase.VERIFYING, promotion={"rollback_target": rollback_target})
     event = unchanged(step)
@@ -301,7 +303,7 @@ def test_a_return_sends_the_best_model_that_is_known() -> None:
     served = ServedModel(model=other, run_id="sample-0", since=NOW, verification="", manifest=())
     step.acquire_lease(step.run, resources={RESOURCE: Resource(serving=served)})
     assert step.steps.roll_back(step.run) == UpdateSent(operation="op")
-    assert step.endpoint.given == [RollbackTarget(model=other)]
+    assert step.endpoint.given == [ServingState(model=other)]
     step.endpoint.refuses = OutcomeUnknownError("no answer")
     assert step.steps.roll_back(step.run) == UpdateSent(certain=False, service_message="no answer")
 
@@ -322,7 +324,7 @@ def test_where_nothing_can_be_put_back_a_person_is_told_what_to_do() -> None:
 
 def with_rollback_target(**promoted: Any) -> Step:
     step = Step(Phase.ROLLING_BACK, promotion=promoted)
-    step.acquire_lease(step.run, resources={RESOURCE: Resource(baseline=RollbackTarget())})
+    step.acquire_lease(step.run, resources={RESOURCE: Resource(baseline=ServingState())})
     return step
 
 
@@ -458,7 +460,7 @@ def test_a_record_that_is_removed_under_a_look_stops_nothing(phase: Phase, to: A
     step = Step(phase, promotion={"after_rollback": to})
     probe = NEW if phase is Phase.VERIFYING else OLD
     look = step.endpoint.look
-    name = f"endpoints/{endpoint_state_id(step.url)}"
+    name = f"endpoints/{ref(step.url).id}"
 
     def removed(operation: str | None = None) -> EndpointCheck:
         step.world.documents.rows.pop(name, None)
@@ -476,9 +478,10 @@ def test_a_record_that_is_removed_under_a_look_stops_nothing(phase: Phase, to: A
 
 def test_where_the_record_is_gone_the_way_back_is_the_one_that_was_recorded() -> None:
     step = Step(Phase.ROLLING_BACK)
-    del step.world.documents.rows[f"endpoints/{endpoint_state_id(step.url)}"]
+    del step.world.documents.rows[f"endpoints/{ref(step.url).id}"]
     assert (
-        step.steps._rollback_target(step.run, step.world.pipeline.endpoints[0]) == RollbackTarget()
+        step.steps._rollback_target(step.run, step.world.pipeline.endpoints[0], step.serving)
+        == ServingState()
     )
 
 

@@ -11,7 +11,7 @@ from shared.execution.queues import Queue
 from shared.intake.requests import ManualRequest
 from shared.ledger.records import Marker
 from shared.operations.pipelines import Pipelines
-from shared.ports.ports import ETag
+from shared.ports.storage import ETag
 from tests.unit.execution.test_turns import ask
 from tests.unit.execution.test_turns_hostile import park
 from tests.unit.intake.test_gathering import land, world_of

@@ -13,7 +13,7 @@ from shared.errors import CorruptRecordError
 from shared.execution.queues import EVERY, CheckResult, Queue, Queues
 from shared.ledger.open_markers import hints_of
 from shared.ledger.records import Marker
-from shared.ports.ports import ETag
+from shared.ports.storage import ETag
 from tests.unit.samples import NOW, step_failure
 from tests.unit.samples import run as sample
 from tests.unit.worlds import Observed

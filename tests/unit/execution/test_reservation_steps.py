@@ -5,17 +5,19 @@ from typing import Any
 
 import pytest
 
+from shared.core.config.studio_models import model_of
 from shared.core.evaluation.gate import Verdict
 from shared.core.run.control_events import Event, StepBlocked, Superseded
 from shared.core.run.gate_events import Regressed
 from shared.core.run.promotion_events import EndpointLeased, InFlightUpdateFound
-from shared.core.run.record import Origin, Phase, RollbackTarget, Run, StepFailure
+from shared.core.run.record import Origin, Phase, Run, StepFailure
 from shared.core.serving.probe_series import LEAST_PROBES
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
+from shared.core.serving.references import ServingState
 from shared.core.serving.state import EndpointLease, Hold, Resource, ServedModel
 from shared.errors import PermanentError, TransientError
 from shared.execution.endpoint_lease import EndpointLeaseSteps
-from shared.ports.ports import Current
+from shared.providers.studio.current import Current
 from tests.fakes.blobs import ACCOUNT
 from tests.fakes.world import MODELS, RESOURCE
 from tests.unit.samples import BROKEN, NOW, REFUSED, SILENT, good, promotion
@@ -68,11 +70,11 @@ def test_what_answers_and_what_serves_are_known_before_the_endpoint_is_ours() ->
     event = asking.acquire_lease_()
     assert isinstance(event, EndpointLeased)
     assert event.promotion.before == OLD
-    assert event.promotion.rollback_target == RollbackTarget()
+    assert event.promotion.rollback_target == ServingState()
     assert (event.promotion.generation, event.promotion.expected) == (1, None)
     endpoint_state = asking.endpoint_state()
-    assert endpoint_state.update == asking.url
-    assert endpoint_state.resource(RESOURCE).baseline == RollbackTarget()
+    assert endpoint_state.ref.name == asking.url
+    assert endpoint_state.resource(RESOURCE).baseline == ServingState()
     mine = endpoint_state.endpoint_lease
     assert mine == EndpointLease(
         run_id="sample-1",
@@ -113,12 +115,15 @@ def test_a_resource_that_the_endpoint_does_not_have_is_named_with_those_it_has(
 ) -> None:
     asking = Asking()
     asking.endpoint.current_ = Current(resources=resources, refreshable=True)
-    event = asking.acquire_lease_()
-    assert isinstance(event, StepBlocked) is refused
-    if isinstance(event, StepBlocked):
-        had = "'other'" if resources else "none: is it a training service?"
-        assert event.reason.endswith(f"it has {had}")
-        assert asking.endpoint.asked == []
+    if not refused:
+        assert isinstance(asking.acquire_lease_(), EndpointLeased)
+        return
+    with pytest.raises(PermanentError) as caught:
+        asking.acquire_lease_()
+    had = "'other'" if resources else "none: is it a training service?"
+    assert str(caught.value).endswith(f"it has {had}")
+    assert caught.value.cure == "correct `resource` of the endpoint in pipelines.yaml"
+    assert asking.endpoint.asked == []
 
 
 # Whose turn it is
@@ -202,11 +207,11 @@ def test_what_another_run_left_unsettled_is_put_back_first() -> None:
     before = good("0.5", "0.6")
     other = sample(Phase.PARKED, run_id="sample-9", promotion=promotion(before=before))
     asking.ledger.create_run(other)
-    asking.acquire_lease(other, resources={RESOURCE: Resource(baseline=RollbackTarget())})
+    asking.acquire_lease(other, resources={RESOURCE: Resource(baseline=ServingState())})
     event = asking.acquire_lease_()
     assert isinstance(event, InFlightUpdateFound)
     assert event.promotion.before == before
-    assert event.promotion.rollback_target == RollbackTarget()
+    assert event.promotion.rollback_target == ServingState()
     assert event.promotion.rollback_resource == RESOURCE
     assert asking.endpoint.asked == []  # what answers now says nothing
     mine = asking.endpoint_state().endpoint_lease
@@ -219,7 +224,7 @@ def test_what_another_run_left_unsettled_is_put_back_first() -> None:
 def test_what_was_left_by_a_run_without_record_has_no_answers_to_compare_with() -> None:
     asking = Asking()
     other = sample(Phase.PARKED, run_id="sample-9", promotion=promotion())
-    asking.acquire_lease(other, resources={RESOURCE: Resource(baseline=RollbackTarget())})
+    asking.acquire_lease(other, resources={RESOURCE: Resource(baseline=ServingState())})
     event = asking.acquire_lease_()
     assert isinstance(event, InFlightUpdateFound)
     assert event.promotion.before is None
@@ -316,11 +321,11 @@ def test_errors_of_an_endpoint_are_believed_at_the_third_look(
 
 
 def test_without_a_probe_nothing_is_known_of_the_answers() -> None:
-    asking = Asking()
-    asking.endpoint.probe_series = [asking.seen(None)]
+    asking = Asking(endpoint={"verify": None})
     event = asking.acquire_lease_()
     assert isinstance(event, EndpointLeased)
     assert event.promotion.before is None
+    assert asking.endpoint.asked == []
 
 
 # What can be put back
@@ -344,20 +349,24 @@ def test_the_way_back_is_the_newest_model_that_is_still_what_it_was() -> None:
     names = [f"runs/sample/sample-{n}/1/model.ilearner" for n in range(5, 9)]
     models = [asking.model(name) for name in names]
     served = [asking.served(f"sample-{n}", model=models[n]) for n in range(4)]
-    asking.serves(*served, baseline=RollbackTarget())
+    asking.serves(*served, baseline=ServingState())
     endpoint_state = asking.endpoint_state()
-    assert asking.steps.rollback_target(endpoint_state, RESOURCE) == RollbackTarget(model=models[0])
+    assert asking.steps.rollback_target(asking.serving, endpoint_state, RESOURCE) == ServingState(
+        model=models[0]
+    )
     mine = asking.run.model_copy(update={"model": models[0]})
     assert asking.steps.rollback_target(
-        endpoint_state, RESOURCE, instead_of=mine
-    ) == RollbackTarget(model=models[1])
+        asking.serving, endpoint_state, RESOURCE, instead_of=mine
+    ) == ServingState(model=models[1])
     asking.world.blobs.put(MODELS, names[0], b"other")
     asking.world.blobs.remove(MODELS, names[1])
-    assert asking.steps.rollback_target(endpoint_state, RESOURCE) == RollbackTarget(model=models[2])
+    assert asking.steps.rollback_target(asking.serving, endpoint_state, RESOURCE) == ServingState(
+        model=models[2]
+    )
     asking.world.blobs.remove(MODELS, names[2])
     asking.world.blobs.remove(MODELS, names[3])
-    assert asking.steps.rollback_target(endpoint_state, RESOURCE) == RollbackTarget()
-    assert asking.steps.rollback_target(endpoint_state, "another") is None
+    assert asking.steps.rollback_target(asking.serving, endpoint_state, RESOURCE) == ServingState()
+    assert asking.steps.rollback_target(asking.serving, endpoint_state, "another") is None
 
 
 def test_what_an_endpoint_serves_already_has_no_baseline_anew() -> None:
@@ -366,7 +375,7 @@ def test_what_an_endpoint_serves_already_has_no_baseline_anew() -> None:
     asking.acquire_lease_()
     assert asking.endpoint_state().resource(RESOURCE).baseline is None
     asking = Asking()
-    known = RollbackTarget(model=asking.model("baselines/x.ilearner"))
+    known = ServingState(model=asking.model("baselines/x.ilearner"))
     asking.put_endpoint_state(resources={RESOURCE: Resource(baseline=known)})
     asking.acquire_lease_()
     assert asking.endpoint_state().resource(RESOURCE).baseline == known
@@ -386,15 +395,15 @@ def test_what_an_endpoint_serves_already_has_no_baseline_anew() -> None:
 )
 def test_only_what_may_be_a_model_of_ours_is_looked_for(relative: str, *, ours: bool) -> None:
     asking = Asking()
-    assert asking.steps._names_a_model_of_ours(relative) is ours
+    assert asking.serving.baselines._names_a_model_of_ours(relative) is ours
 
 
 def test_a_model_of_ours_is_put_back_as_it_is_named() -> None:
     asking = Asking()
     model = asking.model("runs/sample/sample-0/1/model.ilearner")
-    asking.names(f"/{model.path}")
+    asking.names(f"/{model.name}")
     asking.acquire_lease_()
-    assert asking.endpoint_state().resource(RESOURCE).baseline == RollbackTarget(model=model)
+    assert asking.endpoint_state().resource(RESOURCE).baseline == ServingState(model=model)
 
 
 @pytest.mark.parametrize(
@@ -455,5 +464,7 @@ def test_of_an_old_record_only_models_of_ours_are_given_to_a_classic_service() -
     asking = Asking()
     foreign = asking.world.blobs.put("other", "x.ilearner", b"model")
     for place in (foreign, asking.world.blobs.put(MODELS, "notes.txt", b"model")):
-        asking.serves(asking.served(model=place))
-        assert asking.steps.rollback_target(asking.endpoint_state(), RESOURCE) is None
+        asking.serves(asking.served(model=model_of(place)))
+        assert (
+            asking.steps.rollback_target(asking.serving, asking.endpoint_state(), RESOURCE) is None
+        )

@@ -192,7 +192,7 @@ def test_a_newer_run_meanwhile_is_as_good_for_an_endpoint() -> None:
     assert phases[newer.run_id] is Phase.PROMOTED
     assert set(phases.values()) <= {Phase.PROMOTED, Phase.SUPERSEDED}
     model = next(iter(fleet.now_of(newer).models.values()))
-    content = fleet.blobs.store.contents[f"https://account.blob.core.windows.net/{model.path}"]
+    content = fleet.blobs.store.contents[f"https://account.blob.core.windows.net/{model.name}"]
     assert fleet.endpoints_serving(content) == ["e1", "e2", "e3"]
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from local.studio import InstantTrainer
+from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_endpoint import Endpoint
 from shared.core.run.record import Origin, Phase
 from shared.core.serving.state import EndpointState
 from shared.operations.endpoints import Endpoints, OperatorCommand
@@ -16,6 +16,7 @@ from shared.providers.http.client import Answer
 from tests.fakes.faults import Faults, Kind
 from tests.fakes.world import MODELS, RESOURCE, ROWS
 from tests.unit.fleet import BASE, Fleet
+from tests.unit.samples import state_of
 from tests.unit.worlds import Observed, refused
 
 BOSS = OperatorCommand(by="boss")
@@ -134,7 +135,9 @@ def test_a_late_update_of_a_dead_worker_after_a_rollback_is_set_right_within_the
     world.until(hand(world).rollback("sample", "production", (), None, BOSS), Phase.PROMOTED)
     assert world.serving() == wanted
     assert second.model is not None
-    world.intake._context.providers.endpoint(world.pipeline.endpoints[0]).update(second.model)
+    world.intake._context.providers.serving(world.pipeline.endpoints[0]).restore(
+        state_of(second.model)
+    )
     world.clock.move(MINUTE)
     assert world.serving() != wanted
     world.idle(HOUR * 1.3)
@@ -210,7 +213,9 @@ def test_a_repair_survives_every_single_fault(kind: Kind) -> None:
         ours = world.serving()
         trained = InstantTrainer().train({"input1": THIRD}, {}, label=None)
         foreign = world.blobs.put(MODELS, "baselines/foreign.ilearner", trained.model)
-        world.intake._context.providers.endpoint(world.pipeline.endpoints[0]).update(foreign)
+        world.intake._context.providers.serving(world.pipeline.endpoints[0]).restore(
+            state_of(foreign)
+        )
         world.clock.move(HOUR * 1.1)
         return world, ours
 
@@ -234,7 +239,7 @@ def test_a_repair_gives_way_to_a_rollback_that_was_asked_for_meanwhile() -> None
     world.until(world.next_run("2.csv", SECOND), Phase.PROMOTED)
     trained = InstantTrainer().train({"input1": THIRD}, {}, label=None)
     foreign = world.blobs.put(MODELS, "baselines/foreign.ilearner", trained.model)
-    world.intake._context.providers.endpoint(world.pipeline.endpoints[0]).update(foreign)
+    world.intake._context.providers.serving(world.pipeline.endpoints[0]).restore(state_of(foreign))
     world.clock.move(HOUR * 1.1)
     while not (mine := [run for run in world.runs() if run.origin is Origin.DRIFT]):
         world.tick()
@@ -260,7 +265,7 @@ def test_an_older_roll_out_never_overtakes_a_newer_one_whenever_it_is_retried() 
     assert fleet.now_of(newer).phase is Phase.PROMOTED
     assert fleet.now_of(older).phase in (Phase.PROMOTED, Phase.SUPERSEDED)
     model = next(iter(fleet.now_of(newer).models.values()))
-    content = fleet.blobs.store.contents[f"https://account.blob.core.windows.net/{model.path}"]
+    content = fleet.blobs.store.contents[f"https://account.blob.core.windows.net/{model.name}"]
     assert fleet.endpoints_serving(content) == ["e1", "e2", "e3"]
     assert not fleet.open_runs()
 
@@ -305,7 +310,9 @@ def test_a_head_that_is_not_understood_stops_its_endpoint_alone() -> None:
     mine = [
         name
         for name in endpoint_states
-        if EndpointState.model_validate_json(fleet.documents.rows[name].body).update.endswith("/e2")
+        if EndpointState.model_validate_json(fleet.documents.rows[name].body).ref.name.endswith(
+            "/e2"
+        )
     ]
     fleet.damage(mine[0], b'{"schema_version": 2}')
     parent = fleet.until(fleet.next_run("two.csv", SECOND), Phase.PARKED)

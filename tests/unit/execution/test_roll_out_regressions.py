@@ -9,8 +9,8 @@ import pytest
 
 from local.studio import InstantTrainer, OutputKind, Trained
 from shared.core import names
+from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_endpoint import Endpoint
 from shared.core.run.record import Delivery, Origin, Phase, Run
 from shared.core.run.rollout import next_deliveries
 from shared.intake.requests import ManualRequest
@@ -47,7 +47,7 @@ def ticks(world: Observed, number: int = 40) -> None:
 
 def content_of(fleet: Fleet, run: Run) -> bytes:
     model = next(iter(fleet.now_of(run).models.values()))
-    return fleet.blobs.store.contents[f"https://account.blob.core.windows.net/{model.path}"]
+    return fleet.blobs.store.contents[f"https://account.blob.core.windows.net/{model.name}"]
 
 
 class FromNothing:

@@ -10,7 +10,7 @@ from shared.errors import ConflictError, PermanentError
 from shared.execution.rollout import RollOutSteps, delivering
 from shared.ledger.open_markers import hints_of
 from tests.unit.fleet import Fleet
-from tests.unit.samples import MODEL
+from tests.unit.samples import MODEL, MODEL_BLOB
 from tests.unit.samples import run as sample
 
 
@@ -54,7 +54,7 @@ def test_a_delivery_that_is_named_has_its_run_opened_and_counted() -> None:
 
 
 def test_what_delivers_has_the_model_and_the_data_of_the_run_that_trained() -> None:
-    inputs = {"input1": MODEL}
+    inputs = {"input1": MODEL_BLOB}
     rolling = Rolling(
         parameters={"n": 1}, tokens={"name": "new"}, listed_at="models/x", inputs=inputs
     )

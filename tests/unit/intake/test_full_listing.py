@@ -13,7 +13,7 @@ from shared.intake import full_listings
 from shared.intake.eligibility import version_of
 from shared.intake.full_listings import FullListings
 from shared.intake.search import Search
-from shared.ports.ports import Page
+from shared.ports.storage import Page
 from tests.fakes.documents import page_of
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA, MODELS, pipeline

@@ -9,7 +9,7 @@ import pytest
 from shared.core.names import run_id, run_queue_id
 from shared.core.run.record import Origin, Phase, Run
 from shared.intake.search import Search
-from shared.ports.ports import Page
+from shared.ports.storage import Page
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA, pipeline
 from tests.unit.intake.test_customers import Customers

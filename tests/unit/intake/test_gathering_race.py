@@ -7,7 +7,7 @@ import pytest
 
 from shared.core.run.record import Phase, Run
 from shared.ledger.records import VersionEntry
-from shared.ports.ports import ETag
+from shared.ports.storage import ETag
 from tests.fakes.faults import Crash, Kind
 from tests.fakes.world import DATA
 from tests.unit.intake.test_gathering import BURST, NEWEST, trained_on, waiting, world_of

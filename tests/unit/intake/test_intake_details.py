@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.core.config.studio_models import model_of
 from shared.core.names import run_id
 from shared.core.run.concurrency import Pause, Pauses
 from shared.core.run.record import Origin, Phase, Run
@@ -319,7 +320,7 @@ def test_a_model_put_by_hand_is_recorded_by_a_search_and_opened_by_the_poll(
     assert arrival.world.runs() == []
     opened = arrival.intake.open_from_entry(arrival.version(one), str(entry.run_id))
     assert opened is not None
-    assert (opened.origin, opened.model) == (Origin.MODEL, one)
+    assert (opened.origin, opened.model) == (Origin.MODEL, model_of(one))
 
 
 def test_a_model_that_belongs_to_nobody_is_told_of_once(

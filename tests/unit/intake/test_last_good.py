@@ -16,6 +16,7 @@ from tests.fakes.faults import Crash, Kind
 from tests.fakes.world import MODELS
 from tests.unit.filed import Filed
 from tests.unit.fleet import Fleet
+from tests.unit.samples import state_of
 from tests.unit.worlds import Observed
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -146,7 +147,7 @@ def test_drift_is_noticed_and_repaired(spoilt: Filed, name: str) -> None:
     assert found is not None
     model = spoilt.model_of(oldest(spoilt, name))
     other = spoilt.blobs.put("models", "baselines/x.ilearner", model)
-    spoilt.intake._context.providers.endpoint(found.endpoints[0]).update(other)
+    spoilt.intake._context.providers.serving(found.endpoints[0]).restore(state_of(other))
     spoilt.idle(1.2 * HOUR)
     (repair,) = by_pipeline(spoilt, name, Origin.DRIFT)
     assert repair.phase is Phase.PROMOTED

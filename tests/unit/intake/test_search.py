@@ -10,7 +10,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.run.record import Phase
 from shared.intake.eligibility import version_of
 from shared.intake.search import Search
-from shared.ports.ports import Page
+from shared.ports.storage import Page
 from tests.fakes.clock import Hurried
 from tests.fakes.documents import page_of
 from tests.fakes.faults import Faults, Kind

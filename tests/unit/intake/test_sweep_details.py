@@ -9,7 +9,7 @@ from shared.core.blobs import BlobVersion
 from shared.errors import BadCursorError, ConflictError, CorruptRecordError, TransientError
 from shared.intake.search import Search
 from shared.ledger.records import SearchState, Stored
-from shared.ports.ports import ETag, Page
+from shared.ports.storage import ETag, Page
 from tests.fakes.world import DATA, MODELS
 from tests.unit.worlds import Observed
 

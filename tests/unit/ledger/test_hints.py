@@ -7,8 +7,8 @@ import pytest
 from shared.core.run.record import Phase
 from shared.ledger.open_markers import hints_of, queue_of, time_in
 from shared.ledger.records import Marker
-from shared.ports.ports import ETag
-from tests.unit.samples import BASE, NOW, UPDATE, pipeline, run, step_failure
+from shared.ports.storage import ETag
+from tests.unit.samples import BASE, NOW, UPDATE, pipeline, ref, run, step_failure
 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if not phase.ended])
@@ -21,7 +21,8 @@ def test_a_marker_tells_when_its_run_is_to_be_looked_at_and_what_a_look_calls(
     hints = hints_of(one)
     assert hints["phase"] == phase
     assert hints["pipeline"] == one.pipeline
-    at_endpoint = phase in (Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK)
+    at_endpoint = phase in (Phase.STAGING, Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK)
+    assert hints.get("endpoint_id") == (ref(UPDATE).id if at_endpoint else None)
     assert hints["service"] == (UPDATE if at_endpoint else f"{BASE}/jobs?api-version=2.0")
     expires = (NOW + timedelta(days=2)).isoformat() if awaits else None
     assert hints.get("expires") == expires
@@ -52,7 +53,6 @@ def test_a_running_job_is_known_by_what_a_look_needs() -> None:
         "phase": "training",
         "pipeline": "sample",
         "service": f"{BASE}/jobs?api-version=2.0",
-        "credential": "${TRAINING_KEY}",
         "job": "j1",
         "started": NOW.isoformat(),
         "until": (NOW + timeout).isoformat(),

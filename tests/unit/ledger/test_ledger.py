@@ -10,10 +10,10 @@ from shared.core.serving.state import EndpointState
 from shared.errors import ConflictError, CorruptRecordError, RunIdUsedError
 from shared.ledger.ledger import Ledger, fingerprint_of
 from shared.ledger.records import Heartbeat, ScheduleRecord, VersionEntry
-from shared.ports.ports import ETag
+from shared.ports.storage import ETag
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import MemoryDocuments
-from tests.unit.samples import HOUR, NOW, UPDATE, blob, promotion, run, step_failure
+from tests.unit.samples import HOUR, NOW, UPDATE, blob, promotion, ref, run, step_failure
 
 ENTRY = VersionEntry(pipeline="sample", blob=blob(), run_id="sample-1")
 
@@ -39,7 +39,7 @@ READS: dict[str, Callable[[Ledger], object]] = {
 GOOD = {
     "runs/x": run(Phase.TRAINING).model_dump_json(),
     "versions/b-x": ENTRY.model_dump_json(),
-    "endpoints/x": EndpointState(update=UPDATE).model_dump_json(),
+    "endpoints/x": EndpointState(ref=ref(UPDATE)).model_dump_json(),
     "schedules/x": json.dumps({"schema_version": 1, "last_due": NOW.isoformat()}),
     "pipelines/x": json.dumps({"schema_version": 1, "activated_at": NOW.isoformat()}),
     "poll": Heartbeat(at=NOW, checked=1, open=1).model_dump_json(),

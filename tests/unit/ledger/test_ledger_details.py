@@ -23,10 +23,10 @@ from shared.ledger.records import (
     Tick,
     VersionEntry,
 )
-from shared.ports.ports import ETag
+from shared.ports.storage import ETag
 from tests.fakes.clock import FakeClock
 from tests.fakes.documents import MemoryDocuments
-from tests.unit.samples import HOUR, NOW, UPDATE, blob, pipeline, run
+from tests.unit.samples import HOUR, NOW, UPDATE, blob, pipeline, ref, run
 
 ENTRY = VersionEntry(pipeline="sample", blob=blob(), run_id=None, note="waiting")
 LONG = blob("n" * 4000 + ".csv")
@@ -299,7 +299,7 @@ def test_a_watch_tells_when_it_is_due_and_whom_a_look_calls(
     documents: Contested, ledger: Ledger
 ) -> None:
     known: dict[str, Any] = {
-        "update": UPDATE,
+        "ref": ref(UPDATE),
         "place": "p",
         "pipeline": "sample",
         "endpoint": "production",

@@ -23,17 +23,20 @@ from shared.core.run.machine import Command
 from shared.core.run.record import (
     Approval,
     Delivery,
+    GateEvidence,
     Origin,
     Phase,
     Promotion,
-    RollbackTarget,
     Run,
     RunHistoryEntry,
+    Step,
     StepFailure,
 )
+from shared.core.serving.candidates import StagedCandidate
 from shared.core.serving.drift import DriftCheck, DriftKind
 from shared.core.serving.probe_series import NO_PROBES, Evidence, ProbeSeries, Streak
 from shared.core.serving.probes import ProbeAnswers, ProbeOutcome, UpdateProgress
+from shared.core.serving.references import ServingState, Shift
 from shared.core.serving.state import (
     EndpointLease,
     EndpointState,
@@ -99,6 +102,8 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
     Verdict: {"metrics": {}, "row": {}, "results": ()},
     ServedModel: {
         "model": None,
+        "state": None,
+        "candidate": "",
         "arrived": 0,
         "trained_on": (),
         "given": 0,
@@ -119,7 +124,7 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "approved_by": "",
         "verification": "",
     },
-    Hold: {"model": None, "reason": ""},
+    Hold: {"state": ServingState(), "reason": ""},
     Resource: {
         "serving": None,
         "previous": (),
@@ -137,7 +142,10 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "resources": {},
         "endpoint_lease": None,
         "released": None,
+        "staged": (),
     },
+    StagedCandidate: {"discard_at": None},
+    Shift: {"before": 0, "base": None},
     Streak: {"probes": 0, "span": timedelta()},
     ProbeSeries: {
         "all": Streak(probes=0, span=timedelta()),
@@ -150,8 +158,13 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
     },
     ProbeAnswers: {"columns": (), "rows": (), "detail": "", "request": ""},
     StepFailure: {"cause_count": 1, "waits_for": ""},
-    RollbackTarget: {"model": None},
+    ServingState: {"model": None, "body": {}},
+    Step: {"before": 0, "sent_at": None, "seen": ""},
+    GateEvidence: {"cursor": 0, "last": None},
     Promotion: {
+        "base": None,
+        "steps": (Step(share=100),),
+        "position": 0,
         "expected": None,
         "sent_at": None,
         "certain": True,
@@ -185,6 +198,10 @@ LEFT_OUT: dict[type[BaseModel], dict[str, Any]] = {
         "inputs": {},
         "model": None,
         "models": {},
+        "candidate": None,
+        "staged_at": None,
+        "evidence": None,
+        "restores": None,
         "deliveries": (),
         "verdict": None,
         "awaiting_since": None,
@@ -252,9 +269,9 @@ def test_what_a_record_leaves_out_means_what_it_always_meant(model: type[BaseMod
         (
             Phase,
             (
-                "waiting received created training trained judged awaiting_approval rolling_out "
-                "promoting verifying rolling_back parked promoted unchanged finished rejected "
-                "failed cancelled timed_out superseded rolled_back"
+                "waiting received created training trained staging judged awaiting_approval "
+                "rolling_out promoting verifying rolling_back parked promoted unchanged finished "
+                "rejected failed cancelled timed_out superseded rolled_back"
             ),
         ),
         (Origin, "data schedule manual model roll_out rollback drift"),

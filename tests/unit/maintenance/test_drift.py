@@ -18,7 +18,7 @@ from shared.providers.http.client import Answer
 from tests.fakes.clock import START
 from tests.fakes.faults import Kind
 from tests.fakes.world import MODELS
-from tests.unit.samples import BROKEN, REFUSED, SILENT, good
+from tests.unit.samples import BROKEN, REFUSED, SILENT, good, ref, state_of
 from tests.unit.worlds import Observed, refused
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -33,7 +33,7 @@ def meddle(world: Observed, name: str = "foreign", data: bytes = b"a,b,label\n9,
     """Have somebody else PATCH the endpoint, and let it switch."""
     trained = InstantTrainer().train({"input1": data}, {}, label=None)
     model = world.blobs.put(MODELS, f"baselines/{name}.ilearner", trained.model)
-    world.intake._context.providers.endpoint(world.pipeline.endpoints[0]).update(model)
+    world.intake._context.providers.serving(world.pipeline.endpoints[0]).restore(state_of(model))
     world.clock.move(MINUTE)
 
 
@@ -375,7 +375,7 @@ def test_an_endpoint_that_names_two_other_models_in_turn_is_in_the_middle_of_a_c
         )
         for name in names
     ]
-    drift_check = DriftCheck(update="u", place="", pipeline="p", endpoint="e", next_check=START)
+    drift_check = DriftCheck(ref=ref("u"), place="", pipeline="p", endpoint="e", next_check=START)
     first, second = checks
     suspected = {"suspicion": first.drift, "drift_kind": first.drift_kind, "suspect": first.answers}
     assert confirmed(drift_check.model_copy(update=suspected), second) is drifted

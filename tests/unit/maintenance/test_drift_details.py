@@ -9,13 +9,13 @@ from shared.core.names import run_id
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.serving.drift import DriftCheck, DriftKind
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
-from shared.core.serving.state import EndpointLease, Resource, ServedModel, endpoint_state_id
+from shared.core.serving.state import EndpointLease, Resource, ServedModel
 from shared.errors import ConflictError, PermanentError, TransientError
 from shared.execution.drift_schedule import drift_check_id, schedule_drift_check
 from shared.ledger.open_markers import hints_of
 from shared.maintenance.drift import Drift
 from tests.fakes.world import RESOURCE
-from tests.unit.samples import BROKEN, NOW, SILENT, blob, good
+from tests.unit.samples import BROKEN, NOW, SILENT, blob, good, ref
 from tests.unit.samples import run as sample
 from tests.unit.scripted_steps import Scripted
 
@@ -36,14 +36,14 @@ class Watched(Scripted):
         known = {"model": self.model_, "answers": OURS, "manifest": (blob(),), **served}
         self.served = ServedModel(run_id="sample-1", since=NOW, verification="", **known)
         self.put_endpoint_state(resources={RESOURCE: Resource(serving=self.served)})
-        self.name = drift_check_id(self.url, RESOURCE)
+        self.name = drift_check_id(ref(self.url), RESOURCE)
         self.drift_check()
         self.configured = tuple(self.world.pipeline.endpoints)
         self.drift = Drift(self.context, lambda _: self.configured)
 
     def drift_check(self, **changes: Any) -> None:
         known = {
-            "update": self.url,
+            "ref": ref(self.url),
             "place": RESOURCE,
             "pipeline": "sample",
             "endpoint": "production",
@@ -114,7 +114,7 @@ def test_those_that_are_due_the_longest_come_first_and_those_that_were_silent_la
     watched = Watched()
     checked: list[str] = []
     del watched.world.documents.rows[f"drift_checks/{watched.name}"]
-    known = {"update": watched.url, "place": "x", "pipeline": "sample", "endpoint": "e"}
+    known = {"ref": ref(watched.url), "place": "x", "pipeline": "sample", "endpoint": "e"}
     for name, minutes, silent in (
         ("a", 1, False),
         ("b", 3, False),
@@ -216,7 +216,7 @@ def test_two_odd_looks_that_agree_have_the_model_set_again(
 ) -> None:
     watched = Watched()
     (repair,) = watched.drifted()
-    noticed = (endpoint_state_id(watched.url), RESOURCE, (NOW + 10 * SECOND).isoformat())
+    noticed = (ref(watched.url).id, RESOURCE, (NOW + 10 * SECOND).isoformat())
     assert repair.run_id == run_id("sample", "drift", *noticed)
     assert (repair.origin, repair.phase) == (Origin.DRIFT, Phase.PROMOTING)
     assert repair.cause == "production has drifted: its answers are not those that were proved"
@@ -283,7 +283,7 @@ def test_a_repair_that_another_worker_opened_is_the_same(caplog: pytest.LogCaptu
     watched = Watched()
     watched.look(OTHER)
     watched.world.clock.time = watched.now().next_check
-    noticed = (endpoint_state_id(watched.url), RESOURCE, watched.now().next_check.isoformat())
+    noticed = (ref(watched.url).id, RESOURCE, watched.now().next_check.isoformat())
     other = run_id("sample", "drift", *noticed)
     watched.ledger.create_run(
         sample(Phase.PROMOTING, run_id=other, origin=Origin.DRIFT, config=watched.world.pipeline)
@@ -336,7 +336,7 @@ def test_an_endpoint_of_which_nothing_of_ours_is_known_is_left_for_an_hour(
 ) -> None:
     watched = Watched()
     if gone == "endpoint_state":
-        del watched.world.documents.rows[f"endpoints/{endpoint_state_id(watched.url)}"]
+        del watched.world.documents.rows[f"endpoints/{ref(watched.url).id}"]
     elif gone == "serving":
         watched.put_endpoint_state(resources={RESOURCE: Resource()})
     elif gone == "run":
@@ -378,7 +378,7 @@ def test_a_look_is_planned_for_the_earlier_time(
     schedule_drift_check(watched.context, watched.run, endpoint, wait)
     known = watched.now()
     assert known.next_check == now + due
-    assert (known.update, known.place, known.suspicion) == (endpoint.update, endpoint.place, "")
+    assert (known.ref.name, known.place, known.suspicion) == (endpoint.update, endpoint.place, "")
     assert (known.pipeline, known.endpoint, known.host) == (
         "sample",
         "production",
@@ -399,7 +399,7 @@ def test_a_look_calls_the_host_that_scores_or_else_the_one_that_is_updated() -> 
     ):
         one = endpoint.model_copy(update=changes)
         schedule_drift_check(watched.context, watched.run, one)
-        stored = watched.ledger.drift_check(drift_check_id(one.update, one.place))
+        stored = watched.ledger.drift_check(drift_check_id(one.ref, one.place))
         assert stored is not None
         assert stored.record.host == host
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from local.studio import InstantTrainer, OutputKind
+from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_endpoint import Endpoint
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.serving.drift import DriftCheck
 from shared.core.serving.probes import EndpointCheck, UpdateProgress
-from shared.core.serving.state import EndpointState, endpoint_state_id
+from shared.core.serving.state import EndpointState
 from shared.errors import TransientError
 from shared.execution.bulkheads import host_of
 from shared.execution.drift_schedule import drift_check_id
@@ -25,6 +25,7 @@ from tests.fakes.clock import Hurried
 from tests.fakes.world import MODELS, pipeline
 from tests.unit.intake.test_due_times import HOURLY
 from tests.unit.intake.test_gathering import land
+from tests.unit.samples import ref
 from tests.unit.worlds import Observed
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -189,10 +190,10 @@ class CheckResult:
     update: str = ""
     at: dict[str, datetime] = field(default_factory=dict)
 
-    def endpoint(self, endpoint: Endpoint) -> "CheckResult":
+    def serving(self, endpoint: Endpoint) -> "CheckResult":
         return replace(self, update=endpoint.update)
 
-    def look(self, operation: str | None = None) -> EndpointCheck:
+    def update_state(self, operation: str | None = None) -> EndpointCheck:
         del operation
         if self.hangs(self.update):
             self.move(HANGS)
@@ -220,19 +221,17 @@ def test_every_endpoint_that_answers_is_looked_at_within_the_hour(hosts: str) ->
         changed = verify.model_copy(update={"score": f"https://{host}.example/execute"})
         endpoints.append(endpoint.model_copy(update={"update": update, "verify": changed}))
         ledger.put_endpoint_state(
-            endpoint_state_id(update),
-            EndpointState(update=update, resources=endpoint_state.resources),
-            None,
+            ref(update).id, EndpointState(ref=ref(update), resources=endpoint_state.resources), None
         )
         drift_check = DriftCheck(
-            update=update,
+            ref=ref(update),
             place=endpoint.place,
             pipeline=run.pipeline,
             endpoint=endpoint.name,
             next_check=world.clock.now() + number * SECOND,
             host=f"{host}.example",
         )
-        ledger.put_drift_check(drift_check_id(update, endpoint.place), drift_check, None)
+        ledger.put_drift_check(drift_check_id(ref(update), endpoint.place), drift_check, None)
     checked = CheckResult(lambda url: "/hung" in url, world.clock.move, world.clock.now)
     context: Any = replace(world.intake._context, providers=checked)  # type: ignore[arg-type]
     drift = Drift(context, lambda _: tuple(endpoints))

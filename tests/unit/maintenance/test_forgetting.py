@@ -11,22 +11,15 @@ from shared.core.names import run_queue_id
 from shared.core.run.concurrency import Pause, Pauses, QueueEntry, RunQueue
 from shared.core.run.record import Delivery, Phase
 from shared.core.serving.drift import DriftCheck
-from shared.core.serving.state import (
-    EndpointLease,
-    EndpointState,
-    Hold,
-    Resource,
-    ServedModel,
-    endpoint_state_id,
-)
+from shared.core.serving.state import EndpointLease, EndpointState, Hold, Resource, ServedModel
 from shared.core.versions import version_id
 from shared.errors import ConflictError, PermanentError
 from shared.ledger.ledger import NEW, Ledger
 from shared.ledger.records import Stored, VersionEntry
 from shared.maintenance.retention_rules import RetentionRules
-from shared.ports.ports import Listed
+from shared.ports.storage import Listed
 from tests.fakes.world import DATA, MODELS
-from tests.unit.samples import NOW, UPDATE, blob, pipeline
+from tests.unit.samples import NOW, UPDATE, blob, pipeline, ref
 from tests.unit.samples import run as sample
 from tests.unit.worlds import Observed
 
@@ -73,8 +66,8 @@ class Old:
         self.ledger.create_run(sample(phase, run_id=name, **changes))
 
     def head(self, update: str = UPDATE, hints: dict[str, str] | None = None, **known: Any) -> str:
-        name = f"endpoints/{endpoint_state_id(update)}"
-        body = EndpointState(update=update, **known).model_dump_json().encode()
+        name = f"endpoints/{ref(update).id}"
+        body = EndpointState(ref=ref(update), **known).model_dump_json().encode()
         self.world.documents.create(name, body, hints)
         return name
 
@@ -205,7 +198,7 @@ def test_a_run_is_named_by_heads_of_its_own_endpoints_alone() -> None:
 
 def test_a_run_that_a_head_which_is_not_understood_may_name_is_kept() -> None:
     old = Old()
-    old.raw(f"endpoints/{endpoint_state_id(UPDATE)}", b"{not json, sample-1")
+    old.raw(f"endpoints/{ref(UPDATE).id}", b"{not json, sample-1")
     for name in ("sample-1", "sample-2"):
         old.run(name)
     assert not old.goes("runs/sample-1")
@@ -498,7 +491,7 @@ def test_an_endpoint_that_an_open_run_reserved_is_kept(phase: Phase) -> None:
 
 
 def drift_check(old: Old, pipeline_: str = "sample", place: str = PLACE) -> str:
-    one = DriftCheck(update=UPDATE, place=place, pipeline=pipeline_, endpoint="e", next_check=NOW)
+    one = DriftCheck(ref=ref(UPDATE), place=place, pipeline=pipeline_, endpoint="e", next_check=NOW)
     old.ledger.put_drift_check("w1", one, None)
     return "drift_checks/w1"
 

@@ -97,7 +97,9 @@ def test_a_run_in_trouble_is_not_looked_at_before_it_said(world: Observed) -> No
 
 def test_a_job_whose_time_is_over_is_not_believed_to_run_by_its_hint(world: Observed) -> None:
     (run,) = running(world)
-    world.clock.move(run.config.training.timeout - SECOND)
+    world.clock.move(MINUTE)
+    world.poll.tick()  # this process knows the service now
+    world.clock.move(run.config.training.timeout - MINUTE - SECOND)
     world.calls.clear()
     world.poll.tick()
     assert world.calls.count("read runs") == 0

@@ -8,7 +8,7 @@ import pytest
 
 from shared.core.config.pipeline import Pipeline
 from shared.core.names import run_id
-from shared.core.run.record import Origin, Phase, RollbackTarget, Run
+from shared.core.run.record import Origin, Phase, Run
 from shared.core.serving.drift import DriftCheck
 from shared.core.serving.state import (
     EndpointLease,
@@ -17,7 +17,6 @@ from shared.core.serving.state import (
     Resource,
     ServedModel,
     ServingHistoryEntry,
-    endpoint_state_id,
 )
 from shared.errors import ConflictError
 from shared.execution.drift_schedule import drift_check_id
@@ -30,7 +29,7 @@ from shared.operations.endpoints import (
 )
 from shared.operations.preconditions import PreconditionFailedError
 from tests.fakes.world import MODELS, RESOURCE
-from tests.unit.samples import MODEL, NOW, blob
+from tests.unit.samples import NOW, blob, model_ref, ref, state_of
 from tests.unit.samples import run as sample
 from tests.unit.worlds import Observed
 
@@ -51,16 +50,16 @@ class Hand:
 
     def put(self, resource: Resource | None = None, **endpoint_state: Any) -> str:
         known = EndpointState(
-            update=self.url, resources={RESOURCE: resource} if resource else {}, **endpoint_state
+            ref=ref(self.url), resources={RESOURCE: resource} if resource else {}, **endpoint_state
         )
-        stored = self.ledger.endpoint_state(endpoint_state_id(self.url))
+        stored = self.ledger.endpoint_state(ref(self.url).id)
         etag = self.ledger.put_endpoint_state(
-            endpoint_state_id(self.url), known, stored.etag if stored else None
+            ref(self.url).id, known, stored.etag if stored else None
         ).etag
         return str(etag)
 
     def known(self) -> Resource:
-        stored = self.ledger.endpoint_state(endpoint_state_id(self.url))
+        stored = self.ledger.endpoint_state(ref(self.url).id)
         assert stored is not None
         return stored.record.resource(RESOURCE)
 
@@ -72,7 +71,7 @@ class Hand:
 
 
 def served(name: str, hours: int = 0, **more: Any) -> ServedModel:
-    model = blob(f"runs/sample/{name}/1/m.ilearner", container=MODELS)
+    model = model_ref(f"runs/sample/{name}/1/m.ilearner")
     known = {"model": model, "manifest": (), **more}
     return ServedModel(run_id=name, since=NOW + hours * HOUR, verification="", **known)
 
@@ -81,7 +80,7 @@ def served(name: str, hours: int = 0, **more: Any) -> ServedModel:
 THREE = Resource(
     serving=served("sample-3", 3),
     previous=(served("sample-1", 1), served("sample-2", 2, trained_by="sample-t")),
-    baseline=RollbackTarget(model=OLDER),
+    baseline=state_of(OLDER),
 )
 
 
@@ -138,15 +137,20 @@ def test_what_is_known_of_an_endpoint_is_shown_with_the_version_a_change_is_held
 )
 def test_what_was_odd_at_an_endpoint_is_shown(known: dict[str, str], told: str | None) -> None:
     hand = Hand()
-    place = {"update": hand.url, "place": RESOURCE, "pipeline": "sample", "endpoint": "production"}
+    place = {
+        "ref": ref(hand.url),
+        "place": RESOURCE,
+        "pipeline": "sample",
+        "endpoint": "production",
+    }
     drift_check = DriftCheck(**place, next_check=NOW, **known)  # type: ignore[arg-type]
-    hand.ledger.put_drift_check(drift_check_id(hand.url, RESOURCE), drift_check, None)
+    hand.ledger.put_drift_check(drift_check_id(ref(hand.url), RESOURCE), drift_check, None)
     assert hand.show()["drift"] == told
 
 
 def test_a_watch_that_cannot_be_read_is_told_in_its_place(caplog: pytest.LogCaptureFixture) -> None:
     hand = Hand()
-    hand.world.damage(f"drift_checks/{drift_check_id(hand.url, RESOURCE)}")
+    hand.world.damage(f"drift_checks/{drift_check_id(ref(hand.url), RESOURCE)}")
     assert "is not understood" in hand.show()["drift"]
     assert "is not understood" in caplog.text
 
@@ -165,7 +169,7 @@ def test_each_endpoint_is_one_line_and_those_of_customers_are_asked_for_by_key(
     }
     hand.put(Resource(history=(LINE,)))
     assert hand.endpoints.lines()[0]["line"] == line_of(Resource(history=(LINE,)))
-    hand.world.damage(f"endpoints/{endpoint_state_id(hand.url)}")
+    hand.world.damage(f"endpoints/{ref(hand.url).id}")
     assert "is not understood" in hand.endpoints.lines()[0]["line"]
     assert "is not understood" in caplog.text
 
@@ -235,9 +239,9 @@ def test_a_person_goes_back_to_the_model_from_before_or_to_the_one_that_is_named
     assert hold is not None
     assert (hold.to, hold.by, hold.reason) == (hold_to, "ada", "sales fell")
     assert (hold.run_id, hold.at) == (run.run_id, hand.world.clock.now())
-    assert hold.model is not None
-    assert model in hold.model.name
-    assert (run.origin, run.model) == (Origin.ROLLBACK, hold.model)
+    assert hold.state.model is not None
+    assert model in hold.state.model.name
+    assert (run.origin, run.model) == (Origin.ROLLBACK, hold.state.model)
     assert run.cause == f"ada goes back to {hold_to}: sales fell"
     stored = hand.world.now_of(run)
     assert stored.opened_at == hold.at
@@ -249,7 +253,7 @@ def test_the_id_of_a_rollback_is_derived_from_what_was_looked_at() -> None:
     etag = hand.put(THREE)
     at = hand.world.clock.now()
     run = hand.back()
-    place = (endpoint_state_id(hand.url), RESOURCE, etag)
+    place = (ref(hand.url).id, RESOURCE, etag)
     assert run.run_id == run_id("sample", "rollback", *place, "sample-2", at.isoformat())
     assert hand.back("sample-2").run_id == run.run_id  # the same wish again
     assert hand.back().run_id == run.run_id
@@ -346,7 +350,9 @@ def test_whoever_is_slower_is_told_how_the_endpoint_stands_now(
 )
 def test_a_rollback_that_failed_can_be_asked_for_again(phase: Phase | None, *, anew: bool) -> None:
     hand = Hand()
-    hold = Hold(run_id="sample-5", to="sample-1", model=served("sample-1").model, by="bob", at=NOW)
+    hold = Hold(
+        run_id="sample-5", to="sample-1", state=served("sample-1").target_model, by="bob", at=NOW
+    )
     hand.put(THREE.model_copy(update={"held": hold}))
     if phase is None:
         hand.ledger.note_used("sample-5")
@@ -356,13 +362,13 @@ def test_a_rollback_that_failed_can_be_asked_for_again(phase: Phase | None, *, a
     assert (run.run_id != "sample-5") is anew
     known = hand.known().held
     assert known is not None
-    assert (known.to, known.model) == (hold.to, hold.model)
+    assert (known.to, known.state) == (hold.to, hold.state)
     assert known.by == ("ada" if anew else "bob")
 
 
 def test_a_rollback_that_was_only_wished_for_is_begun_as_it_was_wished() -> None:
     hand = Hand()
-    hold = Hold(run_id="sample-5", to="sample-1", model=OLDER, by="bob", at=NOW)
+    hold = Hold(run_id="sample-5", to="sample-1", state=state_of(OLDER), by="bob", at=NOW)
     hand.put(THREE.model_copy(update={"held": hold}))
     run = hand.back()
     assert (run.run_id, run.cause) == ("sample-5", "bob goes back to sample-1")
@@ -376,7 +382,7 @@ def wished(hand: Hand, run_id: str = "sample-5", **changes: Any) -> Run | None:
 
 
 def test_the_poll_carries_out_a_wish_only_where_the_endpoint_is_held_for_it() -> None:
-    hold = Hold(run_id="sample-5", to="sample-1", model=OLDER, by="bob", at=NOW)
+    hold = Hold(run_id="sample-5", to="sample-1", state=state_of(OLDER), by="bob", at=NOW)
     hand = Hand()
     assert wished(hand) is None  # nothing is known of the endpoint
     hand.put(THREE)
@@ -431,7 +437,6 @@ def test_a_resume_lets_new_models_in_and_says_whether_the_endpoint_was_held() ->
     assert resumed is not None
     assert (resumed.by, resumed.reason) == ("bob", "mended")
     assert hand.known() == THREE.model_copy(update={"resumed": resumed})
-    assert MODEL.container == MODELS
 
 
 def test_a_resume_that_somebody_else_is_faster_than_is_refused(

@@ -12,7 +12,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
 from shared.errors import TransientError
-from shared.ports.storage_clock import ASK_EVERY, StorageClock
+from shared.ports.clock import ASK_EVERY, StorageClock
 from shared.providers.azure_storage.documents import BlobDocuments
 from tests.fakes.clock import START, FakeClock, Shifted
 

@@ -7,21 +7,23 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
+from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_endpoint import Endpoint
-from shared.core.run.record import RollbackTarget
+from shared.core.config.studio_models import model_of
+from shared.core.serving.references import ServingState
 from shared.errors import ConfigError, PermanentError, RelearnError, TransientError
-from shared.ports.ports import ServingEndpoint
+from shared.ports.serving import ServingEndpoint
+from shared.providers.factory import StudioProviders
 from shared.providers.http.client import Answer
 from shared.providers.redacting import RedactingEndpoint
 from shared.providers.studio.arm_token import ArmToken
 from shared.providers.studio.classic_endpoint import StudioClassicEndpoint
-from shared.providers.studio.factory import StudioProviders
+from shared.providers.studio.serving import StudioServing
 from shared.providers.studio.web_service import StudioWebService
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.fakes.world import FixedCredential
-from tests.unit.samples import BASE, MODEL, ROWS, UPDATE, tree
+from tests.unit.samples import BASE, ROWS, UPDATE, tree
 from tests.unit.scripted import Script, refuses, says
 from tests.unit.vectors import vector
 
@@ -62,6 +64,8 @@ class Wired:
     def __post_init__(self) -> None:
         self.script = Script(self.answers)
         blobs = FakeBlobs(FakeClock())
+        model = blobs.put("models", "runs/sample/sample-1/1/model.ilearner", b"model")
+        self.state = ServingState(model=model_of(model))
         self.providers = StudioProviders(
             self.script,
             ENVIRONMENT,
@@ -74,7 +78,7 @@ class Wired:
 
     def endpoint(self, **written: Any) -> ServingEndpoint:
         context = {"development": self.development}
-        return self.providers.endpoint(Endpoint.model_validate(written, context=context))
+        return self.providers.serving(Endpoint.model_validate(written, context=context))
 
     @property
     def keys(self) -> list[tuple[str, str]]:
@@ -89,9 +93,11 @@ def test_each_kind_of_endpoint_gets_its_own_client_and_nothing_is_called() -> No
     new = wired.endpoint(name="new", kind="webservice", update=NEW)
     assert isinstance(classic, RedactingEndpoint)
     assert isinstance(new, RedactingEndpoint)
-    assert isinstance(classic.endpoint, StudioClassicEndpoint)
-    assert isinstance(new.endpoint, StudioWebService)
-    assert new.endpoint.resource is None
+    assert isinstance(classic.endpoint, StudioServing)
+    assert isinstance(classic.endpoint.endpoint, StudioClassicEndpoint)
+    assert isinstance(new.endpoint, StudioServing)
+    assert isinstance(new.endpoint.endpoint, StudioWebService)
+    assert new.endpoint.endpoint.resource is None
     assert not wired.script.sent
     assert wired.credential.scopes == []
 
@@ -109,8 +115,8 @@ def test_an_endpoints_own_key_updates_it_and_the_token_does_the_rest(
 ) -> None:
     wired = Wired([DONE])
     classic = wired.endpoint(**CLASSIC, **keys)
-    classic.update(MODEL)
-    classic.restore(RollbackTarget())
+    classic.restore(wired.state)
+    classic.restore(ServingState())
     assert wired.keys == [("PATCH", ENVIRONMENT[update]), ("POST", ENVIRONMENT[refresh])]
 
 
@@ -127,7 +133,7 @@ def test_scoring_is_never_done_with_the_workspace_token(
     keys: dict[str, str], scored: str, score: str | None
 ) -> None:
     wired = Wired([TELLS, DONE])
-    wired.endpoint(**CLASSIC, **keys, verify={"score": score, "rows": ROWS}).look()
+    wired.endpoint(**CLASSIC, **keys, verify={"score": score, "rows": ROWS}).update_state()
     assert wired.keys[-1] == ("POST", scored)
     assert wired.script.sent[-1].url.startswith(SCORE)
 
@@ -135,7 +141,7 @@ def test_scoring_is_never_done_with_the_workspace_token(
 def test_a_key_for_scoring_alone_is_used_for_scoring_alone() -> None:
     verify = {"score": SCORE, "rows": ROWS, "api_key": "${SCORE_KEY}"}
     wired = Wired([TELLS, DONE])
-    wired.endpoint(**CLASSIC, api_key="${ENDPOINT_KEY}", verify=verify).look()
+    wired.endpoint(**CLASSIC, api_key="${ENDPOINT_KEY}", verify=verify).update_state()
     assert wired.keys == [("GET", "ZW5kcG9pbnQ="), ("POST", "c2NvcmluZw==")]
 
 
@@ -162,7 +168,7 @@ def test_an_endpoint_is_made_as_it_is_written_or_not_at_all(
 
 def test_a_new_service_is_reached_with_the_apps_identity_and_scored_with_its_own_key() -> None:
     wired = Wired([DEFINITION, KEYS, DONE])
-    wired.endpoint(name="new", kind="webservice", update=NEW, verify={"rows": ROWS}).look()
+    wired.endpoint(name="new", kind="webservice", update=NEW, verify={"rows": ROWS}).update_state()
     assert wired.keys == [("GET", "YXJt"), ("GET", "YXJt"), ("POST", "cHJpbWFyeQ==")]
     assert set(wired.credential.scopes) == {"https://management.azure.com/.default"}
 
@@ -172,7 +178,7 @@ def test_a_token_that_is_configured_is_used_in_place_of_the_identity_and_never_f
 ):
     wired = Wired([DEFINITION, KEYS, DONE])
     written = {"name": "new", "kind": "webservice", "update": NEW, "verify": {"rows": ROWS}}
-    wired.endpoint(**written, api_key="${OWN_ARM_TOKEN}").look()
+    wired.endpoint(**written, api_key="${OWN_ARM_TOKEN}").update_state()
     assert wired.keys == [
         ("GET", "b3duLWFybQ=="),
         ("GET", "b3duLWFybQ=="),
@@ -187,7 +193,9 @@ def test_a_new_services_key_for_scoring_is_not_asked_for_where_it_is_configured(
 ) -> None:
     wired = Wired([DEFINITION, DONE])
     verify = {"score": SCORE, "rows": ROWS, "api_key": "${SCORE_KEY}"}
-    wired.endpoint(name="new", kind="webservice", update=NEW, api_key=key, verify=verify).look()
+    wired.endpoint(
+        name="new", kind="webservice", update=NEW, api_key=key, verify=verify
+    ).update_state()
     assert [method for method, _ in wired.keys] == ["GET", "POST"]
     assert wired.keys[1] == ("POST", "c2NvcmluZw==")
 
@@ -207,7 +215,11 @@ class Nobody:
 def test_without_an_identity_nothing_is_sent_and_it_is_tried_again() -> None:
     wired = Wired([DEFINITION], credential=Nobody())
     new = wired.endpoint(name="new", kind="webservice", update=NEW)
-    asks: tuple[Callable[[], object], ...] = (new.current, new.look, lambda: new.update(MODEL))
+    asks: tuple[Callable[[], object], ...] = (
+        new.current,
+        new.update_state,
+        lambda: new.restore(wired.state),
+    )
     for ask in asks:
         with pytest.raises(TransientError, match="managed identity"):
             ask()
@@ -217,7 +229,7 @@ def test_without_an_identity_nothing_is_sent_and_it_is_tried_again() -> None:
 def test_a_key_whose_setting_is_empty_is_named_and_nothing_is_sent() -> None:
     wired = Wired([DONE])
     with pytest.raises(ConfigError, match="EMPTY"):
-        wired.endpoint(**CLASSIC, api_key="${EMPTY}").update(MODEL)
+        wired.endpoint(**CLASSIC, api_key="${EMPTY}").restore(wired.state)
     with pytest.raises(ConfigError, match="MISSING"):
         wired.endpoint(**CLASSIC, workspace_token="${MISSING}").current()
     assert not wired.script.sent
@@ -232,16 +244,17 @@ def test_plain_http_that_a_service_tells_of_is_for_development_on_loopback_alone
         wired = Wired([told, DONE], development=development)
         one = wired.endpoint(**CLASSIC, workspace_token="${TOKEN}", verify={"rows": ROWS})
         if fine:
-            one.look()
+            one.update_state()
         else:
             with pytest.raises(PermanentError, match="https is required"):
-                one.look()
+                one.update_state()
         assert len(wired.script.sent) == (2 if fine else 1)
 
 
 def test_jobs_are_asked_with_their_own_key() -> None:
     wired = Wired([says([], 404)])
-    wired.providers.jobs(f"{BASE}/jobs?api-version=2.0", "${TRAINING_KEY}").state("j1")
+    training = Training.model_validate(tree()["training"], context={"development": False})
+    wired.providers.training(training).state("j1")
     assert wired.keys == [("GET", "dHJhaW5pbmc=")]
 
 
@@ -269,7 +282,7 @@ def test_a_key_that_is_told_is_hidden_even_where_it_is_not_used() -> None:
     table = {"ColumnNames": [f"Scored {told}"], "Values": [[other], ["1"]]}
     wired = Wired([tells, says({"Results": {"output1": {"value": table}}})])
     verify = {"rows": ROWS, "score": SCORE, "api_key": "${SCORE_KEY}"}
-    look = wired.endpoint(**CLASSIC, api_key="${ENDPOINT_KEY}", verify=verify).look()
+    look = wired.endpoint(**CLASSIC, api_key="${ENDPOINT_KEY}", verify=verify).update_state()
     assert look.probe is not None
     assert (look.probe.columns, look.probe.rows) == (("Scored ***",), (("***",), ("1",)))
 

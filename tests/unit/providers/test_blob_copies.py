@@ -12,7 +12,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 
 from shared.errors import PermanentError, RecordLeasedError, RelearnError, TransientError
-from shared.ports.ports import Access, SignedBlob
+from shared.ports.storage import Access, SignedBlob
 from shared.providers.azure_storage import copies as copies_module
 from shared.providers.azure_storage.copies import BlobCopies
 from tests.unit.samples import NOW

@@ -14,7 +14,7 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from azure.storage.blob import ContainerClient
 
 from shared.errors import ConflictError, OutcomeUnknownError, RelearnError, TransientError
-from shared.ports.ports import ETag, Page
+from shared.ports.storage import ETag, Page
 from shared.providers.azure_storage.documents import BlobDocuments
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from shared.core.redaction import Redactor
-from shared.core.run.record import Phase, RollbackTarget
+from shared.core.run.record import Phase
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
+from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
 from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
-from shared.ports.ports import Current, JobRequest, JobState, JobStatus, SignedBlob
+from shared.ports.serving import Keep, Plan
+from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
 from shared.providers.guarded_blobs import RedactingBlobs
 from shared.providers.redacting import RedactingEndpoint, RedactingTraining
 from shared.providers.studio.errors import Refusal, StudioRefusedError
@@ -25,7 +27,12 @@ from tests.unit.samples import MODEL
 from tests.unit.worlds import Observed
 
 SECRET = "s3cr3t+of/the=settings"
-SIGNED = SignedBlob(ACCOUNT, "c/x.ilearner", f"?sig={SECRET}")
+SHIFT = Shift(candidate=Candidate(name="m-1", state=ServingState(model=MODEL)), share=100)
+JOB = Job("j", None, request())
+
+
+def look_of(detail: str) -> EndpointCheck:
+    return EndpointCheck(UpdateProgress.FAILED, None, detail=detail)
 
 
 @dataclass
@@ -59,19 +66,59 @@ class Telling:
     def ensure(self) -> None:
         self._told()
 
-    def current(self) -> Current:
-        told: Current = self._told()
+    def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
+        told: Mapping[str, ModelRef] = self._told(job, wanted)
         return told
 
-    def update(self, model: object) -> str | None:
-        told: str | None = self._told(model)
+    def model_again(self, model: ModelRef) -> ModelRef:
+        told: ModelRef = self._told(model)
         return told
 
-    def look(self, operation: str | None = None) -> EndpointCheck:
-        told: EndpointCheck = self._told(operation)
+    def evaluation(self, job: Job, output: str | None) -> Evaluation:
+        told: Evaluation = self._told(job, output)
         return told
 
-    def restore(self, previous: RollbackTarget) -> str | None:
+    def evaluation_beside(self, model: ModelRef) -> Evaluation:
+        told: Evaluation = self._told(model)
+        return told
+
+    plan = Plan()
+
+    def current(self, keep: Keep | None = None) -> ServingState | None:
+        told: ServingState | None = self._told(keep)
+        return told
+
+    def restorable(self, state: ServingState) -> bool:
+        return bool(self._told(state))
+
+    def candidate(self, model: ModelRef, run_id: str) -> Candidate:
+        return Candidate(name=run_id, state=ServingState(model=model))
+
+    def stage(self, candidate: Candidate) -> None:
+        self._told(candidate)
+
+    def candidate_state(self, candidate: Candidate) -> EndpointCheck:
+        told: EndpointCheck = self._told(candidate)
+        return told
+
+    def score(self, rows: Mapping[str, Any], candidate: Candidate | None = None) -> ProbeAnswers:
+        told: ProbeAnswers = self._told(rows, candidate)
+        return told
+
+    def shift(self, shift: Shift) -> str | None:
+        told: str | None = self._told(shift)
+        return told
+
+    def update_state(
+        self, operation: str | None = None, shift: Shift | None = None
+    ) -> EndpointCheck:
+        told: EndpointCheck = self._told(operation, shift)
+        return told
+
+    def discard(self, candidate: Candidate) -> bool:
+        return bool(self._told(candidate))
+
+    def restore(self, previous: ServingState) -> str | None:
         told: str | None = self._told(previous)
         return told
 
@@ -99,16 +146,24 @@ class Guarded:
             lambda: jobs.cancel("j"),
             endpoint.ensure,
             endpoint.current,
-            lambda: endpoint.update(MODEL),
-            lambda: endpoint.restore(RollbackTarget()),
-            endpoint.look,
+            lambda: endpoint.restorable(ServingState()),
+            lambda: endpoint.stage(SHIFT.candidate),
+            lambda: endpoint.candidate_state(SHIFT.candidate),
+            lambda: endpoint.score({}),
+            lambda: endpoint.shift(SHIFT),
+            lambda: endpoint.restore(ServingState()),
+            endpoint.update_state,
+            lambda: endpoint.discard(SHIFT.candidate),
+            lambda: jobs.models(JOB, {}),
+            lambda: jobs.model_again(MODEL),
+            lambda: jobs.evaluation(JOB, None),
+            lambda: jobs.evaluation_beside(MODEL),
         ]
 
 
-def test_what_a_service_tells_of_a_job_holds_no_secret_and_its_places_stay_signed() -> None:
-    told = JobState(JobStatus.FAILED, f"no {SECRET}", {"output1": SIGNED, SECRET: SIGNED})
-    state = Guarded(told).jobs.state("j")
-    assert state == JobState(JobStatus.FAILED, "no ***", {"output1": SIGNED, "***": SIGNED})
+def test_what_a_service_tells_of_a_job_holds_no_secret() -> None:
+    state = Guarded(JobState(JobStatus.FAILED, f"no {SECRET}", SECRET)).jobs.state("j")
+    assert state == JobState(JobStatus.FAILED, "no ***", "***")
 
 
 def test_what_a_service_tells_of_an_endpoint_holds_no_secret() -> None:
@@ -120,13 +175,12 @@ def test_what_a_service_tells_of_an_endpoint_holds_no_secret() -> None:
     )
     look = Guarded(
         EndpointCheck(UpdateProgress.FAILED, probe, f"c/{SECRET}", SECRET)
-    ).endpoint.look()
+    ).endpoint.update_state()
     assert SECRET not in repr(look)
     assert look.probe is not None
     assert look.probe.rows == (("***", "0.5"),)
-    location = ("https://a/", "c/x", f"?sig={SECRET}")
-    current = Guarded(Current(location, (SECRET, "x"))).endpoint.current()
-    assert current == Current(location, ("***", "x"))
+    assert SECRET not in repr(Guarded(probe).endpoint.score({}))
+    assert SECRET not in repr(Guarded(look_of(SECRET)).endpoint.candidate_state(SHIFT.candidate))
     assert Guarded({"url": [SECRET]}).jobs.preview(request()) == {"url": ["***"]}
 
 
@@ -137,15 +191,15 @@ def test_a_job_id_or_operation_that_holds_a_secret_is_none(spelled: str) -> None
     dirty = Guarded(f"x-{spelled}")
     calls: tuple[Callable[[], object], ...] = (
         lambda: dirty.jobs.prepare(request()),
-        lambda: dirty.endpoint.update(MODEL),
-        lambda: dirty.endpoint.restore(RollbackTarget()),
+        lambda: dirty.endpoint.shift(SHIFT),
+        lambda: dirty.endpoint.restore(ServingState()),
     )
     for call in calls:
         with pytest.raises(OutcomeUnknownError) as caught:
             call()
         assert "cr3t" not in str(caught.value)
     clean = Guarded("0123456789abcdef0123456789abcdef")
-    assert clean.jobs.prepare(request()) == clean.endpoint.update(MODEL)
+    assert clean.jobs.prepare(request()) == clean.endpoint.shift(SHIFT)
 
 
 def test_errors_keep_their_type_and_what_they_carry_but_for_secrets() -> None:
@@ -176,10 +230,10 @@ def test_the_path_of_a_model_of_ours_stays_as_it_is_to_be_compared() -> None:
     ours = "models/runs/sample/sample-0123456789abcdef0123/1/model.ilearner"
     public = frozenset({"models", "sample", "model.ilearner"})
     known = Redactor("0123456789abcdef", "sample-0123", public=public)
-    told = Guarded(EndpointCheck(UpdateProgress.DONE, None, ours), known).endpoint.look()
+    told = Guarded(EndpointCheck(UpdateProgress.DONE, None, ours), known).endpoint.update_state()
     assert told.configured == ours
     foreign = ours.replace("model.ilearner", "sample-0123")
-    told = Guarded(EndpointCheck(UpdateProgress.DONE, None, foreign), known).endpoint.look()
+    told = Guarded(EndpointCheck(UpdateProgress.DONE, None, foreign), known).endpoint.update_state()
     assert told.configured != foreign
 
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 import pytest
 from azure.storage.blob import BlobServiceClient, UserDelegationKey
 
-from shared.ports.ports import Access
+from shared.ports.storage import Access
 from shared.providers.azure_storage.blobs import AccountBlobs
 from tests.fakes.clock import FakeClock
 
@@ -50,7 +50,7 @@ def over(account: Account, clock: FakeClock) -> AccountBlobs:
 
 def times_of(blobs: AccountBlobs, valid: timedelta) -> dict[str, datetime]:
     """Sign a blob, and return the times in its query."""
-    token = blobs.sign("training-data", "a.csv", Access.READ, valid).sas_token
+    token = blobs.sign("training-data", "a.csv", Access.READ, valid).signature
     query = parse_qs(token.removeprefix("?"))
     known = {name: query[name][0] for name in ("st", "se", "skt", "ske") if name in query}
     return {name: datetime.fromisoformat(at).astimezone(UTC) for name, at in known.items()}

@@ -5,7 +5,8 @@ from functools import partial
 import pytest
 
 from shared.errors import ConfigError, OutcomeUnknownError, RelearnError, TransientError
-from shared.ports.ports import JobRequest, JobStatus, SignedBlob
+from shared.ports.storage import SignedBlob
+from shared.ports.training import JobRequest, JobStatus
 from shared.providers.http.client import Answer
 from shared.providers.studio.errors import StudioRefusedError
 from tests.fakes.blobs import ACCOUNT
@@ -199,8 +200,8 @@ def test_results_are_places_that_show_no_signature() -> None:
         "Details": None,
     }
     service, _ = batch(says(told))
-    state = service.state(JOB)
-    assert state.results == {"output1": SignedBlob(ACCOUNT, "experimentoutput/x/x.ilearner", SAS)}
+    state = service._state(JOB)
+    assert state[1] == {"output1": SignedBlob(ACCOUNT, "experimentoutput/x/x.ilearner", SAS)}
     assert "sig" not in repr(state)
 
 

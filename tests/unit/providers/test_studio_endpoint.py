@@ -5,7 +5,6 @@ import pytest
 
 from shared.core.config.studio_endpoint import Create, Verify
 from shared.core.config.studio_urls import require_https
-from shared.core.run.record import RollbackTarget
 from shared.core.serving.probes import ProbeOutcome, UpdateProgress
 from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.providers.http.client import Answer
@@ -14,7 +13,7 @@ from shared.providers.studio.classic_endpoint import StudioClassicEndpoint
 from shared.providers.studio.errors import StudioRefusedError
 from tests.fakes.blobs import ACCOUNT, FakeBlobs
 from tests.fakes.clock import FakeClock
-from tests.unit.samples import BASE, MODEL, ROWS, UPDATE
+from tests.unit.samples import BASE, MODEL_BLOB, ROWS, UPDATE
 from tests.unit.scripted import ENVIRONMENT, KEY, SAS, Script, call, refuses, says
 
 NAME = "Sample [trained model]"
@@ -53,13 +52,13 @@ def probed(answer: Answer | RelearnError) -> Any:
 
 def test_the_update_is_exactly_the_documented_patch() -> None:
     serving, script = endpoint(DONE)
-    serving.update(MODEL)
+    serving.update(MODEL_BLOB)
     (sent,) = script.sent
     assert (sent.method, sent.url) == ("PATCH", UPDATE)
     assert sent.headers["Authorization"] == f"Bearer {KEY}"
     body = sent.json()
     token = body["Resources"][0]["Location"].pop("SasBlobToken")
-    place = {"BaseLocation": ACCOUNT, "RelativeLocation": MODEL.path}
+    place = {"BaseLocation": ACCOUNT, "RelativeLocation": MODEL_BLOB.path}
     assert body == {"Resources": [{"Name": NAME, "Location": place}]}
     assert token.startswith("?st=2026-03-01T11%3A55")  # 24 h 05 min, as the real one's
     assert "se=2026-03-02T12%3A00" in token
@@ -85,20 +84,20 @@ def test_what_an_update_that_failed_proves(
 ) -> None:
     serving, _ = endpoint(answer)
     with pytest.raises(error):
-        serving.update(MODEL)
+        serving.update(MODEL_BLOB)
 
 
 def test_a_known_model_is_put_back_by_the_same_patch() -> None:
     serving, script = endpoint(DONE)
-    serving.restore(RollbackTarget(model=MODEL))
+    serving.update(MODEL_BLOB)
     assert script.sent[0].method == "PATCH"
-    assert MODEL.path in (script.sent[0].body or b"").decode()
+    assert MODEL_BLOB.path in (script.sent[0].body or b"").decode()
 
 
 @pytest.mark.parametrize("answer", [DONE, Answer(304, {}, b"")])
 def test_without_a_known_model_the_endpoint_is_refreshed(answer: Answer) -> None:
     serving, script = endpoint(answer)
-    serving.restore(RollbackTarget())
+    serving.refresh()
     (sent,) = script.sent
     assert (sent.method, sent.url) == ("POST", f"{UPDATE}/refresh")
     assert sent.json() == {"OverwriteResources": "True"}
@@ -107,7 +106,7 @@ def test_without_a_known_model_the_endpoint_is_refreshed(answer: Answer) -> None
 def test_a_refused_refresh_is_told() -> None:
     serving, _ = endpoint(refuses(400, "BadArgument"))
     with pytest.raises(StudioRefusedError):
-        serving.restore(RollbackTarget())
+        serving.refresh()
 
 
 def test_the_endpoint_tells_what_it_was_given() -> None:
@@ -271,7 +270,7 @@ def by_token(
     """Return an endpoint whose workspace token is known, and no key for scoring."""
     serving, script = endpoint(*answers)
     token = StudioCall(script, lambda _: TOKEN, "")
-    known: dict[str, Any] = {"manage": token, "score": None, "verify": TOLD_VERIFY}
+    known: dict[str, Any] = {"manage": token, "scoring": None, "verify": TOLD_VERIFY}
     return replace(serving, **{**known, **changes}), script
 
 
@@ -376,7 +375,7 @@ def test_of_url_and_key_only_what_is_not_configured_is_read_from_the_endpoint() 
     assert script.sent[1].url == f"{BASE}/execute?api-version=2.0"
     assert script.sent[1].headers["Authorization"] == "Bearer ZXAta2V5"
     serving, script = by_token(TELLS, DONE)
-    replace(serving, score=call(script, "${SCORE_KEY}")).look()
+    replace(serving, scoring=call(script, "${SCORE_KEY}")).look()
     assert script.sent[1].url.startswith(f"{API}/execute")
     assert script.sent[1].headers["Authorization"] == f"Bearer {ENVIRONMENT['SCORE_KEY']}"
 
@@ -449,8 +448,8 @@ def test_a_refused_read_back_is_no_error_where_url_and_key_are_configured(status
 
 def test_a_refresh_is_asked_for_with_the_token_and_an_update_with_the_key() -> None:
     serving, script = by_token(DONE)
-    serving.restore(RollbackTarget())
-    serving.update(MODEL)
+    serving.refresh()
+    serving.update(MODEL_BLOB)
     refresh, update = script.sent
     assert refresh.headers["Authorization"] == f"Bearer {TOKEN}"
     assert update.headers["Authorization"] == f"Bearer {KEY}"

@@ -7,7 +7,7 @@ import pytest
 
 from shared.core.config.studio_endpoint import Create
 from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
-from shared.ports.ports import SignedBlob
+from shared.ports.storage import SignedBlob
 from shared.providers.http.client import Answer
 from shared.providers.studio.errors import StudioRefusedError
 from shared.providers.studio.management import ManagedEndpoint, StudioManagement

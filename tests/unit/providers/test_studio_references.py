@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from shared.errors import ConfigError, RelearnError
-from shared.ports.ports import SignedBlob
+from shared.ports.storage import SignedBlob
 from shared.providers.http.client import Answer
 from shared.providers.studio.errors import StudioRefusedError
 from tests.fakes.blobs import ACCOUNT, FakeBlobs
@@ -52,7 +52,7 @@ def test_data_in_another_account_than_the_models_needs_another_connection_string
     elsewhere = replace(service, data=FakeBlobs(FakeClock(), account="lake"))
     with pytest.raises(ConfigError, match="than lake, where training-data/census/new"):
         elsewhere.prepare(request(training=KEYED))
-    elsewhere = replace(service, models=FakeBlobs(FakeClock(), account="lake"))
+    elsewhere = replace(service, models_account=FakeBlobs(FakeClock(), account="lake"))
     with pytest.raises(ConfigError, match="account than lake, where models/runs"):
         elsewhere.prepare(request(training=KEYED))
     assert script.sent == []
@@ -133,10 +133,10 @@ def test_each_way_of_telling_a_place_is_read_and_others_are_left_out(
     known = {"BaseLocation": ACCOUNT, "RelativeLocation": "c/x.ilearner", "SasBlobToken": SAS}
     told = {"StatusCode": 4, "Results": {"output1": {**known, **change}, "empty": None}}
     service, _ = batch(says(told))
-    assert service.state(JOB).results == ({"output1": place} if place else {})
+    assert service._state(JOB)[1] == ({"output1": place} if place else {})
 
 
 @pytest.mark.parametrize("results", [None, [], "x", 3, {}, {"output1": "x"}, {"output1": [1]}])
 def test_odd_results_are_no_results(results: object) -> None:
     service, _ = batch(says({"StatusCode": "Finished", "Results": results}))
-    assert service.state(JOB).results == {}
+    assert service._state(JOB)[1] == {}

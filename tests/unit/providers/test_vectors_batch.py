@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from shared.core.config.kinds import Training
 from shared.core.config.setting_references import resolve
-from shared.core.config.studio_training import Training
-from shared.ports.ports import Access, JobRequest, SignedBlob
+from shared.ports.storage import Access, SignedBlob
+from shared.ports.training import JobRequest
 from shared.providers.http.client import Answer
 from shared.providers.studio.batch import StudioBatch
 from shared.providers.studio.call import StudioCall
@@ -118,13 +119,13 @@ def test_the_id_of_a_job_is_read_from_the_wire(row: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", ENDED)
 def test_each_answer_of_a_job_that_ended_is_read(name: str) -> None:
     known = vector(f"status_{name}")
-    service, _ = batch(says(known["body"]))
+    service, _ = batch(says(known["body"]), says(known["body"]))
     state = service.state(JOB)
     assert state.status == known["status"]
     assert state.details == known["details"]
     places = {
-        output: [place.base_location, place.relative_location, place.sas_token]
-        for output, place in state.results.items()
+        output: [place.base_location, place.relative_location, place.signature]
+        for output, place in service._state(JOB)[1].items()
     }
     assert places == known["results"]
     assert "sig=" not in repr(state)
@@ -132,6 +133,7 @@ def test_each_answer_of_a_job_that_ended_is_read(name: str) -> None:
 
 @pytest.mark.parametrize("row", rows("status_states"), ids=lambda row: str(row["body"]))
 def test_each_name_and_number_of_a_state_is_read(row: dict[str, Any]) -> None:
-    service, _ = batch(says(row["body"]))
+    service, _ = batch(says(row["body"]), says(row["body"]))
     state = service.state(JOB)
-    assert (state.status, state.details, state.results) == (row["status"], "", {})
+    assert (state.status, state.details) == (row["status"], "")
+    assert service._state(JOB)[1] == {}

@@ -10,7 +10,6 @@ import pytest
 from shared.core.blobs import BlobVersion
 from shared.core.config.studio_endpoint import Verify
 from shared.core.config.studio_urls import require_https
-from shared.core.run.record import RollbackTarget
 from shared.core.serving.probes import EndpointCheck, ProbeOutcome, UpdateProgress
 from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.providers.http.client import Answer
@@ -19,7 +18,7 @@ from shared.providers.studio.errors import StudioRefusedError
 from shared.providers.studio.web_service import StudioWebService
 from tests.fakes.blobs import ACCOUNT, FakeBlobs
 from tests.fakes.clock import FakeClock
-from tests.unit.samples import BASE, MODEL, blob
+from tests.unit.samples import BASE, MODEL_BLOB, blob
 from tests.unit.scripted import KEY, SAS, Script, call, refuses, says
 from tests.unit.vectors import rows, vector
 
@@ -72,7 +71,7 @@ def service(*answers: Answer | RelearnError, **changes: Any) -> tuple[StudioWebS
 
 def updated(*answers: Answer | RelearnError, **changes: Any) -> tuple[Any, Script]:
     one, script = service(says(definition()), *answers, **changes)
-    return one.update(MODEL), script
+    return one.update(MODEL_BLOB), script
 
 
 def checked(operation: Answer, told: dict[str, Any]) -> EndpointCheck:
@@ -90,7 +89,9 @@ def test_an_update_is_the_whole_definition_by_patch_with_one_uri_changed() -> No
     assert (sent.method, sent.url) == ("PATCH", URL)
     assert sent.headers == {"Authorization": f"Bearer {ARM}", "Content-Type": "application/json"}
     expected = definition()
-    expected["properties"]["assets"]["asset3"]["locationInfo"]["uri"] = f"{ACCOUNT}{MODEL.path}"
+    expected["properties"]["assets"]["asset3"]["locationInfo"]["uri"] = (
+        f"{ACCOUNT}{MODEL_BLOB.path}"
+    )
     assert sent.json() == expected
     assert not [one for one in script.sent if one.method == "PUT"]
 
@@ -104,7 +105,7 @@ def test_what_is_new_to_us_in_a_definition_is_sent_back_as_it_came() -> None:
     told = definition(future={"a": [1, 2.5, None, True, "\u00e4 \u2028"]}, readOnly=False)
     told["etag"] = None
     one, script = service(says(told), says({}))
-    one.update(MODEL)
+    one.update(MODEL_BLOB)
     sent = script.sent[1].json()
     sent["properties"]["assets"]["asset3"]["locationInfo"]["uri"] = FIRST
     assert sent == told
@@ -121,16 +122,16 @@ def test_the_model_is_found_under_any_key_in_any_case(key: str) -> None:
         }
     }
     one, script = service(says(told), says({}))
-    one.update(MODEL)
+    one.update(MODEL_BLOB)
     expected = deepcopy(told)
-    expected["Properties"]["Assets"][key]["LocationInfo"]["URI"] = f"{ACCOUNT}{MODEL.path}"
+    expected["Properties"]["Assets"][key]["LocationInfo"]["URI"] = f"{ACCOUNT}{MODEL_BLOB.path}"
     assert script.sent[1].json() == expected
 
 
 def test_the_same_update_twice_sends_the_same_twice() -> None:
     one, script = service(says(definition()), says({}), says(definition()), says({}))
-    one.update(MODEL)
-    one.update(MODEL)
+    one.update(MODEL_BLOB)
+    one.update(MODEL_BLOB)
     assert script.sent[1].body == script.sent[3].body
 
 
@@ -256,9 +257,9 @@ def test_an_update_that_changed_nothing_shows_by_what_the_definition_names() -> 
         UpdateProgress.DONE,
         "experimentoutput/first.ilearner",
     )
-    assert look.configured != MODEL.path
-    look = checked(says({"provisioningState": "Succeeded"}), naming(f"{ACCOUNT}{MODEL.path}"))
-    assert look.configured == MODEL.path
+    assert look.configured != MODEL_BLOB.path
+    look = checked(says({"provisioningState": "Succeeded"}), naming(f"{ACCOUNT}{MODEL_BLOB.path}"))
+    assert look.configured == MODEL_BLOB.path
 
 
 ODD_NAMES = (
@@ -299,13 +300,13 @@ def test_an_account_that_stands_in_the_path_is_no_part_of_the_blobs_place() -> N
     models = LoopbackBlobs(FakeClock())
     told = definition(storageAccount={"name": "devstoreaccount1"})
     one, script = service(says(told), says({}), models=models)
-    one.update(MODEL)
+    one.update(MODEL_BLOB)
     sent = script.sent[1].json()
     uri = sent["properties"]["assets"]["asset3"]["locationInfo"]["uri"]
-    assert uri == f"http://127.0.0.1:10000/devstoreaccount1/{MODEL.path}"
-    assert service(says(sent), models=models)[0].look().configured == MODEL.path
+    assert uri == f"http://127.0.0.1:10000/devstoreaccount1/{MODEL_BLOB.path}"
+    assert service(says(sent), models=models)[0].look().configured == MODEL_BLOB.path
     current = service(says(sent), models=models)[0].current()
-    assert current.location == (models.base_location, MODEL.path, "")
+    assert current.location == (models.base_location, MODEL_BLOB.path, "")
 
 
 @pytest.mark.parametrize(
@@ -337,8 +338,8 @@ def test_what_served_before_is_told_in_the_three_parts_it_is_copied_by(
 def test_a_uri_that_is_none_is_told_and_stops_nothing(uri: str) -> None:
     one, script = service(says(naming(uri)), says(naming(uri)), says(naming(uri)), says({}))
     one.current()
-    assert one.look().configured != MODEL.path
-    one.update(MODEL)
+    assert one.look().configured != MODEL_BLOB.path
+    one.update(MODEL_BLOB)
     assert script.sent[3].method == "PATCH"
 
 
@@ -372,7 +373,7 @@ def test_what_can_never_be_updated_is_said_before_anything_is_sent(
 ) -> None:
     one, script = service(says(told), resource=resource)
     with pytest.raises(PermanentError) as caught:
-        one.update(MODEL)
+        one.update(MODEL_BLOB)
     assert words in str(caught.value)
     assert [sent.method for sent in script.sent] == ["GET"]
 
@@ -380,7 +381,7 @@ def test_what_can_never_be_updated_is_said_before_anything_is_sent(
 @pytest.mark.parametrize("account", ["account", "ACCOUNT", "", None])
 def test_an_account_in_another_case_or_not_told_is_no_other_one(account: str | None) -> None:
     one, script = service(says(definition(storageAccount={"name": account})), says({}))
-    one.update(MODEL)
+    one.update(MODEL_BLOB)
     assert script.sent[1].method == "PATCH"
 
 
@@ -392,12 +393,12 @@ def test_of_several_models_the_named_one_alone_is_changed() -> None:
         "locationInfo": {"uri": f"{ACCOUNT}c/other.ilearner"},
     }
     with pytest.raises(PermanentError, match="2 trained models"):
-        service(says(told))[0].update(MODEL)
+        service(says(told))[0].update(MODEL_BLOB)
     one, script = service(says(told), says({}), resource="Other [trained model]")
-    one.update(MODEL)
+    one.update(MODEL_BLOB)
     assets = script.sent[1].json()["properties"]["assets"]
     assert assets["asset3"]["locationInfo"]["uri"] == FIRST
-    assert assets["other"]["locationInfo"]["uri"] == f"{ACCOUNT}{MODEL.path}"
+    assert assets["other"]["locationInfo"]["uri"] == f"{ACCOUNT}{MODEL_BLOB.path}"
     current = service(says(told), resource=NAME)[0].current()
     assert current.resources == (NAME, "Other [trained model]")
     assert current.location == (ACCOUNT, "experimentoutput/first.ilearner", "")
@@ -452,14 +453,14 @@ def test_an_update_without_a_reason_proves_as_much_as_its_status(
 def test_a_lost_answer_to_the_look_before_it_proves_that_nothing_happened() -> None:
     one, script = service(OutcomeUnknownError("the answer was lost"))
     with pytest.raises(TransientError):
-        one.update(MODEL)
+        one.update(MODEL_BLOB)
     assert len(script.sent) == 1
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"{}", b'{"properties": []}'])
 def test_a_definition_that_is_none_is_asked_for_again(body: bytes) -> None:
     one, script = service(Answer(200, {}, body))
-    asks: tuple[Callable[[], object], ...] = (one.look, one.current, lambda: one.update(MODEL))
+    asks: tuple[Callable[[], object], ...] = (one.look, one.current, lambda: one.update(MODEL_BLOB))
     for ask in asks:
         with pytest.raises(TransientError, match="the answer is no definition"):
             ask()
@@ -474,11 +475,11 @@ def test_any_2xx_is_an_accepted_update_whatever_its_body(status: int) -> None:
 
 def test_a_model_from_before_is_patched_in_and_a_refresh_is_refused() -> None:
     one, script = service(says(definition()), says({}, azure_asyncoperation=OPERATION))
-    assert one.restore(RollbackTarget(model=MODEL)) == OPERATION
-    assert MODEL.path in (script.sent[1].body or b"").decode()
+    assert one.update(MODEL_BLOB) == OPERATION
+    assert MODEL_BLOB.path in (script.sent[1].body or b"").decode()
     one, script = service(says(definition()))
     with pytest.raises(PermanentError, match="cannot be refreshed"):
-        one.restore(RollbackTarget())
+        one.refresh()
     assert not script.sent
 
 
@@ -506,7 +507,7 @@ def test_a_look_scores_with_the_key_that_list_keys_gives() -> None:
 def test_a_key_and_a_url_that_are_configured_are_asked_of_nobody() -> None:
     one, script = service(says(definition(swaggerLocation=None)), GOOD)
     given = verify(score=f"{BASE}/execute?api-version=2.0")
-    one = replace(one, verify=given, score=call(script, "${SCORE_KEY}"))
+    one = replace(one, verify=given, scoring=call(script, "${SCORE_KEY}"))
     assert one.look().probe is not None
     assert [sent.url for sent in script.sent] == [URL, f"{BASE}/execute?api-version=2.0"]
     assert script.sent[1].headers["Authorization"] == "Bearer c2NvcmU="

@@ -13,6 +13,7 @@ from shared.operations.endpoints import Endpoints, OperatorCommand
 from tests.fakes.blobs import ACCOUNT
 from tests.fakes.faults import Kind
 from tests.fakes.world import ROWS, pipeline
+from tests.unit.samples import state_of
 from tests.unit.worlds import Observed
 
 BASE = "https://studio.example"
@@ -64,7 +65,7 @@ def test_a_new_model_is_patched_followed_read_back_and_proved() -> None:
     run = world.until(world.start(), Phase.PROMOTED)
     assert world.serves() == world.model_of(run)
     assert run.model is not None
-    assert world.named() == f"{ACCOUNT}{run.model.path}"
+    assert world.named() == f"{ACCOUNT}{run.model.name}"
     assert run.promotion is not None
     assert run.promotion.verification == "answers moved and agree on two looks running"
     (sent,) = world.patches()
@@ -208,7 +209,7 @@ def test_a_foreign_model_is_noticed_by_what_the_definition_names() -> None:
     world = NewService()
     run: Run = world.until(world.start(), Phase.PROMOTED)
     foreign = world.blobs.put("elsewhere", "x.ilearner", world.model_of(run))
-    world.intake._context.providers.endpoint(world.pipeline.endpoints[0]).update(foreign)
+    world.intake._context.providers.serving(world.pipeline.endpoints[0]).restore(state_of(foreign))
     world.idle(timedelta(minutes=80))
     assert run.model is not None
-    assert world.named() == f"{ACCOUNT}{run.model.path}"
+    assert world.named() == f"{ACCOUNT}{run.model.name}"

@@ -237,10 +237,9 @@ def test_tokens_choose_the_endpoints_and_the_key_stays_what_it_was() -> None:
     assert (seen.endpoints, seen.key) == (chosen.endpoints[:1], ("name",))
 
 
-def test_a_model_is_kept_under_the_file_of_its_output_or_under_its_name() -> None:
+def test_the_outputs_that_are_models_are_those_whose_files_are() -> None:
     known = pipeline(training__outputs=MODELS, endpoints=[])
-    assert known.file_of("output2") == "b.ilearner"
-    assert known.file_of("other") == "other.ilearner"
+    assert known.training.models == ("output1", "output2")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.core.config.studio_endpoint import Create, Endpoint, probe_rows
+from shared.core.config.kinds import Endpoint
+from shared.core.config.studio_endpoint import Create, probe_rows
 from shared.core.config.studio_identity import endpoint_identity
 from tests.unit.samples import BASE, ROWS, UPDATE, tree
 

@@ -12,9 +12,8 @@ from shared.core.config.studio_identity import (
     service_identity,
     unclear,
 )
-from shared.core.serving.state import endpoint_state_id
 from shared.execution.drift_schedule import drift_check_id
-from tests.unit.samples import BASE, UPDATE, tree
+from tests.unit.samples import BASE, UPDATE, ref, tree
 
 HOST = "https://management.azureml.net"
 ARM = (
@@ -37,8 +36,8 @@ ARM_PATH = "/subscriptions/s/resourcegroups/g/providers/microsoft.machinelearnin
 )
 def test_every_host_of_classics_management_shows_the_same_endpoint(other: str) -> None:
     assert endpoint_identity(other) == endpoint_identity(UPDATE)
-    assert endpoint_state_id(other) == endpoint_state_id(UPDATE)
-    assert drift_check_id(other, "a") == drift_check_id(UPDATE, "a")
+    assert ref(other).id == ref(UPDATE).id
+    assert drift_check_id(ref(other), "a") == drift_check_id(ref(UPDATE), "a")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +49,7 @@ def test_every_host_of_classics_management_shows_the_same_endpoint(other: str) -
     ],
 )
 def test_a_new_service_is_known_by_its_resource_manager_path(other: str) -> None:
-    assert endpoint_state_id(other) == endpoint_state_id(ARM)
+    assert ref(other).id == ref(ARM).id
 
 
 def test_what_is_known_to_differ_has_records_of_its_own() -> None:
@@ -71,7 +70,7 @@ def test_what_is_known_to_differ_has_records_of_its_own() -> None:
         ARM.replace("https://management.azure.com", "http://127.0.0.1:2"),
     ]
     for one, other in combinations(urls, 2):
-        assert endpoint_state_id(one) != endpoint_state_id(other), (one, other)
+        assert ref(one).id != ref(other).id, (one, other)
 
 
 @pytest.mark.parametrize(

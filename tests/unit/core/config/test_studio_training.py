@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from shared.core.config.data import Data
+from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.setting_references import (
     escape,
@@ -14,8 +15,7 @@ from shared.core.config.setting_references import (
     references_in,
     replace_references,
 )
-from shared.core.config.studio_endpoint import Endpoint
-from shared.core.config.studio_training import SINGLE_INPUT, Training
+from shared.core.config.studio_training import SINGLE_INPUT
 from shared.core.config.types import Strict
 from shared.core.run.parameters import asked_parameters, corrected_parameters, parameters_for
 from shared.core.run.record import Phase

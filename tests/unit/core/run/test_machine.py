@@ -11,11 +11,13 @@ from shared.core.evaluation.gate import refused
 from shared.core.run import control_events, gate_events
 from shared.core.run import job_events as jobs
 from shared.core.run import promotion_events as updates
+from shared.core.run import staging_events as staging
 from shared.core.run.control_events import Event
 from shared.core.run.machine import MOVES, Command, apply, cancellable, expires_at, next_command
-from shared.core.run.record import ENDS, Approval, Phase, Run
+from shared.core.run.record import ENDS, Approval, GateEvidence, Phase, Run
 from shared.core.run.retry import RedoRequested, RetryRequested
 from shared.core.serving.probe_series import NO_PROBES, Evidence
+from shared.core.serving.references import Candidate, ServingState
 from shared.errors import InvalidTransitionError
 from tests.unit.samples import (
     HOUR,
@@ -31,6 +33,7 @@ from tests.unit.samples import (
     tree,
 )
 
+CANDIDATE = Candidate(name="m-1", state=ServingState(model=MODEL))
 TWICE = pipeline(training__attempts=2)
 BACK = ("rolled_back", "unchanged", "start")
 SAMPLES: dict[type[Event], Event] = {
@@ -62,7 +65,12 @@ SAMPLES: dict[type[Event], Event] = {
         updates.InFlightUpdateFound(promotion(sent_at=None)),
         updates.UpdateSent(),
         updates.NotYetLive(good("1"), NO_PROBES),
+        updates.ShareReached("moved"),
         updates.VerifiedLive("moved", good("1")),
+        staging.CandidateStaged(CANDIDATE),
+        staging.CandidateReady(),
+        staging.CandidateFailed("no memory"),
+        staging.EvidenceGathered(GateEvidence(cursor=1, last=good("1"))),
         updates.FoundUnchanged("same", can_roll_back=True),
         updates.EndpointLeaseLost(),
         updates.UpdateLost(),
@@ -141,7 +149,11 @@ FITS = {
         "ModelCollected ModelsCollected JobFailed NothingToPromote Superseded Cancelled "
         "StepFailed StepBlocked CancelRequested"
     ),
-    Phase.JUDGED: "Judged Cancelled StepFailed StepBlocked CancelRequested",
+    Phase.STAGING: (
+        "CandidateStaged CandidateReady CandidateFailed Cancelled StepFailed StepBlocked "
+        "CancelRequested"
+    ),
+    Phase.JUDGED: "EvidenceGathered Judged Cancelled StepFailed StepBlocked CancelRequested",
     Phase.AWAITING_APPROVAL: "Approved Rejected Cancelled StepFailed StepBlocked CancelRequested",
     Phase.ROLLING_OUT: "DeliveriesChanged RolloutEnded StepFailed StepBlocked CancelRequested",
     Phase.PROMOTING: (
@@ -149,8 +161,8 @@ FITS = {
         "UpdateSent StepFailed StepBlocked CancelRequested"
     ),
     Phase.VERIFYING: (
-        "EndpointLeaseLost NotYetLive VerifiedLive FoundUnchanged UpdateLost FoundBroken "
-        "StepFailed StepBlocked"
+        "EndpointLeaseLost NotYetLive ShareReached VerifiedLive FoundUnchanged UpdateLost "
+        "FoundBroken StepFailed StepBlocked"
     ),
     Phase.ROLLING_BACK: (
         "Superseded UpdateSent NotYetLive UpdateLost RolledBack StepFailed StepBlocked"
@@ -168,6 +180,7 @@ def test_a_phase_accepts_these_facts_and_no_others(phase: Phase) -> None:
 #: What leads elsewhere than the samples do.
 OTHERS: dict[type[Event], tuple[Event, ...]] = {
     gate_events.Judged: (gate_events.Judged(refused("not good enough")),),
+    control_events.ModelCollected: (control_events.ModelCollected(MODEL, stages=True),),
     control_events.RolloutEnded: tuple(
         control_events.RolloutEnded(end, "over")
         for end in (Phase.SUPERSEDED, Phase.UNCHANGED, Phase.ROLLED_BACK, Phase.CANCELLED)
@@ -272,6 +285,9 @@ def test_what_a_step_asks_for() -> None:
         (run(Phase.TRAINING, cancelling=True), Command.STOP_JOB),
         (run(Phase.TRAINED, cancelling=True), Command.CANCEL),
         (run(Phase.WAITING), Command.ADMIT),
+        (run(Phase.STAGING), Command.STAGE_CANDIDATE),
+        (run(Phase.STAGING, candidate=CANDIDATE), Command.CHECK_CANDIDATE),
+        (run(Phase.STAGING, cancelling=True), Command.CANCEL),
         (run(Phase.JUDGED), Command.JUDGE),
         (run(Phase.ROLLING_OUT), Command.ROLL_OUT),
         (run(Phase.VERIFYING, promotion=unsent), Command.ROLL_BACK_ENDPOINT),
@@ -290,6 +306,7 @@ def test_only_what_changes_the_world_needs_a_claim() -> None:
         Command.CREATE_JOB,
         Command.START_JOB,
         Command.STOP_JOB,
+        Command.STAGE_CANDIDATE,
         Command.UPDATE_ENDPOINT,
         Command.ROLL_BACK_ENDPOINT,
     }

@@ -6,8 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from shared.core.blobs import CLOCK_SKEW, is_folded
-from shared.core.run.record import ENDS, Origin, Phase, RollbackTarget, Run, RunHistoryEntry
-from tests.unit.samples import MODEL, NOW, blob, pipeline, run, step_failure
+from shared.core.run.record import ENDS, Origin, Phase, Run, RunHistoryEntry
+from shared.core.serving.references import ServingState
+from tests.unit.samples import MODEL, NOW, blob, model_ref, pipeline, run, step_failure
 
 SECOND = timedelta(seconds=1)
 OLD, NEW = blob("a.csv", etag="0x1"), blob("a.csv", etag="0x2", modified=NOW + SECOND)
@@ -65,11 +66,11 @@ def test_a_run_is_of_the_key_that_its_tokens_say() -> None:
 
 def test_an_endpoint_gets_the_model_that_is_meant_for_it_or_the_one_that_there_is() -> None:
     (endpoint,) = run(Phase.TRAINED).config.endpoints
-    other = blob("other.ilearner", container="models")
+    other = model_ref("other.ilearner")
     shape = run(Phase.PROMOTING, models={"production": other})
     assert shape.model_for(endpoint) == other
     assert run(Phase.PROMOTING).model_for(endpoint) == MODEL
-    assert run(Phase.PROMOTING).target_model == RollbackTarget(model=MODEL)
+    assert run(Phase.PROMOTING).target_model == ServingState(model=MODEL)
 
 
 def test_an_end_is_over_and_only_three_phases_are_at_work_on_an_endpoint() -> None:

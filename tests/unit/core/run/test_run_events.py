@@ -17,6 +17,7 @@ from shared.core.run.record import (
     Phase,
     Run,
     RunHistoryEntry,
+    Step,
     StepFailure,
 )
 from shared.core.serving.probe_series import NO_PROBES, Evidence
@@ -469,7 +470,14 @@ def test_what_was_sent_is_known_by_its_time_and_its_operation(
     event = updates.UpdateSent(certain=certain, operation="o2")
     sent = apply(run(phase, promotion=before), event, LATER)
     assert sent.phase is (Phase.ROLLING_BACK if phase is Phase.ROLLING_BACK else Phase.VERIFYING)
-    changes = {"sent_at": LATER, "certain": certain, "operation": "o2", "ever_sent": True}
+    changes: dict[str, object] = {
+        "sent_at": LATER,
+        "certain": certain,
+        "operation": "o2",
+        "ever_sent": True,
+    }
+    if phase is not Phase.ROLLING_BACK:
+        changes["steps"] = (Step(share=100, sent_at=LATER),)
     assert sent.promotion == before.model_copy(update={**changes, "probe_series": NO_PROBES})
 
 

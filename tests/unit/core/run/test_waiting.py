@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.names import MODEL_SUFFIX
+from shared.core.config.studio_models import MODEL_SUFFIX
 from shared.core.run.control_events import CancelRequested, StepBlocked
 from shared.core.run.gate_events import Approved, Judged
 from shared.core.run.job_events import JobFailed
@@ -35,6 +35,7 @@ SAID = {
     Phase.CREATED: "starts its training job j1",
     Phase.TRAINING: "job j1 runs",
     Phase.TRAINED: "collects",
+    Phase.STAGING: "puts the model beside what serves",
     Phase.JUDGED: "gate",
     Phase.AWAITING_APPROVAL: "approval",
     Phase.ROLLING_OUT: "0 of 1 endpoint is done",

@@ -14,7 +14,7 @@ from shared.core.serving.drift import (
 )
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
 from shared.core.serving.state import Resource, ServedModel
-from tests.unit.samples import BROKEN, MODEL, NOW, REFUSED, SILENT, UPDATE, good
+from tests.unit.samples import BROKEN, MODEL, NOW, REFUSED, SILENT, UPDATE, good, ref
 
 KNOWN, OTHER = good("1"), good("2")
 
@@ -76,7 +76,7 @@ def test_a_look_tells_in_which_way_an_endpoint_serves_something_else(
 
 
 def drift_check(**changes: Any) -> DriftCheck:
-    known = {"update": UPDATE, "place": "a", "pipeline": "sample", "endpoint": "a"}
+    known = {"ref": ref(UPDATE), "place": "a", "pipeline": "sample", "endpoint": "a"}
     return DriftCheck.model_validate({**known, "next_check": NOW, **changes})
 
 

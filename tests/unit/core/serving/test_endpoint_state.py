@@ -3,7 +3,8 @@ from datetime import timedelta
 import pytest
 
 from shared.core.evaluation.gate import Verdict
-from shared.core.run.record import Approval, Origin, Phase, RollbackTarget
+from shared.core.run.record import Approval, Origin, Phase
+from shared.core.serving.references import ServingState
 from shared.core.serving.state import (
     EndpointLease,
     EndpointState,
@@ -13,7 +14,6 @@ from shared.core.serving.state import (
     Resumed,
     ServingHistoryEntry,
     Verified,
-    endpoint_state_id,
     in_flight_lease,
     in_flight_resolved,
     leased,
@@ -22,10 +22,10 @@ from shared.core.serving.state import (
     resumed,
     with_hold,
 )
-from tests.unit.samples import HOUR, MODEL, NOW, UPDATE, blob, good, run
+from tests.unit.samples import HOUR, MODEL, NOW, UPDATE, blob, good, model_ref, ref, run
 
 NAME = "Sample [trained model]"
-BASELINE = RollbackTarget(model=blob("baselines/first.ilearner", container="models"))
+BASELINE = ServingState(model=model_ref("baselines/first.ilearner"))
 
 
 def test_two_pipelines_on_one_endpoint_share_its_head() -> None:
@@ -33,37 +33,37 @@ def test_two_pipelines_on_one_endpoint_share_its_head() -> None:
     same = [UPDATE, f"{UPDATE}/", f"{UPDATE}?x=1", f"https://{host.upper()}/{path}"]
     same += [UPDATE.replace("production", other) for other in ("Production", "pro%64uction")]
     same += [UPDATE.replace("/w1/", "/W1/")]
-    assert len({endpoint_state_id(url) for url in same}) == 1
+    assert len({ref(url).id for url in same}) == 1
 
 
 def test_a_head_is_found_under_the_same_id_in_every_release() -> None:
-    assert endpoint_state_id(UPDATE) == "8572eccc3a0e6cbedeab"
+    assert ref(UPDATE).id == "5bf5d7bc2a88b9b8be0c"
 
 
 def test_endpoints_of_different_names_have_heads_of_their_own() -> None:
-    assert endpoint_state_id(UPDATE) != endpoint_state_id(UPDATE + "2")
+    assert ref(UPDATE).id != ref(UPDATE + "2").id
 
 
 def test_a_reservation_keeps_the_baseline_and_counts_up() -> None:
-    first = leased(EndpointState(update=UPDATE), run(Phase.PROMOTING), NAME, BASELINE, NOW)
+    first = leased(EndpointState(ref=ref(UPDATE)), run(Phase.PROMOTING), NAME, BASELINE, NOW)
     assert first.endpoint_lease is not None
     assert (first.endpoint_lease.run_id, first.endpoint_lease.model) == ("sample-1", MODEL)
     assert first.generation == first.endpoint_lease.generation == 1
     assert first.rollback_targets(NAME) == [BASELINE]
     other = run(Phase.PROMOTING, run_id="sample-2")
-    second = leased(first, other, NAME, RollbackTarget(), NOW + HOUR)
+    second = leased(first, other, NAME, ServingState(), NOW + HOUR)
     assert second.generation == 2
     assert second.rollback_targets(NAME) == [BASELINE]  # what served first stays known
 
 
 def test_two_workers_of_one_run_hold_the_same_reservation() -> None:
-    first = leased(EndpointState(update=UPDATE), run(Phase.PROMOTING), NAME, BASELINE, NOW)
+    first = leased(EndpointState(ref=ref(UPDATE)), run(Phase.PROMOTING), NAME, BASELINE, NOW)
     assert leased(first, run(Phase.PROMOTING), NAME, BASELINE, NOW + HOUR) == first
 
 
 def test_a_run_reserves_anew_what_it_holds_for_another_resource_or_with_another_model() -> None:
-    first = leased(EndpointState(update=UPDATE), run(Phase.PROMOTING), NAME, BASELINE, NOW)
-    other = run(Phase.PROMOTING, model=blob("other.ilearner", container="models"))
+    first = leased(EndpointState(ref=ref(UPDATE)), run(Phase.PROMOTING), NAME, BASELINE, NOW)
+    other = run(Phase.PROMOTING, model=model_ref("other.ilearner"))
     for again in (
         leased(first, run(Phase.PROMOTING), "another", BASELINE, NOW + HOUR),
         leased(first, other, NAME, BASELINE, NOW + HOUR),
@@ -76,7 +76,7 @@ def test_a_run_reserves_anew_what_it_holds_for_another_resource_or_with_another_
 
 def test_what_serves_already_needs_no_baseline() -> None:
     endpoint_state = promoted(
-        EndpointState(update=UPDATE), run(Phase.VERIFYING), NAME, Verified("moved", NOW)
+        EndpointState(ref=ref(UPDATE)), run(Phase.VERIFYING), NAME, Verified("moved", NOW)
     )
     endpoint_state = leased(
         endpoint_state, run(Phase.PROMOTING, run_id="sample-2"), NAME, BASELINE, NOW
@@ -86,7 +86,7 @@ def test_what_serves_already_needs_no_baseline() -> None:
 
 def test_what_is_known_of_another_resource_stays() -> None:
     endpoint_state = promoted(
-        EndpointState(update=UPDATE), run(Phase.VERIFYING), "other", Verified("moved", NOW)
+        EndpointState(ref=ref(UPDATE)), run(Phase.VERIFYING), "other", Verified("moved", NOW)
     )
     other = endpoint_state.resource("other")
     endpoint_state = leased(endpoint_state, run(Phase.PROMOTING), NAME, BASELINE, NOW)
@@ -120,7 +120,7 @@ EARLIER = endpoint_lease("earlier")
 def test_what_was_left_behind_is_the_update_that_may_have_been_sent_last(
     last: EndpointLease | None, left: EndpointLease | None
 ) -> None:
-    endpoint_state = EndpointState(update=UPDATE, endpoint_lease=last)
+    endpoint_state = EndpointState(ref=ref(UPDATE), endpoint_lease=last)
     assert in_flight_lease(endpoint_state, "mine") == left
     taken = leased(endpoint_state, run(Phase.PROMOTING, run_id="mine"), "another", None, NOW)
     assert taken.endpoint_lease is not None
@@ -128,33 +128,35 @@ def test_what_was_left_behind_is_the_update_that_may_have_been_sent_last(
 
 
 def test_only_its_own_run_settles_what_was_left_behind() -> None:
-    mine = EndpointState(update=UPDATE, endpoint_lease=endpoint_lease("mine", EARLIER))
+    mine = EndpointState(ref=ref(UPDATE), endpoint_lease=endpoint_lease("mine", EARLIER))
     assert in_flight_resolved(mine, "mine") == EndpointState(
-        update=UPDATE, endpoint_lease=endpoint_lease("mine")
+        ref=ref(UPDATE), endpoint_lease=endpoint_lease("mine")
     )
     assert in_flight_resolved(mine, "other") == mine
     for nothing in (
-        EndpointState(update=UPDATE),
-        EndpointState(update=UPDATE, endpoint_lease=endpoint_lease("mine")),
+        EndpointState(ref=ref(UPDATE)),
+        EndpointState(ref=ref(UPDATE), endpoint_lease=endpoint_lease("mine")),
     ):
         assert in_flight_resolved(nothing, "mine") == nothing
 
 
 def test_the_ways_back_are_what_serves_then_what_served_before_then_the_baseline() -> None:
-    endpoint_state = leased(EndpointState(update=UPDATE), run(Phase.PROMOTING), NAME, BASELINE, NOW)
-    models = [blob(f"{number}.ilearner", container="models") for number in range(3)]
+    endpoint_state = leased(
+        EndpointState(ref=ref(UPDATE)), run(Phase.PROMOTING), NAME, BASELINE, NOW
+    )
+    models = [model_ref(f"{number}.ilearner") for number in range(3)]
     for model in models:
         endpoint_state = promoted(
             endpoint_state, run(Phase.VERIFYING, model=model), NAME, Verified("moved", NOW)
         )
-    assert endpoint_state.rollback_targets(NAME) == [
-        *(RollbackTarget(model=one) for one in reversed(models)),
-        BASELINE,
-    ]
+    known = [ServingState(model=one) for one in reversed(models)]
+    assert endpoint_state.rollback_targets(NAME) == [*known, BASELINE]
 
 
 def test_what_serves_is_the_first_way_back_of_the_next_update() -> None:
-    endpoint_state = leased(EndpointState(update=UPDATE), run(Phase.PROMOTING), NAME, BASELINE, NOW)
+    endpoint_state = leased(
+        EndpointState(ref=ref(UPDATE)), run(Phase.PROMOTING), NAME, BASELINE, NOW
+    )
     endpoint_state = promoted(
         endpoint_state, run(Phase.VERIFYING), NAME, Verified("answers moved", NOW)
     )
@@ -163,7 +165,7 @@ def test_what_serves_is_the_first_way_back_of_the_next_update() -> None:
     assert (serving.model, serving.run_id, serving.since) == (MODEL, "sample-1", NOW)
     assert serving.manifest == (blob(),)
     assert endpoint_state.endpoint_lease is None
-    assert endpoint_state.rollback_targets(NAME) == [RollbackTarget(model=MODEL), BASELINE]
+    assert endpoint_state.rollback_targets(NAME) == [ServingState(model=MODEL), BASELINE]
     assert endpoint_state.rollback_targets("another resource") == []
 
 
@@ -180,7 +182,7 @@ WORKING = Verified("answers moved", NOW + HOUR, answers=good("0.3"), named="mode
 
 def test_what_serves_is_known_with_its_data_its_numbers_and_who_approved_it() -> None:
     shape = run(Phase.VERIFYING, **TRAINED)
-    serving = promoted(EndpointState(update=UPDATE), shape, NAME, WORKING).resource(NAME).serving
+    serving = promoted(EndpointState(ref=ref(UPDATE)), shape, NAME, WORKING).resource(NAME).serving
     assert serving is not None
     assert (serving.run_id, serving.since, serving.verification) == (
         "sample-7",
@@ -200,21 +202,21 @@ def test_what_serves_is_known_with_its_data_its_numbers_and_who_approved_it() ->
 def test_a_run_that_nobody_judged_or_approved_says_so_of_its_model() -> None:
     rejected = Approval(answer="rejected", by="ada", at=NOW)
     shape = run(Phase.VERIFYING, approval=rejected)
-    serving = promoted(EndpointState(update=UPDATE), shape, NAME, WORKING).resource(NAME).serving
+    serving = promoted(EndpointState(ref=ref(UPDATE)), shape, NAME, WORKING).resource(NAME).serving
     assert serving is not None
     assert (serving.metrics, serving.approved_by, serving.trained_by) == ({}, "", "")
 
 
 def test_a_line_of_the_history_tells_which_model_serves_from_when_on_and_why() -> None:
     endpoint_state = promoted(
-        EndpointState(update=UPDATE), run(Phase.VERIFYING, **TRAINED), NAME, WORKING
+        EndpointState(ref=ref(UPDATE)), run(Phase.VERIFYING, **TRAINED), NAME, WORKING
     )
     assert endpoint_state.resource(NAME).history == (
         ServingHistoryEntry(
             at=NOW + HOUR,
             run_id="sample-7",
             trained_by="sample-6",
-            model=MODEL.path,
+            model=MODEL.name,
             data=("training-data/6.csv",),
             blobs=1,
             arrived=7,
@@ -230,7 +232,7 @@ def test_a_line_of_the_history_tells_which_model_serves_from_when_on_and_why() -
 
 
 def test_the_history_keeps_the_newest_two_hundred_lines() -> None:
-    endpoint_state = promoted(EndpointState(update=UPDATE), run(Phase.VERIFYING), NAME, WORKING)
+    endpoint_state = promoted(EndpointState(ref=ref(UPDATE)), run(Phase.VERIFYING), NAME, WORKING)
     known = endpoint_state.resource(NAME)
     lines = tuple(
         known.history[0].model_copy(update={"run_id": str(number)}) for number in range(200)
@@ -244,11 +246,11 @@ def test_the_history_keeps_the_newest_two_hundred_lines() -> None:
 @pytest.mark.parametrize(("origin", "repairs"), [(Origin.DRIFT, 1), (Origin.ROLLBACK, 0)])
 def test_a_model_that_is_set_again_stays_the_one_that_it_was(origin: Origin, repairs: int) -> None:
     endpoint_state = promoted(
-        EndpointState(update=UPDATE), run(Phase.VERIFYING, **TRAINED), NAME, WORKING
+        EndpointState(ref=ref(UPDATE)), run(Phase.VERIFYING, **TRAINED), NAME, WORKING
     )
     first = endpoint_state.resource(NAME).serving
     assert first is not None
-    newer = run(Phase.VERIFYING, run_id="sample-8", model=blob("b", container="models"))
+    newer = run(Phase.VERIFYING, run_id="sample-8", model=model_ref("b"))
     endpoint_state = promoted(endpoint_state, newer, NAME, Verified("moved", NOW + 2 * HOUR))
     repeat = run(Phase.VERIFYING, run_id="again", origin=origin, manifest=())
     again = promoted(endpoint_state, repeat, NAME, Verified("as before", NOW + 3 * HOUR))
@@ -277,7 +279,7 @@ def test_a_model_that_is_set_again_stays_the_one_that_it_was(origin: Origin, rep
 
 
 def test_a_model_that_new_data_brings_once_more_is_new_itself() -> None:
-    endpoint_state = promoted(EndpointState(update=UPDATE), run(Phase.VERIFYING), NAME, WORKING)
+    endpoint_state = promoted(EndpointState(ref=ref(UPDATE)), run(Phase.VERIFYING), NAME, WORKING)
     again = promoted(endpoint_state, run(Phase.VERIFYING, run_id="sample-2"), NAME, WORKING)
     serving = again.resource(NAME).serving
     assert serving is not None
@@ -287,7 +289,7 @@ def test_a_model_that_new_data_brings_once_more_is_new_itself() -> None:
 
 def test_a_hold_is_kept_with_its_resource_until_it_is_lifted() -> None:
     hold = Hold(run_id="sample-2", to="baseline", by="ada", at=NOW)
-    endpoint_state = with_hold(EndpointState(update=UPDATE), NAME, hold)
+    endpoint_state = with_hold(EndpointState(ref=ref(UPDATE)), NAME, hold)
     assert endpoint_state.resource(NAME).held == hold
     by = Resumed(by="bob", at=NOW)
     lifted = resumed(endpoint_state, NAME, by).resource(NAME)
@@ -296,7 +298,7 @@ def test_a_hold_is_kept_with_its_resource_until_it_is_lifted() -> None:
 
 def test_the_highest_data_time_never_goes_down() -> None:
     newer = run(Phase.VERIFYING, manifest=(blob(modified=NOW + HOUR),))
-    endpoint_state = promoted(EndpointState(update=UPDATE), newer, NAME, Verified("moved", NOW))
+    endpoint_state = promoted(EndpointState(ref=ref(UPDATE)), newer, NAME, Verified("moved", NOW))
     endpoint_state = promoted(endpoint_state, run(Phase.VERIFYING), NAME, Verified("moved", NOW))
     assert endpoint_state.resource(NAME).newest_data == NOW + HOUR
 
@@ -309,7 +311,7 @@ def test_the_data_time_of_a_run_is_that_of_its_newest_blob() -> None:
 
 
 def test_five_earlier_models_are_kept_newest_first() -> None:
-    endpoint_state = EndpointState(update=UPDATE)
+    endpoint_state = EndpointState(ref=ref(UPDATE))
     for number in range(8):
         shape = run(Phase.VERIFYING, run_id=f"sample-{number}")
         endpoint_state = promoted(
@@ -320,14 +322,18 @@ def test_five_earlier_models_are_kept_newest_first() -> None:
 
 
 def test_only_its_own_run_gives_a_reservation_back() -> None:
-    endpoint_state = leased(EndpointState(update=UPDATE), run(Phase.PROMOTING), NAME, BASELINE, NOW)
+    endpoint_state = leased(
+        EndpointState(ref=ref(UPDATE)), run(Phase.PROMOTING), NAME, BASELINE, NOW
+    )
     assert released(endpoint_state, "sample-2") == endpoint_state
     assert released(endpoint_state, "sample-1").endpoint_lease is None
-    assert released(EndpointState(update=UPDATE), "sample-1") == EndpointState(update=UPDATE)
+    assert released(EndpointState(ref=ref(UPDATE)), "sample-1") == EndpointState(ref=ref(UPDATE))
 
 
 def test_a_reservation_is_known_by_its_run_and_generation_until_another_one_is_given_back() -> None:
-    endpoint_state = leased(EndpointState(update=UPDATE), run(Phase.PROMOTING), NAME, BASELINE, NOW)
+    endpoint_state = leased(
+        EndpointState(ref=ref(UPDATE)), run(Phase.PROMOTING), NAME, BASELINE, NOW
+    )
     assert endpoint_state.holds("sample-1", 1)
     assert not endpoint_state.holds("sample-1", 2)
     assert not endpoint_state.holds("sample-2", 1)
@@ -347,13 +353,15 @@ def test_a_reservation_is_known_by_its_run_and_generation_until_another_one_is_g
 def test_a_run_without_a_model_can_neither_reserve_nor_serve() -> None:
     shape = run(Phase.TRAINED)
     with pytest.raises(ValueError, match="no model"):
-        leased(EndpointState(update=UPDATE), shape, NAME, None, NOW)
+        leased(EndpointState(ref=ref(UPDATE)), shape, NAME, None, NOW)
     with pytest.raises(ValueError, match="no model"):
-        promoted(EndpointState(update=UPDATE), shape, NAME, Verified("moved", NOW))
+        promoted(EndpointState(ref=ref(UPDATE)), shape, NAME, Verified("moved", NOW))
 
 
 def test_a_head_survives_being_stored() -> None:
-    endpoint_state = leased(EndpointState(update=UPDATE), run(Phase.PROMOTING), NAME, BASELINE, NOW)
+    endpoint_state = leased(
+        EndpointState(ref=ref(UPDATE)), run(Phase.PROMOTING), NAME, BASELINE, NOW
+    )
     endpoint_state = promoted(endpoint_state, run(Phase.VERIFYING), NAME, Verified("moved", NOW))
     assert EndpointState.model_validate_json(endpoint_state.model_dump_json()) == endpoint_state
     assert endpoint_state.resource("unknown") == Resource()

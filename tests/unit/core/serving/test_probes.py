@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from shared.core.serving.probes import ProbeAnswers, ProbeOutcome, read_answers
+from shared.core.serving.probes import ProbeAnswers, ProbeOutcome
+from shared.providers.studio.answers import read_answers
 from tests.unit.samples import ROWS, good
 
 

@@ -1,21 +1,26 @@
-"""Builds the clients for Studio's services from what a pipeline says; calls nothing."""
+"""Builds the provider that a part of the configuration asks for by its kind; calls nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.setting_references import references_in, resolve
-from shared.core.config.studio_endpoint import Create, Endpoint
+from shared.core.config.studio_endpoint import Create
 from shared.core.config.studio_urls import require_https
 from shared.core.redaction import Redactor
-from shared.ports.ports import Blobs, ServingEndpoint, TrainingService
+from shared.ports.serving import ServingEndpoint
+from shared.ports.storage import Blobs
+from shared.ports.training import TrainingService
 from shared.providers.http.client import Http
 from shared.providers.redacting import RedactingEndpoint, RedactingTraining
 from shared.providers.studio.arm_token import ArmToken
+from shared.providers.studio.baselines import Baselines
 from shared.providers.studio.batch import StudioBatch
 from shared.providers.studio.call import StudioCall
 from shared.providers.studio.classic_endpoint import StudioClassicEndpoint
+from shared.providers.studio.serving import StudioServing
 from shared.providers.studio.web_service import StudioWebService
 
 
@@ -32,17 +37,21 @@ class StudioProviders:
     token: ArmToken = field(default_factory=ArmToken)
     redactor: Redactor = field(default_factory=Redactor, repr=False)
 
-    def jobs(self, service: str, api_key: str) -> TrainingService:
-        """Return the batch execution service at `service`."""
-        call = self._call(api_key)
-        jobs = StudioBatch(call, service, self.data, self.models, self.models_container)
+    def training(self, training: Training) -> TrainingService:
+        """Return the service that trains."""
+        call = self._call(training.api_key)
+        jobs = StudioBatch(call, training.service, self.data, self.models, self.models_container)
         return RedactingTraining(jobs, self.redactor)
 
-    def endpoint(self, endpoint: Endpoint) -> ServingEndpoint:
+    def serving(self, endpoint: Endpoint) -> ServingEndpoint:
         """Return the scoring endpoint, of whichever kind it is."""
-        if endpoint.kind == "webservice":
-            return RedactingEndpoint(self._web_service(endpoint), self.redactor)
-        return RedactingEndpoint(self._classic(endpoint), self.redactor)
+        new = endpoint.kind == "webservice"
+        client = self._web_service(endpoint) if new else self._classic(endpoint)
+        baselines = Baselines(
+            self.models, self.models_container, endpoint.ref, endpoint.place, named_only=new
+        )
+        serving = StudioServing(client, baselines, endpoint.name, endpoint.resource)
+        return RedactingEndpoint(serving, self.redactor)
 
     def _classic(self, endpoint: Endpoint) -> StudioClassicEndpoint:
         key = endpoint.key or ""
@@ -50,7 +59,7 @@ class StudioProviders:
         create = endpoint.create if isinstance(endpoint.create, Create) else None
         return StudioClassicEndpoint(
             call=self._call(key),
-            score=self._score_call(endpoint),
+            scoring=self._score_call(endpoint),
             update_url=endpoint.update,
             resource=endpoint.place,
             verify=endpoint.verify,
@@ -76,7 +85,7 @@ class StudioProviders:
             verify=endpoint.verify,
             models=self.models,
             allowed=self._allowed,
-            score=self._score_call(endpoint.model_copy(update={"api_key": None})),
+            scoring=self._score_call(endpoint.model_copy(update={"api_key": None})),
         )
 
     def _score_call(self, endpoint: Endpoint) -> StudioCall | None:

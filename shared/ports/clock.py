@@ -6,15 +6,22 @@ another. So every time that is kept or compared is the storage's (design rule 4)
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from shared.errors import RelearnError
-from shared.ports.ports import Clock
 
 #: How long a host's clock is trusted to go on as it did when the storage was asked last.
 ASK_EVERY: Final = timedelta(minutes=1)
 #: The storage tells its time in whole seconds, rounded down.
 _RESOLUTION: Final = timedelta(seconds=1)
+
+
+class Clock(Protocol):
+    """The time, so that tests own it."""
+
+    def now(self) -> datetime:
+        """Return the present moment, aware, in UTC."""
+        ...
 
 
 class StorageClock:

@@ -1,0 +1,11 @@
+"""Which model a part of a pipeline is read by: each provider has its own, chosen by `kind`.
+
+Nothing above the providers names one of them. `kind` left out means `studio` for the training
+and `classic` for an endpoint. A further provider makes these unions, told apart by `kind`.
+"""
+
+from shared.core.config.studio_endpoint import StudioEndpoint
+from shared.core.config.studio_training import StudioTraining
+
+Training = StudioTraining
+Endpoint = StudioEndpoint

@@ -1,0 +1,67 @@
+"""Models, endpoints and what they served, as the app knows them: only their provider reads inside.
+
+All of it is stored in records as JSON, and none of it holds a secret.
+"""
+
+from typing import Any
+
+from pydantic import Field
+
+from shared.core.names import digest
+from shared.core.record_parts import RecordPart
+
+
+class ModelRef(RecordPart):
+    """One model of one provider. Equal references are of one model with one content."""
+
+    provider: str
+    name: str  #: for people, such as `models/runs/sample/sample-1/1/model.ilearner`
+    digest: str  #: tells one content from another
+    reference: dict[str, Any]  #: what the provider finds it by
+
+    def __hash__(self) -> int:
+        """Agree with `==`: what the provider keeps inside cannot be hashed."""
+        return hash((self.provider, self.name, self.digest))
+
+
+class EndpointRef(RecordPart):
+    """One endpoint. Equal identities are one endpoint, however its address is written."""
+
+    provider: str
+    identity: str  #: canonical, as the provider makes it
+    name: str  #: for people: its address as it was written
+
+    @property
+    def id(self) -> str:
+        """The id of the endpoint's records."""
+        return digest("endpoint", self.provider, self.identity)
+
+
+class ServingState(RecordPart):
+    """What an endpoint served at one time, and can be given again."""
+
+    model: ModelRef | None = None  #: None: a model that is none of ours, such as its own service's
+    body: dict[str, Any] = Field(
+        default_factory=dict
+    )  #: what the provider needs besides; often nothing
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.model.name if self.model else "the model of its own service"
+
+
+class Candidate(RecordPart):
+    """A model at its endpoint, before or after it gets requests."""
+
+    name: str  #: the provider's, derived from the run, so that staging twice is staging once
+    state: ServingState  #: what the endpoint serves once the candidate has all requests
+
+
+class Shift(RecordPart):
+    """The share of requests that a candidate is given next."""
+
+    candidate: Candidate
+    share: int  #: in percent
+    before: int = 0  #: the share that it has now
+    base: ServingState | None = None  #: what the endpoint served when its lease was taken

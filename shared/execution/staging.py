@@ -1,0 +1,82 @@
+"""The steps that put a model beside what serves, for endpoints that can hold two."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from shared.core.config.durations import show_duration
+from shared.core.config.kinds import Endpoint
+from shared.core.run.control_events import Event
+from shared.core.run.record import Run
+from shared.core.run.staging_events import CandidateFailed, CandidateReady, CandidateStaged
+from shared.core.serving.due_candidates import staged
+from shared.core.serving.probes import UpdateProgress
+from shared.core.serving.references import Candidate
+from shared.core.serving.state import EndpointState
+from shared.errors import PermanentError
+from shared.execution.context import Context
+from shared.execution.drift_schedule import schedule_drift_check
+
+#: A service may need this long to make a candidate ready (azure-machine-learning-v2 §5.2).
+READY_WITHIN: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class StagingSteps:
+    """Stages the model of a run at its endpoint. What serves is not touched."""
+
+    context: Context
+
+    def stage(self, run: Run) -> Event:
+        """Ask the endpoint to hold the model, after its record says so. Safe to repeat."""
+        endpoint = _endpoint(run)
+        if run.model is None:
+            raise PermanentError(f"run {run.run_id} has no model to promote")
+        serving = self.context.providers.serving(endpoint)
+        candidate = serving.candidate(run.model, run.run_id)
+        # Ahead of the call: whatever becomes of this run, somebody has to discard it.
+        self._announce(run, endpoint, candidate)
+        serving.ensure()
+        serving.stage(candidate)
+        return CandidateStaged(candidate)
+
+    def check(self, run: Run) -> Event | None:
+        """Return whether the candidate is ready; None while it is not.
+
+        Raises:
+            PermanentError: it is not ready after so long.
+        """
+        endpoint, candidate = _endpoint(run), run.candidate
+        if candidate is None:
+            raise PermanentError(f"run {run.run_id} is in phase {run.phase} without a candidate")
+        found = self.context.providers.serving(endpoint).candidate_state(candidate)
+        match found.progress:
+            case UpdateProgress.FAILED:
+                why = f"candidate {candidate.name} cannot be made ready: {found.detail}"
+                return CandidateFailed(why)
+            case UpdateProgress.PENDING:
+                now = self.context.clock.now()
+                if now - (run.staged_at or now) >= READY_WITHIN:
+                    raise PermanentError(
+                        f"candidate {candidate.name} is not ready after "
+                        f"{show_duration(READY_WITHIN)}: {found.detail}",
+                        cure="see how it stands at its service",
+                    )
+                return None
+            case _:
+                return CandidateReady()
+
+    def _announce(self, run: Run, endpoint: Endpoint, candidate: Candidate) -> None:
+        stored = self.context.ledger.endpoint_state(endpoint.ref.id)
+        known = stored.record if stored else EndpointState(ref=endpoint.ref)
+        endpoint_state = staged(known, run.run_id, endpoint.place, candidate)
+        if endpoint_state is not known:
+            expected = stored.etag if stored else None
+            self.context.ledger.put_endpoint_state(endpoint.ref.id, endpoint_state, expected)
+        schedule_drift_check(self.context, run, endpoint)  # which discards it
+
+
+def _endpoint(run: Run) -> Endpoint:
+    if run.config.endpoint is None:
+        raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
+    return run.config.endpoint

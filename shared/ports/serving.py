@@ -1,0 +1,138 @@
+"""What the app needs of what serves models: candidates, shares of requests, rollback."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from shared.core.serving.probes import EndpointCheck, ProbeAnswers
+from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How an endpoint is given a new model."""
+
+    stages: bool = False  #: whether a candidate takes time to be ready, and is scored before
+    shares: tuple[int, ...] = (100,)  #: the percentages of requests that it is given, in order
+    keeps: timedelta = timedelta()  #: how long what served before is kept for a quick rollback
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """For whom what serves is kept, so that it can be restored later."""
+
+    run_id: str
+    since: datetime  #: a copy that is older is made anew
+
+
+class ServingEndpoint(Protocol):
+    """An endpoint that scores with a model it can be given.
+
+    No call waits: a service may carry out what it was asked minutes later, or never. So
+    `stage`, `shift` and `restore` only ask, and `candidate_state` and `update_state` tell.
+    Each may be repeated: asking twice for one thing is asking once.
+    """
+
+    @property
+    def plan(self) -> Plan:
+        """How this endpoint is given a new model."""
+        ...
+
+    def ensure(self) -> None:
+        """Make the endpoint where it does not exist and the configuration says to.
+
+        Raises TransientError, OutcomeUnknownError, PermanentError.
+        """
+        ...
+
+    def current(self, keep: Keep | None = None) -> ServingState | None:
+        """Return what the endpoint serves; None where the service does not tell.
+
+        Args:
+            keep: what serves is made to last for this run, so that it can be restored; what
+                cannot be restored is not returned. None: it is only compared with later.
+
+        Raises:
+            TransientError: it cannot be read now.
+            PermanentError: the endpoint cannot be given a model, such as by another resource.
+        """
+        ...
+
+    def restorable(self, state: ServingState) -> bool:
+        """Return whether the endpoint can still be given this state. Raises TransientError."""
+        ...
+
+    def candidate(self, model: ModelRef, run_id: str) -> Candidate:
+        """Return a model as it is called at the endpoint. Nothing is sent.
+
+        Args:
+            model: the model.
+            run_id: the run that brings it; the candidate's name is derived from both.
+        """
+        ...
+
+    def stage(self, candidate: Candidate) -> None:
+        """Put a candidate beside what serves, without any request for it.
+
+        Raises:
+            TransientError: it was not put there.
+            OutcomeUnknownError: it may have been; ask again.
+            PermanentError: the service refuses it.
+        """
+        ...
+
+    def candidate_state(self, candidate: Candidate) -> EndpointCheck:
+        """Return how a candidate stands: pending, done or failed, without an answer of it.
+
+        Raises TransientError, PermanentError.
+        """
+        ...
+
+    def score(self, rows: Mapping[str, Any], candidate: Candidate | None = None) -> ProbeAnswers:
+        """Return the answers for probe rows. No usable answer is one too, and no error.
+
+        Args:
+            rows: the request.
+            candidate: who is to answer; None: whatever serves.
+
+        Raises PermanentError when it is not known where to send them.
+        """
+        ...
+
+    def shift(self, shift: Shift) -> str | None:
+        """Ask that a candidate be given a share of the requests.
+
+        Returns the handle of an asynchronous operation, where the service gives one; it
+        holds no secret.
+
+        Raises:
+            TransientError: it was not asked.
+            OutcomeUnknownError: it may have been; see `update_state`.
+            PermanentError: it refuses, or something else serves than what is known.
+        """
+        ...
+
+    def update_state(
+        self, operation: str | None = None, shift: Shift | None = None
+    ) -> EndpointCheck:
+        """Return what the service says of its last update, and the answers for the probe rows.
+
+        Args:
+            operation: the handle that `shift` or `restore` gave, if any.
+            shift: what was asked for; None: a state was restored, or nothing was asked for.
+
+        Raises TransientError, and PermanentError when something else was done meanwhile.
+        """
+        ...
+
+    def restore(self, state: ServingState) -> str | None:
+        """Ask the endpoint to serve what it served before. Returns and raises as `shift`."""
+        ...
+
+    def discard(self, candidate: Candidate) -> bool:
+        """Remove a candidate that gets no requests; return whether it is gone.
+
+        Raises TransientError, OutcomeUnknownError, PermanentError.
+        """
+        ...

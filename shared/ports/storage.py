@@ -1,0 +1,193 @@
+"""What the app needs of storage: small documents with compare-and-swap, and blobs."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Generic, NewType, Protocol, TypeVar
+
+from shared.core.blobs import BlobVersion
+
+ETag = NewType("ETag", str)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A stored document, with the storage's own clock: what it says now and said then."""
+
+    name: str
+    body: bytes
+    etag: ETag
+    modified: datetime
+    served_at: datetime
+
+    @property
+    def age(self) -> timedelta:
+        """How long ago it was written, by one clock only: that of the storage (design rule 4)."""
+        return self.served_at - self.modified
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A document as a listing shows it: without its body."""
+
+    name: str
+    etag: ETag
+    modified: datetime
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A part of a listing."""
+
+    items: tuple[T, ...]
+    cursor: str | None  #: where the next page begins; None: this was the last one
+
+
+class Documents(Protocol):
+    """Small documents, every write of which is a compare-and-swap.
+
+    A write that landed without its answer is recognised as one's own and returned as a
+    success, so each method is safe to repeat after an error that says so.
+    """
+
+    def time(self) -> datetime:
+        """Return what time the storage says it is, in whole seconds. Raises TransientError."""
+        ...
+
+    def read(self, name: str) -> Document | None:
+        """Return the document, or None. Raises TransientError."""
+        ...
+
+    def create(self, name: str, body: bytes, metadata: Mapping[str, str] | None = None) -> ETag:
+        """Store a document that must not exist yet.
+
+        Raises:
+            Conflict: it exists, written by somebody else.
+            TransientError: nothing was stored.
+            OutcomeUnknownError: it may have been stored and could not be read back.
+        """
+        ...
+
+    def replace(
+        self, name: str, body: bytes, expected: ETag, metadata: Mapping[str, str] | None = None
+    ) -> ETag:
+        """Store `body` over version `expected`. Raises as `create` does."""
+        ...
+
+    def delete(self, name: str, expected: ETag) -> None:
+        """Delete version `expected`; one that is gone already is fine. Raises as `create`."""
+        ...
+
+    def listing(self, prefix: str) -> Iterator[Listed]:
+        """Yield the documents whose names start with `prefix`, by name. Raises TransientError."""
+        ...
+
+    def page(self, prefix: str, size: int, cursor: str | None) -> Page[Listed]:
+        """Return at most `size` documents (1 to 5,000) of a listing, in one call to the storage.
+
+        Args:
+            prefix: what their names start with.
+            size: how many at most.
+            cursor: where the page before ended; None for the first.
+
+        Raises TransientError, and BadCursorError for a cursor that no page gave.
+        """
+        ...
+
+
+class Access(StrEnum):
+    """What a signed URL lets its holder do."""
+
+    READ = "read"
+    WRITE = "write"  #: create or overwrite this one blob
+
+
+@dataclass(frozen=True, slots=True)
+class SignedBlob:
+    """A blob with the right to read or write it, for a service that has none."""
+
+    base_location: str  #: `https://account.blob.core.windows.net/`
+    relative_location: str  #: `container/name`
+    signature: str = field(repr=False)  #: with a leading question mark; a secret
+
+
+class Blobs(Protocol):
+    """Blobs of one storage account. Training data is looked at and signed for, never read."""
+
+    @property
+    def account(self) -> str:
+        """The name of the storage account."""
+        ...
+
+    @property
+    def base_location(self) -> str:
+        """The URL that containers stand below, with a slash at its end."""
+        ...
+
+    def head(self, container: str, name: str) -> BlobVersion | None:
+        """Return what the blob is now, or None when there is none. Raises TransientError."""
+        ...
+
+    def listing(self, container: str, prefix: str) -> Iterator[BlobVersion]:
+        """Yield the blobs whose names start with `prefix`. Raises TransientError."""
+        ...
+
+    def page(self, container: str, cursor: str | None, prefix: str = "") -> Page[BlobVersion]:
+        """Return at most 5,000 blobs of a container, by name, in one call to the storage.
+
+        Args:
+            container: whose blobs.
+            cursor: where the page before ended; None for the first.
+            prefix: what their names start with.
+
+        Raises TransientError, and BadCursorError for a cursor that no page gave.
+        """
+        ...
+
+    def read(self, container: str, name: str, limit: int) -> bytes | None:
+        """Return the content of a small blob, or None when there is none.
+
+        Raises TransientError, and PermanentError when it holds more than `limit` bytes.
+        """
+        ...
+
+    def write(self, container: str, name: str, content: bytes) -> BlobVersion:
+        """Store a small blob of our own, over an earlier one. Safe to repeat.
+
+        Raises TransientError.
+        """
+        ...
+
+    def exists(self, container: str) -> bool:
+        """Return whether there is such a container. Raises TransientError, PermanentError."""
+        ...
+
+    def sign(self, container: str, name: str, access: Access, valid: timedelta) -> SignedBlob:
+        """Return the blob with a signature for `access` to it alone. Raises TransientError."""
+        ...
+
+    def adopt(
+        self, source: str, container: str, name: str, since: datetime | None = None
+    ) -> BlobVersion | None:
+        """Copy the blob at URL `source` here, on the storage's side. Safe to repeat.
+
+        Only the signature in `source` may open it, never the app's own authority: a service
+        chose that URL.
+
+        Args:
+            source: the URL, with its signature.
+            container: where to.
+            name: under which name.
+            since: what lies there and is older is copied anew; None: every earlier copy counts.
+
+        Returns None when the signature, or the lack of one, does not open the source.
+        Raises TransientError, also while the copy is under way; PermanentError.
+        """
+        ...
+
+    def located(self, base_location: str, relative_location: str) -> BlobVersion | None:
+        """Return the blob at this location when it lies in this account, else None."""
+        ...

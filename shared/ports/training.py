@@ -1,0 +1,144 @@
+"""What the app needs of a service that trains models in batch jobs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol
+
+from shared.core.blobs import BlobVersion
+from shared.core.config.kinds import Training
+from shared.core.config.types import Scalar
+from shared.core.serving.references import ModelRef
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """One attempt of one run, as every training service can understand it."""
+
+    run_id: str
+    attempt: int
+    inputs: Mapping[str, BlobVersion]  #: input name -> blob; "" is the name of a single input
+    outputs: Mapping[str, str]  #: output name -> path in the models container
+    parameters: Mapping[str, Scalar]
+    training: Training
+
+    @property
+    def timeout(self) -> timedelta:
+        """How long the attempt may take, queueing included."""
+        return self.training.timeout
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job that is known to be finished, with what it was asked for."""
+
+    handle: str
+    made_at: datetime | None  #: what lies where it was to write and is older is not of this job
+    request: JobRequest
+
+
+class JobStatus(StrEnum):
+    """How a job stands."""
+
+    NOT_STARTED = "not started"  #: or started and still queued: the service cannot tell them apart
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    GONE = "gone"  #: the service knows no such job
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """How a job stands, and the service's own words about it."""
+
+    status: JobStatus
+    details: str = ""
+    cure: str = ""  #: what an operator can do about a failure, where that is known
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a job, or an operator, left about a model."""
+
+    path: str  #: below the models container
+    content: bytes | None  #: None: it is not there
+    why: str = ""  #: why what is there is not taken
+
+
+class TrainingService(Protocol):
+    """A service that trains models in batch jobs.
+
+    One creates a job and starts it by its id; another is given a derived name and an
+    idempotent request. Both fit: `prepare` has no effect that matters when it is lost.
+    """
+
+    def prepare(self, request: JobRequest) -> str:
+        """Return a handle for the job. Nothing runs yet; safe to repeat.
+
+        Raises:
+            TransientError: no handle was given.
+            OutcomeUnknownError: a job may exist that nobody will start.
+            PermanentError: the service refuses such a job.
+        """
+        ...
+
+    def preview(self, request: JobRequest) -> Mapping[str, Any]:
+        """Return the request that `prepare` would make: `method`, `url` and `body`.
+
+        Sends nothing. Signatures and app settings are named, never shown.
+        """
+        ...
+
+    def ensure_started(self, handle: str, request: JobRequest) -> None:
+        """Start the job of `handle`; one that is started already is fine.
+
+        Raises:
+            TransientError: it was not started.
+            OutcomeUnknownError: it may have been started; look at its state.
+            PermanentError: it cannot be started.
+        """
+        ...
+
+    def state(self, handle: str) -> JobState:
+        """Return how the job stands. Raises TransientError, PermanentError."""
+        ...
+
+    def cancel(self, handle: str) -> None:
+        """Ask for the job to end. Safe to repeat. Raises TransientError, PermanentError."""
+        ...
+
+    def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
+        """Return the model for each endpoint, fetched from where the job left it. Repeatable.
+
+        Args:
+            job: a finished job.
+            wanted: endpoint -> the output that is its model; None: the only one.
+
+        Returns nothing when the job makes no model.
+
+        Raises:
+            TransientError: a model is not there yet.
+            PermanentError: it is empty, or it cannot be told which output is the model.
+        """
+        ...
+
+    def model_again(self, model: ModelRef) -> ModelRef:
+        """Return a model that an operator put, as it is now. Raises as `models`."""
+        ...
+
+    def evaluation(self, job: Job, output: str | None) -> Evaluation:
+        """Return what a finished job said of its model.
+
+        Args:
+            job: the job.
+            output: the output that holds it; None: the usual file beside the model.
+
+        Raises TransientError, PermanentError.
+        """
+        ...
+
+    def evaluation_beside(self, model: ModelRef) -> Evaluation:
+        """Return what an operator put beside a model. Raises TransientError, PermanentError."""
+        ...

@@ -1,0 +1,118 @@
+"""Every single fault on the way to an endpoint that holds several models: staged, shifted, live.
+
+Promises: one run, one job, one candidate; its requests come in steps, after it was scored without
+any; it serves all of them in the end; what served before is discarded a day later.
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+import pytest
+
+from shared.core.run.record import Phase, Run
+from tests.fakes.azureml_world import AzureMlWorld
+from tests.fakes.faults import Faults, Kind, kinds_at
+
+FEWEST_EFFECTS: Final = 30
+ROUNDS: Final = 60
+SECONDS: Final = 45
+SECOND: Final = b"a,b,label\n5,6,1\n7,8,0\n"
+FAULTS: Final = [kind for kind in Kind if kind is not Kind.OK]
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    logging.disable(logging.CRITICAL)  # thousands of faults are reported as planned
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def served(faults: Faults | None = None) -> AzureMlWorld:
+    """Return a world where a first model of ours serves, ahead of any fault."""
+    world = AzureMlWorld()
+    run = world.start()
+    world.until(run, Phase.PROMOTED, ticks=60)
+    world.clock.move(timedelta(minutes=5))
+    world.faults.sites.clear()
+    world.faults.plan = faults.plan if faults else {}
+    return world
+
+
+def drive(world: AzureMlWorld) -> None:
+    """Bring the second model to its end, and let more than a day pass after it."""
+    world.upload("2.csv", SECOND)
+    taken = False
+    for _ in range(ROUNDS):
+        taken = taken or world.survive(lambda: world.deliver("2.csv"))
+        world.survive(lambda: world.tick(SECONDS))
+        if taken and not world.faults.late and not world.open_runs():
+            break
+    for _ in range(30):
+        world.survive(lambda: world.tick(3600))
+
+
+def problems(world: AzureMlWorld) -> Iterator[str]:
+    if len(world.runs()) != 2:
+        yield f"{len(world.runs())} runs"
+        return
+    first, second = sorted(world.runs(), key=lambda run: run.opened_at)
+    if second.phase is not Phase.PROMOTED:
+        yield f"ends {second.phase}: {second.reason or second.step_failure}"
+        return
+    if len(world.azureml.jobs.all) != 2:
+        yield f"{len(world.azureml.jobs.all)} jobs"
+    yield from _about_the_endpoint(world, first, second)
+    if world.open_runs():
+        yield "a marker is left behind"
+
+
+def _about_the_endpoint(world: AzureMlWorld, first: Run, second: Run) -> Iterator[str]:
+    assert second.candidate is not None
+    assert first.candidate is not None
+    name = second.candidate.name
+    if world.traffic() != {name: 100}:
+        yield f"{world.traffic()} get the requests"
+    if world.deployments() != {"blue", name}:
+        yield f"{world.deployments()} are there"
+    shares = [one.share for one in second.promotion.steps] if second.promotion else []
+    if shares != [10, 50, 100]:
+        yield f"steps {shares}"
+    asked = [who for _, who in world.azureml.scoring.answered]
+    if name not in asked:
+        yield "the candidate was never scored"
+
+
+def effects() -> list[str]:
+    world = served()
+    drive(world)
+    return world.faults.sites
+
+
+EFFECTS: Final = effects()
+
+
+def test_without_a_fault_nothing_is_wrong() -> None:
+    world = served()
+    drive(world)
+    assert list(problems(world)) == []
+
+
+def test_the_sweep_covers_the_whole_way() -> None:
+    assert len(EFFECTS) >= FEWEST_EFFECTS, EFFECTS
+    assert EFFECTS.count("PUT endpoint") == 3
+    assert {"PUT job", "PUT model", "PUT deployment", "DELETE deployment"} <= set(EFFECTS)
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_live_in_steps_and_cleaned_up_after_any_single_fault(kind: Kind) -> None:
+    failed = []
+    for site in range(len(EFFECTS) + 2):
+        if kind not in kinds_at(EFFECTS, site):
+            continue
+        world = served(Faults({site: kind}))
+        drive(world)
+        if wrong := list(problems(world)):
+            failed.append(f"{site} {dict(enumerate(EFFECTS)).get(site)}: {wrong}")
+    assert not failed, "\n".join(failed)
