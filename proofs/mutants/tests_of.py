@@ -45,6 +45,7 @@ MORE: Final = {
         "cleaning stored_forms retention retention_kinds unreadable functions/health"
     ),
     "core/config/types": f"{_FILES} recurrence job_forms",
+    "core/config/studio_types": f"{_FILES} job_forms urls",
     "core/config/data": f"{_FILES} intake gathering job_forms",
     "maintenance/drift": (
         "drift drift_details driver fairness busy_services rollback last_good pauses guards"
