@@ -38,7 +38,7 @@ from shared.operations.runs import RunOperations
 from shared.ports.clock import Clock, StorageClock
 from shared.providers.azure_storage.blobs import AccountBlobs
 from shared.providers.azure_storage.documents import BlobDocuments
-from shared.providers.factory import StudioProviders
+from shared.providers.factory import ConfiguredProviders
 from shared.providers.guarded_blobs import RedactingBlobs
 from shared.providers.http.client import Http, RequestsHttp
 from shared.telemetry import ReportInterval, log, use
@@ -235,7 +235,7 @@ def build(
         models=RedactingBlobs(models, redactor),
         data_container=settings.data_container,
         models_container=settings.models_container,
-        providers=StudioProviders(
+        providers=ConfiguredProviders(
             http,
             environment,
             data,

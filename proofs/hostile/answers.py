@@ -17,7 +17,7 @@ from shared.core.serving.references import ServingState
 from shared.errors import RelearnError
 from shared.ports.serving import ServingEndpoint
 from shared.ports.training import JobRequest
-from shared.providers.factory import StudioProviders
+from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Answer
 from shared.providers.studio.arm_token import ArmToken
 from tests.fakes.blobs import FakeBlobs
@@ -145,7 +145,7 @@ def answers(chance: random.Random, findings: Findings, log: CapturedLog) -> None
     model = blobs.put(MODELS, "runs/x.ilearner", b"x")
     token = ArmToken(FixedCredential(SECRETS["ARM_TOKEN"]))
     http = _Hostile(chance)
-    providers = StudioProviders(http, SECRETS, blobs, blobs, MODELS, token=token)
+    providers = ConfiguredProviders(http, SECRETS, blobs, blobs, MODELS, token=token)
     training = config.training
     request = JobRequest("sample-1", 1, {}, {}, {"Password": "${PARAMETER}"}, training)
     jobs = providers.training(training)

@@ -15,7 +15,7 @@ from proofs.hostile.files import environment, example
 from shared.config.loader import load_pipelines
 from shared.core.config.studio_models import model_of
 from shared.core.serving.references import ServingState
-from shared.providers.factory import StudioProviders
+from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Answer
 from shared.providers.studio.arm_token import ArmToken
 from shared.providers.studio.references import read_results
@@ -117,10 +117,10 @@ class _Telling:
         return Answer(200, self.headers, json.dumps(self.told).encode())
 
 
-def _providers(http: _Telling, blobs: FakeBlobs | None = None) -> StudioProviders:
+def _providers(http: _Telling, blobs: FakeBlobs | None = None) -> ConfiguredProviders:
     blobs = blobs or FakeBlobs(FakeClock())
     token = ArmToken(FixedCredential(SECRETS["ARM_TOKEN"]))
-    return StudioProviders(http, SECRETS, blobs, blobs, MODELS, token=token)
+    return ConfiguredProviders(http, SECRETS, blobs, blobs, MODELS, token=token)
 
 
 def _scored_at(told: dict[str, Any], kind: str) -> bool:

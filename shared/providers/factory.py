@@ -25,7 +25,7 @@ from shared.providers.studio.web_service import StudioWebService
 
 
 @dataclass(frozen=True, slots=True)
-class StudioProviders:
+class ConfiguredProviders:
     """The `Providers` port for Studio's services, Classic and New."""
 
     http: Http

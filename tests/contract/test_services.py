@@ -16,7 +16,7 @@ from shared.core.serving.probes import ProbeOutcome, UpdateProgress
 from shared.core.serving.references import ModelRef, Shift
 from shared.ports.serving import Keep, ServingEndpoint
 from shared.ports.training import JobRequest, JobStatus, TrainingService
-from shared.providers.factory import StudioProviders
+from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Http, RequestsHttp
 from shared.providers.studio.arm_token import ArmToken
 from tests.fakes.azureml.state import model_id
@@ -43,7 +43,7 @@ def job_request(data: BlobVersion, config: Pipeline) -> JobRequest:
     return JobRequest("sample-1", 1, {"input1": data}, outputs, {}, config.training)
 
 
-def studio_bench(world: World, providers: StudioProviders, config: Pipeline) -> Bench:
+def studio_bench(world: World, providers: ConfiguredProviders, config: Pipeline) -> Bench:
     def model(name: str) -> ModelRef:
         seed = f"a,b,label\n{len(name)},1,0\n".encode()
         made = InstantTrainer().train({"input1": seed}, {}, label=None).model
@@ -84,8 +84,8 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         http.close()
 
 
-def adapters_over(world: World, http: Http) -> StudioProviders:
-    return StudioProviders(
+def adapters_over(world: World, http: Http) -> ConfiguredProviders:
+    return ConfiguredProviders(
         http,
         world.environment,
         world.blobs,

@@ -21,7 +21,7 @@ from shared.intake.blob_events import Intake
 from shared.ledger.ledger import Ledger
 from shared.maintenance.poll import Poll
 from shared.operations.runs import RunOperations
-from shared.providers.factory import StudioProviders
+from shared.providers.factory import ConfiguredProviders
 from shared.providers.guarded_blobs import RedactingBlobs
 from shared.providers.studio.arm_token import ArmToken
 from shared.telemetry import use
@@ -134,7 +134,7 @@ class World:
 
     def providers(self, redactor: Redactor) -> Providers:
         """Return what builds the clients of the services."""
-        return StudioProviders(
+        return ConfiguredProviders(
             self.http,
             self.environment,
             self.blobs,

@@ -20,15 +20,9 @@ from shared.core.config.foreign_syntax import refuse_foreign
 from shared.core.config.pattern import fill, tokens_of
 from shared.core.config.studio_identity import Identity, endpoint_identity
 from shared.core.config.studio_models import STUDIO
+from shared.core.config.studio_types import ScoreUrl, checked_url
 from shared.core.config.studio_urls import filled_url, update_url, web_service_url
-from shared.core.config.types import (
-    OutputName,
-    ScoreUrl,
-    SecretReference,
-    Span,
-    Strict,
-    checked_url,
-)
+from shared.core.config.types import OutputName, SecretReference, Span, Strict
 from shared.core.serving.references import EndpointRef
 
 #: The names of endpoints in the file.

@@ -10,15 +10,8 @@ from shared.core.config.durations import Duration, parse_duration
 from shared.core.config.pattern import checked_pattern
 from shared.core.config.studio_identity import service_identity
 from shared.core.config.studio_models import MODEL_SUFFIX
-from shared.core.config.types import (
-    JobsUrl,
-    Name,
-    OutputFile,
-    Scalar,
-    SecretReference,
-    Span,
-    Strict,
-)
+from shared.core.config.studio_types import JobsUrl, OutputFile
+from shared.core.config.types import Name, Scalar, SecretReference, Span, Strict
 
 #: The name of the one input of a service that takes `Input` (studio-classic §1.2).
 SINGLE_INPUT: Final = ""

@@ -1,7 +1,7 @@
 """The kinds of values that the pipelines file is made of: each checked, each with its own error."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Annotated, Any, Final, Self
 
@@ -23,11 +23,8 @@ from shared.core.config.cross_field import FIELDS_ONLY, UNKNOWN, mistakes
 from shared.core.config.durations import Duration, parse_duration
 from shared.core.config.foreign_syntax import one_name
 from shared.core.config.setting_references import is_reference
-from shared.core.config.studio_models import MODEL_SUFFIX
-from shared.core.config.studio_urls import jobs_url, require_https, score_url
 
 _NUMBERS: Final = frozenset({int, float})
-_OUTPUT_SUFFIXES: Final = (MODEL_SUFFIX, ".csv", ".tsv", ".arff")
 _SIZES: Final = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 
 
@@ -81,27 +78,6 @@ def _leaves(annotation: object) -> Iterator[object]:
         yield from _leaves(part)
 
 
-def checked_url(text: str, check: Callable[[str], str], info: ValidationInfo) -> str:
-    """Return the URL as `check` mends it, when it may be called.
-
-    A stored record is read without a context: its URLs were checked when it was opened.
-
-    Raises:
-        ValueError: it is not what `check` wants, or not https.
-    """
-    if info.context is None:
-        return text
-    return require_https(check(text), development=bool(info.context.get("development")))
-
-
-def _jobs_url(text: str, info: ValidationInfo) -> str:
-    return checked_url(text, jobs_url, info)
-
-
-def _score_url(text: str, info: ValidationInfo) -> str:
-    return checked_url(text, score_url, info)
-
-
 def _checked_reference(text: str) -> str:
     if not is_reference(text):
         raise ValueError(
@@ -118,16 +94,6 @@ def _checked_size(value: object) -> int:
     return int(found[1]) * _SIZES[(found[2] or "").upper()]
 
 
-def _checked_file(name: str) -> str:
-    one_name(name)
-    if "/" in name or not name.endswith(_OUTPUT_SUFFIXES) or name.startswith("."):
-        raise ValueError(
-            f"not an output file name: the service writes {', '.join(_OUTPUT_SUFFIXES)} "
-            "and the folder is chosen by the app"
-        )
-    return name
-
-
 def _checked_span(value: object) -> object:
     span = parse_duration(value)
     if not span:
@@ -136,8 +102,6 @@ def _checked_span(value: object) -> object:
 
 
 SecretReference = Annotated[str, AfterValidator(_checked_reference)]
-JobsUrl = Annotated[str, AfterValidator(_jobs_url)]
-ScoreUrl = Annotated[str, AfterValidator(_score_url)]
 Size = Annotated[
     int, BeforeValidator(_checked_size, json_schema_input_type=int | str), Field(examples=["1KB"])
 ]
@@ -146,6 +110,5 @@ Span = Annotated[Duration, BeforeValidator(_checked_span)]
 OutputName = Annotated[
     str, StringConstraints(min_length=1, max_length=200), AfterValidator(one_name)
 ]
-OutputFile = Annotated[str, AfterValidator(_checked_file)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Scalar = bool | int | FiniteFloat | str

@@ -191,6 +191,20 @@ def test_a_damaged_record_never_stops_the_other_runs(world: Observed, record: st
     assert world.now_of(well).phase in (Phase.PROMOTED, Phase.SUPERSEDED)
 
 
+def test_a_key_is_sent_only_where_the_runs_configuration_says(world: Observed) -> None:
+    run = world.start()
+    (marker,) = world.intake._context.ledger.open_runs()
+    elsewhere = {"service": "https://elsewhere.example/jobs", "credential": "${ENDPOINT_KEY}"}
+    world.intake._context.ledger.hint(marker, {**hints_of(run), **elsewhere})
+    world.restart()
+    world.http.sent.clear()
+    world.clock.move(MINUTE)
+    world.poll.tick()
+    asked = [one for one in world.http.sent if one.startswith("GET")]
+    assert asked
+    assert not [one for one in world.http.sent if "elsewhere" in one]
+
+
 @pytest.mark.parametrize(
     "hints",
     [

@@ -13,7 +13,7 @@ from shared.core.config.studio_models import model_of
 from shared.core.serving.references import ServingState
 from shared.errors import ConfigError, PermanentError, RelearnError, TransientError
 from shared.ports.serving import ServingEndpoint
-from shared.providers.factory import StudioProviders
+from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Answer
 from shared.providers.redacting import RedactingEndpoint
 from shared.providers.studio.arm_token import ArmToken
@@ -66,7 +66,7 @@ class Wired:
         blobs = FakeBlobs(FakeClock())
         model = blobs.put("models", "runs/sample/sample-1/1/model.ilearner", b"model")
         self.state = ServingState(model=model_of(model))
-        self.providers = StudioProviders(
+        self.providers = ConfiguredProviders(
             self.script,
             ENVIRONMENT,
             blobs,

@@ -265,6 +265,20 @@ def test_an_error_of_the_storage_that_names_a_secret_is_kept_without_it() -> Non
     assert "the evaluation cannot be read: storage: *** is refused" in (run.reason or "")
 
 
+def test_an_error_of_the_data_storage_that_names_a_secret_is_kept_without_it() -> None:
+    world = Observed()
+    key, run = world.training.api_key, world.start()
+
+    def refuse(*_: object) -> None:
+        raise PermanentError(f"storage: {key} is refused")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.blobs, "head", refuse)
+        parked = world.until(run, Phase.PARKED)
+    assert "storage: *** is refused" in (parked.reason or "")
+    assert key not in world.said()
+
+
 def test_a_metric_may_be_named_like_a_signature() -> None:
     text = '{"sig": 0.5, "sig=": "1"}'
     assert Redactor(SECRET).known(text) == text
