@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 
 from shared.core.run.record import Phase, Run
+from shared.operations.endpoints import Endpoints, OperatorCommand
 from tests.fakes.azureml_world import AzureMlWorld
 from tests.fakes.faults import Faults, Kind, kinds_at
 
@@ -115,4 +116,63 @@ def test_live_in_steps_and_cleaned_up_after_any_single_fault(kind: Kind) -> None
         drive(world)
         if wrong := list(problems(world)):
             failed.append(f"{site} {dict(enumerate(EFFECTS)).get(site)}: {wrong}")
+    assert not failed, "\n".join(failed)
+
+
+# A rollback after what served before was discarded: its deployment is made again
+
+
+def rolling_back(faults: Faults | None = None) -> AzureMlWorld:
+    """Return a world a day after the second model of ours, ahead of a rollback."""
+    world = served()
+    run = world.next_run("2.csv", SECOND)
+    world.until(run, Phase.PROMOTED, ticks=60)
+    for _ in range(27):
+        world.tick(3600)
+    world.faults.sites.clear()
+    world.faults.plan = faults.plan if faults else {}
+    return world
+
+
+def roll_back(world: AzureMlWorld) -> None:
+    """Ask for the rollback until it is taken, and bring it to its end."""
+
+    def ask() -> None:
+        endpoints = Endpoints(world.intake._context, world.intake)
+        endpoints.rollback("sample", "production", (), None, OperatorCommand(by="ada"))
+
+    taken = False
+    for _ in range(ROUNDS):
+        taken = taken or world.survive(ask)
+        world.survive(lambda: world.tick(SECONDS))
+        if taken and not world.faults.late and not world.open_runs():
+            break
+
+
+def wrong_after_rollback(world: AzureMlWorld) -> Iterator[str]:
+    first, _, *rollbacks = sorted(world.runs(), key=lambda run: run.opened_at)
+    assert first.candidate is not None
+    if [run.phase for run in rollbacks] != [Phase.PROMOTED]:
+        yield f"rollbacks end {[(run.phase, run.reason) for run in rollbacks]}"
+    if world.traffic() != {first.candidate.name: 100}:
+        yield f"{world.traffic()} get the requests"
+    if world.open_runs():
+        yield "a marker is left behind"
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_deployment_that_was_discarded_serves_again_after_any_single_fault(kind: Kind) -> None:
+    calm = rolling_back()
+    roll_back(calm)
+    assert list(wrong_after_rollback(calm)) == []
+    sites = list(calm.faults.sites)
+    assert {"PUT deployment", "PUT endpoint"} <= set(sites)
+    failed = []
+    for site in range(len(sites) + 1):
+        if kind not in kinds_at(sites, site):
+            continue
+        world = rolling_back(Faults({site: kind}))
+        roll_back(world)
+        if wrong := list(wrong_after_rollback(world)):
+            failed.append(f"{site} {dict(enumerate(sites)).get(site)}: {wrong}")
     assert not failed, "\n".join(failed)
