@@ -193,7 +193,7 @@ def _table(acts: Sequence[Act]) -> Table:
 
 def _unversioned(model: str) -> str:
     """Return the model's path without its longest part, the run, whose job stands above."""
-    parts = model.split("/")
+    parts = model.partition("/")[2].split("/")
     return "/".join([*parts[:2], "…", *parts[3:]])
 
 

@@ -158,7 +158,7 @@ def _check_blobs(worker: Worker, stage: Stage, report: Report) -> None:
     model = f"promote/{PIPELINE}/model.ilearner"
     stage.upload("MODELS_CONTAINER", model)
     failed = worker.blob("on_trained_model", "ModelsStorage", _MODELS, model)
-    names = [run["model"]["name"] for run in _runs(stage, "model")]
+    names = [run["model"]["name"].partition("/")[2] for run in _runs(stage, "model")]
     report.equal("on_trained_model: a run is opened", (None, [model]), (failed, names))
     before = len(stage.runs())
     for container in ("TRAINING_DATA_CONTAINER", "MODELS_CONTAINER"):

@@ -152,7 +152,7 @@ def test_a_new_service_is_updated_by_managed_identity_and_proved(scene: Scene) -
     run = scene.train_on("better.csv", BETTER)
     assert run["phase"] == "promoted", run
     assert run["model"]["name"].endswith("/output2.ilearner")
-    model = scene.storage.get_blob_client("models", run["model"]["name"])
+    model = scene.storage.get_blob_client(*run["model"]["name"].split("/", 1))
     assert scene.serves() == model.download_blob().readall()
     assert [secret for secret in scene.secrets if secret in scene.said()] == []
 
