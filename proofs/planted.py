@@ -399,9 +399,9 @@ BUGS: Final = (
         ("tests/unit/core/run/test_machine.py",),
     ),
     Bug(
-        "a query parameter is cut short before it is cleaned",
-        "functions/responses.py",
-        "one_line(cleaned(name)[:50])",
+        "a query parameter is cut short before it is redacted",
+        "functions/requests.py",
+        "one_line(redacted(name)[:50])",
         "one_line(name[:50])",
         ("tests/functions/test_secret_requests.py",),
     ),

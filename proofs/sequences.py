@@ -37,7 +37,8 @@ from shared.errors import RelearnError
 from shared.intake.full_listings import FullListings
 from shared.intake.requests import ManualRequest
 from shared.intake.search import Search
-from shared.operations.endpoints import Endpoints, OperatorCommand
+from shared.operations.commands import OperatorCommand
+from shared.operations.endpoints import EndpointAddress, Endpoints
 from shared.operations.pipelines import Pipelines
 from tests.fakes.faults import Kind
 from tests.functions.echo_lives import read_all
@@ -69,6 +70,7 @@ _PROMISES: Final = (
     "what cannot be read is never overwritten",
     "a blob that appears with an old time has a run within a day of the end of all trouble",
 )
+_PRODUCTION: Final = EndpointAddress("sample", "production")
 _GATES: Final = (Gate(), Gate(approval="required"), Gate(first_model="allow"))
 
 
@@ -261,7 +263,11 @@ class Life(RuleBasedStateMachine):
     def pause_or_resume(self, *, pause: bool) -> None:
         """A person pauses the pipeline, or lets it go on."""
         hand, name = self._pipelines(), self.world.pipeline.name
-        wish = (lambda: hand.pause(name, "ada", "")) if pause else (lambda: hand.resume(name))
+        wish = (
+            (lambda: hand.pause(name, OperatorCommand("ada")))
+            if pause
+            else (lambda: hand.resume(name))
+        )
         self.world.survive(wish)
 
     @precondition(lambda self: self.world.runs())
@@ -273,8 +279,8 @@ class Life(RuleBasedStateMachine):
         said: dict[str, Callable[[], object]] = {
             "cancel": lambda: run_operations.cancel(run.run_id),
             "retry": lambda: run_operations.retry(run.run_id),
-            "approve": lambda: run_operations.approve(run.run_id, "ada", ""),
-            "reject": lambda: run_operations.reject(run.run_id, "ada", ""),
+            "approve": lambda: run_operations.approve(run.run_id, OperatorCommand("ada")),
+            "reject": lambda: run_operations.reject(run.run_id, OperatorCommand("ada")),
         }
         self.world.survive(said[order])
 
@@ -284,9 +290,13 @@ class Life(RuleBasedStateMachine):
         hand = self._endpoints()
         self.by_hand = True
         wish: Callable[[], object] = (
-            (lambda: hand.rollback("sample", "production", (), None, OperatorCommand("ada")))
+            (
+                lambda: hand.rollback(
+                    EndpointAddress("sample", "production"), None, OperatorCommand("ada")
+                )
+            )
             if back
-            else (lambda: hand.resume("sample", "production", ()))
+            else (lambda: hand.resume(_PRODUCTION))
         )
         self.world.survive(wish)
 
@@ -321,7 +331,7 @@ class Life(RuleBasedStateMachine):
         for pipeline in sorted(world.names):
             self._pipelines().resume(pipeline)
         with suppress(RelearnError):
-            self._endpoints().resume("sample", "production", ())
+            self._endpoints().resume(_PRODUCTION)
         for _ in range(2 if self.appeared else 0):
             world.clock.move(timedelta(hours=25))
             for _ in range(3):
@@ -334,7 +344,9 @@ class Life(RuleBasedStateMachine):
             for run in world.runs():  # nobody answers a person's question here but the app
                 if run.phase is Phase.AWAITING_APPROVAL:
                     world.survive(
-                        lambda run=run: world.run_operations.approve(run.run_id, "ada", "")
+                        lambda run=run: world.run_operations.approve(
+                            run.run_id, OperatorCommand("ada")
+                        )
                     )
             if not self._may_continue():
                 break

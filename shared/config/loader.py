@@ -12,7 +12,7 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from shared.config.files import FileRefusedError, bounded_text, probe_path, read_probe
+from shared.config.files import bounded_text, probe_path, read_probe
 from shared.config.messages import LEGAL, Found, place_of, plain_errors
 from shared.config.partial import as_far_as_right, unfit
 from shared.config.scalars import KeyPath, misread
@@ -36,6 +36,7 @@ from shared.core.config.studio_identity import unclear
 from shared.core.config.types import Strict
 from shared.core.counting import counted
 from shared.core.redaction import Redactor, secrets_among
+from shared.errors import FileRefusedError
 
 __all__ = ["Configuration", "json_schema", "load_pipelines"]
 

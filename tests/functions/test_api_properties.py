@@ -39,6 +39,7 @@ from functions.methods import EVERY, OWN
 from local import api_description
 from shared import app
 from shared.intake.blob_events import Intake
+from shared.operations.commands import OperatorCommand
 from shared.operations.history import RunFilter
 from tests.fakes.documents import Row
 from tests.fakes.world import World, pipeline
@@ -214,7 +215,7 @@ def filled(world: World) -> dict[str, str]:
         world.upload(f"{number}.csv", f"a,b,label\n{number},2,0\n3,4,1\n".encode())
         run_id = str(api.start(key=f"k{number}").body["run_id"])
         until(world, api, run_id, "awaiting_approval")
-        world.run_operations.approve(run_id, "ada", "good")
+        world.run_operations.approve(run_id, OperatorCommand("ada", "good"))
         until(world, api, run_id, "promoted")
     found = {"promoted": run_id}
     world.upload()

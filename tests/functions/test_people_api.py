@@ -17,6 +17,7 @@ from shared.core.run.concurrency import RunQueue
 from shared.core.run.gate_events import Approved
 from shared.core.run.machine import apply
 from shared.core.run.record import Phase
+from shared.operations.commands import OperatorCommand
 from tests.fakes.faults import Kind
 from tests.fakes.world import World
 from tests.functions.calls import Api, OneLineText
@@ -648,7 +649,7 @@ def test_a_resume_is_one_write_however_many_customers_there_are(serve: Serve) ->
     built.pipelines.resume("sample")
     assert documents.calls == ["read pauses", "create pauses"]
     documents.calls.clear()
-    built.pipelines.pause("sample", "ada", "")
+    built.pipelines.pause("sample", OperatorCommand("ada"))
     built.pipelines.resume("sample")
     assert documents.calls == ["read pauses", "replace pauses"] * 2
 
