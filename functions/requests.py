@@ -24,7 +24,7 @@ _NAME_IT: Final = (
     "it would be stored with the run: write the secret as an app setting, and refer to it as "
     "${NAME} in the pipelines file"
 )
-_UNKNOWN_FIELD: Final = "is not known here: leave it out"
+_NOT_READ: Final = "is not read here: leave it out"
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -141,7 +141,7 @@ def _invalid(exc: ValidationError) -> InvalidRequestError:
     listed = [
         f"{'.'.join(map(str, found.path)) or 'body'}: "
         + (
-            _UNKNOWN_FIELD
+            _NOT_READ
             if found.kind == "extra_forbidden"
             else found.what.replace("a mapping", "a JSON object")
         )

@@ -25,6 +25,7 @@ from shared.errors import (
     PreconditionFailedError,
     RelearnError,
     RequestTooLargeError,
+    RunIdUsedError,
     SecretInRequestError,
     TransientError,
 )
@@ -42,6 +43,7 @@ PROBLEMS: Final[tuple[tuple[type[RelearnError], int, str], ...]] = (
     (IdempotencyConflictError, 422, "Idempotency-Key used before"),
     (PreconditionFailedError, 412, "Changed since that version"),
     (InvalidTransitionError, 409, "Not possible now"),
+    (RunIdUsedError, 409, "Run id used before"),
     (ConflictError, 409, "Changed at the same time"),
     (TransientError, 503, "Temporarily unavailable"),
     (OutcomeUnknownError, 503, "Outcome unknown"),

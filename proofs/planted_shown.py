@@ -8,8 +8,8 @@ SHOWN: Final = (
     Bug(
         "a wait for approval is logged nowhere",
         "shared/telemetry.py",
-        '"waits for approval", Phase.AWAITING_APPROVAL)',
-        '"waits for approval", None)',
+        'logging.WARNING, Phase.AWAITING_APPROVAL, "waits for approval")',
+        "logging.WARNING)",
         ("tests/unit/core/run/test_waiting.py",),
     ),
     Bug(

@@ -67,22 +67,24 @@ class Alert(Enum):
     Args:
         event_id: stable; a rule may count it. Its meaning never changes.
         level: a run that waits for an approval is no fault, and only a WARNING.
-        words: what happened, for people.
         phase: the phase in which a run raises the alert; None: another part of the app raises it.
+        words: what happened to that run.
     """
 
-    PARKED = ("RL1001", logging.ERROR, "is parked", Phase.PARKED)
-    FAILED = ("RL1002", logging.ERROR, "failed", Phase.FAILED)
-    TIMED_OUT = ("RL1003", logging.ERROR, "timed out", Phase.TIMED_OUT)
-    ROLLED_BACK = ("RL1004", logging.ERROR, "rolled back", Phase.ROLLED_BACK)
-    REJECTED = ("RL1005", logging.ERROR, "rejected", Phase.REJECTED)
-    DRIFT = ("RL1006", logging.ERROR, "serves another model than recorded", None)
-    PAUSED = ("RL1007", logging.ERROR, "paused after repeated failures", None)
-    NO_DATA = ("RL1008", logging.ERROR, "found no data at a due time", None)
-    APPROVAL = ("RL1009", logging.WARNING, "waits for approval", Phase.AWAITING_APPROVAL)
+    PARKED = ("RL1001", logging.ERROR, Phase.PARKED, "is parked")
+    FAILED = ("RL1002", logging.ERROR, Phase.FAILED, "failed")
+    TIMED_OUT = ("RL1003", logging.ERROR, Phase.TIMED_OUT, "timed out")
+    ROLLED_BACK = ("RL1004", logging.ERROR, Phase.ROLLED_BACK, "rolled back")
+    REJECTED = ("RL1005", logging.ERROR, Phase.REJECTED, "rejected")
+    DRIFT = ("RL1006", logging.ERROR)
+    PAUSED = ("RL1007", logging.ERROR)
+    NO_DATA = ("RL1008", logging.ERROR)
+    APPROVAL = ("RL1009", logging.WARNING, Phase.AWAITING_APPROVAL, "waits for approval")
 
-    def __init__(self, event_id: str, level: int, words: str, phase: Phase | None) -> None:
-        self.event_id, self.level, self.words, self.phase = event_id, level, words, phase
+    def __init__(
+        self, event_id: str, level: int, phase: Phase | None = None, words: str = ""
+    ) -> None:
+        self.event_id, self.level, self.phase, self.words = event_id, level, phase, words
 
 
 _BY_PHASE: Final = {alert.phase: alert for alert in Alert if alert.phase is not None}

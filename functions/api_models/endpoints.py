@@ -2,7 +2,13 @@
 
 from pydantic import AwareDatetime, Field
 
-from functions.api_models.shared import BlobShown, ModelShown, OpenRunShown, OperatorChangeShown, ResponseModel
+from functions.api_models.shared import (
+    BlobShown,
+    ModelShown,
+    OpenRunShown,
+    OperatorChangeShown,
+    ResponseModel,
+)
 from shared.operations.endpoints import EndpointStatus
 
 

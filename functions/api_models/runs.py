@@ -4,7 +4,13 @@ from typing import Any
 
 from pydantic import AwareDatetime, Field
 
-from functions.api_models.shared import BlobShown, ModelShown, ResponseModel, WaitingShown, config_shown
+from functions.api_models.shared import (
+    BlobShown,
+    ModelShown,
+    ResponseModel,
+    WaitingShown,
+    config_shown,
+)
 from shared.core.config.types import Scalar
 from shared.core.run.data_notes import notes_on_run
 from shared.core.run.record import Origin, Phase, Run

@@ -21,6 +21,7 @@ from shared.execution.context import Context
 from shared.intake.blob_events import Intake
 from shared.ledger.records import Stored
 from shared.operations.commands import ANONYMOUS, OperatorCommand
+from shared.telemetry import redacted
 
 EventFor = Callable[[Run], Event]
 
@@ -40,7 +41,7 @@ class RunOperations:
         """
         stored = self.context.ledger.run(run_id) if is_run_id(run_id) else None
         if stored is None:
-            raise NoSuchRunError(f"there is no run {run_id[:100]!r}")
+            raise NoSuchRunError(f"there is no run {redacted(run_id)[:100]!r}")
         return stored
 
     def retry(self, run_id: str, command: OperatorCommand = ANONYMOUS) -> Run:

@@ -441,7 +441,7 @@ def test_a_resume_that_somebody_else_is_faster_than_is_refused(
         raise ConflictError("endpoints")
 
     monkeypatch.setattr(hand.ledger, "put_endpoint_state", late)
-    with pytest.raises(ConflictError, match="somebody else changed it this moment"):
+    with pytest.raises(ConflictError, match="it was changed at the same moment"):
         hand.endpoints.resume(EndpointAddress("sample", "production"))
 
 

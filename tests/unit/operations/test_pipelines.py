@@ -172,9 +172,8 @@ def test_whoever_is_slower_is_told_how_the_pipeline_stands_now(
         raise ConflictError("pauses")
 
     monkeypatch.setattr(hand.ledger, "put_pauses", late)
-    more = ("ada", "") if act == "pause" else ()
     with pytest.raises(error, match="pipeline sample is not paused"):
-        getattr(hand.hand, act)("sample", *more, held_to)
+        getattr(hand.hand, act)("sample", OperatorCommand("ada", versions=held_to))
 
 
 # Preview
