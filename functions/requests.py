@@ -18,7 +18,7 @@ _OTHER_MARKS: Final = (BOM_UTF16_LE, BOM_UTF16_BE)
 _NUL: Final = b"\x00"  # JSON escapes it, so that it shows another encoding
 #: The query parameter that the host takes a function key from.
 _FUNCTION_KEY: Final = "code"
-#: Set by App Service authentication (azure-functions §1.6).
+#: Set by App Service authentication.
 _VERIFIED_NAME: Final = "X-MS-CLIENT-PRINCIPAL-NAME"
 _NAME_IT: Final = (
     "it would be stored with the run: write the secret as an app setting, and refer to it as "

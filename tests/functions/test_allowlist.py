@@ -21,11 +21,12 @@ from shared.core.run.record import (
     EndedAttempt,
     OperatorRequest,
     Phase,
-    RollbackTarget,
     Run,
     RunHistoryEntry,
+    Step,
 )
 from shared.core.run.waiting import Waits, waits_of
+from shared.core.serving.references import Candidate, ModelRef, ServingState
 from shared.core.serving.state import (
     EndpointLease,
     EndpointState,
@@ -84,7 +85,8 @@ def full_run() -> Run:
             ),
         ),
         approval=Approval(answer="approved", **BY),
-        promotion=promotion(rollback_target=RollbackTarget(model=MODEL)),
+        promotion=promotion(rollback_target=ServingState(model=MODEL)),
+        candidate=Candidate(name="c", state=ServingState(model=MODEL)),
         operator_request=OperatorRequest(what="retry", **BY),
         history=(RunHistoryEntry(at=NOW, phase=Phase.RECEIVED),),
     )
@@ -97,7 +99,7 @@ def full_endpoint(run: Run, waits: Waits) -> EndpointStatus:
     known = Resource(
         serving=served,
         previous=(served,),
-        baseline=RollbackTarget(model=MODEL),
+        baseline=ServingState(model=MODEL),
         newest_version=blob(),
         held=Hold(run_id="sample-1", to="baseline", **BY),
         resumed=Resumed(**BY),
@@ -107,9 +109,7 @@ def full_endpoint(run: Run, waits: Waits) -> EndpointStatus:
     lease = EndpointLease(
         run_id="sample-1", resource=config.place, model=MODEL, generation=1, at=NOW
     )
-    state = EndpointState(
-        update=config.update, resources={config.place: known}, endpoint_lease=lease
-    )
+    state = EndpointState(ref=config.ref, resources={config.place: known}, endpoint_lease=lease)
     return EndpointStatus("sample", (), config, state, "1", (OpenRun("a", run.phase, waits),))
 
 
@@ -159,11 +159,11 @@ def test_a_field_that_is_added_to_a_record_is_in_no_answer() -> None:
     seen: set[str] = set()
     for answer in answers(seen):
         assert ADDED not in json.dumps(answer.model_dump(mode="json")), type(answer)
-    records = {
-        *(Run, Verdict, Result, Approval, Delivery, EndedAttempt, OperatorRequest, RunHistoryEntry),
-        *(EndpointState, Resource, ServedModel, ServingHistoryEntry, Hold, Resumed, EndpointLease),
-        *(RollbackTarget, RunQueue, QueueEntry, Pause, Pauses, Waits, FullListing, SearchState),
-    }
+    runs = {Run, Step, Verdict, Result, Approval, Delivery, EndedAttempt, OperatorRequest, Waits}
+    served = {EndpointState, Resource, ServedModel, ServingHistoryEntry, Hold, Resumed}
+    shared = {ModelRef, ServingState, Candidate, EndpointLease, RunHistoryEntry}
+    others = {RunQueue, QueueEntry, Pause, Pauses, FullListing, SearchState}
+    records = runs | served | shared | others
     assert {kind.__name__ for kind in records} <= seen
 
 

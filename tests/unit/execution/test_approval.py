@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -544,8 +545,8 @@ def drive(world: World, *, answer: str = "approve") -> None:
         taken = taken or world.survive(world.deliver)
         for run in world.runs():
             if run.phase is Phase.AWAITING_APPROVAL and not told:
-                order = getattr(world.run_operations, answer)
-                told = world.survive(lambda run=run, order=order: order(run.run_id, "ada", "good"))
+                order = partial(getattr(world.run_operations, answer), run.run_id)
+                told = world.survive(lambda order=order: order(OperatorCommand("ada", "good")))
         world.survive(lambda: world.tick(45))
         if taken and not world.faults.late and not world.open_runs():
             break
