@@ -16,13 +16,16 @@ from functions import (
 )
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
-app.register_functions(on_training_data.bp)
-app.register_functions(poll_jobs.bp)
-app.register_functions(on_trained_model.bp)
-app.register_functions(start_scheduled_runs.bp)
-app.register_functions(manual_runs.bp)
-app.register_functions(runs.bp)
-app.register_functions(pipelines.bp)
-app.register_functions(endpoints.bp)
-app.register_functions(description.bp)
-app.register_functions(health.bp)
+for _module in (
+    on_training_data,
+    on_trained_model,
+    poll_jobs,
+    start_scheduled_runs,
+    manual_runs,
+    runs,
+    pipelines,
+    endpoints,
+    description,
+    health,
+):
+    app.register_functions(_module.bp)

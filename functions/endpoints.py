@@ -1,28 +1,15 @@
-"""HTTP: what serves at an endpoint, its history, back to an earlier model, and on again."""
+"""HTTP: lists, shows, rolls back and resumes endpoints."""
 
 import azure.functions as func
 
-from functions.api_models import (
-    EndpointList,
-    EndpointShown,
-    EndpointSummary,
-    KeyQuery,
-    OperatorComment,
-    RollbackBody,
-)
+from functions.api_models.endpoints import EndpointList, EndpointShown, EndpointSummary
+from functions.api_models.requests import KeyQuery, OperatorComment, RollbackBody
 from functions.methods import EVERY, only
-from functions.responses import (
-    RequestRefusedError,
-    accepted,
-    answering,
-    body_of,
-    if_match,
-    operator_of,
-    query_of,
-    shape,
-)
+from functions.requests import body_of, command_of, key_parts, query_of
+from functions.responses import accepted, ok
 from shared.app import app
-from shared.operations.endpoints import OperatorCommand
+from shared.errors import InvalidRequestError
+from shared.operations.endpoints import EndpointAddress
 
 bp = func.Blueprint()
 
@@ -30,79 +17,57 @@ bp = func.Blueprint()
 @bp.function_name("list_endpoints")
 @bp.route(route="endpoints", methods=EVERY)
 @only("GET")
-@answering
 def list_endpoints(req: func.HttpRequest) -> func.HttpResponse:
     """List the endpoints of all pipelines, and what serves there.
 
-    Where the file has errors, `problems` says what they are, and what goes on meanwhile.
+    If the pipelines file has errors, `problems` says what they are and what is used meanwhile.
     """
     del req
     built = app()
     built.intake.last_good.require_any()
     lines = [EndpointSummary.model_validate(line) for line in built.endpoints.lines()]
-    return shape(EndpointList(endpoints=lines, problems=built.intake.last_good.problems()))
+    return ok(EndpointList(endpoints=lines, problems=built.intake.last_good.problems()))
 
 
 @bp.function_name("get_endpoint")
 @bp.route(route="endpoints/{pipeline}/{endpoint}", methods=EVERY)
 @only("GET", KeyQuery)
-@answering
 def get_endpoint(req: func.HttpRequest) -> func.HttpResponse:
-    """Show what serves, what served before and since when, who holds or updates the endpoint.
+    """Show what serves, what served before and since when, and which runs update the endpoint.
 
-    `?key=` names the customer; the parts of a longer key are joined by slashes.
+    `?key=` names the key, if tokens choose the endpoint; several values are joined by slashes.
     """
-    return _shown(req)
+    return _shown(_address_of(req))
 
 
 @bp.function_name("rollback_endpoint")
 @bp.route(route="endpoints/{pipeline}/{endpoint}/rollback", methods=EVERY)
 @only("POST", KeyQuery)
-@answering
 def rollback_endpoint(req: func.HttpRequest) -> func.HttpResponse:
-    """Go back to an earlier model and hold the endpoint there: 202 with the run that does it."""
+    """Roll back to an earlier model and hold the endpoint: 202 with the run that does it."""
     asked = body_of(req, RollbackBody)
-    key, named = _parts(asked.key), _key_of(req)
-    if key and named and key != named:
-        detail = "`key` in the body and in the query name two customers: leave one of them out"
-        raise RequestRefusedError(400, "Bad request", detail)
-    run = app().endpoints.rollback(
-        req.route_params["pipeline"],
-        req.route_params["endpoint"],
-        key or named,
-        asked.to,
-        OperatorCommand(operator_of(req, asked.by), asked.reason, if_match(req)),
-    )
-    return accepted(run)
+    address = _address_of(req, asked.key)
+    return accepted(app().endpoints.rollback(address, asked.to, command_of(req, asked)))
 
 
 @bp.function_name("resume_endpoint")
 @bp.route(route="endpoints/{pipeline}/{endpoint}/resume", methods=EVERY)
 @only("POST", KeyQuery)
-@answering
 def resume_endpoint(req: func.HttpRequest) -> func.HttpResponse:
     """Let new models be promoted again after a rollback."""
-    said = body_of(req, OperatorComment)
-    app().endpoints.resume(
-        req.route_params["pipeline"],
-        req.route_params["endpoint"],
-        _key_of(req),
-        OperatorCommand(operator_of(req, said.by), said.reason, if_match(req)),
-    )
-    return _shown(req)
+    command, address = command_of(req, body_of(req, OperatorComment)), _address_of(req)
+    app().endpoints.resume(address, command)
+    return _shown(address)
 
 
-def _shown(req: func.HttpRequest) -> func.HttpResponse:
-    found = app().endpoints.show(
-        req.route_params["pipeline"], req.route_params["endpoint"], _key_of(req)
-    )
-    version = found.pop("version")
-    return shape(EndpointShown.model_validate(found), ETag=f'"{version}"')
+def _shown(address: EndpointAddress) -> func.HttpResponse:
+    status = app().endpoints.show(address)
+    return ok(EndpointShown.of(status), ETag=f'"{status.version}"')
 
 
-def _key_of(req: func.HttpRequest) -> tuple[str, ...]:
-    return _parts(query_of(req, KeyQuery).key or "")
-
-
-def _parts(key: str) -> tuple[str, ...]:
-    return tuple(key.split("/")) if key else ()
+def _address_of(req: func.HttpRequest, in_body: str = "") -> EndpointAddress:
+    key, named = key_parts(in_body), key_parts(query_of(req, KeyQuery).key)
+    if key and named and key != named:
+        raise InvalidRequestError("`key` differs in the body and in the query: leave one out")
+    params = req.route_params
+    return EndpointAddress(params["pipeline"], params["endpoint"], key or named)

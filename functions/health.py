@@ -1,4 +1,4 @@
-"""HTTP: can the app work, and if not, what must a person change."""
+"""HTTP: whether the app can work, and what an operator must change if not."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -6,13 +6,22 @@ from typing import Any
 
 import azure.functions as func
 
-from functions.api_models import Health, HealthDetails, HealthQuery, ProblemKind, Status
+from functions.api_models.health import (
+    FullListingShown,
+    Health,
+    HealthDetails,
+    ProblemKind,
+    SearchShown,
+    Status,
+)
+from functions.api_models.requests import HealthQuery
 from functions.methods import EVERY, only
-from functions.responses import answering, ok, query_of
+from functions.requests import query_of
+from functions.responses import ok
 from shared.app import STARTED_AT, App, Unusable, app_or_problems
 from shared.config.settings import Problem
-from shared.errors import BadCursorError, CorruptRecordError, RelearnError
-from shared.ledger.records import Heartbeat, SearchState
+from shared.errors import CorruptRecordError, InvalidCursorError, RelearnError
+from shared.ledger.records import Heartbeat
 from shared.maintenance.containers import missing_containers
 from shared.maintenance.ticks import NOTED_EVERY, is_silent
 from shared.operations.history import IdPage
@@ -23,23 +32,38 @@ bp = func.Blueprint()
 
 @dataclass
 class _Found:
-    """What a look at the app came to."""
+    """What a check of the app found."""
 
     beat: Heartbeat | None = None
     problems: list[tuple[ProblemKind, str]] = field(default_factory=list)
 
-    def shape(self) -> dict[str, Any]:
-        """Return what anybody may know."""
-        beat, kinds = self.beat, [kind for kind, _ in self.problems]
+    def configured(self, problems: Iterable[Problem]) -> None:
+        """Take over the problems of the configuration."""
+        self.problems += [("configuration", str(problem)) for problem in problems]
+
+    @property
+    def http_status(self) -> int:
+        """The status of the answer."""
+        return 503 if self.problems else 200
+
+    @property
+    def counts(self) -> dict[ProblemKind, int]:
+        """How many problems of each kind there are."""
+        kinds = [kind for kind, _ in self.problems]
+        return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What both answers show."""
+        beat = self.beat
         parked = beat is not None and beat.parked > 0
-        status: Status = "unusable" if kinds else "attention" if parked else "healthy"
+        status: Status = "unusable" if self.problems else "attention" if parked else "healthy"
         return {
             "status": status,
             "version": VERSION,
             "last_poll": beat.at if beat else None,
             "open_runs": beat.open if beat else None,
             "parked_runs": beat.parked if beat else None,
-            "problems": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
         }
 
 
@@ -51,46 +75,54 @@ def health(req: func.HttpRequest) -> func.HttpResponse:
 
     `GET /api/health/details` lists the problems and the parked runs.
     """
+    # Anybody may ask, so this reads two records, lists nothing and writes nothing.
     del req
-    built = _as_it_is_now()
-    found = _configured(built.problems if isinstance(built, Unusable) else built.found)
-    if not isinstance(built, Unusable):
+    built, found = app_or_problems(), _Found()
+    if isinstance(built, Unusable):
+        found.configured(built.problems)
+    else:
+        if built.changed_file is not None:
+            built.changed_file.check_sometimes(read_only=True)
+        found.configured(built.found)
         try:
-            _read(built, found)
+            _read_timers(built, found)
         except RelearnError:
             found.problems.append(("storage", "the ledger cannot be read"))
         if found.beat is not None:
-            named = "a container does not exist"
-            found.problems += [("storage", named)] * found.beat.missing
-    told = Health(**found.shape())
-    return ok(told.model_dump(mode="json"), 503 if found.problems else 200)
+            found.problems += [("storage", "a container does not exist")] * found.beat.missing
+    return ok(Health(**found.state, problems=found.counts), found.http_status)
 
 
 @bp.function_name("health_details")
 @bp.route(route="health/details", methods=EVERY)
 @only("GET", HealthQuery)
-@answering
 def health_details(req: func.HttpRequest) -> func.HttpResponse:
     """Return what `health` does, with every problem and, a page at a time, every parked run."""
     asked = query_of(req, HealthQuery)
-    built = _as_it_is_now()
-    found, page = _configured(_listed(built)), IdPage((), None)
+    built, found, page = app_or_problems(), _Found(), IdPage((), None)
     search, listing, of_models = None, None, None
-    if not isinstance(built, Unusable):
+    if isinstance(built, Unusable):
+        found.configured(built.problems)
+    else:
+        if built.changed_file is not None:
+            built.changed_file.check_sometimes()
+        built.intake.last_good.load()
+        found.configured(built.problems)
         try:
-            _read(built, found)
+            _read_timers(built, found)
             page = built.history.parked(asked.limit, asked.cursor)
             sweep = built.context.ledger.sweep()
-            search = _search(sweep.record) if sweep else None
+            search = SearchShown.model_validate(sweep.record) if sweep else None
             listing = _full_listing(built, found, "data")
-            of_models = _full_listing(built, found, "models put by hand")
+            of_models = _full_listing(built, found, "uploaded models")
             found.problems += [("storage", one) for one in missing_containers(built.context)]
-        except BadCursorError:
+        except InvalidCursorError:
             raise
         except RelearnError as exc:
             found.problems.append(("storage", f"storage: {exc}"))
-    told = HealthDetails(
-        **{**found.shape(), "problems": [text for _, text in found.problems]},
+    shown = HealthDetails(
+        **found.state,
+        problems=[text for _, text in found.problems],
         hints=[str(hint) for hint in built.hints],
         last_search=search,
         full_listing=listing,
@@ -98,34 +130,15 @@ def health_details(req: func.HttpRequest) -> func.HttpResponse:
         parked=list(page.run_ids),
         next=page.cursor,
     )
-    return ok(told.model_dump(mode="json"), 503 if found.problems else 200)
+    return ok(shown, found.http_status)
 
 
-def _as_it_is_now() -> App | Unusable:
-    """Return the app, by the pipelines file as it is now."""
-    built = app_or_problems()
-    if not isinstance(built, Unusable) and built.changed_file is not None:
-        built.changed_file.check_sometimes()
-    return built
-
-
-def _configured(problems: Iterable[Problem]) -> _Found:
-    return _Found(problems=[("configuration", str(problem)) for problem in problems])
-
-
-def _listed(built: App | Unusable) -> Iterable[Problem]:
-    """Return every problem, and what each pipeline with one goes on by."""
-    if not isinstance(built, Unusable):
-        built.intake.last_good.load()
-    return built.problems
-
-
-def _read(built: App, found: _Found) -> None:
-    """Read the records of both timers: the one thing that the storage is asked for."""
+def _read_timers(built: App, found: _Found) -> None:
+    """Read the records of both timers, and find those that do not run."""
     ledger, now = built.context.ledger, built.context.clock.now()
     stored, tick = ledger.heartbeat(), ledger.tick()
     found.beat = stored.record if stored else None
-    # By the storage's clock alone, which needs no question; a timer that never ran had its time.
+    # The ages are the storage's; a timer that never ran is given its time from the start on.
     seen = now - stored.age if stored else STARTED_AT
     if is_silent(built.settings.poll_schedule, seen, now):
         since = found.beat.at if found.beat else STARTED_AT
@@ -138,13 +151,8 @@ def _read(built: App, found: _Found) -> None:
         found.problems.append(("schedules", what))
 
 
-def _search(sweep: SearchState) -> dict[str, Any]:
-    shown = {"started_at", "completed_at", "complete", "checked", "found"}
-    return sweep.model_dump(mode="json", include=shown)
-
-
-def _full_listing(built: App, found: _Found, what: str) -> dict[str, Any] | None:
-    """Return how far a full listing is, and list its records that are not understood."""
+def _full_listing(built: App, found: _Found, what: str) -> FullListingShown | None:
+    """Return how far a full listing is; its records that are not understood are problems."""
     try:
         stored = built.context.ledger.full_listing(models=what != "data")
     except CorruptRecordError as exc:
@@ -153,15 +161,13 @@ def _full_listing(built: App, found: _Found, what: str) -> dict[str, Any] | None
         return None
     if stored is None:
         return None
-    state = stored.record
-    if state.damaged:
-        names = ", ".join(state.damaged)
+    shown = FullListingShown.of(stored.record)
+    if shown.damaged:
+        names = ", ".join(shown.damaged)
         text = (
             f"ledger records that tell which blobs existed are not understood: {names}; {what} "
-            "that appear with an old time open no run meanwhile: put them back, or move them "
-            "away, and the next full listing, within a day, records what exists anew"
+            "that appear with an old time open no run meanwhile: restore these records, or move "
+            "them away, and the next full listing, within a day, records what exists anew"
         )
         found.problems.append(("storage", text))
-    shown = {"started_at", "completed_at", "complete", "listed", "found", "failed", "damaged"}
-    recording = sorted(state.joining)
-    return {**state.model_dump(mode="json", include=shown), "recording_for": recording}
+    return shown

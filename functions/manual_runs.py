@@ -1,16 +1,17 @@
-"""HTTP: start a run now."""
+"""HTTP: opens a manual run."""
 
 import uuid
 from typing import Final
 
 import azure.functions as func
 
-from functions.api_models import RunBody
+from functions.api_models.requests import RunBody
 from functions.methods import EVERY, only
-from functions.responses import RequestRefusedError, accepted, answering, body_of
+from functions.requests import body_of
+from functions.responses import accepted
 from shared.app import app
+from shared.errors import InvalidRequestError, NoSuchPipelineError
 from shared.intake.requests import ManualRequest
-from shared.operations.pipelines import NoSuchPipelineError
 
 bp = func.Blueprint()
 LONGEST_KEY: Final = 255
@@ -19,7 +20,6 @@ LONGEST_KEY: Final = 255
 @bp.function_name("start_run")
 @bp.route(route="pipelines/{pipeline}/runs", methods=EVERY)
 @only("POST")
-@answering
 def start_run(req: func.HttpRequest) -> func.HttpResponse:
     """Open a run now: 202 with its address.
 
@@ -27,7 +27,7 @@ def start_run(req: func.HttpRequest) -> func.HttpResponse:
     """
     name, key = req.route_params["pipeline"], req.headers.get("Idempotency-Key")
     if key is not None and not 1 <= len(key) <= LONGEST_KEY:
-        raise RequestRefusedError(400, "Bad Idempotency-Key", f"use 1 to {LONGEST_KEY} characters")
+        raise InvalidRequestError(f"Idempotency-Key: use 1 to {LONGEST_KEY} characters")
     asked = body_of(req, RunBody)
     built = app()
     pipeline = built.intake.catalogue.pipeline(name)

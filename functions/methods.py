@@ -1,8 +1,8 @@
-"""One method and one set of query parameters for each route: all else is refused.
+"""One method and one set of query parameters for each route; errors are answered as problems.
 
 The host answers a wrong method with an empty 404 (azure-functions-host, issue 10098). So each
 route takes every method, and its function refuses those that are not its own. A query parameter
-that nobody reads would be ignored without a word, so that it is refused as well.
+that is not read would be ignored silently, so it is refused as well.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,11 @@ from typing import Final
 
 import azure.functions as func
 
-from functions.api_models import NoQuery, QueryModel
-from functions.responses import RequestRefusedError, problem, refuse_unknown
+from functions.api_models.requests import NoQuery, QueryModel
+from functions.requests import refuse_unknown
+from functions.responses import problem, problem_of
+from shared.errors import RelearnError
+from shared.telemetry import redacted_errors
 
 #: Not OPTIONS, which the platform answers for other origins.
 EVERY: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -25,29 +28,37 @@ Handler = Callable[[func.HttpRequest], func.HttpResponse]
 
 
 def only(method: str, query: type[QueryModel] = NoQuery) -> Callable[[Handler], Handler]:
-    """Have requests of another kind refused.
+    """Have requests of another kind refused, and errors answered as problems.
 
     Args:
         method: the one that does something; others are answered 405, with this one in `Allow`.
         query: the query parameters that the function reads; others are answered 400.
+
+    Returns:
+        The decorator of a function over HTTP.
     """
 
     def decorated(handler: Handler) -> Handler:
         @wraps(handler)
         def answered(req: func.HttpRequest) -> func.HttpResponse:
-            if req.method.upper() == method:
-                try:
+            if req.method.upper() != method:
+                return _wrong_method(req.method.upper()[:20], method)
+            try:
+                with redacted_errors():
                     refuse_unknown(req, query)
-                except RequestRefusedError as exc:
-                    return exc.answer
-                return handler(req)
-            detail = f"{req.method.upper()[:20]} does nothing here: use {method}"
-            refusal = problem(405, "Method not allowed", detail)
-            refusal.headers["Allow"] = method
-            return refusal
+                    return handler(req)
+            except RelearnError as exc:
+                return problem_of(exc)
 
         setattr(answered, OWN, method)
         setattr(answered, OWN_QUERY, query)
         return answered
 
     return decorated
+
+
+def _wrong_method(given: str, method: str) -> func.HttpResponse:
+    detail = f"{given} does nothing here: use {method}"
+    refusal = problem(405, "Method not allowed", detail, "method_not_allowed")
+    refusal.headers["Allow"] = method
+    return refusal

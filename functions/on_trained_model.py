@@ -5,7 +5,7 @@ from azurefunctions.extensions.bindings import blob
 
 from functions.bindings import BLOB_SOURCE, MODELS_CONNECTION
 from shared.app import usable_app
-from shared.telemetry import clean_failures
+from shared.telemetry import redacted_errors
 
 bp = func.Blueprint()
 
@@ -22,7 +22,7 @@ def on_trained_model(client: blob.BlobClient) -> None:
 
     An event is only a hint: should it be lost, the poll does the same.
     """
-    with clean_failures():
+    with redacted_errors():
         built = usable_app(f"model {client.blob_name}", of_blob=True)
         if built and client.container_name == built.context.models_container:
             built.intake.model_arrived(client.blob_name)

@@ -5,7 +5,7 @@ from azurefunctions.extensions.bindings import blob
 
 from functions.bindings import BLOB_SOURCE, DATA_CONNECTION
 from shared.app import usable_app
-from shared.telemetry import clean_failures
+from shared.telemetry import redacted_errors
 
 bp = func.Blueprint()
 
@@ -23,7 +23,7 @@ def on_training_data(client: blob.BlobClient) -> None:
     The client is used for the names only: the content never comes here (design rule 13). With
     Event Grid any container's events may arrive, so the container is checked (design rule 14).
     """
-    with clean_failures():
+    with redacted_errors():
         built = usable_app(f"blob {client.blob_name}", of_blob=True)
         if built and client.container_name == built.context.data_container:
             built.intake.blob_arrived(client.blob_name)

@@ -4,7 +4,7 @@ import azure.functions as func
 
 from functions.bindings import POLL_SCHEDULE
 from shared.app import usable_app
-from shared.telemetry import clean_failures
+from shared.telemetry import redacted_errors
 
 bp = func.Blueprint()
 
@@ -14,7 +14,7 @@ bp = func.Blueprint()
 def poll_jobs(timer: func.TimerRequest) -> None:
     """Bring open runs forward, each by the configuration it was opened with."""
     del timer  # a late tick does what an early one does
-    with clean_failures():
+    with redacted_errors():
         built = usable_app("poll_jobs")
         if built is None:
             return

@@ -4,7 +4,7 @@ import azure.functions as func
 
 from functions.bindings import SCHEDULE_TICK
 from shared.app import usable_app
-from shared.telemetry import clean_failures
+from shared.telemetry import redacted_errors
 
 bp = func.Blueprint()
 
@@ -14,7 +14,7 @@ bp = func.Blueprint()
 def start_scheduled_runs(timer: func.TimerRequest) -> None:
     """Open at most one run for each due time; look for data that no event announced."""
     del timer  # due times are counted from the ledger, not from the tick
-    with clean_failures():
+    with redacted_errors():
         built = usable_app("start_scheduled_runs")
         if built is None:
             return

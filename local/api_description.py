@@ -12,7 +12,8 @@ from openapi_pydantic import OpenAPI
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from functions import api_models as shapes
+from functions.api_models import endpoints, health, pipelines, requests, runs
+from functions.api_models.shared import ProblemDetails
 from shared.version import VERSION
 
 FILE: Final = Path(__file__).parents[1] / "openapi.json"
@@ -21,7 +22,6 @@ _JSON: Final = "application/json"
 _PROBLEM: Final = "application/problem+json"
 #: Set on each function by `functions.methods`.
 _OWN_METHOD: Final = "own_method"
-_HIDDEN: Final = ("claim", "request", "schema_version", "tie", "outputs_seen")
 _SENTENCE_OF: Final = {
     400: "The request cannot be used; `detail` says why.",
     404: "There is no such thing.",
@@ -50,74 +50,74 @@ class OperationDescription:
 
 _CHANGE: Final = (400, 404, 409, 412, 413)
 _RUN_CHANGE: Final = OperationDescription(
-    shapes.RunShown,
+    runs.RunShown,
     202,
-    body=shapes.OperatorComment,
+    body=requests.OperatorComment,
     problems=_CHANGE,
     headers=("If-Match",),
     answered=("Location",),
 )
 #: By the name of the function.
 OPERATIONS: Final = {
-    "list_pipelines": OperationDescription(shapes.PipelineList),
+    "list_pipelines": OperationDescription(pipelines.PipelineList),
     "get_pipeline": OperationDescription(
-        shapes.PipelineShown, query=shapes.KeysQuery, problems=(400, 404), answered=("ETag",)
+        pipelines.PipelineShown, query=requests.PageQuery, problems=(400, 404), answered=("ETag",)
     ),
     "pause_pipeline": OperationDescription(
-        shapes.PipelineShown,
-        body=shapes.OperatorComment,
+        pipelines.PipelineShown,
+        body=requests.OperatorComment,
         problems=_CHANGE,
         headers=("If-Match",),
         answered=("ETag",),
     ),
     "resume_pipeline": OperationDescription(
-        shapes.PipelineShown,
-        body=shapes.OperatorComment,
+        pipelines.PipelineShown,
+        body=requests.OperatorComment,
         problems=_CHANGE,
         headers=("If-Match",),
         answered=("ETag",),
     ),
     "preview_pipeline": OperationDescription(
-        shapes.PreviewShown, query=shapes.PreviewQuery, problems=(400, 404)
+        pipelines.PreviewShown, query=requests.PreviewQuery, problems=(400, 404)
     ),
     "start_run": OperationDescription(
-        shapes.RunShown,
+        runs.RunShown,
         202,
-        body=shapes.RunBody,
+        body=requests.RunBody,
         problems=(400, 404, 409, 413, 422),
         headers=("Idempotency-Key",),
         answered=("Location",),
     ),
-    "list_runs": OperationDescription(shapes.RunList, query=shapes.RunsQuery, problems=(400,)),
-    "get_run": OperationDescription(shapes.RunShown, problems=(404,), answered=("ETag",)),
+    "list_runs": OperationDescription(runs.RunList, query=requests.RunsQuery, problems=(400,)),
+    "get_run": OperationDescription(runs.RunShown, problems=(404,), answered=("ETag",)),
     "retry_run": _RUN_CHANGE,
     "cancel_run": _RUN_CHANGE,
     "approve_run": _RUN_CHANGE,
     "reject_run": _RUN_CHANGE,
-    "list_endpoints": OperationDescription(shapes.EndpointList),
+    "list_endpoints": OperationDescription(endpoints.EndpointList),
     "get_endpoint": OperationDescription(
-        shapes.EndpointShown, query=shapes.KeyQuery, problems=(400, 404), answered=("ETag",)
+        endpoints.EndpointShown, query=requests.KeyQuery, problems=(400, 404), answered=("ETag",)
     ),
     "rollback_endpoint": OperationDescription(
-        shapes.RunShown,
+        runs.RunShown,
         202,
-        body=shapes.RollbackBody,
-        query=shapes.KeyQuery,
+        body=requests.RollbackBody,
+        query=requests.KeyQuery,
         problems=_CHANGE,
         headers=("If-Match",),
         answered=("Location",),
     ),
     "resume_endpoint": OperationDescription(
-        shapes.EndpointShown,
-        body=shapes.OperatorComment,
-        query=shapes.KeyQuery,
+        endpoints.EndpointShown,
+        body=requests.OperatorComment,
+        query=requests.KeyQuery,
         problems=_CHANGE,
         headers=("If-Match",),
         answered=("ETag",),
     ),
-    "health": OperationDescription(shapes.Health),
+    "health": OperationDescription(health.Health),
     "health_details": OperationDescription(
-        shapes.HealthDetails, query=shapes.HealthQuery, problems=(400,)
+        health.HealthDetails, query=requests.HealthQuery, problems=(400,)
     ),
 }
 #: Problems that every operation may answer; health asks for no key and never fails.
@@ -141,16 +141,6 @@ def document() -> dict[str, Any]:
     schemas = made["$defs"]
     for schema in schemas.values():
         _leave_out_what_is_not_known(schema)
-    # A record holds the rows themselves; the pipelines file names the file that they are in.
-    schemas["Verify"]["properties"]["rows"] = {"type": "object"}
-    run = schemas["RunShown"]
-    for hidden in _HIDDEN:
-        run["properties"].pop(hidden)
-    run["properties"]["notes"] = {
-        "type": "array",
-        "items": {"type": "string"},
-        "description": "What people should know of its data: ties, and what cannot be known of it.",
-    }
     paths: dict[str, Any] = {}
     for name, function in sorted(http_functions().items()):
         if name not in UNDESCRIBED:
@@ -209,7 +199,7 @@ def _may_be_null(schema: dict[str, Any]) -> bool:
 
 
 def _models() -> Iterator[type[BaseModel]]:
-    yield shapes.ProblemDetails
+    yield ProblemDetails
     for told in OPERATIONS.values():
         yield told.answer
         if told.body is not None:
@@ -289,12 +279,12 @@ def _responses(name: str, told: OperationDescription) -> dict[str, Any]:
     unhealthy = {"503": {**good, "description": "Something must be corrected."}}
     always = _FOR_ANYBODY if name == "health" else _ALWAYS
     for status in sorted({*told.problems, *always}):
-        problem = {"$ref": _MODELS.format(model=shapes.ProblemDetails.__name__)}
+        problem = {"$ref": _MODELS.format(model=ProblemDetails.__name__)}
         description = _SENTENCE_OF.get(status, "The function key is missing or wrong.")
         answers[str(status)] = {"description": description}
         if status != 401:  # noqa: PLR2004 -- answered by the host, with no body
             answers[str(status)]["content"] = {_PROBLEM: {"schema": problem}}
     allow = {"description": "The method that does something here.", "schema": {"type": "string"}}
     answers["405"]["headers"] = {"Allow": {"required": True, **allow}}
-    healths = (shapes.Health, shapes.HealthDetails)
+    healths = (health.Health, health.HealthDetails)
     return answers | unhealthy if told.answer in healths else answers

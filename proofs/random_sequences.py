@@ -32,7 +32,8 @@ from shared.core.config.gate import Gate
 from shared.core.full_listing import FullListing
 from shared.core.run.record import Phase
 from shared.intake.requests import ManualRequest
-from shared.operations.endpoints import OperatorCommand
+from shared.operations.commands import OperatorCommand
+from shared.operations.endpoints import EndpointAddress
 from tests.fakes.faults import Kind
 
 _IMPORT: Final = "from proofs.random_sequences import RandomSequence"
@@ -48,6 +49,7 @@ _MODES: Final[tuple[dict[str, Any], ...]] = (
 _SKEWS: Final = st.sampled_from([-600, -30, 0, 30, 600])
 _ON_ITS_WAY: Final = (Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK)
 _KEPT_DAYS: Final = 400
+_PRODUCTION: Final = EndpointAddress("sample", "production")
 _NAMES: Final = st.sampled_from(["a.csv", "b.csv", "c.csv"])
 _GATES: Final = (Gate(), Gate(approval="required"), Gate(first_model="allow"))
 
@@ -242,7 +244,7 @@ class RandomSequence(RuleBasedStateMachine):
         """An operator pauses the pipeline, or resumes it."""
         pipelines, name = pipelines_of(self.world), self.world.pipeline.name
         command = (
-            (lambda: pipelines.pause(name, "ada", ""))
+            (lambda: pipelines.pause(name, OperatorCommand("ada")))
             if pause
             else (lambda: pipelines.resume(name))
         )
@@ -257,8 +259,8 @@ class RandomSequence(RuleBasedStateMachine):
         commands: dict[str, Callable[[], object]] = {
             "cancel": lambda: run_operations.cancel(run.run_id),
             "retry": lambda: run_operations.retry(run.run_id),
-            "approve": lambda: run_operations.approve(run.run_id, "ada", ""),
-            "reject": lambda: run_operations.reject(run.run_id, "ada", ""),
+            "approve": lambda: run_operations.approve(run.run_id, OperatorCommand("ada")),
+            "reject": lambda: run_operations.reject(run.run_id, OperatorCommand("ada")),
         }
         self.world.survive(commands[order])
 
@@ -268,9 +270,9 @@ class RandomSequence(RuleBasedStateMachine):
         endpoints = endpoints_of(self.world)
         self.rolled_back = True
         command: Callable[[], object] = (
-            (lambda: endpoints.rollback("sample", "production", (), None, OperatorCommand("ada")))
+            (lambda: endpoints.rollback(_PRODUCTION, None, OperatorCommand("ada")))
             if back
-            else (lambda: endpoints.resume("sample", "production", ()))
+            else (lambda: endpoints.resume(_PRODUCTION))
         )
         self.world.survive(command)
 

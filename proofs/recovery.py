@@ -8,7 +8,8 @@ from shared.core.run.record import Phase
 from shared.errors import RelearnError
 from shared.intake.full_listings import FullListings
 from shared.intake.search import Search
-from shared.operations.endpoints import Endpoints
+from shared.operations.commands import OperatorCommand
+from shared.operations.endpoints import EndpointAddress, Endpoints
 from shared.operations.pipelines import Pipelines
 
 
@@ -47,7 +48,7 @@ def end_faults(world: FaultyWorld, *, appeared: bool) -> None:
     for pipeline in sorted(world.names):
         pipelines_of(world).resume(pipeline)
     with suppress(RelearnError):
-        endpoints_of(world).resume("sample", "production", ())
+        endpoints_of(world).resume(EndpointAddress("sample", "production"))
     for _ in range(2 if appeared else 0):
         world.clock.move(timedelta(hours=25))
         for _ in range(3):
@@ -59,7 +60,9 @@ def end_faults(world: FaultyWorld, *, appeared: bool) -> None:
         world.tick(300)
         for run in world.runs():  # no operator answers here
             if run.phase is Phase.AWAITING_APPROVAL:
-                world.survive(lambda run=run: world.run_operations.approve(run.run_id, "ada", ""))
+                world.survive(
+                    lambda run=run: world.run_operations.approve(run.run_id, OperatorCommand("ada"))
+                )
         if not _may_continue(world):
             break
 

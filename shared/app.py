@@ -41,7 +41,7 @@ from shared.providers.azure_storage.documents import BlobDocuments
 from shared.providers.factory import ConfiguredProviders
 from shared.providers.guarded_blobs import RedactingBlobs
 from shared.providers.http.client import Http, RequestsHttp
-from shared.telemetry import ReportInterval, log, use
+from shared.telemetry import LogRateLimit, log, use_redactor
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -56,7 +56,7 @@ _LATER: Final = (
     "it will be found within 25 minutes of that; where its pipeline never was active before, start "
     "a run on it (POST /api/pipelines/{pipeline}/runs)"
 )
-_NAGGED: Final = ReportInterval(timedelta(minutes=15))
+_UNUSABLE_LOGGED: Final = LogRateLimit(timedelta(minutes=15))
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -175,7 +175,7 @@ def usable_app(what: str, *, of_blob: bool = False) -> App | None:
     first, more = built.problems[0], len(built.problems) - 1
     wrong = f"{first}{f'; and {more} more' if more else ''}"
     later = f"; {_LATER}" if of_blob else ""
-    if of_blob or _NAGGED.due(what):
+    if of_blob or _UNUSABLE_LOGGED.allows(what):
         log.error(
             "%s: nothing is done, since a setting is wrong: %s. To do: correct what GET "
             "/api/health/details lists, and restart%s",
@@ -211,7 +211,7 @@ def build(
     watched, source = WatchedFiles(), ConfigurationReader(settings.pipelines_file, read)
     configuration = source.read_watched(watched)
     redactor = redactor_for(environment, configuration.pipelines.values(), settings.containers)
-    use(redactor)
+    use_redactor(redactor)
     if settings.problems:
         return Unusable(
             (*settings.problems, *configuration.problems),

@@ -1,18 +1,34 @@
-"""Every error this app raises on purpose, sorted by what the caller may do next.
+"""Every error that this app raises on purpose, sorted by what the caller may do next.
+
+Each class has a `kind`, a stable word that problems of the HTTP API carry (docs/http-api.md).
 
 * RelearnError
-  x TransientError       it did not happen; the same call may be repeated later
-    + RecordLeasedError         somebody holds a lease on this one record; the storage works
-    + EndpointBusyError       another run is updating the endpoint; its turn comes first
-  x OutcomeUnknownError       it may have happened; look before doing anything else
-  x Conflict             somebody else moved the record; read it again and decide again
-  x PermanentError       repeating cannot help; park the run and tell a person
-    + ConfigError        settings or pipelines.yaml must be changed
-    + CorruptRecordError      a stored record is not understood; it is never overwritten
-    + RunIdUsedError             a run of this id existed, and its record was removed
-    + InvalidTransitionError  the code asked for a step that the machine forbids
+  x TransientError                  it did not happen; the same call may be repeated later
+    + RecordLeasedError             another program holds a lease on this one blob
+    + EndpointBusyError             another run is updating the endpoint
+  x OutcomeUnknownError             it may have happened; check before doing anything else
+  x ConflictError                   another worker changed the record; read it and decide again
+  x PermanentError                  repeating cannot help: park the run, or refuse the request
+    + ConfigError                   settings or the pipelines file must be changed
+      - FileRefusedError            a file of the configuration cannot be used
+      - PipelineConfigError         a pipeline has an error, and no last good configuration
+    + CorruptRecordError            a stored record is not understood; it is never overwritten
+    + RunIdUsedError                a run of this id existed, and its record was deleted
+    + InvalidTransitionError        the present phase of the run does not allow this
+    + InvalidRequestError           a request cannot be used as it was sent
+      - RequestTooLargeError        its body is too large
+      - SecretInRequestError        it holds a secret
+    + InvalidCursorError            a listing cannot be continued from this cursor
+    + PreconditionFailedError       the resource is not at the version that the request names
+    + IdempotencyConflictError      an Idempotency-Key was used before, for another request
+    + NotFoundError                 what the request names does not exist
+      - NoSuchRunError
+      - NoSuchPipelineError
+      - NoSuchEndpointError
+      - NoSuchDataError
+      - NoSuchModelError
 
-A training job that failed is a fact, not an error: it is not in this tree.
+A training job that failed is a result, not an error: it is not in this tree.
 """
 
 from datetime import timedelta
@@ -20,11 +36,13 @@ from typing import ClassVar
 
 
 class RelearnError(Exception):
-    """Base of every error raised on purpose by this app."""
+    """Base of every error that this app raises on purpose."""
 
-    #: What it says is written for people: the local host shows no traceback with it.
+    #: What kind of error this is, for programs; it never changes.
+    kind: ClassVar[str] = "error"
+    #: The message is written for people: the local host shows no traceback with it.
     says_all: ClassVar[bool] = True
-    #: What a person can do about it, where that is known; the message holds it too.
+    #: What an operator can do about it, where that is known; the message holds it too.
     cure: str = ""
 
 
@@ -35,8 +53,10 @@ class TransientError(RelearnError):
         message: what happened, for people; never a secret.
         retry_after: how long the other side asked us to wait, when it said so.
         patience: how long repeating makes sense when that is less than the usual hour.
-        cure: what a person can do about it, should it last.
+        cure: what an operator can do about it, should it last.
     """
+
+    kind = "transient"
 
     def __init__(
         self,
@@ -53,17 +73,21 @@ class TransientError(RelearnError):
 
 
 class RecordLeasedError(TransientError):
-    """Somebody else holds a lease on this one record or blob; the storage itself works."""
+    """Another program holds a lease on this one record or blob; the storage itself works."""
+
+    kind = "record_leased"
 
 
 class EndpointBusyError(TransientError):
-    """Another run is updating the endpoint. The run that waits goes on once it is free.
+    """Another run is updating the endpoint. The run that waits continues once it is free.
 
     Args:
         message: which run has it, for people.
         endpoint: the id of the endpoint's record.
-        patience: how long waiting for a turn makes sense.
+        patience: how long waiting makes sense.
     """
+
+    kind = "endpoint_busy"
 
     def __init__(self, message: str, endpoint: str, patience: timedelta) -> None:
         super().__init__(message, patience=patience)
@@ -71,11 +95,15 @@ class EndpointBusyError(TransientError):
 
 
 class OutcomeUnknownError(RelearnError):
-    """The request may have taken effect; only looking can tell."""
+    """The request may have taken effect; only a check can tell."""
+
+    kind = "outcome_unknown"
 
 
 class ConflictError(RelearnError):
-    """The stored version is not the one the caller decided from."""
+    """The stored version is not the one that the caller decided from."""
+
+    kind = "conflict"
 
 
 class PermanentError(RelearnError):
@@ -90,22 +118,121 @@ class PermanentError(RelearnError):
         super().__init__(message)
         self.cure = cure
 
+    kind = "permanent"
+
 
 class ConfigError(PermanentError):
     """Settings or the pipelines file are missing, wrong or contradictory."""
+
+    kind = "configuration"
+
+
+class FileRefusedError(ConfigError):
+    """A file of the configuration cannot be used; the message never repeats its content.
+
+    Args:
+        what: what is wrong with the file.
+        cure: what to do about it.
+    """
+
+    kind = "file_refused"
+
+    def __init__(self, what: str, cure: str = "") -> None:
+        super().__init__(what)
+        self.what, self.cure = what, cure
+
+
+class PipelineConfigError(ConfigError):
+    """A pipeline has an error in the file, and no last good configuration is stored."""
+
+    kind = "pipeline_configuration"
 
 
 class CorruptRecordError(PermanentError):
     """A stored record cannot be understood by this version of the app."""
 
+    kind = "corrupt_record"
+
 
 class RunIdUsedError(PermanentError):
-    """A run of this id existed and its record was removed: an id is never used again."""
+    """A run of this id existed and its record was deleted: an id is never used again."""
+
+    kind = "run_id_used"
 
 
 class InvalidTransitionError(PermanentError):
-    """A fact arrived that the present phase does not accept."""
+    """An event arrived that the present phase of the run does not accept."""
+
+    kind = "invalid_transition"
 
 
-class BadCursorError(PermanentError):
-    """A listing cannot be gone on with from here: begin it again."""
+class InvalidRequestError(PermanentError):
+    """A request cannot be used as it was sent."""
+
+    kind = "invalid_request"
+
+
+class RequestTooLargeError(InvalidRequestError):
+    """The body of a request is too large."""
+
+    kind = "request_too_large"
+
+
+class SecretInRequestError(InvalidRequestError):
+    """A request holds a secret, which would be stored with the run."""
+
+    kind = "secret_in_request"
+
+
+class InvalidCursorError(PermanentError):
+    """No page gave this cursor: a listing cannot be continued from it."""
+
+    kind = "invalid_cursor"
+
+
+class PreconditionFailedError(PermanentError):
+    """The resource is not at the version that the request is for."""
+
+    kind = "precondition_failed"
+
+
+class IdempotencyConflictError(PermanentError):
+    """An Idempotency-Key was used before, for another request."""
+
+    kind = "idempotency_conflict"
+
+
+class NotFoundError(PermanentError):
+    """What the request names does not exist."""
+
+    kind = "not_found"
+
+
+class NoSuchRunError(NotFoundError):
+    """There is no run of this id."""
+
+    kind = "no_such_run"
+
+
+class NoSuchPipelineError(NotFoundError):
+    """The pipelines file has no such pipeline."""
+
+    kind = "no_such_pipeline"
+
+
+class NoSuchEndpointError(NotFoundError):
+    """There is no such endpoint, or not for this key."""
+
+    kind = "no_such_endpoint"
+
+
+class NoSuchDataError(NotFoundError):
+    """The blob that was named is not there, or the pipeline does not take it."""
+
+    kind = "no_such_data"
+
+
+class NoSuchModelError(NotFoundError):
+    """There is no such model to roll back to."""
+
+    kind = "no_such_model"

@@ -1,8 +1,7 @@
-"""The log, the alerts in it with stable ids, and the last redaction of whatever leaves the process.
+"""The log, the alerts in it with stable ids, and the redaction of whatever leaves the process.
 
-The ids of alerts never change their meaning; a rule may count them (docs/runbook.md lists them
-all). What comes from outside is redacted where it comes in (`shared.providers.redacting`). Names
-of blobs and the texts of unexpected errors come in by other ways, and are redacted here.
+docs/runbook.md lists all alerts. What services answer is redacted where it comes in
+(`shared.providers.redacting`); names of blobs and the texts of unexpected errors are redacted here.
 """
 
 import logging
@@ -11,7 +10,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from enum import StrEnum
+from enum import Enum
 from typing import Any, Final, TypeVar
 
 from shared.core.redaction import Redactor, one_line
@@ -21,18 +20,18 @@ from shared.core.run.record import Phase, Run
 T = TypeVar("T")
 
 log: Final = logging.getLogger("relearn")
-#: What was reported once is reported again after so many other things.
+#: What was logged once is logged again after so many other things.
 _REMEMBERED: Final = 10_000
 
 
-class FirstTimeOnly:
-    """Remembers what was reported, so that each thing is reported the first time alone."""
+class LogOnce:
+    """Remembers what this process has logged, so that each thing is logged the first time alone."""
 
     def __init__(self) -> None:
         self._names: set[str] = set()
 
     def first(self, name: str) -> bool:
-        """Return whether `name` was not asked for before, by this process."""
+        """Return whether `name` is asked for the first time by this process."""
         if name in self._names:
             return False
         if len(self._names) >= _REMEMBERED:
@@ -41,126 +40,131 @@ class FirstTimeOnly:
         return True
 
 
-class ReportInterval:
-    """Remembers when something was said last, so that it is said again only after a while.
+class LogRateLimit:
+    """Remembers when a thing was logged last, so that it is logged again only after a while.
 
     Args:
-        every: the time between two reports of the same thing.
+        every: the time between two log lines about the same thing.
     """
 
     def __init__(self, every: timedelta) -> None:
         self._every = every.total_seconds()
-        self._said: dict[str, float] = {}
+        self._logged: dict[str, float] = {}
 
-    def due(self, what: str) -> bool:
-        """Return whether `what` is to be said now; then it was."""
+    def allows(self, what: str) -> bool:
+        """Return whether `what` may be logged now; the caller logs it then."""
         now = time.monotonic()
-        last = self._said.get(what)
+        last = self._logged.get(what)
         if last is not None and now - last < self._every:
             return False
-        self._said[what] = now
+        self._logged[what] = now
         return True
 
 
-class Alert(StrEnum):
-    """Everything that is logged about a run or an endpoint for somebody to act on.
+class Alert(Enum):
+    """Everything that is logged about a run or an endpoint for an operator to act on.
 
-    At ERROR, but for a run that only waits for an answer: that is no fault, and a WARNING.
+    Args:
+        event_id: stable; a rule may count it. Its meaning never changes.
+        level: a run that waits for an approval is no fault, and only a WARNING.
+        phase: the phase in which a run raises the alert; None: another part of the app raises it.
+        words: what happened to that run.
     """
 
-    PARKED = "RL1001"  #: a run waits for a person: retry or cancel
-    FAILED = "RL1002"  #: every attempt failed at the service
-    TIMED_OUT = "RL1003"  #: the last attempt took too long
-    ROLLED_BACK = "RL1004"  #: a new model did not work; the old one serves again
-    REJECTED = "RL1005"  #: the data cannot be used, or the model is not good enough
-    DRIFT = "RL1006"  #: an endpoint serves something else than the ledger says
-    PAUSED = "RL1007"  #: a pipeline paused itself after too many failures
-    NO_DATA = "RL1008"  #: a due time found no data to train on
-    APPROVAL = "RL1009"  #: a run waits for a person to approve or reject its model
+    PARKED = ("RL1001", logging.ERROR, Phase.PARKED, "is parked")
+    FAILED = ("RL1002", logging.ERROR, Phase.FAILED, "failed")
+    TIMED_OUT = ("RL1003", logging.ERROR, Phase.TIMED_OUT, "timed out")
+    ROLLED_BACK = ("RL1004", logging.ERROR, Phase.ROLLED_BACK, "rolled back")
+    REJECTED = ("RL1005", logging.ERROR, Phase.REJECTED, "rejected")
+    DRIFT = ("RL1006", logging.ERROR)
+    PAUSED = ("RL1007", logging.ERROR)
+    NO_DATA = ("RL1008", logging.ERROR)
+    APPROVAL = ("RL1009", logging.WARNING, Phase.AWAITING_APPROVAL, "waits for approval")
+
+    def __init__(
+        self, event_id: str, level: int, phase: Phase | None = None, words: str = ""
+    ) -> None:
+        self.event_id, self.level, self.phase, self.words = event_id, level, phase, words
 
 
-_OF_PHASE: Final = {
-    Phase.PARKED: Alert.PARKED,
-    Phase.FAILED: Alert.FAILED,
-    Phase.TIMED_OUT: Alert.TIMED_OUT,
-    Phase.ROLLED_BACK: Alert.ROLLED_BACK,
-    Phase.REJECTED: Alert.REJECTED,
-    Phase.AWAITING_APPROVAL: Alert.APPROVAL,
-}
-_WARNINGS: Final = frozenset({Alert.APPROVAL})
-_WORDS: Final = {Phase.PARKED: "is parked", Phase.AWAITING_APPROVAL: "waits for approval"}
+_BY_PHASE: Final = {alert.phase: alert for alert in Alert if alert.phase is not None}
 
 
 def report(alert: Alert, text: str, *, pipeline: str, run_id: str = "-", **more: str) -> None:
-    """Log `text`, with its event id, at the level of the event; `text` holds no secret.
+    """Log `text` as an alert, with fields that a rule may look for; `text` holds no secret.
 
     Args:
         alert: what happened.
         text: the same for people.
         pipeline: whose it is.
         run_id: the run, where there is one.
-        more: what a rule may look for besides.
+        more: further fields.
     """
-    known = {"event_id": str(alert), "pipeline": pipeline, "run_id": run_id, **more}
-    level = logging.WARNING if alert in _WARNINGS else logging.ERROR
-    log.log(level, "[%s %s] %s", alert, alert.name.lower(), text, extra=known)
+    fields = {"event_id": alert.event_id, "pipeline": pipeline, "run_id": run_id, **more}
+    log.log(alert.level, "[%s %s] %s", alert.event_id, alert.name.lower(), text, extra=fields)
 
 
 def report_run(run: Run, version: str, *, repeated: bool = False) -> bool:
-    """Log where a stored run got to when somebody must know of it; whether that was so.
+    """Raise the alert of a run's phase; return whether the phase has one.
 
-    Logged after the record was written, so that what is reported is true. A worker that dies
-    between the two keeps nothing from anybody: whoever looks at the run next reports it again.
+    It is raised after the record was written, so that it is true. If a worker dies between the
+    two, the next one that reads the run raises it again.
 
     Args:
         run: as it is stored.
         version: of its record; the same run and version is the same alert.
-        repeated: whether it may have been reported before.
+        repeated: whether it may have been raised before.
     """
-    alert = _OF_PHASE.get(run.phase)
+    alert = _BY_PHASE.get(run.phase)
     if alert is None:
         return False
-    if rejected_by_operator(run):  # who did that knows of it
+    if rejected_by_operator(run):  # the operator knows it
         log.info("run %s of pipeline %s was %s", run.run_id, run.pipeline, run.reason)
         return True
-    what = _WORDS.get(run.phase, str(run.phase))
-    to_do = f". To do: {run.advice}" if run.advice else ""
+    reason, advice = run.reason or "", run.advice
+    if advice and reason in advice:
+        reason = ""
+    what = alert.words
+    if reason:
+        what = reason if reason.startswith(what) else f"{what}: {reason}"
+    to_do = f". To do: {advice}" if advice else ""
     again = " (perhaps reported before)" if repeated else ""
-    said = run.reason or ""
-    if said and run.advice and said in run.advice:
-        said = ""  # the advice says it
-    stands = said if said.startswith(what) else f"{what}: {said}" if said else what
-    text = f"run {run.run_id} of pipeline {run.pipeline} {stands}{to_do}{again}"
-    extra = {"version": version, "repeated": str(repeated).lower()}
-    report(alert, text, pipeline=run.pipeline, run_id=run.run_id, **extra)
+    text = f"run {run.run_id} of pipeline {run.pipeline} {what}{to_do}{again}"
+    fields = {"version": version, "repeated": str(repeated).lower()}
+    report(alert, text, pipeline=run.pipeline, run_id=run.run_id, **fields)
     return True
 
 
 class _ProcessRedactor:
-    """The redactor of this process: before the app is built it knows shapes alone."""
+    """The redactor of this process; before the app is built it knows shapes of secrets alone."""
 
     redactor = Redactor()
 
 
-_GATE: Final = _ProcessRedactor()
+_PROCESS: Final = _ProcessRedactor()
 
 
-def use(redactor: Redactor) -> None:
-    """Clean what goes out by this redactor from now on."""
-    _GATE.redactor = redactor
+def use_redactor(redactor: Redactor) -> None:
+    """Redact what leaves the process by this redactor from now on."""
+    _PROCESS.redactor = redactor
 
 
-def cleaned(value: T) -> T:
+def redacted(value: T) -> T:
     """Return a text, or anything that holds texts, without secrets."""
-    return _GATE.redactor.clean(value)
+    return _PROCESS.redactor.clean(value)
 
 
 class RedactedError(Exception):
     """Stands for an error of another kind, the text of which held a secret."""
 
 
-def clean_error(error: BaseException, redactor: Redactor) -> None:
-    """Take secrets out of an error: what it says, and what it carries; its type stays."""
+def redact_error(error: BaseException, redactor: Redactor) -> None:
+    """Take secrets out of the text and the attributes of an error; its type stays.
+
+    Args:
+        error: is changed in place.
+        redactor: knows the secrets.
+    """
     error.args = redactor.clean(error.args)
     for name, value in list(vars(error).items()):
         if not name.startswith("__") and (clean := redactor.clean(value)) != value:
@@ -168,41 +172,41 @@ def clean_error(error: BaseException, redactor: Redactor) -> None:
 
 
 @contextmanager
-def clean_failures() -> Iterator[None]:
-    """Have whatever is raised inside reach the host without secrets: it logs each failure."""
+def redacted_errors() -> Iterator[None]:
+    """Let errors reach the host, which logs them, only without secrets."""
     try:
         yield
     except Exception as exc:
         shown = "".join(traceback.format_exception(exc))
-        if cleaned(shown) == shown:
+        if redacted(shown) == shown:
             raise
-        clean_error(exc, _GATE.redactor)
+        redact_error(exc, _PROCESS.redactor)
         text = str(exc)
-        if cleaned(text) == text:
-            raise exc from None  # what it was made from may hold the same
-        raise RedactedError(f"{type(exc).__name__}: {cleaned(text)}") from None
+        if redacted(text) == text:
+            raise exc from None  # its cause may hold the same secret
+        raise RedactedError(f"{type(exc).__name__}: {redacted(text)}") from None
 
 
 class RedactingFilter(logging.Filter):
-    """Cleans each record, and keeps what others named, such as blobs, from making own lines."""
+    """Redacts each log record, and keeps it to one line: names of blobs may hold line ends."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Have the record print as one line without secrets, and its traceback without them."""
-        record.msg, record.args = one_line(cleaned(record.getMessage())), ()
+        record.msg, record.args = one_line(redacted(record.getMessage())), ()
         if record.stack_info:
-            record.stack_info = cleaned(record.stack_info)
+            record.stack_info = redacted(record.stack_info)
         if record.exc_info and record.exc_info[1] is not None:
-            self._clean_traceback(record, record.exc_info[1])
+            self._redact_traceback(record, record.exc_info[1])
         return True
 
-    def _clean_traceback(self, record: logging.LogRecord, error: BaseException) -> None:
+    def _redact_traceback(self, record: logging.LogRecord, error: BaseException) -> None:
         shown = "".join(traceback.format_exception(error)).rstrip()
-        clean = cleaned(shown)
+        clean = redacted(shown)
         if clean == shown:
             return
         # A handler may format the error by itself: it is given one that holds no secret.
         record.exc_text = clean
-        stands_for = RedactedError(f"{type(error).__name__}: {cleaned(str(error))}")
+        stands_for = RedactedError(f"{type(error).__name__}: {redacted(str(error))}")
         information: Any = (RedactedError, stands_for, None)
         record.exc_info = information
 

@@ -63,9 +63,9 @@ BUGS: Final = (
         ("tests/functions/test_health.py",),
     ),
     Bug(
-        "a query parameter is cut short before it is cleaned",
-        "functions/responses.py",
-        "one_line(cleaned(name)[:50])",
+        "a query parameter is cut short before it is redacted",
+        "functions/requests.py",
+        "one_line(redacted(name)[:50])",
         "one_line(name[:50])",
         ("tests/functions/test_secret_requests.py",),
     ),
@@ -79,15 +79,15 @@ BUGS: Final = (
     Bug(
         "a wait for approval is logged nowhere",
         "shared/telemetry.py",
-        "    Phase.AWAITING_APPROVAL: Alert.APPROVAL,\n",
-        "",
+        'logging.WARNING, Phase.AWAITING_APPROVAL, "waits for approval")',
+        "logging.WARNING)",
         ("tests/unit/core/run/test_waiting.py",),
     ),
     Bug(
         "a query parameter that nobody reads is ignored",
         "functions/methods.py",
         "                    refuse_unknown(req, query)\n",
-        "                    pass\n",
+        "",
         ("tests/functions/test_changes_recorded.py",),
     ),
 )

@@ -30,8 +30,8 @@ BUGS: Final = (
         "an order is not marked again once it is noted",
         "shared/operations/runs.py",
         '            self.context.ledger.mark_open(run_id, {"phase": "requested"})\n'
-        "            return",
-        "            return",
+        "            run = self",
+        "            run = self",
         ("tests/unit/operations/test_orders.py",),
     ),
     Bug(

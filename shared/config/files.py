@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from shared.core.config.foreign_syntax import one_name
-from shared.errors import ConfigError
+from shared.errors import FileRefusedError
 
 #: Bytes of one probe file. Its content is stored with each run.
 MOST_PROBE_BYTES: Final = 256 * 1024
@@ -23,14 +23,6 @@ _PLAIN_NAME: Final = re.compile(r"[\w./-]{1,96}\.json", re.ASCII)
 _PROBE_CURE: Final = (
     "name a JSON file in the folder of this file or below it, as probes/census.json"
 )
-
-
-class FileRefusedError(ConfigError):
-    """A file of the configuration cannot be used; the message never repeats its content."""
-
-    def __init__(self, what: str, cure: str = "") -> None:
-        super().__init__(what)
-        self.what, self.cure = what, cure
 
 
 def bounded_text(file: Path, most: int) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 import yaml
 
-from shared.config.files import FileRefusedError, ProbeFiles, bounded_text
+from shared.config.files import ProbeFiles, bounded_text
 from shared.config.pipeline_reader import (
     EXAMPLE,
     MOST_REPORTED,
@@ -26,6 +26,7 @@ from shared.core.config.problems import Problem
 from shared.core.config.studio_identity import unclear
 from shared.core.counting import counted
 from shared.core.redaction import Redactor, secrets_among
+from shared.errors import FileRefusedError
 
 __all__ = ["Configuration", "load_pipelines"]
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from shared.config.files import MOST_PROBES, FileRefusedError, ProbeFiles
+from shared.config.files import MOST_PROBES, ProbeFiles
 from shared.config.messages import LEGAL, Found, path_of, plain_errors
 from shared.config.partial import all_mistakes, as_far_as_right
 from shared.config.scalars import KeyPath, misread
@@ -21,6 +21,7 @@ from shared.core.config.problems import Problem
 from shared.core.config.schedule import hints_of
 from shared.core.config.types import Strict
 from shared.core.redaction import Redactor
+from shared.errors import FileRefusedError
 
 #: How many problems of one pipeline are listed.
 MOST_REPORTED: Final = 50

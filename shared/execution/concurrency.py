@@ -16,7 +16,7 @@ from shared.core.run.record import Origin, Phase, Run
 from shared.errors import ConflictError, CorruptRecordError
 from shared.execution.context import Context
 from shared.ledger.records import Stored
-from shared.telemetry import Alert, FirstTimeOnly, log, report
+from shared.telemetry import Alert, LogOnce, log, report
 
 _TRIES: Final = 5
 #: A run whose record cannot be read keeps its place no longer, where its time-out is not known.
@@ -45,7 +45,7 @@ class ConcurrencyLimits:
     """Hands out places. Each call may be repeated, by any number of workers (decision 10)."""
 
     context: Context
-    _reported: FirstTimeOnly = field(default_factory=FirstTimeOnly, compare=False, repr=False)
+    _reported: LogOnce = field(default_factory=LogOnce, compare=False, repr=False)
 
     def take(self, run: Run) -> Event | None:
         """Return that it is the run's turn, or what it waits for; None when that is known."""

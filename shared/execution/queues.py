@@ -22,7 +22,7 @@ from shared.execution.context import Context
 from shared.ledger.open_markers import queue_of
 from shared.ledger.records import Marker, Stored
 from shared.ports.storage import ETag
-from shared.telemetry import FirstTimeOnly, log
+from shared.telemetry import LogOnce, log
 
 #: A hint that says "waits there" is held against its record so often, and a queue looked at.
 EVERY: Final = timedelta(minutes=10)
@@ -80,7 +80,7 @@ class Queues:
         self._phases: dict[str, str] = {}
         self._pauses: dict[str, object] = {}
         self._etags: dict[str, ETag] = {}
-        self._reported = FirstTimeOnly()
+        self._reported = LogOnce()
 
     def found(self, markers: Sequence[Marker]) -> list[Queue]:
         """Return the queues that these open runs wait in, and forget those that are gone."""

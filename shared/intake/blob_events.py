@@ -21,7 +21,7 @@ from shared.core.config.keys import key_of
 from shared.core.config.pipeline import PIPELINE_NAME, Pipeline
 from shared.core.config.studio_models import MODEL_SUFFIX
 from shared.core.run.record import Origin, Phase, Run
-from shared.errors import CorruptRecordError, RelearnError, TransientError
+from shared.errors import CorruptRecordError, PipelineConfigError, RelearnError, TransientError
 from shared.execution.context import Context
 from shared.execution.driver import Driver
 from shared.execution.run_factory import RunFactory, ambiguous
@@ -29,7 +29,7 @@ from shared.intake.backfill import Backfill
 from shared.intake.batches import Batches, OpenedBatches
 from shared.intake.catalogue import Catalogue
 from shared.intake.eligibility import Eligibility, version_of
-from shared.intake.last_good import LastGood, PipelineConfigError
+from shared.intake.last_good import LastGood
 from shared.intake.requests import Requests
 from shared.intake.unwanted import UnwantedData
 from shared.ledger.records import APPEARED, VersionEntry

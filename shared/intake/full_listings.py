@@ -23,14 +23,14 @@ from shared.core.full_listing import (
     short_digest,
 )
 from shared.core.full_listing import Existing as Record
-from shared.errors import BadCursorError, ConflictError, CorruptRecordError, RelearnError
+from shared.errors import ConflictError, CorruptRecordError, InvalidCursorError, RelearnError
 from shared.execution.context import Context
 from shared.intake.blob_events import Intake
 from shared.intake.eligibility import version_of
 from shared.intake.existing_blobs import Budget, Existing
 from shared.intake.listed import Data, Models
 from shared.ports.storage import ETag
-from shared.telemetry import FirstTimeOnly, log
+from shared.telemetry import LogOnce, log
 
 #: Calls to the storage of one tick, about.
 _CALLS: Final = 300
@@ -79,7 +79,7 @@ class _Listing:
     _existing: Existing | None = None
     _rests: tuple[datetime, frozenset[str]] | None = None
     """Until when nothing is due, while these pipelines are all that open runs."""
-    _reported: FirstTimeOnly = field(default_factory=FirstTimeOnly)
+    _reported: LogOnce = field(default_factory=LogOnce)
 
     def run_until(self, until: datetime) -> None:
         """List until then, where that is due. Never raises RelearnError."""
@@ -186,7 +186,7 @@ class _Step:
         self.budget.spend(_PAGE)
         try:
             page = self.target.page(state.cursor)
-        except BadCursorError:
+        except InvalidCursorError:
             log.info("the full listing begins again: its cursor is not taken")
             return state.model_copy(update={"cursor": None, "checked_to": "", "listed": 0})
         state, whole = self._searched(state, page.items)

@@ -16,9 +16,9 @@ from shared.core.config.configuration import Configuration
 from shared.core.config.pipeline import PIPELINE_NAME, Pipeline
 from shared.core.config.problems import Problem
 from shared.errors import (
-    ConfigError,
     ConflictError,
     CorruptRecordError,
+    PipelineConfigError,
     RelearnError,
     TransientError,
 )
@@ -33,10 +33,6 @@ _EVERY: Final = timedelta(minutes=10)
 _PREFIX: Final = "configurations/"
 #: Pipelines that one line names.
 _SHOWN: Final = 20
-
-
-class PipelineConfigError(ConfigError):
-    """A pipeline has an error, and no earlier configuration to go on by."""
 
 
 class ConfiguredPipelines(Mapping[str, Pipeline]):

@@ -15,7 +15,13 @@ from shared.core.config.types import Scalar
 from shared.core.run.parameters import asked_parameters
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.versions import Newest
-from shared.errors import CorruptRecordError, PermanentError, RelearnError, RunIdUsedError
+from shared.errors import (
+    CorruptRecordError,
+    IdempotencyConflictError,
+    NoSuchDataError,
+    RelearnError,
+    RunIdUsedError,
+)
 from shared.execution.context import Context
 from shared.execution.first_recorded import FirstRecordedTimes
 from shared.execution.run_factory import RunFactory, captured
@@ -26,14 +32,6 @@ from shared.telemetry import log
 _FAILURES: Final = 3
 #: The key of a due time that takes no data.
 _ONLY: Final = "all"
-
-
-class IdempotencyConflictError(PermanentError):
-    """An idempotency key was used before, for another request."""
-
-
-class NoSuchDataError(PermanentError):
-    """A manual run names data that is not there or that no pipeline wants."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,16 @@ from typing import Final
 
 from shared.core.blobs import BlobVersion
 from shared.errors import (
-    BadCursorError,
     ConflictError,
     CorruptRecordError,
+    InvalidCursorError,
     RelearnError,
 )
 from shared.execution.context import Context
 from shared.intake.blob_events import Intake
 from shared.ledger.records import SearchState, Stored
 from shared.ports.storage import ETag, Page
-from shared.telemetry import FirstTimeOnly, log
+from shared.telemetry import LogOnce, log
 
 #: What changed this long before a sweep is looked at again: clocks differ, listings lag.
 _MARGIN: Final = timedelta(minutes=15)
@@ -61,7 +61,7 @@ class Search:
     context: Context
     intake: Intake
     _own: dict[str, SearchState] = field(default_factory=dict)
-    _reported: FirstTimeOnly = field(default_factory=FirstTimeOnly)
+    _reported: LogOnce = field(default_factory=LogOnce)
 
     def run_until(self, until: datetime) -> None:
         """Search for as long as there is time, and begin anew when it is due.
@@ -163,7 +163,7 @@ class Search:
             step = _Step(self.context, search, until)
             try:
                 state = step.taken(state)
-            except BadCursorError:
+            except InvalidCursorError:
                 state = state.model_copy(update={"cursor": None, "checked_to": ""})
                 log.info("the search for lost events begins again: its cursor is not taken")
             try:

@@ -202,7 +202,7 @@ class Ledger:
             yield _marker(listed)
 
     def open_page(self, size: int, cursor: str | None) -> Page[Marker]:
-        """Return some of the open runs, by id, in one listing. Raises BadCursorError."""
+        """Return some of the open runs, by id, in one listing. Raises InvalidCursorError."""
         page = self._documents.page("open/", size, cursor)
         return Page(tuple(map(_marker, page.items)), page.cursor)
 
@@ -233,7 +233,7 @@ class Ledger:
             return
 
     def listed_runs(self, size: int, cursor: str | None) -> Page[Listed]:
-        """Return names of runs, the newest first, in one listing. Raises BadCursorError."""
+        """Return names of runs, the newest first, in one listing. Raises InvalidCursorError."""
         return self._documents.page("index/", size, cursor)
 
     # Data that waits for its run
@@ -301,7 +301,7 @@ class Ledger:
         return self._read(name, RunQueue)
 
     def run_queue_names(self, pipeline: str, size: int, cursor: str | None) -> Page[Listed]:
-        """Return names of slots of a pipeline, in one listing. Raises BadCursorError."""
+        """Return names of slots of a pipeline, in one listing. Raises InvalidCursorError."""
         return self._documents.page(f"run_queues/{pipeline}/", size, cursor)
 
     def listed_run_queues(self, pipeline: str) -> Iterator[Listed]:
@@ -407,7 +407,10 @@ class Ledger:
     def version_ids(self, cursor: str | None) -> tuple[list[str], str | None]:
         """Return the ids of some data versions, and where the next ones begin, in one listing.
 
-        Those that are only known as older than their pipeline are left out. Raises BadCursorError.
+        Those that are only known as older than their pipeline are left out.
+
+        Raises:
+            InvalidCursorError: the listing cannot be continued from this cursor.
         """
         page = self._documents.page("versions/", _MOST_LISTED, cursor)
         ids = [one.name.partition("/")[2] for one in page.items if _OLD not in one.metadata]

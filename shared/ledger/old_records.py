@@ -18,7 +18,7 @@ class OldRecords:
     documents: Documents
 
     def page(self, kind: str, cursor: str | None) -> Page[Listed]:
-        """Return records of one kind, in one listing. Raises BadCursorError, TransientError."""
+        """Return records of one kind, in one listing. Raises InvalidCursorError, TransientError."""
         return self.documents.page(f"{kind}/", PAGE, cursor)
 
     def raw(self, name: str) -> Document | None:

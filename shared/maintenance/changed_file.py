@@ -97,10 +97,16 @@ class ChangedFile:
         self._search_now = False  #: whether the next tick is to search
         self._asked = time.monotonic()
 
-    def check_sometimes(self) -> None:
-        """Use a changed file; asked for by events and requests, and seldom looked at for them."""
+    def check_sometimes(self, *, read_only: bool = False) -> None:
+        """Use the file as it is now, if it was not checked in the last seconds.
+
+        For events and requests.
+
+        Args:
+            read_only: the ledger is not written to; the next tick does that.
+        """
         if time.monotonic() - self._asked >= _SELDOM:
-            self._refresh()
+            self._refresh(read_only=read_only)
 
     def look(self) -> bool:
         """Use the file as it is now, where it was changed; whether a search is to be made at once.
@@ -111,7 +117,7 @@ class ChangedFile:
         wanted, self._search_now = self._search_now, False
         return wanted
 
-    def _refresh(self) -> None:
+    def _refresh(self, *, read_only: bool = False) -> None:
         if not self._lock.acquire(blocking=False):
             return  # another thread is at it
         try:
@@ -120,7 +126,8 @@ class ChangedFile:
             if self._watched.changed():
                 self._take(now)
             self._checked = now
-            self._want_search()
+            if not read_only:
+                self._want_search()
         finally:
             self._lock.release()
 

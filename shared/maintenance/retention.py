@@ -15,9 +15,9 @@ from typing import Final
 from shared.core.cleaning_round import KINDS, CleaningRound, Updates, next_round, shown
 from shared.core.counting import counted, they
 from shared.errors import (
-    BadCursorError,
     ConflictError,
     CorruptRecordError,
+    InvalidCursorError,
     OutcomeUnknownError,
     PermanentError,
     TransientError,
@@ -98,7 +98,7 @@ class Retention:
             return state.model_copy(update={"kind": KINDS[0], "cursor": None, "checked_to": ""})
         try:
             page = self._context.ledger.old.page(state.kind, state.cursor)
-        except BadCursorError:
+        except InvalidCursorError:
             log.info("cleaning begins %s again: its cursor is not taken", state.kind)
             return state.model_copy(update={"cursor": None, "checked_to": ""})
         items = [item for item in page.items if item.name > state.checked_to]

@@ -1,13 +1,13 @@
-"""What serves at an endpoint, and a person's hand on it: roll back, and resume.
+"""What an operator can ask of endpoints: list, show, roll back, resume.
 
 A rollback holds the endpoint at once, so that no run promotes over it, and is carried out by
-a run of its own, with the proof that every update has.
+a run of its own, verified as every update is.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
@@ -15,38 +15,78 @@ from shared.core.counting import counted, they
 from shared.core.names import run_id
 from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
 from shared.core.serving.references import ServingState
-from shared.core.serving.state import EndpointState, Hold, Resource, Resumed, resumed, with_hold
-from shared.errors import ConflictError, CorruptRecordError, PermanentError
+from shared.core.serving.state import (
+    EndpointState,
+    Hold,
+    Resource,
+    Resumed,
+    resumed,
+    with_hold,
+)
+from shared.errors import (
+    ConflictError,
+    CorruptRecordError,
+    NoSuchEndpointError,
+    NoSuchModelError,
+)
 from shared.execution.context import Context
 from shared.execution.drift_schedule import drift_check_id
 from shared.execution.driver import Driver
 from shared.intake.blob_events import Intake
 from shared.ledger.records import Marker, Stored
-from shared.operations.open_runs import OpenRuns
-from shared.operations.preconditions import Versions, lost, require
+from shared.operations.commands import ANONYMOUS, OperatorCommand
+from shared.operations.open_runs import OpenRun, OpenRuns
 from shared.telemetry import log
 
 BASELINE: Final = "baseline"
 
 
-class NoSuchEndpointError(PermanentError):
-    """There is no such endpoint, or not for this key."""
+@dataclass(frozen=True, slots=True)
+class EndpointAddress:
+    """Which endpoint is meant."""
 
-
-class NoSuchModelError(PermanentError):
-    """There is no such model to go back to."""
+    pipeline: str
+    endpoint: str  #: its name in the pipelines file
+    key: tuple[str, ...] = ()  #: where tokens choose the endpoint
 
 
 @dataclass(frozen=True, slots=True)
-class OperatorCommand:
-    """Who wants what, and why; kept with the endpoint."""
+class EndpointStatus:
+    """One endpoint: what serves there, what served before, and which runs update it."""
 
-    by: str
-    reason: str = ""
-    versions: Versions = None  #: of the endpoint, that it is for
+    pipeline: str
+    key: tuple[str, ...]
+    config: Endpoint
+    state: EndpointState
+    version: str  #: that a change may name
+    open_runs: tuple[OpenRun, ...]
+    drift: str | None = None  #: what the last drift check found, where it was asked for
+
+    @property
+    def known(self) -> Resource:
+        """What is known of the resource that the endpoint's models are set at."""
+        return self.state.resource(self.config.place)
+
+    @property
+    def updated_by(self) -> str | None:
+        """The run that has the endpoint's lease."""
+        return _holder(self.state)
+
+    @property
+    def line(self) -> str:
+        """What serves in one line: since when, made of which data, approved by whom."""
+        return line_of(self.known)
 
 
-_ANONYMOUS: Final = OperatorCommand("somebody")
+@dataclass(frozen=True, slots=True)
+class EndpointLine:
+    """One endpoint of the list of all."""
+
+    pipeline: str
+    endpoint: str
+    key: tuple[str, ...] | None  #: None: tokens choose the endpoint, and a key must be named
+    line: str
+    open_runs: tuple[OpenRun, ...] = ()
 
 
 class Endpoints:
@@ -56,74 +96,58 @@ class Endpoints:
         self._context = context
         self._intake = intake
         self._driver: Driver = intake.driver
+        self._open_runs = OpenRuns(context)
 
-    def show(self, pipeline: str, endpoint: str, key: Sequence[str]) -> dict[str, Any]:
-        """Return what is known of an endpoint: what serves, what served before, who may change it.
-
-        `version` is what a change may be held to.
+    def show(self, address: EndpointAddress) -> EndpointStatus:
+        """Return what is known of an endpoint.
 
         Raises:
             NoSuchEndpointError: no such pipeline, endpoint or key.
         """
-        _, config, found = self._find(pipeline, endpoint, key)
-        stored = self._context.ledger.endpoint_state(found.ref.id)
-        endpoint_state = stored.record if stored else EndpointState(ref=found.ref)
-        known = endpoint_state.resource(found.place)
-        shown: dict[str, Any] = {
-            "pipeline": config.name,
-            "endpoint": found.name,
-            "key": list(key),
-            "kind": found.kind,
-            "update": found.address,
-            "resource": found.resource,
-            "generation": endpoint_state.generation,
-            "version": _version(stored),
-            "line": line_of(known),
-            "drift": self._drift(found),
-            **known.model_dump(mode="json", exclude_none=True),
-        }
-        holder = endpoint_state.endpoint_lease.run_id if endpoint_state.endpoint_lease else None
-        if holder is not None:
-            shown["being_updated_by"] = holder
-        open_runs = OpenRuns(self._context)
-        there = open_runs.at_endpoint(found.ref, open_runs.markers(), holder)
-        shown["open_runs"] = [asdict(run) for run in there]
-        return shown
+        _, config, endpoint = self._find(address)
+        drift, markers = self._drift(endpoint), self._open_runs.markers()
+        return self._status(config.name, address.key, endpoint, markers, drift)
 
-    def lines(self) -> list[dict[str, Any]]:
-        """Return each endpoint in one line; those of customers are seen by their key."""
-        lines: list[dict[str, Any]] = []
-        markers = OpenRuns(self._context).markers()
-        for name in sorted(self._intake.catalogue.names()):
-            pipeline = self._intake.catalogue.pipeline(name)
-            for endpoint in pipeline.endpoints if pipeline else ():
-                told: dict[str, Any] = {"pipeline": name, "endpoint": endpoint.name}
-                if endpoint.tokens:
-                    tokens = ", ".join(endpoint.tokens)
-                    lines.append({**told, "line": f"one for each {tokens}: ask with ?key="})
-                    continue
-                lines.append({**told, "key": [], **self._line(endpoint, markers)})
-        return lines
+    def lines(self) -> list[EndpointLine]:
+        """Return each endpoint in one line; those that tokens choose are seen by their key."""
+        catalogue, markers = self._intake.catalogue, self._open_runs.markers()
+        pipelines = [catalogue.pipeline(name) for name in sorted(catalogue.names())]
+        return [
+            self._line(pipeline.name, endpoint, markers)
+            for pipeline in pipelines
+            if pipeline is not None
+            for endpoint in pipeline.endpoints
+        ]
 
-    def _line(self, endpoint: Endpoint, markers: Sequence[Marker]) -> dict[str, Any]:
+    def _line(self, pipeline: str, endpoint: Endpoint, markers: Sequence[Marker]) -> EndpointLine:
+        if endpoint.tokens:
+            line = f"one for each {', '.join(endpoint.tokens)}: ask with ?key="
+            return EndpointLine(pipeline, endpoint.name, None, line)
         try:
-            stored = self._context.ledger.endpoint_state(endpoint.ref.id)
+            status = self._status(pipeline, (), endpoint, markers)
         except CorruptRecordError as exc:
             log.error("%s", exc)  # the others are shown
-            return {"line": str(exc)}
-        endpoint_state = stored.record if stored else EndpointState(ref=endpoint.ref)
-        holder = endpoint_state.endpoint_lease.run_id if endpoint_state.endpoint_lease else None
-        there = OpenRuns(self._context).at_endpoint(endpoint.ref, markers, holder)
+            return EndpointLine(pipeline, endpoint.name, (), str(exc))
         runs = "".join(
-            f"; run {run.run_id} is {run.phase}: {run.waiting.line}" for run in there[:1]
+            f"; run {run.run_id} is {run.phase}: {run.waiting.line}" for run in status.open_runs[:1]
         )
-        return {
-            "line": f"{line_of(endpoint_state.resource(endpoint.place))}{runs}",
-            "open_runs": [asdict(run) for run in there],
-        }
+        return EndpointLine(pipeline, endpoint.name, (), f"{status.line}{runs}", status.open_runs)
+
+    def _status(
+        self,
+        pipeline: str,
+        key: tuple[str, ...],
+        endpoint: Endpoint,
+        markers: Sequence[Marker],
+        drift: str | None = None,
+    ) -> EndpointStatus:
+        stored = self._context.ledger.endpoint_state(endpoint.ref.id)
+        state = stored.record if stored else EndpointState(ref=endpoint.ref)
+        there = self._open_runs.at_endpoint(endpoint.ref, markers, _holder(state))
+        return EndpointStatus(pipeline, key, endpoint, state, _version(stored), there, drift)
 
     def _drift(self, endpoint: Endpoint) -> str | None:
-        """Return what the last looks at the endpoint saw that should not be, if anything."""
+        """Return what the last drift check found wrong, if anything."""
         try:
             stored = self._context.ledger.drift_check(drift_check_id(endpoint.ref, endpoint.place))
         except CorruptRecordError as exc:
@@ -135,11 +159,9 @@ class Endpoints:
 
     def rollback(
         self,
-        pipeline: str,
-        endpoint: str,
-        key: Sequence[str],
+        address: EndpointAddress,
         to: str | None,
-        command: OperatorCommand,
+        command: OperatorCommand = ANONYMOUS,
     ) -> Run:
         """Go back to the model of run `to`, or to the one from before, and hold the endpoint.
 
@@ -149,11 +171,13 @@ class Endpoints:
             NoSuchEndpointError, NoSuchModelError: there is nothing to go back to.
             Outdated, Conflict: the endpoint changed; look and decide again.
         """
-        tokens, config, found = self._find(pipeline, endpoint, key)
+        tokens, config, found = self._find(address)
         stored = self._context.ledger.endpoint_state(found.ref.id)
-        require(command.versions, _version(stored), _version_conflict(found, stored))
+        command.require(_version(stored), _state_of(found, stored))
         if stored is None:
-            raise NoSuchModelError(f"nothing was ever promoted at {endpoint}: there is no way back")
+            raise NoSuchModelError(
+                f"nothing was ever promoted at {found.name}: there is no way back"
+            )
         request = _RollbackRequest(tokens, config.only(found), stored)
         hold = request.known.held
         if hold is None or (to is not None and to != hold.to):
@@ -170,8 +194,9 @@ class Endpoints:
             run_id: the run.
         """
         key = tuple(json.loads(hints.get("key", "[]")))
+        address = EndpointAddress(hints.get("rollback", ""), hints.get("endpoint", ""), key)
         try:
-            found = self._find(hints.get("rollback", ""), hints.get("endpoint", ""), key)
+            found = self._find(address)
         except NoSuchEndpointError:
             return None
         tokens, config, endpoint = found
@@ -190,47 +215,42 @@ class Endpoints:
         self._context.ledger.mark_open(hold.run_id, request.hints)
         return self._driver.begin(self._run_of(hold, request), fresh=True)
 
-    def resume(
-        self,
-        pipeline: str,
-        endpoint: str,
-        key: Sequence[str],
-        command: OperatorCommand = _ANONYMOUS,
-    ) -> bool:
-        """Let new models be promoted again; tell whether the endpoint was held.
+    def resume(self, address: EndpointAddress, command: OperatorCommand = ANONYMOUS) -> bool:
+        """Let new models be promoted again; return whether the endpoint was held.
+
+        Args:
+            address: which endpoint is meant.
+            command: who asks, and why.
+
+        Returns:
+            Whether the endpoint was held.
 
         Raises:
             NoSuchEndpointError: no such pipeline, endpoint or key.
-            Outdated, Conflict: the endpoint changed; look and decide again.
+            PreconditionFailedError, ConflictError: the endpoint changed; read it and decide again.
         """
-        _, _, found = self._find(pipeline, endpoint, key)
+        _, _, found = self._find(address)
         stored = self._context.ledger.endpoint_state(found.ref.id)
-        require(command.versions, _version(stored), _version_conflict(found, stored))
+        command.require(_version(stored), _state_of(found, stored))
         if stored is None or stored.record.resource(found.place).held is None:
             return False
-        at = self._context.clock.now()
-        known = Resumed(by=command.by, at=at, reason=command.reason)
-        endpoint_state = resumed(stored.record, found.place, known)
-        self._put(found, Stored(endpoint_state, stored.etag), command.versions)
+        by = Resumed(by=command.by, at=self._context.clock.now(), reason=command.reason)
+        self._put(found, Stored(resumed(stored.record, found.place, by), stored.etag), command)
         return True
 
     def _put(
-        self, endpoint: Endpoint, endpoint_state: Stored[EndpointState], versions: Versions
+        self, endpoint: Endpoint, state: Stored[EndpointState], command: OperatorCommand
     ) -> None:
-        """Store a head over the version that it was made from."""
+        """Store an endpoint state over the version that it was made from."""
         name = endpoint.ref.id
         try:
-            self._context.ledger.put_endpoint_state(
-                name, endpoint_state.record, endpoint_state.etag
-            )
+            self._context.ledger.put_endpoint_state(name, state.record, state.etag)
         except ConflictError:
-            raise lost(
-                versions, _version_conflict(endpoint, self._context.ledger.endpoint_state(name))
-            ) from None
+            now = self._context.ledger.endpoint_state(name)
+            raise command.too_late(_state_of(endpoint, now)) from None
 
-    def _find(
-        self, pipeline: str, endpoint: str, key: Sequence[str]
-    ) -> tuple[dict[str, str], Pipeline, Endpoint]:
+    def _find(self, address: EndpointAddress) -> tuple[dict[str, str], Pipeline, Endpoint]:
+        pipeline, key = address.pipeline, address.key
         config = self._intake.catalogue.pipeline(pipeline)
         if config is None:
             raise NoSuchEndpointError(f"{pipeline!r} is not in the pipelines file")
@@ -243,10 +263,12 @@ class Endpoints:
             chosen = config.chosen_by(tokens)
         except ValueError as exc:
             raise NoSuchEndpointError(f"{pipeline} has no such endpoint: {exc}") from None
-        found = next((one for one in chosen.endpoints if one.name == endpoint), None)
+        found = next((one for one in chosen.endpoints if one.name == address.endpoint), None)
         if found is None:
             names = ", ".join(one.name for one in chosen.endpoints) or "none"
-            raise NoSuchEndpointError(f"{pipeline} has no endpoint {endpoint!r}; it has {names}")
+            raise NoSuchEndpointError(
+                f"{pipeline} has no endpoint {address.endpoint!r}; it has {names}"
+            )
         return tokens, chosen, found
 
     def _failed(self, hold: Hold) -> bool:
@@ -276,7 +298,7 @@ class Endpoints:
         # The marker first: should this worker die, the poll finds the wish in the head.
         self._context.ledger.mark_open(hold.run_id, request.hints)
         endpoint_state = with_hold(request.stored.record, endpoint.place, hold)
-        self._put(endpoint, Stored(endpoint_state, request.stored.etag), command.versions)
+        self._put(endpoint, Stored(endpoint_state, request.stored.etag), command)
         return hold
 
     def _run_of(self, hold: Hold, request: "_RollbackRequest") -> Run:
@@ -329,11 +351,15 @@ def _version(stored: Stored[EndpointState] | None) -> str:
     return str(stored.etag) if stored else "none"  # so that it has one from the beginning
 
 
-def _version_conflict(endpoint: Endpoint, stored: Stored[EndpointState] | None) -> str:
-    """Return how an endpoint stands, for whoever wanted to change it."""
+def _holder(state: EndpointState) -> str | None:
+    return state.endpoint_lease.run_id if state.endpoint_lease else None
+
+
+def _state_of(endpoint: Endpoint, stored: Stored[EndpointState] | None) -> str:
+    """Return the present state of an endpoint, for the operator who wanted to change it."""
     known = stored.record.resource(endpoint.place) if stored else Resource()
-    busy = stored.record.endpoint_lease if stored else None
-    updated = f"; run {busy.run_id} updates it" if busy else ""
+    busy = _holder(stored.record) if stored else None
+    updated = f"; run {busy} updates it" if busy else ""
     return f"endpoint {endpoint.name}: {line_of(known)}{updated}"
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from shared.core.names import digest, index_name
 from shared.core.run.record import Phase, Run
-from shared.errors import BadCursorError, CorruptRecordError
+from shared.errors import CorruptRecordError, InvalidCursorError
 from shared.execution.context import Context
 from shared.ledger.records import Stored
 from shared.ports.storage import Listed
@@ -96,7 +96,7 @@ class History:
         """Return at most `limit` (1 to 50) runs, the newest first.
 
         Raises:
-            BadCursorError: no page gave this cursor.
+            InvalidCursorError: no page gave this cursor.
             TransientError: storage does not work now.
         """
         place = _parsed(cursor)
@@ -123,7 +123,7 @@ class History:
         Costs one listing, however many runs are open. A hint may be a tick behind its record.
 
         Raises:
-            BadCursorError: no page gave this cursor.
+            InvalidCursorError: no page gave this cursor.
             TransientError: storage does not work now.
         """
         place = _parsed(cursor)
@@ -166,7 +166,7 @@ def _parsed(cursor: str | None) -> _PageCursor:
     try:
         token, after = json.loads(base64.urlsafe_b64decode(cursor.encode() + b"=="))
     except (ValueError, TypeError, RecursionError, binascii.Error):
-        raise BadCursorError("the cursor is not one that a page gave: leave it out") from None
+        raise InvalidCursorError("the cursor is not one that a page gave: leave it out") from None
     if not isinstance(after, str) or not (token is None or isinstance(token, str)):
-        raise BadCursorError("the cursor is not one that a page gave: leave it out")
+        raise InvalidCursorError("the cursor is not one that a page gave: leave it out")
     return _PageCursor(token, after)

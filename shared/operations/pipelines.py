@@ -1,48 +1,33 @@
-"""What the pipelines are doing, and a person's hand on them: pause, resume, preview."""
+"""What an operator can ask of pipelines: list, show, pause, resume, preview."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from shared.core import names
-from shared.core.blobs import BlobVersion
-from shared.core.config.keys import key_of
-from shared.core.config.pattern import literal_prefix
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.schedule import Schedule, last_due_of, next_due_of
 from shared.core.run.concurrency import Pause, Pauses, RunQueue, over_budget
-from shared.core.run.data_notes import notes_on_data, notes_on_pipeline
-from shared.core.run.parameters import parameters_for
-from shared.core.run.record import Origin, Phase, Run
-from shared.core.versions import version_id
-from shared.errors import ConflictError, CorruptRecordError, PermanentError
+from shared.errors import (
+    ConflictError,
+    CorruptRecordError,
+    NoSuchPipelineError,
+)
 from shared.execution.context import Context
-from shared.execution.first_recorded import FirstRecordedTimes
-from shared.execution.inputs import expected_inputs
-from shared.execution.run_factory import captured
+from shared.execution.run_factory import RunFactory
 from shared.intake.blob_events import Intake
-from shared.ledger.records import ScheduleRecord, Stored
+from shared.ledger.records import ScheduleRecord
+from shared.operations.commands import ANONYMOUS, OperatorCommand
 from shared.operations.open_runs import Counts, OpenRun, OpenRuns, counts_of
-from shared.operations.preconditions import Versions, lost, require
-from shared.ports.training import JobRequest
+from shared.operations.preview import Preview, Previews
 from shared.telemetry import log
 
-#: Blobs that a preview shows.
-_SHOWN: Final = 50
 #: Customers of one page, each at a read; and waiting data versions that are counted.
 MOST_KEYS: Final = 50
 MOST_COUNTED: Final = 5000
 
 R = TypeVar("R")
-
-
-class NoSuchPipelineError(PermanentError):
-    """The pipelines file has no such pipeline."""
-
-
-class NothingToPreviewError(PermanentError):
-    """The blob that was named is not there, or is not for this pipeline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,25 +76,6 @@ class PipelineStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """A blob that a pipeline wants, and what became of it."""
-
-    blob: BlobVersion
-    tokens: Mapping[str, str]
-    state: str  #: `new`, `waiting`, `too small`, `older than the pipeline` or `run <id>`
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What the next run would be given; nothing was sent or written."""
-
-    matches: tuple[Match, ...]
-    matching: int
-    request: Mapping[str, Any] | None
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Pipelines:
     """The pipelines of the file."""
 
@@ -126,7 +92,7 @@ class Pipelines:
 
         Raises:
             NoSuchPipelineError: it is not in the file.
-            BadCursorError: no page gave this cursor.
+            InvalidCursorError: no page gave this cursor.
         """
         pipeline = self._find(name)
         ledger = self.context.ledger
@@ -175,83 +141,67 @@ class Pipelines:
         """Return the names of all pipelines, in order."""
         return sorted(self.intake.catalogue.names())
 
-    def pause(self, name: str, by: str, reason: str, versions: Versions = None) -> None:
-        """Begin nothing new for a pipeline until it is resumed. Safe to repeat.
+    def pause(self, name: str, command: OperatorCommand = ANONYMOUS) -> None:
+        """Begin no new run of a pipeline until it is resumed. Safe to repeat.
 
         Args:
             name: the pipeline.
-            by: who wants that.
-            reason: why.
-            versions: of the pipeline, that it is for.
+            command: who asks, and why.
 
         Raises:
             NoSuchPipelineError: it is not in the file.
-            Outdated, Conflict: somebody else paused or resumed it.
+            PreconditionFailedError, ConflictError: it was paused or resumed meanwhile.
         """
-        self._find(name)
-        found = self.context.ledger.pauses(name)
-        require(versions, _version(found.record), _version_conflict(name, found.record))
-        if found.record.pause is None:
-            pause = Pause(by=by, at=self.context.clock.now(), reason=reason)
-            paused = found.record.model_copy(update={"pause": pause})
-            self._put(name, found, paused, versions)
+        self._change(name, command, resume=False)
 
-    def resume(
-        self, name: str, versions: Versions = None, *, by: str = "somebody", reason: str = ""
-    ) -> None:
-        """Let a pipeline go on, however it was paused; failures so far count no more.
+    def resume(self, name: str, command: OperatorCommand = ANONYMOUS) -> None:
+        """End a pause, by an operator or by failures; earlier failures are not counted any more.
 
-        One write, however many customers it has, and only over what was looked at.
+        One write, however many keys the pipeline has.
 
         Args:
             name: the pipeline.
-            versions: of the pipeline, that it is for.
-            by: who wants that.
-            reason: why.
+            command: who asks, and why.
 
         Raises:
             NoSuchPipelineError: it is not in the file.
-            Outdated, Conflict: somebody else paused or resumed it.
+            PreconditionFailedError, ConflictError: it was paused or resumed meanwhile.
         """
-        self._find(name)
-        found = self.context.ledger.pauses(name)
-        require(versions, _version(found.record), _version_conflict(name, found.record))
-        resumed = found.record.after(Pause(by=by, at=self.context.clock.now(), reason=reason))
-        self._put(name, found, resumed, versions)
+        self._change(name, command, resume=True)
 
-    def _put(self, name: str, found: Stored[Pauses], pauses: Pauses, versions: Versions) -> None:
+    def _change(self, name: str, command: OperatorCommand, *, resume: bool) -> None:
+        self._find(name)
         ledger = self.context.ledger
+        found = ledger.pauses(name)
+        command.require(_version(found.record), _state_of(name, found.record))
+        change = Pause(by=command.by, at=self.context.clock.now(), reason=command.reason)
+        if resume:
+            pauses = found.record.after(change)
+        elif found.record.pause is None:
+            pauses = found.record.model_copy(update={"pause": change})
+        else:
+            return
         try:
             ledger.put_pauses(name, pauses, found.etag)
         except ConflictError:
-            raise lost(versions, _version_conflict(name, ledger.pauses(name).record)) from None
+            raise command.too_late(_state_of(name, ledger.pauses(name).record)) from None
 
-    def preview(self, name: str, data: str | None) -> Preview:
-        """Return which blobs match, and what request the newest (or `data`) would make.
+    def preview(self, name: str, data: str | None = None) -> Preview:
+        """Return what the next run would be given; nothing is sent and nothing is written.
 
-        Nothing is sent and nothing is written; places of signatures are marked.
+        Args:
+            name: the pipeline.
+            data: the name of a blob; None for the newest that matches.
+
+        Returns:
+            The preview; signatures in its request are marked.
 
         Raises:
-            NoSuchPipelineError, NothingToPreviewError: there is no such pipeline, or no such blob.
+            NoSuchPipelineError, NoSuchDataError: there is no such pipeline, or no such blob.
         """
         pipeline = self._find(name)
-        least = pipeline.data.least if pipeline.data else 0
-        found = self._matching(pipeline)
-        newest = FirstRecordedTimes(self.context, pipeline).newest_first(found, _SHOWN, least)
-        usable = [blob for blob in newest if data == blob.name or blob.size >= least]
-        chosen = next((blob for blob in usable if data in (None, blob.name)), None)
-        if data is not None and chosen is None:
-            where = pipeline.data.blob if pipeline.data else "nothing: the pipeline takes no data"
-            raise NothingToPreviewError(f"no blob {data!r} that matches {where}")
-        notes = [*notes_on_pipeline(pipeline), *notes_on_data(pipeline, chosen, usable)]
-        if pipeline.data is not None and chosen is None:
-            notes.append(f"no blob matches {pipeline.data.blob} yet")
-        known = pipeline.data is None or chosen is not None
-        return Preview(
-            matches=tuple(self._match(pipeline, blob) for blob in newest[:_SHOWN]),
-            matching=len(newest),
-            request=self._request(pipeline, chosen, notes) if known else None,
-            notes=tuple(notes),
+        return Previews(self.context, RunFactory(self.context, self.intake.driver)).preview(
+            pipeline, data
         )
 
     def _find(self, name: str) -> Pipeline:
@@ -260,72 +210,6 @@ class Pipelines:
             there = ", ".join(self.names()) or "none"
             raise NoSuchPipelineError(f"{name!r} is not in the pipelines file; there is {there}")
         return pipeline
-
-    def _matching(self, pipeline: Pipeline) -> list[BlobVersion]:
-        if pipeline.data is None:
-            return []
-        prefix = literal_prefix(pipeline.data.blob)
-        there = self.context.data.listing(self.context.data_container, prefix)
-        return [blob for blob in there if captured(pipeline, blob.name) is not None]
-
-    def _match(self, pipeline: Pipeline, blob: BlobVersion) -> Match:
-        try:
-            state = self._state(pipeline, blob)
-        except CorruptRecordError as exc:
-            log.error("%s", exc)
-            state = "a record of it cannot be read"
-        return Match(blob, captured(pipeline, blob.name) or {}, state)
-
-    def _state(self, pipeline: Pipeline, blob: BlobVersion) -> str:
-        version = version_id(pipeline.name, blob)
-        entry = self.context.ledger.version(version)
-        if entry is not None:
-            return f"run {entry.run_id}" if entry.run_id else (entry.note or "no run")
-        if pipeline.data and blob.size < pipeline.data.least:
-            return "too small"
-        if self.context.ledger.in_inbox(key_of(pipeline, blob.name), pipeline.name, version):
-            return "waiting"
-        activated = self.context.ledger.activated(pipeline.name)
-        if activated and blob.modified < activated.record.activated_at:
-            return "older than the pipeline"
-        return "new"
-
-    def _request(
-        self, pipeline: Pipeline, blob: BlobVersion | None, notes: list[str]
-    ) -> Mapping[str, Any]:
-        tokens = (captured(pipeline, blob.name) or {}) if blob else {}
-        try:
-            config = pipeline.chosen_by(tokens)
-        except ValueError as exc:
-            notes.append(f"the run would be rejected: {exc}")
-            config = pipeline
-        run = Run(
-            run_id=names.run_id(pipeline.name, "preview"),
-            pipeline=pipeline.name,
-            origin=Origin.MANUAL,
-            cause="preview",
-            config=config,
-            manifest=(blob,) if blob else (),
-            parameters={},
-            tokens=tokens,
-            listed_at=f"{self.context.models_container}/{_list_of(pipeline)}",
-            phase=Phase.RECEIVED,
-            opened_at=self.context.clock.now(),
-        )
-        service = self.context.providers.training(pipeline.training)
-        return service.preview(
-            JobRequest(
-                run_id=run.run_id,
-                attempt=1,
-                inputs=expected_inputs(run, self.context.data_container),
-                outputs={
-                    output: names.output_path(run.pipeline, run.run_id, 1, file)
-                    for output, file in pipeline.training.outputs.items()
-                },
-                parameters=parameters_for(pipeline, run),
-                training=pipeline.training,
-            )
-        )
 
 
 def _readable(read: Callable[[], R], name: str, unreadable: list[str]) -> R | None:
@@ -347,11 +231,7 @@ def _version(pauses: Pauses) -> str:
     return names.digest("standing", pauses.model_dump_json())
 
 
-def _version_conflict(name: str, pauses: Pauses) -> str:
-    """Return whether a pipeline is paused, for whoever wanted to change that."""
+def _state_of(name: str, pauses: Pauses) -> str:
+    """Return whether a pipeline is paused, for the operator who wanted to change that."""
     found = pauses.pause or pauses.of_failures()
     return f"pipeline {name} is " + (f"paused by {found.by}" if found else "not paused")
-
-
-def _list_of(pipeline: Pipeline) -> str:
-    return names.manifest_path(pipeline.name, names.run_id(pipeline.name, "preview"))

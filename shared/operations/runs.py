@@ -1,82 +1,117 @@
-"""A person's word on one run: retry, cancel, approve, reject.
+"""What an operator can ask of one run: show, retry, cancel, approve, reject.
 
-Two people at once: one wins, the other is told (409, or 412 with `If-Match`).
+Of two commands at the same moment one is carried out; the other is refused.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 
+from shared.core.counting import counted
+from shared.core.names import is_run_id
 from shared.core.run.control_events import CancelRequested, Event
 from shared.core.run.gate_events import Approved, Rejected
 from shared.core.run.machine import Command, apply, next_command, stands
 from shared.core.run.record import Delivery, Phase, Run
 from shared.core.run.retry import RedoRequested, RetryRequested, gives_back, withdrawn
 from shared.core.run.rollout import delivered
-from shared.errors import ConflictError, InvalidTransitionError, RelearnError
+from shared.core.run.waiting import Waits
+from shared.errors import ConflictError, InvalidTransitionError, NoSuchRunError, RelearnError
 from shared.execution.context import Context
 from shared.intake.blob_events import Intake
 from shared.ledger.records import Stored
-from shared.operations.preconditions import Versions, lost, require
+from shared.operations.commands import ANONYMOUS, OperatorCommand
+from shared.telemetry import redacted
+
+EventFor = Callable[[Run], Event]
 
 
 @dataclass(frozen=True, slots=True)
 class RunOperations:
-    """Tells runs what people want. Each order that fits is carried out once."""
+    """Shows runs and carries out commands; each command that fits is carried out once."""
 
     context: Context
     intake: Intake
 
-    def retry(
-        self, run_id: str, versions: Versions = None, *, by: str = "", why: str = ""
-    ) -> Run | None:
-        """Let a parked run go on, by the present configuration; None when there is none.
-
-        A roll-out goes on together with those of its deliveries that are parked.
+    def find(self, run_id: str) -> Stored[Run]:
+        """Return a run as it is stored.
 
         Raises:
-            InvalidTransitionError: the run is not parked, or a delivery goes on by another gate.
-            Outdated, Conflict: it changed meanwhile.
+            NoSuchRunError: there is none of this id.
         """
-        stored = self.context.ledger.run(run_id)
+        stored = self.context.ledger.run(run_id) if is_run_id(run_id) else None
+        if stored is None:
+            raise NoSuchRunError(f"there is no run {redacted(run_id)[:100]!r}")
+        return stored
+
+    def retry(self, run_id: str, command: OperatorCommand = ANONYMOUS) -> Run:
+        """Let a parked run continue by the present configuration.
+
+        A roll-out continues together with those of its deliveries that are parked.
+
+        Args:
+            run_id: the run.
+            command: who asks, and why.
+
+        Returns:
+            The run as it is now.
+
+        Raises:
+            NoSuchRunError: there is no such run.
+            InvalidTransitionError: it is not parked, or a delivery continues by another gate.
+            PreconditionFailedError, ConflictError: it was changed meanwhile.
+        """
+        stored = self.find(run_id)
         deliveries: tuple[Delivery, ...] | None = None
-        if stored is not None and stored.record.phase is Phase.PARKED:
-            require(versions, str(stored.etag), stands(stored.record))
+        if stored.record.phase is Phase.PARKED:
+            command.require(str(stored.etag), stands(stored.record))
             parent = stored.record
-            deliveries = tuple(self._standing(parent, one) for one in parent.deliveries)
+            deliveries = tuple(self._present(parent, one) for one in parent.deliveries)
             for delivery in deliveries:
                 if delivery.outcome is Phase.PARKED:
-                    self._retry_delivery(parent, delivery, by, why)
-        retried = partial(self._retried, deliveries=deliveries, by=by, why=why)
-        return self._change(run_id, retried, versions)
+                    self._retry_delivery(parent, delivery, command)
+        return self._change(run_id, self._retried(command, deliveries), command)
 
-    def cancel(
-        self, run_id: str, versions: Versions = None, *, by: str = "", why: str = ""
-    ) -> Run | None:
-        """Stop a run and its job; None when there is none.
+    def cancel(self, run_id: str, command: OperatorCommand = ANONYMOUS) -> Run:
+        """Stop a run and its job.
+
+        Args:
+            run_id: the run.
+            command: who asks, and why.
+
+        Returns:
+            The run as it is now.
 
         Raises:
-            InvalidTransitionError: it is over, or its model is on its way to an endpoint.
-            Outdated, Conflict: it changed meanwhile.
+            NoSuchRunError: there is no such run.
+            InvalidTransitionError: it has ended, or the update of an endpoint has begun.
+            PreconditionFailedError, ConflictError: it was changed meanwhile.
         """
-        return self._change(run_id, lambda _: CancelRequested(by, why), versions)
+        return self._change(run_id, lambda _: CancelRequested(command.by, command.reason), command)
 
-    def approve(self, run_id: str, by: str, why: str, versions: Versions = None) -> Run | None:
-        """Have the model of a run promoted; None when there is no such run.
+    def approve(self, run_id: str, command: OperatorCommand) -> Run:
+        """Have the model of a run promoted.
+
+        Args:
+            run_id: the run.
+            command: who approves, and why.
+
+        Returns:
+            The run as it is now.
 
         Raises:
+            NoSuchRunError: there is no such run.
             InvalidTransitionError: it does not wait for approval.
-            Outdated, Conflict: it changed meanwhile.
+            PreconditionFailedError, ConflictError: it was changed meanwhile.
         """
-        return self._change(run_id, lambda _: Approved(by, why), versions)
+        return self._change(run_id, lambda _: Approved(command.by, command.reason), command)
 
-    def reject(self, run_id: str, by: str, why: str, versions: Versions = None) -> Run | None:
-        """End a run that waits for approval. Returns and raises as `approve`."""
-        return self._change(run_id, lambda _: Rejected(by, why), versions)
+    def reject(self, run_id: str, command: OperatorCommand) -> Run:
+        """End a run that waits for approval; the arguments and errors are those of `approve`."""
+        return self._change(run_id, lambda _: Rejected(command.by, command.reason), command)
 
-    def _standing(self, parent: Run, delivery: Delivery) -> Delivery:
-        """Return a delivery as it stands: one that was parked may have been retried by itself.
+    def _present(self, parent: Run, delivery: Delivery) -> Delivery:
+        """Return a delivery as it is now: one that was parked may have been retried by itself.
 
         Raises:
             InvalidTransitionError: it is under way, and its model is to be judged again first.
@@ -84,52 +119,47 @@ class RunOperations:
         if delivery.outcome is not Phase.PARKED:
             return delivery
         stored = self.context.ledger.run(delivery.run_id)
-        if stored is None:  # its record was removed: another one follows it
+        if stored is None:  # its record was deleted: another run follows it
             return delivery.model_copy(update={"outcome": Phase.CANCELLED})
         run = stored.record
         if run.phase.ended:
             return delivered(delivery, run)
         if run.phase is Phase.PARKED or (run.phase is Phase.ROLLING_BACK and gives_back(run)):
             return delivery
-        now = self.intake.catalogue.configured_for(parent) or parent.config
-        if withdrawn(run, parent.config, now):
+        if self._is_withdrawn(run, parent):
             raise InvalidTransitionError(
-                f"run {run.run_id} is giving {delivery.endpoint} the model of run "
+                f"run {run.run_id} updates {delivery.endpoint} with the model of run "
                 f"{parent.run_id} by the configuration from before: wait for its end, then "
                 "retry this run"
             )
         return delivery.model_copy(update={"outcome": None})
 
-    def _retry_delivery(self, parent: Run, delivery: Delivery, by: str, why: str) -> None:
+    def _retry_delivery(self, parent: Run, delivery: Delivery, command: OperatorCommand) -> None:
         stored = self.context.ledger.run(delivery.run_id)
         if stored is None or stored.record.phase is not Phase.PARKED:
             return
+        unbound = OperatorCommand(command.by, command.reason)  # the versions are the parent's
+        again = self._is_withdrawn(stored.record, parent)
+        event_for = self._redone(unbound) if again else self._retried(unbound)
+        self._change(delivery.run_id, event_for, unbound)
+
+    def _is_withdrawn(self, run: Run, parent: Run) -> bool:
         now = self.intake.catalogue.configured_for(parent) or parent.config
-        if withdrawn(stored.record, parent.config, now):
-            self._change(delivery.run_id, partial(self._taken_back, by=by, why=why), None)
-        else:
-            self._change(delivery.run_id, partial(self._retried, by=by, why=why), None)
+        return withdrawn(run, parent.config, now)
 
     def _retried(
-        self,
-        run: Run,
-        deliveries: tuple[Delivery, ...] | None = None,
-        *,
-        by: str,
-        why: str,
-    ) -> Event:
-        return RetryRequested(self.intake.catalogue.configured_for(run), deliveries, by, why)
+        self, command: OperatorCommand, deliveries: tuple[Delivery, ...] | None = None
+    ) -> EventFor:
+        configured = self.intake.catalogue.configured_for
+        return lambda run: RetryRequested(configured(run), deliveries, command.by, command.reason)
 
-    def _taken_back(self, run: Run, *, by: str, why: str) -> Event:
-        return RedoRequested(self.intake.catalogue.configured_for(run), by, why)
+    def _redone(self, command: OperatorCommand) -> EventFor:
+        configured = self.intake.catalogue.configured_for
+        return lambda run: RedoRequested(configured(run), command.by, command.reason)
 
-    def _change(
-        self, run_id: str, event_for: Callable[[Run], Event], versions: Versions
-    ) -> Run | None:
-        stored = self._as_it_stands(run_id)
-        if stored is None:
-            return None
-        require(versions, str(stored.etag), stands(stored.record))
+    def _change(self, run_id: str, event_for: EventFor, command: OperatorCommand) -> Run:
+        stored = self._after_expiry(self.find(run_id))
+        command.require(str(stored.etag), stands(stored.record))
         event = event_for(stored.record)
         apply(stored.record, event, self.context.clock.now())  # refused before anything is written
         # The marker first and last: a hint that says "parked" would keep the poll away.
@@ -137,33 +167,58 @@ class RunOperations:
         try:
             self.intake.driver.note(stored, event)
         except ConflictError:
-            raise self._too_late(run_id, event_for, versions) from None
+            raise self._too_late(run_id, event_for, command) from None
         return self._advanced(run_id)
 
-    def _as_it_stands(self, run_id: str) -> Stored[Run] | None:
-        """Return a run with the answer that is given for a person who took too long."""
-        stored = self.context.ledger.run(run_id)
-        now = self.context.clock.now()
-        if stored is None or next_command(stored.record, now) is not Command.EXPIRE:
+    def _after_expiry(self, stored: Stored[Run]) -> Stored[Run]:
+        """Return a run, ended first by the default answer if its approval has expired."""
+        run_id = stored.record.run_id
+        if next_command(stored.record, self.context.clock.now()) is not Command.EXPIRE:
             return stored
         self.intake.driver.advance(run_id)
-        return self.context.ledger.run(run_id)
+        return self.find(run_id)
 
-    def _too_late(
-        self, run_id: str, event_for: Callable[[Run], Event], versions: Versions
-    ) -> RelearnError:
-        """Return the error of an order that somebody else was faster than, as the run is now."""
-        stored = self.context.ledger.run(run_id)
-        if stored is None:
-            return lost(versions, f"run {run_id} is gone")
-        if versions is None:  # where it fits no more, that is said as ever
-            apply(stored.record, event_for(stored.record), self.context.clock.now())
-        return lost(versions, stands(stored.record))
+    def _too_late(self, run_id: str, event_for: EventFor, command: OperatorCommand) -> RelearnError:
+        """Return the error of a command that another change came before, by the run as it is now.
 
-    def _advanced(self, run_id: str) -> Run | None:
+        Raises:
+            InvalidTransitionError: the run does not allow the command any more.
+        """
+        run = self.find(run_id).record
+        if command.versions is None:
+            apply(run, event_for(run), self.context.clock.now())
+        return command.too_late(stands(run))
+
+    def _advanced(self, run_id: str) -> Run:
+        run = None
         try:
             self.context.ledger.mark_open(run_id, {"phase": "requested"})
-            return self.intake.driver.advance(run_id, check_from=timedelta())
-        except ConflictError:  # the order is kept, and whoever moved the run goes on by it
-            stored = self.context.ledger.run(run_id)
-            return stored.record if stored else None
+            run = self.intake.driver.advance(run_id, check_from=timedelta())
+        except ConflictError:
+            pass  # the command is stored; the worker that changed the run carries it out
+        return run or self.find(run_id).record
+
+
+def line_of(run: Run, waiting: Waits | None) -> str:
+    """Return a run in one line: what opened it, which data it trained on, what came of it.
+
+    Args:
+        run: the run.
+        waiting: what it waits for; None if it has ended.
+    """
+    end, approval = run.reason or (waiting.line if waiting else ""), run.approval
+    answered = f"{approval.answer} by {approval.by}" if approval else ""
+    if answered and not end.startswith(answered):  # the reason of a rejection says it too
+        end = f"{answered}; {end}" if end else answered
+    state = end if end.startswith(run.phase) else f"{run.phase}: {end}" if end else run.phase
+    return f"{run.cause}; {_data_of(run)}; {state}"
+
+
+def _data_of(run: Run) -> str:
+    count, newest = len(run.manifest), run.newest
+    if newest is None:
+        return "no data of ours"
+    blobs = counted(count, "blob")
+    if count > 1:
+        return f"{blobs}, the newest {newest.path}"
+    return blobs if newest.path in run.cause else f"{blobs}, {newest.path}"

@@ -93,7 +93,7 @@ class Documents(Protocol):
             size: how many at most.
             cursor: where the page before ended; None for the first.
 
-        Raises TransientError, and BadCursorError for a cursor that no page gave.
+        Raises TransientError, and InvalidCursorError for a cursor that no page gave.
         """
         ...
 
@@ -143,7 +143,7 @@ class Blobs(Protocol):
             cursor: where the page before ended; None for the first.
             prefix: what their names start with.
 
-        Raises TransientError, and BadCursorError for a cursor that no page gave.
+        Raises TransientError, and InvalidCursorError for a cursor that no page gave.
         """
         ...
 

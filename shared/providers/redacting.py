@@ -17,7 +17,7 @@ from shared.core.serving.references import Candidate, ModelRef, ServingState, Sh
 from shared.errors import OutcomeUnknownError
 from shared.ports.serving import Keep, Plan, ServingEndpoint
 from shared.ports.training import Evaluation, Job, JobRequest, JobState, TrainingService
-from shared.telemetry import clean_error
+from shared.telemetry import redact_error
 
 #: What an id of ours ends with.
 _DIGEST: Final = re.compile(r"[0-9a-f]{20}")
@@ -180,5 +180,5 @@ def _clean_errors(redactor: Redactor) -> Iterator[None]:
     try:
         yield
     except Exception as exc:
-        clean_error(exc, redactor)
+        redact_error(exc, redactor)
         raise exc from None  # what it was made from may hold the same

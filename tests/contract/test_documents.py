@@ -12,7 +12,7 @@ from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobClient, BlobLeaseClient, ContainerClient, ExponentialRetry
 
 from local.azurite import Azurite
-from shared.errors import BadCursorError, ConflictError, OutcomeUnknownError, TransientError
+from shared.errors import ConflictError, InvalidCursorError, OutcomeUnknownError, TransientError
 from shared.ports.storage import Documents
 from shared.providers.azure_storage.documents import BlobDocuments
 from tests.fakes.clock import FakeClock
@@ -216,7 +216,7 @@ def test_a_cursor_that_no_page_gave_is_refused_or_begins_somewhere(
     documents.create("index/1", b"")
     try:
         page = documents.page("index/", 5, cursor)
-    except BadCursorError:
+    except InvalidCursorError:
         return
     assert {item.name for item in page.items} <= {"index/1"}
 

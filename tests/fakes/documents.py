@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import count
 from typing import TypeVar
 
-from shared.errors import BadCursorError, ConflictError, RecordLeasedError
+from shared.errors import ConflictError, InvalidCursorError, RecordLeasedError
 from shared.ports.storage import Document, ETag, Listed, Page
 from shared.providers.azure_storage.pages import is_directory
 from tests.fakes.clock import FakeClock
@@ -92,7 +92,7 @@ class MemoryDocuments:
 def page_of(items: list[T], size: int, cursor: str | None, name_of: Callable[[T], str]) -> Page[T]:
     """Return one page of `items`, which are sorted by name."""
     if cursor is not None and not cursor.startswith("from:"):
-        raise BadCursorError(cursor)
+        raise InvalidCursorError(cursor)
     start = (cursor or "from:").removeprefix("from:")
     left = [item for item in items if name_of(item) >= start]
     following = f"from:{name_of(left[size])}" if len(left) > size else None

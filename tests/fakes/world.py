@@ -24,7 +24,7 @@ from shared.operations.runs import RunOperations
 from shared.providers.factory import ConfiguredProviders
 from shared.providers.guarded_blobs import RedactingBlobs
 from shared.providers.studio.arm_token import ArmToken
-from shared.telemetry import use
+from shared.telemetry import use_redactor
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock, Shifted
 from tests.fakes.documents import MemoryDocuments
@@ -113,7 +113,7 @@ class World:
 
     def _worker(self) -> tuple[Intake, Poll]:
         redactor = redactor_for(self.environment, [self.pipeline], [DATA, MODELS])
-        use(redactor)
+        use_redactor(redactor)
         providers = self.providers(redactor)
         ids = count(1)
         context = Context(

@@ -109,4 +109,4 @@ def test_a_ledger_that_does_not_work_is_no_file_without_pipelines(
     serve(app_over(world))
     monkeypatch.setattr(world.documents, "listing", refuse)
     said = tell(listed)  # type: ignore[arg-type]
-    assert (said.status, said.title) == (503, "Try again")
+    assert (said.status, said.title) == (503, "Temporarily unavailable")

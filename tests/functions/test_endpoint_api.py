@@ -85,7 +85,7 @@ def test_a_rollback_and_a_resume_are_for_the_version_that_was_looked_at(
     assert not twice.open_runs()
     assert api.rollback(version=f'"old", {checked}').status == 202
     late = api.resume(version=checked)
-    assert (late.status, late.title) == (412, "Changed meanwhile")
+    assert (late.status, late.title) == (412, "Changed since that version")
     assert "held by" in late.body["detail"]
     assert "held" in api.endpoint().body
     for _ in range(20):

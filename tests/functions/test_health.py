@@ -24,7 +24,7 @@ from tests.unit.worlds import Observed
 def test_health_is_good_before_the_first_poll_and_tells_the_last_one(
     world: World, api: Api
 ) -> None:
-    assert healthy(api)["last_poll"] is None
+    assert "last_poll" not in healthy(api)
     world.tick(0)
     told = datetime.fromisoformat(healthy(api)["last_poll"])
     assert told == world.clock.now()
@@ -87,7 +87,7 @@ def test_health_fails_when_the_timer_never_ran(world: World, api: Api) -> None:
     healthy(api)
     world.clock.move(timedelta(minutes=2))
     silent = api.health()
-    assert (silent.status, silent.body["last_poll"]) == (503, None)
+    assert (silent.status, silent.body.get("last_poll")) == (503, None)
     assert "poll_jobs: no poll since" in api.health_details().body["problems"][0]
 
 
@@ -100,7 +100,7 @@ def test_health_counts_parked_runs_and_its_details_list_them(world: World, api: 
     assert (said.body["parked_runs"], said.body["open_runs"]) == (1, 1)
     assert run_id not in said.text
     assert (details.status, details.body["status"]) == (200, "attention")
-    assert (details.body["parked"], details.body["next"]) == ([run_id], None)
+    assert (details.body["parked"], details.body.get("next")) == ([run_id], None)
 
 
 def test_parked_runs_are_listed_page_by_page(world: World, api: Api) -> None:
@@ -115,7 +115,7 @@ def test_parked_runs_are_listed_page_by_page(world: World, api: Api) -> None:
         page = api.health_details(limit="3", **query).body
         assert len(page["parked"]) <= 3
         found += page["parked"]
-        if page["next"] is None:
+        if "next" not in page:
             break
         query = {"cursor": page["next"]}
     assert found == parked
@@ -197,7 +197,7 @@ def test_a_pipeline_that_was_never_sound_is_answered_with_its_mistakes(
 
 
 def test_health_details_tell_how_far_the_full_listing_is(world: World, api: Api) -> None:
-    assert api.health_details().body["full_listing"] is None
+    assert "full_listing" not in api.health_details().body
     world.upload("existing.csv")
     world.clock.move(timedelta(hours=1))
     start_scheduled_runs(TimerRequest(past_due=False))

@@ -17,6 +17,7 @@ from shared.core.run.concurrency import RunQueue
 from shared.core.run.gate_events import Approved
 from shared.core.run.machine import apply
 from shared.core.run.record import Phase
+from shared.operations.commands import OperatorCommand
 from tests.fakes.faults import Kind
 from tests.fakes.world import World
 from tests.functions.calls import Api, OneLineText
@@ -234,7 +235,7 @@ def test_the_slower_of_two_people_with_a_version_is_told_that_it_is_outdated(
     etag = Api().get(run_id).headers["ETag"]
     another_order(run_id, asking)
     late = reject(run_id, If_Match=etag)
-    assert (late.status, late.title) == (412, "Changed meanwhile")
+    assert (late.status, late.title) == (412, "Changed since that version")
     assert "approved by bob" in late.body["detail"]
 
 
@@ -439,7 +440,7 @@ def test_a_pause_and_a_resume_are_for_the_version_that_was_looked_at(
     assert paused.status == 200
     assert paused.headers["ETag"] == standing_version() != checked
     late = resume(If_Match=checked)
-    assert (late.status, late.title) == (412, "Changed meanwhile")
+    assert (late.status, late.title) == (412, "Changed since that version")
     assert "paused by ada" in late.body["detail"]
     assert pause(If_Match=checked).status == 412
     assert resume(If_Match=paused.headers["ETag"]).status == 200
@@ -638,7 +639,7 @@ def test_the_customers_of_a_pipeline_are_shown_page_by_page_each_at_one_read(ser
     assert "cursor" not in asked
     assert documents.calls.count("read run_queues") == 95
     told = tell(pipelines.get_pipeline, pipeline="sample", query={"cursor": "nonsense"})
-    assert (told.status, told.title) == (400, "Bad cursor")
+    assert (told.status, told.title) == (400, "Invalid cursor")
 
 
 def test_a_resume_is_one_write_however_many_customers_there_are(serve: Serve) -> None:
@@ -648,7 +649,7 @@ def test_a_resume_is_one_write_however_many_customers_there_are(serve: Serve) ->
     built.pipelines.resume("sample")
     assert documents.calls == ["read pauses", "create pauses"]
     documents.calls.clear()
-    built.pipelines.pause("sample", "ada", "")
+    built.pipelines.pause("sample", OperatorCommand("ada"))
     built.pipelines.resume("sample")
     assert documents.calls == ["read pauses", "replace pauses"] * 2
 
@@ -806,7 +807,7 @@ def test_a_query_that_is_not_understood_is_refused(
 @pytest.mark.parametrize(
     ("handler", "method", "allowed"),
     [
-        (runs.list_runs, "GET", "pipeline, key, phase, open, parent, limit, cursor"),
+        (runs.list_runs, "GET", "limit, cursor, pipeline, key, phase, open, parent"),
         (pipelines.preview_pipeline, "GET", "data"),
         (endpoints.get_endpoint, "GET", "key"),
         (endpoints.rollback_endpoint, "POST", "key"),

@@ -28,7 +28,7 @@ def test_a_parameter_that_is_a_secret_is_refused_and_not_changed(world: World, a
     world.upload()
     for parameters in ({"Password": world.training.api_key}, {"Path": SIGNED}, {SIGNED: "x"}):
         refused = api.start({"parameters": parameters})
-        assert (refused.status, refused.title) == (400, "A secret in the request")
+        assert (refused.status, refused.title) == (400, "Secret in the request")
         assert "c2VjcmV0" not in refused.text
     assert world.runs() == []
 

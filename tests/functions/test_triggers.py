@@ -167,7 +167,7 @@ def test_wrong_settings_fail_no_trigger_and_each_says_what_to_do(
     trigger: str, serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     serve(Unusable(PROBLEMS))
-    app._NAGGED.__dict__["_said"].clear()
+    app._UNUSABLE_LOGGED.__dict__["_logged"].clear()
     for _ in range(3):
         FIRE[trigger]()
     of_blob = trigger.startswith("on_")

@@ -8,6 +8,7 @@ import pytest
 
 from shared.core.run.record import Phase
 from shared.errors import RelearnError
+from shared.operations.commands import OperatorCommand
 from tests.fakes.faults import Faults, Kind
 from tests.unit.worlds import Observed, refused
 
@@ -35,7 +36,7 @@ def test_an_approval_that_is_faster_than_the_expiry_leaves_no_alert(
     def approve() -> None:
         world.clock.move(-timedelta(seconds=20))  # the answer came in time
         with suppress(RelearnError):
-            approved.append(run_operations.approve(run.run_id, "ada", ""))
+            approved.append(run_operations.approve(run.run_id, OperatorCommand("ada")))
         world.clock.move(timedelta(seconds=20))
 
     world.faults.other_worker = approve

@@ -13,7 +13,8 @@ from azure.core.exceptions import HttpResponseError
 from local.studio import InstantTrainer
 from shared.core.run.record import Phase, Run
 from shared.intake.requests import ManualRequest
-from shared.operations.endpoints import Endpoints, OperatorCommand
+from shared.operations.commands import OperatorCommand
+from shared.operations.endpoints import EndpointAddress, Endpoints
 from shared.providers.azure_storage.errors import classify
 from shared.providers.http.client import Answer
 from tests.fakes.world import MODELS, RESOURCE
@@ -88,7 +89,7 @@ def held() -> tuple[Observed, Run]:
         content = b"a,b,label\n5,6,%d\n7,8,0\n" % number
         world.until(world.next_run(f"{number}.csv", content), Phase.PROMOTED)
     hand = Endpoints(world.intake._context, world.intake)
-    back = hand.rollback("sample", "production", (), None, OperatorCommand(by="boss"))
+    back = hand.rollback(EndpointAddress("sample", "production"), None, OperatorCommand(by="boss"))
     world.until(back, Phase.PROMOTED)
     return world, world.until_idle(world.next_run("3.csv", b"a,b,label\n9,9,1\n1,1,0\n"))
 
@@ -127,7 +128,9 @@ def no_model_of_ours() -> tuple[Observed, Run]:
     (name,) = [name for name in world.documents.rows if name.startswith("endpoints/")]
     world.damage(name, endpoint_state.model_dump_json().encode())
     hand = Endpoints(world.intake._context, world.intake)
-    back = hand.rollback("sample", "production", (), "baseline", OperatorCommand(by="boss"))
+    back = hand.rollback(
+        EndpointAddress("sample", "production"), "baseline", OperatorCommand(by="boss")
+    )
     return world, world.until_idle(back)
 
 

@@ -15,7 +15,7 @@ from azure.core.exceptions import (
 )
 
 from shared.errors import (
-    BadCursorError,
+    InvalidCursorError,
     OutcomeUnknownError,
     PermanentError,
     RecordLeasedError,
@@ -147,7 +147,9 @@ def classify_page(exc: AzureError, what: str, cursor: str | None) -> RelearnErro
     """Return the error to raise for `exc`, met while going on with a listing at `cursor`."""
     status = exc.status_code if isinstance(exc, HttpResponseError) else None
     if cursor is not None and status == 400:  # noqa: PLR2004 -- InvalidQueryParameterValue
-        return BadCursorError("the listing cannot be gone on with from this cursor: begin it again")
+        return InvalidCursorError(
+            "the listing cannot be gone on with from this cursor: begin it again"
+        )
     return classify(exc, what, write=False)
 
 

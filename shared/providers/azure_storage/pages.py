@@ -10,7 +10,7 @@ from typing import Final
 from azure.core.paging import ItemPaged
 from azure.storage.blob import BlobProperties
 
-from shared.errors import BadCursorError
+from shared.errors import InvalidCursorError
 
 _IS_FOLDER: Final = "hdi_isfolder"
 
@@ -21,11 +21,11 @@ def one_page(
     """Return one page from `cursor` on, and the cursor of the next one, if there is one.
 
     Raises:
-        BadCursorError: the storage never gives such a cursor.
+        InvalidCursorError: the storage never gives such a cursor.
         AzureError: as the SDK raises it.
     """
     if cursor is not None and not (cursor.isascii() and cursor.isprintable()):
-        raise BadCursorError("the cursor is not one that a page gave: leave it out")
+        raise InvalidCursorError("the cursor is not one that a page gave: leave it out")
     pages = blobs.by_page(continuation_token=cursor)
     found = list(next(pages, []))
     following = getattr(pages, "continuation_token", None)

@@ -14,7 +14,8 @@ from shared.core.run.record import Delivery, Phase
 from shared.core.run.rollout import outcome
 from shared.core.run.waiting import waits_of
 from shared.core.serving.probe_series import ProbeSeries, Streak
-from shared.operations.endpoints import Endpoints, NoSuchEndpointError
+from shared.errors import NoSuchEndpointError
+from shared.operations.endpoints import EndpointAddress, Endpoints
 from shared.operations.pipelines import Pipelines
 from shared.providers.studio.answers import read_answers
 from tests.fakes.world import CSV
@@ -92,7 +93,9 @@ def waiting() -> str:
 def keys() -> str:
     world = Observed()
     with pytest.raises(NoSuchEndpointError) as caught:
-        Endpoints(world.intake._context, world.intake).show("sample", "production", ("a",))
+        Endpoints(world.intake._context, world.intake).show(
+            EndpointAddress("sample", "production", ("a",))
+        )
     return str(caught.value)
 
 

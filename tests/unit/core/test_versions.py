@@ -26,8 +26,10 @@ from shared.core.versions import (
 )
 from shared.intake.requests import ManualRequest
 from shared.ledger.records import OLD, VersionEntry
-from shared.operations.endpoints import Endpoints, OperatorCommand
-from shared.operations.pipelines import Pipelines, Preview
+from shared.operations.commands import OperatorCommand
+from shared.operations.endpoints import EndpointAddress, Endpoints
+from shared.operations.pipelines import Pipelines
+from shared.operations.preview import Preview
 from tests.fakes.world import DATA, MODELS
 from tests.unit.fleet import Fleet
 from tests.unit.maintenance.test_retention import cleaned, kept
@@ -391,7 +393,7 @@ def test_a_rollback_to_an_older_model_of_the_same_second_is_not_judged_by_age() 
     world.until_ended(80)
     assert world.serving() != first
     hand = Endpoints(world.intake._context, world.intake)
-    back = hand.rollback("sample", "production", (), None, OperatorCommand("ada"))
+    back = hand.rollback(EndpointAddress("sample", "production"), None, OperatorCommand("ada"))
     world.until(back, Phase.PROMOTED)
     assert world.serving() == first
 

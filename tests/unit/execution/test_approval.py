@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from local.studio import InstantTrainer, Trained
 from shared.core.config.studio_models import blob_of
 from shared.core.run.record import Origin, Phase, Run
 from shared.errors import InvalidTransitionError
-from shared.operations.endpoints import Endpoints, OperatorCommand
+from shared.operations.commands import OperatorCommand
+from shared.operations.endpoints import EndpointAddress, Endpoints
 from tests.fakes.faults import Faults, Kind
 from tests.fakes.world import MODELS, World
 from tests.unit.fleet import Fleet
@@ -262,9 +264,9 @@ def test_after_a_rollback_the_earlier_model_is_the_one_to_be_held_against() -> N
     world = gated(NO_DROP, first_model="allow")
     settled(world, 1, 0.8)
     settled(world, 2, 0.95)
-    back = hand(world).rollback("sample", "production", (), None, BOSS)
+    back = hand(world).rollback(EndpointAddress("sample", "production"), None, BOSS)
     world.until(back, Phase.PROMOTED)
-    hand(world).resume("sample", "production", ())
+    hand(world).resume(EndpointAddress("sample", "production"))
     run = settled(world, 3, 0.85)
     assert run.phase is Phase.PROMOTED
     assert run.verdict is not None
@@ -274,8 +276,11 @@ def test_after_a_rollback_the_earlier_model_is_the_one_to_be_held_against() -> N
 def test_after_a_rollback_to_the_baseline_nothing_is_known_to_compare_with() -> None:
     world = gated(ABOVE)
     settled(world, 1, 0.95)
-    world.until(hand(world).rollback("sample", "production", (), "baseline", BOSS), Phase.PROMOTED)
-    hand(world).resume("sample", "production", ())
+    world.until(
+        hand(world).rollback(EndpointAddress("sample", "production"), "baseline", BOSS),
+        Phase.PROMOTED,
+    )
+    hand(world).resume(EndpointAddress("sample", "production"))
     rules = world.pipeline.gate.model_copy(
         update={"rules": gated(NO_DROP, GAIN).pipeline.gate.rules}
     )
@@ -319,7 +324,7 @@ def test_what_is_approved_late_is_held_against_the_model_that_serves_by_then() -
 
 
 def approve(world: Observed, run: Run) -> None:
-    world.run_operations.approve(run.run_id, "ada", "good")
+    world.run_operations.approve(run.run_id, OperatorCommand("ada", "good"))
 
 
 def test_a_run_that_waits_for_a_person_costs_next_to_nothing() -> None:
@@ -486,9 +491,9 @@ def test_a_model_is_held_against_the_best_of_those_that_serve() -> None:
     world = fleet(NO_DROP, first_model="allow")
     world.until(opened(world, 1, 0.8), Phase.PROMOTED, ticks=80)
     world.until(opened(world, 2, 0.9), Phase.PROMOTED, ticks=80)
-    back = hand(world).rollback("sample", "e1", (), None, BOSS)
+    back = hand(world).rollback(EndpointAddress("sample", "e1"), None, BOSS)
     world.until(back, Phase.PROMOTED)
-    hand(world).resume("sample", "e1", ())
+    hand(world).resume(EndpointAddress("sample", "e1"))
     run = settled(world, 3, 0.85)
     assert run.phase is Phase.REJECTED
     assert run.verdict is not None
@@ -502,9 +507,9 @@ def test_a_roll_out_waits_for_one_approval_and_each_endpoint_remembers_who() -> 
     approve(world, run)
     world.until(run, Phase.PROMOTED, ticks=80)
     for name in ("e1", "e2"):
-        (line,) = hand(world).show("sample", name, ())["history"]
-        assert line["approved_by"] == "ada"
-        assert line["data"] == ["training-data/1.csv"]
+        (line,) = hand(world).show(EndpointAddress("sample", name)).known.history
+        assert line.approved_by == "ada"
+        assert line.data == ("training-data/1.csv",)
 
 
 # BUG: shared/core/serving/state.py, promoted(), takes the run that delivers for the one that
@@ -513,8 +518,8 @@ def test_a_roll_out_waits_for_one_approval_and_each_endpoint_remembers_who() -> 
 def test_the_history_of_a_roll_out_names_the_run_that_trained() -> None:
     world = fleet(ABOVE)
     run = world.until(opened(world, 1), Phase.PROMOTED, ticks=80)
-    (line,) = hand(world).show("sample", "e1", ())["history"]
-    assert line["trained_by"] == run.run_id
+    (line,) = hand(world).show(EndpointAddress("sample", "e1")).known.history
+    assert line.trained_by == run.run_id
 
 
 # Whatever dies on the way
@@ -540,8 +545,8 @@ def drive(world: World, *, answer: str = "approve") -> None:
         taken = taken or world.survive(world.deliver)
         for run in world.runs():
             if run.phase is Phase.AWAITING_APPROVAL and not told:
-                order = getattr(world.run_operations, answer)
-                told = world.survive(lambda run=run, order=order: order(run.run_id, "ada", "good"))
+                order = partial(getattr(world.run_operations, answer), run.run_id)
+                told = world.survive(lambda order=order: order(OperatorCommand("ada", "good")))
         world.survive(lambda: world.tick(45))
         if taken and not world.faults.late and not world.open_runs():
             break

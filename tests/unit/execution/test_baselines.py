@@ -16,7 +16,8 @@ from shared.core.serving.references import Candidate, ServingState, Shift
 from shared.core.serving.state import EndpointState, Resource
 from shared.errors import PermanentError
 from shared.execution.endpoint_lease import EndpointLeaseSteps
-from shared.operations.endpoints import Endpoints, OperatorCommand
+from shared.operations.commands import OperatorCommand
+from shared.operations.endpoints import EndpointAddress, Endpoints
 from shared.ports.storage import Access
 from shared.providers.http.client import Answer
 from tests.fakes.blobs import ACCOUNT
@@ -150,7 +151,9 @@ def test_an_old_record_cannot_ask_for_more_than_a_new_one_may() -> None:
     row = world.documents.rows[name]
     world.documents.replace(name, endpoint_state.model_dump_json().encode(), row.etag)
     hand = Endpoints(world.intake._context, world.intake)
-    back = hand.rollback("sample", "production", (), "baseline", OperatorCommand(by="boss"))
+    back = hand.rollback(
+        EndpointAddress("sample", "production"), "baseline", OperatorCommand(by="boss")
+    )
     assert "is no model of this app" in (world.until(back, Phase.PARKED).reason or "")
     assert all(path.startswith("models/runs/") for path in read_rights(world))
 

@@ -12,6 +12,7 @@ from shared.core.run.record import Phase
 from shared.execution.drift_schedule import schedule_drift_check
 from shared.maintenance import drift
 from shared.maintenance.retention import Retention
+from shared.operations.endpoints import EndpointAddress
 from shared.providers.http.client import Answer
 from tests.fakes.faults import Faults, Kind
 from tests.fakes.world import RESOURCE
@@ -32,7 +33,7 @@ def test_a_rollback_after_a_resume_is_carried_out() -> None:
     world, runs, models = promoted(2)
     world.until(world.next_run("2.csv", THIRD), Phase.VERIFYING)
     first = back(world, runs[0].run_id)  # waits for its turn
-    hand(world).resume("sample", "production", ())
+    hand(world).resume(EndpointAddress("sample", "production"))
     ticks(world)
     assert world.now_of(first).phase is Phase.SUPERSEDED
     again = back(world, runs[0].run_id)
@@ -47,7 +48,7 @@ def test_a_rollback_that_was_cancelled_and_resumed_can_be_asked_for_again() -> N
     run = back(world)
     assert world.now_of(run).phase is Phase.PARKED
     world.run_operations.cancel(run.run_id)
-    hand(world).resume("sample", "production", ())
+    hand(world).resume(EndpointAddress("sample", "production"))
     works()
     again = back(world)
     ticks(world)
@@ -154,7 +155,7 @@ def test_going_back_once_more_does_not_go_forward() -> None:
     world, _, models = promoted(3)
     world.until(back(world), Phase.PROMOTED)
     assert world.serving() == models[1]
-    hand(world).resume("sample", "production", ())
+    hand(world).resume(EndpointAddress("sample", "production"))
     world.until(back(world), Phase.PROMOTED)
     assert world.serving() == models[0]
 

@@ -15,7 +15,8 @@ from shared.execution.context import Limits
 from shared.execution.endpoint_queue import EndpointQueue
 from shared.ledger.open_markers import hints_of
 from shared.ledger.records import Marker
-from shared.operations.endpoints import Endpoints, OperatorCommand
+from shared.operations.commands import OperatorCommand
+from shared.operations.endpoints import EndpointAddress, Endpoints
 from shared.ports.storage import ETag
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA
@@ -145,7 +146,7 @@ def test_a_rollback_goes_before_models_that_wait() -> None:
         world.tick()
     (holder,) = at_work(world)
     hand = Endpoints(world.intake._context, world.intake)
-    back = hand.rollback("sample", "production", (), None, OperatorCommand(by="boss"))
+    back = hand.rollback(EndpointAddress("sample", "production"), None, OperatorCommand(by="boss"))
     world.until(back, Phase.PROMOTED)
     begun = next(e.at for e in world.now_of(back).history if e.phase is Phase.VERIFYING)
     assert begun == world.now_of(holder).history[-1].at

@@ -7,6 +7,7 @@ import pytest
 
 from shared.core.run.record import Phase, Run
 from shared.errors import InvalidTransitionError
+from shared.operations.commands import OperatorCommand
 from tests.fakes.blobs import ACCOUNT
 from tests.fakes.world import MODELS
 from tests.unit.worlds import Observed
@@ -114,7 +115,7 @@ def test_a_person_approves_and_the_endpoint_knows_who() -> None:
     run = world.start()
     world.until(run, Phase.AWAITING_APPROVAL)
     assert world.changes() == []
-    world.run_operations.approve(run.run_id, "ada", "looks good")
+    world.run_operations.approve(run.run_id, OperatorCommand("ada", "looks good"))
     ended = world.until(run, Phase.PROMOTED)
     assert ended.approval is not None
     assert (ended.approval.by, ended.approval.why) == ("ada", "looks good")
@@ -126,12 +127,12 @@ def test_a_person_says_no_and_nothing_changes() -> None:
     world = gated(approval="required")
     run = world.start()
     world.until(run, Phase.AWAITING_APPROVAL)
-    world.run_operations.reject(run.run_id, "ada", "too few rows")
+    world.run_operations.reject(run.run_id, OperatorCommand("ada", "too few rows"))
     assert world.now_of(run).phase is Phase.REJECTED
     assert world.now_of(run).reason == "rejected by ada: too few rows"
     assert world.changes() == []
     with pytest.raises(InvalidTransitionError, match="rejected"):
-        world.run_operations.approve(run.run_id, "bob", "")
+        world.run_operations.approve(run.run_id, OperatorCommand("bob"))
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_a_word_that_comes_after_the_configured_answer_was_due_is_refused(
     world.clock.move(MINUTE)  # and no tick
     for word in (world.run_operations.approve, world.run_operations.reject):
         with pytest.raises(InvalidTransitionError, match=str(now)):
-            word(run.run_id, "ada", "late")
+            word(run.run_id, OperatorCommand("ada", "late"))
     assert "ada" not in str(world.now_of(run).approval)
 
 
@@ -177,9 +178,9 @@ def test_an_older_run_that_is_approved_later_replaces_nothing() -> None:
     world.until(older, Phase.AWAITING_APPROVAL)
     newer = world.next_run("b.csv", b"a,b,label\n5,5,1\n3,4,0\n")
     world.until(newer, Phase.AWAITING_APPROVAL)
-    world.run_operations.approve(newer.run_id, "ada", "")
+    world.run_operations.approve(newer.run_id, OperatorCommand("ada"))
     world.until(newer, Phase.PROMOTED)
-    world.run_operations.approve(older.run_id, "ada", "")
+    world.run_operations.approve(older.run_id, OperatorCommand("ada"))
     world.until(older, Phase.SUPERSEDED)
     assert world.serving() == world.model_of(newer)
 

@@ -10,7 +10,8 @@ from local.studio import InstantTrainer
 from local.studio.training import Trained
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Phase
-from shared.intake.requests import ManualRequest, NoSuchDataError
+from shared.errors import NoSuchDataError
+from shared.intake.requests import ManualRequest
 from tests.fakes.blobs import ACCOUNT_KEY
 from tests.unit.worlds import Observed
 

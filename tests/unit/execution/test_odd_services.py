@@ -10,6 +10,7 @@ from shared.core.redaction import redact
 from shared.core.run.record import Phase
 from shared.intake.catalogue import Catalogue
 from shared.intake.requests import ManualRequest
+from shared.operations.commands import OperatorCommand
 from shared.operations.pipelines import Pipelines
 from shared.providers.http.client import Answer
 from tests.fakes.faults import Crash, Kind
@@ -63,7 +64,7 @@ def test_a_job_whose_signatures_ran_out_before_it_started_is_made_anew() -> None
 def test_the_signatures_of_a_job_age_from_its_making_and_not_from_the_opening_of_its_run() -> None:
     world = Observed(config={"pipeline": {"when_busy": "queue"}})
     hand = Pipelines(world.intake._context, world.intake)
-    hand.pause("sample", "ada", "")
+    hand.pause("sample", OperatorCommand("ada"))
     world.upload()
     run = world.intake.asked.requested(world.pipeline, "k", ManualRequest(parameters={}))
     world.clock.move(4 * HOUR)  # longer than any job may take

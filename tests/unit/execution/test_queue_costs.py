@@ -10,6 +10,7 @@ from shared.core.run.record import Phase, Run
 from shared.execution.queues import Queue
 from shared.intake.requests import ManualRequest
 from shared.ledger.records import Marker
+from shared.operations.commands import OperatorCommand
 from shared.operations.pipelines import Pipelines
 from shared.ports.storage import ETag
 from tests.unit.execution.test_turns import ask
@@ -65,7 +66,7 @@ def one_for_each_key(waiting: int) -> Observed:
 def paused(waiting: int) -> Observed:
     """A pipeline is paused while runs of many customers wait to begin."""
     world = world_of({**KEYED, "when_busy": "queue"})
-    Pipelines(world.intake._context, world.intake).pause("sample", "ada", "")
+    Pipelines(world.intake._context, world.intake).pause("sample", OperatorCommand("ada"))
     for number in range(waiting):
         world.upload(f"k{number}-1.csv", CSV)
         data = f"k{number}-1.csv"

@@ -15,6 +15,7 @@ from shared.core.run.machine import MOVES, Command, apply, next_command
 from shared.core.run.record import Approval, Origin, Phase, Promotion, Run
 from shared.core.run.retry import RedoRequested, RetryRequested
 from shared.errors import InvalidTransitionError
+from shared.operations.commands import OperatorCommand
 from shared.providers.http.client import Answer
 from tests.fakes.faults import Kind
 from tests.fakes.world import MODELS
@@ -280,7 +281,9 @@ def test_a_parked_run_is_held_against_the_tightened_gate(
         tightened(world, ASKS)
     if approved:
         run = world.until(world.next_run("new.csv", csv(3)), Phase.AWAITING_APPROVAL)
-        run = park(world, lambda: world.run_operations.approve(run.run_id, "ada", "good"))
+        run = park(
+            world, lambda: world.run_operations.approve(run.run_id, OperatorCommand("ada", "good"))
+        )
         assert run.approval is not None
     else:
         run = park(world, lambda: world.next_run("new.csv", csv(3)))
@@ -294,7 +297,7 @@ def test_an_approval_is_asked_for_again_when_the_gate_has_changed(park: Any) -> 
     world = Observed(send_resources=False, config={"pipeline": {"gate": ASKS}})
     first = world.serving()
     run = world.until(world.start(), Phase.AWAITING_APPROVAL)
-    park(world, lambda: world.run_operations.approve(run.run_id, "ada", "good"))
+    park(world, lambda: world.run_operations.approve(run.run_id, OperatorCommand("ada", "good")))
     loose = {**ASKS, "metrics": "output2", "rules": [{"metric": "Accuracy", "at_least": 0.0}]}
     tightened(world, loose)
     world.run_operations.retry(run.run_id)
@@ -303,7 +306,7 @@ def test_an_approval_is_asked_for_again_when_the_gate_has_changed(park: Any) -> 
     assert now.verdict is not None
     world.tick(60)
     assert world.serving() == first
-    world.run_operations.approve(run.run_id, "bob", "still good")
+    world.run_operations.approve(run.run_id, OperatorCommand("bob", "still good"))
     ended = world.until(run, Phase.PROMOTED)
     assert ended.approval is not None
     assert ended.approval.by == "bob"
@@ -317,9 +320,9 @@ def test_a_run_that_waits_for_a_person_again_is_in_nobodys_way(park: Any) -> Non
     world.run_operations.retry(older.run_id)
     world.until(older, Phase.AWAITING_APPROVAL)
     newer = world.until(world.next_run("b.csv", csv(3)), Phase.AWAITING_APPROVAL)
-    world.run_operations.approve(newer.run_id, "ada", "")
+    world.run_operations.approve(newer.run_id, OperatorCommand("ada"))
     world.until(newer, Phase.PROMOTED)
-    world.run_operations.approve(older.run_id, "ada", "")
+    world.run_operations.approve(older.run_id, OperatorCommand("ada"))
     world.until(older, Phase.SUPERSEDED)
     assert world.serving() == world.model_of(newer)
 
@@ -327,7 +330,9 @@ def test_a_run_that_waits_for_a_person_again_is_in_nobodys_way(park: Any) -> Non
 def test_a_loosened_gate_is_applied_as_well() -> None:
     world = Observed(config={"pipeline": {"gate": ASKS}})
     run = world.until(world.start(), Phase.AWAITING_APPROVAL)
-    park_before_update(world, lambda: world.run_operations.approve(run.run_id, "ada", ""))
+    park_before_update(
+        world, lambda: world.run_operations.approve(run.run_id, OperatorCommand("ada"))
+    )
     tightened(world, {"first_model": "allow"})
     world.run_operations.retry(run.run_id)
     ended = world.until(run, Phase.PROMOTED)
@@ -382,7 +387,7 @@ def test_a_run_that_another_one_overtook_is_judged_without_a_return() -> None:
     world.run_operations.retry(older.run_id)
     world.until(older, Phase.AWAITING_APPROVAL)
     assert len(world.changes()) == sent
-    world.run_operations.approve(older.run_id, "ada", "")
+    world.run_operations.approve(older.run_id, OperatorCommand("ada"))
     world.until(older, Phase.SUPERSEDED)
     assert world.serving() == world.model_of(newer)
 
@@ -402,7 +407,7 @@ def test_a_model_put_by_hand_is_held_against_the_tightened_gate() -> None:
         world.run_operations.retry(run.run_id)
         world.until(run, Phase.AWAITING_APPROVAL)
         assert world.serving() == first
-        world.run_operations.reject(run.run_id, "ada", "")
+        world.run_operations.reject(run.run_id, OperatorCommand("ada"))
         assert world.now_of(run).phase is Phase.REJECTED
 
 
@@ -482,7 +487,7 @@ def test_a_roll_out_that_passes_the_tightened_gate_goes_on_where_it_was(how: str
     parent = fleet.until(fleet.parent(), Phase.AWAITING_APPROVAL)
     fleet.tick(60)
     assert fleet.endpoints_serving(model) == ["e1"] or how == "sent"
-    fleet.run_operations.approve(parent.run_id, "ada", "")
+    fleet.run_operations.approve(parent.run_id, OperatorCommand("ada"))
     ended = fleet.settle(120)
     assert ended.phase is Phase.PROMOTED, ended.reason
     assert fleet.endpoints_serving(model) == ["e1", "e2", "e3"]

@@ -11,7 +11,8 @@ from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Origin, Phase
 from shared.core.serving.state import EndpointState
-from shared.operations.endpoints import Endpoints, OperatorCommand
+from shared.operations.commands import OperatorCommand
+from shared.operations.endpoints import EndpointAddress, Endpoints
 from shared.providers.http.client import Answer
 from tests.fakes.faults import Faults, Kind
 from tests.fakes.world import MODELS, RESOURCE, ROWS
@@ -132,7 +133,9 @@ def test_a_late_update_of_a_dead_worker_after_a_rollback_is_set_right_within_the
     world.until(world.start(), Phase.PROMOTED)
     wanted = world.serving()
     second = world.until(world.next_run("2.csv", SECOND), Phase.PROMOTED)
-    world.until(hand(world).rollback("sample", "production", (), None, BOSS), Phase.PROMOTED)
+    world.until(
+        hand(world).rollback(EndpointAddress("sample", "production"), None, BOSS), Phase.PROMOTED
+    )
     assert world.serving() == wanted
     assert second.model is not None
     world.intake._context.providers.serving(world.pipeline.endpoints[0]).restore(
@@ -152,7 +155,7 @@ def test_a_rollback_takes_over_a_reservation_that_a_parked_run_left() -> None:
     stop = world.script("PATCH", "/production", refused(400, "BadArgument", "No."), times=None)
     second = world.until(world.next_run("2.csv", SECOND), Phase.PARKED)
     stop()
-    run = hand(world).rollback("sample", "production", (), first.run_id, BOSS)
+    run = hand(world).rollback(EndpointAddress("sample", "production"), first.run_id, BOSS)
     world.until(run, Phase.PROMOTED)
     assert world.serving() == wanted
     world.run_operations.retry(second.run_id)
@@ -167,7 +170,7 @@ def test_a_rollback_to_what_serves_already_changes_nothing_and_holds() -> None:
     world.until(world.start("1.csv"), Phase.PROMOTED)
     second = world.until(world.next_run("2.csv", SECOND), Phase.PROMOTED)
     wanted, previous = world.serving(), resource(world).previous
-    run = hand(world).rollback("sample", "production", (), second.run_id, BOSS)
+    run = hand(world).rollback(EndpointAddress("sample", "production"), second.run_id, BOSS)
     world.until(run, Phase.PROMOTED)
     assert world.serving() == wanted
     assert resource(world).previous == previous
@@ -189,7 +192,9 @@ def test_a_head_of_the_version_before_is_read_rolled_back_and_not_taken_for_drif
     world.damage(name, json.dumps(told).encode())
     world.idle(HOUR * 3)
     assert not [run for run in world.runs() if run.origin is Origin.DRIFT]
-    world.until(hand(world).rollback("sample", "production", (), None, BOSS), Phase.PROMOTED)
+    world.until(
+        hand(world).rollback(EndpointAddress("sample", "production"), None, BOSS), Phase.PROMOTED
+    )
     assert world.serving() == wanted
 
 
@@ -243,7 +248,7 @@ def test_a_repair_gives_way_to_a_rollback_that_was_asked_for_meanwhile() -> None
     world.clock.move(HOUR * 1.1)
     while not (mine := [run for run in world.runs() if run.origin is Origin.DRIFT]):
         world.tick()
-    run = hand(world).rollback("sample", "production", (), first.run_id, BOSS)
+    run = hand(world).rollback(EndpointAddress("sample", "production"), first.run_id, BOSS)
     for _ in range(40):
         world.tick()
     assert world.now_of(run).phase is Phase.PROMOTED
@@ -275,12 +280,12 @@ def test_a_held_endpoint_keeps_its_model_through_a_roll_out() -> None:
     old = fleet.serves("e2")
     fleet.start("one.csv")
     assert fleet.settle().phase is Phase.PROMOTED
-    fleet.until(hand(fleet).rollback("sample", "e2", (), None, BOSS), Phase.PROMOTED)
+    fleet.until(hand(fleet).rollback(EndpointAddress("sample", "e2"), None, BOSS), Phase.PROMOTED)
     assert fleet.serves("e2") == old
     newer = fleet.until(fleet.next_run("two.csv", SECOND), Phase.PARKED)
     assert "e2 parked: e2 is held" in (newer.reason or "")
     assert fleet.serves("e2") == old
-    hand(fleet).resume("sample", "e2", ())
+    hand(fleet).resume(EndpointAddress("sample", "e2"))
     fleet.run_operations.retry(newer.run_id)
     fleet.until(newer, Phase.PROMOTED)
     assert fleet.serves("e1") == fleet.serves("e2") != old

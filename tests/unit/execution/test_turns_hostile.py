@@ -15,6 +15,7 @@ from shared.intake.blob_events import Intake
 from shared.intake.requests import ManualRequest
 from shared.maintenance.poll import Poll
 from shared.maintenance.retention import Retention
+from shared.operations.commands import OperatorCommand
 from shared.operations.pipelines import Pipelines
 from tests.fakes.faults import Crash, Kind
 from tests.fakes.world import pipeline
@@ -409,7 +410,7 @@ def test_failures_from_before_a_persons_resume_count_no_more() -> None:
     world = world_of({**QUEUE, "pause_after": 2})
     failing(world, "a.csv")
     hand = Pipelines(world.intake._context, world.intake)
-    hand.pause("sample", "ada", "mending it")
+    hand.pause("sample", OperatorCommand("ada", "mending it"))
     world.clock.move(MINUTE)
     hand.resume("sample")
     failing(world, "b.csv")
@@ -494,7 +495,7 @@ def test_a_paused_pipeline_begins_nothing_and_goes_on_where_it_was() -> None:
     world = world_of(QUEUE)
     land(world, "a.csv")
     hand = Pipelines(world.intake._context, world.intake)
-    hand.pause("sample", "ada", "")
+    hand.pause("sample", OperatorCommand("ada"))
     asked = ask(world, "k1")
     land(world, "b.csv")
     ticks(world, 10)

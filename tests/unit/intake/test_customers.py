@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from shared.core.run.record import Origin, Phase, Run
-from shared.operations.endpoints import Endpoints, OperatorCommand
+from shared.operations.commands import OperatorCommand
+from shared.operations.endpoints import EndpointAddress, Endpoints
 from tests.fakes.world import MODELS, ROWS, pipeline
 from tests.unit.worlds import Observed
 
@@ -135,13 +136,16 @@ def test_a_rollback_names_the_customer_and_leaves_the_others_alone() -> None:
     first, others = world.serves("acme"), world.serves("beta")
     world.until(world.next_run("acme/tuesday.csv", b"a,b,label\n9,9,0\n1,1,1\n"), Phase.PROMOTED)
     assert world.serves("acme") != first
-    back = world.hand().rollback("sample", "theirs", ("acme",), None, OperatorCommand(by="boss"))
+    back = world.hand().rollback(
+        EndpointAddress("sample", "theirs", ("acme",)), None, OperatorCommand(by="boss")
+    )
     world.until(back, Phase.PROMOTED)
     assert world.serves("acme") == first
     assert world.serves("beta") == others
-    shown = world.hand().show("sample", "theirs", ("acme",))
-    assert shown["serving"]["run_id"] == acme.run_id
-    assert "held" not in world.hand().show("sample", "theirs", ("beta",))
+    shown = world.hand().show(EndpointAddress("sample", "theirs", ("acme",)))
+    assert shown.known.serving is not None
+    assert shown.known.serving.run_id == acme.run_id
+    assert world.hand().show(EndpointAddress("sample", "theirs", ("beta",))).known.held is None
     world.until(world.next_run("beta/tuesday.csv", b"a,b,label\n4,4,0\n2,1,1\n"), Phase.PROMOTED)
 
 

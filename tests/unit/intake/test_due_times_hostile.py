@@ -12,6 +12,7 @@ from shared.core.config.pattern import match
 from shared.core.config.recurrence import Recurrence, due_after, due_at_or_before
 from shared.core.config.schedule import dues_between
 from shared.core.run.record import Origin, Phase, Run
+from shared.operations.commands import OperatorCommand
 from shared.operations.pipelines import Pipelines
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA
@@ -310,7 +311,7 @@ def test_each_customer_is_waited_for_by_itself() -> None:
 def test_a_paused_pipelines_due_times_begin_once_it_is_resumed() -> None:
     world = scheduled(when_busy="newest", endpoints=[])
     hand = Pipelines(world.intake._context, world.intake)
-    hand.pause("sample", "ada", "")
+    hand.pause("sample", OperatorCommand("ada"))
     assert after(world, 3 * HOUR) == 3
     hand.resume("sample")
     for _ in range(10):

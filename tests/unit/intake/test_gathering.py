@@ -11,6 +11,7 @@ import pytest
 from shared.core.run.record import Phase, Run
 from shared.intake.blob_events import Intake
 from shared.maintenance.poll import Poll
+from shared.operations.commands import OperatorCommand
 from shared.operations.endpoints import Endpoints
 from shared.operations.pipelines import Pipelines
 from tests.fakes.clock import Shifted
@@ -219,7 +220,7 @@ def test_no_content_of_training_data_is_ever_read() -> None:
 def test_a_paused_pipeline_keeps_what_lands_and_goes_on_with_it() -> None:
     world = world_of({"when_busy": "parallel"})
     hand = Pipelines(world.intake._context, world.intake)
-    hand.pause("sample", "ada", "maintenance")
+    hand.pause("sample", OperatorCommand("ada", "maintenance"))
     assert land(world, "a.csv", "b.csv") == []
     world.tick()
     assert world.runs() == []
@@ -242,7 +243,7 @@ def test_a_run_that_is_opened_is_returned_as_it_stands_once_it_took_its_turn() -
 def test_one_call_opens_no_more_than_fifty_runs_of_one_key() -> None:
     world = world_of({"when_busy": "parallel", "endpoints": []})
     hand = Pipelines(world.intake._context, world.intake)
-    hand.pause("sample", "ada", "")
+    hand.pause("sample", OperatorCommand("ada"))
     land(world, *(f"{number}.csv" for number in range(52)))
     hand.resume("sample")
     until = world.clock.now() + 60 * MINUTE
@@ -267,7 +268,7 @@ def test_a_metadata_write_that_waits_behind_its_data_opens_no_run() -> None:
 def made_of(world: Observed) -> str:
     """Return what the endpoint says of the data that made the model which serves now."""
     hand = Endpoints(world.intake._context, world.intake)
-    return str(next(iter(hand.lines()))["line"])
+    return hand.lines()[0].line
 
 
 def test_the_endpoint_names_the_snapshot_that_was_trained_on_and_not_what_it_stood_for() -> None:

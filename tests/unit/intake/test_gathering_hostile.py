@@ -9,6 +9,7 @@ import pytest
 from shared.core.names import run_id, run_queue_id
 from shared.core.run.record import Origin, Phase, Run
 from shared.intake.search import Search
+from shared.operations.commands import OperatorCommand
 from shared.ports.storage import Page
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA, pipeline
@@ -193,7 +194,7 @@ def test_what_was_trained_and_rejected_by_a_person_is_not_trained_on_again() -> 
     land(world, "a.csv")
     world.tick(150)
     run = world.until(world.run(), Phase.AWAITING_APPROVAL)
-    world.run_operations.reject(run.run_id, "ada", "no")
+    world.run_operations.reject(run.run_id, OperatorCommand("ada", "no"))
     land(world, "b.csv")
     world.tick(150)
     assert trained_on(world) == [["a.csv"], ["b.csv"]]

@@ -7,8 +7,8 @@ import pytest
 
 from local.studio import InstantTrainer, OutputKind, Parameter
 from shared.core.run.record import Origin, Phase
-from shared.errors import RelearnError, TransientError
-from shared.intake.requests import IdempotencyConflictError, ManualRequest, NoSuchDataError
+from shared.errors import IdempotencyConflictError, NoSuchDataError, RelearnError, TransientError
+from shared.intake.requests import ManualRequest
 from shared.intake.search import Search
 from tests.fakes.faults import Kind
 from tests.fakes.world import CSV, MODELS, pipeline

@@ -10,10 +10,9 @@ from shared.core.config.studio_models import model_of
 from shared.core.names import run_id
 from shared.core.run.concurrency import Pause, Pauses
 from shared.core.run.record import Origin, Phase, Run
-from shared.errors import CorruptRecordError, TransientError
+from shared.errors import CorruptRecordError, PipelineConfigError, TransientError
 from shared.intake.batches import marker_of_batch
 from shared.intake.eligibility import version_of
-from shared.intake.last_good import PipelineConfigError
 from shared.intake.search import Search
 from shared.ledger.ledger import NEW
 from shared.ledger.records import OLD, VersionEntry

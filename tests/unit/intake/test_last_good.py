@@ -9,9 +9,9 @@ import pytest
 from shared.config.settings import Problem
 from shared.core.config.configuration import Configuration
 from shared.core.run.record import Origin, Phase, Run
-from shared.errors import ConfigError, TransientError
-from shared.intake.last_good import PipelineConfigError
-from shared.operations.endpoints import OperatorCommand
+from shared.errors import ConfigError, PipelineConfigError, TransientError
+from shared.operations.commands import OperatorCommand
+from shared.operations.endpoints import EndpointAddress
 from tests.fakes.faults import Crash, Kind
 from tests.fakes.world import MODELS
 from tests.unit.filed import Filed
@@ -104,10 +104,14 @@ def oldest(world: Filed, pipeline: str) -> Run:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_rollback_and_a_resume_work(spoilt: Filed, name: str) -> None:
     spoilt.poll.tick()
-    back = spoilt.endpoints().rollback(name, ENDPOINT, (), None, OperatorCommand("ada"))
+    back = spoilt.endpoints().rollback(
+        EndpointAddress(name, ENDPOINT), None, OperatorCommand("ada")
+    )
     assert spoilt.until_idle(back).phase is Phase.PROMOTED
-    assert spoilt.endpoints().show(name, ENDPOINT, ())["held"]["by"] == "ada"
-    assert spoilt.endpoints().resume(name, ENDPOINT, ())
+    held = spoilt.endpoints().show(EndpointAddress(name, ENDPOINT)).known.held
+    assert held is not None
+    assert held.by == "ada"
+    assert spoilt.endpoints().resume(EndpointAddress(name, ENDPOINT))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -115,7 +119,7 @@ def test_a_pause_a_resume_and_a_preview_work_and_new_data_has_its_run(
     spoilt: Filed, name: str
 ) -> None:
     hand = spoilt.hand()
-    hand.pause(name, "ada", "")
+    hand.pause(name, OperatorCommand("ada"))
     assert hand.status(name).pause is not None
     hand.resume(name)
     assert hand.preview(name, None).request is not None
@@ -234,7 +238,7 @@ def test_a_pipeline_that_never_was_sound_is_told_with_its_problems(tmp_path: Pat
     world.write()
     for ask in (
         lambda: world.hand().status("third"),
-        lambda: world.endpoints().show("third", "production", ()),
+        lambda: world.endpoints().show(EndpointAddress("third", "production")),
     ):
         with pytest.raises(PipelineConfigError, match="training: is missing"):
             ask()

@@ -9,8 +9,8 @@ from shared.core.config.configuration import Configuration
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.problems import Problem
 from shared.core.names import digest
-from shared.errors import ConflictError, TransientError
-from shared.intake.last_good import ConfiguredPipelines, LastGood, PipelineConfigError
+from shared.errors import ConflictError, PipelineConfigError, TransientError
+from shared.intake.last_good import ConfiguredPipelines, LastGood
 from shared.ledger.records import KeptConfiguration
 from tests.unit.samples import NOW, pipeline
 from tests.unit.worlds import Observed

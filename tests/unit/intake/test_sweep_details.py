@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.core.blobs import BlobVersion
-from shared.errors import BadCursorError, ConflictError, CorruptRecordError, TransientError
+from shared.errors import ConflictError, CorruptRecordError, InvalidCursorError, TransientError
 from shared.intake.search import Search
 from shared.ledger.records import SearchState, Stored
 from shared.ports.storage import ETag, Page
@@ -165,7 +165,7 @@ def test_pages_follow_each_other_until_there_is_none(caplog: pytest.LogCaptureFi
             return page(container, cursor, prefix)
         cursors.append(cursor)
         if cursor == "odd":
-            raise BadCursorError(cursor)
+            raise InvalidCursorError(cursor)
         at = int(cursor or 0)
         items = list(search.world.blobs.listing(container, ""))
         following = str(at + 1) if at + 1 < len(items) else None

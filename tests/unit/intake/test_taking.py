@@ -11,6 +11,7 @@ from shared.core.run.record import Phase, Run
 from shared.intake.batch_claims import PART, each_once
 from shared.ledger.records import InboxEntry
 from shared.maintenance.retention import Retention
+from shared.operations.commands import OperatorCommand
 from shared.operations.pipelines import Pipelines
 from tests.fakes.documents import MemoryDocuments
 from tests.fakes.faults import Kind
@@ -162,7 +163,7 @@ def test_what_waited_for_a_removed_pipeline_is_not_given_to_one_that_heard_of_it
     other = world.sibling(data={"blob": "{name}.csv"}, endpoints=[], when_busy="parallel")
     intake, poll = world.another(other)
     intake.activate()
-    Pipelines(intake._context, intake).pause("sample", "ada", "")
+    Pipelines(intake._context, intake).pause("sample", OperatorCommand("ada"))
     world.clock.move(MINUTE)
     world.upload("a.csv")
     intake.blob_arrived("a.csv")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from functions.responses import shown
+from functions.api_models.runs import RunShown
 from shared.core.blobs import BlobVersion
 from shared.core.run.record import Phase, Run
 from shared.intake.search import Search
@@ -165,7 +165,7 @@ def test_preview_and_run_say_what_cannot_be_known() -> None:
         put(world)
         world.deliver("a.csv")
         (run,) = trained(world)
-        for said in (preview(world), "\n".join(shown(run, None)["notes"])):
+        for said in (preview(world), "\n".join(RunShown.of(run, None).notes)):
             assert "training-data/a.csv has no Content-MD5" in said
             assert words in said
         world.clock.move(HOUR)
@@ -181,7 +181,7 @@ def test_nothing_is_said_of_data_that_has_an_md5() -> None:
     world.deliver("a.csv")
     (run,) = trained(world)
     assert "Content-MD5" not in preview(world)
-    assert shown(run, None)["notes"] == []
+    assert RunShown.of(run, None).notes == ()
 
 
 BARE = blob(content_md5=None)

@@ -17,7 +17,7 @@ from shared.intake.requests import ManualRequest
 from shared.intake.search import Search
 from shared.ledger.records import VersionEntry
 from shared.maintenance.drift import Drift
-from shared.operations.endpoints import Endpoints
+from shared.operations.endpoints import EndpointAddress, Endpoints
 from shared.operations.history import History, RunFilter
 from shared.operations.pipelines import Pipelines
 from tests.fakes.world import MODELS
@@ -550,13 +550,13 @@ def test_endpoints_are_shown_beside_a_record_that_cannot_be_read() -> None:
     hand = Endpoints(world.intake._context, world.intake)
     (drift_check,) = [name for name in world.documents.rows if name.startswith("drift_checks/")]
     world.damage(drift_check)
-    shown = hand.show("sample", "production", ())
-    assert drift_check in shown["drift"]
-    assert "trained on" in shown["line"]
+    shown = hand.show(EndpointAddress("sample", "production"))
+    assert drift_check in (shown.drift or "")
+    assert "trained on" in shown.line
     (endpoint_state,) = [name for name in world.documents.rows if name.startswith("endpoints/")]
     world.damage(endpoint_state)
     (line,) = hand.lines()
-    assert endpoint_state in line["line"]
+    assert endpoint_state in line.line
 
 
 def test_models_of_a_pipeline_in_error_do_not_hide_those_of_another() -> None:

@@ -417,6 +417,24 @@ def test_a_change_that_a_request_noticed_is_searched_for_by_the_next_tick(
     assert len(world.runs_of("third")) == 1
 
 
+def test_anonymous_health_uses_a_changed_file_and_leaves_the_ledger_to_the_next_tick(
+    world: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.clock.move(DAY)
+    world.tick()
+    world.change(third)
+    world.clock.move(10 * SECOND)
+    world.upload("third-1.csv")
+    monkeypatch.setattr("shared.maintenance.changed_file._SELDOM", 0)
+    before = dict(world.documents.rows)
+    calls = len(world.calls)
+    world.changed_file.check_sometimes(read_only=True)
+    assert "third" in world.intake.catalogue.pipelines
+    assert (world.documents.rows, world.calls[calls:]) == (before, [])
+    world.tick(10)
+    assert len(world.runs_of("third")) == 1
+
+
 # Schedules
 
 

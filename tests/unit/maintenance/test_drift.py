@@ -13,7 +13,8 @@ from shared.core.serving.state import ServedModel
 from shared.ledger.ledger import Ledger
 from shared.ledger.records import DueDriftCheck
 from shared.maintenance.drift import Drift
-from shared.operations.endpoints import Endpoints, OperatorCommand
+from shared.operations.commands import OperatorCommand
+from shared.operations.endpoints import EndpointAddress, Endpoints
 from shared.providers.http.client import Answer
 from tests.fakes.clock import START
 from tests.fakes.faults import Kind
@@ -151,7 +152,8 @@ def test_a_held_model_is_set_again_too() -> None:
     world.until(world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n"), Phase.PROMOTED)
     hand = Endpoints(world.intake._context, world.intake)
     world.until(
-        hand.rollback("sample", "production", (), None, OperatorCommand(by="boss")), Phase.PROMOTED
+        hand.rollback(EndpointAddress("sample", "production"), None, OperatorCommand(by="boss")),
+        Phase.PROMOTED,
     )
     wanted = world.serving()
     meddle(world)

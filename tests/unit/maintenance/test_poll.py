@@ -5,7 +5,7 @@ import pytest
 
 from shared.core.config.configuration import Configuration
 from shared.core.run.record import Phase
-from shared.errors import PermanentError, RelearnError, TransientError
+from shared.errors import NoSuchRunError, PermanentError, RelearnError, TransientError
 from shared.ledger.open_markers import hints_of
 from tests.unit.worlds import RUNNING, Observed, refused
 
@@ -357,6 +357,7 @@ def test_the_end_of_a_job_is_believed_from_the_record_alone(world: Observed) -> 
 
 
 def test_retry_and_cancel_know_no_unknown_run(world: Observed) -> None:
-    assert world.run_operations.retry("unknown") is None
-    assert world.run_operations.cancel("unknown") is None
+    for command in (world.run_operations.retry, world.run_operations.cancel):
+        with pytest.raises(NoSuchRunError):
+            command("unknown")
     assert not [name for name in world.documents.rows if name.startswith("open/")]

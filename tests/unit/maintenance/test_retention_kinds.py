@@ -13,6 +13,7 @@ from shared.core.run.concurrency import Pause, QueueEntry, RunQueue
 from shared.core.run.record import Delivery, Phase
 from shared.core.serving.state import EndpointLease
 from shared.intake.search import Search
+from shared.operations.commands import OperatorCommand
 from shared.operations.pipelines import Pipelines
 from tests.fakes.documents import Row
 from tests.fakes.faults import Kind
@@ -149,7 +150,7 @@ def test_what_a_run_gave_back_is_trained_on_though_the_run_is_forgotten() -> Non
     blob = run.manifest[0]
     world.run_operations.cancel(run.run_id)
     world.until_ended()
-    Pipelines(world.intake._context, world.intake).pause("sample", "ada", "")
+    Pipelines(world.intake._context, world.intake).pause("sample", OperatorCommand("ada"))
     world.intake.return_to_inbox(run, [blob])
     world.clock.move(AGES)
     cleaned(world)
@@ -283,7 +284,7 @@ def test_what_waits_for_a_pipeline_that_was_removed_is_told_of_and_then_forgotte
     world = World(config={"pipeline": {**BARE, "when_busy": "queue"}})
     world.intake.activate()
     hand = Pipelines(world.intake._context, world.intake)
-    hand.pause("sample", "ada", "")
+    hand.pause("sample", OperatorCommand("ada"))
     world.upload()
     world.deliver()
     years(world, days=500)
@@ -304,7 +305,7 @@ def test_what_waits_for_a_pipeline_that_was_removed_is_told_of_and_then_forgotte
 def test_a_pipeline_that_comes_back_in_time_finds_its_data() -> None:
     world = World(config={"pipeline": {**BARE, "when_busy": "queue"}})
     world.intake.activate()
-    Pipelines(world.intake._context, world.intake).pause("sample", "ada", "")
+    Pipelines(world.intake._context, world.intake).pause("sample", OperatorCommand("ada"))
     world.upload()
     world.deliver()
     for name in ("renamed", "sample") * 3:

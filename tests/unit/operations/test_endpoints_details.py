@@ -18,16 +18,21 @@ from shared.core.serving.state import (
     ServedModel,
     ServingHistoryEntry,
 )
-from shared.errors import ConflictError
-from shared.execution.drift_schedule import drift_check_id
-from shared.operations.endpoints import (
-    Endpoints,
+from shared.errors import (
+    ConflictError,
     NoSuchEndpointError,
     NoSuchModelError,
-    OperatorCommand,
+    PreconditionFailedError,
+)
+from shared.execution.drift_schedule import drift_check_id
+from shared.operations.commands import OperatorCommand
+from shared.operations.endpoints import (
+    EndpointAddress,
+    EndpointLine,
+    Endpoints,
+    EndpointStatus,
     line_of,
 )
-from shared.operations.preconditions import PreconditionFailedError
 from tests.fakes.world import MODELS, RESOURCE
 from tests.unit.samples import NOW, blob, model_ref, ref, state_of
 from tests.unit.samples import run as sample
@@ -64,10 +69,10 @@ class Hand:
         return stored.record.resource(RESOURCE)
 
     def back(self, to: str | None = None, command: OperatorCommand = ADA) -> Run:
-        return self.endpoints.rollback("sample", "production", (), to, command)
+        return self.endpoints.rollback(EndpointAddress("sample", "production"), to, command)
 
-    def show(self) -> dict[str, Any]:
-        return self.endpoints.show("sample", "production", ())
+    def show(self) -> EndpointStatus:
+        return self.endpoints.show(EndpointAddress("sample", "production"))
 
 
 def served(name: str, hours: int = 0, **more: Any) -> ServedModel:
@@ -87,44 +92,37 @@ THREE = Resource(
 def test_an_endpoint_that_is_not_configured_is_told_with_those_that_are() -> None:
     hand = Hand()
     with pytest.raises(NoSuchEndpointError, match="'other' is not in the pipelines file"):
-        hand.endpoints.show("other", "production", ())
+        hand.endpoints.show(EndpointAddress("other", "production"))
     with pytest.raises(NoSuchEndpointError, match="the key of sample is none; 1 value was given"):
-        hand.endpoints.show("sample", "production", ("x",))
+        hand.endpoints.show(EndpointAddress("sample", "production", ("x",)))
     with pytest.raises(NoSuchEndpointError, match="no endpoint 'staging'; it has production"):
-        hand.endpoints.show("sample", "staging", ())
+        hand.endpoints.show(EndpointAddress("sample", "staging"))
     bare = Hand(endpoints=[])
     with pytest.raises(NoSuchEndpointError, match="no endpoint 'x'; it has none"):
-        bare.endpoints.show("sample", "x", ())
+        bare.endpoints.show(EndpointAddress("sample", "x"))
     keyed = Hand(key="customer", data={"blob": "{customer}-{name}.csv"}, endpoints=[])
     with pytest.raises(NoSuchEndpointError, match=r"the key of sample is \{customer\}; 0 values"):
-        keyed.endpoints.show("sample", "x", ())
+        keyed.endpoints.show(EndpointAddress("sample", "x"))
 
 
 def test_what_is_known_of_an_endpoint_is_shown_with_the_version_a_change_is_held_to() -> None:
     hand = Hand()
     shown = hand.show()
-    assert shown == {
-        "open_runs": [],
-        "pipeline": "sample",
-        "endpoint": "production",
-        "key": [],
-        "kind": hand.world.pipeline.endpoints[0].kind,
-        "update": hand.url,
-        "resource": RESOURCE,
-        "generation": 0,
-        "version": "none",
-        "line": "nothing was promoted here yet",
-        "drift": None,
-        "previous": [],
-        "history": [],
-    }
+    assert shown == EndpointStatus(
+        pipeline="sample",
+        key=(),
+        config=hand.world.pipeline.endpoints[0],
+        state=EndpointState(ref=ref(hand.url)),
+        version="none",
+        open_runs=(),
+    )
+    assert (shown.line, shown.known) == ("nothing was promoted here yet", Resource())
     busy = EndpointLease(run_id="sample-9", resource=RESOURCE, model=None, generation=4, at=NOW)
     etag = hand.put(THREE, generation=4, endpoint_lease=busy)
     shown = hand.show()
-    assert (shown["version"], shown["generation"]) == (etag, 4)
-    assert shown["being_updated_by"] == "sample-9"
-    assert shown["serving"]["run_id"] == "sample-3"
-    assert "held" not in shown
+    assert (shown.version, shown.state.generation) == (etag, 4)
+    assert shown.updated_by == "sample-9"
+    assert shown.known == THREE
 
 
 @pytest.mark.parametrize(
@@ -145,13 +143,13 @@ def test_what_was_odd_at_an_endpoint_is_shown(known: dict[str, str], told: str |
     }
     drift_check = DriftCheck(**place, next_check=NOW, **known)  # type: ignore[arg-type]
     hand.ledger.put_drift_check(drift_check_id(ref(hand.url), RESOURCE), drift_check, None)
-    assert hand.show()["drift"] == told
+    assert hand.show().drift == told
 
 
 def test_a_watch_that_cannot_be_read_is_told_in_its_place(caplog: pytest.LogCaptureFixture) -> None:
     hand = Hand()
     hand.world.damage(f"drift_checks/{drift_check_id(ref(hand.url), RESOURCE)}")
-    assert "is not understood" in hand.show()["drift"]
+    assert "is not understood" in (hand.show().drift or "")
     assert "is not understood" in caplog.text
 
 
@@ -160,17 +158,11 @@ def test_each_endpoint_is_one_line_and_those_of_customers_are_asked_for_by_key(
 ) -> None:
     hand = Hand()
     (line,) = hand.endpoints.lines()
-    assert line == {
-        "open_runs": [],
-        "pipeline": "sample",
-        "endpoint": "production",
-        "key": [],
-        "line": "nothing was promoted here yet",
-    }
+    assert line == EndpointLine("sample", "production", (), "nothing was promoted here yet")
     hand.put(Resource(history=(LINE,)))
-    assert hand.endpoints.lines()[0]["line"] == line_of(Resource(history=(LINE,)))
+    assert hand.endpoints.lines()[0].line == line_of(Resource(history=(LINE,)))
     hand.world.damage(f"endpoints/{ref(hand.url).id}")
-    assert "is not understood" in hand.endpoints.lines()[0]["line"]
+    assert "is not understood" in hand.endpoints.lines()[0].line
     assert "is not understood" in caplog.text
 
 
@@ -310,7 +302,7 @@ def test_a_wish_is_held_to_the_version_that_was_looked_at() -> None:
         PreconditionFailedError, match="endpoint production: nothing was promoted here yet"
     ):
         hand.endpoints.resume(
-            "sample", "production", (), OperatorCommand(by="ada", versions=("old",))
+            EndpointAddress("sample", "production"), OperatorCommand(by="ada", versions=("old",))
         )
 
 
@@ -424,14 +416,14 @@ def test_the_marker_of_a_wish_names_the_endpoint_and_its_key(
 
 def test_a_resume_lets_new_models_in_and_says_whether_the_endpoint_was_held() -> None:
     hand = Hand()
-    assert not hand.endpoints.resume("sample", "production", ())
+    assert not hand.endpoints.resume(EndpointAddress("sample", "production"))
     etag = hand.put(THREE)
     assert not hand.endpoints.resume(
-        "sample", "production", (), OperatorCommand(by="ada", versions=(etag,))
+        EndpointAddress("sample", "production"), OperatorCommand(by="ada", versions=(etag,))
     )
     hand.put(THREE.model_copy(update={"held": Hold(run_id="x", to="y", by="ada", at=NOW)}))
     assert hand.endpoints.resume(
-        "sample", "production", (), OperatorCommand(by="bob", reason="mended")
+        EndpointAddress("sample", "production"), OperatorCommand(by="bob", reason="mended")
     )
     resumed = hand.known().resumed
     assert resumed is not None
@@ -449,8 +441,8 @@ def test_a_resume_that_somebody_else_is_faster_than_is_refused(
         raise ConflictError("endpoints")
 
     monkeypatch.setattr(hand.ledger, "put_endpoint_state", late)
-    with pytest.raises(ConflictError, match="somebody else changed it this moment"):
-        hand.endpoints.resume("sample", "production", ())
+    with pytest.raises(ConflictError, match="it was changed at the same moment"):
+        hand.endpoints.resume(EndpointAddress("sample", "production"))
 
 
 def test_each_pipeline_has_its_endpoints_told_in_order() -> None:
@@ -459,5 +451,5 @@ def test_each_pipeline_has_its_endpoints_told_in_order() -> None:
     other: Pipeline = hand.world.sibling(name="another")
     intake, _ = hand.world.another(other)
     endpoints = Endpoints(intake._context, intake)
-    assert [line["pipeline"] for line in endpoints.lines()] == ["another", "sample"]
+    assert [line.pipeline for line in endpoints.lines()] == ["another", "sample"]
     assert one.name == "production"

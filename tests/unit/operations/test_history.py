@@ -7,7 +7,7 @@ import pytest
 
 from shared.core.names import index_name
 from shared.core.run.record import Phase, Run
-from shared.errors import BadCursorError
+from shared.errors import InvalidCursorError
 from shared.operations import history
 from shared.operations.history import History, RunFilter
 from tests.unit.samples import NOW, pipeline
@@ -179,9 +179,9 @@ def test_parked_runs_are_told_by_their_markers_a_page_at_a_time(
     "text", ["", "?", "bnVsbA", "W10", "WzEsICJ4Il0", "W251bGwsIDFd", "e30", "é", "WyJhIl0"]
 )
 def test_a_cursor_that_no_page_gave_is_refused(text: str) -> None:
-    with pytest.raises(BadCursorError, match="leave it out"):
+    with pytest.raises(InvalidCursorError, match="leave it out"):
         Runs(1).page(cursor=text)
-    with pytest.raises(BadCursorError, match="leave it out"):
+    with pytest.raises(InvalidCursorError, match="leave it out"):
         Runs(1).history.parked(1, text)
 
 

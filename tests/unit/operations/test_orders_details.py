@@ -6,8 +6,13 @@ from typing import Any
 import pytest
 
 from shared.core.run.record import Delivery, Phase, Run
-from shared.errors import ConflictError, InvalidTransitionError
-from shared.operations.preconditions import PreconditionFailedError, lost, require
+from shared.errors import (
+    ConflictError,
+    InvalidTransitionError,
+    NoSuchRunError,
+    PreconditionFailedError,
+)
+from shared.operations.commands import OperatorCommand
 from shared.operations.runs import RunOperations
 from tests.unit.samples import NOW, pipeline, promotion
 from tests.unit.samples import run as sample
@@ -40,16 +45,14 @@ class Desk:
 
 
 def test_a_change_is_made_to_the_version_that_was_looked_at_or_refused() -> None:
-    require(None, "2", "it is parked")
-    require(("1", "2"), "2", "it is parked")
-    with pytest.raises(
-        PreconditionFailedError, match="it is parked; it was changed since you looked"
-    ):
-        require(("1",), "2", "it is parked")
+    OperatorCommand().require("2", "it is parked")
+    OperatorCommand(versions=("1", "2")).require("2", "it is parked")
+    with pytest.raises(PreconditionFailedError, match="it is parked; it was changed since"):
+        OperatorCommand(versions=("1",)).require("2", "it is parked")
     with pytest.raises(PreconditionFailedError):
-        require((), "2", "it is parked")
-    assert isinstance(lost(None, "x"), ConflictError)
-    assert isinstance(lost((), "x"), PreconditionFailedError)
+        OperatorCommand(versions=()).require("2", "it is parked")
+    assert isinstance(OperatorCommand().too_late("x"), ConflictError)
+    assert isinstance(OperatorCommand(versions=()).too_late("x"), PreconditionFailedError)
 
 
 @pytest.mark.parametrize("order", ["retry", "cancel", "approve", "reject"])
@@ -58,14 +61,15 @@ def test_an_order_is_held_to_the_version_of_the_run(order: str) -> None:
     waits = order in ("approve", "reject")
     phase = Phase.AWAITING_APPROVAL if waits else Phase.PARKED
     etag = desk.put(phase, awaiting_since=desk.world.clock.now() if waits else None)
-    more = ("ada", "why") if waits else ()
+    old, new = (OperatorCommand("ada", "why", (one,)) for one in ("old", etag))
     act = getattr(desk.run_operations, order)
     with pytest.raises(PreconditionFailedError):
-        act("sample-1", *more, ("old",))
+        act("sample-1", old)
     assert desk.now().phase is phase
     assert "open/sample-1" not in desk.world.documents.rows
-    assert act("sample-none", *more, ("old",)) is None
-    found = act("sample-1", *more, (etag,))
+    with pytest.raises(NoSuchRunError, match="sample-none"):
+        act("sample-none", old)
+    found = act("sample-1", new)
     assert found == desk.now()
     assert found.phase is not phase
 
@@ -74,7 +78,7 @@ def test_an_order_is_held_to_the_version_of_the_run(order: str) -> None:
 def test_who_approved_or_rejected_a_run_is_kept_with_the_reason(order: str) -> None:
     desk = Desk(**GATED)
     desk.put(Phase.AWAITING_APPROVAL, awaiting_since=desk.world.clock.now())
-    getattr(desk.run_operations, order)("sample-1", "ada", "looks fine")
+    getattr(desk.run_operations, order)("sample-1", OperatorCommand("ada", "looks fine"))
     said = desk.now().approval
     assert said is not None
     assert (said.by, said.why) == ("ada", "looks fine")
@@ -96,12 +100,12 @@ def test_an_answer_that_came_too_late_meets_the_one_that_was_given_for_it() -> N
     desk.put(Phase.AWAITING_APPROVAL, awaiting_since=desk.world.clock.now())
     desk.world.clock.move(HOUR)
     with pytest.raises(InvalidTransitionError):
-        desk.run_operations.approve("sample-1", "ada", "")
+        desk.run_operations.approve("sample-1", OperatorCommand("ada"))
     assert desk.now().phase is Phase.REJECTED
     in_time = Desk(**GATED)
     in_time.put(Phase.AWAITING_APPROVAL, awaiting_since=in_time.world.clock.now())
     in_time.world.clock.move(HOUR - timedelta(seconds=1))
-    in_time.run_operations.approve("sample-1", "ada", "")
+    in_time.run_operations.approve("sample-1", OperatorCommand("ada"))
     assert in_time.now().approval is not None
 
 
@@ -168,7 +172,7 @@ def test_of_two_people_the_slower_one_is_told_how_the_run_stands_now(
         desk.run_operations.cancel("sample-1")
     superseded(desk, step_failure, monkeypatch)
     with pytest.raises(PreconditionFailedError):
-        desk.run_operations.cancel("sample-1", (str(_etag(desk)),))
+        desk.run_operations.cancel("sample-1", OperatorCommand(versions=(str(_etag(desk)),)))
     assert etag != str(_etag(desk))
 
     def ended() -> None:
@@ -193,7 +197,7 @@ def test_an_order_for_a_run_that_is_removed_this_moment_is_lost(
     desk = Desk()
     desk.put(Phase.TRAINING)
     superseded(desk, lambda: desk.world.documents.rows.pop("runs/sample-1"), monkeypatch)
-    with pytest.raises(ConflictError, match="run sample-1 is gone"):
+    with pytest.raises(NoSuchRunError, match="sample-1"):
         desk.run_operations.cancel("sample-1")
 
 
@@ -231,7 +235,7 @@ def stand(desk: Desk, *phases: tuple[Phase | None, Phase | None], **child: Any) 
             known = {"parked_in": Phase.PROMOTING} if now is Phase.PARKED else {}
             desk.put(now, f"sample-d{at}", parent="sample-1", **{**known, **child})
     run = desk.now()
-    return [desk.run_operations._standing(run, one).outcome for one in run.deliveries]
+    return [desk.run_operations._present(run, one).outcome for one in run.deliveries]
 
 
 def test_a_delivery_counts_as_it_stands_when_its_roll_out_is_retried() -> None:
@@ -267,7 +271,9 @@ def test_deliveries_that_are_parked_are_retried_with_their_roll_out() -> None:
     assert desk.now().phase is not Phase.PARKED
     again = Desk()
     stand(again, (Phase.PARKED, Phase.VERIFYING))
-    again.run_operations._retry_delivery(again.now(), again.now().deliveries[0], "ada", "")
+    again.run_operations._retry_delivery(
+        again.now(), again.now().deliveries[0], OperatorCommand("ada")
+    )
     assert again.now("sample-d0").phase is Phase.VERIFYING
 
 

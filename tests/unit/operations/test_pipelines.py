@@ -7,12 +7,17 @@ import pytest
 
 from shared.core.names import run_queue_id
 from shared.core.run.concurrency import Pause, Pauses, QueueEntry, RunQueue
-from shared.errors import ConflictError
+from shared.errors import (
+    ConflictError,
+    NoSuchDataError,
+    NoSuchPipelineError,
+    PreconditionFailedError,
+)
 from shared.intake.eligibility import version_of
 from shared.ledger.ledger import NEW
 from shared.ledger.records import OLD, ScheduleRecord, VersionEntry
-from shared.operations.pipelines import NoSuchPipelineError, NothingToPreviewError, Pipelines
-from shared.operations.preconditions import PreconditionFailedError
+from shared.operations.commands import OperatorCommand
+from shared.operations.pipelines import Pipelines
 from tests.fakes.world import DATA, MODELS
 from tests.unit.samples import NOW
 from tests.unit.worlds import Observed
@@ -48,7 +53,7 @@ def test_a_pipeline_that_is_not_in_the_file_is_told_with_those_that_are() -> Non
     ):
         hand.hand.status("x")
     with pytest.raises(NoSuchPipelineError):
-        hand.hand.pause("x", "ada", "")
+        hand.hand.pause("x", OperatorCommand("ada"))
     with pytest.raises(NoSuchPipelineError):
         hand.hand.resume("x")
     assert hand.hand.names() == ["sample"]
@@ -123,16 +128,16 @@ def test_a_slot_that_a_budget_stops_says_why() -> None:
 def test_a_pause_is_kept_once_with_who_wants_it_and_why() -> None:
     hand = Hand()
     version = hand.hand.status("sample").version
-    hand.hand.pause("sample", "ada", "maintenance")
+    hand.hand.pause("sample", OperatorCommand("ada", "maintenance"))
     paused = hand.hand.status("sample")
     assert paused.pause == Pause(by="ada", at=NOW, reason="maintenance")
     assert paused.version != version
     hand.world.clock.move(HOUR)
     writes = len(hand.world.faults.sites)
-    hand.hand.pause("sample", "bob", "again")
+    hand.hand.pause("sample", OperatorCommand("bob", "again"))
     assert hand.hand.status("sample").pause == paused.pause
     assert len(hand.world.faults.sites) == writes
-    hand.hand.resume("sample", by="bob", reason="done")
+    hand.hand.resume("sample", OperatorCommand("bob", "done"))
     assert hand.hand.status("sample").pause is None
     resumed = Pause(by="bob", at=NOW + HOUR, reason="done")
     assert hand.ledger.pauses("sample").record == Pauses(resumed_at=NOW + HOUR, resumed=resumed)
@@ -144,13 +149,13 @@ def test_a_pause_by_failures_is_shown_where_no_person_paused() -> None:
     hand.ledger.note_pause("sample", by_failures)
     assert hand.hand.status("sample").pause == by_failures
     with pytest.raises(PreconditionFailedError, match="pipeline sample is paused by relearn"):
-        hand.hand.resume("sample", ("old",))
-    hand.hand.pause("sample", "ada", "")
+        hand.hand.resume("sample", OperatorCommand(versions=("old",)))
+    hand.hand.pause("sample", OperatorCommand("ada"))
     known = hand.hand.status("sample").pause
     assert known is not None
     assert known.by == "ada"
     with pytest.raises(PreconditionFailedError, match="pipeline sample is paused by ada"):
-        hand.hand.pause("sample", "bob", "", ("old",))
+        hand.hand.pause("sample", OperatorCommand("bob", versions=("old",)))
 
 
 @pytest.mark.parametrize(
@@ -167,9 +172,8 @@ def test_whoever_is_slower_is_told_how_the_pipeline_stands_now(
         raise ConflictError("pauses")
 
     monkeypatch.setattr(hand.ledger, "put_pauses", late)
-    more = ("ada", "") if act == "pause" else ()
     with pytest.raises(error, match="pipeline sample is not paused"):
-        getattr(hand.hand, act)("sample", *more, held_to)
+        getattr(hand.hand, act)("sample", OperatorCommand("ada", versions=held_to))
 
 
 # Preview
@@ -232,7 +236,7 @@ def test_the_newest_that_is_large_enough_or_the_one_that_is_named_is_previewed()
     assert "c.csv" in str(preview.request)
     assert "a.csv" in str(hand.hand.preview("sample", "a.csv").request)
     assert "z.csv" in str(hand.hand.preview("sample", "z.csv").request)
-    with pytest.raises(NothingToPreviewError, match=r"no blob 'x.csv' that matches \{name\}.csv"):
+    with pytest.raises(NoSuchDataError, match=r"no blob 'x.csv' that matches \{name\}.csv"):
         hand.hand.preview("sample", "x.csv")
 
 
@@ -262,7 +266,7 @@ def test_a_pipeline_without_data_has_a_request_all_the_same() -> None:
     preview = hand.hand.preview("sample", None)
     assert (preview.notes, preview.matching) == ((), 0)
     assert preview.request is not None
-    with pytest.raises(NothingToPreviewError, match="nothing: the pipeline takes no data"):
+    with pytest.raises(NoSuchDataError, match="nothing: the pipeline takes no data"):
         hand.hand.preview("sample", "a.csv")
 
 

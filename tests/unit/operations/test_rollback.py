@@ -6,15 +6,12 @@ from typing import Any
 
 import pytest
 
+from functions.api_models.endpoints import EndpointShown
 from shared.core.run.record import Origin, Phase, Run, StepFailure
-from shared.errors import ConflictError, TransientError
+from shared.errors import ConflictError, NoSuchEndpointError, NoSuchModelError, TransientError
 from shared.intake.requests import ManualRequest
-from shared.operations.endpoints import (
-    Endpoints,
-    NoSuchEndpointError,
-    NoSuchModelError,
-    OperatorCommand,
-)
+from shared.operations.commands import OperatorCommand
+from shared.operations.endpoints import EndpointAddress, Endpoints
 from tests.fakes.faults import Faults, Kind
 from tests.unit.worlds import Observed, refused
 
@@ -28,11 +25,12 @@ def hand(world: Observed) -> Endpoints:
 
 
 def back(world: Observed, to: str | None = None, command: OperatorCommand = BOSS) -> Run:
-    return hand(world).rollback("sample", "production", (), to, command)
+    return hand(world).rollback(EndpointAddress("sample", "production"), to, command)
 
 
 def shown(world: Observed) -> dict[str, Any]:
-    return hand(world).show("sample", "production", ())
+    status = hand(world).show(EndpointAddress("sample", "production"))
+    return EndpointShown.of(status).model_dump(mode="json", exclude_none=True)
 
 
 def promoted(count: int = 2) -> tuple[Observed, list[Run], list[bytes | None]]:
@@ -72,11 +70,11 @@ def test_nothing_new_is_promoted_over_a_rollback_until_it_is_resumed() -> None:
     assert "boss@example.com" in (run.reason or "")
     assert "resume" in (run.advice or "")
     assert world.serving() == models[0]
-    assert hand(world).resume("sample", "production", ()) is True
+    assert hand(world).resume(EndpointAddress("sample", "production")) is True
     world.run_operations.retry(run.run_id)
     world.until(run, Phase.PROMOTED)
     assert world.serving() == world.model_of(run)
-    assert hand(world).resume("sample", "production", ()) is False
+    assert hand(world).resume(EndpointAddress("sample", "production")) is False
 
 
 def test_a_rollback_that_is_asked_for_twice_goes_back_once() -> None:
@@ -116,7 +114,7 @@ def test_without_resources_told_the_endpoint_refreshes_itself() -> None:
     assert run.model is None
     assert world.serving() == first
     # The next model has a way back all the same.
-    hand(world).resume("sample", "production", ())
+    hand(world).resume(EndpointAddress("sample", "production"))
     world.until(world.next_run("2.csv", THIRD), Phase.PROMOTED)
 
 
@@ -140,11 +138,11 @@ def test_a_model_that_is_not_kept_is_refused_with_what_there_is() -> None:
         back(world, "sample-unknown")
     assert "held" not in shown(world)
     with pytest.raises(NoSuchEndpointError, match="production"):
-        hand(world).rollback("sample", "elsewhere", (), None, BOSS)
+        hand(world).rollback(EndpointAddress("sample", "elsewhere"), None, BOSS)
     with pytest.raises(NoSuchEndpointError, match="not in the pipelines file"):
-        hand(world).rollback("other", "production", (), None, BOSS)
+        hand(world).rollback(EndpointAddress("other", "production"), None, BOSS)
     with pytest.raises(NoSuchEndpointError, match="the key of sample is none"):
-        hand(world).rollback("sample", "production", ("acme",), None, BOSS)
+        hand(world).rollback(EndpointAddress("sample", "production", ("acme",)), None, BOSS)
 
 
 def test_an_endpoint_that_was_never_updated_has_nothing_to_go_back_to() -> None:
@@ -214,7 +212,7 @@ def test_two_people_at_once_get_one_rollback_or_a_conflict() -> None:
 
     def other() -> None:
         hand(world).rollback(
-            "sample", "production", (), runs[0].run_id, OperatorCommand(by="other")
+            EndpointAddress("sample", "production"), runs[0].run_id, OperatorCommand(by="other")
         )
 
     world.faults.other_worker = other
@@ -293,7 +291,7 @@ def test_a_wish_whose_marker_was_dropped_is_carried_out_wherever_its_worker_dies
 def test_the_person_who_resumes_sees_a_free_endpoint() -> None:
     world, _, _ = promoted(2)
     world.until(back(world), Phase.PROMOTED)
-    hand(world).resume("sample", "production", ())
+    hand(world).resume(EndpointAddress("sample", "production"))
     assert "held" not in shown(world)
     world.clock.move(timedelta(hours=1))
     world.tick()

@@ -19,7 +19,7 @@ from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStat
 from shared.providers.guarded_blobs import RedactingBlobs
 from shared.providers.redacting import RedactingEndpoint, RedactingTraining
 from shared.providers.studio.errors import Refusal, StudioRefusedError
-from shared.telemetry import RedactedError, clean_failures, log, use
+from shared.telemetry import RedactedError, log, redacted_errors, use_redactor
 from tests.fakes.blobs import ACCOUNT, FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.unit.batches import request
@@ -287,7 +287,7 @@ def test_a_metric_may_be_named_like_a_signature() -> None:
 def test_no_line_of_the_log_holds_a_secret_nor_does_a_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    use(Redactor(SECRET))
+    use_redactor(Redactor(SECRET))
     caplog.set_level(logging.INFO, "relearn")
     log.info("blob %s has %s", f"a?sig={SECRET}", SECRET)
     error = RuntimeError(f"key {SECRET}")
@@ -308,7 +308,7 @@ def test_a_traceback_without_a_secret_stays_as_it_is(caplog: pytest.LogCaptureFi
 
 
 def test_what_is_raised_to_the_host_holds_no_secret() -> None:
-    use(Redactor(SECRET))
+    use_redactor(Redactor(SECRET))
 
     class StubbornError(Exception):
         def __str__(self) -> str:
@@ -320,10 +320,10 @@ def test_what_is_raised_to_the_host_holds_no_secret() -> None:
         (StubbornError(), RedactedError),
     ):
         error.__cause__ = KeyError(SECRET)
-        with pytest.raises(raised) as caught, clean_failures():
+        with pytest.raises(raised) as caught, redacted_errors():
             raise error
         assert SECRET not in "".join(traceback.format_exception(caught.value))
-    with pytest.raises(RelearnError) as kept, clean_failures():
+    with pytest.raises(RelearnError) as kept, redacted_errors():
         raise TransientError("nothing") from ValueError("to hide")
     assert isinstance(kept.value.__cause__, ValueError)
 
@@ -336,7 +336,7 @@ def test_a_blob_whose_name_holds_a_secret_is_left_alone_and_reported_once(
     for name in (dirty, clean):
         plain.put("data", name, b"x")
     secret = "long-secret-of-settings"
-    use(Redactor(secret))
+    use_redactor(Redactor(secret))
     blobs = RedactingBlobs(plain, Redactor(secret))
     for _ in range(2):
         assert blobs.head("data", dirty) is None

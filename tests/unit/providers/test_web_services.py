@@ -9,7 +9,8 @@ import pytest
 
 from local.studio import InstantTrainer
 from shared.core.run.record import Phase, Run
-from shared.operations.endpoints import Endpoints, OperatorCommand
+from shared.operations.commands import OperatorCommand
+from shared.operations.endpoints import EndpointAddress, Endpoints
 from tests.fakes.blobs import ACCOUNT
 from tests.fakes.faults import Kind
 from tests.fakes.world import ROWS, pipeline
@@ -82,7 +83,7 @@ def test_a_second_model_and_the_way_back_go_the_same_way() -> None:
     world.until(world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n"), Phase.PROMOTED)
     assert world.serves() != first
     hand = Endpoints(world.intake._context, world.intake)
-    back = hand.rollback("sample", "new", (), None, OperatorCommand(by="boss"))
+    back = hand.rollback(EndpointAddress("sample", "new"), None, OperatorCommand(by="boss"))
     world.until(back, Phase.PROMOTED)
     assert world.serves() == first
 
@@ -93,7 +94,8 @@ def test_back_to_what_served_before_us() -> None:
     world.until(world.start(), Phase.PROMOTED)
     hand = Endpoints(world.intake._context, world.intake)
     world.until(
-        hand.rollback("sample", "new", (), None, OperatorCommand(by="boss")), Phase.PROMOTED
+        hand.rollback(EndpointAddress("sample", "new"), None, OperatorCommand(by="boss")),
+        Phase.PROMOTED,
     )
     assert world.serves() == before
     assert world.named() == FIRST

@@ -14,7 +14,8 @@ from shared.core.run.machine import apply, expires_at
 from shared.core.run.record import ENDS, Delivery, Origin, Phase, Run
 from shared.core.run.waiting import waits_of
 from shared.core.serving.probe_series import ProbeSeries, Streak
-from shared.operations.endpoints import Endpoints
+from shared.operations.commands import OperatorCommand
+from shared.operations.endpoints import EndpointAddress, Endpoints
 from shared.operations.open_runs import MOST_SHOWN, OpenRuns
 from shared.operations.pipelines import Pipelines
 from tests.fakes.faults import Faults, Kind
@@ -187,13 +188,13 @@ def test_an_endpoint_shows_the_run_that_waits_for_it_and_why() -> None:
     world.tick()
     endpoints = Endpoints(world.intake._context, world.intake)
     (line,) = endpoints.lines()
-    shown = endpoints.show("sample", "production", ())
-    for view in (line, shown):
-        (there,) = view["open_runs"]
-        assert there["run_id"] == begun.run_id
-        assert there["waiting"].last_error
-    assert begun.run_id in line["line"]
-    assert "the next try: " in line["line"]
+    shown = endpoints.show(EndpointAddress("sample", "production"))
+    for open_runs in (line.open_runs, shown.open_runs):
+        (there,) = open_runs
+        assert there.run_id == begun.run_id
+        assert there.waiting.last_error
+    assert begun.run_id in line.line
+    assert "the next try: " in line.line
 
 
 def test_a_run_that_waits_for_its_endpoint_does_not_pass_for_failing() -> None:
@@ -270,7 +271,7 @@ def test_a_crash_keeps_an_approval_alert_from_nobody(caplog: pytest.LogCaptureFi
 def test_a_cancel_asks_for_no_approval_again(caplog: pytest.LogCaptureFixture) -> None:
     world = Observed(config={"pipeline": {"gate": {"approval": "required"}}})
     begun = world.until(world.start(), Phase.AWAITING_APPROVAL)
-    cancelled = world.run_operations.cancel(begun.run_id, by="ada", why="not needed")
+    cancelled = world.run_operations.cancel(begun.run_id, OperatorCommand("ada", "not needed"))
     assert cancelled is not None
     assert (cancelled.phase, cancelled.reason) == (
         Phase.CANCELLED,
@@ -289,7 +290,7 @@ def test_a_persons_own_reject_is_no_error_and_an_expiry_is(
     caplog.set_level(logging.INFO, "relearn")
     world = Observed(config={"pipeline": {"gate": {"approval": "required", "expires": "1h"}}})
     begun = world.until(world.start(), Phase.AWAITING_APPROVAL)
-    world.run_operations.reject(begun.run_id, "ada", "poor")
+    world.run_operations.reject(begun.run_id, OperatorCommand("ada", "poor"))
     assert errors(caplog) == []
     assert f"run {begun.run_id} of pipeline sample was rejected by ada: poor" in caplog.text
     other = world.until(
@@ -337,7 +338,7 @@ def test_whoever_approves_a_model_put_by_hand_is_told_that_the_rules_were_not_ch
         alert.getMessage(),
     ):
         assert said in (text or "")
-    world.run_operations.approve(operator_request.run_id, "ada", "I looked")
+    world.run_operations.approve(operator_request.run_id, OperatorCommand("ada", "I looked"))
     done = world.until_idle(operator_request)
     assert done.phase.ended
     assert done.phase is not Phase.REJECTED
@@ -360,7 +361,7 @@ def test_who_cancelled_and_who_retried_is_kept_with_the_reason() -> None:
     world = Observed()
     world.script("POST", "/jobs", refused(400, "BadArgument", "no"))
     begun = world.until(world.start(), Phase.PARKED)
-    world.run_operations.retry(begun.run_id, by="ada", why="mended")
+    world.run_operations.retry(begun.run_id, OperatorCommand("ada", "mended"))
     again = world.now_of(begun)
     assert again.operator_request is not None
     assert (again.operator_request.what, again.operator_request.by, again.operator_request.why) == (
@@ -369,7 +370,7 @@ def test_who_cancelled_and_who_retried_is_kept_with_the_reason() -> None:
         "mended",
     )
     assert "retried by ada: mended" in [one.note for one in again.history]
-    world.run_operations.cancel(begun.run_id, by="bob", why="too late")
+    world.run_operations.cancel(begun.run_id, OperatorCommand("bob", "too late"))
     ended = world.until_idle(begun)
     assert ended.phase is Phase.CANCELLED
     assert ended.reason == "cancelled by bob: too late"

@@ -1,0 +1,108 @@
+"""The bodies and queries that the HTTP API takes."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from shared.core.config.types import Scalar
+from shared.core.redaction import one_line
+from shared.core.run.record import Phase
+
+#: A text of an operator; it is stored in records and logged, and stays one line there.
+OneLineText = Annotated[str, AfterValidator(one_line)]
+
+
+class RequestModel(BaseModel):
+    """A part of a request; a field that it does not know is refused."""
+
+    # JSON has no NaN and no infinity: a record with one could not be read again.
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class RunBody(RequestModel):
+    """A manual run; empty for the newest data and the configured parameters."""
+
+    data: str | None = Field(
+        default=None, min_length=1, max_length=1024, description="A blob of the data container."
+    )
+    parameters: dict[str, Scalar] = Field(
+        default_factory=dict, max_length=100, description="These count over those of the pipeline."
+    )
+
+
+class OperatorComment(RequestModel):
+    """Who asks for a change, and why."""
+
+    by: OneLineText = Field(
+        default="",
+        max_length=200,
+        description="Who asks; a user name that the platform verified counts instead.",
+    )
+    reason: OneLineText = Field(default="", max_length=500)
+
+
+class RollbackBody(OperatorComment):
+    """What to roll back to; empty for the previous model."""
+
+    to: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=100,
+        description="The run whose model is to serve, or `baseline`.",
+    )
+    key: str = Field(
+        default="",
+        max_length=1024,
+        description="The key, where tokens choose the endpoint; its values joined by slashes.",
+    )
+
+
+class QueryModel(BaseModel):
+    """The query of a request; a parameter that it does not know is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NoQuery(QueryModel):
+    """No query parameter is read."""
+
+
+class PageQuery(QueryModel):
+    """Which page of a list."""
+
+    limit: Annotated[int, Field(ge=1, le=50)] = 50
+    cursor: str | None = Field(default=None, max_length=4096, description="`next` of a page.")
+
+
+class RunsQuery(PageQuery):
+    """Which runs to list."""
+
+    pipeline: str | None = Field(default=None, min_length=1, max_length=200)
+    key: str | None = Field(
+        default=None, min_length=1, max_length=1024, description="Values joined by slashes."
+    )
+    phase: Phase | None = None
+    open: bool | None = Field(default=None, description="Whether the run is open.")
+    parent: str | None = Field(
+        default=None, min_length=1, max_length=100, description="Lists the deliveries of this run."
+    )
+
+
+class KeyQuery(QueryModel):
+    """Which key."""
+
+    key: str | None = Field(
+        default=None, min_length=1, max_length=1024, description="Values joined by slashes."
+    )
+
+
+class PreviewQuery(QueryModel):
+    """What to preview."""
+
+    data: str | None = Field(default=None, min_length=1, max_length=1024)
+
+
+class HealthQuery(PageQuery):
+    """Which of the parked runs to list."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100

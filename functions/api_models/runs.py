@@ -1,0 +1,223 @@
+"""Answers about runs."""
+
+from typing import Any
+
+from pydantic import AwareDatetime, Field
+
+from functions.api_models.shared import (
+    BlobShown,
+    ModelShown,
+    ResponseModel,
+    WaitingShown,
+    config_shown,
+)
+from shared.core.config.types import Scalar
+from shared.core.run.data_notes import notes_on_run
+from shared.core.run.record import Origin, Phase, Run
+from shared.core.run.waiting import Waits
+from shared.operations.runs import line_of
+
+
+class EndedAttemptShown(ResponseModel):
+    """An attempt that has ended."""
+
+    attempt: int
+    job: str | None
+    reason: str
+
+
+class DeliveryShown(ResponseModel):
+    """One endpoint of a roll-out."""
+
+    endpoint: str
+    run_id: str
+    tries: int
+    outcome: Phase | None = Field(description="Left out while the delivery is under way.")
+    reason: str
+
+
+class RuleShown(ResponseModel):
+    """What one rule of the gate says of the model."""
+
+    metric: str
+    rule: str
+    bound: float
+    value: float | None
+    live: float | None = Field(description="The live model's value, if the rule compares with it.")
+    passed: bool
+    why: str
+
+
+class VerdictShown(ResponseModel):
+    """What the gate says of the model."""
+
+    passed: bool
+    reason: str
+    metrics: dict[str, float]
+    row: dict[str, str] = Field(description="The labels of the row of the evaluation.")
+    results: tuple[RuleShown, ...]
+
+
+class ApprovalShown(ResponseModel):
+    """The answer to the question whether the model may be promoted."""
+
+    answer: str
+    by: str
+    at: AwareDatetime
+    why: str
+
+
+class OperatorRequestShown(ResponseModel):
+    """The last retry or cancel."""
+
+    what: str
+    by: str
+    at: AwareDatetime
+    why: str
+
+
+class CandidateShown(ResponseModel):
+    """The model at its endpoint, before or after it gets requests."""
+
+    name: str
+
+
+class StepShown(ResponseModel):
+    """One shift of requests to the new model."""
+
+    share: int = Field(description="In percent.")
+    before: int
+    sent_at: AwareDatetime | None
+    seen: str = Field(description="How it is known to be live; empty while it is not.")
+
+
+class PromotionShown(ResponseModel):
+    """The update of the endpoint."""
+
+    generation: int
+    steps: tuple[StepShown, ...]
+    position: int = Field(description="Which step is due, or was sent.")
+    sent_at: AwareDatetime | None
+    resent: int = Field(description="How often an update of unknown outcome was sent again.")
+    service_message: str
+    verification: str | None
+
+
+class RunHistoryShown(ResponseModel):
+    """One line of a run's history."""
+
+    at: AwareDatetime
+    phase: Phase
+    note: str
+
+
+class _FromRecord(ResponseModel):
+    run_id: str
+    pipeline: str
+    key: tuple[str, ...]
+    origin: Origin
+    cause: str = Field(description="What opened the run.")
+    phase: Phase
+    advice: str | None = Field(description="What an operator can do.")
+    parked_in: Phase | None
+    manifest: tuple[BlobShown, ...] = Field(description="The data versions that the run takes.")
+    parameters: dict[str, Scalar]
+    tokens: dict[str, str]
+    listed_at: str = Field(description="The blob that lists the manifest, if a job wants one.")
+    parent: str | None = Field(description="The run whose model this one delivers.")
+    as_of: AwareDatetime | None
+    attempt: int
+    job: str | None
+    job_at: AwareDatetime | None
+    started_at: AwareDatetime | None
+    ended_attempts: tuple[EndedAttemptShown, ...]
+    inputs: dict[str, BlobShown]
+    model: ModelShown | None
+    models: dict[str, ModelShown] = Field(description="The model of each endpoint, if they differ.")
+    candidate: CandidateShown | None
+    staged_at: AwareDatetime | None
+    deliveries: tuple[DeliveryShown, ...]
+    verdict: VerdictShown | None
+    awaiting_since: AwareDatetime | None
+    unchecked: str | None = Field(description="Why the rules of the gate were not checked.")
+    approval: ApprovalShown | None
+    promotion: PromotionShown | None
+    cancelling: bool
+    operator_request: OperatorRequestShown | None
+    opened_at: AwareDatetime
+    history: tuple[RunHistoryShown, ...]
+
+
+class RunShown(_FromRecord):
+    """A run, and what it waits for while it is open."""
+
+    reason: str | None
+    config: dict[str, Any] = Field(description="As configured; secrets by the name of a setting.")
+    waiting: WaitingShown | None = Field(description="Left out once the run has ended.")
+    notes: tuple[str, ...] = Field(description="What cannot be known of its data, such as ties.")
+
+    @classmethod
+    def of(cls, run: Run, waiting: Waits | None) -> "RunShown":
+        """Return a run as it is shown.
+
+        Args:
+            run: the run.
+            waiting: what it waits for; its last error is the reason if the record has none.
+        """
+        return cls(
+            **dict(_FromRecord.model_validate(run)),
+            reason=run.reason or (waiting.last_error if waiting else None),
+            config=config_shown(run.config),
+            waiting=WaitingShown.model_validate(waiting) if waiting else None,
+            notes=tuple(notes_on_run(run)),
+        )
+
+
+class RunSummary(ResponseModel):
+    """One run in one line."""
+
+    run_id: str
+    pipeline: str
+    key: tuple[str, ...]
+    origin: Origin
+    phase: Phase
+    line: str = Field(description="What it was opened by, trained on, and came to.")
+    reason: str | None
+    waiting: WaitingShown | None = Field(description="Left out once the run has ended.")
+    data: str | None = Field(description="The newest blob it trained on.")
+    blobs: int
+    opened_at: AwareDatetime
+    changed_at: AwareDatetime
+    approved_by: str | None
+
+    @classmethod
+    def of(cls, run: Run, waiting: Waits | None) -> "RunSummary":
+        """Return a run in one line.
+
+        Args:
+            run: the run.
+            waiting: what it waits for; None if it has ended.
+        """
+        newest, approval = run.newest, run.approval
+        return cls(
+            run_id=run.run_id,
+            pipeline=run.pipeline,
+            key=run.key,
+            origin=run.origin,
+            phase=run.phase,
+            line=line_of(run, waiting),
+            reason=run.reason or (waiting.last_error if waiting else None),
+            waiting=WaitingShown.model_validate(waiting) if waiting else None,
+            data=newest.path if newest else None,
+            blobs=len(run.manifest),
+            opened_at=run.opened_at,
+            changed_at=run.history[-1].at if run.history else run.opened_at,
+            approved_by=approval.by if approval and approval.answer == "approved" else None,
+        )
+
+
+class RunList(ResponseModel):
+    """Runs, the newest first; a page may hold fewer than there are."""
+
+    runs: list[RunSummary]
+    next: str | None = Field(description="The cursor of the next page.")

@@ -1,0 +1,127 @@
+"""What the next run of a pipeline would be given; nothing is sent and nothing is written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from shared.core import names
+from shared.core.blobs import BlobVersion
+from shared.core.config.keys import key_of
+from shared.core.config.pattern import literal_prefix
+from shared.core.config.pipeline import Pipeline
+from shared.core.run.data_notes import notes_on_data, notes_on_pipeline
+from shared.core.run.record import Origin
+from shared.core.versions import version_id
+from shared.errors import CorruptRecordError, NoSuchDataError
+from shared.execution.context import Context
+from shared.execution.first_recorded import FirstRecordedTimes
+from shared.execution.inputs import expected_inputs, request_of
+from shared.execution.run_factory import RunFactory, captured
+from shared.telemetry import log
+
+#: Blobs that a preview shows.
+_SHOWN: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A blob that matches a pipeline, and what became of it."""
+
+    blob: BlobVersion
+    tokens: Mapping[str, str]
+    state: str  #: `new`, `waiting`, `too small`, `older than the pipeline` or `run <id>`
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What the next run would be given."""
+
+    matches: tuple[Match, ...]
+    matching: int
+    request: Mapping[str, Any] | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Previews:
+    """Makes previews of pipelines."""
+
+    context: Context
+    run_factory: RunFactory
+
+    def preview(self, pipeline: Pipeline, data: str | None) -> Preview:
+        """Return which blobs match, and what request the newest (or `data`) would make.
+
+        Args:
+            pipeline: as it is configured now.
+            data: the name of a blob; None for the newest that matches.
+
+        Returns:
+            The preview; signatures in its request are marked.
+
+        Raises:
+            NoSuchDataError: there is no such blob, or it does not match.
+        """
+        least = pipeline.data.least if pipeline.data else 0
+        found = self._matching(pipeline)
+        newest = FirstRecordedTimes(self.context, pipeline).newest_first(found, _SHOWN, least)
+        usable = [blob for blob in newest if data == blob.name or blob.size >= least]
+        chosen = next((blob for blob in usable if data in (None, blob.name)), None)
+        if data is not None and chosen is None:
+            where = pipeline.data.blob if pipeline.data else "nothing: the pipeline takes no data"
+            raise NoSuchDataError(f"no blob {data!r} that matches {where}")
+        notes = [*notes_on_pipeline(pipeline), *notes_on_data(pipeline, chosen, usable)]
+        request = None
+        if pipeline.data is not None and chosen is None:
+            notes.append(f"no blob matches {pipeline.data.blob} yet")
+        else:
+            request = self._request(pipeline, chosen, notes)
+        return Preview(
+            matches=tuple(self._match(pipeline, blob) for blob in newest[:_SHOWN]),
+            matching=len(newest),
+            request=request,
+            notes=tuple(notes),
+        )
+
+    def _matching(self, pipeline: Pipeline) -> list[BlobVersion]:
+        if pipeline.data is None:
+            return []
+        prefix = literal_prefix(pipeline.data.blob)
+        there = self.context.data.listing(self.context.data_container, prefix)
+        return [blob for blob in there if captured(pipeline, blob.name) is not None]
+
+    def _match(self, pipeline: Pipeline, blob: BlobVersion) -> Match:
+        try:
+            state = self._state(pipeline, blob)
+        except CorruptRecordError as exc:
+            log.error("%s", exc)
+            state = "a record of it cannot be read"
+        return Match(blob, captured(pipeline, blob.name) or {}, state)
+
+    def _state(self, pipeline: Pipeline, blob: BlobVersion) -> str:
+        version = version_id(pipeline.name, blob)
+        entry = self.context.ledger.version(version)
+        if entry is not None:
+            return f"run {entry.run_id}" if entry.run_id else (entry.note or "no run")
+        if pipeline.data and blob.size < pipeline.data.least:
+            return "too small"
+        if self.context.ledger.in_inbox(key_of(pipeline, blob.name), pipeline.name, version):
+            return "waiting"
+        activated = self.context.ledger.activated(pipeline.name)
+        if activated and blob.modified < activated.record.activated_at:
+            return "older than the pipeline"
+        return "new"
+
+    def _request(
+        self, pipeline: Pipeline, blob: BlobVersion | None, notes: list[str]
+    ) -> Mapping[str, Any]:
+        run_id = names.run_id(pipeline.name, "preview")
+        blobs = [blob] if blob else []
+        run = self.run_factory.new(pipeline, run_id, blobs, Origin.MANUAL, "preview")
+        try:
+            pipeline.chosen_by(run.tokens)
+        except ValueError as exc:
+            notes.append(f"the run would be rejected: {exc}")
+        inputs = expected_inputs(run, self.context.data_container)
+        service = self.context.providers.training(pipeline.training)
+        return service.preview(request_of(run.model_copy(update={"inputs": inputs})))
