@@ -45,8 +45,8 @@ TURNS: Final = (
         "an order is not marked again once it is noted",
         "shared/operations/runs.py",
         '            self.context.ledger.mark_open(run_id, {"phase": "requested"})\n'
-        "            return",
-        "            return",
+        "            run =",
+        "            run =",
         ("tests/unit/operations/test_orders.py",),
     ),
     Bug(

@@ -12,7 +12,8 @@ from typing import Final
 import pytest
 
 from shared.core.run.record import Phase, Run
-from shared.operations.endpoints import Endpoints, OperatorCommand
+from shared.operations.commands import OperatorCommand
+from shared.operations.endpoints import EndpointAddress, Endpoints
 from tests.fakes.azureml_world import AzureMlWorld
 from tests.fakes.faults import Faults, Kind, kinds_at
 
@@ -139,7 +140,7 @@ def roll_back(world: AzureMlWorld) -> None:
 
     def ask() -> None:
         endpoints = Endpoints(world.intake._context, world.intake)
-        endpoints.rollback("sample", "production", (), None, OperatorCommand(by="ada"))
+        endpoints.rollback(EndpointAddress("sample", "production"), None, OperatorCommand(by="ada"))
 
     taken = False
     for _ in range(ROUNDS):
