@@ -199,7 +199,7 @@ BUGS: Final = (
         "shared/operations/pipelines.py",
         "            ledger.put_pauses(name, pauses, found.etag)\n",
         "            ledger.put_pauses(name, pauses, ledger.pauses(name).etag)\n",
-        ("tests/functions/test_people_api.py",),
+        ("tests/functions/test_pauses.py",),
     ),
     Bug(
         "a pause by failures outlives the resume",

@@ -39,7 +39,7 @@ TURNS: Final = (
         "shared/operations/runs.py",
         '        self.context.ledger.mark_open(run_id, {"phase": "requested"})\n        try:\n',
         "        try:\n",
-        ("tests/unit/operations/test_orders.py",),
+        ("tests/unit/operations/test_commands_after_crashes.py",),
     ),
     Bug(
         "an order is not marked again once it is noted",
@@ -47,7 +47,7 @@ TURNS: Final = (
         '            self.context.ledger.mark_open(run_id, {"phase": "requested"})\n'
         "            run =",
         "            run =",
-        ("tests/unit/operations/test_orders.py",),
+        ("tests/unit/operations/test_commands_after_crashes.py",),
     ),
     Bug(
         "a run that is opened by a repeated event is not marked again",
