@@ -16,16 +16,7 @@ from functions import (
 )
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
-for _module in (
-    on_training_data,
-    on_trained_model,
-    poll_jobs,
-    start_scheduled_runs,
-    manual_runs,
-    runs,
-    pipelines,
-    endpoints,
-    description,
-    health,
-):
+_TRIGGERS = (on_training_data, on_trained_model, poll_jobs, start_scheduled_runs)
+_RESOURCES = (manual_runs, runs, pipelines, endpoints, description, health)
+for _module in _TRIGGERS + _RESOURCES:
     app.register_functions(_module.bp)

@@ -192,7 +192,7 @@ def page_of(world: Counted) -> tuple[int, int, int]:
     world.counting.calls.clear()
     page = History(world.context).page(RunFilter(pipeline="sample"), 50, None)
     calls = world.counting.calls
-    return len(page.runs), calls["list index"], calls["read runs"]
+    return len(page.stored), calls["list index"], calls["read runs"]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""HTTP: the OpenAPI document of this API."""
+"""HTTP: returns the OpenAPI document of this API."""
 
 from pathlib import Path
 from typing import Final

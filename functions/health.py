@@ -1,4 +1,4 @@
-"""HTTP: whether the app can work, and what an operator must change if not."""
+"""HTTP: says whether the app can work, and what an operator must change if not."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

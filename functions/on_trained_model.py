@@ -18,9 +18,10 @@ bp = func.Blueprint()
     source=BLOB_SOURCE,
 )
 def on_trained_model(client: blob.BlobClient) -> None:
-    """Look again at the run whose job wrote the blob, or promote what a person put there.
+    """Advance the run whose job wrote the blob, or promote a model that an operator uploaded.
 
-    An event is only a hint: should it be lost, the poll does the same.
+    If the event is lost, the poll does the same. With Event Grid events of any container may
+    arrive, so the container is checked (design rule 14).
     """
     with redacted_errors():
         built = usable_app(f"model {client.blob_name}", of_blob=True)

@@ -1,4 +1,4 @@
-"""Blob trigger: new training data opens a run, once."""
+"""Blob trigger: new training data opens a run, once for each data version."""
 
 import azure.functions as func
 from azurefunctions.extensions.bindings import blob
@@ -20,8 +20,8 @@ bp = func.Blueprint()
 def on_training_data(client: blob.BlobClient) -> None:
     """Record the version of the blob and take the first steps of its run.
 
-    The client is used for the names only: the content never comes here (design rule 13). With
-    Event Grid any container's events may arrive, so the container is checked (design rule 14).
+    The client is used for the names only: the content is never read (design rule 13). With
+    Event Grid events of any container may arrive, so the container is checked (design rule 14).
     """
     with redacted_errors():
         built = usable_app(f"blob {client.blob_name}", of_blob=True)

@@ -1,4 +1,4 @@
-"""Timer: looks at every open run that is due, so that none depends on an event."""
+"""Timer: advances every open run that is due, so that no run depends on an event."""
 
 import azure.functions as func
 
@@ -12,7 +12,7 @@ bp = func.Blueprint()
 @bp.function_name("poll_jobs")
 @bp.timer_trigger(arg_name="timer", schedule=POLL_SCHEDULE, run_on_startup=False)
 def poll_jobs(timer: func.TimerRequest) -> None:
-    """Bring open runs forward, each by the configuration it was opened with."""
+    """Advance open runs, each by the configuration that it was opened with."""
     del timer  # a late tick does what an early one does
     with redacted_errors():
         built = usable_app("poll_jobs")

@@ -1,4 +1,4 @@
-"""JSON answers, and problems as RFC 9457 describes them."""
+"""Makes JSON answers, and problems as RFC 9457 describes them."""
 
 import json
 from typing import Any, Final

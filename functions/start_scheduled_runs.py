@@ -1,4 +1,4 @@
-"""Timer: starts the runs whose time has come, finds lost events, forgets what is long over."""
+"""Timer: opens the runs of due times, finds lost events, deletes old records."""
 
 import azure.functions as func
 
@@ -12,8 +12,8 @@ bp = func.Blueprint()
 @bp.function_name("start_scheduled_runs")
 @bp.timer_trigger(arg_name="timer", schedule=SCHEDULE_TICK, run_on_startup=False)
 def start_scheduled_runs(timer: func.TimerRequest) -> None:
-    """Open at most one run for each due time; look for data that no event announced."""
-    del timer  # due times are counted from the ledger, not from the tick
+    """Open at most one run for each due time; search for data whose event was lost."""
+    del timer  # due times are read from the ledger, not from the tick
     with redacted_errors():
         built = usable_app("start_scheduled_runs")
         if built is None:

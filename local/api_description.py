@@ -24,9 +24,9 @@ _PROBLEM: Final = "application/problem+json"
 _OWN_METHOD: Final = "own_method"
 _SENTENCE_OF: Final = {
     400: "The request cannot be used; `detail` says why.",
-    404: "There is no such thing.",
-    405: "Another method than this one does nothing here; `Allow` names this one.",
-    409: "Not in the present phase, or somebody else was faster.",
+    404: "What the request names does not exist.",
+    405: "The method does nothing here; `Allow` names the one that does.",
+    409: "The present phase does not allow this, or another change was made at the same moment.",
     412: "It was changed since the version in `If-Match`.",
     413: "The body is too large.",
     422: "The Idempotency-Key stands for another request.",
@@ -146,12 +146,12 @@ def document() -> dict[str, Any]:
         if name not in UNDESCRIBED:
             path, method = _route(function)
             paths.setdefault(path, {})[method] = _operation(name, function, schemas)
-    told = {
+    openapi = {
         "openapi": "3.1.0",
         "info": {
             "title": "Relearn",
             "version": VERSION,
-            "summary": "Keeps machine-learning endpoints fresh.",
+            "summary": "Retrains machine-learning models and updates their endpoints.",
             "description": "Changes take an `Idempotency-Key` or `If-Match`, or are safe to "
             "repeat. Query parameters that are not described are refused (except `code`, a "
             "function key), and so are other methods (405, with `Allow`). Problems are "
@@ -167,8 +167,8 @@ def document() -> dict[str, Any]:
             },
         },
     }
-    OpenAPI.model_validate(told)
-    return told
+    OpenAPI.model_validate(openapi)
+    return openapi
 
 
 def http_functions() -> dict[str, Function]:
@@ -200,10 +200,10 @@ def _may_be_null(schema: dict[str, Any]) -> bool:
 
 def _models() -> Iterator[type[BaseModel]]:
     yield ProblemDetails
-    for told in OPERATIONS.values():
-        yield told.answer
-        if told.body is not None:
-            yield told.body
+    for described in OPERATIONS.values():
+        yield described.answer
+        if described.body is not None:
+            yield described.body
 
 
 def _route(function: Function) -> tuple[str, str]:
@@ -213,19 +213,19 @@ def _route(function: Function) -> tuple[str, str]:
 
 
 def _operation(name: str, function: Function, schemas: dict[str, Any]) -> dict[str, Any]:
-    told, (path, _) = OPERATIONS[name], _route(function)
+    described, (path, _) = OPERATIONS[name], _route(function)
     doc = (function.get_user_function().__doc__ or "").strip()
     summary, _, more = doc.partition("\n")
     operation: dict[str, Any] = {
         "operationId": name,
         "summary": summary,
-        "parameters": [*_path_parameters(path), *_query(told, schemas), *_headers(told)],
-        "responses": _responses(name, told),
+        "parameters": [*_path_parameters(path), *_query(described, schemas), *_headers(described)],
+        "responses": _responses(name, described),
     }
     if more.strip():
         operation["description"] = " ".join(more.split())
-    if told.body is not None:
-        content = {_JSON: {"schema": {"$ref": _MODELS.format(model=told.body.__name__)}}}
+    if described.body is not None:
+        content = {_JSON: {"schema": {"$ref": _MODELS.format(model=described.body.__name__)}}}
         operation["requestBody"] = {"required": False, "content": content}
     if name == "health":
         operation["security"] = []
@@ -243,10 +243,12 @@ def _path_parameters(path: str) -> Iterator[dict[str, Any]]:
             }
 
 
-def _query(told: OperationDescription, schemas: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    if told.query is None:
+def _query(described: OperationDescription, schemas: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if described.query is None:
         return
-    made = told.query.model_json_schema(ref_template=_MODELS, schema_generator=GenerateJsonSchema)
+    made = described.query.model_json_schema(
+        ref_template=_MODELS, schema_generator=GenerateJsonSchema
+    )
     schemas.update(made.get("$defs", {}))
     for name, schema in made["properties"].items():
         # A query has no null: what is not asked for is left out.
@@ -258,27 +260,27 @@ def _query(told: OperationDescription, schemas: dict[str, Any]) -> Iterator[dict
         yield {**parameter, "description": description} if description else parameter
 
 
-def _headers(told: OperationDescription) -> Iterator[dict[str, Any]]:
+def _headers(described: OperationDescription) -> Iterator[dict[str, Any]]:
     longest = {"Idempotency-Key": 255}
-    for name in told.headers:
+    for name in described.headers:
         schema: dict[str, Any] = {"type": "string"}
         if name in longest:
             schema |= {"minLength": 1, "maxLength": longest[name]}
         yield {"name": name, "in": "header", "required": False, "schema": schema}
 
 
-def _responses(name: str, told: OperationDescription) -> dict[str, Any]:
-    schema = {"$ref": _MODELS.format(model=told.answer.__name__)}
+def _responses(name: str, described: OperationDescription) -> dict[str, Any]:
+    schema = {"$ref": _MODELS.format(model=described.answer.__name__)}
     good: dict[str, Any] = {
-        "description": (told.answer.__doc__ or "").strip().partition("\n")[0],
+        "description": (described.answer.__doc__ or "").strip().partition("\n")[0],
         "content": {_JSON: {"schema": schema}},
     }
-    if told.answered:
-        good["headers"] = {header: {"schema": {"type": "string"}} for header in told.answered}
-    answers = {str(told.status): good}
+    if described.answered:
+        good["headers"] = {header: {"schema": {"type": "string"}} for header in described.answered}
+    answers = {str(described.status): good}
     unhealthy = {"503": {**good, "description": "Something must be corrected."}}
     always = _FOR_ANYBODY if name == "health" else _ALWAYS
-    for status in sorted({*told.problems, *always}):
+    for status in sorted({*described.problems, *always}):
         problem = {"$ref": _MODELS.format(model=ProblemDetails.__name__)}
         description = _SENTENCE_OF.get(status, "The function key is missing or wrong.")
         answers[str(status)] = {"description": description}
@@ -287,4 +289,4 @@ def _responses(name: str, told: OperationDescription) -> dict[str, Any]:
     allow = {"description": "The method that does something here.", "schema": {"type": "string"}}
     answers["405"]["headers"] = {"Allow": {"required": True, **allow}}
     healths = (health.Health, health.HealthDetails)
-    return answers | unhealthy if told.answer in healths else answers
+    return answers | unhealthy if described.answer in healths else answers

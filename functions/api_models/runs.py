@@ -58,22 +58,22 @@ class VerdictShown(ResponseModel):
     results: tuple[RuleShown, ...]
 
 
-class ApprovalShown(ResponseModel):
+class _OperatorWords(ResponseModel):
+    by: str
+    at: AwareDatetime
+    why: str
+
+
+class ApprovalShown(_OperatorWords):
     """The answer to the question whether the model may be promoted."""
 
     answer: str
-    by: str
-    at: AwareDatetime
-    why: str
 
 
-class OperatorRequestShown(ResponseModel):
+class OperatorRequestShown(_OperatorWords):
     """The last retry or cancel."""
 
     what: str
-    by: str
-    at: AwareDatetime
-    why: str
 
 
 class CandidateShown(ResponseModel):
@@ -111,13 +111,17 @@ class RunHistoryShown(ResponseModel):
     note: str
 
 
-class _FromRecord(ResponseModel):
+class _Identity(ResponseModel):
     run_id: str
     pipeline: str
     key: tuple[str, ...]
     origin: Origin
-    cause: str = Field(description="What opened the run.")
     phase: Phase
+    opened_at: AwareDatetime
+
+
+class _FromRecord(_Identity):
+    cause: str = Field(description="What opened the run.")
     advice: str | None = Field(description="What an operator can do.")
     parked_in: Phase | None
     manifest: tuple[BlobShown, ...] = Field(description="The data versions that the run takes.")
@@ -144,7 +148,6 @@ class _FromRecord(ResponseModel):
     promotion: PromotionShown | None
     cancelling: bool
     operator_request: OperatorRequestShown | None
-    opened_at: AwareDatetime
     history: tuple[RunHistoryShown, ...]
 
 
@@ -173,20 +176,14 @@ class RunShown(_FromRecord):
         )
 
 
-class RunSummary(ResponseModel):
+class RunSummary(_Identity):
     """One run in one line."""
 
-    run_id: str
-    pipeline: str
-    key: tuple[str, ...]
-    origin: Origin
-    phase: Phase
     line: str = Field(description="What it was opened by, trained on, and came to.")
     reason: str | None
     waiting: WaitingShown | None = Field(description="Left out once the run has ended.")
     data: str | None = Field(description="The newest blob it trained on.")
     blobs: int
-    opened_at: AwareDatetime
     changed_at: AwareDatetime
     approved_by: str | None
 
@@ -200,17 +197,12 @@ class RunSummary(ResponseModel):
         """
         newest, approval = run.newest, run.approval
         return cls(
-            run_id=run.run_id,
-            pipeline=run.pipeline,
-            key=run.key,
-            origin=run.origin,
-            phase=run.phase,
+            **dict(_Identity.model_validate(run)),
             line=line_of(run, waiting),
             reason=run.reason or (waiting.last_error if waiting else None),
             waiting=WaitingShown.model_validate(waiting) if waiting else None,
             data=newest.path if newest else None,
             blobs=len(run.manifest),
-            opened_at=run.opened_at,
             changed_at=run.history[-1].at if run.history else run.opened_at,
             approved_by=approval.by if approval and approval.answer == "approved" else None,
         )

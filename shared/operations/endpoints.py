@@ -165,11 +165,11 @@ class Endpoints:
     ) -> Run:
         """Go back to the model of run `to`, or to the one from before, and hold the endpoint.
 
-        Safe to repeat: while the endpoint is held for the same wish, its run is returned.
+        Safe to repeat: while the endpoint is held for the same model, its run is returned.
 
         Raises:
             NoSuchEndpointError, NoSuchModelError: there is nothing to go back to.
-            Outdated, Conflict: the endpoint changed; look and decide again.
+            PreconditionFailedError, ConflictError: the endpoint changed; read it and decide again.
         """
         tokens, config, found = self._find(address)
         stored = self._context.ledger.endpoint_state(found.ref.id)
@@ -187,7 +187,7 @@ class Endpoints:
         return self._carried_out(hold, request)
 
     def carry_out(self, hints: Mapping[str, str], run_id: str) -> Run | None:
-        """Open the run of a rollback that was wished for and never begun; None if it was not.
+        """Open the run of a rollback that was requested and never begun; None if it was not.
 
         Args:
             hints: of the run's marker, as `rollback` left them.
@@ -211,7 +211,7 @@ class Endpoints:
 
     def _carried_out(self, hold: Hold, request: "_RollbackRequest") -> Run:
         if (found := self._context.ledger.run(hold.run_id)) is not None:
-            return found.record  # the poll goes on with it
+            return found.record  # the poll continues it
         self._context.ledger.mark_open(hold.run_id, request.hints)
         return self._driver.begin(self._run_of(hold, request), fresh=True)
 
@@ -295,7 +295,7 @@ class Endpoints:
             at=at,
             reason=command.reason,
         )
-        # The marker first: should this worker die, the poll finds the wish in the head.
+        # The marker first: should this worker die, the poll finds the hold in the endpoint state.
         self._context.ledger.mark_open(hold.run_id, request.hints)
         endpoint_state = with_hold(request.stored.record, endpoint.place, hold)
         self._put(endpoint, Stored(endpoint_state, request.stored.etag), command)
@@ -325,7 +325,7 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True)
 class _RollbackRequest:
-    """The endpoint that somebody wants another model at, and what is known of it."""
+    """The endpoint that an operator wants another model at, and what is known of it."""
 
     tokens: dict[str, str]
     config: Pipeline  #: with that endpoint alone
@@ -348,7 +348,7 @@ class _RollbackRequest:
 
 
 def _version(stored: Stored[EndpointState] | None) -> str:
-    return str(stored.etag) if stored else "none"  # so that it has one from the beginning
+    return str(stored.etag) if stored else "none"  # a change may name that nothing is stored
 
 
 def _holder(state: EndpointState) -> str | None:
@@ -368,9 +368,9 @@ def line_of(known: Resource) -> str:
     if not known.history:
         return "nothing was promoted here yet"
     last = known.history[-1]
-    data = f"trained on {', '.join(last.data)}" if last.data else "no data of ours"
+    data = f"trained on {', '.join(last.data)}" if last.data else "no known data"
     more = f" and {last.blobs - len(last.data)} more" if last.blobs > len(last.data) else ""
-    more += f" (the newest of {last.arrived} that landed)" if last.arrived > last.blobs else ""
+    more += f" (the newest of {last.arrived} that arrived)" if last.arrived > last.blobs else ""
     approved = f", approved by {last.approved_by}" if last.approved_by else ""
     held = f"; held by {known.held.by}" if known.held else ""
     since = last.at.isoformat(timespec="seconds")

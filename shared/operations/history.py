@@ -1,7 +1,7 @@
-"""The list of all runs, the newest first, a page at a time at a known price.
+"""What an operator can ask of all runs: lists them, the newest first, a page at a time.
 
 A page costs at most two listings and as many reads as it may hold runs, however many runs
-there are (design C6): names carry the time, and hints in their metadata sort most runs out.
+there are (design C6): names carry the time, and hints in their metadata exclude most runs.
 """
 
 import base64
@@ -20,7 +20,7 @@ from shared.ledger.records import Stored
 from shared.ports.storage import Listed
 from shared.telemetry import log
 
-#: Names looked through for one page, where a filter sorts most of them out.
+#: Names listed for one page, if a filter excludes most of them.
 _NAMES: Final = 5000
 _LISTINGS: Final = 2
 _AT_ONCE: Final = 8
@@ -54,20 +54,15 @@ class RunFilter:
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """Some runs, and where to go on; a page may hold fewer than were asked for."""
+    """Some runs, and the cursor of the next page; a page may hold fewer than were asked for."""
 
     stored: tuple[Stored[Run], ...]
     cursor: str | None
 
-    @property
-    def runs(self) -> tuple[Run, ...]:
-        """The runs without the versions of their records."""
-        return tuple(one.record for one in self.stored)
-
 
 @dataclass(frozen=True, slots=True)
 class IdPage:
-    """Ids of some runs, and where to go on; a page may hold fewer than were asked for."""
+    """Ids of some runs, and the cursor of the next page; it may hold fewer than were asked for."""
 
     run_ids: tuple[str, ...]
     cursor: str | None
@@ -75,7 +70,7 @@ class IdPage:
 
 @dataclass(frozen=True, slots=True)
 class _PageCursor:
-    """Where a page ended: the storage's own cursor, and the last name that was dealt with."""
+    """Where a page ended: the storage's own cursor, and the last name that was handled."""
 
     token: str | None = None
     after: str = ""
@@ -88,7 +83,7 @@ class _PageCursor:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Looks runs up. Nothing is changed."""
+    """Lists runs. Nothing is changed."""
 
     context: Context
 
@@ -99,23 +94,23 @@ class History:
             InvalidCursorError: no page gave this cursor.
             TransientError: storage does not work now.
         """
-        place = _parsed(cursor)
+        start = _parsed(cursor)
         names: list[str] = []
         for _ in range(_LISTINGS):
-            listed = self.context.ledger.listed_runs(self._size(wanted, limit), place.token)
+            listed = self.context.ledger.listed_runs(self._size(wanted, limit), start.token)
             for item in listed.items:
-                if item.name > place.after and wanted.by_name(item):
+                if item.name > start.after and wanted.by_name(item):
                     names.append(item.name)
                     if len(names) == limit:
                         break
             if len(names) == limit:
-                place = _PageCursor(place.token, names[-1])
+                start = _PageCursor(start.token, names[-1])
                 break
             if listed.cursor is None:
                 return RunPage(self._read(names, wanted.by_record), None)
             # What was shown stays behind: runs opened meanwhile push it into the next listing.
-            place = _PageCursor(listed.cursor, place.after)
-        return RunPage(self._read(names, wanted.by_record), place.text())
+            start = _PageCursor(listed.cursor, start.after)
+        return RunPage(self._read(names, wanted.by_record), start.text())
 
     def parked(self, limit: int, cursor: str | None) -> IdPage:
         """Return the ids of at most `limit` parked runs, by the markers of open runs alone.
@@ -126,13 +121,13 @@ class History:
             InvalidCursorError: no page gave this cursor.
             TransientError: storage does not work now.
         """
-        place = _parsed(cursor)
-        listed = self.context.ledger.open_page(_NAMES, place.token)
+        start = _parsed(cursor)
+        listed = self.context.ledger.open_page(_NAMES, start.token)
         found: list[str] = []
         for marker in listed.items:
-            if marker.run_id > place.after and marker.hints.get("phase") == Phase.PARKED:
+            if marker.run_id > start.after and marker.hints.get("phase") == Phase.PARKED:
                 if len(found) == limit:
-                    return IdPage(tuple(found), _PageCursor(place.token, found[-1]).text())
+                    return IdPage(tuple(found), _PageCursor(start.token, found[-1]).text())
                 found.append(marker.run_id)
         following = None if listed.cursor is None else _PageCursor(listed.cursor).text()
         return IdPage(tuple(found), following)
@@ -153,7 +148,7 @@ class History:
         try:
             stored = self.context.ledger.run(run_id)
         except CorruptRecordError as exc:
-            log.error("%s", exc)  # the others are shown all the same
+            log.error("%s", exc)  # the others are shown
             return None
         if stored is None or index_name(stored.record.opened_at, run_id) != name:
             return None  # it was never stored, or another worker stored it a moment later

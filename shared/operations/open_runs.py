@@ -1,6 +1,6 @@
-"""What open runs wait for, for whoever looks at a run, a pipeline or an endpoint.
+"""What open runs wait for: for the views of a run, a pipeline or an endpoint.
 
-Which runs are open is told by their markers, in one listing; what is shown of a run comes from
+Open markers tell which runs are open, in one listing; what is shown of a run comes from
 its record. A page names no more runs than `MOST_SHOWN`, those that fail first.
 """
 
@@ -43,7 +43,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class OpenRuns:
-    """Looks open runs up. Nothing is changed."""
+    """Finds open runs. Nothing is changed."""
 
     context: Context
 
@@ -93,7 +93,7 @@ class OpenRuns:
 
 
 def counts_of(markers: Iterable[Marker]) -> Counts:
-    """Return how many runs these markers are of, by where they stand."""
+    """Return how many runs these markers are of, by their phases."""
     all_ = list(markers)
     phases = [one.hints.get("phase") for one in all_]
     return Counts(

@@ -23,7 +23,7 @@ from shared.operations.open_runs import Counts, OpenRun, OpenRuns, counts_of
 from shared.operations.preview import Preview, Previews
 from shared.telemetry import log
 
-#: Customers of one page, each at a read; and waiting data versions that are counted.
+#: Keys of one page, each at a read; and waiting data versions that are counted.
 MOST_KEYS: Final = 50
 MOST_COUNTED: Final = 5000
 
@@ -32,7 +32,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Some of the customers of a pipeline."""
+    """Some of the keys of a pipeline."""
 
     run_queues: tuple[RunQueue, ...] = ()
     unreadable: tuple[str, ...] = ()  #: names of records that are not understood
@@ -41,7 +41,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class PipelineStatus:
-    """How a pipeline stands."""
+    """The state of a pipeline."""
 
     pipeline: Pipeline
     active_since: datetime | None
@@ -57,21 +57,21 @@ class PipelineStatus:
 
     @property
     def pause(self) -> Pause | None:
-        """The pause by a person, or else the last one by failures that is in force."""
+        """The pause by an operator, or else the last one by failures that is in force."""
         return self.pauses.pause or self.pauses.of_failures()
 
     @property
     def run_queues(self) -> tuple[RunQueue, ...]:
-        """The customers that were asked for, each with the pause that is in force."""
+        """The queues of the keys that were asked for, each with the pause that is in force."""
         return self.keys.run_queues
 
     def over_budget(self, run_queue: RunQueue) -> str | None:
-        """Return why the budget lets nothing begin in one of the slots; None when it does."""
+        """Return why the budget lets no run of a key begin; None if it does."""
         return over_budget(run_queue, self.pipeline, "", self.at)
 
     @property
     def version(self) -> str:
-        """What a pause or resume may be held to: it changes with those alone, not with runs."""
+        """The version that a pause or resume may name: these change it, runs do not."""
         return _version(self.pauses)
 
 
@@ -83,11 +83,11 @@ class Pipelines:
     intake: Intake
 
     def status(self, name: str, keys: int = MOST_KEYS, cursor: str | None = None) -> PipelineStatus:
-        """Return how a pipeline stands.
+        """Return the state of a pipeline.
 
         Args:
             name: the pipeline.
-            keys: how many of its customers are wanted too, at a read for each.
+            keys: how many of its keys are wanted too, at a read for each.
             cursor: where an earlier page of them ended; None for the first.
 
         Raises:
@@ -213,7 +213,7 @@ class Pipelines:
 
 
 def _readable(read: Callable[[], R], name: str, unreadable: list[str]) -> R | None:
-    """Return a record, or note its name: what else is known is shown all the same."""
+    """Return a record, or note its name: what else is known is shown."""
     try:
         return read()
     except CorruptRecordError as exc:
@@ -228,7 +228,7 @@ def _last_due(schedule: Schedule, known: ScheduleRecord, since: datetime | None)
 
 
 def _version(pauses: Pauses) -> str:
-    return names.digest("standing", pauses.model_dump_json())
+    return names.digest("pauses", pauses.model_dump_json())
 
 
 def _state_of(name: str, pauses: Pauses) -> str:

@@ -217,7 +217,7 @@ def line_of(run: Run, waiting: Waits | None) -> str:
 def _data_of(run: Run) -> str:
     count, newest = len(run.manifest), run.newest
     if newest is None:
-        return "no data of ours"
+        return "no known data"
     blobs = counted(count, "blob")
     if count > 1:
         return f"{blobs}, the newest {newest.path}"

@@ -14,6 +14,7 @@ from shared.config.settings import Problem, read_settings
 from shared.core.config.configuration import Configuration
 from tests.fakes.world import DATA, MODELS, World
 from tests.functions.calls import Api
+from tests.functions.operators import ASK
 
 ENVIRONMENT = {
     "TRAINING_DATA_CONTAINER": DATA,
@@ -49,6 +50,14 @@ def api(world: World, serve: Serve) -> Api:
     """The HTTP functions over the world; its blob and timer triggers find the same app."""
     serve(app_over(world))
     return Api()
+
+
+@pytest.fixture
+def asking(serve: Serve) -> World:
+    """A world whose models wait for a person."""
+    world = present_world(**ASK)
+    serve(app_over(world))
+    return world
 
 
 def present_world(**config: Any) -> World:

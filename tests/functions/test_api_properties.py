@@ -3,26 +3,17 @@
 Long form: RELEARN_API_EXAMPLES=1000 asks that many times for each operation and kind of request.
 """
 
-import importlib
 import json
 import os
-import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import Iterator
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote
-from wsgiref.types import StartResponse, WSGIEnvironment
 
-import azure.functions as func
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from openapi_pydantic import OpenAPI
 from schemathesis import Case as AnyCase
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
-from schemathesis.openapi import from_dict
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -30,20 +21,19 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 from werkzeug.test import Client
-from werkzeug.wrappers import Request, Response
 
-import function_app
 import functions.health
-from functions.api_models.shared import config_shown
-from functions.methods import EVERY, OWN
-from local import api_description
 from shared import app
-from shared.core.config.pipeline import Pipeline
-from shared.intake.blob_events import Intake
-from shared.operations.commands import OperatorCommand
 from shared.operations.history import RunFilter
-from tests.fakes.documents import Row
-from tests.fakes.world import World, pipeline
+from tests.functions.api_host import (
+    DOCUMENT,
+    SCHEMA,
+    UNROUTED,
+    Host,
+    Setting,
+    filled,
+    two_pipelines,
+)
 from tests.functions.calls import Api
 from tests.functions.conftest import app_over, secrets_of
 
@@ -59,108 +49,9 @@ CHECKS: Final = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-BASE: Final = "https://studio.example"
-GATE: Final = {"metrics": "output2", "rules": [{"metric": "AUC", "at_least": 0.5}]}
-UNROUTED: Final = "X-Unrouted"
-DOCUMENT: Final = json.loads(api_description.FILE.read_text(encoding="utf-8"))
 OPERATIONS: Final = sorted(
     (method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods
 )
-
-
-def http_functions() -> dict[str, func.Function]:
-    """Return the app's functions over HTTP; an app is asked for them only once."""
-    importlib.reload(function_app)
-    found = api_description.http_functions()
-    importlib.reload(function_app)  # for whoever asks next
-    return found
-
-
-@dataclass
-class Host:
-    """Routes requests to the app's functions as the Functions host does, as a WSGI app."""
-
-    routes: list[tuple[str, list[str], Callable[[func.HttpRequest], func.HttpResponse]]] = field(
-        default_factory=list
-    )
-    answered: int = 0
-    statuses: dict[int, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for function in http_functions().values():
-            trigger: Any = function.get_trigger()
-            name = getattr(function.get_user_function(), OWN)
-            self.routes.append((name, trigger.route.split("/"), function.get_user_function()))
-
-    def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-        request = Request(environ)
-        self.answered += 1
-        answer = self._answer(request)
-        self.statuses[answer.status_code] = self.statuses.get(answer.status_code, 0) + 1
-        return answer(environ, start)
-
-    def _answer(self, request: Request) -> Response:
-        path = str(request.environ["REQUEST_URI"]).partition("?")[0]
-        parts = path.removeprefix("/api/").split("/")
-        for method, route, handler in self.routes:
-            found = _match(route, parts)
-            if method == request.method and found is not None:
-                # The host turns a repeated name into one value.
-                query = dict(parse_qsl(request.query_string.decode(), keep_blank_values=True))
-                asked = func.HttpRequest(
-                    request.method,
-                    request.url,
-                    headers=dict(request.headers),
-                    params=query,
-                    route_params=found,
-                    body=request.get_data(),
-                )
-                told = handler(asked)
-                headers = dict(told.headers)
-                headers.setdefault("Content-Type", f"{told.mimetype}; charset={told.charset}")
-                return Response(told.get_body(), told.status_code, headers)
-        return Response(b"", 404, {UNROUTED: "yes"})
-
-
-def _match(route: list[str], parts: list[str]) -> dict[str, str] | None:
-    """Return the decoded values of the route's places; None where the path is not its."""
-    if len(route) != len(parts) or "" in parts:
-        return None
-    found = {}
-    for place, part in zip(route, parts, strict=True):
-        if place.startswith("{"):
-            found[place.strip("{}")] = unquote(part)
-        elif place.casefold() != part.casefold():
-            return None
-    return found
-
-
-@dataclass(repr=False)
-class Setting:
-    """An app with something to hit in every phase, put back to where it was at will."""
-
-    world: World
-    host: Host
-    rows: dict[str, Row]
-    runs: dict[str, str]  #: phase -> run id
-    etags: list[str]
-    cursor: str
-
-    def reset(self) -> None:
-        self.world.documents.rows = dict(self.rows)
-
-    def known(self, place: str) -> st.SearchStrategy[str]:
-        """Return names that exist, for a part of a path or query; or odd ones."""
-        there = {
-            "run_id": sorted(self.runs.values()),
-            "parent": sorted(self.runs.values()),
-            "pipeline": ["sample", "customers"],
-            "endpoint": ["production", "theirs"],
-            "key": ["acme", "beta", "acme/beta", "", "/"],
-            "cursor": [self.cursor],
-            "data": ["new.csv", "acme/monday.csv", "missing.csv", "\x00.csv", "../new.csv"],
-        }
-        return st.sampled_from(there[place])
 
 
 @pytest.fixture(scope="module")
@@ -182,68 +73,6 @@ def setting() -> Iterator[Setting]:
         yield Setting(world, Host(), rows, runs, etags, page.cursor)
 
 
-def two_pipelines() -> World:
-    """A world with a pipeline that a gate and a person guard, and one for many customers."""
-    gate = {**GATE, "approval": "required"}
-    world = World(config={"pipeline": {"gate": gate}})
-    world.environment["WORKSPACE_TOKEN"] = world.studio.workspace_token
-    theirs = {
-        "name": "theirs",
-        "update": BASE + world.endpoint.management_url.replace("production", "{customer}"),
-        "workspace_token": "${WORKSPACE_TOKEN}",
-        "create": True,
-        "resource": "Sample [trained model]",
-    }
-    changes = {"name": "customers", "data": {"blob": "{customer}/{date}.csv"}}
-    second = pipeline(
-        world.training,
-        world.endpoint,
-        {"pipeline": {**changes, "endpoints": [theirs], "schedule": "0 0 3 * * *"}},
-    )
-    known = {one.name: one for one in (world.pipeline, second)}
-    context = world.intake._context
-    world.intake = Intake(context, known, world.clock.now())
-    world.poll = type(world.poll)(context, world.intake)
-    world.run_operations = type(world.run_operations)(context, world.intake)
-    return world
-
-
-def filled(world: World) -> dict[str, str]:
-    """Bring runs into every phase that a person can meet; return one of each."""
-    api = Api()
-    for number in range(2):
-        world.clock.move(timedelta(minutes=1))
-        world.upload(f"{number}.csv", f"a,b,label\n{number},2,0\n3,4,1\n".encode())
-        run_id = str(api.start(key=f"k{number}").body["run_id"])
-        until(world, api, run_id, "awaiting_approval")
-        world.run_operations.approve(run_id, OperatorCommand("ada", "good"))
-        until(world, api, run_id, "promoted")
-    found = {"promoted": run_id}
-    world.upload()
-    found["awaiting_approval"] = str(api.start().body["run_id"])
-    until(world, api, found["awaiting_approval"], "awaiting_approval")
-    found["training"] = str(api.start().body["run_id"])
-    found["cancelled"] = str(api.start().body["run_id"])
-    world.run_operations.cancel(found["cancelled"])
-    world.upload("acme/monday.csv")
-    (theirs,) = world.deliver("acme/monday.csv")
-    found["theirs"] = theirs.run_id
-    key = world.environment.pop("TRAINING_KEY")
-    found["parked"] = str(api.start().body["run_id"])
-    world.environment["TRAINING_KEY"] = key
-    assert api.get(found["parked"]).body["phase"] == "parked"
-    return found
-
-
-def until(world: World, api: Api, run_id: str, phase: str) -> None:
-    for _ in range(40):
-        if api.get(run_id).body["phase"] == phase:
-            return
-        world.tick()
-    raise AssertionError(api.get(run_id).text)
-
-
-SCHEMA: Final = from_dict(DOCUMENT)
 MODES: Final = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 
 
@@ -382,110 +211,7 @@ def properties(described: dict[str, Any]) -> set[str]:
     return set(DOCUMENT["components"]["schemas"][reference.rpartition("/")[2]]["properties"])
 
 
-def test_the_document_is_the_one_that_the_routes_and_models_give() -> None:
-    written = api_description.FILE.read_text(encoding="utf-8")
-    importlib.reload(function_app)
-    made = api_description.text()
-    importlib.reload(function_app)
-    assert written == made, "run: make schema"
-
-
-def test_the_document_is_openapi_3_1() -> None:
-    read = OpenAPI.model_validate(DOCUMENT)
-    assert read.openapi.startswith("3.1")
-    SCHEMA.validate()
-
-
-def test_every_http_function_is_in_the_document_under_its_own_name() -> None:
-    told = {
-        method["operationId"]: (path, verb)
-        for path, methods in DOCUMENT["paths"].items()
-        for verb, method in methods.items()
-    }
-    functions_ = http_functions()
-    assert set(told) == set(functions_) - {"openapi"}
-    for name, (path, verb) in told.items():
-        trigger: Any = functions_[name].get_trigger()
-        method = getattr(functions_[name].get_user_function(), OWN)
-        assert (f"/{trigger.route}", verb.upper()) == (path, method)
-
-
-def test_every_route_takes_every_method_and_says_which_is_its_own() -> None:
-    for function in http_functions().values():
-        trigger: Any = function.get_trigger()
-        taken = {str(getattr(method, "value", method)) for method in trigger.methods}
-        assert taken == set(EVERY)
-        own = getattr(function.get_user_function(), OWN)
-        for method in sorted(taken - {own}):
-            told = function.get_user_function()(func.HttpRequest(method, "http://x/api", body=b""))
-            assert (told.status_code, told.headers["Allow"]) == (405, own)
-            assert told.mimetype == "application/problem+json"
-            assert f"use {own}" in told.get_body().decode()
-
-
-def test_no_two_functions_have_one_route_where_the_platform_would_choose_by_name() -> None:
-    routes: list[Any] = [function.get_trigger() for function in http_functions().values()]
-    plain = [re.sub(r"\{[^}]*\}", "{}", trigger.route) for trigger in routes]
-    assert len(set(plain)) == len(plain)
-
-
 def test_the_app_answers_with_the_document_itself(setting: Setting) -> None:
     told = Client(setting.host).get("/api/openapi.json")
     assert (told.status_code, told.mimetype) == (200, "application/json")
     assert json.loads(told.get_data()) == DOCUMENT
-
-
-# Answers leave out what is not known, such as the live model's number for a fixed bound.
-def test_nothing_that_answers_leave_out_is_demanded_by_the_document() -> None:
-    demanded = {
-        f"{name}.{one}"
-        for name, schema in DOCUMENT["components"]["schemas"].items()
-        for one in schema.get("required", [])
-        if {"type": "null"} in schema["properties"][one].get("anyOf", [])
-    }
-    assert not demanded
-
-
-@pytest.mark.parametrize("written", ["plain", "full"])
-def test_a_configuration_is_shown_whole(written: str) -> None:
-    made = World()
-    changes: dict[str, Any] = {} if written == "plain" else {"pipeline": full(made)}
-    config = pipeline(made.training, made.endpoint, changes)
-    shown = json.loads(json.dumps(config_shown(config)))
-    assert Pipeline.model_validate(shown) == config
-
-
-def full(made: World) -> dict[str, Any]:
-    """Return nearly everything that a pipeline can be told."""
-    place = BASE + made.endpoint.management_url
-    return {
-        "data": {"blob": "{customer}/{date}.csv", "settle": "2m", "min_size": "1KB"},
-        "key": "{customer}",
-        "schedule": {"frequency": "week", "interval": 2, "offset": "-1h"},
-        "catch_up": "all",
-        "skip_if_no_new_data": True,
-        "wait_for_data": {"every": "5m", "at_most": "1h"},
-        "when_busy": "queue",
-        "max_parallel": 3,
-        "budget": {"least_interval": "1h", "most_per_day": 5},
-        "pause_after": 3,
-        "gate": {
-            "metrics": "output2",
-            "row": {"number": 1},
-            "rules": [{"metric": "AUC", "max_drop": 0.1}, {"metric": "DriftKind", "at_least": 1}],
-            "first_model": "allow",
-            "approval": "required",
-            "expires": "1h30m",
-        },
-        "roll_out": {"first": 2, "then": 5},
-        "endpoints": [
-            {
-                "name": name,
-                "update": place.replace("production", name),
-                "workspace_token": "${WORKSPACE_TOKEN}",
-                "create": {"Description": "made", "ThrottleLevel": "High"},
-                "resource": "Sample [trained model]",
-            }
-            for name in ("one", "two")
-        ],
-    }

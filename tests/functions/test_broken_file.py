@@ -9,7 +9,7 @@ from shared.config.settings import Problem
 from shared.core.config.configuration import Configuration
 from shared.errors import TransientError
 from tests.functions.conftest import Serve, app_over, present_world
-from tests.functions.test_people_api import tell
+from tests.functions.operators import tell
 
 PROBLEM = Problem("pipelines.yaml:3: pipelines.sample.when_busy", "must be 'newest'", "write it")
 UNREADABLE = Configuration.unreadable(Problem("pipelines.yaml", "is not plain YAML", "line 3"))

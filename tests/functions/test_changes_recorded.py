@@ -10,10 +10,10 @@ from functions import endpoints, pipelines, runs
 from functions.methods import OWN, OWN_QUERY
 from local import api_description
 from tests.fakes.world import World
+from tests.functions.api_host import http_functions
 from tests.functions.calls import Api
 from tests.functions.conftest import park
-from tests.functions.test_api_properties import http_functions
-from tests.functions.test_people_api import tell
+from tests.functions.operators import tell
 
 WHO = {"by": "ada", "reason": "because"}
 BY = "ada (unverified)"

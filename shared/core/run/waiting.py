@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime
 
 from shared.core.counting import counted, they
 from shared.core.record_parts import RecordPart
@@ -23,24 +23,14 @@ _SHOWN: Final = 3
 class Waits(RecordPart):
     """What a run waits for."""
 
-    waits_for: str = Field(description="What must happen next, and who does it.")
-    last_error: str | None = Field(
-        default=None, description="Why the present step, or the attempt before, did not work."
-    )
-    failed: int = Field(default=0, description="How often the present step has failed.")
+    waits_for: str  #: what must happen next, and who does it
+    last_error: str | None = None  #: why the present step, or the attempt before, did not work
+    failed: int = 0  #: how often the present step has failed
     failing_since: AwareDatetime | None = None
-    next_try: AwareDatetime | None = Field(
-        default=None, description="When the step is tried again; left out: at the next poll."
-    )
-    lease_ends: AwareDatetime | None = Field(
-        default=None,
-        description="A worker holds the run. Until it lets go, at the latest until this time, no "
-        "other worker takes a step.",
-    )
-    until: AwareDatetime | None = Field(
-        default=None, description="When the wait ends by itself: a time-out, or an expiry."
-    )
-    to_do: str | None = Field(default=None, description="What a person can do.")
+    next_try: AwareDatetime | None = None  #: of the step; None: at the next poll
+    lease_ends: AwareDatetime | None = None  #: of the claim that a worker has
+    until: AwareDatetime | None = None  #: when the wait ends by itself
+    to_do: str | None = None  #: what an operator can do
 
     @property
     def line(self) -> str:

@@ -277,7 +277,7 @@ def test_the_endpoint_names_the_snapshot_that_was_trained_on_and_not_what_it_sto
     world.tick(150)
     world.until_ended()
     told = made_of(world)
-    assert "trained on training-data/c.csv (the newest of 4 that landed)," in told
+    assert "trained on training-data/c.csv (the newest of 4 that arrived)," in told
     assert "a.csv" not in told
 
 
@@ -301,4 +301,4 @@ def test_the_endpoint_keeps_the_newest_of_a_great_burst_and_the_run_keeps_all_of
     assert serving is not None
     assert [blob.name for blob in serving.manifest] == names[:-6:-1]
     assert (serving.arrived, serving.given) == (60, 1)
-    assert "059.csv (the newest of 60 that landed)" in made_of(world)
+    assert "059.csv (the newest of 60 that arrived)" in made_of(world)

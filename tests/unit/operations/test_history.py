@@ -35,7 +35,9 @@ class Runs:
 
     def page(self, wanted: RunFilter = ANY, limit: int = 9, cursor: str | None = None) -> Any:
         found = self.history.page(wanted, limit, cursor)
-        return [int(run.run_id.removeprefix("sample-")) for run in found.runs], found.cursor
+        return [
+            int(run.run_id.removeprefix("sample-")) for run in (one.record for one in found.stored)
+        ], found.cursor
 
     def all(self, wanted: RunFilter = ANY, limit: int = 2) -> list[list[int]]:
         pages, cursor = [], None

@@ -1,6 +1,5 @@
 """How a pipeline stands, what a person may change of it, and what its next run would be given."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,45 +8,18 @@ from shared.core.names import run_queue_id
 from shared.core.run.concurrency import Pause, Pauses, QueueEntry, RunQueue
 from shared.errors import (
     ConflictError,
-    NoSuchDataError,
     NoSuchPipelineError,
     PreconditionFailedError,
 )
-from shared.intake.eligibility import version_of
 from shared.ledger.ledger import NEW
-from shared.ledger.records import OLD, ScheduleRecord, VersionEntry
+from shared.ledger.records import ScheduleRecord
 from shared.operations.commands import OperatorCommand
-from shared.operations.pipelines import Pipelines
-from tests.fakes.world import DATA, MODELS
+from tests.unit.operations.pipeline_desk import HOUR, MINUTE, PipelineDesk
 from tests.unit.samples import NOW
-from tests.unit.worlds import Observed
-
-SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
-LISTED = {"inputs": {"input1": "{data.manifest}"}}
-
-
-class Hand:
-    """A person's hand on the pipelines of a world."""
-
-    def __init__(self, training: dict[str, Any] | None = None, **pipeline: Any) -> None:
-        self.world = Observed(config={"pipeline": pipeline, "training": training or {}})
-        self.world.intake.activate()
-        self.ledger = self.world.intake._context.ledger
-        self.hand = Pipelines(self.world.intake._context, self.world.intake)
-
-    def put(self, name: str, content: bytes = b"a,b\n1,2\n") -> Any:
-        return self.world.blobs.put(DATA, name, content)
-
-    def run_queue(self, key: str, **changes: Any) -> None:
-        run_queue = RunQueue(pipeline="sample", key=(key,), **changes)
-        self.ledger.put_run_queue(run_queue_id("sample", (key,)), run_queue, None)
-
-    def states(self) -> dict[str, str]:
-        return {one.blob.name: one.state for one in self.hand.preview("sample", None).matches}
 
 
 def test_a_pipeline_that_is_not_in_the_file_is_told_with_those_that_are() -> None:
-    hand = Hand()
+    hand = PipelineDesk()
     with pytest.raises(
         NoSuchPipelineError, match="'x' is not in the pipelines file; there is sample"
     ):
@@ -60,7 +32,7 @@ def test_a_pipeline_that_is_not_in_the_file_is_told_with_those_that_are() -> Non
 
 
 def test_a_pipeline_is_shown_as_it_stands() -> None:
-    hand = Hand(schedule="0 0 * * * *", when_busy="queue")
+    hand = PipelineDesk(schedule="0 0 * * * *", when_busy="queue")
     for name in ("a.csv", "b.csv"):
         hand.world.intake.arrived(hand.put(name))
     hand.world.clock.move(HOUR + MINUTE)
@@ -72,7 +44,7 @@ def test_a_pipeline_is_shown_as_it_stands() -> None:
     assert (status.pause, status.run_queues) == (None, ())
     hand.ledger.put_due_times("sample", ScheduleRecord(last_due=NOW + HOUR), None)
     assert hand.hand.status("sample").last_due == NOW + HOUR
-    without = Hand()
+    without = PipelineDesk()
     without.world.calls.clear()
     shown = without.hand.status("sample", keys=0)
     assert (shown.next_due, shown.last_due) == (None, None)
@@ -81,7 +53,7 @@ def test_a_pipeline_is_shown_as_it_stands() -> None:
 
 
 def test_a_due_time_from_before_the_pipeline_was_known_is_none_of_its_own() -> None:
-    hand = Hand(schedule="0 0 * * * *")
+    hand = PipelineDesk(schedule="0 0 * * * *")
     hand.ledger.put_due_times("sample", ScheduleRecord(last_due=NOW), None)
     assert hand.hand.status("sample").last_due is None
 
@@ -89,7 +61,7 @@ def test_a_due_time_from_before_the_pipeline_was_known_is_none_of_its_own() -> N
 def test_customers_are_shown_a_page_at_a_time_with_the_pause_in_force(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    hand = Hand()
+    hand = PipelineDesk()
     paused = Pause(by="relearn", at=NOW)
     for key in "abc":
         hand.run_queue(key, paused=paused)
@@ -115,7 +87,7 @@ def test_customers_are_shown_a_page_at_a_time_with_the_pause_in_force(
 
 
 def test_a_slot_that_a_budget_stops_says_why() -> None:
-    hand = Hand(budget={"most_per_day": 1})
+    hand = PipelineDesk(budget={"most_per_day": 1})
     hand.run_queue("a", begun=(QueueEntry(run_id="sample-1", at=NOW),))
     status = hand.hand.status("sample")
     assert "used up" in str(status.over_budget(status.run_queues[0]))
@@ -126,7 +98,7 @@ def test_a_slot_that_a_budget_stops_says_why() -> None:
 
 
 def test_a_pause_is_kept_once_with_who_wants_it_and_why() -> None:
-    hand = Hand()
+    hand = PipelineDesk()
     version = hand.hand.status("sample").version
     hand.hand.pause("sample", OperatorCommand("ada", "maintenance"))
     paused = hand.hand.status("sample")
@@ -144,7 +116,7 @@ def test_a_pause_is_kept_once_with_who_wants_it_and_why() -> None:
 
 
 def test_a_pause_by_failures_is_shown_where_no_person_paused() -> None:
-    hand = Hand()
+    hand = PipelineDesk()
     by_failures = Pause(by="relearn", at=NOW)
     hand.ledger.note_pause("sample", by_failures)
     assert hand.hand.status("sample").pause == by_failures
@@ -165,7 +137,7 @@ def test_a_pause_by_failures_is_shown_where_no_person_paused() -> None:
 def test_whoever_is_slower_is_told_how_the_pipeline_stands_now(
     act: str, versions: Any, error: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hand = Hand()
+    hand = PipelineDesk()
     held_to = (hand.hand.status("sample").version,) if versions else None
 
     def late(*_: object) -> None:
@@ -174,146 +146,3 @@ def test_whoever_is_slower_is_told_how_the_pipeline_stands_now(
     monkeypatch.setattr(hand.ledger, "put_pauses", late)
     with pytest.raises(error, match="pipeline sample is not paused"):
         getattr(hand.hand, act)("sample", OperatorCommand("ada", versions=held_to))
-
-
-# Preview
-
-
-def test_what_became_of_each_blob_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    hand = Hand(when_busy="queue", data={"blob": "{name}.csv", "min_size": 3})
-    blobs = {name: hand.put(f"{name}.csv") for name in ("run", "old", "note", "odd", "waits")}
-    hand.put("tiny.csv", b"a")
-    hand.put("other.txt")
-    for name, entry in {
-        "run": {"run_id": "sample-1"},
-        "old": {"run_id": None, "note": OLD},
-        "note": {"run_id": None},
-    }.items():
-        version = version_of(hand.world.pipeline, blobs[name])
-        known = VersionEntry(pipeline="sample", blob=blobs[name], **entry)  # type: ignore[arg-type]
-        hand.ledger.add_version(version, known)
-    hand.world.damage(f"versions/{version_of(hand.world.pipeline, blobs['odd'])}")
-    hand.world.intake.arrived(blobs["waits"])
-    hand.put("new.csv")
-    assert hand.states() == {
-        "run.csv": "run sample-1",
-        "old.csv": OLD,
-        "note.csv": "no run",
-        "odd.csv": "a record of it cannot be read",
-        "waits.csv": "waiting",
-        "tiny.csv": "too small",
-        "new.csv": "new",
-    }
-    assert "is not understood" in caplog.text
-
-
-def test_a_blob_from_before_the_pipeline_is_told_as_such() -> None:
-    hand = Hand()
-    hand.put("a.csv")
-    hand.world.clock.move(HOUR)
-    other = hand.world.sibling(data={"blob": "{name}.csv"})
-    intake, _ = hand.world.another(other)
-    intake.activate()
-    hand.put("b.csv")
-    preview = Pipelines(intake._context, intake).preview("other", None)
-    assert [(one.blob.name, one.state) for one in preview.matches] == [
-        ("b.csv", "new"),
-        ("a.csv", "older than the pipeline"),
-    ]
-    assert [one.tokens for one in preview.matches] == [{"name": "b"}, {"name": "a"}]
-
-
-def test_the_newest_that_is_large_enough_or_the_one_that_is_named_is_previewed() -> None:
-    hand = Hand(data={"blob": "{name}.csv", "min_size": 3})
-    hand.put("a.csv")
-    hand.world.clock.move(SECOND)
-    for name in ("c.csv", "b.csv"):
-        hand.put(name)
-    hand.put("z.csv", b"a")
-    preview = hand.hand.preview("sample", None)
-    assert [one.blob.name for one in preview.matches] == ["z.csv", "c.csv", "b.csv", "a.csv"]
-    assert preview.matching == 4
-    assert "c.csv" in str(preview.request)
-    assert "a.csv" in str(hand.hand.preview("sample", "a.csv").request)
-    assert "z.csv" in str(hand.hand.preview("sample", "z.csv").request)
-    with pytest.raises(NoSuchDataError, match=r"no blob 'x.csv' that matches \{name\}.csv"):
-        hand.hand.preview("sample", "x.csv")
-
-
-def test_at_most_fifty_blobs_are_shown_and_all_are_counted() -> None:
-    hand = Hand()
-    for number in range(51):
-        hand.put(f"{number:02}.csv")
-    preview = hand.hand.preview("sample", None)
-    assert (len(preview.matches), preview.matching) == (50, 51)
-
-
-def test_without_a_blob_there_is_nothing_to_request_and_that_is_noted() -> None:
-    hand = Hand()
-    preview = hand.hand.preview("sample", None)
-    assert (preview.matches, preview.matching, preview.request) == ((), 0, None)
-    assert preview.notes == ("no blob matches {name}.csv yet",)
-
-
-def test_a_pipeline_without_data_has_a_request_all_the_same() -> None:
-    hand = Hand()
-    training = hand.world.pipeline.training.model_copy(update={"inputs": {}})
-    hand.world.pipeline = hand.world.pipeline.model_copy(
-        update={"data": None, "training": training}
-    )
-    hand.world.restart()
-    hand.hand = Pipelines(hand.world.intake._context, hand.world.intake)
-    preview = hand.hand.preview("sample", None)
-    assert (preview.notes, preview.matching) == ((), 0)
-    assert preview.request is not None
-    with pytest.raises(NoSuchDataError, match="nothing: the pipeline takes no data"):
-        hand.hand.preview("sample", "a.csv")
-
-
-def test_the_request_of_a_preview_names_where_all_will_be_and_sends_nothing() -> None:
-    hand = Hand(training=LISTED)
-    hand.put("a.csv")
-    sent, writes = len(hand.world.http.sent), len(hand.world.faults.sites)
-    request = str(hand.hand.preview("sample", None).request)
-    assert f"{MODELS}/runs/sample/sample-" in request
-    assert "/manifest.csv" in request
-    assert "/1/model.ilearner" in request
-    assert "/1/evaluation.csv" in request
-    assert (len(hand.world.http.sent), len(hand.world.faults.sites)) == (sent, writes)
-
-
-def test_data_that_can_name_no_endpoint_is_noted() -> None:
-    hand = Hand(data={"blob": "{customer}-{name}.csv"}, key="customer", endpoints=[])
-    one = hand.world.sibling(name="x").endpoints[0]
-    update = one.update.rpartition("/")[0] + "/{customer}"
-    endpoints = (one.model_copy(update={"update": update}),)
-    hand.world.pipeline = hand.world.pipeline.model_copy(update={"endpoints": endpoints})
-    hand.world.restart()
-    hand.hand = Pipelines(hand.world.intake._context, hand.world.intake)
-    hand.put("A_B-1.csv")
-    preview = hand.hand.preview("sample", None)
-    assert preview.notes[0].startswith("the run would be rejected: ")
-    assert preview.request is not None
-
-
-SETTLES = {"blob": "{name}.csv", "settle": "2m"}
-
-
-@pytest.mark.parametrize(
-    ("pipeline", "training", "notes"),
-    [
-        ({"when_busy": "queue"}, {}, []),
-        ({"when_busy": "newest", "data": SETTLES}, {}, ["settle with", "when_busy: newest"]),
-        ({"when_busy": "newest", "data": SETTLES}, LISTED, []),
-        ({"when_busy": "newest"}, {}, ["when_busy: newest"]),
-        ({"data": {"blob": "{name}.csv", "opens_runs": False}}, {}, ["opens_runs: false"]),
-    ],
-)
-def test_what_a_configuration_means_for_data_is_noted(
-    pipeline: dict[str, Any], training: dict[str, Any], notes: list[str]
-) -> None:
-    hand = Hand(training, **pipeline)
-    hand.put("a.csv")
-    found = hand.hand.preview("sample", None).notes
-    assert len(found) == len(notes)
-    assert all(one.startswith(start) for one, start in zip(found, notes, strict=True))

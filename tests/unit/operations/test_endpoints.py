@@ -1,0 +1,191 @@
+"""What is shown of an endpoint, and what a person who goes back or resumes is held to."""
+
+from typing import Any
+
+import pytest
+
+from shared.core.config.pipeline import Pipeline
+from shared.core.serving.drift import DriftCheck
+from shared.core.serving.state import (
+    EndpointLease,
+    EndpointState,
+    Hold,
+    Resource,
+    ServingHistoryEntry,
+)
+from shared.errors import (
+    ConflictError,
+    NoSuchEndpointError,
+)
+from shared.execution.drift_schedule import drift_check_id
+from shared.operations.commands import OperatorCommand
+from shared.operations.endpoints import (
+    EndpointAddress,
+    EndpointLine,
+    Endpoints,
+    EndpointStatus,
+    line_of,
+)
+from tests.fakes.world import RESOURCE
+from tests.unit.operations.endpoint_desk import THREE, EndpointDesk
+from tests.unit.samples import NOW, ref
+
+
+def test_an_endpoint_that_is_not_configured_is_told_with_those_that_are() -> None:
+    hand = EndpointDesk()
+    with pytest.raises(NoSuchEndpointError, match="'other' is not in the pipelines file"):
+        hand.endpoints.show(EndpointAddress("other", "production"))
+    with pytest.raises(NoSuchEndpointError, match="the key of sample is none; 1 value was given"):
+        hand.endpoints.show(EndpointAddress("sample", "production", ("x",)))
+    with pytest.raises(NoSuchEndpointError, match="no endpoint 'staging'; it has production"):
+        hand.endpoints.show(EndpointAddress("sample", "staging"))
+    bare = EndpointDesk(endpoints=[])
+    with pytest.raises(NoSuchEndpointError, match="no endpoint 'x'; it has none"):
+        bare.endpoints.show(EndpointAddress("sample", "x"))
+    keyed = EndpointDesk(key="customer", data={"blob": "{customer}-{name}.csv"}, endpoints=[])
+    with pytest.raises(NoSuchEndpointError, match=r"the key of sample is \{customer\}; 0 values"):
+        keyed.endpoints.show(EndpointAddress("sample", "x"))
+
+
+def test_what_is_known_of_an_endpoint_is_shown_with_the_version_a_change_is_held_to() -> None:
+    hand = EndpointDesk()
+    shown = hand.show()
+    assert shown == EndpointStatus(
+        pipeline="sample",
+        key=(),
+        config=hand.world.pipeline.endpoints[0],
+        state=EndpointState(ref=ref(hand.url)),
+        version="none",
+        open_runs=(),
+    )
+    assert (shown.line, shown.known) == ("nothing was promoted here yet", Resource())
+    busy = EndpointLease(run_id="sample-9", resource=RESOURCE, model=None, generation=4, at=NOW)
+    etag = hand.put(THREE, generation=4, endpoint_lease=busy)
+    shown = hand.show()
+    assert (shown.version, shown.state.generation) == (etag, 4)
+    assert shown.updated_by == "sample-9"
+    assert shown.known == THREE
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ({"reported": "it names x", "suspicion": "odd"}, "it names x"),
+        ({"suspicion": "odd"}, "odd"),
+        ({}, None),
+    ],
+)
+def test_what_was_odd_at_an_endpoint_is_shown(known: dict[str, str], told: str | None) -> None:
+    hand = EndpointDesk()
+    place = {
+        "ref": ref(hand.url),
+        "place": RESOURCE,
+        "pipeline": "sample",
+        "endpoint": "production",
+    }
+    drift_check = DriftCheck(**place, next_check=NOW, **known)  # type: ignore[arg-type]
+    hand.ledger.put_drift_check(drift_check_id(ref(hand.url), RESOURCE), drift_check, None)
+    assert hand.show().drift == told
+
+
+def test_a_watch_that_cannot_be_read_is_told_in_its_place(caplog: pytest.LogCaptureFixture) -> None:
+    hand = EndpointDesk()
+    hand.world.damage(f"drift_checks/{drift_check_id(ref(hand.url), RESOURCE)}")
+    assert "is not understood" in (hand.show().drift or "")
+    assert "is not understood" in caplog.text
+
+
+def test_each_endpoint_is_one_line_and_those_of_customers_are_asked_for_by_key(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hand = EndpointDesk()
+    (line,) = hand.endpoints.lines()
+    assert line == EndpointLine("sample", "production", (), "nothing was promoted here yet")
+    hand.put(Resource(history=(LINE,)))
+    assert hand.endpoints.lines()[0].line == line_of(Resource(history=(LINE,)))
+    hand.world.damage(f"endpoints/{ref(hand.url).id}")
+    assert "is not understood" in hand.endpoints.lines()[0].line
+    assert "is not understood" in caplog.text
+
+
+SINCE = "2026-03-01T12:00:00+00:00"
+TRAINED = f"models/m.ilearner since {SINCE}, trained on training-data/a.csv, training-data/b.csv"
+LINE = ServingHistoryEntry(
+    at=NOW,
+    run_id="sample-1",
+    trained_by="sample-t",
+    model="models/m.ilearner",
+    data=("training-data/a.csv", "training-data/b.csv"),
+    blobs=3,
+    arrived=4,
+    approved_by="ada",
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "held", "says"),
+    [
+        (
+            {},
+            None,
+            f"{TRAINED} and 1 more (the newest of 4 that arrived), run sample-t, approved by ada",
+        ),
+        (
+            {"blobs": 2, "arrived": 2, "approved_by": ""},
+            Hold(run_id="x", to="y", by="bob", at=NOW),
+            f"{TRAINED}, run sample-t; held by bob",
+        ),
+        (
+            {"data": (), "blobs": 0, "arrived": 0, "approved_by": "", "model": None},
+            None,
+            f"the model of its own service since {SINCE}, no known data, run sample-t",
+        ),
+    ],
+)
+def test_what_serves_is_told_in_one_line(
+    changes: dict[str, Any], held: Hold | None, says: str
+) -> None:
+    first = LINE.model_copy(update={"model": "earlier"})
+    history = (first, LINE.model_copy(update=changes))
+    assert line_of(Resource(history=history, held=held)) == says
+
+
+def test_a_resume_lets_new_models_in_and_says_whether_the_endpoint_was_held() -> None:
+    hand = EndpointDesk()
+    assert not hand.endpoints.resume(EndpointAddress("sample", "production"))
+    etag = hand.put(THREE)
+    assert not hand.endpoints.resume(
+        EndpointAddress("sample", "production"), OperatorCommand(by="ada", versions=(etag,))
+    )
+    hand.put(THREE.model_copy(update={"held": Hold(run_id="x", to="y", by="ada", at=NOW)}))
+    assert hand.endpoints.resume(
+        EndpointAddress("sample", "production"), OperatorCommand(by="bob", reason="mended")
+    )
+    resumed = hand.known().resumed
+    assert resumed is not None
+    assert (resumed.by, resumed.reason) == ("bob", "mended")
+    assert hand.known() == THREE.model_copy(update={"resumed": resumed})
+
+
+def test_a_resume_that_somebody_else_is_faster_than_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hand = EndpointDesk()
+    hand.put(THREE.model_copy(update={"held": Hold(run_id="x", to="y", by="ada", at=NOW)}))
+
+    def late(*_: object) -> None:
+        raise ConflictError("endpoints")
+
+    monkeypatch.setattr(hand.ledger, "put_endpoint_state", late)
+    with pytest.raises(ConflictError, match="it was changed at the same moment"):
+        hand.endpoints.resume(EndpointAddress("sample", "production"))
+
+
+def test_each_pipeline_has_its_endpoints_told_in_order() -> None:
+    hand = EndpointDesk()
+    (one,) = hand.world.pipeline.endpoints
+    other: Pipeline = hand.world.sibling(name="another")
+    intake, _ = hand.world.another(other)
+    endpoints = Endpoints(intake._context, intake)
+    assert [line.pipeline for line in endpoints.lines()] == ["another", "sample"]
+    assert one.name == "production"
