@@ -238,7 +238,7 @@ def _wrong(exc: ValidationError) -> RequestRefusedError:
         + (
             _NOT_READ
             if found.kind == "extra_forbidden"
-            else found.what.replace("a mapping", "a JSON object")
+            else found.text.replace("a mapping", "a JSON object")
         )
         for found in plain_errors(wrong[:20], {})
     ]

@@ -8,11 +8,12 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from shared.config.loader import json_schema
+from shared.config.schema import json_schema
 from shared.core.config.data import Data
 from shared.core.config.durations import show_duration
+from shared.core.config.gate import Gate
 from shared.core.config.kinds import Endpoint, Training
-from shared.core.config.pipeline import Budget, Gate, Pipeline, RollOut, WaitForData
+from shared.core.config.pipeline import Budget, Pipeline, RollOut, WaitForData
 from shared.core.config.recurrence import Recurrence
 from shared.core.config.studio_endpoint import Create, Verify
 from shared.core.evaluation.gate import Rule

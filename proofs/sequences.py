@@ -28,7 +28,7 @@ from proofs.trial import Effort, Outcome, Violation
 from proofs.troubles import BODIES, CHANGES, POISONED, FaultyWorld
 from shared.config.settings import Problem
 from shared.core.config.configuration import Configuration
-from shared.core.config.pipeline import Gate
+from shared.core.config.gate import Gate
 from shared.core.config.studio_models import blob_of
 from shared.core.full_listing import FullListing
 from shared.core.run.concurrency import releases_slot

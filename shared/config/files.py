@@ -11,6 +11,9 @@ from shared.errors import ConfigError
 
 #: Bytes of one probe file. Its content is stored with each run.
 MOST_PROBE_BYTES: Final = 256 * 1024
+#: Bytes of all probe files that one pipeline names, and that all of them name; each mention counts.
+MOST_PROBES: Final = 2 * 1024**2
+_MOST_PROBES_OF_ALL: Final = 16 * 1024**2
 _PROBE_DEPTH: Final = 20
 _LONGEST_NUMBER: Final = 40
 #: What a path may be made of, so that it means the same on every system and is no URL.
@@ -53,6 +56,44 @@ def bounded_text(file: Path, most: int) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise FileRefusedError("is not UTF-8 text", "save it as UTF-8") from None
+
+
+class ProbeFiles:
+    """Reads probe files, each once, and counts the bytes that they add to the records."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._left = _MOST_PROBES_OF_ALL
+        self._known: dict[str, tuple[dict[str, Any], int]] = {}
+        self._named: dict[Path, None] = {}
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that were asked for, in the folder of the pipelines file or below it."""
+        return tuple(self._named)
+
+    def read(self, name: str, left: int) -> tuple[dict[str, Any], int]:
+        """Return the content of a probe file and its size.
+
+        Args:
+            name: its path as it is written.
+            left: how many bytes of probe files the pipeline may still name.
+
+        Raises:
+            FileRefusedError: it cannot be used, or is one too many.
+        """
+        if name not in self._known:
+            self._named[probe_path(self._folder, name)] = None
+            self._known[name] = read_probe(self._folder, name)
+        rows, size = self._known[name]
+        self._left -= size
+        if size > left or self._left < 0:
+            most = (MOST_PROBES if size > left else _MOST_PROBES_OF_ALL) // 1024
+            whose = "this pipeline" if size > left else "all pipelines"
+            raise FileRefusedError(
+                f"makes the probe files of {whose} larger than {most} KB", "use fewer rows"
+            )
+        return rows, size
 
 
 def read_probe(folder: Path, name: str) -> tuple[dict[str, Any], int]:

@@ -1,4 +1,4 @@
-"""Says in plain words what pydantic found: one line for each value of several forms."""
+"""Turns the errors of pydantic into plain words: one for each value, whatever forms it may have."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -9,37 +9,42 @@ from pydantic_core import ErrorDetails
 
 from shared.config.scalars import KeyPath
 from shared.core.config.pipeline import PIPELINE_NAME
+from shared.core.config.problems import WrongValueError
 from shared.core.config.studio_endpoint import ENDPOINT_NAME
 from shared.core.config.studio_training import POOL_ID
 
-#: How pydantic names one of the forms that a value may have, where no key of the file stands.
+#: How pydantic names one of the forms that a value may have; it is no key of the file.
 _FORM: Final = re.compile(
     r"bool|int|float|str|none|constrained-\w+|function-\w+\[.*|literal\[.*|dict\[.*|tuple\[.*|list\[.*"
     r"|Create|RollOut|Recurrence"
 )
 _MAPPINGS: Final = frozenset({"Create", "RollOut", "Recurrence"})
-#: What a pattern allows, in words: nobody is shown a regular expression.
+#: What a pattern allows, in words, instead of the regular expression.
 LEGAL: Final = {
     PIPELINE_NAME: "use up to 40 lower-case letters, digits and dashes; the first and the last "
     "are a letter or a digit",
     ENDPOINT_NAME: "use up to 41 letters, digits, _ and -; the first is a letter or a digit",
     POOL_ID: "use the digits 0 to 9, the letters A to F and dashes, as a GUID has them",
 }
+_MAPPING: Final = ("must be a mapping", "")
+_WHOLE: Final = ("must be a whole number", "")
+_TRUTH: Final = ("must be true or false", "")
+#: What is wrong, and the cure, for the errors of pydantic.
 _KINDS: Final = {
-    "model_type": "must be a mapping",
-    "model_attributes_type": "must be a mapping",
-    "dict_type": "must be a mapping",
-    "string_type": "must be text: quote it",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_type": "must be a number, without quotes",
-    "float_parsing": "must be a number",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "tuple_type": "must be a list",
-    "finite_number": "must be a finite number",
-    "missing": "is missing",
+    "model_type": _MAPPING,
+    "model_attributes_type": _MAPPING,
+    "dict_type": _MAPPING,
+    "string_type": ("must be text", "quote it"),
+    "int_type": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_from_float": _WHOLE,
+    "float_type": ("must be a number, without quotes", ""),
+    "float_parsing": ("must be a number", ""),
+    "bool_type": _TRUTH,
+    "bool_parsing": _TRUTH,
+    "tuple_type": ("must be a list", ""),
+    "finite_number": ("must be a finite number", ""),
+    "missing": ("is missing", ""),
 }
 
 
@@ -50,16 +55,23 @@ class Found:
     path: KeyPath
     kind: str  #: as pydantic names it
     what: str
-    form: str = ""  #: of the value, where it may have several
-    at: KeyPath = ()  #: the value that may have them
+    cure: str = ""
+    form: str = ""  #: the form that the value should have, if it may have several
+    at: KeyPath = ()  #: the value that may have several forms
+
+    @property
+    def text(self) -> str:
+        """What is wrong, with the cure."""
+        return f"{self.what}: {self.cure}" if self.cure else self.what
 
 
 def plain_errors(errors: Iterable[ErrorDetails], tree: Any) -> Iterator[Found]:
-    """Yield what is wrong, each once.
+    """Yield each mistake once.
 
     Args:
         errors: as pydantic lists them.
-        tree: what was read, to tell its keys from the names of forms.
+        tree: the value that was read; it shows which parts of a path are keys, and which are
+            names of forms.
     """
     several: dict[KeyPath, list[Found]] = {}
     for error in errors:
@@ -69,15 +81,15 @@ def plain_errors(errors: Iterable[ErrorDetails], tree: Any) -> Iterator[Found]:
         else:
             several.setdefault(found.at, []).append(found)
     for at, forms in several.items():
-        yield from _of_the_form_meant(at, forms, tree)
+        yield from _of_the_likely_form(at, forms, tree)
 
 
-def place_of(error: ErrorDetails, tree: Any) -> KeyPath:
-    """Return where in the tree an error is, without the names of forms.
+def path_of(error: ErrorDetails, tree: Any) -> KeyPath:
+    """Return the path of an error in the tree, without the names of forms.
 
     Args:
         error: as pydantic lists it.
-        tree: what was read.
+        tree: the value that was read.
     """
     return _found(error, tree).path
 
@@ -95,12 +107,20 @@ def _found(error: ErrorDetails, tree: Any) -> Found:
             continue
         path.append(part)
         node = there
-    what = _KINDS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
+    what, cure = _words(error)
+    return Found(tuple(path), error["type"], what, cure, form, at)
+
+
+def _words(error: ErrorDetails) -> tuple[str, str]:
+    """Return what is wrong, and the cure."""
+    context = error.get("ctx", {})
+    if isinstance(wrong := context.get("error"), WrongValueError):
+        return wrong.what, wrong.cure
     if error["type"] == "string_pattern_mismatch":
-        legal = LEGAL.get(str(error.get("ctx", {}).get("pattern")), "see docs/configuration.md")
-        what = f"holds characters that cannot stand here, or too many: {legal}"
-    what = re.sub(r"^(?:Input|String) should ", "must ", what)
-    return Found(tuple(path), error["type"], what, form, at)
+        legal = LEGAL.get(str(context.get("pattern")), "see docs/configuration.md")
+        return "has characters that are not allowed here, or too many", legal
+    what = error["msg"].removeprefix("Value error, ")
+    return _KINDS.get(error["type"]) or (re.sub(r"^(?:Input|String) should ", "must ", what), "")
 
 
 _NOTHING: Final = object()
@@ -114,19 +134,19 @@ def _child(node: Any, part: str | int) -> Any:
     return _NOTHING
 
 
-def _of_the_form_meant(at: KeyPath, forms: list[Found], tree: Any) -> Iterator[Found]:
-    """Yield the mistakes by the form that the value most likely was meant to have."""
+def _of_the_likely_form(at: KeyPath, forms: list[Found], tree: Any) -> Iterator[Found]:
+    """Yield the mistakes for the form that the value most likely should have."""
     value = tree
     for part in at:
         value = _child(value, part)
     if isinstance(value, dict):
-        meant = [one for one in forms if _is_mapping(one.form)]
+        likely = [one for one in forms if _is_mapping(one.form)]
     elif isinstance(value, str):
-        meant = [one for one in forms if one.kind in ("value_error", "literal_error")]
+        likely = [one for one in forms if one.kind in ("value_error", "literal_error")]
     else:
-        meant = []
-    if meant:
-        yield from meant
+        likely = []
+    if likely:
+        yield from likely
         return
     names = {_name(one.form): None for one in forms}
     yield Found(at, "union", f"must be {' or '.join(names)}")

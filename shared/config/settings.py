@@ -16,7 +16,7 @@ from shared.config.connections import (
 )
 from shared.core.config.durations import parse_duration, show_duration
 from shared.core.config.placeholders import not_filled_in
-from shared.core.config.problems import Problem
+from shared.core.config.problems import Problem, WrongValueError
 from shared.core.config.schedule import checked_schedule, hints_of
 
 __all__ = [
@@ -137,8 +137,8 @@ def _duration(
 ) -> timedelta:
     try:
         return _longer_than_nothing(environment.get(name) or default)
-    except ValueError as exc:
-        problems.append(Problem(name, str(exc)))
+    except WrongValueError as exc:
+        problems.append(Problem(name, exc.what, exc.cure))
         return parse_duration(default)
 
 
@@ -149,9 +149,8 @@ def _schedule(
     text = environment.get(name) or default
     try:
         return checked_schedule(text)
-    except ValueError as exc:
-        what, _, cure = str(exc).partition(": ")
-        problems.append(Problem(name, what, cure))
+    except WrongValueError as exc:
+        problems.append(Problem(name, exc.what, exc.cure))
         return default
 
 
@@ -164,7 +163,7 @@ def _schedule_hints(schedules: Mapping[str, str]) -> Iterator[Problem]:
 def _longer_than_nothing(text: object) -> timedelta:
     span = parse_duration(text)
     if not span:
-        raise ValueError("must be longer than 0s: write it like 30s or 2m")
+        raise WrongValueError("must be longer than 0s", "write it like 30s or 2m")
     return span
 
 

@@ -1,14 +1,16 @@
-"""Checks over several fields of the configuration, which also run where other fields are wrong.
+"""Checks over several fields of the configuration, which also run if other fields are wrong.
 
-A check that waits until every field is right would tell of its mistake in a second round. So a
-field that is wrong is left out of the value as `UNKNOWN`, and a check that needs it is skipped.
+A check that waited until every field is right would report its mistake in a second round. So a
+wrong field gets the value `UNKNOWN`, and a check that needs it is skipped.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Final, NoReturn, TypeVar
 
-Check = Callable[[Any], Iterable[str]]
+from shared.core.config.problems import Mistake
+
+Check = Callable[[Any], Iterable[Mistake]]
 C = TypeVar("C", bound=Check)
 
 #: The key of a validation's context that has the checks left to the caller.
@@ -17,11 +19,11 @@ _MARK: Final = "checks_fields_together"
 
 
 class UnknownValueError(ValueError):
-    """A check asked for a field that is wrong, so that nobody knows its value."""
+    """A check needs a field that is wrong, so that its value is not known."""
 
 
 class Unknown:
-    """Stands for the value of a field that is wrong. To be given at all is all that is known."""
+    """The value of a field that is wrong: all that is known is that the field is given."""
 
     def _unknown(self, *_: object) -> NoReturn:
         raise UnknownValueError("the value of this field is not known")
@@ -31,7 +33,7 @@ class Unknown:
     __str__ = __format__ = __add__ = __radd__ = __sub__ = __rsub__ = __int__ = _unknown
 
     def __getattr__(self, name: str) -> NoReturn:
-        """Refuse to tell anything."""
+        """Refuse every attribute."""
         if name.startswith("__"):  # what Python itself looks for
             raise AttributeError(name)
         self._unknown()
@@ -49,26 +51,26 @@ UNKNOWN: Final = Unknown()
 
 
 def together(check: C) -> C:
-    """Have a method of a configuration model checked: it yields a text for each mistake."""
+    """Mark a method of a configuration model as a check, which yields each mistake."""
     setattr(check, _MARK, True)
     return check
 
 
 def since_then(check: C) -> C:
-    """Do the same for a check that is newer than records: what is stored stays readable."""
+    """Mark a check that stored records need not pass, because it is newer than they may be."""
     setattr(check, _MARK, False)
     return check
 
 
-def mistakes(model: Any, *, stored: bool = False, partly: bool = False) -> Iterator[str]:
-    """Yield what the fields of a model do not fit each other in, not looking into its parts.
+def mistakes(model: Any, *, stored: bool = False, partly: bool = False) -> Iterator[Mistake]:
+    """Yield each mistake over several fields of a model, without those of its parts.
 
     Args:
         model: the value.
         stored: whether it was read from a record.
         partly: whether fields of it, or of its parts, are `UNKNOWN`.
     """
-    # What is written in C refuses a value that is no text before it can tell anything.
+    # Functions written in C refuse `UNKNOWN` by a TypeError of their own.
     unknown = (UnknownValueError, TypeError) if partly else UnknownValueError
     kind: type = type(model)
     for check, of_records in _checks_of(kind):
@@ -77,7 +79,7 @@ def mistakes(model: Any, *, stored: bool = False, partly: bool = False) -> Itera
         try:
             yield from check(model)
         except unknown:
-            continue  # it is checked once that field is right
+            continue  # checked when that field is right
 
 
 @lru_cache(maxsize=128)

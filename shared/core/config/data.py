@@ -1,4 +1,4 @@
-"""Which blobs are news to a pipeline, and when a burst of them is over."""
+"""Which blobs a pipeline is trained on, and how long a batch window is."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,12 +9,15 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from shared.core.config.cross_field import together
 from shared.core.config.durations import Duration, parse_duration
 from shared.core.config.pattern import checked_pattern
+from shared.core.config.problems import Mistake, WrongValueError
 from shared.core.config.types import Size, Span, Strict
 
 
 def _checked_blob(pattern: str) -> str:
     if pattern.startswith("/"):
-        raise ValueError("starts with a slash: start below the container, without a leading slash")
+        raise WrongValueError(
+            "starts with a slash", "start below the container, without a leading slash"
+        )
     return checked_pattern(pattern)
 
 
@@ -73,9 +76,9 @@ class Data(Strict):
         return given
 
     @together
-    def _settles_in_time(self) -> Iterator[str]:
+    def _settles_in_time(self) -> Iterator[Mistake]:
         if self.settle > self.settle_at_most:
-            yield "settle: must not be longer than settle_at_most"
+            yield Mistake("must not be longer than settle_at_most", at=("settle",))
 
     @property
     def least(self) -> int:
@@ -89,5 +92,5 @@ class Data(Strict):
 
     @property
     def settles(self) -> bool:
-        """Whether a burst is waited for."""
+        """Whether there is a batch window."""
         return self.settle > timedelta()

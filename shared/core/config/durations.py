@@ -6,6 +6,8 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
+from shared.core.config.problems import WrongValueError
+
 _UNITS: Final = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?")
 _MOST_DAYS: Final = 10_000
 _CLOCK: Final = re.compile(r"(?:(\d{1,9})\.)?(\d{1,2}):(\d{2}):(\d{2})")
@@ -26,7 +28,7 @@ def parse_duration(text: object) -> timedelta:
             if days > _MOST_DAYS or hours > 24 * _MOST_DAYS:
                 break
             return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    raise ValueError("not a span of time: write it like 30s, 2m, 1h30m or 3d")
+    raise WrongValueError("not a span of time", "write it like 30s, 2m, 1h30m or 3d")
 
 
 def show_duration(span: timedelta) -> str:

@@ -6,6 +6,8 @@ There `*` and the like would be taken for text, and name something that does not
 import re
 from typing import Final
 
+from shared.core.config.problems import WrongValueError
+
 _TOKEN: Final = re.compile(r"(?<!\$)\{[A-Za-z_][A-Za-z0-9_]*\}")
 _WRITE: Final = (
     "write {name}, a token that data.blob captures; a token is a name of letters, digits and _"
@@ -37,11 +39,11 @@ def refuse_foreign(text: str, *, url: bool = False, tokens: bool = True) -> None
     usual = _WRITE if tokens else "write it out"
     for form, what, cure in _FORMS:
         if form.search(text):
-            raise ValueError(f"{what}: {cure or usual}")
+            raise WrongValueError(what, cure or usual)
     if (_SETTING_IN_URL if url else _SETTING).search(text):
-        raise ValueError(f"{_NO_SETTING}: {usual}")
+        raise WrongValueError(_NO_SETTING, usual)
     if tokens and re.search(r"[{}]", _TOKEN.sub("", text)):
-        raise ValueError(f"a brace here begins or ends a {{token}}: {_WRITE}")
+        raise WrongValueError("a brace here begins or ends a {token}", _WRITE)
 
 
 def one_name(text: str) -> str:
@@ -52,5 +54,5 @@ def one_name(text: str) -> str:
     """
     refuse_foreign(text, tokens=False)
     if re.search(r"[{}?]", text):
-        raise ValueError("names one thing, and is no pattern: write the name itself")
+        raise WrongValueError("names one thing, and is no pattern", "write the name itself")
     return text

@@ -13,6 +13,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
+from shared.core.config.problems import WrongValueError
+
 _LONGEST: Final = 200
 _MOST_NUMBER: Final = 2**31 - 1
 _MONTHS: Final = (
@@ -147,13 +149,15 @@ def parsed(text: str) -> Ncrontab:
     written = text.split(" ") if len(text) <= _LONGEST else []
     parts = [part for part in written if part]
     if len(parts) == 1 and ":" in text:
-        raise ValueError(f"a TimeSpan works on App Service plans only: {_FORM}")
+        raise WrongValueError("a TimeSpan works on App Service plans only", _FORM)
     if any(part.split() != [part] for part in parts):
-        raise ValueError("fields are parted by blanks alone, no tabs or line breaks: write blanks")
+        raise WrongValueError(
+            "fields are parted by blanks alone, no tabs or line breaks", "write blanks"
+        )
     if len(parts) == len(_FIELDS) + 1:
-        raise ValueError("seven fields: NCRONTAB knows no year, remove the last field")
+        raise WrongValueError("seven fields", "NCRONTAB knows no year, remove the last field")
     if len(parts) not in (len(_FIELDS) - 1, len(_FIELDS)):
-        raise ValueError(f"not six fields: {_FORM}")
+        raise WrongValueError("not six fields", _FORM)
     if len(parts) < len(_FIELDS):
         parts.insert(0, "0")
     hints: list[str] = []
@@ -170,7 +174,9 @@ def checked(text: str) -> str:
         ValueError: it is none, or never fires; the message says what to write.
     """
     if not parsed(text).fires:
-        raise ValueError("it never fires, because no such month has such a day: write another day")
+        raise WrongValueError(
+            "it never fires, because no such month has such a day", "write another day"
+        )
     return text
 
 
@@ -193,7 +199,7 @@ def _values(field: _Field, text: str, hints: list[str]) -> tuple[int, ...]:
         try:
             found.update(_item(field, item, hints))
         except ValueError as exc:
-            raise ValueError(f"{field.name}: {exc}") from None
+            raise WrongValueError(field.name, str(exc)) from None
     return tuple(sorted(found))
 
 
@@ -216,7 +222,7 @@ def _item(field: _Field, text: str, hints: list[str]) -> range:
         last = field.most if slash else first
     for value in (first, last):
         if not field.least <= value <= field.most:
-            raise ValueError(_outside(field, value))
+            raise _outside(field, value)
     if slash and every > last - first:
         hints.append(
             f"{field.name}: {text} fires at {first} alone, because steps begin anew each time: "
@@ -227,14 +233,15 @@ def _item(field: _Field, text: str, hints: list[str]) -> range:
 
 def _step(step: str, text: str) -> int:
     if not re.fullmatch(r"[+-]?[0-9]+", step) or abs(int(step)) > _MOST_NUMBER:
-        raise ValueError(f"{text} has a step that is no number: write it like */5")
+        raise WrongValueError(f"{text} has a step that is no number", "write it like */5")
     return int(step)
 
 
-def _outside(field: _Field, value: int) -> str:
+def _outside(field: _Field, value: int) -> WrongValueError:
     if value == len(_WEEKDAYS):  # every other field has it
-        return "7 is not known: write 0 for Sunday"
-    return f"{value} is not within {field.least} to {field.most}: write one that is"
+        return WrongValueError("7 is not known", "write 0 for Sunday")
+    what = f"{value} is not within {field.least} to {field.most}"
+    return WrongValueError(what, "write one that is")
 
 
 def _value(field: _Field, text: str) -> int:
@@ -246,10 +253,11 @@ def _value(field: _Field, text: str) -> int:
                 return at + field.least
     for form, what, cure in _OTHERS:
         if re.fullmatch(form, text, re.IGNORECASE):
-            raise ValueError(f"{what}, and not known here: {cure}")
+            raise WrongValueError(f"{what}, and not known here", cure)
     names = f", or {field.names[0]} to {field.names[-1]}" if field.names else ""
     shown = f"{text} is" if text.isascii() and text else "that is"
-    raise ValueError(
-        f"{shown} no value: write * or {field.least} to {field.most}{names}, "
-        "with , between several, - for a range and / for steps"
+    raise WrongValueError(
+        f"{shown} no value",
+        f"write * or {field.least} to {field.most}{names}, "
+        "with , between several, - for a range and / for steps",
     )

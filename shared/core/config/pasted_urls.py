@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from shared.core.config.foreign_syntax import refuse_foreign
+from shared.core.config.problems import WrongValueError
 
 _METHOD: Final = re.compile(r"\s*(?:GET|POST|PUT|PATCH|DELETE)\s+(?=https?://|/)", re.IGNORECASE)
 _AT_A_SEPARATOR: Final = re.compile(r"\s*([/?&=])\s*")
@@ -22,23 +23,27 @@ _PAGES: Final = re.compile(
 _DEFAULT_PORTS: Final = {"https": ":443", "http": ":80"}
 _WHERE: Final = "copy it from the endpoint's API help page"
 _SERVICE: Final = r"/(?:workspaces|subscriptions)/[^/]+/services/[^/]+"
-#: A path -> what it is of, and what to do; the first that fits is told.
+#: A path, what it is, and what to do; the first that fits is reported.
 _OTHER_FORMS: Final = (
     (
         re.compile(r".*/apihelp/.*", re.IGNORECASE),
-        f"this is the address of a help page, not of a service: {_WHERE}",
+        "this is the address of a help page, not of a service",
+        _WHERE,
     ),
     (
         re.compile(r"/odata/.*", re.IGNORECASE),
-        f"this is the address of the OData interface: {_WHERE}",
+        "this is the address of the OData interface",
+        _WHERE,
     ),
     (
         re.compile(rf"{_SERVICE}/jobs/[^/]+(?:/start)?"),
-        "this is the address of one job: end it at /jobs, and remove what follows",
+        "this is the address of one job",
+        "end it at /jobs, and remove what follows",
     ),
     (
         re.compile(rf"{_SERVICE}/(?:score|swagger\.json|help|update)", re.IGNORECASE),
-        f"this is another address of the service: end it at /services/<endpoint id>, or {_WHERE}",
+        "this is another address of the service",
+        f"end it at /services/<endpoint id>, or {_WHERE}",
     ),
 )
 
@@ -55,9 +60,9 @@ def mended(text: str) -> str:
     plain = _METHOD.sub("", plain).replace("&amp;", "&")
     plain = _AT_A_SEPARATOR.sub(r"\1", plain).rstrip(".,;")
     if re.search(r"\s", plain):
-        raise ValueError(
-            "not a URL: it holds a blank, which may be part of a name or not: copy it again, "
-            "in one piece"
+        raise WrongValueError(
+            "not a URL",
+            "it holds a blank, which may be part of a name or not: copy it again, in one piece",
         )
     return plain
 
@@ -80,28 +85,30 @@ def split_url(text: str, *, tokens: bool = True) -> tuple[str, str, str, str]:
     except ValueError:  # a broken IPv6 host or port
         usable = False
     if not usable:
-        raise ValueError("not a URL: it must start with https:// and name a host")
+        raise WrongValueError("not a URL", "it must start with https:// and name a host")
     if "{" in parts.netloc or "{" in parts.query:
         raise ValueError("a {token} may only stand in the path of a URL")
     if "@" in parts.netloc:
         raise ValueError("a URL here must not carry a user name or password")
     if set("=&;") & set(unquote(unquote(parts.path))):
-        raise ValueError("the path of a URL here holds no = or & or ;: remove what follows it")
+        raise WrongValueError(
+            "the path of a URL here holds no = or & or ;", "remove what follows it"
+        )
     refuse_foreign(parts.path, url=True, tokens=tokens)
     host = parts.netloc.lower().removesuffix(_DEFAULT_PORTS[parts.scheme])
     return parts.scheme, host, parts.path.rstrip("/").rstrip("."), parts.query.rstrip(".")
 
 
-def other_form(host: str, path: str) -> str | None:
-    """Return what a URL is that is not one of those wanted; None: nothing is known of it.
+def other_form(host: str, path: str) -> WrongValueError | None:
+    """Return the error for a URL of another known form; None: its form is not known.
 
     Args:
         host: of the URL.
         path: of the URL, without a slash at its end.
     """
-    for form, told in _OTHER_FORMS:
+    for form, what, cure in _OTHER_FORMS:
         if form.fullmatch(path):
-            return told
+            return WrongValueError(what, cure)
     if _PAGES.fullmatch(host.partition(":")[0]):
-        return f"this is the address of a page for people, not of a service: {_WHERE}"
+        return WrongValueError("this is the address of a web page, not of a service", _WHERE)
     return None

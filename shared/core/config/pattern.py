@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from shared.core.blobs import is_folded
+from shared.core.config.problems import WrongValueError
 
 #: `${NAME}` is an app setting, not a token.
 _TOKEN: Final = re.compile(r"(?<!\$)\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -59,13 +60,15 @@ def checked_pattern(pattern: str) -> str:
     """
     for form, what, cure in _FOREIGN:
         if form.search(pattern):
-            raise ValueError(f"{what}: {cure}")
+            raise WrongValueError(what, cure)
     if re.search(r"[{}]", _TOKEN.sub("", pattern)):
         raise ValueError("a {token} is a name of letters, digits and _ between braces")
     if pattern.endswith("/"):
-        raise ValueError("names a folder: write folder/{name} for the blobs in it")
+        raise WrongValueError("names a folder", "write folder/{name} for the blobs in it")
     if is_folded(pattern):
-        raise ValueError("a part . or .. matches no blob: write the path below the container")
+        raise WrongValueError(
+            "a part . or .. matches no blob", "write the path below the container"
+        )
     return pattern
 
 

@@ -17,61 +17,16 @@ from pydantic import (
 from shared.core.config.cross_field import known_pairs, since_then, together
 from shared.core.config.data import Data
 from shared.core.config.durations import parse_duration
+from shared.core.config.gate import Gate
 from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pattern import tokens_of
+from shared.core.config.problems import Mistake
 from shared.core.config.recurrence import Recurrence
 from shared.core.config.schedule import checked_schedule
 from shared.core.config.studio_training import DATA, MANIFEST
-from shared.core.config.types import Name, OutputName, Span, Strict
-from shared.core.evaluation.gate import Rule
+from shared.core.config.types import Name, Span, Strict
 
 PIPELINE_NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
-
-
-class Gate(Strict):
-    """When a trained model may be promoted."""
-
-    metrics: OutputName | None = Field(
-        default=None,
-        description="The output with the evaluation; left out: evaluation.json beside the model.",
-    )
-    row: dict[Name, str | int] = Field(
-        default_factory=dict,
-        description="The row to use of an evaluation with several rows: {Column: value}, or "
-        "{number: 1}. A text is compared as it is written, a number as a number.",
-    )
-    rules: tuple[Rule, ...] = Field(default=(), description="Every rule must hold.")
-    first_model: Literal["allow"] | None = Field(
-        default=None,
-        description="allow: promote also if there is no model to roll back to, or no live model to "
-        "compare with.",
-    )
-    approval: Literal["none", "required"] = Field(
-        default="none",
-        description="required: an operator must approve the model before it is promoted.",
-    )
-    expires: Span = Field(
-        default_factory=lambda: parse_duration("3d"),
-        description="How long a run waits for approval.",
-    )
-    on_expiry: Literal["reject", "approve"] = Field(
-        default="reject", description="What happens if no operator answers in time."
-    )
-
-    @together
-    def _rules_for_metrics(self) -> Iterator[str]:
-        if self.metrics is not None and not self.rules:
-            yield "rules: an evaluation is only read to be judged, write at least one"
-
-    @since_then
-    def _rules_for_the_row(self) -> Iterator[str]:
-        if self.row and not self.rules:
-            yield "row: a row is only chosen to be judged, write `rules` for it"
-
-    @property
-    def asks(self) -> bool:
-        """Whether a model is held before it is promoted, by rules or for a person."""
-        return bool(self.rules) or self.approval == "required"
 
 
 class Budget(Strict):
@@ -173,103 +128,101 @@ class Pipeline(Strict):
         return given
 
     @together
-    def _one_clear_model(self) -> Iterator[str]:
+    def _one_clear_model(self) -> Iterator[Mistake]:
         outputs, models = self.training.outputs, self.training.models
+        form = self.training.model_form
         for name, model in known_pairs(self.endpoints, "name", "model"):
             if model is None and len(models) > 1:
-                yield (
-                    f"endpoints: {name} needs `model:`, the name of one of the "
-                    f"{self.training.model_form} outputs {', '.join(models)}"
-                )
+                what = f"{name} needs `model:`, the name of one of the {form} outputs"
+                yield Mistake(f"{what} {', '.join(models)}", at=("endpoints",))
             if model in outputs and model not in models:
-                yield (
-                    f"endpoints: {name}.model names no {self.training.model_form} output; "
-                    f"there is {', '.join(models) or 'none'}"
-                )
+                what = f"{name}.model names no {form} output; there is"
+                yield Mistake(f"{what} {', '.join(models) or 'none'}", at=("endpoints",))
 
     @together
-    def _endpoints_of_names_apart(self) -> Iterator[str]:
+    def _endpoints_apart(self) -> Iterator[Mistake]:
         yield from _twice("name", [(one, one) for (one,) in known_pairs(self.endpoints, "name")])
-
-    @together
-    def _endpoints_apart(self) -> Iterator[str]:
         yield from _twice("update, resource", known_pairs(self.endpoints, "name", "identity"))
 
     @together
-    def _data_where_it_is_used(self) -> Iterator[str]:
+    def _data_where_it_is_used(self) -> Iterator[Mistake]:
         if self.data is None and (self.training.sources or self.training.wants_manifest):
-            yield (
-                "data is missing: name the blobs to train on, or write `inputs: {}` under "
-                "training for a service that finds its data itself"
+            yield Mistake(
+                "data is missing",
+                "name the blobs to train on, or write `inputs: {}` under training for a service "
+                "that finds its data itself",
             )
 
     @together
-    def _known_tokens_in_parameters(self) -> Iterator[str]:
+    def _known_tokens_in_parameters(self) -> Iterator[Mistake]:
         texts = [str(value) for value in self.training.parameters.values()]
         used = {token for text in texts for token in tokens_of(text)} - {"data"}
-        yield from self._unknown_in("training.parameters", used)
+        yield from self._unknown_in(used, "training", "parameters")
 
     @together
-    def _known_tokens_in_inputs(self) -> Iterator[str]:
+    def _known_tokens_in_inputs(self) -> Iterator[Mistake]:
         paths = [text for text in self.training.sources.values() if text not in (DATA, MANIFEST)]
         used = {token for text in paths for token in tokens_of(text)}
-        yield from self._unknown_in("training.inputs", used)
+        yield from self._unknown_in(used, "training", "inputs")
 
     @together
-    def _known_tokens_in_endpoints(self) -> Iterator[str]:
+    def _known_tokens_in_endpoints(self) -> Iterator[Mistake]:
         found = known_pairs(self.endpoints, "tokens")
         used = {token for (tokens,) in found for token in tokens}
-        yield from self._unknown_in("endpoints", used)
+        yield from self._unknown_in(used, "endpoints")
         if self.key is not None and (missing := used - set(self.key)):
-            yield f"key: must hold {min(missing)}, because an endpoint is chosen by it"
+            what = f"must hold {min(missing)}, because an endpoint is chosen by it"
+            yield Mistake(what, at=("key",))
 
     @together
-    def _known_tokens_in_the_key(self) -> Iterator[str]:
-        yield from self._unknown_in("key", set(self.key or ()))
+    def _known_tokens_in_the_key(self) -> Iterator[Mistake]:
+        yield from self._unknown_in(set(self.key or ()), "key")
 
-    def _unknown_in(self, where: str, used: set[str]) -> Iterator[str]:
+    def _unknown_in(self, used: set[str], *at: str) -> Iterator[Mistake]:
         captured = set(self.captured)
         if missing := used - captured:
-            yield (
-                f"{where}: unknown token {{{min(missing)}}}; "
-                f"data.blob captures {', '.join(sorted(captured)) or 'none'}"
-            )
+            there = ", ".join(sorted(captured)) or "none"
+            yield Mistake(f"unknown token {{{min(missing)}}}; data.blob captures {there}", at=at)
 
     @together
-    def _a_marker_is_no_data(self) -> Iterator[str]:
+    def _a_marker_is_no_data(self) -> Iterator[Mistake]:
         if self.data and self.data.marker and DATA in self.training.sources.values():
-            yield "training.inputs: the blob is a marker, name the data by a path with its tokens"
+            what = "the blob is a marker, name the data by a path with its tokens"
+            yield Mistake(what, at=("training", "inputs"))
 
     @together
-    def _metrics_of_an_output(self) -> Iterator[str]:
+    def _metrics_of_an_output(self) -> Iterator[Mistake]:
         metrics = self.gate.metrics
         if metrics in self.training.models:
-            yield f"gate.metrics: {metrics} is a model, name the output beside it"
+            what = f"{metrics} is a model, name the output beside it"
+            yield Mistake(what, at=("gate", "metrics"))
 
     @since_then
-    def _approval_where_it_is_used(self) -> Iterator[str]:
+    def _approval_where_it_is_used(self) -> Iterator[Mistake]:
         if self.endpoints == () and self.gate.approval == "required":
-            yield (
-                "gate.approval: a person is asked before an endpoint gets the model, and there is "
-                "no endpoint: name one under `endpoints`, or leave `approval` out"
+            yield Mistake(
+                "approval is given before an endpoint gets the model, and there is no endpoint",
+                "name one under `endpoints`, or leave `approval` out",
+                ("gate", "approval"),
             )
 
     @since_then
-    def _comparison_where_it_is_used(self) -> Iterator[str]:
+    def _comparison_where_it_is_used(self) -> Iterator[Mistake]:
         if self.endpoints:
             return
         compared = [rule for rule in self.gate.rules if rule.compares]
         if compared:
-            yield (
-                f"gate.rules: {compared[0].kind} compares with the model that serves, and there "
-                "is no endpoint: name one under `endpoints`, or write at_least or at_most"
+            yield Mistake(
+                f"{compared[0].kind} compares with the live model, and there is no endpoint",
+                "name one under `endpoints`, or write at_least or at_most",
+                ("gate", "rules"),
             )
 
     @together
-    def _schedule_where_it_is_used(self) -> Iterator[str]:
+    def _schedule_where_it_is_used(self) -> Iterator[Mistake]:
         asked = self.wait_for_data is not None or self.skip_if_no_new_data
         if asked and (self.schedule is None or self.data is None):
-            yield "wait_for_data and skip_if_no_new_data need a schedule and data"
+            yield Mistake("wait_for_data and skip_if_no_new_data need a schedule and data")
 
     @property
     def at_once(self) -> bool:
@@ -322,15 +275,15 @@ class Pipeline(Strict):
         return self.model_copy(update={"endpoints": (endpoint,), "key": self.key_tokens})
 
 
-def _twice(what: str, named: Iterable[tuple[object, ...]]) -> Iterator[str]:
-    """Yield which of several endpoints is there already.
+def _twice(what: str, named: Iterable[tuple[object, ...]]) -> Iterator[Mistake]:
+    """Yield a mistake for each endpoint that repeats an earlier one.
 
     Args:
-        what: they may not have in common.
-        named: the name of each, and that.
+        what: the name of the values that must differ.
+        named: the name of each endpoint, and its value.
     """
     seen: set[object] = set()
     for name, mine in named:
         if mine in seen:
-            yield f"endpoints: {name} is there twice (same {what})"
+            yield Mistake(f"{name} is there twice (same {what})", at=("endpoints",))
         seen.add(mine)

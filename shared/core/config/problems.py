@@ -1,15 +1,40 @@
-"""What a person must change, or should know, in the settings and the pipelines file."""
+"""What is wrong in the settings and in the pipelines file, and how an operator corrects it."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something in the settings or the pipelines file that a person must change."""
+    """Something in the settings or in the pipelines file that an operator must correct."""
 
-    where: str  #: a setting's name, or `file:line: path`
+    where: str  #: the name of a setting, or `file:line: path`
     what: str
     cure: str = ""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}" + (f": {self.cure}" if self.cure else "")
+        return f"{self.where}: {_said(self.what, self.cure)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """Fields of a model of the configuration that do not fit each other."""
+
+    what: str
+    cure: str = ""
+    at: tuple[str, ...] = ()  #: the field that it is reported at; none: the model itself
+
+    def __str__(self) -> str:
+        said = _said(self.what, self.cure)
+        return f"{'.'.join(self.at)}: {said}" if self.at else said
+
+
+class WrongValueError(ValueError):
+    """A value of the configuration that cannot be used; it says what to write instead."""
+
+    def __init__(self, what: str, cure: str = "") -> None:
+        super().__init__(_said(what, cure))
+        self.what, self.cure = what, cure
+
+
+def _said(what: str, cure: str) -> str:
+    return f"{what}: {cure}" if cure else what

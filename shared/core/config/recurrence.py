@@ -15,6 +15,7 @@ from pydantic import (
 
 from shared.core.config.cross_field import together
 from shared.core.config.durations import parse_duration, show_duration
+from shared.core.config.problems import Mistake, WrongValueError
 from shared.core.config.types import Strict
 
 _MONTHS: Final = 12
@@ -44,7 +45,7 @@ def _aware(value: object) -> object:
     try:
         at = datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:
-        raise ValueError("not a time: write it like 2026-01-05T03:00:00Z") from None
+        raise WrongValueError("not a time", "write it like 2026-01-05T03:00:00Z") from None
     return at.replace(tzinfo=UTC) if isinstance(at, datetime) and at.tzinfo is None else at
 
 
@@ -92,9 +93,9 @@ class Recurrence(Strict):
     )
 
     @together
-    def _a_sensible_offset(self) -> Iterator[str]:
+    def _a_sensible_offset(self) -> Iterator[Mistake]:
         if self.offset > _LONGEST_OFFSET or self.offset < -_LONGEST_OFFSET:
-            yield "offset: at most a year either way"
+            yield Mistake("at most a year either way", at=("offset",))
 
 
 def due_at_or_before(recurrence: Recurrence, moment: datetime) -> datetime | None:

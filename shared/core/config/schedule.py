@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from shared.core.config.ncrontab import checked, parsed
+from shared.core.config.problems import WrongValueError
 from shared.core.config.recurrence import Recurrence, due_after, due_at_or_before
 
 #: The text is an NCRONTAB of six fields, or of five.
@@ -18,7 +19,7 @@ def checked_schedule(text: str) -> str:
     try:
         return checked(text)
     except ValueError as exc:
-        raise ValueError(f"not a schedule: {exc}") from None
+        raise WrongValueError("not a schedule", str(exc)) from None
 
 
 def hints_of(schedule: Schedule | None) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from shared.core.config.cross_field import UNKNOWN, together
 from shared.core.config.durations import parse_duration
 from shared.core.config.foreign_syntax import refuse_foreign
 from shared.core.config.pattern import fill, tokens_of
+from shared.core.config.problems import Mistake
 from shared.core.config.studio_identity import Identity, endpoint_identity
 from shared.core.config.studio_models import STUDIO
 from shared.core.config.studio_types import ScoreUrl, checked_url
@@ -73,11 +74,13 @@ class Verify(Strict):
     )
 
     @together
-    def _a_request(self) -> Iterator[str]:
+    def _a_request(self) -> Iterator[Mistake]:
         if probe_rows(self.rows) is None:
-            yield (
-                'rows: not a scoring request: {"Inputs": {"input1": {"ColumnNames": […], '
-                f'"Values": [[…]]}}}}}} with 1 to {_MAX_PROBE_ROWS} rows'
+            yield Mistake(
+                "not a scoring request",
+                '{"Inputs": {"input1": {"ColumnNames": […], '
+                f'"Values": [[…]]}}}}}} with 1 to {_MAX_PROBE_ROWS} rows',
+                ("rows",),
             )
 
 
@@ -156,32 +159,35 @@ class StudioEndpoint(Strict):
         return given
 
     @together
-    def _none_of_a_classic_one(self) -> Iterator[str]:
+    def _none_of_a_classic_one(self) -> Iterator[Mistake]:
         given = self.workspace_token is not None or self.create is not False
         if self.kind == "webservice" and given:
-            yield (
-                "workspace_token and create are for Classic endpoints: remove them; "
-                "a webservice is reached by azure-identity"
+            yield Mistake(
+                "workspace_token and create are for Classic endpoints",
+                "remove them; a webservice is reached by azure-identity",
             )
 
     @together
-    def _a_resource(self) -> Iterator[str]:
+    def _a_resource(self) -> Iterator[Mistake]:
         if self.resource is None and self.kind == "classic":
-            yield (
-                "resource is missing: the name under Updatable Resources on the endpoint's "
-                "Update Resource help page, such as 'Census Model [trained model]'"
+            yield Mistake(
+                "resource is missing",
+                "the name under Updatable Resources on the endpoint's "
+                "Update Resource help page, such as 'Census Model [trained model]'",
             )
 
     @together
-    def _a_key(self) -> Iterator[str]:
+    def _a_key(self) -> Iterator[Mistake]:
         if self.workspace_token is not None or self.kind != "classic":
             return
         if self.api_key is None:
-            yield "api_key or workspace_token is missing: give one, as ${NAME}"
+            yield Mistake("api_key or workspace_token is missing", "give one, as ${NAME}")
         if self.create is not False and self.create:
-            yield "create needs a workspace_token: an endpoint has no key before"
+            yield Mistake("create needs a workspace_token", "an endpoint has no key before")
         if self.tokens:
-            yield "an endpoint with {tokens} needs a workspace_token: one key fits one endpoint"
+            yield Mistake(
+                "an endpoint with {tokens} needs a workspace_token", "one key fits one endpoint"
+            )
 
     @property
     def key(self) -> str | None:

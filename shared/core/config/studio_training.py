@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from shared.core.config.cross_field import together
 from shared.core.config.durations import Duration, parse_duration
 from shared.core.config.pattern import checked_pattern
+from shared.core.config.problems import Mistake, WrongValueError
 from shared.core.config.studio_identity import service_identity
 from shared.core.config.studio_models import MODEL_SUFFIX
 from shared.core.config.studio_types import JobsUrl, OutputFile
@@ -25,7 +26,9 @@ def _checked_input(text: str) -> str:
     if text in (DATA, MANIFEST):
         return text
     if DATA in text or MANIFEST in text:
-        raise ValueError("{data} and {data.manifest} stand alone: a path is written with {tokens}")
+        raise WrongValueError(
+            "{data} and {data.manifest} stand alone", "a path is written with {tokens}"
+        )
     if not text or text.startswith("/"):
         raise ValueError("a path starts below the container, without a leading slash")
     return checked_pattern(text)
@@ -97,19 +100,20 @@ class StudioTraining(Strict):
         return given
 
     @together
-    def _one_of_the_two(self) -> Iterator[str]:
+    def _one_of_the_two(self) -> Iterator[Mistake]:
         if self.input is not None and self.inputs:
-            yield "input and inputs: a job is given one of the two, remove one"
+            yield Mistake("input and inputs", "a job is given one of the two, remove one")
 
     @together
-    def _within_what_a_signature_allows(self) -> Iterator[str]:
+    def _within_what_a_signature_allows(self) -> Iterator[Mistake]:
         if self.timeout > parse_duration("6d22h"):
-            yield "timeout: at most 6d22h, because a signed URL lives 7 days at most"
+            what = "at most 6d22h, because a signed URL lives 7 days at most"
+            yield Mistake(what, at=("timeout",))
 
     @together
-    def _one_file_each(self) -> Iterator[str]:
+    def _one_file_each(self) -> Iterator[Mistake]:
         if len(set(self.outputs.values())) != len(self.outputs):
-            yield "outputs: two outputs cannot be written to one file"
+            yield Mistake("two outputs cannot be written to one file", at=("outputs",))
 
     @property
     def address(self) -> str:

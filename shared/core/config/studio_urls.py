@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 
 from shared.core.config.pasted_urls import mended, other_form, split_url
 from shared.core.config.pattern import fill, tokens_of
+from shared.core.config.problems import WrongValueError
 
 _DATA_PLANE: Final = re.compile(r"/(?:workspaces|subscriptions)/[^/]+/services/[^/]+")
 _MANAGEMENT: Final = re.compile(r"/workspaces/[^/]+/webservices/[^/]+/endpoints/([^/]+)")
@@ -48,16 +49,17 @@ def jobs_url(text: str) -> str:
     """
     scheme, host, path, query = split_url(text, tokens=False)
     if path.endswith("/execute"):
-        raise ValueError(
+        raise WrongValueError(
             "this is a request-response (scoring) URL; retraining needs the batch execution "
-            f"URL that ends in /jobs: {_WHERE}"
+            "URL that ends in /jobs",
+            _WHERE,
         )
     if "{" in path:
-        raise ValueError("a {token} cannot choose the training service: write its URL out")
+        raise WrongValueError("a {token} cannot choose the training service", "write its URL out")
     given, path = path, path if path.endswith("/jobs") else f"{path}/jobs"
     if not _DATA_PLANE.fullmatch(path.removesuffix("/jobs")):
-        wanted = f"not a batch execution URL (…/services/<endpoint id>/jobs): {_WHERE}"
-        raise _refused(host, given, wanted)
+        wanted = "not a batch execution URL (…/services/<endpoint id>/jobs)"
+        raise _refused(host, given, wanted, _WHERE)
     return urlunsplit((scheme, host, path, _with_version(query), ""))
 
 
@@ -69,14 +71,15 @@ def score_url(text: str) -> str:
     """
     scheme, host, path, query = split_url(text)
     if path.endswith("/jobs"):
-        raise ValueError(
-            "this is a batch execution URL; the proof needs the request-response URL that "
-            f"ends in /execute: {_WHERE}"
+        raise WrongValueError(
+            "this is a batch execution URL; the verification needs the request-response URL that "
+            "ends in /execute",
+            _WHERE,
         )
     given, path = path, path if path.endswith("/execute") else f"{path}/execute"
     if not _DATA_PLANE.fullmatch(path.removesuffix("/execute")):
-        wanted = f"not a scoring URL (…/services/<endpoint id>/execute): {_WHERE}"
-        raise _refused(host, given, wanted)
+        wanted = "not a scoring URL (…/services/<endpoint id>/execute)"
+        raise _refused(host, given, wanted, _WHERE)
     return urlunsplit((scheme, host, path, _with_version(query), ""))
 
 
@@ -89,24 +92,27 @@ def update_url(text: str) -> str:
     """
     scheme, host, path, query = split_url(_with_host(text))
     if _ARM.search(path):
-        raise ValueError("this is a New (Resource Manager) web service: write `kind: webservice`")
+        raise WrongValueError(
+            "this is a New (Resource Manager) web service", "write `kind: webservice`"
+        )
     if path.endswith(("/execute", "/jobs")):
-        raise ValueError(
+        raise WrongValueError(
             "this is a scoring or batch execution URL; the PATCH goes to the management URL "
-            "…/webservices/<id>/endpoints/<name>: see the Update Resource help page"
+            "…/webservices/<id>/endpoints/<name>",
+            "see the Update Resource help page",
         )
     found = _MANAGEMENT.fullmatch(path)
     if found is None:
         raise _refused(
             host,
             path,
-            "not an update URL (…/workspaces/<ws>/webservices/<id>/endpoints/<name>): "
+            "not an update URL (…/workspaces/<ws>/webservices/<id>/endpoints/<name>)",
             "see the Update Resource help page of the scoring endpoint",
         )
     if found[1].lower() == "default":
-        raise ValueError(
-            "the default endpoint follows its experiment and cannot be updated: "
-            "add an endpoint to the predictive web service and name that one"
+        raise WrongValueError(
+            "the default endpoint follows its experiment and cannot be updated",
+            "add an endpoint to the predictive web service and name that one",
         )
     _parameters(query)
     return urlunsplit((scheme, host, path, "", ""))  # no query is documented for it
@@ -125,11 +131,12 @@ def web_service_url(text: str) -> str:
             path,
             "not the Resource Manager URL of a web service (https://management.azure.com"
             "/subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.MachineLearning"
-            "/webServices/<name>): copy the resource id from the portal",
+            "/webServices/<name>)",
+            "copy the resource id from the portal",
         )
     given = {name.lower(): value for name, value in _parameters(query)}.get("api-version")
     if given is not None and given not in _ARM_VERSIONS:
-        raise ValueError(f"its api-version is not known here: {' or '.join(_ARM_VERSIONS)}")
+        raise WrongValueError("its api-version is not known here", " or ".join(_ARM_VERSIONS))
     version = urlencode({"api-version": given or _ARM_VERSIONS[0]})
     return urlunsplit((scheme, host, path, version, ""))
 
@@ -162,8 +169,8 @@ def filled_url(template: str, tokens: Mapping[str, str]) -> str:
         value = fill(segment, tokens)
         classic = segments[at - 1 : at] == ["endpoints"]
         if classic and not _CLASSIC_NAME.fullmatch(value):
-            raise ValueError(
-                f"{value!r} cannot name an endpoint: at most 24 lower-case letters and digits"
+            raise WrongValueError(
+                f"{value!r} cannot name an endpoint", "at most 24 lower-case letters and digits"
             )
         if value in (".", "..") or any(ord(c) < ord(" ") for c in value):
             raise ValueError(f"{value!r} cannot be part of a URL")
@@ -198,9 +205,9 @@ def require_https(url: str, *, development: bool) -> str:
     if parts.username or parts.password:
         raise ValueError("a URL here must not carry a user name or password")
     if is_inner(url):
-        raise ValueError(
-            "this address belongs to the machine itself, or to what its cloud tells it alone: "
-            "name a service"
+        raise WrongValueError(
+            "this address belongs to the machine itself, or to a service of its cloud",
+            "name a service",
         )
     return url
 
@@ -246,9 +253,16 @@ def _old_form(host: str) -> IPv4Address | None:
     return IPv4Address(value) if 0 <= value < 2**32 else None
 
 
-def _refused(host: str, path: str, otherwise: str) -> ValueError:
-    """Return the error for a URL of another form than the one wanted."""
-    return ValueError(other_form(host, path) or otherwise)
+def _refused(host: str, path: str, what: str, cure: str) -> WrongValueError:
+    """Return the error for a URL of another form than the one wanted.
+
+    Args:
+        host: of the URL.
+        path: of the URL.
+        what: is wrong if the form is not known either.
+        cure: of that.
+    """
+    return other_form(host, path) or WrongValueError(what, cure)
 
 
 def _parameters(query: str) -> list[tuple[str, str]]:
@@ -266,10 +280,10 @@ def _parameters(query: str) -> list[tuple[str, str]]:
         if form is not None and form.fullmatch(value) and names.count(known) == 1:
             continue
         shown = _SHOWABLE.fullmatch(name) and name not in bare
-        raise ValueError(
+        raise WrongValueError(
             f"the query parameter {name if shown else 'of this URL'} is not one of "
-            f"{', '.join(_PARAMETERS)}, or not in its form: remove it, a key or signature belongs "
-            "in an app setting"
+            f"{', '.join(_PARAMETERS)}, or not in its form",
+            "remove it, a key or signature belongs in an app setting",
         )
     return pairs
 
@@ -280,5 +294,7 @@ def _with_version(query: str) -> str:
     if given is None:
         pairs.insert(0, ("api-version", _API_VERSION))
     elif given != _API_VERSION:
-        raise ValueError(f"its api-version is not known here: write api-version={_API_VERSION}")
+        raise WrongValueError(
+            "its api-version is not known here", f"write api-version={_API_VERSION}"
+        )
     return urlencode(pairs)

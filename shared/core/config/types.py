@@ -22,6 +22,7 @@ from pydantic import (
 from shared.core.config.cross_field import FIELDS_ONLY, UNKNOWN, mistakes
 from shared.core.config.durations import Duration, parse_duration
 from shared.core.config.foreign_syntax import one_name
+from shared.core.config.problems import WrongValueError
 from shared.core.config.setting_references import is_reference
 
 _NUMBERS: Final = frozenset({int, float})
@@ -57,7 +58,7 @@ class Strict(BaseModel):
         if info.context is None or not info.context.get(FIELDS_ONLY):
             found = next(mistakes(self, stored=info.context is None), None)
             if found is not None:
-                raise ValueError(found)
+                raise ValueError(str(found))
         return self
 
 
@@ -90,7 +91,7 @@ def _checked_reference(text: str) -> str:
 def _checked_size(value: object) -> int:
     found = re.fullmatch(r"(\d+)\s*(B|KB|MB|GB)?", str(value).strip(), re.IGNORECASE)
     if found is None:
-        raise ValueError("not a size: write it like 1KB or 10MB")
+        raise WrongValueError("not a size", "write it like 1KB or 10MB")
     return int(found[1]) * _SIZES[(found[2] or "").upper()]
 
 

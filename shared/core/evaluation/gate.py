@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from shared.core.config.cross_field import together
+from shared.core.config.problems import Mistake
 from shared.core.config.types import Name, Strict
 from shared.core.counting import counted
 from shared.core.evaluation.metric_names import folded, named_like, short, shown
@@ -91,16 +92,14 @@ class Rule(Strict):
     )
 
     @together
-    def _one_bound(self) -> Iterator[str]:
+    def _one_bound(self) -> Iterator[Mistake]:
         given = [kind for kind in _KINDS if getattr(self, kind) is not None]
         if len(given) != 1:
-            also = f"{' and '.join(given)} are rules of their own: " if given else ""
-            yield f"{also}name one of {', '.join(_KINDS)}"
+            what = f"{' and '.join(given)} are separate rules" if given else "the rule has no bound"
+            yield Mistake(what, f"name one of {', '.join(_KINDS)}")
         elif given[0] in _COMPARING and self.direction is None and self.better is None:
-            yield (
-                f"direction: it is not known which way {short(self.metric)} is better, "
-                "write higher or lower"
-            )
+            what = f"it is not known whether more or less {short(self.metric)} is better"
+            yield Mistake(what, "write higher or lower", ("direction",))
 
     @property
     def kind(self) -> Kind:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.config.loader import json_schema
 from shared.config.messages import LEGAL
-from shared.config.partial import as_far_as_right, unfit
+from shared.config.partial import all_mistakes, as_far_as_right
+from shared.config.schema import json_schema
 from shared.core.config.configuration import Configuration
 from shared.core.config.cross_field import (
     FIELDS_ONLY,
@@ -35,7 +35,7 @@ SEVERAL: tuple[tuple[Change, str], ...] = (
     (put("gate", {"metrics": "output2"}), "write at least one"),
     (put("gate", {"row": {"number": 1}}), "write `rules` for it"),
     (put("gate", {"rules": [{"metric": "AUC"}]}), "name one of at_least"),
-    (put("gate", {"rules": [{"metric": "x", "max_drop": 1}]}), "not known which way"),
+    (put("gate", {"rules": [{"metric": "x", "max_drop": 1}]}), "not known whether more or less"),
     (drop("endpoints.0.resource"), "resource is missing"),
     (drop("endpoints.0.api_key"), "api_key or workspace_token is missing"),
     (put("endpoints.0.create", ON), "create needs a workspace_token"),
@@ -134,7 +134,7 @@ def test_mistakes_over_several_fields_are_all_told_at_once(load: Load) -> None:
         "must not be longer than settle_at_most",
         "at most 6d22h",
         "a job is given one of the two",
-        "not known which way",
+        "not known whether more or less",
         "resource is missing",
         "api_key or workspace_token is missing",
         "create needs a workspace_token",
@@ -195,7 +195,7 @@ def test_a_sound_pipeline_is_not_refused_for_the_endpoint_of_one_with_an_error(l
 def test_a_sound_file_is_read_as_ever(load: Load) -> None:
     found = load()
     assert found.problems == ()
-    assert list(unfit(found.pipelines["census"], partly=False)) == []
+    assert list(all_mistakes(found.pipelines["census"], partly=False)) == []
 
 
 # UNKNOWN
@@ -237,7 +237,7 @@ def test_whatever_is_not_known_no_check_fails_for_it(path: tuple[str, ...]) -> N
     known["endpoints"][0]["verify"]["rows"] = ROWS
     partly = as_far_as_right(Pipeline, known, [(path, "missing")], {FIELDS_ONLY: True})
     assert partly is not None
-    assert list(unfit(partly, partly=True)) == []
+    assert list(all_mistakes(partly, partly=True)) == []
     assert list(mistakes(partly, partly=True)) == []
 
 

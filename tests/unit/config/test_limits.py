@@ -135,7 +135,7 @@ def test_no_text_of_a_megabyte_takes_long_or_says_much(folder: Path, name: str) 
         ("a: 1\n---\nb: 2", "line 2: a second document begins: remove the line ---"),
         ("pipelines: {a: &x 1, b: &x 1}", "an anchor of this name"),
         ("pipelines: {a: *nope}", "quote a value that begins with *"),
-        ("pipelines: {a: 1}\npipelines: {b: 1}", "stands twice at the top"),
+        ("pipelines: {a: 1}\npipelines: {b: 1}", "is at the top twice"),
     ],
 )
 def test_what_makes_the_whole_file_unreadable_is_told(folder: Path, text: str, says: str) -> None:

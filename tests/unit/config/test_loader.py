@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.config.loader import Configuration, json_schema, load_pipelines
+from shared.config.loader import Configuration, load_pipelines
+from shared.config.schema import json_schema
 from shared.core.config.pipeline import Pipeline
 from tests.unit.samples import BASE, ROWS, UPDATE, pipeline, tree
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.core.config.pipeline import Budget, Gate, Pipeline, RollOut, WaitForData
+from shared.core.config.gate import Gate
+from shared.core.config.pipeline import Budget, Pipeline, RollOut, WaitForData
 from tests.unit.samples import BASE, UPDATE, pipeline, tree
 
 ENDPOINT: dict[str, Any] = tree()["endpoints"][0]
@@ -84,12 +85,15 @@ MODELS = {"output1": "a.ilearner", "output2": "b.ilearner", "output3": "evaluati
             "the blob is a marker, name the data by a path with its tokens",
         ),
         ({"gate": {"metrics": "output1", "rules": [RULE]}}, "output1 is a model"),
-        ({"gate": {"metrics": "output2"}}, "rules: an evaluation is only read to be judged"),
-        ({"gate": {"row": {"Model": "left"}}}, "row: a row is only chosen to be judged"),
-        ({"endpoints": [], "gate": {"approval": "required"}}, "gate.approval: a person is asked"),
+        ({"gate": {"metrics": "output2"}}, "rules: an evaluation is only read for rules"),
+        ({"gate": {"row": {"Model": "left"}}}, "row: a row is only chosen for rules"),
+        (
+            {"endpoints": [], "gate": {"approval": "required"}},
+            "gate.approval: approval",
+        ),
         (
             {"endpoints": [], "gate": {"rules": [RULE, COMPARING]}},
-            "gate.rules: max_drop compares with the model that serves",
+            "gate.rules: max_drop compares with the live model",
         ),
         ({"skip_if_no_new_data": True}, "need a schedule and data"),
         ({"wait_for_data": {"at_most": "1h"}}, "need a schedule and data"),

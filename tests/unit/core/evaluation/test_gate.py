@@ -436,7 +436,9 @@ def test_the_direction_of_a_metric_is_not_guessed(metric: str) -> None:
 
 def test_a_metric_of_unknown_direction_needs_one_to_be_compared() -> None:
     for kind in ("max_drop", "min_gain"):
-        with pytest.raises(ValidationError, match=r"direction: .* which way Training Log Loss is "):
+        with pytest.raises(
+            ValidationError, match=r"direction: .* whether more or less Training Log Loss is "
+        ):
             rule("Training Log Loss", **{kind: 1})
         given_one = rule("Training Log Loss", direction="higher", **{kind: 1})
         assert result(given_one, 62, {"Training Log Loss": 60}).passed
@@ -447,7 +449,7 @@ def test_a_metric_of_unknown_direction_needs_one_to_be_compared() -> None:
     ("written", "message"),
     [
         ({}, "name one of at_least, at_most, max_drop, min_gain"),
-        ({"at_least": 1, "at_most": 2}, "at_least and at_most are rules of their own: name"),
+        ({"at_least": 1, "at_most": 2}, "at_least and at_most are separate rules: name"),
         ({"at_least": 1, "max_drop": 0}, "at_least and max_drop"),
         ({"max_drop": -0.1}, "greater than or equal to 0"),
         ({"min_gain": -0.1}, "greater than or equal to 0"),

@@ -1,0 +1,205 @@
+"""Reads one pipeline of the pipelines file, and reports every mistake in it at once."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from itertools import islice
+from typing import Any, Final
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from shared.config.files import MOST_PROBES, FileRefusedError, ProbeFiles
+from shared.config.messages import LEGAL, Found, path_of, plain_errors
+from shared.config.partial import all_mistakes, as_far_as_right
+from shared.config.scalars import KeyPath, misread
+from shared.config.source import ConfigSource, find, references, secrets
+from shared.config.yaml_reader import Loader, where_it_breaks
+from shared.core.config.cross_field import FIELDS_ONLY
+from shared.core.config.pipeline import PIPELINE_NAME, Pipeline
+from shared.core.config.placeholders import is_example_id, not_filled_in
+from shared.core.config.problems import Problem
+from shared.core.config.schedule import hints_of
+from shared.core.config.types import Strict
+from shared.core.redaction import Redactor
+
+#: How many problems of one pipeline are listed.
+MOST_REPORTED: Final = 50
+EXAMPLE: Final = "see pipelines.example.yaml"
+UNREADABLE: Final = (yaml.YAMLError, ValueError, TypeError, RecursionError)
+#: A longer key is no slip of the pen.
+_LONGEST_SLIP: Final = 40
+_ADD_IT: Final = "add it to the app settings (locally: Values in local.settings.json), and restart"
+#: Takes the place of a probe file that is reported as unreadable.
+_HARMLESS_PROBE: Final = {"Inputs": {"input1": {"ColumnNames": ["x"], "Values": [["0"]]}}}
+
+
+class PipelineReader:
+    """Reads one pipeline, and collects every mistake in `problems`.
+
+    Args:
+        source: the file.
+        name: of the pipeline.
+        environment: the app settings that `${NAME}` refers to.
+        redactor: knows the secrets among them.
+        probes: reads the probe files that the pipeline names.
+        development: whether plain http on loopback is allowed.
+    """
+
+    def __init__(
+        self,
+        source: ConfigSource,
+        name: str,
+        environment: Mapping[str, str],
+        redactor: Redactor,
+        probes: ProbeFiles,
+        *,
+        development: bool,
+    ) -> None:
+        self.problems: list[Problem] = []
+        self.unreported = 0  #: how many more mistakes there are
+        self.partly: Pipeline | None = None  #: with `UNKNOWN` for what is wrong
+        self._source = source
+        self._name = name
+        self._environment = environment
+        self._redactor = redactor
+        self._probes = probes
+        self._development = development
+
+    def read(self, loader: Loader, node: yaml.Node) -> Pipeline | None:
+        """Return the pipeline if nothing is wrong with it. Never raises.
+
+        Args:
+            loader: the loader of the file.
+            node: the pipeline in the file.
+        """
+        try:
+            found = self._source.duplicates(node, ("pipelines", self._name))
+            self.problems += islice(found, MOST_REPORTED)
+            raw = loader.plain(node)
+        except UNREADABLE as exc:
+            self._add((), "is not plain YAML", where_it_breaks(exc))
+            return None
+        if not isinstance(raw, dict):
+            self._add((), "must be a mapping", EXAMPLE)
+            return None
+        try:
+            return self._read(raw)
+        except Exception as exc:  # noqa: BLE001 -- one odd pipeline never stops the others
+            self._add((), f"cannot be understood ({type(exc).__name__})", EXAMPLE)
+        return None
+
+    def hints(self, pipeline: Pipeline) -> Iterator[Problem]:
+        """Yield what a sound pipeline does that its author may not expect."""
+        for hint in hints_of(pipeline.schedule):
+            yield self._source.problem(("pipelines", self._name, "schedule"), hint)
+        urls: dict[KeyPath, str] = {("training", "service"): pipeline.training.service}
+        for at, endpoint in enumerate(pipeline.endpoints):
+            urls["endpoints", at, "update"] = endpoint.update
+        for path, url in urls.items():
+            if is_example_id(url):
+                what = "holds an id of the example file, which no service has"
+                yield self._source.problem(("pipelines", self._name, *path), what, "write yours")
+
+    def _read(self, tree: dict[str, Any]) -> Pipeline | None:
+        for path, name in references(tree):
+            value = self._environment.get(name)
+            if not value:
+                self._add(path, f"app setting {name} is not set", _ADD_IT)
+            elif (found := not_filled_in(value)) is not None:
+                self._add(path, f"app setting {name}: {found[0]}", found[1])
+        for path, scalar in misread(tree):
+            self._add(path, scalar.what, scalar.cure)
+        secret = list(secrets(tree, self._redactor))
+        for path in secret:
+            cure = "put it into an app setting, and name that as ${NAME}"
+            self._add(path, "holds what looks like a signature or a key", cure)
+        if "name" in tree:
+            self._add(("name",), "unknown key", "the key above the pipeline is its name")
+        self._read_probes(tree)
+        pipeline = self._checked({**tree, "name": self._name}, secret)
+        return None if self.problems else pipeline
+
+    def _checked(self, tree: dict[str, Any], secret: Sequence[KeyPath]) -> Pipeline | None:
+        """Return the pipeline, and note each mistake: in single fields, and over several.
+
+        Args:
+            tree: the pipeline as it was read.
+            secret: the fields that hold a secret: no check over several fields may repeat one.
+        """
+        context = {"development": self._development, FIELDS_ONLY: True}
+        wrong = [(path, "secret") for path in secret]
+        pipeline: Pipeline | None
+        try:
+            pipeline = Pipeline.model_validate(tree, context=context)
+        except ValidationError as exc:
+            errors = exc.errors(include_url=False, include_input=False)
+            for error in plain_errors(errors[: MOST_REPORTED + 1], tree):
+                self._add_error(error)
+            if len(errors) > MOST_REPORTED:
+                self.unreported = len(errors) - MOST_REPORTED - 1
+                return None
+            wrong += [(path_of(error, tree), error["type"]) for error in errors]
+        if wrong:
+            pipeline = as_far_as_right(Pipeline, tree, wrong, context)
+        self.partly = pipeline
+        if pipeline is not None:
+            for path, mistake in all_mistakes(pipeline, partly=bool(wrong)):
+                self._add(path, mistake.what, mistake.cure)
+        return pipeline
+
+    def _read_probes(self, tree: dict[str, Any]) -> None:
+        left = MOST_PROBES
+        for path, holder in list(find(tree, ("endpoints", "*", "verify", "rows"))):
+            named, holder["rows"] = holder["rows"], _HARMLESS_PROBE
+            if not isinstance(named, str):
+                self._add(path, "must name a file", "a JSON file with the request body to score")
+                continue
+            try:
+                holder["rows"], size = self._probes.read(named, left)
+                left -= size
+            except FileRefusedError as exc:
+                self._add(path, exc.what, exc.cure)
+
+    def _add(self, path: KeyPath, what: str, cure: str = "") -> None:
+        self.problems.append(self._source.problem(("pipelines", self._name, *path), what, cure))
+
+    def _add_error(self, error: Found) -> None:
+        path, what, cure = error.path, error.what, error.cure
+        if error.kind == "extra_forbidden":
+            what, cure = "unknown key", suggest(str(path[-1]), _known_keys(path[:-1]))
+        elif path == ("name",):
+            path, what, cure = (), "not a pipeline name", LEGAL[PIPELINE_NAME]
+        self._add(path, what, cure)
+
+
+def _known_keys(path: KeyPath) -> list[str]:
+    model: type[BaseModel] = Pipeline
+    for part in path:
+        if isinstance(part, int) or part not in model.model_fields:
+            continue  # a position, or the kind of one of several forms
+        annotation = model.model_fields[str(part)].annotation if model else None
+        inner = next(_models(annotation), None)
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _models(annotation: Any) -> Iterator[type[Strict]]:
+    if isinstance(annotation, type) and issubclass(annotation, Strict):
+        yield annotation
+    for part in getattr(annotation, "__args__", ()):
+        yield from _models(part)
+
+
+def suggest(key: str, known: list[str]) -> str:
+    """Return the cure for an unknown key: the known key that it resembles, or all of them.
+
+    Args:
+        key: as it is written.
+        known: the keys that may be there.
+    """
+    close = get_close_matches(key, known, n=1) if len(key) <= _LONGEST_SLIP else []
+    if close:
+        return f"did you mean `{close[0]}`?"
+    return f"known here: {', '.join(known)}" if known else "remove it"
