@@ -14,8 +14,8 @@ import psutil
 from local.azurite import ACCOUNT_NAME
 from local.demo.stage import LEDGER, Stage
 from local.host.process import HostProcess
+from proofs.outcomes import Effort
 from proofs.proxy import DroppedError, When
-from proofs.trial import Effort
 
 _READS: Final = ("GET ", "HEAD ", "LIST ")
 _PLAN: Final = re.compile(r'kill at "(.+)" #(\d+) (before|after)')
@@ -54,9 +54,9 @@ def kind_of(method: str, path: str) -> str:
     if parts[0] != ACCOUNT_NAME:
         short = _ID.sub("*", "/".join(parts))
         return f"{method} {short.removeprefix('workspaces/*/')}"
-    asked, parts = parse_qs(query), parts[1:]
-    if asked.get("comp") == ["list"]:
-        return f"LIST {'/'.join(parts)}/{asked.get('prefix', [''])[0].partition('/')[0]}"
+    given, parts = parse_qs(query), parts[1:]
+    if given.get("comp") == ["list"]:
+        return f"LIST {'/'.join(parts)}/{given.get('prefix', [''])[0].partition('/')[0]}"
     if parts[0] == LEDGER:
         return f"{method} {'/'.join(parts[:2])}"
     return f"{method} {parts[0]}" + (f"/*.{parts[-1].rpartition('.')[2]}" if parts[1:] else "")
@@ -95,7 +95,7 @@ class Switch:
         return self.fired.is_set()
 
     def on_call(self, proxy: str, number: int, method: str, path: str, when: When) -> None:
-        """Be told of a call; raises `DroppedError` once the host is dead."""
+        """Count a call; raises `DroppedError` if the host was killed at it."""
         with self._lock:
             if when == "before":
                 kind = kind_of(method, path)
@@ -115,7 +115,7 @@ class Switch:
 
 def kill(host: HostProcess) -> None:
     """End a host and its worker, without a warning."""
-    # The worker first: it would live on for the moment that it takes to notice.
+    # The worker first: it would notice the end of its host a moment later.
     workers = psutil.Process(host.pid).children(recursive=True)
     for worker in workers:
         worker.kill()

@@ -1,4 +1,4 @@
-"""Tries who may do what: every route's auth level, and every other use of each signed URL."""
+"""Checks permissions: the key that each route asks for, and every use of each signed URL."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,16 @@ from azure.storage.blob import BlobServiceClient
 from local.azurite import Azurite
 from local.identity import LocalIdentity, make_certificate
 from local.worker_check.expected import ALL_SET, ONLY_REQUIRED, Variant, expected_functions
-from proofs.trial import Effort, Outcome, Violation, again
+from proofs.outcomes import Effort, Outcome, Violation, again
+from proofs.storage_operations import (
+    NEVER,
+    OF_ACCOUNT,
+    OF_CONTAINER,
+    PART_OF_WRITING,
+    READS,
+    WRITES,
+    Operation,
+)
 from shared.app import App, SystemClock, build
 from shared.ports.storage import Access, SignedBlob
 from shared.providers.azure_storage.blobs import AccountBlobs
@@ -27,14 +36,13 @@ from shared.providers.http.client import RequestsHttp
 ROUTES: Final = "every route but health asks for a key"
 REFUSED: Final = "a signed URL is refused for every other use (403)"
 LEAST: Final = "a signed URL is for one blob, one use and a time, and for https"
-WORKS: Final = "a signed URL does what it is for"
+WORKS: Final = "a signed URL allows what it is for"
 
 _ROOT: Final = Path(__file__).parents[1]
 _FORBIDDEN: Final = 403
 _OWN: Final = "signed"
 _OTHERS: Final = "others"
 _CONTAINERS: Final = (_OWN, _OTHERS, "third")
-_PUBLIC: Final = {"x-ms-blob-public-access": "container"}
 _BLOB: Final = "runs/a b/model.ilearner"
 _VALID: Final = timedelta(hours=1)
 _SKEW: Final = timedelta(minutes=6)
@@ -48,47 +56,6 @@ print(json.dumps({
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Use:
-    """One operation of the storage service on a blob, a container, or the account."""
-
-    name: str
-    method: str
-    query: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-
-
-_BLOCK: Final = {"x-ms-blob-type": "BlockBlob"}
-_READS: Final = (_Use("read", "GET"), _Use("look", "HEAD"))
-#: `create` and `write` of one blob are these; whoever may overwrite it may do them all.
-_WRITES: Final = (_Use("write", "PUT", headers=_BLOCK, body=b"new"),)
-_PART_OF_WRITING: Final = (
-    _Use("stage a block", "PUT", "comp=block&blockid=YQ==", body=b"x"),
-    _Use("set metadata", "PUT", "comp=metadata", {"x-ms-meta-a": "b"}),
-    _Use("set properties", "PUT", "comp=properties", {"x-ms-blob-content-type": "text/html"}),
-    _Use("take a lease", "PUT", "comp=lease", {"x-ms-lease-action": "acquire", **_BLOCK}),
-    _Use("snapshot", "PUT", "comp=snapshot"),
-)
-_NEVER: Final = (
-    _Use("delete", "DELETE"),
-    _Use("delete snapshots", "DELETE", headers={"x-ms-delete-snapshots": "include"}),
-    _Use("read tags", "GET", "comp=tags"),
-    _Use("set tags", "PUT", "comp=tags", body=b"<Tags><TagSet></TagSet></Tags>"),
-)
-_OF_CONTAINER: Final = (
-    _Use("list", "GET", "restype=container&comp=list"),
-    _Use("look at the container", "GET", "restype=container"),
-    _Use("read its policies", "GET", "restype=container&comp=acl"),
-    _Use("set its policies", "PUT", "restype=container&comp=acl", _PUBLIC),
-    _Use("set its metadata", "PUT", "restype=container&comp=metadata", {"x-ms-meta-a": "b"}),
-    _Use("make it", "PUT", "restype=container"),
-    _Use("delete it", "DELETE", "restype=container"),
-)
-_OF_ACCOUNT: Final = (
-    _Use("list containers", "GET", "comp=list"),
-    _Use("read service properties", "GET", "restype=service&comp=properties"),
-)
 _ELSEWHERE: Final = (
     f"{_OWN}/other.csv",
     f"{_OWN}/{_BLOB}x",
@@ -99,7 +66,7 @@ _ELSEWHERE: Final = (
 )
 
 
-class _Book:
+class _Results:
     """Trials and violations of each promise."""
 
     def __init__(self, effort: Effort) -> None:
@@ -108,7 +75,13 @@ class _Book:
         self._wrong: dict[str, list[Violation]] = {}
 
     def tries(self, promise: str, plan: str, wrong: str) -> None:
-        """Keep one trial, and what was wrong with it, if anything."""
+        """Record one trial, and what was wrong with it, if anything.
+
+        Args:
+            promise: that is tried.
+            plan: what was done.
+            wrong: what was wrong; empty if nothing was.
+        """
         self._trials[promise] = self._trials.get(promise, 0) + 1
         if wrong:
             self._wrong.setdefault(promise, []).append(
@@ -126,7 +99,7 @@ class _Book:
 
 def part(effort: Effort) -> list[Outcome]:
     """Try every use, and every route in `effort.size` ways of settings (0: all of them)."""
-    findings = _Book(effort)
+    findings = _Results(effort)
     for variant in (ONLY_REQUIRED, ALL_SET)[: effort.size or None]:
         _routes(variant, findings)
     _as_deployed(findings)
@@ -151,27 +124,27 @@ def part(effort: Effort) -> list[Outcome]:
     return findings.outcomes()
 
 
-def _routes(variant: Variant, findings: _Book) -> None:
+def _routes(variant: Variant, findings: _Results) -> None:
     """Compare what the library tells the host with what is expected, route by route."""
-    told = _indexed(variant.environment(_ACCOUNT))
+    indexed = _indexed(variant.environment(_ACCOUNT))
     expected = expected_functions(variant)
-    for name in sorted({*told, *expected}):
-        found = [one for one in told.get(name, ()) if one["type"] == "httpTrigger"]
+    for name in sorted({*indexed, *expected}):
+        found = [one for one in indexed.get(name, ()) if one["type"] == "httpTrigger"]
         wanted = [one for one in expected.get(name, ()) if one["type"] == "httpTrigger"]
-        if not found and not wanted and name in told and name in expected:
-            continue  # a timer or a blob: nobody can call it
+        if not found and not wanted and name in indexed and name in expected:
+            continue  # a timer or a blob trigger: it has no route
         wrong = ""
-        if name not in told or name not in expected:
+        if name not in indexed or name not in expected:
             wrong = "is not shown" if name in expected else "is not in local.worker_check.expected"
-        elif [_who(one) for one in found] != [_who(one) for one in wanted]:
-            wrong = f"{[_who(one) for one in found]} and not {[_who(one) for one in wanted]}"
+        elif [_access(one) for one in found] != [_access(one) for one in wanted]:
+            wrong = f"{[_access(one) for one in found]} and not {[_access(one) for one in wanted]}"
         levels = {str(one["authLevel"]).upper() for one in found}
         if levels - {"FUNCTION", "ADMIN"} and name != "health":
-            wrong = f"may be called by anybody: {sorted(levels)}"
+            wrong = f"may be called without a key: {sorted(levels)}"
         findings.tries(ROUTES, f"{variant.name}: {name}", wrong)
 
 
-def _who(binding: Mapping[str, Any]) -> tuple[str, str, str]:
+def _access(binding: Mapping[str, Any]) -> tuple[str, str, str]:
     level, methods = str(binding["authLevel"]).upper(), ",".join(sorted(binding["methods"]))
     return level, methods, str(binding["route"])
 
@@ -190,7 +163,7 @@ def _indexed(settings: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
     return shown
 
 
-def _as_deployed(findings: _Book) -> None:
+def _as_deployed(findings: _Results) -> None:
     """Sign as the app does that is put together from its settings, for a real account."""
     http = RequestsHttp()
     built = build(
@@ -204,27 +177,27 @@ def _as_deployed(findings: _Book) -> None:
         for access in Access:
             signed = blobs.sign("c", _BLOB, access, _VALID)
             plan = f"{access} of {which}, as deployed"
-            findings.tries(LEAST, plan, "; ".join(_too_much(signed, access, {"https"})))
+            findings.tries(LEAST, plan, "; ".join(_excess(signed, access, {"https"})))
 
 
-def _too_much(signed: SignedBlob, access: Access, protocols: set[str]) -> Iterator[str]:
-    """Tell what a signature allows beyond its use."""
-    told = {name: values[0] for name, values in parse_qs(signed.signature.lstrip("?")).items()}
+def _excess(signed: SignedBlob, access: Access, protocols: set[str]) -> Iterator[str]:
+    """Yield what a signature allows beyond its use."""
+    given = {name: values[0] for name, values in parse_qs(signed.signature.lstrip("?")).items()}
     wanted = {"r"} if access is Access.READ else {"cw", "w"}
-    if told.get("sp") not in wanted:
-        yield f"sp={told.get('sp')} and not {' or '.join(sorted(wanted))}"
-    if told.get("sr") != "b":
-        yield f"sr={told.get('sr')} and not b: it is for more than one blob"
-    if {"ss", "srt", "si"} & told.keys():
+    if given.get("sp") not in wanted:
+        yield f"sp={given.get('sp')} and not {' or '.join(sorted(wanted))}"
+    if given.get("sr") != "b":
+        yield f"sr={given.get('sr')} and not b: it is for more than one blob"
+    if {"ss", "srt", "si"} & given.keys():
         yield "it is of the account, or by a stored policy"
-    if set(told.get("spr", "https,http").split(",")) != protocols:
-        yield f"spr={told.get('spr')}"
-    begins, ends = (datetime.fromisoformat(told[name]) for name in ("st", "se"))
+    if set(given.get("spr", "https,http").split(",")) != protocols:
+        yield f"spr={given.get('spr')}"
+    begins, ends = (datetime.fromisoformat(given[name]) for name in ("st", "se"))
     now = datetime.now(UTC)
     if not now + _VALID - timedelta(minutes=1) <= ends <= now + _VALID + timedelta(seconds=2):
-        yield f"se={told['se']}, {ends - now} from now"
+        yield f"se={given['se']}, {ends - now} from now"
     if not now - _SKEW <= begins <= now:
-        yield f"st={told['st']}, {now - begins} ago"
+        yield f"st={given['st']}, {now - begins} ago"
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,15 +218,15 @@ class _Signer:
         """What the app signs with."""
         return AccountBlobs(self.account, SystemClock(), https_only=self.secure)
 
-    def status(self, place: str, token: str, use: _Use) -> int:
+    def status(self, resource: str, token: str, use: Operation) -> int:
         """Return what the storage answers to a use of a signature."""
-        return _status(self.caller, self.blobs.base_location, place, token, use)
+        return _status(self.caller, self.blobs.base_location, resource, token, use)
 
 
 _SELF: Final = f"{_OWN}/{_BLOB}"
 
 
-def _signed(signer: _Signer, findings: _Book) -> None:
+def _signed(signer: _Signer, findings: _Results) -> None:
     for container in (_OWN, _OTHERS):
         made = signer.account.create_container(container)
         for name in (_BLOB, "other.csv"):
@@ -262,24 +235,24 @@ def _signed(signer: _Signer, findings: _Book) -> None:
     for access in Access:
         signed = signer.blobs.sign(_OWN, _BLOB, access, _VALID)
         by = f"{access}, signed with {signer.secret}"
-        findings.tries(LEAST, by, "; ".join(_too_much(signed, access, protocols)))
+        findings.tries(LEAST, by, "; ".join(_excess(signed, access, protocols)))
         token = signed.signature
-        allowed, denied = (_READS, _WRITES) if access is Access.READ else (_WRITES, _READS)
+        allowed, denied = (READS, WRITES) if access is Access.READ else (WRITES, READS)
         for use in allowed:
             status = signer.status(_SELF, token, use)
             wrong = "" if status < 300 else f"answered {status}"  # noqa: PLR2004 -- any success
             findings.tries(WORKS, f"{use.name} by a signature to {by}", wrong)
-        tries = [(_SELF, use) for use in (*denied, *_NEVER)]
+        tries = [(_SELF, use) for use in (*denied, *NEVER)]
         if access is Access.READ:
-            tries += [(_SELF, use) for use in _PART_OF_WRITING]
-        tries += [(place, use) for place in _ELSEWHERE for use in (*_READS, *_WRITES, *_NEVER)]
-        tries += [(one, use) for one in _CONTAINERS for use in _OF_CONTAINER]
-        tries += [("", use) for use in _OF_ACCOUNT]
-        for place, use in tries:
-            status = signer.status(place, token, use)
-            _must_fail(findings, f"{use.name} of {place or 'the account'} by {by}", status)
+            tries += [(_SELF, use) for use in PART_OF_WRITING]
+        tries += [(resource, use) for resource in _ELSEWHERE for use in (*READS, *WRITES, *NEVER)]
+        tries += [(one, use) for one in _CONTAINERS for use in OF_CONTAINER]
+        tries += [("", use) for use in OF_ACCOUNT]
+        for resource, use in tries:
+            status = signer.status(resource, token, use)
+            _must_fail(findings, f"{use.name} of {resource or 'the account'} by {by}", status)
         for what, forged in _forged(token):
-            for use in (*_READS, *_WRITES, *_NEVER):
+            for use in (*READS, *WRITES, *NEVER):
                 status = signer.status(_SELF, forged, use)
                 _must_fail(findings, f"{use.name} by {by} with {what}", status)
         late = signer.blobs.sign(_OWN, _BLOB, access, timedelta(minutes=-1)).signature
@@ -288,17 +261,17 @@ def _signed(signer: _Signer, findings: _Book) -> None:
             _must_fail(findings, f"{use.name} by {by} after its end", status)
 
 
-def _over_http(account: BlobServiceClient, caller: requests.Session, findings: _Book) -> None:
+def _over_http(account: BlobServiceClient, caller: requests.Session, findings: _Results) -> None:
     """Use signatures for https alone over http."""
     careful = AccountBlobs(account, SystemClock(), https_only=True)
-    for access, uses in ((Access.READ, _READS), (Access.WRITE, _WRITES)):
+    for access, uses in ((Access.READ, READS), (Access.WRITE, WRITES)):
         token = careful.sign(_OWN, _BLOB, access, _VALID).signature
         for use in uses:
             status = _status(caller, careful.base_location, _SELF, token, use)
             _must_fail(findings, f"{use.name} by {access} for https over http", status)
 
 
-def _must_fail(findings: _Book, plan: str, status: int) -> None:
+def _must_fail(findings: _Results, plan: str, status: int) -> None:
     findings.tries(REFUSED, plan, "" if status == _FORBIDDEN else f"answered {status}")
 
 
@@ -310,9 +283,9 @@ def _forged(token: str) -> Iterator[tuple[str, str]]:
         yield f"{name}={value} written in", f"?{urlencode({**known, name: value})}"
 
 
-def _status(caller: requests.Session, base: str, place: str, token: str, use: _Use) -> int:
+def _status(caller: requests.Session, base: str, resource: str, token: str, use: Operation) -> int:
     """Return what the storage answers to this use of the signature."""
-    url = f"{base}{quote(place)}{token}" + (f"&{use.query}" if use.query else "")
+    url = f"{base}{quote(resource)}{token}" + (f"&{use.query}" if use.query else "")
     headers = {"x-ms-version": "2021-12-02", **use.headers}
     answer = caller.request(use.method, url, headers=headers, data=use.body, timeout=20)
     return answer.status_code

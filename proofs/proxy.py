@@ -1,9 +1,9 @@
 """Counts the calls between the app and what it talks to, and stops at the chosen one.
 
-    with Proxy("127.0.0.1", 10000, on_call=look) as proxy:
-        ...  # whoever calls `proxy.url` reaches the target; `look` is told of each call, twice
+    with Proxy("127.0.0.1", 10000, on_call=count) as proxy:
+        ...  # calls of `proxy.url` reach the target; `count` is called twice for each call
 
-An answer that comes in chunks is passed on in one piece; nothing is kept.
+An answer that comes in chunks is passed on in one piece; nothing is stored.
 """
 
 import contextlib
@@ -19,14 +19,14 @@ from typing import Any, Final, Literal, Self
 from local.listener import Listener
 
 _SECONDS: Final = 60.0
-#: Of one connection alone (RFC 9110, 7.6.1), and what is said anew about a body.
+#: Of one connection alone (RFC 9110, 7.6.1), and what the proxy says itself of a body.
 _HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
 _WITHOUT_BODY: Final = frozenset({204, 304})
 _FIRST_FINAL: Final = 200
 
-#: "before": not forwarded yet; "after": it took effect, and nobody was told.
+#: "before": not forwarded yet; "after": it took effect, and was not answered yet.
 When = Literal["before", "after"]
-#: Told of each call that counts, with its number; it may block, or raise `DroppedError`.
+#: Called for each call that counts, with its number; it may block, or raise `DroppedError`.
 OnCall = Callable[[int, str, str, When], None]
 
 
@@ -52,7 +52,7 @@ class Proxy:
         target_host: where calls are forwarded to.
         target_port: its port.
         on_call: the hook; it runs in the thread of the connection, so others go on.
-        counts: which calls the hook is told of, by method and path with query; the others
+        counts: for which calls the hook is called, by method and path with query; the others
             are forwarded all the same.
     """
 
@@ -94,8 +94,8 @@ class Proxy:
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
-    def telling(self, method: str, path: str) -> Callable[[When], None]:
-        """Return what tells the hook of one call, which has its number from here on."""
+    def notifier(self, method: str, path: str) -> Callable[[When], None]:
+        """Return a function that calls the hook for one call, which has its number from here on."""
         if not self._counts(method, path):
             return lambda _: None
         number = next(self._numbers)
@@ -112,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
     """One connection of a client; each of its calls has one of its own to the target.
 
     A connection that was kept could be closed by the target in the very moment of the next
-    call, which would look to the app like a lost answer.
+    call, which the app would take for a lost answer.
     """
 
     protocol_version = "HTTP/1.1"
@@ -133,13 +133,13 @@ class _Handler(BaseHTTPRequestHandler):
             super().finish()
 
     def _forward(self) -> None:
-        tell = self.proxy.telling(self.command, self.path)
+        notify = self.proxy.notifier(self.command, self.path)
         body = b"".join(self._body())
-        tell("before")
+        notify("before")
         with contextlib.closing(self.proxy.connect()) as onward:
             answer = self._answer(onward, body)
             content = answer.read()
-            tell("after")
+            notify("after")
             self._pass_on(answer, content)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _forward  # noqa: N815 - http.server's names
@@ -184,4 +184,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-        """Say nothing: the hook is told of every call that counts."""
+        """Log nothing: the hook gets every call that counts."""

@@ -1,4 +1,4 @@
-"""Runs every part of the proof on all cores, shows how far it is, and writes what came of it."""
+"""Runs every part of the proofs on all cores, shows the progress, and writes the results."""
 
 import argparse
 import math
@@ -21,20 +21,20 @@ from rich.table import Table
 from rich.text import Text
 
 from proofs import (
-    api,
-    crash,
-    duplicates,
-    faults,
-    load,
-    noise,
+    api_fuzz,
+    duplicate_events,
+    fault_sweep,
+    host_kills,
+    http_faults,
+    load_test,
     permissions,
-    planted,
-    sequences,
-    storage_trouble,
+    random_sequences,
+    storage_fault_trials,
     two_hosts,
 )
-from proofs.hostile import part as hostile
-from proofs.trial import DueTimePart, Effort, Outcome, Violation, again
+from proofs.hostile import suite as hostile
+from proofs.outcomes import Effort, Outcome, Part, Violation, again
+from proofs.planted import trials as planted
 from shared.core.counting import counted, they
 
 _FILE: Final = Path(__file__).parents[1] / "docs" / "reliability.md"
@@ -49,59 +49,59 @@ class Task:
     """A part, or a shard of one, with its usual size."""
 
     name: str
-    part: DueTimePart
+    part: Part
     size: int
     scales: bool = True  #: whether --scale multiplies its size
 
 
 #: The longest first, so that the cores are busy to the end.
 TASKS: Final = (
-    Task("load", load.part, 2000),
+    Task("load", load_test.part, 2000),
     *(
-        Task("crash", partial(crash.part, shard=number, shards=2), 200)  # more than there are
+        Task("crash", partial(host_kills.part, shard=number, shards=2), 200)  # more than there are
         for number in range(2)
     ),
     Task("two hosts", two_hosts.part, 100),
     *(
-        Task("faults", partial(faults.part, shard=number, shards=_SHARDS), 1000)  # every pair
+        Task("faults", partial(fault_sweep.part, shard=number, shards=_SHARDS), 1000)  # every pair
         for number in range(_SHARDS)
     ),
     *(
         Task("planted bugs", partial(planted.part, shard=number, shards=2), 0, scales=False)
         for number in range(2)
     ),
-    Task("sequences", sequences.part, 300),
-    Task("duplicates", duplicates.part, 300),
-    Task("HTTP API", api.part, 100),
-    Task("noise", noise.part, 300),
-    Task("storage trouble", storage_trouble.part, 100),
+    Task("sequences", random_sequences.part, 300),
+    Task("duplicates", duplicate_events.part, 300),
+    Task("HTTP API", api_fuzz.part, 100),
+    Task("HTTP faults", http_faults.part, 300),
+    Task("storage faults", storage_fault_trials.part, 100),
     Task("hostile input", hostile.part, 3000),
     Task("permissions", permissions.part, 0, scales=False),
 )
 
 
-#: Parts that can make one trial again, each in one piece.
-_WHOLE: Final[Mapping[str, DueTimePart]] = {
-    "crash": crash.part,
-    "faults": faults.part,
-    "duplicates": duplicates.part,
-    "noise": noise.part,
-    "storage trouble": storage_trouble.part,
+#: Parts that can repeat one trial; each is not divided.
+_WHOLE: Final[Mapping[str, Part]] = {
+    "crash": host_kills.part,
+    "faults": fault_sweep.part,
+    "duplicates": duplicate_events.part,
+    "HTTP faults": http_faults.part,
+    "storage faults": storage_fault_trials.part,
     "hostile input": hostile.part,
 }
 
 
 def main() -> int:
-    """Prove, write, print; returns 1 when a promise was broken."""
+    """Run, write and print; return 1 if a promise was broken."""
     parser, console, began = _parser(), Console(), datetime.now(UTC)
-    asked = parser.parse_args()
-    if _again(asked) and (len(asked.only or ()) != 1 or asked.only[0] not in _WHOLE):
+    options = parser.parse_args()
+    if _again(options) and (len(options.only or ()) != 1 or options.only[0] not in _WHOLE):
         parser.error(f"--trial and --plan are for --only one of: {', '.join(_WHOLE)}")
-    outcomes = _all(_tasks(asked), asked, console)
-    if not _partly(asked):  # first: whatever stands in the violations, the file is kept
-        _FILE.write_text(page(outcomes, asked.seed, asked.scale, began), encoding="utf-8")
+    outcomes = _all(_tasks(options), options, console)
+    if not _partly(options):  # first, so that the file is written whatever the violations contain
+        _FILE.write_text(page(outcomes, options.seed, options.scale, began), encoding="utf-8")
     show(outcomes, console)
-    if not _partly(asked):
+    if not _partly(options):
         console.print(f"wrote {_FILE.relative_to(_FILE.parents[1])}")
     return 1 if any(outcome.violations for outcome in outcomes) else 0
 
@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         "--scale",
         type=_positive,
         default=1.0,
-        help="multiplies the size of every part: 0.1 is a quick look, 3 tries more (default 1)",
+        help="multiplies the size of every part: 0.1 is quick, 3 tries more (default 1)",
     )
     add("--only", nargs="+", choices=sorted({task.name for task in TASKS}), help="these parts")
     # One more than cores: the parts with real hosts wait most of the time.
@@ -122,10 +122,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--jobs", type=_whole, default=jobs, help="processes at once (%(default)s)")
     add("--no-file", action="store_true", help="leave docs/reliability.md as it is")
     shown = parser.add_argument_group(
-        "a violation again", "as it is told: the command stands beside each violation"
+        "repeat a violation", "the command is printed with each violation"
     )
-    shown.add_argument("--trial", type=int, help="the trial of this number alone")
-    shown.add_argument("--plan", help="a way with these faults, or a kill at this point")
+    shown.add_argument("--trial", type=int, help="only the trial of this number")
+    shown.add_argument(
+        "--plan", help="only the scenario with these faults, or the kill at this point"
+    )
     shown.add_argument("--size", type=_whole, help="so many trials, instead of --scale")
     return parser
 
@@ -142,23 +144,28 @@ def _whole(text: str) -> int:
     return number
 
 
-def _tasks(asked: argparse.Namespace) -> list[Task]:
-    tasks = [task for task in TASKS if not asked.only or task.name in asked.only]
-    return [Task(asked.only[0], _WHOLE[asked.only[0]], 1)] if _again(asked) else tasks
+def _tasks(options: argparse.Namespace) -> list[Task]:
+    tasks = [task for task in TASKS if not options.only or task.name in options.only]
+    return [Task(options.only[0], _WHOLE[options.only[0]], 1)] if _again(options) else tasks
 
 
-def _again(asked: argparse.Namespace) -> bool:
-    return asked.trial is not None or asked.plan is not None
+def _again(options: argparse.Namespace) -> bool:
+    return options.trial is not None or options.plan is not None
 
 
-def _partly(asked: argparse.Namespace) -> bool:
-    """Whether this says too little to be written down."""
-    alone = (asked.only, asked.trial, asked.plan, asked.size)
-    return bool(asked.no_file) or any(one is not None for one in alone)
+def _partly(options: argparse.Namespace) -> bool:
+    """Whether this is too little to be written to the file."""
+    alone = (options.only, options.trial, options.plan, options.size)
+    return bool(options.no_file) or any(one is not None for one in alone)
 
 
 def show(outcomes: Sequence[Outcome], console: Console) -> None:
-    """Print a table of the promises, and each violation as it is: nothing in it is markup."""
+    """Print a table of the promises, and each violation as plain text.
+
+    Args:
+        outcomes: of all parts.
+        console: to print on.
+    """
     table = Table("promise", "trials", "violations", "notes", title="Proof")
     for outcome in outcomes:
         row = (outcome.promise, f"{outcome.trials:,}", str(len(outcome.violations)), outcome.notes)
@@ -170,49 +177,49 @@ def show(outcomes: Sequence[Outcome], console: Console) -> None:
         console.print(Text(f"    {violation.what}"), soft_wrap=True)
 
 
-def _all(tasks: list[Task], asked: argparse.Namespace, console: Console) -> list[Outcome]:
+def _all(tasks: list[Task], options: argparse.Namespace, console: Console) -> list[Outcome]:
     context = multiprocessing.get_context("spawn")
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[done]}"))
     with (
         context.Manager() as manager,
         Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress,
-        ProcessPoolExecutor(asked.jobs, mp_context=context) as pool,
+        ProcessPoolExecutor(options.jobs, mp_context=context) as pool,
     ):
-        told: Queue[str | None] = manager.Queue()
+        done: Queue[str | None] = manager.Queue()
         bars = {task.name: progress.add_task(task.name, total=None, done="0") for task in tasks}
-        watcher = threading.Thread(target=_show, args=(told, progress, bars))
+        watcher = threading.Thread(target=_show, args=(done, progress, bars))
         watcher.start()
         futures: dict[Future[list[Outcome]], Task] = {}
         for task in tasks:
-            futures[pool.submit(_run, task, _effort(task, asked), told)] = task
+            futures[pool.submit(_run, task, _effort(task, options), done)] = task
         found: list[Outcome] = []
         for future in as_completed(futures):
             outcomes = _outcome(future, futures[future])
-            progress.console.print(Text(_told(futures[future], outcomes)))
+            progress.console.print(Text(_summary(futures[future], outcomes)))
             found += outcomes
-        told.put(None)
+        done.put(None)
         watcher.join()
     return _merged(found)
 
 
-def _effort(task: Task, asked: argparse.Namespace) -> Effort:
-    size = max(1, round(task.size * asked.scale)) if task.scales else task.size
-    return Effort(asked.seed, asked.size or size, trial=asked.trial, plan=asked.plan)
+def _effort(task: Task, options: argparse.Namespace) -> Effort:
+    size = max(1, round(task.size * options.scale)) if task.scales else task.size
+    return Effort(options.seed, options.size or size, trial=options.trial, plan=options.plan)
 
 
-def _run(task: Task, effort: Effort, told: "Queue[str | None]") -> list[Outcome]:
-    return task.part(replace(effort, progress=partial(told.put, task.name)))
+def _run(task: Task, effort: Effort, done: "Queue[str | None]") -> list[Outcome]:
+    return task.part(replace(effort, progress=partial(done.put, task.name)))
 
 
 def _outcome(future: "Future[list[Outcome]]", task: Task) -> list[Outcome]:
     error = future.exception()
     if error is None:
         return future.result()
-    violation = Violation(again(task.name), f"could not be carried through: {error!r}")
-    return [Outcome(f"{task.name} is carried through", 1, (violation,))]
+    violation = Violation(again(task.name), f"did not finish: {error!r}")
+    return [Outcome(f"{task.name} finishes", 1, (violation,))]
 
 
-def _told(task: Task, outcomes: list[Outcome]) -> str:
+def _summary(task: Task, outcomes: list[Outcome]) -> str:
     trials = sum(outcome.trials for outcome in outcomes)
     broken = sum(len(outcome.violations) for outcome in outcomes)
     return (
@@ -220,9 +227,9 @@ def _told(task: Task, outcomes: list[Outcome]) -> str:
     )
 
 
-def _show(told: "Queue[str | None]", progress: Progress, bars: dict[str, TaskID]) -> None:
+def _show(finished: "Queue[str | None]", progress: Progress, bars: dict[str, TaskID]) -> None:
     done: dict[str, int] = dict.fromkeys(bars, 0)
-    while (name := told.get()) is not None:
+    while (name := finished.get()) is not None:
         done[name] += 1
         progress.update(bars[name], done=f"{done[name]:,} {they(done[name], 'trial', 'trials')}")
 
@@ -244,7 +251,14 @@ def _merged(outcomes: list[Outcome]) -> list[Outcome]:
 
 
 def page(outcomes: Sequence[Outcome], seed: int, scale: float, began: datetime) -> str:
-    """Return what `docs/reliability.md` says of these outcomes."""
+    """Return `docs/reliability.md` for these outcomes.
+
+    Args:
+        outcomes: of all parts.
+        seed: of every random choice.
+        scale: of the sizes.
+        began: when the run began.
+    """
     took = datetime.now(UTC) - began
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     python, minutes = platform.python_version(), f"{took.total_seconds() / 60:.0f} minutes"
@@ -252,7 +266,7 @@ def page(outcomes: Sequence[Outcome], seed: int, scale: float, began: datetime) 
         "# What was measured",
         "",
         "Written by `make prove`; do not edit. Each line is a promise, how often it was tried, and",
-        "how often it did not hold. `make prove SCALE=3 SEED=7` tries more, and other things.",
+        "how often it did not hold. `make prove SCALE=3 SEED=7` tries more, with other inputs.",
         "",
         f"{began:%Y-%m-%d}, seed {seed}, scale {scale:g}, {machine}, Python {python}, {minutes}.",
         "",
@@ -269,7 +283,7 @@ def page(outcomes: Sequence[Outcome], seed: int, scale: float, began: datetime) 
         lines += [
             "## Violations",
             "",
-            "Each with the command, or the code, that shows it again.",
+            "Each one with the command, or the code, that repeats it.",
             "",
         ]
         for violation in broken[:_WRITTEN]:

@@ -1,7 +1,7 @@
-"""Two real hosts over one storage account: both are told of everything, and one is killed at times.
+"""Two real hosts over one storage account: both get every event, and one is killed at times.
 
 Each blob's event is delivered one to five times, to either host, at once or when others have
-landed since; both hosts look through the containers too, and both have every timer. The same
+arrived since; both hosts search the containers too, and both have every timer. The same
 request is made to both at the same moment.
 """
 
@@ -21,9 +21,9 @@ import requests
 from local.demo.stage import DATA, Stage
 from local.host.process import HostProcess
 from proofs.kill_points import kill
-from proofs.newest import newest_runs
-from proofs.records import Cause, Records
-from proofs.trial import Effort, Outcome, Violation, again
+from proofs.ledger_reader import Cause, Records
+from proofs.newest_runs import newest_runs
+from proofs.outcomes import Effort, Outcome, Violation, again
 from shared.core.counting import counted
 from shared.core.run.record import Origin, Phase, Run
 from tests.waiting import eventually
@@ -63,19 +63,19 @@ def _pipelines(stage: Stage) -> dict[str, Any]:
 
 @dataclass
 class _Pair:
-    """Two hosts of one stage, and what they are told."""
+    """Two hosts of one stage, and the events and requests that they get."""
 
     stage: Stage
     hosts: tuple[HostProcess, HostProcess]
     effort: Effort
     arrived: list[Cause] = field(default_factory=list)
-    asked: list[tuple[str, set[str]]] = field(default_factory=list)  #: key, ids in the answers
+    requests: list[tuple[str, set[str]]] = field(default_factory=list)  #: key, ids in the answers
     deliveries: int = 0
     kills: int = 0
     _late: list[str] = field(default_factory=list)
 
     def play(self) -> None:
-        """Let data land, tell of it, ask, and kill."""
+        """Upload data, deliver events, send requests, and kill."""
         chance = random.Random(f"{self.effort.seed}/hosts")  # noqa: S311 -- no secret
         with ThreadPoolExecutor(_MOST_TIMES) as pool:
             for number in range(self.effort.size):
@@ -102,11 +102,11 @@ class _Pair:
     def _tell(self, names: list[str], chance: random.Random, pool: ThreadPoolExecutor) -> None:
         chosen = [(name, chance.choice(self.hosts)) for name in names]
         self.deliveries += len(chosen)
-        for told in [pool.submit(self._deliver, name, host) for name, host in chosen]:
-            told.result()
+        for delivery in [pool.submit(self._deliver, name, host) for name, host in chosen]:
+            delivery.result()
 
     def _deliver(self, name: str, host: HostProcess) -> None:
-        with suppress(requests.RequestException):  # the other host, or a look, finds it too
+        with suppress(requests.RequestException):  # the other host, or a search, finds it too
             self.stage.deliver(name, host)
 
     def _ask(self, number: int, pool: ThreadPoolExecutor) -> None:
@@ -116,10 +116,10 @@ class _Pair:
         key = f"proof-{number}"
         answers = [pool.submit(self._started, host, key) for host in self.hosts]
         ids = {found for answer in answers if (found := answer.result())}
-        self.asked.append((key, ids))
+        self.requests.append((key, ids))
 
     def _started(self, host: HostProcess, key: str) -> str | None:
-        """Return the run that a request opened; None when the host has none to tell of now."""
+        """Return the run that a request opened; None if the host cannot answer now."""
         answer = requests.post(
             f"{host.url}/api/pipelines/{CLOCK}/runs",
             json={},
@@ -135,7 +135,7 @@ class _Pair:
 
 
 def part(effort: Effort) -> list[Outcome]:
-    """Let `effort.size` blobs land before two hosts; one outcome for each promise."""
+    """Upload `effort.size` blobs for two hosts; one outcome for each promise."""
     with (
         Stage(_SETTINGS, switch_seconds=_SWITCH_SECONDS, more_pipelines=_pipelines) as stage,
         stage.new_host() as second,
@@ -145,7 +145,7 @@ def part(effort: Effort) -> list[Outcome]:
         for host in pair.hosts:
             eventually(partial(_ticks, host), "the first tick")
         pair.play()
-        with suppress(AssertionError):  # what did not end is told below, run by run
+        with suppress(AssertionError):  # runs that did not end are reported below
             eventually(lambda: not _not_idle(records, pair), "the end of all runs", _PATIENCE)
         runs = [run for run, _ in records.runs()]
         worked = [host.log.count("succeeded") for host in pair.hosts]
@@ -158,14 +158,14 @@ def part(effort: Effort) -> list[Outcome]:
     notes = (
         f"{counted(len(pair.arrived), 'blob')}, "
         f"{counted(pair.deliveries, 'delivery', 'deliveries')}, "
-        f"{counted(len(pair.asked), 'request')} twice, "
+        f"{counted(len(pair.requests), 'request')} twice, "
         f"{counted(_number(runs, Origin.SCHEDULE), 'due time')}; "
         f"{counted(pair.kills, 'host')} killed;"
         f" {worked[0]} and {worked[1]} functions run"
     )
     return [
-        Outcome(promise, len(runs), tuple(Violation(plan, what) for what in wrong), told)
-        for (promise, wrong), told in zip(found.items(), (notes, "", ""), strict=True)
+        Outcome(promise, len(runs), tuple(Violation(plan, what) for what in wrong), note)
+        for (promise, wrong), note in zip(found.items(), (notes, "", ""), strict=True)
     ]
 
 
@@ -202,12 +202,12 @@ def _not_one_run(pair: _Pair, runs: list[Run]) -> Iterator[str]:
     for name, etag in pair.arrived:
         if owners[name, etag] != 1:
             yield f"{name} is in {owners[name, etag]} manifests"
-    for key, ids in pair.asked:
+    for key, ids in pair.requests:
         if len(ids) != 1:
             yield f"the request {key} was answered with the runs {sorted(ids)}"
     manual = _number(runs, Origin.MANUAL)
-    if manual != len(pair.asked):
-        yield f"{counted(len(pair.asked), 'request')} opened {counted(manual, 'run')}"
+    if manual != len(pair.requests):
+        yield f"{counted(len(pair.requests), 'request')} opened {counted(manual, 'run')}"
 
 
 def _due_times_missing(runs: list[Run]) -> Iterator[str]:

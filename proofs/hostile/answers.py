@@ -1,4 +1,4 @@
-"""Answers of a service that is broken, or lies."""
+"""Answers of a service that is broken or malicious."""
 
 import json
 import random
@@ -6,10 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from proofs.heard import CapturedLog
-from proofs.hostile.book import NO_SECRETS, ODD_ANSWERS, SECRETS, Findings, leaks, purposely, scan
+from proofs.captured_log import CapturedLog
 from proofs.hostile.clients import BASE, pipeline_of
-from proofs.hostile.odd import TEXTS, changed, odd
+from proofs.hostile.findings import (
+    NO_SECRETS,
+    ODD_ANSWERS,
+    SECRETS,
+    Findings,
+    leaks,
+    own_errors_only,
+    scan,
+)
+from proofs.hostile.odd_values import TEXTS, changed, odd
 from shared.core.blobs import BlobVersion
 from shared.core.config.studio_models import model_of
 from shared.core.run.record import Phase
@@ -96,7 +104,7 @@ def _body(chance: random.Random, secrets: tuple[str, ...]) -> bytes:
 
 
 def _valid() -> list[Any]:
-    place = {"BaseLocation": "https://a.blob.core.windows.net/", "SasBlobToken": "?sig=SECRET"}
+    location = {"BaseLocation": "https://a.blob.core.windows.net/", "SasBlobToken": "?sig=SECRET"}
     asset = {
         "name": "Sample [trained model]",
         "type": "Resource",
@@ -105,7 +113,7 @@ def _valid() -> list[Any]:
     return [
         {
             "StatusCode": "Finished",
-            "Results": {"output1": {**place, "RelativeLocation": "models/x.ilearner"}},
+            "Results": {"output1": {**location, "RelativeLocation": "models/x.ilearner"}},
             "Details": "none",
         },
         {"StatusCode": 4, "Results": None, "Details": None},
@@ -113,8 +121,8 @@ def _valid() -> list[Any]:
         {
             "Name": "production",
             "ApiLocation": BASE + "/services/e1",
-            "PrimaryKey": "told",
-            "Resources": [{"Name": "Sample [trained model]", "Location": place}],
+            "PrimaryKey": "key",
+            "Resources": [{"Name": "Sample [trained model]", "Location": location}],
         },
         {
             "properties": {
@@ -132,7 +140,7 @@ def _valid() -> list[Any]:
                 }
             }
         },
-        {"primary": "told", "secondary": "told"},
+        {"primary": "key", "secondary": "key"},
         _JOB,
         [{"Name": "production"}],
     ]
@@ -180,7 +188,7 @@ def _calls(serving: ServingEndpoint, model: BlobVersion) -> list[Callable[[], ob
 
 
 def world_of_answers(chance: random.Random, findings: Findings, log: CapturedLog) -> None:
-    """Bring a run through a world whose service says odd things, its secrets among them."""
+    """Run a pipeline whose service gives odd answers, with its secrets in them."""
     world = Observed()
     secrets = world.environment
     share = chance.choice((0.1, 0.5, 1.0))
@@ -191,14 +199,14 @@ def world_of_answers(chance: random.Random, findings: Findings, log: CapturedLog
 
     world.http.answers.append(oddly)
     world.upload()
-    purposely(world.deliver)
+    own_errors_only(world.deliver)
     for _ in range(30):
-        purposely(world.tick)
+        own_errors_only(world.tick)
     world.http.answers.clear()
     for _ in range(30):
-        purposely(lambda: world.tick(300))
-    for _ in range(12):  # it may have been asked to wait for a day
-        purposely(lambda: world.tick(3 * 3600))
+        own_errors_only(lambda: world.tick(300))
+    for _ in range(12):  # the service may have asked for a day (Retry-After)
+        own_errors_only(lambda: world.tick(3 * 3600))
     for record in log.records:
         if record.exc_info and record.exc_info[1] is not None:
             findings.broken(ODD_ANSWERS, f"{record.getMessage()}: {record.exc_info[1]!r}"[:300])

@@ -3,9 +3,9 @@
 import json
 import random
 
-from proofs.heard import CapturedLog
-from proofs.hostile.book import Findings
-from proofs.hostile.odd import odd
+from proofs.captured_log import CapturedLog
+from proofs.hostile.findings import Findings
+from proofs.hostile.odd_values import odd
 from shared.core.evaluation.report import choose_row, metric_in, read_evaluation
 
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import yaml
 
-from proofs.heard import CapturedLog
-from proofs.hostile.book import ODD_FILES, SECRETS, Findings, leaks
-from proofs.hostile.odd import a_path, odd
+from proofs.captured_log import CapturedLog
+from proofs.hostile.findings import ODD_FILES, SECRETS, Findings, leaks
+from proofs.hostile.odd_values import a_path, odd
 from shared.config.loader import load_pipelines
 from tests.fakes.world import ROWS
 
@@ -25,7 +25,7 @@ class Files:
         (folder / "probe.example.json").write_text(json.dumps(ROWS), encoding="utf-8")
 
     def odd(self, chance: random.Random, findings: Findings, log: CapturedLog) -> None:
-        """Load one odd file, and see what is said of it."""
+        """Load one odd file, and check its problems."""
         del log
         self._file.write_bytes(_file(chance))
         known = environment()
@@ -70,7 +70,7 @@ def _file(chance: random.Random) -> bytes:
         *("rows: .", "rows: \x7f", "{a}/{a}.csv", "{name", "0 0 31 2 *", "1h1", "-5m", "1e9h"),
         "[" * 3000,
     )
-    if chance.random() < 0.2:  # noqa: PLR2004 -- a person pastes the key itself
+    if chance.random() < 0.2:  # noqa: PLR2004 -- the key itself is pasted
         pasted = json.dumps(SECRETS["ENDPOINT_KEY"])
         lines = [line.replace("${CENSUS_ENDPOINT_KEY}", pasted) for line in lines]
     for _ in range(chance.randint(1, 4)):
@@ -118,7 +118,7 @@ def _odd_tree(chance: random.Random) -> bytes:
         form = chance.randrange(3)
         if form == 0 and isinstance(holder, dict):
             holder[chance.choice(("x", 1, None, True, 1.5, "é\n", "name"))] = holder[key]
-        elif key == "api_key":  # a person pastes the key itself
+        elif key == "api_key":  # the key itself is pasted
             holder[key] = chance.choice(secrets)
         else:
             holder[key] = json.loads(json.dumps(odd(chance, (), 2)))

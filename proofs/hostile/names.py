@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from proofs.heard import CapturedLog
-from proofs.hostile.book import ODD_NAMES, Findings, purposely, scan
+from proofs.captured_log import CapturedLog
+from proofs.hostile.findings import ODD_NAMES, Findings, own_errors_only, scan
 from shared.core.run.record import Phase
 from tests.fakes.world import MODELS
 from tests.unit.worlds import Observed
@@ -43,7 +43,7 @@ _PIECES: Final = (
 
 
 def name_trial(chance: random.Random, findings: Findings, log: CapturedLog) -> None:
-    """Have a blob land whose name is built to escape, and bring its run to its end."""
+    """Upload a blob with a hostile name, and bring its run to its end."""
     mode = chance.choice(
         (
             {"when_busy": "parallel"},
@@ -65,13 +65,13 @@ def name_trial(chance: random.Random, findings: Findings, log: CapturedLog) -> N
     name = "".join(chance.choice(_PIECES) for _ in range(chance.randint(1, 4)))[:1000]
     stem = f"{name}/x" if by_customer and chance.random() < 0.7 else name  # noqa: PLR2004 -- mostly
     name = stem + chance.choice((".csv", ".csv", ".csv", "", ".ilearner"))
-    purposely(lambda: world.deliver(name))  # before it is there
+    own_errors_only(lambda: world.deliver(name))  # before it is there
     world.upload(name)
     for _ in range(chance.randint(1, 2)):
-        purposely(lambda: world.deliver(name))
-        purposely(lambda: world.intake.model_arrived(name))
+        own_errors_only(lambda: world.deliver(name))
+        own_errors_only(lambda: world.intake.model_arrived(name))
     for _ in range(8):
-        purposely(world.tick)
+        own_errors_only(world.tick)
     for wrong in _escaped(world):
         findings.broken(ODD_NAMES, f"{name[:60]!r}: {wrong}"[:300])
     for record in log.records:

@@ -4,12 +4,12 @@ import threading
 from http.server import BaseHTTPRequestHandler
 
 from local.listener import Listener
-from proofs.hostile.book import REDIRECTS, SECRETS, Findings
+from proofs.hostile.findings import REDIRECTS, SECRETS, Findings
 from shared.providers.http.client import RequestsHttp
 
 
 class _Server(Listener):
-    """A server that keeps what it is sent, and answers one status and place."""
+    """A server that records requests, and answers one status and Location."""
 
     def __init__(self, status: int, location: str) -> None:
         super().__init__(0, _Handler)

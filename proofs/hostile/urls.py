@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from proofs.hostile.book import SECRETS, URLS, Findings, purposely
 from proofs.hostile.clients import pipeline_of
 from proofs.hostile.files import environment, example
+from proofs.hostile.findings import SECRETS, URLS, Findings, own_errors_only
 from shared.config.loader import load_pipelines
 from shared.core.config.studio_models import model_of
 from shared.core.serving.references import ServingState
@@ -76,7 +76,9 @@ def urls(findings: Findings, folder: Path) -> None:
         with findings.trial(URLS, f"hostile URL: {base} as BaseLocation of a result"):
             place_ = {"BaseLocation": f"{base}/", "RelativeLocation": "c/x.ilearner"}
             if bool(read_results({"output1": place_})) != fine:
-                findings.broken(URLS, "is refused" if fine else "is taken for a place of a model")
+                findings.broken(
+                    URLS, "is refused" if fine else "is taken for the location of a model"
+                )
         with findings.trial(URLS, f"hostile URL: {base} as Azure-AsyncOperation"):
             if _followed(f"{base}/operations/1"):
                 findings.broken(URLS, "is followed with the token")
@@ -102,19 +104,19 @@ def _loaded(folder: Path, place: str, base: str) -> tuple[object, ...]:
 
 @dataclass
 class _Telling:
-    """An `Http` that tells the same of everything, and keeps where it was called."""
+    """An `Http` that gives every call the same answer, and records the URLs."""
 
-    told: Mapping[str, Any]
+    answer: Mapping[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
 
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> Answer:
-        """Answer what is told."""
+        """Return the answer."""
         del headers, body
         self.sent.append(f"{method} {url}")
-        return Answer(200, self.headers, json.dumps(self.told).encode())
+        return Answer(200, self.headers, json.dumps(self.answer).encode())
 
 
 def _providers(http: _Telling, blobs: FakeBlobs | None = None) -> ConfiguredProviders:
@@ -123,23 +125,23 @@ def _providers(http: _Telling, blobs: FakeBlobs | None = None) -> ConfiguredProv
     return ConfiguredProviders(http, SECRETS, blobs, blobs, MODELS, token=token)
 
 
-def _scored_at(told: dict[str, Any], kind: str) -> bool:
+def _scored_at(answer: dict[str, Any], kind: str) -> bool:
     """Whether the clients score where the service says that it is."""
     uri = "https://account.blob.core.windows.net/models/x.ilearner"
     model = {"name": "Sample [trained model]", "type": "Resource", "locationInfo": {"uri": uri}}
     assets = {"assets": {"asset3": model}}
-    tree = {**told, "Name": "production", "PrimaryKey": "told", "primary": "told"}
-    tree["properties"] = {**assets, **told.get("properties", {})}
+    tree = {**answer, "Name": "production", "PrimaryKey": "key", "primary": "key"}
+    tree["properties"] = {**assets, **answer.get("properties", {})}
     http = _Telling(tree)
     endpoint = pipeline_of(kind).endpoint
     if endpoint is None:
         return False
-    purposely(_providers(http).serving(endpoint).update_state)
+    own_errors_only(_providers(http).serving(endpoint).update_state)
     return any("/execute" in sent for sent in http.sent)
 
 
 def _followed(url: str) -> bool:
-    """Whether an operation at this URL is looked at."""
+    """Whether an operation at this URL is checked."""
     uri = "https://account.blob.core.windows.net/models/x.ilearner"
     model = {"name": "Sample [trained model]", "type": "Resource", "locationInfo": {"uri": uri}}
     http = _Telling({"properties": {"assets": {"asset3": model}}}, {"Azure-AsyncOperation": url})
@@ -150,5 +152,5 @@ def _followed(url: str) -> bool:
     given = model_of(blobs.put(MODELS, "x.ilearner", b"x"))
     serving = _providers(http, blobs).serving(endpoint)
     operation = serving.restore(ServingState(model=given))
-    purposely(lambda: serving.update_state(operation))
+    own_errors_only(lambda: serving.update_state(operation))
     return any("/operations/1" in sent for sent in http.sent)

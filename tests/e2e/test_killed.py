@@ -1,6 +1,6 @@
 """Killed in the middle of a call and started again: still one started job, and it goes live.
 
-Kills at every other call, before and after its effect: `proofs/crash.py`, and its short form.
+Kills at every other call, before and after its effect: `proofs/host_kills.py`, and its short form.
 """
 
 from collections.abc import Iterator

@@ -1,10 +1,10 @@
 """The short forms of the proofs with real hosts: two over one storage account, and load."""
 
-from proofs import load, two_hosts
-from proofs.trial import DueTimePart, Effort
+from proofs import load_test, two_hosts
+from proofs.outcomes import Effort, Part
 
 
-def hold(part: DueTimePart, effort: Effort) -> None:
+def hold(part: Part, effort: Effort) -> None:
     trials: list[None] = []
     outcomes = part(Effort(effort.seed, effort.size, progress=lambda: trials.append(None)))
     assert len(trials) == effort.size
@@ -16,4 +16,4 @@ def test_two_hosts_that_are_told_everything_open_one_run_for_each_thing() -> Non
 
 
 def test_no_run_of_many_is_lost() -> None:
-    hold(load.part, Effort(seed=1, size=12))
+    hold(load_test.part, Effort(seed=1, size=12))

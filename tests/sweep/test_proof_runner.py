@@ -1,4 +1,4 @@
-"""What `make prove` tells of a broken promise, and that the told command breaks it again."""
+"""What `make prove` reports of a broken promise, and that the reported command repeats it."""
 
 import io
 import logging
@@ -11,9 +11,9 @@ from functools import partial
 import pytest
 from rich.console import Console
 
-from proofs import duplicates, faults, noise, runner, storage_trouble
-from proofs.hostile import part as hostile
-from proofs.trial import DueTimePart, Effort, Outcome, Violation
+from proofs import duplicate_events, fault_sweep, http_faults, runner, storage_fault_trials
+from proofs.hostile import suite as hostile
+from proofs.outcomes import Effort, Outcome, Part, Violation
 from tests.sweep import test_fault_sweep as to_live
 
 ODD = Violation("kill 'a[/b].csv'", "INFO [host] poll_jobs [/red] gone | too")
@@ -25,12 +25,12 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)  # the parts switch it off
 
 
-def asked(monkeypatch: pytest.MonkeyPatch, *options: str) -> int:
+def run_proofs(monkeypatch: pytest.MonkeyPatch, *options: str) -> int:
     monkeypatch.setattr(sys, "argv", ["proofs", *options])
     return runner.main()
 
 
-def test_whatever_stands_in_a_violation_is_printed_and_written() -> None:
+def test_any_text_in_a_violation_is_printed_and_written() -> None:
     outcomes = [Outcome("a [/promise]", 1, (ODD,), "a | b\nc")]
     printed = io.StringIO()
     runner.show(outcomes, Console(file=printed, width=80))
@@ -42,20 +42,20 @@ def test_whatever_stands_in_a_violation_is_printed_and_written() -> None:
 
 
 def broken_faults(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faults, "SCENARIOS", faults.SCENARIOS[:1])
+    monkeypatch.setattr(fault_sweep, "SCENARIOS", fault_sweep.SCENARIOS[:1])
     monkeypatch.setattr(to_live, "problems", lambda world: ["gone"] if world.faults.plan else [])
 
 
 def broken_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duplicates, "_problems", lambda world: [f"{len(world.runs())} runs"])
+    monkeypatch.setattr(duplicate_events, "_problems", lambda world: [f"{len(world.runs())} runs"])
 
 
 def broken_http_faults(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(noise, "_problems", lambda world, _: [f"{world.http.asked} calls"])
+    monkeypatch.setattr(http_faults, "_problems", lambda world, _: [f"{world.http.calls} calls"])
 
 
 def broken_storage_faults(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage_trouble, "_troubled", lambda chance: [str(chance.random())])
+    monkeypatch.setattr(storage_fault_trials, "_troubled", lambda chance: [str(chance.random())])
 
 
 def broken_hostile(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,16 +70,16 @@ def broken_hostile(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("part", "size", "breaks"),
     [
-        (partial(faults.part, shards=40), 1, broken_faults),
-        (duplicates.part, 3, broken_duplicates),
-        (noise.part, 3, broken_http_faults),
-        (storage_trouble.part, 3, broken_storage_faults),
+        (partial(fault_sweep.part, shards=40), 1, broken_faults),
+        (duplicate_events.part, 3, broken_duplicates),
+        (http_faults.part, 3, broken_http_faults),
+        (storage_fault_trials.part, 3, broken_storage_faults),
         (hostile.part, 3, broken_hostile),
     ],
-    ids=["faults", "duplicates", "noise", "storage trouble", "hostile input"],
+    ids=["faults", "duplicates", "HTTP faults", "storage faults", "hostile input"],
 )
-def test_the_command_that_is_told_breaks_the_promise_again(
-    part: DueTimePart, size: int, breaks: object, monkeypatch: pytest.MonkeyPatch
+def test_the_reported_command_breaks_the_promise_again(
+    part: Part, size: int, breaks: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert callable(breaks)
     breaks(monkeypatch)
@@ -108,15 +108,15 @@ def again(options: list[str]) -> Effort:
         ("--size", "0"),
         ("--trial", "3"),
         ("--only", "load", "--trial", "3"),
-        ("--only", "noise", "faults", "--plan", "x"),
+        ("--only", "HTTP faults", "faults", "--plan", "x"),
         ("--only", "nothing"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_what_does(
+def test_options_that_make_no_sense_are_refused(
     options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as refused:
-        asked(monkeypatch, *options)
+        run_proofs(monkeypatch, *options)
     assert refused.value.code == 2
     assert "error:" in capsys.readouterr().err
 
@@ -124,5 +124,5 @@ def test_what_makes_no_sense_is_refused_with_what_does(
 def test_one_trial_is_made_again_from_the_command_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert asked(monkeypatch, "--only", "duplicates", "--seed", "7", "--trial", "2") == 0
+    assert run_proofs(monkeypatch, "--only", "duplicates", "--seed", "7", "--trial", "2") == 0
     assert "duplicates: 1 trial, 0 violations" in capsys.readouterr().out

@@ -1,15 +1,15 @@
-"""Short, seeded forms of the proofs about noise, storage, hostile input, and permissions."""
+"""Short, seeded forms of the proofs about HTTP and storage faults, hostile input, permissions."""
 
-from proofs import noise, permissions, storage_trouble
-from proofs.hostile import book
-from proofs.hostile import part as hostile
-from proofs.trial import DueTimePart, Effort
+from proofs import http_faults, permissions, storage_fault_trials
+from proofs.hostile import findings
+from proofs.hostile import suite as hostile
+from proofs.outcomes import Effort, Part
 
 SEED = 1
 
 
-def holds(part: DueTimePart, size: int, least: dict[str, int]) -> None:
-    """Have a part tried, and see that it was, and that every promise held."""
+def holds(part: Part, size: int, least: dict[str, int]) -> None:
+    """Run a part, and check that every promise was tried and held."""
     outcomes = {one.promise: one for one in part(Effort(SEED, size))}
     assert set(outcomes) == set(least)
     for promise, trials in least.items():
@@ -17,34 +17,34 @@ def holds(part: DueTimePart, size: int, least: dict[str, int]) -> None:
     assert [violation for one in outcomes.values() for violation in one.violations] == []
 
 
-def test_the_end_under_noise_is_that_without() -> None:
-    holds(noise.part, 40, {noise.SAME_END: 40, noise.FEW_PARK: 40})
+def test_with_wrong_answers_a_run_ends_as_without_them() -> None:
+    holds(http_faults.part, 40, {http_faults.SAME_END: 40, http_faults.FEW_PARK: 40})
 
 
-def test_trouble_with_the_storage_is_told_of_and_recovered_from() -> None:
+def test_storage_faults_are_reported_and_recovered_from() -> None:
     least = {
-        storage_trouble.RECOVERS: 24,
-        storage_trouble.UNTOUCHED: 12,
-        storage_trouble.SAYS_SO: 12,
-        storage_trouble.OTHERS: 12,
+        storage_fault_trials.RECOVERS: 24,
+        storage_fault_trials.UNTOUCHED: 12,
+        storage_fault_trials.SAYS_SO: 12,
+        storage_fault_trials.OTHERS: 12,
     }
-    holds(storage_trouble.part, 12, least)
+    holds(storage_fault_trials.part, 12, least)
 
 
 def test_hostile_input_breaks_nothing_and_leaks_nothing() -> None:
     least = {
-        book.ODD_ANSWERS: 22,
-        book.NO_SECRETS: 60,
-        book.ODD_EVALUATIONS: 20,
-        book.ODD_FILES: 20,
-        book.ODD_NAMES: 4,
-        book.URLS: 200,
-        book.REDIRECTS: 25,
+        findings.ODD_ANSWERS: 22,
+        findings.NO_SECRETS: 60,
+        findings.ODD_EVALUATIONS: 20,
+        findings.ODD_FILES: 20,
+        findings.ODD_NAMES: 4,
+        findings.URLS: 200,
+        findings.REDIRECTS: 25,
     }
     holds(hostile.part, 20, least)
 
 
-def test_nobody_may_do_more_than_they_should() -> None:
+def test_every_key_and_signature_allows_its_use_and_no_other() -> None:
     least = {
         permissions.ROUTES: 18,
         permissions.LEAST: 6,

@@ -1,0 +1,165 @@
+"""Reads the ledger directly, bypassing the app."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from azure.core.exceptions import ResourceNotFoundError
+from pydantic import BaseModel, ValidationError
+
+from local.demo.stage import LEDGER, RESOURCE, Stage
+from shared.core.counting import counted
+from shared.core.full_listing import Existing, FullListing
+from shared.core.run.concurrency import Pause, RunQueue
+from shared.core.run.record import Origin, Run
+from shared.core.serving.drift import DriftCheck
+from shared.core.serving.state import EndpointState
+from shared.ledger.records import (
+    Activation,
+    Heartbeat,
+    KeptConfiguration,
+    ScheduleRecord,
+    SearchState,
+    Tick,
+    VersionEntry,
+)
+
+R = TypeVar("R", bound=BaseModel)
+#: A version of training data: its name, and its ETag without quotes.
+Cause = tuple[str, str]
+
+_RECORDS: Final[Mapping[str, type[BaseModel]]] = {
+    "runs": Run,
+    "versions": VersionEntry,
+    "inbox": VersionEntry,
+    "run_queues": RunQueue,
+    "shared_queues": RunQueue,
+    "pauses": Pause,
+    "endpoints": EndpointState,
+    "drift_checks": DriftCheck,
+    "pipelines": Activation,
+    "schedules": ScheduleRecord,
+    "configurations": KeptConfiguration,
+    "cleaning": ScheduleRecord,
+    "poll": Heartbeat,
+    "tick": Tick,
+    "search": SearchState,
+    "full_listing": FullListing,
+    "existing": Existing,
+}
+
+
+class Records:
+    """The records of a stage; each version of a record is read once."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._container = stage.storage.get_container_client(LEDGER)
+        self._runs: dict[str, tuple[str, Run]] = {}
+        self._checked: set[tuple[str, str]] = set()
+
+    def runs(self) -> Iterator[tuple[Run, datetime]]:
+        """Yield every run that can be read, with the time of its last change."""
+        for listed in list(self._listed("runs/")):
+            etag, run = self._runs.get(listed.name, ("", None))
+            if run is None or etag != listed.etag:
+                run = self._parsed(listed.name, Run)
+                if run is None:
+                    continue
+                self._runs[listed.name] = (listed.etag, run)
+            yield run, listed.last_modified
+
+    def opened_by(self, cause: Cause) -> list[Run]:
+        """Return the runs that this data opened."""
+        return [
+            run
+            for run, _ in self.runs()
+            if run.origin is Origin.DATA
+            if cause in {(blob.name, blob.etag) for blob in run.manifest}
+        ]
+
+    def starts(self) -> Counter[str]:
+        """Return how often a job was started for each attempt, by the folder of its model."""
+        started: Counter[str] = Counter()
+        for job in self._stage.studio.state["jobs"]:
+            attempt = str(job["outputs"]["output1"]).rpartition("/")[0]
+            started[attempt] += job["starts"]
+        return started
+
+    def started_twice(self) -> list[str]:
+        """Return the attempts for which more than one job was started."""
+        return [
+            f"{attempt}: {counted(times, 'start')}"
+            for attempt, times in self.starts().items()
+            if times > 1
+        ]
+
+    def not_serving(self, run: Run) -> list[str]:
+        """Return what contradicts that the model of `run` serves: the endpoint, or the ledger."""
+        if run.model is None:
+            return [f"{run.run_id} has no model"]
+        model = self._stage.storage.get_blob_client(*run.model.name.split("/", 1))
+        wanted = hashlib.sha256(model.download_blob().readall()).hexdigest()
+        served = [
+            endpoint["serving_sha256"]
+            for service in self._stage.studio.state["services"]
+            for endpoint in service["endpoints"]
+            if endpoint["name"] == "production"
+        ]
+        found = []
+        if served != [wanted]:
+            found.append(f"the endpoint does not serve the model of {run.run_id}")
+        if (serving := self.serving()) != run.run_id:
+            found.append(f"the ledger says that {serving} serves, and not {run.run_id}")
+        return found
+
+    def is_idle_since(self, moment: datetime) -> bool:
+        """Whether a tick after `moment` found no open run."""
+        beat = self._parsed("poll", Heartbeat)
+        return beat is not None and beat.at > moment and not list(self._listed("open/"))
+
+    def serving(self) -> str | None:
+        """Return the run whose model the ledger says serves."""
+        endpoint_states = [
+            self._parsed(listed.name, EndpointState) for listed in list(self._listed("endpoints/"))
+        ]
+        serving = [
+            endpoint_state.resource(RESOURCE).serving
+            for endpoint_state in endpoint_states
+            if endpoint_state
+        ]
+        return next((one.run_id for one in serving if one), None)
+
+    def unreadable(self) -> list[str]:
+        """Return the records that cannot be read, of those written since the last call."""
+        found = []
+        for listed in list(self._listed("")):
+            kind = _RECORDS.get(listed.name.partition("/")[0])
+            if (listed.name, listed.etag) in self._checked or listed.size == 0:
+                continue
+            self._checked.add((listed.name, listed.etag))
+            if kind is None:
+                found.append(f"{listed.name}: of no known kind")
+            elif problem := self._problem(listed.name, kind):
+                found.append(f"{listed.name}: {problem}")
+        return found
+
+    def _listed(self, prefix: str) -> Iterator[Any]:
+        return iter(self._container.list_blobs(name_starts_with=prefix or None))
+
+    def _problem(self, name: str, kind: type[BaseModel]) -> str:
+        try:
+            kind.model_validate_json(self._container.download_blob(name).readall())
+        except ResourceNotFoundError:
+            return ""  # gone meanwhile
+        except ValidationError as error:
+            return str(error)
+        return ""
+
+    def _parsed(self, name: str, kind: type[R]) -> R | None:
+        try:
+            return kind.model_validate_json(self._container.download_blob(name).readall())
+        except (ResourceNotFoundError, ValidationError):
+            return None

@@ -1,0 +1,93 @@
+"""Bugs planted in shared/config and shared/telemetry.py."""
+
+from typing import Final
+
+from proofs.planted.bug import Bug
+
+BUGS: Final = (
+    Bug(
+        "a lease may be shorter than functionTimeout",
+        "shared/config/settings.py",
+        "    if lease <= timeout:\n",
+        "    if lease <= timeout - timeout:\n",
+        ("tests/unit/config/test_settings.py",),
+    ),
+    Bug(
+        "a connection string with a signature is taken for one with a key",
+        "shared/config/connections.py",
+        '    elif "sharedaccesssignature" in members or "sig" in members:\n',
+        "    elif False:\n",
+        ("tests/unit/config/test_connections.py",),
+    ),
+    Bug(
+        "a number is rounded on its way from the file",
+        "shared/config/scalars.py",
+        '    if kind == "float" and _JSON_NUMBER.fullmatch(text) and repr(float(text)) == text:\n',
+        '    if kind == "float":\n',
+        ("tests/unit/config/test_yaml_scalars.py",),
+    ),
+    Bug(
+        "what aliases make large is made before it is measured",
+        "shared/config/yaml_reader.py",
+        "            _Sizes().of(node)\n",
+        "            pass\n",
+        ("tests/unit/config/test_limits.py",),
+    ),
+    Bug(
+        "a probe may lie anywhere",
+        "shared/config/files.py",
+        "    if not real.is_relative_to(base) or real == base:\n",
+        "    if real == base:\n",
+        ("tests/unit/config/test_limits.py",),
+    ),
+    Bug(
+        "mistakes over several fields wait for those of single ones",
+        "shared/config/pipeline_reader.py",
+        "            pipeline = as_far_as_right(Pipeline, tree, wrong, context)\n",
+        "            pipeline = None\n",
+        ("tests/unit/config/test_cross_field.py",),
+    ),
+    Bug(
+        "tracebacks are logged as they are",
+        "shared/telemetry.py",
+        "        record.exc_text = clean\n",
+        "        return\n",
+        ("tests/unit/providers/test_guards.py",),
+    ),
+    Bug(
+        "anonymous health lists the open runs",
+        "functions/health.py",
+        "    stored, tick = ledger.heartbeat(), ledger.tick()\n",
+        "    list(built.context.ledger.open_runs())\n"
+        "    stored, tick = ledger.heartbeat(), ledger.tick()\n",
+        ("tests/functions/test_health.py",),
+    ),
+    Bug(
+        "a query parameter is cut short before it is cleaned",
+        "functions/responses.py",
+        "one_line(cleaned(name)[:50])",
+        "one_line(name[:50])",
+        ("tests/functions/test_secret_requests.py",),
+    ),
+    Bug(
+        "wrong settings fail the trigger of a blob",
+        "functions/on_training_data.py",
+        '        built = usable_app(f"blob {client.blob_name}", of_blob=True)\n',
+        "        from shared.app import app\n\n        built = app()\n",
+        ("tests/functions/test_triggers.py",),
+    ),
+    Bug(
+        "a wait for approval is logged nowhere",
+        "shared/telemetry.py",
+        "    Phase.AWAITING_APPROVAL: Alert.APPROVAL,\n",
+        "",
+        ("tests/unit/core/run/test_waiting.py",),
+    ),
+    Bug(
+        "a query parameter that nobody reads is ignored",
+        "functions/methods.py",
+        "                    refuse_unknown(req, query)\n",
+        "                    pass\n",
+        ("tests/functions/test_changes_recorded.py",),
+    ),
+)

@@ -1,0 +1,135 @@
+"""Bugs planted in shared/core/run: the run record, its events, retries and concurrency slots."""
+
+from typing import Final
+
+from proofs.planted.bug import Bug
+
+BUGS: Final = (
+    Bug(
+        "the gate lets everything pass",
+        "shared/core/run/gate_events.py",
+        "        passed = self.verdict is None or self.verdict.passed\n",
+        "        passed = True\n",
+        ("tests/unit/execution/test_gate_runs.py",),
+    ),
+    Bug(
+        "a place is kept by whoever is over",
+        "shared/core/run/concurrency.py",
+        "    return run.phase.ended or run.phase in _IDLE\n",
+        "    return False\n",
+        ("tests/unit/intake/test_gathering.py",),
+    ),
+    Bug(
+        "a pause by failures outlives the resume",
+        "shared/core/run/concurrency.py",
+        "        return pause if pause is not None and self.counts(pause.at) else None\n",
+        "        return pause\n",
+        ("tests/unit/execution/test_turns.py",),
+    ),
+    Bug(
+        "the looks at one update count for the next",
+        "shared/core/run/promotion_events.py",
+        '    "probe_series": NO_PROBES,\n',
+        "",
+        ("tests/unit/core/run/test_machine.py",),
+    ),
+    Bug(
+        "two failures with a pause between them park a run",
+        "shared/core/run/control_events.py",
+        "        if long and count >= LEAST_TRIES:\n",
+        "        if long:\n",
+        ("tests/unit/execution/test_pauses.py",),
+    ),
+    Bug(
+        "a retry records a gate that it does not apply",
+        "shared/core/run/retry.py",
+        "    return Phase.JUDGED if other_gate else None\n",
+        "    return None\n",
+        ("tests/unit/execution/test_retry_by_changed_gate.py",),
+    ),
+    Bug(
+        "an approval outlives the gate that it was given for",
+        "shared/core/run/retry.py",
+        '    "unchecked": None,\n    "approval": None,\n    "awaiting_since": None,\n',
+        '    "unchecked": None,\n',
+        ("tests/unit/execution/test_retry_by_changed_gate.py",),
+    ),
+    Bug(
+        "a model that may serve is judged again where it is",
+        "shared/core/run/retry.py",
+        "    if run.promotion is not None and run.promotion.ever_sent:\n        note",
+        "    if run.promotion is not None and run.promotion.generation < 0:\n        note",
+        ("tests/unit/execution/test_retry_by_changed_gate.py",),
+    ),
+    Bug(
+        "a delivery is retried past its gate",
+        "shared/core/run/retry.py",
+        "        return not _ending(run) and withdrawn(run, run.config, now)\n",
+        "        return False\n",
+        ("tests/unit/execution/test_retry_by_changed_gate.py",),
+    ),
+    Bug(
+        "a roll-out goes on after an unchanged return that was taken over",
+        "shared/core/run/rollout.py",
+        'failed in ("rolled_back", "unchanged")',
+        'failed in ("rolled_back",)',
+        ("tests/unit/execution/test_roll_out_regressions.py",),
+    ),
+    Bug(
+        "the time in which nobody tried a step counts as patience",
+        "shared/core/run/control_events.py",
+        "        idle = max(late, timedelta())\n",
+        "        idle = min(late, timedelta())\n",
+        ("tests/unit/core/run/test_machine.py",),
+    ),
+    Bug(
+        "an output file is a reason to look each time that it is announced",
+        "shared/core/run/job_events.py",
+        "        return self.digest in run.outputs_seen or",
+        "        return",
+        ("tests/unit/intake/test_event_looks.py",),
+    ),
+    Bug(
+        "the time of waiting for a turn counts as time of failing",
+        "shared/core/run/control_events.py",
+        "        if was is not None and was.waits_for != self.waits_for:\n",
+        "        if was is not None and was.count < 0:\n",
+        ("tests/unit/execution/test_endpoint_turns.py",),
+    ),
+    Bug(
+        "a step of the requests is left out",
+        "shared/core/run/promotion_events.py",
+        '            "position": promotion.position + 1,\n',
+        '            "position": promotion.position + 2,\n',
+        ("tests/unit/execution/test_candidates.py",),
+    ),
+    Bug(
+        "the end of a lease is not shown",
+        "shared/core/run/waiting.py",
+        "    held = lease_ends if run.claim is not None else None\n",
+        "    held = None\n",
+        ("tests/unit/core/run/test_waiting.py",),
+    ),
+    Bug(
+        "who cancelled a run is forgotten",
+        "shared/core/run/control_events.py",
+        "        return run.moved(phase, at, note, operator_request=operator_request, **changes)\n",
+        "        return run.moved(phase, at, note, **changes)\n",
+        ("tests/unit/core/run/test_waiting.py",),
+    ),
+    Bug(
+        "a run that comes back is counted twice by the budget",
+        "shared/core/run/concurrency.py",
+        "        if all(queue_entry.run_id != run_id for queue_entry in begun):\n"
+        "            number",
+        "        if begun is self.begun:\n            number",
+        ("tests/unit/core/run/test_concurrency.py",),
+    ),
+    Bug(
+        "the data of a burst is the last by name",
+        "shared/core/run/record.py",
+        "        return newest_of(self.manifest)\n",
+        "        return max(self.manifest, key=lambda b: (b.modified, b.name), default=None)\n",
+        ("tests/unit/core/test_versions.py",),
+    ),
+)

@@ -1,0 +1,170 @@
+"""Bugs planted in shared/execution: jobs, the gate, endpoint leases, promotions and roll-outs."""
+
+from typing import Final
+
+from proofs.planted.bug import Bug
+
+BUGS: Final = (
+    Bug(
+        "no claim before acting",
+        "shared/execution/driver.py",
+        "            if command.acts and not mine:\n",
+        "            if command.acts and not mine and now.year < 0:\n",
+        ("tests/sweep/test_fault_sweep.py",),
+    ),
+    Bug(
+        "a job is started before it is recorded",
+        "shared/execution/job.py",
+        "        return JobCreated(job, inputs)\n",
+        "        self._service(run).ensure_started(job, self._request(known))\n"
+        "        return JobCreated(job, inputs)\n",
+        ("tests/sweep/test_fault_sweep.py",),
+    ),
+    Bug(
+        "promotions go in any order",
+        "shared/execution/endpoint_lease.py",
+        "    if is_superseded(known, run.data_time, data.version):\n",
+        "    if is_superseded(known, run.data_time, data.version) and run.data_time.year < 1:\n",
+        (
+            "tests/unit/execution/test_promotion.py",
+            "tests/unit/execution/test_promotion_regressions.py",
+        ),
+    ),
+    Bug(
+        "an accepted update counts as live",
+        "shared/execution/promotion.py",
+        "        match judged.verdict:\n            case VerificationResult.WAIT:\n"
+        "                return _waiting(look, judged)\n"
+        "            case VerificationResult.LIVE if",
+        "        match VerificationResult.LIVE:\n            case VerificationResult.WAIT:\n"
+        "                return _waiting(look, judged)\n"
+        "            case VerificationResult.LIVE if",
+        ("tests/unit/execution/test_promotion.py",),
+    ),
+    Bug(
+        "what steps learn is kept with secrets",
+        "shared/execution/driver.py",
+        "        return self._context.redactor.clean(learned, keep=_KEPT)\n",
+        "        return learned\n",
+        ("tests/unit/providers/test_guards.py",),
+    ),
+    Bug(
+        "answers from before are taken while another update is unsettled",
+        "shared/execution/endpoint_lease.py",
+        "        before = self._before(run, endpoint, serving) if left is None else None\n",
+        "        before = self._before(run, endpoint, serving)\n",
+        ("tests/unit/execution/test_promotion_regressions.py",),
+    ),
+    Bug(
+        "an update that a dead worker may have sent is taken for none",
+        "shared/execution/driver.py",
+        '            changes["promotion"] = _perhaps_sent(run, command)\n',
+        "",
+        ("tests/unit/execution/test_retry_by_changed_gate.py",),
+    ),
+    Bug(
+        "one error ahead of an update is what the endpoint answered before",
+        "shared/execution/endpoint_lease.py",
+        "            if same + 1 >= LEAST_PROBES:\n",
+        "            if same >= 0:\n",
+        ("tests/unit/execution/test_pauses.py",),
+    ),
+    Bug(
+        "a service that fails now and then is left alone",
+        "shared/execution/bulkheads.py",
+        "            self._failures[bulkhead] = 0\n",
+        "",
+        ("tests/unit/execution/test_lanes.py",),
+    ),
+    Bug(
+        "a run that cannot be read keeps the queue waiting",
+        "shared/execution/concurrency.py",
+        "            self._report_once(run_id, exc)\n            return True\n",
+        "            return False\n",
+        ("tests/unit/ledger/test_unreadable.py",),
+    ),
+    Bug(
+        "the end of a pause goes unnoticed",
+        "shared/execution/queues.py",
+        'return stored.etag if stored else "", phases, self._pause(name)\n',
+        'return stored.etag if stored else "", phases\n',
+        ("tests/unit/execution/test_queue_costs.py",),
+    ),
+    Bug(
+        "the end of a run that holds a place goes unnoticed",
+        "shared/execution/queues.py",
+        'return stored.etag if stored else "", phases, self._pause(name)\n',
+        'return stored.etag if stored else "", self._pause(name)\n',
+        ("tests/unit/execution/test_queue_costs.py",),
+    ),
+    Bug(
+        "what a service answered to an update that it did not confirm is forgotten",
+        "shared/execution/promotion.py",
+        "        return UpdateSent(certain=False, service_message=str(exc))\n",
+        "        return UpdateSent(certain=False)\n",
+        ("tests/unit/test_runbook.py",),
+    ),
+    Bug(
+        "every event has the job looked at",
+        "shared/execution/driver.py",
+        "            if check_from is None or timedelta() <= age < check_from:\n",
+        "            if check_from is not None and timedelta() <= age < check_from:\n",
+        ("tests/unit/intake/test_event_looks.py",),
+    ),
+    Bug(
+        "a candidate is staged before the endpoint's record names it",
+        "shared/execution/staging.py",
+        "        self._announce(run, endpoint, candidate)\n",
+        "",
+        ("tests/unit/execution/test_candidates.py",),
+    ),
+    Bug(
+        "a candidate is promoted without having been scored",
+        "shared/execution/gate.py",
+        "        if known.cursor >= _PROBES:\n",
+        "        if known.cursor >= 0:\n",
+        ("tests/unit/execution/test_candidates.py",),
+    ),
+    Bug(
+        "a part of the requests is taken for all of them",
+        "shared/execution/promotion.py",
+        "            case VerificationResult.LIVE if not promotion.is_last:\n",
+        "            case VerificationResult.LIVE if not promotion.steps:\n",
+        ("tests/unit/execution/test_candidates.py",),
+    ),
+    Bug(
+        "rules that were not checked pass for checked ones",
+        "shared/execution/gate.py",
+        'return Judged(None, f"there is no evaluation at {path}, beside a model put by hand")',
+        "return Judged(None)",
+        ("tests/unit/core/run/test_waiting.py",),
+    ),
+    Bug(
+        "signatures age from the opening of the run",
+        "shared/execution/job.py",
+        "        made = run.job_at or run.opened_at\n",
+        "        made = run.opened_at\n",
+        ("tests/unit/execution/test_odd_services.py",),
+    ),
+    Bug(
+        "a request is not held against what the ledger knows of its second",
+        "shared/execution/endpoint_lease.py",
+        "        mine, newest = recorded.of(mine), recorded.of(newest)\n",
+        "        newest = recorded.of(newest)\n",
+        ("tests/unit/core/test_versions.py",),
+    ),
+    Bug(
+        "an endpoint forgets when its newest version was recorded",
+        "shared/execution/endpoint_lease.py",
+        "        endpoint_state = endpoint_state.with_resource(endpoint.place, data.known)\n",
+        "",
+        ("tests/unit/core/test_versions.py",),
+    ),
+    Bug(
+        "a metadata write without an MD5 takes the data from under a job",
+        "shared/execution/job.py",
+        "    return now.same_bytes_as(was, trust_size=run.config.trusts_size)\n",
+        "    return now.same_bytes_as(was)\n",
+        ("tests/unit/intake/test_without_md5.py",),
+    ),
+)

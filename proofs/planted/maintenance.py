@@ -1,0 +1,78 @@
+"""Bugs planted in shared/maintenance: the poll, drift checks and retention."""
+
+from typing import Final
+
+from proofs.planted.bug import Bug
+
+BUGS: Final = (
+    Bug(
+        "a version is forgotten while its blob is there",
+        "shared/maintenance/retention_rules.py",
+        "        self._renew(version, stored)\n        return False\n",
+        "        return True\n",
+        ("tests/unit/maintenance/test_retention_kinds.py",),
+    ),
+    Bug(
+        "a container that is gone for now takes its versions along",
+        "shared/maintenance/retention_rules.py",
+        "            self._require_container(entry.blob)\n",
+        "",
+        ("tests/unit/maintenance/test_retention_kinds.py",),
+    ),
+    Bug(
+        "an unreadable endpoint names nobody",
+        "shared/maintenance/retention_rules.py",
+        "            return _Names(text=found.body) if found else _Names()\n",
+        "            return _Names() if found else _Names()\n",
+        ("tests/unit/maintenance/test_retention.py",),
+    ),
+    Bug(
+        "cleaning begins at the front each time",
+        "shared/maintenance/retention.py",
+        "        items = [item for item in page.items if item.name > state.checked_to]\n",
+        "        items = list(page.items)\n",
+        ("tests/unit/maintenance/test_retention.py",),
+    ),
+    Bug(
+        "a tombstone goes while a slot names its run",
+        "shared/maintenance/retention_rules.py",
+        "        return found is None or run_id.encode() not in found.body\n",
+        "        return True or found is None\n",
+        ("tests/unit/maintenance/test_retention_kinds.py",),
+    ),
+    Bug(
+        "drift is not looked for beside a parked run",
+        "shared/maintenance/drift.py",
+        "is not None and holder.phase.updates:\n",
+        "is not None:\n",
+        ("tests/unit/maintenance/test_drift.py",),
+    ),
+    Bug(
+        "an endpoint that became free waits for the next look of whoever wants it",
+        "shared/maintenance/poll.py",
+        "        self._continue_at_endpoints(gathers)\n",
+        "",
+        ("tests/unit/execution/test_endpoint_turns.py",),
+    ),
+    Bug(
+        "a changed file is compared by time and size alone",
+        "shared/maintenance/watched_files.py",
+        "        if stamp == known and sure:\n",
+        "        if stamp == known:\n",
+        ("tests/unit/maintenance/test_changed_file.py",),
+    ),
+    Bug(
+        "the files that the pipelines file names are not looked at",
+        "shared/maintenance/changed_file.py",
+        "            watched.remember((self.file, *configuration.probes))\n",
+        "            watched.remember((self.file,))\n",
+        ("tests/unit/maintenance/test_changed_file.py",),
+    ),
+    Bug(
+        "a version is forgotten because its metadata changed within its second",
+        "shared/maintenance/retention_rules.py",
+        "        if are_one(present, entry.blob):\n            return True\n",
+        "",
+        ("tests/unit/core/test_versions.py",),
+    ),
+)

@@ -1,0 +1,44 @@
+"""Bugs planted in shared/operations: what an operator asks for."""
+
+from typing import Final
+
+from proofs.planted.bug import Bug
+
+BUGS: Final = (
+    Bug(
+        "a resume ends a pause that nobody looked at",
+        "shared/operations/pipelines.py",
+        "            ledger.put_pauses(name, pauses, found.etag)\n",
+        "            ledger.put_pauses(name, pauses, ledger.pauses(name).etag)\n",
+        ("tests/functions/test_people_api.py",),
+    ),
+    Bug(
+        "a delivery that was retried by itself is told as it was parked",
+        "shared/operations/runs.py",
+        "            return delivered(delivery, run)\n",
+        "            return delivery\n",
+        ("tests/unit/execution/test_retry_by_changed_gate.py",),
+    ),
+    Bug(
+        "an order is not marked before it is noted",
+        "shared/operations/runs.py",
+        '        self.context.ledger.mark_open(run_id, {"phase": "requested"})\n        try:\n',
+        "        try:\n",
+        ("tests/unit/operations/test_orders.py",),
+    ),
+    Bug(
+        "an order is not marked again once it is noted",
+        "shared/operations/runs.py",
+        '            self.context.ledger.mark_open(run_id, {"phase": "requested"})\n'
+        "            return",
+        "            return",
+        ("tests/unit/operations/test_orders.py",),
+    ),
+    Bug(
+        "a rollback is not marked again as it is carried out",
+        "shared/operations/endpoints.py",
+        "        self._context.ledger.mark_open(hold.run_id, request.hints)\n        return",
+        "        return",
+        ("tests/unit/operations/test_rollback.py",),
+    ),
+)

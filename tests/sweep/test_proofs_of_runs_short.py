@@ -1,0 +1,60 @@
+"""Short, seeded forms of the proofs with random sequences, repeated events, faults and bugs."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from proofs import duplicate_events, fault_sweep, random_sequences
+from proofs.outcomes import Effort, Part
+from proofs.planted import trials as planted
+from proofs.planted.bug import Bug
+from tests.fakes.faults import Faults, kinds_at
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    yield
+    logging.disable(logging.NOTSET)  # the parts switch it off
+
+
+def hold(part: Part, effort: Effort, least: int) -> None:
+    outcomes = part(effort)
+    assert [violation for one in outcomes for violation in one.violations] == []
+    assert sum(one.trials for one in outcomes) >= least
+
+
+def test_random_sequences_keep_every_promise() -> None:
+    hold(random_sequences.part, Effort(seed=5, size=40), 40)
+
+
+def test_events_in_any_order_to_two_hosts_are_one_run_each() -> None:
+    hold(duplicate_events.part, Effort(seed=5, size=40), 40)
+
+
+def test_a_rollback_survives_every_single_fault() -> None:
+    (scenario,) = [one for one in fault_sweep.SCENARIOS if one.name == "rollback"]
+    sites, wrong = scenario.carry(Faults({}))
+    assert wrong == []
+    for at in range(len(sites) + 2):
+        for kind in kinds_at(sites, at):
+            assert scenario.carry(Faults({at: kind}))[1] == [], (at, kind)
+
+
+@pytest.mark.parametrize("bug", planted.BUGS, ids=lambda bug: bug.name)
+def test_the_code_that_each_planted_bug_replaces_is_there(bug: Bug) -> None:
+    text = (planted.ROOT / bug.file).read_text(encoding="utf-8")
+    assert planted.planted_in(text, bug) != text
+    assert all((planted.ROOT / name).exists() for name in bug.tests)
+
+
+def test_a_broken_promise_is_reported_with_the_steps_that_repeat_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        random_sequences.RandomSequence, "_problems", lambda _: iter(["each data version: a.csv"])
+    )
+    (outcome,) = random_sequences.part(Effort(seed=5, size=5))
+    (violation,) = outcome.violations
+    assert "state.start(mode=" in violation.plan
+    assert "a.csv" in violation.what
