@@ -1,4 +1,4 @@
-"""What bursts, polls and pages of history cost, in calls by kind; time beside them.
+"""Measures what bursts, polls and pages of history cost, in calls by kind, and in time.
 
 Calls are counted exactly and do not depend on the machine: over the ledger in memory, and for
 the burst also over Azurite, a real storage server.
@@ -6,10 +6,8 @@ the burst also over Azurite, a real storage server.
 
 import argparse
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
@@ -20,6 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from benchmarks.counted_world import Counted
 from local.azurite import Azurite
 from shared.core.names import shared_queue_id
 from shared.core.run.concurrency import RunQueue
@@ -27,12 +26,11 @@ from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
 from shared.execution.lookup import Lookup
 from shared.intake.due_times import DueTimes
 from shared.intake.schedules import Schedules
-from shared.ledger.ledger import Ledger
 from shared.ledger.open_markers import hints_of
 from shared.operations.history import History, RunFilter
-from shared.ports.storage import Document, Documents, ETag, Listed, Page
+from shared.ports.storage import Documents
 from shared.providers.azure_storage.documents import BlobDocuments
-from tests.unit.worlds import RUNNING, Observed
+from tests.unit.worlds import RUNNING
 
 BURST: Final[dict[str, Any]] = {
     "when_busy": "newest",
@@ -42,80 +40,14 @@ BURST: Final[dict[str, Any]] = {
 _MINUTE: Final = timedelta(minutes=1)
 
 
-@dataclass
-class Counting:
-    """A `Documents` that counts what it is asked for."""
-
-    inner: Documents
-    calls: Counter[str] = field(default_factory=Counter)
-
-    def time(self) -> datetime:
-        """Count and pass on."""
-        self.calls["time"] += 1
-        return self.inner.time()
-
-    def read(self, name: str) -> Document | None:
-        """Count and pass on."""
-        self.calls[f"read {_kind(name)}"] += 1
-        return self.inner.read(name)
-
-    def create(self, name: str, body: bytes, metadata: Mapping[str, str] | None = None) -> ETag:
-        """Count and pass on."""
-        self.calls[f"create {_kind(name)}"] += 1
-        return self.inner.create(name, body, metadata)
-
-    def replace(
-        self, name: str, body: bytes, expected: ETag, metadata: Mapping[str, str] | None = None
-    ) -> ETag:
-        """Count and pass on."""
-        self.calls[f"replace {_kind(name)}"] += 1
-        return self.inner.replace(name, body, expected, metadata)
-
-    def delete(self, name: str, expected: ETag) -> None:
-        """Count and pass on."""
-        self.calls[f"delete {_kind(name)}"] += 1
-        self.inner.delete(name, expected)
-
-    def listing(self, prefix: str) -> Iterator[Listed]:
-        """Count and pass on."""
-        self.calls[f"list {_kind(prefix)}"] += 1
-        yield from self.inner.listing(prefix)
-
-    def page(self, prefix: str, size: int, cursor: str | None) -> Page[Listed]:
-        """Count and pass on."""
-        self.calls[f"list {_kind(prefix)}"] += 1
-        return self.inner.page(prefix, size, cursor)
-
-    @property
-    def writes(self) -> int:
-        """How many calls changed something."""
-        return sum(n for call, n in self.calls.items() if not call.startswith(("read", "list")))
-
-
-class Counted(Observed):
-    """A world whose ledger counts its calls."""
-
-    def __init__(self, documents: Documents | None = None, **config: dict[str, Any]) -> None:
-        """Build it over these documents, or over the ones in memory."""
-        super().__init__(config=config)
-        self.counting = Counting(documents or self.documents)
-        self.restart()
-
-    def _worker(self) -> Any:
-        intake, poll = super()._worker()
-        self.context = intake._context  # noqa: SLF001 -- as the app has it
-        if hasattr(self, "counting"):
-            object.__setattr__(self.context, "ledger", Ledger(self.counting))
-        return intake, poll
-
-    @property
-    def ledger(self) -> Ledger:
-        """The ledger that the workers use."""
-        return self.context.ledger
-
-
 def burst(size: int, documents: Documents | None, step: Callable[[], None]) -> Counted:
-    """Let `size` blobs land at once and gather them; returns the world with its counts."""
+    """Upload `size` blobs at once and open their run; return the world with its counts.
+
+    Args:
+        size: how many blobs.
+        documents: of a real storage server; None: in memory.
+        step: called after each blob.
+    """
     settle = "2m" if documents is None else "5s"  # which passes by the clock of a real storage
     data = {**BURST["data"], "settle": settle}
     world = Counted(documents, pipeline={**BURST, "data": data})
@@ -139,12 +71,12 @@ def burst(size: int, documents: Documents | None, step: Callable[[], None]) -> C
     return world
 
 
-def told_one_by_one(size: int) -> float:
+def one_by_one(size: int) -> float:
     """Return the storage calls for each event of `size` blobs, by the default configuration."""
     world = Counted(pipeline={"when_busy": "newest", "endpoints": []})
     world.intake.activate()
     world.counting.calls.clear()
-    endpoint_states = world.blobs.head_calls
+    heads_before = world.blobs.head_calls
     for number in range(size):
         world.upload(f"{number:06d}.csv", b"a,b,label\n1,2,0\n3,4,%d\n" % number)
         world.deliver(f"{number:06d}.csv")
@@ -152,14 +84,14 @@ def told_one_by_one(size: int) -> float:
         world.tick()
     if list(world.ledger.inbox()):
         raise SystemExit("not all versions were taken")
-    # An upload here looks at its blob once, which is no call of the app.
+    # An upload here sends one HEAD, which is no call of the app.
     return (
-        sum(world.counting.calls.values()) + world.blobs.head_calls - endpoint_states - size
+        sum(world.counting.calls.values()) + world.blobs.head_calls - heads_before - size
     ) / size
 
 
 def poll(size: int) -> Counted:
-    """Look at `size` open runs whose jobs go on, once; returns the world with its counts."""
+    """Poll `size` open runs whose jobs are running, once; return the world with its counts."""
     world = Counted(pipeline={"endpoints": []})
     first = world.start("first.csv")
     for number in range(size - 1):
@@ -170,7 +102,7 @@ def poll(size: int) -> Counted:
     world.clock.move(_MINUTE)
     world.http.sent.clear()
     world.counting.calls.clear()
-    for _ in range(20):  # a tick ends within its time and the next one goes on
+    for _ in range(20):  # a tick ends within its time and the next one continues
         world.poll.tick()
         if len(world.http.sent) >= size:
             break
@@ -193,7 +125,7 @@ def queue(size: int) -> Counted:
         run_queue = run_queue.enqueue(run.run_id, world.clock.now(), newest_first=False)
     stored = world.ledger.run_queue(name)
     world.ledger.put_run_queue(name, run_queue, stored.etag if stored else None)
-    for _ in range(3):  # the first of them looks at what is next
+    for _ in range(3):  # the first tick finds out which run is next
         world.clock.move(_MINUTE)
         world.counting.calls.clear()
         world.poll.tick()
@@ -201,7 +133,7 @@ def queue(size: int) -> Counted:
 
 
 def manifest(size: int) -> Counted:
-    """Look `size` blobs up that lie in folders of ten, beside as many that are not asked for."""
+    """Look up `size` blobs in folders of ten, beside as many other ones."""
     world = Counted()
     blobs = []
     for number in range(size):
@@ -277,23 +209,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--blobs", type=int, default=10_000, help="blobs of the burst")
     parser.add_argument("--azurite", type=int, default=5_000, help="blobs over Azurite; 0: none")
-    parser.add_argument("--open", type=int, default=10_000, help="open runs to look at")
+    parser.add_argument("--open", type=int, default=10_000, help="open runs to poll")
     parser.add_argument("--finished", type=int, default=100_000, help="finished runs")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     console = Console()
     with Progress(console=console, transient=True) as progress:
-        table = _bursts(asked.blobs, asked.azurite, progress)
+        table = _bursts(options.blobs, options.azurite, progress)
         for size in (80, 800, 8000):
             table.add_row(
                 f"{size:,} events, one by one, to the end of training",
-                f"{told_one_by_one(size):.1f} storage calls each",
+                f"{one_by_one(size):.1f} storage calls each",
                 "",
             )
         task = progress.add_task("poll", total=None)
         began = time.monotonic()
-        polled = poll(asked.open)
+        polled = poll(options.open)
         table.add_row(
-            f"poll of {asked.open:,} open, unchanged runs",
+            f"poll of {options.open:,} open, unchanged runs",
             f"{len(polled.http.sent):,} GETs, {polled.counting.writes} ledger writes (all of them "
             f"heartbeats), {polled.counting.calls['read runs']} records read",
             f"{time.monotonic() - began:.1f} s",
@@ -319,7 +251,7 @@ def main() -> None:
             table.add_row(
                 f"due time of {size:,} customers", f"{calls / size:.1f} ledger calls each", ""
             )
-        for size in (100, asked.finished):
+        for size in (100, options.finished):
             progress.add_task(f"history of {size:,}", total=None)
             world = history(size)
             began = time.monotonic()
@@ -350,10 +282,6 @@ def _bursts(in_memory: int, in_azurite: int, progress: Progress) -> Table:
                 f"{time.monotonic() - began:.1f} s",
             )
     return table
-
-
-def _kind(name: str) -> str:
-    return name.partition("/")[0]
 
 
 if __name__ == "__main__":

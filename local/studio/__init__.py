@@ -1,7 +1,7 @@
 """A stand-in of Azure ML Studio (classic) on one machine; `Studio` is the whole of it."""
 
 from local.studio.jobs import Job, JobState
-from local.studio.refusals import Refusal
+from local.studio.refusals import RefusalError
 from local.studio.services import OutputKind, Parameter, ParameterKind, Published
 from local.studio.state import Studio
 from local.studio.storage import BlobAccess, BlobRefusedError, HttpBlobs, MemoryBlobs
@@ -27,7 +27,7 @@ __all__ = [
     "Parameter",
     "ParameterKind",
     "Published",
-    "Refusal",
+    "RefusalError",
     "Studio",
     "Trained",
     "Trainer",

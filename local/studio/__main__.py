@@ -38,7 +38,7 @@ Try it:
       "resource": "New [trained model]", "training_csv": "a,label\\n1,0\\n2,1",
       "uri": "https://…/first.ilearner"}'         a New (Resource Manager) web service
   curl URL/_studio/switches -d '{"ignores_updates": true}'    New services: also provision_delay,
-                                                  fails_updates, upper_case, roles, tells_operation
+                                                  fails_updates, upper_case, roles, names_operation
 
 A fault has a match (a glob over "METHOD /path") and a kind: refuse, drop_before, drop_after,
 truncated, delay (with seconds), 503 (with retry_after), 500, 401, garbage, plain_text, html;

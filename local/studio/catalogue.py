@@ -72,7 +72,7 @@ class Catalogue:
         return list(self._services.values())
 
     def service(self, workspace_id: str, service_id: str) -> Service:
-        """Find a service by its id; raises `Refusal` (404) when there is none."""
+        """Find a service by its id; raises `RefusalError` (404) when there is none."""
         self.check_workspace(workspace_id)
         try:
             return self._services[service_id]
@@ -80,7 +80,7 @@ class Catalogue:
             raise refusal("WebServiceIdNotFoundInWorkspace", service_id) from None
 
     def endpoint(self, workspace_id: str, endpoint_id: str) -> Endpoint:
-        """Find an endpoint by its id, as the data plane does; raises `Refusal` (404)."""
+        """Find an endpoint by its id, as the data plane does; raises `RefusalError` (404)."""
         self.check_workspace(workspace_id)
         try:
             return self._endpoints[endpoint_id]
@@ -98,7 +98,7 @@ class Catalogue:
     def add_endpoint(
         self, service: Service, name: str, settings: Mapping[str, object] | None = None
     ) -> Endpoint:
-        """Create an endpoint that serves the published model; raises `Refusal` for a bad name."""
+        """Create an endpoint with the published model; raises `RefusalError` for a bad name."""
         if not _ENDPOINT_NAME.fullmatch(name):
             raise refusal("WebServiceIdInvalid", name, "use at most 24 lower-case letters, digits")
         if self.named(service, name) is not None:
@@ -121,7 +121,7 @@ class Catalogue:
         return endpoint
 
     def remove_endpoint(self, endpoint: Endpoint) -> None:
-        """Forget an endpoint; raises `Refusal` for the default one while there are others."""
+        """Forget an endpoint; raises `RefusalError` for the default one while there are others."""
         if endpoint.name == DEFAULT and len(self.endpoints(endpoint.service)) > 1:
             raise refusal("UpdateWebServiceResourceFailed", "the default endpoint is deleted last")
         del self._endpoints[endpoint.id]
@@ -139,7 +139,7 @@ class Catalogue:
         )
 
     def check_workspace(self, workspace_id: str) -> None:
-        """Raise `Refusal` (404) for any workspace but this one."""
+        """Raise `RefusalError` (404) for any workspace but this one."""
         if workspace_id != self.workspace_id:
             raise refusal("WorkspaceNotFound")
 
@@ -155,7 +155,7 @@ def change_settings(endpoint: Endpoint, changes: Mapping[str, object]) -> None:
     §3, standard workspace).
 
     Raises:
-        Refusal: A value is not valid.
+        RefusalError: A value is not valid.
     """
     settings = {
         "Description": "",

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from local.studio.faults import FaultRule, FaultScript
 from local.studio.jobs import Job
-from local.studio.refusals import Refusal
+from local.studio.refusals import RefusalError
 from local.studio.services import (
     Endpoint,
     OutputKind,
@@ -82,7 +82,7 @@ class NewSwitches(_Strict):
     fails_updates: str | None = None
     upper_case: bool | None = None
     roles: bool | None = None
-    tells_operation: bool | None = None
+    names_operation: bool | None = None
 
 
 class NewEndpoint(_Strict):
@@ -133,7 +133,7 @@ class ControlPlane:
         except ValidationError as error:
             found = error.errors(include_url=False, include_context=False, include_input=False)
             return json_answer({"error": "the body is not valid", "details": found}, 400)
-        except Refusal as refused:
+        except RefusalError as refused:
             return refusal_answer(refused)
         except (TrainingFailedError, BlobRefusedError) as error:
             return json_answer({"error": str(error)}, 400)

@@ -98,7 +98,7 @@ class JobBoard:
         """Create a job, which then waits for its start for ever.
 
         Raises:
-            Refusal: An input cannot be read.
+            RefusalError: An input cannot be read.
         """
         now = self._clock()
         for reference in order.inputs.values():
@@ -112,7 +112,7 @@ class JobBoard:
         return job
 
     def start(self, endpoint_id: str, job_id: str) -> None:
-        """Queue a job; raises `Refusal` when it has been started or cancelled before."""
+        """Queue a job; raises `RefusalError` when it has been started or cancelled before."""
         with self._lock:
             job = self._find(endpoint_id, job_id)
             if job.started_at or job.state is not JobState.NOT_STARTED:
@@ -129,7 +129,7 @@ class JobBoard:
         once worked it says its end at once.
 
         Raises:
-            Refusal: The endpoint has no such job.
+            RefusalError: The endpoint has no such job.
         """
         with self._lock:
             job = self._find(endpoint_id, job_id)

@@ -48,7 +48,7 @@ class Management:
     def answer(
         self, call: Call, workspace_id: str, rest: Sequence[str], base_url: str
     ) -> WireAnswer:
-        """Answer a call below `/workspaces/{id}/webservices`; raises `Refusal`.
+        """Answer a call below `/workspaces/{id}/webservices`; raises `RefusalError`.
 
         Args:
             call: the request.

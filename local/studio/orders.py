@@ -34,7 +34,7 @@ def read_order(
             service has no storage of its own.
 
     Raises:
-        Refusal: The body does not fit the service, with the documented code.
+        RefusalError: The body does not fit the service, with the documented code.
     """
     body = call.members(_MEMBERS)
     pool = body.get("AzureBatchPoolId")

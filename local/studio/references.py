@@ -119,7 +119,7 @@ def read_reference(value: object, role: Role) -> BlobReference:
     """Read a reference: connection string and place, or base, place and SAS.
 
     Raises:
-        Refusal: It is neither, or a part of it is not valid.
+        RefusalError: It is neither, or a part of it is not valid.
     """
     given = members(value, _MEMBERS, f"the reference of {role.name}")
     if not all(part is None or isinstance(part, str) for part in given.values()):

@@ -101,7 +101,7 @@ _DETAILS = {
 }
 
 
-class Refusal(Exception):  # noqa: N818 - a refusal is an answer of the service, not a fault of ours
+class RefusalError(Exception):
     """An answer that says no: HTTP status, error class and one documented detail."""
 
     def __init__(self, status: int, code: str, detail: str, message: str, target: str = "") -> None:
@@ -121,8 +121,8 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer of the service,
         return {"error": {"code": self.code, "message": head, "details": [entry]}}
 
 
-def refusal(detail: str, *values: object, target: str = "") -> Refusal:
+def refusal(detail: str, *values: object, target: str = "") -> RefusalError:
     """Make the refusal for a detail code of the table, its text filled with `values`."""
     code, text = _DETAILS[detail]
     status, _ = _CLASSES[code]
-    return Refusal(status, code, detail, text.format(*values), target)
+    return RefusalError(status, code, detail, text.format(*values), target)

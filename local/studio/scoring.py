@@ -29,8 +29,8 @@ def execute(call: Call, version: ModelVersion, resource: str) -> dict[str, Any]:
     are told with `details=true` only. Every value of the answer is a text.
 
     Raises:
-        Refusal: The body, its values or the model do not fit. A model that was trained on other
-            columns fails here and not before, with the documented text.
+        RefusalError: The body, its values or the model do not fit. A model that was trained on
+            other columns fails here and not before, with the documented text.
     """
     swagger = call.query.get("format", "").lower() == "swagger"
     rows = _read(call, swagger=swagger)

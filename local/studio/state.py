@@ -11,7 +11,7 @@ from local.studio.jobs import Job, JobBoard, JobState
 from local.studio.management import Management
 from local.studio.orders import read_order
 from local.studio.references import BlobReference, StorageAccount
-from local.studio.refusals import Refusal, refusal
+from local.studio.refusals import RefusalError, refusal
 from local.studio.scoring import execute
 from local.studio.services import (
     Endpoint,
@@ -24,10 +24,10 @@ from local.studio.services import (
 from local.studio.storage import BlobAccess
 from local.studio.swagger import swagger
 from local.studio.training import Trainer
+from local.studio.web_service_json import WebService
 from local.studio.web_services import (
     ResourceManager,
     Switches,
-    WebService,
     identity_answer,
     path_of,
 )
@@ -195,7 +195,7 @@ class Studio:
             return service.slot.at(self._clock()).content
 
     def add_endpoint(self, web_service_id: str, name: str) -> Published:
-        """Add an endpoint; raises `Refusal` for an unknown service or a name not allowed."""
+        """Add an endpoint; raises `RefusalError` for an unknown service or a name not allowed."""
         with self._lock:
             service = self._catalogue.service(self.workspace_id, web_service_id)
             return self._catalogue.published(self._catalogue.add_endpoint(service, name))
@@ -226,7 +226,7 @@ class Studio:
             call = Call.of(request)
             with self._counted(call), self._lock:
                 return self._route(call)
-        except Refusal as refused:
+        except RefusalError as refused:
             return refusal_answer(refused)
 
     @contextmanager

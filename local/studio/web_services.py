@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +10,16 @@ from urllib.parse import quote
 from local.studio.references import BlobReference, StorageAccount
 from local.studio.services import ModelSlot, ModelVersion
 from local.studio.storage import BlobAccess, BlobRefusedError
+from local.studio.web_service_json import (
+    WebService,
+    capitals,
+    error_answer,
+    failure_of,
+    first_definition,
+    model_uri,
+    not_allowed,
+    provisioning,
+)
 from local.studio.wire import Call, WireAnswer, json_answer
 
 _VERSIONS = ("2016-05-01-preview", "2017-01-01")
@@ -20,14 +30,14 @@ _PAGE = 2
 
 @dataclass(slots=True)
 class Switches:
-    """How the service behaves, where studio-classic §4 leaves it open or tells of mishaps."""
+    """How the service behaves, where studio-classic §4 leaves it open or describes failures."""
 
     provision_delay: timedelta = timedelta(seconds=30)
     ignores_updates: bool = False  #: 200, and nothing changes (studio-classic §4)
     fails_updates: str = ""  #: the text of the failure that every update ends in
     upper_case: bool = False  #: members of assets start with capitals, as in some examples
     roles: bool = True  #: whether the caller may do anything here
-    tells_operation: bool = True  #: whether the header Azure-AsyncOperation is sent
+    names_operation: bool = True  #: whether the header Azure-AsyncOperation is sent
 
 
 @dataclass(slots=True)
@@ -38,31 +48,6 @@ class Operation:
     begun: datetime
     ends: datetime
     error: dict[str, Any] | None = None
-
-
-@dataclass(slots=True)
-class WebService:
-    """One New web service: its definition, its keys, and the model that it scores with."""
-
-    id: str
-    path: str  #: `/subscriptions/…/webServices/<name>`
-    subscription: str
-    keys: tuple[str, str] = field(repr=False)
-    definition: dict[str, Any]
-    resource: str
-    slot: ModelSlot
-    ready_at: datetime
-    failed: bool = False
-
-    @property
-    def api_key(self) -> str:
-        """The primary key."""
-        return self.keys[0]
-
-    @property
-    def data_plane(self) -> str:
-        """The base of its scoring and batch URLs, relative to the service."""
-        return f"/subscriptions/{self.subscription.replace('-', '')}/services/{self.id}"
 
 
 class ResourceManager:
@@ -107,7 +92,7 @@ class ResourceManager:
             slot=ModelSlot(serving=version, wanted=version),
             ready_at=self._clock(),
         )
-        service.definition = self._first_definition(service, uri, base_url)
+        service.definition = first_definition(service, uri, base_url, self._own)
         self._services[path.lower()] = service
         return service
 
@@ -118,13 +103,13 @@ class ResourceManager:
     def answer(self, call: Call, base_url: str) -> WireAnswer:
         """Answer a call below `/subscriptions/{id}` that is none of the data plane's."""
         if call.bearer != self.token:
-            return _error(401, "InvalidAuthenticationToken", "The access token is invalid.")
+            return error_answer(401, "InvalidAuthenticationToken", "The access token is invalid.")
         if call.query.get("api-version") not in _VERSIONS:
             text = f"The api-version is not supported; use {' or '.join(_VERSIONS)}."
-            return _error(400, "InvalidApiVersionParameter", text)
+            return error_answer(400, "InvalidApiVersionParameter", text)
         if not self.switches.roles:
             text = "The client does not have authorization to perform the action over the scope."
-            return _error(403, "AuthorizationFailed", text)
+            return error_answer(403, "AuthorizationFailed", text)
         path = "/" + "/".join(call.segments)
         if f"/{_OPERATIONS.lower()}/" in path.lower():
             return self._operation(call.segments[-1])
@@ -133,7 +118,7 @@ class ResourceManager:
         keys = path.lower().endswith("/listkeys")
         service = self._services.get((path.rpartition("/")[0] if keys else path).lower())
         if service is None:
-            return _error(404, "ResourceNotFound", f"The Resource '{path}' was not found.")
+            return error_answer(404, "ResourceNotFound", f"The Resource '{path}' was not found.")
         if keys:
             primary, secondary = service.keys
             return json_answer({"primary": primary, "secondary": secondary})
@@ -149,13 +134,15 @@ class ResourceManager:
                 del self._services[service.path.lower()]
                 return WireAnswer(202)
             case _:
-                # PUT would lose the keys that GET leaves out: nobody here may do that by mistake.
-                return _error(405, "MethodNotAllowed", f"{call.method} is not supported here.")
+                # PUT would lose the keys that GET leaves out.
+                return error_answer(
+                    405, "MethodNotAllowed", f"{call.method} is not supported here."
+                )
 
     def _patched(self, call: Call, service: WebService, base_url: str) -> WireAnswer:
         sent = call.members(frozenset({"location", "properties", "tags", "id", "name", "type"}))
         properties = sent.get("properties")
-        if (refused := _not_allowed(properties, service)) is not None:
+        if (refused := not_allowed(properties, service)) is not None:
             return refused
         assets = properties.get("assets") if isinstance(properties, dict) else None
         now = self._clock()
@@ -165,21 +152,21 @@ class ResourceManager:
             self._take(service, assets, operation)
         path = f"{service.path.partition('/providers/')[0]}/providers/{_PROVIDER}"
         url = f"{base_url}{path}/{_OPERATIONS}/{operation.id}?api-version=2017-01-01&t=signed"
-        answer = json_answer({**self._shown(service), **_provisioning(self._shown(service))})
-        if not self.switches.tells_operation:
+        answer = json_answer({**self._shown(service), **provisioning(self._shown(service))})
+        if not self.switches.names_operation:
             return answer
         return WireAnswer(200, {**answer.headers, "azure-asyncoperation": url}, answer.body)
 
     def _take(self, service: WebService, assets: dict[str, Any], operation: Operation) -> None:
-        uri, failure = _model_uri(assets, service.resource), self.switches.fails_updates
-        error = _failure("InternalError", failure) if failure else None
+        uri, failure = model_uri(assets, service.resource), self.switches.fails_updates
+        error = failure_of("InternalError", failure) if failure else None
         content = b""
         if error is None:
             try:
                 content = self._storage.read(self._readable(uri))
             except (BlobRefusedError, ValueError) as refused:
                 text = f"Unable to access the provided Azure blob - {uri}: {refused}"
-                error = _failure("BlobNotFound", text)
+                error = failure_of("BlobNotFound", text)
         service.ready_at, service.failed = operation.ends, error is not None
         if error is not None:
             operation.error = error
@@ -200,7 +187,7 @@ class ResourceManager:
     def _operation(self, operation_id: str) -> WireAnswer:
         found = self._operations.get(operation_id)
         if found is None:
-            return _error(404, "OperationNotFound", "There is no such operation.")
+            return error_answer(404, "OperationNotFound", "There is no such operation.")
         now = self._clock()
         over = now >= found.ends
         state = ("Failed" if found.error else "Succeeded") if over else "Provisioning"
@@ -237,85 +224,8 @@ class ResourceManager:
         shown["properties"]["provisioningState"] = state
         if self.switches.upper_case:
             assets = shown["properties"].pop("assets")
-            shown["properties"]["Assets"] = {key: _capitals(one) for key, one in assets.items()}
+            shown["properties"]["Assets"] = {key: capitals(one) for key, one in assets.items()}
         return shown
-
-    def _first_definition(self, service: WebService, uri: str, base_url: str) -> dict[str, Any]:
-        properties: dict[str, Any] = {
-            "title": service.path.rpartition("/")[2],
-            "readOnly": False,
-            "swaggerLocation": f"{base_url}{service.data_plane}/swagger.json",
-            "packageType": "Graph",
-            "payloadsInBlobStorage": False,
-            "realtimeConfiguration": {"maxConcurrentCalls": 4},
-            "commitmentPlan": {"id": "plan"},
-            "assets": {
-                "asset1": {
-                    "name": "Score Model",
-                    "type": "Module",
-                    "locationInfo": {"uri": "aml://module/score-model", "credentials": ""},
-                },
-                "asset3": {
-                    "name": service.resource,
-                    "type": "Resource",
-                    "locationInfo": {"uri": uri},
-                    "outputPorts": {"Results dataset": {"type": "Dataset"}},
-                },
-            },
-            "package": {"nodes": {"node1": {"assetId": "asset3"}}, "edges": []},
-        }
-        if self._own is not None:
-            properties["storageAccount"] = {"name": self._own.name}
-        return {"id": service.path, "location": "South Central US", "properties": properties}
-
-
-def _not_allowed(properties: object, service: WebService) -> WireAnswer | None:
-    if not isinstance(properties, dict) or not properties.get("packageType"):
-        return _error(400, "BadRequest", "The request is invalid: packageType is required.")
-    known = service.definition["properties"]
-    if known["readOnly"]:
-        return _error(400, "BadRequest", "The web service is readOnly and cannot be updated.")
-    asked = properties.get("storageAccount")
-    name = asked.get("name") if isinstance(asked, dict) else None
-    own = known.get("storageAccount", {}).get("name")
-    if name and own and name != own:
-        detail = {
-            "code": "CannotChangeStorageAccount",
-            "message": "The StorageAccount cannot be changed. Currently configured storage "
-            f"account name = '{own}' .",
-        }
-        return _error(400, "BadRequest", "The request is invalid.", detail)
-    return None
-
-
-def _model_uri(assets: dict[str, Any], resource: str) -> str:
-    for asset in assets.values():
-        members = {key.lower(): value for key, value in asset.items()}
-        if members.get("name") == resource:
-            place = {key.lower(): value for key, value in members["locationinfo"].items()}
-            return str(place["uri"])
-    return ""
-
-
-def _capitals(value: object) -> object:
-    if isinstance(value, dict):
-        return {key[:1].upper() + key[1:]: _capitals(one) for key, one in value.items()}
-    return value
-
-
-def _provisioning(shown: dict[str, Any]) -> dict[str, Any]:
-    return {"properties": {**shown["properties"], "provisioningState": "Provisioning"}}
-
-
-def _failure(code: str, message: str) -> dict[str, Any]:
-    return {"code": code, "target": "webService", "message": message, "details": []}
-
-
-def _error(status: int, code: str, message: str, *details: dict[str, Any]) -> WireAnswer:
-    error: dict[str, Any] = {"code": code, "message": message}
-    if details:
-        error["details"] = list(details)
-    return json_answer({"error": error}, status)
 
 
 def identity_answer(call: Call, secret: str, token: str, now: datetime) -> WireAnswer:
@@ -325,13 +235,13 @@ def identity_answer(call: Call, secret: str, token: str, now: datetime) -> WireA
     if not call.query.get("resource"):
         return WireAnswer(400)
     expires = int((now + timedelta(hours=1)).timestamp())
-    told = {
+    answer = {
         "access_token": token,
         "expires_on": str(expires),
         "resource": call.query["resource"],
         "token_type": "Bearer",
     }
-    return json_answer(told)
+    return json_answer(answer)
 
 
 def path_of(subscription: str, group: str, name: str) -> str:

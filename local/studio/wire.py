@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from local.studio.refusals import Refusal, refusal
+from local.studio.refusals import RefusalError, refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def json_answer(value: object, status: int = 200) -> WireAnswer:
     return WireAnswer(status, JSON_HEADERS, json.dumps(value).encode())
 
 
-def refusal_answer(refused: Refusal) -> WireAnswer:
+def refusal_answer(refused: RefusalError) -> WireAnswer:
     """Make the answer that carries a refusal in the service's error envelope."""
     return json_answer(refused.envelope(), refused.status)
 
@@ -59,7 +59,7 @@ class Call:
 
     @classmethod
     def of(cls, request: WireRequest) -> "Call":
-        """Take a request apart; raises `Refusal` when its URL cannot be read."""
+        """Take a request apart; raises `RefusalError` when its URL cannot be read."""
         try:
             parts = urlsplit(request.url)
             query = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -74,7 +74,7 @@ class Call:
         """Read the body as a JSON object with no members but the `allowed` ones.
 
         Raises:
-            Refusal: The body is empty, is no JSON object or has a member that is not known; a
+            RefusalError: The body is empty, is no JSON object or has a member that is not known; a
                 misspelt member must not be taken for an absent one.
         """
         if not self.body.strip():
@@ -90,7 +90,7 @@ def members(value: object, allowed: frozenset[str], what: str) -> dict[str, Any]
     """Check that a JSON value is an object with no members but the `allowed` ones.
 
     Raises:
-        Refusal: It is not; the text names `what` and the members that are not known.
+        RefusalError: It is not; the text names `what` and the members that are not known.
     """
     if not isinstance(value, dict):
         raise refusal("RequestBodyInvalid", f"{what} is not an object")

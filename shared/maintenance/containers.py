@@ -1,4 +1,4 @@
-"""Do the containers that the app reads and writes exist?"""
+"""Whether the containers that the app reads and writes exist."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

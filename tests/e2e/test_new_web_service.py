@@ -19,7 +19,7 @@ from local.host.process import HostProcess
 from local.studio import HttpBlobs, LogisticTrainer, OutputKind, Studio
 from local.studio.server import StudioServer
 from local.studio.state import OWN_CONTAINER
-from local.studio.web_services import WebService
+from local.studio.web_service_json import WebService
 from shared.core.run.record import ENDS
 from tests.waiting import eventually
 

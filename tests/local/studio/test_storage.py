@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local.studio import BlobRefusedError, HttpBlobs, MemoryBlobs, Refusal
+from local.studio import BlobRefusedError, HttpBlobs, MemoryBlobs, RefusalError
 from local.studio.references import BlobReference, StorageAccount, input_role, read_reference
 from tests.local.studio.bench import ACCOUNT, BASE, Bench, Clock
 
@@ -238,5 +238,5 @@ def test_a_name_that_is_no_text_is_refused() -> None:
     good = {**value, "RelativeLocation": "c/a.csv"}
     assert read_reference(good, input_role("input1")).place == "c/a.csv"
     for part in (*value, "ConnectionString"):
-        with pytest.raises(Refusal, match="InvalidBlob"):
+        with pytest.raises(RefusalError, match="InvalidBlob"):
             read_reference({**good, part: "c/\ud800"}, input_role("input1"))

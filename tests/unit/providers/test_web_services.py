@@ -167,7 +167,7 @@ def test_provisioning_may_take_its_time() -> None:
 def test_neither_the_case_of_members_nor_a_missing_operation_matters() -> None:
     world = NewService(resource=RESOURCE)
     world.studio.switches.upper_case = True
-    world.studio.switches.tells_operation = False
+    world.studio.switches.names_operation = False
     run = world.start()
     while not world.patches():
         world.tick()

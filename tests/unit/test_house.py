@@ -1,0 +1,103 @@
+"""The rules of size, names and docstrings that every file keeps, and the exceptions to them."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.unit import house
+from tests.unit.house import name_of
+
+ADVICE = "make them smaller, or if they are, write it down: python -m tests.unit.house"
+
+
+def test_a_file_has_at_most_250_code_lines() -> None:
+    found, listed = house.too_long(), house.exceptions("lines")
+    assert found == listed, f"{changes(found, listed)}: {ADVICE}"
+
+
+def test_public_functions_with_two_or_more_parameters_are_described() -> None:
+    found, listed = house.without_description(), house.exceptions("docstrings")
+    assert found == listed, f"{changes(found, listed)}: {ADVICE}"
+
+
+def changes(found: dict[str, int], listed: dict[str, int]) -> str:
+    return ", ".join(
+        f"{name} {listed.get(name, 0)} -> {found.get(name, 0)}"
+        for name in sorted({*found, *listed})
+        if found.get(name) != listed.get(name)
+    )
+
+
+def test_every_module_of_the_product_begins_with_a_short_sentence() -> None:
+    wrong = [
+        name_of(file)
+        for file in house.files()
+        if not name_of(file).startswith("tests/") and not is_described(file)
+    ]
+    assert wrong == []
+
+
+def is_described(file: Path) -> bool:
+    text = file.read_text(encoding="utf-8")
+    first = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+    return not text or (0 < len(first) <= 100 and first[-1:] in ".`:")
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    vague = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
+    assert [name_of(file) for file in house.files() if file.stem in vague] == []
+
+
+def test_every_exception_is_named_error() -> None:
+    excused = "noqa: " + "N818"
+    assert [name_of(f) for f in house.files() if excused in f.read_text(encoding="utf-8")] == []
+
+
+MODULE = """
+'''A docstring.'''
+
+# a comment
+x = 1
+
+
+def f() -> None:
+    '''Another.
+
+    One.'''
+"""
+
+
+def test_docstrings_comments_and_blank_lines_are_no_code_lines() -> None:
+    assert house.code_lines(MODULE) == 2
+
+
+def function(docstring: str, body: str = "pass", head: str = "f(a: int, b: int) -> int") -> str:
+    return f"def {head}:\n    '''{docstring}'''\n    {body}"
+
+
+ARGS = "\n\n    Args:\n        a: x.\n    "
+
+
+@pytest.mark.parametrize(
+    ("code", "lacks"),
+    [
+        (function("Return it."), ["f"]),
+        (function("Return it.", head="f(a: int) -> int"), []),
+        (function(f"Return it.{ARGS}"), []),
+        (function(f"Do it.{ARGS}"), ["f"]),
+        (function(f"Do it.{ARGS}", head="f(a: int, b: int) -> None"), []),
+        (function(f"Return it.{ARGS}", "raise ValueError(a)"), ["f"]),
+        (function(f"Return it.{ARGS}Raises:\n    ValueError: x.", "raise ValueError(a)"), []),
+        (function(f"Return it.{ARGS}", "raise"), []),
+        (function("Do it.", head="_f(a: int, b: int) -> int"), []),
+    ],
+)
+def test_a_description_names_parameters_result_and_errors(code: str, lacks: list[str]) -> None:
+    assert house.undescribed(code) == lacks
+
+
+def test_methods_of_public_classes_are_described_too() -> None:
+    method = "    def f(self, a: int, b: int) -> None:\n        '''Do it.'''"
+    assert house.undescribed(f"class A:\n{method}") == ["f"]
+    assert house.undescribed(f"class _A:\n{method}") == []
