@@ -40,6 +40,13 @@ prove: $(INSTALLED) ## measure every promise, and write docs/reliability.md (SEE
 mutants: $(INSTALLED) ## change the code in small places, and check that its tests find each change (SEED=1 COUNT=300)
 	@$(BIN)/python -m proofs.mutants --seed $(SEED) --count $(COUNT) $(MUTANTS)
 
+.PHONY: coverage
+coverage: $(INSTALLED) ## measure which branches of shared/ the tests run, against a floor
+	@rm -rf .local/coverage && mkdir -p .local/coverage
+	@$(BIN)/coverage run -m pytest -q --numprocesses=3 --dist=worksteal tests/unit tests/contract tests/sweep
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
 .PHONY: worker-check
 worker-check: $(INSTALLED) ## run the app in the official worker runtime, on CPython 3.13
 	@$(BIN)/python -m local.worker_check

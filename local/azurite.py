@@ -101,7 +101,7 @@ class Azurite:
 
     @property
     def running(self) -> bool:
-        """Return whether the process lives."""
+        """Return whether the process is running."""
         return self._process is not None and self._process.poll() is None
 
     @property
@@ -132,7 +132,7 @@ class Azurite:
             self._end(process)
         hold, self._hold = self._hold, None
         if hold:
-            hold.release()  # last: nobody else opens the folder before this process is gone
+            hold.release()  # last: no other process opens the folder before this one has ended
 
     def _start_where_free(self) -> None:
         ports = self._claim()
@@ -149,7 +149,7 @@ class Azurite:
             ports = self._hold.claim(None) if self._hold else ports
 
     def _claim(self) -> Ports:
-        """Return where to serve, once the folder is ours and nobody else is there."""
+        """Return where to serve, once no other process uses the folder."""
         ports = self._asked
         if self._folder:
             self._hold = StorageFolder(self._folder)

@@ -27,7 +27,7 @@ _SECONDS: Final = 3600
 
 
 class LocalIdentity:
-    """A credential of nobody, as `DefaultAzureCredential` would be of somebody."""
+    """A credential with a made-up token, in place of `DefaultAzureCredential`."""
 
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:
         """Return a token for the storage, valid for an hour."""
@@ -42,7 +42,7 @@ class LocalIdentity:
             "oid": _WHO,
             "tid": _TENANT,
         }
-        return AccessToken(jwt.encode(claims, "nobody looks at the signature" * 2), now + _SECONDS)
+        return AccessToken(jwt.encode(claims, "the signature is not checked" * 2), now + _SECONDS)
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:

@@ -46,7 +46,7 @@ class Listener(ThreadingTCPServer):
         super().shutdown_request(request)
 
     def close_connections(self) -> None:
-        """Close those that are open, whoever waits on them."""
+        """Close open connections, also those on which a thread waits."""
         with self._open_lock:
             connections = tuple(self._open)
         for connection in connections:

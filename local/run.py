@@ -33,7 +33,7 @@ its data in .local/azurite, and its port from one run to the next. First time:
   cp local.settings.example.json local.settings.json
   cp pipelines.example.yaml pipelines.yaml"""
 _WHEN: Final = (
-    "a changed pipelines file is used without a restart, and what landed meanwhile is found; "
+    "a changed pipelines file is used without a restart, and data that arrived meanwhile is found; "
     "changed settings need a restart"
 )
 _TWO_APPS: Final = """\

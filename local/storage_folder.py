@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 LOOPBACK: Final = "127.0.0.1"
-#: Where `UseDevelopmentStorage=true` looks.
+#: The endpoints of `UseDevelopmentStorage=true`.
 DEFAULT_PORTS: Final = (10000, 10001)
 _FILE: Final = "server.json"
 _PORT_TRIES: Final = 1000  # up to 12000: below the ports that the system gives to clients

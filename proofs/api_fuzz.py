@@ -18,7 +18,7 @@ _ASKED: Final = 2 * 17
 
 
 def part(effort: Effort) -> list[Outcome]:
-    """Ask each operation `effort.size` fitting and as many unfitting things."""
+    """Send each operation `effort.size` valid and as many invalid requests."""
     environment = {**os.environ, "RELEARN_API_EXAMPLES": str(effort.size)}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", _TESTS]
     done = subprocess.run(  # noqa: S603 -- our own tests

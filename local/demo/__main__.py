@@ -40,7 +40,7 @@ class DemoFailedError(RuntimeError):
 
 @dataclass
 class Act:
-    """One data set, from landing to live."""
+    """One data set, from its upload to the live model."""
 
     blob: str
     part: float
@@ -118,7 +118,7 @@ def _watch(console: Console, stage: Stage, known: set[str]) -> dict[str, Any]:
                 return run
             if run.get("phase") == Phase.PARKED:
                 raise DemoFailedError(f"run {run['run_id']} is parked: {run['reason']}")
-            time.sleep(_CHECK_INTERVAL)  # between two looks, as a person would
+            time.sleep(_CHECK_INTERVAL)  # between two status checks
     raise DemoFailedError(
         f"no run came to its end within {_PATIENCE:.0f} s (last seen: {run.get('phase')}).\n"
         f"The app said:\n{stage.host.log[-3000:]}"

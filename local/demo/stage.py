@@ -121,7 +121,7 @@ class Stage:
         return self._header + b"".join(self._rows[: round(len(self._rows) * part)])
 
     def upload(self, name: str, content: bytes) -> None:
-        """Put training data where the app's blob trigger looks."""
+        """Upload training data to the container of the app's blob trigger."""
         self.storage.get_blob_client(DATA, name).upload_blob(content)
 
     def deliver(self, name: str, to: HostProcess | None = None) -> None:
@@ -225,7 +225,7 @@ class Stage:
             "training": self.training_section(),
             "endpoints": [self.endpoint_section()],
         }
-        # JSON is YAML; the file that people write looks like pipelines.example.yaml.
+        # JSON is YAML; for a file as it is usually written see pipelines.example.yaml.
         more = self._more_pipelines(self) if self._more_pipelines else {}
         text = json.dumps({"pipelines": {PIPELINE: pipeline, **more}})
         (self.folder / "pipelines.yaml").write_text(text)

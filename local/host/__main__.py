@@ -22,7 +22,7 @@ Stops on Ctrl-C or SIGTERM. Exit codes: 0 stopped, 1 the app or a setting is not
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until told to stop; return the exit code."""
+    """Serve until a signal to stop; return the exit code."""
     options = _parser().parse_args(arguments)
     configure_logging(lambda: "host", level=logging.DEBUG if options.verbose else logging.INFO)
     host: Host | None = None

@@ -24,7 +24,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class HostConfig:
-    """Everything the host was told, in one place.
+    """The whole configuration of the host.
 
     Args:
         app: the folder that holds function_app.py.

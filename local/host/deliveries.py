@@ -54,12 +54,12 @@ class Deliveries:
 
         Args:
             version: with the ETag listed.
-            settled: told at the end whether this version needs no further delivery.
+            settled: called at the end with whether this version needs no further delivery.
         """
         self._queue(version, settled, only_this_version=True)
 
     def announced(self, version: BlobVersion) -> None:
-        """Queue a blob that an event or a person named: no look at pattern, receipt or ETag."""
+        """Queue a blob that an event or a request names, without checking path, receipt or ETag."""
         self._queue(version, lambda _: None, only_this_version=False)
 
     def stop(self) -> None:

@@ -42,7 +42,7 @@ def validation_code(events: list[JsonObject]) -> str | None:
 def blob_of(event: JsonObject) -> BlobVersion:
     """Return the blob that an event is about, read from `data.url` as the real extension does.
 
-    The event's type is not looked at, nor is it there (azure-functions §2.3): a
+    The event's type is not checked, nor is it there (azure-functions §2.3): a
     deleted blob is dropped later, because it is gone.
 
     Raises:

@@ -109,7 +109,7 @@ def invoke(
         if inspect.iscoroutine(result):
             result = run(result)
         return Outcome(invocation.id, Ending.SUCCEEDED, answer=encode(function, result))
-    except BaseException as error:  # noqa: BLE001 - also SystemExit: whoever asked gets an answer
+    except BaseException as error:  # noqa: BLE001 - also SystemExit: the caller gets an answer
         return Outcome(invocation.id, Ending.FAILED, error=_shown(error))
 
 

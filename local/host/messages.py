@@ -1,4 +1,4 @@
-"""What the host and its worker tell each other over their pipe."""
+"""The messages between the host and its worker, over their pipe."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum

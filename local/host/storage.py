@@ -9,7 +9,7 @@ from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
 from local.host.config import RefusedError
 
-# The host's own loops look again; a client that retries for a minute would only hold them up.
+# The host's own loops try again; a client that retries for a minute would only delay them.
 _OPTIONS: dict[str, Any] = {"retry_total": 0, "connection_timeout": 5, "read_timeout": 20}
 
 

@@ -52,7 +52,7 @@ class Timer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Arm no further tick; a run under way goes on."""
+        """Arm no further tick; a call under way continues."""
         self._stop.set()
 
     def tick(self) -> TimerTick:

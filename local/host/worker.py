@@ -70,7 +70,7 @@ def _serve(host: "Connection[Any, Any]", functions: dict[str, LoadedFunction]) -
             pool.submit(answer, host.recv())
     except (EOFError, OSError):
         logging.shutdown()
-        os._exit(0)  # invocations may hang in any thread: nobody waits for them any more
+        os._exit(0)  # invocations may hang in any thread: they are abandoned
 
 
 def _event_loop() -> Callable[[Coroutine[Any, Any, Any]], Any]:

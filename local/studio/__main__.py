@@ -1,4 +1,4 @@
-"""The command line: `python -m local.studio` serves the stand-in until it is told to stop."""
+"""The command line: `python -m local.studio` serves the stand-in until it is stopped."""
 
 import argparse
 import contextlib
@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--queued-polls", type=int, default=1, help="polls of a started job saying NotStarted (1)")
     add("--numeric-status", action="store_true", help="send job states as numbers, not names")
-    add("--no-resources", action="store_true", help="do not tell endpoints' resources")
+    add("--no-resources", action="store_true", help="do not list the resources of endpoints")
     add(
         "--own-storage",
         metavar="VARIABLE",
@@ -192,7 +192,7 @@ def _introduce(options: argparse.Namespace, server: StudioServer, studio: Studio
 
 
 def _write_whole(file: Path, text: str) -> None:
-    """Write a file that nobody ever sees half written."""
+    """Write a file atomically."""
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     draft.write_text(text, encoding="utf-8")
     draft.replace(file)

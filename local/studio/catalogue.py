@@ -127,7 +127,7 @@ class Catalogue:
         del self._endpoints[endpoint.id]
 
     def published(self, endpoint: Endpoint) -> Published:
-        """Tell what the publisher of an endpoint needs to know."""
+        """Return what the publisher of an endpoint needs to know."""
         service = endpoint.service
         return Published(
             workspace_id=self.workspace_id,

@@ -1,4 +1,4 @@
-"""The control plane below /_studio/: how people and tests steer the stand-in over HTTP."""
+"""The control plane below /_studio/: steers the stand-in over HTTP."""
 
 import base64
 import hashlib
@@ -122,7 +122,7 @@ class ControlPlane:
         self._requests.append(f"{method} {path}")
 
     def handle(self, request: WireRequest) -> WireAnswer:
-        """Answer a request below `PREFIX`; what is wrong with it is told as JSON."""
+        """Answer a request below `PREFIX`; errors are answered as JSON."""
         name = request.url.partition("?")[0].removeprefix(PREFIX)
         operation = self._operations.get((request.method, name))
         if operation is None:

@@ -59,5 +59,5 @@ class StudioProcess(ServedProcess):
     def _control(self, what: str, order: object) -> dict[str, Any]:
         answer = requests.post(f"{self.url}/_studio/{what}", json=order, timeout=_SECONDS)
         answer.raise_for_status()
-        told = answer.json()
-        return told if isinstance(told, dict) else {}
+        members = answer.json()
+        return members if isinstance(members, dict) else {}

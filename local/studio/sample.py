@@ -41,7 +41,7 @@ class Sample:
     scoring: Published
 
     def snippet(self, base_url: str) -> str:
-        """Write the pair as a `pipelines.yaml`; the keys are named, not told."""
+        """Write the pair as a `pipelines.yaml`; the keys are named, not written."""
         return _SNIPPET.format(base=base_url, training=self.training, scoring=self.scoring)
 
 

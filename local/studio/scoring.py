@@ -26,7 +26,7 @@ def execute(call: Call, version: ModelVersion, resource: str) -> dict[str, Any]:
     """Score a request's rows (studio-classic §2).
 
     With `format=swagger` rows come and go as objects, otherwise as a table, whose column types
-    are told with `details=true` only. Every value of the answer is a text.
+    are given with `details=true` only. Every value of the answer is a text.
 
     Raises:
         RefusalError: The body, its values or the model do not fit. A model that was trained on

@@ -187,7 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
-        # The real headers carried a request id, by a name nobody wrote down.
+        # The real headers carried a request id, by a name that is not documented.
         self.send_header("x-ms-request-id", uuid.uuid4().hex)
         if answer.status != HTTPStatus.NOT_MODIFIED:
             self.send_header("Content-Length", str(len(body) + cut))

@@ -143,7 +143,7 @@ class Studio:
 
     @property
     def jobs(self) -> list[Job]:
-        """Every job, oldest first: what a test looks at to count the starts."""
+        """Every job, oldest first: tests count the starts in them."""
         return self._board.jobs()
 
     def publish_training(
@@ -221,7 +221,7 @@ class Studio:
         return self._board.work(started_before)
 
     def handle(self, request: WireRequest) -> WireAnswer:
-        """Answer a request; whatever is wrong with it is told by the answer."""
+        """Answer a request; errors of the request are part of the answer."""
         try:
             call = Call.of(request)
             with self._counted(call), self._lock:

@@ -149,7 +149,7 @@ def blob_key(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name means this machine only."""
+    """Whether a host name means this machine only."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -28,7 +28,7 @@ _HELD_OUT_EVERY = 4
 
 
 class TrainingFailedError(Exception):
-    """The data could not be trained on: the module's own code and a text for people."""
+    """The data could not be trained on: the module's own code, and a message."""
 
     def __init__(self, message: str, code: str = "FailedToTrainModel") -> None:
         super().__init__(message)

@@ -21,7 +21,7 @@ from local.worker_check.worker_venv import RUNTIME, InstallError, worker_python
 _UNCHECKED: Final = (
     f"NOT CHECKED: there is no {WANTED} on this machine.\n"
     "Whether the official Functions worker indexes and runs this app is unknown:\n"
-    "its bindings, auth levels, blob clients and answers were not looked at.\n"
+    "its bindings, auth levels, blob clients and answers were not checked.\n"
     "Install it (pyenv install 3.13, or --python PATH) and run this again."
 )
 
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
             "the environment variable CI is `true`."
         ),
     )
-    parser.add_argument("--python", type=Path, help=f"the {WANTED} to use (default: looked for)")
+    parser.add_argument("--python", type=Path, help=f"the {WANTED} to use (default: searched for)")
     parser.add_argument(
         "--venv",
         type=Path,

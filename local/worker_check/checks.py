@@ -1,4 +1,4 @@
-"""What is proved: the index, each function's invocation, and how wrong settings are told."""
+"""The checks: the index, each function's invocation, and how wrong settings are reported."""
 
 import json
 import time
@@ -34,7 +34,7 @@ def check_all(python: Path, stage: Stage, report: Report) -> None:
     for variant in (ONLY_REQUIRED, BY_IDENTITY):
         with report.group(variant.name), worker(variant):
             pass  # its index is all that differs
-    stage.upload("TRAINING_DATA_CONTAINER", "older.csv")  # before the app: not news to it
+    stage.upload("TRAINING_DATA_CONTAINER", "older.csv")  # before the app: not eligible
     with report.group(ALL_SET.name), worker(ALL_SET) as able:
         for check in (_check_http, _check_blobs, _check_timers):
             check(able, stage, report)
@@ -70,25 +70,27 @@ def _check_index(
 
 def _check_http(worker: Worker, stage: Stage, report: Report) -> None:
     health = worker.http("health", "GET", "health")
-    report.equal("health: 200, healthy", (200, "healthy", {}), _told(health, "status", "problems"))
+    report.equal(
+        "health: 200, healthy", (200, "healthy", {}), _fields(health, "status", "problems")
+    )
     described = worker.http("openapi", "GET", "openapi.json")
-    report.equal("openapi: 200, of OpenAPI 3.1", (200, "3.1.0"), _told(described, "openapi"))
+    report.equal("openapi: 200, of OpenAPI 3.1", (200, "3.1.0"), _fields(described, "openapi"))
 
     path = f"pipelines/{PIPELINE}/runs"
     key, body = {"idempotency-key": "check-1"}, json.dumps({"data": "older.csv"})
     started = worker.http("start_run", "POST", path, body, key, pipeline=PIPELINE)
     run_id = str(started.body.get("run_id"))
     address = started.headers.get("location")
-    report.equal("start_run: 202", (202, "manual"), _told(started, "origin"))
+    report.equal("start_run: 202", (202, "manual"), _fields(started, "origin"))
     report.equal("start_run: Location of the run", f"/api/runs/{run_id}", address)
     report.equal("start_run: the ledger holds it", [run_id], [r["run_id"] for r in stage.runs()])
     again = worker.http("start_run", "POST", path, body, key, pipeline=PIPELINE)
-    report.equal("start_run: same key, same run", (202, run_id), _told(again, "run_id"))
+    report.equal("start_run: same key, same run", (202, run_id), _fields(again, "run_id"))
     bad = worker.http("start_run", "POST", path, "{", key, pipeline=PIPELINE)
     report.equal("start_run: bad JSON is a problem", (400, "application/problem+json"), _kind(bad))
 
     shown = worker.http("get_run", "GET", f"runs/{run_id}", run_id=run_id)
-    report.equal("get_run: 200", (200, run_id, "received"), _told(shown, "run_id", "phase"))
+    report.equal("get_run: 200", (200, run_id, "received"), _fields(shown, "run_id", "phase"))
     trouble = sorted(shown.body.get("step_failure", {}))
     report.equal(
         "get_run: why, and when it is tried again",
@@ -104,17 +106,17 @@ def _check_http(worker: Worker, stage: Stage, report: Report) -> None:
         ],
         trouble,
     )
-    _check_told(worker, run_id, report)
+    _check_commands(worker, run_id, report)
     _check_endpoint(worker, report)
 
 
-def _check_told(worker: Worker, run_id: str, report: Report) -> None:
+def _check_commands(worker: Worker, run_id: str, report: Report) -> None:
     retried = worker.http("retry_run", "POST", f"runs/{run_id}/retry", run_id=run_id)
-    report.equal("retry_run: 409, it is not parked", (409, "Not now"), _told(retried, "title"))
+    report.equal("retry_run: 409, it is not parked", (409, "Not now"), _fields(retried, "title"))
     cancelled = worker.http("cancel_run", "POST", f"runs/{run_id}/cancel", run_id=run_id)
-    report.equal("cancel_run: 202", (202, "cancelled"), _told(cancelled, "phase"))
+    report.equal("cancel_run: 202", (202, "cancelled"), _fields(cancelled, "phase"))
     again = worker.http("cancel_run", "POST", f"runs/{run_id}/cancel", run_id=run_id)
-    report.equal("cancel_run: 409, it is over", (409, "Not now"), _told(again, "title"))
+    report.equal("cancel_run: 409, it is over", (409, "Not now"), _fields(again, "title"))
     for function, method, end in (
         ("get_run", "GET", ""),
         ("retry_run", "POST", "/retry"),
@@ -136,24 +138,24 @@ def _check_endpoint(worker: Worker, report: Report) -> None:
         path, method = f"endpoints/{PIPELINE}/{name}{action}", "POST" if action else "GET"
         return worker.http(function, method, path, body, pipeline=PIPELINE, endpoint=name)
 
-    told = _told(call("get_endpoint"), "endpoint", "generation")
-    report.equal("get_endpoint: 200", (200, "production", 0), told)
+    shown = _fields(call("get_endpoint"), "endpoint", "generation")
+    report.equal("get_endpoint: 200", (200, "production", 0), shown)
     back = call("rollback_endpoint", "/rollback", "{}")
-    report.equal("rollback: 409, nothing is kept", (409, "No such model"), _told(back, "title"))
+    report.equal("rollback: 409, nothing is kept", (409, "No such model"), _fields(back, "title"))
     bad = _kind(call("rollback_endpoint", "/rollback", "{"))
     report.equal("rollback: bad JSON is a problem", (400, "application/problem+json"), bad)
-    free = _told(call("resume_endpoint", "/resume"), "endpoint")
+    free = _fields(call("resume_endpoint", "/resume"), "endpoint")
     report.equal("resume_endpoint: 200", (200, "production"), free)
-    lost = _told(call("get_endpoint", name="other"), "title")
+    lost = _fields(call("get_endpoint", name="other"), "title")
     report.equal("get_endpoint: 404", (404, "No such endpoint"), lost)
 
 
 def _check_blobs(worker: Worker, stage: Stage, report: Report) -> None:
-    stage.upload("TRAINING_DATA_CONTAINER", "news.csv")
+    stage.upload("TRAINING_DATA_CONTAINER", "new.csv")
     for what in ("a run is opened", "the event again: the same run"):
-        failed = worker.blob("on_training_data", "DataStorage", _DATA, "news.csv")
+        failed = worker.blob("on_training_data", "DataStorage", _DATA, "new.csv")
         runs = [(run["manifest"][0]["name"], run["phase"]) for run in _runs(stage, "data")]
-        expected = (None, [("news.csv", "received")])
+        expected = (None, [("new.csv", "received")])
         report.equal(f"on_training_data: {what}", expected, (failed, runs))
     model = f"promote/{PIPELINE}/model.ilearner"
     stage.upload("MODELS_CONTAINER", model)
@@ -178,12 +180,12 @@ def _check_timers(worker: Worker, stage: Stage, report: Report) -> None:
     report.equal("poll_jobs: it runs", None, worker.timer("poll_jobs"))
     health = worker.http("health", "GET", "health")
     beat = health.body.get("last_poll") is not None
-    report.equal("poll_jobs: health tells of it", (200, True), (health.status, beat))
+    report.equal("poll_jobs: health reports it", (200, True), (health.status, beat))
 
 
 def _check_wrong_settings(worker: Worker, report: Report) -> None:
     health = worker.http("health", "GET", "health")
-    report.equal("health: 503", (503, "unusable"), _told(health, "status"))
+    report.equal("health: 503", (503, "unusable"), _fields(health, "status"))
     details = worker.http("health_details", "GET", "health/details")
     report.equal("health: it counts both", {"configuration": 2}, health.body["problems"])
     named = _named(str(details.body["problems"]))
@@ -215,7 +217,7 @@ def _runs(stage: Stage, origin: str) -> list[dict[str, Any]]:
     return [run for run in stage.runs() if run["origin"] == origin]
 
 
-def _told(answer: Answer, *keys: str) -> tuple[Any, ...]:
+def _fields(answer: Answer, *keys: str) -> tuple[Any, ...]:
     return (answer.status, *(answer.body.get(key) for key in keys))
 
 

@@ -60,7 +60,7 @@ class Runtime:
     async def invoke(
         self, function: str, inputs: dict[str, Any], metadata: dict[str, Any]
     ) -> dict[str, Any]:
-        """Invoke one function as the host does, and tell how it ended."""
+        """Invoke one function as the host does; return how it ended."""
         try:
             answer = await self._ask(
                 "invocation_request",

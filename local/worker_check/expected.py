@@ -65,7 +65,7 @@ BY_IDENTITY: Final = Variant(
 
 
 def expected_functions(variant: Variant) -> dict[str, list[Binding]]:
-    """Return each function's raw bindings as the worker must tell them to the host."""
+    """Return each function's raw bindings as the worker must report them to the host."""
     data, models = variant.data, variant.models
     return {
         "on_training_data": [_blob("%TRAINING_DATA_CONTAINER%/{name}", data, variant.source)],

@@ -53,7 +53,7 @@ class Report:
 
     @property
     def closing_line(self) -> str:
-        """The counts, for people and programs."""
+        """The counts, to be printed."""
         failed = len(self.failed)
         return f"{len(self.outcomes) - failed} passed, {failed} failed"
 

@@ -81,7 +81,7 @@ def copy_app(root: Path, to: Path) -> Path:
 
 @contextmanager
 def silent_service() -> Iterator[str]:
-    """Give the address of a service that refuses every connection: nobody can take its port."""
+    """Return the address of a service that refuses every connection, on a reserved port."""
     with socket.socket() as kept:
         kept.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{kept.getsockname()[1]}/workspaces/check"

@@ -30,7 +30,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What the worker tells the host of the app."""
+    """What the worker reports to the host about the app."""
 
     python: str
     runtime: str

@@ -20,7 +20,7 @@ def worker_python(
 ) -> Path:
     """Return the interpreter of an environment with `requirements` and the runtime.
 
-    One that was made from the same is used again. `progress` is told each line of a new one.
+    One that was made from the same is used again. `progress` gets each line of a new one.
 
     Raises:
         InstallError: it cannot be made.

@@ -10,7 +10,7 @@ BUGS: Final = (
         "shared/operations/pipelines.py",
         "            ledger.put_pauses(name, pauses, found.etag)\n",
         "            ledger.put_pauses(name, pauses, ledger.pauses(name).etag)\n",
-        ("tests/functions/test_people_api.py",),
+        ("tests/functions/test_pauses.py",),
     ),
     Bug(
         "a delivery that was retried by itself is told as it was parked",
@@ -24,7 +24,7 @@ BUGS: Final = (
         "shared/operations/runs.py",
         '        self.context.ledger.mark_open(run_id, {"phase": "requested"})\n        try:\n',
         "        try:\n",
-        ("tests/unit/operations/test_orders.py",),
+        ("tests/unit/operations/test_commands_after_crashes.py",),
     ),
     Bug(
         "an order is not marked again once it is noted",
@@ -32,7 +32,7 @@ BUGS: Final = (
         '            self.context.ledger.mark_open(run_id, {"phase": "requested"})\n'
         "            run = self",
         "            run = self",
-        ("tests/unit/operations/test_orders.py",),
+        ("tests/unit/operations/test_commands_after_crashes.py",),
     ),
     Bug(
         "a rollback is not marked again as it is carried out",

@@ -16,6 +16,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 #: or stands for an error of a library.
 PRIVATE: Final = {
     "shared.core.config.cross_field.UnknownValueError",
+    "shared.core.config.problems.WrongValueError",
     "shared.providers.studio.errors.StudioRefusedError",
     "shared.telemetry.RedactedError",
 }

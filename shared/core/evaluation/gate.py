@@ -22,9 +22,9 @@ Kind = Literal["at_least", "at_most", "max_drop", "min_gain"]
 
 _KINDS: Final[tuple[Kind, ...]] = ("at_least", "at_most", "max_drop", "min_gain")
 _COMPARING: Final = frozenset({"max_drop", "min_gain"})
+#: By how much a difference may miss its bound, relative to the numbers: floats are not exact.
 _ROUNDING: Final = 1e-12
-"""How far a difference may miss its bound, relative to the numbers: floats are not exact."""
-#: Numbers that a record keeps, those with a rule first: evaluations may have thousands.
+#: How many numbers a record keeps, those with a rule first: evaluations may have thousands.
 _MOST_METRICS: Final = 200
 _DIGITS: Final = (6, 9, 12, 15)
 
@@ -51,7 +51,7 @@ Distance = Annotated[FiniteFloat, Field(strict=True, ge=0)]
 
 
 def direction_of(metric: str) -> Direction | None:
-    """Return whether more or less of a usual metric is better; None: it is not known here.
+    """Return whether a higher or a lower value of a usual metric is better; None: not known.
 
     Names are compared as in `metric_in`; they are those of Studio (studio-classic §7)
     and of Azure Machine Learning v2.
@@ -108,7 +108,7 @@ class Rule(Strict):
 
     @property
     def bound(self) -> float:
-        """The number beside it."""
+        """The number of the bound."""
         return float(getattr(self, self.kind))
 
     @property
@@ -118,33 +118,33 @@ class Rule(Strict):
 
     @property
     def better(self) -> Direction | None:
-        """Which way is better, as it is written or known."""
+        """Whether higher or lower is better, by the file or by the metric's name."""
         return self.direction or direction_of(self.metric)
 
 
 class Result(BaseModel):
-    """What one rule says of the model."""
+    """The result of one rule."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     metric: str
     rule: Kind
     bound: FiniteFloat
-    value: FiniteFloat | None  #: None: missing or not finite; `why` tells
-    live: FiniteFloat | None  #: what the best live model has, where the rule compares with it
+    value: FiniteFloat | None  #: None: missing or not finite, see `why`
+    live: FiniteFloat | None  #: of the best live model, if the rule compares with it
     passed: bool
-    why: str  #: one sentence for people, with the numbers
+    why: str  #: one sentence with the numbers
 
 
 class Verdict(BaseModel):
-    """What all rules together say of the model."""
+    """The result of the gate: of all rules together."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     passed: bool
     reason: str
     metrics: dict[str, FiniteFloat] = Field(default_factory=dict)  #: the finite ones
-    row: dict[str, str] = Field(default_factory=dict)  #: the labels of the row that was judged
+    row: dict[str, str] = Field(default_factory=dict)  #: the labels of the row of the model
     results: tuple[Result, ...] = ()
 
 
@@ -155,13 +155,13 @@ def judge(
     *,
     first_allowed: bool,
 ) -> Verdict:
-    """Return whether the model of `row` holds every rule, and why.
+    """Return whether the model of `row` passes every rule, and why.
 
     Args:
-        rules: all of them must hold.
+        rules: all of them must pass.
         row: the model's evaluation.
-        live: the metrics of each model that would be replaced; none may be let down.
-        first_allowed: whether a rule that compares holds where there is nothing to compare with.
+        live: the metrics of each model that would be replaced; each one is compared.
+        first_allowed: whether a rule that compares passes if there is nothing to compare with.
     """
     results = tuple(_result(rule, row, live, first_allowed=first_allowed) for rule in rules)
     failed = [result.why for result in results if not result.passed]
@@ -172,7 +172,7 @@ def judge(
     )
     return Verdict(
         passed=not failed,
-        reason="; ".join(failed) or _praise(len(results)),
+        reason="; ".join(failed) or _passed_text(len(results)),
         metrics=dict(finite[:_MOST_METRICS]),
         row=dict(row.labels),
         results=results,
@@ -186,17 +186,24 @@ def judged_again(
     *,
     first_allowed: bool,
 ) -> Verdict:
-    """Return the verdict on the same model, held against what is live by now."""
+    """Return the verdict on the same model, compared with the models that are live now.
+
+    Args:
+        verdict: the earlier one.
+        rules: all of them must pass.
+        live: the metrics of each model that would be replaced.
+        first_allowed: as for `judge`.
+    """
     row = Row(labels=verdict.row, metrics=verdict.metrics)
     return judge(rules, row, live, first_allowed=first_allowed)
 
 
 def refused(reason: str) -> Verdict:
-    """Return what is said of a model whose evaluation is missing or cannot be read."""
+    """Return the verdict on a model whose evaluation is missing or cannot be read."""
     return Verdict(passed=False, reason=reason)
 
 
-def _praise(count: int) -> str:
+def _passed_text(count: int) -> str:
     match count:
         case 0:
             return "there are no rules"
@@ -211,16 +218,16 @@ def _result(
 ) -> Result:
     value = metric_in(row, rule.metric)
     if value is None:
-        return _said(rule, passed=False, why=_missing(rule, row))
+        return _result_of(rule, passed=False, why=_missing(rule, row))
     if not math.isfinite(value):
         why = f"{rule.metric} is {_word(value)}, which passes no rule"
-        return _said(rule, passed=False, why=why)
+        return _result_of(rule, passed=False, why=why)
     if rule.compares:
-        return _compared(rule, value, live, first_allowed=first_allowed)
-    return _bounded(rule, value)
+        return _compare(rule, value, live, first_allowed=first_allowed)
+    return _check_bound(rule, value)
 
 
-def _said(
+def _result_of(
     rule: Rule, *, passed: bool, why: str, value: float | None = None, live: float | None = None
 ) -> Result:
     return Result(
@@ -237,7 +244,7 @@ def _said(
 def _missing(rule: Rule, row: Row) -> str:
     several = numbers_like(row, rule.metric)
     if several and not set(several) & set(row.metrics):
-        return f"{rule.metric} {row.unfit[several[0]]}"
+        return f"{rule.metric} {row.unusable[several[0]]}"
     if several:
         return f"{rule.metric} could be any of {shown(several)}: write one as it is there"
     texts = named_like(row.labels, rule.metric)
@@ -245,20 +252,20 @@ def _missing(rule: Rule, row: Row) -> str:
         text = row.labels[texts[0]]
         return f"{rule.metric} is not a number: {short(text)}{oddity(text)}"
     known = shown(tuple(row.metrics)) or "no numbers"
-    others = shown((*row.labels, *row.unfit))
+    others = shown((*row.labels, *row.unusable))
     also = f", and not as numbers {others}" if others else ""
     return f"the evaluation has no metric {rule.metric}; it has {known}{also}"
 
 
-def _bounded(rule: Rule, value: float) -> Result:
+def _check_bound(rule: Rule, value: float) -> Result:
     passed = value >= rule.bound if rule.kind == "at_least" else value <= rule.bound
-    shown_value, shown_bound = _apart(value, rule.bound)
+    shown_value, shown_bound = _distinguished(value, rule.bound)
     relation = "holds" if passed else "is below" if rule.kind == "at_least" else "is above"
     why = f"{rule.metric} {shown_value} {relation} {rule.kind} {shown_bound}"
-    return _said(rule, passed=passed, why=why, value=value)
+    return _result_of(rule, passed=passed, why=why, value=value)
 
 
-def _compared(
+def _compare(
     rule: Rule, value: float, live: Sequence[Mapping[str, float]], *, first_allowed: bool
 ) -> Result:
     found = [metric_in(Row({}, metrics), rule.metric) for metrics in live]
@@ -271,21 +278,21 @@ def _compared(
         advice = "" if first_allowed else "; first_model: allow promotes nevertheless"
         whys.append(_nothing_to_compare(rule, len(found) - len(known), len(found)) + advice)
     passed = holds and (complete or first_allowed)
-    return _said(rule, passed=passed, why="; ".join(whys), value=value, live=best)
+    return _result_of(rule, passed=passed, why="; ".join(whys), value=value, live=best)
 
 
 def _holds(rule: Rule, value: float, live: float) -> bool:
     gain = value - live if rule.better == "higher" else live - value
     needed = rule.bound if rule.kind == "min_gain" else -rule.bound
     if needed > 0 >= gain:
-        return False  # whatever is forgiven as rounding, no gain is no gain
+        return False  # rounding never makes a gain of none
     return gain >= needed - _ROUNDING * max(abs(value), abs(live), rule.bound)
 
 
 def _difference(rule: Rule, value: float, live: float, *, rounded: bool) -> str:
-    shown_value, shown_live = _apart(value, live)
+    shown_value, shown_live = _distinguished(value, live)
     distance = abs(value - live)
-    shown_distance, shown_bound = _apart(distance, rule.bound)
+    shown_distance, shown_bound = _distinguished(distance, rule.bound)
     if rounded:  # equal to the bound but for the last digits
         shown_distance, shown_bound = _plain(distance), _plain(rule.bound)
     where = f"{shown_distance} {'over' if value > live else 'under'}" if distance else "equal to"
@@ -301,8 +308,8 @@ def _nothing_to_compare(rule: Rule, lacking: int, live: int) -> str:
     return f"{rule.metric} is not known of {lacking} of {live} live models to compare with"
 
 
-def _apart(one: float, other: float) -> tuple[str, str]:
-    """Return both for people, with as many digits as it takes to see that they differ."""
+def _distinguished(one: float, other: float) -> tuple[str, str]:
+    """Return both as texts, with as many digits as it takes to see that they differ."""
     for digits in _DIGITS:
         rounded = f"{one:.{digits}g}", f"{other:.{digits}g}"
         if rounded[0] != rounded[1]:

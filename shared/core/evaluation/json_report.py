@@ -1,4 +1,4 @@
-"""Flattens an evaluation in JSON: a tree of metrics becomes one list of named cells."""
+"""Turns an evaluation in JSON, a tree of metrics, into one list of named cells."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from shared.core.evaluation.metric_names import folded, require_distinct, short
 from shared.core.evaluation.text import first_invisible, without_edges
 
 _METRICS: Final = "metrics"
-#: Objects whose members are the row's own. What says which data was scored is no such name.
+#: Objects whose members are the row's own. A name that says which data was scored is none.
 _TRANSPARENT: Final = re.compile(
     r"(?:regression|(?:(?:binary|multiclass|multilabel))?classification|clustering|forecasting"
     r"|ranking|evaluation|model)?metrics"
@@ -22,35 +22,38 @@ _DEEPEST: Final = 8
 Cells = list[tuple[str, object]]
 
 
-class Literal(str):
+class JsonNumber(str):
     """A number as it is written in JSON."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Unfit:
-    """Stands for a member that counts nowhere, and says why."""
+class UnusableMember:
+    """A member that cannot be used as a cell, and why."""
 
     why: str
 
 
-def rows_of_json(text: str, clean: Callable[[str], str]) -> list[Cells]:
+def rows_of_json(text: str, redact: Callable[[str], str]) -> list[Cells]:
     """Return the cells of each row; a list of objects is a list of rows.
 
     Args:
         text: of the file.
-        clean: applied to each name and text, which JSON may have escaped.
+        redact: removes secrets from each name and text, after JSON's escapes are decoded.
 
     Raises:
         ValueError: it is no JSON, or no object or list of objects.
     """
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        return _object([(_plain(name, clean), _plain(value, clean)) for name, value in pairs])
+        return _object([(_plain(name, redact), _plain(value, redact)) for name, value in pairs])
 
     read = json.JSONDecoder(
-        parse_int=Literal, parse_float=Literal, parse_constant=Literal, object_pairs_hook=members
+        parse_int=JsonNumber,
+        parse_float=JsonNumber,
+        parse_constant=JsonNumber,
+        object_pairs_hook=members,
     )
     try:
         loaded = read.decode(text)
@@ -66,10 +69,10 @@ def _odd(character: str) -> str:
     return f": there is the character {invisible}" if invisible else ""
 
 
-def _plain(value: Any, clean: Callable[[str], str]) -> Any:
+def _plain(value: Any, redact: Callable[[str], str]) -> Any:
     """Return a text without secrets and without invisible edges; another value as it is."""
-    plain = isinstance(value, str) and not isinstance(value, Literal)
-    return clean(without_edges(value)) if plain else value
+    plain = isinstance(value, str) and not isinstance(value, JsonNumber)
+    return redact(without_edges(value)) if plain else value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -78,7 +81,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _cells(loaded: object) -> Cells:
-    """Return what the members of an object say, those of `metrics` in the place of it."""
+    """Return the members of an object as cells; those of `metrics` as if they were its own."""
     if not _is_object(loaded):
         raise ValueError(
             'not an evaluation: write an object such as {"AUC": 0.9}, {"metrics": {…}}, '
@@ -119,9 +122,9 @@ def _pair(each: object) -> tuple[str, object] | None:
 
 
 def _leaves(members: Cells, path: str = "", depth: int = 0) -> Iterator[tuple[str, object]]:
-    """Yield what is no object, each by the names that lead to it, joined by dots.
+    """Yield each value that is no object, named by its path, joined by dots.
 
-    A member `value` goes by the name of its object.
+    A member `value` has the name of its object.
     """
     for name, value in members:
         here = path + name
@@ -138,19 +141,28 @@ def _leaves(members: Cells, path: str = "", depth: int = 0) -> Iterator[tuple[st
                 rest.append((inner, found))
         if not valued:
             hint = f"name a member of it, such as {short(f'{here}.{rest[0][0]}')}"
-            yield here, Unfit(f"is an object, not a number: {hint}")
+            yield here, UnusableMember(f"is an object, not a number: {hint}")
         yield from _leaves(rest, f"{here}.", depth + 1)
 
 
 def _once(sources: list[Cells], several: str) -> Cells:
-    """Return all cells; one that is spelled alike in several places counts in none of them."""
+    """Return all cells; a cell with the same name in several places cannot be used."""
     names = [name for source in sources for name, _ in source]
-    places = Counter(each for source in sources for each in {folded(name) for name, _ in source})
+    sources_of = Counter(
+        each for source in sources for each in {folded(name) for name, _ in source}
+    )
     exactly = Counter(names)
-    twice = Unfit("is there more than once: rename one")
-    parted = Unfit(f"is in {several}: rename one")
+    twice = UnusableMember("is there more than once: rename one")
+    several_sources = UnusableMember(f"is in {several}: rename one")
     return [
-        (name, parted if places[folded(name)] > 1 else twice if exactly[name] > 1 else value)
+        (
+            name,
+            several_sources
+            if sources_of[folded(name)] > 1
+            else twice
+            if exactly[name] > 1
+            else value,
+        )
         for source in sources
         for name, value in source
     ]

@@ -14,10 +14,14 @@ _MOST: Final = 20
 
 
 def named_like(names: Iterable[str], name: str) -> tuple[str, ...]:
-    """Return what `name` can mean: itself alone, or all that are spelled like it.
+    """Return the names that `name` can mean: itself, or all that are spelled like it.
 
     Case, blanks, `_`, `-` and invisible characters make no difference: the spelling of most
-    headers is known from no real run (studio-classic §7).
+    headers is not known from a real run (studio-classic §7).
+
+    Args:
+        names: that exist.
+        name: as it is written in the pipelines file.
     """
     known = tuple(names)
     if name in known:
@@ -26,7 +30,7 @@ def named_like(names: Iterable[str], name: str) -> tuple[str, ...]:
 
 
 def folded(name: str) -> str:
-    """Return the name of a metric or column without what makes no difference in it."""
+    """Return the name of a metric or column without the characters that make no difference."""
     return _JOINTS.sub("", name).casefold() or name
 
 
@@ -60,7 +64,7 @@ def readable(text: str) -> str:
 
 
 def shown(texts: Sequence[str]) -> str:
-    """Return the texts as a list for people, shortened where it is long."""
+    """Return the texts as a list for a message, shortened if it is long."""
     listed = [short(text) for text in texts[:_MOST]]
     more = len(texts) - len(listed)
     return ", ".join([*listed, f"and {more} more"] if more else listed)
@@ -69,7 +73,7 @@ def shown(texts: Sequence[str]) -> str:
 def short(text: str) -> str:
     """Return the text so short that it fits into a message, without keys and signatures.
 
-    They are taken out first: of a part of one nobody could tell what it is.
+    They are removed first: a part of a secret would not be recognised.
     """
     text = without_bare(without_shapes(text))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -1,10 +1,10 @@
-"""Turns the bytes of an evaluation into text, and knows the characters that nobody sees in it."""
+"""Turns the bytes of an evaluation into text, and finds invisible characters in it."""
 
 import re
 import unicodedata
 from typing import Final
 
-#: What is drawn as nothing: byte order marks, zero-width blanks and joiners, marks of direction.
+#: Invisible characters: byte order marks, zero-width blanks and joiners, marks of direction.
 _HIDDEN: Final = r"\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
 INVISIBLE: Final = re.compile(f"[{_HIDDEN}]")
 _RUN: Final = re.compile(f"[{_HIDDEN}]++")
@@ -46,8 +46,8 @@ def text_of(content: bytes) -> str:
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
-        place = f"byte {error.start + 1} does not belong there"
-        raise ValueError(f"not {encoding.upper()}: {place}; save it as UTF-8") from None
+        what = f"byte {error.start + 1} does not belong there"
+        raise ValueError(f"not {encoding.upper()}: {what}; save it as UTF-8") from None
     if _NUL in text:
         line = text.count("\n", 0, text.index(_NUL)) + 1
         raise ValueError(f"line {line} holds {named(_NUL)}: save it as UTF-8 text")
@@ -57,7 +57,7 @@ def text_of(content: bytes) -> str:
 def without_edges(text: str) -> str:
     """Return the text without invisible characters beside blanks, separators, quotes and ends.
 
-    Between two letters or digits they stay: what they part might be one number or two.
+    Between two letters or digits they stay: these might be one number or two.
     """
 
     def kept(run: re.Match[str]) -> str:
@@ -80,7 +80,7 @@ def named(character: str) -> str:
 
 
 def first_invisible(text: str) -> str | None:
-    """Return the name of the first invisible character, None where there is none."""
+    """Return the name of the first invisible character, None if there is none."""
     found = INVISIBLE.search(text)
     return named(found[0]) if found else None
 
@@ -106,11 +106,11 @@ def _refuse_forms(content: bytes) -> None:
 
 
 def _unmarked(content: bytes) -> str | None:
-    """Return which UTF-16 it is where zero bytes show it, None where they do not."""
-    head = content[:_SHOWS]
+    """Return which UTF-16 it is, if zero bytes show it; else None."""
+    start = content[:_SHOWS]
     for encoding, zeros, letters in (
-        ("utf-16-le", head[1::2], head[0::2]),
-        ("utf-16-be", head[0::2], head[1::2]),
+        ("utf-16-le", start[1::2], start[0::2]),
+        ("utf-16-be", start[0::2], start[1::2]),
     ):
         if len(content) % 2 == 0 and zeros and not any(zeros) and all(letters):
             return encoding

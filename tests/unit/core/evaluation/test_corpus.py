@@ -1,7 +1,7 @@
 """A corpus of evaluation files as tools and people write them, with what is read of each.
 
 `expected.json` has for each file: what it is about, the row that is asked for, and either what the
-row holds (labels, metrics, what is unfit for a rule, what names find, what a rule says) or the
+row holds (labels, metrics, what no rule can use, what names find, what a rule says) or the
 message that refuses it.
 """
 
@@ -39,7 +39,7 @@ def test_an_evaluation_file_is_read_or_refused_as_expected(name: str) -> None:
         key: pytest.approx(float(value), abs=0, rel=0, nan_ok=True)
         for key, value in expected["metrics"].items()
     }
-    assert dict(row.unfit) == expected.get("unfit", {})
+    assert dict(row.unusable) == expected.get("unusable", {})
     for metric, value in expected.get("finds", {}).items():
         assert metric_in(row, metric) == value
     for metric, why in expected.get("why", {}).items():

@@ -224,7 +224,7 @@ def test_each_form_of_json_is_read_alike(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "unfit"),
+    ("text", "unusable"),
     [
         ('{"metrics": {"AUC": 0.9}, "confusion_matrix": [[1, 2], [3, 4]]}', ["confusion_matrix"]),
         ('{"AUC": 0.9, "passed": true}', ["passed"]),
@@ -234,10 +234,10 @@ def test_each_form_of_json_is_read_alike(text: str) -> None:
         ('{"METRICS": {"AUC": 0.9}, "metrics": 3, "passed": false}', ["passed"]),
     ],
 )
-def test_members_that_are_no_cells_keep_no_number_back(text: str, unfit: list[str]) -> None:
+def test_unusable_members_do_not_hide_numbers(text: str, unusable: list[str]) -> None:
     (row,) = document(text)
     assert metric_in(row, "AUC") == 0.9
-    assert list(row.unfit) == unfit
+    assert list(row.unusable) == unusable
     assert row.labels == {}
 
 
@@ -310,9 +310,9 @@ def test_whatever_the_bytes_there_are_rows_or_a_value_error(content: bytes, name
     found = read_or_refused(content, name)
     assert 0 < len(found) < 400
     rows = found if isinstance(found, tuple) else ()
-    assert any(row.labels or row.metrics or row.unfit for row in rows) is bool(rows)
+    assert any(row.labels or row.metrics or row.unusable for row in rows) is bool(rows)
     for row in rows:
-        "".join((*row.labels, *row.labels.values(), *row.metrics, *row.unfit)).encode()
+        "".join((*row.labels, *row.labels.values(), *row.metrics, *row.unusable)).encode()
 
 
 CELL = st.text(max_size=8) | st.floats() | st.none()
@@ -342,10 +342,10 @@ def test_every_number_comes_back_as_it_was_written(number: float) -> None:
     ],
 )
 def test_a_secret_is_taken_out_in_whatever_form_it_is_written(content: bytes, name: str) -> None:
-    def clean(text: str) -> str:
+    def redact(text: str) -> str:
         return text.replace("sesame", "***")
 
-    assert read_evaluation(content, name, clean) == (Row({"Model": "***"}, {"AUC": 0.9}),)
+    assert read_evaluation(content, name, redact) == (Row({"Model": "***"}, {"AUC": 0.9}),)
 
 
 def test_a_secret_that_is_a_name_is_in_no_message() -> None:
@@ -354,7 +354,7 @@ def test_a_secret_that_is_a_name_is_in_no_message() -> None:
         read_evaluation(twice, "e.json", lambda text: text.replace("sesame", "***"))
 
 
-def test_numbers_of_json_are_kept_as_they_are_written_and_texts_are_cleaned() -> None:
+def test_numbers_of_json_are_kept_as_they_are_written_and_texts_are_redacted() -> None:
     (cells,) = rows_of_json('{"AUC": 0.50, "Model": "left"}', lambda text: f"{text}+")
     assert cells == [("AUC+", "0.50"), ("Model+", "left+")]
 
@@ -366,7 +366,7 @@ def test_an_object_is_read_by_the_names_that_lead_to_its_members_eight_levels_de
     assert document(nested(9))[0].metrics == {".".join("a" * 9): 1.0}
     deeper = document(nested(10))[0]
     assert deeper.metrics == {}
-    assert deeper.unfit[".".join("a" * 9)] == "is an object, not a number"
+    assert deeper.unusable[".".join("a" * 9)] == "is an object, not a number"
 
 
 @pytest.mark.parametrize(
@@ -388,13 +388,13 @@ def test_a_list_of_names_and_values_is_read_as_an_object(value: str) -> None:
     listed = f'[{{"name": "AUC", "{value}": 0.9}}, {{"name": "F1", "{value}": 0.8}}]'
     assert document(f'{{"metrics": {listed}}}')[0].metrics == {"AUC": 0.9, "F1": 0.8}
     (row,) = document(f'{{"metrics": [{{"name": "AUC", "{value}": 0.9, "numbervalue": 1}}]}}')
-    assert row.unfit.keys() == {"metrics"} or value == "numbervalue"
+    assert row.unusable.keys() == {"metrics"} or value == "numbervalue"
     assert document(f'{{"AUC": {{"{value}": 0.9}}}}')[0].metrics == {"AUC": 0.9}
 
 
 def test_an_object_in_place_of_a_number_is_told_by_the_first_of_its_members() -> None:
     (row,) = document('{"AUC": {"macro": 0.9, "micro": 0.8}, "F1": {"value": 0.7, "by": 1}}')
-    assert row.unfit == {
+    assert row.unusable == {
         "AUC": "is an object, not a number: name a member of it, such as AUC.macro"
     }
     assert row.metrics == {"AUC.macro": 0.9, "AUC.micro": 0.8, "F1": 0.7, "F1.by": 1.0}
@@ -403,7 +403,7 @@ def test_an_object_in_place_of_a_number_is_told_by_the_first_of_its_members() ->
 def test_a_name_that_two_members_lead_to_counts_for_neither() -> None:
     (row,) = document('{"a.b": 0.9, "a": {"b": 0.8}, "F1": 0.7}')
     assert row.metrics == {"F1": 0.7}
-    assert row.unfit["a.b"] == "is there more than once: rename one"
+    assert row.unusable["a.b"] == "is there more than once: rename one"
 
 
 def test_a_text_is_shown_whole_up_to_sixty_characters_and_twenty_names() -> None:
