@@ -163,7 +163,7 @@ def poll(size: int) -> Counted:
     world = Counted(pipeline={"endpoints": []})
     first = world.start("first.csv")
     for number in range(size - 1):
-        run = first.model_copy(update={"run_id": f"sample-{number:020d}"})
+        run = first.evolve(run_id=f"sample-{number:020d}")
         world.ledger.create_run(run)
         world.ledger.mark_open(run.run_id, hints_of(run))
     world.poll.tick()  # marks every hint as seen
@@ -187,7 +187,7 @@ def queue(size: int) -> Counted:
     run_queue = RunQueue(holders=(first.run_id,))
     for number in range(size):
         waiting = {**waits, "run_id": f"sample-{number:020x}"}
-        run = first.model_copy(update=waiting)
+        run = first.evolve(**waiting)
         world.ledger.create_run(run)
         world.ledger.mark_open(run.run_id, hints_of(run))
         run_queue = run_queue.enqueue(run.run_id, world.clock.now(), newest_first=False)

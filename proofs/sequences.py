@@ -293,7 +293,7 @@ class Life(RuleBasedStateMachine):
     @rule(gate=st.sampled_from(_GATES))
     def change_the_gate(self, gate: Gate) -> None:
         """A person changes the gate in the file, which is read anew."""
-        self.world.pipeline = self.world.pipeline.model_copy(update={"gate": gate})
+        self.world.pipeline = self.world.pipeline.evolve(gate=gate)
         self.world.restart()
 
     def teardown(self) -> None:

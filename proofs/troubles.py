@@ -116,7 +116,7 @@ class FaultyWorld(Observed):
         """Deploy the first file again, with every pipeline that there ever was."""
         self.configure("as it was")
         first = self.pipeline
-        named = {name: first.model_copy(update={"name": name}) for name in sorted(self.names)}
+        named = {name: first.evolve(name=name) for name in sorted(self.names)}
         self.file = Configuration(named)
         self.restart()
 

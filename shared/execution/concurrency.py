@@ -110,9 +110,7 @@ class ConcurrencyLimits:
         pause = Pause(by="relearn", at=now, reason=why)
         self.context.ledger.note_pause(pipeline.name, pause)
         name = run_queue_id(pipeline.name, run_queue.key)
-        self.context.ledger.put_run_queue(
-            name, run_queue.model_copy(update={"paused": pause}), stored.etag
-        )
+        self.context.ledger.put_run_queue(name, run_queue.evolve(paused=pause), stored.etag)
         report(
             Alert.PAUSED,
             f"pipeline {pipeline.name} is paused: {why}. To do: see why, then resume it",

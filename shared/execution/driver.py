@@ -91,7 +91,7 @@ class Driver:
         """
         claim = self._me() if next_command(run, self._context.clock.now()).acts else None
         try:
-            stored = self._context.ledger.create_run(run.model_copy(update={"claim": claim}))
+            stored = self._context.ledger.create_run(run.evolve(claim=claim))
         except ConflictError:
             return self.advance(run.run_id) or run
         try:
@@ -305,7 +305,7 @@ class Driver:
             self._schedule_drift_check_after_takeover(run, command)
             changes["step_failure"] = self._silence(run, now, now - stored.age)
             changes["promotion"] = _perhaps_sent(run, command)
-        return self._context.ledger.replace_run(run.model_copy(update=changes), stored.etag)
+        return self._context.ledger.replace_run(run.evolve(**changes), stored.etag)
 
     def _silence(self, run: Run, now: datetime, silent_since: datetime) -> StepFailure:
         since = run.step_failure.since if run.step_failure else silent_since
@@ -362,7 +362,7 @@ class Driver:
         learned = self._clean(learned, stored.record)
         run = apply(stored.record, learned, now)
         keep = mine and not _pauses(learned, run) and next_command(run, now).acts
-        run = run.model_copy(update={"claim": self._me() if keep else None})
+        run = run.evolve(claim=self._me() if keep else None)
         replaced = self._context.ledger.replace_run(run, stored.etag)
         _log(stored.record, replaced, learned)
         return replaced, keep
@@ -371,7 +371,7 @@ class Driver:
         run = stored.record
         if command.acts or run.step_failure is None:
             return run  # an unknown effect keeps its claim; an unchanged look writes nothing
-        calm = run.model_copy(update={"step_failure": None})
+        calm = run.evolve(step_failure=None)
         return self._context.ledger.replace_run(calm, stored.etag).record
 
     def _me(self) -> str:
@@ -383,7 +383,7 @@ def _perhaps_sent(run: Run, command: Command) -> Promotion | None:
     sends = command in (Command.UPDATE_ENDPOINT, Command.ROLL_BACK_ENDPOINT)
     if run.promotion is None or not sends:
         return run.promotion
-    return run.promotion.model_copy(update={"ever_sent": True})
+    return run.promotion.evolve(ever_sent=True)
 
 
 def _pauses(learned: Event, run: Run) -> bool:

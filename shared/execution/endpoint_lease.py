@@ -95,7 +95,7 @@ class EndpointLeaseSteps:
             return _Data(known, mine)
         recorded = FirstRecordedTimes(self.context, run.config)
         mine, newest = recorded.of(mine), recorded.of(newest)
-        known = known.model_copy(update={"newest_version": newest})
+        known = known.evolve(newest_version=newest)
         return _Data(known, mine, tie_of(mine, tied_with(mine, [newest])))
 
     def rollback_target(
@@ -140,7 +140,7 @@ class EndpointLeaseSteps:
             "before": known,
             "rollback_resource": left.resource,
         }
-        return InFlightUpdateFound(promotion.model_copy(update=changes))
+        return InFlightUpdateFound(promotion.evolve(**changes))
 
     def _in_flight_lease(self, run: Run, endpoint_state: EndpointState) -> EndpointLease | None:
         """Return a reservation that its run will do nothing about any more.

@@ -90,7 +90,7 @@ class GateSteps:
             ):
                 return Judged(refused(f"the candidate does not score: {seen.detail}"))
             case ProbeOutcome.BROKEN:
-                return EvidenceGathered(known.model_copy(update={"last": seen}))
+                return EvidenceGathered(known.evolve(last=seen))
             case _:
                 return EvidenceGathered(GateEvidence(cursor=known.cursor + 1, last=seen))
 

@@ -38,7 +38,7 @@ class RollOutSteps:
         """Take the next step of a roll-out; None when only the deliveries can go on."""
         enough = self.opened + _AT_ONCE
         seen = tuple(self._seen(run, delivery, enough) for delivery in run.deliveries)
-        checked = run.model_copy(update={"deliveries": seen})
+        checked = run.evolve(deliveries=seen)
         deliveries = (*seen, *next_deliveries(checked))
         if deliveries != run.deliveries:
             return DeliveriesChanged(deliveries)
@@ -57,7 +57,7 @@ class RollOutSteps:
             return delivery
         stored = self.context.ledger.run(delivery.run_id)
         if stored is None and run.cancelling:
-            return delivery.model_copy(update={"outcome": Phase.CANCELLED, "reason": "not begun"})
+            return delivery.evolve(outcome=Phase.CANCELLED, reason="not begun")
         if stored is None:
             return self._open(run, delivery) if self.opened < enough else delivery
         if run.cancelling:
@@ -70,10 +70,10 @@ class RollOutSteps:
     def _open(self, run: Run, delivery: Delivery) -> Delivery:
         child = delivering(run, delivery)
         if self._stages(child):
-            child = child.model_copy(update={"phase": Phase.STAGING})
+            child = child.evolve(phase=Phase.STAGING)
         now = self.context.clock.now()
         entry = RunHistoryEntry(at=now, phase=child.phase, note=child.cause)
-        child = child.model_copy(update={"opened_at": now, "history": (entry,)})
+        child = child.evolve(opened_at=now, history=(entry,))
         self.context.ledger.mark_open(child.run_id, hints_of(child))
         try:
             self.context.ledger.create_run(child)
@@ -81,7 +81,7 @@ class RollOutSteps:
             return delivery  # another worker is as fast
         except RunIdUsedError as exc:
             # What it did is not known any more. A retry of the roll-out opens another one.
-            return delivery.model_copy(update={"outcome": Phase.PARKED, "reason": str(exc)})
+            return delivery.evolve(outcome=Phase.PARKED, reason=str(exc))
         self.opened += 1
         return delivery
 

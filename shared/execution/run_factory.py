@@ -65,7 +65,7 @@ class RunFactory:
             model=model_of(newest) if manual_model and newest else None,
             opened_at=self.context.clock.now(),
         )
-        return run.model_copy(update={"parameters": parameters_for(pipeline, run)})
+        return run.evolve(parameters=parameters_for(pipeline, run))
 
     def _listed_at(self, pipeline: Pipeline, run_id: str) -> str:
         if not pipeline.training.wants_manifest:
@@ -82,7 +82,7 @@ class RunFactory:
         """Return the record of a run for what landed, ready to be stored."""
         run = self.new(pipeline, run_id, blobs, Origin.DATA, cause)
         # What is taken from the inbox waits its turn, even if there is nothing to wait for.
-        return self._ready(run.model_copy(update={"phase": Phase.WAITING}))
+        return self._ready(run.evolve(phase=Phase.WAITING))
 
     def _tokens_of(
         self, pipeline: Pipeline, blob: BlobVersion | None, *, manual_model: bool
@@ -130,12 +130,12 @@ class RunFactory:
             return self._rejected(run, reason, cure)
         entry = RunHistoryEntry(at=now, phase=run.phase, note=run.cause)
         begun = {"opened_at": now, "history": (entry,), "config": config}
-        return run.model_copy(update=begun)
+        return run.evolve(**begun)
 
     def _rejected(self, run: Run, reason: str, advice: str) -> Run:
         now = self.context.clock.now()
-        ended = run.moved(Phase.REJECTED, now, reason, reason=reason, advice=advice)
-        return ended.model_copy(update={"opened_at": now})
+        ended = run.moved_to(Phase.REJECTED, now, reason, reason=reason, advice=advice)
+        return ended.evolve(opened_at=now)
 
 
 def ambiguous(name: str) -> str:

@@ -96,7 +96,7 @@ class Backfill:
         known = self.context.ledger.activated(pipeline.name)
         if known is None:
             return
-        record = known.record.model_copy(update=dict(how_far))
+        record = known.record.evolve(**how_far)
         try:
             self.context.ledger.put_activation(pipeline.name, record, known.etag)
         except ConflictError:

@@ -174,7 +174,7 @@ class BatchClaims:
         # Since when it is known does not change, whoever takes it.
         first = known.record.blob.recorded(one.blob.recorded_at)
         self._known[one.version_id] = first
-        entry = entry.model_copy(update={"blob": first})
+        entry = entry.evolve(blob=first)
         try:
             ledger.replace_version(one.version_id, entry, known.etag)
         except ConflictError:

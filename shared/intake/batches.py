@@ -192,7 +192,7 @@ class Batches:
         before = len(batch.arrived or ())
         batch = self._settled(batch, stored.record.batch_run, until)
         if len(batch.arrived or ()) == before:  # all of it is gone
-            run_queue = stored.record.model_copy(update={"claimed_to": ""})
+            run_queue = stored.record.evolve(claimed_to="")
             self.context.ledger.put_run_queue(batch.run_queue, run_queue, stored.etag)
             raise ConflictError(f"{batch.run_queue} was written: it is looked at again")
         return batch
@@ -207,7 +207,7 @@ class Batches:
             wanted = [one for one in wanted if _run_id(one) == run_id]
         if not wanted:  # it was taken by other means: nobody needs that run
             run_queue = stored.record.without(lambda one: one == run_id)
-            run_queue = run_queue.model_copy(update={"batch_run": None})
+            run_queue = run_queue.evolve(batch_run=None)
             self.context.ledger.put_run_queue(batch.run_queue, run_queue, stored.etag)
             return None, fresh
         self.context.ledger.mark_open(run_id, marker_of_batch(batch.pipeline, batch.key))
@@ -302,7 +302,7 @@ class Batches:
             run_id = names.run_id(pipeline.name, "again", run_id)
         ledger.mark_open(run_id, marker_of_batch(pipeline, batch.key))
         changes = {"batch_run": run_id, "batch_since": now, "claimed_to": ""}
-        run_queue = self.concurrency.pruned(run_queue).model_copy(update=changes)
+        run_queue = self.concurrency.pruned(run_queue).evolve(**changes)
         keep, limited = core.starts_to_keep(pipeline), core.concurrency_limit(pipeline) is not None
         run_queue = run_queue.begin(run_id, now, keep=keep, holds=limited)
         ledger.put_run_queue(batch.run_queue, run_queue, stored.etag if stored else None)
@@ -340,7 +340,7 @@ class Batches:
             if stored.record.claimed_to >= to:
                 return
             try:
-                run_queue = stored.record.model_copy(update={"claimed_to": to})
+                run_queue = stored.record.evolve(claimed_to=to)
                 self.context.ledger.put_run_queue(name, run_queue, stored.etag)
             except ConflictError:
                 continue

@@ -177,11 +177,11 @@ class DueTimes:
             "without": due.without + begun.without,
             "failed": due.failed + begun.failed,
         }
-        due = due.model_copy(update=counts)
+        due = due.evolve(**counts)
         if begun.after is not None:
             next_check = now + _SOON if begun.failed else now
             stopped = {"after": begun.after, "next_check": next_check}
-            schedule_state.waiting.append(due.model_copy(update=stopped))
+            schedule_state.waiting.append(due.evolve(**stopped))
         elif (again := self._again(pipeline, due, last_check=last_check)) is not None:
             schedule_state.waiting.append(again)
         elif due.without and not due.opened:
@@ -200,12 +200,12 @@ class DueTimes:
             since = due.failing_since or now
             if now - since < _FAILING:
                 again = {**anew, "failing_since": since, "next_check": now + _AGAIN}
-                return due.model_copy(update=again)
+                return due.evolve(**again)
             what = f"pipeline {pipeline.name}: due at {due.at.isoformat()}, "
             what += counted(due.failed, "run")
             log.error("%s could not be opened for a day: given up", what)
         if due.without and waits is not None and not last_check:
-            return due.model_copy(update={**anew, "next_check": min(now + waits.every, due.until)})
+            return due.evolve(**anew, next_check=min(now + waits.every, due.until))
         return None
 
     def _had_run(

@@ -157,7 +157,7 @@ class _Listing:
             self._existing = None
             return
         named = tuple(sorted(existing.unreadable))[:_SHOWN]
-        state = state.model_copy(update={"damaged": named})
+        state = state.evolve(damaged=named)
         while not budget.is_spent:
             step = _Step(self.context, self.target, existing, budget)
             state = step.taken(state)
@@ -188,12 +188,12 @@ class _Step:
             page = self.target.page(state.cursor)
         except BadCursorError:
             log.info("the full listing begins again: its cursor is not taken")
-            return state.model_copy(update={"cursor": None, "checked_to": "", "listed": 0})
+            return state.evolve(cursor=None, checked_to="", listed=0)
         state, whole = self._searched(state, page.items)
         if not whole:
             return state
         state = self._recorded(state, page.items)
-        state = state.model_copy(update={"listed": state.listed + len(page.items)})
+        state = state.evolve(listed=state.listed + len(page.items))
         return state.after_page(page.cursor, self.context.clock.now())
 
     def _searched(
@@ -216,7 +216,7 @@ class _Step:
                 break
             last = blob.name
         changes = {"found": found, "failed": failed, "checked_to": last}
-        return state.model_copy(update=changes), whole
+        return state.evolve(**changes), whole
 
     def _takers(self, state: FullListing, blob: BlobVersion) -> Iterator[Pipeline]:
         """Yield the pipelines for which a blob is in no record, and did not exist before them."""
@@ -263,4 +263,4 @@ class _Step:
         self.context.ledger.add_existing(
             state.generation, number, Record.of(new), models=self.target.models
         )
-        return state.model_copy(update={"pages": number})
+        return state.evolve(pages=number)

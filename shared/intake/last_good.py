@@ -332,7 +332,7 @@ class LastGood:
             )
             if stored is not None and stored.record.pipeline.schedule == pipeline.schedule:
                 known = {"scheduled_since": stored.record.scheduled_since}
-                kept = kept.model_copy(update=known)
+                kept = kept.evolve(**known)
             # Known from now on, even if it cannot be stored.
             self._since[pipeline.name] = kept.scheduled_since
             if self._put(kept, digest, stored.etag if stored else None):

@@ -197,7 +197,7 @@ class Requests:
         run = self._new(pipeline, run_id, newest, Origin.MANUAL, "requested over HTTP")
         parameters = {**run.parameters, **asked_parameters(request.parameters)}
         asked = {"request": request.digest(), "parameters": parameters}
-        return _same_request(self.run_factory.begin(run.model_copy(update=asked)), request)
+        return _same_request(self.run_factory.begin(run.evolve(**asked)), request)
 
     def _new(
         self, pipeline: Pipeline, run_id: str, newest: Newest | None, origin: Origin, cause: str

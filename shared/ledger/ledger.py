@@ -34,9 +34,9 @@ from pydantic import BaseModel, ValidationError
 
 from shared.core.blobs import BlobVersion
 from shared.core.cleaning_round import CleaningRound
+from shared.core.frozen import WRITTEN_BY, RecordModel
 from shared.core.full_listing import Existing, FullListing
 from shared.core.names import digest, inbox_prefix, index_name
-from shared.core.record_parts import WRITTEN_BY, RecordModel
 from shared.core.run.concurrency import Pause, Pauses, RunQueue
 from shared.core.run.record import Run
 from shared.core.serving.drift import DriftCheck
@@ -343,7 +343,7 @@ class Ledger:
             known = self.pauses(pipeline)
             if known.record.pause is not None:
                 return  # a person's pause is shown in its place; one that is unreadable stays
-            noted = known.record.model_copy(update={"by_failures": pause})
+            noted = known.record.evolve(by_failures=pause)
             try:
                 self.put_pauses(pipeline, noted, known.etag)
             except ConflictError:
@@ -534,7 +534,7 @@ class Ledger:
             if found is not None and found.record.activated_at <= candidate:
                 return found.record.activated_at
             known = found.record if found else Activation(activated_at=candidate)
-            record = known.model_copy(update={"activated_at": candidate})
+            record = known.evolve(activated_at=candidate)
             try:
                 self._put(name, record, found.etag if found else None)
             except ConflictError:

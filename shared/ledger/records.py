@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
-from shared.core.record_parts import RecordModel
+from shared.core.frozen import FrozenModel, RecordModel
 from shared.ports.storage import ETag, Listed
 
 
@@ -46,7 +46,7 @@ class VersionEntry(Record):
         """Return the entry once its run is forgotten: known, and the run is not opened anew."""
         note = f"run {self.run_id}, whose record was forgotten"
         changes = {"run_id": None, "deleted_run": self.run_id, "note": note}
-        return self.model_copy(update=changes)
+        return self.evolve(**changes)
 
 
 class Activation(Record):
@@ -65,10 +65,9 @@ class KeptConfiguration(Record):
     scheduled_since: AwareDatetime  #: since when it has this schedule; no earlier time is due
 
 
-class PendingDueTime(BaseModel):
+class PendingDueTime(FrozenModel):
     """A due time that is being dealt with, or that came before its data."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     at: AwareDatetime
     next_check: AwareDatetime
     until: AwareDatetime

@@ -249,7 +249,7 @@ class Drift:
             advice = "find out who else updates this endpoint, then retry the run, or cancel it"
             reason = f"{cause}, again after its model was set again"
             parked = {"parked_in": Phase.PROMOTING, "reason": reason, "advice": advice}
-            record = record.moved(Phase.PARKED, now, reason, **parked)
+            record = record.moved_to(Phase.PARKED, now, reason, **parked)
         self.context.ledger.mark_open(repairing, hints_of(record))
         try:
             created = self.context.ledger.create_run(record)
@@ -275,7 +275,7 @@ class Drift:
         next_check = self.context.clock.now() + wait
         calm = {"next_check": next_check, "suspicion": "", "drift_kind": None, "suspect": None}
         calm |= {"silent": False}
-        drift_check = stored.record.model_copy(update={**calm, **(found or {})})
+        drift_check = stored.record.evolve(**(calm | dict(found or {})))
         self.context.ledger.put_drift_check(name, drift_check, stored.etag)
 
 

@@ -95,12 +95,12 @@ class Retention:
     def _page(self, state: CleaningRound, one_call: "_RetentionCall") -> CleaningRound:
         """Look through one page, or as much of it as there is time for."""
         if state.kind not in KINDS:  # of another version of the app
-            return state.model_copy(update={"kind": KINDS[0], "cursor": None, "checked_to": ""})
+            return state.evolve(kind=KINDS[0], cursor=None, checked_to="")
         try:
             page = self._context.ledger.old.page(state.kind, state.cursor)
         except BadCursorError:
             log.info("cleaning begins %s again: its cursor is not taken", state.kind)
-            return state.model_copy(update={"cursor": None, "checked_to": ""})
+            return state.evolve(cursor=None, checked_to="")
         items = [item for item in page.items if item.name > state.checked_to]
         state, over = one_call.look(state, items)
         if not over:
@@ -154,7 +154,7 @@ class _RetentionCall:
             "missing": self.rules.missing,
             "waiting": self.rules.waiting,
         }
-        return state.model_copy(update=changes), over
+        return state.evolve(**changes), over
 
 
 def _report(state: CleaningRound) -> None:

@@ -168,7 +168,7 @@ class Pipelines:
                 continue
             if stored is not None:
                 paused = pauses.of_failures(stored.record)
-                run_queues.append(stored.record.model_copy(update={"paused": paused}))
+                run_queues.append(stored.record.evolve(paused=paused))
         return Keys(tuple(run_queues), tuple(unreadable), page.cursor)
 
     def names(self) -> Sequence[str]:
@@ -193,7 +193,7 @@ class Pipelines:
         require(versions, _version(found.record), _version_conflict(name, found.record))
         if found.record.pause is None:
             pause = Pause(by=by, at=self.context.clock.now(), reason=reason)
-            paused = found.record.model_copy(update={"pause": pause})
+            paused = found.record.evolve(pause=pause)
             self._put(name, found, paused, versions)
 
     def resume(

@@ -85,7 +85,7 @@ class RunOperations:
             return delivery
         stored = self.context.ledger.run(delivery.run_id)
         if stored is None:  # its record was removed: another one follows it
-            return delivery.model_copy(update={"outcome": Phase.CANCELLED})
+            return delivery.evolve(outcome=Phase.CANCELLED)
         run = stored.record
         if run.phase.ended:
             return delivered(delivery, run)
@@ -98,7 +98,7 @@ class RunOperations:
                 f"{parent.run_id} by the configuration from before: wait for its end, then "
                 "retry this run"
             )
-        return delivery.model_copy(update={"outcome": None})
+        return delivery.evolve(outcome=None)
 
     def _retry_delivery(self, parent: Run, delivery: Delivery, by: str, why: str) -> None:
         stored = self.context.ledger.run(delivery.run_id)

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from local import api_description
-from shared.core.record_parts import WRITTEN_BY
+from shared.core.frozen import WRITTEN_BY
 from shared.core.run.record import Phase
 from shared.errors import CorruptRecordError
 from shared.ledger.ledger import Ledger

@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import Field, FiniteFloat
 
 from shared.core.config.cross_field import together
 from shared.core.config.types import Name, Strict
 from shared.core.counting import counted
 from shared.core.evaluation.metric_names import folded, named_like, short, shown
 from shared.core.evaluation.report import Row, metric_in, numbers_like, oddity
+from shared.core.frozen import FrozenModel
 
 Direction = Literal["higher", "lower"]
 Kind = Literal["at_least", "at_most", "max_drop", "min_gain"]
@@ -123,10 +124,8 @@ class Rule(Strict):
         return self.direction or direction_of(self.metric)
 
 
-class Result(BaseModel):
+class Result(FrozenModel):
     """What one rule says of the model."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     metric: str
     rule: Kind
@@ -137,10 +136,8 @@ class Result(BaseModel):
     why: str  #: one sentence for people, with the numbers
 
 
-class Verdict(BaseModel):
+class Verdict(FrozenModel):
     """What all rules together say of the model."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     passed: bool
     reason: str

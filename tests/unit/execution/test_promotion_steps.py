@@ -449,7 +449,10 @@ def test_what_another_run_left_at_another_place_is_put_back_there() -> None:
         step = Step(phase, promotion={"rollback_resource": "other"})
         step.look(step.seen(OLD))
         assert step.endpoint.built_for[-1].resource == place
-    step = Step(Phase.ROLLING_BACK, promotion={"rollback_resource": ""})
+    group = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearning"
+    web = {"kind": "webservice", "update": f"https://management.azure.com{group}/webServices/w"}
+    config = {"endpoint": {**web, "workspace_token": None}}
+    step = Step(Phase.ROLLING_BACK, promotion={"rollback_resource": ""}, config=config)
     step.look(step.seen(OLD))
     assert step.endpoint.built_for[-1].resource is None
 

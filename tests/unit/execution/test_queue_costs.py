@@ -236,7 +236,7 @@ def test_what_is_next_and_has_ended_keeps_nobody_waiting() -> None:
     first, second = (waiting_run(world, f"k{n}") for n in range(2))
     stored = world.intake._context.ledger.run(first.run_id)
     assert stored is not None
-    ended = stored.record.moved(Phase.CANCELLED, world.clock.now())
+    ended = stored.record.moved_to(Phase.CANCELLED, world.clock.now())
     world.intake._context.ledger.replace_run(ended, stored.etag)
     (running,) = [run for run in world.runs() if run.phase is Phase.TRAINING]
     world.http.answers.clear()  # its job may end now

@@ -60,7 +60,7 @@ class ServingHistoryEntry:
             return CheckResult(self.well)
         run = stored.record if stored else None
         if marker.run_id in self.begin and run is not None and stored is not None:
-            run = run.moved(Phase.RECEIVED, NOW)
+            run = run.moved_to(Phase.RECEIVED, NOW)
             self.ledger.replace_run(run, stored.etag)
             known = self.ledger.run_queue(self.name)
             assert known is not None

@@ -251,6 +251,6 @@ def test_a_due_time_is_stored_once(ledger: Ledger) -> None:
 def test_the_history_of_a_record_does_not_grow_for_ever() -> None:
     shape: Run = run(Phase.TRAINING)
     for number in range(300):
-        shape = shape.moved(Phase.TRAINING, NOW, f"note {number}")
+        shape = shape.moved_to(Phase.TRAINING, NOW, f"note {number}")
     assert len(shape.history) == 100
     assert shape.history[-1].note == "note 299"

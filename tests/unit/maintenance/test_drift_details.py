@@ -258,7 +258,7 @@ def test_a_drift_that_a_person_accepted_is_left(
     (repair,) = watched.drifted()
     stored = watched.ledger.run(repair.run_id)
     assert stored is not None
-    watched.ledger.replace_run(stored.record.moved(phase, NOW), stored.etag)
+    watched.ledger.replace_run(stored.record.moved_to(phase, NOW), stored.etag)
     watched.world.clock.time = watched.now().next_check
     assert len(watched.drifted()) == opened
     assert ("as a person accepted" in caplog.text) is (opened == 1)

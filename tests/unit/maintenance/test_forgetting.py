@@ -431,7 +431,7 @@ def test_a_place_goes_once_no_run_that_it_names_goes_on(changes: dict[str, Any])
     assert not old.goes(SLOT)
     stored = old.ledger.run("sample-1")
     assert stored is not None
-    old.ledger.replace_run(stored.record.moved(Phase.FAILED, NOW), stored.etag)
+    old.ledger.replace_run(stored.record.moved_to(Phase.FAILED, NOW), stored.etag)
     assert old.goes(SLOT)
 
 

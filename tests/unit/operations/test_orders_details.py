@@ -174,7 +174,7 @@ def test_of_two_people_the_slower_one_is_told_how_the_run_stands_now(
     def ended() -> None:
         stored = desk.ledger.run("sample-1")
         assert stored is not None
-        desk.ledger.replace_run(stored.record.moved(Phase.FAILED, NOW), stored.etag)
+        desk.ledger.replace_run(stored.record.moved_to(Phase.FAILED, NOW), stored.etag)
 
     superseded(desk, ended, monkeypatch)
     with pytest.raises(InvalidTransitionError):  # it fits no more, and that is said as ever
