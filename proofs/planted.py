@@ -53,11 +53,8 @@ BUGS: Final = (
     Bug(
         "records are written over unconditionally",
         "shared/ledger/ledger.py",
-        'self._documents.replace(f"runs/{run.run_id}", _body(run), expected)',
-        "self._documents.replace(\n"
-        '            f"runs/{run.run_id}",\n            _body(run),\n'
-        '            self._documents.read(f"runs/{run.run_id}").etag,\n'
-        "        )",
+        'self._store.put(f"runs/{run.run_id}", run, expected)',
+        'self._store.put(f"runs/{run.run_id}", run, self.run(run.run_id).etag)',
         ("tests/unit/ledger/test_ledger.py", "tests/sweep/test_fault_sweep.py"),
     ),
     Bug(
@@ -499,9 +496,8 @@ BUGS: Final = (
     Bug(
         "every change of a pipeline begins its schedule anew",
         "shared/intake/last_good.py",
-        "            if stored is not None and "
-        "stored.record.pipeline.schedule == pipeline.schedule:\n",
-        "            if stored is None:\n",
+        "        if stored is not None and stored.record.pipeline.schedule == pipeline.schedule:\n",
+        "        if stored is not None and stored.record.pipeline == pipeline:\n",
         ("tests/unit/intake/test_due_times.py",),
     ),
     Bug(

@@ -13,12 +13,12 @@ from shared.core.run.concurrency import Pause, RecentRuns, RunQueue
 from shared.core.run.control_events import Event, Superseded
 from shared.core.run.gate_events import Admitted, StillWaiting
 from shared.core.run.record import Origin, Phase, Run
-from shared.errors import ConflictError, CorruptRecordError
+from shared.errors import CorruptRecordError
 from shared.execution.context import Context
 from shared.ledger.records import Stored
+from shared.ledger.store import retried
 from shared.telemetry import Alert, FirstTimeOnly, log, report
 
-_TRIES: Final = 5
 #: A run whose record cannot be read keeps its place no longer, where its time-out is not known.
 _UNREAD: Final = timedelta(days=1)
 #: By their markers, runs that may hold no place: only their records tell.
@@ -137,28 +137,25 @@ class ConcurrencyLimits:
         return False
 
     def _take(self, level: _Level, run: Run) -> Superseded | str | None:
-        for _ in range(_TRIES):
-            try:
-                stored = self.context.ledger.run_queue(level.name)
-            except CorruptRecordError as exc:
-                self._report_once(level.name, exc)
-                return str(exc)  # this key or service must wait for a person; others need not
-            run_queue = stored.record if stored else RunQueue(pipeline=run.pipeline, key=run.key)
-            if run.run_id in run_queue.holders:
-                return None
-            is_key = level.name == run_queue_id(run.pipeline, run.key)
-            try:
-                if is_key and stored and self.paused_by_failures(stored, run.config):
-                    continue
-                changed, waits = self._decided(level, run_queue, run, is_key=is_key)
-                if changed != run_queue:
-                    self.context.ledger.put_run_queue(
-                        level.name, changed, stored.etag if stored else None
-                    )
-            except ConflictError:
-                continue  # somebody else moved the line: look again
-            return waits
-        raise ConflictError(f"{level.name} keeps changing")
+        try:
+            return retried(level.name, lambda: self._taken(level, run))
+        except CorruptRecordError as exc:
+            self._report_once(level.name, exc)
+            return str(exc)  # this key or service must wait for an operator; others need not
+
+    def _taken(self, level: _Level, run: Run) -> Superseded | str | None:
+        stored = self.context.ledger.run_queue(level.name)
+        run_queue = stored.record if stored else RunQueue(pipeline=run.pipeline, key=run.key)
+        if run.run_id in run_queue.holders:
+            return None
+        is_key = level.name == run_queue_id(run.pipeline, run.key)
+        if is_key and stored and self.paused_by_failures(stored, run.config):
+            return self._taken(level, run)  # by the record that says so now
+        changed, waits = self._decided(level, run_queue, run, is_key=is_key)
+        if changed != run_queue:
+            etag = stored.etag if stored else None
+            self.context.ledger.put_run_queue(level.name, changed, etag)
+        return waits
 
     def _decided(
         self, level: _Level, run_queue: RunQueue, run: Run, *, is_key: bool

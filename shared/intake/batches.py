@@ -8,6 +8,7 @@ repeated, and by any number of workers.
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -33,7 +34,6 @@ from shared.telemetry import log, report_run
 
 #: Runs of one key that one call opens, so that others have their turn.
 _MOST_RUNS: Final = 50
-_TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,18 +333,14 @@ class Batches:
 
     def _keep_progress(self, name: str, run_id: str, to: str) -> None:
         """Remember how far the taking has come, unless another run takes what waits by now."""
-        for _ in range(_TRIES):
-            stored = self.context.ledger.run_queue(name)
-            if stored is None or stored.record.batch_run != run_id:
-                return
-            if stored.record.claimed_to >= to:
-                return
-            try:
-                run_queue = stored.record.evolve(claimed_to=to)
-                self.context.ledger.put_run_queue(name, run_queue, stored.etag)
-            except ConflictError:
-                continue
-            return
+
+        def further(queue: RunQueue | None) -> RunQueue | None:
+            if queue is None or queue.batch_run != run_id:
+                return None
+            return queue.evolve(claimed_to=max(queue.claimed_to, to))
+
+        with suppress(ConflictError):  # at worst some versions are claimed once more
+            self.context.ledger.update_run_queue(name, further)
 
 
 def wants(pipeline: Pipeline, name: str, key: Sequence[str]) -> bool:

@@ -25,16 +25,12 @@ A record that cannot be understood raises `CorruptRecordError` and is never over
 """
 
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Final
 
 from shared.core.blobs import BlobVersion
 from shared.core.cleaning_round import CleaningRound
-from shared.core.frozen import WRITTEN_BY, RecordModel
 from shared.core.full_listing import Existing, FullListing
 from shared.core.names import digest, inbox_prefix, index_name
 from shared.core.run.concurrency import Pause, Pauses, RunQueue
@@ -59,14 +55,10 @@ from shared.ledger.records import (
     Tick,
     VersionEntry,
 )
-from shared.ports.storage import Document, Documents, ETag, Listed, Page
+from shared.ledger.store import Store, parsed, retried
+from shared.ports.storage import Documents, ETag, Listed, Page
 from shared.telemetry import log
-from shared.version import VERSION
 
-_SCHEMA: Final = 1
-#: What a damaged record may say of its writer to be repeated.
-_VERSION: Final = re.compile(r"[0-9a-z.+-]{1,40}", re.ASCII)
-_TRIES: Final = 5
 #: The version of a record that does not exist yet.
 NEW: Final = ETag("")
 #: Metadata of a blob may hold 8 KB in all.
@@ -81,14 +73,13 @@ _APPEARED: Final = "appeared"
 #: When a record was written that cannot be read.
 _UNKNOWN: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-R = TypeVar("R", bound=BaseModel)
-
 
 class Ledger:
     """The records of the app. Each method is one document operation unless it says otherwise."""
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
+        self._store = Store(documents)
 
     def time(self) -> datetime:
         """Return what time the storage says it is. Raises TransientError."""
@@ -98,7 +89,7 @@ class Ledger:
 
     def run(self, run_id: str) -> Stored[Run] | None:
         """Return the record of a run, or None."""
-        return self._read(f"runs/{run_id}", Run)
+        return self._store.read(f"runs/{run_id}", Run)
 
     def has_run(self, run_id: str) -> bool:
         """Return whether there is a record of a run, readable or not."""
@@ -124,7 +115,7 @@ class Ledger:
                 f"run {run.run_id} existed and its record was removed: no run is opened"
             )
         self._list_run(run)
-        stored = Stored(run, self._documents.create(name, _body(run)))
+        stored = Stored(run, self._store.put(name, run, None))
         self.note_used(run.run_id)
         return stored
 
@@ -141,7 +132,7 @@ class Ledger:
 
     def replace_run(self, run: Run, expected: ETag) -> Stored[Run]:
         """Store `run` over version `expected`. Raises Conflict when that is not the present one."""
-        return Stored(run, self._documents.replace(f"runs/{run.run_id}", _body(run), expected))
+        return Stored(run, self._store.put(f"runs/{run.run_id}", run, expected))
 
     # Markers of open runs
 
@@ -151,17 +142,15 @@ class Ledger:
         An old marker is written anew: a poll that is about to drop it must not succeed.
         """
         name = f"open/{run_id}"
-        for _ in range(_TRIES):
+
+        def attempt() -> None:
             found = self._documents.read(name)
-            try:
-                if found is None:
-                    self._documents.create(name, b"", hints)
-                else:
-                    self._documents.replace(name, b"", found.etag, hints)
-            except ConflictError:
-                continue  # a poll renewed or dropped it this moment
-            return
-        raise ConflictError(f"{name} keeps changing")
+            if found is None:
+                self._documents.create(name, b"", hints)
+            else:
+                self._documents.replace(name, b"", found.etag, hints)
+
+        retried(name, attempt)
 
     def is_marked(self, run_id: str) -> bool:
         """Return whether the poll knows of a run."""
@@ -247,7 +236,7 @@ class Ledger:
         hints = {"blob": text} if len(text) <= _LONGEST_HINT else {}
         hints |= {_APPEARED: "yes"} if entry.note == APPEARED else {}
         try:
-            self._documents.create(name, _body(entry), hints)
+            self._store.put(name, entry, None, hints)
         except ConflictError:
             return False
         return True
@@ -270,7 +259,7 @@ class Ledger:
         except ValueError:
             pass  # a long name, or a hint that is none: the record tells
         try:
-            found = self._read(listed.name, VersionEntry)
+            found = self._store.read(listed.name, VersionEntry)
         except CorruptRecordError as exc:
             log.error("%s", exc)  # the others go on
             return None
@@ -291,14 +280,14 @@ class Ledger:
 
     def waiting(self, key: Sequence[str], pipeline: str, version_id: str) -> VersionEntry | None:
         """Return what is kept of a data version that waits for its run, or None."""
-        found = self._read(f"{inbox_prefix(pipeline, key)}{version_id}", VersionEntry)
+        found = self._store.read(f"{inbox_prefix(pipeline, key)}{version_id}", VersionEntry)
         return found.record if found else None
 
     # Who may run
 
     def run_queue(self, name: str) -> Stored[RunQueue] | None:
         """Return the slot or seat of this name, or None."""
-        return self._read(name, RunQueue)
+        return self._store.read(name, RunQueue)
 
     def run_queue_names(self, pipeline: str, size: int, cursor: str | None) -> Page[Listed]:
         """Return names of slots of a pipeline, in one listing. Raises BadCursorError."""
@@ -310,7 +299,21 @@ class Ledger:
 
     def put_run_queue(self, name: str, run_queue: RunQueue, expected: ETag | None) -> None:
         """Store a slot, as new or over version `expected`. Raises Conflict."""
-        self._put(name, run_queue, expected)
+        self._store.put(name, run_queue, expected)
+
+    def update_run_queue(
+        self, name: str, change: Callable[[RunQueue | None], RunQueue | None]
+    ) -> None:
+        """Change a run queue, as `Store.update` does.
+
+        Args:
+            name: of its record.
+            change: returns the next value, or None where there is nothing to change.
+
+        Raises:
+            ConflictError: it keeps changing.
+        """
+        self._store.update(name, RunQueue, change)
 
     def pause(self, pipeline: str) -> Pause | None:
         """Return why a person paused the pipeline, or None."""
@@ -327,7 +330,7 @@ class Ledger:
         if found is None:
             return Stored(Pauses(), NEW)
         try:
-            return Stored(_parsed(found, Pauses), found.etag, found.age)
+            return Stored(parsed(found, Pauses), found.etag, found.age)
         except CorruptRecordError as exc:
             log.error("%s", exc)
             pause = Pause(by="an unreadable record", at=_UNKNOWN, reason=name)
@@ -335,21 +338,17 @@ class Ledger:
 
     def put_pauses(self, pipeline: str, pauses: Pauses, expected: ETag) -> None:
         """Store what pauses the pipeline over the version that was looked at. Raises Conflict."""
-        self._put(f"pauses/{pipeline}", pauses, None if expected == NEW else expected)
+        self._store.put(f"pauses/{pipeline}", pauses, None if expected == NEW else expected)
 
     def note_pause(self, pipeline: str, pause: Pause) -> None:
         """Have the record of the pipeline tell of a pause by failures. Raises Conflict."""
-        for _ in range(_TRIES):
+
+        def attempt() -> None:
             known = self.pauses(pipeline)
-            if known.record.pause is not None:
-                return  # a person's pause is shown in its place; one that is unreadable stays
-            noted = known.record.evolve(by_failures=pause)
-            try:
-                self.put_pauses(pipeline, noted, known.etag)
-            except ConflictError:
-                continue  # another customer is paused this moment
-            return
-        raise ConflictError(f"pauses/{pipeline} keeps changing")
+            if known.record.pause is None:  # that of an operator is shown instead
+                self.put_pauses(pipeline, known.record.evolve(by_failures=pause), known.etag)
+
+        retried(f"pauses/{pipeline}", attempt)
 
     # Data versions
 
@@ -360,7 +359,7 @@ class Ledger:
 
     def version_stored(self, version_id: str) -> Stored[VersionEntry] | None:
         """Return the entry of a data version with its ETag, or None."""
-        return self._read(f"versions/{version_id}", VersionEntry)
+        return self._store.read(f"versions/{version_id}", VersionEntry)
 
     def newest_version(self, blob_id: str, but: str = "") -> tuple[str, ...] | None:
         """Return the fingerprint of the newest known version of a blob, from one listing.
@@ -394,7 +393,7 @@ class Ledger:
     def add_version(self, version_id: str, entry: VersionEntry) -> bool:
         """Store the entry of a data version; False when it was known already."""
         try:
-            self._documents.create(f"versions/{version_id}", _body(entry), _version_hints(entry))
+            self._store.put(f"versions/{version_id}", entry, None, _version_hints(entry))
         except ConflictError:
             return False
         return True
@@ -402,7 +401,7 @@ class Ledger:
     def replace_version(self, version_id: str, entry: VersionEntry, expected: ETag) -> None:
         """Store the entry of a data version over the one that was read. Raises Conflict."""
         hints = _version_hints(entry)
-        self._documents.replace(f"versions/{version_id}", _body(entry), expected, hints)
+        self._store.put(f"versions/{version_id}", entry, expected, hints)
 
     def version_ids(self, cursor: str | None) -> tuple[list[str], str | None]:
         """Return the ids of some data versions, and where the next ones begin, in one listing.
@@ -423,13 +422,13 @@ class Ledger:
 
     def full_listing(self, *, models: bool = False) -> Stored[FullListing] | None:
         """Return how far the full listing of the data is, or of models put by hand, or None."""
-        return self._read(_full_listing(models=models), FullListing)
+        return self._store.read(_full_listing(models=models), FullListing)
 
     def put_full_listing(
         self, state: FullListing, expected: ETag | None, *, models: bool = False
     ) -> ETag:
         """Store how far it is. Raises Conflict when another worker lists too."""
-        return self._put(_full_listing(models=models), state, expected)
+        return self._store.put(_full_listing(models=models), state, expected)
 
     def existing_names(
         self, cursor: str | None, *, models: bool = False
@@ -440,7 +439,7 @@ class Ledger:
 
     def existing(self, name: str) -> Existing | None:
         """Return a record of existing blobs, or None. Raises CorruptRecordError."""
-        found = self._read(name, Existing)
+        found = self._store.read(name, Existing)
         if found is not None and not name.endswith(f"-{found.record.seal}"):
             raise CorruptRecordError(
                 f"ledger record {name} does not hold what was stored; it was left untouched: move "
@@ -461,7 +460,7 @@ class Ledger:
         """
         try:
             name = f"{_existing(models=models)}/{generation}/{number:06d}-{record.seal}"
-            self._documents.create(name, _body(record))
+            self._store.put(name, record, None)
         except ConflictError:
             return  # it is named by what it holds
 
@@ -469,14 +468,15 @@ class Ledger:
 
     def endpoint_state(self, endpoint_state_id: str) -> Stored[EndpointState] | None:
         """Return what is known of an endpoint, or None."""
-        return self._read(f"endpoints/{endpoint_state_id}", EndpointState)
+        return self._store.read(f"endpoints/{endpoint_state_id}", EndpointState)
 
     def put_endpoint_state(
         self, endpoint_state_id: str, endpoint_state: EndpointState, expected: ETag | None
     ) -> Stored[EndpointState]:
         """Store a head, as new or over version `expected`. Raises Conflict."""
         return Stored(
-            endpoint_state, self._put(f"endpoints/{endpoint_state_id}", endpoint_state, expected)
+            endpoint_state,
+            self._store.put(f"endpoints/{endpoint_state_id}", endpoint_state, expected),
         )
 
     # Watches over endpoints
@@ -497,7 +497,7 @@ class Ledger:
 
     def drift_check(self, drift_check_id: str) -> Stored[DriftCheck] | None:
         """Return when an endpoint is looked at next, and what was odd the last time."""
-        return self._read(f"drift_checks/{drift_check_id}", DriftCheck)
+        return self._store.read(f"drift_checks/{drift_check_id}", DriftCheck)
 
     def put_drift_check(
         self, drift_check_id: str, drift_check: DriftCheck, expected: ETag | None
@@ -509,10 +509,7 @@ class Ledger:
         )
         hints |= {"host": drift_check.host} if drift_check.host.isascii() else {}
         hints |= {"silent": "yes"} if drift_check.silent else {}
-        if expected is None:
-            self._documents.create(name, _body(drift_check), hints)
-        else:
-            self._documents.replace(name, _body(drift_check), expected, hints)
+        self._store.put(name, drift_check, expected, hints)
 
     # Pipelines and time
 
@@ -528,19 +525,13 @@ class Ledger:
         Raises:
             Conflict: the record keeps changing.
         """
-        name = f"pipelines/{pipeline}"
-        for _ in range(_TRIES):
-            found = self._read(name, Activation)
-            if found is not None and found.record.activated_at <= candidate:
-                return found.record.activated_at
-            known = found.record if found else Activation(activated_at=candidate)
-            record = known.evolve(activated_at=candidate)
-            try:
-                self._put(name, record, found.etag if found else None)
-            except ConflictError:
-                continue
-            return candidate
-        raise ConflictError(f"{name} keeps changing")
+
+        def earliest(known: Activation | None) -> Activation:
+            known = known or Activation(activated_at=candidate)
+            return known.evolve(activated_at=min(known.activated_at, candidate))
+
+        stored = self._store.update(f"pipelines/{pipeline}", Activation, earliest)
+        return stored.activated_at if stored else candidate
 
     def configurations(self) -> Iterator[Listed]:
         """Yield what is kept of each pipeline; metadata tell what changed, without a read."""
@@ -548,64 +539,60 @@ class Ledger:
 
     def configuration(self, pipeline: str) -> Stored[KeptConfiguration] | None:
         """Return the last configuration of a pipeline that had no error, or None."""
-        return self._read(f"configurations/{pipeline}", KeptConfiguration)
+        return self._store.read(f"configurations/{pipeline}", KeptConfiguration)
 
     def put_configuration(
         self, kept: KeptConfiguration, hints: dict[str, str], expected: ETag | None
     ) -> None:
         """Store a configuration, as new or over version `expected`. Raises Conflict."""
-        name = f"configurations/{kept.pipeline.name}"
-        if expected is None:
-            self._documents.create(name, _body(kept), hints)
-        else:
-            self._documents.replace(name, _body(kept), expected, hints)
+        self._store.put(f"configurations/{kept.pipeline.name}", kept, expected, hints)
 
     def last_due(self, pipeline: str) -> Stored[ScheduleRecord] | None:
         """Return the newest due time that was dealt with, or None."""
-        return self._read(f"schedules/{pipeline}", ScheduleRecord)
+        return self._store.read(f"schedules/{pipeline}", ScheduleRecord)
 
     def put_due_times(self, pipeline: str, dues: ScheduleRecord, expected: ETag | None) -> None:
         """Store what was dealt with and what waits. Raises Conflict."""
-        self._put(f"schedules/{pipeline}", dues, expected)
+        self._store.put(f"schedules/{pipeline}", dues, expected)
 
     def rotation(self) -> Stored[Rotation] | None:
         """Return which pipeline's due times are dealt with first, or None."""
-        return self._read("rotation", Rotation)
+        return self._store.read("rotation", Rotation)
 
     def put_rotation(self, first: str, expected: ETag | None) -> None:
         """Store which pipeline is first. Of two workers at once one wins, which is fine."""
         try:
-            self._put("rotation", Rotation(first=first), expected)
+            self._store.put("rotation", Rotation(first=first), expected)
         except ConflictError:
             return
 
     def sweep(self) -> Stored[SearchState] | None:
         """Return how far the search for lost events has got, or None."""
-        return self._read("search", SearchState)
+        return self._store.read("search", SearchState)
 
     def put_search(self, state: SearchState, expected: ETag | None) -> ETag:
         """Store how far it has got. Raises Conflict when another worker searches too."""
-        return self._put("search", state, expected)
+        return self._store.put("search", state, expected)
 
     def search_for_models(self) -> Stored[SearchState] | None:
         """Return how far the search for models that were put by hand has got, or None."""
-        return self._read("search_models", SearchState)
+        return self._store.read("search_models", SearchState)
 
     def put_search_for_models(self, state: SearchState, expected: ETag | None) -> ETag:
         """Store how far it has got. Raises Conflict when another worker searches too."""
-        return self._put("search_models", state, expected)
+        return self._store.put("search_models", state, expected)
 
     def activated(self, pipeline: str) -> Stored[Activation] | None:
         """Return since when a pipeline is known, or None."""
-        return self._read(f"pipelines/{pipeline}", Activation)
+        return self._store.read(f"pipelines/{pipeline}", Activation)
 
     def put_activation(self, pipeline: str, record: Activation, expected: ETag) -> None:
         """Store that older blobs were taken. Raises Conflict."""
-        self._put(f"pipelines/{pipeline}", record, expected)
+        self._store.put(f"pipelines/{pipeline}", record, expected)
 
     def heartbeat(self) -> Stored[Heartbeat] | None:
         """Return the last tick of the poll, or None."""
-        return self._read("poll", Heartbeat)
+        return self._store.read("poll", Heartbeat)
 
     def put_heartbeat(self, beat: Heartbeat, expected: ETag | None) -> None:
         """Store the last tick. Of two pollers at once one wins, which is fine.
@@ -613,7 +600,7 @@ class Ledger:
         A tick whose heartbeat cannot be stored has done its work all the same: that is logged.
         """
         try:
-            self._put("poll", beat, expected)
+            self._store.put("poll", beat, expected)
         except ConflictError:
             return
         except TransientError as exc:
@@ -621,11 +608,11 @@ class Ledger:
 
     def tick(self) -> Stored[Tick] | None:
         """Return a late tick of the timer for schedules, or None."""
-        return self._read("tick", Tick)
+        return self._store.read("tick", Tick)
 
     def put_tick(self, tick: Tick, expected: ETag | None) -> None:
         """Store that the timer for schedules runs. Raises Conflict."""
-        self._put("tick", tick, expected)
+        self._store.put("tick", tick, expected)
 
     # Retention
 
@@ -657,20 +644,11 @@ class Ledger:
 
     def cleaning(self) -> Stored[CleaningRound] | None:
         """Return how far the cleaning of old records is, or None."""
-        return self._read("cleaning", CleaningRound)
+        return self._store.read("cleaning", CleaningRound)
 
     def put_cleaning(self, state: CleaningRound, expected: ETag | None) -> ETag:
         """Store how far it is. Raises Conflict when another worker cleans too."""
-        return self._put("cleaning", state, expected)
-
-    def _put(self, name: str, record: RecordModel, expected: ETag | None) -> ETag:
-        if expected is None:
-            return self._documents.create(name, _body(record))
-        return self._documents.replace(name, _body(record), expected)
-
-    def _read(self, name: str, kind: type[R]) -> Stored[R] | None:
-        found = self._documents.read(name)
-        return None if found is None else Stored(_parsed(found, kind), found.etag, found.age)
+        return self._store.put("cleaning", state, expected)
 
 
 def fingerprint_of(blob: BlobVersion) -> tuple[str, ...]:
@@ -696,32 +674,3 @@ def _version_hints(entry: VersionEntry) -> dict[str, str]:
 def _marker(listed: Listed) -> Marker:
     run_id = listed.name.removeprefix("open/")
     return Marker(run_id, listed.etag, listed.modified, dict(listed.metadata))
-
-
-def _body(record: RecordModel) -> bytes:
-    """Return the document of a record: the value, and beside it the version that writes it."""
-    return f'{{"{WRITTEN_BY}":"{VERSION}",{record.model_dump_json()[1:]}'.encode()
-
-
-def _parsed(found: Document, kind: type[R]) -> R:
-    raw: Any = None
-    try:
-        raw = json.loads(found.body)
-        return kind.model_validate(raw)
-    except (ValueError, ValidationError, RecursionError) as exc:
-        told: dict[str, Any] = raw if isinstance(raw, dict) else {}
-        version, writer = told.get("schema_version"), told.get(WRITTEN_BY)
-        known = f"version {VERSION} of the app reads schema_version 1" if version != _SCHEMA else ""
-        problem = f"schema_version {version!r}: {known}" if known else _problem(exc)
-        named = f", {writer}," if isinstance(writer, str) and _VERSION.fullmatch(writer) else ""
-        raise CorruptRecordError(
-            f"ledger record {found.name} is not understood ({problem}); it was left untouched: "
-            f"deploy the version that wrote it{named} or move the record away"
-        ) from None
-
-
-def _problem(exc: Exception) -> str:
-    if isinstance(exc, ValidationError):
-        first = exc.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return "not JSON"

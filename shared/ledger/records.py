@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, Field
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
@@ -129,7 +129,7 @@ class Tick(Record):
     at: AwareDatetime
 
 
-R = TypeVar("R", bound=BaseModel)
+R = TypeVar("R", bound=RecordModel)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from shared.errors import ConflictError, TransientError
 from shared.intake.batches import Batches, marker_of_batch, wants
 from shared.ledger.ledger import Ledger
 from shared.ledger.records import VersionEntry
+from shared.ports.storage import ETag
 from tests.unit.intake.test_gathering import BURST, land, trained_on, waiting, world_of
 from tests.unit.samples import NOW, blob
 from tests.unit.samples import run as sample
@@ -441,15 +442,15 @@ def test_how_far_a_burst_came_is_kept_by_the_run_that_takes_it_and_goes_no_way_b
     there = Waiting({"when_busy": "newest"})
     there.run_queue(batch_run="sample-1", claimed_to="b")
     tries: list[str] = []
-    put = there.ledger.put_run_queue
+    replace = there.world.documents.replace
 
-    def contested(name: str, run_queue: RunQueue, etag: Any) -> None:
-        tries.append(run_queue.claimed_to)
+    def contested(name: str, body: bytes, *rest: Any) -> ETag:
+        tries.append(json.loads(body)["claimed_to"])
         if len(tries) <= conflicts:
             raise ConflictError(name)
-        put(name, run_queue, etag)
+        return replace(name, body, *rest)
 
-    monkeypatch.setattr(there.ledger, "put_run_queue", contested)
+    monkeypatch.setattr(there.world.documents, "replace", contested)
     for run, to in (("sample-2", "c"), ("sample-1", "b"), ("sample-1", "a")):
         there.batch_run._keep_progress(KEY, run, to)
     there.batch_run._keep_progress("run_queues/sample/none", "sample-1", "c")

@@ -150,7 +150,10 @@ def test_a_configuration_that_others_are_faster_to_store_is_tried_five_times(
     good = kept.file(kept.sample)
     good.refresh()
     assert tries == ["sample"] * 5
-    assert "the configuration of sample cannot be stored now: it keeps changing" in caplog.text
+    assert (
+        "the configuration of sample cannot be stored now: configurations/sample keeps changing"
+        in caplog.text
+    )
     good.refresh()
     assert len(tries) == 10  # it is not done: the next call tries again
 
