@@ -12,7 +12,7 @@ from functions.responses import answering, ok, query_of
 from shared.app import STARTED_AT, App, Unusable, app_or_problems
 from shared.config.settings import Problem
 from shared.errors import BadCursorError, CorruptRecordError, RelearnError
-from shared.ledger.records import Heartbeat, SearchState
+from shared.ledger.progress import Heartbeat, SearchState
 from shared.maintenance.containers import missing_containers
 from shared.maintenance.ticks import NOTED_EVERY, is_silent
 from shared.operations.history import IdPage
@@ -80,7 +80,7 @@ def health_details(req: func.HttpRequest) -> func.HttpResponse:
         try:
             _read(built, found)
             page = built.history.parked(asked.limit, asked.cursor)
-            sweep = built.context.ledger.sweep()
+            sweep = built.context.ledger.search.read()
             search = _search(sweep.record) if sweep else None
             listing = _full_listing(built, found, "data")
             of_models = _full_listing(built, found, "models put by hand")
@@ -123,7 +123,7 @@ def _listed(built: App | Unusable) -> Iterable[Problem]:
 def _read(built: App, found: _Found) -> None:
     """Read the records of both timers: the one thing that the storage is asked for."""
     ledger, now = built.context.ledger, built.context.clock.now()
-    stored, tick = ledger.heartbeat(), ledger.tick()
+    stored, tick = ledger.heartbeat.read(), ledger.tick.read()
     found.beat = stored.record if stored else None
     # By the storage's clock alone, which needs no question; a timer that never ran had its time.
     seen = now - stored.age if stored else STARTED_AT
@@ -146,7 +146,7 @@ def _search(sweep: SearchState) -> dict[str, Any]:
 def _full_listing(built: App, found: _Found, what: str) -> dict[str, Any] | None:
     """Return how far a full listing is, and list its records that are not understood."""
     try:
-        stored = built.context.ledger.full_listing(models=what != "data")
+        stored = built.context.ledger.full_listings(models=what != "data").read()
     except CorruptRecordError as exc:
         text = f"no {what} that appear with an old time are found: {exc}"
         found.problems.append(("storage", text))

@@ -52,7 +52,7 @@ def get_run(req: func.HttpRequest) -> func.HttpResponse:
     """Show one run: what opened it, where it stands, why, and what to do."""
     run_id = req.route_params["run_id"]
     built = app()
-    stored = built.context.ledger.run(run_id) if is_run_id(run_id) else None
+    stored = built.context.ledger.runs.read(run_id) if is_run_id(run_id) else None
     if stored is None:
         raise _no_such_run(run_id)
     waiting = built.open_runs.waits(stored)

@@ -52,9 +52,9 @@ BUGS: Final = (
     ),
     Bug(
         "records are written over unconditionally",
-        "shared/ledger/ledger.py",
-        'self._store.put(f"runs/{run.run_id}", run, expected)',
-        'self._store.put(f"runs/{run.run_id}", run, self.run(run.run_id).etag)',
+        "shared/ledger/runs.py",
+        "        return self.put(run.run_id, run, expected)\n",
+        "        return self.put(run.run_id, run, self.read(run.run_id).etag)\n",
         ("tests/unit/ledger/test_ledger.py", "tests/sweep/test_fault_sweep.py"),
     ),
     Bug(
@@ -106,14 +106,14 @@ BUGS: Final = (
     Bug(
         "a version is in a manifest that was not claimed for it",
         "shared/intake/batch_claims.py",
-        "            if ledger.add_version(one.version_id, entry):\n                return True\n",
-        "            ledger.add_version(one.version_id, entry)\n            return True\n",
+        "            if ledger.versions.add(one.version_id, entry):\n                return True\n",
+        "            ledger.versions.add(one.version_id, entry)\n            return True\n",
         ("tests/unit/intake/test_taking.py",),
     ),
     Bug(
         "the id of a run whose record was removed is used again",
         "shared/intake/batches.py",
-        "        while ledger.is_used(run_id):",
+        "        while ledger.tombstones.has(run_id):",
         "        while False:",
         ("tests/unit/intake/test_taking.py",),
     ),
@@ -137,8 +137,8 @@ BUGS: Final = (
     ),
     Bug(
         "a metadata write counts as new data",
-        "shared/ledger/ledger.py",
-        "        return newest[0] if newest and same and known else None\n",
+        "shared/ledger/versions.py",
+        "        return newest.modified.isoformat() if known else None\n",
         "        return None\n",
         ("tests/unit/intake/test_intake.py",),
     ),
@@ -194,8 +194,8 @@ BUGS: Final = (
     Bug(
         "a resume ends a pause that nobody looked at",
         "shared/operations/pipelines.py",
-        "            ledger.put_pauses(name, pauses, found.etag)\n",
-        "            ledger.put_pauses(name, pauses, ledger.pauses(name).etag)\n",
+        "            ledger.pauses.put(name, pauses, found.etag)\n",
+        "            ledger.pauses.put(name, pauses, ledger.pauses.read(name).etag)\n",
         ("tests/functions/test_people_api.py",),
     ),
     Bug(
@@ -278,9 +278,9 @@ BUGS: Final = (
     Bug(
         "anonymous health lists the open runs",
         "functions/health.py",
-        "    stored, tick = ledger.heartbeat(), ledger.tick()\n",
-        "    list(built.context.ledger.open_runs())\n"
-        "    stored, tick = ledger.heartbeat(), ledger.tick()\n",
+        "    stored, tick = ledger.heartbeat.read(), ledger.tick.read()\n",
+        "    list(built.context.ledger.open_markers.listed())\n"
+        "    stored, tick = ledger.heartbeat.read(), ledger.tick.read()\n",
         ("tests/functions/test_health.py",),
     ),
     Bug(

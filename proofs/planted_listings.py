@@ -16,7 +16,7 @@ LISTINGS: Final = (
     ),
     Bug(
         "a version that is only known as old counts as seen",
-        "shared/ledger/ledger.py",
+        "shared/ledger/versions.py",
         "for one in page.items if _OLD not in one.metadata]",
         "for one in page.items if one.name]",
         _TESTS,

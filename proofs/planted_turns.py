@@ -37,14 +37,15 @@ TURNS: Final = (
     Bug(
         "an order is not marked before it is noted",
         "shared/operations/runs.py",
-        '        self.context.ledger.mark_open(run_id, {"phase": "requested"})\n        try:\n',
+        "        self.context.ledger.open_markers.mark("
+        'run_id, {"phase": "requested"})\n        try:\n',
         "        try:\n",
         ("tests/unit/operations/test_orders.py",),
     ),
     Bug(
         "an order is not marked again once it is noted",
         "shared/operations/runs.py",
-        '            self.context.ledger.mark_open(run_id, {"phase": "requested"})\n'
+        '            self.context.ledger.open_markers.mark(run_id, {"phase": "requested"})\n'
         "            return",
         "            return",
         ("tests/unit/operations/test_orders.py",),
@@ -52,14 +53,14 @@ TURNS: Final = (
     Bug(
         "a run that is opened by a repeated event is not marked again",
         "shared/intake/blob_events.py",
-        "            self._context.ledger.mark_open(run_id, hints)\n",
+        "            self._context.ledger.open_markers.mark(run_id, hints)\n",
         "",
         ("tests/unit/intake/test_intake.py",),
     ),
     Bug(
         "an announced run is not marked again by whoever goes on with it",
         "shared/intake/batches.py",
-        "        self.context.ledger.mark_open("
+        "        self.context.ledger.open_markers.mark("
         "run_id, marker_of_batch(batch.pipeline, batch.key))\n",
         "",
         ("tests/unit/intake/test_gathering_race.py",),
@@ -67,7 +68,8 @@ TURNS: Final = (
     Bug(
         "a rollback is not marked again as it is carried out",
         "shared/operations/endpoints.py",
-        "        self._context.ledger.mark_open(hold.run_id, request.hints)\n        return",
+        "        self._context.ledger.open_markers.mark("
+        "hold.run_id, request.hints)\n        return",
         "        return",
         ("tests/unit/operations/test_rollback.py",),
     ),

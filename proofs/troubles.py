@@ -10,7 +10,7 @@ from shared.config.settings import Problem
 from shared.core.config.configuration import Configuration
 from shared.core.run.record import Run
 from shared.errors import RecordLeasedError, RelearnError
-from shared.ledger.records import VersionEntry
+from shared.ledger.versions import VersionEntry
 from shared.maintenance.retention import Retention
 from shared.ports.storage import ETag
 from tests.fakes.clock import Shifted

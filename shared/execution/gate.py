@@ -117,7 +117,7 @@ class GateSteps:
     def _live(self, run: Run) -> Iterator[dict[str, float]]:
         """Yield the numbers of the models that serve now, of each endpoint that has another."""
         for endpoint in run.config.endpoints:
-            stored = self.context.ledger.endpoint_state(endpoint.ref.id)
+            stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
             known = stored.record.resource(endpoint.place) if stored else Resource()
             if known.serving is not None and known.serving.model != run.model_for(endpoint):
                 yield known.serving.metrics

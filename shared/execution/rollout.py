@@ -16,7 +16,7 @@ from shared.core.run.rollout import delivered, next_deliveries, outcome
 from shared.errors import ConflictError, PermanentError, RunIdUsedError
 from shared.execution.context import Context
 from shared.ledger.open_markers import hints_of
-from shared.ledger.records import Stored
+from shared.ledger.store import Stored
 from shared.telemetry import log
 
 #: Runs opened in one step, so that it ends in time however slow the ledger is.
@@ -55,7 +55,7 @@ class RollOutSteps:
     def _seen(self, run: Run, delivery: Delivery, enough: int) -> Delivery:
         if delivery.outcome is not None:
             return delivery
-        stored = self.context.ledger.run(delivery.run_id)
+        stored = self.context.ledger.runs.read(delivery.run_id)
         if stored is None and run.cancelling:
             return delivery.evolve(outcome=Phase.CANCELLED, reason="not begun")
         if stored is None:
@@ -74,9 +74,9 @@ class RollOutSteps:
         now = self.context.clock.now()
         entry = RunHistoryEntry(at=now, phase=child.phase, note=child.cause)
         child = child.evolve(opened_at=now, history=(entry,))
-        self.context.ledger.mark_open(child.run_id, hints_of(child))
+        self.context.ledger.open_markers.mark(child.run_id, hints_of(child))
         try:
-            self.context.ledger.create_run(child)
+            self.context.ledger.runs.create(child)
         except ConflictError:
             return delivery  # another worker is as fast
         except RunIdUsedError as exc:
@@ -101,12 +101,12 @@ class RollOutSteps:
         )
         told = apply(run, request, self.context.clock.now())
         try:
-            stored = self.context.ledger.replace_run(told, stored.etag)
+            stored = self.context.ledger.runs.replace(told, stored.etag)
         except ConflictError:
             log.info("run %s moved while it was being cancelled: looked at again", run.run_id)
             return stored
         if told.phase.ended:
-            self.context.ledger.unmark(run.run_id)
+            self.context.ledger.open_markers.remove_of(run.run_id)
         return stored
 
 

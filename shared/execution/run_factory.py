@@ -73,7 +73,7 @@ class RunFactory:
         return f"{self.context.models_container}/{names.manifest_path(pipeline.name, run_id)}"
 
     def _first_phase(self, pipeline: Pipeline) -> Phase:
-        paused = pipeline.at_once and self.context.ledger.pause(pipeline.name) is not None
+        paused = pipeline.at_once and self.context.ledger.pauses.of(pipeline.name) is not None
         return Phase.RECEIVED if pipeline.at_once and not paused else Phase.WAITING
 
     def gathered(
@@ -102,9 +102,9 @@ class RunFactory:
         """
         ready = self._ready(run)
         try:
-            return self.context.ledger.create_run(ready).record
+            return self.context.ledger.runs.create(ready).record
         except ConflictError:
-            found = self.context.ledger.run(ready.run_id)
+            found = self.context.ledger.runs.read(ready.run_id)
             return found.record if found else ready
 
     def begin(self, run: Run, *, fresh: bool = True) -> Run:

@@ -29,6 +29,7 @@ from shared.intake.blob_events import Intake
 from shared.intake.eligibility import version_of
 from shared.intake.existing_blobs import Budget, Existing
 from shared.intake.listed import Data, Models
+from shared.ledger.full_listings import FullListingRecords
 from shared.ports.storage import ETag
 from shared.telemetry import FirstTimeOnly, log
 
@@ -111,7 +112,7 @@ class _Listing:
         self._rests = None
         self.intake.activate()
         now = self.context.clock.now()
-        stored = self.context.ledger.full_listing(models=self.target.models)
+        stored = self._records.read()
         known = stored.record if stored else None
         state = next_listing(known, self._wish(), now)
         if state is None:
@@ -120,11 +121,12 @@ class _Listing:
             return
         etag = stored.etag if stored else None
         if etag is None or state is not known:
-            etag = self._put(state, etag)
+            etag = self._records.put(state, etag)
         self._list(state, etag, budget)
 
-    def _put(self, state: FullListing, etag: ETag | None) -> ETag:
-        return self.context.ledger.put_full_listing(state, etag, models=self.target.models)
+    @property
+    def _records(self) -> FullListingRecords:
+        return self.context.ledger.full_listings(models=self.target.models)
 
     def _wish(self) -> ListingPlan:
         activated = set()
@@ -153,7 +155,7 @@ class _Listing:
                 "records of existing blobs are gone: the blobs are recorded anew, and what "
                 "appeared with an old time since the last full listing counts as existing"
             )
-            self._put(state.without(existing.gone), etag)
+            self._records.put(state.without(existing.gone), etag)
             self._existing = None
             return
         named = tuple(sorted(existing.unreadable))[:_SHOWN]
@@ -161,7 +163,7 @@ class _Listing:
         while not budget.is_spent:
             step = _Step(self.context, self.target, existing, budget)
             state = step.taken(state)
-            etag = self._put(state, etag)
+            etag = self._records.put(state, etag)
             if state.complete:
                 self._existing = None
                 if state.found:
@@ -260,7 +262,6 @@ class _Step:
         if not new:
             return state
         number = state.pages + 1
-        self.context.ledger.add_existing(
-            state.generation, number, Record.of(new), models=self.target.models
-        )
+        records = self.context.ledger.full_listings(models=self.target.models)
+        records.add_existing(state.generation, number, Record.of(new))
         return state.evolve(pages=number)

@@ -24,7 +24,7 @@ from shared.errors import (
     TransientError,
 )
 from shared.execution.context import Context
-from shared.ledger.records import KeptConfiguration
+from shared.ledger.configurations import KeptConfiguration
 from shared.ledger.store import retried
 from shared.ports.storage import ETag, Listed
 from shared.telemetry import log
@@ -149,7 +149,7 @@ class LastGood:
 
     def _load(self) -> None:
         if self._unlisted:
-            listed = self._context.ledger.configurations()
+            listed = self._context.ledger.configurations.listed()
             self._unread = [item.name.removeprefix(_PREFIX) for item in listed]
             self._unlisted = False
         for name in tuple(self._unread):
@@ -162,7 +162,7 @@ class LastGood:
 
     def _adopt(self, name: str) -> None:
         try:
-            stored = self._context.ledger.configuration(name)
+            stored = self._context.ledger.configurations.read(name)
         except CorruptRecordError as exc:
             log.error("pipeline %s: %s", name, exc)
             self._damaged.add(name)
@@ -297,7 +297,8 @@ class LastGood:
     def _kept(self) -> bool:
         """Whether everything is stored as it should be."""
         listed = {
-            item.name.removeprefix(_PREFIX): item for item in self._context.ledger.configurations()
+            item.name.removeprefix(_PREFIX): item
+            for item in self._context.ledger.configurations.listed()
         }
         done = True
         for name, pipeline in self._file.pipelines.items():
@@ -325,7 +326,7 @@ class LastGood:
 
     def _stored_since(self, pipeline: Pipeline, digest: str) -> datetime:
         """Store a configuration that is not stored yet; return since when it has its schedule."""
-        stored = self._context.ledger.configuration(pipeline.name)
+        stored = self._context.ledger.configurations.read(pipeline.name)
         if stored is not None and _digest(stored.record.pipeline) == digest:
             return stored.record.scheduled_since
         now = self._context.clock.now()
@@ -343,7 +344,7 @@ class LastGood:
 
     def _put(self, kept: KeptConfiguration, digest: str, expected: ETag | None) -> None:
         hints = {"digest": digest, "since": kept.scheduled_since.isoformat()}
-        self._context.ledger.put_configuration(kept, hints, expected)
+        self._context.ledger.configurations.put(kept, hints, expected)
 
     def _forget(self, listed: Mapping[str, Listed]) -> bool:
         if not self._file.readable:
@@ -352,7 +353,7 @@ class LastGood:
             if name in self._file.pipelines or name in self._file.broken:
                 continue
             try:
-                self._context.ledger.forget(item)
+                self._context.ledger.configurations.delete(item)
             except RelearnError as exc:
                 log.warning("the configuration of %s is not forgotten yet: %s", name, exc)
                 return False

@@ -20,7 +20,8 @@ from shared.errors import (
 )
 from shared.execution.context import Context
 from shared.intake.blob_events import Intake
-from shared.ledger.records import SearchState, Stored
+from shared.ledger.progress import SearchState
+from shared.ledger.store import Stored
 from shared.ports.storage import ETag, Page
 from shared.telemetry import FirstTimeOnly, log
 
@@ -107,8 +108,8 @@ class Search:
         data, container = self.context.data, self.context.data_container
         return _Search(
             what="data versions",
-            read=self.context.ledger.sweep,
-            put=self.context.ledger.put_search,
+            read=self.context.ledger.search.read,
+            put=self.context.ledger.search.put,
             page=lambda cursor: data.page(container, cursor),
             head=lambda name: data.head(container, name),
             record_discovered=self.intake.record_discovered,
@@ -121,8 +122,8 @@ class Search:
         models, container = self.context.models, self.context.models_container
         return _Search(
             what="models put by hand",
-            read=self.context.ledger.search_for_models,
-            put=self.context.ledger.put_search_for_models,
+            read=self.context.ledger.search_models.read,
+            put=self.context.ledger.search_models.put,
             page=lambda cursor: models.page(container, cursor, "promote/"),
             head=lambda name: models.head(container, name),
             record_discovered=self.intake.record_discovered_model,

@@ -7,23 +7,34 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from datetime import timedelta
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
 from shared.core.frozen import WRITTEN_BY, RecordModel
 from shared.errors import ConflictError, CorruptRecordError
-from shared.ledger.records import Stored
-from shared.ports.storage import Document, Documents, ETag
+from shared.ports.storage import Document, Documents, ETag, Listed
 from shared.version import VERSION
 
 _SCHEMA: Final = 1
 #: What a damaged record may say of its writer to be repeated.
 _VERSION: Final = re.compile(r"[0-9a-z.+-]{1,40}", re.ASCII)
 _TRIES: Final = 5
+#: Records of one page of a listing, where names alone matter.
+MOST_LISTED: Final = 5000
 
 R = TypeVar("R", bound=RecordModel)
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Generic[R]):
+    """A record with the version it was read at, and its age by the storage's clock."""
+
+    record: R
+    etag: ETag
+    age: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +106,86 @@ class Store:
             return record
 
         return retried(name, attempt)
+
+    def delete(self, listed: Listed) -> bool:
+        """Delete a document unless it was changed since it was listed; whether it was deleted."""
+        try:
+            self.documents.delete(listed.name, listed.etag)
+        except ConflictError:
+            return False
+        return True
+
+
+class Records(Generic[R]):
+    """The records of one kind, each named by an id.
+
+    Args:
+        store: where they are.
+        folder: what their names begin with.
+        kind: what each of them holds.
+    """
+
+    def __init__(self, store: Store, folder: str, kind: type[R]) -> None:
+        self._store, self._folder, self._kind = store, folder, kind
+
+    def read(self, id_: str) -> Stored[R] | None:
+        """Return a record, or None. Raises CorruptRecordError, TransientError."""
+        return self._store.read(self._folder + id_, self._kind)
+
+    def put(self, id_: str, record: R, expected: ETag | None) -> Stored[R]:
+        """Store a record, as new or over the version that was read.
+
+        Args:
+            id_: of the record.
+            record: what is stored from now on.
+            expected: the version that was read; None: there was none.
+
+        Raises:
+            ConflictError: another worker wrote it meanwhile.
+        """
+        return Stored(record, self._store.put(self._folder + id_, record, expected))
+
+    def update(self, id_: str, change: Callable[[R | None], R | None]) -> R | None:
+        """Change a record by a pure function, as `Store.update` does.
+
+        Args:
+            id_: of the record.
+            change: returns the next value; None, or the same value, writes nothing.
+
+        Raises:
+            ConflictError: the record keeps changing.
+            CorruptRecordError: it is not understood; it is left as it is.
+        """
+        return self._store.update(self._folder + id_, self._kind, change)
+
+
+class SingleRecord(Generic[R]):
+    """The one record of a name: how far repeated work has got.
+
+    Args:
+        store: where it is.
+        name: of its document.
+        kind: what it holds.
+    """
+
+    def __init__(self, store: Store, name: str, kind: type[R]) -> None:
+        self._store, self._name, self._kind = store, name, kind
+
+    def read(self) -> Stored[R] | None:
+        """Return the record, or None. Raises CorruptRecordError, TransientError."""
+        return self._store.read(self._name, self._kind)
+
+    def put(self, record: R, expected: ETag | None) -> ETag:
+        """Store the record, as new or over the version that was read.
+
+        Args:
+            record: what is stored from now on.
+            expected: the version that was read; None: there was none.
+
+        Raises:
+            ConflictError: another worker does the same work.
+        """
+        return self._store.put(self._name, record, expected)
 
 
 def retried(name: str, attempt: Callable[[], T]) -> T:

@@ -24,7 +24,7 @@ from shared.errors import (
 )
 from shared.execution.context import Context
 from shared.intake.catalogue import Catalogue
-from shared.ledger.records import Stored
+from shared.ledger.store import Stored
 from shared.maintenance.retention_rules import RetentionRules
 from shared.ports.storage import Listed
 from shared.telemetry import log
@@ -62,7 +62,7 @@ class Retention:
         """
         ledger, clock = self._context.ledger, self._context.clock
         try:
-            stored = ledger.cleaning()
+            stored = ledger.cleaning.read()
         except CorruptRecordError as exc:
             log.error("%s", exc)  # the runs go on; somebody has to move it away
             return 0
@@ -74,7 +74,7 @@ class Retention:
         while state.completed_at is None and clock.now() < until and not one_call.stopped:
             state = self._page(state, one_call)
             try:
-                etag = ledger.put_cleaning(state, stored.etag if stored else None)
+                etag = ledger.cleaning.put(state, stored.etag if stored else None)
             except ConflictError:
                 log.info("another worker cleans too")
                 break

@@ -21,7 +21,8 @@ from shared.execution.context import Context
 from shared.execution.drift_schedule import drift_check_id
 from shared.execution.driver import Driver
 from shared.intake.blob_events import Intake
-from shared.ledger.records import Marker, Stored
+from shared.ledger.open_markers import Marker
+from shared.ledger.store import Stored
 from shared.operations.open_runs import OpenRuns
 from shared.operations.preconditions import Versions, lost, require
 from shared.telemetry import log
@@ -66,7 +67,7 @@ class Endpoints:
             NoSuchEndpointError: no such pipeline, endpoint or key.
         """
         _, config, found = self._find(pipeline, endpoint, key)
-        stored = self._context.ledger.endpoint_state(found.ref.id)
+        stored = self._context.ledger.endpoint_states.read(found.ref.id)
         endpoint_state = stored.record if stored else EndpointState(ref=found.ref)
         known = endpoint_state.resource(found.place)
         shown: dict[str, Any] = {
@@ -107,7 +108,7 @@ class Endpoints:
 
     def _line(self, endpoint: Endpoint, markers: Sequence[Marker]) -> dict[str, Any]:
         try:
-            stored = self._context.ledger.endpoint_state(endpoint.ref.id)
+            stored = self._context.ledger.endpoint_states.read(endpoint.ref.id)
         except CorruptRecordError as exc:
             log.error("%s", exc)  # the others are shown
             return {"line": str(exc)}
@@ -125,7 +126,9 @@ class Endpoints:
     def _drift(self, endpoint: Endpoint) -> str | None:
         """Return what the last looks at the endpoint saw that should not be, if anything."""
         try:
-            stored = self._context.ledger.drift_check(drift_check_id(endpoint.ref, endpoint.place))
+            stored = self._context.ledger.drift_checks.read(
+                drift_check_id(endpoint.ref, endpoint.place)
+            )
         except CorruptRecordError as exc:
             log.error("%s", exc)
             return str(exc)  # what serves is shown all the same
@@ -150,7 +153,7 @@ class Endpoints:
             Outdated, Conflict: the endpoint changed; look and decide again.
         """
         tokens, config, found = self._find(pipeline, endpoint, key)
-        stored = self._context.ledger.endpoint_state(found.ref.id)
+        stored = self._context.ledger.endpoint_states.read(found.ref.id)
         require(command.versions, _version(stored), _version_conflict(found, stored))
         if stored is None:
             raise NoSuchModelError(f"nothing was ever promoted at {endpoint}: there is no way back")
@@ -175,19 +178,19 @@ class Endpoints:
         except NoSuchEndpointError:
             return None
         tokens, config, endpoint = found
-        stored = self._context.ledger.endpoint_state(endpoint.ref.id)
+        stored = self._context.ledger.endpoint_states.read(endpoint.ref.id)
         if stored is None:
             return None
         request = _RollbackRequest(tokens, config.only(endpoint), stored)
         hold = request.known.held
-        if hold is None or hold.run_id != run_id or self._context.ledger.is_used(run_id):
+        if hold is None or hold.run_id != run_id or self._context.ledger.tombstones.has(run_id):
             return None
         return self._carried_out(hold, request)
 
     def _carried_out(self, hold: Hold, request: "_RollbackRequest") -> Run:
-        if (found := self._context.ledger.run(hold.run_id)) is not None:
+        if (found := self._context.ledger.runs.read(hold.run_id)) is not None:
             return found.record  # the poll goes on with it
-        self._context.ledger.mark_open(hold.run_id, request.hints)
+        self._context.ledger.open_markers.mark(hold.run_id, request.hints)
         return self._driver.begin(self._run_of(hold, request), fresh=True)
 
     def resume(
@@ -204,7 +207,7 @@ class Endpoints:
             Outdated, Conflict: the endpoint changed; look and decide again.
         """
         _, _, found = self._find(pipeline, endpoint, key)
-        stored = self._context.ledger.endpoint_state(found.ref.id)
+        stored = self._context.ledger.endpoint_states.read(found.ref.id)
         require(command.versions, _version(stored), _version_conflict(found, stored))
         if stored is None or stored.record.resource(found.place).held is None:
             return False
@@ -220,12 +223,13 @@ class Endpoints:
         """Store a head over the version that it was made from."""
         name = endpoint.ref.id
         try:
-            self._context.ledger.put_endpoint_state(
+            self._context.ledger.endpoint_states.put(
                 name, endpoint_state.record, endpoint_state.etag
             )
         except ConflictError:
             raise lost(
-                versions, _version_conflict(endpoint, self._context.ledger.endpoint_state(name))
+                versions,
+                _version_conflict(endpoint, self._context.ledger.endpoint_states.read(name)),
             ) from None
 
     def _find(
@@ -251,9 +255,9 @@ class Endpoints:
 
     def _failed(self, hold: Hold) -> bool:
         """Whether another run has to carry a rollback out: its own failed, or was removed."""
-        run = self._context.ledger.run(hold.run_id)
+        run = self._context.ledger.runs.read(hold.run_id)
         if run is None:
-            return self._context.ledger.is_used(hold.run_id)
+            return self._context.ledger.tombstones.has(hold.run_id)
         return run.record.phase.ended and run.record.phase is not Phase.PROMOTED
 
     def _hold(
@@ -274,7 +278,7 @@ class Endpoints:
             reason=command.reason,
         )
         # The marker first: should this worker die, the poll finds the wish in the head.
-        self._context.ledger.mark_open(hold.run_id, request.hints)
+        self._context.ledger.open_markers.mark(hold.run_id, request.hints)
         endpoint_state = with_hold(request.stored.record, endpoint.place, hold)
         self._put(endpoint, Stored(endpoint_state, request.stored.etag), command.versions)
         return hold

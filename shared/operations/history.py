@@ -16,7 +16,7 @@ from shared.core.names import digest, index_name
 from shared.core.run.record import Phase, Run
 from shared.errors import BadCursorError, CorruptRecordError
 from shared.execution.context import Context
-from shared.ledger.records import Stored
+from shared.ledger.store import Stored
 from shared.ports.storage import Listed
 from shared.telemetry import log
 
@@ -102,7 +102,7 @@ class History:
         place = _parsed(cursor)
         names: list[str] = []
         for _ in range(_LISTINGS):
-            listed = self.context.ledger.listed_runs(self._size(wanted, limit), place.token)
+            listed = self.context.ledger.index.page(self._size(wanted, limit), place.token)
             for item in listed.items:
                 if item.name > place.after and wanted.by_name(item):
                     names.append(item.name)
@@ -127,7 +127,7 @@ class History:
             TransientError: storage does not work now.
         """
         place = _parsed(cursor)
-        listed = self.context.ledger.open_page(_NAMES, place.token)
+        listed = self.context.ledger.open_markers.page(_NAMES, place.token)
         found: list[str] = []
         for marker in listed.items:
             if marker.run_id > place.after and marker.hints.get("phase") == Phase.PARKED:
@@ -151,7 +151,7 @@ class History:
     def _run(self, name: str) -> Stored[Run] | None:
         run_id = name.partition("-")[2]
         try:
-            stored = self.context.ledger.run(run_id)
+            stored = self.context.ledger.runs.read(run_id)
         except CorruptRecordError as exc:
             log.error("%s", exc)  # the others are shown all the same
             return None

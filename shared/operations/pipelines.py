@@ -22,7 +22,8 @@ from shared.execution.first_recorded import FirstRecordedTimes
 from shared.execution.inputs import expected_inputs
 from shared.execution.run_factory import captured
 from shared.intake.blob_events import Intake
-from shared.ledger.records import ScheduleRecord, Stored
+from shared.ledger.schedules import ScheduleRecord
+from shared.ledger.store import Stored
 from shared.operations.open_runs import Counts, OpenRun, OpenRuns, counts_of
 from shared.operations.preconditions import Versions, lost, require
 from shared.ports.training import JobRequest
@@ -132,12 +133,14 @@ class Pipelines:
         ledger = self.context.ledger
         schedule, now = pipeline.schedule, self.context.clock.now()
         unreadable: list[str] = []
-        activated = _readable(lambda: ledger.activated(name), f"pipelines/{name}", unreadable)
+        activated = _readable(
+            lambda: ledger.activations.read(name), f"pipelines/{name}", unreadable
+        )
         known = None
         if schedule is not None:
-            known = _readable(lambda: ledger.last_due(name), f"schedules/{name}", unreadable)
+            known = _readable(lambda: ledger.schedules.read(name), f"schedules/{name}", unreadable)
         since = activated.record.activated_at if activated else None
-        pauses = ledger.pauses(name).record
+        pauses = ledger.pauses.read(name).record
         shown = self._keys(name, pauses, keys, cursor) if keys else Keys()
         open_runs = OpenRuns(self.context)
         markers = open_runs.markers(name)
@@ -148,7 +151,7 @@ class Pipelines:
             keys=shown,
             last_due=_last_due(schedule, known.record, since) if schedule and known else None,
             next_due=next_due_of(schedule, now) if schedule else None,
-            waiting_data=ledger.inbox_size(name, MOST_COUNTED),
+            waiting_data=ledger.inbox.size(name, MOST_COUNTED),
             runs=counts_of(markers),
             open_runs=open_runs.shown(markers) if keys and cursor is None else (),
             at=now,
@@ -156,12 +159,12 @@ class Pipelines:
         )
 
     def _keys(self, name: str, pauses: Pauses, size: int, cursor: str | None) -> Keys:
-        page = self.context.ledger.run_queue_names(name, size, cursor)
+        page = self.context.ledger.run_queues.page(name, size, cursor)
         run_queues: list[RunQueue] = []
         unreadable: list[str] = []
         for listed in page.items:
             try:
-                stored = self.context.ledger.run_queue(listed.name)
+                stored = self.context.ledger.run_queues.read(listed.name)
             except CorruptRecordError as exc:
                 log.error("%s", exc)  # the others are shown
                 unreadable.append(listed.name)
@@ -189,7 +192,7 @@ class Pipelines:
             Outdated, Conflict: somebody else paused or resumed it.
         """
         self._find(name)
-        found = self.context.ledger.pauses(name)
+        found = self.context.ledger.pauses.read(name)
         require(versions, _version(found.record), _version_conflict(name, found.record))
         if found.record.pause is None:
             pause = Pause(by=by, at=self.context.clock.now(), reason=reason)
@@ -214,7 +217,7 @@ class Pipelines:
             Outdated, Conflict: somebody else paused or resumed it.
         """
         self._find(name)
-        found = self.context.ledger.pauses(name)
+        found = self.context.ledger.pauses.read(name)
         require(versions, _version(found.record), _version_conflict(name, found.record))
         resumed = found.record.after(Pause(by=by, at=self.context.clock.now(), reason=reason))
         self._put(name, found, resumed, versions)
@@ -222,9 +225,9 @@ class Pipelines:
     def _put(self, name: str, found: Stored[Pauses], pauses: Pauses, versions: Versions) -> None:
         ledger = self.context.ledger
         try:
-            ledger.put_pauses(name, pauses, found.etag)
+            ledger.pauses.put(name, pauses, found.etag)
         except ConflictError:
-            raise lost(versions, _version_conflict(name, ledger.pauses(name).record)) from None
+            raise lost(versions, _version_conflict(name, ledger.pauses.read(name).record)) from None
 
     def preview(self, name: str, data: str | None) -> Preview:
         """Return which blobs match, and what request the newest (or `data`) would make.
@@ -278,14 +281,14 @@ class Pipelines:
 
     def _state(self, pipeline: Pipeline, blob: BlobVersion) -> str:
         version = version_id(pipeline.name, blob)
-        entry = self.context.ledger.version(version)
+        entry = self.context.ledger.versions.entry(version)
         if entry is not None:
             return f"run {entry.run_id}" if entry.run_id else (entry.note or "no run")
         if pipeline.data and blob.size < pipeline.data.least:
             return "too small"
-        if self.context.ledger.in_inbox(key_of(pipeline, blob.name), pipeline.name, version):
+        if self.context.ledger.inbox.has(key_of(pipeline, blob.name), pipeline.name, version):
             return "waiting"
-        activated = self.context.ledger.activated(pipeline.name)
+        activated = self.context.ledger.activations.read(pipeline.name)
         if activated and blob.modified < activated.record.activated_at:
             return "older than the pipeline"
         return "new"

@@ -17,7 +17,7 @@ from shared.core.run.rollout import delivered
 from shared.errors import ConflictError, InvalidTransitionError, RelearnError
 from shared.execution.context import Context
 from shared.intake.blob_events import Intake
-from shared.ledger.records import Stored
+from shared.ledger.store import Stored
 from shared.operations.preconditions import Versions, lost, require
 
 
@@ -39,7 +39,7 @@ class RunOperations:
             InvalidTransitionError: the run is not parked, or a delivery goes on by another gate.
             Outdated, Conflict: it changed meanwhile.
         """
-        stored = self.context.ledger.run(run_id)
+        stored = self.context.ledger.runs.read(run_id)
         deliveries: tuple[Delivery, ...] | None = None
         if stored is not None and stored.record.phase is Phase.PARKED:
             require(versions, str(stored.etag), stands(stored.record))
@@ -83,7 +83,7 @@ class RunOperations:
         """
         if delivery.outcome is not Phase.PARKED:
             return delivery
-        stored = self.context.ledger.run(delivery.run_id)
+        stored = self.context.ledger.runs.read(delivery.run_id)
         if stored is None:  # its record was removed: another one follows it
             return delivery.evolve(outcome=Phase.CANCELLED)
         run = stored.record
@@ -101,7 +101,7 @@ class RunOperations:
         return delivery.evolve(outcome=None)
 
     def _retry_delivery(self, parent: Run, delivery: Delivery, by: str, why: str) -> None:
-        stored = self.context.ledger.run(delivery.run_id)
+        stored = self.context.ledger.runs.read(delivery.run_id)
         if stored is None or stored.record.phase is not Phase.PARKED:
             return
         now = self.intake.catalogue.configured_for(parent) or parent.config
@@ -133,7 +133,7 @@ class RunOperations:
         event = event_for(stored.record)
         apply(stored.record, event, self.context.clock.now())  # refused before anything is written
         # The marker first and last: a hint that says "parked" would keep the poll away.
-        self.context.ledger.mark_open(run_id, {"phase": "requested"})
+        self.context.ledger.open_markers.mark(run_id, {"phase": "requested"})
         try:
             self.intake.driver.note(stored, event)
         except ConflictError:
@@ -142,18 +142,18 @@ class RunOperations:
 
     def _as_it_stands(self, run_id: str) -> Stored[Run] | None:
         """Return a run with the answer that is given for a person who took too long."""
-        stored = self.context.ledger.run(run_id)
+        stored = self.context.ledger.runs.read(run_id)
         now = self.context.clock.now()
         if stored is None or next_command(stored.record, now) is not Command.EXPIRE:
             return stored
         self.intake.driver.advance(run_id)
-        return self.context.ledger.run(run_id)
+        return self.context.ledger.runs.read(run_id)
 
     def _too_late(
         self, run_id: str, event_for: Callable[[Run], Event], versions: Versions
     ) -> RelearnError:
         """Return the error of an order that somebody else was faster than, as the run is now."""
-        stored = self.context.ledger.run(run_id)
+        stored = self.context.ledger.runs.read(run_id)
         if stored is None:
             return lost(versions, f"run {run_id} is gone")
         if versions is None:  # where it fits no more, that is said as ever
@@ -162,8 +162,8 @@ class RunOperations:
 
     def _advanced(self, run_id: str) -> Run | None:
         try:
-            self.context.ledger.mark_open(run_id, {"phase": "requested"})
+            self.context.ledger.open_markers.mark(run_id, {"phase": "requested"})
             return self.intake.driver.advance(run_id, check_from=timedelta())
         except ConflictError:  # the order is kept, and whoever moved the run goes on by it
-            stored = self.context.ledger.run(run_id)
+            stored = self.context.ledger.runs.read(run_id)
             return stored.record if stored else None

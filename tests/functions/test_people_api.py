@@ -290,9 +290,9 @@ def test_what_changes_between_the_precondition_and_the_order_refuses_the_order(
 
     def another() -> None:
         ledger, now = asking.intake._context.ledger, asking.clock.now()
-        stored = ledger.run(run_id)
+        stored = ledger.runs.read(run_id)
         assert stored is not None
-        ledger.replace_run(apply(stored.record, Approved("boss", "now"), now), stored.etag)
+        ledger.runs.replace(apply(stored.record, Approved("boss", "now"), now), stored.etag)
 
     asking.faults.other_worker = another
     asking.faults.plan = {len(asking.faults.sites): Kind.PREEMPT}
@@ -604,7 +604,7 @@ def with_customers(count: int) -> tuple[World, CountingDocuments]:
     for number in range(count):
         key, at = (f"customer{number}",), world.clock.now()
         run_queue = RunQueue(pipeline="sample", key=key).begin(f"sample-{number}", at, keep=1)
-        world.intake._context.ledger.put_run_queue(run_queue_id("sample", key), run_queue, None)
+        world.intake._context.ledger.run_queues.put(run_queue_id("sample", key), run_queue, None)
     return world, documents
 
 
@@ -733,7 +733,7 @@ def test_a_preview_counts_the_least_size_and_the_first_moment_in(serve: Serve) -
     world.intake.activate()
     world.upload("small.csv", b"a\n1")
     world.upload("large.csv", b"a\n1\n")
-    activated = world.intake._context.ledger.activated("sample")
+    activated = world.intake._context.ledger.activations.read("sample")
     assert activated is not None
     (large,) = [facts for key, facts in world.blobs.facts.items() if key.endswith("/large.csv")]
     large.modified = activated.record.activated_at
@@ -854,7 +854,7 @@ def counted(count: int) -> tuple[World, CountingDocuments]:
             "pipeline": "other" if number % 7 == 0 else "sample",
             "parent": "sample-parent" if number % 11 == 0 else None,
         }
-        ledger.create_run(model.model_copy(update=update))
+        ledger.runs.create(model.model_copy(update=update))
     return world, documents
 
 
@@ -983,7 +983,7 @@ def arrive(world: World, name: str, count: int) -> None:
     model = sample_run(Phase.PROMOTED).model_copy(update={"opened_at": world.clock.now()})
     for number in range(count):
         run_id = f"sample-new-{name}{number}"
-        world.intake._context.ledger.create_run(model.model_copy(update={"run_id": run_id}))
+        world.intake._context.ledger.runs.create(model.model_copy(update={"run_id": run_id}))
 
 
 # Endpoints

@@ -216,7 +216,7 @@ def test_a_model_that_answers_otherwise_twice_is_live_and_its_endpoint_watched()
     assert (serving.answers, serving.named) == (NEW, "models/x")
     assert (serving.since, serving.verification) == (step.world.clock.now(), event.verification)
     assert step.endpoint_state().endpoint_lease is None
-    (drift_check,) = step.ledger.drift_checks()
+    (drift_check,) = step.ledger.drift_checks.due()
     assert drift_check.due == step.world.clock.now() + HOUR
     etag = step.world.documents.rows[f"endpoints/{ref(step.url).id}"].etag
     again = step.steps.look(step.run)  # a crash before the run was stored

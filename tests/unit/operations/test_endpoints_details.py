@@ -52,14 +52,14 @@ class Hand:
         known = EndpointState(
             ref=ref(self.url), resources={RESOURCE: resource} if resource else {}, **endpoint_state
         )
-        stored = self.ledger.endpoint_state(ref(self.url).id)
-        etag = self.ledger.put_endpoint_state(
+        stored = self.ledger.endpoint_states.read(ref(self.url).id)
+        etag = self.ledger.endpoint_states.put(
             ref(self.url).id, known, stored.etag if stored else None
         ).etag
         return str(etag)
 
     def known(self) -> Resource:
-        stored = self.ledger.endpoint_state(ref(self.url).id)
+        stored = self.ledger.endpoint_states.read(ref(self.url).id)
         assert stored is not None
         return stored.record.resource(RESOURCE)
 
@@ -144,7 +144,7 @@ def test_what_was_odd_at_an_endpoint_is_shown(known: dict[str, str], told: str |
         "endpoint": "production",
     }
     drift_check = DriftCheck(**place, next_check=NOW, **known)  # type: ignore[arg-type]
-    hand.ledger.put_drift_check(drift_check_id(ref(hand.url), RESOURCE), drift_check, None)
+    hand.ledger.drift_checks.put(drift_check_id(ref(hand.url), RESOURCE), drift_check, None)
     assert hand.show()["drift"] == told
 
 
@@ -324,15 +324,15 @@ def test_whoever_is_slower_is_told_how_the_endpoint_stands_now(
 ) -> None:
     hand = Hand()
     etag = hand.put(THREE)
-    put = hand.ledger.put_endpoint_state
+    put = hand.ledger.endpoint_states.put
     busy = EndpointLease(run_id="sample-9", resource=RESOURCE, model=None, generation=1, at=NOW)
 
     def late(*_: object) -> None:
-        monkeypatch.setattr(hand.ledger, "put_endpoint_state", put)
+        monkeypatch.setattr(hand.ledger.endpoint_states, "put", put)
         hand.put(THREE, endpoint_lease=busy)
         raise ConflictError("endpoints")
 
-    monkeypatch.setattr(hand.ledger, "put_endpoint_state", late)
+    monkeypatch.setattr(hand.ledger.endpoint_states, "put", late)
     command = OperatorCommand(by="ada", versions=(etag,) if versions else None)
     with pytest.raises(error, match="run sample-9 updates it"):
         hand.back(command=command)
@@ -355,9 +355,9 @@ def test_a_rollback_that_failed_can_be_asked_for_again(phase: Phase | None, *, a
     )
     hand.put(THREE.model_copy(update={"held": hold}))
     if phase is None:
-        hand.ledger.note_used("sample-5")
+        hand.ledger.tombstones.add("sample-5")
     else:
-        hand.ledger.create_run(sample(phase, run_id="sample-5", config=hand.world.pipeline))
+        hand.ledger.runs.create(sample(phase, run_id="sample-5", config=hand.world.pipeline))
     run = hand.back()
     assert (run.run_id != "sample-5") is anew
     known = hand.known().held
@@ -406,13 +406,13 @@ def test_the_marker_of_a_wish_names_the_endpoint_and_its_key(
     hand = Hand()
     hand.put(THREE)
     marked: list[dict[str, str]] = []
-    mark = hand.ledger.mark_open
+    mark = hand.ledger.open_markers.mark
 
     def noted(run_id: str, hints: dict[str, str]) -> None:
         marked.append(hints)
         mark(run_id, hints)
 
-    monkeypatch.setattr(hand.ledger, "mark_open", noted)
+    monkeypatch.setattr(hand.ledger.open_markers, "mark", noted)
     hand.back()
     wish = {"phase": "promoting", "rollback": "sample", "endpoint": "production"}
     assert marked[0] == {**wish, "key": json.dumps([])}
@@ -448,7 +448,7 @@ def test_a_resume_that_somebody_else_is_faster_than_is_refused(
     def late(*_: object) -> None:
         raise ConflictError("endpoints")
 
-    monkeypatch.setattr(hand.ledger, "put_endpoint_state", late)
+    monkeypatch.setattr(hand.ledger.endpoint_states, "put", late)
     with pytest.raises(ConflictError, match="somebody else changed it this moment"):
         hand.endpoints.resume("sample", "production", ())
 

@@ -9,8 +9,9 @@ from shared.core.names import run_queue_id
 from shared.core.run.concurrency import Pause, Pauses, QueueEntry, RunQueue
 from shared.errors import ConflictError
 from shared.intake.eligibility import version_of
-from shared.ledger.ledger import NEW
-from shared.ledger.records import OLD, ScheduleRecord, VersionEntry
+from shared.ledger.run_queues import NEW
+from shared.ledger.schedules import ScheduleRecord
+from shared.ledger.versions import VersionEntry
 from shared.operations.pipelines import NoSuchPipelineError, NothingToPreviewError, Pipelines
 from shared.operations.preconditions import PreconditionFailedError
 from tests.fakes.world import DATA, MODELS
@@ -35,7 +36,7 @@ class Hand:
 
     def run_queue(self, key: str, **changes: Any) -> None:
         run_queue = RunQueue(pipeline="sample", key=(key,), **changes)
-        self.ledger.put_run_queue(run_queue_id("sample", (key,)), run_queue, None)
+        self.ledger.run_queues.put(run_queue_id("sample", (key,)), run_queue, None)
 
     def states(self) -> dict[str, str]:
         return {one.blob.name: one.state for one in self.hand.preview("sample", None).matches}
@@ -65,7 +66,7 @@ def test_a_pipeline_is_shown_as_it_stands() -> None:
     assert (status.next_due, status.last_due) == (NOW + 2 * HOUR, None)
     assert (status.waiting_data, status.unreadable) == (2, ())
     assert (status.pause, status.run_queues) == (None, ())
-    hand.ledger.put_due_times("sample", ScheduleRecord(last_due=NOW + HOUR), None)
+    hand.ledger.schedules.put("sample", ScheduleRecord(last_due=NOW + HOUR), None)
     assert hand.hand.status("sample").last_due == NOW + HOUR
     without = Hand()
     without.world.calls.clear()
@@ -77,7 +78,7 @@ def test_a_pipeline_is_shown_as_it_stands() -> None:
 
 def test_a_due_time_from_before_the_pipeline_was_known_is_none_of_its_own() -> None:
     hand = Hand(schedule="0 0 * * * *")
-    hand.ledger.put_due_times("sample", ScheduleRecord(last_due=NOW), None)
+    hand.ledger.schedules.put("sample", ScheduleRecord(last_due=NOW), None)
     assert hand.hand.status("sample").last_due is None
 
 
@@ -88,7 +89,7 @@ def test_customers_are_shown_a_page_at_a_time_with_the_pause_in_force(
     paused = Pause(by="relearn", at=NOW)
     for key in "abc":
         hand.run_queue(key, paused=paused)
-    hand.ledger.put_pauses("sample", Pauses(resumed_at=NOW - HOUR), NEW)
+    hand.ledger.pauses.put("sample", Pauses(resumed_at=NOW - HOUR), NEW)
     first = hand.hand.status("sample", keys=2)
     assert len(first.run_queues) == 2
     assert all(run_queue.paused == paused for run_queue in first.run_queues)
@@ -135,13 +136,15 @@ def test_a_pause_is_kept_once_with_who_wants_it_and_why() -> None:
     hand.hand.resume("sample", by="bob", reason="done")
     assert hand.hand.status("sample").pause is None
     resumed = Pause(by="bob", at=NOW + HOUR, reason="done")
-    assert hand.ledger.pauses("sample").record == Pauses(resumed_at=NOW + HOUR, resumed=resumed)
+    assert hand.ledger.pauses.read("sample").record == Pauses(
+        resumed_at=NOW + HOUR, resumed=resumed
+    )
 
 
 def test_a_pause_by_failures_is_shown_where_no_person_paused() -> None:
     hand = Hand()
     by_failures = Pause(by="relearn", at=NOW)
-    hand.ledger.note_pause("sample", by_failures)
+    hand.ledger.pauses.pause_by_failures("sample", by_failures)
     assert hand.hand.status("sample").pause == by_failures
     with pytest.raises(PreconditionFailedError, match="pipeline sample is paused by relearn"):
         hand.hand.resume("sample", ("old",))
@@ -166,7 +169,7 @@ def test_whoever_is_slower_is_told_how_the_pipeline_stands_now(
     def late(*_: object) -> None:
         raise ConflictError("pauses")
 
-    monkeypatch.setattr(hand.ledger, "put_pauses", late)
+    monkeypatch.setattr(hand.ledger.pauses, "put", late)
     more = ("ada", "") if act == "pause" else ()
     with pytest.raises(error, match="pipeline sample is not paused"):
         getattr(hand.hand, act)("sample", *more, held_to)
@@ -182,18 +185,18 @@ def test_what_became_of_each_blob_is_told(caplog: pytest.LogCaptureFixture) -> N
     hand.put("other.txt")
     for name, entry in {
         "run": {"run_id": "sample-1"},
-        "old": {"run_id": None, "note": OLD},
+        "old": {"run_id": None, "note": "older", "older_than_pipeline": True},
         "note": {"run_id": None},
     }.items():
         version = version_of(hand.world.pipeline, blobs[name])
         known = VersionEntry(pipeline="sample", blob=blobs[name], **entry)  # type: ignore[arg-type]
-        hand.ledger.add_version(version, known)
+        hand.ledger.versions.add(version, known)
     hand.world.damage(f"versions/{version_of(hand.world.pipeline, blobs['odd'])}")
     hand.world.intake.arrived(blobs["waits"])
     hand.put("new.csv")
     assert hand.states() == {
         "run.csv": "run sample-1",
-        "old.csv": OLD,
+        "old.csv": "older",
         "note.csv": "no run",
         "odd.csv": "a record of it cannot be read",
         "waits.csv": "waiting",
