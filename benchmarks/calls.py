@@ -64,9 +64,9 @@ def burst(size: int, documents: Documents | None, step: Callable[[], None]) -> C
     while documents is not None and not world.ledger.old.page("runs", None).items:
         world.poll.tick()
     (listed,) = world.ledger.old.page("runs", None).items
-    stored = world.ledger.run(listed.name.removeprefix("runs/"))
+    stored = world.ledger.runs.read(listed.name.removeprefix("runs/"))
     taken = len(stored.record.manifest) if stored else 0
-    if taken != size or list(world.ledger.inbox()):
+    if taken != size or list(world.ledger.inbox.entries()):
         raise SystemExit(f"{taken} of {size} versions were taken")
     return world
 
@@ -82,7 +82,7 @@ def one_by_one(size: int) -> float:
         world.deliver(f"{number:06d}.csv")
     for _ in range(12):
         world.tick()
-    if list(world.ledger.inbox()):
+    if list(world.ledger.inbox.entries()):
         raise SystemExit("not all versions were taken")
     # An upload here sends one HEAD, which is no call of the app.
     return (
@@ -95,9 +95,9 @@ def poll(size: int) -> Counted:
     world = Counted(pipeline={"endpoints": []})
     first = world.start("first.csv")
     for number in range(size - 1):
-        run = first.model_copy(update={"run_id": f"sample-{number:020d}"})
-        world.ledger.create_run(run)
-        world.ledger.mark_open(run.run_id, hints_of(run))
+        run = first.evolve(run_id=f"sample-{number:020d}")
+        world.ledger.runs.create(run)
+        world.ledger.open_markers.mark(run.run_id, hints_of(run))
     world.poll.tick()  # marks every hint as seen
     world.clock.move(_MINUTE)
     world.http.sent.clear()
@@ -119,12 +119,12 @@ def queue(size: int) -> Counted:
     run_queue = RunQueue(holders=(first.run_id,))
     for number in range(size):
         waiting = {**waits, "run_id": f"sample-{number:020x}"}
-        run = first.model_copy(update=waiting)
-        world.ledger.create_run(run)
-        world.ledger.mark_open(run.run_id, hints_of(run))
+        run = first.evolve(**waiting)
+        world.ledger.runs.create(run)
+        world.ledger.open_markers.mark(run.run_id, hints_of(run))
         run_queue = run_queue.enqueue(run.run_id, world.clock.now(), newest_first=False)
-    stored = world.ledger.run_queue(name)
-    world.ledger.put_run_queue(name, run_queue, stored.etag if stored else None)
+    stored = world.ledger.run_queues.read(name)
+    world.ledger.run_queues.put(name, run_queue, stored.etag if stored else None)
     for _ in range(3):  # the first tick finds out which run is next
         world.clock.move(_MINUTE)
         world.counting.calls.clear()
@@ -183,7 +183,7 @@ def history(size: int) -> Counted:
             opened_at=at,
             history=(RunHistoryEntry(at=at, phase=Phase.FINISHED),),
         )
-        world.ledger.create_run(run)
+        world.ledger.runs.create(run)
     return world
 
 

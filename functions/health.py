@@ -21,7 +21,7 @@ from functions.responses import ok
 from shared.app import STARTED_AT, App, Unusable, app_or_problems
 from shared.config.settings import Problem
 from shared.errors import CorruptRecordError, InvalidCursorError, RelearnError
-from shared.ledger.records import Heartbeat
+from shared.ledger.progress import Heartbeat
 from shared.maintenance.containers import missing_containers
 from shared.maintenance.ticks import NOTED_EVERY, is_silent
 from shared.operations.history import IdPage
@@ -111,7 +111,7 @@ def health_details(req: func.HttpRequest) -> func.HttpResponse:
         try:
             _read_timers(built, found)
             page = built.history.parked(asked.limit, asked.cursor)
-            sweep = built.context.ledger.sweep()
+            sweep = built.context.ledger.search.read()
             search = SearchShown.model_validate(sweep.record) if sweep else None
             listing = _full_listing(built, found, "data")
             of_models = _full_listing(built, found, "uploaded models")
@@ -136,7 +136,7 @@ def health_details(req: func.HttpRequest) -> func.HttpResponse:
 def _read_timers(built: App, found: _Found) -> None:
     """Read the records of both timers, and find those that do not run."""
     ledger, now = built.context.ledger, built.context.clock.now()
-    stored, tick = ledger.heartbeat(), ledger.tick()
+    stored, tick = ledger.heartbeat.read(), ledger.tick.read()
     found.beat = stored.record if stored else None
     # The ages are the storage's; a timer that never ran is given its time from the start on.
     seen = now - stored.age if stored else STARTED_AT
@@ -154,7 +154,7 @@ def _read_timers(built: App, found: _Found) -> None:
 def _full_listing(built: App, found: _Found, what: str) -> FullListingShown | None:
     """Return how far a full listing is; its records that are not understood are problems."""
     try:
-        stored = built.context.ledger.full_listing(models=what != "data")
+        stored = built.context.ledger.full_listings(models=what != "data").read()
     except CorruptRecordError as exc:
         text = f"no {what} that appear with an old time are found: {exc}"
         found.problems.append(("storage", text))

@@ -10,7 +10,7 @@ from shared.config.settings import Problem
 from shared.core.config.configuration import Configuration
 from shared.core.run.record import Run
 from shared.errors import RecordLeasedError, RelearnError
-from shared.ledger.records import VersionEntry
+from shared.ledger.versions import VersionEntry
 from shared.maintenance.retention import Retention
 from shared.ports.storage import ETag
 from tests.fakes.clock import Shifted
@@ -116,7 +116,7 @@ class FaultyWorld(Observed):
         """Deploy the first file again, with every pipeline that ever was in it."""
         self.configure("as it was")
         first = self.pipeline
-        named = {name: first.model_copy(update={"name": name}) for name in sorted(self.names)}
+        named = {name: first.evolve(name=name) for name in sorted(self.names)}
         self.file = Configuration(named)
         self.restart()
 

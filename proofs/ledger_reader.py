@@ -16,15 +16,10 @@ from shared.core.run.concurrency import Pause, RunQueue
 from shared.core.run.record import Origin, Run
 from shared.core.serving.drift import DriftCheck
 from shared.core.serving.state import EndpointState
-from shared.ledger.records import (
-    Activation,
-    Heartbeat,
-    KeptConfiguration,
-    ScheduleRecord,
-    SearchState,
-    Tick,
-    VersionEntry,
-)
+from shared.ledger.configurations import KeptConfiguration
+from shared.ledger.progress import Heartbeat, SearchState, Tick
+from shared.ledger.schedules import Activation, ScheduleRecord
+from shared.ledger.versions import VersionEntry
 
 R = TypeVar("R", bound=BaseModel)
 #: A version of training data: its name, and its ETag without quotes.

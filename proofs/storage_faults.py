@@ -156,9 +156,9 @@ def _quick(made: Pipeline) -> Pipeline:
     """Return the pipeline with a short verification: rounds here may be minutes apart."""
     (endpoint,) = made.endpoints
     assert endpoint.verify is not None  # noqa: S101 -- as it was just written
-    verify = endpoint.verify.model_copy(update={"within": timedelta(seconds=30)})
-    shorter = endpoint.model_copy(update={"verify": verify})
-    return made.model_copy(update={"endpoints": (shorter,)})
+    verify = endpoint.verify.evolve(within=timedelta(seconds=30))
+    shorter = endpoint.evolve(verify=verify)
+    return made.evolve(endpoints=(shorter,))
 
 
 @dataclass

@@ -57,9 +57,9 @@ BUGS: Final = (
     Bug(
         "anonymous health lists the open runs",
         "functions/health.py",
-        "    stored, tick = ledger.heartbeat(), ledger.tick()\n",
-        "    list(built.context.ledger.open_runs())\n"
-        "    stored, tick = ledger.heartbeat(), ledger.tick()\n",
+        "    stored, tick = ledger.heartbeat.read(), ledger.tick.read()\n",
+        "    list(built.context.ledger.open_markers.listed())\n"
+        "    stored, tick = ledger.heartbeat.read(), ledger.tick.read()\n",
         ("tests/functions/test_health.py",),
     ),
     Bug(

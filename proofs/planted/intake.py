@@ -22,14 +22,14 @@ BUGS: Final = (
     Bug(
         "a version is in a manifest that was not claimed for it",
         "shared/intake/batch_claims.py",
-        "            if ledger.add_version(one.version_id, entry):\n                return True\n",
-        "            ledger.add_version(one.version_id, entry)\n            return True\n",
+        "            if ledger.versions.add(one.version_id, entry):\n                return True\n",
+        "            ledger.versions.add(one.version_id, entry)\n            return True\n",
         ("tests/unit/intake/test_taking.py",),
     ),
     Bug(
         "the id of a run whose record was removed is used again",
         "shared/intake/batches.py",
-        "        while ledger.is_used(run_id):",
+        "        while ledger.tombstones.has(run_id):",
         "        while False:",
         ("tests/unit/intake/test_taking.py",),
     ),
@@ -149,14 +149,14 @@ BUGS: Final = (
     Bug(
         "a run that is opened by a repeated event is not marked again",
         "shared/intake/blob_events.py",
-        "            self._context.ledger.mark_open(run_id, hints)\n",
+        "            self._context.ledger.open_markers.mark(run_id, hints)\n",
         "",
         ("tests/unit/intake/test_intake.py",),
     ),
     Bug(
         "an announced run is not marked again by whoever goes on with it",
         "shared/intake/batches.py",
-        "        self.context.ledger.mark_open("
+        "        self.context.ledger.open_markers.mark("
         "run_id, marker_of_batch(batch.pipeline, batch.key))\n",
         "",
         ("tests/unit/intake/test_gathering_race.py",),

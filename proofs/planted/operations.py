@@ -8,8 +8,8 @@ BUGS: Final = (
     Bug(
         "a resume ends a pause that nobody looked at",
         "shared/operations/pipelines.py",
-        "            ledger.put_pauses(name, pauses, found.etag)\n",
-        "            ledger.put_pauses(name, pauses, ledger.pauses(name).etag)\n",
+        "            ledger.pauses.put(name, pauses, found.etag)\n",
+        "            ledger.pauses.put(name, pauses, ledger.pauses.read(name).etag)\n",
         ("tests/functions/test_pauses.py",),
     ),
     Bug(
@@ -22,14 +22,15 @@ BUGS: Final = (
     Bug(
         "an order is not marked before it is noted",
         "shared/operations/runs.py",
-        '        self.context.ledger.mark_open(run_id, {"phase": "requested"})\n        try:\n',
+        '        self.context.ledger.open_markers.mark(run_id, {"phase": "requested"})\n'
+        "        try:\n",
         "        try:\n",
         ("tests/unit/operations/test_commands_after_crashes.py",),
     ),
     Bug(
         "an order is not marked again once it is noted",
         "shared/operations/runs.py",
-        '            self.context.ledger.mark_open(run_id, {"phase": "requested"})\n'
+        '            self.context.ledger.open_markers.mark(run_id, {"phase": "requested"})\n'
         "            run = self",
         "            run = self",
         ("tests/unit/operations/test_commands_after_crashes.py",),
@@ -37,7 +38,8 @@ BUGS: Final = (
     Bug(
         "a rollback is not marked again as it is carried out",
         "shared/operations/endpoints.py",
-        "        self._context.ledger.mark_open(hold.run_id, request.hints)\n        return",
+        "        self._context.ledger.open_markers.mark(hold.run_id, request.hints)\n"
+        "        return",
         "        return",
         ("tests/unit/operations/test_rollback.py",),
     ),

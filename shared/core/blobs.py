@@ -3,7 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime
+
+from shared.core.frozen import FrozenModel
 
 #: What the storage's clock and a host's may differ by, once the host's is corrected by it.
 CLOCK_SKEW: Final = timedelta(seconds=5)
@@ -14,14 +16,12 @@ def is_folded(name: str) -> bool:
     return not {".", ".."}.isdisjoint(name.split("/"))
 
 
-class BlobVersion(BaseModel):
+class BlobVersion(FrozenModel):
     """What a HEAD of a blob tells. `etag` comes without quotes; `content_md5` is base64.
 
     `recorded_at` is when a host first recorded the version; None: that is not known, or it was
     not recorded yet. Two sightings are equal whenever each of them was recorded.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     container: str
     name: str
@@ -57,7 +57,7 @@ class BlobVersion(BaseModel):
     def recorded(self, at: datetime | None) -> "BlobVersion":
         """Return this version as recorded at `at`; what it says of itself stays."""
         known = self.recorded_at is not None or at is None
-        return self if known else self.model_copy(update={"recorded_at": at})
+        return self if known else self.evolve(recorded_at=at)
 
     def same_bytes_as(self, other: "BlobVersion", *, trust_size: bool = False) -> bool:
         """Whether both sightings of one blob show the same content.

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AwareDatetime, Field
 
 from shared.core.config.pattern import tokens_of
-from shared.core.record_parts import RecordModel
+from shared.core.frozen import RecordModel
 
 #: In this order: a run goes before its line, its marker and the entries of its data.
 KINDS: Final = (
@@ -79,11 +79,11 @@ class CleaningRound(RecordModel):
             now: when the round is completed, should it be.
         """
         if cursor is not None:
-            return self.model_copy(update={"cursor": cursor, "checked_to": ""})
+            return self.evolve(cursor=cursor, checked_to="")
         left = KINDS[KINDS.index(self.kind) + 1 :] if self.kind in KINDS else ()
         if not left:
-            return self.model_copy(update={"cursor": None, "checked_to": "", "completed_at": now})
-        return self.model_copy(update={"kind": left[0], "cursor": None, "checked_to": ""})
+            return self.evolve(cursor=None, checked_to="", completed_at=now)
+        return self.evolve(kind=left[0], cursor=None, checked_to="")
 
 
 def next_round(known: CleaningRound | None, now: datetime) -> CleaningRound | None:

@@ -24,8 +24,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
+from shared.core.frozen import FrozenModel, RecordModel
 from shared.core.names import hashed
-from shared.core.record_parts import RecordModel, RecordPart
 
 #: A full listing begins this long after the last one began.
 EVERY: Final = timedelta(days=1)
@@ -95,7 +95,7 @@ class Digests:
         return at < len(bucket) and bucket[at] == digest
 
 
-class Covered(RecordPart):
+class Covered(FrozenModel):
     """Since when the full listing finds what appears for a pipeline."""
 
     generation: int  #: what this one and earlier ones recorded existed before the pipeline
@@ -149,7 +149,7 @@ class FullListing(RecordModel):
         left = {number: pages for number, pages in self.generations.items() if number < first}
         kept = {"covered": covered, "generations": left, "complete": True}
         ended = {"generation": None, "joining": dict[str, Covered](), "cursor": None}
-        return self.model_copy(update={**kept, **ended, "checked_to": ""})
+        return self.evolve(**kept, **ended, checked_to="")
 
     def after_page(self, cursor: str | None, now: datetime) -> "FullListing":
         """Return it behind a page.
@@ -159,7 +159,7 @@ class FullListing(RecordModel):
             now: when it is completed, should it be.
         """
         if cursor is not None:
-            return self.model_copy(update={"cursor": cursor, "checked_to": ""})
+            return self.evolve(cursor=cursor, checked_to="")
         changes: dict[str, object] = {
             "cursor": None,
             "checked_to": "",
@@ -173,7 +173,7 @@ class FullListing(RecordModel):
                 "generation": None,
                 "joining": {},
             }
-        return self.model_copy(update=changes)
+        return self.evolve(**changes)
 
 
 @dataclass(frozen=True, slots=True)

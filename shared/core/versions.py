@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from pydantic import AwareDatetime
+
 from shared.core import names
 from shared.core.blobs import BlobVersion
+from shared.core.frozen import FrozenModel
 
 #: Last-Modified, whether and when it was first recorded, name, ETag.
 Order = tuple[datetime, datetime, str, str]
@@ -28,6 +31,32 @@ class Newest:
 
     blob: BlobVersion
     tied: tuple[BlobVersion, ...] = ()
+
+
+class Fingerprint(FrozenModel):
+    """What tells the bytes of a version from those of others, and which version is newer."""
+
+    modified: AwareDatetime
+    created: AwareDatetime
+    size: int
+    content_md5: str | None = None
+    recorded_at: AwareDatetime | None = None
+    etag: str
+
+    @classmethod
+    def of(cls, blob: BlobVersion) -> "Fingerprint":
+        """Return the fingerprint of a version."""
+        return cls.model_validate({name: getattr(blob, name) for name in cls.model_fields})
+
+    @property
+    def order(self) -> tuple[datetime, datetime, str]:
+        """What sorts the versions of one blob by their age."""
+        return self.modified, self.recorded_at or _NOT_YET, self.etag
+
+    def same_bytes_as(self, other: "Fingerprint") -> bool:
+        """Whether both say the same of the bytes: creation time, size and Content-MD5."""
+        mine = (self.created, self.size, self.content_md5)
+        return mine == (other.created, other.size, other.content_md5)
 
 
 def mark_of(blob: BlobVersion) -> str:

@@ -13,12 +13,11 @@ from shared.core.run.concurrency import Pause, RecentRuns, RunQueue
 from shared.core.run.control_events import Event, Superseded
 from shared.core.run.gate_events import Admitted, StillWaiting
 from shared.core.run.record import Origin, Phase, Run
-from shared.errors import ConflictError, CorruptRecordError
+from shared.errors import CorruptRecordError
 from shared.execution.context import Context
-from shared.ledger.records import Stored
+from shared.ledger.store import Stored, retried
 from shared.telemetry import Alert, LogOnce, log, report
 
-_TRIES: Final = 5
 #: A run whose record cannot be read keeps its place no longer, where its time-out is not known.
 _UNREAD: Final = timedelta(days=1)
 #: By their markers, runs that may hold no place: only their records tell.
@@ -64,7 +63,7 @@ class ConcurrencyLimits:
 
     def blocked_reason(self, run_queue: RunQueue, pipeline: Pipeline, run_id: str) -> str | None:
         """Return why nothing may begin in `slot` now, whoever's turn it is; None if it may."""
-        pause = self.context.ledger.pauses(pipeline.name).record.of(run_queue)
+        pause = self.context.ledger.pauses.read(pipeline.name).record.of(run_queue)
         if pause is not None:
             return f"paused by {pause.by}" + (f": {pause.reason}" if pause.reason else "")
         return core.over_budget(run_queue, pipeline, run_id, self.context.clock.now())
@@ -102,17 +101,15 @@ class ConcurrencyLimits:
         if most is None:
             return False
         now = self.context.clock.now()  # before it is read whether a person resumed meanwhile
-        pauses = self.context.ledger.pauses(pipeline.name).record
+        pauses = self.context.ledger.pauses.read(pipeline.name).record
         failed = RecentRuns(self._phase_of).failures(run_queue, pauses)
         if pauses.of_failures(run_queue) is not None or len(failed) < most:
             return False
         why = f"{counted(len(failed), 'run')} in a row failed, the last one was {failed[0]}"
         pause = Pause(by="relearn", at=now, reason=why)
-        self.context.ledger.note_pause(pipeline.name, pause)
+        self.context.ledger.pauses.pause_by_failures(pipeline.name, pause)
         name = run_queue_id(pipeline.name, run_queue.key)
-        self.context.ledger.put_run_queue(
-            name, run_queue.model_copy(update={"paused": pause}), stored.etag
-        )
+        self.context.ledger.run_queues.put(name, run_queue.evolve(paused=pause), stored.etag)
         report(
             Alert.PAUSED,
             f"pipeline {pipeline.name} is paused: {why}. To do: see why, then resume it",
@@ -125,11 +122,11 @@ class ConcurrencyLimits:
         """Whether another run of the pipeline may be open, over all its keys."""
         if pipeline.max_parallel is None:
             return True
-        stored = self.context.ledger.run_queue(shared_queue_id("pipeline", pipeline.name))
+        stored = self.context.ledger.run_queues.read(shared_queue_id("pipeline", pipeline.name))
         if stored is None or len(stored.record.holders) < pipeline.max_parallel:
             return True
         # One listing tells of most that they are at work: a record is read of the others alone.
-        run_queue, phases = stored.record, self.context.ledger.hinted_phases(pipeline.name)
+        run_queue, phases = stored.record, self.context.ledger.open_markers.phases(pipeline.name)
         idle = [one for one in run_queue.holders if phases.get(one, "") in MAY_BE_IDLE]
         free = pipeline.max_parallel - len(run_queue.holders)
         for run_id in idle:
@@ -139,28 +136,25 @@ class ConcurrencyLimits:
         return False
 
     def _take(self, level: _Level, run: Run) -> Superseded | str | None:
-        for _ in range(_TRIES):
-            try:
-                stored = self.context.ledger.run_queue(level.name)
-            except CorruptRecordError as exc:
-                self._report_once(level.name, exc)
-                return str(exc)  # this key or service must wait for a person; others need not
-            run_queue = stored.record if stored else RunQueue(pipeline=run.pipeline, key=run.key)
-            if run.run_id in run_queue.holders:
-                return None
-            is_key = level.name == run_queue_id(run.pipeline, run.key)
-            try:
-                if is_key and stored and self.paused_by_failures(stored, run.config):
-                    continue
-                changed, waits = self._decided(level, run_queue, run, is_key=is_key)
-                if changed != run_queue:
-                    self.context.ledger.put_run_queue(
-                        level.name, changed, stored.etag if stored else None
-                    )
-            except ConflictError:
-                continue  # somebody else moved the line: look again
-            return waits
-        raise ConflictError(f"{level.name} keeps changing")
+        try:
+            return retried(level.name, lambda: self._taken(level, run))
+        except CorruptRecordError as exc:
+            self._report_once(level.name, exc)
+            return str(exc)  # this key or service must wait for an operator; others need not
+
+    def _taken(self, level: _Level, run: Run) -> Superseded | str | None:
+        stored = self.context.ledger.run_queues.read(level.name)
+        run_queue = stored.record if stored else RunQueue(pipeline=run.pipeline, key=run.key)
+        if run.run_id in run_queue.holders:
+            return None
+        is_key = level.name == run_queue_id(run.pipeline, run.key)
+        if is_key and stored and self.paused_by_failures(stored, run.config):
+            return self._taken(level, run)  # by the record that says so now
+        changed, waits = self._decided(level, run_queue, run, is_key=is_key)
+        if changed != run_queue:
+            etag = stored.etag if stored else None
+            self.context.ledger.run_queues.put(level.name, changed, etag)
+        return waits
 
     def _decided(
         self, level: _Level, run_queue: RunQueue, run: Run, *, is_key: bool
@@ -199,7 +193,7 @@ class ConcurrencyLimits:
 
     def _not_begun(self, run_id: str) -> bool:
         try:
-            stored = self.context.ledger.run(run_id)
+            stored = self.context.ledger.runs.read(run_id)
         except CorruptRecordError:
             return False  # nobody can tell
         return stored is not None and _waits_without_job(stored.record)
@@ -207,7 +201,7 @@ class ConcurrencyLimits:
     def _leave(self, levels: Sequence[_Level], run: Run) -> None:
         for level in levels:
             try:
-                stored = self.context.ledger.run_queue(level.name)
+                stored = self.context.ledger.run_queues.read(level.name)
             except CorruptRecordError as exc:
                 self._report_once(level.name, exc)
                 continue
@@ -215,7 +209,7 @@ class ConcurrencyLimits:
                 continue
             left = stored.record.without({run.run_id}.__contains__)
             if left != stored.record:
-                self.context.ledger.put_run_queue(level.name, left, stored.etag)
+                self.context.ledger.run_queues.put(level.name, left, stored.etag)
 
     def _gone(
         self,
@@ -225,23 +219,23 @@ class ConcurrencyLimits:
         unread: timedelta = _UNREAD,
     ) -> bool:
         try:
-            stored = self.context.ledger.run(run_id)
+            stored = self.context.ledger.runs.read(run_id)
         except CorruptRecordError as exc:
             # Nobody can tell. It may be at work, so that it keeps a place for as long as a job
             # may take; one that only waits comes back to the queue once its record is mended.
-            if run_id in run_queue.holders and self.context.ledger.run_age(run_id) <= unread:
+            if run_id in run_queue.holders and self.context.ledger.runs.age(run_id) <= unread:
                 return False
             self._report_once(run_id, exc)
             return True
         if stored is None:  # its record is about to be written, or was forgotten long ago
-            return run_id != run_queue.batch_run or not self.context.ledger.is_marked(run_id)
+            return run_id != run_queue.batch_run or not self.context.ledger.open_markers.has(run_id)
         if run_id not in run_queue.holders:
             return stored.record.phase is not Phase.WAITING
         return releases_slot(stored.record)
 
     def _phase_of(self, run_id: str) -> Phase | None:
         try:
-            stored = self.context.ledger.run(run_id)
+            stored = self.context.ledger.runs.read(run_id)
         except CorruptRecordError:
             return None  # it counts neither as a failure nor as a success
         return stored.record.phase if stored else None

@@ -35,7 +35,7 @@ def schedule_drift_check(
     name = drift_check_id(endpoint.ref, endpoint.place)
     now = context.clock.now()
     try:
-        stored = context.ledger.drift_check(name)
+        stored = context.ledger.drift_checks.read(name)
         planned = stored.record.next_check if stored else now
         next_check = min(planned, now + wait) if planned > now else now + wait
         drift_check = DriftCheck(
@@ -46,6 +46,6 @@ def schedule_drift_check(
             next_check=next_check,
             host=_host_of(endpoint),
         )
-        context.ledger.put_drift_check(name, drift_check, stored.etag if stored else None)
+        context.ledger.drift_checks.put(name, drift_check, stored.etag if stored else None)
     except RelearnError as exc:
         log.warning("endpoint %s is not being watched for now: %s", endpoint.name, exc)

@@ -32,7 +32,7 @@ from shared.execution.promotion import PromotionSteps
 from shared.execution.rollout import RollOutSteps
 from shared.execution.staging import StagingSteps
 from shared.ledger.open_markers import hints_of
-from shared.ledger.records import Stored
+from shared.ledger.store import Stored
 from shared.telemetry import log, report_run
 
 #: More than the longest way from received to verifying; a bound, not a budget.
@@ -91,14 +91,14 @@ class Driver:
         """
         claim = self._me() if next_command(run, self._context.clock.now()).acts else None
         try:
-            stored = self._context.ledger.create_run(run.model_copy(update={"claim": claim}))
+            stored = self._context.ledger.runs.create(run.evolve(claim=claim))
         except ConflictError:
             return self.advance(run.run_id) or run
         try:
             announced = report_run(stored.record, stored.etag)
             return self._drive(stored, mine=claim is not None, fresh=fresh, announced=announced)
         except ConflictError:  # another worker goes on with it: whoever asked for it has it
-            found = self._context.ledger.run(run.run_id)
+            found = self._context.ledger.runs.read(run.run_id)
             return found.record if found else run
 
     def advance(
@@ -124,7 +124,7 @@ class Driver:
             CorruptRecordError: the record is not understood.
             TransientError, OutcomeUnknownError: the ledger cannot be read or written now.
         """
-        stored = self._context.ledger.run(run_id)
+        stored = self._context.ledger.runs.read(run_id)
         if stored is None:
             return None
         run, now = stored.record, self._context.clock.now()
@@ -157,7 +157,7 @@ class Driver:
 
         Returns the run, or None when there is no record. Safe to repeat. Raises as `advance`.
         """
-        stored = self._context.ledger.run(run_id)
+        stored = self._context.ledger.runs.read(run_id)
         if stored is None or next_command(stored.record, self._context.clock.now()) is not (
             Command.ADMIT
         ):
@@ -173,7 +173,7 @@ class Driver:
         """
         event = self._clean(event, stored.record)
         run = apply(stored.record, event, self._context.clock.now())
-        noted = self._context.ledger.replace_run(run, stored.etag)
+        noted = self._context.ledger.runs.replace(run, stored.etag)
         _log(stored.record, noted, event)
         self._hint(noted.record)
         return noted.record
@@ -190,7 +190,7 @@ class Driver:
 
     def delay(self, run_id: str, error: RelearnError) -> Run | None:
         """Record that a look at a run's job failed with `error`."""
-        stored = self._context.ledger.run(run_id)
+        stored = self._context.ledger.runs.read(run_id)
         if stored is None or stored.record.phase is not Phase.TRAINING:
             return stored.record if stored else None
         return self.note(stored, self.delay_for(stored.record, error))
@@ -263,11 +263,11 @@ class Driver:
         """
         run, ledger = stored.record, self._context.ledger
         if run.phase.ended:
-            if ledger.unmark(run.run_id) and not announced:
+            if ledger.open_markers.remove_of(run.run_id) and not announced:
                 report_run(run, stored.etag, repeated=True)
         elif learned is not None:
             self._hint(run)
-        elif run.phase in _FOR_OPERATORS and ledger.hinted_phase(run.run_id) != run.phase:
+        elif run.phase in _FOR_OPERATORS and ledger.open_markers.phase(run.run_id) != run.phase:
             if not announced:
                 report_run(run, stored.etag, repeated=True)
             self._hint(run)
@@ -278,7 +278,7 @@ class Driver:
     def _hint(self, run: Run) -> None:
         """Have a run that waits for a person say so: others look at no more than its marker."""
         if run.phase in _FOR_OPERATORS:
-            self._context.ledger.mark_open(run.run_id, hints_of(run))
+            self._context.ledger.open_markers.mark(run.run_id, hints_of(run))
 
     def _schedule_drift_check_after_takeover(self, run: Run, command: Command) -> None:
         """Have the endpoint proved again soon: what the dead worker sent may still arrive."""
@@ -305,7 +305,7 @@ class Driver:
             self._schedule_drift_check_after_takeover(run, command)
             changes["step_failure"] = self._silence(run, now, now - stored.age)
             changes["promotion"] = _perhaps_sent(run, command)
-        return self._context.ledger.replace_run(run.model_copy(update=changes), stored.etag)
+        return self._context.ledger.runs.replace(run.evolve(**changes), stored.etag)
 
     def _silence(self, run: Run, now: datetime, silent_since: datetime) -> StepFailure:
         since = run.step_failure.since if run.step_failure else silent_since
@@ -362,8 +362,8 @@ class Driver:
         learned = self._clean(learned, stored.record)
         run = apply(stored.record, learned, now)
         keep = mine and not _pauses(learned, run) and next_command(run, now).acts
-        run = run.model_copy(update={"claim": self._me() if keep else None})
-        replaced = self._context.ledger.replace_run(run, stored.etag)
+        run = run.evolve(claim=self._me() if keep else None)
+        replaced = self._context.ledger.runs.replace(run, stored.etag)
         _log(stored.record, replaced, learned)
         return replaced, keep
 
@@ -371,8 +371,8 @@ class Driver:
         run = stored.record
         if command.acts or run.step_failure is None:
             return run  # an unknown effect keeps its claim; an unchanged look writes nothing
-        calm = run.model_copy(update={"step_failure": None})
-        return self._context.ledger.replace_run(calm, stored.etag).record
+        calm = run.evolve(step_failure=None)
+        return self._context.ledger.runs.replace(calm, stored.etag).record
 
     def _me(self) -> str:
         return self._context.new_id()
@@ -383,7 +383,7 @@ def _perhaps_sent(run: Run, command: Command) -> Promotion | None:
     sends = command in (Command.UPDATE_ENDPOINT, Command.ROLL_BACK_ENDPOINT)
     if run.promotion is None or not sends:
         return run.promotion
-    return run.promotion.model_copy(update={"ever_sent": True})
+    return run.promotion.evolve(ever_sent=True)
 
 
 def _pauses(learned: Event, run: Run) -> bool:

@@ -46,7 +46,7 @@ class EndpointLeaseSteps:
         if endpoint is None:
             raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
         serving = self.context.providers.serving(endpoint)
-        stored = self.context.ledger.endpoint_state(endpoint.ref.id)
+        stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
         endpoint_state = stored.record if stored else EndpointState(ref=endpoint.ref)
         data = self._data(run, endpoint_state.resource(endpoint.place))
         if (out_of_turn := _out_of_turn(run, data, endpoint)) is not None:
@@ -72,7 +72,7 @@ class EndpointLeaseSteps:
             return _no_rollback_target(endpoint)
         if stored is None or mine != stored.record:
             expected = stored.etag if stored else None
-            self.context.ledger.put_endpoint_state(endpoint.ref.id, mine, expected)
+            self.context.ledger.endpoint_states.put(endpoint.ref.id, mine, expected)
         generation = mine.endpoint_lease.generation if mine.endpoint_lease else mine.generation
         promotion = Promotion(
             generation=generation,
@@ -95,7 +95,7 @@ class EndpointLeaseSteps:
             return _Data(known, mine)
         recorded = FirstRecordedTimes(self.context, run.config)
         mine, newest = recorded.of(mine), recorded.of(newest)
-        known = known.model_copy(update={"newest_version": newest})
+        known = known.evolve(newest_version=newest)
         return _Data(known, mine, tie_of(mine, tied_with(mine, [newest])))
 
     def rollback_target(
@@ -133,14 +133,14 @@ class EndpointLeaseSteps:
         rollback_target = self.rollback_target(serving, endpoint_state, left.resource)
         if rollback_target is None:
             return None
-        other = self.context.ledger.run(left.run_id)
+        other = self.context.ledger.runs.read(left.run_id)
         known = other.record.promotion.before if other and other.record.promotion else None
         changes = {
             "rollback_target": rollback_target,
             "before": known,
             "rollback_resource": left.resource,
         }
-        return InFlightUpdateFound(promotion.model_copy(update=changes))
+        return InFlightUpdateFound(promotion.evolve(**changes))
 
     def _in_flight_lease(self, run: Run, endpoint_state: EndpointState) -> EndpointLease | None:
         """Return a reservation that its run will do nothing about any more.
@@ -150,7 +150,7 @@ class EndpointLeaseSteps:
         """
         last = endpoint_state.endpoint_lease
         if last is not None and last.run_id != run.run_id:
-            other = self.context.ledger.run(last.run_id)
+            other = self.context.ledger.runs.read(last.run_id)
             if other and other.record.phase.updates:
                 busy = f"run {last.run_id} is updating this endpoint"
                 raise EndpointBusyError(busy, endpoint_state.ref.id, _TURN)

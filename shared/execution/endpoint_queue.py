@@ -12,7 +12,7 @@ from datetime import datetime
 
 from shared.errors import RelearnError
 from shared.execution.context import Context
-from shared.ledger.records import Marker
+from shared.ledger.open_markers import Marker
 from shared.telemetry import log
 
 
@@ -58,9 +58,9 @@ class EndpointQueue:
     def _is_free(self, endpoint: str) -> bool:
         """Whether no run is at work there; where that cannot be read, a later tick asks again."""
         try:
-            stored = self.context.ledger.endpoint_state(endpoint)
+            stored = self.context.ledger.endpoint_states.read(endpoint)
             last = stored.record.endpoint_lease if stored else None
-            holder = self.context.ledger.run(last.run_id) if last else None
+            holder = self.context.ledger.runs.read(last.run_id) if last else None
         except RelearnError as exc:
             log.info("endpoint %s: whether it is free is not known now: %s", endpoint, exc)
             return False

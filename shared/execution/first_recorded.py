@@ -39,10 +39,10 @@ class FirstRecordedTimes:
             return blob
         version, ledger = version_id(self.pipeline.name, blob), self.context.ledger
         try:
-            entry = ledger.version(version)
+            entry = ledger.versions.entry(version)
             if entry is None:
                 key = key_of(self.pipeline, blob.name)
-                entry = ledger.waiting(key, self.pipeline.name, version)
+                entry = ledger.inbox.read(key, self.pipeline.name, version)
         except CorruptRecordError as exc:
             log.error("%s", exc)  # somebody has to mend it; meanwhile the name decides
             return blob

@@ -90,7 +90,7 @@ class GateSteps:
             ):
                 return Judged(refused(f"the candidate does not score: {seen.detail}"))
             case ProbeOutcome.BROKEN:
-                return EvidenceGathered(known.model_copy(update={"last": seen}))
+                return EvidenceGathered(known.evolve(last=seen))
             case _:
                 return EvidenceGathered(GateEvidence(cursor=known.cursor + 1, last=seen))
 
@@ -117,7 +117,7 @@ class GateSteps:
     def _live(self, run: Run) -> Iterator[dict[str, float]]:
         """Yield the numbers of the models that serve now, of each endpoint that has another."""
         for endpoint in run.config.endpoints:
-            stored = self.context.ledger.endpoint_state(endpoint.ref.id)
+            stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
             known = stored.record.resource(endpoint.place) if stored else Resource()
             if known.serving is not None and known.serving.model != run.model_for(endpoint):
                 yield known.serving.metrics

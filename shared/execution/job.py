@@ -65,7 +65,7 @@ class JobSteps:
         if not fresh and (event := self._changed(run)):
             return event
         inputs = self._inputs.found(run)
-        known = run.model_copy(update={"inputs": inputs})
+        known = run.evolve(inputs=inputs)
         try:
             job = self._service(run).prepare(request_of(known))
         except PermanentError as exc:

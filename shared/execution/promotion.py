@@ -38,7 +38,7 @@ from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, Tra
 from shared.execution.context import Context
 from shared.execution.drift_schedule import schedule_drift_check
 from shared.execution.endpoint_lease import EndpointLeaseSteps
-from shared.ledger.records import Stored
+from shared.ledger.store import Stored
 from shared.ports.serving import ServingEndpoint
 from shared.telemetry import log
 
@@ -181,7 +181,7 @@ class PromotionSteps:
         stored = self._endpoint_state(endpoint)
         if stored is not None and stored.record.holds(run.run_id, _promotion(run).generation):
             endpoint_state = in_flight_resolved(stored.record, run.run_id)
-            self.context.ledger.put_endpoint_state(endpoint.ref.id, endpoint_state, stored.etag)
+            self.context.ledger.endpoint_states.put(endpoint.ref.id, endpoint_state, stored.etag)
         return RolledBack(why)
 
     def _rollback_failed(self, run: Run, endpoint: Endpoint, why: str) -> Event:
@@ -204,7 +204,7 @@ class PromotionSteps:
         return endpoint, self.context.providers.serving(endpoint)
 
     def _endpoint_state(self, endpoint: Endpoint) -> Stored[EndpointState] | None:
-        return self.context.ledger.endpoint_state(endpoint.ref.id)
+        return self.context.ledger.endpoint_states.read(endpoint.ref.id)
 
     def _rollback_target(
         self, run: Run, endpoint: Endpoint, serving: ServingEndpoint
@@ -243,13 +243,13 @@ class PromotionSteps:
         if stored is None or not stored.record.holds(run.run_id, _promotion(run).generation):
             return  # recorded before a crash
         endpoint_state = promoted(stored.record, run, endpoint.place, verified)
-        self.context.ledger.put_endpoint_state(endpoint.ref.id, endpoint_state, stored.etag)
+        self.context.ledger.endpoint_states.put(endpoint.ref.id, endpoint_state, stored.etag)
 
     def _release(self, run: Run, endpoint: Endpoint) -> None:
         stored = self._endpoint_state(endpoint)
         if stored is not None and stored.record.holds(run.run_id, _promotion(run).generation):
             endpoint_state = released(stored.record, run.run_id)
-            self.context.ledger.put_endpoint_state(endpoint.ref.id, endpoint_state, stored.etag)
+            self.context.ledger.endpoint_states.put(endpoint.ref.id, endpoint_state, stored.etag)
 
     def _perhaps_sent(self, run: Run, endpoint: Endpoint, exc: OutcomeUnknownError) -> Event | None:
         name = endpoint.name

@@ -19,8 +19,8 @@ from shared.core.run.concurrency import RunQueue, next_allowed
 from shared.core.run.record import Phase, Run
 from shared.errors import CorruptRecordError
 from shared.execution.context import Context
-from shared.ledger.open_markers import queue_of
-from shared.ledger.records import Marker, Stored
+from shared.ledger.open_markers import Marker, queue_of
+from shared.ledger.store import Stored
 from shared.ports.storage import ETag
 from shared.telemetry import LogOnce, log
 
@@ -130,7 +130,7 @@ class Queues:
             if len(names) < _MANY:
                 continue
             # As long as that is cheaper than to read them: there may be many more keys.
-            run_queues = self._context.ledger.listed_run_queues(pipeline)
+            run_queues = self._context.ledger.run_queues.listed(pipeline)
             for listed in islice(run_queues, _PAGE + _SKIPPED * len(names)):
                 if listed.name in names:
                     found[listed.name] = listed.etag
@@ -139,7 +139,7 @@ class Queues:
     def _as_it_is(self, name: str, known: "_Blocked | None") -> Stored[RunQueue] | None:
         if known and known.stored and known.stored.etag == self._etags.get(name):
             return known.stored
-        return self._context.ledger.run_queue(name)
+        return self._context.ledger.run_queues.read(name)
 
     def _check(self, queue: Queue, listed: set[str], until: datetime) -> bool:
         """Look at those that the queue would not come to: it does not list them, or they left."""
@@ -161,7 +161,7 @@ class Queues:
 
     def _waits(self, run_id: str, name: str) -> bool:
         try:
-            stored = self._context.ledger.run(run_id)
+            stored = self._context.ledger.runs.read(run_id)
         except CorruptRecordError:
             return False
         if stored is None:
@@ -182,7 +182,7 @@ class Queues:
             self._checked[run_id] = self._context.clock.now() - _part(run_id) * EVERY
             if not checked.well:
                 return False
-            stored = self._context.ledger.run_queue(queue.name)
+            stored = self._context.ledger.run_queues.read(queue.name)
             order = _order(stored)
             if checked.run is not None and checked.run.phase is Phase.WAITING and run_id in order:
                 self._remember(queue.name, stored, checked.run)
@@ -206,7 +206,7 @@ class Queues:
         if not pipeline:
             return None  # whoever waits for a seat has passed the pauses already
         if pipeline not in self._pauses:
-            self._pauses[pipeline] = self._context.ledger.pauses(pipeline).record
+            self._pauses[pipeline] = self._context.ledger.pauses.read(pipeline).record
         return self._pauses[pipeline]
 
 

@@ -16,7 +16,7 @@ from shared.core.run.rollout import delivered, next_deliveries, outcome
 from shared.errors import ConflictError, PermanentError, RunIdUsedError
 from shared.execution.context import Context
 from shared.ledger.open_markers import hints_of
-from shared.ledger.records import Stored
+from shared.ledger.store import Stored
 from shared.telemetry import log
 
 #: Runs opened in one step, so that it ends in time however slow the ledger is.
@@ -38,7 +38,7 @@ class RollOutSteps:
         """Take the next step of a roll-out; None when only the deliveries can go on."""
         enough = self.opened + _AT_ONCE
         seen = tuple(self._seen(run, delivery, enough) for delivery in run.deliveries)
-        checked = run.model_copy(update={"deliveries": seen})
+        checked = run.evolve(deliveries=seen)
         deliveries = (*seen, *next_deliveries(checked))
         if deliveries != run.deliveries:
             return DeliveriesChanged(deliveries)
@@ -55,9 +55,9 @@ class RollOutSteps:
     def _seen(self, run: Run, delivery: Delivery, enough: int) -> Delivery:
         if delivery.outcome is not None:
             return delivery
-        stored = self.context.ledger.run(delivery.run_id)
+        stored = self.context.ledger.runs.read(delivery.run_id)
         if stored is None and run.cancelling:
-            return delivery.model_copy(update={"outcome": Phase.CANCELLED, "reason": "not begun"})
+            return delivery.evolve(outcome=Phase.CANCELLED, reason="not begun")
         if stored is None:
             return self._open(run, delivery) if self.opened < enough else delivery
         if run.cancelling:
@@ -70,18 +70,18 @@ class RollOutSteps:
     def _open(self, run: Run, delivery: Delivery) -> Delivery:
         child = delivering(run, delivery)
         if self._stages(child):
-            child = child.model_copy(update={"phase": Phase.STAGING})
+            child = child.evolve(phase=Phase.STAGING)
         now = self.context.clock.now()
         entry = RunHistoryEntry(at=now, phase=child.phase, note=child.cause)
-        child = child.model_copy(update={"opened_at": now, "history": (entry,)})
-        self.context.ledger.mark_open(child.run_id, hints_of(child))
+        child = child.evolve(opened_at=now, history=(entry,))
+        self.context.ledger.open_markers.mark(child.run_id, hints_of(child))
         try:
-            self.context.ledger.create_run(child)
+            self.context.ledger.runs.create(child)
         except ConflictError:
             return delivery  # another worker is as fast
         except RunIdUsedError as exc:
             # What it did is not known any more. A retry of the roll-out opens another one.
-            return delivery.model_copy(update={"outcome": Phase.PARKED, "reason": str(exc)})
+            return delivery.evolve(outcome=Phase.PARKED, reason=str(exc))
         self.opened += 1
         return delivery
 
@@ -101,12 +101,12 @@ class RollOutSteps:
         )
         told = apply(run, request, self.context.clock.now())
         try:
-            stored = self.context.ledger.replace_run(told, stored.etag)
+            stored = self.context.ledger.runs.replace(told, stored.etag)
         except ConflictError:
             log.info("run %s moved while it was being cancelled: looked at again", run.run_id)
             return stored
         if told.phase.ended:
-            self.context.ledger.unmark(run.run_id)
+            self.context.ledger.open_markers.remove_of(run.run_id)
         return stored
 
 

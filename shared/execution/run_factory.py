@@ -65,7 +65,7 @@ class RunFactory:
             model=model_of(newest) if manual_model and newest else None,
             opened_at=self.context.clock.now(),
         )
-        return run.model_copy(update={"parameters": parameters_for(pipeline, run)})
+        return run.evolve(parameters=parameters_for(pipeline, run))
 
     def _listed_at(self, pipeline: Pipeline, run_id: str) -> str:
         if not pipeline.training.wants_manifest:
@@ -73,7 +73,7 @@ class RunFactory:
         return f"{self.context.models_container}/{names.manifest_path(pipeline.name, run_id)}"
 
     def _first_phase(self, pipeline: Pipeline) -> Phase:
-        paused = pipeline.at_once and self.context.ledger.pause(pipeline.name) is not None
+        paused = pipeline.at_once and self.context.ledger.pauses.of(pipeline.name) is not None
         return Phase.RECEIVED if pipeline.at_once and not paused else Phase.WAITING
 
     def gathered(
@@ -82,7 +82,7 @@ class RunFactory:
         """Return the record of a run for what landed, ready to be stored."""
         run = self.new(pipeline, run_id, blobs, Origin.DATA, cause)
         # What is taken from the inbox waits its turn, even if there is nothing to wait for.
-        return self._ready(run.model_copy(update={"phase": Phase.WAITING}))
+        return self._ready(run.evolve(phase=Phase.WAITING))
 
     def _tokens_of(
         self, pipeline: Pipeline, blob: BlobVersion | None, *, manual_model: bool
@@ -102,9 +102,9 @@ class RunFactory:
         """
         ready = self._ready(run)
         try:
-            return self.context.ledger.create_run(ready).record
+            return self.context.ledger.runs.create(ready).record
         except ConflictError:
-            found = self.context.ledger.run(ready.run_id)
+            found = self.context.ledger.runs.read(ready.run_id)
             return found.record if found else ready
 
     def begin(self, run: Run, *, fresh: bool = True) -> Run:
@@ -130,12 +130,12 @@ class RunFactory:
             return self._rejected(run, reason, cure)
         entry = RunHistoryEntry(at=now, phase=run.phase, note=run.cause)
         begun = {"opened_at": now, "history": (entry,), "config": config}
-        return run.model_copy(update=begun)
+        return run.evolve(**begun)
 
     def _rejected(self, run: Run, reason: str, advice: str) -> Run:
         now = self.context.clock.now()
-        ended = run.moved(Phase.REJECTED, now, reason, reason=reason, advice=advice)
-        return ended.model_copy(update={"opened_at": now})
+        ended = run.moved_to(Phase.REJECTED, now, reason, reason=reason, advice=advice)
+        return ended.evolve(opened_at=now)
 
 
 def ambiguous(name: str) -> str:

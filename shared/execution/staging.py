@@ -67,12 +67,12 @@ class StagingSteps:
                 return CandidateReady()
 
     def _announce(self, run: Run, endpoint: Endpoint, candidate: Candidate) -> None:
-        stored = self.context.ledger.endpoint_state(endpoint.ref.id)
+        stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
         known = stored.record if stored else EndpointState(ref=endpoint.ref)
         endpoint_state = staged(known, run.run_id, endpoint.place, candidate)
         if endpoint_state is not known:
             expected = stored.etag if stored else None
-            self.context.ledger.put_endpoint_state(endpoint.ref.id, endpoint_state, expected)
+            self.context.ledger.endpoint_states.put(endpoint.ref.id, endpoint_state, expected)
         schedule_drift_check(self.context, run, endpoint)  # which discards it
 
 

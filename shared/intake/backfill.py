@@ -9,7 +9,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
 from shared.errors import ConflictError, CorruptRecordError, RelearnError
 from shared.execution.context import Context
-from shared.ledger.records import Activation
+from shared.ledger.schedules import Activation
 from shared.telemetry import log
 
 #: Blobs that are taken before it is noted how far a backfill is.
@@ -79,7 +79,7 @@ class Backfill:
             if pipeline.data is None or pipeline.data.backfill != which:
                 continue
             try:
-                known = self.context.ledger.activated(pipeline.name)
+                known = self.context.ledger.activations.read(pipeline.name)
             except CorruptRecordError as exc:
                 log.error("older data is not looked for: %s", exc)
                 continue
@@ -89,15 +89,15 @@ class Backfill:
 
     def is_done(self, pipeline: Pipeline) -> bool:
         """Whether older data was taken already, as far as it is wanted."""
-        known = self.context.ledger.activated(pipeline.name)
+        known = self.context.ledger.activations.read(pipeline.name)
         return known is not None and known.record.backfilled_at is not None
 
     def _mark(self, pipeline: Pipeline, how_far: Mapping[str, object]) -> None:
-        known = self.context.ledger.activated(pipeline.name)
+        known = self.context.ledger.activations.read(pipeline.name)
         if known is None:
             return
-        record = known.record.model_copy(update=dict(how_far))
+        record = known.record.evolve(**how_far)
         try:
-            self.context.ledger.put_activation(pipeline.name, record, known.etag)
+            self.context.ledger.activations.put(pipeline.name, record, known.etag)
         except ConflictError:
             log.info("pipeline %s: another worker noted its backfill", pipeline.name)

@@ -19,7 +19,8 @@ from shared.core.run.record import Run
 from shared.core.versions import Order, mark_of, metadata_update_of, order_of
 from shared.errors import ConflictError, CorruptRecordError, TransientError
 from shared.execution.context import Context
-from shared.ledger.records import InboxEntry, VersionEntry
+from shared.ledger.inbox import InboxEntry
+from shared.ledger.versions import VersionEntry
 from shared.telemetry import log
 
 #: Versions that one run takes; a greater burst goes into several, so that a record stays small.
@@ -74,7 +75,7 @@ class BatchClaims:
         for one in arrived:
             if self.context.clock.now() >= until:
                 return None
-            known = self.context.ledger.version_stored(one.version_id)
+            known = self.context.ledger.versions.read(one.version_id)
             if known is not None and self._has_run(one, known.record) is not False:
                 continue
             if known is None and (since := self._metadata_updated_since(one)):
@@ -157,14 +158,14 @@ class BatchClaims:
         entry = VersionEntry(pipeline=one.pipeline, blob=one.blob, run_id=run_id, in_batch=True)
         known = None
         if one.returned_by is not None or self._may_be_metadata_update(one):
-            known = ledger.version_stored(one.version_id)
+            known = ledger.versions.read(one.version_id)
         if known is None:
             if one.pointer.name in burst.first and (since := self._metadata_updated_since(one)):
                 self._record_metadata_update(one, since)
                 return False
-            if ledger.add_version(one.version_id, entry):
+            if ledger.versions.add(one.version_id, entry):
                 return True
-            known = ledger.version_stored(one.version_id)
+            known = ledger.versions.read(one.version_id)
         if known is None:
             return None  # it was forgotten this moment: looked at again
         if known.record.run_id == run_id:
@@ -174,9 +175,9 @@ class BatchClaims:
         # Since when it is known does not change, whoever takes it.
         first = known.record.blob.recorded(one.blob.recorded_at)
         self._known[one.version_id] = first
-        entry = entry.model_copy(update={"blob": first})
+        entry = entry.evolve(blob=first)
         try:
-            ledger.replace_version(one.version_id, entry, known.etag)
+            ledger.versions.put(one.version_id, entry, known.etag)
         except ConflictError:
             return None  # another worker claimed it this moment
         return True
@@ -195,17 +196,17 @@ class BatchClaims:
         if owner is not None:
             if owner not in self._manifests:
                 try:
-                    stored = ledger.run(owner)
+                    stored = ledger.runs.read(owner)
                 except CorruptRecordError as exc:
                     log.error("blob %s stays with its run: %s", one.blob.path, exc)
                     self._leave(one)
                     return True  # it was claimed for that run, whatever the record says besides
                 self._manifests[owner] = _versions_of(stored.record) if stored else None
             found = self._manifests[owner]
-            if found is None and not ledger.is_used(owner):
+            if found is None and not ledger.tombstones.has(owner):
                 # Its worker may be about to store it, for as long as a worker can live.
-                young = ledger.is_marked(owner)
-                young = young and ledger.marked_for(owner) < self.context.limits.lease
+                young = ledger.open_markers.has(owner)
+                young = young and ledger.open_markers.age(owner) < self.context.limits.lease
                 return None if young else False
             if found is not None and (one.blob.name, mark_of(one.blob)) not in found:
                 return False
@@ -218,7 +219,7 @@ class BatchClaims:
         A pointer that somebody holds a lease on must not keep what waits beside it.
         """
         try:
-            self.context.ledger.forget(one.pointer)
+            self.context.ledger.inbox.remove(one)
         except TransientError as exc:
             log.warning("blob %s stays in the inbox for now: %s", one.blob.path, exc)
 
@@ -228,7 +229,9 @@ class BatchClaims:
         if one.returned_by is not None or not self._may_be_metadata_update(one):
             return None
         name = names.blob_id(one.pipeline, blob.container, blob.name)
-        return self.context.ledger.metadata_updated_since(name, blob, trust_size=self.trust_size)
+        return self.context.ledger.versions.metadata_updated_since(
+            name, blob, trust_size=self.trust_size
+        )
 
     def _may_be_metadata_update(self, one: InboxEntry) -> bool:
         return one.blob.may_be_metadata_update(trust_size=self.trust_size)
@@ -236,7 +239,7 @@ class BatchClaims:
     def _record_metadata_update(self, one: InboxEntry, since: str) -> None:
         note = metadata_update_of(one.blob, since)
         entry = VersionEntry(pipeline=one.pipeline, blob=one.blob, run_id=None, note=note)
-        self.context.ledger.add_version(one.version_id, entry)
+        self.context.ledger.versions.add(one.version_id, entry)
         self._leave(one)
 
 

@@ -8,6 +8,7 @@ repeated, and by any number of workers.
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -28,12 +29,15 @@ from shared.execution.context import Context
 from shared.execution.first_recorded import FirstRecordedTimes
 from shared.execution.run_factory import RunFactory, captured
 from shared.intake.batch_claims import BatchClaims, ClaimProgress, age_of, each_once
-from shared.ledger.records import APPEARED, InboxEntry, Stored, VersionEntry
+from shared.ledger.inbox import InboxEntry
+from shared.ledger.store import Stored
+from shared.ledger.versions import VersionEntry
 from shared.telemetry import log, report_run
 
 #: Runs of one key that one call opens, so that others have their turn.
 _MOST_RUNS: Final = 50
-_TRIES: Final = 5
+#: Why a run was opened for data that no event or search could find.
+APPEARED: Final = "found by the daily listing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class Batches:
         self.concurrency = ConcurrencyLimits(self.context)
 
     def keep(
-        self, pipeline: Pipeline, blob: BlobVersion, version_id: str, note: str = "waiting"
+        self, pipeline: Pipeline, blob: BlobVersion, version_id: str, *, appeared: bool = False
     ) -> bool:
         """Keep a data version until a run takes it; False when it is kept already.
 
@@ -79,11 +83,13 @@ class Batches:
             pipeline: whose run.
             blob: the version.
             version_id: its id.
-            note: why it waits.
+            appeared: whether the full listing found it.
         """
         blob = self.context.recorded(blob)
-        entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note=note)
-        return self.context.ledger.add_to_inbox(key_of(pipeline, blob.name), version_id, entry)
+        entry = VersionEntry(
+            pipeline=pipeline.name, blob=blob, run_id=None, note="waiting", appeared=appeared
+        )
+        return self.context.ledger.inbox.add(key_of(pipeline, blob.name), version_id, entry)
 
     def return_to_inbox(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
         """Have other runs train on what `run` was to train on and will not. Safe to repeat."""
@@ -91,9 +97,9 @@ class Batches:
             version = version_id(run.pipeline, blob)
             kept = self.context.recorded(FirstRecordedTimes(self.context, run.config).of(blob))
             entry = VersionEntry(
-                pipeline=run.pipeline, blob=kept, run_id=run.run_id, note="given back"
+                pipeline=run.pipeline, blob=kept, run_id=run.run_id, note="returned"
             )
-            self.context.ledger.add_to_inbox(run.key, version, entry)
+            self.context.ledger.inbox.add(run.key, version, entry)
 
     def open_all(
         self, pipelines: Mapping[str, Pipeline], until: datetime, begin_with: Mapping[str, str]
@@ -108,7 +114,7 @@ class Batches:
         Raises:
             TransientError: the inbox cannot be listed now.
         """
-        batches, unwanted = _batches(pipelines, self.context.ledger.inbox())
+        batches, unwanted = _batches(pipelines, self.context.ledger.inbox.entries())
         order = [one for found in batches.values() for one in _from(found, begin_with)]
         opened: list[Run] = []
         bulkheads = Bulkheads(
@@ -166,15 +172,15 @@ class Batches:
 
     def _open_one(self, batch: _Batch, until: datetime) -> tuple[Run | None, _Batch]:
         ledger = self.context.ledger
-        stored = ledger.run_queue(batch.run_queue)
+        stored = ledger.run_queues.read(batch.run_queue)
         run_queue = (
             stored.record if stored else RunQueue(pipeline=batch.pipeline.name, key=batch.key)
         )
         taker = run_queue.batch_run
-        if stored and taker and not ledger.is_used(taker):
-            if not ledger.has_run(taker):
+        if stored and taker and not ledger.tombstones.has(taker):
+            if not ledger.runs.exists(taker):
                 return self._continue(batch, stored, taker, until)
-            ledger.note_used(taker)  # its worker died between the two
+            ledger.tombstones.add(taker)  # its worker died between the two
         if stored and run_queue.claimed_to and batch.arrived is not None:
             batch = self._cleared(batch, stored, until)
         run_queue = self.concurrency.in_queue(run_queue)
@@ -192,8 +198,8 @@ class Batches:
         before = len(batch.arrived or ())
         batch = self._settled(batch, stored.record.batch_run, until)
         if len(batch.arrived or ()) == before:  # all of it is gone
-            run_queue = stored.record.model_copy(update={"claimed_to": ""})
-            self.context.ledger.put_run_queue(batch.run_queue, run_queue, stored.etag)
+            run_queue = stored.record.evolve(claimed_to="")
+            self.context.ledger.run_queues.put(batch.run_queue, run_queue, stored.etag)
             raise ConflictError(f"{batch.run_queue} was written: it is looked at again")
         return batch
 
@@ -207,10 +213,10 @@ class Batches:
             wanted = [one for one in wanted if _run_id(one) == run_id]
         if not wanted:  # it was taken by other means: nobody needs that run
             run_queue = stored.record.without(lambda one: one == run_id)
-            run_queue = run_queue.model_copy(update={"batch_run": None})
-            self.context.ledger.put_run_queue(batch.run_queue, run_queue, stored.etag)
+            run_queue = run_queue.evolve(batch_run=None)
+            self.context.ledger.run_queues.put(batch.run_queue, run_queue, stored.etag)
             return None, fresh
-        self.context.ledger.mark_open(run_id, marker_of_batch(batch.pipeline, batch.key))
+        self.context.ledger.open_markers.mark(run_id, marker_of_batch(batch.pipeline, batch.key))
         return self._open(fresh, stored.record, wanted, until)
 
     def _may_begin(
@@ -236,7 +242,7 @@ class Batches:
 
     def _at_work(self, run_queue: RunQueue) -> int:
         """Return how many holders are surely at work: a hint costs less than a great record."""
-        phases = map(self.context.ledger.hinted_phase, run_queue.holders)
+        phases = map(self.context.ledger.open_markers.phase, run_queue.holders)
         return sum(phase is not None and phase not in MAY_BE_IDLE for phase in phases)
 
     def _listed(self, batch: _Batch) -> _Batch:
@@ -244,14 +250,14 @@ class Batches:
             return batch
         # What waits under the key of an earlier configuration is found by the tick alone.
         prefix = names.inbox_prefix(batch.pipeline.name, batch.key)
-        arrived = self.context.ledger.inbox(prefix)
+        arrived = self.context.ledger.inbox.entries(prefix)
         mine = [one for one in arrived if wants(batch.pipeline, one.blob.name, batch.key)]
         return replace(batch, arrived=tuple(mine))
 
     def _settled(self, batch: _Batch, run_id: str | None, until: datetime) -> _Batch:
         """Have what the run before took leave the inbox, should its worker have died there."""
         try:
-            last = self.context.ledger.run(run_id) if run_id and batch.arrived else None
+            last = self.context.ledger.runs.read(run_id) if run_id and batch.arrived else None
         except CorruptRecordError as exc:
             # What it has claimed is known as its own, so that no other run takes that.
             log.error("pipeline %s: data goes on without a run: %s", batch.pipeline.name, exc)
@@ -282,7 +288,7 @@ class Batches:
         if data is None or not data.settles:
             return True
         last = max(arrived, key=lambda one: one.seen_at)
-        quiet = self.context.ledger.waited(last)
+        quiet = self.context.ledger.inbox.age(last)
         if quiet is None:
             return False  # another worker took it this moment
         first = min(one.seen_at for one in arrived)
@@ -298,14 +304,14 @@ class Batches:
         """Store which run takes what waits, ahead of its record. Raises Conflict."""
         pipeline, ledger, now = batch.pipeline, self.context.ledger, self.context.clock.now()
         run_id = _run_id(oldest)
-        while ledger.is_used(run_id):  # its record was removed: an id is never used twice
+        while ledger.tombstones.has(run_id):  # its record was removed: an id is never used twice
             run_id = names.run_id(pipeline.name, "again", run_id)
-        ledger.mark_open(run_id, marker_of_batch(pipeline, batch.key))
+        ledger.open_markers.mark(run_id, marker_of_batch(pipeline, batch.key))
         changes = {"batch_run": run_id, "batch_since": now, "claimed_to": ""}
-        run_queue = self.concurrency.pruned(run_queue).model_copy(update=changes)
+        run_queue = self.concurrency.pruned(run_queue).evolve(**changes)
         keep, limited = core.starts_to_keep(pipeline), core.concurrency_limit(pipeline) is not None
         run_queue = run_queue.begin(run_id, now, keep=keep, holds=limited)
-        ledger.put_run_queue(batch.run_queue, run_queue, stored.etag if stored else None)
+        ledger.run_queues.put(batch.run_queue, run_queue, stored.etag if stored else None)
         return run_queue
 
     def _open(
@@ -322,29 +328,25 @@ class Batches:
         cause = _cause(blobs, wanted)
         run = self.run_factory.gathered(batch.pipeline, run_id, blobs, cause)
         try:
-            stored = self.context.ledger.create_run(run)
+            stored = self.context.ledger.runs.create(run)
             report_run(run, stored.etag)
         except RunIdUsedError:
             return None, batch  # the next look at the slot announces another one
         except ConflictError:
-            found = self.context.ledger.run(run_id)  # frozen by the worker that was first
+            found = self.context.ledger.runs.read(run_id)  # frozen by the worker that was first
             run = found.record if found else run
         return run, self._left_by(batch, run, until)
 
     def _keep_progress(self, name: str, run_id: str, to: str) -> None:
         """Remember how far the taking has come, unless another run takes what waits by now."""
-        for _ in range(_TRIES):
-            stored = self.context.ledger.run_queue(name)
-            if stored is None or stored.record.batch_run != run_id:
-                return
-            if stored.record.claimed_to >= to:
-                return
-            try:
-                run_queue = stored.record.model_copy(update={"claimed_to": to})
-                self.context.ledger.put_run_queue(name, run_queue, stored.etag)
-            except ConflictError:
-                continue
-            return
+
+        def further(queue: RunQueue | None) -> RunQueue | None:
+            if queue is None or queue.batch_run != run_id:
+                return None
+            return queue.evolve(claimed_to=max(queue.claimed_to, to))
+
+        with suppress(ConflictError):  # at worst some versions are claimed once more
+            self.context.ledger.run_queues.update(name, further)
 
 
 def wants(pipeline: Pipeline, name: str, key: Sequence[str]) -> bool:
@@ -399,7 +401,7 @@ def _cause(blobs: Sequence[BlobVersion], wanted: Sequence[InboxEntry]) -> str:
     if len(blobs) == 1:
         return f"blob {blobs[0].path}" + (f", {APPEARED}" if appeared else "")
     arrived = f"{counted(len(blobs), 'blob')} landed"
-    found = f", {appeared} of them found by the daily listing"
+    found = f", {appeared} of them {APPEARED}"
     return arrived + (found if appeared else "")
 
 

@@ -26,13 +26,13 @@ from shared.execution.context import Context
 from shared.execution.driver import Driver
 from shared.execution.run_factory import RunFactory, ambiguous
 from shared.intake.backfill import Backfill
-from shared.intake.batches import Batches, OpenedBatches
+from shared.intake.batches import APPEARED, Batches, OpenedBatches
 from shared.intake.catalogue import Catalogue
 from shared.intake.eligibility import Eligibility, version_of
 from shared.intake.last_good import LastGood
 from shared.intake.requests import Requests
 from shared.intake.unwanted import UnwantedData
-from shared.ledger.records import APPEARED, VersionEntry
+from shared.ledger.versions import VersionEntry
 from shared.telemetry import log
 
 #: Runs are begun for this long by one event.
@@ -209,12 +209,12 @@ class Intake:
             RelearnError: it cannot be looked up or kept now.
         """
         version = version_of(pipeline, blob)
-        known = self._context.ledger.version(version)
+        known = self._context.ledger.versions.entry(version)
         if known is not None and not known.is_old:
             return False
         if not self._newness.accepts_appeared(pipeline, blob):
             return False
-        return self._batches.keep(pipeline, blob, version, APPEARED)
+        return self._batches.keep(pipeline, blob, version, appeared=True)
 
     def model_appeared(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
         """The same for a model put by hand: the poll opens its run.
@@ -223,20 +223,20 @@ class Intake:
             RelearnError: it cannot be looked up or kept now.
         """
         version, ledger = version_of(pipeline, blob), self._context.ledger
-        known = ledger.version_stored(version)
+        known = ledger.versions.read(version)
         if known is not None and not known.record.is_old:
             return False
         if not self._newness.accepts_appeared(pipeline, blob):
             return False
         run_id = names.run_id(pipeline.name, Origin.MODEL, version)
-        ledger.mark_open(run_id, {"phase": Phase.RECEIVED, "version": version})
+        ledger.open_markers.mark(run_id, {"phase": Phase.RECEIVED, "version": version})
         # Since when it is known does not change: it may have been noted as old before.
         first = blob.recorded(known.record.blob.recorded_at) if known else blob
         first = self._context.recorded(first)
-        entry = VersionEntry(pipeline=pipeline.name, blob=first, run_id=run_id, note=APPEARED)
+        entry = VersionEntry(pipeline=pipeline.name, blob=first, run_id=run_id, appeared=True)
         if known is None:
-            return ledger.add_version(version, entry)
-        ledger.replace_version(version, entry, known.etag)
+            return ledger.versions.add(version, entry)
+        ledger.versions.put(version, entry, known.etag)
         return True
 
     def _wanting(self, blob: BlobVersion) -> list[Pipeline]:
@@ -245,7 +245,7 @@ class Intake:
     def _discovered(self, pipeline: Pipeline, blob: BlobVersion) -> "_Discovered":
         """Record a version that no event told of, for the poll to open its run."""
         version = version_of(pipeline, blob)
-        known = self._context.ledger.version(version)
+        known = self._context.ledger.versions.entry(version)
         if known is not None:
             return _Discovered(is_new=False, has_run=known.run_id is not None)
         if not self._waits(pipeline, blob):
@@ -297,14 +297,17 @@ class Intake:
         except PipelineConfigError as exc:  # it never was active: no model is news to it
             self._newness.log_once(f"model {blob.name} is left alone: {exc}", blob.name)
             return False
-        if pipeline is None or self._context.ledger.version(version_of(pipeline, blob)) is not None:
+        if (
+            pipeline is None
+            or self._context.ledger.versions.entry(version_of(pipeline, blob)) is not None
+        ):
             return False
         entry = self._record_version(pipeline, blob, Origin.MODEL)
         return entry is not None and entry.run_id is not None
 
     def open_from_entry(self, version_id: str, run_id: str) -> Run | None:
         """Open the run of a recorded version whose record was never written, or return None."""
-        entry = self._context.ledger.version(version_id)
+        entry = self._context.ledger.versions.entry(version_id)
         if entry is None or not self._is_due(entry, run_id):
             return None
         manual_model = entry.blob.container == self._context.models_container
@@ -314,15 +317,15 @@ class Intake:
                 not manual_model
             ):  # it waits as other data does: for this pipeline, or for a renamed one
                 waits = VersionEntry(pipeline=entry.pipeline, blob=entry.blob, run_id=None)
-                self._context.ledger.add_to_inbox((), version_id, waits)
+                self._context.ledger.inbox.add((), version_id, waits)
             return None
         origin = Origin.MODEL if manual_model else Origin.DATA
-        found = entry.note == APPEARED
-        return self._open(pipeline, run_id, entry.blob, origin, fresh=False, appeared=found)
+        appeared = entry.appeared
+        return self._open(pipeline, run_id, entry.blob, origin, fresh=False, appeared=appeared)
 
     def is_expected(self, version_id: str, run_id: str) -> bool:
         """Whether a model put by hand still needs this run: its pipeline may come back."""
-        entry = self._context.ledger.version(version_id)
+        entry = self._context.ledger.versions.entry(version_id)
         if entry is None or not self._is_due(entry, run_id):
             return False
         manual_model = entry.blob.container == self._context.models_container
@@ -331,7 +334,7 @@ class Intake:
     def _is_due(self, entry: VersionEntry, run_id: str) -> bool:
         """Whether a version is this run's alone, and the run never was there."""
         own = entry.run_id == run_id and not entry.in_batch
-        return own and not self._context.ledger.is_used(run_id)
+        return own and not self._context.ledger.tombstones.has(run_id)
 
     def _receive_for_all(self, wanted: list[Pipeline], blob: BlobVersion) -> list[Run]:
         runs, failures = [], []
@@ -348,7 +351,7 @@ class Intake:
         self, pipeline: Pipeline, blob: BlobVersion, origin: Origin = Origin.DATA
     ) -> Run | None:
         version = version_of(pipeline, blob)
-        entry = known = self._context.ledger.version(version)
+        entry = known = self._context.ledger.versions.entry(version)
         if entry is None:
             if origin is Origin.DATA and self._waits(pipeline, blob):
                 return self._keep(pipeline, blob)
@@ -371,19 +374,19 @@ class Intake:
         if advanced is not None or entry.in_batch:
             return advanced  # one that takes all that waited is opened by the gathering alone
         if known:
-            if self._context.ledger.is_used(run_id):
+            if self._context.ledger.tombstones.has(run_id):
                 log.info("blob %s: the record of its run %s was removed", entry.blob.path, run_id)
                 return None
             # Its marker may have been dropped since: no run without one.
             hints = {"phase": Phase.RECEIVED, "version": version}
-            self._context.ledger.mark_open(run_id, hints)
+            self._context.ledger.open_markers.mark(run_id, hints)
         return self._open(pipeline, run_id, entry.blob, origin)
 
     def _waits(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
         """Whether a version is kept until its run may begin; a name of no use is told at once."""
         if ambiguous(blob.name):
             return False
-        return not pipeline.at_once or self._context.ledger.pause(pipeline.name) is not None
+        return not pipeline.at_once or self._context.ledger.pauses.of(pipeline.name) is not None
 
     def _keep(self, pipeline: Pipeline, blob: BlobVersion) -> Run | None:
         if not self._newness.accepts(pipeline, blob):
@@ -408,16 +411,18 @@ class Intake:
             return None
         version = version_of(pipeline, blob)
         run_id = names.run_id(pipeline.name, origin, version)
-        self._context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED, "version": version})
+        self._context.ledger.open_markers.mark(
+            run_id, {"phase": Phase.RECEIVED, "version": version}
+        )
         recorded = self._context.recorded(blob)
         entry = VersionEntry(pipeline=pipeline.name, blob=recorded, run_id=run_id)
-        if self._context.ledger.add_version(version, entry):
+        if self._context.ledger.versions.add(version, entry):
             return entry
-        return self._context.ledger.version(version)  # another host recorded it this moment
+        return self._context.ledger.versions.entry(version)  # another host recorded it this moment
 
     def _take_old(self, pipeline: Pipeline, blob: BlobVersion) -> None:
         version = version_of(pipeline, blob)
-        if self._context.ledger.version(version) is None:
+        if self._context.ledger.versions.entry(version) is None:
             self._batches.keep(pipeline, blob, version)
 
     def _open(
@@ -435,7 +440,7 @@ class Intake:
         return self._opening.begin(run, fresh=fresh)
 
     def _advance_owner(self, name: str, run_id: str, attempt: int) -> Run | None:
-        stored = self._context.ledger.run(run_id)
+        stored = self._context.ledger.runs.read(run_id)
         if stored is None or stored.record.attempt != attempt or stored.record.phase.ended:
             why = f"is {stored.record.phase}" if stored else "is not known"
             log.info("model %s: run %s %s; the file is left alone", name, run_id, why)

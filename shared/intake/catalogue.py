@@ -67,7 +67,7 @@ class Catalogue:
         mine = {endpoint.name for endpoint in run.config.endpoints}
         same = [endpoint for endpoint in chosen.endpoints if endpoint.name in mine]
         endpoints = tuple(same[:1]) or run.config.endpoints
-        return chosen.model_copy(update={"endpoints": endpoints, "key": chosen.key_tokens})
+        return chosen.evolve(endpoints=endpoints, key=chosen.key_tokens)
 
     def endpoints_of(self, run: Run) -> tuple[Endpoint, ...]:
         """Return the endpoints that are configured now for the pipeline, and customer, of `run`.

@@ -15,7 +15,7 @@ from shared.core.versions import Newest, version_id
 from shared.errors import ConflictError
 from shared.execution.context import Context
 from shared.intake.requests import DueTimePart, Requests
-from shared.ledger.records import PendingDueTime, ScheduleRecord
+from shared.ledger.schedules import PendingDueTime, ScheduleRecord, TrainedData
 from shared.telemetry import Alert, log, report
 
 #: A due time that is noticed within this long was not missed.
@@ -47,7 +47,7 @@ class _ScheduleState:
     """What is known of a pipeline's due times while they are dealt with."""
 
     last_due: datetime
-    trained: dict[str, str]
+    trained: dict[str, TrainedData]
     waiting: list[PendingDueTime] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)  #: runs, by this call
     blobs: Mapping[str, Newest | None] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class DueTimes:
         Raises:
             TransientError: storage does not work now; the next call goes on.
         """
-        now, known = self.context.clock.now(), self.context.ledger.last_due(pipeline.name)
+        now, known = self.context.clock.now(), self.context.ledger.schedules.read(pipeline.name)
         since = self._since(known.record if known else None, scheduled_since)
         waiting = known.record.waiting if known else ()
         due_checks = [due for due in waiting if now >= due.next_check]
@@ -125,7 +125,7 @@ class DueTimes:
                 k: known for k, known in schedule_state.trained.items() if k in schedule_state.blobs
             }
         try:
-            self.context.ledger.put_due_times(
+            self.context.ledger.schedules.put(
                 pipeline.name, schedule_state.kept(), known.etag if known else None
             )
         except ConflictError:
@@ -170,18 +170,18 @@ class DueTimes:
         schedule_state.opened += begun.opened
         for run in begun.runs:
             if run.newest is not None:
-                known = f"{_bytes_of(pipeline, run.newest)} {due.at.isoformat()}"
+                known = TrainedData(bytes_id=_bytes_of(pipeline, run.newest), due=due.at)
                 schedule_state.trained[names.digest("key", *run.key)] = known
         counts = {
             "opened": due.opened + len(begun.runs),
             "without": due.without + begun.without,
             "failed": due.failed + begun.failed,
         }
-        due = due.model_copy(update=counts)
+        due = due.evolve(**counts)
         if begun.after is not None:
             next_check = now + _SOON if begun.failed else now
             stopped = {"after": begun.after, "next_check": next_check}
-            schedule_state.waiting.append(due.model_copy(update=stopped))
+            schedule_state.waiting.append(due.evolve(**stopped))
         elif (again := self._again(pipeline, due, last_check=last_check)) is not None:
             schedule_state.waiting.append(again)
         elif due.without and not due.opened:
@@ -200,12 +200,12 @@ class DueTimes:
             since = due.failing_since or now
             if now - since < _FAILING:
                 again = {**anew, "failing_since": since, "next_check": now + _AGAIN}
-                return due.model_copy(update=again)
+                return due.evolve(**again)
             what = f"pipeline {pipeline.name}: due at {due.at.isoformat()}, "
             what += counted(due.failed, "run")
             log.error("%s could not be opened for a day: given up", what)
         if due.without and waits is not None and not last_check:
-            return due.model_copy(update={**anew, "next_check": min(now + waits.every, due.until)})
+            return due.evolve(**anew, next_check=min(now + waits.every, due.until))
         return None
 
     def _had_run(
@@ -217,13 +217,13 @@ class DueTimes:
         schedule_state: _ScheduleState,
     ) -> bool:
         key, same = key_of(pipeline, blob.name), _bytes_of(pipeline, blob)
-        trained = schedule_state.trained.get(names.digest("key", *key), "")
-        if trained.partition(" ")[0] == same:
-            return trained != f"{same} {due.at.isoformat()}"
+        trained = schedule_state.trained.get(names.digest("key", *key))
+        if trained is not None and trained.bytes_id == same:
+            return trained.due != due.at
         version = version_id(pipeline.name, blob)
-        entry = self.context.ledger.version(version)
+        entry = self.context.ledger.versions.entry(version)
         if entry is None:
-            return self.context.ledger.in_inbox(key, pipeline.name, version)  # it will have one
+            return self.context.ledger.inbox.has(key, pipeline.name, version)  # it will have one
         return not entry.is_old and entry.run_id != run_id
 
 

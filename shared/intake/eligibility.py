@@ -12,7 +12,7 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.versions import metadata_update_of, version_id
 from shared.execution.context import Context
 from shared.intake.backfill import Backfill
-from shared.ledger.records import OLD, VersionEntry
+from shared.ledger.versions import VersionEntry
 from shared.telemetry import log
 
 #: What was said once is said again after so many other things: it must not grow for ever.
@@ -50,7 +50,7 @@ class Eligibility:
             started = self._context.storage_time(known_since)
             started = min(started, self._context.clock.now())
             started = started.replace(microsecond=0)  # as the storage dates blobs
-            activated = self._context.ledger.activation(pipeline, started)
+            activated = self._context.ledger.activations.activate(pipeline, started)
             self._activated[pipeline] = activated
         return self._activated[pipeline]
 
@@ -95,7 +95,7 @@ class Eligibility:
         settled = backfill == "none" or self._backfill.is_done(pipeline)
         if settled and not self._is_kept(pipeline, blob):
             # Known from now on, so that a metadata write does not make it look like news.
-            self._note(pipeline, blob, OLD)
+            self._note(pipeline, blob, "older than its pipeline", older=True)
         self.log_once(
             f"blob {blob.path} is older than pipeline {pipeline.name}, which was first "
             f"active at {since.isoformat()}: it is not news",
@@ -105,7 +105,7 @@ class Eligibility:
 
     def _is_kept(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
         key = key_of(pipeline, blob.name)
-        return self._context.ledger.in_inbox(key, pipeline.name, version_of(pipeline, blob))
+        return self._context.ledger.inbox.has(key, pipeline.name, version_of(pipeline, blob))
 
     def _noted_as_metadata_update(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
         manual_model = blob.container == self._context.models_container
@@ -115,7 +115,9 @@ class Eligibility:
         blob_id = names.blob_id(pipeline.name, blob.container, blob.name)
         # Its own entry is no earlier version: it may be noted there as older than its pipeline.
         own = version_of(pipeline, blob)
-        since = self._context.ledger.metadata_updated_since(blob_id, blob, own, trust_size=trusted)
+        since = self._context.ledger.versions.metadata_updated_since(
+            blob_id, blob, own, trust_size=trusted
+        )
         if since is None:
             return False
         note = metadata_update_of(blob, since)
@@ -123,11 +125,18 @@ class Eligibility:
         self._note(pipeline, blob, note)
         return True
 
-    def _note(self, pipeline: Pipeline, blob: BlobVersion, note: str) -> None:
+    def _note(
+        self, pipeline: Pipeline, blob: BlobVersion, note: str, *, older: bool = False
+    ) -> None:
         """Have a version known from now on that opens no run."""
-        blob = self._context.recorded(blob)
-        entry = VersionEntry(pipeline=pipeline.name, blob=blob, run_id=None, note=note)
-        self._context.ledger.add_version(version_of(pipeline, blob), entry)
+        entry = VersionEntry(
+            pipeline=pipeline.name,
+            blob=self._context.recorded(blob),
+            run_id=None,
+            note=note,
+            older_than_pipeline=older,
+        )
+        self._context.ledger.versions.add(version_of(pipeline, blob), entry)
 
     def log_once(self, text: str, about: str) -> None:
         """Log what is of interest the first time alone."""

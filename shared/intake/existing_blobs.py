@@ -11,6 +11,7 @@ from datetime import datetime
 from shared.core.full_listing import Digests, FullListing, short_digest
 from shared.errors import CorruptRecordError
 from shared.execution.context import Context
+from shared.ledger.full_listings import FullListingRecords
 from shared.telemetry import log
 
 
@@ -85,9 +86,13 @@ class Existing:
                     self._seal()
         return True
 
+    @property
+    def _records(self) -> FullListingRecords:
+        return self.context.ledger.full_listings(models=self.models)
+
     def _list(self) -> bool:
         """List the names of records; whether that was the last page."""
-        found, self._cursor = self.context.ledger.existing_names(self._cursor, models=self.models)
+        found, self._cursor = self._records.existing_names(self._cursor)
         self._unread += [name for name in found if _generation(name) in self._generations]
         return self._cursor is None
 
@@ -97,7 +102,7 @@ class Existing:
             name = self._unread.pop()
             generation = _generation(name)
             try:
-                record = self.context.ledger.existing(name)
+                record = self._records.existing(name)
             except CorruptRecordError as exc:
                 log.error("%s", exc)
                 self.unreadable[name] = generation
@@ -111,12 +116,12 @@ class Existing:
 
     def _list_versions(self) -> bool:
         """List known versions; whether that was the last page."""
-        ids, self._cursor = self.context.ledger.version_ids(self._cursor)
+        ids, self._cursor = self.context.ledger.versions.ids(self._cursor)
         return self._added(ids)
 
     def _list_waiting(self) -> bool:
         """List versions that wait for their run; whether that was the last page."""
-        ids, self._cursor = self.context.ledger.waiting_ids(self._cursor)
+        ids, self._cursor = self.context.ledger.inbox.version_ids(self._cursor)
         return self._added(ids)
 
     def _added(self, ids: Iterable[str]) -> bool:

@@ -29,6 +29,7 @@ from shared.intake.blob_events import Intake
 from shared.intake.eligibility import version_of
 from shared.intake.existing_blobs import Budget, Existing
 from shared.intake.listed import Data, Models
+from shared.ledger.full_listings import FullListingRecords
 from shared.ports.storage import ETag
 from shared.telemetry import LogOnce, log
 
@@ -111,7 +112,7 @@ class _Listing:
         self._rests = None
         self.intake.activate()
         now = self.context.clock.now()
-        stored = self.context.ledger.full_listing(models=self.target.models)
+        stored = self._records.read()
         known = stored.record if stored else None
         state = next_listing(known, self._wish(), now)
         if state is None:
@@ -120,11 +121,12 @@ class _Listing:
             return
         etag = stored.etag if stored else None
         if etag is None or state is not known:
-            etag = self._put(state, etag)
+            etag = self._records.put(state, etag)
         self._list(state, etag, budget)
 
-    def _put(self, state: FullListing, etag: ETag | None) -> ETag:
-        return self.context.ledger.put_full_listing(state, etag, models=self.target.models)
+    @property
+    def _records(self) -> FullListingRecords:
+        return self.context.ledger.full_listings(models=self.target.models)
 
     def _wish(self) -> ListingPlan:
         activated = set()
@@ -153,15 +155,15 @@ class _Listing:
                 "records of existing blobs are gone: the blobs are recorded anew, and what "
                 "appeared with an old time since the last full listing counts as existing"
             )
-            self._put(state.without(existing.gone), etag)
+            self._records.put(state.without(existing.gone), etag)
             self._existing = None
             return
         named = tuple(sorted(existing.unreadable))[:_SHOWN]
-        state = state.model_copy(update={"damaged": named})
+        state = state.evolve(damaged=named)
         while not budget.is_spent:
             step = _Step(self.context, self.target, existing, budget)
             state = step.taken(state)
-            etag = self._put(state, etag)
+            etag = self._records.put(state, etag)
             if state.complete:
                 self._existing = None
                 if state.found:
@@ -188,12 +190,12 @@ class _Step:
             page = self.target.page(state.cursor)
         except InvalidCursorError:
             log.info("the full listing begins again: its cursor is not taken")
-            return state.model_copy(update={"cursor": None, "checked_to": "", "listed": 0})
+            return state.evolve(cursor=None, checked_to="", listed=0)
         state, whole = self._searched(state, page.items)
         if not whole:
             return state
         state = self._recorded(state, page.items)
-        state = state.model_copy(update={"listed": state.listed + len(page.items)})
+        state = state.evolve(listed=state.listed + len(page.items))
         return state.after_page(page.cursor, self.context.clock.now())
 
     def _searched(
@@ -216,7 +218,7 @@ class _Step:
                 break
             last = blob.name
         changes = {"found": found, "failed": failed, "checked_to": last}
-        return state.model_copy(update=changes), whole
+        return state.evolve(**changes), whole
 
     def _takers(self, state: FullListing, blob: BlobVersion) -> Iterator[Pipeline]:
         """Yield the pipelines for which a blob is in no record, and did not exist before them."""
@@ -260,7 +262,6 @@ class _Step:
         if not new:
             return state
         number = state.pages + 1
-        self.context.ledger.add_existing(
-            state.generation, number, Record.of(new), models=self.target.models
-        )
-        return state.model_copy(update={"pages": number})
+        records = self.context.ledger.full_listings(models=self.target.models)
+        records.add_existing(state.generation, number, Record.of(new))
+        return state.evolve(pages=number)

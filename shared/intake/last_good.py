@@ -7,6 +7,7 @@ read, all of them are.
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Final
@@ -23,11 +24,11 @@ from shared.errors import (
     TransientError,
 )
 from shared.execution.context import Context
-from shared.ledger.records import KeptConfiguration
+from shared.ledger.configurations import KeptConfiguration
+from shared.ledger.store import retried
 from shared.ports.storage import ETag, Listed
 from shared.telemetry import log
 
-_TRIES: Final = 5
 #: How often a process makes sure of what is stored: one with another file may have changed it.
 _EVERY: Final = timedelta(minutes=10)
 _PREFIX: Final = "configurations/"
@@ -144,7 +145,7 @@ class LastGood:
 
     def _load(self) -> None:
         if self._unlisted:
-            listed = self._context.ledger.configurations()
+            listed = self._context.ledger.configurations.listed()
             self._unread = [item.name.removeprefix(_PREFIX) for item in listed]
             self._unlisted = False
         for name in tuple(self._unread):
@@ -157,7 +158,7 @@ class LastGood:
 
     def _adopt(self, name: str) -> None:
         try:
-            stored = self._context.ledger.configuration(name)
+            stored = self._context.ledger.configurations.read(name)
         except CorruptRecordError as exc:
             log.error("pipeline %s: %s", name, exc)
             self._damaged.add(name)
@@ -292,7 +293,8 @@ class LastGood:
     def _kept(self) -> bool:
         """Whether everything is stored as it should be."""
         listed = {
-            item.name.removeprefix(_PREFIX): item for item in self._context.ledger.configurations()
+            item.name.removeprefix(_PREFIX): item
+            for item in self._context.ledger.configurations.listed()
         }
         done = True
         for name, pipeline in self._file.pipelines.items():
@@ -306,44 +308,39 @@ class LastGood:
                 done = False
         for name, kept in self._adopted.items():
             if name not in listed:  # a process with another file took it for removed
-                self._put(kept, _digest(kept.pipeline), None)
+                with suppress(ConflictError):  # another worker stored it
+                    self._put(kept, _digest(kept.pipeline), None)
         return self._forget(listed) and done
 
     def _keep(self, pipeline: Pipeline, listed: Listed | None) -> None:
         digest = _digest(pipeline)
         since = _since(listed, digest)
-        for _ in range(_TRIES):
-            if since is not None:
-                break
-            stored = self._context.ledger.configuration(pipeline.name)
-            if stored is not None and _digest(stored.record.pipeline) == digest:
-                since = stored.record.scheduled_since
-                break
-            now = self._context.clock.now()
-            new_since = self._new_since.get(pipeline.name, self._started_at)
-            started = min(now, self._context.storage_time(new_since))
-            since_start = self._since.get(pipeline.name) or started
-            kept = KeptConfiguration(
-                pipeline=pipeline, recorded_at=now, scheduled_since=since_start
-            )
-            if stored is not None and stored.record.pipeline.schedule == pipeline.schedule:
-                known = {"scheduled_since": stored.record.scheduled_since}
-                kept = kept.model_copy(update=known)
-            # Known from now on, even if it cannot be stored.
-            self._since[pipeline.name] = kept.scheduled_since
-            if self._put(kept, digest, stored.etag if stored else None):
-                return
         if since is None:
-            raise ConflictError("it keeps changing")
+            name = f"configurations/{pipeline.name}"
+            since = retried(name, lambda: self._stored_since(pipeline, digest))
         self._since[pipeline.name] = since
 
-    def _put(self, kept: KeptConfiguration, digest: str, expected: ETag | None) -> bool:
+    def _stored_since(self, pipeline: Pipeline, digest: str) -> datetime:
+        """Store a configuration that is not stored yet; return since when it has its schedule."""
+        stored = self._context.ledger.configurations.read(pipeline.name)
+        if stored is not None and _digest(stored.record.pipeline) == digest:
+            return stored.record.scheduled_since
+        now = self._context.clock.now()
+        if stored is not None and stored.record.pipeline.schedule == pipeline.schedule:
+            since = stored.record.scheduled_since
+        else:
+            new_since = self._new_since.get(pipeline.name, self._started_at)
+            started = min(now, self._context.storage_time(new_since))
+            since = self._since.get(pipeline.name) or started
+        # Known from now on, even if it cannot be stored.
+        self._since[pipeline.name] = since
+        kept = KeptConfiguration(pipeline=pipeline, recorded_at=now, scheduled_since=since)
+        self._put(kept, digest, stored.etag if stored else None)
+        return since
+
+    def _put(self, kept: KeptConfiguration, digest: str, expected: ETag | None) -> None:
         hints = {"digest": digest, "since": kept.scheduled_since.isoformat()}
-        try:
-            self._context.ledger.put_configuration(kept, hints, expected)
-        except ConflictError:
-            return False  # another worker stored one: look again
-        return True
+        self._context.ledger.configurations.put(kept, hints, expected)
 
     def _forget(self, listed: Mapping[str, Listed]) -> bool:
         if not self._file.readable:
@@ -352,7 +349,7 @@ class LastGood:
             if name in self._file.pipelines or name in self._file.broken:
                 continue
             try:
-                self._context.ledger.forget(item)
+                self._context.ledger.configurations.delete(item)
             except RelearnError as exc:
                 log.warning("the configuration of %s is not forgotten yet: %s", name, exc)
                 return False

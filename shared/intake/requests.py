@@ -163,14 +163,14 @@ class Requests:
     ) -> None:
         blob = newest.blob if newest else None
         run_id = self._due_run_id(pipeline, due, blob)
-        if (known := self.context.ledger.run(run_id)) is not None:
+        if (known := self.context.ledger.runs.read(run_id)) is not None:
             begun.runs.append(known.record)  # by an earlier call, or by another worker
             return
         if blob is not None and had(blob, run_id):
             begun.without += 1
             return
         run = self._new(pipeline, run_id, newest, Origin.SCHEDULE, f"due {due.isoformat()}")
-        self.context.ledger.mark_open(run_id, hints_of(run))
+        self.context.ledger.open_markers.mark(run_id, hints_of(run))
         begun.runs.append(self.run_factory.store(run))
         begun.opened.append(run_id)
 
@@ -182,20 +182,20 @@ class Requests:
             NoSuchDataError: the data is not there or does not match the pipeline.
         """
         run_id = names.run_id(pipeline.name, "manual", key)
-        known = self.context.ledger.run(run_id)
+        known = self.context.ledger.runs.read(run_id)
         if known is not None:
             return _same_request(known.record, request)
-        if self.context.ledger.is_used(run_id):
+        if self.context.ledger.tombstones.has(run_id):
             raise IdempotencyConflictError(
                 f"this Idempotency-Key was used before, and the record of its run {run_id} was "
                 "removed: use another key"
             )
         newest = self._requested(pipeline, request)
-        self.context.ledger.mark_open(run_id, {"phase": Phase.RECEIVED})
+        self.context.ledger.open_markers.mark(run_id, {"phase": Phase.RECEIVED})
         run = self._new(pipeline, run_id, newest, Origin.MANUAL, "requested over HTTP")
         parameters = {**run.parameters, **asked_parameters(request.parameters)}
         asked = {"request": request.digest(), "parameters": parameters}
-        return _same_request(self.run_factory.begin(run.model_copy(update=asked)), request)
+        return _same_request(self.run_factory.begin(run.evolve(**asked)), request)
 
     def _new(
         self, pipeline: Pipeline, run_id: str, newest: Newest | None, origin: Origin, cause: str

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.core.config.pipeline import Pipeline
-from shared.errors import CorruptRecordError, RelearnError
+from shared.errors import ConflictError, CorruptRecordError, RelearnError
 from shared.execution.context import Context
 from shared.intake.blob_events import Intake
 from shared.intake.due_times import DueTimes, DueTimesResult, Listed
-from shared.ledger.records import Rotation, Stored
+from shared.ledger.progress import Rotation
+from shared.ledger.store import Stored
 from shared.telemetry import log
 
 
@@ -61,7 +62,7 @@ class Schedules:
 
     def _rotation(self) -> Stored[Rotation] | None:
         try:
-            return self.context.ledger.rotation()
+            return self.context.ledger.rotation.read()
         except CorruptRecordError as exc:
             log.error("%s", exc)  # it only says who is first
         except RelearnError as exc:
@@ -70,6 +71,9 @@ class Schedules:
 
     def _keep(self, first: str, stored: Stored[Rotation] | None) -> None:
         try:
-            self.context.ledger.put_rotation(first, stored.etag if stored else None)
+            etag = stored.etag if stored else None
+            self.context.ledger.rotation.put(Rotation(first=first), etag)
+        except ConflictError:
+            return  # another worker was as fast: either will do
         except RelearnError as exc:
             log.warning("whose due times are first is not kept: %s", exc)

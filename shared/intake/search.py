@@ -20,7 +20,8 @@ from shared.errors import (
 )
 from shared.execution.context import Context
 from shared.intake.blob_events import Intake
-from shared.ledger.records import SearchState, Stored
+from shared.ledger.progress import SearchState
+from shared.ledger.store import Stored
 from shared.ports.storage import ETag, Page
 from shared.telemetry import LogOnce, log
 
@@ -101,14 +102,14 @@ class Search:
                 search.put(SearchState(started_at=self.context.clock.now(), at_once=True), None)
                 continue
             wanted = min(since, stored.record.wanted_from or since)
-            search.put(stored.record.model_copy(update={"wanted_from": wanted}), stored.etag)
+            search.put(stored.record.evolve(wanted_from=wanted), stored.etag)
 
     def _for_data(self) -> _Search:
         data, container = self.context.data, self.context.data_container
         return _Search(
             what="data versions",
-            read=self.context.ledger.sweep,
-            put=self.context.ledger.put_search,
+            read=self.context.ledger.search.read,
+            put=self.context.ledger.search.put,
             page=lambda cursor: data.page(container, cursor),
             head=lambda name: data.head(container, name),
             record_discovered=self.intake.record_discovered,
@@ -121,8 +122,8 @@ class Search:
         models, container = self.context.models, self.context.models_container
         return _Search(
             what="models put by hand",
-            read=self.context.ledger.search_for_models,
-            put=self.context.ledger.put_search_for_models,
+            read=self.context.ledger.search_models.read,
+            put=self.context.ledger.search_models.put,
             page=lambda cursor: models.page(container, cursor, "promote/"),
             head=lambda name: models.head(container, name),
             record_discovered=self.intake.record_discovered_model,
@@ -164,7 +165,7 @@ class Search:
             try:
                 state = step.taken(state)
             except InvalidCursorError:
-                state = state.model_copy(update={"cursor": None, "checked_to": ""})
+                state = state.evolve(cursor=None, checked_to="")
                 log.info("the search for lost events begins again: its cursor is not taken")
             try:
                 etag = search.put(state, stored.etag if stored else None)
@@ -221,7 +222,7 @@ class _Step:
         again = list(state.again)
         while again and self._may_continue():
             state = self._checked(state, again.pop(0))
-        return state.model_copy(update={"again": tuple(again)})
+        return state.evolve(again=tuple(again))
 
     def _page(self, state: SearchState) -> SearchState:
         """Look through one page, or as much of it as there is time for."""
@@ -230,10 +231,10 @@ class _Step:
         while left and self._may_continue():
             blob = left.pop(0)
             state = self._checked(state, blob.name, blob)
-            state = state.model_copy(update={"checked_to": blob.name})
+            state = state.evolve(checked_to=blob.name)
         if left:
             return state
-        state = state.model_copy(update={"cursor": page.cursor, "checked_to": ""})
+        state = state.evolve(cursor=page.cursor, checked_to="")
         return self._completed(state) if page.cursor is None else state
 
     def _candidates(self, blobs: Sequence[BlobVersion], state: SearchState) -> list[BlobVersion]:
@@ -252,7 +253,7 @@ class _Step:
             what = self.search.what
             log.warning("%d %s were found that no event had announced", state.found, what)
         now = self.context.clock.now()
-        return state.model_copy(update={"complete": True, "completed_at": now})
+        return state.evolve(complete=True, completed_at=now)
 
     def _checked(
         self, state: SearchState, name: str, blob: BlobVersion | None = None
@@ -264,7 +265,7 @@ class _Step:
             return self._remembered(state, name, exc)
         self.failures = 0
         changes = {"checked": state.checked + 1, "found": state.found + found}
-        return state.model_copy(update=changes)
+        return state.evolve(**changes)
 
     def _remembered(self, state: SearchState, name: str, exc: RelearnError) -> SearchState:
         """Return the state with a blob that cannot be looked up: the others are found anyway.
@@ -284,7 +285,7 @@ class _Step:
             if full:
                 raise exc
         unread = state.unread if full or name in state.unread else (*state.unread, name)
-        return state.model_copy(update={"checked": state.checked + 1, "unread": unread})
+        return state.evolve(checked=state.checked + 1, unread=unread)
 
 
 def _after(blobs: Sequence[BlobVersion], name: str) -> Sequence[BlobVersion]:

@@ -16,7 +16,7 @@ from shared.core.versions import version_id
 from shared.errors import CorruptRecordError, OutcomeUnknownError, TransientError
 from shared.execution.context import Context
 from shared.intake.catalogue import Catalogue
-from shared.ledger.records import InboxEntry
+from shared.ledger.inbox import InboxEntry
 from shared.telemetry import log
 
 #: How often what waits for nobody is named in the log.
@@ -76,12 +76,12 @@ class UnwantedData:
         for pipeline in takers:
             blob = one.blob
             version = version_id(pipeline.name, blob)
-            known = self.context.ledger.version(version)
+            known = self.context.ledger.versions.entry(version)
             # A search may have come upon it first, and noted that it is older than its pipeline.
             if known is None or known.is_old:
                 self.keep(pipeline, known.blob if known else blob, version)
         if takers:
-            self.context.ledger.forget(one.pointer)
+            self.context.ledger.inbox.remove(one)
         return bool(takers)
 
     def _wanting(self, one: InboxEntry) -> Sequence[Pipeline]:

@@ -1,21 +1,18 @@
 """What retention reads and deletes: records of every kind as a listing shows them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from shared.errors import ConflictError
-from shared.ports.storage import Document, Documents, Listed, Page
+from shared.ledger.store import Store
+from shared.ports.storage import Document, Listed, Page
 
 #: Records of one page: how far a round is is stored after each.
 PAGE: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class OldRecords:
+class OldRecords(Store):
     """The records of the app, whatever they say."""
-
-    documents: Documents
 
     def page(self, kind: str, cursor: str | None) -> Page[Listed]:
         """Return records of one kind, in one listing. Raises InvalidCursorError, TransientError."""
@@ -38,11 +35,3 @@ class OldRecords:
             self.documents.replace(listed.name, found.body, found.etag, hints)
         except ConflictError:
             return
-
-    def delete(self, listed: Listed) -> bool:
-        """Delete a record unless it was changed since it was listed; whether it was deleted."""
-        try:
-            self.documents.delete(listed.name, listed.etag)
-        except ConflictError:
-            return False
-        return True

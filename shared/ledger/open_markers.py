@@ -3,15 +3,128 @@
 Hints are never truth: anything but "nothing has changed" is decided from the record.
 """
 
-from datetime import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final
 
 from shared.core.run.machine import expires_at
 from shared.core.run.record import Origin, Phase, Run
-from shared.ledger.records import Marker
+from shared.errors import ConflictError
+from shared.ledger.store import Store, retried
+from shared.ports.storage import ETag, Listed, Page
 
 _AT_ENDPOINT: Final = (Phase.STAGING, Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK)
 _QUEUES: Final = ("run_queues/", "shared_queues/")
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """An open run as the listing shows it."""
+
+    run_id: str
+    etag: ETag
+    modified: datetime
+    hints: dict[str, str] = field(default_factory=dict)
+
+
+class OpenMarkers:
+    """The markers of open runs: `open/<run id>`, empty; their metadata are hints, never truth."""
+
+    def __init__(self, store: Store) -> None:
+        self._documents = store.documents
+
+    def mark(self, run_id: str, hints: dict[str, str]) -> None:
+        """Have the poll know of a run before its record exists. Safe to repeat.
+
+        An old marker is written anew: a poll that is about to remove it must not succeed.
+
+        Args:
+            run_id: the run.
+            hints: what the poll may know of it.
+
+        Raises:
+            ConflictError: the marker keeps changing.
+        """
+        name = f"open/{run_id}"
+
+        def attempt() -> None:
+            found = self._documents.read(name)
+            if found is None:
+                self._documents.create(name, b"", hints)
+            else:
+                self._documents.replace(name, b"", found.etag, hints)
+
+        retried(name, attempt)
+
+    def has(self, run_id: str) -> bool:
+        """Return whether the poll knows of a run."""
+        return self._documents.read(f"open/{run_id}") is not None
+
+    def age(self, run_id: str) -> timedelta:
+        """Return how old the marker of a run is, by the storage's clock; zero without one."""
+        found = self._documents.read(f"open/{run_id}")
+        return found.age if found else timedelta()
+
+    def phase(self, run_id: str) -> str | None:
+        """Return the phase that a run's marker hints at; None where it has no marker."""
+        for listed in self._documents.listing(f"open/{run_id}"):
+            if listed.name == f"open/{run_id}":
+                return listed.metadata.get("phase", "")
+        return None
+
+    def phases(self, pipeline: str) -> dict[str, str]:
+        """Return the phases that the markers of a pipeline's open runs hint at, in one listing."""
+        return {one.run_id: one.hints.get("phase", "") for one in self.listed(pipeline)}
+
+    def listed(self, pipeline: str = "") -> Iterator[Marker]:
+        """Yield the markers of open runs, of all pipelines or of those whose name begins so."""
+        prefix = f"open/{pipeline}-" if pipeline else "open/"
+        return map(_marker, self._documents.listing(prefix))
+
+    def page(self, size: int, cursor: str | None) -> Page[Marker]:
+        """Return some of the open runs, by id, in one listing.
+
+        Args:
+            size: how many at most.
+            cursor: where the page before ended; None for the first.
+
+        Raises:
+            InvalidCursorError: no page gave this cursor.
+        """
+        page = self._documents.page("open/", size, cursor)
+        return Page(tuple(map(_marker, page.items)), page.cursor)
+
+    def replace(self, marker: Marker, hints: dict[str, str]) -> None:
+        """Replace the hints of a marker, unless another worker did or the run has ended.
+
+        Args:
+            marker: as it was listed.
+            hints: what it says from now on.
+        """
+        try:
+            self._documents.replace(f"open/{marker.run_id}", b"", marker.etag, hints)
+        except ConflictError:
+            return
+
+    def remove(self, marker: Marker) -> None:
+        """Remove the marker of a run whose record was read as ended."""
+        try:
+            self._documents.delete(f"open/{marker.run_id}", marker.etag)
+        except ConflictError:
+            return  # its hints were just renewed: the next tick removes it
+
+    def remove_of(self, run_id: str) -> bool:
+        """Remove the marker of an ended run, in two operations; return whether there was one."""
+        found = self._documents.read(f"open/{run_id}")
+        if found is not None:
+            self.remove(Marker(run_id, found.etag, found.modified))
+        return found is not None
+
+
+def _marker(listed: Listed) -> Marker:
+    run_id = listed.name.removeprefix("open/")
+    return Marker(run_id, listed.etag, listed.modified, dict(listed.metadata))
 
 
 def hints_of(run: Run) -> dict[str, str]:

@@ -21,7 +21,7 @@ from shared.execution.bulkheads import Bulkheads
 from shared.execution.context import Context
 from shared.execution.drift_schedule import EVERY
 from shared.ledger.open_markers import hints_of
-from shared.ledger.records import Stored
+from shared.ledger.store import Stored
 from shared.telemetry import Alert, log, report, report_run
 
 #: After a look that said nothing: the endpoint is busy, or being updated.
@@ -72,7 +72,7 @@ class Drift:
         due = sorted(
             (
                 drift_check
-                for drift_check in self.context.ledger.drift_checks()
+                for drift_check in self.context.ledger.drift_checks.due()
                 if drift_check.due <= now
             ),
             key=lambda drift_check: drift_check.due,
@@ -108,7 +108,7 @@ class Drift:
         return True
 
     def _check(self, name: str) -> bool:
-        stored = self.context.ledger.drift_check(name)
+        stored = self.context.ledger.drift_checks.read(name)
         if stored is None:
             return True
         self._discard(stored.record)
@@ -132,13 +132,13 @@ class Drift:
         A run that ended needs not stay open for it; what fails is tried again in an hour.
         """
         ledger = self.context.ledger
-        stored = ledger.endpoint_state(drift_check.ref.id)
+        stored = ledger.endpoint_states.read(drift_check.ref.id)
         endpoint_state = stored.record if stored else None
         if stored is None or endpoint_state is None:
             return
         for candidate in to_discard(endpoint_state, self.context.clock.now(), self._is_open):
             (item,) = (one for one in endpoint_state.staged if one.candidate.name == candidate.name)
-            run = ledger.run(item.run_id)
+            run = ledger.runs.read(item.run_id)
             endpoint = run.record.config.endpoint if run else None
             if endpoint is None:
                 log.warning("candidate %s stays: run %s is gone", candidate.name, item.run_id)
@@ -151,21 +151,21 @@ class Drift:
             if gone:
                 endpoint_state = discarded(endpoint_state, candidate)
         if endpoint_state is not stored.record:
-            ledger.put_endpoint_state(drift_check.ref.id, endpoint_state, stored.etag)
+            ledger.endpoint_states.put(drift_check.ref.id, endpoint_state, stored.etag)
 
     def _is_open(self, run_id: str) -> bool:
-        run = self.context.ledger.run(run_id)
+        run = self.context.ledger.runs.read(run_id)
         return run is not None and not run.record.phase.ended
 
     def _case(self, name: str, stored: Stored[DriftCheck]) -> _Case | None:
         drift_check = stored.record
-        endpoint_state = self.context.ledger.endpoint_state(drift_check.ref.id)
+        endpoint_state = self.context.ledger.endpoint_states.read(drift_check.ref.id)
         serving = (
             endpoint_state.record.resource(drift_check.place).serving if endpoint_state else None
         )
         if endpoint_state is None or serving is None:
             return None
-        run = self.context.ledger.run(serving.run_id)
+        run = self.context.ledger.runs.read(serving.run_id)
         if run is None:
             text = "watch %s: not looked at, the record of run %s, whose model serves, is gone"
             log.warning(text, name, serving.run_id)
@@ -179,7 +179,7 @@ class Drift:
         """Return the run that holds the endpoint; what an ended one left behind changes nothing."""
         if endpoint_state.endpoint_lease is None:
             return None
-        other = self.context.ledger.run(endpoint_state.endpoint_lease.run_id)
+        other = self.context.ledger.runs.read(endpoint_state.endpoint_lease.run_id)
         return other.record if other is not None and not other.record.phase.ended else None
 
     def _act(self, case: _Case, finding: DriftFinding) -> None:
@@ -206,7 +206,9 @@ class Drift:
         None while a parked run holds the endpoint: what becomes of that one comes first.
         """
         known = (
-            self.context.ledger.run(case.drift_check.repair) if case.drift_check.repair else None
+            self.context.ledger.runs.read(case.drift_check.repair)
+            if case.drift_check.repair
+            else None
         )
         if known is not None and not known.record.phase.ended:
             _report(case, f"{_said(case, finding)}; run {known.record.run_id} waits")
@@ -249,10 +251,10 @@ class Drift:
             advice = "find out who else updates this endpoint, then retry the run, or cancel it"
             reason = f"{cause}, again after its model was set again"
             parked = {"parked_in": Phase.PROMOTING, "reason": reason, "advice": advice}
-            record = record.moved(Phase.PARKED, now, reason, **parked)
-        self.context.ledger.mark_open(repairing, hints_of(record))
+            record = record.moved_to(Phase.PARKED, now, reason, **parked)
+        self.context.ledger.open_markers.mark(repairing, hints_of(record))
         try:
-            created = self.context.ledger.create_run(record)
+            created = self.context.ledger.runs.create(record)
             report_run(record, created.etag)
         except ConflictError:
             log.info("run %s was opened by another worker", repairing)
@@ -260,7 +262,7 @@ class Drift:
 
     def _later(self, name: str, *, silent: bool = False) -> None:
         try:
-            if (stored := self.context.ledger.drift_check(name)) is not None:
+            if (stored := self.context.ledger.drift_checks.read(name)) is not None:
                 self._put(name, stored, _AGAIN, {"silent": silent})
         except RelearnError as exc:
             log.info("watch %s stays due: %s", name, exc)
@@ -275,8 +277,8 @@ class Drift:
         next_check = self.context.clock.now() + wait
         calm = {"next_check": next_check, "suspicion": "", "drift_kind": None, "suspect": None}
         calm |= {"silent": False}
-        drift_check = stored.record.model_copy(update={**calm, **(found or {})})
-        self.context.ledger.put_drift_check(name, drift_check, stored.etag)
+        drift_check = stored.record.evolve(**(calm | dict(found or {})))
+        self.context.ledger.drift_checks.put(name, drift_check, stored.etag)
 
 
 def _report(case: _Case, text: str) -> None:

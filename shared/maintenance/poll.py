@@ -29,8 +29,9 @@ from shared.execution.queues import CheckResult, Queue, Queues
 from shared.intake.blob_events import Intake
 from shared.intake.due_times import DueTimes
 from shared.intake.schedules import Schedules
-from shared.ledger.open_markers import hints_of, queue_of, time_in
-from shared.ledger.records import Heartbeat, Marker, Stored
+from shared.ledger.open_markers import Marker, hints_of, queue_of, time_in
+from shared.ledger.progress import Heartbeat
+from shared.ledger.store import Stored
 from shared.maintenance.containers import Containers
 from shared.maintenance.drift import Drift
 from shared.operations.endpoints import Endpoints
@@ -119,7 +120,12 @@ class Poll:
             resume_after=round_.resume_after,
             next_batch_key=dict(self._gather_next),
         )
-        self._context.ledger.put_heartbeat(beat, last.etag if last else None)
+        try:
+            self._context.ledger.heartbeat.put(beat, last.etag if last else None)
+        except ConflictError:
+            pass  # another poller was as fast: either will do
+        except TransientError as exc:  # the tick has done its work all the same
+            log.warning("the last tick cannot be recorded now: %s", exc)
         return beat
 
     def _round(
@@ -132,7 +138,7 @@ class Poll:
     ) -> _Round:
         """Look at the open runs that are due; at those alone that are new, or of these ids."""
         began = self._context.clock.now()
-        markers = list(self._context.ledger.open_runs())
+        markers = list(self._context.ledger.open_markers.listed())
         queues = [] if only_new or only is not None else self._queues.found(markers)
         if only is None:  # another timer's runs were opened a moment ago
             self._concurrency.found(markers)
@@ -234,7 +240,7 @@ class Poll:
 
     def _last_tick(self) -> Stored[Heartbeat] | None:
         try:
-            return self._context.ledger.heartbeat()
+            return self._context.ledger.heartbeat.read()
         except CorruptRecordError as exc:
             log.error("%s", exc)  # it only says where to go on; the runs do not depend on it
             return None
@@ -309,7 +315,7 @@ class Poll:
         kept = {name: told for name, told in marker.hints.items() if name in _SURE}
         if marker.hints != kept:
             with suppress(RelearnError):  # the next look does it
-                self._context.ledger.hint(marker, kept)
+                self._context.ledger.open_markers.replace(marker, kept)
 
     def _still_running(self, marker: Marker) -> bool:
         hints, until = marker.hints, time_in(marker.hints, "until")
@@ -326,7 +332,7 @@ class Poll:
         except TransientError as exc:
             # Kept in the record, so that a service that stays away is noticed in the end.
             if (run := self._driver.delay(marker.run_id, exc)) is not None:
-                self._context.ledger.hint(marker, hints_of(run))
+                self._context.ledger.open_markers.replace(marker, hints_of(run))
             raise
         except Exception:  # noqa: BLE001 -- the driver meets it again, and keeps it in the record
             return False
@@ -339,7 +345,7 @@ class Poll:
         known, training = self._trainings.get(run_id, ("", None))
         if known == job:
             return training
-        stored = self._context.ledger.run(run_id)
+        stored = self._context.ledger.runs.read(run_id)
         if stored is None or stored.record.job != job:
             return None
         self._trainings[run_id] = (job, stored.record.config.training)
@@ -352,7 +358,7 @@ class Poll:
         if run and run.job:
             self._trainings[run.run_id] = (run.job, run.config.training)
         if run and not run.phase.ended and (hints := hints_of(run)) != marker.hints:
-            self._context.ledger.hint(marker, hints)
+            self._context.ledger.open_markers.replace(marker, hints)
         return run
 
     def _open(self, marker: Marker, until: datetime) -> Run | None:
@@ -369,9 +375,9 @@ class Poll:
             if run is not None or self._intake.is_expected(version, marker.run_id):
                 return run  # recorded, and its pipeline is not in the file now: it may come back
         # By the storage's clock: one of a host may be ahead, and a record be about to be stored.
-        if self._context.ledger.marked_for(marker.run_id) > 2 * self._context.limits.lease:
+        if self._context.ledger.open_markers.age(marker.run_id) > 2 * self._context.limits.lease:
             log.info("run %s was announced and never opened: forgotten", marker.run_id)
-            self._context.ledger.close(marker)
+            self._context.ledger.open_markers.remove(marker)
         return None
 
     def _forget(self, open_runs: set[str]) -> None:

@@ -24,7 +24,7 @@ from shared.errors import (
 )
 from shared.execution.context import Context
 from shared.intake.catalogue import Catalogue
-from shared.ledger.records import Stored
+from shared.ledger.store import Stored
 from shared.maintenance.retention_rules import RetentionRules
 from shared.ports.storage import Listed
 from shared.telemetry import log
@@ -62,7 +62,7 @@ class Retention:
         """
         ledger, clock = self._context.ledger, self._context.clock
         try:
-            stored = ledger.cleaning()
+            stored = ledger.cleaning.read()
         except CorruptRecordError as exc:
             log.error("%s", exc)  # the runs go on; somebody has to move it away
             return 0
@@ -74,7 +74,7 @@ class Retention:
         while state.completed_at is None and clock.now() < until and not one_call.stopped:
             state = self._page(state, one_call)
             try:
-                etag = ledger.put_cleaning(state, stored.etag if stored else None)
+                etag = ledger.cleaning.put(state, stored.etag if stored else None)
             except ConflictError:
                 log.info("another worker cleans too")
                 break
@@ -95,12 +95,12 @@ class Retention:
     def _page(self, state: CleaningRound, one_call: "_RetentionCall") -> CleaningRound:
         """Look through one page, or as much of it as there is time for."""
         if state.kind not in KINDS:  # of another version of the app
-            return state.model_copy(update={"kind": KINDS[0], "cursor": None, "checked_to": ""})
+            return state.evolve(kind=KINDS[0], cursor=None, checked_to="")
         try:
             page = self._context.ledger.old.page(state.kind, state.cursor)
         except InvalidCursorError:
             log.info("cleaning begins %s again: its cursor is not taken", state.kind)
-            return state.model_copy(update={"cursor": None, "checked_to": ""})
+            return state.evolve(cursor=None, checked_to="")
         items = [item for item in page.items if item.name > state.checked_to]
         state, over = one_call.look(state, items)
         if not over:
@@ -154,7 +154,7 @@ class _RetentionCall:
             "missing": self.rules.missing,
             "waiting": self.rules.waiting,
         }
-        return state.model_copy(update=changes), over
+        return state.evolve(**changes), over
 
 
 def _report(state: CleaningRound) -> None:

@@ -21,7 +21,8 @@ from shared.core.serving.state import EndpointState
 from shared.core.versions import are_one, version_id
 from shared.errors import ConflictError, CorruptRecordError, PermanentError
 from shared.execution.context import Context
-from shared.ledger.records import Stored, VersionEntry
+from shared.ledger.store import Stored
+from shared.ledger.versions import VersionEntry
 from shared.ports.storage import Listed
 
 #: Runs of one slot that are looked up; a longer line is left alone.
@@ -127,11 +128,11 @@ class RetentionRules:
 
     def _is_over(self, item: Listed) -> bool:
         run_id = item.name.removeprefix("runs/")
-        stored = self.context.ledger.run(run_id)
+        stored = self.context.ledger.runs.read(run_id)
         if stored is None or not stored.record.phase.ended or self._is_needed(stored.record):
             return False
         run_queue = names.run_queue_id(stored.record.pipeline, stored.record.key)
-        self.context.ledger.write_tombstone(run_id, run_queue)
+        self.context.ledger.tombstones.renew(run_id, run_queue)
         return True
 
     def _is_needed(self, run: Run) -> bool:
@@ -156,7 +157,7 @@ class RetentionRules:
 
     def _names_of(self, endpoint_state: str) -> _Names:
         try:
-            stored = self.context.ledger.endpoint_state(endpoint_state)
+            stored = self.context.ledger.endpoint_states.read(endpoint_state)
         except CorruptRecordError:
             found = self.context.ledger.old.raw(f"endpoints/{endpoint_state}")
             return _Names(text=found.body) if found else _Names()
@@ -168,7 +169,7 @@ class RetentionRules:
     def _is_open(self, run_id: str) -> bool:
         """Whether a run goes on; one whose record is not understood may."""
         try:
-            stored = self.context.ledger.run(run_id)
+            stored = self.context.ledger.runs.read(run_id)
         except CorruptRecordError:
             return True
         return stored is not None and not stored.record.phase.ended
@@ -181,7 +182,9 @@ class RetentionRules:
         run_id = item.name.removeprefix("open/")
         if self._has_record(run_id):
             return False
-        return self.context.ledger.is_used(run_id) or self._is_gone(run_id.rpartition("-")[0])
+        return self.context.ledger.tombstones.has(run_id) or self._is_gone(
+            run_id.rpartition("-")[0]
+        )
 
     def _is_last_trace(self, item: Listed) -> bool:
         run_id, run_queue = item.name.removeprefix("tombstones/"), item.metadata.get("run_queue")
@@ -195,7 +198,7 @@ class RetentionRules:
     def _is_no_version(self, item: Listed) -> bool:
         """Whether nobody can come upon a data version again; else its entry is written anew."""
         version = item.name.removeprefix("versions/")
-        stored = self.context.ledger.version_stored(version)
+        stored = self.context.ledger.versions.read(version)
         if stored is None:
             return False
         entry = stored.record
@@ -233,10 +236,10 @@ class RetentionRules:
         entry = stored.record
         run_id = entry.run_id
         ledger = self.context.ledger
-        if run_id is not None and not self._has_record(run_id) and ledger.is_used(run_id):
+        if run_id is not None and not self._has_record(run_id) and ledger.tombstones.has(run_id):
             entry = entry.without_run()  # one that never had a record may still be opened
         try:
-            self.context.ledger.replace_version(version, entry, stored.etag)
+            self.context.ledger.versions.put(version, entry, stored.etag)
         except ConflictError:
             return  # another run has taken it this moment
 
@@ -257,12 +260,12 @@ class RetentionRules:
 
     def _is_idle(self, item: Listed) -> bool:
         """Whether no run was begun here for so long, and nobody waits for a resume."""
-        stored = self.context.ledger.run_queue(item.name)
+        stored = self.context.ledger.run_queues.read(item.name)
         if stored is None:
             return False
         run_queue = stored.record
         if run_queue.paused is not None and not self._is_gone(run_queue.pipeline):
-            pauses = self.context.ledger.pauses(run_queue.pipeline).record
+            pauses = self.context.ledger.pauses.read(run_queue.pipeline).record
             if pauses.of_failures(run_queue) is not None:
                 return False
         runs = _runs_in(run_queue)
@@ -274,7 +277,7 @@ class RetentionRules:
         The first time it is only marked, by a write, so that it is looked at again when it is
         as old again. Whatever updates the endpoint meanwhile takes the mark away.
         """
-        stored = self.context.ledger.endpoint_state(item.name.removeprefix("endpoints/"))
+        stored = self.context.ledger.endpoint_states.read(item.name.removeprefix("endpoints/"))
         if not self.sure or stored is None:
             return False
         marked = _APART in item.metadata
@@ -293,23 +296,25 @@ class RetentionRules:
         """Whether no pipeline needs a record of existing blobs any more."""
         kind = item.name.partition("/")[0]
         if kind not in self._listings:
-            stored = self.context.ledger.full_listing(models=kind != "existing")
+            stored = self.context.ledger.full_listings(models=kind != "existing").read()
             if stored is None:
                 return False  # it may be put back
             self._listings[kind] = stored.record
         generation = _part(item.name)
         if not generation.isdecimal() or self._listings[kind].needs(int(generation)):
             return False
-        return self.context.ledger.existing(item.name) is not None  # raises: it is not understood
+        return (
+            self.context.ledger.full_listings().existing(item.name) is not None
+        )  # raises: it is not understood
 
     def _checks_nothing(self, item: Listed) -> bool:
-        stored = self.context.ledger.drift_check(item.name.removeprefix("drift_checks/"))
+        stored = self.context.ledger.drift_checks.read(item.name.removeprefix("drift_checks/"))
         if stored is None:
             return False
         drift_check = stored.record
         if self._is_gone(drift_check.pipeline) and drift_check.ref.name not in self.updates:
             return True
-        endpoint_state = self.context.ledger.endpoint_state(drift_check.ref.id)
+        endpoint_state = self.context.ledger.endpoint_states.read(drift_check.ref.id)
         return (
             endpoint_state is None
             or endpoint_state.record.resource(drift_check.place).serving is None

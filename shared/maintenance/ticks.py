@@ -6,7 +6,7 @@ from typing import Final
 from shared.core.config.schedule import last_due_of
 from shared.errors import ConflictError, RelearnError
 from shared.execution.context import Context
-from shared.ledger.records import Tick
+from shared.ledger.progress import Tick
 from shared.telemetry import log
 
 #: Timers have been seen to stop silently (azure-functions §8).
@@ -33,8 +33,8 @@ class Ticks:
             return
         ledger = self._context.ledger
         try:
-            stored = ledger.tick()
-            ledger.put_tick(Tick(at=now), stored.etag if stored else None)
+            stored = ledger.tick.read()
+            ledger.tick.put(Tick(at=now), stored.etag if stored else None)
         except ConflictError:
             pass  # another worker recorded one at this moment
         except RelearnError as exc:

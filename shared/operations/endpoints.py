@@ -33,7 +33,8 @@ from shared.execution.context import Context
 from shared.execution.drift_schedule import drift_check_id
 from shared.execution.driver import Driver
 from shared.intake.blob_events import Intake
-from shared.ledger.records import Marker, Stored
+from shared.ledger.open_markers import Marker
+from shared.ledger.store import Stored
 from shared.operations.commands import ANONYMOUS, OperatorCommand
 from shared.operations.open_runs import OpenRun, OpenRuns
 from shared.telemetry import log
@@ -141,7 +142,7 @@ class Endpoints:
         markers: Sequence[Marker],
         drift: str | None = None,
     ) -> EndpointStatus:
-        stored = self._context.ledger.endpoint_state(endpoint.ref.id)
+        stored = self._context.ledger.endpoint_states.read(endpoint.ref.id)
         state = stored.record if stored else EndpointState(ref=endpoint.ref)
         there = self._open_runs.at_endpoint(endpoint.ref, markers, _holder(state))
         return EndpointStatus(pipeline, key, endpoint, state, _version(stored), there, drift)
@@ -149,7 +150,9 @@ class Endpoints:
     def _drift(self, endpoint: Endpoint) -> str | None:
         """Return what the last drift check found wrong, if anything."""
         try:
-            stored = self._context.ledger.drift_check(drift_check_id(endpoint.ref, endpoint.place))
+            stored = self._context.ledger.drift_checks.read(
+                drift_check_id(endpoint.ref, endpoint.place)
+            )
         except CorruptRecordError as exc:
             log.error("%s", exc)
             return str(exc)  # what serves is shown all the same
@@ -172,7 +175,7 @@ class Endpoints:
             PreconditionFailedError, ConflictError: the endpoint changed; read it and decide again.
         """
         tokens, config, found = self._find(address)
-        stored = self._context.ledger.endpoint_state(found.ref.id)
+        stored = self._context.ledger.endpoint_states.read(found.ref.id)
         command.require(_version(stored), _state_of(found, stored))
         if stored is None:
             raise NoSuchModelError(
@@ -200,19 +203,19 @@ class Endpoints:
         except NoSuchEndpointError:
             return None
         tokens, config, endpoint = found
-        stored = self._context.ledger.endpoint_state(endpoint.ref.id)
+        stored = self._context.ledger.endpoint_states.read(endpoint.ref.id)
         if stored is None:
             return None
         request = _RollbackRequest(tokens, config.only(endpoint), stored)
         hold = request.known.held
-        if hold is None or hold.run_id != run_id or self._context.ledger.is_used(run_id):
+        if hold is None or hold.run_id != run_id or self._context.ledger.tombstones.has(run_id):
             return None
         return self._carried_out(hold, request)
 
     def _carried_out(self, hold: Hold, request: "_RollbackRequest") -> Run:
-        if (found := self._context.ledger.run(hold.run_id)) is not None:
+        if (found := self._context.ledger.runs.read(hold.run_id)) is not None:
             return found.record  # the poll continues it
-        self._context.ledger.mark_open(hold.run_id, request.hints)
+        self._context.ledger.open_markers.mark(hold.run_id, request.hints)
         return self._driver.begin(self._run_of(hold, request), fresh=True)
 
     def resume(self, address: EndpointAddress, command: OperatorCommand = ANONYMOUS) -> bool:
@@ -230,7 +233,7 @@ class Endpoints:
             PreconditionFailedError, ConflictError: the endpoint changed; read it and decide again.
         """
         _, _, found = self._find(address)
-        stored = self._context.ledger.endpoint_state(found.ref.id)
+        stored = self._context.ledger.endpoint_states.read(found.ref.id)
         command.require(_version(stored), _state_of(found, stored))
         if stored is None or stored.record.resource(found.place).held is None:
             return False
@@ -244,9 +247,9 @@ class Endpoints:
         """Store an endpoint state over the version that it was made from."""
         name = endpoint.ref.id
         try:
-            self._context.ledger.put_endpoint_state(name, state.record, state.etag)
+            self._context.ledger.endpoint_states.put(name, state.record, state.etag)
         except ConflictError:
-            now = self._context.ledger.endpoint_state(name)
+            now = self._context.ledger.endpoint_states.read(name)
             raise command.too_late(_state_of(endpoint, now)) from None
 
     def _find(self, address: EndpointAddress) -> tuple[dict[str, str], Pipeline, Endpoint]:
@@ -273,9 +276,9 @@ class Endpoints:
 
     def _failed(self, hold: Hold) -> bool:
         """Whether another run has to carry a rollback out: its own failed, or was removed."""
-        run = self._context.ledger.run(hold.run_id)
+        run = self._context.ledger.runs.read(hold.run_id)
         if run is None:
-            return self._context.ledger.is_used(hold.run_id)
+            return self._context.ledger.tombstones.has(hold.run_id)
         return run.record.phase.ended and run.record.phase is not Phase.PROMOTED
 
     def _hold(
@@ -296,7 +299,7 @@ class Endpoints:
             reason=command.reason,
         )
         # The marker first: should this worker die, the poll finds the hold in the endpoint state.
-        self._context.ledger.mark_open(hold.run_id, request.hints)
+        self._context.ledger.open_markers.mark(hold.run_id, request.hints)
         endpoint_state = with_hold(request.stored.record, endpoint.place, hold)
         self._put(endpoint, Stored(endpoint_state, request.stored.etag), command)
         return hold

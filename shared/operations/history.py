@@ -16,7 +16,7 @@ from shared.core.names import digest, index_name
 from shared.core.run.record import Phase, Run
 from shared.errors import CorruptRecordError, InvalidCursorError
 from shared.execution.context import Context
-from shared.ledger.records import Stored
+from shared.ledger.store import Stored
 from shared.ports.storage import Listed
 from shared.telemetry import log
 
@@ -97,7 +97,7 @@ class History:
         start = _parsed(cursor)
         names: list[str] = []
         for _ in range(_LISTINGS):
-            listed = self.context.ledger.listed_runs(self._size(wanted, limit), start.token)
+            listed = self.context.ledger.index.page(self._size(wanted, limit), start.token)
             for item in listed.items:
                 if item.name > start.after and wanted.by_name(item):
                     names.append(item.name)
@@ -122,7 +122,7 @@ class History:
             TransientError: storage does not work now.
         """
         start = _parsed(cursor)
-        listed = self.context.ledger.open_page(_NAMES, start.token)
+        listed = self.context.ledger.open_markers.page(_NAMES, start.token)
         found: list[str] = []
         for marker in listed.items:
             if marker.run_id > start.after and marker.hints.get("phase") == Phase.PARKED:
@@ -146,7 +146,7 @@ class History:
     def _run(self, name: str) -> Stored[Run] | None:
         run_id = name.partition("-")[2]
         try:
-            stored = self.context.ledger.run(run_id)
+            stored = self.context.ledger.runs.read(run_id)
         except CorruptRecordError as exc:
             log.error("%s", exc)  # the others are shown
             return None

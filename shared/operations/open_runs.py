@@ -14,7 +14,8 @@ from shared.core.run.waiting import Waits, waits_of
 from shared.core.serving.references import EndpointRef
 from shared.errors import CorruptRecordError
 from shared.execution.context import Context
-from shared.ledger.records import Marker, Stored
+from shared.ledger.open_markers import Marker
+from shared.ledger.store import Stored
 from shared.telemetry import log
 
 #: Runs that one page shows, each at a read.
@@ -56,7 +57,7 @@ class OpenRuns:
 
     def markers(self, pipeline: str = "") -> list[Marker]:
         """Return the markers of the open runs, of all pipelines or of one, in one listing."""
-        found = self.context.ledger.marked_runs(pipeline)
+        found = self.context.ledger.open_markers.listed(pipeline)
         return [one for one in found if not pipeline or pipeline_of(one.run_id) == pipeline]
 
     def shown(self, markers: Iterable[Marker], most: int = MOST_SHOWN) -> tuple[OpenRun, ...]:
@@ -82,7 +83,7 @@ class OpenRuns:
         found = []
         for run_id in run_ids[:most]:
             try:
-                stored = self.context.ledger.run(run_id)
+                stored = self.context.ledger.runs.read(run_id)
             except CorruptRecordError as exc:
                 log.error("%s", exc)  # the others are shown
                 continue

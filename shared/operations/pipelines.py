@@ -17,7 +17,7 @@ from shared.errors import (
 from shared.execution.context import Context
 from shared.execution.run_factory import RunFactory
 from shared.intake.blob_events import Intake
-from shared.ledger.records import ScheduleRecord
+from shared.ledger.schedules import ScheduleRecord
 from shared.operations.commands import ANONYMOUS, OperatorCommand
 from shared.operations.open_runs import Counts, OpenRun, OpenRuns, counts_of
 from shared.operations.preview import Preview, Previews
@@ -98,12 +98,14 @@ class Pipelines:
         ledger = self.context.ledger
         schedule, now = pipeline.schedule, self.context.clock.now()
         unreadable: list[str] = []
-        activated = _readable(lambda: ledger.activated(name), f"pipelines/{name}", unreadable)
+        activated = _readable(
+            lambda: ledger.activations.read(name), f"pipelines/{name}", unreadable
+        )
         known = None
         if schedule is not None:
-            known = _readable(lambda: ledger.last_due(name), f"schedules/{name}", unreadable)
+            known = _readable(lambda: ledger.schedules.read(name), f"schedules/{name}", unreadable)
         since = activated.record.activated_at if activated else None
-        pauses = ledger.pauses(name).record
+        pauses = ledger.pauses.read(name).record
         shown = self._keys(name, pauses, keys, cursor) if keys else Keys()
         open_runs = OpenRuns(self.context)
         markers = open_runs.markers(name)
@@ -114,7 +116,7 @@ class Pipelines:
             keys=shown,
             last_due=_last_due(schedule, known.record, since) if schedule and known else None,
             next_due=next_due_of(schedule, now) if schedule else None,
-            waiting_data=ledger.inbox_size(name, MOST_COUNTED),
+            waiting_data=ledger.inbox.size(name, MOST_COUNTED),
             runs=counts_of(markers),
             open_runs=open_runs.shown(markers) if keys and cursor is None else (),
             at=now,
@@ -122,19 +124,19 @@ class Pipelines:
         )
 
     def _keys(self, name: str, pauses: Pauses, size: int, cursor: str | None) -> Keys:
-        page = self.context.ledger.run_queue_names(name, size, cursor)
+        page = self.context.ledger.run_queues.page(name, size, cursor)
         run_queues: list[RunQueue] = []
         unreadable: list[str] = []
         for listed in page.items:
             try:
-                stored = self.context.ledger.run_queue(listed.name)
+                stored = self.context.ledger.run_queues.read(listed.name)
             except CorruptRecordError as exc:
                 log.error("%s", exc)  # the others are shown
                 unreadable.append(listed.name)
                 continue
             if stored is not None:
                 paused = pauses.of_failures(stored.record)
-                run_queues.append(stored.record.model_copy(update={"paused": paused}))
+                run_queues.append(stored.record.evolve(paused=paused))
         return Keys(tuple(run_queues), tuple(unreadable), page.cursor)
 
     def names(self) -> Sequence[str]:
@@ -172,19 +174,19 @@ class Pipelines:
     def _change(self, name: str, command: OperatorCommand, *, resume: bool) -> None:
         self._find(name)
         ledger = self.context.ledger
-        found = ledger.pauses(name)
+        found = ledger.pauses.read(name)
         command.require(_version(found.record), _state_of(name, found.record))
         change = Pause(by=command.by, at=self.context.clock.now(), reason=command.reason)
         if resume:
             pauses = found.record.after(change)
         elif found.record.pause is None:
-            pauses = found.record.model_copy(update={"pause": change})
+            pauses = found.record.evolve(pause=change)
         else:
             return
         try:
-            ledger.put_pauses(name, pauses, found.etag)
+            ledger.pauses.put(name, pauses, found.etag)
         except ConflictError:
-            raise command.too_late(_state_of(name, ledger.pauses(name).record)) from None
+            raise command.too_late(_state_of(name, ledger.pauses.read(name).record)) from None
 
     def preview(self, name: str, data: str | None = None) -> Preview:
         """Return what the next run would be given; nothing is sent and nothing is written.

@@ -100,14 +100,14 @@ class Previews:
 
     def _state(self, pipeline: Pipeline, blob: BlobVersion) -> str:
         version = version_id(pipeline.name, blob)
-        entry = self.context.ledger.version(version)
+        entry = self.context.ledger.versions.entry(version)
         if entry is not None:
             return f"run {entry.run_id}" if entry.run_id else (entry.note or "no run")
         if pipeline.data and blob.size < pipeline.data.least:
             return "too small"
-        if self.context.ledger.in_inbox(key_of(pipeline, blob.name), pipeline.name, version):
+        if self.context.ledger.inbox.has(key_of(pipeline, blob.name), pipeline.name, version):
             return "waiting"
-        activated = self.context.ledger.activated(pipeline.name)
+        activated = self.context.ledger.activations.read(pipeline.name)
         if activated and blob.modified < activated.record.activated_at:
             return "older than the pipeline"
         return "new"
@@ -124,4 +124,4 @@ class Previews:
             notes.append(f"the run would be rejected: {exc}")
         inputs = expected_inputs(run, self.context.data_container)
         service = self.context.providers.training(pipeline.training)
-        return service.preview(request_of(run.model_copy(update={"inputs": inputs})))
+        return service.preview(request_of(run.evolve(inputs=inputs)))

@@ -19,7 +19,7 @@ from shared.core.run.waiting import Waits
 from shared.errors import ConflictError, InvalidTransitionError, NoSuchRunError, RelearnError
 from shared.execution.context import Context
 from shared.intake.blob_events import Intake
-from shared.ledger.records import Stored
+from shared.ledger.store import Stored
 from shared.operations.commands import ANONYMOUS, OperatorCommand
 from shared.telemetry import redacted
 
@@ -39,7 +39,7 @@ class RunOperations:
         Raises:
             NoSuchRunError: there is none of this id.
         """
-        stored = self.context.ledger.run(run_id) if is_run_id(run_id) else None
+        stored = self.context.ledger.runs.read(run_id) if is_run_id(run_id) else None
         if stored is None:
             raise NoSuchRunError(f"there is no run {redacted(run_id)[:100]!r}")
         return stored
@@ -118,9 +118,9 @@ class RunOperations:
         """
         if delivery.outcome is not Phase.PARKED:
             return delivery
-        stored = self.context.ledger.run(delivery.run_id)
+        stored = self.context.ledger.runs.read(delivery.run_id)
         if stored is None:  # its record was deleted: another run follows it
-            return delivery.model_copy(update={"outcome": Phase.CANCELLED})
+            return delivery.evolve(outcome=Phase.CANCELLED)
         run = stored.record
         if run.phase.ended:
             return delivered(delivery, run)
@@ -132,10 +132,10 @@ class RunOperations:
                 f"{parent.run_id} by the configuration from before: wait for its end, then "
                 "retry this run"
             )
-        return delivery.model_copy(update={"outcome": None})
+        return delivery.evolve(outcome=None)
 
     def _retry_delivery(self, parent: Run, delivery: Delivery, command: OperatorCommand) -> None:
-        stored = self.context.ledger.run(delivery.run_id)
+        stored = self.context.ledger.runs.read(delivery.run_id)
         if stored is None or stored.record.phase is not Phase.PARKED:
             return
         unbound = OperatorCommand(command.by, command.reason)  # the versions are the parent's
@@ -163,7 +163,7 @@ class RunOperations:
         event = event_for(stored.record)
         apply(stored.record, event, self.context.clock.now())  # refused before anything is written
         # The marker first and last: a hint that says "parked" would keep the poll away.
-        self.context.ledger.mark_open(run_id, {"phase": "requested"})
+        self.context.ledger.open_markers.mark(run_id, {"phase": "requested"})
         try:
             self.intake.driver.note(stored, event)
         except ConflictError:
@@ -192,7 +192,7 @@ class RunOperations:
     def _advanced(self, run_id: str) -> Run:
         run = None
         try:
-            self.context.ledger.mark_open(run_id, {"phase": "requested"})
+            self.context.ledger.open_markers.mark(run_id, {"phase": "requested"})
             run = self.intake.driver.advance(run_id, check_from=timedelta())
         except ConflictError:
             pass  # the command is stored; the worker that changed the run carries it out

@@ -85,7 +85,7 @@ class ConfiguredProviders:
             verify=endpoint.verify,
             models=self.models,
             allowed=self._allowed,
-            scoring=self._score_call(endpoint.model_copy(update={"api_key": None})),
+            scoring=self._score_call(endpoint.evolve(api_key=None)),
         )
 
     def _score_call(self, endpoint: Endpoint) -> StudioCall | None:

@@ -39,7 +39,7 @@ class Stage:
 
     def list_all(self) -> FullListing:
         self.app.full_listings.run_until(self.app.context.clock.now() + 4 * MINUTE)
-        stored = self.app.context.ledger.full_listing()
+        stored = self.app.context.ledger.full_listings().read()
         assert stored is not None
         return stored.record
 
@@ -50,15 +50,17 @@ class Stage:
         later = context.clock.now() + HOUR
         state = next_listing(None, ListingPlan(place, frozenset({"sample"})), later)
         assert state is not None
-        context.ledger.put_full_listing(state, None)
+        context.ledger.full_listings().put(state, None)
 
     def a_day_later(self) -> None:
         """Have the last listing be a day old."""
         ledger = self.app.context.ledger
-        stored = ledger.full_listing()
+        stored = ledger.full_listings().read()
         assert stored is not None
         began = stored.record.started_at - HOUR - EVERY
-        ledger.put_full_listing(stored.record.model_copy(update={"started_at": began}), stored.etag)
+        ledger.full_listings().put(
+            stored.record.model_copy(update={"started_at": began}), stored.etag
+        )
 
 
 @pytest.fixture
@@ -97,7 +99,7 @@ def test_what_existed_is_recorded_and_what_appears_waits_for_its_run(
     stage.a_day_later()
     second = stage.list_all()
     assert (second.complete, second.found) == (True, 1)
-    waiting = list(stage.app.context.ledger.inbox())
+    waiting = list(stage.app.context.ledger.inbox.entries())
     assert [(one.blob.name, one.appeared) for one in waiting] == [("c.csv", True)]
     stage.a_day_later()
     third = stage.list_all()

@@ -151,7 +151,7 @@ class World:
         """Let a second worker do what the timer does, from inside the first one's call."""
         _, poll = self._worker()
         with suppress(RelearnError):
-            for marker in list(poll._context.ledger.open_runs()):
+            for marker in list(poll._context.ledger.open_markers.listed()):
                 with suppress(RelearnError):
                     poll._advance(marker, self.clock.now())
             poll._open_batches(poll.until())

@@ -36,7 +36,7 @@ from shared.core.serving.state import (
     ServedModel,
     ServingHistoryEntry,
 )
-from shared.ledger.records import SearchState
+from shared.ledger.progress import SearchState
 from shared.operations.endpoints import EndpointLine, EndpointStatus
 from shared.operations.open_runs import Counts, OpenRun
 from shared.operations.pipelines import Keys, PipelineStatus

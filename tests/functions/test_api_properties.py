@@ -63,7 +63,7 @@ def setting() -> Iterator[Setting]:
         patch.setattr(functions.health, "app_or_problems", lambda: built)
         runs = filled(world)
         ledger = world.intake._context.ledger
-        stored = [ledger.run(run_id) for run_id in runs.values()]
+        stored = [ledger.runs.read(run_id) for run_id in runs.values()]
         page = built.history.page(RunFilter(), 1, None)
         assert page.cursor is not None
         etags = [f'"{one.etag}"' for one in stored if one is not None]

@@ -207,9 +207,9 @@ def test_what_changes_between_the_precondition_and_the_order_refuses_the_order(
 
     def another() -> None:
         ledger, now = asking.intake._context.ledger, asking.clock.now()
-        stored = ledger.run(run_id)
+        stored = ledger.runs.read(run_id)
         assert stored is not None
-        ledger.replace_run(apply(stored.record, Approved("boss", "now"), now), stored.etag)
+        ledger.runs.replace(apply(stored.record, Approved("boss", "now"), now), stored.etag)
 
     asking.faults.other_worker = another
     asking.faults.plan = {len(asking.faults.sites): Kind.PREEMPT}

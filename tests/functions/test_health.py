@@ -107,8 +107,8 @@ def test_parked_runs_are_listed_page_by_page(world: World, api: Api) -> None:
     ledger = world.intake._context.ledger
     parked = [f"sample-{number:020x}" for number in range(7)]
     for run_id in parked:
-        ledger.mark_open(run_id, {"phase": "parked"})
-        ledger.mark_open(f"{run_id}-open", {"phase": "training"})
+        ledger.open_markers.mark(run_id, {"phase": "parked"})
+        ledger.open_markers.mark(f"{run_id}-open", {"phase": "training"})
     found: list[str] = []
     query: dict[str, str] = {}
     for _ in range(10):

@@ -72,7 +72,7 @@ def test_a_preview_counts_the_least_size_and_the_first_moment_in(serve: Serve) -
     world.intake.activate()
     world.upload("small.csv", b"a\n1")
     world.upload("large.csv", b"a\n1\n")
-    activated = world.intake._context.ledger.activated("sample")
+    activated = world.intake._context.ledger.activations.read("sample")
     assert activated is not None
     (large,) = [facts for key, facts in world.blobs.facts.items() if key.endswith("/large.csv")]
     large.modified = activated.record.activated_at

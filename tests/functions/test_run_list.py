@@ -119,7 +119,7 @@ def counted(count: int) -> tuple[World, CountingDocuments]:
             "pipeline": "other" if number % 7 == 0 else "sample",
             "parent": "sample-parent" if number % 11 == 0 else None,
         }
-        ledger.create_run(model.model_copy(update=update))
+        ledger.runs.create(model.model_copy(update=update))
     return world, documents
 
 
@@ -248,4 +248,4 @@ def arrive(world: World, name: str, count: int) -> None:
     model = sample_run(Phase.PROMOTED).model_copy(update={"opened_at": world.clock.now()})
     for number in range(count):
         run_id = f"sample-new-{name}{number}"
-        world.intake._context.ledger.create_run(model.model_copy(update={"run_id": run_id}))
+        world.intake._context.ledger.runs.create(model.model_copy(update={"run_id": run_id}))

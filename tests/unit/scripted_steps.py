@@ -185,13 +185,13 @@ class Scripted:
 
     def put_endpoint_state(self, **known: Any) -> EndpointState:
         endpoint_state = EndpointState(ref=ref(self.url), **known)
-        stored = self.ledger.endpoint_state(ref(self.url).id)
-        self.ledger.put_endpoint_state(
+        stored = self.ledger.endpoint_states.read(ref(self.url).id)
+        self.ledger.endpoint_states.put(
             ref(self.url).id, endpoint_state, stored.etag if stored else None
         )
         return endpoint_state
 
     def endpoint_state(self) -> EndpointState:
-        stored = self.ledger.endpoint_state(ref(self.url).id)
+        stored = self.ledger.endpoint_states.read(ref(self.url).id)
         assert stored is not None
         return stored.record

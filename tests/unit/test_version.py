@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from local import api_description
-from shared.core.record_parts import WRITTEN_BY
+from shared.core.frozen import WRITTEN_BY
 from shared.core.run.record import Phase
 from shared.errors import CorruptRecordError
 from shared.ledger.ledger import Ledger
@@ -65,7 +65,7 @@ def test_a_record_is_read_whichever_version_wrote_it(
     wanted = run(Phase.TRAINING)
     stored = json.loads(wanted.model_dump_json()) | ({} if writer is None else {WRITTEN_BY: writer})
     documents.create(f"runs/{wanted.run_id}", json.dumps(stored).encode())
-    found = ledger.run(wanted.run_id)
+    found = ledger.runs.read(wanted.run_id)
     assert found is not None
     assert found.record == wanted
 
@@ -79,5 +79,5 @@ def test_a_record_that_is_not_understood_names_the_version_that_can(
 ) -> None:
     documents.create("runs/x", json.dumps({WRITTEN_BY: writer, "schema_version": 2}).encode())
     with pytest.raises(CorruptRecordError, match=named) as caught:
-        ledger.run("x")
+        ledger.runs.read("x")
     assert VERSION in str(caught.value)

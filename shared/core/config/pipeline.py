@@ -268,11 +268,11 @@ class Pipeline(Strict):
         endpoints = tuple(endpoint.chosen_by(tokens) for endpoint in self.endpoints)
         if len({endpoint.identity for endpoint in endpoints}) != len(endpoints):
             raise ValueError("two of the endpoints would be the same one")
-        return self.model_copy(update={"endpoints": endpoints, "key": self.key_tokens})
+        return self.evolve(endpoints=endpoints, key=self.key_tokens)
 
     def only(self, endpoint: Endpoint) -> "Pipeline":
         """Return the pipeline as one of its endpoints sees it."""
-        return self.model_copy(update={"endpoints": (endpoint,), "key": self.key_tokens})
+        return self.evolve(endpoints=(endpoint,), key=self.key_tokens)
 
 
 def _twice(what: str, named: Iterable[tuple[object, ...]]) -> Iterator[Mistake]:

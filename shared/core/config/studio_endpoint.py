@@ -228,7 +228,7 @@ class StudioEndpoint(Strict):
 
     def for_place(self, place: str) -> "StudioEndpoint":
         """Return the endpoint with another of its resources to be updated."""
-        return self.model_copy(update={"resource": place or None})
+        return self.evolve(resource=place or None)
 
     @property
     def identity(self) -> tuple[Identity, str]:
@@ -261,8 +261,8 @@ class StudioEndpoint(Strict):
             changes["resource"] = fill(self.resource, tokens)
         if self.verify and self.verify.score:
             score = filled_url(self.verify.score, tokens)
-            changes["verify"] = self.verify.model_copy(update={"score": score})
-        return self.model_copy(update=changes)
+            changes["verify"] = self.verify.evolve(score=score)
+        return self.evolve(**changes)
 
 
 def probe_rows(request: dict[str, Any]) -> int | None:

@@ -24,15 +24,16 @@ from shared.core.config.durations import Duration, parse_duration
 from shared.core.config.foreign_syntax import one_name
 from shared.core.config.problems import WrongValueError
 from shared.core.config.setting_references import is_reference
+from shared.core.frozen import FrozenModel
 
 _NUMBERS: Final = frozenset({int, float})
 _SIZES: Final = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 
 
-class Strict(BaseModel):
+class Strict(FrozenModel):
     """A frozen part of the configuration that refuses what it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(str_strip_whitespace=True)
 
     @field_validator("*", mode="wrap")
     @classmethod

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import Field, FiniteFloat
 
 from shared.core.config.cross_field import together
 from shared.core.config.problems import Mistake
@@ -16,6 +16,7 @@ from shared.core.config.types import Name, Strict
 from shared.core.counting import counted
 from shared.core.evaluation.metric_names import folded, named_like, short, shown
 from shared.core.evaluation.report import Row, metric_in, numbers_like, oddity
+from shared.core.frozen import FrozenModel
 
 Direction = Literal["higher", "lower"]
 Kind = Literal["at_least", "at_most", "max_drop", "min_gain"]
@@ -122,10 +123,8 @@ class Rule(Strict):
         return self.direction or direction_of(self.metric)
 
 
-class Result(BaseModel):
+class Result(FrozenModel):
     """The result of one rule."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     metric: str
     rule: Kind
@@ -136,10 +135,8 @@ class Result(BaseModel):
     why: str  #: one sentence with the numbers
 
 
-class Verdict(BaseModel):
+class Verdict(FrozenModel):
     """The result of the gate: of all rules together."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     passed: bool
     reason: str

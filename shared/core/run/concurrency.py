@@ -13,7 +13,7 @@ from pydantic import AwareDatetime
 
 from shared.core.config.pipeline import Pipeline
 from shared.core.counting import counted, they
-from shared.core.record_parts import RecordModel, RecordPart
+from shared.core.frozen import FrozenModel, RecordModel
 from shared.core.run.record import Phase, Run
 
 _DAY: Final = timedelta(days=1)
@@ -27,7 +27,7 @@ _SUCCESSES: Final = frozenset({Phase.PROMOTED, Phase.UNCHANGED, Phase.FINISHED})
 _FAILURES: Final = frozenset({Phase.FAILED, Phase.TIMED_OUT, Phase.ROLLED_BACK, Phase.PARKED})
 
 
-class QueueEntry(RecordPart):
+class QueueEntry(FrozenModel):
     """A run that waits or began, and since when."""
 
     run_id: str
@@ -35,7 +35,7 @@ class QueueEntry(RecordPart):
     number: int = 0  #: in the order of this slot; clocks of hosts may jump
 
 
-class Pause(RecordPart):
+class Pause(FrozenModel):
     """Nothing new is begun until somebody resumes; or that somebody did: who, when and why."""
 
     by: str
@@ -94,7 +94,7 @@ class RunQueue(RecordModel):
         """Return the slot without the runs that `gone` tells of."""
         holders = tuple(run for run in self.holders if not gone(run))
         waiting = tuple(queue_entry for queue_entry in self.waiting if not gone(queue_entry.run_id))
-        return self.model_copy(update={"holders": holders, "waiting": waiting})
+        return self.evolve(holders=holders, waiting=waiting)
 
     def begin(self, run_id: str, at: datetime, *, keep: int, holds: bool = True) -> "RunQueue":
         """Return the slot with `run_id` running; a run that began before begins no second time.
@@ -114,7 +114,7 @@ class RunQueue(RecordModel):
         kept = begun[-min(keep, _REMEMBERED) :] if keep else ()
         changes: dict[str, object] = {"holders": holders if holds else (), "waiting": waiting}
         changes |= {"begun": kept, "numbers": number}
-        return self.model_copy(update=changes)
+        return self.evolve(**changes)
 
     def enqueue(self, run_id: str, at: datetime, *, newest_first: bool) -> "RunQueue":
         """Return the slot with `run_id` waiting, once."""
@@ -123,7 +123,7 @@ class RunQueue(RecordModel):
         number = self.numbers + 1
         waiting = (*self.waiting, QueueEntry(run_id=run_id, at=at, number=number))
         changes = {"waiting": waiting, "numbers": number, "newest_first": newest_first}
-        return self.model_copy(update=changes)
+        return self.evolve(**changes)
 
     @property
     def next_queued(self) -> str | None:

@@ -64,7 +64,7 @@ class Cancelled:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run."""
-        return run.moved(Phase.CANCELLED, at, reason=run.cancelled)
+        return run.moved_to(Phase.CANCELLED, at, reason=run.cancelled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Superseded:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run; the newer data has one of its own."""
-        return run.moved(Phase.SUPERSEDED, at, self.reason, reason=self.reason)
+        return run.moved_to(Phase.SUPERSEDED, at, self.reason, reason=self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class DataDeleted:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run: there is nothing left to train on."""
-        return run.moved(Phase.REJECTED, at, self.reason, reason=self.reason)
+        return run.moved_to(Phase.REJECTED, at, self.reason, reason=self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class ModelCollected:
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep exactly this version of the model."""
         phase = Phase.JUDGED if run.config.gate.asks else Phase.PROMOTING
-        return run.moved(Phase.STAGING if self.stages else phase, at, model=self.model)
+        return run.moved_to(Phase.STAGING if self.stages else phase, at, model=self.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class ModelsCollected:
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep exactly these versions."""
         phase = Phase.JUDGED if run.config.gate.asks else Phase.ROLLING_OUT
-        return run.moved(phase, at, models=dict(self.models))
+        return run.moved_to(phase, at, models=dict(self.models))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class DeliveriesChanged:
         was = {delivery.endpoint: delivery for delivery in run.deliveries}
         news = [one for one in self.deliveries if was.get(one.endpoint) != one]
         note = ", ".join(f"{one.endpoint} {one.outcome or 'begun'}" for one in news[:20])
-        return run.moved(Phase.ROLLING_OUT, at, note, deliveries=self.deliveries)
+        return run.moved_to(Phase.ROLLING_OUT, at, note, deliveries=self.deliveries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class RolloutEnded:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run as its endpoints did."""
-        return run.moved(self.end, at, self.reason, reason=self.reason)
+        return run.moved_to(self.end, at, self.reason, reason=self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class NothingToPromote:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run well."""
-        return run.moved(Phase.FINISHED, at, self.reason, reason=self.reason, model=self.model)
+        return run.moved_to(Phase.FINISHED, at, self.reason, reason=self.reason, model=self.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ class StepFailed:
             next_check=self.next_check,
             waits_for=self.waits_for,
         )
-        return run.model_copy(update={"step_failure": step_failure})
+        return run.evolve(step_failure=step_failure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,7 @@ class CancelRequested:
         )
         if run.phase is Phase.PARKED and run.parked_in not in _STOPPED_FIRST:
             note = by_operator("cancelled", self.by, self.why)
-            return run.moved(
+            return run.moved_to(
                 Phase.CANCELLED, at, note, cancelling=True, operator_request=operator_request
             )
         phase = run.parked_in or run.phase
@@ -231,7 +231,7 @@ class CancelRequested:
             phase = with_its_job(run)
         changes = {"cancelling": True, "deliveries": waiting_again(run), **UNPARKED}
         note = by_operator("cancel requested", self.by, self.why)
-        return run.moved(phase, at, note, operator_request=operator_request, **changes)
+        return run.moved_to(phase, at, note, operator_request=operator_request, **changes)
 
 
 Event = (
@@ -281,4 +281,4 @@ Event = (
 
 
 def _parked(run: Run, reason: str, advice: str, at: datetime) -> Run:
-    return run.moved(Phase.PARKED, at, reason, parked_in=run.phase, reason=reason, advice=advice)
+    return run.moved_to(Phase.PARKED, at, reason, parked_in=run.phase, reason=reason, advice=advice)

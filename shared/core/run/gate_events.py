@@ -24,7 +24,7 @@ class StillWaiting:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Say what it waits for."""
-        return run.moved(
+        return run.moved_to(
             Phase.WAITING, at, self.reason, reason=self.reason, queue_name=self.queue_name
         )
 
@@ -35,7 +35,7 @@ class Admitted:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Go on to its job; one that was parked with a job goes on with that."""
-        return run.moved(with_its_job(run), at, reason=None)
+        return run.moved_to(with_its_job(run), at, reason=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +54,18 @@ class Judged:
             were = f"{counted(rules, 'rule')} of the gate {they(rules, 'was', 'were')} not checked"
             unchecked = f"the {were}: {self.unchecked}"
         reason = self.verdict.reason if self.verdict else unchecked or ""
-        known = run.model_copy(update={"verdict": self.verdict, "unchecked": unchecked})
+        known = run.evolve(verdict=self.verdict, unchecked=unchecked)
         if not passed:
             why = f"not promoted: {reason}"
-            return known.moved(Phase.REJECTED, at, why, reason=why, **_none_begun(run))
+            return known.moved_to(Phase.REJECTED, at, why, reason=why, **_none_begun(run))
         if not run.config.endpoints:
             why = "; ".join(filter(None, ("trained", reason, NO_ENDPOINT)))
-            return known.moved(Phase.FINISHED, at, why, reason=why)
+            return known.moved_to(Phase.FINISHED, at, why, reason=why)
         if needs_approval(run) and run.approval is None:
-            asked = known.moved(Phase.AWAITING_APPROVAL, at, reason, awaiting_since=at)
+            asked = known.moved_to(Phase.AWAITING_APPROVAL, at, reason, awaiting_since=at)
             advice = approval_advice(asked, at + run.config.gate.expires)
-            return asked.model_copy(update={"reason": unchecked, "advice": advice})
-        return known.moved(onward(run), at, reason)
+            return asked.evolve(reason=unchecked, advice=advice)
+        return known.moved_to(onward(run), at, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ class Regressed:
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run; keep what it was held against last."""
         why = f"not promoted, a better model went live meanwhile: {self.verdict.reason}"
-        known = run.model_copy(update={"verdict": self.verdict})
-        return known.moved(Phase.REJECTED, at, why, reason=why)
+        known = run.evolve(verdict=self.verdict)
+        return known.moved_to(Phase.REJECTED, at, why, reason=why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Approved:
         if run.unchecked:
             note = f"{note}; {run.unchecked}"
         changes = {"approval": said, "reason": None, "advice": None}
-        return run.moved(onward(run), at, note, **changes)
+        return run.moved_to(onward(run), at, note, **changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Rejected:
         said = Approval(answer="rejected", by=self.by, at=at, why=self.why)
         reason = by_operator("rejected", self.by, self.why)
         changes = {"approval": said, **_none_begun(run)}
-        return run.moved(Phase.REJECTED, at, reason, reason=reason, **changes)
+        return run.moved_to(Phase.REJECTED, at, reason, reason=reason, **changes)
 
 
 def _none_begun(run: Run) -> dict[str, object]:
@@ -118,7 +118,7 @@ def _none_begun(run: Run) -> dict[str, object]:
     over = {"outcome": Phase.CANCELLED, "reason": "not begun: the model did not pass"}
     return {
         "deliveries": tuple(
-            one.model_copy(update=over) if one.outcome is None else one for one in run.deliveries
+            one.evolve(**over) if one.outcome is None else one for one in run.deliveries
         )
     }
 

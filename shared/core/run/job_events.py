@@ -25,7 +25,7 @@ class JobCreated:
         """Keep the handle, and what it was made for, before it starts anything (design rule 3)."""
         note = f"attempt {run.attempt}: job {self.job}"
         known = {"job": self.job, "job_at": at, "inputs": dict(self.inputs)}
-        return run.moved(Phase.CREATED, at, note, **known)
+        return run.moved_to(Phase.CREATED, at, note, **known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class JobStarted:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Start the attempt's clock, once."""
-        return run.moved(Phase.TRAINING, at, started_at=run.started_at or at)
+        return run.moved_to(Phase.TRAINING, at, started_at=run.started_at or at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class JobFinished:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Go on to what it left behind."""
-        return run.moved(Phase.TRAINED, at)
+        return run.moved_to(Phase.TRAINED, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class JobCancelled:
         reason = "the job was cancelled at the service"
         over = EndedAttempt(attempt=run.attempt, job=run.job, reason=reason)
         attempts = (*run.ended_attempts, over)
-        return run.moved(Phase.CANCELLED, at, reason, reason=reason, ended_attempts=attempts)
+        return run.moved_to(Phase.CANCELLED, at, reason, reason=reason, ended_attempts=attempts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class JobExpired:
         # It may have been queued, which the service does not tell; it is known to be over.
         over = EndedAttempt(attempt=run.attempt, job=run.job, reason=note)
         ended = (*run.ended_attempts, over)
-        return run.moved(Phase.RECEIVED, at, note, job=None, ended_attempts=ended)
+        return run.moved_to(Phase.RECEIVED, at, note, job=None, ended_attempts=ended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class OutputSeen:
         at which it wants to be asked again.
         """
         del at
-        return run.model_copy(update={"outputs_seen": (*run.outputs_seen, self.digest)})
+        return run.evolve(outputs_seen=(*run.outputs_seen, self.digest))
 
 
 def _paused(run: Run, at: datetime) -> Run:
@@ -128,7 +128,7 @@ def _paused(run: Run, at: datetime) -> Run:
         reason=f"the next attempt begins after a pause of {show_duration(pause)}",
         next_check=at + pause,
     )
-    return run.model_copy(update={"step_failure": step_failure})
+    return run.evolve(step_failure=step_failure)
 
 
 def _attempt_over(run: Run, end: Phase, reason: str, at: datetime) -> Run:
@@ -141,7 +141,7 @@ def _attempt_over(run: Run, end: Phase, reason: str, at: datetime) -> Run:
         note = f"attempt {run.attempt} is over: {reason}"
         # Its place at the service may have been given to others.
         phase = Phase.RECEIVED if run.config.at_once else Phase.WAITING
-        again = run.moved(phase, at, note, **changes)
+        again = run.moved_to(phase, at, note, **changes)
         return _paused(again, at) if training.pause else again
     end = Phase.CANCELLED if run.cancelling else end
-    return run.moved(end, at, reason, reason=reason, **changes)
+    return run.moved_to(end, at, reason, reason=reason, **changes)

@@ -30,8 +30,8 @@ class EndpointLeased:
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep the answers from before, ahead of the update (design rule 9)."""
         note = "" if self.tie == run.tie else self.tie
-        moved = run.moved(Phase.PROMOTING, at, note, promotion=self.promotion)
-        return moved.model_copy(update={"tie": run.tie or self.tie})
+        moved = run.moved_to(Phase.PROMOTING, at, note, promotion=self.promotion)
+        return moved.evolve(tie=run.tie or self.tie)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ class InFlightUpdateFound:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Put back a model that is known, then start the promotion over (design rule 8)."""
-        promotion = self.promotion.model_copy(update={"after_rollback": "start"})
+        promotion = self.promotion.evolve(after_rollback="start")
         note = "an earlier update of this endpoint was left unsettled: putting its model back first"
-        return run.moved(Phase.ROLLING_BACK, at, note, promotion=promotion)
+        return run.moved_to(Phase.ROLLING_BACK, at, note, promotion=promotion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +137,10 @@ class FoundUnchanged:
         With nothing to put back the run ends, and its reservation stays for the next one.
         """
         if not self.can_roll_back:
-            return run.moved(Phase.UNCHANGED, at, self.reason, reason=self.reason)
+            return run.moved_to(Phase.UNCHANGED, at, self.reason, reason=self.reason)
         back = {**UNSENT, "after_rollback": "unchanged", "resent": 0}
         moved = with_promotion(run, Phase.ROLLING_BACK, at, self.reason, back)
-        return moved.model_copy(update={"reason": self.reason})
+        return moved.evolve(reason=self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class EndpointLeaseLost:
     def fold(self, run: Run, at: datetime) -> Run:
         """Start the promotion over; reserving decides by the time of the data."""
         note = "another run had the endpoint meanwhile: reserving it again"
-        return run.moved(Phase.PROMOTING, at, note, promotion=None)
+        return run.moved_to(Phase.PROMOTING, at, note, promotion=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ class FoundBroken:
         """Put back what served before."""
         back = {**UNSENT, "after_rollback": "rolled_back", "resent": 0}
         moved = with_promotion(run, Phase.ROLLING_BACK, at, self.reason, back)
-        return moved.model_copy(update={"reason": self.reason})
+        return moved.evolve(reason=self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +193,13 @@ class RolledBack:
                 again: dict[str, object] = {"promotion": None, "evidence": None}
                 if back == "trained":
                     again |= {"model": None, "candidate": None}
-                return run.moved(Phase(back), at, self.verification, **again)
+                return run.moved_to(Phase(back), at, self.verification, **again)
             case "rolled_back" | "judged" | "trained":
                 end = Phase.ROLLED_BACK
             case "unchanged":
                 end = Phase.UNCHANGED
             case _:
-                return run.moved(Phase.PROMOTING, at, self.verification, promotion=None)
+                return run.moved_to(Phase.PROMOTING, at, self.verification, promotion=None)
         return with_promotion(run, end, at, self.verification, {"verification": self.verification})
 
 
@@ -207,15 +207,15 @@ def with_promotion(
     run: Run, phase: Phase, at: datetime, note: str, changes: Mapping[str, object]
 ) -> Run:
     """Return `run` in `phase`, with `changes` to its promotion."""
-    promotion = _promotion(run).model_copy(update=changes)
-    return run.moved(phase, at, note, promotion=promotion)
+    promotion = _promotion(run).evolve(**changes)
+    return run.moved_to(phase, at, note, promotion=promotion)
 
 
 def _with_step(promotion: Promotion, **changes: object) -> tuple[Step, ...]:
     """Return the steps, with changes to the one that is on its way."""
     steps = list(promotion.steps)
     at = min(promotion.position, len(steps) - 1)
-    steps[at] = steps[at].model_copy(update=changes)
+    steps[at] = steps[at].evolve(**changes)
     return tuple(steps)
 
 

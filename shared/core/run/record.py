@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 from pydantic import AwareDatetime, Field
 
@@ -11,7 +11,7 @@ from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.types import Scalar
 from shared.core.evaluation.gate import Verdict
-from shared.core.record_parts import RecordModel, RecordPart
+from shared.core.frozen import FrozenModel, RecordModel
 from shared.core.serving.probe_series import NO_PROBES, ProbeSeries
 from shared.core.serving.probes import ProbeAnswers
 from shared.core.serving.references import Candidate, ModelRef, ServingState
@@ -90,7 +90,7 @@ class Origin(StrEnum):
         return self in (Origin.ROLLBACK, Origin.DRIFT)
 
 
-class StepFailure(RecordPart):
+class StepFailure(FrozenModel):
     """A step that has not worked yet, and when it is tried again."""
 
     since: AwareDatetime  #: when this step first did not work
@@ -103,7 +103,7 @@ class StepFailure(RecordPart):
     waits_for: str = ""  #: the endpoint record that another run has, where it only waits its turn
 
 
-class EndedAttempt(RecordPart):
+class EndedAttempt(FrozenModel):
     """An attempt that is known to be over at the service."""
 
     attempt: int
@@ -111,7 +111,7 @@ class EndedAttempt(RecordPart):
     reason: str
 
 
-class Step(RecordPart):
+class Step(FrozenModel):
     """One shift of requests to the new model."""
 
     share: int  #: in percent: what is wanted
@@ -120,7 +120,7 @@ class Step(RecordPart):
     seen: str = ""  #: how it is known to be live; empty while it is not
 
 
-class Promotion(RecordPart):
+class Promotion(FrozenModel):
     """The update of the endpoint, with what must be known to prove or undo it.
 
     `sent_at` to `said` are of the call that is on its way: the present step's, or the rollback's.
@@ -157,14 +157,14 @@ class Promotion(RecordPart):
         return self.position >= len(self.steps) - 1
 
 
-class GateEvidence(RecordPart):
+class GateEvidence(FrozenModel):
     """What was gathered for the gate so far, one probe of the candidate at a time."""
 
     cursor: int = 0  #: how many probes there were
     last: ProbeAnswers | None = None  #: what the last one saw
 
 
-class Delivery(RecordPart):
+class Delivery(FrozenModel):
     """One endpoint of a roll-out: which run gives it the model, and how that ended."""
 
     endpoint: str
@@ -174,7 +174,7 @@ class Delivery(RecordPart):
     reason: str = ""
 
 
-class Approval(RecordPart):
+class Approval(FrozenModel):
     """What a person, or the end of the wait for one, said to a trained model."""
 
     answer: Literal["approved", "rejected"]
@@ -183,7 +183,7 @@ class Approval(RecordPart):
     why: str = ""
 
 
-class OperatorRequest(RecordPart):
+class OperatorRequest(FrozenModel):
     """What a person asked of a run last: who, when and why."""
 
     what: Literal["cancel", "retry"]
@@ -192,7 +192,7 @@ class OperatorRequest(RecordPart):
     why: str = ""
 
 
-class RunHistoryEntry(RecordPart):
+class RunHistoryEntry(FrozenModel):
     """One line of a run's history."""
 
     at: AwareDatetime
@@ -316,24 +316,23 @@ class Run(RecordModel):
         """Return the model that is meant for one of several endpoints."""
         return self.models.get(endpoint.name, self.model)
 
-    def moved(self, phase: Phase, at: datetime, note: str = "", **changes: object) -> "Run":
-        """Return this run in `phase` with `changes`, its trouble over and its history longer.
+    def moved_to(self, phase: Phase, at: datetime, note: str = "", **changes: object) -> Self:
+        """Return this run in `phase`, its step failure over and its history longer.
 
-        What a person was advised to do is over with the run, unless the end brings its own.
+        The advice is over with the run, unless the changes bring an advice for its end.
+
+        Args:
+            phase: the new phase, or the same one.
+            at: when it changed.
+            note: for the history; a note is kept also where the phase stays.
+            changes: other fields by name, as for `evolve`.
         """
         history = self.history
         advice = None if phase in ENDS else self.advice
         if phase is not self.phase or note:
             history = (*history, RunHistoryEntry(at=at, phase=phase, note=note))[-_HISTORY:]
-        return self.model_copy(
-            update={
-                "phase": phase,
-                "step_failure": None,
-                "history": history,
-                "advice": advice,
-                **changes,
-            }
-        )
+        usual = {"step_failure": None, "history": history, "advice": advice}
+        return self.evolve(**(usual | {"phase": phase} | changes))
 
 
 def by_operator(what: str, by: str, why: str) -> str:

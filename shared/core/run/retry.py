@@ -80,9 +80,9 @@ class RetryRequested:
             moved = _gone_on(run, now, at, note, changes)
         if run.deliveries:
             if self.deliveries is not None:
-                moved = moved.model_copy(update={"deliveries": self.deliveries})
+                moved = moved.evolve(deliveries=self.deliveries)
             again = tried_again(moved, run.config, judged=now.gate == run.config.gate)
-            return moved.model_copy(update={"deliveries": again})
+            return moved.evolve(deliveries=again)
         return moved
 
     def _must_be_judged_first(self, run: Run, now: Pipeline) -> bool:
@@ -105,10 +105,10 @@ class RedoRequested:
         )
         if run.promotion is None or not run.promotion.ever_sent:
             known = {**UNPARKED, "reason": reason, "operator_request": operator_request}
-            return run.moved(Phase.CANCELLED, at, reason, **known)
+            return run.moved_to(Phase.CANCELLED, at, reason, **known)
         now = self.config if self.config and _same_place(run.config, self.config) else run.config
         (was,), (endpoint,) = run.config.endpoints, now.endpoints
-        corrected = run.config.only(endpoint.model_copy(update={"model": was.model}))
+        corrected = run.config.only(endpoint.evolve(model=was.model))
         why = run.reason if _ending(run) else reason
         known = {
             **UNPARKED,
@@ -116,7 +116,7 @@ class RedoRequested:
             "config": corrected,
             "operator_request": operator_request,
         }
-        moved = run.moved(Phase.ROLLING_BACK, at, reason, **known)
+        moved = run.moved_to(Phase.ROLLING_BACK, at, reason, **known)
         back = {**UNSENT, "resent": 0}
         if not _ending(run):
             back["after_rollback"] = "judged"
@@ -149,12 +149,11 @@ def _corrected(run: Run, now: Pipeline) -> Pipeline:
         # Its model is given: which output was wanted for that endpoint is moot.
         models = {endpoint.name: endpoint.model for endpoint in run.config.endpoints}
         changes["endpoints"] = tuple(
-            one.model_copy(update={"model": models.get(one.name, one.model)})
-            for one in now.endpoints
+            one.evolve(model=models.get(one.name, one.model)) for one in now.endpoints
         )
     if not (_ending(run) or run.origin.repeats or run.parent is not None):
         changes["gate"] = now.gate
-    return run.config.model_copy(update=changes)
+    return run.config.evolve(**changes)
 
 
 def _ending(run: Run) -> bool:
@@ -196,14 +195,14 @@ def _done_again(
     """Go back to `anew`, after the model from before where this one may serve already."""
     if run.promotion is not None and run.promotion.ever_sent:
         note = f"{note}; the model from before is put back first"
-        moved = run.moved(Phase.ROLLING_BACK, at, note, **changes, **_NOT_JUDGED)
+        moved = run.moved_to(Phase.ROLLING_BACK, at, note, **changes, **_NOT_JUDGED)
         back = {**UNSENT, "resent": 0, "after_rollback": str(anew)}
         return with_promotion(moved, Phase.ROLLING_BACK, at, "", back)
     known: dict[str, object] = {**changes, **_NOT_JUDGED, "promotion": None}
     if anew is Phase.TRAINED:
         # One that a person put is not for the job to leave once more.
         known |= {"model": None if run.job else run.model, "models": {}, "candidate": None}
-    return run.moved(anew, at, f"{note}; by what is configured now", **known)
+    return run.moved_to(anew, at, f"{note}; by what is configured now", **known)
 
 
 def _gone_on(
@@ -217,12 +216,12 @@ def _gone_on(
         phase = Phase.PROMOTING  # send it again: it has its own looks then
     if phase is Phase.STAGING:
         changes = {**changes, "candidate": None}  # asked for once more, which changes nothing
-    moved = run.moved(phase, at, note, **changes)
+    moved = run.moved_to(phase, at, note, **changes)
     if moved.promotion is None:
         return moved
     if not (moved.promotion.ever_sent or _same_place(run.config, now)):
         reserved = Phase.PROMOTING if phase is Phase.ROLLING_BACK else phase
-        return moved.moved(reserved, at, promotion=None)
+        return moved.moved_to(reserved, at, promotion=None)
     return with_promotion(moved, phase, at, "", UNSENT)
 
 

@@ -105,7 +105,7 @@ def delivered(delivery: Delivery, child: Run) -> Delivery:
     end = child.phase
     if end is Phase.SUPERSEDED and failed in ("rolled_back", "unchanged"):
         end = Phase(failed)
-    return delivery.model_copy(update={"outcome": end, "reason": (child.reason or "")[:500]})
+    return delivery.evolve(outcome=end, reason=(child.reason or "")[:500])
 
 
 def tried_again(run: Run, was: Pipeline, *, judged: bool = True) -> tuple[Delivery, ...]:
@@ -145,8 +145,7 @@ def collects_again(run: Run, now: Pipeline) -> bool:
 def waiting_again(run: Run) -> tuple[Delivery, ...]:
     """Return the deliveries with those that wait for a person to be looked at once more."""
     return tuple(
-        one.model_copy(update={"outcome": None}) if one.outcome is Phase.PARKED else one
-        for one in run.deliveries
+        one.evolve(outcome=None) if one.outcome is Phase.PARKED else one for one in run.deliveries
     )
 
 

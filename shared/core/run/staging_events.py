@@ -16,7 +16,7 @@ class CandidateStaged:
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep its name, and since when it is awaited."""
         note = f"candidate {self.candidate.name} is being made ready"
-        return run.moved(Phase.STAGING, at, note, candidate=self.candidate, staged_at=at)
+        return run.moved_to(Phase.STAGING, at, note, candidate=self.candidate, staged_at=at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class CandidateReady:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Go on to the gate: it is judged before it gets any request."""
-        return run.moved(Phase.JUDGED, at)
+        return run.moved_to(Phase.JUDGED, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class CandidateFailed:
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run: nothing that serves was touched."""
         why = f"not promoted: {self.reason}"
-        return run.moved(Phase.REJECTED, at, why, reason=why)
+        return run.moved_to(Phase.REJECTED, at, why, reason=why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,4 +48,4 @@ class EvidenceGathered:
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep it: a crash goes on from there."""
-        return run.moved(Phase.JUDGED, at, evidence=self.evidence)
+        return run.moved_to(Phase.JUDGED, at, evidence=self.evidence)

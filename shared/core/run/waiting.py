@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import AwareDatetime
 
 from shared.core.counting import counted, they
-from shared.core.record_parts import RecordPart
+from shared.core.frozen import FrozenModel
 from shared.core.run.machine import expires_at
 from shared.core.run.record import Phase, Run
 from shared.core.run.rollout import tally
@@ -20,7 +20,7 @@ _BEFORE_TRAINED: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.CREATED
 _SHOWN: Final = 3
 
 
-class Waits(RecordPart):
+class Waits(FrozenModel):
     """What a run waits for."""
 
     waits_for: str  #: what must happen next, and who does it

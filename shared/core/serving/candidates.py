@@ -4,11 +4,11 @@ from datetime import datetime
 
 from pydantic import AwareDatetime
 
-from shared.core.record_parts import RecordPart
+from shared.core.frozen import FrozenModel
 from shared.core.serving.references import Candidate
 
 
-class StagedCandidate(RecordPart):
+class StagedCandidate(FrozenModel):
     """A candidate that was put at the endpoint, and has to be discarded at some time."""
 
     candidate: Candidate
@@ -32,7 +32,7 @@ def kept_for(
     times: dict[str, datetime | None] = {was: until} if was else {}
     times |= {serving: None} if serving else {}
     return tuple(
-        one.model_copy(update={"discard_at": times[one.candidate.name]})
+        one.evolve(discard_at=times[one.candidate.name])
         if one.resource == resource and one.candidate.name in times
         else one
         for one in staged

@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import AwareDatetime
 
-from shared.core.record_parts import RecordModel
+from shared.core.frozen import RecordModel
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
 from shared.core.serving.references import EndpointRef
 from shared.core.serving.state import Resource, ServedModel

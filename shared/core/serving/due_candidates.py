@@ -22,13 +22,13 @@ def staged(
     if any(one.candidate.name == candidate.name for one in endpoint_state.staged):
         return endpoint_state
     new = StagedCandidate(candidate=candidate, run_id=run_id, resource=resource)
-    return endpoint_state.model_copy(update={"staged": (*endpoint_state.staged, new)})
+    return endpoint_state.evolve(staged=(*endpoint_state.staged, new))
 
 
 def discarded(endpoint_state: EndpointState, candidate: Candidate) -> EndpointState:
     """Return the endpoint state without a candidate that is gone."""
     left = tuple(one for one in endpoint_state.staged if one.candidate.name != candidate.name)
-    return endpoint_state.model_copy(update={"staged": left})
+    return endpoint_state.evolve(staged=left)
 
 
 def to_discard(

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime
 
+from shared.core.frozen import FrozenModel
 from shared.core.serving.probes import ProbeAnswers
 
 #: A verdict that time belongs to needs at least this many looks.
@@ -31,10 +32,8 @@ class Evidence(StrEnum):
     PENDING = "pending"  #: the service is still at work on the update
 
 
-class Streak(BaseModel):
+class Streak(FrozenModel):
     """Looks of one kind in a row, and the gaps between them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     probes: int = 0
     span: timedelta = timedelta()
@@ -50,10 +49,8 @@ class Streak(BaseModel):
         return self.probes >= LEAST_PROBES and self.span >= within
 
 
-class ProbeSeries(BaseModel):
+class ProbeSeries(FrozenModel):
     """Every look since the last update was sent, in constant room."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     all: Streak = Streak()
     evidence: Evidence | None = None  #: what the looks of `row` say
@@ -86,15 +83,15 @@ class ProbeSeries(BaseModel):
         silent = evidence is Evidence.SILENT
         changes["bad"] = self.bad.one_more(gap) if silent or evidence is Evidence.BAD else Streak()
         if silent and self.evidence is not None:
-            changes["row"] = self.row.model_copy(update={"span": self.row.span + gap})
+            changes["row"] = self.row.evolve(span=self.row.span + gap)
         elif not silent:
             same = self.row if evidence is self.evidence else Streak()
             changes |= {"evidence": evidence, "row": same.one_more(gap)}
-        return self.model_copy(update=changes)
+        return self.evolve(**changes)
 
     def showing(self, probe: ProbeAnswers | None) -> "ProbeSeries":
         """Return these looks, the last of which saw `probe`."""
-        return self.model_copy(update={"last": probe, "earlier": self.last})
+        return self.evolve(last=probe, earlier=self.last)
 
     def lasted(self, evidence: Evidence, within: timedelta) -> bool:
         """Whether enough looks in a row say this. Of several kinds of looks the last counts.

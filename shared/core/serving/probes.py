@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
+from shared.core.frozen import FrozenModel
 
 _SCORED: Final = "scored "
 _RELATIVE: Final = 1e-9
@@ -23,10 +23,8 @@ class ProbeOutcome(StrEnum):
     REFUSED = "refused"  #: the probe's URL or key is refused
 
 
-class ProbeAnswers(BaseModel):
+class ProbeAnswers(FrozenModel):
     """The endpoint's answers for the probe rows at one moment: score columns only."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     seen: ProbeOutcome
     columns: tuple[str, ...] = ()

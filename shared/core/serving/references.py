@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import Field
 
+from shared.core.frozen import FrozenModel
 from shared.core.names import digest
-from shared.core.record_parts import RecordPart
 
 
-class ModelRef(RecordPart):
+class ModelRef(FrozenModel):
     """One model of one provider. Equal references are of one model with one content."""
 
     provider: str
@@ -24,7 +24,7 @@ class ModelRef(RecordPart):
         return hash((self.provider, self.name, self.digest))
 
 
-class EndpointRef(RecordPart):
+class EndpointRef(FrozenModel):
     """One endpoint. Equal identities are one endpoint, however its address is written."""
 
     provider: str
@@ -37,7 +37,7 @@ class EndpointRef(RecordPart):
         return digest("endpoint", self.provider, self.identity)
 
 
-class ServingState(RecordPart):
+class ServingState(FrozenModel):
     """What an endpoint served at one time, and can be given again."""
 
     model: ModelRef | None = None  #: None: a model that is none of ours, such as its own service's
@@ -51,14 +51,14 @@ class ServingState(RecordPart):
         return self.model.name if self.model else "the model of its own service"
 
 
-class Candidate(RecordPart):
+class Candidate(FrozenModel):
     """A model at its endpoint, before or after it gets requests."""
 
     name: str  #: the provider's, derived from the run, so that staging twice is staging once
     state: ServingState  #: what the endpoint serves once the candidate has all requests
 
 
-class Shift(RecordPart):
+class Shift(FrozenModel):
     """The share of requests that a candidate is given next."""
 
     candidate: Candidate

@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import AwareDatetime, Field
 
 from shared.core.blobs import BlobVersion
-from shared.core.record_parts import RecordModel, RecordPart
+from shared.core.frozen import FrozenModel, RecordModel
 from shared.core.run.record import Origin, Run
 from shared.core.serving.candidates import StagedCandidate, kept_for
 from shared.core.serving.probes import ProbeAnswers
@@ -27,7 +27,7 @@ _LINES: Final = 200
 _SHOWN: Final = 5
 
 
-class ServedModel(RecordPart):
+class ServedModel(FrozenModel):
     """A model that was proved, or said, to serve."""
 
     model: ModelRef | None = None  #: None: the model of the endpoint's own service
@@ -60,7 +60,7 @@ class ServedModel(RecordPart):
         return self.first_at or self.since
 
 
-class ServingHistoryEntry(RecordPart):
+class ServingHistoryEntry(FrozenModel):
     """One line of an endpoint's history: from when on which model served, and why."""
 
     at: AwareDatetime
@@ -76,7 +76,7 @@ class ServingHistoryEntry(RecordPart):
     verification: str = ""
 
 
-class Hold(RecordPart):
+class Hold(FrozenModel):
     """A person went back to an earlier model: nothing new is promoted until it is resumed."""
 
     run_id: str  #: the run of the rollback
@@ -87,7 +87,7 @@ class Hold(RecordPart):
     reason: str = ""
 
 
-class Resumed(RecordPart):
+class Resumed(FrozenModel):
     """A person let new models be promoted again after a rollback."""
 
     by: str
@@ -95,7 +95,7 @@ class Resumed(RecordPart):
     reason: str = ""
 
 
-class Resource(RecordPart):
+class Resource(FrozenModel):
     """What serves for one resource of the endpoint."""
 
     serving: ServedModel | None = None
@@ -113,7 +113,7 @@ class Resource(RecordPart):
         return ((self.serving,) if self.serving else ()) + self.previous
 
 
-class EndpointLease(RecordPart):
+class EndpointLease(FrozenModel):
     """One run may change one resource of the endpoint."""
 
     run_id: str
@@ -124,7 +124,7 @@ class EndpointLease(RecordPart):
     in_flight: "EndpointLease | None" = None  #: an earlier one, whose update may still arrive
 
 
-class ReleasedLease(RecordPart):
+class ReleasedLease(FrozenModel):
     """The reservation that was given back last, so that a repetition knows its own work."""
 
     run_id: str
@@ -154,7 +154,7 @@ class EndpointState(RecordModel):
         """Return the head with what is known of resource `name`, if anything is."""
         if name not in self.resources:
             return self
-        return self.model_copy(update={"resources": {**self.resources, name: known}})
+        return self.evolve(resources={**self.resources, name: known})
 
     def rollback_targets(self, name: str) -> list[ServingState]:
         """Return what could be put back should the next update fail, the best first."""
@@ -189,8 +189,8 @@ def in_flight_resolved(endpoint_state: EndpointState, run_id: str) -> EndpointSt
     mine = endpoint_state.endpoint_lease
     if mine is None or mine.run_id != run_id or mine.in_flight is None:
         return endpoint_state
-    done = mine.model_copy(update={"in_flight": None})
-    return endpoint_state.model_copy(update={"endpoint_lease": done})
+    done = mine.evolve(in_flight=None)
+    return endpoint_state.evolve(endpoint_lease=done)
 
 
 def leased(
@@ -211,7 +211,7 @@ def leased(
         return endpoint_state
     known = endpoint_state.resource(resource)
     if known.baseline is None and known.serving is None:
-        known = known.model_copy(update={"baseline": baseline})
+        known = known.evolve(baseline=baseline)
     endpoint_lease = EndpointLease(
         run_id=run.run_id,
         resource=resource,
@@ -220,12 +220,10 @@ def leased(
         at=at,
         in_flight=in_flight_lease(endpoint_state, run.run_id),
     )
-    return endpoint_state.model_copy(
-        update={
-            "generation": endpoint_state.generation + 1,
-            "resources": {**endpoint_state.resources, resource: known},
-            "endpoint_lease": endpoint_lease,
-        }
+    return endpoint_state.evolve(
+        generation=endpoint_state.generation + 1,
+        resources={**endpoint_state.resources, resource: known},
+        endpoint_lease=endpoint_lease,
     )
 
 
@@ -279,13 +277,11 @@ def promoted(
         **_newest_data(known, run),
         "history": history,
     }
-    resources = {**endpoint_state.resources, resource: known.model_copy(update=changes)}
+    resources = {**endpoint_state.resources, resource: known.evolve(**changes)}
     was = known.serving.candidate if known.serving else ""
     until = verified.at + verified.keeps
     staged = kept_for(endpoint_state.staged, resource, serving.candidate, was, until)
-    return released(
-        endpoint_state.model_copy(update={"resources": resources, "staged": staged}), run.run_id
-    )
+    return released(endpoint_state.evolve(resources=resources, staged=staged), run.run_id)
 
 
 def _data_of(made: ServedModel | Run) -> dict[str, Any]:
@@ -352,18 +348,14 @@ def _line(run: Run, serving: ServedModel) -> ServingHistoryEntry:
 
 def with_hold(endpoint_state: EndpointState, resource: str, hold: Hold) -> EndpointState:
     """Return the endpoint state with `resource` held."""
-    known = endpoint_state.resource(resource).model_copy(update={"held": hold})
-    return endpoint_state.model_copy(
-        update={"resources": {**endpoint_state.resources, resource: known}}
-    )
+    known = endpoint_state.resource(resource).evolve(held=hold)
+    return endpoint_state.evolve(resources={**endpoint_state.resources, resource: known})
 
 
 def resumed(endpoint_state: EndpointState, resource: str, by: Resumed) -> EndpointState:
     """Return the endpoint state with `resource` not held any more, and who ended that."""
-    known = endpoint_state.resource(resource).model_copy(update={"held": None, "resumed": by})
-    return endpoint_state.model_copy(
-        update={"resources": {**endpoint_state.resources, resource: known}}
-    )
+    known = endpoint_state.resource(resource).evolve(held=None, resumed=by)
+    return endpoint_state.evolve(resources={**endpoint_state.resources, resource: known})
 
 
 def released(endpoint_state: EndpointState, run_id: str) -> EndpointState:
@@ -372,7 +364,7 @@ def released(endpoint_state: EndpointState, run_id: str) -> EndpointState:
     if given is None or given.run_id != run_id:
         return endpoint_state
     last = ReleasedLease(run_id=run_id, generation=given.generation)
-    return endpoint_state.model_copy(update={"endpoint_lease": None, "released": last})
+    return endpoint_state.evolve(endpoint_lease=None, released=last)
 
 
 def _has_model(run: Run) -> None:

@@ -64,7 +64,7 @@ class VerificationCase:
                 _fitting(self.probe_series.earlier, probe),
             )
         )
-        probe_series = self.probe_series.model_copy(update={"last": last, "earlier": earlier})
+        probe_series = self.probe_series.evolve(last=last, earlier=earlier)
         expected = _fitting(self.expected, probe)
         case = replace(self, before=before, probe_series=probe_series, expected=expected)
         return case, _complete(before, probe)
@@ -288,7 +288,7 @@ def _complete(before: ProbeAnswers | None, probe: ProbeAnswers) -> ProbeAnswers:
     if probe.seen is not ProbeOutcome.GOOD or not gone:
         return probe
     detail = f"score column {min(gone)!r} is missing"
-    return probe.model_copy(update={"seen": ProbeOutcome.BROKEN, "detail": detail})
+    return probe.evolve(seen=ProbeOutcome.BROKEN, detail=detail)
 
 
 def _as_wanted(case: VerificationCase, probe: ProbeAnswers) -> bool:

@@ -48,7 +48,7 @@ def score(call: StudioCall, url: str, rows: dict[str, Any]) -> ProbeAnswers:
         rows: the request body, in either documented form.
     """
     request = digest(json.dumps(rows, sort_keys=True))
-    return _scored(call, url, rows).model_copy(update={"request": request})
+    return _scored(call, url, rows).evolve(request=request)
 
 
 def scoring_url(base: str, rows: Mapping[str, Any]) -> str:

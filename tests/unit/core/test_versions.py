@@ -25,7 +25,7 @@ from shared.core.versions import (
     version_id,
 )
 from shared.intake.requests import ManualRequest
-from shared.ledger.records import OLD, VersionEntry
+from shared.ledger.versions import VersionEntry
 from shared.operations.commands import OperatorCommand
 from shared.operations.endpoints import EndpointAddress, Endpoints
 from shared.operations.pipelines import Pipelines
@@ -237,7 +237,7 @@ def test_the_time_of_recording_survives_that_an_entry_is_written_again() -> None
     world.upload("a.csv", content(1))
     world.deliver("a.csv")
     (name,) = [name for name in world.documents.rows if name.startswith("versions/")]
-    first = ledger.version(name.removeprefix("versions/"))
+    first = ledger.versions.entry(name.removeprefix("versions/"))
     assert first is not None
     at = first.blob.recorded_at
     assert at is not None
@@ -247,7 +247,7 @@ def test_the_time_of_recording_survives_that_an_entry_is_written_again() -> None
     del world.documents.rows[f"runs/{taken.run_id}"]
     world.clock.move(HOUR)
     world.tick()
-    again = ledger.version(name.removeprefix("versions/"))
+    again = ledger.versions.entry(name.removeprefix("versions/"))
     assert again is not None
     assert again.blob.recorded_at == at
     assert {b.recorded_at for one in world.runs() for b in one.manifest} == {at}
@@ -261,12 +261,12 @@ def test_a_run_takes_a_version_as_it_was_first_recorded() -> None:
     assert found is not None
     first, later = found.recorded(NOW - HOUR), found.recorded(NOW + HOUR)
     name = version_id("sample", found)
-    noted = VersionEntry(pipeline="sample", blob=first, run_id=None, note=OLD)
-    ledger.add_version(name, noted)
-    ledger.add_to_inbox((), name, noted.model_copy(update={"blob": later, "note": "waiting"}))
+    noted = VersionEntry(pipeline="sample", blob=first, run_id=None, older_than_pipeline=True)
+    ledger.versions.add(name, noted)
+    ledger.inbox.add((), name, noted.model_copy(update={"blob": later, "note": "waiting"}))
     world.tick()
     (made,) = world.runs()
-    entry = ledger.version(name)
+    entry = ledger.versions.entry(name)
     assert entry is not None
     assert entry.run_id == made.run_id
     assert entry.blob.recorded_at == made.manifest[0].recorded_at == NOW - HOUR
@@ -291,8 +291,8 @@ def test_an_endpoint_keeps_when_its_newest_version_was_recorded_once_that_is_kno
     (early,) = asked.manifest
     assert early.recorded_at is None
     noted = early.recorded(world.host.now() - HOUR)
-    entry = VersionEntry(pipeline="sample", blob=noted, run_id=None, note=OLD)
-    world.intake._context.ledger.add_version(version_id("sample", early), entry)
+    entry = VersionEntry(pipeline="sample", blob=noted, run_id=None, older_than_pipeline=True)
+    world.intake._context.ledger.versions.add(version_id("sample", early), entry)
     (later,) = world.deliver("x.csv")
     world.until(later, Phase.PROMOTED)
     newest = world.endpoint_state().resource(RESOURCE).newest_version

@@ -107,7 +107,7 @@ def test_a_turn_is_taken_by_a_run_that_waits_and_by_no_other() -> None:
 
 def test_what_somebody_else_learned_is_noted_once_and_only_where_it_fits(world: Observed) -> None:
     driver, ledger, one = world.intake.driver, world.intake._context.ledger, world.start()
-    stored = ledger.run(one.run_id)
+    stored = ledger.runs.read(one.run_id)
     assert stored is not None
     said = StepFailed(f"with {world.training.api_key}", NOW + MINUTE, HOUR)
     noted = driver.note(stored, said)
@@ -117,7 +117,7 @@ def test_what_somebody_else_learned_is_noted_once_and_only_where_it_fits(world: 
     with pytest.raises(ConflictError):
         driver.note(stored, said)
     world.until(one, Phase.PROMOTED)
-    over = ledger.run(one.run_id)
+    over = ledger.runs.read(one.run_id)
     assert over is not None
     with pytest.raises(InvalidTransitionError):
         driver.note(over, said)
@@ -135,13 +135,13 @@ def test_a_run_that_exists_is_advanced_instead_of_begun_again(world: Observed) -
 def test_a_run_is_claimed_as_it_is_begun_where_its_first_step_acts(world: Observed) -> None:
     claims: list[str | None] = []
     ledger = world.intake._context.ledger
-    create = ledger.create_run
+    create = ledger.runs.create
 
     def noted(one: Run) -> object:
         claims.append(one.claim)
         return create(one)
 
-    ledger.create_run = noted  # type: ignore[method-assign, assignment]
+    ledger.runs.create = noted  # type: ignore[method-assign, assignment]
     world.start()
     waiting = run(Phase.WAITING, run_id="sample-2", config=world.pipeline)
     world.intake.driver.begin(waiting, fresh=True)
@@ -222,7 +222,7 @@ def test_a_claim_is_followed_after_the_lease_and_the_silence_is_noted(world: Obs
     assert (silent.count, silent.since, silent.cause_since) == (1, died, died)
     assert (silent.next_check, silent.patience) == (world.clock.now(), HOUR)
     assert seen[0].claim not in (None, one.claim)
-    assert not world.intake._context.ledger.drift_check(one.run_id)
+    assert not world.intake._context.ledger.drift_checks.read(one.run_id)
 
 
 def test_a_second_silence_counts_from_the_first(world: Observed) -> None:
@@ -282,7 +282,7 @@ def test_a_wrong_setting_is_to_be_corrected_and_a_refusal_to_be_removed(world: O
 def test_a_parked_runs_marker_says_so_at_once(world: Observed) -> None:
     world.script("POST", "/jobs", refused(400, "BadArgument", "no"), times=None)
     one = world.start()
-    (marker,) = world.intake._context.ledger.open_runs()
+    (marker,) = world.intake._context.ledger.open_markers.listed()
     assert marker.hints == hints_of(one)
     assert marker.hints["phase"] == "parked"
 
@@ -296,10 +296,10 @@ def test_a_marker_that_is_behind_a_parked_run_is_renewed_and_the_run_reported_ag
     caplog.clear()
     driver.advance(one.run_id, check_from=timedelta())
     assert caplog.text == ""  # its marker says so: all was reported
-    ledger.mark_open(one.run_id, {"phase": "requested"})
+    ledger.open_markers.mark(one.run_id, {"phase": "requested"})
     driver.advance(one.run_id)
     assert "perhaps reported before" in caplog.text
-    assert ledger.hinted_phase(one.run_id) == "parked"
+    assert ledger.open_markers.phase(one.run_id) == "parked"
 
 
 def test_the_marker_of_an_ended_run_goes_and_what_its_worker_did_not_report_is_reported(
@@ -314,7 +314,7 @@ def test_the_marker_of_an_ended_run_goes_and_what_its_worker_did_not_report_is_r
     caplog.clear()
     world.intake.driver.advance(one.run_id)
     assert caplog.text == ""
-    world.intake._context.ledger.mark_open(one.run_id, {})
+    world.intake._context.ledger.open_markers.mark(one.run_id, {})
     world.intake.driver.advance(one.run_id)
     assert "perhaps reported before" in caplog.text
     assert world.open_runs() == []
@@ -327,7 +327,7 @@ def test_a_roll_out_is_told_once_of_each_delivery_that_is_settled() -> None:
     for _ in range(40):
         fleet.clock.move(30 * SECOND)
         fleet.studio.work()
-        for marker in list(fleet.intake._context.ledger.open_runs()):
+        for marker in list(fleet.intake._context.ledger.open_markers.listed()):
             driver.advance(marker.run_id, check_from=timedelta())
         if settled := driver.take_ready():
             break
@@ -345,7 +345,7 @@ def test_a_parked_delivery_is_settled_too() -> None:
     for _ in range(20):
         fleet.clock.move(30 * SECOND)
         fleet.studio.work()
-        for marker in list(fleet.intake._context.ledger.open_runs()):
+        for marker in list(fleet.intake._context.ledger.open_markers.listed()):
             driver.advance(marker.run_id, check_from=timedelta())
             settled |= driver.take_ready()
     assert settled == {one.parent for one in fleet.runs() if one.parent}
@@ -379,7 +379,7 @@ def test_what_a_dead_worker_sent_has_its_endpoint_proved_again_and_counts_as_sen
     followed = world.now_of(one)
     assert followed.promotion is not None
     assert followed.promotion.ever_sent
-    (drift_check,) = world.intake._context.ledger.drift_checks()
+    (drift_check,) = world.intake._context.ledger.drift_checks.due()
     assert world.pipeline.endpoint is not None
     assert drift_check.due == world.clock.now() + world.pipeline.endpoint.within
 

@@ -95,7 +95,7 @@ def test_two_places_of_one_endpoint_are_both_set_again() -> None:
     serving = known.serving.model_copy(update={"named": "models/second.ilearner", "answers": None})
     both = {RESOURCE: known, second: known.model_copy(update={"serving": serving})}
     (name,) = [name for name in world.documents.rows if name.startswith("endpoints/")]
-    world.intake._context.ledger.put_endpoint_state(
+    world.intake._context.ledger.endpoint_states.put(
         name.removeprefix("endpoints/"),
         world.endpoint_state().model_copy(update={"resources": both}),
         world.documents.rows[name].etag,

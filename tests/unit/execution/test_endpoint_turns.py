@@ -13,8 +13,8 @@ from shared.core.versions import order_of, version_id
 from shared.errors import TransientError
 from shared.execution.context import Limits
 from shared.execution.endpoint_queue import EndpointQueue
-from shared.ledger.open_markers import hints_of
-from shared.ledger.records import Marker
+from shared.ledger.endpoints import EndpointStates
+from shared.ledger.open_markers import Marker, hints_of
 from shared.operations.commands import OperatorCommand
 from shared.operations.endpoints import EndpointAddress, Endpoints
 from shared.ports.storage import ETag
@@ -245,14 +245,14 @@ def test_an_endpoint_whose_record_cannot_be_read_waits_and_the_others_go_on(
 ) -> None:
     world = Observed()
     context = world.intake._context
-    real = type(context.ledger).endpoint_state
+    real = type(context.ledger.endpoint_states).read
 
-    def endpoint_state(self: object, name: str) -> object:
+    def endpoint_state(self: EndpointStates, name: str) -> object:
         if name == "a":
             raise TransientError("not now")
-        return real(self, name)  # type: ignore[arg-type]
+        return real(self, name)
 
-    monkeypatch.setattr(type(context.ledger), "endpoint_state", endpoint_state)
+    monkeypatch.setattr(type(context.ledger.endpoint_states), "read", endpoint_state)
     concurrency = EndpointQueue(context)
     concurrency.found([marker("r0", "a", "1 0"), marker("r1", "b", "1 1")])
     assert [one.run_id for one in concurrency.next(LATER)] == ["r1"]
@@ -271,7 +271,7 @@ def test_a_storage_that_hangs_holds_up_no_tick_however_many_endpoints_there_are(
         world.clock.move(30 * SECOND)
         raise TransientError("no answer")
 
-    monkeypatch.setattr(type(context.ledger), "endpoint_state", endpoint_state)
+    monkeypatch.setattr(type(context.ledger.endpoint_states), "read", endpoint_state)
     concurrency = EndpointQueue(context)
     concurrency.found([marker(f"r{number}", f"e{number}", "1 0") for number in range(100)])
     assert concurrency.next(world.clock.now() + 2 * MINUTE) == []

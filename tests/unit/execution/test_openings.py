@@ -11,7 +11,7 @@ from shared.core.run.concurrency import Pause, Pauses
 from shared.core.run.record import Origin, Phase, Run
 from shared.errors import ConflictError
 from shared.execution.run_factory import RunFactory, ambiguous, captured
-from shared.ledger.ledger import NEW
+from shared.ledger.run_queues import NEW
 from tests.fakes.world import MODELS
 from tests.unit.samples import NOW, blob
 from tests.unit.worlds import Observed
@@ -33,7 +33,7 @@ class Open:
 
     def pause(self) -> None:
         paused = Pauses(pause=Pause(by="ada", at=NOW))
-        self.ledger.put_pauses("sample", paused, NEW)
+        self.ledger.pauses.put("sample", paused, NEW)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_run_that_another_worker_stored_is_the_one_that_counts(
     def late(_: Run) -> None:
         raise ConflictError("runs")
 
-    monkeypatch.setattr(there.ledger, "create_run", late)
+    monkeypatch.setattr(there.ledger.runs, "create", late)
     gone = run.model_copy(update={"run_id": "sample-9"})
     assert there.run_factory.store(gone).run_id == "sample-9"
 

@@ -216,7 +216,7 @@ def test_a_model_that_answers_otherwise_twice_is_live_and_its_endpoint_watched()
     assert (serving.answers, serving.named) == (NEW, "models/x")
     assert (serving.since, serving.verification) == (step.world.clock.now(), event.verification)
     assert step.endpoint_state().endpoint_lease is None
-    (drift_check,) = step.ledger.drift_checks()
+    (drift_check,) = step.ledger.drift_checks.due()
     assert drift_check.due == step.world.clock.now() + HOUR
     etag = step.world.documents.rows[f"endpoints/{ref(step.url).id}"].etag
     again = step.steps.look(step.run)  # a crash before the run was stored
@@ -449,7 +449,10 @@ def test_what_another_run_left_at_another_place_is_put_back_there() -> None:
         step = Step(phase, promotion={"rollback_resource": "other"})
         step.look(step.seen(OLD))
         assert step.endpoint.built_for[-1].resource == place
-    step = Step(Phase.ROLLING_BACK, promotion={"rollback_resource": ""})
+    group = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearning"
+    web = {"kind": "webservice", "update": f"https://management.azure.com{group}/webServices/w"}
+    config = {"endpoint": {**web, "workspace_token": None}}
+    step = Step(Phase.ROLLING_BACK, promotion={"rollback_resource": ""}, config=config)
     step.look(step.seen(OLD))
     assert step.endpoint.built_for[-1].resource is None
 

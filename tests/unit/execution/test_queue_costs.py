@@ -9,7 +9,7 @@ from shared.core.names import shared_queue_id
 from shared.core.run.record import Phase, Run
 from shared.execution.queues import Queue
 from shared.intake.requests import ManualRequest
-from shared.ledger.records import Marker
+from shared.ledger.open_markers import Marker
 from shared.operations.commands import OperatorCommand
 from shared.operations.pipelines import Pipelines
 from shared.ports.storage import ETag
@@ -96,16 +96,16 @@ def test_a_queue_is_read_once_in_an_idle_tick_however_long_it_is(waiting: int) -
     (waits,) = [run for run in world.runs() if run.phase is Phase.WAITING]
     ledger = world.intake._context.ledger
     name = shared_queue_id("service", waits.config.training.service.partition("?")[0].lower())
-    stored = ledger.run_queue(name)
+    stored = ledger.run_queues.read(name)
     assert stored is not None
     run_queue = stored.record
-    markers = {m.run_id: m.hints for m in ledger.open_runs()}
+    markers = {m.run_id: m.hints for m in ledger.open_markers.listed()}
     for number in range(waiting - 1):
         run = waits.model_copy(update={"run_id": f"sample-{number:020x}"})
-        ledger.create_run(run)
-        ledger.mark_open(run.run_id, markers[waits.run_id])
+        ledger.runs.create(run)
+        ledger.open_markers.mark(run.run_id, markers[waits.run_id])
         run_queue = run_queue.enqueue(run.run_id, world.clock.now(), newest_first=False)
-    ledger.put_run_queue(name, run_queue, stored.etag)
+    ledger.run_queues.put(name, run_queue, stored.etag)
     world.idle(MINUTE)
     counted = []
     for _ in range(10):
@@ -213,7 +213,9 @@ def test_a_hint_that_is_behind_its_record_is_noticed() -> None:
     last = waiting_run(world, "k1")
     park(world, last)
     world.idle(11 * MINUTE)
-    (marker,) = [m for m in world.intake._context.ledger.open_runs() if m.run_id == last.run_id]
+    (marker,) = [
+        m for m in world.intake._context.ledger.open_markers.listed() if m.run_id == last.run_id
+    ]
     assert marker.hints["phase"] == Phase.PARKED
 
 
@@ -222,11 +224,11 @@ def test_a_run_that_its_queue_does_not_know_is_looked_at() -> None:
     first, second = (waiting_run(world, f"k{n}") for n in range(2))
     ledger = world.intake._context.ledger
     name = shared_queue_id("service", first.config.training.service.partition("?")[0].lower())
-    stored = ledger.run_queue(name)
+    stored = ledger.run_queues.read(name)
     assert stored is not None
-    ledger.put_run_queue(name, stored.record.without({second.run_id}.__contains__), stored.etag)
+    ledger.run_queues.put(name, stored.record.without({second.run_id}.__contains__), stored.etag)
     world.tick()
-    stored = ledger.run_queue(name)
+    stored = ledger.run_queues.read(name)
     assert stored is not None
     assert [turn.run_id for turn in stored.record.waiting] == [first.run_id, second.run_id]
 
@@ -235,10 +237,10 @@ def test_what_is_next_and_has_ended_keeps_nobody_waiting() -> None:
     """Its worker died before the marker was dropped: the queue still names it first."""
     world = at_service(2)
     first, second = (waiting_run(world, f"k{n}") for n in range(2))
-    stored = world.intake._context.ledger.run(first.run_id)
+    stored = world.intake._context.ledger.runs.read(first.run_id)
     assert stored is not None
-    ended = stored.record.moved(Phase.CANCELLED, world.clock.now())
-    world.intake._context.ledger.replace_run(ended, stored.etag)
+    ended = stored.record.moved_to(Phase.CANCELLED, world.clock.now())
+    world.intake._context.ledger.runs.replace(ended, stored.etag)
     (running,) = [run for run in world.runs() if run.phase is Phase.TRAINING]
     world.http.answers.clear()  # its job may end now
     world.run_operations.cancel(running.run_id)

@@ -11,8 +11,7 @@ from shared.core.run.concurrency import QueueEntry, RunQueue
 from shared.core.run.record import Phase
 from shared.errors import CorruptRecordError
 from shared.execution.queues import EVERY, CheckResult, Queue, Queues
-from shared.ledger.open_markers import hints_of
-from shared.ledger.records import Marker
+from shared.ledger.open_markers import Marker, hints_of
 from shared.ports.storage import ETag
 from tests.unit.samples import NOW, step_failure
 from tests.unit.samples import run as sample
@@ -42,34 +41,34 @@ class ServingHistoryEntry:
     def wait(self, name: str, **changes: Any) -> None:
         known = {"job": None, "started_at": None, "model": None, "config": self.world.pipeline}
         run = sample(Phase.WAITING, run_id=name, **{**known, "queue_name": self.name, **changes})
-        self.ledger.create_run(run)
-        self.ledger.mark_open(name, hints_of(run))
+        self.ledger.runs.create(run)
+        self.ledger.open_markers.mark(name, hints_of(run))
 
     def run_queue(self, *names: str, name: str = "", **changes: Any) -> None:
         concurrency = tuple(QueueEntry(run_id=one, at=NOW) for one in names or self.names)
         run_queue = RunQueue(**{"pipeline": "sample", "waiting": concurrency, **changes})
-        stored = self.ledger.run_queue(name or self.name)
-        self.ledger.put_run_queue(name or self.name, run_queue, stored.etag if stored else None)
+        stored = self.ledger.run_queues.read(name or self.name)
+        self.ledger.run_queues.put(name or self.name, run_queue, stored.etag if stored else None)
 
     def look(self, marker: Marker, until: datetime) -> CheckResult:
         assert until > NOW - 9 * EVERY
         self.checked.append(marker.run_id)
         try:
-            stored = self.ledger.run(marker.run_id)
+            stored = self.ledger.runs.read(marker.run_id)
         except CorruptRecordError:
             return CheckResult(self.well)
         run = stored.record if stored else None
         if marker.run_id in self.begin and run is not None and stored is not None:
-            run = run.moved(Phase.RECEIVED, NOW)
-            self.ledger.replace_run(run, stored.etag)
-            known = self.ledger.run_queue(self.name)
+            run = run.moved_to(Phase.RECEIVED, NOW)
+            self.ledger.runs.replace(run, stored.etag)
+            known = self.ledger.run_queues.read(self.name)
             assert known is not None
             left = known.record.without({marker.run_id}.__contains__)
-            self.ledger.put_run_queue(self.name, left, known.etag)
+            self.ledger.run_queues.put(self.name, left, known.etag)
         return CheckResult(self.well, run)
 
     def found(self) -> list[Queue]:
-        return self.queues.found(list(self.ledger.open_runs()))
+        return self.queues.found(list(self.ledger.open_markers.listed()))
 
     def tick(self, seconds: int = 60, until: timedelta = MINUTE) -> list[str]:
         """Let time pass, bring every queue forward, and return who was looked at."""
@@ -87,7 +86,7 @@ class ServingHistoryEntry:
 def test_open_runs_are_sorted_into_the_queues_that_their_markers_name() -> None:
     queue_name = ServingHistoryEntry(2)
     queue_name.wait("sample-x", queue_name="shared_queues/s")
-    queue_name.ledger.mark_open("sample-y", {"phase": "training"})
+    queue_name.ledger.open_markers.mark("sample-y", {"phase": "training"})
     found: Mapping[str, Any] = {queue.name: list(queue.markers) for queue in queue_name.found()}
     assert found == {KEY: ["sample-0", "sample-1"], "shared_queues/s": ["sample-x"]}
 
@@ -131,7 +130,7 @@ def test_the_first_in_line_is_looked_at_once_something_that_it_waits_for_changed
         if changes == "budget"
         else ServingHistoryEntry()
     )
-    queue_name.ledger.mark_open("sample-9", {"phase": "training"})
+    queue_name.ledger.open_markers.mark("sample-9", {"phase": "training"})
     begun = (QueueEntry(run_id="sample-9", at=NOW, number=1),)
     queue_name.run_queue(holders=("sample-9",), begun=begun)
     queue_name.calm()
@@ -141,7 +140,7 @@ def test_the_first_in_line_is_looked_at_once_something_that_it_waits_for_changed
     if changes == "run_queue":
         queue_name.run_queue(holders=("sample-9", "sample-8"))
     elif changes == "holder":
-        queue_name.ledger.mark_open("sample-9", {"phase": "parked"})
+        queue_name.ledger.open_markers.mark("sample-9", {"phase": "parked"})
     elif changes == "pause":
         queue_name.world.damage("pauses/sample")
     queue_name.calm()
@@ -155,7 +154,7 @@ def test_the_first_in_line_is_looked_at_once_something_that_it_waits_for_changed
 
 def test_a_holder_that_was_looked_at_in_the_same_tick_counts_as_it_is_now() -> None:
     queue_name = ServingHistoryEntry()
-    queue_name.ledger.mark_open("sample-9", {"phase": "training"})
+    queue_name.ledger.open_markers.mark("sample-9", {"phase": "training"})
     queue_name.run_queue(holders=("sample-9",))
     queue_name.calm()
     queue_name.tick(0)
@@ -218,7 +217,7 @@ def test_a_run_that_does_not_wait_there_as_its_marker_says_is_looked_at(how: str
     queue_name = ServingHistoryEntry()
     queue_name.calm()
     queue_name.tick(0)
-    stored = queue_name.ledger.run("sample-2")
+    stored = queue_name.ledger.runs.read("sample-2")
     assert stored is not None
     changes: dict[str, Any] = (
         {"phase": Phase.PARKED} if how == "phase" else {"queue_name": "shared_queues/x"}
@@ -228,12 +227,12 @@ def test_a_run_that_does_not_wait_there_as_its_marker_says_is_looked_at(how: str
     elif how == "gone":
         del queue_name.world.documents.rows["runs/sample-2"]
     elif how == "step_failure":
-        queue_name.ledger.replace_run(
+        queue_name.ledger.runs.replace(
             sample(Phase.WAITING, run_id="sample-2", queue_name=KEY, step_failure=step_failure()),
             stored.etag,
         )
     else:
-        queue_name.ledger.replace_run(stored.record.model_copy(update=changes), stored.etag)
+        queue_name.ledger.runs.replace(stored.record.model_copy(update=changes), stored.etag)
     queue_name.calm()
     queue_name.queues._checked["sample-2"] = queue_name.world.clock.now() - EVERY + SECOND
     assert queue_name.tick(0) == []
@@ -314,7 +313,7 @@ def test_queues_that_nobody_waits_in_any_more_are_forgotten() -> None:
     queue_name.calm()
     queue_name.tick(0)
     for name in queue_name.names:
-        queue_name.ledger.unmark(name)
+        queue_name.ledger.open_markers.remove_of(name)
     queue_name.world.calls.clear()
     assert queue_name.found() == []
     assert "list run_queues" not in queue_name.world.calls

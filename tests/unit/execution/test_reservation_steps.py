@@ -192,7 +192,7 @@ def test_a_run_at_work_on_the_endpoint_has_the_first_turn() -> None:
         asking = Asking()
         other = sample(phase or Phase.FAILED, run_id="sample-9", promotion=promotion())
         if phase is not None:
-            asking.ledger.create_run(other)
+            asking.ledger.runs.create(other)
         asking.acquire_lease(other)
         if waits:
             with pytest.raises(TransientError, match="run sample-9 is updating") as told:
@@ -206,7 +206,7 @@ def test_what_another_run_left_unsettled_is_put_back_first() -> None:
     asking = Asking()
     before = good("0.5", "0.6")
     other = sample(Phase.PARKED, run_id="sample-9", promotion=promotion(before=before))
-    asking.ledger.create_run(other)
+    asking.ledger.runs.create(other)
     asking.acquire_lease(other, resources={RESOURCE: Resource(baseline=ServingState())})
     event = asking.acquire_lease_()
     assert isinstance(event, InFlightUpdateFound)
@@ -284,7 +284,7 @@ def test_nothing_is_reserved_while_the_endpoint_gives_no_good_answer(
     asking.endpoint.probe_series = [asking.seen(probe)]
     with pytest.raises(error, match=says):
         asking.acquire_lease_()
-    assert asking.ledger.endpoint_state("x") is None
+    assert asking.ledger.endpoint_states.read("x") is None
     assert not [name for name in asking.world.documents.rows if name.startswith("endpoints/")]
 
 

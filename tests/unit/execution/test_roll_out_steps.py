@@ -31,7 +31,7 @@ class Rolling:
 
     def child(self, phase: Phase, **changes: Any) -> None:
         one = delivering(self.run, self.one)
-        self.ledger.create_run(one.model_copy(update={"phase": phase, **changes}))
+        self.ledger.runs.create(one.model_copy(update={"phase": phase, **changes}))
 
     def seen(self) -> Delivery | None:
         event = self.step()
@@ -42,7 +42,7 @@ def test_a_delivery_that_is_named_has_its_run_opened_and_counted() -> None:
     rolling = Rolling()
     assert rolling.step() is None
     assert rolling.steps.opened == 1
-    stored = rolling.ledger.run("sample-d1")
+    stored = rolling.ledger.runs.read("sample-d1")
     assert stored is not None
     child = stored.record
     assert child.opened_at == rolling.fleet.clock.now()
@@ -125,14 +125,14 @@ def test_a_run_that_another_worker_opens_is_not_counted(monkeypatch: pytest.Monk
     def late(_: Run) -> None:
         raise ConflictError("runs")
 
-    monkeypatch.setattr(rolling.ledger, "create_run", late)
+    monkeypatch.setattr(rolling.ledger.runs, "create", late)
     assert rolling.step() is None
     assert rolling.steps.opened == 0
 
 
 def test_a_delivery_whose_record_was_removed_is_left_to_a_retry() -> None:
     rolling = Rolling()
-    rolling.ledger.note_used("sample-d1")
+    rolling.ledger.tombstones.add("sample-d1")
     seen = rolling.seen()
     assert seen is not None
     assert seen.outcome is Phase.PARKED
@@ -148,10 +148,10 @@ def test_a_cancelled_roll_out_begins_nothing_and_stops_what_can_be_stopped() -> 
     seen = rolling.seen()
     assert seen is not None
     assert (seen.outcome, seen.reason) == (Phase.CANCELLED, "not begun")
-    assert rolling.ledger.run("sample-d1") is None
+    assert rolling.ledger.runs.read("sample-d1") is None
     rolling = Rolling(cancelling=True)
     rolling.child(Phase.PARKED, parked_in=Phase.PROMOTING)
-    rolling.ledger.mark_open("sample-d1", {})
+    rolling.ledger.open_markers.mark("sample-d1", {})
     seen = rolling.seen()
     assert seen is not None
     assert seen.outcome is Phase.CANCELLED
@@ -162,7 +162,7 @@ def test_a_delivery_that_changes_its_endpoint_already_is_not_cancelled() -> None
     rolling = Rolling(cancelling=True)
     rolling.child(Phase.VERIFYING)
     assert rolling.seen() is None
-    stored = rolling.ledger.run("sample-d1")
+    stored = rolling.ledger.runs.read("sample-d1")
     assert stored is not None
     assert not stored.record.cancelling
 
@@ -170,15 +170,15 @@ def test_a_delivery_that_changes_its_endpoint_already_is_not_cancelled() -> None
 def test_a_delivery_that_is_told_to_stop_keeps_its_marker_until_it_has() -> None:
     rolling = Rolling(cancelling=True)
     rolling.child(Phase.PROMOTING)
-    rolling.ledger.mark_open("sample-d1", {})
+    rolling.ledger.open_markers.mark("sample-d1", {})
     rolling.step()
-    stored = rolling.ledger.run("sample-d1")
+    stored = rolling.ledger.runs.read("sample-d1")
     assert stored is not None
     assert stored.record.cancelling
     assert ("open/sample-d1" in rolling.fleet.documents.rows) is not stored.record.phase.ended
     etag = stored.etag
     rolling.step()
-    again = rolling.ledger.run("sample-d1")
+    again = rolling.ledger.runs.read("sample-d1")
     assert again is not None
     assert again.etag == etag  # it is told once
 
@@ -193,7 +193,7 @@ def test_a_delivery_that_moves_while_it_is_cancelled_is_looked_at_again(
     def late(*_: object) -> None:
         raise ConflictError("runs")
 
-    monkeypatch.setattr(rolling.ledger, "replace_run", late)
+    monkeypatch.setattr(rolling.ledger.runs, "replace", late)
     seen = rolling.seen()
     assert seen is None or seen.outcome is Phase.PARKED
     assert "run sample-d1 moved while it was being cancelled" in caplog.text

@@ -42,7 +42,7 @@ def open_now(world: Observed) -> list[Run]:
 
 def park(world: Observed, run: Run) -> None:
     """Park a run as a step of it would that met what only a person can mend."""
-    stored = world.intake._context.ledger.run(run.run_id)
+    stored = world.intake._context.ledger.runs.read(run.run_id)
     assert stored is not None
     world.intake.driver.note(stored, StepBlocked("a damaged record", "mend it"))
 

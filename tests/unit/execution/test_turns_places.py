@@ -13,7 +13,8 @@ from shared.core.run.gate_events import Admitted, StillWaiting
 from shared.core.run.record import Origin, Phase, Run
 from shared.errors import ConflictError
 from shared.execution.concurrency import MAY_BE_IDLE, ConcurrencyLimits
-from shared.ledger.ledger import NEW, Ledger
+from shared.ledger.ledger import Ledger
+from shared.ledger.run_queues import NEW
 from tests.unit.intake.test_gathering import world_of
 from tests.unit.samples import NOW
 from tests.unit.samples import run as sample
@@ -46,17 +47,17 @@ class Place:
     def run(self, name: str, phase: Phase = Phase.WAITING, **changes: Any) -> Run:
         known = {"job": None, "started_at": None, "config": self.config, "model": None}
         one = sample(phase, run_id=name, **{**known, **changes})
-        self.ledger.create_run(one)
+        self.ledger.runs.create(one)
         return one
 
     def put(self, name: str = KEY, **changes: Any) -> RunQueue:
         run_queue = RunQueue(pipeline="sample", **changes)
-        stored = self.ledger.run_queue(name)
-        self.ledger.put_run_queue(name, run_queue, stored.etag if stored else None)
+        stored = self.ledger.run_queues.read(name)
+        self.ledger.run_queues.put(name, run_queue, stored.etag if stored else None)
         return run_queue
 
     def run_queue(self, name: str = KEY) -> RunQueue:
-        stored = self.ledger.run_queue(name)
+        stored = self.ledger.run_queues.read(name)
         assert stored is not None
         return stored.record
 
@@ -236,7 +237,7 @@ def test_whoever_is_about_to_be_stored_keeps_its_place_and_nobody_else_without_a
     ):
         place = Place(QUEUE)
         if marked:
-            place.ledger.mark_open("sample-0", {})
+            place.ledger.open_markers.mark("sample-0", {})
         run_queue = place.put(holders=("sample-0",), batch_run=batch_run)
         assert (place.concurrency.pruned(run_queue).holders == ("sample-0",)) is kept
 
@@ -290,14 +291,14 @@ def test_a_slot_that_keeps_changing_is_tried_five_times(monkeypatch: pytest.Monk
         tries.append(name)
         raise ConflictError(name)
 
-    put = place.ledger.put_run_queue
-    monkeypatch.setattr(place.ledger, "put_run_queue", late)
+    put = place.ledger.run_queues.put
+    monkeypatch.setattr(place.ledger.run_queues, "put", late)
     with pytest.raises(ConflictError, match=f"{KEY} keeps changing"):
         place.concurrency.take(one)
     assert tries == [KEY] * 5
 
     tries.clear()
-    monkeypatch.setattr(place.ledger, "put_run_queue", lambda *c: _once(tries, put, *c))
+    monkeypatch.setattr(place.ledger.run_queues, "put", lambda *c: _once(tries, put, *c))
     assert place.concurrency.take(one) == Admitted()
 
 
@@ -314,11 +315,11 @@ def test_a_pause_says_whose_it_is_and_why() -> None:
     run_queue = RunQueue(pipeline="sample")
     assert place.concurrency.blocked_reason(run_queue, place.config, "sample-1") is None
     pause = Pause(by="ada", at=NOW, reason="maintenance")
-    place.ledger.put_pauses("sample", Pauses(pause=pause), NEW)
+    place.ledger.pauses.put("sample", Pauses(pause=pause), NEW)
     why = place.concurrency.blocked_reason(run_queue, place.config, "sample-1")
     assert why == "paused by ada: maintenance"
     bare = pause.model_copy(update={"reason": ""})
-    place.ledger.put_pauses("sample", Pauses(pause=bare), place.ledger.pauses("sample").etag)
+    place.ledger.pauses.put("sample", Pauses(pause=bare), place.ledger.pauses.read("sample").etag)
     assert place.concurrency.blocked_reason(run_queue, place.config, "sample-1") == "paused by ada"
     told = place.concurrency.take(place.run("sample-1"))
     assert told == StillWaiting("paused by ada", KEY)
@@ -339,7 +340,7 @@ def test_as_many_failures_in_a_row_as_are_allowed_pause_the_key_once(
     place = Place({**QUEUE, "pause_after": 2})
     place.run("sample-1", Phase.FAILED)
     place.put(begun=concurrency("sample-1", "sample-2"))
-    stored = place.ledger.run_queue(KEY)
+    stored = place.ledger.run_queues.read(KEY)
     assert stored is not None
     assert not place.concurrency.paused_by_failures(stored, place.config)  # one is not known
     place.run("sample-2", Phase.TIMED_OUT)
@@ -349,16 +350,16 @@ def test_as_many_failures_in_a_row_as_are_allowed_pause_the_key_once(
     assert paused is not None
     assert (paused.by, paused.at) == ("relearn", place.world.clock.now())
     assert paused.reason == "2 runs in a row failed, the last one was sample-2"
-    assert place.ledger.pauses("sample").record.by_failures == paused
+    assert place.ledger.pauses.read("sample").record.by_failures == paused
     (said,) = [vars(record) for record in caplog.records if "event_id" in vars(record)]
     assert (said["event_id"], said["pipeline"], said["run_id"]) == ("RL1007", "sample", "sample-2")
-    stored = place.ledger.run_queue(KEY)
+    stored = place.ledger.run_queues.read(KEY)
     assert stored is not None
     assert not place.concurrency.paused_by_failures(stored, place.config)
     without = Place(QUEUE)
     without.run("sample-1", Phase.FAILED)
     without.put(begun=concurrency("sample-1"))
-    unlimited = without.ledger.run_queue(KEY)
+    unlimited = without.ledger.run_queues.read(KEY)
     assert unlimited is not None
     assert not without.concurrency.paused_by_failures(unlimited, without.config)
 
@@ -369,7 +370,7 @@ def test_a_run_that_cannot_be_read_is_neither_failure_nor_success() -> None:
         place.run(name, Phase.FAILED)
     place.world.damage("runs/sample-2")
     place.put(begun=concurrency("sample-1", "sample-2", "sample-3"))
-    stored = place.ledger.run_queue(KEY)
+    stored = place.ledger.run_queues.read(KEY)
     assert stored is not None
     assert place.concurrency.paused_by_failures(stored, place.config)
 
@@ -382,7 +383,7 @@ def test_there_is_room_until_as_many_runs_are_at_work_as_may_be() -> None:
     assert place.concurrency.has_free_slot(place.config)
     place.run("sample-1", Phase.TRAINING)
     for name in ("sample-0", "sample-1"):
-        place.ledger.mark_open(name, {"phase": Phase.TRAINING})
+        place.ledger.open_markers.mark(name, {"phase": Phase.TRAINING})
     place.put(OVER, holders=("sample-0", "sample-1"))
     place.world.calls.clear()
     assert not place.concurrency.has_free_slot(place.config)
@@ -397,9 +398,9 @@ def test_a_run_in_front_of_a_person_or_over_leaves_room(phase: Phase) -> None:
     place = Place({"when_busy": "parallel", "max_parallel": 2})
     place.run("sample-0", Phase.TRAINING)
     place.run("sample-1", phase)
-    place.ledger.mark_open("sample-0", {"phase": Phase.TRAINING})
+    place.ledger.open_markers.mark("sample-0", {"phase": Phase.TRAINING})
     if not phase.ended:
-        place.ledger.mark_open("sample-1", {"phase": phase})
+        place.ledger.open_markers.mark("sample-1", {"phase": phase})
     place.put(OVER, holders=("sample-0", "sample-1"))
     assert place.concurrency.has_free_slot(place.config)
     place.put(OVER, holders=("sample-0", "sample-1", "sample-0"))  # one too many: a lower limit

@@ -8,7 +8,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
 from shared.errors import ConflictError, CorruptRecordError, TransientError
 from shared.intake.backfill import Backfill
-from shared.ledger.records import Activation
+from shared.ledger.schedules import Activation
 from tests.unit.samples import NOW, blob, pipeline
 from tests.unit.worlds import Observed
 
@@ -25,7 +25,7 @@ class Old:
         data = {"blob": "{name}.csv", "backfill": backfill}
         self.pipelines = {name: pipeline(name=name, data=data) for name in ("p", "q")}
         for name in self.pipelines:
-            self.ledger.activation(name, NOW)
+            self.ledger.activations.activate(name, NOW)
         self.blobs = [blob(f"{n:03}.csv", modified=NOW - HOUR) for n in range(count)]
         self.taken: list[str] = []
         self.errors: dict[str, Exception] = {}
@@ -47,7 +47,7 @@ class Old:
         self.backfill.newest(self.world.clock.now() + span)
 
     def known(self, name: str = "p") -> Activation:
-        stored = self.ledger.activated(name)
+        stored = self.ledger.activations.read(name)
         assert stored is not None
         return stored.record
 
@@ -138,8 +138,8 @@ def test_of_two_workers_one_notes_how_far_it_is(
     def late(*_: object) -> None:
         raise ConflictError("pipelines/p")
 
-    monkeypatch.setattr(old.ledger, "put_activation", late)
+    monkeypatch.setattr(old.ledger.activations, "put", late)
     old.newest()
     assert "pipeline p: another worker noted its backfill" in caplog.text
-    monkeypatch.setattr(old.ledger, "activated", lambda _: None)
+    monkeypatch.setattr(old.ledger.activations, "read", lambda _: None)
     old.backfill._mark(old.pipelines["p"], {})

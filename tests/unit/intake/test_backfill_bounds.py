@@ -28,6 +28,6 @@ def test_a_backfill_goes_on_where_the_last_call_had_no_more_time() -> None:
         world.clock.move(MINUTE)
     assert found[-1] == 300
     assert all(later > before for before, later in itertools.pairwise(found) if before < 300)
-    stored = world.intake._context.ledger.activated("other")
+    stored = world.intake._context.ledger.activations.read("other")
     assert stored is not None
     assert stored.record.backfilled_at is not None

@@ -229,7 +229,7 @@ def test_a_due_time_of_many_keys_goes_on_behind_the_key_where_it_stopped() -> No
         until = world.clock.now() + MINUTE
         started = due_times.start(world.pipeline, since, until, {})
         assert (len(started.opened), started.more) == (opened, after_key is not None)
-        stored = context.ledger.last_due("sample")
+        stored = context.ledger.schedules.read("sample")
         assert stored is not None
         assert [due.after for due in stored.record.waiting] == ([after_key] if after_key else [])
 
@@ -301,6 +301,6 @@ def test_of_customers_whose_data_is_gone_nothing_is_kept() -> None:
             )
         world.clock.move(HOUR)
         world.poll.start_scheduled()
-    known = world.intake._context.ledger.last_due("sample")
+    known = world.intake._context.ledger.schedules.read("sample")
     assert known is not None
     assert len(known.record.trained) == 3

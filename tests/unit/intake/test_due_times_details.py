@@ -13,7 +13,8 @@ from shared.core.versions import Newest, version_id
 from shared.errors import ConflictError, CorruptRecordError, TransientError
 from shared.intake.due_times import DueTimes, DueTimesResult, to_start
 from shared.intake.requests import DueTimePart, DueTimeResult, Requests
-from shared.ledger.records import OLD, PendingDueTime, ScheduleRecord, VersionEntry
+from shared.ledger.schedules import PendingDueTime, ScheduleRecord, TrainedData
+from shared.ledger.versions import VersionEntry
 from tests.fakes.world import DATA
 from tests.unit.intake.test_due_times import HOURLY
 from tests.unit.worlds import Observed
@@ -53,7 +54,7 @@ class Hour:
         )
 
     def kept(self) -> ScheduleRecord:
-        stored = self.context.ledger.last_due("sample")
+        stored = self.context.ledger.schedules.read("sample")
         assert stored is not None
         return stored.record
 
@@ -106,7 +107,7 @@ def test_a_due_time_opens_its_run_and_is_kept_with_what_it_trained_on() -> None:
     same = digest(
         blob.container, blob.name, blob.created.isoformat(), str(blob.size), str(blob.content_md5)
     )
-    assert kept.trained == {digest("key"): f"{same} {(NOON + HOUR).isoformat()}"}
+    assert kept.trained == {digest("key"): TrainedData(bytes_id=same, due=NOON + HOUR)}
 
 
 def test_bytes_of_which_the_storage_keeps_no_digest_are_known_by_their_version() -> None:
@@ -119,7 +120,7 @@ def test_bytes_of_which_the_storage_keeps_no_digest_are_known_by_their_version()
     hour.world.clock.move(HOUR)
     hour.start({"sample": {digest("key"): Newest(bare)}})
     (trained,) = hour.kept().trained.values()
-    assert trained.startswith(version_id("sample", bare))
+    assert trained.bytes_id == version_id("sample", bare)
 
 
 def test_data_is_listed_once_for_all_turns_of_a_call() -> None:
@@ -147,7 +148,7 @@ def test_a_worker_that_another_one_was_as_fast_as_returns_what_it_opened(
     def late(*_: object) -> None:
         raise ConflictError("schedules/sample")
 
-    monkeypatch.setattr(hour.context.ledger, "put_due_times", late)
+    monkeypatch.setattr(hour.context.ledger.schedules, "put", late)
     started = hour.start()
     assert started == DueTimesResult(tuple(run.run_id for run in hour.world.runs()), more=False)
     assert len(started.opened) == 1
@@ -185,9 +186,9 @@ def test_no_new_due_times_are_taken_on_while_a_thousand_are_not_done_with() -> N
             PendingDueTime(at=NOON - n * HOUR, next_check=NOON, until=NOON)
             for n in range(1, count + 1)
         )
-        stored = hour.context.ledger.last_due("sample")
+        stored = hour.context.ledger.schedules.read("sample")
         known = ScheduleRecord(last_due=NOON, waiting=waiting)
-        hour.context.ledger.put_due_times("sample", known, stored.etag if stored else None)
+        hour.context.ledger.schedules.put("sample", known, stored.etag if stored else None)
         hour.world.clock.time = NOON + HOUR
         hour.until = timedelta()
         hour.start()
@@ -199,7 +200,7 @@ def test_due_times_that_wait_are_kept_in_order() -> None:
     late, early = (
         PendingDueTime(at=NOON - n * HOUR, next_check=NOON + DAY, until=NOON) for n in (1, 2)
     )
-    hour.context.ledger.put_due_times(
+    hour.context.ledger.schedules.put(
         "sample", ScheduleRecord(last_due=NOON, waiting=(late, early)), None
     )
     hour.land()
@@ -211,13 +212,13 @@ def test_due_times_that_wait_are_kept_in_order() -> None:
 
 def test_a_time_that_a_host_ahead_dealt_with_is_counted_from_now() -> None:
     hour = Hour()
-    hour.context.ledger.put_due_times("sample", ScheduleRecord(last_due=NOON + 10 * MINUTE), None)
+    hour.context.ledger.schedules.put("sample", ScheduleRecord(last_due=NOON + 10 * MINUTE), None)
     assert hour.start() == DueTimesResult()
     assert hour.kept().last_due == NOON + 10 * MINUTE
-    stored = hour.context.ledger.last_due("sample")
+    stored = hour.context.ledger.schedules.read("sample")
     assert stored is not None
     ahead = ScheduleRecord(last_due=NOON + 10 * MINUTE + SECOND)
-    hour.context.ledger.put_due_times("sample", ahead, stored.etag)
+    hour.context.ledger.schedules.put("sample", ahead, stored.etag)
     hour.start()
     assert hour.kept().last_due == NOON
 
@@ -268,7 +269,7 @@ def test_the_last_look_takes_what_there_is_unless_only_new_data_is_wanted() -> N
         assert blob is not None
         entry = VersionEntry(pipeline="sample", blob=blob, run_id="sample-1")
         version = version_id("sample", blob)
-        hour.context.ledger.add_version(version, entry)
+        hour.context.ledger.versions.add(version, entry)
         hour.start()
         hour.world.clock.move(HOUR)
         assert hour.start().opened == ()
@@ -299,12 +300,12 @@ def test_data_is_new_to_a_schedule_unless_it_has_or_will_have_its_run(
     version = version_id("sample", blob)
     run_id = "sample-1" if known == "another run" else None
     entry = VersionEntry(
-        pipeline="sample", blob=blob, run_id=run_id, note=OLD if known == "old" else ""
+        pipeline="sample", blob=blob, run_id=run_id, older_than_pipeline=known == "old"
     )
     if known == "waits":
-        hour.context.ledger.add_to_inbox((), version, entry)
+        hour.context.ledger.inbox.add((), version, entry)
     elif known is not None:
-        hour.context.ledger.add_version(version, entry)
+        hour.context.ledger.versions.add(version, entry)
     hour.world.clock.move(HOUR)
     assert bool(hour.start().opened) is new
 
@@ -361,15 +362,15 @@ def test_a_due_time_that_opened_a_run_for_one_key_is_not_told_as_without_data(
 def broken(hour: Hour, error: Exception) -> Callable[[], None]:
     """Have no run be opened; the function given ends it."""
     ledger = hour.context.ledger
-    create = ledger.create_run
+    create = ledger.runs.create
 
     def fails(_: object) -> Any:
         raise error
 
     def mended() -> None:
-        ledger.create_run = create  # type: ignore[method-assign]
+        ledger.runs.create = create  # type: ignore[method-assign]
 
-    ledger.create_run = fails  # type: ignore[method-assign, assignment]
+    ledger.runs.create = fails  # type: ignore[method-assign, assignment]
     return mended
 
 
@@ -507,7 +508,7 @@ def test_one_customer_whose_records_are_damaged_is_passed_over_and_told_of(
     hour = Hour(KEYED)
     for customer in "ab":
         hour.land(f"{customer}-1.csv")
-    run = hour.context.ledger.run
+    run = hour.context.ledger.runs.read
     seen: list[str] = []
 
     def damaged(run_id: str) -> Any:
@@ -516,7 +517,7 @@ def test_one_customer_whose_records_are_damaged_is_passed_over_and_told_of(
             raise CorruptRecordError("runs/x is not understood")
         return run(run_id)
 
-    hour.context.ledger.run = damaged  # type: ignore[method-assign]
+    hour.context.ledger.runs.read = damaged  # type: ignore[method-assign, assignment]
     begun = begin(hour)
     assert (len(begun.opened), begun.failed, begun.after) == (1, 0, None)
     assert "no run for one key: runs/x is not understood" in caplog.text
@@ -526,7 +527,7 @@ def test_failures_with_a_success_between_them_do_not_stop_a_due_time() -> None:
     hour = Hour(KEYED)
     for customer in "abcde":
         hour.land(f"{customer}-1.csv")
-    create = hour.context.ledger.create_run
+    create = hour.context.ledger.runs.create
     seen: list[str] = []
 
     def some(run: Any) -> Any:
@@ -535,7 +536,7 @@ def test_failures_with_a_success_between_them_do_not_stop_a_due_time() -> None:
             raise TransientError("busy")
         return create(run)
 
-    hour.context.ledger.create_run = some  # type: ignore[method-assign]
+    hour.context.ledger.runs.create = some  # type: ignore[method-assign]
     begun = begin(hour)
     assert (len(begun.opened), begun.failed, begun.after) == (1, 4, None)
 

@@ -260,7 +260,7 @@ def test_a_wait_for_data_ends_also_after_a_downtime() -> None:
     for _ in range(20):
         world.clock.move(10 * MINUTE)
         world.poll.start_scheduled()
-    known = world.intake._context.ledger.last_due("sample")
+    known = world.intake._context.ledger.schedules.read("sample")
     assert known is not None
     assert len(known.record.waiting) <= 1
     assert len(due_runs(world)) == 1

@@ -59,7 +59,7 @@ def a_day_later(world: Observed, lister: FullListings | None = None) -> None:
 
 
 def state_of(world: Observed) -> FullListing:
-    stored = world.intake._context.ledger.full_listing()
+    stored = world.intake._context.ledger.full_listings().read()
     assert stored is not None
     return stored.record
 
@@ -328,9 +328,9 @@ def test_a_listing_begins_again_where_its_cursor_is_not_taken(
     pages_of(world, 2, monkeypatch)
     listing(world).run_until(world.clock.now() + MINUTE)
     ledger = world.intake._context.ledger
-    stored = ledger.full_listing()
+    stored = ledger.full_listings().read()
     assert stored is not None
-    ledger.put_full_listing(stored.record.model_copy(update={"cursor": "odd"}), stored.etag)
+    ledger.full_listings().put(stored.record.model_copy(update={"cursor": "odd"}), stored.etag)
     ticks(world, 5)
     assert state_of(world).complete
     assert state_of(world).listed == 6
@@ -346,15 +346,14 @@ def test_two_hosts_at_once_open_one_run(monkeypatch: pytest.MonkeyPatch) -> None
     one, other = listing(world), listing(world)
     until = world.clock.now() + 3 * MINUTE
     ledger = world.intake._context.ledger
-    put = ledger.put_full_listing
+    put = ledger.full_listings().put
 
-    def superseded(state: FullListing, expected: Any, *, models: bool = False) -> Any:
-        if not models:
-            monkeypatch.undo()
-            other.run_until(until)
-        return put(state, expected, models=models)
+    def superseded(state: FullListing, expected: Any) -> Any:
+        monkeypatch.undo()
+        other.run_until(until)
+        return put(state, expected)
 
-    monkeypatch.setattr(ledger, "put_full_listing", superseded)
+    monkeypatch.setattr(ledger.full_listings(), "put", superseded)
     one.run_until(until)
     a_day_later(world)
     assert trained_on(world) == [["renamed.csv"]]
@@ -420,10 +419,10 @@ def test_another_container_is_recorded_anew() -> None:
     world = world_of("existing.csv")
     ticks(world)
     ledger = world.intake._context.ledger
-    stored = ledger.full_listing()
+    stored = ledger.full_listings().read()
     assert stored is not None
     elsewhere = stored.record.model_copy(update={"place": "account/other"})
-    ledger.put_full_listing(elsewhere, stored.etag)
+    ledger.full_listings().put(elsewhere, stored.etag)
     world.blobs.appear(DATA, "there.csv", ROWS, world.clock.now() - DAY)
     a_day_later(world)
     a_day_later(world)
@@ -547,7 +546,7 @@ def test_a_model_that_is_found_is_recorded_as_other_versions_are(*, noted: bool)
     ticks(world)
     blob = world.blobs.head(MODELS, name)
     assert blob is not None
-    entry = world.intake._context.ledger.version(version_of(world.pipeline, blob))
+    entry = world.intake._context.ledger.versions.entry(version_of(world.pipeline, blob))
     assert entry is not None
     assert entry.run_id is not None
     assert entry.blob.recorded_at is not None

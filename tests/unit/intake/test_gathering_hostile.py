@@ -287,7 +287,7 @@ def test_a_slow_worker_between_its_slot_and_its_record_does_no_harm() -> None:
     land(world, "a.csv", "b.csv")
     world.clock.move(3 * MINUTE)
     _, other = world._worker()
-    paused = list(world.intake._context.ledger.inbox())
+    paused = list(world.intake._context.ledger.inbox.entries())
     assert len(paused) == 2
     create = world.documents.create
 
@@ -526,7 +526,7 @@ def test_a_run_announced_and_never_opened_keeps_no_place() -> None:
     ticks(world, 12)
     assert trained_on(world) == [["a.csv"]]
     assert world.open_runs() == []
-    run_queue = world.intake._context.ledger.run_queue(run_queue_id("sample", ()))
+    run_queue = world.intake._context.ledger.run_queues.read(run_queue_id("sample", ()))
     assert run_queue is not None
     version = next(name for name in world.documents.rows if name.startswith("versions/"))
     expected = run_id("sample", Origin.DATA, version.removeprefix("versions/"))

@@ -15,7 +15,8 @@ from shared.core.versions import version_id
 from shared.errors import ConflictError, TransientError
 from shared.intake.batches import Batches, marker_of_batch, wants
 from shared.ledger.ledger import Ledger
-from shared.ledger.records import VersionEntry
+from shared.ledger.versions import VersionEntry
+from shared.ports.storage import ETag
 from tests.unit.intake.test_gathering import BURST, land, trained_on, waiting, world_of
 from tests.unit.samples import NOW, blob
 from tests.unit.samples import run as sample
@@ -52,12 +53,12 @@ class Waiting:
 
     def run(self, name: str, phase: Phase, **changes: Any) -> None:
         known = {"job": None, "started_at": None, "config": self.world.pipeline, "model": None}
-        self.ledger.create_run(sample(phase, run_id=name, **{**known, **changes}))
+        self.ledger.runs.create(sample(phase, run_id=name, **{**known, **changes}))
 
     def run_queue(self, **changes: Any) -> None:
-        stored = self.ledger.run_queue(KEY)
+        stored = self.ledger.run_queues.read(KEY)
         run_queue = RunQueue(pipeline="sample", **changes)
-        self.ledger.put_run_queue(KEY, run_queue, stored.etag if stored else None)
+        self.ledger.run_queues.put(KEY, run_queue, stored.etag if stored else None)
 
     def open_batches(self, key: tuple[str, ...] = ()) -> list[list[str]]:
         found = self.batch_run.open_batches(self.world.pipeline, key, self.later)
@@ -88,8 +89,8 @@ def test_what_is_kept_waits_once_for_its_pipeline_and_key() -> None:
     pipeline = there.world.pipeline
     assert there.batch_run.keep(pipeline, blob("acme-1.csv"), "b-1")
     assert not there.batch_run.keep(pipeline, blob("acme-1.csv"), "b-1")
-    assert there.ledger.in_inbox(("acme",), "sample", "b-1")
-    (arrived,) = there.ledger.inbox()
+    assert there.ledger.inbox.has(("acme",), "sample", "b-1")
+    (arrived,) = there.ledger.inbox.entries()
     entry = VersionEntry.model_validate_json(there.world.documents.rows[arrived.pointer.name].body)
     assert (entry.run_id, entry.note) == (None, "waiting")
 
@@ -98,7 +99,7 @@ def test_what_a_run_gives_back_waits_under_the_key_and_name_of_that_run() -> Non
     there = Waiting(KEYED)
     one = sample(Phase.RECEIVED, config=there.world.pipeline, tokens={"key": "acme"})
     there.batch_run.return_to_inbox(one, [blob("acme-1.csv"), blob("acme-2.csv")])
-    arrived = list(there.ledger.inbox())
+    arrived = list(there.ledger.inbox.entries())
     assert sorted(one.blob.name for one in arrived) == ["acme-1.csv", "acme-2.csv"]
     assert {one.returned_by for one in arrived} == {"sample-1"}
     assert {one.pointer.name.split("/")[2] for one in arrived} == {
@@ -107,9 +108,9 @@ def test_what_a_run_gives_back_waits_under_the_key_and_name_of_that_run() -> Non
     entry = VersionEntry.model_validate_json(
         there.world.documents.rows[arrived[0].pointer.name].body
     )
-    assert (entry.run_id, entry.note, entry.pipeline) == ("sample-1", "given back", "sample")
+    assert (entry.run_id, entry.note, entry.pipeline) == ("sample-1", "returned", "sample")
     there.batch_run.return_to_inbox(one, [blob("acme-1.csv")])
-    assert len(list(there.ledger.inbox())) == 2
+    assert len(list(there.ledger.inbox.entries())) == 2
 
 
 def test_what_was_given_back_opens_a_run_under_an_id_of_its_own() -> None:
@@ -150,7 +151,7 @@ def test_one_run_takes_all_and_is_named_for_the_oldest() -> None:
     assert [one.name for one in run.manifest] == ["c.csv", "b.csv"]
     assert run.cause == "2 blobs landed"
     assert waiting(there.world) == []
-    run_queue = there.ledger.run_queue(KEY)
+    run_queue = there.ledger.run_queues.read(KEY)
     assert run_queue is not None
     assert (run_queue.record.batch_run, run_queue.record.claimed_to) == (oldest, "")
     assert run_queue.record.batch_since == there.world.clock.now()
@@ -249,7 +250,7 @@ def test_a_burst_of_which_one_is_taken_this_moment_is_left_to_the_next_look(
     there = Waiting(BURST)
     there.put("a.csv")
     there.world.clock.move(HOUR)
-    monkeypatch.setattr(there.ledger, "waited", lambda _: None)
+    monkeypatch.setattr(there.ledger.inbox, "age", lambda _: None)
     assert there.open_batches() == []
 
 
@@ -258,7 +259,7 @@ def test_a_key_is_busy_while_a_run_of_it_is_at_work(phase: Phase) -> None:
     there = Waiting({"when_busy": "newest"})
     there.put("a.csv")
     there.run("sample-1", phase)
-    there.ledger.mark_open("sample-1", {"phase": phase})
+    there.ledger.open_markers.mark("sample-1", {"phase": phase})
     there.run_queue(holders=("sample-1",))
     there.world.calls.clear()
     assert bool(there.open_batches()) is (phase is Phase.PARKED)
@@ -271,7 +272,7 @@ def test_a_marker_that_says_nothing_is_held_against_the_record() -> None:
         there = Waiting({"when_busy": "newest"})
         there.put("a.csv")
         there.run("sample-1", phase)
-        there.ledger.mark_open("sample-1", {})
+        there.ledger.open_markers.mark("sample-1", {})
         there.run_queue(holders=("sample-1",))
         assert bool(there.open_batches()) is goes_on
 
@@ -281,7 +282,7 @@ def test_nothing_is_opened_while_the_pipeline_has_no_room() -> None:
     there.put("acme-1.csv")
     there.run("sample-1", Phase.TRAINING)
     shared_queue = RunQueue(pipeline="sample", holders=("sample-1",))
-    there.ledger.put_run_queue(shared_queue_id("pipeline", "sample"), shared_queue, None)
+    there.ledger.run_queues.put(shared_queue_id("pipeline", "sample"), shared_queue, None)
     assert there.open_batches(("acme",)) == []
 
 
@@ -291,7 +292,7 @@ def test_a_pause_by_failures_stops_what_landed() -> None:
     there.run("sample-1", Phase.FAILED)
     there.run_queue(begun=(QueueEntry(run_id="sample-1", at=NOW, number=1),))
     assert there.open_batches() == []
-    run_queue = there.ledger.run_queue(KEY)
+    run_queue = there.ledger.run_queues.read(KEY)
     assert run_queue is not None
     assert run_queue.record.paused is not None
 
@@ -315,7 +316,7 @@ def test_a_run_that_a_dead_worker_stored_has_its_data_leave_the_inbox() -> None:
     one = blob("a.csv")
     there.run(name, Phase.FINISHED, manifest=(one,))
     entry = VersionEntry(pipeline="sample", blob=one, run_id=name, in_batch=True)
-    there.ledger.add_version(there.version(one), entry)
+    there.ledger.versions.add(there.version(one), entry)
     there.run_queue(batch_run=name)
     assert there.open_batches() == []
     assert waiting(there.world) == []
@@ -327,7 +328,7 @@ def test_a_run_that_was_stored_and_not_noted_as_used_is_noted() -> None:
     del there.world.documents.rows["tombstones/sample-1"]
     there.run_queue(batch_run="sample-1", holders=("sample-1",))
     there.open_batches()
-    assert there.ledger.is_used("sample-1")
+    assert there.ledger.tombstones.has("sample-1")
 
 
 def test_a_run_that_was_announced_and_is_not_stored_is_opened_by_the_next_worker() -> None:
@@ -356,7 +357,7 @@ def test_an_announced_run_whose_data_was_taken_leaves_its_place() -> None:
     there = Waiting(QUEUE)
     there.run_queue(batch_run="sample-9", holders=("sample-9", "sample-1"))
     assert there.open_batches() == []
-    run_queue = there.ledger.run_queue(KEY)
+    run_queue = there.ledger.run_queues.read(KEY)
     assert run_queue is not None
     assert (run_queue.record.batch_run, run_queue.record.holders) == (None, ("sample-1",))
     assert "open/sample-9" not in there.world.documents.rows
@@ -365,7 +366,7 @@ def test_an_announced_run_whose_data_was_taken_leaves_its_place() -> None:
 def test_a_run_whose_id_was_used_is_announced_under_another() -> None:
     there = Waiting({"when_busy": "newest"})
     used = there.put("a.csv")
-    there.ledger.note_used(used)
+    there.ledger.tombstones.add(used)
     (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
     assert run.run_id == run_id("sample", "again", used)
     assert f"open/{run.run_id}" in there.world.documents.rows
@@ -386,14 +387,14 @@ def test_a_run_that_two_workers_store_is_returned_as_the_first_one_stored_it(
 ) -> None:
     there = Waiting({"when_busy": "newest"})
     there.put("a.csv")
-    create = there.ledger.create_run
+    create = there.ledger.runs.create
 
     def late(run: Any) -> None:
         monkeypatch.undo()
         create(run.model_copy(update={"cause": "of the first worker"}))
         raise ConflictError("runs")
 
-    monkeypatch.setattr(there.ledger, "create_run", late)
+    monkeypatch.setattr(there.ledger.runs, "create", late)
     (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
     assert run.cause == "of the first worker"
     assert waiting(there.world) == []
@@ -408,7 +409,7 @@ def test_a_worker_that_another_one_is_faster_than_opens_nothing(
     def late(*_: object) -> None:
         raise ConflictError(KEY)
 
-    monkeypatch.setattr(there.ledger, "put_run_queue", late)
+    monkeypatch.setattr(there.ledger.run_queues, "put", late)
     assert there.open_batches() == []
     assert there.world.runs() == []
 
@@ -418,14 +419,14 @@ def test_what_is_left_of_a_great_burst_leaves_the_inbox_while_its_run_is_at_work
     there.put("a.csv")
     one = blob("a.csv")
     there.run("sample-1", Phase.TRAINING, manifest=(one,))
-    there.ledger.mark_open("sample-1", {"phase": Phase.TRAINING})
+    there.ledger.open_markers.mark("sample-1", {"phase": Phase.TRAINING})
     entry = VersionEntry(pipeline="sample", blob=one, run_id="sample-1", in_batch=True)
-    there.ledger.add_version(there.version(one), entry)
+    there.ledger.versions.add(there.version(one), entry)
     there.run_queue(batch_run="sample-1", holders=("sample-1",), claimed_to="v")
     for left in ("v", ""):
         there.batch_run.open_all({"sample": there.world.pipeline}, there.later, {})
         assert waiting(there.world) == []
-        run_queue = there.ledger.run_queue(KEY)
+        run_queue = there.ledger.run_queues.read(KEY)
         assert run_queue is not None
         assert run_queue.record.claimed_to == left
         if left:
@@ -441,21 +442,21 @@ def test_how_far_a_burst_came_is_kept_by_the_run_that_takes_it_and_goes_no_way_b
     there = Waiting({"when_busy": "newest"})
     there.run_queue(batch_run="sample-1", claimed_to="b")
     tries: list[str] = []
-    put = there.ledger.put_run_queue
+    replace = there.world.documents.replace
 
-    def contested(name: str, run_queue: RunQueue, etag: Any) -> None:
-        tries.append(run_queue.claimed_to)
+    def contested(name: str, body: bytes, *rest: Any) -> ETag:
+        tries.append(json.loads(body)["claimed_to"])
         if len(tries) <= conflicts:
             raise ConflictError(name)
-        put(name, run_queue, etag)
+        return replace(name, body, *rest)
 
-    monkeypatch.setattr(there.ledger, "put_run_queue", contested)
+    monkeypatch.setattr(there.world.documents, "replace", contested)
     for run, to in (("sample-2", "c"), ("sample-1", "b"), ("sample-1", "a")):
         there.batch_run._keep_progress(KEY, run, to)
     there.batch_run._keep_progress("run_queues/sample/none", "sample-1", "c")
     assert tries == []
     there.batch_run._keep_progress(KEY, "sample-1", "c")
-    run_queue = there.ledger.run_queue(KEY)
+    run_queue = there.ledger.run_queues.read(KEY)
     assert run_queue is not None
     assert run_queue.record.claimed_to == ("b" if conflicts == 5 else "c")
     assert len(tries) == min(conflicts + 1, 5)
@@ -470,13 +471,13 @@ def test_keys_take_turns_from_where_the_last_pass_stopped() -> None:
     for key in keys:
         there.put(f"{key}-1.csv")
     begun: list[str] = []
-    create = there.ledger.create_run
+    create = there.ledger.runs.create
 
     def noted(run: Any) -> Any:
         begun.append(run.manifest[0].name[0])
         return create(run)
 
-    there.ledger.create_run = noted  # type: ignore[method-assign]
+    there.ledger.runs.create = noted  # type: ignore[method-assign]
     begin_with = {"sample": run_queue_id("sample", (keys[1],))}
     pipelines = {"sample": there.world.pipeline}
     in_batch = there.batch_run.open_all(pipelines, there.later, begin_with)
@@ -511,14 +512,14 @@ def test_one_key_that_cannot_be_looked_at_stops_no_other(
     there = Waiting({**KEYED, "when_busy": "newest"})
     there.put("a-1.csv")
     there.put("b-1.csv")
-    run_queue = there.ledger.run_queue
+    run_queue = there.ledger.run_queues.read
 
     def odd(name: str) -> Any:
         if name == run_queue_id("sample", ("a",)):
             raise error
         return run_queue(name)
 
-    monkeypatch.setattr(there.ledger, "run_queue", odd)
+    monkeypatch.setattr(there.ledger.run_queues, "read", odd)
     in_batch = there.batch_run.open_all({"sample": there.world.pipeline}, there.later, {})
     assert in_batch.opened == 1
     assert f"pipeline sample: {says}" in caplog.text

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.core.run.record import Phase, Run
-from shared.ledger.records import VersionEntry
+from shared.ledger.versions import VersionEntry
 from shared.ports.storage import ETag
 from tests.fakes.faults import Crash, Kind
 from tests.fakes.world import DATA
@@ -23,7 +23,7 @@ def test_a_version_that_was_taken_while_it_was_being_told_of_is_taken_once(
     world.upload("a.csv")
     other, _ = world._worker()
     ledger = world.intake._context.ledger
-    add = ledger.add_to_inbox
+    add = ledger.inbox.add
 
     def superseded(key: Sequence[str], version_id: str, entry: VersionEntry) -> bool:
         monkeypatch.undo()
@@ -34,7 +34,7 @@ def test_a_version_that_was_taken_while_it_was_being_told_of_is_taken_once(
         other.blob_arrived("b.csv")  # and the next one too
         return add(key, version_id, entry)
 
-    monkeypatch.setattr(ledger, "add_to_inbox", superseded)
+    monkeypatch.setattr(ledger.inbox, "add", superseded)
     world.deliver("a.csv")
     world.deliver("older.csv")
     for _ in range(25):
@@ -55,7 +55,7 @@ def test_a_worker_that_is_slow_to_store_its_run_meets_the_one_that_went_on_with_
     world.deliver("b.csv")
     other, other_poll = world._worker()
     ledger = world.intake._context.ledger
-    create = ledger.create_run
+    create = ledger.runs.create
 
     def slow(run: Run) -> object:
         world.upload("c.csv")  # the burst goes on meanwhile
@@ -65,7 +65,7 @@ def test_a_worker_that_is_slow_to_store_its_run_meets_the_one_that_went_on_with_
 
     world.tick(100)
     assert world.runs() == []
-    monkeypatch.setattr(ledger, "create_run", slow)
+    monkeypatch.setattr(ledger.runs, "create", slow)
     world.tick(60)
     monkeypatch.undo()
     for _ in range(30):
@@ -131,7 +131,7 @@ def test_whoever_goes_on_for_a_dead_worker_takes_all_that_it_was_to_take(
     world.upload("a.csv")
     other, _ = world._worker()
     ledger = world.intake._context.ledger
-    run_queue = ledger.run_queue
+    run_queue = ledger.run_queues.read
 
     def late(name: str) -> object:
         """Meanwhile, more landed, and the other worker announced a run for all of it."""
@@ -146,7 +146,7 @@ def test_whoever_goes_on_for_a_dead_worker_takes_all_that_it_was_to_take(
     arrived = world.blobs.head(DATA, "a.csv")
     assert arrived is not None
     assert world.intake.arrived(arrived)  # its run is opened by the next tick
-    monkeypatch.setattr(ledger, "run_queue", late)
+    monkeypatch.setattr(ledger.run_queues, "read", late)
     world.tick()
     for _ in range(20):
         world.tick()
@@ -161,14 +161,14 @@ def test_a_slot_that_another_worker_wrote_meanwhile_is_not_written_over(
     world.upload("b.csv", b"a,b,label\n9,2,0\n3,4,1\n")
     other, _ = world._worker()
     ledger = world.intake._context.ledger
-    put = ledger.put_run_queue
+    put = ledger.run_queues.put
 
     def superseded(name: str, run_queue: object, expected: ETag | None) -> None:
         monkeypatch.undo()
         other.blob_arrived("b.csv")
         put(name, run_queue, expected)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ledger, "put_run_queue", superseded)
+    monkeypatch.setattr(ledger.run_queues, "put", superseded)
     world.deliver("a.csv")
     assert sum(not run.phase.ended for run in world.runs()) == 1
     for _ in range(40):

@@ -14,8 +14,8 @@ from shared.errors import CorruptRecordError, PipelineConfigError, TransientErro
 from shared.intake.batches import marker_of_batch
 from shared.intake.eligibility import version_of
 from shared.intake.search import Search
-from shared.ledger.ledger import NEW
-from shared.ledger.records import OLD, VersionEntry
+from shared.ledger.run_queues import NEW
+from shared.ledger.versions import VersionEntry
 from tests.fakes.world import DATA, MODELS
 from tests.unit.worlds import Observed
 
@@ -40,14 +40,14 @@ class Arrival:
 
     def know(self, one: Any, run_id: str | None = None, **more: Any) -> None:
         entry = VersionEntry(pipeline="sample", blob=one, run_id=run_id, **more)
-        self.ledger.add_version(self.version(one), entry)
+        self.ledger.versions.add(self.version(one), entry)
 
     def waits(self) -> list[str]:
-        return [one.blob.name for one in self.ledger.inbox()]
+        return [one.blob.name for one in self.ledger.inbox.entries()]
 
     def pause(self) -> None:
         paused = Pauses(pause=Pause(by="ada", at=self.world.clock.now()))
-        self.ledger.put_pauses("sample", paused, NEW)
+        self.ledger.pauses.put("sample", paused, NEW)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_version_that_is_come_upon_is_recorded_for_the_poll_to_open(arrival: A
     one = arrival.put()
     assert arrival.intake.record_discovered(one)
     run = run_id("sample", "data", arrival.version(one))
-    entry = arrival.ledger.version(arrival.version(one))
+    entry = arrival.ledger.versions.entry(arrival.version(one))
     assert entry == VersionEntry(pipeline="sample", blob=one, run_id=run)
     hints = {"phase": "received", "version": arrival.version(one)}
     assert arrival.world.documents.rows[f"open/{run}"].metadata == hints
@@ -98,7 +98,7 @@ def test_a_version_that_is_no_news_has_no_run(when_busy: str) -> None:
     assert not arrival.intake.arrived(empty)
     assert not arrival.intake.record_discovered(empty)
     assert arrival.waits() == []
-    assert arrival.ledger.version(arrival.version(empty)) is None
+    assert arrival.ledger.versions.entry(arrival.version(empty)) is None
 
 
 def test_a_pipeline_that_is_paused_keeps_what_it_comes_upon(arrival: Arrival) -> None:
@@ -106,7 +106,7 @@ def test_a_pipeline_that_is_paused_keeps_what_it_comes_upon(arrival: Arrival) ->
     arrival.intake.arrived(arrival.put())
     assert arrival.waits() == ["a.csv"]
     assert arrival.world.deliver("a.csv") == []
-    assert arrival.ledger.version(arrival.version(arrival.put("b#.csv"))) is None
+    assert arrival.ledger.versions.entry(arrival.version(arrival.put("b#.csv"))) is None
     (rejected,) = arrival.world.deliver("b#.csv")  # of no use: that is told at once
     assert rejected.phase is Phase.REJECTED
 
@@ -115,18 +115,18 @@ def test_of_two_workers_that_come_upon_a_version_one_records_it(
     arrival: Arrival, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = arrival.put()
-    add = arrival.ledger.add_version
+    add = arrival.ledger.versions.add
 
     def superseded(version: str, entry: VersionEntry) -> bool:
         add(version, entry.model_copy(update={"run_id": "sample-other"}))
         return add(version, entry)
 
-    monkeypatch.setattr(arrival.ledger, "add_version", superseded)
+    monkeypatch.setattr(arrival.ledger.versions, "add", superseded)
     assert arrival.intake.arrived(one)
-    entry = arrival.ledger.version(arrival.version(one))
+    entry = arrival.ledger.versions.entry(arrival.version(one))
     assert entry is not None
     assert entry.run_id == "sample-other"
-    monkeypatch.setattr(arrival.ledger, "add_version", lambda *_: False)
+    monkeypatch.setattr(arrival.ledger.versions, "add", lambda *_: False)
     assert not arrival.intake.arrived(arrival.put("b.csv"))  # forgotten this moment
     assert arrival.world.deliver("b.csv") == []
 
@@ -155,7 +155,7 @@ def test_pipelines_that_cannot_have_a_blob_now_keep_it_from_no_other_and_all_are
         True,
         True,
     ]
-    entry = arrival.intake._context.ledger.version(arrival.version(one))
+    entry = arrival.intake._context.ledger.versions.entry(arrival.version(one))
     assert entry is not None
 
 
@@ -187,7 +187,7 @@ def test_an_event_must_not_fail_once_its_version_is_recorded(
     assert "left to the next poll: busy" in caplog.text
     waiting = Arrival(when_busy="queue")
     waiting.put()
-    monkeypatch.setattr(waiting.ledger, "run_queue", fails)
+    monkeypatch.setattr(waiting.ledger.run_queues, "read", fails)
     assert waiting.world.deliver("a.csv") == []
     assert "blob training-data/a.csv: left to the next poll: busy" in caplog.text
     assert waiting.waits() == ["a.csv"]
@@ -206,7 +206,7 @@ def test_an_event_whose_runs_record_was_removed_opens_none(
     caplog.set_level("INFO", "relearn")
     one = arrival.put()
     arrival.know(one, "sample-1")
-    arrival.ledger.note_used("sample-1")
+    arrival.ledger.tombstones.add("sample-1")
     assert arrival.world.deliver("a.csv") == []
     assert "blob training-data/a.csv: the record of its run sample-1 was removed" in caplog.text
     assert "open/sample-1" not in arrival.world.documents.rows
@@ -235,8 +235,8 @@ def test_an_event_returns_the_run_that_has_its_blob_and_no_other() -> None:
     arrival.put()
     arrival.pause()
     arrival.world.deliver("a.csv")
-    known = arrival.ledger.pauses("sample")
-    arrival.ledger.put_pauses("sample", Pauses(), known.etag)
+    known = arrival.ledger.pauses.read("sample")
+    arrival.ledger.pauses.put("sample", Pauses(), known.etag)
     arrival.world.clock.move(SECOND)
     arrival.put("b.csv")
     assert arrival.world.deliver("b.csv") == []  # the older one has the only place
@@ -279,7 +279,7 @@ def test_what_was_announced_for_a_pipeline_that_is_gone_waits_for_it(*, manual_m
     intake = arrival.world.intake
     assert intake.open_from_entry(version, "sample-1") is None
     assert intake.is_expected(version, "sample-1") is manual_model
-    waits = list(intake._context.ledger.inbox())
+    waits = list(intake._context.ledger.inbox.entries())
     assert [(found.pipeline, found.version_id) for found in waits] == (
         [] if manual_model else [("sample", version)]
     )
@@ -308,7 +308,7 @@ def test_a_model_put_by_hand_is_recorded_by_a_search_and_opened_by_the_poll(
 ) -> None:
     one = arrival.put(MANUAL_MODEL, where=MODELS)
     assert arrival.intake.record_discovered_model(one)
-    entry = arrival.ledger.version(arrival.version(one))
+    entry = arrival.ledger.versions.entry(arrival.version(one))
     assert entry is not None
     assert entry.run_id == run_id("sample", Origin.MODEL, arrival.version(one))
     assert not arrival.intake.record_discovered_model(one)
@@ -403,9 +403,9 @@ def test_old_data_is_noted_as_such_once_and_no_event_makes_it_news() -> None:
     old = arrival.world.blobs.head(DATA, "a.csv")
     assert old is not None
     intake.record_discovered(old)
-    entry = intake._context.ledger.version(version_of(other, old))
+    entry = intake._context.ledger.versions.entry(version_of(other, old))
     assert entry is not None
-    assert (entry.run_id, entry.note, entry.is_old) == (None, OLD, True)
+    assert (entry.run_id, entry.note, entry.is_old) == (None, "older than its pipeline", True)
 
 
 @pytest.mark.parametrize(("backfill", "taken"), [("newest", ["b.csv"]), ("none", [])])
@@ -420,6 +420,6 @@ def test_of_old_data_only_what_is_wanted_is_kept(backfill: str, taken: list[str]
     world.intake.activate()
     until = world.clock.now() + MINUTE
     Search(world.intake._context, world.intake).run_until(until)
-    waits = [one.blob.name for one in world.intake._context.ledger.inbox()]
+    waits = [one.blob.name for one in world.intake._context.ledger.inbox.entries()]
     assert waits == [f"other-{name}" for name in taken]
     assert world.intake.backfill.is_done(other) is (backfill == "newest")

@@ -363,7 +363,7 @@ def test_a_configuration_is_stored_whatever_goes_wrong_on_the_way(kind: Kind) ->
                 world.intake.activate()
             except (Crash, TransientError):
                 world.restart()
-        kept = world.intake._context.ledger.configuration("sample")
+        kept = world.intake._context.ledger.configurations.read("sample")
         assert kept is not None
         assert kept.record.pipeline == world.pipeline
 

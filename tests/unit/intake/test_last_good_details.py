@@ -11,7 +11,7 @@ from shared.core.config.problems import Problem
 from shared.core.names import digest
 from shared.errors import ConflictError, PipelineConfigError, TransientError
 from shared.intake.last_good import ConfiguredPipelines, LastGood
-from shared.ledger.records import KeptConfiguration
+from shared.ledger.configurations import KeptConfiguration
 from tests.unit.samples import NOW, pipeline
 from tests.unit.worlds import Observed
 
@@ -31,7 +31,7 @@ class Kept:
     def put(self, name: str = "sample", **known: Any) -> None:
         times = {"recorded_at": NOW - HOUR, "scheduled_since": NOW - 2 * HOUR, **known}
         kept = KeptConfiguration(pipeline=pipeline(name=name), **times)
-        self.ledger.put_configuration(kept, {}, None)
+        self.ledger.configurations.put(kept, {}, None)
 
     def file(
         self, *sound: Pipeline, broken: str = "", readable: bool = True, **more: Any
@@ -45,7 +45,7 @@ class Kept:
         return LastGood(self.context, known, NOW - 3 * HOUR)
 
     def stored(self, name: str = "sample") -> KeptConfiguration:
-        stored = self.ledger.configuration(name)
+        stored = self.ledger.configurations.read(name)
         assert stored is not None
         return stored.record
 
@@ -127,10 +127,10 @@ def test_what_is_stored_already_is_read_from_its_hints_alone() -> None:
 def test_hints_that_tell_no_time_are_held_against_the_record(since: str) -> None:
     kept = Kept()
     kept.file(kept.sample).refresh()
-    stored = kept.ledger.configuration("sample")
+    stored = kept.ledger.configurations.read("sample")
     assert stored is not None
     hints = {**kept.hints(), "since": since}
-    kept.ledger.put_configuration(stored.record, hints, stored.etag)
+    kept.ledger.configurations.put(stored.record, hints, stored.etag)
     good = kept.file(kept.sample)
     good.refresh()
     assert good.scheduled_since("sample") == NOW - 3 * HOUR
@@ -146,11 +146,14 @@ def test_a_configuration_that_others_are_faster_to_store_is_tried_five_times(
         tries.append(known.pipeline.name)
         raise ConflictError("configurations")
 
-    monkeypatch.setattr(kept.ledger, "put_configuration", late)
+    monkeypatch.setattr(kept.ledger.configurations, "put", late)
     good = kept.file(kept.sample)
     good.refresh()
     assert tries == ["sample"] * 5
-    assert "the configuration of sample cannot be stored now: it keeps changing" in caplog.text
+    assert (
+        "the configuration of sample cannot be stored now: configurations/sample keeps changing"
+        in caplog.text
+    )
     good.refresh()
     assert len(tries) == 10  # it is not done: the next call tries again
 
@@ -179,7 +182,7 @@ def test_nothing_is_forgotten_for_a_file_that_cannot_be_read_and_failures_are_tr
 
     good = kept.file(kept.sample)
     with monkeypatch.context() as patched:
-        patched.setattr(kept.ledger, "forget", fails)
+        patched.setattr(kept.ledger.configurations, "delete", fails)
         good.refresh()
     assert "the configuration of old is not forgotten yet: busy" in caplog.text
     good.refresh()
@@ -267,7 +270,7 @@ def test_one_that_cannot_be_read_now_is_behind_the_others_the_next_time(
     kept = Kept()
     for name in ("a", "b"):
         kept.put(name)
-    read = kept.ledger.configuration
+    read = kept.ledger.configurations.read
     failing = {"a"}
 
     def some(name: str) -> Any:
@@ -275,7 +278,7 @@ def test_one_that_cannot_be_read_now_is_behind_the_others_the_next_time(
             raise TransientError("busy")
         return read(name)
 
-    monkeypatch.setattr(kept.ledger, "configuration", some)
+    monkeypatch.setattr(kept.ledger.configurations, "read", some)
     good = kept.file(broken="a b")
     good.load()
     assert "the last good configurations cannot be read now: busy" in caplog.text

@@ -9,6 +9,7 @@ from shared.core.config.pipeline import Pipeline
 from shared.errors import TransientError
 from shared.intake.due_times import DueTimesResult
 from shared.intake.schedules import Schedules
+from shared.ledger.progress import Rotation
 from tests.unit.intake.test_due_times import HOURLY
 from tests.unit.worlds import Observed
 
@@ -45,7 +46,7 @@ class QueueEntry:
 
     @property
     def first(self) -> str | None:
-        stored = self.world.intake._context.ledger.rotation()
+        stored = self.world.intake._context.ledger.rotation.read()
         return stored.record.first if stored else None
 
 
@@ -69,13 +70,13 @@ def test_where_time_runs_out_the_next_call_goes_on_there() -> None:
 
 def test_whose_turn_it_was_need_not_be_there_any_more() -> None:
     turn = QueueEntry()
-    turn.world.intake._context.ledger.put_rotation("bb", None)
+    turn.world.intake._context.ledger.rotation.put(Rotation(first="bb"), None)
     turn.open()
     assert turn.started == ["c", "a", "b"]
     turn.started.clear()
-    stored = turn.world.intake._context.ledger.rotation()
+    stored = turn.world.intake._context.ledger.rotation.read()
     assert stored is not None
-    turn.world.intake._context.ledger.put_rotation("zz", stored.etag)
+    turn.world.intake._context.ledger.rotation.put(Rotation(first="zz"), stored.etag)
     turn.open()
     assert turn.started == ["a", "b", "c"]
 
@@ -102,8 +103,8 @@ def test_a_record_that_only_says_who_is_first_stops_nothing(
     def fails(*_: object) -> None:
         raise TransientError("busy")
 
-    monkeypatch.setattr(turn.world.intake._context.ledger, "rotation", fails)
-    monkeypatch.setattr(turn.world.intake._context.ledger, "put_rotation", fails)
+    monkeypatch.setattr(turn.world.intake._context.ledger.rotation, "read", fails)
+    monkeypatch.setattr(turn.world.intake._context.ledger.rotation, "put", fails)
     assert turn.open(1) == ["a-1"]
     assert "it is not known whose due times are first: busy" in caplog.text
     assert "whose due times are first is not kept: busy" in caplog.text

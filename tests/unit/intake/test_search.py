@@ -42,7 +42,7 @@ def test_data_whose_event_never_came_is_trained_on(when_busy: str) -> None:
     for _ in range(20):
         world.tick()
     assert trained_on(world) == [["lost.csv"]]
-    sweep = world.intake._context.ledger.sweep()
+    sweep = world.intake._context.ledger.search.read()
     assert sweep is not None
     assert (sweep.record.complete, sweep.record.found) == (True, 1)
     world.deliver("lost.csv")  # a day late
@@ -54,7 +54,7 @@ def test_data_that_was_told_of_is_not_reported_as_found() -> None:
     world = world_of(when_busy="newest")
     land(world, "a.csv", "b.csv")
     search(world)
-    sweep = world.intake._context.ledger.sweep()
+    sweep = world.intake._context.ledger.search.read()
     assert sweep is not None
     assert (sweep.record.checked, sweep.record.found) == (2, 0)
 
@@ -135,7 +135,7 @@ def in_pages_of_two(world: Observed, monkeypatch: pytest.MonkeyPatch, *meanwhile
 
 def search_to_its_end(world: Observed) -> None:
     Search(world.intake._context, world.intake).run_until(world.clock.now() + 3 * HOUR)
-    sweep = world.intake._context.ledger.sweep()
+    sweep = world.intake._context.ledger.search.read()
     assert sweep is not None
     assert sweep.record.complete
 
@@ -183,10 +183,10 @@ def test_a_cursor_that_is_not_taken_any_more_begins_the_listing_again() -> None:
     world = world_of(when_busy="newest")
     search(world)
     ledger = world.intake._context.ledger
-    stored = ledger.sweep()
+    stored = ledger.search.read()
     assert stored is not None
     stuck = stored.record.model_copy(update={"cursor": "old", "complete": False, "since": None})
-    ledger.put_search(stuck, stored.etag)
+    ledger.search.put(stuck, stored.etag)
     world.upload("lost.csv")
     search(world)
     assert len(waiting(world)) == 1
@@ -232,7 +232,7 @@ def test_old_data_is_taken_once_where_it_is_wanted(backfill: str, expected: list
     search(world)
     world.tick()
     assert trained_on(world) == [expected]
-    activated = world.intake._context.ledger.activated("sample")
+    activated = world.intake._context.ledger.activations.read("sample")
     assert activated is not None
     assert activated.record.backfilled_at is not None  # no search begins at the front any more
     for _ in range(3):
@@ -296,7 +296,7 @@ def test_a_page_that_takes_too_long_goes_on_where_it_stopped() -> None:
     for _ in range(4):
         context = replace(world.intake._context, clock=Hurried(world.clock))
         Search(context, world.intake).run_until(world.clock.now() + timedelta(seconds=12))
-        sweep = world.intake._context.ledger.sweep()
+        sweep = world.intake._context.ledger.search.read()
         assert sweep is not None
         stored.append(sweep.record)
     assert 0 < stored[0].checked < 7

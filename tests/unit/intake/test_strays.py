@@ -7,7 +7,8 @@ import pytest
 from shared.core.versions import version_id
 from shared.errors import CorruptRecordError, TransientError
 from shared.intake.unwanted import UnwantedData
-from shared.ledger.records import OLD, InboxEntry, VersionEntry
+from shared.ledger.inbox import InboxEntry
+from shared.ledger.versions import VersionEntry
 from tests.unit.samples import NOW, blob
 from tests.unit.worlds import Observed
 
@@ -31,19 +32,21 @@ class Unwanted:
     def put(self, name: str = "a.csv", owner: str = "gone", **changes: object) -> InboxEntry:
         one = blob(name, **{"modified": EARLIER, **changes})
         version = version_id(owner, one)
-        self.ledger.add_to_inbox((), version, VersionEntry(pipeline=owner, blob=one, run_id=None))
-        return next(found for found in self.ledger.inbox() if found.version_id == version)
+        self.ledger.inbox.add((), version, VersionEntry(pipeline=owner, blob=one, run_id=None))
+        return next(found for found in self.ledger.inbox.entries() if found.version_id == version)
 
     def settle(self, *arrived: InboxEntry, until: timedelta = MINUTE) -> None:
         self.unwanted.settle(arrived, self.world.clock.now() + until)
 
     def waits(self) -> list[tuple[str, str]]:
-        return sorted((one.pipeline, one.blob.name) for one in self.ledger.inbox())
+        return sorted((one.pipeline, one.blob.name) for one in self.ledger.inbox.entries())
 
-    def know(self, one: InboxEntry, note: str) -> None:
+    def know(self, one: InboxEntry, *, older: bool) -> None:
         version = version_id("sample", one.blob)
-        entry = VersionEntry(pipeline="sample", blob=one.blob, run_id=None, note=note)
-        self.ledger.add_version(version, entry)
+        entry = VersionEntry(
+            pipeline="sample", blob=one.blob, run_id=None, older_than_pipeline=older
+        )
+        self.ledger.versions.add(version, entry)
 
 
 @pytest.fixture
@@ -56,12 +59,12 @@ def test_a_younger_pipeline_that_wants_it_takes_it_over(stray: Unwanted) -> None
     assert stray.waits() == [("sample", "a.csv")]
 
 
-@pytest.mark.parametrize(("note", "kept"), [(OLD, True), ("only its metadata changed", False)])
+@pytest.mark.parametrize(("older", "kept"), [(True, True), (False, False)])
 def test_what_a_search_noted_as_old_is_taken_over_and_what_else_is_known_is_not(
-    stray: Unwanted, note: str, *, kept: bool
+    stray: Unwanted, *, older: bool, kept: bool
 ) -> None:
     one = stray.put()
-    stray.know(one, note)
+    stray.know(one, older=older)
     stray.settle(one)
     assert stray.waits() == ([("sample", "a.csv")] if kept else [])
 
@@ -130,7 +133,7 @@ def test_one_damaged_record_keeps_no_other_waiting_and_a_storage_that_fails_is_l
         asked.append(version)
         raise error
 
-    monkeypatch.setattr(stray.ledger, "version", fails)
+    monkeypatch.setattr(stray.ledger.versions, "entry", fails)
     stray.settle(*arrived)
     assert len(asked) == checked_to
     assert f"blob training-data/0.csv {says}" in caplog.text
@@ -147,7 +150,7 @@ def test_failures_with_a_success_between_them_leave_nothing(
         if len(asked) != 3:
             raise TransientError("busy")
 
-    monkeypatch.setattr(stray.ledger, "version", some)
+    monkeypatch.setattr(stray.ledger.versions, "entry", some)
     stray.settle(*arrived)
     assert len(asked) == 6
     assert ("sample", "2.csv") in stray.waits()

@@ -8,7 +8,8 @@ import pytest
 from shared.core.blobs import BlobVersion
 from shared.errors import ConflictError, CorruptRecordError, InvalidCursorError, TransientError
 from shared.intake.search import Search
-from shared.ledger.records import SearchState, Stored
+from shared.ledger.progress import SearchState
+from shared.ledger.store import Stored
 from shared.ports.storage import ETag, Page
 from tests.fakes.world import DATA, MODELS
 from tests.unit.worlds import Observed
@@ -51,7 +52,7 @@ class SearchCase:
         return self.state()
 
     def state(self) -> SearchState:
-        stored = self.ledger.sweep()
+        stored = self.ledger.search.read()
         assert stored is not None
         return stored.record
 
@@ -96,7 +97,7 @@ def test_what_changed_exactly_at_the_bound_is_looked_at() -> None:
     search.put("a.csv")
     changed = search.world.clock.now()
     known = SearchState(started_at=changed + 15 * MINUTE, complete=True, completed_at=changed)
-    search.ledger.put_search(known, None)
+    search.ledger.search.put(known, None)
     search.world.clock.move(30 * MINUTE)
     search.go()
     assert search.record_discovered == ["a.csv"]
@@ -118,7 +119,7 @@ def test_a_host_whose_clock_was_ahead_has_everything_looked_at() -> None:
         search = SearchCase("a.csv")
         now = search.world.clock.now()
         known = SearchState(started_at=now + ahead, complete=True, completed_at=now)
-        search.ledger.put_search(known, None)
+        search.ledger.search.put(known, None)
         state = search.go()
         assert (state.started_at == now) is everything
         if everything:
@@ -148,7 +149,7 @@ def test_a_search_is_stopped_by_the_time_and_goes_on_behind_the_last_blob() -> N
 def test_a_page_whose_last_blob_is_gone_is_looked_through_again() -> None:
     search = SearchCase("a.csv", "b.csv")
     now = search.world.clock.now()
-    search.ledger.put_search(SearchState(started_at=now, checked_to="gone.csv"), None)
+    search.ledger.search.put(SearchState(started_at=now, checked_to="gone.csv"), None)
     search.go()
     assert search.record_discovered == ["a.csv", "b.csv"]
 
@@ -174,10 +175,10 @@ def test_pages_follow_each_other_until_there_is_none(caplog: pytest.LogCaptureFi
     search.world.blobs.page = small  # type: ignore[method-assign]
     state = search.go()
     assert (cursors, state.checked, state.complete) == ([None, "1", "2"], 3, True)
-    stored = search.ledger.sweep()
+    stored = search.ledger.search.read()
     assert stored is not None
     odd = SearchState(started_at=search.world.clock.now(), cursor="odd", checked_to="b.csv")
-    search.ledger.put_search(odd, stored.etag)
+    search.ledger.search.put(odd, stored.etag)
     cursors.clear()
     assert search.go().complete
     assert cursors == ["odd", None, "1", "2"]
@@ -241,7 +242,7 @@ def test_a_damaged_record_is_no_failure_of_the_storage() -> None:
 def full(search: SearchCase) -> None:
     names = tuple(f"x{number}" for number in range(200))
     now = search.world.clock.now()
-    search.ledger.put_search(SearchState(started_at=now, unread=names), None)
+    search.ledger.search.put(SearchState(started_at=now, unread=names), None)
 
 
 def test_a_bounded_number_of_names_is_remembered(caplog: pytest.LogCaptureFixture) -> None:
@@ -262,7 +263,7 @@ def test_a_bounded_number_of_names_is_remembered(caplog: pytest.LogCaptureFixtur
 def test_a_name_is_remembered_once() -> None:
     search = SearchCase("a.csv")
     now = search.world.clock.now()
-    search.ledger.put_search(SearchState(started_at=now, unread=("a.csv",)), None)
+    search.ledger.search.put(SearchState(started_at=now, unread=("a.csv",)), None)
     search.error = CorruptRecordError("odd")
     assert search.go().unread == ("a.csv",)
 
@@ -278,7 +279,7 @@ def test_the_slower_of_two_workers_gives_way(monkeypatch: pytest.MonkeyPatch) ->
         tries.append(state)
         raise ConflictError("search")
 
-    monkeypatch.setattr(search.ledger, "put_search", late)
+    monkeypatch.setattr(search.ledger.search, "put", late)
     search.sweep.run_until(search.world.clock.now() + MINUTE)
     assert len(tries) == 1
 
@@ -305,17 +306,17 @@ def test_models_are_looked_for_first_and_stop_no_search_for_data(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     search = SearchCase("a.csv")
-    read = search.ledger.search_for_models
+    read = search.ledger.search_models.read
 
     def fails() -> Stored[SearchState] | None:
         raise TransientError("busy")
 
-    monkeypatch.setattr(search.ledger, "search_for_models", fails)
+    monkeypatch.setattr(search.ledger.search_models, "read", fails)
     assert search.go().found == 1
     assert "models under promote/ cannot be looked for now: busy" in caplog.text
-    monkeypatch.setattr(search.ledger, "search_for_models", read)
+    monkeypatch.setattr(search.ledger.search_models, "read", read)
     search.go()
-    models = search.ledger.search_for_models()
+    models = search.ledger.search_models.read()
     assert models is not None
     assert models.record.complete
 
@@ -352,7 +353,7 @@ class _Backfill:
 def test_a_backfill_of_all_is_done_once_the_search_went_through_everything() -> None:
     search = SearchCase("a.csv", data={"blob": "{name}.csv", "backfill": "all"})
     search.go()
-    stored = search.ledger.activated("sample")
+    stored = search.ledger.activations.read("sample")
     assert stored is not None
     assert stored.record.backfilled_at == search.world.clock.now()
     assert not search.intake.backfill.wanted()

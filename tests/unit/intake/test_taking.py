@@ -9,7 +9,7 @@ import pytest
 from shared.core import names
 from shared.core.run.record import Phase, Run
 from shared.intake.batch_claims import PART, each_once
-from shared.ledger.records import InboxEntry
+from shared.ledger.inbox import InboxEntry
 from shared.maintenance.retention import Retention
 from shared.operations.commands import OperatorCommand
 from shared.operations.pipelines import Pipelines
@@ -60,14 +60,14 @@ def test_a_version_is_in_one_run_while_hosts_with_and_without_an_inbox_work_side
     world.pipeline = world.pipeline.model_copy(update={"when_busy": "parallel"})
     other, _ = world._worker()
     ledger = world.intake._context.ledger
-    put = ledger.put_run_queue
+    put = ledger.run_queues.put
 
     def superseded(*args: Any) -> None:
         monkeypatch.undo()
         put(*args)
         other.blob_arrived("a.csv")  # the other host opens its run at once
 
-    monkeypatch.setattr(ledger, "put_run_queue", superseded)
+    monkeypatch.setattr(ledger.run_queues, "put", superseded)
     world.deliver("a.csv")
     ticks(world)
     assert set(counted(world).values()) == {1}
@@ -87,14 +87,14 @@ def test_the_rest_of_a_burst_is_trained_on_when_another_host_took_one_of_it(
     )
     other, _ = world._worker()
     ledger = world.intake._context.ledger
-    put = ledger.put_run_queue
+    put = ledger.run_queues.put
 
     def superseded(*args: Any) -> None:
         monkeypatch.undo()
         put(*args)
         other.blob_arrived("b.csv")
 
-    monkeypatch.setattr(ledger, "put_run_queue", superseded)
+    monkeypatch.setattr(ledger.run_queues, "put", superseded)
     world.clock.move(3 * MINUTE)
     world.poll.tick()
     ticks(world)
@@ -123,7 +123,7 @@ def test_a_version_whose_key_changed_is_in_one_manifest_once() -> None:
 def test_two_pointers_to_one_version_count_once_and_what_was_given_back_tells_more() -> None:
     world = world_of(BURST)
     land(world, "a.csv")
-    (one,) = world.intake._context.ledger.inbox()
+    (one,) = world.intake._context.ledger.inbox.entries()
     again = InboxEntry(one.pipeline, one.version_id, one.blob, one.pointer, "sample-1")
     assert each_once([one, one]) == (one,)
     assert each_once([one, again]) == each_once([again, one]) == (again,)

@@ -12,8 +12,10 @@ from shared.core.run.record import Phase
 from shared.core.versions import order_of, version_id
 from shared.errors import ConflictError, TransientError
 from shared.intake.batch_claims import MOST_VERSIONS, PART, BatchClaims, ClaimProgress, age_of
+from shared.ledger.inbox import InboxEntry
 from shared.ledger.ledger import Ledger
-from shared.ledger.records import OLD, InboxEntry, VersionEntry
+from shared.ledger.versions import VersionEntry
+from shared.ports.storage import ETag
 from tests.unit.intake.test_gathering import world_of
 from tests.unit.samples import NOW, blob
 from tests.unit.samples import run as sample
@@ -38,25 +40,25 @@ class Inbox:
         one = blob(name, **changes)
         version = version_id("sample", one)
         entry = VersionEntry(pipeline="sample", blob=one, run_id=returned_by)
-        self.ledger.add_to_inbox((), version, entry)
+        self.ledger.inbox.add((), version, entry)
         return next(
             arrived
-            for arrived in self.ledger.inbox()
+            for arrived in self.ledger.inbox.entries()
             if arrived.version_id == version and arrived.returned_by == returned_by
         )
 
     def know(self, one: InboxEntry, run_id: str | None, **more: Any) -> None:
         entry = VersionEntry(pipeline="sample", blob=one.blob, run_id=run_id, **more)
-        self.ledger.add_version(one.version_id, entry)
+        self.ledger.versions.add(one.version_id, entry)
 
     def store(self, run_id: str, *blobs: BlobVersion) -> None:
-        self.ledger.create_run(sample(Phase.WAITING, run_id=run_id, manifest=blobs))
+        self.ledger.runs.create(sample(Phase.WAITING, run_id=run_id, manifest=blobs))
 
     def waits(self) -> list[str]:
-        return [arrived.blob.name for arrived in self.ledger.inbox()]
+        return [arrived.blob.name for arrived in self.ledger.inbox.entries()]
 
     def owner(self, one: InboxEntry) -> str | None:
-        entry = self.ledger.version(one.version_id)
+        entry = self.ledger.versions.entry(one.version_id)
         return entry.run_id if entry else None
 
     def take(self, *wanted: InboxEntry, run_id: str = "sample-1", **progress: Any) -> Any:
@@ -80,7 +82,7 @@ def test_a_new_version_is_claimed_for_the_run_and_stays_until_the_run_is_stored(
     one = inbox.put("a.csv")
     assert inbox.first(one) == "a.csv"
     assert inbox.take(one) == ["a.csv"]
-    entry = inbox.ledger.version(one.version_id)
+    entry = inbox.ledger.versions.entry(one.version_id)
     assert entry == VersionEntry(pipeline="sample", blob=one.blob, run_id="sample-1", in_batch=True)
     assert inbox.waits() == ["a.csv"]
     assert inbox.take(one) == ["a.csv"]  # again, after a crash
@@ -143,7 +145,7 @@ def test_a_version_of_a_run_that_was_announced_is_left_to_it_for_a_lease(
     one = inbox.put("a.csv")
     inbox.know(one, "sample-9")
     if marked:
-        inbox.ledger.mark_open("sample-9", {})
+        inbox.ledger.open_markers.mark("sample-9", {})
     inbox.world.clock.move(age)
     assert (inbox.first(one) == "a.csv") is free
     assert inbox.waits() == ["a.csv"]
@@ -153,7 +155,7 @@ def test_a_version_of_a_run_that_was_announced_is_left_to_it_for_a_lease(
 def test_a_version_of_a_run_that_was_forgotten_leaves_the_inbox(inbox: Inbox) -> None:
     one = inbox.put("a.csv")
     inbox.know(one, "sample-9")
-    inbox.ledger.note_used("sample-9")
+    inbox.ledger.tombstones.add("sample-9")
     assert inbox.first(one) is None
     assert inbox.waits() == []
 
@@ -174,7 +176,7 @@ def test_a_version_that_opened_no_run_leaves_the_inbox_unless_it_was_only_old(
 ) -> None:
     touched, old = inbox.put("a.csv"), inbox.put("b.csv")
     inbox.know(touched, None, note="only its metadata changed")
-    inbox.know(old, None, note=OLD)
+    inbox.know(old, None, older_than_pipeline=True)
     assert inbox.first(touched, old) == "b.csv"
     assert inbox.waits() == ["b.csv"]
     assert inbox.take(old) == ["b.csv"]
@@ -205,10 +207,10 @@ def test_a_touch_of_what_is_known_opens_no_run(inbox: Inbox) -> None:
     known = blob("a.csv", modified=NOW - MINUTE, created=NOW - HOUR)
     name = blob_id("sample", known.container, known.name)
     entry = VersionEntry(pipeline="sample", blob=known, run_id="sample-8")
-    inbox.ledger.add_version(f"{name}-1", entry)
+    inbox.ledger.versions.add(f"{name}-1", entry)
     one = inbox.put("a.csv", **CHANGED)
     assert inbox.first(one) is None
-    noted = inbox.ledger.version(one.version_id)
+    noted = inbox.ledger.versions.entry(one.version_id)
     since = (NOW - MINUTE).isoformat()
     assert noted is not None
     assert (noted.run_id, noted.note) == (None, f"only its metadata changed since {since}: no run")
@@ -219,7 +221,7 @@ def test_a_touch_is_found_as_its_burst_is_claimed(inbox: Inbox) -> None:
     known = blob("a.csv", modified=NOW - MINUTE, created=NOW - HOUR)
     name = blob_id("sample", known.container, known.name)
     entry = VersionEntry(pipeline="sample", blob=known, run_id="sample-8")
-    inbox.ledger.add_version(f"{name}-1", entry)
+    inbox.ledger.versions.add(f"{name}-1", entry)
     one = inbox.put("a.csv", **CHANGED)
     assert inbox.take(one, inbox.put("b.csv")) == ["b.csv"]
     assert inbox.owner(one) is None
@@ -230,7 +232,7 @@ def test_new_bytes_under_a_known_name_are_no_touch(inbox: Inbox) -> None:
     known = blob("a.csv", modified=NOW - MINUTE, created=NOW - HOUR, content_md5="b3RoZXI=")
     name = blob_id("sample", known.container, known.name)
     entry = VersionEntry(pipeline="sample", blob=known, run_id="sample-8")
-    inbox.ledger.add_version(f"{name}-1", entry)
+    inbox.ledger.versions.add(f"{name}-1", entry)
     assert inbox.take(inbox.put("a.csv", **CHANGED)) == ["a.csv"]
 
 
@@ -238,7 +240,7 @@ def test_what_was_given_back_or_just_created_is_never_taken_for_a_touch(inbox: I
     known = blob("a.csv", modified=NOW - MINUTE, created=NOW - HOUR)
     name = blob_id("sample", known.container, known.name)
     entry = VersionEntry(pipeline="sample", blob=known, run_id="sample-8")
-    inbox.ledger.add_version(f"{name}-1", entry)
+    inbox.ledger.versions.add(f"{name}-1", entry)
     back = inbox.put("a.csv", returned_by="sample-8", **CHANGED)
     assert inbox.first(back) == "a.csv"
     assert inbox.take(back) == ["a.csv"]
@@ -254,7 +256,7 @@ def test_within_a_burst_the_second_of_two_equal_versions_is_a_touch(inbox: Inbox
     touch = inbox.put("a.csv", etag="0x2", modified=NOW + SECOND)
     new = inbox.put("a.csv", etag="0x3", modified=NOW + 2 * SECOND, content_md5="b3RoZXI=")
     assert inbox.take(first, touch, new) == ["a.csv", "a.csv"]
-    noted = inbox.ledger.version(touch.version_id)
+    noted = inbox.ledger.versions.entry(touch.version_id)
     assert noted is not None
     assert noted.note == f"only its metadata changed since {NOW.isoformat()}: no run"
     assert [inbox.owner(one) for one in (first, touch, new)] == ["sample-1", None, "sample-1"]
@@ -273,12 +275,15 @@ def test_a_claim_that_another_worker_is_faster_with_is_left_to_a_later_look(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = inbox.put("a.csv"), inbox.put("b.csv")
-    inbox.know(one, None, note=OLD)
+    inbox.know(one, None, older_than_pipeline=True)
+    put = inbox.ledger.versions.put
 
-    def late(*_: object) -> None:
-        raise ConflictError("versions")
+    def late(version: str, entry: VersionEntry, expected: ETag | None) -> object:
+        if expected is not None:
+            raise ConflictError("versions")
+        return put(version, entry, expected)
 
-    monkeypatch.setattr(inbox.ledger, "replace_version", late)
+    monkeypatch.setattr(inbox.ledger.versions, "put", late)
     assert inbox.take(one, other) == ["b.csv"]
     assert sorted(inbox.waits()) == ["a.csv", "b.csv"]
 
@@ -287,7 +292,7 @@ def test_an_entry_that_is_forgotten_this_moment_is_looked_at_again(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = inbox.put("a.csv")
-    monkeypatch.setattr(inbox.ledger, "add_version", lambda *_: False)
+    monkeypatch.setattr(inbox.ledger.versions, "add", lambda *_: False)
     assert inbox.take(one) == []
     assert inbox.waits() == ["a.csv"]
 
@@ -308,12 +313,12 @@ def test_the_record_of_a_run_is_read_once_for_a_whole_burst(inbox: Inbox) -> Non
 def test_what_a_run_holds_is_read_anew_by_each_call(inbox: Inbox) -> None:
     one = inbox.put("a.csv")
     inbox.know(one, "sample-9")
-    inbox.ledger.mark_open("sample-9", {})
+    inbox.ledger.open_markers.mark("sample-9", {})
     assert inbox.first(one) is None
     inbox.store("sample-9", blob("other.csv"))
     assert inbox.first(one) == "a.csv"
     inbox.know(two := inbox.put("b.csv"), "sample-8")
-    inbox.ledger.mark_open("sample-8", {})
+    inbox.ledger.open_markers.mark("sample-8", {})
     assert inbox.take(two) == []
     inbox.store("sample-8", blob("other.csv"))
     assert inbox.take(two) == ["b.csv"]
@@ -340,8 +345,8 @@ def burst_of(inbox: Inbox, count: int) -> list[InboxEntry]:
     for number in range(count):
         one = blob(f"{number:04}.csv")
         entry = VersionEntry(pipeline="sample", blob=one, run_id=None)
-        inbox.ledger.add_to_inbox((), f"v-{number:04}", entry)
-    return list(inbox.ledger.inbox())
+        inbox.ledger.inbox.add((), f"v-{number:04}", entry)
+    return list(inbox.ledger.inbox.entries())
 
 
 def test_how_far_a_great_burst_came_is_kept_part_by_part(inbox: Inbox) -> None:
@@ -356,7 +361,7 @@ def test_how_far_a_great_burst_came_is_kept_part_by_part(inbox: Inbox) -> None:
 
 def test_how_far_it_came_is_not_kept_behind_what_is_not_known_yet(inbox: Inbox) -> None:
     great = burst_of(inbox, 2 * PART)
-    inbox.ledger.mark_open("sample-9", {})
+    inbox.ledger.open_markers.mark("sample-9", {})
     inbox.know(great[3], "sample-9")
     assert len(inbox.take(*great)) == 2 * PART - 1
     assert inbox.kept == []
@@ -389,14 +394,14 @@ def test_a_pointer_that_cannot_be_deleted_now_keeps_nothing_beside_it(
     inbox: Inbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     one, other = inbox.put("a.csv"), inbox.put("b.csv")
-    forget: Callable[..., None] = inbox.ledger.forget
+    remove: Callable[..., None] = inbox.ledger.inbox.remove
 
-    def held(pointer: Any) -> None:
-        if pointer.name == one.pointer.name:
+    def held(entry: InboxEntry) -> None:
+        if entry == one:
             raise TransientError("somebody holds a lease on it")
-        forget(pointer)
+        remove(entry)
 
-    monkeypatch.setattr(inbox.ledger, "forget", held)
+    monkeypatch.setattr(inbox.ledger.inbox, "remove", held)
     run = sample(Phase.WAITING, run_id="sample-1", manifest=(one.blob, other.blob))
     assert inbox.taking.settle(run, [one, other], LATER) == ()
     assert inbox.waits() == ["a.csv"]

@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from shared.core.run.record import Phase
-from shared.ledger.open_markers import hints_of, queue_of, time_in
-from shared.ledger.records import Marker
+from shared.ledger.open_markers import Marker, hints_of, queue_of, time_in
 from shared.ports.storage import ETag
 from tests.unit.samples import BASE, NOW, UPDATE, pipeline, ref, run, step_failure
 

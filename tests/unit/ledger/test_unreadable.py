@@ -15,7 +15,7 @@ from shared.intake.eligibility import version_of
 from shared.intake.full_listings import FullListings
 from shared.intake.requests import ManualRequest
 from shared.intake.search import Search
-from shared.ledger.records import VersionEntry
+from shared.ledger.versions import VersionEntry
 from shared.maintenance.drift import Drift
 from shared.operations.endpoints import EndpointAddress, Endpoints
 from shared.operations.history import History, RunFilter
@@ -136,7 +136,7 @@ class Full:
         for name in sorted(self.world.documents.rows):
             if name.startswith(f"runs/{pipeline}-"):
                 try:
-                    stored = self.world.intake._context.ledger.run(name[5:])
+                    stored = self.world.intake._context.ledger.runs.read(name[5:])
                 except CorruptRecordError:
                     continue
                 assert stored is not None
@@ -389,7 +389,7 @@ def test_a_customers_run_does_not_keep_a_schedule_from_all_the_others() -> None:
 
 
 def dealt_with(world: Observed) -> None:
-    known = world.intake._context.ledger.last_due("sample")
+    known = world.intake._context.ledger.schedules.read("sample")
     assert known is not None
     assert (known.record.last_due, known.record.waiting) == (world.clock.now(), ())
 
@@ -449,7 +449,7 @@ def test_what_cannot_be_looked_up_makes_no_later_search_dearer() -> None:
     world.clock.move(40 * MINUTE)
     sweep.run_until(world.clock.now() + MINUTE)
     assert len(waiting(world)) == 30
-    stored = world.intake._context.ledger.sweep()
+    stored = world.intake._context.ledger.search.read()
     assert stored is not None
     assert stored.record.unread == ()
 
@@ -465,7 +465,7 @@ def test_a_search_remembers_a_bounded_number_of_names(caplog: pytest.LogCaptureF
     world.clock.move(40 * MINUTE)
     with caplog.at_level(logging.ERROR):
         Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
-    stored = world.intake._context.ledger.sweep()
+    stored = world.intake._context.ledger.search.read()
     assert stored is not None
     assert (len(stored.record.unread), stored.record.complete) == (200, True)
     assert "229.csv is not looked up again" in caplog.text

@@ -10,8 +10,7 @@ from shared.core.run.record import Origin, Phase, Run
 from shared.core.serving.drift import DriftCheck, confirmed, drift_finding
 from shared.core.serving.probes import EndpointCheck, UpdateProgress
 from shared.core.serving.state import ServedModel
-from shared.ledger.ledger import Ledger
-from shared.ledger.records import DueDriftCheck
+from shared.ledger.endpoints import DriftChecks, DueDriftCheck
 from shared.maintenance.drift import Drift
 from shared.operations.commands import OperatorCommand
 from shared.operations.endpoints import EndpointAddress, Endpoints
@@ -247,7 +246,7 @@ def test_however_many_endpoints_are_due_a_tick_looks_at_them_for_a_part_of_its_t
         return True
 
     many = [DueDriftCheck(f"{number:020}", world.clock.now()) for number in range(100)]
-    monkeypatch.setattr(Ledger, "drift_checks", lambda _: iter(many))
+    monkeypatch.setattr(DriftChecks, "due", lambda _: iter(many))
     monkeypatch.setattr(Drift, "_check", look)
     began = world.clock.now()
     world.poll.tick()

@@ -32,7 +32,7 @@ class Watched(Scripted):
         self.run: Run = sample(
             Phase.PROMOTED, config=self.world.pipeline, model=self.model_, tokens={"name": "new"}
         )
-        self.ledger.create_run(self.run)
+        self.ledger.runs.create(self.run)
         known = {"model": self.model_, "answers": OURS, "manifest": (blob(),), **served}
         self.served = ServedModel(run_id="sample-1", since=NOW, verification="", **known)
         self.put_endpoint_state(resources={RESOURCE: Resource(serving=self.served)})
@@ -51,11 +51,13 @@ class Watched(Scripted):
             "host": "studio.example",
             **changes,
         }
-        stored = self.ledger.drift_check(self.name)
-        self.ledger.put_drift_check(self.name, DriftCheck(**known), stored.etag if stored else None)
+        stored = self.ledger.drift_checks.read(self.name)
+        self.ledger.drift_checks.put(
+            self.name, DriftCheck(**known), stored.etag if stored else None
+        )
 
     def now(self) -> DriftCheck:
-        stored = self.ledger.drift_check(self.name)
+        stored = self.ledger.drift_checks.read(self.name)
         assert stored is not None
         return stored.record
 
@@ -122,14 +124,14 @@ def test_those_that_are_due_the_longest_come_first_and_those_that_were_silent_la
         ("d", 2, False),
     ):
         one = DriftCheck(**known, next_check=NOW - minutes * MINUTE, host="h", silent=silent)  # type: ignore[arg-type]
-        watched.ledger.put_drift_check(name, one, None)
-    read = watched.ledger.drift_check
+        watched.ledger.drift_checks.put(name, one, None)
+    read = watched.ledger.drift_checks.read
 
     def noted(name: str) -> Any:
         checked.append(name)
         return read(name)
 
-    watched.ledger.drift_check = noted  # type: ignore[method-assign, assignment]
+    watched.ledger.drift_checks.read = noted  # type: ignore[method-assign, assignment]
     watched.drift.check(NOW + MINUTE)
     assert checked == ["b", "d", "a", "c"]
 
@@ -166,7 +168,7 @@ def test_a_watch_that_cannot_be_put_off_stays_due(
     def fails(*_: object) -> None:
         raise TransientError("storage is busy")
 
-    monkeypatch.setattr(watched.ledger, "put_drift_check", fails)
+    monkeypatch.setattr(watched.ledger.drift_checks, "put", fails)
     watched.look(TransientError("busy"))
     assert f"watch {watched.name} stays due: storage is busy" in caplog.text
     assert watched.now().next_check == NOW
@@ -181,7 +183,7 @@ def test_a_watch_that_another_worker_looks_at_is_left_to_it(
     def late(*_: object) -> None:
         raise ConflictError("drift_checks")
 
-    monkeypatch.setattr(watched.ledger, "put_drift_check", late)
+    monkeypatch.setattr(watched.ledger.drift_checks, "put", late)
     watched.look()
     assert f"watch {watched.name}: another worker looks at it" in caplog.text
 
@@ -256,9 +258,9 @@ def test_a_drift_that_a_person_accepted_is_left(
 ) -> None:
     watched = Watched()
     (repair,) = watched.drifted()
-    stored = watched.ledger.run(repair.run_id)
+    stored = watched.ledger.runs.read(repair.run_id)
     assert stored is not None
-    watched.ledger.replace_run(stored.record.moved(phase, NOW), stored.etag)
+    watched.ledger.runs.replace(stored.record.moved_to(phase, NOW), stored.etag)
     watched.world.clock.time = watched.now().next_check
     assert len(watched.drifted()) == opened
     assert ("as a person accepted" in caplog.text) is (opened == 1)
@@ -285,7 +287,7 @@ def test_a_repair_that_another_worker_opened_is_the_same(caplog: pytest.LogCaptu
     watched.world.clock.time = watched.now().next_check
     noticed = (ref(watched.url).id, RESOURCE, watched.now().next_check.isoformat())
     other = run_id("sample", "drift", *noticed)
-    watched.ledger.create_run(
+    watched.ledger.runs.create(
         sample(Phase.PROMOTING, run_id=other, origin=Origin.DRIFT, config=watched.world.pipeline)
     )
     assert len(watched.look(OTHER)) == 1
@@ -315,7 +317,7 @@ def test_a_run_that_updates_the_endpoint_or_is_parked_there_has_it_left_alone(
 ) -> None:
     watched = Watched()
     if phase is not None:
-        watched.ledger.create_run(sample(phase, run_id="sample-9"))
+        watched.ledger.runs.create(sample(phase, run_id="sample-9"))
     endpoint_lease = EndpointLease(
         run_id="sample-9", resource="x", model=None, generation=1, at=NOW
     )
@@ -399,7 +401,7 @@ def test_a_look_calls_the_host_that_scores_or_else_the_one_that_is_updated() -> 
     ):
         one = endpoint.model_copy(update=changes)
         schedule_drift_check(watched.context, watched.run, one)
-        stored = watched.ledger.drift_check(drift_check_id(one.ref, one.place))
+        stored = watched.ledger.drift_checks.read(drift_check_id(one.ref, one.place))
         assert stored is not None
         assert stored.record.host == host
 
@@ -412,6 +414,6 @@ def test_a_watch_that_cannot_be_stored_now_stops_nothing(
     def fails(*_: object) -> None:
         raise TransientError("busy")
 
-    monkeypatch.setattr(watched.ledger, "put_drift_check", fails)
+    monkeypatch.setattr(watched.ledger.drift_checks, "put", fails)
     schedule_drift_check(watched.context, watched.run, watched.world.pipeline.endpoints[0])
     assert "endpoint production is not being watched for now: busy" in caplog.text

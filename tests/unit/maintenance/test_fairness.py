@@ -19,6 +19,7 @@ from shared.errors import TransientError
 from shared.execution.bulkheads import host_of
 from shared.execution.drift_schedule import drift_check_id
 from shared.intake.search import Search
+from shared.ledger.progress import Rotation
 from shared.maintenance.drift import Drift
 from shared.providers.http.client import Answer
 from tests.fakes.clock import Hurried
@@ -220,7 +221,7 @@ def test_every_endpoint_that_answers_is_looked_at_within_the_hour(hosts: str) ->
         update = f"https://{host}.example/workspaces/w/webservices/s/endpoints/{state}{number}"
         changed = verify.model_copy(update={"score": f"https://{host}.example/execute"})
         endpoints.append(endpoint.model_copy(update={"update": update, "verify": changed}))
-        ledger.put_endpoint_state(
+        ledger.endpoint_states.put(
             ref(update).id, EndpointState(ref=ref(update), resources=endpoint_state.resources), None
         )
         drift_check = DriftCheck(
@@ -231,7 +232,7 @@ def test_every_endpoint_that_answers_is_looked_at_within_the_hour(hosts: str) ->
             next_check=world.clock.now() + number * SECOND,
             host=f"{host}.example",
         )
-        ledger.put_drift_check(drift_check_id(ref(update), endpoint.place), drift_check, None)
+        ledger.drift_checks.put(drift_check_id(ref(update), endpoint.place), drift_check, None)
     checked = CheckResult(lambda url: "/hung" in url, world.clock.move, world.clock.now)
     context: Any = replace(world.intake._context, providers=checked)  # type: ignore[arg-type]
     drift = Drift(context, lambda _: tuple(endpoints))
@@ -256,8 +257,8 @@ def test_a_search_that_needs_several_calls_leaves_time_for_the_other_one() -> No
         context = replace(world.intake._context, clock=Hurried(world.clock))
         Search(context, world.intake).run_until(world.clock.now() + 24 * SECOND)
     for state in (
-        world.intake._context.ledger.sweep,
-        world.intake._context.ledger.search_for_models,
+        world.intake._context.ledger.search.read,
+        world.intake._context.ledger.search_models.read,
     ):
         stored = state()
         assert stored is not None
@@ -284,7 +285,7 @@ def test_endpoints_are_looked_at_while_waiting_data_fills_every_tick() -> None:
         for part in (1, 2):
             world.upload(f"k{number}-{part}.csv", b"a,b,label\n1,2,0\n3,4,1\n")
             world.deliver(f"k{number}-{part}.csv")
-    (drift_check,) = world.intake._context.ledger.drift_checks()
+    (drift_check,) = world.intake._context.ledger.drift_checks.due()
     slow_ledger(world, timedelta(milliseconds=400))
     began = world.clock.now()
     while world.clock.now() - began < 2 * HOUR:
@@ -292,7 +293,7 @@ def test_endpoints_are_looked_at_while_waiting_data_fills_every_tick() -> None:
         world.poll.tick()
         assert world.clock.now() - before <= world.limits.tick
         world.clock.move(30 * SECOND)
-    (later,) = world.intake._context.ledger.drift_checks()
+    (later,) = world.intake._context.ledger.drift_checks.due()
     assert later.due > began + HOUR  # it was looked at, and more than once
     assert drift_check.due <= began + HOUR
     assert world.now_of(run).phase is Phase.PROMOTED
@@ -370,8 +371,8 @@ def test_the_first_one_is_first_where_the_one_whose_turn_it_was_is_gone() -> Non
     world, _ = many_customers(3)
     world.clock.move(HOUR)
     ledger = world.intake._context.ledger
-    ledger.put_rotation("zz-gone", None)
+    ledger.rotation.put(Rotation(first="zz-gone"), None)
     world.poll._schedules.open_due(world.clock.now())  # there is no time for any
-    stored = ledger.rotation()
+    stored = ledger.rotation.read()
     assert stored is not None
     assert stored.record.first == "hung0"

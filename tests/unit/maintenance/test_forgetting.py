@@ -14,8 +14,10 @@ from shared.core.serving.drift import DriftCheck
 from shared.core.serving.state import EndpointLease, EndpointState, Hold, Resource, ServedModel
 from shared.core.versions import version_id
 from shared.errors import ConflictError, PermanentError
-from shared.ledger.ledger import NEW, Ledger
-from shared.ledger.records import Stored, VersionEntry
+from shared.ledger.ledger import Ledger
+from shared.ledger.run_queues import NEW
+from shared.ledger.store import Stored
+from shared.ledger.versions import VersionEntry
 from shared.maintenance.retention_rules import RetentionRules
 from shared.ports.storage import Listed
 from tests.fakes.world import DATA, MODELS
@@ -63,7 +65,7 @@ class Old:
         self.world.documents.create(name, body, hints)
 
     def run(self, name: str = "sample-1", phase: Phase = Phase.PROMOTED, **changes: Any) -> None:
-        self.ledger.create_run(sample(phase, run_id=name, **changes))
+        self.ledger.runs.create(sample(phase, run_id=name, **changes))
 
     def head(self, update: str = UPDATE, hints: dict[str, str] | None = None, **known: Any) -> str:
         name = f"endpoints/{ref(update).id}"
@@ -258,8 +260,8 @@ def test_a_marker_goes_once_its_run_was_forgotten_or_can_never_be_opened() -> No
     old = Old(missing=LONG)
     old.run("sample-1")
     for name in ("sample-1", "sample-2", "sample-3", "gone-4", "new-5"):
-        old.ledger.mark_open(name, {})
-    old.ledger.note_used("sample-2")
+        old.ledger.open_markers.mark(name, {})
+    old.ledger.tombstones.add("sample-2")
     assert not old.goes("open/sample-1")
     assert old.goes("open/sample-2")
     assert not old.goes("open/sample-3")
@@ -270,12 +272,12 @@ def test_a_marker_goes_once_its_run_was_forgotten_or_can_never_be_opened() -> No
 def test_a_tombstone_stays_while_a_slot_names_its_run() -> None:
     old = Old()
     run_queue = run_queue_id("sample", ())
-    old.ledger.put_run_queue(run_queue, RunQueue(pipeline="sample", batch_run="sample-1"), None)
+    old.ledger.run_queues.put(run_queue, RunQueue(pipeline="sample", batch_run="sample-1"), None)
     for name in ("sample-1", "sample-2"):
-        old.ledger.write_tombstone(name, run_queue)
-    old.ledger.write_tombstone("sample-3", run_queue_id("sample", ("acme",)))
-    old.ledger.note_used("sample-4")
-    old.ledger.write_tombstone("sample-5", run_queue)
+        old.ledger.tombstones.renew(name, run_queue)
+    old.ledger.tombstones.renew("sample-3", run_queue_id("sample", ("acme",)))
+    old.ledger.tombstones.add("sample-4")
+    old.ledger.tombstones.renew("sample-5", run_queue)
     old.raw("runs/sample-5")
     gone = [old.goes(f"tombstones/sample-{number}") for number in range(1, 6)]
     assert gone == [False, True, True, False, False]
@@ -290,7 +292,7 @@ def known(old: Old, name: str = "a.csv", **changes: Any) -> str:
     one = there.model_copy(update=changes)
     version = version_id("sample", one)
     entry = VersionEntry(pipeline="sample", blob=one, run_id="sample-1")
-    old.ledger.add_version(version, entry)
+    old.ledger.versions.add(version, entry)
     return f"versions/{version}"
 
 
@@ -338,7 +340,7 @@ def test_a_container_is_asked_for_once_in_a_call(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(old.world.blobs, "exists", exists)
     model = blob("promote/sample/m.ilearner", container=MODELS)
     version = version_id("sample", model)
-    old.ledger.add_version(version, VersionEntry(pipeline="sample", blob=model, run_id=None))
+    old.ledger.versions.add(version, VersionEntry(pipeline="sample", blob=model, run_id=None))
     for number in range(2):
         old.world.blobs.remove(DATA, f"{number}.csv")
     assert all(old.goes(name) for name in (*names, f"versions/{version}"))
@@ -357,9 +359,9 @@ def test_an_entry_whose_run_was_forgotten_names_it_as_such(
     if record:
         old.raw("runs/sample-1")
     if used:
-        old.ledger.note_used("sample-1")
+        old.ledger.tombstones.add("sample-1")
     assert not old.goes(name)
-    entry = old.ledger.version(name.removeprefix("versions/"))
+    entry = old.ledger.versions.entry(name.removeprefix("versions/"))
     assert entry is not None
     assert entry.run_id == ("sample-1" if named else None)
     assert entry.taken_by == "sample-1"
@@ -374,7 +376,7 @@ def test_an_entry_that_a_run_takes_this_moment_is_left_to_it(
     def late(*_: object) -> Stored[VersionEntry]:
         raise ConflictError(name)
 
-    monkeypatch.setattr(old.ledger, "replace_version", late)
+    monkeypatch.setattr(old.ledger.versions, "put", late)
     assert not old.goes(name)
 
 
@@ -427,20 +429,20 @@ SLOT = run_queue_id("sample", ())
 def test_a_place_goes_once_no_run_that_it_names_goes_on(changes: dict[str, Any]) -> None:
     old = Old()
     old.run("sample-1", Phase.TRAINING)
-    old.ledger.put_run_queue(SLOT, RunQueue(pipeline="sample", **changes), None)
+    old.ledger.run_queues.put(SLOT, RunQueue(pipeline="sample", **changes), None)
     assert not old.goes(SLOT)
-    stored = old.ledger.run("sample-1")
+    stored = old.ledger.runs.read("sample-1")
     assert stored is not None
-    old.ledger.replace_run(stored.record.moved(Phase.FAILED, NOW), stored.etag)
+    old.ledger.runs.replace(stored.record.moved_to(Phase.FAILED, NOW), stored.etag)
     assert old.goes(SLOT)
 
 
 def test_a_place_whose_line_is_longer_than_twenty_is_left_alone() -> None:
     old = Old()
     for count, goes in ((21, False), (20, True)):
-        stored = old.ledger.run_queue(SLOT)
+        stored = old.ledger.run_queues.read(SLOT)
         run_queue = RunQueue(pipeline="sample", holders=tuple(f"sample-{n}" for n in range(count)))
-        old.ledger.put_run_queue(SLOT, run_queue, stored.etag if stored else None)
+        old.ledger.run_queues.put(SLOT, run_queue, stored.etag if stored else None)
         assert old.goes(SLOT) is goes
 
 
@@ -453,9 +455,9 @@ def test_a_paused_place_is_kept_until_the_resume_or_the_end_of_its_pipeline(
     configured = frozenset[str]() if missing else frozenset({"sample"})
     old = Old(configured=configured, missing=missing)
     paused = Pause(by="relearn", at=NOW)
-    old.ledger.put_run_queue(SLOT, RunQueue(pipeline="sample", paused=paused), None)
+    old.ledger.run_queues.put(SLOT, RunQueue(pipeline="sample", paused=paused), None)
     if resumed:
-        old.ledger.put_pauses("sample", Pauses(resumed_at=NOW + HOUR), NEW)
+        old.ledger.pauses.put("sample", Pauses(resumed_at=NOW + HOUR), NEW)
     assert old.goes(SLOT) is goes
 
 
@@ -492,7 +494,7 @@ def test_an_endpoint_that_an_open_run_reserved_is_kept(phase: Phase) -> None:
 
 def drift_check(old: Old, pipeline_: str = "sample", place: str = PLACE) -> str:
     one = DriftCheck(ref=ref(UPDATE), place=place, pipeline=pipeline_, endpoint="e", next_check=NOW)
-    old.ledger.put_drift_check("w1", one, None)
+    old.ledger.drift_checks.put("w1", one, None)
     return "drift_checks/w1"
 
 
@@ -513,7 +515,7 @@ def test_a_record_that_is_gone_by_then_is_no_longer_looked_at() -> None:
     old = Old(missing=LONG)
     old.run("sample-1")
     names = ["runs/sample-1", known(old), SLOT, drift_check(old), old.head(f"{UPDATE}9")]
-    old.ledger.put_run_queue(SLOT, RunQueue(pipeline="sample"), None)
+    old.ledger.run_queues.put(SLOT, RunQueue(pipeline="sample"), None)
     listed = {name: old.listed(name) for name in names}
     for name in names:
         del old.world.documents.rows[name]

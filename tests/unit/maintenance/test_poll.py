@@ -193,9 +193,9 @@ def test_a_damaged_record_never_stops_the_other_runs(world: Observed, record: st
 
 def test_a_key_is_sent_only_where_the_runs_configuration_says(world: Observed) -> None:
     run = world.start()
-    (marker,) = world.intake._context.ledger.open_runs()
+    (marker,) = world.intake._context.ledger.open_markers.listed()
     elsewhere = {"service": "https://elsewhere.example/jobs", "credential": "${ENDPOINT_KEY}"}
-    world.intake._context.ledger.hint(marker, {**hints_of(run), **elsewhere})
+    world.intake._context.ledger.open_markers.replace(marker, {**hints_of(run), **elsewhere})
     world.restart()
     world.http.sent.clear()
     world.clock.move(MINUTE)
@@ -219,8 +219,8 @@ def test_a_key_is_sent_only_where_the_runs_configuration_says(world: Observed) -
 def test_hints_are_never_truth(world: Observed, hints: dict[str, str]) -> None:
     run = world.start()
     world.idle(MINUTE)
-    (marker,) = world.intake._context.ledger.open_runs()
-    world.intake._context.ledger.hint(marker, hints)
+    (marker,) = world.intake._context.ledger.open_markers.listed()
+    world.intake._context.ledger.open_markers.replace(marker, hints)
     for _ in range(8):
         world.clock.move(30 * SECOND)
         world.studio.work()
@@ -240,10 +240,10 @@ def test_an_announced_run_that_was_never_written_is_opened_from_its_entry(
     run = world.start()
     del world.documents.rows[f"runs/{run.run_id}"]
     del world.documents.rows[f"tombstones/{run.run_id}"]
-    (marker,) = world.intake._context.ledger.open_runs()
+    (marker,) = world.intake._context.ledger.open_markers.listed()
     version = next(n for n in world.documents.rows if n.startswith("versions/"))
     hints = {"version": version.removeprefix("versions/")}
-    world.intake._context.ledger.hint(marker, hints)
+    world.intake._context.ledger.open_markers.replace(marker, hints)
     world.restart()
     world.tick()
     assert world.now_of(run).phase is not Phase.RECEIVED
@@ -256,9 +256,9 @@ def test_the_data_of_an_announced_run_waits_for_its_pipeline_to_come_back_into_t
     del world.documents.rows[f"runs/{run.run_id}"]
     del world.documents.rows[f"tombstones/{run.run_id}"]
     version = next(n for n in world.documents.rows if n.startswith("versions/"))
-    (marker,) = world.intake._context.ledger.open_runs()
+    (marker,) = world.intake._context.ledger.open_markers.listed()
     hints = {"version": version.removeprefix("versions/")}
-    world.intake._context.ledger.hint(marker, hints)
+    world.intake._context.ledger.open_markers.replace(marker, hints)
     world.file = Configuration({"another": world.sibling(name="another")})
     world.restart()
     world.idle(10 * world.limits.lease)
@@ -272,7 +272,7 @@ def test_the_data_of_an_announced_run_waits_for_its_pipeline_to_come_back_into_t
 
 
 def test_an_announcement_that_nobody_followed_is_forgotten_after_a_while(world: Observed) -> None:
-    world.intake._context.ledger.mark_open("sample-x", {"phase": "received"})
+    world.intake._context.ledger.open_markers.mark("sample-x", {"phase": "received"})
     world.idle(4 * MINUTE)
     assert "open/sample-x" in world.documents.rows
     world.idle(MINUTE)
@@ -281,7 +281,7 @@ def test_an_announcement_that_nobody_followed_is_forgotten_after_a_while(world: 
 
 def test_the_heartbeat_tells_how_many_were_looked_at(world: Observed) -> None:
     training(world, count=2)
-    beat = world.intake._context.ledger.heartbeat()
+    beat = world.intake._context.ledger.heartbeat.read()
     assert beat is not None
     assert (beat.record.checked, beat.record.open, beat.record.at) == (2, 2, world.clock.now())
 
@@ -340,7 +340,7 @@ def test_a_models_container_that_cannot_be_listed_does_not_stop_the_runs(
     monkeypatch.setattr(world.blobs, "listing", fail)
     world.start()
     world.tick()
-    beat = world.intake._context.ledger.heartbeat()
+    beat = world.intake._context.ledger.heartbeat.read()
     assert beat is not None
 
 

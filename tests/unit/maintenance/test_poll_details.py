@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from shared.core.run.record import Phase, Run
-from shared.errors import CorruptRecordError, RelearnError, TransientError
-from shared.ledger.open_markers import hints_of
-from shared.ledger.records import Heartbeat, Marker
+from shared.errors import ConflictError, CorruptRecordError, RelearnError, TransientError
+from shared.ledger.open_markers import Marker, hints_of
+from shared.ledger.progress import Heartbeat
 from tests.unit.fleet import Fleet
 from tests.unit.intake.test_gathering import BURST, land, world_of
 from tests.unit.samples import NOW
@@ -39,11 +39,11 @@ def running(world: Observed, count: int = 1) -> list[Run]:
 
 
 def marker_of(world: Observed, run_id: str) -> Marker:
-    return next(m for m in world.intake._context.ledger.open_runs() if m.run_id == run_id)
+    return next(m for m in world.intake._context.ledger.open_markers.listed() if m.run_id == run_id)
 
 
 def beat_of(world: Observed) -> Heartbeat:
-    stored = world.intake._context.ledger.heartbeat()
+    stored = world.intake._context.ledger.heartbeat.read()
     assert stored is not None
     return stored.record
 
@@ -90,7 +90,9 @@ def test_a_run_that_waits_for_a_person_is_looked_at_when_its_wait_is_over() -> N
 def test_a_run_in_trouble_is_not_looked_at_before_it_said(world: Observed) -> None:
     (run,) = running(world)
     world.intake.driver.delay(run.run_id, TransientError("busy", retry_after=5 * MINUTE))
-    world.intake._context.ledger.hint(marker_of(world, run.run_id), hints_of(world.now_of(run)))
+    world.intake._context.ledger.open_markers.replace(
+        marker_of(world, run.run_id), hints_of(world.now_of(run))
+    )
     assert checks(world, 5 * MINUTE - SECOND, SECOND) == 0
     assert checks(world, SECOND, SECOND) == 1
 
@@ -224,7 +226,7 @@ def test_an_inbox_that_cannot_be_listed_stops_no_tick(
     def fails(*_: object) -> None:
         raise TransientError("storage: list inbox/: busy")
 
-    monkeypatch.setattr(world.intake._context.ledger, "inbox", fails)
+    monkeypatch.setattr(world.intake._context.ledger.inbox, "entries", fails)
     (run,) = running(world)
     assert "what landed cannot be looked for now: storage: list inbox/: busy" in caplog.text
     assert beat_of(world).open == 1
@@ -324,17 +326,17 @@ def test_a_run_in_trouble_counts_against_its_service_unless_it_waits(world: Obse
     assert not checked.well
     assert checked.run == world.now_of(run)
     assert checked.run is not None
-    stored = world.intake._context.ledger.run(run.run_id)
+    stored = world.intake._context.ledger.runs.read(run.run_id)
     assert stored is not None
     waits = stored.record.model_copy(update={"phase": Phase.WAITING})
-    world.intake._context.ledger.replace_run(waits, stored.etag)
+    world.intake._context.ledger.runs.replace(waits, stored.etag)
     assert world.poll._look(bare, later).well
 
 
 def test_nobody_believes_the_marker_of_a_run_that_cannot_be_read(world: Observed) -> None:
     (run,) = running(world)
     world.damage(f"runs/{run.run_id}")
-    world.intake._context.ledger.hint(
+    world.intake._context.ledger.open_markers.replace(
         marker_of(world, run.run_id), {"phase": "training", "pipeline": "sample", "service": "s"}
     )
     world.restart()
@@ -359,22 +361,22 @@ def test_a_marker_is_written_only_where_its_run_changed_and_never_for_an_ended_o
     assert marker_of(world, run.run_id).etag == etag
     world.http.answers.clear()
     world.run_operations.cancel(run.run_id)
-    world.intake._context.ledger.mark_open(run.run_id, {})
+    world.intake._context.ledger.open_markers.mark(run.run_id, {})
     hinted: list[str] = []
-    hint: Callable[..., None] = world.intake._context.ledger.hint
+    hint: Callable[..., None] = world.intake._context.ledger.open_markers.replace
 
     def noted(marker: Marker, hints: dict[str, str]) -> None:
         hinted.append(marker.run_id)
         hint(marker, hints)
 
-    world.intake._context.ledger.hint = noted  # type: ignore[method-assign]
+    world.intake._context.ledger.open_markers.replace = noted  # type: ignore[method-assign]
     world.poll.tick()
     assert hinted == []
     assert world.open_runs() == []
 
 
 def test_an_announcement_is_forgotten_after_two_leases_and_not_before(world: Observed) -> None:
-    world.intake._context.ledger.mark_open("sample-x", {"phase": "received"})
+    world.intake._context.ledger.open_markers.mark("sample-x", {"phase": "received"})
     world.idle(2 * world.limits.lease, SECOND * 10)
     assert world.open_runs() == ["open/sample-x"]
     world.idle(10 * SECOND, 10 * SECOND)
@@ -438,3 +440,19 @@ def test_a_damaged_record_is_told_of_at_each_seldom_look(
     assert f"run {run.run_id} cannot be advanced" in caplog.text
     with pytest.raises(CorruptRecordError):
         world.intake.driver.advance(run.run_id)
+
+
+@pytest.mark.parametrize("error", [ConflictError("poll"), TransientError("busy")])
+def test_a_tick_whose_heartbeat_cannot_be_stored_has_done_its_work(
+    world: Observed,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: RelearnError,
+) -> None:
+    def refused(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(world.intake._context.ledger.heartbeat, "put", refused)
+    assert world.poll.tick().at == world.clock.now()
+    logged = "the last tick cannot be recorded now: busy" in caplog.text
+    assert logged is isinstance(error, TransientError)  # else another poller was as fast

@@ -140,7 +140,7 @@ def test_a_cursor_that_the_storage_takes_no_more_begins_its_kind_again() -> None
     world.clock.move(AGES)
     now = world.clock.now()
     state = CleaningRound(started_at=now, all_at=now, kind="index", cursor="nonsense")
-    world.intake._context.ledger.put_cleaning(state, None)
+    world.intake._context.ledger.cleaning.put(state, None)
     cleaned(world)
     assert len(kept(world, "index")) == 1  # its run is looked at in the next round
     world.clock.move(timedelta(days=31))
@@ -187,7 +187,7 @@ def test_a_round_gets_past_old_runs_that_stay() -> None:
     context.clock.now()  # which may ask the storage for its time
     for _ in range(40):
         hurried.clean(world.clock.now() + timedelta(seconds=5))
-    state = world.intake._context.ledger.cleaning()
+    state = world.intake._context.ledger.cleaning.read()
     assert state is not None
     assert state.record.completed_at is not None
     assert len(kept(world, "runs")) == len(runs)
@@ -250,7 +250,7 @@ def test_a_storage_that_fails_now_is_left_alone_soon_and_gone_on_with_later(
         patch.setattr(world.blobs, "head", down)
         cleaned(world)
     assert len(checks) == 3
-    stored = world.intake._context.ledger.cleaning()
+    stored = world.intake._context.ledger.cleaning.read()
     assert stored is not None
     assert (stored.record.unclear, len(stored.record.shown)) == (3, 3)
     cleaned(world)
@@ -274,11 +274,11 @@ def test_the_run_of_a_rollback_is_kept_for_as_long_as_its_endpoint_is_held() -> 
     rolled_back, *_ = [promoted(world, f"{i}.csv", b"a,b,l\n%d,2,0\n3,4,1\n" % i) for i in range(8)]
     (name,) = kept(world, "endpoints")
     ledger = world.intake._context.ledger
-    stored = ledger.endpoint_state(name.removeprefix("endpoints/"))
+    stored = ledger.endpoint_states.read(name.removeprefix("endpoints/"))
     assert stored is not None
     ((place, _),) = stored.record.resources.items()
     hold = Hold(run_id=rolled_back, to="baseline", by="ada", at=world.clock.now())
-    ledger.put_endpoint_state(
+    ledger.endpoint_states.put(
         name.removeprefix("endpoints/"), with_hold(stored.record, place, hold), stored.etag
     )
     world.clock.move(AGES)
@@ -293,7 +293,7 @@ def test_the_runs_that_set_a_model_again_or_left_a_reservation_are_kept() -> Non
     ]
     (name,) = kept(world, "endpoints")
     ledger = world.intake._context.ledger
-    stored = ledger.endpoint_state(name.removeprefix("endpoints/"))
+    stored = ledger.endpoint_states.read(name.removeprefix("endpoints/"))
     assert stored is not None
     ((place, resource),) = stored.record.resources.items()
     assert resource.serving is not None
@@ -303,7 +303,7 @@ def test_the_runs_that_set_a_model_again_or_left_a_reservation_are_kept() -> Non
     )
     resources = {place: resource.model_copy(update={"serving": serving})}
     changes = {"resources": resources, "endpoint_lease": endpoint_lease}
-    ledger.put_endpoint_state(
+    ledger.endpoint_states.put(
         name.removeprefix("endpoints/"), stored.record.model_copy(update=changes), stored.etag
     )
     world.clock.move(AGES)

@@ -187,10 +187,10 @@ def test_a_run_is_kept_with_its_deliveries_though_its_endpoints_were_changed_sin
     world.restart()
     parent = promoted(world, "b.csv", ROWS + b"5,6,1\n")
     ledger = world.intake._context.ledger
-    stored = ledger.run(parent)
+    stored = ledger.runs.read(parent)
     assert stored is not None
     deliveries = (Delivery(endpoint="production", run_id=delivery, outcome=Phase.PROMOTED),)
-    ledger.replace_run(stored.record.model_copy(update={"deliveries": deliveries}), stored.etag)
+    ledger.runs.replace(stored.record.model_copy(update={"deliveries": deliveries}), stored.etag)
     world.clock.move(AGES)
     cleaned(world)
     assert kept(world, "runs") == sorted([f"runs/{delivery}", f"runs/{parent}"])
@@ -208,9 +208,9 @@ def test_deliveries_are_kept_while_their_roll_out_goes_on_and_it_while_they_are_
         parent.run_id: {"phase": Phase.PARKED},
     }
     for run_id, changes in told.items():
-        stored = ledger.run(run_id)
+        stored = ledger.runs.read(run_id)
         assert stored is not None
-        ledger.replace_run(stored.record.model_copy(update=changes), stored.etag)
+        ledger.runs.replace(stored.record.model_copy(update=changes), stored.etag)
     world.clock.move(AGES)
     cleaned(world)
     assert len(kept(world, "runs")) == 2
@@ -227,15 +227,15 @@ def test_a_tombstone_outlives_its_run_and_whatever_still_names_it() -> None:
     cleaned(world)
     assert kept(world, "tombstones") == [tombstone]
     ledger, run_queue = world.intake._context.ledger, run_queue_id("sample", ())
-    stored = ledger.run_queue(run_queue)
+    stored = ledger.run_queues.read(run_queue)
     paused = Pause(by="ada", at=world.clock.now())
     named = RunQueue(pipeline="sample", batch_run=run, paused=paused)
-    ledger.put_run_queue(run_queue, named, stored.etag if stored else None)
+    ledger.run_queues.put(run_queue, named, stored.etag if stored else None)
     years(world)
     assert kept(world, "tombstones") == [tombstone]
-    stored = ledger.run_queue(run_queue)
+    stored = ledger.run_queues.read(run_queue)
     assert stored is not None
-    ledger.put_run_queue(run_queue, RunQueue(pipeline="sample"), stored.etag)
+    ledger.run_queues.put(run_queue, RunQueue(pipeline="sample"), stored.etag)
     years(world, days=60)
     assert kept(world, "tombstones") == []
 
@@ -244,7 +244,7 @@ def test_a_marker_of_a_run_that_was_forgotten_goes() -> None:
     world = World(config={"pipeline": BARE})
     run = promoted(world, "a.csv", ROWS)
     ledger = world.intake._context.ledger
-    ledger.mark_open(run, {"phase": "requested", "version": "x"})
+    ledger.open_markers.mark(run, {"phase": "requested", "version": "x"})
     world.clock.move(AGES)
     cleaned(world)
     assert world.open_runs() == []
@@ -270,7 +270,7 @@ def test_places_of_customers_that_are_gone_go_and_places_in_use_stay() -> None:
         shared_queue_id("service", "y"): RunQueue(pipeline="sample", holders=(run.run_id,)),
     }
     for name, run_queue in there.items():
-        ledger.put_run_queue(name, run_queue, None)
+        ledger.run_queues.put(name, run_queue, None)
     before = {*kept(world, "run_queues"), *kept(world, "shared_queues")}
     world.clock.move(AGES)
     cleaned(world)
@@ -317,9 +317,9 @@ def test_a_pipeline_that_comes_back_in_time_finds_its_data() -> None:
 def test_what_a_broken_file_leaves_out_is_not_gone() -> None:
     world, *_ = both()
     ledger = world.intake._context.ledger
-    entry = ledger.version(kept(world, "versions")[0].removeprefix("versions/"))
+    entry = ledger.versions.entry(kept(world, "versions")[0].removeprefix("versions/"))
     assert entry is not None
-    ledger.add_to_inbox(("acme",), "v1", entry)
+    ledger.inbox.add(("acme",), "v1", entry)
     before = {kind: kept(world, kind) for kind in ("inbox", "endpoints", "drift_checks")}
     rename(world, "renamed")
     world.pipeline = world.pipeline.model_copy(update={"endpoints": ()})
@@ -349,13 +349,13 @@ def test_an_endpoint_that_an_open_run_has_reserved_is_kept() -> None:
     asked = world.next_run("acme/tuesday.csv", ROWS)
     ledger = world.intake._context.ledger
     for name in (name.removeprefix("endpoints/") for name in kept(world, "endpoints")):
-        stored = ledger.endpoint_state(name)
+        stored = ledger.endpoint_states.read(name)
         assert stored is not None
         (place,) = stored.record.resources
         mine = EndpointLease(
             run_id=asked.run_id, resource=place, model=None, generation=9, at=world.clock.now()
         )
-        ledger.put_endpoint_state(
+        ledger.endpoint_states.put(
             name, stored.record.model_copy(update={"endpoint_lease": mine}), stored.etag
         )
     world.pipeline = world.pipeline.model_copy(update={"endpoints": ()})

@@ -42,14 +42,14 @@ class EndpointDesk:
         known = EndpointState(
             ref=ref(self.url), resources={RESOURCE: resource} if resource else {}, **endpoint_state
         )
-        stored = self.ledger.endpoint_state(ref(self.url).id)
-        etag = self.ledger.put_endpoint_state(
+        stored = self.ledger.endpoint_states.read(ref(self.url).id)
+        etag = self.ledger.endpoint_states.put(
             ref(self.url).id, known, stored.etag if stored else None
         ).etag
         return str(etag)
 
     def known(self) -> Resource:
-        stored = self.ledger.endpoint_state(ref(self.url).id)
+        stored = self.ledger.endpoint_states.read(ref(self.url).id)
         assert stored is not None
         return stored.record.resource(RESOURCE)
 

@@ -29,7 +29,7 @@ class PipelineDesk:
 
     def run_queue(self, key: str, **changes: Any) -> None:
         run_queue = RunQueue(pipeline="sample", key=(key,), **changes)
-        self.ledger.put_run_queue(run_queue_id("sample", (key,)), run_queue, None)
+        self.ledger.run_queues.put(run_queue_id("sample", (key,)), run_queue, None)
 
     def states(self) -> dict[str, str]:
         return {one.blob.name: one.state for one in self.hand.preview("sample", None).matches}

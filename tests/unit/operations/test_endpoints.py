@@ -84,7 +84,7 @@ def test_what_was_odd_at_an_endpoint_is_shown(known: dict[str, str], told: str |
         "endpoint": "production",
     }
     drift_check = DriftCheck(**place, next_check=NOW, **known)  # type: ignore[arg-type]
-    hand.ledger.put_drift_check(drift_check_id(ref(hand.url), RESOURCE), drift_check, None)
+    hand.ledger.drift_checks.put(drift_check_id(ref(hand.url), RESOURCE), drift_check, None)
     assert hand.show().drift == told
 
 
@@ -176,7 +176,7 @@ def test_a_resume_that_somebody_else_is_faster_than_is_refused(
     def late(*_: object) -> None:
         raise ConflictError("endpoints")
 
-    monkeypatch.setattr(hand.ledger, "put_endpoint_state", late)
+    monkeypatch.setattr(hand.ledger.endpoint_states, "put", late)
     with pytest.raises(ConflictError, match="it was changed at the same moment"):
         hand.endpoints.resume(EndpointAddress("sample", "production"))
 

@@ -30,7 +30,7 @@ class Runs:
     def put(self, number: int, phase: Phase = Phase.FINISHED, **changes: Any) -> Run:
         at = NOW + number * timedelta(minutes=1)
         one = sample(phase, run_id=f"sample-{number}", opened_at=at, **changes)
-        self.ledger.create_run(one)
+        self.ledger.runs.create(one)
         return one
 
     def page(self, wanted: RunFilter = ANY, limit: int = 9, cursor: str | None = None) -> Any:
@@ -81,13 +81,13 @@ def test_a_page_goes_over_as_many_listings_as_it_may_cost(
 def test_a_page_lists_no_more_names_than_it_needs() -> None:
     asked: list[int] = []
     runs = Runs(1)
-    listed = runs.ledger.listed_runs
+    listed = runs.ledger.index.page
 
     def noted(size: int, cursor: str | None) -> Any:
         asked.append(size)
         return listed(size, cursor)
 
-    runs.ledger.listed_runs = noted  # type: ignore[method-assign]
+    runs.ledger.index.page = noted  # type: ignore[method-assign]
     runs.page(limit=50)
     runs.page(limit=9)
     runs.page(RunFilter(pipeline="sample"), 9)
@@ -150,7 +150,7 @@ def parked(*phases: Phase | None) -> Runs:
     runs = Runs()
     for number, phase in enumerate(phases):
         hints = {"phase": str(phase)} if phase else {}
-        runs.ledger.mark_open(f"sample-{number}", hints)
+        runs.ledger.open_markers.mark(f"sample-{number}", hints)
     return runs
 
 

@@ -11,8 +11,8 @@ from shared.errors import (
     NoSuchPipelineError,
     PreconditionFailedError,
 )
-from shared.ledger.ledger import NEW
-from shared.ledger.records import ScheduleRecord
+from shared.ledger.run_queues import NEW
+from shared.ledger.schedules import ScheduleRecord
 from shared.operations.commands import OperatorCommand
 from tests.unit.operations.pipeline_desk import HOUR, MINUTE, PipelineDesk
 from tests.unit.samples import NOW
@@ -42,7 +42,7 @@ def test_a_pipeline_is_shown_as_it_stands() -> None:
     assert (status.next_due, status.last_due) == (NOW + 2 * HOUR, None)
     assert (status.waiting_data, status.unreadable) == (2, ())
     assert (status.pause, status.run_queues) == (None, ())
-    hand.ledger.put_due_times("sample", ScheduleRecord(last_due=NOW + HOUR), None)
+    hand.ledger.schedules.put("sample", ScheduleRecord(last_due=NOW + HOUR), None)
     assert hand.hand.status("sample").last_due == NOW + HOUR
     without = PipelineDesk()
     without.world.calls.clear()
@@ -54,7 +54,7 @@ def test_a_pipeline_is_shown_as_it_stands() -> None:
 
 def test_a_due_time_from_before_the_pipeline_was_known_is_none_of_its_own() -> None:
     hand = PipelineDesk(schedule="0 0 * * * *")
-    hand.ledger.put_due_times("sample", ScheduleRecord(last_due=NOW), None)
+    hand.ledger.schedules.put("sample", ScheduleRecord(last_due=NOW), None)
     assert hand.hand.status("sample").last_due is None
 
 
@@ -65,7 +65,7 @@ def test_customers_are_shown_a_page_at_a_time_with_the_pause_in_force(
     paused = Pause(by="relearn", at=NOW)
     for key in "abc":
         hand.run_queue(key, paused=paused)
-    hand.ledger.put_pauses("sample", Pauses(resumed_at=NOW - HOUR), NEW)
+    hand.ledger.pauses.put("sample", Pauses(resumed_at=NOW - HOUR), NEW)
     first = hand.hand.status("sample", keys=2)
     assert len(first.run_queues) == 2
     assert all(run_queue.paused == paused for run_queue in first.run_queues)
@@ -112,13 +112,15 @@ def test_a_pause_is_kept_once_with_who_wants_it_and_why() -> None:
     hand.hand.resume("sample", OperatorCommand("bob", "done"))
     assert hand.hand.status("sample").pause is None
     resumed = Pause(by="bob", at=NOW + HOUR, reason="done")
-    assert hand.ledger.pauses("sample").record == Pauses(resumed_at=NOW + HOUR, resumed=resumed)
+    assert hand.ledger.pauses.read("sample").record == Pauses(
+        resumed_at=NOW + HOUR, resumed=resumed
+    )
 
 
 def test_a_pause_by_failures_is_shown_where_no_person_paused() -> None:
     hand = PipelineDesk()
     by_failures = Pause(by="relearn", at=NOW)
-    hand.ledger.note_pause("sample", by_failures)
+    hand.ledger.pauses.pause_by_failures("sample", by_failures)
     assert hand.hand.status("sample").pause == by_failures
     with pytest.raises(PreconditionFailedError, match="pipeline sample is paused by relearn"):
         hand.hand.resume("sample", OperatorCommand(versions=("old",)))
@@ -143,6 +145,6 @@ def test_whoever_is_slower_is_told_how_the_pipeline_stands_now(
     def late(*_: object) -> None:
         raise ConflictError("pauses")
 
-    monkeypatch.setattr(hand.ledger, "put_pauses", late)
+    monkeypatch.setattr(hand.ledger.pauses, "put", late)
     with pytest.raises(error, match="pipeline sample is not paused"):
         getattr(hand.hand, act)("sample", OperatorCommand("ada", versions=held_to))

@@ -8,7 +8,7 @@ from shared.errors import (
     NoSuchDataError,
 )
 from shared.intake.eligibility import version_of
-from shared.ledger.records import OLD, VersionEntry
+from shared.ledger.versions import VersionEntry
 from shared.operations.pipelines import Pipelines
 from tests.fakes.world import MODELS
 from tests.unit.operations.pipeline_desk import HOUR, LISTED, SECOND, PipelineDesk
@@ -21,18 +21,18 @@ def test_what_became_of_each_blob_is_told(caplog: pytest.LogCaptureFixture) -> N
     hand.put("other.txt")
     for name, entry in {
         "run": {"run_id": "sample-1"},
-        "old": {"run_id": None, "note": OLD},
+        "old": {"run_id": None, "note": "older", "older_than_pipeline": True},
         "note": {"run_id": None},
     }.items():
         version = version_of(hand.world.pipeline, blobs[name])
         known = VersionEntry(pipeline="sample", blob=blobs[name], **entry)  # type: ignore[arg-type]
-        hand.ledger.add_version(version, known)
+        hand.ledger.versions.add(version, known)
     hand.world.damage(f"versions/{version_of(hand.world.pipeline, blobs['odd'])}")
     hand.world.intake.arrived(blobs["waits"])
     hand.put("new.csv")
     assert hand.states() == {
         "run.csv": "run sample-1",
-        "old.csv": OLD,
+        "old.csv": "older",
         "note.csv": "no run",
         "odd.csv": "a record of it cannot be read",
         "waits.csv": "waiting",

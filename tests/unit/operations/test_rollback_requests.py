@@ -137,15 +137,15 @@ def test_whoever_is_slower_is_told_how_the_endpoint_stands_now(
 ) -> None:
     hand = EndpointDesk()
     etag = hand.put(THREE)
-    put = hand.ledger.put_endpoint_state
+    put = hand.ledger.endpoint_states.put
     busy = EndpointLease(run_id="sample-9", resource=RESOURCE, model=None, generation=1, at=NOW)
 
     def late(*_: object) -> None:
-        monkeypatch.setattr(hand.ledger, "put_endpoint_state", put)
+        monkeypatch.setattr(hand.ledger.endpoint_states, "put", put)
         hand.put(THREE, endpoint_lease=busy)
         raise ConflictError("endpoints")
 
-    monkeypatch.setattr(hand.ledger, "put_endpoint_state", late)
+    monkeypatch.setattr(hand.ledger.endpoint_states, "put", late)
     command = OperatorCommand(by="ada", versions=(etag,) if versions else None)
     with pytest.raises(error, match="run sample-9 updates it"):
         hand.back(command=command)
@@ -168,9 +168,9 @@ def test_a_rollback_that_failed_can_be_asked_for_again(phase: Phase | None, *, a
     )
     hand.put(THREE.model_copy(update={"held": hold}))
     if phase is None:
-        hand.ledger.note_used("sample-5")
+        hand.ledger.tombstones.add("sample-5")
     else:
-        hand.ledger.create_run(sample(phase, run_id="sample-5", config=hand.world.pipeline))
+        hand.ledger.runs.create(sample(phase, run_id="sample-5", config=hand.world.pipeline))
     run = hand.back()
     assert (run.run_id != "sample-5") is anew
     known = hand.known().held
@@ -219,13 +219,13 @@ def test_the_marker_of_a_wish_names_the_endpoint_and_its_key(
     hand = EndpointDesk()
     hand.put(THREE)
     marked: list[dict[str, str]] = []
-    mark = hand.ledger.mark_open
+    mark = hand.ledger.open_markers.mark
 
     def noted(run_id: str, hints: dict[str, str]) -> None:
         marked.append(hints)
         mark(run_id, hints)
 
-    monkeypatch.setattr(hand.ledger, "mark_open", noted)
+    monkeypatch.setattr(hand.ledger.open_markers, "mark", noted)
     hand.back()
     wish = {"phase": "promoting", "rollback": "sample", "endpoint": "production"}
     assert marked[0] == {**wish, "key": json.dumps([])}

@@ -36,10 +36,10 @@ class Desk:
         known = {"config": self.world.pipeline, **changes}
         if phase is Phase.PARKED:
             known = {"parked_in": Phase.RECEIVED, "job": None, "started_at": None, **known}
-        return str(self.ledger.create_run(sample(phase, run_id=run_id, **known)).etag)
+        return str(self.ledger.runs.create(sample(phase, run_id=run_id, **known)).etag)
 
     def now(self, run_id: str = "sample-1") -> Run:
-        stored = self.ledger.run(run_id)
+        stored = self.ledger.runs.read(run_id)
         assert stored is not None
         return stored.record
 
@@ -132,13 +132,13 @@ def test_the_marker_is_renewed_before_and_after_an_order_is_noted(
     desk = Desk()
     desk.put(Phase.PARKED)
     marked: list[tuple[Phase, dict[str, str]]] = []
-    mark = desk.ledger.mark_open
+    mark = desk.ledger.open_markers.mark
 
     def noted(run_id: str, hints: dict[str, str]) -> None:
         marked.append((desk.now(run_id).phase, hints))
         mark(run_id, hints)
 
-    monkeypatch.setattr(desk.ledger, "mark_open", noted)
+    monkeypatch.setattr(desk.ledger.open_markers, "mark", noted)
     desk.run_operations.retry("sample-1")
     assert marked[0] == (Phase.PARKED, {"phase": "requested"})
     assert marked[1] == (Phase.RECEIVED, {"phase": "requested"})
@@ -163,9 +163,9 @@ def test_of_two_people_the_slower_one_is_told_how_the_run_stands_now(
     etag = desk.put(Phase.TRAINING)
 
     def step_failure() -> None:
-        stored = desk.ledger.run("sample-1")
+        stored = desk.ledger.runs.read("sample-1")
         assert stored is not None
-        desk.ledger.replace_run(stored.record.model_copy(update={"attempt": 2}), stored.etag)
+        desk.ledger.runs.replace(stored.record.model_copy(update={"attempt": 2}), stored.etag)
 
     superseded(desk, step_failure, monkeypatch)
     with pytest.raises(ConflictError, match="sample-1"):
@@ -176,9 +176,9 @@ def test_of_two_people_the_slower_one_is_told_how_the_run_stands_now(
     assert etag != str(_etag(desk))
 
     def ended() -> None:
-        stored = desk.ledger.run("sample-1")
+        stored = desk.ledger.runs.read("sample-1")
         assert stored is not None
-        desk.ledger.replace_run(stored.record.moved(Phase.FAILED, NOW), stored.etag)
+        desk.ledger.runs.replace(stored.record.moved_to(Phase.FAILED, NOW), stored.etag)
 
     superseded(desk, ended, monkeypatch)
     with pytest.raises(InvalidTransitionError):  # it fits no more, and that is said as ever
@@ -186,7 +186,7 @@ def test_of_two_people_the_slower_one_is_told_how_the_run_stands_now(
 
 
 def _etag(desk: Desk) -> object:
-    stored = desk.ledger.run("sample-1")
+    stored = desk.ledger.runs.read("sample-1")
     assert stored is not None
     return stored.etag
 

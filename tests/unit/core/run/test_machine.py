@@ -480,9 +480,9 @@ def test_a_run_that_is_parked_on_its_way_to_an_endpoint_can_be_cancelled(phase: 
 def test_an_ended_run_advises_nothing_unless_its_end_does() -> None:
     parked = apply(run(Phase.PROMOTING), control_events.StepBlocked("no", "retry the run"), NOW)
     for end in sorted(ENDS):
-        assert parked.moved(end, NOW).advice is None
-        assert parked.moved(end, NOW, advice="rename the data").advice == "rename the data"
-    assert parked.moved(Phase.PARKED, NOW).advice == "retry the run"
+        assert parked.moved_to(end, NOW).advice is None
+        assert parked.moved_to(end, NOW, advice="rename the data").advice == "rename the data"
+    assert parked.moved_to(Phase.PARKED, NOW).advice == "retry the run"
 
 
 def test_a_parked_run_waits_for_a_person_even_while_it_is_being_cancelled() -> None:

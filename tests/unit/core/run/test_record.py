@@ -84,16 +84,16 @@ def test_an_end_is_over_and_only_three_phases_are_at_work_on_an_endpoint() -> No
 
 def test_a_move_is_written_into_the_history_once_and_ends_the_trouble() -> None:
     shape = run(Phase.TRAINING, step_failure=step_failure(), advice="wait")
-    moved = shape.moved(Phase.TRAINED, NOW, "over", reason="good")
+    moved = shape.moved_to(Phase.TRAINED, NOW, "over", reason="good")
     assert moved.history == (RunHistoryEntry(at=NOW, phase=Phase.TRAINED, note="over"),)
     assert (moved.step_failure, moved.advice, moved.reason) == (None, "wait", "good")
-    assert moved.moved(Phase.TRAINED, NOW).history == moved.history
-    noted = moved.moved(Phase.TRAINED, NOW, "still")
+    assert moved.moved_to(Phase.TRAINED, NOW).history == moved.history
+    noted = moved.moved_to(Phase.TRAINED, NOW, "still")
     assert noted.history == (
         *moved.history,
         RunHistoryEntry(at=NOW, phase=Phase.TRAINED, note="still"),
     )
-    assert moved.moved(Phase.FINISHED, NOW).advice is None
+    assert moved.moved_to(Phase.FINISHED, NOW).advice is None
 
 
 def test_the_same_bytes_are_known_by_their_etag_or_by_a_touch_that_left_them() -> None:

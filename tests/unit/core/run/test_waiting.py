@@ -148,7 +148,7 @@ def test_a_wrong_key_shows_its_reason_and_the_next_try_in_every_view() -> None:
     begun = world.start()
     world.tick()
     open_runs = OpenRuns(world.intake._context)
-    stored = world.intake._context.ledger.run(begun.run_id)
+    stored = world.intake._context.ledger.runs.read(begun.run_id)
     assert stored is not None
     waits = open_runs.waits(stored)
     assert waits is not None
@@ -170,7 +170,7 @@ def test_a_run_whose_worker_died_shows_when_its_lease_ends() -> None:
     began = world.clock.now()
     world.clock.move(timedelta(seconds=30))
     (found,) = world.runs()
-    stored = world.intake._context.ledger.run(found.run_id)
+    stored = world.intake._context.ledger.runs.read(found.run_id)
     assert stored is not None
     waits = OpenRuns(world.intake._context).waits(stored)
     assert waits is not None

@@ -1,0 +1,82 @@
+"""When pipelines began, and which of their due times are done.
+
+* `pipelines/<name>`   when the pipeline was first seen
+* `schedules/<name>`   the newest due time that is done, and those that wait for data
+"""
+
+from datetime import datetime
+
+from pydantic import AwareDatetime, Field
+
+from shared.core.frozen import FrozenModel, RecordModel
+from shared.ledger.store import Records, Store
+
+
+class Activation(RecordModel):
+    """When a pipeline was first known; older blobs are not news to it."""
+
+    activated_at: AwareDatetime
+    backfilled_at: AwareDatetime | None = None  #: when older blobs were taken, where they are
+    backfilled_to: str = ""  #: up to this name they were, where that takes several calls
+
+
+class PendingDueTime(FrozenModel):
+    """A due time that is being dealt with, or that came before its data."""
+
+    at: AwareDatetime
+    next_check: AwareDatetime
+    until: AwareDatetime
+    after: str = ""  #: the key where the last call stopped; it goes on behind it
+    opened: int = 0  #: keys that have their run, of those before `after`
+    without: int = 0  #: keys without data of their own for it
+    failed: int = 0  #: keys whose run could not be opened
+    failing_since: AwareDatetime | None = None  #: since when a key's run cannot be opened
+
+
+class TrainedData(FrozenModel):
+    """The data that the last due time of a key trained on."""
+
+    bytes_id: str  #: what tells its bytes from others
+    due: AwareDatetime
+
+
+class ScheduleRecord(RecordModel):
+    """The newest due time of a schedule that was dealt with, and those that wait for data."""
+
+    last_due: AwareDatetime
+    waiting: tuple[PendingDueTime, ...] = ()
+    trained: dict[str, TrainedData] = Field(default_factory=dict)  #: by the digest of the key
+
+
+class Activations(Records[Activation]):
+    """When each pipeline was first seen."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store, "pipelines/", Activation)
+
+    def activate(self, pipeline: str, candidate: datetime) -> datetime:
+        """Return when a pipeline was first seen.
+
+        Of two workers that begin at once the earlier time is kept. Safe to repeat.
+
+        Args:
+            pipeline: its name.
+            candidate: the time to keep if the pipeline is new, by the storage's clock.
+
+        Raises:
+            ConflictError: the record keeps changing.
+        """
+
+        def earliest(known: Activation | None) -> Activation:
+            known = known or Activation(activated_at=candidate)
+            return known.evolve(activated_at=min(known.activated_at, candidate))
+
+        stored = self.update(pipeline, earliest)
+        return stored.activated_at if stored else candidate
+
+
+class Schedules(Records[ScheduleRecord]):
+    """Which due times of each pipeline are done, and which wait."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store, "schedules/", ScheduleRecord)
