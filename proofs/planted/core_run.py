@@ -113,8 +113,8 @@ BUGS: Final = (
     Bug(
         "who cancelled a run is forgotten",
         "shared/core/run/control_events.py",
-        "        return run.moved(phase, at, note, operator_request=operator_request, **changes)\n",
-        "        return run.moved(phase, at, note, **changes)\n",
+        "(phase, at, note, operator_request=operator_request, **changes)\n",
+        "(phase, at, note, **changes)\n",
         ("tests/unit/core/run/test_waiting.py",),
     ),
     Bug(

@@ -8,8 +8,8 @@ BUGS: Final = (
     Bug(
         "the reservation is dropped",
         "shared/core/serving/state.py",
-        '            "endpoint_lease": endpoint_lease,\n',
-        '            "endpoint_lease": None,\n',
+        "        endpoint_lease=endpoint_lease,\n",
+        "        endpoint_lease=None,\n",
         ("tests/unit/core/serving/test_endpoint_state.py", "tests/sweep/test_fault_sweep.py"),
     ),
     Bug(

@@ -57,9 +57,8 @@ BUGS: Final = (
     Bug(
         "every change of a pipeline begins its schedule anew",
         "shared/intake/last_good.py",
-        "            if stored is not None and "
-        "stored.record.pipeline.schedule == pipeline.schedule:\n",
-        "            if stored is None:\n",
+        "        if stored is not None and stored.record.pipeline.schedule == pipeline.schedule:\n",
+        "        if stored is not None and stored.record.pipeline == pipeline:\n",
         ("tests/unit/intake/test_due_times.py",),
     ),
     Bug(

@@ -14,24 +14,21 @@ BUGS: Final = (
     ),
     Bug(
         "records are written over unconditionally",
-        "shared/ledger/ledger.py",
-        'self._documents.replace(f"runs/{run.run_id}", _body(run), expected)',
-        "self._documents.replace(\n"
-        '            f"runs/{run.run_id}",\n            _body(run),\n'
-        '            self._documents.read(f"runs/{run.run_id}").etag,\n'
-        "        )",
+        "shared/ledger/runs.py",
+        "        return self.put(run.run_id, run, expected)\n",
+        "        return self.put(run.run_id, run, self.read(run.run_id).etag)\n",
         ("tests/unit/ledger/test_ledger.py", "tests/sweep/test_fault_sweep.py"),
     ),
     Bug(
         "a metadata write counts as new data",
-        "shared/ledger/ledger.py",
-        "        return newest[0] if newest and same and known else None\n",
+        "shared/ledger/versions.py",
+        "        return newest.modified.isoformat() if known else None\n",
         "        return None\n",
         ("tests/unit/intake/test_intake.py",),
     ),
     Bug(
         "a version that is only known as old counts as seen",
-        "shared/ledger/ledger.py",
+        "shared/ledger/versions.py",
         "for one in page.items if _OLD not in one.metadata]",
         "for one in page.items if one.name]",
         ("tests/unit/intake/test_full_listing.py",),
