@@ -105,7 +105,7 @@ def report(alert: Alert, text: str, *, pipeline: str, run_id: str = "-", **more:
 
 
 def report_run(run: Run, version: str, *, repeated: bool = False) -> bool:
-    """Raise the alert of a run's phase; return whether the phase has one.
+    """Raise the alert of a run's phase, if the phase has one.
 
     It is raised after the record was written, so that it is true. If a worker dies between the
     two, the next one that reads the run raises it again.
@@ -114,6 +114,9 @@ def report_run(run: Run, version: str, *, repeated: bool = False) -> bool:
         run: as it is stored.
         version: of its record; the same run and version is the same alert.
         repeated: whether it may have been raised before.
+
+    Returns:
+        Whether the phase has an alert.
     """
     alert = _BY_PHASE.get(run.phase)
     if alert is None:

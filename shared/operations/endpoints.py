@@ -166,12 +166,20 @@ class Endpoints:
         to: str | None,
         command: OperatorCommand = ANONYMOUS,
     ) -> Run:
-        """Go back to the model of run `to`, or to the one from before, and hold the endpoint.
+        """Roll back to an earlier model, and hold the endpoint.
 
         Safe to repeat: while the endpoint is held for the same model, its run is returned.
 
+        Args:
+            address: which endpoint is meant.
+            to: the run whose model is to serve, or `baseline`; None for the previous model.
+            command: who asks, and why.
+
+        Returns:
+            The run that brings the model back.
+
         Raises:
-            NoSuchEndpointError, NoSuchModelError: there is nothing to go back to.
+            NoSuchEndpointError, NoSuchModelError: there is no such endpoint, or no such model.
             PreconditionFailedError, ConflictError: the endpoint changed; read it and decide again.
         """
         tokens, config, found = self._find(address)
@@ -179,7 +187,7 @@ class Endpoints:
         command.require(_version(stored), _state_of(found, stored))
         if stored is None:
             raise NoSuchModelError(
-                f"nothing was ever promoted at {found.name}: there is no way back"
+                f"nothing was ever promoted at {found.name}: there is no earlier model"
             )
         request = _RollbackRequest(tokens, config.only(found), stored)
         hold = request.known.held

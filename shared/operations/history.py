@@ -88,7 +88,15 @@ class History:
     context: Context
 
     def page(self, wanted: RunFilter, limit: int, cursor: str | None) -> RunPage:
-        """Return at most `limit` (1 to 50) runs, the newest first.
+        """Return some runs, the newest first.
+
+        Args:
+            wanted: which runs.
+            limit: how many at most, 1 to 50.
+            cursor: where the page before ended; None for the first.
+
+        Returns:
+            The page; it may hold fewer runs although there are more.
 
         Raises:
             InvalidCursorError: no page gave this cursor.
@@ -113,9 +121,16 @@ class History:
         return RunPage(self._read(names, wanted.by_record), start.text())
 
     def parked(self, limit: int, cursor: str | None) -> IdPage:
-        """Return the ids of at most `limit` parked runs, by the markers of open runs alone.
+        """Return the ids of some parked runs, by the markers of open runs alone.
 
         Costs one listing, however many runs are open. A hint may be a tick behind its record.
+
+        Args:
+            limit: how many at most.
+            cursor: where the page before ended; None for the first.
+
+        Returns:
+            The page; it may hold fewer runs although there are more.
 
         Raises:
             InvalidCursorError: no page gave this cursor.

@@ -61,7 +61,12 @@ class OpenRuns:
         return [one for one in found if not pipeline or pipeline_of(one.run_id) == pipeline]
 
     def shown(self, markers: Iterable[Marker], most: int = MOST_SHOWN) -> tuple[OpenRun, ...]:
-        """Return the runs of these markers, those first whose last step failed."""
+        """Return the runs of these markers, those first whose last step failed.
+
+        Args:
+            markers: of open runs.
+            most: how many runs at most, each at a read.
+        """
         return self._read([one.run_id for one in sorted(markers, key=_urgency)], most)
 
     def at_endpoint(

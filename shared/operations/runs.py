@@ -107,7 +107,20 @@ class RunOperations:
         return self._change(run_id, lambda _: Approved(command.by, command.reason), command)
 
     def reject(self, run_id: str, command: OperatorCommand) -> Run:
-        """End a run that waits for approval; the arguments and errors are those of `approve`."""
+        """End a run that waits for approval, without promoting its model.
+
+        Args:
+            run_id: the run.
+            command: who rejects, and why.
+
+        Returns:
+            The run as it is now.
+
+        Raises:
+            NoSuchRunError: there is no such run.
+            InvalidTransitionError: it does not wait for approval.
+            PreconditionFailedError, ConflictError: it was changed meanwhile.
+        """
         return self._change(run_id, lambda _: Rejected(command.by, command.reason), command)
 
     def _present(self, parent: Run, delivery: Delivery) -> Delivery:

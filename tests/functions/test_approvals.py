@@ -26,7 +26,7 @@ from tests.functions.operators import (
 )
 
 
-def test_nothing_is_promoted_until_a_person_says_yes(asking: World) -> None:
+def test_nothing_is_promoted_until_an_operator_says_yes(asking: World) -> None:
     before = asking.serving()
     run_id = awaiting(asking)
     for _ in range(20):
@@ -94,7 +94,7 @@ def test_a_parked_run_cannot_be_approved_past_its_trouble(world: World, api: Api
     assert "parked" in approve(run_id).body["detail"]
 
 
-def test_the_second_of_two_people_is_told(asking: World) -> None:
+def test_the_second_of_two_operators_is_told(asking: World) -> None:
     run_id = awaiting(asking)
     assert reject(run_id).status == 202
     late = approve(run_id)
@@ -104,7 +104,7 @@ def test_the_second_of_two_people_is_told(asking: World) -> None:
 
 
 @pytest.mark.parametrize("site", range(5))
-def test_of_two_people_in_the_same_moment_one_wins_and_the_other_is_told(
+def test_of_two_operators_in_the_same_moment_one_wins_and_the_other_is_told(
     asking: World, site: int
 ) -> None:
     run_id = awaiting(asking)
@@ -132,7 +132,7 @@ def approve_in_passing(run_id: str) -> None:
     approve(run_id, {"by": "bob"})
 
 
-def test_the_slower_of_two_people_is_told_the_present_phase_and_who_answered(
+def test_the_slower_of_two_operators_is_told_the_present_phase_and_who_answered(
     asking: World,
 ) -> None:
     run_id = awaiting(asking)
@@ -144,7 +144,7 @@ def test_the_slower_of_two_people_is_told_the_present_phase_and_who_answered(
     assert "cannot be rejected" in late.body["detail"]
 
 
-def test_the_slower_of_two_people_with_a_version_is_told_that_it_is_outdated(
+def test_the_slower_of_two_operators_with_a_version_is_told_that_it_is_outdated(
     asking: World,
 ) -> None:
     run_id = awaiting(asking)
@@ -287,7 +287,7 @@ def test_a_body_that_is_not_understood_changes_nothing(
 
 
 # Whoever may reject a run must not have the log say what an operator is alerted by.
-def test_what_a_person_says_makes_no_line_of_its_own_in_the_log(
+def test_what_an_operator_says_makes_no_line_of_its_own_in_the_log(
     asking: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     reject(awaiting(asking), {"reason": "x\n[RL1001 parked] run other-1 is parked"})

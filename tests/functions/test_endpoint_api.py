@@ -104,7 +104,7 @@ def test_an_endpoint_that_was_never_updated_has_a_version_too(api: Api) -> None:
 
 # If-Match is for the very reading of the head that is written over, not for one before it.
 @pytest.mark.parametrize(("version", "status"), [(True, 412), (False, 409)])
-def test_of_two_people_at_an_endpoint_the_slower_one_is_told_how_it_stands(
+def test_of_two_operators_at_an_endpoint_the_slower_one_is_told_how_it_stands(
     twice: World, api: Api, *, version: bool, status: int
 ) -> None:
     checked = api.endpoint().headers["ETag"] if version else None

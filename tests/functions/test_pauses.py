@@ -43,7 +43,7 @@ def test_a_paused_pipeline_begins_nothing_until_it_is_resumed(serve: Serve) -> N
     assert len(world.starts) == 1
 
 
-def test_of_two_people_who_pause_in_the_same_moment_the_second_is_told(
+def test_of_two_operators_who_pause_in_the_same_moment_the_second_is_told(
     world: World, api: Api
 ) -> None:
     def another() -> None:
@@ -101,7 +101,7 @@ def test_a_pause_by_failures_is_another_version_for_whoever_resumes(serve: Serve
 
 
 @pytest.mark.parametrize(("version", "status"), [(True, 412), (False, 409)])
-def test_of_two_people_at_a_pipeline_the_slower_one_is_told_how_it_stands(
+def test_of_two_operators_at_a_pipeline_the_slower_one_is_told_how_it_stands(
     world: World, api: Api, *, version: bool, status: int
 ) -> None:
     held = {"If_Match": standing_version()} if version else {}

@@ -10,7 +10,7 @@ from tests.functions.conftest import park
 SIGNED = "https://a.example/b?sv=1&sig=c2VjcmV0"
 
 
-def test_what_a_person_says_is_kept_without_secrets(world: World, api: Api) -> None:
+def test_what_an_operator_says_is_kept_without_secrets(world: World, api: Api) -> None:
     world.upload()
     world.deliver()
     world.until_ended()

@@ -1,4 +1,4 @@
-"""A person's word on a run is carried out, whoever dies or looks at the run meanwhile."""
+"""A command is carried out, whichever worker dies or reads the run meanwhile."""
 
 from typing import Final
 

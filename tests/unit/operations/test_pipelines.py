@@ -136,7 +136,7 @@ def test_a_pause_by_failures_is_shown_where_no_person_paused() -> None:
     ("versions", "error"), [(None, ConflictError), (True, PreconditionFailedError)]
 )
 @pytest.mark.parametrize("act", ["pause", "resume"])
-def test_whoever_is_slower_is_told_how_the_pipeline_stands_now(
+def test_the_slower_operator_is_told_how_the_pipeline_stands_now(
     act: str, versions: Any, error: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hand = PipelineDesk()

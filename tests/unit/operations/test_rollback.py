@@ -207,7 +207,7 @@ def test_a_rollback_that_could_not_be_carried_out_can_be_asked_for_again() -> No
     assert world.serving() == models[0]
 
 
-def test_two_people_at_once_get_one_rollback_or_a_conflict() -> None:
+def test_two_operators_at_once_get_one_rollback_or_a_conflict() -> None:
     world, runs, _ = promoted(3)
 
     def other() -> None:

@@ -42,7 +42,7 @@ from tests.unit.samples import run as sample
         ("baseline", "baseline", "sample-0"),
     ],
 )
-def test_a_person_goes_back_to_the_model_from_before_or_to_the_one_that_is_named(
+def test_an_operator_goes_back_to_the_model_from_before_or_to_the_one_that_is_named(
     to: str | None, hold_to: str, model: str
 ) -> None:
     hand = EndpointDesk()
@@ -130,7 +130,7 @@ def test_a_wish_is_held_to_the_version_that_was_looked_at() -> None:
 @pytest.mark.parametrize(
     ("versions", "error"), [(None, ConflictError), (True, PreconditionFailedError)]
 )
-def test_whoever_is_slower_is_told_how_the_endpoint_stands_now(
+def test_the_slower_operator_is_told_how_the_endpoint_stands_now(
     monkeypatch: pytest.MonkeyPatch,
     versions: Any,
     error: Any,

@@ -1,4 +1,4 @@
-"""What a person's order does to a run, to its deliveries, and when somebody else is faster."""
+"""What a command does to a run and its deliveries, and after a change at the same moment."""
 
 from datetime import timedelta
 from typing import Any
@@ -156,7 +156,7 @@ def superseded(desk: Desk, by: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desk.world.intake.driver, "note", late)
 
 
-def test_of_two_people_the_slower_one_is_told_how_the_run_stands_now(
+def test_of_two_operators_the_slower_one_is_told_how_the_run_stands_now(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     desk = Desk()
