@@ -37,15 +37,14 @@ TURNS: Final = (
     Bug(
         "an order is not marked before it is noted",
         "shared/operations/runs.py",
-        "        self.context.ledger.open_markers.mark("
-        'run_id, {"phase": "requested"})\n        try:\n',
+        "        self.context.ledger.open_markers.mark(run_id, CommandStored())\n        try:\n",
         "        try:\n",
         ("tests/unit/operations/test_orders.py",),
     ),
     Bug(
         "an order is not marked again once it is noted",
         "shared/operations/runs.py",
-        '            self.context.ledger.open_markers.mark(run_id, {"phase": "requested"})\n'
+        "            self.context.ledger.open_markers.mark(run_id, CommandStored())\n"
         "            return",
         "            return",
         ("tests/unit/operations/test_orders.py",),

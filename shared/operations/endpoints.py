@@ -4,8 +4,7 @@ A rollback holds the endpoint at once, so that no run promotes over it, and is c
 a run of its own, with the proof that every update has.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ from shared.execution.context import Context
 from shared.execution.drift_schedule import drift_check_id
 from shared.execution.driver import Driver
 from shared.intake.blob_events import Intake
-from shared.ledger.open_markers import Marker
+from shared.ledger.open_markers import Marker, RollbackToOpen
 from shared.ledger.store import Stored
 from shared.operations.open_runs import OpenRuns
 from shared.operations.preconditions import Versions, lost, require
@@ -165,16 +164,15 @@ class Endpoints:
             hold = self._hold(request, (hold.to, hold.state), command)
         return self._carried_out(hold, request)
 
-    def carry_out(self, hints: Mapping[str, str], run_id: str) -> Run | None:
+    def carry_out(self, hints: RollbackToOpen, run_id: str) -> Run | None:
         """Open the run of a rollback that was wished for and never begun; None if it was not.
 
         Args:
             hints: of the run's marker, as `rollback` left them.
             run_id: the run.
         """
-        key = tuple(json.loads(hints.get("key", "[]")))
         try:
-            found = self._find(hints.get("rollback", ""), hints.get("endpoint", ""), key)
+            found = self._find(hints.pipeline, hints.endpoint, hints.key)
         except NoSuchEndpointError:
             return None
         tokens, config, endpoint = found
@@ -322,11 +320,10 @@ class _RollbackRequest:
         return self.stored.record.resource(self.endpoint.place)
 
     @property
-    def hints(self) -> dict[str, str]:
+    def hints(self) -> RollbackToOpen:
         """What the poll finds this endpoint by."""
-        key = json.dumps([self.tokens[token] for token in self.config.key_tokens])
-        place = {"rollback": self.config.name, "endpoint": self.endpoint.name, "key": key}
-        return {"phase": Phase.PROMOTING, **place}
+        key = tuple(self.tokens[token] for token in self.config.key_tokens)
+        return RollbackToOpen(pipeline=self.config.name, endpoint=self.endpoint.name, key=key)
 
 
 def _version(stored: Stored[EndpointState] | None) -> str:

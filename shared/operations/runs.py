@@ -17,6 +17,7 @@ from shared.core.run.rollout import delivered
 from shared.errors import ConflictError, InvalidTransitionError, RelearnError
 from shared.execution.context import Context
 from shared.intake.blob_events import Intake
+from shared.ledger.open_markers import CommandStored
 from shared.ledger.store import Stored
 from shared.operations.preconditions import Versions, lost, require
 
@@ -133,7 +134,7 @@ class RunOperations:
         event = event_for(stored.record)
         apply(stored.record, event, self.context.clock.now())  # refused before anything is written
         # The marker first and last: a hint that says "parked" would keep the poll away.
-        self.context.ledger.open_markers.mark(run_id, {"phase": "requested"})
+        self.context.ledger.open_markers.mark(run_id, CommandStored())
         try:
             self.intake.driver.note(stored, event)
         except ConflictError:
@@ -162,7 +163,7 @@ class RunOperations:
 
     def _advanced(self, run_id: str) -> Run | None:
         try:
-            self.context.ledger.open_markers.mark(run_id, {"phase": "requested"})
+            self.context.ledger.open_markers.mark(run_id, CommandStored())
             return self.intake.driver.advance(run_id, check_from=timedelta())
         except ConflictError:  # the order is kept, and whoever moved the run goes on by it
             stored = self.context.ledger.runs.read(run_id)

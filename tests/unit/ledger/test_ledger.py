@@ -10,6 +10,7 @@ from shared.core.serving.state import EndpointState
 from shared.core.versions import Fingerprint
 from shared.errors import ConflictError, CorruptRecordError, RunIdUsedError
 from shared.ledger.ledger import Ledger
+from shared.ledger.open_markers import CommandStored, RunHints
 from shared.ledger.progress import Heartbeat
 from shared.ledger.schedules import ScheduleRecord
 from shared.ledger.versions import VersionEntry
@@ -197,34 +198,34 @@ def test_the_id_of_a_run_whose_record_was_removed_is_never_used_again(ledger: Le
 
 
 def test_a_marker_hints_at_the_phase_of_its_own_run_alone(ledger: Ledger) -> None:
-    assert ledger.open_markers.phase("sample-1") is None
-    ledger.open_markers.mark("sample-10", {"phase": "parked"})
-    assert ledger.open_markers.phase("sample-1") is None
-    ledger.open_markers.mark("sample-1", {"phase": "training"})
-    assert ledger.open_markers.phase("sample-1") == "training"
+    assert ledger.open_markers.hints("sample-1") is None
+    ledger.open_markers.mark("sample-10", RunHints(phase=Phase.PARKED))
+    assert ledger.open_markers.hints("sample-1") is None
+    ledger.open_markers.mark("sample-1", RunHints(phase=Phase.TRAINING))
+    assert ledger.open_markers.hints("sample-1") == RunHints(phase=Phase.TRAINING)
 
 
 def test_a_marker_holds_hints_and_no_body(ledger: Ledger, documents: MemoryDocuments) -> None:
-    ledger.open_markers.mark("sample-1", {"phase": "received"})
-    ledger.open_markers.mark("sample-1", {"phase": "other"})
+    ledger.open_markers.mark("sample-1", RunHints(phase=Phase.RECEIVED))
+    ledger.open_markers.mark("sample-1", RunHints(phase=Phase.TRAINING))
     (marker,) = ledger.open_markers.listed()
-    assert (marker.run_id, marker.hints) == ("sample-1", {"phase": "other"})
+    assert (marker.run_id, marker.hints) == ("sample-1", RunHints(phase=Phase.TRAINING))
     assert documents.rows["open/sample-1"].body == b""
 
 
 def test_hints_are_renewed_only_on_the_marker_that_was_seen(ledger: Ledger) -> None:
-    ledger.open_markers.mark("sample-1", {"phase": "received"})
+    ledger.open_markers.mark("sample-1", RunHints(phase=Phase.RECEIVED))
     (seen,) = ledger.open_markers.listed()
-    ledger.open_markers.replace(seen, {"phase": "training"})
-    ledger.open_markers.replace(seen, {"phase": "stale"})
+    ledger.open_markers.replace(seen, RunHints(phase=Phase.TRAINING))
+    ledger.open_markers.replace(seen, RunHints(phase=Phase.PARKED))
     (marker,) = ledger.open_markers.listed()
-    assert marker.hints == {"phase": "training"}
+    assert marker.hints == RunHints(phase=Phase.TRAINING)
 
 
 def test_a_marker_that_was_renewed_meanwhile_is_not_dropped(ledger: Ledger) -> None:
-    ledger.open_markers.mark("sample-1", {})
+    ledger.open_markers.mark("sample-1", RunHints())
     (seen,) = ledger.open_markers.listed()
-    ledger.open_markers.mark("sample-1", {"phase": "requested"})
+    ledger.open_markers.mark("sample-1", CommandStored())
     ledger.open_markers.remove(seen)
     assert len(list(ledger.open_markers.listed())) == 1
     ledger.open_markers.remove_of("sample-1")
@@ -233,10 +234,10 @@ def test_a_marker_that_was_renewed_meanwhile_is_not_dropped(ledger: Ledger) -> N
 
 
 def test_a_hint_never_brings_back_a_marker_of_an_ended_run(ledger: Ledger) -> None:
-    ledger.open_markers.mark("sample-1", {})
+    ledger.open_markers.mark("sample-1", RunHints())
     (seen,) = ledger.open_markers.listed()
     ledger.open_markers.remove_of("sample-1")
-    ledger.open_markers.replace(seen, {"phase": "training"})
+    ledger.open_markers.replace(seen, RunHints(phase=Phase.TRAINING))
     assert list(ledger.open_markers.listed()) == []
 
 

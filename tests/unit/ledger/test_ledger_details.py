@@ -15,6 +15,7 @@ from shared.core.versions import Fingerprint
 from shared.errors import ConflictError, CorruptRecordError
 from shared.ledger.configurations import KeptConfiguration
 from shared.ledger.ledger import Ledger
+from shared.ledger.open_markers import RunHints
 from shared.ledger.progress import Rotation, SearchState, Tick
 from shared.ledger.run_queues import NEW
 from shared.ledger.schedules import Activation
@@ -63,7 +64,7 @@ def ledger(documents: Contested) -> Ledger:
 
 PAUSE = Pause(by="relearn", at=NOW)
 WRITES: dict[str, Callable[[Ledger], object]] = {
-    "open/sample-1": lambda ledger: ledger.open_markers.mark("sample-1", {}),
+    "open/sample-1": lambda ledger: ledger.open_markers.mark("sample-1", RunHints()),
     "pauses/sample": lambda ledger: ledger.pauses.pause_by_failures(
         "sample", Pause(by="relearn", at=NOW)
     ),
@@ -130,7 +131,7 @@ def test_a_marker_is_known_by_its_name_and_as_old_as_its_last_renewal(
 ) -> None:
     assert not ledger.open_markers.has("sample-1")
     assert ledger.open_markers.age("sample-1") == timedelta()
-    ledger.open_markers.mark("sample-1", {})
+    ledger.open_markers.mark("sample-1", RunHints())
     documents.clock.move(HOUR)
     assert ledger.open_markers.has("sample-1")
     assert ledger.open_markers.age("sample-1") == HOUR
@@ -142,16 +143,19 @@ def test_a_marker_is_known_by_its_name_and_as_old_as_its_last_renewal(
 
 
 def test_the_phases_of_a_pipelines_runs_are_told_by_their_markers_alone(ledger: Ledger) -> None:
-    ledger.open_markers.mark("sample-1", {"phase": "training"})
-    ledger.open_markers.mark("sample-2", {})
-    ledger.open_markers.mark("sample2-1", {"phase": "parked"})
-    assert ledger.open_markers.phases("sample") == {"sample-1": "training", "sample-2": ""}
-    assert ledger.open_markers.phase("sample-2") == ""
+    ledger.open_markers.mark("sample-1", RunHints(phase=Phase.TRAINING))
+    ledger.open_markers.mark("sample-2", RunHints())
+    ledger.open_markers.mark("sample2-1", RunHints(phase=Phase.PARKED))
+    assert ledger.open_markers.phases("sample") == {
+        "sample-1": Phase.TRAINING,
+        "sample-2": None,
+    }
+    assert ledger.open_markers.hints("sample-2") == RunHints()
 
 
 def test_open_runs_are_shown_a_page_at_a_time(ledger: Ledger) -> None:
     for number in range(3):
-        ledger.open_markers.mark(f"sample-{number}", {})
+        ledger.open_markers.mark(f"sample-{number}", RunHints())
     first = ledger.open_markers.page(2, None)
     assert [marker.run_id for marker in first.items] == ["sample-0", "sample-1"]
     last = ledger.open_markers.page(2, first.cursor)

@@ -15,6 +15,7 @@ from shared.core.serving.state import EndpointLease, EndpointState, Hold, Resour
 from shared.core.versions import version_id
 from shared.errors import ConflictError, PermanentError
 from shared.ledger.ledger import Ledger
+from shared.ledger.open_markers import RunHints
 from shared.ledger.run_queues import NEW
 from shared.ledger.store import Stored
 from shared.ledger.versions import VersionEntry
@@ -260,7 +261,7 @@ def test_a_marker_goes_once_its_run_was_forgotten_or_can_never_be_opened() -> No
     old = Old(missing=LONG)
     old.run("sample-1")
     for name in ("sample-1", "sample-2", "sample-3", "gone-4", "new-5"):
-        old.ledger.open_markers.mark(name, {})
+        old.ledger.open_markers.mark(name, RunHints())
     old.ledger.tombstones.add("sample-2")
     assert not old.goes("open/sample-1")
     assert old.goes("open/sample-2")

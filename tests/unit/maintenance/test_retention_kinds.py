@@ -13,6 +13,7 @@ from shared.core.run.concurrency import Pause, QueueEntry, RunQueue
 from shared.core.run.record import Delivery, Phase
 from shared.core.serving.state import EndpointLease
 from shared.intake.search import Search
+from shared.ledger.open_markers import VersionToOpen
 from shared.operations.pipelines import Pipelines
 from tests.fakes.documents import Row
 from tests.fakes.faults import Kind
@@ -243,7 +244,7 @@ def test_a_marker_of_a_run_that_was_forgotten_goes() -> None:
     world = World(config={"pipeline": BARE})
     run = promoted(world, "a.csv", ROWS)
     ledger = world.intake._context.ledger
-    ledger.open_markers.mark(run, {"phase": "requested", "version": "x"})
+    ledger.open_markers.mark(run, VersionToOpen(version="x"))
     world.clock.move(AGES)
     cleaned(world)
     assert world.open_runs() == []
