@@ -58,7 +58,7 @@ class Old:
 
     def goes(self, name: str) -> bool:
         """Apply the rules to a record, and return whether it was deleted."""
-        gone = self.rules.may_delete(name.partition("/")[0], self.listed(name))
+        gone = self.rules.delete_if_old(name.partition("/")[0], self.listed(name))
         assert gone is (name not in self.world.documents.rows)
         return gone
 
@@ -323,7 +323,7 @@ def test_a_version_whose_blob_is_gone_goes_where_its_container_is_there() -> Non
     old.world.blobs.missing.add(DATA)
     for _ in range(2):
         with pytest.raises(PermanentError, match=f"container {DATA} does not exist now"):
-            old.rules.may_delete("versions", old.listed(name))
+            old.rules.delete_if_old("versions", old.listed(name))
     old.world.blobs.missing.clear()
     old.rules = replace(old.rules, _containers={})  # the next call
     assert old.goes(name)
@@ -520,5 +520,5 @@ def test_a_record_that_is_gone_by_then_is_no_longer_looked_at() -> None:
     listed = {name: old.listed(name) for name in names}
     for name in names:
         del old.world.documents.rows[name]
-        assert not old.rules.may_delete(name.partition("/")[0], listed[name])
+        assert not old.rules.delete_if_old(name.partition("/")[0], listed[name])
     assert not old.ledger.old.exists("tombstones/sample-2")

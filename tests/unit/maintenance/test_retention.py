@@ -83,11 +83,9 @@ def test_each_call_tells_how_many_records_it_has_forgotten_itself(
         promoted(world, name, b"a,b,l\n1,2,0\n3,4,1\n")
         world.clock.move(AGES)
         cleaned(world)
-    first, second = (text for text in caplog.messages if "forgotten" in text)
+    first, second = (text for text in caplog.messages if "deleted" in text)
     assert (
-        first
-        == second
-        == f"2 records older than {world.intake._context.limits.keep} were forgotten"
+        first == second == f"2 records older than {world.intake._context.limits.keep} were deleted"
     )
 
 
