@@ -30,7 +30,7 @@ from shared.operations.endpoints import Endpoints, OperatorCommand
 from shared.operations.pipelines import Pipelines, Preview
 from tests.fakes.world import DATA, MODELS
 from tests.unit.fleet import Fleet
-from tests.unit.maintenance.test_retention import cleaned, kept
+from tests.unit.maintenance.cleaning import cleaned, kept
 from tests.unit.samples import HOUR, NOW, blob, promotion, ref, run
 from tests.unit.worlds import Observed
 
