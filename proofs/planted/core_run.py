@@ -120,8 +120,7 @@ BUGS: Final = (
     Bug(
         "a run that comes back is counted twice by the budget",
         "shared/core/run/concurrency.py",
-        "        if all(queue_entry.run_id != run_id for queue_entry in begun):\n"
-        "            number",
+        "        if all(entry.run_id != run_id for entry in begun):\n            number",
         "        if begun is self.begun:\n            number",
         ("tests/unit/core/run/test_concurrency.py",),
     ),

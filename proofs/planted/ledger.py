@@ -17,7 +17,7 @@ BUGS: Final = (
         "shared/ledger/runs.py",
         "        return self.put(run.run_id, run, expected)\n",
         "        return self.put(run.run_id, run, self.read(run.run_id).etag)\n",
-        ("tests/unit/ledger/test_ledger.py", "tests/sweep/test_fault_sweep.py"),
+        ("tests/unit/ledger/test_store.py", "tests/sweep/test_fault_sweep.py"),
     ),
     Bug(
         "a metadata write counts as new data",

@@ -22,15 +22,14 @@ BUGS: Final = (
     Bug(
         "an order is not marked before it is noted",
         "shared/operations/runs.py",
-        '        self.context.ledger.open_markers.mark(run_id, {"phase": "requested"})\n'
-        "        try:\n",
+        "        self.context.ledger.open_markers.mark(run_id, CommandStored())\n        try:\n",
         "        try:\n",
         ("tests/unit/operations/test_commands_after_crashes.py",),
     ),
     Bug(
         "an order is not marked again once it is noted",
         "shared/operations/runs.py",
-        '            self.context.ledger.open_markers.mark(run_id, {"phase": "requested"})\n'
+        "            self.context.ledger.open_markers.mark(run_id, CommandStored())\n"
         "            run = self",
         "            run = self",
         ("tests/unit/operations/test_commands_after_crashes.py",),

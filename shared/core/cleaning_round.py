@@ -1,7 +1,7 @@
-"""How far the cleaning of old records is, when the next round is due, and what a round looks at.
+"""Cleaning rounds: when one is due, how far it is, and which records it checks.
 
-A round goes through the kinds of records one after the other. How far it is is a record, so
-that a round lasts as many calls as it takes.
+A round goes through the kinds of records one after the other. Its progress is a record, so a
+round may take any number of calls.
 """
 
 import re
@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, Field
 from shared.core.config.pattern import tokens_of
 from shared.core.frozen import RecordModel
 
-#: In this order: a run goes before its line, its marker and the entries of its data.
+#: In this order: a run is deleted before its line, its marker and the entries of its data.
 KINDS: Final = (
     "pipelines",
     "runs",
@@ -34,9 +34,9 @@ KINDS: Final = (
 )
 #: The next round begins this long after the last one was completed.
 EVERY: Final = timedelta(days=1)
-#: Old records that had to stay are looked at again this often; until then each only once.
+#: Old records that had to stay are checked again this often; until then each only once.
 ALL_EVERY: Final = timedelta(days=30)
-#: A record is looked at twice rather than never, should two clocks differ.
+#: Where two clocks differ a record is checked twice rather than never.
 _MARGIN: Final = timedelta(days=1)
 _SHOWN: Final = 5
 
@@ -46,14 +46,14 @@ class CleaningRound(RecordModel):
 
     started_at: AwareDatetime
     since: AwareDatetime | None = None
-    """Old records that were written before this were looked at by an earlier round; None: all."""
-    all_at: AwareDatetime  #: when the last round began that looks at all old records
+    """An earlier round checked the old records that were written before; None: none did."""
+    all_at: AwareDatetime  #: when the last round began that checks all old records
     kind: str = KINDS[0]
-    cursor: str | None = None  #: the page of this kind where it goes on; None: the first one
-    checked_to: str = ""  #: the last record of that page that was looked at; empty: none was
+    cursor: str | None = None  #: the page of this kind where it continues; None: the first one
+    checked_to: str = ""  #: the last record of that page that was checked; empty: none was
     completed_at: AwareDatetime | None = None
     deleted: int = 0
-    unclear: int = 0  #: old records that were left alone: unreadable, or not to be looked at now
+    unclear: int = 0  #: old records that stayed: not understood, or not readable now
     shown: tuple[str, ...] = ()  #: some of them
     missing: dict[str, AwareDatetime] = Field(default_factory=dict)
     """Pipelines that are not in the file, and since when that is known."""
@@ -61,22 +61,22 @@ class CleaningRound(RecordModel):
     """Data versions that wait for such pipelines."""
 
     def concerns(self, modified: datetime, keep: timedelta) -> bool:
-        """Whether a record is older than `keep`, and was not looked at by an earlier round.
+        """Whether a record is older than `keep`, and no earlier round checked it.
 
         Args:
             modified: when it was written, by the storage's clock.
-            keep: how long it is kept at least; what is kept for longer is due later.
+            keep: how long it is kept at least.
         """
         if modified >= self.started_at - keep:
             return False
         return self.since is None or modified >= self.since - keep
 
     def after_page(self, cursor: str | None, now: datetime) -> "CleaningRound":
-        """Return the round behind a page; `cursor` is where the next page begins, if there is one.
+        """Return the round behind a page.
 
         Args:
             cursor: of the next page; None: this was the last one of its kind.
-            now: when the round is completed, should it be.
+            now: the present moment.
         """
         if cursor is not None:
             return self.evolve(cursor=cursor, checked_to="")
@@ -87,17 +87,17 @@ class CleaningRound(RecordModel):
 
 
 def next_round(known: CleaningRound | None, now: datetime) -> CleaningRound | None:
-    """Return the round to go on with; None while none is due.
+    """Return the round to continue or to begin; None while none is due.
 
     Args:
-        known: the round under way, or the last one.
+        known: the round under way, or the last one; None: there was none.
         now: the present moment.
     """
     if known is None:
         return CleaningRound(started_at=now, all_at=now)
     if known.completed_at is None:
         return known
-    # A host whose clock was ahead must not put the next round off for as long.
+    # Where the clock of a host was ahead, the next round must not wait for that time.
     ahead = known.completed_at > now + _MARGIN
     if now - known.completed_at < EVERY and not ahead:
         return None

@@ -21,7 +21,7 @@ from shared.telemetry import Alert, LogOnce, log, report
 #: A run whose record cannot be read keeps its place no longer, where its time-out is not known.
 _UNREAD: Final = timedelta(days=1)
 #: By their markers, runs that may hold no place: only their records tell.
-MAY_BE_IDLE: Final = ("", Phase.PARKED, Phase.AWAITING_APPROVAL)
+MAY_BE_IDLE: Final = (None, Phase.PARKED, Phase.AWAITING_APPROVAL)
 #: Of those that are behind in a queue so many are looked at when another run begins.
 _BEHIND: Final = 20
 
@@ -127,7 +127,7 @@ class ConcurrencyLimits:
             return True
         # One listing tells of most that they are at work: a record is read of the others alone.
         run_queue, phases = stored.record, self.context.ledger.open_markers.phases(pipeline.name)
-        idle = [one for one in run_queue.holders if phases.get(one, "") in MAY_BE_IDLE]
+        idle = [one for one in run_queue.holders if phases.get(one) in MAY_BE_IDLE]
         free = pipeline.max_parallel - len(run_queue.holders)
         for run_id in idle:
             free += self._gone(run_queue, run_id, core.releases_slot)

@@ -267,13 +267,17 @@ class Driver:
                 report_run(run, stored.etag, repeated=True)
         elif learned is not None:
             self._hint(run)
-        elif run.phase in _FOR_OPERATORS and ledger.open_markers.phase(run.run_id) != run.phase:
+        elif run.phase in _FOR_OPERATORS and not self._is_hinted(run):
             if not announced:
                 report_run(run, stored.etag, repeated=True)
             self._hint(run)
         if run.parent is not None and learned is not None and _settled(run):
             self._parents.add(run.parent)
         return run
+
+    def _is_hinted(self, run: Run) -> bool:
+        hints = self._context.ledger.open_markers.hints(run.run_id)
+        return hints is not None and hints.phase is run.phase
 
     def _hint(self, run: Run) -> None:
         """Have a run that waits for a person say so: others look at no more than its marker."""

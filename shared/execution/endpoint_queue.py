@@ -31,10 +31,10 @@ class EndpointQueue:
         """Sort the open runs that wait for an endpoint, each endpoint's by their turns."""
         self._waiting = {}
         for marker in markers:
-            if endpoint := marker.hints.get("waits_for"):
-                self._waiting.setdefault(endpoint, []).append(marker)
+            if (wait := marker.run.waits_for) is not None:
+                self._waiting.setdefault(wait.endpoint_id, []).append(marker)
         for waiting in self._waiting.values():
-            waiting.sort(key=lambda marker: (marker.hints.get("priority", ""), marker.run_id))
+            waiting.sort(key=_order)
 
     def next(self, until: datetime) -> list[Marker]:
         """Return the next run of each endpoint that is free; each run is returned once.
@@ -65,3 +65,9 @@ class EndpointQueue:
             log.info("endpoint %s: whether it is free is not known now: %s", endpoint, exc)
             return False
         return holder is None or not holder.record.phase.updates
+
+
+def _order(marker: Marker) -> tuple[object, ...]:
+    """Return what sorts the runs that wait: rollbacks first, then those that wait the longest."""
+    wait = marker.run.waits_for
+    return (not wait.rollback, wait.since, marker.run_id) if wait else ()

@@ -51,7 +51,7 @@ class Queue:
     @property
     def service(self) -> str:
         """What the runs call when it is their turn, as far as that is known."""
-        return next((m.hints.get("service", "") for m in self.markers.values()), "")
+        return next((m.hints.service for m in self.markers.values()), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Queues:
         self._blocked: dict[str, _Blocked] = {}
         self._checked: dict[str, datetime] = {}
         self._unwanted: set[str] = set()
-        self._phases: dict[str, str] = {}
+        self._phases: dict[str, Phase | None] = {}
         self._pauses: dict[str, object] = {}
         self._etags: dict[str, ETag] = {}
         self._reported = LogOnce()
@@ -88,7 +88,7 @@ class Queues:
         for marker in markers:
             if name := queue_of(marker):
                 sorted_.setdefault(name, {})[marker.run_id] = marker
-        self._phases = {marker.run_id: marker.hints.get("phase", "") for marker in markers}
+        self._phases = {marker.run_id: marker.hints.phase for marker in markers}
         self._pauses = {}
         now, checked = self._context.clock.now(), self._checked
         waiting = [run_id for queue in sorted_.values() for run_id in queue]
@@ -101,7 +101,7 @@ class Queues:
     def note(self, marker: Marker, run: Run | None) -> None:
         """Remember how a run stands that was looked at: it may hold a place somewhere."""
         if run is not None:  # else nothing has changed
-            self._phases[marker.run_id] = "" if run.phase.ended else str(run.phase)
+            self._phases[marker.run_id] = None if run.phase.ended else run.phase
 
     def bring_forward(self, queue: Queue, until: datetime) -> bool:
         """Let those begin whose turn it is; False when a service failed."""
@@ -198,7 +198,7 @@ class Queues:
 
     def _stamp(self, name: str, stored: Stored[RunQueue] | None) -> tuple[object, ...]:
         holders = stored.record.holders if stored else ()
-        phases = tuple(self._phases.get(run_id, "") for run_id in holders)
+        phases = tuple(self._phases.get(run_id) for run_id in holders)
         return stored.etag if stored else "", phases, self._pause(name)
 
     def _pause(self, name: str) -> object:

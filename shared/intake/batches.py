@@ -6,7 +6,6 @@ goes on with that very run. Runs are only opened here; no service is called. Eac
 repeated, and by any number of workers.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,7 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.counting import counted
 from shared.core.run import concurrency as core
 from shared.core.run.concurrency import RunQueue
-from shared.core.run.record import Origin, Phase, Run
+from shared.core.run.record import Origin, Run
 from shared.core.versions import version_id
 from shared.errors import ConflictError, CorruptRecordError, RelearnError, RunIdUsedError
 from shared.execution.bulkheads import Bulkheads
@@ -30,6 +29,7 @@ from shared.execution.first_recorded import FirstRecordedTimes
 from shared.execution.run_factory import RunFactory, captured
 from shared.intake.batch_claims import BatchClaims, ClaimProgress, age_of, each_once
 from shared.ledger.inbox import InboxEntry
+from shared.ledger.open_markers import BatchToOpen
 from shared.ledger.store import Stored
 from shared.ledger.versions import VersionEntry
 from shared.telemetry import log, report_run
@@ -242,8 +242,8 @@ class Batches:
 
     def _at_work(self, run_queue: RunQueue) -> int:
         """Return how many holders are surely at work: a hint costs less than a great record."""
-        phases = map(self.context.ledger.open_markers.phase, run_queue.holders)
-        return sum(phase is not None and phase not in MAY_BE_IDLE for phase in phases)
+        found = map(self.context.ledger.open_markers.hints, run_queue.holders)
+        return sum(hints is not None and hints.phase not in MAY_BE_IDLE for hints in found)
 
     def _listed(self, batch: _Batch) -> _Batch:
         if batch.arrived is not None:
@@ -354,16 +354,10 @@ def wants(pipeline: Pipeline, name: str, key: Sequence[str]) -> bool:
     return captured(pipeline, name) is not None and key_of(pipeline, name) == tuple(key)
 
 
-def marker_of_batch(pipeline: Pipeline, key: Sequence[str]) -> dict[str, str]:
+def marker_of_batch(pipeline: Pipeline, key: Sequence[str]) -> BatchToOpen:
     """Return what the poll finds a run by whose record was not written yet."""
-    open_batches = json.dumps([pipeline.name, *key])
     service = pipeline.training.address
-    return {
-        "phase": Phase.WAITING,
-        "pipeline": pipeline.name,
-        "service": service,
-        "batch": open_batches,
-    }
+    return BatchToOpen(pipeline=pipeline.name, key=tuple(key), service=service)
 
 
 def _batches(

@@ -6,7 +6,6 @@ repetition; the record. Else it is kept until its run may begin (`shared.intake.
 between any two writes is finished by the poll or by the event's next delivery.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -32,6 +31,7 @@ from shared.intake.eligibility import Eligibility, version_of
 from shared.intake.last_good import LastGood
 from shared.intake.requests import Requests
 from shared.intake.unwanted import UnwantedData
+from shared.ledger.open_markers import BatchToOpen, VersionToOpen
 from shared.ledger.versions import VersionEntry
 from shared.telemetry import log
 
@@ -117,14 +117,10 @@ class Intake:
         self._unwanted.settle(gathered.unwanted, until)
         return gathered
 
-    def resume_batch(self, hint: str, until: datetime) -> Run | None:
+    def resume_batch(self, batch: BatchToOpen, until: datetime) -> Run | None:
         """Go on with a run that a worker began to open from what landed; None if there is none."""
-        try:
-            name, *key = json.loads(hint)
-        except ValueError:
-            return None  # a hint is never truth
-        pipeline = self.catalogue.pipeline(name)
-        runs = self._batches.open_batches(pipeline, key, until) if pipeline else []
+        pipeline = self.catalogue.pipeline(batch.pipeline)
+        runs = self._batches.open_batches(pipeline, batch.key, until) if pipeline else []
         return runs[0] if runs else None
 
     def blob_arrived(self, name: str) -> list[Run]:
@@ -229,7 +225,7 @@ class Intake:
         if not self._newness.accepts_appeared(pipeline, blob):
             return False
         run_id = names.run_id(pipeline.name, Origin.MODEL, version)
-        ledger.open_markers.mark(run_id, {"phase": Phase.RECEIVED, "version": version})
+        ledger.open_markers.mark(run_id, VersionToOpen(version=version))
         # Since when it is known does not change: it may have been noted as old before.
         first = blob.recorded(known.record.blob.recorded_at) if known else blob
         first = self._context.recorded(first)
@@ -378,7 +374,7 @@ class Intake:
                 log.info("blob %s: the record of its run %s was removed", entry.blob.path, run_id)
                 return None
             # Its marker may have been dropped since: no run without one.
-            hints = {"phase": Phase.RECEIVED, "version": version}
+            hints = VersionToOpen(version=version)
             self._context.ledger.open_markers.mark(run_id, hints)
         return self._open(pipeline, run_id, entry.blob, origin)
 
@@ -411,9 +407,7 @@ class Intake:
             return None
         version = version_of(pipeline, blob)
         run_id = names.run_id(pipeline.name, origin, version)
-        self._context.ledger.open_markers.mark(
-            run_id, {"phase": Phase.RECEIVED, "version": version}
-        )
+        self._context.ledger.open_markers.mark(run_id, VersionToOpen(version=version))
         recorded = self._context.recorded(blob)
         entry = VersionEntry(pipeline=pipeline.name, blob=recorded, run_id=run_id)
         if self._context.ledger.versions.add(version, entry):

@@ -25,7 +25,7 @@ from shared.errors import (
 from shared.execution.context import Context
 from shared.execution.first_recorded import FirstRecordedTimes
 from shared.execution.run_factory import RunFactory, captured
-from shared.ledger.open_markers import hints_of
+from shared.ledger.open_markers import RunHints, hints_of
 from shared.telemetry import log
 
 #: So many keys in a row whose runs cannot be opened: the storage fails, and not one record.
@@ -191,7 +191,7 @@ class Requests:
                 "removed: use another key"
             )
         newest = self._requested(pipeline, request)
-        self.context.ledger.open_markers.mark(run_id, {"phase": Phase.RECEIVED})
+        self.context.ledger.open_markers.mark(run_id, RunHints(phase=Phase.RECEIVED))
         run = self._new(pipeline, run_id, newest, Origin.MANUAL, "requested over HTTP")
         parameters = {**run.parameters, **asked_parameters(request.parameters)}
         asked = {"request": request.digest(), "parameters": parameters}

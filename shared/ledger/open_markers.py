@@ -1,13 +1,19 @@
-"""What the marker of an open run says of it, so that the poll need not read its record.
+"""The markers of open runs: `open/<run id>`, empty blobs that the poll lists.
 
-Hints are never truth: anything but "nothing has changed" is decided from the record.
+The metadata of a marker say why it is there, so that the poll need not read the record of the
+run. They are hints, never truth: anything but "nothing has changed" is decided from the record,
+and metadata that are damaged or unknown count as no hints.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Annotated, Final, Literal
 
+from pydantic import AwareDatetime, Field, TypeAdapter
+
+from shared.core.frozen import FrozenModel
 from shared.core.run.machine import expires_at
 from shared.core.run.record import Origin, Phase, Run
 from shared.errors import ConflictError
@@ -16,6 +22,84 @@ from shared.ports.storage import ETag, Listed, Page
 
 _AT_ENDPOINT: Final = (Phase.STAGING, Phase.PROMOTING, Phase.VERIFYING, Phase.ROLLING_BACK)
 _QUEUES: Final = ("run_queues/", "shared_queues/")
+_MARKER: Final = "marker"
+
+
+class JobHints(FrozenModel):
+    """A job that was started, and until when it may run."""
+
+    id: str
+    started: AwareDatetime
+    until: AwareDatetime
+
+
+class EndpointWait(FrozenModel):
+    """The endpoint that a run waits for, and what its turn goes by."""
+
+    endpoint_id: str
+    rollback: bool  #: an operator waits for a rollback, so it goes first
+    since: AwareDatetime
+
+
+class _Hints(FrozenModel):
+    phase: Phase | None = None
+    pipeline: str = ""
+    service: str = ""  #: the address that the next step is likely to call
+
+
+class RunHints(_Hints):
+    """A run with a record, or that is about to have one; by default nothing is known of it."""
+
+    kind: Literal["run"] = "run"
+    endpoint_id: str = ""
+    job: JobHints | None = None
+    queue: str = ""
+    expires: AwareDatetime | None = None
+    waits_for: EndpointWait | None = None
+    next_check: AwareDatetime | None = None
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last step failed; a run that waits for an endpoint has called nobody."""
+        return self.next_check is not None and self.waits_for is None
+
+
+class VersionToOpen(_Hints):
+    """A run is to be opened for a data version whose entry names the run."""
+
+    kind: Literal["version"] = "version"
+    phase: Phase | None = Phase.RECEIVED
+    version: str
+
+
+class BatchToOpen(_Hints):
+    """A run is to be opened for what waits in the inbox."""
+
+    kind: Literal["batch"] = "batch"
+    phase: Phase | None = Phase.WAITING
+    key: tuple[str, ...] = ()
+
+
+class RollbackToOpen(_Hints):
+    """A run is to be opened for a rollback that the endpoint state asks for."""
+
+    kind: Literal["rollback"] = "rollback"
+    phase: Phase | None = Phase.PROMOTING
+    endpoint: str
+    key: tuple[str, ...] = ()
+
+
+class CommandStored(_Hints):
+    """An operator's command was just stored: the record is to be read."""
+
+    kind: Literal["command"] = "command"
+
+
+OpenMarker = RunHints | VersionToOpen | BatchToOpen | RollbackToOpen | CommandStored
+
+_OPEN_MARKER: Final[TypeAdapter[OpenMarker]] = TypeAdapter(
+    Annotated[OpenMarker, Field(discriminator="kind")]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +109,21 @@ class Marker:
     run_id: str
     etag: ETag
     modified: datetime
-    hints: dict[str, str] = field(default_factory=dict)
+    hints: OpenMarker = field(default_factory=RunHints)
+
+    @property
+    def run(self) -> RunHints:
+        """What the marker says of a run with a record; of any other marker nothing."""
+        return self.hints if isinstance(self.hints, RunHints) else RunHints()
 
 
 class OpenMarkers:
-    """The markers of open runs: `open/<run id>`, empty; their metadata are hints, never truth."""
+    """The markers of open runs."""
 
     def __init__(self, store: Store) -> None:
         self._documents = store.documents
 
-    def mark(self, run_id: str, hints: dict[str, str]) -> None:
+    def mark(self, run_id: str, hints: OpenMarker) -> None:
         """Have the poll know of a run before its record exists. Safe to repeat.
 
         An old marker is written anew: a poll that is about to remove it must not succeed.
@@ -51,9 +140,9 @@ class OpenMarkers:
         def attempt() -> None:
             found = self._documents.read(name)
             if found is None:
-                self._documents.create(name, b"", hints)
+                self._documents.create(name, b"", encoded(hints))
             else:
-                self._documents.replace(name, b"", found.etag, hints)
+                self._documents.replace(name, b"", found.etag, encoded(hints))
 
         retried(name, attempt)
 
@@ -66,16 +155,16 @@ class OpenMarkers:
         found = self._documents.read(f"open/{run_id}")
         return found.age if found else timedelta()
 
-    def phase(self, run_id: str) -> str | None:
-        """Return the phase that a run's marker hints at; None where it has no marker."""
+    def hints(self, run_id: str) -> OpenMarker | None:
+        """Return what the marker of a run says, in one listing; None where it has no marker."""
         for listed in self._documents.listing(f"open/{run_id}"):
             if listed.name == f"open/{run_id}":
-                return listed.metadata.get("phase", "")
+                return decoded(listed.metadata)
         return None
 
-    def phases(self, pipeline: str) -> dict[str, str]:
+    def phases(self, pipeline: str) -> dict[str, Phase | None]:
         """Return the phases that the markers of a pipeline's open runs hint at, in one listing."""
-        return {one.run_id: one.hints.get("phase", "") for one in self.listed(pipeline)}
+        return {one.run_id: one.hints.phase for one in self.listed(pipeline)}
 
     def listed(self, pipeline: str = "") -> Iterator[Marker]:
         """Yield the markers of open runs, of all pipelines or of those whose name begins so."""
@@ -95,7 +184,7 @@ class OpenMarkers:
         page = self._documents.page("open/", size, cursor)
         return Page(tuple(map(_marker, page.items)), page.cursor)
 
-    def replace(self, marker: Marker, hints: dict[str, str]) -> None:
+    def replace(self, marker: Marker, hints: OpenMarker) -> None:
         """Replace the hints of a marker, unless another worker did or the run has ended.
 
         Args:
@@ -103,7 +192,7 @@ class OpenMarkers:
             hints: what it says from now on.
         """
         try:
-            self._documents.replace(f"open/{marker.run_id}", b"", marker.etag, hints)
+            self._documents.replace(f"open/{marker.run_id}", b"", marker.etag, encoded(hints))
         except ConflictError:
             return
 
@@ -122,48 +211,55 @@ class OpenMarkers:
         return found is not None
 
 
+def encoded(marker: OpenMarker) -> dict[str, str]:
+    """Return a marker as the metadata of its blob, in ASCII as headers are."""
+    said = marker.model_dump(mode="json", exclude_defaults=True)
+    return {_MARKER: json.dumps({"kind": marker.kind, **said}, separators=(",", ":"))}
+
+
+def decoded(metadata: Mapping[str, str]) -> OpenMarker:
+    """Return what metadata say; nothing where they are unknown or damaged."""
+    try:
+        return _OPEN_MARKER.validate_json(metadata.get(_MARKER, ""))
+    except ValueError:
+        return RunHints()
+
+
 def _marker(listed: Listed) -> Marker:
     run_id = listed.name.removeprefix("open/")
-    return Marker(run_id, listed.etag, listed.modified, dict(listed.metadata))
+    return Marker(run_id, listed.etag, listed.modified, decoded(listed.metadata))
 
 
-def hints_of(run: Run) -> dict[str, str]:
+def hints_of(run: Run) -> RunHints:
     """Return what the poll may know of an open run without reading its record."""
     training, endpoint = run.config.training, run.config.endpoint
-    hints = {"phase": str(run.phase), "pipeline": run.pipeline, "service": training.address}
-    if endpoint and run.phase in _AT_ENDPOINT:
-        hints |= {"service": endpoint.address, "endpoint_id": endpoint.ref.id}
+    at_endpoint = endpoint if run.phase in _AT_ENDPOINT else None
+    failure, job = run.step_failure, None
     if run.phase is Phase.TRAINING and run.job and run.started_at and not run.cancelling:
-        hints |= {
-            "job": run.job,
-            "started": run.started_at.isoformat(),
-            "until": (run.started_at + training.timeout).isoformat(),
-        }
-    if run.phase is Phase.WAITING and run.queue_name and not run.cancelling:
-        hints["queue"] = run.queue_name
-    if run.phase is Phase.AWAITING_APPROVAL:
-        hints["expires"] = expires_at(run).isoformat()
-    if run.step_failure and run.step_failure.waits_for and not run.cancelling:
-        hints["waits_for"] = run.step_failure.waits_for
-        # A person waits for a rollback; else whoever waits the longest is next.
-        rank = 0 if run.origin is Origin.ROLLBACK else 1
-        hints["priority"] = f"{rank} {run.step_failure.since.isoformat()}"
-    if run.step_failure:
-        hints["next_check"] = run.step_failure.next_check.isoformat()
-    return hints
-
-
-def time_in(hints: dict[str, str], name: str) -> datetime | None:
-    """Return the time that a hint names; None where it is missing or is no time."""
-    try:
-        at = datetime.fromisoformat(hints.get(name, ""))
-    except ValueError:
-        return None
-    return at if at.tzinfo else None
+        until = run.started_at + training.timeout
+        job = JobHints(id=run.job, started=run.started_at, until=until)
+    waits_for = None
+    if failure and failure.waits_for and not run.cancelling:
+        rollback = run.origin is Origin.ROLLBACK
+        waits_for = EndpointWait(
+            endpoint_id=failure.waits_for, rollback=rollback, since=failure.since
+        )
+    waits = run.phase is Phase.WAITING and not run.cancelling
+    return RunHints(
+        phase=run.phase,
+        pipeline=run.pipeline,
+        service=at_endpoint.address if at_endpoint else training.address,
+        endpoint_id=at_endpoint.ref.id if at_endpoint else "",
+        job=job,
+        queue=run.queue_name if waits else "",
+        expires=expires_at(run) if run.phase is Phase.AWAITING_APPROVAL else None,
+        waits_for=waits_for,
+        next_check=failure.next_check if failure else None,
+    )
 
 
 def queue_of(marker: Marker) -> str:
-    """Return the slot or seat in whose queue a run is said to wait; empty where there is none."""
-    hints, queue_name = marker.hints, marker.hints.get("queue", "")
-    waits = hints.get("phase") == Phase.WAITING and "next_check" not in hints
-    return queue_name if waits and queue_name.startswith(_QUEUES) else ""
+    """Return the queue in which a run is said to wait; empty where there is none."""
+    run = marker.run
+    waits = run.phase is Phase.WAITING and run.next_check is None
+    return run.queue if waits and run.queue.startswith(_QUEUES) else ""

@@ -120,7 +120,10 @@ class Versions(Records[VersionEntry]):
     def ids(self, cursor: str | None) -> tuple[list[str], str | None]:
         """Return the ids of some data versions, and where the next ones begin, in one listing.
 
-        Those that are only known as older than their pipeline are left out. Raises InvalidCursorError.
+        Those that are only known as older than their pipeline are left out.
+
+        Raises:
+            InvalidCursorError: no page gave this cursor.
         """
         page = self._store.documents.page("versions/", MOST_LISTED, cursor)
         ids = [one.name.partition("/")[2] for one in page.items if _OLD not in one.metadata]

@@ -29,7 +29,15 @@ from shared.execution.queues import CheckResult, Queue, Queues
 from shared.intake.blob_events import Intake
 from shared.intake.due_times import DueTimes
 from shared.intake.schedules import Schedules
-from shared.ledger.open_markers import Marker, hints_of, queue_of, time_in
+from shared.ledger.open_markers import (
+    BatchToOpen,
+    Marker,
+    RollbackToOpen,
+    RunHints,
+    VersionToOpen,
+    hints_of,
+    queue_of,
+)
 from shared.ledger.progress import Heartbeat
 from shared.ledger.store import Stored
 from shared.maintenance.containers import Containers
@@ -45,8 +53,6 @@ _AGE_PART: Final = 20
 #: Up to which part of a tick's time open runs are looked at, and runs opened from what waits;
 #: what is left is for endpoints that may have drifted. Nothing of it is lost where they need less.
 _SHARES: Final = (5 / 8, 7 / 8)
-#: What a marker says that does not change with its run.
-_SURE: Final = ("pipeline", "service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +164,7 @@ class Poll:
         self._go_on_with_roll_outs(until)
         self._forget({marker.run_id for marker in markers})
         begun = [marker.run_id for marker in due if marker.run_id not in left]
-        parked = sum(marker.hints.get("phase") == Phase.PARKED for marker in markers)
+        parked = sum(marker.hints.phase is Phase.PARKED for marker in markers)
         return _Round(bulkheads.done, len(markers), parked, begun[-1] if left and begun else "")
 
     def _bulkheads(
@@ -180,7 +186,7 @@ class Poll:
             lambda: now() < until,
             self._context.limits.at_once,
             group_of=host_of,
-            suspect=lambda item: isinstance(item, Marker) and _failed(item),
+            suspect=lambda item: isinstance(item, Marker) and item.run.failing,
             spend=lambda: now() < half,
         )
 
@@ -188,9 +194,9 @@ class Poll:
         """Return the service that a look is likely to call; each has a lane of its own."""
         if isinstance(item, Queue):
             return service_of(item.service)
-        if service := item.hints.get("service"):
+        if service := item.hints.service:
             return service_of(service)
-        name = item.hints.get("pipeline") or pipeline_of(item.run_id)
+        name = item.hints.pipeline or pipeline_of(item.run_id)
         try:
             pipeline = self._intake.catalogue.pipeline(name)
         except RelearnError:  # it has an error, and the run its own configuration
@@ -262,19 +268,19 @@ class Poll:
             self._round(end, "", only=frozenset(opened))
 
     def _is_due(self, marker: Marker, now: datetime) -> bool:
-        hints = marker.hints
+        hints = marker.run
         if queue_of(marker):
             return False  # its queue is brought forward as a whole
         checked = self._checked_at.get(marker.run_id)
-        limits, started = self._context.limits, time_in(hints, "started")
+        limits, started = self._context.limits, hints.job.started if hints.job else None
         if checked is None:
             # Whoever started the job has just looked at it.
             return started is None or not timedelta() <= now - started < limits.check_interval_min
-        still = hints.get("phase") in (Phase.PARKED, Phase.AWAITING_APPROVAL)
+        still = hints.phase in (Phase.PARKED, Phase.AWAITING_APPROVAL)
         if still or marker.run_id in self._unread:
-            expires = time_in(hints, "expires")
-            return now - checked >= _PARKED_EVERY or (expires is not None and now >= expires)
-        if (next_check := time_in(hints, "next_check")) and now < next_check:
+            expired = hints.expires is not None and now >= hints.expires
+            return expired or now - checked >= _PARKED_EVERY
+        if hints.next_check is not None and now < hints.next_check:
             return False
         if started is None:
             return True
@@ -312,23 +318,23 @@ class Poll:
 
     def _know_nothing_of(self, marker: Marker) -> None:
         """Have nobody believe what a marker says of a run whose record cannot be read."""
-        kept = {name: told for name, told in marker.hints.items() if name in _SURE}
+        kept = RunHints(pipeline=marker.hints.pipeline, service=marker.hints.service)
         if marker.hints != kept:
             with suppress(RelearnError):  # the next look does it
                 self._context.ledger.open_markers.replace(marker, kept)
 
     def _still_running(self, marker: Marker) -> bool:
-        hints, until = marker.hints, time_in(marker.hints, "until")
-        if "job" not in hints or "next_check" in hints or until is None:
+        job = marker.run.job
+        if job is None or marker.run.next_check is not None:
             return False
-        if self._context.clock.now() >= until:
+        if self._context.clock.now() >= job.until:
             return False
-        training = self._training_of(marker.run_id, hints["job"])
+        training = self._training_of(marker.run_id, job.id)
         if training is None:
             return False
         service = self._context.providers.training(training)
         try:
-            return service.state(hints["job"]).status in _UNCHANGED
+            return service.state(job.id).status in _UNCHANGED
         except TransientError as exc:
             # Kept in the record, so that a service that stays away is noticed in the end.
             if (run := self._driver.delay(marker.run_id, exc)) is not None:
@@ -362,18 +368,17 @@ class Poll:
         return run
 
     def _open(self, marker: Marker, until: datetime) -> Run | None:
-        if "rollback" in marker.hints:
-            run = self._endpoints.carry_out(marker.hints, marker.run_id)
-            if run is not None:
-                return run
-        if open_batches := marker.hints.get("batch"):
-            run = self._intake.resume_batch(open_batches, until)
-            if run is not None:
-                return run
-        if version := marker.hints.get("version"):
-            run = self._intake.open_from_entry(version, marker.run_id)
-            if run is not None or self._intake.is_expected(version, marker.run_id):
-                return run  # recorded, and its pipeline is not in the file now: it may come back
+        hints, run = marker.hints, None
+        if isinstance(hints, RollbackToOpen):
+            run = self._endpoints.carry_out(hints, marker.run_id)
+        elif isinstance(hints, BatchToOpen):
+            run = self._intake.resume_batch(hints, until)
+        elif isinstance(hints, VersionToOpen):
+            run = self._intake.open_from_entry(hints.version, marker.run_id)
+            if run is None and self._intake.is_expected(hints.version, marker.run_id):
+                return None  # recorded, and its pipeline is not in the file now: it may come back
+        if run is not None:
+            return run
         # By the storage's clock: one of a host may be ahead, and a record be about to be stored.
         if self._context.ledger.open_markers.age(marker.run_id) > 2 * self._context.limits.lease:
             log.info("run %s was announced and never opened: forgotten", marker.run_id)
@@ -384,8 +389,3 @@ class Poll:
         self._checked_at = {run: at for run, at in self._checked_at.items() if run in open_runs}
         self._unread &= open_runs
         self._trainings = {run: one for run, one in self._trainings.items() if run in open_runs}
-
-
-def _failed(marker: Marker) -> bool:
-    """Whether the last step of a run failed; one that waits for its turn has called nobody."""
-    return "next_check" in marker.hints and "waits_for" not in marker.hints

@@ -1,8 +1,8 @@
-"""Forgets what is older than 400 days and needed no more, a little in each call.
+"""Deletes records that are older than 400 days and needed no more, a part in each call.
 
-A round goes through the records kind by kind; how far it is is in the ledger, so that it gets
-through however long it takes. The next one begins a day after it was completed. What stays
-for ever: what serves at a configured endpoint, with the runs that it names, and each version
+A cleaning round goes through the records kind by kind. The ledger keeps how far it is, so a round
+may take any number of calls. The next one begins a day after the last one was completed. Some
+records stay for ever: the state of a configured endpoint, the runs that it names, and each version
 of a blob that is still there (design rule 16). Models are left to the lifecycle rules of the
 storage account. The rules for each kind are in `shared.maintenance.retention_rules`.
 """
@@ -29,7 +29,7 @@ from shared.maintenance.retention_rules import RetentionRules
 from shared.ports.storage import Listed
 from shared.telemetry import log
 
-#: Records in a row that cannot be looked at, after which the storage is left alone for now.
+#: Records in a row that cannot be read, after which the call ends.
 _STREAK: Final = 3
 
 
@@ -37,9 +37,9 @@ class Retention:
     """Cleans one ledger. Safe to call at any time and by any number of workers.
 
     Args:
-        context: the world.
+        context: what retention reads and writes.
         catalogue: the present configuration.
-        sure: whether the file has no problems: what a broken one leaves out is not gone.
+        sure: whether the file has no error: what a file with an error leaves out may exist.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class Retention:
         self._sure = sure
 
     def clean(self, until: datetime) -> int:
-        """Forget old records when that is due, and return how many were.
+        """Delete old records when that is due; return how many were deleted.
 
-        What there is no time for is left to the next call. Safe to repeat.
+        The next call continues where this one ends. Safe to repeat.
 
         Args:
-            until: when no further record may be looked at.
+            until: when no further record may be checked.
 
         Raises:
             TransientError: storage does not work now.
@@ -64,7 +64,7 @@ class Retention:
         try:
             stored = ledger.cleaning.read()
         except CorruptRecordError as exc:
-            log.error("%s", exc)  # the runs go on; somebody has to move it away
+            log.error("%s", exc)  # the runs go on; an operator has to move it away
             return 0
         state = next_round(stored.record if stored else None, clock.now())
         if state is None:
@@ -83,7 +83,7 @@ class Retention:
             keep = self._context.limits.keep
             gone = state.deleted - before
             were = they(gone, "was", "were")
-            log.info("%s older than %s %s forgotten", counted(gone, "record"), keep, were)
+            log.info("%s older than %s %s deleted", counted(gone, "record"), keep, were)
         return state.deleted - before
 
     def _rules(self, state: CleaningRound) -> RetentionRules:
@@ -93,7 +93,7 @@ class Retention:
         return RetentionRules(self._context, configured, Updates(updates), self._sure(), state)
 
     def _page(self, state: CleaningRound, one_call: "_RetentionCall") -> CleaningRound:
-        """Look through one page, or as much of it as there is time for."""
+        """Check one page, or as much of it as there is time for."""
         if state.kind not in KINDS:  # of another version of the app
             return state.evolve(kind=KINDS[0], cursor=None, checked_to="")
         try:
@@ -102,7 +102,7 @@ class Retention:
             log.info("cleaning begins %s again: its cursor is not taken", state.kind)
             return state.evolve(cursor=None, checked_to="")
         items = [item for item in page.items if item.name > state.checked_to]
-        state, over = one_call.look(state, items)
+        state, over = one_call.check(state, items)
         if not over:
             return state
         state = state.after_page(page.cursor, self._context.clock.now())
@@ -113,20 +113,28 @@ class Retention:
 
 @dataclass(slots=True)
 class _RetentionCall:
-    """What one call does: until when, and how well the storage works meanwhile."""
+    """One call: until when it runs, and whether the storage works."""
 
     context: Context
     rules: RetentionRules
     until: datetime
-    failed: int = 0  #: records in a row that could not be looked at now
+    failed: int = 0  #: records in a row that could not be read
 
     @property
     def stopped(self) -> bool:
-        """Whether the storage is left alone for now."""
+        """Whether too many records in a row could not be read."""
         return self.failed >= _STREAK
 
-    def look(self, state: CleaningRound, items: Sequence[Listed]) -> tuple[CleaningRound, bool]:
-        """Apply the rules to records of one kind, and return whether there was time for all."""
+    def check(self, state: CleaningRound, items: Sequence[Listed]) -> tuple[CleaningRound, bool]:
+        """Apply the rules to records of one kind.
+
+        Args:
+            state: the round, at this kind.
+            items: the records as they were listed.
+
+        Returns:
+            The round behind them, and whether there was time for all.
+        """
         deleted, unclear, checked_to, over = 0, list[str](), state.checked_to, True
         for item in items:
             if not self.rules.concerns(state.kind, item):
@@ -135,14 +143,14 @@ class _RetentionCall:
                 over = False
                 break
             try:
-                deleted += self.rules.may_delete(state.kind, item)
+                deleted += self.rules.delete_if_old(state.kind, item)
                 self.failed = 0
             except ConflictError:
-                self.failed = 0  # somebody uses it
+                self.failed = 0  # it was just written: it is in use
             except PermanentError:
                 unclear.append(item.name)
             except (TransientError, OutcomeUnknownError):
-                # The others are looked at all the same, and this one in a later round.
+                # The others are checked all the same, and this one in a later round.
                 unclear.append(item.name)
                 self.failed += 1
             checked_to = item.name
@@ -158,7 +166,7 @@ class _RetentionCall:
 
 
 def _report(state: CleaningRound) -> None:
-    """Say once a round what was left alone, and what waits for nobody."""
+    """Log once a round which records were left, and which data wait for no pipeline."""
     if state.unclear:
         log.error(
             "%d old records are not understood or cannot be looked at, and were left alone, such "
@@ -169,7 +177,7 @@ def _report(state: CleaningRound) -> None:
     for pipeline, number in sorted(state.waiting.items()):
         log.warning(
             "%d data versions wait for pipeline %s, which is not in the pipelines file: put it "
-            "back, or they are forgotten once it was missing for 400 days",
+            "back, or they are deleted once it was missing for 400 days",
             number,
             pipeline,
         )

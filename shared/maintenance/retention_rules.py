@@ -1,8 +1,8 @@
-"""Whether an old record goes, kind by kind. Each rule takes a bounded number of calls.
+"""Which old records are deleted, kind by kind. Each rule takes a bounded number of calls.
 
-What a head names stays, and what serves at a configured endpoint; so does every version of a
-blob that is still there, and whatever is not understood. What belongs to a pipeline that is
-not in the file stays until it has been missing for as long as records are kept.
+A record stays while an endpoint state names it, while it says what serves at a configured
+endpoint, while its blob is still there, and where it is not understood. The records of a pipeline
+that is not in the file stay until the pipeline has been missing for as long as records are kept.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,6 @@ from shared.core.blobs import BlobVersion
 from shared.core.cleaning_round import EVERY as _EVERY
 from shared.core.cleaning_round import CleaningRound, Updates
 from shared.core.full_listing import FullListing
-from shared.core.run.concurrency import RunQueue
 from shared.core.run.record import Run
 from shared.core.serving.state import EndpointState
 from shared.core.versions import are_one, version_id
@@ -25,17 +24,17 @@ from shared.ledger.store import Stored
 from shared.ledger.versions import VersionEntry
 from shared.ports.storage import Listed
 
-#: Runs of one slot that are looked up; a longer line is left alone.
-_LINE: Final = 20
-#: The hint of a head whose endpoint was in no file when it was last looked at.
+#: Runs of one run queue that are read; a longer queue stays.
+_LONGEST_QUEUE: Final = 20
+#: Metadata of an endpoint state whose endpoint was in no file when it was last checked.
 _APART: Final = "apart_since"
-#: Heads that are remembered while one call lasts.
+#: Endpoint states that one call remembers.
 _ENDPOINT_STATES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """The runs that a head names; all of its text, where it is not understood."""
+    """The runs that an endpoint state names; all of its text, where it is not understood."""
 
     runs: frozenset[str] = frozenset()
     text: bytes = b""
@@ -49,10 +48,10 @@ class RetentionRules:
     """The rules of one call of retention.
 
     Args:
-        context: the world.
+        context: what retention reads and writes.
         configured: the names of the pipelines in the file.
         updates: the update URLs of their endpoints.
-        sure: whether the file is known to be whole: what is not in a broken one is not gone.
+        sure: whether the file has no error: what a file with an error leaves out may exist.
         round_: the round under way.
     """
 
@@ -68,11 +67,11 @@ class RetentionRules:
     _listings: dict[str, FullListing] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Take up what is known from the calls before."""
+        """Continue with what the calls before found out."""
         self.missing, self.waiting = dict(self.round_.missing), dict(self.round_.waiting)
 
     def concerns(self, kind: str, item: Listed) -> bool:
-        """Whether a record is looked at in this round."""
+        """Whether a record is checked in this round."""
         keep = self.context.limits.keep
         if kind in ("pipelines", "inbox"):
             return True
@@ -80,16 +79,23 @@ class RetentionRules:
             return self._is_gone(_part(item.name))
         if kind in ("existing", "existing_models"):
             return item.modified < self.round_.started_at - _EVERY
-        if kind == "drift_checks":  # written at each look: their age says nothing
+        if kind == "drift_checks":  # written at each check: their age says nothing
             return self.round_.since is None
         return self.round_.concerns(item.modified, 2 * keep if kind == "tombstones" else keep)
 
-    def may_delete(self, kind: str, item: Listed) -> bool:
-        """Delete a record that is needed no more; whether it was deleted. Safe to repeat.
+    def delete_if_old(self, kind: str, item: Listed) -> bool:
+        """Delete a record that is needed no more. Safe to repeat.
+
+        Args:
+            kind: of the record: the first part of its name.
+            item: the record as it was listed.
+
+        Returns:
+            Whether it was deleted.
 
         Raises:
             TransientError, OutcomeUnknownError: storage does not work now.
-            PermanentError: it is not understood, or cannot be looked at; it was left alone.
+            PermanentError: it is not understood or cannot be read; it stays.
         """
         rules: Mapping[str, Callable[[Listed], bool]] = {
             "pipelines": self._note_pipeline,
@@ -124,7 +130,7 @@ class RetentionRules:
             self._is_gone(pipeline)
         return False
 
-    # Runs, and what tells of them
+    # Runs, and the records that name them
 
     def _is_over(self, item: Listed) -> bool:
         run_id = item.name.removeprefix("runs/")
@@ -136,10 +142,10 @@ class RetentionRules:
         return True
 
     def _is_needed(self, run: Run) -> bool:
-        """Whether a head names an ended run, or a roll-out still does.
+        """Whether an endpoint state names an ended run, or an open roll-out does.
 
-        A run is named by heads of its own endpoints alone; and one that others delivered for
-        is named where its deliveries are.
+        Only the states of its own endpoints name a run. The run of a roll-out is needed as long as
+        one of its deliveries has a record.
         """
         if run.parent is not None and self._is_open(run.parent):
             return True
@@ -167,7 +173,7 @@ class RetentionRules:
         return self.context.ledger.old.exists(f"runs/{run_id}")
 
     def _is_open(self, run_id: str) -> bool:
-        """Whether a run goes on; one whose record is not understood may."""
+        """Whether a run is open; one whose record is not understood may be."""
         try:
             stored = self.context.ledger.runs.read(run_id)
         except CorruptRecordError:
@@ -178,7 +184,7 @@ class RetentionRules:
         return not self._has_record(item.name.partition("-")[2])
 
     def _never_opens(self, item: Listed) -> bool:
-        """Whether a marker is of a run that was forgotten, or that no pipeline opens any more."""
+        """Whether a marker is of a run that was deleted, or that no pipeline opens any more."""
         run_id = item.name.removeprefix("open/")
         if self._has_record(run_id):
             return False
@@ -189,14 +195,14 @@ class RetentionRules:
     def _is_last_trace(self, item: Listed) -> bool:
         run_id, run_queue = item.name.removeprefix("tombstones/"), item.metadata.get("run_queue")
         if not run_queue or self._has_record(run_id):
-            return False  # without that hint retention did not forget the run: a person did
+            return False  # without that, an operator removed the record, not retention
         found = self.context.ledger.old.raw(run_queue)
         return found is None or run_id.encode() not in found.body
 
     # Data versions
 
     def _is_no_version(self, item: Listed) -> bool:
-        """Whether nobody can come upon a data version again; else its entry is written anew."""
+        """Whether a data version can never arrive again; else its entry is written anew."""
         version = item.name.removeprefix("versions/")
         stored = self.context.ledger.versions.read(version)
         if stored is None:
@@ -223,7 +229,7 @@ class RetentionRules:
 
     def _is_its_only_trace(self, entry: VersionEntry, present: BlobVersion) -> bool:
         """Whether only metadata changed since, and that was not seen yet."""
-        # Where that cannot be known, what is remembered costs little, and what is not may train.
+        # Where that cannot be known the entry stays: a version that is forgotten may train again.
         if not present.same_bytes_as(entry.blob, trust_size=True):
             return False
         if are_one(present, entry.blob):
@@ -232,7 +238,7 @@ class RetentionRules:
         return not self.context.ledger.old.exists(f"versions/{touched}")
 
     def _renew(self, version: str, stored: Stored[VersionEntry]) -> None:
-        """Have an entry remembered for as long again, at a write for each such time."""
+        """Write an entry anew, so that it stays for as long again."""
         entry = stored.record
         run_id = entry.run_id
         ledger = self.context.ledger
@@ -241,7 +247,7 @@ class RetentionRules:
         try:
             self.context.ledger.versions.put(version, entry, stored.etag)
         except ConflictError:
-            return  # another run has taken it this moment
+            return  # another run has just taken it
 
     def _waits_for_nobody(self, item: Listed) -> bool:
         pipeline = _part(item.name)
@@ -256,10 +262,10 @@ class RetentionRules:
     def _before(self) -> datetime:
         return self.round_.started_at - self.context.limits.keep
 
-    # Places and endpoints
+    # Run queues and endpoints
 
     def _is_idle(self, item: Listed) -> bool:
-        """Whether no run was begun here for so long, and nobody waits for a resume."""
+        """Whether no run began here for so long, and no pause waits for a resume."""
         stored = self.context.ledger.run_queues.read(item.name)
         if stored is None:
             return False
@@ -268,14 +274,14 @@ class RetentionRules:
             pauses = self.context.ledger.pauses.read(run_queue.pipeline).record
             if pauses.of_failures(run_queue) is not None:
                 return False
-        runs = _runs_in(run_queue)
-        return len(runs) <= _LINE and not any(map(self._is_open, runs))
+        runs = run_queue.run_ids
+        return len(runs) <= _LONGEST_QUEUE and not any(map(self._is_open, runs))
 
     def _serves_nobody(self, item: Listed) -> bool:
         """Whether an endpoint is in no file, was in none so long ago, and was not updated since.
 
-        The first time it is only marked, by a write, so that it is looked at again when it is
-        as old again. Whatever updates the endpoint meanwhile takes the mark away.
+        The first time its state is only marked. That is a write, so the state is checked again
+        when it is as old again. Each update of the endpoint removes the mark.
         """
         stored = self.context.ledger.endpoint_states.read(item.name.removeprefix("endpoints/"))
         if not self.sure or stored is None:
@@ -298,7 +304,7 @@ class RetentionRules:
         if kind not in self._listings:
             stored = self.context.ledger.full_listings(models=kind != "existing").read()
             if stored is None:
-                return False  # it may be put back
+                return False  # its record may come back
             self._listings[kind] = stored.record
         generation = _part(item.name)
         if not generation.isdecimal() or self._listings[kind].needs(int(generation)):
@@ -324,15 +330,6 @@ class RetentionRules:
 def _part(name: str) -> str:
     """Return the pipeline that a record is of: the second part of its name."""
     return name.split("/")[1]
-
-
-def _runs_in(run_queue: RunQueue) -> set[str]:
-    announced = {run_queue.batch_run} if run_queue.batch_run else set()
-    return {
-        *run_queue.holders,
-        *(queue_entry.run_id for queue_entry in run_queue.waiting),
-        *announced,
-    }
 
 
 def _runs_of(endpoint_state: EndpointState) -> Iterator[str]:

@@ -4,8 +4,7 @@ A rollback holds the endpoint at once, so that no run promotes over it, and is c
 a run of its own, verified as every update is.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,7 +32,7 @@ from shared.execution.context import Context
 from shared.execution.drift_schedule import drift_check_id
 from shared.execution.driver import Driver
 from shared.intake.blob_events import Intake
-from shared.ledger.open_markers import Marker
+from shared.ledger.open_markers import Marker, RollbackToOpen
 from shared.ledger.store import Stored
 from shared.operations.commands import ANONYMOUS, OperatorCommand
 from shared.operations.open_runs import OpenRun, OpenRuns
@@ -197,15 +196,14 @@ class Endpoints:
             hold = self._hold(request, (hold.to, hold.state), command)
         return self._carried_out(hold, request)
 
-    def carry_out(self, hints: Mapping[str, str], run_id: str) -> Run | None:
+    def carry_out(self, requested: RollbackToOpen, run_id: str) -> Run | None:
         """Open the run of a rollback that was requested and never begun; None if it was not.
 
         Args:
-            hints: of the run's marker, as `rollback` left them.
+            requested: what the marker of the run says, as `rollback` left it.
             run_id: the run.
         """
-        key = tuple(json.loads(hints.get("key", "[]")))
-        address = EndpointAddress(hints.get("rollback", ""), hints.get("endpoint", ""), key)
+        address = EndpointAddress(requested.pipeline, requested.endpoint, requested.key)
         try:
             found = self._find(address)
         except NoSuchEndpointError:
@@ -351,11 +349,10 @@ class _RollbackRequest:
         return self.stored.record.resource(self.endpoint.place)
 
     @property
-    def hints(self) -> dict[str, str]:
+    def hints(self) -> RollbackToOpen:
         """What the poll finds this endpoint by."""
-        key = json.dumps([self.tokens[token] for token in self.config.key_tokens])
-        place = {"rollback": self.config.name, "endpoint": self.endpoint.name, "key": key}
-        return {"phase": Phase.PROMOTING, **place}
+        key = tuple(self.tokens[token] for token in self.config.key_tokens)
+        return RollbackToOpen(pipeline=self.config.name, endpoint=self.endpoint.name, key=key)
 
 
 def _version(stored: Stored[EndpointState] | None) -> str:

@@ -140,7 +140,7 @@ class History:
         listed = self.context.ledger.open_markers.page(_NAMES, start.token)
         found: list[str] = []
         for marker in listed.items:
-            if marker.run_id > start.after and marker.hints.get("phase") == Phase.PARKED:
+            if marker.run_id > start.after and marker.hints.phase is Phase.PARKED:
                 if len(found) == limit:
                     return IdPage(tuple(found), _PageCursor(start.token, found[-1]).text())
                 found.append(marker.run_id)

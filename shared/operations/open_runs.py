@@ -101,7 +101,7 @@ class OpenRuns:
 def counts_of(markers: Iterable[Marker]) -> Counts:
     """Return how many runs these markers are of, by their phases."""
     all_ = list(markers)
-    phases = [one.hints.get("phase") for one in all_]
+    phases = [one.hints.phase for one in all_]
     return Counts(
         open=len(all_),
         failing=sum(map(_failing, all_)),
@@ -111,16 +111,14 @@ def counts_of(markers: Iterable[Marker]) -> Counts:
 
 
 def _is_at(marker: Marker, endpoint: EndpointRef) -> bool:
-    hints = marker.hints
-    return hints.get("phase") in _AT_ENDPOINT and hints.get("endpoint_id") == endpoint.id
+    return marker.run.phase in _AT_ENDPOINT and marker.run.endpoint_id == endpoint.id
 
 
 def _urgency(marker: Marker) -> tuple[bool, bool, str]:
-    hints = marker.hints
-    parked = hints.get("phase") in (Phase.PARKED, Phase.AWAITING_APPROVAL)
+    parked = marker.hints.phase in (Phase.PARKED, Phase.AWAITING_APPROVAL)
     return not _failing(marker), not parked, marker.run_id
 
 
 def _failing(marker: Marker) -> bool:
     """Whether a run's last step failed, or it pauses; who waits for an endpoint does not fail."""
-    return "next_check" in marker.hints and "waits_for" not in marker.hints
+    return marker.run.failing

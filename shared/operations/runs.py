@@ -19,6 +19,7 @@ from shared.core.run.waiting import Waits
 from shared.errors import ConflictError, InvalidTransitionError, NoSuchRunError, RelearnError
 from shared.execution.context import Context
 from shared.intake.blob_events import Intake
+from shared.ledger.open_markers import CommandStored
 from shared.ledger.store import Stored
 from shared.operations.commands import ANONYMOUS, OperatorCommand
 from shared.telemetry import redacted
@@ -176,7 +177,7 @@ class RunOperations:
         event = event_for(stored.record)
         apply(stored.record, event, self.context.clock.now())  # refused before anything is written
         # The marker first and last: a hint that says "parked" would keep the poll away.
-        self.context.ledger.open_markers.mark(run_id, {"phase": "requested"})
+        self.context.ledger.open_markers.mark(run_id, CommandStored())
         try:
             self.intake.driver.note(stored, event)
         except ConflictError:
@@ -205,7 +206,7 @@ class RunOperations:
     def _advanced(self, run_id: str) -> Run:
         run = None
         try:
-            self.context.ledger.open_markers.mark(run_id, {"phase": "requested"})
+            self.context.ledger.open_markers.mark(run_id, CommandStored())
             run = self.intake.driver.advance(run_id, check_from=timedelta())
         except ConflictError:
             pass  # the command is stored; the worker that changed the run carries it out

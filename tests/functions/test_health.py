@@ -12,7 +12,9 @@ import tests.functions.conftest
 from functions.start_scheduled_runs import start_scheduled_runs
 from shared.app import Unusable
 from shared.config.settings import Problem
+from shared.core.run.record import Phase
 from shared.errors import TransientError
+from shared.ledger.open_markers import RunHints
 from shared.maintenance.ticks import Ticks
 from shared.version import VERSION
 from tests.fakes.world import World
@@ -107,8 +109,8 @@ def test_parked_runs_are_listed_page_by_page(world: World, api: Api) -> None:
     ledger = world.intake._context.ledger
     parked = [f"sample-{number:020x}" for number in range(7)]
     for run_id in parked:
-        ledger.open_markers.mark(run_id, {"phase": "parked"})
-        ledger.open_markers.mark(f"{run_id}-open", {"phase": "training"})
+        ledger.open_markers.mark(run_id, RunHints(phase=Phase.PARKED))
+        ledger.open_markers.mark(f"{run_id}-open", RunHints(phase=Phase.TRAINING))
     found: list[str] = []
     query: dict[str, str] = {}
     for _ in range(10):

@@ -1,7 +1,7 @@
-"""Whose turn it is: who may run now, who waits, and what a pipeline may still spend.
+"""Which run may begin: slots, queues, budgets and pauses.
 
-A slot is written by compare-and-swap alone. Places in it are never given back: a place is
-free when the record of the run that holds it says so, so that no crash can keep one.
+A run queue is written by compare-and-swap alone. A slot is never released: it is free when the
+record of its holder says so, so a crash never leaks one.
 """
 
 from collections.abc import Callable
@@ -17,11 +17,11 @@ from shared.core.frozen import FrozenModel, RecordModel
 from shared.core.run.record import Phase, Run
 
 _DAY: Final = timedelta(days=1)
-#: Runs that are remembered for budgets and failures; more than any configuration asks for.
+#: Runs that are remembered for budgets and failures; no configuration needs more.
 _REMEMBERED: Final = 1000
-#: Phases, besides those that end a run, in which it keeps nobody waiting: in front of a person.
+#: Phases in which an open run waits for an operator: its slot is free.
 _IDLE: Final = frozenset({Phase.PARKED, Phase.AWAITING_APPROVAL})
-#: While a run is in one of these, it has or may have a job at the service.
+#: Phases in which a run has a job at the service, or may have one.
 _AT_SERVICE: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.CREATED, Phase.TRAINING})
 _SUCCESSES: Final = frozenset({Phase.PROMOTED, Phase.UNCHANGED, Phase.FINISHED})
 _FAILURES: Final = frozenset({Phase.FAILED, Phase.TIMED_OUT, Phase.ROLLED_BACK, Phase.PARKED})
@@ -32,11 +32,11 @@ class QueueEntry(FrozenModel):
 
     run_id: str
     at: AwareDatetime
-    number: int = 0  #: in the order of this slot; clocks of hosts may jump
+    number: int = 0  #: its place in the order of this queue; clocks of hosts may jump
 
 
 class Pause(FrozenModel):
-    """Nothing new is begun until somebody resumes; or that somebody did: who, when and why."""
+    """That a pipeline was paused, or resumed: by whom, when and why."""
 
     by: str
     at: AwareDatetime
@@ -44,95 +44,106 @@ class Pause(FrozenModel):
 
 
 class Pauses(RecordModel):
-    """What keeps the runs of a pipeline from beginning, and since when its failures count.
+    """What pauses a pipeline, and since when its failures count.
 
-    One small record for all its customers: to resume them is one write, however many they are.
+    It is one record for all keys: to resume them takes one write, however many there are.
     """
 
-    pause: Pause | None = None  #: by a person
-    resumed_at: AwareDatetime | None = (
-        None  #: pauses by failures, and failures, until then are over
-    )
-    by_failures: Pause | None = None  #: the last one, of whichever customer
-    resumed: Pause | None = None  #: who resumed it last, and why
+    pause: Pause | None = None  #: by an operator
+    resumed_at: AwareDatetime | None = None
+    """Failures until then, and pauses by them, do not count any more."""
+    by_failures: Pause | None = None  #: the last one, of any key
+    resumed: Pause | None = None  #: the last resume
 
     def counts(self, at: datetime) -> bool:
-        """Whether what happened at this time is of importance since the last resume."""
+        """Whether a failure at this time was after the last resume."""
         return self.resumed_at is None or at > self.resumed_at
 
     def of_failures(self, run_queue: "RunQueue | None" = None) -> Pause | None:
-        """Return the pause by failures that is in force, for a slot or for any of them."""
+        """Return the pause by failures that is in force, for a run queue or for any of them."""
         pause = run_queue.paused if run_queue else self.by_failures
         return pause if pause is not None and self.counts(pause.at) else None
 
     def after(self, resumed: Pause) -> "Pauses":
-        """Return the record with nothing paused any more; no pause that it tells of is later."""
-        told = [pause.at for pause in (self.pause, self.by_failures) if pause is not None]
-        return Pauses(resumed_at=max([resumed.at, *told]), resumed=resumed)
+        """Return the record after a resume, which is later than every pause in it."""
+        paused = [pause.at for pause in (self.pause, self.by_failures) if pause is not None]
+        return Pauses(resumed_at=max([resumed.at, *paused]), resumed=resumed)
 
     def of(self, run_queue: "RunQueue") -> Pause | None:
-        """Return the pause that is in force for a slot; None where nothing is paused."""
+        """Return the pause that is in force for a run queue; None where nothing is paused."""
         return self.pause or self.of_failures(run_queue)
 
 
 class RunQueue(RecordModel):
-    """The runs of one pipeline and key; of a pipeline; or at a training service."""
+    """The runs that have a slot of one limit, and those that wait for one."""
 
     pipeline: str = ""
     key: tuple[str, ...] = ()
-    batch_run: str | None = None  #: the run that takes what landed, or took it last
+    batch_run: str | None = None  #: the run that takes the batch under way, or took the last one
     batch_since: AwareDatetime | None = None  #: since when
-    claimed_to: str = ""  #: how far it has come in the inbox, where that takes several calls
-    holders: tuple[str, ...] = ()  #: who may run
-    waiting: tuple[QueueEntry, ...] = ()  #: in the order of their coming
-    newest_first: bool = False  #: whose turn it is next, as the last one who came was configured
-    numbers: int = 0  #: turns that were given a number so far
-    begun: tuple[QueueEntry, ...] = ()  #: who ran lately, the newest last
-    paused: Pause | None = None  #: by failures; whether it is in force is told by `Pauses`
+    claimed_to: str = ""  #: how far it is in the inbox, where that takes several calls
+    holders: tuple[str, ...] = ()  #: the runs that have a slot
+    waiting: tuple[QueueEntry, ...] = ()  #: in the order in which they came
+    newest_first: bool = (
+        False  #: whether the newest is next, by the configuration of the last one that came
+    )
+    numbers: int = 0  #: the last number that was given
+    begun: tuple[QueueEntry, ...] = ()  #: the runs that began lately, the newest last
+    paused: Pause | None = None  #: by failures; `Pauses` says whether it is in force
 
     def without(self, gone: Callable[[str], bool]) -> "RunQueue":
-        """Return the slot without the runs that `gone` tells of."""
+        """Return the queue without the runs for which `gone` returns true."""
         holders = tuple(run for run in self.holders if not gone(run))
-        waiting = tuple(queue_entry for queue_entry in self.waiting if not gone(queue_entry.run_id))
+        waiting = tuple(entry for entry in self.waiting if not gone(entry.run_id))
         return self.evolve(holders=holders, waiting=waiting)
 
     def begin(self, run_id: str, at: datetime, *, keep: int, holds: bool = True) -> "RunQueue":
-        """Return the slot with `run_id` running; a run that began before begins no second time.
+        """Return the queue after a run began; a run that began before does not begin again.
 
         Args:
             run_id: the run.
             at: now.
-            keep: how many beginnings are remembered.
-            holds: whether places are counted here at all.
+            keep: how many runs that began are remembered.
+            holds: whether this queue has a limit: else no slots are counted.
         """
         holders = self.holders if run_id in self.holders else (*self.holders, run_id)
-        waiting = tuple(queue_entry for queue_entry in self.waiting if queue_entry.run_id != run_id)
+        waiting = tuple(entry for entry in self.waiting if entry.run_id != run_id)
         begun, number = self.begun, self.numbers
-        if all(queue_entry.run_id != run_id for queue_entry in begun):
+        if all(entry.run_id != run_id for entry in begun):
             number += 1
             begun = (*begun, QueueEntry(run_id=run_id, at=at, number=number))
         kept = begun[-min(keep, _REMEMBERED) :] if keep else ()
-        changes: dict[str, object] = {"holders": holders if holds else (), "waiting": waiting}
-        changes |= {"begun": kept, "numbers": number}
-        return self.evolve(**changes)
+        held = holders if holds else ()
+        return self.evolve(holders=held, waiting=waiting, begun=kept, numbers=number)
 
     def enqueue(self, run_id: str, at: datetime, *, newest_first: bool) -> "RunQueue":
-        """Return the slot with `run_id` waiting, once."""
-        if any(queue_entry.run_id == run_id for queue_entry in self.waiting):
+        """Return the queue with a run waiting in it, once.
+
+        Args:
+            run_id: the run.
+            at: now.
+            newest_first: whether the newest of the waiting runs is next.
+        """
+        if any(entry.run_id == run_id for entry in self.waiting):
             return self
         number = self.numbers + 1
         waiting = (*self.waiting, QueueEntry(run_id=run_id, at=at, number=number))
-        changes = {"waiting": waiting, "numbers": number, "newest_first": newest_first}
-        return self.evolve(**changes)
+        return self.evolve(waiting=waiting, numbers=number, newest_first=newest_first)
 
     @property
     def next_queued(self) -> str | None:
-        """The waiting run whose turn it is."""
+        """The waiting run that is next."""
         return self.waiting[-1 if self.newest_first else 0].run_id if self.waiting else None
+
+    @property
+    def run_ids(self) -> frozenset[str]:
+        """The runs that have a slot, wait for one, or take the batch under way."""
+        batch = (self.batch_run,) if self.batch_run else ()
+        return frozenset((*self.holders, *(entry.run_id for entry in self.waiting), *batch))
 
 
 def releases_slot(run: Run) -> bool:
-    """Whether `run` holds no place among the runs of its key or pipeline any more."""
+    """Whether the slot of `run` among the runs of its key or pipeline is free."""
     return run.phase.ended or run.phase in _IDLE
 
 
@@ -148,26 +159,30 @@ def concurrency_limit(pipeline: Pipeline) -> int | None:
 
 
 def starts_to_keep(pipeline: Pipeline) -> int:
-    """Return how many beginnings a slot of `pipeline` has to remember."""
+    """Return how many runs that began a run queue of `pipeline` has to remember."""
     budget = pipeline.budget
-    # Runs that gave way stand between failures and are neither.
+    # Superseded runs lie between failures, and are neither failures nor successes.
     return max(budget.most_per_day or 1, 10 * (pipeline.pause_after or 0))
 
 
 def over_budget(run_queue: RunQueue, pipeline: Pipeline, run_id: str, now: datetime) -> str | None:
-    """Return why `run_id` must not begin yet; None when it may.
+    """Return why a run must not begin yet; None when it may.
 
-    A run that began already, and comes back from a person, has been paid for.
+    Args:
+        run_queue: of its key.
+        pipeline: whose budget.
+        run_id: the run; one that began before is already counted in the budget.
+        now: the present moment.
     """
     budget = pipeline.budget
     begun = run_queue.begun
-    if any(queue_entry.run_id == run_id for queue_entry in begun):
+    if any(entry.run_id == run_id for entry in begun):
         return None
     if budget.least_interval and begun and now - begun[-1].at < budget.least_interval:
         next_at = begun[-1].at + budget.least_interval
         return f"the budget allows the next run at {next_at.isoformat(timespec='seconds')}"
     most = budget.most_per_day
-    today = [queue_entry for queue_entry in begun if now - queue_entry.at < _DAY]
+    today = [entry for entry in begun if now - entry.at < _DAY]
     if most is not None and len(today) >= most:
         return (
             f"the budget's {counted(most, 'run')} within 24 hours {they(most, 'is', 'are')} used up"
@@ -176,7 +191,12 @@ def over_budget(run_queue: RunQueue, pipeline: Pipeline, run_id: str, now: datet
 
 
 def next_allowed(run_queue: RunQueue, pipeline: Pipeline) -> datetime | None:
-    """Return when the budget lets the next run begin; None where it limits nothing now."""
+    """Return when the budget lets the next run begin; None where it limits nothing now.
+
+    Args:
+        run_queue: of a key.
+        pipeline: whose budget.
+    """
     budget, begun = pipeline.budget, run_queue.begun
     times = []
     if budget.least_interval and begun:
@@ -192,26 +212,26 @@ def newest_first(pipeline: Pipeline) -> bool:
 
 
 def superseded_by(run_queue: RunQueue, pipeline: Pipeline, run_id: str) -> str | None:
-    """Return the newer run that makes waiting run `run_id` needless; None where none does."""
+    """Return the newer run that supersedes a waiting run; None where none does.
+
+    Args:
+        run_queue: of its key.
+        pipeline: that it belongs to.
+        run_id: the waiting run.
+    """
     if pipeline.when_busy != "newest":
         return None
-    mine = next(
-        (queue_entry for queue_entry in run_queue.waiting if queue_entry.run_id == run_id), None
-    )
+    mine = next((entry for entry in run_queue.waiting if entry.run_id == run_id), None)
     if mine is None:
         return None
-    others = [
-        queue_entry
-        for queue_entry in (*run_queue.begun, *run_queue.waiting)
-        if queue_entry.run_id != run_id
-    ]
-    newest = max((mine, *others), key=lambda queue_entry: queue_entry.number)
+    others = [e for e in (*run_queue.begun, *run_queue.waiting) if e.run_id != run_id]
+    newest = max((mine, *others), key=lambda entry: entry.number)
     return newest.run_id if newest is not mine else None
 
 
 @dataclass(frozen=True, slots=True)
 class RecentRuns:
-    """How the runs that began lately stand."""
+    """The runs that began lately, and which of them failed."""
 
     phase_of: Callable[[str], Phase | None]
 
@@ -219,16 +239,16 @@ class RecentRuns:
         """Return the runs that failed in a row since the last resume, the newest first.
 
         Args:
-            run_queue: whose runs; those that still run do not count.
-            pauses: tells of the last resume.
+            run_queue: whose runs; those that are open do not count.
+            pauses: which say when the last resume was.
         """
         failed: list[str] = []
-        for queue_entry in reversed(run_queue.begun):
-            if not pauses.counts(queue_entry.at):
+        for entry in reversed(run_queue.begun):
+            if not pauses.counts(entry.at):
                 break
-            phase = self.phase_of(queue_entry.run_id)
+            phase = self.phase_of(entry.run_id)
             if phase in _FAILURES:
-                failed.append(queue_entry.run_id)
+                failed.append(entry.run_id)
             elif phase in _SUCCESSES:
                 break
         return tuple(failed)

@@ -32,7 +32,7 @@ from shared.operations.pipelines import Pipelines
 from shared.operations.preview import Preview
 from tests.fakes.world import DATA, MODELS
 from tests.unit.fleet import Fleet
-from tests.unit.maintenance.test_retention import cleaned, kept
+from tests.unit.maintenance.cleaning import cleaned, kept
 from tests.unit.samples import HOUR, NOW, blob, promotion, ref, run
 from tests.unit.worlds import Observed
 

@@ -15,7 +15,7 @@ from shared.errors import (
     RelearnError,
     TransientError,
 )
-from shared.ledger.open_markers import hints_of
+from shared.ledger.open_markers import CommandStored, RunHints, hints_of
 from tests.fakes.faults import Kind
 from tests.fakes.world import LIMITS
 from tests.unit.fleet import Fleet
@@ -284,7 +284,7 @@ def test_a_parked_runs_marker_says_so_at_once(world: Observed) -> None:
     one = world.start()
     (marker,) = world.intake._context.ledger.open_markers.listed()
     assert marker.hints == hints_of(one)
-    assert marker.hints["phase"] == "parked"
+    assert marker.hints.phase is Phase.PARKED
 
 
 def test_a_marker_that_is_behind_a_parked_run_is_renewed_and_the_run_reported_again(
@@ -296,10 +296,10 @@ def test_a_marker_that_is_behind_a_parked_run_is_renewed_and_the_run_reported_ag
     caplog.clear()
     driver.advance(one.run_id, check_from=timedelta())
     assert caplog.text == ""  # its marker says so: all was reported
-    ledger.open_markers.mark(one.run_id, {"phase": "requested"})
+    ledger.open_markers.mark(one.run_id, CommandStored())
     driver.advance(one.run_id)
     assert "perhaps reported before" in caplog.text
-    assert ledger.open_markers.phase(one.run_id) == "parked"
+    assert ledger.open_markers.hints(one.run_id) == hints_of(world.now_of(one))
 
 
 def test_the_marker_of_an_ended_run_goes_and_what_its_worker_did_not_report_is_reported(
@@ -314,7 +314,7 @@ def test_the_marker_of_an_ended_run_goes_and_what_its_worker_did_not_report_is_r
     caplog.clear()
     world.intake.driver.advance(one.run_id)
     assert caplog.text == ""
-    world.intake._context.ledger.open_markers.mark(one.run_id, {})
+    world.intake._context.ledger.open_markers.mark(one.run_id, RunHints())
     world.intake.driver.advance(one.run_id)
     assert "perhaps reported before" in caplog.text
     assert world.open_runs() == []

@@ -14,7 +14,7 @@ from shared.errors import TransientError
 from shared.execution.context import Limits
 from shared.execution.endpoint_queue import EndpointQueue
 from shared.ledger.endpoints import EndpointStates
-from shared.ledger.open_markers import Marker, hints_of
+from shared.ledger.open_markers import EndpointWait, Marker, RunHints, hints_of
 from shared.operations.commands import OperatorCommand
 from shared.operations.endpoints import EndpointAddress, Endpoints
 from shared.ports.storage import ETag
@@ -172,11 +172,12 @@ def test_the_time_of_waiting_is_no_time_of_failing() -> None:
 
 
 def test_a_marker_says_that_its_run_waits_and_puts_a_rollback_first() -> None:
-    data, back = hints_of(waits()), hints_of(waits(origin=Origin.ROLLBACK))
-    assert data["waits_for"] == back["waits_for"] == "head"
-    assert back["priority"] < data["priority"]
+    data, back = hints_of(waits()).waits_for, hints_of(waits(origin=Origin.ROLLBACK)).waits_for
+    assert data is not None
+    assert (data.endpoint_id, data.rollback) == ("head", False)
+    assert back == data.evolve(rollback=True)
     later = apply(waits(), StepFailed("HTTP 503", NOW + MINUTE, HOUR, HOUR), NOW)
-    assert "waits_for" not in hints_of(later)
+    assert hints_of(later).waits_for is None
 
 
 def test_waiting_costs_a_tick_two_small_reads_however_many_wait() -> None:
@@ -224,8 +225,10 @@ def test_whatever_goes_wrong_when_an_endpoint_becomes_free_each_model_has_its_tu
 
 
 def marker(run_id: str, endpoint: str, turn: str) -> Marker:
-    hints = {"waits_for": endpoint, "priority": turn}
-    return Marker(run_id, ETag("1"), NOW, hints)
+    rank, _, since = turn.partition(" ")
+    at = NOW + timedelta(seconds=int(since))
+    wait = EndpointWait(endpoint_id=endpoint, rollback=rank == "0", since=at)
+    return Marker(run_id, ETag("1"), NOW, RunHints(waits_for=wait))
 
 
 def test_each_endpoint_has_one_turn_before_any_has_a_second_one() -> None:

@@ -1,5 +1,6 @@
 """What an idle tick costs with many waiting runs, and that what changes is noticed at once."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from shared.core.names import shared_queue_id
 from shared.core.run.record import Phase, Run
 from shared.execution.queues import Queue
 from shared.intake.requests import ManualRequest
-from shared.ledger.open_markers import Marker
+from shared.ledger.open_markers import Marker, RunHints
 from shared.operations.commands import OperatorCommand
 from shared.operations.pipelines import Pipelines
 from shared.ports.storage import ETag
@@ -216,7 +217,7 @@ def test_a_hint_that_is_behind_its_record_is_noticed() -> None:
     (marker,) = [
         m for m in world.intake._context.ledger.open_markers.listed() if m.run_id == last.run_id
     ]
-    assert marker.hints["phase"] == Phase.PARKED
+    assert marker.hints.phase is Phase.PARKED
 
 
 def test_a_run_that_its_queue_does_not_know_is_looked_at() -> None:
@@ -270,7 +271,7 @@ def test_each_run_that_begins_looks_at_a_bounded_number_of_those_behind_it(custo
 
 
 def test_a_queue_counts_at_the_service_that_its_runs_name() -> None:
-    first, second = (Marker(str(at), ETag("1"), NOW, {}) for at in range(2))
+    first, second = (Marker(str(at), ETag("1"), NOW) for at in range(2))
     assert Queue("run_queues/sample/x", {"0": first}).service == ""
-    second.hints["service"] = "https://a.example/jobs"
+    second = replace(second, hints=RunHints(service="https://a.example/jobs"))
     assert Queue("run_queues/sample/x", {"1": second}).service == "https://a.example/jobs"

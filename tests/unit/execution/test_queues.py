@@ -11,7 +11,7 @@ from shared.core.run.concurrency import QueueEntry, RunQueue
 from shared.core.run.record import Phase
 from shared.errors import CorruptRecordError
 from shared.execution.queues import EVERY, CheckResult, Queue, Queues
-from shared.ledger.open_markers import Marker, hints_of
+from shared.ledger.open_markers import Marker, RunHints, hints_of
 from shared.ports.storage import ETag
 from tests.unit.samples import NOW, step_failure
 from tests.unit.samples import run as sample
@@ -86,7 +86,7 @@ class ServingHistoryEntry:
 def test_open_runs_are_sorted_into_the_queues_that_their_markers_name() -> None:
     queue_name = ServingHistoryEntry(2)
     queue_name.wait("sample-x", queue_name="shared_queues/s")
-    queue_name.ledger.open_markers.mark("sample-y", {"phase": "training"})
+    queue_name.ledger.open_markers.mark("sample-y", RunHints(phase=Phase.TRAINING))
     found: Mapping[str, Any] = {queue.name: list(queue.markers) for queue in queue_name.found()}
     assert found == {KEY: ["sample-0", "sample-1"], "shared_queues/s": ["sample-x"]}
 
@@ -130,7 +130,7 @@ def test_the_first_in_line_is_looked_at_once_something_that_it_waits_for_changed
         if changes == "budget"
         else ServingHistoryEntry()
     )
-    queue_name.ledger.open_markers.mark("sample-9", {"phase": "training"})
+    queue_name.ledger.open_markers.mark("sample-9", RunHints(phase=Phase.TRAINING))
     begun = (QueueEntry(run_id="sample-9", at=NOW, number=1),)
     queue_name.run_queue(holders=("sample-9",), begun=begun)
     queue_name.calm()
@@ -140,7 +140,7 @@ def test_the_first_in_line_is_looked_at_once_something_that_it_waits_for_changed
     if changes == "run_queue":
         queue_name.run_queue(holders=("sample-9", "sample-8"))
     elif changes == "holder":
-        queue_name.ledger.open_markers.mark("sample-9", {"phase": "parked"})
+        queue_name.ledger.open_markers.mark("sample-9", RunHints(phase=Phase.PARKED))
     elif changes == "pause":
         queue_name.world.damage("pauses/sample")
     queue_name.calm()
@@ -154,13 +154,13 @@ def test_the_first_in_line_is_looked_at_once_something_that_it_waits_for_changed
 
 def test_a_holder_that_was_looked_at_in_the_same_tick_counts_as_it_is_now() -> None:
     queue_name = ServingHistoryEntry()
-    queue_name.ledger.open_markers.mark("sample-9", {"phase": "training"})
+    queue_name.ledger.open_markers.mark("sample-9", RunHints(phase=Phase.TRAINING))
     queue_name.run_queue(holders=("sample-9",))
     queue_name.calm()
     queue_name.tick(0)
     (queue,) = queue_name.found()
     until = queue_name.world.clock.now() + MINUTE
-    marker = Marker("sample-9", ETag("1"), NOW, {})
+    marker = Marker("sample-9", ETag("1"), NOW)
     queue_name.checked.clear()
     queue_name.calm()
     for run, checked in (

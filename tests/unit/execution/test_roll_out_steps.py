@@ -8,7 +8,7 @@ from shared.core.run.control_events import DeliveriesChanged, RolloutEnded, Step
 from shared.core.run.record import Delivery, Phase, Run
 from shared.errors import ConflictError, PermanentError
 from shared.execution.rollout import RollOutSteps, delivering
-from shared.ledger.open_markers import hints_of
+from shared.ledger.open_markers import RunHints, encoded, hints_of
 from tests.unit.fleet import Fleet
 from tests.unit.samples import MODEL, MODEL_BLOB
 from tests.unit.samples import run as sample
@@ -48,7 +48,7 @@ def test_a_delivery_that_is_named_has_its_run_opened_and_counted() -> None:
     assert child.opened_at == rolling.fleet.clock.now()
     (entry,) = child.history
     assert (entry.at, entry.phase, entry.note) == (child.opened_at, Phase.PROMOTING, child.cause)
-    assert rolling.fleet.documents.rows["open/sample-d1"].metadata == hints_of(child)
+    assert rolling.fleet.documents.rows["open/sample-d1"].metadata == encoded(hints_of(child))
     assert rolling.step() is None
     assert rolling.steps.opened == 1
 
@@ -151,7 +151,7 @@ def test_a_cancelled_roll_out_begins_nothing_and_stops_what_can_be_stopped() -> 
     assert rolling.ledger.runs.read("sample-d1") is None
     rolling = Rolling(cancelling=True)
     rolling.child(Phase.PARKED, parked_in=Phase.PROMOTING)
-    rolling.ledger.open_markers.mark("sample-d1", {})
+    rolling.ledger.open_markers.mark("sample-d1", RunHints())
     seen = rolling.seen()
     assert seen is not None
     assert seen.outcome is Phase.CANCELLED
@@ -170,7 +170,7 @@ def test_a_delivery_that_changes_its_endpoint_already_is_not_cancelled() -> None
 def test_a_delivery_that_is_told_to_stop_keeps_its_marker_until_it_has() -> None:
     rolling = Rolling(cancelling=True)
     rolling.child(Phase.PROMOTING)
-    rolling.ledger.open_markers.mark("sample-d1", {})
+    rolling.ledger.open_markers.mark("sample-d1", RunHints())
     rolling.step()
     stored = rolling.ledger.runs.read("sample-d1")
     assert stored is not None

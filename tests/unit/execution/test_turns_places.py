@@ -14,6 +14,7 @@ from shared.core.run.record import Origin, Phase, Run
 from shared.errors import ConflictError
 from shared.execution.concurrency import MAY_BE_IDLE, ConcurrencyLimits
 from shared.ledger.ledger import Ledger
+from shared.ledger.open_markers import RunHints
 from shared.ledger.run_queues import NEW
 from tests.unit.intake.test_gathering import world_of
 from tests.unit.samples import NOW
@@ -237,7 +238,7 @@ def test_whoever_is_about_to_be_stored_keeps_its_place_and_nobody_else_without_a
     ):
         place = Place(QUEUE)
         if marked:
-            place.ledger.open_markers.mark("sample-0", {})
+            place.ledger.open_markers.mark("sample-0", RunHints())
         run_queue = place.put(holders=("sample-0",), batch_run=batch_run)
         assert (place.concurrency.pruned(run_queue).holders == ("sample-0",)) is kept
 
@@ -383,7 +384,7 @@ def test_there_is_room_until_as_many_runs_are_at_work_as_may_be() -> None:
     assert place.concurrency.has_free_slot(place.config)
     place.run("sample-1", Phase.TRAINING)
     for name in ("sample-0", "sample-1"):
-        place.ledger.open_markers.mark(name, {"phase": Phase.TRAINING})
+        place.ledger.open_markers.mark(name, RunHints(phase=Phase.TRAINING))
     place.put(OVER, holders=("sample-0", "sample-1"))
     place.world.calls.clear()
     assert not place.concurrency.has_free_slot(place.config)
@@ -398,9 +399,9 @@ def test_a_run_in_front_of_a_person_or_over_leaves_room(phase: Phase) -> None:
     place = Place({"when_busy": "parallel", "max_parallel": 2})
     place.run("sample-0", Phase.TRAINING)
     place.run("sample-1", phase)
-    place.ledger.open_markers.mark("sample-0", {"phase": Phase.TRAINING})
+    place.ledger.open_markers.mark("sample-0", RunHints(phase=Phase.TRAINING))
     if not phase.ended:
-        place.ledger.open_markers.mark("sample-1", {"phase": phase})
+        place.ledger.open_markers.mark("sample-1", RunHints(phase=phase))
     place.put(OVER, holders=("sample-0", "sample-1"))
     assert place.concurrency.has_free_slot(place.config)
     place.put(OVER, holders=("sample-0", "sample-1", "sample-0"))  # one too many: a lower limit
@@ -408,7 +409,7 @@ def test_a_run_in_front_of_a_person_or_over_leaves_room(phase: Phase) -> None:
 
 
 def test_markers_that_may_be_behind_are_those_of_idle_runs() -> None:
-    assert MAY_BE_IDLE == ("", Phase.PARKED, Phase.AWAITING_APPROVAL)
+    assert MAY_BE_IDLE == (None, Phase.PARKED, Phase.AWAITING_APPROVAL)
 
 
 def test_of_those_behind_the_newest_others_are_looked_at_each_time() -> None:

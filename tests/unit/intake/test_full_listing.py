@@ -18,7 +18,7 @@ from tests.fakes.documents import page_of
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA, MODELS, pipeline
 from tests.unit.intake.test_gathering import trained_on, waiting
-from tests.unit.maintenance.test_retention import cleaned
+from tests.unit.maintenance.cleaning import cleaned
 from tests.unit.worlds import Observed
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

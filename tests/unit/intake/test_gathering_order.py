@@ -15,6 +15,7 @@ from shared.core.versions import version_id
 from shared.errors import ConflictError, TransientError
 from shared.intake.batches import Batches, marker_of_batch, wants
 from shared.ledger.ledger import Ledger
+from shared.ledger.open_markers import BatchToOpen, RunHints, encoded
 from shared.ledger.versions import VersionEntry
 from shared.ports.storage import ETag
 from tests.unit.intake.test_gathering import BURST, land, trained_on, waiting, world_of
@@ -76,12 +77,9 @@ def test_the_key_of_data_is_what_its_name_captures() -> None:
 
 def test_a_marker_says_what_a_run_is_to_be_made_of() -> None:
     keyed = world_of(KEYED).pipeline
-    assert marker_of_batch(keyed, ["acme"]) == {
-        "phase": "waiting",
-        "pipeline": "sample",
-        "service": keyed.training.service,
-        "batch": json.dumps(["sample", "acme"]),
-    }
+    assert marker_of_batch(keyed, ["acme"]) == BatchToOpen(
+        pipeline="sample", key=("acme",), service=keyed.training.address
+    )
 
 
 def test_what_is_kept_waits_once_for_its_pipeline_and_key() -> None:
@@ -259,7 +257,7 @@ def test_a_key_is_busy_while_a_run_of_it_is_at_work(phase: Phase) -> None:
     there = Waiting({"when_busy": "newest"})
     there.put("a.csv")
     there.run("sample-1", phase)
-    there.ledger.open_markers.mark("sample-1", {"phase": phase})
+    there.ledger.open_markers.mark("sample-1", RunHints(phase=phase))
     there.run_queue(holders=("sample-1",))
     there.world.calls.clear()
     assert bool(there.open_batches()) is (phase is Phase.PARKED)
@@ -272,7 +270,7 @@ def test_a_marker_that_says_nothing_is_held_against_the_record() -> None:
         there = Waiting({"when_busy": "newest"})
         there.put("a.csv")
         there.run("sample-1", phase)
-        there.ledger.open_markers.mark("sample-1", {})
+        there.ledger.open_markers.mark("sample-1", RunHints())
         there.run_queue(holders=("sample-1",))
         assert bool(there.open_batches()) is goes_on
 
@@ -340,7 +338,7 @@ def test_a_run_that_was_announced_and_is_not_stored_is_opened_by_the_next_worker
     assert run.run_id == "sample-9"
     assert [one.name for one in run.manifest] == ["a.csv", "b.csv"]
     marker = there.world.documents.rows["open/sample-9"]
-    assert marker.metadata == marker_of_batch(there.world.pipeline, ())
+    assert marker.metadata == encoded(marker_of_batch(there.world.pipeline, ()))
     assert waiting(there.world) == []
 
 
@@ -419,7 +417,7 @@ def test_what_is_left_of_a_great_burst_leaves_the_inbox_while_its_run_is_at_work
     there.put("a.csv")
     one = blob("a.csv")
     there.run("sample-1", Phase.TRAINING, manifest=(one,))
-    there.ledger.open_markers.mark("sample-1", {"phase": Phase.TRAINING})
+    there.ledger.open_markers.mark("sample-1", RunHints(phase=Phase.TRAINING))
     entry = VersionEntry(pipeline="sample", blob=one, run_id="sample-1", in_batch=True)
     there.ledger.versions.add(there.version(one), entry)
     there.run_queue(batch_run="sample-1", holders=("sample-1",), claimed_to="v")

@@ -14,6 +14,7 @@ from shared.errors import CorruptRecordError, PipelineConfigError, TransientErro
 from shared.intake.batches import marker_of_batch
 from shared.intake.eligibility import version_of
 from shared.intake.search import Search
+from shared.ledger.open_markers import BatchToOpen, VersionToOpen, encoded
 from shared.ledger.run_queues import NEW
 from shared.ledger.versions import VersionEntry
 from tests.fakes.world import DATA, MODELS
@@ -64,8 +65,8 @@ def test_a_version_that_is_come_upon_is_recorded_for_the_poll_to_open(arrival: A
     run = run_id("sample", "data", arrival.version(one))
     entry = arrival.ledger.versions.entry(arrival.version(one))
     assert entry == VersionEntry(pipeline="sample", blob=one, run_id=run)
-    hints = {"phase": "received", "version": arrival.version(one)}
-    assert arrival.world.documents.rows[f"open/{run}"].metadata == hints
+    marker = encoded(VersionToOpen(version=arrival.version(one)))
+    assert arrival.world.documents.rows[f"open/{run}"].metadata == marker
     assert arrival.world.runs() == []
     assert not arrival.intake.record_discovered(one)  # it is known by now
     assert arrival.intake.arrived(one)
@@ -285,15 +286,15 @@ def test_what_was_announced_for_a_pipeline_that_is_gone_waits_for_it(*, manual_m
     )
 
 
-@pytest.mark.parametrize("hint", ["", "{", "[", '["nobody"]'])
-def test_a_hint_of_what_was_begun_is_never_truth(arrival: Arrival, hint: str) -> None:
-    assert arrival.intake.resume_batch(hint, arrival.world.clock.now() + MINUTE) is None
+def test_a_batch_of_a_pipeline_that_is_not_in_the_file_is_not_begun(arrival: Arrival) -> None:
+    batch = BatchToOpen(pipeline="nobody")
+    assert arrival.intake.resume_batch(batch, arrival.world.clock.now() + MINUTE) is None
 
 
 def test_a_run_that_was_begun_is_gone_on_with_by_its_hint() -> None:
     arrival = Arrival(when_busy="queue")
     arrival.intake.arrived(arrival.put())
-    hint = marker_of_batch(arrival.world.pipeline, ())["batch"]
+    hint = marker_of_batch(arrival.world.pipeline, ())
     run = arrival.intake.resume_batch(hint, arrival.world.clock.now() + MINUTE)
     assert run is not None
     assert run == arrival.world.now_of(run)

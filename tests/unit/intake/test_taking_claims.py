@@ -14,6 +14,7 @@ from shared.errors import ConflictError, TransientError
 from shared.intake.batch_claims import MOST_VERSIONS, PART, BatchClaims, ClaimProgress, age_of
 from shared.ledger.inbox import InboxEntry
 from shared.ledger.ledger import Ledger
+from shared.ledger.open_markers import RunHints
 from shared.ledger.versions import VersionEntry
 from shared.ports.storage import ETag
 from tests.unit.intake.test_gathering import world_of
@@ -145,7 +146,7 @@ def test_a_version_of_a_run_that_was_announced_is_left_to_it_for_a_lease(
     one = inbox.put("a.csv")
     inbox.know(one, "sample-9")
     if marked:
-        inbox.ledger.open_markers.mark("sample-9", {})
+        inbox.ledger.open_markers.mark("sample-9", RunHints())
     inbox.world.clock.move(age)
     assert (inbox.first(one) == "a.csv") is free
     assert inbox.waits() == ["a.csv"]
@@ -313,12 +314,12 @@ def test_the_record_of_a_run_is_read_once_for_a_whole_burst(inbox: Inbox) -> Non
 def test_what_a_run_holds_is_read_anew_by_each_call(inbox: Inbox) -> None:
     one = inbox.put("a.csv")
     inbox.know(one, "sample-9")
-    inbox.ledger.open_markers.mark("sample-9", {})
+    inbox.ledger.open_markers.mark("sample-9", RunHints())
     assert inbox.first(one) is None
     inbox.store("sample-9", blob("other.csv"))
     assert inbox.first(one) == "a.csv"
     inbox.know(two := inbox.put("b.csv"), "sample-8")
-    inbox.ledger.open_markers.mark("sample-8", {})
+    inbox.ledger.open_markers.mark("sample-8", RunHints())
     assert inbox.take(two) == []
     inbox.store("sample-8", blob("other.csv"))
     assert inbox.take(two) == ["b.csv"]
@@ -361,7 +362,7 @@ def test_how_far_a_great_burst_came_is_kept_part_by_part(inbox: Inbox) -> None:
 
 def test_how_far_it_came_is_not_kept_behind_what_is_not_known_yet(inbox: Inbox) -> None:
     great = burst_of(inbox, 2 * PART)
-    inbox.ledger.open_markers.mark("sample-9", {})
+    inbox.ledger.open_markers.mark("sample-9", RunHints())
     inbox.know(great[3], "sample-9")
     assert len(inbox.take(*great)) == 2 * PART - 1
     assert inbox.kept == []

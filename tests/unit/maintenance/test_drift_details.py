@@ -12,7 +12,7 @@ from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgre
 from shared.core.serving.state import EndpointLease, Resource, ServedModel
 from shared.errors import ConflictError, PermanentError, TransientError
 from shared.execution.drift_schedule import drift_check_id, schedule_drift_check
-from shared.ledger.open_markers import hints_of
+from shared.ledger.open_markers import encoded, hints_of
 from shared.maintenance.drift import Drift
 from tests.fakes.world import RESOURCE
 from tests.unit.samples import BROKEN, NOW, SILENT, blob, good, ref
@@ -230,7 +230,7 @@ def test_two_odd_looks_that_agree_have_the_model_set_again(
     assert (entry.at, entry.phase, entry.note) == (repair.opened_at, Phase.PROMOTING, repair.cause)
     assert [one.name for one in repair.config.endpoints] == ["production"]
     marker = watched.world.documents.rows[f"open/{repair.run_id}"]
-    assert marker.metadata == hints_of(repair)
+    assert marker.metadata == encoded(hints_of(repair))
     known = watched.now()
     assert (known.reported, known.repair) == (known.reported, repair.run_id)
     assert known.reported == "its answers are not those that were proved"

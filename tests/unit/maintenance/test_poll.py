@@ -1,12 +1,14 @@
+import json
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from shared.core.config.configuration import Configuration
 from shared.core.run.record import Phase
 from shared.errors import NoSuchRunError, PermanentError, RelearnError, TransientError
-from shared.ledger.open_markers import hints_of
+from shared.ledger.open_markers import RunHints, VersionToOpen, encoded, hints_of
 from tests.unit.worlds import RUNNING, Observed, refused
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -194,8 +196,8 @@ def test_a_damaged_record_never_stops_the_other_runs(world: Observed, record: st
 def test_a_key_is_sent_only_where_the_runs_configuration_says(world: Observed) -> None:
     run = world.start()
     (marker,) = world.intake._context.ledger.open_markers.listed()
-    elsewhere = {"service": "https://elsewhere.example/jobs", "credential": "${ENDPOINT_KEY}"}
-    world.intake._context.ledger.open_markers.replace(marker, {**hints_of(run), **elsewhere})
+    elsewhere = hints_of(run).evolve(service="https://elsewhere.example/jobs")
+    world.intake._context.ledger.open_markers.replace(marker, elsewhere)
     world.restart()
     world.http.sent.clear()
     world.clock.move(MINUTE)
@@ -208,19 +210,24 @@ def test_a_key_is_sent_only_where_the_runs_configuration_says(world: Observed) -
 @pytest.mark.parametrize(
     "hints",
     [
-        {"phase": "training", "started": "yesterday"},
-        {"phase": "training", "job": "x", "until": "?", "service": "s", "credential": "c"},
+        {"phase": "training", "job": {"id": "x", "started": "yesterday", "until": "?"}},
+        {"phase": "training", "job": {"id": "x", "started": "2026-03-01T12:00:00"}},
         {"phase": "training", "next_check": "soon"},
-        {"phase": "training", "started": "2026-03-01T12:00:00"},
         {"phase": "nonsense", "job": "x"},
+        {"kind": "nonsense"},
+        {"kind": "version", "version": "nonsense"},
+        {"kind": "batch", "pipeline": "nonsense"},
+        {"kind": "rollback", "pipeline": "sample", "endpoint": "nonsense"},
+        ["nonsense"],
         {},
     ],
 )
-def test_hints_are_never_truth(world: Observed, hints: dict[str, str]) -> None:
+def test_hints_are_never_truth(world: Observed, hints: Any) -> None:
     run = world.start()
     world.idle(MINUTE)
-    (marker,) = world.intake._context.ledger.open_markers.listed()
-    world.intake._context.ledger.open_markers.replace(marker, hints)
+    text = json.dumps({"kind": "run", **hints} if isinstance(hints, dict) else hints)
+    row = world.documents.rows[f"open/{run.run_id}"]
+    world.documents.replace(f"open/{run.run_id}", b"", row.etag, {"marker": text})
     for _ in range(8):
         world.clock.move(30 * SECOND)
         world.studio.work()
@@ -230,8 +237,16 @@ def test_hints_are_never_truth(world: Observed, hints: dict[str, str]) -> None:
 
 def test_hints_hold_what_a_look_needs_and_no_secret(world: Observed) -> None:
     hints = hints_of(world.start())
-    assert set(hints) == {"phase", "pipeline", "service", "job", "started", "until"}
-    assert all(value.isascii() for value in hints.values())  # metadata travels in headers
+    assert hints.model_fields_set == set(RunHints.model_fields) - {"kind"}
+    assert set(json.loads(encoded(hints)["marker"])) == {
+        "kind",
+        "phase",
+        "pipeline",
+        "service",
+        "job",
+    }
+    odd = encoded(RunHints(service="ä" * 10))
+    assert odd["marker"].isascii()  # metadata travels in headers
 
 
 def test_an_announced_run_that_was_never_written_is_opened_from_its_entry(
@@ -242,7 +257,7 @@ def test_an_announced_run_that_was_never_written_is_opened_from_its_entry(
     del world.documents.rows[f"tombstones/{run.run_id}"]
     (marker,) = world.intake._context.ledger.open_markers.listed()
     version = next(n for n in world.documents.rows if n.startswith("versions/"))
-    hints = {"version": version.removeprefix("versions/")}
+    hints = VersionToOpen(version=version.removeprefix("versions/"))
     world.intake._context.ledger.open_markers.replace(marker, hints)
     world.restart()
     world.tick()
@@ -257,7 +272,7 @@ def test_the_data_of_an_announced_run_waits_for_its_pipeline_to_come_back_into_t
     del world.documents.rows[f"tombstones/{run.run_id}"]
     version = next(n for n in world.documents.rows if n.startswith("versions/"))
     (marker,) = world.intake._context.ledger.open_markers.listed()
-    hints = {"version": version.removeprefix("versions/")}
+    hints = VersionToOpen(version=version.removeprefix("versions/"))
     world.intake._context.ledger.open_markers.replace(marker, hints)
     world.file = Configuration({"another": world.sibling(name="another")})
     world.restart()
@@ -272,7 +287,7 @@ def test_the_data_of_an_announced_run_waits_for_its_pipeline_to_come_back_into_t
 
 
 def test_an_announcement_that_nobody_followed_is_forgotten_after_a_while(world: Observed) -> None:
-    world.intake._context.ledger.open_markers.mark("sample-x", {"phase": "received"})
+    world.intake._context.ledger.open_markers.mark("sample-x", RunHints(phase=Phase.RECEIVED))
     world.idle(4 * MINUTE)
     assert "open/sample-x" in world.documents.rows
     world.idle(MINUTE)

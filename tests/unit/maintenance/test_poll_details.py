@@ -8,7 +8,7 @@ import pytest
 
 from shared.core.run.record import Phase, Run
 from shared.errors import ConflictError, CorruptRecordError, RelearnError, TransientError
-from shared.ledger.open_markers import Marker, hints_of
+from shared.ledger.open_markers import Marker, OpenMarker, RunHints, hints_of
 from shared.ledger.progress import Heartbeat
 from tests.unit.fleet import Fleet
 from tests.unit.intake.test_gathering import BURST, land, world_of
@@ -310,7 +310,7 @@ def test_only_a_service_or_storage_that_fails_counts_against_its_lane(
 
     monkeypatch.setattr(world.poll._driver, "advance", fails)
     marker = marker_of(world, run.run_id)
-    bare = Marker(marker.run_id, marker.etag, marker.modified, {})
+    bare = Marker(marker.run_id, marker.etag, marker.modified)
     checked = world.poll._look(bare, world.clock.now() + MINUTE)
     assert (checked.well, checked.run) == (well, None)
     assert f"run {run.run_id} {says}" in caplog.text
@@ -319,7 +319,7 @@ def test_only_a_service_or_storage_that_fails_counts_against_its_lane(
 def test_a_run_in_trouble_counts_against_its_service_unless_it_waits(world: Observed) -> None:
     (run,) = running(world)
     later = world.clock.now() + MINUTE
-    bare = Marker(run.run_id, marker_of(world, run.run_id).etag, NOW, {})
+    bare = Marker(run.run_id, marker_of(world, run.run_id).etag, NOW)
     assert world.poll._look(bare, later).well
     world.intake.driver.delay(run.run_id, TransientError("busy", retry_after=HOUR))
     checked = world.poll._look(bare, later)
@@ -337,11 +337,12 @@ def test_nobody_believes_the_marker_of_a_run_that_cannot_be_read(world: Observed
     (run,) = running(world)
     world.damage(f"runs/{run.run_id}")
     world.intake._context.ledger.open_markers.replace(
-        marker_of(world, run.run_id), {"phase": "training", "pipeline": "sample", "service": "s"}
+        marker_of(world, run.run_id),
+        RunHints(phase=Phase.TRAINING, pipeline="sample", service="s"),
     )
     world.restart()
     world.poll.tick()
-    assert marker_of(world, run.run_id).hints == {"pipeline": "sample", "service": "s"}
+    assert marker_of(world, run.run_id).hints == RunHints(pipeline="sample", service="s")
     etag = marker_of(world, run.run_id).etag
     world.calls.clear()
     world.idle(9 * MINUTE)
@@ -361,11 +362,11 @@ def test_a_marker_is_written_only_where_its_run_changed_and_never_for_an_ended_o
     assert marker_of(world, run.run_id).etag == etag
     world.http.answers.clear()
     world.run_operations.cancel(run.run_id)
-    world.intake._context.ledger.open_markers.mark(run.run_id, {})
+    world.intake._context.ledger.open_markers.mark(run.run_id, RunHints())
     hinted: list[str] = []
     hint: Callable[..., None] = world.intake._context.ledger.open_markers.replace
 
-    def noted(marker: Marker, hints: dict[str, str]) -> None:
+    def noted(marker: Marker, hints: OpenMarker) -> None:
         hinted.append(marker.run_id)
         hint(marker, hints)
 
@@ -376,7 +377,7 @@ def test_a_marker_is_written_only_where_its_run_changed_and_never_for_an_ended_o
 
 
 def test_an_announcement_is_forgotten_after_two_leases_and_not_before(world: Observed) -> None:
-    world.intake._context.ledger.open_markers.mark("sample-x", {"phase": "received"})
+    world.intake._context.ledger.open_markers.mark("sample-x", RunHints(phase=Phase.RECEIVED))
     world.idle(2 * world.limits.lease, SECOND * 10)
     assert world.open_runs() == ["open/sample-x"]
     world.idle(10 * SECOND, 10 * SECOND)
@@ -434,7 +435,7 @@ def test_a_damaged_record_is_told_of_at_each_seldom_look(
     world.damage(f"runs/{run.run_id}")
     checked = world.poll._look(marker_of(world, run.run_id), world.clock.now())
     assert checked.well  # its hint says that the job runs
-    bare = Marker(run.run_id, marker_of(world, run.run_id).etag, NOW, {})
+    bare = Marker(run.run_id, marker_of(world, run.run_id).etag, NOW)
     world.poll._look(bare, world.clock.now())
     assert world.poll._unread == {run.run_id}
     assert f"run {run.run_id} cannot be advanced" in caplog.text

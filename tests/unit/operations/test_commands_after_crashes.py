@@ -5,6 +5,7 @@ from typing import Final
 import pytest
 
 from shared.core.run.record import Phase, Run
+from shared.ledger.open_markers import decoded
 from tests.fakes.faults import Crash, Kind
 from tests.unit.worlds import Observed
 
@@ -20,9 +21,9 @@ def parked() -> tuple[Observed, Run]:
     return world, run
 
 
-def hint(world: Observed) -> str:
+def hint(world: Observed) -> Phase | None:
     (marker,) = world.open_runs()
-    return world.documents.rows[marker].metadata["phase"]
+    return decoded(world.documents.rows[marker].metadata).phase
 
 
 def retried_by_a_host_that_dies(world: Observed, run: Run, died_at: int) -> None:

@@ -8,6 +8,7 @@ import pytest
 from shared.core.names import index_name
 from shared.core.run.record import Phase, Run
 from shared.errors import InvalidCursorError
+from shared.ledger.open_markers import RunHints
 from shared.operations import history
 from shared.operations.history import History, RunFilter
 from tests.unit.samples import NOW, pipeline
@@ -149,8 +150,7 @@ def test_a_run_that_was_never_stored_or_is_listed_twice_is_shown_once(
 def parked(*phases: Phase | None) -> Runs:
     runs = Runs()
     for number, phase in enumerate(phases):
-        hints = {"phase": str(phase)} if phase else {}
-        runs.ledger.open_markers.mark(f"sample-{number}", hints)
+        runs.ledger.open_markers.mark(f"sample-{number}", RunHints(phase=phase))
     return runs
 
 

@@ -1,6 +1,5 @@
 """Which model a rollback brings back, and what its request leaves in the ledger."""
 
-import json
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from shared.errors import (
     NoSuchModelError,
     PreconditionFailedError,
 )
+from shared.ledger.open_markers import OpenMarker, RollbackToOpen, decoded
 from shared.operations.commands import OperatorCommand
 from shared.operations.endpoints import (
     EndpointAddress,
@@ -185,13 +185,13 @@ def test_a_rollback_that_was_only_wished_for_is_begun_as_it_was_wished() -> None
     hand.put(THREE.model_copy(update={"held": hold}))
     run = hand.back()
     assert (run.run_id, run.cause) == ("sample-5", "bob goes back to sample-1")
-    marker = hand.world.documents.rows["open/sample-5"].metadata
-    assert marker["phase"] in ("promoting", "parked")
+    marker = decoded(hand.world.documents.rows["open/sample-5"].metadata)
+    assert marker.phase in (Phase.PROMOTING, Phase.PARKED)
 
 
 def wished(hand: EndpointDesk, run_id: str = "sample-5", **changes: Any) -> Run | None:
-    hints = {"rollback": "sample", "endpoint": "production", "key": "[]", **changes}
-    return hand.endpoints.carry_out(hints, run_id)
+    known = {"pipeline": "sample", "endpoint": "production", **changes}
+    return hand.endpoints.carry_out(RollbackToOpen.model_validate(known), run_id)
 
 
 def test_the_poll_carries_out_a_wish_only_where_the_endpoint_is_held_for_it() -> None:
@@ -202,15 +202,13 @@ def test_the_poll_carries_out_a_wish_only_where_the_endpoint_is_held_for_it() ->
     assert wished(hand) is None
     hand.put(THREE.model_copy(update={"held": hold}))
     assert wished(hand, "sample-6") is None
-    assert wished(hand, rollback="other") is None
+    assert wished(hand, pipeline="other") is None
     assert wished(hand, endpoint="other") is None
-    assert wished(hand, key='["x"]') is None
-    assert hand.endpoints.carry_out({}, "sample-5") is None
+    assert wished(hand, key=("x",)) is None
     run = wished(hand)
     assert run is not None
     assert run.run_id == "sample-5"
-    again = hand.endpoints.carry_out({"rollback": "sample", "endpoint": "production"}, "sample-5")
-    assert again is None  # it was there
+    assert wished(hand) is None  # it was there
 
 
 def test_the_marker_of_a_wish_names_the_endpoint_and_its_key(
@@ -218,15 +216,14 @@ def test_the_marker_of_a_wish_names_the_endpoint_and_its_key(
 ) -> None:
     hand = EndpointDesk()
     hand.put(THREE)
-    marked: list[dict[str, str]] = []
+    marked: list[OpenMarker] = []
     mark = hand.ledger.open_markers.mark
 
-    def noted(run_id: str, hints: dict[str, str]) -> None:
+    def noted(run_id: str, hints: OpenMarker) -> None:
         marked.append(hints)
         mark(run_id, hints)
 
     monkeypatch.setattr(hand.ledger.open_markers, "mark", noted)
     hand.back()
-    wish = {"phase": "promoting", "rollback": "sample", "endpoint": "production"}
-    assert marked[0] == {**wish, "key": json.dumps([])}
+    assert marked[0] == RollbackToOpen(pipeline="sample", endpoint="production")
     assert marked[1] == marked[0]

@@ -12,6 +12,7 @@ from shared.errors import (
     NoSuchRunError,
     PreconditionFailedError,
 )
+from shared.ledger.open_markers import CommandStored, OpenMarker
 from shared.operations.commands import OperatorCommand
 from shared.operations.runs import RunOperations
 from tests.unit.samples import NOW, pipeline, promotion
@@ -131,17 +132,17 @@ def test_the_marker_is_renewed_before_and_after_an_order_is_noted(
 ) -> None:
     desk = Desk()
     desk.put(Phase.PARKED)
-    marked: list[tuple[Phase, dict[str, str]]] = []
+    marked: list[tuple[Phase, OpenMarker]] = []
     mark = desk.ledger.open_markers.mark
 
-    def noted(run_id: str, hints: dict[str, str]) -> None:
+    def noted(run_id: str, hints: OpenMarker) -> None:
         marked.append((desk.now(run_id).phase, hints))
         mark(run_id, hints)
 
     monkeypatch.setattr(desk.ledger.open_markers, "mark", noted)
     desk.run_operations.retry("sample-1")
-    assert marked[0] == (Phase.PARKED, {"phase": "requested"})
-    assert marked[1] == (Phase.RECEIVED, {"phase": "requested"})
+    assert marked[0] == (Phase.PARKED, CommandStored())
+    assert marked[1] == (Phase.RECEIVED, CommandStored())
 
 
 def superseded(desk: Desk, by: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What is long over is forgotten once a day; what an endpoint or a run needs never is."""
+"""How cleaning rounds go: when, how far, and beside what fails."""
 
 import logging
 from dataclasses import replace
@@ -8,49 +8,14 @@ from itertools import pairwise
 import pytest
 
 from shared.core.cleaning_round import EVERY, CleaningRound, next_round
-from shared.core.serving.state import EndpointLease, Hold, with_hold
 from shared.errors import TransientError
 from shared.ledger import old_records
 from shared.maintenance.retention import Retention
 from tests.fakes.clock import START, Hurried
 from tests.fakes.faults import Kind
 from tests.fakes.world import World
-from tests.unit.fleet import Fleet
+from tests.unit.maintenance.cleaning import AGES, cleaned, kept, promoted
 from tests.unit.worlds import Observed
-
-AGES = timedelta(days=401)
-
-
-def retention(world: World, *, sure: bool = True) -> Retention:
-    return Retention(world.intake._context, world.intake.catalogue, lambda: sure)
-
-
-def cleaned(world: World, *, sure: bool = True) -> int:
-    """Have as many records forgotten as there is time for, and return how many were."""
-    return retention(world, sure=sure).clean(world.clock.now() + timedelta(minutes=1))
-
-
-def kept(world: World, kind: str) -> list[str]:
-    return sorted(name for name in world.documents.rows if name.startswith(f"{kind}/"))
-
-
-def promoted(world: World, name: str, content: bytes) -> str:
-    world.upload(name, content)
-    (run,) = world.deliver(name)
-    world.until_ended()
-    world.clock.move(timedelta(minutes=1))
-    return run.run_id
-
-
-def test_old_ended_runs_are_forgotten_and_what_serves_or_served_is_kept() -> None:
-    world = World()
-    runs = [promoted(world, f"{i}.csv", b"a,b,l\n%d,2,0\n3,4,1\n" % i) for i in range(8)]
-    world.clock.move(AGES)
-    assert cleaned(world) == 4  # two runs and their lines
-    # Serving now, and the five before it.
-    assert kept(world, "runs") == sorted(f"runs/{run}" for run in runs[2:])
-    assert len(kept(world, "index")) == 6
-    assert kept(world, "tombstones") == sorted(f"tombstones/{run}" for run in runs)
 
 
 def test_an_open_run_is_kept_however_old() -> None:
@@ -83,11 +48,9 @@ def test_each_call_tells_how_many_records_it_has_forgotten_itself(
         promoted(world, name, b"a,b,l\n1,2,0\n3,4,1\n")
         world.clock.move(AGES)
         cleaned(world)
-    first, second = (text for text in caplog.messages if "forgotten" in text)
+    first, second = (text for text in caplog.messages if "deleted" in text)
     assert (
-        first
-        == second
-        == f"2 records older than {world.intake._context.limits.keep} were forgotten"
+        first == second == f"2 records older than {world.intake._context.limits.keep} were deleted"
     )
 
 
@@ -220,19 +183,6 @@ def test_a_record_that_is_not_understood_stops_no_other_and_is_told_of_once_a_ro
     assert len(kept(world, "versions")) == 3
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_an_endpoint_that_is_not_understood_keeps_what_its_text_names(*, named: bool) -> None:
-    world = World()
-    run = promoted(world, "a.csv", b"a,b,l\n1,2,0\n3,4,1\n")
-    (name,) = kept(world, "endpoints")
-    text = world.documents.rows[name].body if named else b"{"
-    world.documents.rows[name] = replace(world.documents.rows[name], body=text + b" torn")
-    world.clock.move(AGES)
-    cleaned(world)
-    assert kept(world, "runs") == ([f"runs/{run}"] if named else [])
-    assert kept(world, "endpoints") == [name]
-
-
 def test_a_storage_that_fails_now_is_left_alone_soon_and_gone_on_with_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -258,54 +208,3 @@ def test_a_storage_that_fails_now_is_left_alone_soon_and_gone_on_with_later(
     cleaned(world)
     renewed = [world.documents.rows[name].modified for name in kept(world, "versions")]
     assert min(renewed) >= world.clock.now() - timedelta(days=32)
-
-
-def test_the_run_that_trained_what_others_delivered_is_kept() -> None:
-    fleet = Fleet()
-    fleet.start()
-    parent = fleet.settle()
-    fleet.clock.move(AGES)
-    cleaned(fleet)
-    assert f"runs/{parent.run_id}" in kept(fleet, "runs")
-
-
-def test_the_run_of_a_rollback_is_kept_for_as_long_as_its_endpoint_is_held() -> None:
-    world = World()
-    rolled_back, *_ = [promoted(world, f"{i}.csv", b"a,b,l\n%d,2,0\n3,4,1\n" % i) for i in range(8)]
-    (name,) = kept(world, "endpoints")
-    ledger = world.intake._context.ledger
-    stored = ledger.endpoint_states.read(name.removeprefix("endpoints/"))
-    assert stored is not None
-    ((place, _),) = stored.record.resources.items()
-    hold = Hold(run_id=rolled_back, to="baseline", by="ada", at=world.clock.now())
-    ledger.endpoint_states.put(
-        name.removeprefix("endpoints/"), with_hold(stored.record, place, hold), stored.etag
-    )
-    world.clock.move(AGES)
-    assert cleaned(world) == 2  # another run and its line
-    assert f"runs/{rolled_back}" in kept(world, "runs")
-
-
-def test_the_runs_that_set_a_model_again_or_left_a_reservation_are_kept() -> None:
-    world = World()
-    set_by, in_flight_lease, *_ = [
-        promoted(world, f"{i}.csv", b"a,b,l\n%d,2,0\n3,4,1\n" % i) for i in range(8)
-    ]
-    (name,) = kept(world, "endpoints")
-    ledger = world.intake._context.ledger
-    stored = ledger.endpoint_states.read(name.removeprefix("endpoints/"))
-    assert stored is not None
-    ((place, resource),) = stored.record.resources.items()
-    assert resource.serving is not None
-    serving = resource.serving.model_copy(update={"set_by": set_by})
-    endpoint_lease = EndpointLease(
-        run_id=in_flight_lease, resource=place, model=None, generation=9, at=world.clock.now()
-    )
-    resources = {place: resource.model_copy(update={"serving": serving})}
-    changes = {"resources": resources, "endpoint_lease": endpoint_lease}
-    ledger.endpoint_states.put(
-        name.removeprefix("endpoints/"), stored.record.model_copy(update=changes), stored.etag
-    )
-    world.clock.move(AGES)
-    assert cleaned(world) == 0
-    assert {f"runs/{set_by}", f"runs/{in_flight_lease}"} <= set(kept(world, "runs"))

@@ -1,0 +1,34 @@
+"""Drift checks as the listing shows them."""
+
+from typing import Any
+
+from shared.core.serving.drift import DriftCheck
+from shared.ledger.ledger import Ledger
+from tests.unit.ledger.contested import Contested
+from tests.unit.samples import HOUR, NOW, UPDATE, ref
+
+
+def test_a_watch_tells_when_it_is_due_and_whom_a_look_calls(
+    documents: Contested, ledger: Ledger
+) -> None:
+    known: dict[str, Any] = {
+        "ref": ref(UPDATE),
+        "place": "p",
+        "pipeline": "sample",
+        "endpoint": "production",
+    }
+    drift_check = DriftCheck(**known, next_check=NOW + HOUR, host="studio.example", silent=True)
+    ledger.drift_checks.put("w1", drift_check, None)
+    drift_kind = drift_check.model_copy(update={"host": "bücher.example", "silent": False})
+    ledger.drift_checks.put("w2", drift_kind, None)
+    documents.create("drift_checks/w3", b"", {"next_check": "2026-03-01T13:00:00"})
+    told = [(w.drift_check_id, w.due, w.host, w.silent) for w in ledger.drift_checks.due()]
+    assert told == [
+        ("w1", NOW + HOUR, "studio.example", True),
+        ("w2", NOW + HOUR, "", False),
+        ("w3", NOW, "", False),  # a time without a zone is none: it is looked at
+    ]
+    stored = ledger.drift_checks.read("w2")
+    assert stored is not None
+    ledger.drift_checks.put("w2", drift_check, stored.etag)
+    assert documents.rows["drift_checks/w2"].metadata == documents.rows["drift_checks/w1"].metadata
