@@ -24,8 +24,6 @@ from shared.core.names import shared_queue_id
 from shared.core.run.concurrency import RunQueue
 from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
 from shared.execution.lookup import Lookup
-from shared.intake.due_times import DueTimes
-from shared.intake.schedules import Schedules
 from shared.ledger.open_markers import hints_of
 from shared.operations.history import History, RunFilter
 from shared.ports.storage import Documents
@@ -74,7 +72,7 @@ def burst(size: int, documents: Documents | None, step: Callable[[], None]) -> C
 def one_by_one(size: int) -> float:
     """Return the storage calls for each event of `size` blobs, by the default configuration."""
     world = Counted(pipeline={"when_busy": "newest", "endpoints": []})
-    world.intake.activate()
+    world.app.activations.refresh()
     world.counting.calls.clear()
     heads_before = world.blobs.head_calls
     for number in range(size):
@@ -154,10 +152,8 @@ def due(size: int) -> Counted:
     world.poll.start_scheduled()
     world.clock.move(timedelta(hours=1))
     world.counting.calls.clear()
-    world.intake.driver.begin = _not_driven  # type: ignore[method-assign]
-    Schedules(world.context, world.intake, DueTimes(world.context, world.intake.asked)).open_due(
-        world.clock.now() + timedelta(hours=1)
-    )
+    world.app.driver.begin = _not_driven  # type: ignore[method-assign]
+    world.app.poll.schedules.open_due(world.clock.now() + timedelta(hours=1))
     return world
 
 

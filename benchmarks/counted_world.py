@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from shared.app import App
 from shared.ledger.ledger import Ledger
 from shared.ports.storage import Document, Documents, ETag, Listed, Page
 from tests.unit.worlds import Observed
@@ -70,12 +71,11 @@ class Counted(Observed):
         self.counting = Counting(documents or self.documents)
         self.restart()
 
-    def _worker(self) -> Any:
-        intake, poll = super()._worker()
-        self.context = intake._context  # noqa: SLF001 -- as the app has it
+    def _worker(self) -> App:
+        app = super()._worker()
         if hasattr(self, "counting"):
-            object.__setattr__(self.context, "ledger", Ledger(self.counting))
-        return intake, poll
+            object.__setattr__(app.context, "ledger", Ledger(self.counting))
+        return app
 
     @property
     def ledger(self) -> Ledger:

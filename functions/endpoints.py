@@ -9,7 +9,7 @@ from functions.requests import body_of, command_of, key_parts, query_of
 from functions.responses import accepted, ok
 from shared.app import app
 from shared.errors import InvalidRequestError
-from shared.operations.endpoints import EndpointAddress
+from shared.intake.rollbacks import EndpointAddress
 
 bp = func.Blueprint()
 
@@ -24,9 +24,9 @@ def list_endpoints(req: func.HttpRequest) -> func.HttpResponse:
     """
     del req
     built = app()
-    built.intake.last_good.require_any()
+    built.last_good.require_any()
     lines = [EndpointSummary.model_validate(line) for line in built.endpoints.lines()]
-    return ok(EndpointList(endpoints=lines, problems=built.intake.last_good.problems()))
+    return ok(EndpointList(endpoints=lines, problems=built.last_good.problems()))
 
 
 @bp.function_name("get_endpoint")

@@ -106,7 +106,7 @@ def health_details(req: func.HttpRequest) -> func.HttpResponse:
     else:
         if built.changed_file is not None:
             built.changed_file.check_sometimes()
-        built.intake.last_good.load()
+        built.last_good.load()
         found.configured(built.problems)
         try:
             _read_timers(built, found)

@@ -30,8 +30,8 @@ def start_run(req: func.HttpRequest) -> func.HttpResponse:
         raise InvalidRequestError(f"Idempotency-Key: use 1 to {LONGEST_KEY} characters")
     asked = body_of(req, RunBody)
     built = app()
-    pipeline = built.intake.catalogue.pipeline(name)
+    pipeline = built.catalogue.pipeline(name)
     if pipeline is None:
         raise NoSuchPipelineError(f"{name!r} is not in the pipelines file")
     request = ManualRequest(asked.data, asked.parameters)
-    return accepted(built.intake.asked.requested(pipeline, key or uuid.uuid4().hex, request))
+    return accepted(built.requests.requested(pipeline, key or uuid.uuid4().hex, request))

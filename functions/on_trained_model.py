@@ -26,4 +26,4 @@ def on_trained_model(client: blob.BlobClient) -> None:
     with redacted_errors():
         built = usable_app(f"model {client.blob_name}", of_blob=True)
         if built and client.container_name == built.context.models_container:
-            built.intake.model_arrived(client.blob_name)
+            built.model_events.model_arrived(client.blob_name)

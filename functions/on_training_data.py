@@ -26,4 +26,4 @@ def on_training_data(client: blob.BlobClient) -> None:
     with redacted_errors():
         built = usable_app(f"blob {client.blob_name}", of_blob=True)
         if built and client.container_name == built.context.data_container:
-            built.intake.blob_arrived(client.blob_name)
+            built.blob_events.blob_arrived(client.blob_name)

@@ -28,7 +28,7 @@ def list_pipelines(req: func.HttpRequest) -> func.HttpResponse:
     """
     del req
     built = app()
-    last_good, pipelines = built.intake.last_good, built.pipelines
+    last_good, pipelines = built.last_good, built.pipelines
     last_good.require_any()
     found = [PipelineSummary.of(pipelines.status(name, keys=0)) for name in pipelines.names()]
     return ok(PipelineList(pipelines=found, problems=last_good.problems()))

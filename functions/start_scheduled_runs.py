@@ -23,5 +23,5 @@ def start_scheduled_runs(timer: func.TimerRequest) -> None:
         built.reload(until)
         built.poll.start_scheduled(until)
         built.full_listings.run_until(until)
-        built.sweep.run_until(until)
+        built.search.run_until(until)
         built.retention.clean(until)

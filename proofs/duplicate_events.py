@@ -52,7 +52,7 @@ def part(effort: Effort) -> list[Outcome]:
 
 def _played(chance: random.Random) -> tuple[Observed, int]:
     world = Observed(config={"pipeline": chance.choice(_MODES)}, faults=Faults({}))
-    world.intake.activate()
+    world.app.activations.refresh()
     begun = world.clock.now()
     names = [f"{number}.csv" for number in range(chance.randint(1, _MOST_BLOBS))]
     arrival = sorted((chance.choice((0, chance.random() * 900)), name) for name in names)
@@ -61,14 +61,14 @@ def _played(chance: random.Random) -> tuple[Observed, int]:
         for _ in range(chance.randint(1, _MOST_TIMES)):
             late = chance.choice((0.0, chance.random() * 60, chance.random() * _DAY))
             due.append((at + late, name, chance.random() < 0.5))  # noqa: PLR2004 -- either host
-    intake, poll = world._worker()  # noqa: SLF001 -- a second host over one storage account
+    other = world._worker()  # noqa: SLF001 -- a second host over one storage account
     moments = sorted([(at, name, None) for at, name in arrival] + list(due), key=lambda e: e[0])
     for at, name, second in moments:
         while world.clock.now() < begun + timedelta(seconds=at):
             left = (begun + timedelta(seconds=at) - world.clock.now()).total_seconds()
             world.tick(max(1, min(int(left) + 1, 30 if world.open_runs() else 3600)))
             with suppress(RelearnError):
-                poll.tick()
+                other.poll.tick()
         if second is None:
             world.upload(name, f"a,b,label\n{name},2,0\n3,4,1\n".encode())
             continue
@@ -76,7 +76,7 @@ def _played(chance: random.Random) -> tuple[Observed, int]:
             here = len(world.faults.sites) + chance.randint(0, 4)
             world.faults.plan[here] = Kind.PREEMPT
         with suppress(RelearnError):
-            (intake if second else world.intake).blob_arrived(name)
+            (other if second else world.app).blob_events.blob_arrived(name)
     for _ in range(60):
         world.tick(60)
         if not world.open_runs() and not _waiting(world):

@@ -19,8 +19,8 @@ from proofs.newest_runs import newest_runs
 from proofs.outcomes import Effort, Outcome, Violation, again
 from shared.core.counting import counted
 from shared.core.run.record import Origin, Phase
+from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
-from shared.operations.endpoints import EndpointAddress, Endpoints
 from tests.fakes.faults import Faults, Kind, kinds_at
 from tests.fakes.world import World
 from tests.sweep import test_fault_sweep as to_live
@@ -80,7 +80,7 @@ def _rollback(faults: Faults) -> tuple[list[str], list[str]]:
     begun = len(world.faults.sites)
 
     def roll_back() -> None:
-        endpoints = Endpoints(world.intake._context, world.intake)  # noqa: SLF001 -- as the app has it
+        endpoints = world.app.endpoints
         endpoints.rollback(EndpointAddress("sample", "production"), None, OperatorCommand("ada"))
 
     for _ in range(5):

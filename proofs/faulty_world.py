@@ -134,9 +134,9 @@ class FaultyWorld(Observed):
 
     def clean(self) -> None:
         """Run retention, as the timer does."""
-        context = self.intake._context  # noqa: SLF001 -- as above
+        context = self.context
         until = context.clock.now() + timedelta(minutes=2)
-        Retention(context, self.intake.catalogue, lambda: bool(self.file)).clean(until)
+        Retention(context, self.app.catalogue, lambda: bool(self.file)).clean(until)
 
     def runs(self) -> list[Run]:
         """Return the runs whose records can be read, by id."""

@@ -9,7 +9,6 @@ from proofs.newest_runs import newest_runs
 from shared.core.config.studio_models import blob_of
 from shared.core.run.concurrency import releases_slot
 from shared.core.run.record import Origin, Phase
-from shared.operations.pipelines import Pipelines
 from tests.functions.echo_lives import read_all
 
 #: A blob that no event is ever delivered for.
@@ -100,7 +99,7 @@ def _left_behind(world: FaultyWorld) -> Iterator[str]:
         if name.startswith("inbox/"):
             yield f"{PROMISES[4]}: {name}"
     records = {run.run_id: run for run in world.runs()}
-    pipelines = Pipelines(world.intake._context, world.intake)  # noqa: SLF001 -- as the app has it
+    pipelines = world.app.pipelines
     for run_queue in (
         run_queue for name in sorted(world.names) for run_queue in pipelines.status(name).run_queues
     ):

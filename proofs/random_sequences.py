@@ -32,8 +32,8 @@ from shared.core.config.gate import Gate
 from shared.core.full_listing import FullListing
 from shared.core.run.record import Phase
 from shared.intake.requests import ManualRequest
+from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
-from shared.operations.endpoints import EndpointAddress
 from tests.fakes.faults import Kind
 
 _IMPORT: Final = "from proofs.random_sequences import RandomSequence"
@@ -75,7 +75,7 @@ class RandomSequence(RuleBasedStateMachine):
     def start(self, mode: dict[str, Any]) -> None:
         """Deploy the app."""
         self.world = FaultyWorld(config={"pipeline": mode})
-        self.world.intake.activate()
+        self.world.app.activations.refresh()
 
     @rule(name=_NAMES, event=st.booleans())
     def upload(self, name: str, *, event: bool) -> None:
@@ -168,7 +168,7 @@ class RandomSequence(RuleBasedStateMachine):
         }[how]
         self.world.restart()
         kept = f"configurations/{name}" in self.world.documents.rows
-        if kept and self.world.intake.catalogue.pipeline(name) is None:
+        if kept and self.world.app.catalogue.pipeline(name) is None:
             raise BrokenPromiseError(f"{PROMISES[7]}: {how}")
 
     @rule(minutes=st.sampled_from([60, 26 * 60]))
@@ -236,7 +236,7 @@ class RandomSequence(RuleBasedStateMachine):
     @rule(key=st.sampled_from(["k1", "k2"]))
     def request_run(self, key: str) -> None:
         """An operator requests a run."""
-        asked = self.world.intake.asked
+        asked = self.world.app.requests
         self.world.survive(lambda: asked.requested(self.world.pipeline, key, ManualRequest()))
 
     @rule(pause=st.booleans())

@@ -6,27 +6,26 @@ from datetime import timedelta
 from proofs.faulty_world import FaultyWorld
 from shared.core.run.record import Phase
 from shared.errors import RelearnError
-from shared.intake.full_listings import FullListings
-from shared.intake.search import Search
+from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
-from shared.operations.endpoints import EndpointAddress, Endpoints
+from shared.operations.endpoints import Endpoints
 from shared.operations.pipelines import Pipelines
 
 
 def pipelines_of(world: FaultyWorld) -> Pipelines:
     """Return what an operator can do with the pipelines."""
-    return Pipelines(world.intake._context, world.intake)  # noqa: SLF001 -- as the app has it
+    return world.app.pipelines
 
 
 def endpoints_of(world: FaultyWorld) -> Endpoints:
     """Return what an operator can do with the endpoints."""
-    return Endpoints(world.intake._context, world.intake)  # noqa: SLF001 -- as the app has it
+    return world.app.endpoints
 
 
 def list_all(world: FaultyWorld) -> None:
     """Continue the full listing, if it is due."""
     until = world.clock.now() + timedelta(minutes=3)
-    FullListings(world.intake._context, world.intake).run_until(until)  # noqa: SLF001 -- as above
+    world.app.full_listings.run_until(until)
 
 
 def end_faults(world: FaultyWorld, *, appeared: bool) -> None:
@@ -54,9 +53,7 @@ def end_faults(world: FaultyWorld, *, appeared: bool) -> None:
         for _ in range(3):
             list_all(world)
     for _ in range(90):
-        Search(world.intake._context, world.intake).run_until(  # noqa: SLF001 -- as the app has it
-            world.clock.now() + timedelta(minutes=3)
-        )
+        world.app.search.run_until(world.clock.now() + timedelta(minutes=3))
         world.tick(300)
         for run in world.runs():  # no operator answers here
             if run.phase is Phase.AWAITING_APPROVAL:

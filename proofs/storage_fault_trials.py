@@ -100,7 +100,7 @@ def _troubled(chance: random.Random) -> Iterator[str]:
     minutes = 1 if fault is StorageFault.READ_ONLY else chance.choice((1, 5, 30))
     fault_text = f"{fault} {', '.join(names)} for {minutes} min"
     with CapturedLog():
-        world.attempt(world.intake.activate)
+        world.attempt(world.app.activations.refresh)
         world.upload_and_deliver("mine-a.csv")
         world.upload_and_deliver("other-a.csv")
         for _ in range(chance.randint(0, 12)):
@@ -167,7 +167,7 @@ class _Damaged:
         """Damage a record, check, repair it, and check again."""
         world = self._world
         with CapturedLog() as log:
-            world.attempt(world.intake.activate)
+            world.attempt(world.app.activations.refresh)
             world.upload_and_deliver("mine-a.csv")
             world.upload_and_deliver("other-a.csv")
             self._wait_for_record()

@@ -8,14 +8,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from proofs.newest_runs import newest_runs
+from shared.app import App
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Origin, Phase, Run
 from shared.errors import PermanentError, RelearnError, TransientError
-from shared.intake.blob_events import Intake
-from shared.intake.full_listings import FullListings
-from shared.intake.search import Search
-from shared.maintenance.poll import Poll
 from shared.maintenance.retention import Retention
 from shared.ports.storage import Access, Document, ETag, Listed, Page, SignedBlob
 from tests.fakes.blobs import FakeBlobs
@@ -189,14 +186,11 @@ class Pair(Observed):
         self.other = _quick(pipeline(self.training, self.second, changes))
         self.restart()
 
-    def _worker(self) -> tuple[Intake, Poll]:
-        intake, poll = super()._worker()
+    def _worker(self) -> App:
+        app = super()._worker()
         if not hasattr(self, "other"):
-            return intake, poll
-        known: dict[str, Pipeline] = {one.name: one for one in (self.pipeline, self.other)}
-        context = intake._context  # noqa: SLF001 -- as the app has it
-        intake = Intake(context, known, self.clock.now())
-        return intake, Poll(context, intake)
+            return app
+        return self.app_over(app.context, self.pipeline, self.other)
 
     def calmly(self, do: Callable[[], object]) -> None:
         """Do something that the fault does not concern."""
@@ -220,12 +214,12 @@ class Pair(Observed):
         self.rounds += 1
         if seconds < 60 and self.rounds % 2:  # noqa: PLR2004 -- the slower timer's period
             return
-        context = self.intake._context  # noqa: SLF001 -- as the app has it
+        context = self.context
         self.attempt(self.poll.start_scheduled)
         until = self.poll.until()
-        self.attempt(lambda: FullListings(context, self.intake).run_until(until))
-        self.attempt(lambda: Search(context, self.intake).run_until(until))
-        self.attempt(lambda: Retention(context, self.intake.catalogue).clean(until))
+        self.attempt(lambda: self.app.full_listings.run_until(until))
+        self.attempt(lambda: self.app.search.run_until(until))
+        self.attempt(lambda: Retention(context, self.app.catalogue).clean(until))
 
     def attempt(self, do: Callable[[], object]) -> bool:
         """Do something that may raise errors of the app; return whether it worked."""

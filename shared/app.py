@@ -1,33 +1,53 @@
-"""Builds the real thing once for each worker process, on first use; nothing happens at import."""
+"""Builds the services once for each worker process, on first use; no request is made by that."""
 
 import logging
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
+from typing import Final
 
 from shared.config.known_secrets import learn_file, redactor_for
 from shared.config.loader import load_pipelines
 from shared.config.settings import Problem, Settings, connection_name, read_settings
 from shared.core.config.configuration import Configuration
 from shared.core.config.schedule import next_due_of
-from shared.core.config.studio_urls import is_loopback
-from shared.errors import ConfigError, RelearnError
+from shared.errors import ConfigError
+from shared.execution.concurrency import ConcurrencyLimits
 from shared.execution.context import Context, Limits
 from shared.execution.driver import Driver
-from shared.intake.blob_events import Intake
+from shared.execution.inbox import Inbox
+from shared.execution.run_factory import RunFactory
+from shared.execution.run_writer import RunWriter
+from shared.intake.activations import Activations
+from shared.intake.announced_runs import AnnouncedRuns
+from shared.intake.backfill import Backfill
+from shared.intake.batches import Batches
+from shared.intake.blob_events import BlobEvents
+from shared.intake.catalogue import Catalogue
+from shared.intake.due_times import DueTimes
+from shared.intake.eligibility import Eligibility
 from shared.intake.full_listings import FullListings
+from shared.intake.last_good import LastGood
+from shared.intake.listed import data_place, model_place
+from shared.intake.model_events import ModelEvents
+from shared.intake.requests import Requests
+from shared.intake.rollbacks import Rollbacks
+from shared.intake.schedules import Schedules
 from shared.intake.search import Search
+from shared.intake.unwanted import UnwantedData
+from shared.intake.version_runs import VersionRuns
 from shared.ledger.ledger import Ledger
 from shared.maintenance.changed_file import ChangedFile, ConfigurationReader
+from shared.maintenance.drift import Drift
 from shared.maintenance.poll import Poll
 from shared.maintenance.retention import Retention
+from shared.maintenance.rounds import Rounds
+from shared.maintenance.run_checks import RunChecks
 from shared.maintenance.ticks import Ticks
 from shared.maintenance.watched_files import WatchedFiles
 from shared.operations.endpoints import Endpoints
@@ -35,22 +55,15 @@ from shared.operations.history import History
 from shared.operations.open_runs import OpenRuns
 from shared.operations.pipelines import Pipelines
 from shared.operations.runs import RunOperations
-from shared.ports.clock import Clock, StorageClock
-from shared.providers.azure_storage.blobs import AccountBlobs
-from shared.providers.azure_storage.documents import BlobDocuments
+from shared.ports.clock import Clock
+from shared.providers.azure_storage.accounts import account_of, blobs_of, documents_of
 from shared.providers.factory import ConfiguredProviders
 from shared.providers.guarded_blobs import RedactingBlobs
 from shared.providers.http.client import Http, RequestsHttp
 from shared.telemetry import LogRateLimit, log, use_redactor
 
-if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
-
-#: When this worker started: what landed before is not news to a pipeline seen first by it.
+#: When this worker started: older data is not eligible for a pipeline that is first seen by it.
 STARTED_AT: Final = datetime.now(UTC)
-#: Each wait for bytes from a storage account, in seconds, and how often a call is repeated.
-STORAGE_READ_TIMEOUT: Final = 8
-STORAGE_REPEATS: Final = 2
 #: A search begins each quarter of an hour, and leaves what is younger than five minutes to events.
 _LATER: Final = (
     "it will be found within 25 minutes of that; where its pipeline never was active before, start "
@@ -61,37 +74,68 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 
 
 class SystemClock:
-    """The real time."""
+    """The clock of this host."""
 
     def now(self) -> datetime:
         """Return the present moment in UTC."""
         return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True)
 class App:
-    """What the triggers use."""
+    """The services over a world, each built once and handed what it needs; no request is made.
 
-    settings: Settings
-    context: Context
-    driver: Driver
-    intake: Intake
-    poll: Poll
-    endpoints: Endpoints
-    retention: Retention
-    full_listings: FullListings
-    sweep: Search
-    run_operations: RunOperations
-    pipelines: Pipelines
-    history: History
-    open_runs: OpenRuns
-    ticks: Ticks
-    changed_file: ChangedFile | None = None  #: None where the pipelines come from no file
+    Args:
+        settings: the app settings.
+        context: the ledger, the storage, the ML services and the clock.
+        configuration: what the pipelines file says.
+        started_at: when this process started, by its own clock.
+    """
 
-    @property
-    def configuration(self) -> Configuration:
-        """What the pipelines file said when it was read last."""
-        return self.intake.last_good.file
+    changed_file: ChangedFile | None = None  #: None where no file is watched
+
+    def __init__(
+        self,
+        settings: Settings,
+        context: Context,
+        configuration: Configuration,
+        started_at: datetime,
+    ) -> None:
+        self.settings, self.context = settings, context
+        # The configuration in use, and what every run needs.
+        last_good = self.last_good = LastGood(context, configuration, started_at)
+        catalogue = self.catalogue = Catalogue(last_good.served, last_good.require)
+        activations = self.activations = Activations(context, last_good, started_at)
+        concurrency, factory = ConcurrencyLimits(context), RunFactory(context)
+        inbox, writer = Inbox(context), RunWriter(context)
+        driver = Driver(context, writer, factory, concurrency, inbox)
+        self.factory, self.inbox, self.writer, self.driver = factory, inbox, writer, driver
+        # What opens runs.
+        requests = self.requests = Requests(context, factory, writer, driver)
+        backfill = Backfill(context, catalogue, requests, inbox)
+        eligibility = Eligibility(context, activations, backfill)
+        batches = self.batches = Batches(context, catalogue, concurrency, factory, writer, driver)
+        runs = VersionRuns(context, catalogue, eligibility, inbox, batches, factory, driver)
+        self.version_runs, rollbacks = runs, Rollbacks(context, catalogue, factory, driver)
+        self.blob_events = BlobEvents(context, last_good, activations, catalogue, eligibility, runs)
+        self.model_events = ModelEvents(context, catalogue, eligibility, runs, driver)
+        places = data_place(context, catalogue), model_place(context, catalogue, eligibility)
+        self.search = Search(context, activations, backfill, runs, *places)
+        self.full_listings = FullListings(context, last_good, activations, runs, *places)
+        # What timers do.
+        checks = RunChecks(context, driver, AnnouncedRuns(context, rollbacks, batches, runs))
+        self.checks, self.rounds = checks, Rounds(context, catalogue, driver, checks)
+        unwanted = UnwantedData(context, catalogue, activations, inbox)
+        drift = Drift(context, factory, writer, catalogue.endpoints_of)
+        schedules = Schedules(context, catalogue, activations, DueTimes(context, requests))
+        self.poll = Poll(
+            context, last_good, activations, self.rounds, batches, unwanted, drift, schedules
+        )
+        self.retention = Retention(context, catalogue, lambda: not last_good.file.problems)
+        # What operators ask for.
+        self.endpoints = Endpoints(context, catalogue, rollbacks)
+        self.run_operations = RunOperations(context, catalogue, writer, driver)
+        self.pipelines, self.ticks = Pipelines(context, catalogue, factory), Ticks(context)
+        self.history, self.open_runs = History(context), OpenRuns(context)
 
     def reload(self, until: datetime) -> None:
         """Use the pipelines file as it is now, and search at once for what came meanwhile.
@@ -101,45 +145,36 @@ class App:
         Args:
             until: when no further part of a search may be begun.
         """
-        if self.changed_file is None or not self.changed_file.look():
-            return
-        now = self.context.clock.now()
-        try:
-            self.sweep.run_until(now + (until - now) / 2)  # the open runs have their time too
-        except RelearnError as exc:
-            log.warning("what came before the file was changed is searched for later: %s", exc)
+        if self.changed_file is not None:
+            self.changed_file.reload(until)
 
     @property
     def found(self) -> tuple[Problem, ...]:
-        """Everything that a person must change."""
-        return (*self.settings.problems, *self.configuration.problems)
+        """Everything that an operator must change."""
+        return (*self.settings.problems, *self.last_good.file.problems)
 
     @property
     def hints(self) -> tuple[Problem, ...]:
-        """What a person should know, though the app works with it."""
-        return (*self.settings.hints, *self.configuration.hints)
+        """What an operator should know, though the app works with it."""
+        return (*self.settings.hints, *self.last_good.file.hints)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """The same, and what pipelines with an error go on by meanwhile."""
-        return (*self.found, *self.intake.last_good.notes())
+        """The same as `found`, and what pipelines with an error go on by meanwhile."""
+        return (*self.found, *self.last_good.notes())
 
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """The app cannot even be put together: these settings are wrong."""
+    """The app cannot be built: these settings are wrong."""
 
     problems: tuple[Problem, ...]
     hints: tuple[Problem, ...] = ()
 
     @property
     def found(self) -> tuple[Problem, ...]:
-        """Everything that a person must change."""
+        """Everything that an operator must change."""
         return self.problems
-
-    def require_no_problems(self) -> None:
-        """Raise ConfigError with every problem."""
-        _raise_problems(self.problems)
 
 
 def app() -> App:
@@ -150,11 +185,11 @@ def app() -> App:
     """
     built = app_or_problems()
     if isinstance(built, Unusable):
-        built.require_no_problems()
-        raise ConfigError("the settings cannot be used")
+        listed = "\n".join(f"- {problem}" for problem in built.problems)
+        raise ConfigError(f"these settings must be corrected first:\n{listed}")
     if built.changed_file is not None:
         built.changed_file.check_sometimes()
-    built.intake.last_good.load()  # once for each process, and only where a pipeline has an error
+    built.last_good.load()  # once for each process, and only where a pipeline has an error
     return built
 
 
@@ -162,12 +197,12 @@ def usable_app(what: str, *, of_blob: bool = False) -> App | None:
     """Return this process's app for a trigger; None where wrong settings keep it from working.
 
     A trigger must not fail for that: its failures would be repeated, logged with tracebacks, and
-    taken for those of a blob. What it could not do is said, and done after the restart that
+    taken for those of a blob. What it could not do is logged, and done after the restart that
     correct settings come with.
 
     Args:
         what: the trigger, or the blob that it is about, for people.
-        of_blob: whether it is about a blob: then each is said, else now and then.
+        of_blob: whether it is about a blob: then each is logged, else now and then.
     """
     built = app_or_problems()
     if not isinstance(built, Unusable):
@@ -186,9 +221,26 @@ def usable_app(what: str, *, of_blob: bool = False) -> App | None:
     return None
 
 
-@cache
+_handed_in: list[App | Unusable] = []
+
+
 def app_or_problems() -> App | Unusable:
-    """Return this process's app, or what stands in its way; built once, never raises."""
+    """Return this process's app, or what is wrong with its settings; never raises."""
+    return _handed_in[-1] if _handed_in else _of_this_process()
+
+
+@contextmanager
+def handed_in(built: App | Unusable) -> Iterator[None]:
+    """Have every trigger use this app meanwhile, instead of the one of the app settings."""
+    _handed_in.append(built)
+    try:
+        yield
+    finally:
+        _handed_in.remove(built)
+
+
+@cache
+def _of_this_process() -> App | Unusable:
     # The SDK logs two records of many lines for each call to the storage, and the host sends
     # everything from INFO on to Application Insights (azure-functions §5).
     logging.getLogger("azure").setLevel(logging.WARNING)
@@ -203,12 +255,22 @@ def app_or_problems() -> App | Unusable:
 def build(
     environment: Mapping[str, str], root: Path, http: Http, clock: Clock, started_at: datetime
 ) -> App | Unusable:
-    """Return the app for these settings; no request is made."""
+    """Return the app for some settings; no request is made.
+
+    Args:
+        environment: the app settings.
+        root: the folder of the app.
+        http: sends requests to the ML services.
+        clock: of this host.
+        started_at: when this process started, by that clock.
+
+    Returns:
+        The app, or what is wrong with the settings.
+    """
     settings = read_settings(environment, root)
-    read = partial(
-        load_pipelines, settings.pipelines_file, environment, development=settings.development
-    )
-    watched, source = WatchedFiles(), ConfigurationReader(settings.pipelines_file, read)
+    file, development = settings.pipelines_file, settings.development
+    read = partial(load_pipelines, file, environment, development=development)
+    watched, source = WatchedFiles(), ConfigurationReader(file, read)
     configuration = source.read_watched(watched)
     redactor = redactor_for(environment, configuration.pipelines.values(), settings.containers)
     use_redactor(redactor)
@@ -217,18 +279,17 @@ def build(
             (*settings.problems, *configuration.problems),
             (*settings.hints, *configuration.hints),
         )
+    connected = partial(account_of, environment, development=development)
     try:
-        accounts = {
-            name: _account(environment, name, development=settings.development)
+        data_account, models_account, ledger_account = (
+            connected(connection_name(environment, name) or name)
             for name in ("DataStorage", "ModelsStorage", "LedgerStorage")
-        }
+        )
     except ConfigError as exc:
         return Unusable((Problem("storage connection", str(exc)), *configuration.problems))
-    container = accounts["LedgerStorage"].get_container_client(settings.ledger_container)
-    documents, storage_clock = _documents(container, clock)
-    # A signature of a host whose clock is ahead would not be valid yet.
-    data = _blobs(accounts["DataStorage"], storage_clock)
-    models = _blobs(accounts["ModelsStorage"], storage_clock)
+    container = ledger_account.get_container_client(settings.ledger_container)
+    documents, storage_clock = documents_of(container, clock, _new_id)
+    data, models = blobs_of(data_account, storage_clock), blobs_of(models_account, storage_clock)
     context = Context(
         ledger=Ledger(documents),
         data=RedactingBlobs(data, redactor),
@@ -241,7 +302,7 @@ def build(
             data,
             models,
             settings.models_container,
-            development=settings.development,
+            development=development,
             redactor=redactor,
         ),
         clock=storage_clock,
@@ -249,38 +310,18 @@ def build(
         limits=_limits(settings),
         redactor=redactor,
     )
-    intake = Intake(context, configuration, started_at)
-    built = assemble(settings, context, intake, Poll(context, intake))
-    changed = ChangedFile(
+    built = App(settings, context, configuration, started_at)
+    built.changed_file = ChangedFile(
         context,
         replace(source, learn=partial(learn_file, redactor, environment)),
-        intake,
-        built.sweep,
+        built.last_good,
+        built.activations,
+        built.search,
         watched=watched,
         host=clock,
         started_at=started_at,
     )
-    return replace(built, changed_file=changed)
-
-
-def assemble(settings: Settings, context: Context, intake: Intake, poll: Poll) -> App:
-    """Return the app over what is built already."""
-    return App(
-        settings,
-        context,
-        intake.driver,
-        intake,
-        poll,
-        Endpoints(context, intake),
-        Retention(context, intake.catalogue, lambda: not intake.last_good.file.problems),
-        FullListings(context, intake),
-        Search(context, intake),
-        RunOperations(context, intake),
-        Pipelines(context, intake),
-        History(context),
-        OpenRuns(context),
-        Ticks(context),
-    )
+    return built
 
 
 def _limits(settings: Settings) -> Limits:
@@ -297,79 +338,6 @@ def _limits(settings: Settings) -> Limits:
         poll_every=after - tick_at if after and tick_at else usual.poll_every,
         longest_step=min(usual.longest_step, tick / 2),
     )
-
-
-def _blobs(account: BlobServiceClient, clock: Clock) -> AccountBlobs:
-    return AccountBlobs(
-        account, clock, https_only=not is_loopback(account.url), options=_storage_options()
-    )
-
-
-def _documents(container: ContainerClient, host: Clock) -> tuple[BlobDocuments, StorageClock]:
-    """Return the ledger's documents, and the storage's clock, which tells their age too."""
-
-    def now() -> datetime:
-        return clock.now()
-
-    documents = BlobDocuments(container, _new_id, now=now)
-    clock = StorageClock(host, documents.time)
-    return documents, clock
-
-
-def _storage_options() -> dict[str, Any]:
-    """Return how requests to storage are sent, with or without an account's credential.
-
-    The SDK's own repeats are the only ones for storage, and end within half a minute: a call
-    that writes and then reads back what was written takes two of these, and stays under
-    `Limits.longest_step` even if the account accepts everything and never answers.
-    """
-    retry = ExponentialRetry(
-        initial_backoff=1, increment_base=2, retry_total=STORAGE_REPEATS, random_jitter_range=1
-    )
-    return {
-        "retry_policy": retry,
-        "connection_timeout": 5,
-        "read_timeout": STORAGE_READ_TIMEOUT,
-    }
-
-
-def _account(environment: Mapping[str, str], name: str, *, development: bool) -> BlobServiceClient:
-    """Return a client for connection `name`: a connection string, or an identity's form."""
-    used = connection_name(environment, name) or name
-    options = _storage_options()
-    try:
-        if text := environment.get(used):
-            account = BlobServiceClient.from_connection_string(text, **options)
-        else:
-            url = _service_uri(environment, used)
-            account = BlobServiceClient(url, _credential(environment, used), **options)
-    except ValueError:
-        raise ConfigError(f"{used} is not a connection string of a storage account") from None
-    if account.url.startswith("http://") and not (development and is_loopback(account.url)):
-        raise ConfigError(f"{used}: https is required (http only on loopback, in Development)")
-    return account
-
-
-def _service_uri(environment: Mapping[str, str], name: str) -> str:
-    for form in ("blobServiceUri", "serviceUri"):
-        if uri := environment.get(f"{name}__{form}"):
-            return uri
-    return f"https://{environment[f'{name}__accountName']}.blob.core.windows.net"
-
-
-def _credential(environment: Mapping[str, str], name: str) -> "TokenCredential":
-    # Only where an identity is used; the blob binding is free to stop bringing it.
-    from azure.identity import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
-
-    if environment.get(f"{name}__credential", "").lower() == "managedidentity":
-        return ManagedIdentityCredential(client_id=environment.get(f"{name}__clientId"))
-    return DefaultAzureCredential()
-
-
-def _raise_problems(problems: tuple[Problem, ...]) -> None:
-    if problems:
-        listed = "\n".join(f"- {problem}" for problem in problems)
-        raise ConfigError(f"these settings must be corrected first:\n{listed}")
 
 
 def _new_id() -> str:

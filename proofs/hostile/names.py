@@ -69,7 +69,7 @@ def name_trial(chance: random.Random, findings: Findings, log: CapturedLog) -> N
     world.upload(name)
     for _ in range(chance.randint(1, 2)):
         own_errors_only(lambda: world.deliver(name))
-        own_errors_only(lambda: world.intake.model_arrived(name))
+        own_errors_only(lambda: world.app.model_events.model_arrived(name))
     for _ in range(8):
         own_errors_only(world.tick)
     for wrong in _escaped(world):

@@ -15,9 +15,9 @@ BUGS: Final = (
     Bug(
         "a job is started before it is recorded",
         "shared/execution/job.py",
-        "        return JobCreated(job, inputs)\n",
-        "        self._service(run).ensure_started(job, self._request(known))\n"
-        "        return JobCreated(job, inputs)\n",
+        "        return StepResult(JobCreated(job, inputs))\n",
+        "        self._service(run).ensure_started(job, request_of(known))\n"
+        "        return StepResult(JobCreated(job, inputs))\n",
         ("tests/sweep/test_fault_sweep.py",),
     ),
     Bug(
@@ -43,7 +43,7 @@ BUGS: Final = (
     ),
     Bug(
         "what steps learn is kept with secrets",
-        "shared/execution/driver.py",
+        "shared/execution/run_writer.py",
         "        return self._context.redactor.clean(learned, keep=_KEPT)\n",
         "        return learned\n",
         ("tests/unit/providers/test_guards.py",),

@@ -98,9 +98,9 @@ BUGS: Final = (
     ),
     Bug(
         "what an event calls old is known to the full listing",
-        "shared/intake/blob_events.py",
-        "        if known is not None and not known.is_old:\n",
-        "        if known is not None:\n",
+        "shared/intake/version_runs.py",
+        "        if known is not None and not known.record.is_old:\n",
+        "        if known is not None and not (version.is_model and known.record.is_old):\n",
         ("tests/unit/intake/test_full_listing.py",),
     ),
     Bug(
@@ -133,9 +133,9 @@ BUGS: Final = (
     ),
     Bug(
         "a model that an event calls old is known to the full listing",
-        "shared/intake/blob_events.py",
+        "shared/intake/version_runs.py",
         "        if known is not None and not known.record.is_old:\n",
-        "        if known is not None:\n",
+        "        if known is not None and (version.is_model or not known.record.is_old):\n",
         ("tests/unit/intake/test_full_listing.py",),
     ),
     Bug(
@@ -147,8 +147,8 @@ BUGS: Final = (
     ),
     Bug(
         "a run that is opened by a repeated event is not marked again",
-        "shared/intake/blob_events.py",
-        "            self._context.ledger.open_markers.mark(run_id, hints)\n",
+        "shared/intake/version_runs.py",
+        "        self.context.ledger.open_markers.mark(run_id, hints)\n",
         "",
         ("tests/unit/intake/test_intake.py",),
     ),
@@ -169,9 +169,9 @@ BUGS: Final = (
     ),
     Bug(
         "an event judges data without an MD5 by another rule than a run that waits",
-        "shared/intake/eligibility.py",
-        "        trusted = pipeline.trusts_size and not manual_model\n",
-        "        trusted = pipeline.trusts_size and manual_model\n",
+        "shared/core/data_version.py",
+        "        return self.pipeline.trusts_size and not self.is_model\n",
+        "        return self.pipeline.trusts_size and self.is_model\n",
         ("tests/unit/intake/test_without_md5.py",),
     ),
     Bug(

@@ -50,7 +50,7 @@ BUGS: Final = (
     Bug(
         "an endpoint that became free waits for the next look of whoever wants it",
         "shared/maintenance/poll.py",
-        "        self._continue_at_endpoints(gathers)\n",
+        "        self.rounds.continue_at_endpoints(batches)\n",
         "",
         ("tests/unit/execution/test_endpoint_turns.py",),
     ),

@@ -36,10 +36,9 @@ BUGS: Final = (
     ),
     Bug(
         "a rollback is not marked again as it is carried out",
-        "shared/operations/endpoints.py",
-        "        self._context.ledger.open_markers.mark(hold.run_id, request.hints)\n"
-        "        return",
-        "        return",
+        "shared/intake/rollbacks.py",
+        "            self.context.ledger.open_markers.mark(hold.run_id, known.hints)\n",
+        "            pass\n",
         ("tests/unit/operations/test_rollback.py",),
     ),
 )

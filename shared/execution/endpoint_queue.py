@@ -1,9 +1,9 @@
-"""Whose turn it is at endpoints: the run that waits the longest goes on once its endpoint is free.
+"""The queue of each endpoint: the run that waits the longest continues once its endpoint is free.
 
 A run that found another one updating its endpoint tries again by itself, the more seldom the
-longer it waits. So that no endpoint is idle meanwhile, each tick asks for the endpoints that
-runs wait for whether they are free, and has the next run of each go on. Who waits is a hint of
-its marker; whether an endpoint is free is read from its record and that of the run that has it.
+longer it waits. So that no endpoint is idle meanwhile, each tick checks whether the endpoints
+that runs wait for are free, and has the next run of each continue. Which runs wait is a hint of
+their markers; whether an endpoint is free is read from its state and the run that has its lease.
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ class EndpointQueue:
     _waiting: dict[str, list[Marker]] = field(default_factory=dict)
 
     def found(self, markers: Iterable[Marker]) -> None:
-        """Sort the open runs that wait for an endpoint, each endpoint's by their turns."""
+        """Sort the open runs that wait for an endpoint, for each endpoint in their order."""
         self._waiting = {}
         for marker in markers:
             if (wait := marker.run.waits_for) is not None:

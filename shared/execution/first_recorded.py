@@ -1,6 +1,6 @@
-"""When data versions were first recorded, for whoever has them from a listing or a HEAD.
+"""When data versions were first recorded, for those that come from a listing or a HEAD.
 
-Storage dates blobs in whole seconds; of those of one second the app's own record tells which is
+Storage dates blobs in whole seconds; of those of one second the app's own record shows which is
 newer (`shared.core.versions`). Nothing is looked up where no two versions share a second.
 """
 
@@ -44,7 +44,7 @@ class FirstRecordedTimes:
                 key = key_of(self.pipeline, blob.name)
                 entry = ledger.inbox.read(key, self.pipeline.name, version)
         except CorruptRecordError as exc:
-            log.error("%s", exc)  # somebody has to mend it; meanwhile the name decides
+            log.error("%s", exc)  # an operator has to mend it; meanwhile the name decides
             return blob
         return blob.recorded(entry.blob.recorded_at) if entry else blob
 
@@ -61,12 +61,12 @@ class FirstRecordedTimes:
     def newest_first(
         self, blobs: Iterable[BlobVersion], most: int, least: int
     ) -> list[BlobVersion]:
-        """Return versions, the newest first, in the one order as far as anybody looks.
+        """Return versions, the newest first, in the one order as far as they are shown.
 
         Args:
             blobs: the versions, in any order.
-            most: so many are looked at.
-            least: how many bytes a version must have to be used; the first such is looked at too.
+            most: so many are shown.
+            least: how many bytes a version must have to be used; the first such is shown too.
         """
         found = sorted(blobs, key=lambda blob: blob.modified, reverse=True)
         used = next((at for at, blob in enumerate(found) if blob.size >= least), 0)

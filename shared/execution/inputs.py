@@ -1,4 +1,4 @@
-"""What a job is given to train on: found ahead of it, and looked at again when it is done.
+"""What a job is given to train on: found ahead of it, and checked again when it is done.
 
 The bytes that were trained are the bytes recorded (design rule 6).
 """
@@ -53,7 +53,7 @@ class JobInputs:
         return found
 
     def changed(self, run: Run) -> Event | None:
-        """Return that an input was replaced under the job, which no event of ours tells of."""
+        """Return that an input was replaced under the job, of which there is no event."""
         for name, was in run.inputs.items():
             if was.path == run.listed_at:
                 continue

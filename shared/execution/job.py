@@ -1,8 +1,8 @@
-"""The steps of a run that have to do with its training job: each returns what was learned."""
+"""The steps of a run that concern its training job: each returns what it learned."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from shared.core.blobs import BlobVersion
 from shared.core.counting import they
@@ -20,8 +20,10 @@ from shared.core.run.parameters import refused_of_request
 from shared.core.run.record import Run
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.execution.context import Context
+from shared.execution.inbox import replacement_of
 from shared.execution.inputs import JobInputs, request_of
 from shared.execution.models import LATE, ModelSteps
+from shared.execution.step_result import StepResult
 from shared.ports.training import JobState, JobStatus, TrainingService
 from shared.telemetry import log
 
@@ -30,16 +32,12 @@ _SHOWN: Final = 10
 _ENDED: Final = frozenset({JobStatus.FINISHED, JobStatus.FAILED, JobStatus.CANCELLED})
 
 
-class DiscoveredData(Protocol):
-    """Who is told of data versions that a step came upon."""
+@dataclass(frozen=True, slots=True)
+class CheckedJob:
+    """The state of a job that the poll has just asked for, ahead of reading the run's record."""
 
-    def arrived(self, blob: BlobVersion) -> bool:
-        """Record a version that was found; whether it opens a run."""
-        ...
-
-    def return_to_inbox(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
-        """Have other runs train on what `run` was to train on and will not."""
-        ...
+    job: str
+    state: JobState
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,39 +46,42 @@ class JobSteps:
 
     Args:
         context: the world.
-        news: told of data versions before the run that gives way to them is ended, so that
-            none is lost.
     """
 
     context: Context
-    news: DiscoveredData
 
-    def create(self, run: Run, *, fresh: bool) -> Event:
-        """Get a handle for the next attempt, on the very bytes that were recorded.
+    def create(self, run: Run, *, fresh: bool) -> StepResult:
+        """Create the job of the next attempt, on the very bytes that were recorded.
 
         Args:
             run: the run.
-            fresh: whether its data was looked at a moment ago by this very call.
+            fresh: whether its data was checked a moment ago by the same call.
+
+        Returns:
+            The event, with the data that superseded the run or that it gives back.
         """
-        if not fresh and (event := self._changed(run)):
-            return event
+        if not fresh and (changed := self._changed(run)):
+            return changed
         inputs = self._inputs.found(run)
         known = run.evolve(inputs=inputs)
         try:
             job = self._service(run).prepare(request_of(known))
         except PermanentError as exc:
             if (refused := _refused_request(run, exc)) is not None:
-                return refused
+                return StepResult(refused)
             raise
-        return JobCreated(job, inputs)
+        return StepResult(JobCreated(job, inputs))
 
     def start(self, run: Run, *, fresh: bool) -> Event | None:
         """Start the recorded job; None when it may have started and does not show it yet.
 
         Args:
             run: the run, with the handle in its stored record.
-            fresh: whether the handle was got a moment ago by this very call, so that
-                nobody can have started the job yet.
+            fresh: whether the same call created the job a moment ago, so that no other
+                worker can have started it yet.
+
+        Returns:
+            The event, or None.
         """
         service, job = self._service(run), _job(run)
         if not fresh:
@@ -105,13 +106,23 @@ class JobSteps:
             return _seen_after_all(service, job, run)
         return JobStarted()
 
-    def look(self, run: Run) -> Event | None:
-        """Look at the job; None when nothing has changed."""
-        event = _learned(self._service(run).state(_job(run)), run)
+    def check(self, run: Run, checked: CheckedJob | None = None) -> Event | None:
+        """Check the job.
+
+        Args:
+            run: the run.
+            checked: the state that was asked for a moment ago; used if it is of this very job.
+
+        Returns:
+            What changed; None where nothing did.
+        """
+        job = _job(run)
+        known = checked.state if checked is not None and checked.job == job else None
+        event = _learned(known or self._service(run).state(job), run)
         return None if isinstance(event, JobStarted) else event
 
     def stop(self, run: Run) -> Event:
-        """Make sure that the job is over: it was cancelled, or it takes too long."""
+        """Make sure that the job has ended: the run was cancelled, or it takes too long."""
         service, job = self._service(run), _job(run)
         why = run.cancelled if run.cancelling else _overdue(run)
         seen = service.state(job)
@@ -129,10 +140,12 @@ class JobSteps:
                 raise TransientError(f"{why}, and the service has not ended job {job} yet")
         return JobStopped(why)
 
-    def collect(self, run: Run) -> Event:
+    def collect(self, run: Run) -> StepResult:
         """Find the models that the job left, provided that its data is still what it was."""
-        changed = self._changed(run) or self._inputs.changed(run)
-        return changed or ModelSteps(self.context).collect(run, self._service(run))
+        if changed := self._changed(run):
+            return changed
+        event = self._inputs.changed(run)
+        return StepResult(event or ModelSteps(self.context).collect(run, self._service(run)))
 
     def _signatures_over(self, run: Run) -> bool:
         made = run.job_at or run.opened_at
@@ -144,11 +157,10 @@ class JobSteps:
             raise TransientError(f"job {job} never started, and the service has not ended it yet")
         return JobExpired()
 
-    def _changed(self, run: Run) -> Event | None:
-        """Return why the run must give way: its data is not what was recorded any more.
+    def _changed(self, run: Run) -> StepResult | None:
+        """Return that the run is superseded: its data is not what was recorded any more.
 
-        What it was to train on besides goes back into the inbox first: nobody will tell of
-        it again.
+        What it was to train on besides is given back: no event of it comes again.
         """
         changed: list[tuple[BlobVersion, BlobVersion]] = []
         gone: list[BlobVersion] = []
@@ -166,27 +178,29 @@ class JobSteps:
         early = run.job is None and run.model is None
         if not changed and not (gone and early):
             return None
-        noted = [self.news.arrived(now) for _, now in changed]
         rest = self._others(run, same, gone)
-        self.news.return_to_inbox(run, rest)
         go = they(len(rest), "goes", "go")
         others = f"; the other {len(rest)} {go} into another run" if rest else ""
+        event: Event
         if changed:
-            its_run = "has its run" if noted[0] else "is too small to open a run"
+            opens = replacement_of(run, changed[0][1]) is not None
+            its_run = "has a run of its own" if opens else "opens no run"
             what = f"{changed[0][0].path} was replaced by a newer version, which {its_run}"
-            return Superseded(f"{what}{others}")
-        if rest:
-            return Superseded(f"{gone[0].path} was deleted before training could start{others}")
-        return DataDeleted("the data was deleted before training could start")
+            event = Superseded(f"{what}{others}")
+        elif rest:
+            event = Superseded(f"{gone[0].path} was deleted before training could start{others}")
+        else:
+            event = DataDeleted("the data was deleted before training could start")
+        return StepResult(event, tuple(now for _, now in changed), rest)
 
     def _others(
         self, run: Run, same: Sequence[BlobVersion], gone: Sequence[BlobVersion]
-    ) -> Sequence[BlobVersion]:
-        """Return what nobody would train on, should this run give way."""
+    ) -> tuple[BlobVersion, ...]:
+        """Return the data that no run would train on, should this one be superseded."""
         if run.config.training.wants_manifest:
-            return same
+            return tuple(same)
         # Each is a snapshot of everything: the one before is the newest now.
-        return [blob for blob in run.current if blob not in gone] if gone else []
+        return tuple(blob for blob in run.current if blob not in gone) if gone else ()
 
     @property
     def _inputs(self) -> JobInputs:

@@ -1,8 +1,8 @@
 """Looks many blobs up at a known price: never more than about one call for each of them.
 
 Blobs that lie together in a folder are listed, as long as that is cheaper; the others, and what
-a listing did not come to, are asked for one by one, several at once. What else lies in the
-container makes no difference.
+a listing did not reach, are asked for one by one, several at once. Other blobs of the
+container make no difference.
 """
 
 from collections.abc import Iterator, Sequence
@@ -49,7 +49,7 @@ class Lookup:
         yield from ((blob, found[blob.path]) for blob in blobs)
 
     def _listed(self, names: Sequence[str]) -> tuple[dict[str, BlobVersion], bool]:
-        """List the folder of these names, and tell whether the whole of it was listed."""
+        """List the folder of these names; also return whether the whole of it was listed."""
         wanted, last = frozenset(names), max(names)
         prefix, container = _common(min(names), last), self.context.data_container
         found: dict[str, BlobVersion] = {}

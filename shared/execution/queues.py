@@ -1,9 +1,9 @@
-"""Brings the queues of waiting runs forward: of each queue only the run that is next.
+"""Advances the queues of waiting runs: of each queue only the run that is next.
 
 A tick reads the record of each queue once, however many runs wait in it. The run that is next
-is looked at when something that it may wait for has changed: the queue itself, what is known
-of those who hold its places, a pause, or the time that a budget names. When it took its turn
-the next one is looked at, until one does not. That a run waits there is a hint of its marker;
+is checked when something that it may wait for has changed: the queue itself, what is known
+of the holders of its slots, a pause, or the time that a budget names. Once it has begun, the
+next one is checked, until one does not begin. That a run waits there is a hint of its marker;
 each record is read now and then, should the hint be behind it.
 """
 
@@ -19,12 +19,13 @@ from shared.core.run.concurrency import RunQueue, next_allowed
 from shared.core.run.record import Phase, Run
 from shared.errors import CorruptRecordError
 from shared.execution.context import Context
+from shared.execution.driver import NOT_KNOWN, Advanced
 from shared.ledger.open_markers import Marker, queue_of
 from shared.ledger.store import Stored
 from shared.ports.storage import ETag
 from shared.telemetry import LogOnce, log
 
-#: A hint that says "waits there" is held against its record so often, and a queue looked at.
+#: A hint that says "waits there" is compared with its record so often, and a queue checked.
 EVERY: Final = timedelta(minutes=10)
 #: Slots of one pipeline that are listed, instead of read one by one.
 _MANY: Final = 5
@@ -35,10 +36,13 @@ _SKIPPED: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What came of one look at a run."""
+    """What came of one check of a run."""
 
     well: bool  #: False: its service, or the storage, failed
-    run: Run | None = None  #: as it is now; None where that is not known
+    advanced: Advanced = NOT_KNOWN  #: without a run where that is not known
+
+
+Check = Callable[[Marker], CheckResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class Queue:
 
     @property
     def service(self) -> str:
-        """What the runs call when it is their turn, as far as that is known."""
+        """What the runs call once they begin, as far as that is known."""
         return next((m.hints.service for m in self.markers.values()), "")
 
 
@@ -68,12 +72,10 @@ class Queues:
 
     Args:
         context: the world.
-        look: looks at one run, and never raises.
     """
 
-    def __init__(self, context: Context, look: Callable[[Marker, datetime], CheckResult]) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._look = look
         self._blocked: dict[str, _Blocked] = {}
         self._checked: dict[str, datetime] = {}
         self._unwanted: set[str] = set()
@@ -99,12 +101,21 @@ class Queues:
         return [Queue(name, found) for name, found in sorted_.items()]
 
     def note(self, marker: Marker, run: Run | None) -> None:
-        """Remember how a run stands that was looked at: it may hold a place somewhere."""
+        """Remember the phase of a run that was checked: it may hold a slot somewhere."""
         if run is not None:  # else nothing has changed
             self._phases[marker.run_id] = None if run.phase.ended else run.phase
 
-    def bring_forward(self, queue: Queue, until: datetime) -> bool:
-        """Let those begin whose turn it is; False when a service failed."""
+    def bring_forward(self, queue: Queue, until: datetime, check: Check) -> bool:
+        """Let those runs begin that are next.
+
+        Args:
+            queue: the queue.
+            until: when no further run may be checked.
+            check: checks one run, and never raises.
+
+        Returns:
+            False when a service failed.
+        """
         known = self._blocked.get(queue.name)
         try:
             stored = self._as_it_is(queue.name, known)
@@ -113,14 +124,14 @@ class Queues:
                 log.error("%s; %s for it", exc, _waiting(len(queue.markers)))
             return True
         order = _order(stored)
-        well = self._check(queue, set(order), until)
+        well = self._check(queue, set(order), until, check)
         now = self._context.clock.now()
         if known and now < known.until and known.stamp == self._stamp(queue.name, stored):
             return well
-        return self._begin(queue, order, until) and well
+        return self._begin(queue, order, until, check) and well
 
     def _listed(self) -> dict[str, ETag]:
-        """Return the versions of the slots of pipelines in which the runs of many keys wait."""
+        """Return the ETags of the queues of pipelines in which the runs of many keys wait."""
         of: dict[str, set[str]] = {}
         for name in self._blocked:
             if pipeline := _pipeline_of(name):
@@ -141,8 +152,8 @@ class Queues:
             return known.stored
         return self._context.ledger.run_queues.read(name)
 
-    def _check(self, queue: Queue, listed: set[str], until: datetime) -> bool:
-        """Look at those that the queue would not come to: it does not list them, or they left."""
+    def _check(self, queue: Queue, listed: set[str], until: datetime, check: Check) -> bool:
+        """Check those that the queue would not come to: it does not list them, or they left."""
         well = True
         for run_id, marker in queue.markers.items():
             now = self._context.clock.now()
@@ -156,7 +167,7 @@ class Queues:
                 self._unwanted.add(run_id)
             elif self._waits(run_id, queue.name):
                 continue
-            well = self._look(marker, until).well
+            well = check(marker).well
         return well
 
     def _waits(self, run_id: str, name: str) -> bool:
@@ -169,7 +180,7 @@ class Queues:
         run = stored.record
         return run.phase is Phase.WAITING and run.queue_name == name and run.step_failure is None
 
-    def _begin(self, queue: Queue, order: Sequence[str], until: datetime) -> bool:
+    def _begin(self, queue: Queue, order: Sequence[str], until: datetime, check: Check) -> bool:
         passed: set[str] = set()
         while self._context.clock.now() < until:
             following = (one for one in order if one in queue.markers and one not in passed)
@@ -177,15 +188,16 @@ class Queues:
             if run_id is None:
                 break
             passed.add(run_id)
-            checked = self._look(queue.markers[run_id], until)
-            # Not all of them again at once, where a whole crowd was looked at.
+            checked = check(queue.markers[run_id])
+            # Not all of them again at once, where a whole crowd was checked.
             self._checked[run_id] = self._context.clock.now() - _part(run_id) * EVERY
             if not checked.well:
                 return False
             stored = self._context.ledger.run_queues.read(queue.name)
             order = _order(stored)
-            if checked.run is not None and checked.run.phase is Phase.WAITING and run_id in order:
-                self._remember(queue.name, stored, checked.run)
+            run = checked.advanced.run
+            if run is not None and run.phase is Phase.WAITING and run_id in order:
+                self._remember(queue.name, stored, run)
                 break
         return True
 
@@ -204,20 +216,20 @@ class Queues:
     def _pause(self, name: str) -> object:
         pipeline = _pipeline_of(name)
         if not pipeline:
-            return None  # whoever waits for a seat has passed the pauses already
+            return None  # a run that waits in a shared queue has passed the pauses already
         if pipeline not in self._pauses:
             self._pauses[pipeline] = self._context.ledger.pauses.read(pipeline).record
         return self._pauses[pipeline]
 
 
 def _pipeline_of(name: str) -> str:
-    """Return whose slot this is; empty for a seat, which several pipelines may share."""
+    """Return whose queue this is; empty for a shared queue."""
     kind, _, rest = name.partition("/")
     return rest.partition("/")[0] if kind == "run_queues" else ""
 
 
 def _order(stored: Stored[RunQueue] | None) -> list[str]:
-    """Return who waits, in the order of their turns."""
+    """Return the runs that wait, the next one first."""
     if stored is None:
         return []
     waiting: Iterable[str] = [queue_entry.run_id for queue_entry in stored.record.waiting]
@@ -225,7 +237,7 @@ def _order(stored: Stored[RunQueue] | None) -> list[str]:
 
 
 def _part(run_id: str) -> float:
-    # Derived, so that a crowd is spread over the time in which each is looked at once.
+    # Derived, so that a crowd is spread over the time in which each is checked once.
     return hashlib.sha256(run_id.encode()).digest()[0] / 256
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from shared.core.config.kinds import Endpoint
 from shared.core.run.control_events import (
     CancelRequested,
     DeliveriesChanged,
@@ -10,12 +11,14 @@ from shared.core.run.control_events import (
     RolloutEnded,
     StepBlocked,
 )
-from shared.core.run.machine import apply, cancellable
-from shared.core.run.record import Delivery, Origin, Phase, Run, RunHistoryEntry
+from shared.core.run.machine import cancellable
+from shared.core.run.record import Delivery, Origin, Phase, Run
 from shared.core.run.rollout import delivered, next_deliveries, outcome
 from shared.errors import ConflictError, PermanentError, RunIdUsedError
 from shared.execution.context import Context
-from shared.ledger.open_markers import hints_of
+from shared.execution.run_factory import Opening, RunFactory
+from shared.execution.run_writer import RunWriter
+from shared.execution.step_result import StepResult
 from shared.ledger.store import Stored
 from shared.telemetry import log
 
@@ -23,7 +26,7 @@ from shared.telemetry import log
 _AT_ONCE: Final = 50
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class RollOutSteps:
     """Gives the endpoints of a run its model, a few at a time (docs/decisions/0008).
 
@@ -32,106 +35,120 @@ class RollOutSteps:
     """
 
     context: Context
-    opened: int = 0  #: how many runs were opened so far, for the poll to look at them at once
+    factory: RunFactory
+    writer: RunWriter
 
-    def roll_out(self, run: Run) -> Event | None:
-        """Take the next step of a roll-out; None when only the deliveries can go on."""
-        enough = self.opened + _AT_ONCE
-        seen = tuple(self._seen(run, delivery, enough) for delivery in run.deliveries)
-        checked = run.evolve(deliveries=seen)
-        deliveries = (*seen, *next_deliveries(checked))
-        if deliveries != run.deliveries:
-            return DeliveriesChanged(deliveries)
-        over = outcome(run)
-        if over is None:
-            return None
-        if over.phase is Phase.PARKED:
-            advice = (
-                "remove the cause, then retry this run: endpoints that are done stay as they are"
-            )
-            return StepBlocked(over.reason, advice)
-        return RolloutEnded(over.phase, over.reason)
+    def roll_out(self, run: Run) -> StepResult:
+        """Take the next step of a roll-out; no event where only the deliveries can go on."""
+        seen: list[Delivery] = []
+        opened = 0
+        for delivery in run.deliveries:
+            known, is_new = self._seen(run, delivery, may_open=opened < _AT_ONCE)
+            seen.append(known)
+            opened += is_new
+        return StepResult(_next_event(run, tuple(seen)), opened=opened)
 
-    def _seen(self, run: Run, delivery: Delivery, enough: int) -> Delivery:
+    def _seen(self, run: Run, delivery: Delivery, *, may_open: bool) -> tuple[Delivery, bool]:
+        """Return a delivery as it is now, and whether its run was opened just now."""
         if delivery.outcome is not None:
-            return delivery
+            return delivery, False
         stored = self.context.ledger.runs.read(delivery.run_id)
         if stored is None and run.cancelling:
-            return delivery.evolve(outcome=Phase.CANCELLED, reason="not begun")
+            return _over(delivery, Phase.CANCELLED, "not begun"), False
         if stored is None:
-            return self._open(run, delivery) if self.opened < enough else delivery
+            return self._open(run, delivery) if may_open else (delivery, False)
         if run.cancelling:
             stored = self._cancelled(run, stored)
         phase = stored.record.phase
         if not phase.ended and phase is not Phase.PARKED:
-            return delivery
-        return delivered(delivery, stored.record)
+            return delivery, False
+        return delivered(delivery, stored.record), False
 
-    def _open(self, run: Run, delivery: Delivery) -> Delivery:
-        child = delivering(run, delivery)
-        if self._stages(child):
-            child = child.evolve(phase=Phase.STAGING)
-        now = self.context.clock.now()
-        entry = RunHistoryEntry(at=now, phase=child.phase, note=child.cause)
-        child = child.evolve(opened_at=now, history=(entry,))
-        self.context.ledger.open_markers.mark(child.run_id, hints_of(child))
+    def _open(self, run: Run, delivery: Delivery) -> tuple[Delivery, bool]:
         try:
-            self.context.ledger.runs.create(child)
+            self.writer.create(self._delivering(run, delivery))
         except ConflictError:
-            return delivery  # another worker is as fast
+            return delivery, False  # another worker was as fast
         except RunIdUsedError as exc:
             # What it did is not known any more. A retry of the roll-out opens another one.
-            return delivery.evolve(outcome=Phase.PARKED, reason=str(exc))
-        self.opened += 1
-        return delivery
+            return _over(delivery, Phase.PARKED, str(exc)), False
+        return delivery, True
 
-    def _stages(self, child: Run) -> bool:
-        (endpoint,) = child.config.endpoints
-        return self.context.providers.serving(endpoint).plan.stages
+    def _delivering(self, run: Run, delivery: Delivery) -> Run:
+        stages = self.context.providers.serving(_endpoint_of(run, delivery)).plan.stages
+        phase = Phase.STAGING if stages else Phase.PROMOTING
+        return delivering(self.factory, run, delivery, phase)
 
     def _cancelled(self, parent: Run, stored: Stored[Run]) -> Stored[Run]:
-        run = stored.record
+        run, request = stored.record, parent.operator_request
         if run.cancelling or not cancellable(run):
             return stored  # it ends by itself, one way or the other
-        operator_request = parent.operator_request
-        request = (
-            CancelRequested(operator_request.by, operator_request.why)
-            if operator_request
-            else CancelRequested()
-        )
-        told = apply(run, request, self.context.clock.now())
+        event = CancelRequested(request.by, request.why) if request else CancelRequested()
         try:
-            stored = self.context.ledger.runs.replace(told, stored.etag)
+            stored = self.writer.record(stored, event)
         except ConflictError:
-            log.info("run %s moved while it was being cancelled: looked at again", run.run_id)
+            log.info("run %s changed while it was being cancelled: checked again", run.run_id)
             return stored
-        if told.phase.ended:
+        if stored.record.phase.ended:
             self.context.ledger.open_markers.remove_of(run.run_id)
         return stored
 
 
-def delivering(run: Run, delivery: Delivery) -> Run:
-    """Return the run that gives one endpoint the model of `run`, about to begin."""
-    endpoint = next((e for e in run.config.endpoints if e.name == delivery.endpoint), None)
-    if endpoint is None:
-        raise PermanentError(f"run {run.run_id}: there is no endpoint {delivery.endpoint}")
-    return Run(
+def _next_event(run: Run, seen: tuple[Delivery, ...]) -> Event | None:
+    """Return how a roll-out goes on, given its deliveries as they are now."""
+    checked = run.evolve(deliveries=seen)
+    deliveries = (*seen, *next_deliveries(checked))
+    if deliveries != run.deliveries:
+        return DeliveriesChanged(deliveries)
+    over = outcome(run)
+    if over is None:
+        return None
+    if over.phase is Phase.PARKED:
+        advice = "remove the cause, then retry this run: endpoints that are done stay as they are"
+        return StepBlocked(over.reason, advice)
+    return RolloutEnded(over.phase, over.reason)
+
+
+def _over(delivery: Delivery, phase: Phase, reason: str) -> Delivery:
+    return delivery.evolve(outcome=phase, reason=reason)
+
+
+def _endpoint_of(run: Run, delivery: Delivery) -> Endpoint:
+    for endpoint in run.config.endpoints:
+        if endpoint.name == delivery.endpoint:
+            return endpoint
+    raise PermanentError(f"run {run.run_id}: there is no endpoint {delivery.endpoint}")
+
+
+def delivering(
+    factory: RunFactory, run: Run, delivery: Delivery, phase: Phase = Phase.PROMOTING
+) -> Run:
+    """Return the run that gives one endpoint the model of `run`.
+
+    Args:
+        factory: makes its record.
+        run: that has the model.
+        delivery: names the endpoint and the new run.
+        phase: in which it begins.
+
+    Raises:
+        PermanentError: the run has no such endpoint.
+    """
+    endpoint = _endpoint_of(run, delivery)
+    opening = Opening(
         run_id=delivery.run_id,
-        pipeline=run.pipeline,
         origin=Origin.ROLL_OUT,
         cause=f"{endpoint.name}: the model of run {run.run_id}",
-        parent=run.run_id,
-        config=run.config.only(endpoint),
-        manifest=run.manifest,
-        as_of=run.data_time,
-        inputs=run.inputs,
-        listed_at=run.listed_at,
-        parameters=run.parameters,
-        tokens=run.tokens,
-        phase=Phase.PROMOTING,
-        model=run.model_for(endpoint),
-        verdict=run.verdict,
-        unchecked=run.unchecked,
-        approval=run.approval,
-        opened_at=run.opened_at,
+        blobs=run.manifest,
     )
+    config, model = run.config.only(endpoint), run.model_for(endpoint)
+    delivers = factory.promoting(opening, config, model, run, phase=phase)
+    known = {
+        "parent": run.run_id,
+        "inputs": run.inputs,
+        "listed_at": run.listed_at,
+        "verdict": run.verdict,
+        "unchecked": run.unchecked,
+        "approval": run.approval,
+    }
+    return delivers.evolve(**known)

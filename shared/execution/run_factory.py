@@ -1,71 +1,121 @@
-"""Makes the record of a new run and begins it, or refuses what could never be trained on."""
+"""Makes the record of a new run, or refuses what could never be trained on.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+No other module constructs a run.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from shared.core import names
 from shared.core.blobs import BlobVersion
-from shared.core.config.pattern import match
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_models import manually_promoted, model_of
+from shared.core.config.studio_models import model_of
 from shared.core.run.parameters import parameters_for
 from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
+from shared.core.serving.references import ModelRef, ServingState
 from shared.core.versions import newest_of, tie_of, tied_with
-from shared.errors import ConflictError
 from shared.execution.context import Context
-from shared.execution.driver import Driver
 
 #: What a URL means something else by: the service is told of blobs by unescaped location.
 _AMBIGUOUS: Final = frozenset("#?%\\")
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """What opens a run: its id is derived from that (design rule 1)."""
+
+    run_id: str
+    origin: Origin
+    cause: str  #: the same for people
+    blobs: tuple[BlobVersion, ...] = ()  #: the data of its manifest, or an operator's model
+    tokens: Mapping[str, str] = field(default_factory=dict)  #: what the newest blob's name captured
+    tied: tuple[BlobVersion, ...] = ()  #: what else shares the Last-Modified of the newest blob
+
+
+@dataclass(frozen=True, slots=True)
 class RunFactory:
-    """Opens runs whose ids are known already (design rule 1)."""
+    """Makes the records of runs that are about to begin."""
 
     context: Context
-    driver: Driver
 
-    def new(
-        self,
-        pipeline: Pipeline,
-        run_id: str,
-        blobs: Sequence[BlobVersion],
-        origin: Origin,
-        cause: str,
-        *,
-        tied: Sequence[BlobVersion] = (),
-    ) -> Run:
-        """Return the record of a run as it begins, for whichever customer its data names.
+    def training(self, opening: Opening, pipeline: Pipeline, phase: Phase | None = None) -> Run:
+        """Return a run that trains a model, or that promotes an operator's one.
+
+        It is rejected from the start where its data, or its endpoint, can never be used.
 
         Args:
+            opening: what opens it.
             pipeline: as it is configured now.
-            run_id: its id.
-            blobs: what it is for.
-            origin: what opens it.
-            cause: the same for people.
-            tied: what else shares the Last-Modified of its newest data.
+            phase: in which it begins; None: as the pipeline and its pause say.
+
+        Returns:
+            The record, which is not stored yet.
+
+        Raises:
+            TransientError: whether the pipeline is paused cannot be read now.
         """
-        manual_model = origin is Origin.MODEL
-        newest = newest_of(blobs)
-        tokens = self._tokens_of(pipeline, newest, manual_model=manual_model)
+        newest, is_model = newest_of(opening.blobs), opening.origin is Origin.MODEL
+        now = self.context.clock.now()
+        tied = tied_with(newest, [*opening.blobs, *opening.tied]) if newest else ()
         run = Run(
-            run_id=run_id,
+            run_id=opening.run_id,
             pipeline=pipeline.name,
-            origin=origin,
-            cause=cause,
+            origin=opening.origin,
+            cause=opening.cause,
             config=pipeline,
-            manifest=tuple(blobs),
+            manifest=opening.blobs,
             parameters={},
-            tokens=tokens,
-            tie=tie_of(newest, tied_with(newest, [*blobs, *tied])) if newest else "",
-            listed_at=self._listed_at(pipeline, run_id),
-            phase=Phase.TRAINED if manual_model else self._first_phase(pipeline),
-            model=model_of(newest) if manual_model and newest else None,
-            opened_at=self.context.clock.now(),
+            tokens=dict(opening.tokens),
+            tie=tie_of(newest, tied) if newest else "",
+            listed_at=self._listed_at(pipeline, opening.run_id),
+            phase=Phase.TRAINED if is_model else phase or self._first_phase(pipeline),
+            model=model_of(newest) if is_model and newest else None,
+            opened_at=now,
         )
-        return run.evolve(parameters=parameters_for(pipeline, run))
+        run = run.evolve(parameters=parameters_for(pipeline, run))
+        return _ready(run)
+
+    def promoting(
+        self,
+        opening: Opening,
+        config: Pipeline,
+        model: ModelRef | None,
+        of: Run | None = None,
+        *,
+        restores: ServingState | None = None,
+        phase: Phase = Phase.PROMOTING,
+    ) -> Run:
+        """Return a run that gives one endpoint a model that is there already.
+
+        Args:
+            opening: what opens it, with the data that the model was trained on.
+            config: the pipeline with that endpoint alone.
+            model: the model; None: the one of the endpoint's own service.
+            of: the run that the model is of, where its age and parameters are kept.
+            restores: what is set again by a run that brings no new model.
+            phase: in which it begins.
+
+        Returns:
+            The record, which is not stored yet.
+        """
+        now = self.context.clock.now()
+        return Run(
+            run_id=opening.run_id,
+            pipeline=config.name,
+            origin=opening.origin,
+            cause=opening.cause,
+            config=config,
+            manifest=opening.blobs,
+            as_of=of.data_time if of else None,
+            parameters=of.parameters if of else {},
+            tokens=of.tokens if of else dict(opening.tokens),
+            phase=phase,
+            model=model,
+            restores=restores,
+            opened_at=now,
+            history=(RunHistoryEntry(at=now, phase=phase, note=opening.cause),),
+        )
 
     def _listed_at(self, pipeline: Pipeline, run_id: str) -> str:
         if not pipeline.training.wants_manifest:
@@ -76,66 +126,24 @@ class RunFactory:
         paused = pipeline.at_once and self.context.ledger.pauses.of(pipeline.name) is not None
         return Phase.RECEIVED if pipeline.at_once and not paused else Phase.WAITING
 
-    def gathered(
-        self, pipeline: Pipeline, run_id: str, blobs: Sequence[BlobVersion], cause: str
-    ) -> Run:
-        """Return the record of a run for what landed, ready to be stored."""
-        run = self.new(pipeline, run_id, blobs, Origin.DATA, cause)
-        # What is taken from the inbox waits its turn, even if there is nothing to wait for.
-        return self._ready(run.evolve(phase=Phase.WAITING))
 
-    def _tokens_of(
-        self, pipeline: Pipeline, blob: BlobVersion | None, *, manual_model: bool
-    ) -> dict[str, str]:
-        if blob is None:
-            return {}
-        if not manual_model:
-            return captured(pipeline, blob.name) or {}
-        put = manually_promoted(blob.name)
-        return dict(zip(pipeline.key_tokens, put[1] if put else (), strict=False))
+def _ready(run: Run) -> Run:
+    """Return a run with the endpoints that its data chooses, or as it is rejected."""
+    name = run.newest.name if run.newest else ""
+    if shown := ambiguous(name):
+        reason = f"the name of {name!r} holds {shown}, which the service would misread"
+        return _rejected(run, reason, "upload the data under another name")
+    try:
+        config = run.config.chosen_by(run.tokens)
+    except ValueError as exc:
+        reason = f"no endpoint can be chosen for {name!r}: {exc}"
+        return _rejected(run, reason, "correct the path of the data, or the endpoint's URL")
+    entry = RunHistoryEntry(at=run.opened_at, phase=run.phase, note=run.cause)
+    return run.evolve(history=(entry,), config=config)
 
-    def store(self, run: Run) -> Run:
-        """Store a new run and take no step: the poll drives it. Return it as it is stored.
 
-        Raises:
-            TransientError, OutcomeUnknownError: the ledger does not work now.
-        """
-        ready = self._ready(run)
-        try:
-            return self.context.ledger.runs.create(ready).record
-        except ConflictError:
-            found = self.context.ledger.runs.read(ready.run_id)
-            return found.record if found else ready
-
-    def begin(self, run: Run, *, fresh: bool = True) -> Run:
-        """Store a new run and take its first steps, or end it where its data cannot be used.
-
-        Raises:
-            TransientError, OutcomeUnknownError: the ledger does not work now; the poll goes on.
-        """
-        ready = self._ready(run)
-        return self.driver.begin(ready, fresh=fresh)
-
-    def _ready(self, run: Run) -> Run:
-        now = self.context.clock.now()
-        name = run.newest.name if run.newest else ""
-        if shown := ambiguous(name):
-            reason = f"the name of {name!r} holds {shown}, which the service would misread"
-            return self._rejected(run, reason, "upload the data under another name")
-        try:
-            config = run.config.chosen_by(run.tokens)
-        except ValueError as exc:
-            reason = f"no endpoint can be chosen for {name!r}: {exc}"
-            cure = "correct the path of the data, or the endpoint's URL"
-            return self._rejected(run, reason, cure)
-        entry = RunHistoryEntry(at=now, phase=run.phase, note=run.cause)
-        begun = {"opened_at": now, "history": (entry,), "config": config}
-        return run.evolve(**begun)
-
-    def _rejected(self, run: Run, reason: str, advice: str) -> Run:
-        now = self.context.clock.now()
-        ended = run.moved_to(Phase.REJECTED, now, reason, reason=reason, advice=advice)
-        return ended.evolve(opened_at=now)
+def _rejected(run: Run, reason: str, advice: str) -> Run:
+    return run.moved_to(Phase.REJECTED, run.opened_at, reason, reason=reason, advice=advice)
 
 
 def ambiguous(name: str) -> str:
@@ -143,8 +151,3 @@ def ambiguous(name: str) -> str:
     bad = sorted(set(name) & _AMBIGUOUS)
     control = "control characters" if any(ord(c) < ord(" ") for c in name) else ""
     return " ".join(bad) or control
-
-
-def captured(pipeline: Pipeline, name: str) -> dict[str, str] | None:
-    """Return what the path of the data captures from `name`; None when it is not for us."""
-    return match(pipeline.data.blob, name) if pipeline.data else None

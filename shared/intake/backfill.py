@@ -1,14 +1,18 @@
 """Takes data that is older than its pipeline, where the configuration wants it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
+from shared.core.data_version import DataVersion
 from shared.errors import ConflictError, CorruptRecordError, RelearnError
 from shared.execution.context import Context
+from shared.execution.inbox import Inbox
+from shared.intake.catalogue import Catalogue
+from shared.intake.requests import Requests
 from shared.ledger.schedules import Activation
 from shared.telemetry import log
 
@@ -22,15 +26,15 @@ class Backfill:
 
     Args:
         context: the world.
-        pipelines: the present configuration.
-        newest_of: returns the newest blob for each key of a pipeline.
-        take: keeps an old blob for its run.
+        catalogue: the pipelines as they are configured now.
+        requests: finds the newest blob for each key of a pipeline.
+        inbox: where an old blob waits for its run.
     """
 
     context: Context
-    pipelines: Mapping[str, Pipeline]
-    newest_of: Callable[[Pipeline], Iterable[BlobVersion]]
-    take: Callable[[Pipeline, BlobVersion], None]
+    catalogue: Catalogue
+    requests: Requests
+    inbox: Inbox
 
     def wanted(self) -> bool:
         """Whether a pipeline wants all that is there, and has not had it."""
@@ -50,7 +54,8 @@ class Backfill:
                 log.warning("pipeline %s: older data is taken later: %s", pipeline.name, exc)
 
     def _newest(self, pipeline: Pipeline, known: Activation, until: datetime) -> None:
-        old = (b for b in self.newest_of(pipeline) if b.modified < known.activated_at)
+        newest = self.requests.newest_data(pipeline)
+        old = (b for b in newest if b.modified < known.activated_at)
         left = sorted((b.name, b) for b in old if b.name > known.backfilled_to)
         done = known.backfilled_to
         for number, (name, blob) in enumerate(left, 1):
@@ -58,13 +63,18 @@ class Backfill:
                 self._mark(pipeline, {"backfilled_to": done})
                 return
             try:
-                self.take(pipeline, blob)
+                self._take(pipeline, blob)
             except CorruptRecordError as exc:  # it is known already, and the others are not
                 log.error("pipeline %s: %s", pipeline.name, exc)
             done = name
             if number % _PART == 0:
                 self._mark(pipeline, {"backfilled_to": done})
         self._mark(pipeline, {"backfilled_at": self.context.clock.now()})
+
+    def _take(self, pipeline: Pipeline, blob: BlobVersion) -> None:
+        version = DataVersion.of(pipeline, blob)
+        if version is not None and self.context.ledger.versions.entry(version.version_id) is None:
+            self.inbox.keep(version)
 
     def done(self, searched_from: datetime) -> None:
         """Remember that everything was looked at, from `searched_from` on."""
@@ -75,7 +85,7 @@ class Backfill:
     def _not_done(self, which: str) -> list[tuple[Pipeline, Activation]]:
         """Return the pipelines that want this and have not had it; an unreadable one waits."""
         found = []
-        for pipeline in self.pipelines.values():
+        for pipeline in self.catalogue.pipelines.values():
             if pipeline.data is None or pipeline.data.backfill != which:
                 continue
             try:
@@ -96,7 +106,7 @@ class Backfill:
         known = self.context.ledger.activations.read(pipeline.name)
         if known is None:
             return
-        record = known.record.evolve(**how_far)
+        record = known.record.model_copy(update=dict(how_far))
         try:
             self.context.ledger.activations.put(pipeline.name, record, known.etag)
         except ConflictError:

@@ -25,7 +25,7 @@ from shared.telemetry import log
 
 #: Versions that one run takes; a greater burst goes into several, so that a record stays small.
 MOST_VERSIONS: Final = 10_000
-#: Versions that are claimed, or leave the inbox, before the next look at the time.
+#: Versions that are claimed, or leave the inbox, before the time is checked again.
 PART: Final = 200
 #: Storage calls at once.
 _AT_ONCE: Final = 8
@@ -38,7 +38,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class ClaimProgress:
-    """How far the taking for one run has come, for whoever goes on with it."""
+    """How far the claiming for one run has come, for the worker that continues it."""
 
     run_id: str
     began_at: datetime
@@ -66,7 +66,7 @@ class BatchClaims:
 
         Args:
             arrived: what waits, in the order in which it is to be trained on.
-            until: when no further one may be looked at.
+            until: when no further one may be checked.
 
         Raises:
             TransientError, OutcomeUnknownError: the ledger does not work now.
@@ -125,7 +125,7 @@ class BatchClaims:
     ) -> tuple[InboxEntry, ...]:
         """Have what a stored run took leave the inbox; return what waits for other runs.
 
-        What there is no time for is left to the next call, see `Slot.claimed_to`.
+        What there is no time for is left to the next call, see `RunQueue.claimed_to`.
 
         Args:
             run: as it is stored.
@@ -167,12 +167,12 @@ class BatchClaims:
                 return True
             known = ledger.versions.read(one.version_id)
         if known is None:
-            return None  # it was forgotten this moment: looked at again
+            return None  # it was deleted this moment: checked again
         if known.record.run_id == run_id:
             return True  # before a crash
         if (has := self._has_run(one, known.record)) is not False:
             return None if has is None else False
-        # Since when it is known does not change, whoever takes it.
+        # When it was first recorded does not change, whichever run takes it.
         first = known.record.blob.recorded(one.blob.recorded_at)
         self._known[one.version_id] = first
         entry = entry.evolve(blob=first)
@@ -190,7 +190,7 @@ class BatchClaims:
         """
         ledger, owner = self.context.ledger, entry.run_id
         if entry.is_old:
-            return False  # it was noted as old before somebody decided to have it trained on
+            return False  # it was noted as old before it was to be trained on
         if one.returned_by is not None and entry.taken_by == one.returned_by:
             return False
         if owner is not None:
@@ -214,9 +214,9 @@ class BatchClaims:
         return True
 
     def _leave(self, one: InboxEntry) -> None:
-        """Have a version that is dealt with leave the inbox, now or at a later look.
+        """Have a version that is dealt with leave the inbox, now or at a later check.
 
-        A pointer that somebody holds a lease on must not keep what waits beside it.
+        A pointer under a lease must not delay what waits beside it.
         """
         try:
             self.context.ledger.inbox.remove(one)
@@ -245,7 +245,7 @@ class BatchClaims:
 
 @dataclass(frozen=True, slots=True)
 class _Burst:
-    """What the versions of one burst tell of each other, by the names of their pointers."""
+    """What is known of the versions of one burst by comparing them, by their pointers' names."""
 
     first: frozenset[str]  #: of each blob: they are compared with what was known before
     touches: Mapping[str, str]  #: since when the bytes of a version are known
@@ -273,7 +273,7 @@ def age_of(one: InboxEntry) -> Order:
 
 
 def each_once(arrived: Iterable[InboxEntry]) -> tuple[InboxEntry, ...]:
-    """Return what waits with each version once; what was given back tells more.
+    """Return what waits with each version once, preferring the pointer that was given back.
 
     A version has two pointers where the tokens of the key were changed between two events.
     """

@@ -1,37 +1,63 @@
 """The pipelines as they are configured now; one with an error as it was configured last."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from shared.core.blobs import BlobVersion
+from shared.core.config.keys import captured
 from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_models import manually_promoted
+from shared.core.data_version import DataVersion
 from shared.core.run.record import Run
 from shared.errors import ConfigError
-from shared.execution.run_factory import captured
 from shared.telemetry import log
+
+
+class ConfiguredPipelines(Mapping[str, Pipeline]):
+    """The pipelines that runs are opened for now. An iteration sees one state of them."""
+
+    def __init__(self, pipelines: Mapping[str, Pipeline]) -> None:
+        self._now = dict(pipelines)
+
+    def __getitem__(self, name: str) -> Pipeline:
+        return self._now[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._now))
+
+    def __len__(self) -> int:
+        return len(self._now)
+
+    def adopt(self, pipeline: Pipeline) -> None:
+        """Use a pipeline as it was configured before."""
+        self._now = {**self._now, pipeline.name: pipeline}
+
+    def replace(self, pipelines: Mapping[str, Pipeline]) -> None:
+        """Use these pipelines from now on, and no others."""
+        self._now = dict(pipelines)
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The pipelines by name; nothing in it asks the outer world."""
+    """The pipelines by name; nothing in it calls a service or the storage."""
 
     pipelines: Mapping[str, Pipeline]
     missing: Callable[[str], None] = lambda _: None  #: raises why one with an error is not there
 
-    def wanting(self, name: str) -> list[Pipeline]:
-        """Return the pipelines for whose runs a blob of this name is."""
-        return [one for one in self._matching(name) if one.data and one.data.opens_runs]
+    def wanting(self, blob: BlobVersion) -> list[DataVersion]:
+        """Return a blob as data of each pipeline that opens a run for it."""
+        opening = (one for one in self.pipelines.values() if one.data and one.data.opens_runs)
+        versions = (DataVersion.of(pipeline, blob) for pipeline in opening)
+        return [version for version in versions if version is not None]
 
     def only_reading(self, name: str) -> list[str]:
-        """Return the pipelines that read a blob of this name, but open no run when it lands."""
-        return [one.name for one in self._matching(name) if one.data and not one.data.opens_runs]
-
-    def _matching(self, name: str) -> list[Pipeline]:
-        return [one for one in self.pipelines.values() if captured(one, name) is not None]
+        """Return the pipelines that read a blob of this name, and open no run when it arrives."""
+        silent = (one for one in self.pipelines.values() if one.data and not one.data.opens_runs)
+        return [one.name for one in silent if captured(one, name) is not None]
 
     def for_manual_model(self, name: str) -> Pipeline | None:
-        """Return the pipeline to whose endpoint a person's model of this name is to go.
+        """Return the pipeline to whose endpoint an operator's model of this name is to go.
 
         Raises as `pipeline` does.
         """

@@ -78,7 +78,7 @@ class DueTimes:
     """
 
     context: Context
-    asked: Requests
+    requests: Requests
     most: int = 50
 
     def start(
@@ -94,7 +94,7 @@ class DueTimes:
             pipeline: whose schedule it is.
             scheduled_since: since when it has this schedule; None where that is not known.
             until: when no further run may be opened.
-            listed: the data that was listed lately, so that a turn need not list it again.
+            listed: the data that was listed lately, so that the next call need not list it again.
 
         Raises:
             TransientError: storage does not work now; the next call goes on.
@@ -112,7 +112,7 @@ class DueTimes:
         schedule_state.waiting = [due for due in waiting if now < due.next_check]
         if dues or due_checks:
             if pipeline.name not in listed:
-                listed[pipeline.name] = self.asked.by_key(pipeline)
+                listed[pipeline.name] = self.requests.by_key(pipeline)
             schedule_state.blobs = listed[pipeline.name]
         # The runs first: their ids are derived from the due time, so a repetition meets them.
         for due in [*due_checks, *(self._first_check(pipeline, at) for at in dues)]:
@@ -164,7 +164,7 @@ class DueTimes:
         def had(blob: BlobVersion, run_id: str) -> bool:
             return only_new and self._had_run(pipeline, blob, run_id, due, schedule_state)
 
-        begun = self.asked.due(
+        begun = self.requests.due(
             pipeline, due.at, DueTimePart(schedule_state.blobs, due.after, until, most), had
         )
         schedule_state.opened += begun.opened
@@ -228,7 +228,7 @@ class DueTimes:
 
 
 def _bytes_of(pipeline: Pipeline, blob: BlobVersion) -> str:
-    """Return what tells these bytes from others; a metadata write changes the ETag alone."""
+    """Return a digest of these bytes; a metadata-only update changes the ETag alone."""
     if blob.content_md5 is None and not pipeline.trusts_size:
         return version_id(pipeline.name, blob)
     created, size = blob.created.isoformat(), str(blob.size)

@@ -43,7 +43,7 @@ class Existing:
     Args:
         context: the world.
         listing: the full listing that this is for.
-        models: whether it is that of models put by hand. These are few: each version is looked up.
+        models: whether it is that of operators' models. These are few: each version is looked up.
     """
 
     context: Context

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from shared.core.blobs import BlobVersion
-from shared.core.config.pipeline import Pipeline
+from shared.core.data_version import DataVersion
 from shared.core.full_listing import (
     EVERY,
     RECENT,
@@ -25,10 +25,11 @@ from shared.core.full_listing import (
 from shared.core.full_listing import Existing as Record
 from shared.errors import ConflictError, CorruptRecordError, InvalidCursorError, RelearnError
 from shared.execution.context import Context
-from shared.intake.blob_events import Intake
-from shared.intake.eligibility import version_of
+from shared.intake.activations import Activations
 from shared.intake.existing_blobs import Budget, Existing
-from shared.intake.listed import Data, Models
+from shared.intake.last_good import LastGood
+from shared.intake.listed import BlobPlace
+from shared.intake.version_runs import VersionRuns
 from shared.ledger.full_listings import FullListingRecords
 from shared.ports.storage import ETag
 from shared.telemetry import LogOnce, log
@@ -47,36 +48,38 @@ _SHOWN: Final = 5
 
 @dataclass(slots=True)
 class FullListings:
-    """The full listings of one process: of data, and of models that were put by hand.
+    """The full listings of one process: of data, and of operators' models.
 
-    Two processes at once are harmless: the slower one gives way.
+    Two processes at once are harmless: the slower one stops.
     """
 
     context: Context
-    intake: Intake
-    _data: "_Listing" = field(init=False)
-    _models: "_Listing" = field(init=False)
+    last_good: LastGood
+    activations: Activations
+    version_runs: VersionRuns
+    data: BlobPlace
+    models: BlobPlace
+    _listings: "tuple[_Listing, _Listing]" = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin with nothing known."""
-        self._data = _Listing(self.context, self.intake, Data(self.context, self.intake))
-        self._models = _Listing(self.context, self.intake, Models(self.context, self.intake))
+        self._listings = _Listing(self, self.data), _Listing(self, self.models)
 
     def run_until(self, until: datetime) -> None:
         """List for a quarter of the time at most, where that is due. Never raises RelearnError."""
         now = self.context.clock.now()
         quarter = now + (until - now) / 4
-        self._models.run_until(now + (until - now) / 16)
-        self._data.run_until(quarter)
+        data, models = self._listings
+        models.run_until(now + (until - now) / 16)
+        data.run_until(quarter)
 
 
 @dataclass(slots=True)
 class _Listing:
     """One of the two."""
 
-    context: Context
-    intake: Intake
-    target: Data | Models
+    by: FullListings
+    place: BlobPlace
     _existing: Existing | None = None
     _rests: tuple[datetime, frozenset[str]] | None = None
     """Until when nothing is due, while these pipelines are all that open runs."""
@@ -84,17 +87,17 @@ class _Listing:
 
     def run_until(self, until: datetime) -> None:
         """List until then, where that is due. Never raises RelearnError."""
-        if self._is_at_rest(self.context.clock.now()):
+        if self._is_at_rest(self.by.context.clock.now()):
             return
         try:
-            self._continue(Budget(self.context, _CALLS, until))
+            self._continue(Budget(self.by.context, _CALLS, until))
         except ConflictError:
             self._existing = None  # another worker lists
         except CorruptRecordError as exc:
             if self._reported.first(str(exc)):
-                log.error("%s with an old time are not found: %s", self.target.what, exc)
+                log.error("%s with an old time are not found: %s", self.place.what, exc)
         except RelearnError as exc:
-            log.warning("the full listing of %s goes on later: %s", self.target.what, exc)
+            log.warning("the full listing of %s goes on later: %s", self.place.what, exc)
 
     def _is_at_rest(self, now: datetime) -> bool:
         if self._rests is None:
@@ -105,13 +108,13 @@ class _Listing:
 
     def _in_file(self) -> tuple[frozenset[str], frozenset[str]]:
         """Return the pipelines that open runs here, and the others."""
-        opening = frozenset(self.target.opening())
-        return opening, frozenset(self.intake.catalogue.names()) - opening
+        opening = frozenset(self.place.opening())
+        return opening, frozenset(self.by.last_good.served) - opening
 
     def _continue(self, budget: Budget) -> None:
         self._rests = None
-        self.intake.activate()
-        now = self.context.clock.now()
+        self.by.activations.refresh()
+        now = self.by.context.clock.now()
         stored = self._records.read()
         known = stored.record if stored else None
         state = next_listing(known, self._wish(), now)
@@ -126,28 +129,27 @@ class _Listing:
 
     @property
     def _records(self) -> FullListingRecords:
-        return self.context.ledger.full_listings(models=self.target.models)
+        return self.by.context.ledger.full_listings(models=self.place.models)
 
     def _wish(self) -> ListingPlan:
         activated = set()
         opening, silent = self._in_file()
         for name in opening:
             with suppress(CorruptRecordError):  # reported by `activate`
-                self.intake.active_since(name)
+                self.by.activations.since(name)
                 activated.add(name)
-        last_good = self.intake.last_good
         return ListingPlan(
-            place=self.target.place,
+            place=self.place.name,
             activated=frozenset(activated),
             silent=silent,
-            sure=not (last_good.incomplete or last_good.lacking),
-            keep=self.context.limits.keep,
+            sure=not (self.by.last_good.incomplete or self.by.last_good.lacking),
+            keep=self.by.context.limits.keep,
         )
 
     def _list(self, state: FullListing, etag: ETag, budget: Budget) -> None:
         existing = self._existing
         if existing is None or not existing.is_for(state):
-            existing = self._existing = Existing(self.context, state, self.target.models)
+            existing = self._existing = Existing(self.by.context, state, self.place.models)
         if not existing.load(budget):
             return
         if existing.gone:
@@ -161,13 +163,13 @@ class _Listing:
         named = tuple(sorted(existing.unreadable))[:_SHOWN]
         state = state.evolve(damaged=named)
         while not budget.is_spent:
-            step = _Step(self.context, self.target, existing, budget)
+            step = _Step(self.by.context, self.place, self.by.version_runs, existing, budget)
             state = step.taken(state)
             etag = self._records.put(state, etag)
             if state.complete:
                 self._existing = None
                 if state.found:
-                    log.warning("%d %s appeared with an old time", state.found, self.target.what)
+                    log.warning("%d %s appeared with an old time", state.found, self.place.what)
                 return
             if step.failures >= _FAILURES:
                 return
@@ -178,7 +180,8 @@ class _Step:
     """What is done between two writes of the state: one page, or as much as there is time for."""
 
     context: Context
-    target: Data | Models
+    place: BlobPlace
+    version_runs: VersionRuns
     existing: Existing
     budget: Budget
     failures: int = 0  #: in a row
@@ -187,7 +190,7 @@ class _Step:
         """Return how far the listing is then. Raises as storage does."""
         self.budget.spend(_PAGE)
         try:
-            page = self.target.page(state.cursor)
+            page = self.place.page(state.cursor)
         except InvalidCursorError:
             log.info("the full listing begins again: its cursor is not taken")
             return state.evolve(cursor=None, checked_to="", listed=0)
@@ -208,11 +211,11 @@ class _Step:
         whole = True
         for blob in blobs[start:]:
             takers = list(self._takers(state, blob)) if blob.modified <= latest else []
-            for pipeline in takers:
+            for version in takers:
                 if self.failures >= _FAILURES or not self.budget.spend(_LOOK):
                     whole = False
                     break
-                outcome = self._appeared(pipeline, blob)
+                outcome = self._appeared(version)
                 found, failed = found + (outcome is True), failed + (outcome is None)
             if not whole:
                 break
@@ -220,27 +223,28 @@ class _Step:
         changes = {"found": found, "failed": failed, "checked_to": last}
         return state.evolve(**changes), whole
 
-    def _takers(self, state: FullListing, blob: BlobVersion) -> Iterator[Pipeline]:
-        """Yield the pipelines for which a blob is in no record, and did not exist before them."""
+    def _takers(self, state: FullListing, blob: BlobVersion) -> Iterator[DataVersion]:
+        """Yield a blob for each pipeline that has no record of it, and that it is younger than."""
         first = None
         asked = False
         blind = min(self.existing.unreadable.values(), default=None)
-        for pipeline in self.target.wanting(blob.name):
-            covered = state.covered.get(pipeline.name)
+        for version in self.place.versions(blob):
+            covered = state.covered.get(version.pipeline.name)
             if covered is None or (blind is not None and covered.generation >= blind):
-                continue  # who cannot know what existed opens no run
+                continue  # where it is not known what existed, no run is opened
             if not asked:
                 first = self.existing.recorded_in(short_digest(blob.name, blob.etag))
                 asked = True
             if first is not None and first <= covered.generation and blob.modified < covered.since:
                 continue
-            if not self.existing.has_version(version_of(pipeline, blob)):
-                yield pipeline
+            if not self.existing.has_version(version.version_id):
+                yield version
 
-    def _appeared(self, pipeline: Pipeline, blob: BlobVersion) -> bool | None:
+    def _appeared(self, version: DataVersion) -> bool | None:
         """Have a version trained on; whether it is new. None: it cannot be looked up now."""
+        blob = version.blob
         try:
-            found = self.target.appeared(pipeline, blob)
+            found = self.version_runs.appeared(version)
         except CorruptRecordError as exc:
             log.error("blob %s: %s", blob.path, exc)  # it is known, and to be mended
             return False
@@ -262,6 +266,6 @@ class _Step:
         if not new:
             return state
         number = state.pages + 1
-        records = self.context.ledger.full_listings(models=self.target.models)
+        records = self.context.ledger.full_listings(models=self.place.models)
         records.add_existing(state.generation, number, Record.of(new))
         return state.evolve(pages=number)

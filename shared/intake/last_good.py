@@ -6,7 +6,7 @@ read, all of them are.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from threading import Lock
@@ -24,6 +24,8 @@ from shared.errors import (
     TransientError,
 )
 from shared.execution.context import Context
+from shared.intake.catalogue import ConfiguredPipelines
+from shared.intake.last_good_notes import SHOWN, note_of, note_of_all
 from shared.ledger.configurations import KeptConfiguration
 from shared.ledger.store import retried
 from shared.ports.storage import ETag, Listed
@@ -32,32 +34,6 @@ from shared.telemetry import log
 #: How often a process makes sure of what is stored: one with another file may have changed it.
 _EVERY: Final = timedelta(minutes=10)
 _PREFIX: Final = "configurations/"
-#: Pipelines that one line names.
-_SHOWN: Final = 20
-
-
-class ConfiguredPipelines(Mapping[str, Pipeline]):
-    """The pipelines that runs are opened for now. It may grow; whoever iterates sees one state."""
-
-    def __init__(self, pipelines: Mapping[str, Pipeline]) -> None:
-        self._now = dict(pipelines)
-
-    def __getitem__(self, name: str) -> Pipeline:
-        return self._now[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(tuple(self._now))
-
-    def __len__(self) -> int:
-        return len(self._now)
-
-    def adopt(self, pipeline: Pipeline) -> None:
-        """Serve a pipeline by a configuration of before."""
-        self._now = {**self._now, pipeline.name: pipeline}
-
-    def replace(self, pipelines: Mapping[str, Pipeline]) -> None:
-        """Serve these pipelines from now on, and no others."""
-        self._now = dict(pipelines)
 
 
 class LastGood:
@@ -195,11 +171,6 @@ class LastGood:
         """Whether the file has an error, and a pipeline may have nothing to go on by."""
         return not self._file.readable or bool(self._file.broken.keys() - self.served.keys())
 
-    def removed(self, name: str) -> bool:
-        """Whether somebody took a pipeline out of the file; never while nobody can say."""
-        listed = name in self._file.pipelines or name in self._file.broken
-        return self._file.readable and not listed
-
     def require(self, name: str) -> None:
         """Say why a pipeline is not served; return where the file simply has none of this name.
 
@@ -229,8 +200,8 @@ class LastGood:
             return
         if self.incomplete:
             raise TransientError("the last good configurations cannot be read now: ask again")
-        listed = "; ".join(map(str, self._file.problems[:_SHOWN]))
-        left = len(self._file.problems) - _SHOWN
+        listed = "; ".join(map(str, self._file.problems[:SHOWN]))
+        left = len(self._file.problems) - SHOWN
         more = f"; and {left} more: GET /api/health/details lists them all" if left > 0 else ""
         raise PipelineConfigError(
             f"no pipeline can be used: the pipelines file has errors, and no earlier configuration "
@@ -246,30 +217,16 @@ class LastGood:
     def notes(self) -> tuple[Problem, ...]:
         """Return what each pipeline with an error goes on by, for health."""
         if not self._file.readable:
-            return (self._note_of_all(),)
-        return tuple(self._note(name) for name in self._file.broken)
-
-    def _note(self, name: str) -> Problem:
-        where = f"pipelines.{name[: _SHOWN * 2]}"
-        if (kept := self._adopted.get(name)) is not None:
-            shown = kept.recorded_at.isoformat(timespec="seconds")
-            return Problem(where, f"goes on by its last good configuration, of {shown}")
-        if name in self._damaged:
-            cure = "deploy the version that wrote it, or correct the pipeline"
-            return Problem(where, "its last good configuration is not understood: no runs", cure)
-        if name in self._unread:
-            return Problem(where, "its last good configuration was not read yet")
-        return Problem(where, "has no earlier configuration, and opens no runs until corrected")
-
-    def _note_of_all(self) -> Problem:
-        known = sorted(self._adopted)
-        more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
-        if self.incomplete:
-            return Problem("pipelines", "the last good configurations were not all read yet")
-        if not known:
-            return Problem("pipelines", "there is no earlier configuration: no runs are opened")
-        shown = ", ".join(known[:_SHOWN]) + more
-        return Problem("pipelines", f"go on by their last good configuration: {shown}")
+            return (note_of_all(sorted(self._adopted), incomplete=self.incomplete),)
+        return tuple(
+            note_of(
+                name,
+                self._adopted.get(name),
+                damaged=name in self._damaged,
+                unread=name in self._unread,
+            )
+            for name in self._file.broken
+        )
 
     # Pipelines without
 

@@ -1,80 +1,86 @@
-"""What is listed in full, and what becomes of a blob that appeared there with an old time."""
+"""The two places that are listed for blobs without an event: training data, and `promote/`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from shared.core.blobs import BlobVersion
-from shared.core.config.pipeline import Pipeline
-from shared.errors import RelearnError
+from shared.core.data_version import DataVersion
+from shared.errors import PipelineConfigError
 from shared.execution.context import Context
-from shared.intake.blob_events import Intake
-from shared.ports.storage import Page
+from shared.intake.catalogue import Catalogue
+from shared.intake.eligibility import Eligibility
+from shared.ports.storage import Blobs, Page
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
-    """Training data."""
+class BlobPlace:
+    """One of the two: what lies there, and which pipelines want it."""
 
-    context: Context
-    intake: Intake
-    what: ClassVar[str] = "data versions"
-    models: ClassVar[bool] = False
-
-    @property
-    def place(self) -> str:
-        """The account and container."""
-        return f"{self.context.data.account}/{self.context.data_container}"
-
-    def page(self, cursor: str | None) -> Page[BlobVersion]:
-        """Return a page. Raises as the port says."""
-        return self.context.data.page(self.context.data_container, cursor)
-
-    def opening(self) -> Sequence[str]:
-        """Return the pipelines for which a blob opens a run when it lands."""
-        pipelines = self.intake.catalogue.pipelines.values()
-        return [one.name for one in pipelines if one.data and one.data.opens_runs]
-
-    def wanting(self, name: str) -> Sequence[Pipeline]:
-        """Return the pipelines for whose runs a blob of this name is."""
-        return self.intake.catalogue.wanting(name)
-
-    def appeared(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
-        """Have it trained on; whether it was not known. Raises RelearnError."""
-        return self.intake.appeared(pipeline, blob)
-
-
-@dataclass(frozen=True, slots=True)
-class Models:
-    """Models that a person put under `promote/`."""
-
-    context: Context
-    intake: Intake
-    what: ClassVar[str] = "models put by hand"
-    models: ClassVar[bool] = True
+    what: str
+    models: bool  #: whether it holds operators' models
+    account: Blobs
+    container: str
+    prefix: str
+    opening: Callable[[], Sequence[str]]  #: the pipelines that open a run for a blob there
+    versions: Callable[[BlobVersion], Sequence[DataVersion]]  #: a blob, for those that want it
 
     @property
-    def place(self) -> str:
+    def name(self) -> str:
         """The account and container."""
-        return f"{self.context.models.account}/{self.context.models_container}"
+        return f"{self.account.account}/{self.container}"
 
     def page(self, cursor: str | None) -> Page[BlobVersion]:
-        """Return a page. Raises as the port says."""
-        return self.context.models.page(self.context.models_container, cursor, "promote/")
+        """Return a page of the listing. Raises as the port says."""
+        return self.account.page(self.container, cursor, self.prefix)
 
-    def opening(self) -> Sequence[str]:
-        """Return the pipelines with an endpoint that a model may be put for."""
-        pipelines = self.intake.catalogue.pipelines.values()
-        return [one.name for one in pipelines if one.endpoints]
+    def head(self, name: str) -> BlobVersion | None:
+        """Return a blob as it is now. Raises as the port says."""
+        return self.account.head(self.container, name)
 
-    def wanting(self, name: str) -> Sequence[Pipeline]:
-        """Return the pipeline to whose endpoint a model of this name is to go."""
+
+def data_place(context: Context, catalogue: Catalogue) -> BlobPlace:
+    """Return the place of training data.
+
+    Args:
+        context: the world.
+        catalogue: the pipelines as they are configured now.
+    """
+    return BlobPlace(
+        what="data versions",
+        models=False,
+        account=context.data,
+        container=context.data_container,
+        prefix="",
+        opening=lambda: [
+            one.name for one in catalogue.pipelines.values() if one.data and one.data.opens_runs
+        ],
+        versions=catalogue.wanting,
+    )
+
+
+def model_place(context: Context, catalogue: Catalogue, eligibility: Eligibility) -> BlobPlace:
+    """Return the place of operators' models.
+
+    Args:
+        context: the world.
+        catalogue: the pipelines as they are configured now.
+        eligibility: logs what is left alone.
+    """
+
+    def versions(blob: BlobVersion) -> Sequence[DataVersion]:
         try:
-            found = self.intake.catalogue.for_manual_model(name)
-        except RelearnError:
-            return []  # its pipeline has an error: a later listing finds it
-        return [found] if found else []
+            pipeline = catalogue.for_manual_model(blob.name)
+        except PipelineConfigError as exc:  # it never was active: no model is eligible for it
+            eligibility.log_once(f"model {blob.name} is left alone: {exc}", blob.name)
+            return []
+        return [DataVersion.of_model(pipeline, blob)] if pipeline else []
 
-    def appeared(self, pipeline: Pipeline, blob: BlobVersion) -> bool:
-        """Have it promoted; whether it was not known. Raises RelearnError."""
-        return self.intake.model_appeared(pipeline, blob)
+    return BlobPlace(
+        what="operators' models",
+        models=True,
+        account=context.models,
+        container=context.models_container,
+        prefix="promote/",
+        opening=lambda: [one.name for one in catalogue.pipelines.values() if one.endpoints],
+        versions=versions,
+    )

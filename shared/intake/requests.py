@@ -1,4 +1,4 @@
-"""Opens the runs that no event asks for: those of due times, and those of people."""
+"""Opens the runs that no event asks for: those of due times, and manual ones."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -8,14 +8,15 @@ from typing import Final
 
 from shared.core import names
 from shared.core.blobs import BlobVersion
-from shared.core.config.keys import key_of
+from shared.core.config.keys import captured, key_of
 from shared.core.config.pattern import literal_prefix
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.types import Scalar
 from shared.core.run.parameters import asked_parameters
-from shared.core.run.record import Origin, Phase, Run
+from shared.core.run.record import Origin, Run
 from shared.core.versions import Newest
 from shared.errors import (
+    ConflictError,
     CorruptRecordError,
     IdempotencyConflictError,
     NoSuchDataError,
@@ -23,9 +24,10 @@ from shared.errors import (
     RunIdUsedError,
 )
 from shared.execution.context import Context
+from shared.execution.driver import Driver
 from shared.execution.first_recorded import FirstRecordedTimes
-from shared.execution.run_factory import RunFactory, captured
-from shared.ledger.open_markers import RunHints, hints_of
+from shared.execution.run_factory import Opening, RunFactory
+from shared.execution.run_writer import RunWriter
 from shared.telemetry import log
 
 #: So many keys in a row whose runs cannot be opened: the storage fails, and not one record.
@@ -36,13 +38,13 @@ _ONLY: Final = "all"
 
 @dataclass(frozen=True, slots=True)
 class ManualRequest:
-    """What a person asks for over HTTP."""
+    """What an operator or a program asks for over HTTP."""
 
     data: str | None = None  #: blob name inside the data container; None: the newest that matches
     parameters: Mapping[str, Scalar] = field(default_factory=dict)
 
     def digest(self) -> str:
-        """Return what tells this request from another one under the same key."""
+        """Return the digest that separates this request from another one under the same key."""
         return names.digest(json.dumps([self.data, dict(self.parameters)], sort_keys=True))
 
 
@@ -76,7 +78,9 @@ class Requests:
     """Each due time, and each request, has its runs at most once."""
 
     context: Context
-    run_factory: RunFactory
+    factory: RunFactory
+    writer: RunWriter
+    driver: Driver
 
     def newest_data(self, pipeline: Pipeline) -> list[BlobVersion]:
         """Return the newest blob that matches the pipeline, one for each key; often only one."""
@@ -104,14 +108,14 @@ class Requests:
     def due(self, pipeline: Pipeline, due: datetime, part: DueTimePart, had: Had) -> DueTimeResult:
         """Open runs of one due time, one for each key; each due time has them once.
 
-        Nothing is sent to a service: the runs are stored, and whoever polls drives them. A key
+        Nothing is sent to a service: the runs are stored, and the poll advances them. A key
         whose records cannot be read is reported and passed over.
 
         Args:
             pipeline: whose schedule it is.
             due: the due time.
             part: where to begin, and how far to go.
-            had: tells of a blob whether a run was opened for it before, by another cause.
+            had: whether a run was opened for a blob before, by another cause.
 
         """
         begun, failures = DueTimeResult(), 0
@@ -148,11 +152,6 @@ class Requests:
         found = self._newest(pipeline)
         return {names.digest("key", *key_of(pipeline, one.blob.name)): one for one in found}
 
-    def _due_run_id(self, pipeline: Pipeline, due: datetime, blob: BlobVersion | None) -> str:
-        tokens = (captured(pipeline, blob.name) if blob else None) or {}
-        key = [tokens[token] for token in pipeline.key_tokens]
-        return names.run_id(pipeline.name, "schedule", *key, due.isoformat())
-
     def _due(
         self,
         pipeline: Pipeline,
@@ -162,7 +161,8 @@ class Requests:
         begun: DueTimeResult,
     ) -> None:
         blob = newest.blob if newest else None
-        run_id = self._due_run_id(pipeline, due, blob)
+        key = key_of(pipeline, blob.name) if blob else ()
+        run_id = names.run_id(pipeline.name, "schedule", *key, due.isoformat())
         if (known := self.context.ledger.runs.read(run_id)) is not None:
             begun.runs.append(known.record)  # by an earlier call, or by another worker
             return
@@ -170,8 +170,12 @@ class Requests:
             begun.without += 1
             return
         run = self._new(pipeline, run_id, newest, Origin.SCHEDULE, f"due {due.isoformat()}")
-        self.context.ledger.open_markers.mark(run_id, hints_of(run))
-        begun.runs.append(self.run_factory.store(run))
+        try:
+            self.writer.create(run)
+        except ConflictError:
+            found = self.context.ledger.runs.read(run_id)
+            run = found.record if found else run
+        begun.runs.append(run)
         begun.opened.append(run_id)
 
     def requested(self, pipeline: Pipeline, key: str, request: ManualRequest) -> Run:
@@ -191,20 +195,21 @@ class Requests:
                 "removed: use another key"
             )
         newest = self._requested(pipeline, request)
-        self.context.ledger.open_markers.mark(run_id, RunHints(phase=Phase.RECEIVED))
         run = self._new(pipeline, run_id, newest, Origin.MANUAL, "requested over HTTP")
         parameters = {**run.parameters, **asked_parameters(request.parameters)}
         asked = {"request": request.digest(), "parameters": parameters}
-        return _same_request(self.run_factory.begin(run.evolve(**asked)), request)
+        return _same_request(self.driver.begin(run.evolve(**asked)), request)
 
     def _new(
         self, pipeline: Pipeline, run_id: str, newest: Newest | None, origin: Origin, cause: str
     ) -> Run:
         """Return the record of a run on one blob, or on none of ours, as it begins."""
         # When it was first recorded is read where that matters: at a tie (`FirstRecordedTimes`).
-        blobs = [newest.blob] if newest else []
-        tied = newest.tied if newest else ()
-        return self.run_factory.new(pipeline, run_id, blobs, origin, cause, tied=tied)
+        if newest is None:
+            return self.factory.training(Opening(run_id, origin, cause), pipeline)
+        tokens = captured(pipeline, newest.blob.name) or {}
+        opening = Opening(run_id, origin, cause, (newest.blob,), tokens, newest.tied)
+        return self.factory.training(opening, pipeline)
 
     def _requested(self, pipeline: Pipeline, request: ManualRequest) -> Newest | None:
         if pipeline.data is None:

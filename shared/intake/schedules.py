@@ -1,7 +1,7 @@
-"""Goes through the pipelines with a schedule in turn, so that none waits for all runs of another.
+"""Opens scheduled runs of the pipelines one after the other, so that none waits for all of another.
 
-Each call opens a part of what one pipeline has to open; then it is the turn of the next one.
-Where time runs out the ledger keeps whose turn it is, so that any worker goes on there.
+Each call opens a part of what one pipeline has to open; then the next pipeline follows.
+Where time runs out the ledger keeps which one is next, so that any worker continues there.
 """
 
 from collections import deque
@@ -11,7 +11,8 @@ from datetime import datetime
 from shared.core.config.pipeline import Pipeline
 from shared.errors import ConflictError, CorruptRecordError, RelearnError
 from shared.execution.context import Context
-from shared.intake.blob_events import Intake
+from shared.intake.activations import Activations
+from shared.intake.catalogue import Catalogue
 from shared.intake.due_times import DueTimes, DueTimesResult, Listed
 from shared.ledger.progress import Rotation
 from shared.ledger.store import Stored
@@ -23,7 +24,8 @@ class Schedules:
     """The due times of all pipelines. Safe for any number of workers at once."""
 
     context: Context
-    intake: Intake
+    catalogue: Catalogue
+    activations: Activations
     due_times: DueTimes
 
     def open_due(self, until: datetime) -> list[str]:
@@ -32,7 +34,7 @@ class Schedules:
         Args:
             until: when no further run may be opened.
         """
-        pipelines = sorted(self.intake.catalogue.scheduled(), key=lambda one: one.name)
+        pipelines = sorted(self.catalogue.scheduled(), key=lambda one: one.name)
         if not pipelines:
             return []
         stored = self._rotation()
@@ -54,7 +56,7 @@ class Schedules:
 
     def _start(self, pipeline: Pipeline, until: datetime, listed: Listed) -> DueTimesResult:
         try:
-            since = self.intake.scheduled_since(pipeline.name)
+            since = self.activations.scheduled_since(pipeline.name)
             return self.due_times.start(pipeline, since, until, listed)
         except RelearnError as exc:
             log.error("pipeline %s: its schedule must wait: %s", pipeline.name, exc)

@@ -1,9 +1,9 @@
 """Finds the blobs that no event announced, page by page and a little in each tick.
 
-There are two searches: for training data, and for models that were put by hand. Candidates are
+There are two searches: for training data, and for operators' models. Candidates are
 blobs that changed since the last completed search began, less a margin; only those are looked
-up. How far a search got is in the ledger, so that any worker goes on with it. What cannot be
-looked up is remembered by its name and tried again alone.
+up. How far a search is stands in the ledger, so that any worker continues it. A blob that cannot
+be looked up is remembered by its name and tried again alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,17 +19,20 @@ from shared.errors import (
     RelearnError,
 )
 from shared.execution.context import Context
-from shared.intake.blob_events import Intake
+from shared.intake.activations import Activations
+from shared.intake.backfill import Backfill
+from shared.intake.listed import BlobPlace
+from shared.intake.version_runs import VersionRuns
 from shared.ledger.progress import SearchState
 from shared.ledger.store import Stored
-from shared.ports.storage import ETag, Page
+from shared.ports.storage import ETag
 from shared.telemetry import LogOnce, log
 
-#: What changed this long before a sweep is looked at again: clocks differ, listings lag.
+#: What changed this long before a search is a candidate again: clocks differ, listings lag.
 _MARGIN: Final = timedelta(minutes=15)
-#: The event of a younger blob may be on its way; the next sweep looks, should it not come.
+#: The event of a younger blob may be on its way; the next search finds it, should it not come.
 _UNDER_WAY: Final = timedelta(minutes=5)
-#: Names that are remembered; of these a record is in the ledger, which somebody has to mend.
+#: Names that are remembered; of these a record is in the ledger, which an operator has to mend.
 _MOST_UNREAD: Final = 200
 #: So many blobs in a row that cannot be looked up: the storage fails, and not one record.
 _FAILURES: Final = 3
@@ -38,29 +41,32 @@ _NONE: Final = ETag("")
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """One of the two searches: what it lists, and what it does with what it finds."""
+    """One of the two searches: what it lists, and how it is kept how far it is."""
 
-    what: str
+    place: BlobPlace
     read: Callable[[], Stored[SearchState] | None]
     put: Callable[[SearchState, ETag | None], ETag]
-    page: Callable[[str | None], Page[BlobVersion]]
-    head: Callable[[str], BlobVersion | None]
-    record_discovered: Callable[[BlobVersion], bool]
-    from_start: Callable[[], bool]  #: whether everything is to be looked at, whatever its age
-    ended: Callable[[SearchState], None]
-    under_way: timedelta  #: what is younger is left to its event
+
+    @property
+    def under_way(self) -> timedelta:
+        """What is younger is left to its event. Both may see a model: each version has one run."""
+        return timedelta() if self.place.models else _UNDER_WAY
 
 
 @dataclass(slots=True)
 class Search:
-    """The search of one process. Two at once are harmless: the slower one gives way.
+    """The search of one process. Two at once are harmless: the slower one stops.
 
     Should the record of a search be unreadable, each process searches by itself, and keeps how
     far it got for as long as it runs.
     """
 
     context: Context
-    intake: Intake
+    activations: Activations
+    backfill: Backfill
+    version_runs: VersionRuns
+    data: BlobPlace
+    models: BlobPlace
     _own: dict[str, SearchState] = field(default_factory=dict)
     _reported: LogOnce = field(default_factory=LogOnce)
 
@@ -72,18 +78,18 @@ class Search:
         Raises:
             TransientError: storage does not work now.
         """
-        self.intake.activate()
+        self.activations.refresh()
         now = self.context.clock.now()
         try:
             self._continue(self._for_models(), now + (until - now) / 4)
         except RelearnError as exc:
             log.warning("models under promote/ cannot be looked for now: %s", exc)
         now = self.context.clock.now()
-        self.intake.backfill.newest(now + (until - now) / 2)
+        self.backfill.newest(now + (until - now) / 2)
         self._continue(self._for_data(), until)
 
     def want(self, since: datetime) -> None:
-        """Have both searches look again at once for what changed since then.
+        """Have both searches begin again at once, for what changed since then.
 
         For after a change of the pipelines file: events that came before found other pipelines.
 
@@ -105,40 +111,16 @@ class Search:
             search.put(stored.record.evolve(wanted_from=wanted), stored.etag)
 
     def _for_data(self) -> _Search:
-        data, container = self.context.data, self.context.data_container
-        return _Search(
-            what="data versions",
-            read=self.context.ledger.search.read,
-            put=self.context.ledger.search.put,
-            page=lambda cursor: data.page(container, cursor),
-            head=lambda name: data.head(container, name),
-            record_discovered=self.intake.record_discovered,
-            from_start=self.intake.backfill.wanted,
-            ended=self._data_searched,
-            under_way=_UNDER_WAY,
-        )
+        search = self.context.ledger.search
+        return _Search(self.data, search.read, search.put)
 
     def _for_models(self) -> _Search:
-        models, container = self.context.models, self.context.models_container
-        return _Search(
-            what="models put by hand",
-            read=self.context.ledger.search_models.read,
-            put=self.context.ledger.search_models.put,
-            page=lambda cursor: models.page(container, cursor, "promote/"),
-            head=lambda name: models.head(container, name),
-            record_discovered=self.intake.record_discovered_model,
-            from_start=lambda: False,
-            ended=lambda _: None,
-            under_way=timedelta(),  # its event may come too: each version has one run
-        )
-
-    def _data_searched(self, state: SearchState) -> None:
-        if state.since is None:
-            self.intake.backfill.done(state.started_at)
+        search = self.context.ledger.search_models
+        return _Search(self.models, search.read, search.put)
 
     def _in_memory(self, search: _Search) -> _Search:
         """Return the search as this process alone knows it."""
-        known, own = search.what, self._own
+        known, own = search.place.what, self._own
 
         def put(state: SearchState, _: ETag | None) -> ETag:
             own[known] = state
@@ -153,15 +135,15 @@ class Search:
         try:
             stored = search.read()
         except CorruptRecordError as exc:
-            if self._reported.first(search.what):
-                log.error("%s", exc)  # never overwritten: somebody has to move it away
+            if self._reported.first(search.place.what):
+                log.error("%s", exc)  # never overwritten: an operator has to move it away
             search = self._in_memory(search)
             stored = search.read()
         while self.context.clock.now() < until:
             state = self._due(search, stored.record if stored else None)
             if state is None:
                 return
-            step = _Step(self.context, search, until)
+            step = _Step(self, search, until)
             try:
                 state = step.taken(state)
             except InvalidCursorError:
@@ -181,8 +163,9 @@ class Search:
             return SearchState(started_at=now)
         if not known.complete:
             return known
-        # A host whose clock was ahead has looked at nothing that changed since.
-        wanted = search.from_start() or known.started_at > now + _MARGIN
+        # A search by a clock that was ahead has found nothing that changed since.
+        backfill = not search.place.models and self.backfill.wanted()
+        wanted = backfill or known.started_at > now + _MARGIN
         soon = known.wanted_from is not None
         if not (wanted or soon) and now - known.started_at < self.context.limits.search_every:
             return None
@@ -200,7 +183,7 @@ class Search:
 class _Step:
     """What is done between two writes of the state: some names once more, or one page."""
 
-    context: Context
+    by: Search
     search: _Search
     until: datetime
     failures: int = 0  #: in a row
@@ -211,11 +194,11 @@ class _Step:
 
     @property
     def stopped(self) -> bool:
-        """Whether the storage fails, so that nothing more is to be looked up now."""
+        """Whether the storage fails, so that no further blob is to be looked up now."""
         return self.failures >= _FAILURES
 
     def _may_continue(self) -> bool:
-        return not self.stopped and self.context.clock.now() < self.until
+        return not self.stopped and self.by.context.clock.now() < self.until
 
     def _names(self, state: SearchState) -> SearchState:
         """Try once more what could not be looked up by the search before."""
@@ -226,7 +209,7 @@ class _Step:
 
     def _page(self, state: SearchState) -> SearchState:
         """Look through one page, or as much of it as there is time for."""
-        page = self.search.page(state.cursor)
+        page = self.search.place.page(state.cursor)
         left = self._candidates(_after(page.items, state.checked_to), state)
         while left and self._may_continue():
             blob = left.pop(0)
@@ -238,7 +221,7 @@ class _Step:
         return self._completed(state) if page.cursor is None else state
 
     def _candidates(self, blobs: Sequence[BlobVersion], state: SearchState) -> list[BlobVersion]:
-        latest = self.context.clock.now() - self.search.under_way
+        latest = self.by.context.clock.now() - self.search.under_way
         young = state.at_once or not self.search.under_way  # whether those are looked at too
         return [
             blob
@@ -248,19 +231,21 @@ class _Step:
         ]
 
     def _completed(self, state: SearchState) -> SearchState:
-        self.search.ended(state)
+        if state.since is None and not self.search.place.models:
+            self.by.backfill.done(state.started_at)
         if state.found:
-            what = self.search.what
+            what = self.search.place.what
             log.warning("%d %s were found that no event had announced", state.found, what)
-        now = self.context.clock.now()
+        now = self.by.context.clock.now()
         return state.evolve(complete=True, completed_at=now)
 
     def _checked(
         self, state: SearchState, name: str, blob: BlobVersion | None = None
     ) -> SearchState:
         try:
-            blob = blob or self.search.head(name)
-            found = blob is not None and self.search.record_discovered(blob)
+            blob = blob or self.search.place.head(name)
+            versions = self.search.place.versions(blob) if blob is not None else ()
+            found = self.by.version_runs.discover(versions)
         except RelearnError as exc:
             return self._remembered(state, name, exc)
         self.failures = 0
@@ -271,17 +256,17 @@ class _Step:
         """Return the state with a blob that cannot be looked up: the others are found anyway.
 
         Raises:
-            RelearnError: too many cannot be, and they might be later: the page is looked at again.
+            RelearnError: too many cannot be, and they might be later: the page is searched again.
         """
         full = len(state.unread) >= _MOST_UNREAD
         if isinstance(exc, CorruptRecordError):
-            log.error("%s %s: %s", self.search.what, name, exc)
+            log.error("%s %s: %s", self.search.place.what, name, exc)
             if full:
-                # There is a record of it: it was seen before. A person has to mend that anyway.
+                # There is a record of it: it was seen before. An operator has to mend that anyway.
                 log.error("%s is not looked up again: too many records are damaged", name)
         else:
             self.failures += 1
-            log.warning("%s %s cannot be looked up now: %s", self.search.what, name, exc)
+            log.warning("%s %s cannot be looked up now: %s", self.search.place.what, name, exc)
             if full:
                 raise exc
         unread = state.unread if full or name in state.unread else (*state.unread, name)

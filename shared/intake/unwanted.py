@@ -1,20 +1,20 @@
 """Data that waits for a pipeline which does not want it any more, or is gone from the file.
 
-A pipeline that was renamed takes what waited for it under its old name; what nobody wants is
-kept and named, because the file may be put right.
+A pipeline that was renamed takes what waited for it under its old name; what no pipeline wants
+is kept and named, because the file may be corrected.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
 
-from shared.core.blobs import BlobVersion
-from shared.core.config.pipeline import Pipeline
-from shared.core.versions import version_id
+from shared.core.data_version import DataVersion
 from shared.errors import CorruptRecordError, OutcomeUnknownError, TransientError
 from shared.execution.context import Context
+from shared.execution.inbox import Inbox
+from shared.intake.activations import Activations
 from shared.intake.catalogue import Catalogue
 from shared.ledger.inbox import InboxEntry
 from shared.telemetry import log
@@ -27,19 +27,19 @@ _FAILURES: Final = 3
 
 @dataclass(slots=True)
 class UnwantedData:
-    """Finds new homes for waiting data.
+    """Hands waiting data to other pipelines.
 
     Args:
         context: the world.
         catalogue: the pipelines as they are configured now.
-        active_since: returns when a pipeline was first known.
-        keep: keeps a version for a pipeline until a run takes it.
+        activations: since when pipelines are active.
+        inbox: where the data waits.
     """
 
     context: Context
     catalogue: Catalogue
-    active_since: Callable[[str], datetime]
-    keep: Callable[[Pipeline, BlobVersion, str], bool]
+    activations: Activations
+    inbox: Inbox
     _said_at: datetime | None = field(default=None, init=False)
 
     def settle(self, unwanted: Iterable[InboxEntry], until: datetime) -> None:
@@ -49,7 +49,7 @@ class UnwantedData:
 
         Args:
             unwanted: what waits for a pipeline that does not want it now.
-            until: when no further one may be looked at.
+            until: when no further one may be checked.
         """
         left: list[InboxEntry] = []
         failures = 0
@@ -61,7 +61,7 @@ class UnwantedData:
                 failures = 0
             except CorruptRecordError as exc:
                 log.error("blob %s waits for pipeline %s: %s", one.blob.path, one.pipeline, exc)
-                continue  # somebody has to mend that record; the others need not wait
+                continue  # an operator has to mend that record; the others need not wait
             except (TransientError, OutcomeUnknownError) as exc:
                 failures += 1
                 log.warning("blob %s waits for the next tick: %s", one.blob.path, exc)
@@ -72,23 +72,22 @@ class UnwantedData:
 
     def _handed_over(self, one: InboxEntry) -> bool:
         """Hand one version over; False where no pipeline takes it."""
-        takers = [p for p in self._wanting(one) if self._is_younger(p, one)]
-        for pipeline in takers:
-            blob = one.blob
-            version = version_id(pipeline.name, blob)
-            known = self.context.ledger.versions.entry(version)
-            # A search may have come upon it first, and noted that it is older than its pipeline.
+        takers = [version for version in self._wanting(one) if self._is_younger(version)]
+        for version in takers:
+            known = self.context.ledger.versions.entry(version.version_id)
+            # A search may have seen it first, and noted that it is older than its pipeline.
             if known is None or known.is_old:
-                self.keep(pipeline, known.blob if known else blob, version)
+                self.inbox.keep(version.as_stored(known.blob) if known else version)
         if takers:
             self.context.ledger.inbox.remove(one)
         return bool(takers)
 
-    def _wanting(self, one: InboxEntry) -> Sequence[Pipeline]:
-        return [p for p in self.catalogue.wanting(one.blob.name) if p.name != one.pipeline]
+    def _wanting(self, one: InboxEntry) -> Sequence[DataVersion]:
+        return [v for v in self.catalogue.wanting(one.blob) if v.pipeline.name != one.pipeline]
 
-    def _is_younger(self, pipeline: Pipeline, one: InboxEntry) -> bool:
-        return self.active_since(pipeline.name) > one.blob.modified  # to an older one it is news
+    def _is_younger(self, version: DataVersion) -> bool:
+        """Whether a pipeline is younger than the data: an older one finds it eligible itself."""
+        return self.activations.since(version.pipeline.name) > version.blob.modified
 
     def _name(self, left: Sequence[InboxEntry]) -> None:
         now = self.context.clock.now()

@@ -17,7 +17,8 @@ from shared.core.config.configuration import Configuration
 from shared.core.config.pipeline import Pipeline
 from shared.errors import RelearnError
 from shared.execution.context import Context
-from shared.intake.blob_events import Intake
+from shared.intake.activations import Activations
+from shared.intake.last_good import LastGood
 from shared.intake.search import Search
 from shared.maintenance.watched_files import WatchedFiles
 from shared.ports.clock import Clock
@@ -66,9 +67,10 @@ class ChangedFile:
     Args:
         context: the world.
         source: where the configuration comes from.
-        intake: that goes by it.
-        sweep: that finds what events announced to the configuration of before.
-        watched: remembers the files as `intake` goes by them.
+        last_good: the configuration in use.
+        activations: takes the changed file into use.
+        search: finds what events announced to the configuration of before.
+        watched: remembers the files as they are in use.
         host: the clock of this process.
         started_at: when this process began, by that clock.
     """
@@ -77,8 +79,9 @@ class ChangedFile:
         self,
         context: Context,
         source: ConfigurationReader,
-        intake: Intake,
-        sweep: Search,
+        last_good: LastGood,
+        activations: Activations,
+        search: Search,
         *,
         watched: WatchedFiles,
         host: Clock,
@@ -86,13 +89,14 @@ class ChangedFile:
     ) -> None:
         self._context = context
         self._source = source
-        self._intake = intake
-        self._sweep = sweep
+        self._last_good = last_good
+        self._activations = activations
+        self._search = search
         self._host = host
         self._watched = watched
         self._lock = Lock()
         self._checked = started_at  #: when the file was known to be unchanged last
-        self._lacks_since = started_at if _lacks(intake.last_good.file) else None
+        self._lacks_since = started_at if _lacks(last_good.file) else None
         self._search_from: datetime | None = None
         self._search_now = False  #: whether the next tick is to search
         self._asked = time.monotonic()
@@ -117,6 +121,20 @@ class ChangedFile:
         wanted, self._search_now = self._search_now, False
         return wanted
 
+    def reload(self, until: datetime) -> None:
+        """Use the file as it is now, and search at once for what came meanwhile. Never raises.
+
+        Args:
+            until: when the tick must end; a search takes half of the time.
+        """
+        if not self.look():
+            return
+        now = self._context.clock.now()
+        try:
+            self._search.run_until(now + (until - now) / 2)  # the open runs have their time too
+        except RelearnError as exc:
+            log.warning("what came before the file was changed is searched for later: %s", exc)
+
     def _refresh(self, *, read_only: bool = False) -> None:
         if not self._lock.acquire(blocking=False):
             return  # another thread is at it
@@ -132,12 +150,12 @@ class ChangedFile:
             self._lock.release()
 
     def _take(self, now: datetime) -> None:
-        before = self._intake.last_good.file
+        before = self._last_good.file
         changed_at = max(self._checked, min(self._watched.written_at(), now))
         configuration = self._source.read_watched(self._watched, before.probes)
         eligible_from = changed_at if before.readable else self._lacks_since or changed_at
         self._source.learn(configuration.pipelines.values())
-        self._intake.take(configuration, changed_at, eligible_from)
+        self._activations.take(configuration, changed_at, eligible_from)
         search_from = min(changed_at, self._lacks_since or changed_at)
         self._search_from = min(search_from, self._search_from or search_from)
         lacks = _lacks(configuration)
@@ -164,7 +182,7 @@ class ChangedFile:
         if self._search_from is None:
             return
         try:
-            self._sweep.want(self._context.storage_time(self._search_from))
+            self._search.want(self._context.storage_time(self._search_from))
         except RelearnError as exc:
             log.warning("what came before the file was changed is searched for later: %s", exc)
             return

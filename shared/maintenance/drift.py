@@ -12,7 +12,7 @@ from typing import Final
 
 from shared.core.config.kinds import Endpoint
 from shared.core.names import run_id
-from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
+from shared.core.run.record import Origin, Phase, Run
 from shared.core.serving.drift import DriftCheck, DriftFinding, confirmed, drift_finding, repairable
 from shared.core.serving.due_candidates import discarded, to_discard
 from shared.core.serving.state import EndpointState, ServedModel
@@ -20,9 +20,10 @@ from shared.errors import ConflictError, OutcomeUnknownError, RelearnError, Tran
 from shared.execution.bulkheads import Bulkheads
 from shared.execution.context import Context
 from shared.execution.drift_schedule import EVERY
-from shared.ledger.open_markers import hints_of
+from shared.execution.run_factory import Opening, RunFactory
+from shared.execution.run_writer import RunWriter
 from shared.ledger.store import Stored
-from shared.telemetry import Alert, log, report, report_run
+from shared.telemetry import Alert, log, report
 
 #: After a look that said nothing: the endpoint is busy, or being updated.
 _AGAIN: Final = timedelta(minutes=5)
@@ -51,11 +52,15 @@ class Drift:
 
     Args:
         context: the world.
+        factory: makes the runs that set a model again.
+        writer: stores them.
         endpoints_of: returns the endpoints that are configured now for a run's pipeline and
             customer; one that was taken out of the file is left alone.
     """
 
     context: Context
+    factory: RunFactory
+    writer: RunWriter
     endpoints_of: Callable[[Run], tuple[Endpoint, ...]]
 
     def check(self, until: datetime) -> None:
@@ -231,31 +236,18 @@ class Drift:
         noticed = (drift_check.ref.id, drift_check.place, drift_check.next_check.isoformat())
         repairing = run_id(run.pipeline, "drift", *noticed)
         cause = f"{case.endpoint.name} has drifted: {drift}"
-        record = Run(
-            run_id=repairing,
-            pipeline=run.pipeline,
-            origin=Origin.DRIFT,
-            cause=cause,
-            config=run.config.only(case.endpoint),
-            manifest=case.serving.manifest,
-            as_of=run.data_time,
-            parameters=run.parameters,
-            tokens=run.tokens,
-            phase=Phase.PROMOTING,
-            model=case.serving.model,
-            restores=case.serving.target_model,
-            opened_at=now,
-            history=(RunHistoryEntry(at=now, phase=Phase.PROMOTING, note=cause),),
+        opening = Opening(repairing, Origin.DRIFT, cause, case.serving.manifest)
+        config, served = run.config.only(case.endpoint), case.serving
+        record = self.factory.promoting(
+            opening, config, served.model, run, restores=served.target_model
         )
         if not repairable(case.endpoint_state.resource(drift_check.place)):
             advice = "find out who else updates this endpoint, then retry the run, or cancel it"
             reason = f"{cause}, again after its model was set again"
             parked = {"parked_in": Phase.PROMOTING, "reason": reason, "advice": advice}
             record = record.moved_to(Phase.PARKED, now, reason, **parked)
-        self.context.ledger.open_markers.mark(repairing, hints_of(record))
         try:
-            created = self.context.ledger.runs.create(record)
-            report_run(record, created.etag)
+            self.writer.create(record)
         except ConflictError:
             log.info("run %s was opened by another worker", repairing)
         return repairing

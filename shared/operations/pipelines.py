@@ -16,7 +16,7 @@ from shared.errors import (
 )
 from shared.execution.context import Context
 from shared.execution.run_factory import RunFactory
-from shared.intake.blob_events import Intake
+from shared.intake.catalogue import Catalogue
 from shared.ledger.schedules import ScheduleRecord
 from shared.operations.commands import ANONYMOUS, OperatorCommand
 from shared.operations.open_runs import Counts, OpenRun, OpenRuns, counts_of
@@ -80,7 +80,8 @@ class Pipelines:
     """The pipelines of the file."""
 
     context: Context
-    intake: Intake
+    catalogue: Catalogue
+    factory: RunFactory
 
     def status(self, name: str, keys: int = MOST_KEYS, cursor: str | None = None) -> PipelineStatus:
         """Return the state of a pipeline.
@@ -141,7 +142,7 @@ class Pipelines:
 
     def names(self) -> Sequence[str]:
         """Return the names of all pipelines, in order."""
-        return sorted(self.intake.catalogue.names())
+        return sorted(self.catalogue.names())
 
     def pause(self, name: str, command: OperatorCommand = ANONYMOUS) -> None:
         """Begin no new run of a pipeline until it is resumed. Safe to repeat.
@@ -202,12 +203,10 @@ class Pipelines:
             NoSuchPipelineError, NoSuchDataError: there is no such pipeline, or no such blob.
         """
         pipeline = self._find(name)
-        return Previews(self.context, RunFactory(self.context, self.intake.driver)).preview(
-            pipeline, data
-        )
+        return Previews(self.context, self.factory).preview(pipeline, data)
 
     def _find(self, name: str) -> Pipeline:
-        pipeline = self.intake.catalogue.pipeline(name)
+        pipeline = self.catalogue.pipeline(name)
         if pipeline is None:
             there = ", ".join(self.names()) or "none"
             raise NoSuchPipelineError(f"{name!r} is not in the pipelines file; there is {there}")

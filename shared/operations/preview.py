@@ -6,17 +6,17 @@ from typing import Any, Final
 
 from shared.core import names
 from shared.core.blobs import BlobVersion
-from shared.core.config.keys import key_of
+from shared.core.config.keys import captured, key_of
 from shared.core.config.pattern import literal_prefix
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.data_notes import notes_on_data, notes_on_pipeline
-from shared.core.run.record import Origin
+from shared.core.run.record import Origin, Phase
 from shared.core.versions import version_id
 from shared.errors import CorruptRecordError, NoSuchDataError
 from shared.execution.context import Context
 from shared.execution.first_recorded import FirstRecordedTimes
 from shared.execution.inputs import expected_inputs, request_of
-from shared.execution.run_factory import RunFactory, captured
+from shared.execution.run_factory import Opening, RunFactory
 from shared.telemetry import log
 
 #: Blobs that a preview shows.
@@ -116,12 +116,12 @@ class Previews:
         self, pipeline: Pipeline, blob: BlobVersion | None, notes: list[str]
     ) -> Mapping[str, Any]:
         run_id = names.run_id(pipeline.name, "preview")
-        blobs = [blob] if blob else []
-        run = self.run_factory.new(pipeline, run_id, blobs, Origin.MANUAL, "preview")
-        try:
-            pipeline.chosen_by(run.tokens)
-        except ValueError as exc:
-            notes.append(f"the run would be rejected: {exc}")
+        tokens = (captured(pipeline, blob.name) if blob else None) or {}
+        blobs = (blob,) if blob else ()
+        opening = Opening(run_id, Origin.MANUAL, "preview", blobs, tokens)
+        run = self.run_factory.training(opening, pipeline, Phase.RECEIVED)
+        if run.phase is Phase.REJECTED:
+            notes.append(f"the run would be rejected: {run.reason}")
         inputs = expected_inputs(run, self.context.data_container)
         service = self.context.providers.training(pipeline.training)
         return service.preview(request_of(run.evolve(inputs=inputs)))

@@ -18,7 +18,9 @@ from shared.core.run.rollout import delivered
 from shared.core.run.waiting import Waits
 from shared.errors import ConflictError, InvalidTransitionError, NoSuchRunError, RelearnError
 from shared.execution.context import Context
-from shared.intake.blob_events import Intake
+from shared.execution.driver import Driver
+from shared.execution.run_writer import RunWriter
+from shared.intake.catalogue import Catalogue
 from shared.ledger.open_markers import CommandStored
 from shared.ledger.store import Stored
 from shared.operations.commands import ANONYMOUS, OperatorCommand
@@ -32,7 +34,9 @@ class RunOperations:
     """Shows runs and carries out commands; each command that fits is carried out once."""
 
     context: Context
-    intake: Intake
+    catalogue: Catalogue
+    writer: RunWriter
+    driver: Driver
 
     def find(self, run_id: str) -> Stored[Run]:
         """Return a run as it is stored.
@@ -158,17 +162,17 @@ class RunOperations:
         self._change(delivery.run_id, event_for, unbound)
 
     def _is_withdrawn(self, run: Run, parent: Run) -> bool:
-        now = self.intake.catalogue.configured_for(parent) or parent.config
+        now = self.catalogue.configured_for(parent) or parent.config
         return withdrawn(run, parent.config, now)
 
     def _retried(
         self, command: OperatorCommand, deliveries: tuple[Delivery, ...] | None = None
     ) -> EventFor:
-        configured = self.intake.catalogue.configured_for
+        configured = self.catalogue.configured_for
         return lambda run: RetryRequested(configured(run), deliveries, command.by, command.reason)
 
     def _redone(self, command: OperatorCommand) -> EventFor:
-        configured = self.intake.catalogue.configured_for
+        configured = self.catalogue.configured_for
         return lambda run: RedoRequested(configured(run), command.by, command.reason)
 
     def _change(self, run_id: str, event_for: EventFor, command: OperatorCommand) -> Run:
@@ -179,7 +183,7 @@ class RunOperations:
         # The marker first and last: a hint that says "parked" would keep the poll away.
         self.context.ledger.open_markers.mark(run_id, CommandStored())
         try:
-            self.intake.driver.note(stored, event)
+            self.writer.note(stored, event)
         except ConflictError:
             raise self._too_late(run_id, event_for, command) from None
         return self._advanced(run_id)
@@ -189,7 +193,7 @@ class RunOperations:
         run_id = stored.record.run_id
         if next_command(stored.record, self.context.clock.now()) is not Command.EXPIRE:
             return stored
-        self.intake.driver.advance(run_id)
+        self.driver.advance(run_id)
         return self.find(run_id)
 
     def _too_late(self, run_id: str, event_for: EventFor, command: OperatorCommand) -> RelearnError:
@@ -207,7 +211,7 @@ class RunOperations:
         run = None
         try:
             self.context.ledger.open_markers.mark(run_id, CommandStored())
-            run = self.intake.driver.advance(run_id, check_from=timedelta())
+            run = self.driver.advance(run_id, check_from=timedelta()).run
         except ConflictError:
             pass  # the command is stored; the worker that changed the run carries it out
         return run or self.find(run_id).record

@@ -5,19 +5,22 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from azure.core.credentials import AccessToken
 
 from local.studio import InstantTrainer, OutputKind, Published, Studio
+from shared.app import App
 from shared.config.known_secrets import redactor_for
+from shared.config.settings import read_settings
+from shared.core.blobs import BlobVersion
 from shared.core.config.configuration import Configuration
 from shared.core.config.pipeline import Pipeline
 from shared.core.redaction import Redactor
 from shared.core.run.record import Run
 from shared.errors import RelearnError
 from shared.execution.context import Context, Limits, Providers
-from shared.intake.blob_events import Intake
 from shared.ledger.ledger import Ledger
 from shared.maintenance.poll import Poll
 from shared.operations.runs import RunOperations
@@ -32,6 +35,13 @@ from tests.fakes.faults import Crash, Faults
 from tests.fakes.wire import StudioHttp
 
 DATA, MODELS = "training-data", "models"
+ENVIRONMENT = {
+    "TRAINING_DATA_CONTAINER": DATA,
+    "MODELS_CONTAINER": MODELS,
+    "LEDGER_CONTAINER": "ledger",
+    "AzureWebJobsStorage": "AccountName=mine;AccountKey=a2V5",
+}
+SETTINGS = read_settings(ENVIRONMENT, Path(__file__).resolve().parents[2])
 RESOURCE = "Sample [trained model]"
 KEYS = ("TRAINING_KEY", "ENDPOINT_KEY")
 ROWS = {"Inputs": {"input1": {"ColumnNames": ["a", "b"], "Values": [["1", "2"], ["3", "4"]]}}}
@@ -108,10 +118,21 @@ class World:
 
     def restart(self) -> None:
         """Start a new worker process: nothing that was only in memory is left."""
-        self.intake, self.poll = self._worker()
-        self.run_operations = RunOperations(self.intake._context, self.intake)
+        self.app = self._worker()
 
-    def _worker(self) -> tuple[Intake, Poll]:
+    @property
+    def context(self) -> Context:
+        return self.app.context
+
+    @property
+    def poll(self) -> Poll:
+        return self.app.poll
+
+    @property
+    def run_operations(self) -> RunOperations:
+        return self.app.run_operations
+
+    def _worker(self) -> App:
         redactor = redactor_for(self.environment, [self.pipeline], [DATA, MODELS])
         use_redactor(redactor)
         providers = self.providers(redactor)
@@ -128,9 +149,14 @@ class World:
             limits=self.limits,
             redactor=redactor,
         )
-        file = self.file or Configuration({self.pipeline.name: self.pipeline})
-        intake = Intake(context, file, self.started_at())
-        return intake, Poll(context, intake)
+        return self.app_over(context)
+
+    def app_over(self, context: Context, *pipelines: Pipeline) -> App:
+        """Return the app over a context, with the pipelines file or with these pipelines."""
+        known = pipelines or (self.pipeline,)
+        file = None if pipelines else self.file
+        file = file or Configuration({one.name: one for one in known})
+        return App(SETTINGS, context, file, self.started_at())
 
     def providers(self, redactor: Redactor) -> Providers:
         """Return what builds the clients of the services."""
@@ -149,19 +175,26 @@ class World:
 
     def preempting_tick(self) -> None:
         """Let a second worker do what the timer does, from inside the first one's call."""
-        _, poll = self._worker()
+        app = self._worker()
         with suppress(RelearnError):
-            for marker in list(poll._context.ledger.open_markers.listed()):
-                with suppress(RelearnError):
-                    poll._advance(marker, self.clock.now())
-            poll._open_batches(poll.until())
+            for marker in list(app.context.ledger.open_markers.listed()):
+                app.checks.check(marker, self.clock.now())
+            app.poll._opened_from_inbox(app.poll.until())
+
+    def discover(self, blob: BlobVersion) -> bool:
+        """Let a search find training data."""
+        return self.app.version_runs.discover(self.app.search.data.versions(blob))
+
+    def discover_model(self, blob: BlobVersion) -> bool:
+        """Let a search find an operator's model."""
+        return self.app.version_runs.discover(self.app.search.models.versions(blob))
 
     def upload(self, name: str = "new.csv", content: bytes = CSV) -> None:
         self.blobs.put(DATA, name, content)
 
     def deliver(self, name: str = "new.csv") -> list[Run]:
         """Deliver the blob's event; True when the trigger would not be delivered again."""
-        return self.intake.blob_arrived(name)
+        return self.app.blob_events.blob_arrived(name)
 
     def tick(self, seconds: int = 30) -> None:
         """Let time pass: late effects land, jobs end, the timer fires."""

@@ -17,7 +17,6 @@ from werkzeug.wrappers import Request, Response
 import function_app
 from functions.methods import OWN
 from local import api_description
-from shared.intake.blob_events import Intake
 from shared.operations.commands import OperatorCommand
 from tests.fakes.documents import Row
 from tests.fakes.world import World, pipeline
@@ -143,11 +142,7 @@ def two_pipelines() -> World:
         world.endpoint,
         {"pipeline": {**changes, "endpoints": [theirs], "schedule": "0 0 3 * * *"}},
     )
-    known = {one.name: one for one in (world.pipeline, second)}
-    context = world.intake._context
-    world.intake = Intake(context, known, world.clock.now())
-    world.poll = type(world.poll)(context, world.intake)
-    world.run_operations = type(world.run_operations)(context, world.intake)
+    world.app = world.app_over(world.context, world.pipeline, second)
     return world
 
 

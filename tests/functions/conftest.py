@@ -1,27 +1,19 @@
 """The triggers over the in-memory world: what they ask for is the app, so that is swapped."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 import functions.health
-from local.worker_check.worker import ROOT
-from shared import app
-from shared.app import App, Unusable
-from shared.config.settings import Problem, read_settings
+from shared.app import App, Unusable, handed_in
+from shared.config.settings import Problem
 from shared.core.config.configuration import Configuration
-from tests.fakes.world import DATA, MODELS, World
+from tests.fakes.world import World
 from tests.functions.calls import Api
 from tests.functions.operators import ASK
-
-ENVIRONMENT = {
-    "TRAINING_DATA_CONTAINER": DATA,
-    "MODELS_CONTAINER": MODELS,
-    "LEDGER_CONTAINER": "ledger",
-    "AzureWebJobsStorage": "AccountName=mine;AccountKey=a2V5",
-}
 
 NO_RUN = "sample-00000000000000000000"
 
@@ -34,15 +26,15 @@ def world() -> World:
 
 
 @pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """Let every trigger find this app instead of building one from the process's settings."""
+    with ExitStack() as stack:
 
-    def use(built: App | Unusable) -> None:
-        monkeypatch.setattr(app, "app_or_problems", lambda: built)
-        monkeypatch.setattr(functions.health, "app_or_problems", lambda: built)
-        monkeypatch.setattr(functions.health, "STARTED_AT", datetime.now(UTC))
+        def use(built: App | Unusable) -> None:
+            stack.enter_context(handed_in(built))
+            monkeypatch.setattr(functions.health, "STARTED_AT", datetime.now(UTC))
 
-    return use
+        yield use
 
 
 @pytest.fixture
@@ -70,15 +62,10 @@ def present_world(**config: Any) -> World:
 
 def app_over(world: World, *problems: Problem) -> App:
     """Return the app that a new worker of this world runs; `problems` are of its pipeline."""
-    pipelines = {world.pipeline.name: world.pipeline}
-    configuration = world.file or Configuration(pipelines)
     if problems:
-        configuration = Configuration({}, problems, {world.pipeline.name: problems})
-        world.file = configuration
+        world.file = Configuration({}, problems, {world.pipeline.name: problems})
         world.restart()
-    settings = read_settings(ENVIRONMENT, ROOT)
-    intake = world.intake
-    return app.assemble(settings, intake._context, intake, world.poll)
+    return world.app
 
 
 def park(world: World, api: Api) -> str:

@@ -5,14 +5,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
-from unittest import mock
 
 import azure.functions as func
 
-import functions.health
 from functions import endpoints, health, manual_runs, pipelines, runs
 from local.studio import OutputKind, Parameter
-from shared import app
+from shared.app import handed_in
 from shared.errors import RelearnError
 from tests.fakes.blobs import ACCOUNT_KEY
 from tests.fakes.echoes import SPELLINGS, EchoHttp, Place, drawn, pieces
@@ -132,10 +130,7 @@ def life(kind: str, place: Place | None) -> OperationDescription:
 def _lived(world: World, blob: str, endpoint: str, key: str) -> list[str]:
     answers: list[str] = []
     built = app_over(world)
-    with (
-        mock.patch.object(app, "app_or_problems", return_value=built),
-        mock.patch.object(functions.health, "app_or_problems", return_value=built),
-    ):
+    with handed_in(built):
         world.upload(blob)
         _try(lambda: world.deliver(blob))
         _pass(world, 10, 30)
@@ -178,10 +173,7 @@ def read_all(world: World, endpoint: str, key: str = "") -> list[str]:
     query = {"key": key} if key else {}
     place = {"pipeline": world.pipeline.name, "endpoint": endpoint}
     said = []
-    with (
-        mock.patch.object(app, "app_or_problems", return_value=built),
-        mock.patch.object(functions.health, "app_or_problems", return_value=built),
-    ):
+    with handed_in(built):
         for name, read in READS.items():
             if name == "get_run":
                 said += [_call(read, {"run_id": run.run_id}) for run in world.runs()]

@@ -22,8 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from werkzeug.test import Client
 
-import functions.health
-from shared import app
+from shared.app import handed_in
 from shared.operations.history import RunFilter
 from tests.functions.api_host import (
     DOCUMENT,
@@ -57,12 +56,10 @@ OPERATIONS: Final = sorted(
 @pytest.fixture(scope="module")
 def setting() -> Iterator[Setting]:
     world = two_pipelines()
-    with pytest.MonkeyPatch.context() as patch:
-        built = app_over(world)
-        patch.setattr(app, "app_or_problems", lambda: built)
-        patch.setattr(functions.health, "app_or_problems", lambda: built)
+    built = app_over(world)
+    with handed_in(built):
         runs = filled(world)
-        ledger = world.intake._context.ledger
+        ledger = world.context.ledger
         stored = [ledger.runs.read(run_id) for run_id in runs.values()]
         page = built.history.page(RunFilter(), 1, None)
         assert page.cursor is not None

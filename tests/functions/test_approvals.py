@@ -206,7 +206,7 @@ def test_what_changes_between_the_precondition_and_the_order_refuses_the_order(
     etag = Api().get(run_id).headers["ETag"]
 
     def another() -> None:
-        ledger, now = asking.intake._context.ledger, asking.clock.now()
+        ledger, now = asking.context.ledger, asking.clock.now()
         stored = ledger.runs.read(run_id)
         assert stored is not None
         ledger.runs.replace(apply(stored.record, Approved("boss", "now"), now), stored.etag)

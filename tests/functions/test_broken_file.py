@@ -79,7 +79,7 @@ def test_a_list_goes_by_the_last_good_configuration_and_says_so(
     serve: Serve, listed: object, *, readable: bool
 ) -> None:
     world = present_world()
-    world.intake.last_good.keep()
+    world.app.last_good.keep()
     world.file = broken(readable=readable)
     world.restart()
     serve(app_over(world))

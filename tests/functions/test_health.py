@@ -7,19 +7,17 @@ from typing import Any
 import pytest
 from azure.functions.timer import TimerRequest
 
-import functions.health
-import tests.functions.conftest
 from functions.start_scheduled_runs import start_scheduled_runs
-from shared.app import Unusable
-from shared.config.settings import Problem
+from shared.app import ROOT, Unusable, handed_in
+from shared.config.settings import Problem, read_settings
 from shared.core.run.record import Phase
 from shared.errors import TransientError
 from shared.ledger.open_markers import RunHints
 from shared.maintenance.ticks import Ticks
 from shared.version import VERSION
-from tests.fakes.world import World
+from tests.fakes.world import ENVIRONMENT, World
 from tests.functions.calls import Api
-from tests.functions.conftest import ENVIRONMENT, NO_RUN, Serve, app_over, park
+from tests.functions.conftest import NO_RUN, Serve, app_over, park
 from tests.unit.worlds import Observed
 
 
@@ -64,19 +62,19 @@ def test_health_fails_when_the_timer_for_schedules_fell_silent(world: World, api
     healthy(api)
 
 
-def test_a_timer_that_is_rare_by_its_schedule_is_not_silent(
-    world: World, serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_timer_that_is_rare_by_its_schedule_is_not_silent(world: World, serve: Serve) -> None:
     rare = {"POLL_SCHEDULE": "0 0 0 1 1 *", "SCHEDULE_TICK": "0 0 0 1 1 *"}
-    monkeypatch.setattr(tests.functions.conftest, "ENVIRONMENT", {**ENVIRONMENT, **rare})
-    serve(app_over(world))
+    settings = read_settings({**ENVIRONMENT, **rare}, ROOT)
+    built = app_over(world)
+    built.settings = settings
+    serve(built)
     world.clock.move(timedelta(minutes=50))
     assert Api().health().body["problems"] == {}
 
 
 def test_a_tick_of_the_schedules_is_recorded_every_five_minutes() -> None:
     world = Observed()
-    ticks = Ticks(world.intake._context)
+    ticks = Ticks(world.context)
     for _ in range(11):
         ticks.note()
         world.clock.move(timedelta(minutes=1))
@@ -106,7 +104,7 @@ def test_health_counts_parked_runs_and_its_details_list_them(world: World, api: 
 
 
 def test_parked_runs_are_listed_page_by_page(world: World, api: Api) -> None:
-    ledger = world.intake._context.ledger
+    ledger = world.context.ledger
     parked = [f"sample-{number:020x}" for number in range(7)]
     for run_id in parked:
         ledger.open_markers.mark(run_id, RunHints(phase=Phase.PARKED))
@@ -137,8 +135,7 @@ def test_anonymous_health_names_nothing_writes_nothing_and_costs_two_reads() -> 
     found_up = world.blobs.head_calls
     problems = (Problem("pipelines.yaml:3: pipelines.sample.key", "unknown key"),)
     built = app_over(world, *problems)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(functions.health, "app_or_problems", lambda: built)
+    with pytest.MonkeyPatch.context() as patch, handed_in(built):
         patch.setattr(world.blobs, "exists", refuse)
         said = Api().health()
     assert world.calls == ["read poll", "read tick"]

@@ -28,7 +28,7 @@ def with_customers(count: int) -> tuple[World, CountingDocuments]:
     for number in range(count):
         key, at = (f"customer{number}",), world.clock.now()
         run_queue = RunQueue(pipeline="sample", key=key).begin(f"sample-{number}", at, keep=1)
-        world.intake._context.ledger.run_queues.put(run_queue_id("sample", key), run_queue, None)
+        world.context.ledger.run_queues.put(run_queue_id("sample", key), run_queue, None)
     return world, documents
 
 

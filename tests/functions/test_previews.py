@@ -69,10 +69,10 @@ def test_a_preview_counts_the_least_size_and_the_first_moment_in(serve: Serve) -
     config = {"data": {"blob": "{name}.csv", "min_size": "4B", "opens_runs": False}}
     world = present_world(pipeline=config)
     serve(app_over(world))
-    world.intake.activate()
+    world.app.activations.refresh()
     world.upload("small.csv", b"a\n1")
     world.upload("large.csv", b"a\n1\n")
-    activated = world.intake._context.ledger.activations.read("sample")
+    activated = world.context.ledger.activations.read("sample")
     assert activated is not None
     (large,) = [facts for key, facts in world.blobs.facts.items() if key.endswith("/large.csv")]
     large.modified = activated.record.activated_at

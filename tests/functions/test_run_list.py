@@ -108,7 +108,7 @@ def counted(count: int) -> tuple[World, CountingDocuments]:
     documents = CountingDocuments(world.clock, world.faults)
     world.documents = documents
     world.restart()
-    ledger = world.intake._context.ledger
+    ledger = world.context.ledger
     start = datetime(2026, 1, 1, tzinfo=UTC)
     model = sample_run(Phase.PROMOTED)
     for number in range(count):
@@ -248,4 +248,4 @@ def arrive(world: World, name: str, count: int) -> None:
     model = sample_run(Phase.PROMOTED).model_copy(update={"opened_at": world.clock.now()})
     for number in range(count):
         run_id = f"sample-new-{name}{number}"
-        world.intake._context.ledger.runs.create(model.model_copy(update={"run_id": run_id}))
+        world.context.ledger.runs.create(model.model_copy(update={"run_id": run_id}))

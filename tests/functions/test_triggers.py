@@ -14,9 +14,9 @@ from shared.app import STARTED_AT, App, SystemClock, Unusable, build
 from shared.config.settings import Problem
 from shared.errors import TransientError
 from shared.providers.http.client import Answer
-from tests.fakes.world import DATA, MODELS, World
+from tests.fakes.world import DATA, ENVIRONMENT, MODELS, World
 from tests.functions.calls import Api
-from tests.functions.conftest import ENVIRONMENT, Serve, app_over, present_world
+from tests.functions.conftest import Serve, app_over, present_world
 
 PROBLEMS = (
     Problem("TRAINING_DATA_CONTAINER", "not set", "name the blob container"),

@@ -37,7 +37,7 @@ def drive(world: World) -> None:
     for _ in range(ROUNDS):
         taken = taken or world.survive(world.deliver)
         for name in model_events(world):
-            world.survive(lambda name=name: world.intake.model_arrived(name))
+            world.survive(lambda name=name: world.app.model_events.model_arrived(name))
         world.survive(tick)
         if taken and not world.faults.late and not world.open_runs():
             break

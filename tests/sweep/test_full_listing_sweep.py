@@ -10,7 +10,6 @@ from local.studio import InstantTrainer
 from shared.core.blobs import BlobVersion
 from shared.core.run.record import Origin, Phase
 from shared.intake import full_listings
-from shared.intake.full_listings import FullListings
 from shared.ports.storage import Page
 from tests.fakes.documents import page_of
 from tests.fakes.faults import Faults, kinds_at
@@ -56,19 +55,19 @@ def begin(world: Observed, faults: Faults) -> None:
 
 def other(world: Observed) -> None:
     """Another host lists at this moment."""
-    intake, _ = world._worker()
-    FullListings(intake._context, intake).run_until(world.clock.now() + 3 * MINUTE)
+    app = world._worker()
+    app.full_listings.run_until(world.clock.now() + 3 * MINUTE)
 
 
 def ticks(world: Observed, number: int) -> None:
-    lister = FullListings(world.intake._context, world.intake)
+    lister = world.app.full_listings
     for _ in range(number):
         world.clock.move(MINUTE)
         until = world.clock.now() + 3 * MINUTE
         if not world.survive(partial(lister.run_until, until)):
-            lister = FullListings(world.intake._context, world.intake)
+            lister = world.app.full_listings
         if not world.survive(world.tick):
-            lister = FullListings(world.intake._context, world.intake)
+            lister = world.app.full_listings
 
 
 def carried_through(faults: Faults) -> Observed:

@@ -12,7 +12,6 @@ import pytest
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Phase
 from shared.errors import RelearnError
-from shared.intake.search import Search
 from tests.fakes.faults import Crash, Faults, Kind
 from tests.fakes.world import pipeline
 from tests.unit.worlds import Observed
@@ -56,7 +55,7 @@ class Rolling(Observed):
             changes = {"pipeline": {**usual, **FILES[name]}}
             self.both.append(pipeline(self.training, self.endpoint, changes))
         self.use(0)
-        self.intake.activate()
+        self.app.activations.refresh()
         self.faults.other_worker = self.other_host
 
     def use(self, which: int) -> None:
@@ -66,11 +65,12 @@ class Rolling(Observed):
     def other_host(self) -> None:
         mine = self.pipeline
         self.pipeline = next(one for one in self.both if one is not mine)
-        intake, poll = self._worker()
+        app = self._worker()
+        poll = app.poll
         self.pipeline = mine
         for name in NAMES[1:] if self.event_of_one else NAMES:
             with suppress(RelearnError):
-                intake.blob_arrived(name)
+                app.blob_events.blob_arrived(name)
         with suppress(RelearnError):
             if not self.event_of_one:
                 poll.tick()
@@ -88,7 +88,7 @@ class Rolling(Observed):
         return True
 
     def search(self) -> None:
-        Search(self.intake._context, self.intake).run_until(self.clock.now() + 3 * MINUTE)
+        self.app.search.run_until(self.clock.now() + 3 * MINUTE)
 
     def live(self) -> None:
         for name in NAMES:

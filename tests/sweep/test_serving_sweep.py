@@ -12,8 +12,8 @@ from typing import Final
 import pytest
 
 from shared.core.run.record import Phase, Run
+from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
-from shared.operations.endpoints import EndpointAddress, Endpoints
 from tests.fakes.azureml_world import AzureMlWorld
 from tests.fakes.faults import Faults, Kind, kinds_at
 
@@ -139,7 +139,7 @@ def roll_back(world: AzureMlWorld) -> None:
     """Ask for the rollback until it is taken, and bring it to its end."""
 
     def ask() -> None:
-        endpoints = Endpoints(world.intake._context, world.intake)
+        endpoints = world.app.endpoints
         endpoints.rollback(EndpointAddress("sample", "production"), None, OperatorCommand(by="ada"))
 
     taken = False

@@ -55,7 +55,7 @@ class Filed(Observed):
         """Deploy the file, as it is in `tree` or as a text, and restart the app."""
         self.path.write_text(text or yaml.safe_dump(self.tree, sort_keys=False))
         self.restart()
-        self.intake.activate()
+        self.app.activations.refresh()
 
     def restart(self) -> None:
         if hasattr(self, "tree"):
@@ -63,10 +63,10 @@ class Filed(Observed):
         super().restart()
 
     def endpoints(self) -> Endpoints:
-        return Endpoints(self.intake._context, self.intake)
+        return self.app.endpoints
 
     def hand(self) -> Pipelines:
-        return Pipelines(self.intake._context, self.intake)
+        return self.app.pipelines
 
     def train(self, pipeline: str, number: int) -> Run:
         """Upload data for a pipeline, and bring its run to its end."""
@@ -79,5 +79,5 @@ class Filed(Observed):
     def told(self) -> str:
         """What the app says of its file and of what it goes on by."""
         assert self.file is not None
-        found = (*self.file.problems, *self.intake.last_good.notes())
+        found = (*self.file.problems, *self.app.last_good.notes())
         return "\n".join(map(str, found))

@@ -158,7 +158,7 @@ class Scripted:
         self.endpoint = ScriptedEndpoint()
         self.job = ScriptedJob(blobs=self.world.blobs)
         self.providers = _Providers(self.endpoint, self.job, self.world.blobs)
-        self.context = replace(self.world.intake._context, providers=self.providers)
+        self.context = replace(self.world.context, providers=self.providers)
         self.ledger = self.context.ledger
         self.url = self.world.pipeline.endpoints[0].update
 

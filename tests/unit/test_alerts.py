@@ -43,7 +43,7 @@ def test_an_approval_that_is_faster_than_the_expiry_leaves_no_alert(
     world.clock.move(timedelta(seconds=10))
     world.faults.plan = {len(world.faults.sites): Kind.PREEMPT}
     with suppress(RelearnError):
-        world.intake.driver.advance(run.run_id)
+        world.app.driver.advance(run.run_id)
     world.faults.plan = {}
     assert approved
     assert world.until_idle(run).phase is Phase.PROMOTED

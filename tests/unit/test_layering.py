@@ -86,8 +86,7 @@ EVERYWHERE: Final = ("shared.errors", "shared.telemetry", "shared.version")
 def test_each_folder_imports_only_what_is_below_it(folder: str) -> None:
     below = [f"shared.{name}" for name in (folder, *ARROWS[folder])]
     everywhere = EVERYWHERE[:1] if folder == "core" else EVERYWHERE
-    exceptions = ("shared.operations.endpoints",) if folder == "maintenance" else ()
-    assert ours(f"shared/{folder}", *below, *everywhere, *exceptions) == []
+    assert ours(f"shared/{folder}", *below, *everywhere) == []
 
 
 def test_every_module_of_shared_is_in_a_folder_with_arrows() -> None:

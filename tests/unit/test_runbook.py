@@ -13,8 +13,8 @@ from azure.core.exceptions import HttpResponseError
 from local.studio import InstantTrainer
 from shared.core.run.record import Phase, Run
 from shared.intake.requests import ManualRequest
+from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
-from shared.operations.endpoints import EndpointAddress, Endpoints
 from shared.providers.azure_storage.errors import classify
 from shared.providers.http.client import Answer
 from tests.fakes.world import MODELS, RESOURCE
@@ -88,7 +88,7 @@ def held() -> tuple[Observed, Run]:
     for number in range(2):
         content = b"a,b,label\n5,6,%d\n7,8,0\n" % number
         world.until(world.next_run(f"{number}.csv", content), Phase.PROMOTED)
-    hand = Endpoints(world.intake._context, world.intake)
+    hand = world.app.endpoints
     back = hand.rollback(EndpointAddress("sample", "production"), None, OperatorCommand(by="boss"))
     world.until(back, Phase.PROMOTED)
     return world, world.until_idle(world.next_run("3.csv", b"a,b,label\n9,9,1\n1,1,0\n"))
@@ -127,7 +127,7 @@ def no_model_of_ours() -> tuple[Observed, Run]:
     endpoint_state = world.endpoint_state().model_copy(update={"resources": {RESOURCE: known}})
     (name,) = [name for name in world.documents.rows if name.startswith("endpoints/")]
     world.damage(name, endpoint_state.model_dump_json().encode())
-    hand = Endpoints(world.intake._context, world.intake)
+    hand = world.app.endpoints
     back = hand.rollback(
         EndpointAddress("sample", "production"), "baseline", OperatorCommand(by="boss")
     )
@@ -181,7 +181,7 @@ def wrong_request() -> tuple[Observed, Run]:
     world = Observed()
     world.upload()
     request = ManualRequest(None, {"Colour": "red"})
-    return world, world.intake.asked.requested(world.pipeline, "one", request)
+    return world, world.app.requests.requested(world.pipeline, "one", request)
 
 
 PARKED: Final[dict[str, Provoke]] = {
@@ -377,6 +377,6 @@ def test_health_says_of_a_file_with_an_error_what_the_runbook_tells_to_look_for(
         folder = tmp_path / words.strip(":").replace(" ", "-")
         folder.mkdir()
         world = Filed(folder=folder)
-        world.intake.activate()
+        world.app.activations.refresh()
         spoil(world)
         assert words in world.told()

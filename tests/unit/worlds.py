@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from shared.app import App
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Phase, Run
 from shared.core.serving.state import EndpointState
-from shared.intake.blob_events import Intake
-from shared.maintenance.poll import Poll
 from shared.ports.storage import Document, ETag, Listed
 from shared.providers.http.client import Answer
 from tests.fakes.documents import MemoryDocuments
@@ -166,11 +165,9 @@ class Observed(World):
         self.documents.create(name, body, known.metadata if known else None)
         self.documents.faults.inside = False
 
-    def another(self, *pipelines: Pipeline) -> tuple[Intake, Poll]:
+    def another(self, *pipelines: Pipeline) -> App:
         """Return a worker that knows these pipelines too."""
-        known = {one.name: one for one in (self.pipeline, *pipelines)}
-        intake = Intake(self.intake._context, known, self.clock.now())
-        return intake, Poll(self.intake._context, intake)
+        return self.app_over(self.context, self.pipeline, *pipelines)
 
     def sibling(self, **changes: Any) -> Pipeline:
         """Return a second pipeline for the same services, wanting `other-*.csv`."""

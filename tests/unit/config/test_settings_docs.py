@@ -51,7 +51,7 @@ def test_the_schedule_tick_is_said_to_drive_the_search_and_retention() -> None:
     about = " ".join(example["_about"])
     timer = (ROOT / "functions" / "start_scheduled_runs.py").read_text(encoding="utf-8")
     driven = {
-        "sweep.run_until": "whose event was lost",
+        "search.run_until": "whose event was lost",
         "retention.clean": "forgets records and models",
     }
     for call, said in driven.items():

@@ -15,8 +15,7 @@ from shared.core.run.rollout import outcome
 from shared.core.run.waiting import waits_of
 from shared.core.serving.probe_series import ProbeSeries, Streak
 from shared.errors import NoSuchEndpointError
-from shared.operations.endpoints import EndpointAddress, Endpoints
-from shared.operations.pipelines import Pipelines
+from shared.intake.rollbacks import EndpointAddress
 from shared.providers.studio.answers import read_answers
 from tests.fakes.world import CSV
 from tests.unit.samples import NOW, ROWS, pipeline, promotion, run
@@ -93,9 +92,7 @@ def waiting() -> str:
 def keys() -> str:
     world = Observed()
     with pytest.raises(NoSuchEndpointError) as caught:
-        Endpoints(world.intake._context, world.intake).show(
-            EndpointAddress("sample", "production", ("a",))
-        )
+        world.app.endpoints.show(EndpointAddress("sample", "production", ("a",)))
     return str(caught.value)
 
 
@@ -117,7 +114,7 @@ def failing() -> Observed:
 
 def paused() -> str:
     world = failing()
-    (run_queue,) = Pipelines(world.intake._context, world.intake).status("sample").run_queues
+    (run_queue,) = world.app.pipelines.status("sample").run_queues
     assert run_queue.paused is not None
     return run_queue.paused.reason
 

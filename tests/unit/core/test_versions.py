@@ -25,10 +25,9 @@ from shared.core.versions import (
     version_id,
 )
 from shared.intake.requests import ManualRequest
+from shared.intake.rollbacks import EndpointAddress
 from shared.ledger.versions import VersionEntry
 from shared.operations.commands import OperatorCommand
-from shared.operations.endpoints import EndpointAddress, Endpoints
-from shared.operations.pipelines import Pipelines
 from shared.operations.preview import Preview
 from tests.fakes.world import DATA, MODELS
 from tests.unit.fleet import Fleet
@@ -167,7 +166,7 @@ def land(world: Observed, names: list[str], told: list[str]) -> None:
 
 
 def preview(world: Observed) -> Preview:
-    return Pipelines(world.intake._context, world.intake).preview("sample", None)
+    return world.app.pipelines.preview("sample", None)
 
 
 def served(world: Observed) -> Run:
@@ -192,10 +191,10 @@ def test_preview_gathering_and_promotion_agree_on_the_newest_of_a_second(
     newest = served(world).newest
     assert newest is not None
     assert newest.name == told[-1]
-    asked = world.intake.asked.requested(world.pipeline, "k", ManualRequest())
+    asked = world.app.requests.requested(world.pipeline, "k", ManualRequest())
     assert asked.newest is not None
     assert asked.newest.name == told[-1]
-    assert [one.name for one in world.intake.asked.newest_data(world.pipeline)] == [told[-1]]
+    assert [one.name for one in world.app.requests.newest_data(world.pipeline)] == [told[-1]]
     assert [match.blob.name for match in preview(world).matches] == matches
 
 
@@ -233,7 +232,7 @@ def test_an_older_model_of_one_second_never_replaces_a_newer_one_and_says_why() 
 
 def test_the_time_of_recording_survives_that_an_entry_is_written_again() -> None:
     world = Observed(config={"pipeline": {"when_busy": "queue"}})
-    ledger = world.intake._context.ledger
+    ledger = world.context.ledger
     world.upload("a.csv", content(1))
     world.deliver("a.csv")
     (name,) = [name for name in world.documents.rows if name.startswith("versions/")]
@@ -243,7 +242,7 @@ def test_the_time_of_recording_survives_that_an_entry_is_written_again() -> None
     assert at is not None
     taken = world.runs()[0]
     world.clock.move(HOUR)
-    world.intake.return_to_inbox(taken, taken.manifest)
+    world.app.inbox.give_back(taken, taken.manifest)
     del world.documents.rows[f"runs/{taken.run_id}"]
     world.clock.move(HOUR)
     world.tick()
@@ -255,7 +254,7 @@ def test_the_time_of_recording_survives_that_an_entry_is_written_again() -> None
 
 def test_a_run_takes_a_version_as_it_was_first_recorded() -> None:
     world = Observed(config={"pipeline": {"when_busy": "queue"}})
-    ledger = world.intake._context.ledger
+    ledger = world.context.ledger
     world.upload("a.csv", content(1))
     found = world.blobs.head(DATA, "a.csv")
     assert found is not None
@@ -276,9 +275,9 @@ def test_a_request_on_data_of_one_second_is_judged_by_what_the_ledger_knows_of_i
     world = Observed()
     land(world, ["a.csv", "b.csv"], ["b.csv", "a.csv"])
     world.until_ended(80)
-    asked = world.intake.asked.requested(world.pipeline, "older", ManualRequest(data="b.csv"))
+    asked = world.app.requests.requested(world.pipeline, "older", ManualRequest(data="b.csv"))
     assert world.until_idle(asked).phase is Phase.SUPERSEDED
-    again = world.intake.asked.requested(world.pipeline, "same", ManualRequest(data="a.csv"))
+    again = world.app.requests.requested(world.pipeline, "same", ManualRequest(data="a.csv"))
     assert world.until_idle(again).phase is not Phase.SUPERSEDED
 
 
@@ -286,13 +285,13 @@ def test_an_endpoint_keeps_when_its_newest_version_was_recorded_once_that_is_kno
     world = Observed()
     world.upload("y.csv", content(1))
     world.upload("x.csv", content(2))
-    asked = world.intake.asked.requested(world.pipeline, "k", ManualRequest(data="y.csv"))
+    asked = world.app.requests.requested(world.pipeline, "k", ManualRequest(data="y.csv"))
     world.until(asked, Phase.PROMOTED)
     (early,) = asked.manifest
     assert early.recorded_at is None
     noted = early.recorded(world.host.now() - HOUR)
     entry = VersionEntry(pipeline="sample", blob=noted, run_id=None, older_than_pipeline=True)
-    world.intake._context.ledger.versions.add(version_id("sample", early), entry)
+    world.context.ledger.versions.add(version_id("sample", early), entry)
     (later,) = world.deliver("x.csv")
     world.until(later, Phase.PROMOTED)
     newest = world.endpoint_state().resource(RESOURCE).newest_version
@@ -354,7 +353,7 @@ def test_models_put_by_hand_within_a_second_replace_each_other_in_their_order_al
         world.blobs.put(MODELS, name, InstantTrainer().train(data, {}, label=None).model)
     for name in names:
         world.host.by += MICROSECOND
-        world.intake.model_arrived(name)
+        world.app.model_events.model_arrived(name)
     world.until_ended(80)
     last = served(world)
     assert last.model is not None
@@ -392,7 +391,7 @@ def test_a_rollback_to_an_older_model_of_the_same_second_is_not_judged_by_age() 
     world.deliver("b.csv")
     world.until_ended(80)
     assert world.serving() != first
-    hand = Endpoints(world.intake._context, world.intake)
+    hand = world.app.endpoints
     back = hand.rollback(EndpointAddress("sample", "production"), None, OperatorCommand("ada"))
     world.until(back, Phase.PROMOTED)
     assert world.serving() == first
@@ -406,7 +405,7 @@ def test_a_due_time_and_a_request_name_the_tie_that_they_chose_from() -> None:
         world.poll.start_scheduled()
         world.clock.move(timedelta(minutes=10))
     world.poll.start_scheduled()
-    asked = world.intake.asked.requested(world.pipeline, "k", ManualRequest())
+    asked = world.app.requests.requested(world.pipeline, "k", ManualRequest())
     for made in (asked, next(one for one in world.runs() if one.origin is Origin.SCHEDULE)):
         assert made.newest is not None
         assert made.newest.name == "b.csv"
@@ -421,9 +420,9 @@ def test_no_time_of_recording_is_looked_up_where_nothing_is_tied() -> None:
         world.clock.move(SECOND)
     world.until_ended(80)
     world.calls.clear()
-    world.intake.asked.newest_data(world.pipeline)
+    world.app.requests.newest_data(world.pipeline)
     assert world.calls == []
-    world.intake.asked.requested(world.pipeline, "k", ManualRequest())
+    world.app.requests.requested(world.pipeline, "k", ManualRequest())
     assert "read versions" not in world.calls
 
 
@@ -453,7 +452,7 @@ def test_a_blob_that_was_recorded_under_no_event_yields_to_none_of_its_second() 
     world.upload("a.csv", content(1))
     world.upload("b.csv", content(2))
     world.deliver("b.csv")  # a.csv will be recorded later: it is the newer one
-    asked = world.intake.asked.requested(world.pipeline, "k", ManualRequest())
+    asked = world.app.requests.requested(world.pipeline, "k", ManualRequest())
     assert asked.newest is not None
     assert asked.newest.name == "a.csv"
     assert "b.csv" in asked.tie

@@ -14,8 +14,9 @@ from local.studio import InstantTrainer, Trained
 from shared.core.config.studio_models import blob_of
 from shared.core.run.record import Origin, Phase, Run
 from shared.errors import InvalidTransitionError
+from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
-from shared.operations.endpoints import EndpointAddress, Endpoints
+from shared.operations.endpoints import Endpoints
 from tests.fakes.faults import Faults, Kind
 from tests.fakes.world import MODELS, World
 from tests.unit.fleet import Fleet
@@ -92,7 +93,7 @@ def reasons(run: Run) -> list[str]:
 
 
 def hand(world: Observed) -> Endpoints:
-    return Endpoints(world.intake._context, world.intake)
+    return world.app.endpoints
 
 
 # What the evaluation says, or does not
@@ -422,7 +423,7 @@ def manual_model(world: Observed, name: str = "promote/sample/mine.ilearner") ->
     world.clock.move(MINUTE)
     model = InstantTrainer().train({"input1": b"a,b,label\n7,7,1\n"}, {}, label=None).model
     world.blobs.put(MODELS, name, model)
-    run = world.intake.model_arrived(name)
+    run = world.app.model_events.model_arrived(name)
     assert run is not None
     return run
 

@@ -16,8 +16,8 @@ from shared.core.serving.references import Candidate, ServingState, Shift
 from shared.core.serving.state import EndpointState, Resource
 from shared.errors import PermanentError
 from shared.execution.endpoint_lease import EndpointLeaseSteps
+from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
-from shared.operations.endpoints import EndpointAddress, Endpoints
 from shared.ports.storage import Access
 from shared.providers.http.client import Answer
 from tests.fakes.blobs import ACCOUNT
@@ -144,13 +144,13 @@ def test_an_old_record_cannot_ask_for_more_than_a_new_one_may() -> None:
     endpoint_state = world.endpoint_state()
     known = endpoint_state.resource(RESOURCE).model_copy(update={"baseline": state_of(secret)})
     endpoint_state = endpoint_state.model_copy(update={"resources": {RESOURCE: known}})
-    steps = EndpointLeaseSteps(world.intake._context)
-    serving = world.intake._context.providers.serving(world.pipeline.endpoints[0])
+    steps = EndpointLeaseSteps(world.context)
+    serving = world.context.providers.serving(world.pipeline.endpoints[0])
     assert steps.rollback_target(serving, endpoint_state, RESOURCE, instead_of=run) is None
     world.documents.faults.inside = True
     row = world.documents.rows[name]
     world.documents.replace(name, endpoint_state.model_dump_json().encode(), row.etag)
-    hand = Endpoints(world.intake._context, world.intake)
+    hand = world.app.endpoints
     back = hand.rollback(
         EndpointAddress("sample", "production"), "baseline", OperatorCommand(by="boss")
     )
@@ -172,7 +172,7 @@ def test_an_old_record_cannot_ask_for_more_than_a_new_one_may() -> None:
 )
 def test_no_other_blob_is_ever_signed_for_an_endpoint(model: BlobVersion) -> None:
     world = Observed()
-    serving = world.intake._context.providers.serving(world.pipeline.endpoints[0])
+    serving = world.context.providers.serving(world.pipeline.endpoints[0])
     world.blobs.put(model.container, model.name, b"model")
     state = state_of(world.blobs.head(model.container, model.name) or model)
     shift = Shift(candidate=Candidate(name="x", state=state), share=100)
@@ -216,9 +216,9 @@ def test_a_new_services_old_uri_is_named_again_and_never_signed() -> None:
     )
     known = Resource(baseline=state_of(secret))
     endpoint_state = EndpointState(ref=ref(update), resources={"": known})
-    steps = EndpointLeaseSteps(world.intake._context)
+    steps = EndpointLeaseSteps(world.context)
     written = {"name": "new", "kind": "webservice", "update": update}
     endpoint = Endpoint.model_validate(written, context={"development": False})
-    serving = world.intake._context.providers.serving(endpoint)
+    serving = world.context.providers.serving(endpoint)
     assert steps.rollback_target(serving, endpoint_state, "") == state_of(secret)
     assert not world.blobs.signed

@@ -4,8 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 from shared.core.run.record import Origin, Phase, Run
+from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
-from shared.operations.endpoints import EndpointAddress, Endpoints
 from tests.fakes.azureml.state import error_of_model
 from tests.fakes.azureml.switches import Switches
 from tests.fakes.azureml_world import CENSUS, QUICK, AzureMlWorld
@@ -39,9 +39,7 @@ def shifts(world: AzureMlWorld) -> int:
 
 
 def rolled_back(world: AzureMlWorld) -> Run:
-    return Endpoints(world.intake._context, world.intake).rollback(
-        EndpointAddress("sample", "production"), None, ADA
-    )
+    return world.app.endpoints.rollback(EndpointAddress("sample", "production"), None, ADA)
 
 
 def fails(world: AzureMlWorld, run: Run) -> None:

@@ -11,7 +11,6 @@ from azure.storage.blob import ContainerClient
 
 from shared.core.run.record import Phase
 from shared.intake.requests import ManualRequest
-from shared.intake.search import Search
 from shared.ports.storage import Document
 from shared.providers.azure_storage.documents import BlobDocuments
 from tests.fakes.faults import Kind
@@ -70,9 +69,9 @@ def test_no_document_is_from_the_future(headers: dict[str, str]) -> None:
 
 def test_a_worker_whose_clock_is_ahead_does_not_forget_a_run_that_is_being_stored() -> None:
     world = Observed()
-    world.intake.activate()
+    world.app.activations.refresh()
     world.upload()
-    _, other = world._worker()
+    other = world._worker().poll
     world.host.by = timedelta(hours=1)
 
     def tick() -> None:
@@ -80,7 +79,7 @@ def test_a_worker_whose_clock_is_ahead_does_not_forget_a_run_that_is_being_store
 
     world.faults.other_worker = tick
     world.faults.plan = {len(world.faults.sites) + 1: Kind.PREEMPT}  # the marker is there
-    run = world.intake.asked.requested(world.pipeline, "k", ManualRequest())
+    run = world.app.requests.requested(world.pipeline, "k", ManualRequest())
     assert world.open_runs() == [f"open/{run.run_id}"]
     world.faults.plan = {}
     world.until(run, Phase.PROMOTED)
@@ -118,7 +117,7 @@ def test_a_search_that_hosts_with_different_clocks_share_finds_what_no_event_tol
     by: timedelta,
 ) -> None:
     world = Observed(config={"pipeline": {"endpoints": []}})
-    world.intake.activate()
+    world.app.activations.refresh()
     names = set()
     for minute in range(90):
         world.clock.move(timedelta(minutes=1))
@@ -127,6 +126,6 @@ def test_a_search_that_hosts_with_different_clocks_share_finds_what_no_event_tol
             world.upload(f"{minute}.csv", f"a,b,label\n{minute},2,0\n3,4,1\n".encode())
         world.host.by = by * (1 if minute % 2 else -1)
         until = world.host.now() + timedelta(minutes=1)
-        Search(world.intake._context, world.intake).run_until(until)
+        world.app.search.run_until(until)
     world.tick()
     assert {blob.name for run in world.runs() for blob in run.manifest} == names

@@ -222,10 +222,8 @@ def test_a_delivery_that_stands_as_before_does_not_have_its_roll_out_looked_at()
     fleet = Fleet(size=2)
     fleet.start()
     fleet.settle()
-    driver = fleet.poll._driver
-    driver.take_ready()
-    driver.advance(fleet.child("e1").run_id)
-    assert set(driver.take_ready()) == set()
+    driver = fleet.app.driver
+    assert driver.advance(fleet.child("e1").run_id).roll_out is None
 
 
 def test_a_job_that_finished_just_in_time_counts(world: Observed) -> None:
@@ -393,10 +391,10 @@ def test_no_step_is_begun_when_the_time_of_its_caller_is_up(world: Observed) -> 
 
     world.http.answers.append(slow)
     until = world.clock.now() + 30 * SECOND
-    moved = world.poll._driver.advance(run.run_id, until, check_from=0 * SECOND)
-    assert moved is not None
-    assert moved.phase is Phase.TRAINED  # one look at the job, and nothing after it
-    late = world.poll._driver.advance(run.run_id, world.clock.now() - SECOND)
+    moved = world.app.driver.advance(run.run_id, until, check_from=0 * SECOND)
+    assert moved.run is not None
+    assert moved.run.phase is Phase.TRAINED  # one look at the job, and nothing after it
+    late = world.app.driver.advance(run.run_id, world.clock.now() - SECOND)
     assert late == moved
 
 

@@ -15,6 +15,7 @@ from shared.errors import (
     RelearnError,
     TransientError,
 )
+from shared.execution.step_failures import StepFailures
 from shared.ledger.open_markers import CommandStored, RunHints, hints_of
 from tests.fakes.faults import Kind
 from tests.fakes.world import LIMITS
@@ -33,7 +34,7 @@ def world() -> Observed:
 
 
 def delay(world: Observed, one: Run, error: RelearnError = BUSY) -> StepFailed:
-    return world.intake.driver.delay_for(one, error)
+    return StepFailures(world.context).delay_for(one, error)
 
 
 def pause(world: Observed, one: Run) -> timedelta:
@@ -82,7 +83,7 @@ def test_a_service_that_asks_for_time_is_given_it_and_its_own_patience(world: Ob
 
 
 def test_a_delay_is_noted_only_for_a_run_that_trains(world: Observed) -> None:
-    driver = world.intake.driver
+    driver = world.app.driver
     assert driver.delay("sample-none", BUSY) is None
     one = world.start()
     delayed = driver.delay(one.run_id, BUSY)
@@ -96,45 +97,46 @@ def test_a_delay_is_noted_only_for_a_run_that_trains(world: Observed) -> None:
 
 def test_a_turn_is_taken_by_a_run_that_waits_and_by_no_other() -> None:
     world = world_of({"when_busy": "queue"})
-    driver, one = world.intake.driver, world.start()
-    assert driver.admit("sample-none") is None
+    driver, one = world.app.driver, world.start()
     writes = len(world.faults.sites)
-    assert driver.admit(one.run_id) == world.now_of(one)
+    stored = world.context.ledger.runs.read(one.run_id)
+    assert stored is not None
+    assert driver.admit(stored) == world.now_of(one)
     world.clock.move(HOUR)
-    assert driver.admit(one.run_id) == world.now_of(one)
+    assert driver.admit(stored) == world.now_of(one)
     assert len(world.faults.sites) == writes
 
 
 def test_what_somebody_else_learned_is_noted_once_and_only_where_it_fits(world: Observed) -> None:
-    driver, ledger, one = world.intake.driver, world.intake._context.ledger, world.start()
+    writer, ledger, one = world.app.writer, world.context.ledger, world.start()
     stored = ledger.runs.read(one.run_id)
     assert stored is not None
     said = StepFailed(f"with {world.training.api_key}", NOW + MINUTE, HOUR)
-    noted = driver.note(stored, said)
+    noted = writer.note(stored, said).record
     assert noted == world.now_of(one)
     assert noted.step_failure is not None
     assert world.training.api_key not in noted.step_failure.reason
     with pytest.raises(ConflictError):
-        driver.note(stored, said)
+        writer.note(stored, said)
     world.until(one, Phase.PROMOTED)
     over = ledger.runs.read(one.run_id)
     assert over is not None
     with pytest.raises(InvalidTransitionError):
-        driver.note(over, said)
+        writer.note(over, said)
 
 
 def test_a_run_that_exists_is_advanced_instead_of_begun_again(world: Observed) -> None:
     one = world.start()
     world.studio.work()
     world.clock.move(MINUTE)
-    moved = world.intake.driver.begin(one.model_copy(update={"claim": None}), fresh=True)
+    moved = world.app.driver.begin(one.model_copy(update={"claim": None}), fresh=True)
     assert moved == world.now_of(one)
     assert moved.phase is Phase.TRAINING  # whoever asks again is no reason to look at its job
 
 
 def test_a_run_is_claimed_as_it_is_begun_where_its_first_step_acts(world: Observed) -> None:
     claims: list[str | None] = []
-    ledger = world.intake._context.ledger
+    ledger = world.context.ledger
     create = ledger.runs.create
 
     def noted(one: Run) -> object:
@@ -144,7 +146,7 @@ def test_a_run_is_claimed_as_it_is_begun_where_its_first_step_acts(world: Observ
     ledger.runs.create = noted  # type: ignore[method-assign, assignment]
     world.start()
     waiting = run(Phase.WAITING, run_id="sample-2", config=world.pipeline)
-    world.intake.driver.begin(waiting, fresh=True)
+    world.app.driver.begin(waiting, fresh=True)
     assert claims == ["worker-1", None]
 
 
@@ -157,32 +159,32 @@ def test_steps_are_begun_for_a_minute_where_the_caller_says_nothing(world: Obser
         world.clock.move(step)
 
     world.http.answers.append(slow)
-    moved = world.intake.driver.advance(one.run_id, check_from=timedelta())
-    assert moved is not None
-    assert moved.phase is Phase.TRAINED  # after the look a minute was over
+    moved = world.app.driver.advance(one.run_id, check_from=timedelta())
+    assert moved.run is not None
+    assert moved.run.phase is Phase.TRAINED  # after the look a minute was over
 
 
 def test_a_step_may_be_begun_at_the_very_end_of_the_time_and_not_later(world: Observed) -> None:
     one = world.start()
     world.studio.work()
-    driver, now = world.intake.driver, world.clock.now()
+    driver, now = world.app.driver, world.clock.now()
     late = driver.advance(one.run_id, now - SECOND, check_from=timedelta())
-    assert late == one
+    assert late.run == one
     on_time = driver.advance(one.run_id, now, check_from=timedelta())
-    assert on_time is not None
-    assert on_time.phase is not Phase.TRAINING
+    assert on_time.run is not None
+    assert on_time.run.phase is not Phase.TRAINING
 
 
 def test_a_run_that_is_delayed_is_looked_at_when_it_said_and_not_before(world: Observed) -> None:
     one = world.start()
-    driver = world.intake.driver
+    driver = world.app.driver
     delayed = driver.delay(one.run_id, TransientError("busy", retry_after=5 * MINUTE))
     assert delayed is not None
     world.script("GET", "", RUNNING, times=None)
     world.clock.move(5 * MINUTE - SECOND)
-    assert driver.advance(one.run_id, check_from=timedelta()) == delayed
+    assert driver.advance(one.run_id, check_from=timedelta()).run == delayed
     world.clock.move(SECOND)
-    calm = driver.advance(one.run_id, check_from=timedelta())
+    calm = driver.advance(one.run_id, check_from=timedelta()).run
     assert calm is not None
     assert calm.step_failure is None
     assert world.now_of(one) == calm
@@ -222,7 +224,7 @@ def test_a_claim_is_followed_after_the_lease_and_the_silence_is_noted(world: Obs
     assert (silent.count, silent.since, silent.cause_since) == (1, died, died)
     assert (silent.next_check, silent.patience) == (world.clock.now(), HOUR)
     assert seen[0].claim not in (None, one.claim)
-    assert not world.intake._context.ledger.drift_checks.read(one.run_id)
+    assert not world.context.ledger.drift_checks.read(one.run_id)
 
 
 def test_a_second_silence_counts_from_the_first(world: Observed) -> None:
@@ -239,11 +241,11 @@ def test_a_second_silence_counts_from_the_first(world: Observed) -> None:
 
     world.http.answers.append(dies)
     with pytest.raises(Crashing):
-        world.intake.driver.advance(one.run_id)
+        world.app.driver.advance(one.run_id)
     world.restart()
     world.clock.move(world.limits.lease)
     with pytest.raises(Crashing):
-        world.intake.driver.advance(one.run_id)
+        world.app.driver.advance(one.run_id)
     silent = world.now_of(one).step_failure
     assert silent is not None
     assert (silent.count, silent.since) == (2, died)
@@ -282,7 +284,7 @@ def test_a_wrong_setting_is_to_be_corrected_and_a_refusal_to_be_removed(world: O
 def test_a_parked_runs_marker_says_so_at_once(world: Observed) -> None:
     world.script("POST", "/jobs", refused(400, "BadArgument", "no"), times=None)
     one = world.start()
-    (marker,) = world.intake._context.ledger.open_markers.listed()
+    (marker,) = world.context.ledger.open_markers.listed()
     assert marker.hints == hints_of(one)
     assert marker.hints.phase is Phase.PARKED
 
@@ -292,7 +294,7 @@ def test_a_marker_that_is_behind_a_parked_run_is_renewed_and_the_run_reported_ag
 ) -> None:
     world.script("POST", "/jobs", refused(400, "BadArgument", "no"), times=None)
     one = world.start()
-    ledger, driver = world.intake._context.ledger, world.intake.driver
+    ledger, driver = world.context.ledger, world.app.driver
     caplog.clear()
     driver.advance(one.run_id, check_from=timedelta())
     assert caplog.text == ""  # its marker says so: all was reported
@@ -312,10 +314,10 @@ def test_the_marker_of_an_ended_run_goes_and_what_its_worker_did_not_report_is_r
     assert world.now_of(one).phase is Phase.FAILED
     assert world.open_runs() == []
     caplog.clear()
-    world.intake.driver.advance(one.run_id)
+    world.app.driver.advance(one.run_id)
     assert caplog.text == ""
-    world.intake._context.ledger.open_markers.mark(one.run_id, RunHints())
-    world.intake.driver.advance(one.run_id)
+    world.context.ledger.open_markers.mark(one.run_id, RunHints())
+    world.app.driver.advance(one.run_id)
     assert "perhaps reported before" in caplog.text
     assert world.open_runs() == []
 
@@ -323,31 +325,36 @@ def test_the_marker_of_an_ended_run_goes_and_what_its_worker_did_not_report_is_r
 def test_a_roll_out_is_told_once_of_each_delivery_that_is_settled() -> None:
     fleet = Fleet(size=2)
     fleet.start()
-    driver = fleet.poll._driver
+    driver, opened = fleet.app.driver, 0
+    settled: list[str] = []
     for _ in range(40):
         fleet.clock.move(30 * SECOND)
         fleet.studio.work()
-        for marker in list(fleet.intake._context.ledger.open_markers.listed()):
-            driver.advance(marker.run_id, check_from=timedelta())
-        if settled := driver.take_ready():
+        for marker in list(fleet.context.ledger.open_markers.listed()):
+            advanced = driver.advance(marker.run_id, check_from=timedelta())
+            opened += advanced.opened
+            if advanced.roll_out:
+                settled.append(advanced.roll_out)
+                again = driver.advance(marker.run_id, check_from=timedelta())
+                assert again.roll_out is None
+        if settled:
             break
-    assert settled == {one.parent for one in fleet.runs() if one.parent}
-    assert driver.take_ready() == set()
-    assert driver.opened >= 1
+    assert set(settled) == {one.parent for one in fleet.runs() if one.parent}
+    assert opened >= 1
 
 
 def test_a_parked_delivery_is_settled_too() -> None:
     fleet = Fleet(size=2)
     fleet.script("PATCH", "", refused(400, "BadArgument", "no"), times=None)
     fleet.start()
-    driver = fleet.poll._driver
+    driver = fleet.app.driver
     settled: set[str] = set()
     for _ in range(20):
         fleet.clock.move(30 * SECOND)
         fleet.studio.work()
-        for marker in list(fleet.intake._context.ledger.open_markers.listed()):
-            driver.advance(marker.run_id, check_from=timedelta())
-            settled |= driver.take_ready()
+        for marker in list(fleet.context.ledger.open_markers.listed()):
+            ended = driver.advance(marker.run_id, check_from=timedelta()).roll_out
+            settled |= {ended} if ended else set()
     assert settled == {one.parent for one in fleet.runs() if one.parent}
 
 
@@ -375,11 +382,11 @@ def test_what_a_dead_worker_sent_has_its_endpoint_proved_again_and_counts_as_sen
     world.restart()
     assert not [name for name in world.documents.rows if name.startswith("drift_checks/")]
     world.clock.move(world.limits.lease)
-    world.intake.driver.advance(one.run_id)
+    world.app.driver.advance(one.run_id)
     followed = world.now_of(one)
     assert followed.promotion is not None
     assert followed.promotion.ever_sent
-    (drift_check,) = world.intake._context.ledger.drift_checks.due()
+    (drift_check,) = world.context.ledger.drift_checks.due()
     assert world.pipeline.endpoint is not None
     assert drift_check.due == world.clock.now() + world.pipeline.endpoint.within
 

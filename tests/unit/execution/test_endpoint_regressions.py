@@ -10,9 +10,9 @@ import pytest
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Phase
 from shared.execution.drift_schedule import schedule_drift_check
+from shared.intake.rollbacks import EndpointAddress
 from shared.maintenance import drift
 from shared.maintenance.retention import Retention
-from shared.operations.endpoints import EndpointAddress
 from shared.providers.http.client import Answer
 from tests.fakes.faults import Faults, Kind
 from tests.fakes.world import RESOURCE
@@ -95,7 +95,7 @@ def test_two_places_of_one_endpoint_are_both_set_again() -> None:
     serving = known.serving.model_copy(update={"named": "models/second.ilearner", "answers": None})
     both = {RESOURCE: known, second: known.model_copy(update={"serving": serving})}
     (name,) = [name for name in world.documents.rows if name.startswith("endpoints/")]
-    world.intake._context.ledger.endpoint_states.put(
+    world.context.ledger.endpoint_states.put(
         name.removeprefix("endpoints/"),
         world.endpoint_state().model_copy(update={"resources": both}),
         world.documents.rows[name].etag,
@@ -104,7 +104,7 @@ def test_two_places_of_one_endpoint_are_both_set_again() -> None:
     tree["endpoints"] += [{**tree["endpoints"][0], "name": "second", "resource": second}]
     world.pipeline = Pipeline.model_validate(tree)
     world.restart()
-    schedule_drift_check(world.intake._context, run, world.pipeline.endpoints[1])
+    schedule_drift_check(world.context, run, world.pipeline.endpoints[1])
     foreign = {"BaseLocation": "https://x/", "RelativeLocation": "x/f.ilearner", "SasBlobToken": ""}
     listed = [{"Name": name, "Location": foreign} for name in both]
     told = Answer(200, {}, json.dumps({"Name": "production", "Resources": listed}).encode())
@@ -133,9 +133,7 @@ def test_retention_keeps_the_run_that_a_hold_names() -> None:
     world, _, _ = promoted(2)
     run = world.until(back(world), Phase.PROMOTED)
     world.clock.move(timedelta(days=401))
-    Retention(world.intake._context, world.intake.catalogue).clean(
-        world.clock.now() + timedelta(minutes=1)
-    )
+    Retention(world.context, world.app.catalogue).clean(world.clock.now() + timedelta(minutes=1))
     assert f"runs/{run.run_id}" in world.documents.rows
 
 
@@ -208,9 +206,7 @@ def test_a_later_drift_is_repaired_after_a_repair_that_never_touched_the_endpoin
     assert repair.phase is Phase.PARKED
     world.run_operations.cancel(repair.run_id)
     assert run.model is not None
-    world.intake._context.providers.serving(world.pipeline.endpoints[0]).restore(
-        state_of(run.model)
-    )
+    world.context.providers.serving(world.pipeline.endpoints[0]).restore(state_of(run.model))
     pass_time(world, 3)
     assert world.serving() == ours
     meddle(world, "again", b"a,b,label\n8,8,0\n")

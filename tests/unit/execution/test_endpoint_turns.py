@@ -13,10 +13,10 @@ from shared.core.versions import order_of, version_id
 from shared.errors import TransientError
 from shared.execution.context import Limits
 from shared.execution.endpoint_queue import EndpointQueue
+from shared.intake.rollbacks import EndpointAddress
 from shared.ledger.endpoints import EndpointStates
 from shared.ledger.open_markers import EndpointWait, Marker, RunHints, hints_of
 from shared.operations.commands import OperatorCommand
-from shared.operations.endpoints import EndpointAddress, Endpoints
 from shared.ports.storage import ETag
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA
@@ -145,7 +145,7 @@ def test_a_rollback_goes_before_models_that_wait() -> None:
     while not waiting(world):
         world.tick()
     (holder,) = at_work(world)
-    hand = Endpoints(world.intake._context, world.intake)
+    hand = world.app.endpoints
     back = hand.rollback(EndpointAddress("sample", "production"), None, OperatorCommand(by="boss"))
     world.until(back, Phase.PROMOTED)
     begun = next(e.at for e in world.now_of(back).history if e.phase is Phase.VERIFYING)
@@ -233,7 +233,7 @@ def marker(run_id: str, endpoint: str, turn: str) -> Marker:
 
 def test_each_endpoint_has_one_turn_before_any_has_a_second_one() -> None:
     world = Observed()
-    concurrency = EndpointQueue(world.intake._context)
+    concurrency = EndpointQueue(world.context)
     concurrency.found([marker(f"r{n}", "ab"[n % 2], f"1 {n}") for n in range(6)])
     assert [[one.run_id for one in concurrency.next(LATER)] for _ in range(4)] == [
         ["r0", "r1"],
@@ -247,7 +247,7 @@ def test_an_endpoint_whose_record_cannot_be_read_waits_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = Observed()
-    context = world.intake._context
+    context = world.context
     real = type(context.ledger.endpoint_states).read
 
     def endpoint_state(self: EndpointStates, name: str) -> object:
@@ -266,7 +266,7 @@ def test_a_storage_that_hangs_holds_up_no_tick_however_many_endpoints_there_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = Observed()
-    context = world.intake._context
+    context = world.context
     asked: list[str] = []
 
     def endpoint_state(_: object, name: str) -> object:

@@ -191,6 +191,6 @@ def test_a_model_put_by_hand_past_a_gate_waits_for_approval() -> None:
     world.clock.move(MINUTE)
     model = world.model_of(world.run())
     world.blobs.put(MODELS, "promote/sample/mine.ilearner", model.replace(b"}", b" }", 1))
-    run = world.intake.model_arrived("promote/sample/mine.ilearner")
+    run = world.app.model_events.model_arrived("promote/sample/mine.ilearner")
     assert run is not None
     world.until(run, Phase.AWAITING_APPROVAL)

@@ -113,7 +113,7 @@ def dataless() -> Forms:
 
 
 def test_a_job_without_input_runs_for_a_person(dataless: Forms) -> None:
-    asked = dataless.intake.asked
+    asked = dataless.app.requests
     run = asked.requested(dataless.pipeline, "key", ManualRequest())
     assert run.manifest == ()
     assert "Inputs" not in dataless.submitted()
@@ -125,7 +125,7 @@ def test_a_job_without_input_runs_for_a_person(dataless: Forms) -> None:
 
 def test_a_job_without_input_runs_at_its_due_times(dataless: Forms) -> None:
     dataless.pipeline = dataless.pipeline.model_copy(update={"schedule": "0 0 * * * *"})
-    _, poll = dataless.another()
+    poll = dataless.another().poll
     poll.tick()
     dataless.clock.move(dataless.limits.keep / 9600)  # an hour
     poll.start_scheduled()

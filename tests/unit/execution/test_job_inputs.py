@@ -24,7 +24,7 @@ class Inputs:
 
     def __init__(self, inputs: dict[str, str] | None = None, **changes: Any) -> None:
         self.world = Observed()
-        self.inputs = JobInputs(self.world.intake._context)
+        self.inputs = JobInputs(self.world.context)
         config = pipeline(training__inputs=SOURCES if inputs is None else inputs)
         manifest = (blob("a.csv"), blob("b.csv", modified=NOW + SECOND, content_md5=None))
         known = {"config": config, "manifest": manifest, "tokens": {"name": "x"}}

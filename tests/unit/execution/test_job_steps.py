@@ -1,6 +1,5 @@
 """The steps of a job, one call at a time: what is asked of the service, and what is concluded."""
 
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -36,20 +35,10 @@ class Work(Scripted):
 
     def __init__(self, phase: Phase = Phase.CREATED, names: str = "a.csv", **known: Any) -> None:
         super().__init__(**known.pop("config", {}))
-        self.steps = JobSteps(self.context, self)
-        self.record_discovered: list[BlobVersion] = []
-        self.back: list[list[BlobVersion]] = []
+        self.steps = JobSteps(self.context)
         blobs = tuple(self.world.blobs.put(DATA, name, name.encode()) for name in names.split())
         changes = {"config": self.world.pipeline, "manifest": blobs, "model": None, **known}
         self.run: Run = sample(phase, **changes)
-
-    def arrived(self, blob: BlobVersion) -> bool:
-        self.record_discovered.append(blob)
-        return blob.size > 1
-
-    def return_to_inbox(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
-        assert run == self.run
-        self.back.append(list(blobs))
 
     def stands(self, *states: Any) -> None:
         self.job.states = list(states)
@@ -63,7 +52,7 @@ class Work(Scripted):
 
 def test_a_job_is_made_for_the_attempt_with_the_very_bytes_that_were_recorded() -> None:
     work = Work(Phase.RECEIVED, attempt=2, parameters={"n": 1})
-    assert work.steps.create(work.run, fresh=False) == JobCreated("j9", {})
+    assert work.steps.create(work.run, fresh=False).event == JobCreated("j9", {})
     (request,) = work.job.requests
     assert (request.run_id, request.attempt, request.parameters) == ("sample-1", 2, {"n": 1})
     assert list(request.inputs.values()) == [work.blob("a.csv")]
@@ -77,8 +66,8 @@ def test_a_job_is_made_for_the_attempt_with_the_very_bytes_that_were_recorded() 
 def test_data_that_was_looked_at_a_moment_ago_is_not_looked_at_again() -> None:
     work = Work(Phase.RECEIVED, job=None)
     work.world.blobs.remove(DATA, "a.csv")
-    assert isinstance(work.steps.create(work.run, fresh=True), JobCreated)
-    assert isinstance(work.steps.create(work.run, fresh=False), DataDeleted)
+    assert isinstance(work.steps.create(work.run, fresh=True).event, JobCreated)
+    assert isinstance(work.steps.create(work.run, fresh=False).event, DataDeleted)
     assert work.job.calls == ["prepare"]
 
 
@@ -199,14 +188,14 @@ def test_a_run_without_a_job_is_told_as_such() -> None:
 def test_a_look_tells_what_is_new(state: JobStatus, event: object) -> None:
     work = Work(Phase.TRAINING)
     work.stands(state)
-    assert work.steps.look(work.run) == event
+    assert work.steps.check(work.run) == event
 
 
 def test_a_job_that_the_service_does_not_know_is_waited_for_only_briefly() -> None:
     work = Work(Phase.TRAINING)
     work.stands(JobState(JobStatus.GONE, "no such job"))
     with pytest.raises(TransientError, match="does not know job j1: no such job") as told:
-        work.steps.look(work.run)
+        work.steps.check(work.run)
     assert told.value.patience == LATE
 
 
@@ -273,51 +262,50 @@ def test_a_cancel_that_is_refused_because_the_job_just_ended_is_no_trouble(
 def test_data_that_is_what_it_was_changes_nothing() -> None:
     work = Work(Phase.RECEIVED, names="a.csv b.csv", job=None)
     work.world.blobs.touch(DATA, "b.csv")
-    assert isinstance(work.steps.create(work.run, fresh=False), JobCreated)
-    assert (work.record_discovered, work.back) == ([], [])
+    result = work.steps.create(work.run, fresh=False)
+    assert isinstance(result.event, JobCreated)
+    assert (result.replacements, result.given_back) == ((), ())
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(b"new", "has its run"), (b"", "is too small to open a run")]
+    ("content", "said"), [(b"new", "has a run of its own"), (b"", "opens no run")]
 )
 def test_data_that_was_replaced_is_told_of_and_the_run_gives_way(content: bytes, said: str) -> None:
     work = Work(Phase.RECEIVED)
     newer = work.world.blobs.put(DATA, "a.csv", content)
-    event = work.steps.create(work.run, fresh=False)
+    result = work.steps.create(work.run, fresh=False)
     path = work.blob("a.csv").path
-    assert event == Superseded(f"{path} was replaced by a newer version, which {said}")
-    assert work.record_discovered == [newer]
-    assert work.back == [[]]
+    assert result.event == Superseded(f"{path} was replaced by a newer version, which {said}")
+    assert (result.replacements, result.given_back) == ((newer,), ())
 
 
 def test_what_else_a_run_was_to_train_on_goes_into_another_run() -> None:
     listed = {"training": {"inputs": {"input1": "{data.manifest}"}}}
     work = Work(Phase.RECEIVED, names="a.csv b.csv c.csv", job=None, config=listed)
     work.world.blobs.put(DATA, "a.csv", b"new")
-    event = work.steps.create(work.run, fresh=False)
-    assert isinstance(event, Superseded)
-    assert event.reason.endswith("; the other 2 go into another run")
-    assert work.back == [[work.blob("b.csv"), work.blob("c.csv")]]
+    result = work.steps.create(work.run, fresh=False)
+    assert isinstance(result.event, Superseded)
+    assert result.event.reason.endswith("; the other 2 go into another run")
+    assert result.given_back == (work.blob("b.csv"), work.blob("c.csv"))
 
 
 def test_data_that_is_gone_before_the_job_has_the_rest_trained_on_without_it() -> None:
     listed = {"training": {"inputs": {"input1": "{data.manifest}"}}}
     work = Work(Phase.RECEIVED, names="a.csv b.csv", job=None, config=listed)
     work.world.blobs.remove(DATA, "a.csv")
-    event = work.steps.create(work.run, fresh=False)
+    result = work.steps.create(work.run, fresh=False)
     path = work.blob("a.csv").path
-    assert event == Superseded(
+    assert result.event == Superseded(
         f"{path} was deleted before training could start; the other 1 goes into another run"
     )
-    assert work.back == [[work.blob("b.csv")]]
-    assert work.record_discovered == []
+    assert (result.replacements, result.given_back) == ((), (work.blob("b.csv"),))
 
 
 def test_data_that_is_gone_under_its_job_is_no_hindrance() -> None:
     for early, changes in ((True, {"job": None}), (False, {"job": "j1"})):
         work = Work(Phase.RECEIVED, **changes)
         work.world.blobs.remove(DATA, "a.csv")
-        event = work.steps.create(work.run, fresh=False)
+        event = work.steps.create(work.run, fresh=False).event
         assert isinstance(event, DataDeleted if early else JobCreated)
         if isinstance(event, DataDeleted):
             assert event.reason == "the data was deleted before training could start"
@@ -328,26 +316,25 @@ def test_of_snapshots_the_one_before_is_trained_on_where_the_newest_is_gone() ->
     newest = work.run.newest
     assert newest is not None
     work.world.blobs.remove(DATA, newest.name)
-    event = work.steps.create(work.run, fresh=False)
-    assert isinstance(event, Superseded)
-    (rest,) = work.back
-    assert rest == [blob for blob in work.run.manifest if blob != newest]
+    result = work.steps.create(work.run, fresh=False)
+    assert isinstance(result.event, Superseded)
+    assert result.given_back == tuple(blob for blob in work.run.manifest if blob != newest)
 
 
 def test_of_two_versions_of_one_second_either_may_be_the_last() -> None:
     work = Work(Phase.RECEIVED, job=None)
     other = work.world.blobs.put(DATA, "a.csv", b"other bytes")
     work.run = work.run.model_copy(update={"manifest": (other, work.blob("a.csv"))})
-    assert isinstance(work.steps.create(work.run, fresh=False), JobCreated)
+    assert isinstance(work.steps.create(work.run, fresh=False).event, JobCreated)
 
 
 def test_a_model_is_collected_only_while_the_data_is_what_was_trained_on() -> None:
     work = Work(Phase.TRAINED)
     work.world.blobs.put(DATA, "a.csv", b"new")
-    assert isinstance(work.steps.collect(work.run), Superseded)
+    assert isinstance(work.steps.collect(work.run).event, Superseded)
     beside = work.world.blobs.put(DATA, "columns.csv", b"a,b")
     work = Work(Phase.TRAINED, inputs={"columns": beside})
     work.world.blobs.put(DATA, "columns.csv", b"a,b,c")
-    assert work.steps.collect(work.run) == JobFailed(
+    assert work.steps.collect(work.run).event == JobFailed(
         f"input columns ({DATA}/columns.csv) was replaced while the job ran"
     )

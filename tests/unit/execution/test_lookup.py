@@ -21,7 +21,7 @@ def put(world: Observed, *names: str) -> list[BlobVersion]:
 
 def calls(world: Observed, blobs: list[BlobVersion], at_once: int = 1) -> tuple[int, int]:
     """Look the blobs up; returns how many pages were listed and how many HEADs were sent."""
-    context = replace(world.intake._context, limits=replace(LIMITS, at_once=at_once))
+    context = replace(world.context, limits=replace(LIMITS, at_once=at_once))
     endpoint_states, pages = world.blobs.head_calls, world.blobs.pages
     found = list(Lookup(context).now(blobs))
     assert [blob for blob, _ in found] == blobs
@@ -64,7 +64,7 @@ def test_what_changed_and_what_is_gone_is_told_from_a_listing_as_well() -> None:
     world.blobs.put(DATA, "acme/03.csv", b"changed")
     world.blobs.remove(DATA, "acme/07.csv")
     assert calls(world, blobs) == (1, 0)
-    now = {blob.name: found for blob, found in Lookup(world.intake._context).now(blobs)}
+    now = {blob.name: found for blob, found in Lookup(world.context).now(blobs)}
     changed, gone = now["acme/03.csv"], now["acme/07.csv"]
     assert changed is not None
     assert changed.etag != blobs[3].etag

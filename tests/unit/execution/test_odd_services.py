@@ -5,13 +5,12 @@ from datetime import timedelta
 import pytest
 
 from local.studio import JobState
+from shared.core.config.configuration import Configuration
 from shared.core.config.pipeline import Pipeline
 from shared.core.redaction import redact
 from shared.core.run.record import Phase
-from shared.intake.catalogue import Catalogue
 from shared.intake.requests import ManualRequest
 from shared.operations.commands import OperatorCommand
-from shared.operations.pipelines import Pipelines
 from shared.providers.http.client import Answer
 from tests.fakes.faults import Crash, Kind
 from tests.unit.worlds import RUNNING, Observed
@@ -63,10 +62,10 @@ def test_a_job_whose_signatures_ran_out_before_it_started_is_made_anew() -> None
 
 def test_the_signatures_of_a_job_age_from_its_making_and_not_from_the_opening_of_its_run() -> None:
     world = Observed(config={"pipeline": {"when_busy": "queue"}})
-    hand = Pipelines(world.intake._context, world.intake)
+    hand = world.app.pipelines
     hand.pause("sample", OperatorCommand("ada"))
     world.upload()
-    run = world.intake.asked.requested(world.pipeline, "k", ManualRequest(parameters={}))
+    run = world.app.requests.requested(world.pipeline, "k", ManualRequest(parameters={}))
     world.clock.move(4 * HOUR)  # longer than any job may take
     world.script("POST", "/start", Answer(400, {}, b"Not now."))
     hand.resume("sample")
@@ -127,7 +126,7 @@ def test_a_job_that_is_not_shown_for_a_moment_is_not_taken_for_ended() -> None:
 def test_a_job_that_somebody_cancelled_at_the_service_is_not_tried_again() -> None:
     world = Observed(config={"training": {"attempts": 3}})
     run = world.start()
-    service = world.intake._context.providers.training(world.pipeline.training)
+    service = world.context.providers.training(world.pipeline.training)
     service.cancel(world.now_of(run).job or "")
     assert "at the service" in (world.until(run, Phase.CANCELLED).reason or "")
     assert len(world.starts) == 1
@@ -171,10 +170,11 @@ def test_a_recorded_run_outlives_a_time_without_its_pipeline() -> None:
     world.faults.plan = {len(world.faults.sites) + 3: Kind.REFUSED}  # the record
     world.deliver()
     assert world.runs() == []
-    intake = vars(world.poll._intake)
-    mended, intake["catalogue"] = intake["catalogue"], Catalogue({})
+    file, world.file = world.file, Configuration()
+    world.restart()
     world.idle(5 * world.limits.lease)
-    intake["catalogue"] = mended
+    world.file = file
+    world.restart()
     world.tick()
     world.until(world.run(), Phase.PROMOTED)
 
@@ -217,5 +217,5 @@ def test_a_metadata_write_does_not_make_old_data_news() -> None:
 def test_the_values_of_named_settings_are_known_as_secrets() -> None:
     world = Observed()
     pipeline: Pipeline = world.pipeline
-    secrets = world.intake._context.providers.secrets_of(pipeline)
+    secrets = world.context.providers.secrets_of(pipeline)
     assert set(secrets) == {world.training.api_key, world.endpoint.api_key}

@@ -5,12 +5,16 @@ from typing import Any
 
 import pytest
 
+from shared.core.blobs import BlobVersion
+from shared.core.config.keys import captured
+from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_models import model_of
 from shared.core.names import manifest_path
 from shared.core.run.concurrency import Pause, Pauses
 from shared.core.run.record import Origin, Phase, Run
+from shared.core.versions import newest_of
 from shared.errors import ConflictError
-from shared.execution.run_factory import RunFactory, ambiguous, captured
+from shared.execution.run_factory import Opening, RunFactory, ambiguous
 from shared.ledger.run_queues import NEW
 from tests.fakes.world import MODELS
 from tests.unit.samples import NOW, blob
@@ -24,12 +28,18 @@ class Open:
 
     def __init__(self, training: dict[str, Any] | None = None, **pipeline: Any) -> None:
         self.world = Observed(config={"pipeline": pipeline, "training": training or {}})
-        self.ledger = self.world.intake._context.ledger
-        self.run_factory: RunFactory = self.world.intake._opening
+        self.ledger = self.world.context.ledger
+        self.run_factory: RunFactory = self.world.app.factory
 
     def new(self, *names: str, origin: Origin = Origin.DATA, **changes: Any) -> Run:
         blobs = [blob(name, modified=NOW - at * SECOND, **changes) for at, name in enumerate(names)]
-        return self.run_factory.new(self.world.pipeline, "sample-1", blobs, origin, "because")
+        return self.of(self.world.pipeline, *blobs, origin=origin)
+
+    def of(self, pipeline: Pipeline, *blobs: BlobVersion, origin: Origin = Origin.DATA) -> Run:
+        newest = newest_of(blobs)
+        tokens = (captured(pipeline, newest.name) if newest else None) or {}
+        opening = Opening("sample-1", origin, "because", blobs, tokens)
+        return self.run_factory.training(opening, pipeline)
 
     def pause(self) -> None:
         paused = Pauses(pause=Pause(by="ada", at=NOW))
@@ -62,12 +72,12 @@ def test_a_run_begins_as_what_its_data_and_pipeline_say() -> None:
         Origin.DATA,
         "because",
     )
-    assert run.config == there.world.pipeline
+    assert run.config == there.world.pipeline.chosen_by(run.tokens)
     assert run.tokens == {"customer": "acme", "name": "2"}  # of the newest
     assert [one.name for one in run.manifest] == ["acme-2.csv", "ada-1.csv"]
     assert (run.phase, run.model, run.listed_at) == (Phase.RECEIVED, None, "")
     assert run.opened_at == there.world.clock.now()
-    assert there.run_factory.new(there.world.pipeline, "x", [], Origin.MANUAL, "").tokens == {}
+    assert there.of(there.world.pipeline, origin=Origin.MANUAL).tokens == {}
 
 
 def test_a_model_by_hand_is_trained_already() -> None:
@@ -103,15 +113,16 @@ def test_a_run_waits_where_there_is_something_to_wait_for(
 def test_what_is_taken_from_the_inbox_waits_its_turn() -> None:
     there = Open()
     pipeline = there.world.pipeline
-    run = there.run_factory.gathered(pipeline, "sample-1", [blob("a.csv")], "2 blobs landed")
-    assert (run.phase, run.origin, run.cause) == (Phase.WAITING, Origin.DATA, "2 blobs landed")
+    opening = Opening("sample-1", Origin.DATA, "2 blobs arrived", (blob("a.csv"),))
+    run = there.run_factory.training(opening, pipeline, Phase.WAITING)
+    assert (run.phase, run.origin, run.cause) == (Phase.WAITING, Origin.DATA, "2 blobs arrived")
     (entry,) = run.history
     assert (entry.at, entry.phase, entry.note) == (run.opened_at, Phase.WAITING, run.cause)
 
 
 def test_a_name_that_would_be_misread_ends_its_run_before_it_begins() -> None:
     there = Open()
-    run = there.run_factory.begin(there.new("a#b.csv"))
+    run = there.world.app.driver.begin(there.new("a#b.csv"))
     assert run.phase is Phase.REJECTED
     assert run.reason == "the name of 'a#b.csv' holds #, which the service would misread"
     assert run.advice == "upload the data under another name"
@@ -127,8 +138,7 @@ def test_data_that_can_name_no_endpoint_ends_its_run_with_the_reason() -> None:
     keyed = there.world.pipeline.model_copy(
         update={"endpoints": (one.model_copy(update={"update": update}),)}
     )
-    run = there.run_factory.new(keyed, "sample-1", [blob("A_B-1.csv")], Origin.DATA, "because")
-    ended = there.run_factory.store(run)
+    ended = there.of(keyed, blob("A_B-1.csv"))
     assert ended.phase is Phase.REJECTED
     assert str(ended.reason).startswith("no endpoint can be chosen for 'A_B-1.csv': ")
     assert ended.advice == "correct the path of the data, or the endpoint's URL"
@@ -138,17 +148,17 @@ def test_a_run_that_another_worker_stored_is_the_one_that_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     there = Open()
-    run = there.new("a.csv")
-    assert there.run_factory.store(run) == there.world.now_of(run)
+    driver, run = there.world.app.driver, there.new("a.csv")
+    assert driver.begin(run) == there.world.now_of(run)
     other = run.model_copy(update={"cause": "another"})
-    assert there.run_factory.store(other).cause == "because"
+    assert driver.begin(other).cause == "because"
 
     def late(_: Run) -> None:
         raise ConflictError("runs")
 
-    monkeypatch.setattr(there.ledger.runs, "create", late)
+    monkeypatch.setattr(there.ledger, "create_run", late)
     gone = run.model_copy(update={"run_id": "sample-9"})
-    assert there.run_factory.store(gone).run_id == "sample-9"
+    assert driver.begin(gone).run_id == "sample-9"
 
 
 def test_only_names_of_the_pipelines_data_capture_anything() -> None:

@@ -128,16 +128,19 @@ def test_of_two_runs_that_finish_out_of_order_the_older_is_superseded(world: Obs
 
 
 def test_two_pipelines_on_one_endpoint_update_it_one_after_the_other(world: Observed) -> None:
-    intake, poll = world.another(world.sibling())
+    app = world.another(world.sibling())
     world.upload("new.csv")
     world.upload("other-new.csv", CSV + b"5,6,1\n")
-    runs = [*intake.blob_arrived("new.csv"), *intake.blob_arrived("other-new.csv")]
+    runs = [
+        *app.blob_events.blob_arrived("new.csv"),
+        *app.blob_events.blob_arrived("other-new.csv"),
+    ]
     runs = list({run.run_id: run for run in runs}.values())
     updating = set()
     for _ in range(40):
         world.clock.move(15 * SECOND)
         world.studio.work()
-        poll.tick()
+        app.poll.tick()
         now = [world.now_of(run).phase for run in runs]
         updating.add(sum(phase is Phase.VERIFYING for phase in now))
         if all(phase.ended for phase in now):

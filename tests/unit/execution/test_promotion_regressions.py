@@ -107,7 +107,7 @@ def test_a_look_that_took_long_does_not_give_back_what_another_run_holds_by_then
         world.tick(10)
     world.studio.work()
     world.clock.move(30 * SECOND)
-    _, other = world._worker()
+    other = world._worker().poll
     send, slow = world.http.send, iter([True])
 
     def slowly(
@@ -120,7 +120,7 @@ def test_a_look_that_took_long_does_not_give_back_what_another_run_holds_by_then
 
     monkeypatch.setattr(world.http, "send", slowly)
     with pytest.raises(ConflictError):
-        world.poll._driver.advance(first.run_id)
+        world.app.driver.advance(first.run_id)
     assert world.now_of(first).phase is Phase.PROMOTED
     held = world.endpoint_state().endpoint_lease
     assert held is not None
@@ -174,7 +174,7 @@ def test_a_broken_model_of_another_resource_of_the_endpoint_is_put_back_first() 
     assert sibling.endpoint is not None
     endpoint = sibling.endpoint.model_copy(update={"resource": "Other [trained model]"})
     sibling = sibling.model_copy(update={"endpoints": (endpoint,)})
-    world.intake, world.poll = world.another(sibling)
+    world.app = world.another(sibling)
     refuse = world.script(*REFRESH, BAD, times=None)
     bad = world.until(world.next_run("new-bad.csv", OTHER_COLUMNS), Phase.PARKED)
     refuse()
@@ -274,9 +274,9 @@ def test_looks_of_two_workers_at_one_moment_are_one_look(world: Observed) -> Non
     run = world.until(world.start(), Phase.VERIFYING)
     world.clock.move(20 * SECOND)
     mend = world.script(*SCORE, Answer(400, {}, b"Bad Request"), times=None)
-    _, other = world._worker()
-    for worker in (world.poll, other, world.poll):
-        worker._driver.advance(run.run_id)
+    other = world._worker()
+    for worker in (world.app, other, world.app):
+        worker.driver.advance(run.run_id)
         known = world.now_of(run).promotion
         assert known is not None
         assert known.probe_series.all.probes == 1
@@ -382,7 +382,7 @@ def test_what_is_settled_late_takes_nothing_from_a_newer_reservation_of_the_same
     world.damage(name, in_flight.model_dump_json().encode())
     older = run.promotion.model_copy(update={"generation": held.generation - 1})
     late = run.model_copy(update={"promotion": older})
-    steps = PromotionSteps(world.intake._context)
+    steps = PromotionSteps(world.context)
     endpoint = world.pipeline.endpoints[0]
     steps._prepared(late, endpoint, "as before")
     steps._release(late, endpoint)
@@ -539,7 +539,7 @@ def test_no_answers_are_taken_from_before_while_an_earlier_update_may_still_arri
     # Now the earlier update arrives: its answers must not be taken for those of the second.
     assert late.model is not None
     world.http.answers.clear()
-    serving = world.intake._context.providers.serving(world.pipeline.endpoints[0])
+    serving = world.context.providers.serving(world.pipeline.endpoints[0])
     serving.restore(state_of(late.model))
     ended = world.until_idle(second)
     assert world.serving() != unmoved

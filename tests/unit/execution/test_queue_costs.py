@@ -12,7 +12,6 @@ from shared.execution.queues import Queue
 from shared.intake.requests import ManualRequest
 from shared.ledger.open_markers import Marker, RunHints
 from shared.operations.commands import OperatorCommand
-from shared.operations.pipelines import Pipelines
 from shared.ports.storage import ETag
 from tests.unit.execution.test_turns import ask
 from tests.unit.execution.test_turns_hostile import park
@@ -59,7 +58,7 @@ def one_for_each_key(waiting: int) -> Observed:
     for number in range(waiting):
         land(world, f"k{number}-1.csv")
         data = f"k{number}-1.csv"
-        world.intake.asked.requested(world.pipeline, f"k{number}", ManualRequest(data=data))
+        world.app.requests.requested(world.pipeline, f"k{number}", ManualRequest(data=data))
     world.idle(MINUTE)
     return world
 
@@ -67,11 +66,11 @@ def one_for_each_key(waiting: int) -> Observed:
 def paused(waiting: int) -> Observed:
     """A pipeline is paused while runs of many customers wait to begin."""
     world = world_of({**KEYED, "when_busy": "queue"})
-    Pipelines(world.intake._context, world.intake).pause("sample", OperatorCommand("ada"))
+    world.app.pipelines.pause("sample", OperatorCommand("ada"))
     for number in range(waiting):
         world.upload(f"k{number}-1.csv", CSV)
         data = f"k{number}-1.csv"
-        world.intake.asked.requested(world.pipeline, f"k{number}", ManualRequest(data=data))
+        world.app.requests.requested(world.pipeline, f"k{number}", ManualRequest(data=data))
     world.idle(MINUTE)
     return world
 
@@ -95,7 +94,7 @@ def test_an_idle_tick_reads_at_most_one_record_for_each_run_that_waits(waits: An
 def test_a_queue_is_read_once_in_an_idle_tick_however_long_it_is(waiting: int) -> None:
     world = at_service(1)
     (waits,) = [run for run in world.runs() if run.phase is Phase.WAITING]
-    ledger = world.intake._context.ledger
+    ledger = world.context.ledger
     name = shared_queue_id("service", waits.config.training.service.partition("?")[0].lower())
     stored = ledger.run_queues.read(name)
     assert stored is not None
@@ -161,7 +160,7 @@ def test_a_pause_that_ends_is_noticed_at_the_next_tick(after: str) -> None:
     world.idle(HOUR if after == "long" else MINUTE)
     if after == "restart":
         world.restart()
-    Pipelines(world.intake._context, world.intake).resume("sample")
+    world.app.pipelines.resume("sample")
     world.tick()
     assert len(world.starts) == 5
 
@@ -174,7 +173,7 @@ def test_a_pipeline_that_paused_itself_goes_on_at_the_next_tick_once_it_is_resum
     world.idle(5 * MINUTE)
     assert world.now_of(asked).phase is Phase.WAITING
     assert str(world.now_of(asked).reason).startswith("paused by relearn")
-    Pipelines(world.intake._context, world.intake).resume("sample")
+    world.app.pipelines.resume("sample")
     world.tick()
     assert world.now_of(asked).phase is Phase.TRAINING
 
@@ -214,16 +213,14 @@ def test_a_hint_that_is_behind_its_record_is_noticed() -> None:
     last = waiting_run(world, "k1")
     park(world, last)
     world.idle(11 * MINUTE)
-    (marker,) = [
-        m for m in world.intake._context.ledger.open_markers.listed() if m.run_id == last.run_id
-    ]
+    (marker,) = [m for m in world.context.ledger.open_markers.listed() if m.run_id == last.run_id]
     assert marker.hints.phase is Phase.PARKED
 
 
 def test_a_run_that_its_queue_does_not_know_is_looked_at() -> None:
     world = at_service(2)
     first, second = (waiting_run(world, f"k{n}") for n in range(2))
-    ledger = world.intake._context.ledger
+    ledger = world.context.ledger
     name = shared_queue_id("service", first.config.training.service.partition("?")[0].lower())
     stored = ledger.run_queues.read(name)
     assert stored is not None
@@ -238,10 +235,10 @@ def test_what_is_next_and_has_ended_keeps_nobody_waiting() -> None:
     """Its worker died before the marker was dropped: the queue still names it first."""
     world = at_service(2)
     first, second = (waiting_run(world, f"k{n}") for n in range(2))
-    stored = world.intake._context.ledger.runs.read(first.run_id)
+    stored = world.context.ledger.runs.read(first.run_id)
     assert stored is not None
     ended = stored.record.moved_to(Phase.CANCELLED, world.clock.now())
-    world.intake._context.ledger.runs.replace(ended, stored.etag)
+    world.context.ledger.runs.replace(ended, stored.etag)
     (running,) = [run for run in world.runs() if run.phase is Phase.TRAINING]
     world.http.answers.clear()  # its job may end now
     world.run_operations.cancel(running.run_id)
@@ -254,7 +251,7 @@ def test_what_is_next_and_has_ended_keeps_nobody_waiting() -> None:
 def test_each_run_that_begins_looks_at_a_bounded_number_of_those_behind_it(customers: int) -> None:
     config = {**KEYED, "when_busy": "newest", "max_parallel": 1, "schedule": "0 0 * * * *"}
     world = world_of(config)
-    world.intake.activate()
+    world.app.activations.refresh()
     world.poll.start_scheduled()
     for number in range(customers):
         world.upload(f"k{number:03}-1.csv", CSV)

@@ -1,7 +1,7 @@
 """Which queues are looked at, in which order their runs begin, and what is read for that."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from shared.core.names import run_queue_id, shared_queue_id
 from shared.core.run.concurrency import QueueEntry, RunQueue
 from shared.core.run.record import Phase
 from shared.errors import CorruptRecordError
+from shared.execution.driver import Advanced
 from shared.execution.queues import EVERY, CheckResult, Queue, Queues
 from shared.ledger.open_markers import Marker, RunHints, hints_of
 from shared.ports.storage import ETag
@@ -26,9 +27,9 @@ class ServingHistoryEntry:
 
     def __init__(self, count: int = 3, name: str = KEY, **pipeline: Any) -> None:
         self.world = Observed(config={"pipeline": {"when_busy": "queue", **pipeline}})
-        self.context = self.world.intake._context
+        self.context = self.world.context
         self.ledger = self.context.ledger
-        self.queues = Queues(self.context, self.look)
+        self.queues = Queues(self.context)
         self.name = name
         self.checked: list[str] = []
         self.begin: set[str] = set()  #: runs that take their turn when they are looked at
@@ -50,8 +51,7 @@ class ServingHistoryEntry:
         stored = self.ledger.run_queues.read(name or self.name)
         self.ledger.run_queues.put(name or self.name, run_queue, stored.etag if stored else None)
 
-    def look(self, marker: Marker, until: datetime) -> CheckResult:
-        assert until > NOW - 9 * EVERY
+    def look(self, marker: Marker) -> CheckResult:
         self.checked.append(marker.run_id)
         try:
             stored = self.ledger.runs.read(marker.run_id)
@@ -65,7 +65,7 @@ class ServingHistoryEntry:
             assert known is not None
             left = known.record.without({marker.run_id}.__contains__)
             self.ledger.run_queues.put(self.name, left, known.etag)
-        return CheckResult(self.well, run)
+        return CheckResult(self.well, Advanced(run))
 
     def found(self) -> list[Queue]:
         return self.queues.found(list(self.ledger.open_markers.listed()))
@@ -75,7 +75,7 @@ class ServingHistoryEntry:
         self.world.clock.move(timedelta(seconds=seconds))
         self.checked.clear()
         for queue in self.found():
-            self.queues.bring_forward(queue, self.world.clock.now() + until)
+            self.queues.bring_forward(queue, self.world.clock.now() + until, self.look)
         return list(self.checked)
 
     def calm(self) -> None:
@@ -169,7 +169,7 @@ def test_a_holder_that_was_looked_at_in_the_same_tick_counts_as_it_is_now() -> N
         (sample(Phase.FAILED, run_id="sample-9"), ["sample-0"]),
     ):
         queue_name.queues.note(marker, run)
-        queue_name.queues.bring_forward(queue, until)
+        queue_name.queues.bring_forward(queue, until, queue_name.look)
         assert queue_name.checked == checked
 
 
@@ -193,10 +193,10 @@ def test_a_service_that_fails_has_its_queue_left_for_now() -> None:
     queue_name.begin, queue_name.well = set(queue_name.names), False
     queue_name.calm()
     (queue,) = queue_name.found()
-    assert not queue_name.queues.bring_forward(queue, NOW + MINUTE)
+    assert not queue_name.queues.bring_forward(queue, NOW + MINUTE, queue_name.look)
     assert queue_name.checked == ["sample-0"]
     queue_name.well = True
-    assert queue_name.queues.bring_forward(queue, NOW + MINUTE)
+    assert queue_name.queues.bring_forward(queue, NOW + MINUTE, queue_name.look)
 
 
 def test_each_hint_is_held_against_its_record_once_in_ten_minutes() -> None:
@@ -259,7 +259,9 @@ def test_a_queue_that_cannot_be_read_is_told_of_once(caplog: pytest.LogCaptureFi
         assert queue_name.tick() == []
     assert caplog.text.count("3 runs wait for it") == 1
     (queue,) = queue_name.found()
-    assert queue_name.queues.bring_forward(queue, queue_name.world.clock.now() + MINUTE)
+    assert queue_name.queues.bring_forward(
+        queue, queue_name.world.clock.now() + MINUTE, queue_name.look
+    )
 
 
 def test_a_queue_without_a_record_has_everybody_looked_at() -> None:

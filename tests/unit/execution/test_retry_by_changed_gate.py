@@ -402,7 +402,7 @@ def test_a_model_put_by_hand_is_held_against_the_tightened_gate() -> None:
         name = f"promote/sample/{park.__name__}.ilearner"
         world.tick(60)
         world.blobs.put(MODELS, name, trained.model)
-        run = park(world, partial(world.intake.model_arrived, name))
+        run = park(world, partial(world.app.model_events.model_arrived, name))
         tightened(world)
         world.run_operations.retry(run.run_id)
         world.until(run, Phase.AWAITING_APPROVAL)
@@ -419,7 +419,7 @@ def test_a_model_put_by_hand_goes_to_endpoints_that_a_retry_adds() -> None:
     trained = InstantTrainer().train({"input1": csv(7)}, {}, label=None)
     fleet.blobs.put(MODELS, "promote/sample/mine.ilearner", trained.model)
     wrong = fleet.environment.pop("KEY_e1")
-    run = fleet.intake.model_arrived("promote/sample/mine.ilearner")
+    run = fleet.app.model_events.model_arrived("promote/sample/mine.ilearner")
     assert run is not None
     assert fleet.until_idle(run).parked_in is Phase.PROMOTING
     fleet.environment["KEY_e1"] = wrong

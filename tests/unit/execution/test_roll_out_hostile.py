@@ -11,8 +11,9 @@ from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Origin, Phase
 from shared.core.serving.state import EndpointState
+from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
-from shared.operations.endpoints import EndpointAddress, Endpoints
+from shared.operations.endpoints import Endpoints
 from shared.providers.http.client import Answer
 from tests.fakes.faults import Faults, Kind
 from tests.fakes.world import MODELS, RESOURCE, ROWS
@@ -31,7 +32,7 @@ ARM = (
 
 
 def hand(world: Observed) -> Endpoints:
-    return Endpoints(world.intake._context, world.intake)
+    return world.app.endpoints
 
 
 def keyed(world: Observed, **changes: Any) -> None:
@@ -69,7 +70,7 @@ def test_a_value_that_cannot_name_an_endpoint_is_rejected_and_nothing_is_started
     world.tick()
     assert not world.open_runs()
     world.blobs.put("models", f"promote/sample/{customer}/m.ilearner", b"{}")
-    manual_model = world.intake.model_arrived(f"promote/sample/{customer}/m.ilearner")
+    manual_model = world.app.model_events.model_arrived(f"promote/sample/{customer}/m.ilearner")
     assert manual_model is not None
     assert manual_model.phase is Phase.REJECTED
     assert not world.changes()
@@ -104,7 +105,7 @@ def test_a_model_by_hand_without_its_key_opens_no_run(path: str) -> None:
     keyed(world)
     world.poll.tick()
     world.blobs.put("models", path, b"{}")
-    assert world.intake.model_arrived(path) is None
+    assert world.app.model_events.model_arrived(path) is None
     world.tick()
     assert not world.runs()
 
@@ -138,9 +139,7 @@ def test_a_late_update_of_a_dead_worker_after_a_rollback_is_set_right_within_the
     )
     assert world.serving() == wanted
     assert second.model is not None
-    world.intake._context.providers.serving(world.pipeline.endpoints[0]).restore(
-        state_of(second.model)
-    )
+    world.context.providers.serving(world.pipeline.endpoints[0]).restore(state_of(second.model))
     world.clock.move(MINUTE)
     assert world.serving() != wanted
     world.idle(HOUR * 1.3)
@@ -218,9 +217,7 @@ def test_a_repair_survives_every_single_fault(kind: Kind) -> None:
         ours = world.serving()
         trained = InstantTrainer().train({"input1": THIRD}, {}, label=None)
         foreign = world.blobs.put(MODELS, "baselines/foreign.ilearner", trained.model)
-        world.intake._context.providers.serving(world.pipeline.endpoints[0]).restore(
-            state_of(foreign)
-        )
+        world.context.providers.serving(world.pipeline.endpoints[0]).restore(state_of(foreign))
         world.clock.move(HOUR * 1.1)
         return world, ours
 
@@ -244,7 +241,7 @@ def test_a_repair_gives_way_to_a_rollback_that_was_asked_for_meanwhile() -> None
     world.until(world.next_run("2.csv", SECOND), Phase.PROMOTED)
     trained = InstantTrainer().train({"input1": THIRD}, {}, label=None)
     foreign = world.blobs.put(MODELS, "baselines/foreign.ilearner", trained.model)
-    world.intake._context.providers.serving(world.pipeline.endpoints[0]).restore(state_of(foreign))
+    world.context.providers.serving(world.pipeline.endpoints[0]).restore(state_of(foreign))
     world.clock.move(HOUR * 1.1)
     while not (mine := [run for run in world.runs() if run.origin is Origin.DRIFT]):
         world.tick()

@@ -69,11 +69,11 @@ def test_an_older_run_without_data_does_not_overtake_a_newer_one() -> None:
     tree = written(fleet)
     read(fleet, {**tree, "data": None, "training": {**tree["training"], "inputs": {}}})
     wrong = fleet.environment.pop("KEY_e1")
-    older = fleet.intake.asked.requested(fleet.pipeline, "older", ManualRequest())
+    older = fleet.app.requests.requested(fleet.pipeline, "older", ManualRequest())
     ticks(fleet, 15)
     assert fleet.now_of(older).phase is Phase.PARKED
     fleet.environment["KEY_e1"] = wrong
-    newer = fleet.intake.asked.requested(fleet.pipeline, "newer", ManualRequest())
+    newer = fleet.app.requests.requested(fleet.pipeline, "newer", ManualRequest())
     ticks(fleet)
     assert fleet.now_of(newer).phase is Phase.PROMOTED
     fleet.run_operations.retry(older.run_id)
@@ -243,7 +243,7 @@ def test_a_model_by_hand_does_not_go_to_endpoints_that_want_different_models() -
     fleet.poll.tick()
     trained = InstantTrainer().train({"input1": b"a,b,label\n9,9,1\n"}, {}, label=None)
     fleet.blobs.put("models", "promote/sample/one.ilearner", trained.model)
-    run = fleet.intake.model_arrived("promote/sample/one.ilearner")
+    run = fleet.app.model_events.model_arrived("promote/sample/one.ilearner")
     assert run is not None
     ticks(fleet, 10)
     assert fleet.now_of(run).phase is Phase.PARKED

@@ -10,7 +10,6 @@ from shared.core.run.concurrency import RunQueue
 from shared.core.run.record import Phase, Run
 from shared.errors import InvalidTransitionError
 from shared.intake.requests import ManualRequest
-from shared.operations.pipelines import Pipelines
 from shared.providers.http.client import Answer
 from tests.unit.intake.test_gathering import land, trained_on, waiting, world_of
 from tests.unit.worlds import Observed, refused
@@ -20,7 +19,7 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 def ask(world: Observed, key: str) -> Run:
     world.clock.move(timedelta(seconds=1))
-    return world.intake.asked.requested(world.pipeline, key, ManualRequest())
+    return world.app.requests.requested(world.pipeline, key, ManualRequest())
 
 
 def fail_jobs(world: Observed) -> None:
@@ -77,10 +76,11 @@ def test_a_parked_run_keeps_nobody_waiting_and_queues_again_when_retried() -> No
 def test_one_training_service_has_no_more_jobs_than_two_pipelines_may_start() -> None:
     world = world_of({"when_busy": "parallel"}, max_parallel=1)
     sibling = world.sibling(training=world.pipeline.training.model_dump(mode="json"), endpoints=[])
-    intake, poll = world.another(sibling)
+    app = world.another(sibling)
+    poll = app.poll
     land(world, "a.csv")
     world.upload("other-b.csv", b"a,b,label\n1,1,0\n")
-    intake.blob_arrived("other-b.csv")
+    app.blob_events.blob_arrived("other-b.csv")
     poll.tick()
     assert len(world.starts) == 1
     phases = sorted(run.phase for run in world.runs())  # both pipelines want other-b.csv
@@ -150,7 +150,7 @@ def test_a_pipeline_that_fails_again_and_again_pauses_itself_and_can_be_resumed(
             world.tick()
     assert len(world.runs()) == 2
     assert waiting(world) != []
-    hand = Pipelines(world.intake._context, world.intake)
+    hand = world.app.pipelines
     (run_queue,) = hand.status("sample").run_queues
     assert run_queue.paused is not None
     assert run_queue.paused.reason.startswith("2 runs in a row failed")

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from shared.app import App
 from shared.core.config.pipeline import Pipeline
 from shared.core.names import run_queue_id, shared_queue_id
 from shared.core.run.control_events import StepBlocked
 from shared.core.run.record import Phase, Run
 from shared.errors import RelearnError
-from shared.intake.blob_events import Intake
 from shared.intake.requests import ManualRequest
 from shared.maintenance.poll import Poll
 from shared.maintenance.retention import Retention
@@ -42,9 +42,9 @@ def open_now(world: Observed) -> list[Run]:
 
 def park(world: Observed, run: Run) -> None:
     """Park a run as a step of it would that met what only a person can mend."""
-    stored = world.intake._context.ledger.runs.read(run.run_id)
+    stored = world.context.ledger.runs.read(run.run_id)
     assert stored is not None
-    world.intake.driver.note(stored, StepBlocked("a damaged record", "mend it"))
+    world.app.writer.note(stored, StepBlocked("a damaged record", "mend it"))
 
 
 # Nobody waits for ever
@@ -67,13 +67,13 @@ def test_a_waiting_run_that_is_gone_does_not_keep_what_lands_later(leaves: str) 
 
 def two_pipelines(
     first: dict[str, Any], second: dict[str, Any], **training: Any
-) -> tuple[Observed, Intake, Poll, Pipeline]:
+) -> tuple[Observed, App, Poll, Pipeline]:
     """One worker for two pipelines that share a training service."""
     world = world_of({**first, "data": {"blob": "one-{name}.csv"}}, **training)
     settings = world.pipeline.training.model_dump(mode="json")
     other = world.sibling(training=settings, endpoints=[], **second)
-    world.intake, world.poll = world.another(other)
-    return world, world.intake, world.poll, other
+    world.app = world.another(other)
+    return world, world.app, world.poll, other
 
 
 def busy(world: Observed) -> Run:
@@ -137,9 +137,7 @@ def test_a_run_forgotten_long_ago_keeps_no_place() -> None:
     fail()
     ticks(world, 3)
     world.clock.move(world.limits.keep + DAY)
-    Retention(world.intake._context, world.intake.catalogue).clean(
-        world.clock.now() + timedelta(minutes=1)
-    )
+    Retention(world.context, world.app.catalogue).clean(world.clock.now() + timedelta(minutes=1))
     assert world.runs() == []
     asked = ask(world, "k1")
     assert world.until_idle(asked).phase is Phase.FINISHED
@@ -184,7 +182,7 @@ def test_a_retried_run_does_not_give_way_to_a_request_for_other_data() -> None:
     for name in ("k1", "k2"):
         world.clock.move(SECOND)
         request = ManualRequest(data="old.csv")
-        world.intake.asked.requested(world.pipeline, name, request)
+        world.app.requests.requested(world.pipeline, name, request)
         if name == "k1":
             world.run_operations.retry(parked.run_id)
     ticks(world, 30)
@@ -237,7 +235,7 @@ def most_at_service(world: Observed, count: int, *polls: Poll) -> int:
 
 def test_two_workers_start_no_more_jobs_than_the_service_has_over_two_pipelines() -> None:
     world, _, _, other = two_pipelines(PARALLEL, {"when_busy": "parallel"}, max_parallel=2)
-    _, second = world.another(other)
+    second = world.another(other).poll
     for number in range(4):
         land(world, f"one-{number}.csv", f"other-{number}.csv")
     assert most_at_service(world, 30, second) == 2
@@ -363,7 +361,7 @@ def test_superseded_runs_do_not_stay_in_line() -> None:
             ask(world, f"k{number}-{request}")
         ticks(world, 12)
     assert open_now(world) == []
-    (run_queue,) = Pipelines(world.intake._context, world.intake).status("sample").run_queues
+    (run_queue,) = world.app.pipelines.status("sample").run_queues
     assert len(run_queue.waiting) <= 1
 
 
@@ -409,7 +407,7 @@ def failing(world: Observed, *names: str) -> None:
 def test_failures_from_before_a_persons_resume_count_no_more() -> None:
     world = world_of({**QUEUE, "pause_after": 2})
     failing(world, "a.csv")
-    hand = Pipelines(world.intake._context, world.intake)
+    hand = world.app.pipelines
     hand.pause("sample", OperatorCommand("ada", "mending it"))
     world.clock.move(MINUTE)
     hand.resume("sample")
@@ -424,7 +422,7 @@ def test_failures_from_before_a_persons_resume_count_no_more() -> None:
 def test_a_pause_by_failures_that_a_resume_overtook_is_over() -> None:
     for call in range(3):  # kept in the inbox, noted, paused
         world = world_of({**QUEUE, "pause_after": 2})
-        hand = Pipelines(world.intake._context, world.intake)
+        hand = world.app.pipelines
         failing(world, "a.csv", "b.csv")
 
         def resumed(world: Observed = world, hand: Pipelines = hand) -> None:
@@ -447,7 +445,7 @@ def test_a_pause_by_failures_holds_though_another_customer_is_paused_later() -> 
     failing(world, "acme/1.csv", "beta/1.csv")
     land(world, "acme/2.csv", "beta/2.csv")
     ticks(world, 10)
-    hand = Pipelines(world.intake._context, world.intake)
+    hand = world.app.pipelines
     assert (
         len([run_queue for run_queue in hand.status("sample").run_queues if run_queue.paused]) == 2
     )
@@ -486,7 +484,7 @@ def test_one_key_that_fails_does_not_pause_the_others() -> None:
     ticks(world, 10)
     assert trained_on(world) == [["acme/1.csv"], ["beta/1.csv"]]
     assert len(waiting(world)) == 1
-    Pipelines(world.intake._context, world.intake).resume("sample")
+    world.app.pipelines.resume("sample")
     ticks(world, 10)
     assert ["acme/2.csv"] in trained_on(world)
 
@@ -494,7 +492,7 @@ def test_one_key_that_fails_does_not_pause_the_others() -> None:
 def test_a_paused_pipeline_begins_nothing_and_goes_on_where_it_was() -> None:
     world = world_of(QUEUE)
     land(world, "a.csv")
-    hand = Pipelines(world.intake._context, world.intake)
+    hand = world.app.pipelines
     hand.pause("sample", OperatorCommand("ada"))
     asked = ask(world, "k1")
     land(world, "b.csv")
@@ -525,10 +523,10 @@ def test_no_worker_makes_the_next_attempt_before_its_pause_is_over() -> None:
     (run,) = land(world, "a.csv")
     world.idle(6 * MINUTE)
     over = world.now_of(run).history[-1].at
-    _, other = world._worker()
+    other = world._worker().poll
     for _ in range(16):
         world.clock.move(30 * SECOND)
-        world.intake.driver.advance(run.run_id)
+        world.app.driver.advance(run.run_id)
         other.tick()
         if world.clock.now() < over + 10 * MINUTE:
             assert world.now_of(run).phase is Phase.RECEIVED
@@ -608,6 +606,6 @@ def test_another_pipeline_is_not_kept_waiting_by_limits_it_does_not_name() -> No
         world.endpoint,
         {"pipeline": {"name": "free", "data": {"blob": "free-{name}.csv"}, "endpoints": []}},
     )
-    world.intake, world.poll = world.another(free)
+    world.app = world.another(free)
     land(world, "one-1.csv", "one-2.csv", "free-1.csv", "free-2.csv")
     assert len(world.starts) == 3

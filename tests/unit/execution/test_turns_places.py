@@ -37,8 +37,8 @@ class Place:
 
     def __init__(self, pipeline: dict[str, Any], **training: Any) -> None:
         self.world: Observed = world_of({"endpoints": [], **pipeline}, **training)
-        self.ledger: Ledger = self.world.intake._context.ledger
-        self.concurrency = ConcurrencyLimits(self.world.intake._context)
+        self.ledger: Ledger = self.world.context.ledger
+        self.concurrency = ConcurrencyLimits(self.world.context)
         self.service = shared_queue_id("service", service_identity(self.config.training.service))
 
     @property

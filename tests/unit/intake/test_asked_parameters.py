@@ -54,7 +54,7 @@ def test_a_refused_parameter_of_a_request_is_named_with_advice_that_helps() -> N
     world = Observed()
     request = ManualRequest(None, {"Colour": "red"})
     world.upload()
-    begun = world.intake.asked.requested(world.pipeline, "one", request)
+    begun = world.app.requests.requested(world.pipeline, "one", request)
     parked = world.now_of(begun)
     assert parked.phase is Phase.PARKED
     reason, advice = parked.reason or "", parked.advice or ""
@@ -66,7 +66,7 @@ def test_a_refused_parameter_of_a_request_is_named_with_advice_that_helps() -> N
     assert "training.parameters in pipelines.yaml" in advice
     # As it says: another one without it goes on.
     world.run_operations.cancel(begun.run_id)
-    other = world.intake.asked.requested(world.pipeline, "two", ManualRequest())
+    other = world.app.requests.requested(world.pipeline, "two", ManualRequest())
     assert world.until_idle(other).phase.ended
     assert world.now_of(other).job is not None
 
@@ -84,6 +84,6 @@ def test_another_refusal_of_a_run_with_parameters_keeps_its_own_advice() -> None
     world.script("POST", "/jobs", refused(400, "BadArgument", "no such input"))
     world.upload()
     request = ManualRequest(None, {"Colour": "red"})
-    parked = world.now_of(world.intake.asked.requested(world.pipeline, "one", request))
+    parked = world.now_of(world.app.requests.requested(world.pipeline, "one", request))
     assert parked.phase is Phase.PARKED
     assert "of the request" not in (parked.reason or "")

@@ -6,8 +6,10 @@ import pytest
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
+from shared.core.data_version import DataVersion
 from shared.errors import ConflictError, CorruptRecordError, TransientError
 from shared.intake.backfill import Backfill
+from shared.intake.catalogue import Catalogue
 from shared.ledger.schedules import Activation
 from tests.unit.samples import NOW, blob, pipeline
 from tests.unit.worlds import Observed
@@ -20,7 +22,7 @@ class Old:
 
     def __init__(self, backfill: str = "newest", count: int = 3) -> None:
         self.world = Observed()
-        self.context = self.world.intake._context
+        self.context = self.world.context
         self.ledger = self.context.ledger
         data = {"blob": "{name}.csv", "backfill": backfill}
         self.pipelines = {name: pipeline(name=name, data=data) for name in ("p", "q")}
@@ -31,13 +33,17 @@ class Old:
         self.errors: dict[str, Exception] = {}
         self.backfill = Backfill(
             self.context,
-            self.pipelines,
-            lambda one: self.blobs if one.name == "p" else [],
-            self.take,
+            Catalogue(self.pipelines),
+            self,  # type: ignore[arg-type]
+            self,  # type: ignore[arg-type]
         )
 
-    def take(self, one: Pipeline, old: BlobVersion) -> None:
-        assert one.name == "p"
+    def newest_data(self, one: Pipeline) -> list[BlobVersion]:
+        return self.blobs if one.name == "p" else []
+
+    def keep(self, version: DataVersion) -> None:
+        old = version.blob
+        assert version.pipeline.name == "p"
         self.taken.append(old.name)
         self.world.clock.move(SECOND)
         if error := self.errors.get(old.name):
@@ -57,10 +63,10 @@ def test_the_newest_old_blobs_are_taken_once_in_the_order_of_their_names() -> No
     old.blobs = [
         *reversed(old.blobs),
         blob("new.csv", modified=NOW),
-        blob("x", modified=NOW - SECOND),
+        blob("x.csv", modified=NOW - SECOND),
     ]
     old.newest()
-    assert old.taken == ["000.csv", "001.csv", "002.csv", "x"]
+    assert old.taken == ["000.csv", "001.csv", "002.csv", "x.csv"]
     assert old.known().backfilled_at == NOW + 4 * SECOND
     assert old.known("q").backfilled_at is not None
     assert old.backfill.is_done(old.pipelines["p"])

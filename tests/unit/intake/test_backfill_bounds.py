@@ -3,7 +3,6 @@
 import itertools
 from datetime import timedelta
 
-from shared.intake.search import Search
 from tests.unit.intake.test_gathering import waiting
 from tests.unit.maintenance.test_fairness import slow_ledger
 from tests.unit.worlds import Observed
@@ -18,16 +17,16 @@ def test_a_backfill_goes_on_where_the_last_call_had_no_more_time() -> None:
     world.clock.move(HOUR)
     data = {"blob": "other-{name}.csv", "backfill": "newest"}
     other = world.sibling(data=data, key="name", endpoints=[])
-    world.intake, world.poll = world.another(other)
-    world.intake.activate()
+    world.app = world.another(other)
+    world.app.activations.refresh()
     slow_ledger(world, SECOND / 2)
     found = []
     for _ in range(6):
-        Search(world.intake._context, world.intake).run_until(world.clock.now() + 90 * SECOND)
+        world.app.search.run_until(world.clock.now() + 90 * SECOND)
         found.append(len(waiting(world)))
         world.clock.move(MINUTE)
     assert found[-1] == 300
     assert all(later > before for before, later in itertools.pairwise(found) if before < 300)
-    stored = world.intake._context.ledger.activations.read("other")
+    stored = world.context.ledger.activations.read("other")
     assert stored is not None
     assert stored.record.backfilled_at is not None

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from shared.core.run.record import Origin, Phase, Run
+from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
-from shared.operations.endpoints import EndpointAddress, Endpoints
+from shared.operations.endpoints import Endpoints
 from tests.fakes.world import MODELS, ROWS, pipeline
 from tests.unit.worlds import Observed
 
@@ -48,7 +49,7 @@ class Customers(Observed):
         return None
 
     def hand(self) -> Endpoints:
-        return Endpoints(self.intake._context, self.intake)
+        return self.app.endpoints
 
 
 def both() -> tuple[Customers, Run, Run]:
@@ -105,7 +106,8 @@ def test_a_schedule_trains_each_customer_on_its_newest_data() -> None:
         world.upload(name, OF_ACME if name.startswith("acme") else OF_BETA)
     world.pipeline = world.pipeline.model_copy(update={"schedule": "0 0 * * * *"})
     world.clock.move(world.limits.check_interval_min)
-    intake, poll = world.another()
+    app = world.another()
+    poll = app.poll
     poll.tick()
     world.clock.move(world.limits.keep / 9600)  # an hour
     poll.start_scheduled()
@@ -115,7 +117,7 @@ def test_a_schedule_trains_each_customer_on_its_newest_data() -> None:
         (("acme",), "acme/2.csv"),
         (("beta",), "beta/1.csv"),
     ]
-    assert intake.catalogue.pipeline("sample") is world.pipeline
+    assert app.catalogue.pipeline("sample") is world.pipeline
 
 
 def test_a_model_put_by_hand_names_its_customer() -> None:
@@ -123,12 +125,12 @@ def test_a_model_put_by_hand_names_its_customer() -> None:
     world.clock.move(world.limits.check_interval_max)
     model = world.model_of(acme)
     world.blobs.put(MODELS, "promote/sample/beta/mine.ilearner", model)
-    run = world.intake.model_arrived("promote/sample/beta/mine.ilearner")
+    run = world.app.model_events.model_arrived("promote/sample/beta/mine.ilearner")
     assert run is not None
     world.until(run, Phase.PROMOTED)
     assert world.serves("beta") == model
     world.blobs.put(MODELS, "promote/sample/mine.ilearner", model)
-    assert world.intake.model_arrived("promote/sample/mine.ilearner") is None
+    assert world.app.model_events.model_arrived("promote/sample/mine.ilearner") is None
 
 
 def test_a_rollback_names_the_customer_and_leaves_the_others_alone() -> None:

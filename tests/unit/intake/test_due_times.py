@@ -60,7 +60,7 @@ def test_a_due_time_stops_where_its_time_or_its_number_is_up_and_says_where(
     world = scheduled(data={"blob": "{customer}-{name}.csv"}, key="customer", endpoints=[])
     for customer in "abc":
         world.upload(f"{customer}-1.csv")
-    asked, now = world.intake.asked, world.clock.now()
+    asked, now = world.app.requests, world.clock.now()
     blobs = asked.by_key(world.pipeline)
     part = DueTimePart(blobs, "", now + MINUTE, most=2)
     begun = asked.due(world.pipeline, now, part, lambda *_: False)
@@ -142,7 +142,7 @@ def test_a_changed_schedule_counts_from_when_the_change_was_first_recorded() -> 
 def test_two_workers_open_one_run_for_a_due_time() -> None:
     world = scheduled()
     world.clock.move(HOUR)
-    _, other = world._worker()
+    other = world._worker().poll
     world.poll.start_scheduled()
     other.start_scheduled()
     assert len(due_runs(world)) == 1
@@ -220,9 +220,9 @@ def test_a_due_time_of_many_keys_goes_on_behind_the_key_where_it_stopped() -> No
     world = scheduled(data=data, key="customer", endpoints=[])
     for number in range(5):
         world.upload(f"{number}-1.csv")
-    context, asked = world.intake._context, world.intake.asked
+    context, asked = world.context, world.app.requests
     due_times = DueTimes(context, asked, most=2)
-    since = world.intake.scheduled_since("sample")
+    since = world.app.activations.scheduled_since("sample")
     world.clock.move(HOUR)
     keys = sorted(asked.by_key(world.pipeline))
     for opened, after_key in ((2, keys[1]), (2, keys[3]), (1, None)):
@@ -301,6 +301,6 @@ def test_of_customers_whose_data_is_gone_nothing_is_kept() -> None:
             )
         world.clock.move(HOUR)
         world.poll.start_scheduled()
-    known = world.intake._context.ledger.schedules.read("sample")
+    known = world.context.ledger.schedules.read("sample")
     assert known is not None
     assert len(known.record.trained) == 3

@@ -40,15 +40,15 @@ class Hour:
     def __post_init__(self) -> None:
         known = {"schedule": HOURLY, "endpoints": [], "data": {"blob": "{name}.csv"}}
         self.world = Observed(config={"pipeline": {**known, **self.config}})
-        self.world.intake.activate()
-        self.context = self.world.intake._context
-        self.asked: Requests = self.world.intake.asked
+        self.world.app.activations.refresh()
+        self.context = self.world.context
+        self.asked: Requests = self.world.app.requests
         self.due_times = DueTimes(self.context, self.asked, self.most)
         self.until = timedelta(minutes=5)
 
     def start(self, listed: Any = None) -> DueTimesResult:
         until = self.world.clock.now() + self.until
-        since = self.world.intake.scheduled_since("sample")
+        since = self.world.app.activations.scheduled_since("sample")
         return self.due_times.start(
             self.world.pipeline, since, until, {} if listed is None else listed
         )

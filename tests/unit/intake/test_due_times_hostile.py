@@ -13,7 +13,6 @@ from shared.core.config.recurrence import Recurrence, due_after, due_at_or_befor
 from shared.core.config.schedule import dues_between
 from shared.core.run.record import Origin, Phase, Run
 from shared.operations.commands import OperatorCommand
-from shared.operations.pipelines import Pipelines
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA
 from tests.unit.intake.test_customers import Customers
@@ -57,7 +56,7 @@ def test_a_fault_anywhere_opens_no_due_time_twice_and_loses_none(kind: Kind, cat
 def test_two_workers_agree_after_a_downtime_whoever_is_slower() -> None:
     world = scheduled(catch_up="all", catch_up_most=3, endpoints=[])
     world.clock.move(5 * HOUR)
-    _, other = world._worker()
+    other = world._worker().poll
     create = world.documents.create
 
     def slow(name: str, body: bytes, metadata: Any = None) -> Any:
@@ -126,7 +125,7 @@ def test_a_changed_schedule_makes_up_for_no_time_before_it_was_there(catch_up: s
 def test_a_schedule_that_cannot_be_counted_leaves_the_others_alone(never: dict[str, Any]) -> None:
     world = Observed(config={"pipeline": {"schedule": never, "endpoints": []}})
     other = world.sibling(schedule=HOURLY, endpoints=[])
-    _, poll = world.another(other)
+    poll = world.another(other).poll
     poll.tick()
     world.upload("other-a.csv")
     world.clock.move(HOUR)
@@ -260,7 +259,7 @@ def test_a_wait_for_data_ends_also_after_a_downtime() -> None:
     for _ in range(20):
         world.clock.move(10 * MINUTE)
         world.poll.start_scheduled()
-    known = world.intake._context.ledger.schedules.read("sample")
+    known = world.context.ledger.schedules.read("sample")
     assert known is not None
     assert len(known.record.waiting) <= 1
     assert len(due_runs(world)) == 1
@@ -271,7 +270,7 @@ def test_a_due_time_that_waits_is_opened_once_by_two_workers() -> None:
     world = scheduled(**ALONE, skip_if_no_new_data=True, wait_for_data=wait)
     assert after(world, HOUR) == 1
     world.clock.move(HOUR)
-    _, other = world._worker()
+    other = world._worker().poll
     world.poll.start_scheduled()
     other.start_scheduled()
     world.upload("late.csv", CSV)
@@ -310,7 +309,7 @@ def test_each_customer_is_waited_for_by_itself() -> None:
 
 def test_a_paused_pipelines_due_times_begin_once_it_is_resumed() -> None:
     world = scheduled(when_busy="newest", endpoints=[])
-    hand = Pipelines(world.intake._context, world.intake)
+    hand = world.app.pipelines
     hand.pause("sample", OperatorCommand("ada"))
     assert after(world, 3 * HOUR) == 3
     hand.resume("sample")

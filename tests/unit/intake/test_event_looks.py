@@ -43,19 +43,19 @@ def test_forty_events_of_one_output_file_cause_one_look() -> None:
     name = writes(world, run)
     for _ in range(40):
         world.clock.move(SECOND / 4)
-        world.intake.model_arrived(name)
+        world.app.model_events.model_arrived(name)
     assert checks(world, run) == 1
 
 
 def test_a_restart_and_another_host_do_not_look_again_for_what_was_seen() -> None:
     world, run = running()
     name = writes(world, run)
-    world.intake.model_arrived(name)
+    world.app.model_events.model_arrived(name)
     for _ in range(10):
         world.restart()
-        intake, _ = world._worker()
-        world.intake.model_arrived(name)
-        intake.model_arrived(name)
+        app = world._worker()
+        world.app.model_events.model_arrived(name)
+        app.model_events.model_arrived(name)
     assert checks(world, run) == 1
 
 
@@ -65,7 +65,7 @@ def test_each_new_file_and_each_new_version_of_it_is_a_reason_to_look_once() -> 
         world.clock.move(SECOND)
         names = [writes(world, run), writes(world, run, "second.ilearner")]
         for name in names * 5:
-            world.intake.model_arrived(name)
+            world.app.model_events.model_arrived(name)
         assert checks(world, run) == 2 * (number + 1)
 
 
@@ -73,7 +73,7 @@ def test_a_job_that_writes_one_file_again_and_again_is_not_looked_at_for_ever() 
     world, run = running()
     for _ in range(200):
         world.clock.move(SECOND / 10)
-        world.intake.model_arrived(writes(world, run))
+        world.app.model_events.model_arrived(writes(world, run))
     assert checks(world, run) <= 20
     assert len(world.now_of(run).outputs_seen) <= 20
 
@@ -81,7 +81,7 @@ def test_a_job_that_writes_one_file_again_and_again_is_not_looked_at_for_ever() 
 def test_the_next_attempt_counts_its_own_files() -> None:
     world = Observed(config={"training": {"attempts": 2}})
     run = world.until(world.start(), Phase.TRAINING)
-    world.intake.model_arrived(writes(world, run))
+    world.app.model_events.model_arrived(writes(world, run))
     failed = RUNNING.body.replace(b"Running", b"Failed")
     world.script("GET", f"/jobs/{run.job}", type(RUNNING)(200, {}, failed), None)
     while world.now_of(run).attempt == 1:
@@ -94,11 +94,13 @@ def test_the_next_attempt_counts_its_own_files() -> None:
     "event",
     [
         lambda world, run: world.deliver("new.csv"),
-        lambda world, run: world.intake.model_arrived(output(run)),  # gone again
-        lambda world, run: world.intake.model_arrived(output(run, attempt=7)),
-        lambda world, run: world.intake.model_arrived("runs/sample/sample-0/1/model.ilearner"),
-        lambda world, run: world.intake.model_arrived(output(run, "evaluation.csv")),
-        lambda world, run: world.intake.record_discovered(world.blobs.head(DATA, "new.csv")),
+        lambda world, run: world.app.model_events.model_arrived(output(run)),  # gone again
+        lambda world, run: world.app.model_events.model_arrived(output(run, attempt=7)),
+        lambda world, run: world.app.model_events.model_arrived(
+            "runs/sample/sample-0/1/model.ilearner"
+        ),
+        lambda world, run: world.app.model_events.model_arrived(output(run, "evaluation.csv")),
+        lambda world, run: world.discover(world.blobs.head(DATA, "new.csv")),
     ],
     ids=["the data", "gone", "another attempt", "another run", "no model", "a search"],
 )
@@ -114,12 +116,12 @@ def test_a_request_that_is_sent_again_and_again_has_no_job_looked_at() -> None:
     world = Observed()
     world.upload()
     asked = ManualRequest(data="new.csv")
-    run = world.until(world.intake.asked.requested(world.pipeline, "key", asked), Phase.TRAINING)
+    run = world.until(world.app.requests.requested(world.pipeline, "key", asked), Phase.TRAINING)
     world.script("GET", f"/jobs/{run.job}", RUNNING, None)
     world.http.sent.clear()
     for _ in range(40):
         world.clock.move(SECOND / 4)
-        world.intake.asked.requested(world.pipeline, "key", asked)
+        world.app.requests.requested(world.pipeline, "key", asked)
     assert checks(world, run) == 0
 
 
@@ -128,7 +130,7 @@ def test_the_poll_looks_by_age_however_many_events_come() -> None:
     name = writes(world, run)
     for _ in range(240):  # four minutes; a look is due every ten seconds
         world.clock.move(SECOND)
-        world.intake.model_arrived(name)
+        world.app.model_events.model_arrived(name)
         world.poll.tick()
     assert checks(world, run) <= 1 + 24
 
@@ -152,7 +154,7 @@ def test_an_event_of_the_model_still_ends_the_training_at_once() -> None:
     run = world.start()
     world.studio.work()
     world.studio.work()
-    world.intake.model_arrived(output(run))
+    world.app.model_events.model_arrived(output(run))
     assert world.now_of(run).phase.updates
 
 
@@ -164,7 +166,7 @@ def test_what_goes_wrong_while_an_event_is_recorded_costs_no_look_too_many(kind:
     for _ in range(10):
         world.clock.move(SECOND / 4)
         try:
-            world.intake.model_arrived(name)
+            world.app.model_events.model_arrived(name)
         except RelearnError:
             pytest.fail("an event about an output never fails: the poll does the same")
     assert checks(world, run) <= 2  # the other worker of PREEMPT is a poll
@@ -181,7 +183,7 @@ def test_a_new_file_does_not_shorten_the_time_that_the_service_asked_for() -> No
     world.http.sent.clear()
     for _ in range(5):
         world.clock.move(30 * SECOND)
-        world.intake.model_arrived(writes(world, run))
+        world.app.model_events.model_arrived(writes(world, run))
     assert checks(world, run) == 0
     assert world.now_of(run).step_failure == before  # how long it fails is not forgotten
     world.clock.move(timedelta(minutes=20))

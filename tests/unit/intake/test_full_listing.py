@@ -1,6 +1,7 @@
 """What appears with an old time is found once a day, and what existed before is left alone."""
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,10 +10,9 @@ import pytest
 from shared.core.blobs import BlobVersion
 from shared.core.full_listing import Existing, FullListing
 from shared.core.run.record import Origin, Phase
+from shared.core.versions import version_id
 from shared.intake import full_listings
-from shared.intake.eligibility import version_of
 from shared.intake.full_listings import FullListings
-from shared.intake.search import Search
 from shared.ports.storage import Page
 from tests.fakes.documents import page_of
 from tests.fakes.faults import Kind
@@ -37,8 +37,8 @@ def world_of(*existing: str, **pipeline_: Any) -> Observed:
 
 
 def listing(world: Observed, *others: Any) -> FullListings:
-    intake = world.another(*others)[0] if others else world.intake
-    return FullListings(intake._context, intake)
+    app = world.another(*others) if others else world.app
+    return replace(app.full_listings)  # nothing is known of what an earlier one found
 
 
 def ticks(world: Observed, number: int = 3, lister: FullListings | None = None) -> None:
@@ -48,7 +48,7 @@ def ticks(world: Observed, number: int = 3, lister: FullListings | None = None) 
         world.clock.move(MINUTE)
         until = world.clock.now() + 3 * MINUTE
         lister.run_until(until)
-        Search(world.intake._context, world.intake).run_until(until)
+        world.app.search.run_until(until)
 
 
 def a_day_later(world: Observed, lister: FullListings | None = None) -> None:
@@ -59,7 +59,7 @@ def a_day_later(world: Observed, lister: FullListings | None = None) -> None:
 
 
 def state_of(world: Observed) -> FullListing:
-    stored = world.intake._context.ledger.full_listings().read()
+    stored = world.context.ledger.full_listings().read()
     assert stored is not None
     return stored.record
 
@@ -148,7 +148,7 @@ def test_a_burst_with_old_times_says_how_many_were_found() -> None:
     for name in ("a.csv", "b.csv"):
         world.blobs.appear(DATA, name, name.encode() * 9, world.clock.now() - DAY)
     a_day_later(world)
-    assert world.run().cause == ("2 blobs landed, 2 of them found by the daily listing")
+    assert world.run().cause == ("2 blobs arrived, 2 of them found by the daily listing")
 
 
 def test_a_small_or_empty_blob_that_appears_opens_no_run() -> None:
@@ -213,7 +213,7 @@ def test_a_pipeline_that_is_added_later_has_its_own_time() -> None:
     world.clock.move(DAY)
     ticks(world)
     other = world.sibling(when_busy="newest")
-    world.intake, world.poll = world.another(other)
+    world.app = world.another(other)
     ticks(world)
     assert len(existing_in(world)) == 2
     world.blobs.appear(DATA, "other-3.csv", ROWS + b"1,1,1\n", world.clock.now() - 99 * DAY)
@@ -262,9 +262,9 @@ def test_what_lands_while_landing_opens_no_run_counts_as_existing() -> None:
 
 def test_a_new_version_of_the_app_begins_with_what_is_there() -> None:
     world = world_of("older.csv")
-    Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
+    world.app.search.run_until(world.clock.now() + MINUTE)
     world.clock.move(300 * DAY)
-    Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
+    world.app.search.run_until(world.clock.now() + MINUTE)
     world.blobs.appear(DATA, "appeared-before.csv", ROWS, world.clock.now() - DAY)
     world.restart()
     ticks(world)
@@ -327,7 +327,7 @@ def test_a_listing_begins_again_where_its_cursor_is_not_taken(
     world = world_of(*[f"{number}.csv" for number in range(6)])
     pages_of(world, 2, monkeypatch)
     listing(world).run_until(world.clock.now() + MINUTE)
-    ledger = world.intake._context.ledger
+    ledger = world.context.ledger
     stored = ledger.full_listings().read()
     assert stored is not None
     ledger.full_listings().put(stored.record.model_copy(update={"cursor": "odd"}), stored.etag)
@@ -345,7 +345,7 @@ def test_two_hosts_at_once_open_one_run(monkeypatch: pytest.MonkeyPatch) -> None
     world.clock.move(DAY)
     one, other = listing(world), listing(world)
     until = world.clock.now() + 3 * MINUTE
-    ledger = world.intake._context.ledger
+    ledger = world.context.ledger
     put = ledger.full_listings().put
 
     def superseded(state: FullListing, expected: Any) -> Any:
@@ -418,7 +418,7 @@ def test_an_unreadable_state_stops_the_listing_alone(caplog: pytest.LogCaptureFi
 def test_another_container_is_recorded_anew() -> None:
     world = world_of("existing.csv")
     ticks(world)
-    ledger = world.intake._context.ledger
+    ledger = world.context.ledger
     stored = ledger.full_listings().read()
     assert stored is not None
     elsewhere = stored.record.model_copy(update={"place": "account/other"})
@@ -513,7 +513,7 @@ def test_a_model_that_is_moved_to_promote_with_an_old_time_has_one_run_within_a_
     put_model(world, "promote/sample/moved.ilearner")
     old = world.clock.now() - 30 * DAY
     world.blobs.appear(MODELS, "promote/other/unknown.ilearner", b"of no pipeline", old)
-    world.intake.model_arrived("promote/sample/moved.ilearner")
+    world.app.model_events.model_arrived("promote/sample/moved.ilearner")
     assert [run.origin for run in world.runs()] == [Origin.DATA]
     a_day_later(world)
     (run,) = [run for run in world.runs() if run.origin is Origin.MODEL]
@@ -540,13 +540,13 @@ def test_a_model_that_is_found_is_recorded_as_other_versions_are(*, noted: bool)
     put_model(world, name)
     first = None
     if noted:  # an event came upon it, and noted that it is older than its pipeline
-        world.intake.model_arrived(name)
+        world.app.model_events.model_arrived(name)
         first = world.clock.now()
     world.clock.move(DAY)
     ticks(world)
     blob = world.blobs.head(MODELS, name)
     assert blob is not None
-    entry = world.intake._context.ledger.versions.entry(version_of(world.pipeline, blob))
+    entry = world.context.ledger.versions.entry(version_id(world.pipeline.name, blob))
     assert entry is not None
     assert entry.run_id is not None
     assert entry.blob.recorded_at is not None
@@ -559,8 +559,8 @@ def test_records_that_no_pipeline_needs_any_more_are_forgotten() -> None:
     (first,) = existing_in(world)
     world.upload("other-1.csv")
     world.clock.move(HOUR)
-    both = world.another(world.sibling(when_busy="newest"))[0]
-    ticks(world, lister=FullListings(both._context, both))
+    both = world.another(world.sibling(when_busy="newest"))
+    ticks(world, lister=both.full_listings)
     assert len(existing_in(world)) == 2
     for days in (1, 1, 200, 150):
         world.clock.move(days * DAY)

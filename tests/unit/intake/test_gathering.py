@@ -9,11 +9,7 @@ from typing import Any
 import pytest
 
 from shared.core.run.record import Phase, Run
-from shared.intake.blob_events import Intake
-from shared.maintenance.poll import Poll
 from shared.operations.commands import OperatorCommand
-from shared.operations.endpoints import Endpoints
-from shared.operations.pipelines import Pipelines
 from tests.fakes.clock import Shifted
 from tests.fakes.world import DATA
 from tests.unit.worlds import Observed
@@ -94,9 +90,8 @@ def test_a_burst_is_one_run_with_every_version_of_it() -> None:
 @pytest.mark.parametrize("ahead", [timedelta(minutes=10), -timedelta(hours=3)])
 def test_the_clock_of_a_host_neither_cuts_a_burst_nor_holds_it_up(ahead: timedelta) -> None:
     world = world_of({**BURST, "data": {**BURST["data"], "settle_at_most": "10m"}})
-    wrong = replace(world.intake._context, clock=Shifted(world.clock, ahead))
-    world.intake = Intake(wrong, {world.pipeline.name: world.pipeline}, world.clock.now() - DAY)
-    world.poll = Poll(wrong, world.intake)
+    wrong = replace(world.context, clock=Shifted(world.clock, ahead))
+    world.app = world.app_over(wrong)
     land(world, *(f"{number}.csv" for number in range(6)))
     world.tick(60)
     assert world.runs() == []  # it may go on
@@ -219,7 +214,7 @@ def test_no_content_of_training_data_is_ever_read() -> None:
 
 def test_a_paused_pipeline_keeps_what_lands_and_goes_on_with_it() -> None:
     world = world_of({"when_busy": "parallel"})
-    hand = Pipelines(world.intake._context, world.intake)
+    hand = world.app.pipelines
     hand.pause("sample", OperatorCommand("ada", "maintenance"))
     assert land(world, "a.csv", "b.csv") == []
     world.tick()
@@ -233,21 +228,21 @@ def test_a_run_that_is_opened_is_returned_as_it_stands_once_it_took_its_turn() -
     world = world_of(BURST)
     land(world, "a.csv", "b.csv")
     world.clock.move(3 * MINUTE)
-    batch_run = world.intake._batches
+    batch_run = world.app.batches
     (run,) = batch_run.open_batches(world.pipeline, (), world.clock.now() + MINUTE)
     assert run == world.run()
     assert run.phase is Phase.RECEIVED
-    assert run.cause == "2 blobs landed"
+    assert run.cause == "2 blobs arrived"
 
 
 def test_one_call_opens_no_more_than_fifty_runs_of_one_key() -> None:
     world = world_of({"when_busy": "parallel", "endpoints": []})
-    hand = Pipelines(world.intake._context, world.intake)
+    hand = world.app.pipelines
     hand.pause("sample", OperatorCommand("ada"))
     land(world, *(f"{number}.csv" for number in range(52)))
     hand.resume("sample")
     until = world.clock.now() + 60 * MINUTE
-    opened = [world.intake._batches.open_batches(world.pipeline, (), until) for _ in range(3)]
+    opened = [world.app.batches.open_batches(world.pipeline, (), until) for _ in range(3)]
     assert [len(runs) for runs in opened] == [50, 2, 0]
 
 
@@ -267,7 +262,7 @@ def test_a_metadata_write_that_waits_behind_its_data_opens_no_run() -> None:
 
 def made_of(world: Observed) -> str:
     """Return what the endpoint says of the data that made the model which serves now."""
-    hand = Endpoints(world.intake._context, world.intake)
+    hand = world.app.endpoints
     return hand.lines()[0].line
 
 

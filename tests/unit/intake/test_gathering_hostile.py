@@ -8,7 +8,6 @@ import pytest
 
 from shared.core.names import run_id, run_queue_id
 from shared.core.run.record import Origin, Phase, Run
-from shared.intake.search import Search
 from shared.operations.commands import OperatorCommand
 from shared.ports.storage import Page
 from tests.fakes.faults import Kind
@@ -286,8 +285,8 @@ def test_a_slow_worker_between_its_slot_and_its_record_does_no_harm() -> None:
     world = world_of({**BURST, "endpoints": []})
     land(world, "a.csv", "b.csv")
     world.clock.move(3 * MINUTE)
-    _, other = world._worker()
-    paused = list(world.intake._context.ledger.inbox.entries())
+    other = world._worker().poll
+    paused = list(world.context.ledger.inbox.entries())
     assert len(paused) == 2
     create = world.documents.create
 
@@ -362,12 +361,12 @@ def test_a_touch_does_not_keep_a_burst_open_nor_open_a_run() -> None:
 
 def swept(world: Observed, minutes: int = 16) -> None:
     world.clock.move(minutes * MINUTE)
-    Search(world.intake._context, world.intake).run_until(world.clock.now() + 3 * MINUTE)
+    world.app.search.run_until(world.clock.now() + 3 * MINUTE)
 
 
 def test_data_is_found_after_a_host_whose_clock_was_a_day_ahead() -> None:
     world = world_of(NEWEST)
-    world.intake.activate()
+    world.app.activations.refresh()
     swept(world)
     world.clock.move(24 * HOUR)
     swept(world, 0)
@@ -383,14 +382,15 @@ def test_data_is_found_after_a_host_whose_clock_was_a_day_ahead() -> None:
 def test_a_damaged_record_does_not_keep_found_data_from_another_pipeline(broken: str) -> None:
     world = Observed()
     other = world.sibling(data={"blob": "{name}.csv"})
-    intake, _ = world.another(other)
-    intake.activate()
+    app = world.another(other)
+    app.activations.refresh()
     world.damage(f"pipelines/{broken}")
-    intake, poll = world.another(other)
+    app = world.another(other)
+    poll = app.poll
     world.upload("lost.csv")
     for _ in range(3):
         world.clock.move(16 * MINUTE)
-        Search(world.intake._context, intake).run_until(world.clock.now() + 3 * MINUTE)
+        app.search.run_until(world.clock.now() + 3 * MINUTE)
         poll.tick()
     assert {run.pipeline for run in world.runs()} == {"sample", "other"} - {broken}
 
@@ -426,7 +426,7 @@ def test_a_touch_of_data_older_than_the_pipeline_is_no_news(backfill: str) -> No
         world.clock.move(MINUTE)
     world.clock.move(HOUR)
     world.restart()
-    world.intake.activate()
+    world.app.activations.refresh()
     swept(world)
     swept(world)
     ticks(world, 20)
@@ -446,7 +446,7 @@ def test_a_backfill_that_dies_anywhere_takes_each_version_once(backfill: str) ->
             world.upload(name, name.encode() * 9)
         world.clock.move(HOUR)
         world.restart()
-        world.intake.activate()
+        world.app.activations.refresh()
         world.faults.plan = {len(world.faults.sites) + call: Kind.CRASH_AFTER}
         for _ in range(3):
             world.survive(lambda world=world: swept(world))
@@ -458,19 +458,19 @@ def test_a_backfill_that_dies_anywhere_takes_each_version_once(backfill: str) ->
 
 def test_two_searches_at_once_find_each_version_once() -> None:
     world = world_of(NEWEST)
-    world.intake.activate()
+    world.app.activations.refresh()
     swept(world)
     for name in ("a.csv", "b.csv"):
         world.upload(name, name.encode() * 9)
     world.clock.move(16 * MINUTE)
-    other, _ = world._worker()
+    other = world._worker()
     page = world.blobs.page
 
     def with_another(container: str, cursor: str | None, prefix: str = "") -> Page[Any]:
         if prefix:  # the search for models is another one
             return page(container, cursor, prefix)
         world.blobs.page = page  # type: ignore[method-assign]
-        Search(other._context, other).run_until(world.clock.now() + MINUTE)
+        other.search.run_until(world.clock.now() + MINUTE)
         return page(container, cursor)
 
     world.blobs.page = with_another  # type: ignore[method-assign]
@@ -526,7 +526,7 @@ def test_a_run_announced_and_never_opened_keeps_no_place() -> None:
     ticks(world, 12)
     assert trained_on(world) == [["a.csv"]]
     assert world.open_runs() == []
-    run_queue = world.intake._context.ledger.run_queues.read(run_queue_id("sample", ()))
+    run_queue = world.context.ledger.run_queues.read(run_queue_id("sample", ()))
     assert run_queue is not None
     version = next(name for name in world.documents.rows if name.startswith("versions/"))
     expected = run_id("sample", Origin.DATA, version.removeprefix("versions/"))

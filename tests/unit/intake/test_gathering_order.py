@@ -1,19 +1,23 @@
 """What waits, for whom and in which order, and what a worker leaves for the one that follows."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from shared.core.blobs import BlobVersion
-from shared.core.config.keys import key_of
+from shared.core.config.keys import captured, key_of
+from shared.core.data_version import DataVersion
 from shared.core.names import run_id, run_queue_id, shared_queue_id
 from shared.core.run.concurrency import QueueEntry, RunQueue
 from shared.core.run.record import Phase
 from shared.core.versions import version_id
 from shared.errors import ConflictError, TransientError
-from shared.intake.batches import Batches, marker_of_batch, wants
+from shared.intake.batch import marker_of_batch
+from shared.intake.batches import Batches
+from shared.intake.catalogue import Catalogue
 from shared.ledger.ledger import Ledger
 from shared.ledger.open_markers import BatchToOpen, RunHints, encoded
 from shared.ledger.versions import VersionEntry
@@ -34,9 +38,14 @@ class Waiting:
 
     def __init__(self, pipeline: dict[str, Any]) -> None:
         self.world: Observed = world_of({"endpoints": [], **pipeline})
-        self.world.intake.activate()
-        self.ledger: Ledger = self.world.intake._context.ledger
-        self.batch_run: Batches = self.world.intake._batches
+        self.world.app.activations.refresh()
+        self.ledger: Ledger = self.world.context.ledger
+        self.batch_run: Batches = self.world.app.batches
+
+    @property
+    def without(self) -> Batches:
+        """What opens batches, while no pipeline is configured."""
+        return replace(self.batch_run, catalogue=Catalogue({}))
 
     @property
     def later(self) -> Any:
@@ -46,7 +55,9 @@ class Waiting:
         """Have a blob wait, and return the id of the run that takes it first."""
         now = self.world.clock.now()
         one = blob(name, **{"modified": now, "created": now, **changes})
-        self.batch_run.keep(self.world.pipeline, one, self.version(one))
+        self.world.app.inbox.keep(
+            DataVersion(self.world.pipeline, one, captured(self.world.pipeline, name) or {})
+        )
         return run_id("sample", "data", self.version(one))
 
     def version(self, one: BlobVersion) -> str:
@@ -70,9 +81,10 @@ def test_the_key_of_data_is_what_its_name_captures() -> None:
     keyed = world_of(KEYED).pipeline
     assert key_of(keyed, "acme-1.csv") == ("acme",)
     assert key_of(keyed, "nothing") == ("",)
-    assert wants(keyed, "acme-1.csv", ["acme"])
-    assert not wants(keyed, "acme-1.csv", ["ada"])
-    assert not wants(keyed, "nothing", [""])
+    version = DataVersion.of(keyed, blob("acme-1.csv"))
+    assert version is not None
+    assert (version.key, version.tokens) == (("acme",), {"key": "acme", "name": "1"})
+    assert DataVersion.of(keyed, blob("nothing")) is None
 
 
 def test_a_marker_says_what_a_run_is_to_be_made_of() -> None:
@@ -84,10 +96,11 @@ def test_a_marker_says_what_a_run_is_to_be_made_of() -> None:
 
 def test_what_is_kept_waits_once_for_its_pipeline_and_key() -> None:
     there = Waiting(KEYED)
-    pipeline = there.world.pipeline
-    assert there.batch_run.keep(pipeline, blob("acme-1.csv"), "b-1")
-    assert not there.batch_run.keep(pipeline, blob("acme-1.csv"), "b-1")
-    assert there.ledger.inbox.has(("acme",), "sample", "b-1")
+    version = DataVersion.of(there.world.pipeline, blob("acme-1.csv"))
+    assert version is not None
+    assert there.world.app.inbox.keep(version)
+    assert not there.world.app.inbox.keep(version)
+    assert there.ledger.inbox.has(("acme",), "sample", version.version_id)
     (arrived,) = there.ledger.inbox.entries()
     entry = VersionEntry.model_validate_json(there.world.documents.rows[arrived.pointer.name].body)
     assert (entry.run_id, entry.note) == (None, "waiting")
@@ -96,7 +109,7 @@ def test_what_is_kept_waits_once_for_its_pipeline_and_key() -> None:
 def test_what_a_run_gives_back_waits_under_the_key_and_name_of_that_run() -> None:
     there = Waiting(KEYED)
     one = sample(Phase.RECEIVED, config=there.world.pipeline, tokens={"key": "acme"})
-    there.batch_run.return_to_inbox(one, [blob("acme-1.csv"), blob("acme-2.csv")])
+    there.world.app.inbox.give_back(one, [blob("acme-1.csv"), blob("acme-2.csv")])
     arrived = list(there.ledger.inbox.entries())
     assert sorted(one.blob.name for one in arrived) == ["acme-1.csv", "acme-2.csv"]
     assert {one.returned_by for one in arrived} == {"sample-1"}
@@ -107,7 +120,7 @@ def test_what_a_run_gives_back_waits_under_the_key_and_name_of_that_run() -> Non
         there.world.documents.rows[arrived[0].pointer.name].body
     )
     assert (entry.run_id, entry.note, entry.pipeline) == ("sample-1", "returned", "sample")
-    there.batch_run.return_to_inbox(one, [blob("acme-1.csv")])
+    there.world.app.inbox.give_back(one, [blob("acme-1.csv")])
     assert len(list(there.ledger.inbox.entries())) == 2
 
 
@@ -116,7 +129,7 @@ def test_what_was_given_back_opens_a_run_under_an_id_of_its_own() -> None:
     plain = there.put("a.csv")
     again = sample(Phase.RECEIVED, run_id="sample-9", config=there.world.pipeline)
     there.world.documents.rows.pop(waiting(there.world)[0])
-    there.batch_run.return_to_inbox(again, [blob("a.csv")])
+    there.world.app.inbox.give_back(again, [blob("a.csv")])
     (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
     assert run.run_id == run_id("sample", "data", there.version(blob("a.csv")), "sample-9")
     assert run.run_id != plain
@@ -147,7 +160,7 @@ def test_one_run_takes_all_and_is_named_for_the_oldest() -> None:
     (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
     assert run.run_id == oldest
     assert [one.name for one in run.manifest] == ["c.csv", "b.csv"]
-    assert run.cause == "2 blobs landed"
+    assert run.cause == "2 blobs arrived"
     assert waiting(there.world) == []
     run_queue = there.ledger.run_queues.read(KEY)
     assert run_queue is not None
@@ -301,7 +314,7 @@ def test_nothing_is_begun_once_the_time_is_up() -> None:
     now = there.world.clock.now()
     assert there.batch_run.open_batches(there.world.pipeline, (), now) == []
     there.world.calls.clear()
-    assert there.batch_run.open_all({}, now, {}).opened == 0
+    assert there.without.open_all(now, {}).opened == 0
     assert there.world.calls == ["list inbox"]
 
 
@@ -422,14 +435,14 @@ def test_what_is_left_of_a_great_burst_leaves_the_inbox_while_its_run_is_at_work
     there.ledger.versions.add(there.version(one), entry)
     there.run_queue(batch_run="sample-1", holders=("sample-1",), claimed_to="v")
     for left in ("v", ""):
-        there.batch_run.open_all({"sample": there.world.pipeline}, there.later, {})
+        there.batch_run.open_all(there.later, {})
         assert waiting(there.world) == []
         run_queue = there.ledger.run_queues.read(KEY)
         assert run_queue is not None
         assert run_queue.record.claimed_to == left
         if left:
             there.put("late.csv")
-            there.batch_run.open_all({"sample": there.world.pipeline}, there.later, {})
+            there.batch_run.open_all(there.later, {})
             there.world.documents.rows.pop(waiting(there.world)[0])
 
 
@@ -477,8 +490,7 @@ def test_keys_take_turns_from_where_the_last_pass_stopped() -> None:
 
     there.ledger.runs.create = noted  # type: ignore[method-assign]
     begin_with = {"sample": run_queue_id("sample", (keys[1],))}
-    pipelines = {"sample": there.world.pipeline}
-    in_batch = there.batch_run.open_all(pipelines, there.later, begin_with)
+    in_batch = there.batch_run.open_all(there.later, begin_with)
     assert begun == [keys[1], keys[2], keys[0]]
     assert (in_batch.opened, dict(in_batch.next), in_batch.unwanted) == (3, {}, ())
 
@@ -487,10 +499,10 @@ def test_what_no_pipeline_wants_now_is_told_apart() -> None:
     there = Waiting({**KEYED, "when_busy": "newest"})
     there.put("a-1.csv")
     there.put("nothing")
-    in_batch = there.batch_run.open_all({"sample": there.world.pipeline}, there.later, {})
+    in_batch = there.batch_run.open_all(there.later, {})
     assert in_batch.opened == 1
     assert [one.blob.name for one in in_batch.unwanted] == ["nothing"]
-    in_batch = there.batch_run.open_all({}, there.later, {})
+    in_batch = there.without.open_all(there.later, {})
     assert [one.blob.name for one in in_batch.unwanted] == ["nothing"]
 
 
@@ -518,7 +530,7 @@ def test_one_key_that_cannot_be_looked_at_stops_no_other(
         return run_queue(name)
 
     monkeypatch.setattr(there.ledger.run_queues, "read", odd)
-    in_batch = there.batch_run.open_all({"sample": there.world.pipeline}, there.later, {})
+    in_batch = there.batch_run.open_all(there.later, {})
     assert in_batch.opened == 1
     assert f"pipeline sample: {says}" in caplog.text
 

@@ -21,17 +21,17 @@ def test_a_version_that_was_taken_while_it_was_being_told_of_is_taken_once(
     world.upload("older.csv", b"a,b,label\n7,2,0\n3,4,1\n")  # its event comes late
     world.clock.move(timedelta(seconds=5))
     world.upload("a.csv")
-    other, _ = world._worker()
-    ledger = world.intake._context.ledger
+    other = world._worker()
+    ledger = world.context.ledger
     add = ledger.inbox.add
 
     def superseded(key: Sequence[str], version_id: str, entry: VersionEntry) -> bool:
         monkeypatch.undo()
-        other.blob_arrived("a.csv")  # told, gathered and taken by the other worker
+        other.blob_events.blob_arrived("a.csv")  # told, gathered and taken by the other worker
         for _ in range(10):
             world.tick()
         world.upload("b.csv", b"a,b,label\n8,2,0\n3,4,1\n")
-        other.blob_arrived("b.csv")  # and the next one too
+        other.blob_events.blob_arrived("b.csv")  # and the next one too
         return add(key, version_id, entry)
 
     monkeypatch.setattr(ledger.inbox, "add", superseded)
@@ -53,13 +53,14 @@ def test_a_worker_that_is_slow_to_store_its_run_meets_the_one_that_went_on_with_
     world.tick(60)
     world.upload("b.csv")
     world.deliver("b.csv")
-    other, other_poll = world._worker()
-    ledger = world.intake._context.ledger
+    other = world._worker()
+    other_poll = other.poll
+    ledger = world.context.ledger
     create = ledger.runs.create
 
     def slow(run: Run) -> object:
         world.upload("c.csv")  # the burst goes on meanwhile
-        other.blob_arrived("c.csv")
+        other.blob_events.blob_arrived("c.csv")
         other_poll.tick()
         return create(run)
 
@@ -90,7 +91,7 @@ def test_a_run_begun_by_a_dead_worker_takes_its_own_version_and_not_the_whole_qu
         world.upload(name, f"a,b,label\n{len(name)},2,0\n3,4,1\n".encode())
         arrived = world.blobs.head(DATA, name)
         assert arrived is not None
-        assert world.intake.arrived(arrived)  # kept until its run may begin
+        assert world.discover(arrived)  # kept until its run may begin
     for _ in range(40):
         world.tick()
     assert trained_on(world) == [["a.csv"], ["b.csv"], ["c.csv"]]
@@ -129,8 +130,8 @@ def test_whoever_goes_on_for_a_dead_worker_takes_all_that_it_was_to_take(
 ) -> None:
     world = world_of(NEWEST)
     world.upload("a.csv")
-    other, _ = world._worker()
-    ledger = world.intake._context.ledger
+    other = world._worker()
+    ledger = world.context.ledger
     run_queue = ledger.run_queues.read
 
     def late(name: str) -> object:
@@ -140,12 +141,12 @@ def test_whoever_goes_on_for_a_dead_worker_takes_all_that_it_was_to_take(
         world.upload("b.csv", b"a,b,label\n9,2,0\n3,4,1\n")
         world.faults.plan = {announced(world): Kind.CRASH_AFTER}
         with pytest.raises(Crash):
-            other.blob_arrived("b.csv")
+            other.blob_events.blob_arrived("b.csv")
         return run_queue(name)
 
     arrived = world.blobs.head(DATA, "a.csv")
     assert arrived is not None
-    assert world.intake.arrived(arrived)  # its run is opened by the next tick
+    assert world.discover(arrived)  # its run is opened by the next tick
     monkeypatch.setattr(ledger.run_queues, "read", late)
     world.tick()
     for _ in range(20):
@@ -159,13 +160,13 @@ def test_a_slot_that_another_worker_wrote_meanwhile_is_not_written_over(
     world = world_of({"when_busy": "queue"})
     world.upload("a.csv")
     world.upload("b.csv", b"a,b,label\n9,2,0\n3,4,1\n")
-    other, _ = world._worker()
-    ledger = world.intake._context.ledger
+    other = world._worker()
+    ledger = world.context.ledger
     put = ledger.run_queues.put
 
     def superseded(name: str, run_queue: object, expected: ETag | None) -> None:
         monkeypatch.undo()
-        other.blob_arrived("b.csv")
+        other.blob_events.blob_arrived("b.csv")
         put(name, run_queue, expected)  # type: ignore[arg-type]
 
     monkeypatch.setattr(ledger.run_queues, "put", superseded)

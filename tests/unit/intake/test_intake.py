@@ -9,7 +9,6 @@ from local.studio import InstantTrainer, OutputKind, Parameter
 from shared.core.run.record import Origin, Phase
 from shared.errors import IdempotencyConflictError, NoSuchDataError, RelearnError, TransientError
 from shared.intake.requests import ManualRequest
-from shared.intake.search import Search
 from tests.fakes.faults import Kind
 from tests.fakes.world import CSV, MODELS, pipeline
 from tests.unit.worlds import Observed
@@ -53,7 +52,7 @@ def test_one_event_delivered_again_and_again_opens_one_run(world: Observed) -> N
 def test_a_run_opened_by_a_repeated_event_is_brought_to_its_end_wherever_its_worker_dies(
     world: Observed, call: int
 ) -> None:
-    world.intake.activate()
+    world.app.activations.refresh()
     world.upload()
     world.faults.plan = {len(world.faults.sites) + 1: Kind.CRASH_AFTER}  # recorded, not opened
     assert not world.survive(world.deliver)
@@ -99,14 +98,14 @@ def test_a_version_is_opened_by_the_run_alone_that_its_entry_names(world: Observ
     del world.documents.rows[f"tombstones/{run.run_id}"]
     (name,) = [name for name in world.documents.rows if name.startswith("versions/")]
     version = name.removeprefix("versions/")
-    assert world.intake.is_expected(version, run.run_id)
-    assert not world.intake.is_expected(version, "sample-other")
-    assert world.intake.open_from_entry(version, "sample-other") is None
-    assert not world.intake.is_expected("no such version", run.run_id)
-    opened = world.intake.open_from_entry(version, run.run_id)
+    assert world.app.version_runs.is_expected(version, run.run_id)
+    assert not world.app.version_runs.is_expected(version, "sample-other")
+    assert world.app.version_runs.open_announced(version, "sample-other") is None
+    assert not world.app.version_runs.is_expected("no such version", run.run_id)
+    opened = world.app.version_runs.open_announced(version, run.run_id)
     assert opened is not None
     assert opened.run_id == run.run_id
-    assert not world.intake.is_expected(version, run.run_id)  # it is there
+    assert not world.app.version_runs.is_expected(version, run.run_id)  # it is there
 
 
 def test_new_bytes_under_an_old_name_open_a_second_run(world: Observed) -> None:
@@ -216,7 +215,7 @@ def test_a_request_cannot_ask_for_an_app_setting() -> None:
     world.upload()
     request = ManualRequest(parameters={"Source": "${ENDPOINT_KEY}"})
     with suppress(RelearnError):  # refusing is as good as sending the words as they are
-        world.intake.asked.requested(world.pipeline, "key-1", request)
+        world.app.requests.requested(world.pipeline, "key-1", request)
     assert world.endpoint.api_key not in "".join(world.bodies)
 
 
@@ -227,7 +226,7 @@ def trained(seed: bytes = b"a,b,label\n9,9,1\n") -> bytes:
 def search(world: Observed, minutes: int = 16) -> None:
     """Let the search for what no event announced go on."""
     world.clock.move(minutes * MINUTE)
-    Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
+    world.app.search.run_until(world.clock.now() + MINUTE)
 
 
 @pytest.mark.parametrize("event", [True, False], ids=["by its event", "found by the search"])
@@ -236,7 +235,7 @@ def test_a_model_put_by_hand_is_promoted(world: Observed, *, event: bool) -> Non
     world.clock.move(MINUTE)
     world.blobs.put(MODELS, "promote/sample/better.ilearner", trained())
     if event:
-        world.intake.model_arrived("promote/sample/better.ilearner")
+        world.app.model_events.model_arrived("promote/sample/better.ilearner")
     search(world, 1)
     world.tick()
     run = world.until(world.run(), Phase.PROMOTED)
@@ -269,7 +268,7 @@ def test_a_model_put_by_hand_is_promoted_although_one_look_for_it_failed(
 
 def test_an_empty_model_put_by_hand_opens_nothing(world: Observed) -> None:
     world.blobs.put(MODELS, "promote/sample/empty.ilearner", b"")
-    assert world.intake.model_arrived("promote/sample/empty.ilearner") is None
+    assert world.app.model_events.model_arrived("promote/sample/empty.ilearner") is None
     world.tick()
     assert world.runs() == []
 
@@ -288,7 +287,7 @@ def test_an_empty_model_put_by_hand_opens_nothing(world: Observed) -> None:
 def test_a_model_that_belongs_to_nobody_is_left_alone(world: Observed, name: str) -> None:
     if "gone" not in name:
         world.blobs.put(MODELS, name, trained())
-    assert world.intake.model_arrived(name) is None
+    assert world.app.model_events.model_arrived(name) is None
     world.tick()
     assert world.runs() == []
 
@@ -299,7 +298,7 @@ def test_the_model_of_an_ended_run_changes_nothing(world: Observed) -> None:
     served, record = world.serving(), world.now_of(run)
     name = f"runs/sample/{run.run_id}/1/model.ilearner"
     world.blobs.put(MODELS, name, trained())
-    assert world.intake.model_arrived(name) is None
+    assert world.app.model_events.model_arrived(name) is None
     world.tick()
     assert (world.serving(), world.now_of(run)) == (served, record)
 
@@ -308,14 +307,17 @@ def test_the_model_of_an_earlier_attempt_advances_nothing(world: Observed) -> No
     run = world.start()
     before = world.documents.rows[f"runs/{run.run_id}"]
     for attempt in (0, 2):
-        assert world.intake.model_arrived(f"runs/sample/{run.run_id}/{attempt}/m.ilearner") is None
+        assert (
+            world.app.model_events.model_arrived(f"runs/sample/{run.run_id}/{attempt}/m.ilearner")
+            is None
+        )
     assert world.documents.rows[f"runs/{run.run_id}"] == before
 
 
 def test_the_models_event_advances_its_run_ahead_of_the_timer(world: Observed) -> None:
     run = world.start()
     world.studio.work()
-    moved = world.intake.model_arrived(f"runs/sample/{run.run_id}/1/model.ilearner")
+    moved = world.app.model_events.model_arrived(f"runs/sample/{run.run_id}/1/model.ilearner")
     assert moved is not None
     assert moved.phase is Phase.VERIFYING
 
@@ -326,7 +328,7 @@ def test_a_due_time_opens_one_run_even_with_two_workers() -> None:
     world.poll.start_scheduled()
     assert world.runs() == []  # the hour of the start is not due any more
     world.clock.move(HOUR)
-    workers = [world.poll, world._worker()[1], world._worker()[1]]
+    workers = [world.poll, world._worker().poll, world._worker().poll]
     for poll in (*workers, *workers):
         poll.start_scheduled()
     (run,) = world.runs()
@@ -368,9 +370,9 @@ def test_a_due_time_takes_the_newest_blob_that_fits() -> None:
 
 def test_one_request_sent_twice_is_one_run(world: Observed) -> None:
     world.upload()
-    first = world.intake.asked.requested(world.pipeline, "key-1", ManualRequest())
+    first = world.app.requests.requested(world.pipeline, "key-1", ManualRequest())
     world.restart()
-    again = world.intake.asked.requested(world.pipeline, "key-1", ManualRequest())
+    again = world.app.requests.requested(world.pipeline, "key-1", ManualRequest())
     assert again.run_id == first.run_id
     assert first.origin is Origin.MANUAL
     assert len(world.runs()) == len(world.starts) == 1
@@ -378,10 +380,10 @@ def test_one_request_sent_twice_is_one_run(world: Observed) -> None:
 
 def test_another_request_under_a_used_key_is_refused(world: Observed) -> None:
     world.upload()
-    world.intake.asked.requested(world.pipeline, "key-1", ManualRequest())
+    world.app.requests.requested(world.pipeline, "key-1", ManualRequest())
     for other in (ManualRequest(data="new.csv"), ManualRequest(parameters={"x": 1})):
         with pytest.raises(IdempotencyConflictError):
-            world.intake.asked.requested(world.pipeline, "key-1", other)
+            world.app.requests.requested(world.pipeline, "key-1", other)
     assert len(world.runs()) == 1
 
 
@@ -389,17 +391,17 @@ def test_another_value_of_a_parameter_under_a_used_key_is_refused() -> None:
     world = with_parameters({"Source": "usual"})
     world.upload()
     first = ManualRequest(parameters={"Source": "a"})
-    run = world.intake.asked.requested(world.pipeline, "key-1", first)
+    run = world.app.requests.requested(world.pipeline, "key-1", first)
     other = ManualRequest(parameters={"Source": "b"})
     with pytest.raises(IdempotencyConflictError):
-        world.intake.asked.requested(world.pipeline, "key-1", other)
-    assert world.intake.asked.requested(world.pipeline, "key-1", first).run_id == run.run_id
+        world.app.requests.requested(world.pipeline, "key-1", other)
+    assert world.app.requests.requested(world.pipeline, "key-1", first).run_id == run.run_id
 
 
 def test_another_key_is_another_run(world: Observed) -> None:
     world.upload()
     for key in ("key-1", "key-2"):
-        world.intake.asked.requested(world.pipeline, key, ManualRequest())
+        world.app.requests.requested(world.pipeline, key, ManualRequest())
     assert len(world.runs()) == 2
 
 
@@ -407,7 +409,7 @@ def test_the_parameters_of_a_request_go_over_those_of_the_pipeline() -> None:
     world = with_parameters({"Source": "usual"})
     world.upload()
     request = ManualRequest(parameters={"Source": "asked", "extra": "1"})
-    world.intake.asked.requested(world.pipeline, "key-1", request)
+    world.app.requests.requested(world.pipeline, "key-1", request)
     assert world.studio.jobs[0].parameters == {"Source": "asked", "extra": "1"}
 
 
@@ -418,7 +420,7 @@ def test_a_request_for_data_that_is_not_there_opens_nothing(data: str | None) ->
     world.upload("small.csv")
     world.upload("new.tsv")
     with pytest.raises(NoSuchDataError):
-        world.intake.asked.requested(world.pipeline, "key-1", ManualRequest(data=data))
+        world.app.requests.requested(world.pipeline, "key-1", ManualRequest(data=data))
     assert world.runs() == []
     assert not [name for name in world.documents.rows if name.startswith("open/")]
 
@@ -427,7 +429,7 @@ def test_a_request_may_train_on_data_older_than_the_pipeline(world: Observed) ->
     world.upload()
     world.clock.move(MINUTE)
     world.restart()
-    run = world.intake.asked.requested(world.pipeline, "key-1", ManualRequest(data="new.csv"))
+    run = world.app.requests.requested(world.pipeline, "key-1", ManualRequest(data="new.csv"))
     assert world.until(run, Phase.PROMOTED).origin is Origin.MANUAL
 
 
@@ -436,29 +438,29 @@ def test_a_damaged_record_of_one_pipeline_does_not_keep_data_from_another(
     world: Observed, broken: str
 ) -> None:
     every: dict[str, Any] = {"data": {"blob": "{name}.csv"}}
-    intake, _ = world.another(world.sibling(**every))
-    intake.activate()
+    app = world.another(world.sibling(**every))
+    app.activations.refresh()
     world.damage(f"pipelines/{broken}")
-    intake, _ = world.another(world.sibling(**every))
+    app = world.another(world.sibling(**every))
     world.upload()
     with suppress(RelearnError):  # how the event ends is not the promise here
-        intake.blob_arrived("new.csv")
+        app.blob_events.blob_arrived("new.csv")
     assert {run.pipeline for run in world.runs()} == {"sample", "other"} - {broken}
 
 
 def test_every_pipeline_that_wants_a_blob_gets_a_run_of_its_own(world: Observed) -> None:
-    intake, _ = world.another(world.sibling(data={"blob": "{name}.csv"}))
+    app = world.another(world.sibling(data={"blob": "{name}.csv"}))
     world.upload()
-    assert {run.pipeline for run in intake.blob_arrived("new.csv")} == {"sample", "other"}
+    assert {run.pipeline for run in app.blob_events.blob_arrived("new.csv")} == {"sample", "other"}
 
 
 def test_a_key_whose_run_was_removed_is_no_key_for_another_one(world: Observed) -> None:
     world.upload()
-    run = world.intake.asked.requested(world.pipeline, "k", ManualRequest())
+    run = world.app.requests.requested(world.pipeline, "k", ManualRequest())
     del world.documents.rows[f"runs/{run.run_id}"]
     del world.documents.rows[f"open/{run.run_id}"]
     with pytest.raises(IdempotencyConflictError, match="was removed: use another key"):
-        world.intake.asked.requested(world.pipeline, "k", ManualRequest())
+        world.app.requests.requested(world.pipeline, "k", ManualRequest())
     assert not world.open_runs()
 
 
@@ -479,5 +481,5 @@ def test_a_blob_of_no_pipeline_is_said_to_match_none(
 ) -> None:
     caplog.set_level(logging.INFO)
     world.upload("other.parquet")
-    world.intake.blob_arrived("other.parquet")
+    world.app.blob_events.blob_arrived("other.parquet")
     assert "matches no pipeline" in caplog.text

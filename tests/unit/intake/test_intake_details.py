@@ -10,14 +10,14 @@ from shared.core.config.studio_models import model_of
 from shared.core.names import run_id
 from shared.core.run.concurrency import Pause, Pauses
 from shared.core.run.record import Origin, Phase, Run
+from shared.core.versions import version_id
 from shared.errors import CorruptRecordError, PipelineConfigError, TransientError
-from shared.intake.batches import marker_of_batch
-from shared.intake.eligibility import version_of
-from shared.intake.search import Search
+from shared.intake.batch import marker_of_batch
 from shared.ledger.open_markers import BatchToOpen, VersionToOpen, encoded
 from shared.ledger.run_queues import NEW
 from shared.ledger.versions import VersionEntry
 from tests.fakes.world import DATA, MODELS
+from tests.unit.samples import run as sample
 from tests.unit.worlds import Observed
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -29,15 +29,16 @@ class Arrival:
 
     def __init__(self, **pipeline: Any) -> None:
         self.world = Observed(config={"pipeline": pipeline})
-        self.world.intake.activate()
-        self.intake = self.world.intake
-        self.ledger = self.intake._context.ledger
+        self.world.app.activations.refresh()
+        self.app = self.world.app
+        self.context = self.app.context
+        self.ledger = self.context.ledger
 
     def put(self, name: str = "a.csv", content: bytes = b"a,b\n1,2\n", where: str = DATA) -> Any:
         return self.world.blobs.put(where, name, content)
 
     def version(self, one: Any) -> str:
-        return version_of(self.world.pipeline, one)
+        return version_id(self.world.pipeline.name, one)
 
     def know(self, one: Any, run_id: str | None = None, **more: Any) -> None:
         entry = VersionEntry(pipeline="sample", blob=one, run_id=run_id, **more)
@@ -61,50 +62,54 @@ def arrival() -> Arrival:
 
 def test_a_version_that_is_come_upon_is_recorded_for_the_poll_to_open(arrival: Arrival) -> None:
     one = arrival.put()
-    assert arrival.intake.record_discovered(one)
+    assert arrival.world.discover(one)
     run = run_id("sample", "data", arrival.version(one))
     entry = arrival.ledger.versions.entry(arrival.version(one))
     assert entry == VersionEntry(pipeline="sample", blob=one, run_id=run)
     marker = encoded(VersionToOpen(version=arrival.version(one)))
     assert arrival.world.documents.rows[f"open/{run}"].metadata == marker
     assert arrival.world.runs() == []
-    assert not arrival.intake.record_discovered(one)  # it is known by now
-    assert arrival.intake.arrived(one)
+    assert not arrival.world.discover(one)  # it is known by now
 
 
-@pytest.mark.parametrize(("run", "has"), [("sample-1", True), (None, False)])
-def test_a_version_that_is_known_has_its_run_or_none(
-    arrival: Arrival, run: str | None, *, has: bool
+@pytest.mark.parametrize("known_as", ["sample-1", None])
+def test_a_version_that_is_known_is_recorded_no_second_time(
+    arrival: Arrival, known_as: str | None
 ) -> None:
     one = arrival.put()
-    arrival.know(one, run)
-    assert not arrival.intake.record_discovered(one)
-    assert arrival.intake.arrived(one) is has
+    arrival.know(one, known_as)
+    assert not arrival.world.discover(one)
+    superseded = sample(Phase.RECEIVED, config=arrival.world.pipeline)
+    arrival.app.inbox.keep_replacements(superseded, [one])
+    assert arrival.waits() == []
+    arrival.app.inbox.keep_replacements(
+        superseded, [arrival.put(content=b"1"), arrival.put("b.csv", b"")]
+    )
+    assert arrival.waits() == ["a.csv"]  # an empty blob opens no run
 
 
 def test_a_version_that_waits_is_kept_once() -> None:
     arrival = Arrival(when_busy="queue")
     one = arrival.put()
-    assert arrival.intake.arrived(one)
+    assert arrival.world.discover(one)
     assert arrival.waits() == ["a.csv"]
-    assert not arrival.intake.record_discovered(one)
-    assert arrival.intake.arrived(one)
-    assert arrival.intake.record_discovered(arrival.put("b.csv"))
+    assert not arrival.world.discover(one)
+    assert arrival.world.discover(arrival.put("b.csv"))
 
 
 @pytest.mark.parametrize("when_busy", ["queue", "parallel"])
 def test_a_version_that_is_no_news_has_no_run(when_busy: str) -> None:
     arrival = Arrival(when_busy=when_busy)
     empty = arrival.put(content=b"")
-    assert not arrival.intake.arrived(empty)
-    assert not arrival.intake.record_discovered(empty)
+    assert not arrival.world.discover(empty)
+    assert not arrival.world.discover(empty)
     assert arrival.waits() == []
     assert arrival.ledger.versions.entry(arrival.version(empty)) is None
 
 
 def test_a_pipeline_that_is_paused_keeps_what_it_comes_upon(arrival: Arrival) -> None:
     arrival.pause()
-    arrival.intake.arrived(arrival.put())
+    arrival.world.discover(arrival.put())
     assert arrival.waits() == ["a.csv"]
     assert arrival.world.deliver("a.csv") == []
     assert arrival.ledger.versions.entry(arrival.version(arrival.put("b#.csv"))) is None
@@ -123,12 +128,12 @@ def test_of_two_workers_that_come_upon_a_version_one_records_it(
         return add(version, entry)
 
     monkeypatch.setattr(arrival.ledger.versions, "add", superseded)
-    assert arrival.intake.arrived(one)
+    assert arrival.world.discover(one)
     entry = arrival.ledger.versions.entry(arrival.version(one))
     assert entry is not None
     assert entry.run_id == "sample-other"
     monkeypatch.setattr(arrival.ledger.versions, "add", lambda *_: False)
-    assert not arrival.intake.arrived(arrival.put("b.csv"))  # forgotten this moment
+    assert not arrival.world.discover(arrival.put("b.csv"))  # forgotten this moment
     assert arrival.world.deliver("b.csv") == []
 
 
@@ -139,24 +144,24 @@ def test_pipelines_that_cannot_have_a_blob_now_keep_it_from_no_other_and_all_are
     one = arrival.put()
     names = ("p0", "p1", "p2")
     others = [arrival.world.sibling(name=name, data={"blob": "{name}.csv"}) for name in names]
-    arrival.intake, _ = arrival.world.another(*others)
-    arrival.intake.activate()
+    arrival.world.app = arrival.app = arrival.world.another(*others)
+    arrival.app.activations.refresh()
     for other in others:
-        arrival.world.damage(f"versions/{version_of(other, one)}")
+        arrival.world.damage(f"versions/{version_id(other.name, one)}")
     with pytest.raises(CorruptRecordError) as told:
-        arrival.intake.blob_arrived(
-            "a.csv"
-        ) if how == "event" else arrival.intake.record_discovered(one)
-    assert version_of(others[0], one) in str(told.value)
+        arrival.app.blob_events.blob_arrived("a.csv") if how == "event" else arrival.world.discover(
+            one
+        )
+    assert version_id(others[0].name, one) in str(told.value)
     warned = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     said = [text for text in warned if "is not understood" in text]
     assert [
-        version_of(other, one) in text for other, text in zip(others[1:], said, strict=True)
+        version_id(other.name, one) in text for other, text in zip(others[1:], said, strict=True)
     ] == [
         True,
         True,
     ]
-    entry = arrival.intake._context.ledger.versions.entry(arrival.version(one))
+    entry = arrival.context.ledger.versions.entry(arrival.version(one))
     assert entry is not None
 
 
@@ -164,12 +169,12 @@ def test_an_event_for_a_file_that_is_not_known_yet_is_delivered_again(
     arrival: Arrival, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrival.put("other.txt")
-    assert arrival.intake.blob_arrived("other.txt") == []
-    monkeypatch.setattr(type(arrival.intake.last_good), "incomplete", property(lambda _: True))
+    assert arrival.app.blob_events.blob_arrived("other.txt") == []
+    monkeypatch.setattr(type(arrival.app.last_good), "incomplete", property(lambda _: True))
     with pytest.raises(TransientError, match="may not be known now"):
-        arrival.intake.blob_arrived("other.txt")
+        arrival.app.blob_events.blob_arrived("other.txt")
     arrival.put()
-    assert len(arrival.intake.blob_arrived("a.csv")) == 1
+    assert len(arrival.app.blob_events.blob_arrived("a.csv")) == 1
 
 
 # Events
@@ -183,7 +188,8 @@ def test_an_event_must_not_fail_once_its_version_is_recorded(
 
     arrival.put()
     with monkeypatch.context() as patched:
-        patched.setattr(arrival.intake.driver, "advance", fails)
+        patched.setattr(arrival.app.driver, "advance", fails)
+        patched.setattr(arrival.app.driver, "begin", fails)
         assert arrival.world.deliver("a.csv") == []
     assert "left to the next poll: busy" in caplog.text
     waiting = Arrival(when_busy="queue")
@@ -252,19 +258,19 @@ def test_an_event_returns_the_run_that_has_its_blob_and_no_other() -> None:
 def test_a_run_is_opened_from_an_entry_that_is_its_own_and_still_due(arrival: Arrival) -> None:
     one = arrival.put()
     version = arrival.version(one)
-    assert arrival.intake.open_from_entry(version, "sample-1") is None
-    assert not arrival.intake.is_expected(version, "sample-1")
+    assert arrival.app.version_runs.open_announced(version, "sample-1") is None
+    assert not arrival.app.version_runs.is_expected(version, "sample-1")
     arrival.know(one, "sample-1")
-    assert arrival.intake.open_from_entry(version, "sample-2") is None
-    assert arrival.intake.is_expected(version, "sample-1")
+    assert arrival.app.version_runs.open_announced(version, "sample-2") is None
+    assert arrival.app.version_runs.is_expected(version, "sample-1")
     arrival.world.blobs.remove(DATA, "a.csv")
-    run = arrival.intake.open_from_entry(version, "sample-1")
+    run = arrival.app.version_runs.open_announced(version, "sample-1")
     assert run is not None
     assert run.phase is Phase.REJECTED  # it was looked at again: nobody did a moment ago
-    assert arrival.intake.open_from_entry(version, "sample-1") is None
+    assert arrival.app.version_runs.open_announced(version, "sample-1") is None
     gathered = arrival.put("b.csv")
     arrival.know(gathered, "sample-3", in_batch=True)
-    assert arrival.intake.open_from_entry(arrival.version(gathered), "sample-3") is None
+    assert arrival.app.version_runs.open_announced(arrival.version(gathered), "sample-3") is None
 
 
 @pytest.mark.parametrize("manual_model", [True, False])
@@ -277,10 +283,10 @@ def test_what_was_announced_for_a_pipeline_that_is_gone_waits_for_it(*, manual_m
     version = arrival.version(one)
     arrival.world.pipeline = arrival.world.sibling()
     arrival.world.restart()
-    intake = arrival.world.intake
-    assert intake.open_from_entry(version, "sample-1") is None
-    assert intake.is_expected(version, "sample-1") is manual_model
-    waits = list(intake._context.ledger.inbox.entries())
+    app = arrival.world.app
+    assert app.version_runs.open_announced(version, "sample-1") is None
+    assert app.version_runs.is_expected(version, "sample-1") is manual_model
+    waits = list(app.context.ledger.inbox.entries())
     assert [(found.pipeline, found.version_id) for found in waits] == (
         [] if manual_model else [("sample", version)]
     )
@@ -288,17 +294,17 @@ def test_what_was_announced_for_a_pipeline_that_is_gone_waits_for_it(*, manual_m
 
 def test_a_batch_of_a_pipeline_that_is_not_in_the_file_is_not_begun(arrival: Arrival) -> None:
     batch = BatchToOpen(pipeline="nobody")
-    assert arrival.intake.resume_batch(batch, arrival.world.clock.now() + MINUTE) is None
+    assert arrival.app.batches.resume(batch, arrival.world.clock.now() + MINUTE) is None
 
 
 def test_a_run_that_was_begun_is_gone_on_with_by_its_hint() -> None:
     arrival = Arrival(when_busy="queue")
-    arrival.intake.arrived(arrival.put())
+    arrival.world.discover(arrival.put())
     hint = marker_of_batch(arrival.world.pipeline, ())
-    run = arrival.intake.resume_batch(hint, arrival.world.clock.now() + MINUTE)
+    run = arrival.app.batches.resume(hint, arrival.world.clock.now() + MINUTE)
     assert run is not None
     assert run == arrival.world.now_of(run)
-    assert arrival.intake.resume_batch(hint, arrival.world.clock.now() + MINUTE) is None
+    assert arrival.app.batches.resume(hint, arrival.world.clock.now() + MINUTE) is None
 
 
 # Models
@@ -308,17 +314,15 @@ def test_a_model_put_by_hand_is_recorded_by_a_search_and_opened_by_the_poll(
     arrival: Arrival,
 ) -> None:
     one = arrival.put(MANUAL_MODEL, where=MODELS)
-    assert arrival.intake.record_discovered_model(one)
+    assert arrival.world.discover_model(one)
     entry = arrival.ledger.versions.entry(arrival.version(one))
     assert entry is not None
     assert entry.run_id == run_id("sample", Origin.MODEL, arrival.version(one))
-    assert not arrival.intake.record_discovered_model(one)
-    assert not arrival.intake.record_discovered_model(
-        arrival.put("promote/nobody/m.ilearner", where=MODELS)
-    )
-    assert not arrival.intake.record_discovered_model(arrival.put(MANUAL_MODEL, b"", MODELS))
+    assert not arrival.world.discover_model(one)
+    assert not arrival.world.discover_model(arrival.put("promote/nobody/m.ilearner", where=MODELS))
+    assert not arrival.world.discover_model(arrival.put(MANUAL_MODEL, b"", MODELS))
     assert arrival.world.runs() == []
-    opened = arrival.intake.open_from_entry(arrival.version(one), str(entry.run_id))
+    opened = arrival.app.version_runs.open_announced(arrival.version(one), str(entry.run_id))
     assert opened is not None
     assert (opened.origin, opened.model) == (Origin.MODEL, model_of(one))
 
@@ -328,13 +332,13 @@ def test_a_model_that_belongs_to_nobody_is_told_of_once(
 ) -> None:
     caplog.set_level("INFO", "relearn")
     for _ in range(2):
-        assert arrival.intake.model_arrived("promote/nobody/m.ilearner") is None
+        assert arrival.app.model_events.model_arrived("promote/nobody/m.ilearner") is None
     assert caplog.text.count("model promote/nobody/m.ilearner belongs to no run") == 1
-    assert arrival.intake.model_arrived("promote/sample/notes.txt") is None
-    assert arrival.intake.model_arrived(MANUAL_MODEL) is None
+    assert arrival.app.model_events.model_arrived("promote/sample/notes.txt") is None
+    assert arrival.app.model_events.model_arrived(MANUAL_MODEL) is None
     assert f"model {MANUAL_MODEL} is gone again: nothing to do" in caplog.text
     arrival.put(MANUAL_MODEL, where=MODELS)
-    run = arrival.intake.model_arrived(MANUAL_MODEL)
+    run = arrival.app.model_events.model_arrived(MANUAL_MODEL)
     assert run is not None
     assert run.origin is Origin.MODEL
 
@@ -346,10 +350,10 @@ def test_a_model_for_a_pipeline_with_an_error_is_left_alone_and_that_is_said_onc
         raise PipelineConfigError("pipeline sample has an error")
 
     caplog.set_level("INFO", "relearn")
-    monkeypatch.setattr(type(arrival.intake.catalogue), "for_manual_model", broken)
+    monkeypatch.setattr(type(arrival.app.catalogue), "for_manual_model", broken)
     for _ in range(2):
-        assert arrival.intake.model_arrived(MANUAL_MODEL) is None
-    assert not arrival.intake.record_discovered_model(arrival.put(MANUAL_MODEL, where=MODELS))
+        assert arrival.app.model_events.model_arrived(MANUAL_MODEL) is None
+    assert not arrival.world.discover_model(arrival.put(MANUAL_MODEL, where=MODELS))
     assert caplog.text.count(f"model {MANUAL_MODEL} is left alone for now") == 1
 
 
@@ -360,34 +364,36 @@ def test_the_event_of_a_jobs_model_advances_the_attempt_that_wrote_it(
     arrival.put()
     (run,) = arrival.world.deliver("a.csv")
     path = f"runs/sample/{run.run_id}"
-    assert arrival.intake.model_arrived(f"{path}/2/model.ilearner") is None
+    assert arrival.app.model_events.model_arrived(f"{path}/2/model.ilearner") is None
     assert f"run {run.run_id} is training; the file is left alone" in caplog.text
-    assert arrival.intake.model_arrived("runs/sample/sample-9/1/model.ilearner") is None
+    assert arrival.app.model_events.model_arrived("runs/sample/sample-9/1/model.ilearner") is None
     assert "run sample-9 is not known; the file is left alone" in caplog.text
 
-    assert arrival.intake.model_arrived(f"{path}/1/model.ilearner") == arrival.world.now_of(run)
+    assert arrival.app.model_events.model_arrived(
+        f"{path}/1/model.ilearner"
+    ) == arrival.world.now_of(run)
     arrival.put(f"{path}/1/model.ilearner", where=MODELS)
 
     def fails(*_: object) -> Run:
         raise TransientError("busy")
 
     with monkeypatch.context() as patched:
-        patched.setattr(arrival.intake.driver, "output_seen", fails)
-        stays = arrival.intake.model_arrived(f"{path}/1/model.ilearner")
+        patched.setattr(arrival.app.driver, "output_seen", fails)
+        stays = arrival.app.model_events.model_arrived(f"{path}/1/model.ilearner")
     assert stays == arrival.world.now_of(run)
     assert f"run {run.run_id}: left to the next poll: busy" in caplog.text
     arrival.world.studio.work()
-    moved = arrival.intake.model_arrived(f"{path}/1/model.ilearner")
+    moved = arrival.app.model_events.model_arrived(f"{path}/1/model.ilearner")
     assert moved is not None
     assert moved.phase is Phase.VERIFYING
     arrival.world.until(run, Phase.PROMOTED)
-    assert arrival.intake.model_arrived(f"{path}/1/model.ilearner") is None
+    assert arrival.app.model_events.model_arrived(f"{path}/1/model.ilearner") is None
 
 
 def test_a_schedule_does_not_need_the_activation_of_its_pipeline(arrival: Arrival) -> None:
     arrival.world.damage("pipelines/sample")
     arrival.world.restart()
-    assert arrival.world.intake.scheduled_since("sample") == arrival.world.clock.now()
+    assert arrival.world.app.activations.scheduled_since("sample") == arrival.world.clock.now()
 
 
 # Data that is older than its pipeline
@@ -398,13 +404,13 @@ def test_old_data_is_noted_as_such_once_and_no_event_makes_it_news() -> None:
     arrival.put()
     arrival.world.clock.move(HOUR)
     other = arrival.world.sibling(data={"blob": "{name}.csv"}, endpoints=[])
-    intake, _ = arrival.world.another(other)
-    intake.activate()
-    assert intake.record_discovered(arrival.put("b.csv"))
+    arrival.world.app = app = arrival.world.another(other)
+    app.activations.refresh()
+    assert arrival.world.discover(arrival.put("b.csv"))
     old = arrival.world.blobs.head(DATA, "a.csv")
     assert old is not None
-    intake.record_discovered(old)
-    entry = intake._context.ledger.versions.entry(version_of(other, old))
+    arrival.world.discover(old)
+    entry = app.context.ledger.versions.entry(version_id(other.name, old))
     assert entry is not None
     assert (entry.run_id, entry.note, entry.is_old) == (None, "older than its pipeline", True)
 
@@ -417,10 +423,10 @@ def test_of_old_data_only_what_is_wanted_is_kept(backfill: str, taken: list[str]
     world.clock.move(HOUR)
     data = {"blob": "other-{name}.csv", "backfill": backfill}
     other = world.sibling(data=data, endpoints=[], when_busy="queue")
-    world.intake, world.poll = world.another(other)
-    world.intake.activate()
+    world.app = world.another(other)
+    world.app.activations.refresh()
     until = world.clock.now() + MINUTE
-    Search(world.intake._context, world.intake).run_until(until)
-    waits = [one.blob.name for one in world.intake._context.ledger.inbox.entries()]
+    world.app.search.run_until(until)
+    waits = [one.blob.name for one in world.context.ledger.inbox.entries()]
     assert waits == [f"other-{name}" for name in taken]
-    assert world.intake.backfill.is_done(other) is (backfill == "newest")
+    assert world.app.search.backfill.is_done(other) is (backfill == "newest")

@@ -10,8 +10,8 @@ from shared.config.settings import Problem
 from shared.core.config.configuration import Configuration
 from shared.core.run.record import Origin, Phase, Run
 from shared.errors import ConfigError, PipelineConfigError, TransientError
+from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
-from shared.operations.endpoints import EndpointAddress
 from tests.fakes.faults import Crash, Kind
 from tests.fakes.world import MODELS
 from tests.unit.filed import Filed
@@ -62,7 +62,7 @@ def empty(world: Filed) -> None:
 def gone(world: Filed) -> None:
     world.path.unlink()
     world.restart()
-    world.intake.activate()
+    world.app.activations.refresh()
 
 
 def too_large(world: Filed) -> None:
@@ -147,11 +147,11 @@ def test_a_parked_run_is_retried(spoilt: Filed, name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_drift_is_noticed_and_repaired(spoilt: Filed, name: str) -> None:
-    found = spoilt.intake.catalogue.pipeline(name)
+    found = spoilt.app.catalogue.pipeline(name)
     assert found is not None
     model = spoilt.model_of(oldest(spoilt, name))
     other = spoilt.blobs.put("models", "baselines/x.ilearner", model)
-    spoilt.intake._context.providers.serving(found.endpoints[0]).restore(state_of(other))
+    spoilt.context.providers.serving(found.endpoints[0]).restore(state_of(other))
     spoilt.idle(1.2 * HOUR)
     (repair,) = by_pipeline(spoilt, name, Origin.DRIFT)
     assert repair.phase is Phase.PROMOTED
@@ -163,7 +163,7 @@ def test_a_model_put_by_hand_is_promoted(spoilt: Filed, name: str) -> None:
     model = spoilt.model_of(oldest(spoilt, name))
     spoilt.clock.move(MINUTE)
     spoilt.blobs.put(MODELS, f"promote/{name}/mine.ilearner", model)
-    run = spoilt.intake.model_arrived(f"promote/{name}/mine.ilearner")
+    run = spoilt.app.model_events.model_arrived(f"promote/{name}/mine.ilearner")
     assert run is not None
     assert spoilt.until_idle(run).phase is Phase.PROMOTED
 
@@ -224,7 +224,7 @@ def test_a_restart_while_another_pipeline_is_renamed_keeps_the_one_with_an_error
     typo_of["resorce"] = "x"
     world.write()
     world.restart()
-    world.intake.activate()
+    world.app.activations.refresh()
     assert sorted(world.hand().names()) == ["renamed", "sample"]
     assert sorted(n for n in world.documents.rows if n.startswith("configurations/")) == [
         "configurations/renamed",
@@ -244,18 +244,6 @@ def test_a_pipeline_that_never_was_sound_is_told_with_its_problems(tmp_path: Pat
             ask()
     assert "pipelines.third: has no earlier configuration" in world.told()
     assert world.train("sample", 1).phase is Phase.PROMOTED
-
-
-def test_only_what_was_taken_out_of_a_file_that_can_be_read_counts_as_removed(
-    tmp_path: Path,
-) -> None:
-    world = Filed(folder=tmp_path)
-    typo(world)
-    last_good = world.intake.last_good
-    assert [last_good.removed(name) for name in (*NAMES, "none")] == [False, False, True]
-    no_yaml(world)
-    last_good = world.intake.last_good
-    assert [last_good.removed(name) for name in (*NAMES, "none")] == [False, False, False]
 
 
 def test_a_name_that_no_pipeline_can_have_is_told_and_asked_for_nowhere(tmp_path: Path) -> None:
@@ -346,7 +334,7 @@ def test_one_record_that_cannot_be_read_now_keeps_no_other_pipeline_waiting(
 
     monkeypatch.setattr(world.documents, "read", refuse)
     for _ in range(2):
-        world.intake.last_good.load()
+        world.app.last_good.load()
     assert world.hand().names() == ["sample"]
 
 
@@ -354,16 +342,16 @@ def test_one_record_that_cannot_be_read_now_keeps_no_other_pipeline_waiting(
 def test_a_configuration_is_stored_whatever_goes_wrong_on_the_way(kind: Kind) -> None:
     for call in range(3):
         world = Observed()
-        world.intake.activate()
+        world.app.activations.refresh()
         world.pipeline = world.pipeline.model_copy(update={"pause_after": 3})
         world.restart()
         world.faults.plan = {len(world.faults.sites) + call: kind}
         for _ in range(2):
             try:
-                world.intake.activate()
+                world.app.activations.refresh()
             except (Crash, TransientError):
                 world.restart()
-        kept = world.intake._context.ledger.configurations.read("sample")
+        kept = world.context.ledger.configurations.read("sample")
         assert kept is not None
         assert kept.record.pipeline == world.pipeline
 
@@ -374,7 +362,7 @@ def test_a_configuration_costs_one_listing_and_is_written_once_for_each_change()
     def cost() -> list[str]:
         world.calls.clear()
         for _ in range(3):
-            world.intake.activate()
+            world.app.activations.refresh()
         return [call for call in world.calls if call.endswith("configurations")]
 
     assert cost() == ["list configurations", "read configurations", "create configurations"]
@@ -388,14 +376,14 @@ def test_a_configuration_costs_one_listing_and_is_written_once_for_each_change()
 
 def test_two_versions_of_the_app_side_by_side_write_theirs_once() -> None:
     world = Observed()
-    world.intake.activate()
+    world.app.activations.refresh()
     other = world.pipeline.model_copy(update={"pause_after": 3})
-    new, _ = world.another(other)
-    new.activate()
+    new = world.another(other)
+    new.activations.refresh()
     world.calls.clear()
     for _ in range(5):
-        world.intake.activate()
-        new.activate()
+        world.app.activations.refresh()
+        new.activations.refresh()
     assert not [call for call in world.calls if call.endswith("configurations")]
 
 
@@ -405,7 +393,7 @@ def test_a_pipeline_with_an_error_costs_one_read_for_each_process(tmp_path: Path
     world.restart()
     world.calls.clear()
     for _ in range(3):
-        world.intake.last_good.load()
+        world.app.last_good.load()
     assert world.calls == ["read configurations"]
 
 
@@ -428,15 +416,15 @@ def test_an_unreadable_file_with_an_empty_ledger_is_told_as_such() -> None:
     world = Observed()
     world.file = Configuration.unreadable(Problem("pipelines.yaml", "is not plain YAML"))
     world.restart()
-    world.intake.activate()
+    world.app.activations.refresh()
     with pytest.raises(PipelineConfigError, match="is not plain YAML"):
-        world.intake.catalogue.pipeline("sample")
-    assert "no earlier configuration" in str(world.intake.last_good.notes()[0])
+        world.app.catalogue.pipeline("sample")
+    assert "no earlier configuration" in str(world.app.last_good.notes()[0])
 
 
 def test_a_roll_out_goes_on_and_is_retried_by_the_last_good_configuration() -> None:
     fleet = Fleet()
-    fleet.intake.activate()
+    fleet.app.activations.refresh()
     fleet.start()
     key = fleet.environment.pop("KEY_e2")
     problems = (Problem("pipelines.yaml:9: pipelines.sample.endpoints", "unknown key"),)
@@ -445,7 +433,7 @@ def test_a_roll_out_goes_on_and_is_retried_by_the_last_good_configuration() -> N
     assert fleet.settle().phase is Phase.PARKED
     fleet.environment["KEY_e2"] = key
     fleet.restart()
-    fleet.intake.last_good.load()
+    fleet.app.last_good.load()
     fleet.run_operations.retry(fleet.parent().run_id)
     assert fleet.settle().phase is Phase.PROMOTED
     assert fleet.endpoints_serving(fleet.model()) == ["e1", "e2", "e3"]
@@ -458,16 +446,16 @@ def test_a_host_with_an_older_file_takes_nothing_from_those_with_the_newer_one(
     """Two versions of the app side by side: each starts anew while the other is there."""
     world = Filed(folder=tmp_path)
     text = world.path.read_text()
-    newer = (world.intake, world.poll)
+    newer = world.app
     if of_old == "removes":  # and the newer file has a mistake in that pipeline
         typo(world)
-        newer = (world.intake, world.poll)
+        newer = world.app
     world.write(text.partition("  other:")[0] if of_old != "removes" else only_other(text))
     missing = "sample" if of_old == "removes" else "other"
     assert f"configurations/{missing}" not in world.documents.rows
     for _ in range(12):
         world.clock.move(MINUTE)
-        newer[1].tick()
+        newer.poll.tick()
     assert f"configurations/{missing}" in world.documents.rows
     world.write(text)
     world.tree["pipelines"][missing]["whenbusy"] = 1

@@ -10,7 +10,8 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.config.problems import Problem
 from shared.core.names import digest
 from shared.errors import ConflictError, PipelineConfigError, TransientError
-from shared.intake.last_good import ConfiguredPipelines, LastGood
+from shared.intake.catalogue import ConfiguredPipelines
+from shared.intake.last_good import LastGood
 from shared.ledger.configurations import KeptConfiguration
 from tests.unit.samples import NOW, pipeline
 from tests.unit.worlds import Observed
@@ -24,7 +25,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.world = Observed()
-        self.context = self.world.intake._context
+        self.context = self.world.context
         self.ledger = self.context.ledger
         self.sample = pipeline()
 
@@ -327,13 +328,6 @@ def test_what_a_process_with_another_file_took_for_removed_is_stored_again() -> 
     del kept.world.documents.rows["configurations/sample"]
     good.keep()
     assert kept.stored().recorded_at == NOW - HOUR
-
-
-def test_only_what_a_readable_file_has_not_counts_as_removed() -> None:
-    kept = Kept()
-    good = kept.file(kept.sample, broken="broken")
-    assert [good.removed(name) for name in ("sample", "broken", "gone")] == [False, False, True]
-    assert not kept.file(readable=False).removed("gone")
 
 
 def test_a_name_that_no_pipeline_can_have_is_asked_for_nowhere() -> None:

@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.core.run.record import Phase
-from shared.intake.eligibility import version_of
-from shared.intake.search import Search
+from shared.core.versions import version_id
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA
 from tests.unit.intake.test_gathering import BURST, land, trained_on, waiting, world_of
@@ -17,7 +16,7 @@ from tests.unit.worlds import Observed
 
 def search(world: Observed) -> None:
     until = world.clock.now() + 3 * MINUTE
-    Search(world.intake._context, world.intake).run_until(until)
+    world.app.search.run_until(until)
 
 
 def events(world: Observed) -> None:
@@ -31,7 +30,7 @@ def renamed() -> Observed:
     land(world, "a.csv", "b.csv")
     world.clock.move(6 * MINUTE)
     configure(world, name="renamed")
-    world.intake.activate()
+    world.app.activations.refresh()
     return world
 
 
@@ -51,7 +50,7 @@ def test_a_version_whose_record_cannot_be_read_keeps_none_of_the_others() -> Non
     world = renamed()
     blob = world.blobs.head(DATA, "a.csv")
     assert blob is not None
-    world.damage(f"versions/{version_of(world.pipeline, blob)}")
+    world.damage(f"versions/{version_id(world.pipeline.name, blob)}")
     ticks(world)
     assert trained_on(world) == [["b.csv"]]
     assert len(waiting(world)) == 1  # until somebody mends that record
@@ -75,7 +74,7 @@ def test_a_leased_pointer_of_what_was_trained_does_not_keep_new_data_waiting() -
     world.upload("a.csv")
     blob = world.blobs.head(DATA, "a.csv")
     assert blob is not None
-    assert world.intake.arrived(blob)
+    assert world.discover(blob)
     world.documents.leased.update(waiting(world))
     ticks(world, 10)
     land(world, "b.csv", "c.csv")
@@ -103,7 +102,7 @@ def test_a_run_that_was_announced_and_never_opened_goes_to_the_new_name() -> Non
     assert world.runs() == []
     world.clock.move(MINUTE)
     configure(world, name="renamed")
-    world.intake.activate()
+    world.app.activations.refresh()
     ticks(world, 60)
     assert [run.pipeline for run in world.runs()] == ["renamed"]
     assert trained_on(world) == [["a.csv"]]
@@ -117,7 +116,7 @@ def test_such_a_run_is_opened_where_its_pipeline_comes_back() -> None:
     world.upload("a.csv")
     blob = world.blobs.head(DATA, "a.csv")
     assert blob is not None
-    world.intake.arrived(blob)  # recorded, and its run is left to the poll
+    world.discover(blob)  # recorded, and its run is left to the poll
     world.pipeline = world.sibling(endpoints=[])
     world.restart()
     ticks(world, 60)
@@ -132,7 +131,7 @@ def test_such_a_run_is_opened_where_its_pipeline_comes_back() -> None:
 
 def test_data_that_was_found_more_than_400_days_late_is_trained_on() -> None:
     world = world_of({"when_busy": "newest", **NO_ENDPOINT})
-    world.intake.activate()
+    world.app.activations.refresh()
     world.clock.move(MINUTE)
     world.upload("a.csv")  # and no event ever told of it
     world.clock.move(world.limits.keep + timedelta(days=2))

@@ -22,18 +22,19 @@ class QueueEntry:
     def __init__(self, each: int = 1) -> None:
         self.world = Observed()
         siblings = [self.world.sibling(name=name, schedule=HOURLY) for name in "cab"]
-        self.world.intake, self.world.poll = self.world.another(*siblings)
-        self.world.intake.activate()
+        self.world.app = self.world.another(*siblings)
+        self.world.app.activations.refresh()
         self.left = dict.fromkeys("abc", each)
         self.started: list[str] = []
         self.lists: list[int] = []
-        context = self.world.intake._context
-        self.schedules = Schedules(context, self.world.intake, self)  # type: ignore[arg-type]
+        context = self.world.context
+        app = self.world.app
+        self.schedules = Schedules(context, app.catalogue, app.activations, self)  # type: ignore[arg-type]
 
     def start(
         self, pipeline: Pipeline, since: datetime | None, until: datetime, listed: Any
     ) -> DueTimesResult:
-        assert since == self.world.intake.scheduled_since(pipeline.name)
+        assert since == self.world.app.activations.scheduled_since(pipeline.name)
         assert until > self.world.clock.now()
         self.lists.append(id(listed))
         self.started.append(pipeline.name)
@@ -46,7 +47,7 @@ class QueueEntry:
 
     @property
     def first(self) -> str | None:
-        stored = self.world.intake._context.ledger.rotation.read()
+        stored = self.world.context.ledger.rotation.read()
         return stored.record.first if stored else None
 
 
@@ -70,23 +71,23 @@ def test_where_time_runs_out_the_next_call_goes_on_there() -> None:
 
 def test_whose_turn_it_was_need_not_be_there_any_more() -> None:
     turn = QueueEntry()
-    turn.world.intake._context.ledger.rotation.put(Rotation(first="bb"), None)
+    turn.world.context.ledger.rotation.put(Rotation(first="bb"), None)
     turn.open()
     assert turn.started == ["c", "a", "b"]
     turn.started.clear()
-    stored = turn.world.intake._context.ledger.rotation.read()
+    stored = turn.world.context.ledger.rotation.read()
     assert stored is not None
-    turn.world.intake._context.ledger.rotation.put(Rotation(first="zz"), stored.etag)
+    turn.world.context.ledger.rotation.put(Rotation(first="zz"), stored.etag)
     turn.open()
     assert turn.started == ["a", "b", "c"]
 
 
 def test_without_a_schedule_nothing_is_read() -> None:
     world = Observed()
-    world.intake.activate()
+    world.app.activations.refresh()
     world.calls.clear()
-    context = world.intake._context
-    schedules = Schedules(context, world.intake, QueueEntry())  # type: ignore[arg-type]
+    catalogue, activations = world.app.catalogue, world.app.activations
+    schedules = Schedules(world.context, catalogue, activations, QueueEntry())  # type: ignore[arg-type]
     assert schedules.open_due(world.clock.now() + MINUTE) == []
     assert "read rotation" not in world.calls
 
@@ -103,8 +104,8 @@ def test_a_record_that_only_says_who_is_first_stops_nothing(
     def fails(*_: object) -> None:
         raise TransientError("busy")
 
-    monkeypatch.setattr(turn.world.intake._context.ledger.rotation, "read", fails)
-    monkeypatch.setattr(turn.world.intake._context.ledger.rotation, "put", fails)
+    monkeypatch.setattr(turn.world.context.ledger.rotation, "read", fails)
+    monkeypatch.setattr(turn.world.context.ledger.rotation, "put", fails)
     assert turn.open(1) == ["a-1"]
     assert "it is not known whose due times are first: busy" in caplog.text
     assert "whose due times are first is not kept: busy" in caplog.text
@@ -114,13 +115,13 @@ def test_one_schedule_that_must_wait_stops_no_other(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turn = QueueEntry()
-    since = turn.world.intake.scheduled_since
+    since = turn.world.app.activations.scheduled_since
 
     def fails(name: str) -> datetime | None:
         if name == "a" and len(turn.started) == 0:
             raise TransientError("busy")
         return since(name)
 
-    monkeypatch.setattr(turn.world.intake, "scheduled_since", fails)
+    monkeypatch.setattr(turn.world.app.activations, "scheduled_since", fails)
     assert turn.open() == ["b-1", "c-1"]
     assert "pipeline a: its schedule must wait: busy" in caplog.text

@@ -8,8 +8,7 @@ import pytest
 
 from shared.core.blobs import BlobVersion
 from shared.core.run.record import Phase
-from shared.intake.eligibility import version_of
-from shared.intake.search import Search
+from shared.core.versions import version_id
 from shared.ports.storage import Page
 from tests.fakes.clock import Hurried
 from tests.fakes.documents import page_of
@@ -23,13 +22,13 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 def search(world: Observed, minutes: int = 16) -> None:
     """Let time pass until a search is due, and search."""
     world.clock.move(minutes * MINUTE)
-    sweep = Search(world.intake._context, world.intake)
+    sweep = world.app.search
     sweep.run_until(world.clock.now() + 3 * MINUTE)
 
 
 def world_of(**pipeline: Any) -> Observed:
     world = Observed(config={"pipeline": pipeline})
-    world.intake.activate()
+    world.app.activations.refresh()
     return world
 
 
@@ -42,7 +41,7 @@ def test_data_whose_event_never_came_is_trained_on(when_busy: str) -> None:
     for _ in range(20):
         world.tick()
     assert trained_on(world) == [["lost.csv"]]
-    sweep = world.intake._context.ledger.search.read()
+    sweep = world.context.ledger.search.read()
     assert sweep is not None
     assert (sweep.record.complete, sweep.record.found) == (True, 1)
     world.deliver("lost.csv")  # a day late
@@ -54,7 +53,7 @@ def test_data_that_was_told_of_is_not_reported_as_found() -> None:
     world = world_of(when_busy="newest")
     land(world, "a.csv", "b.csv")
     search(world)
-    sweep = world.intake._context.ledger.search.read()
+    sweep = world.context.ledger.search.read()
     assert sweep is not None
     assert (sweep.record.checked, sweep.record.found) == (2, 0)
 
@@ -109,10 +108,10 @@ def test_a_search_whose_record_is_damaged_goes_on_in_memory(
     world = world_of(when_busy="newest")
     for number in range(6):
         world.upload(f"{number}.csv")
-    world.intake.activate()
+    world.app.activations.refresh()
     world.damage("search")
     in_pages_of_two(world, monkeypatch)
-    sweep = Search(world.intake._context, world.intake)
+    sweep = world.app.search
     world.clock.move(20 * MINUTE)
     sweep.run_until(world.clock.now() + MINUTE)
     assert len(waiting(world)) == 6
@@ -134,8 +133,8 @@ def in_pages_of_two(world: Observed, monkeypatch: pytest.MonkeyPatch, *meanwhile
 
 
 def search_to_its_end(world: Observed) -> None:
-    Search(world.intake._context, world.intake).run_until(world.clock.now() + 3 * HOUR)
-    sweep = world.intake._context.ledger.search.read()
+    world.app.search.run_until(world.clock.now() + 3 * HOUR)
+    sweep = world.context.ledger.search.read()
     assert sweep is not None
     assert sweep.record.complete
 
@@ -168,7 +167,7 @@ def test_a_blob_that_was_skipped_on_an_early_page_is_looked_at_again(
         world.upload(f"{number}.csv")
     first = world.blobs.head("training-data", "0.csv")
     assert first is not None
-    damaged = f"versions/{version_of(world.pipeline, first)}"
+    damaged = f"versions/{version_id(world.pipeline.name, first)}"
     world.damage(damaged)
     world.clock.move(HOUR)
     in_pages_of_two(world, monkeypatch)
@@ -182,7 +181,7 @@ def test_a_blob_that_was_skipped_on_an_early_page_is_looked_at_again(
 def test_a_cursor_that_is_not_taken_any_more_begins_the_listing_again() -> None:
     world = world_of(when_busy="newest")
     search(world)
-    ledger = world.intake._context.ledger
+    ledger = world.context.ledger
     stored = ledger.search.read()
     assert stored is not None
     stuck = stored.record.model_copy(update={"cursor": "old", "complete": False, "since": None})
@@ -232,7 +231,7 @@ def test_old_data_is_taken_once_where_it_is_wanted(backfill: str, expected: list
     search(world)
     world.tick()
     assert trained_on(world) == [expected]
-    activated = world.intake._context.ledger.activations.read("sample")
+    activated = world.context.ledger.activations.read("sample")
     assert activated is not None
     assert activated.record.backfilled_at is not None  # no search begins at the front any more
     for _ in range(3):
@@ -294,9 +293,11 @@ def test_a_page_that_takes_too_long_goes_on_where_it_stopped() -> None:
     world.clock.move(16 * MINUTE)
     stored = []
     for _ in range(4):
-        context = replace(world.intake._context, clock=Hurried(world.clock))
-        Search(context, world.intake).run_until(world.clock.now() + timedelta(seconds=12))
-        sweep = world.intake._context.ledger.search.read()
+        context = replace(world.context, clock=Hurried(world.clock))
+        replace(world.app.search, context=context).run_until(
+            world.clock.now() + timedelta(seconds=12)
+        )
+        sweep = world.context.ledger.search.read()
         assert sweep is not None
         stored.append(sweep.record)
     assert 0 < stored[0].checked < 7

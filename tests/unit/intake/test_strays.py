@@ -22,12 +22,10 @@ class Unwanted:
 
     def __init__(self) -> None:
         self.world = Observed()
-        self.world.intake.activate()
-        intake = self.world.intake
-        self.ledger = intake._context.ledger
-        self.unwanted = UnwantedData(
-            intake._context, intake.catalogue, intake.active_since, intake._batches.keep
-        )
+        self.world.app.activations.refresh()
+        app = self.world.app
+        self.ledger = app.context.ledger
+        self.unwanted = UnwantedData(app.context, app.catalogue, app.activations, app.inbox)
 
     def put(self, name: str = "a.csv", owner: str = "gone", **changes: object) -> InboxEntry:
         one = blob(name, **{"modified": EARLIER, **changes})

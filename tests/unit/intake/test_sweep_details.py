@@ -1,11 +1,14 @@
 """A search goes on page by page, and keeps how far it is, what it found and what it could not."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from shared.core.blobs import BlobVersion
+from shared.core.data_version import DataVersion
 from shared.errors import ConflictError, CorruptRecordError, InvalidCursorError, TransientError
 from shared.intake.search import Search
 from shared.ledger.progress import SearchState
@@ -22,25 +25,28 @@ class SearchCase:
 
     def __init__(self, *names: str, **pipeline: Any) -> None:
         self.world = Observed(config={"pipeline": {"endpoints": [], **pipeline}})
-        self.world.intake.activate()
+        self.world.app.activations.refresh()
         self.world.clock.move(MINUTE)
         self.put(*names)
         self.world.clock.move(5 * MINUTE)
-        self.intake = self.world.intake
-        self.ledger = self.intake._context.ledger
-        self.sweep = Search(self.intake._context, self.intake)
+        self.ledger = self.world.context.ledger
+        self.sweep = self.world.app.search
         self.record_discovered: list[str] = []
         self.error: Exception | None = None
         self.failing: set[str] = set()
-        record_discovered = self.intake.record_discovered
+        versions = self.sweep.data.versions
 
-        def noted(blob: BlobVersion) -> bool:
+        def noted(blob: BlobVersion) -> Sequence[DataVersion]:
             self.record_discovered.append(blob.name)
             if self.error and (not self.failing or blob.name in self.failing):
                 raise self.error
-            return record_discovered(blob)
+            return versions(blob)
 
-        self.intake.record_discovered = noted  # type: ignore[method-assign]
+        self.versions_by(noted)
+
+    def versions_by(self, versions: Callable[[BlobVersion], Sequence[DataVersion]]) -> None:
+        """Have the search look blobs up by another function."""
+        self.sweep.data = replace(self.sweep.data, versions=versions)
 
     def put(self, *names: str) -> None:
         for name in names:
@@ -128,13 +134,13 @@ def test_a_host_whose_clock_was_ahead_has_everything_looked_at() -> None:
 
 def test_a_search_is_stopped_by_the_time_and_goes_on_behind_the_last_blob() -> None:
     search = SearchCase("a.csv", "b.csv", "c.csv")
-    record_discovered = search.intake.record_discovered
+    versions = search.sweep.data.versions
 
-    def slow(blob: BlobVersion) -> bool:
+    def slow(blob: BlobVersion) -> Sequence[DataVersion]:
         search.world.clock.move(20 * SECOND)
-        return record_discovered(blob)
+        return versions(blob)
 
-    search.intake.record_discovered = slow  # type: ignore[method-assign]
+    search.versions_by(slow)
     state = search.go(30 * SECOND)
     assert (search.record_discovered, state.checked_to, state.complete) == (
         ["a.csv", "b.csv"],
@@ -332,7 +338,7 @@ def test_models_have_a_quarter_of_the_time_and_older_data_half_of_what_is_left(
         spans.append(until - now())
 
     monkeypatch.setattr(Search, "_continue", noted)
-    object.__setattr__(search.intake, "backfill", _Backfill(search.intake.backfill, spans, now))
+    search.sweep.backfill = _Backfill(search.sweep.backfill, spans, now)  # type: ignore[assignment]
     search.sweep.run_until(now() + 4 * MINUTE)
     assert spans == [MINUTE, 2 * MINUTE, 4 * MINUTE]
 
@@ -356,4 +362,4 @@ def test_a_backfill_of_all_is_done_once_the_search_went_through_everything() -> 
     stored = search.ledger.activations.read("sample")
     assert stored is not None
     assert stored.record.backfilled_at == search.world.clock.now()
-    assert not search.intake.backfill.wanted()
+    assert not search.world.app.search.backfill.wanted()

@@ -12,7 +12,6 @@ from shared.intake.batch_claims import PART, each_once
 from shared.ledger.inbox import InboxEntry
 from shared.maintenance.retention import Retention
 from shared.operations.commands import OperatorCommand
-from shared.operations.pipelines import Pipelines
 from tests.fakes.documents import MemoryDocuments
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA
@@ -58,14 +57,14 @@ def test_a_version_is_in_one_run_while_hosts_with_and_without_an_inbox_work_side
     world = world_of({"when_busy": first, **NO_ENDPOINT})
     world.upload("a.csv")
     world.pipeline = world.pipeline.model_copy(update={"when_busy": "parallel"})
-    other, _ = world._worker()
-    ledger = world.intake._context.ledger
+    other = world._worker()
+    ledger = world.context.ledger
     put = ledger.run_queues.put
 
     def superseded(*args: Any) -> None:
         monkeypatch.undo()
         put(*args)
-        other.blob_arrived("a.csv")  # the other host opens its run at once
+        other.blob_events.blob_arrived("a.csv")  # the other host opens its run at once
 
     monkeypatch.setattr(ledger.run_queues, "put", superseded)
     world.deliver("a.csv")
@@ -85,14 +84,14 @@ def test_the_rest_of_a_burst_is_trained_on_when_another_host_took_one_of_it(
     world.pipeline = kept.model_copy(
         update={"when_busy": "parallel", "data": world_of({}).pipeline.data}
     )
-    other, _ = world._worker()
-    ledger = world.intake._context.ledger
+    other = world._worker()
+    ledger = world.context.ledger
     put = ledger.run_queues.put
 
     def superseded(*args: Any) -> None:
         monkeypatch.undo()
         put(*args)
-        other.blob_arrived("b.csv")
+        other.blob_events.blob_arrived("b.csv")
 
     monkeypatch.setattr(ledger.run_queues, "put", superseded)
     world.clock.move(3 * MINUTE)
@@ -123,7 +122,7 @@ def test_a_version_whose_key_changed_is_in_one_manifest_once() -> None:
 def test_two_pointers_to_one_version_count_once_and_what_was_given_back_tells_more() -> None:
     world = world_of(BURST)
     land(world, "a.csv")
-    (one,) = world.intake._context.ledger.inbox.entries()
+    (one,) = world.context.ledger.inbox.entries()
     again = InboxEntry(one.pipeline, one.version_id, one.blob, one.pointer, "sample-1")
     assert each_once([one, one]) == (one,)
     assert each_once([one, again]) == each_once([again, one]) == (again,)
@@ -161,12 +160,13 @@ def test_a_renamed_pipeline_trains_on_what_waited_under_its_old_name() -> None:
 def test_what_waited_for_a_removed_pipeline_is_not_given_to_one_that_heard_of_it_itself() -> None:
     world = world_of({**NEWEST, **NO_ENDPOINT})
     other = world.sibling(data={"blob": "{name}.csv"}, endpoints=[], when_busy="parallel")
-    intake, poll = world.another(other)
-    intake.activate()
-    Pipelines(intake._context, intake).pause("sample", OperatorCommand("ada"))
+    app = world.another(other)
+    poll = app.poll
+    app.activations.refresh()
+    app.pipelines.pause("sample", OperatorCommand("ada"))
     world.clock.move(MINUTE)
     world.upload("a.csv")
-    intake.blob_arrived("a.csv")
+    app.blob_events.blob_arrived("a.csv")
     assert len(waiting(world)) == 1
     world.pipeline = other  # the first one is taken out of the file
     world.restart()
@@ -182,7 +182,7 @@ def test_what_waited_for_a_removed_pipeline_is_not_given_to_one_that_heard_of_it
 def removed(world: Observed, how: str, run: Run) -> None:
     if how == "retention":
         world.clock.move(world.limits.keep + DAY)
-        Retention(world.intake._context, world.intake.catalogue).clean(world.clock.now() + MINUTE)
+        Retention(world.context, world.app.catalogue).clean(world.clock.now() + MINUTE)
         assert f"runs/{run.run_id}" not in world.documents.rows
     else:
         del world.documents.rows[f"runs/{run.run_id}"]
@@ -271,12 +271,12 @@ class SlowDocuments(MemoryDocuments):
 def slow_world(pipeline: dict[str, Any], blobs: int) -> Observed:
     """Return a world with a burst in its inbox, over a storage that is slow from now on."""
     world = world_of({**pipeline, **NO_ENDPOINT}, **LISTED)
-    world.intake.activate()
+    world.app.activations.refresh()
     for number in range(blobs):
         world.upload(f"{number:05}.csv", b"a,b,label\n%d,2,0\n" % number)
         found = world.blobs.head(DATA, f"{number:05}.csv")
         assert found is not None
-        world.intake.arrived(found)
+        world.discover(found)
     slow = SlowDocuments(world.clock, world.faults, world.documents.rows, world.documents.versions)
     world.documents = slow
     world.restart()
@@ -340,7 +340,7 @@ def test_data_that_comes_while_a_burst_is_being_taken_is_not_lost() -> None:
         world.upload(f"late-{number}.csv", b"a,b,label\n%d,7,0\n" % number)
         found = world.blobs.head(DATA, f"late-{number}.csv")
         assert found is not None
-        world.intake.arrived(found)
+        world.discover(found)
     for _ in range(10):
         world.clock.move(3 * MINUTE)
         world.studio.work()
@@ -356,7 +356,7 @@ def test_data_that_comes_while_a_burst_is_being_taken_is_not_lost() -> None:
 @pytest.mark.parametrize("blobs", [80, 800])
 def test_an_event_of_a_burst_costs_as_much_however_many_came_before(blobs: int) -> None:
     world = world_of({**NEWEST, **NO_ENDPOINT})
-    world.intake.activate()
+    world.app.activations.refresh()
     endpoint_states = world.blobs.head_calls
     world.calls.clear()
     for number in range(blobs):

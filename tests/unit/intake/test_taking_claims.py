@@ -33,8 +33,8 @@ class Inbox:
 
     def __init__(self) -> None:
         self.world: Observed = world_of({"when_busy": "newest", "endpoints": []})
-        self.ledger: Ledger = self.world.intake._context.ledger
-        self.taking = BatchClaims(self.world.intake._context)
+        self.ledger: Ledger = self.world.context.ledger
+        self.taking = BatchClaims(self.world.context)
         self.kept: list[str] = []
 
     def put(self, name: str, returned_by: str | None = None, **changes: Any) -> InboxEntry:
@@ -414,5 +414,5 @@ def test_without_an_md5_even_a_blob_of_one_moment_may_be_a_metadata_write(
     inbox: Inbox, *, trusted: bool
 ) -> None:
     bare = inbox.put("a.csv", content_md5=None)
-    taking = BatchClaims(inbox.world.intake._context, trust_size=trusted)
+    taking = BatchClaims(inbox.world.context, trust_size=trusted)
     assert taking._may_be_metadata_update(bare) is trusted

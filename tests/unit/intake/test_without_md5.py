@@ -8,8 +8,6 @@ import pytest
 from functions.api_models.runs import RunShown
 from shared.core.blobs import BlobVersion
 from shared.core.run.record import Phase, Run
-from shared.intake.search import Search
-from shared.operations.pipelines import Pipelines
 from tests.fakes.world import CSV, DATA
 from tests.unit.samples import HOUR, NOW, blob
 from tests.unit.worlds import Observed
@@ -70,7 +68,7 @@ def test_an_event_and_a_search_judge_a_metadata_write_alike(without_md5: str, ru
     world.clock.move(HOUR)
     world.blobs.touch(DATA, "a.csv")
     world.clock.move(HOUR)
-    Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
+    world.app.search.run_until(world.clock.now() + MINUTE)
     assert len(trained(world)) == runs
 
 
@@ -152,7 +150,7 @@ def test_a_due_time_without_new_data_is_skipped_by_the_same_rule(
 
 
 def preview(world: Observed) -> str:
-    seen = Pipelines(world.intake._context, world.intake).preview("sample", None)
+    seen = world.app.pipelines.preview("sample", None)
     return "\n".join((*seen.notes, *(match.state for match in seen.matches)))
 
 

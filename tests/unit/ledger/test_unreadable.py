@@ -11,13 +11,9 @@ from shared.core.config.configuration import Configuration
 from shared.core.names import run_queue_id
 from shared.core.run.record import Origin, Phase, Run
 from shared.errors import CorruptRecordError
-from shared.intake.full_listings import FullListings
 from shared.intake.requests import ManualRequest
-from shared.intake.search import Search
-from shared.maintenance.drift import Drift
-from shared.operations.endpoints import EndpointAddress, Endpoints
+from shared.intake.rollbacks import EndpointAddress
 from shared.operations.history import History, RunFilter
-from shared.operations.pipelines import Pipelines
 from tests.fakes.world import MODELS
 from tests.unit.intake.test_due_times import HOURLY
 from tests.unit.intake.test_gathering import land
@@ -97,11 +93,11 @@ class Full:
 
     def begin_anew(self) -> None:
         """Have a worker that remembers nothing."""
-        self.world.intake, self.world.poll = self.world.another(self.other)
+        self.world.app = self.world.another(self.other)
 
     def _asked(self) -> Run:
         request = ManualRequest(data="a-1.csv")
-        return self.world.intake.asked.requested(self.world.pipeline, "k", request)
+        return self.world.app.requests.requested(self.world.pipeline, "k", request)
 
     def name(self, kind: str) -> str:
         kind, _, of = kind.partition("/")
@@ -128,19 +124,18 @@ class Full:
         world.clock.move(MINUTE)
         world.studio.work()
         world.poll.start_scheduled()
-        FullListings(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
-        Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
+        world.app.full_listings.run_until(world.clock.now() + MINUTE)
+        world.app.search.run_until(world.clock.now() + MINUTE)
         world.poll.tick()
-        catalogue = world.intake.catalogue
-        Drift(world.intake._context, catalogue.endpoints_of).check(world.clock.now() + MINUTE)
-        History(world.intake._context).page(RunFilter(), 50, None)
+        world.app.poll.drift.check(world.clock.now() + MINUTE)
+        History(world.context).page(RunFilter(), 50, None)
 
     def runs_of(self, pipeline: str) -> list[Run]:
         found = []
         for name in sorted(self.world.documents.rows):
             if name.startswith(f"runs/{pipeline}-"):
                 try:
-                    stored = self.world.intake._context.ledger.runs.read(name[5:])
+                    stored = self.world.context.ledger.runs.read(name[5:])
                 except CorruptRecordError:
                     continue
                 assert stored is not None
@@ -183,7 +178,7 @@ def test_what_is_beside_a_record_that_cannot_be_read_goes_on(
 def test_the_views_of_the_other_pipelines_are_shown(kind: str) -> None:
     full = Full()
     full.damage(kind, b"{not json")
-    shown = Pipelines(full.world.intake._context, full.world.intake)
+    shown = full.world.app.pipelines
     assert shown.status("other").pipeline.name == "other"
     assert shown.status("other", keys=False).pipeline.name == "other"
 
@@ -196,7 +191,7 @@ def test_a_pipeline_is_shown_beside_a_record_of_its_own_that_cannot_be_read(kind
     names = [name for name in world.documents.rows if name.startswith(f"{kind}/")]
     for name in names:
         world.damage(name)
-    hand = Pipelines(world.intake._context, world.intake)
+    hand = world.app.pipelines
     shown = hand.status("sample")
     assert shown.pipeline.name == "sample"
     assert shown.next_due is not None
@@ -207,7 +202,7 @@ def test_a_pipeline_is_shown_beside_a_record_of_its_own_that_cannot_be_read(kind
 def test_endpoints_are_shown_beside_a_record_that_cannot_be_read() -> None:
     world = Observed()
     world.until(world.start(), Phase.PROMOTED)
-    hand = Endpoints(world.intake._context, world.intake)
+    hand = world.app.endpoints
     (drift_check,) = [name for name in world.documents.rows if name.startswith("drift_checks/")]
     world.damage(drift_check)
     shown = hand.show(EndpointAddress("sample", "production"))
@@ -225,11 +220,11 @@ def test_models_of_a_pipeline_in_error_do_not_hide_those_of_another() -> None:
     sound = {world.pipeline.name: world.pipeline}
     world.file = Configuration(sound, (wrong,), {"broken": (wrong,)})
     world.restart()
-    world.intake.activate()
+    world.app.activations.refresh()
     world.clock.move(MINUTE)
     for number in range(250):
         world.blobs.put(MODELS, f"promote/broken/{number}.ilearner", b"model")
     world.blobs.put(MODELS, "promote/sample/better.ilearner", b"model")
     for _ in range(3):
-        Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
+        world.app.search.run_until(world.clock.now() + MINUTE)
     assert len(world.open_runs()) == 1

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
+from shared.core.versions import version_id
 from shared.errors import RelearnError
-from shared.intake.eligibility import version_of
-from shared.intake.search import Search
 from shared.ledger.versions import VersionEntry
 from tests.fakes.world import MODELS
 from tests.unit.intake.test_customers import Customers
@@ -35,7 +34,7 @@ def damaged_version(world: Observed, name: str) -> str:
     """Damage the entry of the present version of a blob, and return its name."""
     blob = world.blobs.head("training-data", name)
     assert blob is not None
-    entry = f"versions/{version_of(world.pipeline, blob)}"
+    entry = f"versions/{version_id(world.pipeline.name, blob)}"
     world.damage(entry)
     return entry
 
@@ -50,7 +49,7 @@ def hours(world: Observed, count: int) -> None:
 
 
 def dealt_with(world: Observed) -> None:
-    known = world.intake._context.ledger.schedules.read("sample")
+    known = world.context.ledger.schedules.read("sample")
     assert known is not None
     assert (known.record.last_due, known.record.waiting) == (world.clock.now(), ())
 
@@ -108,18 +107,18 @@ def test_a_run_that_cannot_be_opened_now_is_opened_later_and_keeps_nobody_waitin
 
 def test_what_cannot_be_looked_up_makes_no_later_search_dearer() -> None:
     world = Observed(config={"pipeline": {"when_busy": "newest", "endpoints": []}})
-    world.intake.activate()
+    world.app.activations.refresh()
     for number in range(30):
         world.upload(f"{number:02}.csv")
     damaged = []
     for number in (3, 17):
         blob = world.blobs.head("training-data", f"{number:02}.csv")
         assert blob is not None
-        damaged.append(f"versions/{version_of(world.pipeline, blob)}")
+        damaged.append(f"versions/{version_id(world.pipeline.name, blob)}")
         entry = VersionEntry(pipeline="sample", blob=blob, run_id=None)
         world.documents.create(damaged[-1], entry.model_dump_json().encode())
         world.damage(damaged[-1])
-    sweep = Search(world.intake._context, world.intake)
+    sweep = world.app.search
     costs = []
     for _ in range(5):
         world.clock.move(40 * MINUTE)
@@ -134,23 +133,23 @@ def test_what_cannot_be_looked_up_makes_no_later_search_dearer() -> None:
     world.clock.move(40 * MINUTE)
     sweep.run_until(world.clock.now() + MINUTE)
     assert len(waiting(world)) == 30
-    stored = world.intake._context.ledger.search.read()
+    stored = world.context.ledger.search.read()
     assert stored is not None
     assert stored.record.unread == ()
 
 
 def test_a_search_remembers_a_bounded_number_of_names(caplog: pytest.LogCaptureFixture) -> None:
     world = Observed(config={"pipeline": {"when_busy": "newest", "endpoints": []}})
-    world.intake.activate()
+    world.app.activations.refresh()
     for number in range(230):
         world.upload(f"{number:03}.csv")
         blob = world.blobs.head("training-data", f"{number:03}.csv")
         assert blob is not None
-        world.damage(f"versions/{version_of(world.pipeline, blob)}")
+        world.damage(f"versions/{version_id(world.pipeline.name, blob)}")
     world.clock.move(40 * MINUTE)
     with caplog.at_level(logging.ERROR):
-        Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
-    stored = world.intake._context.ledger.search.read()
+        world.app.search.run_until(world.clock.now() + MINUTE)
+    stored = world.context.ledger.search.read()
     assert stored is not None
     assert (len(stored.record.unread), stored.record.complete) == (200, True)
     assert "229.csv is not looked up again" in caplog.text
@@ -158,11 +157,11 @@ def test_a_search_remembers_a_bounded_number_of_names(caplog: pytest.LogCaptureF
 
 def test_models_are_looked_for_beside_data_that_cannot_be_read() -> None:
     world = Observed()
-    world.intake.activate()
+    world.app.activations.refresh()
     world.damage("search")
     world.clock.move(MINUTE)
     world.blobs.put(MODELS, "promote/sample/better.ilearner", b"model")
-    Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
+    world.app.search.run_until(world.clock.now() + MINUTE)
     assert world.open_runs() != []
 
 
@@ -171,15 +170,15 @@ def test_one_pipelines_activation_does_not_stop_the_search_for_all(backfill: str
     data = {"blob": "{name}.csv", "backfill": backfill}
     world = Observed(config={"pipeline": {"when_busy": "newest", "data": data, "endpoints": []}})
     other = world.sibling(data={"blob": "beside/{name}.csv"}, when_busy="newest", endpoints=[])
-    world.intake, world.poll = world.another(other)
-    world.intake.activate()
+    world.app = world.another(other)
+    world.app.activations.refresh()
     world.damage("pipelines/sample")
-    world.intake, world.poll = world.another(other)
+    world.app = world.another(other)
     world.clock.move(MINUTE)
     world.upload("beside/1.csv")
     for _ in range(2):
         world.clock.move(20 * MINUTE)
-        Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
+        world.app.search.run_until(world.clock.now() + MINUTE)
     assert len(waiting(world)) == 1
 
 
@@ -197,15 +196,15 @@ def test_a_backfill_of_one_pipeline_does_not_keep_another_from_its_own(
     for number in range(5):
         world.upload(f"k{number}-1.csv")
     world.clock.move(HOUR)
-    world.intake, world.poll = world.another(*both)
-    world.intake.activate()
+    world.app = world.another(*both)
+    world.app.activations.refresh()
     blob = world.blobs.head("training-data", "k1-1.csv")
     assert blob is not None
-    of_one = f"versions/{version_of(both[0], blob)}"
+    of_one = f"versions/{version_id(both[0].name, blob)}"
     world.damage("pipelines/first" if damaged == "activation" else of_one)
-    world.intake, world.poll = world.another(*both)
+    world.app = world.another(*both)
     for _ in range(6):
-        Search(world.intake._context, world.intake).run_until(world.clock.now() + 3 * MINUTE)
+        world.app.search.run_until(world.clock.now() + 3 * MINUTE)
         world.tick(300)
     trained = [run.manifest[0].name for run in world.runs() if run.pipeline == "second"]
     assert len(trained) == 5

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
+from shared.core.data_version import DataVersion
 from shared.core.names import run_queue_id
 from shared.core.run.record import Phase, Run
-from shared.intake.eligibility import version_of
-from shared.operations.pipelines import Pipelines
 from tests.unit.execution.test_turns import ask
 from tests.unit.intake.test_gathering import land, waiting
 from tests.unit.worlds import RUNNING, Observed
@@ -70,8 +69,9 @@ def test_data_whose_run_cannot_be_read_is_not_tried_for_ever(when_busy: str) -> 
     (holder,) = land(world, "a.csv")
     blob = world.blobs.head("training-data", "a.csv")
     assert blob is not None
-    version = version_of(world.pipeline, blob)
-    world.intake._batches.keep(world.pipeline, blob, version)
+    data = DataVersion.of(world.pipeline, blob)
+    assert data is not None
+    world.app.inbox.keep(data)
     del world.documents.rows[run_queue_id("sample", ())]
     kept = world.documents.rows[f"runs/{holder.run_id}"]
     world.damage(f"runs/{holder.run_id}")
@@ -143,7 +143,7 @@ def test_a_pause_that_cannot_be_read_is_a_pause_and_ends_with_a_resume() -> None
     for _ in range(10):
         world.tick()
     assert world.now_of(asked).phase is Phase.WAITING
-    Pipelines(world.intake._context, world.intake).resume("sample")
+    world.app.pipelines.resume("sample")
     for _ in range(20):
         world.tick()
     assert world.now_of(asked).phase.ended

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-from shared.intake.search import Search
 from tests.fakes.world import World
 from tests.unit.maintenance.cleaning import cleaned
 
@@ -20,8 +19,8 @@ ROWS = b"a,b,l\n1,2,0\n3,4,1\n"
 
 def search(world: World) -> None:
     world.clock.move(timedelta(minutes=20))
-    context = world.intake._context
-    Search(context, world.intake).run_until(world.clock.now() + timedelta(minutes=3))
+    context = world.context
+    world.app_over(context).search.run_until(world.clock.now() + timedelta(minutes=3))
     world.until_ended()
 
 
@@ -29,7 +28,7 @@ def rename(world: World, name: str) -> None:
     """Have workers from now on read a file in which the pipeline has another name."""
     world.pipeline = world.pipeline.model_copy(update={"name": name})
     world.restart()
-    world.intake.activate()
+    world.app.activations.refresh()
 
 
 def years(world: World, days: int = 1300, step: int = 29) -> None:

@@ -9,7 +9,7 @@ AGES = timedelta(days=401)
 
 
 def retention(world: World, *, sure: bool = True) -> Retention:
-    return Retention(world.intake._context, world.intake.catalogue, lambda: sure)
+    return Retention(world.context, world.app.catalogue, lambda: sure)
 
 
 def cleaned(world: World, *, sure: bool = True) -> int:

@@ -38,7 +38,7 @@ class Old:
         **round_: Any,
     ) -> None:
         self.world = Observed()
-        self.context = self.world.intake._context
+        self.context = self.world.context
         self.ledger: Ledger = self.context.ledger
         known = {"started_at": NOW, "all_at": NOW, "since": NOW - DAY, **round_}
         self.rules = RetentionRules(

@@ -16,7 +16,6 @@ from shared.config.loader import load_pipelines
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Phase, Run
 from shared.errors import TransientError
-from shared.intake.search import Search
 from shared.maintenance.changed_file import ChangedFile, ConfigurationReader
 from shared.maintenance.watched_files import WatchedFiles
 from tests.fakes.faults import Kind
@@ -40,7 +39,7 @@ class Live(Filed):
         self.path.write_text(text or yaml.safe_dump(self.tree, sort_keys=False))
         if not self.live:
             self.restart()
-            self.intake.activate()
+            self.app.activations.refresh()
             self.live = True
 
     def restart(self) -> None:
@@ -52,11 +51,12 @@ class Live(Filed):
         watched = WatchedFiles()
         self.file = source.read_watched(watched)
         super(Filed, self).restart()
-        self.sweep = Search(self.intake._context, self.intake)
+        self.sweep = self.app.search
         self.changed_file = ChangedFile(
-            self.intake._context,
+            self.context,
             source,
-            self.intake,
+            self.app.last_good,
+            self.app.activations,
             self.sweep,
             watched=watched,
             host=self.host,
@@ -122,7 +122,7 @@ def third(world: Live) -> None:
 
 
 def taken(world: Live) -> dict[str, int]:
-    return {n: one.training.attempts for n, one in world.intake.catalogue.pipelines.items()}
+    return {n: one.training.attempts for n, one in world.app.catalogue.pipelines.items()}
 
 
 # What is used
@@ -156,11 +156,11 @@ def test_an_unchanged_file_costs_a_look_at_its_time_and_no_reading(
 def test_a_file_that_is_written_anew_with_the_same_content_is_not_taken_for_changed(
     world: Live,
 ) -> None:
-    before = world.intake.last_good.file
+    before = world.app.last_good.file
     world.change(lambda world: world.write(world.path.read_text()))
     os.utime(world.path, (1_800_000_000, 1_800_000_000))
     world.tick()
-    assert world.intake.last_good.file is before
+    assert world.app.last_good.file is before
 
 
 def test_a_change_of_the_same_size_in_the_same_moment_is_seen(world: Live) -> None:
@@ -169,7 +169,7 @@ def test_a_change_of_the_same_size_in_the_same_moment_is_seen(world: Live) -> No
     world.path.write_text(text.replace("new-{name}", "old-{name}", 1))
     os.utime(world.path, ns=(found.st_atime_ns, found.st_mtime_ns))
     world.tick()
-    (data,) = [world.intake.catalogue.pipelines["sample"].data]
+    (data,) = [world.app.catalogue.pipelines["sample"].data]
     assert data is not None
     assert data.blob == "old-{name}.csv"
 
@@ -182,7 +182,7 @@ def test_a_change_of_a_file_that_it_names_counts_as_one_of_its_own(world: Live) 
 
     world.change(other_rows)
     world.tick()
-    for one in world.intake.catalogue.pipelines.values():
+    for one in world.app.catalogue.pipelines.values():
         assert one.endpoint is not None
         assert one.endpoint.verify is not None
         assert one.endpoint.verify.rows == rows
@@ -194,10 +194,10 @@ def test_a_change_of_a_file_that_it_names_counts_as_one_of_its_own(world: Live) 
 def test_a_broken_change_stops_nothing_and_names_what_is_wrong(
     world: Live, spoil: Change, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = world.intake.catalogue.pipelines["sample"]
+    before = world.app.catalogue.pipelines["sample"]
     world.change(spoil)
     world.tick()
-    assert world.intake.catalogue.pipelines["sample"] == before
+    assert world.app.catalogue.pipelines["sample"] == before
     assert "wrong in the changed file: pipelines.yaml" in caplog.text
     assert world.train("sample", 1).phase is Phase.PROMOTED
     assert not [one for one in caplog.records if one.exc_info]
@@ -219,9 +219,9 @@ def test_a_broken_change_goes_on_by_what_the_process_knows_while_the_ledger_is_a
         patch.setattr(type(world.documents), "read", away)
         world.change(typo)
         assert not world.changed_file.look()
-        assert "sample" in world.intake.catalogue.pipelines
+        assert "sample" in world.app.catalogue.pipelines
     world.tick()
-    assert "goes on by its last good configuration" in str(world.intake.last_good.notes())
+    assert "goes on by its last good configuration" in str(world.app.last_good.notes())
 
 
 def test_a_change_that_was_never_stored_is_known_when_the_next_one_is_broken(
@@ -231,7 +231,7 @@ def test_a_change_that_was_never_stored_is_known_when_the_next_one_is_broken(
         del world.documents.rows[f"configurations/{name}"]
     world.change(typo)
     world.tick()
-    assert "sample" in world.intake.catalogue.pipelines
+    assert "sample" in world.app.catalogue.pipelines
     assert "configurations/sample" in world.documents.rows
 
 
@@ -247,8 +247,8 @@ def test_a_mended_pipeline_takes_the_new_configuration_and_says_no_more(world: L
     world.change(mend)
     world.tick()
     assert taken(world)["sample"] == 5
-    assert world.intake.last_good.notes() == ()
-    assert world.intake.last_good.file.problems == ()
+    assert world.app.last_good.notes() == ()
+    assert world.app.last_good.file.problems == ()
 
 
 def test_a_pipeline_that_is_taken_out_is_removed_and_its_last_good_one_too(world: Live) -> None:
@@ -258,7 +258,7 @@ def test_a_pipeline_that_is_taken_out_is_removed_and_its_last_good_one_too(world
 
     world.change(take_out)
     world.tick()
-    assert list(world.intake.catalogue.pipelines) == ["sample"]
+    assert list(world.app.catalogue.pipelines) == ["sample"]
     assert "configurations/other" not in world.documents.rows
 
 
@@ -348,7 +348,7 @@ def test_a_model_put_by_hand_for_a_pipeline_in_error_waits_and_fails_no_event(
     world.until_idle(world.deliver("new-0.csv")[0])
     trained = next(body for name, body in model.items() if name.endswith("model.ilearner"))
     world.blobs.put(MODELS, "promote/third/x.ilearner", trained)
-    assert world.intake.model_arrived("promote/third/x.ilearner") is None
+    assert world.app.model_events.model_arrived("promote/third/x.ilearner") is None
     assert "will be found within" in caplog.text
 
     def mend(world: Live) -> None:
@@ -392,7 +392,7 @@ def test_another_process_that_searches_goes_back_for_it_too(world: Live) -> None
     world.upload("third-1.csv")
     world.deliver("third-1.csv")
     assert world.changed_file.look()
-    world.intake.activate()  # and then this process dies
+    world.app.activations.refresh()  # and then this process dies
     world.restart()
     world.sweep.run_until(world.poll.until())
     world.poll.tick()
@@ -409,10 +409,10 @@ def test_a_change_that_a_request_noticed_is_searched_for_by_the_next_tick(
     world.upload("third-1.csv")
     world.deliver("third-1.csv")
     world.changed_file.check_sometimes()
-    assert "third" not in world.intake.catalogue.pipelines  # it was looked at a moment ago
+    assert "third" not in world.app.catalogue.pipelines  # it was looked at a moment ago
     monkeypatch.setattr("shared.maintenance.changed_file._SELDOM", 0)
     world.changed_file.check_sometimes()
-    assert "third" in world.intake.catalogue.pipelines
+    assert "third" in world.app.catalogue.pipelines
     world.tick(10)
     assert len(world.runs_of("third")) == 1
 
@@ -429,7 +429,7 @@ def test_anonymous_health_uses_a_changed_file_and_leaves_the_ledger_to_the_next_
     before = dict(world.documents.rows)
     calls = len(world.calls)
     world.changed_file.check_sometimes(read_only=True)
-    assert "third" in world.intake.catalogue.pipelines
+    assert "third" in world.app.catalogue.pipelines
     assert (world.documents.rows, world.calls[calls:]) == (before, [])
     world.tick(10)
     assert len(world.runs_of("third")) == 1
@@ -523,6 +523,6 @@ def test_a_change_that_could_not_be_read_at_first_is_used_once_it_can(
         os.utime(world.path, (1_700_000_000, 1_700_000_000))
         world.tick()
     assert taken(world) == {"sample": 1, "other": 1}
-    assert not world.intake.last_good.file.readable
+    assert not world.app.last_good.file.readable
     world.tick()
     assert taken(world) == {"sample": 3, "other": 3}

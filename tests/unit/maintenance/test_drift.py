@@ -10,10 +10,10 @@ from shared.core.run.record import Origin, Phase, Run
 from shared.core.serving.drift import DriftCheck, confirmed, drift_finding
 from shared.core.serving.probes import EndpointCheck, UpdateProgress
 from shared.core.serving.state import ServedModel
+from shared.intake.rollbacks import EndpointAddress
 from shared.ledger.endpoints import DriftChecks, DueDriftCheck
 from shared.maintenance.drift import Drift
 from shared.operations.commands import OperatorCommand
-from shared.operations.endpoints import EndpointAddress, Endpoints
 from shared.providers.http.client import Answer
 from tests.fakes.clock import START
 from tests.fakes.faults import Kind
@@ -33,7 +33,7 @@ def meddle(world: Observed, name: str = "foreign", data: bytes = b"a,b,label\n9,
     """Have somebody else PATCH the endpoint, and let it switch."""
     trained = InstantTrainer().train({"input1": data}, {}, label=None)
     model = world.blobs.put(MODELS, f"baselines/{name}.ilearner", trained.model)
-    world.intake._context.providers.serving(world.pipeline.endpoints[0]).restore(state_of(model))
+    world.context.providers.serving(world.pipeline.endpoints[0]).restore(state_of(model))
     world.clock.move(MINUTE)
 
 
@@ -149,7 +149,7 @@ def test_an_endpoint_that_does_not_answer_has_not_drifted() -> None:
 def test_a_held_model_is_set_again_too() -> None:
     world, _ = live()
     world.until(world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n"), Phase.PROMOTED)
-    hand = Endpoints(world.intake._context, world.intake)
+    hand = world.app.endpoints
     world.until(
         hand.rollback(EndpointAddress("sample", "production"), None, OperatorCommand(by="boss")),
         Phase.PROMOTED,
@@ -174,11 +174,11 @@ def test_what_an_update_under_way_brings_is_not_taken_for_drift() -> None:
     world.clock.move(HOUR)
     newer = world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n")
     world.studio.work()
-    world.intake.model_arrived(f"runs/sample/{newer.run_id}/1/model.ilearner")
+    world.app.model_events.model_arrived(f"runs/sample/{newer.run_id}/1/model.ilearner")
     assert world.now_of(newer).phase is Phase.VERIFYING
     for _ in range(4):  # the endpoint has switched, and its run has not looked yet
         world.clock.move(MINUTE)
-        world.poll._drift.check(world.clock.now() + MINUTE)
+        world.app.poll.drift.check(world.clock.now() + MINUTE)
     assert not repairs(world)
     world.until(newer, Phase.PROMOTED)
 
@@ -315,7 +315,7 @@ def odd_probes(*answers: Answer) -> Observed:
     world.http.answers.append(scripted)
     for _ in range(len(answers)):
         world.clock.move(MINUTE)
-        world.poll._drift.check(world.clock.now() + MINUTE)
+        world.app.poll.drift.check(world.clock.now() + MINUTE)
     assert not left
     return world
 

@@ -39,7 +39,8 @@ class Watched(Scripted):
         self.name = drift_check_id(ref(self.url), RESOURCE)
         self.drift_check()
         self.configured = tuple(self.world.pipeline.endpoints)
-        self.drift = Drift(self.context, lambda _: self.configured)
+        app = self.world.app_over(self.context)
+        self.drift = Drift(self.context, app.factory, app.writer, lambda _: self.configured)
 
     def drift_check(self, **changes: Any) -> None:
         known = {

@@ -18,7 +18,6 @@ from shared.core.serving.state import EndpointState
 from shared.errors import TransientError
 from shared.execution.bulkheads import host_of
 from shared.execution.drift_schedule import drift_check_id
-from shared.intake.search import Search
 from shared.ledger.progress import Rotation
 from shared.maintenance.drift import Drift
 from shared.providers.http.client import Answer
@@ -60,7 +59,7 @@ def many_customers(hung: int = 1, each: int = 60, **changes: Any) -> tuple[Obser
             world.upload(f"hung{number}/c{customer}/1.csv", b"a,b,label\n1,2,0\n3,4,1\n")
     well = world.sibling(schedule=HOURLY, endpoints=[])
     world.upload("other-1.csv")
-    world.intake, world.poll = world.another(*pipelines, well)
+    world.app = world.another(*pipelines, well)
     world.poll.start_scheduled()  # from now on their due times count
     send, read = world.http.send, world.documents.read
 
@@ -141,7 +140,7 @@ def test_a_model_put_by_hand_is_found_while_every_tick_is_full() -> None:
     """Services hang, and due times come every minute: the search has its own part of the time."""
     world, _ = many_customers(3, schedule="0 * * * * *", catch_up="all")
     kept = world.pipeline
-    Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
+    world.app.search.run_until(world.clock.now() + MINUTE)
     world.clock.move(HOUR)
     trained = InstantTrainer().train({"input1": b"a,b,label\n9,9,1\n"}, {}, label=None).model
     world.blobs.put(MODELS, f"promote/{kept.name}/better.ilearner", trained)
@@ -149,7 +148,7 @@ def test_a_model_put_by_hand_is_found_while_every_tick_is_full() -> None:
     while world.clock.now() - put < 40 * MINUTE:
         until = world.poll.until()
         world.poll.start_scheduled(until)
-        Search(world.intake._context, world.intake).run_until(until)
+        world.app.search.run_until(until)
         world.poll.tick()
         manual_model = [run for run in world.runs() if run.origin is Origin.MODEL]
         if manual_model and manual_model[0].phase is not Phase.RECEIVED:
@@ -177,7 +176,7 @@ def test_no_tick_lists_the_models_put_by_hand() -> None:
     assert listed == []
     for _ in range(30):
         world.clock.move(MINUTE)
-        Search(world.intake._context, world.intake).run_until(world.clock.now() + MINUTE)
+        world.app.search.run_until(world.clock.now() + MINUTE)
     assert 1 <= len([one for one in listed if one == "models/promote/"]) <= 4  # not each time
 
 
@@ -213,7 +212,7 @@ def test_every_endpoint_that_answers_is_looked_at_within_the_hour(hosts: str) ->
     run = world.until(world.start(), Phase.PROMOTED)
     endpoint, endpoint_state = world.pipeline.endpoints[0], world.endpoint_state()
     assert endpoint.verify is not None
-    verify, ledger = endpoint.verify, world.intake._context.ledger
+    verify, ledger = endpoint.verify, world.context.ledger
     endpoints = []
     for number in range(200):
         state = "hung" if number % 2 else "well"
@@ -234,8 +233,9 @@ def test_every_endpoint_that_answers_is_looked_at_within_the_hour(hosts: str) ->
         )
         ledger.drift_checks.put(drift_check_id(ref(update), endpoint.place), drift_check, None)
     checked = CheckResult(lambda url: "/hung" in url, world.clock.move, world.clock.now)
-    context: Any = replace(world.intake._context, providers=checked)  # type: ignore[arg-type]
-    drift = Drift(context, lambda _: tuple(endpoints))
+    context: Any = replace(world.context, providers=checked)  # type: ignore[arg-type]
+    app = world.app
+    drift = Drift(context, app.factory, app.writer, lambda _: tuple(endpoints))
     began = world.clock.now()
     while world.clock.now() - began < 4 * HOUR:
         world.clock.move(30 * SECOND)
@@ -249,16 +249,16 @@ def test_every_endpoint_that_answers_is_looked_at_within_the_hour(hosts: str) ->
 
 def test_a_search_that_needs_several_calls_leaves_time_for_the_other_one() -> None:
     world = Observed(config={"pipeline": {"when_busy": "newest"}})
-    world.intake.activate()
+    world.app.activations.refresh()
     for number in range(20):
         world.blobs.put(MODELS, f"promote/unknown/{number}.ilearner", b"x")
     land(world, "a.csv")
     for _ in range(12):
-        context = replace(world.intake._context, clock=Hurried(world.clock))
-        Search(context, world.intake).run_until(world.clock.now() + 24 * SECOND)
+        context = replace(world.context, clock=Hurried(world.clock))
+        replace(world.app.search, context=context).run_until(world.clock.now() + 24 * SECOND)
     for state in (
-        world.intake._context.ledger.search.read,
-        world.intake._context.ledger.search_models.read,
+        world.context.ledger.search.read,
+        world.context.ledger.search_models.read,
     ):
         stored = state()
         assert stored is not None
@@ -285,7 +285,7 @@ def test_endpoints_are_looked_at_while_waiting_data_fills_every_tick() -> None:
         for part in (1, 2):
             world.upload(f"k{number}-{part}.csv", b"a,b,label\n1,2,0\n3,4,1\n")
             world.deliver(f"k{number}-{part}.csv")
-    (drift_check,) = world.intake._context.ledger.drift_checks.due()
+    (drift_check,) = world.context.ledger.drift_checks.due()
     slow_ledger(world, timedelta(milliseconds=400))
     began = world.clock.now()
     while world.clock.now() - began < 2 * HOUR:
@@ -293,7 +293,7 @@ def test_endpoints_are_looked_at_while_waiting_data_fills_every_tick() -> None:
         world.poll.tick()
         assert world.clock.now() - before <= world.limits.tick
         world.clock.move(30 * SECOND)
-    (later,) = world.intake._context.ledger.drift_checks.due()
+    (later,) = world.context.ledger.drift_checks.due()
     assert later.due > began + HOUR  # it was looked at, and more than once
     assert drift_check.due <= began + HOUR
     assert world.now_of(run).phase is Phase.PROMOTED
@@ -303,7 +303,7 @@ def test_what_waits_is_taken_while_open_runs_fill_every_tick() -> None:
     data = {"blob": "{name}.csv", "settle": "1m"}
     world = Observed(config={"pipeline": {"when_busy": "newest", "data": data, "endpoints": []}})
     busy = world.sibling(endpoints=[], when_busy="parallel")
-    world.intake, world.poll = world.another(busy)
+    world.app = world.another(busy)
     send = world.http.send
     for number in range(60):
         world.upload(f"other-{number}.csv", b"a,b,label\n1,2,0\n3,4,1\n")
@@ -370,9 +370,9 @@ def test_records_that_are_leased_do_not_make_their_service_wait() -> None:
 def test_the_first_one_is_first_where_the_one_whose_turn_it_was_is_gone() -> None:
     world, _ = many_customers(3)
     world.clock.move(HOUR)
-    ledger = world.intake._context.ledger
+    ledger = world.context.ledger
     ledger.rotation.put(Rotation(first="zz-gone"), None)
-    world.poll._schedules.open_due(world.clock.now())  # there is no time for any
+    world.app.poll.schedules.open_due(world.clock.now())  # there is no time for any
     stored = ledger.rotation.read()
     assert stored is not None
     assert stored.record.first == "hung0"

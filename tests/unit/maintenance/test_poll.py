@@ -195,9 +195,9 @@ def test_a_damaged_record_never_stops_the_other_runs(world: Observed, record: st
 
 def test_a_key_is_sent_only_where_the_runs_configuration_says(world: Observed) -> None:
     run = world.start()
-    (marker,) = world.intake._context.ledger.open_markers.listed()
+    (marker,) = world.context.ledger.open_markers.listed()
     elsewhere = hints_of(run).evolve(service="https://elsewhere.example/jobs")
-    world.intake._context.ledger.open_markers.replace(marker, elsewhere)
+    world.context.ledger.open_markers.replace(marker, elsewhere)
     world.restart()
     world.http.sent.clear()
     world.clock.move(MINUTE)
@@ -255,10 +255,10 @@ def test_an_announced_run_that_was_never_written_is_opened_from_its_entry(
     run = world.start()
     del world.documents.rows[f"runs/{run.run_id}"]
     del world.documents.rows[f"tombstones/{run.run_id}"]
-    (marker,) = world.intake._context.ledger.open_markers.listed()
+    (marker,) = world.context.ledger.open_markers.listed()
     version = next(n for n in world.documents.rows if n.startswith("versions/"))
     hints = VersionToOpen(version=version.removeprefix("versions/"))
-    world.intake._context.ledger.open_markers.replace(marker, hints)
+    world.context.ledger.open_markers.replace(marker, hints)
     world.restart()
     world.tick()
     assert world.now_of(run).phase is not Phase.RECEIVED
@@ -271,9 +271,9 @@ def test_the_data_of_an_announced_run_waits_for_its_pipeline_to_come_back_into_t
     del world.documents.rows[f"runs/{run.run_id}"]
     del world.documents.rows[f"tombstones/{run.run_id}"]
     version = next(n for n in world.documents.rows if n.startswith("versions/"))
-    (marker,) = world.intake._context.ledger.open_markers.listed()
+    (marker,) = world.context.ledger.open_markers.listed()
     hints = VersionToOpen(version=version.removeprefix("versions/"))
-    world.intake._context.ledger.open_markers.replace(marker, hints)
+    world.context.ledger.open_markers.replace(marker, hints)
     world.file = Configuration({"another": world.sibling(name="another")})
     world.restart()
     world.idle(10 * world.limits.lease)
@@ -287,7 +287,7 @@ def test_the_data_of_an_announced_run_waits_for_its_pipeline_to_come_back_into_t
 
 
 def test_an_announcement_that_nobody_followed_is_forgotten_after_a_while(world: Observed) -> None:
-    world.intake._context.ledger.open_markers.mark("sample-x", RunHints(phase=Phase.RECEIVED))
+    world.context.ledger.open_markers.mark("sample-x", RunHints(phase=Phase.RECEIVED))
     world.idle(4 * MINUTE)
     assert "open/sample-x" in world.documents.rows
     world.idle(MINUTE)
@@ -296,7 +296,7 @@ def test_an_announcement_that_nobody_followed_is_forgotten_after_a_while(world: 
 
 def test_the_heartbeat_tells_how_many_were_looked_at(world: Observed) -> None:
     training(world, count=2)
-    beat = world.intake._context.ledger.heartbeat.read()
+    beat = world.context.ledger.heartbeat.read()
     assert beat is not None
     assert (beat.record.checked, beat.record.open, beat.record.at) == (2, 2, world.clock.now())
 
@@ -355,7 +355,7 @@ def test_a_models_container_that_cannot_be_listed_does_not_stop_the_runs(
     monkeypatch.setattr(world.blobs, "listing", fail)
     world.start()
     world.tick()
-    beat = world.intake._context.ledger.heartbeat.read()
+    beat = world.context.ledger.heartbeat.read()
     assert beat is not None
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from shared.core.run.record import Phase, Run
 from shared.errors import ConflictError, CorruptRecordError, RelearnError, TransientError
+from shared.execution.driver import Advanced
+from shared.execution.queues import CheckResult
 from shared.ledger.open_markers import Marker, OpenMarker, RunHints, hints_of
 from shared.ledger.progress import Heartbeat
 from tests.unit.fleet import Fleet
@@ -39,11 +41,11 @@ def running(world: Observed, count: int = 1) -> list[Run]:
 
 
 def marker_of(world: Observed, run_id: str) -> Marker:
-    return next(m for m in world.intake._context.ledger.open_markers.listed() if m.run_id == run_id)
+    return next(m for m in world.context.ledger.open_markers.listed() if m.run_id == run_id)
 
 
 def beat_of(world: Observed) -> Heartbeat:
-    stored = world.intake._context.ledger.heartbeat.read()
+    stored = world.context.ledger.heartbeat.read()
     assert stored is not None
     return stored.record
 
@@ -89,8 +91,8 @@ def test_a_run_that_waits_for_a_person_is_looked_at_when_its_wait_is_over() -> N
 
 def test_a_run_in_trouble_is_not_looked_at_before_it_said(world: Observed) -> None:
     (run,) = running(world)
-    world.intake.driver.delay(run.run_id, TransientError("busy", retry_after=5 * MINUTE))
-    world.intake._context.ledger.open_markers.replace(
+    world.app.driver.delay(run.run_id, TransientError("busy", retry_after=5 * MINUTE))
+    world.context.ledger.open_markers.replace(
         marker_of(world, run.run_id), hints_of(world.now_of(run))
     )
     assert checks(world, 5 * MINUTE - SECOND, SECOND) == 0
@@ -211,13 +213,13 @@ def test_what_landed_and_found_no_time_is_first_in_the_next_tick() -> None:
     land(world, "a-1.csv", "b-1.csv", "c-1.csv")
     world.clock.move(5 * MINUTE)
     until = world.clock.now() - SECOND
-    assert world.poll._open_batches(until) == 0
-    (name,) = world.poll._gather_next
-    first = world.poll._gather_next[name]
+    assert world.poll._opened_from_inbox(until) == 0
+    (name,) = world.poll._next_batch_key
+    first = world.poll._next_batch_key[name]
     assert name == "sample"
     assert first.startswith("run_queues/sample/")
-    assert world.poll._open_batches(world.clock.now() + MINUTE) == 3
-    assert world.poll._gather_next == {}
+    assert world.poll._opened_from_inbox(world.clock.now() + MINUTE) == 3
+    assert world.poll._next_batch_key == {}
 
 
 def test_an_inbox_that_cannot_be_listed_stops_no_tick(
@@ -226,9 +228,9 @@ def test_an_inbox_that_cannot_be_listed_stops_no_tick(
     def fails(*_: object) -> None:
         raise TransientError("storage: list inbox/: busy")
 
-    monkeypatch.setattr(world.intake._context.ledger.inbox, "entries", fails)
+    monkeypatch.setattr(world.context.ledger.inbox, "entries", fails)
     (run,) = running(world)
-    assert "what landed cannot be looked for now: storage: list inbox/: busy" in caplog.text
+    assert "the data that waits cannot be listed now: storage: list inbox/: busy" in caplog.text
     assert beat_of(world).open == 1
     assert world.now_of(run).phase is Phase.TRAINING
 
@@ -271,18 +273,18 @@ def test_a_roll_out_that_cannot_go_on_now_is_left_to_the_next_tick(
 ) -> None:
     caplog.set_level("INFO", "relearn")
     world = Observed()
-    driver = world.poll._driver
+    driver = world.app.driver
     asked: list[str] = []
 
-    def fails(run_id: str, until: datetime | None = None) -> None:
+    def fails(run_id: str, until: datetime | None = None) -> Any:
         asked.append(run_id)
         raise TransientError("busy")
 
-    monkeypatch.setattr(driver, "take_ready", lambda: {"sample-1"})
+    ended = [CheckResult(well=True, advanced=Advanced(None, roll_out="sample-1"))] * 2
     monkeypatch.setattr(driver, "advance", fails)
-    world.poll._go_on_with_roll_outs(world.clock.now())
+    world.app.rounds._continue_roll_outs(ended, world.clock.now())
     assert asked == []  # there is no more time
-    world.poll._go_on_with_roll_outs(world.clock.now() + SECOND)
+    world.app.rounds._continue_roll_outs(ended, world.clock.now() + SECOND)
     assert asked == ["sample-1"]
     assert "run sample-1 goes on at the next tick: busy" in caplog.text
 
@@ -308,11 +310,11 @@ def test_only_a_service_or_storage_that_fails_counts_against_its_lane(
     def fails(*_: object, **__: object) -> Any:
         raise error
 
-    monkeypatch.setattr(world.poll._driver, "advance", fails)
+    monkeypatch.setattr(world.app.driver, "advance", fails)
     marker = marker_of(world, run.run_id)
     bare = Marker(marker.run_id, marker.etag, marker.modified)
-    checked = world.poll._look(bare, world.clock.now() + MINUTE)
-    assert (checked.well, checked.run) == (well, None)
+    checked = world.app.checks.check(bare, world.clock.now() + MINUTE)
+    assert (checked.well, checked.advanced.run) == (well, None)
     assert f"run {run.run_id} {says}" in caplog.text
 
 
@@ -320,23 +322,23 @@ def test_a_run_in_trouble_counts_against_its_service_unless_it_waits(world: Obse
     (run,) = running(world)
     later = world.clock.now() + MINUTE
     bare = Marker(run.run_id, marker_of(world, run.run_id).etag, NOW)
-    assert world.poll._look(bare, later).well
-    world.intake.driver.delay(run.run_id, TransientError("busy", retry_after=HOUR))
-    checked = world.poll._look(bare, later)
+    assert world.app.checks.check(bare, later).well
+    world.app.driver.delay(run.run_id, TransientError("busy", retry_after=HOUR))
+    checked = world.app.checks.check(bare, later)
     assert not checked.well
-    assert checked.run == world.now_of(run)
-    assert checked.run is not None
-    stored = world.intake._context.ledger.runs.read(run.run_id)
+    assert checked.advanced.run == world.now_of(run)
+    assert checked.advanced.run is not None
+    stored = world.context.ledger.runs.read(run.run_id)
     assert stored is not None
     waits = stored.record.model_copy(update={"phase": Phase.WAITING})
-    world.intake._context.ledger.runs.replace(waits, stored.etag)
-    assert world.poll._look(bare, later).well
+    world.context.ledger.runs.replace(waits, stored.etag)
+    assert world.app.checks.check(bare, later).well
 
 
 def test_nobody_believes_the_marker_of_a_run_that_cannot_be_read(world: Observed) -> None:
     (run,) = running(world)
     world.damage(f"runs/{run.run_id}")
-    world.intake._context.ledger.open_markers.replace(
+    world.context.ledger.open_markers.replace(
         marker_of(world, run.run_id),
         RunHints(phase=Phase.TRAINING, pipeline="sample", service="s"),
     )
@@ -362,22 +364,22 @@ def test_a_marker_is_written_only_where_its_run_changed_and_never_for_an_ended_o
     assert marker_of(world, run.run_id).etag == etag
     world.http.answers.clear()
     world.run_operations.cancel(run.run_id)
-    world.intake._context.ledger.open_markers.mark(run.run_id, RunHints())
+    world.context.ledger.open_markers.mark(run.run_id, RunHints())
     hinted: list[str] = []
-    hint: Callable[..., None] = world.intake._context.ledger.open_markers.replace
+    hint: Callable[..., None] = world.context.ledger.open_markers.replace
 
     def noted(marker: Marker, hints: OpenMarker) -> None:
         hinted.append(marker.run_id)
         hint(marker, hints)
 
-    world.intake._context.ledger.open_markers.replace = noted  # type: ignore[method-assign]
+    world.context.ledger.open_markers.replace = noted  # type: ignore[method-assign]
     world.poll.tick()
     assert hinted == []
     assert world.open_runs() == []
 
 
 def test_an_announcement_is_forgotten_after_two_leases_and_not_before(world: Observed) -> None:
-    world.intake._context.ledger.open_markers.mark("sample-x", RunHints(phase=Phase.RECEIVED))
+    world.context.ledger.open_markers.mark("sample-x", RunHints(phase=Phase.RECEIVED))
     world.idle(2 * world.limits.lease, SECOND * 10)
     assert world.open_runs() == ["open/sample-x"]
     world.idle(10 * SECOND, 10 * SECOND)
@@ -419,13 +421,13 @@ def test_scheduled_runs_for_which_no_time_is_left_are_driven_by_the_poll() -> No
 
 def test_what_is_not_open_any_more_is_forgotten_by_the_poller(world: Observed) -> None:
     (run,) = running(world)
-    assert set(world.poll._checked_at) == {run.run_id}
-    world.poll._unread.add(run.run_id)
+    assert set(world.app.checks._checked_at) == {run.run_id}
+    world.app.checks._unread.add(run.run_id)
     world.http.answers.clear()
     world.run_operations.cancel(run.run_id)
     world.poll.tick()
-    assert world.poll._checked_at == {}
-    assert world.poll._unread == set()
+    assert world.app.checks._checked_at == {}
+    assert world.app.checks._unread == set()
 
 
 def test_a_damaged_record_is_told_of_at_each_seldom_look(
@@ -433,14 +435,14 @@ def test_a_damaged_record_is_told_of_at_each_seldom_look(
 ) -> None:
     (run,) = running(world)
     world.damage(f"runs/{run.run_id}")
-    checked = world.poll._look(marker_of(world, run.run_id), world.clock.now())
+    checked = world.app.checks.check(marker_of(world, run.run_id), world.clock.now())
     assert checked.well  # its hint says that the job runs
     bare = Marker(run.run_id, marker_of(world, run.run_id).etag, NOW)
-    world.poll._look(bare, world.clock.now())
-    assert world.poll._unread == {run.run_id}
+    world.app.checks.check(bare, world.clock.now())
+    assert world.app.checks._unread == {run.run_id}
     assert f"run {run.run_id} cannot be advanced" in caplog.text
     with pytest.raises(CorruptRecordError):
-        world.intake.driver.advance(run.run_id)
+        world.app.driver.advance(run.run_id)
 
 
 @pytest.mark.parametrize("error", [ConflictError("poll"), TransientError("busy")])
@@ -453,7 +455,7 @@ def test_a_tick_whose_heartbeat_cannot_be_stored_has_done_its_work(
     def refused(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(world.intake._context.ledger.heartbeat, "put", refused)
+    monkeypatch.setattr(world.context.ledger.heartbeat, "put", refused)
     assert world.poll.tick().at == world.clock.now()
     logged = "the last tick cannot be recorded now: busy" in caplog.text
     assert logged is isinstance(error, TransientError)  # else another poller was as fast

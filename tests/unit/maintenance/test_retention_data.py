@@ -7,7 +7,6 @@ import pytest
 
 from shared.core.run.record import Phase
 from shared.operations.commands import OperatorCommand
-from shared.operations.pipelines import Pipelines
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA, World, pipeline
 from tests.unit.intake.test_customers import both
@@ -28,7 +27,7 @@ def test_a_version_whose_blob_is_there_is_never_trained_again() -> None:
         # Another pipeline that wants all there is has everything searched anew.
         rename_to = {**ALL, "name": f"p{world.clock.now():%Y}"}
         second = pipeline(world.training, world.endpoint, {"pipeline": rename_to})
-        world.intake.last_good.served.adopt(second)
+        world.app.last_good.served.adopt(second)
         search(world)
     assert len([run for run in world.runs() if run.pipeline == "sample"]) == 0
     assert len(world.starts) == 4
@@ -97,12 +96,12 @@ def test_what_a_run_gave_back_is_trained_on_though_the_run_is_forgotten() -> Non
     blob = run.manifest[0]
     world.run_operations.cancel(run.run_id)
     world.until_ended()
-    Pipelines(world.intake._context, world.intake).pause("sample", OperatorCommand("ada", ""))
-    world.intake.return_to_inbox(run, [blob])
+    world.app.pipelines.pause("sample", OperatorCommand("ada", ""))
+    world.app.inbox.give_back(run, [blob])
     world.clock.move(AGES)
     cleaned(world)
     assert world.runs() == []
-    Pipelines(world.intake._context, world.intake).resume("sample")
+    world.app.pipelines.resume("sample")
     for _ in range(20):
         world.tick()
     (again,) = world.runs()
@@ -111,7 +110,7 @@ def test_what_a_run_gave_back_is_trained_on_though_the_run_is_forgotten() -> Non
 
 def test_a_version_of_a_pipeline_that_was_gone_for_a_while_has_its_run_in_the_end() -> None:
     world = World(config={"pipeline": BARE})
-    world.intake.activate()
+    world.app.activations.refresh()
     world.faults.plan = {len(world.faults.sites) + 2: Kind.CRASH_AFTER}
     world.upload()
     world.survive(world.deliver)
@@ -128,8 +127,8 @@ def test_what_waits_for_a_pipeline_that_was_removed_is_told_of_and_then_forgotte
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     world = World(config={"pipeline": {**BARE, "when_busy": "queue"}})
-    world.intake.activate()
-    hand = Pipelines(world.intake._context, world.intake)
+    world.app.activations.refresh()
+    hand = world.app.pipelines
     hand.pause("sample", OperatorCommand("ada", ""))
     world.upload()
     world.deliver()
@@ -150,8 +149,8 @@ def test_what_waits_for_a_pipeline_that_was_removed_is_told_of_and_then_forgotte
 
 def test_a_pipeline_that_comes_back_in_time_finds_its_data() -> None:
     world = World(config={"pipeline": {**BARE, "when_busy": "queue"}})
-    world.intake.activate()
-    Pipelines(world.intake._context, world.intake).pause("sample", OperatorCommand("ada", ""))
+    world.app.activations.refresh()
+    world.app.pipelines.pause("sample", OperatorCommand("ada", ""))
     world.upload()
     world.deliver()
     for name in ("renamed", "sample") * 3:
@@ -162,7 +161,7 @@ def test_a_pipeline_that_comes_back_in_time_finds_its_data() -> None:
 
 def test_what_a_broken_file_leaves_out_is_not_gone() -> None:
     world, *_ = both()
-    ledger = world.intake._context.ledger
+    ledger = world.context.ledger
     entry = ledger.versions.entry(kept(world, "versions")[0].removeprefix("versions/"))
     assert entry is not None
     ledger.inbox.add(("acme",), "v1", entry)

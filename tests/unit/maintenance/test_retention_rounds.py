@@ -49,9 +49,7 @@ def test_each_call_tells_how_many_records_it_has_forgotten_itself(
         world.clock.move(AGES)
         cleaned(world)
     first, second = (text for text in caplog.messages if "deleted" in text)
-    assert (
-        first == second == f"2 records older than {world.intake._context.limits.keep} were deleted"
-    )
+    assert first == second == f"2 records older than {world.context.limits.keep} were deleted"
 
 
 def test_a_round_goes_on_where_it_stopped_and_never_outlasts_its_time() -> None:
@@ -59,8 +57,8 @@ def test_a_round_goes_on_where_it_stopped_and_never_outlasts_its_time() -> None:
     for i in range(12):
         promoted(world, f"{i}.csv", b"a,b,l\n%d,2,0\n3,4,1\n" % i)
     world.clock.move(AGES)
-    context = replace(world.intake._context, clock=Hurried(world.clock))
-    hurried = Retention(context, world.intake.catalogue)
+    context = replace(world.context, clock=Hurried(world.clock))
+    hurried = Retention(context, world.app.catalogue)
     context.clock.now()  # which may ask the storage for its time
     left = [24]
     for _ in range(40):
@@ -103,7 +101,7 @@ def test_a_cursor_that_the_storage_takes_no_more_begins_its_kind_again() -> None
     world.clock.move(AGES)
     now = world.clock.now()
     state = CleaningRound(started_at=now, all_at=now, kind="index", cursor="nonsense")
-    world.intake._context.ledger.cleaning.put(state, None)
+    world.context.ledger.cleaning.put(state, None)
     cleaned(world)
     assert len(kept(world, "index")) == 1  # its run is looked at in the next round
     world.clock.move(timedelta(days=31))
@@ -145,12 +143,12 @@ def test_a_round_gets_past_old_runs_that_stay() -> None:
     world = World()
     runs = [promoted(world, f"{i}.csv", b"a,b,l\n%d,2,0\n3,4,1\n" % i) for i in range(6)]
     world.clock.move(AGES)
-    context = replace(world.intake._context, clock=Hurried(world.clock))
-    hurried = Retention(context, world.intake.catalogue)
+    context = replace(world.context, clock=Hurried(world.clock))
+    hurried = Retention(context, world.app.catalogue)
     context.clock.now()  # which may ask the storage for its time
     for _ in range(40):
         hurried.clean(world.clock.now() + timedelta(seconds=5))
-    state = world.intake._context.ledger.cleaning.read()
+    state = world.context.ledger.cleaning.read()
     assert state is not None
     assert state.record.completed_at is not None
     assert len(kept(world, "runs")) == len(runs)
@@ -200,7 +198,7 @@ def test_a_storage_that_fails_now_is_left_alone_soon_and_gone_on_with_later(
         patch.setattr(world.blobs, "head", down)
         cleaned(world)
     assert len(checks) == 3
-    stored = world.intake._context.ledger.cleaning.read()
+    stored = world.context.ledger.cleaning.read()
     assert stored is not None
     assert (stored.record.unclear, len(stored.record.shown)) == (3, 3)
     cleaned(world)

@@ -55,7 +55,7 @@ def test_the_run_of_a_rollback_is_kept_for_as_long_as_its_endpoint_is_held() -> 
     world = World()
     rolled_back, *_ = [promoted(world, f"{i}.csv", b"a,b,l\n%d,2,0\n3,4,1\n" % i) for i in range(8)]
     (name,) = kept(world, "endpoints")
-    ledger = world.intake._context.ledger
+    ledger = world.context.ledger
     stored = ledger.endpoint_states.read(name.removeprefix("endpoints/"))
     assert stored is not None
     ((place, _),) = stored.record.resources.items()
@@ -74,7 +74,7 @@ def test_the_runs_that_set_a_model_again_or_left_a_reservation_are_kept() -> Non
         promoted(world, f"{i}.csv", b"a,b,l\n%d,2,0\n3,4,1\n" % i) for i in range(8)
     ]
     (name,) = kept(world, "endpoints")
-    ledger = world.intake._context.ledger
+    ledger = world.context.ledger
     stored = ledger.endpoint_states.read(name.removeprefix("endpoints/"))
     assert stored is not None
     ((place, resource),) = stored.record.resources.items()
@@ -99,7 +99,7 @@ def test_a_run_is_kept_with_its_deliveries_though_its_endpoints_were_changed_sin
     world.pipeline = world.pipeline.model_copy(update={"endpoints": ()})
     world.restart()
     parent = promoted(world, "b.csv", ROWS + b"5,6,1\n")
-    ledger = world.intake._context.ledger
+    ledger = world.context.ledger
     stored = ledger.runs.read(parent)
     assert stored is not None
     deliveries = (Delivery(endpoint="production", run_id=delivery, outcome=Phase.PROMOTED),)
@@ -115,7 +115,7 @@ def test_deliveries_are_kept_while_their_roll_out_goes_on_and_it_while_they_are_
         world.now_of(world.next_run(name, ROWS + name.encode())) for name in ("a.csv", "b.csv")
     ]
     world.until_ended()
-    ledger = world.intake._context.ledger
+    ledger = world.context.ledger
     told: dict[str, dict[str, object]] = {
         child.run_id: {"parent": parent.run_id},
         parent.run_id: {"phase": Phase.PARKED},
@@ -139,7 +139,7 @@ def test_a_tombstone_outlives_its_run_and_whatever_still_names_it() -> None:
     world.clock.move(timedelta(days=600))
     cleaned(world)
     assert kept(world, "tombstones") == [tombstone]
-    ledger, run_queue = world.intake._context.ledger, run_queue_id("sample", ())
+    ledger, run_queue = world.context.ledger, run_queue_id("sample", ())
     stored = ledger.run_queues.read(run_queue)
     paused = Pause(by="ada", at=world.clock.now())
     named = RunQueue(pipeline="sample", batch_run=run, paused=paused)
@@ -156,7 +156,7 @@ def test_a_tombstone_outlives_its_run_and_whatever_still_names_it() -> None:
 def test_a_marker_of_a_run_that_was_forgotten_goes() -> None:
     world = World(config={"pipeline": BARE})
     run = promoted(world, "a.csv", ROWS)
-    ledger = world.intake._context.ledger
+    ledger = world.context.ledger
     ledger.open_markers.mark(run, VersionToOpen(version="x"))
     world.clock.move(AGES)
     cleaned(world)
@@ -166,7 +166,7 @@ def test_a_marker_of_a_run_that_was_forgotten_goes() -> None:
 def test_places_of_customers_that_are_gone_go_and_places_in_use_stay() -> None:
     world = Observed(config={"pipeline": {**BARE, "when_busy": "queue"}})
     run = world.start()
-    ledger, now = world.intake._context.ledger, world.clock.now()
+    ledger, now = world.context.ledger, world.clock.now()
     queue_entry = QueueEntry(run_id=run.run_id, at=now)
     pause = Pause(by="relearn", at=now)
     gone, shared_queue = run_queue_id("sample", ("gone",)), shared_queue_id("service", "x")
@@ -205,7 +205,7 @@ def test_what_serves_at_an_endpoint_of_its_own_stays_known_too() -> None:
 def test_an_endpoint_that_an_open_run_has_reserved_is_kept() -> None:
     world, *_ = both()
     asked = world.next_run("acme/tuesday.csv", ROWS)
-    ledger = world.intake._context.ledger
+    ledger = world.context.ledger
     for name in (name.removeprefix("endpoints/") for name in kept(world, "endpoints")):
         stored = ledger.endpoint_states.read(name)
         assert stored is not None

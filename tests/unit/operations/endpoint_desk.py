@@ -9,10 +9,9 @@ from shared.core.serving.state import (
     Resource,
     ServedModel,
 )
+from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from shared.operations.endpoints import (
-    EndpointAddress,
-    Endpoints,
     EndpointStatus,
 )
 from tests.fakes.world import MODELS, RESOURCE
@@ -33,9 +32,9 @@ class EndpointDesk:
 
     def __init__(self, **config: Any) -> None:
         self.world = Observed(config={"pipeline": config})
-        self.world.intake.activate()
-        self.ledger = self.world.intake._context.ledger
-        self.endpoints = Endpoints(self.world.intake._context, self.world.intake)
+        self.world.app.activations.refresh()
+        self.ledger = self.world.context.ledger
+        self.endpoints = self.world.app.endpoints
         self.url = next((one.update for one in self.world.pipeline.endpoints), "")
 
     def put(self, resource: Resource | None = None, **endpoint_state: Any) -> str:

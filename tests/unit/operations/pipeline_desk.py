@@ -5,7 +5,6 @@ from typing import Any
 
 from shared.core.names import run_queue_id
 from shared.core.run.concurrency import RunQueue
-from shared.operations.pipelines import Pipelines
 from tests.fakes.world import DATA
 from tests.unit.worlds import Observed
 
@@ -20,9 +19,9 @@ class PipelineDesk:
 
     def __init__(self, training: dict[str, Any] | None = None, **pipeline: Any) -> None:
         self.world = Observed(config={"pipeline": pipeline, "training": training or {}})
-        self.world.intake.activate()
-        self.ledger = self.world.intake._context.ledger
-        self.hand = Pipelines(self.world.intake._context, self.world.intake)
+        self.world.app.activations.refresh()
+        self.ledger = self.world.context.ledger
+        self.hand = self.world.app.pipelines
 
     def put(self, name: str, content: bytes = b"a,b\n1,2\n") -> Any:
         return self.world.blobs.put(DATA, name, content)

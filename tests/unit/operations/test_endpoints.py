@@ -18,11 +18,10 @@ from shared.errors import (
     NoSuchEndpointError,
 )
 from shared.execution.drift_schedule import drift_check_id
+from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
 from shared.operations.endpoints import (
-    EndpointAddress,
     EndpointLine,
-    Endpoints,
     EndpointStatus,
     line_of,
 )
@@ -185,7 +184,7 @@ def test_each_pipeline_has_its_endpoints_told_in_order() -> None:
     hand = EndpointDesk()
     (one,) = hand.world.pipeline.endpoints
     other: Pipeline = hand.world.sibling(name="another")
-    intake, _ = hand.world.another(other)
-    endpoints = Endpoints(intake._context, intake)
+    app = hand.world.another(other)
+    endpoints = app.endpoints
     assert [line.pipeline for line in endpoints.lines()] == ["another", "sample"]
     assert one.name == "production"

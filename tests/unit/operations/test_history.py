@@ -23,8 +23,8 @@ class Runs:
 
     def __init__(self, count: int = 0, **changes: Any) -> None:
         self.world = Observed()
-        self.ledger = self.world.intake._context.ledger
-        self.history = History(self.world.intake._context)
+        self.ledger = self.world.context.ledger
+        self.history = History(self.world.context)
         for number in range(count):
             self.put(number, **changes)
 

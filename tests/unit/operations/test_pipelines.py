@@ -34,7 +34,7 @@ def test_a_pipeline_that_is_not_in_the_file_is_told_with_those_that_are() -> Non
 def test_a_pipeline_is_shown_as_it_stands() -> None:
     hand = PipelineDesk(schedule="0 0 * * * *", when_busy="queue")
     for name in ("a.csv", "b.csv"):
-        hand.world.intake.arrived(hand.put(name))
+        hand.world.discover(hand.put(name))
     hand.world.clock.move(HOUR + MINUTE)
     status = hand.hand.status("sample")
     assert status.pipeline == hand.world.pipeline

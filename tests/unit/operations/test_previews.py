@@ -4,12 +4,11 @@ from typing import Any
 
 import pytest
 
+from shared.core.versions import version_id
 from shared.errors import (
     NoSuchDataError,
 )
-from shared.intake.eligibility import version_of
 from shared.ledger.versions import VersionEntry
-from shared.operations.pipelines import Pipelines
 from tests.fakes.world import MODELS
 from tests.unit.operations.pipeline_desk import HOUR, LISTED, SECOND, PipelineDesk
 
@@ -24,11 +23,11 @@ def test_what_became_of_each_blob_is_told(caplog: pytest.LogCaptureFixture) -> N
         "old": {"run_id": None, "note": "older", "older_than_pipeline": True},
         "note": {"run_id": None},
     }.items():
-        version = version_of(hand.world.pipeline, blobs[name])
+        version = version_id(hand.world.pipeline.name, blobs[name])
         known = VersionEntry(pipeline="sample", blob=blobs[name], **entry)  # type: ignore[arg-type]
         hand.ledger.versions.add(version, known)
-    hand.world.damage(f"versions/{version_of(hand.world.pipeline, blobs['odd'])}")
-    hand.world.intake.arrived(blobs["waits"])
+    hand.world.damage(f"versions/{version_id(hand.world.pipeline.name, blobs['odd'])}")
+    hand.world.discover(blobs["waits"])
     hand.put("new.csv")
     assert hand.states() == {
         "run.csv": "run sample-1",
@@ -47,10 +46,10 @@ def test_a_blob_from_before_the_pipeline_is_told_as_such() -> None:
     hand.put("a.csv")
     hand.world.clock.move(HOUR)
     other = hand.world.sibling(data={"blob": "{name}.csv"})
-    intake, _ = hand.world.another(other)
-    intake.activate()
+    app = hand.world.another(other)
+    app.activations.refresh()
     hand.put("b.csv")
-    preview = Pipelines(intake._context, intake).preview("other", None)
+    preview = app.pipelines.preview("other", None)
     assert [(one.blob.name, one.state) for one in preview.matches] == [
         ("b.csv", "new"),
         ("a.csv", "older than the pipeline"),
@@ -97,7 +96,7 @@ def test_a_pipeline_without_data_has_a_request_all_the_same() -> None:
         update={"data": None, "training": training}
     )
     hand.world.restart()
-    hand.hand = Pipelines(hand.world.intake._context, hand.world.intake)
+    hand.hand = hand.world.app.pipelines
     preview = hand.hand.preview("sample", None)
     assert (preview.notes, preview.matching) == ((), 0)
     assert preview.request is not None
@@ -124,7 +123,7 @@ def test_data_that_can_name_no_endpoint_is_noted() -> None:
     endpoints = (one.model_copy(update={"update": update}),)
     hand.world.pipeline = hand.world.pipeline.model_copy(update={"endpoints": endpoints})
     hand.world.restart()
-    hand.hand = Pipelines(hand.world.intake._context, hand.world.intake)
+    hand.hand = hand.world.app.pipelines
     hand.put("A_B-1.csv")
     preview = hand.hand.preview("sample", None)
     assert preview.notes[0].startswith("the run would be rejected: ")

@@ -9,9 +9,11 @@ import pytest
 from functions.api_models.endpoints import EndpointShown
 from shared.core.run.record import Origin, Phase, Run, StepFailure
 from shared.errors import ConflictError, NoSuchEndpointError, NoSuchModelError, TransientError
+from shared.execution.step_failures import StepFailures
 from shared.intake.requests import ManualRequest
+from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
-from shared.operations.endpoints import EndpointAddress, Endpoints
+from shared.operations.endpoints import Endpoints
 from tests.fakes.faults import Faults, Kind
 from tests.unit.worlds import Observed, refused
 
@@ -21,7 +23,7 @@ THIRD = b"a,b,label\n9,9,1\n1,1,0\n"
 
 
 def hand(world: Observed) -> Endpoints:
-    return Endpoints(world.intake._context, world.intake)
+    return world.app.endpoints
 
 
 def back(world: Observed, to: str | None = None, command: OperatorCommand = BOSS) -> Run:
@@ -170,7 +172,7 @@ def test_a_rollback_never_waits_long_between_looks() -> None:
     )
     for run, longest in ((back(world), least), (runs[0], world.limits.check_interval_max)):
         waits = run.model_copy(update={"step_failure": step_failure})
-        delayed = world.intake.driver.delay_for(waits, TransientError("busy"))
+        delayed = StepFailures(world.context).delay_for(waits, TransientError("busy"))
         assert longest <= delayed.next_check - now <= longest * 1.25
 
 
@@ -237,11 +239,11 @@ def test_whoever_wishes_is_not_refused_because_the_poll_is_faster_to_carry_it_ou
 def test_whoever_asks_for_a_run_is_not_refused_because_the_poll_is_faster_to_begin_it() -> None:
     calm, asked = Observed(), ManualRequest()
     calm.upload()
-    calm.intake.asked.requested(calm.pipeline, "k", asked)
+    calm.app.requests.requested(calm.pipeline, "k", asked)
     for site in range(len(calm.faults.sites)):
         world = Observed(faults=Faults({site: Kind.PREEMPT}))
         world.upload()
-        run = world.intake.asked.requested(world.pipeline, "k", asked)
+        run = world.app.requests.requested(world.pipeline, "k", asked)
         world.until(run, Phase.PROMOTED)
         assert len(world.starts) == 1
 

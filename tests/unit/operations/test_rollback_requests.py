@@ -16,11 +16,9 @@ from shared.errors import (
     NoSuchModelError,
     PreconditionFailedError,
 )
+from shared.intake.rollbacks import EndpointAddress
 from shared.ledger.open_markers import OpenMarker, RollbackToOpen, decoded
 from shared.operations.commands import OperatorCommand
-from shared.operations.endpoints import (
-    EndpointAddress,
-)
 from tests.fakes.world import RESOURCE
 from tests.unit.operations.endpoint_desk import (
     OLDER,
@@ -191,7 +189,7 @@ def test_a_rollback_that_was_only_wished_for_is_begun_as_it_was_wished() -> None
 
 def wished(hand: EndpointDesk, run_id: str = "sample-5", **changes: Any) -> Run | None:
     known = {"pipeline": "sample", "endpoint": "production", **changes}
-    return hand.endpoints.carry_out(RollbackToOpen.model_validate(known), run_id)
+    return hand.endpoints._rollbacks.open_announced(RollbackToOpen.model_validate(known), run_id)
 
 
 def test_the_poll_carries_out_a_wish_only_where_the_endpoint_is_held_for_it() -> None:

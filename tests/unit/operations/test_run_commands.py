@@ -29,7 +29,7 @@ class Desk:
     def __init__(self, **config: Any) -> None:
         self.world = Observed(config={"pipeline": config})
         self.world.script("POST", "", None, times=None)
-        self.ledger = self.world.intake._context.ledger
+        self.ledger = self.world.context.ledger
         self.run_operations: RunOperations = self.world.run_operations
 
     def put(self, phase: Phase, run_id: str = "sample-1", **changes: Any) -> str:
@@ -115,13 +115,13 @@ def test_only_an_answer_that_is_overdue_is_given_before_an_order() -> None:
     desk = Desk()
     desk.put(Phase.RECEIVED, job=None, started_at=None)
     advanced: list[Phase] = []
-    advance = desk.world.intake.driver.advance
+    advance = desk.world.app.driver.advance
 
     def noted(run_id: str, *more: Any, **named: Any) -> Any:
         advanced.append(desk.now(run_id).phase)
         return advance(run_id, *more, **named)
 
-    desk.world.intake.driver.advance = noted  # type: ignore[method-assign]
+    desk.world.app.driver.advance = noted  # type: ignore[method-assign]
     desk.run_operations.cancel("sample-1")
     assert advanced == [Phase.RECEIVED]
     assert desk.now().phase is Phase.CANCELLED
@@ -147,14 +147,14 @@ def test_the_marker_is_renewed_before_and_after_an_order_is_noted(
 
 def superseded(desk: Desk, by: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have somebody else be faster to note something about the run."""
-    note = desk.world.intake.driver.note
+    note = desk.world.app.writer.note
 
-    def late(stored: Any, event: Any) -> Run:
-        monkeypatch.setattr(desk.world.intake.driver, "note", note)
+    def late(stored: Any, event: Any) -> Any:
+        monkeypatch.setattr(desk.world.app.writer, "note", note)
         by()
         return note(stored, event)
 
-    monkeypatch.setattr(desk.world.intake.driver, "note", late)
+    monkeypatch.setattr(desk.world.app.writer, "note", late)
 
 
 def test_of_two_operators_the_slower_one_is_told_how_the_run_stands_now(
@@ -211,7 +211,7 @@ def test_an_order_that_is_kept_is_carried_out_by_whoever_moves_the_run(
     def late(run_id: str, **_: object) -> None:
         raise ConflictError(run_id)
 
-    monkeypatch.setattr(desk.world.intake.driver, "advance", late)
+    monkeypatch.setattr(desk.world.app.driver, "advance", late)
     found = desk.run_operations.retry("sample-1")
     assert found == desk.now()
     assert found.phase is Phase.RECEIVED

@@ -11,9 +11,11 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from shared import app
-from shared.app import STORAGE_READ_TIMEOUT, SystemClock
+from shared.app import SystemClock
 from shared.errors import TransientError
 from shared.execution.context import Limits
+from shared.providers.azure_storage import accounts
+from shared.providers.azure_storage.accounts import STORAGE_READ_TIMEOUT, account_of
 from shared.providers.azure_storage.blobs import AccountBlobs
 from shared.providers.http.client import RequestsHttp
 
@@ -34,7 +36,7 @@ def test_a_write_and_its_read_back_end_before_a_step_does(
 ) -> None:
     slept: list[float] = []
     monkeypatch.setattr(time, "sleep", slept.append)  # the SDK's pauses between its calls
-    monkeypatch.setattr(app, "STORAGE_READ_TIMEOUT", 0.01)
+    monkeypatch.setattr(accounts, "STORAGE_READ_TIMEOUT", 0.01)
     # It takes every connection, which the system does by itself, and never says anything.
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -42,7 +44,7 @@ def test_a_write_and_its_read_back_end_before_a_step_does(
             "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;"
             f"BlobEndpoint=http://127.0.0.1:{port}/a"
         )
-        with closing(app._account({"X": text}, "X", development=True)) as account:
+        with closing(account_of({"X": text}, "X", development=True)) as account:
             blobs = AccountBlobs(account, SystemClock(), https_only=False)
             with pytest.raises(TransientError):
                 blobs.head("data", "a.csv")

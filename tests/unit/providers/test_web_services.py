@@ -9,8 +9,8 @@ import pytest
 
 from local.studio import InstantTrainer
 from shared.core.run.record import Phase, Run
+from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
-from shared.operations.endpoints import EndpointAddress, Endpoints
 from tests.fakes.blobs import ACCOUNT
 from tests.fakes.faults import Kind
 from tests.fakes.world import ROWS, pipeline
@@ -82,7 +82,7 @@ def test_a_second_model_and_the_way_back_go_the_same_way() -> None:
     first = world.serves()
     world.until(world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n"), Phase.PROMOTED)
     assert world.serves() != first
-    hand = Endpoints(world.intake._context, world.intake)
+    hand = world.app.endpoints
     back = hand.rollback(EndpointAddress("sample", "new"), None, OperatorCommand(by="boss"))
     world.until(back, Phase.PROMOTED)
     assert world.serves() == first
@@ -92,7 +92,7 @@ def test_back_to_what_served_before_us() -> None:
     world = NewService()
     before = world.serves()
     world.until(world.start(), Phase.PROMOTED)
-    hand = Endpoints(world.intake._context, world.intake)
+    hand = world.app.endpoints
     world.until(
         hand.rollback(EndpointAddress("sample", "new"), None, OperatorCommand(by="boss")),
         Phase.PROMOTED,
@@ -211,7 +211,7 @@ def test_a_foreign_model_is_noticed_by_what_the_definition_names() -> None:
     world = NewService()
     run: Run = world.until(world.start(), Phase.PROMOTED)
     foreign = world.blobs.put("elsewhere", "x.ilearner", world.model_of(run))
-    world.intake._context.providers.serving(world.pipeline.endpoints[0]).restore(state_of(foreign))
+    world.context.providers.serving(world.pipeline.endpoints[0]).restore(state_of(foreign))
     world.idle(timedelta(minutes=80))
     assert run.model is not None
     assert world.named() == f"{ACCOUNT}{run.model.name}"

@@ -14,10 +14,9 @@ from shared.core.run.machine import apply, expires_at
 from shared.core.run.record import ENDS, Delivery, Origin, Phase, Run
 from shared.core.run.waiting import waits_of
 from shared.core.serving.probe_series import ProbeSeries, Streak
+from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
-from shared.operations.endpoints import EndpointAddress, Endpoints
 from shared.operations.open_runs import MOST_SHOWN, OpenRuns
-from shared.operations.pipelines import Pipelines
 from tests.fakes.faults import Faults, Kind
 from tests.fakes.world import MODELS
 from tests.unit.execution.test_endpoint_turns import crowded, waiting
@@ -147,15 +146,15 @@ def test_a_wrong_key_shows_its_reason_and_the_next_try_in_every_view() -> None:
     world.script("POST", "/jobs", refused(401, "Unauthorized", "bad key"), times=None)
     begun = world.start()
     world.tick()
-    open_runs = OpenRuns(world.intake._context)
-    stored = world.intake._context.ledger.runs.read(begun.run_id)
+    open_runs = OpenRuns(world.context)
+    stored = world.context.ledger.runs.read(begun.run_id)
     assert stored is not None
     waits = open_runs.waits(stored)
     assert waits is not None
     assert stored.record.phase is Phase.RECEIVED
     assert "bad key" in (waits.last_error or "")
     assert waits.next_try is not None
-    status = Pipelines(world.intake._context, world.intake).status("sample")
+    status = world.app.pipelines.status("sample")
     assert (status.runs.open, status.runs.failing) == (1, 1)
     assert [one.waiting.last_error for one in status.open_runs] == [waits.last_error]
 
@@ -170,9 +169,9 @@ def test_a_run_whose_worker_died_shows_when_its_lease_ends() -> None:
     began = world.clock.now()
     world.clock.move(timedelta(seconds=30))
     (found,) = world.runs()
-    stored = world.intake._context.ledger.runs.read(found.run_id)
+    stored = world.context.ledger.runs.read(found.run_id)
     assert stored is not None
-    waits = OpenRuns(world.intake._context).waits(stored)
+    waits = OpenRuns(world.context).waits(stored)
     assert waits is not None
     assert waits.lease_ends == began + world.limits.lease
 
@@ -186,7 +185,7 @@ def test_an_endpoint_shows_the_run_that_waits_for_it_and_why() -> None:
     world.script("POST", "/execute", refusal, times=None)
     world.until(begun, Phase.PROMOTING)
     world.tick()
-    endpoints = Endpoints(world.intake._context, world.intake)
+    endpoints = world.app.endpoints
     (line,) = endpoints.lines()
     shown = endpoints.show(EndpointAddress("sample", "production"))
     for open_runs in (line.open_runs, shown.open_runs):
@@ -202,7 +201,7 @@ def test_a_run_that_waits_for_its_endpoint_does_not_pass_for_failing() -> None:
     world.tick(1)
     turn = waiting(world)
     assert len(turn) == 2
-    status = Pipelines(world.intake._context, world.intake).status("sample")
+    status = world.app.pipelines.status("sample")
     assert (status.runs.open, status.runs.failing) == (3, 0)
     for one in turn:
         waits = waits_of(one)
@@ -219,7 +218,7 @@ def test_a_page_shows_a_bounded_number_of_runs_those_that_fail_first() -> None:
         world.start(f"{number}.csv")
     world.tick()
     world.calls.clear()
-    status = Pipelines(world.intake._context, world.intake).status("sample")
+    status = world.app.pipelines.status("sample")
     assert status.runs.open == MOST_SHOWN + 3
     assert len(status.open_runs) == MOST_SHOWN
     assert world.calls.count("read runs") == MOST_SHOWN
@@ -322,7 +321,7 @@ def test_whoever_approves_a_model_put_by_hand_is_told_that_the_rules_were_not_ch
     name = f"promote/sample/mine{MODEL_SUFFIX}"
     trained = world.until_idle(world.start())
     world.blobs.put(MODELS, name, world.model_of(trained) + b" ")
-    world.intake.model_arrived(name)
+    world.app.model_events.model_arrived(name)
     found = next(one for one in world.runs() if one.origin is Origin.MODEL)
     operator_request = world.until(found, Phase.AWAITING_APPROVAL)
     said = "the 1 rule of the gate was not checked: there is no evaluation at"

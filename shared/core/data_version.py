@@ -1,0 +1,93 @@
+"""A data version as one pipeline sees it: made where the blob is first seen, then passed on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from shared.core import names
+from shared.core.blobs import BlobVersion
+from shared.core.config.keys import captured
+from shared.core.config.pipeline import Pipeline
+from shared.core.config.studio_models import manually_promoted
+from shared.core.run.record import Origin
+from shared.core.versions import version_id
+
+
+@dataclass(frozen=True)
+class DataVersion:
+    """One state of one blob, for one pipeline: training data, or an operator's model."""
+
+    pipeline: Pipeline
+    blob: BlobVersion
+    tokens: Mapping[str, str]  #: what the name of the blob captured
+    origin: Origin = Origin.DATA
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, blob: BlobVersion) -> "DataVersion | None":
+        """Return a blob as data of a pipeline; None where its name does not match.
+
+        Args:
+            pipeline: as it is configured now.
+            blob: of the training data container.
+
+        Returns:
+            The version, or None.
+        """
+        tokens = captured(pipeline, blob.name)
+        return None if tokens is None else cls(pipeline, blob, tokens)
+
+    @classmethod
+    def of_model(cls, pipeline: Pipeline, blob: BlobVersion) -> "DataVersion":
+        """Return an operator's model, below `promote/`, for the pipeline that its path names.
+
+        Args:
+            pipeline: as it is configured now.
+            blob: of the models container.
+
+        Returns:
+            The version.
+        """
+        promoted = manually_promoted(blob.name)
+        values = promoted[1] if promoted else ()
+        tokens = dict(zip(pipeline.key_tokens, values, strict=False))
+        return cls(pipeline, blob, tokens, Origin.MODEL)
+
+    @property
+    def is_model(self) -> bool:
+        """Whether it is an operator's model."""
+        return self.origin is Origin.MODEL
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Whose data it is."""
+        return tuple(self.tokens.get(token, "") for token in self.pipeline.key_tokens)
+
+    @cached_property
+    def version_id(self) -> str:
+        """The id of its permanent entry."""
+        return version_id(self.pipeline.name, self.blob)
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run that it opens by itself (design rule 1)."""
+        return names.run_id(self.pipeline.name, self.origin, self.version_id)
+
+    @property
+    def is_large_enough(self) -> bool:
+        """Whether it has the size that its pipeline asks for; an empty blob never has."""
+        data = None if self.is_model else self.pipeline.data
+        return self.blob.size >= (data.least if data else 1)
+
+    @property
+    def trusts_size(self) -> bool:
+        """Whether equal size and creation time stand for equal bytes where there is no MD5."""
+        return self.pipeline.trusts_size and not self.is_model
+
+    def recorded(self, at: datetime | None) -> "DataVersion":
+        """Return this version as first recorded at `at`, unless that is known already."""
+        return self.as_stored(self.blob.recorded(at))
+
+    def as_stored(self, blob: BlobVersion) -> "DataVersion":
+        """Return this version with its blob as a record has it."""
+        return DataVersion(self.pipeline, blob, self.tokens, self.origin)

@@ -1,0 +1,133 @@
+"""The only writer of run records: each is created once, and then changed by events alone."""
+
+from collections.abc import Callable
+from typing import Final
+
+from shared.core.blobs import BlobVersion
+from shared.core.config.pipeline import Pipeline
+from shared.core.run.control_events import Event, StepFailed
+from shared.core.run.machine import apply
+from shared.core.run.record import Phase, Run
+from shared.core.serving.references import Candidate, ModelRef, ServingState
+from shared.execution.context import Context
+from shared.ledger.open_markers import hints_of
+from shared.ledger.store import Stored
+from shared.telemetry import log, report_run
+
+#: What names a blob, a model or an endpoint, or is configured, is needed as it is.
+_KEPT: Final = (BlobVersion, Pipeline, ModelRef, ServingState, Candidate)
+#: Where a run waits for an operator.
+FOR_OPERATORS: Final = (Phase.PARKED, Phase.AWAITING_APPROVAL)
+
+
+class RunWriter:
+    """Writes runs by compare-and-swap, without secrets, and reports what they come to.
+
+    Args:
+        context: the world.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def create(self, run: Run, *, announced: bool = False) -> Stored[Run]:
+        """Store a new run; that fixes its manifest.
+
+        Args:
+            run: the new run.
+            announced: whether its open marker was written before, by the caller.
+
+        Returns:
+            The run as it is stored.
+
+        Raises:
+            ConflictError: there is a run of this id.
+            RunIdUsedError: there was one, and its record was removed.
+            TransientError, OutcomeUnknownError: the ledger does not work now.
+        """
+        if not announced:
+            self._context.ledger.open_markers.mark(run.run_id, hints_of(run))
+        stored = self._context.ledger.runs.create(run)
+        report_run(run, stored.etag)
+        return stored
+
+    def record(
+        self,
+        stored: Stored[Run],
+        event: Event,
+        claim: Callable[[Run], str | None] | None = None,
+    ) -> Stored[Run]:
+        """Have an event change a run.
+
+        Args:
+            stored: the run as it was read.
+            event: what was learned about it.
+            claim: returns the claim that the run has then; None: the claim stays.
+
+        Returns:
+            The run as it is stored now.
+
+        Raises:
+            InvalidTransitionError: the event is not valid in the phase of the run.
+            ConflictError: another worker changed the run.
+        """
+        before = stored.record
+        event = self._clean(event, before)
+        run = apply(before, event, self._context.clock.now())
+        if claim is not None:
+            run = run.evolve(claim=claim(run))
+        replaced = self.replace(stored, run)
+        _log(before, replaced, event)
+        return replaced
+
+    def note(self, stored: Stored[Run], event: Event) -> Stored[Run]:
+        """Record an event between two steps. Arguments and errors as `record`.
+
+        Where the run waits for an operator then, its marker says so: others read that alone.
+        """
+        noted = self.record(stored, event)
+        self.hint(noted.record)
+        return noted
+
+    def replace(self, stored: Stored[Run], run: Run) -> Stored[Run]:
+        """Store a run over the version that it was made from.
+
+        Args:
+            stored: that version.
+            run: the run as it is to be.
+
+        Returns:
+            The run as it is stored now.
+
+        Raises:
+            ConflictError: another worker changed the run.
+        """
+        return self._context.ledger.runs.replace(run, stored.etag)
+
+    def hint(self, run: Run) -> None:
+        """Have the marker of a run that waits for an operator say so."""
+        if run.phase in FOR_OPERATORS:
+            self._context.ledger.open_markers.mark(run.run_id, hints_of(run))
+
+    def learn_secrets(self, run: Run) -> None:
+        """Keep the secrets of a run's configuration out of texts: the file may name others now."""
+        self._context.redactor.learn(*self._context.providers.secrets_of(run.config))
+
+    def _clean(self, learned: Event, run: Run) -> Event:
+        # Errors of the storage, evaluations and operators may hold a secret too.
+        self.learn_secrets(run)
+        return self._context.redactor.clean(learned, keep=_KEPT)
+
+
+def _log(before: Run, stored: Stored[Run], learned: Event) -> None:
+    """Report what a run came to, now that it is stored: another worker may have been faster."""
+    after = stored.record
+    asked_before = after.phase is before.phase is Phase.AWAITING_APPROVAL
+    if not asked_before and report_run(after, stored.etag):
+        return
+    if isinstance(learned, StepFailed):
+        at = learned.next_check.isoformat(timespec="seconds")
+        text = "run %s (%s) will try again at %s: %s"
+        log.warning(text, after.run_id, after.phase, at, learned.reason)
+    elif after.phase is not before.phase:
+        log.info("run %s: %s -> %s", after.run_id, before.phase, after.phase)

@@ -1,0 +1,116 @@
+"""What becomes of a run whose step failed: it is tried again later, or waits for an operator."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.core.run.control_events import Event, StepBlocked, StepFailed
+from shared.core.run.machine import Command
+from shared.core.run.record import Origin, Run, StepFailure
+from shared.errors import (
+    ConfigError,
+    ConflictError,
+    EndpointBusyError,
+    OutcomeUnknownError,
+    PermanentError,
+    RelearnError,
+    TransientError,
+)
+from shared.execution.context import Context
+from shared.telemetry import log
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailures:
+    """Sorts the errors of steps by what may be done next (design rule 7)."""
+
+    context: Context
+
+    def event_for(self, command: Command, run: Run, error: Exception) -> Event | None:
+        """Return what an error of a step means for its run.
+
+        Args:
+            command: the step.
+            run: whose step it was.
+            error: that it raised.
+
+        Returns:
+            The event to record; None where the outcome of an effect is not known.
+        """
+        if isinstance(error, TransientError | OutcomeUnknownError | ConflictError):
+            return self.delay_for(run, error)
+        if isinstance(error, ConfigError):
+            return StepBlocked(str(error), "correct the setting, restart, then retry the run")
+        if isinstance(error, PermanentError):
+            cure = error.cure or "remove the cause"
+            return StepBlocked(str(error), f"{cure}, then retry the run, or cancel it")
+        log.error("run %s: unexpected error in: %s", run.run_id, command, exc_info=error)
+        if command.acts:
+            return None
+        unexpected = TransientError(f"unexpected {type(error).__name__} in: {command}")
+        return self.delay_for(run, unexpected)
+
+    def delay_for(self, run: Run, error: RelearnError) -> StepFailed:
+        """Return the delay that an error asks for: growing, jittered, as long as was asked.
+
+        Args:
+            run: whose step failed.
+            error: of the step.
+
+        Returns:
+            The event to record.
+        """
+        limits = self.context.limits
+        count = run.step_failure.count if run.step_failure else 0
+        # An operator waits for a rollback, and what serves meanwhile is known to be bad.
+        urgent = run.origin is Origin.ROLLBACK
+        longest = limits.check_interval_min if urgent else limits.check_interval_max
+        pause = min(limits.check_interval_min * 2 ** min(count, 10), longest)
+        pause *= 1 + _jitter(run.run_id, count) / 4
+        asked = patience = None
+        if isinstance(error, TransientError):
+            asked, patience = error.retry_after, error.patience
+        pause = max(pause, asked or timedelta())
+        next_check = self.context.clock.now() + pause
+        return StepFailed(
+            str(error),
+            next_check,
+            patience or limits.patience,
+            step_patience=limits.patience,
+            cure=error.cure,
+            waits_for=error.endpoint if isinstance(error, EndpointBusyError) else "",
+        )
+
+    def silence(self, run: Run, since: datetime) -> StepFailure:
+        """Return the step failure of a run whose claim is taken over.
+
+        Args:
+            run: the run.
+            since: when the worker that had claimed it was last known to live.
+
+        Returns:
+            The step failure that the run has from now on.
+        """
+        since = run.step_failure.since if run.step_failure else since
+        return StepFailure(
+            since=since,
+            cause_since=since,
+            patience=self.context.limits.patience,
+            count=run.step_failure.count + 1 if run.step_failure else 1,
+            reason="the worker that had claimed this run fell silent; its step is checked",
+            next_check=self.context.clock.now(),
+        )
+
+    def after_silence(self, run: Run) -> Event | None:
+        """Return a failure once a step with an effect has had no answer for too long, or None."""
+        if run.step_failure is None:
+            return None
+        waited = self.context.clock.now() - run.step_failure.since
+        if waited < self.context.limits.patience:
+            return None
+        return self.delay_for(run, OutcomeUnknownError("no answer is ever seen"))
+
+
+def _jitter(run_id: str, count: int) -> float:
+    # Derived, so that a replay waits alike; different for each run, so that a crowd spreads.
+    return hashlib.sha256(f"{run_id}/{count}".encode()).digest()[0] / 255

@@ -1,0 +1,16 @@
+"""What one step of a run came to: its event, and what it discovered on the way."""
+
+from dataclasses import dataclass
+
+from shared.core.blobs import BlobVersion
+from shared.core.run.control_events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """The event of a step; what it discovered is kept before the event is recorded."""
+
+    event: Event | None  #: None: nothing is known that changes the run
+    replacements: tuple[BlobVersion, ...] = ()  #: versions that replaced data of the run
+    given_back: tuple[BlobVersion, ...] = ()  #: data that the run will not train on
+    opened: int = 0  #: runs that the step opened

@@ -1,0 +1,47 @@
+"""What health says of pipelines that have an error: by which configuration they go on."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from shared.core.config.problems import Problem
+from shared.ledger.configurations import KeptConfiguration
+
+#: Pipelines that one line names.
+SHOWN: Final = 20
+
+
+def note_of(name: str, kept: KeptConfiguration | None, *, damaged: bool, unread: bool) -> Problem:
+    """Return what a pipeline with an error goes on by.
+
+    Args:
+        name: of the pipeline.
+        kept: its last good configuration, where that is in use.
+        damaged: whether the record of it is not understood.
+        unread: whether it was not read yet.
+    """
+    where = f"pipelines.{name[: SHOWN * 2]}"
+    if kept is not None:
+        shown = kept.recorded_at.isoformat(timespec="seconds")
+        return Problem(where, f"goes on by its last good configuration, of {shown}")
+    if damaged:
+        cure = "deploy the version that wrote it, or correct the pipeline"
+        return Problem(where, "its last good configuration is not understood: no runs", cure)
+    if unread:
+        return Problem(where, "its last good configuration was not read yet")
+    return Problem(where, "has no earlier configuration, and opens no runs until corrected")
+
+
+def note_of_all(known: Sequence[str], *, incomplete: bool) -> Problem:
+    """Return what the pipelines of a file that cannot be read go on by.
+
+    Args:
+        known: the pipelines whose last good configuration is in use.
+        incomplete: whether some were not read yet.
+    """
+    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    if incomplete:
+        return Problem("pipelines", "the last good configurations were not all read yet")
+    if not known:
+        return Problem("pipelines", "there is no earlier configuration: no runs are opened")
+    shown = ", ".join(known[:SHOWN]) + more
+    return Problem("pipelines", f"go on by their last good configuration: {shown}")

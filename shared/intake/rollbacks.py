@@ -1,0 +1,258 @@
+"""Opens the run of a rollback that an operator asks for.
+
+A rollback holds the endpoint at once, so that no run promotes over it, and is carried out by a
+run of its own, with the verification that every update has.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from shared.core.config.kinds import Endpoint
+from shared.core.config.pipeline import Pipeline
+from shared.core.counting import counted, they
+from shared.core.names import run_id
+from shared.core.run.record import Origin, Phase, Run
+from shared.core.serving.references import ServingState
+from shared.core.serving.state import (
+    EndpointState,
+    Hold,
+    Resource,
+    with_hold,
+)
+from shared.errors import NoSuchEndpointError, NoSuchModelError
+from shared.execution.context import Context
+from shared.execution.driver import Driver
+from shared.execution.run_factory import Opening, RunFactory
+from shared.intake.catalogue import Catalogue
+from shared.ledger.open_markers import RollbackToOpen
+from shared.ledger.store import Stored
+
+BASELINE: Final = "baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointAddress:
+    """Which endpoint is meant."""
+
+    pipeline: str
+    endpoint: str  #: its name in the pipelines file
+    key: tuple[str, ...] = ()  #: where tokens choose the endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEndpoint:
+    """An endpoint as it is configured now for one key, and its endpoint state."""
+
+    tokens: Mapping[str, str]
+    config: Pipeline  #: with that endpoint alone
+    stored: Stored[EndpointState] | None  #: None: nothing was ever promoted there
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The endpoint."""
+        return self.config.endpoints[0]
+
+    @property
+    def state_id(self) -> str:
+        """The id of its endpoint state."""
+        return self.endpoint.ref.id
+
+    @property
+    def state(self) -> EndpointState:
+        """Its endpoint state."""
+        return self.stored.record if self.stored else EndpointState(ref=self.endpoint.ref)
+
+    @property
+    def resource(self) -> Resource:
+        """What is known of its resource."""
+        return self.state.resource(self.endpoint.place)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Whose endpoint it is."""
+        return tuple(self.tokens[token] for token in self.config.key_tokens)
+
+    @property
+    def hints(self) -> RollbackToOpen:
+        """What the poll finds this endpoint by, while the run of its rollback has no record."""
+        pipeline, endpoint = self.config.name, self.endpoint.name
+        return RollbackToOpen(pipeline=pipeline, endpoint=endpoint, key=self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackRequest:
+    """Which model is to serve again, and who wants that."""
+
+    to: str | None  #: the run whose model it is; None: the one that served before
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollbacks:
+    """Finds endpoints, keeps what operators want there, and opens the runs that do it."""
+
+    context: Context
+    catalogue: Catalogue
+    factory: RunFactory
+    driver: Driver
+
+    def find(self, address: EndpointAddress) -> KnownEndpoint:
+        """Return an endpoint as it is configured now, with its endpoint state.
+
+        Args:
+            address: which endpoint is meant.
+
+        Returns:
+            The endpoint.
+
+        Raises:
+            NoSuchEndpointError: there is no such pipeline, endpoint or key.
+            TransientError: the endpoint state cannot be read now.
+        """
+        pipeline, key = address.pipeline, address.key
+        config = self.catalogue.pipeline(pipeline)
+        if config is None:
+            raise NoSuchEndpointError(f"{pipeline!r} is not in the pipelines file")
+        if len(key) != len(config.key_tokens):
+            wanted = "/".join(f"{{{token}}}" for token in config.key_tokens) or "none"
+            given = f"{counted(len(key), 'value')} {they(len(key), 'was', 'were')} given"
+            raise NoSuchEndpointError(f"the key of {pipeline} is {wanted}; {given}")
+        tokens = dict(zip(config.key_tokens, key, strict=True))
+        try:
+            chosen = config.chosen_by(tokens)
+        except ValueError as exc:
+            raise NoSuchEndpointError(f"{pipeline} has no such endpoint: {exc}") from None
+        found = next((one for one in chosen.endpoints if one.name == address.endpoint), None)
+        if found is None:
+            names = ", ".join(one.name for one in chosen.endpoints) or "none"
+            raise NoSuchEndpointError(
+                f"{pipeline} has no endpoint {address.endpoint!r}; it has {names}"
+            )
+        stored = self.context.ledger.endpoint_states.read(found.ref.id)
+        return KnownEndpoint(tokens, chosen.only(found), stored)
+
+    def request(self, known: KnownEndpoint, request: RollbackRequest) -> Run:
+        """Hold an endpoint, and open the run that sets an earlier model there.
+
+        Safe to repeat: while the endpoint is held for the same model, its run is returned.
+
+        Args:
+            known: the endpoint.
+            request: what is wanted.
+
+        Returns:
+            The run of the rollback.
+
+        Raises:
+            NoSuchModelError: there is no such model.
+            ConflictError: the endpoint state changed.
+            TransientError, OutcomeUnknownError: the ledger does not work now; the poll goes on,
+                where the hold is stored.
+        """
+        if known.stored is None:
+            raise NoSuchModelError(
+                f"nothing was ever promoted at {known.endpoint.name}: there is no earlier model"
+            )
+        hold = known.resource.held
+        if hold is None or request.to not in (None, hold.to):
+            hold = self._hold(known, _target(known, request.to), request)
+        elif self._failed(hold):
+            hold = self._hold(known, (hold.to, hold.state), request)
+        elif (found := self.context.ledger.runs.read(hold.run_id)) is not None:
+            return found.record  # the poll goes on with it
+        else:
+            self.context.ledger.open_markers.mark(hold.run_id, known.hints)
+        return self._opened(hold, known)
+
+    def open_announced(self, requested: RollbackToOpen, run_id: str) -> Run | None:
+        """Open the run of a rollback that was requested and never begun.
+
+        Args:
+            requested: what the marker of the run says, see `KnownEndpoint.hints`.
+            run_id: the run.
+
+        Returns:
+            The run; None where no such rollback is wanted any more.
+
+        Raises:
+            TransientError, OutcomeUnknownError: the ledger does not work now.
+        """
+        address = EndpointAddress(requested.pipeline, requested.endpoint, requested.key)
+        try:
+            known = self.find(address)
+        except NoSuchEndpointError:
+            return None
+        hold = known.resource.held
+        if hold is None or hold.run_id != run_id or self.context.ledger.tombstones.has(run_id):
+            return None
+        return self._opened(hold, known)
+
+    def _failed(self, hold: Hold) -> bool:
+        """Whether another run has to carry a rollback out: its own failed, or was removed."""
+        run = self.context.ledger.runs.read(hold.run_id)
+        if run is None:
+            return self.context.ledger.tombstones.has(hold.run_id)
+        return run.record.phase.ended and run.record.phase is not Phase.PROMOTED
+
+    def _hold(
+        self,
+        known: KnownEndpoint,
+        target: tuple[str, ServingState],
+        request: RollbackRequest,
+    ) -> Hold:
+        (to, state), endpoint, at = target, known.endpoint, self.context.clock.now()
+        etag = known.stored.etag if known.stored else None
+        place = (known.state_id, endpoint.place, str(etag))
+        hold = Hold(
+            run_id=run_id(known.config.name, "rollback", *place, to, at.isoformat()),
+            to=to,
+            state=state,
+            by=request.by,
+            at=at,
+            reason=request.reason,
+        )
+        # The marker first: should this worker die, the poll finds the hold in the endpoint state.
+        self.context.ledger.open_markers.mark(hold.run_id, known.hints)
+        held = with_hold(known.state, endpoint.place, hold)
+        self.context.ledger.endpoint_states.put(known.state_id, held, etag)
+        return hold
+
+    def _opened(self, hold: Hold, known: KnownEndpoint) -> Run:
+        kept = known.resource.kept
+        served = next((one for one in kept if hold.to in (one.run_id, one.trained_by)), None)
+        opening = Opening(
+            run_id=hold.run_id,
+            origin=Origin.ROLLBACK,
+            cause=f"{hold.by} goes back to {hold.to}" + (f": {hold.reason}" if hold.reason else ""),
+            blobs=served.manifest if served else (),
+            tokens=known.tokens,
+        )
+        run = self.factory.promoting(opening, known.config, hold.state.model, restores=hold.state)
+        return self.driver.begin(run, announced=True)
+
+
+def _target(known: KnownEndpoint, to: str | None) -> tuple[str, ServingState]:
+    """Return the rollback target: by its name, else what served before the newest model."""
+    resource, newest = known.resource, known.resource.serving
+    under_way = known.state.endpoint_lease
+    if under_way is not None and under_way.resource == known.endpoint.place:
+        newest = None  # the newest model is the one being tried now
+    older = sorted(resource.kept, key=lambda served: served.order, reverse=True)
+    if newest is not None:
+        older = [served for served in older if served.order < newest.order]
+    targets = [(served.run_id, served.target_model) for served in older]
+    if resource.baseline is not None:
+        targets.append((BASELINE, resource.baseline))
+    if to is None and targets:
+        return targets[0]
+    everything = [(one.run_id, one.target_model) for one in resource.kept] + targets
+    # Of a roll-out the run that trained is asked for, and the one that delivered is kept.
+    everything += [(one.trained_by, one.target_model) for one in resource.kept if one.trained_by]
+    for name, state in everything:
+        if name == to:
+            return name, state
+    names = ", ".join(dict.fromkeys(name for name, _ in everything)) or "nothing"
+    wanted = f"the model of {to}" if to else "an earlier model"
+    raise NoSuchModelError(f"{wanted} is not kept; there is {names}")
