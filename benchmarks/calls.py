@@ -113,7 +113,7 @@ def queue(size: int) -> Counted:
     first = world.start("first.csv")
     name = shared_queue_id("service", first.config.training.service.partition("?")[0].lower())
     world.script("GET", str(first.job), RUNNING, times=None)
-    waits = {"phase": Phase.WAITING, "job": None, "started_at": None, "line": name}
+    waits = {"phase": Phase.WAITING, "job": None, "started_at": None, "queue_name": name}
     run_queue = RunQueue(holders=(first.run_id,))
     for number in range(size):
         waiting = {**waits, "run_id": f"sample-{number:020x}"}

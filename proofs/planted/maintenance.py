@@ -24,7 +24,7 @@ BUGS: Final = (
         "shared/maintenance/retention_rules.py",
         "            return _Names(text=found.body) if found else _Names()\n",
         "            return _Names() if found else _Names()\n",
-        ("tests/unit/maintenance/test_retention_rounds.py",),
+        ("tests/unit/maintenance/test_retention_runs.py",),
     ),
     Bug(
         "cleaning begins at the front each time",
