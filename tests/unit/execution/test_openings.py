@@ -156,7 +156,7 @@ def test_a_run_that_another_worker_stored_is_the_one_that_counts(
     def late(_: Run) -> None:
         raise ConflictError("runs")
 
-    monkeypatch.setattr(there.ledger, "create_run", late)
+    monkeypatch.setattr(there.ledger.runs, "create", late)
     gone = run.model_copy(update={"run_id": "sample-9"})
     assert driver.begin(gone).run_id == "sample-9"
 

@@ -4,14 +4,14 @@ import logging
 
 import pytest
 
-from shared.intake import eligibility
+from shared import telemetry
 from tests.unit.worlds import Observed
 
 
 def test_a_blob_that_nobody_wants_is_told_of_once_and_what_is_remembered_is_bounded(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(eligibility, "_SAID", 2)
+    monkeypatch.setattr(telemetry, "_REMEMBERED", 2)
     world = Observed()
     caplog.set_level(logging.INFO, "relearn")
     for name in ("a.txt", "a.txt", "b.txt", "a.txt", "c.txt", "a.txt"):

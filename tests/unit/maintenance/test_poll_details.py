@@ -459,3 +459,15 @@ def test_a_tick_whose_heartbeat_cannot_be_stored_has_done_its_work(
     assert world.poll.tick().at == world.clock.now()
     logged = "the last tick cannot be recorded now: busy" in caplog.text
     assert logged is isinstance(error, TransientError)  # else another poller was as fast
+
+
+def test_the_state_of_a_job_that_ended_is_asked_for_once(world: Observed) -> None:
+    run = world.start()
+    world.poll.tick()
+    world.clock.move(MINUTE)
+    world.studio.work()
+    world.http.sent.clear()
+    world.poll.tick()
+    asked = [one for one in world.http.sent if one.startswith("GET") and str(run.job) in one]
+    assert len(asked) == 1
+    assert world.now_of(run).phase is not Phase.TRAINING
