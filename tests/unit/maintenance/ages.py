@@ -19,8 +19,7 @@ ROWS = b"a,b,l\n1,2,0\n3,4,1\n"
 
 def search(world: World) -> None:
     world.clock.move(timedelta(minutes=20))
-    context = world.context
-    world.app_over(context).search.run_until(world.clock.now() + timedelta(minutes=3))
+    world.app.search.run_until(world.clock.now() + timedelta(minutes=3))
     world.until_ended()
 
 
