@@ -106,7 +106,7 @@ class Backfill:
         known = self.context.ledger.activations.read(pipeline.name)
         if known is None:
             return
-        record = known.record.model_copy(update=dict(how_far))
+        record = known.record.evolve(**how_far)
         try:
             self.context.ledger.activations.put(pipeline.name, record, known.etag)
         except ConflictError:
