@@ -45,28 +45,44 @@ BUGS: Final = (
         "shared/core/run/retry.py",
         "    return Phase.JUDGED if other_gate else None\n",
         "    return None\n",
-        ("tests/unit/execution/test_retry_by_changed_gate.py",),
+        (
+            "tests/unit/execution/test_retry_by_changed_gate.py",
+            "tests/unit/core/run/test_retry_by_gate.py",
+            "tests/unit/execution/test_retry_of_rollouts.py",
+        ),
     ),
     Bug(
         "an approval outlives the gate that it was given for",
         "shared/core/run/retry.py",
         '    "unchecked": None,\n    "approval": None,\n    "awaiting_since": None,\n',
         '    "unchecked": None,\n',
-        ("tests/unit/execution/test_retry_by_changed_gate.py",),
+        (
+            "tests/unit/execution/test_retry_by_changed_gate.py",
+            "tests/unit/core/run/test_retry_by_gate.py",
+            "tests/unit/execution/test_retry_of_rollouts.py",
+        ),
     ),
     Bug(
         "a model that may serve is judged again where it is",
         "shared/core/run/retry.py",
         "    if run.promotion is not None and run.promotion.ever_sent:\n        note",
         "    if run.promotion is not None and run.promotion.generation < 0:\n        note",
-        ("tests/unit/execution/test_retry_by_changed_gate.py",),
+        (
+            "tests/unit/execution/test_retry_by_changed_gate.py",
+            "tests/unit/core/run/test_retry_by_gate.py",
+            "tests/unit/execution/test_retry_of_rollouts.py",
+        ),
     ),
     Bug(
         "a delivery is retried past its gate",
         "shared/core/run/retry.py",
         "        return not _ending(run) and withdrawn(run, run.config, now)\n",
         "        return False\n",
-        ("tests/unit/execution/test_retry_by_changed_gate.py",),
+        (
+            "tests/unit/execution/test_retry_by_changed_gate.py",
+            "tests/unit/core/run/test_retry_by_gate.py",
+            "tests/unit/execution/test_retry_of_rollouts.py",
+        ),
     ),
     Bug(
         "a roll-out goes on after an unchanged return that was taken over",
@@ -129,6 +145,10 @@ BUGS: Final = (
         "shared/core/run/record.py",
         "        return newest_of(self.manifest)\n",
         "        return max(self.manifest, key=lambda b: (b.modified, b.name), default=None)\n",
-        ("tests/unit/core/test_versions.py",),
+        (
+            "tests/unit/core/test_versions.py",
+            "tests/unit/execution/test_version_order.py",
+            "tests/unit/execution/test_version_ties.py",
+        ),
     ),
 )

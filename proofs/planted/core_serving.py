@@ -80,6 +80,10 @@ BUGS: Final = (
         "shared/core/serving/state.py",
         "    return version is not None and newest is not None and is_older(version, newest)\n",
         "    return version is not None and newest is None\n",
-        ("tests/unit/core/test_versions.py",),
+        (
+            "tests/unit/core/test_versions.py",
+            "tests/unit/execution/test_version_order.py",
+            "tests/unit/execution/test_version_ties.py",
+        ),
     ),
 )

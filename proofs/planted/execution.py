@@ -60,7 +60,11 @@ BUGS: Final = (
         "shared/execution/driver.py",
         '            changes["promotion"] = _perhaps_sent(run, command)\n',
         "",
-        ("tests/unit/execution/test_retry_by_changed_gate.py",),
+        (
+            "tests/unit/execution/test_retry_by_changed_gate.py",
+            "tests/unit/core/run/test_retry_by_gate.py",
+            "tests/unit/execution/test_retry_of_rollouts.py",
+        ),
     ),
     Bug(
         "one error ahead of an update is what the endpoint answered before",
@@ -151,14 +155,22 @@ BUGS: Final = (
         "shared/execution/endpoint_lease.py",
         "        mine, newest = recorded.of(mine), recorded.of(newest)\n",
         "        newest = recorded.of(newest)\n",
-        ("tests/unit/core/test_versions.py",),
+        (
+            "tests/unit/core/test_versions.py",
+            "tests/unit/execution/test_version_order.py",
+            "tests/unit/execution/test_version_ties.py",
+        ),
     ),
     Bug(
         "an endpoint forgets when its newest version was recorded",
         "shared/execution/endpoint_lease.py",
         "        endpoint_state = endpoint_state.with_resource(endpoint.place, data.known)\n",
         "",
-        ("tests/unit/core/test_versions.py",),
+        (
+            "tests/unit/core/test_versions.py",
+            "tests/unit/execution/test_version_order.py",
+            "tests/unit/execution/test_version_ties.py",
+        ),
     ),
     Bug(
         "a metadata write without an MD5 takes the data from under a job",

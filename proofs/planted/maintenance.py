@@ -73,6 +73,10 @@ BUGS: Final = (
         "shared/maintenance/retention_rules.py",
         "        if are_one(present, entry.blob):\n            return True\n",
         "",
-        ("tests/unit/core/test_versions.py",),
+        (
+            "tests/unit/core/test_versions.py",
+            "tests/unit/execution/test_version_order.py",
+            "tests/unit/execution/test_version_ties.py",
+        ),
     ),
 )

@@ -17,7 +17,11 @@ BUGS: Final = (
         "shared/operations/runs.py",
         "            return delivered(delivery, run)\n",
         "            return delivery\n",
-        ("tests/unit/execution/test_retry_by_changed_gate.py",),
+        (
+            "tests/unit/execution/test_retry_by_changed_gate.py",
+            "tests/unit/core/run/test_retry_by_gate.py",
+            "tests/unit/execution/test_retry_of_rollouts.py",
+        ),
     ),
     Bug(
         "an order is not marked before it is noted",

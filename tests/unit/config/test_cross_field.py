@@ -1,4 +1,4 @@
-"""One round: mistakes over several fields are told with those of single ones, all of them."""
+"""Mistakes over several fields are reported together with those of single fields."""
 
 import json
 import re
@@ -7,25 +7,15 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.config.messages import LEGAL
-from shared.config.partial import all_mistakes, as_far_as_right
-from shared.config.schema import json_schema
+from shared.config.partial import all_mistakes
 from shared.core.config.configuration import Configuration
-from shared.core.config.cross_field import (
-    FIELDS_ONLY,
-    UNKNOWN,
-    Unknown,
-    UnknownValueError,
-    known_pairs,
-    mistakes,
-)
-from shared.core.config.pipeline import Pipeline
-from tests.unit.config.test_loader import CASES, Change, Load, both, drop, load, put, written
-from tests.unit.samples import ROWS, UPDATE, tree
-
-__all__ = ["load"]
+from tests.unit.config.pipelines_file import Change, Load, both, drop, put, written
+from tests.unit.config.test_mistakes import CASES
+from tests.unit.samples import UPDATE, tree
 
 ON = True
+
+
 #: Mistakes over several fields, each in what it needs alone, and a part of what is said of it.
 SEVERAL: tuple[tuple[Change, str], ...] = (
     (put("data.settle", "1h"), "must not be longer than settle_at_most"),
@@ -45,6 +35,8 @@ SEVERAL: tuple[tuple[Change, str], ...] = (
     (put("training.parameters", {"p": "{who}"}), "parameters: unknown token {who}"),
     (put("training.inputs", {"i": "{who}.csv"}), "inputs: unknown token {who}"),
 )
+
+
 #: Mistakes of single fields, which none of the others needs.
 SINGLE: tuple[tuple[Change, str], ...] = (
     (put("colour", "x"), "colour: unknown key"),
@@ -196,80 +188,6 @@ def test_a_sound_file_is_read_as_ever(load: Load) -> None:
     found = load()
     assert found.problems == ()
     assert list(all_mistakes(found.pipelines["census"], partly=False)) == []
-
-
-# UNKNOWN
-
-
-@pytest.mark.parametrize(
-    "use",
-    [
-        bool,
-        len,
-        list,
-        hash,
-        str,
-        lambda one: one == 1,
-        lambda one: one < 1,
-        lambda one: 1 in one,
-        lambda one: one.name,
-        lambda one: one[0],
-        lambda one: f"{one}",
-        lambda one: one(),
-        lambda one: {one: 1},
-    ],
-)
-def test_nothing_can_be_asked_of_a_value_that_is_not_known(use: Any) -> None:
-    with pytest.raises(UnknownValueError):
-        use(UNKNOWN)
-
-
-def test_to_be_given_is_all_that_is_known_of_it() -> None:
-    assert UNKNOWN is not None
-    assert isinstance(UNKNOWN, Unknown)
-    assert repr(UNKNOWN) == "UNKNOWN"
-    assert known_pairs(UNKNOWN, "name") == []
-
-
-@pytest.mark.parametrize("path", [("training",), ("data",), ("gate",), ("endpoints",), ("key",)])
-def test_whatever_is_not_known_no_check_fails_for_it(path: tuple[str, ...]) -> None:
-    known = tree(data__settle="1s", gate={"rules": [{"metric": "AUC", "max_drop": 1}]})
-    known["endpoints"][0]["verify"]["rows"] = ROWS
-    partly = as_far_as_right(Pipeline, known, [(path, "missing")], {FIELDS_ONLY: True})
-    assert partly is not None
-    assert list(all_mistakes(partly, partly=True)) == []
-    assert list(mistakes(partly, partly=True)) == []
-
-
-# What is legal
-
-
-def patterns(schema: Any) -> set[str]:
-    if isinstance(schema, list):
-        return {one for part in schema for one in patterns(part)}
-    if not isinstance(schema, dict):
-        return set()
-    own = {schema["pattern"]} if isinstance(schema.get("pattern"), str) else set()
-    return own | {one for part in schema.values() for one in patterns(part)}
-
-
-def test_every_pattern_of_the_file_is_told_in_words() -> None:
-    assert patterns(json_schema()) <= set(LEGAL)
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        (put("endpoints.0.name", "two words"), "letters, digits, _ and -"),
-        (put("endpoints.0.name", "x" * 42), "up to 41"),
-        (put("training.azure_batch_pool_id", "my pool"), "the letters A to F"),
-    ],
-)
-def test_no_regular_expression_is_shown(load: Load, change: Change, says: str) -> None:
-    (text,) = told(load(change))
-    assert says in text
-    assert "pattern" not in text
-    assert "^" not in text
 
 
 # What other tools write, elsewhere than in data.blob

@@ -7,7 +7,7 @@ import yaml
 
 from shared.config.loader import load_pipelines
 from shared.core.config.configuration import Configuration
-from tests.unit.config.test_loader import ENVIRONMENT, drop, written
+from tests.unit.config.pipelines_file import ENVIRONMENT, drop, written
 
 #: As they are written -> what is sent.
 READ = {

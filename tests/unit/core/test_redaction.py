@@ -1,23 +1,22 @@
+"""Known secrets are found in every spelling, and harmless text stays."""
+
 import base64
 import hashlib
 import json
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 import pytest
-from pydantic import BaseModel
 
-from shared.core.blobs import BlobVersion
-from shared.core.redaction import Redactor, one_line, redact, secrets_among, words_in
-from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
-from tests.unit.samples import MODEL, blob
+from shared.core.redaction import Redactor, redact
+from tests.unit.samples import MODEL
 
 SIGNATURE = "c2lnbmF0dXJl%3D"
+
+
 #: As the storage draws them; both hold what URLs and JSON write otherwise.
 DRAWN = "hEtpxNVMwmS8La22u3D1O8Ejvq/A9Y2B7YzUoHwk+ac="
+
+
 ACCOUNT_KEY = base64.b64encode(hashlib.sha512(b"x").digest()).decode()
 
 
@@ -36,10 +35,6 @@ def encoded(value: str) -> list[str]:
         value.replace("+", "&#43;").replace("/", "&#47;").replace("=", "&#61;"),
         value.replace("+", "&#x2B;").replace("/", "&#x2f;").replace("=", "&#x3D;"),
     ]
-
-
-def pieces(value: str) -> list[str]:
-    return [piece for piece in (value[:12], value[1:20], value[12:22]) if piece.isalnum()]
 
 
 @pytest.mark.parametrize(
@@ -82,32 +77,6 @@ def test_no_secret_is_left(text: str) -> None:
     shown = redact(text, SIGNATURE) if "the key" in text else redact(text)
     assert SIGNATURE not in shown
     assert "***" in shown
-
-
-@pytest.mark.parametrize("value", [DRAWN, ACCOUNT_KEY])
-@pytest.mark.parametrize(
-    "around",
-    ["{}", "no {} here", "({})", "x={}", '"{}"', "%22{}%22", "c/{}", "{}&se=1", "a,{},b", "k:{};"],
-)
-def test_a_signature_and_an_account_key_are_found_by_their_shape(value: str, around: str) -> None:
-    for spelled in encoded(value):
-        shown = redact(around.format(spelled))
-        assert not [piece for piece in pieces(value) if piece in shown], spelled
-
-
-@pytest.mark.parametrize("value", [DRAWN, ACCOUNT_KEY])
-@pytest.mark.parametrize(
-    "around",
-    ["sig={}", "sig: {}", "https://a/b?sv=1&sig={}&se=1", "AccountKey={};x", '"sig": "{}"'],
-)
-def test_a_named_signature_is_found_where_a_form_made_blanks_of_it(value: str, around: str) -> None:
-    shown = redact(around.format(value.replace("+", " ")))
-    assert not [piece for piece in re.split("[^A-Za-z0-9]", value) if piece and piece in shown]
-
-
-def test_a_token_is_found_by_its_shape() -> None:
-    token = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJodHRwczovL20ifQ.c2lnbmF0dXJlLW9mLXRoZQ"
-    assert redact(f"token {token} is too old") == "token *** is too old"
 
 
 @pytest.mark.parametrize(
@@ -248,71 +217,6 @@ def test_keys_that_are_told_never_push_out_those_of_the_settings(
     assert redactor.text("told-00000001") == "told-00000001"
 
 
-@dataclass(frozen=True)
-class Holder:
-    name: str
-    many: tuple[str, ...]
-    by_name: dict[str, list[str]]
-    blob: BlobVersion
-    number: float = 1.5
-
-
-def test_everything_that_holds_texts_is_cleaned_and_what_is_kept_is_not() -> None:
-    named = blob("secret-value.csv")
-    holder = Holder("a secret-value", ("secret-value",), {"secret-value": ["secret-value"]}, named)
-    clean = Redactor("secret-value").clean(holder, keep=(BlobVersion,))
-    assert clean == Holder("a ***", ("***",), {"***": ["***"]}, named)
-    probe = ProbeAnswers(
-        seen=ProbeOutcome.GOOD, columns=("secret-value",), rows=(("secret-value", "1"),)
-    )
-    look = Redactor("secret-value").clean(
-        EndpointCheck(UpdateProgress.DONE, probe, "m/secret-value", "x")
-    )
-    assert "secret-value" not in repr(look)
-    assert (look.progress, look.probe and look.probe.seen) == (
-        UpdateProgress.DONE,
-        ProbeOutcome.GOOD,
-    )
-
-
-def test_what_is_nested_too_deeply_is_hidden_instead_of_followed() -> None:
-    deep: list[object] = ["secret-value"]
-    for _ in range(5_000):
-        deep = [deep]
-    assert "secret" not in repr(Redactor("secret-value").clean(deep))
-
-
-def test_settings_are_secrets_by_their_name_or_by_what_they_hold() -> None:
-    environment = {
-        "AZURE_CLIENT_SECRET": "client-secret",
-        "MY_API_KEY": "some-api-key",
-        "SQL_PASSWORD": "password1",
-        "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey=1;x",
-        "Lake": "AccountName=a;AccountKey=a2V5",
-        "FUNCTIONS_WORKER_RUNTIME": "python",
-        "AzureWebJobsSecretStorageType": "files-here",
-        "KEYVAULT_URL": "https://vault.example",
-        "EMPTY_KEY": "",
-    }
-    hidden = set(secrets_among(environment))
-    names = list(environment)[:5]
-    assert hidden == {environment[name] for name in names}
-
-
-def test_a_name_holds_a_secret_by_value_or_by_shape_but_not_by_a_word() -> None:
-    redactor = Redactor("some-long-secret-value", "short1")
-    assert redactor.names_secret("data/some-long-secret-value.csv")
-    assert redactor.names_secret(f"data/{quote(DRAWN, safe='')}.csv")
-    assert not redactor.names_secret("data/short1/sig=1/part.csv")
-
-
-def test_the_rest_of_the_text_stays() -> None:
-    text = f"BlobNotFound: https://a.blob.core.windows.net/c/b.csv?sig={SIGNATURE}, code 404"
-    assert redact(text).startswith("BlobNotFound: https://a.blob.core.windows.net/c/b.csv?***")
-    shown = redact(f"AccountName=x;AccountKey={SIGNATURE};EndpointSuffix=y")
-    assert shown == "AccountName=x;AccountKey=***;EndpointSuffix=y"
-
-
 @pytest.mark.parametrize(
     "piece",
     [
@@ -380,193 +284,6 @@ def test_a_value_that_ends_with_its_padding_is_found_without_it() -> None:
     assert Redactor("abc==").text("abc= or abc==") == "abc= or ***"
     assert Redactor("abcdefgh==").text("it is abcdefgh here") == "it is *** here"
     assert Redactor("abcdefg==").text("it is abcdefg here") == "it is abcdefg here"
-
-
-@pytest.mark.parametrize(
-    "word", ["true", "False", "null", "NONE", "nan", "error", "code", "message"]
-)
-def test_a_usual_word_is_no_secret(word: str) -> None:
-    assert Redactor(word).text(f"a {word} here") == f"a {word} here"
-
-
-def test_a_short_value_is_a_secret_from_four_characters_on_where_it_stands_alone() -> None:
-    redactor = Redactor("abc", "wxyz", "klmnopq", "rstuvwxy")
-    assert redactor.text("abc wxyz xwxyz wxyz1") == "abc *** xwxyz wxyz1"
-    assert redactor.text("klmnopq 1klmnopq") == "*** 1klmnopq"
-    assert redactor.text("1rstuvwxy2") == "1***2"
-
-
-def test_a_value_is_a_secret_up_to_sixteen_thousand_characters() -> None:
-    longest = "a" * 16 * 1024
-    assert Redactor(longest).text(f"<{longest}>") == "<***>"
-    assert Redactor(f"{longest}a").text(f"<{longest}a>") == f"<{longest}a>"
-
-
-def test_the_longest_of_several_values_is_hidden_first() -> None:
-    redactor = Redactor("secret-one", "secret-one-and-two")
-    assert redactor.text("it is secret-one-and-two") == "it is ***"
-    assert redactor.known("it is secret-one") == "it is ***"
-
-
-def test_a_number_is_hidden_from_eight_digits_on() -> None:
-    redactor = Redactor("1234567", "12345678")
-    assert redactor.text("1234567") == "1234567"
-    assert redactor.text("12345678") == "***"
-    assert redactor.text("+87654321.5e-3") == "+87654321.5e-3"
-
-
-def test_a_name_is_not_given_up_for_a_value_of_fewer_than_sixteen_characters() -> None:
-    redactor = Redactor("abcdefghijklmno", "ABCDEFGHIJKLMNOP")
-    assert not redactor.names_secret("abcdefghijklmno.csv")
-    assert redactor.names_secret("ABCDEFGHIJKLMNOP.csv")
-    assert redactor.names_secret(DRAWN)
-
-
-def test_a_word_in_clear_is_known_as_such() -> None:
-    redactor = Redactor(public=frozenset({"production"}))
-    assert redactor.is_public("production")
-    assert not redactor.is_public("other")
-
-
-def test_a_key_that_a_service_tells_is_a_secret_from_eight_characters_on() -> None:
-    redactor = Redactor()
-    redactor.learn_from_service("abcdefg", "hijklmno", "runs/abcdefgh")
-    assert redactor.text("abcdefg hijklmno runs/abcdefgh") == "abcdefg *** runs/abcdefgh"
-
-
-@pytest.mark.parametrize("count", [10, 64, 65, 200])
-def test_a_value_is_found_among_however_many_are_known(count: int) -> None:
-    known = [f"key-{number:08d}" for number in range(count)]
-    redactor = Redactor(*known, "a b-c!d e-f!")  # the last has nothing to look for first
-    text = f"it is {known[0]} or {known[-1]} or a b-c!d e-f!."
-    assert redactor.text(text) == "it is *** or *** or ***."
-
-
-def test_texts_are_cleaned_in_every_kind_of_collection_sixty_levels_deep() -> None:
-    redactor = Redactor("secret-value")
-    for kind in (list, tuple, set, frozenset):
-        assert redactor.clean(kind(["secret-value", "b"])) == kind(["***", "b"])
-    deep: object = "secret-value here"
-    for _ in range(60):
-        deep = [deep]
-    assert repr(redactor.clean(deep)) == "[" * 60 + "'*** here'" + "]" * 60
-    assert repr(redactor.clean([deep])) == "[" * 61 + "'***'" + "]" * 61
-
-
-@dataclass(frozen=True)
-class Nest:
-    inner: object
-
-
-class Shell(BaseModel):
-    inner: Any
-
-
-@pytest.mark.parametrize("nest", [Nest, lambda inner: Shell(inner=inner), lambda one: {"in": one}])
-def test_fields_members_and_keys_are_followed_as_deeply(nest: Callable[[object], object]) -> None:
-    def nested(levels: int, inner: object) -> object:
-        for _ in range(levels):
-            inner = nest(inner)
-        return inner
-
-    redactor = Redactor("secret-value")
-    assert redactor.clean(nested(60, "secret-value here")) == nested(60, "*** here")
-    hidden = redactor.clean(nested(61, "secret-value here"))
-    assert "here" not in repr(hidden)
-    assert repr(hidden).count("***") == (2 if isinstance(hidden, dict) else 1)
-
-
-def test_what_holds_no_secret_is_the_same_object_afterwards() -> None:
-    holder = Holder("a", ("b",), {"c": ["d"]}, blob())
-    assert Redactor("secret-value").clean(holder) is holder
-    assert Redactor("secret-value").clean(Holder) is Holder
-    assert Redactor("secret-value").clean(None) is None
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("X_KEY", "KEYS", "MY_SECRET", "SECRETS2", "TOKEN", "PASSWORD", "PASSWD", "PWD", "SAS"),
-        *("a_signature", "IDENTITY_HEADER", "CONNECTION_STRING", "ConnectionString1"),
-    ],
-)
-def test_a_setting_is_a_secret_by_its_name_from_eight_characters_on(name: str) -> None:
-    assert list(secrets_among({name: "abcdefgh"})) == ["abcdefgh"]
-    assert list(secrets_among({name: "abcdefg"})) == []
-    assert list(secrets_among({f"{name}_URL": "abcdefgh"})) == []
-
-
-@pytest.mark.parametrize(
-    "member", ["AccountKey", "SharedAccessKey", "sharedaccesssignature", "sig", " sig "]
-)
-@pytest.mark.parametrize("between", [";", "&", "?"])
-def test_a_setting_is_a_secret_by_a_member_that_is_one(member: str, between: str) -> None:
-    value = f"Name=x{between}{member}=a2V5a2V5"
-    assert list(secrets_among({"LAKE": value})) == [value]
-    assert Redactor(value).text("it is a2V5a2V5") == "it is ***"
-    assert list(secrets_among({"LAKE": f"Name=x{between}{member}="})) == []
-    assert list(secrets_among({"LAKE": f"Name=x{between}other=a2V5a2V5"})) == []
-
-
-def test_every_text_in_json_is_a_word_and_so_is_each_part_of_a_path() -> None:
-    found = list(words_in({"a/b": ["c", 1, None, {"d": ("e",)}]}))
-    assert found == ["a/b", "a", "b", "c", "c", "d", "d", "e", "e"]
-
-
-def test_what_cannot_be_printed_is_shown_as_an_escape() -> None:
-    assert one_line("a\nb\x00ä") == r"a\nb\x00ä"
-    assert one_line("plain ä") == "plain ä"
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("signature", "PrimaryKey", "secondary key", "api_key", "access-key", "client_secret"),
-        *("clientsecret", "authorization", "x-functions-key"),
-    ],
-)
-def test_a_value_beside_the_name_of_a_secret_is_hidden_from_sixteen_characters_on(
-    name: str,
-) -> None:
-    assert redact(f"{name}: abcdefghijklmnop.") == f"{name}: ***"
-    assert redact(f"{name}: abcdefghijklmno") == f"{name}: abcdefghijklmno"
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("sig=ab", "sig=***"),
-        ("Bearer ab", "Bearer ***"),
-        ("bearer+ab", "bearer+***"),
-        ("Basic abcdefghijklmnop", "Basic ***"),
-        ("Basic abcdefghijklmno", "Basic abcdefghijklmno"),
-        ("SharedKey account:ab", "SharedKey account:***"),
-        ("SharedAccessKey=ab;x=1", "SharedAccessKey=***;x=1"),
-        ("sharedaccesssignature=ab", "sharedaccesssignature=***"),
-        ("AccountKey=ab", "AccountKey=***"),
-        ("https://a/b?x-amz-signature=ab&y=1, more", "https://a/b?*** more"),
-        ("https://a/b?signature=ab", "https://a/b?***"),
-        ("https://a/b%3Fx=1%26sig%3Dab", "https://a/b?***"),
-        ("eyJabcde.f", "***"),
-        ("eyJabcd.f", "eyJabcd.f"),
-        ("xeyJabcde.f", "xeyJabcde.f"),
-        ("design: ab", "design: ab"),
-    ],
-)
-def test_a_secret_is_found_by_what_stands_before_it(text: str, shown: str) -> None:
-    assert redact(text) == shown
-
-
-@pytest.mark.parametrize("pad", ["=", "%3D", "%253d", r"\u003d", "&#61;", "&#x3D;"])
-def test_the_shape_of_a_signature_is_known_by_its_padding(pad: str) -> None:
-    assert redact(f"it is {DRAWN.rstrip('=')}{pad} here") == "it is *** here"
-    plain = DRAWN.rstrip("=")
-    assert redact(f"it is {plain} here") == f"it is {plain} here"
-
-
-def test_what_has_no_capitals_is_no_signature_whatever_its_length() -> None:
-    for word in (DRAWN.lower(), DRAWN.upper()):
-        assert redact(f"it is {word} here") == f"it is {word} here"
 
 
 def test_many_known_keys_cost_no_more_than_the_length_of_the_text() -> None:
