@@ -1,12 +1,12 @@
-"""Does many small pieces of work at once, a few for each service, and spares a failing one.
+"""Works on many items at once, a few for each service, and leaves a failing service alone.
 
-Work is sorted into lanes, one for each service, and lanes into groups, one for each host. What
-hangs costs a thread or two, and not the others their turn:
+Each service has a bulkhead, and each host has a group of bulkheads. A service that hangs uses one
+or two threads and delays no other service:
 
-* a lane begins with one item, and gets more once that went well; after a failure it gets one at
-  a time, behind all lanes that work, until one goes well (half-open); after five failures in a
-  row it is left for this time;
-* a host at which several services fail is treated as a lane is, whatever lanes it has.
+* A bulkhead begins with one item, and gets more after a success. After a failure it gets one item
+  at a time, after all bulkheads that work, until a success (half-open). After five failures in a
+  row it gets no more items in this tick (circuit breaker).
+* A host at which several services fail is limited in the same way.
 """
 
 import threading
@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 MOST_AT_ONCE: Final = 16
 MOST_PER_BULKHEAD: Final = 8
 FAILURES: Final = 5
-#: Threads besides, each for the first item at a host that has not answered yet.
+#: More threads, each for the first item at a host that has not answered yet.
 PROBES: Final = 32
-#: Of what a host is given at once, as much is for services that have not answered yet.
+#: How many items at once a host gets for services that have not answered yet.
 _UNPROVEN: Final = MOST_PER_BULKHEAD // 2
-#: So many services failing make it likely that their host does.
+#: After so many failing services their host counts as failing.
 _FAILING_HOST: Final = 2
 
 T = TypeVar("T")
@@ -44,18 +44,18 @@ def host_of(url: str) -> str:
 
 
 class Bulkheads(Generic[T]):
-    """Work sorted into lanes. The next item costs the same however many lanes there are.
+    """Work sorted by bulkhead. The cost of an item does not grow with the number of bulkheads.
 
     Args:
-        items: what to do, in order.
-        bulkhead_of: which lane an item belongs to.
+        items: the items, in order.
+        bulkhead_of: returns the bulkhead of an item.
         work: does one item; False means that its service failed.
-        may_continue: asked before each item; False stops the rest.
-        most: how many items are worked on side by side; with 1 there is a single thread.
-        group_of: which group a lane belongs to; by default each lane is one of its own.
-        suspect: whether the last time for this item failed: its lane waits for the others, and
-            the item for those of its lane that did not.
-        spend: asked before each item of a lane that fails; False leaves these lanes.
+        may_continue: called before each item; False stops the rest.
+        most: how many items are worked on at once; with 1 there is a single thread.
+        group_of: returns the group of a bulkhead; by default each bulkhead is its own group.
+        suspect: whether an item failed the last time: its bulkhead comes after the others, and
+            the item after the other items of its bulkhead.
+        spend: called before each item of a failing bulkhead; False leaves these bulkheads alone.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Bulkheads(Generic[T]):
         self.done = 0
 
     def run(self) -> list[T]:
-        """Do the work and return what was not begun: stopped, or in a failing lane."""
+        """Do the work and return the items not begun: stopped, or in a failing bulkhead."""
         waiting = sum(map(len, self._waiting.values()))
         probes = min(PROBES, len(self._groups)) if self._most > 1 else 0
         workers = min(self._most + probes, waiting)
@@ -101,7 +101,7 @@ class Bulkheads(Generic[T]):
             with ThreadPoolExecutor(workers) as pool:
                 working = [pool.submit(self._worker) for _ in range(workers)]
             for worker in working:
-                worker.result()  # what a worker did not expect is not lost
+                worker.result()  # raises an unexpected error of a worker
         return [item for bulkhead in self._waiting.values() for item in bulkhead]
 
     def _worker(self) -> None:
@@ -131,7 +131,7 @@ class Bulkheads(Generic[T]):
                 ]
                 offers = [offer for offer in offers if spend or not offer[0]]
                 if offers:
-                    *_, at, kind = min(offers)  # no two have the same place
+                    *_, at, kind = min(offers)  # no two have the same index
                     group = self._all[at]
                     bulkhead = group.take(kind)
                     item = self._waiting[bulkhead].popleft()
@@ -145,7 +145,7 @@ class Bulkheads(Generic[T]):
 
 
 class _Kind(Enum):
-    """What is known of a lane."""
+    """The state of a bulkhead."""
 
     NEW = "new"  #: none of its items is done yet
     WORKING = "proven"  #: its last item went well
@@ -153,28 +153,33 @@ class _Kind(Enum):
 
 
 class _Group:
-    """The lanes of one host, each with its turn; a lane that was left alone is in none of them."""
+    """The bulkheads of one host, in their order; one that is left alone is in no order."""
 
     def __init__(self) -> None:
         self.busy = 0
         self.served = 0
-        self._answers = False  #: whether an item went well, and not several lanes failed since
-        self._failed: set[str] = set()  #: lanes that failed, with no success between
-        self._failures = Counter[str]()  #: of a lane, in a row
+        self._answers = False  #: an item went well, and since then not several bulkheads failed
+        self._failed: set[str] = set()  #: bulkheads that failed since the last success
+        self._failures = Counter[str]()  #: of a bulkhead, in a row
         self._unproven_busy = 0
         self._kinds: dict[str, _Kind] = {}
         self._turn: dict[_Kind, deque[str]] = {kind: deque() for kind in _Kind}
         self._queued: set[tuple[_Kind, str]] = set()
 
     def add(self, bulkhead: str, *, suspect: bool) -> None:
-        """Take in a lane."""
+        """Add a bulkhead.
+
+        Args:
+            bulkhead: its name.
+            suspect: whether its items failed the last time.
+        """
         self._put(bulkhead, _Kind.FAILING if suspect else _Kind.NEW)
 
     def offer(self, *, room: bool) -> _Kind | None:
-        """Return of which kind the next lane would be; None while none may be served.
+        """Return the kind of the next bulkhead; None while none may get an item.
 
         Args:
-            room: whether more items of proven lanes may be worked on.
+            room: whether more items of working bulkheads may be begun.
         """
         if len(self._failed) >= FAILURES or self.busy >= MOST_PER_BULKHEAD:
             return None
@@ -188,27 +193,40 @@ class _Group:
 
     @property
     def fails(self) -> bool:
-        """Whether several of its services failed, and none went well since."""
+        """Whether several of its services failed, with no success since then."""
         return len(self._failed) >= _FAILING_HOST
 
     def take(self, kind: _Kind) -> str:
-        """Return the lane whose turn it is, of the kind that was offered."""
+        """Return the next bulkhead of the kind that was offered."""
         bulkhead = self._turn[kind].popleft()
         self._queued.discard((kind, bulkhead))
         return bulkhead
 
     def taken(self, bulkhead: str, kind: _Kind, *, left: bool) -> None:
-        """Note that an item of a lane is being worked on, and whether more of them are `left`."""
+        """Note that work on an item has begun.
+
+        Args:
+            bulkhead: of the item.
+            kind: the state of the bulkhead.
+            left: whether it has more items.
+        """
         self.busy += 1
         self.served += 1
         if kind is _Kind.WORKING:
             if left:
-                self._put(bulkhead, kind)  # it may have more of them at once
+                self._put(bulkhead, kind)  # it may have more items at once
         else:
             self._unproven_busy += 1
 
     def done(self, bulkhead: str, kind: _Kind, *, well: bool, left: bool) -> None:
-        """Note how an item went, which was taken while its lane was of this `kind`."""
+        """Note the result of an item.
+
+        Args:
+            bulkhead: of the item.
+            kind: the state of the bulkhead when the item was begun.
+            well: whether the item went well.
+            left: whether the bulkhead has more items.
+        """
         self.busy -= 1
         self._unproven_busy -= kind is not _Kind.WORKING
         if well:
@@ -234,5 +252,5 @@ class _Group:
     def _has(self, kind: _Kind) -> bool:
         order = self._turn[kind]
         while order and self._kinds.get(order[0]) is not kind:
-            self.take(kind)  # it is of another kind by now, or was left alone
+            self.take(kind)  # its state has changed, or it was left alone
         return bool(order)

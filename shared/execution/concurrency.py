@@ -1,4 +1,4 @@
-"""Lets a waiting run begin when nothing is in its way: limits, budget, pause, newer runs."""
+"""Decides whether a waiting run may begin: limits, budget, pause, newer runs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,51 +18,60 @@ from shared.execution.context import Context
 from shared.ledger.store import Stored, retried
 from shared.telemetry import Alert, LogOnce, log, report
 
-#: A run whose record cannot be read keeps its place no longer, where its time-out is not known.
+#: How long a run whose record is unreadable keeps its slot, where its time-out is not known.
 _UNREAD: Final = timedelta(days=1)
-#: By their markers, runs that may hold no place: only their records tell.
+#: Phases in a marker of runs that may have no slot: only their records show it.
 MAY_BE_IDLE: Final = (None, Phase.PARKED, Phase.AWAITING_APPROVAL)
-#: Of those that are behind in a queue so many are looked at when another run begins.
+#: How many of the runs behind in a queue are checked when another run begins.
 _BEHIND: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """One of the places that a run needs: where it is kept, and how many there are."""
+    """One concurrency limit of a run: its record, and how many slots it has."""
 
     name: str
     most: int | None
     what: str
     newest_first: bool
-    queue_name: str  #: where a run that waits here is said to wait; empty: it may not be passed by
+    queue_name: str  #: the queue that is named in the run; empty: no run may overtake it
     releases_slot: Callable[[Run], bool] = core.releases_slot
-    unread: timedelta = _UNREAD  #: how long a run holds a place whose record cannot be read
+    unread: timedelta = _UNREAD  #: how long a run whose record is unreadable keeps a slot
 
 
 @dataclass(frozen=True, slots=True)
 class ConcurrencyLimits:
-    """Hands out places. Each call may be repeated, by any number of workers (decision 10)."""
+    """Assigns slots. Each call may be repeated, by any number of workers (decision 10)."""
 
     context: Context
     _reported: LogOnce = field(default_factory=LogOnce, compare=False, repr=False)
 
     def take(self, run: Run) -> Event | None:
-        """Return that it is the run's turn, or what it waits for; None when that is known."""
+        """Return that the run has its slots, or its reason to wait; None where that is recorded."""
         levels = list(_levels(run.config, run.key))
         for at, level in enumerate(levels):
             waits = self._take(level, run)
             if isinstance(waits, Superseded):
                 return waits
             if waits is not None:
-                # Whoever waits here must not stand in the way of others further on.
-                if run.job is None:  # one that goes on with its job keeps its place there
+                # A run that waits here must not block the runs of later queues.
+                if run.job is None:  # a run that continues with its job keeps its slot there
                     self._leave(levels[at + 1 :], run)
                 same = (waits, level.queue_name) == (run.reason, run.queue_name)
                 return None if same else StillWaiting(waits, level.queue_name)
         return Admitted()
 
     def blocked_reason(self, run_queue: RunQueue, pipeline: Pipeline, run_id: str) -> str | None:
-        """Return why nothing may begin in `slot` now, whoever's turn it is; None if it may."""
+        """Return why no run of the queue may begin now; None where one may.
+
+        Args:
+            run_queue: the queue, with its pause and its last runs.
+            pipeline: the pipeline as it is configured now.
+            run_id: the run that wants to begin.
+
+        Returns:
+            The reason, for an operator, or None.
+        """
         pause = self.context.ledger.pauses.read(pipeline.name).record.of(run_queue)
         if pause is not None:
             return f"paused by {pause.by}" + (f": {pause.reason}" if pause.reason else "")
@@ -74,12 +83,15 @@ class ConcurrencyLimits:
         releases_slot: Callable[[Run], bool] = core.releases_slot,
         unread: timedelta = _UNREAD,
     ) -> RunQueue:
-        """Return the slot without the runs that hold no place any more.
+        """Return the queue without the runs that need their slots no more.
 
         Args:
-            run_queue: as it is stored.
-            releases_slot: tells of a run whether it needs its place no more.
-            unread: how long a run keeps its place whose record cannot be read.
+            run_queue: the queue as it is stored.
+            releases_slot: whether a run needs its slot no more.
+            unread: how long a run whose record is unreadable keeps its slot.
+
+        Returns:
+            The queue; it is not stored.
         """
         gone = {
             one for one in run_queue.holders if self._gone(run_queue, one, releases_slot, unread)
@@ -87,7 +99,15 @@ class ConcurrencyLimits:
         return run_queue.without(gone.__contains__)
 
     def in_queue(self, run_queue: RunQueue, run_id: str = "") -> RunQueue:
-        """Return the slot without those ahead of `run_id` that do not wait any more."""
+        """Return the queue without the runs before `run_id` that wait no more.
+
+        Args:
+            run_queue: the queue as it is stored.
+            run_id: the run up to which records are read.
+
+        Returns:
+            The queue; it is not stored.
+        """
         while (first := run_queue.next_queued) not in (None, run_id):
             gone = str(first)
             if not self._gone(run_queue, gone, core.releases_slot):
@@ -96,11 +116,19 @@ class ConcurrencyLimits:
         return run_queue
 
     def paused_by_failures(self, stored: Stored[RunQueue], pipeline: Pipeline) -> bool:
-        """Pause a pipeline that fails again and again, for this key; whether it was."""
+        """Pause a pipeline after repeated failures, for this key.
+
+        Args:
+            stored: the queue of the key.
+            pipeline: the pipeline as it is configured now.
+
+        Returns:
+            Whether it was paused.
+        """
         most, run_queue = pipeline.pause_after, stored.record
         if most is None:
             return False
-        now = self.context.clock.now()  # before it is read whether a person resumed meanwhile
+        now = self.context.clock.now()  # before the read: an operator may resume meanwhile
         pauses = self.context.ledger.pauses.read(pipeline.name).record
         failed = RecentRuns(self._phase_of).failures(run_queue, pauses)
         if pauses.of_failures(run_queue) is not None or len(failed) < most:
@@ -125,7 +153,7 @@ class ConcurrencyLimits:
         stored = self.context.ledger.run_queues.read(shared_queue_id("pipeline", pipeline.name))
         if stored is None or len(stored.record.holders) < pipeline.max_parallel:
             return True
-        # One listing tells of most that they are at work: a record is read of the others alone.
+        # One listing shows most runs that work: only the records of the others are read.
         run_queue, phases = stored.record, self.context.ledger.open_markers.phases(pipeline.name)
         idle = [one for one in run_queue.holders if phases.get(one) in MAY_BE_IDLE]
         free = pipeline.max_parallel - len(run_queue.holders)
@@ -140,7 +168,7 @@ class ConcurrencyLimits:
             return retried(level.name, lambda: self._taken(level, run))
         except CorruptRecordError as exc:
             self._report_once(level.name, exc)
-            return str(exc)  # this key or service must wait for an operator; others need not
+            return str(exc)  # this key or service waits for an operator; others continue
 
     def _taken(self, level: _Level, run: Run) -> Superseded | str | None:
         stored = self.context.ledger.run_queues.read(level.name)
@@ -149,7 +177,7 @@ class ConcurrencyLimits:
             return None
         is_key = level.name == run_queue_id(run.pipeline, run.key)
         if is_key and stored and self.paused_by_failures(stored, run.config):
-            return self._taken(level, run)  # by the record that says so now
+            return self._taken(level, run)  # the record was written meanwhile
         changed, waits = self._decided(level, run_queue, run, is_key=is_key)
         if changed != run_queue:
             etag = stored.etag if stored else None
@@ -164,7 +192,7 @@ class ConcurrencyLimits:
         run_queue = self.in_queue(queued, run.run_id)
         if is_key:
             newer = core.superseded_by(run_queue, run.config, run.run_id)
-            # Nothing else may train on what landed; and it stays in line until that is known.
+            # No other run may train on this data. The run stays in the queue until that is known.
             if newer and run.origin is not Origin.DATA:
                 return run_queue, Superseded(f"run {newer} is newer and trains instead")
             if why := self.blocked_reason(run_queue, run.config, run.run_id):
@@ -172,7 +200,7 @@ class ConcurrencyLimits:
         if level.most is not None and len(run_queue.holders) >= level.most:
             run_queue = self.pruned(run_queue, level.releases_slot, level.unread)
         if is_key and run.job is not None:
-            # Its job is there already: whoever has not begun one gives way.
+            # Its job exists already: a run without a job waits.
             run_queue = run_queue.without(
                 lambda run_id: run_id != run.run_id and self._not_begun(run_id)
             )
@@ -181,7 +209,7 @@ class ConcurrencyLimits:
         first = run_queue.next_queued
         if level.most is not None and first != run.run_id:
             return run_queue, f"{level.what}: {first} is next"
-        if run_queue.newest_first:  # those behind are never come to from the front
+        if run_queue.newest_first:  # the front of the queue never reaches the runs behind
             gone = {
                 one
                 for one in _behind(run_queue, run)
@@ -195,7 +223,7 @@ class ConcurrencyLimits:
         try:
             stored = self.context.ledger.runs.read(run_id)
         except CorruptRecordError:
-            return False  # nobody can tell
+            return False  # not known
         return stored is not None and _waits_without_job(stored.record)
 
     def _leave(self, levels: Sequence[_Level], run: Run) -> None:
@@ -221,13 +249,13 @@ class ConcurrencyLimits:
         try:
             stored = self.context.ledger.runs.read(run_id)
         except CorruptRecordError as exc:
-            # Nobody can tell. It may be at work, so that it keeps a place for as long as a job
-            # may take; one that only waits comes back to the queue once its record is mended.
+            # It may have a job, so it keeps a slot for as long as a job may take. A run that
+            # waits returns to the queue once its record is corrected.
             if run_id in run_queue.holders and self.context.ledger.runs.age(run_id) <= unread:
                 return False
             self._report_once(run_id, exc)
             return True
-        if stored is None:  # its record is about to be written, or was forgotten long ago
+        if stored is None:  # its record is not written yet, or was deleted by retention
             return run_id != run_queue.batch_run or not self.context.ledger.open_markers.has(run_id)
         if run_id not in run_queue.holders:
             return stored.record.phase is not Phase.WAITING
@@ -237,7 +265,7 @@ class ConcurrencyLimits:
         try:
             stored = self.context.ledger.runs.read(run_id)
         except CorruptRecordError:
-            return None  # it counts neither as a failure nor as a success
+            return None  # it is neither a failure nor a success
         return stored.record.phase if stored else None
 
     def _report_once(self, name: str, exc: CorruptRecordError) -> None:
@@ -246,7 +274,7 @@ class ConcurrencyLimits:
 
 
 def _behind(run_queue: RunQueue, run: Run) -> Sequence[str]:
-    """Return some of those that wait behind `run`: others each time, so that none is left out."""
+    """Return some runs that wait behind `run`; the choice changes, so that each is checked."""
     left = [
         queue_entry.run_id for queue_entry in run_queue.waiting if queue_entry.run_id != run.run_id
     ]
@@ -262,7 +290,7 @@ def _levels(pipeline: Pipeline, key: tuple[str, ...]) -> Iterator[_Level]:
     at_once = core.concurrency_limit(pipeline)
     newest_first, timeout = core.newest_first(pipeline), pipeline.training.timeout
     name, what = run_queue_id(pipeline.name, key), "another run is open"
-    # Where only the newest counts, each of the others has to notice that it is not.
+    # Where only the newest run counts, each older run has to be checked to be superseded.
     queue_name = "" if pipeline.when_busy == "newest" else name
     yield _Level(name, at_once, what, newest_first, queue_name, unread=timeout)
     if pipeline.max_parallel is not None:
@@ -272,7 +300,7 @@ def _levels(pipeline: Pipeline, key: tuple[str, ...]) -> Iterator[_Level]:
     if (jobs := pipeline.training.max_parallel) is not None:
         name = shared_queue_id("service", pipeline.training.identity)
         what = f"the training service has its {counted(jobs, 'job')}"
-        # One line for all pipelines, so that no two of them wait for each other.
+        # One queue for all pipelines, so that no two of them wait for each other.
         releases_slot = core.releases_service_slot
         yield _Level(
             name, jobs, what, newest_first=False, queue_name=name, releases_slot=releases_slot

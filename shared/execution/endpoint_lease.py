@@ -1,4 +1,4 @@
-"""Makes an endpoint ours for one update: whose turn it is, what answers now, and the way back."""
+"""Acquires the endpoint lease of a run, and prepares its promotion."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,20 +28,20 @@ from shared.execution.context import Context
 from shared.execution.first_recorded import FirstRecordedTimes
 from shared.ports.serving import Keep, Plan, ServingEndpoint
 
-#: Another run's update takes minutes; waiting for it is no trouble of ours.
+#: How long a run waits for another run's update, which takes minutes.
 _TURN: Final = timedelta(days=7)
-#: Errors ahead of an update are looked at again; that they go on is no reason to give up.
+#: How long probes are repeated if they get errors before the update.
 _ERRORS: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointLeaseSteps:
-    """Reserves endpoints (design rule 8)."""
+    """Acquires endpoint leases (design rule 8)."""
 
     context: Context
 
     def acquire_lease(self, run: Run) -> Event:
-        """Make the endpoint ours, once its answers from before and a way back are known."""
+        """Acquire the lease once the probe answers of now and a rollback target are known."""
         endpoint = run.config.endpoint
         if endpoint is None:
             raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
@@ -60,7 +60,7 @@ class EndpointLeaseSteps:
         first = known.baseline is None and known.serving is None
         base = serving.current(Keep(run.run_id, run.opened_at) if first else None)
         baseline = base if first else known.baseline
-        # What answers while an earlier update is unsettled says nothing; its own run knows.
+        # While an earlier update is in flight, a probe shows nothing; that run has the answers.
         before = self._before(run, endpoint, serving) if left is None else None
         mine = leased(endpoint_state, run, endpoint.place, baseline, self.context.clock.now())
         rollback_target = self.rollback_target(serving, mine, endpoint.place, instead_of=run)
@@ -89,7 +89,7 @@ class EndpointLeaseSteps:
         return EndpointLeased(promotion, data.tie)
 
     def _data(self, run: Run, known: Resource) -> "_Data":
-        """Return what is compared to find out whose data is newer."""
+        """Return the two data versions whose age is compared."""
         mine, newest = run.newest, known.newest_version
         if mine is None or newest is None or run.data_time != known.newest_data:
             return _Data(known, mine)
@@ -105,14 +105,17 @@ class EndpointLeaseSteps:
         resource: str,
         instead_of: Run | None = None,
     ) -> ServingState | None:
-        """Return the best of what can still be put back; models may have been deleted.
+        """Return the newest serving state that can be restored; models may have been deleted.
 
         Args:
             serving: the endpoint.
-            endpoint_state: what is known of the endpoint.
-            resource: of which part of it.
-            instead_of: the run whose model might fail: that one is no way back from itself.
-                A model that is only set again has none: an older one was not asked for.
+            endpoint_state: the record of the endpoint.
+            resource: the part of the endpoint.
+            instead_of: the run whose model might fail. That model is not its own rollback
+                target. A run of origin drift has no rollback target.
+
+        Returns:
+            The serving state; None where there is none.
         """
         if instead_of is not None and instead_of.origin is Origin.DRIFT:
             return None
@@ -143,10 +146,10 @@ class EndpointLeaseSteps:
         return InFlightUpdateFound(promotion.evolve(**changes))
 
     def _in_flight_lease(self, run: Run, endpoint_state: EndpointState) -> EndpointLease | None:
-        """Return a reservation that its run will do nothing about any more.
+        """Return the lease of another run that left its update in flight; None without one.
 
         Raises:
-            EndpointBusyError: another run is at work on this endpoint; its turn comes first.
+            EndpointBusyError: another run is updating this endpoint.
         """
         last = endpoint_state.endpoint_lease
         if last is not None and last.run_id != run.run_id:
@@ -159,12 +162,12 @@ class EndpointLeaseSteps:
     def _before(
         self, run: Run, endpoint: Endpoint, serving: ServingEndpoint
     ) -> ProbeAnswers | None:
-        """Return what the endpoint answers now; nothing is sent while that is not known.
+        """Return the answers to a probe before the update; None without a verification.
 
-        One error says little: good answers after it would pass for those of the new model.
+        One error is not enough: later good answers would count as those of the new model.
 
         Raises:
-            TransientError: it does not answer now, or answers with an error for the first times.
+            TransientError: the endpoint does not answer, or its first answers are errors.
             PermanentError: the probe's own URL or key is refused.
         """
         if endpoint.verify is None:
@@ -195,7 +198,7 @@ class _Data:
 
     known: Resource
     version: BlobVersion | None
-    tie: str = ""  #: where both share their Last-Modified: in plain words
+    tie: str = ""  #: a sentence for operators, where both share their Last-Modified
 
 
 def _expected(run: Run, known: Resource) -> ProbeAnswers | None:
@@ -205,7 +208,7 @@ def _expected(run: Run, known: Resource) -> ProbeAnswers | None:
 
 
 def _regressed(run: Run, known: Resource) -> Event | None:
-    """Hold the model against the one that serves now: another may have gone live meanwhile."""
+    """Compare the model with the one that serves now: another may have gone live meanwhile."""
     gate = run.config.gate
     if run.verdict is None or run.origin.repeats or not gate.rules:
         return None
@@ -216,7 +219,7 @@ def _regressed(run: Run, known: Resource) -> Event | None:
 
 
 def _out_of_turn(run: Run, data: _Data, endpoint: Endpoint) -> Event | None:
-    """Return why this run's model is not, or not now, what the endpoint should serve."""
+    """Return the event of a run whose model must not be promoted now; None where it may be."""
     known = data.known
     hold = known.held
     if run.origin is Origin.ROLLBACK:
@@ -240,7 +243,7 @@ def _out_of_turn(run: Run, data: _Data, endpoint: Endpoint) -> Event | None:
 
 
 def _steps(run: Run, plan: Plan) -> tuple[Step, ...]:
-    """Return the steps of a promotion; what served before is set again at once."""
+    """Return the steps of a promotion; an earlier serving state is restored in one step."""
     shares = plan.shares[-1:] if run.origin.repeats else plan.shares
     before = (0, *shares)
     return tuple(Step(share=share, before=before[at]) for at, share in enumerate(shares))

@@ -1,4 +1,4 @@
-"""The steps that change an endpoint and prove what serves there: update, look, put back."""
+"""The steps of a promotion: update an endpoint, verify the update, and roll it back."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -48,16 +48,16 @@ _RESENDS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class PromotionSteps:
-    """Gives one endpoint one new model at a time, and the old one back when it must."""
+    """Updates one endpoint with one model at a time, and rolls back a broken update."""
 
     context: Context
 
     def acquire_lease(self, run: Run) -> Event:
-        """Make the endpoint ours."""
+        """Acquire the endpoint lease for the run."""
         return EndpointLeaseSteps(self.context).acquire_lease(run)
 
     def update(self, run: Run) -> Event | None:
-        """Send the update; None when it may have arrived and nothing could show it."""
+        """Send the update; None where its outcome is unknown and no status check could show it."""
         endpoint, serving = self._endpoint(run)
         if lost := self._lease_lost(run, endpoint):
             return lost
@@ -68,15 +68,15 @@ class PromotionSteps:
         return UpdateSent(operation=operation)
 
     def _sent(self, run: Run, serving: ServingEndpoint) -> str | None:
-        """Ask for what the run wants next of the endpoint, and return the operation."""
+        """Send the shift or the serving state that is due, and return the operation."""
         shift = _shift(run, serving)
         return serving.restore(run.target_model) if shift is None else serving.shift(shift)
 
     def roll_back(self, run: Run) -> Event | None:
-        """Send the model from before; None when it may have arrived and nothing can show it.
+        """Send the rollback; None where its outcome is unknown and no status check could show it.
 
-        Ahead of our own update this is preparation: whatever cannot be put back, the run goes
-        on with what answers now.
+        A rollback before the run's own update is preparation: if it is impossible, the run
+        continues with the model that serves now.
         """
         endpoint, serving = self._endpoint(run)
         if lost := self._lease_lost(run, endpoint):
@@ -102,18 +102,18 @@ class PromotionSteps:
         if not isinstance(exc, TransientError):
             return False
         if run.step_failure is None or run.step_failure.count + 1 < LEAST_TRIES:
-            return True  # an app that was down in between has not tried all that time
+            return True  # an app that was down meanwhile made no tries
         patience = exc.patience or self.context.limits.patience
         return self.context.clock.now() - run.step_failure.since < patience
 
     def look(self, run: Run) -> Event | None:
-        """Look at what the endpoint answers; None when a look adds nothing to the last one."""
+        """Verify the update or the rollback by a probe; None where the last probe is too recent."""
         endpoint, serving = self._endpoint(run)
         if lost := self._lease_lost(run, endpoint):
             return lost
         every, now = self.context.limits.check_interval_min, self.context.clock.now()
         if _promotion(run).probe_series.too_soon(now, every):
-            return None  # two looks of one moment are one look
+            return None  # two probes of one moment count as one
         operation = _promotion(run).operation
         if run.phase is Phase.ROLLING_BACK:
             return self._verify_rollback(run, endpoint, serving.update_state(operation))
@@ -149,8 +149,8 @@ class PromotionSteps:
 
     def _verify_rollback(self, run: Run, endpoint: Endpoint, look: EndpointCheck) -> Event | None:
         promotion = _promotion(run)
-        # Only after a model that was seen to be broken do answers as before prove at once
-        # that the old one is back; else the switch to the new one may still come.
+        # After a broken model, answers as before show at once that the old model serves again.
+        # In all other cases the endpoint may still switch to the new model.
         patient = promotion.after_rollback != "rolled_back"
         case, now = self._case(run, endpoint), self.context.clock.now()
         judged = verify_rollback(case, look, now, patient=patient)
@@ -177,7 +177,7 @@ class PromotionSteps:
         )
 
     def _prepared(self, run: Run, endpoint: Endpoint, why: str) -> Event:
-        """Note that what another run left behind is settled, as far as it can be."""
+        """Record that the update which another run left in flight is resolved, if possible."""
         stored = self._endpoint_state(endpoint)
         if stored is not None and stored.record.holds(run.run_id, _promotion(run).generation):
             endpoint_state = in_flight_resolved(stored.record, run.run_id)
@@ -217,9 +217,9 @@ class PromotionSteps:
         )
 
     def _lease_lost(self, run: Run, endpoint: Endpoint) -> Event | None:
-        """Return what to do when the endpoint is not ours any more; None while it is.
+        """Return the event for a run that lost the endpoint lease; None while the run has it.
 
-        What we wrote a moment ago, ahead of a crash, is known again by run and generation.
+        A lease that this run wrote before a crash is recognized by its run and generation.
         """
         stored = self._endpoint_state(endpoint)
         endpoint_state = stored.record if stored else EndpointState(ref=endpoint.ref)
@@ -255,18 +255,18 @@ class PromotionSteps:
         name = endpoint.name
         log.warning("run %s: whether %s took the update is not known: %s", run.run_id, name, exc)
         if not endpoint.shows:
-            return None  # no look could tell: the claim's lease is the time it has to land
+            return None  # no status check can show it: wait until the claim's lease is over
         return UpdateSent(certain=False, service_message=str(exc))
 
 
 def _waiting(look: EndpointCheck, judged: Verification) -> NotYetLive:
-    # What answers while the service is at work on an update is not what it will lead to.
+    # Answers during an update do not show its result.
     pending = look.progress is UpdateProgress.PENDING
     return NotYetLive(None if pending else look.probe, judged.probe_series)
 
 
 def _answered(promotion: Promotion) -> str:
-    """Return what the service answered to an update that it did not confirm, for a reason."""
+    """Return the service's answer to an unconfirmed update, as a part of a reason."""
     return (
         f" (the update was answered: {promotion.service_message})"
         if promotion.service_message
@@ -275,7 +275,7 @@ def _answered(promotion: Promotion) -> str:
 
 
 def _doubtful(run: Run, look: EndpointCheck) -> int:
-    """Return how often an update is sent again that was accepted, and names another model."""
+    """Return how often an accepted update is sent again if the endpoint names another model."""
     target = run.target_model.model.name if run.target_model.model else None
     unreported = look.progress is UpdateProgress.NOT_REPORTED and look.configured not in (
         None,
@@ -285,7 +285,7 @@ def _doubtful(run: Run, look: EndpointCheck) -> int:
 
 
 def _shift(run: Run, serving: ServingEndpoint) -> Shift | None:
-    """Return the shift that is due; None for a run that only sets again what served before."""
+    """Return the shift that is due; None for a run that restores an earlier serving state."""
     if run.origin.repeats:
         return None
     if run.model is None:

@@ -1,8 +1,8 @@
-"""Proves again, every hour and after a takeover, that each endpoint serves what it should.
+"""Checks each endpoint for drift, every hour and after the takeover of a claim.
 
-A difference that two looks running agree on is reported, and the head's model is set again
-once, by a run of its own; after a second one that run waits for a person (design rule 8). While a
-parked run holds the endpoint a difference is only reported: a person decides about that run.
+A drift that two checks in a row find is reported. A run of its own then sets the model of the
+endpoint state again, once. At a second drift that run waits for an operator (design rule 8).
+While a parked run holds the endpoint, a drift is only reported: an operator decides on that run.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,13 +25,13 @@ from shared.execution.run_writer import RunWriter
 from shared.ledger.store import Stored
 from shared.telemetry import Alert, log, report
 
-#: After a look that said nothing: the endpoint is busy, or being updated.
+#: Until the next check after one without a result: the endpoint is busy, or being updated.
 _AGAIN: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One watch that is due, with all that is known of what should serve there."""
+    """One drift check that is due, and the records of what should serve there."""
 
     name: str
     stored: Stored[DriftCheck]
@@ -48,14 +48,14 @@ class _Case:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """Looks at endpoints that are due. Safe for any number of workers at once.
+    """Does the drift checks that are due. Safe for any number of workers at once.
 
     Args:
-        context: the world.
+        context: the ledger, the services and the clock.
         factory: makes the runs that set a model again.
-        writer: stores them.
+        writer: stores these runs.
         endpoints_of: returns the endpoints that are configured now for a run's pipeline and
-            customer; one that was taken out of the file is left alone.
+            key; one that was removed from the file is not checked.
     """
 
     context: Context
@@ -64,13 +64,13 @@ class Drift:
     endpoints_of: Callable[[Run], tuple[Endpoint, ...]]
 
     def check(self, until: datetime) -> None:
-        """Look at every endpoint that is due, and open runs for those that have drifted.
+        """Check every endpoint that is due, and open runs for those that have drifted.
 
-        Those that are due the longest come first, so that the next call goes on where this one
-        had no more time; those that gave no answer the last time come last.
+        Endpoints that are due the longest come first, so that the next call continues where
+        this one had no more time. Endpoints without an answer the last time come last.
 
         Args:
-            until: when no further look may be begun.
+            until: when no further check may be begun.
         """
         clock = self.context.clock
         now = clock.now()
@@ -95,7 +95,7 @@ class Drift:
         ).run()
 
     def _look(self, name: str) -> bool:
-        """Look at one endpoint; False when it, or the storage, gave no answer."""
+        """Check one endpoint; False where the endpoint or the storage gave no answer."""
         try:
             return self._check(name)
         except ConflictError:
@@ -107,7 +107,7 @@ class Drift:
         except RelearnError as exc:
             log.warning("watch %s: the endpoint cannot be looked at now: %s", name, exc)
             self._later(name)
-        except Exception:  # noqa: BLE001 -- one odd endpoint never stops the others
+        except Exception:  # noqa: BLE001 -- one endpoint never stops the others
             log.exception("watch %s: the endpoint cannot be looked at", name)
             self._later(name)
         return True
@@ -134,7 +134,7 @@ class Drift:
     def _discard(self, drift_check: DriftCheck) -> None:
         """Discard the candidates that are due at an endpoint, and drop those that are gone.
 
-        A run that ended needs not stay open for it; what fails is tried again in an hour.
+        Their runs may have ended. A failure is tried again in an hour.
         """
         ledger = self.context.ledger
         stored = ledger.endpoint_states.read(drift_check.ref.id)
@@ -181,7 +181,7 @@ class Drift:
         return None
 
     def _holder(self, endpoint_state: EndpointState) -> Run | None:
-        """Return the run that holds the endpoint; what an ended one left behind changes nothing."""
+        """Return the open run that has the endpoint lease; None where there is none."""
         if endpoint_state.endpoint_lease is None:
             return None
         other = self.context.ledger.runs.read(endpoint_state.endpoint_lease.run_id)
@@ -206,9 +206,9 @@ class Drift:
             self._put(case.name, case.stored, EVERY, found)
 
     def _repaired(self, case: _Case, finding: DriftFinding) -> str | None:
-        """Return the run that sets the model again: one that is open, or else a new one.
+        """Return the run that sets the model again: an open one, or else a new one.
 
-        None while a parked run holds the endpoint: what becomes of that one comes first.
+        None while a parked run holds the endpoint: an operator decides on that run first.
         """
         known = (
             self.context.ledger.runs.read(case.drift_check.repair)
@@ -232,7 +232,7 @@ class Drift:
 
     def _repair(self, case: _Case, drift: str) -> str:
         now, run, drift_check = self.context.clock.now(), case.run, case.drift_check
-        # One for each time that this was noticed: two workers of one moment open the same.
+        # One run for each check that found it: two workers at once open the same run.
         noticed = (drift_check.ref.id, drift_check.place, drift_check.next_check.isoformat())
         repairing = run_id(run.pipeline, "drift", *noticed)
         cause = f"{case.endpoint.name} has drifted: {drift}"
