@@ -1,4 +1,4 @@
-"""What the decorators of the triggers need at import: names of settings, never their values.
+"""The names of settings that the triggers' decorators need at import, never the values.
 
 The host resolves `%NAME%` and refuses an app whose setting is missing, so a setting with a
 default is named only where it is set (azure-functions §1.3).

@@ -32,7 +32,7 @@ bp = func.Blueprint()
 
 @dataclass
 class _Found:
-    """What a check of the app found."""
+    """The results of a check of the app."""
 
     beat: Heartbeat | None = None
     problems: list[tuple[ProblemKind, str]] = field(default_factory=list)
@@ -54,7 +54,7 @@ class _Found:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What both answers show."""
+        """The fields of both answers."""
         beat = self.beat
         parked = beat is not None and beat.parked > 0
         status: Status = "unusable" if self.problems else "attention" if parked else "healthy"
@@ -75,7 +75,7 @@ def health(req: func.HttpRequest) -> func.HttpResponse:
 
     `GET /api/health/details` lists the problems and the parked runs.
     """
-    # Anybody may ask, so this reads two records, lists nothing and writes nothing.
+    # This route is anonymous, so it reads two records, lists nothing and writes nothing.
     del req
     built, found = app_or_problems(), _Found()
     if isinstance(built, Unusable):
@@ -152,7 +152,7 @@ def _read_timers(built: App, found: _Found) -> None:
 
 
 def _full_listing(built: App, found: _Found, what: str) -> FullListingShown | None:
-    """Return how far a full listing is; its records that are not understood are problems."""
+    """Return the progress of a full listing; unreadable records of it become problems."""
     try:
         stored = built.context.ledger.full_listings(models=what != "data").read()
     except CorruptRecordError as exc:

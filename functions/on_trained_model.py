@@ -1,4 +1,4 @@
-"""Blob trigger: a trained model advances the run that owns it; the update follows."""
+"""Blob trigger: a trained model advances its run; an operator's model opens one."""
 
 import azure.functions as func
 from azurefunctions.extensions.bindings import blob

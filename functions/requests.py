@@ -1,4 +1,4 @@
-"""Reads HTTP requests: bodies, queries, the version in If-Match, and who asks."""
+"""Reads HTTP requests: bodies, queries, the versions in If-Match, and the operator."""
 
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from typing import Final, TypeVar

@@ -64,7 +64,7 @@ from shared.telemetry import LogRateLimit, log, use_redactor
 
 #: When this worker started: older data is not eligible for a pipeline that is first seen by it.
 STARTED_AT: Final = datetime.now(UTC)
-#: A search begins each quarter of an hour, and leaves what is younger than five minutes to events.
+#: A search begins every 15 minutes, and leaves data younger than five minutes to its events.
 _LATER: Final = (
     "it will be found within 25 minutes of that; where its pipeline never was active before, start "
     "a run on it (POST /api/pipelines/{pipeline}/runs)"
@@ -82,7 +82,7 @@ class SystemClock:
 
 
 class App:
-    """The services over a world, each built once and handed what it needs; no request is made.
+    """The services of one process, each built once; no request is made.
 
     Args:
         settings: the app settings.
@@ -138,9 +138,9 @@ class App:
         self.history, self.open_runs = History(context), OpenRuns(context)
 
     def reload(self, until: datetime) -> None:
-        """Use the pipelines file as it is now, and search at once for what came meanwhile.
+        """Use the pipelines file as it is now, and search at once for data that arrived meanwhile.
 
-        For the beginning of each timer tick.
+        Called at the beginning of each timer tick.
 
         Args:
             until: when no further part of a search may be begun.
@@ -160,7 +160,7 @@ class App:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """The same as `found`, and what pipelines with an error go on by meanwhile."""
+        """The same as `found`, and which last good configurations are used meanwhile."""
         return (*self.found, *self.last_good.notes())
 
 
@@ -197,8 +197,8 @@ def usable_app(what: str, *, of_blob: bool = False) -> App | None:
     """Return this process's app for a trigger; None where wrong settings keep it from working.
 
     A trigger must not fail for that: its failures would be repeated, logged with tracebacks, and
-    taken for those of a blob. What it could not do is logged, and done after the restart that
-    correct settings come with.
+    taken for those of a blob. A skipped trigger is logged; its work is done after the restart with
+    correct settings.
 
     Args:
         what: the trigger, or the blob that it is about, for people.
@@ -231,7 +231,7 @@ def app_or_problems() -> App | Unusable:
 
 @contextmanager
 def handed_in(built: App | Unusable) -> Iterator[None]:
-    """Have every trigger use this app meanwhile, instead of the one of the app settings."""
+    """Make every trigger use this app meanwhile, instead of the one of the app settings."""
     _handed_in.append(built)
     try:
         yield

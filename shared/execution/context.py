@@ -1,4 +1,4 @@
-"""What every step works with: the ledger, the storage, the clients and the time."""
+"""The context of every step: the ledger, the storage, the providers and the clock."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from shared.ports.training import TrainingService
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The spans of time and the numbers that the app keeps to."""
+    """The time-outs, intervals and numbers that bound the app."""
 
     lease: timedelta = timedelta(minutes=6)
     """How old a claim must be before its holder counts as dead; longer than functionTimeout."""
@@ -42,12 +42,12 @@ class Limits:
 
     @property
     def found_within(self) -> int:
-        """In how many minutes data is found that no event announced to a sound file."""
+        """In how many minutes the search finds data whose event was lost."""
         return -(-self.poll_every // timedelta(minutes=1)) + 1
 
 
 class Providers(Protocol):
-    """Builds what a pipeline's configuration asks for, by its kind. Nothing is called."""
+    """Builds the services of a pipeline's configuration, by their kind. No request is made."""
 
     def training(self, training: Training) -> TrainingService:
         """Return the service that trains."""
@@ -64,7 +64,7 @@ class Providers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The world as the driver, the intake and the poll see it."""
+    """The ledger, the storage, the providers, the clock and the limits, for all steps."""
 
     ledger: Ledger
     data: Blobs
@@ -72,18 +72,18 @@ class Context:
     data_container: str
     models_container: str
     providers: Providers
-    clock: Clock  #: given the host's, it is the storage's time by that
+    clock: Clock  #: built with the host's clock, then corrected to the storage's time
     new_id: Callable[[], str]
     limits: Limits = Limits()
     redactor: Redactor = field(default_factory=Redactor, repr=False)
 
     def __post_init__(self) -> None:
-        """Have every step go by the storage's time: a host's clock may be wrong."""
+        """Correct the clock to the storage's time: a host's clock may be wrong."""
         if not isinstance(self.clock, StorageClock):
             object.__setattr__(self, "clock", StorageClock(self.clock, self.ledger.time))
 
     def storage_time(self, host_time: datetime) -> datetime:
-        """Return a moment of this host's clock as the storage's clock tells it."""
+        """Return a time of this host's clock by the storage's clock."""
         clock = self.clock
         return clock.at(host_time) if isinstance(clock, StorageClock) else host_time
 
@@ -92,6 +92,6 @@ class Context:
         return blob.recorded(self.clock.now())
 
     def look_up(self, blob: BlobVersion) -> BlobVersion | None:
-        """Return what `blob` is now, in whichever container it lies."""
+        """Return the present version of `blob`, in its container; None where it is gone."""
         account = self.models if blob.container == self.models_container else self.data
         return account.head(blob.container, blob.name)

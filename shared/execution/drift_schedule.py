@@ -1,4 +1,4 @@
-"""When each endpoint is checked for drift: planned after each promotion and takeover."""
+"""Schedules the drift check of each endpoint, after each promotion and takeover."""
 
 from datetime import timedelta
 from typing import Final
@@ -17,7 +17,12 @@ EVERY: Final = timedelta(hours=1)
 
 
 def drift_check_id(endpoint: EndpointRef, place: str) -> str:
-    """Return the id of the watch over one place of an endpoint."""
+    """Return the id of the drift check of one resource of an endpoint.
+
+    Args:
+        endpoint: the endpoint.
+        place: the name of the resource.
+    """
     return digest("drift_check", endpoint.id, place)
 
 
@@ -28,9 +33,15 @@ def _host_of(endpoint: Endpoint) -> str:
 def schedule_drift_check(
     context: Context, run: Run, endpoint: Endpoint, wait: timedelta = EVERY
 ) -> None:
-    """Have the endpoint looked at `wait` from now, or sooner where that is planned already.
+    """Schedule a drift check of the endpoint, unless an earlier one is scheduled already.
 
-    Should this not be stored, nothing is lost: the next promotion or takeover stores it again.
+    If it cannot be stored, the next promotion or takeover stores it again.
+
+    Args:
+        context: the ledger and the clock.
+        run: the run that updated the endpoint.
+        endpoint: the endpoint.
+        wait: how long until the check.
     """
     name = drift_check_id(endpoint.ref, endpoint.place)
     now = context.clock.now()

@@ -29,20 +29,20 @@ from shared.execution.step_result import StepResult
 from shared.ledger.store import Stored
 from shared.telemetry import report_run
 
-#: More than the longest way from received to verifying; a bound, not a budget.
+#: More steps than a run can need from received to verifying.
 _MOST_STEPS: Final = 20
 _AT_ONCE: Final = timedelta()
-#: Steps are begun for this long in one call, so that the last one ends in time.
+#: How long one call begins steps, so that the last one ends in time.
 _BEGIN_FOR: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
 class Advanced:
-    """What one call of the driver came to."""
+    """The result of one call of the driver."""
 
     run: Run | None  #: as it is now; None where it has no record
     opened: int = 0  #: runs that its steps opened
-    roll_out: str | None = None  #: the run of which it is a delivery, where it ended just now
+    roll_out: str | None = None  #: the roll-out of a delivery that ended just now
 
 
 NOT_KNOWN: Final = Advanced(None)
@@ -50,11 +50,11 @@ NOT_KNOWN: Final = Advanced(None)
 
 @dataclass(frozen=True, slots=True)
 class _Drive:
-    """How one run is to be advanced by one call."""
+    """The options by which one call advances one run."""
 
     until: datetime
     mine: bool = False  #: whether this worker has the claim
-    fresh: bool = False  #: whether the data, or the job, is as it was a moment ago
+    fresh: bool = False  #: whether the data or the job was checked a moment ago
     announced: bool = False  #: whether the present phase was reported
     free: bool = False  #: whether the endpoint that it waits for is free
     steps: int = _MOST_STEPS
@@ -65,10 +65,10 @@ class Driver:
     """Advances runs. Safe to call at any time, from any trigger, by any number of workers.
 
     Args:
-        context: the world.
+        context: the ledger, the services and the clock.
         writer: stores runs.
         factory: makes the runs of roll-outs.
-        concurrency: hands out the slots.
+        concurrency: assigns the slots.
         inbox: takes the data that steps discover.
     """
 
@@ -117,7 +117,8 @@ class Driver:
             The run as it is then.
 
         Raises:
-            TransientError, OutcomeUnknownError: the ledger does not work now; the poll goes on.
+            TransientError, OutcomeUnknownError: the ledger does not work now; the poll
+                continues.
         """
         claim = self._me() if next_command(run, self._context.clock.now()).acts else None
         try:
@@ -128,7 +129,7 @@ class Driver:
         options = _Drive(self._begin_until(), claim is not None, fresh, announced=True)
         try:
             return self._drive(stored, options).run or run
-        except ConflictError:  # another worker goes on with it
+        except ConflictError:  # another worker continues with it
             found = self._context.ledger.runs.read(run.run_id)
             return found.record if found else run
 
@@ -154,7 +155,7 @@ class Driver:
             checked: the state of its job, if that was asked for a moment ago.
 
         Returns:
-            The run as it is then, and what its steps did besides.
+            The run as it is then, and the other results of its steps.
 
         Raises:
             CorruptRecordError: the record is not understood.
@@ -244,10 +245,9 @@ class Driver:
         return Advanced(run, opened, run.parent if over else None)
 
     def _left(self, stored: Stored[Run], learned: Event | None, *, announced: bool) -> None:
-        """Have the open marker say how a run is, now that this call ends.
+        """Update the hints of the open marker at the end of this call.
 
-        A marker that does not say so yet belongs to a worker that died, perhaps before it
-        reported where the run got to.
+        If the marker is out of date, its worker died, perhaps before it reported the phase.
         """
         run, ledger = stored.record, self._context.ledger
         if run.phase.ended:
@@ -265,7 +265,7 @@ class Driver:
         return hints is not None and hints.phase is run.phase
 
     def _schedule_drift_check_after_takeover(self, run: Run, command: Command) -> None:
-        """Have the endpoint checked again soon: what the dead worker sent may still arrive."""
+        """Schedule a drift check soon: an update by the dead worker may still arrive."""
         endpoint = run.config.endpoint
         if endpoint is not None and command in (
             Command.UPDATE_ENDPOINT,
@@ -282,7 +282,7 @@ class Driver:
         return not (free and run.step_failure.waits_for)
 
     def _claim(self, stored: Stored[Run], command: Command) -> Stored[Run]:
-        # The claim is the fence: of two workers that decided alike, one may act (design rule 4).
+        # Of two workers with the same decision, only the one with the claim acts (design rule 4).
         run, now = stored.record, self._context.clock.now()
         changes: dict[str, object] = {"claim": self._me()}
         if run.claim is not None:
@@ -292,14 +292,14 @@ class Driver:
         return self._writer.replace(stored, run.evolve(**changes))
 
     def _result(self, command: Command, run: Run, options: _Drive) -> StepResult:
-        """Take a step, and keep what it discovered: that comes before its event is recorded."""
+        """Take a step, and keep the data that it found before its event is recorded."""
         try:
             result = self._perform(command, run, options)
             if not isinstance(result, StepResult):
                 return StepResult(result)
             self._inbox.keep_replacements(run, result.replacements)
             self._inbox.give_back(run, result.given_back)
-        except Exception as exc:  # noqa: BLE001 -- a mistake of ours is kept in the record too
+        except Exception as exc:  # noqa: BLE001 -- a programming error is recorded too
             return StepResult(self._failures.event_for(command, run, exc))
         return result
 
@@ -340,7 +340,7 @@ class Driver:
 
 
 def _perhaps_sent(run: Run, command: Command) -> Promotion | None:
-    """Return the promotion of a run whose worker died: what it was to send may have arrived."""
+    """Return the promotion of a run whose worker died: its update may have arrived."""
     sends = command in (Command.UPDATE_ENDPOINT, Command.ROLL_BACK_ENDPOINT)
     if run.promotion is None or not sends:
         return run.promotion
@@ -348,7 +348,7 @@ def _perhaps_sent(run: Run, command: Command) -> Promotion | None:
 
 
 def _pauses(learned: Event, run: Run) -> bool:
-    """Whether the world needs time before the next step can learn anything."""
+    """Whether the next step has to wait, because a service needs time."""
     if isinstance(learned, UpdateSent):
         endpoint = run.config.endpoint
         return endpoint is not None and endpoint.shows

@@ -21,7 +21,7 @@ class EndpointQueue:
     """The runs that wait for endpoints during one tick.
 
     Args:
-        context: the world.
+        context: the ledger and the clock.
     """
 
     context: Context

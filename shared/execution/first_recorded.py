@@ -1,7 +1,7 @@
-"""When data versions were first recorded, for those that come from a listing or a HEAD.
+"""Reads when data versions were first recorded, for those from a listing or a HEAD.
 
 Storage dates blobs in whole seconds; of those of one second the app's own record shows which is
-newer (`shared.core.versions`). Nothing is looked up where no two versions share a second.
+newer (`shared.core.versions`). Nothing is read where no two versions share a second.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ _AT_ONCE: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class FirstRecordedTimes:
-    """Looks up, for one pipeline, when versions were first recorded."""
+    """Reads, for one pipeline, when versions were first recorded."""
 
     context: Context
     pipeline: Pipeline
@@ -44,7 +44,7 @@ class FirstRecordedTimes:
                 key = key_of(self.pipeline, blob.name)
                 entry = ledger.inbox.read(key, self.pipeline.name, version)
         except CorruptRecordError as exc:
-            log.error("%s", exc)  # an operator has to mend it; meanwhile the name decides
+            log.error("%s", exc)  # an operator has to correct it; meanwhile the name decides
             return blob
         return blob.recorded(entry.blob.recorded_at) if entry else blob
 
@@ -61,12 +61,15 @@ class FirstRecordedTimes:
     def newest_first(
         self, blobs: Iterable[BlobVersion], most: int, least: int
     ) -> list[BlobVersion]:
-        """Return versions, the newest first, in the one order as far as they are shown.
+        """Return versions, the newest first, in a fixed order as far as they are shown.
 
         Args:
             blobs: the versions, in any order.
             most: so many are shown.
             least: how many bytes a version must have to be used; the first such is shown too.
+
+        Returns:
+            The versions.
         """
         found = sorted(blobs, key=lambda blob: blob.modified, reverse=True)
         used = next((at for at, blob in enumerate(found) if blob.size >= least), 0)

@@ -1,4 +1,4 @@
-"""Holds a trained model against the gate's rules, with what the evaluation says of it."""
+"""Applies the gate's rules to the evaluation of a trained model."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,20 +19,20 @@ from shared.execution.context import Context
 from shared.execution.models import finished_job
 from shared.ports.training import Evaluation
 
-#: Good answers of a staged candidate that are asked for ahead of the gate.
+#: Good probe answers that a staged candidate needs before the gate.
 _PROBES: Final = 2
-#: An output that a job is said to have written may be seen later than its model.
+#: How long an output may become visible later than its model.
 _LATE: Final = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
 class GateSteps:
-    """Judges runs. Nothing is changed outside the ledger but a copy of the evaluation."""
+    """Finds the verdict on runs. Outside the ledger it writes a copy of the evaluation only."""
 
     context: Context
 
     def judge(self, run: Run) -> Event:
-        """Return the verdict on the run's model, or what was gathered for it so far.
+        """Return the verdict on the run's model, or the probes of its candidate so far.
 
         Raises:
             TransientError: the evaluation cannot be read, or the candidate not be scored, now.
@@ -41,7 +41,7 @@ class GateSteps:
         if (gathered := self._of_candidate(run)) is not None:
             return gathered
         if run.parent is not None:
-            return Judged(run.verdict)  # by its parent; here only the candidate is looked at
+            return Judged(run.verdict)  # its parent has the verdict; only the candidate is probed
         rules = run.config.gate.rules
         if not rules:
             return Judged(None)
@@ -54,12 +54,12 @@ class GateSteps:
             return Judged(refused(f"the evaluation cannot be read: {exc}"))
         path = left.path
         if left.content is None and manual_model:
-            # Nothing is known of it: a person decides, and is told so.
+            # There is no evaluation: an operator decides, and the verdict says so.
             return Judged(None, f"there is no evaluation at {path}, beside a model put by hand")
         if left.content is None:
             return self._missing(run, path, left.why)
         try:
-            # Messages name columns and values, cut short: no secret may be in them before.
+            # Messages contain columns and values, cut short: secrets are redacted before.
             rows = read_evaluation(left.content, path, self.context.redactor.known)
             row = choose_row(rows, run.config.gate.row)
         except ValueError as exc:
@@ -69,9 +69,9 @@ class GateSteps:
         return Judged(verdict)
 
     def _of_candidate(self, run: Run) -> Event | None:
-        """Score a staged candidate once more; None when enough is known of it, or there is none.
+        """Probe a staged candidate once more; None after enough good answers, or without one.
 
-        A smoke test ahead of any request: the record holds how far it is.
+        A smoke test before the candidate gets requests; the record keeps its progress.
         """
         endpoint, known = run.config.endpoint, run.evidence or GateEvidence()
         if run.candidate is None or endpoint is None or endpoint.verify is None:
@@ -108,14 +108,14 @@ class GateSteps:
         return Judged(refused(f"there is no evaluation at {path}; {found}"))
 
     def expire(self, run: Run) -> Event:
-        """Return the answer that the configuration gives where no person did."""
+        """Return the default answer of the configuration, where no operator answered in time."""
         why = f"no answer until {expires_at(run).isoformat(timespec='seconds')}"
         if run.config.gate.on_expiry == "approve":
             return Approved(NOBODY, why)
         return Rejected(NOBODY, why)
 
     def _live(self, run: Run) -> Iterator[dict[str, float]]:
-        """Yield the numbers of the models that serve now, of each endpoint that has another."""
+        """Yield the metrics of the model that serves at each endpoint, if it is another one."""
         for endpoint in run.config.endpoints:
             stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
             known = stored.record.resource(endpoint.place) if stored else Resource()

@@ -26,7 +26,7 @@ class Inbox:
             appeared: whether the full listing found it.
 
         Returns:
-            False where it is kept already.
+            False where it is in the inbox already.
 
         Raises:
             TransientError, OutcomeUnknownError: the ledger does not work now.
@@ -40,7 +40,7 @@ class Inbox:
     def keep_replacements(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
         """Keep the versions that replaced data of a run, for the pipeline of that run.
 
-        Other pipelines learn of them by their events, or by the search.
+        Other pipelines get them by their events, or by the search.
 
         Args:
             run: that is about to be superseded by them.
@@ -58,10 +58,10 @@ class Inbox:
                 self.keep(version)
 
     def give_back(self, run: Run, blobs: Iterable[BlobVersion]) -> None:
-        """Have other runs train on what `run` was to train on and will not.
+        """Return data to the inbox that a run will not train on.
 
         Args:
-            run: that does not train on them.
+            run: the run that does not train on them.
             blobs: the versions.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What a job is given to train on: found ahead of it, and checked again when it is done.
+"""Finds the inputs of a training job before its start, and checks them after its end.
 
 The bytes that were trained are the bytes recorded (design rule 6).
 """
@@ -22,7 +22,7 @@ from shared.execution.context import Context
 from shared.execution.lookup import Lookup
 from shared.ports.training import JobRequest
 
-#: A blob beside a marker may be seen later than the marker.
+#: How long a blob may become visible later than its marker.
 _LATE: Final = timedelta(minutes=10)
 _COLUMNS: Final = ("Container", "Name", "ETag", "Size", "LastModified", "ContentMD5")
 
@@ -53,7 +53,7 @@ class JobInputs:
         return found
 
     def changed(self, run: Run) -> Event | None:
-        """Return that an input was replaced under the job, of which there is no event."""
+        """Return that an input was replaced during the job: there is no blob event for that."""
         for name, was in run.inputs.items():
             if was.path == run.listed_at:
                 continue
@@ -64,7 +64,7 @@ class JobInputs:
         return None
 
     def found_up(self, run: Run) -> Iterator[tuple[BlobVersion, BlobVersion | None]]:
-        """Yield what the run depends on, each as it was recorded and as it is now."""
+        """Yield each blob that the run depends on, as it was recorded and as it is now."""
         blobs = run.current
         if not run.config.training.wants_manifest:
             blobs = (run.newest,) if run.newest else ()
@@ -91,7 +91,12 @@ def inputs_of(run: Run) -> dict[str, BlobVersion]:
 
 
 def expected_inputs(run: Run, data_container: str) -> dict[str, BlobVersion]:
-    """Return where each input of a job will be, for a request that is only shown."""
+    """Return where each input of a job will be, for a preview.
+
+    Args:
+        run: the run.
+        data_container: the container of the training data.
+    """
     at = run.opened_at
     expected = inputs_of(run)
     for name, source in run.config.training.sources.items():
@@ -117,7 +122,7 @@ def list_of(run: Run) -> bytes:
 
 
 def request_of(run: Run) -> JobRequest:
-    """Return what the present attempt of a run asks of the training service."""
+    """Return the request of a run's present attempt to the training service."""
     training = run.config.training
     return JobRequest(
         run_id=run.run_id,

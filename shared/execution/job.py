@@ -1,4 +1,4 @@
-"""The steps of a run that concern its training job: each returns what it learned."""
+"""The steps of a run for its training job: create, start, check, stop, collect."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ from shared.execution.step_result import StepResult
 from shared.ports.training import JobState, JobStatus, TrainingService
 from shared.telemetry import log
 
-#: Parameters that a reason names.
+#: How many parameters a reason names.
 _SHOWN: Final = 10
 _ENDED: Final = frozenset({JobStatus.FINISHED, JobStatus.FAILED, JobStatus.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedJob:
-    """The state of a job that the poll has just asked for, ahead of reading the run's record."""
+    """The state of a job from a status check before the run's record was read."""
 
     job: str
     state: JobState
@@ -42,23 +42,23 @@ class CheckedJob:
 
 @dataclass(frozen=True, slots=True)
 class JobSteps:
-    """Creates, starts, watches and stops one job at a time for a run.
+    """Creates, starts, checks and stops one job at a time for a run.
 
     Args:
-        context: the world.
+        context: the ledger, the services and the clock.
     """
 
     context: Context
 
     def create(self, run: Run, *, fresh: bool) -> StepResult:
-        """Create the job of the next attempt, on the very bytes that were recorded.
+        """Create the job of the next attempt, on exactly the recorded bytes.
 
         Args:
             run: the run.
             fresh: whether its data was checked a moment ago by the same call.
 
         Returns:
-            The event, with the data that superseded the run or that it gives back.
+            The event, with the data that superseded the run or that returns to the inbox.
         """
         if not fresh and (changed := self._changed(run)):
             return changed
@@ -87,7 +87,7 @@ class JobSteps:
         if not fresh:
             state, too_old = service.state(job), self._signatures_over(run)
             if too_old and state.status is JobStatus.CANCELLED:
-                return JobExpired()  # by us: a DELETE takes its time, and its worker may die
+                return JobExpired()  # by Relearn: the worker of the DELETE may have died
             if (seen := _learned(state, run)) is not None:
                 return seen
             if too_old:
@@ -95,13 +95,13 @@ class JobSteps:
         try:
             service.ensure_started(job, request_of(run))
         except OutcomeUnknownError as exc:
-            # It may land late: the claim is kept, and its lease is the time it has for that.
+            # It may arrive late: the run waits until the claim's lease is over.
             log.warning("run %s: whether job %s was started is not known: %s", run.run_id, job, exc)
             return _seen_after_all(service, job, run)
         except PermanentError as exc:
             if fresh:
                 raise
-            # Perhaps an earlier start landed and does not show: refused, in words of its own.
+            # An earlier start may have arrived without being shown: the refusal says so.
             log.warning("run %s: starting job %s again was refused: %s", run.run_id, job, exc)
             return _seen_after_all(service, job, run)
         return JobStarted()
@@ -122,7 +122,7 @@ class JobSteps:
         return None if isinstance(event, JobStarted) else event
 
     def stop(self, run: Run) -> Event:
-        """Make sure that the job has ended: the run was cancelled, or it takes too long."""
+        """Stop the job of a run that was cancelled or takes too long."""
         service, job = self._service(run), _job(run)
         why = run.cancelled if run.cancelling else _overdue(run)
         seen = service.state(job)
@@ -141,7 +141,7 @@ class JobSteps:
         return JobStopped(why)
 
     def collect(self, run: Run) -> StepResult:
-        """Find the models that the job left, provided that its data is still what it was."""
+        """Find the models that the job wrote, if its data is unchanged."""
         if changed := self._changed(run):
             return changed
         event = self._inputs.changed(run)
@@ -158,9 +158,9 @@ class JobSteps:
         return JobExpired()
 
     def _changed(self, run: Run) -> StepResult | None:
-        """Return that the run is superseded: its data is not what was recorded any more.
+        """Return that the run is superseded because its data changed; None where it did not.
 
-        What it was to train on besides is given back: no event of it comes again.
+        Its other data returns to the inbox: no event of it comes again.
         """
         changed: list[tuple[BlobVersion, BlobVersion]] = []
         gone: list[BlobVersion] = []
@@ -172,7 +172,7 @@ class JobSteps:
             if now is None:
                 gone.append(blob)
             elif any(_same(run, now, one) for one in versions[blob.name]):
-                same.append(blob)  # of two versions of one second either may be the last one
+                same.append(blob)  # of two versions of one second either may be the newer one
             else:
                 changed.append((blob, now))
         early = run.job is None and run.model is None
@@ -196,10 +196,10 @@ class JobSteps:
     def _others(
         self, run: Run, same: Sequence[BlobVersion], gone: Sequence[BlobVersion]
     ) -> tuple[BlobVersion, ...]:
-        """Return the data that no run would train on, should this one be superseded."""
+        """Return the data that no run would train on if this one is superseded."""
         if run.config.training.wants_manifest:
             return tuple(same)
-        # Each is a snapshot of everything: the one before is the newest now.
+        # Each version is a full snapshot: the one before is the newest now.
         return tuple(blob for blob in run.current if blob not in gone) if gone else ()
 
     @property
@@ -213,7 +213,7 @@ class JobSteps:
 def _learned(state: JobState, run: Run) -> Event | None:
     match state.status:
         case JobStatus.NOT_STARTED:
-            # Once the start was confirmed, this is the queue (studio-classic §1.3).
+            # After a confirmed start, the job waits in the service's queue (studio-classic §1.3).
             return JobStarted() if run.started_at else None
         case JobStatus.RUNNING:
             return JobStarted()
@@ -228,15 +228,15 @@ def _learned(state: JobState, run: Run) -> Event | None:
 
 
 def _failure(state: JobState) -> str:
-    """Return why a job failed: the service's own words, and the cure where one is known."""
+    """Return why a job failed: the service's message, and what to do where that is known."""
     said = state.details or "the service gave no details"
     return f"{said}: {state.cure}" if state.cure else said
 
 
 def _refused_request(run: Run, exc: PermanentError) -> StepBlocked | None:
-    """Return what to do about a parameter of the run's own request; None: it is another matter.
+    """Return the event for a refused parameter of the run's own request; None for other errors.
 
-    The file cannot correct it: what a request sets counts over the file, at every retry.
+    The file cannot correct it: at every retry the request overrides the file.
     """
     words = str(exc).removesuffix(f": {exc.cure}") if exc.cure else str(exc)
     names = refused_of_request(run, words)
@@ -261,7 +261,7 @@ def _cancel(service: TrainingService, job: str) -> None:
     try:
         service.cancel(job)
     except PermanentError as exc:
-        # It may have ended this very moment; its state is the truth.
+        # It may have ended meanwhile: its state decides.
         if service.state(job).status not in _ENDED:
             raise TransientError(str(exc), patience=LATE) from exc
 

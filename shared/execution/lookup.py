@@ -1,7 +1,7 @@
-"""Looks many blobs up at a known price: never more than about one call for each of them.
+"""Reads the state of many blobs at a bounded cost: about one call for each, or less.
 
-Blobs that lie together in a folder are listed, as long as that is cheaper; the others, and what
-a listing did not reach, are asked for one by one, several at once. Other blobs of the
+Blobs that lie together in a folder are listed, as long as that is cheaper; the others, and
+those that a listing did not reach, are requested one by one, several at once. Other blobs of the
 container make no difference.
 """
 
@@ -13,16 +13,16 @@ from typing import Final
 from shared.core.blobs import BlobVersion
 from shared.execution.context import Context
 
-#: Blobs of one folder that are asked for one by one; of more of them the folder is listed.
+#: How many blobs of one folder are requested one by one; for more the folder is listed.
 _ONE_BY_ONE: Final = 20
-#: A page of a listing takes about as long as so many calls for one blob, one after the other.
+#: A page of a listing takes about as long as so many calls for one blob in sequence.
 _PAGE: Final = 20
 _AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """Finds out how blobs are now."""
+    """Reads the present state of blobs."""
 
     context: Context
 
@@ -74,6 +74,6 @@ class Lookup:
 
 
 def _common(one: str, other: str) -> str:
-    """Return what both names begin with; of the first and the last name all have that."""
+    """Return the common prefix of two names; all names sorted between them have it too."""
     at = next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
     return min(one, other, key=len) if at is None else one[:at]

@@ -12,7 +12,7 @@ from shared.execution.context import Context
 from shared.execution.inputs import request_of
 from shared.ports.training import Job, TrainingService
 
-#: A record that a service no longer shows, or a blob it says it wrote, may be late.
+#: How long a job's record or its output blob may become visible late.
 LATE: Final = timedelta(minutes=10)
 
 
@@ -27,14 +27,17 @@ class ModelSteps:
 
         Args:
             run: the run, its job finished.
-            service: that trained.
+            service: the training service.
+
+        Returns:
+            The event with the models.
 
         Raises:
             TransientError: a model is not there yet.
-            PermanentError: it is empty, or it cannot be told which output is the model.
+            PermanentError: it is empty, or it is not clear which output is the model.
         """
         endpoints = run.config.endpoints
-        if run.model is not None:  # put there by an operator
+        if run.model is not None:  # uploaded by an operator
             if len({endpoint.model for endpoint in endpoints}) > 1:
                 raise PermanentError(
                     "the endpoints want different models, and one was put by hand: "
@@ -49,7 +52,7 @@ class ModelSteps:
             return NothingToPromote("the job makes no model")
         if not endpoints:
             first = next(iter(models.values()))
-            if run.config.gate.rules:  # whoever takes the model from here asks for the verdict
+            if run.config.gate.rules:  # a consumer of the model needs the verdict
                 return ModelCollected(first)
             return NothingToPromote(f"trained; {NO_ENDPOINT}", first)
         if len(endpoints) == 1:
@@ -60,5 +63,5 @@ class ModelSteps:
 
 
 def finished_job(run: Run) -> Job:
-    """Return the job of a run's present attempt, as its service knows it again."""
+    """Return the job of a run's present attempt, by the reference of its service."""
     return Job(run.job or "", run.job_at, request_of(run))

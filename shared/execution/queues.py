@@ -1,10 +1,10 @@
 """Advances the queues of waiting runs: of each queue only the run that is next.
 
 A tick reads the record of each queue once, however many runs wait in it. The run that is next
-is checked when something that it may wait for has changed: the queue itself, what is known
-of the holders of its slots, a pause, or the time that a budget names. Once it has begun, the
-next one is checked, until one does not begin. That a run waits there is a hint of its marker;
-each record is read now and then, should the hint be behind it.
+is checked after a change that may let it begin: of the queue, of the holders of its slots, of a
+pause, or at the time that a budget names. Once it has begun, the next one is checked, until one
+does not begin. The hints of markers say which runs wait. Each record is read now and then,
+because a hint may be out of date.
 """
 
 import hashlib
@@ -25,18 +25,18 @@ from shared.ledger.store import Stored
 from shared.ports.storage import ETag
 from shared.telemetry import LogOnce, log
 
-#: A hint that says "waits there" is compared with its record so often, and a queue checked.
+#: How often a hint is compared with its record, and a queue is checked without a change.
 EVERY: Final = timedelta(minutes=10)
 #: Slots of one pipeline that are listed, instead of read one by one.
 _MANY: Final = 5
-#: Of a listing one page, and for each slot that is wanted so many others, are gone through.
+#: A listing is one page, and up to so many other queues for each queue that is wanted.
 _PAGE: Final = 5000
 _SKIPPED: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What came of one check of a run."""
+    """The result of one check of a run."""
 
     well: bool  #: False: its service, or the storage, failed
     advanced: Advanced = NOT_KNOWN  #: without a run where that is not known
@@ -54,24 +54,24 @@ class Queue:
 
     @property
     def service(self) -> str:
-        """What the runs call once they begin, as far as that is known."""
+        """The service that the runs call once they begin, as far as that is known."""
         return next((m.hints.service for m in self.markers.values()), "")
 
 
 @dataclass(frozen=True, slots=True)
 class _Blocked:
-    """How everything stood when the run that is next could not begin."""
+    """The state of a queue when its next run could not begin."""
 
     stored: Stored[RunQueue] | None
     stamp: tuple[object, ...]
-    until: datetime  #: when it is tried again, should nothing change
+    until: datetime  #: when it is tried again without a change
 
 
 class Queues:
-    """The queues as one poller knows them; another one finds the same out by itself.
+    """The queues as one poller knows them; another poller reads the same records.
 
     Args:
-        context: the world.
+        context: the ledger and the clock.
     """
 
     def __init__(self, context: Context) -> None:
@@ -106,7 +106,7 @@ class Queues:
             self._phases[marker.run_id] = None if run.phase.ended else run.phase
 
     def bring_forward(self, queue: Queue, until: datetime, check: Check) -> bool:
-        """Let those runs begin that are next.
+        """Check the next runs of a queue, until one does not begin.
 
         Args:
             queue: the queue.
@@ -140,7 +140,7 @@ class Queues:
         for pipeline, names in of.items():
             if len(names) < _MANY:
                 continue
-            # As long as that is cheaper than to read them: there may be many more keys.
+            # As long as that is cheaper than reading them: there may be many more keys.
             run_queues = self._context.ledger.run_queues.listed(pipeline)
             for listed in islice(run_queues, _PAGE + _SKIPPED * len(names)):
                 if listed.name in names:
@@ -153,7 +153,7 @@ class Queues:
         return self._context.ledger.run_queues.read(name)
 
     def _check(self, queue: Queue, listed: set[str], until: datetime, check: Check) -> bool:
-        """Check those that the queue would not come to: it does not list them, or they left."""
+        """Check runs that wait by their markers, but that the queue does not list."""
         well = True
         for run_id, marker in queue.markers.items():
             now = self._context.clock.now()
@@ -189,7 +189,7 @@ class Queues:
                 break
             passed.add(run_id)
             checked = check(queue.markers[run_id])
-            # Not all of them again at once, where a whole crowd was checked.
+            # The times differ, so that not all runs are checked again at once.
             self._checked[run_id] = self._context.clock.now() - _part(run_id) * EVERY
             if not checked.well:
                 return False
@@ -223,7 +223,7 @@ class Queues:
 
 
 def _pipeline_of(name: str) -> str:
-    """Return whose queue this is; empty for a shared queue."""
+    """Return the pipeline of a queue; empty for a shared queue."""
     kind, _, rest = name.partition("/")
     return rest.partition("/")[0] if kind == "run_queues" else ""
 
@@ -237,7 +237,7 @@ def _order(stored: Stored[RunQueue] | None) -> list[str]:
 
 
 def _part(run_id: str) -> float:
-    # Derived, so that a crowd is spread over the time in which each is checked once.
+    # Derived from the id, so that the checks of many runs are spread over the time.
     return hashlib.sha256(run_id.encode()).digest()[0] / 256
 
 

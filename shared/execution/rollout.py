@@ -28,7 +28,7 @@ _AT_ONCE: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class RollOutSteps:
-    """Gives the endpoints of a run its model, a few at a time (docs/decisions/0008).
+    """Promotes the model of a run to its endpoints, a few at a time (docs/decisions/0008).
 
     The run's own record names a delivery before the run that delivers is opened, by an id
     that is derived; so every step may be repeated, and by any number of workers.
@@ -39,7 +39,7 @@ class RollOutSteps:
     writer: RunWriter
 
     def roll_out(self, run: Run) -> StepResult:
-        """Take the next step of a roll-out; no event where only the deliveries can go on."""
+        """Take the next step of a roll-out; no event while only deliveries can continue."""
         seen: list[Delivery] = []
         opened = 0
         for delivery in run.deliveries:
@@ -68,9 +68,9 @@ class RollOutSteps:
         try:
             self.writer.create(self._delivering(run, delivery))
         except ConflictError:
-            return delivery, False  # another worker was as fast
+            return delivery, False  # another worker opened it
         except RunIdUsedError as exc:
-            # What it did is not known any more. A retry of the roll-out opens another one.
+            # Its result is lost. A retry of the roll-out opens another one.
             return _over(delivery, Phase.PARKED, str(exc)), False
         return delivery, True
 
@@ -82,7 +82,7 @@ class RollOutSteps:
     def _cancelled(self, parent: Run, stored: Stored[Run]) -> Stored[Run]:
         run, request = stored.record, parent.operator_request
         if run.cancelling or not cancellable(run):
-            return stored  # it ends by itself, one way or the other
+            return stored  # it ends by itself
         event = CancelRequested(request.by, request.why) if request else CancelRequested()
         try:
             stored = self.writer.record(stored, event)
@@ -95,7 +95,7 @@ class RollOutSteps:
 
 
 def _next_event(run: Run, seen: tuple[Delivery, ...]) -> Event | None:
-    """Return how a roll-out goes on, given its deliveries as they are now."""
+    """Return the next event of a roll-out, given its deliveries as they are now."""
     checked = run.evolve(deliveries=seen)
     deliveries = (*seen, *next_deliveries(checked))
     if deliveries != run.deliveries:
@@ -127,9 +127,12 @@ def delivering(
 
     Args:
         factory: makes its record.
-        run: that has the model.
+        run: the run with the model.
         delivery: names the endpoint and the new run.
         phase: in which it begins.
+
+    Returns:
+        The record, which is not stored yet.
 
     Raises:
         PermanentError: the run has no such endpoint.

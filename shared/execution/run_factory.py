@@ -1,4 +1,4 @@
-"""Makes the record of a new run, or refuses what could never be trained on.
+"""Makes the record of a new run; it is rejected if its data could never be trained on.
 
 No other module constructs a run.
 """
@@ -17,17 +17,17 @@ from shared.core.serving.references import ModelRef, ServingState
 from shared.core.versions import newest_of, tie_of, tied_with
 from shared.execution.context import Context
 
-#: What a URL means something else by: the service is told of blobs by unescaped location.
+#: Characters with a meaning in URLs: services get the location of a blob unescaped.
 _AMBIGUOUS: Final = frozenset("#?%\\")
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What opens a run: its id is derived from that (design rule 1)."""
+    """The opening of a run, from which its id is derived (design rule 1)."""
 
     run_id: str
     origin: Origin
-    cause: str  #: the same for people
+    cause: str  #: the opening in words, for operators
     blobs: tuple[BlobVersion, ...] = ()  #: the data of its manifest, or an operator's model
     tokens: Mapping[str, str] = field(default_factory=dict)  #: what the newest blob's name captured
     tied: tuple[BlobVersion, ...] = ()  #: what else shares the Last-Modified of the newest blob
@@ -40,7 +40,7 @@ class RunFactory:
     context: Context
 
     def training(self, opening: Opening, pipeline: Pipeline, phase: Phase | None = None) -> Run:
-        """Return a run that trains a model, or that promotes an operator's one.
+        """Return a run that trains a model, or that promotes an operator's model.
 
         It is rejected from the start where its data, or its endpoint, can never be used.
 
@@ -86,14 +86,14 @@ class RunFactory:
         restores: ServingState | None = None,
         phase: Phase = Phase.PROMOTING,
     ) -> Run:
-        """Return a run that gives one endpoint a model that is there already.
+        """Return a run that promotes an existing model to one endpoint.
 
         Args:
             opening: what opens it, with the data that the model was trained on.
             config: the pipeline with that endpoint alone.
             model: the model; None: the one of the endpoint's own service.
             of: the run that the model is of, where its age and parameters are kept.
-            restores: what is set again by a run that brings no new model.
+            restores: the serving state that a run without a new model restores.
             phase: in which it begins.
 
         Returns:

@@ -1,4 +1,4 @@
-"""The only writer of run records: each is created once, and then changed by events alone."""
+"""Writes run records: each is created once, and then changed by events only."""
 
 from collections.abc import Callable
 from typing import Final
@@ -14,17 +14,17 @@ from shared.ledger.open_markers import hints_of
 from shared.ledger.store import Stored
 from shared.telemetry import log, report_run
 
-#: What names a blob, a model or an endpoint, or is configured, is needed as it is.
+#: Fields that name a blob, a model or an endpoint, or are configured, are not redacted.
 _KEPT: Final = (BlobVersion, Pipeline, ModelRef, ServingState, Candidate)
 #: Where a run waits for an operator.
 FOR_OPERATORS: Final = (Phase.PARKED, Phase.AWAITING_APPROVAL)
 
 
 class RunWriter:
-    """Writes runs by compare-and-swap, without secrets, and reports what they come to.
+    """Writes runs by compare-and-swap, without secrets, and logs their events.
 
     Args:
-        context: the world.
+        context: the ledger and the clock.
     """
 
     def __init__(self, context: Context) -> None:
@@ -57,11 +57,11 @@ class RunWriter:
         event: Event,
         claim: Callable[[Run], str | None] | None = None,
     ) -> Stored[Run]:
-        """Have an event change a run.
+        """Apply an event to a run, and store it.
 
         Args:
             stored: the run as it was read.
-            event: what was learned about it.
+            event: the new information about it.
             claim: returns the claim that the run has then; None: the claim stays.
 
         Returns:
@@ -83,7 +83,7 @@ class RunWriter:
     def note(self, stored: Stored[Run], event: Event) -> Stored[Run]:
         """Record an event between two steps. Arguments and errors as `record`.
 
-        Where the run waits for an operator then, its marker says so: others read that alone.
+        If the run waits for an operator then, its marker says so: some readers read only that.
         """
         noted = self.record(stored, event)
         self.hint(noted.record)
@@ -105,12 +105,12 @@ class RunWriter:
         return self._context.ledger.runs.replace(run, stored.etag)
 
     def hint(self, run: Run) -> None:
-        """Have the marker of a run that waits for an operator say so."""
+        """Write into the marker of a run that it waits for an operator."""
         if run.phase in FOR_OPERATORS:
             self._context.ledger.open_markers.mark(run.run_id, hints_of(run))
 
     def learn_secrets(self, run: Run) -> None:
-        """Keep the secrets of a run's configuration out of texts: the file may name others now."""
+        """Redact the secrets of a run's configuration from now on: the file may name others."""
         self._context.redactor.learn(*self._context.providers.secrets_of(run.config))
 
     def _clean(self, learned: Event, run: Run) -> Event:
@@ -120,7 +120,7 @@ class RunWriter:
 
 
 def _log(before: Run, stored: Stored[Run], learned: Event) -> None:
-    """Report what a run came to, now that it is stored: another worker may have been faster."""
+    """Log the event of a run after it is stored: another worker may have been faster."""
     after = stored.record
     asked_before = after.phase is before.phase is Phase.AWAITING_APPROVAL
     if not asked_before and report_run(after, stored.etag):

@@ -1,4 +1,4 @@
-"""The steps that put a model beside what serves, for endpoints that can hold two."""
+"""The steps that stage a candidate, for endpoints that can have two models."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,18 +23,18 @@ READY_WITHIN: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class StagingSteps:
-    """Stages the model of a run at its endpoint. What serves is not touched."""
+    """Stages the model of a run at its endpoint. The serving state is not changed."""
 
     context: Context
 
     def stage(self, run: Run) -> Event:
-        """Ask the endpoint to hold the model, after its record says so. Safe to repeat."""
+        """Stage the model, after the endpoint state says so. Safe to repeat."""
         endpoint = _endpoint(run)
         if run.model is None:
             raise PermanentError(f"run {run.run_id} has no model to promote")
         serving = self.context.providers.serving(endpoint)
         candidate = serving.candidate(run.model, run.run_id)
-        # Ahead of the call: whatever becomes of this run, somebody has to discard it.
+        # Before the call: the candidate is discarded later, however this run ends.
         self._announce(run, endpoint, candidate)
         serving.ensure()
         serving.stage(candidate)

@@ -1,4 +1,4 @@
-"""What becomes of a run whose step failed: it is tried again later, or waits for an operator."""
+"""Decides whether a failed step is tried again later, or its run waits for an operator."""
 
 import hashlib
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from shared.telemetry import log
 
 @dataclass(frozen=True, slots=True)
 class StepFailures:
-    """Sorts the errors of steps by what may be done next (design rule 7)."""
+    """Returns the event for each error of a step (design rule 7)."""
 
     context: Context
 
@@ -31,8 +31,8 @@ class StepFailures:
 
         Args:
             command: the step.
-            run: whose step it was.
-            error: that it raised.
+            run: the run of the step.
+            error: that the step raised.
 
         Returns:
             The event to record; None where the outcome of an effect is not known.
@@ -51,10 +51,10 @@ class StepFailures:
         return self.delay_for(run, unexpected)
 
     def delay_for(self, run: Run, error: RelearnError) -> StepFailed:
-        """Return the delay that an error asks for: growing, jittered, as long as was asked.
+        """Return the delay after an error: growing, jittered, at least as long as the service asks.
 
         Args:
-            run: whose step failed.
+            run: the run of the step.
             error: of the step.
 
         Returns:
@@ -62,7 +62,7 @@ class StepFailures:
         """
         limits = self.context.limits
         count = run.step_failure.count if run.step_failure else 0
-        # An operator waits for a rollback, and what serves meanwhile is known to be bad.
+        # A rollback is urgent: the model that serves meanwhile is known to be broken.
         urgent = run.origin is Origin.ROLLBACK
         longest = limits.check_interval_min if urgent else limits.check_interval_max
         pause = min(limits.check_interval_min * 2 ** min(count, 10), longest)
@@ -102,7 +102,7 @@ class StepFailures:
         )
 
     def after_silence(self, run: Run) -> Event | None:
-        """Return a failure once a step with an effect has had no answer for too long, or None."""
+        """Return a failure after a step with an effect had no answer for too long, or None."""
         if run.step_failure is None:
             return None
         waited = self.context.clock.now() - run.step_failure.since
@@ -112,5 +112,5 @@ class StepFailures:
 
 
 def _jitter(run_id: str, count: int) -> float:
-    # Derived, so that a replay waits alike; different for each run, so that a crowd spreads.
+    # Derived: a repetition waits as long. Different for each run, so that many runs spread.
     return hashlib.sha256(f"{run_id}/{count}".encode()).digest()[0] / 255

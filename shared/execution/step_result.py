@@ -1,4 +1,4 @@
-"""What one step of a run came to: its event, and what it discovered on the way."""
+"""The result of one step of a run: its event, and the data that it found."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from shared.core.run.control_events import Event
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """The event of a step; what it discovered is kept before the event is recorded."""
+    """The event of a step; the data that it found is kept before the event is recorded."""
 
     event: Event | None  #: None: nothing is known that changes the run
     replacements: tuple[BlobVersion, ...] = ()  #: versions that replaced data of the run

@@ -13,13 +13,13 @@ from shared.telemetry import log
 
 
 class Activations:
-    """What one process knows of the activations of pipelines, by the file as it is now.
+    """The activations of the pipelines in the present file, as one process knows them.
 
     Args:
         context: the world.
-        last_good: the pipelines file, and what pipelines with an error go on by.
+        last_good: the pipelines file, and the last good configurations.
         started_at: when this process started, by its own clock; a pipeline seen for the first
-            time counts as activated then, or when the file was changed that has it.
+            time counts as activated then, or when its file was changed.
     """
 
     def __init__(self, context: Context, last_good: LastGood, started_at: datetime) -> None:
@@ -33,7 +33,7 @@ class Activations:
     def take(
         self, configuration: Configuration, changed_at: datetime, eligible_from: datetime
     ) -> None:
-        """Go by a pipelines file that was changed while the app runs; nothing is stored.
+        """Use a pipelines file that was changed while the app runs; nothing is stored.
 
         Args:
             configuration: what the file says now.
@@ -45,7 +45,7 @@ class Activations:
         self._last_good.take(configuration, changed_at)
 
     def refresh(self) -> None:
-        """Make sure of the configurations in use, and of the activation of each pipeline.
+        """Read the configurations in use and the activation of each pipeline, or store them.
 
         Raises:
             TransientError: storage does not work now.
@@ -57,7 +57,7 @@ class Activations:
             try:
                 self.since(name)
             except CorruptRecordError as exc:
-                log.error("pipeline %s: %s", name, exc)  # the others go on
+                log.error("pipeline %s: %s", name, exc)  # the others continue
 
     def since(self, pipeline: str) -> datetime:
         """Return when the pipeline was first active; what is older is not eligible."""

@@ -1,4 +1,4 @@
-"""Opens runs that were announced by an open marker, and whose worker died before their record."""
+"""Opens runs that have an open marker and no record, because their worker died."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,8 +42,8 @@ class AnnouncedRuns:
         elif isinstance(hints, VersionToOpen):
             run = self.version_runs.open_announced(hints.version, run_id)
             if run is None and self.version_runs.is_expected(hints.version, run_id):
-                return None  # its pipeline is not in the file now: it may come back
-        # By the storage's clock: one of a host may be ahead, and a record be about to be stored.
+                return None  # its pipeline is not in the file now: it may be added again
+        # By the storage's clock: a host's clock may be ahead, and the record not stored yet.
         if (
             run is None
             and self.context.ledger.open_markers.age(run_id) > 2 * self.context.limits.lease

@@ -1,4 +1,4 @@
-"""Takes data that is older than its pipeline, where the configuration wants it."""
+"""Backfill: has data trained on that is older than the activation of its pipeline."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from shared.intake.requests import Requests
 from shared.ledger.schedules import Activation
 from shared.telemetry import log
 
-#: Blobs that are taken before it is noted how far a backfill is.
+#: Blobs that are kept between two writes of the progress of a backfill.
 _PART: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """Done once for each pipeline; a crash on the way repeats what meets its own records.
+    """Backfills each pipeline once. After a crash, a repetition finds its own records.
 
     Args:
         context: the world.
@@ -37,20 +37,20 @@ class Backfill:
     inbox: Inbox
 
     def wanted(self) -> bool:
-        """Whether a pipeline wants all that is there, and has not had it."""
+        """Whether a pipeline wants a backfill of all data that is not done yet."""
         return bool(self._not_done("all"))
 
     def newest(self, until: datetime) -> None:
         """Have the newest old blob of each key trained on, where that is wanted.
 
-        What there is no time for is left to the next call, which goes on behind it.
+        The next call continues where this one had no more time.
         """
         for pipeline, known in self._not_done("newest"):
             if self.context.clock.now() >= until:
                 return
             try:
                 self._newest(pipeline, known, until)
-            except RelearnError as exc:  # the other pipelines shall have theirs
+            except RelearnError as exc:  # the other pipelines continue
                 log.warning("pipeline %s: older data is taken later: %s", pipeline.name, exc)
 
     def _newest(self, pipeline: Pipeline, known: Activation, until: datetime) -> None:
@@ -64,7 +64,7 @@ class Backfill:
                 return
             try:
                 self._take(pipeline, blob)
-            except CorruptRecordError as exc:  # it is known already, and the others are not
+            except CorruptRecordError as exc:  # this version is known already; the others continue
                 log.error("pipeline %s: %s", pipeline.name, exc)
             done = name
             if number % _PART == 0:
@@ -77,13 +77,17 @@ class Backfill:
             self.inbox.keep(version)
 
     def done(self, searched_from: datetime) -> None:
-        """Remember that everything was looked at, from `searched_from` on."""
+        """Record that a backfill is done for all data.
+
+        Args:
+            searched_from: when the search that looked at all blobs began.
+        """
         for pipeline, known in self._not_done("all"):
             if known.activated_at <= searched_from:
                 self._mark(pipeline, {"backfilled_at": self.context.clock.now()})
 
     def _not_done(self, which: str) -> list[tuple[Pipeline, Activation]]:
-        """Return the pipelines that want this and have not had it; an unreadable one waits."""
+        """Return the pipelines whose backfill is not done; one with an unreadable record waits."""
         found = []
         for pipeline in self.catalogue.pipelines.values():
             if pipeline.data is None or pipeline.data.backfill != which:
@@ -98,7 +102,7 @@ class Backfill:
         return found
 
     def is_done(self, pipeline: Pipeline) -> bool:
-        """Whether older data was taken already, as far as it is wanted."""
+        """Whether the backfill of a pipeline is done, or not wanted."""
         known = self.context.ledger.activations.read(pipeline.name)
         return known is not None and known.record.backfilled_at is not None
 

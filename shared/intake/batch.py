@@ -1,4 +1,4 @@
-"""A batch: the data versions of one key that one run may take out of the inbox. All is pure."""
+"""A batch: the data versions of one key that one run may take out of the inbox."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ APPEARED: Final = "found by the daily listing"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What waits for one key of a pipeline."""
+    """The data versions that wait for one key of a pipeline."""
 
     pipeline: Pipeline
     key: tuple[str, ...]
@@ -45,7 +45,7 @@ class Batch:
         return version is not None and version.key == self.key
 
     def tokens_of(self, blobs: Iterable[BlobVersion]) -> Mapping[str, str]:
-        """Return what the name of the newest of these blobs captures."""
+        """Return the tokens in the name of the newest of these blobs."""
         newest = newest_of(blobs)
         return (captured(self.pipeline, newest.name) if newest else None) or {}
 
@@ -67,8 +67,8 @@ def marker_of_batch(pipeline: Pipeline, key: Sequence[str]) -> BatchToOpen:
     """Return the marker by which the poll finds a run whose record was not written yet.
 
     Args:
-        pipeline: whose run it is.
-        key: whose data it takes.
+        pipeline: the pipeline of the run.
+        key: the key of its data.
     """
     service = pipeline.training.address
     return BatchToOpen(pipeline=pipeline.name, key=tuple(key), service=service)
@@ -77,14 +77,14 @@ def marker_of_batch(pipeline: Pipeline, key: Sequence[str]) -> BatchToOpen:
 def sorted_batches(
     pipelines: Mapping[str, Pipeline], arrived: Iterable[InboxEntry]
 ) -> tuple[dict[str, list[Batch]], list[InboxEntry]]:
-    """Sort what waits by pipeline and key.
+    """Sort the inbox by pipeline and key.
 
     Args:
         pipelines: as they are configured now.
-        arrived: what waits.
+        arrived: the entries of the inbox.
 
     Returns:
-        The batches of each pipeline, and what no configured pipeline wants now.
+        The batches of each pipeline, and the entries that no configured pipeline wants now.
     """
     sorted_: dict[tuple[str, tuple[str, ...]], list[InboxEntry]] = {}
     unwanted: list[InboxEntry] = []
@@ -116,11 +116,11 @@ def in_turn(batches: list[Batch], begin_with: Mapping[str, str]) -> list[Batch]:
 
 
 def cause_of(blobs: Sequence[BlobVersion], wanted: Sequence[InboxEntry]) -> str:
-    """Return why a run is opened that trains on these blobs.
+    """Return the cause of a run that trains on these blobs.
 
     Args:
         blobs: of its manifest.
-        wanted: what waited.
+        wanted: the entries of the inbox that the run takes.
     """
     taken = {(blob.name, blob.etag) for blob in blobs}
     appeared = sum(one.appeared and (one.blob.name, one.blob.etag) in taken for one in wanted)

@@ -1,9 +1,9 @@
-"""Has data versions belong to one run: each is claimed by its entry, a part of a burst at a time.
+"""Claims data versions for one run by their entries, a part of a burst at a time.
 
-An entry under `versions/` is created only if absent, and a run's manifest holds nothing that
-is not claimed for it. So a version is never in two runs, whichever ways of waiting the hosts
-are configured for. A pointer leaves the inbox once the stored run holds its version, so that
-a worker that is killed or out of time loses nothing; how far it came is kept in the slot.
+An entry under `versions/` is created only if absent, and a run's manifest contains only versions
+that are claimed for it. So a version is never in two runs, however the hosts are configured. A
+pointer leaves the inbox after the run with its version is stored. So a worker that is killed or
+out of time loses nothing. The run queue keeps the progress.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,13 +23,13 @@ from shared.ledger.inbox import InboxEntry
 from shared.ledger.versions import VersionEntry
 from shared.telemetry import log
 
-#: Versions that one run takes; a greater burst goes into several, so that a record stays small.
+#: Versions that one run takes; a greater burst needs several runs, so that records stay small.
 MOST_VERSIONS: Final = 10_000
 #: Versions that are claimed, or leave the inbox, before the time is checked again.
 PART: Final = 200
 #: Storage calls at once.
 _AT_ONCE: Final = 8
-#: Clocks agree within this; a younger pointer may have come after the taking had passed it.
+#: How far clocks may differ; a younger pointer may have arrived after the claiming passed it.
 _YOUNG: Final = timedelta(seconds=5)
 
 T = TypeVar("T")
@@ -38,14 +38,14 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class ClaimProgress:
-    """How far the claiming for one run has come, for the worker that continues it."""
+    """The progress of the claiming for one run, for the worker that continues it."""
 
     run_id: str
     began_at: datetime
-    claimed_to: str = ""  #: pointers up to this one, as old as the taking, are claimed
+    claimed_to: str = ""  #: pointers up to this one, if older than the claiming, are claimed
 
     def covers(self, one: InboxEntry) -> bool:
-        """Whether a version that still waits is known to be claimed for the run."""
+        """Whether a version that is still in the inbox is claimed for the run."""
         old = one.seen_at < self.began_at - _YOUNG
         return old and _order(one) <= self.claimed_to
 
@@ -62,11 +62,14 @@ class BatchClaims:
     """What entries say that were there before their version was claimed, by its id."""
 
     def first_free(self, arrived: Iterable[InboxEntry], until: datetime) -> InboxEntry | None:
-        """Return the first of these versions that no run has; what has one leaves the inbox.
+        """Return the first of these versions without a run; those with a run leave the inbox.
 
         Args:
-            arrived: what waits, in the order in which it is to be trained on.
+            arrived: the versions that wait, in the order of their training.
             until: when no further one may be checked.
+
+        Returns:
+            The version; None where there is none.
 
         Raises:
             TransientError, OutcomeUnknownError: the ledger does not work now.
@@ -91,13 +94,16 @@ class BatchClaims:
         until: datetime,
         keep: Callable[[str], None],
     ) -> tuple[BlobVersion, ...] | None:
-        """Claim versions for a run, and return what its manifest is to hold; None: go on later.
+        """Claim versions for a run.
 
         Args:
-            progress: the run that was announced, and how far an earlier call came.
-            wanted: what waits for it, the oldest first.
+            progress: the run that was announced, and the progress of earlier calls.
+            wanted: the versions that wait for it, the oldest first.
             until: when no further part may be begun.
-            keep: stores how far this call came.
+            keep: stores the progress of this call.
+
+        Returns:
+            The versions of its manifest; None where a later call has to continue.
 
         Raises:
             TransientError, OutcomeUnknownError: the ledger does not work now.
@@ -123,14 +129,17 @@ class BatchClaims:
     def settle(
         self, run: Run, arrived: Sequence[InboxEntry], until: datetime
     ) -> tuple[InboxEntry, ...]:
-        """Have what a stored run took leave the inbox; return what waits for other runs.
+        """Remove the versions of a stored run from the inbox.
 
-        What there is no time for is left to the next call, see `RunQueue.claimed_to`.
+        The next call continues where this one had no more time, see `RunQueue.claimed_to`.
 
         Args:
             run: as it is stored.
-            arrived: what waits.
+            arrived: the versions that wait.
             until: when no further part may be begun.
+
+        Returns:
+            The versions that wait for other runs.
         """
         versions = _versions_of(run)
         mine = [
@@ -148,8 +157,8 @@ class BatchClaims:
     def _claim(self, one: InboxEntry, run_id: str, burst: "_Burst") -> bool | None:
         """Claim a version for a run.
 
-        Returns False where it has another run, or holds no new data, and has left the inbox;
-        None where that is not known yet.
+        Returns False where it has another run, or is a metadata-only update, and has left the
+        inbox; None where that is not known yet.
         """
         ledger = self.context.ledger
         if before := burst.touches.get(one.pointer.name):
@@ -167,30 +176,30 @@ class BatchClaims:
                 return True
             known = ledger.versions.read(one.version_id)
         if known is None:
-            return None  # it was deleted this moment: checked again
+            return None  # it was deleted meanwhile: checked again
         if known.record.run_id == run_id:
             return True  # before a crash
         if (has := self._has_run(one, known.record)) is not False:
             return None if has is None else False
-        # When it was first recorded does not change, whichever run takes it.
+        # The time when it was first recorded stays the same for every run.
         first = known.record.blob.recorded(one.blob.recorded_at)
         self._known[one.version_id] = first
         entry = entry.evolve(blob=first)
         try:
             ledger.versions.put(one.version_id, entry, known.etag)
         except ConflictError:
-            return None  # another worker claimed it this moment
+            return None  # another worker claimed it meanwhile
         return True
 
     def _has_run(self, one: InboxEntry, entry: VersionEntry) -> bool | None:
         """Whether the run that an entry names trains on the version; None: not known yet.
 
-        A version that has one leaves the inbox. A run that was announced and died, or whose
-        record another worker froze without this version, does not count.
+        A version that has one leaves the inbox. A run whose worker died before its record, or
+        whose stored record lacks this version, does not count.
         """
         ledger, owner = self.context.ledger, entry.run_id
         if entry.is_old:
-            return False  # it was noted as old before it was to be trained on
+            return False  # it was noted as old before it became eligible
         if one.returned_by is not None and entry.taken_by == one.returned_by:
             return False
         if owner is not None:
@@ -200,11 +209,11 @@ class BatchClaims:
                 except CorruptRecordError as exc:
                     log.error("blob %s stays with its run: %s", one.blob.path, exc)
                     self._leave(one)
-                    return True  # it was claimed for that run, whatever the record says besides
+                    return True  # it was claimed for that run
                 self._manifests[owner] = _versions_of(stored.record) if stored else None
             found = self._manifests[owner]
             if found is None and not ledger.tombstones.has(owner):
-                # Its worker may be about to store it, for as long as a worker can live.
+                # Its worker may still store it, for as long as a worker can live.
                 young = ledger.open_markers.has(owner)
                 young = young and ledger.open_markers.age(owner) < self.context.limits.lease
                 return None if young else False
@@ -214,9 +223,9 @@ class BatchClaims:
         return True
 
     def _leave(self, one: InboxEntry) -> None:
-        """Have a version that is dealt with leave the inbox, now or at a later check.
+        """Remove a version from the inbox, now or at a later check.
 
-        A pointer under a lease must not delay what waits beside it.
+        A pointer under a lease must not delay the other versions.
         """
         try:
             self.context.ledger.inbox.remove(one)
@@ -245,9 +254,9 @@ class BatchClaims:
 
 @dataclass(frozen=True, slots=True)
 class _Burst:
-    """What is known of the versions of one burst by comparing them, by their pointers' names."""
+    """The comparison of the versions of one burst, by the names of their pointers."""
 
-    first: frozenset[str]  #: of each blob: they are compared with what was known before
+    first: frozenset[str]  #: of each blob: compared with the versions known before
     touches: Mapping[str, str]  #: since when the bytes of a version are known
 
     @classmethod
@@ -268,12 +277,12 @@ class _Burst:
 
 
 def age_of(one: InboxEntry) -> Order:
-    """Return what sorts what waits by its age, the oldest first."""
+    """Return a sort key by the age of the version, the oldest first."""
     return order_of(one.blob)
 
 
 def each_once(arrived: Iterable[InboxEntry]) -> tuple[InboxEntry, ...]:
-    """Return what waits with each version once, preferring the pointer that was given back.
+    """Return each version once, by the pointer that was returned to the inbox, if any.
 
     A version has two pointers where the tokens of the key were changed between two events.
     """
@@ -286,7 +295,7 @@ def each_once(arrived: Iterable[InboxEntry]) -> tuple[InboxEntry, ...]:
 
 
 def _order(one: InboxEntry) -> str:
-    """Return what a burst is claimed in the order of: the same for every worker."""
+    """Return the sort key for the claiming of a burst: the same for every worker."""
     return one.pointer.name.rpartition("/")[2]
 
 

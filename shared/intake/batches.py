@@ -1,8 +1,8 @@
-"""Opens runs for data that waits: the one path from the inbox to a run (decision 10).
+"""Opens the runs of the data in the inbox; no other module does (decision 10).
 
 A data version waits in the inbox until a run has claimed it (`shared.intake.batch_claims`).
 The run queue names the run of a batch before its record exists, and any worker that finds it
-there continues with that very run. Runs are only opened here; no service is called. Each step
+there continues with that run. No service is called. Each step
 may be repeated, and by any number of workers.
 """
 
@@ -45,11 +45,11 @@ _MOST_RUNS: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class OpenedBatches:
-    """What one pass over the inbox came to."""
+    """The result of one pass over the inbox."""
 
     opened: int
     next: Mapping[str, str]  #: pipeline -> the key to begin with, where there was no more time
-    unwanted: tuple[InboxEntry, ...]  #: what waits for a pipeline that does not want it, or is gone
+    unwanted: tuple[InboxEntry, ...]  #: data of a pipeline that does not want it, or is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +64,14 @@ class Batches:
     driver: Driver
 
     def open_all(self, until: datetime, begin_with: Mapping[str, str]) -> OpenedBatches:
-        """Open the runs that may be opened now: pipelines take turns, and no key is forgotten.
+        """Open the runs that may be opened now: the pipelines alternate, and no key is left out.
 
         Args:
             until: when no further run may be begun.
             begin_with: pipeline -> the key that the last pass had no more time for.
 
         Returns:
-            How many runs were opened, and what is left; none of them is advanced.
+            The runs that were opened, not advanced yet, and what a later pass has to do.
 
         Raises:
             TransientError: the inbox cannot be listed now.
@@ -95,18 +95,18 @@ class Batches:
     def open_batches(self, pipeline: Pipeline, key: Sequence[str], until: datetime) -> list[Run]:
         """Open the runs that may be opened now for one key.
 
-        Also continues with a run that a worker had begun to open when it died.
+        Also continues with a run whose worker died while it opened the run.
 
         Args:
             pipeline: as it is configured now.
-            key: whose data it is.
+            key: the key of the data.
             until: when no further run may be begun.
 
         Returns:
             The runs.
 
         Raises:
-            TransientError, OutcomeUnknownError: the ledger does not work now; the poll goes on.
+            TransientError, OutcomeUnknownError: the ledger does not work now; the poll continues.
         """
         return self._open_batches(Batch(pipeline, tuple(key)), until)
 
@@ -114,7 +114,7 @@ class Batches:
         """Continue with a run that a worker began to open.
 
         Args:
-            batch: what the marker of that run says.
+            batch: the hints of the run's marker.
             until: when no further run may be begun.
 
         Returns:
@@ -132,7 +132,7 @@ class Batches:
         except RelearnError as exc:
             name = batch.pipeline.name
             log.warning("pipeline %s: data that waits stays for the next tick: %s", name, exc)
-        except Exception:  # noqa: BLE001 -- one odd record never stops the others
+        except Exception:  # noqa: BLE001 -- one broken record never stops the others
             log.exception("pipeline %s: data that waits cannot be taken", batch.pipeline.name)
         return True
 
@@ -175,7 +175,7 @@ class Batches:
         return self._open(batch, run_queue, wanted, until)
 
     def _cleared(self, batch: Batch, stored: Stored[RunQueue], until: datetime) -> Batch:
-        """Have the rest of a great burst leave the inbox, also while its run is at work."""
+        """Remove the rest of a great burst from the inbox, also while its run is open."""
         before = len(batch.arrived or ())
         batch = self._settled(batch, stored.record.batch_run, until)
         if len(batch.arrived or ()) == before:  # all of it is gone
@@ -187,12 +187,12 @@ class Batches:
     def _continue(
         self, batch: Batch, stored: Stored[RunQueue], run_id: str, until: datetime
     ) -> tuple[Stored[Run] | None, Batch]:
-        """Open the run that another worker announced: it died, or is about to store it."""
+        """Open the run that another worker announced and did not store yet."""
         fresh = self._listed(replace(batch, arrived=None))
         wanted = sorted(each_once(fresh.arrived or ()), key=age_of)
         if not batch.takes_all:
             wanted = [one for one in wanted if run_id_of(one) == run_id]
-        if not wanted:  # it was taken by other means: no run is needed
+        if not wanted:  # other runs have the data: no run is needed
             run_queue = stored.record.without(lambda one: one == run_id)
             run_queue = run_queue.evolve(batch_run=None)
             self.context.ledger.run_queues.put(batch.run_queue, run_queue, stored.etag)
@@ -203,7 +203,7 @@ class Batches:
     def _may_begin(
         self, pipeline: Pipeline, stored: Stored[RunQueue] | None, run_queue: RunQueue
     ) -> bool:
-        """Whether a run may begin now, whatever it is for."""
+        """Whether any run may begin now."""
         if stored and self.concurrency.paused_by_failures(stored, pipeline):
             return False
         if self.concurrency.blocked_reason(run_queue, pipeline, run_id=""):
@@ -211,7 +211,7 @@ class Batches:
         return not self._is_busy(pipeline, run_queue) and self.concurrency.has_free_slot(pipeline)
 
     def _is_busy(self, pipeline: Pipeline, run_queue: RunQueue) -> bool:
-        """Whether as many runs of the key are under way as may be."""
+        """Whether all slots of the key are in use."""
         most = core.concurrency_limit(pipeline)
         if most is None or len(run_queue.holders) < most:
             return False
@@ -222,24 +222,24 @@ class Batches:
         )
 
     def _at_work(self, run_queue: RunQueue) -> int:
-        """Return how many holders are surely at work: a hint costs less than a great record."""
+        """Return how many holders of slots are open, by the hints of their markers."""
         found = map(self.context.ledger.open_markers.hints, run_queue.holders)
         return sum(hints is not None and hints.phase not in MAY_BE_IDLE for hints in found)
 
     def _listed(self, batch: Batch) -> Batch:
         if batch.arrived is not None:
             return batch
-        # What waits under the key of an earlier configuration is found by the tick alone.
+        # Only a tick finds data under the key of an earlier configuration.
         prefix = names.inbox_prefix(batch.pipeline.name, batch.key)
         arrived = self.context.ledger.inbox.entries(prefix)
         return replace(batch, arrived=tuple(one for one in arrived if batch.wants(one)))
 
     def _settled(self, batch: Batch, run_id: str | None, until: datetime) -> Batch:
-        """Have what the run before took leave the inbox, should its worker have died there."""
+        """Remove the versions of the run before from the inbox, if its worker died before that."""
         try:
             last = self.context.ledger.runs.read(run_id) if run_id and batch.arrived else None
         except CorruptRecordError as exc:
-            # What it has claimed is known as its own, so that no other run takes that.
+            # The versions that it claimed belong to it: no other run takes them.
             log.error("pipeline %s: data goes on without a run: %s", batch.pipeline.name, exc)
             last = None
         return self._left_by(batch, last.record, until) if last else batch
@@ -249,7 +249,7 @@ class Batches:
         return replace(batch, arrived=left)
 
     def _wanted(self, batch: Batch, run_queue: RunQueue, until: datetime) -> list[InboxEntry]:
-        """Return what the next run takes, the oldest first; nothing while it has to wait."""
+        """Return the entries that the next run takes, the oldest first; none while it waits."""
         pipeline, arrived = batch.pipeline, each_once(batch.arrived or ())
         if not arrived or not self._is_quiet(pipeline, arrived):
             return []
@@ -263,14 +263,14 @@ class Batches:
         return ordered[ordered.index(first) :] if batch.takes_all else [first]
 
     def _is_quiet(self, pipeline: Pipeline, arrived: Sequence[InboxEntry]) -> bool:
-        """Whether the burst is over, by the storage's clock: one of a host may be wrong."""
+        """Whether the burst is over, by the storage's clock: a host's may be wrong."""
         data = pipeline.data
         if data is None or not data.settles:
             return True
         last = max(arrived, key=lambda one: one.seen_at)
         quiet = self.context.ledger.inbox.age(last)
         if quiet is None:
-            return False  # another worker took it this moment
+            return False  # another worker took it meanwhile
         first = min(one.seen_at for one in arrived)
         return quiet >= data.settle or quiet + (last.seen_at - first) >= data.settle_at_most
 
@@ -281,7 +281,7 @@ class Batches:
         run_queue: RunQueue,
         oldest: InboxEntry,
     ) -> RunQueue:
-        """Store which run takes what waits, ahead of its record. Raises Conflict."""
+        """Store which run takes the batch, before the run's record. Raises ConflictError."""
         pipeline, ledger, now = batch.pipeline, self.context.ledger, self.context.clock.now()
         run_id = run_id_of(oldest)
         while ledger.tombstones.has(run_id):  # its record was removed: an id is never used twice
@@ -308,19 +308,19 @@ class Batches:
         opening = Opening(
             run_id, Origin.DATA, cause_of(blobs, wanted), blobs, batch.tokens_of(blobs)
         )
-        # What is taken from the inbox waits for a slot, even where there is no limit.
+        # A run from the inbox begins as waiting for a slot, even without a limit.
         run = self.factory.training(opening, batch.pipeline, Phase.WAITING)
         stored: Stored[Run] | None
         try:
             stored = self.writer.create(run, announced=True)
         except RunIdUsedError:
-            return None, batch  # the next reading of the queue announces another one
+            return None, batch  # the next read of the queue announces another run
         except ConflictError:
-            stored = self.context.ledger.runs.read(run_id)  # frozen by the worker that was first
+            stored = self.context.ledger.runs.read(run_id)  # stored by the worker that was first
         return stored, self._left_by(batch, stored.record if stored else run, until)
 
     def _keep_progress(self, name: str, run_id: str, to: str) -> None:
-        """Remember how far the taking has come, unless another run takes what waits by now."""
+        """Store the progress of the claiming, unless another run takes the batch by now."""
 
         def further(queue: RunQueue | None) -> RunQueue | None:
             if queue is None or queue.batch_run != run_id:

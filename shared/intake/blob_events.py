@@ -1,4 +1,4 @@
-"""What an event of the training data container asks for."""
+"""Handles the blob events of the training data container."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

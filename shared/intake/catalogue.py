@@ -1,4 +1,4 @@
-"""The pipelines as they are configured now; one with an error as it was configured last."""
+"""The pipelines in use: as configured now, or by their last good configuration."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -40,10 +40,10 @@ class ConfiguredPipelines(Mapping[str, Pipeline]):
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The pipelines by name; nothing in it calls a service or the storage."""
+    """Finds pipelines by name; never calls a service or the storage."""
 
     pipelines: Mapping[str, Pipeline]
-    missing: Callable[[str], None] = lambda _: None  #: raises why one with an error is not there
+    missing: Callable[[str], None] = lambda _: None  #: raises the reason why one is not in use
 
     def wanting(self, blob: BlobVersion) -> list[DataVersion]:
         """Return a blob as data of each pipeline that opens a run for it."""
@@ -57,7 +57,7 @@ class Catalogue:
         return [one.name for one in silent if captured(one, name) is not None]
 
     def for_manual_model(self, name: str) -> Pipeline | None:
-        """Return the pipeline to whose endpoint an operator's model of this name is to go.
+        """Return the pipeline that promotes an operator's model of this name.
 
         Raises as `pipeline` does.
         """
@@ -68,13 +68,14 @@ class Catalogue:
         return pipeline if len(manual_model[1]) == len(pipeline.key_tokens) else None
 
     def configured_for(self, run: Run) -> Pipeline | None:
-        """Return what is configured now for the pipeline, and customer, of `run`, or None.
+        """Return the present configuration for the pipeline and key of `run`, or None.
 
-        A run that delivers to one endpoint of several sees that endpoint alone; one that is
-        not in the file any more stays as the run knows it.
+        A delivery gets its own endpoint only. An endpoint that is no longer in the file stays
+        as the run recorded it.
 
         Raises:
-            TransientError: the pipeline has an error, and what it goes on by is not known now.
+            TransientError: the pipeline has an error, and its last good configuration is not
+                known now.
         """
         try:
             pipeline = self.pipeline(run.pipeline)
@@ -96,7 +97,7 @@ class Catalogue:
         return chosen.evolve(endpoints=endpoints, key=chosen.key_tokens)
 
     def endpoints_of(self, run: Run) -> tuple[Endpoint, ...]:
-        """Return the endpoints that are configured now for the pipeline, and customer, of `run`.
+        """Return the endpoints that are configured now for the pipeline and key of `run`.
 
         Raises as `pipeline` does.
         """
@@ -110,8 +111,8 @@ class Catalogue:
         """Return a pipeline as it is configured now; None where the file has no such pipeline.
 
         Raises:
-            TransientError: it has an error, and what it goes on by cannot be read now.
-            PipelineConfigError: it has an error, and there is nothing to go on by.
+            TransientError: it has an error, and its last good configuration cannot be read now.
+            PipelineConfigError: it has an error, and no last good configuration.
         """
         if name not in self.pipelines:
             self.missing(name)

@@ -1,4 +1,4 @@
-"""Starts what schedules ask for: each due time at most once, also after a long downtime."""
+"""Opens the runs of one pipeline's due times: each at most once, also after a long downtime."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,16 +24,22 @@ _ON_TIME: Final = timedelta(minutes=10)
 _SOON: Final = timedelta(minutes=1)
 _AGAIN: Final = timedelta(minutes=5)
 _FAILING: Final = timedelta(days=1)
-#: No new due times are taken on while so many are not done with.
+#: No new due times are begun while so many are not done.
 _MOST_BEGUN: Final = 1000
 
 
-#: What each key of a pipeline would train on, by the pipeline's name.
+#: The newest data of each key, by the name of the pipeline.
 Listed = dict[str, Mapping[str, Newest | None]]
 
 
 def to_start(pipeline: Pipeline, since: datetime, now: datetime) -> list[datetime]:
-    """Return the due times after `since` that are to be started now, in order."""
+    """Return the due times that are to be started now, in order.
+
+    Args:
+        pipeline: the pipeline, with its schedule.
+        since: only due times after this count.
+        now: the present time.
+    """
     if pipeline.schedule is None:
         return []
     if pipeline.catch_up == "none":
@@ -44,7 +50,7 @@ def to_start(pipeline: Pipeline, since: datetime, now: datetime) -> list[datetim
 
 @dataclass(slots=True)
 class _ScheduleState:
-    """What is known of a pipeline's due times while they are dealt with."""
+    """The state of a pipeline's due times during one call."""
 
     last_due: datetime
     trained: dict[str, TrainedData]
@@ -62,7 +68,7 @@ class _ScheduleState:
 
 @dataclass(frozen=True, slots=True)
 class DueTimesResult:
-    """What one call for a pipeline came to."""
+    """The result of one call for a pipeline."""
 
     opened: tuple[str, ...] = ()  #: runs that are new
     more: bool = False  #: whether there is more to open now
@@ -72,9 +78,8 @@ class DueTimesResult:
 class DueTimes:
     """Due times are counted from the ledger, not from ticks; run ids are derived from them.
 
-    A due time that is not done with stays in the record with the key where it goes on, so that
-    a call may stop anywhere; it takes at most `most` runs, and opens them only: no service is
-    called.
+    A due time that is not done stays in the record with the key where the next call continues,
+    so that a call may stop anywhere. A call opens at most `most` runs, and calls no service.
     """
 
     context: Context
@@ -88,22 +93,25 @@ class DueTimes:
         until: datetime,
         listed: Listed,
     ) -> DueTimesResult:
-        """Open runs of the due times that have come, and of those whose data has.
+        """Open the runs of due times that have passed, and of those whose data arrived late.
 
         Args:
-            pipeline: whose schedule it is.
+            pipeline: the pipeline, with its schedule.
             scheduled_since: since when it has this schedule; None where that is not known.
             until: when no further run may be opened.
             listed: the data that was listed lately, so that the next call need not list it again.
 
+        Returns:
+            The runs that are new, and whether there is more to open now.
+
         Raises:
-            TransientError: storage does not work now; the next call goes on.
+            TransientError: storage does not work now; the next call continues.
         """
         now, known = self.context.clock.now(), self.context.ledger.schedules.read(pipeline.name)
         since = self._since(known.record if known else None, scheduled_since)
         waiting = known.record.waiting if known else ()
         due_checks = [due for due in waiting if now >= due.next_check]
-        # What was begun is ended first, so that a slow one cannot pile up all that follow.
+        # Begun due times come first, so that a slow one does not delay all later ones.
         dues = to_start(pipeline, since, now) if len(due_checks) < _MOST_BEGUN else []
         moved = known is None or since != known.record.last_due
         if not dues and not due_checks and not moved:
@@ -114,13 +122,11 @@ class DueTimes:
             if pipeline.name not in listed:
                 listed[pipeline.name] = self.requests.by_key(pipeline)
             schedule_state.blobs = listed[pipeline.name]
-        # The runs first: their ids are derived from the due time, so a repetition meets them.
+        # The runs first: their ids are derived from the due time, so a repetition finds them.
         for due in [*due_checks, *(self._first_check(pipeline, at) for at in dues)]:
             self._deal(pipeline, due, schedule_state, until)
             schedule_state.last_due = max(schedule_state.last_due, due.at)
-        if (
-            schedule_state.blobs and not schedule_state.waiting
-        ):  # of past customers nothing is needed any more
+        if schedule_state.blobs and not schedule_state.waiting:  # past keys are needed no more
             schedule_state.trained = {
                 k: known for k, known in schedule_state.trained.items() if k in schedule_state.blobs
             }
@@ -134,13 +140,13 @@ class DueTimes:
         return DueTimesResult(tuple(schedule_state.opened), more)
 
     def _since(self, known: ScheduleRecord | None, scheduled_since: datetime | None) -> datetime:
-        """Return since when due times count: never from before there was this schedule."""
+        """Return since when due times count: not before this schedule existed."""
         now = self.context.clock.now()
         since = scheduled_since or (now - _ON_TIME if known is None else known.last_due)
         if known is None:
             return since
         if known.last_due > now + _ON_TIME:
-            return now  # it was dealt with by a host whose clock was ahead
+            return now  # it was done by a host whose clock was ahead
         return max(since, known.last_due)
 
     def _first_check(self, pipeline: Pipeline, at: datetime) -> PendingDueTime:
@@ -193,7 +199,7 @@ class DueTimes:
     def _again(
         self, pipeline: Pipeline, due: PendingDueTime, *, last_check: bool
     ) -> PendingDueTime | None:
-        """Return when to go through the keys once more; None: the due time is dealt with."""
+        """Return when to check the keys once more; None: the due time is done."""
         now, waits = self.context.clock.now(), pipeline.wait_for_data
         anew = {"after": "", "opened": 0, "without": 0, "failed": 0, "failing_since": None}
         if due.failed:

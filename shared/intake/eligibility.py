@@ -11,12 +11,12 @@ from shared.telemetry import LogOnce, log
 
 
 class Eligibility:
-    """Decides about versions that are not known yet, and records those that are not eligible.
+    """Decides whether unknown versions are eligible, and records those that are not.
 
     Args:
         context: the world.
         activations: since when pipelines are active.
-        backfill: says which pipelines had their older data.
+        backfill: knows which pipelines are backfilled.
     """
 
     def __init__(self, context: Context, activations: Activations, backfill: Backfill) -> None:
@@ -26,7 +26,7 @@ class Eligibility:
         self._reported = LogOnce()
 
     def accepts(self, version: DataVersion) -> bool:
-        """Whether a version that was not seen before is eligible; if not, why is recorded.
+        """Whether a version that was not seen before is eligible; if not, the reason is recorded.
 
         Raises:
             TransientError, OutcomeUnknownError: storage does not work now.
@@ -38,7 +38,7 @@ class Eligibility:
         )
 
     def accepts_appeared(self, version: DataVersion) -> bool:
-        """The same for a version that appeared after its pipeline, whatever its time says."""
+        """Whether a version is eligible that appeared after its pipeline, with an old time."""
         return self._is_large_enough(version) and not self._noted_as_metadata_update(version)
 
     def _is_large_enough(self, version: DataVersion) -> bool:
@@ -89,7 +89,7 @@ class Eligibility:
         return True
 
     def _note(self, version: DataVersion, note: str, *, older: bool = False) -> None:
-        """Have a version known from now on that opens no run."""
+        """Record a version that opens no run."""
         entry = VersionEntry(
             pipeline=version.pipeline.name,
             blob=self._context.recorded(version.blob),
@@ -100,11 +100,11 @@ class Eligibility:
         self._context.ledger.versions.add(version.version_id, entry)
 
     def log_once(self, text: str, about: str) -> None:
-        """Log what is of interest the first time alone.
+        """Log a line the first time only.
 
         Args:
             text: the line.
-            about: what stands for it, so that it is not logged again.
+            about: the subject; one line is logged for each.
         """
         if self._reported.first(about):
             log.info("%s", text)

@@ -1,7 +1,7 @@
-"""What one full listing compares with: loaded once for it, as time allows, and bounded.
+"""The records that one full listing compares with: loaded once, in parts, within a bound.
 
 The digests of existing blobs and of the ledger's data versions are held at 8 bytes each:
-1,000,000 of both are 16 MB. They only tell what need not be looked up.
+1,000,000 of both are 16 MB. They only show which blobs need no further request.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ from shared.telemetry import log
 
 @dataclass(slots=True)
 class Budget:
-    """What one tick may spend: so many calls, and until then."""
+    """The bound of one tick: a number of calls and a time."""
 
     context: Context
     calls: int
@@ -58,7 +58,7 @@ class Existing:
     _left: list[Callable[[], bool]] = field(default_factory=list)  #: kinds that are to be loaded
 
     def __post_init__(self) -> None:
-        """Begin with nothing loaded."""
+        """Prepare the loading."""
         self._generations = {one: Digests() for one in sorted(self.listing.generations)}
         self._seen = {one: set() for one in self._generations}
         if self._generations:
@@ -72,7 +72,7 @@ class Existing:
         return mine == (listing.started_at, listing.generations)
 
     def load(self, budget: Budget) -> bool:
-        """Go on loading; whether all is loaded.
+        """Continue the loading; return whether all is loaded.
 
         Raises:
             TransientError: storage does not work now.
@@ -135,7 +135,7 @@ class Existing:
 
     @property
     def gone(self) -> frozenset[int]:
-        """The generations of which a record is not there any more."""
+        """The generations of which a record was deleted."""
         return frozenset(
             generation
             for generation, pages in self.listing.generations.items()
@@ -153,7 +153,7 @@ class Existing:
 
 
 def _generation(name: str) -> int:
-    """Return the generation of a record; 0 for a name that none has."""
+    """Return the generation of a record; 0 where its name has none."""
     part = name.split("/")[1]
     return int(part) if part.isdecimal() else 0
 

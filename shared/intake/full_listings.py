@@ -1,9 +1,9 @@
-"""Lists all data once a day and finds what appeared with an old time, a little in each tick.
+"""Lists all blobs once a day and finds those that appeared with an old time, in small steps.
 
-What is listed is compared with what was recorded when the pipelines were first activated, and
-with the data versions that the ledger knows. What is in neither gets its run. The first listing
-after a pipeline was activated does the recording. How far a listing is is in the ledger, so
-that any worker goes on with it. The decisions are in `shared.core.full_listing`.
+Each blob is compared with the records of the blobs that existed when the pipelines were first
+activated, and with the data versions in the ledger. A blob that is in neither gets its run. The
+first listing after a pipeline's activation makes these records. The ledger keeps the progress of
+a listing, so that any worker can continue it. The decisions are in `shared.core.full_listing`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,11 +36,11 @@ from shared.telemetry import LogOnce, log
 
 #: Calls to the storage of one tick, about.
 _CALLS: Final = 300
-#: What a page costs: the listing, the record of what exists, and how far the listing is.
+#: Calls for a page: the listing, the record of existing blobs, and the progress.
 _PAGE: Final = 3
-#: What it costs to look a version up and to keep it.
+#: Calls to read a version and to keep it in the inbox.
 _LOOK: Final = 3
-#: So many in a row that cannot be looked up: the storage fails, and not one record.
+#: After so many failed reads in a row the storage counts as failing, not one record.
 _FAILURES: Final = 3
 #: Unreadable records that health names.
 _SHOWN: Final = 5
@@ -62,7 +62,7 @@ class FullListings:
     _listings: "tuple[_Listing, _Listing]" = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin with nothing known."""
+        """Build both listings."""
         self._listings = _Listing(self, self.data), _Listing(self, self.models)
 
     def run_until(self, until: datetime) -> None:
@@ -76,7 +76,7 @@ class FullListings:
 
 @dataclass(slots=True)
 class _Listing:
-    """One of the two."""
+    """One of the two full listings."""
 
     by: FullListings
     place: BlobPlace
@@ -177,7 +177,7 @@ class _Listing:
 
 @dataclass(slots=True)
 class _Step:
-    """What is done between two writes of the state: one page, or as much as there is time for."""
+    """The work between two writes of the state: one page, or as much as there is time for."""
 
     context: Context
     place: BlobPlace
@@ -187,7 +187,7 @@ class _Step:
     failures: int = 0  #: in a row
 
     def taken(self, state: FullListing) -> FullListing:
-        """Return how far the listing is then. Raises as storage does."""
+        """Do the step and return the new state of the listing. Raises as storage does."""
         self.budget.spend(_PAGE)
         try:
             page = self.place.page(state.cursor)
@@ -204,7 +204,7 @@ class _Step:
     def _searched(
         self, state: FullListing, blobs: Sequence[BlobVersion]
     ) -> tuple[FullListing, bool]:
-        """Have what appeared on a page trained on; whether there was time for all of it."""
+        """Keep the blobs of a page that appeared; return whether there was time for all."""
         latest = self.context.clock.now() - RECENT
         start = next((at for at, one in enumerate(blobs, 1) if one.name == state.checked_to), 0)
         found, failed, last = state.found, state.failed, state.checked_to
@@ -224,14 +224,14 @@ class _Step:
         return state.evolve(**changes), whole
 
     def _takers(self, state: FullListing, blob: BlobVersion) -> Iterator[DataVersion]:
-        """Yield a blob for each pipeline that has no record of it, and that it is younger than."""
+        """Yield a version for each pipeline that has no record of the blob and is older than it."""
         first = None
         asked = False
         blind = min(self.existing.unreadable.values(), default=None)
         for version in self.place.versions(blob):
             covered = state.covered.get(version.pipeline.name)
             if covered is None or (blind is not None and covered.generation >= blind):
-                continue  # where it is not known what existed, no run is opened
+                continue  # without the records of existing blobs no run is opened
             if not asked:
                 first = self.existing.recorded_in(short_digest(blob.name, blob.etag))
                 asked = True
@@ -241,12 +241,12 @@ class _Step:
                 yield version
 
     def _appeared(self, version: DataVersion) -> bool | None:
-        """Have a version trained on; whether it is new. None: it cannot be looked up now."""
+        """Keep a version for its run; return whether it is new, None where it cannot be read."""
         blob = version.blob
         try:
             found = self.version_runs.appeared(version)
         except CorruptRecordError as exc:
-            log.error("blob %s: %s", blob.path, exc)  # it is known, and to be mended
+            log.error("blob %s: %s", blob.path, exc)  # an operator has to correct it
             return False
         except RelearnError as exc:
             self.failures += 1
@@ -256,7 +256,7 @@ class _Step:
         return found
 
     def _recorded(self, state: FullListing, blobs: Sequence[BlobVersion]) -> FullListing:
-        """Record what exists on a page, where a pipeline was activated since the last time."""
+        """Record the blobs of a page, for pipelines that were activated since the last listing."""
         if state.generation is None:
             return state
         began = state.started_at.replace(microsecond=0)  # as the storage dates blobs

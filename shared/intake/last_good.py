@@ -1,8 +1,8 @@
-"""Keeps the last good configuration of each pipeline, and has those with an error go on by it.
+"""Stores the last good configuration of each pipeline, and uses it while the file has an error.
 
-What is sound in the file is stored in the ledger, once for each change. A pipeline with an
-error is served by what was stored, also after a restart; where the file as a whole cannot be
-read, all of them are.
+Each pipeline without an error is stored in the ledger, once for each change. A pipeline with an
+error uses its stored configuration, also after a restart. While the file as a whole cannot be
+read, all pipelines do.
 """
 
 import re
@@ -37,7 +37,7 @@ _PREFIX: Final = "configurations/"
 
 
 class LastGood:
-    """What one process knows of the configurations in the ledger. Safe for several threads.
+    """The last good configurations, as one process knows them. Safe for several threads.
 
     Args:
         context: the world.
@@ -54,10 +54,10 @@ class LastGood:
         self._started_at = started_at
         self._lock = Lock()
         self.served: Final = ConfiguredPipelines(configuration.pipelines)
-        #: In the order of the next look: what cannot be read now does not keep the others.
+        #: In the order of the next read: an unreadable record does not delay the others.
         self._unread = [n for n in configuration.broken if re.fullmatch(PIPELINE_NAME, n)]
         self._unlisted = not configuration.readable
-        self._keep_at: datetime | None = None  #: when to make sure of it again; None: at once
+        self._keep_at: datetime | None = None  #: when to check the records again; None: at once
         self._since: dict[str, datetime | None] = {}  #: None: the record is not understood
         self._adopted: dict[str, KeptConfiguration] = {}
         self._damaged: set[str] = set()
@@ -70,11 +70,11 @@ class LastGood:
         return self._file
 
     def take(self, configuration: Configuration, at: datetime) -> None:
-        """Go by a pipelines file that was changed while the app runs.
+        """Use a pipelines file that was changed while the app runs.
 
-        What is sound in it is used at once. A pipeline with an error goes on by what is stored,
-        and until that is read by what this process knows of it; of a file that cannot be read
-        all of them do.
+        Pipelines without an error are used at once. A pipeline with an error uses its last good
+        configuration: the one in memory until the stored one is read. If the file cannot be
+        read, all pipelines do.
 
         Args:
             configuration: what the file says now.
@@ -99,17 +99,17 @@ class LastGood:
             self._keep_at = None
 
     def refresh(self) -> None:
-        """Read what is to be used, and store what is sound; then a listing at times is all."""
+        """Read the configurations of pipelines with an error, and store those of the others."""
         self.load()
         self.keep()
 
     # Pipelines with an error
 
     def load(self) -> None:
-        """Read the configurations that pipelines with an error go on by.
+        """Read the last good configurations of pipelines with an error.
 
-        Costs nothing where there are none, or once they are read. Where the ledger does not work
-        now, the next call goes on. Nothing is written.
+        Makes no call where there are none, or once they are read. Where the ledger does not
+        work now, the next call continues. Nothing is written.
         """
         if not self._unread and not self._unlisted:
             return
@@ -143,7 +143,7 @@ class LastGood:
         if kept is None:
             log.error("pipeline %s has an error and no earlier configuration", name)
             return
-        if kept.pipeline.name != name:  # somebody copied it: it must not take the other's place
+        if kept.pipeline.name != name:  # a copied record must not be used for another pipeline
             log.error("configurations/%s is of another pipeline: it was left untouched", name)
             self._damaged.add(name)
             return
@@ -154,7 +154,7 @@ class LastGood:
         log.warning("pipeline %s goes on by its last good configuration, of %s", name, at)
 
     def _known_here(self, name: str) -> KeptConfiguration | None:
-        """Return what this process used before the file was changed, and could not store."""
+        """Return the configuration that this process used before the change and did not store."""
         pipeline, now = self.served.get(name), self._context.clock.now()
         if pipeline is None:
             return None
@@ -163,20 +163,20 @@ class LastGood:
 
     @property
     def incomplete(self) -> bool:
-        """Whether there are pipelines of which nobody knows yet what they go on by."""
+        """Whether the last good configuration of a pipeline with an error was not read yet."""
         return bool(self._unread) or self._unlisted
 
     @property
     def lacking(self) -> bool:
-        """Whether the file has an error, and a pipeline may have nothing to go on by."""
+        """Whether a pipeline with an error may have no last good configuration."""
         return not self._file.readable or bool(self._file.broken.keys() - self.served.keys())
 
     def require(self, name: str) -> None:
-        """Say why a pipeline is not served; return where the file simply has none of this name.
+        """Raise the reason why a pipeline is not in use; return where the file has none so named.
 
         Raises:
             TransientError: it has an error, and the ledger does not work now.
-            PipelineConfigError: it has an error, and there is no earlier configuration to go on by.
+            PipelineConfigError: it has an error, and no last good configuration.
         """
         self.load()
         if name in self.served:
@@ -189,7 +189,7 @@ class LastGood:
             raise PipelineConfigError(_listed(name, self._file.problems))
 
     def require_any(self) -> None:
-        """Say why no pipeline is served; return where some are, or where nothing is wrong.
+        """Raise the reason why no pipeline is in use; return where some are, or without an error.
 
         Raises:
             TransientError: the file has errors, and the ledger does not work now.
@@ -209,13 +209,13 @@ class LastGood:
         )
 
     def problems(self) -> list[str]:
-        """Return what is wrong with the file, and what each pipeline with an error goes on by."""
+        """Return the errors of the file, and what each pipeline with an error uses instead."""
         if not self._file.problems:
             return []
         return [str(one) for one in (*self._file.problems, *self.notes())]
 
     def notes(self) -> tuple[Problem, ...]:
-        """Return what each pipeline with an error goes on by, for health."""
+        """Return, for health, what each pipeline with an error uses instead."""
         if not self._file.readable:
             return (note_of_all(sorted(self._adopted), incomplete=self.incomplete),)
         return tuple(
@@ -228,14 +228,14 @@ class LastGood:
             for name in self._file.broken
         )
 
-    # Pipelines without
+    # Pipelines without an error
 
     def keep(self) -> None:
-        """Store what is sound, as far as it changed, and forget what the file has no more.
+        """Store changed pipelines without an error, and delete those no longer in the file.
 
-        Costs one listing every ten minutes: while two versions of the file are in use side by
-        side, each takes the other's pipelines for removed, and the one that stays is right. What
-        cannot be stored now is left to the next call.
+        Makes one listing every ten minutes. While two versions of the file are in use, each
+        takes the other's pipelines for removed; the version that stays corrects this. The next
+        call stores what could not be stored now.
         """
         now = self._context.clock.now()
         if self._keep_at is not None and self._keep_at - _EVERY <= now < self._keep_at:
@@ -258,7 +258,7 @@ class LastGood:
             try:
                 self._keep(pipeline, listed.get(name))
             except CorruptRecordError as exc:
-                log.error("pipeline %s: %s", name, exc)  # it goes on by the file
+                log.error("pipeline %s: %s", name, exc)  # the file is used
                 self._since[name] = None
             except RelearnError as exc:
                 log.warning("the configuration of %s cannot be stored now: %s", name, exc)
@@ -314,7 +314,7 @@ class LastGood:
         return True
 
     def scheduled_since(self, pipeline: str) -> datetime | None:
-        """Return since when a pipeline has its schedule; None where no record can tell.
+        """Return since when a pipeline has its schedule; None where no record says so.
 
         Raises:
             TransientError: the ledger does not work now.
@@ -329,7 +329,7 @@ def _digest(pipeline: Pipeline) -> str:
 
 
 def _since(listed: Listed | None, digest: str) -> datetime | None:
-    """Return since when the schedule is there, where the metadata say that nothing changed."""
+    """Return since when the schedule exists, where the metadata say that nothing changed."""
     if listed is None or listed.metadata.get("digest") != digest:
         return None
     try:

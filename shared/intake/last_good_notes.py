@@ -1,4 +1,4 @@
-"""What health says of pipelines that have an error: by which configuration they go on."""
+"""Writes the notes in health on pipelines that use their last good configuration."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,7 +11,7 @@ SHOWN: Final = 20
 
 
 def note_of(name: str, kept: KeptConfiguration | None, *, damaged: bool, unread: bool) -> Problem:
-    """Return what a pipeline with an error goes on by.
+    """Return the note on one pipeline with an error.
 
     Args:
         name: of the pipeline.
@@ -32,7 +32,7 @@ def note_of(name: str, kept: KeptConfiguration | None, *, damaged: bool, unread:
 
 
 def note_of_all(known: Sequence[str], *, incomplete: bool) -> Problem:
-    """Return what the pipelines of a file that cannot be read go on by.
+    """Return the note on all pipelines of a file that cannot be read.
 
     Args:
         known: the pipelines whose last good configuration is in use.

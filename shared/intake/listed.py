@@ -1,4 +1,4 @@
-"""The two places that are listed for blobs without an event: training data, and `promote/`."""
+"""The two sets of blobs that are listed: training data, and operators' models."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from shared.ports.storage import Blobs, Page
 
 @dataclass(frozen=True, slots=True)
 class BlobPlace:
-    """One of the two: what lies there, and which pipelines want it."""
+    """One of the two sets of blobs, and the pipelines that want them."""
 
     what: str
     models: bool  #: whether it holds operators' models
     account: Blobs
     container: str
     prefix: str
-    opening: Callable[[], Sequence[str]]  #: the pipelines that open a run for a blob there
+    opening: Callable[[], Sequence[str]]  #: the pipelines that open a run for such a blob
     versions: Callable[[BlobVersion], Sequence[DataVersion]]  #: a blob, for those that want it
 
     @property
@@ -39,7 +39,7 @@ class BlobPlace:
 
 
 def data_place(context: Context, catalogue: Catalogue) -> BlobPlace:
-    """Return the place of training data.
+    """Return the set of training data.
 
     Args:
         context: the world.
@@ -59,12 +59,12 @@ def data_place(context: Context, catalogue: Catalogue) -> BlobPlace:
 
 
 def model_place(context: Context, catalogue: Catalogue, eligibility: Eligibility) -> BlobPlace:
-    """Return the place of operators' models.
+    """Return the set of operators' models.
 
     Args:
         context: the world.
         catalogue: the pipelines as they are configured now.
-        eligibility: logs what is left alone.
+        eligibility: logs the models that are not eligible.
     """
 
     def versions(blob: BlobVersion) -> Sequence[DataVersion]:

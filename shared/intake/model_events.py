@@ -1,4 +1,4 @@
-"""What an event of the models container asks for: an output of a job, or an operator's model."""
+"""Handles the blob events of the models container: job outputs and operators' models."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class ModelEvents:
     def model_arrived(self, name: str) -> Run | None:
         """Advance the run whose job wrote this model, or open one for an operator's model.
 
-        Files of an attempt that has ended, or of an unknown run, are logged and left alone
+        Files of an attempt that has ended, or of an unknown run, are logged and ignored
         (design rule 10).
 
         Raises:

@@ -1,4 +1,4 @@
-"""Opens the runs that no event asks for: those of due times, and manual ones."""
+"""Opens the runs of due times, and manual runs."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ from shared.execution.run_factory import Opening, RunFactory
 from shared.execution.run_writer import RunWriter
 from shared.telemetry import log
 
-#: So many keys in a row whose runs cannot be opened: the storage fails, and not one record.
+#: After so many failed keys in a row the storage counts as failing, not one record.
 _FAILURES: Final = 3
 #: The key of a due time that takes no data.
 _ONLY: Final = "all"
@@ -38,7 +38,7 @@ _ONLY: Final = "all"
 
 @dataclass(frozen=True, slots=True)
 class ManualRequest:
-    """What an operator or a program asks for over HTTP."""
+    """A request for a manual run, over HTTP."""
 
     data: str | None = None  #: blob name inside the data container; None: the newest that matches
     parameters: Mapping[str, Scalar] = field(default_factory=dict)
@@ -54,9 +54,9 @@ Had = Callable[[BlobVersion, str], bool]
 
 @dataclass(frozen=True, slots=True)
 class DueTimePart:
-    """Which part of a due time is dealt with by one call."""
+    """The part of a due time that one call does."""
 
-    blobs: Mapping[str, Newest | None]  #: what each key's run trains on, as `by_key` found it
+    blobs: Mapping[str, Newest | None]  #: the newest data of each key, as `by_key` found it
     after: str  #: the key where the call before stopped; empty: from the first one on
     until: datetime  #: when no further run may be opened
     most: int  #: how many runs may be opened
@@ -64,18 +64,18 @@ class DueTimePart:
 
 @dataclass(slots=True)
 class DueTimeResult:
-    """What a due time came to, as far as one call got."""
+    """The result of one call for a due time."""
 
     runs: list[Run] = field(default_factory=list)  #: that it has, those of earlier calls too
     opened: list[str] = field(default_factory=list)  #: runs that are new
     without: int = 0  #: keys without data of their own for it
     failed: int = 0  #: keys whose run could not be opened now
-    after: str | None = None  #: where the next call goes on; None: every key was dealt with
+    after: str | None = None  #: where the next call continues; None: every key is done
 
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """Each due time, and each request, has its runs at most once."""
+    """Opens the runs of each due time, and of each request, at most once."""
 
     context: Context
     factory: RunFactory
@@ -87,7 +87,7 @@ class Requests:
         return [newest.blob for newest in self._newest(pipeline)]
 
     def _newest(self, pipeline: Pipeline) -> list[Newest]:
-        """Return the newest blob of each key, and what shares its Last-Modified."""
+        """Return the newest blob of each key, and the blobs that share its Last-Modified."""
         if pipeline.data is None:
             return []
         container, prefix = self.context.data_container, literal_prefix(pipeline.data.blob)
@@ -109,14 +109,16 @@ class Requests:
         """Open runs of one due time, one for each key; each due time has them once.
 
         Nothing is sent to a service: the runs are stored, and the poll advances them. A key
-        whose records cannot be read is reported and passed over.
+        whose records cannot be read is reported and skipped.
 
         Args:
-            pipeline: whose schedule it is.
+            pipeline: the pipeline, with its schedule.
             due: the due time.
             part: where to begin, and how far to go.
             had: whether a run was opened for a blob before, by another cause.
 
+        Returns:
+            The runs of the due time, and where the next call continues.
         """
         begun, failures = DueTimeResult(), 0
         blobs, last = part.blobs, part.after
@@ -134,7 +136,7 @@ class Requests:
             else:
                 failures = 0
             last = key
-            if failures >= _FAILURES:  # it is the storage, and not one key: later
+            if failures >= _FAILURES:  # the storage fails, not one key: tried again later
                 begun.after = last
                 return begun
         if not blobs:
@@ -142,7 +144,7 @@ class Requests:
         return begun
 
     def by_key(self, pipeline: Pipeline) -> dict[str, Newest | None]:
-        """Return what a due time trains on now, by a name of its key that sorts.
+        """Return the newest data of each key, by a name of the key that sorts.
 
         Raises:
             TransientError: the data cannot be listed now.
@@ -181,6 +183,14 @@ class Requests:
     def requested(self, pipeline: Pipeline, key: str, request: ManualRequest) -> Run:
         """Open the run of one request; the same key again returns the same run.
 
+        Args:
+            pipeline: the pipeline as it is configured now.
+            key: the idempotency key of the request.
+            request: the request.
+
+        Returns:
+            The run.
+
         Raises:
             IdempotencyConflictError: the key stands for another request, or for a removed run.
             NoSuchDataError: the data is not there or does not match the pipeline.
@@ -203,8 +213,8 @@ class Requests:
     def _new(
         self, pipeline: Pipeline, run_id: str, newest: Newest | None, origin: Origin, cause: str
     ) -> Run:
-        """Return the record of a run on one blob, or on none of ours, as it begins."""
-        # When it was first recorded is read where that matters: at a tie (`FirstRecordedTimes`).
+        """Return the record of a new run on one blob, or without a blob."""
+        # The time of its first record is read only at a tie (`FirstRecordedTimes`).
         if newest is None:
             return self.factory.training(Opening(run_id, origin, cause), pipeline)
         tokens = captured(pipeline, newest.blob.name) or {}
@@ -233,7 +243,7 @@ class Requests:
         return Newest(blob)
 
     def _newest_of_keys(self, pipeline: Pipeline, newest: Sequence[Newest]) -> Newest:
-        """Return the newest of what is the newest of each key."""
+        """Return the newest blob over all keys."""
         last = max(one.blob.modified for one in newest)
         there = [one for one in newest if one.blob.modified == last]
         return FirstRecordedTimes(self.context, pipeline).newest(

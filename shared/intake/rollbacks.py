@@ -1,4 +1,4 @@
-"""Opens the run of a rollback that an operator asks for.
+"""Opens the runs of rollbacks that operators ask for.
 
 A rollback holds the endpoint at once, so that no run promotes over it, and is carried out by a
 run of its own, with the verification that every update has.
@@ -33,7 +33,7 @@ BASELINE: Final = "baseline"
 
 @dataclass(frozen=True, slots=True)
 class EndpointAddress:
-    """Which endpoint is meant."""
+    """The address of an endpoint: its pipeline, name and key."""
 
     pipeline: str
     endpoint: str  #: its name in the pipelines file
@@ -65,24 +65,24 @@ class KnownEndpoint:
 
     @property
     def resource(self) -> Resource:
-        """What is known of its resource."""
+        """The state of its resource."""
         return self.state.resource(self.endpoint.place)
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Whose endpoint it is."""
+        """The key that the endpoint belongs to."""
         return tuple(self.tokens[token] for token in self.config.key_tokens)
 
     @property
     def hints(self) -> RollbackToOpen:
-        """What the poll finds this endpoint by, while the run of its rollback has no record."""
+        """The hints by which the poll opens a rollback whose run has no record yet."""
         pipeline, endpoint = self.config.name, self.endpoint.name
         return RollbackToOpen(pipeline=pipeline, endpoint=endpoint, key=self.key)
 
 
 @dataclass(frozen=True, slots=True)
 class RollbackRequest:
-    """Which model is to serve again, and who wants that."""
+    """An operator's command to roll back: the model, and the operator."""
 
     to: str | None  #: the run whose model it is; None: the one that served before
     by: str
@@ -91,7 +91,7 @@ class RollbackRequest:
 
 @dataclass(frozen=True, slots=True)
 class Rollbacks:
-    """Finds endpoints, keeps what operators want there, and opens the runs that do it."""
+    """Finds endpoints, holds them, and opens the runs of rollbacks."""
 
     context: Context
     catalogue: Catalogue
@@ -102,7 +102,7 @@ class Rollbacks:
         """Return an endpoint as it is configured now, with its endpoint state.
 
         Args:
-            address: which endpoint is meant.
+            address: of the endpoint.
 
         Returns:
             The endpoint.
@@ -140,7 +140,7 @@ class Rollbacks:
 
         Args:
             known: the endpoint.
-            request: what is wanted.
+            request: the operator's command.
 
         Returns:
             The run of the rollback.
@@ -148,8 +148,8 @@ class Rollbacks:
         Raises:
             NoSuchModelError: there is no such model.
             ConflictError: the endpoint state changed.
-            TransientError, OutcomeUnknownError: the ledger does not work now; the poll goes on,
-                where the hold is stored.
+            TransientError, OutcomeUnknownError: the ledger does not work now; if the hold is
+                stored, the poll continues.
         """
         if known.stored is None:
             raise NoSuchModelError(
@@ -161,7 +161,7 @@ class Rollbacks:
         elif self._failed(hold):
             hold = self._hold(known, (hold.to, hold.state), request)
         elif (found := self.context.ledger.runs.read(hold.run_id)) is not None:
-            return found.record  # the poll goes on with it
+            return found.record  # the poll advances it
         else:
             self.context.ledger.open_markers.mark(hold.run_id, known.hints)
         return self._opened(hold, known)
@@ -170,7 +170,7 @@ class Rollbacks:
         """Open the run of a rollback that was requested and never begun.
 
         Args:
-            requested: what the marker of the run says, see `KnownEndpoint.hints`.
+            requested: the hints of the run's marker, see `KnownEndpoint.hints`.
             run_id: the run.
 
         Returns:
@@ -213,7 +213,7 @@ class Rollbacks:
             at=at,
             reason=request.reason,
         )
-        # The marker first: should this worker die, the poll finds the hold in the endpoint state.
+        # The marker first: if this worker dies, the poll finds the hold in the endpoint state.
         self.context.ledger.open_markers.mark(hold.run_id, known.hints)
         held = with_hold(known.state, endpoint.place, hold)
         self.context.ledger.endpoint_states.put(known.state_id, held, etag)
@@ -248,7 +248,7 @@ def _target(known: KnownEndpoint, to: str | None) -> tuple[str, ServingState]:
     if to is None and targets:
         return targets[0]
     everything = [(one.run_id, one.target_model) for one in resource.kept] + targets
-    # Of a roll-out the run that trained is asked for, and the one that delivered is kept.
+    # The operator names the run that trained; the endpoint state names its delivery.
     everything += [(one.trained_by, one.target_model) for one in resource.kept if one.trained_by]
     for name, state in everything:
         if name == to:

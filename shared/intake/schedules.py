@@ -1,7 +1,7 @@
-"""Opens scheduled runs of the pipelines one after the other, so that none waits for all of another.
+"""Opens the scheduled runs of all pipelines, which alternate, so that none waits for long.
 
 Each call opens a part of what one pipeline has to open; then the next pipeline follows.
-Where time runs out the ledger keeps which one is next, so that any worker continues there.
+When time runs out, the ledger keeps the next pipeline, so that any worker continues there.
 """
 
 from collections import deque
@@ -29,7 +29,7 @@ class Schedules:
     due_times: DueTimes
 
     def open_due(self, until: datetime) -> list[str]:
-        """Open the runs whose due times have come, and return their ids; none is driven.
+        """Open the runs whose due times have come, and return their ids; none is advanced.
 
         Args:
             until: when no further run may be opened.
@@ -66,7 +66,7 @@ class Schedules:
         try:
             return self.context.ledger.rotation.read()
         except CorruptRecordError as exc:
-            log.error("%s", exc)  # it only says who is first
+            log.error("%s", exc)  # it only says which pipeline is first
         except RelearnError as exc:
             log.warning("it is not known whose due times are first: %s", exc)
         return None
@@ -76,6 +76,6 @@ class Schedules:
             etag = stored.etag if stored else None
             self.context.ledger.rotation.put(Rotation(first=first), etag)
         except ConflictError:
-            return  # another worker was as fast: either will do
+            return  # another worker stored it: both are right
         except RelearnError as exc:
             log.warning("whose due times are first is not kept: %s", exc)

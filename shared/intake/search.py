@@ -1,9 +1,9 @@
 """Finds the blobs that no event announced, page by page and a little in each tick.
 
 There are two searches: for training data, and for operators' models. Candidates are
-blobs that changed since the last completed search began, less a margin; only those are looked
-up. How far a search is stands in the ledger, so that any worker continues it. A blob that cannot
-be looked up is remembered by its name and tried again alone.
+blobs that changed since the last completed search began, less a margin. Only these are read. The
+ledger keeps the progress of a search, so that any worker continues it. A blob that cannot be read
+is remembered by its name and tried again alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,18 +30,18 @@ from shared.telemetry import LogOnce, log
 
 #: What changed this long before a search is a candidate again: clocks differ, listings lag.
 _MARGIN: Final = timedelta(minutes=15)
-#: The event of a younger blob may be on its way; the next search finds it, should it not come.
+#: The event of a younger blob may still come; if it does not, the next search finds the blob.
 _UNDER_WAY: Final = timedelta(minutes=5)
-#: Names that are remembered; of these a record is in the ledger, which an operator has to mend.
+#: Names that are remembered; their records in the ledger have to be corrected by an operator.
 _MOST_UNREAD: Final = 200
-#: So many blobs in a row that cannot be looked up: the storage fails, and not one record.
+#: After so many failed blobs in a row the storage counts as failing, not one record.
 _FAILURES: Final = 3
 _NONE: Final = ETag("")
 
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """One of the two searches: what it lists, and how it is kept how far it is."""
+    """One of the two searches: the blobs that it lists, and its stored progress."""
 
     place: BlobPlace
     read: Callable[[], Stored[SearchState] | None]
@@ -49,7 +49,7 @@ class _Search:
 
     @property
     def under_way(self) -> timedelta:
-        """What is younger is left to its event. Both may see a model: each version has one run."""
+        """The age up to which a blob is left to its event; none for models."""
         return timedelta() if self.place.models else _UNDER_WAY
 
 
@@ -57,8 +57,8 @@ class _Search:
 class Search:
     """The search of one process. Two at once are harmless: the slower one stops.
 
-    Should the record of a search be unreadable, each process searches by itself, and keeps how
-    far it got for as long as it runs.
+    If the record of a search is unreadable, each process searches by itself, and keeps the
+    progress in memory.
     """
 
     context: Context
@@ -91,20 +91,21 @@ class Search:
     def want(self, since: datetime) -> None:
         """Have both searches begin again at once, for what changed since then.
 
-        For after a change of the pipelines file: events that came before found other pipelines.
+        Called after a change of the pipelines file: earlier events found other pipelines.
 
         Args:
             since: a moment by the storage's clock.
 
         Raises:
-            Conflict, TransientError, OutcomeUnknownError: the ledger does not work now; call again.
+            ConflictError, TransientError, OutcomeUnknownError: the ledger does not work now;
+                call again.
         """
         for search in (self._for_data(), self._for_models()):
             try:
                 stored = search.read()
             except CorruptRecordError:
                 continue  # each process searches by itself
-            if stored is None:  # the first search looks at everything
+            if stored is None:  # the first search checks every blob
                 search.put(SearchState(started_at=self.context.clock.now(), at_once=True), None)
                 continue
             wanted = min(since, stored.record.wanted_from or since)
@@ -136,7 +137,7 @@ class Search:
             stored = search.read()
         except CorruptRecordError as exc:
             if self._reported.first(search.place.what):
-                log.error("%s", exc)  # never overwritten: an operator has to move it away
+                log.error("%s", exc)  # never overwritten: an operator has to remove it
             search = self._in_memory(search)
             stored = search.read()
         while self.context.clock.now() < until:
@@ -163,7 +164,7 @@ class Search:
             return SearchState(started_at=now)
         if not known.complete:
             return known
-        # A search by a clock that was ahead has found nothing that changed since.
+        # A search whose clock was ahead did not find later changes.
         backfill = not search.place.models and self.backfill.wanted()
         wanted = backfill or known.started_at > now + _MARGIN
         soon = known.wanted_from is not None
@@ -181,7 +182,7 @@ class Search:
 
 @dataclass(slots=True)
 class _Step:
-    """What is done between two writes of the state: some names once more, or one page."""
+    """The work between two writes of the state: some names once more, or one page."""
 
     by: Search
     search: _Search
@@ -189,26 +190,26 @@ class _Step:
     failures: int = 0  #: in a row
 
     def taken(self, state: SearchState) -> SearchState:
-        """Return how far the search is then. Raises as storage does."""
+        """Do the step and return the new state of the search. Raises as storage does."""
         return self._names(state) if state.again else self._page(state)
 
     @property
     def stopped(self) -> bool:
-        """Whether the storage fails, so that no further blob is to be looked up now."""
+        """Whether the storage fails, so that no further blob is read now."""
         return self.failures >= _FAILURES
 
     def _may_continue(self) -> bool:
         return not self.stopped and self.by.context.clock.now() < self.until
 
     def _names(self, state: SearchState) -> SearchState:
-        """Try once more what could not be looked up by the search before."""
+        """Try the blobs once more that the last search could not read."""
         again = list(state.again)
         while again and self._may_continue():
             state = self._checked(state, again.pop(0))
         return state.evolve(again=tuple(again))
 
     def _page(self, state: SearchState) -> SearchState:
-        """Look through one page, or as much of it as there is time for."""
+        """Check one page, or as much of it as there is time for."""
         page = self.search.place.page(state.cursor)
         left = self._candidates(_after(page.items, state.checked_to), state)
         while left and self._may_continue():
@@ -222,7 +223,7 @@ class _Step:
 
     def _candidates(self, blobs: Sequence[BlobVersion], state: SearchState) -> list[BlobVersion]:
         latest = self.by.context.clock.now() - self.search.under_way
-        young = state.at_once or not self.search.under_way  # whether those are looked at too
+        young = state.at_once or not self.search.under_way  # whether young blobs are checked too
         return [
             blob
             for blob in blobs
@@ -253,16 +254,16 @@ class _Step:
         return state.evolve(**changes)
 
     def _remembered(self, state: SearchState, name: str, exc: RelearnError) -> SearchState:
-        """Return the state with a blob that cannot be looked up: the others are found anyway.
+        """Return the state with a blob that cannot be read; the search continues with the others.
 
         Raises:
-            RelearnError: too many cannot be, and they might be later: the page is searched again.
+            RelearnError: too many cannot be read now: the page is searched again.
         """
         full = len(state.unread) >= _MOST_UNREAD
         if isinstance(exc, CorruptRecordError):
             log.error("%s %s: %s", self.search.place.what, name, exc)
             if full:
-                # There is a record of it: it was seen before. An operator has to mend that anyway.
+                # It has a record, so it was seen before. An operator has to correct that record.
                 log.error("%s is not looked up again: too many records are damaged", name)
         else:
             self.failures += 1
@@ -274,6 +275,6 @@ class _Step:
 
 
 def _after(blobs: Sequence[BlobVersion], name: str) -> Sequence[BlobVersion]:
-    """Return the blobs behind the one of this name; all of them, should it be gone."""
+    """Return the blobs after the one of this name; all of them if it is gone."""
     at = next((at for at, blob in enumerate(blobs, 1) if blob.name == name), 0)
     return blobs[at:]

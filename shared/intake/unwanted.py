@@ -1,7 +1,7 @@
-"""Data that waits for a pipeline which does not want it any more, or is gone from the file.
+"""Hands waiting data to other pipelines, where its own pipeline is gone or does not want it.
 
-A pipeline that was renamed takes what waited for it under its old name; what no pipeline wants
-is kept and named, because the file may be corrected.
+A renamed pipeline takes the data that waits under its old name. Data that no pipeline wants is
+kept and reported, because the file may be corrected.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,9 +19,9 @@ from shared.intake.catalogue import Catalogue
 from shared.ledger.inbox import InboxEntry
 from shared.telemetry import log
 
-#: How often what waits for nobody is named in the log.
+#: How often data that no pipeline wants is reported in the log.
 _SAID_EVERY: Final = timedelta(hours=1)
-#: So many in a row that cannot be handed over: the storage fails, and not one record.
+#: After so many failures in a row the storage counts as failing, not one record.
 _FAILURES: Final = 3
 
 
@@ -45,10 +45,10 @@ class UnwantedData:
     def settle(self, unwanted: Iterable[InboxEntry], until: datetime) -> None:
         """Hand each version to the pipelines that want it and are younger than it.
 
-        An older one finds it by itself. Safe to repeat.
+        An older pipeline finds it by itself. Safe to repeat.
 
         Args:
-            unwanted: what waits for a pipeline that does not want it now.
+            unwanted: the data that waits for a pipeline that does not want it now.
             until: when no further one may be checked.
         """
         left: list[InboxEntry] = []
@@ -61,7 +61,7 @@ class UnwantedData:
                 failures = 0
             except CorruptRecordError as exc:
                 log.error("blob %s waits for pipeline %s: %s", one.blob.path, one.pipeline, exc)
-                continue  # an operator has to mend that record; the others need not wait
+                continue  # an operator has to correct that record; the others continue
             except (TransientError, OutcomeUnknownError) as exc:
                 failures += 1
                 log.warning("blob %s waits for the next tick: %s", one.blob.path, exc)

@@ -1,9 +1,9 @@
-"""Opens the run of a data version, once, whether an event, a search or the poll sees it first.
+"""Opens the run of a data version, once, whether an event, a search or the poll finds it first.
 
 Where each data version has its run at once, the writes are, in order: the open marker, so that
-the poll knows of the run; the version's entry, which makes a repeated event known as such; the
-record. Otherwise it waits in the inbox (`shared.intake.batches`). A crash between any two writes
-is made good by the poll, or by the next event.
+the poll finds the run; the version's entry, by which a repeated event is recognized; the
+record. Otherwise it waits in the inbox (`shared.intake.batches`). After a crash between two
+writes, the poll or the next event continues.
 """
 
 from collections.abc import Sequence
@@ -62,12 +62,12 @@ class VersionRuns:
             try:
                 runs.append(self.receive(version.recorded(at)))
             except RelearnError as exc:
-                failures.append(exc)  # the other pipelines shall have their run all the same
+                failures.append(exc)  # the other pipelines get their run
         _raise_first(failures)
         return [run for run in runs if run is not None]
 
     def receive(self, version: DataVersion) -> Run | None:
-        """The same for one version; None where no run has it yet, or none will."""
+        """Open or advance the run of one version; None where it has no run yet, or never has."""
         known = self.context.ledger.versions.entry(version.version_id)
         entry, created = known, False
         if entry is None:
@@ -106,7 +106,7 @@ class VersionRuns:
             try:
                 found = self._discovered(version.recorded(at)) or found
             except RelearnError as exc:
-                failures.append(exc)  # the other pipelines shall have their data all the same
+                failures.append(exc)  # the other pipelines get their data
         _raise_first(failures)
         return found
 
@@ -150,7 +150,7 @@ class VersionRuns:
         pipeline, blob = self.catalogue.pipeline(entry.pipeline), entry.blob
         is_model = self._is_model(entry)
         if pipeline is None:
-            if not is_model:  # it waits as other data does: for this pipeline, or for a renamed one
+            if not is_model:  # it waits in the inbox, for this pipeline or for a renamed one
                 waits = VersionEntry(pipeline=entry.pipeline, blob=blob, run_id=None)
                 self.context.ledger.inbox.add((), version_id, waits)
             return None
@@ -161,7 +161,7 @@ class VersionRuns:
         return self._open(version, run_id, fresh=False, appeared=entry.appeared)
 
     def is_expected(self, version_id: str, run_id: str) -> bool:
-        """Whether an operator's model still needs this run: its pipeline may come back.
+        """Whether an operator's model still needs this run: its pipeline may be added again.
 
         Args:
             version_id: of the model.
@@ -176,7 +176,7 @@ class VersionRuns:
         return entry.blob.container == self.context.models_container
 
     def _is_due(self, entry: VersionEntry, run_id: str) -> bool:
-        """Whether a version is this run's alone, and the run was never stored."""
+        """Whether a version belongs to this run only, and the run was never stored."""
         own = entry.run_id == run_id and not entry.in_batch
         return own and not self.context.ledger.tombstones.has(run_id)
 
@@ -198,11 +198,11 @@ class VersionRuns:
         return not pipeline.at_once or self.context.ledger.pauses.of(pipeline.name) is not None
 
     def _keep(self, version: DataVersion) -> Run | None:
-        """Have a version wait, and open the runs that may be opened now."""
+        """Keep a version in the inbox, and open the runs that may be opened now."""
         self.inbox.keep(version)
         pipeline, blob = version.pipeline, version.blob
         if pipeline.data and pipeline.data.settles:
-            return None  # the burst may go on
+            return None  # the burst may continue
         # From here on the timer would do the same: an event must not fail (design rule 14).
         try:
             until = self.context.clock.now() + _BEGIN_FOR
@@ -223,7 +223,7 @@ class VersionRuns:
         """Return the entry of a version with its run, and whether it was made by this call."""
         ledger, version_id, run_id = self.context.ledger, version.version_id, version.run_id
         ledger.open_markers.mark(run_id, VersionToOpen(version=version_id))
-        # When it was first recorded does not change: it may have been noted as old before.
+        # The time of its first record stays: it may have been noted as old before.
         blob = version.blob.recorded(known.record.blob.recorded_at) if known else version.blob
         entry = VersionEntry(
             pipeline=version.pipeline.name,
@@ -236,7 +236,7 @@ class VersionRuns:
             return entry, True
         if ledger.versions.add(version_id, entry):
             return entry, True
-        return ledger.versions.entry(version_id), False  # another host recorded it this moment
+        return ledger.versions.entry(version_id), False  # another host recorded it meanwhile
 
     def _continue(self, version: DataVersion, entry: VersionEntry) -> Run | None:
         """Advance the run of a known version, or open it where its record was never written."""
@@ -247,7 +247,7 @@ class VersionRuns:
         if self.context.ledger.tombstones.has(run_id):
             log.info("blob %s: the record of its run %s was removed", entry.blob.path, run_id)
             return None
-        # Its marker may have been dropped since: no run without one.
+        # Its marker may have been dropped meanwhile: each run needs one.
         hints = VersionToOpen(version=version.version_id)
         self.context.ledger.open_markers.mark(run_id, hints)
         return self._open(version, run_id)

@@ -1,8 +1,8 @@
 """Reads the pipelines file again when it was changed, while the app runs.
 
-What is sound in it is used from then on; a pipeline with an error goes on by its last good
-configuration (`shared.intake.last_good`). Events that came meanwhile found the pipelines of before,
-so a search for what they announced is made at once.
+Pipelines without an error are used from then on; the others use their last good configuration
+(`shared.intake.last_good`). Events that came meanwhile found the earlier pipelines, so a search
+for their data is made at once.
 """
 
 import time
@@ -24,18 +24,18 @@ from shared.maintenance.watched_files import WatchedFiles
 from shared.ports.clock import Clock
 from shared.telemetry import log
 
-#: Between two timer ticks events and requests have the file looked at this seldom, in seconds.
+#: How often events and requests check the file at most, in seconds.
 _SELDOM: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationReader:
-    """Where the configuration comes from.
+    """The source of the configuration.
 
     Args:
         file: the pipelines file.
         read: returns what it says now; never raises.
-        learn: is given the pipelines of a file ahead of their use, for what they name as secret.
+        learn: takes the pipelines of a file before their use, for the secrets that they name.
     """
 
     file: Path
@@ -45,13 +45,16 @@ class ConfigurationReader:
     def read_watched(
         self, watched: WatchedFiles, probes: tuple[PurePath, ...] = ()
     ) -> Configuration:
-        """Return what the file says, with the files that it was read from remembered before.
+        """Remember the files of the configuration, then read and return it.
 
-        What is written meanwhile is so noticed by the next look.
+        So the next check notices a write during the read.
 
         Args:
             watched: remembers the files.
             probes: the files that it is likely to name.
+
+        Returns:
+            The configuration.
         """
         watched.remember((self.file, *probes))
         configuration = self.read()
@@ -66,10 +69,10 @@ class ChangedFile:
 
     Args:
         context: the world.
-        source: where the configuration comes from.
+        source: the source of the configuration.
         last_good: the configuration in use.
         activations: takes the changed file into use.
-        search: finds what events announced to the configuration of before.
+        search: finds the data of events that came before the change.
         watched: remembers the files as they are in use.
         host: the clock of this process.
         started_at: when this process began, by that clock.
@@ -104,7 +107,7 @@ class ChangedFile:
     def check_sometimes(self, *, read_only: bool = False) -> None:
         """Use the file as it is now, if it was not checked in the last seconds.
 
-        For events and requests.
+        Called for events and requests.
 
         Args:
             read_only: the ledger is not written to; the next tick does that.
@@ -113,16 +116,16 @@ class ChangedFile:
             self._refresh(read_only=read_only)
 
     def look(self) -> bool:
-        """Use the file as it is now, where it was changed; whether a search is to be made at once.
+        """Use the file if it was changed; return whether a search is to be made at once.
 
-        Costs a look at the times of the files where nothing was changed. Never raises.
+        If nothing was changed, only the times of the files are read. Never raises.
         """
         self._refresh()
         wanted, self._search_now = self._search_now, False
         return wanted
 
     def reload(self, until: datetime) -> None:
-        """Use the file as it is now, and search at once for what came meanwhile. Never raises.
+        """Use the file as it is now, and search at once for data that arrived. Never raises.
 
         Args:
             until: when the tick must end; a search takes half of the time.
@@ -131,13 +134,13 @@ class ChangedFile:
             return
         now = self._context.clock.now()
         try:
-            self._search.run_until(now + (until - now) / 2)  # the open runs have their time too
+            self._search.run_until(now + (until - now) / 2)  # the open runs need time too
         except RelearnError as exc:
             log.warning("what came before the file was changed is searched for later: %s", exc)
 
     def _refresh(self, *, read_only: bool = False) -> None:
         if not self._lock.acquire(blocking=False):
-            return  # another thread is at it
+            return  # another thread reads it
         try:
             self._asked = time.monotonic()
             now = self._host.now()
@@ -178,7 +181,7 @@ class ChangedFile:
             log.warning("in the changed file: %s", hint)
 
     def _want_search(self) -> None:
-        """Have a search noted in the ledger; where that fails the next look tries again."""
+        """Request a search in the ledger; if that fails, the next check tries again."""
         if self._search_from is None:
             return
         try:
@@ -190,5 +193,5 @@ class ChangedFile:
 
 
 def _lacks(configuration: Configuration) -> bool:
-    """Whether events may have found a pipeline missing."""
+    """Whether a pipeline may have been missing for events."""
     return not configuration.readable or bool(configuration.broken)

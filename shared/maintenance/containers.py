@@ -1,4 +1,4 @@
-"""Whether the containers that the app reads and writes exist."""
+"""Checks whether the containers that the app reads and writes exist."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

@@ -20,7 +20,7 @@ from shared.maintenance.rounds import Round, Rounds
 from shared.telemetry import log
 
 #: Up to which part of a tick's time open runs are checked, and runs opened for waiting data;
-#: what is left is for endpoints that may have drifted. Nothing of it is lost where they need less.
+#: the rest of the time is for drift checks. Time that is not needed is used by the next part.
 _SHARES: Final = (5 / 8, 7 / 8)
 
 
@@ -46,7 +46,7 @@ class Poll:
     def tick(self, until: datetime | None = None) -> Heartbeat:
         """Advance every open run that is due, within the tick's budget.
 
-        A run that cannot be advanced is logged and the rest goes on.
+        A run that cannot be advanced is logged; the others continue.
 
         Args:
             until: when nothing more may be begun; None: as long as a tick may take.
@@ -61,14 +61,14 @@ class Poll:
         self.activations.refresh()
         last = self._last_tick()
         self._next_batch_key = last.record.next_batch_key if last else {}
-        # Neither a great many open runs nor much that waits leaves the others without time.
+        # Many open runs, or much waiting data, must not take all of the time.
         clock, began = self.context.clock, self.context.clock.now()
         rounds, batches = (began + (until - began) * part for part in _SHARES)
         first = self.rounds.run(rounds, last.record.resume_after if last else "")
         later = self._open_batches(batches, first.opened)
         self.rounds.continue_at_endpoints(batches)
         if (now := clock.now()) < until:
-            # A part of the tick: those due besides wait for the next, and the runs need not.
+            # Only a part of the tick: drift checks may wait for the next tick, runs may not.
             self.drift.check(min(until, now + self.context.limits.tick / 4))
         resume_after = first.resume_after
         if resume_after and clock.now() < until:
@@ -86,8 +86,8 @@ class Poll:
         try:
             self.context.ledger.heartbeat.put(beat, last.etag if last else None)
         except ConflictError:
-            pass  # another poller was as fast: either will do
-        except TransientError as exc:  # the tick has done its work all the same
+            pass  # another poller stored it: both are right
+        except TransientError as exc:  # the tick has done its work
             log.warning("the last tick cannot be recorded now: %s", exc)
         return beat
 
@@ -115,8 +115,8 @@ class Poll:
     def _open_batches(self, until: datetime, opened: int) -> list[Round]:
         """Open the runs that waiting data may have now, and check all runs that are new.
 
-        A batch window has passed, or a slot is free. New runs, also those of roll-outs, need
-        not wait for a tick.
+        A batch window may have passed, or a slot may be free. New runs, also those of
+        roll-outs, do not wait for the next tick.
         """
         rounds: list[Round] = []
         opened += self._opened_from_inbox(until)
@@ -139,5 +139,5 @@ class Poll:
         try:
             return self.context.ledger.heartbeat.read()
         except CorruptRecordError as exc:
-            log.error("%s", exc)  # it only says where to go on; the runs do not depend on it
+            log.error("%s", exc)  # it only says where to continue; the runs do not depend on it
             return None

@@ -1,6 +1,6 @@
 """Deletes records that are older than 400 days and needed no more, a part in each call.
 
-A cleaning round goes through the records kind by kind. The ledger keeps how far it is, so a round
+A cleaning round goes through the records kind by kind. The ledger keeps its progress, so a round
 may take any number of calls. The next one begins a day after the last one was completed. Some
 records stay for ever: the state of a configured endpoint, the runs that it names, and each version
 of a blob that is still there (design rule 16). Models are left to the lifecycle rules of the
@@ -64,7 +64,7 @@ class Retention:
         try:
             stored = ledger.cleaning.read()
         except CorruptRecordError as exc:
-            log.error("%s", exc)  # the runs go on; an operator has to move it away
+            log.error("%s", exc)  # the runs continue; an operator has to remove it
             return 0
         state = next_round(stored.record if stored else None, clock.now())
         if state is None:
@@ -150,7 +150,7 @@ class _RetentionCall:
             except PermanentError:
                 unclear.append(item.name)
             except (TransientError, OutcomeUnknownError):
-                # The others are checked all the same, and this one in a later round.
+                # The others are checked now, and this one in a later round.
                 unclear.append(item.name)
                 self.failed += 1
             checked_to = item.name

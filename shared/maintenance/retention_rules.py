@@ -67,7 +67,7 @@ class RetentionRules:
     _listings: dict[str, FullListing] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Continue with what the calls before found out."""
+        """Continue with the results of earlier calls."""
         self.missing, self.waiting = dict(self.round_.missing), dict(self.round_.waiting)
 
     def concerns(self, kind: str, item: Listed) -> bool:
@@ -79,7 +79,7 @@ class RetentionRules:
             return self._is_gone(_part(item.name))
         if kind in ("existing", "existing_models"):
             return item.modified < self.round_.started_at - _EVERY
-        if kind == "drift_checks":  # written at each check: their age says nothing
+        if kind == "drift_checks":  # written at each check, so their age is no sign
             return self.round_.since is None
         return self.round_.concerns(item.modified, 2 * keep if kind == "tombstones" else keep)
 
@@ -218,7 +218,7 @@ class RetentionRules:
         return False
 
     def _require_container(self, blob: BlobVersion) -> None:
-        # A container that is not there now may come back, with all that was in it.
+        # A container that is gone now may be restored with its blobs.
         where = blob.container
         if where not in self._containers:
             manual_model = where == self.context.models_container
@@ -229,7 +229,7 @@ class RetentionRules:
 
     def _is_its_only_trace(self, entry: VersionEntry, present: BlobVersion) -> bool:
         """Whether only metadata changed since, and that was not seen yet."""
-        # Where that cannot be known the entry stays: a version that is forgotten may train again.
+        # If that is not known, the entry stays: without it the version could train again.
         if not present.same_bytes_as(entry.blob, trust_size=True):
             return False
         if are_one(present, entry.blob):
@@ -304,7 +304,7 @@ class RetentionRules:
         if kind not in self._listings:
             stored = self.context.ledger.full_listings(models=kind != "existing").read()
             if stored is None:
-                return False  # its record may come back
+                return False  # its record may be restored
             self._listings[kind] = stored.record
         generation = _part(item.name)
         if not generation.isdecimal() or self._listings[kind].needs(int(generation)):

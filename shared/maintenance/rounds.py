@@ -20,7 +20,7 @@ from shared.telemetry import log
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one pass over the open runs came to."""
+    """The result of one pass over the open runs."""
 
     checked: int = 0
     open: int = 0
@@ -30,10 +30,10 @@ class Round:
 
 
 class Rounds:
-    """Makes rounds over the open runs. Listing their markers is the whole input.
+    """Makes rounds over the open runs, by a listing of their markers.
 
     Args:
-        context: the world.
+        context: the ledger and the clock.
         catalogue: the pipelines as they are configured now.
         driver: takes the steps of runs.
         checks: checks one run.
@@ -66,7 +66,7 @@ class Rounds:
             only: the ids of the only runs to check, whether they are due or not.
 
         Returns:
-            What the round came to.
+            The result of the round.
 
         Raises:
             TransientError: the open runs cannot be listed now.
@@ -84,7 +84,7 @@ class Rounds:
         else:
             there = [m for m in order if self._checks.is_new(m)] if only_new else order
             due = [marker for marker in there if self._checks.is_due(marker, began)]
-        # Where the last tick had no time for all, the queues had none: now they are first.
+        # If the last tick ran out of time, the queues got none: now they are first.
         items: list[Marker | Queue] = [*queues, *due] if resume else [*due, *queues]
         results: list[CheckResult] = []
         bulkheads = self._bulkheads(items, began, until, results)
@@ -138,7 +138,7 @@ class Rounds:
             return result.well
 
         now = self._context.clock.now
-        half = began + (until - began) / 2  # what services that fail may take of the time
+        half = began + (until - began) / 2  # the time limit for failing services
         return Bulkheads(
             items,
             self._service_of,

@@ -1,7 +1,7 @@
-"""One check of one open run: of its job alone while nothing changes, else by the driver.
+"""Checks one open run: only its job while nothing changes, else by the driver.
 
-A running job is checked by what its open marker hints at: one GET at the service, no record
-read, no write (design C1). Hints are never truth: anything but "still running" is decided from
+A running job is checked by the hints of its open marker: one GET at the service, no record
+read, no write (design C1). Hints may be wrong: anything but "still running" is decided from
 the record.
 """
 
@@ -30,7 +30,7 @@ from shared.ports.training import JobStatus
 from shared.telemetry import log
 
 _UNCHANGED: Final = frozenset({JobStatus.NOT_STARTED, JobStatus.RUNNING})
-#: A parked run is read again now and then, should its hint be behind its record.
+#: How often a parked run is read again, in case its hint is out of date.
 _PARKED_EVERY: Final = timedelta(minutes=10)
 _AGE_PART: Final = 20
 
@@ -39,7 +39,7 @@ class RunChecks:
     """Checks open runs, each at the times that its age and its state ask for.
 
     Args:
-        context: the world.
+        context: the ledger, the services and the clock.
         driver: takes the steps of runs.
         announced: opens runs that have no record yet.
     """
@@ -99,13 +99,13 @@ class RunChecks:
         self._unread.discard(marker.run_id)
         try:
             return self._checked(marker, until, free=free)
-        except RecordLeasedError as exc:  # neither the service nor the storage is to blame
+        except RecordLeasedError as exc:  # neither the service nor the storage failed
             log.warning("run %s cannot be advanced now: %s", marker.run_id, exc)
         except (TransientError, OutcomeUnknownError) as exc:
             log.warning("run %s cannot be advanced now: %s", marker.run_id, exc)
             return CheckResult(well=False)
         except ConflictError:
-            pass  # another worker is faster
+            pass  # another worker was faster
         except CorruptRecordError as exc:
             log.error("run %s cannot be advanced: %s", marker.run_id, exc)
             self._unread.add(marker.run_id)  # it is read less often
@@ -142,7 +142,7 @@ class RunChecks:
         return CheckResult(failure is None or bool(failure.waits_for), advanced)
 
     def _job_of(self, marker: Marker) -> CheckedJob | None:
-        """Return the state of the job that a marker hints at; None where only the record tells."""
+        """Return the state of the job that a marker hints at; None where the record is needed."""
         job = marker.run.job
         if job is None or marker.run.next_check is not None:
             return None
@@ -154,17 +154,17 @@ class RunChecks:
         try:
             return CheckedJob(job.id, self._context.providers.training(training).state(job.id))
         except TransientError as exc:
-            # Kept in the record, so that a service that stays away is noticed in the end.
+            # Recorded, so that a service without answers for long is noticed.
             if (run := self._driver.delay(marker.run_id, exc)) is not None:
                 self._context.ledger.open_markers.replace(marker, hints_of(run))
             raise
-        except Exception:  # noqa: BLE001 -- the driver meets it again, and keeps it in the record
+        except Exception:  # noqa: BLE001 -- the driver gets the error again, and records it
             return None
 
     def _training_of(self, run_id: str, job: str) -> Training | None:
         """Return the training service of a run's job by its own configuration, read once.
 
-        What a marker says is no reason to send a key anywhere.
+        A key is never sent to an address from a marker.
         """
         known, training = self._trainings.get(run_id, ("", None))
         if known == job:

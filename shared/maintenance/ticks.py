@@ -1,4 +1,4 @@
-"""Whether the app's timers run: when each was due last, and when it was last seen at work."""
+"""Records that the schedule timer runs, and decides whether a timer is silent."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,7 +19,7 @@ class Ticks:
     """Records that the timer for schedules runs, as the heartbeat of the poll does for the poll.
 
     Args:
-        context: the world.
+        context: the ledger and the clock.
     """
 
     def __init__(self, context: Context) -> None:
@@ -46,13 +46,13 @@ class Ticks:
 def is_silent(
     schedule: str, seen: datetime, now: datetime, noted_every: timedelta = timedelta()
 ) -> bool:
-    """Return whether a timer was due a while ago and was not seen at work since.
+    """Return whether a timer was due a while ago and has not run since.
 
     Args:
-        schedule: of the timer; a rare one is silent by right.
-        seen: when it was last seen at work, or the app began.
+        schedule: of the timer.
+        seen: when it ran last, or when the app started.
         now: the present moment, by the same clock.
-        noted_every: how long its work may go without being recorded.
+        noted_every: how long it may run without a record.
     """
     due = last_due_of(schedule, now - SILENT - noted_every)
     return due is not None and seen < due

@@ -1,4 +1,4 @@
-"""Whether files were changed: by their times and sizes first, and by their content after that."""
+"""Finds out whether files were changed: by their times and sizes first, then by content."""
 
 import hashlib
 import time
@@ -9,17 +9,17 @@ from typing import Final
 
 from shared.core.config.configuration import MOST_BYTES
 
-#: A file may be written twice within what its system counts, and keep its size.
+#: A file may be written twice within the resolution of its time, and keep its size.
 _UNSURE: Final = timedelta(seconds=3)
 
 _Stamp = tuple[tuple[str, int, int, int], ...]
 
 
 class WatchedFiles:
-    """Files that are asked for again and again; unchanged ones cost a look at each, no more.
+    """Files that are checked often; of an unchanged file only the time and size are read.
 
     Args:
-        wall: returns the time by the clock that the files are dated by, in seconds.
+        wall: returns the time in seconds, by the clock of the file system.
     """
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
@@ -30,7 +30,7 @@ class WatchedFiles:
         self._sure = True  #: whether another content would have another stamp
 
     def remember(self, files: Iterable[PurePath]) -> None:
-        """Remember how these files are now, ahead of reading them."""
+        """Remember the state of these files, before they are read."""
         self._files = tuple(Path(file) for file in files)
         self._stamp, self._digest = self._checked_at(), self._read()
 
@@ -56,12 +56,12 @@ class WatchedFiles:
         return stamp
 
     def _read(self) -> str:
-        """Return a digest of the contents, each up to what is ever read of such a file."""
+        """Return a digest of the contents, each up to the limit for such a file."""
         digest = hashlib.sha256()
         for file in self._files:
             content = _content(file)
             if content is None:
-                # What keeps it from being read may pass, and leaves time and size as they are.
+                # The cause may pass without a change of the file's time and size.
                 self._sure, content = False, b"\0not there"
             digest.update(len(content).to_bytes(8) + content)
         return digest.hexdigest()

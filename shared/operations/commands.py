@@ -1,4 +1,4 @@
-"""Who asks for a change, why, and for which version of what is changed (`If-Match`)."""
+"""An operator's command: the operator, the reason, and the versions that it is for."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from shared.errors import ConflictError, PreconditionFailedError, RelearnError
 
 @dataclass(frozen=True, slots=True)
 class OperatorCommand:
-    """What each command of an operator says beside what it changes."""
+    """The operator, the reason and the versions of a command (`If-Match`)."""
 
-    by: str = "somebody"  #: who; says so if the platform did not verify it
+    by: str = "somebody"  #: the operator; says so if the platform did not verify the name
     reason: str = ""
     versions: Collection[str] | None = None  #: that the change is for; None for any
 
@@ -20,7 +20,7 @@ class OperatorCommand:
 
         Args:
             present: the version that would be changed.
-            state: what would be changed, as it is now, for people.
+            state: the present state in words, for the operator.
 
         Raises:
             PreconditionFailedError: it was changed since.
@@ -29,7 +29,7 @@ class OperatorCommand:
             raise self.too_late(state)
 
     def too_late(self, state: str) -> RelearnError:
-        """Return the error of a change that another one came before; `state` is for people."""
+        """Return the error of a command after another change; `state` is for the operator."""
         if self.versions is not None:
             return PreconditionFailedError(
                 f"{state}; it was changed since the version in If-Match: read it again"
@@ -39,5 +39,5 @@ class OperatorCommand:
         )
 
 
-#: A command of which nothing is known.
+#: A command without an operator, a reason or versions.
 ANONYMOUS: Final = OperatorCommand()

@@ -1,4 +1,4 @@
-"""What an operator can ask of endpoints: list, show, roll back, resume.
+"""The operator's commands for endpoints: list, show, roll back, resume.
 
 A rollback holds the endpoint at once, so that no run promotes over it, and is carried out by
 a run of its own, verified as every update is.
@@ -36,7 +36,7 @@ class EndpointStatus:
 
     @property
     def known(self) -> Resource:
-        """What is known of the resource that the endpoint's models are set at."""
+        """The state of the endpoint's resource."""
         return self.state.resource(self.config.place)
 
     @property
@@ -71,7 +71,7 @@ class Endpoints:
         self._open_runs = OpenRuns(context)
 
     def show(self, address: EndpointAddress) -> EndpointStatus:
-        """Return what is known of an endpoint.
+        """Return the status of an endpoint.
 
         Raises:
             NoSuchEndpointError: no such pipeline, endpoint or key.
@@ -126,7 +126,7 @@ class Endpoints:
             )
         except CorruptRecordError as exc:
             log.error("%s", exc)
-            return str(exc)  # what serves is shown all the same
+            return str(exc)  # the rest of the status is shown
         if stored is None:
             return None
         return stored.record.reported or stored.record.suspicion or None
@@ -187,7 +187,7 @@ class Endpoints:
         return True
 
     def _too_late(self, known: KnownEndpoint, command: OperatorCommand) -> RelearnError:
-        """Return the error of a change that another one came before."""
+        """Return the error of a command after another change."""
         stored = self._context.ledger.endpoint_states.read(known.state_id)
         return command.too_late(_state_of(replace(known, stored=stored)))
 

@@ -1,4 +1,4 @@
-"""What an operator can ask of all runs: lists them, the newest first, a page at a time.
+"""Lists runs for operators, the newest first, a page at a time.
 
 A page costs at most two listings and as many reads as it may hold runs, however many runs
 there are (design C6): names carry the time, and hints in their metadata exclude most runs.
@@ -28,7 +28,7 @@ _AT_ONCE: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs are asked for; None for any."""
+    """The filter of a list of runs; None for any."""
 
     pipeline: str | None = None
     key: tuple[str, ...] | None = None
@@ -77,7 +77,7 @@ class _PageCursor:
 
     def text(self) -> str:
         text = base64.urlsafe_b64encode(json.dumps([self.token, self.after]).encode())
-        # With its padding it may have the shape of a signature, and be taken for one.
+        # With its padding it may look like a signature, and be redacted.
         return text.decode().rstrip("=")
 
 
@@ -116,14 +116,14 @@ class History:
                 break
             if listed.cursor is None:
                 return RunPage(self._read(names, wanted.by_record), None)
-            # What was shown stays behind: runs opened meanwhile push it into the next listing.
+            # Runs opened meanwhile move shown runs into the next listing: these are skipped.
             start = _PageCursor(listed.cursor, start.after)
         return RunPage(self._read(names, wanted.by_record), start.text())
 
     def parked(self, limit: int, cursor: str | None) -> IdPage:
         """Return the ids of some parked runs, by the markers of open runs alone.
 
-        Costs one listing, however many runs are open. A hint may be a tick behind its record.
+        Costs one listing, however many runs are open. A hint may be a tick older than its record.
 
         Args:
             limit: how many at most.

@@ -1,6 +1,6 @@
-"""What open runs wait for: for the views of a run, a pipeline or an endpoint.
+"""Finds what open runs wait for, for the views of a run, a pipeline or an endpoint.
 
-Open markers tell which runs are open, in one listing; what is shown of a run comes from
+One listing of open markers shows which runs are open. The details of a run come from
 its record. A page names no more runs than `MOST_SHOWN`, those that fail first.
 """
 
@@ -49,7 +49,7 @@ class OpenRuns:
     context: Context
 
     def waits(self, stored: Stored[Run]) -> Waits | None:
-        """Return what a run waits for, as it is stored; None where it is over."""
+        """Return what a run waits for, as it is stored; None where it has ended."""
         run = stored.record
         if run.claim is None:
             return waits_of(run)
@@ -77,7 +77,7 @@ class OpenRuns:
         Args:
             endpoint: the endpoint.
             markers: of open runs.
-            holder: the run that has reserved the endpoint, if one has.
+            holder: the run that has the endpoint lease, if one has.
         """
         there = [one for one in markers if _is_at(one, endpoint)]
         ids = [one.run_id for one in sorted(there, key=_urgency)]
@@ -120,5 +120,5 @@ def _urgency(marker: Marker) -> tuple[bool, bool, str]:
 
 
 def _failing(marker: Marker) -> bool:
-    """Whether a run's last step failed, or it pauses; who waits for an endpoint does not fail."""
+    """Whether a run's last step failed, or it pauses; waiting for an endpoint is no failure."""
     return marker.run.failing

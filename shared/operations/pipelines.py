@@ -1,4 +1,4 @@
-"""What an operator can ask of pipelines: list, show, pause, resume, preview."""
+"""The operator's commands for pipelines: list, show, pause, resume, preview."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -90,6 +90,9 @@ class Pipelines:
             name: the pipeline.
             keys: how many of its keys are wanted too, at a read for each.
             cursor: where an earlier page of them ended; None for the first.
+
+        Returns:
+            The state.
 
         Raises:
             NoSuchPipelineError: it is not in the file.
@@ -214,7 +217,7 @@ class Pipelines:
 
 
 def _readable(read: Callable[[], R], name: str, unreadable: list[str]) -> R | None:
-    """Return a record, or note its name: what else is known is shown."""
+    """Return a record; if it is unreadable, note its name, so that the others are shown."""
     try:
         return read()
     except CorruptRecordError as exc:

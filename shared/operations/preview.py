@@ -1,4 +1,4 @@
-"""What the next run of a pipeline would be given; nothing is sent and nothing is written."""
+"""Previews the data and request of a pipeline's next run; nothing is sent or written."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _SHOWN: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A blob that matches a pipeline, and what became of it."""
+    """A blob that matches a pipeline, and its state."""
 
     blob: BlobVersion
     tokens: Mapping[str, str]
@@ -34,7 +34,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What the next run would be given."""
+    """The data and the request of the next run."""
 
     matches: tuple[Match, ...]
     matching: int

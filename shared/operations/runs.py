@@ -1,4 +1,4 @@
-"""What an operator can ask of one run: show, retry, cancel, approve, reject.
+"""The operator's commands for one run: show, retry, cancel, approve, reject.
 
 Of two commands at the same moment one is carried out; the other is refused.
 """
@@ -132,7 +132,7 @@ class RunOperations:
         """Return a delivery as it is now: one that was parked may have been retried by itself.
 
         Raises:
-            InvalidTransitionError: it is under way, and its model is to be judged again first.
+            InvalidTransitionError: it is open, and its model needs a new verdict first.
         """
         if delivery.outcome is not Phase.PARKED:
             return delivery
@@ -180,7 +180,7 @@ class RunOperations:
         command.require(str(stored.etag), stands(stored.record))
         event = event_for(stored.record)
         apply(stored.record, event, self.context.clock.now())  # refused before anything is written
-        # The marker first and last: a hint that says "parked" would keep the poll away.
+        # The marker first and last: a hint "parked" would stop the poll from checking the run.
         self.context.ledger.open_markers.mark(run_id, CommandStored())
         try:
             self.writer.note(stored, event)
@@ -218,7 +218,7 @@ class RunOperations:
 
 
 def line_of(run: Run, waiting: Waits | None) -> str:
-    """Return a run in one line: what opened it, which data it trained on, what came of it.
+    """Return a run in one line: its opening, its data and its end.
 
     Args:
         run: the run.
