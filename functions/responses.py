@@ -87,9 +87,9 @@ def problem(status: int, title: str, detail: str, kind: str) -> func.HttpRespons
 
     Args:
         status: of the answer.
-        title: what kind of problem it is, for people.
+        title: the kind of problem, for readers.
         detail: what happened, and what to do next.
-        kind: what kind of problem it is, for programs.
+        kind: the kind of problem, for programs.
     """
     body: dict[str, Any] = {
         "type": "about:blank",

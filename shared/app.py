@@ -201,7 +201,7 @@ def usable_app(what: str, *, of_blob: bool = False) -> App | None:
     correct settings.
 
     Args:
-        what: the trigger, or the blob that it is about, for people.
+        what: the trigger, or its blob, for the log.
         of_blob: whether it is about a blob: then each is logged, else now and then.
     """
     built = app_or_problems()

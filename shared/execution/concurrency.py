@@ -177,7 +177,7 @@ class ConcurrencyLimits:
             return None
         is_key = level.name == run_queue_id(run.pipeline, run.key)
         if is_key and stored and self.paused_by_failures(stored, run.config):
-            return self._taken(level, run)  # the record was written meanwhile
+            return self._taken(level, run)  # again, now that the pause is recorded
         changed, waits = self._decided(level, run_queue, run, is_key=is_key)
         if changed != run_queue:
             etag = stored.etag if stored else None

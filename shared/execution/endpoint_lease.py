@@ -105,7 +105,7 @@ class EndpointLeaseSteps:
         resource: str,
         instead_of: Run | None = None,
     ) -> ServingState | None:
-        """Return the newest serving state that can be restored; models may have been deleted.
+        """Return the first rollback target that can be restored; models may have been deleted.
 
         Args:
             serving: the endpoint.

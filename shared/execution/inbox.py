@@ -80,7 +80,7 @@ def replacement_of(run: Run, blob: BlobVersion) -> DataVersion | None:
     """Return a blob that replaced data of a run as a version that opens another run.
 
     Args:
-        run: whose data was replaced.
+        run: the run with the replaced data.
         blob: as it is now.
 
     Returns:

@@ -101,7 +101,12 @@ class Queues:
         return [Queue(name, found) for name, found in sorted_.items()]
 
     def note(self, marker: Marker, run: Run | None) -> None:
-        """Remember the phase of a run that was checked: it may hold a slot somewhere."""
+        """Remember the phase of a run that was checked: it may have a slot.
+
+        Args:
+            marker: of the run.
+            run: the run after the check; None where it is not known.
+        """
         if run is not None:  # else nothing has changed
             self._phases[marker.run_id] = None if run.phase.ended else run.phase
 

@@ -16,7 +16,7 @@ class Activations:
     """The activations of the pipelines in the present file, as one process knows them.
 
     Args:
-        context: the world.
+        context: the ledger, the storage and the clock.
         last_good: the pipelines file, and the last good configurations.
         started_at: when this process started, by its own clock; a pipeline seen for the first
             time counts as activated then, or when its file was changed.

@@ -25,7 +25,7 @@ class Backfill:
     """Backfills each pipeline once. After a crash, a repetition finds its own records.
 
     Args:
-        context: the world.
+        context: the ledger, the storage and the clock.
         catalogue: the pipelines as they are configured now.
         requests: finds the newest blob for each key of a pipeline.
         inbox: where an old blob waits for its run.

@@ -14,7 +14,7 @@ class Eligibility:
     """Decides whether unknown versions are eligible, and records those that are not.
 
     Args:
-        context: the world.
+        context: the ledger, the storage and the clock.
         activations: since when pipelines are active.
         backfill: knows which pipelines are backfilled.
     """

@@ -41,9 +41,9 @@ class Existing:
     """The records of existing blobs, and the ids of known data versions.
 
     Args:
-        context: the world.
+        context: the ledger, the storage and the clock.
         listing: the full listing that this is for.
-        models: whether it is that of operators' models. These are few: each version is looked up.
+        models: whether it is that of operators' models. These are few: each version is read.
     """
 
     context: Context

@@ -40,7 +40,7 @@ class LastGood:
     """The last good configurations, as one process knows them. Safe for several threads.
 
     Args:
-        context: the world.
+        context: the ledger, the storage and the clock.
         configuration: what the pipelines file says.
         started_at: when this process began, by its own clock; a schedule that is new counts from
             then.

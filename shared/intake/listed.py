@@ -42,7 +42,7 @@ def data_place(context: Context, catalogue: Catalogue) -> BlobPlace:
     """Return the set of training data.
 
     Args:
-        context: the world.
+        context: the storage and its containers.
         catalogue: the pipelines as they are configured now.
     """
     return BlobPlace(
@@ -62,7 +62,7 @@ def model_place(context: Context, catalogue: Catalogue, eligibility: Eligibility
     """Return the set of operators' models.
 
     Args:
-        context: the world.
+        context: the storage and its containers.
         catalogue: the pipelines as they are configured now.
         eligibility: logs the models that are not eligible.
     """

@@ -84,7 +84,7 @@ class KnownEndpoint:
 class RollbackRequest:
     """An operator's command to roll back: the model, and the operator."""
 
-    to: str | None  #: the run whose model it is; None: the one that served before
+    to: str | None  #: the run that trained the model; None: the previous model
     by: str
     reason: str = ""
 

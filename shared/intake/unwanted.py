@@ -30,7 +30,7 @@ class UnwantedData:
     """Hands waiting data to other pipelines.
 
     Args:
-        context: the world.
+        context: the ledger, the storage and the clock.
         catalogue: the pipelines as they are configured now.
         activations: since when pipelines are active.
         inbox: where the data waits.

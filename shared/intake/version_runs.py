@@ -98,7 +98,7 @@ class VersionRuns:
             Whether no event had announced it.
 
         Raises:
-            RelearnError: one of them cannot be looked up or recorded now.
+            RelearnError: one of them cannot be read or recorded now.
         """
         found, failures = False, []
         at = self.context.clock.now() if versions else None
@@ -120,7 +120,7 @@ class VersionRuns:
             Whether it was not known.
 
         Raises:
-            RelearnError: it cannot be looked up or recorded now.
+            RelearnError: it cannot be read or recorded now.
         """
         known = self.context.ledger.versions.read(version.version_id)
         if known is not None and not known.record.is_old:

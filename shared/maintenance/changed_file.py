@@ -68,7 +68,7 @@ class ChangedFile:
     """The pipelines file as one process knows it. Safe for several threads.
 
     Args:
-        context: the world.
+        context: the ledger, the storage and the clock.
         source: the source of the configuration.
         last_good: the configuration in use.
         activations: takes the changed file into use.

@@ -71,7 +71,12 @@ class RetentionRules:
         self.missing, self.waiting = dict(self.round_.missing), dict(self.round_.waiting)
 
     def concerns(self, kind: str, item: Listed) -> bool:
-        """Whether a record is checked in this round."""
+        """Whether a record is checked in this round.
+
+        Args:
+            kind: of the record: the first part of its name.
+            item: the record as it was listed.
+        """
         keep = self.context.limits.keep
         if kind in ("pipelines", "inbox"):
             return True

@@ -37,7 +37,7 @@ class Counts:
     """How many runs of a pipeline are open, by their markers; they may be a tick behind."""
 
     open: int = 0
-    failing: int = 0  #: whose last step did not work, or that pause between two attempts
+    failing: int = 0  #: runs with a step failure, or between two attempts
     awaiting_approval: int = 0
     parked: int = 0
 
