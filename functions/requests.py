@@ -37,7 +37,7 @@ def body_of(req: func.HttpRequest, model: type[M]) -> M:
 
     Args:
         req: the request.
-        model: what the body should be.
+        model: the model of the body.
 
     Returns:
         The body, without secrets.
@@ -64,7 +64,10 @@ def query_of(req: func.HttpRequest, model: type[M]) -> M:
 
     Args:
         req: the request.
-        model: what the query should be.
+        model: the model of the query.
+
+    Returns:
+        The query.
 
     Raises:
         InvalidRequestError: it is not what `model` says.

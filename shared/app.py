@@ -87,7 +87,7 @@ class App:
     Args:
         settings: the app settings.
         context: the ledger, the storage, the ML services and the clock.
-        configuration: what the pipelines file says.
+        configuration: the content of the pipelines file.
         started_at: when this process started, by its own clock.
     """
 

@@ -180,7 +180,7 @@ class Driver:
             output: the file as it is now.
 
         Returns:
-            The run. Safe to repeat: what was seen is in the record. Raises as `advance`.
+            The run. Safe to repeat: the record keeps the files that were seen. Raises as `advance`.
         """
         seen = OutputSeen.of(stored.record, output)
         if stored.record.phase is not Phase.TRAINING or seen.known_to(stored.record):

@@ -114,7 +114,7 @@ class JobSteps:
             checked: the state that was asked for a moment ago; used if it is of this very job.
 
         Returns:
-            What changed; None where nothing did.
+            The event; None where nothing changed.
         """
         job = _job(run)
         known = checked.state if checked is not None and checked.job == job else None

@@ -27,7 +27,7 @@ class Lookup:
     context: Context
 
     def now(self, blobs: Sequence[BlobVersion]) -> Iterator[tuple[BlobVersion, BlobVersion | None]]:
-        """Yield each of `blobs`, in order, with what it is now; None where it is gone.
+        """Yield each of `blobs`, in order, with its present version; None where it is gone.
 
         Raises:
             TransientError: storage does not work now.

@@ -29,7 +29,7 @@ class Opening:
     origin: Origin
     cause: str  #: the opening in words, for operators
     blobs: tuple[BlobVersion, ...] = ()  #: the data of its manifest, or an operator's model
-    tokens: Mapping[str, str] = field(default_factory=dict)  #: what the newest blob's name captured
+    tokens: Mapping[str, str] = field(default_factory=dict)  #: from the newest blob's name
     tied: tuple[BlobVersion, ...] = ()  #: what else shares the Last-Modified of the newest blob
 
 

@@ -10,7 +10,7 @@ from shared.core.run.control_events import Event
 class StepResult:
     """The event of a step; the data that it found is kept before the event is recorded."""
 
-    event: Event | None  #: None: nothing is known that changes the run
+    event: Event | None  #: None: the run does not change
     replacements: tuple[BlobVersion, ...] = ()  #: versions that replaced data of the run
     given_back: tuple[BlobVersion, ...] = ()  #: data that the run will not train on
     opened: int = 0  #: runs that the step opened

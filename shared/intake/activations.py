@@ -36,9 +36,9 @@ class Activations:
         """Use a pipelines file that was changed while the app runs; nothing is stored.
 
         Args:
-            configuration: what the file says now.
+            configuration: the present content of the file.
             changed_at: since when it may say so, by the clock of this process.
-            eligible_from: what was written since then is eligible for pipelines that are new in it.
+            eligible_from: data from then on is eligible for pipelines that are new in the file.
         """
         for name in (*configuration.pipelines, *configuration.broken):
             self._known_since.setdefault(name, eligible_from)
@@ -60,7 +60,7 @@ class Activations:
                 log.error("pipeline %s: %s", name, exc)  # the others continue
 
     def since(self, pipeline: str) -> datetime:
-        """Return when the pipeline was first active; what is older is not eligible."""
+        """Return when the pipeline was first active; older data is not eligible."""
         if pipeline not in self._activated:
             # Its clock may have been corrected since: then it started now at the latest.
             known_since = self._known_since.get(pipeline, self._started_at)

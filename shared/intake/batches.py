@@ -71,7 +71,7 @@ class Batches:
             begin_with: pipeline -> the key that the last pass had no more time for.
 
         Returns:
-            The runs that were opened, not advanced yet, and what a later pass has to do.
+            The runs that were opened, not advanced yet, and the work for a later pass.
 
         Raises:
             TransientError: the inbox cannot be listed now.

@@ -31,7 +31,7 @@ from shared.ledger.store import retried
 from shared.ports.storage import ETag, Listed
 from shared.telemetry import log
 
-#: How often a process makes sure of what is stored: one with another file may have changed it.
+#: How often a process checks the stored records: one with another file may change them.
 _EVERY: Final = timedelta(minutes=10)
 _PREFIX: Final = "configurations/"
 
@@ -41,7 +41,7 @@ class LastGood:
 
     Args:
         context: the ledger, the storage and the clock.
-        configuration: what the pipelines file says.
+        configuration: the content of the pipelines file.
         started_at: when this process began, by its own clock; a schedule that is new counts from
             then.
     """
@@ -66,7 +66,7 @@ class LastGood:
 
     @property
     def file(self) -> Configuration:
-        """What the pipelines file said when it was read last."""
+        """The content of the pipelines file when it was read last."""
         return self._file
 
     def take(self, configuration: Configuration, at: datetime) -> None:
@@ -77,7 +77,7 @@ class LastGood:
         read, all pipelines do.
 
         Args:
-            configuration: what the file says now.
+            configuration: the present content of the file.
             at: when it was changed, by the clock of this process; a new schedule counts from then.
         """
         with self._lock:

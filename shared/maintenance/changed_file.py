@@ -34,7 +34,7 @@ class ConfigurationReader:
 
     Args:
         file: the pipelines file.
-        read: returns what it says now; never raises.
+        read: returns its present content; never raises.
         learn: takes the pipelines of a file before their use, for the secrets that they name.
     """
 

@@ -52,7 +52,7 @@ class Poll:
             until: when nothing more may be begun; None: as long as a tick may take.
 
         Returns:
-            What is recorded of the tick.
+            The record of the tick.
 
         Raises:
             TransientError: the open runs cannot be listed now.

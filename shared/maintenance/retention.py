@@ -39,7 +39,7 @@ class Retention:
     Args:
         context: what retention reads and writes.
         catalogue: the present configuration.
-        sure: whether the file has no error: what a file with an error leaves out may exist.
+        sure: whether the file has no error: a file with an error may lack existing pipelines.
     """
 
     def __init__(

@@ -51,8 +51,8 @@ class RetentionRules:
         context: what retention reads and writes.
         configured: the names of the pipelines in the file.
         updates: the update URLs of their endpoints.
-        sure: whether the file has no error: what a file with an error leaves out may exist.
-        round_: the round under way.
+        sure: whether the file has no error: a file with an error may lack existing pipelines.
+        round_: the present round.
     """
 
     context: Context

@@ -176,7 +176,7 @@ class RunChecks:
         return stored.record.config.training
 
     def _withdraw_hints(self, marker: Marker) -> None:
-        """Remove what a marker says of a run whose record cannot be read."""
+        """Remove the hints from the marker of a run whose record cannot be read."""
         kept = RunHints(pipeline=marker.hints.pipeline, service=marker.hints.service)
         if marker.hints != kept:
             with suppress(RelearnError):  # the next check does it

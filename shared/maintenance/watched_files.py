@@ -76,7 +76,7 @@ def _stamp_of(file: Path) -> tuple[str, int, int, int]:
 
 
 def _content(file: Path) -> bytes | None:
-    """Return what is in a file; None where it cannot be read now."""
+    """Return the content of a file; None where it cannot be read now."""
     try:
         if not file.is_file():  # a device would hang
             return b"\0no file"

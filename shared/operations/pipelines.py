@@ -193,7 +193,7 @@ class Pipelines:
             raise command.too_late(_state_of(name, ledger.pauses.read(name).record)) from None
 
     def preview(self, name: str, data: str | None = None) -> Preview:
-        """Return what the next run would be given; nothing is sent and nothing is written.
+        """Return the data and request of the next run; nothing is sent and nothing is written.
 
         Args:
             name: the pipeline.
