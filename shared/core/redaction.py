@@ -190,7 +190,12 @@ class Redactor:
 
 
 def redact(text: str, *secrets: str) -> str:
-    """Return `text` without signatures, keys, bearer tokens and the given `secrets`."""
+    """Return `text` without signatures, keys, bearer tokens and the given `secrets`.
+
+    Args:
+        text: any text.
+        secrets: values that must not stay in it.
+    """
     return Redactor(*secrets).text(text)
 
 

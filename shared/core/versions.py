@@ -97,7 +97,12 @@ def newest_first(blobs: Iterable[BlobVersion]) -> list[BlobVersion]:
 
 
 def are_one(one: BlobVersion, other: BlobVersion) -> bool:
-    """Whether both are sightings of one version of one blob."""
+    """Whether both records are of one version of one blob.
+
+    Args:
+        one: a version.
+        other: another version, or the same one.
+    """
     return (one.path, mark_of(one)) == (other.path, mark_of(other))
 
 

@@ -94,9 +94,13 @@ class TrainingService(Protocol):
     def ensure_started(self, handle: str, request: JobRequest) -> None:
         """Start the job of `handle`; one that is started already is fine.
 
+        Args:
+            handle: the handle of the job.
+            request: what the job is to do.
+
         Raises:
             TransientError: it was not started.
-            OutcomeUnknownError: it may have been started; look at its state.
+            OutcomeUnknownError: it may have been started; check its state.
             PermanentError: it cannot be started.
         """
         ...

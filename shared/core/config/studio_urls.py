@@ -157,6 +157,10 @@ def is_web_service(update: str) -> bool:
 def filled_url(template: str, tokens: Mapping[str, str]) -> str:
     """Return the URL with each `{token}` of its path replaced by its value, percent-encoded.
 
+    Args:
+        template: a URL with tokens in its path.
+        tokens: token -> its value.
+
     Raises:
         ValueError: the URL would lead somewhere else than it says, or name an endpoint that
             cannot exist (studio-classic §3: at most 24 lower-case letters and digits).
@@ -190,9 +194,13 @@ def is_loopback(url: str) -> bool:
 def require_https(url: str, *, development: bool) -> str:
     """Return `url` when it may be called.
 
+    Args:
+        url: the URL.
+        development: whether the app runs on a machine for development.
+
     Raises:
-        ValueError: plain http, this machine (both but on loopback in development), a place
-            that only a machine's own cloud answers at, or a user name in it.
+        ValueError: it is plain http or names this machine (allowed for loopback in development),
+        it names an address inside a cloud's machine, or it has a user name.
     """
     if development and is_loopback(url):
         return url

@@ -63,7 +63,15 @@ class Cancelled:
     """Cancelled before there was anything to stop."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run."""
+        """End the run.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The cancelled run.
+        """
         return run.moved_to(Phase.CANCELLED, at, reason=run.cancelled)
 
 
@@ -74,7 +82,15 @@ class Superseded:
     reason: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run; the newer data has one of its own."""
+        """End the run; the newer data has a run of its own.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The superseded run.
+        """
         return run.moved_to(Phase.SUPERSEDED, at, self.reason, reason=self.reason)
 
 
@@ -85,7 +101,15 @@ class DataDeleted:
     reason: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run: there is nothing left to train on."""
+        """End the run: no data is left to train on.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The rejected run.
+        """
         return run.moved_to(Phase.REJECTED, at, self.reason, reason=self.reason)
 
 
@@ -97,7 +121,15 @@ class ModelCollected:
     stages: bool = False  #: whether the endpoint holds it beside what serves first
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep exactly this version of the model."""
+        """Keep exactly this version of the model.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run with its model, staging, before its gate or promoting.
+        """
         phase = Phase.JUDGED if run.config.gate.asks else Phase.PROMOTING
         return run.moved_to(Phase.STAGING if self.stages else phase, at, model=self.model)
 
@@ -109,7 +141,15 @@ class ModelsCollected:
     models: Mapping[str, ModelRef]  #: endpoint -> its model
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep exactly these versions."""
+        """Keep exactly these versions of the models.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run with its models, before its gate or rolling out.
+        """
         phase = Phase.JUDGED if run.config.gate.asks else Phase.ROLLING_OUT
         return run.moved_to(phase, at, models=dict(self.models))
 
@@ -121,7 +161,15 @@ class DeliveriesChanged:
     deliveries: tuple[Delivery, ...]
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep them, ahead of the runs that deliver."""
+        """Keep the deliveries before their runs are opened.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run with its deliveries.
+        """
         was = {delivery.endpoint: delivery for delivery in run.deliveries}
         news = [one for one in self.deliveries if was.get(one.endpoint) != one]
         note = ", ".join(f"{one.endpoint} {one.outcome or 'begun'}" for one in news[:20])
@@ -136,7 +184,15 @@ class RolloutEnded:
     reason: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run as its endpoints did."""
+        """End the run by the results of its deliveries.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run in the end of its roll-out.
+        """
         return run.moved_to(self.end, at, self.reason, reason=self.reason)
 
 
@@ -148,7 +204,15 @@ class NothingToPromote:
     model: ModelRef | None = None
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run well."""
+        """End the run successfully.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The finished run.
+        """
         return run.moved_to(Phase.FINISHED, at, self.reason, reason=self.reason, model=self.model)
 
 
@@ -164,7 +228,15 @@ class StepFailed:
     waits_for: str = ""  #: the endpoint record that another run has; its turn is no trouble
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Wait, or park once the patience is over."""
+        """Record the step failure; park the run once the patience is over.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run with its step failure, or parked.
+        """
         was = (
             run.step_failure if run.step_failure and run.step_failure.count else None
         )  # else it was a pause
@@ -205,7 +277,15 @@ class StepBlocked:
     advice: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Wait for that person."""
+        """Park the run for an operator.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The parked run.
+        """
         return _parked(run, self.reason, self.advice, at)
 
 
@@ -217,7 +297,15 @@ class CancelRequested:
     why: str = ""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Mark it; the next step stops what there is to stop."""
+        """Mark the run as cancelled; the next step stops its job.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run that is being cancelled, or the cancelled run.
+        """
         operator_request = OperatorRequest(
             what="cancel", by=self.by or "a person", at=at, why=self.why
         )

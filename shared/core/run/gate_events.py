@@ -23,7 +23,15 @@ class StillWaiting:
     )
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Say what it waits for."""
+        """Record the reason of the wait.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The waiting run, with the reason.
+        """
         return run.moved_to(
             Phase.WAITING, at, self.reason, reason=self.reason, queue_name=self.queue_name
         )
@@ -34,7 +42,15 @@ class Admitted:
     """Nothing that this run had to wait for is in its way any more."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Go on to its job; one that was parked with a job goes on with that."""
+        """Continue with the job; a run that was parked with a job continues with that job.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run before its job, or at it.
+        """
         return run.moved_to(with_its_job(run), at, reason=None)
 
 
@@ -46,7 +62,15 @@ class Judged:
     unchecked: str | None = None  #: why there was nothing to check the rules with
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep every number; promote, ask a person, or end the run."""
+        """Keep every number; promote, ask for an approval, or end the run.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run before its promotion or approval, or in its end.
+        """
         passed = self.verdict is None or self.verdict.passed
         unchecked = run.unchecked if run.parent is not None else None
         if self.unchecked is not None:
@@ -75,7 +99,15 @@ class Regressed:
     verdict: Verdict
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run; keep what it was held against last."""
+        """End the run; keep the last comparison.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The rejected run.
+        """
         why = f"not promoted, a better model went live meanwhile: {self.verdict.reason}"
         known = run.evolve(verdict=self.verdict)
         return known.moved_to(Phase.REJECTED, at, why, reason=why)
@@ -89,7 +121,15 @@ class Approved:
     why: str = ""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Go on to the endpoints."""
+        """Continue with the promotion.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run before its promotion.
+        """
         said = Approval(answer="approved", by=self.by, at=at, why=self.why)
         note = by_operator("approved", self.by, self.why)
         if run.unchecked:
@@ -106,7 +146,15 @@ class Rejected:
     why: str = ""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run."""
+        """End the run.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The rejected run.
+        """
         said = Approval(answer="rejected", by=self.by, at=at, why=self.why)
         reason = by_operator("rejected", self.by, self.why)
         changes = {"approval": said, **_none_begun(run)}

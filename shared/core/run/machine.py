@@ -115,7 +115,12 @@ _DUE: Final = {
 
 
 def next_command(run: Run, now: datetime) -> Command:
-    """Return what is due for `run` at `now`."""
+    """Return what is due for `run` at `now`.
+
+    Args:
+        run: the run.
+        now: the present moment.
+    """
     if run.cancelling and run.phase is not Phase.PARKED:
         return _when_cancelling(run)
     match run.phase:
@@ -262,10 +267,15 @@ _ASKED: Final[dict[type[Event], str]] = {
 
 
 def apply(run: Run, event: Event, at: datetime) -> Run:
-    """Return `run` with `fact` folded in.
+    """Return `run` with `event` folded in.
+
+    Args:
+        run: the run before the event.
+        event: what happened to the run.
+        at: when the event was recorded.
 
     Raises:
-        InvalidTransitionError: the present phase does not accept this fact.
+        InvalidTransitionError: the present phase does not accept this event.
     """
     if not _fits(run, type(event)):
         raise InvalidTransitionError(_refusal(run, type(event)))

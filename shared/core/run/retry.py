@@ -49,10 +49,17 @@ class RetryRequested:
     why: str = ""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Go back to the step that did not work, with what a person may have corrected.
+        """Return to the step that did not work, with the corrected configuration.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run in the phase in which it was parked.
 
         Raises:
-            InvalidTransitionError: the run delivers a model that has to be judged again first.
+            InvalidTransitionError: the run delivers a model that needs a new verdict first.
         """
         if run.parked_in is None:
             raise InvalidTransitionError(f"run {run.run_id}: parked without a phase to go back to")
@@ -98,7 +105,15 @@ class RedoRequested:
     why: str = ""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run; where its model may serve, put the one from before back first."""
+        """End the run; where its model may serve, roll back first.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The cancelled run, or the run that rolls back.
+        """
         reason = "the gate, or the model that is wanted, has changed since it was judged"
         operator_request = OperatorRequest(
             what="retry", by=self.by or "a person", at=at, why=self.why

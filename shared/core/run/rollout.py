@@ -128,13 +128,24 @@ def tried_again(run: Run, was: Pipeline, *, judged: bool = True) -> tuple[Delive
 
 
 def still_wanted(endpoint: str, was: Pipeline, now: Pipeline) -> bool:
-    """Whether the run that delivers can go on: its endpoint wants the same model as before."""
+    """Whether a delivery can continue: its endpoint is configured with the same model as before.
+
+    Args:
+        endpoint: the name of the endpoint.
+        was: the configuration that the delivery began with.
+        now: the present configuration.
+    """
     one, other = ({e.name: e for e in p.endpoints}.get(endpoint) for p in (was, now))
     return one is not None and other is not None and one.model == other.model
 
 
 def collects_again(run: Run, now: Pipeline) -> bool:
-    """Whether the configuration wants models of a finished job that were not collected."""
+    """Whether the configuration names models of a finished job that were not collected.
+
+    Args:
+        run: the run.
+        now: the present configuration.
+    """
     was = {endpoint.name: endpoint for endpoint in run.config.endpoints}
     return not now.endpoints or any(
         e.name not in run.models or e.name not in was or was[e.name].model != e.model

@@ -14,7 +14,15 @@ class CandidateStaged:
     candidate: Candidate
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep its name, and since when it is awaited."""
+        """Keep the name of the candidate, and since when the run waits for it.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The staging run.
+        """
         note = f"candidate {self.candidate.name} is being made ready"
         return run.moved_to(Phase.STAGING, at, note, candidate=self.candidate, staged_at=at)
 
@@ -24,7 +32,15 @@ class CandidateReady:
     """The candidate can be scored."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Go on to the gate: it is judged before it gets any request."""
+        """Continue with the gate: the candidate gets a verdict before its first request.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run before its gate.
+        """
         return run.moved_to(Phase.JUDGED, at)
 
 
@@ -35,7 +51,15 @@ class CandidateFailed:
     reason: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run: nothing that serves was touched."""
+        """End the run: the model that serves was not changed.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The rejected run.
+        """
         why = f"not promoted: {self.reason}"
         return run.moved_to(Phase.REJECTED, at, why, reason=why)
 
@@ -47,5 +71,13 @@ class EvidenceGathered:
     evidence: GateEvidence
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep it: a crash goes on from there."""
+        """Keep the evidence: after a crash the run continues from there.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run with its evidence.
+        """
         return run.moved_to(Phase.JUDGED, at, evidence=self.evidence)

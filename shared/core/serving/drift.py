@@ -56,7 +56,12 @@ class DriftFinding:
 
 
 def drift_finding(served: ServedModel, look: EndpointCheck) -> DriftFinding:
-    """Return what `look` says about the model that should serve."""
+    """Return what a probe says about the model that should serve.
+
+    Args:
+        served: the model that should serve.
+        look: the probe.
+    """
     probe, known = look.probe, served.answers
     if look.progress is UpdateProgress.PENDING:
         return DriftFinding(settled=False)

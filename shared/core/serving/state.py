@@ -142,7 +142,12 @@ class EndpointState(RecordModel):
     staged: tuple[StagedCandidate, ...] = ()
 
     def holds(self, run_id: str, generation: int) -> bool:
-        """Whether this very reservation is in force."""
+        """Whether this very endpoint lease is in force.
+
+        Args:
+            run_id: the run that may hold it.
+            generation: the number of the lease.
+        """
         held = self.endpoint_lease
         return held is not None and (held.run_id, held.generation) == (run_id, generation)
 
@@ -151,7 +156,12 @@ class EndpointState(RecordModel):
         return self.resources.get(name, Resource())
 
     def with_resource(self, name: str, known: Resource) -> "EndpointState":
-        """Return the head with what is known of resource `name`, if anything is."""
+        """Return the endpoint state with what is known of resource `name`, if anything is.
+
+        Args:
+            name: the name of the resource.
+            known: what is known of it.
+        """
         if name not in self.resources:
             return self
         return self.evolve(resources={**self.resources, name: known})
@@ -200,10 +210,17 @@ def leased(
     baseline: ServingState | None,
     at: datetime,
 ) -> EndpointState:
-    """Return `head` reserved for `run`, with the baseline kept where none is known yet.
+    """Return the endpoint state leased to `run`; the baseline is kept where none is known yet.
 
-    Reserved for it already, it stays as it is: of two workers of one run both hold it. What
-    is unsettled there stays noted.
+    A lease that the run holds already stays as it is: two workers of one run share it. An
+    update that was left in flight stays noted.
+
+    Args:
+        endpoint_state: the endpoint.
+        run: the run.
+        resource: the resource of the endpoint.
+        baseline: what serves now; None: it is not known.
+        at: the present moment.
     """
     _has_model(run)
     mine = endpoint_state.endpoint_lease
@@ -241,10 +258,16 @@ class Verified:
 def promoted(
     endpoint_state: EndpointState, run: Run, resource: str, verified: Verified
 ) -> EndpointState:
-    """Return the endpoint state with the model of `run` serving and the reservation gone.
+    """Return the endpoint state with the model of `run` serving and the lease ended.
 
-    A model that served before keeps the run and the data that made it; setting it again
-    does not count as newer data.
+    A model that served before keeps its run and its data; setting it again does not count as
+    newer data.
+
+    Args:
+        endpoint_state: the endpoint.
+        run: the run.
+        resource: the resource of the endpoint.
+        verified: the result of the verification.
     """
     _has_model(run)
     known = endpoint_state.resource(resource)
@@ -347,19 +370,36 @@ def _line(run: Run, serving: ServedModel) -> ServingHistoryEntry:
 
 
 def with_hold(endpoint_state: EndpointState, resource: str, hold: Hold) -> EndpointState:
-    """Return the endpoint state with `resource` held."""
+    """Return the endpoint state with `resource` held.
+
+    Args:
+        endpoint_state: the endpoint.
+        resource: the resource of the endpoint.
+        hold: who holds it, when and why.
+    """
     known = endpoint_state.resource(resource).evolve(held=hold)
     return endpoint_state.evolve(resources={**endpoint_state.resources, resource: known})
 
 
 def resumed(endpoint_state: EndpointState, resource: str, by: Resumed) -> EndpointState:
-    """Return the endpoint state with `resource` not held any more, and who ended that."""
+    """Return the endpoint state with `resource` no longer held, and who resumed it.
+
+    Args:
+        endpoint_state: the endpoint.
+        resource: the resource of the endpoint.
+        by: who resumed it, when and why.
+    """
     known = endpoint_state.resource(resource).evolve(held=None, resumed=by)
     return endpoint_state.evolve(resources={**endpoint_state.resources, resource: known})
 
 
 def released(endpoint_state: EndpointState, run_id: str) -> EndpointState:
-    """Return the endpoint state without the reservation of `run_id`."""
+    """Return the endpoint state without the endpoint lease of `run_id`.
+
+    Args:
+        endpoint_state: the endpoint.
+        run_id: the run.
+    """
     given = endpoint_state.endpoint_lease
     if given is None or given.run_id != run_id:
         return endpoint_state

@@ -43,13 +43,16 @@ class BlobCopies:
     options: Mapping[str, Any]
 
     def copied(self, source: str, container: str, name: str, since: datetime | None) -> bool:
-        """Have the blob at URL `source` copied; whether it has been. Safe to repeat.
+        """Copy the blob at URL `source`. Safe to repeat.
 
         Args:
             source: the URL, with the signature that the service sent.
-            container: of the target.
-            name: of the target.
+            container: the container of the target.
+            name: the name of the target.
             since: an older target is copied anew; None: every copy counts.
+
+        Returns:
+            Whether the blob has been copied.
 
         Raises:
             TransientError: the copy is under way, or cannot be begun now.

@@ -144,7 +144,13 @@ def classify(exc: AzureError, what: str, *, write: bool) -> RelearnError:
 
 
 def classify_page(exc: AzureError, what: str, cursor: str | None) -> RelearnError:
-    """Return the error to raise for `exc`, met while going on with a listing at `cursor`."""
+    """Return the error to raise for `exc`, which continuing a listing at `cursor` raised.
+
+    Args:
+        exc: what the SDK raised.
+        what: the operation, for the message.
+        cursor: where the page begins.
+    """
     status = exc.status_code if isinstance(exc, HttpResponseError) else None
     if cursor is not None and status == 400:  # noqa: PLR2004 -- InvalidQueryParameterValue
         return InvalidCursorError(

@@ -18,7 +18,11 @@ _IS_FOLDER: Final = "hdi_isfolder"
 def one_page(
     blobs: ItemPaged[BlobProperties], cursor: str | None
 ) -> tuple[list[BlobProperties], str | None]:
-    """Return one page from `cursor` on, and the cursor of the next one, if there is one.
+    """Return one page from `cursor` on, and the cursor of the next page, if there is one.
+
+    Args:
+        blobs: the listing of the SDK.
+        cursor: where the page begins; None: at the first blob.
 
     Raises:
         InvalidCursorError: the storage never gives such a cursor.

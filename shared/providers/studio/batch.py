@@ -98,7 +98,17 @@ class StudioBatch:
         return {"method": "POST", "url": self.service, "body": body}
 
     def ensure_started(self, handle: str, request: JobRequest) -> None:
-        """Start the job; one that is started already is fine."""
+        """Start the job; one that is started already is fine.
+
+        Args:
+            handle: the handle of the job.
+            request: what the job is to do.
+
+        Raises:
+            TransientError: it was not started.
+            OutcomeUnknownError: it may have been started.
+            PermanentError: it cannot be started.
+        """
         del request  # the service has kept it since prepare
         try:
             answer = self.call.write("POST", self._job(handle, "/start"), f"start job {handle}")
@@ -117,7 +127,12 @@ class StudioBatch:
         return self._state(handle)[0]
 
     def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
-        """Return the model for each endpoint. Raises as the port says."""
+        """Return the model for each endpoint. Raises as the port says.
+
+        Args:
+            job: a finished job.
+            wanted: endpoint -> the output that is its model; None: the only one.
+        """
         return self._left.of(job, wanted)
 
     def model_again(self, model: ModelRef) -> ModelRef:
@@ -125,7 +140,12 @@ class StudioBatch:
         return self._left.again(model)
 
     def evaluation(self, job: Job, output: str | None) -> Evaluation:
-        """Return what a finished job said of its model. Raises as the port says."""
+        """Return what a finished job says of its model. Raises as the port says.
+
+        Args:
+            job: a finished job.
+            output: the output that is the evaluation; None: there is none.
+        """
         return self._left.evaluation(job, output)
 
     def evaluation_beside(self, model: ModelRef) -> Evaluation:

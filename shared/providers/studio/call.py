@@ -41,6 +41,12 @@ class StudioCall:
     def read(self, method: str, url: str, what: str, body: object = None) -> Answer:
         """Return a 2xx answer to a request without effect.
 
+        Args:
+            method: the HTTP method.
+            url: the URL; it is never logged.
+            what: the purpose of the request, for messages.
+            body: sent as JSON; None: there is none.
+
         Raises:
             TransientError: no usable answer now; safe to repeat.
             PermanentError: the service refuses.
@@ -53,6 +59,12 @@ class StudioCall:
     def write(self, method: str, url: str, what: str, body: object = None) -> Answer:
         """Return a 2xx answer to a request with an effect.
 
+        Args:
+            method: the HTTP method.
+            url: the URL; it is never logged.
+            what: the purpose of the request, for messages.
+            body: sent as JSON; None: there is none.
+
         Raises:
             TransientError: the effect did not happen.
             OutcomeUnknownError: it may have.
@@ -64,10 +76,15 @@ class StudioCall:
         return answer
 
     def any_answer(self, method: str, url: str, body: object = None) -> Answer:
-        """Return the answer to a request without effect, whatever it says.
+        """Return the answer to a request without effect, whatever its status.
+
+        Args:
+            method: the HTTP method.
+            url: the URL; it is never logged.
+            body: sent as JSON; None: there is none.
 
         Raises:
-            TransientError: none came.
+            TransientError: no answer came.
         """
         try:
             return self._send(method, url, body)

@@ -82,15 +82,24 @@ class StudioManagement:
         return self.call.any_answer("GET", self._url(name))
 
     def refusal(self, answer: Answer, what: str) -> Exception:
-        """Return the error that an answer to a request without effect stands for."""
+        """Return the error that an answer to a request without effect stands for.
+
+        Args:
+            answer: the answer.
+            what: the purpose of the request, for messages.
+        """
         return sort_refusal(answer, what, self.call.clean, write=False)
 
     def create(self, name: str, wanted: Create) -> None:
-        """Make an endpoint, or give one that exists these settings. Safe to repeat.
+        """Make an endpoint, or change its settings where it exists. Safe to repeat.
+
+        Args:
+            name: the name of the endpoint.
+            wanted: the settings.
 
         Raises:
             TransientError: it was not made.
-            OutcomeUnknownError: it may have been; look.
+            OutcomeUnknownError: it may have been made; read it back.
             PermanentError: the service refuses, or no endpoint can have this name.
         """
         _own(name, "create")
@@ -124,7 +133,11 @@ class StudioManagement:
                 raise
 
     def patch(self, name: str, resources: Mapping[str, SignedBlob]) -> None:
-        """Give resources of an endpoint these models. The same twice is the same as once.
+        """Set these models at resources of an endpoint. Safe to repeat. Raises as `create` does.
+
+        Args:
+            name: the name of the endpoint.
+            resources: resource -> the signed model.
 
         Raises as `create` does.
         """
@@ -141,7 +154,12 @@ class StudioManagement:
 
 
 def read_endpoint(answer: Answer, name: str) -> ManagedEndpoint:
-    """Return the endpoint that a 2xx answer tells of; `name` where it does not say."""
+    """Return the endpoint that a 2xx answer describes.
+
+    Args:
+        answer: the answer.
+        name: its name where the answer does not say it.
+    """
     reported = answer.json()
     reported = reported if isinstance(reported, dict) else {}
     return _read({**reported, "Name": reported.get("Name") or name})

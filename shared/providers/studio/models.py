@@ -41,7 +41,12 @@ class StudioModels:
     state: Callable[[str], tuple[JobState, _Left]]
 
     def of(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
-        """Return the model for each endpoint. Raises as the port says."""
+        """Return the model for each endpoint. Raises as the port says.
+
+        Args:
+            job: a finished job.
+            wanted: endpoint -> the output that is its model; None: the only one.
+        """
         declared = _declared(job)
         left = _models_in(self._results(job)) if _must_ask(wanted, declared) else {}
         outputs = {
@@ -58,7 +63,12 @@ class StudioModels:
         return model_of(_usable(self.models.head(was.container, was.name), was.path))
 
     def evaluation(self, job: Job, output: str | None) -> Evaluation:
-        """Return what the job said of its model. Raises as the port says."""
+        """Return what the job says of its model. Raises as the port says.
+
+        Args:
+            job: a finished job.
+            output: the output that is the evaluation; None: there is none.
+        """
         file = BESIDE if output is None else job.request.training.outputs.get(output)
         path = _path(job, file) if file is not None else self._fetched(job, str(output))
         if why := left_before(self.models.head(self.container, path), job):
@@ -114,7 +124,12 @@ class StudioModels:
 
 
 def left_before(output: BlobVersion | None, job: Job) -> str:
-    """Return why an output is not the job's, where it was written before the job was made."""
+    """Return why an output is not the job's, where it was written before the job was made.
+
+    Args:
+        output: the output; None: there is none.
+        job: the job.
+    """
     if output is None or job.made_at is None or not output.is_older_than(job.made_at):
         return ""
     return (

@@ -23,7 +23,12 @@ def signed_reference(blob: SignedBlob) -> dict[str, str]:
 
 
 def keyed_reference(connection: str, path: str) -> dict[str, str]:
-    """Return the reference to blob `path` (`container/name`) by a storage connection string."""
+    """Return the reference to blob `path` (`container/name`) by a storage connection string.
+
+    Args:
+        connection: the connection string; a secret.
+        path: the path of the blob.
+    """
     return {"ConnectionString": connection, "RelativeLocation": path}
 
 
