@@ -72,7 +72,7 @@ class CleaningRound(RecordModel):
         return self.since is None or modified >= self.since - keep
 
     def after_page(self, cursor: str | None, now: datetime) -> "CleaningRound":
-        """Return the round behind a page.
+        """Return the round after a page.
 
         Args:
             cursor: of the next page; None: this was the last one of its kind.

@@ -1,7 +1,7 @@
 """Every derived name: ids of versions and runs, and the paths they are stored under.
 
 Ids are derived from what happened, never drawn: the same event always gives the same id,
-so a repeated event meets the record it made the first time (docs/decisions/0001).
+so a repeated event finds the record that it made the first time (docs/decisions/0001).
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 _RUN_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
-#: Microseconds; far behind any date, so that what is left of it sorts the newest first.
+#: Microseconds; later than any date, so that the difference sorts the newest first.
 _END_OF_TIME: Final = 10_000_000_000_000_000
 _RUN_PARTS: Final = 5
 
@@ -135,7 +135,7 @@ def delivery_run_id(pipeline: str, parent: str, endpoint: str, tries: int) -> st
 
 
 def is_run_id(text: str) -> bool:
-    """Whether `text` can be the id of a run; `..` would be another place in a URL."""
+    """Whether `text` can be the id of a run; `..` would lead to another path in a URL."""
     return _RUN_ID.fullmatch(text) is not None
 
 

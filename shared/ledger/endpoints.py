@@ -27,8 +27,8 @@ class DueDriftCheck:
 
     drift_check_id: str
     due: datetime
-    host: str = ""  #: that a look calls, as far as it is known
-    silent: bool = False  #: whether the last look got no answer
+    host: str = ""  #: that a check calls, as far as they are known
+    silent: bool = False  #: whether the last check got no answer
 
 
 class DriftChecks(Records[DriftCheck]):

@@ -34,7 +34,7 @@ class JobHints(FrozenModel):
 
 
 class EndpointWait(FrozenModel):
-    """The endpoint that a run waits for, and what its turn goes by."""
+    """The endpoint that a run waits for, and what decides its order."""
 
     endpoint_id: str
     rollback: bool  #: an operator waits for a rollback, so it goes first

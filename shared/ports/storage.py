@@ -49,7 +49,7 @@ class Page(Generic[T]):
 class Documents(Protocol):
     """Small documents, every write of which is a compare-and-swap.
 
-    A write that landed without its answer is recognised as one's own and returned as a
+    A write that was stored without its answer is recognised as one's own and returned as a
     success, so each method is safe to repeat after an error that says so.
     """
 
@@ -73,7 +73,7 @@ class Documents(Protocol):
             The ETag of the document.
 
         Raises:
-            Conflict: it exists, written by somebody else.
+            ConflictError: it exists, and another worker wrote it.
             TransientError: nothing was stored.
             OutcomeUnknownError: it may have been stored and could not be read back.
         """
@@ -138,7 +138,7 @@ class SignedBlob:
 
 
 class Blobs(Protocol):
-    """Blobs of one storage account. Training data is looked at and signed for, never read."""
+    """Blobs of one storage account. Training data is listed and signed for, never read."""
 
     @property
     def account(self) -> str:

@@ -1,6 +1,6 @@
-"""The gate at the two ports: what a service answers or raises passes before anybody reads it.
+"""Redacts the answers and errors of training services and endpoints.
 
-A service may repeat whatever it was sent, in any field of any answer. What names a model or a
+A service may repeat anything that it was sent, in any field of any answer. What names a model or a
 state is left as it is: it is needed so, and holds no secret.
 """
 

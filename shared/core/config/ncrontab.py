@@ -124,7 +124,7 @@ def _nearest_of(
     Args:
         levels: the values of each level in order, the weightiest level first.
         bound: what it must not be before (or after); None: any is fine.
-        ahead: whether to look for the first one at or after `bound`, or the last one before.
+        ahead: whether to find the first one at or after `bound`, or the last one before.
     """
     if not levels:
         return ()
@@ -181,7 +181,7 @@ def checked(text: str) -> str:
 
 
 def _fields(parts: Sequence[str], hints: list[str]) -> Iterator[tuple[int, ...]]:
-    """Return the values of all fields; whatever is wrong in any of them is said at once."""
+    """Return the values of all fields; one error names everything that is wrong."""
     found, wrong = [], []
     for field, part in zip(_FIELDS, parts, strict=True):
         try:

@@ -254,7 +254,7 @@ class StudioEndpoint(Strict):
                 raise ValueError(f"{tokens[token]!r} holds a brace")
         check = web_service_url if self.kind == "webservice" else update_url
         update = filled_url(self.update, tokens)
-        if check(update) != update:  # what is mended for a person would name somebody else here
+        if check(update) != update:  # a correction could name another host here
             raise ValueError(f"{update} is not a URL that an endpoint can have")
         changes: dict[str, object] = {"update": update}
         if self.resource:

@@ -2,7 +2,7 @@
 
 Classic's management answers at `management.azureml.net` and, for each region, at
 `<region>.management.azureml.net` (studio-classic §0.1); workspaces, services and
-subscriptions have ids that are unique over all regions. So the host tells nothing more there.
+subscriptions have ids that are unique over all regions. So the host adds nothing there.
 What is reached some other way, as through a gateway, keeps its host: whether two of those are
 one cannot be known.
 """

@@ -1,7 +1,7 @@
-"""What can be learned about a run, and how each fact changes its record.
+"""Events of a run that belong to no single step, and how each changes its record.
 
-A fact only knows its own effect; whether it fits the present phase is for
-`shared.core.run.machine` to say, which is the only caller of `fold`.
+An event knows its own effect alone. `shared.core.run.machine` decides whether it fits the
+present phase, and is the only caller of `fold`.
 """
 
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ from shared.core.serving.references import ModelRef
 
 #: What is under way elsewhere when a run is parked in one of these.
 _STOPPED_FIRST: Final = (Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT)
-#: A step is tried at least this often, however long nobody tried it between two failures.
+#: A step is tried at least this often, however long the pause between two failures.
 LEAST_TRIES: Final = 3
 
 
@@ -96,7 +96,7 @@ class Superseded:
 
 @dataclass(frozen=True, slots=True)
 class DataDeleted:
-    """The data was deleted before a job could be given it."""
+    """The data was deleted before a job could use it."""
 
     reason: str
 
@@ -115,10 +115,10 @@ class DataDeleted:
 
 @dataclass(frozen=True, slots=True)
 class ModelCollected:
-    """The model is there, for an endpoint that wants it."""
+    """The model was collected, for one endpoint."""
 
     model: ModelRef
-    stages: bool = False  #: whether the endpoint holds it beside what serves first
+    stages: bool = False  #: whether the model is staged as a candidate first
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Keep exactly this version of the model.
@@ -136,7 +136,7 @@ class ModelCollected:
 
 @dataclass(frozen=True, slots=True)
 class ModelsCollected:
-    """The models are there, for several endpoints that each want one."""
+    """The models were collected, for several endpoints."""
 
     models: Mapping[str, ModelRef]  #: endpoint -> its model
 
@@ -156,7 +156,7 @@ class ModelsCollected:
 
 @dataclass(frozen=True, slots=True)
 class DeliveriesChanged:
-    """Endpoints are being given the model, or are done with it."""
+    """Deliveries were begun or have ended."""
 
     deliveries: tuple[Delivery, ...]
 
@@ -178,7 +178,7 @@ class DeliveriesChanged:
 
 @dataclass(frozen=True, slots=True)
 class RolloutEnded:
-    """No endpoint is being given the model any more, and a person has nothing to decide."""
+    """Every delivery has ended, and an operator has nothing to decide."""
 
     end: Phase
     reason: str
@@ -198,7 +198,7 @@ class RolloutEnded:
 
 @dataclass(frozen=True, slots=True)
 class NothingToPromote:
-    """There is no model, or nobody to give it to."""
+    """There is no model, or no endpoint for it."""
 
     reason: str
     model: ModelRef | None = None
@@ -222,10 +222,10 @@ class StepFailed:
 
     reason: str
     next_check: datetime
-    patience: timedelta  #: with this way of failing
-    step_patience: timedelta = timedelta()  #: with the step, however it fails
-    cure: str = ""  #: what a person can do about it, where that is known
-    waits_for: str = ""  #: the endpoint record that another run has; its turn is no trouble
+    patience: timedelta  #: for this reason of the failure
+    step_patience: timedelta = timedelta()  #: for the step, whatever the reason
+    cure: str = ""  #: what an operator can do about it, where that is known
+    waits_for: str = ""  #: the endpoint that another run has; to wait for it is no failure
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Record the step failure; park the run once the patience is over.
@@ -241,9 +241,9 @@ class StepFailed:
             run.step_failure if run.step_failure and run.step_failure.count else None
         )  # else it was a pause
         if was is not None and was.waits_for != self.waits_for:
-            was = None  # the time for which it waited its turn is no time of failing
+            was = None  # the time for which it waited for the endpoint does not count as failing
         same = was if was and was.patience == self.patience else None
-        # The time that nobody tried, because the app was down, is no time of failing.
+        # The time without a try, because the app was down, does not count as failing.
         late = at - was.next_check - (self.next_check - at) if was else timedelta()
         idle = max(late, timedelta())
         since = was.since + idle if was else at
@@ -271,7 +271,7 @@ class StepFailed:
 
 @dataclass(frozen=True, slots=True)
 class StepBlocked:
-    """A step can only work after a person changed something."""
+    """A step can only work after an operator changed something."""
 
     reason: str
     advice: str
@@ -291,7 +291,7 @@ class StepBlocked:
 
 @dataclass(frozen=True, slots=True)
 class CancelRequested:
-    """A person wants the run to stop."""
+    """An operator cancels the run."""
 
     by: str = ""
     why: str = ""

@@ -1,4 +1,4 @@
-"""What can be learned about a run's training job, and how each fact changes the run."""
+"""Events of a run's training job, and how each changes the run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from shared.core.config.durations import show_duration
 from shared.core.names import digest
 from shared.core.run.record import EndedAttempt, Phase, Run, StepFailure
 
-#: Files of one attempt that are a reason to look; whatever it writes then waits for the poll.
+#: Files of one attempt that cause a status check; later files wait for the poll.
 _MOST_OUTPUTS_SEEN: Final = 20
 
 
@@ -55,7 +55,7 @@ class JobStarted:
 
 @dataclass(frozen=True, slots=True)
 class JobFinished:
-    """The job ended well."""
+    """The job finished."""
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Continue with the job's outputs.
@@ -72,7 +72,7 @@ class JobFinished:
 
 @dataclass(frozen=True, slots=True)
 class JobFailed:
-    """The job ended badly, with the service's own reason."""
+    """The job failed, with the service's own reason."""
 
     reason: str
 
@@ -110,7 +110,7 @@ class JobStopped:
 
 @dataclass(frozen=True, slots=True)
 class JobCancelled:
-    """Somebody cancelled the job at the service."""
+    """The job was cancelled at the service."""
 
     def fold(self, run: Run, at: datetime) -> Run:
         """End the run: its job was cancelled on purpose.
@@ -143,7 +143,7 @@ class JobExpired:
             The run before another job.
         """
         note = f"job {run.job} never started and its signatures have run out: making another"
-        # It may have been queued, which the service does not tell; it is known to be over.
+        # It may have been queued, which the service does not say; it is known to be over.
         over = EndedAttempt(attempt=run.attempt, job=run.job, reason=note)
         ended = (*run.ended_attempts, over)
         return run.moved_to(Phase.RECEIVED, at, note, job=None, ended_attempts=ended)
@@ -151,7 +151,7 @@ class JobExpired:
 
 @dataclass(frozen=True, slots=True)
 class OutputSeen:
-    """The job wrote a file that was not seen before: a reason to look at it now, once."""
+    """The job wrote a file that was not seen before: its status is checked at once."""
 
     digest: str
 
@@ -207,7 +207,7 @@ def _attempt_over(run: Run, end: Phase, reason: str, at: datetime) -> Run:
     if not run.cancelling and run.attempt < training.attempts:
         changes |= {"attempt": run.attempt + 1, "job": None, "started_at": None}
         note = f"attempt {run.attempt} is over: {reason}"
-        # Its place at the service may have been given to others.
+        # Its slot at the service may have been taken by others.
         phase = Phase.RECEIVED if run.config.at_once else Phase.WAITING
         again = run.moved_to(phase, at, note, **changes)
         return _paused(again, at) if training.pause else again

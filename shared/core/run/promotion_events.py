@@ -1,4 +1,4 @@
-"""What can be learned while an endpoint is given a model, and how each fact changes a run."""
+"""Events of a promotion: lease, update, verification and rollback, and how each changes a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from shared.core.serving.probe_series import NO_PROBES, ProbeSeries
 from shared.core.serving.probes import ProbeAnswers
 from shared.errors import InvalidTransitionError
 
-#: A promotion of which nothing is on its way.
+#: The changes to a promotion that has no call in flight.
 UNSENT: Final[dict[str, object]] = {
     "sent_at": None,
     "certain": True,
@@ -22,7 +22,7 @@ UNSENT: Final[dict[str, object]] = {
 
 @dataclass(frozen=True, slots=True)
 class EndpointLeased:
-    """The endpoint is ours to update; what it answered before is known."""
+    """The run has the endpoint lease; what the endpoint answered before is known."""
 
     promotion: Promotion
     tie: str = ""  #: which data shares the Last-Modified of the run's, and is older
@@ -44,7 +44,7 @@ class EndpointLeased:
 
 @dataclass(frozen=True, slots=True)
 class InFlightUpdateFound:
-    """The endpoint is ours, but an earlier update there may still arrive: first go back."""
+    """The run has the endpoint lease, but an earlier update may still arrive: first roll back."""
 
     promotion: Promotion
 
@@ -65,7 +65,7 @@ class InFlightUpdateFound:
 
 @dataclass(frozen=True, slots=True)
 class UpdateSent:
-    """The update (or the return) was sent; `certain` when the service took it."""
+    """The update (or the rollback) was sent; `certain` when the service accepted it."""
 
     certain: bool = True
     operation: str | None = None
@@ -99,10 +99,10 @@ class UpdateSent:
 
 @dataclass(frozen=True, slots=True)
 class NotYetLive:
-    """A look that settles nothing."""
+    """A probe that does not decide."""
 
     probe: ProbeAnswers | None
-    probe_series: ProbeSeries  #: this one counted
+    probe_series: ProbeSeries  #: this probe counted
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Count the probe, and keep its result for the comparison with the next probe.
@@ -147,7 +147,7 @@ class VerifiedLive:
 
 @dataclass(frozen=True, slots=True)
 class ShareReached:
-    """The new model answers for its share of the requests, and is to get more."""
+    """The new model answers for its share of the requests; a larger share follows."""
 
     verification: str
 
@@ -200,7 +200,7 @@ class FoundUnchanged:
 
 @dataclass(frozen=True, slots=True)
 class EndpointLeaseLost:
-    """Another run was given the endpoint meanwhile."""
+    """Another run took the endpoint lease meanwhile."""
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Start the promotion over; the next lease is decided by the time of the data.
@@ -218,7 +218,7 @@ class EndpointLeaseLost:
 
 @dataclass(frozen=True, slots=True)
 class UpdateLost:
-    """An update that was never confirmed is not to be seen."""
+    """An update that was never confirmed shows no effect."""
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Send the update again: the same model twice is the same model.
@@ -259,7 +259,7 @@ class FoundBroken:
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """A model from before serves again, or, ahead of our own update, all was tried for that."""
+    """An earlier model serves again; before the run's own update also: all was tried for that."""
 
     verification: str
 
@@ -276,7 +276,7 @@ class RolledBack:
         back = _promotion(run).after_rollback
         match back:
             case "judged" | "trained" if run.parent is None:
-                # For other models than this one the job is asked once more.
+                # Where other models are wanted than this one, the models are collected again.
                 again: dict[str, object] = {"promotion": None, "evidence": None}
                 if back == "trained":
                     again |= {"model": None, "candidate": None}
@@ -307,7 +307,7 @@ def with_promotion(
 
 
 def _with_step(promotion: Promotion, **changes: object) -> tuple[Step, ...]:
-    """Return the steps, with changes to the one that is on its way."""
+    """Return the steps, with changes to the one in flight."""
     steps = list(promotion.steps)
     at = min(promotion.position, len(steps) - 1)
     steps[at] = steps[at].evolve(**changes)

@@ -1,4 +1,4 @@
-"""What can be learned while a model is put beside what serves, before it gets any request."""
+"""Events of a candidate, from its staging to its verdict, and how each changes a run."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from shared.core.serving.references import Candidate
 
 @dataclass(frozen=True, slots=True)
 class CandidateStaged:
-    """The endpoint was asked to hold the model; it takes its time to be ready."""
+    """The endpoint was asked to stage the candidate, which takes time to be ready."""
 
     candidate: Candidate
 
@@ -66,7 +66,7 @@ class CandidateFailed:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceGathered:
-    """A part of what the gate goes by is known; more of it is to be gathered."""
+    """A part of the evidence for the gate is known; more probes follow."""
 
     evidence: GateEvidence
 

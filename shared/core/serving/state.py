@@ -1,8 +1,8 @@
-"""What serves at one endpoint, who may change it now, and in which order runs are promoted.
+"""The endpoint state: what serves, which run has the lease, and in which order runs are promoted.
 
 One record for one endpoint: the updates of an endpoint are serialised, whichever of its
-resources they are for. A reservation is written before an update and never expires; whoever
-finds one left behind first puts back a model that is known (design rule 8).
+resources they are for. A lease is written before an update and never expires. A run that takes
+over a lease first rolls back to a known model (design rule 8).
 """
 
 from collections.abc import Iterable
@@ -21,14 +21,14 @@ from shared.core.serving.references import EndpointRef, ModelRef, ServingState
 from shared.core.versions import is_older, newest_first
 
 _KEPT: Final = 5
-#: Lines of history that a head keeps, and the blobs that it names for each model: it is read
-#: at every look at the endpoint, and a burst may be of ten thousand.
+#: Lines of history in an endpoint state, and blobs that it names for each model: it is read at
+#: every probe of the endpoint, and a batch may have ten thousand blobs.
 _LINES: Final = 200
 _SHOWN: Final = 5
 
 
 class ServedModel(FrozenModel):
-    """A model that was proved, or said, to serve."""
+    """A model that was live, or unproven."""
 
     model: ModelRef | None = None  #: None: the model of the endpoint's own service
     state: ServingState | None = None  #: what brings it back, where that is more than the model
@@ -36,17 +36,17 @@ class ServedModel(FrozenModel):
     run_id: str  #: the run that trained or brought it
     since: AwareDatetime
     verification: str
-    manifest: tuple[BlobVersion, ...]  #: the newest of what landed for it; its run names all
+    manifest: tuple[BlobVersion, ...]  #: the newest of its manifest; its run names all
     arrived: int = 0  #: how many versions that were
     trained_on: tuple[BlobVersion, ...] = ()  #: the newest of what its job was given
     given: int = 0  #: how many blobs that were
-    answers: ProbeAnswers | None = None  #: what it answered when it was proved, where it is steady
+    answers: ProbeAnswers | None = None  #: its answers when verified, where they repeat
     named: str | None = None  #: what the endpoint said it was given, at that time
     set_by: str | None = None  #: the run that set it last, where that was another one
-    first_at: AwareDatetime | None = None  #: when it was proved first, where that was earlier
+    first_at: AwareDatetime | None = None  #: when it was live first, where that was earlier
     repairs: int = 0  #: how often it had to be set again since it was promoted
     metrics: dict[str, float] = Field(default_factory=dict)  #: what its evaluation said
-    approved_by: str = ""  #: who approved it, where somebody had to
+    approved_by: str = ""  #: who approved it, where an approval was needed
     trained_by: str = ""  #: the run that trained it, where another one delivered it
 
     @property
@@ -69,7 +69,7 @@ class ServingHistoryEntry(FrozenModel):
     model: str | None = None  #: `container/name`; None: the model of the endpoint's own service
     data: tuple[str, ...]  #: the newest blobs that its job was given
     blobs: int  #: how many there were
-    arrived: int = 0  #: how many versions had landed for it; a snapshot stands for those before
+    arrived: int = 0  #: how many versions its manifest has; a snapshot stands for those before
     data_time: AwareDatetime | None = None  #: when the newest of them was written
     why: str = ""  #: what opened the run that set it
     approved_by: str = ""
@@ -77,10 +77,10 @@ class ServingHistoryEntry(FrozenModel):
 
 
 class Hold(FrozenModel):
-    """A person went back to an earlier model: nothing new is promoted until it is resumed."""
+    """An operator rolled the endpoint back: no run updates it until it is resumed."""
 
     run_id: str  #: the run of the rollback
-    to: str  #: the run whose model is wanted, or `baseline`
+    to: str  #: the run whose model was asked for, or `baseline`
     state: ServingState = ServingState()
     by: str
     at: AwareDatetime
@@ -88,7 +88,7 @@ class Hold(FrozenModel):
 
 
 class Resumed(FrozenModel):
-    """A person let new models be promoted again after a rollback."""
+    """An operator resumed the endpoint after a rollback."""
 
     by: str
     at: AwareDatetime
@@ -125,7 +125,7 @@ class EndpointLease(FrozenModel):
 
 
 class ReleasedLease(FrozenModel):
-    """The reservation that was given back last, so that a repetition knows its own work."""
+    """The lease that ended last, so that a repetition knows its own work."""
 
     run_id: str
     generation: int
@@ -167,21 +167,21 @@ class EndpointState(RecordModel):
         return self.evolve(resources={**self.resources, name: known})
 
     def rollback_targets(self, name: str) -> list[ServingState]:
-        """Return what could be put back should the next update fail, the best first."""
+        """Return the rollback targets for the next update, the best first."""
         known = self.resource(name)
         ways = [one.target_model for one in known.kept]
         return [*ways, known.baseline] if known.baseline else ways
 
 
 def in_flight_lease(endpoint_state: EndpointState, run_id: str) -> EndpointLease | None:
-    """Return the reservation whose update may still arrive, for a run that wants to reserve.
+    """Return the lease whose update may still arrive, for a run that takes the lease.
 
-    A run that took a reservation over and did not settle it never sent its own update, so
-    that the earlier one counts, also for that run itself.
+    A run that took a lease over and did not roll its update back never sent an update of its own.
+    So the earlier lease counts, also for that run itself.
 
     Args:
         endpoint_state: the endpoint.
-        run_id: the run that wants to reserve it.
+        run_id: the run that takes the lease.
     """
     last = endpoint_state.endpoint_lease
     if last is None or last.in_flight is not None:
@@ -190,11 +190,11 @@ def in_flight_lease(endpoint_state: EndpointState, run_id: str) -> EndpointLease
 
 
 def in_flight_resolved(endpoint_state: EndpointState, run_id: str) -> EndpointState:
-    """Return `head` once what was left behind at the endpoint of `run_id` cannot arrive any more.
+    """Return the endpoint state once the update in flight from before `run_id` cannot arrive.
 
     Args:
         endpoint_state: the endpoint.
-        run_id: the run that settled it.
+        run_id: the run that rolled it back.
     """
     mine = endpoint_state.endpoint_lease
     if mine is None or mine.run_id != run_id or mine.in_flight is None:
@@ -246,11 +246,11 @@ def leased(
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Why a model is said to serve, since when, and what to know it again by."""
+    """Why a model counts as live, since when, and by what it is recognised."""
 
     why: str
     at: datetime
-    answers: ProbeAnswers | None = None  #: where they are steady
+    answers: ProbeAnswers | None = None  #: where they repeat
     named: str | None = None  #: what the endpoint says it was given
     keeps: timedelta = timedelta()  #: how long what served before is kept at the endpoint
 
@@ -308,7 +308,7 @@ def promoted(
 
 
 def _data_of(made: ServedModel | Run) -> dict[str, Any]:
-    """Return which data made a model, in the room that a head has for it."""
+    """Return the data of a model, shortened for the endpoint state."""
     if isinstance(made, ServedModel):
         return made.model_dump(include={"manifest", "arrived", "trained_on", "given"})
     return {
@@ -335,7 +335,7 @@ def is_superseded(known: Resource, at: datetime, version: BlobVersion | None) ->
 
     Args:
         known: what is known of the resource.
-        at: the data time of the run that wants its turn.
+        at: the data time of the run that is to be promoted.
         version: its newest data; None: it has none of ours.
     """
     if known.newest_data is None or at != known.newest_data:
@@ -408,6 +408,6 @@ def released(endpoint_state: EndpointState, run_id: str) -> EndpointState:
 
 
 def _has_model(run: Run) -> None:
-    # Only back to the model of the endpoint's own service does a run bring none of its own.
+    # A run without a model of its own can only roll back to the model of the endpoint's service.
     if run.model is None and not run.origin.repeats:
         raise ValueError(f"run {run.run_id} has no model that an endpoint could be given")

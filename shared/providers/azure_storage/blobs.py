@@ -1,4 +1,4 @@
-"""The `Blobs` port over a storage account: looks, listings, copies and signed URLs."""
+"""The `Blobs` port over a storage account: listings, copies and signed URLs."""
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -79,7 +79,7 @@ class AccountBlobs:
             PermanentError: the storage refuses.
         """
         if is_folded(name):
-            return None  # the SDK would look at another blob, perhaps in another container
+            return None  # the SDK would read another blob, perhaps in another container
         try:
             found = self._account.get_blob_client(container, name).get_blob_properties()
         except ResourceNotFoundError:

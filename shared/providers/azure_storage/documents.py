@@ -2,7 +2,7 @@
 
 The storage SDK repeats a PUT whose answer was lost, and the second one then fails its own
 condition. So each write carries a `write_id`, drawn once above those repeats, and is read
-back before anyone is told of a conflict (docs/decisions/0003).
+back before a conflict is raised (docs/decisions/0003).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -140,7 +140,7 @@ class BlobDocuments:
             PermanentError: the storage refuses.
         """
         try:
-            # Somebody's backup may have taken snapshots; without them no blob is deleted.
+            # A backup may have taken snapshots; without them no blob is deleted.
             self._container.delete_blob(name, delete_snapshots="include", **_only(expected))
         except ResourceNotFoundError:
             return
@@ -212,7 +212,7 @@ class BlobDocuments:
         except AzureError as exc:
             if is_lost(why):
                 raise OutcomeUnknownError(f"{name}: written by us or by somebody else") from exc
-            return None  # the first error tells what is known
+            return None  # the first error says what is known
         mine = (found.metadata or {}).get(_WRITE_ID) == write_id
         return _etag(found.etag) if mine else None
 

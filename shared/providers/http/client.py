@@ -1,4 +1,4 @@
-"""One way to call an HTTP service: what a transport failure proves, and bounded answers.
+"""Calls an HTTP service: classified transport failures, and bounded answers.
 
 Nothing is retried here: the ledger remembers that a step has not worked, and the timer
 repeats it. Redirects are not followed, so that a key never travels to another host.
@@ -64,7 +64,7 @@ class Answer:
         return decoded
 
     def text(self) -> str:
-        """Return the body as one line of text; clean it of secrets before cutting it short."""
+        """Return the body as one line of text; redact it before cutting it short."""
         return " ".join(self.body.decode("utf-8", "replace").split())
 
     def retry_after(self, now: datetime) -> timedelta | None:

@@ -23,7 +23,7 @@ def read_answers(request: Mapping[str, Any], answer: object, wanted: int) -> Pro
         wanted: how many rows there must be.
     """
     results = answer.get("Results") if isinstance(answer, dict) else None
-    if not isinstance(results, dict):  # whoever answered, it was not a model
+    if not isinstance(results, dict):  # the answer does not come from a model
         return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail="the answer is not one of a model")
     read = [_read_output(request, output, wanted) for output in results.values()]
     if not read:

@@ -30,7 +30,7 @@ class Baselines:
         models: where models are.
         models_container: the container of the models that may be signed for.
         endpoint: whose baselines.
-        place: the part of the endpoint that is updated.
+        place: the resource of the endpoint that is updated.
         named_only: whether the service is only told a name, and opens the blob by its own right.
     """
 
@@ -72,7 +72,7 @@ class Baselines:
             found = self.models.located(base, relative)
             if found is not None and self._may_be_given(found):
                 return found
-        # Its signature will not last: keep a copy, one for each place, and for this run alone.
+        # Its signature will not last: keep a copy, one for each resource, and for this run alone.
         query = f"?{sas.lstrip('?')}" if sas else ""
         source = f"{base.rstrip('/')}/{escaped(relative)}{query}"
         place = digest(self.place, base, relative, keep.run_id)

@@ -93,7 +93,7 @@ class StudioBatch:
         return job.strip()
 
     def preview(self, request: JobRequest) -> Mapping[str, Any]:
-        """Return the request that `prepare` would make, with its secrets named in their place."""
+        """Return the request that `prepare` would make, with names in place of secrets."""
         body = self._assembled(request, self._unsigned, dict(request.parameters))
         return {"method": "POST", "url": self.service, "body": body}
 
@@ -113,10 +113,10 @@ class StudioBatch:
         try:
             answer = self.call.write("POST", self._job(handle, "/start"), f"start job {handle}")
             if answer.text():
-                # Whoever said so much, it was not the service (studio-classic §1.1).
+                # So long an answer is not from the service (studio-classic §1.1).
                 raise OutcomeUnknownError(f"start job {handle}: an answer that says something else")
         except StudioRefusedError as exc:
-            # "It is in {state} state": past the start, even where a look does not show it yet.
+            # "It is in {state} state": past the start, even where its status does not say so yet.
             if "CannotStartJob" in exc.refusal.codes:
                 return
             if self.state(handle).status in (JobStatus.NOT_STARTED, JobStatus.GONE):

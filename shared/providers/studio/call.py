@@ -11,10 +11,10 @@ from shared.errors import OutcomeUnknownError, TransientError
 from shared.providers.http.client import Answer, Http
 from shared.providers.studio.errors import sort_refusal
 
-#: Gives the value behind a text with `${NAME}` in it. Raises ConfigError.
+#: Returns the value of a text with `${NAME}` in it. Raises ConfigError.
 Secrets = Callable[[str], str]
 
-#: Where endpoints and web services tell their keys (studio-classic §3, §4).
+#: Where endpoints and web services return their keys (studio-classic §3, §4).
 _KEYS: Final = re.compile(
     rb'"(?:primary|secondary)(?:key)?"\s*:\s*"((?:[^"\\]|\\.)*)"', re.IGNORECASE
 )
@@ -28,10 +28,10 @@ class StudioCall:
     secrets: Secrets = field(repr=False)
     api_key: str  #: as `${NAME}`
     redactor: Redactor = field(default_factory=Redactor, repr=False)  #: knows what was sent
-    from_service: bool = False  #: whether the key is one that a service told
+    from_service: bool = False  #: whether a service returned the key
 
     def with_key(self, key: str) -> "StudioCall":
-        """Return the same call with a key that a service told; no text will show it."""
+        """Return the same call with a key that a service returned; every text is redacted."""
         return replace(self, secrets=lambda _: key, api_key="", from_service=True)
 
     def clean(self, text: str) -> str:
@@ -102,7 +102,7 @@ class StudioCall:
         return self._learned(self.http.send(method, url, headers, content))
 
     def _learned(self, answer: Answer) -> Answer:
-        """Keep every key that an answer tells out of texts: the service may repeat it anywhere."""
+        """Redact every key of an answer from now on: the service may repeat it anywhere."""
         from_service = _KEYS.findall(answer.body) if answer.ok else []
         self.redactor.learn_from_service(*(_unescaped(key) for key in from_service))
         return answer

@@ -29,7 +29,7 @@ class Meaning(StrEnum):
     REPEAT_BRIEFLY = "repeat briefly"  #: as REPEAT, where only the next minutes can help
     CHECK = "check"  #: a write may have happened; a read may be repeated
     CHECK_BRIEFLY = "check briefly"  #: as LOOK, where waiting longer is unlikely to help
-    PARK = "park"  #: it did not happen, and a person must do something
+    PARK = "park"  #: it did not happen, and an operator must do something
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def likely_cure(status: int, code: str, details: Iterable[str], words: str) -> s
 
 
 def cure_in(words: str) -> str:
-    """Return the likely cures of a failure that is told in words alone, or an empty text.
+    """Return the likely cures of a failure that is reported in words alone, or an empty text.
 
     Codes stand among the words there: a failed job's details have them (studio-classic §1.4).
     """

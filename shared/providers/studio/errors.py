@@ -1,4 +1,4 @@
-"""What each answer of a service proves, and its own reason: its codes, its words, and the cure.
+"""The error for each answer of a service, with its reason: its codes, its words, and the cure.
 
 Envelope: studio-classic §5. Some errors are plain text or a gateway's HTML page,
 `details` may be missing, and an older form has them beside the error. Resource Manager nests
@@ -77,7 +77,7 @@ def read_refusal(answer: Answer, clean: Cleaner = redact) -> Refusal:
 
 
 def _error_in(decoded: object) -> Mapping[str, Any] | None:
-    """Return the error object of a body, in whichever of the known forms it is told."""
+    """Return the error object of a body, in any of the known forms."""
     for name in ("error", "odata.error"):
         error = member(decoded, name)
         if isinstance(error, Mapping):

@@ -226,5 +226,5 @@ _WORDS: Final = {
     ),
     r"\bAzureBatchPoolId\b|\bbatch pool\b": "correct training.azure_batch_pool_id",
 }
-#: What only the words tell (studio-classic §3, §4, §6); the first that fits is the cure.
+#: What only the words say (studio-classic §3, §4, §6); the first that fits is the cure.
 WORDS: Final = {re.compile(words, re.IGNORECASE): cure for words, cure in _WORDS.items()}

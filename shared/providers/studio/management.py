@@ -21,7 +21,7 @@ _NOT_CHANGED: Final = 304
 
 @dataclass(frozen=True, slots=True)
 class ManagedEndpoint:
-    """An endpoint as the service tells of it; every member but the name may be missing.
+    """An endpoint as the service describes it; every member but the name may be missing.
 
     See studio-classic §3.
     """
@@ -35,7 +35,7 @@ class ManagedEndpoint:
     max_concurrent_calls: int | None = None
     prevent_update: bool | None = None
     resources: Mapping[str, SignedBlob | None] | None = None
-    """The resources that can be updated, and where each lies, as far as that is told."""
+    """The resources that can be updated, and the location of each, as far as that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class StudioManagement:
         return read_endpoint(answer, name)
 
     def ask(self, name: str) -> Answer:
-        """Return whatever the service answers about one endpoint. Raises TransientError."""
+        """Return the answer of the service about one endpoint. Raises TransientError."""
         return self.call.any_answer("GET", self._url(name))
 
     def refusal(self, answer: Answer, what: str) -> Exception:
@@ -146,7 +146,7 @@ class StudioManagement:
         what = "update the endpoint"
         answer = self.call.write("PATCH", self._url(name), what, {"Resources": listed})
         if answer.text():
-            # Whoever said so much, it was not the service (studio-classic §3).
+            # So long an answer is not from the service (studio-classic §3).
             raise OutcomeUnknownError(f"{what}: an answer that says something else")
 
     def _url(self, name: str) -> str:

@@ -28,7 +28,7 @@ _Left = Mapping[str, SignedBlob]
 
 @dataclass(frozen=True, slots=True)
 class StudioModels:
-    """What jobs left: where they were told to write, or at the service.
+    """The outputs of jobs: at their configured paths, or at the service.
 
     Args:
         models: the account that models are kept in.
@@ -111,7 +111,7 @@ class StudioModels:
 
     def _model(self, job: Job, output: str, left: _Left) -> BlobVersion:
         name = _path(job, job.request.training.outputs.get(output, f"{output}{MODEL_SUFFIX}"))
-        if output not in _declared(job):  # else it was written to its place
+        if output not in _declared(job):  # else it was written to its path
             model = self._copied(job, left[output], name)
             where = _at_the_service(left[output])
         else:

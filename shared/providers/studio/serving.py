@@ -26,7 +26,7 @@ class StudioServing:
     Args:
         endpoint: its client.
         baselines: which models it may be given.
-        name: the endpoint's, for people.
+        name: the endpoint's, for messages.
         resource: the updatable resource; None: the only one.
     """
 
