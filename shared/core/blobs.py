@@ -83,7 +83,7 @@ class BlobVersion(FrozenModel):
         """Whether it may hold the bytes of a version that has another mark.
 
         A blob that was just created has none before it; but without an MD5 a metadata write
-        within the second of the upload cannot be told from the upload.
+        within the second of the upload cannot be distinguished from the upload.
 
         Args:
             trust_size: as for `same_bytes_as`.

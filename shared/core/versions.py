@@ -1,4 +1,4 @@
-"""The order of data versions, and how the versions of one blob are told apart.
+"""The order of data versions, and how the versions of one blob are distinguished.
 
 Storage dates blobs in whole seconds, so that many versions share a Last-Modified. Preview,
 batches, `{data}`, promotion and history all go by `order_of`; nothing else may compare the

@@ -23,7 +23,7 @@ class EndpointStates(Records[EndpointState]):
 
 @dataclass(frozen=True, slots=True)
 class DueDriftCheck:
-    """A watch over an endpoint as the listing shows it."""
+    """A drift check of an endpoint as the listing shows it."""
 
     drift_check_id: str
     due: datetime

@@ -60,7 +60,7 @@ class RunHints(_Hints):
 
     @property
     def failing(self) -> bool:
-        """Whether the last step failed; a run that waits for an endpoint has called nobody."""
+        """Whether the last step failed; a run that waits for an endpoint has made no call."""
         return self.next_check is not None and self.waits_for is None
 
 

@@ -1,4 +1,4 @@
-"""Leaves blobs alone whose names hold a secret: a name is kept, shown and used as it is."""
+"""Hides blobs whose names hold a secret: names are stored, shown and used unredacted."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace

@@ -202,12 +202,12 @@ class StudioEndpoint(Strict):
 
     @property
     def shows(self) -> bool:
-        """Whether a look can tell an update from none: by probe rows, or by what it names."""
+        """Whether a probe can recognise an update: by probe rows, or by the model that it names."""
         return self.verify is not None or self.kind == "webservice"
 
     @property
     def place(self) -> str:
-        """The name under which the head keeps what serves here: the resource, or nothing."""
+        """The name of the resource in the endpoint state; empty for the only one."""
         return self.resource or ""
 
     @property
@@ -232,7 +232,7 @@ class StudioEndpoint(Strict):
 
     @property
     def identity(self) -> tuple[Identity, str]:
-        """What this place is known by, whichever host it is written with."""
+        """The identity of this resource, whichever host its URL has."""
         return endpoint_identity(self.update), self.place
 
     @property

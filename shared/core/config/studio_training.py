@@ -127,7 +127,7 @@ class StudioTraining(Strict):
 
     @property
     def model_form(self) -> str:
-        """What the file of a model ends with, for people."""
+        """The suffix of a model's file, for messages."""
         return MODEL_SUFFIX
 
     @property

@@ -9,7 +9,7 @@ from shared.core.evaluation.gate import Verdict
 from shared.core.run.record import Approval, Origin, Phase, Run, by_operator
 
 NO_ENDPOINT: Final = "the pipeline names no endpoint"
-#: The name in an approval that expired.
+#: The name of the operator in an approval that expired.
 NOBODY: Final = "nobody in time"
 
 

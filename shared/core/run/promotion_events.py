@@ -174,7 +174,7 @@ class ShareReached:
 
 @dataclass(frozen=True, slots=True)
 class FoundUnchanged:
-    """The update changed nothing, as far as the endpoint's answers tell."""
+    """The update changed nothing, as far as the endpoint's answers show."""
 
     reason: str
     can_roll_back: bool

@@ -123,7 +123,8 @@ class Step(FrozenModel):
 class Promotion(FrozenModel):
     """The update of the endpoint, with what is needed to verify it or to roll it back.
 
-    `sent_at` to `said` are of the call in flight: the present step's, or the rollback's.
+    `sent_at`, `certain`, `operation` and `service_message` are of the call in flight: of the present
+    step, or of the rollback.
     """
 
     generation: int

@@ -11,7 +11,7 @@ from shared.core.counting import counted, they
 from shared.core.names import delivery_run_id
 from shared.core.run.record import Delivery, Phase, Run
 
-#: The ends that count as good: an endpoint with newer data needs no delivery.
+#: Ends of a delivery that count as good: an endpoint with newer data needs none.
 _GOOD: Final = frozenset({Phase.PROMOTED, Phase.SUPERSEDED})
 
 

@@ -190,11 +190,11 @@ def in_flight_lease(endpoint_state: EndpointState, run_id: str) -> EndpointLease
 
 
 def in_flight_resolved(endpoint_state: EndpointState, run_id: str) -> EndpointState:
-    """Return the endpoint state once the update in flight from before `run_id` cannot arrive.
+    """Return the endpoint state without the update in flight that `run_id` rolled back.
 
     Args:
         endpoint_state: the endpoint.
-        run_id: the run that rolled it back.
+        run_id: the run.
     """
     mine = endpoint_state.endpoint_lease
     if mine is None or mine.run_id != run_id or mine.in_flight is None:

@@ -42,7 +42,7 @@ class VerificationCase:
     before: ProbeAnswers | None
     probe_series: ProbeSeries  #: those before the present one
     within: timedelta  #: how long the endpoint may take to switch
-    every: timedelta  #: the usual time between two looks
+    every: timedelta  #: the usual time between two probes
     expected: ProbeAnswers | None = None  #: what a model that served before is known to answer
 
     @property

@@ -1,7 +1,7 @@
 """Copies a blob that a service names into a storage account, by the service's own signature.
 
 A service may name any blob, one of our own account too. The storage authorises a copy within
-one account by the account's key, whatever the signature in the source's URL is worth. So that
+one account by the account's key, even where the signature in the source's URL is not valid. So that
 signature is checked first, by a HEAD with it alone; and the copy is asked for by a signature
 that may do nothing but write its target. Nothing is sent to a host that a service chose.
 """

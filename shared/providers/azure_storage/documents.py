@@ -94,7 +94,7 @@ class BlobDocuments:
         if is_directory(got.properties.metadata):
             return None
         modified = got.properties.last_modified
-        # A claim that grew old by nobody's clock would be kept for ever.
+        # Without a clock that measures its age a claim would be kept for ever.
         served_at = _date(served) or max(self._now(), modified)
         return Document(name, body, _etag(got.properties.etag), modified, served_at)
 

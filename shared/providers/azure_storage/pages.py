@@ -1,6 +1,6 @@
-"""One page of a storage listing at a time, so that a long one can be gone on with later.
+"""Reads a storage listing page by page, so that a long one can be continued later.
 
-In an account with a hierarchical namespace every directory is listed, and looked at, as an empty
+In an account with a hierarchical namespace every directory is listed, and read, as an empty
 blob with the metadata `hdi_isfolder: true`. Such a blob is no data and no document.
 """
 

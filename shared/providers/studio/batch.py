@@ -136,7 +136,7 @@ class StudioBatch:
         return self._left.of(job, wanted)
 
     def model_again(self, model: ModelRef) -> ModelRef:
-        """Return a model that an operator put, as it is now. Raises as the port says."""
+        """Return a model that an operator uploaded, as it is now. Raises as the port says."""
         return self._left.again(model)
 
     def evaluation(self, job: Job, output: str | None) -> Evaluation:
@@ -149,7 +149,7 @@ class StudioBatch:
         return self._left.evaluation(job, output)
 
     def evaluation_beside(self, model: ModelRef) -> Evaluation:
-        """Return what an operator put beside a model. Raises as the port says."""
+        """Return the evaluation beside an uploaded model. Raises as the port says."""
         return self._left.evaluation_beside(model)
 
     @property
@@ -233,7 +233,7 @@ class StudioBatch:
         }
 
     def _learn(self, request: JobRequest) -> None:
-        """Keep every secret that a request for this job holds out of texts."""
+        """Redact every secret of a request for this job."""
         texts = [value for value in request.parameters.values() if isinstance(value, str)]
         names = {name for text in texts for name in references_in(text)}
         setting = request.training.connection_string

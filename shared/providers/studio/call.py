@@ -1,4 +1,4 @@
-"""One authorised call to a Studio service: JSON out, a read answer or a sorted error back."""
+"""Calls a Studio service with a key: sends JSON, returns the answer or raises a sorted error."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What an endpoint of Studio says it was given, as its clients read it."""
+"""The model that an endpoint of Studio names, as its clients read it."""
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol

@@ -67,7 +67,7 @@ def read_refusal(answer: Answer, clean: Cleaner = redact) -> Refusal:
 
     Args:
         answer: what came back.
-        clean: takes secrets out of its texts, before they are cut short.
+        clean: redacts its texts, before they are cut short.
     """
     decoded = answer.json()
     if (error := _error_in(decoded)) is not None:
@@ -96,7 +96,7 @@ def read_error(error: Mapping[str, Any], status: int, clean: Cleaner = redact) -
     Args:
         error: the object with `code`, `message` and perhaps `details` (studio-classic §4, §5).
         status: the HTTP status of the answer that it came with.
-        clean: takes secrets out of its texts, before they are cut short.
+        clean: redacts its texts, before they are cut short.
     """
     first, *inner = _errors(error)
     words = [_message(first), *(_words(one) for one in inner)]
@@ -115,7 +115,7 @@ def sort_refusal(
     Args:
         answer: what came back.
         what: what was asked for, to start the message with.
-        clean: takes secrets out of its texts, before they are cut short.
+        clean: redacts its texts, before they are cut short.
         write: whether the request could have had an effect.
     """
     refusal = read_refusal(answer, clean)

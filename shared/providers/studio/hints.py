@@ -1,8 +1,8 @@
-"""Likely cures for what Studio's services complain of, by detail code, status and words.
+"""Likely cures for errors of Studio's services, by detail code, status and words.
 
 Codes: studio-classic §5; cures: studio-classic §4, §6 (traps, troubleshooting guide). A cure
 names the key of pipelines.yaml to change, where there is one; an empty one stands for a code
-that nobody outside the service can do anything about.
+that only the service itself can cure.
 """
 
 import re

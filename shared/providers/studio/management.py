@@ -133,7 +133,7 @@ class StudioManagement:
                 raise
 
     def patch(self, name: str, resources: Mapping[str, SignedBlob]) -> None:
-        """Set these models at resources of an endpoint. Safe to repeat. Raises as `create` does.
+        """Set these models at resources of an endpoint. Safe to repeat.
 
         Args:
             name: the name of the endpoint.

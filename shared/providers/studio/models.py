@@ -58,7 +58,7 @@ class StudioModels:
         return {name: model_of(found[output]) for name, output in outputs.items() if output}
 
     def again(self, model: ModelRef) -> ModelRef:
-        """Return a model that an operator put, as it is now. Raises as the port says."""
+        """Return a model that an operator uploaded, as it is now. Raises as the port says."""
         was = blob_of(model)
         return model_of(_usable(self.models.head(was.container, was.name), was.path))
 
@@ -76,7 +76,7 @@ class StudioModels:
         return Evaluation(path, self.models.read(self.container, path, _LONGEST))
 
     def evaluation_beside(self, model: ModelRef) -> Evaluation:
-        """Return what an operator put beside a model. Raises as the port says."""
+        """Return the evaluation beside an uploaded model. Raises as the port says."""
         path = f"{blob_of(model).name.removesuffix(MODEL_SUFFIX)}.{BESIDE}"
         return Evaluation(path, self.models.read(self.container, path, _LONGEST))
 

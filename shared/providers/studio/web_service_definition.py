@@ -3,7 +3,7 @@
 See studio-classic §4.
 
 Keys of assets such as `asset3` are not stable, and published examples differ in the case of
-member names; so everything is found by what it is, and read whatever its case.
+member names; so everything is found by its content, and names are read without case.
 """
 
 from collections.abc import Iterator, Mapping
