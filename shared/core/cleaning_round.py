@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, Field
 from shared.core.config.pattern import tokens_of
 from shared.core.frozen import RecordModel
 
-#: In this order: a run is deleted before its line, its marker and the entries of its data.
+#: In this order: a run is deleted before its index entry, its marker and the entries of its data.
 KINDS: Final = (
     "pipelines",
     "runs",

@@ -1,4 +1,4 @@
-"""What the full listing knows: how far it is, and which blobs existed before their pipelines.
+"""The state of the full listing: how far it is, and which blobs existed before their pipelines.
 
 A blob may appear with an old Last-Modified: a folder was renamed, a deleted blob was restored.
 The search for lost events goes by Last-Modified and never sees it. So the first full listing

@@ -1,4 +1,4 @@
-"""Endpoints: what serves at each, and when each is checked for drift.
+"""The endpoint states, and when each endpoint is checked for drift.
 
 * `endpoints/<id>`   the endpoint state
 * `drift_checks/<id>`   when one resource of an endpoint is checked again

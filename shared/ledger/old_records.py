@@ -1,4 +1,4 @@
-"""What retention reads and deletes: records of every kind as a listing shows them."""
+"""The records of every kind as retention lists, reads and deletes them."""
 
 from collections.abc import Mapping
 from typing import Final

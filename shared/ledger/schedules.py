@@ -1,4 +1,4 @@
-"""When pipelines began, and which of their due times are done.
+"""The records of when pipelines were first seen, and which of their due times are done.
 
 * `pipelines/<name>`   when the pipeline was first seen
 * `schedules/<name>`   the newest due time that is done, and those that wait for data

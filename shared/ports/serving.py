@@ -1,4 +1,4 @@
-"""What the app needs of what serves models: candidates, shares of requests, rollback."""
+"""The port of endpoints: candidates, shares of requests, and rollback."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the app needs of storage: small documents with compare-and-swap, and blobs."""
+"""The ports of storage: small documents with compare-and-swap, and blobs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What the app needs of a service that trains models in batch jobs."""
+"""The port of services that train models in batch jobs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

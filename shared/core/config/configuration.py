@@ -1,4 +1,4 @@
-"""What the pipelines file says: the pipelines that are sound, and what is wrong with the others."""
+"""The content of the pipelines file: pipelines without an error, and the errors of the others."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""NCRONTAB as the NCrontab library reads it, which Azure Functions timers are made of; in UTC.
+"""NCRONTAB as the library NCrontab of Azure Functions timers reads it; in UTC.
 
 Its rules differ from cron's: day and day of week must both fit; names may be cut short
 (`Tues`, `Janu`); a range whose ends are the wrong way round is turned (`SAT-MON` is Monday to

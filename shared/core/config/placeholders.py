@@ -1,4 +1,4 @@
-"""Settings that nobody filled in: references that were not resolved, and words of the examples."""
+"""Finds settings without a value: references that were not resolved, and words of the examples."""
 
 import re
 from typing import Final

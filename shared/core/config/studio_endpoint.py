@@ -1,4 +1,4 @@
-"""One scoring endpoint of pipelines.yaml: where it is, what proves it, and who may change it."""
+"""One scoring endpoint of pipelines.yaml: its URLs, its probe rows and its keys."""
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The batch execution service that trains, and what one of its jobs is given."""
+"""The batch execution service that trains, and the inputs and outputs of its jobs."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal

@@ -1,4 +1,4 @@
-"""The parameters of a job: what the configuration says, with what a blob's name captured."""
+"""The parameters of a job: those of the configuration, with the tokens of the blob filled in."""
 
 import re
 from collections.abc import Mapping

@@ -123,8 +123,8 @@ class Step(FrozenModel):
 class Promotion(FrozenModel):
     """The update of the endpoint, with what is needed to verify it or to roll it back.
 
-    `sent_at`, `certain`, `operation` and `service_message` are of the call in flight: of the present
-    step, or of the rollback.
+    `sent_at`, `certain`, `operation` and `service_message` are of the call in flight: of the
+    present step, or of the rollback.
     """
 
     generation: int
@@ -141,8 +141,8 @@ class Promotion(FrozenModel):
     operation: str | None = None  #: the service's own name for the update, where it gives one
     service_message: str = ""  #: its own answer to an update that it did not confirm
     after_rollback: Literal["rolled_back", "unchanged", "start", "judged", "trained"] | None = None
-    """Where the run goes once the old model serves again: to an end, on to its own update
-    (start), or back to what must be done anew ahead of it."""
+    """What follows once the old model serves again: an end, the update of the run (start), or
+    the step that must be done again before it."""
     rollback_resource: str | None = None  #: whose model is brought back, if another
     resent: int = 0  #: how often an update that was never confirmed was sent again
     verification: str | None = None
@@ -224,7 +224,7 @@ class Run(RecordModel):
     job_at: AwareDatetime | None = None  #: when the job was made; its signed URLs age from then
     started_at: AwareDatetime | None = None
     ended_attempts: tuple[EndedAttempt, ...] = ()
-    outputs_seen: tuple[str, ...] = ()  #: digests of files that this attempt was seen to write
+    outputs_seen: tuple[str, ...] = ()  #: digests of the files of this attempt that were seen
     inputs: dict[str, BlobVersion] = Field(default_factory=dict)
     """Input name -> blob, where it is not simply the newest of the manifest."""
     model: ModelRef | None = None

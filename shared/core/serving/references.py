@@ -1,4 +1,4 @@
-"""Models, endpoints and what they served, as the app knows them: only their provider reads inside.
+"""References of models, endpoints and serving states; only their provider reads their details.
 
 All of it is stored in records as JSON, and none of it holds a secret.
 """

@@ -1,4 +1,4 @@
-"""Connections on which a whole answer comes in time, or is a read that timed out.
+"""Connections with a time-out for the whole answer, not only for each part of it.
 
 The time-outs of requests are for each wait for bytes: a peer that drips them, in the headers
 or in the body, would outlast functionTimeout.

@@ -1,4 +1,4 @@
-"""Scores the probe rows at an endpoint, and says what the answer shows of the model.
+"""Scores the probe rows at an endpoint, and classifies the answer.
 
 See design rule 9.
 """
