@@ -21,7 +21,7 @@ _HISTORY: Final = 100
 
 
 class Phase(StrEnum):
-    """The state of a run. An end never changes again; `parked` is not an end."""
+    """Where a run stands. An end never changes again; `parked` is not an end."""
 
     WAITING = "waiting"  #: opened; it waits for a slot
     RECEIVED = "received"  #: it has its slots; no job yet
