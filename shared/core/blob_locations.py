@@ -45,7 +45,7 @@ class SignedBlobUrl:
 
     url: str = field(repr=False)  #: to copy from
     signature: str = field(repr=False)
-    place: str | None  #: `container/name` where it lies in our own account: to be proved first
+    place: str | None  #: `container/name` in our own account: its signature is checked first
 
 
 def source_of(url: str, account: str, base: str) -> SignedBlobUrl | None:

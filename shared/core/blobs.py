@@ -1,4 +1,4 @@
-"""A blob at one point in time, and whether two sightings show the same bytes."""
+"""A blob at one point in time, and whether two versions of it have the same bytes."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,10 +17,10 @@ def is_folded(name: str) -> bool:
 
 
 class BlobVersion(FrozenModel):
-    """What a HEAD of a blob tells. `etag` comes without quotes; `content_md5` is base64.
+    """What a HEAD of a blob returns. `etag` comes without quotes; `content_md5` is base64.
 
     `recorded_at` is when a host first recorded the version; None: that is not known, or it was
-    not recorded yet. Two sightings are equal whenever each of them was recorded.
+    not recorded yet. It does not count when two versions are compared.
     """
 
     container: str
@@ -60,16 +60,16 @@ class BlobVersion(FrozenModel):
         return self if known else self.evolve(recorded_at=at)
 
     def same_bytes_as(self, other: "BlobVersion", *, trust_size: bool = False) -> bool:
-        """Whether both sightings of one blob show the same content.
+        """Whether two versions of one blob have the same content.
 
         A metadata write gives a blob a new ETag and leaves its creation time, size and
-        Content-MD5: that is a touch, not new data. Within the second of the upload it leaves
+        Content-MD5: a metadata-only update, not new data. Within the second of the upload it leaves
         the Last-Modified too, which then does for the creation time.
 
         Args:
-            other: the other sighting.
+            other: the other version.
             trust_size: whether an equal size and creation time are enough where neither has an
-                MD5; else only the ETag can tell.
+                MD5; else only an equal ETag counts.
         """
         if self.etag == other.etag:
             return True
@@ -83,7 +83,7 @@ class BlobVersion(FrozenModel):
         """Whether it may hold the bytes of a version that has another mark.
 
         A blob that was just created has none before it; but without an MD5 a metadata write
-        within the second of the upload cannot be told from the upload.
+        within the second of the upload cannot be distinguished from the upload.
 
         Args:
             trust_size: as for `same_bytes_as`.

@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, Field
 from shared.core.config.pattern import tokens_of
 from shared.core.frozen import RecordModel
 
-#: In this order: a run is deleted before its line, its marker and the entries of its data.
+#: In this order: a run is deleted before its index entry, its marker and the entries of its data.
 KINDS: Final = (
     "pipelines",
     "runs",
@@ -72,7 +72,7 @@ class CleaningRound(RecordModel):
         return self.since is None or modified >= self.since - keep
 
     def after_page(self, cursor: str | None, now: datetime) -> "CleaningRound":
-        """Return the round behind a page.
+        """Return the round after a page.
 
         Args:
             cursor: of the next page; None: this was the last one of its kind.

@@ -1,4 +1,4 @@
-"""A data version as one pipeline sees it: made where the blob is first seen, then passed on."""
+"""A data version of one pipeline: a blob, its key and its tokens."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

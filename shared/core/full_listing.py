@@ -1,4 +1,4 @@
-"""What the full listing knows: how far it is, and which blobs existed before their pipelines.
+"""The state of the full listing: how far it is, and which blobs existed before their pipelines.
 
 A blob may appear with an old Last-Modified: a folder was renamed, a deleted blob was restored.
 The search for lost events goes by Last-Modified and never sees it. So the first full listing
@@ -29,7 +29,7 @@ from shared.core.names import hashed
 
 #: A full listing begins this long after the last one began.
 EVERY: Final = timedelta(days=1)
-#: Sooner, should the last one not have looked at everything.
+#: Sooner, where the last one could not check everything.
 AGAIN: Final = timedelta(hours=1)
 #: What changed later than this before now is left to its event and to the search.
 RECENT: Final = timedelta(minutes=30)
@@ -100,8 +100,8 @@ class Covered(FrozenModel):
 
     generation: int  #: what this one and earlier ones recorded existed before the pipeline
     since: AwareDatetime
-    """When the recording began, as the storage dates blobs. What changed later is news by its time;
-    what changed between the activation and then is the event's, and the search's, to tell of."""
+    """When the recording began, as the storage dates blobs. What changed later is new by its time.
+    What changed between the activation and then is found by its event or by the search."""
 
 
 class FullListing(RecordModel):
@@ -117,13 +117,13 @@ class FullListing(RecordModel):
     generation: int | None = None  #: that this listing records
     joining: dict[str, Covered] = Field(default_factory=dict)  #: pipelines that it is for
     pages: int = 0  #: of that generation, so far
-    cursor: str | None = None  #: the page where it goes on; None: the first one
-    checked_to: str = ""  #: the last blob of that page that was looked at; empty: none was
+    cursor: str | None = None  #: the page where it continues; None: the first one
+    checked_to: str = ""  #: the last blob of that page that was checked; empty: none was
     complete: bool = False
     completed_at: AwareDatetime | None = None  #: when the last full listing ended
     listed: int = 0  #: blobs
     found: int = 0  #: data versions that appeared with an old time
-    failed: int = 0  #: data versions that could not be looked at: the next listing comes sooner
+    failed: int = 0  #: data versions that could not be checked: the next listing comes sooner
     damaged: tuple[str, ...] = ()  #: records of existing blobs that are not understood
 
     @property
@@ -152,11 +152,11 @@ class FullListing(RecordModel):
         return self.evolve(**kept, **ended, checked_to="")
 
     def after_page(self, cursor: str | None, now: datetime) -> "FullListing":
-        """Return it behind a page.
+        """Return the listing after a page.
 
         Args:
             cursor: of the next page; None: this was the last one.
-            now: when it is completed, should it be.
+            now: the present moment, which becomes its end where this was the last page.
         """
         if cursor is not None:
             return self.evolve(cursor=cursor, checked_to="")
@@ -181,9 +181,9 @@ class ListingPlan:
     """What the configuration asks of the full listing.
 
     Args:
-        place: the account and container that the data lies in.
+        place: the account and container of the data.
         activated: the pipelines that open runs, as far as it is known when they were activated.
-        silent: the pipelines of the file for which landing opens no run.
+        silent: the pipelines of the file for which arriving data opens no run.
         sure: whether what is not in the file is really gone from it.
         keep: how long what belongs to a pipeline stays once it is gone.
     """
@@ -200,11 +200,11 @@ class ListingPlan:
 
 
 def next_listing(known: FullListing | None, wish: ListingPlan, now: datetime) -> FullListing | None:
-    """Return the listing to go on with, or to begin; None while none is due.
+    """Return the listing to continue or to begin; None while none is due.
 
     Args:
         known: the one under way, or the last one.
-        wish: what is configured now.
+        wish: the present configuration.
         now: the present moment, by the storage's clock.
     """
     if known is not None and known.place != wish.place:
@@ -215,7 +215,7 @@ def next_listing(known: FullListing | None, wish: ListingPlan, now: datetime) ->
         return None
     known = known or FullListing(place=wish.place, started_at=now, complete=True)
     new = known.completed_at is None or wish.changes(known.covered.keys())
-    # A host whose clock was ahead must not put the next listing off for as long.
+    # A host whose clock was ahead must not delay the next listing for as long.
     if not new and known.started_at <= now + _MARGIN and now < known.due_at():
         return None
     return _begun(known, wish, now)

@@ -1,7 +1,7 @@
 """Every derived name: ids of versions and runs, and the paths they are stored under.
 
 Ids are derived from what happened, never drawn: the same event always gives the same id,
-so a repeated event meets the record it made the first time (docs/decisions/0001).
+so a repeated event finds the record that it made the first time (docs/decisions/0001).
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final
 
 _RUN_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
-#: Microseconds; far behind any date, so that what is left of it sorts the newest first.
+#: Microseconds; later than any date, so that the difference sorts the newest first.
 _END_OF_TIME: Final = 10_000_000_000_000_000
 _RUN_PARTS: Final = 5
 
@@ -32,20 +32,37 @@ def hashed(*parts: str) -> bytes:
 
 
 def blob_id(pipeline: str, container: str, blob: str) -> str:
-    """Return the id under which every version of one blob is kept for one pipeline."""
+    """Return the id under which every version of one blob is kept for one pipeline.
+
+    Args:
+        pipeline: the pipeline.
+        container: the container.
+        blob: the name of the blob.
+    """
     return digest("blob", pipeline, container, blob)
 
 
 def version_id(pipeline: str, container: str, blob: str, etag: str) -> str:
     """Return the id of one version of a blob for one pipeline.
 
-    Starts with `blob_id`, so that all versions of a blob are listed by one prefix.
+    The id starts with `blob_id`, so that one prefix lists all versions of a blob.
+
+    Args:
+        pipeline: the pipeline.
+        container: the container.
+        blob: the name of the blob.
+        etag: the ETag of the version.
     """
     return f"{blob_id(pipeline, container, blob)}-{digest('etag', etag.strip(chr(34)))}"
 
 
 def run_id(pipeline: str, *cause: str) -> str:
-    """Return the id of the run that `cause` opens in `pipeline`."""
+    """Return the id of the run that `cause` opens in `pipeline`.
+
+    Args:
+        pipeline: the pipeline.
+        cause: the parts that identify what opened the run.
+    """
     return f"{pipeline}-{digest(pipeline, *cause)}"
 
 
@@ -55,43 +72,82 @@ def pipeline_of(run_id: str) -> str:
 
 
 def run_queue_id(pipeline: str, key: Sequence[str]) -> str:
-    """Return where it is kept who may run, for one key of a pipeline."""
+    """Return the id of the run queue for one key of a pipeline.
+
+    Args:
+        pipeline: the pipeline.
+        key: the values of the tokens of the key.
+    """
     return f"run_queues/{pipeline}/{digest('key', *key)}"
 
 
 def shared_queue_id(kind: str, name: str) -> str:
-    """Return where it is kept who may run, over all keys or pipelines."""
+    """Return the id of the shared queue of a limit over several keys or pipelines.
+
+    Args:
+        kind: the kind of the limit.
+        name: what the limit is for.
+    """
     return f"shared_queues/{digest(kind, name)}"
 
 
 def inbox_prefix(pipeline: str, key: Sequence[str]) -> str:
-    """Return below what the data waits that landed for one key of a pipeline."""
+    """Return the prefix of the data in the inbox for one key of a pipeline.
+
+    Args:
+        pipeline: the pipeline.
+        key: the values of the tokens of the key.
+    """
     return f"inbox/{pipeline}/{digest('key', *key)}/"
 
 
 def index_name(opened_at: datetime, run_id: str) -> str:
-    """Return the name under which a run is listed, the newest first."""
+    """Return the name under which a run is listed, the newest first.
+
+    Args:
+        opened_at: when the run was opened.
+        run_id: the run.
+    """
     left = _END_OF_TIME - int(opened_at.timestamp() * 1_000_000)
     return f"index/{left:017d}-{run_id}"
 
 
 def manifest_path(pipeline: str, run: str) -> str:
-    """Return where in the models container the list of a run's data is written."""
+    """Return the path of a run's manifest in the models container.
+
+    Args:
+        pipeline: the pipeline.
+        run: the run.
+    """
     return f"runs/{pipeline}/{run}/manifest.csv"
 
 
 def delivery_run_id(pipeline: str, parent: str, endpoint: str, tries: int) -> str:
-    """Return the id of the run that gives one endpoint the model of `parent`."""
+    """Return the id of the run that gives one endpoint the model of `parent`.
+
+    Args:
+        pipeline: the pipeline.
+        parent: the id of the run that trained the model.
+        endpoint: the name of the endpoint.
+        tries: how many deliveries to the endpoint came before.
+    """
     return run_id(pipeline, "roll out", parent, endpoint, str(tries))
 
 
 def is_run_id(text: str) -> bool:
-    """Whether `text` can be the id of a run; `..` would be another place in a URL."""
+    """Whether `text` can be the id of a run; `..` would lead to another path in a URL."""
     return _RUN_ID.fullmatch(text) is not None
 
 
 def output_path(pipeline: str, run: str, attempt: int, file: str) -> str:
-    """Return where in the models container attempt number `attempt` writes `file`."""
+    """Return the path in the models container to which attempt `attempt` writes `file`.
+
+    Args:
+        pipeline: the pipeline.
+        run: the run.
+        attempt: the number of the attempt.
+        file: the name of the file.
+    """
     return f"runs/{pipeline}/{run}/{attempt}/{file}"
 
 

@@ -1,4 +1,4 @@
-"""The gate for every text from outside: secrets are taken out before it is kept or shown."""
+"""Redacts every text from outside before it is stored, shown or logged."""
 
 import base64
 import re
@@ -22,7 +22,7 @@ _SURE: Final = 8
 _SURE_IN_A_NAME: Final = 16
 _ANCHOR: Final = 8
 _FEW: Final = 64
-#: Secrets that are known at most; the oldest of those learned is forgotten first.
+#: The most secrets that are known; the oldest of those learned is dropped first.
 _MOST: Final = 20_000
 _LONGEST: Final = 16 * 1024
 _OURS: Final = "runs/"
@@ -39,7 +39,7 @@ _SECRET_NAME: Final = re.compile(
 
 
 class Redactor:
-    """Takes secrets out of texts: those that it was told by value, and signatures by shape.
+    """Redacts texts: secrets that are known by value, and signatures by shape.
 
     Safe to use from several threads at once.
 
@@ -58,7 +58,7 @@ class Redactor:
         self._lasting = frozenset(self._known)
 
     def learn(self, *secrets: str) -> None:
-        """Keep these values, and the keys in those that are connection strings, out of texts."""
+        """Redact these values, and the keys in those that are connection strings."""
         for secret in secrets:
             if secret not in self._known:
                 for part in _parts(secret):
@@ -66,7 +66,7 @@ class Redactor:
                     self._add(part.strip())  # a service may repeat it without a line's end
 
     def learn_from_service(self, *keys: str) -> None:
-        """Keep keys that a service told out of texts.
+        """Redact keys that a service answered with.
 
         What is shorter than any key, or a path of ours, is not kept: a service could else have
         the app hide from itself what it must compare.
@@ -106,7 +106,7 @@ class Redactor:
         return any(_pattern(one).search(name) for one in found) or without_bare(plain) != plain
 
     def clean(self, value: T, keep: tuple[type, ...] = ()) -> T:
-        """Return `value` with every text in it cleaned: fields, members, items and keys.
+        """Return `value` with every text in it redacted: fields, members, items and keys.
 
         Args:
             value: a text, or anything made of dataclasses, models, mappings and sequences.
@@ -190,7 +190,12 @@ class Redactor:
 
 
 def redact(text: str, *secrets: str) -> str:
-    """Return `text` without signatures, keys, bearer tokens and the given `secrets`."""
+    """Return `text` without signatures, keys, bearer tokens and the given `secrets`.
+
+    Args:
+        text: any text.
+        secrets: values that must not stay in it.
+    """
     return Redactor(*secrets).text(text)
 
 

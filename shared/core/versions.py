@@ -1,7 +1,7 @@
-"""The one order of data versions, and what tells a version of a blob from its other versions.
+"""The order of data versions, and how the versions of one blob are distinguished.
 
 Storage dates blobs in whole seconds, so that many versions share a Last-Modified. Preview,
-gathering, `{data}`, promotion and history all go by `order_of`; nothing else may compare the
+batches, `{data}`, promotion and history all go by `order_of`; nothing else may compare the
 times of two versions to find out which is newer.
 """
 
@@ -34,7 +34,7 @@ class Newest:
 
 
 class Fingerprint(FrozenModel):
-    """What tells the bytes of a version from those of others, and which version is newer."""
+    """Identifies the bytes of a version, and orders it among others."""
 
     modified: AwareDatetime
     created: AwareDatetime
@@ -60,7 +60,7 @@ class Fingerprint(FrozenModel):
 
 
 def mark_of(blob: BlobVersion) -> str:
-    """Return what tells this version from others of the same blob.
+    """Return what distinguishes this version from others of the same blob.
 
     A metadata-only update within the second of a write changes the ETag alone: the same bytes of
     the same second are one version. Without an MD5 each ETag is a version.
@@ -97,7 +97,12 @@ def newest_first(blobs: Iterable[BlobVersion]) -> list[BlobVersion]:
 
 
 def are_one(one: BlobVersion, other: BlobVersion) -> bool:
-    """Whether both are sightings of one version of one blob."""
+    """Whether both records are of one version of one blob.
+
+    Args:
+        one: a version.
+        other: another version, or the same one.
+    """
     return (one.path, mark_of(one)) == (other.path, mark_of(other))
 
 

@@ -1,4 +1,4 @@
-"""Endpoints: what serves at each, and when each is checked for drift.
+"""The endpoint states, and when each endpoint is checked for drift.
 
 * `endpoints/<id>`   the endpoint state
 * `drift_checks/<id>`   when one resource of an endpoint is checked again
@@ -23,12 +23,12 @@ class EndpointStates(Records[EndpointState]):
 
 @dataclass(frozen=True, slots=True)
 class DueDriftCheck:
-    """A watch over an endpoint as the listing shows it."""
+    """A drift check of an endpoint as the listing shows it."""
 
     drift_check_id: str
     due: datetime
-    host: str = ""  #: that a look calls, as far as it is known
-    silent: bool = False  #: whether the last look got no answer
+    host: str = ""  #: that a check calls, as far as they are known
+    silent: bool = False  #: whether the last check got no answer
 
 
 class DriftChecks(Records[DriftCheck]):

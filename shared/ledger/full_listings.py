@@ -1,4 +1,4 @@
-"""How far a full listing is, and which blobs existed before their pipelines.
+"""The records of full listings: progress, and which blobs existed before their pipelines.
 
 * `full_listing`, `full_listing_models`   how far it is, and for which pipelines blobs are recorded
 * `existing/<generation>/<number>-<digest>`, `existing_models/…`   digests of blobs that existed

@@ -1,6 +1,6 @@
 """Data that waits for its run: `inbox/<pipeline>/<key>/<version id>`.
 
-A version that a run returned has the id of that run behind its own (`<version id>~<run id>`), so
+A version that a run returned has that run's id after its own (`<version id>~<run id>`), so
 that it is apart from an event of the same version that comes late.
 """
 

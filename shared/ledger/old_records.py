@@ -1,4 +1,4 @@
-"""What retention reads and deletes: records of every kind as a listing shows them."""
+"""The records of every kind as retention lists, reads and deletes them."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -12,7 +12,7 @@ PAGE: Final = 1000
 
 
 class OldRecords(Store):
-    """The records of the app, whatever they say."""
+    """The records of the app, whatever their content."""
 
     def page(self, kind: str, cursor: str | None) -> Page[Listed]:
         """Return records of one kind, in one listing. Raises InvalidCursorError, TransientError."""

@@ -34,7 +34,7 @@ class JobHints(FrozenModel):
 
 
 class EndpointWait(FrozenModel):
-    """The endpoint that a run waits for, and what its turn goes by."""
+    """The endpoint that a run waits for, and what decides its order."""
 
     endpoint_id: str
     rollback: bool  #: an operator waits for a rollback, so it goes first
@@ -60,7 +60,7 @@ class RunHints(_Hints):
 
     @property
     def failing(self) -> bool:
-        """Whether the last step failed; a run that waits for an endpoint has called nobody."""
+        """Whether the last step failed; a run that waits for an endpoint has made no call."""
         return self.next_check is not None and self.waits_for is None
 
 

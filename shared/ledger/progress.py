@@ -11,7 +11,7 @@ from shared.core.frozen import RecordModel
 
 
 class Rotation(RecordModel):
-    """Whose turn it is first, where the last round had no time for all."""
+    """Which one is first, where the last round had no time for all."""
 
     first: str = ""
 
@@ -19,15 +19,15 @@ class Rotation(RecordModel):
 class SearchState(RecordModel):
     """How far a search for blobs that no event announced has got: for data, or for models."""
 
-    started_at: AwareDatetime  #: of the sweep under way, or of the last one
-    since: AwareDatetime | None = None  #: what changed before was looked at by an earlier one
-    cursor: str | None = None  #: the page where it goes on; None: the first one
-    checked_to: str = ""  #: the last blob of that page that was looked at; empty: none was
+    started_at: AwareDatetime  #: of the search under way, or of the last one
+    since: AwareDatetime | None = None  #: what changed before was checked by an earlier one
+    cursor: str | None = None  #: the page where it continues; None: the first one
+    checked_to: str = ""  #: the last blob of that page that was checked; empty: none was
     complete: bool = False
     checked: int = 0  #: blobs that were looked up
     found: int = 0  #: data versions that no event had announced
     unread: tuple[str, ...] = ()  #: names that could not be looked up: each is tried again alone
-    again: tuple[str, ...] = ()  #: those of the sweep before that are still to be tried
+    again: tuple[str, ...] = ()  #: those of the search before that are still to be tried
     completed_at: AwareDatetime | None = None
     wanted_from: AwareDatetime | None = None
     """Search again at once for what changed since then: the pipelines file was changed."""
@@ -44,7 +44,7 @@ class Heartbeat(RecordModel):
     missing: int = 0  #: how many of the app's containers did not exist when that was last checked
     resume_after: str = ""  #: the open run that the tick stopped at, for want of time
     next_batch_key: dict[str, str] = Field(default_factory=dict)
-    """Pipeline -> the key whose waiting data is looked at first by the next tick."""
+    """Pipeline -> the key whose waiting data the next tick reads first."""
 
 
 class Tick(RecordModel):

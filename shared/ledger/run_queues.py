@@ -1,4 +1,4 @@
-"""Which runs have a slot, and which wait: run queues, shared queues, and pauses.
+"""The records of run queues, shared queues and pauses.
 
 * `run_queues/<pipeline>/<key>`, `shared_queues/<id>`   who has a slot, who waits, what began lately
 * `pauses/<pipeline>`   whether an operator paused the pipeline, and the last resume

@@ -1,4 +1,4 @@
-"""When pipelines began, and which of their due times are done.
+"""The records of when pipelines were first seen, and which of their due times are done.
 
 * `pipelines/<name>`   when the pipeline was first seen
 * `schedules/<name>`   the newest due time that is done, and those that wait for data
@@ -13,7 +13,7 @@ from shared.ledger.store import Records, Store
 
 
 class Activation(RecordModel):
-    """When a pipeline was first known; older blobs are not news to it."""
+    """When a pipeline was first known; older blobs are not new to it."""
 
     activated_at: AwareDatetime
     backfilled_at: AwareDatetime | None = None  #: when older blobs were taken, where they are
@@ -26,7 +26,7 @@ class PendingDueTime(FrozenModel):
     at: AwareDatetime
     next_check: AwareDatetime
     until: AwareDatetime
-    after: str = ""  #: the key where the last call stopped; it goes on behind it
+    after: str = ""  #: the last key of the last call; the next call continues after it
     opened: int = 0  #: keys that have their run, of those before `after`
     without: int = 0  #: keys without data of their own for it
     failed: int = 0  #: keys whose run could not be opened
@@ -36,7 +36,7 @@ class PendingDueTime(FrozenModel):
 class TrainedData(FrozenModel):
     """The data that the last due time of a key trained on."""
 
-    bytes_id: str  #: what tells its bytes from others
+    bytes_id: str  #: identifies its bytes
     due: AwareDatetime
 
 

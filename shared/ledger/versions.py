@@ -25,7 +25,7 @@ class VersionEntry(RecordModel):
     older_than_pipeline: bool = False  #: it was there before its pipeline, and opened no run
     appeared: bool = False  #: the full listing found it: no event or search could
     in_batch: bool = False  #: claimed for a run that takes all that waited; its record follows
-    deleted_run: str | None = None  #: the run that it opened, once its record was forgotten
+    deleted_run: str | None = None  #: the run that it opened, once its record was deleted
 
     @property
     def taken_by(self) -> str | None:
@@ -38,7 +38,7 @@ class VersionEntry(RecordModel):
         return self.run_id is None and self.older_than_pipeline
 
     def without_run(self) -> "VersionEntry":
-        """Return the entry once its run is forgotten: known, and the run is not opened anew."""
+        """Return the entry once the record of its run is deleted: the run is not opened anew."""
         note = f"run {self.run_id}, whose record was forgotten"
         return self.evolve(run_id=None, deleted_run=self.run_id, note=note)
 

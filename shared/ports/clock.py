@@ -12,7 +12,7 @@ from shared.errors import RelearnError
 
 #: How long a host's clock is trusted to go on as it did when the storage was asked last.
 ASK_EVERY: Final = timedelta(minutes=1)
-#: The storage tells its time in whole seconds, rounded down.
+#: The storage gives its time in whole seconds, rounded down.
 _RESOLUTION: Final = timedelta(seconds=1)
 
 
@@ -47,7 +47,7 @@ class StorageClock:
         return self._current(self._host.now())
 
     def at(self, host_time: datetime) -> datetime:
-        """Return a moment that this host's clock told as the storage's clock tells it.
+        """Return a moment of this host's clock as a moment of the storage's clock.
 
         Args:
             host_time: a moment by the host's clock, aware.
@@ -63,7 +63,7 @@ class StorageClock:
 
     def _corrected(self, sent: datetime) -> datetime:
         """Ask the storage, and return the host's time afterwards."""
-        self._asked_at = sent  # whatever comes of it: a storage that hangs is not asked each time
+        self._asked_at = sent  # also after a failure: a storage that hangs is not asked each time
         try:
             told = self._ask()
         except RelearnError:

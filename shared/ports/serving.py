@@ -1,4 +1,4 @@
-"""What the app needs of what serves models: candidates, shares of requests, rollback."""
+"""The port of endpoints: candidates, shares of requests, and rollback."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class ServingEndpoint(Protocol):
     """An endpoint that scores with a model it can be given.
 
     No call waits: a service may carry out what it was asked minutes later, or never. So
-    `stage`, `shift` and `restore` only ask, and `candidate_state` and `update_state` tell.
+    `stage`, `shift` and `restore` only ask; `candidate_state` and `update_state` return the result.
     Each may be repeated: asking twice for one thing is asking once.
     """
 
@@ -47,7 +47,7 @@ class ServingEndpoint(Protocol):
         ...
 
     def current(self, keep: Keep | None = None) -> ServingState | None:
-        """Return what the endpoint serves; None where the service does not tell.
+        """Return what the endpoint serves; None where the service does not say it.
 
         Args:
             keep: what serves is made to last for this run, so that it can be restored; what
@@ -73,10 +73,10 @@ class ServingEndpoint(Protocol):
         ...
 
     def stage(self, candidate: Candidate) -> None:
-        """Put a candidate beside what serves, without any request for it.
+        """Stage a candidate beside what serves, without any request for it.
 
         Raises:
-            TransientError: it was not put there.
+            TransientError: it was not staged.
             OutcomeUnknownError: it may have been; ask again.
             PermanentError: the service refuses it.
         """
@@ -94,7 +94,7 @@ class ServingEndpoint(Protocol):
 
         Args:
             rows: the request.
-            candidate: who is to answer; None: whatever serves.
+            candidate: the candidate that is to answer; None: what serves.
 
         Raises PermanentError when it is not known where to send them.
         """

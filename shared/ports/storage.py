@@ -1,4 +1,4 @@
-"""What the app needs of storage: small documents with compare-and-swap, and blobs."""
+"""The ports of storage: small documents with compare-and-swap, and blobs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -49,7 +49,7 @@ class Page(Generic[T]):
 class Documents(Protocol):
     """Small documents, every write of which is a compare-and-swap.
 
-    A write that landed without its answer is recognised as one's own and returned as a
+    A write that was stored without its answer is recognised as one's own and returned as a
     success, so each method is safe to repeat after an error that says so.
     """
 
@@ -64,8 +64,16 @@ class Documents(Protocol):
     def create(self, name: str, body: bytes, metadata: Mapping[str, str] | None = None) -> ETag:
         """Store a document that must not exist yet.
 
+        Args:
+            name: the name of the document.
+            body: the content.
+            metadata: metadata to store with it.
+
+        Returns:
+            The ETag of the document.
+
         Raises:
-            Conflict: it exists, written by somebody else.
+            ConflictError: it exists, and another worker wrote it.
             TransientError: nothing was stored.
             OutcomeUnknownError: it may have been stored and could not be read back.
         """
@@ -74,11 +82,26 @@ class Documents(Protocol):
     def replace(
         self, name: str, body: bytes, expected: ETag, metadata: Mapping[str, str] | None = None
     ) -> ETag:
-        """Store `body` over version `expected`. Raises as `create` does."""
+        """Store `body` over version `expected`. Raises as `create` does.
+
+        Args:
+            name: the name of the document.
+            body: the content.
+            expected: the ETag of the version that is replaced.
+            metadata: metadata to store with it.
+
+        Returns:
+            The new ETag.
+        """
         ...
 
     def delete(self, name: str, expected: ETag) -> None:
-        """Delete version `expected`; one that is gone already is fine. Raises as `create`."""
+        """Delete version `expected`; one that is gone already is fine. Raises as `create`.
+
+        Args:
+            name: the name of the document.
+            expected: the ETag of the version that is deleted.
+        """
         ...
 
     def listing(self, prefix: str) -> Iterator[Listed]:
@@ -115,7 +138,7 @@ class SignedBlob:
 
 
 class Blobs(Protocol):
-    """Blobs of one storage account. Training data is looked at and signed for, never read."""
+    """Blobs of one storage account. Training data is listed and signed for, never read."""
 
     @property
     def account(self) -> str:
@@ -128,11 +151,27 @@ class Blobs(Protocol):
         ...
 
     def head(self, container: str, name: str) -> BlobVersion | None:
-        """Return what the blob is now, or None when there is none. Raises TransientError."""
+        """Return the present version of the blob, or None when there is none.
+
+        Args:
+            container: the container.
+            name: the name of the blob.
+
+        Raises:
+            TransientError: the storage gives no usable answer now.
+        """
         ...
 
     def listing(self, container: str, prefix: str) -> Iterator[BlobVersion]:
-        """Yield the blobs whose names start with `prefix`. Raises TransientError."""
+        """Yield the blobs whose names start with `prefix`.
+
+        Args:
+            container: the container.
+            prefix: what the names start with.
+
+        Raises:
+            TransientError: the storage gives no usable answer now.
+        """
         ...
 
     def page(self, container: str, cursor: str | None, prefix: str = "") -> Page[BlobVersion]:
@@ -150,14 +189,30 @@ class Blobs(Protocol):
     def read(self, container: str, name: str, limit: int) -> bytes | None:
         """Return the content of a small blob, or None when there is none.
 
-        Raises TransientError, and PermanentError when it holds more than `limit` bytes.
+        Args:
+            container: the container.
+            name: the name of the blob.
+            limit: the most bytes to read.
+
+        Raises:
+            TransientError: the storage gives no usable answer now.
+            PermanentError: the blob holds more than `limit` bytes.
         """
         ...
 
     def write(self, container: str, name: str, content: bytes) -> BlobVersion:
-        """Store a small blob of our own, over an earlier one. Safe to repeat.
+        """Store a small blob of the app, over an earlier one. Safe to repeat.
 
-        Raises TransientError.
+        Args:
+            container: the container.
+            name: the name of the blob.
+            content: the bytes.
+
+        Returns:
+            The version that was written.
+
+        Raises:
+            TransientError: the storage gives no usable answer now.
         """
         ...
 
@@ -166,7 +221,17 @@ class Blobs(Protocol):
         ...
 
     def sign(self, container: str, name: str, access: Access, valid: timedelta) -> SignedBlob:
-        """Return the blob with a signature for `access` to it alone. Raises TransientError."""
+        """Return the blob with a signature for `access` to it alone.
+
+        Args:
+            container: the container.
+            name: the name of the blob.
+            access: what the signature allows.
+            valid: how long the signature is valid.
+
+        Raises:
+            TransientError: the storage gives no usable answer now.
+        """
         ...
 
     def adopt(
@@ -174,20 +239,29 @@ class Blobs(Protocol):
     ) -> BlobVersion | None:
         """Copy the blob at URL `source` here, on the storage's side. Safe to repeat.
 
-        Only the signature in `source` may open it, never the app's own authority: a service
-        chose that URL.
+        The source is opened by the signature in `source` alone, never by the rights of the app: a
+        service chose that URL.
 
         Args:
             source: the URL, with its signature.
-            container: where to.
-            name: under which name.
-            since: what lies there and is older is copied anew; None: every earlier copy counts.
+            container: the container of the copy.
+            name: the name of the copy.
+            since: an older copy is replaced; None: every earlier copy counts.
 
-        Returns None when the signature, or the lack of one, does not open the source.
-        Raises TransientError, also while the copy is under way; PermanentError.
+        Returns:
+            The copy; None: the signature, or the lack of one, does not open the source.
+
+        Raises:
+            TransientError: the copy is under way, or cannot be made now.
+            PermanentError: the storage refuses the copy.
         """
         ...
 
     def located(self, base_location: str, relative_location: str) -> BlobVersion | None:
-        """Return the blob at this location when it lies in this account, else None."""
+        """Return the blob at this location when it lies in this account, else None.
+
+        Args:
+            base_location: the base location that the service gave.
+            relative_location: the relative location that the service gave.
+        """
         ...

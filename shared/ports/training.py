@@ -1,4 +1,4 @@
-"""What the app needs of a service that trains models in batch jobs."""
+"""The port of services that train models in batch jobs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Job:
 class JobStatus(StrEnum):
     """How a job stands."""
 
-    NOT_STARTED = "not started"  #: or started and still queued: the service cannot tell them apart
+    NOT_STARTED = "not started"  #: or started and still queued: the service does not say
     RUNNING = "running"
     FINISHED = "finished"
     FAILED = "failed"
@@ -60,7 +60,7 @@ class JobState:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a job, or an operator, left about a model."""
+    """The evaluation of a model, by its job or by an operator."""
 
     path: str  #: below the models container
     content: bytes | None  #: None: it is not there
@@ -94,9 +94,13 @@ class TrainingService(Protocol):
     def ensure_started(self, handle: str, request: JobRequest) -> None:
         """Start the job of `handle`; one that is started already is fine.
 
+        Args:
+            handle: the handle of the job.
+            request: what the job is to do.
+
         Raises:
             TransientError: it was not started.
-            OutcomeUnknownError: it may have been started; look at its state.
+            OutcomeUnknownError: it may have been started; check its state.
             PermanentError: it cannot be started.
         """
         ...
@@ -110,22 +114,23 @@ class TrainingService(Protocol):
         ...
 
     def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
-        """Return the model for each endpoint, fetched from where the job left it. Repeatable.
+        """Return the model for each endpoint, fetched from where the job wrote it. Safe to repeat.
 
         Args:
             job: a finished job.
             wanted: endpoint -> the output that is its model; None: the only one.
 
-        Returns nothing when the job makes no model.
+        Returns:
+            The models; empty when the job makes no model.
 
         Raises:
             TransientError: a model is not there yet.
-            PermanentError: it is empty, or it cannot be told which output is the model.
+            PermanentError: it is empty, or which output is the model is not known.
         """
         ...
 
     def model_again(self, model: ModelRef) -> ModelRef:
-        """Return a model that an operator put, as it is now. Raises as `models`."""
+        """Return a model that an operator uploaded, as it is now. Raises as `models`."""
         ...
 
     def evaluation(self, job: Job, output: str | None) -> Evaluation:
@@ -140,5 +145,8 @@ class TrainingService(Protocol):
         ...
 
     def evaluation_beside(self, model: ModelRef) -> Evaluation:
-        """Return what an operator put beside a model. Raises TransientError, PermanentError."""
+        """Return the evaluation that an operator uploaded beside a model.
+
+        Raises TransientError, PermanentError.
+        """
         ...

@@ -89,7 +89,7 @@ class ConfiguredProviders:
         )
 
     def _score_call(self, endpoint: Endpoint) -> StudioCall | None:
-        """Return the call with the key for scoring; None where the service tells it."""
+        """Return the call with the key for scoring; None where the service says it."""
         given = endpoint.verify.api_key if endpoint.verify else None
         key = given or endpoint.api_key
         return self._call(key) if key else None

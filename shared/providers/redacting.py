@@ -1,6 +1,6 @@
-"""The gate at the two ports: what a service answers or raises passes before anybody reads it.
+"""Redacts the answers and errors of training services and endpoints.
 
-A service may repeat whatever it was sent, in any field of any answer. What names a model or a
+A service may repeat anything that it was sent, in any field of any answer. What names a model or a
 state is left as it is: it is needed so, and holds no secret.
 """
 
@@ -48,7 +48,12 @@ class RedactingTraining:
             return self.redactor.clean(self.service.preview(request))
 
     def ensure_started(self, handle: str, request: JobRequest) -> None:
-        """Start the job. Raises as the port says."""
+        """Start the job. Raises as the port says.
+
+        Args:
+            handle: the handle of the job.
+            request: what the job is to do.
+        """
         with _clean_errors(self.redactor):
             self.service.ensure_started(handle, request)
 
@@ -63,7 +68,12 @@ class RedactingTraining:
             self.service.cancel(handle)
 
     def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
-        """Return the model for each endpoint. Raises as the port says."""
+        """Return the model for each endpoint. Raises as the port says.
+
+        Args:
+            job: a finished job.
+            wanted: endpoint -> the output that is its model; None: the only one.
+        """
         with _clean_errors(self.redactor):
             return self.service.models(job, wanted)
 
@@ -73,7 +83,12 @@ class RedactingTraining:
             return self.service.model_again(model)
 
     def evaluation(self, job: Job, output: str | None) -> Evaluation:
-        """Return what a finished job said of its model. Raises as the port says."""
+        """Return what a finished job says of its model. Raises as the port says.
+
+        Args:
+            job: a finished job.
+            output: the output that is the evaluation; None: there is none.
+        """
         with _clean_errors(self.redactor):
             return self.service.evaluation(job, output)
 
@@ -111,7 +126,12 @@ class RedactingEndpoint:
             return self.endpoint.restorable(state)
 
     def candidate(self, model: ModelRef, run_id: str) -> Candidate:
-        """Return a model as it is called at the endpoint."""
+        """Return a model as it is called at the endpoint.
+
+        Args:
+            model: the model.
+            run_id: the run.
+        """
         return self.endpoint.candidate(model, run_id)
 
     def stage(self, candidate: Candidate) -> None:
@@ -125,7 +145,12 @@ class RedactingEndpoint:
             return self._clean(self.endpoint.candidate_state(candidate))
 
     def score(self, rows: Mapping[str, Any], candidate: Candidate | None = None) -> ProbeAnswers:
-        """Return the answers for probe rows. Raises as the port says."""
+        """Return the answers for probe rows. Raises as the port says.
+
+        Args:
+            rows: the request with the probe rows.
+            candidate: the candidate that is to answer; None: what serves.
+        """
         with _clean_errors(self.redactor):
             answers = self.endpoint.score(rows, candidate)
         return self.redactor.clean(answers)
@@ -139,7 +164,12 @@ class RedactingEndpoint:
     def update_state(
         self, operation: str | None = None, shift: Shift | None = None
     ) -> EndpointCheck:
-        """Return what the service says, and the probe's answers. Raises as the port says."""
+        """Return what the service says, and the probe's answers. Raises as the port says.
+
+        Args:
+            operation: the operation of the last update, where there is one.
+            shift: the shift that was asked for, where there is one.
+        """
         with _clean_errors(self.redactor):
             return self._clean(self.endpoint.update_state(operation, shift))
 

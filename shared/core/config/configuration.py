@@ -1,4 +1,4 @@
-"""What the pipelines file says: the pipelines that are sound, and what is wrong with the others."""
+"""The content of the pipelines file: pipelines without an error, and the errors of the others."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ class Configuration:
     pipelines: Mapping[str, Pipeline] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()  #: everything that is wrong, in the order of the file
     broken: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
-    hints: tuple[Problem, ...] = ()  #: what a person should know of pipelines that are sound
+    hints: tuple[Problem, ...] = ()  #: what an operator should know of pipelines that are sound
     readable: bool = True  #: False: nobody can say which pipelines the file has
     probes: tuple[PurePath, ...] = ()  #: files that the file names, also those that are not there
 

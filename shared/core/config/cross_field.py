@@ -34,7 +34,7 @@ class Unknown:
 
     def __getattr__(self, name: str) -> NoReturn:
         """Refuse every attribute."""
-        if name.startswith("__"):  # what Python itself looks for
+        if name.startswith("__"):  # what Python itself asks for
             raise AttributeError(name)
         self._unknown()
 

@@ -1,4 +1,4 @@
-"""Spans of time as people write them: `30s`, `2m`, `1h30m`, `3d`, or `00:06:00`."""
+"""Reads spans of time: `30s`, `2m`, `1h30m`, `3d`, or `00:06:00`."""
 
 import re
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What other tools write for a part that varies, in places that are no blob pattern.
+"""Finds wildcards of other tools in values that are no blob pattern.
 
 There `*` and the like would be taken for text, and name something that does not exist.
 """

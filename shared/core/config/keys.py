@@ -1,4 +1,4 @@
-"""What the name of a blob says of it, for one pipeline: its tokens, and whose data it is."""
+"""The tokens and the key of a blob, by its name and its pipeline."""
 
 from shared.core.config.pattern import match
 from shared.core.config.pipeline import Pipeline

@@ -1,4 +1,4 @@
-"""NCRONTAB as the NCrontab library reads it, which Azure Functions timers are made of; in UTC.
+"""NCRONTAB as the library NCrontab of Azure Functions timers reads it; in UTC.
 
 Its rules differ from cron's: day and day of week must both fit; names may be cut short
 (`Tues`, `Janu`); a range whose ends are the wrong way round is turned (`SAT-MON` is Monday to
@@ -124,7 +124,7 @@ def _nearest_of(
     Args:
         levels: the values of each level in order, the weightiest level first.
         bound: what it must not be before (or after); None: any is fine.
-        ahead: whether to look for the first one at or after `bound`, or the last one before.
+        ahead: whether to find the first one at or after `bound`, or the last one before.
     """
     if not levels:
         return ()
@@ -181,7 +181,7 @@ def checked(text: str) -> str:
 
 
 def _fields(parts: Sequence[str], hints: list[str]) -> Iterator[tuple[int, ...]]:
-    """Return the values of all fields; whatever is wrong in any of them is said at once."""
+    """Return the values of all fields; one error names everything that is wrong."""
     found, wrong = [], []
     for field, part in zip(_FIELDS, parts, strict=True):
         try:

@@ -1,4 +1,4 @@
-"""URLs as people paste them: mended where that can mean but one thing, told apart by their form.
+"""Reads pasted URLs: corrects them where the meaning is clear, and recognises their form.
 
 Forms and hosts: studio-classic §0.1, §1.1, §1.7, §3. Pasted URLs are known to come with
 a full stop at the end, blanks, `&amp;`, or a method in front (studio-classic §4, §1.1).
@@ -14,7 +14,7 @@ from shared.core.config.problems import WrongValueError
 _METHOD: Final = re.compile(r"\s*(?:GET|POST|PUT|PATCH|DELETE)\s+(?=https?://|/)", re.IGNORECASE)
 _AT_A_SEPARATOR: Final = re.compile(r"\s*([/?&=])\s*")
 _AROUND: Final = {'"': '"', "'": "'", "<": ">", "`": "`"}
-#: Pages for people, by the host; the services answer elsewhere.
+#: Pages for a browser, by the host; the services answer elsewhere.
 _PAGES: Final = re.compile(
     r"(?:studio|services|gallery)\.azureml\.net|(?:.+\.)?studio\.azureml\.net|portal\.azure\.\w+|"
     r"(?:docs|learn)\.microsoft\.com",
@@ -75,7 +75,7 @@ def split_url(text: str, *, tokens: bool = True) -> tuple[str, str, str, str]:
         tokens: whether `{tokens}` may stand in its path.
 
     Raises:
-        ValueError: it is none, or leads to a page for people; the message says what to do.
+        ValueError: it is none, or leads to a page for a browser; the message says what to do.
     """
     plain = mended(text)
     try:

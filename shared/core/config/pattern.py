@@ -81,12 +81,16 @@ def literal_prefix(pattern: str) -> str:
 def match(pattern: str, name: str) -> dict[str, str] | None:
     """Return what the tokens captured, or None when `name` does not match.
 
-    A token stands for one or more characters of one path segment; where a segment could be
+    A token stands for one or more characters of one path segment. Where a segment could be
     divided in several ways, the earlier token takes as much as it can. A token written twice
-    must capture the same text twice. Whoever uploads chooses the name, so that no name may
-    take long: a segment is divided in one go, from its end.
+    must capture the same text twice. The uploader chooses the name, so no name may take long:
+    a segment is divided in one pass, from its end.
 
-    A segment `.` or `..` never matches: HTTP clients fold it, and reach another blob.
+    A segment `.` or `..` never matches: HTTP clients remove it, and reach another blob.
+
+    Args:
+        pattern: the pattern of the pipeline.
+        name: the name of the blob.
     """
     segments, parts = pattern.split("/"), name.split("/")
     if len(segments) != len(parts) or is_folded(name):
@@ -103,7 +107,12 @@ def match(pattern: str, name: str) -> dict[str, str] | None:
 
 
 def fill(template: str, tokens: Mapping[str, str]) -> str:
-    """Return `template` with each known `{token}` replaced; unknown ones stay as they are."""
+    """Return `template` with each known `{token}` replaced; unknown ones stay as they are.
+
+    Args:
+        template: a text with tokens.
+        tokens: token -> its value.
+    """
     return _TOKEN.sub(lambda found: tokens.get(found[1], found[0]), template)
 
 

@@ -243,7 +243,7 @@ class Pipeline(Strict):
 
     @property
     def key_tokens(self) -> tuple[str, ...]:
-        """The tokens that tell customers apart, in the order of the data's path."""
+        """The tokens that separate customers, in the order of the data's path."""
         if self.key is not None:
             return self.key
         used = {token for endpoint in self.endpoints for token in endpoint.tokens}

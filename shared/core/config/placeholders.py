@@ -1,4 +1,4 @@
-"""Settings that nobody filled in: references that were not resolved, and words of the examples."""
+"""Finds settings without a value: references that were not resolved, and words of the examples."""
 
 import re
 from typing import Final
@@ -23,7 +23,7 @@ _EXAMPLE_ID: Final = re.compile(
 
 
 def not_filled_in(value: str, *, anywhere: bool = False) -> tuple[str, str] | None:
-    """Return what a setting still holds in place of a value, and the cure; None: a value.
+    """Return the placeholder that a setting still holds, and the cure; None: it holds a value.
 
     Args:
         value: of the setting.

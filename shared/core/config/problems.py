@@ -1,4 +1,4 @@
-"""What is wrong in the settings and in the pipelines file, and how an operator corrects it."""
+"""Errors in the settings and in the pipelines file, and how an operator corrects them."""
 
 from dataclasses import dataclass
 

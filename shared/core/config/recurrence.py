@@ -101,8 +101,12 @@ class Recurrence(Strict):
 def due_at_or_before(recurrence: Recurrence, moment: datetime) -> datetime | None:
     """Return the newest due time that is not after `moment`, in UTC.
 
-    The anchor is no beginning: intervals are counted from it both ways. None: the due time
-    would lie outside the calendar, as it can with very long intervals.
+    Intervals are counted from the anchor in both directions. None: the due time would lie
+    outside the calendar, as it can with very long intervals.
+
+    Args:
+        recurrence: the schedule.
+        moment: an aware time.
     """
     try:
         return _boundary(recurrence, moment, ahead=0)
@@ -112,6 +116,10 @@ def due_at_or_before(recurrence: Recurrence, moment: datetime) -> datetime | Non
 
 def due_after(recurrence: Recurrence, moment: datetime) -> datetime:
     """Return the first due time after `moment`, in UTC.
+
+    Args:
+        recurrence: the schedule.
+        moment: an aware time.
 
     Raises:
         OverflowError: it would lie outside the calendar.

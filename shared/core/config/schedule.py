@@ -28,14 +28,24 @@ def hints_of(schedule: Schedule | None) -> tuple[str, ...]:
 
 
 def last_due_of(schedule: Schedule, now: datetime) -> datetime | None:
-    """Return the newest due time that is not after `now`, in UTC; None: there is none."""
+    """Return the newest due time that is not after `now`, in UTC; None: there is none.
+
+    Args:
+        schedule: the schedule of the pipeline.
+        now: the present moment.
+    """
     if isinstance(schedule, Recurrence):
         return due_at_or_before(schedule, now)
     return parsed(schedule).at_or_before(now)
 
 
 def next_due_of(schedule: Schedule, now: datetime) -> datetime | None:
-    """Return the first due time after `now`, in UTC; None: there is none that can be told."""
+    """Return the first due time after `now`, in UTC; None: none is known.
+
+    Args:
+        schedule: the schedule of the pipeline.
+        now: the present moment.
+    """
     if isinstance(schedule, str):
         return parsed(schedule).after(now)
     try:
@@ -47,7 +57,13 @@ def next_due_of(schedule: Schedule, now: datetime) -> datetime | None:
 def dues_between(schedule: Schedule, after: datetime, until: datetime, most: int) -> list[datetime]:
     """Return the newest at most `most` due times after `after` and not after `until`, in order.
 
-    Walks backwards, so that it costs as much after years as after a minute.
+    The search goes backwards, so that it costs as much after years as after a minute.
+
+    Args:
+        schedule: the schedule of the pipeline.
+        after: the moment before the first due time.
+        until: the last moment that counts.
+        most: how many due times to return.
     """
     found: list[datetime] = []
     while len(found) < most:

@@ -30,12 +30,21 @@ def escape(text: str) -> str:
 
 
 def replace_references(text: str, value_of: Callable[[str], str]) -> str:
-    """Return `text` with the value of each reference in its place; values are not looked into."""
+    """Return `text` with each reference replaced by its value; values are not searched again.
+
+    Args:
+        text: a text with references.
+        value_of: returns the value of a setting by its name.
+    """
     return _REFERENCE.sub(lambda found: value_of(found[1]) if found[1] else "$", text)
 
 
 def resolve(environment: Mapping[str, str], text: str) -> str:
     """Return `text` with each `${NAME}` replaced by that app setting, and `$$` by a dollar.
+
+    Args:
+        environment: app setting -> its value.
+        text: a text with references.
 
     Raises:
         ConfigError: a setting is missing; the message names it.

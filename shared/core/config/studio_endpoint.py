@@ -1,4 +1,4 @@
-"""One scoring endpoint of pipelines.yaml: where it is, what proves it, and who may change it."""
+"""One scoring endpoint of pipelines.yaml: its URLs, its probe rows and its keys."""
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -202,12 +202,12 @@ class StudioEndpoint(Strict):
 
     @property
     def shows(self) -> bool:
-        """Whether a look can tell an update from none: by probe rows, or by what it names."""
+        """Whether a probe can recognise an update: by probe rows, or by the model that it names."""
         return self.verify is not None or self.kind == "webservice"
 
     @property
     def place(self) -> str:
-        """The name under which the head keeps what serves here: the resource, or nothing."""
+        """The name of the resource in the endpoint state; empty for the only one."""
         return self.resource or ""
 
     @property
@@ -232,7 +232,7 @@ class StudioEndpoint(Strict):
 
     @property
     def identity(self) -> tuple[Identity, str]:
-        """What this place is known by, whichever host it is written with."""
+        """The identity of this resource, whichever host its URL has."""
         return endpoint_identity(self.update), self.place
 
     @property
@@ -254,7 +254,7 @@ class StudioEndpoint(Strict):
                 raise ValueError(f"{tokens[token]!r} holds a brace")
         check = web_service_url if self.kind == "webservice" else update_url
         update = filled_url(self.update, tokens)
-        if check(update) != update:  # what is mended for a person would name somebody else here
+        if check(update) != update:  # a correction could name another host here
             raise ValueError(f"{update} is not a URL that an endpoint can have")
         changes: dict[str, object] = {"update": update}
         if self.resource:

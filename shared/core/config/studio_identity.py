@@ -1,10 +1,10 @@
-"""Which URLs name one endpoint, or one training service, whatever host they are written with.
+"""Recognises URLs of one endpoint, or of one training service, under different hosts.
 
 Classic's management answers at `management.azureml.net` and, for each region, at
 `<region>.management.azureml.net` (studio-classic §0.1); workspaces, services and
-subscriptions have ids that are unique over all regions. So the host tells nothing more there.
-What is reached some other way, as through a gateway, keeps its host: whether two of those are
-one cannot be known.
+subscriptions have ids that are unique over all regions. So the host adds nothing there.
+A URL of another host, such as a gateway, keeps its host: whether two of those are one cannot
+be known.
 """
 
 import re
@@ -35,10 +35,10 @@ class Identity:
 
 
 def endpoint_identity(update: str) -> Identity:
-    """Return what an endpoint is known by.
+    """Return the identity of an endpoint.
 
     Case does not count: ids are lower-case hex, endpoint names lower-case letters and digits
-    (studio-classic §0.1, §3); Resource Manager ids are read whatever their case.
+    (studio-classic §0.1, §3); Resource Manager ids are compared without case.
 
     Args:
         update: its update URL.

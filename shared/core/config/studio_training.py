@@ -1,4 +1,4 @@
-"""The batch execution service that trains, and what one of its jobs is given."""
+"""The batch execution service that trains, and the inputs and outputs of its jobs."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
@@ -127,7 +127,7 @@ class StudioTraining(Strict):
 
     @property
     def model_form(self) -> str:
-        """What the file of a model ends with, for people."""
+        """The suffix of a model's file, for messages."""
         return MODEL_SUFFIX
 
     @property

@@ -13,9 +13,14 @@ _OUTPUT_SUFFIXES: Final = (MODEL_SUFFIX, ".csv", ".tsv", ".arff")
 
 
 def checked_url(text: str, check: Callable[[str], str], info: ValidationInfo) -> str:
-    """Return the URL as `check` mends it, when it may be called.
+    """Return the URL as `check` corrects it, when it may be called.
 
-    A stored record is read without a context: its URLs were checked when it was opened.
+    A stored record is read without a context: its URLs were checked when its run was opened.
+
+    Args:
+        text: the URL as it was written.
+        check: returns the corrected URL, or raises ValueError.
+        info: the context of the validation.
 
     Raises:
         ValueError: it is not what `check` wants, or not https.

@@ -1,4 +1,4 @@
-"""The URLs that people paste from the service's help pages: told apart, mended, refused.
+"""The URLs of Studio's services: recognises, corrects and refuses pasted ones.
 
 Forms and hosts: studio-classic §0.1, §1.1, §1.7, §3. Pasted URLs are known to come
 with a full stop at the end, blanks, or without `api-version` (studio-classic §4, §1.1).
@@ -24,7 +24,7 @@ _ARM: Final = re.compile(
 _ARM_VERSIONS: Final = ("2017-01-01", "2016-05-01-preview")
 _CLASSIC_NAME: Final = re.compile(r"[a-z0-9]{1,24}")
 _API_VERSION: Final = "2.0"
-#: The parameters that are documented for such a URL, and what their values look like
+#: The parameters that are documented for such a URL, and the form of their values
 #: (studio-classic §1.1, §2).
 _PARAMETERS: Final = {
     "api-version": re.compile(r"[0-9][0-9.-]{0,20}(?:-preview)?"),
@@ -45,7 +45,7 @@ def jobs_url(text: str) -> str:
     """Return the batch execution URL `…/services/{endpoint id}/jobs?api-version=2.0`.
 
     Raises:
-        ValueError: it is another kind of URL; the message says which and where to look.
+        ValueError: it is another kind of URL; the message says which, and where the right one is.
     """
     scheme, host, path, query = split_url(text, tokens=False)
     if path.endswith("/execute"):
@@ -157,6 +157,10 @@ def is_web_service(update: str) -> bool:
 def filled_url(template: str, tokens: Mapping[str, str]) -> str:
     """Return the URL with each `{token}` of its path replaced by its value, percent-encoded.
 
+    Args:
+        template: a URL with tokens in its path.
+        tokens: token -> its value.
+
     Raises:
         ValueError: the URL would lead somewhere else than it says, or name an endpoint that
             cannot exist (studio-classic §3: at most 24 lower-case letters and digits).
@@ -190,9 +194,13 @@ def is_loopback(url: str) -> bool:
 def require_https(url: str, *, development: bool) -> str:
     """Return `url` when it may be called.
 
+    Args:
+        url: the URL.
+        development: whether the app runs on a machine for development.
+
     Raises:
-        ValueError: plain http, this machine (both but on loopback in development), a place
-            that only a machine's own cloud answers at, or a user name in it.
+        ValueError: it is plain http or names this machine (allowed for loopback in development),
+        it names an address inside a cloud's machine, or it has a user name.
     """
     if development and is_loopback(url):
         return url
@@ -213,7 +221,7 @@ def require_https(url: str, *, development: bool) -> str:
 
 
 def is_inner(url: str) -> bool:
-    """Whether `url` names a place that no service is at: loopback, link-local, and the like.
+    """Whether `url` names an address that no service has: loopback, link-local, and the like.
 
     Private addresses are none of these: a service may be behind a private link.
     """

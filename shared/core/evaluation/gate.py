@@ -1,4 +1,4 @@
-"""Judges a trained model by its evaluation: rules against fixed bounds and against the live model.
+"""The gate: checks an evaluation against fixed bounds and against the live model.
 
 A number that is not finite never passes a rule and never reaches a record, which is JSON.
 """

@@ -146,7 +146,7 @@ def _leaves(members: Cells, path: str = "", depth: int = 0) -> Iterator[tuple[st
 
 
 def _once(sources: list[Cells], several: str) -> Cells:
-    """Return all cells; a cell with the same name in several places cannot be used."""
+    """Return all cells; a name that occurs several times cannot be used."""
     names = [name for source in sources for name, _ in source]
     sources_of = Counter(
         each for source in sources for each in {folded(name) for name, _ in source}

@@ -35,7 +35,7 @@ def folded(name: str) -> str:
 
 
 def require_distinct(names: Iterable[str], what: str) -> None:
-    """Refuse two names that look alike.
+    """Refuse two names that read the same.
 
     Args:
         names: in their order.

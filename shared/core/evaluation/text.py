@@ -86,7 +86,7 @@ def first_invisible(text: str) -> str | None:
 
 
 def looks_like(text: str) -> str:
-    """Return the text as it looks, its digits and signs as ASCII has them."""
+    """Return the text as it is displayed, its digits and signs in ASCII."""
     plain = unicodedata.normalize("NFKC", INVISIBLE.sub("", text))
     return "".join(_plain(character) for character in plain)
 

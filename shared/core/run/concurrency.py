@@ -32,7 +32,7 @@ class QueueEntry(FrozenModel):
 
     run_id: str
     at: AwareDatetime
-    number: int = 0  #: its place in the order of this queue; clocks of hosts may jump
+    number: int = 0  #: its number in the order of this queue; clocks of hosts may jump
 
 
 class Pause(FrozenModel):

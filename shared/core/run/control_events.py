@@ -1,7 +1,7 @@
-"""What can be learned about a run, and how each fact changes its record.
+"""Events of a run that belong to no single step, and how each changes its record.
 
-A fact only knows its own effect; whether it fits the present phase is for
-`shared.core.run.machine` to say, which is the only caller of `fold`.
+An event knows its own effect alone. `shared.core.run.machine` decides whether it fits the
+present phase, and is the only caller of `fold`.
 """
 
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ from shared.core.serving.references import ModelRef
 
 #: What is under way elsewhere when a run is parked in one of these.
 _STOPPED_FIRST: Final = (Phase.CREATED, Phase.TRAINING, Phase.ROLLING_OUT)
-#: A step is tried at least this often, however long nobody tried it between two failures.
+#: A step is tried at least this often, however long the pause between two failures.
 LEAST_TRIES: Final = 3
 
 
@@ -63,7 +63,15 @@ class Cancelled:
     """Cancelled before there was anything to stop."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run."""
+        """End the run.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The cancelled run.
+        """
         return run.moved_to(Phase.CANCELLED, at, reason=run.cancelled)
 
 
@@ -74,54 +82,94 @@ class Superseded:
     reason: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run; the newer data has one of its own."""
+        """End the run; the newer data has a run of its own.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The superseded run.
+        """
         return run.moved_to(Phase.SUPERSEDED, at, self.reason, reason=self.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class DataDeleted:
-    """The data was deleted before a job could be given it."""
+    """The data was deleted before a job could use it."""
 
     reason: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run: there is nothing left to train on."""
+        """End the run: no data is left to train on.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The rejected run.
+        """
         return run.moved_to(Phase.REJECTED, at, self.reason, reason=self.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCollected:
-    """The model is there, for an endpoint that wants it."""
+    """The model was collected, for one endpoint."""
 
     model: ModelRef
-    stages: bool = False  #: whether the endpoint holds it beside what serves first
+    stages: bool = False  #: whether the model is staged as a candidate first
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep exactly this version of the model."""
+        """Keep exactly this version of the model.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run with its model, staging, before its gate or promoting.
+        """
         phase = Phase.JUDGED if run.config.gate.asks else Phase.PROMOTING
         return run.moved_to(Phase.STAGING if self.stages else phase, at, model=self.model)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelsCollected:
-    """The models are there, for several endpoints that each want one."""
+    """The models were collected, for several endpoints."""
 
     models: Mapping[str, ModelRef]  #: endpoint -> its model
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep exactly these versions."""
+        """Keep exactly these versions of the models.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run with its models, before its gate or rolling out.
+        """
         phase = Phase.JUDGED if run.config.gate.asks else Phase.ROLLING_OUT
         return run.moved_to(phase, at, models=dict(self.models))
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveriesChanged:
-    """Endpoints are being given the model, or are done with it."""
+    """Deliveries were begun or have ended."""
 
     deliveries: tuple[Delivery, ...]
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep them, ahead of the runs that deliver."""
+        """Keep the deliveries before their runs are opened.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run with its deliveries.
+        """
         was = {delivery.endpoint: delivery for delivery in run.deliveries}
         news = [one for one in self.deliveries if was.get(one.endpoint) != one]
         note = ", ".join(f"{one.endpoint} {one.outcome or 'begun'}" for one in news[:20])
@@ -130,25 +178,41 @@ class DeliveriesChanged:
 
 @dataclass(frozen=True, slots=True)
 class RolloutEnded:
-    """No endpoint is being given the model any more, and a person has nothing to decide."""
+    """Every delivery has ended, and an operator has nothing to decide."""
 
     end: Phase
     reason: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run as its endpoints did."""
+        """End the run by the results of its deliveries.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run in the end of its roll-out.
+        """
         return run.moved_to(self.end, at, self.reason, reason=self.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class NothingToPromote:
-    """There is no model, or nobody to give it to."""
+    """There is no model, or no endpoint for it."""
 
     reason: str
     model: ModelRef | None = None
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run well."""
+        """End the run successfully.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The finished run.
+        """
         return run.moved_to(Phase.FINISHED, at, self.reason, reason=self.reason, model=self.model)
 
 
@@ -158,20 +222,28 @@ class StepFailed:
 
     reason: str
     next_check: datetime
-    patience: timedelta  #: with this way of failing
-    step_patience: timedelta = timedelta()  #: with the step, however it fails
-    cure: str = ""  #: what a person can do about it, where that is known
-    waits_for: str = ""  #: the endpoint record that another run has; its turn is no trouble
+    patience: timedelta  #: for this reason of the failure
+    step_patience: timedelta = timedelta()  #: for the step, whatever the reason
+    cure: str = ""  #: what an operator can do about it, where that is known
+    waits_for: str = ""  #: the endpoint that another run has; to wait for it is no failure
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Wait, or park once the patience is over."""
+        """Record the step failure; park the run once the patience is over.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run with its step failure, or parked.
+        """
         was = (
             run.step_failure if run.step_failure and run.step_failure.count else None
         )  # else it was a pause
         if was is not None and was.waits_for != self.waits_for:
-            was = None  # the time for which it waited its turn is no time of failing
+            was = None  # the time for which it waited for the endpoint does not count as failing
         same = was if was and was.patience == self.patience else None
-        # The time that nobody tried, because the app was down, is no time of failing.
+        # The time without a try, because the app was down, does not count as failing.
         late = at - was.next_check - (self.next_check - at) if was else timedelta()
         idle = max(late, timedelta())
         since = was.since + idle if was else at
@@ -199,25 +271,41 @@ class StepFailed:
 
 @dataclass(frozen=True, slots=True)
 class StepBlocked:
-    """A step can only work after a person changed something."""
+    """A step can only work after an operator changed something."""
 
     reason: str
     advice: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Wait for that person."""
+        """Park the run for an operator.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The parked run.
+        """
         return _parked(run, self.reason, self.advice, at)
 
 
 @dataclass(frozen=True, slots=True)
 class CancelRequested:
-    """A person wants the run to stop."""
+    """An operator cancels the run."""
 
     by: str = ""
     why: str = ""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Mark it; the next step stops what there is to stop."""
+        """Mark the run as cancelled; the next step stops its job.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run that is being cancelled, or the cancelled run.
+        """
         operator_request = OperatorRequest(
             what="cancel", by=self.by or "a person", at=at, why=self.why
         )

@@ -1,4 +1,4 @@
-"""What people should know of a pipeline's data, or of that of a run, in plain words."""
+"""Notes for operators about the data of a pipeline or of a run."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""What can be learned ahead of a job and ahead of the endpoints: whose turn, how good, who says."""
+"""Events of a run before its job and before its promotion: slot, verdict and approval."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,21 +9,27 @@ from shared.core.evaluation.gate import Verdict
 from shared.core.run.record import Approval, Origin, Phase, Run, by_operator
 
 NO_ENDPOINT: Final = "the pipeline names no endpoint"
-#: Who answers for a person that did not.
+#: The name of the operator in an approval that expired.
 NOBODY: Final = "nobody in time"
 
 
 @dataclass(frozen=True, slots=True)
 class StillWaiting:
-    """It is not this run's turn, for another reason than before."""
+    """The run has to wait, for another reason than before."""
 
     reason: str
-    queue_name: str = (
-        ""  #: the slot or seat in whose queue it waits; empty where that order says nothing
-    )
+    queue_name: str = ""  #: the queue in which it waits; empty where it waits in none
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Say what it waits for."""
+        """Record the reason of the wait.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The waiting run, with the reason.
+        """
         return run.moved_to(
             Phase.WAITING, at, self.reason, reason=self.reason, queue_name=self.queue_name
         )
@@ -31,22 +37,38 @@ class StillWaiting:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """Nothing that this run had to wait for is in its way any more."""
+    """The run need not wait any longer."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Go on to its job; one that was parked with a job goes on with that."""
+        """Continue with the job; a run that was parked with a job continues with that job.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run before its job, or at it.
+        """
         return run.moved_to(with_its_job(run), at, reason=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The gate's rules were held against the evaluation."""
+    """The gate's rules were checked against the evaluation."""
 
     verdict: Verdict | None  #: None: there are no rules, or they were not checked
     unchecked: str | None = None  #: why there was nothing to check the rules with
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep every number; promote, ask a person, or end the run."""
+        """Keep every number; promote, ask for an approval, or end the run.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run before its promotion or approval, or in its end.
+        """
         passed = self.verdict is None or self.verdict.passed
         unchecked = run.unchecked if run.parent is not None else None
         if self.unchecked is not None:
@@ -70,12 +92,20 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Regressed:
-    """Since the model was judged a better one went live at its endpoint."""
+    """Since the verdict a better model went live at the endpoint."""
 
     verdict: Verdict
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run; keep what it was held against last."""
+        """End the run; keep the last comparison.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The rejected run.
+        """
         why = f"not promoted, a better model went live meanwhile: {self.verdict.reason}"
         known = run.evolve(verdict=self.verdict)
         return known.moved_to(Phase.REJECTED, at, why, reason=why)
@@ -83,13 +113,21 @@ class Regressed:
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """Somebody wants this model to be promoted."""
+    """An operator approved the promotion."""
 
     by: str
     why: str = ""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Go on to the endpoints."""
+        """Continue with the promotion.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run before its promotion.
+        """
         said = Approval(answer="approved", by=self.by, at=at, why=self.why)
         note = by_operator("approved", self.by, self.why)
         if run.unchecked:
@@ -100,13 +138,21 @@ class Approved:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Somebody does not want this model to be promoted."""
+    """An operator rejected the promotion, or the approval expired."""
 
     by: str
     why: str = ""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run."""
+        """End the run.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The rejected run.
+        """
         said = Approval(answer="rejected", by=self.by, at=at, why=self.why)
         reason = by_operator("rejected", self.by, self.why)
         changes = {"approval": said, **_none_begun(run)}
@@ -114,7 +160,7 @@ class Rejected:
 
 
 def _none_begun(run: Run) -> dict[str, object]:
-    """Return the deliveries of a model that was judged again, as they are when it did not pass."""
+    """Return the deliveries of a model that did not pass a repeated gate."""
     over = {"outcome": Phase.CANCELLED, "reason": "not begun: the model did not pass"}
     return {
         "deliveries": tuple(
@@ -124,25 +170,25 @@ def _none_begun(run: Run) -> dict[str, object]:
 
 
 def with_its_job(run: Run) -> Phase:
-    """Return where a run is whose turn it is, by the job it has."""
+    """Return the phase of a run that need not wait, by the job that it has."""
     if run.job is None:
         return Phase.RECEIVED
     return Phase.TRAINING if run.started_at else Phase.CREATED
 
 
 def needs_approval(run: Run) -> bool:
-    """Whether a person decides: where it says so, and for a model put by hand past rules."""
+    """Whether an approval is needed: where configured, and for an operator's unchecked model."""
     gate = run.config.gate
     return gate.approval == "required" or (run.origin is Origin.MODEL and bool(gate.rules))
 
 
 def onward(run: Run) -> Phase:
-    """Return where a model goes that nothing holds back any more."""
+    """Return the phase that follows the gate and the approval."""
     return Phase.ROLLING_OUT if run.models else Phase.PROMOTING
 
 
 def approval_advice(run: Run, expires: datetime) -> str:
-    """Return what a person can do about a run that waits for approval.
+    """Return what an operator can do about a run that waits for approval.
 
     Args:
         run: the run.
@@ -159,7 +205,7 @@ def approval_advice(run: Run, expires: datetime) -> str:
 
 
 def rejected_by_operator(run: Run) -> bool:
-    """Whether a person, and neither a rule nor the expiry, rejected the model of a run."""
+    """Whether an operator, and neither a rule nor the expiry, rejected the model of a run."""
     said = run.approval
     by_hand = said is not None and said.answer == "rejected" and said.by != NOBODY
     return by_hand and run.phase is Phase.REJECTED

@@ -1,4 +1,4 @@
-"""What can be learned about a run's training job, and how each fact changes the run."""
+"""Events of a run's training job, and how each changes the run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from shared.core.config.durations import show_duration
 from shared.core.names import digest
 from shared.core.run.record import EndedAttempt, Phase, Run, StepFailure
 
-#: Files of one attempt that are a reason to look; whatever it writes then waits for the poll.
+#: Files of one attempt that cause a status check; later files wait for the poll.
 _MOST_OUTPUTS_SEEN: Final = 20
 
 
@@ -22,7 +22,15 @@ class JobCreated:
     inputs: Mapping[str, BlobVersion] = field(default_factory=dict)  #: where not simply the newest
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep the handle, and what it was made for, before it starts anything (design rule 3)."""
+        """Keep the handle, and the inputs of the job, before the job is started (design rule 3).
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run with its job.
+        """
         note = f"attempt {run.attempt}: job {self.job}"
         known = {"job": self.job, "job_at": at, "inputs": dict(self.inputs)}
         return run.moved_to(Phase.CREATED, at, note, **known)
@@ -33,27 +41,51 @@ class JobStarted:
     """The service confirmed the start, or shows the job past it."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Start the attempt's clock, once."""
+        """Set the attempt's start time, once.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The training run.
+        """
         return run.moved_to(Phase.TRAINING, at, started_at=run.started_at or at)
 
 
 @dataclass(frozen=True, slots=True)
 class JobFinished:
-    """The job ended well."""
+    """The job finished."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Go on to what it left behind."""
+        """Continue with the job's outputs.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The trained run.
+        """
         return run.moved_to(Phase.TRAINED, at)
 
 
 @dataclass(frozen=True, slots=True)
 class JobFailed:
-    """The job ended badly, with the service's own reason."""
+    """The job failed, with the service's own reason."""
 
     reason: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Try again while attempts are left."""
+        """Try again while attempts are left.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run before its next attempt, or failed.
+        """
         return _attempt_over(run, Phase.FAILED, self.reason, at)
 
 
@@ -64,16 +96,32 @@ class JobStopped:
     reason: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Try again while attempts are left, unless a person cancelled."""
+        """Try again while attempts are left, unless an operator cancelled.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run before its next attempt, cancelled or timed out.
+        """
         return _attempt_over(run, Phase.TIMED_OUT, self.reason, at)
 
 
 @dataclass(frozen=True, slots=True)
 class JobCancelled:
-    """Somebody cancelled the job at the service."""
+    """The job was cancelled at the service."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run: a person did not want it."""
+        """End the run: its job was cancelled on purpose.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The cancelled run.
+        """
         reason = "the job was cancelled at the service"
         over = EndedAttempt(attempt=run.attempt, job=run.job, reason=reason)
         attempts = (*run.ended_attempts, over)
@@ -85,9 +133,17 @@ class JobExpired:
     """A job that never started cannot any more: its signed URLs have run out."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Make another one for the same attempt."""
+        """Make another job for the same attempt.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run before another job.
+        """
         note = f"job {run.job} never started and its signatures have run out: making another"
-        # It may have been queued, which the service does not tell; it is known to be over.
+        # It may have been queued, which the service does not say; it is known to be over.
         over = EndedAttempt(attempt=run.attempt, job=run.job, reason=note)
         ended = (*run.ended_attempts, over)
         return run.moved_to(Phase.RECEIVED, at, note, job=None, ended_attempts=ended)
@@ -95,13 +151,18 @@ class JobExpired:
 
 @dataclass(frozen=True, slots=True)
 class OutputSeen:
-    """The job wrote a file that was not seen before: a reason to look at it now, once."""
+    """The job wrote a file that was not seen before: its status is checked at once."""
 
     digest: str
 
     @classmethod
     def of(cls, run: Run, output: BlobVersion) -> "OutputSeen":
-        """Return the fact for a version of an output of the present attempt."""
+        """Return the event for a version of an output of the present attempt.
+
+        Args:
+            run: the run.
+            output: the version of the output.
+        """
         return cls(digest(str(run.attempt), output.name, output.etag))
 
     def known_to(self, run: Run) -> bool:
@@ -109,10 +170,17 @@ class OutputSeen:
         return self.digest in run.outputs_seen or len(run.outputs_seen) >= _MOST_OUTPUTS_SEEN
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Remember it, so that the same event is no reason twice, on any host.
+        """Note the output, so that the same blob event causes no second status check, on any host.
 
-        That the job writes says nothing of its service: a trouble with that stays, and the time
-        at which it wants to be asked again.
+        An output says nothing about the state of the service: a step failure stays, with the time
+        of its next try.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run with the output noted.
         """
         del at
         return run.evolve(outputs_seen=(*run.outputs_seen, self.digest))
@@ -139,7 +207,7 @@ def _attempt_over(run: Run, end: Phase, reason: str, at: datetime) -> Run:
     if not run.cancelling and run.attempt < training.attempts:
         changes |= {"attempt": run.attempt + 1, "job": None, "started_at": None}
         note = f"attempt {run.attempt} is over: {reason}"
-        # Its place at the service may have been given to others.
+        # Its slot at the service may have been taken by others.
         phase = Phase.RECEIVED if run.config.at_once else Phase.WAITING
         again = run.moved_to(phase, at, note, **changes)
         return _paused(again, at) if training.pause else again

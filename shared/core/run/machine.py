@@ -1,7 +1,7 @@
-"""The state machine: pure, total, and the only place that knows the order of steps.
+"""The state machine of runs: which step is due in each phase, and which events it accepts.
 
-`next_command` says what is due for a run; `apply` folds in what was learned. `MOVES` lists
-every (phase, fact) that is allowed and where it may lead; a test walks all pairs.
+`next_command` returns what is due for a run; `apply` folds an event in. `MOVES` lists every
+(phase, event) that is allowed and the phases that may follow; a test walks all pairs.
 """
 
 from datetime import datetime
@@ -115,7 +115,12 @@ _DUE: Final = {
 
 
 def next_command(run: Run, now: datetime) -> Command:
-    """Return what is due for `run` at `now`."""
+    """Return what is due for `run` at `now`.
+
+    Args:
+        run: the run.
+        now: the present moment.
+    """
     if run.cancelling and run.phase is not Phase.PARKED:
         return _when_cancelling(run)
     match run.phase:
@@ -144,7 +149,7 @@ def _when_cancelling(run: Run) -> Command:
 
 
 def expires_at(run: Run) -> datetime:
-    """Return when the wait for a person's answer is over."""
+    """Return when the wait for an approval is over."""
     return (run.awaiting_since or run.opened_at) + run.config.gate.expires
 
 
@@ -162,13 +167,13 @@ _STEPS: Final = (
     Phase.VERIFYING,
     Phase.ROLLING_BACK,
 )
-#: Until an endpoint is being given a model; a roll-out stops what it has not begun.
+#: Phases before an update of an endpoint; a roll-out stops what it has not begun.
 _CAN_BE_CANCELLED: Final = frozenset(_STEPS[: _STEPS.index(Phase.PROMOTING)])
 _JOB_FAILED: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.FAILED, Phase.CANCELLED})
 _JOB_STOPPED: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.TIMED_OUT, Phase.CANCELLED})
 _ON_TO_ENDPOINTS: Final = frozenset({Phase.PROMOTING, Phase.ROLLING_OUT})
 
-#: What may be learned in which phase, and where it may lead.
+#: Which event is allowed in which phase, and the phases that may follow.
 MOVES: Final[dict[tuple[Phase, type[Event]], frozenset[Phase]]] = {
     (Phase.WAITING, StillWaiting): frozenset({Phase.WAITING}),
     (Phase.WAITING, Admitted): frozenset({Phase.RECEIVED, Phase.CREATED, Phase.TRAINING}),
@@ -252,7 +257,7 @@ MOVES: Final[dict[tuple[Phase, type[Event]], frozenset[Phase]]] = {
     (Phase.WAITING, CancelRequested): frozenset({Phase.WAITING, Phase.CREATED, Phase.TRAINING}),
 }
 
-#: What a person may ask of a run, in their words.
+#: What an operator may ask of a run, in the words of the commands.
 _ASKED: Final[dict[type[Event], str]] = {
     RetryRequested: "retried",
     Approved: "approved",
@@ -262,10 +267,15 @@ _ASKED: Final[dict[type[Event], str]] = {
 
 
 def apply(run: Run, event: Event, at: datetime) -> Run:
-    """Return `run` with `fact` folded in.
+    """Return `run` with `event` folded in.
+
+    Args:
+        run: the run before the event.
+        event: what happened to the run.
+        at: when the event was recorded.
 
     Raises:
-        InvalidTransitionError: the present phase does not accept this fact.
+        InvalidTransitionError: the present phase does not accept this event.
     """
     if not _fits(run, type(event)):
         raise InvalidTransitionError(_refusal(run, type(event)))
@@ -280,7 +290,7 @@ def _fits(run: Run, kind: type[Event]) -> bool:
 
 
 def _refusal(run: Run, kind: type[Event]) -> str:
-    """Return why a fact does not fit; for what a person asked, with what they may ask for."""
+    """Return why an event does not fit; for a command, with the commands that would fit."""
     if kind not in _ASKED:
         return f"run {run.run_id}: {kind.__name__} does not fit phase {run.phase}"
     may = " or ".join(word for one, word in _ASKED.items() if _fits(run, one))
@@ -294,15 +304,15 @@ def _refusal(run: Run, kind: type[Event]) -> str:
 
 
 def stands(run: Run) -> str:
-    """Return where a run stands and what a person answered, for whoever wanted to change it."""
+    """Return the phase of a run and the last answer of an operator, for a refused command."""
     answer = f" ({run.approval.answer} by {run.approval.by})" if run.approval else ""
     return f"run {run.run_id} is {run.phase} now{answer}"
 
 
 def cancellable(run: Run) -> bool:
-    """Whether a cancel can be honoured: not while an endpoint is being given a model.
+    """Whether the run can be cancelled: not while it updates an endpoint.
 
-    A run that is parked there can be: whoever is next puts a known model back first.
+    A run that is parked there can be: the next run first rolls back to a known model.
     """
     if run.phase is Phase.PROMOTING:
         return run.promotion is None

@@ -1,4 +1,4 @@
-"""The parameters of a job: what the configuration says, with what a blob's name captured."""
+"""The parameters of a job: those of the configuration, with the tokens of the blob filled in."""
 
 import re
 from collections.abc import Mapping
@@ -75,7 +75,12 @@ def _names(words: str, name: str) -> bool:
 def corrected_parameters(was: Pipeline, now: Pipeline, run: Run) -> dict[str, Scalar]:
     """Return the run's parameters as `now` would have them.
 
-    What a person asked for over what `was` said is kept.
+    What a manual request set over the values of `was` is kept.
+
+    Args:
+        was: the configuration that the run was opened with.
+        now: the present configuration.
+        run: the run.
     """
     usual = parameters_for(was, run)
     asked = {name: value for name, value in run.parameters.items() if usual.get(name) != value}

@@ -1,4 +1,4 @@
-"""What can be learned while an endpoint is given a model, and how each fact changes a run."""
+"""Events of a promotion: lease, update, verification and rollback, and how each changes a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from shared.core.serving.probe_series import NO_PROBES, ProbeSeries
 from shared.core.serving.probes import ProbeAnswers
 from shared.errors import InvalidTransitionError
 
-#: A promotion of which nothing is on its way.
+#: The changes to a promotion that has no call in flight.
 UNSENT: Final[dict[str, object]] = {
     "sent_at": None,
     "certain": True,
@@ -22,13 +22,21 @@ UNSENT: Final[dict[str, object]] = {
 
 @dataclass(frozen=True, slots=True)
 class EndpointLeased:
-    """The endpoint is ours to update; what it answered before is known."""
+    """The run has the endpoint lease; what the endpoint answered before is known."""
 
     promotion: Promotion
     tie: str = ""  #: which data shares the Last-Modified of the run's, and is older
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep the answers from before, ahead of the update (design rule 9)."""
+        """Keep the answers from before the update (design rule 9).
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The promoting run, with its endpoint lease.
+        """
         note = "" if self.tie == run.tie else self.tie
         moved = run.moved_to(Phase.PROMOTING, at, note, promotion=self.promotion)
         return moved.evolve(tie=run.tie or self.tie)
@@ -36,12 +44,20 @@ class EndpointLeased:
 
 @dataclass(frozen=True, slots=True)
 class InFlightUpdateFound:
-    """The endpoint is ours, but an earlier update there may still arrive: first go back."""
+    """The run has the endpoint lease, but an earlier update may still arrive: first roll back."""
 
     promotion: Promotion
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Put back a model that is known, then start the promotion over (design rule 8)."""
+        """Roll back to a known model, then start the promotion over (design rule 8).
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run that rolls the earlier update back.
+        """
         promotion = self.promotion.evolve(after_rollback="start")
         note = "an earlier update of this endpoint was left unsettled: putting its model back first"
         return run.moved_to(Phase.ROLLING_BACK, at, note, promotion=promotion)
@@ -49,14 +65,22 @@ class InFlightUpdateFound:
 
 @dataclass(frozen=True, slots=True)
 class UpdateSent:
-    """The update (or the return) was sent; `certain` when the service took it."""
+    """The update (or the rollback) was sent; `certain` when the service accepted it."""
 
     certain: bool = True
     operation: str | None = None
     service_message: str = ""  #: the service's own answer, where it did not confirm the update
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Start looking."""
+        """Start the verification.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run in its verification.
+        """
         phase = run.phase if run.phase is Phase.ROLLING_BACK else Phase.VERIFYING
         sent = {
             **UNSENT,
@@ -75,13 +99,21 @@ class UpdateSent:
 
 @dataclass(frozen=True, slots=True)
 class NotYetLive:
-    """A look that settles nothing."""
+    """A probe that does not decide."""
 
     probe: ProbeAnswers | None
-    probe_series: ProbeSeries  #: this one counted
+    probe_series: ProbeSeries  #: this probe counted
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Count it, and remember what it saw: the next look is compared with it."""
+        """Count the probe, and keep its result for the comparison with the next probe.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run with the probe added.
+        """
         return with_promotion(
             run, run.phase, at, "", {"probe_series": self.probe_series.showing(self.probe)}
         )
@@ -96,7 +128,15 @@ class VerifiedLive:
     probe_series: ProbeSeries = NO_PROBES
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run with its proof."""
+        """End the run with its verification.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The promoted run.
+        """
         verified: dict[str, object] = {
             "verification": self.verification,
             "probe_series": self.probe_series.showing(self.probe),
@@ -107,12 +147,20 @@ class VerifiedLive:
 
 @dataclass(frozen=True, slots=True)
 class ShareReached:
-    """The new model answers for its share of the requests, and is to get more."""
+    """The new model answers for its share of the requests; a larger share follows."""
 
     verification: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Go on to the next step."""
+        """Continue with the next share.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run before its next share.
+        """
         promotion = _promotion(run)
         note = f"{promotion.step.share} % of the requests: {self.verification}"
         reached = {
@@ -126,15 +174,22 @@ class ShareReached:
 
 @dataclass(frozen=True, slots=True)
 class FoundUnchanged:
-    """The update changed nothing, as far as the endpoint's answers tell."""
+    """The update changed nothing, as far as the endpoint's answers show."""
 
     reason: str
     can_roll_back: bool
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Put the old model back: the switch may still come, and must not come unseen.
+        """Roll back: the update may still arrive, and must not arrive unnoticed.
 
-        With nothing to put back the run ends, and its reservation stays for the next one.
+        Without a rollback target the run ends, and its endpoint lease stays for the next run.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run that rolls back, or ended unchanged.
         """
         if not self.can_roll_back:
             return run.moved_to(Phase.UNCHANGED, at, self.reason, reason=self.reason)
@@ -145,20 +200,36 @@ class FoundUnchanged:
 
 @dataclass(frozen=True, slots=True)
 class EndpointLeaseLost:
-    """Another run was given the endpoint meanwhile."""
+    """Another run took the endpoint lease meanwhile."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Start the promotion over; reserving decides by the time of the data."""
+        """Start the promotion over; the next lease is decided by the time of the data.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run before its endpoint lease.
+        """
         note = "another run had the endpoint meanwhile: reserving it again"
         return run.moved_to(Phase.PROMOTING, at, note, promotion=None)
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateLost:
-    """An update that was never confirmed is not to be seen."""
+    """An update that was never confirmed shows no effect."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Send it again: the same model twice is the same model."""
+        """Send the update again: the same model twice is the same model.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run before its update.
+        """
         note = "the update was never confirmed and is not to be seen: sending it again"
         phase = run.phase if run.phase is Phase.ROLLING_BACK else Phase.PROMOTING
         again = {**UNSENT, "resent": _promotion(run).resent + 1}
@@ -172,7 +243,15 @@ class FoundBroken:
     reason: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Put back what served before."""
+        """Roll back to the model that served before.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run that rolls back.
+        """
         back = {**UNSENT, "after_rollback": "rolled_back", "resent": 0}
         moved = with_promotion(run, Phase.ROLLING_BACK, at, self.reason, back)
         return moved.evolve(reason=self.reason)
@@ -180,16 +259,24 @@ class FoundBroken:
 
 @dataclass(frozen=True, slots=True)
 class RolledBack:
-    """A model from before serves again, or, ahead of our own update, all was tried for that."""
+    """An earlier model serves again; before the run's own update also: all was tried for that."""
 
     verification: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run, or go back to what must be done anew."""
+        """End the run, or return to the step that is done again.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run in its end, or before the step that is done again.
+        """
         back = _promotion(run).after_rollback
         match back:
             case "judged" | "trained" if run.parent is None:
-                # For other models than this one the job is asked once more.
+                # Where other models are wanted than this one, the models are collected again.
                 again: dict[str, object] = {"promotion": None, "evidence": None}
                 if back == "trained":
                     again |= {"model": None, "candidate": None}
@@ -206,13 +293,21 @@ class RolledBack:
 def with_promotion(
     run: Run, phase: Phase, at: datetime, note: str, changes: Mapping[str, object]
 ) -> Run:
-    """Return `run` in `phase`, with `changes` to its promotion."""
+    """Return `run` in `phase`, with `changes` to its promotion.
+
+    Args:
+        run: the run.
+        phase: the phase that follows.
+        at: when the event was recorded.
+        note: the line for the history; may be empty.
+        changes: field of the promotion -> its new value.
+    """
     promotion = _promotion(run).evolve(**changes)
     return run.moved_to(phase, at, note, promotion=promotion)
 
 
 def _with_step(promotion: Promotion, **changes: object) -> tuple[Step, ...]:
-    """Return the steps, with changes to the one that is on its way."""
+    """Return the steps, with changes to the one in flight."""
     steps = list(promotion.steps)
     at = min(promotion.position, len(steps) - 1)
     steps[at] = steps[at].evolve(**changes)

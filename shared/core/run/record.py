@@ -1,4 +1,4 @@
-"""The run record: one training run, from what opened it to what serves in the end."""
+"""The record of a run: its origin, its phase, and what each step found."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -23,26 +23,26 @@ _HISTORY: Final = 100
 class Phase(StrEnum):
     """Where a run stands. An end never changes again; `parked` is not an end."""
 
-    WAITING = "waiting"  #: opened; it is not its turn yet
-    RECEIVED = "received"  #: its turn; no job yet
+    WAITING = "waiting"  #: opened; it waits for a slot
+    RECEIVED = "received"  #: it has its slots; no job yet
     CREATED = "created"  #: a job exists at the service and is not known to be started
     TRAINING = "training"  #: the start was confirmed
     TRAINED = "trained"  #: the job is finished
-    STAGING = "staging"  #: the model is being put beside what serves, without any request for it
-    JUDGED = "judged"  #: the model is there; what the gate says of it is due
-    AWAITING_APPROVAL = "awaiting_approval"  #: the gate is passed; a person decides
+    STAGING = "staging"  #: the candidate is being staged, without any request for it
+    JUDGED = "judged"  #: the model is collected; the verdict is due
+    AWAITING_APPROVAL = "awaiting_approval"  #: the gate is passed; an operator decides
     ROLLING_OUT = "rolling_out"  #: each of several endpoints gets the model in a run of its own
-    PROMOTING = "promoting"  #: a model is on its way to the endpoint
+    PROMOTING = "promoting"  #: the endpoint is being updated
     VERIFYING = "verifying"  #: the update was sent; is it live?
-    ROLLING_BACK = "rolling_back"  #: the endpoint is being given back the model it served before
-    PARKED = "parked"  #: waits for a person: retry or cancel
+    ROLLING_BACK = "rolling_back"  #: the model that served before is being brought back
+    PARKED = "parked"  #: waits for an operator: retry or cancel
 
     PROMOTED = "promoted"
     UNCHANGED = "unchanged"  #: the endpoint took the update and still answers as before
     FINISHED = "finished"  #: trained; there is no endpoint or no model to give it
     REJECTED = "rejected"  #: the data cannot be used, or the model is not good enough
     FAILED = "failed"  #: every attempt failed at the service
-    CANCELLED = "cancelled"  #: by a person
+    CANCELLED = "cancelled"  #: by an operator
     TIMED_OUT = "timed_out"  #: the last attempt took longer than `timeout`
     SUPERSEDED = "superseded"  #: newer data, or a newer run, was there first
     ROLLED_BACK = "rolled_back"  #: the new model did not work; the old one serves again
@@ -76,17 +76,17 @@ ENDS: Final = frozenset(
 class Origin(StrEnum):
     """What opened a run."""
 
-    DATA = "data"  #: new training data landed
+    DATA = "data"  #: new training data arrived
     SCHEDULE = "schedule"  #: a due time came
-    MANUAL = "manual"  #: a person or program asked over HTTP
-    MODEL = "model"  #: a person put a model under `promote/`
+    MANUAL = "manual"  #: an operator or a program asked over HTTP
+    MODEL = "model"  #: an operator uploaded a model under `promote/`
     ROLL_OUT = "roll_out"  #: a run with several endpoints gives one of them its model
-    ROLLBACK = "rollback"  #: a person wants an earlier model back
+    ROLLBACK = "rollback"  #: an operator asked for an earlier model
     DRIFT = "drift"  #: an endpoint serves something else than the ledger says
 
     @property
     def repeats(self) -> bool:
-        """Whether it sets a model again that served before, so that the data's time is moot."""
+        """Whether it sets an earlier model again, so that the time of its data does not count."""
         return self in (Origin.ROLLBACK, Origin.DRIFT)
 
 
@@ -100,7 +100,7 @@ class StepFailure(FrozenModel):
     cause_count: int = 1  #: how often it failed in the present way
     reason: str
     next_check: AwareDatetime
-    waits_for: str = ""  #: the endpoint record that another run has, where it only waits its turn
+    waits_for: str = ""  #: the endpoint that another run has, where the step only waits for it
 
 
 class EndedAttempt(FrozenModel):
@@ -121,34 +121,35 @@ class Step(FrozenModel):
 
 
 class Promotion(FrozenModel):
-    """The update of the endpoint, with what must be known to prove or undo it.
+    """The update of the endpoint, with what is needed to verify it or to roll it back.
 
-    `sent_at` to `said` are of the call that is on its way: the present step's, or the rollback's.
+    `sent_at`, `certain`, `operation` and `service_message` are of the call in flight: of the
+    present step, or of the rollback.
     """
 
     generation: int
     before: ProbeAnswers | None  #: the endpoint's answers before the update; None: no verify
     rollback_target: ServingState | None
-    base: ServingState | None = None  #: what served when the lease was taken, where it is told
+    base: ServingState | None = None  #: what served when the lease was taken, where it is known
     steps: tuple[Step, ...] = (Step(share=100),)
-    position: int = 0  #: which step is due, or on its way
+    position: int = 0  #: which step is due, or in flight
     expected: ProbeAnswers | None = None  #: what a model that served before is known to answer
     sent_at: AwareDatetime | None = None
     certain: bool = True  #: whether the service confirmed that it took the update
-    probe_series: ProbeSeries = NO_PROBES  #: every look since the update was sent
+    probe_series: ProbeSeries = NO_PROBES  #: every probe since the update was sent
     ever_sent: bool = False  #: whether the endpoint may have taken an update of this run
     operation: str | None = None  #: the service's own name for the update, where it gives one
     service_message: str = ""  #: its own answer to an update that it did not confirm
     after_rollback: Literal["rolled_back", "unchanged", "start", "judged", "trained"] | None = None
-    """Where the run goes once the old model serves again: to an end, on to its own update
-    (start), or back to what must be done anew ahead of it."""
-    rollback_resource: str | None = None  #: whose model is put back, where it is another's
+    """What follows once the old model serves again: an end, the update of the run (start), or
+    the step that must be done again before it."""
+    rollback_resource: str | None = None  #: whose model is brought back, if another
     resent: int = 0  #: how often an update that was never confirmed was sent again
     verification: str | None = None
 
     @property
     def step(self) -> Step:
-        """The step that is due, or on its way."""
+        """The step that is due, or in flight."""
         return self.steps[min(self.position, len(self.steps) - 1)]
 
     @property
@@ -158,7 +159,7 @@ class Promotion(FrozenModel):
 
 
 class GateEvidence(FrozenModel):
-    """What was gathered for the gate so far, one probe of the candidate at a time."""
+    """The evidence for the gate so far, one probe of the candidate at a time."""
 
     cursor: int = 0  #: how many probes there were
     last: ProbeAnswers | None = None  #: what the last one saw
@@ -175,7 +176,7 @@ class Delivery(FrozenModel):
 
 
 class Approval(FrozenModel):
-    """What a person, or the end of the wait for one, said to a trained model."""
+    """An approval or a rejection: by an operator, or by the end of the wait."""
 
     answer: Literal["approved", "rejected"]
     by: str  #: who; says so where nobody checked it
@@ -184,7 +185,7 @@ class Approval(FrozenModel):
 
 
 class OperatorRequest(FrozenModel):
-    """What a person asked of a run last: who, when and why."""
+    """The last command of an operator for a run: who, when and why."""
 
     what: Literal["cancel", "retry"]
     by: str  #: who; says so where nobody checked it
@@ -206,8 +207,8 @@ class Run(RecordModel):
     run_id: str
     pipeline: str
     origin: Origin
-    cause: str  #: what opened it, for people
-    request: str | None = None  #: digest of a manual request, to tell a repeat from a clash
+    cause: str  #: what opened it, for operators
+    request: str | None = None  #: digest of a manual request, to recognise a repetition
     config: Pipeline
     manifest: tuple[BlobVersion, ...]
     parameters: dict[str, Scalar]
@@ -223,18 +224,18 @@ class Run(RecordModel):
     job_at: AwareDatetime | None = None  #: when the job was made; its signed URLs age from then
     started_at: AwareDatetime | None = None
     ended_attempts: tuple[EndedAttempt, ...] = ()
-    outputs_seen: tuple[str, ...] = ()  #: digests of files that this attempt was seen to write
+    outputs_seen: tuple[str, ...] = ()  #: digests of the files of this attempt that were seen
     inputs: dict[str, BlobVersion] = Field(default_factory=dict)
     """Input name -> blob, where it is not simply the newest of the manifest."""
     model: ModelRef | None = None
     models: dict[str, ModelRef] = Field(default_factory=dict)  #: endpoint -> its model
     candidate: Candidate | None = None  #: the model at its endpoint, where it is staged there
     staged_at: AwareDatetime | None = None  #: when the endpoint was asked for it
-    evidence: GateEvidence | None = None  #: of a candidate, as far as it was gathered
+    evidence: GateEvidence | None = None  #: of a candidate, as far as it is complete
     restores: ServingState | None = None  #: what is set again by a run that brings no new model
     deliveries: tuple[Delivery, ...] = ()
     verdict: Verdict | None = None  #: what the gate says of the model, with every number
-    awaiting_since: AwareDatetime | None = None  #: since when a person is asked to decide
+    awaiting_since: AwareDatetime | None = None  #: since when an approval is awaited
     unchecked: str | None = None  #: why the gate's rules were not checked for this model
     approval: Approval | None = None
     promotion: Promotion | None = None
@@ -274,9 +275,9 @@ class Run(RecordModel):
 
     @property
     def trained_on(self) -> tuple[BlobVersion, ...]:
-        """What the job was given of our data, by name: not all that landed, with one snapshot.
+        """The data versions that the job is given by name: with a snapshot only that one.
 
-        A job that is given none of it by name reads it where it lies: then all that landed.
+        A job that is given none by name reads the container: then it is the whole manifest.
         """
         training, newest = self.config.training, self.newest
         given = {blob.path: blob for blob in self.inputs.values() if blob.path != self.listed_at}
@@ -336,7 +337,7 @@ class Run(RecordModel):
 
 
 def by_operator(what: str, by: str, why: str) -> str:
-    """Return what a person did, in one line.
+    """Return what an operator did, in one line.
 
     Args:
         what: such as `cancelled`.

@@ -1,8 +1,8 @@
-"""What a person's retry changes: a parked run goes on by what the configuration says now.
+"""What a retry changes: a parked run continues by the present configuration.
 
-What the record says was applied, was applied: a part of the configuration is only taken over
-where the run goes back to the step that uses it. A model is never promoted by another gate
-than the one that it was judged by (docs/decisions/0011).
+A part of the configuration that was applied stays in the record: it is replaced only where the
+run returns to the step that uses it. A model is never promoted by another gate than the one
+that gave its verdict (docs/decisions/0011).
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from shared.core.run.rollout import collects_again, still_wanted, tried_again
 from shared.errors import InvalidTransitionError
 
 UNPARKED: Final[dict[str, object]] = {"parked_in": None, "reason": None, "advice": None}
-#: What was said of a model, and counts no more.
+#: The verdict and approval of a model, which no longer count.
 _NOT_JUDGED: Final[dict[str, object]] = {
     "verdict": None,
     "evidence": None,
@@ -26,7 +26,7 @@ _NOT_JUDGED: Final[dict[str, object]] = {
     "approval": None,
     "awaiting_since": None,
 }
-#: Where a run needs its turn.
+#: Phases that need a slot.
 _BEFORE_TRAINED: Final = (Phase.RECEIVED, Phase.CREATED, Phase.TRAINING)
 _JUDGED_ALREADY: Final = (
     Phase.STAGING,
@@ -41,7 +41,7 @@ _JUDGED_ALREADY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RetryRequested:
-    """A person wants a parked run to go on, by what the configuration says now."""
+    """An operator retries a parked run, by the present configuration."""
 
     config: Pipeline | None
     deliveries: tuple[Delivery, ...] | None = None  #: how they stand now; None: as in the record
@@ -49,10 +49,17 @@ class RetryRequested:
     why: str = ""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Go back to the step that did not work, with what a person may have corrected.
+        """Return to the step that did not work, with the corrected configuration.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run in the phase in which it was parked.
 
         Raises:
-            InvalidTransitionError: the run delivers a model that has to be judged again first.
+            InvalidTransitionError: the run delivers a model that needs a new verdict first.
         """
         if run.parked_in is None:
             raise InvalidTransitionError(f"run {run.run_id}: parked without a phase to go back to")
@@ -91,14 +98,22 @@ class RetryRequested:
 
 @dataclass(frozen=True, slots=True)
 class RedoRequested:
-    """The model that a parked run delivers is to be judged, or collected, again first."""
+    """The model that a parked run delivers first needs a new verdict, or to be collected again."""
 
     config: Pipeline | None  #: what is configured now for its endpoint
     by: str = ""
     why: str = ""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run; where its model may serve, put the one from before back first."""
+        """End the run; where its model may serve, roll back first.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The cancelled run, or the run that rolls back.
+        """
         reason = "the gate, or the model that is wanted, has changed since it was judged"
         operator_request = OperatorRequest(
             what="retry", by=self.by or "a person", at=at, why=self.why
@@ -124,29 +139,29 @@ class RedoRequested:
 
 
 def withdrawn(run: Run, was: Pipeline, now: Pipeline) -> bool:
-    """Whether a run must not go on to deliver its model by the present configuration.
+    """Whether a run must not continue to deliver its model by the present configuration.
 
     Args:
         run: the run that delivers.
-        was: what was configured when its model was judged.
-        now: what is configured now.
+        was: the configuration at the time of the verdict.
+        now: the present configuration.
     """
     (endpoint,) = run.config.endpoints
     return now.gate != was.gate or not still_wanted(endpoint.name, was, now)
 
 
 def _corrected(run: Run, now: Pipeline) -> Pipeline:
-    """Return the configuration that the run goes on by."""
+    """Return the configuration by which the run continues."""
     if run.parked_in is Phase.RECEIVED:
         return now
     # A job was made by the old training settings; what comes after it may change.
     changes: dict[str, object] = {"roll_out": now.roll_out, "endpoints": now.endpoints}
     sent = run.promotion is not None and run.promotion.ever_sent
     if sent and not _same_place(run.config, now):
-        # That endpoint is to be settled first, by what it was updated with.
+        # First the update of that endpoint is rolled back, by its own configuration.
         changes = {"roll_out": now.roll_out}
     elif _ending(run) or run.origin.repeats or run.parent is not None:
-        # Its model is given: which output was wanted for that endpoint is moot.
+        # Its model is known: which output was configured for that endpoint does not count.
         models = {endpoint.name: endpoint.model for endpoint in run.config.endpoints}
         changes["endpoints"] = tuple(
             one.evolve(model=models.get(one.name, one.model)) for one in now.endpoints
@@ -157,14 +172,14 @@ def _corrected(run: Run, now: Pipeline) -> Pipeline:
 
 
 def _ending(run: Run) -> bool:
-    """Whether the run only goes on to give its endpoint back."""
+    """Whether the run continues only to end its endpoint lease."""
     return run.parked_in is Phase.ROLLING_BACK and gives_back(run)
 
 
 def gives_back(run: Run) -> bool:
-    """Whether a run that puts the model from before back ends with that.
+    """Whether a run that rolls back ends with that.
 
-    A delivery ends also where its model is to be judged again: that is for its parent.
+    A delivery ends also where its model needs a new verdict: its parent gets that.
     """
     back = run.promotion.after_rollback if run.promotion else None
     ends = ("rolled_back", "unchanged")
@@ -179,12 +194,12 @@ def _done_anew(run: Run, now: Pipeline) -> Phase | None:
         again = collects_again(run, now)
     else:
         models = [[endpoint.model for endpoint in one.endpoints] for one in (run.config, now)]
-        # Of a model that a person put only the number of endpoints matters.
+        # Of an operator's model only the number of endpoints matters.
         other = models[0] != models[1] if run.job else len(models[0]) != len(models[1])
         again = run.model is not None and other
     if again:
         return Phase.TRAINED
-    # One that is staged still is judged after that.
+    # A candidate that is still staged gets its verdict after that.
     other_gate = now.gate != run.config.gate and run.parked_in is not Phase.STAGING
     return Phase.JUDGED if other_gate else None
 
@@ -192,7 +207,7 @@ def _done_anew(run: Run, now: Pipeline) -> Phase | None:
 def _done_again(
     run: Run, anew: Phase, at: datetime, note: str, changes: Mapping[str, object]
 ) -> Run:
-    """Go back to `anew`, after the model from before where this one may serve already."""
+    """Return to `anew`; where the model may serve already, roll back first."""
     if run.promotion is not None and run.promotion.ever_sent:
         note = f"{note}; the model from before is put back first"
         moved = run.moved_to(Phase.ROLLING_BACK, at, note, **changes, **_NOT_JUDGED)
@@ -200,7 +215,7 @@ def _done_again(
         return with_promotion(moved, Phase.ROLLING_BACK, at, "", back)
     known: dict[str, object] = {**changes, **_NOT_JUDGED, "promotion": None}
     if anew is Phase.TRAINED:
-        # One that a person put is not for the job to leave once more.
+        # An operator's model does not come from the job again.
         known |= {"model": None if run.job else run.model, "models": {}, "candidate": None}
     return run.moved_to(anew, at, f"{note}; by what is configured now", **known)
 
@@ -208,12 +223,12 @@ def _done_again(
 def _gone_on(
     run: Run, now: Pipeline, at: datetime, note: str, changes: Mapping[str, object]
 ) -> Run:
-    """Go back to the step that did not work."""
+    """Return to the step that did not work."""
     phase = run.parked_in or run.phase
     if phase in _BEFORE_TRAINED and not now.at_once:
-        phase = Phase.WAITING  # its place was given to others when it was parked
+        phase = Phase.WAITING  # its slot was free when it was parked
     if phase is Phase.VERIFYING:
-        phase = Phase.PROMOTING  # send it again: it has its own looks then
+        phase = Phase.PROMOTING  # send it again: it gets its own probes then
     if phase is Phase.STAGING:
         changes = {**changes, "candidate": None}  # asked for once more, which changes nothing
     moved = run.moved_to(phase, at, note, **changes)

@@ -1,6 +1,6 @@
 """Which endpoints of a run get its model next, and when the roll-out is over.
 
-The first few are proved before any other is touched; a failure stops those not yet begun.
+The canaries are verified before any other is updated; a failure stops those not yet begun.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from shared.core.counting import counted, they
 from shared.core.names import delivery_run_id
 from shared.core.run.record import Delivery, Phase, Run
 
-#: An endpoint that already serves newer data is as well off.
+#: Ends of a delivery that count as good: an endpoint with newer data needs none.
 _GOOD: Final = frozenset({Phase.PROMOTED, Phase.SUPERSEDED})
 
 
@@ -25,13 +25,13 @@ class Tally:
 
     @property
     def parked(self) -> bool:
-        """Whether one waits for a person."""
+        """Whether one waits for an operator."""
         return any(delivery.outcome is Phase.PARKED for delivery in self.bad)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a roll-out ended: in an end of the run, or in front of a person."""
+    """How a roll-out ended: in an end of the run, or parked for an operator."""
 
     phase: Phase
     reason: str
@@ -61,7 +61,7 @@ def next_deliveries(run: Run) -> tuple[Delivery, ...]:
     so_far, rolls = tally(run), run.config.rolls
     if so_far.bad or run.cancelling:
         return ()
-    # An endpoint that serves newer data already proves nothing of this model.
+    # An endpoint that serves newer data says nothing about this model.
     proved = sum(delivery.outcome is Phase.PROMOTED for delivery in so_far.good)
     wanted = rolls.first - proved if proved < rolls.first else rolls.then
     room = wanted - len(so_far.open)
@@ -94,8 +94,8 @@ def outcome(run: Run) -> Outcome | None:
 def delivered(delivery: Delivery, child: Run) -> Delivery:
     """Return a delivery as its run ended, or was parked.
 
-    For its siblings a model that failed has failed for all. Whoever took its endpoint over while
-    it was being taken back has settled that endpoint, and proves nothing of the model.
+    A model that failed at one endpoint has failed for all. A run that took the endpoint over during
+    a rollback has completed that rollback, and says nothing about the model.
 
     Args:
         delivery: as it is in the record.
@@ -114,8 +114,8 @@ def tried_again(run: Run, was: Pipeline, *, judged: bool = True) -> tuple[Delive
     Args:
         run: the run, by its present configuration.
         was: what was configured when the deliveries were begun.
-        judged: whether what was said of the model still counts; else a run that is parked
-            does not go on by it, and another follows.
+        judged: whether the verdict on the model still counts; else a parked run does not
+            continue, and another follows.
     """
     again = []
     for delivery in run.deliveries:
@@ -128,13 +128,24 @@ def tried_again(run: Run, was: Pipeline, *, judged: bool = True) -> tuple[Delive
 
 
 def still_wanted(endpoint: str, was: Pipeline, now: Pipeline) -> bool:
-    """Whether the run that delivers can go on: its endpoint wants the same model as before."""
+    """Whether a delivery can continue: its endpoint is configured with the same model as before.
+
+    Args:
+        endpoint: the name of the endpoint.
+        was: the configuration that the delivery began with.
+        now: the present configuration.
+    """
     one, other = ({e.name: e for e in p.endpoints}.get(endpoint) for p in (was, now))
     return one is not None and other is not None and one.model == other.model
 
 
 def collects_again(run: Run, now: Pipeline) -> bool:
-    """Whether the configuration wants models of a finished job that were not collected."""
+    """Whether the configuration names models of a finished job that were not collected.
+
+    Args:
+        run: the run.
+        now: the present configuration.
+    """
     was = {endpoint.name: endpoint for endpoint in run.config.endpoints}
     return not now.endpoints or any(
         e.name not in run.models or e.name not in was or was[e.name].model != e.model
@@ -143,7 +154,7 @@ def collects_again(run: Run, now: Pipeline) -> bool:
 
 
 def waiting_again(run: Run) -> tuple[Delivery, ...]:
-    """Return the deliveries with those that wait for a person to be looked at once more."""
+    """Return the deliveries; those that wait for an operator are checked again."""
     return tuple(
         one.evolve(outcome=None) if one.outcome is Phase.PARKED else one for one in run.deliveries
     )

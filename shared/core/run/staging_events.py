@@ -1,4 +1,4 @@
-"""What can be learned while a model is put beside what serves, before it gets any request."""
+"""Events of a candidate, from its staging to its verdict, and how each changes a run."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,12 +9,20 @@ from shared.core.serving.references import Candidate
 
 @dataclass(frozen=True, slots=True)
 class CandidateStaged:
-    """The endpoint was asked to hold the model; it takes its time to be ready."""
+    """The endpoint was asked to stage the candidate, which takes time to be ready."""
 
     candidate: Candidate
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep its name, and since when it is awaited."""
+        """Keep the name of the candidate, and since when the run waits for it.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The staging run.
+        """
         note = f"candidate {self.candidate.name} is being made ready"
         return run.moved_to(Phase.STAGING, at, note, candidate=self.candidate, staged_at=at)
 
@@ -24,7 +32,15 @@ class CandidateReady:
     """The candidate can be scored."""
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Go on to the gate: it is judged before it gets any request."""
+        """Continue with the gate: the candidate gets a verdict before its first request.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run before its gate.
+        """
         return run.moved_to(Phase.JUDGED, at)
 
 
@@ -35,17 +51,33 @@ class CandidateFailed:
     reason: str
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """End the run: nothing that serves was touched."""
+        """End the run: the model that serves was not changed.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The rejected run.
+        """
         why = f"not promoted: {self.reason}"
         return run.moved_to(Phase.REJECTED, at, why, reason=why)
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceGathered:
-    """A part of what the gate goes by is known; more of it is to be gathered."""
+    """A part of the evidence for the gate is known; more probes follow."""
 
     evidence: GateEvidence
 
     def fold(self, run: Run, at: datetime) -> Run:
-        """Keep it: a crash goes on from there."""
+        """Keep the evidence: after a crash the run continues from there.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run with its evidence.
+        """
         return run.moved_to(Phase.JUDGED, at, evidence=self.evidence)

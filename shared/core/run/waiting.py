@@ -1,7 +1,7 @@
-"""What an open run waits for: in words, with the last error and the times that matter.
+"""Says for what an open run waits, with the last error and the times that matter.
 
-Pure: whoever shows a run passes what the storage knows of its record. `waits_of` knows every
-phase in which a run can stand still; a test walks them all.
+The caller passes what the storage knows of the record. `waits_of` knows every phase in which
+a run can wait; a test walks them all.
 """
 
 from collections.abc import Callable, Mapping

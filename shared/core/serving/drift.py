@@ -1,7 +1,7 @@
-"""Does an endpoint still serve what the ledger says? Judged from what it answers and names.
+"""Finds drift: whether an endpoint still serves what its endpoint state says.
 
-Somebody may have patched it by hand, republished its service, or an update that was given up
-may have arrived late (design rule 8).
+The endpoint may have been patched, its service republished, or an update that was given up may
+have arrived late (design rule 8).
 """
 
 import re
@@ -29,34 +29,39 @@ class DriftKind(StrEnum):
 
 
 class DriftCheck(RecordModel):
-    """When one place of one endpoint is looked at next, and what was odd the last time."""
+    """When one resource of an endpoint is checked next, and what the last check found."""
 
-    ref: EndpointRef  #: by which the head is found
+    ref: EndpointRef  #: the id of the endpoint state
     place: str
     pipeline: str
     endpoint: str
     next_check: AwareDatetime
-    suspicion: str = ""  #: what the last look saw, if it was not what should serve
+    suspicion: str = ""  #: the last probe, if the model did not serve as it should
     drift_kind: DriftKind | None = None  #: in which way
     suspect: ProbeAnswers | None = None
     reported: str = ""  #: the drift that was reported last
     repair: str | None = None  #: the run that was opened for it
-    host: str = ""  #: that a look calls, as far as it is known
-    silent: bool = False  #: whether the last look got no answer
+    host: str = ""  #: that a check calls, as far as they are known
+    silent: bool = False  #: whether the last check got no answer
 
 
 @dataclass(frozen=True, slots=True)
 class DriftFinding:
-    """What one look at an endpoint says about drift."""
+    """What one probe of an endpoint says about drift."""
 
     drift: str = ""  #: what differs; empty when nothing does
     drift_kind: DriftKind | None = None
     answers: ProbeAnswers | None = None
-    settled: bool = True  #: False when this look says nothing and another is needed
+    settled: bool = True  #: False when the probe says nothing and another is needed
 
 
 def drift_finding(served: ServedModel, look: EndpointCheck) -> DriftFinding:
-    """Return what `look` says about the model that should serve."""
+    """Return what a probe says about the model that should serve.
+
+    Args:
+        served: the model that should serve.
+        look: the probe.
+    """
     probe, known = look.probe, served.answers
     if look.progress is UpdateProgress.PENDING:
         return DriftFinding(settled=False)
@@ -75,14 +80,14 @@ def drift_finding(served: ServedModel, look: EndpointCheck) -> DriftFinding:
 
 
 def confirmed(drift_check: DriftCheck, seen: DriftFinding) -> bool:
-    """Whether this look and the one before it agree on what is odd about the endpoint.
+    """Whether this probe and the one before it agree on the drift.
 
-    Two oddities of different kinds, two different models, errors or answers agree on nothing:
+    Two kinds of drift, two different models, errors or answers do not agree:
     the endpoint may be in the middle of a change.
 
     Args:
-        drift_check: with what the look before saw.
-        seen: what this look saw.
+        drift_check: with the probe before.
+        seen: this probe.
     """
     if not drift_check.suspicion or not seen.drift or drift_check.drift_kind is not seen.drift_kind:
         return False
@@ -101,5 +106,5 @@ def _kind_of(error: str) -> str:
 
 
 def repairable(known: Resource) -> bool:
-    """Whether the model may be set again: once for each promotion, the rest is a person's."""
+    """Whether the model may be set again: once for each promotion, then an operator decides."""
     return known.serving is not None and known.serving.repairs == 0

@@ -1,4 +1,4 @@
-"""Which candidates of an endpoint are due to be discarded: work for after a run's end."""
+"""Which candidates of an endpoint are due to be discarded: checked after a run's end."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -26,7 +26,12 @@ def staged(
 
 
 def discarded(endpoint_state: EndpointState, candidate: Candidate) -> EndpointState:
-    """Return the endpoint state without a candidate that is gone."""
+    """Return the endpoint state without a candidate that no longer exists.
+
+    Args:
+        endpoint_state: the endpoint.
+        candidate: the candidate.
+    """
     left = tuple(one for one in endpoint_state.staged if one.candidate.name != candidate.name)
     return endpoint_state.evolve(staged=left)
 

@@ -1,7 +1,7 @@
-"""What the looks at an endpoint since its last update amount to: how many, and over what time.
+"""The probes of an endpoint since its last update: how many agree, and over what time.
 
-Verdicts count looks. A gap between two looks counts for at most twice the usual interval, so
-that an app that was down, a long tick or a wrong clock proves nothing.
+A verification counts probes. A gap between two probes counts for at most twice the usual
+interval, so that a stopped app, a long tick or a wrong clock decides nothing.
 """
 
 from datetime import datetime, timedelta
@@ -13,16 +13,16 @@ from pydantic import AwareDatetime
 from shared.core.frozen import FrozenModel
 from shared.core.serving.probes import ProbeAnswers
 
-#: A verdict that time belongs to needs at least this many looks.
+#: A result that depends on time needs at least this many probes.
 LEAST_PROBES: Final = 3
 _LONGEST_GAP: Final = 2  #: in usual intervals
-#: Looks that agree on nothing for this many times `within` will not agree any more.
+#: Probes that do not agree for this many times `within` will not agree any more.
 _INCONCLUSIVE_AFTER: Final = 4
 _INCONCLUSIVE_PROBES: Final = 12
 
 
 class Evidence(StrEnum):
-    """What one look says of the model that should serve."""
+    """What one probe says of the model that should serve."""
 
     FOR = "for"  #: good answers, as that model gives them
     AGAINST = "against"  #: good answers of another model, or the service names another
@@ -33,49 +33,49 @@ class Evidence(StrEnum):
 
 
 class Streak(FrozenModel):
-    """Looks of one kind in a row, and the gaps between them."""
+    """Probes of one kind in a row, and the gaps between them."""
 
     probes: int = 0
     span: timedelta = timedelta()
 
     def one_more(self, gap: timedelta) -> "Streak":
-        """Return the streak with one more look, `gap` after the one before."""
+        """Return the streak with one more probe, `gap` after the one before."""
         return Streak(
             probes=self.probes + 1, span=self.span + (gap if self.probes else timedelta())
         )
 
     def lasted(self, within: timedelta) -> bool:
-        """Whether these are enough looks, over a long enough time, for a verdict."""
+        """Whether these are enough probes, over a long enough time, for a result."""
         return self.probes >= LEAST_PROBES and self.span >= within
 
 
 class ProbeSeries(FrozenModel):
-    """Every look since the last update was sent, in constant room."""
+    """Every probe since the last update was sent, in constant space."""
 
     all: Streak = Streak()
-    evidence: Evidence | None = None  #: what the looks of `row` say
-    row: Streak = Streak()  #: the latest looks that say the same; one without an answer is no break
-    bad: Streak = Streak()  #: the latest looks without a good answer
-    last: ProbeAnswers | None = None  #: what the last look saw
-    earlier: ProbeAnswers | None = None  #: what the look before it saw
+    evidence: Evidence | None = None  #: what the probes of `row` say
+    row: Streak = Streak()  #: the latest that say the same; one without an answer is no break
+    bad: Streak = Streak()  #: the latest probes without a good answer
+    last: ProbeAnswers | None = None  #: the last probe
+    earlier: ProbeAnswers | None = None  #: the probe before it
     last_at: AwareDatetime | None = None
 
     def too_soon(self, at: datetime, every: timedelta) -> bool:
-        """Whether a look at `at` would be the same look as the last one.
+        """Whether a probe at `at` would be the same probe as the last one.
 
         Args:
-            at: the time of the look.
-            every: the usual time between two looks.
+            at: the time of the probe.
+            every: the usual time between two probes.
         """
         return self.last_at is not None and abs(at - self.last_at) < every / 2
 
     def after(self, evidence: Evidence, at: datetime, every: timedelta) -> "ProbeSeries":
-        """Return these looks and one more; what it saw is added by `showing`.
+        """Return these probes and one more; its answers are added by `showing`.
 
         Args:
-            evidence: what the new look says.
+            evidence: what the new probe says.
             at: the time of it.
-            every: the usual time between two looks.
+            every: the usual time between two probes.
         """
         gap = at - self.last_at if self.last_at is not None else timedelta()
         gap = min(max(gap, timedelta()), _LONGEST_GAP * every)
@@ -90,11 +90,11 @@ class ProbeSeries(FrozenModel):
         return self.evolve(**changes)
 
     def showing(self, probe: ProbeAnswers | None) -> "ProbeSeries":
-        """Return these looks, the last of which saw `probe`."""
+        """Return these probes, the last of which is `probe`."""
         return self.evolve(last=probe, earlier=self.last)
 
     def lasted(self, evidence: Evidence, within: timedelta) -> bool:
-        """Whether enough looks in a row say this. Of several kinds of looks the last counts.
+        """Whether enough probes in a row say this. Of several kinds of probes the last counts.
 
         Args:
             evidence: what they must say.
@@ -103,7 +103,7 @@ class ProbeSeries(FrozenModel):
         return self.evidence is evidence and not self.bad.probes and self.row.lasted(within)
 
     def is_inconclusive(self, within: timedelta) -> bool:
-        """Whether so many looks agreed on nothing that further ones will not either."""
+        """Whether so many probes did not agree that further ones will not either."""
         long = self.all.span >= _INCONCLUSIVE_AFTER * within
         return long and self.all.probes >= _INCONCLUSIVE_PROBES
 

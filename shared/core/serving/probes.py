@@ -1,4 +1,4 @@
-"""What an endpoint shows when it is looked at: its answers for the probe rows, read and compared.
+"""The answers of an endpoint for the probe rows, and their comparison.
 
 A model that does not fit fails only when it is scored (studio-classic §2, §3).
 """
@@ -19,7 +19,7 @@ class ProbeOutcome(StrEnum):
 
     GOOD = "good"
     NO_ANSWER = "no_answer"  #: busy, starting up, not reachable: says nothing about the model
-    BROKEN = "broken"  #: the model, not the road to it, is at fault
+    BROKEN = "broken"  #: the model, not the connection, is at fault
     REFUSED = "refused"  #: the probe's URL or key is refused
 
 
@@ -30,7 +30,7 @@ class ProbeAnswers(FrozenModel):
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     detail: str = ""
-    request: str = ""  #: digest of the probe rows: answers to other rows tell nothing of these
+    request: str = ""  #: digest of the probe rows: answers to other rows are not comparable
 
     def agrees_with(self, other: "ProbeAnswers") -> bool:
         """Whether both are good and hold the same scores, within the last digits of a float."""
@@ -53,7 +53,7 @@ class UpdateProgress(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EndpointCheck:
-    """One look at an endpoint after an update."""
+    """One probe of an endpoint after an update."""
 
     progress: UpdateProgress
     probe: ProbeAnswers | None  #: None: nothing to score with

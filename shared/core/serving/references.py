@@ -1,4 +1,4 @@
-"""Models, endpoints and what they served, as the app knows them: only their provider reads inside.
+"""References of models, endpoints and serving states; only their provider reads their details.
 
 All of it is stored in records as JSON, and none of it holds a secret.
 """
@@ -15,8 +15,8 @@ class ModelRef(FrozenModel):
     """One model of one provider. Equal references are of one model with one content."""
 
     provider: str
-    name: str  #: for people, such as `models/runs/sample/sample-1/1/model.ilearner`
-    digest: str  #: tells one content from another
+    name: str  #: for operators, such as `models/runs/sample/sample-1/1/model.ilearner`
+    digest: str  #: identifies the content
     reference: dict[str, Any]  #: what the provider finds it by
 
     def __hash__(self) -> int:
@@ -29,7 +29,7 @@ class EndpointRef(FrozenModel):
 
     provider: str
     identity: str  #: canonical, as the provider makes it
-    name: str  #: for people: its address as it was written
+    name: str  #: for operators: its address as it was written
 
     @property
     def id(self) -> str:
@@ -47,7 +47,7 @@ class ServingState(FrozenModel):
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Its name for operators."""
         return self.model.name if self.model else "the model of its own service"
 
 

@@ -1,8 +1,8 @@
-"""What serves at one endpoint, who may change it now, and in which order runs are promoted.
+"""The endpoint state: what serves, which run has the lease, and in which order runs are promoted.
 
 One record for one endpoint: the updates of an endpoint are serialised, whichever of its
-resources they are for. A reservation is written before an update and never expires; whoever
-finds one left behind first puts back a model that is known (design rule 8).
+resources they are for. A lease is written before an update and never expires. A run that takes
+over a lease first rolls back to a known model (design rule 8).
 """
 
 from collections.abc import Iterable
@@ -21,14 +21,14 @@ from shared.core.serving.references import EndpointRef, ModelRef, ServingState
 from shared.core.versions import is_older, newest_first
 
 _KEPT: Final = 5
-#: Lines of history that a head keeps, and the blobs that it names for each model: it is read
-#: at every look at the endpoint, and a burst may be of ten thousand.
+#: Lines of history in an endpoint state, and blobs that it names for each model: it is read at
+#: every probe of the endpoint, and a batch may have ten thousand blobs.
 _LINES: Final = 200
 _SHOWN: Final = 5
 
 
 class ServedModel(FrozenModel):
-    """A model that was proved, or said, to serve."""
+    """A model that was live, or unproven."""
 
     model: ModelRef | None = None  #: None: the model of the endpoint's own service
     state: ServingState | None = None  #: what brings it back, where that is more than the model
@@ -36,17 +36,17 @@ class ServedModel(FrozenModel):
     run_id: str  #: the run that trained or brought it
     since: AwareDatetime
     verification: str
-    manifest: tuple[BlobVersion, ...]  #: the newest of what landed for it; its run names all
+    manifest: tuple[BlobVersion, ...]  #: the newest of its manifest; its run names all
     arrived: int = 0  #: how many versions that were
     trained_on: tuple[BlobVersion, ...] = ()  #: the newest of what its job was given
     given: int = 0  #: how many blobs that were
-    answers: ProbeAnswers | None = None  #: what it answered when it was proved, where it is steady
+    answers: ProbeAnswers | None = None  #: its answers when verified, where they repeat
     named: str | None = None  #: what the endpoint said it was given, at that time
     set_by: str | None = None  #: the run that set it last, where that was another one
-    first_at: AwareDatetime | None = None  #: when it was proved first, where that was earlier
+    first_at: AwareDatetime | None = None  #: when it was live first, where that was earlier
     repairs: int = 0  #: how often it had to be set again since it was promoted
     metrics: dict[str, float] = Field(default_factory=dict)  #: what its evaluation said
-    approved_by: str = ""  #: who approved it, where somebody had to
+    approved_by: str = ""  #: who approved it, where an approval was needed
     trained_by: str = ""  #: the run that trained it, where another one delivered it
 
     @property
@@ -69,7 +69,7 @@ class ServingHistoryEntry(FrozenModel):
     model: str | None = None  #: `container/name`; None: the model of the endpoint's own service
     data: tuple[str, ...]  #: the newest blobs that its job was given
     blobs: int  #: how many there were
-    arrived: int = 0  #: how many versions had landed for it; a snapshot stands for those before
+    arrived: int = 0  #: how many versions its manifest has; a snapshot stands for those before
     data_time: AwareDatetime | None = None  #: when the newest of them was written
     why: str = ""  #: what opened the run that set it
     approved_by: str = ""
@@ -77,10 +77,10 @@ class ServingHistoryEntry(FrozenModel):
 
 
 class Hold(FrozenModel):
-    """A person went back to an earlier model: nothing new is promoted until it is resumed."""
+    """An operator rolled the endpoint back: no run updates it until it is resumed."""
 
     run_id: str  #: the run of the rollback
-    to: str  #: the run whose model is wanted, or `baseline`
+    to: str  #: the run whose model was asked for, or `baseline`
     state: ServingState = ServingState()
     by: str
     at: AwareDatetime
@@ -88,7 +88,7 @@ class Hold(FrozenModel):
 
 
 class Resumed(FrozenModel):
-    """A person let new models be promoted again after a rollback."""
+    """An operator resumed the endpoint after a rollback."""
 
     by: str
     at: AwareDatetime
@@ -125,7 +125,7 @@ class EndpointLease(FrozenModel):
 
 
 class ReleasedLease(FrozenModel):
-    """The reservation that was given back last, so that a repetition knows its own work."""
+    """The lease that ended last, so that a repetition knows its own work."""
 
     run_id: str
     generation: int
@@ -142,7 +142,12 @@ class EndpointState(RecordModel):
     staged: tuple[StagedCandidate, ...] = ()
 
     def holds(self, run_id: str, generation: int) -> bool:
-        """Whether this very reservation is in force."""
+        """Whether this very endpoint lease is in force.
+
+        Args:
+            run_id: the run that may hold it.
+            generation: the number of the lease.
+        """
         held = self.endpoint_lease
         return held is not None and (held.run_id, held.generation) == (run_id, generation)
 
@@ -151,27 +156,32 @@ class EndpointState(RecordModel):
         return self.resources.get(name, Resource())
 
     def with_resource(self, name: str, known: Resource) -> "EndpointState":
-        """Return the head with what is known of resource `name`, if anything is."""
+        """Return the endpoint state with what is known of resource `name`, if anything is.
+
+        Args:
+            name: the name of the resource.
+            known: what is known of it.
+        """
         if name not in self.resources:
             return self
         return self.evolve(resources={**self.resources, name: known})
 
     def rollback_targets(self, name: str) -> list[ServingState]:
-        """Return what could be put back should the next update fail, the best first."""
+        """Return the rollback targets for the next update, the best first."""
         known = self.resource(name)
         ways = [one.target_model for one in known.kept]
         return [*ways, known.baseline] if known.baseline else ways
 
 
 def in_flight_lease(endpoint_state: EndpointState, run_id: str) -> EndpointLease | None:
-    """Return the reservation whose update may still arrive, for a run that wants to reserve.
+    """Return the lease whose update may still arrive, for a run that takes the lease.
 
-    A run that took a reservation over and did not settle it never sent its own update, so
-    that the earlier one counts, also for that run itself.
+    A run that took a lease over and did not roll its update back never sent an update of its own.
+    So the earlier lease counts, also for that run itself.
 
     Args:
         endpoint_state: the endpoint.
-        run_id: the run that wants to reserve it.
+        run_id: the run that takes the lease.
     """
     last = endpoint_state.endpoint_lease
     if last is None or last.in_flight is not None:
@@ -180,11 +190,11 @@ def in_flight_lease(endpoint_state: EndpointState, run_id: str) -> EndpointLease
 
 
 def in_flight_resolved(endpoint_state: EndpointState, run_id: str) -> EndpointState:
-    """Return `head` once what was left behind at the endpoint of `run_id` cannot arrive any more.
+    """Return the endpoint state without the update in flight that `run_id` rolled back.
 
     Args:
         endpoint_state: the endpoint.
-        run_id: the run that settled it.
+        run_id: the run.
     """
     mine = endpoint_state.endpoint_lease
     if mine is None or mine.run_id != run_id or mine.in_flight is None:
@@ -200,10 +210,17 @@ def leased(
     baseline: ServingState | None,
     at: datetime,
 ) -> EndpointState:
-    """Return `head` reserved for `run`, with the baseline kept where none is known yet.
+    """Return the endpoint state leased to `run`; the baseline is kept where none is known yet.
 
-    Reserved for it already, it stays as it is: of two workers of one run both hold it. What
-    is unsettled there stays noted.
+    A lease that the run holds already stays as it is: two workers of one run share it. An
+    update that was left in flight stays noted.
+
+    Args:
+        endpoint_state: the endpoint.
+        run: the run.
+        resource: the resource of the endpoint.
+        baseline: what serves now; None: it is not known.
+        at: the present moment.
     """
     _has_model(run)
     mine = endpoint_state.endpoint_lease
@@ -229,11 +246,11 @@ def leased(
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Why a model is said to serve, since when, and what to know it again by."""
+    """Why a model counts as live, since when, and by what it is recognised."""
 
     why: str
     at: datetime
-    answers: ProbeAnswers | None = None  #: where they are steady
+    answers: ProbeAnswers | None = None  #: where they repeat
     named: str | None = None  #: what the endpoint says it was given
     keeps: timedelta = timedelta()  #: how long what served before is kept at the endpoint
 
@@ -241,10 +258,16 @@ class Verified:
 def promoted(
     endpoint_state: EndpointState, run: Run, resource: str, verified: Verified
 ) -> EndpointState:
-    """Return the endpoint state with the model of `run` serving and the reservation gone.
+    """Return the endpoint state with the model of `run` serving and the lease ended.
 
-    A model that served before keeps the run and the data that made it; setting it again
-    does not count as newer data.
+    A model that served before keeps its run and its data; setting it again does not count as
+    newer data.
+
+    Args:
+        endpoint_state: the endpoint.
+        run: the run.
+        resource: the resource of the endpoint.
+        verified: the result of the verification.
     """
     _has_model(run)
     known = endpoint_state.resource(resource)
@@ -285,7 +308,7 @@ def promoted(
 
 
 def _data_of(made: ServedModel | Run) -> dict[str, Any]:
-    """Return which data made a model, in the room that a head has for it."""
+    """Return the data of a model, shortened for the endpoint state."""
     if isinstance(made, ServedModel):
         return made.model_dump(include={"manifest", "arrived", "trained_on", "given"})
     return {
@@ -312,7 +335,7 @@ def is_superseded(known: Resource, at: datetime, version: BlobVersion | None) ->
 
     Args:
         known: what is known of the resource.
-        at: the data time of the run that wants its turn.
+        at: the data time of the run that is to be promoted.
         version: its newest data; None: it has none of ours.
     """
     if known.newest_data is None or at != known.newest_data:
@@ -347,19 +370,36 @@ def _line(run: Run, serving: ServedModel) -> ServingHistoryEntry:
 
 
 def with_hold(endpoint_state: EndpointState, resource: str, hold: Hold) -> EndpointState:
-    """Return the endpoint state with `resource` held."""
+    """Return the endpoint state with `resource` held.
+
+    Args:
+        endpoint_state: the endpoint.
+        resource: the resource of the endpoint.
+        hold: who holds it, when and why.
+    """
     known = endpoint_state.resource(resource).evolve(held=hold)
     return endpoint_state.evolve(resources={**endpoint_state.resources, resource: known})
 
 
 def resumed(endpoint_state: EndpointState, resource: str, by: Resumed) -> EndpointState:
-    """Return the endpoint state with `resource` not held any more, and who ended that."""
+    """Return the endpoint state with `resource` no longer held, and who resumed it.
+
+    Args:
+        endpoint_state: the endpoint.
+        resource: the resource of the endpoint.
+        by: who resumed it, when and why.
+    """
     known = endpoint_state.resource(resource).evolve(held=None, resumed=by)
     return endpoint_state.evolve(resources={**endpoint_state.resources, resource: known})
 
 
 def released(endpoint_state: EndpointState, run_id: str) -> EndpointState:
-    """Return the endpoint state without the reservation of `run_id`."""
+    """Return the endpoint state without the endpoint lease of `run_id`.
+
+    Args:
+        endpoint_state: the endpoint.
+        run_id: the run.
+    """
     given = endpoint_state.endpoint_lease
     if given is None or given.run_id != run_id:
         return endpoint_state
@@ -368,6 +408,6 @@ def released(endpoint_state: EndpointState, run_id: str) -> EndpointState:
 
 
 def _has_model(run: Run) -> None:
-    # Only back to the model of the endpoint's own service does a run bring none of its own.
+    # A run without a model of its own can only roll back to the model of the endpoint's service.
     if run.model is None and not run.origin.repeats:
         raise ValueError(f"run {run.run_id} has no model that an endpoint could be given")

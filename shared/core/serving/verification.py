@@ -1,8 +1,8 @@
-"""Is the new model live? Judged from what the endpoint answers, never from an accepted update.
+"""Verification: finds out by probes whether an update is live, unchanged or broken.
 
-The services accept an update and switch later, or accept it and change nothing. Every verdict
-is one of looks, not of time: the gaps between them count as
-`shared.core.serving.probe_series` says. Only the service's own word that the update failed is
+The services accept an update and switch later, or accept it and change nothing. Every result
+depends on probes, not on time alone: the gaps between them count as
+`shared.core.serving.probe_series` says. Only a status of the service that the update failed is
 final at once (docs/decisions/0007).
 """
 
@@ -16,7 +16,7 @@ from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome
 
 
 class VerificationResult(StrEnum):
-    """What looks so far amount to."""
+    """The result of the probes so far."""
 
     WAIT = "wait"
     LIVE = "live"
@@ -26,23 +26,23 @@ class VerificationResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """A verdict, and why, for people."""
+    """A result, and why, for operators."""
 
     verdict: VerificationResult
     why: str
-    steady: bool = False  #: whether the answers are the same from look to look
-    probe_series: ProbeSeries = NO_PROBES  #: with the present look, apart from what it saw
+    steady: bool = False  #: whether the answers are the same from probe to probe
+    probe_series: ProbeSeries = NO_PROBES  #: with the present probe, apart from its answers
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationCase:
-    """Everything a judgement is made from, apart from the present look."""
+    """Everything that a result depends on, apart from the present probe."""
 
     target: str  #: `container/name` of the model that should serve
     before: ProbeAnswers | None
     probe_series: ProbeSeries  #: those before the present one
     within: timedelta  #: how long the endpoint may take to switch
-    every: timedelta  #: the usual time between two looks
+    every: timedelta  #: the usual time between two probes
     expected: ProbeAnswers | None = None  #: what a model that served before is known to answer
 
     @property
@@ -54,7 +54,7 @@ class VerificationCase:
         """Return the case as this probe can be compared with, and what the probe showed.
 
         Answers to other rows are left out of it; a score column that was there before and is
-        gone makes a look broken (design rule 9).
+        gone makes a probe broken (design rule 9).
         """
         before = _fitting(self.before, probe)
         last, earlier = (
@@ -70,7 +70,7 @@ class VerificationCase:
         return case, _complete(before, probe)
 
     def again(self, probe: ProbeAnswers) -> bool:
-        """Whether the last look was good and gave the same answers as this one."""
+        """Whether the last probe was good and gave the same answers as this one."""
         return self.probe_series.last is not None and probe.agrees_with(self.probe_series.last)
 
     def moved(self, probe: ProbeAnswers | None) -> bool:
@@ -81,11 +81,11 @@ class VerificationCase:
 
 
 def verify_update(case: VerificationCase, look: EndpointCheck, at: datetime) -> Verification:
-    """Return what this look, after those before it, says of a new model.
+    """Return what this probe, after those before it, says of a new model.
 
     Args:
         case: what is known.
-        look: the present look.
+        look: the present probe.
         at: the time of it.
     """
     return _or_inconclusive(case, _verified_update(case, look, at))
@@ -126,15 +126,15 @@ def _verified_update(case: VerificationCase, look: EndpointCheck, at: datetime) 
 def verify_rollback(
     case: VerificationCase, look: EndpointCheck, at: datetime, *, patient: bool
 ) -> Verification:
-    """Return what this look says of the model that was put back.
+    """Return what this probe says of the rollback.
 
     `LIVE` means that the endpoint again answers as it did before the update, twice in a row.
 
     Args:
         case: what is known.
-        look: the present look.
+        look: the present probe.
         at: the time of it.
-        patient: whether an update may still be on its way, so that answers as before prove
+        patient: whether an update may still be in flight, so that answers as before decide
             nothing until they have lasted for the time that a switch may take.
     """
     return _or_inconclusive(case, _verified_rollback(case, look, at, patient=patient))
@@ -189,7 +189,7 @@ def _against(case: VerificationCase, why: str, at: datetime) -> Verification:
 
 
 def _judge_moved(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> Verification | None:
-    """Judge answers that differ from before; None where they do not."""
+    """Return the result for answers that differ from before; None where they do not."""
     if not case.moved(probe):
         return None
     probe_series = case.probe_series.after(Evidence.FOR, at, case.every)
@@ -197,7 +197,7 @@ def _judge_moved(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> V
         why = "answers moved and agree on two looks running"
         return Verification(VerificationResult.LIVE, why, steady=True, probe_series=probe_series)
     if case.moved(case.probe_series.last) and case.moved(case.probe_series.earlier):
-        # A model that is not deterministic: no look agrees with another, and none with before.
+        # A model that is not deterministic: no probe agrees with another, and none with before.
         return Verification(
             VerificationResult.LIVE, "unproven: answers vary", probe_series=probe_series
         )
@@ -237,7 +237,7 @@ def _judge_unknown(case: VerificationCase, probe: ProbeAnswers, at: datetime) ->
 def _judge_expected(
     case: VerificationCase, expected: ProbeAnswers, probe: ProbeAnswers, at: datetime
 ) -> Verification:
-    """Judge a model that is set again: it must answer as it did when it was proved."""
+    """Return the result for a model that is set again: it must answer as when it was verified."""
     if not probe.agrees_with(expected):
         return _against(case, "the answers are not those that this model is known for", at)
     probe_series = case.probe_series.after(Evidence.FOR, at, case.every)
@@ -259,7 +259,7 @@ def _judge_bad(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> Ver
     if case.known or probe_series.evidence not in (
         None,
         Evidence.PENDING,
-    ):  # else there was only silence
+    ):  # else there was no answer at all
         why = (
             f"no good answer on {counted(probe_series.bad.probes, 'look')} running: {probe.detail}"
         )
@@ -269,7 +269,7 @@ def _judge_bad(case: VerificationCase, probe: ProbeAnswers, at: datetime) -> Ver
 
 
 def _or_inconclusive(case: VerificationCase, judged: Verification) -> Verification:
-    """Return the judgement, or that there will never be one."""
+    """Return the result, or that there will never be one."""
     if judged.verdict is not VerificationResult.WAIT or not judged.probe_series.is_inconclusive(
         case.within
     ):

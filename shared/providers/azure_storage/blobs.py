@@ -1,4 +1,4 @@
-"""The `Blobs` port over a storage account: looks, listings, copies and signed URLs."""
+"""The `Blobs` port over a storage account: listings, copies and signed URLs."""
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -68,9 +68,18 @@ class AccountBlobs:
         return account_location(self._account.url)
 
     def head(self, container: str, name: str) -> BlobVersion | None:
-        """Return what the blob is now, or None when there is none."""
+        """Return the present version of the blob, or None when there is none.
+
+        Args:
+            container: the container.
+            name: the name of the blob.
+
+        Raises:
+            TransientError: the storage gives no usable answer now.
+            PermanentError: the storage refuses.
+        """
         if is_folded(name):
-            return None  # the SDK would look at another blob, perhaps in another container
+            return None  # the SDK would read another blob, perhaps in another container
         try:
             found = self._account.get_blob_client(container, name).get_blob_properties()
         except ResourceNotFoundError:
@@ -80,7 +89,16 @@ class AccountBlobs:
         return None if is_directory(found.metadata) else _version(container, name, found)
 
     def listing(self, container: str, prefix: str) -> Iterator[BlobVersion]:
-        """Yield the blobs whose names start with `prefix`."""
+        """Yield the blobs whose names start with `prefix`.
+
+        Args:
+            container: the container.
+            prefix: what the names start with.
+
+        Raises:
+            TransientError: the storage gives no usable answer now.
+            PermanentError: the storage refuses.
+        """
         try:
             client = self._account.get_container_client(container)
             for blob in client.list_blobs(name_starts_with=prefix, include=["metadata"]):
@@ -92,7 +110,18 @@ class AccountBlobs:
             raise classify(exc, f"list {container}/{prefix}", write=False) from exc
 
     def page(self, container: str, cursor: str | None, prefix: str = "") -> Page[BlobVersion]:
-        """Return at most 5,000 blobs of a container, by name, in one call to the storage."""
+        """Return at most 5,000 blobs of a container, by name, in one call to the storage.
+
+        Args:
+            container: the container.
+            cursor: where the page begins; None: at the first blob.
+            prefix: what the names start with.
+
+        Raises:
+            InvalidCursorError: no page gave this cursor.
+            TransientError: the storage gives no usable answer now.
+            PermanentError: the storage refuses.
+        """
         try:
             client = self._account.get_container_client(container)
             listing = client.list_blobs(name_starts_with=prefix, include=["metadata"])
@@ -106,7 +135,17 @@ class AccountBlobs:
         return Page(tuple(_version(container, blob.name, blob) for blob in blobs), following)
 
     def read(self, container: str, name: str, limit: int) -> bytes | None:
-        """Return the content of a small blob, or None when there is none."""
+        """Return the content of a small blob, or None when there is none.
+
+        Args:
+            container: the container.
+            name: the name of the blob.
+            limit: the most bytes to read.
+
+        Raises:
+            TransientError: the storage gives no usable answer now.
+            PermanentError: the storage refuses, or the blob holds more than `limit` bytes.
+        """
         if is_folded(name):
             return None
         try:
@@ -128,7 +167,20 @@ class AccountBlobs:
         return content
 
     def write(self, container: str, name: str, content: bytes) -> BlobVersion:
-        """Store a small blob of our own, over an earlier one."""
+        """Store a small blob of the app, over an earlier one.
+
+        Args:
+            container: the container.
+            name: the name of the blob.
+            content: the bytes.
+
+        Returns:
+            The version that was written.
+
+        Raises:
+            TransientError: the storage gives no usable answer now.
+            PermanentError: the storage refuses.
+        """
         try:
             self._account.get_blob_client(container, name).upload_blob(content, overwrite=True)
         except AzureError as exc:
@@ -147,7 +199,14 @@ class AccountBlobs:
             raise classify(exc, f"look at container {container}", write=False) from exc
 
     def sign(self, container: str, name: str, access: Access, valid: timedelta) -> SignedBlob:
-        """Return the blob with a SAS for `access` to it alone, for `valid` from now."""
+        """Return the blob with a SAS for `access` to it alone, for `valid` from now.
+
+        Args:
+            container: the container.
+            name: the name of the blob.
+            access: what the signature allows.
+            valid: how long the signature is valid.
+        """
         now = self._clock.now()
         credential = self._account.credential
         key = getattr(credential, "account_key", None)
@@ -167,12 +226,27 @@ class AccountBlobs:
     def adopt(
         self, source: str, container: str, name: str, since: datetime | None = None
     ) -> BlobVersion | None:
-        """Copy the blob at URL `source` here, on the storage's side, by its signature alone."""
+        """Copy the blob at URL `source` here, on the storage's side, by its signature alone.
+
+        Args:
+            source: the URL, with its signature.
+            container: the container.
+            name: the name of the blob.
+            since: an older copy is replaced; None: every earlier copy counts.
+
+        Returns:
+            The copy; None: the signature does not open the source.
+        """
         copied = self._copies.copied(source, container, name, since)
         return self.head(container, name) if copied else None
 
     def located(self, base_location: str, relative_location: str) -> BlobVersion | None:
-        """Return the blob at this location when it lies in this account, else None."""
+        """Return the blob at this location when it lies in this account, else None.
+
+        Args:
+            base_location: the base location that the service gave.
+            relative_location: the relative location that the service gave.
+        """
         try:
             base, mine = urlsplit(base_location), urlsplit(self._account.url)
         except ValueError:

@@ -1,8 +1,8 @@
 """Copies a blob that a service names into a storage account, by the service's own signature.
 
 A service may name any blob, one of our own account too. The storage authorises a copy within
-one account by the account's key, whatever the signature in the source's URL is worth. So that
-signature is proved first, by a look with it alone; and the copy is asked for by a signature
+one account by the account's key, even where the signature in the source's URL is not valid. So that
+signature is checked first, by a HEAD with it alone; and the copy is asked for by a signature
 that may do nothing but write its target. Nothing is sent to a host that a service chose.
 """
 
@@ -43,13 +43,16 @@ class BlobCopies:
     options: Mapping[str, Any]
 
     def copied(self, source: str, container: str, name: str, since: datetime | None) -> bool:
-        """Have the blob at URL `source` copied; whether it has been. Safe to repeat.
+        """Copy the blob at URL `source`. Safe to repeat.
 
         Args:
             source: the URL, with the signature that the service sent.
-            container: of the target.
-            name: of the target.
+            container: the container of the target.
+            name: the name of the target.
             since: an older target is copied anew; None: every copy counts.
+
+        Returns:
+            Whether the blob has been copied.
 
         Raises:
             TransientError: the copy is under way, or cannot be begun now.

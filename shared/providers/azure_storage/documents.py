@@ -2,7 +2,7 @@
 
 The storage SDK repeats a PUT whose answer was lost, and the second one then fails its own
 condition. So each write carries a `write_id`, drawn once above those repeats, and is read
-back before anyone is told of a conflict (docs/decisions/0003).
+back before a conflict is raised (docs/decisions/0003).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -94,24 +94,53 @@ class BlobDocuments:
         if is_directory(got.properties.metadata):
             return None
         modified = got.properties.last_modified
-        # A claim that grew old by nobody's clock would be kept for ever.
+        # Without a clock that measures its age a claim would be kept for ever.
         served_at = _date(served) or max(self._now(), modified)
         return Document(name, body, _etag(got.properties.etag), modified, served_at)
 
     def create(self, name: str, body: bytes, metadata: Mapping[str, str] | None = None) -> ETag:
-        """Store a document that must not exist yet."""
+        """Store a document that must not exist yet.
+
+        Args:
+            name: the name of the document.
+            body: the content.
+            metadata: metadata to store with it.
+
+        Returns:
+            The ETag of the document.
+        """
         return self._put(name, body, metadata, {"overwrite": False})
 
     def replace(
         self, name: str, body: bytes, expected: ETag, metadata: Mapping[str, str] | None = None
     ) -> ETag:
-        """Store `body` over version `expected`."""
+        """Store `body` over version `expected`.
+
+        Args:
+            name: the name of the document.
+            body: the content.
+            expected: the ETag of the version that is replaced.
+            metadata: metadata to store with it.
+
+        Returns:
+            The new ETag.
+        """
         return self._put(name, body, metadata, {"overwrite": True, **_only(expected)})
 
     def delete(self, name: str, expected: ETag) -> None:
-        """Delete version `expected`; one that is gone already is fine."""
+        """Delete version `expected`; one that is gone already is fine.
+
+        Args:
+            name: the name of the document.
+            expected: the ETag of the version that is deleted.
+
+        Raises:
+            ConflictError: another worker changed it.
+            TransientError: the storage gives no usable answer now.
+            PermanentError: the storage refuses.
+        """
         try:
-            # Somebody's backup may have taken snapshots; without them no blob is deleted.
+            # A backup may have taken snapshots; without them no blob is deleted.
             self._container.delete_blob(name, delete_snapshots="include", **_only(expected))
         except ResourceNotFoundError:
             return
@@ -134,7 +163,18 @@ class BlobDocuments:
             raise classify(exc, f"list {prefix}", write=False) from exc
 
     def page(self, prefix: str, size: int, cursor: str | None) -> Page[Listed]:
-        """Return at most `size` documents of a listing, in one call to the storage."""
+        """Return at most `size` documents of a listing, in one call to the storage.
+
+        Args:
+            prefix: what the names start with.
+            size: the most documents on the page.
+            cursor: where the page begins; None: at the first blob.
+
+        Raises:
+            InvalidCursorError: no page gave this cursor.
+            TransientError: the storage gives no usable answer now.
+            PermanentError: the storage refuses.
+        """
         try:
             blobs = self._container.list_blobs(
                 name_starts_with=prefix, include=["metadata"], results_per_page=size
@@ -172,7 +212,7 @@ class BlobDocuments:
         except AzureError as exc:
             if is_lost(why):
                 raise OutcomeUnknownError(f"{name}: written by us or by somebody else") from exc
-            return None  # the first error tells what is known
+            return None  # the first error says what is known
         mine = (found.metadata or {}).get(_WRITE_ID) == write_id
         return _etag(found.etag) if mine else None
 

@@ -1,4 +1,4 @@
-"""What each failure of the storage SDK proves (design rule 7).
+"""The error for each failure of the storage SDK, by what is known of its effect (design rule 7).
 
 The codes: Microsoft, "Azure Blob Storage error codes" and "Common REST API error codes".
 """
@@ -26,7 +26,7 @@ from shared.errors import (
 _BUSY: Final = frozenset({408, 429, 503})
 _SERVER_ERROR: Final = 500
 _REFUSED: Final = frozenset({409, 412})
-#: Only these say that somebody else wrote the blob: 409 to a create, 412 to a replace.
+#: Only these say that another worker wrote the blob: 409 to a create, 412 to a replace.
 _LOST: Final = frozenset(
     {
         "BlobAlreadyExists",
@@ -104,7 +104,7 @@ _LASTING: Final = {
 
 
 def is_lost(exc: AzureError) -> bool:
-    """Whether a conditional write was refused because somebody else wrote first."""
+    """Whether a conditional write was refused because another worker wrote first."""
     status = exc.status_code if isinstance(exc, HttpResponseError) else None
     return status in _REFUSED and _code(exc) in ("", *_LOST)
 
@@ -120,7 +120,7 @@ def sorted_codes() -> frozenset[str]:
 
 
 def classify(exc: AzureError, what: str, *, write: bool) -> RelearnError:
-    """Return the error to raise for `exc`, met while doing `what`.
+    """Return the error to raise for `exc`, which `what` raised.
 
     Args:
         exc: what the SDK raised, after its own retries.
@@ -144,7 +144,13 @@ def classify(exc: AzureError, what: str, *, write: bool) -> RelearnError:
 
 
 def classify_page(exc: AzureError, what: str, cursor: str | None) -> RelearnError:
-    """Return the error to raise for `exc`, met while going on with a listing at `cursor`."""
+    """Return the error to raise for `exc`, which continuing a listing at `cursor` raised.
+
+    Args:
+        exc: what the SDK raised.
+        what: the operation, for the message.
+        cursor: where the page begins.
+    """
     status = exc.status_code if isinstance(exc, HttpResponseError) else None
     if cursor is not None and status == 400:  # noqa: PLR2004 -- InvalidQueryParameterValue
         return InvalidCursorError(

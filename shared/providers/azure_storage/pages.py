@@ -1,6 +1,6 @@
-"""One page of a storage listing at a time, so that a long one can be gone on with later.
+"""Reads a storage listing page by page, so that a long one can be continued later.
 
-In an account with a hierarchical namespace every directory is listed, and looked at, as an empty
+In an account with a hierarchical namespace every directory is listed, and read, as an empty
 blob with the metadata `hdi_isfolder: true`. Such a blob is no data and no document.
 """
 
@@ -18,7 +18,11 @@ _IS_FOLDER: Final = "hdi_isfolder"
 def one_page(
     blobs: ItemPaged[BlobProperties], cursor: str | None
 ) -> tuple[list[BlobProperties], str | None]:
-    """Return one page from `cursor` on, and the cursor of the next one, if there is one.
+    """Return one page from `cursor` on, and the cursor of the next page, if there is one.
+
+    Args:
+        blobs: the listing of the SDK.
+        cursor: where the page begins; None: at the first blob.
 
     Raises:
         InvalidCursorError: the storage never gives such a cursor.

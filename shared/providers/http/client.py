@@ -1,4 +1,4 @@
-"""One way to call an HTTP service: what a transport failure proves, and bounded answers.
+"""Calls an HTTP service: classified transport failures, and bounded answers.
 
 Nothing is retried here: the ledger remembers that a step has not worked, and the timer
 repeats it. Redirects are not followed, so that a key never travels to another host.
@@ -64,7 +64,7 @@ class Answer:
         return decoded
 
     def text(self) -> str:
-        """Return the body as one line of text; clean it of secrets before cutting it short."""
+        """Return the body as one line of text; redact it before cutting it short."""
         return " ".join(self.body.decode("utf-8", "replace").split())
 
     def retry_after(self, now: datetime) -> timedelta | None:
@@ -88,9 +88,15 @@ class Http(Protocol):
     ) -> Answer:
         """Return the whole answer, whatever its status.
 
+        Args:
+            method: the HTTP method.
+            url: the URL; it is never logged.
+            headers: the headers.
+            body: the body; None: there is none.
+
         Raises:
             TransientError: the request never reached the service.
-            OutcomeUnknownError: it may have.
+            OutcomeUnknownError: it may have reached the service.
             PermanentError: it cannot be sent.
         """
         ...
@@ -109,7 +115,22 @@ class RequestsHttp:
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> Answer:
-        """Send one request and read its answer, at most 4 MiB of it."""
+        """Send one request and read its answer, at most 4 MiB of it.
+
+        Args:
+            method: the HTTP method.
+            url: the URL; it is never logged.
+            headers: the headers.
+            body: the body; None: there is none.
+
+        Returns:
+            The whole answer, whatever its status.
+
+        Raises:
+            TransientError: the request never reached the service.
+            OutcomeUnknownError: it may have reached the service.
+            PermanentError: it cannot be sent.
+        """
         try:
             with self._connections.request(
                 method,
@@ -137,10 +158,14 @@ class RequestsHttp:
 
 
 def classify(exc: requests.RequestException, method: str) -> RelearnError:
-    """Return what a transport failure proves about the request (design rule 7).
+    """Return the error for a failed transport, by what is known of the request (design rule 7).
 
-    Only a failure that is known to come before the request is transient; the message
-    names the kind of failure and nothing of the URL, which may be signed.
+    Only a failure that is known to come before the request is transient. The message names
+    the kind of failure and nothing of the URL, which may be signed.
+
+    Args:
+        exc: what the library raised.
+        method: the HTTP method.
     """
     kind = type(exc).__name__
     if isinstance(exc, _OUR_FAULT):

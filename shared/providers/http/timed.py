@@ -1,4 +1,4 @@
-"""Connections on which a whole answer comes in time, or is a read that timed out.
+"""Connections with a time-out for the whole answer, not only for each part of it.
 
 The time-outs of requests are for each wait for bytes: a peer that drips them, in the headers
 or in the body, would outlast functionTimeout.
@@ -75,6 +75,11 @@ class TimedHttpAdapter(HTTPAdapter):
     """Has requests use these connections, by the ways that urllib3 documents for it."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """Make pools of them, for both schemes."""
+        """Make pools of timed connections, for both schemes.
+
+        Args:
+            args: as the library passes them.
+            options: as the library passes them.
+        """
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}

@@ -13,12 +13,17 @@ _SCORED: Final = "scored "
 def read_answers(request: Mapping[str, Any], answer: object, wanted: int) -> ProbeAnswers:
     """Return the scores in a request-response answer to `request` of `wanted` rows.
 
-    Reads both documented forms, table and row objects, and judges the content: a missing
+    Both documented forms are read, table and row objects, and the content is checked: a missing
     score column, a wrong row count or a number that is not finite is a broken model. Of
     several outputs the first that holds good scores counts.
+
+    Args:
+        request: the request with the probe rows.
+        answer: the body of the answer.
+        wanted: how many rows there must be.
     """
     results = answer.get("Results") if isinstance(answer, dict) else None
-    if not isinstance(results, dict):  # whoever answered, it was not a model
+    if not isinstance(results, dict):  # the answer does not come from a model
         return ProbeAnswers(seen=ProbeOutcome.NO_ANSWER, detail="the answer is not one of a model")
     read = [_read_output(request, output, wanted) for output in results.values()]
     if not read:

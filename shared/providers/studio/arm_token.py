@@ -1,4 +1,4 @@
-"""A Resource Manager token, by whatever identity the app has (studio-classic §4, SPEC17)."""
+"""A Resource Manager token, by the identity of the app (studio-classic §4, SPEC17)."""
 
 import threading
 from dataclasses import dataclass, field

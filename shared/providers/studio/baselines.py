@@ -1,4 +1,4 @@
-"""What an endpoint of Studio served before, kept as a blob that it may be given again.
+"""Keeps the serving state of an endpoint of Studio as a blob that can be restored.
 
 A service may name any blob. The app gives it no right to one that it had none to: a copy is
 made by the signature that the service itself sent, or not at all.
@@ -30,8 +30,8 @@ class Baselines:
         models: where models are.
         models_container: the container of the models that may be signed for.
         endpoint: whose baselines.
-        place: the part of the endpoint that is updated.
-        named_only: whether the service is only told a name, and opens the blob by its own right.
+        place: the resource of the endpoint that is updated.
+        named_only: whether the service only gets a name, and opens the blob by its own right.
     """
 
     models: Blobs
@@ -72,7 +72,7 @@ class Baselines:
             found = self.models.located(base, relative)
             if found is not None and self._may_be_given(found):
                 return found
-        # Its signature will not last: keep a copy, one for each place, and for this run alone.
+        # Its signature will not last: keep a copy, one for each resource, and for this run alone.
         query = f"?{sas.lstrip('?')}" if sas else ""
         source = f"{base.rstrip('/')}/{escaped(relative)}{query}"
         place = digest(self.place, base, relative, keep.run_id)
@@ -84,7 +84,7 @@ class Baselines:
             return None
 
     def _names_a_model_of_ours(self, relative: str) -> bool:
-        """Whether a location may be a model of ours; no other blob is even looked at."""
+        """Whether a location may be a model of ours; no other blob is read."""
         written = relative.lstrip("/")
         places = (place.partition("/") for place in (written, unquote(written)))
         container = self.models_container

@@ -93,20 +93,30 @@ class StudioBatch:
         return job.strip()
 
     def preview(self, request: JobRequest) -> Mapping[str, Any]:
-        """Return the request that `prepare` would make, with its secrets named in their place."""
+        """Return the request that `prepare` would make, with names in place of secrets."""
         body = self._assembled(request, self._unsigned, dict(request.parameters))
         return {"method": "POST", "url": self.service, "body": body}
 
     def ensure_started(self, handle: str, request: JobRequest) -> None:
-        """Start the job; one that is started already is fine."""
+        """Start the job; one that is started already is fine.
+
+        Args:
+            handle: the handle of the job.
+            request: what the job is to do.
+
+        Raises:
+            TransientError: it was not started.
+            OutcomeUnknownError: it may have been started.
+            PermanentError: it cannot be started.
+        """
         del request  # the service has kept it since prepare
         try:
             answer = self.call.write("POST", self._job(handle, "/start"), f"start job {handle}")
             if answer.text():
-                # Whoever said so much, it was not the service (studio-classic §1.1).
+                # So long an answer is not from the service (studio-classic §1.1).
                 raise OutcomeUnknownError(f"start job {handle}: an answer that says something else")
         except StudioRefusedError as exc:
-            # "It is in {state} state": past the start, even where a look does not show it yet.
+            # "It is in {state} state": past the start, even where its status does not say so yet.
             if "CannotStartJob" in exc.refusal.codes:
                 return
             if self.state(handle).status in (JobStatus.NOT_STARTED, JobStatus.GONE):
@@ -117,19 +127,29 @@ class StudioBatch:
         return self._state(handle)[0]
 
     def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
-        """Return the model for each endpoint. Raises as the port says."""
+        """Return the model for each endpoint. Raises as the port says.
+
+        Args:
+            job: a finished job.
+            wanted: endpoint -> the output that is its model; None: the only one.
+        """
         return self._left.of(job, wanted)
 
     def model_again(self, model: ModelRef) -> ModelRef:
-        """Return a model that an operator put, as it is now. Raises as the port says."""
+        """Return a model that an operator uploaded, as it is now. Raises as the port says."""
         return self._left.again(model)
 
     def evaluation(self, job: Job, output: str | None) -> Evaluation:
-        """Return what a finished job said of its model. Raises as the port says."""
+        """Return what a finished job says of its model. Raises as the port says.
+
+        Args:
+            job: a finished job.
+            output: the output that is the evaluation; None: there is none.
+        """
         return self._left.evaluation(job, output)
 
     def evaluation_beside(self, model: ModelRef) -> Evaluation:
-        """Return what an operator put beside a model. Raises as the port says."""
+        """Return the evaluation beside an uploaded model. Raises as the port says."""
         return self._left.evaluation_beside(model)
 
     @property
@@ -213,7 +233,7 @@ class StudioBatch:
         }
 
     def _learn(self, request: JobRequest) -> None:
-        """Keep every secret that a request for this job holds out of texts."""
+        """Redact every secret of a request for this job."""
         texts = [value for value in request.parameters.values() if isinstance(value, str)]
         names = {name for text in texts for name in references_in(text)}
         setting = request.training.connection_string

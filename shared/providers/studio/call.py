@@ -1,4 +1,4 @@
-"""One authorised call to a Studio service: JSON out, a read answer or a sorted error back."""
+"""Calls a Studio service with a key: sends JSON, returns the answer or raises a sorted error."""
 
 import json
 import re
@@ -11,10 +11,10 @@ from shared.errors import OutcomeUnknownError, TransientError
 from shared.providers.http.client import Answer, Http
 from shared.providers.studio.errors import sort_refusal
 
-#: Gives the value behind a text with `${NAME}` in it. Raises ConfigError.
+#: Returns the value of a text with `${NAME}` in it. Raises ConfigError.
 Secrets = Callable[[str], str]
 
-#: Where endpoints and web services tell their keys (studio-classic §3, §4).
+#: Where endpoints and web services return their keys (studio-classic §3, §4).
 _KEYS: Final = re.compile(
     rb'"(?:primary|secondary)(?:key)?"\s*:\s*"((?:[^"\\]|\\.)*)"', re.IGNORECASE
 )
@@ -28,10 +28,10 @@ class StudioCall:
     secrets: Secrets = field(repr=False)
     api_key: str  #: as `${NAME}`
     redactor: Redactor = field(default_factory=Redactor, repr=False)  #: knows what was sent
-    from_service: bool = False  #: whether the key is one that a service told
+    from_service: bool = False  #: whether a service returned the key
 
     def with_key(self, key: str) -> "StudioCall":
-        """Return the same call with a key that a service told; no text will show it."""
+        """Return the same call with a key that a service returned; every text is redacted."""
         return replace(self, secrets=lambda _: key, api_key="", from_service=True)
 
     def clean(self, text: str) -> str:
@@ -40,6 +40,12 @@ class StudioCall:
 
     def read(self, method: str, url: str, what: str, body: object = None) -> Answer:
         """Return a 2xx answer to a request without effect.
+
+        Args:
+            method: the HTTP method.
+            url: the URL; it is never logged.
+            what: the purpose of the request, for messages.
+            body: sent as JSON; None: there is none.
 
         Raises:
             TransientError: no usable answer now; safe to repeat.
@@ -53,6 +59,12 @@ class StudioCall:
     def write(self, method: str, url: str, what: str, body: object = None) -> Answer:
         """Return a 2xx answer to a request with an effect.
 
+        Args:
+            method: the HTTP method.
+            url: the URL; it is never logged.
+            what: the purpose of the request, for messages.
+            body: sent as JSON; None: there is none.
+
         Raises:
             TransientError: the effect did not happen.
             OutcomeUnknownError: it may have.
@@ -64,10 +76,15 @@ class StudioCall:
         return answer
 
     def any_answer(self, method: str, url: str, body: object = None) -> Answer:
-        """Return the answer to a request without effect, whatever it says.
+        """Return the answer to a request without effect, whatever its status.
+
+        Args:
+            method: the HTTP method.
+            url: the URL; it is never logged.
+            body: sent as JSON; None: there is none.
 
         Raises:
-            TransientError: none came.
+            TransientError: no answer came.
         """
         try:
             return self._send(method, url, body)
@@ -85,7 +102,7 @@ class StudioCall:
         return self._learned(self.http.send(method, url, headers, content))
 
     def _learned(self, answer: Answer) -> Answer:
-        """Keep every key that an answer tells out of texts: the service may repeat it anywhere."""
+        """Redact every key of an answer from now on: the service may repeat it anywhere."""
         from_service = _KEYS.findall(answer.body) if answer.ok else []
         self.redactor.learn_from_service(*(_unescaped(key) for key in from_service))
         return answer

@@ -28,17 +28,17 @@ class StudioClassicEndpoint:
     """One endpoint of a Classic predictive web service.
 
     A PATCH is accepted at once and served about half a minute later; there is no status to
-    ask for, so a look scores the probe rows.
+    ask for, so a status check scores the probe rows.
 
     Args:
         call: with the key for this endpoint: its own, or a workspace token.
-        scoring: with the key for scoring; None: the endpoint's own, as the service tells it.
+        scoring: with the key for scoring; None: the one that the service returns.
         update_url: `…/webservices/{id}/endpoints/{name}`.
         resource: the updatable resource.
         verify: the probe; None: nothing is scored.
         models: where models are, to sign for them.
         models_container: the container of the models that may be signed for.
-        allowed: returns a URL that an answer tells of, or raises ValueError.
+        allowed: returns a URL of an answer, or raises ValueError.
         manage: with a workspace token, for what an endpoint's own key may not do.
         create: how to make the endpoint where it does not exist; None: it must exist.
     """
@@ -62,9 +62,9 @@ class StudioClassicEndpoint:
         self._by_token.create(self._name, self.create)
 
     def current(self) -> Current:
-        """Return what the endpoint was last given; empty where the service does not tell.
+        """Return what the endpoint was last given; empty where the service does not say it.
 
-        Not every key may read an endpoint that it may update, so a refusal tells nothing.
+        Not every key may read an endpoint that it may update, so a refusal says nothing.
         """
         answer = self._management.ask(self._name)
         if answer.ok:
@@ -80,7 +80,7 @@ class StudioClassicEndpoint:
     def update(self, model: BlobVersion) -> None:
         """PATCH the endpoint with a freshly signed URL of `model`.
 
-        The one place where a service is given the right to read a blob as a model.
+        Only here a service gets the right to read a blob as a model.
         """
         if model.container != self.models_container or not is_model_path(model.name):
             raise PermanentError(
@@ -105,7 +105,7 @@ class StudioClassicEndpoint:
         del operation  # there is none to ask for
         reported = self._known()
         current = _current(reported, self.resource) if reported else Current()
-        # What stands behind a question mark would be a signature.
+        # After a question mark there would be a signature.
         named = current.location[1].lstrip("/").partition("?")[0] if current.location else None
         return EndpointCheck(UpdateProgress.NOT_REPORTED, self._probe(reported), configured=named)
 

@@ -9,7 +9,7 @@ an error that is in no row counts by its status.
   (studio-classic §2).
 * 408, 440 and 5xx leave open whether a write happened, also where the code names a lasting
   fault: a service that cannot load the model it was just given may have been given it, so
-  ModelPackageFormatError and WebServicePackageInternalError are looked into like the others.
+  ModelPackageFormatError and WebServicePackageInternalError are checked like the others.
   Only GetWorkspaceFailed is final: where no workspace was found, nothing was changed in it.
 """
 
@@ -29,7 +29,7 @@ class Meaning(StrEnum):
     REPEAT_BRIEFLY = "repeat briefly"  #: as REPEAT, where only the next minutes can help
     CHECK = "check"  #: a write may have happened; a read may be repeated
     CHECK_BRIEFLY = "check briefly"  #: as LOOK, where waiting longer is unlikely to help
-    PARK = "park"  #: it did not happen, and a person must do something
+    PARK = "park"  #: it did not happen, and an operator must do something
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def meaning(status: int, codes: Iterable[str], words: str) -> Meaning:
 
     Args:
         status: the HTTP status of the answer.
-        codes: the codes that the answer names, the most telling first.
+        codes: the codes that the answer names, the most specific first.
         words: the service's own words.
     """
     usual = STATUSES[500 if status >= _SERVER_ERROR else 400]
@@ -115,7 +115,7 @@ def meaning(status: int, codes: Iterable[str], words: str) -> Meaning:
 
 
 def likely_cure(status: int, code: str, details: Iterable[str], words: str) -> str:
-    """Return the likely cures of an error, the most telling ones, or an empty text.
+    """Return the likely cures of an error, the most specific ones, or an empty text.
 
     Args:
         status: the HTTP status of the answer.
@@ -132,7 +132,7 @@ def likely_cure(status: int, code: str, details: Iterable[str], words: str) -> s
 
 
 def cure_in(words: str) -> str:
-    """Return the likely cures of a failure that is told in words alone, or an empty text.
+    """Return the likely cures of a failure that is reported in words alone, or an empty text.
 
     Codes stand among the words there: a failed job's details have them (studio-classic §1.4).
     """

@@ -1,4 +1,4 @@
-"""What an endpoint of Studio says it was given, as its clients read it."""
+"""The model that an endpoint of Studio names, as its clients read it."""
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,8 +12,8 @@ class Current:
     """What an endpoint says it was given."""
 
     location: tuple[str, str, str] | None = field(default=None, repr=False)
-    """Base location, relative location and SAS (a secret), where the service tells them."""
-    resources: tuple[str, ...] | None = None  #: the names that can be updated, where told
+    """Base location, relative location and SAS (a secret), where the service returns them."""
+    resources: tuple[str, ...] | None = None  #: the names that can be updated, where known
     refreshable: bool = False  #: whether it can be reset to the model of its own service
 
 

@@ -1,4 +1,4 @@
-"""What each answer of a service proves, and its own reason: its codes, its words, and the cure.
+"""The error for each answer of a service, with its reason: its codes, its words, and the cure.
 
 Envelope: studio-classic §5. Some errors are plain text or a gateway's HTML page,
 `details` may be missing, and an older form has them beside the error. Resource Manager nests
@@ -67,7 +67,7 @@ def read_refusal(answer: Answer, clean: Cleaner = redact) -> Refusal:
 
     Args:
         answer: what came back.
-        clean: takes secrets out of its texts, before they are cut short.
+        clean: redacts its texts, before they are cut short.
     """
     decoded = answer.json()
     if (error := _error_in(decoded)) is not None:
@@ -77,7 +77,7 @@ def read_refusal(answer: Answer, clean: Cleaner = redact) -> Refusal:
 
 
 def _error_in(decoded: object) -> Mapping[str, Any] | None:
-    """Return the error object of a body, in whichever of the known forms it is told."""
+    """Return the error object of a body, in any of the known forms."""
     for name in ("error", "odata.error"):
         error = member(decoded, name)
         if isinstance(error, Mapping):
@@ -96,7 +96,7 @@ def read_error(error: Mapping[str, Any], status: int, clean: Cleaner = redact) -
     Args:
         error: the object with `code`, `message` and perhaps `details` (studio-classic §4, §5).
         status: the HTTP status of the answer that it came with.
-        clean: takes secrets out of its texts, before they are cut short.
+        clean: redacts its texts, before they are cut short.
     """
     first, *inner = _errors(error)
     words = [_message(first), *(_words(one) for one in inner)]
@@ -115,7 +115,7 @@ def sort_refusal(
     Args:
         answer: what came back.
         what: what was asked for, to start the message with.
-        clean: takes secrets out of its texts, before they are cut short.
+        clean: redacts its texts, before they are cut short.
         write: whether the request could have had an effect.
     """
     refusal = read_refusal(answer, clean)

@@ -1,8 +1,8 @@
-"""Likely cures for what Studio's services complain of, by detail code, status and words.
+"""Likely cures for errors of Studio's services, by detail code, status and words.
 
 Codes: studio-classic §5; cures: studio-classic §4, §6 (traps, troubleshooting guide). A cure
 names the key of pipelines.yaml to change, where there is one; an empty one stands for a code
-that nobody outside the service can do anything about.
+that only the service itself can cure.
 """
 
 import re
@@ -226,5 +226,5 @@ _WORDS: Final = {
     ),
     r"\bAzureBatchPoolId\b|\bbatch pool\b": "correct training.azure_batch_pool_id",
 }
-#: What only the words tell (studio-classic §3, §4, §6); the first that fits is the cure.
+#: What only the words say (studio-classic §3, §4, §6); the first that fits is the cure.
 WORDS: Final = {re.compile(words, re.IGNORECASE): cure for words, cure in _WORDS.items()}

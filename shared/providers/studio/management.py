@@ -21,7 +21,7 @@ _NOT_CHANGED: Final = 304
 
 @dataclass(frozen=True, slots=True)
 class ManagedEndpoint:
-    """An endpoint as the service tells of it; every member but the name may be missing.
+    """An endpoint as the service describes it; every member but the name may be missing.
 
     See studio-classic §3.
     """
@@ -35,7 +35,7 @@ class ManagedEndpoint:
     max_concurrent_calls: int | None = None
     prevent_update: bool | None = None
     resources: Mapping[str, SignedBlob | None] | None = None
-    """The resources that can be updated, and where each lies, as far as that is told."""
+    """The resources that can be updated, and the location of each, as far as that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +78,28 @@ class StudioManagement:
         return read_endpoint(answer, name)
 
     def ask(self, name: str) -> Answer:
-        """Return whatever the service answers about one endpoint. Raises TransientError."""
+        """Return the answer of the service about one endpoint. Raises TransientError."""
         return self.call.any_answer("GET", self._url(name))
 
     def refusal(self, answer: Answer, what: str) -> Exception:
-        """Return the error that an answer to a request without effect stands for."""
+        """Return the error that an answer to a request without effect stands for.
+
+        Args:
+            answer: the answer.
+            what: the purpose of the request, for messages.
+        """
         return sort_refusal(answer, what, self.call.clean, write=False)
 
     def create(self, name: str, wanted: Create) -> None:
-        """Make an endpoint, or give one that exists these settings. Safe to repeat.
+        """Make an endpoint, or change its settings where it exists. Safe to repeat.
+
+        Args:
+            name: the name of the endpoint.
+            wanted: the settings.
 
         Raises:
             TransientError: it was not made.
-            OutcomeUnknownError: it may have been; look.
+            OutcomeUnknownError: it may have been made; read it back.
             PermanentError: the service refuses, or no endpoint can have this name.
         """
         _own(name, "create")
@@ -124,7 +133,11 @@ class StudioManagement:
                 raise
 
     def patch(self, name: str, resources: Mapping[str, SignedBlob]) -> None:
-        """Give resources of an endpoint these models. The same twice is the same as once.
+        """Set these models at resources of an endpoint. Safe to repeat.
+
+        Args:
+            name: the name of the endpoint.
+            resources: resource -> the signed model.
 
         Raises as `create` does.
         """
@@ -133,7 +146,7 @@ class StudioManagement:
         what = "update the endpoint"
         answer = self.call.write("PATCH", self._url(name), what, {"Resources": listed})
         if answer.text():
-            # Whoever said so much, it was not the service (studio-classic §3).
+            # So long an answer is not from the service (studio-classic §3).
             raise OutcomeUnknownError(f"{what}: an answer that says something else")
 
     def _url(self, name: str) -> str:
@@ -141,7 +154,12 @@ class StudioManagement:
 
 
 def read_endpoint(answer: Answer, name: str) -> ManagedEndpoint:
-    """Return the endpoint that a 2xx answer tells of; `name` where it does not say."""
+    """Return the endpoint that a 2xx answer describes.
+
+    Args:
+        answer: the answer.
+        name: its name where the answer does not say it.
+    """
     reported = answer.json()
     reported = reported if isinstance(reported, dict) else {}
     return _read({**reported, "Name": reported.get("Name") or name})

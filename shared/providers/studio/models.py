@@ -28,7 +28,7 @@ _Left = Mapping[str, SignedBlob]
 
 @dataclass(frozen=True, slots=True)
 class StudioModels:
-    """What jobs left: where they were told to write, or at the service.
+    """The outputs of jobs: at their configured paths, or at the service.
 
     Args:
         models: the account that models are kept in.
@@ -41,7 +41,12 @@ class StudioModels:
     state: Callable[[str], tuple[JobState, _Left]]
 
     def of(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
-        """Return the model for each endpoint. Raises as the port says."""
+        """Return the model for each endpoint. Raises as the port says.
+
+        Args:
+            job: a finished job.
+            wanted: endpoint -> the output that is its model; None: the only one.
+        """
         declared = _declared(job)
         left = _models_in(self._results(job)) if _must_ask(wanted, declared) else {}
         outputs = {
@@ -53,12 +58,17 @@ class StudioModels:
         return {name: model_of(found[output]) for name, output in outputs.items() if output}
 
     def again(self, model: ModelRef) -> ModelRef:
-        """Return a model that an operator put, as it is now. Raises as the port says."""
+        """Return a model that an operator uploaded, as it is now. Raises as the port says."""
         was = blob_of(model)
         return model_of(_usable(self.models.head(was.container, was.name), was.path))
 
     def evaluation(self, job: Job, output: str | None) -> Evaluation:
-        """Return what the job said of its model. Raises as the port says."""
+        """Return what the job says of its model. Raises as the port says.
+
+        Args:
+            job: a finished job.
+            output: the output that is the evaluation; None: there is none.
+        """
         file = BESIDE if output is None else job.request.training.outputs.get(output)
         path = _path(job, file) if file is not None else self._fetched(job, str(output))
         if why := left_before(self.models.head(self.container, path), job):
@@ -66,7 +76,7 @@ class StudioModels:
         return Evaluation(path, self.models.read(self.container, path, _LONGEST))
 
     def evaluation_beside(self, model: ModelRef) -> Evaluation:
-        """Return what an operator put beside a model. Raises as the port says."""
+        """Return the evaluation beside an uploaded model. Raises as the port says."""
         path = f"{blob_of(model).name.removesuffix(MODEL_SUFFIX)}.{BESIDE}"
         return Evaluation(path, self.models.read(self.container, path, _LONGEST))
 
@@ -101,7 +111,7 @@ class StudioModels:
 
     def _model(self, job: Job, output: str, left: _Left) -> BlobVersion:
         name = _path(job, job.request.training.outputs.get(output, f"{output}{MODEL_SUFFIX}"))
-        if output not in _declared(job):  # else it was written to its place
+        if output not in _declared(job):  # else it was written to its path
             model = self._copied(job, left[output], name)
             where = _at_the_service(left[output])
         else:
@@ -114,7 +124,12 @@ class StudioModels:
 
 
 def left_before(output: BlobVersion | None, job: Job) -> str:
-    """Return why an output is not the job's, where it was written before the job was made."""
+    """Return why an output is not the job's, where it was written before the job was made.
+
+    Args:
+        output: the output; None: there is none.
+        job: the job.
+    """
     if output is None or job.made_at is None or not output.is_older_than(job.made_at):
         return ""
     return (

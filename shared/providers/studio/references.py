@@ -23,7 +23,12 @@ def signed_reference(blob: SignedBlob) -> dict[str, str]:
 
 
 def keyed_reference(connection: str, path: str) -> dict[str, str]:
-    """Return the reference to blob `path` (`container/name`) by a storage connection string."""
+    """Return the reference to blob `path` (`container/name`) by a storage connection string.
+
+    Args:
+        connection: the connection string; a secret.
+        path: the path of the blob.
+    """
     return {"ConnectionString": connection, "RelativeLocation": path}
 
 
@@ -34,7 +39,7 @@ def require_account(connection: str, setting: str, account: str, what: str) -> N
         connection: the connection string; never part of a message.
         setting: the `${NAME}` that it came from.
         account: the name of the storage account of the blob.
-        what: the blob, for people.
+        what: the blob, for messages.
 
     Raises:
         ConfigError: it opens another account, or does not say which.
@@ -52,7 +57,7 @@ def require_account(connection: str, setting: str, account: str, what: str) -> N
 
 
 def read_results(reported: object) -> dict[str, SignedBlob]:
-    """Return output name -> where it is; entries that name no place are left out.
+    """Return output name -> where it is; entries without a location are left out.
 
     Args:
         reported: `Results` of a job, as the service gave it.

@@ -1,4 +1,4 @@
-"""Scores the probe rows at an endpoint, and says what the answer shows of the model.
+"""Scores the probe rows at an endpoint, and classifies the answer.
 
 See design rule 9.
 """
@@ -52,9 +52,13 @@ def score(call: StudioCall, url: str, rows: dict[str, Any]) -> ProbeAnswers:
 
 
 def scoring_url(base: str, rows: Mapping[str, Any]) -> str:
-    """Return the request-response URL under the base that a service tells of itself.
+    """Return the request-response URL below the base that a service names.
 
-    Rows given as objects are asked for in the same form (studio-classic §2).
+    The answers to rows given as objects are requested in the same form (studio-classic §2).
+
+    Args:
+        base: the base, as the service names it.
+        rows: the request with the probe rows.
     """
     inputs = rows.get("Inputs")
     first = next(iter(inputs.values()), None) if isinstance(inputs, dict) else None

@@ -26,7 +26,7 @@ class StudioServing:
     Args:
         endpoint: its client.
         baselines: which models it may be given.
-        name: the endpoint's, for people.
+        name: the endpoint's, for messages.
         resource: the updatable resource; None: the only one.
     """
 
@@ -65,7 +65,12 @@ class StudioServing:
         return self.baselines.restorable(state)
 
     def candidate(self, model: ModelRef, run_id: str) -> Candidate:
-        """Return the model as a candidate: it has no name of its own at the endpoint."""
+        """Return the model as a candidate: it has no name of its own at the endpoint.
+
+        Args:
+            model: the model.
+            run_id: the run.
+        """
         del run_id
         return Candidate(name=model.name, state=ServingState(model=model))
 
@@ -77,7 +82,15 @@ class StudioServing:
         return EndpointCheck(UpdateProgress.DONE, None, configured=candidate.name)
 
     def score(self, rows: Mapping[str, Any], candidate: Candidate | None = None) -> ProbeAnswers:
-        """Return the answers of what serves. Raises PermanentError."""
+        """Return the answers of what serves.
+
+        Args:
+            rows: the request with the probe rows.
+            candidate: the candidate that is to answer; None: what serves.
+
+        Raises:
+            PermanentError: a candidate is given, or it is not known where to send the rows.
+        """
         if candidate is not None:
             raise PermanentError(f"endpoint {self.name} cannot score with a model beside its own")
         return self.endpoint.score(dict(rows))
@@ -91,7 +104,12 @@ class StudioServing:
     def update_state(
         self, operation: str | None = None, shift: Shift | None = None
     ) -> EndpointCheck:
-        """Return what the service says of its last update, and its answers."""
+        """Return what the service says of its last update, and its answers.
+
+        Args:
+            operation: the operation of the last update, where there is one.
+            shift: the shift that was asked for, where there is one.
+        """
         del shift  # the model that is asked for is named by the record
         return self.endpoint.look(operation)
 

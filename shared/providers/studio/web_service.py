@@ -2,7 +2,8 @@
 
 An update is the whole definition, sent by PATCH: what GET gives, with the URI of the trained
 model exchanged. (Never by PUT, which would lose the keys that GET leaves out.) It is carried
-out later, so a look asks the operation, reads the definition back, and scores the probe rows.
+out later, so a status check asks the operation, reads the definition back, and scores the probe
+rows.
 """
 
 from collections.abc import Callable
@@ -46,7 +47,7 @@ class StudioWebService:
         resource: the name of its trained model; None: the only one.
         verify: the probe; None: nothing is scored.
         models: where models are; must be the service's own storage account.
-        allowed: returns a URL that an answer tells of, or raises ValueError.
+        allowed: returns a URL of an answer, or raises ValueError.
         scoring: with the key for scoring; None: the service's primary key, by listKeys.
     """
 
@@ -152,7 +153,7 @@ class StudioWebService:
         try:
             parts = urlsplit(uri)
         except ValueError:
-            return "", uri.partition("?")[0]  # not a URL at all: told as it is
+            return "", uri.partition("?")[0]  # not a URL at all: returned as it is
         own = urlsplit(self.models.base_location)
         base = own.path if parts.netloc.lower() == own.netloc.lower() else "/"
         base = base if parts.path.startswith(base) else "/"
@@ -191,7 +192,7 @@ class StudioWebService:
 
 
 def _state(reported: Any, clean: Cleaner) -> tuple[UpdateProgress, str]:
-    """Return how an update stands: told as `provisioningState`, not as the usual `status`."""
+    """Return the state of an update: given as `provisioningState`, not as the usual `status`."""
     properties = member(reported, "properties")
     state = member(properties, "provisioningState") or member(properties, "status") or ""
     if str(state).lower() in _PENDING:

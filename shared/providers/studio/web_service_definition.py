@@ -3,7 +3,7 @@
 See studio-classic §4.
 
 Keys of assets such as `asset3` are not stable, and published examples differ in the case of
-member names; so everything is found by what it is, and read whatever its case.
+member names; so everything is found by its content, and names are read without case.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,12 @@ Definition = dict[str, Any]
 
 
 def member(holder: object, *path: str) -> Any:
-    """Return the member at `path`, whatever the case of its names; None where there is none."""
+    """Return the member at `path`, whatever the case of its names; None where there is none.
+
+    Args:
+        holder: a part of the definition.
+        path: the names on the way to the member.
+    """
     for name in path:
         if not isinstance(holder, Mapping):
             return None
@@ -35,10 +40,14 @@ def trained_models(definition: Definition) -> dict[str, str]:
 
 
 def chosen_model(definition: Definition, resource: str | None) -> tuple[str, str]:
-    """Return the name and URI of the trained model that is meant.
+    """Return the name and URI of the trained model that `resource` names.
+
+    Args:
+        definition: the definition of the service.
+        resource: the name of the model; None: the only one.
 
     Raises:
-        PermanentError: it is not there, or which one is meant cannot be told.
+        PermanentError: it does not exist, or there are several and none is named.
     """
     known = trained_models(definition)
     if not known and member(definition, "properties", "payloadsInBlobStorage"):
@@ -59,7 +68,13 @@ def chosen_model(definition: Definition, resource: str | None) -> tuple[str, str
 
 
 def with_model(definition: Definition, name: str, uri: str) -> Definition:
-    """Return the whole definition with trained model `name` read from `uri`."""
+    """Return the whole definition with trained model `name` read from `uri`.
+
+    Args:
+        definition: the definition of the service.
+        name: the name of the trained model.
+        uri: the URI of its blob.
+    """
     changed = deepcopy(definition)
     for found, asset in _models(changed):
         if found == name:
