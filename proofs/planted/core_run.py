@@ -17,14 +17,14 @@ BUGS: Final = (
         "shared/core/run/concurrency.py",
         "    return run.phase.ended or run.phase in _IDLE\n",
         "    return False\n",
-        ("tests/unit/intake/test_gathering.py",),
+        ("tests/unit/intake/test_batches.py",),
     ),
     Bug(
         "a pause by failures outlives the resume",
         "shared/core/run/concurrency.py",
         "        return pause if pause is not None and self.counts(pause.at) else None\n",
         "        return pause\n",
-        ("tests/unit/execution/test_turns.py",),
+        ("tests/unit/execution/test_concurrency.py",),
     ),
     Bug(
         "the looks at one update count for the next",
@@ -89,7 +89,7 @@ BUGS: Final = (
         "shared/core/run/rollout.py",
         'failed in ("rolled_back", "unchanged")',
         'failed in ("rolled_back",)',
-        ("tests/unit/execution/test_roll_out_regressions.py",),
+        ("tests/unit/execution/test_roll_out_models.py",),
     ),
     Bug(
         "the time in which nobody tried a step counts as patience",
@@ -103,14 +103,14 @@ BUGS: Final = (
         "shared/core/run/job_events.py",
         "        return self.digest in run.outputs_seen or",
         "        return",
-        ("tests/unit/intake/test_event_looks.py",),
+        ("tests/unit/intake/test_output_events.py",),
     ),
     Bug(
         "the time of waiting for a turn counts as time of failing",
         "shared/core/run/control_events.py",
         "        if was is not None and was.waits_for != self.waits_for:\n",
         "        if was is not None and was.count < 0:\n",
-        ("tests/unit/execution/test_endpoint_turns.py",),
+        ("tests/unit/execution/test_endpoint_queue.py",),
     ),
     Bug(
         "a step of the requests is left out",

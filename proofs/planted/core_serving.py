@@ -38,7 +38,7 @@ BUGS: Final = (
         "shared/core/serving/state.py",
         "        in_flight=in_flight_lease(endpoint_state, run.run_id),\n",
         "        in_flight=None,\n",
-        ("tests/unit/execution/test_promotion_regressions.py",),
+        ("tests/unit/execution/test_promotion_failures.py",),
     ),
     Bug(
         "two different errors confirm drift",

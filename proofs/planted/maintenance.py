@@ -52,7 +52,7 @@ BUGS: Final = (
         "shared/maintenance/poll.py",
         "        self.rounds.continue_at_endpoints(batches)\n",
         "",
-        ("tests/unit/execution/test_endpoint_turns.py",),
+        ("tests/unit/execution/test_endpoint_queue.py",),
     ),
     Bug(
         "a changed file is compared by time and size alone",

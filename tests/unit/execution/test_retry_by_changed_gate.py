@@ -24,7 +24,7 @@ from tests.unit.execution.parked_runs import (
     parked,
     tightened,
 )
-from tests.unit.execution.test_promotion_regressions import (
+from tests.unit.execution.test_promotion_failures import (
     BAD,
     PATCH,
     READ_BACK,
@@ -32,7 +32,7 @@ from tests.unit.execution.test_promotion_regressions import (
     SCORE,
     csv,
 )
-from tests.unit.execution.test_roll_out_regressions import read, written
+from tests.unit.execution.test_roll_out_models import read, written
 from tests.unit.fleet import Fleet
 from tests.unit.samples import MODEL, NOW, promotion
 from tests.unit.worlds import Observed, refused

@@ -19,7 +19,7 @@ from shared.operations.commands import OperatorCommand
 from shared.operations.open_runs import MOST_SHOWN, OpenRuns
 from tests.fakes.faults import Faults, Kind
 from tests.fakes.world import MODELS
-from tests.unit.execution.test_endpoint_turns import crowded, waiting
+from tests.unit.execution.test_endpoint_queue import crowded, waiting
 from tests.unit.samples import NOW, pipeline, promotion, run, step_failure
 from tests.unit.worlds import Observed, refused
 

@@ -15,7 +15,7 @@ from shared.operations.commands import OperatorCommand
 from tests.fakes.documents import MemoryDocuments
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA
-from tests.unit.intake.test_gathering import (
+from tests.unit.intake.test_batches import (
     BURST,
     LISTED,
     NEWEST,

@@ -16,7 +16,7 @@ from shared.execution.concurrency import MAY_BE_IDLE, ConcurrencyLimits
 from shared.ledger.ledger import Ledger
 from shared.ledger.open_markers import RunHints
 from shared.ledger.run_queues import NEW
-from tests.unit.intake.test_gathering import world_of
+from tests.unit.intake.test_batches import world_of
 from tests.unit.samples import NOW
 from tests.unit.samples import run as sample
 from tests.unit.worlds import Observed

@@ -10,7 +10,7 @@ from shared.ledger.versions import VersionEntry
 from shared.ports.storage import ETag
 from tests.fakes.faults import Crash, Kind
 from tests.fakes.world import DATA
-from tests.unit.intake.test_gathering import BURST, NEWEST, trained_on, waiting, world_of
+from tests.unit.intake.test_batches import BURST, NEWEST, trained_on, waiting, world_of
 from tests.unit.worlds import Observed
 
 

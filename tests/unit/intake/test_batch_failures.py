@@ -12,8 +12,7 @@ from shared.operations.commands import OperatorCommand
 from shared.ports.storage import Page
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA, pipeline
-from tests.unit.intake.test_customers import Customers
-from tests.unit.intake.test_gathering import (
+from tests.unit.intake.test_batches import (
     BURST,
     LISTED,
     NEWEST,
@@ -22,6 +21,7 @@ from tests.unit.intake.test_gathering import (
     waiting,
     world_of,
 )
+from tests.unit.intake.test_customers import Customers
 from tests.unit.worlds import Observed
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)

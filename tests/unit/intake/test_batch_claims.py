@@ -17,7 +17,7 @@ from shared.ledger.ledger import Ledger
 from shared.ledger.open_markers import RunHints
 from shared.ledger.versions import VersionEntry
 from shared.ports.storage import ETag
-from tests.unit.intake.test_gathering import world_of
+from tests.unit.intake.test_batches import world_of
 from tests.unit.samples import NOW, blob
 from tests.unit.samples import run as sample
 from tests.unit.worlds import Observed

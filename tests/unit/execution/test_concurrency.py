@@ -11,7 +11,7 @@ from shared.core.run.record import Phase, Run
 from shared.errors import InvalidTransitionError
 from shared.intake.requests import ManualRequest
 from shared.providers.http.client import Answer
-from tests.unit.intake.test_gathering import land, trained_on, waiting, world_of
+from tests.unit.intake.test_batches import land, trained_on, waiting, world_of
 from tests.unit.worlds import Observed, refused
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

@@ -20,7 +20,7 @@ from shared.ledger.open_markers import CommandStored, RunHints, hints_of
 from tests.fakes.faults import Kind
 from tests.fakes.world import LIMITS
 from tests.unit.fleet import Fleet
-from tests.unit.intake.test_gathering import world_of
+from tests.unit.intake.test_batches import world_of
 from tests.unit.samples import NOW, run, step_failure
 from tests.unit.worlds import RUNNING, Observed, refused
 

@@ -19,8 +19,8 @@ from shared.operations.commands import OperatorCommand
 from shared.operations.pipelines import Pipelines
 from tests.fakes.faults import Crash, Kind
 from tests.fakes.world import pipeline
-from tests.unit.execution.test_turns import ask
-from tests.unit.intake.test_gathering import land, trained_on, waiting, world_of
+from tests.unit.execution.test_concurrency import ask
+from tests.unit.intake.test_batches import land, trained_on, waiting, world_of
 from tests.unit.worlds import RUNNING, Observed, refused
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)

@@ -13,7 +13,7 @@ from shared.execution.queues import CheckResult
 from shared.ledger.open_markers import Marker, OpenMarker, RunHints, hints_of
 from shared.ledger.progress import Heartbeat
 from tests.unit.fleet import Fleet
-from tests.unit.intake.test_gathering import BURST, land, world_of
+from tests.unit.intake.test_batches import BURST, land, world_of
 from tests.unit.samples import NOW
 from tests.unit.worlds import RUNNING, Observed, refused
 

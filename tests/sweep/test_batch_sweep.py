@@ -8,7 +8,7 @@ import pytest
 
 from shared.core.run.record import Phase
 from tests.fakes.faults import Faults, kinds_at
-from tests.unit.intake.test_gathering import BURST, trained_on, waiting
+from tests.unit.intake.test_batches import BURST, trained_on, waiting
 from tests.unit.worlds import Observed
 
 #: A way of waiting, and which faults are tried under it: two that go the same way share them.
