@@ -38,7 +38,12 @@ BUGS: Final = (
         "shared/core/serving/state.py",
         "        in_flight=in_flight_lease(endpoint_state, run.run_id),\n",
         "        in_flight=None,\n",
-        ("tests/unit/execution/test_promotion_failures.py",),
+        (
+            "tests/unit/execution/test_promotion_order.py",
+            "tests/unit/execution/test_promotion_checks.py",
+            "tests/unit/execution/test_promotion_rollback.py",
+            "tests/unit/execution/test_promotion_unsettled.py",
+        ),
     ),
     Bug(
         "two different errors confirm drift",

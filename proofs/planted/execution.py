@@ -27,7 +27,10 @@ BUGS: Final = (
         "    if is_superseded(known, run.data_time, data.version) and run.data_time.year < 1:\n",
         (
             "tests/unit/execution/test_promotion.py",
-            "tests/unit/execution/test_promotion_failures.py",
+            "tests/unit/execution/test_promotion_order.py",
+            "tests/unit/execution/test_promotion_checks.py",
+            "tests/unit/execution/test_promotion_rollback.py",
+            "tests/unit/execution/test_promotion_unsettled.py",
         ),
     ),
     Bug(
@@ -53,7 +56,12 @@ BUGS: Final = (
         "shared/execution/endpoint_lease.py",
         "        before = self._before(run, endpoint, serving) if left is None else None\n",
         "        before = self._before(run, endpoint, serving)\n",
-        ("tests/unit/execution/test_promotion_failures.py",),
+        (
+            "tests/unit/execution/test_promotion_order.py",
+            "tests/unit/execution/test_promotion_checks.py",
+            "tests/unit/execution/test_promotion_rollback.py",
+            "tests/unit/execution/test_promotion_unsettled.py",
+        ),
     ),
     Bug(
         "an update that a dead worker may have sent is taken for none",

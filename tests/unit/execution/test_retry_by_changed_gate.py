@@ -16,6 +16,14 @@ from shared.operations.commands import OperatorCommand
 from shared.providers.http.client import Answer
 from tests.fakes.faults import Kind
 from tests.fakes.world import MODELS
+from tests.unit.execution.broken_endpoints import (
+    BAD,
+    PATCH,
+    READ_BACK,
+    REFRESH,
+    SCORE,
+    csv,
+)
 from tests.unit.execution.parked_runs import (
     ASKS,
     PAST_TRAINED,
@@ -23,14 +31,6 @@ from tests.unit.execution.parked_runs import (
     other_output,
     parked,
     tightened,
-)
-from tests.unit.execution.test_promotion_failures import (
-    BAD,
-    PATCH,
-    READ_BACK,
-    REFRESH,
-    SCORE,
-    csv,
 )
 from tests.unit.execution.test_roll_out_models import read, written
 from tests.unit.fleet import Fleet
