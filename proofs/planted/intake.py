@@ -10,7 +10,11 @@ BUGS: Final = (
         "shared/intake/batch_claims.py",
         "            if found is not None and (one.blob.name, mark_of(one.blob)) not in found:\n",
         "            if found is not None:\n",
-        ("tests/unit/intake/test_batch_races.py", "tests/unit/intake/test_one_run_per_version.py"),
+        (
+            "tests/unit/intake/test_batch_races.py",
+            "tests/unit/intake/test_one_run_per_version.py",
+            "tests/unit/intake/test_great_bursts.py",
+        ),
     ),
     Bug(
         "a place that is taken is given away",
@@ -24,14 +28,20 @@ BUGS: Final = (
         "shared/intake/batch_claims.py",
         "            if ledger.versions.add(one.version_id, entry):\n                return True\n",
         "            ledger.versions.add(one.version_id, entry)\n            return True\n",
-        ("tests/unit/intake/test_one_run_per_version.py",),
+        (
+            "tests/unit/intake/test_one_run_per_version.py",
+            "tests/unit/intake/test_great_bursts.py",
+        ),
     ),
     Bug(
         "the id of a run whose record was removed is used again",
         "shared/intake/batches.py",
         "        while ledger.tombstones.has(run_id):",
         "        while False:",
-        ("tests/unit/intake/test_one_run_per_version.py",),
+        (
+            "tests/unit/intake/test_one_run_per_version.py",
+            "tests/unit/intake/test_great_bursts.py",
+        ),
     ),
     Bug(
         "a pipeline with an error is served by nothing",

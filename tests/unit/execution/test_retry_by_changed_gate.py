@@ -32,7 +32,7 @@ from tests.unit.execution.parked_runs import (
     parked,
     tightened,
 )
-from tests.unit.execution.test_roll_out_models import read, written
+from tests.unit.execution.roll_out_worlds import read, written
 from tests.unit.fleet import Fleet
 from tests.unit.samples import MODEL, NOW, promotion
 from tests.unit.worlds import Observed, refused

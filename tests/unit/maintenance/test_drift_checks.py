@@ -1,87 +1,19 @@
-"""One look at an endpoint after another: what is kept of it, reported, and set right."""
+"""One check of an endpoint after another: what is recorded, reported and repaired."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from shared.core.names import run_id
-from shared.core.run.record import Origin, Phase, Run
+from shared.core.run.record import Origin, Phase
 from shared.core.serving.drift import DriftCheck, DriftKind
-from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
-from shared.core.serving.state import EndpointLease, Resource, ServedModel
+from shared.core.serving.probes import EndpointCheck, UpdateProgress
 from shared.errors import ConflictError, PermanentError, TransientError
-from shared.execution.drift_schedule import drift_check_id, schedule_drift_check
 from shared.ledger.open_markers import encoded, hints_of
-from shared.maintenance.drift import Drift
 from tests.fakes.world import RESOURCE
-from tests.unit.samples import BROKEN, NOW, SILENT, blob, good, ref
+from tests.unit.maintenance.watched_endpoints import HOUR, MINUTE, OTHER, SECOND, Watched
+from tests.unit.samples import BROKEN, NOW, SILENT, blob, ref
 from tests.unit.samples import run as sample
-from tests.unit.scripted_steps import Scripted
-
-SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
-OURS, OTHER = good("0.1", "0.2"), good("0.8", "0.9")
-
-
-class Watched(Scripted):
-    """An endpoint that serves our model, as its record says, and is due to be looked at."""
-
-    def __init__(self, **served: Any) -> None:
-        super().__init__()
-        self.model_ = self.model()
-        self.run: Run = sample(
-            Phase.PROMOTED, config=self.world.pipeline, model=self.model_, tokens={"name": "new"}
-        )
-        self.ledger.runs.create(self.run)
-        known = {"model": self.model_, "answers": OURS, "manifest": (blob(),), **served}
-        self.served = ServedModel(run_id="sample-1", since=NOW, verification="", **known)
-        self.put_endpoint_state(resources={RESOURCE: Resource(serving=self.served)})
-        self.name = drift_check_id(ref(self.url), RESOURCE)
-        self.drift_check()
-        self.configured = tuple(self.world.pipeline.endpoints)
-        app = self.world.app_over(self.context)
-        self.drift = Drift(self.context, app.factory, app.writer, lambda _: self.configured)
-
-    def drift_check(self, **changes: Any) -> None:
-        known = {
-            "ref": ref(self.url),
-            "place": RESOURCE,
-            "pipeline": "sample",
-            "endpoint": "production",
-            "next_check": NOW,
-            "host": "studio.example",
-            **changes,
-        }
-        stored = self.ledger.drift_checks.read(self.name)
-        self.ledger.drift_checks.put(
-            self.name, DriftCheck(**known), stored.etag if stored else None
-        )
-
-    def now(self) -> DriftCheck:
-        stored = self.ledger.drift_checks.read(self.name)
-        assert stored is not None
-        return stored.record
-
-    def wait(self) -> timedelta:
-        """How long it is to the next look."""
-        return self.now().next_check - self.world.clock.now()
-
-    def look(self, probe: ProbeAnswers | Exception | None = OURS, **look: Any) -> list[Run]:
-        """Look once, and return the runs that were opened to set the model again."""
-        known: Any = probe
-        if not isinstance(probe, Exception):
-            known = EndpointCheck(
-                **{"progress": UpdateProgress.NOT_REPORTED, "probe": probe, **look}
-            )
-        self.endpoint.probe_series = [known]
-        self.drift.check(self.world.clock.now() + MINUTE)
-        return [run for run in self.world.runs() if run.origin is Origin.DRIFT]
-
-    def drifted(self) -> list[Run]:
-        """Have two looks agree that another model serves."""
-        self.look(OTHER)
-        self.world.clock.time = self.now().next_check
-        return self.look(OTHER)
 
 
 def test_an_endpoint_is_looked_at_when_it_is_due_and_then_an_hour_later() -> None:
@@ -294,127 +226,3 @@ def test_a_repair_that_another_worker_opened_is_the_same(caplog: pytest.LogCaptu
     assert len(watched.look(OTHER)) == 1
     assert watched.now().repair == other
     assert f"run {other} was opened by another worker" in caplog.text
-
-
-# Who else is at work there
-
-
-@pytest.mark.parametrize(
-    ("phase", "checks", "wait", "repairs"),
-    [
-        (Phase.VERIFYING, 0, 5 * MINUTE, 0),
-        (Phase.PARKED, 2, HOUR, 0),
-        (Phase.AWAITING_APPROVAL, 2, HOUR, 1),
-        (Phase.FAILED, 2, HOUR, 1),
-        (None, 2, HOUR, 1),
-    ],
-)
-def test_a_run_that_updates_the_endpoint_or_is_parked_there_has_it_left_alone(
-    phase: Phase | None,
-    checks: int,
-    wait: timedelta,
-    repairs: int,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    watched = Watched()
-    if phase is not None:
-        watched.ledger.runs.create(sample(phase, run_id="sample-9"))
-    endpoint_lease = EndpointLease(
-        run_id="sample-9", resource="x", model=None, generation=1, at=NOW
-    )
-    watched.put_endpoint_state(
-        resources={RESOURCE: Resource(serving=watched.served)}, endpoint_lease=endpoint_lease
-    )
-    found = watched.drifted() if checks else watched.look(OTHER)
-    assert len(found) == repairs
-    assert len(watched.endpoint.asked) == checks
-    assert watched.wait() == wait
-    held = "run sample-9 is parked and holds the endpoint: retry or cancel it"
-    assert (held in caplog.text) is (phase is Phase.PARKED)
-
-
-@pytest.mark.parametrize("gone", ["head", "serving", "run", "endpoint", "place"])
-def test_an_endpoint_of_which_nothing_of_ours_is_known_is_left_for_an_hour(
-    gone: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    watched = Watched()
-    if gone == "endpoint_state":
-        del watched.world.documents.rows[f"endpoints/{ref(watched.url).id}"]
-    elif gone == "serving":
-        watched.put_endpoint_state(resources={RESOURCE: Resource()})
-    elif gone == "run":
-        del watched.world.documents.rows["runs/sample-1"]
-    else:
-        (one,) = watched.configured
-        changes = {"update": f"{one.update}x"} if gone == "endpoint" else {"resource": "other"}
-        watched.configured = (one.model_copy(update=changes),)
-    watched.look(OTHER)
-    assert watched.endpoint.asked == []
-    assert watched.wait() == HOUR
-    said = f"watch {watched.name}: not looked at, the record of run sample-1"
-    assert (said in caplog.text) is (gone == "run")
-
-
-# When the next look is
-
-
-@pytest.mark.parametrize(
-    ("planned", "wait", "due"),
-    [
-        (None, HOUR, HOUR),
-        (timedelta(), 5 * MINUTE, 5 * MINUTE),
-        (-MINUTE, HOUR, HOUR),
-        (2 * MINUTE, HOUR, 2 * MINUTE),
-        (HOUR, 5 * MINUTE, 5 * MINUTE),
-    ],
-)
-def test_a_look_is_planned_for_the_earlier_time(
-    planned: timedelta | None, wait: timedelta, due: timedelta
-) -> None:
-    watched = Watched()
-    now = watched.world.clock.now()
-    if planned is None:
-        del watched.world.documents.rows[f"drift_checks/{watched.name}"]
-    else:
-        watched.drift_check(next_check=now + planned, suspicion="odd")
-    (endpoint,) = watched.world.pipeline.endpoints
-    schedule_drift_check(watched.context, watched.run, endpoint, wait)
-    known = watched.now()
-    assert known.next_check == now + due
-    assert (known.ref.name, known.place, known.suspicion) == (endpoint.update, endpoint.place, "")
-    assert (known.pipeline, known.endpoint, known.host) == (
-        "sample",
-        "production",
-        "studio.example",
-    )
-
-
-def test_a_look_calls_the_host_that_scores_or_else_the_one_that_is_updated() -> None:
-    watched = Watched()
-    (endpoint,) = watched.world.pipeline.endpoints
-    verify = endpoint.verify
-    assert verify is not None
-    elsewhere = verify.model_copy(update={"score": "https://score.example/execute"})
-    update = {"update": "https://update.example/x", "resource": None}
-    for changes, host in (
-        ({**update, "verify": elsewhere}, "score.example"),
-        ({**update, "verify": None}, "update.example"),
-    ):
-        one = endpoint.model_copy(update=changes)
-        schedule_drift_check(watched.context, watched.run, one)
-        stored = watched.ledger.drift_checks.read(drift_check_id(one.ref, one.place))
-        assert stored is not None
-        assert stored.record.host == host
-
-
-def test_a_watch_that_cannot_be_stored_now_stops_nothing(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    watched = Watched()
-
-    def fails(*_: object) -> None:
-        raise TransientError("busy")
-
-    monkeypatch.setattr(watched.ledger.drift_checks, "put", fails)
-    schedule_drift_check(watched.context, watched.run, watched.world.pipeline.endpoints[0])
-    assert "endpoint production is not being watched for now: busy" in caplog.text
