@@ -89,7 +89,10 @@ BUGS: Final = (
         "shared/telemetry.py",
         'logging.WARNING, Phase.AWAITING_APPROVAL, "waits for approval")',
         "logging.WARNING)",
-        ("tests/unit/core/run/test_waiting.py",),
+        (
+            "tests/unit/core/run/test_waiting.py",
+            "tests/unit/core/run/test_waiting_for_approval.py",
+        ),
     ),
     Bug(
         "a query parameter that nobody reads is ignored",

@@ -128,14 +128,20 @@ BUGS: Final = (
         "shared/core/run/waiting.py",
         "    held = lease_ends if run.claim is not None else None\n",
         "    held = None\n",
-        ("tests/unit/core/run/test_waiting.py",),
+        (
+            "tests/unit/core/run/test_waiting.py",
+            "tests/unit/core/run/test_waiting_for_approval.py",
+        ),
     ),
     Bug(
         "who cancelled a run is forgotten",
         "shared/core/run/control_events.py",
         "(phase, at, note, operator_request=operator_request, **changes)\n",
         "(phase, at, note, **changes)\n",
-        ("tests/unit/core/run/test_waiting.py",),
+        (
+            "tests/unit/core/run/test_waiting.py",
+            "tests/unit/core/run/test_waiting_for_approval.py",
+        ),
     ),
     Bug(
         "a run that comes back is counted twice by the budget",

@@ -149,7 +149,10 @@ BUGS: Final = (
         "shared/execution/gate.py",
         'return Judged(None, f"there is no evaluation at {path}, beside a model put by hand")',
         "return Judged(None)",
-        ("tests/unit/core/run/test_waiting.py",),
+        (
+            "tests/unit/core/run/test_waiting.py",
+            "tests/unit/core/run/test_waiting_for_approval.py",
+        ),
     ),
     Bug(
         "signatures age from the opening of the run",
