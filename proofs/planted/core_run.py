@@ -31,7 +31,11 @@ BUGS: Final = (
         "shared/core/run/promotion_events.py",
         '    "probe_series": NO_PROBES,\n',
         "",
-        ("tests/unit/core/run/test_machine.py",),
+        (
+            "tests/unit/core/run/test_machine.py",
+            "tests/unit/core/run/test_machine_refusals.py",
+            "tests/unit/core/run/test_machine_promotion.py",
+        ),
     ),
     Bug(
         "two failures with a pause between them park a run",
@@ -100,7 +104,11 @@ BUGS: Final = (
         "shared/core/run/control_events.py",
         "        idle = max(late, timedelta())\n",
         "        idle = min(late, timedelta())\n",
-        ("tests/unit/core/run/test_machine.py",),
+        (
+            "tests/unit/core/run/test_machine.py",
+            "tests/unit/core/run/test_machine_refusals.py",
+            "tests/unit/core/run/test_machine_promotion.py",
+        ),
     ),
     Bug(
         "an output file is a reason to look each time that it is announced",

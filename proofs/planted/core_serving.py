@@ -10,28 +10,42 @@ BUGS: Final = (
         "shared/core/serving/state.py",
         "        endpoint_lease=endpoint_lease,\n",
         "        endpoint_lease=None,\n",
-        ("tests/unit/core/serving/test_endpoint_state.py", "tests/sweep/test_fault_sweep.py"),
+        (
+            "tests/unit/core/serving/test_endpoint_state.py",
+            "tests/unit/core/serving/test_serving_history.py",
+            "tests/sweep/test_fault_sweep.py",
+        ),
     ),
     Bug(
         "one look at answers that vary makes a model live",
         "shared/core/serving/verification.py",
         "    if case.moved(case.probe_series.last) and case.moved(case.probe_series.earlier):\n",
         "    if case.moved(probe):\n",
-        ("tests/unit/core/serving/test_verification.py", "tests/unit/execution/test_pauses.py"),
+        (
+            "tests/unit/core/serving/test_verification.py",
+            "tests/unit/core/serving/test_verification_answers.py",
+            "tests/unit/execution/test_pauses.py",
+        ),
     ),
     Bug(
         "a pause between two looks counts in full",
         "shared/core/serving/probe_series.py",
         "        gap = min(max(gap, timedelta()), _LONGEST_GAP * every)\n",
         "        gap = max(gap, timedelta())\n",
-        ("tests/unit/core/serving/test_verification.py",),
+        (
+            "tests/unit/core/serving/test_verification.py",
+            "tests/unit/core/serving/test_verification_answers.py",
+        ),
     ),
     Bug(
         "two looks are enough for a verdict",
         "shared/core/serving/probe_series.py",
         "LEAST_PROBES: Final = 3\n",
         "LEAST_PROBES: Final = 2\n",
-        ("tests/unit/core/serving/test_verification.py",),
+        (
+            "tests/unit/core/serving/test_verification.py",
+            "tests/unit/core/serving/test_verification_answers.py",
+        ),
     ),
     Bug(
         "what another run left unsettled is forgotten by a takeover",

@@ -59,7 +59,10 @@ BUGS: Final = (
         "shared/providers/studio/models.py",
         "        if why := left_before(model, job):\n",
         "        if why := left_before(None, job):\n",
-        ("tests/unit/execution/test_model_steps.py",),
+        (
+            "tests/unit/execution/test_model_steps.py",
+            "tests/unit/execution/test_model_waits.py",
+        ),
     ),
     Bug(
         "a leased record is a lost race",
