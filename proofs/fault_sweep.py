@@ -26,7 +26,7 @@ from tests.fakes.world import World
 from tests.sweep import test_fault_sweep as to_live
 from tests.sweep import test_roll_out_sweep as to_many
 from tests.unit.fleet import Fleet
-from tests.unit.intake.test_gathering import BURST
+from tests.unit.intake.test_batches import BURST
 from tests.unit.worlds import Observed
 
 _ROUNDS: Final = 60

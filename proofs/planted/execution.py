@@ -27,7 +27,10 @@ BUGS: Final = (
         "    if is_superseded(known, run.data_time, data.version) and run.data_time.year < 1:\n",
         (
             "tests/unit/execution/test_promotion.py",
-            "tests/unit/execution/test_promotion_regressions.py",
+            "tests/unit/execution/test_promotion_order.py",
+            "tests/unit/execution/test_promotion_checks.py",
+            "tests/unit/execution/test_promotion_rollback.py",
+            "tests/unit/execution/test_promotion_unsettled.py",
         ),
     ),
     Bug(
@@ -46,14 +49,19 @@ BUGS: Final = (
         "shared/execution/run_writer.py",
         "        return self._context.redactor.clean(learned, keep=_KEPT)\n",
         "        return learned\n",
-        ("tests/unit/providers/test_guards.py",),
+        ("tests/unit/providers/test_redacting.py",),
     ),
     Bug(
         "answers from before are taken while another update is unsettled",
         "shared/execution/endpoint_lease.py",
         "        before = self._before(run, endpoint, serving) if left is None else None\n",
         "        before = self._before(run, endpoint, serving)\n",
-        ("tests/unit/execution/test_promotion_regressions.py",),
+        (
+            "tests/unit/execution/test_promotion_order.py",
+            "tests/unit/execution/test_promotion_checks.py",
+            "tests/unit/execution/test_promotion_rollback.py",
+            "tests/unit/execution/test_promotion_unsettled.py",
+        ),
     ),
     Bug(
         "an update that a dead worker may have sent is taken for none",
@@ -78,7 +86,7 @@ BUGS: Final = (
         "shared/execution/bulkheads.py",
         "            self._failures[bulkhead] = 0\n",
         "",
-        ("tests/unit/execution/test_lanes.py",),
+        ("tests/unit/execution/test_bulkheads.py",),
     ),
     Bug(
         "a run that cannot be read keeps the queue waiting",
@@ -113,7 +121,7 @@ BUGS: Final = (
         "shared/execution/driver.py",
         "            if check_from is None or timedelta() <= age < check_from:\n",
         "            if check_from is not None and timedelta() <= age < check_from:\n",
-        ("tests/unit/intake/test_event_looks.py",),
+        ("tests/unit/intake/test_output_events.py",),
     ),
     Bug(
         "a candidate is staged before the endpoint's record names it",
@@ -141,7 +149,10 @@ BUGS: Final = (
         "shared/execution/gate.py",
         'return Judged(None, f"there is no evaluation at {path}, beside a model put by hand")',
         "return Judged(None)",
-        ("tests/unit/core/run/test_waiting.py",),
+        (
+            "tests/unit/core/run/test_waiting.py",
+            "tests/unit/core/run/test_waiting_for_approval.py",
+        ),
     ),
     Bug(
         "signatures age from the opening of the run",

@@ -10,28 +10,38 @@ BUGS: Final = (
         "shared/intake/batch_claims.py",
         "            if found is not None and (one.blob.name, mark_of(one.blob)) not in found:\n",
         "            if found is not None:\n",
-        ("tests/unit/intake/test_gathering_race.py", "tests/unit/intake/test_taking.py"),
+        (
+            "tests/unit/intake/test_batch_races.py",
+            "tests/unit/intake/test_one_run_per_version.py",
+            "tests/unit/intake/test_great_bursts.py",
+        ),
     ),
     Bug(
         "a place that is taken is given away",
         "shared/intake/batches.py",
         "        if most is None or len(run_queue.holders) < most:\n",
         "        if most is None or len(run_queue.holders) <= most:\n",
-        ("tests/unit/intake/test_gathering.py",),
+        ("tests/unit/intake/test_batches.py",),
     ),
     Bug(
         "a version is in a manifest that was not claimed for it",
         "shared/intake/batch_claims.py",
         "            if ledger.versions.add(one.version_id, entry):\n                return True\n",
         "            ledger.versions.add(one.version_id, entry)\n            return True\n",
-        ("tests/unit/intake/test_taking.py",),
+        (
+            "tests/unit/intake/test_one_run_per_version.py",
+            "tests/unit/intake/test_great_bursts.py",
+        ),
     ),
     Bug(
         "the id of a run whose record was removed is used again",
         "shared/intake/batches.py",
         "        while ledger.tombstones.has(run_id):",
         "        while False:",
-        ("tests/unit/intake/test_taking.py",),
+        (
+            "tests/unit/intake/test_one_run_per_version.py",
+            "tests/unit/intake/test_great_bursts.py",
+        ),
     ),
     Bug(
         "a pipeline with an error is served by nothing",
@@ -87,14 +97,22 @@ BUGS: Final = (
         "shared/intake/search.py",
         "        soon = known.wanted_from is not None\n",
         "        soon = False\n",
-        ("tests/unit/maintenance/test_changed_file.py",),
+        (
+            "tests/unit/maintenance/test_changed_file.py",
+            "tests/unit/maintenance/test_changed_file_data.py",
+            "tests/unit/maintenance/test_watched_files.py",
+        ),
     ),
     Bug(
         "a broken change leaves its pipeline out until the ledger was read",
         "shared/intake/last_good.py",
         "            self.served.replace({**kept, **configuration.pipelines})\n",
         "            self.served.replace(configuration.pipelines)\n",
-        ("tests/unit/maintenance/test_changed_file.py",),
+        (
+            "tests/unit/maintenance/test_changed_file.py",
+            "tests/unit/maintenance/test_changed_file_data.py",
+            "tests/unit/maintenance/test_watched_files.py",
+        ),
     ),
     Bug(
         "what an event calls old is known to the full listing",
@@ -180,14 +198,18 @@ BUGS: Final = (
         "shared/intake/batches.py",
         "        fresh = self._listed(replace(batch, arrived=None))\n",
         "        fresh = self._listed(batch)\n",
-        ("tests/unit/intake/test_gathering_race.py",),
+        ("tests/unit/intake/test_batch_races.py",),
     ),
     Bug(
         "a run that is opened by a repeated event is not marked again",
         "shared/intake/version_runs.py",
         "        self.context.ledger.open_markers.mark(run_id, hints)\n",
         "",
-        ("tests/unit/intake/test_intake.py",),
+        (
+            "tests/unit/intake/test_intake.py",
+            "tests/unit/intake/test_model_events.py",
+            "tests/unit/intake/test_requests.py",
+        ),
     ),
     Bug(
         "an announced run is not marked again by whoever goes on with it",
@@ -195,7 +217,7 @@ BUGS: Final = (
         "        self.context.ledger.open_markers.mark("
         "run_id, marker_of_batch(batch.pipeline, batch.key))\n",
         "",
-        ("tests/unit/intake/test_gathering_race.py",),
+        ("tests/unit/intake/test_batch_races.py",),
     ),
     Bug(
         "a version is recorded anew when another run takes it",

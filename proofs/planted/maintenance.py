@@ -52,21 +52,29 @@ BUGS: Final = (
         "shared/maintenance/poll.py",
         "        self.rounds.continue_at_endpoints(batches)\n",
         "",
-        ("tests/unit/execution/test_endpoint_turns.py",),
+        ("tests/unit/execution/test_endpoint_queue.py",),
     ),
     Bug(
         "a changed file is compared by time and size alone",
         "shared/maintenance/watched_files.py",
         "        if stamp == known and sure:\n",
         "        if stamp == known:\n",
-        ("tests/unit/maintenance/test_changed_file.py",),
+        (
+            "tests/unit/maintenance/test_changed_file.py",
+            "tests/unit/maintenance/test_changed_file_data.py",
+            "tests/unit/maintenance/test_watched_files.py",
+        ),
     ),
     Bug(
         "the files that the pipelines file names are not looked at",
         "shared/maintenance/changed_file.py",
         "            watched.remember((self.file, *configuration.probes))\n",
         "            watched.remember((self.file,))\n",
-        ("tests/unit/maintenance/test_changed_file.py",),
+        (
+            "tests/unit/maintenance/test_changed_file.py",
+            "tests/unit/maintenance/test_changed_file_data.py",
+            "tests/unit/maintenance/test_watched_files.py",
+        ),
     ),
     Bug(
         "a version is forgotten because its metadata changed within its second",

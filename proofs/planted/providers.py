@@ -17,7 +17,7 @@ BUGS: Final = (
         "shared/providers/redacting.py",
         "        return replace(self.redactor.clean(seen), configured=configured)\n",
         "        return replace(seen, configured=configured)\n",
-        ("tests/unit/providers/test_guards.py",),
+        ("tests/unit/providers/test_redacting.py",),
     ),
     Bug(
         "a location is made of a URL with its signature",
@@ -31,7 +31,7 @@ BUGS: Final = (
         "shared/providers/redacting.py",
         "        if self.redactor.text(handle) != handle:\n",
         "        if not handle:\n",
-        ("tests/unit/providers/test_guards.py",),
+        ("tests/unit/providers/test_redacting.py",),
     ),
     Bug(
         "keys that services tell are not learned",
@@ -59,7 +59,10 @@ BUGS: Final = (
         "shared/providers/studio/models.py",
         "        if why := left_before(model, job):\n",
         "        if why := left_before(None, job):\n",
-        ("tests/unit/execution/test_model_steps.py",),
+        (
+            "tests/unit/execution/test_model_steps.py",
+            "tests/unit/execution/test_model_waits.py",
+        ),
     ),
     Bug(
         "a leased record is a lost race",

@@ -14,7 +14,7 @@ from shared.ports.storage import Page
 from tests.fakes.documents import page_of
 from tests.fakes.faults import Faults, kinds_at
 from tests.fakes.world import DATA, MODELS
-from tests.unit.intake.test_gathering import trained_on
+from tests.unit.intake.test_batches import trained_on
 from tests.unit.worlds import Observed
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)

@@ -18,8 +18,8 @@ from shared.operations.commands import OperatorCommand
 from shared.providers.azure_storage.errors import classify
 from shared.providers.http.client import Answer
 from tests.fakes.world import MODELS, RESOURCE
+from tests.unit.execution.broken_endpoints import READ_BACK, REFRESH
 from tests.unit.execution.parked_runs import tightened
-from tests.unit.execution.test_promotion_regressions import READ_BACK, REFRESH
 from tests.unit.execution.test_retry_by_changed_gate import park_verifying
 from tests.unit.filed import Filed
 from tests.unit.intake.test_last_good import gone, no_setting, no_yaml, typo

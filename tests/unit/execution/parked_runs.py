@@ -6,7 +6,7 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.run import control_events
 from shared.core.run.machine import apply
 from shared.core.run.record import Approval, Phase, Run
-from tests.unit.execution.test_roll_out_regressions import read, written
+from tests.unit.execution.roll_out_worlds import read, written
 from tests.unit.samples import NOW, STEPS, pipeline, run, tree
 from tests.unit.worlds import Observed
 

@@ -11,7 +11,7 @@ from shared.core.run.record import Phase
 from shared.execution.lookup import Lookup
 from tests.fakes.documents import page_of
 from tests.fakes.world import DATA, LIMITS
-from tests.unit.intake.test_gathering import land
+from tests.unit.intake.test_batches import land
 from tests.unit.worlds import Observed
 
 

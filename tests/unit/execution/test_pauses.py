@@ -7,7 +7,7 @@ import pytest
 
 from shared.core.run.record import Phase, Run
 from shared.providers.http.client import Answer
-from tests.unit.execution.test_promotion_regressions import (
+from tests.unit.execution.broken_endpoints import (
     BAD,
     COLD,
     OTHER_COLUMNS,

@@ -13,9 +13,9 @@ from shared.intake.requests import ManualRequest
 from shared.ledger.open_markers import Marker, RunHints
 from shared.operations.commands import OperatorCommand
 from shared.ports.storage import ETag
-from tests.unit.execution.test_turns import ask
-from tests.unit.execution.test_turns_hostile import park
-from tests.unit.intake.test_gathering import land, world_of
+from tests.unit.execution.contended import park
+from tests.unit.execution.test_concurrency import ask
+from tests.unit.intake.test_batches import land, world_of
 from tests.unit.samples import NOW
 from tests.unit.worlds import RUNNING, Observed
 

@@ -16,6 +16,14 @@ from shared.operations.commands import OperatorCommand
 from shared.providers.http.client import Answer
 from tests.fakes.faults import Kind
 from tests.fakes.world import MODELS
+from tests.unit.execution.broken_endpoints import (
+    BAD,
+    PATCH,
+    READ_BACK,
+    REFRESH,
+    SCORE,
+    csv,
+)
 from tests.unit.execution.parked_runs import (
     ASKS,
     PAST_TRAINED,
@@ -24,15 +32,7 @@ from tests.unit.execution.parked_runs import (
     parked,
     tightened,
 )
-from tests.unit.execution.test_promotion_regressions import (
-    BAD,
-    PATCH,
-    READ_BACK,
-    REFRESH,
-    SCORE,
-    csv,
-)
-from tests.unit.execution.test_roll_out_regressions import read, written
+from tests.unit.execution.roll_out_worlds import read, written
 from tests.unit.fleet import Fleet
 from tests.unit.samples import MODEL, NOW, promotion
 from tests.unit.worlds import Observed, refused

@@ -9,7 +9,7 @@ from shared.core.run.retry import RetryRequested
 from shared.errors import InvalidTransitionError
 from shared.operations.commands import OperatorCommand
 from tests.unit.execution.parked_runs import ASKS, STRICT, parked, tightened
-from tests.unit.execution.test_roll_out_regressions import read, two_models, written
+from tests.unit.execution.roll_out_worlds import read, two_models, written
 from tests.unit.fleet import Fleet
 from tests.unit.samples import NOW, pipeline, promotion
 from tests.unit.worlds import refused

@@ -3,7 +3,7 @@
 import itertools
 from datetime import timedelta
 
-from tests.unit.intake.test_gathering import waiting
+from tests.unit.intake.test_batches import waiting
 from tests.unit.maintenance.test_fairness import slow_ledger
 from tests.unit.worlds import Observed
 

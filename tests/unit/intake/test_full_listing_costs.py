@@ -12,7 +12,7 @@ from tests.unit.intake.listed_worlds import (
     ticks,
     world_of,
 )
-from tests.unit.intake.test_gathering import waiting
+from tests.unit.intake.test_batches import waiting
 
 
 def test_an_idle_tick_costs_nothing_and_a_new_process_two_small_reads() -> None:

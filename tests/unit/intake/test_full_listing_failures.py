@@ -22,7 +22,7 @@ from tests.unit.intake.listed_worlds import (
     ticks,
     world_of,
 )
-from tests.unit.intake.test_gathering import trained_on, waiting
+from tests.unit.intake.test_batches import trained_on, waiting
 from tests.unit.worlds import Observed
 
 

@@ -1,39 +1,23 @@
+"""Which events and blobs open a run, and which do not."""
+
 import logging
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from local.studio import InstantTrainer, OutputKind, Parameter
-from shared.core.run.record import Origin, Phase
-from shared.errors import IdempotencyConflictError, NoSuchDataError, RelearnError, TransientError
+from shared.core.run.record import Phase
+from shared.errors import IdempotencyConflictError, RelearnError
 from shared.intake.requests import ManualRequest
 from tests.fakes.faults import Kind
-from tests.fakes.world import CSV, MODELS, pipeline
+from tests.fakes.world import CSV
+from tests.unit.intake.intake_worlds import MINUTE, with_parameters
 from tests.unit.worlds import Observed
-
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-HOURLY = {"pipeline": {"schedule": "0 0 * * * *"}}
 
 
 @pytest.fixture
 def world() -> Observed:
     return Observed()
-
-
-def with_parameters(parameters: dict[str, str]) -> Observed:
-    """Return a world whose training service takes these parameters."""
-    world = Observed()
-    outputs = {"output1": OutputKind.MODEL, "output2": OutputKind.EVALUATION}
-    world.training = world.studio.publish_training(
-        "training", outputs=outputs, parameters=dict.fromkeys([*parameters, "extra"], Parameter())
-    )
-    world.environment["TRAINING_KEY"] = world.training.api_key
-    changes = {"training": {"parameters": parameters}}
-    world.pipeline = pipeline(world.training, world.endpoint, changes)
-    world.restart()
-    return world
 
 
 def test_one_event_delivered_again_and_again_opens_one_run(world: Observed) -> None:
@@ -217,220 +201,6 @@ def test_a_request_cannot_ask_for_an_app_setting() -> None:
     with suppress(RelearnError):  # refusing is as good as sending the words as they are
         world.app.requests.requested(world.pipeline, "key-1", request)
     assert world.endpoint.api_key not in "".join(world.bodies)
-
-
-def trained(seed: bytes = b"a,b,label\n9,9,1\n") -> bytes:
-    return InstantTrainer().train({"input1": seed}, {}, label=None).model
-
-
-def search(world: Observed, minutes: int = 16) -> None:
-    """Let the search for what no event announced go on."""
-    world.clock.move(minutes * MINUTE)
-    world.app.search.run_until(world.clock.now() + MINUTE)
-
-
-@pytest.mark.parametrize("event", [True, False], ids=["by its event", "found by the search"])
-def test_a_model_put_by_hand_is_promoted(world: Observed, *, event: bool) -> None:
-    world.poll.tick()
-    world.clock.move(MINUTE)
-    world.blobs.put(MODELS, "promote/sample/better.ilearner", trained())
-    if event:
-        world.app.model_events.model_arrived("promote/sample/better.ilearner")
-    search(world, 1)
-    world.tick()
-    run = world.until(world.run(), Phase.PROMOTED)
-    assert run.origin is Origin.MODEL
-    assert world.serving() == trained()
-    assert world.starts == []
-
-
-def test_a_model_put_by_hand_is_promoted_although_one_look_for_it_failed(
-    world: Observed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world.poll.tick()
-    search(world)
-    world.blobs.put(MODELS, "promote/sample/better.ilearner", trained())
-
-    def fail(container: str, prefix: str) -> None:
-        raise TransientError(f"storage: list {container}/{prefix}: busy")
-
-    with monkeypatch.context() as away:
-        away.setattr(world.blobs, "listing", fail)
-        with suppress(TransientError):  # the data cannot be listed either
-            search(world)
-    assert world.runs() == []
-    world.restart()
-    world.clock.move(DAY)  # however long the timer was away
-    search(world)
-    world.tick()
-    assert world.until(world.run(), Phase.PROMOTED).origin is Origin.MODEL
-
-
-def test_an_empty_model_put_by_hand_opens_nothing(world: Observed) -> None:
-    world.blobs.put(MODELS, "promote/sample/empty.ilearner", b"")
-    assert world.app.model_events.model_arrived("promote/sample/empty.ilearner") is None
-    world.tick()
-    assert world.runs() == []
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "promote/unknown/better.ilearner",
-        "promote/sample/better.csv",
-        "promote/better.ilearner",
-        "better.ilearner",
-        "runs/sample/sample-unknown/1/model.ilearner",
-        "promote/sample/gone.ilearner",
-    ],
-)
-def test_a_model_that_belongs_to_nobody_is_left_alone(world: Observed, name: str) -> None:
-    if "gone" not in name:
-        world.blobs.put(MODELS, name, trained())
-    assert world.app.model_events.model_arrived(name) is None
-    world.tick()
-    assert world.runs() == []
-
-
-def test_the_model_of_an_ended_run_changes_nothing(world: Observed) -> None:
-    run = world.start()
-    world.until(run, Phase.PROMOTED)
-    served, record = world.serving(), world.now_of(run)
-    name = f"runs/sample/{run.run_id}/1/model.ilearner"
-    world.blobs.put(MODELS, name, trained())
-    assert world.app.model_events.model_arrived(name) is None
-    world.tick()
-    assert (world.serving(), world.now_of(run)) == (served, record)
-
-
-def test_the_model_of_an_earlier_attempt_advances_nothing(world: Observed) -> None:
-    run = world.start()
-    before = world.documents.rows[f"runs/{run.run_id}"]
-    for attempt in (0, 2):
-        assert (
-            world.app.model_events.model_arrived(f"runs/sample/{run.run_id}/{attempt}/m.ilearner")
-            is None
-        )
-    assert world.documents.rows[f"runs/{run.run_id}"] == before
-
-
-def test_the_models_event_advances_its_run_ahead_of_the_timer(world: Observed) -> None:
-    run = world.start()
-    world.studio.work()
-    moved = world.app.model_events.model_arrived(f"runs/sample/{run.run_id}/1/model.ilearner")
-    assert moved is not None
-    assert moved.phase is Phase.VERIFYING
-
-
-def test_a_due_time_opens_one_run_even_with_two_workers() -> None:
-    world = Observed(config=HOURLY)
-    world.upload()
-    world.poll.start_scheduled()
-    assert world.runs() == []  # the hour of the start is not due any more
-    world.clock.move(HOUR)
-    workers = [world.poll, world._worker().poll, world._worker().poll]
-    for poll in (*workers, *workers):
-        poll.start_scheduled()
-    (run,) = world.runs()
-    assert (run.origin, run.cause) == (Origin.SCHEDULE, "due 2026-03-01T13:00:00+00:00")
-    assert len(world.starts) == 1
-
-
-def test_missed_due_times_open_one_run_and_the_next_opens_another() -> None:
-    world = Observed(config=HOURLY)
-    world.upload()
-    world.poll.start_scheduled()
-    for hours in (5, 1):
-        world.clock.move(hours * HOUR)
-        world.poll.start_scheduled()
-    assert len(world.runs()) == 2
-
-
-def test_a_due_time_without_data_is_told_and_passes() -> None:
-    world = Observed(config=HOURLY)
-    world.poll.start_scheduled()
-    world.clock.move(HOUR)
-    world.poll.start_scheduled()
-    world.upload()
-    world.poll.start_scheduled()
-    assert world.runs() == []
-
-
-def test_a_due_time_takes_the_newest_blob_that_fits() -> None:
-    world = Observed(config=HOURLY)
-    world.poll.start_scheduled()
-    for name in ("b.csv", "a.csv", "z.tsv"):
-        world.clock.move(MINUTE)
-        world.upload(name)
-    world.upload("empty.csv", b"")
-    world.clock.move(HOUR)
-    world.poll.start_scheduled()
-    assert [blob.name for blob in world.run().manifest] == ["a.csv"]
-
-
-def test_one_request_sent_twice_is_one_run(world: Observed) -> None:
-    world.upload()
-    first = world.app.requests.requested(world.pipeline, "key-1", ManualRequest())
-    world.restart()
-    again = world.app.requests.requested(world.pipeline, "key-1", ManualRequest())
-    assert again.run_id == first.run_id
-    assert first.origin is Origin.MANUAL
-    assert len(world.runs()) == len(world.starts) == 1
-
-
-def test_another_request_under_a_used_key_is_refused(world: Observed) -> None:
-    world.upload()
-    world.app.requests.requested(world.pipeline, "key-1", ManualRequest())
-    for other in (ManualRequest(data="new.csv"), ManualRequest(parameters={"x": 1})):
-        with pytest.raises(IdempotencyConflictError):
-            world.app.requests.requested(world.pipeline, "key-1", other)
-    assert len(world.runs()) == 1
-
-
-def test_another_value_of_a_parameter_under_a_used_key_is_refused() -> None:
-    world = with_parameters({"Source": "usual"})
-    world.upload()
-    first = ManualRequest(parameters={"Source": "a"})
-    run = world.app.requests.requested(world.pipeline, "key-1", first)
-    other = ManualRequest(parameters={"Source": "b"})
-    with pytest.raises(IdempotencyConflictError):
-        world.app.requests.requested(world.pipeline, "key-1", other)
-    assert world.app.requests.requested(world.pipeline, "key-1", first).run_id == run.run_id
-
-
-def test_another_key_is_another_run(world: Observed) -> None:
-    world.upload()
-    for key in ("key-1", "key-2"):
-        world.app.requests.requested(world.pipeline, key, ManualRequest())
-    assert len(world.runs()) == 2
-
-
-def test_the_parameters_of_a_request_go_over_those_of_the_pipeline() -> None:
-    world = with_parameters({"Source": "usual"})
-    world.upload()
-    request = ManualRequest(parameters={"Source": "asked", "extra": "1"})
-    world.app.requests.requested(world.pipeline, "key-1", request)
-    assert world.studio.jobs[0].parameters == {"Source": "asked", "extra": "1"}
-
-
-@pytest.mark.parametrize("data", [None, "gone.csv", "new.tsv", "small.csv"])
-def test_a_request_for_data_that_is_not_there_opens_nothing(data: str | None) -> None:
-    data_part = {"blob": "{name}.csv", "min_size": "1KB"}
-    world = Observed(config={"pipeline": {"data": data_part}})
-    world.upload("small.csv")
-    world.upload("new.tsv")
-    with pytest.raises(NoSuchDataError):
-        world.app.requests.requested(world.pipeline, "key-1", ManualRequest(data=data))
-    assert world.runs() == []
-    assert not [name for name in world.documents.rows if name.startswith("open/")]
-
-
-def test_a_request_may_train_on_data_older_than_the_pipeline(world: Observed) -> None:
-    world.upload()
-    world.clock.move(MINUTE)
-    world.restart()
-    run = world.app.requests.requested(world.pipeline, "key-1", ManualRequest(data="new.csv"))
-    assert world.until(run, Phase.PROMOTED).origin is Origin.MANUAL
 
 
 @pytest.mark.parametrize("broken", ["sample", "other"])

@@ -9,8 +9,8 @@ from shared.core.run.record import Phase
 from shared.core.versions import version_id
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA
-from tests.unit.intake.test_gathering import BURST, land, trained_on, waiting, world_of
-from tests.unit.intake.test_taking import MINUTE, NO_ENDPOINT, configure, ticks
+from tests.unit.intake.configured_hosts import MINUTE, NO_ENDPOINT, configure, ticks
+from tests.unit.intake.test_batches import BURST, land, trained_on, waiting, world_of
 from tests.unit.worlds import Observed
 
 

@@ -13,7 +13,7 @@ from shared.ports.storage import Page
 from tests.fakes.clock import Hurried
 from tests.fakes.documents import page_of
 from tests.fakes.faults import Faults, Kind
-from tests.unit.intake.test_gathering import land, trained_on, waiting
+from tests.unit.intake.test_batches import land, trained_on, waiting
 from tests.unit.worlds import Observed
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

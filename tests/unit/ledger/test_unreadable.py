@@ -15,8 +15,8 @@ from shared.intake.requests import ManualRequest
 from shared.intake.rollbacks import EndpointAddress
 from shared.operations.history import History, RunFilter
 from tests.fakes.world import MODELS
+from tests.unit.intake.test_batches import land
 from tests.unit.intake.test_due_times import HOURLY
-from tests.unit.intake.test_gathering import land
 from tests.unit.worlds import RUNNING, Observed
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{n: 1}) for n in ("seconds", "minutes", "hours", "days"))

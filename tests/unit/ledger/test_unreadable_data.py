@@ -10,9 +10,9 @@ from shared.core.versions import version_id
 from shared.errors import RelearnError
 from shared.ledger.versions import VersionEntry
 from tests.fakes.world import MODELS
+from tests.unit.intake.test_batches import waiting
 from tests.unit.intake.test_customers import Customers
 from tests.unit.intake.test_due_times import HOURLY
-from tests.unit.intake.test_gathering import waiting
 from tests.unit.worlds import Observed
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{n: 1}) for n in ("seconds", "minutes", "hours", "days"))

@@ -9,8 +9,8 @@ import pytest
 from shared.core.data_version import DataVersion
 from shared.core.names import run_queue_id
 from shared.core.run.record import Phase, Run
-from tests.unit.execution.test_turns import ask
-from tests.unit.intake.test_gathering import land, waiting
+from tests.unit.execution.test_concurrency import ask
+from tests.unit.intake.test_batches import land, waiting
 from tests.unit.worlds import RUNNING, Observed
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{n: 1}) for n in ("seconds", "minutes", "hours", "days"))

@@ -23,8 +23,8 @@ from shared.maintenance.drift import Drift
 from shared.providers.http.client import Answer
 from tests.fakes.clock import Hurried
 from tests.fakes.world import MODELS, pipeline
+from tests.unit.intake.test_batches import land
 from tests.unit.intake.test_due_times import HOURLY
-from tests.unit.intake.test_gathering import land
 from tests.unit.samples import ref
 from tests.unit.worlds import Observed
 

@@ -1,91 +1,40 @@
-"""What looks at an endpoint amount to: verdicts count looks, and not the time between them."""
+"""Which verdict the checks of an endpoint lead to: checks count, not the time between them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from itertools import count, product
+from itertools import product
 
 import pytest
 
-from shared.core.serving.probe_series import NO_PROBES, ProbeSeries
-from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
+from shared.core.serving.probe_series import NO_PROBES
+from shared.core.serving.probes import EndpointCheck, ProbeAnswers
 from shared.core.serving.verification import (
-    Verification,
-    VerificationCase,
     VerificationResult,
-    verify_rollback,
-    verify_update,
+)
+from tests.unit.core.serving.checked_endpoints import (
+    AFTER,
+    BEFORE,
+    DONE,
+    ENOUGH,
+    EVERY,
+    KINDS,
+    OTHER,
+    PENDING,
+    TARGET,
+    B,
+    L,
+    U,
+    W,
+    Watched,
+    case,
+    more,
+    untold,
 )
 from tests.unit.samples import BROKEN, HOUR, NOW, REFUSED, SILENT, good
-
-TARGET = "models/new.ilearner"
-BEFORE, AFTER, OTHER = good("0.1", "0.2"), good("0.8", "0.9"), good("0.5", "0.5")
-EVERY, WITHIN = timedelta(seconds=30), timedelta(minutes=3)
-#: Looks of one kind in a row, at the usual pace, that a verdict needs.
-ENOUGH = 7
-
-
-def case(before: ProbeAnswers | None, expected: ProbeAnswers | None = None) -> VerificationCase:
-    return VerificationCase(TARGET, before, NO_PROBES, WITHIN, EVERY, expected)
-
-
-def fewer(answers: ProbeAnswers) -> ProbeAnswers:
-    """Return these answers as a model gives them that has lost a score column."""
-    return answers.model_copy(update={"columns": ("Scored Labels",)})
-
-
-def more(answers: ProbeAnswers) -> ProbeAnswers:
-    rows = tuple((*row, "0.5") for row in answers.rows)
-    columns = ("Scored Labels", "Scored Probabilities")
-    return answers.model_copy(update={"columns": columns, "rows": rows})
-
-
-def untold(probe: ProbeAnswers | None, configured: str | None = None) -> EndpointCheck:
-    return EndpointCheck(UpdateProgress.NOT_REPORTED, probe, configured)
-
-
-@dataclass
-class Watched:
-    """An endpoint that is looked at again and again."""
-
-    case: VerificationCase
-    rolling_back: bool = False
-    patient: bool = False
-    pace: timedelta = EVERY
-
-    def __post_init__(self) -> None:
-        self.at = NOW
-        self.judged = Verification(VerificationResult.WAIT, "")
-
-    def look(
-        self, seen: ProbeAnswers | EndpointCheck | None, gap: timedelta | None = None
-    ) -> VerificationResult:
-        self.at += self.pace if gap is None else gap
-        look = seen if isinstance(seen, EndpointCheck) else untold(seen)
-        if self.rolling_back:
-            self.judged = verify_rollback(self.case, look, self.at, patient=self.patient)
-        else:
-            self.judged = verify_update(self.case, look, self.at)
-        self.case = replace(self.case, probe_series=self.judged.probe_series.showing(look.probe))
-        return self.judged.verdict
-
-    def probe_series(self, *seen: ProbeAnswers | EndpointCheck | None) -> VerificationResult:
-        """Look until there is a verdict, or no more to see."""
-        for one in seen:
-            if self.look(one) is not VerificationResult.WAIT:
-                break
-        return self.judged.verdict
 
 
 def varying(size: int) -> list[ProbeAnswers]:
     return [good(f"0.{number}", "1") for number in range(30, 30 + size)]
-
-
-W, L, U, B = (
-    VerificationResult.WAIT,
-    VerificationResult.LIVE,
-    VerificationResult.UNCHANGED,
-    VerificationResult.BROKEN,
-)
 
 
 @pytest.mark.parametrize(
@@ -207,9 +156,6 @@ def test_an_endpoint_that_never_comes_to_rest_is_not_live_and_not_waited_for_for
     ) or f"{probe_series} looks agreed on nothing" in watched.judged.why
 
 
-KINDS = (BEFORE, AFTER, OTHER, SILENT, BROKEN)
-
-
 @pytest.mark.parametrize("rolling_back", [True, False])
 @pytest.mark.parametrize("before", [None, BEFORE, SILENT, BROKEN, more(BEFORE)])
 def test_every_way_that_looks_repeat_ends_with_a_verdict(
@@ -235,9 +181,6 @@ def test_every_look_is_kept_with_its_verdict_whichever_that_is(
         assert watched.judged.probe_series.all.probes == made, seen
 
 
-PENDING, DONE = UpdateProgress.PENDING, UpdateProgress.DONE
-
-
 @pytest.mark.parametrize(
     "look",
     [
@@ -253,264 +196,3 @@ def test_what_the_service_says_is_kept_with_the_looks(look: EndpointCheck) -> No
     watched.probe_series(*[look] * ENOUGH)
     assert watched.judged.verdict is not W
     assert watched.judged.probe_series.all.probes == ENOUGH
-
-
-@pytest.mark.parametrize(
-    ("known", "seen", "steady"),
-    [
-        (case(BEFORE), [AFTER] * 2, True),
-        (case(BEFORE), [OTHER, AFTER, OTHER], False),
-        (case(None), [AFTER] * ENOUGH, True),
-        (case(None), [OTHER, AFTER] * ENOUGH, False),
-        (case(BEFORE, AFTER), [AFTER] * 2, True),
-        (case(BEFORE), [EndpointCheck(DONE, BEFORE, TARGET)] * ENOUGH, True),
-        (case(SILENT), [SILENT] * ENOUGH, False),
-    ],
-)
-def test_the_answers_of_a_live_model_are_kept_where_they_are_the_same_from_look_to_look(
-    known: VerificationCase, seen: list[ProbeAnswers | EndpointCheck], *, steady: bool
-) -> None:
-    watched = Watched(known)
-    assert watched.probe_series(*seen) is L
-    assert watched.judged.steady is steady
-
-
-def test_live_takes_two_good_looks_in_a_row_that_agree_or_three_that_vary() -> None:
-    lives, new = 0, (AFTER, OTHER)
-    for seen in product(KINDS, repeat=4):
-        watched = Watched(case(BEFORE), pace=HOUR)
-        if watched.probe_series(*seen) is not L:
-            continue
-        lives += 1
-        shown = seen[: watched.case.probe_series.all.probes]
-        assert all(one in new for one in shown[-2:]), shown
-        assert shown[-1] == shown[-2] or shown[-3] in new, shown
-    assert lives
-
-
-def test_a_score_column_that_is_gone_is_a_broken_model() -> None:
-    watched = Watched(case(more(BEFORE)))
-    assert watched.probe_series(*[fewer(AFTER)] * (ENOUGH - 1)) is W
-    assert watched.look(fewer(AFTER)) is B
-    assert "'Scored Probabilities' is missing" in watched.judged.why
-
-
-def test_a_new_score_column_is_no_fault() -> None:
-    assert Watched(case(BEFORE)).probe_series(more(AFTER), more(AFTER)) is L
-
-
-@pytest.mark.parametrize("kept", [BEFORE, more(BEFORE), AFTER, BROKEN])
-@pytest.mark.parametrize("rolling_back", [True, False])
-def test_answers_to_other_probe_rows_are_never_compared(
-    kept: ProbeAnswers, *, rolling_back: bool
-) -> None:
-    now = AFTER.model_copy(update={"request": "other rows"})
-    known = replace(case(kept), probe_series=NO_PROBES.showing(kept).showing(kept))
-    watched, other = Watched(known, rolling_back), Watched(case(None), rolling_back)
-    for _ in range(ENOUGH):
-        assert watched.look(now) is other.look(now)
-        assert (watched.judged.why, watched.judged.steady) == (
-            other.judged.why,
-            other.judged.steady,
-        )
-    assert watched.judged.verdict is L
-
-
-def test_answers_vary_only_where_three_looks_had_answers_to_the_same_rows() -> None:
-    elsewhere = OTHER.model_copy(update={"request": "other rows"})
-    watched = Watched(replace(case(BEFORE), probe_series=NO_PROBES.showing(elsewhere)))
-    assert watched.probe_series(AFTER, OTHER) is W
-    assert watched.look(AFTER) is L
-    lacking = Watched(case(more(BEFORE)))
-    pending = (EndpointCheck(PENDING, fewer(AFTER)), EndpointCheck(PENDING, more(OTHER)))
-    assert lacking.probe_series(*pending, more(AFTER)) is W  # the first had lost a column
-
-
-@pytest.mark.parametrize("ahead", [OTHER, SILENT, BROKEN])
-def test_answers_that_moved_are_never_called_unchanged(ahead: ProbeAnswers) -> None:
-    for size in range(2 * ENOUGH):
-        watched = Watched(case(BEFORE))
-        watched.probe_series(*[ahead] * min(size, 2), AFTER)
-        assert watched.judged.verdict is not U
-        assert "stayed the same" not in watched.judged.why
-
-
-@pytest.mark.parametrize(
-    ("progress", "verdict"), [(UpdateProgress.NOT_REPORTED, U), (UpdateProgress.DONE, L)]
-)
-def test_when_nothing_moved_a_read_back_of_our_model_counts_only_with_the_services_word(
-    progress: UpdateProgress, verdict: VerificationResult
-) -> None:
-    look = EndpointCheck(progress, BEFORE, configured=TARGET)
-    watched = Watched(case(BEFORE))
-    assert watched.probe_series(*[look] * (ENOUGH - 1)) is W
-    assert watched.look(look) is verdict
-    assert watched.judged.probe_series.all.probes == ENOUGH  # the last one is kept with the others
-
-
-def test_a_read_back_of_another_model_proves_nothing() -> None:
-    look = untold(BEFORE, configured="models/old.ilearner")
-    assert Watched(case(BEFORE)).probe_series(*[look] * ENOUGH) is U
-
-
-@pytest.mark.parametrize("configured", [None, TARGET])
-def test_without_probe_rows_a_model_is_live_and_called_unproven(configured: str | None) -> None:
-    watched = Watched(case(None))
-    assert watched.look(untold(None, configured)) is L
-    assert "unproven" in watched.judged.why
-
-
-@pytest.mark.parametrize(("before", "seen"), [(None, AFTER), (SILENT, AFTER), (SILENT, SILENT)])
-def test_what_cannot_be_compared_is_called_unproven_and_not_on_one_look(
-    before: ProbeAnswers | None, seen: ProbeAnswers
-) -> None:
-    watched = Watched(case(before), pace=HOUR)
-    assert watched.probe_series(seen, seen, seen) is W
-    assert watched.look(seen) is L
-    assert "unproven" in watched.judged.why
-
-
-@pytest.mark.parametrize("rolling_back", [True, False])
-def test_an_update_that_failed_at_the_service_is_broken_at_once_with_its_reason(
-    *, rolling_back: bool
-) -> None:
-    watched = Watched(case(BEFORE), rolling_back)
-    assert watched.look(EndpointCheck(UpdateProgress.FAILED, AFTER, detail="BlobNotFound")) is B
-    assert "BlobNotFound" in watched.judged.why
-
-
-@pytest.mark.parametrize("rolling_back", [True, False])
-def test_an_update_that_does_not_come_to_an_end_is_given_up_after_enough_looks(
-    *, rolling_back: bool
-) -> None:
-    look = EndpointCheck(UpdateProgress.PENDING, AFTER, configured=TARGET)
-    watched = Watched(case(BEFORE), rolling_back)
-    assert watched.look(look) is W
-    assert watched.look(look, 10 * HOUR) is W
-    assert watched.probe_series(*[look] * (ENOUGH - 4)) is W
-    assert watched.look(look) is B
-    assert "not come to an end" in watched.judged.why
-
-
-def test_an_update_at_work_and_then_silence_prove_nothing_where_nothing_answered_before() -> None:
-    watched = Watched(case(None))
-    assert (
-        watched.probe_series(EndpointCheck(UpdateProgress.PENDING, None), *[SILENT] * ENOUGH) is L
-    )
-    assert watched.judged.why == "unproven: the endpoint answered neither before nor after"
-
-
-def test_a_finished_update_has_its_own_time_to_be_seen() -> None:
-    pending, done = (
-        EndpointCheck(UpdateProgress.PENDING, BEFORE),
-        EndpointCheck(UpdateProgress.DONE, BEFORE, TARGET),
-    )
-    watched = Watched(case(BEFORE))
-    assert watched.probe_series(*[pending] * (ENOUGH - 1), *[done] * (ENOUGH - 1)) is W
-    assert watched.look(done) is L
-
-
-@pytest.mark.parametrize(
-    ("before", "seen", "hasty", "patient"),
-    [
-        pytest.param(BEFORE, [BEFORE], W, W, id="as before, once"),
-        pytest.param(BEFORE, [BEFORE] * 2, L, W, id="as before, twice"),
-        pytest.param(BEFORE, [BEFORE] * ENOUGH, L, L, id="as before, long enough"),
-        pytest.param(BEFORE, [AFTER, BEFORE], W, W, id="as before, after other answers"),
-        pytest.param(BEFORE, [BEFORE, SILENT, BEFORE], W, W, id="as before, silence between"),
-        pytest.param(BEFORE, [AFTER] * (ENOUGH - 1), W, W, id="still the new answers, too few"),
-        pytest.param(BEFORE, [AFTER] * ENOUGH, B, B, id="still the new answers"),
-        pytest.param(BEFORE, [BROKEN] * 2, W, W, id="broken twice: services switch so"),
-        pytest.param(BEFORE, [BROKEN] * ENOUGH, B, B, id="still broken"),
-        pytest.param(BEFORE, [SILENT] * (ENOUGH - 1), W, W, id="no answer, too few"),
-        pytest.param(BEFORE, [SILENT] * ENOUGH, B, B, id="no answer"),
-        pytest.param(BROKEN, [BROKEN] * 2, L, W, id="broken as before"),
-        pytest.param(BROKEN, [OTHER, AFTER], L, W, id="mended: it was broken before"),
-        pytest.param(BROKEN, [SILENT] * 2, W, W, id="no answer, though it was broken before"),
-        pytest.param(None, [OTHER] * 2, L, W, id="nothing known from before"),
-        pytest.param(SILENT, [BROKEN] * 2, W, W, id="broken, and no answer known from before"),
-        pytest.param(SILENT, [OTHER] * ENOUGH, L, L, id="no answer known from before"),
-    ],
-)
-def test_what_looks_say_of_the_model_that_was_put_back(
-    before: ProbeAnswers | None,
-    seen: list[ProbeAnswers],
-    hasty: VerificationResult,
-    patient: VerificationResult,
-) -> None:
-    assert Watched(case(before), rolling_back=True).probe_series(*seen) is hasty
-    # While an update may still be on its way, nothing is proved until it has had its time.
-    assert Watched(case(before), rolling_back=True, patient=True).probe_series(*seen) is patient
-
-
-def test_a_switch_that_comes_late_starts_the_wait_for_the_old_model_anew() -> None:
-    watched = Watched(case(BEFORE), rolling_back=True, patient=True)
-    assert watched.probe_series(*[BEFORE] * (ENOUGH - 1), AFTER, *[BEFORE] * (ENOUGH - 1)) is W
-    assert watched.look(BEFORE) is L
-
-
-def test_an_old_model_that_does_not_answer_as_before_says_why() -> None:
-    watched = Watched(case(BEFORE), rolling_back=True)
-    watched.look(BROKEN)
-    assert watched.judged.why == BROKEN.detail
-    watched.look(AFTER)
-    assert watched.judged.why == "the answers are not those from before the update"
-    watched.probe_series(BEFORE, BEFORE)
-    assert watched.judged.why == "answers as before the update, on two looks running"
-
-
-def test_a_return_without_probe_rows_is_called_unproven() -> None:
-    watched = Watched(case(None), rolling_back=True)
-    assert watched.look(None) is L
-    assert "unproven" in watched.judged.why
-
-
-def test_broken_answers_are_broken_whatever_the_service_names() -> None:
-    look = EndpointCheck(UpdateProgress.DONE, BROKEN, configured="models/old")
-    assert Watched(case(BEFORE)).probe_series(*[look] * ENOUGH) is B
-
-
-def test_an_accepted_update_that_is_not_named_is_not_live_whatever_the_answers_do() -> None:
-    look = EndpointCheck(UpdateProgress.DONE, AFTER, configured="models/old")
-    watched = Watched(case(BEFORE))
-    assert watched.probe_series(*[look] * (ENOUGH - 1)) is W
-    assert watched.look(look) is U
-    assert "still names models/old" in watched.judged.why
-
-
-def test_a_model_that_is_set_again_must_answer_as_it_did_when_it_was_proved() -> None:
-    expected = good("7")
-    moved = case(good("1"), expected)
-    assert Watched(moved).probe_series(expected) is W
-    assert Watched(moved).probe_series(expected, expected) is L
-    assert Watched(moved).probe_series(*[good("8")] * (ENOUGH - 1)) is W
-    assert Watched(moved).probe_series(*[good("8")] * ENOUGH) is U
-    verified = Watched(moved)
-    verified.probe_series(expected, expected)
-    assert verified.judged.probe_series.all.probes == 2  # the last one is kept with the other
-    same = case(expected, expected)
-    assert Watched(same, pace=HOUR).probe_series(*[expected] * 3) is W
-    assert Watched(same).probe_series(*[expected] * ENOUGH) is L
-
-
-def test_a_record_of_looks_stays_small_however_many_there_are() -> None:
-    numbers, watched = count(), Watched(replace(case(BEFORE), within=1000 * HOUR))
-    sizes = []
-    for _ in range(500):
-        watched.look(BEFORE if next(numbers) % 3 else SILENT)
-        sizes.append(len(watched.case.probe_series.model_dump_json()))
-    assert max(sizes) < min(sizes) + 200
-    assert (
-        ProbeSeries.model_validate_json(watched.case.probe_series.model_dump_json())
-        == watched.case.probe_series
-    )
-
-
-def test_no_look_is_lost_because_it_saw_what_the_last_one_saw() -> None:
-    watched = Watched(case(BEFORE))
-    watched.probe_series(BEFORE, BEFORE, SILENT, BEFORE)
-    probe_series = watched.case.probe_series
-    assert (probe_series.all.probes, probe_series.row.probes) == (4, 3)
-    assert probe_series.all.span == 3 * EVERY
-    assert probe_series.last is not None
-    assert probe_series.last.seen is ProbeOutcome.GOOD

@@ -1,0 +1,39 @@
+"""A sample of each event, and runs in each phase."""
+
+from collections.abc import Iterator
+from itertools import product
+
+from shared.core.run.record import Phase, Run
+from tests.unit.samples import (
+    HOUR,
+    NOW,
+    STEPS,
+    pipeline,
+    promotion,
+    run,
+    step_failure,
+)
+
+TWICE = pipeline(training__attempts=2)
+BACK = ("rolled_back", "unchanged", "start")
+
+
+def variants(phase: Phase) -> Iterator[Run]:
+    """Every kind of run that can stand in `phase`, as far as facts tell them apart."""
+    parked_in = STEPS if phase is Phase.PARKED else (None,)
+    choices = product((1, 2), (False, True), (None, step_failure(NOW - HOUR)), BACK)
+    for where, (attempt, cancelling, since, back) in product(parked_in, choices):
+        shape = run(where or phase)
+        yield shape.model_copy(
+            update={
+                "phase": phase,
+                "config": TWICE,
+                "attempt": attempt,
+                "cancelling": cancelling,
+                "step_failure": since,
+                "parked_in": where,
+                "promotion": shape.promotion and promotion(after_rollback=back),
+            }
+        )
+        if (where or phase) is Phase.PROMOTING:
+            yield shape.model_copy(update={"phase": phase, "parked_in": where, "promotion": None})

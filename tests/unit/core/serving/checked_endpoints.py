@@ -1,0 +1,80 @@
+"""Endpoints that are checked again and again after an update."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from shared.core.serving.probe_series import NO_PROBES
+from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
+from shared.core.serving.verification import (
+    Verification,
+    VerificationCase,
+    VerificationResult,
+    verify_rollback,
+    verify_update,
+)
+from tests.unit.samples import BROKEN, NOW, SILENT, good
+
+TARGET = "models/new.ilearner"
+BEFORE, AFTER, OTHER = good("0.1", "0.2"), good("0.8", "0.9"), good("0.5", "0.5")
+EVERY, WITHIN = timedelta(seconds=30), timedelta(minutes=3)
+
+
+#: Looks of one kind in a row, at the usual pace, that a verdict needs.
+ENOUGH = 7
+
+
+def case(before: ProbeAnswers | None, expected: ProbeAnswers | None = None) -> VerificationCase:
+    return VerificationCase(TARGET, before, NO_PROBES, WITHIN, EVERY, expected)
+
+
+def more(answers: ProbeAnswers) -> ProbeAnswers:
+    rows = tuple((*row, "0.5") for row in answers.rows)
+    columns = ("Scored Labels", "Scored Probabilities")
+    return answers.model_copy(update={"columns": columns, "rows": rows})
+
+
+def untold(probe: ProbeAnswers | None, configured: str | None = None) -> EndpointCheck:
+    return EndpointCheck(UpdateProgress.NOT_REPORTED, probe, configured)
+
+
+@dataclass
+class Watched:
+    """An endpoint that is looked at again and again."""
+
+    case: VerificationCase
+    rolling_back: bool = False
+    patient: bool = False
+    pace: timedelta = EVERY
+
+    def __post_init__(self) -> None:
+        self.at = NOW
+        self.judged = Verification(VerificationResult.WAIT, "")
+
+    def look(
+        self, seen: ProbeAnswers | EndpointCheck | None, gap: timedelta | None = None
+    ) -> VerificationResult:
+        self.at += self.pace if gap is None else gap
+        look = seen if isinstance(seen, EndpointCheck) else untold(seen)
+        if self.rolling_back:
+            self.judged = verify_rollback(self.case, look, self.at, patient=self.patient)
+        else:
+            self.judged = verify_update(self.case, look, self.at)
+        self.case = replace(self.case, probe_series=self.judged.probe_series.showing(look.probe))
+        return self.judged.verdict
+
+    def probe_series(self, *seen: ProbeAnswers | EndpointCheck | None) -> VerificationResult:
+        """Look until there is a verdict, or no more to see."""
+        for one in seen:
+            if self.look(one) is not VerificationResult.WAIT:
+                break
+        return self.judged.verdict
+
+
+W, L, U, B = (
+    VerificationResult.WAIT,
+    VerificationResult.LIVE,
+    VerificationResult.UNCHANGED,
+    VerificationResult.BROKEN,
+)
+KINDS = (BEFORE, AFTER, OTHER, SILENT, BROKEN)
+PENDING, DONE = UpdateProgress.PENDING, UpdateProgress.DONE

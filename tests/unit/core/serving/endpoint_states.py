@@ -1,0 +1,3 @@
+"""States of endpoints."""
+
+NAME = "Sample [trained model]"

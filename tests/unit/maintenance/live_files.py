@@ -1,0 +1,99 @@
+"""A world whose pipelines file is changed while it runs."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import yaml
+
+from shared.config import loader
+from shared.config.loader import load_pipelines
+from shared.core.config.pipeline import Pipeline
+from shared.core.run.record import Run
+from shared.maintenance.changed_file import ChangedFile, ConfigurationReader
+from shared.maintenance.watched_files import WatchedFiles
+from tests.unit.filed import Filed
+
+Change = Callable[["Live"], None]
+
+
+@dataclass
+class Live(Filed):
+    """A process that goes on running while the file is written."""
+
+    live: bool = field(default=False, kw_only=True)
+    learned: list[str] = field(default_factory=list, kw_only=True)
+
+    def write(self, text: str | None = None) -> None:
+        """Write the file; the app runs on, and is not told."""
+        self.path.write_text(text or yaml.safe_dump(self.tree, sort_keys=False))
+        if not self.live:
+            self.restart()
+            self.app.activations.refresh()
+            self.live = True
+
+    def restart(self) -> None:
+        if not hasattr(self, "tree"):
+            return super().restart()
+        if self.live and self.__dict__.get("changed_file") is not None and self._in_change():
+            return None
+        source = ConfigurationReader(self.path, self.read, self.learn)
+        watched = WatchedFiles()
+        self.file = source.read_watched(watched)
+        super(Filed, self).restart()
+        self.sweep = self.app.search
+        self.changed_file = ChangedFile(
+            self.context,
+            source,
+            self.app.last_good,
+            self.app.activations,
+            self.sweep,
+            watched=watched,
+            host=self.host,
+            started_at=self.host.now(),
+        )
+        return None
+
+    def _in_change(self) -> bool:
+        return bool(self.__dict__.get("changing"))
+
+    def read(self) -> loader.Configuration:
+        return load_pipelines(self.path, self.environment, development=False)
+
+    def learn(self, pipelines: Iterable[Pipeline]) -> None:
+        self.learned += [one.name for one in pipelines]
+
+    def change(self, do: Change) -> None:
+        """Have somebody change the file, or what it names, while the app runs."""
+        self.changing = True
+        do(self)
+        self.changing = False
+        at = self.clock.now().timestamp()
+        for file in (self.path, self.folder / "probe.json"):
+            if file.exists():
+                os.utime(file, (at, at))
+
+    def tick(self, seconds: int = 30) -> None:
+        """Do what the timer does: look at the file, search where that is wanted, and poll."""
+        self.clock.move(timedelta(seconds=seconds))
+        self.studio.work()
+        if self.changed_file.look():
+            self.sweep.run_until(self.poll.until())
+        self.poll.tick()
+
+    def runs_of(self, pipeline: str) -> list[Run]:
+        return [run for run in self.runs() if run.pipeline == pipeline]
+
+
+def attempts(count: int) -> Change:
+    def change(world: Live) -> None:
+        for one in world.tree["pipelines"].values():
+            one["training"]["attempts"] = count
+        world.write()
+
+    return change
+
+
+def taken(world: Live) -> dict[str, int]:
+    return {n: one.training.attempts for n, one in world.app.catalogue.pipelines.items()}

@@ -1,0 +1,228 @@
+"""One check of an endpoint after another: what is recorded, reported and repaired."""
+
+from typing import Any
+
+import pytest
+
+from shared.core.names import run_id
+from shared.core.run.record import Origin, Phase
+from shared.core.serving.drift import DriftCheck, DriftKind
+from shared.core.serving.probes import EndpointCheck, UpdateProgress
+from shared.errors import ConflictError, PermanentError, TransientError
+from shared.ledger.open_markers import encoded, hints_of
+from tests.fakes.world import RESOURCE
+from tests.unit.maintenance.watched_endpoints import HOUR, MINUTE, OTHER, SECOND, Watched
+from tests.unit.samples import BROKEN, NOW, SILENT, blob, ref
+from tests.unit.samples import run as sample
+
+
+def test_an_endpoint_is_looked_at_when_it_is_due_and_then_an_hour_later() -> None:
+    watched = Watched()
+    watched.drift_check(
+        reported="it names x",
+        repair="sample-9",
+        suspicion="odd",
+        drift_kind=DriftKind.NAMED,
+        silent=True,
+    )
+    assert watched.look() == []
+    known = watched.now()
+    assert watched.wait() == HOUR
+    assert (known.reported, known.repair, known.suspicion, known.drift_kind) == ("", None, "", None)
+    assert not known.silent
+    assert len(watched.endpoint.asked) == 1
+    watched.world.clock.move(HOUR - SECOND)
+    watched.look()
+    assert len(watched.endpoint.asked) == 1
+    watched.world.clock.move(SECOND)
+    watched.look()
+    assert len(watched.endpoint.asked) == 2
+
+
+def test_nothing_is_looked_at_once_the_time_is_up() -> None:
+    watched = Watched()
+    watched.drift.check(watched.world.clock.now())
+    assert watched.endpoint.asked == []
+
+
+def test_those_that_are_due_the_longest_come_first_and_those_that_were_silent_last() -> None:
+    watched = Watched()
+    checked: list[str] = []
+    del watched.world.documents.rows[f"drift_checks/{watched.name}"]
+    known = {"ref": ref(watched.url), "place": "x", "pipeline": "sample", "endpoint": "e"}
+    for name, minutes, silent in (
+        ("a", 1, False),
+        ("b", 3, False),
+        ("c", 9, True),
+        ("d", 2, False),
+    ):
+        one = DriftCheck(**known, next_check=NOW - minutes * MINUTE, host="h", silent=silent)  # type: ignore[arg-type]
+        watched.ledger.drift_checks.put(name, one, None)
+    read = watched.ledger.drift_checks.read
+
+    def noted(name: str) -> Any:
+        checked.append(name)
+        return read(name)
+
+    watched.ledger.drift_checks.read = noted  # type: ignore[method-assign, assignment]
+    watched.drift.check(NOW + MINUTE)
+    assert checked == ["b", "d", "a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("error", "silent", "says"),
+    [
+        (TransientError("busy"), True, "cannot be looked at now: busy"),
+        (PermanentError("refused"), False, "cannot be looked at now: refused"),
+        (KeyError("odd"), False, "the endpoint cannot be looked at"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_looked_at_is_looked_at_again_in_five_minutes(
+    error: Any, says: str, caplog: pytest.LogCaptureFixture, *, silent: bool
+) -> None:
+    watched = Watched()
+
+    def fails(operation: str | None = None) -> EndpointCheck:
+        raise error
+
+    watched.endpoint.look = fails  # type: ignore[method-assign]
+    watched.look()
+    assert watched.wait() == 5 * MINUTE
+    assert watched.now().silent is silent
+    assert f"watch {watched.name}: {says}" in caplog.text or says in caplog.text
+
+
+def test_a_watch_that_cannot_be_put_off_stays_due(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "relearn")
+    watched = Watched()
+
+    def fails(*_: object) -> None:
+        raise TransientError("storage is busy")
+
+    monkeypatch.setattr(watched.ledger.drift_checks, "put", fails)
+    watched.look(TransientError("busy"))
+    assert f"watch {watched.name} stays due: storage is busy" in caplog.text
+    assert watched.now().next_check == NOW
+
+
+def test_a_watch_that_another_worker_looks_at_is_left_to_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "relearn")
+    watched = Watched()
+
+    def late(*_: object) -> None:
+        raise ConflictError("drift_checks")
+
+    monkeypatch.setattr(watched.ledger.drift_checks, "put", late)
+    watched.look()
+    assert f"watch {watched.name}: another worker looks at it" in caplog.text
+
+
+def test_an_endpoint_without_an_answer_is_silent_and_looked_at_again_soon() -> None:
+    watched = Watched()
+    assert watched.look(SILENT) == []
+    assert (watched.wait(), watched.now().silent) == (5 * MINUTE, True)
+    watched.endpoint.probe_series = [EndpointCheck(UpdateProgress.NOT_REPORTED, SILENT)]
+    assert not watched.drift._look(watched.name)  # its host is given less of the time
+    assert watched.drift._look("none")
+
+
+def test_one_odd_look_is_looked_at_once_more_and_kept_to_compare_with(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    watched = Watched()
+    assert watched.look(OTHER) == []
+    known = watched.now()
+    assert watched.wait() == 10 * SECOND
+    assert (known.drift_kind, known.suspect) == (DriftKind.ANSWERS, OTHER)
+    assert known.suspicion == "its answers are not those that were proved"
+    assert "endpoint production of sample has drifted: its answers" in caplog.text
+    assert "looking once more" in caplog.text
+    watched.world.clock.move(10 * SECOND)
+    assert watched.look() == []
+    assert watched.now().suspect is None
+
+
+def test_two_odd_looks_that_agree_have_the_model_set_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    watched = Watched()
+    (repair,) = watched.drifted()
+    noticed = (ref(watched.url).id, RESOURCE, (NOW + 10 * SECOND).isoformat())
+    assert repair.run_id == run_id("sample", "drift", *noticed)
+    assert (repair.origin, repair.phase) == (Origin.DRIFT, Phase.PROMOTING)
+    assert repair.cause == "production has drifted: its answers are not those that were proved"
+    assert (repair.model, repair.manifest) == (watched.model_, (blob(),))
+    assert (repair.tokens, repair.parameters) == (watched.run.tokens, watched.run.parameters)
+    assert (repair.as_of, repair.pipeline) == (watched.run.data_time, "sample")
+    assert repair.opened_at == watched.world.clock.now()
+    (entry,) = repair.history
+    assert (entry.at, entry.phase, entry.note) == (repair.opened_at, Phase.PROMOTING, repair.cause)
+    assert [one.name for one in repair.config.endpoints] == ["production"]
+    marker = watched.world.documents.rows[f"open/{repair.run_id}"]
+    assert marker.metadata == encoded(hints_of(repair))
+    known = watched.now()
+    assert (known.reported, known.repair) == (known.reported, repair.run_id)
+    assert known.reported == "its answers are not those that were proved"
+    assert watched.wait() == HOUR
+    (alert,) = [vars(record) for record in caplog.records if "event_id" in vars(record)]
+    assert (alert["event_id"], alert["run_id"]) == ("RL1006", "sample-1")
+    assert "the model of run sample-1 should serve" in caplog.text
+
+
+def test_a_repair_that_is_open_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    watched = Watched()
+    (repair,) = watched.drifted()
+    watched.world.clock.time = watched.now().next_check
+    assert len(watched.drifted()) == 1
+    assert f"run {repair.run_id} waits" in caplog.text
+    assert watched.now().repair == repair.run_id
+
+
+@pytest.mark.parametrize(
+    ("phase", "opened"),
+    [(Phase.PROMOTED, 2), (Phase.SUPERSEDED, 2), (Phase.CANCELLED, 1)],
+)
+def test_a_drift_that_a_person_accepted_is_left(
+    phase: Phase, opened: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched = Watched()
+    (repair,) = watched.drifted()
+    stored = watched.ledger.runs.read(repair.run_id)
+    assert stored is not None
+    watched.ledger.runs.replace(stored.record.moved_to(phase, NOW), stored.etag)
+    watched.world.clock.time = watched.now().next_check
+    assert len(watched.drifted()) == opened
+    assert ("as a person accepted" in caplog.text) is (opened == 1)
+    if opened == 1:
+        assert watched.now().repair == repair.run_id
+        watched.world.clock.time = watched.now().next_check
+        watched.look(BROKEN)  # another drift is another thing
+        watched.world.clock.time = watched.now().next_check
+        assert len(watched.look(BROKEN)) == 2
+
+
+def test_a_second_drift_of_one_model_waits_for_a_person() -> None:
+    watched = Watched(repairs=1)
+    (repair,) = watched.drifted()
+    assert (repair.phase, repair.parked_in) == (Phase.PARKED, Phase.PROMOTING)
+    assert repair.reason == f"{repair.cause}, again after its model was set again"
+    assert str(repair.advice).startswith("find out who else updates this endpoint")
+
+
+def test_a_repair_that_another_worker_opened_is_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "relearn")
+    watched = Watched()
+    watched.look(OTHER)
+    watched.world.clock.time = watched.now().next_check
+    noticed = (ref(watched.url).id, RESOURCE, watched.now().next_check.isoformat())
+    other = run_id("sample", "drift", *noticed)
+    watched.ledger.runs.create(
+        sample(Phase.PROMOTING, run_id=other, origin=Origin.DRIFT, config=watched.world.pipeline)
+    )
+    assert len(watched.look(OTHER)) == 1
+    assert watched.now().repair == other
+    assert f"run {other} was opened by another worker" in caplog.text
