@@ -33,6 +33,7 @@ BUGS: Final = (
         "",
         (
             "tests/unit/core/run/test_machine.py",
+            "tests/unit/core/run/test_machine_steps.py",
             "tests/unit/core/run/test_machine_refusals.py",
             "tests/unit/core/run/test_machine_promotion.py",
         ),
@@ -106,6 +107,7 @@ BUGS: Final = (
         "        idle = min(late, timedelta())\n",
         (
             "tests/unit/core/run/test_machine.py",
+            "tests/unit/core/run/test_machine_steps.py",
             "tests/unit/core/run/test_machine_refusals.py",
             "tests/unit/core/run/test_machine_promotion.py",
         ),

@@ -1,11 +1,10 @@
-"""The steps of a job, one call at a time: what is asked of the service, and what is concluded."""
+"""How a job is created and started, and what data it is given."""
 
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from shared.core.blobs import BlobVersion
 from shared.core.names import output_path
 from shared.core.run.control_events import DataDeleted, Superseded
 from shared.core.run.job_events import (
@@ -15,36 +14,15 @@ from shared.core.run.job_events import (
     JobFailed,
     JobFinished,
     JobStarted,
-    JobStopped,
 )
-from shared.core.run.record import Phase, Run
+from shared.core.run.record import Phase
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
-from shared.execution.job import JobSteps
-from shared.execution.models import LATE
 from shared.ports.training import JobState, JobStatus
 from tests.fakes.world import DATA
+from tests.unit.execution.job_worlds import Work
 from tests.unit.samples import NOW
-from tests.unit.samples import run as sample
-from tests.unit.scripted_steps import Scripted
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
-
-
-class Work(Scripted):
-    """A run with data, its job, and what it tells of data versions."""
-
-    def __init__(self, phase: Phase = Phase.CREATED, names: str = "a.csv", **known: Any) -> None:
-        super().__init__(**known.pop("config", {}))
-        self.steps = JobSteps(self.context)
-        blobs = tuple(self.world.blobs.put(DATA, name, name.encode()) for name in names.split())
-        changes = {"config": self.world.pipeline, "manifest": blobs, "model": None, **known}
-        self.run: Run = sample(phase, **changes)
-
-    def stands(self, *states: Any) -> None:
-        self.job.states = list(states)
-
-    def blob(self, name: str) -> BlobVersion:
-        return next(one for one in self.run.manifest if one.name == name)
 
 
 # Creating and starting
@@ -171,89 +149,6 @@ def test_a_run_without_a_job_is_told_as_such() -> None:
     bare = work.run.model_copy(update={"job": None})
     with pytest.raises(PermanentError, match="is in phase created without a job"):
         work.steps.start(bare, fresh=True)
-
-
-# Looking and stopping
-
-
-@pytest.mark.parametrize(
-    ("state", "event"),
-    [
-        (JobStatus.RUNNING, None),
-        (JobStatus.NOT_STARTED, None),
-        (JobStatus.FINISHED, JobFinished()),
-        (JobStatus.CANCELLED, JobCancelled()),
-    ],
-)
-def test_a_look_tells_what_is_new(state: JobStatus, event: object) -> None:
-    work = Work(Phase.TRAINING)
-    work.stands(state)
-    assert work.steps.check(work.run) == event
-
-
-def test_a_job_that_the_service_does_not_know_is_waited_for_only_briefly() -> None:
-    work = Work(Phase.TRAINING)
-    work.stands(JobState(JobStatus.GONE, "no such job"))
-    with pytest.raises(TransientError, match="does not know job j1: no such job") as told:
-        work.steps.check(work.run)
-    assert told.value.patience == LATE
-
-
-CANCELLED = JobStopped("cancelled by a person")
-
-
-@pytest.mark.parametrize(
-    ("states", "cancelling", "event", "asked"),
-    [
-        ((JobStatus.FINISHED,), True, CANCELLED, False),
-        ((JobStatus.FINISHED,), False, JobFinished(), False),
-        ((JobState(JobStatus.FAILED, "bad"),), True, CANCELLED, False),
-        ((JobState(JobStatus.FAILED, "bad"),), False, JobFailed("bad"), False),
-        ((JobStatus.CANCELLED,), True, CANCELLED, False),
-        ((JobStatus.RUNNING, JobStatus.CANCELLED), True, CANCELLED, True),
-        ((JobStatus.RUNNING, JobStatus.GONE), True, CANCELLED, True),
-        ((JobStatus.NOT_STARTED, JobStatus.FINISHED), True, CANCELLED, True),
-    ],
-)
-def test_a_job_that_is_to_stop_is_made_sure_of(
-    states: tuple[Any, ...], event: object, *, cancelling: bool, asked: bool
-) -> None:
-    work = Work(Phase.TRAINING, cancelling=cancelling)
-    work.stands(*states)
-    assert work.steps.stop(work.run) == event
-    assert ("cancel j1" in work.job.calls) is asked
-
-
-def test_a_job_that_goes_on_after_it_was_cancelled_is_looked_at_again() -> None:
-    work = Work(Phase.TRAINING, cancelling=True)
-    work.stands(JobStatus.RUNNING, JobStatus.RUNNING)
-    with pytest.raises(TransientError) as told:
-        work.steps.stop(work.run)
-    assert str(told.value) == ("cancelled by a person, and the service has not ended job j1 yet")
-    work.stands(JobStatus.GONE, JobStatus.GONE)
-    with pytest.raises(TransientError, match="does not know job j1"):
-        work.steps.stop(work.run)  # it may only not be shown
-    overdue = Work(Phase.TRAINING)
-    overdue.stands(JobStatus.RUNNING, JobStatus.CANCELLED)
-    assert overdue.steps.stop(overdue.run) == JobStopped("attempt 1 took longer than 2:00:00")
-
-
-@pytest.mark.parametrize(
-    ("state", "ended"),
-    [(JobStatus.FINISHED, True), (JobStatus.CANCELLED, True), (JobStatus.RUNNING, False)],
-)
-def test_a_cancel_that_is_refused_because_the_job_just_ended_is_no_trouble(
-    state: JobStatus, *, ended: bool
-) -> None:
-    work = Work(Phase.TRAINING, cancelling=True)
-    work.job.cancel_ = PermanentError("it has ended")
-    work.stands(JobStatus.RUNNING, state)
-    if ended:
-        assert work.steps.stop(work.run) == CANCELLED
-    else:
-        with pytest.raises(TransientError, match="it has ended") as told:
-            work.steps.stop(work.run)
-        assert told.value.patience == LATE
 
 
 # Data that is not what was recorded any more

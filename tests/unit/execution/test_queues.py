@@ -1,4 +1,4 @@
-"""Which queues are looked at, in which order their runs begin, and what is read for that."""
+"""Which queues are checked, and in which order their runs begin."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -6,81 +6,15 @@ from typing import Any
 
 import pytest
 
-from shared.core.names import run_queue_id, shared_queue_id
-from shared.core.run.concurrency import QueueEntry, RunQueue
+from shared.core.names import shared_queue_id
+from shared.core.run.concurrency import QueueEntry
 from shared.core.run.record import Phase
-from shared.errors import CorruptRecordError
-from shared.execution.driver import Advanced
-from shared.execution.queues import EVERY, CheckResult, Queue, Queues
-from shared.ledger.open_markers import Marker, RunHints, hints_of
+from shared.execution.queues import EVERY
+from shared.ledger.open_markers import Marker, RunHints
 from shared.ports.storage import ETag
+from tests.unit.execution.queue_worlds import KEY, MINUTE, SECOND, ServingHistoryEntry
 from tests.unit.samples import NOW, step_failure
 from tests.unit.samples import run as sample
-from tests.unit.worlds import Observed
-
-SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-KEY = run_queue_id("sample", ())
-
-
-class ServingHistoryEntry:
-    """Runs that wait in a queue, and a look at them that does what a test says."""
-
-    def __init__(self, count: int = 3, name: str = KEY, **pipeline: Any) -> None:
-        self.world = Observed(config={"pipeline": {"when_busy": "queue", **pipeline}})
-        self.context = self.world.context
-        self.ledger = self.context.ledger
-        self.queues = Queues(self.context)
-        self.name = name
-        self.checked: list[str] = []
-        self.begin: set[str] = set()  #: runs that take their turn when they are looked at
-        self.well = True
-        self.names = [f"sample-{number}" for number in range(count)]
-        for one in self.names:
-            self.wait(one)
-        self.run_queue()
-
-    def wait(self, name: str, **changes: Any) -> None:
-        known = {"job": None, "started_at": None, "model": None, "config": self.world.pipeline}
-        run = sample(Phase.WAITING, run_id=name, **{**known, "queue_name": self.name, **changes})
-        self.ledger.runs.create(run)
-        self.ledger.open_markers.mark(name, hints_of(run))
-
-    def run_queue(self, *names: str, name: str = "", **changes: Any) -> None:
-        concurrency = tuple(QueueEntry(run_id=one, at=NOW) for one in names or self.names)
-        run_queue = RunQueue(**{"pipeline": "sample", "waiting": concurrency, **changes})
-        stored = self.ledger.run_queues.read(name or self.name)
-        self.ledger.run_queues.put(name or self.name, run_queue, stored.etag if stored else None)
-
-    def look(self, marker: Marker) -> CheckResult:
-        self.checked.append(marker.run_id)
-        try:
-            stored = self.ledger.runs.read(marker.run_id)
-        except CorruptRecordError:
-            return CheckResult(self.well)
-        run = stored.record if stored else None
-        if marker.run_id in self.begin and run is not None and stored is not None:
-            run = run.moved_to(Phase.RECEIVED, NOW)
-            self.ledger.runs.replace(run, stored.etag)
-            known = self.ledger.run_queues.read(self.name)
-            assert known is not None
-            left = known.record.without({marker.run_id}.__contains__)
-            self.ledger.run_queues.put(self.name, left, known.etag)
-        return CheckResult(self.well, Advanced(run))
-
-    def found(self) -> list[Queue]:
-        return self.queues.found(list(self.ledger.open_markers.listed()))
-
-    def tick(self, seconds: int = 60, until: timedelta = MINUTE) -> list[str]:
-        """Let time pass, bring every queue forward, and return who was looked at."""
-        self.world.clock.move(timedelta(seconds=seconds))
-        self.checked.clear()
-        for queue in self.found():
-            self.queues.bring_forward(queue, self.world.clock.now() + until, self.look)
-        return list(self.checked)
-
-    def calm(self) -> None:
-        """Have nothing be held against its record for a while."""
-        self.queues._checked = dict.fromkeys(self.names, self.world.clock.now() + 9 * EVERY)
 
 
 def test_open_runs_are_sorted_into_the_queues_that_their_markers_name() -> None:
@@ -268,56 +202,3 @@ def test_a_queue_without_a_record_has_everybody_looked_at() -> None:
     queue_name = ServingHistoryEntry(1)
     del queue_name.world.documents.rows[KEY]
     assert queue_name.tick(0) == ["sample-0"]
-
-
-# What is read
-
-
-def keyed(keys: int) -> ServingHistoryEntry:
-    """One run of each key waits in the slot of that key."""
-    queue_name = ServingHistoryEntry(0)
-    for number in range(keys):
-        name = run_queue_id("sample", (f"k{number}",))
-        queue_name.names.append(f"sample-k{number}")
-        queue_name.name = name
-        queue_name.wait(f"sample-k{number}")
-        queue_name.run_queue(f"sample-k{number}", name=name)
-    return queue_name
-
-
-@pytest.mark.parametrize(("keys", "listed"), [(4, False), (5, True)])
-def test_the_slots_of_many_keys_are_listed_instead_of_read(keys: int, *, listed: bool) -> None:
-    queue_name = keyed(keys)
-    for _ in range(2):
-        queue_name.calm()
-        queue_name.tick(0)
-    queue_name.calm()
-    queue_name.world.calls.clear()
-    queue_name.tick(0)
-    assert queue_name.world.calls.count("list run_queues") == int(listed)
-    assert queue_name.world.calls.count("read run_queues") == (0 if listed else keys)
-
-
-def test_a_slot_that_changed_since_it_was_listed_is_read() -> None:
-    queue_name = keyed(5)
-    for _ in range(2):
-        queue_name.calm()
-        queue_name.tick(0)
-    queue_name.run_queue("sample-k0", name=run_queue_id("sample", ("k0",)), holders=("x",))
-    queue_name.calm()
-    queue_name.world.calls.clear()
-    assert queue_name.tick(0) == ["sample-k0"]
-    assert queue_name.world.calls.count("read run_queues") == 2
-
-
-def test_queues_that_nobody_waits_in_any_more_are_forgotten() -> None:
-    queue_name = keyed(5)
-    queue_name.calm()
-    queue_name.tick(0)
-    for name in queue_name.names:
-        queue_name.ledger.open_markers.remove_of(name)
-    queue_name.world.calls.clear()
-    assert queue_name.found() == []
-    assert "list run_queues" not in queue_name.world.calls
-    assert (queue_name.queues._blocked, queue_name.queues._checked) == ({}, {})
-    assert queue_name.queues._unwanted == set()

@@ -1,11 +1,13 @@
-"""A sample of each event, and runs in each phase."""
+"""Runs in each phase, as far as events tell them apart."""
 
 from collections.abc import Iterator
 from itertools import product
 
 from shared.core.run.record import Phase, Run
+from shared.core.serving.references import Candidate, ServingState
 from tests.unit.samples import (
     HOUR,
+    MODEL,
     NOW,
     STEPS,
     pipeline,
@@ -14,6 +16,7 @@ from tests.unit.samples import (
     step_failure,
 )
 
+CANDIDATE = Candidate(name="m-1", state=ServingState(model=MODEL))
 TWICE = pipeline(training__attempts=2)
 BACK = ("rolled_back", "unchanged", "start")
 

@@ -22,8 +22,10 @@ from shared.core.serving.state import (
     resumed,
     with_hold,
 )
-from tests.unit.core.serving.endpoint_states import NAME
 from tests.unit.samples import HOUR, MODEL, NOW, UPDATE, blob, model_ref, ref, run
+
+NAME = "Sample [trained model]"
+
 
 BASELINE = ServingState(model=model_ref("baselines/first.ilearner"))
 

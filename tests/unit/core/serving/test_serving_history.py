@@ -10,8 +10,10 @@ from shared.core.serving.state import (
     Verified,
     promoted,
 )
-from tests.unit.core.serving.endpoint_states import NAME
 from tests.unit.samples import HOUR, MODEL, NOW, UPDATE, blob, good, model_ref, ref, run
+
+NAME = "Sample [trained model]"
+
 
 TRAINED = {
     "run_id": "sample-7",

@@ -1,3 +1,0 @@
-"""States of endpoints."""
-
-NAME = "Sample [trained model]"
