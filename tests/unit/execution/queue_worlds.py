@@ -18,7 +18,7 @@ SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 KEY = run_queue_id("sample", ())
 
 
-class ServingHistoryEntry:
+class WaitingRuns:
     """Runs that wait in a queue, and a look at them that does what a test says."""
 
     def __init__(self, count: int = 3, name: str = KEY, **pipeline: Any) -> None:

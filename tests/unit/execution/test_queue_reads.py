@@ -3,12 +3,12 @@
 import pytest
 
 from shared.core.names import run_queue_id
-from tests.unit.execution.queue_worlds import ServingHistoryEntry
+from tests.unit.execution.queue_worlds import WaitingRuns
 
 
-def keyed(keys: int) -> ServingHistoryEntry:
+def keyed(keys: int) -> WaitingRuns:
     """One run of each key waits in the slot of that key."""
-    queue_name = ServingHistoryEntry(0)
+    queue_name = WaitingRuns(0)
     for number in range(keys):
         name = run_queue_id("sample", (f"k{number}",))
         queue_name.names.append(f"sample-k{number}")

@@ -12,13 +12,13 @@ from shared.core.run.record import Phase
 from shared.execution.queues import EVERY
 from shared.ledger.open_markers import Marker, RunHints
 from shared.ports.storage import ETag
-from tests.unit.execution.queue_worlds import KEY, MINUTE, SECOND, ServingHistoryEntry
+from tests.unit.execution.queue_worlds import KEY, MINUTE, SECOND, WaitingRuns
 from tests.unit.samples import NOW, step_failure
 from tests.unit.samples import run as sample
 
 
 def test_open_runs_are_sorted_into_the_queues_that_their_markers_name() -> None:
-    queue_name = ServingHistoryEntry(2)
+    queue_name = WaitingRuns(2)
     queue_name.wait("sample-x", queue_name="shared_queues/s")
     queue_name.ledger.open_markers.mark("sample-y", RunHints(phase=Phase.TRAINING))
     found: Mapping[str, Any] = {queue.name: list(queue.markers) for queue in queue_name.found()}
@@ -26,7 +26,7 @@ def test_open_runs_are_sorted_into_the_queues_that_their_markers_name() -> None:
 
 
 def test_the_first_in_line_is_looked_at_and_whoever_is_next_once_it_began() -> None:
-    queue_name = ServingHistoryEntry()
+    queue_name = WaitingRuns()
     queue_name.calm()
     assert queue_name.tick(0) == ["sample-0"]
     queue_name.begin = {"sample-0", "sample-1"}
@@ -35,14 +35,14 @@ def test_the_first_in_line_is_looked_at_and_whoever_is_next_once_it_began() -> N
 
 
 def test_a_queue_with_the_newest_first_is_looked_at_from_its_end() -> None:
-    queue_name = ServingHistoryEntry()
+    queue_name = WaitingRuns()
     queue_name.run_queue(newest_first=True)
     queue_name.calm()
     assert queue_name.tick(0) == ["sample-2"]
 
 
 def test_nobody_is_looked_at_again_while_nothing_changed() -> None:
-    queue_name = ServingHistoryEntry()
+    queue_name = WaitingRuns()
     queue_name.calm()
     assert queue_name.tick(0) == ["sample-0"]
     for _ in range(9):
@@ -60,9 +60,7 @@ def test_the_first_in_line_is_looked_at_once_something_that_it_waits_for_changed
     changes: str,
 ) -> None:
     queue_name = (
-        ServingHistoryEntry(budget={"least_interval": "3m"})
-        if changes == "budget"
-        else ServingHistoryEntry()
+        WaitingRuns(budget={"least_interval": "3m"}) if changes == "budget" else WaitingRuns()
     )
     queue_name.ledger.open_markers.mark("sample-9", RunHints(phase=Phase.TRAINING))
     begun = (QueueEntry(run_id="sample-9", at=NOW, number=1),)
@@ -87,7 +85,7 @@ def test_the_first_in_line_is_looked_at_once_something_that_it_waits_for_changed
 
 
 def test_a_holder_that_was_looked_at_in_the_same_tick_counts_as_it_is_now() -> None:
-    queue_name = ServingHistoryEntry()
+    queue_name = WaitingRuns()
     queue_name.ledger.open_markers.mark("sample-9", RunHints(phase=Phase.TRAINING))
     queue_name.run_queue(holders=("sample-9",))
     queue_name.calm()
@@ -108,7 +106,7 @@ def test_a_holder_that_was_looked_at_in_the_same_tick_counts_as_it_is_now() -> N
 
 
 def test_whoever_waits_for_a_seat_has_passed_the_pauses() -> None:
-    queue_name = ServingHistoryEntry(name=shared_queue_id("service", "s"))
+    queue_name = WaitingRuns(name=shared_queue_id("service", "s"))
     queue_name.calm()
     queue_name.world.calls.clear()
     assert queue_name.tick(0) == ["sample-0"]
@@ -116,14 +114,14 @@ def test_whoever_waits_for_a_seat_has_passed_the_pauses() -> None:
 
 
 def test_nothing_is_begun_once_the_time_is_up() -> None:
-    queue_name = ServingHistoryEntry()
+    queue_name = WaitingRuns()
     queue_name.begin = set(queue_name.names)
     queue_name.calm()
     assert queue_name.tick(0, until=timedelta()) == []
 
 
 def test_a_service_that_fails_has_its_queue_left_for_now() -> None:
-    queue_name = ServingHistoryEntry()
+    queue_name = WaitingRuns()
     queue_name.begin, queue_name.well = set(queue_name.names), False
     queue_name.calm()
     (queue,) = queue_name.found()
@@ -134,7 +132,7 @@ def test_a_service_that_fails_has_its_queue_left_for_now() -> None:
 
 
 def test_each_hint_is_held_against_its_record_once_in_ten_minutes() -> None:
-    queue_name = ServingHistoryEntry(20)
+    queue_name = WaitingRuns(20)
     queue_name.tick(0)
     queue_name.world.calls.clear()
     read = 0
@@ -148,7 +146,7 @@ def test_each_hint_is_held_against_its_record_once_in_ten_minutes() -> None:
 
 @pytest.mark.parametrize("how", ["phase", "queue_name", "step_failure", "damaged", "gone"])
 def test_a_run_that_does_not_wait_there_as_its_marker_says_is_looked_at(how: str) -> None:
-    queue_name = ServingHistoryEntry()
+    queue_name = WaitingRuns()
     queue_name.calm()
     queue_name.tick(0)
     stored = queue_name.ledger.runs.read("sample-2")
@@ -175,7 +173,7 @@ def test_a_run_that_does_not_wait_there_as_its_marker_says_is_looked_at(how: str
 
 
 def test_a_run_that_its_queue_does_not_list_is_looked_at_once() -> None:
-    queue_name = ServingHistoryEntry()
+    queue_name = WaitingRuns()
     queue_name.run_queue("sample-0", "sample-1")
     queue_name.calm()
     assert queue_name.tick(0) == ["sample-2", "sample-0"]
@@ -187,7 +185,7 @@ def test_a_run_that_its_queue_does_not_list_is_looked_at_once() -> None:
 
 
 def test_a_queue_that_cannot_be_read_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    queue_name = ServingHistoryEntry()
+    queue_name = WaitingRuns()
     queue_name.world.damage(KEY)
     for _ in range(2):
         assert queue_name.tick() == []
@@ -199,6 +197,6 @@ def test_a_queue_that_cannot_be_read_is_told_of_once(caplog: pytest.LogCaptureFi
 
 
 def test_a_queue_without_a_record_has_everybody_looked_at() -> None:
-    queue_name = ServingHistoryEntry(1)
+    queue_name = WaitingRuns(1)
     del queue_name.world.documents.rows[KEY]
     assert queue_name.tick(0) == ["sample-0"]
