@@ -17,11 +17,13 @@ from proofs.mutants.scope import ROOT
 
 #: Besides what is known to be needed.
 _SECONDS: Final = 120
+#: Bytes of memory for one fork: a changed loop may never end.
+_MEMORY: Final = 4 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a fork does: it ends with what `run` returns."""
+    """The work of a fork, which ends with the result of `run`."""
 
     run: Callable[[], int]
     seconds: float = 0.0  #: how long that takes
@@ -65,6 +67,7 @@ def _end(process: BaseProcess) -> None:
 
 def _run(job: Job) -> None:
     os.setpgid(0, 0)
+    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nowhere, number)

@@ -18,7 +18,8 @@ from proofs.mutants.scope import every_test_file, nearest
 
 #: Seconds of tests for one mutant, in each of the two rounds.
 MOST_SECONDS: Final = 60
-_NOTHING_RAN: Final = (2, 3, 4, 5)
+#: How pytest ends if it is called wrongly, or no test is collected.
+_NO_TESTS: Final = (4, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +60,37 @@ class Trials:
 
     def _round(self, trials: Sequence[Trial], files: list[str]) -> list[Trial]:
         """Try mutants with some test files; return those that are not found."""
-        if trials and files:
-            left = list[Trial]()
-            with_tests(files, lambda collected: left.extend(self._try(collected, files, trials)))
-            return left
-        return list(trials)
+        if not trials or not files:
+            return list(trials)
+        left, imported = list[Trial](), list[tuple[Trial, Job]]()
+        with_tests(
+            files, lambda collected: left.extend(self._try(collected, files, trials, imported))
+        )
+        # These run pytest in their forks, so they begin when it does not run here.
+        return [*left, *self._not_found("mutants that are imported", imported)]
 
     def _try(
-        self, collected: Collected, files: list[str], trials: Sequence[Trial]
+        self,
+        collected: Collected,
+        files: list[str],
+        trials: Sequence[Trial],
+        imported: list[tuple[Trial, Job]],
     ) -> Iterator[Trial]:
+        """Yield the trials that are not found; put those that must be imported into a list."""
         self._learn(collected, files)
         self._at_import |= collected.called
-        in_place, imported = list[tuple[Trial, Job]](), list[tuple[Trial, Job]]()
+        in_place = list[tuple[Trial, Job]]()
         for trial in trials:
             tests = self._tests_for(trial.mutant)
             if not tests:
                 yield trial
                 continue
             job = self._in_place(collected, trial, tests)
-            # Those whose module has to be imported again do not use the modules loaded here.
             if job is None:
                 imported.append((trial, self._imported(trial, tests)))
             else:
                 in_place.append((trial, job))
         yield from self._not_found("mutants", in_place)
-        yield from self._not_found("mutants that are imported", imported)
 
     def _tests_for(self, mutant: Mutant) -> tuple[str, ...]:
         tests = self._calls.tests_for(mutant, at_import=self._runs_at_import(mutant))
@@ -129,7 +136,7 @@ class Trials:
         for number, code in self._track(title, [job for _, job in tries]):
             trial, _ = tries[number]
             # A module that cannot be imported keeps tests from being collected: that is found.
-            if code in _NOTHING_RAN and code in (4, 5) and trial.mutant.runs_in:
+            if code in _NO_TESTS and not self._runs_at_import(trial.mutant):
                 raise NoTestsError(f"pytest cannot run: {trial.mutant}")
             if code == 0:
                 yield trial
