@@ -91,32 +91,22 @@ def _check_http(worker: Worker, stage: Stage, report: Report) -> None:
 
     shown = worker.http("get_run", "GET", f"runs/{run_id}", run_id=run_id)
     report.equal("get_run: 200", (200, run_id, "received"), _fields(shown, "run_id", "phase"))
-    trouble = sorted(shown.body.get("step_failure", {}))
-    report.equal(
-        "get_run: why, and when it is tried again",
-        [
-            "cause_count",
-            "cause_since",
-            "count",
-            "next_check",
-            "patience",
-            "reason",
-            "since",
-            "waits_for",
-        ],
-        trouble,
-    )
+    waiting = shown.body.get("waiting", {})
+    named = [field for field in ("last_error", "next_try") if waiting.get(field)]
+    report.equal("get_run: why, and when it is tried again", ["last_error", "next_try"], named)
     _check_commands(worker, run_id, report)
     _check_endpoint(worker, report)
 
 
 def _check_commands(worker: Worker, run_id: str, report: Report) -> None:
     retried = worker.http("retry_run", "POST", f"runs/{run_id}/retry", run_id=run_id)
-    report.equal("retry_run: 409, it is not parked", (409, "Not now"), _fields(retried, "title"))
+    report.equal(
+        "retry_run: 409, it is not parked", (409, "invalid_transition"), _fields(retried, "kind")
+    )
     cancelled = worker.http("cancel_run", "POST", f"runs/{run_id}/cancel", run_id=run_id)
     report.equal("cancel_run: 202", (202, "cancelled"), _fields(cancelled, "phase"))
     again = worker.http("cancel_run", "POST", f"runs/{run_id}/cancel", run_id=run_id)
-    report.equal("cancel_run: 409, it is over", (409, "Not now"), _fields(again, "title"))
+    report.equal("cancel_run: 409, it is over", (409, "invalid_transition"), _fields(again, "kind"))
     for function, method, end in (
         ("get_run", "GET", ""),
         ("retry_run", "POST", "/retry"),
@@ -141,13 +131,13 @@ def _check_endpoint(worker: Worker, report: Report) -> None:
     shown = _fields(call("get_endpoint"), "endpoint", "generation")
     report.equal("get_endpoint: 200", (200, "production", 0), shown)
     back = call("rollback_endpoint", "/rollback", "{}")
-    report.equal("rollback: 409, nothing is kept", (409, "No such model"), _fields(back, "title"))
+    report.equal("rollback: 409, nothing is kept", (409, "no_such_model"), _fields(back, "kind"))
     bad = _kind(call("rollback_endpoint", "/rollback", "{"))
     report.equal("rollback: bad JSON is a problem", (400, "application/problem+json"), bad)
     free = _fields(call("resume_endpoint", "/resume"), "endpoint")
     report.equal("resume_endpoint: 200", (200, "production"), free)
-    lost = _fields(call("get_endpoint", name="other"), "title")
-    report.equal("get_endpoint: 404", (404, "No such endpoint"), lost)
+    lost = _fields(call("get_endpoint", name="other"), "kind")
+    report.equal("get_endpoint: 404", (404, "no_such_endpoint"), lost)
 
 
 def _check_blobs(worker: Worker, stage: Stage, report: Report) -> None:
