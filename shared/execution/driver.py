@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from shared.core.blobs import BlobVersion
+from shared.core.run.commands import Command
 from shared.core.run.control_events import Cancelled, Event
 from shared.core.run.job_events import JobCreated, JobStarted, OutputSeen
-from shared.core.run.machine import Command, next_command
+from shared.core.run.machine import next_command
 from shared.core.run.promotion_events import NotYetLive, UpdateSent
 from shared.core.run.record import Phase, Promotion, Run
 from shared.core.run.staging_events import CandidateStaged
@@ -16,6 +17,7 @@ from shared.errors import ConflictError, RelearnError
 from shared.execution.concurrency import ConcurrencyLimits
 from shared.execution.context import Context
 from shared.execution.drift_schedule import schedule_drift_check
+from shared.execution.endpoint_lease import EndpointLeaseSteps
 from shared.execution.gate import GateSteps
 from shared.execution.inbox import Inbox
 from shared.execution.job import CheckedJob, JobSteps
@@ -96,7 +98,7 @@ class Driver:
             Command.JUDGE: gate.judge,
             Command.EXPIRE: gate.expire,
             Command.ROLL_OUT: RollOutSteps(context, factory, writer).roll_out,
-            Command.LEASE_ENDPOINT: promotion.acquire_lease,
+            Command.LEASE_ENDPOINT: EndpointLeaseSteps(context).acquire_lease,
             Command.UPDATE_ENDPOINT: promotion.update,
             Command.ROLL_BACK_ENDPOINT: promotion.roll_back,
             Command.CHECK_ENDPOINT: promotion.look,

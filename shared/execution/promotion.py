@@ -6,6 +6,7 @@ from typing import Final
 
 from shared.core.config.kinds import Endpoint
 from shared.core.run.control_events import LEAST_TRIES, Event, StepBlocked, Superseded
+from shared.core.run.promotion_advice import no_earlier_model, repair_failed
 from shared.core.run.promotion_events import (
     EndpointLeaseLost,
     FoundBroken,
@@ -52,10 +53,6 @@ class PromotionSteps:
 
     context: Context
 
-    def acquire_lease(self, run: Run) -> Event:
-        """Acquire the endpoint lease for the run."""
-        return EndpointLeaseSteps(self.context).acquire_lease(run)
-
     def update(self, run: Run) -> Event | None:
         """Send the update; None where its outcome is unknown and no status check could show it."""
         endpoint, serving = self._endpoint(run)
@@ -86,7 +83,7 @@ class PromotionSteps:
         if rollback_target is None:
             if preparing:
                 return self._prepared(run, endpoint, "nothing to put back first")
-            return _nothing_left(run)
+            return no_earlier_model(run)
         try:
             operation = serving.restore(rollback_target)
         except OutcomeUnknownError as exc:
@@ -142,7 +139,7 @@ class PromotionSteps:
                     return UpdateLost()
                 why = f"{judged.why}{_answered(promotion)}"
                 if run.origin.repeats:
-                    return _not_set_again(why)
+                    return repair_failed(why)
                 return FoundUnchanged(why, can_roll_back=promotion.rollback_target is not None)
             case VerificationResult.BROKEN:
                 return FoundBroken(f"{judged.why}{_answered(promotion)}")
@@ -224,10 +221,10 @@ class PromotionSteps:
         stored = self._endpoint_state(endpoint)
         endpoint_state = stored.record if stored else EndpointState(ref=endpoint.ref)
         mine = (run.run_id, _promotion(run).generation)
-        return_to_inbox = endpoint_state.released
+        last_lease = endpoint_state.released
         if endpoint_state.holds(*mine) or (
-            return_to_inbox is not None
-            and (return_to_inbox.run_id, return_to_inbox.generation) == mine
+            last_lease is not None
+            and (last_lease.run_id, last_lease.generation) == mine
             and endpoint_state.endpoint_lease is None
             and run.phase is not Phase.PROMOTING
         ):
@@ -300,24 +297,3 @@ def _promotion(run: Run) -> Promotion:
     if run.promotion is None:
         raise PermanentError(f"run {run.run_id} is in phase {run.phase} without a promotion")
     return run.promotion
-
-
-def _not_set_again(why: str) -> StepBlocked:
-    return StepBlocked(
-        f"the earlier model does not serve: {why}",
-        "see who else updates this endpoint, then retry the run, or cancel it",
-    )
-
-
-def _nothing_left(run: Run) -> StepBlocked:
-    if _promotion(run).after_rollback in ("judged", "trained"):
-        return StepBlocked(
-            "the configuration changed since this model was judged, its update may have reached "
-            "the endpoint, and no earlier model is known that could be put back first",
-            "give the endpoint a working model by hand, then cancel the run",
-        )
-    return StepBlocked(
-        f"the model does not work ({run.reason or 'see the history'}), "
-        "and no earlier one can be put back",
-        "give the endpoint a working model by hand, then cancel the run",
-    )

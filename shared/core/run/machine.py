@@ -5,9 +5,9 @@
 """
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
+from shared.core.run.commands import Command
 from shared.core.run.control_events import (
     Cancelled,
     CancelRequested,
@@ -62,46 +62,6 @@ from shared.core.run.staging_events import (
     EvidenceGathered,
 )
 from shared.errors import InvalidTransitionError
-
-
-class Command(StrEnum):
-    """What is due."""
-
-    ADMIT = "admit"
-    CREATE_JOB = "create job"
-    START_JOB = "start job"
-    CHECK_JOB = "check job"
-    STOP_JOB = "stop job"
-    COLLECT_MODEL = "collect model"
-    STAGE_CANDIDATE = "stage candidate"
-    CHECK_CANDIDATE = "check candidate"
-    JUDGE = "judge"
-    EXPIRE = "expire"  #: nobody approved or rejected in time
-    ROLL_OUT = "roll out"
-    LEASE_ENDPOINT = "lease endpoint"
-    UPDATE_ENDPOINT = "update endpoint"
-    CHECK_ENDPOINT = "check endpoint"
-    ROLL_BACK_ENDPOINT = "roll back endpoint"
-    CANCEL = "cancel"  #: cancelled before anything ran
-    NOTHING = "nothing"
-
-    @property
-    def acts(self) -> bool:
-        """Whether it has an effect outside the ledger, so that it needs a claim (design rule 4)."""
-        return self in _ACTS
-
-
-_ACTS: Final = frozenset(
-    {
-        Command.CREATE_JOB,
-        Command.START_JOB,
-        Command.STOP_JOB,
-        Command.STAGE_CANDIDATE,
-        Command.UPDATE_ENDPOINT,
-        Command.ROLL_BACK_ENDPOINT,
-    }
-)
-
 
 #: What is due in a phase that asks no further question.
 _DUE: Final = {

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 import shared.core
-from shared.core.run.machine import Command
+from shared.core.run.commands import Command
 from shared.core.run.record import (
     Origin,
     Phase,

@@ -7,7 +7,8 @@ import pytest
 from shared.core.config.pipeline import Pipeline
 from shared.core.run import control_events
 from shared.core.run import promotion_events as updates
-from shared.core.run.machine import Command, apply, next_command
+from shared.core.run.commands import Command
+from shared.core.run.machine import apply, next_command
 from shared.core.run.record import Phase
 from shared.core.run.retry import RetryRequested
 from shared.core.serving.probe_series import NO_PROBES, Evidence

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from shared.core.run import promotion_events as updates
-from shared.core.run.machine import MOVES, Command, apply, next_command
+from shared.core.run.commands import Command
+from shared.core.run.machine import MOVES, apply, next_command
 from shared.core.run.record import Origin, Phase, Run
 from shared.core.run.retry import RedoRequested, RetryRequested
 from shared.errors import InvalidTransitionError

@@ -1,0 +1,43 @@
+"""The steps that a run can be due for."""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Command(StrEnum):
+    """What is due."""
+
+    ADMIT = "admit"
+    CREATE_JOB = "create job"
+    START_JOB = "start job"
+    CHECK_JOB = "check job"
+    STOP_JOB = "stop job"
+    COLLECT_MODEL = "collect model"
+    STAGE_CANDIDATE = "stage candidate"
+    CHECK_CANDIDATE = "check candidate"
+    JUDGE = "judge"
+    EXPIRE = "expire"  #: nobody approved or rejected in time
+    ROLL_OUT = "roll out"
+    LEASE_ENDPOINT = "lease endpoint"
+    UPDATE_ENDPOINT = "update endpoint"
+    CHECK_ENDPOINT = "check endpoint"
+    ROLL_BACK_ENDPOINT = "roll back endpoint"
+    CANCEL = "cancel"  #: cancelled before anything ran
+    NOTHING = "nothing"
+
+    @property
+    def acts(self) -> bool:
+        """Whether it has an effect outside the ledger, so that it needs a claim (design rule 4)."""
+        return self in _ACTS
+
+
+_ACTS: Final = frozenset(
+    {
+        Command.CREATE_JOB,
+        Command.START_JOB,
+        Command.STOP_JOB,
+        Command.STAGE_CANDIDATE,
+        Command.UPDATE_ENDPOINT,
+        Command.ROLL_BACK_ENDPOINT,
+    }
+)
