@@ -74,7 +74,7 @@ BUGS: Final = (
     Bug(
         "directories are read as records",
         "shared/providers/azure_storage/pages.py",
-        '    return told.get(_IS_FOLDER, "").lower() == "true"\n',
+        '    return known.get(_IS_FOLDER, "").lower() == "true"\n',
         "    return not told\n",
         ("tests/contract/test_documents.py",),
     ),

@@ -251,6 +251,6 @@ def _steps(run: Run, plan: Plan) -> tuple[Step, ...]:
 
 def _no_rollback_target(endpoint: Endpoint) -> StepBlocked:
     return StepBlocked(
-        f"nothing is known that could be put back at {endpoint.name} if the new model failed",
+        f"no model is known that {endpoint.name} could be rolled back to if the new model failed",
         "set `gate: {first_model: allow}` in pipelines.yaml, then retry the run",
     )

@@ -82,7 +82,7 @@ class PromotionSteps:
         rollback_target = self._rollback_target(run, endpoint, serving)
         if rollback_target is None:
             if preparing:
-                return self._prepared(run, endpoint, "nothing to put back first")
+                return self._prepared(run, endpoint, "nothing to roll back first")
             return no_earlier_model(run)
         try:
             operation = serving.restore(rollback_target)
@@ -91,7 +91,7 @@ class PromotionSteps:
         except (PermanentError, TransientError) as exc:
             if not preparing or self._worth_repeating(run, exc):
                 raise
-            why = f"the model from before cannot be put back ({exc}): going on"
+            why = f"a rollback to the model from before is not possible ({exc}): going on"
             return self._prepared(run, endpoint, why)
         return UpdateSent(operation=operation)
 

@@ -65,11 +65,11 @@ class StorageClock:
         """Ask the storage, and return the host's time afterwards."""
         self._asked_at = sent  # also after a failure: a storage that hangs is not asked each time
         try:
-            told = self._ask()
+            answered = self._ask()
         except RelearnError:
             return self._host.now()
         received = self._host.now()
-        least, most = told - received, told + _RESOLUTION - sent
+        least, most = answered - received, answered + _RESOLUTION - sent
         if not least <= self._ahead <= most:
             self._ahead = (least + most) / 2
         self._asked_at = received

@@ -98,7 +98,7 @@ def _match(route: list[str], parts: list[str]) -> dict[str, str] | None:
 
 @dataclass(repr=False)
 class Setting:
-    """An app with something to hit in every phase, put back to where it was at will."""
+    """An app with something to hit in every phase, reset at will."""
 
     world: World
     host: Host

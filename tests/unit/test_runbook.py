@@ -197,7 +197,7 @@ PARKED: Final[dict[str, Provoke]] = {
     "not the service's own": lambda: other_storage(told_late=False),
     "AuthorizationFailed": no_rights,
     "is no model of this app": no_model_of_ours,
-    "could be put back": no_rollback_target,
+    "could be rolled back to": no_rollback_target,
     "there is no model of this job at": an_old_file,
     "the old model does not serve again": never_back,
     "the configuration changed since this model was judged": judged_by_another_gate,

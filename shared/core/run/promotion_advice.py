@@ -17,11 +17,11 @@ def no_earlier_model(run: Run) -> StepBlocked:
     if run.promotion is not None and run.promotion.after_rollback in ("judged", "trained"):
         return StepBlocked(
             "the configuration changed since this model was judged, its update may have reached "
-            "the endpoint, and no earlier model is known that could be put back first",
+            "the endpoint, and no earlier model is known to roll back to first",
             "give the endpoint a working model by hand, then cancel the run",
         )
     return StepBlocked(
         f"the model does not work ({run.reason or 'see the history'}), "
-        "and no earlier one can be put back",
+        "and there is no earlier one to roll back to",
         "give the endpoint a working model by hand, then cancel the run",
     )

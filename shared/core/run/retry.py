@@ -209,7 +209,7 @@ def _done_again(
 ) -> Run:
     """Return to `anew`; where the model may serve already, roll back first."""
     if run.promotion is not None and run.promotion.ever_sent:
-        note = f"{note}; the model from before is put back first"
+        note = f"{note}; a rollback to the model from before comes first"
         moved = run.moved_to(Phase.ROLLING_BACK, at, note, **changes, **_NOT_JUDGED)
         back = {**UNSENT, "resent": 0, "after_rollback": str(anew)}
         return with_promotion(moved, Phase.ROLLING_BACK, at, "", back)

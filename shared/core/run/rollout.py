@@ -84,11 +84,11 @@ def outcome(run: Run) -> Outcome | None:
     if not so_far.bad:
         promoted = any(one.outcome is Phase.PROMOTED for one in so_far.good)
         return Outcome(Phase.PROMOTED if promoted else Phase.SUPERSEDED, done)
-    told = "; ".join(f"{one.endpoint} {one.outcome}: {one.reason}" for one in so_far.bad[:5])
+    failures = "; ".join(f"{one.endpoint} {one.outcome}: {one.reason}" for one in so_far.bad[:5])
     more = f"; not begun: {', '.join(left[:10])}{', …' if len(left) > 10 else ''}" if left else ""  # noqa: PLR2004 -- enough to read
     if not so_far.good and not so_far.parked and so_far.bad[0].outcome is not None:
-        return Outcome(so_far.bad[0].outcome, f"{told}{more}")
-    return Outcome(Phase.PARKED, f"{done}; {told}{more}")
+        return Outcome(so_far.bad[0].outcome, f"{failures}{more}")
+    return Outcome(Phase.PARKED, f"{done}; {failures}{more}")
 
 
 def delivered(delivery: Delivery, child: Run) -> Delivery:

@@ -162,7 +162,7 @@ def _endpoint(run: Run) -> str:
 
 def _approval(run: Run) -> str:
     unchecked = f"; {run.unchecked}" if run.unchecked else ""
-    return f"a person's approval{unchecked}"
+    return f"an operator's approval{unchecked}"
 
 
 def _parked(run: Run) -> str:

@@ -144,9 +144,7 @@ def _verified_rollback(
     case: VerificationCase, look: EndpointCheck, at: datetime, *, patient: bool
 ) -> Verification:
     if look.progress is UpdateProgress.FAILED:
-        return Verification(
-            VerificationResult.BROKEN, f"the old model could not be put back: {look.detail}"
-        )
+        return Verification(VerificationResult.BROKEN, f"the rollback failed: {look.detail}")
     if look.progress is UpdateProgress.PENDING:
         return _pending(case, at)
     if look.probe is None:

@@ -38,5 +38,5 @@ def one_page(
 
 def is_directory(metadata: Mapping[str, str] | None) -> bool:
     """Whether a blob with this metadata stands for a directory."""
-    told = {name.lower(): value for name, value in (metadata or {}).items()}
-    return told.get(_IS_FOLDER, "").lower() == "true"
+    known = {name.lower(): value for name, value in (metadata or {}).items()}
+    return known.get(_IS_FOLDER, "").lower() == "true"

@@ -143,7 +143,7 @@ class StudioClassicEndpoint:
         try:
             return self.allowed(scoring_url(reported.api_location, rows))
         except ValueError as exc:
-            raise PermanentError(f"endpoint {self._name} tells a scoring URL: {exc}") from None
+            raise PermanentError(f"endpoint {self._name} reports a scoring URL: {exc}") from None
 
     def _scoring_call(self, reported: ManagedEndpoint) -> StudioCall:
         if not reported.primary_key:
@@ -158,7 +158,7 @@ class StudioClassicEndpoint:
         except TransientError as exc:
             return exc
         except PermanentError as exc:
-            names = f"not told ({exc})"
+            names = f"not reported ({exc})"
         return PermanentError(
             f"there is no endpoint {self._name}; there is {names}: correct `update`, "
             "or write `create: true`"

@@ -176,7 +176,7 @@ class StudioWebService:
         try:
             return self.allowed(scoring_url(base[: -len(_SWAGGER)], rows))
         except ValueError as exc:
-            raise PermanentError(f"the web service tells a scoring URL: {exc}") from None
+            raise PermanentError(f"the web service reports a scoring URL: {exc}") from None
 
     def _scoring_call(self) -> StudioCall:
         scheme, host, path, query, _ = urlsplit(self.update_url)

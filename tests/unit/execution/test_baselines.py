@@ -78,7 +78,7 @@ def test_without_a_way_back_no_other_model_is_put_in_place_of_a_broken_one(place
     telling(world, place)
     world.upload("odd.csv", OTHER_COLUMNS)
     run = world.until(world.deliver("odd.csv")[0], Phase.PARKED)
-    assert "no earlier one can be put back" in (run.reason or "")
+    assert "there is no earlier one to roll back to" in (run.reason or "")
     assert not [one for one in world.http.sent if one.endswith("/refresh")]
     assert all(path.startswith("models/runs/") for path in read_rights(world))
 

@@ -26,7 +26,7 @@ def world() -> Observed:
 
 
 def in_flight_update_found(world: Observed) -> Run:
-    """End a run unchanged whose update may still arrive, with nothing known to put back."""
+    """End a run unchanged whose update may still arrive, with no model known to roll back to."""
     ignore = world.script(*PATCH, TAKEN, times=None)
     run = world.until(world.start(), Phase.UNCHANGED)
     ignore()

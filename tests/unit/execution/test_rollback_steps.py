@@ -46,7 +46,7 @@ def test_where_nothing_can_be_put_back_a_person_is_told_what_to_do() -> None:
         assert isinstance(event, StepBlocked)
         assert event.reason.startswith("the configuration changed since this model was judged")
     step = Step(Phase.ROLLING_BACK, promotion={"after_rollback": "start"})
-    assert step.steps.roll_back(step.run) == RolledBack("nothing to put back first")
+    assert step.steps.roll_back(step.run) == RolledBack("nothing to roll back first")
 
 
 def with_rollback_target(**promoted: Any) -> Step:
@@ -64,7 +64,9 @@ def test_a_return_that_is_refused_is_an_error_unless_it_only_prepares(error: Any
     step = with_rollback_target(after_rollback="start")
     step.endpoint.refuses = PermanentError("refused")
     event = step.steps.roll_back(step.run)
-    assert event == RolledBack("the model from before cannot be put back (refused): going on")
+    assert event == RolledBack(
+        "a rollback to the model from before is not possible (refused): going on"
+    )
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_without_a_probe_nothing_is_known_of_the_answers() -> None:
     assert asking.endpoint.asked == []
 
 
-# What can be put back
+# What can be rolled back to
 
 
 def test_without_a_way_back_leave_is_needed() -> None:

@@ -70,8 +70,8 @@ def test_an_endpoint_just_made_and_not_shown_yet_is_waited_for() -> None:
     [
         (says([{"Name": "default"}, {"Name": "staging"}]), "there is default, staging"),
         (says([]), "there is none"),
-        (refuses(404, "NotFound", "WebServiceNotFound"), "not told"),
-        (Answer(403, {}, b""), "not told"),
+        (refuses(404, "NotFound", "WebServiceNotFound"), "not reported"),
+        (Answer(403, {}, b""), "not reported"),
     ],
 )
 def test_a_missing_endpoint_is_told_with_those_that_exist(listed: Answer, words: str) -> None:

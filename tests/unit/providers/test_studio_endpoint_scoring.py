@@ -183,7 +183,7 @@ def test_of_url_and_key_only_what_is_not_configured_is_read_from_the_endpoint() 
 def test_no_key_is_sent_to_a_scoring_url_that_is_not_secure(location: str) -> None:
     told_so = says({"ApiLocation": location, "PrimaryKey": "ZXAta2V5"})
     serving, script = by_token(told_so, scores(["1", "0"], ["2", "1"]))
-    with pytest.raises(PermanentError, match="endpoint production tells a scoring URL") as caught:
+    with pytest.raises(PermanentError, match="endpoint production reports a scoring URL") as caught:
         serving.look()
     assert "ZXAta2V5" not in str(caught.value)
     assert len(script.sent) == 1

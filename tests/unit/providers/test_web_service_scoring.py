@@ -89,7 +89,7 @@ def test_the_scoring_url_is_where_the_swagger_file_lies(swagger: str) -> None:
         ("http://169.254.169.254/swagger.json", "https is required"),
         ("ftp://ussouthcentral.services.azureml.net/s/swagger.json", "https is required"),
         ("file:///etc/swagger.json", "https is required"),
-        ("https://[half.an.address/swagger.json", "tells a scoring URL"),
+        ("https://[half.an.address/swagger.json", "reports a scoring URL"),
     ],
 )
 def test_no_key_is_sent_to_a_scoring_url_that_is_not_secure(

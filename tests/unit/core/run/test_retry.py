@@ -205,7 +205,9 @@ def test_a_model_that_may_serve_is_taken_back_before_it_is_judged_again() -> Non
             "after_rollback": "judged",
         }
     )
-    assert again.history[-1].note == f"{BY_OPERATOR}; the model from before is put back first"
+    assert (
+        again.history[-1].note == f"{BY_OPERATOR}; a rollback to the model from before comes first"
+    )
 
 
 @pytest.mark.parametrize(
