@@ -1,0 +1,160 @@
+"""Parts of `training.kind: azureml`: an input, a registered model, settings, versions."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+
+from shared.core.config.azureml_names import ApiVersion, PlainName
+from shared.core.config.durations import Duration, parse_duration
+from shared.core.config.foreign_syntax import one_name
+from shared.core.config.pattern import checked_pattern
+from shared.core.config.problems import WrongValueError
+from shared.core.config.studio_training import DATA, MANIFEST
+from shared.core.config.types import Name, Span, Strict
+
+#: A folder with an MLTable file, which lists every blob of the run.
+MLTABLE: Final = "{data.mltable}"
+ALL_DATA: Final = (MANIFEST, MLTABLE)
+#: The newest version that was read for this app (azure-machine-learning-v2 §1).
+NEWEST_VERSION: Final = "2025-12-01"
+
+_GIVEN: Final = re.compile(r"(?:azureml:|https://|wasbs://|abfss://)\S+", re.IGNORECASE)
+_FILE: Final = re.compile(r".*\.[A-Za-z][A-Za-z0-9]{0,7}", re.DOTALL)
+_FOLDER: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+
+
+def is_given(path: str) -> bool:
+    """Whether an input is a URI, which is passed on as it is written."""
+    return _GIVEN.fullmatch(path) is not None
+
+
+def is_path(value: object) -> bool:
+    """Whether a value under `inputs` stands for data; any other one is a literal.
+
+    A text is a path where it holds a slash or ends like a file.
+    """
+    if not isinstance(value, str):
+        return isinstance(value, Mapping)
+    alone = value in (DATA, *ALL_DATA) or "{data" in value
+    return alone or "/" in value or is_given(value) or _FILE.fullmatch(value) is not None
+
+
+def _checked_source(text: str) -> str:
+    if text in (DATA, *ALL_DATA) or is_given(text):
+        return text
+    if "{data" in text:
+        raise WrongValueError(
+            f"{DATA}, {MANIFEST} and {MLTABLE} stand alone", "a path is written with {tokens}"
+        )
+    if not text or text.startswith(("/", "./")):
+        raise WrongValueError(
+            "a path starts below TRAINING_DATA_CONTAINER", "remove the slash, or write a URI"
+        )
+    return checked_pattern(text)
+
+
+def _checked_folder(text: str) -> str:
+    if not _FOLDER.fullmatch(one_name(text)):
+        raise WrongValueError(
+            "names no folder below that of the attempt", "use letters, digits, -, _ and . only"
+        )
+    return text
+
+
+def _named(given: Any) -> Any:
+    return {"name": given} if isinstance(given, str) else given
+
+
+InputSource = Annotated[str, AfterValidator(_checked_source)]
+Folder = Annotated[str, AfterValidator(_checked_folder)]
+
+
+class AzureMlInput(Strict):
+    """An input that is data, with its type and mode."""
+
+    path: InputSource = Field(description="{data}, {data.manifest}, {data.mltable}, a path, a URI.")
+    type: (
+        Literal["uri_file", "uri_folder", "mltable", "custom_model", "mlflow_model", "triton_model"]
+        | None
+    ) = Field(default=None, description="By default what the component says, else uri_file.")
+    mode: Literal["ro_mount", "download", "direct", "eval_mount", "eval_download"] | None = Field(
+        default=None, description="How the job reads it."
+    )
+
+
+class Registration(Strict):
+    """How an output is registered as a version of a model."""
+
+    name: PlainName | None = Field(
+        default=None, description="The name of the model; by default that of the pipeline."
+    )
+    type: Literal["custom_model", "mlflow_model", "triton_model"] | None = Field(
+        default=None,
+        description="By default mlflow_model if the output has a file MLmodel, else custom_model.",
+    )
+    description: Annotated[str, StringConstraints(max_length=1000)] = Field(
+        default="", description="For people."
+    )
+    tags: dict[Name, str] = Field(default_factory=dict, description="Tags of the version.")
+
+
+Registered = Annotated[
+    Registration, BeforeValidator(_named, json_schema_input_type=Registration | str)
+]
+
+
+class PipelineSettings(Strict):
+    """Settings of the pipeline job that runs a component."""
+
+    default_datastore: PlainName | None = Field(
+        default=None, description="Where steps write what no output names."
+    )
+    continue_on_step_failure: bool = Field(
+        default=False, description="Whether other steps go on after one has failed."
+    )
+    continue_on_failed_optional_input: bool | None = Field(
+        default=None, description="Whether a step runs without an optional input that failed."
+    )
+    force_rerun: Literal[True] = Field(
+        default=True,
+        description="Always true: else a step may take the result of an older run.",
+    )
+
+
+class ApiVersions(Strict):
+    """The api-version for each kind of resource."""
+
+    jobs: ApiVersion = Field(default=NEWEST_VERSION, description="Of jobs.")
+    components: ApiVersion = Field(default=NEWEST_VERSION, description="Of components.")
+    models: ApiVersion = Field(default=NEWEST_VERSION, description="Of models.")
+    datastores: ApiVersion = Field(default=NEWEST_VERSION, description="Of datastores.")
+    computes: ApiVersion = Field(default=NEWEST_VERSION, description="Of computes.")
+    data: ApiVersion = Field(default=NEWEST_VERSION, description="Of data assets.")
+    workspaces: ApiVersion = Field(default=NEWEST_VERSION, description="Of the workspace itself.")
+
+
+class JobLimits(Strict):
+    """How long jobs may take, and how many there may be."""
+
+    timeout: Span = Field(
+        default_factory=lambda: parse_duration("2h"),
+        description="How long one attempt may take, queueing included; then its job is cancelled.",
+    )
+    orphan_after: Span = Field(
+        default_factory=lambda: parse_duration("15m"),
+        description="How long a job may stay NotStarted, without a step; then another one takes "
+        "its place, which counts as the same attempt.",
+    )
+    attempts: int = Field(default=1, ge=1, le=10, description="How many jobs a run may start.")
+    pause: Duration = Field(
+        default_factory=lambda: parse_duration("0s"),
+        validate_default=True,
+        description="How long to wait between two attempts.",
+    )
+    max_parallel: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None,
+        description="Concurrency limit: open jobs in this workspace, over all pipelines that set "
+        "a limit for it.",
+    )
