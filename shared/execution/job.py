@@ -13,6 +13,7 @@ from shared.core.run.job_events import (
     JobExpired,
     JobFailed,
     JobFinished,
+    JobGivenUp,
     JobStarted,
     JobStopped,
 )
@@ -29,7 +30,9 @@ from shared.telemetry import log
 
 #: How many parameters a reason names.
 _SHOWN: Final = 10
-_ENDED: Final = frozenset({JobStatus.FINISHED, JobStatus.FAILED, JobStatus.CANCELLED})
+_ENDED: Final = frozenset(
+    {JobStatus.FINISHED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.ORPHANED}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class JobSteps:
             raise
         return StepResult(JobCreated(job, inputs))
 
-    def start(self, run: Run, *, fresh: bool) -> Event | None:
+    def start(self, run: Run, *, fresh: bool) -> Event | StepResult | None:
         """Start the recorded job; None when it may have started and does not show it yet.
 
         Args:
@@ -81,19 +84,22 @@ class JobSteps:
                 worker can have started it yet.
 
         Returns:
-            The event, or None.
+            The event, with the data that superseded the run; or None.
         """
         service, job = self._service(run), _job(run)
+        note: str | None = None
         if not fresh:
             state, too_old = service.state(job), self._signatures_over(run)
             if too_old and state.status is JobStatus.CANCELLED:
                 return JobExpired()  # by Relearn: the worker of the DELETE may have died
-            if (seen := _learned(state, run)) is not None:
+            if (seen := _seen(service, job, state, run)) is not None:
                 return seen
             if too_old:
                 return self._replace(service, job)
+            if not state.known and (changed := self._changed(run)):
+                return changed  # a service that is asked to start only, and was not yet
         try:
-            service.ensure_started(job, request_of(run))
+            note = service.ensure_started(job, request_of(run))
         except OutcomeUnknownError as exc:
             # It may arrive late: the run waits until the claim's lease is over.
             log.warning("run %s: whether job %s was started is not known: %s", run.run_id, job, exc)
@@ -103,8 +109,11 @@ class JobSteps:
                 raise
             # An earlier start may have arrived without being shown: the refusal says so.
             log.warning("run %s: starting job %s again was refused: %s", run.run_id, job, exc)
-            return _seen_after_all(service, job, run)
-        return JobStarted()
+            seen = _seen_after_all(service, job, run)
+            if seen is None and not service.state(job).known:
+                raise
+            return seen
+        return JobStarted(note or "")
 
     def check(self, run: Run, checked: CheckedJob | None = None) -> Event | None:
         """Check the job.
@@ -118,7 +127,8 @@ class JobSteps:
         """
         job = _job(run)
         known = checked.state if checked is not None and checked.job == job else None
-        event = _learned(known or self._service(run).state(job), run)
+        service = self._service(run)
+        event = _seen(service, job, known or service.state(job), run)
         return None if isinstance(event, JobStarted) else event
 
     def stop(self, run: Run) -> Event:
@@ -128,7 +138,7 @@ class JobSteps:
         seen = service.state(job)
         before = seen.status
         if before is JobStatus.FINISHED and not run.cancelling:
-            return JobFinished()
+            return JobFinished(seen.note)
         if before is JobStatus.FAILED and not run.cancelling:
             return JobFailed(_failure(seen))
         if before not in _ENDED:
@@ -210,21 +220,37 @@ class JobSteps:
         return self.context.providers.training(run.config.training)
 
 
+def _seen(service: TrainingService, job: str, state: JobState, run: Run) -> Event | None:
+    """Return what a state means; a job that will never begin is cancelled without waiting."""
+    if state.status is not JobStatus.ORPHANED:
+        return _learned(state, run)
+    try:
+        service.cancel(job)
+    except (TransientError, PermanentError) as exc:
+        # Cancelling it is accepted and never ends (azure-machine-learning-v2 §2.4).
+        log.warning("run %s: the orphan %s cannot be cancelled: %s", run.run_id, job, exc)
+    return JobGivenUp(state.details or "the service keeps it, and never began it")
+
+
 def _learned(state: JobState, run: Run) -> Event | None:
     match state.status:
+        case JobStatus.NOT_STARTED if run.started_at and not state.known:
+            raise _unknown_job(run, state)
         case JobStatus.NOT_STARTED:
             # After a confirmed start, the job waits in the service's queue (studio-classic §1.3).
             return JobStarted() if run.started_at else None
         case JobStatus.RUNNING:
-            return JobStarted()
+            return JobStarted(state.note)
         case JobStatus.FINISHED:
-            return JobFinished()
+            return JobFinished(state.note)
         case JobStatus.FAILED:
             return JobFailed(_failure(state))
         case JobStatus.CANCELLED:
             return JobCancelled()
         case JobStatus.GONE:
             raise _unknown_job(run, state)
+        case JobStatus.ORPHANED:
+            return JobGivenUp(state.details)
 
 
 def _failure(state: JobState) -> str:
@@ -268,7 +294,7 @@ def _cancel(service: TrainingService, job: str) -> None:
 
 def _seen_after_all(service: TrainingService, job: str, run: Run) -> Event | None:
     try:
-        return _learned(service.state(job), run)
+        return _seen(service, job, service.state(job), run)
     except TransientError:
         return None
 

@@ -22,6 +22,8 @@ class JobRequest:
     outputs: Mapping[str, str]  #: output name -> path in the models container
     parameters: Mapping[str, Scalar]
     training: Training
+    replaced: int = 0  #: jobs of this attempt that were given up before they began
+    pin: bool = False  #: whether the job gets copies of its inputs
 
     @property
     def timeout(self) -> timedelta:
@@ -47,6 +49,7 @@ class JobStatus(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     GONE = "gone"  #: the service knows no such job
+    ORPHANED = "orphaned"  #: the service keeps it, and will never begin it
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class JobState:
     status: JobStatus
     details: str = ""
     cure: str = ""  #: what an operator can do about a failure, where that is known
+    note: str = ""  #: what the run's record should say of a job that began or finished
+    known: bool = True  #: False: the service has no such job, so it was not started, or deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +96,16 @@ class TrainingService(Protocol):
         """
         ...
 
-    def ensure_started(self, handle: str, request: JobRequest) -> None:
+    def ensure_started(self, handle: str, request: JobRequest) -> str | None:
         """Start the job of `handle`; one that is started already is fine.
 
         Args:
             handle: the handle of the job.
             request: what the job is to do.
+
+        Returns:
+            What the run's record should say of it, such as a version that was looked up; often
+            nothing.
 
         Raises:
             TransientError: it was not started.

@@ -47,15 +47,16 @@ class RedactingTraining:
         with _clean_errors(self.redactor):
             return self.redactor.clean(self.service.preview(request))
 
-    def ensure_started(self, handle: str, request: JobRequest) -> None:
-        """Start the job. Raises as the port says.
+    def ensure_started(self, handle: str, request: JobRequest) -> str | None:
+        """Start the job; return what its run's record should say. Raises as the port says.
 
         Args:
             handle: the handle of the job.
             request: what the job is to do.
         """
         with _clean_errors(self.redactor):
-            self.service.ensure_started(handle, request)
+            note = self.service.ensure_started(handle, request)
+        return None if note is None else self.redactor.text(note)
 
     def state(self, handle: str) -> JobState:
         """Return how the job stands. Raises as the port says."""

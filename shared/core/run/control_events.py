@@ -24,6 +24,7 @@ from shared.core.run.job_events import (
     JobExpired,
     JobFailed,
     JobFinished,
+    JobGivenUp,
     JobStarted,
     JobStopped,
     OutputSeen,
@@ -330,6 +331,7 @@ Event = (
     | JobStopped
     | JobCancelled
     | JobExpired
+    | JobGivenUp
     | OutputSeen
     | Admitted
     | StillWaiting

@@ -40,6 +40,8 @@ class JobCreated:
 class JobStarted:
     """The service confirmed the start, or shows the job past it."""
 
+    note: str = ""  #: what the service made of the request, such as a version that it looked up
+
     def fold(self, run: Run, at: datetime) -> Run:
         """Set the attempt's start time, once.
 
@@ -50,12 +52,14 @@ class JobStarted:
         Returns:
             The training run.
         """
-        return run.moved_to(Phase.TRAINING, at, started_at=run.started_at or at)
+        return run.moved_to(Phase.TRAINING, at, self.note, started_at=run.started_at or at)
 
 
 @dataclass(frozen=True, slots=True)
 class JobFinished:
     """The job finished."""
+
+    note: str = ""  #: what an operator should know of it, such as a step that was not run again
 
     def fold(self, run: Run, at: datetime) -> Run:
         """Continue with the job's outputs.
@@ -67,7 +71,7 @@ class JobFinished:
         Returns:
             The trained run.
         """
-        return run.moved_to(Phase.TRAINED, at)
+        return run.moved_to(Phase.TRAINED, at, self.note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,29 @@ class JobExpired:
         over = EndedAttempt(attempt=run.attempt, job=run.job, reason=note)
         ended = (*run.ended_attempts, over)
         return run.moved_to(Phase.RECEIVED, at, note, job=None, ended_attempts=ended)
+
+
+@dataclass(frozen=True, slots=True)
+class JobGivenUp:
+    """The service keeps a job that it will never begin; it was asked to cancel it."""
+
+    reason: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Make another job for the same attempt: one that never began counts for none.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run before another job.
+        """
+        over = EndedAttempt(attempt=run.attempt, job=run.job, reason=self.reason)
+        ended = (*run.ended_attempts, over)
+        note = f"job {run.job} was given up, making another: {self.reason}"
+        known = {"job": None, "started_at": None, "outputs_seen": (), "ended_attempts": ended}
+        return run.moved_to(Phase.RECEIVED, at, note, **known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,14 +103,19 @@ class Http(Protocol):
 
 
 class RequestsHttp:
-    """`Http` over requests, one pool of connections for the process."""
+    """`Http` over requests, one pool of connections for the process.
 
-    def __init__(self) -> None:
+    Args:
+        seconds: how long a service may take for an answer, where that is longer than usual.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._seconds = seconds
         self._connections = requests.Session()
         # Settings name every service and key; a .netrc or proxy variable must not add others.
         self._connections.trust_env = False
         for scheme in ("http://", "https://"):
-            self._connections.mount(scheme, TimedHttpAdapter())
+            self._connections.mount(scheme, TimedHttpAdapter(seconds))
 
     def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
@@ -131,13 +136,14 @@ class RequestsHttp:
             OutcomeUnknownError: it may have reached the service.
             PermanentError: it cannot be sent.
         """
+        timeouts = TIMEOUTS if self._seconds is None else (TIMEOUTS[0], self._seconds)
         try:
             with self._connections.request(
                 method,
                 url,
                 headers=dict(headers),
                 data=body,
-                timeout=TIMEOUTS,
+                timeout=timeouts,
                 allow_redirects=False,
                 stream=True,
             ) as got:

@@ -24,9 +24,9 @@ WHOLE_ANSWER: Final = 20.0
 class _Bytes(io.RawIOBase):
     """What a socket receives, until the whole answer has had its time."""
 
-    def __init__(self, received: io.RawIOBase, sock: socket.socket) -> None:
+    def __init__(self, received: io.RawIOBase, sock: socket.socket, seconds: float) -> None:
         self._received, self._sock = received, sock
-        self._until = time.monotonic() + WHOLE_ANSWER
+        self._until = time.monotonic() + seconds
 
     def readable(self) -> bool:
         return True
@@ -50,29 +50,36 @@ class _Bytes(io.RawIOBase):
 class _Response(HTTPResponse):
     """An answer whose every byte comes in time; else it is a read that timed out."""
 
+    seconds: float | None = None  #: None: the usual time
+
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
-        self.fp = io.BufferedReader(_Bytes(self.fp.detach(), sock))
+        seconds = WHOLE_ANSWER if self.seconds is None else self.seconds
+        self.fp = io.BufferedReader(_Bytes(self.fp.detach(), sock, seconds))
 
 
-class _Connection(HTTPConnection):
-    response_class = _Response
-
-
-class _SecureConnection(HTTPSConnection):
-    response_class = _Response
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
+def _pools(seconds: float | None) -> dict[str, type[HTTPConnectionPool]]:
+    """Return the pools whose answers may take so long, by scheme."""
+    response = type("_TimedResponse", (_Response,), {"seconds": seconds})
+    made = {"response_class": response}
+    plain = type("_Connection", (HTTPConnection,), made)
+    secure = type("_SecureConnection", (HTTPSConnection,), made)
+    return {
+        "http": type("_Pool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
+        "https": type("_SecurePool", (HTTPSConnectionPool,), {"ConnectionCls": secure}),
+    }
 
 
 class TimedHttpAdapter(HTTPAdapter):
-    """Has requests use these connections, by the ways that urllib3 documents for it."""
+    """Has requests use these connections, by the ways that urllib3 documents for it.
+
+    Args:
+        seconds: how long a whole answer may take; None: the usual time.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._seconds = seconds
+        super().__init__()
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Make pools of timed connections, for both schemes.
@@ -82,4 +89,4 @@ class TimedHttpAdapter(HTTPAdapter):
             options: as the library passes them.
         """
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        self.poolmanager.pool_classes_by_scheme = _pools(self._seconds)

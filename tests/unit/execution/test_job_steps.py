@@ -13,16 +13,21 @@ from shared.core.run.job_events import (
     JobExpired,
     JobFailed,
     JobFinished,
+    JobGivenUp,
     JobStarted,
+    JobStopped,
 )
-from shared.core.run.record import Phase
+from shared.core.run.record import EndedAttempt, Phase
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
+from shared.execution.step_result import StepResult
 from shared.ports.training import JobState, JobStatus
 from tests.fakes.world import DATA
 from tests.unit.execution.job_worlds import Work
 from tests.unit.samples import NOW
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
+#: A derived name that the service has no job of.
+UNKNOWN = JobState(JobStatus.NOT_STARTED, known=False)
 
 
 # Creating and starting
@@ -142,6 +147,56 @@ def test_an_old_job_that_was_cancelled_meanwhile_was_so_by_us_and_a_running_one_
     work.stands(JobStatus.RUNNING)
     assert work.steps.start(work.run, fresh=False) == JobStarted()
     assert work.job.calls == ["state j1", "state j1"]
+
+
+def test_a_job_that_the_service_will_never_begin_is_cancelled_and_given_up() -> None:
+    for phase in (Phase.CREATED, Phase.TRAINING):
+        work = Work(phase)
+        work.stands(JobState(JobStatus.ORPHANED, "no step of it began"))
+        if phase is Phase.CREATED:
+            event = work.steps.start(work.run, fresh=False)
+        else:
+            event = work.steps.check(work.run)
+        assert event == JobGivenUp("no step of it began")
+        assert work.job.calls == ["state j1", "cancel j1"]
+
+
+def test_an_orphan_counts_as_over_when_its_run_is_stopped() -> None:
+    work = Work(Phase.TRAINING, cancelling=True)
+    work.stands(JobStatus.ORPHANED, JobStatus.ORPHANED)
+    assert isinstance(work.steps.stop(work.run), JobStopped)
+
+
+def test_a_job_that_is_unknown_after_its_start_was_deleted_at_the_service() -> None:
+    work = Work(Phase.TRAINING)
+    work.stands(UNKNOWN)
+    with pytest.raises(TransientError, match="does not know job j1"):
+        work.steps.check(work.run)
+
+
+def test_a_refused_start_parks_where_the_service_has_no_such_job() -> None:
+    work = Work()
+    work.job.start = PermanentError("no such compute")
+    work.stands(UNKNOWN, UNKNOWN, UNKNOWN)
+    with pytest.raises(PermanentError, match="no such compute"):
+        work.steps.start(work.run, fresh=False)
+
+
+def test_the_data_is_checked_again_before_a_start_that_comes_late() -> None:
+    work = Work()
+    work.world.blobs.put(DATA, "a.csv", b"other bytes")
+    work.stands(UNKNOWN)
+    result = work.steps.start(work.run, fresh=False)
+    assert isinstance(result, StepResult)
+    assert isinstance(result.event, Superseded)
+    assert work.job.calls == ["state j1"]
+
+
+def test_jobs_that_were_given_up_are_counted_in_the_next_request() -> None:
+    ended = [EndedAttempt(attempt=n, job="j0", reason="x") for n in (1, 2, 2)]
+    work = Work(Phase.RECEIVED, attempt=2, job=None, ended_attempts=tuple(ended))
+    work.steps.create(work.run, fresh=True)
+    assert work.job.requests[0].replaced == 2
 
 
 def test_a_run_without_a_job_is_told_as_such() -> None:

@@ -42,6 +42,7 @@ SAMPLES: dict[type[Event], Event] = {
         jobs.JobStopped("too long"),
         jobs.JobCancelled(),
         jobs.JobExpired(),
+        jobs.JobGivenUp("it never began"),
         jobs.OutputSeen("0123456789abcdef"),
         gate_events.Admitted(),
         gate_events.StillWaiting("another run is open"),
@@ -113,12 +114,12 @@ FITS = {
         "JobCreated Superseded DataDeleted Cancelled StepFailed StepBlocked CancelRequested"
     ),
     Phase.CREATED: (
-        "JobStarted JobFinished JobFailed JobStopped JobCancelled JobExpired StepFailed "
-        "StepBlocked CancelRequested"
+        "JobStarted JobFinished JobFailed JobStopped JobCancelled JobExpired JobGivenUp "
+        "Superseded StepFailed StepBlocked CancelRequested"
     ),
     Phase.TRAINING: (
-        "JobStarted OutputSeen JobFinished JobFailed JobStopped JobCancelled StepFailed "
-        "StepBlocked CancelRequested"
+        "JobStarted OutputSeen JobFinished JobFailed JobStopped JobCancelled JobGivenUp "
+        "StepFailed StepBlocked CancelRequested"
     ),
     Phase.TRAINED: (
         "ModelCollected ModelsCollected JobFailed NothingToPromote Superseded Cancelled "

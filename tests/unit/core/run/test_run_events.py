@@ -53,6 +53,23 @@ def test_another_job_is_made_for_the_same_attempt_where_one_never_started() -> N
     assert last(again).note == note
 
 
+def test_a_job_that_never_began_is_replaced_and_counts_for_no_attempt() -> None:
+    shape = run(Phase.TRAINING, attempt=2, outputs_seen=("x",))
+    again = apply(shape, jobs.JobGivenUp("no step of it began"), LATER)
+    assert (again.phase, again.job, again.attempt) == (Phase.RECEIVED, None, 2)
+    assert (again.started_at, again.outputs_seen) == (None, ())
+    over = EndedAttempt(attempt=2, job="j1", reason="no step of it began")
+    assert again.ended_attempts == (over,)
+    assert last(again).note == "job j1 was given up, making another: no step of it began"
+
+
+def test_a_note_of_the_service_is_kept_with_the_phase() -> None:
+    started = apply(run(Phase.CREATED), jobs.JobStarted("component azureml:train:7"), LATER)
+    assert last(started).note == "component azureml:train:7"
+    done = apply(run(Phase.TRAINING), jobs.JobFinished("step fit was not run again"), LATER)
+    assert last(done).note == "step fit was not run again"
+
+
 def test_a_second_attempt_begins_after_the_pause_that_is_configured() -> None:
     config = pipeline(training__attempts=2, training__pause="10m")
     again = apply(run(Phase.TRAINING, config=config), jobs.JobFailed("bad"), LATER)

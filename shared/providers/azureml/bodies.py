@@ -1,0 +1,285 @@
+"""Makes the body of a job: of a registered component, of a job file, or as a copy of a job.
+
+Pure functions; forms: azure-machine-learning-v2 §2.1, §2.2. Only members that the stable version
+knows are sent, and never an answer as it is.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from shared.core.config.azureml_names import SERVERLESS, Asset, Workspace, compute_id
+from shared.core.config.azureml_training import AzureMlTraining
+from shared.core.config.types import Scalar
+from shared.errors import PermanentError
+
+Body = dict[str, Any]
+
+_FOLDER: Final = "uri_folder"
+_MODES: Final = {
+    "ro_mount": "ReadOnlyMount",
+    "rw_mount": "ReadWriteMount",
+    "mount": "ReadWriteMount",
+    "download": "Download",
+    "upload": "Upload",
+    "direct": "Direct",
+    "eval_mount": "EvalMount",
+    "eval_download": "EvalDownload",
+}
+_MOUNTED: Final = frozenset({"uri_file", _FOLDER})
+_LITERAL: Final = frozenset({"string", "number", "integer", "boolean", "enum"})
+IDENTITIES: Final = {
+    "aml_token": "AMLToken",
+    "managed": "Managed",
+    "managed_identity": "Managed",
+    "user_identity": "UserIdentity",
+}
+#: Whose PUT carries a second token (azure-machine-learning-v2 §1).
+_PIPELINE: Final = "Pipeline"
+_PICK: Final = "name another component as training.component"
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedInput:
+    """An input that is data: where it is."""
+
+    uri: str
+    type: str | None = None  #: None: what the component says
+    mode: str | None = None  #: in the words of YAML
+
+    def shown(self, known: str | None = None) -> Body:
+        """Return it as a request has it; `known` is the type that the job itself gives it."""
+        kind = self.type or (known if known not in (None, *_LITERAL) else None) or "uri_file"
+        mode = _MODES.get(self.mode or "", "ReadOnlyMount" if kind in _MOUNTED else None)
+        return _without_none({"jobInputType": kind, "mode": mode, "uri": self.uri})
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """What one attempt is given, wherever its job comes from."""
+
+    title: str
+    experiment: str
+    tags: Mapping[str, str]
+    data: Mapping[str, PlacedInput]
+    literals: Mapping[str, str]
+    output_uri: Callable[[str, str], str]  #: of an output and its type
+
+    def inputs(self, types: Mapping[str, str | None]) -> Body:
+        """Return the inputs as a request has them; `types` are those that the job says."""
+        data = {name: one.shown(types.get(name)) for name, one in self.data.items()}
+        return {**data, **{name: literal(value) for name, value in self.literals.items()}}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The inputs that are given."""
+        return (*self.data, *self.literals)
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentSpec:
+    """What a registered component says of itself; truth and numbers come as text."""
+
+    kind: str
+    inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)  #: output -> its type
+    required: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> "ComponentSpec":
+        """Read `componentSpec` of an answer."""
+        inputs = {name: one for name, one in _mapping(spec, "inputs").items() if _is_map(one)}
+        outputs = {
+            name: str(one.get("type") or _FOLDER)
+            for name, one in _mapping(spec, "outputs").items()
+            if _is_map(one)
+        }
+        required = tuple(
+            name
+            for name, one in inputs.items()
+            if str(one.get("optional", "False")).lower() != "true" and one.get("default") is None
+        )
+        return cls(str(spec.get("type") or "").lower(), inputs, outputs, required)
+
+
+def literal(value: str) -> Body:
+    """Return a literal input as a request has it."""
+    return {"jobInputType": "literal", "value": value}
+
+
+def literal_text(value: Scalar) -> str:
+    """Return a literal as text, as the service's own client writes it; empty: leave it out."""
+    return str(value)
+
+
+def needs_second_token(body: Mapping[str, Any]) -> bool:
+    """Whether the PUT of a body carries `x-azureml-token` as well."""
+    known = _mapping(body, "properties")
+    identity = _mapping(known, "identity").get("identityType")
+    return known.get("jobType") == _PIPELINE or identity == IDENTITIES["user_identity"]
+
+
+def of_component(
+    plan: JobPlan, training: AzureMlTraining, asset: Asset, spec: ComponentSpec
+) -> Body:
+    """Return the body of a pipeline job that runs a registered component.
+
+    A pipeline component is the whole job; a command component is its one step.
+
+    Args:
+        plan: what the attempt is given.
+        training: the configuration.
+        asset: the component, in a fixed version.
+        spec: what it says of itself.
+
+    Raises:
+        PermanentError: it is of another kind, or its inputs and outputs are not those given.
+    """
+    check_names(plan, training, spec, str(asset))
+    here = training.place
+    component = f"{here.id}/components/{asset.name}/versions/{asset.version}"
+    types = {name: str(one.get("type") or "") for name, one in spec.inputs.items()}
+    properties = {
+        **common_of(plan, training, _PIPELINE),
+        "inputs": plan.inputs(types),
+        "outputs": {name: output_of(plan, name, kind) for name, kind in spec.outputs.items()},
+    }
+    if spec.kind == "pipeline":
+        own: Body = {"componentId": component, "jobs": {}}
+        source = "REMOTE.WORKSPACE.JOB"
+    elif spec.kind == "command":
+        node = "".join(c if c.isalnum() else "_" for c in asset.name.lower())
+        own, source = {"jobs": {node: _step(plan, training, spec, node, component)}}, "YAML.JOB"
+    else:
+        what = f"{asset} is a component of type {spec.kind or 'unknown'}"
+        raise PermanentError(f"{what}, and only pipeline and command can be run", cure=_PICK)
+    settings = _settings(training, here, source)
+    return {"properties": {**properties, **own, "settings": settings}}
+
+
+def check_names(plan: JobPlan, training: AzureMlTraining, spec: ComponentSpec, name: str) -> None:
+    """Make sure that a component has the inputs and outputs that are given.
+
+    Args:
+        plan: what the attempt is given.
+        training: the configuration.
+        spec: what the component says of itself.
+        name: of the component, for messages.
+
+    Raises:
+        PermanentError: an input or output does not exist, or an input is missing.
+    """
+    for kind, given, known in (
+        ("input", plan.names, spec.inputs),
+        ("output", (*training.outputs, *training.register_as), spec.outputs),
+    ):
+        for one in given:
+            if one not in known:
+                there = ", ".join(known) or "none"
+                cure = f"correct training.{kind}s"
+                text = f"{name} has no {kind} {one!r}; it has {there}"
+                raise PermanentError(f"{text}: {cure}", cure=cure)
+    for one in spec.required:
+        if one not in plan.names:
+            cure = f"give it under training.inputs ({spec.inputs[one].get('type')})"
+            raise PermanentError(f"{name} needs the input {one!r}: {cure}", cure=cure)
+
+
+def mode_of(word: object) -> str | None:
+    """Return a mode as a request has it, from the words of YAML; None for an unknown one."""
+    return _MODES.get(str(word))
+
+
+def common_of(plan: JobPlan, training: AzureMlTraining, kind: str) -> Body:
+    """Return what every job has.
+
+    Args:
+        plan: what the attempt is given.
+        training: the configuration.
+        kind: `Pipeline` or `Command`.
+    """
+    known: Body = {
+        "jobType": kind,
+        "displayName": plan.title,
+        "experimentName": plan.experiment,
+        "isArchived": False,
+        "tags": dict(plan.tags),
+        "properties": {},
+    }
+    if training.run_as is not None:
+        known["identity"] = {"identityType": IDENTITIES[training.run_as]}
+    return known
+
+
+def _settings(training: AzureMlTraining, here: Workspace, source: str) -> Body:
+    given = training.settings
+    store = given.default_datastore
+    return _without_none(
+        {
+            "default_compute": _default_compute(training, here),
+            "default_datastore": f"{here.id}/datastores/{store}" if store else None,
+            "continue_on_step_failure": given.continue_on_step_failure,
+            "continue_on_failed_optional_input": given.continue_on_failed_optional_input,
+            # Else a step may take the result of an older run (azure-machine-learning-v2 §2.3).
+            "force_rerun": True,
+            "_source": source,
+        }
+    )
+
+
+def _default_compute(training: AzureMlTraining, here: Workspace) -> str | None:
+    if training.compute is None:
+        return None
+    return compute_id(training.compute, here) or SERVERLESS
+
+
+def _step(
+    plan: JobPlan, training: AzureMlTraining, spec: ComponentSpec, node: str, component: str
+) -> Body:
+    compute = compute_id(training.compute, training.place) if training.compute else None
+    tier = (training.job_tier or "standard").capitalize()
+    serverless = training.compute is not None and compute is None
+    step = {
+        "name": node,
+        "type": "command",
+        "computeId": compute,
+        "queue_settings": {"job_tier": tier} if serverless else None,
+        "inputs": {
+            name: {"job_input_type": "literal", "value": f"${{{{parent.inputs.{name}}}}}"}
+            for name in plan.names
+        },
+        "outputs": {
+            name: {"type": "literal", "value": f"${{{{parent.outputs.{name}}}}}"}
+            for name in spec.outputs
+        },
+        "_source": "REMOTE.WORKSPACE.COMPONENT",
+        "componentId": component,
+    }
+    return _without_none(step)
+
+
+def output_of(plan: JobPlan, name: str, kind: str, mode: str | None = "upload") -> Body:
+    """Return an output as a request has it.
+
+    Args:
+        plan: what the attempt is given.
+        name: of the output.
+        kind: its type.
+        mode: in the words of YAML; None: the service's own.
+    """
+    shown = {"jobOutputType": kind, "uri": plan.output_uri(name, kind)}
+    known = _MODES.get(mode or "")
+    return {**shown, "mode": known} if known else shown
+
+
+def _without_none(body: Body) -> Body:
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _mapping(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = holder.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _is_map(value: object) -> bool:
+    return isinstance(value, Mapping)

@@ -1,0 +1,247 @@
+"""Calls a workspace: Resource Manager with its token, and the data plane with one of two.
+
+Nothing is retried here, but for the other token on 401 (azure-machine-learning-v2 §1).
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from shared.core.config.azureml_names import Workspace
+from shared.core.config.azureml_parts import ApiVersions
+from shared.core.config.studio_urls import require_https
+from shared.core.redaction import Redactor
+from shared.errors import OutcomeUnknownError, PermanentError, TransientError
+from shared.providers.azureml.errors import sorted_error
+from shared.providers.azureml.tokens import Scopes, Tokens
+from shared.providers.http.client import Answer, Http
+
+Body = dict[str, Any]
+#: Pages of a listing that are read at most.
+_MOST_PAGES: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class AzureMlCall:
+    """Calls one workspace by the identity of the app."""
+
+    http: Http
+    slow: Http  #: for writes: answers of 20 s were seen (azure-machine-learning-v2 §2.4)
+    tokens: Tokens
+    scopes: Scopes
+    workspace: Workspace
+    versions: ApiVersions
+    redactor: Redactor = field(default_factory=Redactor, repr=False)
+    development: bool = False  #: whether plain http on loopback may be called
+
+    def clean(self, text: str) -> str:
+        """Return a text of the service without secrets; cut it short after that only."""
+        return self.redactor.text(text)
+
+    def url(self, path: str, version: str, query: str = "") -> str:
+        """Return a URL of Resource Manager below the workspace.
+
+        Args:
+            path: below the workspace, without a slash at its beginning; empty: the workspace.
+            version: the api-version.
+            query: further parameters.
+        """
+        below = f"{self.workspace.url}/{path}" if path else self.workspace.url
+        return f"{below}?api-version={version}{query}"
+
+    def any_answer(self, url: str) -> Answer:
+        """Return the answer to a GET of Resource Manager, whatever its status.
+
+        Raises:
+            TransientError: no answer came.
+        """
+        try:
+            return self._send(self.http, "GET", url, None, self._arm())
+        except OutcomeUnknownError as exc:
+            raise TransientError(str(exc)) from exc
+
+    def read(self, url: str, what: str) -> Body:
+        """Return what a GET of Resource Manager answers.
+
+        Args:
+            url: the URL.
+            what: the purpose of the request, for messages.
+
+        Raises:
+            TransientError: no usable answer now; safe to repeat.
+            PermanentError: the service refuses.
+        """
+        answer = self.any_answer(url)
+        if not answer.ok:
+            raise sorted_error(answer, what, self.clean, write=False)
+        return object_in(answer, what)
+
+    def found(self, url: str, what: str) -> Body | None:
+        """Return what a GET answers; None for a 404. Raises as `read`.
+
+        Args:
+            url: the URL.
+            what: the purpose of the request, for messages.
+        """
+        answer = self.any_answer(url)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return None
+        if not answer.ok:
+            raise sorted_error(answer, what, self.clean, write=False)
+        return object_in(answer, what)
+
+    def pages(self, url: str, what: str) -> Iterator[Body]:
+        """Yield the items of a listing, page by page. Raises as `read`.
+
+        Args:
+            url: of the first page.
+            what: the purpose of the request, for messages.
+        """
+        at: str | None = url
+        for _ in range(_MOST_PAGES):
+            page = self.read(str(at), what)
+            yield from items_in(page)
+            at = page.get("nextLink")
+            if not at:
+                return
+            if urlsplit(str(at)).netloc.lower() != urlsplit(self.workspace.host).netloc:
+                raise PermanentError(f"{what}: the next page is said to be on another host")
+        raise PermanentError(f"{what}: the list has more than {_MOST_PAGES} pages")
+
+    def write(
+        self,
+        method: str,
+        url: str,
+        what: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Return a 2xx answer to a request with an effect.
+
+        Args:
+            method: the HTTP method.
+            url: the URL.
+            what: the purpose of the request, for messages.
+            body: sent as JSON; None: there is none.
+            headers: further ones.
+
+        Raises:
+            TransientError: the effect did not happen.
+            OutcomeUnknownError: it may have.
+            PermanentError: the service refuses.
+        """
+        more = {**self._arm(), **(headers or {})}
+        answer = self._send(self.slow, method, url, body, more)
+        if not answer.ok:
+            raise sorted_error(answer, what, self.clean, write=True)
+        return answer
+
+    def data_plane(self, method: str, url: str, what: str, body: object = None) -> Body:
+        """Return what the workspace's data plane answers to a request without effect.
+
+        Args:
+            method: the HTTP method.
+            url: the URL, on the host that the workspace names.
+            what: the purpose of the request, for messages.
+            body: sent as JSON; None: there is none.
+
+        Raises:
+            TransientError: no usable answer now; safe to repeat.
+            PermanentError: the service refuses.
+        """
+        try:
+            answer = self._send(self.http, method, url, body, self._arm())
+            if answer.status == HTTPStatus.UNAUTHORIZED:
+                answer = self._send(self.http, method, url, body, self._bearer(self.scopes.ml))
+        except OutcomeUnknownError as exc:
+            raise TransientError(str(exc)) from exc
+        if not answer.ok:
+            raise sorted_error(answer, what, self.clean, write=False)
+        return object_in(answer, what)
+
+    def ml_token(self) -> str | None:
+        """Return a token of the data plane; None where no identity has one."""
+        try:
+            token = self.tokens(self.scopes.ml)
+        except TransientError:
+            return None
+        self.redactor.learn(token)
+        return token
+
+    def open_url(self, url: str, what: str) -> Body:
+        """Return what a GET without a token answers. Raises as `read`.
+
+        Args:
+            url: the URL, as the workspace named it.
+            what: the purpose of the request, for messages.
+        """
+        self.require(url, what)
+        try:
+            answer = self.http.send("GET", url, {})
+        except OutcomeUnknownError as exc:
+            raise TransientError(str(exc)) from exc
+        if not answer.ok:
+            raise sorted_error(answer, what, self.clean, write=False)
+        return object_in(answer, what)
+
+    def require(self, url: str, what: str) -> str:
+        """Return a URL that an answer named, if it may be called.
+
+        Args:
+            url: the URL.
+            what: the purpose of the request, for messages.
+
+        Raises:
+            PermanentError: a token must not travel there.
+        """
+        try:
+            return require_https(url, development=self.development)
+        except ValueError as exc:
+            raise PermanentError(f"{what}: the address that the workspace names: {exc}") from None
+
+    def _arm(self) -> dict[str, str]:
+        return self._bearer(self.scopes.arm)
+
+    def _bearer(self, scope: str) -> dict[str, str]:
+        token = self.tokens(scope)
+        self.redactor.learn(token)
+        return {"Authorization": f"Bearer {token}"}
+
+    def _send(
+        self, http: Http, method: str, url: str, body: object, headers: Mapping[str, str]
+    ) -> Answer:
+        if method == "GET":
+            return http.send(method, url, headers)
+        content = b"" if body is None else json.dumps(body).encode()
+        return http.send(method, url, {**headers, "Content-Type": "application/json"}, content)
+
+
+def object_in(answer: Answer, what: str) -> Body:
+    """Return the JSON object that an answer holds.
+
+    Args:
+        answer: a 2xx answer.
+        what: the purpose of the request, for messages.
+
+    Raises:
+        TransientError: it holds none.
+    """
+    decoded = answer.json()
+    if not isinstance(decoded, dict):
+        raise TransientError(f"{what}: the answer holds no JSON object (HTTP {answer.status})")
+    return decoded
+
+
+def properties_of(resource: Mapping[str, Any]) -> Body:
+    """Return the `properties` of a resource; empty where there are none."""
+    found = resource.get("properties")
+    return dict(found) if isinstance(found, Mapping) else {}
+
+
+def items_in(page: Mapping[str, Any]) -> list[Body]:
+    """Return the items of one page."""
+    found = page.get("value")
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []

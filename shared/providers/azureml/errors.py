@@ -1,0 +1,150 @@
+"""The error for each answer of Azure Machine Learning that is not 2xx, with the likely cure.
+
+The status decides first, then every code of the envelope: in `details` and down the chain of
+inner errors (azure-machine-learning-v2 §2.8). Bodies may be empty, or `null`.
+"""
+
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Final
+
+from shared.core.redaction import redact
+from shared.core.secret_shapes import Cleaner
+from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
+from shared.providers.http.client import Answer
+from shared.providers.studio.errors import Refusal, read_refusal
+from shared.telemetry import log
+
+#: A job of this name exists, and was asked for with another content.
+IMMUTABLE: Final = "JobPropertyImmutable"
+#: A job that has ended cannot be cancelled.
+TERMINAL: Final = "CancelPipelineRunInTerminalStatus"
+#: A new role shows after 15 to 60 minutes (azure-machine-learning-v2 §1).
+ROLE_IS_LATE: Final = timedelta(hours=1)
+_BRIEFLY: Final = timedelta(minutes=10)
+_LONGEST_WAIT: Final = timedelta(days=1)
+_ROLE: Final = (
+    "give the app's identity the role AzureML Data Scientist on the workspace; a new role shows "
+    "after up to an hour"
+)
+_VERSION: Final = (
+    "the api-version is not known there: set training.api_versions to one that the message lists"
+)
+#: What is wrong where a code says more than the status, and what to do.
+_CURES: Final = {
+    "InvalidApiVersionParameter": _VERSION,
+    "NoRegisteredProviderFound": _VERSION,
+    "InvalidAuthenticationTokenTenant": "the workspace is of another tenant than the app's "
+    "identity: use an identity of that tenant (AZURE_TENANT_ID)",
+    "SubscriptionNotFound": "correct the subscription in training.workspace",
+    "InvalidSubscriptionId": "correct the subscription in training.workspace",
+    "ResourceGroupNotFound": "correct the resource group in training.workspace",
+    "ResourceNotFound": "correct training.workspace, and the names below it",
+    "AuthorizationFailed": _ROLE,
+    "LinkedAuthorizationFailed": _ROLE,
+    "ModelNotFound": "see the models of the workspace",
+}
+#: Codes of a 401 that no new token mends.
+_NEVER: Final = frozenset({"InvalidAuthenticationTokenTenant"})
+_UNKNOWN_MEMBER: Final = "Could not find member"
+_MEMBER_CURE: Final = (
+    "the api-version does not know a member of the request: set training.api_versions to a newer "
+    "one, or remove what the member stands for"
+)
+_REPEATABLE: Final = frozenset(
+    {HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.LOCKED, HTTPStatus.TOO_EARLY}
+)
+
+
+class AzureMlRefusedError(PermanentError):
+    """The service refuses; `refusal` holds its own codes and words."""
+
+    def __init__(self, message: str, refusal: Refusal, cure: str = "") -> None:
+        super().__init__(message, cure=cure)
+        self.refusal = refusal
+
+
+def refusal_in(answer: Answer, clean: Cleaner = redact) -> Refusal:
+    """Return what an answer that is not 2xx says; an empty body, or `null`, says nothing.
+
+    Args:
+        answer: what came back.
+        clean: redacts its texts, before they are cut short.
+    """
+    if answer.text().strip().lower() in ("", "null"):
+        return Refusal(answer.status, "", (), "")
+    return read_refusal(answer, clean)
+
+
+def sorted_error(
+    answer: Answer, what: str, clean: Cleaner = redact, *, write: bool
+) -> RelearnError:
+    """Return the error to raise for an answer that is not 2xx (design rule 7).
+
+    Args:
+        answer: what came back.
+        what: what was asked for, to start the message with.
+        clean: redacts its texts, before they are cut short.
+        write: whether the request could have had an effect.
+    """
+    refusal = refusal_in(answer, clean)
+    cure = cure_for(refusal)
+    message = f"{what}: {refusal}" + (f": {cure}" if cure else "")
+    status, wait = answer.status, wait_in(answer)
+    log.warning("%s: HTTP %s, correlation %s", what, status, correlation_of(answer))
+    if status == HTTPStatus.FORBIDDEN:
+        return TransientError(message, retry_after=wait, patience=ROLE_IS_LATE, cure=cure)
+    if status == HTTPStatus.UNAUTHORIZED and not refusal.codes & _NEVER:
+        return TransientError(message, retry_after=wait, patience=_BRIEFLY, cure=cure)
+    if status in _REPEATABLE and IMMUTABLE not in refusal.codes:
+        return TransientError(message, retry_after=wait, cure=cure)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
+        if write:
+            return OutcomeUnknownError(message)
+        return TransientError(message, retry_after=wait, cure=cure)
+    return AzureMlRefusedError(message, refusal, cure)
+
+
+def cure_for(refusal: Refusal) -> str:
+    """Return what an operator can do about a refusal, or an empty string."""
+    if _UNKNOWN_MEMBER in refusal.text:
+        return _MEMBER_CURE
+    for code in (*refusal.detail_codes, refusal.code):
+        if code in _CURES:
+            return _CURES[code]
+    return _ROLE if refusal.status == HTTPStatus.FORBIDDEN else ""
+
+
+def wait_in(answer: Answer) -> timedelta | None:
+    """Return how long the service asks to wait, in any of its headers."""
+    given = answer.retry_after(datetime.now(UTC))
+    if given is not None:
+        return given
+    text = header(answer, "x-ms-retry-after-ms")
+    if not text.isdecimal():
+        return None
+    return min(timedelta(milliseconds=int(text[:12])), _LONGEST_WAIT)
+
+
+def correlation_of(answer: Answer) -> str:
+    """Return what support asks for: the ids of the request (azure-machine-learning-v2 §2.8)."""
+    ids = [header(answer, "x-ms-correlation-request-id")]
+    decoded = answer.json()
+    error = decoded.get("error") if isinstance(decoded, dict) else None
+    listed = error.get("additionalInfo") if isinstance(error, dict) else None
+    for one in listed if isinstance(listed, list) else ():
+        if isinstance(one, dict) and str(one.get("type")).lower() == "correlation":
+            info = one.get("info")
+            value: Any = info.get("value") if isinstance(info, dict) else None
+            ids += [str(part)[:64] for part in value.values()] if isinstance(value, dict) else []
+    return " ".join(one for one in ids if one) or "unknown"
+
+
+def header(answer: Answer, name: str) -> str:
+    """Return a header of an answer, or an empty string.
+
+    Args:
+        answer: the answer.
+        name: of the header, in lower case.
+    """
+    return next((v.strip() for k, v in answer.headers.items() if k.lower() == name), "")

@@ -1,0 +1,319 @@
+"""Makes the body of a job from a job file, or from a job that ran once; pure functions.
+
+Forms: azure-machine-learning-v2 §2.1, §2.2.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from shared.core.config.azureml_job_file import Job, is_binding, kind_of
+from shared.core.config.azureml_names import SERVERLESS, Workspace, asset_of, compute_id
+from shared.core.config.azureml_training import AzureMlTraining
+from shared.errors import PermanentError
+from shared.providers.azureml.bodies import (
+    IDENTITIES,
+    Body,
+    JobPlan,
+    common_of,
+    literal,
+    literal_text,
+    mode_of,
+    output_of,
+)
+
+#: What a copy of a job keeps (azure-machine-learning-v2 §2.2).
+_KEPT: Final = (
+    "jobType",
+    "command",
+    "codeId",
+    "environmentId",
+    "computeId",
+    "componentId",
+    "jobs",
+    "settings",
+    "distribution",
+    "limits",
+    "resources",
+    "identity",
+    "queueSettings",
+    "environmentVariables",
+    "experimentName",
+    "description",
+)
+#: Members that only previews know, wherever they stand in an answer.
+_PREVIEW: Final = frozenset(
+    {
+        "assetVersion",
+        "autoDeleteSetting",
+        "pathOnCompute",
+        "secretsConfiguration",
+        "parentJobName",
+        "intellectualProperty",
+        "privateNetworkConnection",
+    }
+)
+_DISTRIBUTIONS: Final = {"mpi": "Mpi", "pytorch": "PyTorch", "tensorflow": "TensorFlow"}
+_CODE: Final = re.compile(r"azureml:(?P<name>[^/:]+):(?P<version>[^/:]+)")
+_KINDS: Final = ("Command", "Pipeline")
+
+
+def of_file(plan: JobPlan, training: AzureMlTraining, job: Job) -> Body:
+    """Return the body of the job that a checked file describes.
+
+    Args:
+        plan: what the attempt is given.
+        training: the configuration.
+        job: the content of the file.
+    """
+    pipeline = kind_of(job) == "pipeline"
+    here = training.place
+    known = {
+        **common_of(plan, training, "Pipeline" if pipeline else "Command"),
+        "description": job.get("description"),
+        "tags": {**_texts(job.get("tags")), **plan.tags},
+        "inputs": _inputs_of_file(plan, job),
+        "outputs": _outputs_of_file(plan, job),
+    }
+    if training.experiment is None and job.get("experiment_name"):
+        known["experimentName"] = str(job["experiment_name"])
+    if training.run_as is None and isinstance(job.get("identity"), Mapping):
+        known["identity"] = _identity(job["identity"])
+    own = _pipeline_parts(training, job) if pipeline else _command_parts(training, job)
+    compute = training.compute or (str(job["compute"]) if job.get("compute") else None)
+    if compute is not None:
+        known["computeId"] = compute_id(compute, here)
+    return {"properties": _without_none({**known, **own})}
+
+
+def of_copy(plan: JobPlan, training: AzureMlTraining, old: Mapping[str, Any]) -> Body:
+    """Return the body of a copy of a job that ran once.
+
+    Args:
+        plan: what the attempt is given.
+        training: the configuration.
+        old: the properties of that job.
+
+    Raises:
+        PermanentError: it is of another kind, or has no such input or output.
+    """
+    kind = str(old.get("jobType"))
+    if kind not in _KINDS:
+        cure = "name a command or pipeline job as training.like"
+        raise PermanentError(f"job {training.like} is of type {kind}: {cure}", cure=cure)
+    kept = {name: _clean(old[name]) for name in _KEPT if old.get(name) is not None}
+    tier = kept.get("queueSettings")
+    if isinstance(tier, Mapping) and str(tier.get("jobTier")) in ("Null", "None"):
+        del kept["queueSettings"]
+    body = {**kept, **_common_of_copy(plan, training, kind, kept)}
+    inputs = {name: _clean(one) for name, one in _mapping(old.get("inputs")).items()}
+    outputs = {n: o for n, o in _mapping(old.get("outputs")).items() if n != "default"}
+    _require_known(f"job {training.like}", "input", plan.names, inputs)
+    _require_known(
+        f"job {training.like}", "output", (*training.outputs, *training.register_as), outputs
+    )
+    types = {name: _mapping(one).get("jobInputType") for name, one in inputs.items()}
+    body["inputs"] = {**inputs, **plan.inputs(types)}
+    body["outputs"] = {name: _output_of_copy(plan, name, one) for name, one in outputs.items()}
+    if kind == "Pipeline":
+        body["settings"] = {**_mapping(kept.get("settings")), "force_rerun": True}
+        if training.compute is not None:
+            default = compute_id(training.compute, training.place) or SERVERLESS
+            body["settings"]["default_compute"] = default
+    return {"properties": body}
+
+
+def _common_of_copy(plan: JobPlan, training: AzureMlTraining, kind: str, kept: Body) -> Body:
+    common = common_of(plan, training, kind)
+    if training.experiment is None and kept.get("experimentName"):
+        common["experimentName"] = kept["experimentName"]
+    if training.compute is not None and kind == "Command":
+        common["computeId"] = compute_id(training.compute, training.place)
+    return _without_none(common)
+
+
+def _output_of_copy(plan: JobPlan, name: str, one: object) -> Body:
+    known = _mapping(one)
+    made = output_of(plan, name, str(known.get("jobOutputType") or "uri_folder"), None)
+    mode = known.get("mode")
+    return {**made, "mode": mode} if mode else made
+
+
+def _require_known(
+    where: str, kind: str, given: tuple[str, ...], known: Mapping[str, object]
+) -> None:
+    for name in given:
+        if name not in known:
+            cure = f"correct training.{kind}s"
+            there = ", ".join(known) or "none"
+            raise PermanentError(
+                f"{where} has no {kind} {name!r}; it has {there}: {cure}", cure=cure
+            )
+
+
+def _inputs_of_file(plan: JobPlan, job: Job) -> Body:
+    written = _mapping(job.get("inputs"))
+    types = {name: _mapping(one).get("type") for name, one in written.items()}
+    kept = {name: _input(one) for name, one in written.items() if name not in plan.names}
+    known = {name: one for name, one in kept.items() if one is not None}
+    return {**known, **plan.inputs({n: str(t) if t else None for n, t in types.items()})}
+
+
+def _input(given: object) -> Body | None:
+    """Return an input of a file as a request has it; None for one without a value."""
+    if not isinstance(given, Mapping):
+        text = "" if given is None else literal_text(given)  # type: ignore[arg-type]
+        return literal(text) if text else None
+    path = given.get("path")
+    kind = str(given.get("type") or "uri_folder")
+    shown = {"jobInputType": kind, "mode": mode_of(given.get("mode")), "uri": path}
+    return _without_none(shown) if path else None
+
+
+def _outputs_of_file(plan: JobPlan, job: Job) -> Body:
+    outputs: Body = {}
+    for name, given in _mapping(job.get("outputs")).items():
+        known = _mapping(given)
+        mode = str(known["mode"]) if known.get("mode") else None
+        made = output_of(plan, name, str(known.get("type") or "uri_folder"), mode)
+        registered = known.get("name")
+        outputs[name] = {**made, "assetName": str(registered)} if registered else made
+    return outputs
+
+
+def _command_parts(training: AzureMlTraining, job: Job) -> Body:
+    here = training.place
+    compute = training.compute or str(job.get("compute") or "")
+    serverless = compute.removeprefix("azureml:").lower() == SERVERLESS
+    tier = training.job_tier or _mapping(job.get("queue_settings")).get("job_tier")
+    tier = tier or ("standard" if serverless else None)
+    limits = _mapping(job.get("limits")).get("timeout")
+    return {
+        "command": job.get("command"),
+        "codeId": _code(job.get("code"), here),
+        "environmentId": _id(job.get("environment")),
+        "environmentVariables": _texts(job.get("environment_variables")) or None,
+        "resources": _camel(job.get("resources")) or None,
+        "distribution": _distribution(job.get("distribution")),
+        "limits": {"jobLimitsType": "Command", "timeout": _iso(limits)} if limits else None,
+        "queueSettings": {"jobTier": str(tier).capitalize()} if tier else None,
+    }
+
+
+def _pipeline_parts(training: AzureMlTraining, job: Job) -> Body:
+    here, written = training.place, _mapping(job.get("settings"))
+    settings = {name: value for name, value in written.items() if value is not None}
+    if store := settings.get("default_datastore"):
+        name = str(store).removeprefix("azureml:")
+        settings["default_datastore"] = (
+            name if name.startswith("/") else f"{here.id}/datastores/{name}"
+        )
+    compute = training.compute or settings.get("default_compute")
+    if compute:
+        settings["default_compute"] = compute_id(str(compute), here) or SERVERLESS
+    steps = {name: _step(name, one, here) for name, one in _mapping(job.get("jobs")).items()}
+    return {"jobs": steps, "settings": {**settings, "force_rerun": True, "_source": "YAML.JOB"}}
+
+
+def _step(name: str, given: object, here: Workspace) -> Body:
+    step = _mapping(given)
+    asset = asset_of(str(step.get("component")))
+    compute = step.get("compute")
+    known = {
+        "name": name,
+        "type": str(step.get("type") or "command"),
+        "computeId": compute_id(str(compute), here) if compute else None,
+        "inputs": {key: _step_input(one) for key, one in _mapping(step.get("inputs")).items()},
+        "outputs": {key: _step_output(one) for key, one in _mapping(step.get("outputs")).items()},
+        "_source": "REMOTE.WORKSPACE.COMPONENT",
+        "componentId": f"{here.id}/components/{asset.name}/versions/{asset.version}",
+    }
+    same = ("environment_variables", "resources", "distribution", "limits", "display_name")
+    more = {key: step[key] for key in (*same, "queue_settings", "identity") if key in step}
+    return _without_none({**known, **more})
+
+
+def _step_input(given: object) -> Body:
+    if not isinstance(given, Mapping):
+        return {"job_input_type": "literal", "value": str(given)}
+    path = given.get("path")
+    if is_binding(path):
+        shown = {"job_input_type": "literal", "value": path, "mode": mode_of(given.get("mode"))}
+    else:
+        kind = str(given.get("type") or "uri_folder")
+        shown = {"job_input_type": kind, "mode": mode_of(given.get("mode")), "uri": path}
+    return _without_none(shown)
+
+
+def _step_output(given: object) -> Body:
+    if not isinstance(given, Mapping):
+        return {"type": "literal", "value": str(given)}
+    if is_binding(given.get("path")):
+        return {"type": "literal", "value": given["path"]}
+    kind = str(given.get("type") or "uri_folder")
+    mode = mode_of(given.get("mode")) or "ReadWriteMount"
+    return _without_none({"job_output_type": kind, "mode": mode, "uri": given.get("path")})
+
+
+def _code(code: object, here: Workspace) -> str | None:
+    if code is None:
+        return None
+    found = _CODE.fullmatch(str(code))
+    if found is None:
+        return _id(code)
+    return f"{here.id}/codes/{found['name']}/versions/{found['version']}"
+
+
+def _id(given: object) -> str | None:
+    """Return an id as the service takes it: `azureml:/subscriptions/…` without its beginning."""
+    text = str(given or "")
+    return (text.removeprefix("azureml:") if "azureml:/sub" in text else text) or None
+
+
+def _identity(given: Mapping[str, Any]) -> Body:
+    kind = IDENTITIES.get(str(given.get("type")), str(given.get("type")))
+    return {**_camel({k: v for k, v in given.items() if k != "type"}), "identityType": kind}
+
+
+def _distribution(given: object) -> Body | None:
+    known = _mapping(given)
+    kind = str(known.get("type") or "").lower()
+    if not kind:
+        return None
+    own = _camel({name: value for name, value in known.items() if name != "type"})
+    return {**own, "distributionType": _DISTRIBUTIONS.get(kind, kind)}
+
+
+def _iso(seconds: object) -> str:
+    """Return seconds as an ISO 8601 span; a text that is one already stays."""
+    if isinstance(seconds, str) and not seconds.isdecimal():
+        return seconds
+    minutes, rest = divmod(int(str(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "H"), (minutes, "M"), (rest, "S"))
+    return f"PT{''.join(f'{number}{unit}' for number, unit in parts if number) or '0S'}"
+
+
+def _camel(given: object) -> Body:
+    known = _mapping(given)
+    return {re.sub(r"_([a-z])", lambda m: m[1].upper(), name): one for name, one in known.items()}
+
+
+def _texts(given: object) -> dict[str, str]:
+    return {str(name): str(value) for name, value in _mapping(given).items()}
+
+
+def _clean(value: Any) -> Any:
+    """Return a part of an answer without nulls, and without what only previews know."""
+    if isinstance(value, Mapping):
+        known = {n: v for n, v in value.items() if v is not None and n not in _PREVIEW}
+        return {name: _clean(one) for name, one in known.items()}
+    return [_clean(one) for one in value] if isinstance(value, list) else value
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _without_none(body: Body) -> Body:
+    return {name: value for name, value in body.items() if value is not None}

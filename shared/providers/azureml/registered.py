@@ -1,0 +1,157 @@
+"""Reads what is registered in a workspace: components, their newest versions, computes, jobs.
+
+See azure-machine-learning-v2 §2.1, §2.2. A version never changes, so each is read once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from shared.core.config.azureml_names import Asset, asset_of, compute_id, escaped_name
+from shared.errors import PermanentError
+from shared.providers.azureml.bodies import ComponentSpec
+from shared.providers.azureml.call import AzureMlCall, Body, items_in, properties_of
+from shared.providers.azureml.memory import Memory
+
+_NEWEST_FIRST: Final = "&$orderBy=createdtime%20desc&$top=1"
+_MAKE: Final = {
+    "components": "register it with `az ml component create -f`",
+    "data": "register it with `az ml data create -f`",
+    "models": "see `az ml model list`",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredAssets:
+    """The assets of one workspace that a job names.
+
+    Args:
+        call: calls the workspace.
+        memory: what was read before by this process.
+    """
+
+    call: AzureMlCall
+    memory: Memory
+
+    def fixed(self, asset: Asset, kind: str = "components") -> Asset:
+        """Return an asset in a fixed version: the newest one where that is asked for.
+
+        Args:
+            asset: the asset.
+            kind: what it is, as URLs have it.
+
+        Raises:
+            TransientError: the workspace gives no usable answer now.
+            PermanentError: there is no version.
+        """
+        if not asset.newest:
+            return asset
+        version = getattr(self.call.versions, kind)
+        path = f"{kind}/{escaped_name(asset.name)}/versions"
+        url = self.call.url(path, version, _NEWEST_FIRST)
+        page = self.call.found(url, f"find the newest version of {asset.name}")
+        found = [one for one in items_in(page or {}) if not _is_archived(one)]
+        if not found:
+            raise _missing(f"{asset}: there is no version of it in the workspace", kind)
+        # Asked for in this order; a service that ignores that still dates each version.
+        newest = max(found, key=_created)
+        return replace(asset, version=str(newest.get("name") or ""))
+
+    def component(self, asset: Asset) -> ComponentSpec:
+        """Return what a component in a fixed version says of itself.
+
+        Raises:
+            TransientError: the workspace gives no usable answer now.
+            PermanentError: there is no such version.
+        """
+        key = ("component", self.call.workspace.identity, asset.name, asset.version)
+        if (known := self.memory.known(key, ComponentSpec)) is not None:
+            return known
+        path = f"components/{escaped_name(asset.name)}/versions/{escaped_name(asset.version)}"
+        url = self.call.url(path, self.call.versions.components)
+        resource = self.call.found(url, f"GET component {asset}")
+        if resource is None:
+            raise _missing(f"the workspace has no component {asset}", "components")
+        spec = properties_of(resource).get("componentSpec")
+        made = ComponentSpec.of(spec if isinstance(spec, Mapping) else {})
+        self.memory.keep(key, made)
+        return made
+
+    def require_compute(self, compute: str | None) -> None:
+        """Make sure that a named compute is there and of a kind that is supported.
+
+        Args:
+            compute: as it is configured; None: that of the component, file or job.
+
+        Raises:
+            TransientError: the workspace gives no usable answer now.
+            PermanentError: it is not there, or of Kubernetes.
+        """
+        found = compute_id(compute, self.call.workspace) if compute else None
+        if found is None:
+            return
+        key = ("compute", self.call.workspace.identity, found.lower())
+        if self.memory.known(key, str) is not None:
+            return
+        name = found.rpartition("/")[2]
+        url = self.call.url(f"computes/{escaped_name(name)}", self.call.versions.computes)
+        resource = self.call.found(url, f"GET compute {name}")
+        if resource is None:
+            cure = "correct training.compute, or make it with `az ml compute create`"
+            raise PermanentError(f"the workspace has no compute {name!r}: {cure}", cure=cure)
+        kind = str(properties_of(resource).get("computeType") or "")
+        if kind.lower() in ("kubernetes", "aks"):
+            cure = "name a compute cluster, or serverless, as training.compute"
+            raise PermanentError(f"compute {name}: Kubernetes is not supported yet: {cure}")
+        self.memory.keep(key, kind)
+
+    def job(self, name: str) -> Body:
+        """Return the properties of a job that ran once.
+
+        Raises:
+            TransientError: the workspace gives no usable answer now.
+            PermanentError: there is no such job.
+        """
+        url = self.call.url(f"jobs/{escaped_name(name)}", self.call.versions.jobs)
+        resource = self.call.found(url, f"GET job {name}")
+        if resource is None:
+            cure = "name a job that `az ml job show` finds as training.like"
+            raise PermanentError(f"the workspace has no job {name!r} to copy: {cure}", cure=cure)
+        return properties_of(resource)
+
+    def fixed_file(self, job: Mapping[str, Any]) -> Body:
+        """Return a job file with a fixed version for each component of a step.
+
+        Raises TransientError, PermanentError.
+        """
+        steps = job.get("jobs")
+        if not isinstance(steps, Mapping):
+            return dict(job)
+        fixed = {}
+        for name, step in steps.items():
+            asset = self.fixed(asset_of(str(step.get("component"))))
+            fixed[name] = {**step, "component": str(asset)}
+        return {**job, "jobs": fixed}
+
+    def fixed_uri(self, uri: str) -> str:
+        """Return a URI, with a fixed version where it names the newest of a data asset.
+
+        Raises TransientError, PermanentError.
+        """
+        if not uri.endswith("@latest") or uri.startswith("azureml://"):
+            return uri
+        return str(self.fixed(asset_of(uri, "data asset"), "data"))
+
+
+def _missing(what: str, kind: str) -> PermanentError:
+    cure = f"{_MAKE[kind]}, or correct the name"
+    return PermanentError(f"{what}: {cure}", cure=cure)
+
+
+def _is_archived(resource: Mapping[str, Any]) -> bool:
+    return properties_of(resource).get("isArchived") is True
+
+
+def _created(resource: Mapping[str, Any]) -> str:
+    made = resource.get("systemData")
+    return str(made.get("createdAt") or "") if isinstance(made, Mapping) else ""
