@@ -46,12 +46,32 @@ class PlacedInput:
     uri: str
     type: str | None = None  #: None: what the component says
     mode: str | None = None  #: in the words of YAML
+    blob: bool = False  #: whether it is one blob among others
+    folder: str | None = None  #: the folder that holds this blob alone, where there is one
 
-    def shown(self, known: str | None = None) -> Body:
-        """Return it as a request has it; `known` is the type that the job itself gives it."""
-        kind = self.type or (known if known not in (None, *_LITERAL) else None) or "uri_file"
+    def shown(self, name: str, known: str | None = None) -> Body:
+        """Return it as a request has it.
+
+        Args:
+            name: of the input.
+            known: the type that the component, file or job says.
+
+        Raises:
+            PermanentError: a folder is wanted, and it is one blob among others.
+        """
+        kind = self.type or (known if known not in (None, "", *_LITERAL) else None) or "uri_file"
+        uri = self.uri
+        if kind == _FOLDER and self.blob:
+            if self.folder is None:
+                cure = (
+                    f"make it a uri_file, or write `pin: copy` under data, or "
+                    f"{{data.mltable}} under training.inputs.{name}"
+                )
+                what = f"the input {name!r} is a folder, and is given one blob of many"
+                raise PermanentError(f"{what}: {cure}", cure=cure)
+            uri = self.folder
         mode = _MODES.get(self.mode or "", "ReadOnlyMount" if kind in _MOUNTED else None)
-        return _without_none({"jobInputType": kind, "mode": mode, "uri": self.uri})
+        return _without_none({"jobInputType": kind, "mode": mode, "uri": uri})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +87,7 @@ class JobPlan:
 
     def inputs(self, types: Mapping[str, str | None]) -> Body:
         """Return the inputs as a request has them; `types` are those that the job says."""
-        data = {name: one.shown(types.get(name)) for name, one in self.data.items()}
+        data = {name: one.shown(name, types.get(name)) for name, one in self.data.items()}
         return {**data, **{name: literal(value) for name, value in self.literals.items()}}
 
     @property

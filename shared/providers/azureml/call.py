@@ -4,10 +4,10 @@ Nothing is retried here, but for the other token on 401 (azure-machine-learning-
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from shared.core.config.azureml_names import Workspace
@@ -20,8 +20,47 @@ from shared.providers.azureml.tokens import Scopes, Tokens
 from shared.providers.http.client import Answer, Http
 
 Body = dict[str, Any]
+T = TypeVar("T")
 #: Pages of a listing that are read at most.
 _MOST_PAGES: Final = 50
+#: Values that are remembered at most; then all of them are read again.
+_MOST_KNOWN: Final = 5_000
+
+
+@dataclass
+class Memory:
+    """What a process remembers of workspaces; built once for it, and safe for several threads.
+
+    Only what does not change, or is known to be there: so a start costs no listing each time, and
+    a cure, such as a new datastore, is seen at once.
+    """
+
+    #: Jobs that this process cancelled before they were started: they must not start any more.
+    cancelled: set[tuple[str, str]] = field(default_factory=set)
+    _values: dict[Hashable, Any] = field(default_factory=dict)
+
+    def known(self, key: Hashable, kind: type[T]) -> T | None:
+        """Return a value that was read before; None where there is none.
+
+        Args:
+            key: what it is of.
+            kind: its type.
+        """
+        found = self._values.get(key)
+        return found if isinstance(found, kind) else None
+
+    def keep(self, key: Hashable, value: object) -> None:
+        """Remember a value; None is never remembered.
+
+        Args:
+            key: what it is of.
+            value: the value.
+        """
+        if value is None:
+            return
+        if len(self._values) >= _MOST_KNOWN:
+            self._values.clear()
+        self._values[key] = value
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,7 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.azureml_names import escaped_name, place_in_datastore
 from shared.errors import PermanentError
 from shared.ports.storage import Blobs
-from shared.providers.azureml.call import AzureMlCall, Body, properties_of
-from shared.providers.azureml.memory import Memory
+from shared.providers.azureml.call import AzureMlCall, Body, Memory, properties_of
 
 _KINDS: Final = frozenset({"azureblob", "azuredatalakegen2"})
 _OURS: Final = "relearn_{purpose}"

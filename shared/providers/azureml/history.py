@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 
 from shared.core.config.studio_urls import is_loopback
 from shared.errors import PermanentError, RelearnError, TransientError
-from shared.providers.azureml.call import AzureMlCall, Body, items_in, properties_of
-from shared.providers.azureml.memory import Memory
+from shared.providers.azureml.call import AzureMlCall, Body, Memory, items_in, properties_of
 
 #: The error of a pipeline that only names the steps that failed.
 _OF_STEPS: Final = "PipelineHasStepJobFailed"

@@ -10,8 +10,7 @@ from typing import Any, Final
 from shared.core.config.azureml_names import Asset, asset_of, compute_id, escaped_name
 from shared.errors import PermanentError
 from shared.providers.azureml.bodies import ComponentSpec
-from shared.providers.azureml.call import AzureMlCall, Body, items_in, properties_of
-from shared.providers.azureml.memory import Memory
+from shared.providers.azureml.call import AzureMlCall, Body, Memory, items_in, properties_of
 
 _NEWEST_FIRST: Final = "&$orderBy=createdtime%20desc&$top=1"
 _MAKE: Final = {

@@ -1,0 +1,80 @@
+"""What the services of Azure Machine Learning share in one process; calls nothing.
+
+One of these is built for a process. It makes the service for each part of the configuration, in
+whichever workspace and cloud that is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from shared.core.config.azureml_names import Workspace
+from shared.core.config.azureml_parts import ApiVersions
+from shared.core.config.azureml_training import AzureMlTraining
+from shared.core.config.setting_references import resolve
+from shared.core.redaction import Redactor
+from shared.providers.azureml.call import AzureMlCall, Memory
+from shared.providers.azureml.jobs import AzureMlJobs
+from shared.providers.azureml.placing import Storage
+from shared.providers.azureml.tokens import Tokens, scopes_of
+from shared.providers.http.client import Http
+
+
+@dataclass(frozen=True, slots=True)
+class AzureMlConnections:
+    """Makes the services of workspaces.
+
+    Args:
+        http: sends requests that are answered at once.
+        slow: sends writes, and waits a minute for their answers.
+        environment: the app settings.
+        storage: the accounts of data and outputs.
+        development: whether plain http on loopback may be called.
+        tokens: gets tokens by the app's identity.
+        memory: what this process knows of workspaces.
+        redactor: learns every token that is sent.
+    """
+
+    http: Http
+    slow: Http
+    environment: Mapping[str, str] = field(repr=False)
+    storage: Storage
+    development: bool = False
+    tokens: Tokens = field(default_factory=Tokens)
+    memory: Memory = field(default_factory=Memory)
+    redactor: Redactor = field(default_factory=Redactor, repr=False)
+
+    def training(self, training: AzureMlTraining) -> AzureMlJobs:
+        """Return the service that trains.
+
+        Raises:
+            ConfigError: the workspace is in a cloud that no setting describes.
+        """
+        return AzureMlJobs(
+            call=self.call(training.place, training.api_versions),
+            training=training,
+            storage=self.storage,
+            secrets=partial(resolve, self.environment),
+            memory=self.memory,
+        )
+
+    def call(self, workspace: Workspace, versions: ApiVersions) -> AzureMlCall:
+        """Return the calls of one workspace.
+
+        Args:
+            workspace: the workspace.
+            versions: the api-version for each kind of resource.
+
+        Raises:
+            ConfigError: it is in a cloud that no setting describes.
+        """
+        return AzureMlCall(
+            http=self.http,
+            slow=self.slow,
+            tokens=self.tokens,
+            scopes=scopes_of(workspace, self.environment),
+            workspace=workspace,
+            versions=versions,
+            redactor=self.redactor,
+            development=self.development,
+        )

@@ -1,0 +1,126 @@
+"""Makes the body of a copy of a job that ran once; pure functions.
+
+What the service adds to an answer is never sent back (azure-machine-learning-v2 §1, §2.2).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from shared.core.config.azureml_names import SERVERLESS, compute_id
+from shared.core.config.azureml_training import AzureMlTraining
+from shared.errors import PermanentError
+from shared.providers.azureml.bodies import Body, JobPlan, common_of, output_of
+
+#: What a copy of a job keeps (azure-machine-learning-v2 §2.2).
+_KEPT: Final = (
+    "jobType",
+    "command",
+    "codeId",
+    "environmentId",
+    "computeId",
+    "componentId",
+    "jobs",
+    "settings",
+    "distribution",
+    "limits",
+    "resources",
+    "identity",
+    "queueSettings",
+    "environmentVariables",
+    "experimentName",
+    "description",
+)
+#: Members that only previews know, wherever they stand in an answer.
+_PREVIEW: Final = frozenset(
+    {
+        "assetVersion",
+        "autoDeleteSetting",
+        "pathOnCompute",
+        "secretsConfiguration",
+        "parentJobName",
+        "intellectualProperty",
+        "privateNetworkConnection",
+    }
+)
+_KINDS: Final = ("Command", "Pipeline")
+
+
+def of_copy(plan: JobPlan, training: AzureMlTraining, old: Mapping[str, Any]) -> Body:
+    """Return the body of a copy of a job that ran once.
+
+    Args:
+        plan: what the attempt is given.
+        training: the configuration.
+        old: the properties of that job.
+
+    Raises:
+        PermanentError: it is of another kind, or has no such input or output.
+    """
+    kind = str(old.get("jobType"))
+    if kind not in _KINDS:
+        cure = "name a command or pipeline job as training.like"
+        raise PermanentError(f"job {training.like} is of type {kind}: {cure}", cure=cure)
+    kept = {name: _clean(old[name]) for name in _KEPT if old.get(name) is not None}
+    tier = kept.get("queueSettings")
+    if isinstance(tier, Mapping) and str(tier.get("jobTier")) in ("Null", "None"):
+        del kept["queueSettings"]
+    body = {**kept, **_common_of_copy(plan, training, kind, kept)}
+    inputs = {name: _clean(one) for name, one in _mapping(old.get("inputs")).items()}
+    outputs = {n: o for n, o in _mapping(old.get("outputs")).items() if n != "default"}
+    _require_known(f"job {training.like}", "input", plan.names, inputs)
+    _require_known(
+        f"job {training.like}", "output", (*training.outputs, *training.register_as), outputs
+    )
+    types = {name: _mapping(one).get("jobInputType") for name, one in inputs.items()}
+    body["inputs"] = {**inputs, **plan.inputs(types)}
+    body["outputs"] = {name: _output_of_copy(plan, name, one) for name, one in outputs.items()}
+    if kind == "Pipeline":
+        body["settings"] = {**_mapping(kept.get("settings")), "force_rerun": True}
+        if training.compute is not None:
+            default = compute_id(training.compute, training.place) or SERVERLESS
+            body["settings"]["default_compute"] = default
+    return {"properties": body}
+
+
+def _common_of_copy(plan: JobPlan, training: AzureMlTraining, kind: str, kept: Body) -> Body:
+    common = common_of(plan, training, kind)
+    if training.experiment is None and kept.get("experimentName"):
+        common["experimentName"] = kept["experimentName"]
+    if training.compute is not None and kind == "Command":
+        common["computeId"] = compute_id(training.compute, training.place)
+    return _without_none(common)
+
+
+def _output_of_copy(plan: JobPlan, name: str, one: object) -> Body:
+    known = _mapping(one)
+    made = output_of(plan, name, str(known.get("jobOutputType") or "uri_folder"), None)
+    mode = known.get("mode")
+    return {**made, "mode": mode} if mode else made
+
+
+def _require_known(
+    where: str, kind: str, given: tuple[str, ...], known: Mapping[str, object]
+) -> None:
+    for name in given:
+        if name not in known:
+            cure = f"correct training.{kind}s"
+            there = ", ".join(known) or "none"
+            raise PermanentError(
+                f"{where} has no {kind} {name!r}; it has {there}: {cure}", cure=cure
+            )
+
+
+def _clean(value: Any) -> Any:
+    """Return a part of an answer without nulls, and without what only previews know."""
+    if isinstance(value, Mapping):
+        known = {n: v for n, v in value.items() if v is not None and n not in _PREVIEW}
+        return {name: _clean(one) for name, one in known.items()}
+    return [_clean(one) for one in value] if isinstance(value, list) else value
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _without_none(body: Body) -> Body:
+    return {name: value for name, value in body.items() if value is not None}

@@ -1,0 +1,109 @@
+"""Finds the evaluation of a finished job: a file of an output, or what MLflow keeps.
+
+See azure-machine-learning-v2 §2.8. Which file of a folder it is, is never guessed; metrics of
+MLflow are used only where they are asked for, and a missing one is not zero.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from shared.core.config.azureml_models import MLFLOW
+from shared.errors import PermanentError, TransientError
+from shared.ports.training import Evaluation, Job
+from shared.providers.azureml.history import RunHistory
+from shared.providers.azureml.outputs import FoundOutput, JobOutputs
+
+USUAL: Final = "evaluation.json"
+_READABLE: Final = (".json", ".csv")
+_LONGEST: Final = 1024 * 1024
+_OBJECTS: Final = (b"{", b"[")
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluations:
+    """The evaluations of the jobs of one configuration.
+
+    Args:
+        outputs: finds what jobs wrote.
+        history: knows the metrics of MLflow.
+    """
+
+    outputs: JobOutputs
+    history: RunHistory
+
+    def of(self, job: Job, wanted: str | None, models: tuple[str, ...]) -> Evaluation:
+        """Return what a finished job says of its model. Raises as the port says.
+
+        Args:
+            job: a finished job.
+            wanted: `<output>`, `<output>/<file>`, or `mlflow:` with a step; None: the usual file
+                beside the model.
+            models: the outputs that are models.
+        """
+        if wanted is None:
+            return self._beside(job, models)
+        if wanted.startswith(MLFLOW):
+            return self._logged(job, wanted.removeprefix(MLFLOW) or None)
+        output, _, file = wanted.partition("/")
+        path = self.outputs.placing.output_place(job.request, output)
+        try:
+            found = self.outputs.of(job, output)
+        except TransientError as exc:
+            if exc.patience is None:  # the storage or the service, and no file that is missing
+                raise
+            return Evaluation(f"{path}/{file or USUAL}", None, f"output {output} has no file")
+        return self._read(found, file)
+
+    def _read(self, found: FoundOutput, file: str) -> Evaluation:
+        chosen = f"{found.path}/{file}" if file else _only(found)
+        content = self.outputs.read(chosen, _LONGEST)
+        if content is None:
+            return Evaluation(chosen, None, f"output {found.name} has {found.listed}")
+        bare = "." not in chosen.rpartition("/")[2]
+        # A lone file may have the output's name alone: what it holds says what it is.
+        suffix = ".json" if bare and content.lstrip()[:1] in _OBJECTS else ""
+        return Evaluation(f"{chosen}{suffix}", content)
+
+    def _beside(self, job: Job, models: tuple[str, ...]) -> Evaluation:
+        output = models[0] if models else "model"
+        path = f"{self.outputs.placing.output_place(job.request, output)}/{USUAL}"
+        if self.outputs.there(job, path) is None:
+            why = "name the output that holds it as gate.metrics"
+            return Evaluation(path, None, why)
+        return Evaluation(path, self.outputs.read(path, _LONGEST))
+
+    def _logged(self, job: Job, step: str | None) -> Evaluation:
+        where = f"mlflow/{job.handle}" + (f"/{step}" if step else "")
+        metrics = self.history.metrics(job.handle, step)
+        if metrics is None:
+            return Evaluation(where, None, f"job {job.handle} has no step {step!r}")
+        if not metrics:
+            what = f"step {step}" if step else f"job {job.handle} itself"
+            why = f"{what} has logged no finite metric; those of a pipeline are on its steps"
+            return Evaluation(where, None, why)
+        return Evaluation(f"{where}.json", _as_json(metrics))
+
+
+def _only(found: FoundOutput) -> str:
+    """Return the path of the one file that can be meant.
+
+    Raises:
+        PermanentError: it is not clear which one is; the message lists them.
+    """
+    if found.is_file:
+        return found.path
+    by_name = {found.inside(blob): blob.name for blob in found.files}
+    if USUAL in by_name:
+        return by_name[USUAL]
+    readable = [name for name in by_name if name.casefold().endswith(_READABLE)]
+    if len(readable) == 1:
+        return by_name[readable[0]]
+    cure = f"write gate.metrics: {found.name}/<file>"
+    what = f"output {found.name} has no {USUAL}, and not one .json or .csv alone"
+    raise PermanentError(f"{what}; it has {found.listed}: {cure}", cure=cure)
+
+
+def _as_json(metrics: Mapping[str, float]) -> bytes:
+    return json.dumps({name: metrics[name] for name in sorted(metrics)}).encode()

@@ -1,0 +1,85 @@
+"""Makes the request for an attempt's job: of a component, a job file, or a copy of a job.
+
+What it names is read first, so that a refusal comes before anything is sent: the versions that
+`@latest` stands for, the component's inputs and outputs, the compute and the datastores.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared.core.config.azureml_names import Asset, asset_of
+from shared.ports.training import Job, JobRequest
+from shared.providers.azureml.bodies import ComponentSpec, JobPlan, of_component
+from shared.providers.azureml.call import Body
+from shared.providers.azureml.copies import of_copy
+from shared.providers.azureml.job_bodies import of_file
+from shared.providers.azureml.placing import Placing
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequests:
+    """Makes the bodies of the jobs of one configuration.
+
+    Args:
+        placing: says where inputs and outputs are.
+    """
+
+    placing: Placing
+
+    def body(self, request: JobRequest, *, shown: bool = False) -> tuple[Body, str | None]:
+        """Return the body of a request's job, and which version `@latest` stands for.
+
+        Args:
+            request: the attempt.
+            shown: whether it is for people: app settings stay named.
+
+        Raises TransientError, PermanentError, ConfigError.
+        """
+        training, assets = self.placing.training, self.placing.assets
+        assets.require_compute(training.compute)
+        plan = self.placing.plan(request, shown=shown)
+        if training.component is not None:
+            return self._of_component(plan, asset_of(training.component))
+        if training.job is not None:
+            return of_file(plan, training, assets.fixed_file(training.job)), None
+        return of_copy(plan, training, assets.job(str(training.like))), None
+
+    def _of_component(self, plan: JobPlan, asset: Asset) -> tuple[Body, str | None]:
+        fixed = self.placing.assets.fixed(asset)
+        spec = self.placing.assets.component(fixed)
+        body = of_component(plan, self.placing.training, fixed, spec)
+        return body, f"component {fixed} ({asset} then)" if asset.newest else None
+
+    def spec_of(self, job: Job) -> ComponentSpec | None:
+        """Return what the component of a job says, in the version that the job ran."""
+        if self.placing.training.component is None:
+            return None
+        asset = asset_of(self.placing.training.component)
+        if asset.newest:
+            ran = _component_in(self.placing.assets.job(job.handle))
+            asset = ran or self.placing.assets.fixed(asset)
+        return self.placing.assets.component(asset)
+
+    def note_of(self, known: Mapping[str, Any]) -> str:
+        """Return which version `@latest` stood for, as the job itself says."""
+        configured = self.placing.training.component
+        if configured is None or not asset_of(configured).newest:
+            return ""
+        fixed = _component_in(known)
+        return f"component {fixed} ({configured} then)" if fixed else ""
+
+
+def _component_in(known: Mapping[str, Any]) -> Asset | None:
+    """Return the component that a job runs, as its one step or as the whole of it."""
+    steps = known.get("jobs")
+    only = list(steps.values()) if isinstance(steps, Mapping) else []
+    holders = [known, *(step for step in only if isinstance(step, Mapping))]
+    for holder in holders:
+        text = holder.get("componentId")
+        if isinstance(text, str) and text:
+            try:
+                return asset_of(text)
+            except ValueError:
+                continue
+    return None

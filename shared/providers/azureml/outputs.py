@@ -1,0 +1,205 @@
+"""Finds what a finished job wrote: where it was told to, or where the service put it instead.
+
+See azure-machine-learning-v2 §2.7. Whether the `uri` of an output is kept is not known for jobs
+of a component; what lies elsewhere is copied to its place.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from urllib.parse import quote
+
+from shared.core.blobs import BlobVersion
+from shared.errors import PermanentError, RelearnError, TransientError
+from shared.ports.storage import Access, Blobs
+from shared.ports.training import Job
+from shared.providers.azureml.call import properties_of
+from shared.providers.azureml.history import RunHistory
+from shared.providers.azureml.placing import Placing
+from shared.telemetry import log
+
+#: What a service says it wrote may become visible later.
+LATE: Final = timedelta(minutes=10)
+_SIGNED_FOR: Final = timedelta(hours=1)
+#: Files of one output that are copied at most, and those of one output that are looked at.
+_MOST_COPIED: Final = 1_000
+_MOST_SEEN: Final = 10_000
+#: Where steps write what no output names (azure-machine-learning-v2 §2.7).
+_USUAL: Final = ("azureml/{job}/{output}/", "dataset/{job}/{output}/")
+_SHOWN: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class FoundOutput:
+    """The files of one output, in the models container."""
+
+    name: str
+    path: str  #: of the folder or file, without a slash at its end
+    files: tuple[BlobVersion, ...]
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the output is one file and no folder."""
+        return any(blob.name == self.path for blob in self.files)
+
+    def inside(self, blob: BlobVersion) -> str:
+        """Return the name of a file below the output's folder; of a lone file its own."""
+        below = blob.name.removeprefix(f"{self.path}/")
+        return below if below != blob.name else blob.name.rpartition("/")[2]
+
+    @property
+    def listed(self) -> str:
+        """The names of the files, for messages."""
+        names = [self.inside(blob) for blob in self.files]
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        return f"{', '.join(names[:_SHOWN])}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class JobOutputs:
+    """The outputs of the jobs of one configuration.
+
+    Args:
+        placing: says where outputs were to be written.
+        history: knows where they are if they are elsewhere.
+    """
+
+    placing: Placing
+    history: RunHistory
+
+    def of(self, job: Job, output: str) -> FoundOutput:
+        """Return the files of an output, copied to their place if they were elsewhere.
+
+        Args:
+            job: a finished job.
+            output: the name of the output.
+
+        Raises:
+            TransientError: there are none yet, or a copy is under way.
+            PermanentError: they cannot be read.
+        """
+        path = self.placing.output_place(job.request, output)
+        found = tuple(self._at(job, path))
+        if not found:
+            self._fetch(job, output, path)
+            found = tuple(self._at(job, path))
+        if not found:
+            where = f"{self.placing.storage.container}/{path}"
+            cure = "see where the job writes it, and correct training.outputs"
+            text = f"output {output} of job {job.handle} has no file at {where} yet"
+            raise TransientError(f"{text}: {cure}", patience=LATE, cure=cure)
+        return FoundOutput(output, path, found)
+
+    def there(self, job: Job, path: str) -> BlobVersion | None:
+        """Return a file that the job wrote at a path of the models container, or None.
+
+        Args:
+            job: a finished job.
+            path: the path.
+        """
+        storage = self.placing.storage
+        blob = storage.models.head(storage.container, path)
+        return blob if blob is not None and _is_new(blob, job) else None
+
+    def read(self, path: str, limit: int) -> bytes | None:
+        """Return the content of a small file of the models container.
+
+        Args:
+            path: its path.
+            limit: the most bytes to read.
+        """
+        storage = self.placing.storage
+        return storage.models.read(storage.container, path, limit)
+
+    def _at(self, job: Job, path: str) -> Iterator[BlobVersion]:
+        """Yield the files at a place that the job wrote, without those of an earlier job."""
+        storage = self.placing.storage
+        for number, blob in enumerate(storage.models.listing(storage.container, path)):
+            if number >= _MOST_SEEN:
+                raise PermanentError(f"{path} holds more than {_MOST_SEEN} files")
+            inside = blob.name == path or blob.name.startswith(f"{path}/")
+            if inside and blob.size and _is_new(blob, job):
+                yield blob
+
+    def _fetch(self, job: Job, output: str, path: str) -> None:
+        """Copy an output that was written elsewhere; nothing happens where it is not found."""
+        uri = self._elsewhere(job, output)
+        place = self.placing.stores.located(uri) if uri else None
+        if place is not None:
+            self._copied(job, place, path)
+            return
+        for usual in _USUAL:
+            default = self._default_place(usual.format(job=job.handle, output=output))
+            if default is not None and self._copied(job, default, path):
+                return
+
+    def _elsewhere(self, job: Job, output: str) -> str | None:
+        try:
+            return self.history.uris(job.handle, (output,)).get(output)
+        except PermanentError as exc:
+            log.warning("job %s: the run history does not say its outputs: %s", job.handle, exc)
+            return None
+
+    def _default_place(self, path: str) -> tuple[str, str, str] | None:
+        call = self.history.call
+        url = call.url("datastores", call.versions.datastores, "&isDefault=true")
+        first = next(iter(call.pages(url, "find the default datastore")), None)
+        if first is None or properties_of(first).get("isDefault") is False:
+            return None
+        return self.placing.stores.located(f"azureml://datastores/{first.get('name')}/paths/{path}")
+
+    def _copied(self, job: Job, place: tuple[str, str, str], path: str) -> int:
+        """Copy what lies at a place of some account to the output's path; return how many."""
+        base, container, prefix = place
+        source = self._account(base)
+        prefix = prefix.rstrip("/")
+        copied = 0
+        for blob in source.listing(container, prefix):
+            below = blob.name.removeprefix(prefix)
+            if not blob.size or (below and not below.startswith("/")):
+                continue
+            if copied >= _MOST_COPIED:
+                raise PermanentError(f"{container}/{prefix} holds more than {_MOST_COPIED} files")
+            self._copy(source, blob, f"{path}{below}", job)
+            copied += 1
+        return copied
+
+    def _copy(self, source: Blobs, blob: BlobVersion, name: str, job: Job) -> None:
+        storage = self.placing.storage
+        signed = source.sign(blob.container, blob.name, Access.READ, _SIGNED_FOR)
+        at = f"{signed.base_location.rstrip('/')}/{quote(signed.relative_location)}"
+        url = f"{at}{signed.signature}"
+        if storage.models.adopt(url, storage.container, name, since=job.made_at) is None:
+            cure = f"give the app's identity Storage Blob Data Reader on account {source.account}"
+            text = f"{blob.path} of account {source.account} cannot be copied"
+            raise TransientError(f"{text}: {cure}", cure=cure)
+
+    def _account(self, base: str) -> Blobs:
+        storage = self.placing.storage
+        for known in (storage.models, storage.data):
+            if base.rstrip("/").lower() == known.base_location.rstrip("/").lower():
+                return known
+        if storage.elsewhere is None:
+            raise PermanentError(f"the job wrote to {base}, which the app does not read")
+        return storage.elsewhere(base)
+
+
+def _is_new(blob: BlobVersion, job: Job) -> bool:
+    return job.made_at is None or not blob.is_older_than(job.made_at)
+
+
+def quiet(history: RunHistory, job: str) -> str:
+    """Return what an operator should know of a finished job; a silent history is said as such.
+
+    Args:
+        history: of its workspace.
+        job: the job.
+    """
+    for last in (False, True):
+        try:
+            return "; ".join(history.reused(job))
+        except RelearnError as exc:
+            if last:
+                return f"whether each step was run again could not be read ({exc})"
+    return ""
