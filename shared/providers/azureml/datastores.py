@@ -155,17 +155,22 @@ class Datastores:
         return None if found is None else _read(found)
 
     def _covering(self, account: str, container: str) -> Datastore | None:
-        here = self.call.workspace.identity
-        key = ("covering", here, account.lower(), container)
-        if (known := self.memory.known(key, Datastore)) is not None:
-            return known
+        known = self.memory.known(self._key(account, container), Datastore)
+        return known or self._listed().get((account.lower(), container))
+
+    def _listed(self) -> dict[tuple[str, str], Datastore]:
+        """Return the datastore of each container, all from one listing."""
         url = self.call.url("datastores", self.call.versions.datastores)
-        listed = map(_read, self.call.pages(url, "list datastores"))
-        found = [store for store in listed if store and store.covers(account, container)]
+        stores = [store for one in self.call.pages(url, "list datastores") if (store := _read(one))]
+        found: dict[tuple[str, str], Datastore] = {}
         # Of several the first by name, so that each process and each attempt uses the same.
-        chosen = min(found, key=lambda store: store.name, default=None)
-        self.memory.keep(key, chosen)
-        return chosen
+        for store in sorted(stores, key=lambda store: store.name):
+            if found.setdefault((store.account.lower(), store.container), store) is store:
+                self.memory.keep(self._key(store.account, store.container), store)
+        return found
+
+    def _key(self, account: str, container: str) -> tuple[str, ...]:
+        return ("covering", self.call.workspace.identity, account.lower(), container)
 
 
 def https_url(blobs: Blobs, blob: BlobVersion) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from shared.core.config.studio_urls import is_loopback
-from shared.errors import PermanentError, RelearnError, TransientError
+from shared.errors import PermanentError, RelearnError
 from shared.providers.azureml.call import AzureMlCall, Body, Memory, items_in, properties_of
 
 #: The error of a pipeline that only names the steps that failed.
@@ -237,14 +237,13 @@ def failure_or_silence(history: RunHistory, job: str) -> Failure:
         history: of its workspace.
         job: the job.
     """
-    try:
-        return history.failure(job)
-    except TransientError:
-        pass
-    try:
-        return history.failure(job)
-    except RelearnError as exc:
-        return Failure(f"its reason could not be read ({exc})")
+    for last in (False, True):
+        try:
+            return history.failure(job)
+        except RelearnError as exc:
+            if last:
+                return Failure(f"its reason could not be read ({exc})")
+    return Failure("")
 
 
 def _cure(words: str) -> str:

@@ -16,7 +16,7 @@ from shared.core.config.azureml_names import escaped_name
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.durations import show_duration
 from shared.core.serving.references import ModelRef
-from shared.errors import OutcomeUnknownError, PermanentError, TransientError
+from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
 from shared.providers.azureml.bodies import (
     needs_second_token,
@@ -226,8 +226,13 @@ class AzureMlJobs:
         known = properties_of(job)
         pipeline = str(known.get("jobType")).lower() == "pipeline"
         cancelling = str(known.get("status")).lower() == _CANCELLING
-        # A command job has no steps: one that is being cancelled may have run.
-        return (pipeline or not cancelling) and not self._history.children(handle)
+        if cancelling and not pipeline:
+            return False  # a command job has no steps: it may have run
+        try:
+            return not self._history.children(handle)
+        except RelearnError as exc:  # it is not known to be one: its time limit decides
+            log.warning("job %s: whether it has steps could not be read: %s", handle, exc)
+            return False
 
     def _adopted(self, handle: str, there: Body, request: JobRequest) -> str | None:
         known = properties_of(there)
