@@ -29,9 +29,7 @@ _WORKSPACE: Final = re.compile(
 #: As the service's own document has it (azure-machine-learning-v2 §1).
 _WORKSPACE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,32}")
 _NAME: Final = r"[A-Za-z0-9_][\w.-]{0,254}"
-_ASSET: Final = re.compile(
-    rf"(?:azureml:)?(?P<name>{_NAME})(?::(?P<version>[\w.+-]+)|@(?P<label>\w+))"
-)
+_ASSET: Final = re.compile(rf"azureml:(?P<name>{_NAME})(?::(?P<version>[\w.+-]+)|@(?P<label>\w+))")
 _ASSET_ID: Final = re.compile(
     rf"(?:azureml:)?(?P<workspace>/subscriptions/.+)/(?P<kind>components|models)/(?P<name>{_NAME})"
     r"/versions/(?P<version>[\w.+-]+)",
@@ -142,7 +140,7 @@ def asset_of(text: str, kind: str = "component") -> Asset:
     if (found := _ASSET_ID.fullmatch(text)) is not None:
         return Asset(found["name"], found["version"])
     found = _ASSET.fullmatch(text)
-    if found is None or not text.startswith("azureml:"):
+    if found is None:
         if text.endswith((".yml", ".yaml")):
             what = "is a file; it is registered once, by `az ml component create -f`"
             raise WrongValueError(what, write)
