@@ -1,7 +1,6 @@
 """Parts of `training.kind: azureml`: an input, a registered model, settings, versions."""
 
 import re
-from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
@@ -31,12 +30,12 @@ def is_given(path: str) -> bool:
 
 
 def is_path(value: object) -> bool:
-    """Whether a value under `inputs` stands for data; any other one is a literal.
+    """Whether a text under `inputs` stands for data; any other one is a literal.
 
-    A text is a path where it holds a slash or ends like a file.
+    It is a path where it holds a slash or ends like a file.
     """
     if not isinstance(value, str):
-        return isinstance(value, Mapping)
+        return False
     alone = value in (DATA, *ALL_DATA) or "{data" in value
     return alone or "/" in value or is_given(value) or _FILE.fullmatch(value) is not None
 

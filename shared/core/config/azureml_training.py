@@ -1,6 +1,6 @@
 """The Azure Machine Learning workspace that trains, and the inputs and outputs of its jobs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final, Literal
 
 from pydantic import Field, model_validator
@@ -255,4 +255,4 @@ class AzureMlTraining(JobLimits):
 
 
 def _is_literal(value: object) -> bool:
-    return not isinstance(value, Mapping) and not is_path(value)
+    return isinstance(value, bool | int | float | str) and not is_path(value)
