@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from shared.config.schema import json_schema
 from shared.core.config.data import Data
 from shared.core.config.durations import show_duration
-from shared.core.config.gate import Gate
+from shared.core.config.gate import Gate, LoggedMetrics
 from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Budget, Pipeline, RollOut, WaitForData
 from shared.core.config.recurrence import Recurrence
@@ -28,6 +28,7 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("budget", Budget),
     ("training", Training),
     ("gate", Gate),
+    ("gate.metrics", LoggedMetrics),
     ("gate.rules[]", Rule),
     ("roll_out", RollOut),
     ("endpoints[]", Endpoint),
@@ -101,7 +102,8 @@ def _type(shape: dict[str, Any]) -> str:
         kinds = [_type(part) for part in shape["anyOf"] if part.get("type") != "null"]
         return " or ".join(kinds) if len(kinds) < _MANY else "single value"
     if "enum" in shape or "const" in shape:
-        return ", ".join(f"`{value}`" for value in shape.get("enum", (shape.get("const"),)))
+        values = shape.get("enum", (shape.get("const"),))
+        return ", ".join(f"`{'true' if one is True else one}`" for one in values)
     match shape.get("type", "mapping"):
         case "array":
             return f"list of {_plural(_type(shape['items']))}"

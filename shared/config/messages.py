@@ -16,9 +16,9 @@ from shared.core.config.studio_training import POOL_ID
 #: How pydantic names one of the forms that a value may have; it is no key of the file.
 _FORM: Final = re.compile(
     r"bool|int|float|str|none|constrained-\w+|function-\w+\[.*|literal\[.*|dict\[.*|tuple\[.*|list\[.*"
-    r"|Create|RollOut|Recurrence"
+    r"|Create|RollOut|Recurrence|LoggedMetrics"
 )
-_MAPPINGS: Final = frozenset({"Create", "RollOut", "Recurrence"})
+_MAPPINGS: Final = frozenset({"Create", "RollOut", "Recurrence", "LoggedMetrics"})
 #: What a pattern allows, in words, instead of the regular expression.
 LEGAL: Final = {
     PIPELINE_NAME: "use up to 40 lower-case letters, digits and dashes; the first and the last "

@@ -126,4 +126,4 @@ class GateSteps:
         service = self.context.providers.training(run.config.training)
         if run.origin is Origin.MODEL and run.model is not None:
             return service.evaluation_beside(run.model)
-        return service.evaluation(finished_job(run), run.config.gate.metrics)
+        return service.evaluation(finished_job(run), run.config.gate.source)

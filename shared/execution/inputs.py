@@ -135,4 +135,5 @@ def request_of(run: Run) -> JobRequest:
         parameters=run.parameters,
         training=training,
         replaced=sum(over.attempt == run.attempt for over in run.ended_attempts),
+        pin=run.config.data is not None and run.config.data.pin == "copy",
     )

@@ -1,9 +1,9 @@
 """The Azure Machine Learning workspace that trains, and the inputs and outputs of its jobs."""
 
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from shared.core.config.azureml_job_file import (
     input_names,
@@ -38,6 +38,10 @@ from shared.core.config.problems import Mistake
 from shared.core.config.studio_training import DATA, MANIFEST
 from shared.core.config.types import Name, OutputName, Scalar
 
+#: The content of the file that `job` names, which the loader puts in its place.
+JobFile = Annotated[
+    dict[str, Any], WithJsonSchema({"type": "string", "examples": ["train.job.yml"]})
+]
 #: The output that is the model, where nothing else says which one is.
 MODEL_OUTPUT: Final = "model"
 _FORMS: Final = ("component", "job", "like")
@@ -62,7 +66,7 @@ class AzureMlTraining(JobLimits):
         description="A registered pipeline or command component: azureml:name:version, or "
         "azureml:name@latest, which is looked up once for each job.",
     )
-    job: dict[str, Any] | None = Field(
+    job: JobFile | None = Field(
         default=None,
         description="A file that `az ml job create -f` takes, relative to this one; its code and "
         "environment are registered.",
@@ -215,6 +219,16 @@ class AzureMlTraining(JobLimits):
     def model_form(self) -> str:
         """What a model is, for messages."""
         return "model"
+
+    @property
+    def takes_copies(self) -> bool:
+        """Whether a job can be given copies of its blobs."""
+        return True
+
+    @property
+    def logs_metrics(self) -> bool:
+        """Whether a job can log metrics that are read without a file."""
+        return True
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -60,6 +60,12 @@ class Data(Strict):
         description="Whether blobs older than the pipeline's first activation are trained on: "
         "none, the newest of each key, or all.",
     )
+    pin: Literal["none", "copy"] = Field(
+        default="none",
+        description="copy: a job of Azure Machine Learning is given copies of its blobs, below "
+        "`runs/<pipeline>/<run>/inputs/` in MODELS_CONTAINER. none: the blobs where they are; if one "
+        "changes meanwhile, the run ends superseded.",
+    )
 
     without_md5: Literal["train", "ignore"] = Field(
         default="train",

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from shared.core.config.azureml_models import MLFLOW
 from shared.core.config.cross_field import since_then, together
 from shared.core.config.durations import parse_duration
 from shared.core.config.problems import Mistake
@@ -12,12 +13,22 @@ from shared.core.config.types import Name, OutputName, Span, Strict
 from shared.core.evaluation.gate import Rule
 
 
+class LoggedMetrics(Strict):
+    """Metrics that the job logged with MLflow, in place of a file."""
+
+    mlflow: Literal[True] = Field(description="true: read what MLflow keeps of the job.")
+    step: Name | None = Field(
+        default=None, description="The step of a pipeline that logged them; else the job itself."
+    )
+
+
 class Gate(Strict):
     """When a trained model may be promoted."""
 
-    metrics: OutputName | None = Field(
+    metrics: OutputName | LoggedMetrics | None = Field(
         default=None,
-        description="The output with the evaluation; left out: evaluation.json beside the model.",
+        description="The output with the evaluation, or `<output>/<file>`; left out: "
+        "evaluation.json beside the model. `{mlflow: true, step: …}`: what a job of Azure Machine Learning logged.",
     )
     row: dict[Name, str | int] = Field(
         default_factory=dict,
@@ -51,6 +62,13 @@ class Gate(Strict):
     def _rules_for_the_row(self) -> Iterator[Mistake]:
         if self.row and not self.rules:
             yield Mistake("a row is only chosen for rules, write `rules` for it", at=("row",))
+
+    @property
+    def source(self) -> str | None:
+        """The evaluation, as training services understand it; None: the usual file."""
+        if isinstance(self.metrics, LoggedMetrics):
+            return f"{MLFLOW}{self.metrics.step or ''}"
+        return self.metrics
 
     @property
     def asks(self) -> bool:

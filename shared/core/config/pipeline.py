@@ -17,7 +17,7 @@ from pydantic import (
 from shared.core.config.cross_field import known_pairs, since_then, together
 from shared.core.config.data import Data
 from shared.core.config.durations import parse_duration
-from shared.core.config.gate import Gate
+from shared.core.config.gate import Gate, LoggedMetrics
 from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pattern import tokens_of
 from shared.core.config.problems import Mistake
@@ -196,6 +196,15 @@ class Pipeline(Strict):
         if metrics in self.training.models:
             what = f"{metrics} is a model, name the output beside it"
             yield Mistake(what, at=("gate", "metrics"))
+
+    @since_then
+    def _only_what_the_service_can_do(self) -> Iterator[Mistake]:
+        service = f"a job of training.kind: {self.training.kind}"
+        if not self.training.takes_copies and self.data and self.data.pin != "none":
+            yield Mistake(f"{service} is given no copies", "remove it", ("data", "pin"))
+        if not self.training.logs_metrics and isinstance(self.gate.metrics, LoggedMetrics):
+            what = f"{service} logs no metrics with MLflow"
+            yield Mistake(what, "name an output", ("gate", "metrics"))
 
     @since_then
     def _approval_where_it_is_used(self) -> Iterator[Mistake]:

@@ -131,6 +131,16 @@ class StudioTraining(Strict):
         return MODEL_SUFFIX
 
     @property
+    def takes_copies(self) -> bool:
+        """Whether a job can be given copies of its blobs."""
+        return False
+
+    @property
+    def logs_metrics(self) -> bool:
+        """Whether a job can log metrics that are read without a file."""
+        return False
+
+    @property
     def models(self) -> tuple[str, ...]:
         """The outputs that are models."""
         outputs = self.outputs.items()
