@@ -63,8 +63,8 @@ class Data(Strict):
     pin: Literal["none", "copy"] = Field(
         default="none",
         description="copy: a job of Azure Machine Learning is given copies of its blobs, below "
-        "`runs/<pipeline>/<run>/inputs/` in MODELS_CONTAINER. none: the blobs where they are; if one "
-        "changes meanwhile, the run ends superseded.",
+        "`runs/<pipeline>/<run>/inputs/` in MODELS_CONTAINER. none: the blobs where they are; if "
+        "one changes meanwhile, the run ends superseded.",
     )
 
     without_md5: Literal["train", "ignore"] = Field(

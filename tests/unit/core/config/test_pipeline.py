@@ -95,14 +95,6 @@ MODELS = {"output1": "a.ilearner", "output2": "b.ilearner", "output3": "evaluati
             {"endpoints": [], "gate": {"rules": [RULE, COMPARING]}},
             "gate.rules: max_drop compares with the live model",
         ),
-        (
-            {"data": {"blob": "{name}.csv", "pin": "copy"}},
-            "data.pin: a job of training.kind: studio is given no copies",
-        ),
-        (
-            {"gate": {"metrics": {"mlflow": True, "step": "fit"}, "rules": [RULE]}},
-            "gate.metrics: a job of training.kind: studio logs no metrics with MLflow",
-        ),
         ({"skip_if_no_new_data": True}, "need a schedule and data"),
         ({"wait_for_data": {"at_most": "1h"}}, "need a schedule and data"),
         (
