@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.azureml.answers import NoAnswerError
-from tests.fakes.azureml.calls import Fault
-from tests.fakes.azureml.service import AzureMl
-from tests.fakes.azureml.switches import Switches
+from local.azureml.answers import NoAnswerError
+from local.azureml.calls import Fault
+from local.azureml.service import AzureMl
+from local.azureml.switches import Switches
 from tests.fakes.clock import FakeClock
 from tests.unit.fakes.azureml_bench import codes
 

@@ -5,8 +5,9 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tests.fakes.azureml.answers import (
+from local.azureml.answers import (
     ARM,
+    CREATED,
     WORKSPACE,
     Answer,
     Body,
@@ -16,10 +17,10 @@ from tests.fakes.azureml.answers import (
     invalid,
     missing,
 )
-from tests.fakes.azureml.operations import Failure, Operation
-from tests.fakes.azureml.state import Endpoint, State
-from tests.fakes.azureml.switches import Duration
-from tests.fakes.azureml.traffic import TrafficRequest
+from local.azureml.operations import Failure, Operation
+from local.azureml.state import Endpoint, State
+from local.azureml.switches import Duration
+from local.azureml.traffic import TrafficRequest
 
 NAME = re.compile(r"(?=.{3,32}$)[a-zA-Z](?:-?[a-zA-Z0-9])*")
 _SHAPE = Shape.of(
@@ -35,9 +36,12 @@ _LIFE = timedelta(hours=24)
 
 @dataclass
 class Endpoints:
+    """The online endpoints of the workspace."""
+
     state: State
 
     def get(self, name: str) -> Answer:
+        """Return one endpoint, or 404."""
         endpoint = self.state.endpoints.get(name)
         if endpoint is None:
             return not_found(name)
@@ -89,6 +93,7 @@ class Endpoints:
         return Answer(200, self.shown(endpoint))
 
     def keys(self, name: str) -> Answer:
+        """Return both keys of an endpoint."""
         if (endpoint := self.state.endpoints.get(name)) is None:
             return not_found(name)
         return Answer(200, {"primaryKey": endpoint.key, "secondaryKey": f"{endpoint.key}-second"})
@@ -159,7 +164,7 @@ class Endpoints:
 
     def _begin(self, endpoint: Endpoint, body: RequestBody, status: int) -> Answer:
         switches, wanted = self.state.switches, _traffic_of(body)
-        new = status == 201
+        new = status == CREATED
         time = switches.creating_endpoint if new else switches.updating_endpoint
         failure = self.state.failure_of(endpoint.name)
         if unknown := wanted.unknown(endpoint.deployments):
@@ -191,6 +196,7 @@ class Endpoints:
 
 
 def not_found(name: str) -> Answer:
+    """Say that there is no such endpoint."""
     return missing(f"Endpoint {name} not found in workspace ws")
 
 

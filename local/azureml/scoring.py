@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.fakes.azureml.answers import Answer, RequestBody
-from tests.fakes.azureml.state import Endpoint, State, hashed_scores
-from tests.fakes.azureml.traffic import Draw, EvenDraw, deployment_at
+from local.azureml.answers import Answer, RequestBody
+from local.azureml.state import Endpoint, State, hashed_scores
+from local.azureml.traffic import Draw, EvenDraw, deployment_at
 
 DEPLOYMENT = "azureml-model-deployment"
 _BEARER = "Bearer "
@@ -13,6 +13,8 @@ _BEARER = "Bearer "
 
 @dataclass
 class Scoring:
+    """Answers requests to the endpoints, and keeps who answered."""
+
     state: State
     draw: Draw = field(default_factory=EvenDraw)
     answered: list[tuple[str, str]] = field(default_factory=list)  #: endpoint, deployment

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from tests.fakes.azureml.answers import WORKSPACE, Answer, Body, RequestBody
-from tests.fakes.azureml.operations import Failure, Operations
-from tests.fakes.azureml.switches import Switches
-from tests.fakes.clock import FakeClock
+from local.azureml.answers import WORKSPACE, Answer, Body, RequestBody
+from local.azureml.operations import Failure, Operations
+from local.azureml.switches import Switches
+from shared.ports.clock import Clock
 
 #: What a model answers to the body of a request.
 Scores = Callable[[RequestBody], Answer]
@@ -18,6 +18,8 @@ Scores = Callable[[RequestBody], Answer]
 
 @dataclass
 class Deployment:
+    """One deployment of an endpoint."""
+
     name: str
     location: str
     tags: Body
@@ -30,6 +32,8 @@ class Deployment:
 
 @dataclass
 class Endpoint:
+    """One online endpoint."""
+
     name: str
     location: str
     tags: Body
@@ -46,6 +50,7 @@ class Endpoint:
 
     @property
     def scoring_uri(self) -> str:
+        """Return where rows are sent."""
         return f"https://{self.name}.{self.location}.inference.ml.azure.com/score"
 
     def routes(self, now: datetime) -> tuple[dict[str, int], dict[str, int]]:
@@ -57,7 +62,9 @@ class Endpoint:
 
 @dataclass
 class State:
-    clock: FakeClock
+    """Everything that the workspace holds, but its jobs."""
+
+    clock: Clock
     switches: Switches
     operations: Operations
     models: dict[tuple[str, str], Body] = field(default_factory=dict)
@@ -67,6 +74,7 @@ class State:
     failures: dict[str, list[Failure]] = field(default_factory=dict)
 
     def failure_of(self, resource: str) -> Failure | None:
+        """Return how the next operation on a resource fails, once."""
         waiting = self.failures.get(resource)
         return waiting.pop(0) if waiting else None
 
@@ -79,6 +87,7 @@ class State:
 
 
 def model_id(name: str, version: str) -> str:
+    """Return the ARM id of a version of a model."""
     return f"{WORKSPACE}/models/{name}/versions/{version}"
 
 

@@ -25,6 +25,8 @@ class Duration:
 
 @dataclass
 class Switches:
+    """Times, and the behaviour of this workspace; changed at any time."""
+
     # Times of azure-machine-learning-v2 §5.2.
     creating_endpoint: timedelta = timedelta(seconds=80)
     provisioning: timedelta = timedelta(minutes=10)

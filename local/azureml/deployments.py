@@ -6,8 +6,9 @@ azure-machine-learning-v2 §5.1, §5.2, §5.3 and §5.5.
 from copy import deepcopy
 from dataclasses import dataclass
 
-from tests.fakes.azureml.answers import (
+from local.azureml.answers import (
     ARM,
+    CREATED,
     WORKSPACE,
     Answer,
     Body,
@@ -18,10 +19,10 @@ from tests.fakes.azureml.answers import (
     missing,
     refusal,
 )
-from tests.fakes.azureml.endpoints import NAME, not_found
-from tests.fakes.azureml.operations import Failure, Operation
-from tests.fakes.azureml.state import Deployment, Endpoint, State
-from tests.fakes.azureml.switches import Duration
+from local.azureml.endpoints import NAME, not_found
+from local.azureml.operations import Failure, Operation
+from local.azureml.state import Deployment, Endpoint, State
+from local.azureml.switches import Duration
 
 _SHAPE = Shape.of(
     top="location tags identity sku properties",
@@ -39,9 +40,12 @@ _PROBE = {"initialDelay": "PT10S", "period": "PT10S", "timeout": "PT2S", "failur
 
 @dataclass
 class Deployments:
+    """The deployments of all endpoints."""
+
     state: State
 
     def get(self, endpoint: str, name: str) -> Answer:
+        """Return one deployment, or 404."""
         found = self._found(endpoint, name)
         if isinstance(found, Answer):
             return found
@@ -50,6 +54,7 @@ class Deployments:
         return shown
 
     def all(self, endpoint: str) -> Answer:
+        """Return the deployments of an endpoint."""
         if (parent := self.state.endpoints.get(endpoint)) is None:
             return not_found(endpoint)
         shown = [self.shown(endpoint, one) for one in parent.deployments.values()]
@@ -83,6 +88,7 @@ class Deployments:
         return self._begin(parent, deployment, body, 200)
 
     def delete(self, endpoint: str, name: str) -> Answer:
+        """Begin to delete a deployment; 204 if it is not there."""
         found = self._found(endpoint, name)
         if isinstance(found, Answer):
             return Answer(204)
@@ -109,6 +115,7 @@ class Deployments:
         return Answer(202, None, operation.headers() | {"Location": location})
 
     def logs(self, endpoint: str, name: str) -> Answer:
+        """Return what the container has written."""
         found = self._found(endpoint, name)
         if isinstance(found, Answer):
             return found
@@ -185,7 +192,7 @@ class Deployments:
         operation = self.state.operations.begin(resource, takes, finish, failure)
         deployment.operation = operation.url
         headers = operation.headers()
-        if status == 201:
+        if status == CREATED:
             path = f"{WORKSPACE}/onlineEndpoints/{parent.name}/deployments/{deployment.name}"
             headers["Location"] = f"{ARM}{path}"
         return Answer(status, self.shown(parent.name, deployment), headers)

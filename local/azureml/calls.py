@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from tests.fakes.azureml.answers import Answer, NoAnswerError, conflict, refusal
-from tests.fakes.azureml.switches import Switches
-from tests.fakes.clock import FakeClock
+from local.azureml.answers import Answer, NoAnswerError, conflict, refusal
+from local.azureml.switches import Switches
+from shared.ports.clock import Clock
 
 
 class Fault(StrEnum):
+    """What goes wrong with a call."""
+
     THROTTLED = "throttled"  #: 429 with Retry-After; not done
     BUSY = "busy"  #: 409, another operation runs; not done
     UNAVAILABLE = "unavailable"  #: 500; not done
@@ -28,11 +30,14 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True)
 class Call:
+    """One call, as the log has it."""
+
     kind: str  #: as `PUT deployment`
     target: str  #: as `census/m-1`
 
     @property
     def writes(self) -> bool:
+        """Whether the call changes something."""
         return self.kind.split(" ")[0] in ("PUT", "PATCH", "DELETE") or self.kind == "POST cancel"
 
 
@@ -40,7 +45,7 @@ class Call:
 class Calls:
     """Every call passes here, in the order of arrival; the first has number 0."""
 
-    clock: FakeClock
+    clock: Clock
     switches: Switches
     log: list[Call] = field(default_factory=list)
     late_after: timedelta = timedelta(minutes=1)
@@ -77,6 +82,7 @@ class Calls:
         self._before[kind, nth] = do
 
     def count(self, kind: str, target: str | None = None) -> int:
+        """Return how many calls of a kind there were, at one target or at all."""
         return sum(c.kind == kind and target in (None, c.target) for c in self.log)
 
     @contextmanager

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tests.fakes.azureml.answers import ARM, LOCATION, Answer, Body, missing
-from tests.fakes.azureml.switches import Duration, Switches
-from tests.fakes.clock import FakeClock
+from local.azureml.answers import ARM, LOCATION, Answer, Body, missing
+from local.azureml.switches import Duration, Switches
+from shared.ports.clock import Clock
 
 _NEVER = "0001-01-01T00:00:00+00:00"
 _PATH = (
@@ -26,6 +26,8 @@ class Failure:
 
 @dataclass
 class Operation:
+    """One operation that takes time."""
+
     name: str
     resource: str  #: `census`, or `census/m-1` of a deployment
     started: datetime
@@ -42,10 +44,12 @@ class Operation:
 
     @property
     def signed_url(self) -> str:
+        """Return the address that answers carry."""
         return f"{self.url}?t=1&c=certificate&s=signature-{self.name}&h=hash"
 
     @property
     def endpoint(self) -> str:
+        """Return the endpoint that the operation belongs to."""
         return self.resource.partition("/")[0]
 
     def headers(self) -> dict[str, str]:
@@ -55,7 +59,9 @@ class Operation:
 
 @dataclass
 class Operations:
-    clock: FakeClock
+    """All operations, running and ended."""
+
+    clock: Clock
     switches: Switches
     all: dict[str, Operation] = field(default_factory=dict)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fakes.azureml.state import Deployment
+from local.azureml.state import Deployment
 
 #: Which of 100 places on the traffic map the next request takes.
 Draw = Callable[[], int]
@@ -19,6 +19,7 @@ class EvenDraw:
     drawn: int = 0
 
     def __call__(self) -> int:
+        """Return the next place."""
         place = self.drawn * 37 % _WHOLE
         self.drawn += 1
         return place
@@ -31,6 +32,7 @@ class ScriptedDraw:
     places: list[int] = field(default_factory=list)
 
     def __call__(self) -> int:
+        """Return the next place."""
         return self.places.pop(0) if self.places else 0
 
 

@@ -5,8 +5,9 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tests.fakes.azureml.answers import (
+from local.azureml.answers import (
     ARM,
+    OK,
     WORKSPACE,
     Answer,
     Body,
@@ -16,8 +17,8 @@ from tests.fakes.azureml.answers import (
     missing,
     refusal,
 )
-from tests.fakes.azureml.switches import Course, Switches
-from tests.fakes.clock import FakeClock
+from local.azureml.switches import Course, Switches
+from shared.ports.clock import Clock
 
 ENDED = frozenset({"Completed", "Failed", "Canceled"})
 #: What a second PUT may change.
@@ -36,6 +37,8 @@ _SHAPE = Shape.of(
 
 @dataclass
 class Job:
+    """One job, and how it will go."""
+
     name: str
     properties: Body
     first: str  #: the status of the answer to the PUT
@@ -52,7 +55,9 @@ class Job:
 
 @dataclass
 class Jobs:
-    clock: FakeClock
+    """The jobs of the workspace."""
+
+    clock: Clock
     switches: Switches
     all: dict[str, Job] = field(default_factory=dict)
     #: Writes the outputs of a completed job: its name and the URI of each output.
@@ -82,6 +87,7 @@ class Jobs:
         return Answer(201, self._shown(job, first), headers)
 
     def get(self, name: str) -> Answer:
+        """Return a job, or 404."""
         if (job := self.all.get(name)) is None:
             return self._missing(name)
         return Answer(200, self._shown(job))
@@ -124,7 +130,7 @@ class Jobs:
             return refusal(400, "UserError", message, "", *inner)
         if job.cancelled_at is None:
             job.cancelled_at = self.clock.now()
-        if self.switches.cancel_status == 200:
+        if self.switches.cancel_status == OK:
             return Answer(200)
         return Answer(202, None, {"Location": f"{ARM}{WORKSPACE}/jobs/{name}", "Retry-After": "5"})
 
@@ -151,6 +157,7 @@ class Jobs:
         return Answer(200, {"values": values})
 
     def children(self, name: str) -> Answer:
+        """Return the steps of a pipeline job, with their errors."""
         if (job := self.all.get(name)) is None:
             return self._missing(name)
         status = self.status(job)

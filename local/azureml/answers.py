@@ -9,6 +9,7 @@ WORKSPACE = (
 )
 ARM = "https://management.azure.com"
 LOCATION = "westus"
+OK, CREATED, ACCEPTED = 200, 201, 202
 
 Body = dict[str, Any]
 #: A body as it is handed in: it is copied, never kept.
@@ -17,6 +18,8 @@ RequestBody = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Answer:
+    """One answer: HTTP status, body as JSON values, headers."""
+
     status: int
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -49,15 +52,18 @@ def refusal(status: int, code: str, message: str, detail: str = "", *inner: str)
 
 
 def invalid(message: str) -> Answer:
+    """Refuse a body that is not what the version knows."""
     return refusal(400, "UserError", message, "RequestInvalid")
 
 
 def conflict() -> Answer:
+    """Refuse because another operation runs on the same resource."""
     message = "Another operation on same entity is already running."
     return refusal(409, "Conflict", message)
 
 
 def missing(message: str, detail: str = "") -> Answer:
+    """Say that there is no such resource; `detail` is the code in `details`."""
     return refusal(404, "UserError", message, detail)
 
 

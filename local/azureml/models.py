@@ -3,8 +3,8 @@
 from copy import deepcopy
 from dataclasses import dataclass
 
-from tests.fakes.azureml.answers import ARM, Answer, Body, RequestBody, Shape, invalid, missing
-from tests.fakes.azureml.state import State, model_id
+from local.azureml.answers import ARM, Answer, Body, RequestBody, Shape, invalid, missing
+from local.azureml.state import State, model_id
 
 _SHAPE = Shape.of(
     top="properties",
@@ -18,6 +18,8 @@ _SHAPE = Shape.of(
 
 @dataclass
 class Models:
+    """The registered models of the workspace."""
+
     state: State
 
     def put(self, name: str, version: str, body: RequestBody) -> Answer:
@@ -50,6 +52,7 @@ class Models:
         return Answer(201, answer.body, {"Location": f"{ARM}{model_id(name, version)}"})
 
     def get(self, name: str, version: str) -> Answer:
+        """Return a version of a model, or 404."""
         if (name, version) in self.state.models:
             return Answer(200, self._shown(name, version))
         message = f"Model container with name: {name} not found."

@@ -6,14 +6,16 @@ that sends requests see `Calls.other_writer`.
 
 from dataclasses import dataclass
 
-from tests.fakes.azureml.answers import LOCATION
-from tests.fakes.azureml.jobs import ENDED, Jobs
-from tests.fakes.azureml.operations import Failure
-from tests.fakes.azureml.state import Deployment, Endpoint, Scores, State, model_id
+from local.azureml.answers import LOCATION
+from local.azureml.jobs import ENDED, Jobs
+from local.azureml.operations import Failure
+from local.azureml.state import Deployment, Endpoint, Scores, State, model_id
 
 
 @dataclass
 class Hooks:
+    """What may be done to the workspace besides its calls."""
+
     state: State
     jobs: Jobs
 
