@@ -1,12 +1,13 @@
 """The numbered log of calls, and what goes wrong at each."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from local.azureml.answers import Answer, NoAnswerError, conflict, refusal
+from local.azureml.answers import WORKSPACE, Answer, NoAnswerError, conflict, refusal
 from local.azureml.switches import Switches
 from shared.ports.clock import Clock
 
@@ -21,11 +22,18 @@ class Fault(StrEnum):
     LOST = "lost"  #: no answer; done
     LATE = "late"  #: no answer; done after `late_after`
     GATEWAY = "gateway"  #: 504; done (a job: an orphan, azure-machine-learning-v2 §2.4)
+    GATEWAY_DONE = "gateway_done"  #: 504; done, and a job is a whole one
+    GATEWAY_UNDONE = "gateway_undone"  #: 504; not done
+    OVER_CAPACITY = "over_capacity"  #: 500 that wraps a 503; not done
+    UNAUTHORIZED = "unauthorized"  #: 401; not done
+    FORBIDDEN = "forbidden"  #: 403; not done
+    CUT = "cut"  #: 200 with half of the answer's JSON; done
+    HTML = "html"  #: 502 with a page of something in between; not done
 
     @property
     def done(self) -> bool:
         """Whether the request was done, at once or later."""
-        return self in (Fault.LOST, Fault.LATE, Fault.GATEWAY)
+        return self in (Fault.LOST, Fault.LATE, Fault.GATEWAY, Fault.GATEWAY_DONE, Fault.CUT)
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,10 @@ class Calls:
     _before: dict[tuple[str, int], Callable[[], object]] = field(default_factory=dict)
     _late: list[tuple[datetime, Callable[[], object]]] = field(default_factory=list)
     _silent: bool = False
+
+    def __post_init__(self) -> None:
+        """Remember when it began: roles may be late."""
+        self._began = self.clock.now()
 
     def fault_at(self, number: int, fault: Fault) -> None:
         """Let call number `number` of all calls fail."""
@@ -123,6 +135,8 @@ class Calls:
         if (hook := self._before.pop((call.kind, nth), None)) is not None:
             with self.other_writer():
                 hook()
+        if (refused := self._no_access(call)) is not None:
+            return refused
         return do() if fault is None else self._fail(fault, call, do, orphan)
 
     def _fail(
@@ -133,24 +147,54 @@ class Calls:
         orphan: Callable[[Answer], object] | None,
     ) -> Answer:
         match fault:
-            case Fault.THROTTLED:
-                return self._throttled()
-            case Fault.BUSY:
-                return conflict()
-            case Fault.UNAVAILABLE:
-                return refusal(500, "SystemError", "Internal error.", "InternalServerError")
             case Fault.UNSENT:
                 pass
             case Fault.LOST:
                 do()
             case Fault.LATE:
                 self._late.append((self.clock.now() + self.late_after, do))
-            case Fault.GATEWAY:
-                done = do()
-                if orphan is not None:
+            case Fault.CUT:
+                answer = do()
+                text = json.dumps(answer.body)
+                return Answer(answer.status, text[: len(text) // 2], answer.headers)
+            case Fault.GATEWAY | Fault.GATEWAY_DONE | Fault.GATEWAY_UNDONE:
+                done = None if fault is Fault.GATEWAY_UNDONE else do()
+                if done is not None and fault is Fault.GATEWAY and orphan is not None:
                     orphan(done)
                 return refusal(504, "GatewayTimeout", "The gateway did not receive a response.")
+            case _:
+                return self._refused(fault, call)
         raise NoAnswerError(f"{call.kind} {call.target}: {fault}")
+
+    def _refused(self, fault: Fault, call: Call) -> Answer:
+        match fault:
+            case Fault.THROTTLED:
+                return self._throttled()
+            case Fault.BUSY:
+                return conflict()
+            case Fault.UNAUTHORIZED:
+                return refusal(401, "AuthenticationFailed", "Authentication failed.")
+            case Fault.FORBIDDEN:
+                return forbidden(call)
+            case Fault.HTML:
+                return Answer(502, "<html><body><h1>502 Bad Gateway</h1></body></html>")
+            case Fault.OVER_CAPACITY:
+                text = "Received 503 from a service request: DatabaseOverCapacity"
+                answer = refusal(500, "SystemError", text, "ServiceError", "DatabaseOverCapacity")
+                return Answer(500, answer.body, {"x-ms-retry-after-ms": "2000"})
+            case _:
+                return refusal(500, "SystemError", "Internal error.", "InternalServerError")
+
+    def _no_access(self, call: Call) -> Answer | None:
+        if self.switches.other_tenant:
+            message = (
+                "The access token is from the wrong issuer. It must match the tenant associated "
+                "with this subscription."
+            )
+            return refusal(401, "InvalidAuthenticationTokenTenant", message)
+        if self.clock.now() < self._began + self.switches.roles_late:
+            return forbidden(call)
+        return None
 
     def _throttled(self) -> Answer:
         seconds = self.switches.throttle_retry_after
@@ -163,3 +207,30 @@ class Calls:
         self._late = [(at, do) for at, do in self._late if at > self.clock.now()]
         for do in due:
             do()
+
+
+def forbidden(call: Call) -> Answer:
+    """Refuse a call for which no role is there; the message names the action."""
+    verb, _, kind = call.kind.partition(" ")
+    action = {"GET": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}.get(verb)
+    scope = f"{WORKSPACE}/{_RESOURCES.get(kind.rstrip('s'), kind)}"
+    path = scope.removeprefix(WORKSPACE).strip("/")
+    done = f"Microsoft.MachineLearningServices/workspaces/{path}/{action or kind + '/action'}"
+    message = (
+        f"The client does not have authorization to perform action '{done}' over scope "
+        f"'{WORKSPACE}/{path}/{call.target}' or the scope is invalid. If access was recently "
+        "granted, please refresh your credentials."
+    )
+    return refusal(403, "AuthorizationFailed", message)
+
+
+_RESOURCES = {
+    "job": "jobs",
+    "cancel": "jobs",
+    "model": "models",
+    "component": "components",
+    "datastore": "datastores",
+    "compute": "computes",
+    "endpoint": "onlineEndpoints",
+    "deployment": "onlineEndpoints/deployments",
+}

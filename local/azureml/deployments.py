@@ -19,6 +19,9 @@ from local.azureml.answers import (
     missing,
     refusal,
 )
+from local.azureml.answers import (
+    NAME as WORKSPACE_NAME,
+)
 from local.azureml.endpoints import NAME, not_found
 from local.azureml.operations import Failure, Operation
 from local.azureml.state import Deployment, Endpoint, State
@@ -148,7 +151,7 @@ class Deployments:
     def _found(self, endpoint: str, name: str) -> Deployment | Answer:
         if (parent := self.state.endpoints.get(endpoint)) is None:
             return not_found(endpoint)
-        message = f"Deployment {name} not found in endpoint {endpoint}, workspace ws"
+        message = f"Deployment {name} not found in endpoint {endpoint}, workspace {WORKSPACE_NAME}"
         return parent.deployments.get(name) or missing(message)
 
     def _refused(self, parent: Endpoint, name: str, body: RequestBody) -> Answer | None:

@@ -17,6 +17,9 @@ from local.azureml.answers import (
     invalid,
     missing,
 )
+from local.azureml.answers import (
+    NAME as WORKSPACE_NAME,
+)
 from local.azureml.operations import Failure, Operation
 from local.azureml.state import Endpoint, State
 from local.azureml.switches import Duration
@@ -197,7 +200,7 @@ class Endpoints:
 
 def not_found(name: str) -> Answer:
     """Say that there is no such endpoint."""
-    return missing(f"Endpoint {name} not found in workspace ws")
+    return missing(f"Endpoint {name} not found in workspace {WORKSPACE_NAME}")
 
 
 def _traffic_of(body: RequestBody) -> TrafficRequest:

@@ -6,10 +6,12 @@ that sends requests see `Calls.other_writer`.
 
 from dataclasses import dataclass
 
-from local.azureml.answers import LOCATION
+from local.azureml.answers import CREATED, LOCATION, OK, Body
 from local.azureml.jobs import ENDED, Jobs
 from local.azureml.operations import Failure
+from local.azureml.places import Datastore
 from local.azureml.state import Deployment, Endpoint, Scores, State, model_id
+from local.azureml.training import Outcome
 
 
 @dataclass
@@ -18,6 +20,43 @@ class Hooks:
 
     state: State
     jobs: Jobs
+
+    def add_datastore(self, name: str, container: str, **about: str) -> None:
+        """Register a datastore.
+
+        Args:
+            name: of the datastore.
+            container: that it leads to.
+            about: `kind` and `account`, where they are not the usual ones.
+        """
+        self.jobs.assets.datastores.add(Datastore(name, container, **about))
+
+    def add_compute(self, name: str) -> None:
+        """Make a cluster; with the first one, no other is there any more."""
+        scale = {"maxNodeCount": 4, "minNodeCount": 0, "nodeIdleTimeBeforeScaleDown": "PT2M"}
+        inner = {"vmSize": "STANDARD_DS2_V2", "vmPriority": "Dedicated", "scaleSettings": scale}
+        own = {"computeType": "AmlCompute", "provisioningState": "Succeeded", "properties": inner}
+        self.jobs.assets.computes[name] = own | {"computeLocation": LOCATION}
+
+    def add_asset(self, kind: str, name: str, version: str, properties: Body) -> str:
+        """Register a version of something; with the first component, no other is there any more.
+
+        Args:
+            kind: components, environments, codes or data.
+            name: of the asset.
+            version: of the asset.
+            properties: as a PUT has them.
+
+        Returns:
+            Its id.
+
+        Raises:
+            ValueError: the PUT would be refused.
+        """
+        answer = self.jobs.assets.put(kind, name, version, {"properties": properties})
+        if answer.status not in (OK, CREATED):
+            raise ValueError(answer.body["error"]["details"][0]["message"])
+        return str(answer.body["id"])
 
     def add_endpoint(self, name: str, auth_mode: str = "Key") -> None:
         """Make an endpoint without deployments, ready at once.
@@ -112,7 +151,9 @@ class Hooks:
             message: of a failed job's error.
         """
         job = self.jobs.all[name]
-        job.fixed, job.code, job.message = status, code, message
+        job.fixed = status
+        if status in ENDED:
+            job.outcome = Outcome(status, code, message, self._last_step(name))
 
     def end_job_as(
         self, name: str, status: str, code: str = "UserError", message: str = ""
@@ -126,7 +167,11 @@ class Hooks:
             message: of a failed job's error.
         """
         job = self.jobs.all[name]
-        job.ending, job.code, job.message = status, code, message
+        job.outcome = Outcome(status, code, message, self._last_step(name))
+
+    def _last_step(self, name: str) -> str | None:
+        steps = self.jobs.all[name].steps
+        return steps[-1].work.run_id if steps else None
 
     def finish_jobs(self) -> None:
         """Complete every job that has not ended, was not cancelled and is no orphan."""

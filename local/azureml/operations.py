@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from local.azureml.answers import ARM, LOCATION, Answer, Body, missing
+from local.azureml.answers import ARM, LOCATION, SUBSCRIPTION, Answer, Body, missing
 from local.azureml.switches import Duration, Switches
 from shared.ports.clock import Clock
 
 _NEVER = "0001-01-01T00:00:00+00:00"
 _PATH = (
-    f"{ARM}/subscriptions/s/providers/Microsoft.MachineLearningServices/locations/"
+    f"{ARM}/subscriptions/{SUBSCRIPTION}/providers/Microsoft.MachineLearningServices/locations/"
     f"{LOCATION}/mfeOperationsStatus/"
 )
 

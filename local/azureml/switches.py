@@ -53,6 +53,24 @@ class Switches:
     missing_job_has_body: bool = True
     max_deployments: int = 20
     jobs_a_page: int = 50
+    children_a_page: int = 100
+    #: How the run history spells the types of outputs: as recorded, or as a job has them.
+    output_types: Literal["recorded", "as_sent"] = "recorded"
+
+    # How answers are spelled (see `style`).
+    values: Literal["as_sent", "pascal", "lower"] = "as_sent"
+    ids: Literal["as_sent", "lower"] = "as_sent"
+    members: Literal["as_sent", "reversed", "no_nulls", "more"] = "as_sent"
+
+    # Access.
+    #: How long after the start no role is there yet: 403.
+    roles_late: timedelta = timedelta(0)
+    #: Whether tokens are of another tenant than the workspace.
+    other_tenant: bool = False
+    #: Whether the PUT of a pipeline job needs the header `x-azureml-token`.
+    ml_header: Literal["needed", "ignored"] = "ignored"
+    #: The api-versions that are known; empty: all.
+    api_versions: tuple[str, ...] = ()
 
     # Unknown in the contract.
     #: What another operation waits for: one on the same endpoint, or on the same resource.
@@ -67,5 +85,29 @@ class Switches:
     changed_model_uri: Literal["refused", "taken"] = "refused"
     identical_job: Literal["same", "immutable"] = "same"
     immutable_status: Literal[400, 409] = 400
+    #: Whether the run history names the outputs of a pipeline at the pipeline itself.
+    outputs_at_parent: bool = True
+    #: Which steps are reused: those that the contract says, all that could be, none.
+    reuse: Literal["as_documented", "always", "never"] = "as_documented"
     #: Whether outputs of a job of `componentId` are written where the caller said.
     explicit_uri_honoured: bool = True
+
+
+def quick(step: timedelta) -> Switches:
+    """Return the switches of a service that takes seconds instead of minutes.
+
+    Args:
+        step: how long each status of a job lasts, but the running.
+
+    Returns:
+        The switches.
+    """
+    course = tuple((status, step) for status in ("Preparing", "Queued", "Running", "Finalizing"))
+    return Switches(
+        creating_endpoint=step,
+        provisioning=3 * step,
+        updating_endpoint=step,
+        deleting=step,
+        cancelling=step,
+        course=course,
+    )
