@@ -152,7 +152,7 @@ def _endpoints(service: AzureMl) -> list[Route]:
 
 def data_plane(service: AzureMl) -> list[Route]:
     """Return the addresses of the data plane: the first part, then what follows the workspace."""
-    call, history = service.call, service.history
+    call, history, metrics = service.call, service.history, service.metrics
 
     def resolve(asked: Asked, *, models: bool) -> Answer:
         ids = list(asked.body().get("values") or ())
@@ -186,7 +186,7 @@ def data_plane(service: AzureMl) -> list[Route]:
         (
             "GET",
             mlflow("runs/get"),
-            lambda a: call("GET metrics", run_of(a), lambda: history.mlflow_run(run_of(a))),
+            lambda a: call("GET metrics", run_of(a), lambda: metrics.run(run_of(a))),
         ),
         (
             "GET",
@@ -194,19 +194,19 @@ def data_plane(service: AzureMl) -> list[Route]:
             lambda a: call(
                 "GET metrics",
                 run_of(a),
-                lambda: history.mlflow_metrics(run_of(a), a.query.get("metric_key", "")),
+                lambda: metrics.values(run_of(a), a.query.get("metric_key", "")),
             ),
         ),
         (
             "POST",
             mlflow("runs/search"),
-            lambda a: call("POST search", "", lambda: history.mlflow_search(a.body())),
+            lambda a: call("POST search", "", lambda: metrics.search(a.body())),
         ),
         *(
             (
                 "POST",
                 mlflow(f"runs/log-{what}"),
-                lambda a: call("POST log-metric", "", lambda: history.mlflow_log(a.body())),
+                lambda a: call("POST log-metric", "", lambda: metrics.take(a.body())),
             )
             for what in ("metric", "batch")
         ),

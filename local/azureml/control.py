@@ -166,7 +166,7 @@ class ControlPlane:
 
     def _log_metric(self, body: bytes) -> object:
         one = NewMetric.model_validate_json(body)
-        self._service.history.log_metric(one.run, one.key, one.value, one.step)
+        self._service.metrics.log(one.run, one.key, one.value, one.step)
         return {"run": one.run}
 
     def _state(self) -> object:

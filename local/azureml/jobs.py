@@ -23,7 +23,7 @@ from local.azureml.answers import (
 )
 from local.azureml.assets import Assets, viewed
 from local.azureml.places import ARTIFACTS
-from local.azureml.steps import BadPipelineError, Planner, Step, folder_of
+from local.azureml.steps import BadPipelineError, Group, Planner, Step, folder_of
 from local.azureml.switches import Course, Switches
 from local.azureml.training import Ended, InstantTrainer, Outcome, Trainer, Training
 from shared.ports.clock import Clock
@@ -44,6 +44,7 @@ class Job:
     since: datetime
     course: Course
     steps: list[Step] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
     training: Training | None = None
     trained_at: datetime | None = None
     outcome: Outcome = field(default_factory=Outcome)
@@ -96,12 +97,14 @@ class Jobs:
             message = f"Compute {compute.rpartition('/')[2]} was not found."
             return refusal(400, "UserError", message, "ComputeNotFound")
         honoured = self.switches.explicit_uri_honoured or not own.get("componentId")
+        planner = Planner(self.assets, name, honoured)
         try:
-            steps = Planner(self.assets, name, honoured).plan(own)
+            steps = planner.plan(own)
         except BadPipelineError as error:
             return invalid(str(error))
         first = "Preparing" if own["jobType"] == "Pipeline" else "Starting"
         job = Job(name, own, first, self.clock.now(), self.switches.course, steps)
+        job.groups = planner.groups
         job.experiment = own.get("experimentName") or "Default"
         self.all[name] = job
         headers = {"Location": f"{ARM}{WORKSPACE}/jobs/{name}"}

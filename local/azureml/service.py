@@ -30,6 +30,7 @@ from local.azureml.endpoints import Endpoints
 from local.azureml.history import History
 from local.azureml.hooks import Hooks
 from local.azureml.jobs import Jobs
+from local.azureml.metrics import Metrics
 from local.azureml.models import Models
 from local.azureml.operations import Operations
 from local.azureml.places import Datastores, Files, MemoryFiles
@@ -61,6 +62,7 @@ class AzureMl:
         self.assets = Assets(self.clock, self.datastores)
         self.jobs = Jobs(self.clock, self.switches, self.assets, self.trainer)
         self.history = History(self.jobs)
+        self.metrics = Metrics(self.history)
         self.scoring = Scoring(self.state, self.draw)
         self.hooks = Hooks(self.state, self.jobs)
         self.models = Models(self.state)

@@ -23,6 +23,15 @@ class BadPipelineError(Exception):
     """The job cannot be one; the message says what does not fit."""
 
 
+@dataclass(frozen=True)
+class Group:
+    """A node that is a pipeline itself: its run has no work, its children have."""
+
+    run_id: str
+    node: str
+    parent: str | None  #: run id of the group that it is in
+
+
 @dataclass
 class Step:
     """One node of a pipeline job."""
@@ -32,6 +41,7 @@ class Step:
     deterministic: bool
     bound: Mapping[str, str]  #: the job's own outputs that it writes, by its output
     reused: "Step | None" = None
+    group: str | None = None  #: run id of the group that it is in
 
     @property
     def key(self) -> object:
@@ -79,6 +89,7 @@ class Planner:
     job: str
     honoured: bool  #: whether the URIs of outputs that the caller gave are used
     steps: list[Step] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
 
     def plan(self, own: Mapping[str, Any]) -> list[Step]:
         """Return the steps of a job, in an order in which each finds its inputs.
@@ -116,7 +127,7 @@ class Planner:
             inputs = _checked(declared, inputs)
             outputs = _all_outputs(declared, outputs)
             jobs = declared.get("jobs") or {}
-        self._expand(jobs, inputs, outputs, "")
+        self._expand(jobs, inputs, outputs, None)
         return self.steps
 
     def _command(
@@ -152,8 +163,9 @@ class Planner:
         jobs: Mapping[str, Any],
         inputs: Mapping[str, Given],
         outputs: Mapping[str, Given],
-        prefix: str,
+        group: Group | None,
     ) -> None:
+        prefix = f"{group.node}/" if group else ""
         done: dict[str, dict[str, Given]] = {}
         for name in _ordered(jobs):
             node = jobs[name]
@@ -170,7 +182,9 @@ class Planner:
             placed, bound = _placed(spec, node.get("outputs") or {}, outputs, run_id)
             if spec["type"] == "pipeline":
                 done[name], before = dict(placed), len(self.steps)
-                self._expand(spec.get("jobs") or {}, given, placed, f"{prefix}{name}/")
+                inner_group = Group(run_id, f"{prefix}{name}", group.run_id if group else None)
+                self.groups.append(inner_group)
+                self._expand(spec.get("jobs") or {}, given, placed, inner_group)
                 for inner in self.steps[before:]:
                     inner.bound = {k: bound[o] for k, o in inner.bound.items() if o in bound}
                 continue
@@ -185,6 +199,7 @@ class Planner:
             )
             same = str(spec.get("is_deterministic", True)).lower() == "true"
             one_step = Step(work, node["componentId"], deterministic=same, bound=bound)
+            one_step.group = group.run_id if group else None
             self.steps.append(one_step)
             done[name] = placed
 

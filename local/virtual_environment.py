@@ -1,13 +1,11 @@
-"""Makes the virtual environment that the worker runs in, once for each set of requirements."""
+"""Makes a virtual environment for a check, once for each set of requirements."""
 
 import hashlib
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-#: The worker's runtime; pinned, because the driver speaks to its inside.
-RUNTIME: Final = "azure-functions-runtime==1.3.0"
 _STAMP: Final = "made-from"
 
 
@@ -15,29 +13,42 @@ class InstallError(RuntimeError):
     """The packages could not be installed; the message ends with what pip said."""
 
 
-def worker_python(
-    folder: Path, python: Path, requirements: Path, progress: Callable[[str], None]
+def python_with(
+    folder: Path,
+    python: Path,
+    requirements: Path,
+    progress: Callable[[str], None],
+    more: Sequence[str] = (),
 ) -> Path:
-    """Return the interpreter of an environment with `requirements` and the runtime.
+    """Return the interpreter of an environment with packages; one made from the same is used again.
 
-    One that was made from the same is used again. `progress` gets each line of a new one.
+    Args:
+        folder: of the environment.
+        python: the interpreter that makes it.
+        requirements: a file that pins packages.
+        progress: gets each line of what pip says.
+        more: further packages, pinned.
+
+    Returns:
+        The interpreter.
 
     Raises:
         InstallError: it cannot be made.
     """
     inside, stamp = folder / "bin" / "python", folder / _STAMP
-    wanted = _digest(python, requirements)
+    wanted = _digest(python, requirements, more)
     if inside.is_file() and stamp.is_file() and stamp.read_text(encoding="ascii") == wanted:
         return inside
     _run([str(python), "-m", "venv", "--clear", str(folder)], progress)
     pip = [str(inside), "-m", "pip", "install", "--disable-pip-version-check"]
-    _run([*pip, "--requirement", str(requirements), RUNTIME], progress)
+    _run([*pip, "--requirement", str(requirements), *more], progress)
     stamp.write_text(wanted, encoding="ascii")  # last: half an environment has no stamp
     return inside
 
 
-def _digest(python: Path, requirements: Path) -> str:
-    parts = (str(python.resolve()).encode(), requirements.read_bytes(), RUNTIME.encode())
+def _digest(python: Path, requirements: Path, more: Sequence[str]) -> str:
+    named = [str(python.resolve()), *more]
+    parts = (requirements.read_bytes(), *(one.encode() for one in named))
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
