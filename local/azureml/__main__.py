@@ -37,6 +37,7 @@ Try it:
   curl URL/_azureml/delays -d '{{"match": "PUT */jobs/*", "seconds": 20}}'
   curl URL/_azureml/switches -d '{{"explicit_uri_honoured": false, "roles_late": 60}}'
   curl URL/_azureml/jobs -d '{{"name": "j", "ends": "Failed", "message": "no such column"}}'
+  curl URL/_azureml/sample -X POST              registers examples/azureml
   and POST to datastores, assets, computes, metrics"""
 _HIGHEST_PORT = 65_535
 

@@ -56,7 +56,8 @@ def refusal(status: int, code: str, message: str, detail: str = "", *inner: str)
     chain: Body | None = None
     for name in reversed(inner or (detail or code,)):
         chain = {"code": name, "innerError": chain}
-    details = [{"code": detail, "message": message, "details": []}] if detail else []
+    one = {"code": detail, "message": message, "details": [], "additionalInfo": []}
+    details = [one] if detail else []
     more = [{"type": "InnerError", "info": {"value": chain}}]
     error = {"code": code, "message": message, "details": details, "additionalInfo": more}
     return Answer(status, {"error": error})

@@ -17,6 +17,7 @@ from local.azureml.answers import (
     ARM,
     BEGINNING,
     CREATED,
+    LOCATION,
     OK,
     WORKSPACE,
     Answer,
@@ -196,7 +197,8 @@ class Assets:
         """Return a compute; 404 with an empty body when there is none."""
         if (own := self.computes.get(name)) is None:
             return Answer(404, None, {"x-ms-response-type": "standard"})
-        return Answer(OK, resource(f"{WORKSPACE}/computes/{name}", own) | {"location": "westus"})
+        about = {"location": LOCATION, "tags": {}}
+        return Answer(OK, resource(f"{WORKSPACE}/computes/{name}", own) | about)
 
     def find(self, kind: str, reference: str) -> Asset | None:
         """Return what an id or `azureml:name:version` means; a label is the newest version.

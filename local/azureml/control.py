@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from local.azureml.calls import Fault
 from local.azureml.jobs import Job
+from local.azureml.sample import publish_sample
 from local.azureml.service import AzureMl
 from local.azureml.switches import Switches
 from local.studio.wire import WireAnswer, WireRequest, json_answer
@@ -98,6 +99,7 @@ class ControlPlane:
             ("POST", "computes"): self._add_compute,
             ("POST", "jobs"): self._order,
             ("POST", "metrics"): self._log_metric,
+            ("POST", "sample"): lambda _: publish_sample(service),
         }
 
     def handle(self, request: WireRequest) -> WireAnswer:

@@ -220,7 +220,13 @@ def _of_command(own: Body, uris: Mapping[str, str]) -> Body:
         outputs[output] = {**kind, "mode": "ReadWriteMount", **outputs.get(output, {}), "uri": uri}
     cluster = (own["computeId"] or "").rpartition("/")[2] or None
     about = {"_azureml.ComputeTargetType": "amlctrain", "_azureml.ClusterName": cluster}
+    resources = {"instanceCount": 1, "instanceType": None, "properties": None, "shmSize": "2g"}
+    resources |= {"dockerArgs": None, "dockerArgsList": None}
     return {
+        **dict.fromkeys(("codeId", "distribution", "limits"), None),
+        **{name: own[name] for name in ("codeId", "distribution", "limits") if name in own},
+        "environmentVariables": own.get("environmentVariables") or {},
+        "resources": resources | (own.get("resources") or {}),
         "outputs": outputs,
         "properties": {**about, **(own["properties"] or {})},
         "queueSettings": own.get("queueSettings") or {"jobTier": "Null"},

@@ -34,7 +34,13 @@ class Hooks:
     def add_compute(self, name: str) -> None:
         """Make a cluster; with the first one, no other is there any more."""
         scale = {"maxNodeCount": 4, "minNodeCount": 0, "nodeIdleTimeBeforeScaleDown": "PT2M"}
-        inner = {"vmSize": "STANDARD_DS2_V2", "vmPriority": "Dedicated", "scaleSettings": scale}
+        inner: Body = {
+            "vmSize": "STANDARD_DS2_V2",
+            "vmPriority": "Dedicated",
+            "scaleSettings": scale,
+        }
+        inner |= {"currentNodeCount": 0, "targetNodeCount": 0, "allocationState": "Steady"}
+        inner["osType"] = "Linux"
         own = {"computeType": "AmlCompute", "provisioningState": "Succeeded", "properties": inner}
         self.jobs.assets.computes[name] = own | {"computeLocation": LOCATION}
 

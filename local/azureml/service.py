@@ -8,6 +8,7 @@ tests may do to the workspace besides is in `hooks`.
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import Final
 
 from local.azureml.answers import (
     API,
@@ -41,6 +42,9 @@ from local.azureml.switches import Switches
 from local.azureml.traffic import Draw, EvenDraw
 from local.azureml.training import InstantTrainer, Trainer
 from shared.ports.clock import Clock
+
+_TENANT: Final = "00000000-0000-0000-0000-000000000001"
+_NOBODY: Final = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass
@@ -76,7 +80,7 @@ class AzureMl:
         own = {
             "friendlyName": WORKSPACE_NAME,
             "hbiWorkspace": False,
-            "tenantId": "00000000-0000-0000-0000-000000000001",
+            "tenantId": _TENANT,
             "provisioningState": "Succeeded",
             "workspaceId": WORKSPACE_ID,
             "publicNetworkAccess": "Enabled",
@@ -86,7 +90,11 @@ class AzureMl:
             "storageAccount": f"/storageAccounts/{self.files.account}",
         }
         about: Body = {"location": LOCATION, "tags": {}, "etag": None, "kind": "Default"}
-        about |= {"identity": {"type": "SystemAssigned"}, "sku": {"name": "Basic", "tier": "Basic"}}
+        who = {"principalId": _NOBODY, "tenantId": _TENANT}
+        about |= {
+            "identity": {"type": "SystemAssigned", **who},
+            "sku": {"name": "Basic", "tier": "Basic"},
+        }
         body = resource(WORKSPACE, own) | about
         return self.call("GET workspace", WORKSPACE_NAME, lambda: Answer(200, body))
 

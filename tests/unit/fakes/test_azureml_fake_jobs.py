@@ -166,8 +166,10 @@ def test_outputs_are_where_they_were_asked_for_or_where_the_history_says(*, hono
     assert (uris["model"] == SENT) is honoured
     data = jobs.service.get_run_data("j").body["runMetadata"]
     asset = data["outputs"]["model"]["assetId"]
-    assert jobs.service.resolve_uris([asset]).body["values"][asset]["uri"].endswith(
-        uris["model"].removeprefix("azureml:/")
+    assert (
+        jobs.service.resolve_uris([asset])
+        .body["values"][asset]["uri"]
+        .endswith(uris["model"].removeprefix("azureml:/"))
     )
 
 
