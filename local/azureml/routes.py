@@ -110,7 +110,7 @@ class Routes:
         token = asked.headers.get("authorization", "").removeprefix("Bearer ")
         audience = (audience_of(token) or "").rstrip("/")
         known = {ARM, _CORE, self.base}
-        if audience in known or (not arm and audience.startswith(_ML)):
+        if audience and (audience in known or (not arm and audience.startswith(_ML))):
             wanted = self.service.switches.ml_header == "needed" and _is_pipeline(asked)
             other = audience_of(asked.headers.get("x-azureml-token", "")) or ""
             if wanted and not other.startswith(_ML):
