@@ -269,7 +269,7 @@ class Jobs:
         said = own.get("computeId") or (own.get("settings") or {}).get("default_compute")
         name = str(said or "").rpartition("/")[2].rpartition(":")[2]
         known = self.assets.computes
-        return name if name and known and name not in known else None
+        return name if known and name not in ("", "serverless", *known) else None
 
     def _again(self, job: Job, own: Body) -> Answer:
         def fixed(properties: Body) -> Body:
