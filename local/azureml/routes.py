@@ -6,6 +6,7 @@ See azure-machine-learning-v2 §1: Resource Manager, and the data plane on a hos
 import json
 import re
 from dataclasses import dataclass
+from email.utils import format_datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -138,6 +139,8 @@ class Routes:
         headers = {"x-ms-response-type": "standard" if answer.status < 400 else "error"}  # noqa: PLR2004
         headers |= {"x-ms-correlation-request-id": "00000000-0000-0000-0000-00000000000c"}
         headers |= {"x-ms-ratelimit-remaining-subscription-reads": "249"}
+        if not self.base:  # a server adds it by itself
+            headers["Date"] = format_datetime(self.service.clock.now(), usegmt=True)
         headers |= {name: self._local(value) for name, value in answer.headers.items()}
         if isinstance(answer.body, str):  # a fault: what is no JSON
             kind = "text/html" if answer.body.startswith("<") else "application/json"
