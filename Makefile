@@ -51,6 +51,10 @@ coverage: $(INSTALLED) ## measure which branches of shared/ the tests run, again
 worker-check: $(INSTALLED) ## run the app in the official worker runtime, on CPython 3.13
 	@$(BIN)/python -m local.worker_check
 
+.PHONY: sdk-check
+sdk-check: $(INSTALLED) ## have azure-ai-ml drive the stand-in of Azure ML v2 (half a minute)
+	@$(BIN)/python -m local.sdk_check
+
 .PHONY: format
 format: $(INSTALLED) ## format the code and fix what can be fixed automatically
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
@@ -65,6 +69,8 @@ lock: $(INSTALLED) ## pin every dependency of requirements*.in and package.json
 		requirements.in --output-file requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
 		requirements-dev.in --output-file requirements-dev.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
+		local/sdk_check/requirements.in --output-file local/sdk_check/requirements.txt
 	@$(NPM) install --package-lock-only --no-progress
 
 .PHONY: install
@@ -72,7 +78,7 @@ install: $(INSTALLED) ## install what development needs, into this folder
 
 .PHONY: clean
 clean: ## remove everything that was installed or built here
-	rm -rf .venv .venv-worker node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-sdk .venv-worker node_modules .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/.installed: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \

@@ -32,6 +32,7 @@ CHECKS: Final = (
     Check("types", "mypy strict, product and tests", ("mypy", "--no-error-summary")),
     Check("tests", "unit, contract, fault sweep, functions, end to end", (*_PYTEST, "tests")),
     Check("worker", "the official worker runtime runs the app", ("local.worker_check",)),
+    Check("sdk", "azure-ai-ml takes the stand-in for real", ("local.sdk_check", "--reduced")),
 )
 
 

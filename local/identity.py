@@ -24,6 +24,7 @@ _WHO: Final = "00000000-0000-0000-0000-000000000002"
 _VALID: Final = timedelta(days=2)
 _SKEW: Final = timedelta(minutes=5)
 _SECONDS: Final = 3600
+_SIGNED_WITH: Final = "the storage does not check it" * 2
 
 
 class LocalIdentity:
@@ -32,17 +33,31 @@ class LocalIdentity:
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:
         """Return a token for the storage, valid for an hour."""
         del scopes
-        now = int(time.time())
-        claims = {
-            "aud": "https://storage.azure.com",
-            "iss": f"https://sts.windows.net/{_TENANT}/",
-            "iat": now,
-            "nbf": now - _SECONDS,
-            "exp": now + _SECONDS,
-            "oid": _WHO,
-            "tid": _TENANT,
-        }
-        return AccessToken(jwt.encode(claims, "the signature is not checked" * 2), now + _SECONDS)
+        return AccessToken(make_token("https://storage.azure.com"), int(time.time()) + _SECONDS)
+
+
+def make_token(audience: str) -> str:
+    """Return a token for a resource, valid for an hour."""
+    now = int(time.time())
+    claims = {
+        "aud": audience,
+        "iss": f"https://sts.windows.net/{_TENANT}/",
+        "iat": now,
+        "nbf": now - _SECONDS,
+        "exp": now + _SECONDS,
+        "oid": _WHO,
+        "tid": _TENANT,
+    }
+    return jwt.encode(claims, _SIGNED_WITH)
+
+
+def audience_of(token: str) -> str | None:
+    """Return the resource that a token is for; None if it is none of ours, or is not valid now."""
+    try:
+        claims = jwt.decode(token, _SIGNED_WITH, ["HS256"], options={"verify_aud": False})
+    except jwt.InvalidTokenError:
+        return None
+    return str(claims.get("aud"))
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
@@ -59,7 +74,14 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
         .not_valid_before(now - _SKEW)
         .not_valid_after(now + _VALID)
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
+            x509.SubjectAlternativeName(
+                [
+                    x509.IPAddress(IPv4Address("127.0.0.1")),
+                    x509.DNSName("localhost"),
+                    x509.DNSName("*.blob.localhost"),
+                ]
+            ),
+            critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, SHA256())

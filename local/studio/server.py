@@ -1,22 +1,18 @@
 """The HTTP skin: a loopback server around `Studio` that also acts out faults."""
 
 import threading
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
+from local.handler import WireHandler
 from local.listener import Listener
 from local.studio.control import PREFIX, ControlPlane
 from local.studio.faults import FaultKind, FaultRule, FaultScript, canned
 from local.studio.state import Studio
 from local.studio.training import Trainer
-from local.studio.wire import WireAnswer, WireRequest
 
-_LARGEST_BODY = 64 * 1024 * 1024
 _WORK_EVERY_SECONDS = 0.1
 
 
@@ -107,14 +103,10 @@ class StudioServer:
         return Handler
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """Speaks HTTP on one connection; what to answer is decided elsewhere."""
+class _Handler(WireHandler):
+    """Answers, or acts out a fault."""
 
-    protocol_version = "HTTP/1.1"
     server_version = "studio"
-    sys_version = ""
-    disable_nagle_algorithm = True
-    wbufsize = -1  # an answer leaves in one piece, when its request has been dealt with
     studio: Studio
     control: ControlPlane
     faults: FaultScript
@@ -123,32 +115,27 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         path = self.path.partition("?")[0]
         if path.startswith(PREFIX):
-            self._answer_with(self.control.handle)
+            self.answer_with(self.control.handle)
             return
         self.control.log(self.command, path)
         rule = self.faults.take(self.command, path)
         if rule is None:
-            self._answer_with(self.studio.handle)
+            self.answer_with(self.studio.handle)
         else:
             self._act_out(rule)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server's names
 
-    def _answer_with(self, handle: Callable[[WireRequest], WireAnswer]) -> None:
-        request = self._request()
-        if request is not None:
-            self._send(handle(request))
-
     def _act_out(self, rule: FaultRule) -> None:
         if rule.kind is FaultKind.REFUSE:
             self.close_connection = True
             return
-        request = self._request()
+        request = self.read_request()
         if request is None:
             return
         answer = canned(rule)
         if answer is not None:
-            self._send(answer)
+            self.send_answer(answer)
             return
         if rule.kind is FaultKind.DROP_BEFORE:
             self.close_connection = True
@@ -157,48 +144,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.stopping.wait(rule.seconds)
         answer = self.studio.handle(request)
         if rule.kind is FaultKind.DELAY:
-            self._send(answer)
+            self.send_answer(answer)
             return
         self.close_connection = True
         if rule.kind is FaultKind.TRUNCATED:
-            self._send(answer, cut=True)
-
-    def _request(self) -> WireRequest | None:
-        """Read the body; `None` when that is not possible, and then all is said."""
-        text = self.headers.get("Content-Length", "0")
-        length = int(text) if text.isdecimal() else -1
-        if length < 0 or "Transfer-Encoding" in self.headers:
-            self.close_connection = True
-            self._send(_plain(HTTPStatus.LENGTH_REQUIRED))
-            return None
-        if length > _LARGEST_BODY:
-            self.close_connection = True
-            self._send(_plain(HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
-            return None
-        body = self.rfile.read(length)
-        if len(body) < length:  # the client went away in the middle: nothing may take effect
-            self.close_connection = True
-            return None
-        return WireRequest(self.command, self.path, dict(self.headers.items()), body)
-
-    def _send(self, answer: WireAnswer, *, cut: bool = False) -> None:
-        """Send an answer; a `cut` one promises more bytes than come."""
-        body = answer.body
-        self.send_response(answer.status)
-        for name, value in answer.headers.items():
-            self.send_header(name, value)
-        # The real headers carried a request id, by a name that is not documented.
-        self.send_header("x-ms-request-id", uuid.uuid4().hex)
-        if answer.status != HTTPStatus.NOT_MODIFIED:
-            self.send_header("Content-Length", str(len(body) + cut))
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if cut else body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-        """Say nothing: the control plane keeps the log, without queries."""
-
-
-def _plain(status: HTTPStatus) -> WireAnswer:
-    return WireAnswer(status, {"Content-Type": "text/plain"}, status.phrase.encode())
+            self.send_answer(answer, cut=True)

@@ -11,12 +11,12 @@ from typing import Final
 from rich.console import Console
 
 from local.azurite import Azurite, AzuriteError
-from local.worker_check.checks import check_all
+from local.virtual_environment import InstallError, python_with
+from local.worker_check.checks import RUNTIME, check_all
 from local.worker_check.interpreters import WANTED, NotUsableError, find_python
 from local.worker_check.report import Report
 from local.worker_check.stage import set_stage
 from local.worker_check.worker import ROOT
-from local.worker_check.worker_venv import RUNTIME, InstallError, worker_python
 
 _UNCHECKED: Final = (
     f"NOT CHECKED: there is no {WANTED} on this machine.\n"
@@ -76,7 +76,7 @@ def _environment(python: Path, folder: Path, console: Console) -> Path:
                 console.print(line[:100], style="dim", markup=False, highlight=False)
             status.update(f"installing the worker: {line[:60]}")
 
-        return worker_python(folder, python, ROOT / "requirements.txt", progress)
+        return python_with(folder, python, ROOT / "requirements.txt", progress, [RUNTIME])
 
 
 def _checked(inside: Path) -> Report:

@@ -20,8 +20,9 @@ from local.worker_check.expected import (
 from local.worker_check.report import Report
 from local.worker_check.stage import PIPELINE, Stage
 from local.worker_check.worker import Answer, Index, Worker
-from local.worker_check.worker_venv import RUNTIME
 
+#: The worker's runtime; pinned, because the driver speaks to its inside.
+RUNTIME: Final = "azure-functions-runtime==1.3.0"
 _GRPC: Final = ("grpc", "google.protobuf")
 _DATA, _MODELS = CONTAINERS["TRAINING_DATA_CONTAINER"], CONTAINERS["MODELS_CONTAINER"]
 _MISSING: Final = ("TRAINING_DATA_CONTAINER", "LEDGER_CONTAINER")

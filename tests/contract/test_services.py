@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from local.azureml.state import model_id
 from local.studio import InstantTrainer
 from local.studio.server import StudioServer
 from shared.core.blobs import BlobVersion
@@ -19,7 +20,6 @@ from shared.ports.training import JobRequest, JobStatus, TrainingService
 from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Http, RequestsHttp
 from shared.providers.studio.arm_token import ArmToken
-from tests.fakes.azureml.state import model_id
 from tests.fakes.azureml_serving import model_ref
 from tests.fakes.azureml_world import AzureMlWorld
 from tests.fakes.world import CSV, DATA, MODELS, ROWS, FixedCredential, World

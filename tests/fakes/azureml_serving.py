@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+from local.azureml.answers import LOCATION, Answer, Body, NoAnswerError
+from local.azureml.service import AzureMl
 from shared.core.names import digest
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.ports.serving import Keep, Plan
-from tests.fakes.azureml.answers import LOCATION, Answer, Body, NoAnswerError
-from tests.fakes.azureml.service import AzureMl
 from tests.fakes.faults import Faults
 
 WHO: Final = "azureml-model-deployment"

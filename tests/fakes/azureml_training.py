@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from local.azureml.answers import WORKSPACE, Body
+from local.azureml.service import AzureMl
 from shared.core.names import digest, pipeline_of
 from shared.core.serving.references import ModelRef
 from shared.errors import PermanentError, TransientError
 from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
-from tests.fakes.azureml.answers import WORKSPACE, Body
-from tests.fakes.azureml.service import AzureMl
 from tests.fakes.azureml_serving import answered, model_ref
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.faults import Faults

@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from local.azureml.service import AzureMl
+from local.azureml.switches import Switches
 from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Pipeline
 from shared.core.redaction import Redactor
 from shared.ports.serving import Plan, ServingEndpoint
 from shared.ports.training import TrainingService
 from shared.providers.redacting import RedactingEndpoint, RedactingTraining
-from tests.fakes.azureml.service import AzureMl
-from tests.fakes.azureml.switches import Switches
 from tests.fakes.azureml_serving import AzureMlServing
 from tests.fakes.azureml_training import AzureMlTraining
 from tests.fakes.world import MODELS

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from local.worker_check import worker_venv
+from local import virtual_environment
+from local.virtual_environment import InstallError, python_with
 from local.worker_check.__main__ import main
 from local.worker_check.interpreters import NotUsableError, find_python, identity
 from local.worker_check.report import Report
 from local.worker_check.stage import copy_app
 from local.worker_check.worker import ROOT
-from local.worker_check.worker_venv import InstallError, worker_python
 
 RUNNING = "/nowhere/python"
 
@@ -98,13 +98,13 @@ def test_an_environment_is_made_once_for_the_same_requirements(
         ran.append(arguments)
         command(tmp_path / "venv" / "bin" / "python", "CPython 3.13")
 
-    monkeypatch.setattr(worker_venv, "_run", run)
+    monkeypatch.setattr(virtual_environment, "_run", run)
     wanted = tmp_path / "requirements.txt"
     for text, commands in (("a==1\n", 2), ("a==1\n", 2), ("a==2\n", 4)):
         wanted.write_text(text, encoding="ascii")
-        worker_python(tmp_path / "venv", tmp_path / "python", wanted, lambda _: None)
+        python_with(tmp_path / "venv", tmp_path / "python", wanted, lambda _: None, ["b==1"])
         assert len(ran) == commands
-    assert ran[-1][-1] == worker_venv.RUNTIME
+    assert ran[-1][-1] == "b==1"
 
 
 def test_half_an_environment_is_made_again_and_the_failure_is_shown(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_half_an_environment_is_made_again_and_the_failure_is_shown(tmp_path: Pa
     for _ in range(2):
         lines: list[str] = []
         with pytest.raises(InstallError, match="no room left"):
-            worker_python(tmp_path / "venv", broken, wanted, lines.append)
+            python_with(tmp_path / "venv", broken, wanted, lines.append)
         assert lines == ["no room left"]
 
 

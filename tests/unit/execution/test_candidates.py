@@ -3,11 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
+from local.azureml.state import error_of_model
+from local.azureml.switches import Switches
 from shared.core.run.record import Origin, Phase, Run
 from shared.intake.rollbacks import EndpointAddress
 from shared.operations.commands import OperatorCommand
-from tests.fakes.azureml.state import error_of_model
-from tests.fakes.azureml.switches import Switches
 from tests.fakes.azureml_world import CENSUS, QUICK, AzureMlWorld
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

@@ -3,11 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
-from tests.fakes.azureml.answers import Answer, Body
-from tests.fakes.azureml.service import AzureMl
-from tests.fakes.azureml.state import model_id
-from tests.fakes.azureml.switches import Switches
-from tests.fakes.azureml.traffic import Draw, EvenDraw
+from local.azureml.answers import Answer, Body
+from local.azureml.service import AzureMl
+from local.azureml.state import model_id
+from local.azureml.switches import Switches
+from local.azureml.traffic import Draw, EvenDraw
 from tests.fakes.clock import FakeClock
 
 ROWS = {"input_data": {"columns": ["a"], "index": [0, 1], "data": [[1], [2]]}}

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from tests.fakes.azureml.calls import Call
-from tests.fakes.azureml.state import error_of_model
-from tests.fakes.azureml.traffic import ScriptedDraw
+from local.azureml.calls import Call
+from local.azureml.state import error_of_model
+from local.azureml.traffic import ScriptedDraw
 from tests.unit.fakes.azureml_bench import KEY, ROWS, WHO, Bench, codes, deployment
 
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.fakes.azureml.answers import Answer, NoAnswerError
-from tests.fakes.azureml.calls import Fault
+from local.azureml.answers import Answer, NoAnswerError
+from local.azureml.calls import Fault
 from tests.unit.fakes.azureml_bench import Bench, codes, deployment
 
 # Traffic that lags: azure-machine-learning-v2 §5.2.

@@ -1,0 +1,146 @@
+"""The command line: `python -m local.azureml` serves the stand-in until it is stopped."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from azure.core.exceptions import AzureError
+
+from local.azureml.answers import WORKSPACE
+from local.azureml.commands import CommandTrainer
+from local.azureml.places import AccountFiles, Datastores, Files, MemoryFiles
+from local.azureml.server import AzureMlServer
+from local.azureml.service import AzureMl
+from local.azureml.switches import Switches, quick
+
+_DESCRIPTION = """\
+A stand-in of an Azure Machine Learning v2 workspace on 127.0.0.1: it takes jobs, really runs the
+commands of their components, and writes outputs to a storage account. Whoever may reach it can
+run commands by it."""
+
+_EPILOG = f"""\
+The workspace is URL{WORKSPACE}
+
+Try it:
+  curl URL/_azureml/state                       jobs with their steps, models, components
+  curl URL/_azureml/requests                    what was asked
+  curl URL/_azureml/identity                    the identity endpoint, and its header
+  curl URL/_azureml/faults -d '{{"kind": "PUT job", "fault": "gateway"}}'
+                    throttled busy unavailable unsent lost late gateway gateway_done
+                    gateway_undone over_capacity unauthorized forbidden cut html
+  curl URL/_azureml/delays -d '{{"match": "PUT */jobs/*", "seconds": 20}}'
+  curl URL/_azureml/switches -d '{{"explicit_uri_honoured": false, "roles_late": 60}}'
+  curl URL/_azureml/jobs -d '{{"name": "j", "ends": "Failed", "message": "no such column"}}'
+  curl URL/_azureml/sample -X POST              registers examples/azureml
+  and POST to datastores, assets, computes, metrics"""
+_HIGHEST_PORT = 65_535
+
+
+class _Now:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM; gives the exit code: 2 when an option cannot be used."""
+    options = _parser().parse_args(arguments)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        files = _files(options)
+        service = AzureMl(
+            _Now(),
+            _switches(options),
+            files=files,
+            trainer=CommandTrainer(),
+        )
+        folder = options.certificate
+        secured = (folder / "loopback.pem", folder / "loopback.key") if folder else None
+        server = AzureMlServer(service, port=options.port, secured_by=secured)
+        if options.until_eof:
+            threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
+        with server:
+            print(f"Azure ML v2 stand-in: {server.url}{WORKSPACE}", flush=True)
+            if options.ready_file is not None:
+                _write_whole(options.ready_file, json.dumps({"url": server.url}))
+            stop.wait()
+    except (OSError, ValueError, KeyError, AzureError) as error:
+        reason = type(error).__name__ if isinstance(error, AzureError) else str(error)
+        print(f"azureml: {reason}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _stop_at_end_of_input(stop: threading.Event) -> None:
+    # A starter holds the other end of the pipe, which closes with it, even when it is killed.
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    stop.set()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.azureml",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--port", type=_port, default=0, help="the port; 0, the default, takes a free one")
+    add(
+        "--storage",
+        metavar="VARIABLE",
+        help="environment variable with the connection string of the storage account; without it "
+        "blobs are kept in memory",
+    )
+    add(
+        "--certificate",
+        type=Path,
+        metavar="FOLDER",
+        help="serve https by the loopback.pem and loopback.key in this folder, and trust them",
+    )
+    add("--real-times", action="store_true", help="take minutes, as the service does")
+    add("--ready-file", type=Path, metavar="FILE", help='write {"url": ...} here once listening')
+    add("--until-eof", action="store_true", help="also stop when standard input ends")
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > _HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"give a number from 0 to {_HIGHEST_PORT}")
+    return int(text)
+
+
+def _switches(options: argparse.Namespace) -> Switches:
+    return Switches() if options.real_times else quick(timedelta(seconds=0.3))
+
+
+def _files(options: argparse.Namespace) -> Files:
+    if options.storage is None:
+        return MemoryFiles()
+    connection = os.environ.get(options.storage, "")
+    if not connection:
+        raise ValueError(f"the environment variable {options.storage} is not set")
+    trusted = options.certificate / "loopback.pem" if options.certificate else None
+    files = AccountFiles(connection, trusted)
+    for store in Datastores(files).all.values():
+        files.make_container(store.container)
+    return files
+
+
+def _write_whole(file: Path, text: str) -> None:
+    """Write a file atomically."""
+    draft = file.with_name(f"{file.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(file)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

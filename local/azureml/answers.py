@@ -1,0 +1,169 @@
+"""What the service answers, as plain data, and the form of its bodies."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+SUBSCRIPTION, GROUP, NAME = "00000000-0000-0000-0000-000000000003", "relearn", "relearn-ws"
+WORKSPACE = (
+    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}"
+    f"/providers/Microsoft.MachineLearningServices/workspaces/{NAME}"
+)
+#: The same in URIs of `azureml://`, where the service writes it so.
+SHORT = f"subscriptions/{SUBSCRIPTION}/resourcegroups/{GROUP}/workspaces/{NAME}"
+ARM = "https://management.azure.com"
+LOCATION = "westus"
+#: The host of the data plane.
+API = f"{LOCATION}.api.azureml.ms"
+WORKSPACE_ID = "23329d4e-9b5f-403d-a218-c4e4f8323f5a"
+OK, CREATED, ACCEPTED = 200, 201, 202
+
+#: When what was there from the start was made.
+BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+
+Body = dict[str, Any]
+#: A body as it is handed in: it is copied, never kept.
+RequestBody = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer: HTTP status, body as JSON values, headers."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class NoAnswerError(Exception):
+    """The answer did not arrive: the request may have been done, may be done later, or never."""
+
+
+def refusal(status: int, code: str, message: str, detail: str = "", *inner: str) -> Answer:
+    """Return an error of Resource Manager (azure-machine-learning-v2 §2.8).
+
+    Args:
+        status: of HTTP.
+        code: the code at the top.
+        message: what happened.
+        detail: the code in `details`, where there is one.
+        inner: the chain of `innerError`, the outermost first.
+
+    Returns:
+        The answer.
+    """
+    chain: Body | None = None
+    for name in reversed(inner or (detail or code,)):
+        chain = {"code": name, "innerError": chain}
+    one = {"code": detail, "message": message, "details": [], "additionalInfo": []}
+    details = [one] if detail else []
+    more = [{"type": "InnerError", "info": {"value": chain}}]
+    error = {"code": code, "message": message, "details": details, "additionalInfo": more}
+    return Answer(status, {"error": error})
+
+
+def unknown_member(name: str, kind: str, path: str = "") -> Answer:
+    """Refuse a member that the version does not know.
+
+    Args:
+        name: of the member.
+        kind: what it is in.
+        path: where that is.
+
+    Returns:
+        The refusal, in the words of the recording.
+    """
+    where = f"{path}.{name}" if path else name
+    return invalid(f"Could not find member '{name}' on object of type '{kind}'. Path '{where}'.")
+
+
+def invalid(message: str) -> Answer:
+    """Refuse a body that is not what the version knows."""
+    general = "Request is invalid and/or missing fields."
+    answer = refusal(400, "UserError", general, "RequestInvalid")
+    answer.body["error"]["details"][0]["message"] = message
+    return answer
+
+
+def resource(arm_id: str, properties: Body, created: datetime | None = None) -> Body:
+    """Return a resource as answers show it.
+
+    Args:
+        arm_id: its id, which ends with its name.
+        properties: of its kind.
+        created: when it was made.
+
+    Returns:
+        The body.
+    """
+    kind = arm_id.partition("/providers/")[2].split("/")
+    stamp = (created or BEGINNING).isoformat(timespec="microseconds").replace("+", "7+")
+    return {
+        "id": arm_id,
+        "name": kind[-1],
+        "type": "/".join([kind[0], *kind[1::2]]),
+        "properties": properties,
+        "systemData": {
+            "createdAt": stamp,
+            "createdBy": "relearn",
+            "createdByType": "User",
+            "lastModifiedAt": stamp,
+        },
+    }
+
+
+def conflict() -> Answer:
+    """Refuse because another operation runs on the same resource."""
+    message = "Another operation on same entity is already running."
+    return refusal(409, "Conflict", message)
+
+
+def missing(message: str, detail: str = "") -> Answer:
+    """Say that there is no such resource; `detail` is the code in `details`."""
+    return refusal(404, "UserError", message, detail)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The members that one api-version knows."""
+
+    top: frozenset[str]
+    properties: frozenset[str]
+    read_only: frozenset[str]
+
+    @classmethod
+    def of(cls, top: str, properties: str, read_only: str) -> "Shape":
+        """Build a shape from names with blanks between them.
+
+        Args:
+            top: members of the body.
+            properties: members of its `properties`.
+            read_only: members of either that only answers have.
+
+        Returns:
+            The shape.
+        """
+        return cls(*(frozenset(names.split()) for names in (top, properties, read_only)))
+
+    def unknown(
+        self, body: RequestBody, *, read_only: bool, preview: frozenset[str] = frozenset()
+    ) -> Answer | None:
+        """Refuse a member that this version does not know (azure-machine-learning-v2 §1).
+
+        Args:
+            body: what was sent.
+            read_only: whether members that only answers have may be sent.
+            preview: members that only previews know, where one is spoken.
+
+        Returns:
+            The refusal, if there is one.
+        """
+        more = self.read_only if read_only else frozenset[str]()
+        if not isinstance(body.get("properties"), Mapping):
+            return invalid("Required property 'properties' not found in JSON.")
+        for name in sorted(set(body) - self.top - more):
+            return unknown_member(name, "Resource")
+        for name in sorted(set(body["properties"]) - self.properties - more - preview):
+            return unknown_member(name, "Properties")
+        return None

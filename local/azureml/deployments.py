@@ -1,0 +1,217 @@
+"""Deployments: provisioned over minutes, refused to be deleted while they have traffic.
+
+azure-machine-learning-v2 §5.1, §5.2, §5.3 and §5.5.
+"""
+
+from copy import deepcopy
+from dataclasses import dataclass
+
+from local.azureml.answers import (
+    ARM,
+    CREATED,
+    WORKSPACE,
+    Answer,
+    Body,
+    RequestBody,
+    Shape,
+    conflict,
+    invalid,
+    missing,
+    refusal,
+)
+from local.azureml.answers import (
+    NAME as WORKSPACE_NAME,
+)
+from local.azureml.endpoints import NAME, not_found
+from local.azureml.operations import Failure, Operation
+from local.azureml.state import Deployment, Endpoint, State
+from local.azureml.switches import Duration
+
+_SHAPE = Shape.of(
+    top="location tags identity sku properties",
+    properties=(
+        "endpointComputeType model instanceType environmentId codeConfiguration description "
+        "environmentVariables requestSettings livenessProbe readinessProbe startupProbe "
+        "scaleSettings appInsightsEnabled dataCollector egressPublicNetworkAccess "
+        "modelMountPath containerResourceRequirements properties"
+    ),
+    read_only="id name type kind systemData provisioningState",
+)
+_FIXED = ("instanceType", "endpointComputeType")
+_PROBE = {"initialDelay": "PT10S", "period": "PT10S", "timeout": "PT2S", "failureThreshold": 30}
+
+
+@dataclass
+class Deployments:
+    """The deployments of all endpoints."""
+
+    state: State
+
+    def get(self, endpoint: str, name: str) -> Answer:
+        """Return one deployment, or 404."""
+        found = self._found(endpoint, name)
+        if isinstance(found, Answer):
+            return found
+        shown = Answer(200, self.shown(endpoint, found))
+        self.state.operations.count_check(f"{endpoint}/{name}")
+        return shown
+
+    def all(self, endpoint: str) -> Answer:
+        """Return the deployments of an endpoint."""
+        if (parent := self.state.endpoints.get(endpoint)) is None:
+            return not_found(endpoint)
+        shown = [self.shown(endpoint, one) for one in parent.deployments.values()]
+        return Answer(200, {"value": shown, "nextLink": None})
+
+    def put(self, endpoint: str, name: str, body: RequestBody) -> Answer:
+        """Make a deployment, or change one in place; both take minutes.
+
+        Args:
+            endpoint: that it belongs to.
+            name: of the deployment.
+            body: the whole deployment.
+
+        Returns:
+            201 or 200; the state is already one of work.
+        """
+        if (parent := self.state.endpoints.get(endpoint)) is None:
+            return not_found(endpoint)
+        if refused := self._refused(parent, name, body):
+            return refused
+        deployment = parent.deployments.get(name)
+        if deployment is None:
+            first = self.state.switches.new_deployment_state
+            deployment = Deployment(name, body["location"], {}, {}, {}, first)
+            parent.deployments[name] = deployment
+            return self._begin(parent, deployment, body, 201)
+        same = self.state.switches.same_deployment == "nothing" and _same(deployment, body)
+        if same and deployment.state == "Succeeded":
+            return Answer(200, self.shown(endpoint, deployment))
+        deployment.state = "Updating"
+        return self._begin(parent, deployment, body, 200)
+
+    def delete(self, endpoint: str, name: str) -> Answer:
+        """Begin to delete a deployment; 204 if it is not there."""
+        found = self._found(endpoint, name)
+        if isinstance(found, Answer):
+            return Answer(204)
+        parent, resource = self.state.endpoints[endpoint], f"{endpoint}/{name}"
+        if self.state.operations.running(resource):
+            return conflict()
+        traffic = parent.traffic.get(name)
+        mirror = self.state.switches.mirror_keeps_from_delete and parent.mirror.get(name)
+        if traffic or mirror:
+            message = f"Deployment {name} has traffic and cannot be deleted."
+            return refusal(self.state.switches.delete_refused_with, "UserError", message)
+        before, found.state = found.state, "Deleting"
+
+        def finish(operation: Operation) -> None:
+            if operation.failure:
+                found.state = before
+            else:
+                parent.deployments.pop(name, None)
+
+        takes = Duration(self.state.switches.deleting)
+        failure = self.state.failure_of(resource)
+        operation = self.state.operations.begin(resource, takes, finish, failure)
+        location = operation.signed_url.replace("mfeOperationsStatus", "mfeOperationResults")
+        return Answer(202, None, operation.headers() | {"Location": location})
+
+    def logs(self, endpoint: str, name: str) -> Answer:
+        """Return what the container has written."""
+        found = self._found(endpoint, name)
+        if isinstance(found, Answer):
+            return found
+        return Answer(200, {"content": f"{name} is {found.state}"})
+
+    def shown(self, endpoint: str, deployment: Deployment) -> Body:
+        """Return a deployment as answers show it: more than was sent."""
+        own = deepcopy(deployment.properties)
+        own["properties"] = {
+            **(own.get("properties") or {}),
+            "AzureAsyncOperationUri": deployment.operation,
+        }
+        ready = deployment.state == "Succeeded"
+        timeout = {"requestTimeout": "PT5S" if ready else "PT0S"}
+        added = {"livenessProbe": _PROBE, "readinessProbe": _PROBE} if ready else {}
+        return {
+            "id": f"{WORKSPACE}/onlineEndpoints/{endpoint}/deployments/{deployment.name}",
+            "name": deployment.name,
+            "type": "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/deployments",
+            "location": deployment.location,
+            "tags": dict(deployment.tags),
+            "sku": dict(deployment.sku),
+            "systemData": {"createdAt": "2026-03-01T12:00:00.1234567+00:00"},
+            "properties": {"requestSettings": timeout}
+            | deepcopy(added)
+            | own
+            | {"provisioningState": deployment.state},
+        }
+
+    def _found(self, endpoint: str, name: str) -> Deployment | Answer:
+        if (parent := self.state.endpoints.get(endpoint)) is None:
+            return not_found(endpoint)
+        message = f"Deployment {name} not found in endpoint {endpoint}, workspace {WORKSPACE_NAME}"
+        return parent.deployments.get(name) or missing(message)
+
+    def _refused(self, parent: Endpoint, name: str, body: RequestBody) -> Answer | None:
+        read_only = self.state.switches.read_only_members == "ignored"
+        if refused := _SHAPE.unknown(body, read_only=read_only):
+            return refused
+        deployment, own = parent.deployments.get(name), body.get("properties") or {}
+        if deployment is None and not (NAME.fullmatch(name) and name == name.lower()):
+            return invalid(f"{name} is no name of a deployment.")
+        if not body.get("location") or not all(own.get(key) for key in (*_FIXED, "model")):
+            return invalid("location, model, instanceType and endpointComputeType are required.")
+        if parent.state == "Creating" or self.state.operations.running(f"{parent.name}/{name}"):
+            return conflict()
+        return None if deployment is None else self._cannot_change(deployment, own)
+
+    def _cannot_change(self, deployment: Deployment, own: Body) -> Answer | None:
+        if deployment.state == "Failed" and self.state.switches.put_on_failed == "refused":
+            return invalid(f"Deployment {deployment.name} has failed: delete it.")
+        for key in _FIXED:
+            if own[key] != deployment.properties[key]:
+                return invalid(f"{key} cannot be changed.")
+        return None
+
+    def _begin(
+        self, parent: Endpoint, deployment: Deployment, body: RequestBody, status: int
+    ) -> Answer:
+        resource, switches = f"{parent.name}/{deployment.name}", self.state.switches
+        kept = deepcopy(dict(body))
+        deployment.tags, deployment.sku = kept.get("tags") or {}, kept.get("sku") or {}
+        own = kept["properties"]
+        deployment.properties = {key: own[key] for key in own if key not in _SHAPE.read_only}
+        model = own["model"]
+
+        def finish(operation: Operation) -> None:
+            deployment.state = operation.failure.status if operation.failure else "Succeeded"
+            if operation.failure is None:
+                deployment.model = model
+
+        takes = Duration(switches.provisioning, switches.provisioning_checks)
+        failure = self.state.failure_of(resource) or self._will_fail(parent, model)
+        operation = self.state.operations.begin(resource, takes, finish, failure)
+        deployment.operation = operation.url
+        headers = operation.headers()
+        if status == CREATED:
+            path = f"{WORKSPACE}/onlineEndpoints/{parent.name}/deployments/{deployment.name}"
+            headers["Location"] = f"{ARM}{path}"
+        return Answer(status, self.shown(parent.name, deployment), headers)
+
+    def _will_fail(self, parent: Endpoint, model: str) -> Failure | None:
+        if not self.state.model_exists(model):
+            return Failure("ResourceNotFound", f"Could not find asset with ID: {model}")
+        if len(parent.deployments) > self.state.switches.max_deployments:
+            return Failure("OutOfQuota", "The endpoint has too many deployments.")
+        return None
+
+
+def _same(deployment: Deployment, body: RequestBody) -> bool:
+    own = body["properties"]
+    return (
+        own["model"].lower() == str(deployment.properties["model"]).lower()
+        and (body.get("sku") or {}) == deployment.sku
+        and (body.get("tags") or {}) == deployment.tags
+    )

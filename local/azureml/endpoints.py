@@ -1,0 +1,218 @@
+"""Endpoints: a full PUT, answers that lag, no ETag (azure-machine-learning-v2 §5.1, §5.2, §5.3)."""
+
+import re
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import timedelta
+
+from local.azureml.answers import (
+    ARM,
+    CREATED,
+    WORKSPACE,
+    Answer,
+    Body,
+    RequestBody,
+    Shape,
+    conflict,
+    invalid,
+    missing,
+)
+from local.azureml.answers import (
+    NAME as WORKSPACE_NAME,
+)
+from local.azureml.operations import Failure, Operation
+from local.azureml.state import Endpoint, State
+from local.azureml.switches import Duration
+from local.azureml.traffic import TrafficRequest
+
+NAME = re.compile(r"(?=.{3,32}$)[a-zA-Z](?:-?[a-zA-Z0-9])*")
+_SHAPE = Shape.of(
+    top="location tags identity sku properties",
+    properties=(
+        "authMode traffic mirrorTraffic publicNetworkAccess description properties compute keys"
+    ),
+    read_only=("id name type kind systemData scoringUri swaggerUri provisioningState"),
+)
+_PATCH = frozenset({"identity", "tags"})
+_LIFE = timedelta(hours=24)
+
+
+@dataclass
+class Endpoints:
+    """The online endpoints of the workspace."""
+
+    state: State
+
+    def get(self, name: str) -> Answer:
+        """Return one endpoint, or 404."""
+        endpoint = self.state.endpoints.get(name)
+        if endpoint is None:
+            return not_found(name)
+        shown = Answer(200, self.shown(endpoint))
+        self.state.operations.count_check(name)
+        return shown
+
+    def put(self, name: str, body: RequestBody) -> Answer:
+        """Make an endpoint, or replace all of it: what the body leaves out is gone.
+
+        Args:
+            name: of the endpoint.
+            body: the whole endpoint.
+
+        Returns:
+            201 or 200, with the traffic as it was before.
+        """
+        read_only = self.state.switches.read_only_members == "ignored"
+        refused = _SHAPE.unknown(body, read_only=read_only) or self._refused(name, body)
+        if refused is not None:
+            return refused
+        endpoint = self.state.endpoints.get(name)
+        status = 201 if endpoint is None else 200
+        if endpoint is None:
+            endpoint = Endpoint(name, body["location"], {}, {}, {}, "Creating")
+            self.state.endpoints[name] = endpoint
+        else:
+            endpoint.state = "Updating"
+        return self._begin(endpoint, body, status)
+
+    def patch(self, name: str, body: RequestBody) -> Answer:
+        """Change identity and tags; nothing else can be patched.
+
+        Args:
+            name: of the endpoint.
+            body: `identity` and `tags`.
+
+        Returns:
+            200 with the endpoint.
+        """
+        if (endpoint := self.state.endpoints.get(name)) is None:
+            return not_found(name)
+        if wrong := set(body) - _PATCH:
+            return invalid(f"Could not find member '{min(wrong)}' on object.")
+        if self.state.operations.running(name):
+            return conflict()
+        endpoint.tags = dict(body.get("tags", endpoint.tags))
+        endpoint.identity = dict(body.get("identity", endpoint.identity))
+        return Answer(200, self.shown(endpoint))
+
+    def keys(self, name: str) -> Answer:
+        """Return both keys of an endpoint."""
+        if (endpoint := self.state.endpoints.get(name)) is None:
+            return not_found(name)
+        return Answer(200, {"primaryKey": endpoint.key, "secondaryKey": f"{endpoint.key}-second"})
+
+    def token(self, name: str) -> Answer:
+        """Hand out a token that lives for a day."""
+        if (endpoint := self.state.endpoints.get(name)) is None:
+            return not_found(name)
+        token, now = f"token-{name}-{len(endpoint.tokens)}", self.state.clock.now()
+        endpoint.tokens[token] = now + _LIFE
+        end, refresh = (int((now + span).timestamp()) for span in (_LIFE, _LIFE / 2))
+        body = {"accessToken": token, "tokenType": "Bearer", "expiryTimeUtc": end}
+        return Answer(200, body | {"refreshAfterTimeUtc": refresh})
+
+    def shown(self, endpoint: Endpoint) -> Body:
+        """Return an endpoint as answers show it."""
+        own = deepcopy(endpoint.properties)
+        own["properties"] = {
+            **(own.get("properties") or {}),
+            "AzureAsyncOperationUri": endpoint.operation,
+        }
+        return {
+            "id": f"{WORKSPACE}/onlineEndpoints/{endpoint.name}",
+            "name": endpoint.name,
+            "type": "Microsoft.MachineLearningServices/workspaces/onlineEndpoints",
+            "location": endpoint.location,
+            "kind": "Kubernetes" if own.get("compute") else "Managed",
+            "tags": dict(endpoint.tags),
+            "identity": dict(endpoint.identity) | {"principalId": "p", "tenantId": "t"},
+            "systemData": {"createdAt": "2026-03-01T12:00:00.1234567+00:00"},
+            "properties": own
+            | {
+                "traffic": self._map(endpoint.traffic),
+                "mirrorTraffic": self._map(endpoint.mirror),
+                "scoringUri": endpoint.scoring_uri,
+                "swaggerUri": endpoint.scoring_uri.replace("/score", "/swagger.json"),
+                "provisioningState": endpoint.state,
+            },
+        }
+
+    def _map(self, shares: dict[str, int]) -> dict[str, int]:
+        zero = self.state.switches.zero_traffic_is_shown
+        return {name: share for name, share in shares.items() if share or zero}
+
+    def _refused(self, name: str, body: RequestBody) -> Answer | None:
+        endpoint = self.state.endpoints.get(name)
+        if endpoint is None and not NAME.fullmatch(name):
+            return invalid(f"{name} is no name of an endpoint.")
+        if not body.get("location") or "authMode" not in (body.get("properties") or {}):
+            return invalid("location and properties.authMode are required.")
+        if endpoint and body["location"] != endpoint.location:
+            return invalid("location cannot be changed.")
+        if endpoint and self.state.operations.running(name):
+            return conflict()
+        return self._bad_traffic(endpoint, body)
+
+    def _bad_traffic(self, endpoint: Endpoint | None, body: RequestBody) -> Answer | None:
+        wanted, known = _traffic_of(body), endpoint.deployments if endpoint else {}
+        if problem := wanted.problem(kubernetes=bool(body["properties"].get("compute"))):
+            return invalid(problem)
+        if unknown := wanted.unknown(known):
+            late = self.state.switches.bad_traffic == "operation_fails"
+            return None if late else invalid(f"Deployment {unknown} does not exist.")
+        unready = wanted.unready(known)
+        if unready and self.state.switches.traffic_to_unready == "refused":
+            return invalid(f"Deployment {unready} has not succeeded.")
+        return None
+
+    def _begin(self, endpoint: Endpoint, body: RequestBody, status: int) -> Answer:
+        switches, wanted = self.state.switches, _traffic_of(body)
+        new = status == CREATED
+        time = switches.creating_endpoint if new else switches.updating_endpoint
+        failure = self.state.failure_of(endpoint.name)
+        if unknown := wanted.unknown(endpoint.deployments):
+            failure = Failure("BadArgument", f"Deployment {unknown} does not exist.")
+        kept = deepcopy(dict(body))
+        if new:
+            _replace(endpoint, kept)
+
+        def finish(operation: Operation) -> None:
+            self._finish(endpoint, kept, operation)
+
+        takes = Duration(time, switches.updating_checks)
+        operation = self.state.operations.begin(endpoint.name, takes, finish, failure)
+        endpoint.operation = operation.url
+        headers = operation.headers()
+        if new:
+            headers["Location"] = f"{ARM}{WORKSPACE}/onlineEndpoints/{endpoint.name}"
+        return Answer(status, self.shown(endpoint), headers)
+
+    def _finish(self, endpoint: Endpoint, body: Body, operation: Operation) -> None:
+        endpoint.state = operation.failure.status if operation.failure else "Succeeded"
+        if operation.failure:
+            return
+        lag = operation.ends + self.state.switches.routing_lag
+        endpoint.old_routes = (lag, endpoint.traffic, endpoint.mirror)
+        wanted = _traffic_of(body)
+        endpoint.traffic, endpoint.mirror = wanted.traffic, wanted.mirror
+        _replace(endpoint, body)
+
+
+def not_found(name: str) -> Answer:
+    """Say that there is no such endpoint."""
+    return missing(f"Endpoint {name} not found in workspace {WORKSPACE_NAME}")
+
+
+def _traffic_of(body: RequestBody) -> TrafficRequest:
+    properties = body["properties"]
+    return TrafficRequest(
+        dict(properties.get("traffic") or {}), dict(properties.get("mirrorTraffic") or {})
+    )
+
+
+def _replace(endpoint: Endpoint, body: Body) -> None:
+    own = body["properties"]
+    endpoint.tags = dict(body.get("tags") or {})
+    endpoint.identity = dict(body.get("identity") or {"type": "SystemAssigned"})
+    kept = set(own) - _SHAPE.read_only - {"traffic", "mirrorTraffic", "keys"}
+    endpoint.properties = {name: own[name] for name in own if name in kept}

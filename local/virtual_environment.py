@@ -1,0 +1,64 @@
+"""Makes a virtual environment for a check, once for each set of requirements."""
+
+import hashlib
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+_STAMP: Final = "made-from"
+
+
+class InstallError(RuntimeError):
+    """The packages could not be installed; the message ends with what pip said."""
+
+
+def python_with(
+    folder: Path,
+    python: Path,
+    requirements: Path,
+    progress: Callable[[str], None],
+    more: Sequence[str] = (),
+) -> Path:
+    """Return the interpreter of an environment with packages; one made from the same is used again.
+
+    Args:
+        folder: of the environment.
+        python: the interpreter that makes it.
+        requirements: a file that pins packages.
+        progress: gets each line of what pip says.
+        more: further packages, pinned.
+
+    Returns:
+        The interpreter.
+
+    Raises:
+        InstallError: it cannot be made.
+    """
+    inside, stamp = folder / "bin" / "python", folder / _STAMP
+    wanted = _digest(python, requirements, more)
+    if inside.is_file() and stamp.is_file() and stamp.read_text(encoding="ascii") == wanted:
+        return inside
+    _run([str(python), "-m", "venv", "--clear", str(folder)], progress)
+    pip = [str(inside), "-m", "pip", "install", "--disable-pip-version-check"]
+    _run([*pip, "--requirement", str(requirements), *more], progress)
+    stamp.write_text(wanted, encoding="ascii")  # last: half an environment has no stamp
+    return inside
+
+
+def _digest(python: Path, requirements: Path, more: Sequence[str]) -> str:
+    named = [str(python.resolve()), *more]
+    parts = (requirements.read_bytes(), *(one.encode() for one in named))
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def _run(command: list[str], progress: Callable[[str], None]) -> None:
+    said: list[str] = []
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        for line in process.stdout or ():
+            said.append(line)
+            progress(line.strip())
+    if process.returncode:
+        raise InstallError(f"{' '.join(command[1:4])} failed:\n{''.join(said[-30:])}")
