@@ -1,11 +1,39 @@
 """The class of each part of a pipeline: each provider has its own, chosen by `kind`.
 
 Nothing above the providers names one of them. `kind` left out means `studio` for the training
-and `classic` for an endpoint. A further provider makes these unions, distinguished by `kind`.
+and `classic` for an endpoint.
 """
 
+from typing import Annotated, Final
+
+from pydantic import Discriminator, Tag
+
+from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.studio_endpoint import StudioEndpoint
 from shared.core.config.studio_training import StudioTraining
 
-Training = StudioTraining
+STUDIO: Final = "studio"
+AZUREML: Final = "azureml"
+#: Each kind of training by its tag, which is its `kind` in the file.
+TRAINING_KINDS: Final = {STUDIO: StudioTraining, AZUREML: AzureMlTraining}
+
+
+def training_kind(given: object) -> str | None:
+    """Return which kind of training a value is; None: one that does not exist.
+
+    Args:
+        given: a mapping of the file, or a model.
+    """
+    kind = given.get("kind", STUDIO) if isinstance(given, dict) else getattr(given, "kind", STUDIO)
+    return kind if isinstance(kind, str) and kind in TRAINING_KINDS else None
+
+
+Training = Annotated[
+    Annotated[StudioTraining, Tag(STUDIO)] | Annotated[AzureMlTraining, Tag(AZUREML)],
+    Discriminator(
+        training_kind,
+        custom_error_type="training_kind",
+        custom_error_message=f"kind must be {' or '.join(TRAINING_KINDS)}",
+    ),
+]
 Endpoint = StudioEndpoint
