@@ -34,7 +34,7 @@ class EndpointQueue:
             if (wait := marker.run.waits_for) is not None:
                 self._waiting.setdefault(wait.endpoint_id, []).append(marker)
         for waiting in self._waiting.values():
-            waiting.sort(key=_order)
+            waiting.sort(key=_by_age)
 
     def next(self, until: datetime) -> list[Marker]:
         """Return the next run of each endpoint that is free; each run is returned once.
@@ -67,7 +67,7 @@ class EndpointQueue:
         return holder is None or not holder.record.phase.updates
 
 
-def _order(marker: Marker) -> tuple[object, ...]:
+def _by_age(marker: Marker) -> tuple[object, ...]:
     """Return what sorts the runs that wait: rollbacks first, then those that wait the longest."""
     wait = marker.run.waits_for
     return (not wait.rollback, wait.since, marker.run_id) if wait else ()

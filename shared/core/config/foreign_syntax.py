@@ -8,8 +8,7 @@ from typing import Final
 
 from shared.core.config.problems import WrongValueError
 
-_TOKEN: Final = re.compile(r"(?<!\$)\{[A-Za-z_][A-Za-z0-9_]*\}")
-_WRITE: Final = (
+_CURE: Final = (
     "write {name}, a token that data.blob captures; a token is a name of letters, digits and _"
 )
 _FORMS: Final = (
@@ -36,14 +35,14 @@ def refuse_foreign(text: str, *, url: bool = False, tokens: bool = True) -> None
     Raises:
         ValueError: it says what to write.
     """
-    usual = _WRITE if tokens else "write it out"
+    usual = _CURE if tokens else "write it out"
     for form, what, cure in _FORMS:
         if form.search(text):
             raise WrongValueError(what, cure or usual)
     if (_SETTING_IN_URL if url else _SETTING).search(text):
         raise WrongValueError(_NO_SETTING, usual)
     if tokens and re.search(r"[{}]", _TOKEN.sub("", text)):
-        raise WrongValueError("a brace here begins or ends a {token}", _WRITE)
+        raise WrongValueError("a brace here begins or ends a {token}", _CURE)
 
 
 def one_name(text: str) -> str:
