@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
-from shared.core.config.foreign_syntax import one_name
+from shared.core.config.pattern import one_name
 from shared.core.config.problems import WrongValueError
 from shared.core.config.studio_urls import require_https
 

@@ -33,10 +33,9 @@ from shared.core.config.azureml_parts import (
     is_path,
 )
 from shared.core.config.cross_field import together
-from shared.core.config.durations import parse_duration
 from shared.core.config.problems import Mistake
 from shared.core.config.studio_training import DATA, MANIFEST
-from shared.core.config.types import Name, OutputName, Scalar
+from shared.core.config.types import Name, OutputName, Scalar, parse_duration
 
 #: The content of the file that `job` names, which the loader puts in its place.
 JobFile = Annotated[

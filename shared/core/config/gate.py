@@ -7,9 +7,8 @@ from pydantic import Field
 
 from shared.core.config.azureml_models import MLFLOW
 from shared.core.config.cross_field import since_then, together
-from shared.core.config.durations import parse_duration
 from shared.core.config.problems import Mistake
-from shared.core.config.types import Name, OutputName, Span, Strict
+from shared.core.config.types import Name, OutputName, Span, Strict, parse_duration
 from shared.core.evaluation.gate import Rule
 
 

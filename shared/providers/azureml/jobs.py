@@ -14,7 +14,7 @@ from typing import Any, Final
 from shared.core.config.azureml_models import RUN_TAG, job_name
 from shared.core.config.azureml_names import escaped_name
 from shared.core.config.azureml_training import AzureMlTraining
-from shared.core.config.durations import show_duration
+from shared.core.config.types import show_duration
 from shared.core.serving.references import ModelRef
 from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus

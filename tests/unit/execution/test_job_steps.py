@@ -19,7 +19,7 @@ from shared.core.run.job_events import (
 )
 from shared.core.run.record import EndedAttempt, Phase
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError
-from shared.execution.step_result import StepResult
+from shared.execution.run_writer import StepResult
 from shared.ports.training import JobState, JobStatus
 from tests.fakes.world import DATA
 from tests.unit.execution.job_worlds import Work
