@@ -23,7 +23,7 @@ from local.azurite import Azurite
 from shared.core.names import shared_queue_id
 from shared.core.run.concurrency import RunQueue
 from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
-from shared.execution.lookup import Lookup
+from shared.execution.inputs import Lookup
 from shared.ledger.open_markers import hints_of
 from shared.operations.history import History, RunFilter
 from shared.ports.storage import Documents

@@ -22,8 +22,7 @@ from shared.app import STARTED_AT, App, Unusable, app_or_problems
 from shared.config.settings import Problem
 from shared.errors import CorruptRecordError, InvalidCursorError, RelearnError
 from shared.ledger.progress import Heartbeat
-from shared.maintenance.containers import missing_containers
-from shared.maintenance.ticks import NOTED_EVERY, is_silent
+from shared.maintenance.ticks import NOTED_EVERY, is_silent, missing_containers
 from shared.operations.history import IdPage
 from shared.version import VERSION
 

@@ -10,12 +10,12 @@ from pydantic.fields import FieldInfo
 
 from shared.config.schema import json_schema
 from shared.core.config.data import Data
-from shared.core.config.durations import show_duration
 from shared.core.config.gate import Gate
 from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Budget, Pipeline, RollOut, WaitForData
-from shared.core.config.recurrence import Recurrence
+from shared.core.config.schedule import Recurrence
 from shared.core.config.studio_endpoint import Create, Verify
+from shared.core.config.types import show_duration
 from shared.core.evaluation.gate import Rule
 
 FILE: Final = Path(__file__).parents[1] / "docs" / "configuration.md"

@@ -18,7 +18,7 @@ from azure.storage.blob import BlobServiceClient
 
 from local.azurite import Azurite, AzuriteError
 from local.storage_folder import port_is_free
-from shared.maintenance.watched_files import WatchedFiles
+from shared.maintenance.changed_file import WatchedFiles
 
 ROOT: Final = Path(__file__).parents[1]
 _STORAGE: Final = ROOT / ".local" / "azurite"

@@ -6,7 +6,7 @@ from typing import Final
 
 from proofs.faulty_world import FaultyWorld
 from proofs.newest_runs import newest_runs
-from shared.core.config.studio_models import blob_of
+from shared.core.config.studio_types import blob_of
 from shared.core.run.concurrency import releases_slot
 from shared.core.run.record import Origin, Phase
 from tests.functions.echo_lives import read_all

@@ -23,43 +23,37 @@ from shared.execution.driver import Driver
 from shared.execution.inbox import Inbox
 from shared.execution.run_factory import RunFactory
 from shared.execution.run_writer import RunWriter
-from shared.intake.activations import Activations
 from shared.intake.announced_runs import AnnouncedRuns
-from shared.intake.backfill import Backfill
 from shared.intake.batches import Batches
-from shared.intake.blob_events import BlobEvents
+from shared.intake.blob_events import BlobEvents, ModelEvents
 from shared.intake.catalogue import Catalogue
-from shared.intake.due_times import DueTimes
-from shared.intake.eligibility import Eligibility
+from shared.intake.eligibility import Activations, Backfill, Eligibility
 from shared.intake.full_listings import FullListings
 from shared.intake.last_good import LastGood
 from shared.intake.listed import data_place, model_place
-from shared.intake.model_events import ModelEvents
 from shared.intake.requests import Requests
 from shared.intake.rollbacks import Rollbacks
-from shared.intake.schedules import Schedules
+from shared.intake.schedules import DueTimes, Schedules
 from shared.intake.search import Search
 from shared.intake.unwanted import UnwantedData
 from shared.intake.version_runs import VersionRuns
 from shared.ledger.ledger import Ledger
-from shared.maintenance.changed_file import ChangedFile, ConfigurationReader
+from shared.maintenance.changed_file import ChangedFile, ConfigurationReader, WatchedFiles
 from shared.maintenance.drift import Drift
 from shared.maintenance.poll import Poll
 from shared.maintenance.retention import Retention
 from shared.maintenance.rounds import Rounds
 from shared.maintenance.run_checks import RunChecks
 from shared.maintenance.ticks import Ticks
-from shared.maintenance.watched_files import WatchedFiles
 from shared.operations.endpoints import Endpoints
-from shared.operations.history import History
-from shared.operations.open_runs import OpenRuns
+from shared.operations.history import History, OpenRuns
 from shared.operations.pipelines import Pipelines
 from shared.operations.runs import RunOperations
 from shared.ports.clock import Clock
 from shared.providers.azure_storage.accounts import account_of, blobs_of, documents_of
 from shared.providers.factory import ConfiguredProviders
-from shared.providers.guarded_blobs import RedactingBlobs
 from shared.providers.http.client import Http, RequestsHttp
+from shared.providers.redacting import RedactingBlobs
 from shared.telemetry import LogRateLimit, log, use_redactor
 
 #: When this worker started: older data is not eligible for a pipeline that is first seen by it.

@@ -19,7 +19,7 @@ from proofs.hostile.findings import (
 )
 from proofs.hostile.odd_values import TEXTS, changed, odd
 from shared.core.blobs import BlobVersion
-from shared.core.config.studio_models import model_of
+from shared.core.config.studio_types import model_of
 from shared.core.run.record import Phase
 from shared.core.serving.references import ServingState
 from shared.errors import RelearnError
@@ -27,7 +27,7 @@ from shared.ports.serving import ServingEndpoint
 from shared.ports.training import JobRequest
 from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Answer
-from shared.providers.studio.arm_token import ArmToken
+from shared.providers.studio.call import ArmToken
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.fakes.world import MODELS, FixedCredential

@@ -13,12 +13,12 @@ from proofs.hostile.clients import pipeline_of
 from proofs.hostile.files import environment, example
 from proofs.hostile.findings import SECRETS, URLS, Findings, own_errors_only
 from shared.config.loader import load_pipelines
-from shared.core.config.studio_models import model_of
+from shared.core.config.studio_types import model_of
 from shared.core.serving.references import ServingState
 from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Answer
-from shared.providers.studio.arm_token import ArmToken
-from shared.providers.studio.references import read_results
+from shared.providers.studio.batch import read_results
+from shared.providers.studio.call import ArmToken
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock
 from tests.fakes.world import MODELS, ROWS, FixedCredential

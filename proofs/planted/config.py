@@ -21,7 +21,7 @@ BUGS: Final = (
     ),
     Bug(
         "a number is rounded on its way from the file",
-        "shared/config/scalars.py",
+        "shared/config/yaml_reader.py",
         '    if kind == "float" and _JSON_NUMBER.fullmatch(text) and repr(float(text)) == text:\n',
         '    if kind == "float":\n',
         ("tests/unit/config/test_yaml_scalars.py",),

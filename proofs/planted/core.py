@@ -29,7 +29,7 @@ BUGS: Final = (
     ),
     Bug(
         "any blob is signed for an endpoint",
-        "shared/core/config/studio_models.py",
+        "shared/core/config/studio_types.py",
         "    return folder in MODEL_FOLDERS and bool(rest) and not is_folded(path)\n",
         "    return bool(folder)\n",
         ("tests/unit/execution/test_baselines.py",),

@@ -29,7 +29,7 @@ BUGS: Final = (
     ),
     Bug(
         "a pause between two looks counts in full",
-        "shared/core/serving/probe_series.py",
+        "shared/core/serving/probes.py",
         "        gap = min(max(gap, timedelta()), _LONGEST_GAP * every)\n",
         "        gap = max(gap, timedelta())\n",
         (
@@ -39,7 +39,7 @@ BUGS: Final = (
     ),
     Bug(
         "two looks are enough for a verdict",
-        "shared/core/serving/probe_series.py",
+        "shared/core/serving/probes.py",
         "LEAST_PROBES: Final = 3\n",
         "LEAST_PROBES: Final = 2\n",
         (

@@ -125,7 +125,7 @@ BUGS: Final = (
     ),
     Bug(
         "a candidate is staged before the endpoint's record names it",
-        "shared/execution/staging.py",
+        "shared/execution/models.py",
         "        self._announce(run, endpoint, candidate)\n",
         "",
         ("tests/unit/execution/test_candidates.py",),

@@ -73,7 +73,7 @@ BUGS: Final = (
     ),
     Bug(
         "a first due time is lost to a late tick",
-        "shared/intake/due_times.py",
+        "shared/intake/schedules.py",
         "        if known is None:\n            return since\n",
         "        if known is None:\n            return max(since, now - _ON_TIME)\n",
         ("tests/unit/intake/test_due_times.py",),
@@ -239,7 +239,7 @@ BUGS: Final = (
     ),
     Bug(
         "a due time takes a metadata write without an MD5 for new data",
-        "shared/intake/due_times.py",
+        "shared/intake/schedules.py",
         "    if blob.content_md5 is None and not pipeline.trusts_size:\n",
         "    if blob.content_md5 is None:\n",
         ("tests/unit/intake/test_without_md5.py",),

@@ -56,7 +56,7 @@ BUGS: Final = (
     ),
     Bug(
         "a changed file is compared by time and size alone",
-        "shared/maintenance/watched_files.py",
+        "shared/maintenance/changed_file.py",
         "        if stamp == known and sure:\n",
         "        if stamp == known:\n",
         (

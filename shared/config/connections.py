@@ -10,8 +10,8 @@ from difflib import get_close_matches
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from shared.core.config.placeholders import not_filled_in
 from shared.core.config.problems import Problem
+from shared.core.config.setting_references import not_filled_in
 from shared.core.config.studio_urls import is_loopback
 
 CONNECTIONS: Final = ("DataStorage", "ModelsStorage", "LedgerStorage")

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import Any, Final
 
-from shared.core.config.foreign_syntax import one_name
+from shared.core.config.pattern import one_name
 from shared.errors import FileRefusedError
 
 #: Bytes of one probe file. Its content is stored with each run.

@@ -23,7 +23,7 @@ from shared.core.config.configuration import MOST_BYTES, Configuration
 from shared.core.config.cross_field import known_pairs
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.problems import Problem
-from shared.core.config.studio_identity import unclear
+from shared.core.config.studio_types import unclear
 from shared.core.counting import counted
 from shared.core.redaction import Redactor, secrets_among
 from shared.errors import FileRefusedError

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic_core import ErrorDetails
 
-from shared.config.scalars import KeyPath
+from shared.config.yaml_reader import KeyPath
 from shared.core.config.pipeline import PIPELINE_NAME
 from shared.core.config.problems import WrongValueError
 from shared.core.config.studio_endpoint import ENDPOINT_NAME
@@ -46,6 +46,7 @@ _KINDS: Final = {
     "finite_number": ("must be a finite number", ""),
     "missing": ("is missing", ""),
 }
+_NOTHING: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +122,6 @@ def _words(error: ErrorDetails) -> tuple[str, str]:
         return "has characters that are not allowed here, or too many", legal
     what = error["msg"].removeprefix("Value error, ")
     return _KINDS.get(error["type"]) or (re.sub(r"^(?:Input|String) should ", "must ", what), "")
-
-
-_NOTHING: Final = object()
 
 
 def _child(node: Any, part: str | int) -> Any:

@@ -1,28 +1,34 @@
-"""Reads one pipeline of the pipelines file, and reports every mistake in it at once."""
+"""Reads one pipeline of the pipelines file, and reports every mistake in it at once.
 
-from collections.abc import Iterator, Mapping, Sequence
+Mistakes over several fields are then reported together with those in single fields.
+"""
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from shared.config.files import MOST_PROBES, ProbeFiles
 from shared.config.messages import LEGAL, Found, path_of, plain_errors
-from shared.config.partial import all_mistakes, as_far_as_right
-from shared.config.scalars import KeyPath, misread
 from shared.config.source import ConfigSource, find, references, secrets
-from shared.config.yaml_reader import Loader, where_it_breaks
-from shared.core.config.cross_field import FIELDS_ONLY
+from shared.config.yaml_reader import KeyPath, Loader, misread, where_it_breaks
+from shared.core.config.cross_field import FIELDS_ONLY, UNKNOWN, mistakes
 from shared.core.config.pipeline import PIPELINE_NAME, Pipeline
-from shared.core.config.placeholders import is_example_id, not_filled_in
-from shared.core.config.problems import Problem
+from shared.core.config.problems import Mistake, Problem
 from shared.core.config.schedule import hints_of
+from shared.core.config.setting_references import is_example_id, not_filled_in
 from shared.core.config.types import Strict
 from shared.core.redaction import Redactor
 from shared.errors import FileRefusedError
 
+#: How often, at most, what holds a wrong value is left out as well.
+_ROUNDS: Final = 10
+
+M = TypeVar("M", bound=BaseModel)
 #: How many problems of one pipeline are listed.
 MOST_REPORTED: Final = 50
 EXAMPLE: Final = "see pipelines.example.yaml"
@@ -32,6 +38,79 @@ _LONGEST_SLIP: Final = 40
 _ADD_IT: Final = "add it to the app settings (locally: Values in local.settings.json), and restart"
 #: Takes the place of a probe file that is reported as unreadable.
 _HARMLESS_PROBE: Final = {"Inputs": {"input1": {"ColumnNames": ["x"], "Values": [["0"]]}}}
+
+
+def as_far_as_right(
+    model: type[M], tree: Mapping[str, Any], wrong: Iterable[tuple[KeyPath, str]], context: Any
+) -> M | None:
+    """Return the value with `UNKNOWN` for what is wrong; None if nothing is left.
+
+    Args:
+        model: the type of the value.
+        tree: the value as it was read.
+        wrong: the path of each mistake, and its kind in pydantic's words.
+        context: of the validation.
+    """
+    left = copy.deepcopy(dict(tree))
+    for _ in range(_ROUNDS):
+        # A value that may have several forms is refused once for each of them.
+        for path, kind in dict(wrong).items():
+            if not _leave_out(left, path, unknown_key=kind == "extra_forbidden"):
+                return None
+        try:
+            return model.model_validate(left, context=context)
+        except ValidationError as exc:
+            errors = exc.errors(include_url=False, include_input=False)
+            wrong = [(path_of(error, left), error["type"]) for error in errors]
+    return None
+
+
+def all_mistakes(
+    model: Strict, path: KeyPath = (), *, partly: bool
+) -> Iterator[tuple[KeyPath, Mistake]]:
+    """Yield every mistake over several fields, of a model and of all its parts, with its path.
+
+    Args:
+        model: a configuration.
+        path: its path in the file.
+        partly: whether something in it is `UNKNOWN`.
+    """
+    for mistake in mistakes(model, partly=partly):
+        yield (*path, *mistake.at), mistake
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, Strict):
+            yield from all_mistakes(value, (*path, name), partly=partly)
+        elif isinstance(value, tuple):
+            for at, item in enumerate(value):
+                if isinstance(item, Strict):
+                    yield from all_mistakes(item, (*path, name, at), partly=partly)
+
+
+def _leave_out(tree: Any, path: KeyPath, *, unknown_key: bool) -> bool:
+    """Set the value at a path to `UNKNOWN`; what holds it, if the value is `UNKNOWN` already."""
+    nodes = [tree]
+    for part in path:
+        nodes.append(_child(nodes[-1], part))
+    while path:
+        *_, holder, value = nodes[: len(path) + 1]
+        if isinstance(holder, dict) and unknown_key and path[-1] in holder:
+            del holder[path[-1]]
+            return True
+        can_be_set = isinstance(holder, dict) or (isinstance(holder, list) and value is not None)
+        if can_be_set and value is not UNKNOWN:
+            holder[path[-1]] = UNKNOWN
+            return True
+        path = path[:-1]
+    return False
+
+
+def _child(node: Any, part: str | int) -> Any:
+    if isinstance(node, dict):
+        return node.get(part)
+    if isinstance(node, list) and isinstance(part, int) and part < len(node):
+        return node[part]
+    return None
 
 
 class PipelineReader:

@@ -14,10 +14,10 @@ from shared.config.connections import (
     connection_name,
     connection_problems,
 )
-from shared.core.config.durations import parse_duration, show_duration
-from shared.core.config.placeholders import not_filled_in
 from shared.core.config.problems import Problem, WrongValueError
 from shared.core.config.schedule import checked_schedule, hints_of
+from shared.core.config.setting_references import not_filled_in
+from shared.core.config.types import parse_duration, show_duration
 
 __all__ = [
     "DEFAULT_CONNECTION",

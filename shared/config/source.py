@@ -6,8 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from shared.config.scalars import KeyPath
-from shared.config.yaml_reader import line_of
+from shared.config.yaml_reader import KeyPath, line_of
 from shared.core.config.problems import Problem
 from shared.core.config.setting_references import references_in
 from shared.core.counting import counted

@@ -7,11 +7,38 @@ from functools import cached_property
 
 from shared.core import names
 from shared.core.blobs import BlobVersion
-from shared.core.config.keys import captured
+from shared.core.config.pattern import match
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_models import manually_promoted
+from shared.core.config.studio_types import manually_promoted
 from shared.core.run.record import Origin
 from shared.core.versions import version_id
+
+
+def captured(pipeline: Pipeline, name: str) -> dict[str, str] | None:
+    """Return what the path of the data captures from `name`; None where it does not match.
+
+    Args:
+        pipeline: as it is configured now.
+        name: of the blob, inside its container.
+
+    Returns:
+        The values of the tokens, or None.
+    """
+    return match(pipeline.data.blob, name) if pipeline.data else None
+
+
+def key_of(pipeline: Pipeline, name: str) -> tuple[str, ...]:
+    """Return whose data a blob of this name is.
+
+    Args:
+        pipeline: as it is configured now.
+        name: of the blob, inside its container.
+
+    Returns:
+        The values of the pipeline's key tokens, in order.
+    """
+    tokens = captured(pipeline, name) or {}
+    return tuple(tokens.get(token, "") for token in pipeline.key_tokens)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Final
 from shared.core.blobs import BlobVersion
 from shared.core.run.commands import Command
 from shared.core.run.control_events import Cancelled, Event
+from shared.core.run.gate_events import CandidateStaged
 from shared.core.run.job_events import JobCreated, JobStarted, OutputSeen
 from shared.core.run.machine import next_command
 from shared.core.run.promotion_events import NotYetLive, UpdateSent
 from shared.core.run.record import Phase, Promotion, Run
-from shared.core.run.staging_events import CandidateStaged
 from shared.errors import ConflictError, RelearnError
 from shared.execution.concurrency import ConcurrencyLimits
 from shared.execution.context import Context
@@ -21,13 +21,12 @@ from shared.execution.endpoint_lease import EndpointLeaseSteps
 from shared.execution.gate import GateSteps
 from shared.execution.inbox import Inbox
 from shared.execution.job import CheckedJob, JobSteps
+from shared.execution.models import StagingSteps
 from shared.execution.promotion import PromotionSteps
 from shared.execution.rollout import RollOutSteps
 from shared.execution.run_factory import RunFactory
-from shared.execution.run_writer import FOR_OPERATORS, RunWriter
-from shared.execution.staging import StagingSteps
+from shared.execution.run_writer import FOR_OPERATORS, RunWriter, StepResult
 from shared.execution.step_failures import StepFailures
-from shared.execution.step_result import StepResult
 from shared.ledger.store import Stored
 from shared.telemetry import report_run
 

@@ -11,8 +11,7 @@ from shared.core.run.control_events import Event, StepBlocked, Superseded
 from shared.core.run.gate_events import Regressed
 from shared.core.run.promotion_events import EndpointLeased, InFlightUpdateFound
 from shared.core.run.record import Origin, Promotion, Run, Step
-from shared.core.serving.probe_series import LEAST_PROBES
-from shared.core.serving.probes import ProbeAnswers, ProbeOutcome
+from shared.core.serving.probes import LEAST_PROBES, ProbeAnswers, ProbeOutcome
 from shared.core.serving.references import ServingState
 from shared.core.serving.state import (
     EndpointLease,
@@ -25,7 +24,7 @@ from shared.core.serving.state import (
 from shared.core.versions import tie_of, tied_with
 from shared.errors import EndpointBusyError, PermanentError, TransientError
 from shared.execution.context import Context
-from shared.execution.first_recorded import FirstRecordedTimes
+from shared.execution.inbox import FirstRecordedTimes
 from shared.ports.serving import Keep, Plan, ServingEndpoint
 
 #: How long a run waits for another run's update, which takes minutes.

@@ -8,10 +8,9 @@ from typing import Final
 from shared.core.evaluation.gate import judge, refused
 from shared.core.evaluation.report import choose_row, read_evaluation
 from shared.core.run.control_events import Event
-from shared.core.run.gate_events import NOBODY, Approved, Judged, Rejected
+from shared.core.run.gate_events import NOBODY, Approved, EvidenceGathered, Judged, Rejected
 from shared.core.run.machine import expires_at
 from shared.core.run.record import GateEvidence, Origin, Run
-from shared.core.run.staging_events import EvidenceGathered
 from shared.core.serving.probes import ProbeOutcome
 from shared.core.serving.state import Resource
 from shared.errors import PermanentError, TransientError

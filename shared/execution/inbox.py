@@ -1,15 +1,97 @@
-"""The inbox: where eligible data versions wait for their run."""
+"""The inbox: where eligible data versions wait for their run, and when they were first recorded.
 
-from collections.abc import Iterable
+Storage dates blobs in whole seconds; of those of one second the app's own record shows which is
+newer (`shared.core.versions`). Nothing is read where no two versions share a second.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
 from shared.core.blobs import BlobVersion
-from shared.core.data_version import DataVersion
+from shared.core.config.pipeline import Pipeline
+from shared.core.data_version import DataVersion, key_of
 from shared.core.run.record import Origin, Run
-from shared.core.versions import version_id
+from shared.core.versions import Newest, newest_first, order_of, tied_with, version_id
+from shared.errors import CorruptRecordError
 from shared.execution.context import Context
-from shared.execution.first_recorded import FirstRecordedTimes
 from shared.ledger.versions import VersionEntry
+from shared.telemetry import log
+
+#: Storage calls at once.
+_AT_ONCE: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRecordedTimes:
+    """Reads, for one pipeline, when versions were first recorded."""
+
+    context: Context
+    pipeline: Pipeline
+
+    def of(self, blob: BlobVersion) -> BlobVersion:
+        """Return a version with the time when it was first recorded, where it was.
+
+        Raises:
+            TransientError: the ledger does not work now.
+        """
+        if blob.recorded_at is not None:
+            return blob
+        version, ledger = version_id(self.pipeline.name, blob), self.context.ledger
+        try:
+            entry = ledger.versions.entry(version)
+            if entry is None:
+                key = key_of(self.pipeline, blob.name)
+                entry = ledger.inbox.read(key, self.pipeline.name, version)
+        except CorruptRecordError as exc:
+            log.error("%s", exc)  # an operator has to correct it; meanwhile the name decides
+            return blob
+        return blob.recorded(entry.blob.recorded_at) if entry else blob
+
+    def newest(self, tied: Sequence[BlobVersion]) -> Newest:
+        """Return the newest of versions that share a Last-Modified, at least one.
+
+        Raises:
+            TransientError: the ledger does not work now.
+        """
+        known = self.all_of(tied)
+        newest = max(known, key=order_of)
+        return Newest(newest, tied_with(newest, known))
+
+    def newest_first(
+        self, blobs: Iterable[BlobVersion], most: int, least: int
+    ) -> list[BlobVersion]:
+        """Return versions, the newest first, in a fixed order as far as they are shown.
+
+        Args:
+            blobs: the versions, in any order.
+            most: so many are shown.
+            least: how many bytes a version must have to be used; the first such is shown too.
+
+        Returns:
+            The versions.
+        """
+        found = sorted(blobs, key=lambda blob: blob.modified, reverse=True)
+        used = next((at for at, blob in enumerate(found) if blob.size >= least), 0)
+        seen = max(used + 1, most)
+        while 0 < seen < len(found) and found[seen].modified == found[seen - 1].modified:
+            seen += 1
+        return newest_first([*self.all_of(found[:seen]), *found[seen:]])
+
+    def all_of(self, blobs: Sequence[BlobVersion]) -> list[BlobVersion]:
+        """Return the versions, each with the time when it was recorded where that matters."""
+        times = Counter(blob.modified for blob in blobs)
+        wanted = [blob for blob in blobs if times[blob.modified] > 1]
+        at_once = min(_AT_ONCE, self.context.limits.at_once, len(wanted))
+        if at_once <= 1:
+            found = [self.of(blob) for blob in wanted]
+        else:
+            with ThreadPoolExecutor(at_once) as pool:
+                found = list(pool.map(self.of, wanted))
+        known = iter(found)
+        return [next(known) if times[blob.modified] > 1 else blob for blob in blobs]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from shared.execution.context import Context
 from shared.execution.inbox import replacement_of
 from shared.execution.inputs import JobInputs, request_of
 from shared.execution.models import LATE, ModelSteps
-from shared.execution.step_result import StepResult
+from shared.execution.run_writer import StepResult
 from shared.ports.training import JobState, JobStatus, TrainingService
 from shared.telemetry import log
 

@@ -1,19 +1,33 @@
-"""Collects the models that a finished job, or an operator, left for the endpoints of a run."""
+"""The steps of a trained model before its verdict: it is collected, and staged at its endpoint."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from shared.core.config.kinds import Endpoint
+from shared.core.config.types import show_duration
 from shared.core.run.control_events import Event, ModelCollected, ModelsCollected, NothingToPromote
-from shared.core.run.gate_events import NO_ENDPOINT
+from shared.core.run.gate_events import (
+    NO_ENDPOINT,
+    CandidateFailed,
+    CandidateReady,
+    CandidateStaged,
+)
 from shared.core.run.record import Run
+from shared.core.serving.due_candidates import staged
+from shared.core.serving.probes import UpdateProgress
+from shared.core.serving.references import Candidate
+from shared.core.serving.state import EndpointState
 from shared.errors import PermanentError
 from shared.execution.context import Context
+from shared.execution.drift_schedule import schedule_drift_check
 from shared.execution.inputs import request_of
 from shared.ports.training import Job, TrainingService
 
 #: How long a job's record or its output blob may become visible late.
 LATE: Final = timedelta(minutes=10)
+#: A service may need this long to make a candidate ready (azure-machine-learning-v2 §5.2).
+READY_WITHIN: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +79,64 @@ class ModelSteps:
 def finished_job(run: Run) -> Job:
     """Return the job of a run's present attempt, by the reference of its service."""
     return Job(run.job or "", run.job_at, request_of(run))
+
+
+@dataclass(frozen=True, slots=True)
+class StagingSteps:
+    """Stages the model of a run at its endpoint. The serving state is not changed."""
+
+    context: Context
+
+    def stage(self, run: Run) -> Event:
+        """Stage the model, after the endpoint state says so. Safe to repeat."""
+        endpoint = _endpoint(run)
+        if run.model is None:
+            raise PermanentError(f"run {run.run_id} has no model to promote")
+        serving = self.context.providers.serving(endpoint)
+        candidate = serving.candidate(run.model, run.run_id)
+        # Before the call: the candidate is discarded later, however this run ends.
+        self._announce(run, endpoint, candidate)
+        serving.ensure()
+        serving.stage(candidate)
+        return CandidateStaged(candidate)
+
+    def check(self, run: Run) -> Event | None:
+        """Return whether the candidate is ready; None while it is not.
+
+        Raises:
+            PermanentError: it is not ready after so long.
+        """
+        endpoint, candidate = _endpoint(run), run.candidate
+        if candidate is None:
+            raise PermanentError(f"run {run.run_id} is in phase {run.phase} without a candidate")
+        found = self.context.providers.serving(endpoint).candidate_state(candidate)
+        match found.progress:
+            case UpdateProgress.FAILED:
+                why = f"candidate {candidate.name} cannot be made ready: {found.detail}"
+                return CandidateFailed(why)
+            case UpdateProgress.PENDING:
+                now = self.context.clock.now()
+                if now - (run.staged_at or now) >= READY_WITHIN:
+                    raise PermanentError(
+                        f"candidate {candidate.name} is not ready after "
+                        f"{show_duration(READY_WITHIN)}: {found.detail}",
+                        cure="see how it stands at its service",
+                    )
+                return None
+            case _:
+                return CandidateReady()
+
+    def _announce(self, run: Run, endpoint: Endpoint, candidate: Candidate) -> None:
+        stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
+        known = stored.record if stored else EndpointState(ref=endpoint.ref)
+        endpoint_state = staged(known, run.run_id, endpoint.place, candidate)
+        if endpoint_state is not known:
+            expected = stored.etag if stored else None
+            self.context.ledger.endpoint_states.put(endpoint.ref.id, endpoint_state, expected)
+        schedule_drift_check(self.context, run, endpoint)  # which discards it
+
+
+def _endpoint(run: Run) -> Endpoint:
+    if run.config.endpoint is None:
+        raise PermanentError(f"run {run.run_id} has no endpoint to give a model to")
+    return run.config.endpoint

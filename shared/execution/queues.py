@@ -1,15 +1,20 @@
-"""Advances the queues of waiting runs: of each queue only the run that is next.
+"""Advances the queues of waiting runs and of endpoints: of each only the run that is next.
 
 A tick reads the record of each queue once, however many runs wait in it. The run that is next
 is checked after a change that may let it begin: of the queue, of the holders of its slots, of a
 pause, or at the time that a budget names. Once it has begun, the next one is checked, until one
 does not begin. The hints of markers say which runs wait. Each record is read now and then,
 because a hint may be out of date.
+
+A run that found another one updating its endpoint tries again by itself, the more seldom the
+longer it waits. So that no endpoint is idle meanwhile, each tick checks whether the endpoints
+that runs wait for are free, and has the next run of each continue. Which runs wait is a hint of
+their markers; whether an endpoint is free is read from its state and the run that has its lease.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
@@ -17,7 +22,7 @@ from typing import Final
 from shared.core.counting import counted, they
 from shared.core.run.concurrency import RunQueue, next_allowed
 from shared.core.run.record import Phase, Run
-from shared.errors import CorruptRecordError
+from shared.errors import CorruptRecordError, RelearnError
 from shared.execution.context import Context
 from shared.execution.driver import NOT_KNOWN, Advanced
 from shared.ledger.open_markers import Marker, queue_of
@@ -248,3 +253,60 @@ def _part(run_id: str) -> float:
 
 def _waiting(number: int) -> str:
     return f"{counted(number, 'run')} {they(number, 'waits', 'wait')}"
+
+
+@dataclass(slots=True)
+class EndpointQueue:
+    """The runs that wait for endpoints during one tick.
+
+    Args:
+        context: the ledger and the clock.
+    """
+
+    context: Context
+    _waiting: dict[str, list[Marker]] = field(default_factory=dict)
+
+    def found(self, markers: Iterable[Marker]) -> None:
+        """Sort the open runs that wait for an endpoint, for each endpoint in their order."""
+        self._waiting = {}
+        for marker in markers:
+            if (wait := marker.run.waits_for) is not None:
+                self._waiting.setdefault(wait.endpoint_id, []).append(marker)
+        for waiting in self._waiting.values():
+            waiting.sort(key=_by_age)
+
+    def next(self, until: datetime) -> list[Marker]:
+        """Return the next run of each endpoint that is free; each run is returned once.
+
+        An endpoint that is not free is not asked for again in this tick, nor is one for which
+        there was no time.
+
+        Args:
+            until: when no further endpoint may be asked for.
+        """
+        now = self.context.clock.now
+        self._waiting = {
+            name: left
+            for name, left in self._waiting.items()
+            if now() < until and self._is_free(name)
+        }
+        following = [left.pop(0) for left in self._waiting.values()]
+        self._waiting = {name: left for name, left in self._waiting.items() if left}
+        return following
+
+    def _is_free(self, endpoint: str) -> bool:
+        """Whether no run is at work there; where that cannot be read, a later tick asks again."""
+        try:
+            stored = self.context.ledger.endpoint_states.read(endpoint)
+            last = stored.record.endpoint_lease if stored else None
+            holder = self.context.ledger.runs.read(last.run_id) if last else None
+        except RelearnError as exc:
+            log.info("endpoint %s: whether it is free is not known now: %s", endpoint, exc)
+            return False
+        return holder is None or not holder.record.phase.updates
+
+
+def _by_age(marker: Marker) -> tuple[object, ...]:
+    """Return what sorts the runs that wait: rollbacks first, then those that wait the longest."""
+    wait = marker.run.waits_for
+    return (not wait.rollback, wait.since, marker.run_id) if wait else ()

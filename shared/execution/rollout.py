@@ -17,8 +17,7 @@ from shared.core.run.rollout import delivered, next_deliveries, outcome
 from shared.errors import ConflictError, PermanentError, RunIdUsedError
 from shared.execution.context import Context
 from shared.execution.run_factory import Opening, RunFactory
-from shared.execution.run_writer import RunWriter
-from shared.execution.step_result import StepResult
+from shared.execution.run_writer import RunWriter, StepResult
 from shared.ledger.store import Stored
 from shared.telemetry import log
 

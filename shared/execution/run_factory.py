@@ -10,7 +10,7 @@ from typing import Final
 from shared.core import names
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_models import model_of
+from shared.core.config.studio_types import model_of
 from shared.core.run.parameters import parameters_for
 from shared.core.run.record import Origin, Phase, Run, RunHistoryEntry
 from shared.core.serving.references import ModelRef, ServingState

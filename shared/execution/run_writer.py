@@ -1,6 +1,7 @@
 """Writes run records: each is created once, and then changed by events only."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from shared.core.blobs import BlobVersion
@@ -131,3 +132,13 @@ def _log(before: Run, stored: Stored[Run], learned: Event) -> None:
         log.warning(text, after.run_id, after.phase, at, learned.reason)
     elif after.phase is not before.phase:
         log.info("run %s: %s -> %s", after.run_id, before.phase, after.phase)
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """The event of a step; the data that it found is kept before the event is recorded."""
+
+    event: Event | None  #: None: the run does not change
+    replacements: tuple[BlobVersion, ...] = ()  #: versions that replaced data of the run
+    given_back: tuple[BlobVersion, ...] = ()  #: data that the run will not train on
+    opened: int = 0  #: runs that the step opened

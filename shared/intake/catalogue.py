@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from shared.core.blobs import BlobVersion
-from shared.core.config.keys import captured
 from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_models import manually_promoted
-from shared.core.data_version import DataVersion
+from shared.core.config.studio_types import manually_promoted
+from shared.core.data_version import DataVersion, captured
 from shared.core.run.record import Run
 from shared.errors import ConfigError
 from shared.telemetry import log

@@ -1,13 +1,198 @@
-"""Whether a data version is eligible: new enough, large enough, and no metadata-only update."""
+"""Whether a data version is eligible: new enough or backfilled, and large enough."""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
 from shared.core import names
+from shared.core.blobs import BlobVersion
+from shared.core.config.configuration import Configuration
+from shared.core.config.pipeline import PIPELINE_NAME, Pipeline
 from shared.core.data_version import DataVersion
 from shared.core.versions import metadata_update_of
+from shared.errors import ConflictError, CorruptRecordError, RelearnError
 from shared.execution.context import Context
-from shared.intake.activations import Activations
-from shared.intake.backfill import Backfill
+from shared.execution.inbox import Inbox
+from shared.intake.catalogue import Catalogue
+from shared.intake.last_good import LastGood
+from shared.intake.requests import Requests
+from shared.ledger.schedules import Activation
 from shared.ledger.versions import VersionEntry
 from shared.telemetry import LogOnce, log
+
+#: Blobs that are kept between two writes of the progress of a backfill.
+_PART: Final = 50
+
+
+class Activations:
+    """The activations of the pipelines in the present file, as one process knows them.
+
+    Args:
+        context: the ledger, the storage and the clock.
+        last_good: the pipelines file, and the last good configurations.
+        started_at: when this process started, by its own clock; a pipeline seen for the first
+            time counts as activated then, or when its file was changed.
+    """
+
+    def __init__(self, context: Context, last_good: LastGood, started_at: datetime) -> None:
+        self._context = context
+        self._last_good = last_good
+        self._started_at = started_at
+        file = last_good.file
+        self._known_since = dict.fromkeys((*file.pipelines, *file.broken), started_at)
+        self._activated: dict[str, datetime] = {}
+
+    def take(
+        self, configuration: Configuration, changed_at: datetime, eligible_from: datetime
+    ) -> None:
+        """Use a pipelines file that was changed while the app runs; nothing is stored.
+
+        Args:
+            configuration: the present content of the file.
+            changed_at: since when it may say so, by the clock of this process.
+            eligible_from: data from then on is eligible for pipelines that are new in the file.
+        """
+        for name in (*configuration.pipelines, *configuration.broken):
+            self._known_since.setdefault(name, eligible_from)
+        self._last_good.take(configuration, changed_at)
+
+    def refresh(self) -> None:
+        """Read the configurations in use and the activation of each pipeline, or store them.
+
+        Raises:
+            TransientError: storage does not work now.
+        """
+        self._last_good.refresh()
+        # Also those that have an error: what arrives before they are corrected is eligible.
+        broken = [n for n in self._last_good.file.broken if re.fullmatch(PIPELINE_NAME, n)]
+        for name in dict.fromkeys((*self._last_good.served, *broken)):
+            try:
+                self.since(name)
+            except CorruptRecordError as exc:
+                log.error("pipeline %s: %s", name, exc)  # the others continue
+
+    def since(self, pipeline: str) -> datetime:
+        """Return when the pipeline was first active; older data is not eligible."""
+        if pipeline not in self._activated:
+            # Its clock may have been corrected since: then it started now at the latest.
+            known_since = self._known_since.get(pipeline, self._started_at)
+            started = self._context.storage_time(known_since)
+            started = min(started, self._context.clock.now())
+            started = started.replace(microsecond=0)  # as the storage dates blobs
+            activated = self._context.ledger.activations.activate(pipeline, started)
+            self._activated[pipeline] = activated
+        return self._activated[pipeline]
+
+    def scheduled_since(self, pipeline: str) -> datetime | None:
+        """Return since when the pipeline has its schedule; None where that is not known.
+
+        Raises:
+            TransientError: storage does not work now.
+        """
+        self._last_good.refresh()
+        with suppress(CorruptRecordError):  # reported by `refresh`; the schedule does not need it
+            self.since(pipeline)
+        return self._last_good.scheduled_since(pipeline)
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """Backfills each pipeline once. After a crash, a repetition finds its own records.
+
+    Args:
+        context: the ledger, the storage and the clock.
+        catalogue: the pipelines as they are configured now.
+        requests: finds the newest blob for each key of a pipeline.
+        inbox: where an old blob waits for its run.
+    """
+
+    context: Context
+    catalogue: Catalogue
+    requests: Requests
+    inbox: Inbox
+
+    def wanted(self) -> bool:
+        """Whether a pipeline wants a backfill of all data that is not done yet."""
+        return bool(self._not_done("all"))
+
+    def newest(self, until: datetime) -> None:
+        """Have the newest old blob of each key trained on, where that is wanted.
+
+        The next call continues where this one had no more time.
+        """
+        for pipeline, known in self._not_done("newest"):
+            if self.context.clock.now() >= until:
+                return
+            try:
+                self._newest(pipeline, known, until)
+            except RelearnError as exc:  # the other pipelines continue
+                log.warning("pipeline %s: older data is taken later: %s", pipeline.name, exc)
+
+    def _newest(self, pipeline: Pipeline, known: Activation, until: datetime) -> None:
+        newest = self.requests.newest_data(pipeline)
+        old = (b for b in newest if b.modified < known.activated_at)
+        left = sorted((b.name, b) for b in old if b.name > known.backfilled_to)
+        done = known.backfilled_to
+        for number, (name, blob) in enumerate(left, 1):
+            if self.context.clock.now() >= until:
+                self._mark(pipeline, {"backfilled_to": done})
+                return
+            try:
+                self._take(pipeline, blob)
+            except CorruptRecordError as exc:  # this version is known already; the others continue
+                log.error("pipeline %s: %s", pipeline.name, exc)
+            done = name
+            if number % _PART == 0:
+                self._mark(pipeline, {"backfilled_to": done})
+        self._mark(pipeline, {"backfilled_at": self.context.clock.now()})
+
+    def _take(self, pipeline: Pipeline, blob: BlobVersion) -> None:
+        version = DataVersion.of(pipeline, blob)
+        if version is not None and self.context.ledger.versions.entry(version.version_id) is None:
+            self.inbox.keep(version)
+
+    def done(self, searched_from: datetime) -> None:
+        """Record that a backfill is done for all data.
+
+        Args:
+            searched_from: when the search that looked at all blobs began.
+        """
+        for pipeline, known in self._not_done("all"):
+            if known.activated_at <= searched_from:
+                self._mark(pipeline, {"backfilled_at": self.context.clock.now()})
+
+    def _not_done(self, which: str) -> list[tuple[Pipeline, Activation]]:
+        """Return the pipelines whose backfill is not done; one with an unreadable record waits."""
+        found = []
+        for pipeline in self.catalogue.pipelines.values():
+            if pipeline.data is None or pipeline.data.backfill != which:
+                continue
+            try:
+                known = self.context.ledger.activations.read(pipeline.name)
+            except CorruptRecordError as exc:
+                log.error("older data is not looked for: %s", exc)
+                continue
+            if known is not None and known.record.backfilled_at is None:
+                found.append((pipeline, known.record))
+        return found
+
+    def is_done(self, pipeline: Pipeline) -> bool:
+        """Whether the backfill of a pipeline is done, or not wanted."""
+        known = self.context.ledger.activations.read(pipeline.name)
+        return known is not None and known.record.backfilled_at is not None
+
+    def _mark(self, pipeline: Pipeline, how_far: Mapping[str, object]) -> None:
+        known = self.context.ledger.activations.read(pipeline.name)
+        if known is None:
+            return
+        record = known.record.evolve(**how_far)
+        try:
+            self.context.ledger.activations.put(pipeline.name, record, known.etag)
+        except ConflictError:
+            log.info("pipeline %s: another worker noted its backfill", pipeline.name)
 
 
 class Eligibility:

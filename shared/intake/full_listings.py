@@ -25,7 +25,7 @@ from shared.core.full_listing import (
 from shared.core.full_listing import Existing as Record
 from shared.errors import ConflictError, CorruptRecordError, InvalidCursorError, RelearnError
 from shared.execution.context import Context
-from shared.intake.activations import Activations
+from shared.intake.eligibility import Activations
 from shared.intake.existing_blobs import Budget, Existing
 from shared.intake.last_good import LastGood
 from shared.intake.listed import BlobPlace

@@ -8,10 +8,10 @@ from typing import Final
 
 from shared.core import names
 from shared.core.blobs import BlobVersion
-from shared.core.config.keys import captured, key_of
 from shared.core.config.pattern import literal_prefix
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.types import Scalar
+from shared.core.data_version import captured, key_of
 from shared.core.run.parameters import asked_parameters
 from shared.core.run.record import Origin, Run
 from shared.core.versions import Newest
@@ -25,7 +25,7 @@ from shared.errors import (
 )
 from shared.execution.context import Context
 from shared.execution.driver import Driver
-from shared.execution.first_recorded import FirstRecordedTimes
+from shared.execution.inbox import FirstRecordedTimes
 from shared.execution.run_factory import Opening, RunFactory
 from shared.execution.run_writer import RunWriter
 from shared.telemetry import log
@@ -34,6 +34,8 @@ from shared.telemetry import log
 _FAILURES: Final = 3
 #: The key of a due time that takes no data.
 _ONLY: Final = "all"
+#: Whether a blob had its run, where the run of this id does not count.
+Had = Callable[[BlobVersion, str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,6 @@ class ManualRequest:
     def digest(self) -> str:
         """Return the digest that separates this request from another one under the same key."""
         return names.digest(json.dumps([self.data, dict(self.parameters)], sort_keys=True))
-
-
-#: Whether a blob had its run, where the run of this id does not count.
-Had = Callable[[BlobVersion, str], bool]
 
 
 @dataclass(frozen=True, slots=True)

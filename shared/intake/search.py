@@ -19,8 +19,7 @@ from shared.errors import (
     RelearnError,
 )
 from shared.execution.context import Context
-from shared.intake.activations import Activations
-from shared.intake.backfill import Backfill
+from shared.intake.eligibility import Activations, Backfill
 from shared.intake.listed import BlobPlace
 from shared.intake.version_runs import VersionRuns
 from shared.ledger.progress import SearchState

@@ -14,8 +14,8 @@ from shared.core.data_version import DataVersion
 from shared.errors import CorruptRecordError, OutcomeUnknownError, TransientError
 from shared.execution.context import Context
 from shared.execution.inbox import Inbox
-from shared.intake.activations import Activations
 from shared.intake.catalogue import Catalogue
+from shared.intake.eligibility import Activations
 from shared.ledger.inbox import InboxEntry
 from shared.telemetry import log
 

@@ -11,13 +11,12 @@ from shared.ledger.configurations import Configurations
 from shared.ledger.endpoints import DriftChecks, EndpointStates
 from shared.ledger.full_listings import FullListingRecords
 from shared.ledger.inbox import Inbox
-from shared.ledger.old_records import OldRecords
 from shared.ledger.open_markers import OpenMarkers
 from shared.ledger.progress import Heartbeat, Rotation, SearchState, Tick
 from shared.ledger.run_queues import PipelinePauses, RunQueues
 from shared.ledger.runs import Index, Runs, Tombstones
 from shared.ledger.schedules import Activations, Schedules
-from shared.ledger.store import SingleRecord, Store
+from shared.ledger.store import OldRecords, SingleRecord, Store
 from shared.ledger.versions import Versions
 from shared.ports.storage import Documents
 

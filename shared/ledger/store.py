@@ -1,4 +1,4 @@
-"""Typed records over the `Documents` port: read, write by compare-and-swap, and change.
+"""Typed records over the `Documents` port: read, write by compare-and-swap, change, and clean up.
 
 A record that cannot be understood raises `CorruptRecordError` and is never overwritten.
 """
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from shared.core.frozen import WRITTEN_BY, RecordModel
 from shared.errors import ConflictError, CorruptRecordError
-from shared.ports.storage import Document, Documents, ETag, Listed
+from shared.ports.storage import Document, Documents, ETag, Listed, Page
 from shared.version import VERSION
 
 _SCHEMA: Final = 1
@@ -26,6 +26,8 @@ MOST_LISTED: Final = 5000
 
 R = TypeVar("R", bound=RecordModel)
 T = TypeVar("T")
+#: Records of one page: how far a round is is stored after each.
+PAGE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,3 +244,29 @@ def _problem(exc: Exception) -> str:
         first = exc.errors()[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     return "not JSON"
+
+
+class OldRecords(Store):
+    """The records of the app, whatever their content."""
+
+    def page(self, kind: str, cursor: str | None) -> Page[Listed]:
+        """Return records of one kind, in one listing. Raises InvalidCursorError, TransientError."""
+        return self.documents.page(f"{kind}/", PAGE, cursor)
+
+    def raw(self, name: str) -> Document | None:
+        """Return a record as it is stored, also one that is not understood."""
+        return self.documents.read(name)
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a record of this name, understood or not."""
+        return self.documents.read(name) is not None
+
+    def mark(self, listed: Listed, hints: Mapping[str, str]) -> None:
+        """Store a record anew with other hints, unless it was changed since it was listed."""
+        found = self.documents.read(listed.name)
+        if found is None or found.etag != listed.etag:
+            return
+        try:
+            self.documents.replace(listed.name, found.body, found.etag, hints)
+        except ConflictError:
+            return

@@ -7,16 +7,16 @@ from typing import Final
 
 from shared.errors import ConflictError, CorruptRecordError, RelearnError, TransientError
 from shared.execution.context import Context
-from shared.intake.activations import Activations
 from shared.intake.batches import Batches
+from shared.intake.eligibility import Activations
 from shared.intake.last_good import LastGood
 from shared.intake.schedules import Schedules
 from shared.intake.unwanted import UnwantedData
 from shared.ledger.progress import Heartbeat
 from shared.ledger.store import Stored
-from shared.maintenance.containers import Containers
 from shared.maintenance.drift import Drift
 from shared.maintenance.rounds import Round, Rounds
+from shared.maintenance.ticks import Containers
 from shared.telemetry import log
 
 #: Up to which part of a tick's time open runs are checked, and runs opened for waiting data;

@@ -10,8 +10,7 @@ from shared.errors import RelearnError
 from shared.execution.bulkheads import Bulkheads, host_of, service_of
 from shared.execution.context import Context
 from shared.execution.driver import Driver
-from shared.execution.endpoint_queue import EndpointQueue
-from shared.execution.queues import CheckResult, Queue, Queues
+from shared.execution.queues import CheckResult, EndpointQueue, Queue, Queues
 from shared.intake.catalogue import Catalogue
 from shared.ledger.open_markers import Marker
 from shared.maintenance.run_checks import RunChecks

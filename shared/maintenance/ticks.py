@@ -1,5 +1,6 @@
-"""Records that the schedule timer runs, and decides whether a timer is silent."""
+"""Whether the timers run, and whether the containers exist that they read and write."""
 
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,6 +14,8 @@ from shared.telemetry import log
 SILENT: Final = timedelta(minutes=15)
 #: A tick of the schedules is recorded this often, to save writes.
 NOTED_EVERY: Final = timedelta(minutes=5)
+#: How often a process checks; each check costs a call for each container.
+_EVERY: Final = timedelta(minutes=10)
 
 
 class Ticks:
@@ -56,3 +59,37 @@ def is_silent(
     """
     due = last_due_of(schedule, now - SILENT - noted_every)
     return due is not None and seen < due
+
+
+def missing_containers(context: Context) -> list[str]:
+    """Return a sentence for each container that does not exist. Raises as `Blobs.exists`."""
+    named = (
+        ("TRAINING_DATA_CONTAINER", context.data, context.data_container),
+        ("MODELS_CONTAINER", context.models, context.models_container),
+    )
+    return [
+        f"{setting}: container {container!r} does not exist: create it"
+        for setting, account, container in named
+        if not account.exists(container)
+    ]
+
+
+@dataclass
+class Containers:
+    """Checks now and then, for the record that the anonymous health check reads."""
+
+    context: Context
+    _checked: datetime | None = field(default=None, init=False)
+    _missing: int = field(default=0, init=False)
+
+    def missing(self) -> int:
+        """Return how many containers were missing at the last check; at once while one is."""
+        now = self.context.clock.now()
+        if self._checked is None or self._missing or now - self._checked >= _EVERY:
+            try:
+                self._missing = len(missing_containers(self.context))
+            except RelearnError as exc:
+                log.warning("the containers cannot be checked now: %s", exc)
+                return self._missing
+            self._checked = now
+        return self._missing

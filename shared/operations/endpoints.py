@@ -18,7 +18,7 @@ from shared.intake.rollbacks import EndpointAddress, KnownEndpoint, RollbackRequ
 from shared.ledger.open_markers import Marker
 from shared.ledger.store import Stored
 from shared.operations.commands import ANONYMOUS, OperatorCommand
-from shared.operations.open_runs import OpenRun, OpenRuns
+from shared.operations.history import OpenRun, OpenRuns
 from shared.telemetry import log
 
 

@@ -19,7 +19,7 @@ from shared.execution.run_factory import RunFactory
 from shared.intake.catalogue import Catalogue
 from shared.ledger.schedules import ScheduleRecord
 from shared.operations.commands import ANONYMOUS, OperatorCommand
-from shared.operations.open_runs import Counts, OpenRun, OpenRuns, counts_of
+from shared.operations.history import Counts, OpenRun, OpenRuns, counts_of
 from shared.operations.preview import Preview, Previews
 from shared.telemetry import log
 

@@ -6,15 +6,15 @@ from typing import Any, Final
 
 from shared.core import names
 from shared.core.blobs import BlobVersion
-from shared.core.config.keys import captured, key_of
 from shared.core.config.pattern import literal_prefix
 from shared.core.config.pipeline import Pipeline
+from shared.core.data_version import captured, key_of
 from shared.core.run.data_notes import notes_on_data, notes_on_pipeline
 from shared.core.run.record import Origin, Phase
 from shared.core.versions import version_id
 from shared.errors import CorruptRecordError, NoSuchDataError
 from shared.execution.context import Context
-from shared.execution.first_recorded import FirstRecordedTimes
+from shared.execution.inbox import FirstRecordedTimes
 from shared.execution.inputs import expected_inputs, request_of
 from shared.execution.run_factory import Opening, RunFactory
 from shared.telemetry import log

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -22,11 +22,6 @@ class JobRequest:
     outputs: Mapping[str, str]  #: output name -> path in the models container
     parameters: Mapping[str, Scalar]
     training: Training
-
-    @property
-    def timeout(self) -> timedelta:
-        """How long the attempt may take, queueing included."""
-        return self.training.timeout
 
 
 @dataclass(frozen=True, slots=True)

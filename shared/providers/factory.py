@@ -15,12 +15,10 @@ from shared.ports.storage import Blobs
 from shared.ports.training import TrainingService
 from shared.providers.http.client import Http
 from shared.providers.redacting import RedactingEndpoint, RedactingTraining
-from shared.providers.studio.arm_token import ArmToken
-from shared.providers.studio.baselines import Baselines
 from shared.providers.studio.batch import StudioBatch
-from shared.providers.studio.call import StudioCall
+from shared.providers.studio.call import ArmToken, StudioCall
 from shared.providers.studio.classic_endpoint import StudioClassicEndpoint
-from shared.providers.studio.serving import StudioServing
+from shared.providers.studio.serving import Baselines, StudioServing
 from shared.providers.studio.web_service import StudioWebService
 
 

@@ -10,7 +10,7 @@ from local.studio import InstantTrainer
 from local.studio.server import StudioServer
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_models import model_of
+from shared.core.config.studio_types import model_of
 from shared.core.redaction import Redactor
 from shared.core.serving.probes import ProbeOutcome, UpdateProgress
 from shared.core.serving.references import ModelRef, Shift
@@ -18,7 +18,7 @@ from shared.ports.serving import Keep, ServingEndpoint
 from shared.ports.training import JobRequest, JobStatus, TrainingService
 from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Http, RequestsHttp
-from shared.providers.studio.arm_token import ArmToken
+from shared.providers.studio.call import ArmToken
 from tests.fakes.azureml.state import model_id
 from tests.fakes.azureml_serving import model_ref
 from tests.fakes.azureml_world import AzureMlWorld

@@ -25,8 +25,8 @@ from shared.ledger.ledger import Ledger
 from shared.maintenance.poll import Poll
 from shared.operations.runs import RunOperations
 from shared.providers.factory import ConfiguredProviders
-from shared.providers.guarded_blobs import RedactingBlobs
-from shared.providers.studio.arm_token import ArmToken
+from shared.providers.redacting import RedactingBlobs
+from shared.providers.studio.call import ArmToken
 from shared.telemetry import use_redactor
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.clock import FakeClock, Shifted

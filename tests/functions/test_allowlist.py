@@ -38,7 +38,7 @@ from shared.core.serving.state import (
 )
 from shared.ledger.progress import SearchState
 from shared.operations.endpoints import EndpointLine, EndpointStatus
-from shared.operations.open_runs import Counts, OpenRun
+from shared.operations.history import Counts, OpenRun
 from shared.operations.pipelines import Keys, PipelineStatus
 from shared.operations.preview import Match, Preview
 from tests.unit.samples import MODEL, NOW, blob, pipeline, promotion, step_failure

@@ -5,8 +5,7 @@ from typing import Any, Final
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_identity import endpoint_identity
-from shared.core.config.studio_models import STUDIO, model_of
+from shared.core.config.studio_types import STUDIO, endpoint_identity, model_of
 from shared.core.run.record import ENDS, Origin, Phase, Promotion, Run, StepFailure
 from shared.core.serving.probes import ProbeAnswers, ProbeOutcome
 from shared.core.serving.references import EndpointRef, ModelRef, ServingState

@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.kinds import Endpoint, Training
-from shared.core.config.studio_models import model_of
+from shared.core.config.studio_types import model_of
 from shared.core.run.record import Run
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
 from shared.core.serving.references import ModelRef, ServingState
@@ -14,10 +14,9 @@ from shared.core.serving.state import EndpointLease, EndpointState
 from shared.errors import RelearnError
 from shared.ports.storage import SignedBlob
 from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
-from shared.providers.studio.baselines import Baselines
-from shared.providers.studio.current import Current
 from shared.providers.studio.models import StudioModels
-from shared.providers.studio.serving import StudioServing
+from shared.providers.studio.scoring import Current
+from shared.providers.studio.serving import Baselines, StudioServing
 from tests.fakes.blobs import FakeBlobs
 from tests.fakes.world import MODELS, RESOURCE
 from tests.unit.samples import NOW, ref

@@ -7,10 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from shared.core.config.cross_field import together
-from shared.core.config.durations import Duration, parse_duration
 from shared.core.config.pattern import checked_pattern
 from shared.core.config.problems import Mistake, WrongValueError
-from shared.core.config.types import Size, Span, Strict
+from shared.core.config.types import Duration, Size, Span, Strict, parse_duration
 
 
 def _checked_blob(pattern: str) -> str:

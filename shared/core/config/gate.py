@@ -6,9 +6,8 @@ from typing import Literal
 from pydantic import Field
 
 from shared.core.config.cross_field import since_then, together
-from shared.core.config.durations import parse_duration
 from shared.core.config.problems import Mistake
-from shared.core.config.types import Name, OutputName, Span, Strict
+from shared.core.config.types import Name, OutputName, Span, Strict, parse_duration
 from shared.core.evaluation.gate import Rule
 
 

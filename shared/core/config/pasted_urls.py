@@ -8,7 +8,7 @@ import re
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from shared.core.config.foreign_syntax import refuse_foreign
+from shared.core.config.pattern import refuse_foreign
 from shared.core.config.problems import WrongValueError
 
 _METHOD: Final = re.compile(r"\s*(?:GET|POST|PUT|PATCH|DELETE)\s+(?=https?://|/)", re.IGNORECASE)

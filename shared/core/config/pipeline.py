@@ -16,15 +16,13 @@ from pydantic import (
 
 from shared.core.config.cross_field import known_pairs, since_then, together
 from shared.core.config.data import Data
-from shared.core.config.durations import parse_duration
 from shared.core.config.gate import Gate
 from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pattern import tokens_of
 from shared.core.config.problems import Mistake
-from shared.core.config.recurrence import Recurrence
-from shared.core.config.schedule import checked_schedule
+from shared.core.config.schedule import Recurrence, checked_schedule
 from shared.core.config.studio_training import DATA, MANIFEST
-from shared.core.config.types import Name, Span, Strict
+from shared.core.config.types import Name, Span, Strict, parse_duration
 
 PIPELINE_NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
 
@@ -265,6 +263,8 @@ class Pipeline(Strict):
         Raises:
             ValueError: a value cannot be part of an endpoint's URL; the message says why.
         """
+        if not any(endpoint.tokens for endpoint in self.endpoints):
+            return self
         endpoints = tuple(endpoint.chosen_by(tokens) for endpoint in self.endpoints)
         if len({endpoint.identity for endpoint in endpoints}) != len(endpoints):
             raise ValueError("two of the endpoints would be the same one")

@@ -1,10 +1,154 @@
-"""Due times of schedules: NCRONTAB as Azure Functions timers read it, or a recurrence; in UTC."""
+"""Due times of schedules: NCRONTAB, or a frequency and an interval; in UTC."""
 
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
+from typing import Annotated, Final, Literal
 
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
+
+from shared.core.config.cross_field import together
 from shared.core.config.ncrontab import checked, parsed
-from shared.core.config.problems import WrongValueError
-from shared.core.config.recurrence import Recurrence, due_after, due_at_or_before
+from shared.core.config.problems import Mistake, WrongValueError
+from shared.core.config.types import Strict, parse_duration, show_duration
+
+_MONTHS: Final = 12
+_STEPS: Final = {
+    "Minute": timedelta(minutes=1),
+    "Hour": timedelta(hours=1),
+    "Day": timedelta(days=1),
+    "Week": timedelta(weeks=1),
+}
+#: What is ignored of an anchor, being finer than the frequency; a week keeps its day.
+_FINER: Final[dict[str, dict[str, int]]] = {
+    "Minute": {"second": 0, "microsecond": 0},
+    "Hour": {"minute": 0, "second": 0, "microsecond": 0},
+    "Day": {"hour": 0, "minute": 0, "second": 0, "microsecond": 0},
+    "Week": {"hour": 0, "minute": 0, "second": 0, "microsecond": 0},
+}
+#: A Monday; the base of all slices where none is given.
+_FIRST_ANCHOR: Final = datetime(1, 1, 1, tzinfo=UTC)
+_LONGEST_OFFSET: Final = timedelta(days=366)
+
+
+def _frequency(value: object) -> object:
+    return value.capitalize() if isinstance(value, str) else value
+
+
+def _aware(value: object) -> object:
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        raise WrongValueError("not a time", "write it like 2026-01-05T03:00:00Z") from None
+    return at.replace(tzinfo=UTC) if isinstance(at, datetime) and at.tzinfo is None else at
+
+
+def _offset(value: object) -> timedelta:
+    if isinstance(value, str) and value.strip().startswith("-"):
+        return -parse_duration(value.strip()[1:])
+    return parse_duration(value)
+
+
+def _shown(offset: timedelta) -> str:
+    return f"-{show_duration(-offset)}" if offset < timedelta() else show_duration(offset)
+
+
+def _utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("not a time that there is in UTC") from None
+
+
+Offset = Annotated[
+    timedelta,
+    BeforeValidator(_offset),
+    PlainSerializer(_shown, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["03:00:00", "-1h"]}),
+]
+
+
+class Recurrence(Strict):
+    """A due time at each boundary of equal intervals, as Data Factory defines a schedule."""
+
+    frequency: Annotated[
+        Literal["Minute", "Hour", "Day", "Week", "Month"], BeforeValidator(_frequency)
+    ] = Field(description="The unit of an interval.")
+    interval: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=1, description="How many units an interval has."
+    )
+    anchor: Annotated[AwareDatetime, BeforeValidator(_aware), AfterValidator(_utc)] = Field(
+        default=_FIRST_ANCHOR,
+        description="The time that intervals are counted from; parts finer than the frequency are "
+        "ignored.",
+    )
+    offset: Offset = Field(
+        default_factory=timedelta, description="Added to each due time; may be negative."
+    )
+
+    @together
+    def _a_sensible_offset(self) -> Iterator[Mistake]:
+        if self.offset > _LONGEST_OFFSET or self.offset < -_LONGEST_OFFSET:
+            yield Mistake("at most a year either way", at=("offset",))
+
+
+def due_at_or_before(recurrence: Recurrence, moment: datetime) -> datetime | None:
+    """Return the newest due time that is not after `moment`, in UTC.
+
+    Intervals are counted from the anchor in both directions. None: the due time would lie
+    outside the calendar, as it can with very long intervals.
+
+    Args:
+        recurrence: the schedule.
+        moment: an aware time.
+    """
+    try:
+        return _boundary(recurrence, moment, ahead=0)
+    except OverflowError:
+        return None
+
+
+def due_after(recurrence: Recurrence, moment: datetime) -> datetime:
+    """Return the first due time after `moment`, in UTC.
+
+    Args:
+        recurrence: the schedule.
+        moment: an aware time.
+
+    Raises:
+        OverflowError: it would lie outside the calendar.
+    """
+    return _boundary(recurrence, moment, ahead=1)
+
+
+def _boundary(recurrence: Recurrence, moment: datetime, *, ahead: int) -> datetime:
+    at = moment.astimezone(UTC) - recurrence.offset
+    if recurrence.frequency == "Month":
+        base = _months(recurrence.anchor)
+        passed = (_months(at) - base) // recurrence.interval + ahead
+        return _first_of(base + passed * recurrence.interval) + recurrence.offset
+    # What is replaced are numbers; the checker asks whether it could be the time zone.
+    anchor = recurrence.anchor.replace(**_FINER[recurrence.frequency])  # type: ignore[arg-type]
+    step = _STEPS[recurrence.frequency] * recurrence.interval
+    return anchor + ((at - anchor) // step + ahead) * step + recurrence.offset
+
+
+def _months(at: datetime) -> int:
+    return at.year * _MONTHS + at.month - 1
+
+
+def _first_of(months: int) -> datetime:
+    year, month = divmod(months, _MONTHS)
+    if not MINYEAR <= year <= MAXYEAR:
+        raise OverflowError(f"no year {year}")
+    return datetime(year, month + 1, 1, tzinfo=UTC)
+
 
 #: The text is an NCRONTAB of six fields, or of five.
 Schedule = str | Recurrence

@@ -15,15 +15,17 @@ from pydantic import (
 from pydantic import model_validator as validates
 
 from shared.core.config.cross_field import UNKNOWN, together
-from shared.core.config.durations import parse_duration
-from shared.core.config.foreign_syntax import refuse_foreign
-from shared.core.config.pattern import fill, tokens_of
+from shared.core.config.pattern import fill, refuse_foreign, tokens_of
 from shared.core.config.problems import Mistake
-from shared.core.config.studio_identity import Identity, endpoint_identity
-from shared.core.config.studio_models import STUDIO
-from shared.core.config.studio_types import ScoreUrl, checked_url
+from shared.core.config.studio_types import (
+    STUDIO,
+    Identity,
+    ScoreUrl,
+    checked_url,
+    endpoint_identity,
+)
 from shared.core.config.studio_urls import filled_url, update_url, web_service_url
-from shared.core.config.types import OutputName, SecretReference, Span, Strict
+from shared.core.config.types import OutputName, SecretReference, Span, Strict, parse_duration
 from shared.core.serving.references import EndpointRef
 
 #: The names of endpoints in the file.

@@ -6,13 +6,18 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from shared.core.config.cross_field import together
-from shared.core.config.durations import Duration, parse_duration
 from shared.core.config.pattern import checked_pattern
 from shared.core.config.problems import Mistake, WrongValueError
-from shared.core.config.studio_identity import service_identity
-from shared.core.config.studio_models import MODEL_SUFFIX
-from shared.core.config.studio_types import JobsUrl, OutputFile
-from shared.core.config.types import Name, Scalar, SecretReference, Span, Strict
+from shared.core.config.studio_types import MODEL_SUFFIX, JobsUrl, OutputFile, service_identity
+from shared.core.config.types import (
+    Duration,
+    Name,
+    Scalar,
+    SecretReference,
+    Span,
+    Strict,
+    parse_duration,
+)
 
 #: The name of the one input of a service that takes `Input` (studio-classic §1.2).
 SINGLE_INPUT: Final = ""

@@ -1,15 +1,84 @@
-"""The kinds of values that only Studio's parts of the pipelines file have: URLs, output files."""
+"""What only Studio's parts of the pipelines file have: output files, models, identities.
 
-from collections.abc import Callable
+Classic's management answers at `management.azureml.net` and, for each region, at
+`<region>.management.azureml.net` (studio-classic §0.1); workspaces, services and
+subscriptions have ids that are unique over all regions. So the host adds nothing there.
+A URL of another host, such as a gateway, keeps its host: whether two of those are one cannot
+be known.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Annotated, Final
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, ValidationInfo
 
-from shared.core.config.foreign_syntax import one_name
-from shared.core.config.studio_models import MODEL_SUFFIX
-from shared.core.config.studio_urls import jobs_url, require_https, score_url
+from shared.core.blobs import BlobVersion, is_folded
+from shared.core.config.pattern import one_name
+from shared.core.config.studio_urls import (
+    is_loopback,
+    is_web_service,
+    jobs_url,
+    require_https,
+    score_url,
+)
+from shared.core.names import digest
+from shared.core.serving.references import ModelRef
 
+STUDIO: Final = "studio"
+MODEL_SUFFIX: Final = ".ilearner"
+#: The folders of the models container whose blobs a service may be given to read as a model.
+MODEL_FOLDERS: Final = ("runs", "promote", "baselines")
+_PROMOTE_PARTS: Final = 3
 _OUTPUT_SUFFIXES: Final = (MODEL_SUFFIX, ".csv", ".tsv", ".arff")
+_MANAGEMENT: Final = re.compile(r"(?:[a-z0-9-]+\.)?(management\.azureml\.(?:net|de))")
+_DATA_PLANE: Final = re.compile(r"[a-z0-9-]+\.(services\.azureml\.(?:net|de))")
+_CLASSIC: Final = re.compile(r"(.*?)(/workspaces/.+)")
+_SERVICE: Final = re.compile(r"(.*?)(/(?:workspaces|subscriptions)/.+)")
+
+
+def model_of(blob: BlobVersion) -> ModelRef:
+    """Return the reference to a model that is a blob."""
+    return ModelRef(
+        provider=STUDIO,
+        name=blob.path,
+        digest=digest("model", blob.path, blob.etag),
+        reference=blob.model_dump(mode="json", exclude={"recorded_at"}),
+    )
+
+
+def blob_of(model: ModelRef) -> BlobVersion:
+    """Return the blob that a model is.
+
+    Raises:
+        ValueError: it is no model of Studio.
+    """
+    if model.provider != STUDIO:
+        raise ValueError(f"{model.name} is a model of {model.provider}, and no blob for Studio")
+    return BlobVersion.model_validate(model.reference)
+
+
+def is_model_path(path: str) -> bool:
+    """Whether a service may be given a signature for this path of the models container.
+
+    A service names what it serves, and could name any blob: keys and secrets may lie in the
+    same account, or in the same container.
+    """
+    folder, _, rest = path.partition("/")
+    return folder in MODEL_FOLDERS and bool(rest) and not is_folded(path)
+
+
+def manually_promoted(path: str) -> tuple[str, tuple[str, ...]] | None:
+    """Return (pipeline, key) for which an operator put this model under `promote/`, or None.
+
+    The path is `promote/<pipeline>/<key…>/<file>`, with one part for each token of the key.
+    """
+    parts = path.split("/")
+    if len(parts) < _PROMOTE_PARTS or parts[0] != "promote" or not path.endswith(MODEL_SUFFIX):
+        return None
+    return parts[1], tuple(parts[2:-1])
 
 
 def checked_url(text: str, check: Callable[[str], str], info: ValidationInfo) -> str:
@@ -51,3 +120,72 @@ def _checked_file(name: str) -> str:
 JobsUrl = Annotated[str, AfterValidator(_jobs_url)]
 ScoreUrl = Annotated[str, AfterValidator(_score_url)]
 OutputFile = Annotated[str, AfterValidator(_checked_file)]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What one thing at a service is known by."""
+
+    where: str  #: the service, however many hosts it has; a host of its own otherwise
+    path: str
+
+    @property
+    def parent(self) -> str:
+        """The path without its last name: the web service of an endpoint."""
+        return self.path.rpartition("/")[0]
+
+
+def endpoint_identity(update: str) -> Identity:
+    """Return the identity of an endpoint.
+
+    Case does not count: ids are lower-case hex, endpoint names lower-case letters and digits
+    (studio-classic §0.1, §3); Resource Manager ids are compared without case.
+
+    Args:
+        update: its update URL.
+    """
+    if is_web_service(update) and not is_loopback(update):
+        return Identity("resource manager", _path(update))
+    return _identity(update, _MANAGEMENT, _CLASSIC)
+
+
+def service_identity(service: str) -> str:
+    """Return what a training service is known by.
+
+    Args:
+        service: its batch execution URL.
+    """
+    known = _identity(service, _DATA_PLANE, _SERVICE)
+    return f"{known.where}{known.path}"
+
+
+def unclear(updates: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield pairs of names whose endpoints may be one: the same path, at different hosts.
+
+    Endpoints on this machine are apart by their ports.
+
+    Args:
+        updates: the name and the update URL of each endpoint.
+    """
+    seen: dict[str, tuple[str, str]] = {}
+    for name, update in updates:
+        if is_loopback(update):
+            continue
+        known = endpoint_identity(update)
+        where, first = seen.setdefault(known.parent, (known.where, name))
+        if where != known.where:
+            yield first, name
+
+
+def _identity(url: str, hosts: re.Pattern[str], form: re.Pattern[str]) -> Identity:
+    parts, path = urlsplit(url), _path(url)
+    host = parts.netloc.lower().removesuffix(":443").rstrip(".")
+    known, shaped = hosts.fullmatch(host), form.fullmatch(path)
+    above, below = (shaped[1], shaped[2]) if shaped else ("", path)
+    if known is not None and shaped is not None and not above:
+        return Identity(known[1], below)
+    return Identity(f"{parts.scheme}://{host}{above}", below)
+
+
+def _path(url: str) -> str:
+    return re.sub("/+", "/", unquote(urlsplit(url).path)).rstrip("/").lower()

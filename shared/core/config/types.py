@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import lru_cache
 from typing import Annotated, Any, Final, Self
 
@@ -12,22 +13,66 @@ from pydantic import (
     ConfigDict,
     Field,
     FiniteFloat,
+    PlainSerializer,
     StringConstraints,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
 from shared.core.config.cross_field import FIELDS_ONLY, UNKNOWN, mistakes
-from shared.core.config.durations import Duration, parse_duration
-from shared.core.config.foreign_syntax import one_name
+from shared.core.config.pattern import one_name
 from shared.core.config.problems import WrongValueError
 from shared.core.config.setting_references import is_reference
 from shared.core.frozen import FrozenModel
 
+_UNITS: Final = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?")
+_MOST_DAYS: Final = 10_000
+_CLOCK: Final = re.compile(r"(?:(\d{1,9})\.)?(\d{1,2}):(\d{2}):(\d{2})")
 _NUMBERS: Final = frozenset({int, float})
 _SIZES: Final = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
+#: The name of an output of the service.
+OutputName = Annotated[
+    str, StringConstraints(min_length=1, max_length=200), AfterValidator(one_name)
+]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Scalar = bool | int | FiniteFloat | str
+
+
+def parse_duration(text: object) -> timedelta:
+    """Return the span that `text` names.
+
+    Raises:
+        ValueError: it is none; the message shows how to write one.
+    """
+    if isinstance(text, timedelta):
+        return text
+    for form in (_UNITS, _CLOCK):
+        found = form.fullmatch(text.strip()) if isinstance(text, str) else None
+        if found and any(found.groups()):
+            days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+            if days > _MOST_DAYS or hours > 24 * _MOST_DAYS:
+                break
+            return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    raise WrongValueError("not a span of time", "write it like 30s, 2m, 1h30m or 3d")
+
+
+def show_duration(span: timedelta) -> str:
+    """Return `span` as `parse_duration` reads it, to the second."""
+    minutes, seconds = divmod(round(span.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
+    return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(show_duration, return_type=str),
+    WithJsonSchema({"type": "string", "examples": ["30s", "2m", "1h30m", "3d"]}),
+]
 
 
 class Strict(FrozenModel):
@@ -108,9 +153,3 @@ Size = Annotated[
     int, BeforeValidator(_checked_size, json_schema_input_type=int | str), Field(examples=["1KB"])
 ]
 Span = Annotated[Duration, BeforeValidator(_checked_span)]
-#: The name of an output of the service.
-OutputName = Annotated[
-    str, StringConstraints(min_length=1, max_length=200), AfterValidator(one_name)
-]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Scalar = bool | int | FiniteFloat | str

@@ -14,8 +14,8 @@ from shared.core.config.cross_field import together
 from shared.core.config.problems import Mistake
 from shared.core.config.types import Name, Strict
 from shared.core.counting import counted
-from shared.core.evaluation.metric_names import folded, named_like, short, shown
 from shared.core.evaluation.report import Row, metric_in, numbers_like, oddity
+from shared.core.evaluation.text import folded, named_like, short, shown
 from shared.core.frozen import FrozenModel
 
 Direction = Literal["higher", "lower"]

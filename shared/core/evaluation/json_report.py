@@ -7,8 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
-from shared.core.evaluation.metric_names import folded, require_distinct, short
-from shared.core.evaluation.text import first_invisible, without_edges
+from shared.core.evaluation.text import (
+    first_invisible,
+    folded,
+    require_distinct,
+    short,
+    without_edges,
+)
 
 _METRICS: Final = "metrics"
 #: Objects whose members are the row's own. A name that says which data was scored is none.

@@ -15,19 +15,17 @@ from typing import Final
 
 from shared.core.counting import counted
 from shared.core.evaluation.json_report import UnusableMember, rows_of_json
-from shared.core.evaluation.metric_names import (
+from shared.core.evaluation.text import (
+    INVISIBLE,
+    first_invisible,
     folded,
+    looks_like,
+    named,
     named_like,
     readable,
     require_distinct,
     short,
     shown,
-)
-from shared.core.evaluation.text import (
-    INVISIBLE,
-    first_invisible,
-    looks_like,
-    named,
     text_of,
     without_edges,
     without_type_line,

@@ -12,6 +12,10 @@ from typing import Final
 from shared.core.run.gate_events import (
     Admitted,
     Approved,
+    CandidateFailed,
+    CandidateReady,
+    CandidateStaged,
+    EvidenceGathered,
     Judged,
     Regressed,
     Rejected,
@@ -44,12 +48,6 @@ from shared.core.run.promotion_events import (
 from shared.core.run.record import Delivery, OperatorRequest, Phase, Run, StepFailure, by_operator
 from shared.core.run.retry import UNPARKED, RedoRequested, RetryRequested
 from shared.core.run.rollout import waiting_again
-from shared.core.run.staging_events import (
-    CandidateFailed,
-    CandidateReady,
-    CandidateStaged,
-    EvidenceGathered,
-)
 from shared.core.serving.references import ModelRef
 
 #: What is under way elsewhere when a run is parked in one of these.

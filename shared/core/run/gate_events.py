@@ -1,4 +1,4 @@
-"""Events of a run before its job and before its promotion: slot, verdict and approval."""
+"""Events of a run before its job and its promotion: slot, candidate, verdict, approval."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,8 @@ from typing import Final
 
 from shared.core.counting import counted, they
 from shared.core.evaluation.gate import Verdict
-from shared.core.run.record import Approval, Origin, Phase, Run, by_operator
+from shared.core.run.record import Approval, GateEvidence, Origin, Phase, Run, by_operator
+from shared.core.serving.references import Candidate
 
 NO_ENDPOINT: Final = "the pipeline names no endpoint"
 #: The name of the operator in an approval that expired.
@@ -209,3 +210,79 @@ def rejected_by_operator(run: Run) -> bool:
     said = run.approval
     by_hand = said is not None and said.answer == "rejected" and said.by != NOBODY
     return by_hand and run.phase is Phase.REJECTED
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateStaged:
+    """The endpoint was asked to stage the candidate, which takes time to be ready."""
+
+    candidate: Candidate
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Keep the name of the candidate, and since when the run waits for it.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The staging run.
+        """
+        note = f"candidate {self.candidate.name} is being made ready"
+        return run.moved_to(Phase.STAGING, at, note, candidate=self.candidate, staged_at=at)
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateReady:
+    """The candidate can be scored."""
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Continue with the gate: the candidate gets a verdict before its first request.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run before its gate.
+        """
+        return run.moved_to(Phase.JUDGED, at)
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateFailed:
+    """The endpoint cannot hold this model."""
+
+    reason: str
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """End the run: the model that serves was not changed.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The rejected run.
+        """
+        why = f"not promoted: {self.reason}"
+        return run.moved_to(Phase.REJECTED, at, why, reason=why)
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceGathered:
+    """A part of the evidence for the gate is known; more probes follow."""
+
+    evidence: GateEvidence
+
+    def fold(self, run: Run, at: datetime) -> Run:
+        """Keep the evidence: after a crash the run continues from there.
+
+        Args:
+            run: the run before the event.
+            at: when the event was recorded.
+
+        Returns:
+            The run with its evidence.
+        """
+        return run.moved_to(Phase.JUDGED, at, evidence=self.evidence)

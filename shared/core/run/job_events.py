@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from shared.core.blobs import BlobVersion
-from shared.core.config.durations import show_duration
+from shared.core.config.types import show_duration
 from shared.core.names import digest
 from shared.core.run.record import EndedAttempt, Phase, Run, StepFailure
 

@@ -25,6 +25,10 @@ from shared.core.run.control_events import (
 from shared.core.run.gate_events import (
     Admitted,
     Approved,
+    CandidateFailed,
+    CandidateReady,
+    CandidateStaged,
+    EvidenceGathered,
     Judged,
     Regressed,
     Rejected,
@@ -55,12 +59,6 @@ from shared.core.run.promotion_events import (
 )
 from shared.core.run.record import Phase, Run
 from shared.core.run.retry import RedoRequested, RetryRequested
-from shared.core.run.staging_events import (
-    CandidateFailed,
-    CandidateReady,
-    CandidateStaged,
-    EvidenceGathered,
-)
 from shared.errors import InvalidTransitionError
 
 #: What is due in a phase that asks no further question.
@@ -72,47 +70,6 @@ _DUE: Final = {
     Phase.JUDGED: Command.JUDGE,
     Phase.ROLLING_OUT: Command.ROLL_OUT,
 }
-
-
-def next_command(run: Run, now: datetime) -> Command:
-    """Return what is due for `run` at `now`.
-
-    Args:
-        run: the run.
-        now: the present moment.
-    """
-    if run.cancelling and run.phase is not Phase.PARKED:
-        return _when_cancelling(run)
-    match run.phase:
-        case Phase.TRAINING:
-            overdue = now >= (run.started_at or run.opened_at) + run.config.training.timeout
-            return Command.STOP_JOB if overdue else Command.CHECK_JOB
-        case Phase.STAGING:
-            return Command.CHECK_CANDIDATE if run.candidate else Command.STAGE_CANDIDATE
-        case Phase.AWAITING_APPROVAL:
-            return Command.EXPIRE if now >= expires_at(run) else Command.NOTHING
-        case Phase.PROMOTING:
-            return Command.LEASE_ENDPOINT if run.promotion is None else Command.UPDATE_ENDPOINT
-        case Phase.VERIFYING | Phase.ROLLING_BACK:
-            sent = run.promotion is not None and run.promotion.sent_at is not None
-            return Command.CHECK_ENDPOINT if sent else Command.ROLL_BACK_ENDPOINT
-        case _:
-            return _DUE.get(run.phase, Command.NOTHING)
-
-
-def _when_cancelling(run: Run) -> Command:
-    if run.phase in (Phase.CREATED, Phase.TRAINING):
-        return Command.STOP_JOB
-    if run.phase is Phase.ROLLING_OUT:
-        return Command.ROLL_OUT
-    return Command.NOTHING if run.phase.ended else Command.CANCEL
-
-
-def expires_at(run: Run) -> datetime:
-    """Return when the wait for an approval is over."""
-    return (run.awaiting_since or run.opened_at) + run.config.gate.expires
-
-
 _STEPS: Final = (
     Phase.WAITING,
     Phase.RECEIVED,
@@ -132,7 +89,6 @@ _CAN_BE_CANCELLED: Final = frozenset(_STEPS[: _STEPS.index(Phase.PROMOTING)])
 _JOB_FAILED: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.FAILED, Phase.CANCELLED})
 _JOB_STOPPED: Final = frozenset({Phase.WAITING, Phase.RECEIVED, Phase.TIMED_OUT, Phase.CANCELLED})
 _ON_TO_ENDPOINTS: Final = frozenset({Phase.PROMOTING, Phase.ROLLING_OUT})
-
 #: Which event is allowed in which phase, and the phases that may follow.
 MOVES: Final[dict[tuple[Phase, type[Event]], frozenset[Phase]]] = {
     (Phase.WAITING, StillWaiting): frozenset({Phase.WAITING}),
@@ -216,7 +172,6 @@ MOVES: Final[dict[tuple[Phase, type[Event]], frozenset[Phase]]] = {
     },
     (Phase.WAITING, CancelRequested): frozenset({Phase.WAITING, Phase.CREATED, Phase.TRAINING}),
 }
-
 #: What an operator may ask of a run, in the words of the commands.
 _ASKED: Final[dict[type[Event], str]] = {
     RetryRequested: "retried",
@@ -224,6 +179,45 @@ _ASKED: Final[dict[type[Event], str]] = {
     Rejected: "rejected",
     CancelRequested: "cancelled",
 }
+
+
+def next_command(run: Run, now: datetime) -> Command:
+    """Return what is due for `run` at `now`.
+
+    Args:
+        run: the run.
+        now: the present moment.
+    """
+    if run.cancelling and run.phase is not Phase.PARKED:
+        return _when_cancelling(run)
+    match run.phase:
+        case Phase.TRAINING:
+            overdue = now >= (run.started_at or run.opened_at) + run.config.training.timeout
+            return Command.STOP_JOB if overdue else Command.CHECK_JOB
+        case Phase.STAGING:
+            return Command.CHECK_CANDIDATE if run.candidate else Command.STAGE_CANDIDATE
+        case Phase.AWAITING_APPROVAL:
+            return Command.EXPIRE if now >= expires_at(run) else Command.NOTHING
+        case Phase.PROMOTING:
+            return Command.LEASE_ENDPOINT if run.promotion is None else Command.UPDATE_ENDPOINT
+        case Phase.VERIFYING | Phase.ROLLING_BACK:
+            sent = run.promotion is not None and run.promotion.sent_at is not None
+            return Command.CHECK_ENDPOINT if sent else Command.ROLL_BACK_ENDPOINT
+        case _:
+            return _DUE.get(run.phase, Command.NOTHING)
+
+
+def _when_cancelling(run: Run) -> Command:
+    if run.phase in (Phase.CREATED, Phase.TRAINING):
+        return Command.STOP_JOB
+    if run.phase is Phase.ROLLING_OUT:
+        return Command.ROLL_OUT
+    return Command.NOTHING if run.phase.ended else Command.CANCEL
+
+
+def expires_at(run: Run) -> datetime:
+    """Return when the wait for an approval is over."""
+    return (run.awaiting_since or run.opened_at) + run.config.gate.expires
 
 
 def apply(run: Run, event: Event, at: datetime) -> Run:

@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from shared.core.run.record import Phase, Promotion, Run, Step
-from shared.core.serving.probe_series import NO_PROBES, ProbeSeries
-from shared.core.serving.probes import ProbeAnswers
+from shared.core.serving.probes import NO_PROBES, ProbeAnswers, ProbeSeries
 from shared.errors import InvalidTransitionError
 
 #: The changes to a promotion that has no call in flight.

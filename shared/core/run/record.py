@@ -12,8 +12,7 @@ from shared.core.config.pipeline import Pipeline
 from shared.core.config.types import Scalar
 from shared.core.evaluation.gate import Verdict
 from shared.core.frozen import FrozenModel, RecordModel
-from shared.core.serving.probe_series import NO_PROBES, ProbeSeries
-from shared.core.serving.probes import ProbeAnswers
+from shared.core.serving.probes import NO_PROBES, ProbeAnswers, ProbeSeries
 from shared.core.serving.references import Candidate, ModelRef, ServingState
 from shared.core.versions import newest_of, order_of
 

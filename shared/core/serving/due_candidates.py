@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from shared.core.serving.candidates import StagedCandidate
-from shared.core.serving.references import Candidate
+from shared.core.serving.references import Candidate, StagedCandidate
 from shared.core.serving.state import EndpointState
 
 

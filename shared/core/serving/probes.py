@@ -1,17 +1,29 @@
-"""The answers of an endpoint for the probe rows, and their comparison.
+"""The answers of an endpoint for the probe rows: compared, and counted over time.
 
 A model that does not fit fails only when it is scored (studio-classic §2, §3).
+
+A verification counts probes. A gap between two probes counts for at most twice the usual
+interval, so that a stopped app, a long tick or a wrong clock decides nothing.
 """
 
 import math
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from pydantic import AwareDatetime
 
 from shared.core.frozen import FrozenModel
 
 _SCORED: Final = "scored "
 _RELATIVE: Final = 1e-9
+#: A result that depends on time needs at least this many probes.
+LEAST_PROBES: Final = 3
+_LONGEST_GAP: Final = 2  #: in usual intervals
+#: Probes that do not agree for this many times `within` will not agree any more.
+_INCONCLUSIVE_AFTER: Final = 4
+_INCONCLUSIVE_PROBES: Final = 12
 
 
 class ProbeOutcome(StrEnum):
@@ -68,3 +80,94 @@ def _same(one: str, other: str) -> bool:
         return math.isclose(float(one), float(other), rel_tol=_RELATIVE)
     except ValueError:
         return False
+
+
+class Evidence(StrEnum):
+    """What one probe says of the model that should serve."""
+
+    FOR = "for"  #: good answers, as that model gives them
+    AGAINST = "against"  #: good answers of another model, or the service names another
+    OPEN = "open"  #: good answers, and nothing to compare them with
+    BAD = "bad"  #: an error of the model, or of the probe
+    SILENT = "silent"  #: no answer
+    PENDING = "pending"  #: the service is still at work on the update
+
+
+class Streak(FrozenModel):
+    """Probes of one kind in a row, and the gaps between them."""
+
+    probes: int = 0
+    span: timedelta = timedelta()
+
+    def one_more(self, gap: timedelta) -> "Streak":
+        """Return the streak with one more probe, `gap` after the one before."""
+        return Streak(
+            probes=self.probes + 1, span=self.span + (gap if self.probes else timedelta())
+        )
+
+    def lasted(self, within: timedelta) -> bool:
+        """Whether these are enough probes, over a long enough time, for a result."""
+        return self.probes >= LEAST_PROBES and self.span >= within
+
+
+class ProbeSeries(FrozenModel):
+    """Every probe since the last update was sent, in constant space."""
+
+    all: Streak = Streak()
+    evidence: Evidence | None = None  #: what the probes of `row` say
+    row: Streak = Streak()  #: the latest that say the same; one without an answer is no break
+    bad: Streak = Streak()  #: the latest probes without a good answer
+    last: ProbeAnswers | None = None  #: the last probe
+    earlier: ProbeAnswers | None = None  #: the probe before it
+    last_at: AwareDatetime | None = None
+
+    def too_soon(self, at: datetime, every: timedelta) -> bool:
+        """Whether a probe at `at` would be the same probe as the last one.
+
+        Args:
+            at: the time of the probe.
+            every: the usual time between two probes.
+        """
+        return self.last_at is not None and abs(at - self.last_at) < every / 2
+
+    def after(self, evidence: Evidence, at: datetime, every: timedelta) -> "ProbeSeries":
+        """Return these probes and one more; its answers are added by `showing`.
+
+        Args:
+            evidence: what the new probe says.
+            at: the time of it.
+            every: the usual time between two probes.
+        """
+        gap = at - self.last_at if self.last_at is not None else timedelta()
+        gap = min(max(gap, timedelta()), _LONGEST_GAP * every)
+        changes: dict[str, object] = {"all": self.all.one_more(gap), "last_at": at}
+        silent = evidence is Evidence.SILENT
+        changes["bad"] = self.bad.one_more(gap) if silent or evidence is Evidence.BAD else Streak()
+        if silent and self.evidence is not None:
+            changes["row"] = self.row.evolve(span=self.row.span + gap)
+        elif not silent:
+            same = self.row if evidence is self.evidence else Streak()
+            changes |= {"evidence": evidence, "row": same.one_more(gap)}
+        return self.evolve(**changes)
+
+    def showing(self, probe: ProbeAnswers | None) -> "ProbeSeries":
+        """Return these probes, the last of which is `probe`."""
+        return self.evolve(last=probe, earlier=self.last)
+
+    def lasted(self, evidence: Evidence, within: timedelta) -> bool:
+        """Whether enough probes in a row say this. Of several kinds of probes the last counts.
+
+        Args:
+            evidence: what they must say.
+            within: the time that the gaps between them must add up to.
+        """
+        return self.evidence is evidence and not self.bad.probes and self.row.lasted(within)
+
+    def is_inconclusive(self, within: timedelta) -> bool:
+        """Whether so many probes did not agree that further ones will not either."""
+        long = self.all.span >= _INCONCLUSIVE_AFTER * within
+        return long and self.all.probes >= _INCONCLUSIVE_PROBES
+
+
+#: Ahead of the first one.
+NO_PROBES: Final = ProbeSeries()

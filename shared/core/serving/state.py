@@ -15,9 +15,14 @@ from pydantic import AwareDatetime, Field
 from shared.core.blobs import BlobVersion
 from shared.core.frozen import FrozenModel, RecordModel
 from shared.core.run.record import Origin, Run
-from shared.core.serving.candidates import StagedCandidate, kept_for
 from shared.core.serving.probes import ProbeAnswers
-from shared.core.serving.references import EndpointRef, ModelRef, ServingState
+from shared.core.serving.references import (
+    EndpointRef,
+    ModelRef,
+    ServingState,
+    StagedCandidate,
+    kept_for,
+)
 from shared.core.versions import is_older, newest_first
 
 _KEPT: Final = 5

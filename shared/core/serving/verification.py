@@ -2,7 +2,7 @@
 
 The services accept an update and switch later, or accept it and change nothing. Every result
 depends on probes, not on time alone: the gaps between them count as
-`shared.core.serving.probe_series` says. Only a status of the service that the update failed is
+`shared.core.serving.probes` says. Only a status of the service that the update failed is
 final at once (docs/decisions/0007).
 """
 
@@ -11,8 +11,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.core.counting import counted
-from shared.core.serving.probe_series import NO_PROBES, Evidence, ProbeSeries
-from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
+from shared.core.serving.probes import (
+    NO_PROBES,
+    EndpointCheck,
+    Evidence,
+    ProbeAnswers,
+    ProbeOutcome,
+    ProbeSeries,
+    UpdateProgress,
+)
 
 
 class VerificationResult(StrEnum):

@@ -1,28 +1,37 @@
-"""Calls an HTTP service: classified transport failures, and bounded answers.
+"""Calls an HTTP service: classified failures, bounded answers, and a time-out for the whole.
+
+The time-outs of requests are for each wait for bytes: a peer that drips them, in the headers
+or in the body, would outlast functionTimeout.
 
 Nothing is retried here: the ledger remembers that a step has not worked, and the timer
 repeats it. Redirects are not followed, so that a key never travels to another host.
 """
 
+import io
 import json
+import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Final, Protocol
+from http.client import HTTPResponse
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import requests
 from requests import exceptions as failed
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    MaxRetryError,
-    NewConnectionError,
-    SSLError,
-)
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError, SSLError
 
 from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
-from shared.providers.http.timed import TimedHttpAdapter
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+#: From the request sent to the last byte of the answer, its headers included; in seconds.
+WHOLE_ANSWER: Final = 20.0
 #: Connecting and each wait for bytes, in seconds. One step makes three calls at most, so that
 #: its time-outs stay under `Limits.longest_step`, far from functionTimeout (design rule 4).
 TIMEOUTS: Final = (5.0, 20.0)
@@ -37,6 +46,70 @@ _OUR_FAULT: Final = (
     failed.InvalidHeader,
     failed.UnrewindableBodyError,
 )
+
+
+class _Bytes(io.RawIOBase):
+    """What a socket receives, until the whole answer has had its time."""
+
+    def __init__(self, received: io.RawIOBase, sock: socket.socket) -> None:
+        self._received, self._sock = received, sock
+        self._until = time.monotonic() + WHOLE_ANSWER
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int | None:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        usual = self._sock.gettimeout()
+        self._sock.settimeout(left if usual is None else min(left, usual))
+        try:
+            return self._received.readinto(buffer)
+        finally:
+            self._sock.settimeout(usual)  # the connection may serve another call
+
+    def close(self) -> None:
+        self._received.close()
+        super().close()
+
+
+class _Response(HTTPResponse):
+    """An answer whose every byte comes in time; else it is a read that timed out."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp = io.BufferedReader(_Bytes(self.fp.detach(), sock))
+
+
+class _Connection(HTTPConnection):
+    response_class = _Response
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _Response
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class TimedHttpAdapter(HTTPAdapter):
+    """Has requests use these connections, by the ways that urllib3 documents for it."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """Make pools of timed connections, for both schemes.
+
+        Args:
+            args: as the library passes them.
+            options: as the library passes them.
+        """
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""The `TrainingService` port over Studio's batch execution service (studio-classic §1)."""
+"""The `TrainingService` port over Studio's batch execution service (studio-classic §1).
+
+Forms: studio-classic §1.2 (sent), studio-classic §1.3, §1.4 (answered). The members that belong
+to the other form are left out, as clients of the service did, and not sent as null.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -9,24 +13,25 @@ from urllib.parse import urlsplit, urlunsplit
 
 from shared.core.config.setting_references import references_in
 from shared.core.config.studio_training import SINGLE_INPUT
+from shared.core.config.studio_urls import is_inner, is_loopback
 from shared.core.config.types import Scalar
 from shared.core.secret_shapes import Cleaner
 from shared.core.serving.references import ModelRef
-from shared.errors import OutcomeUnknownError, TransientError
+from shared.errors import ConfigError, OutcomeUnknownError, TransientError
 from shared.ports.storage import Access, Blobs, SignedBlob
 from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
 from shared.providers.http.client import Answer
 from shared.providers.studio.call import StudioCall
-from shared.providers.studio.codes import cure_in
-from shared.providers.studio.errors import StudioRefusedError, explained, read_refusal, sort_refusal
-from shared.providers.studio.models import StudioModels
-from shared.providers.studio.references import (
-    keyed_reference,
-    read_results,
-    require_account,
-    signed_reference,
+from shared.providers.studio.errors import (
+    StudioRefusedError,
+    cure_in,
+    explained,
+    read_refusal,
+    sort_refusal,
 )
+from shared.providers.studio.models import StudioModels
 
+_PARTS: Final = ("BaseLocation", "RelativeLocation", "SasBlobToken")
 #: Signed URLs outlive the job, queueing included (design rule 11).
 _MARGIN: Final = timedelta(hours=1)
 _NOT_FOUND: Final = 404
@@ -51,10 +56,87 @@ _STATUSES: Final = {
     "3": JobStatus.CANCELLED,
     "4": JobStatus.FINISHED,
 }
-
-
 #: How a blob becomes a part of a request: container, name, and what may be done with it.
 _Reference = Callable[[JobRequest, str, str, Access], dict[str, str]]
+
+
+def signed_reference(blob: SignedBlob) -> dict[str, str]:
+    """Return the reference to a blob that is signed for."""
+    return dict(
+        zip(_PARTS, (blob.base_location, blob.relative_location, blob.signature), strict=True)
+    )
+
+
+def keyed_reference(connection: str, path: str) -> dict[str, str]:
+    """Return the reference to blob `path` (`container/name`) by a storage connection string.
+
+    Args:
+        connection: the connection string; a secret.
+        path: the path of the blob.
+    """
+    return {"ConnectionString": connection, "RelativeLocation": path}
+
+
+def require_account(connection: str, setting: str, account: str, what: str) -> None:
+    """Make sure that a connection string opens the account that a blob lies in.
+
+    Args:
+        connection: the connection string; never part of a message.
+        setting: the `${NAME}` that it came from.
+        account: the name of the storage account of the blob.
+        what: the blob, for messages.
+
+    Raises:
+        ConfigError: it opens another account, or does not say which.
+    """
+    named = _members(connection).get("accountname", "")
+    if named.lower() == account.lower():
+        return
+    source = f"training.connection_string (app setting {', '.join(references_in(setting))})"
+    if not named:
+        raise ConfigError(f"{source} holds no AccountName=…;AccountKey=… of a storage account")
+    raise ConfigError(
+        f"{source} opens another storage account than {account}, where {what} is: "
+        "use that account's connection string, or remove the key to send signed URLs"
+    )
+
+
+def read_results(reported: object) -> dict[str, SignedBlob]:
+    """Return output name -> where it is; entries without a location are left out.
+
+    Args:
+        reported: `Results` of a job, as the service gave it.
+    """
+    listed = reported.items() if isinstance(reported, dict) else ()
+    places = {str(name): _place(entry) for name, entry in listed}
+    return {name: place for name, place in places.items() if place is not None}
+
+
+def _members(connection: str) -> dict[str, str]:
+    pairs = (member.partition("=") for member in connection.split(";"))
+    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def _place(entry: object) -> SignedBlob | None:
+    known = entry if isinstance(entry, dict) else {}
+    texts = (known.get(part) for part in _PARTS)
+    base, relative, token = (text.strip() if isinstance(text, str) else "" for text in texts)
+    container, _, name = relative.lstrip("/").partition("/")
+    if not container or not name or not _is_account(base):
+        return None
+    token = token.lstrip("?")
+    return SignedBlob(f"{base.rstrip('/')}/", f"{container}/{name}", f"?{token}" if token else "")
+
+
+def _is_account(base: str) -> bool:
+    try:
+        parts, inner, loopback = urlsplit(base), is_inner(base), is_loopback(base)
+    except ValueError:  # a broken IPv6 host
+        return False
+    outside = parts.scheme == "https" and bool(parts.hostname) and not inner
+    emulator = parts.scheme == "http" and loopback
+    plain = not parts.query and not parts.username and not parts.password
+    return (outside or emulator) and plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +302,7 @@ class StudioBatch:
         blobs = self._account(container)
         setting, path = request.training.connection_string, f"{container}/{name}"
         if setting is None:
-            valid = request.timeout + _MARGIN
+            valid = request.training.timeout + _MARGIN
             return signed_reference(blobs.sign(container, name, access, valid))
         connection = self.call.secrets(setting)
         require_account(connection, setting, blobs.account, path)

@@ -8,14 +8,13 @@ from urllib.parse import unquote
 
 from shared.core.blobs import BlobVersion
 from shared.core.config.studio_endpoint import Create, Verify
-from shared.core.config.studio_models import MODEL_FOLDERS, is_model_path
+from shared.core.config.studio_types import MODEL_FOLDERS, is_model_path
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
 from shared.errors import PermanentError, RelearnError, TransientError
 from shared.ports.storage import Access, Blobs
 from shared.providers.studio.call import StudioCall
-from shared.providers.studio.current import Current
 from shared.providers.studio.management import ManagedEndpoint, StudioManagement, read_endpoint
-from shared.providers.studio.scoring import score, scoring_url
+from shared.providers.studio.scoring import Current, score, scoring_url
 
 #: As long as the service's own signatures live; when it reads the blob is unknown (design rule 11).
 _SIGNED_FOR: Final = timedelta(hours=24)

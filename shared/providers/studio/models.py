@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.core.blob_locations import escaped
 from shared.core.blobs import BlobVersion
-from shared.core.config.studio_models import MODEL_SUFFIX, blob_of, model_of
+from shared.core.config.studio_types import MODEL_SUFFIX, blob_of, model_of
 from shared.core.names import output_path, pipeline_of
 from shared.core.serving.references import ModelRef
 from shared.errors import PermanentError, TransientError

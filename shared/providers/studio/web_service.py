@@ -19,9 +19,8 @@ from shared.errors import PermanentError, TransientError
 from shared.ports.storage import Blobs
 from shared.providers.http.client import Answer
 from shared.providers.studio.call import StudioCall
-from shared.providers.studio.current import Current
 from shared.providers.studio.errors import explained, read_error, sort_refusal
-from shared.providers.studio.scoring import score, scoring_url
+from shared.providers.studio.scoring import Current, score, scoring_url
 from shared.providers.studio.web_service_definition import (
     Definition,
     chosen_model,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any, Final
 
-from shared.core.config.studio_models import MODEL_SUFFIX
+from shared.core.config.studio_types import MODEL_SUFFIX
 from shared.core.counting import counted
 from shared.errors import PermanentError
 

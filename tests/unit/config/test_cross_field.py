@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.config.partial import all_mistakes
+from shared.config.pipeline_reader import all_mistakes
 from shared.core.config.configuration import Configuration
 from tests.unit.config.pipelines_file import Change, Load, both, drop, put, written
 from tests.unit.config.test_mistakes import CASES

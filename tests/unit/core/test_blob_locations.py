@@ -3,7 +3,7 @@
 import pytest
 
 from shared.core.blob_locations import escaped, place_in, signature_in, source_of
-from shared.core.config.studio_models import is_model_path
+from shared.core.config.studio_types import is_model_path
 
 BASE = "https://account.blob.core.windows.net/"
 EMULATED = "http://127.0.0.1:10000/devstoreaccount1/"

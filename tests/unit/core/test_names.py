@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core import names
-from shared.core.config.studio_models import manually_promoted
+from shared.core.config.studio_types import manually_promoted
 
 PARTS = st.lists(st.text(), max_size=4)
 

@@ -8,7 +8,7 @@ from shared.core.run.record import Phase, Run
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
 from shared.core.serving.state import Resource, ServedModel
 from shared.execution.endpoint_lease import EndpointLeaseSteps
-from shared.providers.studio.current import Current
+from shared.providers.studio.scoring import Current
 from tests.fakes.blobs import ACCOUNT
 from tests.fakes.world import RESOURCE
 from tests.unit.samples import NOW, good

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from shared.core.config.studio_identity import service_identity
+from shared.core.config.studio_types import service_identity
 from shared.core.names import run_queue_id, shared_queue_id
 from shared.core.run.concurrency import QueueEntry, RunQueue
 from shared.core.run.record import Phase, Run

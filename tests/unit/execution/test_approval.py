@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from local.studio import InstantTrainer
-from shared.core.config.studio_models import blob_of
+from shared.core.config.studio_types import blob_of
 from shared.core.run.record import Origin, Phase, Run
 from shared.errors import InvalidTransitionError
 from shared.operations.commands import OperatorCommand

@@ -10,7 +10,7 @@ import pytest
 from local.studio import InstantTrainer
 from shared.core.blobs import BlobVersion
 from shared.core.config.kinds import Endpoint
-from shared.core.config.studio_models import blob_of
+from shared.core.config.studio_types import blob_of
 from shared.core.run.record import Phase, Run
 from shared.core.serving.references import Candidate, ServingState, Shift
 from shared.core.serving.state import EndpointState, Resource

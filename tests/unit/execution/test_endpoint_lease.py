@@ -13,7 +13,7 @@ from shared.core.run.record import Origin, Phase
 from shared.core.serving.references import ServingState
 from shared.core.serving.state import EndpointLease, Hold, Resource
 from shared.errors import PermanentError, TransientError
-from shared.providers.studio.current import Current
+from shared.providers.studio.scoring import Current
 from tests.fakes.world import RESOURCE
 from tests.unit.execution.lease_steps import DAY, OLD, Asking
 from tests.unit.samples import NOW, good, promotion

@@ -12,7 +12,7 @@ from shared.core.run.record import Origin, Phase, Run
 from shared.core.versions import order_of, version_id
 from shared.errors import TransientError
 from shared.execution.context import Limits
-from shared.execution.endpoint_queue import EndpointQueue
+from shared.execution.queues import EndpointQueue
 from shared.intake.rollbacks import EndpointAddress
 from shared.ledger.endpoints import EndpointStates
 from shared.ledger.open_markers import EndpointWait, Marker, RunHints, hints_of

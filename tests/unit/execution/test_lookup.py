@@ -8,7 +8,7 @@ import pytest
 
 from shared.core.blobs import BlobVersion
 from shared.core.run.record import Phase
-from shared.execution.lookup import Lookup
+from shared.execution.inputs import Lookup
 from tests.fakes.documents import page_of
 from tests.fakes.world import DATA, LIMITS
 from tests.unit.intake.test_batches import land

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.core.config.studio_models import model_of
+from shared.core.config.studio_types import model_of
 from shared.core.run.control_events import ModelCollected, ModelsCollected
 from shared.errors import PermanentError
 from shared.ports.storage import SignedBlob

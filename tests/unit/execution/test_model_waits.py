@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from shared.core.config.studio_models import blob_of, model_of
+from shared.core.config.studio_types import blob_of, model_of
 from shared.core.run.control_events import ModelCollected, NothingToPromote
 from shared.errors import PermanentError, RelearnError, TransientError
 from shared.execution.models import LATE

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from local.studio import InstantTrainer
-from shared.core.config.studio_models import blob_of
+from shared.core.config.studio_types import blob_of
 from shared.core.run.record import Phase
 from shared.execution.promotion import PromotionSteps
 from shared.providers.http.client import Answer

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.core.config.studio_models import blob_of
+from shared.core.config.studio_types import blob_of
 from shared.core.run.control_events import Superseded
 from shared.core.run.promotion_events import (
     EndpointLeaseLost,

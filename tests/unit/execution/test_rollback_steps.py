@@ -14,8 +14,7 @@ from shared.core.run.promotion_events import (
     VerifiedLive,
 )
 from shared.core.run.record import Phase
-from shared.core.serving.probe_series import ProbeSeries
-from shared.core.serving.probes import EndpointCheck
+from shared.core.serving.probes import EndpointCheck, ProbeSeries
 from shared.core.serving.references import ServingState
 from shared.core.serving.state import Hold, ReleasedLease, Resource, ServedModel
 from shared.errors import OutcomeUnknownError, PermanentError, TransientError

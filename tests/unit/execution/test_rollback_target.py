@@ -5,16 +5,15 @@ from typing import Any
 
 import pytest
 
-from shared.core.config.studio_models import model_of
+from shared.core.config.studio_types import model_of
 from shared.core.run.control_events import StepBlocked
 from shared.core.run.promotion_events import EndpointLeased
 from shared.core.run.record import StepFailure
-from shared.core.serving.probe_series import LEAST_PROBES
-from shared.core.serving.probes import ProbeAnswers
+from shared.core.serving.probes import LEAST_PROBES, ProbeAnswers
 from shared.core.serving.references import ServingState
 from shared.core.serving.state import Resource
 from shared.errors import PermanentError, TransientError
-from shared.providers.studio.current import Current
+from shared.providers.studio.scoring import Current
 from tests.fakes.world import MODELS, RESOURCE
 from tests.unit.execution.lease_steps import DAY, HOUR, OLD, Asking
 from tests.unit.samples import BROKEN, NOW, REFUSED, SILENT

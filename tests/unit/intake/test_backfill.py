@@ -8,8 +8,8 @@ from shared.core.blobs import BlobVersion
 from shared.core.config.pipeline import Pipeline
 from shared.core.data_version import DataVersion
 from shared.errors import ConflictError, CorruptRecordError, TransientError
-from shared.intake.backfill import Backfill
 from shared.intake.catalogue import Catalogue
+from shared.intake.eligibility import Backfill
 from shared.ledger.schedules import Activation
 from tests.unit.samples import NOW, blob, pipeline
 from tests.unit.worlds import Observed

@@ -4,8 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.config.keys import key_of
-from shared.core.data_version import DataVersion
+from shared.core.data_version import DataVersion, key_of
 from shared.core.names import run_id, run_queue_id, shared_queue_id
 from shared.core.run.concurrency import QueueEntry, RunQueue
 from shared.core.run.record import Phase

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.core.config.pattern import match
-from shared.core.config.recurrence import Recurrence, due_after, due_at_or_before
-from shared.core.config.schedule import dues_between
+from shared.core.config.schedule import Recurrence, due_after, due_at_or_before, dues_between
 from shared.core.run.record import Origin
 from tests.fakes.faults import Kind
 from tests.unit.intake.due_time_worlds import CSV, causes

@@ -9,8 +9,8 @@ import pytest
 from shared.core.names import digest
 from shared.core.run.record import Phase
 from shared.errors import CorruptRecordError, TransientError
-from shared.intake.due_times import DueTimesResult
 from shared.intake.requests import DueTimePart, DueTimeResult
+from shared.intake.schedules import DueTimesResult
 from tests.unit.intake.scheduled_hours import DAY, HOUR, KEYED, MINUTE, NOON, SECOND, Hour
 
 # Runs that cannot be opened

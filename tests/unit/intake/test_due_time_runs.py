@@ -9,7 +9,7 @@ from shared.core.names import digest
 from shared.core.run.record import Origin, Phase
 from shared.core.versions import Newest, version_id
 from shared.errors import ConflictError
-from shared.intake.due_times import DueTimesResult, to_start
+from shared.intake.schedules import DueTimesResult, to_start
 from shared.ledger.schedules import PendingDueTime, ScheduleRecord, TrainedData
 from tests.fakes.world import DATA
 from tests.unit.intake.scheduled_hours import DAY, HOUR, MINUTE, NOON, SECOND, Hour

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from shared.core.config.recurrence import Recurrence, due_after, due_at_or_before
-from shared.core.config.schedule import dues_between
+from shared.core.config.schedule import Recurrence, due_after, due_at_or_before, dues_between
 from shared.core.run.record import Origin, Run
-from shared.intake.due_times import DueTimes
 from shared.intake.requests import DueTimePart
+from shared.intake.schedules import DueTimes
 from tests.fakes.world import DATA
 from tests.unit.worlds import Observed
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.core.config.studio_models import model_of
+from shared.core.config.studio_types import model_of
 from shared.core.names import run_id
 from shared.core.run.concurrency import Pauses
 from shared.core.run.record import Origin, Phase, Run

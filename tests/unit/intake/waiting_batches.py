@@ -5,8 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from shared.core.blobs import BlobVersion
-from shared.core.config.keys import captured
-from shared.core.data_version import DataVersion
+from shared.core.data_version import DataVersion, captured
 from shared.core.names import run_id, run_queue_id
 from shared.core.run.concurrency import RunQueue
 from shared.core.run.record import Phase

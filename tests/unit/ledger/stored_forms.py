@@ -20,11 +20,9 @@ from shared.core.run.record import (
     Step,
     StepFailure,
 )
-from shared.core.serving.candidates import StagedCandidate
 from shared.core.serving.drift import DriftCheck
-from shared.core.serving.probe_series import NO_PROBES, ProbeSeries, Streak
-from shared.core.serving.probes import ProbeAnswers
-from shared.core.serving.references import ServingState, Shift
+from shared.core.serving.probes import NO_PROBES, ProbeAnswers, ProbeSeries, Streak
+from shared.core.serving.references import ServingState, Shift, StagedCandidate
 from shared.core.serving.state import (
     EndpointLease,
     EndpointState,

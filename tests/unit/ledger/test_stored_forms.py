@@ -18,8 +18,7 @@ from shared.core.run.record import (
     Phase,
 )
 from shared.core.serving.drift import DriftKind
-from shared.core.serving.probe_series import Evidence
-from shared.core.serving.probes import ProbeOutcome, UpdateProgress
+from shared.core.serving.probes import Evidence, ProbeOutcome, UpdateProgress
 from tests.unit.ledger.stored_forms import LEFT_OUT
 
 

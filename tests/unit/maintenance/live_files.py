@@ -11,8 +11,7 @@ from shared.config import loader
 from shared.config.loader import load_pipelines
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Run
-from shared.maintenance.changed_file import ChangedFile, ConfigurationReader
-from shared.maintenance.watched_files import WatchedFiles
+from shared.maintenance.changed_file import ChangedFile, ConfigurationReader, WatchedFiles
 from tests.unit.filed import Filed
 
 Change = Callable[["Live"], None]

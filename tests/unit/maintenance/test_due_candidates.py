@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.core.serving.candidates import StagedCandidate
 from shared.core.serving.due_candidates import discarded, staged, to_discard
-from shared.core.serving.references import Candidate, ServingState
+from shared.core.serving.references import Candidate, ServingState, StagedCandidate
 from shared.core.serving.state import (
     EndpointState,
     Resource,

@@ -9,7 +9,7 @@ import pytest
 
 from shared.core.cleaning_round import EVERY, CleaningRound, next_round
 from shared.errors import TransientError
-from shared.ledger import old_records
+from shared.ledger import store
 from shared.maintenance.retention import Retention
 from tests.fakes.clock import START, Hurried
 from tests.fakes.faults import Kind
@@ -86,7 +86,7 @@ def test_a_worker_that_dies_on_the_way_repeats_no_more_than_a_page() -> None:
 
 
 def test_a_round_over_many_pages_and_calls_gets_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(old_records, "PAGE", 2)
+    monkeypatch.setattr(store, "PAGE", 2)
     world = World(config={"pipeline": {"endpoints": []}})
     for i in range(7):
         promoted(world, f"{i}.csv", b"a,b,l\n%d,2,0\n3,4,1\n" % i)

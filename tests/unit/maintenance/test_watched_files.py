@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.maintenance.watched_files import WatchedFiles
+from shared.maintenance.changed_file import WatchedFiles
 from tests.unit.maintenance.live_files import Live, attempts, taken
 
 

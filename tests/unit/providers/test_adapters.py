@@ -9,14 +9,14 @@ from azure.core.exceptions import ClientAuthenticationError
 
 from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_models import model_of
+from shared.core.config.studio_types import model_of
 from shared.core.serving.references import ServingState
 from shared.errors import ConfigError, PermanentError, RelearnError, TransientError
 from shared.ports.serving import ServingEndpoint
 from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Answer
 from shared.providers.redacting import RedactingEndpoint
-from shared.providers.studio.arm_token import ArmToken
+from shared.providers.studio.call import ArmToken
 from shared.providers.studio.classic_endpoint import StudioClassicEndpoint
 from shared.providers.studio.serving import StudioServing
 from shared.providers.studio.web_service import StudioWebService

@@ -15,7 +15,7 @@ from local.studio import InstantTrainer, Studio
 from local.studio.server import StudioServer
 from local.studio.storage import MemoryBlobs
 from shared.errors import PermanentError, TransientError
-from shared.providers.studio.arm_token import ArmToken
+from shared.providers.studio.call import ArmToken
 from tests.fakes.world import FixedCredential
 
 URL = "https://management.azure.com/subscriptions/s?api-version=2017-01-01"

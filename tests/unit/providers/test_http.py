@@ -16,7 +16,6 @@ from urllib3.exceptions import MaxRetryError, SSLError
 
 from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.providers.http import client as http
-from shared.providers.http import timed
 from shared.providers.http.client import Answer, RequestsHttp, classify
 from tests.unit.samples import NOW
 
@@ -188,7 +187,7 @@ def drip(endpoint_state: str, rest: str, finished: list[bool]) -> Callable[[sock
 def test_an_answer_that_drips_is_given_up_while_it_still_comes(
     client: RequestsHttp, monkeypatch: pytest.MonkeyPatch, endpoint_state: str, rest: str
 ) -> None:
-    monkeypatch.setattr(timed, "WHOLE_ANSWER", 0.2)
+    monkeypatch.setattr(http, "WHOLE_ANSWER", 0.2)
     finished: list[bool] = []
     with (
         peer(drip(endpoint_state, rest, finished)) as url,

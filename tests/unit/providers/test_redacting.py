@@ -16,8 +16,7 @@ from shared.core.serving.references import Candidate, ModelRef, ServingState, Sh
 from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.ports.serving import Keep, Plan
 from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
-from shared.providers.guarded_blobs import RedactingBlobs
-from shared.providers.redacting import RedactingEndpoint, RedactingTraining
+from shared.providers.redacting import RedactingBlobs, RedactingEndpoint, RedactingTraining
 from shared.providers.studio.errors import Refusal, StudioRefusedError
 from shared.telemetry import RedactedError, log, redacted_errors, use_redactor
 from tests.fakes.blobs import ACCOUNT, FakeBlobs

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.core.config.studio_models import blob_of
+from shared.core.config.studio_types import blob_of
 from shared.core.serving.probes import UpdateProgress
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
 from shared.errors import PermanentError

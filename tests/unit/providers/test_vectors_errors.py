@@ -9,8 +9,7 @@ import pytest
 from shared.core.redaction import Redactor
 from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.providers.http.client import Answer
-from shared.providers.studio.codes import TABLE, Meaning
-from shared.providers.studio.errors import read_refusal, sort_refusal
+from shared.providers.studio.errors import TABLE, Meaning, read_refusal, sort_refusal
 from tests.unit.scripted import KEY, SAS, says
 from tests.unit.vectors import rows
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.config.durations import parse_duration, show_duration
+from shared.core.config.types import parse_duration, show_duration
 
 
 @pytest.mark.parametrize(

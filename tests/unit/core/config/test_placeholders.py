@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.core.config.placeholders import is_example_id, not_filled_in
+from shared.core.config.setting_references import is_example_id, not_filled_in
 
 
 @pytest.mark.parametrize(

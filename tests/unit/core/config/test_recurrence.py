@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.core.config.recurrence import Recurrence, due_after, due_at_or_before
-from shared.core.config.schedule import dues_between
+from shared.core.config.schedule import Recurrence, due_after, due_at_or_before, dues_between
 
 TICK = timedelta(microseconds=1)
 DAY = timedelta(days=1)

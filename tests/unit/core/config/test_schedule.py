@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.core.config.recurrence import Recurrence
 from shared.core.config.schedule import (
+    Recurrence,
     Schedule,
     checked_schedule,
     dues_between,

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from shared.core.config.kinds import Endpoint
 from shared.core.config.studio_endpoint import Create, probe_rows
-from shared.core.config.studio_identity import endpoint_identity
+from shared.core.config.studio_types import endpoint_identity
 from tests.unit.samples import BASE, ROWS, UPDATE, tree
 
 CLASSIC: dict[str, Any] = tree()["endpoints"][0]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_identity import (
+from shared.core.config.studio_types import (
     Identity,
     endpoint_identity,
     service_identity,

@@ -5,9 +5,8 @@ import re
 
 import pytest
 
-from shared.core.evaluation.metric_names import short, shown
 from shared.core.evaluation.report import read_evaluation
-from shared.core.evaluation.text import first_invisible, looks_like, named
+from shared.core.evaluation.text import first_invisible, looks_like, named, short, shown
 from tests.unit.core.evaluation.test_report import table
 
 

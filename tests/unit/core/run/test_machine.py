@@ -9,15 +9,15 @@ import pytest
 
 from shared.core.evaluation.gate import refused
 from shared.core.run import control_events, gate_events
+from shared.core.run import gate_events as staging
 from shared.core.run import job_events as jobs
 from shared.core.run import promotion_events as updates
-from shared.core.run import staging_events as staging
 from shared.core.run.commands import Command
 from shared.core.run.control_events import Event
 from shared.core.run.machine import MOVES, apply, next_command
 from shared.core.run.record import ENDS, GateEvidence, Phase, Run
 from shared.core.run.retry import RedoRequested, RetryRequested
-from shared.core.serving.probe_series import NO_PROBES
+from shared.core.serving.probes import NO_PROBES
 from shared.errors import InvalidTransitionError
 from tests.unit.core.run.machine_samples import CANDIDATE, variants
 from tests.unit.samples import (

@@ -11,7 +11,7 @@ from shared.core.run.commands import Command
 from shared.core.run.machine import apply, next_command
 from shared.core.run.record import Phase
 from shared.core.run.retry import RetryRequested
-from shared.core.serving.probe_series import NO_PROBES, Evidence
+from shared.core.serving.probes import NO_PROBES, Evidence
 from tests.unit.samples import (
     HOUR,
     MODEL,

@@ -12,7 +12,7 @@ from shared.core.run.control_events import Event
 from shared.core.run.machine import apply, cancellable, expires_at, next_command
 from shared.core.run.record import ENDS, Approval, Phase, Run
 from shared.core.run.retry import RetryRequested
-from shared.core.serving.probe_series import NO_PROBES
+from shared.core.serving.probes import NO_PROBES
 from shared.errors import InvalidTransitionError
 from tests.unit.core.run.machine_samples import TWICE, variants
 from tests.unit.samples import (

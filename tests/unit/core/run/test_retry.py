@@ -7,7 +7,7 @@ import pytest
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Approval, Delivery, Phase, Run
 from shared.core.run.retry import RedoRequested, RetryRequested, gives_back, withdrawn
-from shared.core.serving.probe_series import NO_PROBES, Evidence
+from shared.core.serving.probes import NO_PROBES, Evidence
 from shared.errors import InvalidTransitionError
 from tests.unit.samples import HOUR, MODEL, NOW, UPDATE, pipeline, promotion, run, tree
 

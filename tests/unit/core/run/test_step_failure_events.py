@@ -15,7 +15,7 @@ from shared.core.run.record import (
     Step,
     StepFailure,
 )
-from shared.core.serving.probe_series import NO_PROBES, Evidence
+from shared.core.serving.probes import NO_PROBES, Evidence
 from tests.unit.core.run.run_events import BEGUN, LATER, last
 from tests.unit.samples import HOUR, MODEL, NOW, good, pipeline, promotion, run
 

@@ -9,9 +9,9 @@ from shared.core.run.job_events import JobFailed
 from shared.core.run.machine import apply, expires_at
 from shared.core.run.record import ENDS, Delivery, Phase
 from shared.core.run.waiting import waits_of
-from shared.core.serving.probe_series import ProbeSeries, Streak
+from shared.core.serving.probes import ProbeSeries, Streak
 from shared.intake.rollbacks import EndpointAddress
-from shared.operations.open_runs import MOST_SHOWN, OpenRuns
+from shared.operations.history import MOST_SHOWN, OpenRuns
 from tests.fakes.faults import Faults, Kind
 from tests.unit.core.run.waiting_runs import status
 from tests.unit.execution.test_endpoint_queue import crowded, waiting

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.config.studio_models import MODEL_SUFFIX
+from shared.core.config.studio_types import MODEL_SUFFIX
 from shared.core.run.control_events import CancelRequested, StepBlocked
 from shared.core.run.gate_events import Approved, Judged
 from shared.core.run.machine import apply, expires_at

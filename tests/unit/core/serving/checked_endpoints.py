@@ -3,8 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from shared.core.serving.probe_series import NO_PROBES
-from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
+from shared.core.serving.probes import NO_PROBES, EndpointCheck, ProbeAnswers, UpdateProgress
 from shared.core.serving.verification import (
     Verification,
     VerificationCase,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.core.serving.probe_series import NO_PROBES, Evidence, ProbeSeries, Streak
+from shared.core.serving.probes import NO_PROBES, Evidence, ProbeSeries, Streak
 from tests.unit.samples import HOUR, NOW, good
 
 EVERY, SECOND = timedelta(minutes=1), timedelta(seconds=1)

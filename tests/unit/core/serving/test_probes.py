@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from shared.core.serving.probes import ProbeAnswers, ProbeOutcome
-from shared.providers.studio.answers import read_answers
+from shared.providers.studio.scoring import read_answers
 from tests.unit.samples import ROWS, good
 
 

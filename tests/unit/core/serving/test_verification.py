@@ -6,8 +6,7 @@ from itertools import product
 
 import pytest
 
-from shared.core.serving.probe_series import NO_PROBES
-from shared.core.serving.probes import EndpointCheck, ProbeAnswers
+from shared.core.serving.probes import NO_PROBES, EndpointCheck, ProbeAnswers
 from shared.core.serving.verification import (
     VerificationResult,
 )

@@ -5,8 +5,14 @@ from itertools import count, product
 
 import pytest
 
-from shared.core.serving.probe_series import NO_PROBES, ProbeSeries
-from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
+from shared.core.serving.probes import (
+    NO_PROBES,
+    EndpointCheck,
+    ProbeAnswers,
+    ProbeOutcome,
+    ProbeSeries,
+    UpdateProgress,
+)
 from shared.core.serving.verification import (
     VerificationCase,
     VerificationResult,
