@@ -16,7 +16,7 @@ class RequestModel(BaseModel):
     """A part of a request; a field that it does not know is refused."""
 
     # JSON has no NaN and no infinity: a record with one could not be read again.
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
 
 class RunBody(RequestModel):
@@ -60,7 +60,7 @@ class RollbackBody(OperatorComment):
 class QueryModel(BaseModel):
     """The query of a request; a parameter that it does not know is refused."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class NoQuery(QueryModel):

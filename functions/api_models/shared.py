@@ -15,7 +15,7 @@ class ResponseModel(BaseModel):
     that a field that a record does not have any more is an error, and never left out silently.
     """
 
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True, defer_build=True)
 
 
 class ProblemDetails(ResponseModel):

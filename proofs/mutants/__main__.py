@@ -77,7 +77,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", default=(), metavar="MODULE", help="such as: queues")
     cores = os.cpu_count() or 1
     parser.add_argument("--jobs", type=int, default=cores, help="at the same time (%(default)s)")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if unknown := sorted(set(options.only) - {file.stem for file in modules()}):
+        parser.error(f"there is no module {', '.join(unknown)}")
+    return options
 
 
 def _trial(mutant: Mutant) -> Trial:

@@ -11,7 +11,7 @@ WRITTEN_BY: Final = "app_version"
 class FrozenModel(BaseModel):
     """A value that never changes and refuses fields that it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     def evolve(self, **changes: object) -> Self:
         """Return this value with other fields, validated as if it was made anew.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -24,11 +24,6 @@ class JobRequest:
     training: Training
     replaced: int = 0  #: jobs of this attempt that were given up before they began
     pin: bool = False  #: whether the job gets copies of its inputs
-
-    @property
-    def timeout(self) -> timedelta:
-        """How long the attempt may take, queueing included."""
-        return self.training.timeout
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pydantic import (
     field_validator,
 )
 
-from shared.core.config.cross_field import known_pairs, since_then, together
+from shared.core.config.cross_field import known_pairs, together
 from shared.core.config.data import Data
 from shared.core.config.gate import Gate, LoggedMetrics
 from shared.core.config.kinds import Endpoint, Training
@@ -195,7 +195,7 @@ class Pipeline(Strict):
             what = f"{metrics} is a model, name the output beside it"
             yield Mistake(what, at=("gate", "metrics"))
 
-    @since_then
+    @together
     def _only_what_the_service_can_do(self) -> Iterator[Mistake]:
         service = f"a job of training.kind: {self.training.kind}"
         if not self.training.takes_copies and self.data and self.data.pin != "none":
@@ -204,7 +204,7 @@ class Pipeline(Strict):
             what = f"{service} logs no metrics with MLflow"
             yield Mistake(what, "name an output", ("gate", "metrics"))
 
-    @since_then
+    @together
     def _approval_where_it_is_used(self) -> Iterator[Mistake]:
         if self.endpoints == () and self.gate.approval == "required":
             yield Mistake(
@@ -213,7 +213,7 @@ class Pipeline(Strict):
                 ("gate", "approval"),
             )
 
-    @since_then
+    @together
     def _comparison_where_it_is_used(self) -> Iterator[Mistake]:
         if self.endpoints:
             return
@@ -272,6 +272,8 @@ class Pipeline(Strict):
         Raises:
             ValueError: a value cannot be part of an endpoint's URL; the message says why.
         """
+        if not any(endpoint.tokens for endpoint in self.endpoints):
+            return self
         endpoints = tuple(endpoint.chosen_by(tokens) for endpoint in self.endpoints)
         if len({endpoint.identity for endpoint in endpoints}) != len(endpoints):
             raise ValueError("two of the endpoints would be the same one")

@@ -302,7 +302,7 @@ class StudioBatch:
         blobs = self._account(container)
         setting, path = _of_studio(request).connection_string, f"{container}/{name}"
         if setting is None:
-            valid = request.timeout + _MARGIN
+            valid = request.training.timeout + _MARGIN
             return signed_reference(blobs.sign(container, name, access, valid))
         connection = self.call.secrets(setting)
         require_account(connection, setting, blobs.account, path)

@@ -14,7 +14,7 @@ from typing import cast
 import pytest
 from rich.console import Console
 
-from proofs.mutants.__main__ import _show, listed
+from proofs.mutants.__main__ import _show, listed, main
 from proofs.mutants.calls import CallMap, CallRecorder
 from proofs.mutants.forks import Job, ended
 from proofs.mutants.in_place import Loaded, changed
@@ -257,8 +257,14 @@ def test_what_a_test_calls_is_noted_though_an_earlier_one_had_it_cached() -> Non
 
 
 def test_a_sample_is_tried_from_the_command_line() -> None:
-    command = [sys.executable, "-m", "proofs.mutants", "--only", "placeholders", "--count", "2"]
+    command = [sys.executable, "-m", "proofs.mutants", "--only", "ncrontab", "--count", "2"]
     done = subprocess.run(  # noqa: S603 -- our own command
         command, cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert "mutants: 2 tried" in done.stdout, done.stderr
+
+
+def test_a_module_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--only", "queues", "nowhere"])
+    assert "there is no module nowhere" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import pytest
 from shared.core.run import control_events
 from shared.core.run import job_events as jobs
 from shared.core.run import promotion_events as updates
+from shared.core.run.commands import Event
 from shared.core.run.machine import apply
 from shared.core.run.record import (
     Delivery,
@@ -254,9 +255,7 @@ def test_a_model_that_serves_is_kept_with_its_proof_and_the_last_look() -> None:
         (updates.FoundBroken("same"), "rolled_back"),
     ],
 )
-def test_an_endpoint_is_given_its_old_model_back_with_the_reason(
-    event: control_events.Event, end: str
-) -> None:
+def test_an_endpoint_is_given_its_old_model_back_with_the_reason(event: Event, end: str) -> None:
     back = apply(run(Phase.VERIFYING, promotion=SENT), event, LATER)
     assert (back.phase, back.reason, last(back).note) == (Phase.ROLLING_BACK, "same", "same")
     assert back.promotion is not None
