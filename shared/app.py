@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -50,12 +50,14 @@ from shared.operations.pipelines import Pipelines
 from shared.operations.preview import Previews
 from shared.operations.runs import RunOperations
 from shared.ports.clock import Clock
-from shared.providers.azure_storage.accounts import account_of, blobs_of, documents_of
+from shared.providers.azure_storage.accounts import account_at, account_of, blobs_of, documents_of
 from shared.providers.factory import ConfiguredProviders
 from shared.providers.http.client import Http, RequestsHttp
 from shared.providers.redacting import RedactingBlobs
 from shared.telemetry import use_redactor
 
+#: Answers of up to 20 seconds were recorded (azure-machine-learning-v2 §2.4).
+SLOW_ANSWER: Final = timedelta(minutes=1)
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -185,11 +187,18 @@ def of_settings(environment: Mapping[str, str], started_at: datetime) -> App | U
     Returns:
         The app, or what is wrong with the settings.
     """
-    return build(environment, ROOT, RequestsHttp(), SystemClock(), started_at)
+    slow = RequestsHttp(SLOW_ANSWER.total_seconds())
+    return build(environment, ROOT, RequestsHttp(), SystemClock(), started_at, slow=slow)
 
 
 def build(
-    environment: Mapping[str, str], root: Path, http: Http, clock: Clock, started_at: datetime
+    environment: Mapping[str, str],
+    root: Path,
+    http: Http,
+    clock: Clock,
+    started_at: datetime,
+    *,
+    slow: Http | None = None,
 ) -> App | Unusable:
     """Return the app for some settings; no request is made.
 
@@ -199,6 +208,7 @@ def build(
         http: sends requests to the ML services.
         clock: of this host.
         started_at: when this process started, by that clock.
+        slow: sends what a service answers late; None: the same as `http`.
 
     Returns:
         The app, or what is wrong with the settings.
@@ -216,7 +226,7 @@ def build(
             (*settings.hints, *configuration.hints),
         )
     try:
-        context = _context(settings, environment, http, clock, redactor)
+        context = _context(settings, environment, (http, slow), clock, redactor)
     except ConfigError as exc:
         return Unusable((Problem("storage connection", str(exc)), *configuration.problems))
     built = App(settings, context, configuration, started_at)
@@ -236,7 +246,7 @@ def build(
 def _context(
     settings: Settings,
     environment: Mapping[str, str],
-    http: Http,
+    http: tuple[Http, Http | None],
     clock: Clock,
     redactor: Redactor,
 ) -> Context:
@@ -256,13 +266,15 @@ def _context(
         data_container=settings.data_container,
         models_container=settings.models_container,
         providers=ConfiguredProviders(
-            http,
+            http[0],
             environment,
             data,
             models,
             settings.models_container,
             development=development,
             redactor=redactor,
+            slow=http[1],
+            elsewhere=lambda url: blobs_of(account_at(url, development=development), storage_clock),
         ),
         clock=storage_clock,
         new_id=_new_id,

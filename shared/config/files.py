@@ -3,13 +3,17 @@
 import json
 import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
+from shared.config.yaml_reader import Loader, misread, where_it_breaks
 from shared.core.config.pattern import one_name
 from shared.errors import FileRefusedError
 
-#: Bytes of one probe file. Its content is stored with each run.
+#: Bytes of one probe file, or of one job file. Its content is stored with each run.
 MOST_PROBE_BYTES: Final = 256 * 1024
 #: Bytes of all probe files that one pipeline names, and that all of them name; each mention counts.
 MOST_PROBES: Final = 2 * 1024**2
@@ -19,10 +23,8 @@ _LONGEST_NUMBER: Final = 40
 #: What a path may be made of, so that it means the same on every system and is no URL.
 _PATH: Final = re.compile(r"[^\x00-\x1f\x7f\\:*?\"<>|]{1,200}")
 #: A name that is safe to repeat: nobody's key looks like it.
-_PLAIN_NAME: Final = re.compile(r"[\w./-]{1,96}\.json", re.ASCII)
-_PROBE_CURE: Final = (
-    "name a JSON file in the folder of this file or below it, as probes/census.json"
-)
+_PLAIN_NAME: Final = re.compile(r"[\w./-]{1,96}\.(?:json|ya?ml)", re.ASCII)
+_PATH_CURE: Final = "name a file in the folder of this file or below it, as probes/census.json"
 
 
 def bounded_text(file: Path, most: int) -> str:
@@ -50,8 +52,11 @@ def bounded_text(file: Path, most: int) -> str:
         raise FileRefusedError("is not UTF-8 text", "save it as UTF-8") from None
 
 
-class ProbeFiles:
-    """Reads probe files, each once, and counts the bytes that they add to the records."""
+class NamedFiles:
+    """Reads the files that pipelines name, each once, and counts the bytes that they add.
+
+    The content is stored with each run. Probe files are JSON, job files are YAML.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -64,28 +69,42 @@ class ProbeFiles:
         """The files that were asked for, in the folder of the pipelines file or below it."""
         return tuple(self._named)
 
-    def read(self, name: str, left: int) -> tuple[dict[str, Any], int]:
+    def probe(self, name: str, left: int) -> tuple[dict[str, Any], int]:
         """Return the content of a probe file and its size.
 
         Args:
             name: its path as it is written.
-            left: how many bytes of probe files the pipeline may still name.
+            left: how many bytes of files the pipeline may still name.
 
         Raises:
             FileRefusedError: it cannot be used, or is one too many.
         """
+        return self._read(name, left, read_probe)
+
+    def job(self, name: str, left: int) -> tuple[dict[str, Any], int]:
+        """Return the content of a job file and its size. Takes and raises the same as `probe`.
+
+        Args:
+            name: its path as it is written.
+            left: how many bytes of files the pipeline may still name.
+        """
+        return self._read(name, left, read_job)
+
+    def _read(
+        self, name: str, left: int, read: Callable[[Path, str], tuple[dict[str, Any], int]]
+    ) -> tuple[dict[str, Any], int]:
         if name not in self._known:
-            self._named[probe_path(self._folder, name)] = None
-            self._known[name] = read_probe(self._folder, name)
-        rows, size = self._known[name]
+            self._named[named_path(self._folder, name)] = None
+            self._known[name] = read(self._folder, name)
+        content, size = self._known[name]
         self._left -= size
         if size > left or self._left < 0:
             most = (MOST_PROBES if size > left else _MOST_PROBES_OF_ALL) // 1024
-            whose = "this pipeline" if size > left else "all pipelines"
+            whose = "this pipeline" if size > left else "the whole file"
             raise FileRefusedError(
-                f"makes the probe files of {whose} larger than {most} KB", "use fewer rows"
+                f"makes the files that {whose} names larger than {most} KB", "use fewer rows"
             )
-        return rows, size
+        return content, size
 
 
 def read_probe(folder: Path, name: str) -> tuple[dict[str, Any], int]:
@@ -98,7 +117,7 @@ def read_probe(folder: Path, name: str) -> tuple[dict[str, Any], int]:
     Raises:
         FileRefusedError: it lies elsewhere, cannot be read, or is no JSON object.
     """
-    file = probe_path(folder, name)
+    file = named_path(folder, name)
     shown = name if _PLAIN_NAME.fullmatch(name) else "the file"
     try:
         text = bounded_text(file, MOST_PROBE_BYTES)
@@ -117,7 +136,37 @@ def read_probe(folder: Path, name: str) -> tuple[dict[str, Any], int]:
     return rows, len(text)
 
 
-def probe_path(folder: Path, name: str) -> Path:
+def read_job(folder: Path, name: str) -> tuple[dict[str, Any], int]:
+    """Return the job that a YAML file holds, and the size of the file.
+
+    Args:
+        folder: the folder of the pipelines file.
+        name: the path as it is written there.
+
+    Raises:
+        FileRefusedError: it lies elsewhere, cannot be read, or is no mapping in plain YAML.
+    """
+    file = named_path(folder, name)
+    shown = name if _PLAIN_NAME.fullmatch(name) else "the file"
+    try:
+        text = bounded_text(file, MOST_PROBE_BYTES)
+        loader = Loader(text)
+        root = loader.root()
+        job = loader.plain(root) if root is not None else None
+    except FileRefusedError as exc:
+        raise FileRefusedError(f"{shown} {exc.what}", exc.cure or "see its path") from None
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as exc:
+        raise FileRefusedError(f"{shown} is not plain YAML", where_it_breaks(exc)) from None
+    if not isinstance(job, dict):
+        cure = "name a file that `az ml job create -f` takes"
+        raise FileRefusedError(f"{shown} is no mapping", cure)
+    for path, scalar in misread(job):
+        where = ".".join(str(part) for part in path)
+        raise FileRefusedError(f"{shown}: {where} {scalar.what}", scalar.cure)
+    return job, len(text)
+
+
+def named_path(folder: Path, name: str) -> Path:
     """Return the real path of a file below `folder`; links are followed first.
 
     Args:
@@ -133,14 +182,14 @@ def probe_path(folder: Path, name: str) -> Path:
         raise FileRefusedError("names no single file", str(exc)) from None
     parts = name.replace("\\", "/").split("/")
     if not name.strip() or name.startswith("/") or ".." in parts or not _PATH.fullmatch(name):
-        raise FileRefusedError("names no file below the folder of this file", _PROBE_CURE)
+        raise FileRefusedError("names no file below the folder of this file", _PATH_CURE)
     try:
         base = folder.resolve()
         real = (folder / name).resolve()
     except (OSError, RuntimeError, ValueError):  # a link that leads to itself
-        raise FileRefusedError("cannot be followed to a file", _PROBE_CURE) from None
+        raise FileRefusedError("cannot be followed to a file", _PATH_CURE) from None
     if not real.is_relative_to(base) or real == base:
-        raise FileRefusedError("leads out of the folder of this file", _PROBE_CURE)
+        raise FileRefusedError("leads out of the folder of this file", _PATH_CURE)
     return real
 
 

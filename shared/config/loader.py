@@ -9,7 +9,7 @@ from typing import Final
 
 import yaml
 
-from shared.config.files import ProbeFiles, bounded_text
+from shared.config.files import NamedFiles, bounded_text
 from shared.config.pipeline_reader import (
     EXAMPLE,
     MOST_REPORTED,
@@ -65,7 +65,7 @@ class _Reader:
         self._redactor = Redactor(*secrets_among(environment))
         self._development = development
         self._loader = Loader(bounded_text(file, MOST_BYTES))
-        self._probes = ProbeFiles(file.parent)
+        self._files = NamedFiles(file.parent)
 
     def read(self) -> Configuration:
         """Return the content of the file.
@@ -109,7 +109,7 @@ class _Reader:
             tuple(sorted(problems, key=line_in)),
             in_order,
             tuple(hints),
-            probes=self._probes.files,
+            named_files=self._files.files,
         )
 
     def _reader(self, source: ConfigSource, name: str, twice: yaml.Node | None) -> "PipelineReader":
@@ -118,7 +118,7 @@ class _Reader:
             name,
             self._environment,
             self._redactor,
-            self._probes,
+            self._files,
             development=self._development,
         )
         if twice is not None:

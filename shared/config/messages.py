@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic_core import ErrorDetails
 
 from shared.config.yaml_reader import KeyPath
+from shared.core.config.kinds import TRAINING_KINDS
 from shared.core.config.pipeline import PIPELINE_NAME
 from shared.core.config.problems import WrongValueError
 from shared.core.config.studio_endpoint import ENDPOINT_NAME
@@ -18,6 +19,8 @@ _FORM: Final = re.compile(
     r"bool|int|float|str|none|constrained-\w+|function-\w+\[.*|literal\[.*|dict\[.*|tuple\[.*|list\[.*"
     r"|Create|RollOut|Recurrence|LoggedMetrics"
 )
+#: The tag of a union by `kind`: it is no key of the file either, and only one form was tried.
+_TAGS: Final = frozenset(TRAINING_KINDS)
 _MAPPINGS: Final = frozenset({"Create", "RollOut", "Recurrence", "LoggedMetrics"})
 #: What a pattern allows, in words, instead of the regular expression.
 LEGAL: Final = {
@@ -103,6 +106,8 @@ def _found(error: ErrorDetails, tree: Any) -> Found:
         if part == "[key]":
             continue
         there = _child(node, part)
+        if there is _NOTHING and part in _TAGS:
+            continue
         if there is _NOTHING and isinstance(part, str) and _FORM.fullmatch(part):
             form, at = part, tuple(path)
             continue

@@ -12,11 +12,12 @@ from typing import Any, Final, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from shared.config.files import MOST_PROBES, ProbeFiles
+from shared.config.files import MOST_PROBES, NamedFiles
 from shared.config.messages import LEGAL, Found, path_of, plain_errors
 from shared.config.source import ConfigSource, find, references, secrets
 from shared.config.yaml_reader import KeyPath, Loader, misread, where_it_breaks
 from shared.core.config.cross_field import FIELDS_ONLY, UNKNOWN, mistakes
+from shared.core.config.kinds import AZUREML, TRAINING_KINDS, training_kind
 from shared.core.config.pipeline import PIPELINE_NAME, Pipeline
 from shared.core.config.problems import Mistake, Problem
 from shared.core.config.schedule import hints_of
@@ -121,7 +122,7 @@ class PipelineReader:
         name: of the pipeline.
         environment: the app settings that `${NAME}` refers to.
         redactor: knows the secrets among them.
-        probes: reads the probe files that the pipeline names.
+        files: reads the files that the pipeline names.
         development: whether plain http on loopback is allowed.
     """
 
@@ -131,7 +132,7 @@ class PipelineReader:
         name: str,
         environment: Mapping[str, str],
         redactor: Redactor,
-        probes: ProbeFiles,
+        files: NamedFiles,
         *,
         development: bool,
     ) -> None:
@@ -142,7 +143,10 @@ class PipelineReader:
         self._name = name
         self._environment = environment
         self._redactor = redactor
-        self._probes = probes
+        self._files = files
+        self._left = MOST_PROBES  #: bytes of files that it may still name
+        self._tree: dict[str, Any] = {}
+        self._unread = False  #: whether a value is `UNKNOWN`, because its file cannot be read
         self._development = development
 
     def read(self, loader: Loader, node: yaml.Node) -> Pipeline | None:
@@ -172,7 +176,9 @@ class PipelineReader:
         """Yield what a sound pipeline does that its author may not expect."""
         for hint in hints_of(pipeline.schedule):
             yield self._source.problem(("pipelines", self._name, "schedule"), hint)
-        urls: dict[KeyPath, str] = {("training", "service"): pipeline.training.service}
+        urls: dict[KeyPath, str] = {
+            ("training", name): url for name, url in pipeline.training.written_urls.items()
+        }
         for at, endpoint in enumerate(pipeline.endpoints):
             urls["endpoints", at, "update"] = endpoint.update
         for path, url in urls.items():
@@ -196,7 +202,9 @@ class PipelineReader:
         if "name" in tree:
             self._add(("name",), "unknown key", "the key above the pipeline is its name")
         self._read_probes(tree)
-        pipeline = self._checked({**tree, "name": self._name}, secret)
+        self._read_job(tree)
+        self._tree = {**tree, "name": self._name}
+        pipeline = self._checked(self._tree, secret)
         return None if self.problems else pipeline
 
     def _checked(self, tree: dict[str, Any], secret: Sequence[KeyPath]) -> Pipeline | None:
@@ -223,22 +231,45 @@ class PipelineReader:
             pipeline = as_far_as_right(Pipeline, tree, wrong, context)
         self.partly = pipeline
         if pipeline is not None:
-            for path, mistake in all_mistakes(pipeline, partly=bool(wrong)):
+            for path, mistake in all_mistakes(pipeline, partly=bool(wrong) or self._unread):
                 self._add(path, mistake.what, mistake.cure)
         return pipeline
 
     def _read_probes(self, tree: dict[str, Any]) -> None:
-        left = MOST_PROBES
         for path, holder in list(find(tree, ("endpoints", "*", "verify", "rows"))):
             named, holder["rows"] = holder["rows"], _HARMLESS_PROBE
             if not isinstance(named, str):
                 self._add(path, "must name a file", "a JSON file with the request body to score")
                 continue
             try:
-                holder["rows"], size = self._probes.read(named, left)
-                left -= size
+                holder["rows"], size = self._files.probe(named, self._left)
+                self._left -= size
             except FileRefusedError as exc:
                 self._add(path, exc.what, exc.cure)
+
+    def _read_job(self, tree: dict[str, Any]) -> None:
+        """Put the content of a job file in its place; `UNKNOWN` where it cannot be read."""
+        training = tree.get("training")
+        if not isinstance(training, dict) or training_kind(training) != AZUREML:
+            return
+        if training.get("job") is None:
+            return
+        path, named = ("training", "job"), training["job"]
+        training["job"], self._unread = UNKNOWN, True
+        if not isinstance(named, str):
+            self._add(path, "must name a file", "a YAML file that `az ml job create -f` takes")
+            return
+        try:
+            job, size = self._files.job(named, self._left)
+        except FileRefusedError as exc:
+            self._add(path, exc.what, exc.cure)
+            return
+        self._left -= size
+        for inner in secrets(job, self._redactor):
+            cure = "put it where the job reads it at run time, such as a key vault"
+            self._add((*path, *inner), "holds what looks like a signature or a key", cure)
+            return
+        training["job"], self._unread = job, False
 
     def _add(self, path: KeyPath, what: str, cure: str = "") -> None:
         self.problems.append(self._source.problem(("pipelines", self._name, *path), what, cure))
@@ -246,19 +277,24 @@ class PipelineReader:
     def _add_error(self, error: Found) -> None:
         path, what, cure = error.path, error.what, error.cure
         if error.kind == "extra_forbidden":
-            what, cure = "unknown key", suggest(str(path[-1]), _known_keys(path[:-1]))
+            what, cure = "unknown key", suggest(str(path[-1]), _known_keys(path[:-1], self._tree))
         elif path == ("name",):
             path, what, cure = (), "not a pipeline name", LEGAL[PIPELINE_NAME]
         self._add(path, what, cure)
 
 
-def _known_keys(path: KeyPath) -> list[str]:
+def _known_keys(path: KeyPath, tree: Any) -> list[str]:
+    """Return the keys that may be at a path; of several forms, those of the present kind."""
     model: type[BaseModel] = Pipeline
+    node = tree
     for part in path:
+        node = _child(node, part)
         if isinstance(part, int) or part not in model.model_fields:
-            continue  # a position, or the kind of one of several forms
-        annotation = model.model_fields[str(part)].annotation if model else None
-        inner = next(_models(annotation), None)
+            continue  # a position
+        annotation = model.model_fields[str(part)].annotation
+        inner: type[BaseModel] | None = next(_models(annotation), None)
+        if part == "training":
+            inner = TRAINING_KINDS.get(training_kind(node) or "", inner)
         if inner is None:
             return []
         model = inner

@@ -118,7 +118,7 @@ class ConfigurationReader:
     learn: Callable[[Iterable[Pipeline]], None] = lambda _: None
 
     def read_watched(
-        self, watched: WatchedFiles, probes: tuple[PurePath, ...] = ()
+        self, watched: WatchedFiles, named_files: tuple[PurePath, ...] = ()
     ) -> Configuration:
         """Remember the files of the configuration, then read and return it.
 
@@ -126,15 +126,15 @@ class ConfigurationReader:
 
         Args:
             watched: remembers the files.
-            probes: the files that it is likely to name.
+            named_files: the files that it is likely to name.
 
         Returns:
             The configuration.
         """
-        watched.remember((self.file, *probes))
+        watched.remember((self.file, *named_files))
         configuration = self.read()
-        if configuration.probes != probes:
-            watched.remember((self.file, *configuration.probes))
+        if configuration.named_files != named_files:
+            watched.remember((self.file, *configuration.named_files))
             configuration = self.read()
         return configuration
 
@@ -230,7 +230,7 @@ class ChangedFile:
     def _take(self, now: datetime) -> None:
         before = self._last_good.file
         changed_at = max(self._checked, min(self._watched.written_at(), now))
-        configuration = self._source.read_watched(self._watched, before.probes)
+        configuration = self._source.read_watched(self._watched, before.named_files)
         eligible_from = changed_at if before.readable else self._lacks_since or changed_at
         self._source.learn(configuration.pipelines.values())
         self._activations.take(configuration, changed_at, eligible_from)

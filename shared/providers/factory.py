@@ -1,9 +1,10 @@
 """Builds the provider that a part of the configuration asks for by its kind; calls nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.setting_references import references_in, resolve
@@ -13,6 +14,10 @@ from shared.core.redaction import Redactor
 from shared.ports.serving import ServingEndpoint
 from shared.ports.storage import Blobs
 from shared.ports.training import TrainingService
+from shared.providers.azureml.call import Memory
+from shared.providers.azureml.connections import AzureMlConnections
+from shared.providers.azureml.placing import Storage
+from shared.providers.azureml.tokens import Tokens
 from shared.providers.http.client import Http
 from shared.providers.redacting import RedactingEndpoint, RedactingTraining
 from shared.providers.studio.batch import StudioBatch
@@ -24,7 +29,7 @@ from shared.providers.studio.web_service import StudioWebService
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredProviders:
-    """The `Providers` port for Studio's services, Classic and New."""
+    """The `Providers` port: Studio's services, Classic and New, and Azure Machine Learning."""
 
     http: Http
     environment: Mapping[str, str] = field(repr=False)
@@ -34,12 +39,36 @@ class ConfiguredProviders:
     development: bool = False  #: whether plain http on loopback may be called
     token: ArmToken = field(default_factory=ArmToken)
     redactor: Redactor = field(default_factory=Redactor, repr=False)
+    slow: Http | None = None  #: waits longer for an answer; None: the same as `http`
+    tokens: Tokens = field(default_factory=Tokens)  #: of Azure Machine Learning
+    #: Returns an account by its URL, opened by the app's identity; None: no other is read.
+    elsewhere: Callable[[str], Blobs] | None = None
+    memory: Memory = field(default_factory=Memory)
 
     def training(self, training: Training) -> TrainingService:
         """Return the service that trains."""
-        call = self._call(training.api_key)
-        jobs = StudioBatch(call, training.service, self.data, self.models, self.models_container)
-        return RedactingTraining(jobs, self.redactor)
+        service: TrainingService
+        if isinstance(training, AzureMlTraining):
+            service = self.azureml.training(training)
+        else:
+            call, service_url = self._call(training.api_key), training.service
+            service = StudioBatch(call, service_url, self.data, self.models, self.models_container)
+        return RedactingTraining(service, self.redactor)
+
+    @property
+    def azureml(self) -> AzureMlConnections:
+        """The connections to workspaces of Azure Machine Learning."""
+        storage = Storage(self.data, self.models, self.models_container, self.elsewhere)
+        return AzureMlConnections(
+            http=self.http,
+            slow=self.slow or self.http,
+            environment=self.environment,
+            storage=storage,
+            development=self.development,
+            tokens=self.tokens,
+            memory=self.memory,
+            redactor=self.redactor,
+        )
 
     def serving(self, endpoint: Endpoint) -> ServingEndpoint:
         """Return the scoring endpoint, of whichever kind it is."""

@@ -205,6 +205,11 @@ class AzureMlTraining(JobLimits):
         return workspace_of(self.workspace)
 
     @property
+    def written_urls(self) -> dict[str, str]:
+        """The URLs and ids that the file says, by their keys."""
+        return {"workspace": self.workspace}
+
+    @property
     def address(self) -> str:
         """Where calls to the service go."""
         return self.place.url

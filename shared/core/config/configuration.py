@@ -25,7 +25,9 @@ class Configuration:
     broken: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     hints: tuple[Problem, ...] = ()  #: what an operator should know of pipelines that are sound
     readable: bool = True  #: False: nobody can say which pipelines the file has
-    probes: tuple[PurePath, ...] = ()  #: files that the file names, also those that are not there
+    named_files: tuple[
+        PurePath, ...
+    ] = ()  #: files that the file names, also those that are not there
 
     @classmethod
     def unreadable(cls, problem: Problem) -> "Configuration":

@@ -11,11 +11,12 @@ from pydantic import Discriminator, Tag
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.studio_endpoint import StudioEndpoint
 from shared.core.config.studio_training import StudioTraining
+from shared.core.config.types import Strict
 
 STUDIO: Final = "studio"
 AZUREML: Final = "azureml"
 #: Each kind of training by its tag, which is its `kind` in the file.
-TRAINING_KINDS: Final = {STUDIO: StudioTraining, AZUREML: AzureMlTraining}
+TRAINING_KINDS: Final[dict[str, type[Strict]]] = {STUDIO: StudioTraining, AZUREML: AzureMlTraining}
 
 
 def training_kind(given: object) -> str | None:

@@ -121,6 +121,11 @@ class StudioTraining(Strict):
             yield Mistake("two outputs cannot be written to one file", at=("outputs",))
 
     @property
+    def written_urls(self) -> dict[str, str]:
+        """The URLs that the file says, by their keys."""
+        return {"service": self.service}
+
+    @property
     def address(self) -> str:
         """Where calls to the service go."""
         return self.service

@@ -50,6 +50,23 @@ def account_of(
     return account
 
 
+def account_at(url: str, *, development: bool) -> BlobServiceClient:
+    """Return a client for an account that no setting names, by the identity of the app.
+
+    Args:
+        url: of the account.
+        development: whether plain http to this machine is allowed.
+
+    Raises:
+        ConfigError: https is required.
+    """
+    if url.startswith("http://") and not (development and is_loopback(url)):
+        raise ConfigError(f"{url}: https is required (http only on loopback, in Development)")
+    from azure.identity import DefaultAzureCredential  # noqa: PLC0415 -- slow, and seldom needed
+
+    return BlobServiceClient(url, DefaultAzureCredential(), **_options())
+
+
 def blobs_of(account: BlobServiceClient, clock: Clock) -> AccountBlobs:
     """Return the blobs of an account.
 

@@ -15,6 +15,7 @@ from shared.core.config.azureml_models import RUN_TAG, job_name
 from shared.core.config.azureml_names import escaped_name
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.types import show_duration
+from shared.core.counting import counted
 from shared.core.serving.references import ModelRef
 from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
 from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
@@ -86,7 +87,8 @@ class AzureMlJobs:
         """
         if request.replaced >= _MOST_REPLACED:
             cure = "see the state of the workspace, cancel this run, and start another one"
-            text = f"{request.replaced} jobs of attempt {request.attempt} never began"
+            never = counted(request.replaced, "job")
+            text = f"{never} of attempt {request.attempt} never began"
             raise PermanentError(f"{text}: {cure}", cure=cure)
         self._requests.body(request)
         self._placing.put_inputs(request)
