@@ -28,6 +28,12 @@ class RunBody(RequestModel):
     parameters: dict[str, Scalar] = Field(
         default_factory=dict, max_length=100, description="These count over those of the pipeline."
     )
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=300,
+        description="A registered model to promote without training: `azureml:<name>:<version>`.",
+    )
 
 
 class OperatorComment(RequestModel):

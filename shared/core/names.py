@@ -152,9 +152,12 @@ def output_path(pipeline: str, run: str, attempt: int, file: str) -> str:
 
 
 def owner_of_output(path: str) -> tuple[str, int] | None:
-    """Return (run id, attempt) that own this path of the models container, if it is one's."""
+    """Return (run id, attempt) that own this path of the models container, if it is one's.
+
+    An output is a file, or a folder with any number of files.
+    """
     parts = path.split("/")
-    if len(parts) != _RUN_PARTS or parts[0] != "runs" or not is_run_id(parts[2]):
+    if len(parts) < _RUN_PARTS or parts[0] != "runs" or not is_run_id(parts[2]):
         return None
     if not parts[3].isdecimal():
         return None

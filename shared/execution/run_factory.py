@@ -31,6 +31,7 @@ class Opening:
     blobs: tuple[BlobVersion, ...] = ()  #: the data of its manifest, or an operator's model
     tokens: Mapping[str, str] = field(default_factory=dict)  #: from the newest blob's name
     tied: tuple[BlobVersion, ...] = ()  #: what else shares the Last-Modified of the newest blob
+    model: ModelRef | None = None  #: that an operator named
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class RunFactory:
             tie=tie_of(newest, tied) if newest else "",
             listed_at=self._listed_at(pipeline, opening.run_id),
             phase=Phase.TRAINED if is_model else phase or self._first_phase(pipeline),
-            model=model_of(newest) if is_model and newest else None,
+            model=opening.model or (model_of(newest) if is_model and newest else None),
             opened_at=now,
         )
         run = run.evolve(parameters=parameters_for(pipeline, run))

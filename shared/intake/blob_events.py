@@ -1,10 +1,12 @@
 """Handles the blob events of the containers: training data, job outputs and operators' models."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
 
 from shared.core import names
-from shared.core.config.studio_types import MODEL_SUFFIX
+from shared.core.config.studio_types import MODEL_SUFFIX, PROMOTE
 from shared.core.data_version import DataVersion
 from shared.core.run.record import Phase, Run
 from shared.errors import PipelineConfigError, RelearnError, TransientError
@@ -15,6 +17,9 @@ from shared.intake.eligibility import Activations, Eligibility
 from shared.intake.last_good import LastGood
 from shared.intake.version_runs import VersionRuns
 from shared.telemetry import log
+
+#: Runs whose last check is remembered; then all are forgotten.
+_MOST_REMEMBERED: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +79,33 @@ class ModelEvents:
     eligibility: Eligibility
     version_runs: VersionRuns
     driver: Driver
+    _checked: dict[str, datetime] = field(default_factory=dict, init=False)
 
     def model_arrived(self, name: str) -> Run | None:
-        """Advance the run whose job wrote this model, or open one for an operator's model.
+        """Check the job that wrote this blob, or open a run for an operator's model.
 
-        Files of an attempt that has ended, or of an unknown run, are logged and ignored
-        (design rule 10).
+        Whatever its name is, a blob of a job's outputs is a hint only: the job says whether it has
+        finished. Many at once cause one check in each interval; a model of Studio, which is written
+        last, causes one always. Files of an attempt that has ended, or of an unknown run, are
+        logged and ignored (design rule 10).
 
         Raises:
             TransientError, OutcomeUnknownError: storage does not work now; deliver the event again.
         """
-        if not name.endswith(MODEL_SUFFIX):
-            return None
+        is_model = name.endswith(MODEL_SUFFIX)
         if owner := names.owner_of_output(name):
-            return self._advance_owner(name, *owner)
+            checked = self._checked_lately(owner[0])
+            return self._advance_owner(name, *owner) if is_model or not checked else None
+        if (for_pipeline := self.catalogue.without_uploads(name)) is not None:
+            self.eligibility.log_once(
+                f"{name} opens no run: pipeline {for_pipeline} takes registered models, because a "
+                f"folder does not say when it is complete. To do: POST /api/pipelines/"
+                f'{for_pipeline}/runs with {{"model": "azureml:<name>:<version>"}}',
+                f"{PROMOTE}/{for_pipeline}",
+            )
+            return None
+        if not is_model:
+            return None
         try:
             pipeline = self.catalogue.for_manual_model(name)
         except PipelineConfigError as exc:  # no failure of the event: the search finds the model
@@ -109,11 +127,23 @@ class ModelEvents:
             return None
         return self.version_runs.receive(DataVersion.of_model(pipeline, blob))
 
+    def _checked_lately(self, run_id: str) -> bool:
+        """Whether an output of the run caused a check a short time ago; else this one does."""
+        now = self.context.clock.now()
+        interval = self.context.limits.check_interval_min
+        if len(self._checked) >= _MOST_REMEMBERED:
+            self._checked.clear()
+        last = self._checked.get(run_id)
+        if last is not None and now - last < interval:
+            return True
+        self._checked[run_id] = now
+        return False
+
     def _advance_owner(self, name: str, run_id: str, attempt: int) -> Run | None:
         stored = self.context.ledger.runs.read(run_id)
         if stored is None or stored.record.attempt != attempt or stored.record.phase.ended:
             why = f"is {stored.record.phase}" if stored else "is not known"
-            log.info("model %s: run %s %s; the file is left alone", name, run_id, why)
+            log.info("output %s: run %s %s; the file is left alone", name, run_id, why)
             return None
         try:
             if stored.record.phase is not Phase.TRAINING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from shared.core.blobs import BlobVersion
 from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
-from shared.core.config.studio_types import manually_promoted
+from shared.core.config.studio_types import PROMOTE, manually_promoted
 from shared.core.data_version import DataVersion, captured
 from shared.core.run.record import Run
 from shared.errors import ConfigError
@@ -64,7 +64,15 @@ class Catalogue:
         pipeline = self.pipeline(manual_model[0]) if manual_model else None
         if manual_model is None or pipeline is None or not pipeline.endpoints:
             return None
+        if not pipeline.training.takes_uploads:
+            return None
         return pipeline if len(manual_model[1]) == len(pipeline.key_tokens) else None
+
+    def without_uploads(self, name: str) -> str | None:
+        """Return the pipeline of a blob under `promote/`, where it takes no uploaded models."""
+        folder, _, rest = name.partition("/")
+        pipeline = self.pipelines.get(rest.partition("/")[0]) if folder == PROMOTE else None
+        return None if pipeline is None or pipeline.training.takes_uploads else pipeline.name
 
     def configured_for(self, run: Run) -> Pipeline | None:
         """Return the present configuration for the pipeline and key of `run`, or None.

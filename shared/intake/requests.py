@@ -19,6 +19,7 @@ from shared.errors import (
     ConflictError,
     CorruptRecordError,
     IdempotencyConflictError,
+    InvalidRequestError,
     NoSuchDataError,
     RelearnError,
     RunIdUsedError,
@@ -44,10 +45,12 @@ class ManualRequest:
 
     data: str | None = None  #: blob name inside the data container; None: the newest that matches
     parameters: Mapping[str, Scalar] = field(default_factory=dict)
+    model: str | None = None  #: a model to promote, without any training
 
     def digest(self) -> str:
         """Return the digest that separates this request from another one under the same key."""
-        return names.digest(json.dumps([self.data, dict(self.parameters)], sort_keys=True))
+        asked = [self.data, dict(self.parameters), self.model]
+        return names.digest(json.dumps(asked, sort_keys=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +195,7 @@ class Requests:
         Raises:
             IdempotencyConflictError: the key stands for another request, or for a removed run.
             NoSuchDataError: the data is not there or does not match the pipeline.
+            InvalidRequestError: there is no such model, or no endpoint for it.
         """
         run_id = names.run_id(pipeline.name, "manual", key)
         known = self.context.ledger.runs.read(run_id)
@@ -202,11 +206,29 @@ class Requests:
                 f"this Idempotency-Key was used before, and the record of its run {run_id} was "
                 "removed: use another key"
             )
+        if request.model is not None:
+            run = self._of_model(pipeline, run_id, request, request.model)
+            return _same_request(self.driver.begin(run), request)
         newest = self._requested(pipeline, request)
         run = self._new(pipeline, run_id, newest, Origin.MANUAL, "requested over HTTP")
         parameters = {**run.parameters, **asked_parameters(request.parameters)}
         asked = {"request": request.digest(), "parameters": parameters}
         return _same_request(self.driver.begin(run.evolve(**asked)), request)
+
+    def _of_model(self, pipeline: Pipeline, run_id: str, request: ManualRequest, name: str) -> Run:
+        """Return the record of a run that promotes a model which an operator names."""
+        if request.data is not None or request.parameters:
+            raise InvalidRequestError("model: leave data and parameters out, no job is started")
+        if not pipeline.endpoints:
+            raise InvalidRequestError(f"model: pipeline {pipeline.name} has no endpoint for it")
+        if pipeline.key_tokens:
+            raise InvalidRequestError(
+                f"model: the endpoints of pipeline {pipeline.name} are chosen by "
+                f"{', '.join(pipeline.key_tokens)}, which a model does not say"
+            )
+        model = self.context.providers.training(pipeline.training).named_model(name)
+        opening = Opening(run_id, Origin.MODEL, f"{model.name} requested over HTTP", model=model)
+        return self.factory.training(opening, pipeline).evolve(request=request.digest())
 
     def _new(
         self, pipeline: Pipeline, run_id: str, newest: Newest | None, origin: Origin, cause: str

@@ -133,6 +133,15 @@ class TrainingService(Protocol):
         """
         ...
 
+    def named_model(self, name: str) -> ModelRef:
+        """Return a model that an operator names, such as a registered version.
+
+        Raises:
+            InvalidRequestError: it names none, or this service has no models by name.
+            TransientError: it cannot be looked up now.
+        """
+        ...
+
     def model_again(self, model: ModelRef) -> ModelRef:
         """Return a model that an operator uploaded, as it is now. Raises as `models`."""
         ...

@@ -81,6 +81,11 @@ class RedactingTraining:
         with _clean_errors(self.redactor):
             return self.service.models(job, wanted)
 
+    def named_model(self, name: str) -> ModelRef:
+        """Return a model that an operator names. Raises as the port says."""
+        with _clean_errors(self.redactor):
+            return self.service.named_model(name)
+
     def model_again(self, model: ModelRef) -> ModelRef:
         """Return a model that an operator put, as it is now. Raises as the port says."""
         with _clean_errors(self.redactor):
@@ -199,8 +204,8 @@ class RedactingEndpoint:
         container, _, name = path.partition("/")
         if owner_of_output(name) is None:
             return False
-        _, pipeline, run, _, file = name.split("/")
-        known = map(self.redactor.is_public, (container, pipeline, file))
+        _, pipeline, run, _, *parts = name.split("/")
+        known = map(self.redactor.is_public, (container, pipeline, *parts))
         return all(known) and _DIGEST.fullmatch(run.removeprefix(f"{pipeline}-")) is not None
 
     def _handle(self, operation: str | None) -> str | None:

@@ -12,7 +12,7 @@ from local.azureml.answers import WORKSPACE, Body
 from local.azureml.service import AzureMl
 from shared.core.names import digest, pipeline_of
 from shared.core.serving.references import ModelRef
-from shared.errors import PermanentError, TransientError
+from shared.errors import InvalidRequestError, PermanentError, TransientError
 from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
 from tests.fakes.azureml_serving import answered, model_ref
 from tests.fakes.blobs import FakeBlobs
@@ -86,6 +86,9 @@ class AzureMlTraining:
             put = self.service.put_model
             answered("PUT model", self.faults, lambda: put(title, version, body))
         return dict.fromkeys(wanted, model_ref(f"{WORKSPACE}/models/{title}/versions/{version}"))
+
+    def named_model(self, name: str) -> ModelRef:
+        raise InvalidRequestError(f"{name}: not here")
 
     def model_again(self, model: ModelRef) -> ModelRef:
         return model

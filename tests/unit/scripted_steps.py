@@ -11,7 +11,7 @@ from shared.core.run.record import Run
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, UpdateProgress
 from shared.core.serving.references import ModelRef, ServingState
 from shared.core.serving.state import EndpointLease, EndpointState
-from shared.errors import RelearnError
+from shared.errors import InvalidRequestError, RelearnError
 from shared.ports.storage import SignedBlob
 from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
 from shared.providers.studio.models import StudioModels
@@ -112,6 +112,9 @@ class ScriptedJob:
 
     def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
         return self._left.of(job, wanted)
+
+    def named_model(self, name: str) -> ModelRef:
+        raise InvalidRequestError(f"{name}: not here")
 
     def model_again(self, model: ModelRef) -> ModelRef:
         return self._left.again(model)

@@ -225,6 +225,16 @@ class AzureMlTraining(JobLimits):
         return "model"
 
     @property
+    def endpoint_kinds(self) -> tuple[str, ...]:
+        """The kinds of endpoints that can serve its models; none yet."""
+        return ()
+
+    @property
+    def takes_uploads(self) -> bool:
+        """Whether an operator's model is a blob under `promote/`; a folder is never complete."""
+        return False
+
+    @property
     def takes_copies(self) -> bool:
         """Whether a job can be given copies of its blobs."""
         return True

@@ -196,6 +196,16 @@ class Pipeline(Strict):
             yield Mistake(what, at=("gate", "metrics"))
 
     @together
+    def _endpoints_that_serve_its_models(self) -> Iterator[Mistake]:
+        there = self.training.endpoint_kinds
+        for name, kind in known_pairs(self.endpoints, "name", "kind"):
+            if kind not in there:
+                what = f"{name}, of kind {kind}, cannot serve models of {self.training.kind}"
+                cure = f"use {' or '.join(there)}" if there else "leave endpoints out: the run ends"
+                cure = cure if there else f"{cure} with its registered model"
+                yield Mistake(what, cure, ("endpoints",))
+
+    @together
     def _only_what_the_service_can_do(self) -> Iterator[Mistake]:
         service = f"a job of training.kind: {self.training.kind}"
         if not self.training.takes_copies and self.data and self.data.pin != "none":

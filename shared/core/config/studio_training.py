@@ -141,6 +141,16 @@ class StudioTraining(Strict):
         return MODEL_SUFFIX
 
     @property
+    def endpoint_kinds(self) -> tuple[str, ...]:
+        """The kinds of endpoints that can serve its models."""
+        return ("classic", "webservice")
+
+    @property
+    def takes_uploads(self) -> bool:
+        """Whether an operator's model is a blob under `promote/`."""
+        return True
+
+    @property
     def takes_copies(self) -> bool:
         """Whether a job can be given copies of its blobs."""
         return False

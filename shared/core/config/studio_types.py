@@ -31,6 +31,8 @@ STUDIO: Final = "studio"
 MODEL_SUFFIX: Final = ".ilearner"
 #: The folders of the models container whose blobs a service may be given to read as a model.
 MODEL_FOLDERS: Final = ("runs", "promote", "baselines")
+#: The folder of the models that operators upload.
+PROMOTE: Final = "promote"
 _PROMOTE_PARTS: Final = 3
 _OUTPUT_SUFFIXES: Final = (MODEL_SUFFIX, ".csv", ".tsv", ".arff")
 _MANAGEMENT: Final = re.compile(r"(?:[a-z0-9-]+\.)?(management\.azureml\.(?:net|de))")
@@ -76,7 +78,7 @@ def manually_promoted(path: str) -> tuple[str, tuple[str, ...]] | None:
     The path is `promote/<pipeline>/<key…>/<file>`, with one part for each token of the key.
     """
     parts = path.split("/")
-    if len(parts) < _PROMOTE_PARTS or parts[0] != "promote" or not path.endswith(MODEL_SUFFIX):
+    if len(parts) < _PROMOTE_PARTS or parts[0] != PROMOTE or not path.endswith(MODEL_SUFFIX):
         return None
     return parts[1], tuple(parts[2:-1])
 

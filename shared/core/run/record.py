@@ -78,7 +78,7 @@ class Origin(StrEnum):
     DATA = "data"  #: new training data arrived
     SCHEDULE = "schedule"  #: a due time came
     MANUAL = "manual"  #: an operator or a program asked over HTTP
-    MODEL = "model"  #: an operator uploaded a model under `promote/`
+    MODEL = "model"  #: an operator uploaded a model under `promote/`, or named one
     ROLL_OUT = "roll_out"  #: a run with several endpoints gives one of them its model
     ROLLBACK = "rollback"  #: an operator asked for an earlier model
     DRIFT = "drift"  #: an endpoint serves something else than the ledger says

@@ -11,13 +11,19 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
 
-from shared.core.config.azureml_models import RUN_TAG, job_name
+from shared.core.config.azureml_models import RUN_TAG, job_name, model_named
 from shared.core.config.azureml_names import escaped_name
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.types import show_duration
 from shared.core.counting import counted
 from shared.core.serving.references import ModelRef
-from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
+from shared.errors import (
+    InvalidRequestError,
+    OutcomeUnknownError,
+    PermanentError,
+    RelearnError,
+    TransientError,
+)
 from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
 from shared.providers.azureml.bodies import (
     needs_second_token,
@@ -179,6 +185,16 @@ class AzureMlJobs:
         """
         unknown = any(output is None for output in wanted.values()) and not self.training.models
         return self._registry.of(job, wanted, self._requests.spec_of(job) if unknown else None)
+
+    def named_model(self, name: str) -> ModelRef:
+        """Return a registered version that an operator names, once it is known to be there.
+
+        Raises InvalidRequestError, TransientError.
+        """
+        try:
+            return self._registry.again(model_named(name, self.training.place))
+        except (ValueError, PermanentError) as exc:
+            raise InvalidRequestError(f"model: {exc}") from None
 
     def model_again(self, model: ModelRef) -> ModelRef:
         """Return a registered model as it is now. Raises as the port says."""

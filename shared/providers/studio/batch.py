@@ -13,11 +13,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 from shared.core.config.setting_references import references_in
 from shared.core.config.studio_training import SINGLE_INPUT, StudioTraining
+from shared.core.config.studio_types import MODEL_SUFFIX
 from shared.core.config.studio_urls import is_inner, is_loopback
 from shared.core.config.types import Scalar
 from shared.core.secret_shapes import Cleaner
 from shared.core.serving.references import ModelRef
-from shared.errors import ConfigError, OutcomeUnknownError, TransientError
+from shared.errors import ConfigError, InvalidRequestError, OutcomeUnknownError, TransientError
 from shared.ports.storage import Access, Blobs, SignedBlob
 from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
 from shared.providers.http.client import Answer
@@ -216,6 +217,14 @@ class StudioBatch:
             wanted: endpoint -> the output that is its model; None: the only one.
         """
         return self._left.of(job, wanted)
+
+    def named_model(self, name: str) -> ModelRef:
+        """Refuse: a model of Studio is a blob. Raises InvalidRequestError."""
+        del name
+        raise InvalidRequestError(
+            "model: a model of Studio is a blob, and has no name: upload it to "
+            f"{self.models_container}/promote/<pipeline>/<key, if it has one>/<file>{MODEL_SUFFIX}"
+        )
 
     def model_again(self, model: ModelRef) -> ModelRef:
         """Return a model that an operator uploaded, as it is now. Raises as the port says."""

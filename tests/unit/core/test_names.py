@@ -104,6 +104,12 @@ def test_the_owner_of_an_output_is_read_back_from_its_path() -> None:
     assert names.owner_of_output(path) == ("census-1", 3)
 
 
+def test_an_output_may_be_a_folder() -> None:
+    for file in ("model/MLmodel", "model/data/model.pkl"):
+        path = names.output_path("census", "census-1", 2, file)
+        assert names.owner_of_output(path) == ("census-1", 2)
+
+
 def test_whose_output_it_is_does_not_hang_on_how_its_pipeline_is_called() -> None:
     path = names.output_path("Census_2026", "census-1", 0, "model.ilearner")
     assert names.owner_of_output(path) == ("census-1", 0)
@@ -115,7 +121,6 @@ def test_whose_output_it_is_does_not_hang_on_how_its_pipeline_is_called() -> Non
         "runs/census/census-1/model.ilearner",
         "runs/census/census-1/one/model.ilearner",
         "runs/census/census-1/-1/model.ilearner",
-        "runs/census/census-1/1/deep/model.ilearner",
         "other/census/census-1/1/model.ilearner",
         "/runs/census/census-1/1/model.ilearner",
         "runs/census/../1/model.ilearner",

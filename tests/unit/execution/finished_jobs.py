@@ -11,7 +11,7 @@ from shared.core.names import output_path
 from shared.core.run.commands import Event
 from shared.core.run.record import Phase, Run
 from shared.core.serving.references import ModelRef
-from shared.errors import RelearnError
+from shared.errors import InvalidRequestError, RelearnError
 from shared.execution.context import Context, Providers
 from shared.execution.models import ModelSteps
 from shared.ledger.ledger import Ledger
@@ -81,6 +81,9 @@ class Job:
 
     def models(self, job: Finished, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
         return self._left.of(job, wanted)
+
+    def named_model(self, name: str) -> ModelRef:
+        raise InvalidRequestError(f"{name}: not here")
 
     def model_again(self, model: ModelRef) -> ModelRef:
         return self._left.again(model)

@@ -189,3 +189,11 @@ def test_a_new_file_does_not_shorten_the_time_that_the_service_asked_for() -> No
     world.clock.move(timedelta(minutes=20))
     world.poll.tick()
     assert checks(world, run) == 1
+
+
+def test_files_of_any_name_cause_one_check_in_each_interval() -> None:
+    world, run = running()
+    for number in range(30):  # each of them a second after the other; the interval is ten
+        world.clock.move(SECOND)
+        world.app.model_events.model_arrived(writes(world, run, f"model/part-{number}.bin"))
+    assert checks(world, run) == 3

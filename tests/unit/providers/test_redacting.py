@@ -13,7 +13,13 @@ from shared.core.redaction import Redactor
 from shared.core.run.record import Phase
 from shared.core.serving.probes import EndpointCheck, ProbeAnswers, ProbeOutcome, UpdateProgress
 from shared.core.serving.references import Candidate, ModelRef, ServingState, Shift
-from shared.errors import OutcomeUnknownError, PermanentError, RelearnError, TransientError
+from shared.errors import (
+    InvalidRequestError,
+    OutcomeUnknownError,
+    PermanentError,
+    RelearnError,
+    TransientError,
+)
 from shared.ports.serving import Keep, Plan
 from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
 from shared.providers.redacting import RedactingBlobs, RedactingEndpoint, RedactingTraining
@@ -68,6 +74,9 @@ class Telling:
     def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
         told: Mapping[str, ModelRef] = self._told(job, wanted)
         return told
+
+    def named_model(self, name: str) -> ModelRef:
+        raise InvalidRequestError(f"{name}: not here")
 
     def model_again(self, model: ModelRef) -> ModelRef:
         told: ModelRef = self._told(model)
