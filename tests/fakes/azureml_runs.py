@@ -1,9 +1,9 @@
-"""A world whose pipeline trains in a workspace of Azure Machine Learning, by the app's own provider."""
+"""A world that trains in a workspace of Azure Machine Learning, by the app's own provider."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 from local.azureml.answers import WORKSPACE, Body
 from local.azureml.sample import publish_sample
@@ -67,6 +67,10 @@ class AzureMlRuns(Observed):
         super().__post_init__()
         self.pipeline = azureml_pipeline(self.config)
         self.restart()
+
+    def copied(self, faults: Faults | None = None) -> Self:
+        self._sent = None  # its routes are of this world's workspace
+        return super().copied(faults)
 
     @property
     def azureml(self) -> AzureMl:

@@ -1,0 +1,167 @@
+"""Every single fault from new data to a registered model of Azure Machine Learning.
+
+Promises: one run, one job for its one attempt (an orphan, which never began, is none), one
+registered version, whatever fails at the app, at the workspace, or between them.
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import cache
+from typing import Any, Final
+
+import pytest
+
+from local.azureml.calls import Fault
+from local.azureml.switches import Switches
+from shared.core.run.record import Phase
+from tests.fakes.azureml_runs import COURSE, AzureMlRuns
+from tests.fakes.faults import Faults, Kind, kinds_at
+from tests.fakes.world import DATA
+
+ROUNDS: Final = 90
+SECONDS: Final = 45
+FAULTS: Final = [kind for kind in Kind if kind is not Kind.OK]
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    logging.disable(logging.CRITICAL)  # thousands of faults are reported as planned
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@cache
+def _fresh() -> AzureMlRuns:
+    world = AzureMlRuns()
+    world.upload("a.csv")
+    world.azureml.calls.log.clear()
+    return world
+
+
+def fresh(faults: Faults | None = None) -> AzureMlRuns:
+    return _fresh().copied(faults)
+
+
+def drive(world: AzureMlRuns) -> AzureMlRuns:
+    """Deliver the event until it is taken, and let time pass until the run is over."""
+    taken = False
+    for _ in range(ROUNDS):
+        taken = taken or world.survive(lambda: world.deliver("a.csv"))
+        world.survive(lambda: world.tick(SECONDS))
+        if taken and not world.faults.late and not world.open_runs():
+            break
+    world.survive(lambda: world.tick(SECONDS))
+    return world
+
+
+def problems(world: AzureMlRuns) -> Iterator[str]:
+    if len(world.runs()) != 1:
+        yield f"{len(world.runs())} runs"
+        return
+    run = world.run()
+    if run.phase is not Phase.FINISHED or run.model is None:
+        yield f"ends {run.phase}: {run.reason or run.step_failure}"
+        return
+    if run.attempt != 1:
+        yield f"attempt {run.attempt}"
+    jobs = world.azureml.jobs.all
+    began = [name for name, job in jobs.items() if not job.orphan]
+    if began != [run.job]:
+        yield f"jobs that began: {began}, of the run: {run.job}"
+    if [version for _, version in world.versions()] != [f"{run.run_id.rpartition('-')[2]}-1"]:
+        yield f"versions {list(world.versions())}"
+    if world.open_runs():
+        yield "a marker is left behind"
+
+
+EFFECTS: Final = drive(fresh()).faults.sites
+CALLS: Final = [call.kind for call in drive(fresh()).azureml.calls.log]
+
+
+def test_without_a_fault_nothing_is_wrong() -> None:
+    assert list(problems(drive(fresh()))) == []
+
+
+def test_the_sweep_covers_the_whole_way() -> None:
+    assert {"PUT job", "PUT model"} <= set(EFFECTS)
+    assert EFFECTS.count("PUT job") == EFFECTS.count("PUT model") == 1
+    assert {"GET job", "GET component", "GET datastores", "PUT job", "PUT model"} <= set(CALLS)
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_one_job_and_one_version_after_any_single_fault_of_the_app(kind: Kind) -> None:
+    failed = []
+    for site in range(len(EFFECTS) + 2):
+        if kind not in kinds_at(EFFECTS, site):
+            continue
+        world = drive(fresh(Faults({site: kind})))
+        if wrong := list(problems(world)):
+            failed.append(f"{site} {dict(enumerate(EFFECTS)).get(site)}: {wrong}")
+    assert not failed, "\n".join(failed)
+
+
+@pytest.mark.parametrize("fault", Fault)
+def test_one_job_and_one_version_after_any_single_fault_of_the_workspace(fault: Fault) -> None:
+    failed = []
+    for number, kind in enumerate(CALLS):
+        world = fresh()
+        world.azureml.calls.fault_at(number, fault)
+        drive(world)
+        if wrong := list(problems(world)):
+            failed.append(f"{number} {kind}: {wrong}")
+    assert not failed, "\n".join(failed)
+
+
+#: One each of what the contract calls unknown, or warns of.
+PERSONALITIES: Final[dict[str, dict[str, Any]]] = {
+    "outputs are written elsewhere": {"explicit_uri_honoured": False},
+    "and their steps alone say where": {"explicit_uri_honoured": False, "outputs_at_parent": False},
+    "roles are late": {"roles_late": timedelta(minutes=20)},
+    "every step is reused": {"reuse": "always"},
+    "an identical PUT is refused": {"identical_job": "immutable"},
+    "and with 409": {"identical_job": "immutable", "immutable_status": 409},
+    "values in Pascal case": {"values": "pascal"},
+    "values in lower case": {"values": "lower"},
+    "ids in lower case": {"ids": "lower"},
+    "members in another order": {"members": "reversed"},
+    "no nulls": {"members": "no_nulls"},
+    "more members": {"members": "more"},
+    "pipelines need the second token": {"ml_header": "needed"},
+    "an empty 404": {"missing_job_has_body": False},
+}
+
+
+@pytest.mark.parametrize("switches", PERSONALITIES.values(), ids=PERSONALITIES)
+def test_one_job_and_one_version_at_a_workspace_that_behaves_otherwise(
+    switches: dict[str, Any],
+) -> None:
+    world = AzureMlRuns(switches=Switches(course=COURSE, **switches))
+    world.upload("a.csv")
+    assert list(problems(drive(world))) == []
+
+
+def test_a_job_that_never_begins_is_replaced_within_its_attempt() -> None:
+    world = fresh()
+    world.azureml.calls.fault_on("PUT job", Fault.GATEWAY)
+    drive(world)
+    assert list(problems(world)) == []
+    first, second = world.azureml.jobs.all.values()
+    assert first.orphan
+    assert not second.orphan
+    (over,) = world.run().ended_attempts
+    assert (over.attempt, over.job) == (1, world.jobs[0])
+    assert "no step of it began" in over.reason
+
+
+def test_a_step_that_was_reused_all_the_same_is_named_in_the_record() -> None:
+    world = AzureMlRuns(switches=Switches(course=COURSE, reuse="always"))
+    world.upload("a.csv")
+    drive(world)
+    world.clock.move(timedelta(minutes=5))
+    world.blobs.put(DATA, "a.csv", b"a,b,label\n9,9,1\n")
+    (again,) = world.deliver("a.csv")
+    for _ in range(8):
+        world.tick(SECONDS)
+    notes = " ".join(entry.note for entry in world.now_of(again).history)
+    assert "step train was not run again" in notes
