@@ -26,6 +26,18 @@ _MODES: Final = {
     "eval_mount": "EvalMount",
     "eval_download": "EvalDownload",
 }
+_TYPES: Final = {
+    one.replace("_", ""): one
+    for one in (
+        "uri_file",
+        _FOLDER,
+        "mltable",
+        "custom_model",
+        "mlflow_model",
+        "triton_model",
+        "literal",
+    )
+}
 _MOUNTED: Final = frozenset({"uri_file", _FOLDER})
 _LITERAL: Final = frozenset({"string", "number", "integer", "boolean", "enum"})
 IDENTITIES: Final = {
@@ -33,6 +45,18 @@ IDENTITIES: Final = {
     "managed": "Managed",
     "managed_identity": "Managed",
     "user_identity": "UserIdentity",
+}
+#: Members whose values are of a fixed set.
+_FIXED: Final = frozenset(
+    {"mode", "jobInputType", "jobOutputType", "identityType", "jobLimitsType", "jobTier"}
+    | {"distributionType"}
+)
+_SPELLINGS: Final = {
+    **{one.lower(): one for one in _MODES.values()},
+    **{one.lower(): one for one in IDENTITIES.values()},
+    **{one.lower(): one for one in ("Command", "Mpi", "PyTorch", "TensorFlow")},
+    **{one.lower(): one for one in ("Spot", "Basic", "Standard", "Premium")},
+    **_TYPES,
 }
 #: Whose PUT carries a second token (azure-machine-learning-v2 §1).
 _PIPELINE: Final = "Pipeline"
@@ -110,7 +134,7 @@ class ComponentSpec:
         """Read `componentSpec` of an answer."""
         inputs = {name: one for name, one in _mapping(spec, "inputs").items() if _is_map(one)}
         outputs = {
-            name: str(one.get("type") or _FOLDER)
+            name: type_of(one.get("type") or _FOLDER)
             for name, one in _mapping(spec, "outputs").items()
             if _is_map(one)
         }
@@ -120,6 +144,12 @@ class ComponentSpec:
             if str(one.get("optional", "False")).lower() != "true" and one.get("default") is None
         )
         return cls(str(spec.get("type") or "").lower(), inputs, outputs, required)
+
+
+def type_of(text: object) -> str:
+    """Return a type of an input or output as requests have it: answers spell it several ways."""
+    plain = str(text or "").lower().replace("_", "")
+    return _TYPES.get(plain, str(text or ""))
 
 
 def literal(value: str) -> Body:
@@ -158,7 +188,7 @@ def of_component(
     check_names(plan, training, spec, str(asset))
     here = training.place
     component = f"{here.id}/components/{asset.name}/versions/{asset.version}"
-    types = {name: str(one.get("type") or "") for name, one in spec.inputs.items()}
+    types = {name: type_of(one.get("type")) for name, one in spec.inputs.items()}
     properties = {
         **common_of(plan, training, _PIPELINE),
         "inputs": plan.inputs(types),
@@ -208,6 +238,18 @@ def check_names(plan: JobPlan, training: AzureMlTraining, spec: ComponentSpec, n
 def mode_of(word: object) -> str | None:
     """Return a mode as a request has it, from the words of YAML; None for an unknown one."""
     return _MODES.get(str(word))
+
+
+def spelled(name: str, value: Any) -> Any:
+    """Return a value of an answer as requests have it: its letter case may differ.
+
+    Args:
+        name: of the member.
+        value: a text of a fixed set, or anything else, which stays as it is.
+    """
+    if name not in _FIXED or not isinstance(value, str):
+        return value
+    return _SPELLINGS.get(value.lower().replace("_", ""), value)
 
 
 def common_of(plan: JobPlan, training: AzureMlTraining, kind: str) -> Body:

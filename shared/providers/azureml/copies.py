@@ -9,7 +9,7 @@ from typing import Any, Final
 from shared.core.config.azureml_names import SERVERLESS, compute_id
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.errors import PermanentError
-from shared.providers.azureml.bodies import Body, JobPlan, common_of, output_of
+from shared.providers.azureml.bodies import Body, JobPlan, common_of, output_of, spelled, type_of
 
 #: What a copy of a job keeps (azure-machine-learning-v2 §2.2).
 _KEPT: Final = (
@@ -56,13 +56,13 @@ def of_copy(plan: JobPlan, training: AzureMlTraining, old: Mapping[str, Any]) ->
     Raises:
         PermanentError: it is of another kind, or has no such input or output.
     """
-    kind = str(old.get("jobType"))
+    kind = str(old.get("jobType")).capitalize()
     if kind not in _KINDS:
         cure = "name a command or pipeline job as training.like"
         raise PermanentError(f"job {training.like} is of type {kind}: {cure}", cure=cure)
     kept = {name: _clean(old[name]) for name in _KEPT if old.get(name) is not None}
     tier = kept.get("queueSettings")
-    if isinstance(tier, Mapping) and str(tier.get("jobTier")) in ("Null", "None"):
+    if isinstance(tier, Mapping) and str(tier.get("jobTier")).lower() in ("null", "none"):
         del kept["queueSettings"]
     body = {**kept, **_common_of_copy(plan, training, kind, kept)}
     inputs = {name: _clean(one) for name, one in _mapping(old.get("inputs")).items()}
@@ -71,7 +71,7 @@ def of_copy(plan: JobPlan, training: AzureMlTraining, old: Mapping[str, Any]) ->
     _require_known(
         f"job {training.like}", "output", (*training.outputs, *training.register_as), outputs
     )
-    types = {name: _mapping(one).get("jobInputType") for name, one in inputs.items()}
+    types = {name: type_of(_mapping(one).get("jobInputType")) for name, one in inputs.items()}
     body["inputs"] = {**inputs, **plan.inputs(types)}
     body["outputs"] = {name: _output_of_copy(plan, name, one) for name, one in outputs.items()}
     if kind == "Pipeline":
@@ -93,8 +93,8 @@ def _common_of_copy(plan: JobPlan, training: AzureMlTraining, kind: str, kept: B
 
 def _output_of_copy(plan: JobPlan, name: str, one: object) -> Body:
     known = _mapping(one)
-    made = output_of(plan, name, str(known.get("jobOutputType") or "uri_folder"), None)
-    mode = known.get("mode")
+    made = output_of(plan, name, type_of(known.get("jobOutputType") or "uri_folder"), None)
+    mode = spelled("mode", known.get("mode"))
     return {**made, "mode": mode} if mode else made
 
 
@@ -114,7 +114,7 @@ def _clean(value: Any) -> Any:
     """Return a part of an answer without nulls, and without what only previews know."""
     if isinstance(value, Mapping):
         known = {n: v for n, v in value.items() if v is not None and n not in _PREVIEW}
-        return {name: _clean(one) for name, one in known.items()}
+        return {name: spelled(name, _clean(one)) for name, one in known.items()}
     return [_clean(one) for one in value] if isinstance(value, list) else value
 
 

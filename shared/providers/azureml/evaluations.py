@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.core.config.azureml_models import MLFLOW
-from shared.errors import PermanentError, TransientError
+from shared.errors import PermanentError
 from shared.ports.training import Evaluation, Job
 from shared.providers.azureml.history import RunHistory
 from shared.providers.azureml.outputs import FoundOutput, JobOutputs
@@ -47,12 +47,9 @@ class Evaluations:
         if wanted.startswith(MLFLOW):
             return self._logged(job, wanted.removeprefix(MLFLOW) or None)
         output, _, file = wanted.partition("/")
-        path = self.outputs.placing.output_place(job.request, output)
-        try:
-            found = self.outputs.of(job, output)
-        except TransientError as exc:
-            if exc.patience is None:  # the storage or the service, and no file that is missing
-                raise
+        found = self.outputs.found(job, output)
+        if found is None:
+            path = self.outputs.placing.output_place(job.request, output)
             return Evaluation(f"{path}/{file or USUAL}", None, f"output {output} has no file")
         return self._read(found, file)
 

@@ -79,17 +79,28 @@ class JobOutputs:
             TransientError: there are none yet, or a copy is under way.
             PermanentError: they cannot be read.
         """
-        path = self.placing.output_place(job.request, output)
-        found = tuple(self._at(job, path))
-        if not found:
-            self._fetch(job, output, path)
-            found = tuple(self._at(job, path))
-        if not found:
+        found = self.found(job, output)
+        if found is None:
+            path = self.placing.output_place(job.request, output)
             where = f"{self.placing.storage.container}/{path}"
             cure = "see where the job writes it, and correct training.outputs"
             text = f"output {output} of job {job.handle} has no file at {where} yet"
             raise TransientError(f"{text}: {cure}", patience=LATE, cure=cure)
-        return FoundOutput(output, path, found)
+        return found
+
+    def found(self, job: Job, output: str) -> FoundOutput | None:
+        """Return the files of an output; None where there are none. Raises as `of`.
+
+        Args:
+            job: a finished job.
+            output: the name of the output.
+        """
+        path = self.placing.output_place(job.request, output)
+        files = tuple(self._at(job, path))
+        if not files:
+            self._fetch(job, output, path)
+            files = tuple(self._at(job, path))
+        return FoundOutput(output, path, files) if files else None
 
     def there(self, job: Job, path: str) -> BlobVersion | None:
         """Return a file that the job wrote at a path of the models container, or None.

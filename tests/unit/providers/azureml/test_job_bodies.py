@@ -179,6 +179,29 @@ def test_a_copy_of_a_command_does_not_write_to_the_old_folder() -> None:
     assert body["command"] == "echo ${{inputs.test1}}"
 
 
+def test_values_of_a_fixed_set_are_sent_as_they_are_spelled() -> None:
+    old = {
+        "jobType": "command",
+        "command": "x",
+        "identity": {"identityType": "amltoken"},
+        "limits": {"jobLimitsType": "command", "timeout": "PT1H"},
+        "queueSettings": {"jobTier": "null"},
+        "inputs": {"a": {"jobInputType": "UriFile", "mode": "readonlymount", "uri": "u"}},
+        "outputs": {"m": {"jobOutputType": "uri_folder", "mode": "readwritemount", "uri": None}},
+    }
+    body = copied(old)
+    assert body["jobType"] == "Command"
+    assert body["identity"] == {"identityType": "AMLToken"}
+    assert body["limits"]["jobLimitsType"] == "Command"
+    assert "queueSettings" not in body
+    assert body["inputs"]["a"] == {
+        "jobInputType": "uri_file",
+        "mode": "ReadOnlyMount",
+        "uri": "u",
+    }
+    assert body["outputs"]["m"]["mode"] == "ReadWriteMount"
+
+
 @pytest.mark.parametrize(
     ("old", "changes", "says"),
     [

@@ -233,6 +233,14 @@ def test_a_file_that_is_not_there_is_missing_with_what_there_is() -> None:
     assert (found.content, found.why) == (None, "output metrics has no file")
 
 
+def test_an_evaluation_that_cannot_be_looked_for_is_not_missing() -> None:
+    bench = Bench()
+    job = bench.finished()
+    bench.workspace.script("POST", "/rundata", refuses(403, "AuthorizationFailed"))
+    with pytest.raises(TransientError, match="AuthorizationFailed"):
+        bench.service.evaluation(job, "metrics")
+
+
 def test_a_lone_file_may_be_named_like_its_output() -> None:
     bench = Bench(outputs={"model": "model", "metrics": "metrics"})
     job = bench.finished()
