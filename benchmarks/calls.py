@@ -111,7 +111,7 @@ def queue(size: int) -> Counted:
     """Let a tick pass in which `size` runs wait at a training service, and none may begin."""
     world = Counted(pipeline={"endpoints": []}, training={"max_parallel": 1})
     first = world.start("first.csv")
-    name = shared_queue_id("service", first.config.training.service.partition("?")[0].lower())
+    name = shared_queue_id("service", first.config.training.address.partition("?")[0].lower())
     world.script("GET", str(first.job), RUNNING, times=None)
     waits = {"phase": Phase.WAITING, "job": None, "started_at": None, "queue_name": name}
     run_queue = RunQueue(holders=(first.run_id,))

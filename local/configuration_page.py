@@ -9,13 +9,21 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from shared.config.schema import json_schema
+from shared.core.config.azureml_parts import (
+    ApiVersions,
+    AzureMlInput,
+    PipelineSettings,
+    Registration,
+)
+from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.data import Data
 from shared.core.config.durations import show_duration
 from shared.core.config.gate import Gate, LoggedMetrics
-from shared.core.config.kinds import Endpoint, Training
+from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Budget, Pipeline, RollOut, WaitForData
 from shared.core.config.recurrence import Recurrence
 from shared.core.config.studio_endpoint import Create, Verify
+from shared.core.config.studio_training import StudioTraining
 from shared.core.evaluation.gate import Rule
 
 FILE: Final = Path(__file__).parents[1] / "docs" / "configuration.md"
@@ -26,7 +34,12 @@ SECTIONS: Final[tuple[tuple[str, type[BaseModel]], ...]] = (
     ("schedule", Recurrence),
     ("wait_for_data", WaitForData),
     ("budget", Budget),
-    ("training", Training),
+    ("training", StudioTraining),
+    ("training (kind: azureml)", AzureMlTraining),
+    ("training.inputs.<name>", AzureMlInput),
+    ("training.register_as.<output>", Registration),
+    ("training.settings", PipelineSettings),
+    ("training.api_versions", ApiVersions),
     ("gate", Gate),
     ("gate.metrics", LoggedMetrics),
     ("gate.rules[]", Rule),
@@ -98,8 +111,9 @@ def _anchor(place: str) -> str:
 
 
 def _type(shape: dict[str, Any]) -> str:
-    if "anyOf" in shape:
-        kinds = [_type(part) for part in shape["anyOf"] if part.get("type") != "null"]
+    if forms := shape.get("anyOf", shape.get("oneOf")):
+        kinds = [_type(part) for part in forms if part.get("type") != "null"]
+        kinds = list(dict.fromkeys(kinds))
         return " or ".join(kinds) if len(kinds) < _MANY else "single value"
     if "enum" in shape or "const" in shape:
         values = shape.get("enum", (shape.get("const"),))

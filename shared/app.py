@@ -56,10 +56,10 @@ from shared.operations.open_runs import OpenRuns
 from shared.operations.pipelines import Pipelines
 from shared.operations.runs import RunOperations
 from shared.ports.clock import Clock
-from shared.providers.azure_storage.accounts import account_of, blobs_of, documents_of
+from shared.providers.azure_storage.accounts import account_of, blobs_at, blobs_of, documents_of
 from shared.providers.factory import ConfiguredProviders
 from shared.providers.guarded_blobs import RedactingBlobs
-from shared.providers.http.client import Http, RequestsHttp
+from shared.providers.http.client import Http, RequestsHttp, patient
 from shared.telemetry import LogRateLimit, log, use_redactor
 
 #: When this worker started: older data is not eligible for a pipeline that is first seen by it.
@@ -304,6 +304,8 @@ def build(
             settings.models_container,
             development=development,
             redactor=redactor,
+            slow=patient(http),
+            elsewhere=partial(blobs_at, storage_clock),
         ),
         clock=storage_clock,
         new_id=_new_id,

@@ -94,7 +94,7 @@ def _escaped(world: Observed) -> Iterator[str]:
         path = unquote(urlsplit(url).path) if "?" not in url else url
         if f"/{MODELS}/" in path and not path.partition(f"/{MODELS}/")[2].startswith("runs/"):
             yield f"a model was written to {url[:100]!r}"
-    service = urlsplit(world.pipeline.training.service)
+    service = urlsplit(world.pipeline.training.address)
     for sent in world.http.sent:
         url = sent.partition(" ")[2]
         parts = urlsplit(url)

@@ -6,6 +6,9 @@ import stat
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
+from shared.config.yaml_reader import Loader, where_it_breaks
 from shared.core.config.foreign_syntax import one_name
 from shared.errors import FileRefusedError
 
@@ -20,6 +23,9 @@ _LONGEST_NUMBER: Final = 40
 _PATH: Final = re.compile(r"[^\x00-\x1f\x7f\\:*?\"<>|]{1,200}")
 #: A name that is safe to repeat: nobody's key looks like it.
 _PLAIN_NAME: Final = re.compile(r"[\w./-]{1,96}\.json", re.ASCII)
+#: Bytes of one job file. Its content is stored with each run.
+MOST_JOB_BYTES: Final = 64 * 1024
+_JOB_CURE: Final = "name a YAML file in the folder of this file or below it, as train.job.yml"
 _PROBE_CURE: Final = (
     "name a JSON file in the folder of this file or below it, as probes/census.json"
 )
@@ -86,6 +92,32 @@ class ProbeFiles:
                 f"makes the probe files of {whose} larger than {most} KB", "use fewer rows"
             )
         return rows, size
+
+    def read_job(self, name: str) -> dict[str, Any]:
+        """Return the content of a job file of Azure Machine Learning.
+
+        Args:
+            name: its path as it is written.
+
+        Raises:
+            FileRefusedError: it lies elsewhere, cannot be read, or is no mapping.
+        """
+        try:
+            file = probe_path(self._folder, name)
+        except FileRefusedError as exc:
+            raise FileRefusedError(exc.what, _JOB_CURE) from None
+        self._named[file] = None
+        try:
+            loader = Loader(bounded_text(file, MOST_JOB_BYTES))
+            root = loader.root()
+            job = None if root is None else loader.plain(root)
+        except FileRefusedError as exc:
+            raise FileRefusedError(f"the job file {exc.what}", exc.cure or "see its path") from None
+        except (yaml.YAMLError, ValueError, RecursionError) as exc:
+            raise FileRefusedError("the job file is not plain YAML", where_it_breaks(exc)) from None
+        if not isinstance(job, dict):
+            raise FileRefusedError("the job file is not a mapping", "see `az ml job create -f`")
+        return job
 
 
 def read_probe(folder: Path, name: str) -> tuple[dict[str, Any], int]:

@@ -8,17 +8,23 @@ from typing import Any, Final
 from pydantic_core import ErrorDetails
 
 from shared.config.scalars import KeyPath
+from shared.core.config.azureml_models import AZUREML
 from shared.core.config.pipeline import PIPELINE_NAME
 from shared.core.config.problems import WrongValueError
 from shared.core.config.studio_endpoint import ENDPOINT_NAME
+from shared.core.config.studio_models import STUDIO
 from shared.core.config.studio_training import POOL_ID
 
 #: How pydantic names one of the forms that a value may have; it is no key of the file.
 _FORM: Final = re.compile(
     r"bool|int|float|str|none|constrained-\w+|function-\w+\[.*|literal\[.*|dict\[.*|tuple\[.*|list\[.*"
-    r"|Create|RollOut|Recurrence|LoggedMetrics"
+    r"|Create|RollOut|Recurrence|LoggedMetrics|AzureMlInput|Registration"
 )
-_MAPPINGS: Final = frozenset({"Create", "RollOut", "Recurrence", "LoggedMetrics"})
+_MAPPINGS: Final = frozenset(
+    {"Create", "RollOut", "Recurrence", "LoggedMetrics", "AzureMlInput", "Registration"}
+)
+#: Kinds that choose the model of a part; it is known which one was meant.
+_KINDS_OF_PARTS: Final = frozenset({AZUREML, STUDIO})
 #: What a pattern allows, in words, instead of the regular expression.
 LEGAL: Final = {
     PIPELINE_NAME: "use up to 40 lower-case letters, digits and dashes; the first and the last "
@@ -102,6 +108,8 @@ def _found(error: ErrorDetails, tree: Any) -> Found:
         if part == "[key]":
             continue
         there = _child(node, part)
+        if there is _NOTHING and part in _KINDS_OF_PARTS:
+            continue
         if there is _NOTHING and isinstance(part, str) and _FORM.fullmatch(part):
             form, at = part, tuple(path)
             continue

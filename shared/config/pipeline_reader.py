@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -14,7 +14,7 @@ from shared.config.partial import all_mistakes, as_far_as_right
 from shared.config.scalars import KeyPath, misread
 from shared.config.source import ConfigSource, find, references, secrets
 from shared.config.yaml_reader import Loader, where_it_breaks
-from shared.core.config.cross_field import FIELDS_ONLY
+from shared.core.config.cross_field import FIELDS_ONLY, UNKNOWN
 from shared.core.config.pipeline import PIPELINE_NAME, Pipeline
 from shared.core.config.placeholders import is_example_id, not_filled_in
 from shared.core.config.problems import Problem
@@ -93,7 +93,8 @@ class PipelineReader:
         """Yield what a sound pipeline does that its author may not expect."""
         for hint in hints_of(pipeline.schedule):
             yield self._source.problem(("pipelines", self._name, "schedule"), hint)
-        urls: dict[KeyPath, str] = {("training", "service"): pipeline.training.service}
+        training = pipeline.training
+        urls: dict[KeyPath, str] = {("training", training.address_key): training.address}
         for at, endpoint in enumerate(pipeline.endpoints):
             urls["endpoints", at, "update"] = endpoint.update
         for path, url in urls.items():
@@ -102,6 +103,7 @@ class PipelineReader:
                 yield self._source.problem(("pipelines", self._name, *path), what, "write yours")
 
     def _read(self, tree: dict[str, Any]) -> Pipeline | None:
+        self._read_job(tree)
         for path, name in references(tree):
             value = self._environment.get(name)
             if not value:
@@ -135,7 +137,7 @@ class PipelineReader:
         except ValidationError as exc:
             errors = exc.errors(include_url=False, include_input=False)
             for error in plain_errors(errors[: MOST_REPORTED + 1], tree):
-                self._add_error(error)
+                self._add_error(error, tree)
             if len(errors) > MOST_REPORTED:
                 self.unreported = len(errors) - MOST_REPORTED - 1
                 return None
@@ -147,6 +149,18 @@ class PipelineReader:
             for path, mistake in all_mistakes(pipeline, partly=bool(wrong)):
                 self._add(path, mistake.what, mistake.cure)
         return pipeline
+
+    def _read_job(self, tree: dict[str, Any]) -> None:
+        """Put the content of a job file in the place of its name: it is checked like the rest."""
+        for path, holder in list(find(tree, ("training", "job"))):
+            named, holder["job"] = holder["job"], UNKNOWN
+            if not isinstance(named, str):
+                self._add(path, "must name a file", "a job as `az ml job create -f` takes it")
+                continue
+            try:
+                holder["job"] = self._probes.read_job(named)
+            except FileRefusedError as exc:
+                self._add(path, exc.what, exc.cure)
 
     def _read_probes(self, tree: dict[str, Any]) -> None:
         left = MOST_PROBES
@@ -164,26 +178,37 @@ class PipelineReader:
     def _add(self, path: KeyPath, what: str, cure: str = "") -> None:
         self.problems.append(self._source.problem(("pipelines", self._name, *path), what, cure))
 
-    def _add_error(self, error: Found) -> None:
+    def _add_error(self, error: Found, tree: dict[str, Any]) -> None:
         path, what, cure = error.path, error.what, error.cure
         if error.kind == "extra_forbidden":
-            what, cure = "unknown key", suggest(str(path[-1]), _known_keys(path[:-1]))
+            what, cure = "unknown key", suggest(str(path[-1]), _known_keys(path[:-1], tree))
         elif path == ("name",):
             path, what, cure = (), "not a pipeline name", LEGAL[PIPELINE_NAME]
         self._add(path, what, cure)
 
 
-def _known_keys(path: KeyPath) -> list[str]:
+def _known_keys(path: KeyPath, tree: Any) -> list[str]:
+    """Return the keys that may stand at a path; the `kind` there chooses between models."""
     model: type[BaseModel] = Pipeline
     for part in path:
+        try:
+            tree = tree[part]
+        except (KeyError, IndexError, TypeError):
+            tree = None
         if isinstance(part, int) or part not in model.model_fields:
             continue  # a position, or the kind of one of several forms
         annotation = model.model_fields[str(part)].annotation if model else None
-        inner = next(_models(annotation), None)
-        if inner is None:
+        inner = list(_models(annotation))
+        if not inner:
             return []
-        model = inner
+        model = next((one for one in inner if _is_of_kind(one, tree)), inner[0])
     return list(model.model_fields)
+
+
+def _is_of_kind(model: type[BaseModel], tree: Any) -> bool:
+    kind = model.model_fields.get("kind")
+    asked = tree.get("kind") if isinstance(tree, dict) else None
+    return kind is not None and asked in get_args(kind.annotation)
 
 
 def _models(annotation: Any) -> Iterator[type[Strict]]:

@@ -1,9 +1,10 @@
 """Builds the provider that a part of the configuration asks for by its kind; calls nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.kinds import Endpoint, Training
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.setting_references import references_in, resolve
@@ -13,6 +14,10 @@ from shared.core.redaction import Redactor
 from shared.ports.serving import ServingEndpoint
 from shared.ports.storage import Blobs
 from shared.ports.training import TrainingService
+from shared.providers.azureml.call import Memory
+from shared.providers.azureml.connections import AzureMlConnections
+from shared.providers.azureml.placing import Storage
+from shared.providers.azureml.tokens import Tokens
 from shared.providers.http.client import Http
 from shared.providers.redacting import RedactingEndpoint, RedactingTraining
 from shared.providers.studio.arm_token import ArmToken
@@ -26,7 +31,7 @@ from shared.providers.studio.web_service import StudioWebService
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredProviders:
-    """The `Providers` port for Studio's services, Classic and New."""
+    """The `Providers` port for Studio's services, and for Azure Machine Learning."""
 
     http: Http
     environment: Mapping[str, str] = field(repr=False)
@@ -36,12 +41,31 @@ class ConfiguredProviders:
     development: bool = False  #: whether plain http on loopback may be called
     token: ArmToken = field(default_factory=ArmToken)
     redactor: Redactor = field(default_factory=Redactor, repr=False)
+    slow: Http | None = None  #: for writes that take long; None: the same as others
+    elsewhere: Callable[[str], Blobs] | None = None  #: another account, by the app's identity
+    tokens: Tokens = field(default_factory=Tokens)
+    memory: Memory = field(default_factory=Memory)
 
     def training(self, training: Training) -> TrainingService:
         """Return the service that trains."""
+        if isinstance(training, AzureMlTraining):
+            return RedactingTraining(self._workspaces.training(training), self.redactor)
         call = self._call(training.api_key)
         jobs = StudioBatch(call, training.service, self.data, self.models, self.models_container)
         return RedactingTraining(jobs, self.redactor)
+
+    @property
+    def _workspaces(self) -> AzureMlConnections:
+        return AzureMlConnections(
+            http=self.http,
+            slow=self.slow or self.http,
+            environment=self.environment,
+            storage=Storage(self.data, self.models, self.models_container, self.elsewhere),
+            development=self.development,
+            tokens=self.tokens,
+            memory=self.memory,
+            redactor=self.redactor,
+        )
 
     def serving(self, endpoint: Endpoint) -> ServingEndpoint:
         """Return the scoring endpoint, of whichever kind it is."""

@@ -1,10 +1,10 @@
-"""Training services to try in tests, and the jobs to give them."""
+"""StudioTraining services to try in tests, and the jobs to give them."""
 
 from functools import partial
 from typing import Any
 
-from shared.core.config.kinds import Training
 from shared.core.config.setting_references import resolve
+from shared.core.config.studio_training import StudioTraining
 from shared.errors import RelearnError
 from shared.ports.training import JobRequest
 from shared.providers.http.client import Answer
@@ -33,7 +33,7 @@ def request(**changes: Any) -> JobRequest:
     written = {**tree()["training"], **changes.pop("training", {})}
     if span := changes.pop("timeout", None):
         written["timeout"] = span
-    training = Training.model_validate(written, context={"development": False})
+    training = StudioTraining.model_validate(written, context={"development": False})
     return JobRequest(**{**known, "training": training, **changes})
 
 

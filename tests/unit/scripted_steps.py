@@ -136,7 +136,7 @@ class _Providers:
     blobs: FakeBlobs
 
     def training(self, training: Training) -> ScriptedJob:
-        assert training.service
+        assert training.address
         return self.job
 
     def serving(self, endpoint: Endpoint) -> StudioServing:

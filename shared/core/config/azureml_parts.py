@@ -11,7 +11,7 @@ from shared.core.config.foreign_syntax import one_name
 from shared.core.config.pattern import checked_pattern
 from shared.core.config.problems import WrongValueError
 from shared.core.config.studio_training import DATA, MANIFEST
-from shared.core.config.types import Name, Span, Strict
+from shared.core.config.types import Name, Scalar, Span, Strict
 
 #: A folder with an MLTable file, which lists every blob of the run.
 MLTABLE: Final = "{data.mltable}"
@@ -99,6 +99,15 @@ class Registration(Strict):
     tags: dict[Name, str] = Field(default_factory=dict, description="Tags of the version.")
 
 
+def _as_it_is(given: Any) -> Any:
+    return given
+
+
+#: An input; literals are moved elsewhere before it is read.
+InputValue = Annotated[
+    AzureMlInput | InputSource,
+    BeforeValidator(_as_it_is, json_schema_input_type=AzureMlInput | Scalar),
+]
 Registered = Annotated[
     Registration, BeforeValidator(_named, json_schema_input_type=Registration | str)
 ]

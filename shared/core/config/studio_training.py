@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from shared.core.config.cross_field import together
 from shared.core.config.durations import Duration, parse_duration
@@ -92,6 +92,13 @@ class StudioTraining(Strict):
         "limit for it; the service itself takes 40.",
     )
 
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _known_kind(cls, given: Any) -> Any:
+        if given != "studio":
+            raise ValueError("must be 'studio' or 'azureml'")
+        return given
+
     @model_validator(mode="before")
     @classmethod
     def _one_input_form(cls, given: Any) -> Any:
@@ -114,6 +121,11 @@ class StudioTraining(Strict):
     def _one_file_each(self) -> Iterator[Mistake]:
         if len(set(self.outputs.values())) != len(self.outputs):
             yield Mistake("two outputs cannot be written to one file", at=("outputs",))
+
+    @property
+    def address_key(self) -> str:
+        """The key that says where the service is."""
+        return "service"
 
     @property
     def address(self) -> str:

@@ -8,11 +8,11 @@ from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from shared.core.config.setting_references import references_in
-from shared.core.config.studio_training import SINGLE_INPUT
+from shared.core.config.studio_training import SINGLE_INPUT, StudioTraining
 from shared.core.config.types import Scalar
 from shared.core.secret_shapes import Cleaner
 from shared.core.serving.references import ModelRef
-from shared.errors import OutcomeUnknownError, TransientError
+from shared.errors import OutcomeUnknownError, PermanentError, TransientError
 from shared.ports.storage import Access, Blobs, SignedBlob
 from shared.ports.training import Evaluation, Job, JobRequest, JobState, JobStatus
 from shared.providers.http.client import Answer
@@ -182,7 +182,7 @@ class StudioBatch:
         self, request: JobRequest, reference: _Reference, parameters: dict[str, Scalar]
     ) -> dict[str, Any]:
         # Nothing but GlobalParameters is sent empty: a service without such parts expects none.
-        training = request.training
+        training = _own(request)
         inputs = {
             name: reference(request, blob.container, blob.name, Access.READ)
             for name, blob in request.inputs.items()
@@ -208,7 +208,7 @@ class StudioBatch:
     def _unsigned(
         self, request: JobRequest, container: str, name: str, access: Access
     ) -> dict[str, str]:
-        setting, path = request.training.connection_string, f"{container}/{name}"
+        setting, path = _own(request).connection_string, f"{container}/{name}"
         if setting is not None:
             return keyed_reference(setting, path)
         base = self._account(container).base_location
@@ -218,7 +218,7 @@ class StudioBatch:
         self, request: JobRequest, container: str, name: str, access: Access
     ) -> dict[str, str]:
         blobs = self._account(container)
-        setting, path = request.training.connection_string, f"{container}/{name}"
+        setting, path = _own(request).connection_string, f"{container}/{name}"
         if setting is None:
             valid = request.timeout + _MARGIN
             return signed_reference(blobs.sign(container, name, access, valid))
@@ -236,9 +236,16 @@ class StudioBatch:
         """Redact every secret of a request for this job."""
         texts = [value for value in request.parameters.values() if isinstance(value, str)]
         names = {name for text in texts for name in references_in(text)}
-        setting = request.training.connection_string
+        setting = _own(request).connection_string
         names |= set(references_in(setting or ""))
         self.call.redactor.learn(*(self.call.secrets(f"${{{name}}}") for name in sorted(names)))
+
+
+def _own(request: JobRequest) -> StudioTraining:
+    """Return the configuration of a request to Studio."""
+    if not isinstance(request.training, StudioTraining):
+        raise PermanentError(f"run {request.run_id} is configured for another training service")
+    return request.training
 
 
 def _state(answer: Answer, clean: Cleaner) -> tuple[JobState, Mapping[str, SignedBlob]]:

@@ -19,7 +19,7 @@ def test_a_valid_file_gives_its_pipelines(load: Load) -> None:
     found = load()
     assert found.problems == ()
     pipeline = found.pipelines["census"]
-    assert pipeline.training.service == f"{BASE}/jobs?api-version=2.0"
+    assert pipeline.training.address == f"{BASE}/jobs?api-version=2.0"
     assert pipeline.endpoint is not None
     assert pipeline.endpoint.verify is not None
     assert pipeline.endpoint.verify.rows == ROWS
@@ -50,7 +50,7 @@ def test_what_people_paste_is_mended(load: Load) -> None:
     found = load(change)
     assert found.problems == ()
     pipeline = found.pipelines["census"]
-    assert pipeline.training.service == f"{BASE}/jobs?api-version=2.0"
+    assert pipeline.training.address == f"{BASE}/jobs?api-version=2.0"
     assert pipeline.endpoint is not None
     assert pipeline.endpoint.update == UPDATE
 

@@ -92,7 +92,7 @@ CASES: list[tuple[Change, str, str]] = [
     ),
     (put("endpoints.0.kind", "webservice"), "endpoints.0.update", "Resource Manager URL"),
     (put("endpoints.0.kind", "azureml"), "endpoints.0.kind", "'classic' or 'webservice'"),
-    (put("training.kind", "azureml"), "training.kind", "'studio'"),
+    (put("training.kind", "azure"), "training.kind", "'studio' or 'azureml'"),
     (put("endpoints.0.workspace_token", "x"), "workspace_token", "as ${NAME}"),
     (put("endpoints.0.create", value=True), "endpoints.0", "create needs a workspace_token"),
     (put("endpoints.0.create", {"Throttle": "Low"}), "create", "did you mean `ThrottleLevel`?"),

@@ -95,7 +95,7 @@ def test_a_queue_is_read_once_in_an_idle_tick_however_long_it_is(waiting: int) -
     world = at_service(1)
     (waits,) = [run for run in world.runs() if run.phase is Phase.WAITING]
     ledger = world.context.ledger
-    name = shared_queue_id("service", waits.config.training.service.partition("?")[0].lower())
+    name = shared_queue_id("service", waits.config.training.address.partition("?")[0].lower())
     stored = ledger.run_queues.read(name)
     assert stored is not None
     run_queue = stored.record
@@ -221,7 +221,7 @@ def test_a_run_that_its_queue_does_not_know_is_looked_at() -> None:
     world = at_service(2)
     first, second = (waiting_run(world, f"k{n}") for n in range(2))
     ledger = world.context.ledger
-    name = shared_queue_id("service", first.config.training.service.partition("?")[0].lower())
+    name = shared_queue_id("service", first.config.training.address.partition("?")[0].lower())
     stored = ledger.run_queues.read(name)
     assert stored is not None
     ledger.run_queues.put(name, stored.record.without({second.run_id}.__contains__), stored.etag)

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
-from shared.core.config.kinds import Endpoint, Training
+from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
 from shared.core.config.studio_models import model_of
+from shared.core.config.studio_training import StudioTraining
 from shared.core.serving.references import ServingState
 from shared.errors import ConfigError, PermanentError, RelearnError, TransientError
 from shared.ports.serving import ServingEndpoint
@@ -253,7 +254,7 @@ def test_plain_http_that_a_service_tells_of_is_for_development_on_loopback_alone
 
 def test_jobs_are_asked_with_their_own_key() -> None:
     wired = Wired([says([], 404)])
-    training = Training.model_validate(tree()["training"], context={"development": False})
+    training = StudioTraining.model_validate(tree()["training"], context={"development": False})
     wired.providers.training(training).state("j1")
     assert wired.keys == [("GET", "dHJhaW5pbmc=")]
 

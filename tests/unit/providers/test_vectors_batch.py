@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.core.config.kinds import Training
 from shared.core.config.setting_references import resolve
+from shared.core.config.studio_training import StudioTraining
 from shared.ports.storage import Access, SignedBlob
 from shared.ports.training import JobRequest
 from shared.providers.http.client import Answer
@@ -44,7 +44,7 @@ def submitted(known: dict[str, Any]) -> tuple[str, Any]:
     script, blobs = Script([says(JOB)]), Account(FakeClock(), account=known["account"])
     settings = {**known["settings"], "TRAINING_KEY": KEY}
     written = {**tree()["training"], "outputs": {}, **known["training"], "service": known["url"]}
-    training = Training.model_validate(written, context={"development": False})
+    training = StudioTraining.model_validate(written, context={"development": False})
     call = StudioCall(script, partial(resolve, settings), training.api_key)
     container, _, name = (known["data"] or "").partition("/")
     data = blob(name, container=container) if name else None

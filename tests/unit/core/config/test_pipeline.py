@@ -287,4 +287,4 @@ def test_what_is_left_out_of_the_file_has_its_documented_default() -> None:
     bare = tree()
     del bare["when_busy"]
     assert Pipeline.model_validate(bare).when_busy == "newest"
-    assert known.training.service == f"{BASE}/jobs?api-version=2.0"
+    assert known.training.address == f"{BASE}/jobs?api-version=2.0"

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.core.config.kinds import Training
-from shared.core.config.studio_training import SINGLE_INPUT
+from shared.core.config.studio_training import SINGLE_INPUT, StudioTraining
 from tests.unit.samples import BASE
 
 BARE = {"service": f"{BASE}/jobs", "api_key": "${KEY}"}
@@ -16,8 +15,8 @@ BARE = {"service": f"{BASE}/jobs", "api_key": "${KEY}"}
 FILE = {"development": False}
 
 
-def training(**changes: Any) -> Training:
-    return Training.model_validate({**BARE, **changes}, context=FILE)
+def training(**changes: Any) -> StudioTraining:
+    return StudioTraining.model_validate({**BARE, **changes}, context=FILE)
 
 
 @pytest.mark.parametrize(

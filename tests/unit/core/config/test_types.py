@@ -6,8 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from shared.core.config.data import Data
-from shared.core.config.kinds import Endpoint, Training
+from shared.core.config.kinds import Endpoint
 from shared.core.config.pipeline import Pipeline
+from shared.core.config.studio_training import StudioTraining
 from shared.core.config.types import Strict
 from tests.unit.core.config.test_studio_training import BARE, FILE
 from tests.unit.samples import BASE
@@ -54,7 +55,7 @@ def test_what_is_of_its_kind_is_taken_without_the_blanks_around_it() -> None:
     assert known.either is True
 
 
-@pytest.mark.parametrize("part", [Training, Data, Endpoint, Pipeline])
+@pytest.mark.parametrize("part", [StudioTraining, Data, Endpoint, Pipeline])
 @pytest.mark.parametrize("given", [5, "x", [], None])
 def test_what_is_no_part_of_a_file_at_all_is_refused_like_any_other_mistake(
     part: type[Strict], given: object
@@ -65,9 +66,9 @@ def test_what_is_no_part_of_a_file_at_all_is_refused_like_any_other_mistake(
 
 def test_a_url_is_mended_where_it_is_written_and_left_alone_in_a_record() -> None:
     plain = {**BARE, "service": f"{BASE}/jobs."}
-    mended = Training.model_validate(plain, context=FILE).service
+    mended = StudioTraining.model_validate(plain, context=FILE).service
     assert mended == f"{BASE}/jobs?api-version=2.0"
-    assert Training.model_validate(plain).service == f"{BASE}/jobs."
+    assert StudioTraining.model_validate(plain).service == f"{BASE}/jobs."
     local = {**BARE, "service": "http://127.0.0.1:1/workspaces/w/services/e/jobs"}
-    known = Training.model_validate(local, context={"development": True})
+    known = StudioTraining.model_validate(local, context={"development": True})
     assert known.service.startswith("http://127.0.0.1:1/")
