@@ -12,12 +12,13 @@ from shared.core.config.kinds import TRAINING_KINDS
 from shared.core.config.pipeline import PIPELINE_NAME
 from shared.core.config.problems import WrongValueError
 from shared.core.config.studio_endpoint import ENDPOINT_NAME
+from shared.core.config.studio_models import STUDIO
 from shared.core.config.studio_training import POOL_ID
 
 #: How pydantic names one of the forms that a value may have; it is no key of the file.
 _FORM: Final = re.compile(
     r"bool|int|float|str|none|constrained-\w+|function-\w+\[.*|literal\[.*|dict\[.*|tuple\[.*|list\[.*"
-    r"|Create|RollOut|Recurrence|LoggedMetrics"
+    r"|Create|RollOut|Recurrence|LoggedMetrics|AzureMlInput|Registration"
 )
 #: The tag of a union by `kind`: it is no key of the file either, and only one form was tried.
 _TAGS: Final = frozenset(TRAINING_KINDS)

@@ -1,4 +1,4 @@
-"""Training services to try in tests, and the jobs to give them."""
+"""StudioTraining services to try in tests, and the jobs to give them."""
 
 from functools import partial
 from typing import Any

@@ -97,6 +97,15 @@ class Registration(Strict):
     tags: dict[Name, str] = Field(default_factory=dict, description="Tags of the version.")
 
 
+def _as_it_is(given: Any) -> Any:
+    return given
+
+
+#: An input; literals are moved elsewhere before it is read.
+InputValue = Annotated[
+    AzureMlInput | InputSource,
+    BeforeValidator(_as_it_is, json_schema_input_type=AzureMlInput | Scalar),
+]
 Registered = Annotated[
     Registration, BeforeValidator(_named, json_schema_input_type=Registration | str)
 ]

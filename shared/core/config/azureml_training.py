@@ -25,7 +25,7 @@ from shared.core.config.azureml_parts import (
     ApiVersions,
     AzureMlInput,
     Folder,
-    InputSource,
+    InputValue,
     JobLimits,
     PipelineSettings,
     Registered,
@@ -71,7 +71,7 @@ class AzureMlTraining(JobLimits):
         "environment are registered.",
     )
     like: PlainName | None = Field(default=None, description="A job that ran once: a copy of it.")
-    inputs: dict[Name, AzureMlInput | InputSource] = Field(
+    inputs: dict[Name, InputValue] = Field(
         default_factory=dict,
         description="What each input is given: {data}, the newest blob of the run; "
         "{data.manifest}, a CSV that lists all its blobs; {data.mltable}, a folder with an MLTable "
@@ -122,7 +122,7 @@ class AzureMlTraining(JobLimits):
         "else jobs are given https URLs.",
     )
     api_versions: ApiVersions = Field(
-        default_factory=ApiVersions, description="The api-version for each kind of resource."
+        default_factory=ApiVersions, description="api-versions, where a cloud has others."
     )
 
     @model_validator(mode="before")

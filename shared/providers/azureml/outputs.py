@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from shared.core.blobs import BlobVersion
 from shared.errors import PermanentError, RelearnError, TransientError
@@ -188,12 +188,13 @@ class JobOutputs:
 
     def _account(self, base: str) -> Blobs:
         storage = self.placing.storage
+        name = (urlsplit(base).hostname or "").partition(".")[0]
         for known in (storage.models, storage.data):
-            if base.rstrip("/").lower() == known.base_location.rstrip("/").lower():
+            if name == known.account.lower():  # names of accounts are unique within a cloud
                 return known
         if storage.elsewhere is None:
             raise PermanentError(f"the job wrote to {base}, which the app does not read")
-        return storage.elsewhere(base)
+        return storage.elsewhere(self.history.call.require(base, "find an output"))
 
 
 def _is_new(blob: BlobVersion, job: Job) -> bool:

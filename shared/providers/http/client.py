@@ -35,6 +35,8 @@ WHOLE_ANSWER: Final = 20.0
 #: Connecting and each wait for bytes, in seconds. One step makes three calls at most, so that
 #: its time-outs stay under `Limits.longest_step`, far from functionTimeout (design rule 4).
 TIMEOUTS: Final = (5.0, 20.0)
+#: What a service that is slow by nature may take for an answer, in seconds.
+_LONGEST_ANSWER: Final = 60.0
 _LONGEST_WAIT: Final = timedelta(days=1)
 _MOST_BYTES: Final = 4 * 1024 * 1024
 #: Raised for a request that was never put together: the same call can never work.
@@ -241,6 +243,14 @@ class RequestsHttp:
     def close(self) -> None:
         """Give the connections back."""
         self._connections.close()
+
+
+def patient(http: Http) -> Http:
+    """Return a client that waits longer for an answer to a write; itself where it is another one.
+
+    Answers of 20 s were seen (azure-machine-learning-v2 §2.4).
+    """
+    return RequestsHttp(_LONGEST_ANSWER) if isinstance(http, RequestsHttp) else http
 
 
 def classify(exc: requests.RequestException, method: str) -> RelearnError:

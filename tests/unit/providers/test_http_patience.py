@@ -8,8 +8,9 @@ import pytest
 from shared.errors import OutcomeUnknownError
 from shared.providers.http import client as http
 from shared.providers.http import timed
-from shared.providers.http.client import RequestsHttp
+from shared.providers.http.client import RequestsHttp, patient
 from tests.unit.providers.test_http import peer
+from tests.unit.scripted import Script
 
 
 def late(taken: socket.socket) -> None:
@@ -29,3 +30,14 @@ def test_a_slow_service_is_waited_for_where_that_is_asked_for(
         usual.send("PUT", url, {}, b"{}")
     usual.close()
     patient.close()
+
+
+def test_only_a_client_of_ours_is_made_patient() -> None:
+    script = Script([])
+    assert patient(script) is script
+    usual = RequestsHttp()
+    longer = patient(usual)
+    assert isinstance(longer, RequestsHttp)
+    assert longer is not usual
+    longer.close()
+    usual.close()
