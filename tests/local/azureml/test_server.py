@@ -148,6 +148,15 @@ def test_https_and_the_description_of_a_cloud(tmp_path: Path) -> None:
         assert answer.json()["properties"]["discoveryUrl"] == f"{process.url}/discovery"
 
 
+def test_the_sample_is_ready_to_be_used() -> None:
+    with AzureMlProcess(["--sample"]) as process:
+        assert process.state["datastores"]["training_data"] == "training-data"
+        assert process.state["components"][COMPONENT] == ["1"]
+        assert f"workspace: {process.url}{WORKSPACE}" in process.log
+        assert process.environment["IDENTITY_HEADER"] not in process.log
+        process.order("switches", course=[["Running", 5]], cancelling=1.5)
+
+
 def test_it_ends_when_it_is_asked_to() -> None:
     with AzureMlProcess(["--real-times"]) as process:
         assert process.stop() == 0
