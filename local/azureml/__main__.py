@@ -15,7 +15,8 @@ from azure.core.exceptions import AzureError
 from local.azureml.answers import WORKSPACE
 from local.azureml.commands import CommandTrainer
 from local.azureml.places import AccountFiles, Datastores, Files, MemoryFiles
-from local.azureml.server import AzureMlServer
+from local.azureml.sample import publish_sample, snippet
+from local.azureml.server import IDENTITY, AzureMlServer
 from local.azureml.service import AzureMl
 from local.azureml.switches import Switches, quick
 
@@ -28,6 +29,7 @@ _EPILOG = f"""\
 The workspace is URL{WORKSPACE}
 
 Try it:
+  python -m local.azureml --storage AzureWebJobsStorage --sample --show-keys
   curl URL/_azureml/state                       jobs with their steps, models, components
   curl URL/_azureml/requests                    what was asked
   curl URL/_azureml/identity                    the identity endpoint, and its header
@@ -68,6 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
         with server:
             print(f"Azure ML v2 stand-in: {server.url}{WORKSPACE}", flush=True)
+            if options.sample:
+                _show_sample(server, options)
             if options.ready_file is not None:
                 _write_whole(options.ready_file, json.dumps({"url": server.url}))
             stop.wait()
@@ -76,6 +80,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"azureml: {reason}", file=sys.stderr)
         return 2
     return 0
+
+
+def _show_sample(server: AzureMlServer, options: argparse.Namespace) -> None:
+    """Register the sample, with datastores for the app's containers, and say how to use it."""
+    with server.lock:
+        publish_sample(server.service)
+        for container in (options.data_container, options.models_container):
+            server.service.hooks.add_datastore(container.replace("-", "_"), container)
+    print(f"\n{snippet(server.url)}")
+    print(f"IDENTITY_ENDPOINT={server.url}{IDENTITY}")
+    if options.show_keys:
+        print(f"IDENTITY_HEADER={server.identity_secret}", flush=True)
+    else:
+        print(
+            "The header of the identity endpoint is not shown; --show-keys prints it.", flush=True
+        )
 
 
 def _stop_at_end_of_input(stop: threading.Event) -> None:
@@ -106,6 +126,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="serve https by the loopback.pem and loopback.key in this folder, and trust them",
     )
+    add("--sample", action="store_true", help="register examples/azureml, print a pipelines.yaml")
+    add("--data-container", default="training-data", help="with --sample (training-data)")
+    add("--models-container", default="models", help="with --sample (models)")
+    add("--show-keys", action="store_true", help="with --sample: print the identity's header")
     add("--real-times", action="store_true", help="take minutes, as the service does")
     add("--ready-file", type=Path, metavar="FILE", help='write {"url": ...} here once listening')
     add("--until-eof", action="store_true", help="also stop when standard input ends")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from local.azureml.answers import Answer, RequestBody
+from local.azureml.bodies import Wanted
 from local.azureml.service import AzureMl
 
 _KINDS: Final = ("components", "environments", "codes", "data")
@@ -155,7 +156,7 @@ def data_plane(service: AzureMl) -> list[Route]:
     call, history, metrics = service.call, service.history, service.metrics
 
     def resolve(asked: Asked, *, models: bool) -> Answer:
-        ids = list(asked.body().get("values") or ())
+        ids = Wanted.model_validate(asked.body()).values or []
         return call("POST resolve", ",".join(ids), lambda: history.resolve(ids, models=models))
 
     def mlflow(what: str) -> str:

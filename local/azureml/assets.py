@@ -23,29 +23,15 @@ from local.azureml.answers import (
     Answer,
     Body,
     RequestBody,
-    Shape,
     invalid,
     missing,
     resource,
 )
+from local.azureml.bodies import ASSETS, bad_body, texts
 from local.azureml.places import DEFAULT, Datastores
 from shared.ports.clock import Clock
 
 ANONYMOUS: Final = "azureml_anonymous"
-_COMMON: Final = "description tags properties isArchived isAnonymous"
-_READ_ONLY: Final = "id name type systemData provisioningState"
-_SHAPES: Final = {
-    "components": Shape.of("properties", f"{_COMMON} componentSpec", _READ_ONLY),
-    "environments": Shape.of(
-        "properties",
-        f"{_COMMON} image build condaFile osType inferenceConfig autoRebuild",
-        f"{_READ_ONLY} environmentType",
-    ),
-    "codes": Shape.of("properties", f"{_COMMON} codeUri", _READ_ONLY),
-    "data": Shape.of("properties", f"{_COMMON} dataType dataUri referencedUris", _READ_ONLY),
-}
-#: Members of previews alone (azure-machine-learning-v2 §1).
-_PREVIEW: Final = frozenset({"autoDeleteSetting", "intellectualProperty", "stage"})
 _KINDS: Final = {
     "components": "Component",
     "environments": "Environment",
@@ -92,12 +78,10 @@ class Assets:
         Returns:
             201 or 200. An anonymous component gets a version of the service's.
         """
-        if refused := _SHAPES[kind].unknown(
-            body, read_only=False, preview=_PREVIEW if "preview" in api else frozenset()
-        ):
+        if refused := bad_body(ASSETS[kind], body, api):
             return refused
         own = deepcopy(dict(body["properties"]))
-        if kind == "components" and (problem := _component_problem(own.get("componentSpec"))):
+        if kind == "components" and (problem := _component_problem(own["componentSpec"])):
             return invalid(problem)
         if kind == "components" and name == ANONYMOUS:
             version = _digest(own["componentSpec"])
@@ -230,11 +214,12 @@ class Assets:
             self._shown("codes", one)
             for versions in self._kind("codes").values()
             for one in versions.values()
-            if (one.properties.get("properties") or {}).get("hash_sha256") == wanted
+            if texts(one.properties.get("properties")).get("hash_sha256") == wanted
         ]
 
     def _shown(self, kind: str, asset: Asset) -> Body:
         own: Body = {"description": None, "tags": {}, "properties": {}} | deepcopy(asset.properties)
+        own |= {name: texts(own[name]) for name in ("tags", "properties")}
         own |= {"isArchived": asset.archived, "isAnonymous": asset.name == ANONYMOUS}
         if kind == "components":
             spec = {name: one for name, one in own["componentSpec"].items() if name != "jobs"}
@@ -287,9 +272,7 @@ def viewed(view: str, *, archived: bool) -> bool:
     return view == "All" or (view == "ArchivedOnly") is archived
 
 
-def _component_problem(spec: object) -> str | None:
-    if not isinstance(spec, dict) or spec.get("type") not in ("command", "pipeline"):
-        return "componentSpec.type is command or pipeline here."
+def _component_problem(spec: Body) -> str | None:
     if spec["type"] == "command" and not spec.get("command"):
         return "componentSpec.command is required."
     if spec["type"] == "pipeline" and not (spec.get("jobs") or spec.get("sourceJobId")):

@@ -20,6 +20,11 @@ _OPTIONAL: Final = re.compile(r"\$\[\[(.*?)\]\]")
 _NAME: Final = re.compile(r"\$\{\{\s*(inputs|outputs)\.([\w.]+)\s*\}\}")
 _LAST_LINES: Final = 20
 _CHECK_SECONDS: Final = 0.1
+#: Runs a command; when the other end of its standard input closes, as it does when the stand-in
+#: ends or is killed, the whole group of processes is ended.
+_WATCHED: Final = (
+    'exec 3<&0 </dev/null; (cat <&3; kill -s KILL -- -$$) >/dev/null 2>&1 & exec 3<&-; eval "$1"'
+)
 LOG: Final = "user_logs/std_log.txt"
 
 
@@ -72,6 +77,9 @@ class _Running:
     def stop(self) -> None:
         self._stopping.set()
 
+    def wait(self) -> None:
+        self.thread.join()
+
     def _run(self) -> None:
         for work in self._steps:
             try:
@@ -115,22 +123,24 @@ class _Running:
         binaries = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         environment = {"PATH": binaries, "HOME": str(code), "LANG": "C.UTF-8"}
         environment |= {**self._variables, **work.variables, "AZUREML_RUN_ID": work.run_id}
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                ["/bin/sh", "-c", line],
+        command = ["/bin/sh", "-c", _WATCHED, "sh", line]
+        with (
+            log.open("wb") as output,
+            subprocess.Popen(
+                command,
                 cwd=code,
                 env=environment,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-            )
+            ) as process,
+        ):
             left = work.seconds if work.seconds is not None else float("inf")
             while (returned := _wait(process)) is None:
                 left -= _CHECK_SECONDS
                 if self._stopping.is_set() or left <= 0:
                     os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
                     raise _StepFailedError("It was ended before its command was done.", "Canceled")
         if returned:
             last = log.read_text(errors="replace").splitlines()[-_LAST_LINES:]

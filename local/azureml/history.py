@@ -17,6 +17,7 @@ from local.azureml.answers import (
     RequestBody,
     missing,
 )
+from local.azureml.bodies import RunChange
 from local.azureml.jobs import Job, Jobs, place_of
 from local.azureml.places import ARTIFACTS_CONTAINER, NoSuchPlaceError
 from local.azureml.steps import Group, Step
@@ -99,11 +100,12 @@ class History:
         """
         if (job := self.jobs.all.get(name)) is None:
             return self.jobs.no_job(name)
-        job.properties["tags"] = {**(job.properties.get("tags") or {}), **(body.get("tags") or {})}
-        if "displayName" in body:
-            job.properties["displayName"] = body["displayName"]
-        if "hidden" in body:
-            job.properties["isArchived"] = bool(body["hidden"])
+        change = RunChange.model_validate(body)
+        job.properties["tags"] = {**(job.properties.get("tags") or {}), **(change.tags or {})}
+        if change.display_name is not None:
+            job.properties["displayName"] = change.display_name
+        if change.hidden is not None:
+            job.properties["isArchived"] = change.hidden
         return Answer(OK, self._shown(Run(job)))
 
     def resolve(self, asset_ids: list[str], *, models: bool = False) -> Answer:

@@ -22,6 +22,7 @@ from local.azureml.answers import (
     resource,
 )
 from local.azureml.assets import Assets, viewed
+from local.azureml.bodies import bad_job, texts
 from local.azureml.places import ARTIFACTS
 from local.azureml.steps import BadPipelineError, Group, Planner, Step, folder_of
 from local.azureml.switches import Course, Switches
@@ -79,9 +80,12 @@ class Jobs:
         Returns:
             201, 200, or `JobPropertyImmutable`.
         """
-        if wrong := forms.refused(body, api):
+        if wrong := bad_job(body, api):
             return wrong
         own = deepcopy(dict(body["properties"]))
+        for kind in ("tags", "properties", "environmentVariables"):
+            if kind in own:
+                own[kind] = texts(own[kind])
         if (job := self.all.get(name)) is not None:
             return self._again(job, own)
         if not _NAME.fullmatch(name):

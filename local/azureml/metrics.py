@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from local.azureml.answers import OK, Answer, Body, RequestBody
+from local.azureml.bodies import LoggedBatch
 from local.azureml.history import History, Run
 from local.azureml.jobs import ENDED
 
@@ -63,7 +64,7 @@ class Metrics:
         Returns:
             The runs.
         """
-        wanted = set(body.get("experiment_ids") or ())
+        wanted = [str(one) for one in list(body.get("experiment_ids") or ())]
         filtered = re.search(r"parentRunId\W+=\s*'([^']+)'", str(body.get("filter") or ""))
         runs = [
             self._shown(run)
@@ -76,9 +77,9 @@ class Metrics:
 
     def take(self, body: RequestBody) -> Answer:
         """Take metrics from a process that trains: one, or `metrics`."""
-        for one in body.get("metrics") or [body]:
-            value = float(one["value"])
-            self.log(body["run_id"], one["key"], value, int(one.get("step") or 0))
+        batch = LoggedBatch.model_validate({"metrics": [body], **body})
+        for one in batch.metrics:
+            self.log(batch.run_id, one.key, one.value, one.step)
         return Answer(OK, {})
 
     def _shown(self, run: Run) -> Body:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 
 from local.azureml.answers import (
     ARM,
@@ -15,23 +14,14 @@ from local.azureml.answers import (
     Answer,
     Body,
     RequestBody,
-    Shape,
     invalid,
     missing,
     resource,
+    unknown_member,
 )
 from local.azureml.assets import container, viewed
+from local.azureml.bodies import ModelVersion, bad_body, texts
 from local.azureml.state import State, model_id
-
-_SHAPE: Final = Shape.of(
-    top="properties",
-    properties=(
-        "modelType modelUri jobName description tags properties stage flavors isArchived "
-        "isAnonymous datasets defaultDeploymentTemplate"
-    ),
-    read_only="id name type systemData provisioningState",
-)
-_PREVIEW: Final = frozenset({"autoDeleteSetting", "intellectualProperty", "systemMetadata"})
 
 
 @dataclass
@@ -53,13 +43,12 @@ class Models:
         Returns:
             201 or 200, done at once.
         """
-        read_only = self.state.switches.read_only_members == "ignored"
-        preview = _PREVIEW if "preview" in api else frozenset[str]()
-        if refused := _SHAPE.unknown(body, read_only=read_only, preview=preview):
+        if refused := bad_body(ModelVersion, body, api):
             return refused
         own = deepcopy(dict(body["properties"]))
-        if not own.get("modelUri"):
-            return invalid("modelUri is required.")
+        own |= {kind: texts(own[kind]) for kind in ("tags", "properties") if kind in own}
+        if own.pop("provisioningState", None) and self._strict:
+            return unknown_member("provisioningState", "ModelVersion")
         before = self.state.models.get((name, version))
         changed = before is not None and _comparable(before["modelUri"]) != _comparable(
             own["modelUri"]
@@ -74,6 +63,10 @@ class Models:
         if before is not None:
             return answer
         return Answer(CREATED, answer.body, {"Location": f"{ARM}{model_id(name, version)}"})
+
+    @property
+    def _strict(self) -> bool:
+        return self.state.switches.read_only_members == "refused"
 
     def get(self, name: str, version: str) -> Answer:
         """Return a version of a model, or 404."""

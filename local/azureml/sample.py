@@ -54,6 +54,25 @@ def publish_sample(service: AzureMl) -> dict[str, str]:
     return made | {"compute": f"{WORKSPACE}/computes/{COMPUTE}"}
 
 
+def snippet(url: str) -> str:
+    """Return what a pipelines file says of the sample, for a workspace that is served at a URL."""
+    training = {
+        "kind": "azureml",
+        "workspace": f"{url}{WORKSPACE}",
+        "component": f"azureml:{COMPONENT}:1",
+        "inputs": {"training_data": "{data}", "regularization": 0.5},
+        "outputs": {"model": "model", "evaluation": "evaluation"},
+        "compute": COMPUTE,
+    }
+    rules = [{"metric": "AUC", "at_least": 0.8}]
+    pipeline = {
+        "data": {"blob": "census/{name}.csv"},
+        "training": training,
+        "gate": {"metrics": "evaluation", "rules": rules},
+    }
+    return yaml.safe_dump({"pipelines": {"census": pipeline}}, sort_keys=False)
+
+
 def _upload_code(service: AzureMl, name: str) -> str:
     files, store = service.files, service.datastores.all[DEFAULT]
     folder = f"code/{name}/1"

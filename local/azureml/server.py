@@ -74,9 +74,11 @@ class AzureMlServer:
         self._listener.server_close()
         for thread in self._threads:
             thread.join()
-        for job in self.service.jobs.all.values():
-            if job.training is not None:
-                job.training.stop()
+        running = [job.training for job in self.service.jobs.all.values() if job.training]
+        for training in running:
+            training.stop()
+        for training in running:
+            training.wait()
 
     def __enter__(self) -> Self:
         self.start()

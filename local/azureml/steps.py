@@ -233,8 +233,16 @@ def _flow(
     if (parent := _PARENT.fullmatch(given.value)) is not None:
         return inputs.get(parent[2])
     if (other := _OTHER.fullmatch(given.value)) is not None:
+        if other[2] not in done.get(other[1], {}):
+            raise BadPipelineError(f"{given.value} is bound to nothing.")
         return done[other[1]][other[2]]
-    return Given(LITERAL, _PARENT.sub(lambda found: inputs[found[2]].value, given.value))
+
+    def value(found: re.Match[str]) -> str:
+        if found[2] not in inputs:
+            raise BadPipelineError(f"{found[0]} is bound to nothing.")
+        return inputs[found[2]].value
+
+    return Given(LITERAL, _PARENT.sub(value, given.value))
 
 
 def _placed(

@@ -52,6 +52,10 @@ class Training(Protocol):
         """End it soon."""
         ...
 
+    def wait(self) -> None:
+        """Return when it has ended."""
+        ...
+
 
 class Trainer(Protocol):
     """Does the steps of jobs."""
@@ -83,6 +87,9 @@ class Ended:
 
     def stop(self) -> None:
         """Do nothing: it is over."""
+
+    def wait(self) -> None:
+        """Return: it is over."""
 
 
 #: The files of an output: what to write, by name, for the work and the name of the output.

@@ -28,19 +28,19 @@ def refused(bench: Bench, own: dict[str, Any]) -> str:
         ({"runName": "x"}, "member 'runName'"),
         ({"limits": {"jobLimitsType": "Command"}}, "member 'limits'"),  # no pipeline has any
         ({"componentId": None}, "has jobs, or is a component"),
-        ({"tags": {"n": 1}}, "tags.n"),
+        ({"tags": {"n": [1]}}, "tags.n"),
         ({"inputs": {"training_data": {"jobInputType": "csv", "uri": "u"}}}, "jobInputType"),
         ({"inputs": {"training_data": FILE | {"job_input_type": "x"}}}, "job_input_type"),
         ({"inputs": {"training_data": FILE | {"mode": "ro_mount"}}}, "mode"),
-        ({"inputs": {"training_data": {"jobInputType": "uri_file"}}}, "no value"),
-        ({"inputs": {"training_data": 3}}, "has to be an object"),
+        ({"inputs": {"training_data": {"jobInputType": "uri_file"}}}, "training_data.uri"),
+        ({"inputs": {"training_data": 3}}, "properties.inputs.training_data'"),
         ({"inputs": {}}, "Required input 'training_data'"),
         ({"inputs": {"training_data": FILE, "other": FILE}}, "Unknown input 'other'"),
         ({"outputs": {"other": {"jobOutputType": "uri_folder"}}}, "Unknown output 'other'"),
         ({"outputs": {"model": {"jobOutputType": "folder"}}}, "jobOutputType"),
         ({"outputs": {"model": {"jobOutputType": "uri_folder", "mode": "x"}}}, "mode"),
         ({"outputs": {"model": {"jobOutputType": "uri_folder", "path": "x"}}}, "'path'"),
-        ({"outputs": {"model": None}}, "has to be an object"),
+        ({"outputs": {"model": None}}, "properties.outputs.model'"),
     ],
 )
 def test_what_a_pipeline_job_cannot_be(bench: Bench, members: dict[str, Any], why: str) -> None:
@@ -51,17 +51,17 @@ def test_what_a_pipeline_job_cannot_be(bench: Bench, members: dict[str, Any], wh
 def test_a_literal_is_a_text_that_is_not_empty(bench: Bench, value: object) -> None:
     number = {"jobInputType": "literal", "value": value}
     inputs = {"training_data": FILE, "regularization": number}
-    assert "'regularization'" in refused(bench, bench.pipeline(inputs=inputs))
+    assert "inputs.regularization.value" in refused(bench, bench.pipeline(inputs=inputs))
 
 
 @pytest.mark.parametrize(
     ("members", "why"),
     [
-        ({"command": None}, "'command'"),
-        ({"environmentId": ""}, "'environmentId'"),
+        ({"command": None}, "properties.command"),
+        ({"environmentId": ""}, "properties.environmentId"),
         ({"settings": {}}, "member 'settings'"),
-        ({"limits": {"timeout": "PT1H", "max": 1}}, "'max'"),
-        ({"limits": {"timeout": "an hour"}}, "no duration"),
+        ({"limits": {"jobLimitsType": "Command", "max": 1}}, "'max'"),
+        ({"limits": {"jobLimitsType": "Command", "timeout": "an hour"}}, "no duration"),
         ({"queueSettings": {"tier": "Spot"}}, "'tier'"),
         ({"codeId": "azureml:nobody:1"}, "not registered"),
     ],

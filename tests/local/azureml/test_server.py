@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
 from azure.identity import ManagedIdentityCredential
@@ -18,6 +19,7 @@ from local.azureml.process import AzureMlProcess
 from local.azureml.sample import COMPONENT
 from local.azurite import Azurite
 from local.identity import CERTIFICATE, make_certificate, make_token
+from tests.waiting import eventually
 
 VERSION = "api-version=2025-12-01"
 
@@ -146,6 +148,29 @@ def test_https_and_the_description_of_a_cloud(tmp_path: Path) -> None:
         headers = {"Authorization": f"Bearer {token}"}
         answer = requests.get(asked, headers=headers, verify=str(trusted), timeout=30)
         assert answer.json()["properties"]["discoveryUrl"] == f"{process.url}/discovery"
+
+
+def test_the_sample_is_ready_to_be_used() -> None:
+    with AzureMlProcess(["--sample"]) as process:
+        assert process.state["datastores"]["training_data"] == "training-data"
+        assert process.state["components"][COMPONENT] == ["1"]
+        assert f"workspace: {process.url}{WORKSPACE}" in process.log
+        assert process.environment["IDENTITY_HEADER"] not in process.log
+        process.order("switches", course=[["Running", 5]], cancelling=1.5)
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_no_command_outlives_the_stand_in(how: str, tmp_path: Path) -> None:
+    with AzureMlProcess() as process:
+        client = Client(process, make_token("https://management.azure.com"))
+        seen = tmp_path / "pid"
+        line = f"sleep 600 & echo $! > {seen}.new; mv {seen}.new {seen}; wait"
+        own = {"jobType": "Command", "command": line, "environmentId": "azureml:e:1"}
+        assert client.ask("PUT", "jobs/j", {"properties": own}).status_code == 201
+        eventually(seen.exists)
+        command = psutil.Process(int(seen.read_text()))
+        getattr(process, how)()
+        eventually(lambda: not command.is_running() or command.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_it_ends_when_it_is_asked_to() -> None:
