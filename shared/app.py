@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -52,12 +52,10 @@ from shared.operations.runs import RunOperations
 from shared.ports.clock import Clock
 from shared.providers.azure_storage.accounts import account_at, account_of, blobs_of, documents_of
 from shared.providers.factory import ConfiguredProviders
-from shared.providers.http.client import Http, RequestsHttp
+from shared.providers.http.client import Http, RequestsHttp, patient
 from shared.providers.redacting import RedactingBlobs
 from shared.telemetry import use_redactor
 
-#: Answers of up to 20 seconds were recorded (azure-machine-learning-v2 §2.4).
-SLOW_ANSWER: Final = timedelta(minutes=1)
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 
@@ -187,8 +185,7 @@ def of_settings(environment: Mapping[str, str], started_at: datetime) -> App | U
     Returns:
         The app, or what is wrong with the settings.
     """
-    slow = RequestsHttp(SLOW_ANSWER.total_seconds())
-    return build(environment, ROOT, RequestsHttp(), SystemClock(), started_at, slow=slow)
+    return build(environment, ROOT, RequestsHttp(), SystemClock(), started_at)
 
 
 def build(
@@ -197,8 +194,6 @@ def build(
     http: Http,
     clock: Clock,
     started_at: datetime,
-    *,
-    slow: Http | None = None,
 ) -> App | Unusable:
     """Return the app for some settings; no request is made.
 
@@ -208,7 +203,6 @@ def build(
         http: sends requests to the ML services.
         clock: of this host.
         started_at: when this process started, by that clock.
-        slow: sends what a service answers late; None: the same as `http`.
 
     Returns:
         The app, or what is wrong with the settings.
@@ -226,7 +220,7 @@ def build(
             (*settings.hints, *configuration.hints),
         )
     try:
-        context = _context(settings, environment, (http, slow), clock, redactor)
+        context = _context(settings, environment, http, clock, redactor)
     except ConfigError as exc:
         return Unusable((Problem("storage connection", str(exc)), *configuration.problems))
     built = App(settings, context, configuration, started_at)
@@ -246,7 +240,7 @@ def build(
 def _context(
     settings: Settings,
     environment: Mapping[str, str],
-    http: tuple[Http, Http | None],
+    http: Http,
     clock: Clock,
     redactor: Redactor,
 ) -> Context:
@@ -266,14 +260,14 @@ def _context(
         data_container=settings.data_container,
         models_container=settings.models_container,
         providers=ConfiguredProviders(
-            http[0],
+            http,
             environment,
             data,
             models,
             settings.models_container,
             development=development,
             redactor=redactor,
-            slow=http[1],
+            slow=patient(http),
             elsewhere=lambda url: blobs_of(account_at(url, development=development), storage_clock),
         ),
         clock=storage_clock,

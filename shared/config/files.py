@@ -106,32 +106,6 @@ class NamedFiles:
             )
         return content, size
 
-    def read_job(self, name: str) -> dict[str, Any]:
-        """Return the content of a job file of Azure Machine Learning.
-
-        Args:
-            name: its path as it is written.
-
-        Raises:
-            FileRefusedError: it lies elsewhere, cannot be read, or is no mapping.
-        """
-        try:
-            file = probe_path(self._folder, name)
-        except FileRefusedError as exc:
-            raise FileRefusedError(exc.what, _JOB_CURE) from None
-        self._named[file] = None
-        try:
-            loader = Loader(bounded_text(file, MOST_JOB_BYTES))
-            root = loader.root()
-            job = None if root is None else loader.plain(root)
-        except FileRefusedError as exc:
-            raise FileRefusedError(f"the job file {exc.what}", exc.cure or "see its path") from None
-        except (yaml.YAMLError, ValueError, RecursionError) as exc:
-            raise FileRefusedError("the job file is not plain YAML", where_it_breaks(exc)) from None
-        if not isinstance(job, dict):
-            raise FileRefusedError("the job file is not a mapping", "see `az ml job create -f`")
-        return job
-
 
 def read_probe(folder: Path, name: str) -> tuple[dict[str, Any], int]:
     """Return the scoring request that a probe file holds, and the size of the file.

@@ -12,7 +12,6 @@ from shared.core.config.kinds import TRAINING_KINDS
 from shared.core.config.pipeline import PIPELINE_NAME
 from shared.core.config.problems import WrongValueError
 from shared.core.config.studio_endpoint import ENDPOINT_NAME
-from shared.core.config.studio_models import STUDIO
 from shared.core.config.studio_training import POOL_ID
 
 #: How pydantic names one of the forms that a value may have; it is no key of the file.
@@ -22,7 +21,9 @@ _FORM: Final = re.compile(
 )
 #: The tag of a union by `kind`: it is no key of the file either, and only one form was tried.
 _TAGS: Final = frozenset(TRAINING_KINDS)
-_MAPPINGS: Final = frozenset({"Create", "RollOut", "Recurrence", "LoggedMetrics"})
+_MAPPINGS: Final = frozenset(
+    {"Create", "RollOut", "Recurrence", "LoggedMetrics", "AzureMlInput", "Registration"}
+)
 #: What a pattern allows, in words, instead of the regular expression.
 LEGAL: Final = {
     PIPELINE_NAME: "use up to 40 lower-case letters, digits and dashes; the first and the last "

@@ -187,7 +187,6 @@ class PipelineReader:
                 yield self._source.problem(("pipelines", self._name, *path), what, "write yours")
 
     def _read(self, tree: dict[str, Any]) -> Pipeline | None:
-        self._read_job(tree)
         for path, name in references(tree):
             value = self._environment.get(name)
             if not value:
@@ -223,7 +222,7 @@ class PipelineReader:
         except ValidationError as exc:
             errors = exc.errors(include_url=False, include_input=False)
             for error in plain_errors(errors[: MOST_REPORTED + 1], tree):
-                self._add_error(error, tree)
+                self._add_error(error)
             if len(errors) > MOST_REPORTED:
                 self.unreported = len(errors) - MOST_REPORTED - 1
                 return None
@@ -235,18 +234,6 @@ class PipelineReader:
             for path, mistake in all_mistakes(pipeline, partly=bool(wrong) or self._unread):
                 self._add(path, mistake.what, mistake.cure)
         return pipeline
-
-    def _read_job(self, tree: dict[str, Any]) -> None:
-        """Put the content of a job file in the place of its name: it is checked like the rest."""
-        for path, holder in list(find(tree, ("training", "job"))):
-            named, holder["job"] = holder["job"], UNKNOWN
-            if not isinstance(named, str):
-                self._add(path, "must name a file", "a job as `az ml job create -f` takes it")
-                continue
-            try:
-                holder["job"] = self._probes.read_job(named)
-            except FileRefusedError as exc:
-                self._add(path, exc.what, exc.cure)
 
     def _read_probes(self, tree: dict[str, Any]) -> None:
         for path, holder in list(find(tree, ("endpoints", "*", "verify", "rows"))):
@@ -287,7 +274,7 @@ class PipelineReader:
     def _add(self, path: KeyPath, what: str, cure: str = "") -> None:
         self.problems.append(self._source.problem(("pipelines", self._name, *path), what, cure))
 
-    def _add_error(self, error: Found, tree: dict[str, Any]) -> None:
+    def _add_error(self, error: Found) -> None:
         path, what, cure = error.path, error.what, error.cure
         if error.kind == "extra_forbidden":
             what, cure = "unknown key", suggest(str(path[-1]), _known_keys(path[:-1], self._tree))
@@ -310,14 +297,8 @@ def _known_keys(path: KeyPath, tree: Any) -> list[str]:
             inner = TRAINING_KINDS.get(training_kind(node) or "", inner)
         if inner is None:
             return []
-        model = next((one for one in inner if _is_of_kind(one, tree)), inner[0])
+        model = inner
     return list(model.model_fields)
-
-
-def _is_of_kind(model: type[BaseModel], tree: Any) -> bool:
-    kind = model.model_fields.get("kind")
-    asked = tree.get("kind") if isinstance(tree, dict) else None
-    return kind is not None and asked in get_args(kind.annotation)
 
 
 def _models(annotation: Any) -> Iterator[type[Strict]]:

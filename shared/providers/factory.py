@@ -70,19 +70,6 @@ class ConfiguredProviders:
             redactor=self.redactor,
         )
 
-    @property
-    def _workspaces(self) -> AzureMlConnections:
-        return AzureMlConnections(
-            http=self.http,
-            slow=self.slow or self.http,
-            environment=self.environment,
-            storage=Storage(self.data, self.models, self.models_container, self.elsewhere),
-            development=self.development,
-            tokens=self.tokens,
-            memory=self.memory,
-            redactor=self.redactor,
-        )
-
     def serving(self, endpoint: Endpoint) -> ServingEndpoint:
         """Return the scoring endpoint, of whichever kind it is."""
         new = endpoint.kind == "webservice"

@@ -9,7 +9,7 @@ from shared.core.config.azureml_names import ApiVersion, PlainName
 from shared.core.config.pattern import checked_pattern, one_name
 from shared.core.config.problems import WrongValueError
 from shared.core.config.studio_training import DATA, MANIFEST
-from shared.core.config.types import Duration, Name, Span, Strict, parse_duration
+from shared.core.config.types import Duration, Name, Scalar, Span, Strict, parse_duration
 
 #: A folder with an MLTable file, which lists every blob of the run.
 MLTABLE: Final = "{data.mltable}"

@@ -10,7 +10,6 @@ from pydantic import Discriminator, Tag
 
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.studio_endpoint import StudioEndpoint
-from shared.core.config.studio_models import STUDIO
 from shared.core.config.studio_training import StudioTraining
 from shared.core.config.types import Strict
 

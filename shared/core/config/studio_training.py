@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from shared.core.config.cross_field import together
 from shared.core.config.pattern import checked_pattern
@@ -96,13 +96,6 @@ class StudioTraining(Strict):
         description="Concurrency limit: open jobs at this service, over all pipelines that set a "
         "limit for it; the service itself takes 40.",
     )
-
-    @field_validator("kind", mode="before")
-    @classmethod
-    def _known_kind(cls, given: Any) -> Any:
-        if given != "studio":
-            raise ValueError("must be 'studio' or 'azureml'")
-        return given
 
     @model_validator(mode="before")
     @classmethod

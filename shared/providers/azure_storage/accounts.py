@@ -80,18 +80,6 @@ def blobs_of(account: BlobServiceClient, clock: Clock) -> AccountBlobs:
     return AccountBlobs(account, clock, https_only=not is_loopback(account.url), options=_options())
 
 
-def blobs_at(clock: Clock, url: str) -> AccountBlobs:
-    """Return the blobs of an account that a service names, opened by the app's identity.
-
-    Args:
-        clock: of the storage.
-        url: of the account.
-    """
-    from azure.identity import DefaultAzureCredential  # noqa: PLC0415 -- slow, and rarely needed
-
-    return blobs_of(BlobServiceClient(url, DefaultAzureCredential(), **_options()), clock)
-
-
 def documents_of(
     container: ContainerClient, host: Clock, new_id: Callable[[], str]
 ) -> tuple[BlobDocuments, StorageClock]:

@@ -332,13 +332,6 @@ class StudioBatch:
         self.call.redactor.learn(*(self.call.secrets(f"${{{name}}}") for name in sorted(names)))
 
 
-def _own(request: JobRequest) -> StudioTraining:
-    """Return the configuration of a request to Studio."""
-    if not isinstance(request.training, StudioTraining):
-        raise PermanentError(f"run {request.run_id} is configured for another training service")
-    return request.training
-
-
 def _state(answer: Answer, clean: Cleaner) -> tuple[JobState, Mapping[str, SignedBlob]]:
     decoded = answer.json()
     reported = decoded if isinstance(decoded, dict) else {}

@@ -71,7 +71,7 @@ def test_a_job_file_is_read_into_the_configuration_and_watched(tmp_path: Path) -
         training = configuration.pipelines["census"].training
         assert isinstance(training, AzureMlTraining)
         assert training.job == job
-        assert configuration.probes == (tmp_path / "train.job.yml",)
+        assert configuration.named_files == (tmp_path / "train.job.yml",)
 
 
 JOB = {"component": None, "job": "train.job.yml", "inputs": {"data": "{data}"}, "outputs": {}}
@@ -80,9 +80,9 @@ JOB = {"component": None, "job": "train.job.yml", "inputs": {"data": "{data}"}, 
 @pytest.mark.parametrize(
     ("job", "training", "says"),
     [
-        (None, {}, "training.job: the job file cannot be read"),
-        ("a: [", {}, "training.job: the job file is not plain YAML: line"),
-        ("- a", {}, "training.job: the job file is not a mapping"),
+        (None, {}, "training.job: train.job.yml cannot be read"),
+        ("a: [", {}, "training.job: train.job.yml is not plain YAML: line"),
+        ("- a", {}, "training.job: train.job.yml is no mapping"),
         ("", {"job": "../train.job.yml"}, "training.job: names no file below the folder"),
         ("", {"job": {"command": "x"}}, "training.job: must name a file"),
         (

@@ -7,7 +7,6 @@ import pytest
 
 from shared.errors import OutcomeUnknownError
 from shared.providers.http import client as http
-from shared.providers.http import timed
 from shared.providers.http.client import RequestsHttp, patient
 from tests.unit.providers.test_http import peer
 from tests.unit.scripted import Script
@@ -22,7 +21,7 @@ def test_a_slow_service_is_waited_for_where_that_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(http, "TIMEOUTS", (0.3, 0.1))
-    monkeypatch.setattr(timed, "WHOLE_ANSWER", 0.1)
+    monkeypatch.setattr(http, "WHOLE_ANSWER", 0.1)
     usual, patient = RequestsHttp(), RequestsHttp(5.0)
     with peer(late) as url:
         assert patient.send("PUT", url, {}, b"{}").body == b"hi"
