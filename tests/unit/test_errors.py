@@ -17,6 +17,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PRIVATE: Final = {
     "shared.core.config.cross_field.UnknownValueError",
     "shared.core.config.problems.WrongValueError",
+    "shared.providers.azureml.errors.AzureMlRefusedError",
     "shared.providers.studio.errors.StudioRefusedError",
     "shared.telemetry.RedactedError",
 }
