@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from shared.core.config.azureml_training import AzureMlTraining
 from shared.core.config.kinds import Endpoint, Training
@@ -14,10 +15,6 @@ from shared.core.redaction import Redactor
 from shared.ports.serving import ServingEndpoint
 from shared.ports.storage import Blobs
 from shared.ports.training import TrainingService
-from shared.providers.azureml.call import Memory
-from shared.providers.azureml.connections import AzureMlConnections
-from shared.providers.azureml.placing import Storage
-from shared.providers.azureml.tokens import Tokens
 from shared.providers.http.client import Http
 from shared.providers.redacting import RedactingEndpoint, RedactingTraining
 from shared.providers.studio.batch import StudioBatch
@@ -26,10 +23,14 @@ from shared.providers.studio.classic_endpoint import StudioClassicEndpoint
 from shared.providers.studio.serving import Baselines, StudioServing
 from shared.providers.studio.web_service import StudioWebService
 
+if TYPE_CHECKING:
+    from shared.providers.azureml.connections import AzureMlConnections
+    from shared.providers.azureml.tokens import Tokens
+
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredProviders:
-    """The `Providers` port: Studio's services, Classic and New, and Azure Machine Learning."""
+    """The `Providers` port for Studio's services, and for Azure Machine Learning."""
 
     http: Http
     environment: Mapping[str, str] = field(repr=False)
@@ -39,36 +40,36 @@ class ConfiguredProviders:
     development: bool = False  #: whether plain http on loopback may be called
     token: ArmToken = field(default_factory=ArmToken)
     redactor: Redactor = field(default_factory=Redactor, repr=False)
-    slow: Http | None = None  #: waits longer for an answer; None: the same as `http`
-    tokens: Tokens = field(default_factory=Tokens)  #: of Azure Machine Learning
-    #: Returns an account by its URL, opened by the app's identity; None: no other is read.
-    elsewhere: Callable[[str], Blobs] | None = None
-    memory: Memory = field(default_factory=Memory)
+    slow: Http | None = None  #: for writes that take long; None: the same as others
+    elsewhere: Callable[[str], Blobs] | None = None  #: another account, by the app's identity
+    tokens: "Tokens | None" = None  #: of Azure Machine Learning; None: by the app's identity
+    _azureml: "list[AzureMlConnections]" = field(default_factory=list, repr=False)
 
     def training(self, training: Training) -> TrainingService:
         """Return the service that trains."""
-        service: TrainingService
         if isinstance(training, AzureMlTraining):
-            service = self.azureml.training(training)
-        else:
-            call, service_url = self._call(training.api_key), training.service
-            service = StudioBatch(call, service_url, self.data, self.models, self.models_container)
-        return RedactingTraining(service, self.redactor)
+            jobs_of_workspace = self._workspaces().training(training)
+            return RedactingTraining(jobs_of_workspace, self.redactor)
+        call = self._call(training.api_key)
+        jobs = StudioBatch(call, training.service, self.data, self.models, self.models_container)
+        return RedactingTraining(jobs, self.redactor)
 
-    @property
-    def azureml(self) -> AzureMlConnections:
-        """The connections to workspaces of Azure Machine Learning."""
-        storage = Storage(self.data, self.models, self.models_container, self.elsewhere)
-        return AzureMlConnections(
-            http=self.http,
-            slow=self.slow or self.http,
-            environment=self.environment,
-            storage=storage,
-            development=self.development,
-            tokens=self.tokens,
-            memory=self.memory,
-            redactor=self.redactor,
-        )
+    def _workspaces(self) -> "AzureMlConnections":
+        """Return what the services of workspaces share, made on first use."""
+        if not self._azureml:
+            # Only where a pipeline trains there: importing the app stays as cheap as it was.
+            from shared.providers.azureml.connections import connections  # noqa: PLC0415
+
+            made = connections(
+                (self.http, self.slow or self.http),
+                self.environment,
+                (self.data, self.models, self.models_container, self.elsewhere),
+                tokens=self.tokens,
+                redactor=self.redactor,
+                development=self.development,
+            )
+            self._azureml.append(made)
+        return self._azureml[0]
 
     def serving(self, endpoint: Endpoint) -> ServingEndpoint:
         """Return the scoring endpoint, of whichever kind it is."""

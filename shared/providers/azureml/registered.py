@@ -5,12 +5,21 @@ See azure-machine-learning-v2 §2.1, §2.2. A version never changes, so each is 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any, Final
 
 from shared.core.config.azureml_names import Asset, asset_of, compute_id, escaped_name
 from shared.errors import PermanentError
 from shared.providers.azureml.bodies import ComponentSpec
-from shared.providers.azureml.call import AzureMlCall, Body, Memory, items_in, properties_of
+from shared.providers.azureml.call import (
+    AzureMlCall,
+    Body,
+    Memory,
+    items_in,
+    object_in,
+    properties_of,
+)
+from shared.providers.azureml.errors import sorted_error
 
 _NEWEST_FIRST: Final = "&$orderBy=createdtime%20desc&$top=1"
 _MAKE: Final = {
@@ -94,10 +103,15 @@ class RegisteredAssets:
             return
         name = found.rpartition("/")[2]
         url = self.call.url(f"computes/{escaped_name(name)}", self.call.versions.computes)
-        resource = self.call.found(url, f"GET compute {name}")
-        if resource is None:
+        answer = self.call.any_answer(url)
+        if answer.status == HTTPStatus.FORBIDDEN:
+            return  # a role may allow jobs and not this; another call names a role that is missing
+        if answer.status == HTTPStatus.NOT_FOUND:
             cure = "correct training.compute, or make it with `az ml compute create`"
             raise PermanentError(f"the workspace has no compute {name!r}: {cure}", cure=cure)
+        if not answer.ok:
+            raise sorted_error(answer, f"GET compute {name}", self.call.clean, write=False)
+        resource = object_in(answer, f"GET compute {name}")
         kind = str(properties_of(resource).get("computeType") or "")
         if kind.lower() in ("kubernetes", "aks"):
             cure = "name a compute cluster, or serverless, as training.compute"

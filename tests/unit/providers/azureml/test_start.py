@@ -244,6 +244,16 @@ def test_a_missing_role_is_waited_for_and_then_named() -> None:
     assert "AzureML Data Scientist" in caught.value.cure
 
 
+def test_a_role_that_may_not_read_computes_may_start_jobs() -> None:
+    bench = Bench()
+    bench.workspace.script("GET", "cpu-cluster", *[refuses(403, "AuthorizationFailed")] * 2)
+    bench.started()
+    assert bench.body()["settings"]["default_compute"] == f"{WS}/computes/cpu-cluster"
+    bench.workspace.script("GET", "cpu-cluster", refuses(503, "Busy"))
+    with pytest.raises(TransientError, match="GET compute cpu-cluster"):
+        bench.service.prepare(bench.request())
+
+
 def test_a_workspace_of_another_tenant_is_not_waited_for() -> None:
     bench = Bench()
     bench.workspace.script("GET", "cpu-cluster", refuses(401, "InvalidAuthenticationTokenTenant"))
