@@ -67,7 +67,9 @@ class Routes:
         parts = urlsplit(request.url)
         headers = {name.lower(): value for name, value in request.headers.items()}
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        asked = Asked(request.method, parts.path, query, headers, request.body)
+        scored = _SCORING_URI.fullmatch(request.url.partition("?")[0])
+        path = f"/scoring/{scored[1]}/score" if scored else parts.path
+        asked = Asked(request.method, path, query, headers, request.body)
         try:
             answer = self._answer(asked)
         except ValueError as error:
@@ -84,7 +86,7 @@ class Routes:
         on_arm = first == "subscriptions"
         if (refused := self._unauthorized(asked, arm=on_arm)) is not None:
             return refused
-        if "/mfeOperations" in asked.path:
+        if "/mfeOperation" in asked.path:
             url = f"{ARM}{asked.path}".replace("mfeOperationResults", "mfeOperationsStatus")
             return self.service.get_operation(url)
         if first in _PLANES:

@@ -30,6 +30,10 @@ ENVIRONMENT: Final = ROOT / ".venv-sdk"
 REQUIREMENTS: Final = Path(__file__).with_name("requirements.txt")
 _DRIVER: Final = Path(__file__).with_name("driver.py")
 _SECONDS: Final = 30
+_UNCHECKED: Final = (
+    "NOT CHECKED: azure-ai-ml could not be installed, so whether it takes the stand-in of\n"
+    "Azure ML v2 for real is unknown. An error where the environment variable CI is `true`."
+)
 _STORAGE: Final = "SDK_CHECK_STORAGE"
 _DATA, _MODELS = "training-data", "models"
 _MADE_BY_THE_APP: Final = {"job": "rl-census-r7k2-1", "model": "census/r7k2-1"}
@@ -44,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         python = python_with(ENVIRONMENT, Path(sys.executable), REQUIREMENTS, _progress)
     except InstallError as error:
         print(error)
-        return 1
+        forgiven = options.reduced and os.environ.get("CI") != "true"
+        print(_UNCHECKED if forgiven else "azure-ai-ml could not be installed")
+        return 0 if forgiven else 1
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sdk-check-")))
         secured = make_certificate(folder)
@@ -176,7 +182,11 @@ def _prepare(stand_in: AzureMlProcess, folder: Path) -> None:
     for name, container in (("training", _DATA), ("models", _MODELS)):
         stand_in.order("datastores", name=name, container=container)
     stand_in.order("computes", name="cpu-cluster")
-    stand_in.order("switches", output_types="as_sent")  # else its download finds no outputs
+    stand_in.order(
+        "switches",
+        output_types="as_sent",  # else its download finds no outputs
+        ml_header="needed",
+    )
     del folder
 
 

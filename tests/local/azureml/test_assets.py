@@ -184,3 +184,11 @@ def test_models_are_listed_and_archived_ones_left_out(bench: Bench) -> None:
     assert bench.ask("GET", "models/m/versions/9").status == 404
     assert model(bench, "3", modelUri="").status == 400
     assert model(bench, "3", colour="red").status == 400
+
+
+def test_code_is_uploaded_where_the_service_says(bench: Bench) -> None:
+    answer = bench.ask("POST", "codes/new/versions/1/startPendingUpload", {})
+    place = answer.json()["blobReferenceForConsumption"]
+    assert place["credential"]["sasUri"].startswith(f"{place['blobUri']}?")
+    container, _ = bench.service.datastores.place(f"{place['blobUri']}/code/x.py")
+    assert container == "azureml-blobstore-1"

@@ -1,0 +1,86 @@
+"""Endpoints and deployments by their addresses, from the PUT to a score."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from local.studio.wire import WireRequest
+from tests.local.azureml.bench import Bench
+
+MODEL = {"modelUri": "azureml://datastores/models/paths/a/", "modelType": "custom_model"}
+ROWS = {"input_data": {"columns": ["a"], "data": [[1], [2]]}}
+
+
+def path_of(url: str) -> str:
+    """Return an address as the bench sends it: over HTTP without the server's own."""
+    for start in ("http://127.0.0.1", "https://management.azure.com"):
+        if url.startswith(start):
+            return url[url.index("/", len(start)) :]
+    return url
+
+
+def deploy(bench: Bench) -> dict[str, Any]:
+    """Make an endpoint with one deployment, and return the endpoint."""
+    bench.ask("PUT", "models/m/versions/1", {"properties": MODEL})
+    endpoint = {"location": "westus", "properties": {"authMode": "Key"}}
+    made = bench.ask("PUT", "onlineEndpoints/census", endpoint)
+    assert (made.status, made.json()["properties"]["provisioningState"]) == (201, "Creating")
+    bench.clock.move(timedelta(minutes=2))
+    own = {
+        "endpointComputeType": "Managed",
+        "instanceType": "Standard_F4s_v2",
+        "model": f"{bench.ask('GET', 'models/m/versions/1').json()['id']}",
+    }
+    body = {"location": "westus", "sku": {"name": "Default", "capacity": 1}, "properties": own}
+    answer = bench.ask("PUT", "onlineEndpoints/census/deployments/blue", body)
+    operation = path_of(answer.headers["Azure-AsyncOperation"])
+    assert bench.ask("GET", operation).json()["status"] == "Updating"
+    bench.clock.move(timedelta(minutes=10))
+    assert bench.ask("GET", operation).json()["status"] == "Succeeded"
+    found: dict[str, Any] = bench.ask("GET", "onlineEndpoints/census").json()
+    return found
+
+
+def test_a_model_is_served_and_scored_by_the_address_that_the_endpoint_names(bench: Bench) -> None:
+    endpoint = deploy(bench)
+    (shown,) = bench.ask("GET", "onlineEndpoints/census/deployments").json()["value"]
+    assert shown["properties"]["provisioningState"] == "Succeeded"
+    keys = bench.ask("POST", "onlineEndpoints/census/listKeys").json()
+    url = path_of(endpoint["properties"]["scoringUri"])
+    headers = {
+        "Authorization": f"Bearer {keys['primaryKey']}",
+        "azureml-model-deployment": "blue",
+    }
+    answer = bench.send(WireRequest("POST", url, headers, json.dumps(ROWS).encode()))
+    assert (answer.status, len(answer.json())) == (200, 2)
+    assert answer.headers["azureml-model-deployment"] == "blue"
+    named = headers | {"Authorization": f"Bearer {bench.token}"}
+    assert bench.send(WireRequest("POST", url, named, b"{}")).status == 401
+
+
+def test_traffic_moves_by_a_put_of_the_whole_endpoint(bench: Bench) -> None:
+    endpoint = deploy(bench)
+    own = endpoint["properties"] | {"traffic": {"blue": 100}}
+    body = {"location": "westus", "identity": {"type": "SystemAssigned"}, "properties": own}
+    answer = bench.ask("PUT", "onlineEndpoints/census", body).json()["properties"]
+    assert (answer["traffic"], answer["provisioningState"]) == ({}, "Updating")
+    bench.clock.move(timedelta(minutes=1))
+    shown = bench.ask("GET", "onlineEndpoints/census").json()["properties"]
+    assert shown["traffic"] == {"blue": 100}
+    refused = bench.ask("DELETE", "onlineEndpoints/census/deployments/blue")
+    assert refused.status == 400
+    assert bench.ask("POST", "onlineEndpoints/census/deployments/blue/getLogs").status == 200
+    assert bench.ask("PATCH", "onlineEndpoints/census", {"tags": {"a": "b"}}).status == 200
+    assert bench.ask("POST", "onlineEndpoints/census/token").json()["tokenType"] == "Bearer"
+
+
+def test_a_delete_is_answered_by_the_text_null(bench: Bench) -> None:
+    deploy(bench)
+    answer = bench.ask("DELETE", "onlineEndpoints/census/deployments/blue")
+    assert (answer.status, answer.body) == (202, b"null")
+    assert "mfeOperationResults" in answer.headers["Location"]
+    assert bench.ask("GET", path_of(answer.headers["Location"])).status == 200
+    bench.clock.move(timedelta(minutes=2))
+    assert bench.ask("DELETE", "onlineEndpoints/census/deployments/blue").status == 204
+    assert bench.ask("GET", "onlineEndpoints/census/deployments/blue").status == 404
+    assert bench.ask("POST", "onlineEndpoints/census/nothing").status == 405

@@ -1,0 +1,70 @@
+"""The check by Microsoft's client: what it is pinned to, and that it sees the stand-in alone."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from local.azureml.sample import EXAMPLES
+from local.sdk_check import __main__ as check
+from local.virtual_environment import InstallError
+
+DRIVER = Path(check.__file__).with_name("driver.py")
+
+
+def test_every_package_is_pinned() -> None:
+    lines = check.REQUIREMENTS.read_text(encoding="ascii").splitlines()
+    assert "azure-ai-ml==1.35.2" in lines
+    assert all("==" in line for line in lines)
+
+
+def test_the_driver_knows_nothing_of_this_project() -> None:
+    names = {
+        node.module or ""
+        for node in ast.walk(ast.parse(DRIVER.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+    }
+    assert "azure.ai.ml" in names
+    assert not [name for name in names if name.split(".")[0] in ("local", "shared", "tests")]
+
+
+def test_every_example_has_a_loader_and_a_schema() -> None:
+    kinds = set()
+    for file in EXAMPLES.glob("*.yml"):
+        kinds.add(file.stem.rpartition(".")[2])
+        assert "azuremlschemas.azureedge.net" in yaml.safe_load(file.read_text())["$schema"]
+    assert kinds == {"component", "job", "environment", "model", "datastore"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ci", "code"), [(["--reduced"], "", 0), (["--reduced"], "true", 1), ([], "", 1)]
+)
+def test_without_the_client_nothing_is_checked_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    ci: str,
+    code: int,
+) -> None:
+    def fail(*_: object) -> Path:
+        raise InstallError("no network")
+
+    monkeypatch.setattr(check, "python_with", fail)
+    monkeypatch.setenv("CI", ci)
+    assert check.main(arguments) == code
+    said = capsys.readouterr().out
+    assert "no network" in said
+    assert ("NOT CHECKED" in said) is (code == 0)
+
+
+def test_the_sample_is_what_the_client_would_register() -> None:
+    component = yaml.safe_load((EXAMPLES / "pipeline.component.yml").read_text())
+    step = yaml.safe_load((EXAMPLES / "train.component.yml").read_text())
+    node = component["jobs"]["train"]
+    assert set(node["inputs"]) <= set(step["inputs"])
+    assert set(node["outputs"]) == set(step["outputs"]) == set(component["outputs"])
+    assert json.dumps(component["outputs"]) == json.dumps(
+        {name: {"type": "uri_folder"} for name in ("model", "evaluation")}
+    )
