@@ -64,14 +64,14 @@ BUGS: Final = (
         "shared/core/serving/drift.py",
         "            return _kind_of(drift_check.suspicion) == _kind_of(seen.drift)\n",
         "            return True\n",
-        ("tests/unit/maintenance/test_drift.py",),
+        ("tests/unit/maintenance/test_drift_evidence.py",),
     ),
     Bug(
         "two different oddities confirm drift",
         "shared/core/serving/drift.py",
         "not seen.drift or drift_check.drift_kind is not seen.drift_kind:\n",
         "not seen.drift:\n",
-        ("tests/unit/maintenance/test_drift.py",),
+        ("tests/unit/maintenance/test_drift_evidence.py",),
     ),
     Bug(
         "an endpoint has a record for each host",

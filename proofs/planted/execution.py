@@ -49,7 +49,7 @@ BUGS: Final = (
         "shared/execution/run_writer.py",
         "        return self._context.redactor.clean(learned, keep=_KEPT)\n",
         "        return learned\n",
-        ("tests/unit/providers/test_redacting.py",),
+        ("tests/unit/providers/test_redacted_records_and_logs.py",),
     ),
     Bug(
         "answers from before are taken while another update is unsettled",

@@ -55,14 +55,14 @@ BUGS: Final = (
         "shared/intake/last_good.py",
         "            if name in self._file.pipelines or name in self._file.broken:\n",
         "            if name in self._file.pipelines:\n",
-        ("tests/unit/intake/test_last_good.py",),
+        ("tests/unit/intake/test_last_good.py", "tests/unit/intake/test_last_good_failures.py"),
     ),
     Bug(
         "a configuration that changed is not stored",
         "shared/intake/last_good.py",
         '    if listed is None or listed.metadata.get("digest") != digest:\n',
         "    if listed is None:\n",
-        ("tests/unit/intake/test_last_good.py",),
+        ("tests/unit/intake/test_last_good.py", "tests/unit/intake/test_last_good_failures.py"),
     ),
     Bug(
         "every change of a pipeline begins its schedule anew",
@@ -90,7 +90,7 @@ BUGS: Final = (
         "shared/intake/search.py",
         "            again=known.unread,\n",
         "",
-        ("tests/unit/intake/test_search.py",),
+        ("tests/unit/intake/test_search_interruptions.py",),
     ),
     Bug(
         "what landed before a change was noticed is not searched for",

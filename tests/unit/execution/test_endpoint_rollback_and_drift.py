@@ -16,7 +16,7 @@ from shared.maintenance.retention import Retention
 from shared.providers.http.client import Answer
 from tests.fakes.faults import Faults, Kind
 from tests.fakes.world import RESOURCE
-from tests.unit.maintenance.test_drift import HOUR, live, meddle, pass_time, repairs
+from tests.unit.maintenance.drifted_worlds import HOUR, live, meddle, pass_time, repairs
 from tests.unit.operations.test_rollback import SECOND, THIRD, back, hand, promoted, shown
 from tests.unit.samples import state_of
 from tests.unit.worlds import Observed, refused

@@ -55,3 +55,16 @@ class SearchCase:
         stored = self.ledger.search.read()
         assert stored is not None
         return stored.record
+
+
+def search(world: Observed, minutes: int = 16) -> None:
+    """Let time pass until a search is due, and search."""
+    world.clock.move(minutes * MINUTE)
+    sweep = world.app.search
+    sweep.run_until(world.clock.now() + 3 * MINUTE)
+
+
+def world_of(**pipeline: Any) -> Observed:
+    world = Observed(config={"pipeline": pipeline})
+    world.app.activations.refresh()
+    return world

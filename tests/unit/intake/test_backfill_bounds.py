@@ -4,7 +4,7 @@ import itertools
 from datetime import timedelta
 
 from tests.unit.intake.test_batches import waiting
-from tests.unit.maintenance.test_fairness import slow_ledger
+from tests.unit.maintenance.slow_worlds import slow_ledger
 from tests.unit.worlds import Observed
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)

@@ -9,7 +9,7 @@ import pytest
 
 from shared.core.run.record import Phase
 from shared.errors import TransientError
-from tests.unit.intake.test_last_good import gone, no_probe, no_setting, no_yaml, typo
+from tests.unit.intake.spoilt_files import gone, no_probe, no_setting, no_yaml, typo
 from tests.unit.maintenance.live_files import Change, Live, attempts, taken
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.faults import Kind
 from tests.fakes.world import MODELS
-from tests.unit.intake.test_last_good import no_yaml, typo
+from tests.unit.intake.spoilt_files import no_yaml, typo
 from tests.unit.maintenance.live_files import Change, Live
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{n: 1}) for n in ("seconds", "minutes", "hours", "days"))
