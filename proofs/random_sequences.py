@@ -100,10 +100,10 @@ class RandomSequence(RuleBasedStateMachine):
             self.deliver(name)
 
     @rule(name=_NAMES)
-    def touch_within_the_second(self, name: str) -> None:
+    def update_metadata_within_the_second(self, name: str) -> None:
         """New data and a metadata-only update within one second, each with its event."""
         self.upload(name, event=True)
-        self.world.blobs.touch("training-data", name)
+        self.world.blobs.update_metadata("training-data", name)
         self.deliver(name)
 
     @precondition(lambda self: self._is_recorded())
@@ -127,11 +127,11 @@ class RandomSequence(RuleBasedStateMachine):
         self.world.survive(lambda: self.world.deliver(name))
 
     @rule(name=_NAMES)
-    def touch(self, name: str) -> None:
+    def update_metadata(self, name: str) -> None:
         """A metadata-only update."""
         self.world.clock.move(timedelta(seconds=1))
         with suppress(KeyError):
-            self.world.blobs.touch("training-data", name)
+            self.world.blobs.update_metadata("training-data", name)
 
     @rule(seconds=st.sampled_from([5, 45, 130, 400]))
     def tick(self, seconds: int) -> None:

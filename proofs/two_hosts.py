@@ -79,14 +79,14 @@ class _Pair:
         chance = random.Random(f"{self.effort.seed}/hosts")  # noqa: S311 -- no secret
         with ThreadPoolExecutor(_MOST_TIMES) as pool:
             for number in range(self.effort.size):
-                self._land(number, chance, pool)
+                self._upload(number, chance, pool)
                 if number % _KILL_EVERY == _KILL_EVERY // 2:
                     self._kill(chance.choice(self.hosts))
                 self._ask(number, pool)
                 self.effort.progress()
             self._tell(self._late, chance, pool)
 
-    def _land(self, number: int, chance: random.Random, pool: ThreadPoolExecutor) -> None:
+    def _upload(self, number: int, chance: random.Random, pool: ThreadPoolExecutor) -> None:
         name = f"{chance.choice((EACH, EACH, BURST))}/{number}.csv"
         part = _FEWEST_ROWS + (number * 0.137) % (1 - _FEWEST_ROWS)
         blob = self.stage.storage.get_blob_client(DATA, name)

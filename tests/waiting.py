@@ -7,10 +7,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], what: object = "", seconds: float = 40.0) -> T:
+def eventually(check: Callable[[], T], what: object = "", seconds: float = 40.0) -> T:
     """Return the first truthy answer of `look`; fail with `what` when there is none in time."""
     deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what or look}"
+    while not (found := check()):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what or check}"
         time.sleep(0.05)  # between two looks; the condition decides
     return found

@@ -81,7 +81,7 @@ def name_trial(chance: random.Random, findings: Findings, log: CapturedLog) -> N
         if record.exc_info:
             findings.broken(ODD_NAMES, f"{name[:60]!r}: {record.exc_info[1]!r}"[:300])
             break
-    scan(log, world.said(), world.environment, findings)
+    scan(log, world.everything_stored(), world.environment, findings)
 
 
 def _escaped(world: Observed) -> Iterator[str]:

@@ -103,7 +103,7 @@ def _loaded(folder: Path, place: str, base: str) -> tuple[object, ...]:
 
 
 @dataclass
-class _Telling:
+class _Naming:
     """An `Http` that gives every call the same answer, and records the URLs."""
 
     answer: Mapping[str, Any]
@@ -119,7 +119,7 @@ class _Telling:
         return Answer(200, self.headers, json.dumps(self.answer).encode())
 
 
-def _providers(http: _Telling, blobs: FakeBlobs | None = None) -> ConfiguredProviders:
+def _providers(http: _Naming, blobs: FakeBlobs | None = None) -> ConfiguredProviders:
     blobs = blobs or FakeBlobs(FakeClock())
     token = ArmToken(FixedCredential(SECRETS["ARM_TOKEN"]))
     return ConfiguredProviders(http, SECRETS, blobs, blobs, MODELS, token=token)
@@ -132,7 +132,7 @@ def _scored_at(answer: dict[str, Any], kind: str) -> bool:
     assets = {"assets": {"asset3": model}}
     tree = {**answer, "Name": "production", "PrimaryKey": "key", "primary": "key"}
     tree["properties"] = {**assets, **answer.get("properties", {})}
-    http = _Telling(tree)
+    http = _Naming(tree)
     endpoint = pipeline_of(kind).endpoint
     if endpoint is None:
         return False
@@ -144,7 +144,7 @@ def _followed(url: str) -> bool:
     """Whether an operation at this URL is checked."""
     uri = "https://account.blob.core.windows.net/models/x.ilearner"
     model = {"name": "Sample [trained model]", "type": "Resource", "locationInfo": {"uri": uri}}
-    http = _Telling({"properties": {"assets": {"asset3": model}}}, {"Azure-AsyncOperation": url})
+    http = _Naming({"properties": {"assets": {"asset3": model}}}, {"Azure-AsyncOperation": url})
     endpoint = pipeline_of("webservice").endpoint
     if endpoint is None:
         return False

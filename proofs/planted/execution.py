@@ -37,10 +37,10 @@ BUGS: Final = (
         "an accepted update counts as live",
         "shared/execution/promotion.py",
         "        match judged.verdict:\n            case VerificationResult.WAIT:\n"
-        "                return _waiting(look, judged)\n"
+        "                return _waiting(check, judged)\n"
         "            case VerificationResult.LIVE if",
         "        match VerificationResult.LIVE:\n            case VerificationResult.WAIT:\n"
-        "                return _waiting(look, judged)\n"
+        "                return _waiting(check, judged)\n"
         "            case VerificationResult.LIVE if",
         ("tests/unit/execution/test_promotion.py",),
     ),
@@ -175,7 +175,7 @@ BUGS: Final = (
     Bug(
         "an endpoint forgets when its newest version was recorded",
         "shared/execution/endpoint_lease.py",
-        "        endpoint_state = endpoint_state.with_resource(endpoint.place, data.known)\n",
+        "        endpoint_state = endpoint_state.with_resource(endpoint.resource_name, data.known)\n",
         "",
         (
             "tests/unit/core/test_versions.py",

@@ -116,22 +116,22 @@ def repeated(node: yaml.MappingNode) -> list[yaml.Node]:
 
 def find(tree: Any, pattern: tuple[str, ...]) -> Iterator[tuple[KeyPath, dict[Any, Any]]]:
     """Yield the place of each key that `pattern` names; `*` stands for each item of a list."""
-    heads: list[tuple[KeyPath, Any]] = [((), tree)]
+    found_keys: list[tuple[KeyPath, Any]] = [((), tree)]
     for part in pattern[:-1]:
         if part == "*":
-            heads = [
+            found_keys = [
                 ((*path, index), item)
-                for path, node in heads
+                for path, node in found_keys
                 if isinstance(node, list)
                 for index, item in enumerate(node)
             ]
         else:
-            heads = [
+            found_keys = [
                 ((*path, part), node[part])
-                for path, node in heads
+                for path, node in found_keys
                 if isinstance(node, dict) and part in node
             ]
-    for path, node in heads:
+    for path, node in found_keys:
         if isinstance(node, dict) and pattern[-1] in node:
             yield (*path, pattern[-1]), node
 

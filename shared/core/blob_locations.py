@@ -45,7 +45,7 @@ class SignedBlobUrl:
 
     url: str = field(repr=False)  #: to copy from
     signature: str = field(repr=False)
-    place: str | None  #: `container/name` in our own account: its signature is checked first
+    own_path: str | None  #: `container/name` in our own account: its signature is checked first
 
 
 def source_of(url: str, account: str, base: str) -> SignedBlobUrl | None:
@@ -57,16 +57,16 @@ def source_of(url: str, account: str, base: str) -> SignedBlobUrl | None:
         base: the URL that its containers stand below.
     """
     try:
-        signature, place = signature_in(urlsplit(url).query), place_in(url, account, base)
+        signature, own_path = signature_in(urlsplit(url).query), own_path_in(url, account, base)
     except ValueError:
         return None  # no URL at all
-    if signature is None or place == "":
+    if signature is None or own_path == "":
         return None
-    own = f"{base.rstrip('/')}/{quote(place)}?{signature}" if place else url
-    return SignedBlobUrl(own, signature, place)
+    own = f"{base.rstrip('/')}/{quote(own_path)}?{signature}" if own_path else url
+    return SignedBlobUrl(own, signature, own_path)
 
 
-def place_in(url: str, account: str, base: str) -> str | None:
+def own_path_in(url: str, account: str, base: str) -> str | None:
     """Return `container/name` of a blob's URL in our own account, and None for one elsewhere.
 
     Every host that the account's name begins is taken for ours: a storage account answers at

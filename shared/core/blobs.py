@@ -34,14 +34,14 @@ class BlobVersion(FrozenModel):
 
     def __eq__(self, other: object) -> bool:
         """Whether the storage said the same both times."""
-        return isinstance(other, BlobVersion) and self._said == other._said
+        return isinstance(other, BlobVersion) and self._compared == other._compared
 
     def __hash__(self) -> int:
         """Agree with `==`."""
-        return hash(self._said)
+        return hash(self._compared)
 
     @property
-    def _said(self) -> tuple[object, ...]:
+    def _compared(self) -> tuple[object, ...]:
         where, times = (self.container, self.name), (self.created, self.modified)
         return (*where, self.etag, self.size, *times, self.content_md5)
 

@@ -107,7 +107,7 @@ class Covered(FrozenModel):
 class FullListing(RecordModel):
     """How far the full listing is, and what is recorded."""
 
-    place: str  #: the account and container that are listed
+    location: str  #: the account and container that are listed
     started_at: AwareDatetime  #: of the listing under way, or of the last one
     covered: dict[str, Covered] = Field(default_factory=dict)
     missing: dict[str, AwareDatetime] = Field(default_factory=dict)
@@ -181,14 +181,14 @@ class ListingPlan:
     """What the configuration asks of the full listing.
 
     Args:
-        place: the account and container of the data.
+        location: the account and container of the data.
         activated: the pipelines that open runs, as far as it is known when they were activated.
         silent: the pipelines of the file for which arriving data opens no run.
         sure: whether what is not in the file is really gone from it.
         keep: how long what belongs to a pipeline stays once it is gone.
     """
 
-    place: str
+    location: str
     activated: AbstractSet[str]
     silent: AbstractSet[str] = field(default_factory=frozenset)
     sure: bool = True
@@ -207,13 +207,13 @@ def next_listing(known: FullListing | None, wish: ListingPlan, now: datetime) ->
         wish: the present configuration.
         now: the present moment, by the storage's clock.
     """
-    if known is not None and known.place != wish.place:
+    if known is not None and known.location != wish.location:
         known = None  # another container: nothing is known of its blobs
     if known is not None and not known.complete:
         return known
     if known is None and not wish.activated:
         return None
-    known = known or FullListing(place=wish.place, started_at=now, complete=True)
+    known = known or FullListing(location=wish.location, started_at=now, complete=True)
     new = known.completed_at is None or wish.changes(known.covered.keys())
     # A host whose clock was ahead must not delay the next listing for as long.
     if not new and known.started_at <= now + _MARGIN and now < known.due_at():
@@ -233,7 +233,7 @@ def _begun(known: FullListing, wish: ListingPlan, now: datetime) -> FullListing:
         if name not in covered
     }
     return FullListing(
-        place=wish.place,
+        location=wish.location,
         started_at=now,
         covered=covered,
         missing={name: since for name, since in missing.items() if name in covered},

@@ -100,7 +100,7 @@ class Driver:
             Command.LEASE_ENDPOINT: EndpointLeaseSteps(context).acquire_lease,
             Command.UPDATE_ENDPOINT: promotion.update,
             Command.ROLL_BACK_ENDPOINT: promotion.roll_back,
-            Command.CHECK_ENDPOINT: promotion.look,
+            Command.CHECK_ENDPOINT: promotion.check,
             Command.CANCEL: lambda _: Cancelled(),
         }
 
@@ -299,7 +299,7 @@ class Driver:
             if not isinstance(result, StepResult):
                 return StepResult(result)
             self._inbox.keep_replacements(run, result.replacements)
-            self._inbox.give_back(run, result.given_back)
+            self._inbox.requeue(run, result.requeued)
         except Exception as exc:  # noqa: BLE001 -- a programming error is recorded too
             return StepResult(self._failures.event_for(command, run, exc))
         return result

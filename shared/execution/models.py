@@ -129,7 +129,7 @@ class StagingSteps:
     def _announce(self, run: Run, endpoint: Endpoint, candidate: Candidate) -> None:
         stored = self.context.ledger.endpoint_states.read(endpoint.ref.id)
         known = stored.record if stored else EndpointState(ref=endpoint.ref)
-        endpoint_state = staged(known, run.run_id, endpoint.place, candidate)
+        endpoint_state = staged(known, run.run_id, endpoint.resource_name, candidate)
         if endpoint_state is not known:
             expected = stored.etag if stored else None
             self.context.ledger.endpoint_states.put(endpoint.ref.id, endpoint_state, expected)

@@ -242,8 +242,8 @@ class Eligibility:
         backfill = "none" if version.is_model or not pipeline.data else pipeline.data.backfill
         if backfill == "all":
             return True
-        settled = backfill == "none" or self._backfill.is_done(pipeline)
-        if settled and not self._is_kept(version):
+        searched = backfill == "none" or self._backfill.is_done(pipeline)
+        if searched and not self._is_kept(version):
             # Known from now on, so that a metadata-only update does not make it eligible.
             self._note(version, "older than its pipeline", older=True)
         self.log_once(

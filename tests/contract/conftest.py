@@ -32,7 +32,7 @@ class Bench:
     container: str
     put: Callable[[str, bytes], object]
     put_blocks: Callable[[str, bytes], object]
-    touch: Callable[[str], object]
+    update_metadata: Callable[[str], object]
     remove: Callable[[str], object]
     make_directory: Callable[[str], object]
     as_holder: BlobAccess
@@ -53,16 +53,16 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         clock = FakeClock()
         fake = FakeBlobs(clock)
 
-        def touch(blob: str) -> None:
+        def update_metadata(blob: str) -> None:
             clock.move(HOUR / 60)
-            fake.touch(name, blob)
+            fake.update_metadata(name, blob)
 
         yield Bench(
             fake,
             name,
             lambda blob, content: fake.put(name, blob, content),
             lambda blob, content: fake.put_blocks(name, blob, content),
-            touch,
+            update_metadata,
             lambda blob: fake.remove(name, blob),
             lambda blob: fake.make_directory(name, blob),
             fake.store,

@@ -50,15 +50,15 @@ def test_a_look_tells_the_version_without_its_content(bench: Bench) -> None:
 def test_a_metadata_write_is_told_from_new_bytes(bench: Bench) -> None:
     bench.put("a.csv", b"1")
     before = bench.blobs.head(bench.container, "a.csv")
-    bench.touch("a.csv")
-    touched = bench.blobs.head(bench.container, "a.csv")
+    bench.update_metadata("a.csv")
+    updated = bench.blobs.head(bench.container, "a.csv")
     bench.put("a.csv", b"2")
     changed = bench.blobs.head(bench.container, "a.csv")
     assert before is not None
-    assert touched is not None
+    assert updated is not None
     assert changed is not None
-    assert before.etag != touched.etag
-    assert before.same_bytes_as(touched)
+    assert before.etag != updated.etag
+    assert before.same_bytes_as(updated)
     assert not before.same_bytes_as(changed)
 
 
@@ -74,11 +74,11 @@ def test_a_metadata_write_changes_neither_creation_time_nor_md5(bench: Bench) ->
     bench.put("a.csv", b"1")
     before = both_ways(bench, "a.csv")
     assert before.content_md5 == b64encode(md5(b"1").digest()).decode()  # noqa: S324 -- as storage does
-    bench.touch("a.csv")
-    touched = both_ways(bench, "a.csv")
-    assert touched.etag != before.etag
-    assert touched.modified >= before.modified
-    assert (touched.created, touched.content_md5) == (before.created, before.content_md5)
+    bench.update_metadata("a.csv")
+    updated = both_ways(bench, "a.csv")
+    assert updated.etag != before.etag
+    assert updated.modified >= before.modified
+    assert (updated.created, updated.content_md5) == (before.created, before.content_md5)
 
 
 def test_an_upload_in_blocks_has_no_md5_and_a_later_one_keeps_the_creation_time(
@@ -87,11 +87,11 @@ def test_an_upload_in_blocks_has_no_md5_and_a_later_one_keeps_the_creation_time(
     bench.put_blocks("a.csv", b"1")
     before = both_ways(bench, "a.csv")
     assert before.content_md5 is None
-    bench.touch("a.csv")
-    touched = both_ways(bench, "a.csv")
+    bench.update_metadata("a.csv")
+    updated = both_ways(bench, "a.csv")
     bench.put_blocks("a.csv", b"2")
     other = both_ways(bench, "a.csv")
-    for later in (touched, other):  # what is new bytes, and what is not, cannot be told
+    for later in (updated, other):  # what is new bytes, and what is not, cannot be told
         assert later.etag != before.etag
         assert (later.created, later.content_md5, later.size) == (before.created, None, 1)
         assert not before.same_bytes_as(later)

@@ -74,8 +74,8 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         return
     with StudioServer(world.studio, trainer=InstantTrainer(), queue_delay=None) as server:
         if isinstance(world, NewService):
-            told = world.service.definition["properties"]
-            told["swaggerLocation"] = f"{server.url}{world.service.data_plane}/swagger.json"
+            reported = world.service.definition["properties"]
+            reported["swaggerLocation"] = f"{server.url}{world.service.data_plane}/swagger.json"
         context = {"development": True}
         text = world.pipeline.model_dump_json().replace("https://studio.example", server.url)
         config = Pipeline.model_validate_json(text, context=context)

@@ -94,8 +94,8 @@ def test_a_manual_run_over_http_goes_live(stage: Stage) -> None:
 
 
 def test_health_tells_of_the_last_poll(stage: Stage) -> None:
-    def look() -> object:
+    def check() -> object:
         answer = requests.get(f"{stage.host.url}/api/health", timeout=30)
         return answer.status_code == 200 and answer.json()["last_poll"]
 
-    assert eventually(look, "a poll")
+    assert eventually(check, "a poll")

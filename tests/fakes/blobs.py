@@ -75,7 +75,7 @@ class FakeBlobs:
         self.put(container, name, b"")
         self.folders.add(_key(container, name))
 
-    def touch(self, container: str, name: str) -> None:
+    def update_metadata(self, container: str, name: str) -> None:
         facts = self.facts[_key(container, name)]
         facts.etag, facts.modified = f"0x{next(self.versions)}", self.clock.now()
 

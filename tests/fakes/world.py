@@ -251,7 +251,7 @@ class World:
                     return self.studio.serving(endpoint)
         return None
 
-    def said(self) -> str:
+    def everything_stored(self) -> str:
         """Everything that the ledger holds, to look for secrets in."""
         bodies = [row.body.decode() for row in self.documents.rows.values()]
         hints = [json.dumps(dict(row.metadata)) for row in self.documents.rows.values()]

@@ -17,11 +17,11 @@ from tests.functions.operators import (
     BOSS,
     approve,
     awaiting,
+    call,
     cancel,
-    endpoint_told,
+    endpoint_shown,
     listed,
     reject,
-    tell,
     until,
 )
 
@@ -37,8 +37,8 @@ def test_nothing_is_promoted_until_an_operator_says_yes(asking: World) -> None:
     assert said.headers["Location"] == f"/api/runs/{run_id}"
     shown = until(asking, run_id, "promoted")
     assert asking.serving() != before
-    told = shown["approval"]
-    assert (told["answer"], told["by"], told["why"]) == (
+    answer = shown["approval"]
+    assert (answer["answer"], answer["by"], answer["why"]) == (
         "approved",
         "boss@example.com",
         "looks good",
@@ -82,9 +82,9 @@ def test_a_run_that_does_not_wait_for_approval_is_refused_with_its_phase(
     if phase == "promoted":
         until(asking, run_id, "promoted")
     now = Api().get(run_id).body["phase"]
-    for told in (approve(run_id), reject(run_id)):
-        assert told.status == 409
-        assert now in told.body["detail"]
+    for answer in (approve(run_id), reject(run_id)):
+        assert answer.status == 409
+        assert now in answer.body["detail"]
     assert Api().get(run_id).body["phase"] == now
 
 
@@ -157,7 +157,7 @@ def test_the_slower_of_two_operators_with_a_version_is_told_that_it_is_outdated(
 
 def test_a_refusal_says_what_may_be_done_instead(asking: World) -> None:
     run_id = awaiting(asking)
-    refused = tell(runs.retry_run, "POST", run_id=run_id).body["detail"]
+    refused = call(runs.retry_run, "POST", run_id=run_id).body["detail"]
     assert "cannot be retried; it can be approved or rejected or cancelled" in refused
     approve(run_id)
     until(asking, run_id, "promoted")
@@ -181,8 +181,8 @@ def test_no_order_is_carried_out_on_a_version_that_its_giver_did_not_see(
     run_id = awaiting(asking)
     etag = Api().get(run_id).headers["ETag"]
     handler = getattr(runs, f"{order}_run")
-    told = tell(handler, "POST", headers={"If-Match": '"old"'}, run_id=run_id)
-    assert told.status == 412
+    answer = call(handler, "POST", headers={"If-Match": '"old"'}, run_id=run_id)
+    assert answer.status == 412
     assert Api().get(run_id).headers["ETag"] == etag
 
 
@@ -213,8 +213,8 @@ def test_what_changes_between_the_precondition_and_the_order_refuses_the_order(
 
     asking.faults.other_worker = another
     asking.faults.plan = {len(asking.faults.sites): Kind.PREEMPT}
-    told = cancel(run_id, If_Match=etag)
-    assert told.status in (409, 412), told.text
+    answer = cancel(run_id, If_Match=etag)
+    assert answer.status in (409, 412), answer.text
 
 
 def test_a_line_about_a_rejected_run_says_it_once(
@@ -282,7 +282,7 @@ def test_a_body_that_is_not_understood_changes_nothing(
     rows_before = dict(asking.documents.rows)
     for handler in (approve, reject):
         assert handler(run_id, body).status == status
-    assert tell(pipelines.pause_pipeline, "POST", body, pipeline="sample").status == status
+    assert call(pipelines.pause_pipeline, "POST", body, pipeline="sample").status == status
     assert asking.documents.rows == rows_before
 
 
@@ -297,11 +297,11 @@ def test_what_an_operator_says_makes_no_line_of_its_own_in_the_log(
 def test_what_may_be_changed_is_not_changed_by_looking(asking: World) -> None:
     awaiting(asking)
     before, sent = dict(asking.documents.rows), list(asking.http.sent)
-    tell(pipelines.list_pipelines)
-    tell(pipelines.get_pipeline, pipeline="sample")
-    tell(pipelines.preview_pipeline, pipeline="sample")
-    tell(endpoints.list_endpoints)
+    call(pipelines.list_pipelines)
+    call(pipelines.get_pipeline, pipeline="sample")
+    call(pipelines.preview_pipeline, pipeline="sample")
+    call(endpoints.list_endpoints)
     listed()
-    endpoint_told()
+    endpoint_shown()
     assert asking.documents.rows == before
     assert asking.http.sent == sent

@@ -13,7 +13,7 @@ from tests.fakes.world import World
 from tests.functions.api_host import http_functions
 from tests.functions.calls import Api
 from tests.functions.conftest import park
-from tests.functions.operators import tell
+from tests.functions.operators import call
 
 WHO = {"by": "ada", "reason": "because"}
 BY = "ada (unverified)"
@@ -92,11 +92,11 @@ def test_every_change_of_the_document_takes_a_body() -> None:
 def test_a_retry_and_a_cancel_keep_who_wanted_them_and_why(world: World, api: Api) -> None:
     run_id = park(world, api)
     world.environment.pop("TRAINING_KEY")
-    said = tell(runs.retry_run, "POST", WHO, run_id=run_id)
+    said = call(runs.retry_run, "POST", WHO, run_id=run_id)
     assert said.status == 202
     asked = api.get(run_id).body["operator_request"]
     assert (asked["what"], asked["by"], asked["why"]) == ("retry", BY, "because")
-    said = tell(runs.cancel_run, "POST", WHO, run_id=run_id)
+    said = call(runs.cancel_run, "POST", WHO, run_id=run_id)
     assert said.status == 202
     shown = api.get(run_id).body
     assert (shown["operator_request"]["what"], shown["operator_request"]["by"]) == ("cancel", BY)
@@ -105,8 +105,8 @@ def test_a_retry_and_a_cancel_keep_who_wanted_them_and_why(world: World, api: Ap
 
 @pytest.mark.usefixtures("api")
 def test_a_resume_of_a_pipeline_keeps_who_wanted_it_and_why() -> None:
-    tell(pipelines.pause_pipeline, "POST", {"by": "bob"}, pipeline="sample")
-    said = tell(pipelines.resume_pipeline, "POST", WHO, pipeline="sample")
+    call(pipelines.pause_pipeline, "POST", {"by": "bob"}, pipeline="sample")
+    said = call(pipelines.resume_pipeline, "POST", WHO, pipeline="sample")
     assert (said.body["resumed"]["by"], said.body["resumed"]["reason"]) == (BY, "because")
     assert "paused" not in said.body
 
@@ -123,7 +123,7 @@ def test_a_resume_of_an_endpoint_keeps_who_wanted_it_and_why(world: World, api: 
     twice_promoted(world)
     assert api.rollback({"by": "bob"}).status == 202
     place: dict[str, Any] = {"pipeline": "sample", "endpoint": "production"}
-    said = tell(endpoints.resume_endpoint, "POST", WHO, **place)
+    said = call(endpoints.resume_endpoint, "POST", WHO, **place)
     assert (said.body["resumed"]["by"], said.body["resumed"]["reason"]) == (BY, "because")
     assert "held" not in said.body
 
@@ -131,6 +131,6 @@ def test_a_resume_of_an_endpoint_keeps_who_wanted_it_and_why(world: World, api: 
 @pytest.mark.usefixtures("api")
 def test_two_keys_in_one_request_are_refused() -> None:
     place: dict[str, Any] = {"pipeline": "sample", "endpoint": "production"}
-    said = tell(endpoints.rollback_endpoint, "POST", {"key": "a"}, query={"key": "b"}, **place)
+    said = call(endpoints.rollback_endpoint, "POST", {"key": "a"}, query={"key": "b"}, **place)
     assert said.status == 400
     assert "`key` differs" in said.body["detail"]

@@ -27,11 +27,11 @@ def twice(world: World) -> World:
 
 
 def test_what_serves_is_told_with_the_data_that_made_it(twice: World, api: Api) -> None:
-    told = api.endpoint()
-    assert told.status == 200
-    assert told.body["serving"]["manifest"][0]["name"] == "two.csv"
-    assert told.body["previous"][0]["manifest"][0]["name"] == "one.csv"
-    assert not [secret for secret in secrets_of(twice) if secret in told.text]
+    answer = api.endpoint()
+    assert answer.status == 200
+    assert answer.body["serving"]["manifest"][0]["name"] == "two.csv"
+    assert answer.body["previous"][0]["manifest"][0]["name"] == "one.csv"
+    assert not [secret for secret in secrets_of(twice) if secret in answer.text]
 
 
 def test_all_endpoints_are_listed_each_with_what_serves_there(twice: World, api: Api) -> None:
@@ -48,20 +48,20 @@ def test_what_a_look_suspects_is_shown_before_it_is_confirmed(twice: World, api:
     assert "drift" not in api.endpoint().body
     (name,) = [name for name in twice.documents.rows if name.startswith("drift_checks/")]
     row = twice.documents.rows[name]
-    for seen, told in (
+    for seen, answer in (
         ({"suspicion": "its answers are odd"}, "its answers are odd"),
         ({"suspicion": "odd", "reported": "it names another model"}, "it names another model"),
     ):
         drift_check = DriftCheck.model_validate_json(row.body).model_copy(update=seen)
         body = drift_check.model_dump_json().encode()
         twice.documents.rows[name] = replace(row, body=body)
-        assert api.endpoint().body["drift"] == told
+        assert api.endpoint().body["drift"] == answer
 
 
 def test_an_endpoint_that_was_never_updated_is_told_as_such(api: Api) -> None:
-    told = api.endpoint()
-    assert told.status == 200
-    assert "serving" not in told.body
+    answer = api.endpoint()
+    assert answer.status == 200
+    assert "serving" not in answer.body
 
 
 def test_a_rollback_is_accepted_with_the_run_that_does_it(twice: World, api: Api) -> None:
@@ -71,9 +71,9 @@ def test_a_rollback_is_accepted_with_the_run_that_does_it(twice: World, api: Api
     assert api.rollback().body["run_id"] == asked.body["run_id"]
     for _ in range(20):
         twice.tick()
-    told = api.endpoint().body
-    assert told["serving"]["manifest"][0]["name"] == "one.csv"
-    assert (told["held"]["by"], told["held"]["reason"]) == ("boss@example.com", "sales fell")
+    answer = api.endpoint().body
+    assert answer["serving"]["manifest"][0]["name"] == "one.csv"
+    assert (answer["held"]["by"], answer["held"]["reason"]) == ("boss@example.com", "sales fell")
     assert "held" not in api.resume().body
 
 

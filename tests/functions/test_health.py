@@ -26,8 +26,8 @@ def test_health_is_good_before_the_first_poll_and_tells_the_last_one(
 ) -> None:
     assert "last_poll" not in healthy(api)
     world.tick(0)
-    told = datetime.fromisoformat(healthy(api)["last_poll"])
-    assert told == world.clock.now()
+    answer = datetime.fromisoformat(healthy(api)["last_poll"])
+    assert answer == world.clock.now()
 
 
 def healthy(api: Api) -> Any:
@@ -201,10 +201,10 @@ def test_health_details_tell_how_far_the_full_listing_is(world: World, api: Api)
     world.clock.move(timedelta(hours=1))
     start_scheduled_runs(TimerRequest(past_due=False))
     start_scheduled_runs(TimerRequest(past_due=False))
-    told = api.health_details().body["full_listing"]
-    assert (told["complete"], told["listed"], told["found"]) == (True, 1, 0)
-    assert (told["damaged"], told["recording_for"]) == ([], [])
-    assert datetime.fromisoformat(told["completed_at"]) == world.clock.now()
+    answer = api.health_details().body["full_listing"]
+    assert (answer["complete"], answer["listed"], answer["found"]) == (True, 1, 0)
+    assert (answer["damaged"], answer["recording_for"]) == ([], [])
+    assert datetime.fromisoformat(answer["completed_at"]) == world.clock.now()
 
 
 def test_health_details_name_records_of_the_full_listing_that_are_not_understood(
@@ -218,14 +218,14 @@ def test_health_details_name_records_of_the_full_listing_that_are_not_understood
     rows[name] = replace(rows[name], body=b"{not json")
     world.clock.move(timedelta(days=1))
     start_scheduled_runs(TimerRequest(past_due=False))
-    told = [one for one in api.health_details().body["problems"] if name in one]
-    assert len(told) == 1
-    assert "open no run meanwhile" in told[0]
+    answer = [one for one in api.health_details().body["problems"] if name in one]
+    assert len(answer) == 1
+    assert "open no run meanwhile" in answer[0]
     assert api.health_details().body["full_listing"]["damaged"] == [name]
     rows["full_listing"] = replace(rows["full_listing"], body=b"{not json")
-    told = [one for one in api.health_details().body["problems"] if "full_listing" in one]
-    assert len(told) == 1
-    assert "no data that appear with an old time are found" in told[0]
+    answer = [one for one in api.health_details().body["problems"] if "full_listing" in one]
+    assert len(answer) == 1
+    assert "no data that appear with an old time are found" in answer[0]
     assert api.health_details().body["full_listing_of_models"]["complete"] is True
 
 

@@ -197,7 +197,7 @@ def test_a_run_is_shown_to_its_end_without_any_secret(
     shown = api.get(run_id)
     assert (shown.status, shown.body["phase"]) == (200, "promoted")
     assert shown.headers["ETag"].startswith('"')
-    everything = "\n".join([*said, caplog.text, world.said()])
+    everything = "\n".join([*said, caplog.text, world.everything_stored()])
     assert not [secret for secret in secrets_of(world) if secret in everything]
     assert "${TRAINING_KEY}" in said[0]
 

@@ -226,8 +226,8 @@ def test_every_missing_setting_is_told_at_once() -> None:
     empty = {"PIPELINES_FILE": "missing.yaml"}
     built = build(empty, ROOT, NoHttp(), SystemClock(), STARTED_AT)
     assert isinstance(built, Unusable)
-    told = "\n".join(str(problem) for problem in built.problems)
-    assert [name for name in (*ENVIRONMENT, "missing.yaml") if name not in told] == []
+    answer = "\n".join(str(problem) for problem in built.problems)
+    assert [name for name in (*ENVIRONMENT, "missing.yaml") if name not in answer] == []
 
 
 def test_the_app_is_built_without_any_request(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ HOUR: Final = timedelta(hours=1)
 Provoke = Callable[[], tuple[Observed, Run]]
 
 
-def settled(world: Observed) -> tuple[Observed, Run]:
+def ended(world: Observed) -> tuple[Observed, Run]:
     return world, world.until_idle(world.start(), ticks=300)
 
 
@@ -31,19 +31,19 @@ def wrong_key() -> tuple[Observed, Run]:
     world = Observed()
     world.environment["TRAINING_KEY"] = "b2xkLWtleS1vZi1hbm90aGVyLWVuZHBvaW50"
     world.restart()
-    return settled(world)
+    return ended(world)
 
 
 def wrong_input() -> tuple[Observed, Run]:
-    return settled(Observed(config={"training": {"inputs": {"inptu1": "{data}"}}}))
+    return ended(Observed(config={"training": {"inputs": {"inptu1": "{data}"}}}))
 
 
 def wrong_output() -> tuple[Observed, Run]:
-    return settled(Observed(config={"training": {"outputs": {"Output1": "model.ilearner"}}}))
+    return ended(Observed(config={"training": {"outputs": {"Output1": "model.ilearner"}}}))
 
 
 def wrong_resource() -> tuple[Observed, Run]:
-    return settled(Observed(config={"endpoint": {"resource": "Nothing [trained model]"}}))
+    return ended(Observed(config={"endpoint": {"resource": "Nothing [trained model]"}}))
 
 
 def other_region() -> tuple[Observed, Run]:
@@ -51,13 +51,13 @@ def other_region() -> tuple[Observed, Run]:
     world.script(
         "PATCH", "/production", refused(500, "GetWorkspaceFailed", "Internal error."), None
     )
-    return settled(world)
+    return ended(world)
 
 
 def away() -> tuple[Observed, Run]:
     world = Observed()
     world.script("POST", "/jobs", Answer(503, {}, b"Service Unavailable"), None)
-    return settled(world)
+    return ended(world)
 
 
 def held() -> tuple[Observed, Run]:
@@ -65,17 +65,19 @@ def held() -> tuple[Observed, Run]:
     for number in range(2):
         content = b"a,b,label\n5,6,%d\n7,8,0\n" % number
         world.until(world.next_run(f"{number}.csv", content), Phase.PROMOTED)
-    hand = world.app.endpoints
-    back = hand.rollback(EndpointAddress("sample", "production"), None, OperatorCommand(by="boss"))
-    world.until(back, Phase.PROMOTED)
+    endpoints = world.app.endpoints
+    rollback = endpoints.rollback(
+        EndpointAddress("sample", "production"), None, OperatorCommand(by="boss")
+    )
+    world.until(rollback, Phase.PROMOTED)
     return world, world.until_idle(world.next_run("3.csv", b"a,b,label\n9,9,1\n1,1,0\n"))
 
 
-def other_storage(*, told_late: bool) -> tuple[Observed, Run]:
+def other_storage(*, reported_late: bool) -> tuple[Observed, Run]:
     world = NewService()
-    if not told_late:
+    if not reported_late:
         world.service.definition["properties"]["storageAccount"] = {"name": "other"}
-        return settled(world)
+        return ended(world)
     words = "The StorageAccount cannot be changed. Currently configured name = 'other'."
     body = (
         '{"error": {"code": "BadRequest", "message": "The request is invalid.", "details": '
@@ -84,13 +86,13 @@ def other_storage(*, told_late: bool) -> tuple[Observed, Run]:
     world.script(
         "PATCH", world.service.path.partition("?")[0], Answer(400, {}, body.encode()), None
     )
-    return settled(world)
+    return ended(world)
 
 
 def no_rights() -> tuple[Observed, Run]:
     world = NewService()
     world.studio.switches.roles = False
-    return settled(world)
+    return ended(world)
 
 
 def no_model_of_ours() -> tuple[Observed, Run]:
@@ -104,18 +106,18 @@ def no_model_of_ours() -> tuple[Observed, Run]:
     endpoint_state = world.endpoint_state().model_copy(update={"resources": {RESOURCE: known}})
     (name,) = [name for name in world.documents.rows if name.startswith("endpoints/")]
     world.damage(name, endpoint_state.model_dump_json().encode())
-    hand = world.app.endpoints
-    back = hand.rollback(
+    endpoints = world.app.endpoints
+    rollback = endpoints.rollback(
         EndpointAddress("sample", "production"), "baseline", OperatorCommand(by="boss")
     )
-    return world, world.until_idle(back)
+    return world, world.until_idle(rollback)
 
 
 def no_rollback_target() -> tuple[Observed, Run]:
     world = Observed()
     for wire in (READ_BACK, REFRESH):
         world.script(*wire, refused(404, "NotFound", "x"), times=None)
-    return settled(world)
+    return ended(world)
 
 
 def an_old_file() -> tuple[Observed, Run]:
@@ -151,7 +153,7 @@ def no_key() -> tuple[Observed, Run]:
     world = Observed()
     del world.environment["TRAINING_KEY"]
     world.restart()
-    return settled(world)
+    return ended(world)
 
 
 def wrong_request() -> tuple[Observed, Run]:
@@ -169,8 +171,8 @@ PARKED: Final[dict[str, Provoke]] = {
     "GetWorkspaceFailed": other_region,
     "gave up after": away,
     "is held since": held,
-    "CannotChangeStorageAccount": lambda: other_storage(told_late=True),
-    "not the service's own": lambda: other_storage(told_late=False),
+    "CannotChangeStorageAccount": lambda: other_storage(reported_late=True),
+    "not the service's own": lambda: other_storage(reported_late=False),
     "AuthorizationFailed": no_rights,
     "is no model of this app": no_model_of_ours,
     "could be rolled back to": no_rollback_target,

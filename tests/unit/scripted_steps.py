@@ -50,20 +50,20 @@ class ScriptedEndpoint:
 
     def score(self, rows: dict[str, Any]) -> ProbeAnswers:
         assert rows
-        probe = self.look().probe
+        probe = self.check().probe
         assert probe is not None
         return probe
 
-    def look(self, operation: str | None = None) -> EndpointCheck:
+    def check(self, operation: str | None = None) -> EndpointCheck:
         self.asked.append(operation)
-        look = (
+        check = (
             self.probe_series.pop(0)
             if self.probe_series
             else EndpointCheck(UpdateProgress.NOT_REPORTED, None)
         )
-        if isinstance(look, RelearnError):
-            raise look
-        return look
+        if isinstance(check, RelearnError):
+            raise check
+        return check
 
     def _given(self, previous: ServingState) -> str | None:
         self.given.append(previous)
@@ -141,7 +141,9 @@ class _Providers:
     def serving(self, endpoint: Endpoint) -> StudioServing:
         self.endpoint_.built_for.append(endpoint)
         new = endpoint.kind == "webservice"
-        baselines = Baselines(self.blobs, MODELS, endpoint.ref, endpoint.place, named_only=new)
+        baselines = Baselines(
+            self.blobs, MODELS, endpoint.ref, endpoint.resource_name, named_only=new
+        )
         return StudioServing(self.endpoint_, baselines, endpoint.name, endpoint.resource)
 
     def secrets_of(self, pipeline: object) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ _OLD: Final = (
 
 
 @dataclass(frozen=True)
-class Places:
+class Targets:
     """What can be cited."""
 
     sections: dict[str, frozenset[str]]
@@ -79,10 +79,10 @@ def keys_of(page: str) -> frozenset[str]:
     return frozenset(key for row in rows for key in row.strip().split(" / "))
 
 
-def places() -> Places:
+def places() -> Targets:
     pages = {file.stem: file.read_text(encoding="utf-8") for file in REFERENCE.glob("*.md")}
     design = DESIGN.read_text(encoding="utf-8")
-    return Places(
+    return Targets(
         sections={name: frozenset(_HEADING.findall(text)) for name, text in pages.items()},
         keys={name: keys_of(text) for name, text in pages.items()},
         rules=frozenset(re.findall(r"^### (\d+)\. ", design, re.MULTILINE)),
@@ -213,7 +213,7 @@ def test_the_forms_that_are_described_are_understood(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("a\nb (contract §3)", "x.py:2: 'contract' is no page"),
         ("(contract studio-classic §3)", "old form"),
@@ -236,8 +236,8 @@ def test_the_forms_that_are_described_are_understood(text: str) -> None:
         ("decision 99", "'decision 99' does not exist"),
     ],
 )
-def test_what_leads_nowhere_is_told_with_file_and_line(text: str, says: str) -> None:
-    assert says in "\n".join(wrong_in("x.py", text))
+def test_what_leads_nowhere_is_told_with_file_and_line(text: str, message: str) -> None:
+    assert message in "\n".join(wrong_in("x.py", text))
 
 
 def test_a_page_may_cite_itself_and_its_own_sources_alone() -> None:

@@ -17,10 +17,10 @@ from tests.unit.intake.spoilt_files import gone, no_setting, no_yaml, typo
 from tests.unit.parked_by_cause import (
     PARKED,
     Provoke,
+    ended,
     no_rights,
     other_region,
     other_storage,
-    settled,
     wrong_input,
     wrong_key,
 )
@@ -57,11 +57,11 @@ def test_a_parked_run_says_what_the_runbook_tells_to_look_for_and_the_cure(
     for one in (first, *others):
         assert one in reason
         assert one in caplog.text
-    told, cure = f"{reason} {advice}", ROWS[row][-1]
+    reported, cure = f"{reason} {advice}", ROWS[row][-1]
     for named in _CODE.findall(cure):
-        assert named.strip("{}") in told or named.startswith("https://")
+        assert named.strip("{}") in reported or named.startswith("https://")
     for verb in ("retry", "cancel"):
-        assert verb in told or verb not in cure
+        assert verb in reported or verb not in cure
 
 
 def test_no_row_of_the_runbook_is_left_out() -> None:
@@ -76,7 +76,7 @@ def test_no_row_of_the_runbook_is_left_out() -> None:
         (wrong_key, "ScoreRequestUnauthorized", "Invalid credentials", "training.api_key"),
         (no_rights, "AuthorizationFailed", "(HTTP 403)", "Contributor"),
         (
-            lambda: other_storage(told_late=True),
+            lambda: other_storage(reported_late=True),
             "CannotChangeStorageAccount",
             "Currently configured",
             "ModelsStorage must be",
@@ -138,7 +138,7 @@ def test_a_code_that_no_contract_knows_is_shown_as_it_came(
     world.restart()
     answer = Answer(400, {}, json.dumps(body).encode())
     world.script("POST", "/jobs", answer, None)
-    _, run = settled(world)
+    _, run = ended(world)
     assert str(run.reason).startswith(f"create job: {shown}")
 
 
@@ -146,7 +146,7 @@ def test_an_update_that_is_answered_by_an_error_keeps_the_services_code() -> Non
     world = Observed()
     broken = refused(500, "InternalError", "The update failed: UpdateWebServiceResourceFailed.")
     world.script("PATCH", "/production", broken, None)
-    _, run = settled(world)
+    _, run = ended(world)
     assert run.phase is Phase.UNCHANGED
     assert "InternalError: The update failed" in str(run.reason)
 
@@ -219,4 +219,4 @@ def test_health_says_of_a_file_with_an_error_what_the_runbook_tells_to_look_for(
         world = Filed(folder=folder)
         world.app.activations.refresh()
         spoil(world)
-        assert words in world.told()
+        assert words in world.reported()

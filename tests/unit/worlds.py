@@ -176,7 +176,7 @@ class Observed(World):
 
 
 def log_of(world: World, caplog_text: str) -> str:
-    return world.said() + caplog_text
+    return world.everything_stored() + caplog_text
 
 
 def refused(status: int, code: str, message: str, **headers: str) -> Answer:

@@ -92,7 +92,7 @@ def first_invisible(text: str) -> str | None:
     return named(found[0]) if found else None
 
 
-def looks_like(text: str) -> str:
+def visible_text(text: str) -> str:
     """Return the text as it is displayed, its digits and signs in ASCII."""
     plain = unicodedata.normalize("NFKC", INVISIBLE.sub("", text))
     return "".join(_plain(character) for character in plain)
@@ -157,10 +157,10 @@ def require_distinct(names: Iterable[str], what: str) -> None:
     """
     seen: set[str] = set()
     for name in names:
-        looks = INVISIBLE.sub("", readable(name))
-        if looks in seen:
-            raise ValueError(f"two {what} are named {short(looks)}: rename one")
-        seen.add(looks)
+        visible = INVISIBLE.sub("", readable(name))
+        if visible in seen:
+            raise ValueError(f"two {what} are named {short(visible)}: rename one")
+        seen.add(visible)
 
 
 def readable(text: str) -> str:

@@ -169,8 +169,8 @@ class DeliveriesChanged:
             The run with its deliveries.
         """
         was = {delivery.endpoint: delivery for delivery in run.deliveries}
-        news = [one for one in self.deliveries if was.get(one.endpoint) != one]
-        note = ", ".join(f"{one.endpoint} {one.outcome or 'begun'}" for one in news[:20])
+        changed = [one for one in self.deliveries if was.get(one.endpoint) != one]
+        note = ", ".join(f"{one.endpoint} {one.outcome or 'begun'}" for one in changed[:20])
         return run.moved_to(Phase.ROLLING_OUT, at, note, deliveries=self.deliveries)
 
 

@@ -18,7 +18,7 @@ def notes_on_pipeline(pipeline: Pipeline) -> list[str]:
     """Return what follows from the configuration of a pipeline."""
     data, sources = pipeline.data, pipeline.training.sources.values()
     notes = []
-    if data and data.settles and DATA in sources and MANIFEST not in sources:
+    if data and data.has_batch_window and DATA in sources and MANIFEST not in sources:
         notes.append(
             "settle with {data}: of a burst only the newest blob is trained on, so each blob must "
             "be a full snapshot; give an input {data.manifest} to train on all of them"

@@ -11,7 +11,7 @@ from shared.core.serving.references import Candidate
 
 NO_ENDPOINT: Final = "the pipeline names no endpoint"
 #: The name of the operator in an approval that expired.
-NOBODY: Final = "nobody in time"
+NO_OPERATOR: Final = "nobody in time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ def approval_advice(run: Run, expires: datetime) -> str:
 def rejected_by_operator(run: Run) -> bool:
     """Whether an operator, and neither a rule nor the expiry, rejected the model of a run."""
     said = run.approval
-    by_hand = said is not None and said.answer == "rejected" and said.by != NOBODY
+    by_hand = said is not None and said.answer == "rejected" and said.by != NO_OPERATOR
     return by_hand and run.phase is Phase.REJECTED
 
 

@@ -121,7 +121,7 @@ class RedoRequested:
         if run.promotion is None or not run.promotion.ever_sent:
             known = {**UNPARKED, "reason": reason, "operator_request": operator_request}
             return run.moved_to(Phase.CANCELLED, at, reason, **known)
-        now = self.config if self.config and _same_place(run.config, self.config) else run.config
+        now = self.config if self.config and _same_endpoint(run.config, self.config) else run.config
         (was,), (endpoint,) = run.config.endpoints, now.endpoints
         corrected = run.config.only(endpoint.evolve(model=was.model))
         why = run.reason if _ending(run) else reason
@@ -157,7 +157,7 @@ def _corrected(run: Run, now: Pipeline) -> Pipeline:
     # A job was made by the old training settings; what comes after it may change.
     changes: dict[str, object] = {"roll_out": now.roll_out, "endpoints": now.endpoints}
     sent = run.promotion is not None and run.promotion.ever_sent
-    if sent and not _same_place(run.config, now):
+    if sent and not _same_endpoint(run.config, now):
         # First the update of that endpoint is rolled back, by its own configuration.
         changes = {"roll_out": now.roll_out}
     elif _ending(run) or run.origin.repeats or run.parent is not None:
@@ -173,10 +173,10 @@ def _corrected(run: Run, now: Pipeline) -> Pipeline:
 
 def _ending(run: Run) -> bool:
     """Whether the run continues only to end its endpoint lease."""
-    return run.parked_in is Phase.ROLLING_BACK and gives_back(run)
+    return run.parked_in is Phase.ROLLING_BACK and ends_by_rollback(run)
 
 
-def gives_back(run: Run) -> bool:
+def ends_by_rollback(run: Run) -> bool:
     """Whether a run that rolls back ends with that.
 
     A delivery ends also where its model needs a new verdict: its parent gets that.
@@ -234,12 +234,12 @@ def _gone_on(
     moved = run.moved_to(phase, at, note, **changes)
     if moved.promotion is None:
         return moved
-    if not (moved.promotion.ever_sent or _same_place(run.config, now)):
-        reserved = Phase.PROMOTING if phase is Phase.ROLLING_BACK else phase
-        return moved.moved_to(reserved, at, promotion=None)
+    if not (moved.promotion.ever_sent or _same_endpoint(run.config, now)):
+        next_phase = Phase.PROMOTING if phase is Phase.ROLLING_BACK else phase
+        return moved.moved_to(next_phase, at, promotion=None)
     return with_promotion(moved, phase, at, "", UNSENT)
 
 
-def _same_place(one: Pipeline, other: Pipeline) -> bool:
-    places = [(e.ref, e.place) for p in (one, other) for e in p.endpoints]
-    return len(places) == 2 and places[0] == places[1]  # noqa: PLR2004 -- one endpoint each
+def _same_endpoint(one: Pipeline, other: Pipeline) -> bool:
+    both = [(e.ref, e.resource_name) for p in (one, other) for e in p.endpoints]
+    return len(both) == 2 and both[0] == both[1]  # noqa: PLR2004 -- one endpoint each

@@ -62,8 +62,8 @@ def next_deliveries(run: Run) -> tuple[Delivery, ...]:
     if so_far.bad or run.cancelling:
         return ()
     # An endpoint that serves newer data says nothing about this model.
-    proved = sum(delivery.outcome is Phase.PROMOTED for delivery in so_far.good)
-    wanted = rolls.first - proved if proved < rolls.first else rolls.then
+    live = sum(delivery.outcome is Phase.PROMOTED for delivery in so_far.good)
+    wanted = rolls.first - live if live < rolls.first else rolls.then
     room = wanted - len(so_far.open)
     return tuple(
         Delivery(endpoint=name, run_id=delivery_run_id(run.pipeline, run.run_id, name, 1))

@@ -91,10 +91,10 @@ def _what(run: Run) -> str:
         return f"{run.cancelled}: the next poll stops the run{job}"
     if run.step_failure is not None and run.step_failure.waits_for:
         return f"{_endpoint(run)}: its turn: {run.step_failure.reason}"
-    return _WORDS[run.phase](run)
+    return _TEXTS[run.phase](run)
 
 
-def _turn(run: Run) -> str:
+def _slot(run: Run) -> str:
     return f"its turn: {run.reason}" if run.reason else "its turn, which the next poll looks for"
 
 
@@ -139,17 +139,17 @@ def _staging(run: Run) -> str:
 
 
 def _verifying(run: Run) -> str:
-    return f"{_endpoint(run)}: whether the new model serves{_looks(run)}"
+    return f"{_endpoint(run)}: whether the new model serves{_probes_so_far(run)}"
 
 
 def _rolling_back(run: Run) -> str:
     if run.promotion is None or run.promotion.sent_at is None:
         who = "a worker is putting" if run.claim else "the next poll puts"
         return f"{_endpoint(run)}: {who} the earlier model back"
-    return f"{_endpoint(run)}: whether the earlier model serves again{_looks(run)}"
+    return f"{_endpoint(run)}: whether the earlier model serves again{_probes_so_far(run)}"
 
 
-def _looks(run: Run) -> str:
+def _probes_so_far(run: Run) -> str:
     probe_series = run.promotion.probe_series if run.promotion else None
     if probe_series is None or not probe_series.all.probes:
         return "; it was not looked at yet"
@@ -169,8 +169,8 @@ def _parked(run: Run) -> str:
     return f"a person, who retries or cancels it: {run.reason}"
 
 
-_WORDS: Final[Mapping[Phase, Callable[[Run], str]]] = {
-    Phase.WAITING: _turn,
+_TEXTS: Final[Mapping[Phase, Callable[[Run], str]]] = {
+    Phase.WAITING: _slot,
     Phase.RECEIVED: _job,
     Phase.CREATED: _start,
     Phase.TRAINING: _training,

@@ -108,8 +108,8 @@ def read_results(reported: object) -> dict[str, SignedBlob]:
         reported: `Results` of a job, as the service gave it.
     """
     listed = reported.items() if isinstance(reported, dict) else ()
-    places = {str(name): _place(entry) for name, entry in listed}
-    return {name: place for name, place in places.items() if place is not None}
+    locations = {str(name): _location(entry) for name, entry in listed}
+    return {name: location for name, location in locations.items() if location is not None}
 
 
 def _members(connection: str) -> dict[str, str]:
@@ -117,7 +117,7 @@ def _members(connection: str) -> dict[str, str]:
     return {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
-def _place(entry: object) -> SignedBlob | None:
+def _location(entry: object) -> SignedBlob | None:
     known = entry if isinstance(entry, dict) else {}
     texts = (known.get(part) for part in _PARTS)
     base, relative, token = (text.strip() if isinstance(text, str) else "" for text in texts)

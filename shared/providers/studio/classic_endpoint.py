@@ -19,7 +19,7 @@ from shared.providers.studio.scoring import Current, score, scoring_url
 #: As long as the service's own signatures live; when it reads the blob is unknown (design rule 11).
 _SIGNED_FOR: Final = timedelta(hours=24)
 _NOT_FOUND: Final = 404
-_DO_NOT_TELL: Final = frozenset({401, 403, 404, 405, 501})
+_NOT_REPORTED: Final = frozenset({401, 403, 404, 405, 501})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class StudioClassicEndpoint:
             raise TransientError(f"endpoint {self._name} was made and is not shown yet")
         if answer.status == _NOT_FOUND and self.manage is not None:
             raise self._missing()
-        if answer.status in _DO_NOT_TELL:
+        if answer.status in _NOT_REPORTED:
             return Current(refreshable=answer.status != _NOT_FOUND)
         raise self._management.refusal(answer, "look at the endpoint")
 
@@ -99,7 +99,7 @@ class StudioClassicEndpoint:
         """Return the answers for these rows."""
         return self._scored(self._known(), rows)
 
-    def look(self, operation: str | None = None) -> EndpointCheck:
+    def check(self, operation: str | None = None) -> EndpointCheck:
         """Score the probe rows and read back what the endpoint was given."""
         del operation  # there is none to ask for
         reported = self._known()

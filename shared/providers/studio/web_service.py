@@ -92,7 +92,7 @@ class StudioWebService:
         url = url or self._scoring_url(self._definition(), rows)
         return score(self.scoring or self._scoring_call(), url, rows)
 
-    def look(self, operation: str | None = None) -> EndpointCheck:
+    def check(self, operation: str | None = None) -> EndpointCheck:
         """Ask the operation, read the definition back, and score the probe rows."""
         progress, detail = self._followed(operation)
         definition = self._definition()

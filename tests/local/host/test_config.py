@@ -66,7 +66,7 @@ def test_defaults(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         ("{", "JSON"),
         ("[]", "no JSON object"),
@@ -76,10 +76,10 @@ def test_defaults(tmp_path: Path) -> None:
     ],
 )
 def test_refused_settings(
-    refused_app: Callable[[str], Path], tmp_path: Path, content: str, says: str
+    refused_app: Callable[[str], Path], tmp_path: Path, content: str, message: str
 ) -> None:
     (tmp_path / "settings.json").write_text(content)
-    with pytest.raises(RefusedError, match=says):
+    with pytest.raises(RefusedError, match=message):
         HostConfig.load(refused_app(""), tmp_path / "settings.json")
 
 

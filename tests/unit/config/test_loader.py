@@ -68,10 +68,10 @@ def test_a_wrong_pipeline_keeps_no_other_from_being_read(load: Load) -> None:
 
 def test_two_pipelines_of_one_name_are_told_by_line(load: Load) -> None:
     found = load("pipelines:\n  a: {}\n  b: {}\n  a: {}\n")
-    told = [str(problem) for problem in found.problems]
+    reported = [str(problem) for problem in found.problems]
     assert (
         "pipelines.yaml:4: pipelines.a: a pipeline of this name stands above already: rename one"
-        in told
+        in reported
     )
 
 

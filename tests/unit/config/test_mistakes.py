@@ -131,14 +131,16 @@ CASES: list[tuple[Change, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("change", "path", "says"), CASES, ids=[f"{p}: {s}" for _, p, s in CASES])
+@pytest.mark.parametrize(
+    ("change", "path", "message"), CASES, ids=[f"{p}: {s}" for _, p, s in CASES]
+)
 def test_each_mistake_is_told_with_its_place_and_its_cure(
-    load: Load, change: Change, path: str, says: str
+    load: Load, change: Change, path: str, message: str
 ) -> None:
     found = load(change)
     assert found.pipelines == {}
-    told = [str(problem) for problem in found.problems]
-    assert any(says in text and path in text for text in told), told
+    reported = [str(problem) for problem in found.problems]
+    assert any(message in text and path in text for text in reported), reported
     for problem in found.problems:
         file, line, where = problem.where.split(":", 2)
         assert file == "pipelines.yaml"
@@ -178,6 +180,6 @@ def test_every_mistake_is_told_at_once(load: Load) -> None:
         one["endpoints"][0]["verify"]["rows"] = "none.json"
         del one["when_busy"]
 
-    told = "\n".join(map(str, load(change).problems))
+    reported = "\n".join(map(str, load(change).problems))
     for part in ("colour", "attempts", "api_key", "none.json", "when_busy"):
-        assert part in told
+        assert part in reported

@@ -112,7 +112,7 @@ def test_a_pipeline_that_is_added_is_recorded_at_once_and_by_itself() -> None:
 
 
 def test_another_container_forgets_everything() -> None:
-    elsewhere = begun(ended(None), replace(WISH, place="account/other"))
+    elsewhere = begun(ended(None), replace(WISH, location="account/other"))
     assert (elsewhere.covered, elsewhere.generations) == ({}, {})
     assert set(elsewhere.joining) == {"a", "b"}
 
@@ -130,8 +130,8 @@ def test_a_pipeline_that_is_gone_is_kept_as_long_as_records_are() -> None:
     done = ended(ended(None), only_a, NOW + DAY)
     assert set(done.covered) == {"a", "b"}
     assert done.missing == {"b": NOW + DAY}
-    back = ended(done, WISH, NOW + 2 * DAY)
-    assert (set(back.covered), back.missing) == ({"a", "b"}, {})
+    rollback = ended(done, WISH, NOW + 2 * DAY)
+    assert (set(rollback.covered), rollback.missing) == ({"a", "b"}, {})
     gone = ended(done, only_a, NOW + 11 * DAY)
     assert (set(gone.covered), gone.missing) == ({"a"}, {})
 

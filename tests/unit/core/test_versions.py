@@ -121,9 +121,9 @@ def test_a_version_is_never_older_than_itself_whenever_it_was_recorded() -> None
 
 
 def test_a_metadata_write_within_the_second_is_no_second_version() -> None:
-    first, touched = blob(), blob(etag="0x2")
-    assert mark_of(first) == mark_of(touched)
-    assert first.same_bytes_as(touched)
+    first, updated = blob(), blob(etag="0x2")
+    assert mark_of(first) == mark_of(updated)
+    assert first.same_bytes_as(updated)
     assert mark_of(first) != mark_of(blob(etag="0x2", modified=NOW + SECOND))
     assert mark_of(first) != mark_of(blob(etag="0x2", content_md5="b3RoZXI="))
     assert mark_of(first) != mark_of(blob(etag="0x2", size=1))

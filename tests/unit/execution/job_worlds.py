@@ -20,7 +20,7 @@ class Work(Scripted):
         changes = {"config": self.world.pipeline, "manifest": blobs, "model": None, **known}
         self.run: Run = sample(phase, **changes)
 
-    def stands(self, *states: Any) -> None:
+    def job_states(self, *states: Any) -> None:
         self.job.states = list(states)
 
     def blob(self, name: str) -> BlobVersion:

@@ -47,7 +47,7 @@ class WaitingRuns:
         stored = self.ledger.run_queues.read(name or self.name)
         self.ledger.run_queues.put(name or self.name, run_queue, stored.etag if stored else None)
 
-    def look(self, marker: Marker) -> CheckResult:
+    def check(self, marker: Marker) -> CheckResult:
         self.checked.append(marker.run_id)
         try:
             stored = self.ledger.runs.read(marker.run_id)
@@ -71,7 +71,7 @@ class WaitingRuns:
         self.world.clock.move(timedelta(seconds=seconds))
         self.checked.clear()
         for queue in self.found():
-            self.queues.bring_forward(queue, self.world.clock.now() + until, self.look)
+            self.queues.bring_forward(queue, self.world.clock.now() + until, self.check)
         return list(self.checked)
 
     def calm(self) -> None:

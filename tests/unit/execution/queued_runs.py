@@ -25,7 +25,7 @@ OVER = shared_queue_id("pipeline", "sample")
 QUEUE: dict[str, Any] = {"when_busy": "queue", "endpoints": []}
 
 
-class Place:
+class SlotCase:
     """The turns of one pipeline, with runs and slots as a test puts them there."""
 
     def __init__(self, pipeline: dict[str, Any], **training: Any) -> None:

@@ -21,11 +21,11 @@ from tests.unit.execution.gated_worlds import (
     MINUTE,
     approve,
     data,
+    ended_run,
     fleet,
     gate,
     gated,
     opened,
-    settled,
     why,
 )
 from tests.unit.worlds import Observed
@@ -44,7 +44,7 @@ def test_a_run_that_waits_for_a_person_costs_next_to_nothing() -> None:
 
 def test_a_model_that_fails_the_gate_is_no_question_for_a_person() -> None:
     world = gated(ABOVE, approval="required")
-    run = settled(world, 1, 0.7)
+    run = ended_run(world, 1, 0.7)
     assert run.phase is Phase.REJECTED
     with pytest.raises(InvalidTransitionError, match="rejected"):
         approve(world, run)
@@ -174,13 +174,13 @@ def drive(world: World, *, answer: str = "approve") -> None:
     while not world.survive(lambda: world.tick(45)):
         pass
     world.upload()
-    taken = told = False
+    taken = reported = False
     for _ in range(40):
         taken = taken or world.survive(world.deliver)
         for run in world.runs():
-            if run.phase is Phase.AWAITING_APPROVAL and not told:
+            if run.phase is Phase.AWAITING_APPROVAL and not reported:
                 order = partial(getattr(world.run_operations, answer), run.run_id)
-                told = world.survive(lambda order=order: order(OperatorCommand("ada", "good")))
+                reported = world.survive(lambda order=order: order(OperatorCommand("ada", "good")))
         world.survive(lambda: world.tick(45))
         if taken and not world.faults.late and not world.open_runs():
             break

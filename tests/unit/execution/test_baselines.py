@@ -25,7 +25,7 @@ from tests.fakes.world import MODELS, RESOURCE
 from tests.unit.samples import blob, ref, state_of
 from tests.unit.worlds import Observed
 
-SECRET_PLACES = ("azure-webjobs-secrets/host.json", "models/notes.txt", "models/runs/../notes.txt")
+SECRET_PATHS = ("azure-webjobs-secrets/host.json", "models/notes.txt", "models/runs/../notes.txt")
 ALLOW = {"pipeline": {"gate": {"first_model": "allow"}}}
 OTHER_COLUMNS = b"x,y,label\n1,2,0\n"
 HOUR = timedelta(hours=1)
@@ -34,8 +34,8 @@ HOUR = timedelta(hours=1)
 def telling(world: Observed, place: str, sas: str = "", base: str = ACCOUNT) -> Any:
     """Have the endpoint say that it serves the blob at `place`."""
     location = {"BaseLocation": base, "RelativeLocation": place, "SasBlobToken": sas}
-    told = {"Name": "production", "Resources": [{"Name": RESOURCE, "Location": location}]}
-    answer = Answer(200, {}, json.dumps(told).encode())
+    reported = {"Name": "production", "Resources": [{"Name": RESOURCE, "Location": location}]}
+    answer = Answer(200, {}, json.dumps(reported).encode())
     return world.script("GET", "/production", answer, times=None)
 
 
@@ -56,7 +56,7 @@ def baseline(world: Observed) -> ServingState | None:
 
 
 @pytest.mark.parametrize("sas", ["", "?sig=x", "?sv=2020-02-10&sr=b&sp=r&sig=x"])
-@pytest.mark.parametrize("place", SECRET_PLACES)
+@pytest.mark.parametrize("place", SECRET_PATHS)
 def test_a_service_that_names_a_secret_as_its_model_is_given_no_right_to_it(
     place: str, sas: str
 ) -> None:
@@ -71,7 +71,7 @@ def test_a_service_that_names_a_secret_as_its_model_is_given_no_right_to_it(
     assert not [key for key in world.blobs.store.contents if "/baselines/" in key]
 
 
-@pytest.mark.parametrize("place", SECRET_PLACES[:1])
+@pytest.mark.parametrize("place", SECRET_PATHS[:1])
 def test_without_a_way_back_no_other_model_is_put_in_place_of_a_broken_one(place: str) -> None:
     world = Observed(config=ALLOW)
     a_model(world, place)
@@ -108,14 +108,14 @@ def test_a_model_elsewhere_in_our_account_is_copied_by_the_services_own_signatur
     assert kept.model.name.startswith(f"{MODELS}/baselines/")
     assert blob_of(kept.model).content_md5 == model.content_md5
     assert model.path not in read_rights(world)
-    assert "sig=" not in world.said()
+    assert "sig=" not in world.everything_stored()
 
 
 @pytest.mark.parametrize("host", ["account-secondary.blob.core.windows.net", "account.example"])
 def test_another_name_of_our_account_opens_nothing_more(host: str) -> None:
     world = Observed()
-    a_model(world, SECRET_PLACES[0])
-    telling(world, SECRET_PLACES[0], "?sig=x", f"https://{host}/")
+    a_model(world, SECRET_PATHS[0])
+    telling(world, SECRET_PATHS[0], "?sig=x", f"https://{host}/")
     world.until(world.start(), Phase.PARKED)
     assert not [key for key in world.blobs.store.contents if "/baselines/" in key]
 
@@ -139,7 +139,7 @@ def test_a_place_that_is_no_url_is_no_way_back(base: str) -> None:
 def test_an_old_record_cannot_ask_for_more_than_a_new_one_may() -> None:
     world = Observed()
     run = world.until(world.start(), Phase.PROMOTED)
-    secret = a_model(world, SECRET_PLACES[0])
+    secret = a_model(world, SECRET_PATHS[0])
     (name,) = [name for name in world.documents.rows if name.startswith("endpoints/")]
     endpoint_state = world.endpoint_state()
     known = endpoint_state.resource(RESOURCE).model_copy(update={"baseline": state_of(secret)})
@@ -150,11 +150,11 @@ def test_an_old_record_cannot_ask_for_more_than_a_new_one_may() -> None:
     world.documents.faults.inside = True
     row = world.documents.rows[name]
     world.documents.replace(name, endpoint_state.model_dump_json().encode(), row.etag)
-    hand = world.app.endpoints
-    back = hand.rollback(
+    endpoints = world.app.endpoints
+    rollback = endpoints.rollback(
         EndpointAddress("sample", "production"), "baseline", OperatorCommand(by="boss")
     )
-    assert "is no model of this app" in (world.until(back, Phase.PARKED).reason or "")
+    assert "is no model of this app" in (world.until(rollback, Phase.PARKED).reason or "")
     assert all(path.startswith("models/runs/") for path in read_rights(world))
 
 
@@ -209,7 +209,7 @@ def test_a_copy_from_before_the_run_is_made_anew() -> None:
 
 def test_a_new_services_old_uri_is_named_again_and_never_signed() -> None:
     world = Observed()
-    secret = a_model(world, SECRET_PLACES[0])
+    secret = a_model(world, SECRET_PATHS[0])
     update = (
         "https://studio.example/subscriptions/s/resourceGroups/g/providers"
         "/Microsoft.MachineLearning/webServices/x"

@@ -156,8 +156,8 @@ def test_a_rollback_within_the_day_is_one_change_of_the_traffic() -> None:
     old = promoted(world, world.start())
     promoted(world, world.next_run("2.csv", SECOND))
     before = shifts(world)
-    back = world.until_idle(rolled_back(world), ticks=60)
-    assert (back.origin, back.phase) == (Origin.ROLLBACK, Phase.PROMOTED)
+    rollback = world.until_idle(rolled_back(world), ticks=60)
+    assert (rollback.origin, rollback.phase) == (Origin.ROLLBACK, Phase.PROMOTED)
     assert (world.traffic(), shifts(world)) == ({old: 100}, before + 1)
     serving = world.endpoint_state().resource(world.pipeline.endpoints[0].resource or "").serving
     assert serving is not None
@@ -170,8 +170,8 @@ def test_a_rollback_after_the_day_makes_the_deployment_again() -> None:
     new = promoted(world, world.next_run("2.csv", SECOND))
     world.idle(27 * HOUR, 20 * MINUTE)
     assert world.deployments() == {"blue", new}
-    back = world.until_idle(rolled_back(world), ticks=60)
-    assert back.phase is Phase.PROMOTED
+    rollback = world.until_idle(rolled_back(world), ticks=60)
+    assert rollback.phase is Phase.PROMOTED
     assert world.traffic() == {old: 100}
     world.idle(27 * HOUR, 20 * MINUTE)
     assert world.deployments() == {"blue", old}

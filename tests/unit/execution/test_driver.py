@@ -131,8 +131,8 @@ def test_a_start_whose_answers_are_all_lost_parks_in_the_end(world: Observed) ->
 
 
 def test_a_wait_that_the_service_asks_for_is_kept(world: Observed) -> None:
-    told = refused(503, "ServiceUnavailable", "Busy.", Retry_After="600")
-    world.script(*CREATE, told)
+    reported = refused(503, "ServiceUnavailable", "Busy.", Retry_After="600")
+    world.script(*CREATE, reported)
     run = world.start()
     assert run.step_failure is not None
     assert run.step_failure.next_check - world.clock.now() >= 10 * MINUTE
@@ -242,6 +242,6 @@ def test_no_secret_is_kept_or_logged(caplog: pytest.LogCaptureFixture) -> None:
     world.clock.move(MINUTE)
     world.upload("bad.csv", OTHER_COLUMNS)
     world.until(world.deliver("bad.csv")[0], Phase.ROLLED_BACK)
-    text = world.said() + caplog.text
+    text = world.everything_stored() + caplog.text
     for secret in (world.training.api_key, world.endpoint.api_key, "SECRET", "sig="):
         assert secret not in text

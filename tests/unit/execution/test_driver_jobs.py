@@ -84,7 +84,7 @@ def test_a_job_that_failed_before_it_could_be_stopped_ends_with_its_own_details(
 def test_a_delivery_that_stands_as_before_does_not_have_its_roll_out_looked_at() -> None:
     fleet = Fleet(size=2)
     fleet.start()
-    fleet.settle()
+    fleet.finish()
     driver = fleet.app.driver
     assert driver.advance(fleet.child("e1").run_id).roll_out is None
 

@@ -123,17 +123,17 @@ def test_an_endpoint_that_a_person_holds_is_given_nothing_new() -> None:
     ("hold", "stands"), [("sample-1", True), ("sample-2", False), (None, False)]
 )
 def test_a_rollback_goes_on_only_while_the_hold_is_its_own(
-    hold: str | None, *, stands: bool
+    hold: str | None, *, job_states: bool
 ) -> None:
     asking = Asking(origin=Origin.ROLLBACK)
     held = Hold(run_id=hold, to="x", by="ada", at=NOW) if hold else None
     asking.put_endpoint_state(resources={RESOURCE: Resource(held=held, newest_data=NOW + DAY)})
     event = asking.acquire_lease_()
-    assert isinstance(event, EndpointLeased if stands else Superseded)
+    assert isinstance(event, EndpointLeased if job_states else Superseded)
 
 
 def test_a_repair_goes_on_only_while_its_model_is_the_one_that_should_serve() -> None:
-    for model, stands in (("mine", True), ("other", False), (None, False)):
+    for model, job_states in (("mine", True), ("other", False), (None, False)):
         asking = Asking(origin=Origin.DRIFT)
         other = asking.model("runs/sample/sample-0/1/model.ilearner")
         if model is not None:
@@ -142,7 +142,7 @@ def test_a_repair_goes_on_only_while_its_model_is_the_one_that_should_serve() ->
             )
             asking.serves(served, newest_data=NOW + DAY)
         event = asking.acquire_lease_()
-        assert isinstance(event, EndpointLeased if stands else Superseded)
+        assert isinstance(event, EndpointLeased if job_states else Superseded)
         if isinstance(event, EndpointLeased):
             assert event.promotion.expected == OLD  # what it answered when it was proved
             assert event.promotion.rollback_target is None  # an older one was not asked for
@@ -158,9 +158,9 @@ def test_a_run_at_work_on_the_endpoint_has_the_first_turn() -> None:
             asking.ledger.runs.create(other)
         asking.acquire_lease(other)
         if waits:
-            with pytest.raises(TransientError, match="run sample-9 is updating") as told:
+            with pytest.raises(TransientError, match="run sample-9 is updating") as raised:
                 asking.acquire_lease_()
-            assert told.value.patience == 7 * DAY
+            assert raised.value.patience == 7 * DAY
         else:
             assert not isinstance(asking.acquire_lease_(), Superseded)
 

@@ -145,10 +145,12 @@ def test_a_rollback_goes_before_models_that_wait() -> None:
     while not waiting(world):
         world.tick()
     (holder,) = at_work(world)
-    hand = world.app.endpoints
-    back = hand.rollback(EndpointAddress("sample", "production"), None, OperatorCommand(by="boss"))
-    world.until(back, Phase.PROMOTED)
-    begun = next(e.at for e in world.now_of(back).history if e.phase is Phase.VERIFYING)
+    endpoints = world.app.endpoints
+    rollback = endpoints.rollback(
+        EndpointAddress("sample", "production"), None, OperatorCommand(by="boss")
+    )
+    world.until(rollback, Phase.PROMOTED)
+    begun = next(e.at for e in world.now_of(rollback).history if e.phase is Phase.VERIFYING)
     assert begun == world.now_of(holder).history[-1].at
 
 
@@ -172,10 +174,10 @@ def test_the_time_of_waiting_is_no_time_of_failing() -> None:
 
 
 def test_a_marker_says_that_its_run_waits_and_puts_a_rollback_first() -> None:
-    data, back = hints_of(waits()).waits_for, hints_of(waits(origin=Origin.ROLLBACK)).waits_for
+    data, rollback = hints_of(waits()).waits_for, hints_of(waits(origin=Origin.ROLLBACK)).waits_for
     assert data is not None
     assert (data.endpoint_id, data.rollback) == ("head", False)
-    assert back == data.evolve(rollback=True)
+    assert rollback == data.evolve(rollback=True)
     later = apply(waits(), StepFailed("HTTP 503", NOW + MINUTE, HOUR, HOUR), NOW)
     assert hints_of(later).waits_for is None
 

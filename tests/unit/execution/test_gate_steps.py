@@ -107,10 +107,10 @@ def test_an_evaluation_that_is_not_there_is_waited_for_two_minutes(
     judging = Judging(step_failure=failed)
     judging.evaluation(name=f"{FOLDER}/other.csv")
     if waited != 2 * MINUTE:
-        with pytest.raises(TransientError) as told:
+        with pytest.raises(TransientError) as raised:
             judging.judged()
-        assert str(told.value) == f"there is no evaluation at {FOLDER}/evaluation.csv yet"
-        assert told.value.patience == 4 * MINUTE
+        assert str(raised.value) == f"there is no evaluation at {FOLDER}/evaluation.csv yet"
+        assert raised.value.patience == 4 * MINUTE
     else:
         assert judging.judged().reason == (
             f"there is no evaluation at {FOLDER}/evaluation.csv; there is model.ilearner, other.csv"

@@ -28,16 +28,16 @@ from tests.unit.execution.job_worlds import Work
 )
 def test_a_look_tells_what_is_new(state: JobStatus, event: object) -> None:
     work = Work(Phase.TRAINING)
-    work.stands(state)
+    work.job_states(state)
     assert work.steps.check(work.run) == event
 
 
 def test_a_job_that_the_service_does_not_know_is_waited_for_only_briefly() -> None:
     work = Work(Phase.TRAINING)
-    work.stands(JobState(JobStatus.GONE, "no such job"))
-    with pytest.raises(TransientError, match="does not know job j1: no such job") as told:
+    work.job_states(JobState(JobStatus.GONE, "no such job"))
+    with pytest.raises(TransientError, match="does not know job j1: no such job") as raised:
         work.steps.check(work.run)
-    assert told.value.patience == LATE
+    assert raised.value.patience == LATE
 
 
 CANCELLED = JobStopped("cancelled by a person")
@@ -60,22 +60,22 @@ def test_a_job_that_is_to_stop_is_made_sure_of(
     states: tuple[Any, ...], event: object, *, cancelling: bool, asked: bool
 ) -> None:
     work = Work(Phase.TRAINING, cancelling=cancelling)
-    work.stands(*states)
+    work.job_states(*states)
     assert work.steps.stop(work.run) == event
     assert ("cancel j1" in work.job.calls) is asked
 
 
 def test_a_job_that_goes_on_after_it_was_cancelled_is_looked_at_again() -> None:
     work = Work(Phase.TRAINING, cancelling=True)
-    work.stands(JobStatus.RUNNING, JobStatus.RUNNING)
-    with pytest.raises(TransientError) as told:
+    work.job_states(JobStatus.RUNNING, JobStatus.RUNNING)
+    with pytest.raises(TransientError) as raised:
         work.steps.stop(work.run)
-    assert str(told.value) == ("cancelled by a person, and the service has not ended job j1 yet")
-    work.stands(JobStatus.GONE, JobStatus.GONE)
+    assert str(raised.value) == ("cancelled by a person, and the service has not ended job j1 yet")
+    work.job_states(JobStatus.GONE, JobStatus.GONE)
     with pytest.raises(TransientError, match="does not know job j1"):
         work.steps.stop(work.run)  # it may only not be shown
     overdue = Work(Phase.TRAINING)
-    overdue.stands(JobStatus.RUNNING, JobStatus.CANCELLED)
+    overdue.job_states(JobStatus.RUNNING, JobStatus.CANCELLED)
     assert overdue.steps.stop(overdue.run) == JobStopped("attempt 1 took longer than 2:00:00")
 
 
@@ -88,10 +88,10 @@ def test_a_cancel_that_is_refused_because_the_job_just_ended_is_no_trouble(
 ) -> None:
     work = Work(Phase.TRAINING, cancelling=True)
     work.job.cancel_ = PermanentError("it has ended")
-    work.stands(JobStatus.RUNNING, state)
+    work.job_states(JobStatus.RUNNING, state)
     if ended:
         assert work.steps.stop(work.run) == CANCELLED
     else:
-        with pytest.raises(TransientError, match="it has ended") as told:
+        with pytest.raises(TransientError, match="it has ended") as raised:
             work.steps.stop(work.run)
-        assert told.value.patience == LATE
+        assert raised.value.patience == LATE

@@ -68,14 +68,14 @@ def test_a_fresh_job_is_started_without_a_look() -> None:
 )
 def test_a_job_that_an_earlier_call_started_is_not_started_again(state: Any, event: object) -> None:
     work = Work()
-    work.stands(state)
+    work.job_states(state)
     assert work.steps.start(work.run, fresh=False) == event
     assert work.job.calls == ["state j1"]
 
 
 def test_a_job_that_was_not_started_yet_is() -> None:
     work = Work()
-    work.stands(JobStatus.NOT_STARTED)
+    work.job_states(JobStatus.NOT_STARTED)
     assert work.steps.start(work.run, fresh=False) == JobStarted()
     assert work.job.calls == ["state j1", "start j1"]
 
@@ -89,7 +89,7 @@ def test_a_start_without_an_answer_is_looked_for(*, fresh: bool) -> None:
     ):
         work = Work()
         work.job.start = OutcomeUnknownError("no answer")
-        work.stands(*([] if fresh else [JobStatus.NOT_STARTED]), state)
+        work.job_states(*([] if fresh else [JobStatus.NOT_STARTED]), state)
         assert work.steps.start(work.run, fresh=fresh) == event
 
 
@@ -100,7 +100,7 @@ def test_a_start_that_is_refused_is_an_error_unless_an_earlier_one_may_have_land
     work.job.start = PermanentError("refused")
     with pytest.raises(PermanentError):
         work.steps.start(work.run, fresh=True)
-    work.stands(JobStatus.NOT_STARTED, JobStatus.RUNNING)
+    work.job_states(JobStatus.NOT_STARTED, JobStatus.RUNNING)
     assert work.steps.start(work.run, fresh=False) == JobStarted()
     assert "run sample-1: starting job j1 again was refused: refused" in caplog.text
 
@@ -114,7 +114,7 @@ def test_a_job_whose_signatures_are_over_is_replaced_once_it_is_known_to_be_over
         else:
             work.run = work.run.model_copy(update={"opened_at": NOW - 9 * HOUR})
         work.world.clock.move(age)
-        work.stands(JobStatus.NOT_STARTED, JobStatus.GONE)
+        work.job_states(JobStatus.NOT_STARTED, JobStatus.GONE)
         event = work.steps.start(work.run, fresh=False)
         assert event == (JobExpired() if old else JobStarted())
         assert ("cancel j1" in work.job.calls) is old
@@ -127,7 +127,7 @@ def test_a_job_that_is_being_replaced_is_waited_for() -> None:
         (JobStatus.NOT_STARTED, False),
     ):
         work = Work(job_at=NOW - 99 * HOUR)
-        work.stands(JobStatus.NOT_STARTED, state)
+        work.job_states(JobStatus.NOT_STARTED, state)
         if over:
             assert work.steps.start(work.run, fresh=False) == JobExpired()
         else:
@@ -137,9 +137,9 @@ def test_a_job_that_is_being_replaced_is_waited_for() -> None:
 
 def test_an_old_job_that_was_cancelled_meanwhile_was_so_by_us_and_a_running_one_counts() -> None:
     work = Work(job_at=NOW - 99 * HOUR)
-    work.stands(JobStatus.CANCELLED)
+    work.job_states(JobStatus.CANCELLED)
     assert work.steps.start(work.run, fresh=False) == JobExpired()
-    work.stands(JobStatus.RUNNING)
+    work.job_states(JobStatus.RUNNING)
     assert work.steps.start(work.run, fresh=False) == JobStarted()
     assert work.job.calls == ["state j1", "state j1"]
 
@@ -156,10 +156,10 @@ def test_a_run_without_a_job_is_told_as_such() -> None:
 
 def test_data_that_is_what_it_was_changes_nothing() -> None:
     work = Work(Phase.RECEIVED, names="a.csv b.csv", job=None)
-    work.world.blobs.touch(DATA, "b.csv")
+    work.world.blobs.update_metadata(DATA, "b.csv")
     result = work.steps.create(work.run, fresh=False)
     assert isinstance(result.event, JobCreated)
-    assert (result.replacements, result.given_back) == ((), ())
+    assert (result.replacements, result.requeued) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_data_that_was_replaced_is_told_of_and_the_run_gives_way(content: bytes,
     result = work.steps.create(work.run, fresh=False)
     path = work.blob("a.csv").path
     assert result.event == Superseded(f"{path} was replaced by a newer version, which {said}")
-    assert (result.replacements, result.given_back) == ((newer,), ())
+    assert (result.replacements, result.requeued) == ((newer,), ())
 
 
 def test_what_else_a_run_was_to_train_on_goes_into_another_run() -> None:
@@ -181,7 +181,7 @@ def test_what_else_a_run_was_to_train_on_goes_into_another_run() -> None:
     result = work.steps.create(work.run, fresh=False)
     assert isinstance(result.event, Superseded)
     assert result.event.reason.endswith("; the other 2 go into another run")
-    assert result.given_back == (work.blob("b.csv"), work.blob("c.csv"))
+    assert result.requeued == (work.blob("b.csv"), work.blob("c.csv"))
 
 
 def test_data_that_is_gone_before_the_job_has_the_rest_trained_on_without_it() -> None:
@@ -193,7 +193,7 @@ def test_data_that_is_gone_before_the_job_has_the_rest_trained_on_without_it() -
     assert result.event == Superseded(
         f"{path} was deleted before training could start; the other 1 goes into another run"
     )
-    assert (result.replacements, result.given_back) == ((), (work.blob("b.csv"),))
+    assert (result.replacements, result.requeued) == ((), (work.blob("b.csv"),))
 
 
 def test_data_that_is_gone_under_its_job_is_no_hindrance() -> None:
@@ -213,7 +213,7 @@ def test_of_snapshots_the_one_before_is_trained_on_where_the_newest_is_gone() ->
     work.world.blobs.remove(DATA, newest.name)
     result = work.steps.create(work.run, fresh=False)
     assert isinstance(result.event, Superseded)
-    assert result.given_back == tuple(blob for blob in work.run.manifest if blob != newest)
+    assert result.requeued == tuple(blob for blob in work.run.manifest if blob != newest)
 
 
 def test_of_two_versions_of_one_second_either_may_be_the_last() -> None:

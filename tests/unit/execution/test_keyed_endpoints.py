@@ -102,5 +102,5 @@ def test_no_secret_of_a_keyed_pipeline_reaches_the_ledger_or_a_log(
     world.script("GET", "/production", Answer(400, {}, echo), times=None)
     run = world.until_idle(world.start("production/a.csv"), 30)
     assert run.phase is not Phase.PROMOTED
-    said = world.said() + caplog.text
+    said = world.everything_stored() + caplog.text
     assert not [secret for secret in secrets if secret in said]

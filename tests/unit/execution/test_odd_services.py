@@ -62,13 +62,13 @@ def test_a_job_whose_signatures_ran_out_before_it_started_is_made_anew() -> None
 
 def test_the_signatures_of_a_job_age_from_its_making_and_not_from_the_opening_of_its_run() -> None:
     world = Observed(config={"pipeline": {"when_busy": "queue"}})
-    hand = world.app.pipelines
-    hand.pause("sample", OperatorCommand("ada"))
+    pipelines = world.app.pipelines
+    pipelines.pause("sample", OperatorCommand("ada"))
     world.upload()
     run = world.app.requests.requested(world.pipeline, "k", ManualRequest(parameters={}))
     world.clock.move(4 * HOUR)  # longer than any job may take
     world.script("POST", "/start", Answer(400, {}, b"Not now."))
-    hand.resume("sample")
+    pipelines.resume("sample")
     world.until(run, Phase.PARKED)
     world.run_operations.retry(run.run_id)
     world.until(run, Phase.PROMOTED)
@@ -188,9 +188,9 @@ def test_a_parameter_that_the_service_repeats_stands_in_no_record(
     world.script("POST", "/jobs", Answer(400, {}, said))
     run = world.start()
     assert world.now_of(run).phase is Phase.PARKED
-    told = world.said() + caplog.text
-    assert "Bad query ***" in told
-    assert "secret" not in told
+    reported = world.everything_stored() + caplog.text
+    assert "Bad query ***" in reported
+    assert "secret" not in reported
 
 
 @pytest.mark.parametrize("echo", ["ab+/c=", "ab%2B%2Fc%3D", "ab%2b%2fc%3d", r"ab+\/c="])
@@ -210,7 +210,7 @@ def test_a_metadata_write_does_not_make_old_data_news() -> None:
     world.restart()
     assert world.deliver() == []
     world.clock.move(MINUTE)
-    world.blobs.touch("training-data", "new.csv")
+    world.blobs.update_metadata("training-data", "new.csv")
     assert world.deliver() == []
 
 

@@ -59,8 +59,8 @@ def test_only_a_run_that_sets_a_model_again_may_bring_none() -> None:
     with pytest.raises(PermanentError, match="has no model to promote"):
         step.steps.update(step.run)
     assert step.endpoint.given == []
-    back = step.run.model_copy(update={"origin": Origin.ROLLBACK})
-    assert step.steps.update(back) == UpdateSent(operation="op")
+    rollback = step.run.model_copy(update={"origin": Origin.ROLLBACK})
+    assert step.steps.update(rollback) == UpdateSent(operation="op")
     assert step.endpoint.given == [ServingState()]
 
 
@@ -84,7 +84,7 @@ def test_a_run_whose_endpoint_another_one_has_sends_nothing(phase: Phase) -> Non
     step = Step(phase)
     step.acquire_lease(step.run.model_copy(update={"run_id": "sample-9"}))
     taken = Superseded("another run has taken production over, and settles it")
-    for act in (step.steps.update, step.steps.look, step.steps.roll_back):
+    for act in (step.steps.update, step.steps.check, step.steps.roll_back):
         event = act(step.run)
         assert event == (taken if phase is Phase.ROLLING_BACK else EndpointLeaseLost())
     assert step.endpoint.given == []
@@ -118,7 +118,7 @@ def test_what_was_given_back_ahead_of_a_crash_is_known_again(
             step.acquire_lease(step.run.model_copy(update={"run_id": "sample-9"}), released=last)
         else:
             step.put_endpoint_state(released=last)
-        event = step.steps.look(step.run)
+        event = step.steps.check(step.run)
         lost = isinstance(event, EndpointLeaseLost)
         assert lost is not (ours and phase is Phase.VERIFYING)
 
@@ -131,5 +131,5 @@ def test_a_return_that_another_run_took_over_goes_on_to_what_is_done_anew(
     step = Step(Phase.ROLLING_BACK, promotion={"after_rollback": to}, parent=parent)
     step.acquire_lease(step.run.model_copy(update={"run_id": "sample-8"}))
     anew = parent is None and to in ("judged", "trained")
-    event = step.steps.look(step.run)
+    event = step.steps.check(step.run)
     assert isinstance(event, RolledBack if anew else Superseded)

@@ -15,7 +15,7 @@ from shared.operations.commands import OperatorCommand
 from shared.ports.storage import ETag
 from tests.unit.execution.contended import park
 from tests.unit.execution.test_concurrency import ask
-from tests.unit.intake.test_batches import land, world_of
+from tests.unit.intake.test_batches import arrive, world_of
 from tests.unit.samples import NOW
 from tests.unit.worlds import RUNNING, Observed
 
@@ -31,7 +31,7 @@ def reads(world: Observed) -> int:
 def at_service(waiting: int) -> Observed:
     """One run has the only place at the training service, and `waiting` others want it."""
     world = world_of({**KEYED, "when_busy": "parallel"}, max_parallel=1)
-    (first,) = land(world, "first-0.csv")
+    (first,) = arrive(world, "first-0.csv")
     world.script("GET", str(first.job), RUNNING, times=None)
     for number in range(waiting):
         world.upload(f"k{number}-1.csv", CSV)
@@ -43,7 +43,7 @@ def at_service(waiting: int) -> Observed:
 def behind_another(waiting: int) -> Observed:
     """One run of the pipeline is open, and `waiting` others come one after the other."""
     world = world_of({"when_busy": "queue", "endpoints": []})
-    (first,) = land(world, "a.csv")
+    (first,) = arrive(world, "a.csv")
     world.script("GET", str(first.job), RUNNING, times=None)
     for number in range(waiting):
         ask(world, f"k{number}")
@@ -56,7 +56,7 @@ def one_for_each_key(waiting: int) -> Observed:
     world = world_of({**KEYED, "when_busy": "queue"})
     world.script("GET", "", RUNNING, times=None)
     for number in range(waiting):
-        land(world, f"k{number}-1.csv")
+        arrive(world, f"k{number}-1.csv")
         data = f"k{number}-1.csv"
         world.app.requests.requested(world.pipeline, f"k{number}", ManualRequest(data=data))
     world.idle(MINUTE)
@@ -128,7 +128,7 @@ def test_a_worker_that_begins_reads_no_more_than_another() -> None:
 def test_those_that_wait_begin_in_their_order_once_there_is_a_place() -> None:
     world = world_of({"when_busy": "parallel", "endpoints": []}, max_parallel=2)
     for number in range(12):
-        land(world, f"{number:02}.csv")
+        arrive(world, f"{number:02}.csv")
     begun: list[str] = []
     for _ in range(60):
         world.tick()
@@ -167,7 +167,7 @@ def test_a_pause_that_ends_is_noticed_at_the_next_tick(after: str) -> None:
 
 def test_a_pipeline_that_paused_itself_goes_on_at_the_next_tick_once_it_is_resumed() -> None:
     world = world_of({"when_busy": "queue", "pause_after": 1, "endpoints": []})
-    (first,) = land(world, "a.csv")
+    (first,) = arrive(world, "a.csv")
     asked = ask(world, "k1")
     park(world, first)
     world.idle(5 * MINUTE)
@@ -180,7 +180,7 @@ def test_a_pipeline_that_paused_itself_goes_on_at_the_next_tick_once_it_is_resum
 
 def test_a_budget_lets_the_next_one_begin_when_it_says() -> None:
     world = world_of({"when_busy": "queue", "budget": {"least_interval": "7m"}, "endpoints": []})
-    (first,) = land(world, "a.csv")
+    (first,) = arrive(world, "a.csv")
     second = ask(world, "k1")
     world.until(first, Phase.FINISHED)
     began = first.opened_at

@@ -101,7 +101,7 @@ def test_a_holder_that_was_looked_at_in_the_same_tick_counts_as_it_is_now() -> N
         (sample(Phase.FAILED, run_id="sample-9"), ["sample-0"]),
     ):
         queue_name.queues.note(marker, run)
-        queue_name.queues.bring_forward(queue, until, queue_name.look)
+        queue_name.queues.bring_forward(queue, until, queue_name.check)
         assert queue_name.checked == checked
 
 
@@ -125,10 +125,10 @@ def test_a_service_that_fails_has_its_queue_left_for_now() -> None:
     queue_name.begin, queue_name.well = set(queue_name.names), False
     queue_name.calm()
     (queue,) = queue_name.found()
-    assert not queue_name.queues.bring_forward(queue, NOW + MINUTE, queue_name.look)
+    assert not queue_name.queues.bring_forward(queue, NOW + MINUTE, queue_name.check)
     assert queue_name.checked == ["sample-0"]
     queue_name.well = True
-    assert queue_name.queues.bring_forward(queue, NOW + MINUTE, queue_name.look)
+    assert queue_name.queues.bring_forward(queue, NOW + MINUTE, queue_name.check)
 
 
 def test_each_hint_is_held_against_its_record_once_in_ten_minutes() -> None:
@@ -192,7 +192,7 @@ def test_a_queue_that_cannot_be_read_is_told_of_once(caplog: pytest.LogCaptureFi
     assert caplog.text.count("3 runs wait for it") == 1
     (queue,) = queue_name.found()
     assert queue_name.queues.bring_forward(
-        queue, queue_name.world.clock.now() + MINUTE, queue_name.look
+        queue, queue_name.world.clock.now() + MINUTE, queue_name.check
     )
 
 

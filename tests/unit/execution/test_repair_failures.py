@@ -91,13 +91,13 @@ def test_a_head_of_the_version_before_is_read_rolled_back_and_not_taken_for_drif
     wanted = world.serving()
     world.until(world.next_run("2.csv", SECOND), Phase.PROMOTED)
     (name,) = [name for name in world.documents.rows if name.startswith("endpoints/")]
-    told = json.loads(world.documents.rows[name].body)
-    for known in told["resources"].values():
+    reported = json.loads(world.documents.rows[name].body)
+    for known in reported["resources"].values():
         known.pop("held")
         for served in (known["serving"], *known["previous"]):
             for new in ("answers", "named", "set_by", "repairs"):
                 served.pop(new)
-    world.damage(name, json.dumps(told).encode())
+    world.damage(name, json.dumps(reported).encode())
     world.idle(HOUR * 3)
     assert not [run for run in world.runs() if run.origin is Origin.DRIFT]
     world.until(

@@ -13,7 +13,7 @@ SECOND = b"a,b,label\n5,6,1\n7,8,0\n"
 def test_more_first_ones_than_endpoints_are_all_the_first() -> None:
     fleet = Fleet(size=2, roll_out={"first": 9, "then": 1})
     fleet.start()
-    assert fleet.settle().phase is Phase.PROMOTED
+    assert fleet.finish().phase is Phase.PROMOTED
     assert sorted(fleet.patched()) == ["e1", "e2"]
 
 
@@ -40,7 +40,7 @@ def test_a_held_endpoint_keeps_its_model_through_a_roll_out() -> None:
     fleet = Fleet(size=2)
     old = fleet.serves("e2")
     fleet.start("one.csv")
-    assert fleet.settle().phase is Phase.PROMOTED
+    assert fleet.finish().phase is Phase.PROMOTED
     fleet.until(
         fleet.app.endpoints.rollback(EndpointAddress("sample", "e2"), None, BOSS), Phase.PROMOTED
     )
@@ -57,7 +57,7 @@ def test_a_held_endpoint_keeps_its_model_through_a_roll_out() -> None:
 def test_a_head_that_is_not_understood_stops_its_endpoint_alone() -> None:
     fleet = Fleet(size=2, roll_out={"first": 2, "then": 1})
     fleet.start("one.csv")
-    assert fleet.settle().phase is Phase.PROMOTED
+    assert fleet.finish().phase is Phase.PROMOTED
     endpoint_states = [name for name in fleet.documents.rows if name.startswith("endpoints/")]
     mine = [
         name

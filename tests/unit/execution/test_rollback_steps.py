@@ -93,7 +93,7 @@ def test_a_return_that_only_prepares_is_tried_for_as_long_as_is_worth_it(
             step.steps.roll_back(run)
 
 
-def settled_by(step: Step) -> bool:
+def decided_by(step: Step) -> bool:
     """Whether what another run left behind counts as settled."""
     mine = step.endpoint_state().endpoint_lease
     return mine is not None and mine.in_flight is None
@@ -112,21 +112,21 @@ def in_flight_update_found(**promoted: Any) -> Step:
 
 def test_what_was_left_behind_is_settled_once_the_model_from_before_answers() -> None:
     step = in_flight_update_found()
-    assert not settled_by(step)
-    event = step.look(*[step.seen(OLD)] * 40)
+    assert not decided_by(step)
+    event = step.check(*[step.seen(OLD)] * 40)
     assert isinstance(event, RolledBack)
-    assert settled_by(step)
+    assert decided_by(step)
 
 
 def test_what_was_left_behind_is_settled_where_there_is_nothing_to_put_back() -> None:
     step = in_flight_update_found()
     step.steps.roll_back(step.run)
-    assert settled_by(step)
+    assert decided_by(step)
 
 
 def test_a_model_that_is_back_gives_the_endpoint_back() -> None:
     step = Step(Phase.ROLLING_BACK)
-    event = step.look(*[step.seen(OLD)] * 4)
+    event = step.check(*[step.seen(OLD)] * 4)
     assert isinstance(event, RolledBack)
     endpoint_state = step.endpoint_state()
     assert endpoint_state.endpoint_lease is None
@@ -138,14 +138,14 @@ def test_after_a_broken_model_two_looks_prove_the_old_one_and_else_more_are_need
     broken = Step(Phase.ROLLING_BACK, promotion={"after_rollback": "rolled_back"})
     other = Step(Phase.ROLLING_BACK, promotion={"after_rollback": "unchanged"})
     probe_series = [broken.seen(OLD)] * 2
-    assert isinstance(broken.look(*probe_series), RolledBack)
-    assert isinstance(other.look(*probe_series), NotYetLive)
+    assert isinstance(broken.check(*probe_series), RolledBack)
+    assert isinstance(other.check(*probe_series), NotYetLive)
 
 
 def not_back(step: Step) -> Event | None:
     event: Event | None = None
     for _ in range(80):
-        event = step.look(step.seen(BROKEN))
+        event = step.check(step.seen(BROKEN))
         if not isinstance(event, NotYetLive):
             break
     return event
@@ -175,13 +175,13 @@ def test_a_model_that_is_not_back_is_sent_again_or_left_to_a_person(
 def test_what_another_run_left_at_another_place_is_put_back_there() -> None:
     for phase, place in ((Phase.ROLLING_BACK, "other"), (Phase.VERIFYING, RESOURCE)):
         step = Step(phase, promotion={"rollback_resource": "other"})
-        step.look(step.seen(OLD))
+        step.check(step.seen(OLD))
         assert step.endpoint.built_for[-1].resource == place
     group = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearning"
     web = {"kind": "webservice", "update": f"https://management.azure.com{group}/webServices/w"}
     config = {"endpoint": {**web, "workspace_token": None}}
     step = Step(Phase.ROLLING_BACK, promotion={"rollback_resource": ""}, config=config)
-    step.look(step.seen(OLD))
+    step.check(step.seen(OLD))
     assert step.endpoint.built_for[-1].resource is None
 
 
@@ -190,19 +190,19 @@ def test_what_another_run_left_at_another_place_is_put_back_there() -> None:
 def test_a_record_that_is_removed_under_a_look_stops_nothing(phase: Phase, to: Any) -> None:
     step = Step(phase, promotion={"after_rollback": to})
     probe = NEW if phase is Phase.VERIFYING else OLD
-    look = step.endpoint.look
+    check = step.endpoint.check
     name = f"endpoints/{ref(step.url).id}"
 
     def removed(operation: str | None = None) -> EndpointCheck:
         step.world.documents.rows.pop(name, None)
-        return look(operation)
+        return check(operation)
 
-    step.endpoint.look = removed  # type: ignore[method-assign]
+    step.endpoint.check = removed  # type: ignore[method-assign]
     event: Event | None = NotYetLive(None, ProbeSeries())
     for _ in range(40):
         if isinstance(event, NotYetLive):
             step.acquire_lease(step.run)
-            event = step.look(step.seen(probe))
+            event = step.check(step.seen(probe))
     assert isinstance(event, VerifiedLive | RolledBack)
     assert name not in step.world.documents.rows
 
@@ -220,5 +220,5 @@ def test_a_hold_of_a_person_stays_when_a_model_goes_live() -> None:
     step = Step(Phase.VERIFYING)
     hold = Hold(run_id="sample-5", to="x", by="ada", at=NOW)
     step.acquire_lease(step.run, resources={RESOURCE: Resource(held=hold)})
-    assert isinstance(step.look(*[step.seen(NEW)] * 2), VerifiedLive)
+    assert isinstance(step.check(*[step.seen(NEW)] * 2), VerifiedLive)
     assert step.endpoint_state().resource(RESOURCE).held == hold

@@ -22,7 +22,7 @@ from tests.unit.samples import BROKEN, NOW, REFUSED, SILENT
 
 
 @pytest.mark.parametrize(
-    ("probe", "error", "says"),
+    ("probe", "error", "message"),
     [
         (SILENT, TransientError, "the endpoint does not answer the probe: busy"),
         (REFUSED, PermanentError, "the probe is refused: no such URL"),
@@ -30,11 +30,11 @@ from tests.unit.samples import BROKEN, NOW, REFUSED, SILENT
     ],
 )
 def test_nothing_is_reserved_while_the_endpoint_gives_no_good_answer(
-    probe: ProbeAnswers, error: Any, says: str
+    probe: ProbeAnswers, error: Any, message: str
 ) -> None:
     asking = Asking()
     asking.endpoint.probe_series = [asking.seen(probe)]
-    with pytest.raises(error, match=says):
+    with pytest.raises(error, match=message):
         asking.acquire_lease_()
     assert asking.ledger.endpoint_states.read("x") is None
     assert not [name for name in asking.world.documents.rows if name.startswith("endpoints/")]
@@ -67,9 +67,9 @@ def test_errors_of_an_endpoint_are_believed_at_the_third_look(
         assert isinstance(event, EndpointLeased)
         assert event.promotion.before == BROKEN
     else:
-        with pytest.raises(TransientError) as told:
+        with pytest.raises(TransientError) as raised:
             asking.acquire_lease_()
-        assert told.value.patience == DAY
+        assert raised.value.patience == DAY
 
 
 def test_without_a_probe_nothing_is_known_of_the_answers() -> None:

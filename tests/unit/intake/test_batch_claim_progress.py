@@ -141,13 +141,13 @@ def test_the_time_is_looked_at_before_each_part(inbox: Inbox) -> None:
 def test_what_a_stored_run_holds_leaves_the_inbox_and_the_rest_waits(inbox: Inbox) -> None:
     one, other = inbox.put("a.csv"), inbox.put("b.csv")
     newer = inbox.put("a.csv", etag="0x2", content_md5="b3RoZXI=")
-    back = inbox.put("a.csv", returned_by="sample-1")
+    rollback = inbox.put("a.csv", returned_by="sample-1")
     run = sample(Phase.WAITING, run_id="sample-1", manifest=(one.blob,))
-    left = inbox.taking.settle(run, [one, other, newer, back], LATER)
-    assert left == (other, newer, back)  # what the run itself gave back is for another one
+    left = inbox.taking.remove_taken(run, [one, other, newer, rollback], LATER)
+    assert left == (other, newer, rollback)  # what the run itself gave back is for another one
     assert sorted(inbox.waits()) == ["a.csv", "a.csv", "b.csv"]
     other_run = run.model_copy(update={"run_id": "sample-2"})
-    assert inbox.taking.settle(other_run, [back], LATER) == ()
+    assert inbox.taking.remove_taken(other_run, [rollback], LATER) == ()
 
 
 def test_a_pointer_that_cannot_be_deleted_now_keeps_nothing_beside_it(
@@ -163,7 +163,7 @@ def test_a_pointer_that_cannot_be_deleted_now_keeps_nothing_beside_it(
 
     monkeypatch.setattr(inbox.ledger.inbox, "remove", held)
     run = sample(Phase.WAITING, run_id="sample-1", manifest=(one.blob, other.blob))
-    assert inbox.taking.settle(run, [one, other], LATER) == ()
+    assert inbox.taking.remove_taken(run, [one, other], LATER) == ()
     assert inbox.waits() == ["a.csv"]
     assert f"blob {one.blob.path} stays in the inbox for now" in caplog.text
 

@@ -42,7 +42,7 @@ def test_nothing_is_begun_once_the_time_is_up(inbox: Inbox) -> None:
     assert inbox.taking.first_free([one], now) is None
     assert inbox.taking.take(ClaimProgress("sample-1", now), [one], now, inbox.kept.append) is None
     assert inbox.owner(one) is None
-    assert inbox.taking.settle(run, [one], now) == ()
+    assert inbox.taking.remove_taken(run, [one], now) == ()
     assert inbox.waits() == ["a.csv"]
     assert inbox.taking.first_free([one], now + SECOND) == one
 
@@ -121,10 +121,10 @@ def test_a_version_of_a_run_that_cannot_be_read_stays_with_it(
 def test_a_version_that_opened_no_run_leaves_the_inbox_unless_it_was_only_old(
     inbox: Inbox,
 ) -> None:
-    touched, old = inbox.put("a.csv"), inbox.put("b.csv")
-    inbox.know(touched, None, note="only its metadata changed")
+    updated, old = inbox.put("a.csv"), inbox.put("b.csv")
+    inbox.know(updated, None, note="only its metadata changed")
     inbox.know(old, None, older_than_pipeline=True)
-    assert inbox.first(touched, old) == "b.csv"
+    assert inbox.first(updated, old) == "b.csv"
     assert inbox.waits() == ["b.csv"]
     assert inbox.take(old) == ["b.csv"]
     assert inbox.owner(old) == "sample-1"
@@ -188,9 +188,9 @@ def test_what_was_given_back_or_just_created_is_never_taken_for_a_touch(inbox: I
     name = blob_id("sample", known.container, known.name)
     entry = VersionEntry(pipeline="sample", blob=known, run_id="sample-8")
     inbox.ledger.versions.add(f"{name}-1", entry)
-    back = inbox.put("a.csv", returned_by="sample-8", **CHANGED)
-    assert inbox.first(back) == "a.csv"
-    assert inbox.take(back) == ["a.csv"]
+    rollback = inbox.put("a.csv", returned_by="sample-8", **CHANGED)
+    assert inbox.first(rollback) == "a.csv"
+    assert inbox.take(rollback) == ["a.csv"]
     inbox.world.calls.clear()
     fresh = inbox.put("c.csv")
     inbox.world.calls.clear()
@@ -200,11 +200,15 @@ def test_what_was_given_back_or_just_created_is_never_taken_for_a_touch(inbox: I
 
 def test_within_a_burst_the_second_of_two_equal_versions_is_a_touch(inbox: Inbox) -> None:
     first = inbox.put("a.csv")
-    touch = inbox.put("a.csv", etag="0x2", modified=NOW + SECOND)
+    update_metadata = inbox.put("a.csv", etag="0x2", modified=NOW + SECOND)
     new = inbox.put("a.csv", etag="0x3", modified=NOW + 2 * SECOND, content_md5="b3RoZXI=")
-    assert inbox.take(first, touch, new) == ["a.csv", "a.csv"]
-    noted = inbox.ledger.versions.entry(touch.version_id)
+    assert inbox.take(first, update_metadata, new) == ["a.csv", "a.csv"]
+    noted = inbox.ledger.versions.entry(update_metadata.version_id)
     assert noted is not None
     assert noted.note == f"only its metadata changed since {NOW.isoformat()}: no run"
-    assert [inbox.owner(one) for one in (first, touch, new)] == ["sample-1", None, "sample-1"]
+    assert [inbox.owner(one) for one in (first, update_metadata, new)] == [
+        "sample-1",
+        None,
+        "sample-1",
+    ]
     assert len(inbox.waits()) == 2

@@ -49,7 +49,7 @@ def test_what_is_kept_waits_once_for_its_pipeline_and_key() -> None:
 def test_what_a_run_gives_back_waits_under_the_key_and_name_of_that_run() -> None:
     there = Waiting(KEYED)
     one = sample(Phase.RECEIVED, config=there.world.pipeline, tokens={"key": "acme"})
-    there.world.app.inbox.give_back(one, [blob("acme-1.csv"), blob("acme-2.csv")])
+    there.world.app.inbox.requeue(one, [blob("acme-1.csv"), blob("acme-2.csv")])
     arrived = list(there.ledger.inbox.entries())
     assert sorted(one.blob.name for one in arrived) == ["acme-1.csv", "acme-2.csv"]
     assert {one.returned_by for one in arrived} == {"sample-1"}
@@ -60,7 +60,7 @@ def test_what_a_run_gives_back_waits_under_the_key_and_name_of_that_run() -> Non
         there.world.documents.rows[arrived[0].pointer.name].body
     )
     assert (entry.run_id, entry.note, entry.pipeline) == ("sample-1", "returned", "sample")
-    there.world.app.inbox.give_back(one, [blob("acme-1.csv")])
+    there.world.app.inbox.requeue(one, [blob("acme-1.csv")])
     assert len(list(there.ledger.inbox.entries())) == 2
 
 
@@ -69,7 +69,7 @@ def test_what_was_given_back_opens_a_run_under_an_id_of_its_own() -> None:
     plain = there.put("a.csv")
     again = sample(Phase.RECEIVED, run_id="sample-9", config=there.world.pipeline)
     there.world.documents.rows.pop(waiting(there.world)[0])
-    there.world.app.inbox.give_back(again, [blob("a.csv")])
+    there.world.app.inbox.requeue(again, [blob("a.csv")])
     (run,) = there.batch_run.open_batches(there.world.pipeline, (), there.later)
     assert run.run_id == run_id("sample", "data", there.version(blob("a.csv")), "sample-9")
     assert run.run_id != plain

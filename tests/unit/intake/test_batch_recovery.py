@@ -12,7 +12,7 @@ from shared.intake.batch import marker_of_batch
 from shared.ledger.open_markers import RunHints, encoded
 from shared.ledger.versions import VersionEntry
 from shared.ports.storage import ETag
-from tests.unit.intake.test_batches import land, trained_on, waiting, world_of
+from tests.unit.intake.test_batches import arrive, trained_on, waiting, world_of
 from tests.unit.intake.waiting_batches import KEY, KEYED, MINUTE, QUEUE, SECOND, Waiting
 from tests.unit.samples import NOW, blob
 
@@ -205,7 +205,7 @@ def test_what_no_pipeline_wants_now_is_told_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "says"),
+    ("error", "message"),
     [
         (TransientError("busy"), "data that waits stays for the next tick: busy"),
         (KeyError("odd"), "data that waits cannot be taken"),
@@ -215,7 +215,7 @@ def test_one_key_that_cannot_be_looked_at_stops_no_other(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     error: Exception,
-    says: str,
+    message: str,
 ) -> None:
     there = Waiting({**KEYED, "when_busy": "newest"})
     there.put("a-1.csv")
@@ -230,7 +230,7 @@ def test_one_key_that_cannot_be_looked_at_stops_no_other(
     monkeypatch.setattr(there.ledger.run_queues, "read", odd)
     in_batch = there.batch_run.open_all(there.later, {})
     assert in_batch.opened == 1
-    assert f"pipeline sample: {says}" in caplog.text
+    assert f"pipeline sample: {message}" in caplog.text
 
 
 def test_the_place_of_a_run_is_taken_before_the_next_is_opened() -> None:
@@ -243,7 +243,7 @@ def test_the_place_of_a_run_is_taken_before_the_next_is_opened() -> None:
 
 def test_a_single_run_of_a_key_costs_no_second_look() -> None:
     world = world_of({"when_busy": "newest", "endpoints": []})
-    land(world, "0.csv")
+    arrive(world, "0.csv")
     world.until_ended()
     world.clock.move(MINUTE)
     world.upload("1.csv", b"a,b,label\n9,9,0\n")

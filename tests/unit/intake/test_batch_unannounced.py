@@ -13,7 +13,7 @@ from tests.unit.intake.burst_worlds import HOUR, MINUTE, finished_with, ticks
 from tests.unit.intake.test_batches import (
     BURST,
     NEWEST,
-    land,
+    arrive,
     trained_on,
     waiting,
     world_of,
@@ -99,7 +99,7 @@ def test_a_touch_of_data_older_than_the_pipeline_is_no_news(backfill: str) -> No
     swept(world)
     swept(world)
     ticks(world, 20)
-    world.blobs.touch(DATA, "a.csv")
+    world.blobs.update_metadata(DATA, "a.csv")
     world.deliver("a.csv")
     ticks(world, 20)
     assert "a.csv" not in finished_with(world)
@@ -204,7 +204,7 @@ def test_a_run_announced_and_never_opened_keeps_no_place() -> None:
 
 def test_a_pipeline_that_left_the_file_finds_its_data_when_it_comes_back() -> None:
     world = world_of({**BURST, "endpoints": []})
-    land(world, "a.csv")
+    arrive(world, "a.csv")
     kept = world.pipeline
     other = pipeline(world.training, world.endpoint, {"pipeline": {"name": "other"}})
     world.pipeline = other

@@ -196,9 +196,9 @@ def test_a_due_time_without_any_data_is_told(caplog: pytest.LogCaptureFixture) -
     world.poll.start_scheduled()
     with caplog.at_level(logging.ERROR):
         assert after(world, HOUR) == 0
-    (told,) = caplog.records
-    assert getattr(told, "event_id", "") == "RL1008"
-    assert "no blob matches {name}.csv" in told.getMessage()
+    (reported,) = caplog.records
+    assert getattr(reported, "event_id", "") == "RL1008"
+    assert "no blob matches {name}.csv" in reported.getMessage()
 
 
 def test_a_due_time_that_waited_for_data_in_vain_is_told_once_it_gives_up(

@@ -93,7 +93,7 @@ def test_what_is_touched_and_existed_before_is_left_to_the_other_rules() -> None
     world = world_of("existing.csv")
     ticks(world)
     world.clock.move(HOUR)
-    world.blobs.touch(DATA, "existing.csv")
+    world.blobs.update_metadata(DATA, "existing.csv")
     world.deliver("existing.csv")
     for _ in range(3):
         a_day_later(world)

@@ -167,7 +167,7 @@ def test_another_container_is_recorded_anew() -> None:
     ledger = world.context.ledger
     stored = ledger.full_listings().read()
     assert stored is not None
-    elsewhere = stored.record.model_copy(update={"place": "account/other"})
+    elsewhere = stored.record.model_copy(update={"location": "account/other"})
     ledger.full_listings().put(elsewhere, stored.etag)
     world.blobs.appear(DATA, "there.csv", ROWS, world.clock.now() - DAY)
     a_day_later(world)

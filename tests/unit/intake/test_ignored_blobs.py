@@ -17,5 +17,5 @@ def test_a_blob_that_nobody_wants_is_told_of_once_and_what_is_remembered_is_boun
     for name in ("a.txt", "a.txt", "b.txt", "a.txt", "c.txt", "a.txt"):
         world.upload(name)
         world.deliver(name)
-    told = [line.split()[1] for line in caplog.messages if "matches no pipeline" in line]
-    assert told == ["a.txt", "b.txt", "c.txt", "a.txt"]
+    reported = [line.split()[1] for line in caplog.messages if "matches no pipeline" in line]
+    assert reported == ["a.txt", "b.txt", "c.txt", "a.txt"]

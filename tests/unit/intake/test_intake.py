@@ -52,7 +52,7 @@ def test_a_metadata_write_opens_no_run(world: Observed) -> None:
     world.start()
     for _ in range(2):  # while the job runs, and after it
         world.clock.move(MINUTE)
-        world.blobs.touch("training-data", "new.csv")
+        world.blobs.update_metadata("training-data", "new.csv")
         assert world.deliver() == []
         world.until_ended()
     assert world.run().phase is Phase.PROMOTED
@@ -68,7 +68,7 @@ def test_a_metadata_write_opens_no_run_where_data_waits_for_its_turn_either(sett
     world.tick()
     for _ in range(2):  # while the job runs, and after it
         world.clock.move(MINUTE)
-        world.blobs.touch("training-data", "new.csv")
+        world.blobs.update_metadata("training-data", "new.csv")
         assert world.deliver() == []
         world.clock.move(3 * MINUTE)
         world.until_ended()

@@ -55,10 +55,10 @@ def oldest(world: Filed, pipeline: str) -> Run:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_rollback_and_a_resume_work(spoilt: Filed, name: str) -> None:
     spoilt.poll.tick()
-    back = spoilt.endpoints().rollback(
+    rollback = spoilt.endpoints().rollback(
         EndpointAddress(name, ENDPOINT), None, OperatorCommand("ada")
     )
-    assert spoilt.until_idle(back).phase is Phase.PROMOTED
+    assert spoilt.until_idle(rollback).phase is Phase.PROMOTED
     held = spoilt.endpoints().show(EndpointAddress(name, ENDPOINT)).known.held
     assert held is not None
     assert held.by == "ada"
@@ -69,14 +69,14 @@ def test_a_rollback_and_a_resume_work(spoilt: Filed, name: str) -> None:
 def test_a_pause_a_resume_and_a_preview_work_and_new_data_has_its_run(
     spoilt: Filed, name: str
 ) -> None:
-    hand = spoilt.hand()
-    hand.pause(name, OperatorCommand("ada"))
-    assert hand.status(name).pause is not None
-    hand.resume(name)
-    assert hand.preview(name, None).request is not None
+    pipelines = spoilt.pipelines()
+    pipelines.pause(name, OperatorCommand("ada"))
+    assert pipelines.status(name).pause is not None
+    pipelines.resume(name)
+    assert pipelines.preview(name, None).request is not None
     run = spoilt.train(name, 3)
     assert run.phase is Phase.PROMOTED
-    assert sorted(hand.names()) == sorted(NAMES)
+    assert sorted(pipelines.names()) == sorted(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -134,22 +134,24 @@ def test_a_schedule_goes_on(spoil: Spoil, name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("spoil", [*ALONE, *ALL], ids=lambda spoil: spoil.__name__)
 def test_new_data_has_its_run_whatever_is_wrong_with_the_file(spoil: Spoil, tmp_path: Path) -> None:
     world = Filed(folder=tmp_path)
-    sound = world.hand().status("sample").pipeline
+    sound = world.pipelines().status("sample").pipeline
     spoil(world)
-    assert world.told() != ""
+    assert world.reported() != ""
     world.restart()
     assert world.train("sample", 1).config == sound.chosen_by({})
     assert world.train("other", 1).phase is Phase.PROMOTED
-    assert world.hand().status("other").pipeline.training.attempts == (3 if spoil is typo else 1)
+    assert world.pipelines().status("other").pipeline.training.attempts == (
+        3 if spoil is typo else 1
+    )
 
 
 def test_sound_pipelines_of_the_file_take_the_new_configuration(tmp_path: Path) -> None:
     world = Filed(folder=tmp_path)
     typo(world)
-    assert world.hand().status("other").pipeline.training.attempts == 3
-    assert world.hand().status("sample").pipeline.training.attempts == 1
-    assert "resorce" in world.told()
-    assert "goes on by its last good configuration, of 2026-03-01T12:00:00" in world.told()
+    assert world.pipelines().status("other").pipeline.training.attempts == 3
+    assert world.pipelines().status("sample").pipeline.training.attempts == 1
+    assert "resorce" in world.reported()
+    assert "goes on by its last good configuration, of 2026-03-01T12:00:00" in world.reported()
 
 
 def test_what_is_corrected_is_taken_and_what_it_goes_on_by_is_told_no_more(
@@ -161,8 +163,8 @@ def test_what_is_corrected_is_taken_and_what_it_goes_on_by_is_told_no_more(
         one["endpoints"][0].pop("resorce", None)
         one["endpoints"][0]["verify"]["rows"] = "probe.json"
     spoilt.write()
-    assert spoilt.told() == ""
-    assert {spoilt.hand().status(n).pipeline.training.attempts for n in NAMES} == {5}
+    assert spoilt.reported() == ""
+    assert {spoilt.pipelines().status(n).pipeline.training.attempts for n in NAMES} == {5}
 
 
 def test_a_restart_while_another_pipeline_is_renamed_keeps_the_one_with_an_error(
@@ -176,7 +178,7 @@ def test_a_restart_while_another_pipeline_is_renamed_keeps_the_one_with_an_error
     world.write()
     world.restart()
     world.app.activations.refresh()
-    assert sorted(world.hand().names()) == ["renamed", "sample"]
+    assert sorted(world.pipelines().names()) == ["renamed", "sample"]
     assert sorted(n for n in world.documents.rows if n.startswith("configurations/")) == [
         "configurations/renamed",
         "configurations/sample",
@@ -188,12 +190,12 @@ def test_a_pipeline_that_never_was_sound_is_told_with_its_problems(tmp_path: Pat
     world.tree["pipelines"]["third"] = {"data": {"blob": "third-{name}.csv"}}
     world.write()
     for ask in (
-        lambda: world.hand().status("third"),
+        lambda: world.pipelines().status("third"),
         lambda: world.endpoints().show(EndpointAddress("third", "production")),
     ):
         with pytest.raises(PipelineConfigError, match="training: is missing"):
             ask()
-    assert "pipelines.third: has no earlier configuration" in world.told()
+    assert "pipelines.third: has no earlier configuration" in world.reported()
     assert world.train("sample", 1).phase is Phase.PROMOTED
 
 
@@ -202,12 +204,12 @@ def test_a_name_that_no_pipeline_can_have_is_told_and_asked_for_nowhere(tmp_path
     world.tree["pipelines"]["../runs/x"] = world.tree["pipelines"]["other"]
     world.calls.clear()
     world.write()
-    assert "not a pipeline name" in world.told()
+    assert "not a pipeline name" in world.reported()
     assert world.calls.count("read configurations") == 0
 
 
 def test_no_secret_is_in_a_stored_configuration(spoilt: Filed) -> None:
-    said = spoilt.said() + spoilt.told()
+    said = spoilt.everything_stored() + spoilt.reported()
     assert not [secret for secret in spoilt.environment.values() if secret in said]
 
 
@@ -219,10 +221,10 @@ def test_a_roll_out_goes_on_and_is_retried_by_the_last_good_configuration() -> N
     problems = (Problem("pipelines.yaml:9: pipelines.sample.endpoints", "unknown key"),)
     fleet.file = Configuration({}, problems, {"sample": problems})
     fleet.restart()
-    assert fleet.settle().phase is Phase.PARKED
+    assert fleet.finish().phase is Phase.PARKED
     fleet.environment["KEY_e2"] = key
     fleet.restart()
     fleet.app.last_good.load()
     fleet.run_operations.retry(fleet.parent().run_id)
-    assert fleet.settle().phase is Phase.PROMOTED
+    assert fleet.finish().phase is Phase.PROMOTED
     assert fleet.endpoints_serving(fleet.model()) == ["e1", "e2", "e3"]

@@ -23,19 +23,19 @@ def test_a_stored_configuration_that_is_not_understood_skips_that_pipeline_alone
     world = Filed(folder=tmp_path)
     world.damage("configurations/sample")
     no_yaml(world)
-    assert world.hand().names() == ["other"]
+    assert world.pipelines().names() == ["other"]
     assert "configurations/sample is not understood" in caplog.text
     assert world.train("other", 1).phase is Phase.PROMOTED
     with pytest.raises(ConfigError, match="is not plain YAML"):
-        world.hand().status("sample")
+        world.pipelines().status("sample")
 
 
 def test_a_stored_configuration_of_another_pipeline_takes_nobodys_place(tmp_path: Path) -> None:
     world = Filed(folder=tmp_path)
     world.documents.rows["configurations/sample"] = world.documents.rows["configurations/other"]
     typo(world)
-    assert world.hand().names() == ["other"]
-    assert world.hand().status("other").pipeline.training.attempts == 3
+    assert world.pipelines().names() == ["other"]
+    assert world.pipelines().status("other").pipeline.training.attempts == 3
 
 
 def test_a_damaged_record_of_a_sound_pipeline_is_left_alone_and_stops_nothing(
@@ -75,7 +75,7 @@ def test_while_the_ledger_cannot_be_read_nobody_is_told_that_there_is_no_such_pi
         with pytest.raises(TransientError):  # so that the host delivers it again
             world.deliver("new-1.csv")
         with pytest.raises(TransientError):
-            world.hand().status("sample")
+            world.pipelines().status("sample")
         assert world.train("other", 1).phase is Phase.PROMOTED
     (run,) = world.deliver("new-1.csv")
     assert world.until_idle(run).phase is Phase.PROMOTED
@@ -97,7 +97,7 @@ def test_one_record_that_cannot_be_read_now_keeps_no_other_pipeline_waiting(
     monkeypatch.setattr(world.documents, "read", refuse)
     for _ in range(2):
         world.app.last_good.load()
-    assert world.hand().names() == ["sample"]
+    assert world.pipelines().names() == ["sample"]
 
 
 @pytest.mark.parametrize("kind", [Kind.CRASH_BEFORE, Kind.CRASH_AFTER, Kind.LOST, Kind.REFUSED])
@@ -200,7 +200,7 @@ def test_a_host_with_an_older_file_takes_nothing_from_those_with_the_newer_one(
     world.write(text)
     world.tree["pipelines"][missing]["whenbusy"] = 1
     world.write()
-    assert sorted(world.hand().names()) == sorted(NAMES)
+    assert sorted(world.pipelines().names()) == sorted(NAMES)
 
 
 def only_other(text: str) -> str:

@@ -41,9 +41,9 @@ def test_a_pipeline_without_an_earlier_configuration_is_told_with_its_problems(
     good.load()
     assert "pipeline sample has an error and no earlier configuration" in caplog.text
     assert good.lacking
-    with pytest.raises(PipelineConfigError) as told:
+    with pytest.raises(PipelineConfigError) as raised:
         good.require("sample")
-    assert str(told.value) == (
+    assert str(raised.value) == (
         f"pipeline sample has an error and no earlier configuration to go on by: {ODD[0]}; {ODD[1]}"
     )
     good.require("nobody")  # the file simply has none of this name

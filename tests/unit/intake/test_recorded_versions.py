@@ -112,11 +112,11 @@ def test_pipelines_that_cannot_have_a_blob_now_keep_it_from_no_other_and_all_are
     arrival.app.activations.refresh()
     for other in others:
         arrival.world.damage(f"versions/{version_id(other.name, one)}")
-    with pytest.raises(CorruptRecordError) as told:
+    with pytest.raises(CorruptRecordError) as raised:
         arrival.app.blob_events.blob_arrived("a.csv") if how == "event" else arrival.world.discover(
             one
         )
-    assert version_id(others[0].name, one) in str(told.value)
+    assert version_id(others[0].name, one) in str(raised.value)
     warned = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     said = [text for text in warned if "is not understood" in text]
     assert [

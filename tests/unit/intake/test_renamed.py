@@ -10,7 +10,7 @@ from shared.core.versions import version_id
 from tests.fakes.faults import Kind
 from tests.fakes.world import DATA
 from tests.unit.intake.configured_hosts import MINUTE, NO_ENDPOINT, configure, ticks
-from tests.unit.intake.test_batches import BURST, land, trained_on, waiting, world_of
+from tests.unit.intake.test_batches import BURST, arrive, trained_on, waiting, world_of
 from tests.unit.worlds import Observed
 
 
@@ -27,7 +27,7 @@ def events(world: Observed) -> None:
 def renamed() -> Observed:
     """Two blobs wait for a pipeline that has another name from now on."""
     world = world_of({**BURST, **NO_ENDPOINT})
-    land(world, "a.csv", "b.csv")
+    arrive(world, "a.csv", "b.csv")
     world.clock.move(6 * MINUTE)
     configure(world, name="renamed")
     world.app.activations.refresh()
@@ -77,12 +77,12 @@ def test_a_leased_pointer_of_what_was_trained_does_not_keep_new_data_waiting() -
     assert world.discover(blob)
     world.documents.leased.update(waiting(world))
     ticks(world, 10)
-    land(world, "b.csv", "c.csv")
+    arrive(world, "b.csv", "c.csv")
     ticks(world, 10)
     assert trained_on(world) == [["a.csv"], ["b.csv"], ["c.csv"]]
     assert {run.phase for run in world.runs()} == {Phase.FINISHED}
     world.documents.leased.clear()
-    land(world, "d.csv")
+    arrive(world, "d.csv")
     ticks(world, 10)
     assert len(world.runs()) == 4
     assert waiting(world) == []

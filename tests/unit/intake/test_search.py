@@ -5,7 +5,7 @@ import pytest
 from shared.core.run.record import Phase
 from tests.fakes.faults import Faults
 from tests.unit.intake.searched_worlds import HOUR, MINUTE, search, world_of
-from tests.unit.intake.test_batches import land, trained_on, waiting
+from tests.unit.intake.test_batches import arrive, trained_on, waiting
 from tests.unit.worlds import Observed
 
 
@@ -28,7 +28,7 @@ def test_data_whose_event_never_came_is_trained_on(when_busy: str) -> None:
 
 def test_data_that_was_told_of_is_not_reported_as_found() -> None:
     world = world_of(when_busy="newest")
-    land(world, "a.csv", "b.csv")
+    arrive(world, "a.csv", "b.csv")
     search(world)
     sweep = world.context.ledger.search.read()
     assert sweep is not None
@@ -47,7 +47,7 @@ def test_an_event_that_is_under_way_is_given_time() -> None:
 
 def test_only_what_changed_since_the_last_search_is_looked_up() -> None:
     world = world_of(when_busy="newest")
-    land(world, *[f"{number}.csv" for number in range(20)])
+    arrive(world, *[f"{number}.csv" for number in range(20)])
     search(world)
     search(world, minutes=60)
     world.upload("new.csv")

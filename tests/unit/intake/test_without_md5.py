@@ -54,7 +54,7 @@ def test_a_metadata_write_trains_again_unless_it_is_to_be_ignored(
     if not later:
         world.blobs.facts[f"https://account.blob.core.windows.net/{DATA}/a.csv"].etag = "0xtouch"
     else:
-        world.blobs.touch(DATA, "a.csv")
+        world.blobs.update_metadata(DATA, "a.csv")
     world.deliver("a.csv")
     assert len(trained(world)) == runs
 
@@ -66,7 +66,7 @@ def test_an_event_and_a_search_judge_a_metadata_write_alike(without_md5: str, ru
     world.deliver("a.csv")
     trained(world)
     world.clock.move(HOUR)
-    world.blobs.touch(DATA, "a.csv")
+    world.blobs.update_metadata(DATA, "a.csv")
     world.clock.move(HOUR)
     world.app.search.run_until(world.clock.now() + MINUTE)
     assert len(trained(world)) == runs
@@ -83,7 +83,7 @@ def test_of_a_write_and_its_metadata_write_that_wait_together_one_run_is_made(
     put(world)
     world.deliver("a.csv")
     world.clock.move(MINUTE / 60)
-    world.blobs.touch(DATA, "a.csv")
+    world.blobs.update_metadata(DATA, "a.csv")
     world.deliver("a.csv")
     of_a = [run for run in trained(world) if run.newest and run.newest.name == "a.csv"]
     assert len(of_a) == 1
@@ -126,7 +126,7 @@ def test_a_metadata_write_under_a_job_takes_nothing_from_its_run() -> None:
     put(world)
     world.deliver("a.csv")
     world.clock.move(MINUTE / 60)
-    world.blobs.touch(DATA, "a.csv")
+    world.blobs.update_metadata(DATA, "a.csv")
     world.deliver("a.csv")
     (run,) = trained(world)
     assert run.phase is Phase.PROMOTED
@@ -145,7 +145,7 @@ def test_a_due_time_without_new_data_is_skipped_by_the_same_rule(
         for _ in range(6):
             world.clock.move(10 * MINUTE)
             world.poll.start_scheduled()
-        world.blobs.touch(DATA, "a.csv")
+        world.blobs.update_metadata(DATA, "a.csv")
     assert len(world.runs()) == runs
 
 
@@ -167,7 +167,7 @@ def test_preview_and_run_say_what_cannot_be_known() -> None:
             assert "training-data/a.csv has no Content-MD5" in said
             assert words in said
         world.clock.move(HOUR)
-        world.blobs.touch(DATA, "a.csv")
+        world.blobs.update_metadata(DATA, "a.csv")
         world.deliver("a.csv")
         if without_md5 == "ignore":
             assert "it has no Content-MD5, so that other bytes cannot be told" in preview(world)

@@ -13,7 +13,7 @@ def test_a_watch_tells_when_it_is_due_and_whom_a_look_calls(
 ) -> None:
     known: dict[str, Any] = {
         "ref": ref(UPDATE),
-        "place": "p",
+        "resource": "p",
         "pipeline": "sample",
         "endpoint": "production",
     }
@@ -22,8 +22,8 @@ def test_a_watch_tells_when_it_is_due_and_whom_a_look_calls(
     drift_kind = drift_check.model_copy(update={"host": "bücher.example", "silent": False})
     ledger.drift_checks.put("w2", drift_kind, None)
     documents.create("drift_checks/w3", b"", {"next_check": "2026-03-01T13:00:00"})
-    told = [(w.drift_check_id, w.due, w.host, w.silent) for w in ledger.drift_checks.due()]
-    assert told == [
+    reported = [(w.drift_check_id, w.due, w.host, w.silent) for w in ledger.drift_checks.due()]
+    assert reported == [
         ("w1", NOW + HOUR, "studio.example", True),
         ("w2", NOW + HOUR, "", False),
         ("w3", NOW, "", False),  # a time without a zone is none: it is looked at

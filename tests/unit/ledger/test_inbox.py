@@ -17,11 +17,11 @@ LONG = blob("n" * 4000 + ".csv")
 def test_a_version_waits_once_and_once_more_for_each_run_that_gave_it_back(
     documents: Contested, ledger: Ledger
 ) -> None:
-    return_to_inbox = WAITING.model_copy(update={"run_id": "sample-1"})
+    requeued = WAITING.model_copy(update={"run_id": "sample-1"})
     assert ledger.inbox.add(("acme",), "b-1", WAITING)
     assert not ledger.inbox.add(("acme",), "b-1", WAITING)
-    assert ledger.inbox.add(("acme",), "b-1", return_to_inbox)
-    assert not ledger.inbox.add(("acme",), "b-1", return_to_inbox)
+    assert ledger.inbox.add(("acme",), "b-1", requeued)
+    assert not ledger.inbox.add(("acme",), "b-1", requeued)
     plain, back = ledger.inbox.entries(inbox_prefix("sample", ("acme",)))
     assert (plain.pipeline, plain.version_id, plain.blob) == ("sample", "b-1", blob())
     assert (plain.returned_by, back.returned_by) == (None, "sample-1")

@@ -50,7 +50,7 @@ WRITES: dict[str, Callable[[Ledger], object]] = {
 
 @pytest.mark.parametrize("name", READS)
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("damage", "message"),
     [
         (lambda text: text.replace('"schema_version":', '"schema_version":2, "x":'), "schema"),
         (lambda text: json.dumps({**json.loads(text), "schema_version": 2}), "schema_version 2"),
@@ -69,13 +69,13 @@ def test_a_record_that_is_not_understood_is_told_of_and_left_untouched(
     documents: Contested,
     name: str,
     damage: Callable[[str], str],
-    says: str,
+    message: str,
 ) -> None:
     documents.create(name, damage(GOOD[name]).encode())
     before = dict(documents.rows)
     with pytest.raises(CorruptRecordError, match=name) as caught:
         READS[name](ledger)
-    assert "schema" in str(caught.value) or says in str(caught.value)
+    assert "schema" in str(caught.value) or message in str(caught.value)
     assert documents.rows == before
 
 

@@ -10,7 +10,7 @@ from shared.core.data_version import DataVersion
 from shared.core.names import run_queue_id
 from shared.core.run.record import Phase, Run
 from tests.unit.execution.test_concurrency import ask
-from tests.unit.intake.test_batches import land, waiting
+from tests.unit.intake.test_batches import arrive, waiting
 from tests.unit.worlds import RUNNING, Observed
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{n: 1}) for n in ("seconds", "minutes", "hours", "days"))
@@ -19,7 +19,7 @@ SECOND, MINUTE, HOUR, DAY = (timedelta(**{n: 1}) for n in ("seconds", "minutes",
 def queue_of_two(**training: Any) -> tuple[Observed, Run, Run]:
     config = {"pipeline": {"when_busy": "queue", "endpoints": []}, "training": training}
     world = Observed(config=config)
-    (holder,) = land(world, "a.csv")
+    (holder,) = arrive(world, "a.csv")
     world.script("GET", str(holder.job), RUNNING, times=None)
     asked = ask(world, "k1")
     assert asked.phase is Phase.WAITING
@@ -48,8 +48,8 @@ def test_a_holder_that_cannot_be_read_keeps_its_place_as_long_as_a_job_may_take(
 @pytest.mark.parametrize("when_busy", ["queue", "newest"])
 def test_data_waits_no_longer_either_for_a_holder_that_cannot_be_read(when_busy: str) -> None:
     world = Observed(config={"pipeline": {"when_busy": when_busy, "endpoints": []}})
-    (holder,) = land(world, "a.csv")
-    land(world, "b.csv")
+    (holder,) = arrive(world, "a.csv")
+    arrive(world, "b.csv")
     assert len(waiting(world)) == 1
     kept = world.documents.rows[f"runs/{holder.run_id}"]
     world.damage(f"runs/{holder.run_id}")
@@ -66,7 +66,7 @@ def test_data_whose_run_cannot_be_read_is_not_tried_for_ever(when_busy: str) -> 
     """Its worker died before the data left the inbox, and then the record was damaged."""
     config = {"when_busy": when_busy, "max_parallel": 9, "endpoints": []}
     world = Observed(config={"pipeline": config})
-    (holder,) = land(world, "a.csv")
+    (holder,) = arrive(world, "a.csv")
     blob = world.blobs.head("training-data", "a.csv")
     assert blob is not None
     data = DataVersion.of(world.pipeline, blob)

@@ -77,7 +77,7 @@ class Live(Filed):
         """Do what the timer does: look at the file, search where that is wanted, and poll."""
         self.clock.move(timedelta(seconds=seconds))
         self.studio.work()
-        if self.changed_file.look():
+        if self.changed_file.check():
             self.sweep.run_until(self.poll.until())
         self.poll.tick()
 

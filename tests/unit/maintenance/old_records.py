@@ -23,7 +23,7 @@ KEEP = timedelta(days=400)
 LONG = {"gone": NOW - KEEP, "sample": NOW - KEEP}
 
 
-PLACE = "Sample [trained model]"
+RESOURCE_NAME = "Sample [trained model]"
 
 
 class Old:

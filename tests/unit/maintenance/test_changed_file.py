@@ -112,7 +112,7 @@ def test_a_broken_change_goes_on_by_what_the_process_knows_while_the_ledger_is_a
     with monkeypatch.context() as patch:
         patch.setattr(type(world.documents), "read", away)
         world.change(typo)
-        assert not world.changed_file.look()
+        assert not world.changed_file.check()
         assert "sample" in world.app.catalogue.pipelines
     world.tick()
     assert "goes on by its last good configuration" in str(world.app.last_good.notes())

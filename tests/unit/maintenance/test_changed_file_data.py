@@ -155,7 +155,7 @@ def test_another_process_that_searches_goes_back_for_it_too(world: Live) -> None
     world.clock.move(10 * SECOND)
     world.upload("third-1.csv")
     world.deliver("third-1.csv")
-    assert world.changed_file.look()
+    assert world.changed_file.check()
     world.app.activations.refresh()  # and then this process dies
     world.restart()
     world.sweep.run_until(world.poll.until())

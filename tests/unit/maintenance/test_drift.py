@@ -82,9 +82,11 @@ def test_a_new_promotion_may_be_repaired_once_again() -> None:
 def test_a_held_model_is_set_again_too() -> None:
     world, _ = live()
     world.until(world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n"), Phase.PROMOTED)
-    hand = world.app.endpoints
+    endpoints = world.app.endpoints
     world.until(
-        hand.rollback(EndpointAddress("sample", "production"), None, OperatorCommand(by="boss")),
+        endpoints.rollback(
+            EndpointAddress("sample", "production"), None, OperatorCommand(by="boss")
+        ),
         Phase.PROMOTED,
     )
     wanted = world.serving()
@@ -165,14 +167,14 @@ def test_however_many_endpoints_are_due_a_tick_looks_at_them_for_a_part_of_its_t
     world, _ = live()
     checks: list[str] = []
 
-    def look(_: Drift, name: str) -> bool:
+    def check(_: Drift, name: str) -> bool:
         world.clock.move(timedelta(seconds=20))
         checks.append(name)
         return True
 
     many = [DueDriftCheck(f"{number:020}", world.clock.now()) for number in range(100)]
     monkeypatch.setattr(DriftChecks, "due", lambda _: iter(many))
-    monkeypatch.setattr(Drift, "_check", look)
+    monkeypatch.setattr(Drift, "_check", check)
     began = world.clock.now()
     world.poll.tick()
     assert world.clock.now() - began <= world.limits.tick / 4
@@ -200,8 +202,8 @@ def test_drift_is_told_of_while_a_parked_run_holds_the_endpoint_and_that_run_is_
     meddle(world)
     caplog.clear()
     pass_time(world)
-    told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert any("RL1006" in line and parked.run_id in line for line in told), told
+    reported = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert any("RL1006" in line and parked.run_id in line for line in reported), reported
     assert not repairs(world)
     assert world.serving() != ours
     world.run_operations.cancel(parked.run_id)

@@ -25,17 +25,17 @@ def test_an_endpoint_is_looked_at_when_it_is_due_and_then_an_hour_later() -> Non
         drift_kind=DriftKind.NAMED,
         silent=True,
     )
-    assert watched.look() == []
+    assert watched.check() == []
     known = watched.now()
     assert watched.wait() == HOUR
     assert (known.reported, known.repair, known.suspicion, known.drift_kind) == ("", None, "", None)
     assert not known.silent
     assert len(watched.endpoint.asked) == 1
     watched.world.clock.move(HOUR - SECOND)
-    watched.look()
+    watched.check()
     assert len(watched.endpoint.asked) == 1
     watched.world.clock.move(SECOND)
-    watched.look()
+    watched.check()
     assert len(watched.endpoint.asked) == 2
 
 
@@ -49,7 +49,7 @@ def test_those_that_are_due_the_longest_come_first_and_those_that_were_silent_la
     watched = Watched()
     checked: list[str] = []
     del watched.world.documents.rows[f"drift_checks/{watched.name}"]
-    known = {"ref": ref(watched.url), "place": "x", "pipeline": "sample", "endpoint": "e"}
+    known = {"ref": ref(watched.url), "resource": "x", "pipeline": "sample", "endpoint": "e"}
     for name, minutes, silent in (
         ("a", 1, False),
         ("b", 3, False),
@@ -70,7 +70,7 @@ def test_those_that_are_due_the_longest_come_first_and_those_that_were_silent_la
 
 
 @pytest.mark.parametrize(
-    ("error", "silent", "says"),
+    ("error", "silent", "message"),
     [
         (TransientError("busy"), True, "cannot be looked at now: busy"),
         (PermanentError("refused"), False, "cannot be looked at now: refused"),
@@ -78,18 +78,18 @@ def test_those_that_are_due_the_longest_come_first_and_those_that_were_silent_la
     ],
 )
 def test_an_endpoint_that_cannot_be_looked_at_is_looked_at_again_in_five_minutes(
-    error: Any, says: str, caplog: pytest.LogCaptureFixture, *, silent: bool
+    error: Any, message: str, caplog: pytest.LogCaptureFixture, *, silent: bool
 ) -> None:
     watched = Watched()
 
     def fails(operation: str | None = None) -> EndpointCheck:
         raise error
 
-    watched.endpoint.look = fails  # type: ignore[method-assign]
-    watched.look()
+    watched.endpoint.check = fails  # type: ignore[method-assign]
+    watched.check()
     assert watched.wait() == 5 * MINUTE
     assert watched.now().silent is silent
-    assert f"watch {watched.name}: {says}" in caplog.text or says in caplog.text
+    assert f"watch {watched.name}: {message}" in caplog.text or message in caplog.text
 
 
 def test_a_watch_that_cannot_be_put_off_stays_due(
@@ -102,7 +102,7 @@ def test_a_watch_that_cannot_be_put_off_stays_due(
         raise TransientError("storage is busy")
 
     monkeypatch.setattr(watched.ledger.drift_checks, "put", fails)
-    watched.look(TransientError("busy"))
+    watched.check(TransientError("busy"))
     assert f"watch {watched.name} stays due: storage is busy" in caplog.text
     assert watched.now().next_check == NOW
 
@@ -117,24 +117,24 @@ def test_a_watch_that_another_worker_looks_at_is_left_to_it(
         raise ConflictError("drift_checks")
 
     monkeypatch.setattr(watched.ledger.drift_checks, "put", late)
-    watched.look()
+    watched.check()
     assert f"watch {watched.name}: another worker looks at it" in caplog.text
 
 
 def test_an_endpoint_without_an_answer_is_silent_and_looked_at_again_soon() -> None:
     watched = Watched()
-    assert watched.look(SILENT) == []
+    assert watched.check(SILENT) == []
     assert (watched.wait(), watched.now().silent) == (5 * MINUTE, True)
     watched.endpoint.probe_series = [EndpointCheck(UpdateProgress.NOT_REPORTED, SILENT)]
-    assert not watched.drift._look(watched.name)  # its host is given less of the time
-    assert watched.drift._look("none")
+    assert not watched.drift._check_one(watched.name)  # its host is given less of the time
+    assert watched.drift._check_one("none")
 
 
 def test_one_odd_look_is_looked_at_once_more_and_kept_to_compare_with(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     watched = Watched()
-    assert watched.look(OTHER) == []
+    assert watched.check(OTHER) == []
     known = watched.now()
     assert watched.wait() == 10 * SECOND
     assert (known.drift_kind, known.suspect) == (DriftKind.ANSWERS, OTHER)
@@ -142,7 +142,7 @@ def test_one_odd_look_is_looked_at_once_more_and_kept_to_compare_with(
     assert "endpoint production of sample has drifted: its answers" in caplog.text
     assert "looking once more" in caplog.text
     watched.world.clock.move(10 * SECOND)
-    assert watched.look() == []
+    assert watched.check() == []
     assert watched.now().suspect is None
 
 
@@ -200,9 +200,9 @@ def test_a_drift_that_a_person_accepted_is_left(
     if opened == 1:
         assert watched.now().repair == repair.run_id
         watched.world.clock.time = watched.now().next_check
-        watched.look(BROKEN)  # another drift is another thing
+        watched.check(BROKEN)  # another drift is another thing
         watched.world.clock.time = watched.now().next_check
-        assert len(watched.look(BROKEN)) == 2
+        assert len(watched.check(BROKEN)) == 2
 
 
 def test_a_second_drift_of_one_model_waits_for_a_person() -> None:
@@ -216,13 +216,13 @@ def test_a_second_drift_of_one_model_waits_for_a_person() -> None:
 def test_a_repair_that_another_worker_opened_is_the_same(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "relearn")
     watched = Watched()
-    watched.look(OTHER)
+    watched.check(OTHER)
     watched.world.clock.time = watched.now().next_check
     noticed = (ref(watched.url).id, RESOURCE, watched.now().next_check.isoformat())
     other = run_id("sample", "drift", *noticed)
     watched.ledger.runs.create(
         sample(Phase.PROMOTING, run_id=other, origin=Origin.DRIFT, config=watched.world.pipeline)
     )
-    assert len(watched.look(OTHER)) == 1
+    assert len(watched.check(OTHER)) == 1
     assert watched.now().repair == other
     assert f"run {other} was opened by another worker" in caplog.text

@@ -24,7 +24,7 @@ def test_one_odd_look_is_not_taken_for_drift() -> None:
 
 
 @pytest.mark.parametrize(
-    ("look", "settled"),
+    ("check", "decided"),
     [
         (EndpointCheck(UpdateProgress.NOT_REPORTED, good("1")), True),
         (EndpointCheck(UpdateProgress.NOT_REPORTED, None), True),
@@ -34,12 +34,12 @@ def test_one_odd_look_is_not_taken_for_drift() -> None:
     ],
 )
 def test_a_look_without_good_answers_says_nothing_of_drift(
-    look: EndpointCheck, *, settled: bool
+    check: EndpointCheck, *, decided: bool
 ) -> None:
     served = ServedModel(run_id="r", since=START, verification="", manifest=(), answers=good("1"))
-    seen = drift_finding(served, look)
-    assert (seen.drift, seen.drift_kind, seen.settled) == ("", None, settled)
-    assert seen.answers == (None if look.progress is UpdateProgress.PENDING else look.probe)
+    seen = drift_finding(served, check)
+    assert (seen.drift, seen.drift_kind, seen.decided) == ("", None, decided)
+    assert seen.answers == (None if check.progress is UpdateProgress.PENDING else check.probe)
 
 
 def test_an_endpoint_that_does_not_answer_has_not_drifted() -> None:
@@ -135,7 +135,9 @@ def test_an_endpoint_that_names_two_other_models_in_turn_is_in_the_middle_of_a_c
         )
         for name in names
     ]
-    drift_check = DriftCheck(ref=ref("u"), place="", pipeline="p", endpoint="e", next_check=START)
+    drift_check = DriftCheck(
+        ref=ref("u"), resource="", pipeline="p", endpoint="e", next_check=START
+    )
     first, second = checks
     suspected = {"suspicion": first.drift, "drift_kind": first.drift_kind, "suspect": first.answers}
     assert confirmed(drift_check.model_copy(update=suspected), second) is drifted

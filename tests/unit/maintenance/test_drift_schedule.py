@@ -42,7 +42,7 @@ def test_a_run_that_updates_the_endpoint_or_is_parked_there_has_it_left_alone(
     watched.put_endpoint_state(
         resources={RESOURCE: Resource(serving=watched.served)}, endpoint_lease=endpoint_lease
     )
-    found = watched.drifted() if checks else watched.look(OTHER)
+    found = watched.drifted() if checks else watched.check(OTHER)
     assert len(found) == repairs
     assert len(watched.endpoint.asked) == checks
     assert watched.wait() == wait
@@ -50,7 +50,7 @@ def test_a_run_that_updates_the_endpoint_or_is_parked_there_has_it_left_alone(
     assert (held in caplog.text) is (phase is Phase.PARKED)
 
 
-@pytest.mark.parametrize("gone", ["head", "serving", "run", "endpoint", "place"])
+@pytest.mark.parametrize("gone", ["endpoint_state", "serving", "run", "endpoint", "resource"])
 def test_an_endpoint_of_which_nothing_of_ours_is_known_is_left_for_an_hour(
     gone: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -65,7 +65,7 @@ def test_an_endpoint_of_which_nothing_of_ours_is_known_is_left_for_an_hour(
         (one,) = watched.configured
         changes = {"update": f"{one.update}x"} if gone == "endpoint" else {"resource": "other"}
         watched.configured = (one.model_copy(update=changes),)
-    watched.look(OTHER)
+    watched.check(OTHER)
     assert watched.endpoint.asked == []
     assert watched.wait() == HOUR
     said = f"watch {watched.name}: not looked at, the record of run sample-1"
@@ -98,7 +98,11 @@ def test_a_look_is_planned_for_the_earlier_time(
     schedule_drift_check(watched.context, watched.run, endpoint, wait)
     known = watched.now()
     assert known.next_check == now + due
-    assert (known.ref.name, known.place, known.suspicion) == (endpoint.update, endpoint.place, "")
+    assert (known.ref.name, known.resource, known.suspicion) == (
+        endpoint.update,
+        endpoint.resource_name,
+        "",
+    )
     assert (known.pipeline, known.endpoint, known.host) == (
         "sample",
         "production",
@@ -119,7 +123,7 @@ def test_a_look_calls_the_host_that_scores_or_else_the_one_that_is_updated() -> 
     ):
         one = endpoint.model_copy(update=changes)
         schedule_drift_check(watched.context, watched.run, one)
-        stored = watched.ledger.drift_checks.read(drift_check_id(one.ref, one.place))
+        stored = watched.ledger.drift_checks.read(drift_check_id(one.ref, one.resource_name))
         assert stored is not None
         assert stored.record.host == host
 

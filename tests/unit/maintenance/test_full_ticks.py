@@ -19,7 +19,7 @@ from shared.maintenance.drift import Drift
 from shared.providers.http.client import Answer
 from tests.fakes.clock import Hurried
 from tests.fakes.world import MODELS
-from tests.unit.intake.test_batches import land
+from tests.unit.intake.test_batches import arrive
 from tests.unit.maintenance.slow_worlds import HANGS, HOUR, MINUTE, SECOND, runs_of, slow_ledger
 from tests.unit.samples import ref
 from tests.unit.worlds import Observed
@@ -70,13 +70,15 @@ def test_every_endpoint_that_answers_is_looked_at_within_the_hour(hosts: str) ->
         )
         drift_check = DriftCheck(
             ref=ref(update),
-            place=endpoint.place,
+            resource=endpoint.resource_name,
             pipeline=run.pipeline,
             endpoint=endpoint.name,
             next_check=world.clock.now() + number * SECOND,
             host=f"{host}.example",
         )
-        ledger.drift_checks.put(drift_check_id(ref(update), endpoint.place), drift_check, None)
+        ledger.drift_checks.put(
+            drift_check_id(ref(update), endpoint.resource_name), drift_check, None
+        )
     checked = CheckResult(lambda url: "/hung" in url, world.clock.move, world.clock.now)
     context: Any = replace(world.context, providers=checked)  # type: ignore[arg-type]
     app = world.app
@@ -97,7 +99,7 @@ def test_a_search_that_needs_several_calls_leaves_time_for_the_other_one() -> No
     world.app.activations.refresh()
     for number in range(20):
         world.blobs.put(MODELS, f"promote/unknown/{number}.ilearner", b"x")
-    land(world, "a.csv")
+    arrive(world, "a.csv")
     for _ in range(12):
         context = replace(world.context, clock=Hurried(world.clock))
         replace(world.app.search, context=context).run_until(world.clock.now() + 24 * SECOND)
@@ -150,7 +152,7 @@ def test_what_waits_is_taken_while_open_runs_fill_every_tick() -> None:
         return send(method, url, headers, body)
 
     world.http.send = slow  # type: ignore[method-assign]
-    land(world, "new.csv")
+    arrive(world, "new.csv")
     arrived = world.clock.now()
     while world.clock.now() - arrived < 15 * MINUTE and not runs_of(world, "sample"):
         world.poll.tick()
@@ -167,9 +169,9 @@ def test_an_event_while_all_seats_are_taken_costs_the_same_however_many_there_ar
     world = Observed(config={"pipeline": config})
     world.script("GET", "", Answer(200, {}, b'{"StatusCode": "Running"}'), times=None)
     for number in range(shared_queues + 1):
-        land(world, f"k{number}-1.csv")
+        arrive(world, f"k{number}-1.csv")
     world.calls.clear()
-    land(world, "another-1.csv")
+    arrive(world, "another-1.csv")
     assert len(world.calls) <= 12
     world.idle(2 * MINUTE)  # by then the markers tell how the runs stand
     world.calls.clear()
@@ -182,7 +184,7 @@ def test_a_place_is_free_again_as_soon_as_a_run_of_the_pipeline_is_over() -> Non
     config = {**keyed, "when_busy": "newest", "max_parallel": 2}
     world = Observed(config={"pipeline": config})
     for number in range(5):
-        land(world, f"k{number}-1.csv")
+        arrive(world, f"k{number}-1.csv")
     assert len(world.runs()) == 2
     world.until_ended()
     assert len(world.runs()) == 5
@@ -192,7 +194,7 @@ def test_a_place_is_free_again_as_soon_as_a_run_of_the_pipeline_is_over() -> Non
 def test_records_that_are_leased_do_not_make_their_service_wait() -> None:
     world = Observed(config={"pipeline": {"endpoints": [], "when_busy": "parallel"}})
     answers = world.script("GET", "", Answer(200, {}, b'{"StatusCode": "Running"}'), times=None)
-    runs = sorted(run.run_id for n in range(8) for run in land(world, f"{n}.csv"))
+    runs = sorted(run.run_id for n in range(8) for run in arrive(world, f"{n}.csv"))
     world.idle(MINUTE)
     answers()
     world.documents.leased.update(f"runs/{run_id}" for run_id in runs[:6])

@@ -116,7 +116,7 @@ def test_an_odd_answer_is_left_to_the_driver_to_keep(world: Observed) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "well", "says"),
+    ("error", "well", "message"),
     [
         (TransientError("busy"), False, "cannot be advanced now: busy"),
         (RelearnError("odd"), True, "cannot be advanced: odd"),
@@ -128,7 +128,7 @@ def test_only_a_service_or_storage_that_fails_counts_against_its_lane(
     caplog: pytest.LogCaptureFixture,
     error: Exception,
     well: bool,  # noqa: FBT001 -- a case
-    says: str,
+    message: str,
 ) -> None:
     world = Observed()
     (run,) = running(world)
@@ -141,7 +141,7 @@ def test_only_a_service_or_storage_that_fails_counts_against_its_lane(
     bare = Marker(marker.run_id, marker.etag, marker.modified)
     checked = world.app.checks.check(bare, world.clock.now() + MINUTE)
     assert (checked.well, checked.advanced.run) == (well, None)
-    assert f"run {run.run_id} {says}" in caplog.text
+    assert f"run {run.run_id} {message}" in caplog.text
 
 
 def test_a_run_in_trouble_counts_against_its_service_unless_it_waits(world: Observed) -> None:

@@ -12,7 +12,7 @@ from shared.execution.queues import CheckResult
 from shared.ledger.open_markers import Marker, RunHints
 from shared.ledger.progress import Heartbeat
 from tests.unit.fleet import Fleet
-from tests.unit.intake.test_batches import BURST, land, world_of
+from tests.unit.intake.test_batches import BURST, arrive, world_of
 from tests.unit.maintenance.polled_worlds import HOUR, MINUTE, SECOND, marker_of, running
 from tests.unit.samples import NOW
 from tests.unit.worlds import Observed, refused
@@ -102,7 +102,7 @@ def test_runs_that_were_not_reached_are_looked_at_when_the_endpoints_leave_time(
 
 def test_what_landed_and_found_no_time_is_first_in_the_next_tick() -> None:
     world = world_of({**BURST, "key": "key", "data": {"blob": "{key}-{name}.csv", "settle": "1m"}})
-    land(world, "a-1.csv", "b-1.csv", "c-1.csv")
+    arrive(world, "a-1.csv", "b-1.csv", "c-1.csv")
     world.clock.move(5 * MINUTE)
     until = world.clock.now() - SECOND
     assert world.poll._opened_from_inbox(until) == 0
@@ -129,7 +129,7 @@ def test_an_inbox_that_cannot_be_listed_stops_no_tick(
 
 def test_a_run_that_is_opened_by_what_landed_is_driven_in_the_same_tick() -> None:
     world = world_of(BURST)
-    land(world, "a.csv")
+    arrive(world, "a.csv")
     world.clock.move(3 * MINUTE)
     beat = world.poll.tick()
     assert world.run().phase is Phase.TRAINING

@@ -66,11 +66,11 @@ def test_a_touch_of_a_version_that_is_years_old_opens_no_run() -> None:
     world = World(config={"pipeline": ALL})
     promoted(world, "a.csv", ROWS)
     years(world)
-    world.blobs.touch(DATA, "a.csv")
+    world.blobs.update_metadata(DATA, "a.csv")
     years(world)  # before anybody has seen the touch
     assert world.deliver("a.csv") == []
     years(world)
-    world.blobs.touch(DATA, "a.csv")
+    world.blobs.update_metadata(DATA, "a.csv")
     assert world.deliver("a.csv") == []
     assert world.runs() == []
     years(world)
@@ -97,7 +97,7 @@ def test_what_a_run_gave_back_is_trained_on_though_the_run_is_forgotten() -> Non
     world.run_operations.cancel(run.run_id)
     world.until_ended()
     world.app.pipelines.pause("sample", OperatorCommand("ada", ""))
-    world.app.inbox.give_back(run, [blob])
+    world.app.inbox.requeue(run, [blob])
     world.clock.move(AGES)
     cleaned(world)
     assert world.runs() == []
@@ -128,8 +128,8 @@ def test_what_waits_for_a_pipeline_that_was_removed_is_told_of_and_then_forgotte
 ) -> None:
     world = World(config={"pipeline": {**BARE, "when_busy": "queue"}})
     world.app.activations.refresh()
-    hand = world.app.pipelines
-    hand.pause("sample", OperatorCommand("ada", ""))
+    pipelines = world.app.pipelines
+    pipelines.pause("sample", OperatorCommand("ada", ""))
     world.upload()
     world.deliver()
     years(world, days=500)

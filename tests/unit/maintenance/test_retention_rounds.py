@@ -173,9 +173,9 @@ def test_a_record_that_is_not_understood_stops_no_other_and_is_told_of_once_a_ro
     world.clock.move(AGES)
     with caplog.at_level(logging.ERROR):
         assert cleaned(world) == 4
-    (told,) = caplog.messages
-    assert told.startswith("2 old records are not understood")
-    assert f"runs/{drift_kind}" in told
+    (reported,) = caplog.messages
+    assert reported.startswith("2 old records are not understood")
+    assert f"runs/{drift_kind}" in reported
     assert kept(world, "runs") == [f"runs/{drift_kind}"]
     assert len(kept(world, "index")) == 1
     assert len(kept(world, "versions")) == 3

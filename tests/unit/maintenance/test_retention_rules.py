@@ -11,7 +11,7 @@ from shared.core.run.concurrency import RunQueue
 from shared.core.run.record import Delivery, Phase
 from shared.core.serving.state import EndpointLease, Hold, Resource
 from shared.ledger.open_markers import RunHints
-from tests.unit.maintenance.old_records import KEEP, LONG, PLACE, Old, item, served
+from tests.unit.maintenance.old_records import KEEP, LONG, RESOURCE_NAME, Old, item, served
 from tests.unit.samples import NOW, UPDATE, pipeline, ref
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -20,7 +20,7 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 NAMED: dict[str, dict[str, Any]] = {
     "reserved": {
         "endpoint_lease": EndpointLease(
-            run_id="sample-1", resource=PLACE, model=None, generation=1, at=NOW
+            run_id="sample-1", resource=RESOURCE_NAME, model=None, generation=1, at=NOW
         )
     },
     "held": {"resources": {"x": Resource(held=Hold(run_id="sample-1", to="y", by="ada", at=NOW))}},

@@ -41,8 +41,8 @@ def test_a_version_of_which_the_blob_is_another_one_now_goes() -> None:
     # Metadata changed since, and nobody saw that yet.
     only_trace = known(old, "b.csv", etag="0x9", modified=NOW - HOUR)
     assert not old.goes(only_trace)
-    touched = known(old, "b.csv")
-    assert touched != only_trace
+    updated = known(old, "b.csv")
+    assert updated != only_trace
     assert old.goes(only_trace)
 
 

@@ -14,7 +14,7 @@ from shared.core.versions import version_id
 from shared.ledger.run_queues import NEW
 from shared.ledger.versions import VersionEntry
 from tests.fakes.world import DATA
-from tests.unit.maintenance.old_records import LONG, PLACE, Old, served
+from tests.unit.maintenance.old_records import LONG, RESOURCE_NAME, Old, served
 from tests.unit.samples import NOW, UPDATE, ref
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -23,7 +23,7 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 NAMED: dict[str, dict[str, Any]] = {
     "reserved": {
         "endpoint_lease": EndpointLease(
-            run_id="sample-1", resource=PLACE, model=None, generation=1, at=NOW
+            run_id="sample-1", resource=RESOURCE_NAME, model=None, generation=1, at=NOW
         )
     },
     "held": {"resources": {"x": Resource(held=Hold(run_id="sample-1", to="y", by="ada", at=NOW))}},
@@ -47,8 +47,10 @@ def known(old: Old, name: str = "a.csv", **changes: Any) -> str:
 SLOT = run_queue_id("sample", ())
 
 
-def drift_check(old: Old, pipeline_: str = "sample", place: str = PLACE) -> str:
-    one = DriftCheck(ref=ref(UPDATE), place=place, pipeline=pipeline_, endpoint="e", next_check=NOW)
+def drift_check(old: Old, pipeline_: str = "sample", resource: str = RESOURCE_NAME) -> str:
+    one = DriftCheck(
+        ref=ref(UPDATE), resource=resource, pipeline=pipeline_, endpoint="e", next_check=NOW
+    )
     old.ledger.drift_checks.put("w1", one, None)
     return "drift_checks/w1"
 
@@ -130,13 +132,13 @@ def test_an_endpoint_that_an_open_run_reserved_is_kept(phase: Phase) -> None:
 def test_a_watch_goes_where_nothing_of_ours_serves_or_its_pipeline_is_gone() -> None:
     old = Old()
     assert old.goes(drift_check(old))  # nothing is known of the endpoint
-    old.head(resources={PLACE: Resource(serving=served("sample-1"))})
+    old.head(resources={RESOURCE_NAME: Resource(serving=served("sample-1"))})
     assert not old.goes(drift_check(old))
     del old.world.documents.rows["drift_checks/w1"]
-    assert old.goes(drift_check(old, place="another"))
+    assert old.goes(drift_check(old, resource="another"))
     for updates, goes in (((), True), ((UPDATE,), False)):
         old = Old(updates=updates, missing=LONG)
-        old.head(resources={PLACE: Resource(serving=served("sample-1"))})
+        old.head(resources={RESOURCE_NAME: Resource(serving=served("sample-1"))})
         assert old.goes(drift_check(old, "gone")) is goes
 
 

@@ -45,7 +45,7 @@ def test_an_endpoint_that_is_not_understood_keeps_what_its_text_names(*, named: 
 def test_the_run_that_trained_what_others_delivered_is_kept() -> None:
     fleet = Fleet()
     fleet.start()
-    parent = fleet.settle()
+    parent = fleet.finish()
     fleet.clock.move(AGES)
     cleaned(fleet)
     assert f"runs/{parent.run_id}" in kept(fleet, "runs")
@@ -58,10 +58,10 @@ def test_the_run_of_a_rollback_is_kept_for_as_long_as_its_endpoint_is_held() -> 
     ledger = world.context.ledger
     stored = ledger.endpoint_states.read(name.removeprefix("endpoints/"))
     assert stored is not None
-    ((place, _),) = stored.record.resources.items()
+    ((name_, _),) = stored.record.resources.items()
     hold = Hold(run_id=rolled_back, to="baseline", by="ada", at=world.clock.now())
     ledger.endpoint_states.put(
-        name.removeprefix("endpoints/"), with_hold(stored.record, place, hold), stored.etag
+        name.removeprefix("endpoints/"), with_hold(stored.record, name_, hold), stored.etag
     )
     world.clock.move(AGES)
     assert cleaned(world) == 2  # another run and its line
@@ -77,13 +77,13 @@ def test_the_runs_that_set_a_model_again_or_left_a_reservation_are_kept() -> Non
     ledger = world.context.ledger
     stored = ledger.endpoint_states.read(name.removeprefix("endpoints/"))
     assert stored is not None
-    ((place, resource),) = stored.record.resources.items()
+    ((name_, resource),) = stored.record.resources.items()
     assert resource.serving is not None
     serving = resource.serving.model_copy(update={"set_by": set_by})
     endpoint_lease = EndpointLease(
-        run_id=in_flight_lease, resource=place, model=None, generation=9, at=world.clock.now()
+        run_id=in_flight_lease, resource=name_, model=None, generation=9, at=world.clock.now()
     )
-    resources = {place: resource.model_copy(update={"serving": serving})}
+    resources = {name_: resource.model_copy(update={"serving": serving})}
     changes = {"resources": resources, "endpoint_lease": endpoint_lease}
     ledger.endpoint_states.put(
         name.removeprefix("endpoints/"), stored.record.model_copy(update=changes), stored.etag
@@ -116,11 +116,11 @@ def test_deliveries_are_kept_while_their_roll_out_goes_on_and_it_while_they_are_
     ]
     world.until_ended()
     ledger = world.context.ledger
-    told: dict[str, dict[str, object]] = {
+    reported: dict[str, dict[str, object]] = {
         child.run_id: {"parent": parent.run_id},
         parent.run_id: {"phase": Phase.PARKED},
     }
-    for run_id, changes in told.items():
+    for run_id, changes in reported.items():
         stored = ledger.runs.read(run_id)
         assert stored is not None
         ledger.runs.replace(stored.record.model_copy(update=changes), stored.etag)
@@ -209,9 +209,9 @@ def test_an_endpoint_that_an_open_run_has_reserved_is_kept() -> None:
     for name in (name.removeprefix("endpoints/") for name in kept(world, "endpoints")):
         stored = ledger.endpoint_states.read(name)
         assert stored is not None
-        (place,) = stored.record.resources
+        (name_,) = stored.record.resources
         mine = EndpointLease(
-            run_id=asked.run_id, resource=place, model=None, generation=9, at=world.clock.now()
+            run_id=asked.run_id, resource=name_, model=None, generation=9, at=world.clock.now()
         )
         ledger.endpoint_states.put(
             name, stored.record.model_copy(update={"endpoint_lease": mine}), stored.etag

@@ -40,7 +40,7 @@ class Watched(Scripted):
     def drift_check(self, **changes: Any) -> None:
         known = {
             "ref": ref(self.url),
-            "place": RESOURCE,
+            "resource": RESOURCE,
             "pipeline": "sample",
             "endpoint": "production",
             "next_check": NOW,
@@ -61,12 +61,12 @@ class Watched(Scripted):
         """How long it is to the next look."""
         return self.now().next_check - self.world.clock.now()
 
-    def look(self, probe: ProbeAnswers | Exception | None = OURS, **look: Any) -> list[Run]:
+    def check(self, probe: ProbeAnswers | Exception | None = OURS, **check: Any) -> list[Run]:
         """Look once, and return the runs that were opened to set the model again."""
         known: Any = probe
         if not isinstance(probe, Exception):
             known = EndpointCheck(
-                **{"progress": UpdateProgress.NOT_REPORTED, "probe": probe, **look}
+                **{"progress": UpdateProgress.NOT_REPORTED, "probe": probe, **check}
             )
         self.endpoint.probe_series = [known]
         self.drift.check(self.world.clock.now() + MINUTE)
@@ -74,6 +74,6 @@ class Watched(Scripted):
 
     def drifted(self) -> list[Run]:
         """Have two looks agree that another model serves."""
-        self.look(OTHER)
+        self.check(OTHER)
         self.world.clock.time = self.now().next_check
-        return self.look(OTHER)
+        return self.check(OTHER)

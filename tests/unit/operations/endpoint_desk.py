@@ -52,7 +52,7 @@ class EndpointDesk:
         assert stored is not None
         return stored.record.resource(RESOURCE)
 
-    def back(self, to: str | None = None, command: OperatorCommand = ADA) -> Run:
+    def roll_back(self, to: str | None = None, command: OperatorCommand = ADA) -> Run:
         return self.endpoints.rollback(EndpointAddress("sample", "production"), to, command)
 
     def show(self) -> EndpointStatus:

@@ -32,11 +32,11 @@ class Storage:
     def time(self) -> datetime:
         self.asked += 1
         self.clock.move(self.takes / 2)
-        told = self.clock.now().replace(microsecond=0)
+        reported = self.clock.now().replace(microsecond=0)
         self.clock.move(self.takes / 2)
         if self.fails:
             raise TransientError("no answer")
-        return told
+        return reported
 
 
 @pytest.mark.parametrize("by", SKEWS)

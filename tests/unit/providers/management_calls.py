@@ -14,7 +14,7 @@ SERVICE = "https://management.azureml.net/workspaces/w1/webservices/s1"
 NAME = "production"
 RESOURCE = "Census Model [trained model]"
 BLOB = SignedBlob("https://account.blob.core.windows.net/", "models/x.ilearner", SAS)
-TOLD = {
+SHOWN = {
     "Name": NAME,
     "Description": "made by Relearn",
     "ApiLocation": "https://ussouthcentral.services.azureml.net/workspaces/w1/services/e1",

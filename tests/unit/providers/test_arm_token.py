@@ -184,8 +184,8 @@ def test_the_apps_own_identity_gives_the_token_that_resource_manager_takes(
         assert ArmToken(credential)(f"{app_service.base_url}/subscriptions/s") == (
             app_service.arm_token
         )
-        told = credential.get_token("https://management.azure.com/.default")
-    assert told.expires_on > (datetime.now(UTC) + timedelta(minutes=30)).timestamp()
+        reported = credential.get_token("https://management.azure.com/.default")
+    assert reported.expires_on > (datetime.now(UTC) + timedelta(minutes=30)).timestamp()
 
 
 def test_an_identity_that_is_not_this_apps_gives_none(

@@ -82,10 +82,10 @@ class Opened(Blob):
         refused = HttpResponseError("no")
         refused.status_code = self.refuses
 
-        def look() -> None:
+        def check() -> None:
             raise refused
 
-        blob.get_blob_properties = look  # type: ignore[method-assign]
+        blob.get_blob_properties = check  # type: ignore[method-assign]
         return blob
 
 

@@ -193,11 +193,11 @@ def test_a_write_of_somebody_else_is_a_conflict_and_one_that_is_not_there_is_unk
 
 def test_whose_write_it_was_stays_unknown_where_that_cannot_be_looked_up() -> None:
     with pytest.raises(OutcomeUnknownError, match="runs/x: written by us or by somebody else"):
-        over(Container(write=LOST, look=refused(503))).create("runs/x", b"{}")
+        over(Container(write=LOST, check=refused(503))).create("runs/x", b"{}")
     with pytest.raises(OutcomeUnknownError, match="storage: write runs/x"):
-        over(Container(write=BROKEN, look=refused(503))).create("runs/x", b"{}")
+        over(Container(write=BROKEN, check=refused(503))).create("runs/x", b"{}")
     with pytest.raises(ConflictError, match="runs/x was written by somebody else"):
-        over(Container(write=LOST, look=GONE)).create("runs/x", b"{}")
+        over(Container(write=LOST, check=GONE)).create("runs/x", b"{}")
 
 
 def test_a_delete_that_was_lost_is_a_conflict_only_where_something_is_there() -> None:

@@ -28,8 +28,8 @@ def test_what_a_step_learned_elsewhere_is_cleaned_before_it_is_kept() -> None:
         if world.now_of(run).phase.ended:
             break
     assert world.now_of(run).phase is Phase.REJECTED
-    assert "there are 2 rows" in world.said()
-    assert key[:20] not in world.said()
+    assert "there are 2 rows" in world.everything_stored()
+    assert key[:20] not in world.everything_stored()
 
 
 def test_an_error_of_the_storage_that_names_a_secret_is_kept_without_it() -> None:
@@ -56,7 +56,7 @@ def test_an_error_of_the_data_storage_that_names_a_secret_is_kept_without_it() -
         patch.setattr(world.blobs, "head", refuse)
         parked = world.until(run, Phase.PARKED)
     assert "storage: *** is refused" in (parked.reason or "")
-    assert key not in world.said()
+    assert key not in world.everything_stored()
 
 
 def test_no_line_of_the_log_holds_a_secret_nor_does_a_traceback(

@@ -28,91 +28,91 @@ def look_of(detail: str) -> EndpointCheck:
 
 
 @dataclass
-class Telling:
+class Answering:
     """Both ports, answering what the test says or raising it."""
 
     answer: Any = None
 
-    def _told(self, *_: object) -> Any:
+    def _answered(self, *_: object) -> Any:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
     def prepare(self, request: JobRequest) -> str:
-        return str(self._told(request))
+        return str(self._answered(request))
 
     def preview(self, request: JobRequest) -> Mapping[str, Any]:
-        told: Mapping[str, Any] = self._told(request)
-        return told
+        reported: Mapping[str, Any] = self._answered(request)
+        return reported
 
     def ensure_started(self, handle: str, request: JobRequest) -> None:
-        self._told(handle, request)
+        self._answered(handle, request)
 
     def state(self, handle: str) -> JobState:
-        told: JobState = self._told(handle)
-        return told
+        reported: JobState = self._answered(handle)
+        return reported
 
     def cancel(self, handle: str) -> None:
-        self._told(handle)
+        self._answered(handle)
 
     def ensure(self) -> None:
-        self._told()
+        self._answered()
 
     def models(self, job: Job, wanted: Mapping[str, str | None]) -> Mapping[str, ModelRef]:
-        told: Mapping[str, ModelRef] = self._told(job, wanted)
-        return told
+        reported: Mapping[str, ModelRef] = self._answered(job, wanted)
+        return reported
 
     def model_again(self, model: ModelRef) -> ModelRef:
-        told: ModelRef = self._told(model)
-        return told
+        reported: ModelRef = self._answered(model)
+        return reported
 
     def evaluation(self, job: Job, output: str | None) -> Evaluation:
-        told: Evaluation = self._told(job, output)
-        return told
+        reported: Evaluation = self._answered(job, output)
+        return reported
 
     def evaluation_beside(self, model: ModelRef) -> Evaluation:
-        told: Evaluation = self._told(model)
-        return told
+        reported: Evaluation = self._answered(model)
+        return reported
 
     plan = Plan()
 
     def current(self, keep: Keep | None = None) -> ServingState | None:
-        told: ServingState | None = self._told(keep)
-        return told
+        reported: ServingState | None = self._answered(keep)
+        return reported
 
     def restorable(self, state: ServingState) -> bool:
-        return bool(self._told(state))
+        return bool(self._answered(state))
 
     def candidate(self, model: ModelRef, run_id: str) -> Candidate:
         return Candidate(name=run_id, state=ServingState(model=model))
 
     def stage(self, candidate: Candidate) -> None:
-        self._told(candidate)
+        self._answered(candidate)
 
     def candidate_state(self, candidate: Candidate) -> EndpointCheck:
-        told: EndpointCheck = self._told(candidate)
-        return told
+        reported: EndpointCheck = self._answered(candidate)
+        return reported
 
     def score(self, rows: Mapping[str, Any], candidate: Candidate | None = None) -> ProbeAnswers:
-        told: ProbeAnswers = self._told(rows, candidate)
-        return told
+        reported: ProbeAnswers = self._answered(rows, candidate)
+        return reported
 
     def shift(self, shift: Shift) -> str | None:
-        told: str | None = self._told(shift)
-        return told
+        reported: str | None = self._answered(shift)
+        return reported
 
     def update_state(
         self, operation: str | None = None, shift: Shift | None = None
     ) -> EndpointCheck:
-        told: EndpointCheck = self._told(operation, shift)
-        return told
+        reported: EndpointCheck = self._answered(operation, shift)
+        return reported
 
     def discard(self, candidate: Candidate) -> bool:
-        return bool(self._told(candidate))
+        return bool(self._answered(candidate))
 
     def restore(self, previous: ServingState) -> str | None:
-        told: str | None = self._told(previous)
-        return told
+        reported: str | None = self._answered(previous)
+        return reported
 
 
 @dataclass
@@ -122,11 +122,11 @@ class Guarded:
 
     @property
     def jobs(self) -> RedactingTraining:
-        return RedactingTraining(Telling(self.answer), self.known)
+        return RedactingTraining(Answering(self.answer), self.known)
 
     @property
     def endpoint(self) -> RedactingEndpoint:
-        return RedactingEndpoint(Telling(self.answer), self.known)
+        return RedactingEndpoint(Answering(self.answer), self.known)
 
     def calls(self) -> list[Callable[[], object]]:
         jobs, endpoint, asked = self.jobs, self.endpoint, request()
@@ -165,12 +165,12 @@ def test_what_a_service_tells_of_an_endpoint_holds_no_secret() -> None:
         rows=((SECRET, "0.5"),),
         detail=SECRET,
     )
-    look = Guarded(
+    check = Guarded(
         EndpointCheck(UpdateProgress.FAILED, probe, f"c/{SECRET}", SECRET)
     ).endpoint.update_state()
-    assert SECRET not in repr(look)
-    assert look.probe is not None
-    assert look.probe.rows == (("***", "0.5"),)
+    assert SECRET not in repr(check)
+    assert check.probe is not None
+    assert check.probe.rows == (("***", "0.5"),)
     assert SECRET not in repr(Guarded(probe).endpoint.score({}))
     assert SECRET not in repr(Guarded(look_of(SECRET)).endpoint.candidate_state(SHIFT.candidate))
     assert Guarded({"url": [SECRET]}).jobs.preview(request()) == {"url": ["***"]}
@@ -222,11 +222,15 @@ def test_the_path_of_a_model_of_ours_stays_as_it_is_to_be_compared() -> None:
     ours = "models/runs/sample/sample-0123456789abcdef0123/1/model.ilearner"
     public = frozenset({"models", "sample", "model.ilearner"})
     known = Redactor("0123456789abcdef", "sample-0123", public=public)
-    told = Guarded(EndpointCheck(UpdateProgress.DONE, None, ours), known).endpoint.update_state()
-    assert told.configured == ours
+    reported = Guarded(
+        EndpointCheck(UpdateProgress.DONE, None, ours), known
+    ).endpoint.update_state()
+    assert reported.configured == ours
     foreign = ours.replace("model.ilearner", "sample-0123")
-    told = Guarded(EndpointCheck(UpdateProgress.DONE, None, foreign), known).endpoint.update_state()
-    assert told.configured != foreign
+    reported = Guarded(
+        EndpointCheck(UpdateProgress.DONE, None, foreign), known
+    ).endpoint.update_state()
+    assert reported.configured != foreign
 
 
 def test_a_metric_may_be_named_like_a_signature() -> None:

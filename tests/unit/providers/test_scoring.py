@@ -16,7 +16,7 @@ from shared.errors import (
 from shared.providers.http.client import Answer
 from shared.providers.studio.scoring import score, scoring_url
 from tests.unit.samples import BASE
-from tests.unit.scripted import ENVIRONMENT, KEY, SAS, Script, call, refuses, says
+from tests.unit.scripted import ENVIRONMENT, KEY, SAS, Script, answering, call, refuses
 
 URL = f"{BASE}/execute?api-version=2.0&details=true"
 TABLE = {"Inputs": {"input1": {"ColumnNames": ["a", "b"], "Values": [["1", "x"], ["2", "y"]]}}}
@@ -31,11 +31,11 @@ def scored(
 
 def table(columns: list[str], *values: list[Any], kind: str = "table") -> Answer:
     value = {"ColumnNames": columns, "Values": list(values)}
-    return says({"Results": {"output1": {"type": kind, "value": value}}})
+    return answering({"Results": {"output1": {"type": kind, "value": value}}})
 
 
 def objects(*values: dict[str, Any]) -> Answer:
-    return says({"Results": {"output1": list(values)}})
+    return answering({"Results": {"output1": list(values)}})
 
 
 GOOD = table(["a", "b", "Scored Labels"], ["1", "x", "0.5"], ["2", "y", "0.25"])
@@ -107,7 +107,7 @@ def test_class_labels_are_scores_too() -> None:
     ],
 )
 def test_an_odd_2xx_answer_is_never_a_good_one(body: object) -> None:
-    seen = scored(says(body))
+    seen = scored(answering(body))
     assert seen.seen in (ProbeOutcome.BROKEN, ProbeOutcome.NO_ANSWER)
     assert seen.detail
     assert not seen.rows
@@ -201,7 +201,7 @@ def test_neither_keys_nor_signatures_stand_in_a_detail(status: int) -> None:
     words = f"Bearer {KEY} may not read {url}; AccountKey={KEY}; key {KEY}"
     answers = [
         refuses(status, "BadArgument", message=words),
-        says({"error": {"code": KEY, "details": [{"code": "X", "message": words}]}}, status),
+        answering({"error": {"code": KEY, "details": [{"code": "X", "message": words}]}}, status),
         Answer(status, {}, words.encode()),
         Answer(status, {}, f"<html><p title='{KEY}'>{words}</p></html>".encode()),
     ]

@@ -11,14 +11,14 @@ from tests.unit.providers.endpoint_scripts import (
     DONE,
     LOST,
     NAME,
-    TELLS,
+    SHOWS,
     TOKEN,
     by_token,
     endpoint,
-    told,
+    reported,
 )
 from tests.unit.samples import MODEL_BLOB, UPDATE
-from tests.unit.scripted import KEY, SAS, refuses, says
+from tests.unit.scripted import KEY, SAS, answering, refuses
 
 
 def test_the_update_is_exactly_the_documented_patch() -> None:
@@ -82,7 +82,7 @@ def test_a_refused_refresh_is_told() -> None:
 
 def test_the_endpoint_tells_what_it_was_given() -> None:
     place = {"BaseLocation": ACCOUNT, "RelativeLocation": "c/x.ilearner", "SasBlobToken": SAS}
-    serving, script = endpoint(told(place))
+    serving, script = endpoint(reported(place))
     current = serving.current()
     assert current.location == (ACCOUNT, "c/x.ilearner", SAS)
     assert current.resources == (NAME,)
@@ -93,13 +93,13 @@ def test_the_endpoint_tells_what_it_was_given() -> None:
 @pytest.mark.parametrize(
     ("answer", "names"),
     [
-        (told(None), (NAME,)),
-        (told({"BaseLocation": ACCOUNT}), (NAME,)),
-        (told({"RelativeLocation": "c/x"}, name="Another"), ("Another",)),
-        (says({"Resources": []}), ()),
-        (says({"Name": "production"}), None),
-        (says({"Resources": "?"}), None),
-        (says(["?"]), None),
+        (reported(None), (NAME,)),
+        (reported({"BaseLocation": ACCOUNT}), (NAME,)),
+        (reported({"RelativeLocation": "c/x"}, name="Another"), ("Another",)),
+        (answering({"Resources": []}), ()),
+        (answering({"Name": "production"}), None),
+        (answering({"Resources": "?"}), None),
+        (answering(["?"]), None),
         (Answer(200, {}, b"<html>"), None),
         (Answer(401, {}, b""), None),
         (Answer(403, {}, b""), None),
@@ -136,17 +136,17 @@ def test_a_refresh_is_asked_for_with_the_token_and_an_update_with_the_key() -> N
 
 def test_what_an_endpoint_was_given_never_shows_its_signature() -> None:
     place = {"BaseLocation": ACCOUNT, "RelativeLocation": f"c/x.ilearner{SAS}"}
-    look = endpoint(told(place))[0].look()
-    assert look.configured == "c/x.ilearner"
+    check = endpoint(reported(place))[0].check()
+    assert check.configured == "c/x.ilearner"
 
 
 def test_neither_token_nor_keys_are_shown() -> None:
-    serving, script = by_token(TELLS, refuses(403, "X", message=f"{TOKEN} ZXAta2V5 {KEY}"))
+    serving, script = by_token(SHOWS, refuses(403, "X", message=f"{TOKEN} ZXAta2V5 {KEY}"))
     shown = repr(by_token(DONE)[0])
-    look = serving.look()
-    assert look.probe is not None
-    assert look.probe.seen is ProbeOutcome.REFUSED
+    check = serving.check()
+    assert check.probe is not None
+    assert check.probe.seen is ProbeOutcome.REFUSED
     assert TOKEN not in shown
     assert KEY not in shown
-    assert "ZXAta2V5" not in repr(look)
+    assert "ZXAta2V5" not in repr(check)
     assert len(script.sent) == 2

@@ -8,7 +8,7 @@ from shared.providers.http.client import Answer
 from shared.providers.studio.errors import StudioRefusedError
 from tests.unit.providers.endpoint_scripts import DONE, LOST, TOKEN, by_token
 from tests.unit.samples import UPDATE
-from tests.unit.scripted import refuses, says
+from tests.unit.scripted import answering, refuses
 
 CREATE = Create()
 
@@ -68,8 +68,8 @@ def test_an_endpoint_just_made_and_not_shown_yet_is_waited_for() -> None:
 @pytest.mark.parametrize(
     ("listed", "words"),
     [
-        (says([{"Name": "default"}, {"Name": "staging"}]), "there is default, staging"),
-        (says([]), "there is none"),
+        (answering([{"Name": "default"}, {"Name": "staging"}]), "there is default, staging"),
+        (answering([]), "there is none"),
         (refuses(404, "NotFound", "WebServiceNotFound"), "not reported"),
         (Answer(403, {}, b""), "not reported"),
     ],

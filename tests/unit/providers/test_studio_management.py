@@ -15,12 +15,12 @@ from tests.unit.providers.management_calls import (
     READS,
     RESOURCE,
     SERVICE,
-    TOLD,
+    SHOWN,
     WRITES,
     Ask,
     management,
 )
-from tests.unit.scripted import KEY, SAS, refuses, says
+from tests.unit.scripted import KEY, SAS, answering, refuses
 
 DONE = Answer(200, {}, b"")
 
@@ -84,7 +84,7 @@ def test_the_settings_of_a_new_endpoint_are_sent_as_they_are_written() -> None:
         "MaxConcurrentCalls": 20,
         "PreventUpdate": True,
     }
-    one, script = management(says({}, 201))
+    one, script = management(answering({}, 201))
     one.create("newep01", Create.model_validate(wanted))
     assert script.sent[0].json() == {"EndpointName": "newep01", **wanted}
 
@@ -92,9 +92,9 @@ def test_the_settings_of_a_new_endpoint_are_sent_as_they_are_written() -> None:
 @pytest.mark.parametrize(
     ("ask", "url", "answer"),
     [
-        (READS["endpoints"], f"{SERVICE}/endpoints", says([TOLD])),
-        (READS["services"], SERVICE.removesuffix("/s1"), says([{"Id": "s1"}])),
-        (READS["get"], f"{SERVICE}/endpoints/{NAME}", says(TOLD)),
+        (READS["endpoints"], f"{SERVICE}/endpoints", answering([SHOWN])),
+        (READS["services"], SERVICE.removesuffix("/s1"), answering([{"Id": "s1"}])),
+        (READS["get"], f"{SERVICE}/endpoints/{NAME}", answering(SHOWN)),
     ],
     ids=["endpoints", "services", "get"],
 )
@@ -108,7 +108,7 @@ def test_each_read_is_the_documented_request(ask: Ask, url: str, answer: Answer)
 
 def test_a_name_can_never_lead_out_of_the_service() -> None:
     for name in ("../../other", "a/b", "a?x=1", "a#b", "a b", "%2e"):
-        one, script = management(says(TOLD))
+        one, script = management(answering(SHOWN))
         one.get(name)
         path = script.sent[0].url.removeprefix(f"{SERVICE}/endpoints/")
         assert not set(path) & set("/?# ")
@@ -206,7 +206,7 @@ def test_a_write_that_fails_says_whether_it_may_have_happened(
 def test_no_key_or_signature_is_shown() -> None:
     one, _ = management(DONE)
     shown = repr(one)
-    one, _ = management(says(TOLD))
+    one, _ = management(answering(SHOWN))
     found = one.get(NAME)
     shown = f"{shown} {found!r} {found}"
     assert NAME in shown

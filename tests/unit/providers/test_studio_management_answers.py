@@ -12,12 +12,12 @@ from tests.unit.providers.management_calls import (
     NAME,
     READS,
     RESOURCE,
-    TOLD,
+    SHOWN,
     WRITES,
     Ask,
     management,
 )
-from tests.unit.scripted import KEY, SAS, refuses, says
+from tests.unit.scripted import KEY, SAS, answering, refuses
 from tests.unit.vectors import rows
 
 #: RevolutionAnalytics/AzureML vignettes/getting_started.Rmd: the thirteen members that its
@@ -56,15 +56,15 @@ def test_the_wrong_region_is_named_with_its_cure_and_is_final(ask: Ask) -> None:
         row for row in rows("error_real") if row["body"]["error"]["code"] == "GetWorkspaceFailed"
     )
     with pytest.raises(StudioRefusedError, match=r"region in endpoints\[\]\.update"):
-        ask(management(says(real["body"], real["http"]))[0])
+        ask(management(answering(real["body"], real["http"]))[0])
 
 
 def test_everything_that_an_endpoint_tells_is_read() -> None:
-    assert management(says(TOLD))[0].get(NAME) == ManagedEndpoint(
+    assert management(answering(SHOWN))[0].get(NAME) == ManagedEndpoint(
         name=NAME,
-        api_location=str(TOLD["ApiLocation"]),
+        api_location=str(SHOWN["ApiLocation"]),
         primary_key=KEY,
-        help_location=str(TOLD["HelpLocation"]),
+        help_location=str(SHOWN["HelpLocation"]),
         description="made by Relearn",
         throttle_level="Low",
         max_concurrent_calls=4,
@@ -74,7 +74,7 @@ def test_everything_that_an_endpoint_tells_is_read() -> None:
 
 
 def test_an_endpoint_without_resources_is_read_as_the_r_client_printed_it() -> None:
-    (found,) = management(says([PRINTED]))[0].endpoints()
+    (found,) = management(answering([PRINTED]))[0].endpoints()
     assert found.resources is None
     assert (found.name, found.max_concurrent_calls) == ("default", 4)
     assert found.api_location == PRINTED["ApiLocation"]
@@ -84,7 +84,7 @@ def test_an_endpoint_without_resources_is_read_as_the_r_client_printed_it() -> N
     "body", [{}, [], None, "text", {"Name": None}, {"Name": ""}, {"Resources": None}, {"x": 1}]
 )
 def test_an_endpoint_that_tells_nothing_has_its_name_and_nothing_else(body: object) -> None:
-    assert management(says(body))[0].get(NAME) == ManagedEndpoint(NAME)
+    assert management(answering(body))[0].get(NAME) == ManagedEndpoint(NAME)
 
 
 @pytest.mark.parametrize(
@@ -105,21 +105,23 @@ def test_an_endpoint_that_tells_nothing_has_its_name_and_nothing_else(body: obje
     ],
 )
 def test_odd_resources_are_read_as_far_as_they_go(resources: object, read: object) -> None:
-    found = management(says({"Resources": resources}))[0].get(NAME)
+    found = management(answering({"Resources": resources}))[0].get(NAME)
     assert found is not None
     assert found.resources == read
 
 
 @pytest.mark.parametrize("value", ["20", 20.5, None, [], {}])
 def test_settings_of_another_type_are_not_taken_for_numbers(value: object) -> None:
-    found = management(says({"MaxConcurrentCalls": value, "PreventUpdate": "False"}))[0].get(NAME)
+    found = management(answering({"MaxConcurrentCalls": value, "PreventUpdate": "False"}))[0].get(
+        NAME
+    )
     assert found is not None
     assert (found.max_concurrent_calls, found.prevent_update) == (None, None)
 
 
 @pytest.mark.parametrize("status", [200, 201, 203])
 def test_any_2xx_is_an_answer(status: int) -> None:
-    found = management(says(TOLD, status))[0].get(NAME)
+    found = management(answering(SHOWN, status))[0].get(NAME)
     assert found is not None
     assert found.name == NAME
 
@@ -140,11 +142,11 @@ def test_a_list_that_is_none_is_asked_for_again(body: bytes) -> None:
 
 
 def test_lists_hold_what_can_be_read_of_them() -> None:
-    told = [{"Name": "a"}, None, "text", {"Name": "b"}]
-    assert [one.name for one in management(says(told))[0].endpoints()] == ["a", "b"]
+    reported = [{"Name": "a"}, None, "text", {"Name": "b"}]
+    assert [one.name for one in management(answering(reported))[0].endpoints()] == ["a", "b"]
     services = [{"Id": "s1", "Name": "same"}, {"Id": "s2", "Name": "same"}, {"Name": "x"}, None]
-    assert management(says(services))[0].services() == ["s1", "s2"]
-    assert management(says([]))[0].endpoints() == []
+    assert management(answering(services))[0].services() == ["s1", "s2"]
+    assert management(answering([]))[0].endpoints() == []
 
 
 @pytest.mark.parametrize("ask", [*READS.values(), *WRITES.values()])

@@ -82,9 +82,11 @@ def test_a_second_model_and_the_way_back_go_the_same_way() -> None:
     first = world.serves()
     world.until(world.next_run("2.csv", b"a,b,label\n5,6,1\n7,8,0\n"), Phase.PROMOTED)
     assert world.serves() != first
-    hand = world.app.endpoints
-    back = hand.rollback(EndpointAddress("sample", "new"), None, OperatorCommand(by="boss"))
-    world.until(back, Phase.PROMOTED)
+    endpoints = world.app.endpoints
+    rollback = endpoints.rollback(
+        EndpointAddress("sample", "new"), None, OperatorCommand(by="boss")
+    )
+    world.until(rollback, Phase.PROMOTED)
     assert world.serves() == first
 
 
@@ -92,9 +94,9 @@ def test_back_to_what_served_before_us() -> None:
     world = NewService()
     before = world.serves()
     world.until(world.start(), Phase.PROMOTED)
-    hand = world.app.endpoints
+    endpoints = world.app.endpoints
     world.until(
-        hand.rollback(EndpointAddress("sample", "new"), None, OperatorCommand(by="boss")),
+        endpoints.rollback(EndpointAddress("sample", "new"), None, OperatorCommand(by="boss")),
         Phase.PROMOTED,
     )
     assert world.serves() == before
@@ -201,7 +203,7 @@ def test_what_a_person_must_change_is_named(caplog: pytest.LogCaptureFixture) ->
 def test_no_token_or_key_is_kept(caplog: pytest.LogCaptureFixture) -> None:
     world = NewService()
     world.until(world.start(), Phase.PROMOTED)
-    said = world.said() + caplog.text
+    said = world.everything_stored() + caplog.text
     assert world.studio.arm_token not in said
     assert world.service.api_key not in said
     assert "t=signed" not in said

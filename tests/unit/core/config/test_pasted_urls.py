@@ -51,7 +51,7 @@ def test_a_resource_id_without_its_host_is_taken(pasted: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("read", "pasted", "says"),
+    ("read", "pasted", "message"),
     [
         (jobs_url, f"{HOST}/odata/workspaces/w/services/e/jobs", "OData"),
         (jobs_url, f"{HOST}/any/prefix/workspaces/w/services/e/jobs", "not a batch"),
@@ -108,8 +108,8 @@ def test_a_resource_id_without_its_host_is_taken(pasted: str) -> None:
     ],
 )
 def test_each_other_form_is_refused_by_what_it_is(
-    read: Callable[[str], str], pasted: str, says: str
+    read: Callable[[str], str], pasted: str, message: str
 ) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 -- its text is looked at
         read(pasted)
-    assert says in str(caught.value)
+    assert message in str(caught.value)

@@ -27,7 +27,7 @@ MODELS = {"output1": "a.ilearner", "output2": "b.ilearner", "output3": "evaluati
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         (
             {"training__outputs": MODELS},
@@ -109,11 +109,11 @@ MODELS = {"output1": "a.ilearner", "output2": "b.ilearner", "output3": "evaluati
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_what_to_write(
-    changes: dict[str, Any], says: str
+    changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:
         pipeline(**changes)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(

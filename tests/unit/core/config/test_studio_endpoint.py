@@ -32,7 +32,7 @@ def endpoint(known: dict[str, Any], **changes: Any) -> Endpoint:
 
 
 @pytest.mark.parametrize(
-    ("known", "changes", "says"),
+    ("known", "changes", "message"),
     [
         (NEW, {"workspace_token": "${TOKEN}"}, "are for Classic endpoints"),
         (NEW, {"create": True}, "are for Classic endpoints"),
@@ -49,11 +49,11 @@ def endpoint(known: dict[str, Any], **changes: Any) -> Endpoint:
     ],
 )
 def test_an_endpoint_that_cannot_be_reached_is_refused_with_what_to_write(
-    known: dict[str, Any], changes: dict[str, Any], says: str
+    known: dict[str, Any], changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:
         endpoint(known, **changes)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_an_endpoint_is_made_as_it_is_written_or_as_usual() -> None:
@@ -95,9 +95,9 @@ def test_a_look_shows_something_by_probe_rows_or_by_what_a_new_service_names() -
 
 
 def test_a_place_is_known_by_its_endpoint_and_its_resource() -> None:
-    assert endpoint(NEW).place == ""
+    assert endpoint(NEW).resource_name == ""
     known = endpoint(CLASSIC)
-    assert known.place == CLASSIC["resource"]
+    assert known.resource_name == CLASSIC["resource"]
     assert known.identity == (endpoint_identity(UPDATE), CLASSIC["resource"])
 
 
@@ -123,7 +123,7 @@ def test_tokens_choose_the_url_the_resource_and_the_probe_of_an_endpoint() -> No
 
 
 @pytest.mark.parametrize(
-    ("customer", "says"),
+    ("customer", "message"),
     [
         ("a{b", "'a{b' holds a brace"),
         ("a}b", "'a}b' holds a brace"),
@@ -131,10 +131,10 @@ def test_tokens_choose_the_url_the_resource_and_the_probe_of_an_endpoint() -> No
         ("A", "cannot name an endpoint"),
     ],
 )
-def test_a_token_that_would_choose_something_else_is_refused(customer: str, says: str) -> None:
+def test_a_token_that_would_choose_something_else_is_refused(customer: str, message: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 -- its text is looked at
         endpoint(BY_TOKEN).chosen_by({"customer": customer, "group": "g", "service": "s"})
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_url_that_would_be_mended_is_no_endpoints() -> None:

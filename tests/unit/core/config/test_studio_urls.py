@@ -80,7 +80,7 @@ def test_management_hosts_of_every_region_are_taken(region: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pasted", "says"),
+    ("pasted", "message"),
     [
         (SCORE, r"request-response.*/jobs"),
         (UPDATE, "not a batch execution URL"),
@@ -92,21 +92,21 @@ def test_management_hosts_of_every_region_are_taken(region: str) -> None:
         ),
     ],
 )
-def test_what_is_no_batch_url_is_refused_by_what_it_is(pasted: str, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_what_is_no_batch_url_is_refused_by_what_it_is(pasted: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         jobs_url(pasted)
 
 
 @pytest.mark.parametrize(
-    ("pasted", "says"), [(JOBS, r"batch execution URL.*/execute"), (UPDATE, "not a scoring URL")]
+    ("pasted", "message"), [(JOBS, r"batch execution URL.*/execute"), (UPDATE, "not a scoring URL")]
 )
-def test_what_is_no_scoring_url_is_refused_by_what_it_is(pasted: str, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_what_is_no_scoring_url_is_refused_by_what_it_is(pasted: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         score_url(pasted)
 
 
 @pytest.mark.parametrize(
-    ("pasted", "says"),
+    ("pasted", "message"),
     [
         (SCORE, "management URL"),
         (JOBS, "management URL"),
@@ -118,8 +118,8 @@ def test_what_is_no_scoring_url_is_refused_by_what_it_is(pasted: str, says: str)
         (UPDATE.rpartition("/")[0], "not an update URL"),
     ],
 )
-def test_what_is_no_update_url_is_refused_by_what_it_is(pasted: str, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+def test_what_is_no_update_url_is_refused_by_what_it_is(pasted: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         update_url(pasted)
 
 

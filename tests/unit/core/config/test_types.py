@@ -24,7 +24,7 @@ class DueTimePart(Strict):
 
 
 @pytest.mark.parametrize(
-    ("written", "says"),
+    ("written", "message"),
     [
         ({"number": True}, "must be a number, not true or false"),
         ({"share": False}, "must be a number, not true or false"),
@@ -35,11 +35,11 @@ class DueTimePart(Strict):
     ],
 )
 def test_nothing_of_the_file_is_taken_for_another_kind_and_a_record_is_read_as_it_is(
-    written: dict[str, Any], says: str
+    written: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:
         DueTimePart.model_validate(written, context=FILE)
-    assert says in str(caught.value)
+    assert message in str(caught.value)
     if "no" not in written.values() or "flag" in written:
         assert isinstance(DueTimePart.model_validate(written), DueTimePart)
 

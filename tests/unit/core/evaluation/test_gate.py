@@ -84,8 +84,8 @@ def test_a_metric_that_is_missing_fails_and_the_others_are_named() -> None:
         assert not verdict.passed
         assert verdict.reason == "the evaluation has no metric AUC; it has Accuracy, F1"
     empty = judge([rule(at_least=0)], Row({"a": "b"}, {}), [], first_allowed=True)
-    told = "the evaluation has no metric AUC; it has no numbers, and not as numbers a"
-    assert empty.reason == told
+    reported = "the evaluation has no metric AUC; it has no numbers, and not as numbers a"
+    assert empty.reason == reported
     mixed = judge(
         [rule(at_least=0)], Row({"a": "b"}, {"F1": 1}, {"c": "is a list"}), [], first_allowed=True
     )

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from shared.core.evaluation.report import read_evaluation
-from shared.core.evaluation.text import first_invisible, looks_like, named, short, shown
+from shared.core.evaluation.text import first_invisible, named, short, shown, visible_text
 from tests.unit.core.evaluation.test_report import table
 
 
@@ -41,7 +41,7 @@ def test_a_character_that_nobody_sees_is_named() -> None:
     ],
 )
 def test_a_text_is_compared_with_a_number_by_its_looks(text: str, checks: str) -> None:
-    assert looks_like(text) == checks
+    assert visible_text(text) == checks
 
 
 @pytest.mark.parametrize(

@@ -185,8 +185,8 @@ def test_a_run_that_was_paid_for_is_not_asked_to_pay_again() -> None:
 
 
 def test_the_next_run_waits_for_its_interval_and_says_how_long() -> None:
-    told = over_budget(begun("a"), SPACED, "b", NOW + HOUR - SECOND)
-    assert told == "the budget allows the next run at 2026-03-01T13:00:00+00:00"
+    reported = over_budget(begun("a"), SPACED, "b", NOW + HOUR - SECOND)
+    assert reported == "the budget allows the next run at 2026-03-01T13:00:00+00:00"
     assert over_budget(begun("a"), SPACED, "b", NOW + HOUR) is None
     assert over_budget(RunQueue(), SPACED, "b", NOW) is None
 

@@ -16,11 +16,11 @@ def test_a_pipeline_whose_data_opens_no_runs_says_so() -> None:
 
 
 def test_newest_is_explained_where_a_run_trains_on_one_of_its_blobs_alone() -> None:
-    def told(source: str) -> bool:
+    def reported(source: str) -> bool:
         known = pipeline(when_busy="newest")
         training = known.training.model_copy(update={"inputs": {"input1": source}})
         notes = notes_on_pipeline(known.model_copy(update={"training": training}))
         return any(note.startswith("when_busy: newest") for note in notes)
 
-    assert told("{data}")
-    assert not told("{data.manifest}")
+    assert reported("{data}")
+    assert not reported("{data.manifest}")

@@ -84,10 +84,10 @@ def test_a_run_that_lost_its_reservation_starts_its_promotion_over(phase: Phase)
 
 
 def test_an_unchanged_endpoint_is_first_given_back_its_old_model() -> None:
-    back = apply(run(Phase.VERIFYING), updates.FoundUnchanged("same", can_roll_back=True), NOW)
-    assert back.phase is Phase.ROLLING_BACK
-    assert next_command(back, NOW) is Command.ROLL_BACK_ENDPOINT
-    ended = apply(back, updates.RolledBack("as before"), NOW)
+    rollback = apply(run(Phase.VERIFYING), updates.FoundUnchanged("same", can_roll_back=True), NOW)
+    assert rollback.phase is Phase.ROLLING_BACK
+    assert next_command(rollback, NOW) is Command.ROLL_BACK_ENDPOINT
+    ended = apply(rollback, updates.RolledBack("as before"), NOW)
     assert (ended.phase, ended.reason) == (Phase.UNCHANGED, "same")
 
 
@@ -98,9 +98,9 @@ def test_the_way_back_is_sent_anew_as_often_as_an_update() -> None:
         updates.FoundUnchanged("same", can_roll_back=True),
         updates.FoundBroken("missing feature(s)"),
     ):
-        back = apply(tired, event, NOW).promotion
-        assert back is not None
-        assert (back.resent, back.operation, back.ever_sent) == (0, None, True)
+        rollback = apply(tired, event, NOW).promotion
+        assert rollback is not None
+        assert (rollback.resent, rollback.operation, rollback.ever_sent) == (0, None, True)
 
 
 def test_an_unchanged_endpoint_with_nothing_to_give_back_ends_the_run() -> None:
@@ -109,8 +109,8 @@ def test_an_unchanged_endpoint_with_nothing_to_give_back_ends_the_run() -> None:
 
 
 def test_a_model_that_broke_ends_its_run_rolled_back_once_the_old_one_serves() -> None:
-    back = apply(run(Phase.VERIFYING), updates.FoundBroken("missing feature"), NOW)
-    ended = apply(back, updates.RolledBack("as before"), NOW)
+    rollback = apply(run(Phase.VERIFYING), updates.FoundBroken("missing feature"), NOW)
+    ended = apply(rollback, updates.RolledBack("as before"), NOW)
     assert (ended.phase, ended.reason) == (Phase.ROLLED_BACK, "missing feature")
 
 
@@ -119,9 +119,9 @@ def test_a_look_is_counted_and_remembered_until_the_next_update() -> None:
     seen = apply(run(Phase.VERIFYING), updates.NotYetLive(good("1"), probe_series), NOW + HOUR)
     assert seen.promotion is not None
     assert seen.promotion.probe_series == probe_series.showing(good("1"))
-    back = apply(seen, updates.FoundBroken("missing feature"), NOW + HOUR)
-    assert back.promotion is not None
-    assert back.promotion.probe_series == NO_PROBES
+    rollback = apply(seen, updates.FoundBroken("missing feature"), NOW + HOUR)
+    assert rollback.promotion is not None
+    assert rollback.promotion.probe_series == NO_PROBES
     again = apply(seen, updates.UpdateLost(), NOW + HOUR)
     assert again.promotion is not None
     assert again.promotion.probe_series == NO_PROBES

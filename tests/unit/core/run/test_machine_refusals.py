@@ -54,7 +54,7 @@ def test_what_a_person_cannot_have_is_said_in_their_words(phase: Phase, asked: E
 
 
 @pytest.mark.parametrize(
-    ("shape", "asked", "says"),
+    ("shape", "asked", "message"),
     [
         (
             run(Phase.TRAINING),
@@ -103,11 +103,11 @@ def test_what_a_person_cannot_have_is_said_in_their_words(phase: Phase, asked: E
     ],
 )
 def test_a_refusal_says_where_the_run_stands_and_what_can_be_done(
-    shape: Run, asked: Event, says: str
+    shape: Run, asked: Event, message: str
 ) -> None:
     with pytest.raises(InvalidTransitionError) as caught:
         apply(shape, asked, NOW)
-    assert str(caught.value) == says
+    assert str(caught.value) == message
 
 
 def test_a_fact_that_would_lead_where_the_table_forbids_it_is_refused() -> None:

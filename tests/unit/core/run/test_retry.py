@@ -6,7 +6,7 @@ import pytest
 
 from shared.core.config.pipeline import Pipeline
 from shared.core.run.record import Approval, Delivery, Phase, Run
-from shared.core.run.retry import RedoRequested, RetryRequested, gives_back, withdrawn
+from shared.core.run.retry import RedoRequested, RetryRequested, ends_by_rollback, withdrawn
 from shared.core.serving.probes import NO_PROBES, Evidence
 from shared.errors import InvalidTransitionError
 from tests.unit.samples import HOUR, MODEL, NOW, UPDATE, pipeline, promotion, run, tree
@@ -96,7 +96,7 @@ def test_a_model_is_withdrawn_when_its_gate_or_the_model_that_is_wanted_changes(
 
 
 @pytest.mark.parametrize(
-    ("back", "parent", "ends"),
+    ("rollback", "parent", "ends"),
     [
         ("rolled_back", None, True),
         ("unchanged", None, True),
@@ -111,11 +111,11 @@ def test_a_model_is_withdrawn_when_its_gate_or_the_model_that_is_wanted_changes(
     ],
 )
 def test_a_run_ends_with_the_old_model_unless_something_is_done_anew_by_it(
-    back: str | None, parent: str | None, *, ends: bool
+    rollback: str | None, parent: str | None, *, ends: bool
 ) -> None:
-    shape = run(Phase.ROLLING_BACK, promotion=promotion(after_rollback=back), parent=parent)
-    assert gives_back(shape) is ends
-    assert not gives_back(run(Phase.PROMOTING, promotion=None))
+    shape = run(Phase.ROLLING_BACK, promotion=promotion(after_rollback=rollback), parent=parent)
+    assert ends_by_rollback(shape) is ends
+    assert not ends_by_rollback(run(Phase.PROMOTING, promotion=None))
 
 
 def test_a_retry_of_a_roll_out_begins_its_failed_deliveries_again() -> None:
@@ -280,13 +280,19 @@ def test_a_delivery_that_was_never_sent_is_over_when_its_model_is_judged_again()
 def test_a_delivery_that_may_serve_is_taken_back_by_what_is_configured_for_its_endpoint() -> None:
     shape = parked(Phase.VERIFYING, promotion=SENT, config=wanting("output1"))
     now = pipeline(endpoints=[endpoint(model="other", api_key="${OTHER}")])
-    back = RedoRequested(now).fold(shape, LATER)
-    assert (back.phase, back.reason, back.parked_in) == (Phase.ROLLING_BACK, CHANGED, None)
-    assert back.history[-1].note == CHANGED
-    assert [(one.model, one.api_key) for one in back.config.endpoints] == [("output1", "${OTHER}")]
-    assert back.promotion is not None
-    assert (back.promotion.after_rollback, back.promotion.resent) == ("judged", 0)
-    assert (back.promotion.sent_at, back.promotion.probe_series) == (None, NO_PROBES)
+    rollback = RedoRequested(now).fold(shape, LATER)
+    assert (rollback.phase, rollback.reason, rollback.parked_in) == (
+        Phase.ROLLING_BACK,
+        CHANGED,
+        None,
+    )
+    assert rollback.history[-1].note == CHANGED
+    assert [(one.model, one.api_key) for one in rollback.config.endpoints] == [
+        ("output1", "${OTHER}")
+    ]
+    assert rollback.promotion is not None
+    assert (rollback.promotion.after_rollback, rollback.promotion.resent) == ("judged", 0)
+    assert (rollback.promotion.sent_at, rollback.promotion.probe_series) == (None, NO_PROBES)
     for elsewhere in (None, pipeline(endpoints=[endpoint(update=UPDATE + "2")])):
         kept = RedoRequested(elsewhere).fold(shape, LATER).config
         assert kept.endpoints == shape.config.endpoints
@@ -294,7 +300,7 @@ def test_a_delivery_that_may_serve_is_taken_back_by_what_is_configured_for_its_e
 
 def test_a_delivery_that_ends_anyway_goes_on_to_its_own_end() -> None:
     known = promotion(ever_sent=True, after_rollback="unchanged", resent=2)
-    back = RedoRequested(None).fold(parked(Phase.ROLLING_BACK, promotion=known), LATER)
-    assert (back.phase, back.reason) == (Phase.ROLLING_BACK, "no")
-    assert back.promotion is not None
-    assert (back.promotion.after_rollback, back.promotion.resent) == ("unchanged", 0)
+    rollback = RedoRequested(None).fold(parked(Phase.ROLLING_BACK, promotion=known), LATER)
+    assert (rollback.phase, rollback.reason) == (Phase.ROLLING_BACK, "no")
+    assert rollback.promotion is not None
+    assert (rollback.promotion.after_rollback, rollback.promotion.resent) == ("unchanged", 0)

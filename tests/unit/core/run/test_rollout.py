@@ -102,8 +102,8 @@ def test_a_roll_out_says_of_each_endpoint_how_it_failed() -> None:
     ]
     over = outcome(rolling(names=tuple("abcdefg"), deliveries=tuple(failed)))
     assert over is not None
-    told = "; ".join(f"{name} rolled_back: why {name}" for name in "abcde")
-    assert over.reason == f"{told}; not begun: g"
+    reported = "; ".join(f"{name} rolled_back: why {name}" for name in "abcde")
+    assert over.reason == f"{reported}; not begun: g"
 
 
 def test_a_roll_out_names_the_first_ten_of_those_that_it_never_began() -> None:

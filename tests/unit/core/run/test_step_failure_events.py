@@ -257,15 +257,19 @@ def test_a_model_that_serves_is_kept_with_its_proof_and_the_last_look() -> None:
 def test_an_endpoint_is_given_its_old_model_back_with_the_reason(
     event: control_events.Event, end: str
 ) -> None:
-    back = apply(run(Phase.VERIFYING, promotion=SENT), event, LATER)
-    assert (back.phase, back.reason, last(back).note) == (Phase.ROLLING_BACK, "same", "same")
-    assert back.promotion is not None
-    assert (back.promotion.after_rollback, back.promotion.sent_at) == (end, None)
-    assert (back.promotion.resent, back.promotion.probe_series) == (0, NO_PROBES)
+    rollback = apply(run(Phase.VERIFYING, promotion=SENT), event, LATER)
+    assert (rollback.phase, rollback.reason, last(rollback).note) == (
+        Phase.ROLLING_BACK,
+        "same",
+        "same",
+    )
+    assert rollback.promotion is not None
+    assert (rollback.promotion.after_rollback, rollback.promotion.sent_at) == (end, None)
+    assert (rollback.promotion.resent, rollback.promotion.probe_series) == (0, NO_PROBES)
 
 
 @pytest.mark.parametrize(
-    ("back", "parent", "phase", "model"),
+    ("rollback", "parent", "phase", "model"),
     [
         ("judged", None, Phase.JUDGED, MODEL),
         ("trained", None, Phase.TRAINED, None),
@@ -278,9 +282,9 @@ def test_an_endpoint_is_given_its_old_model_back_with_the_reason(
     ],
 )
 def test_a_run_whose_old_model_serves_again_goes_where_it_was_to_go(
-    back: str | None, parent: str | None, phase: Phase, model: object
+    rollback: str | None, parent: str | None, phase: Phase, model: object
 ) -> None:
-    shape = run(Phase.ROLLING_BACK, promotion=promotion(after_rollback=back), parent=parent)
+    shape = run(Phase.ROLLING_BACK, promotion=promotion(after_rollback=rollback), parent=parent)
     over = apply(shape, updates.RolledBack("as before"), LATER)
     assert (over.phase, over.model, last(over).note) == (phase, model, "as before")
     if phase.ended:

@@ -49,22 +49,22 @@ class Watched:
         self.at = NOW
         self.judged = Verification(VerificationResult.WAIT, "")
 
-    def look(
+    def check(
         self, seen: ProbeAnswers | EndpointCheck | None, gap: timedelta | None = None
     ) -> VerificationResult:
         self.at += self.pace if gap is None else gap
-        look = seen if isinstance(seen, EndpointCheck) else untold(seen)
+        check = seen if isinstance(seen, EndpointCheck) else untold(seen)
         if self.rolling_back:
-            self.judged = verify_rollback(self.case, look, self.at, patient=self.patient)
+            self.judged = verify_rollback(self.case, check, self.at, patient=self.patient)
         else:
-            self.judged = verify_update(self.case, look, self.at)
-        self.case = replace(self.case, probe_series=self.judged.probe_series.showing(look.probe))
+            self.judged = verify_update(self.case, check, self.at)
+        self.case = replace(self.case, probe_series=self.judged.probe_series.showing(check.probe))
         return self.judged.verdict
 
     def probe_series(self, *seen: ProbeAnswers | EndpointCheck | None) -> VerificationResult:
         """Look until there is a verdict, or no more to see."""
         for one in seen:
-            if self.look(one) is not VerificationResult.WAIT:
+            if self.check(one) is not VerificationResult.WAIT:
                 break
         return self.judged.verdict
 

@@ -32,7 +32,7 @@ def served(**changes: Any) -> ServedModel:
     return ServedModel(**{**known, **changes})
 
 
-def look(probe: ProbeAnswers | None, configured: str | None = None) -> EndpointCheck:
+def check(probe: ProbeAnswers | None, configured: str | None = None) -> EndpointCheck:
     return EndpointCheck(UpdateProgress.NOT_REPORTED, probe, configured)
 
 
@@ -43,29 +43,29 @@ ANSWERS = "its answers are not those that were proved"
 @pytest.mark.parametrize(
     ("known", "seen", "said"),
     [
-        (served(), look(KNOWN, "models/a"), DriftFinding(answers=KNOWN)),
-        (served(), look(KNOWN), DriftFinding(answers=KNOWN)),
+        (served(), check(KNOWN, "models/a"), DriftFinding(answers=KNOWN)),
+        (served(), check(KNOWN), DriftFinding(answers=KNOWN)),
         (
             served(),
-            look(KNOWN, "models/b"),
+            check(KNOWN, "models/b"),
             DriftFinding("it names models/b and not models/a", DriftKind.NAMED, KNOWN),
         ),
-        (served(named=None), look(KNOWN, "models/b"), DriftFinding(answers=KNOWN)),
-        (served(), look(None, "models/a"), DriftFinding()),
-        (served(), look(BROKEN), DriftFinding(BROKE, DriftKind.BROKEN, BROKEN)),
-        (served(), look(SILENT), DriftFinding(answers=SILENT, settled=False)),
-        (served(), look(REFUSED), DriftFinding(answers=REFUSED, settled=False)),
-        (served(), look(OTHER), DriftFinding(ANSWERS, DriftKind.ANSWERS, OTHER)),
-        (served(answers=None), look(OTHER), DriftFinding(answers=OTHER)),
+        (served(named=None), check(KNOWN, "models/b"), DriftFinding(answers=KNOWN)),
+        (served(), check(None, "models/a"), DriftFinding()),
+        (served(), check(BROKEN), DriftFinding(BROKE, DriftKind.BROKEN, BROKEN)),
+        (served(), check(SILENT), DriftFinding(answers=SILENT, decided=False)),
+        (served(), check(REFUSED), DriftFinding(answers=REFUSED, decided=False)),
+        (served(), check(OTHER), DriftFinding(ANSWERS, DriftKind.ANSWERS, OTHER)),
+        (served(answers=None), check(OTHER), DriftFinding(answers=OTHER)),
         (
             served(answers=KNOWN.model_copy(update={"request": "other rows"})),
-            look(OTHER),
+            check(OTHER),
             DriftFinding(answers=OTHER),
         ),
         (
             served(),
             EndpointCheck(UpdateProgress.PENDING, OTHER, "models/b"),
-            DriftFinding(settled=False),
+            DriftFinding(decided=False),
         ),
     ],
 )
@@ -76,7 +76,7 @@ def test_a_look_tells_in_which_way_an_endpoint_serves_something_else(
 
 
 def drift_check(**changes: Any) -> DriftCheck:
-    known = {"ref": ref(UPDATE), "place": "a", "pipeline": "sample", "endpoint": "a"}
+    known = {"ref": ref(UPDATE), "resource": "a", "pipeline": "sample", "endpoint": "a"}
     return DriftCheck.model_validate({**known, "next_check": NOW, **changes})
 
 

@@ -85,8 +85,8 @@ def test_however_long_nobody_looked_two_more_looks_condemn_nothing_and_one_prove
 ) -> None:
     watched = Watched(case(BEFORE), rolling_back=rolling_back, patient=True)
     watched.probe_series(*[SILENT] * ahead)
-    assert watched.look(now, gap) is W
-    assert watched.look(now) in ((W, L) if now in (AFTER, OTHER) else (W,))
+    assert watched.check(now, gap) is W
+    assert watched.check(now) in ((W, L) if now in (AFTER, OTHER) else (W,))
 
 
 @pytest.mark.parametrize("gap", [timedelta(minutes=2), HOUR])
@@ -96,7 +96,7 @@ def test_a_gap_counts_for_at_most_two_usual_ones(
 ) -> None:
     watched = Watched(case(BEFORE), pace=gap)
     assert watched.probe_series(*[seen] * 3) is W  # two gaps of a minute each
-    assert watched.look(seen) is verdict
+    assert watched.check(seen) is verdict
 
 
 @pytest.mark.parametrize(("seen", "verdict"), [(BEFORE, U), (BROKEN, B), (SILENT, B)])
@@ -105,14 +105,14 @@ def test_at_least_three_looks_however_short_the_time(
 ) -> None:
     watched = Watched(replace(case(BEFORE), within=timedelta(seconds=1)))
     assert watched.probe_series(seen, seen) is W
-    assert watched.look(seen) is verdict
+    assert watched.check(seen) is verdict
 
 
 @pytest.mark.parametrize("seen", [BEFORE, BROKEN, SILENT])
 def test_a_clock_that_goes_back_adds_nothing(seen: ProbeAnswers) -> None:
     watched = Watched(case(BEFORE))
     for _ in range(20):
-        assert watched.look(seen, -timedelta(minutes=10)) is W
+        assert watched.check(seen, -timedelta(minutes=10)) is W
     assert watched.case.probe_series.all.span == timedelta()
 
 
@@ -175,7 +175,7 @@ def test_every_look_is_kept_with_its_verdict_whichever_that_is(
         watched, made = Watched(case(before, expected), rolling_back), 0
         while made < 60:
             made += 1
-            if watched.look(seen[made % 2]) is not W:
+            if watched.check(seen[made % 2]) is not W:
                 break
         assert watched.judged.probe_series.all.probes == made, seen
 
@@ -190,8 +190,8 @@ def test_every_look_is_kept_with_its_verdict_whichever_that_is(
         untold(BEFORE),
     ],
 )
-def test_what_the_service_says_is_kept_with_the_looks(look: EndpointCheck) -> None:
+def test_what_the_service_says_is_kept_with_the_looks(check: EndpointCheck) -> None:
     watched = Watched(case(BEFORE))
-    watched.probe_series(*[look] * ENOUGH)
+    watched.probe_series(*[check] * ENOUGH)
     assert watched.judged.verdict is not W
     assert watched.judged.probe_series.all.probes == ENOUGH

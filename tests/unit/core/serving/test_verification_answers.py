@@ -80,7 +80,7 @@ def test_live_takes_two_good_looks_in_a_row_that_agree_or_three_that_vary() -> N
 def test_a_score_column_that_is_gone_is_a_broken_model() -> None:
     watched = Watched(case(more(BEFORE)))
     assert watched.probe_series(*[fewer(AFTER)] * (ENOUGH - 1)) is W
-    assert watched.look(fewer(AFTER)) is B
+    assert watched.check(fewer(AFTER)) is B
     assert "'Scored Probabilities' is missing" in watched.judged.why
 
 
@@ -97,7 +97,7 @@ def test_answers_to_other_probe_rows_are_never_compared(
     known = replace(case(kept), probe_series=NO_PROBES.showing(kept).showing(kept))
     watched, other = Watched(known, rolling_back), Watched(case(None), rolling_back)
     for _ in range(ENOUGH):
-        assert watched.look(now) is other.look(now)
+        assert watched.check(now) is other.check(now)
         assert (watched.judged.why, watched.judged.steady) == (
             other.judged.why,
             other.judged.steady,
@@ -109,7 +109,7 @@ def test_answers_vary_only_where_three_looks_had_answers_to_the_same_rows() -> N
     elsewhere = OTHER.model_copy(update={"request": "other rows"})
     watched = Watched(replace(case(BEFORE), probe_series=NO_PROBES.showing(elsewhere)))
     assert watched.probe_series(AFTER, OTHER) is W
-    assert watched.look(AFTER) is L
+    assert watched.check(AFTER) is L
     lacking = Watched(case(more(BEFORE)))
     pending = (EndpointCheck(PENDING, fewer(AFTER)), EndpointCheck(PENDING, more(OTHER)))
     assert lacking.probe_series(*pending, more(AFTER)) is W  # the first had lost a column
@@ -130,22 +130,22 @@ def test_answers_that_moved_are_never_called_unchanged(ahead: ProbeAnswers) -> N
 def test_when_nothing_moved_a_read_back_of_our_model_counts_only_with_the_services_word(
     progress: UpdateProgress, verdict: VerificationResult
 ) -> None:
-    look = EndpointCheck(progress, BEFORE, configured=TARGET)
+    check = EndpointCheck(progress, BEFORE, configured=TARGET)
     watched = Watched(case(BEFORE))
-    assert watched.probe_series(*[look] * (ENOUGH - 1)) is W
-    assert watched.look(look) is verdict
+    assert watched.probe_series(*[check] * (ENOUGH - 1)) is W
+    assert watched.check(check) is verdict
     assert watched.judged.probe_series.all.probes == ENOUGH  # the last one is kept with the others
 
 
 def test_a_read_back_of_another_model_proves_nothing() -> None:
-    look = untold(BEFORE, configured="models/old.ilearner")
-    assert Watched(case(BEFORE)).probe_series(*[look] * ENOUGH) is U
+    check = untold(BEFORE, configured="models/old.ilearner")
+    assert Watched(case(BEFORE)).probe_series(*[check] * ENOUGH) is U
 
 
 @pytest.mark.parametrize("configured", [None, TARGET])
 def test_without_probe_rows_a_model_is_live_and_called_unproven(configured: str | None) -> None:
     watched = Watched(case(None))
-    assert watched.look(untold(None, configured)) is L
+    assert watched.check(untold(None, configured)) is L
     assert "unproven" in watched.judged.why
 
 
@@ -155,7 +155,7 @@ def test_what_cannot_be_compared_is_called_unproven_and_not_on_one_look(
 ) -> None:
     watched = Watched(case(before), pace=HOUR)
     assert watched.probe_series(seen, seen, seen) is W
-    assert watched.look(seen) is L
+    assert watched.check(seen) is L
     assert "unproven" in watched.judged.why
 
 
@@ -164,7 +164,7 @@ def test_an_update_that_failed_at_the_service_is_broken_at_once_with_its_reason(
     *, rolling_back: bool
 ) -> None:
     watched = Watched(case(BEFORE), rolling_back)
-    assert watched.look(EndpointCheck(UpdateProgress.FAILED, AFTER, detail="BlobNotFound")) is B
+    assert watched.check(EndpointCheck(UpdateProgress.FAILED, AFTER, detail="BlobNotFound")) is B
     assert "BlobNotFound" in watched.judged.why
 
 
@@ -172,12 +172,12 @@ def test_an_update_that_failed_at_the_service_is_broken_at_once_with_its_reason(
 def test_an_update_that_does_not_come_to_an_end_is_given_up_after_enough_looks(
     *, rolling_back: bool
 ) -> None:
-    look = EndpointCheck(UpdateProgress.PENDING, AFTER, configured=TARGET)
+    check = EndpointCheck(UpdateProgress.PENDING, AFTER, configured=TARGET)
     watched = Watched(case(BEFORE), rolling_back)
-    assert watched.look(look) is W
-    assert watched.look(look, 10 * HOUR) is W
-    assert watched.probe_series(*[look] * (ENOUGH - 4)) is W
-    assert watched.look(look) is B
+    assert watched.check(check) is W
+    assert watched.check(check, 10 * HOUR) is W
+    assert watched.probe_series(*[check] * (ENOUGH - 4)) is W
+    assert watched.check(check) is B
     assert "not come to an end" in watched.judged.why
 
 
@@ -196,7 +196,7 @@ def test_a_finished_update_has_its_own_time_to_be_seen() -> None:
     )
     watched = Watched(case(BEFORE))
     assert watched.probe_series(*[pending] * (ENOUGH - 1), *[done] * (ENOUGH - 1)) is W
-    assert watched.look(done) is L
+    assert watched.check(done) is L
 
 
 @pytest.mark.parametrize(
@@ -235,14 +235,14 @@ def test_what_looks_say_of_the_model_that_was_put_back(
 def test_a_switch_that_comes_late_starts_the_wait_for_the_old_model_anew() -> None:
     watched = Watched(case(BEFORE), rolling_back=True, patient=True)
     assert watched.probe_series(*[BEFORE] * (ENOUGH - 1), AFTER, *[BEFORE] * (ENOUGH - 1)) is W
-    assert watched.look(BEFORE) is L
+    assert watched.check(BEFORE) is L
 
 
 def test_an_old_model_that_does_not_answer_as_before_says_why() -> None:
     watched = Watched(case(BEFORE), rolling_back=True)
-    watched.look(BROKEN)
+    watched.check(BROKEN)
     assert watched.judged.why == BROKEN.detail
-    watched.look(AFTER)
+    watched.check(AFTER)
     assert watched.judged.why == "the answers are not those from before the update"
     watched.probe_series(BEFORE, BEFORE)
     assert watched.judged.why == "answers as before the update, on two looks running"
@@ -250,20 +250,20 @@ def test_an_old_model_that_does_not_answer_as_before_says_why() -> None:
 
 def test_a_return_without_probe_rows_is_called_unproven() -> None:
     watched = Watched(case(None), rolling_back=True)
-    assert watched.look(None) is L
+    assert watched.check(None) is L
     assert "unproven" in watched.judged.why
 
 
 def test_broken_answers_are_broken_whatever_the_service_names() -> None:
-    look = EndpointCheck(UpdateProgress.DONE, BROKEN, configured="models/old")
-    assert Watched(case(BEFORE)).probe_series(*[look] * ENOUGH) is B
+    check = EndpointCheck(UpdateProgress.DONE, BROKEN, configured="models/old")
+    assert Watched(case(BEFORE)).probe_series(*[check] * ENOUGH) is B
 
 
 def test_an_accepted_update_that_is_not_named_is_not_live_whatever_the_answers_do() -> None:
-    look = EndpointCheck(UpdateProgress.DONE, AFTER, configured="models/old")
+    check = EndpointCheck(UpdateProgress.DONE, AFTER, configured="models/old")
     watched = Watched(case(BEFORE))
-    assert watched.probe_series(*[look] * (ENOUGH - 1)) is W
-    assert watched.look(look) is U
+    assert watched.probe_series(*[check] * (ENOUGH - 1)) is W
+    assert watched.check(check) is U
     assert "still names models/old" in watched.judged.why
 
 
@@ -286,7 +286,7 @@ def test_a_record_of_looks_stays_small_however_many_there_are() -> None:
     numbers, watched = count(), Watched(replace(case(BEFORE), within=1000 * HOUR))
     sizes = []
     for _ in range(500):
-        watched.look(BEFORE if next(numbers) % 3 else SILENT)
+        watched.check(BEFORE if next(numbers) % 3 else SILENT)
         sizes.append(len(watched.case.probe_series.model_dump_json()))
     assert max(sizes) < min(sizes) + 200
     assert (
